@@ -1,0 +1,157 @@
+"""The command line: flags made from the configs' fields, results on stdout, progress on stderr.
+
+Exit status: 0 done; 2 bad usage or bad input, said in one line; 130 interrupted; 1 anything else.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NoReturn
+
+import absslab
+from absslab.core.config import add_flags, from_flags, nearest
+from absslab.core.errors import InputError
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, and which names the nearest flag to an unknown one."""
+
+    def __init__(self, prog: str, **options: Any):
+        super().__init__(prog=prog, allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(message)
+
+    def parse(self, arguments: Sequence[str], elsewhere: Callable[[str], str] = lambda flag: "") -> argparse.Namespace:
+        """Parse all arguments.
+
+        Args:
+            arguments: of the command.
+            elsewhere: what to say of a flag that is unknown here but has a meaning with other choices.
+
+        Raises:
+            InputError: an unknown flag, a missing or wrong value.
+        """
+        namespace, unknown = self.parse_known_args(arguments)
+        if unknown:
+            name = unknown[0].partition("=")[0]
+            if not name.startswith("-"):
+                raise InputError(f"unexpected {name!r}: expected a flag; see absslab {self.prog.split()[-1]} --help")
+            known = [flag for flag in self._option_string_actions if flag.startswith("--")]
+            hint = elsewhere(name.lstrip("-")) or nearest(name, known)
+            raise InputError(f"unknown flag {name}" + (hint if len(hint) < 200 else "; see --help"))
+        return namespace
+
+
+def drain(progress: Iterable[Any], words: str, unit: str) -> None:
+    """Iterate over a long work and show how far it is."""
+    from tqdm import tqdm
+
+    with tqdm(desc=words, unit=unit, file=sys.stderr, disable=not sys.stderr.isatty(), unit_scale=unit == "s") as bar:
+        for step in progress:
+            bar.total = step.total
+            bar.update(step.done - bar.n)
+
+
+def mix(arguments: Sequence[str]) -> None:
+    """Make a folder of mixtures from isolated recordings."""
+    from absslab.core.mixing import MixingConfig
+    from absslab.core.mixture_folder import MixtureFolderConfig, write_mixtures
+
+    parser = Parser("absslab mix", description=mix.__doc__)
+    add_flags(parser, MixtureFolderConfig)
+    add_flags(parser, MixingConfig)
+    given = vars(parser.parse(arguments))
+    config = from_flags(MixtureFolderConfig, given)
+    drain(write_mixtures(config, from_flags(MixingConfig, given)), "mixtures", "file")
+    print(f"{config.n_files} mixtures in {config.output_folder}")
+
+
+def train(arguments: Sequence[str]) -> None:
+    """Train a model on weakly labelled recordings, or go on with a run that was cut."""
+    from absslab.commands.train import run
+
+    run(arguments)
+
+
+def evaluate(arguments: Sequence[str]) -> None:
+    """Score a checkpoint on a split of the data it was made for."""
+    from absslab.commands.evaluate import run
+
+    run(arguments)
+
+
+def separate(arguments: Sequence[str]) -> None:
+    """Take recordings apart into one file per class."""
+    from absslab.commands.separate import run
+
+    run(arguments)
+
+
+def demo(arguments: Sequence[str]) -> None:
+    """Mix, train, evaluate and separate the built-in recordings; ends with a report to open."""
+    from absslab.commands.demo import run
+
+    run(arguments)
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
+    "demo": demo,
+    "mix": mix,
+    "train": train,
+    "evaluate": evaluate,
+    "separate": separate,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit status."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    command = ""
+    try:
+        command, rest = _command(arguments)
+        if command:
+            COMMANDS[command](rest)
+        return 0
+    except InputError as error:
+        return _fail(command, str(error), 2)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        return _fail(command, f"{place}{error.strerror or error}", 2)
+    except KeyboardInterrupt as error:
+        return _fail(command, str(error) or "interrupted; the same command goes on where it was", 130)
+
+
+def _command(arguments: list[str]) -> tuple[str, list[str]]:
+    """The command and its arguments; the thesis wrote --mode COMMAND."""
+    if "--mode" in arguments[:-1]:
+        at = arguments.index("--mode")
+        arguments = [arguments[at + 1], *arguments[:at], *arguments[at + 2 :]]
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_overview())
+        return "", []
+    if arguments[0] == "--version":
+        print(absslab.__version__)
+        return "", []
+    if arguments[0] not in COMMANDS:
+        raise InputError(f"there is no command {arguments[0]!r}{nearest(arguments[0], COMMANDS)}")
+    return arguments[0], arguments[1:]
+
+
+def _overview() -> str:
+    lines: Iterator[str] = (f"  {name:10} {(function.__doc__ or '').strip()}" for name, function in COMMANDS.items())
+    return "\n".join(
+        [
+            f"ABSSLab {absslab.__version__}: {absslab.__doc__}",
+            "",
+            "usage: absslab COMMAND …         absslab COMMAND --help lists the flags with units and defaults",
+            "",
+            *lines,
+        ]
+    )
+
+
+def _fail(command: str, message: str, status: int) -> int:
+    words = " ".join(message.split())  # one line, whatever a path or a library's message holds
+    print(f"absslab {command}: {words}" if command else f"absslab: {words}", file=sys.stderr)
+    return status

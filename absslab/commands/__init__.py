@@ -1,0 +1,1 @@
+"""What the subcommands do: read flags, call the core, print."""

@@ -1,0 +1,34 @@
+"""absslab separate."""
+
+from collections.abc import Sequence
+
+from absslab.cli import Parser, drain
+from absslab.core.config import add_flags, from_flags
+from absslab.core.detection import DetectionConfig
+from absslab.core.errors import InputError
+from absslab.core.separated_folder import SeparatedFolderConfig, check_kept, find_inputs, separate_file
+from absslab.core.separation import SeparationConfig, Separator
+from absslab.core.training import choose_device
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Separate as the flags say."""
+    parser = Parser("absslab separate", description="Take recordings apart into one file per class.")
+    for config_class in (SeparatedFolderConfig, SeparationConfig, DetectionConfig):
+        add_flags(parser, config_class)
+    given = vars(parser.parse(arguments))
+    config = from_flags(SeparatedFolderConfig, given)
+    for name in ("checkpoint_path", "input", "output_folder"):
+        if not getattr(config, name):
+            raise InputError(f"{name} is missing: say it with --{name}")
+    device = choose_device(config.device)
+    separator = Separator.from_checkpoint(config.checkpoint_path, device, from_flags(SeparationConfig, given))
+    check_kept(config.keep, separator.classes)
+    detection = from_flags(DetectionConfig, given)
+    for path in find_inputs(config.input):
+        drain(
+            separate_file(separator, path, config.output_folder, keep=config.keep, detection=detection),
+            path.name,
+            "sample",
+        )
+        print(f"{path} → {config.output_folder}/{path.stem}/")

@@ -1,0 +1,132 @@
+"""absslab train."""
+
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+
+from absslab.cli import Parser
+from absslab.core.augmentation import AugmentationConfig
+from absslab.core.config import add_flags, find, from_flags
+from absslab.core.datasets import DataConfig
+from absslab.core.experiment import Experiment, RunConfig, Settings
+from absslab.core.features import FeatureConfig
+from absslab.core.masknets import MASK_NETS, find_mask_net
+from absslab.core.model import ModelConfig, ModelConfigs
+from absslab.core.pooling import POOLINGS, find_pooling
+from absslab.core.recipes import RECIPES
+from absslab.core.training import EpochResult, TrainingConfig, choose_precision
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Train as the flags say."""
+    experiment = _experiment(arguments)
+    manager, settings = experiment.manager, experiment.settings
+    print(
+        f"training {settings.models.model.model_type} on {experiment.device} "
+        f"({choose_precision(settings.training.precision, experiment.device)}): {len(manager.train)} recordings, "
+        f"{len(manager.model.classes)} classes, validation on {len(manager.validation)}",
+        flush=True,
+    )
+    try:
+        _drain(experiment)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"stopped; go on with absslab train --checkpoint_path {experiment.writer.last}") from None
+    best = experiment.writer.save_path
+    print(
+        f"best model: {best}" if best.exists() else f"no model yet: go on with --checkpoint_path {experiment.writer.last}"
+    )
+
+
+def _drain(experiment: Experiment) -> None:
+    from tqdm import tqdm
+
+    training = experiment.settings.training
+    with tqdm(unit="step", file=sys.stderr, disable=not sys.stderr.isatty(), leave=False) as bar:
+        for event in experiment.run():
+            if isinstance(event, EpochResult):
+                with tqdm.external_write_mode():
+                    print(_line(event, training.metric), flush=True)
+                continue
+            bar.total = event.n_steps
+            bar.n = event.step
+            bar.set_description(f"epoch {event.epoch}/{training.n_epochs}", refresh=False)
+            bar.refresh()
+
+
+def _line(result: EpochResult, metric: str) -> str:
+    parts = "  ".join(f"{name} {value:.4f}" for name, value in result.losses.items())
+    line = f"epoch {result.epoch:3}/{result.n_epochs}  {result.seconds:6.1f} s  {parts}"
+    if result.metrics:
+        names = dict.fromkeys([metric, "roc_auc_score", "f1-score"])
+        scores = "  ".join(f"{name} {shown_score(result.metrics[name])}" for name in names)
+        line += f"  |  validation {scores}{'  best' * result.is_best}"
+    return line
+
+
+def shown_score(value: float | None) -> str:
+    """A score, or a dash where there is none."""
+    return "–" if value is None else f"{value:.4f}"
+
+
+def _experiment(arguments: Sequence[str]) -> Experiment:
+    """What the flags ask for: a new training, or one to go on with."""
+    about_parts = _first_look(arguments)
+    recipe = find("recipe", about_parts.recipe, RECIPES) if about_parts.recipe else {}
+    chosen = ModelConfig(**{name: value for name, value in (recipe | vars(about_parts)).items() if name in _PARTS})
+    mask_net, pooling = find_mask_net(chosen.model_type)[0], find_pooling(chosen.classification_mapping)[0]
+    parser = Parser("absslab train", description="Train a model on weakly labelled recordings.")
+    _add_choices(parser)
+    for config in (
+        RunConfig,
+        DataConfig,
+        ModelConfig,
+        FeatureConfig,
+        mask_net,
+        pooling,
+        TrainingConfig,
+        AugmentationConfig,
+    ):
+        add_flags(parser, config, defaults=recipe)
+    given = vars(parser.parse(arguments, elsewhere=_other_choice))
+    checkpoint, recipe_name = given.pop("checkpoint_path"), given.pop("recipe")
+    for name in ("data_folder", "feature_store"):
+        if given.get(name):
+            given[name] = str(Path(given[name]).resolve())  # a checkpoint is used from other working directories
+    if checkpoint:
+        return Experiment.resume(checkpoint, given | ({"recipe": recipe_name} if recipe_name else {}))
+    values = recipe | given
+    parts = (from_flags(config, values) for config in (FeatureConfig, ModelConfig, mask_net, pooling))
+    others = (from_flags(config, values) for config in (DataConfig, AugmentationConfig, TrainingConfig, RunConfig))
+    return Experiment(Settings(ModelConfigs(*parts), *others))
+
+
+_PARTS = ("model_type", "classification_mapping")  # what decides which other flags there are
+
+
+def _first_look(arguments: Sequence[str]) -> Namespace:
+    parser = Parser("absslab train", add_help=False)
+    _add_choices(parser)
+    add_flags(parser, ModelConfig)
+    return parser.parse_known_args([word for word in arguments if word not in ("-h", "--help")])[0]
+
+
+def _add_choices(parser: Parser) -> None:
+    parser.add_argument(
+        "--recipe",
+        metavar="TEXT",
+        help=f"sets many flags at once, each of which can be given besides: {', '.join(RECIPES)}",
+    )
+    parser.add_argument(
+        "--checkpoint_path", metavar="TEXT", help="last.ckpt of a run directory: go on with that run, bit for bit"
+    )
+
+
+def _other_choice(flag: str) -> str:
+    """Where an unknown flag is known: with another mask network or another pooling."""
+    for kind, registry in (("model_type", MASK_NETS), ("classification_mapping", POOLINGS)):
+        for name, (config, _) in registry.items():
+            if flag in {field.name for field in fields(config)}:
+                return f": it is a setting of --{kind} {name}"
+    return ""

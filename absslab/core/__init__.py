@@ -1,0 +1,1 @@
+"""The path of the data: recordings, mixtures, features, masks, training, separation, scores."""

@@ -1,0 +1,177 @@
+"""A training from its settings to its run directory: started, followed, stopped, resumed."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from absslab.core.augmentation import AugmentationConfig
+from absslab.core.config import Config, option
+from absslab.core.datasets import DataConfig, open_split
+from absslab.core.errors import InputError
+from absslab.core.feature_store import open_store
+from absslab.core.model import ModelConfigs, build_model, read_checkpoint, save_checkpoint
+from absslab.core.runs import RunWriter, run_directory
+from absslab.core.training import EpochResult, StepDone, TrainingConfig, TrainingManager, choose_device
+
+CHANGEABLE = ("n_epochs", "test_every", "patience", "device", "data_folder", "in_memory", "n_loaders", "save_path")
+
+
+@dataclass(frozen=True)
+class RunConfig(Config):
+    """Where the run goes."""
+
+    save_path: str = option("", "file of the best model, R.ckpt; the run directory R stands beside it")
+    device: str = option("auto", "auto: a GPU if there is one; cpu, cuda, cuda:1, …")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All configs of a training."""
+
+    models: ModelConfigs
+    data: DataConfig
+    augmentation: AugmentationConfig
+    training: TrainingConfig
+    run: RunConfig
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, as JSON holds it."""
+        own = {name: getattr(self, name).to_json() for name in ("data", "augmentation", "training", "run")}
+        return self.models.to_json() | own
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Settings":
+        """The settings that `to_json` described."""
+        return cls(
+            ModelConfigs.from_json(values),
+            DataConfig.from_json(values["data"]),
+            AugmentationConfig.from_json(values["augmentation"]),
+            TrainingConfig.from_json(values["training"]),
+            RunConfig.from_json(values["run"]),
+        )
+
+
+@dataclass
+class Experiment:
+    """A training that is ready to run.
+
+    Args:
+        settings: of everything.
+        state: content of a `last.ckpt` to go on from.
+
+    Raises:
+        InputError: settings, folders or labels that can't be used; a run that is already there.
+    """
+
+    settings: Settings
+    state: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        if not settings.run.save_path:
+            raise InputError("save_path is missing: say it with --save_path, as in --save_path runs/first.ckpt")
+        run_directory(settings.run.save_path)
+        self.device = choose_device(settings.run.device)
+        rate = settings.models.features.sampling_rate
+        train = open_split(settings.data, "train", sampling_rate=rate, whole=False)
+        validation = open_split(settings.data, "validation", sampling_rate=rate, classes=train.classes)
+        if self.state is not None and list(train.classes) != list(self.state["classes"]):
+            raise InputError(
+                f"{settings.data.data_folder} has the classes {', '.join(train.classes)}; the checkpoint has "
+                f"{', '.join(self.state['classes'])}: expected the same"
+            )
+        torch.manual_seed(settings.training.seed)
+        model = build_model(settings.models, train.classes).to(self.device)
+        stores = None
+        if folder := settings.data.feature_store:
+            stores = (open_store(folder, train, model.front_end), open_store(folder, validation, model.front_end))
+        self.manager = TrainingManager(
+            model, settings.training, settings.augmentation, train, validation, stores, settings.data.n_loaders
+        )
+        if self.state is not None:
+            self.manager.load_state(self.state["resume"], self.state["weights"])
+        self.writer = RunWriter(settings.run.save_path, settings.to_json(), resume=self.state is not None)
+
+    @classmethod
+    def resume(cls, checkpoint: str | Path, changes: Mapping[str, Any] | None = None) -> "Experiment":
+        """Go on from a run's last.ckpt.
+
+        Args:
+            checkpoint: last.ckpt of the run directory.
+            changes: settings to change, of those in `CHANGEABLE`.
+
+        Raises:
+            InputError: not a checkpoint to resume from, or a change that would make it another training.
+        """
+        content = read_checkpoint(checkpoint)
+        if "resume" not in content:
+            raise InputError(f"{checkpoint} is a finished model: to go on with a run give its last.ckpt")
+        settings = Settings.from_json(content["made"]["settings"])
+        changes = dict(changes or {})
+        for name in changes:
+            if name not in CHANGEABLE:
+                raise InputError(f"{name} can't change when a run is resumed; what can: {', '.join(CHANGEABLE)}")
+        if settings.training.scheduler_type == "oneCycle" and changes.get("n_epochs", 0) > settings.training.n_epochs:
+            raise InputError(
+                f"n_epochs can't grow beyond {settings.training.n_epochs}: oneCycle planned the learning rate for them; "
+                "start a new run"
+            )
+        parts = {}
+        for part in ("data", "training", "run"):
+            config = getattr(settings, part)
+            parts[part] = replace(config, **{name: value for name, value in changes.items() if hasattr(config, name)})
+        return cls(replace(settings, **parts), content)
+
+    def run(self) -> Iterator[StepDone | EpochResult]:
+        """Train, and keep the run directory up to date.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C; the run directory says "stopped" and can be resumed.
+        """
+        writer, manager, config = self.writer, self.manager, self.settings.training
+        writer.status(
+            "running",
+            epoch=manager.epoch,
+            n_epochs=config.n_epochs,
+            device=str(self.device),
+            n_recordings=len(manager.train),
+        )
+        writer.log(f"training on {self.device}, {len(manager.train)} recordings, from epoch {manager.epoch + 1}")
+        state = "failed"
+        try:
+            for event in manager.run():
+                if isinstance(event, EpochResult):
+                    self._save(event)
+                elif writer.stop_wanted:
+                    state = "stopped"
+                    return
+                else:
+                    writer.beat(epoch=event.epoch - 1, step=event.step, n_steps=event.n_steps)
+                yield event
+            state = "finished"
+        except (KeyboardInterrupt, GeneratorExit):
+            state = "stopped"
+            raise
+        except Exception as error:
+            writer.log(f"failed: {error}")
+            raise
+        finally:
+            writer.log(f"{state} after epoch {manager.epoch}")
+            writer.status(state, epoch=manager.epoch)
+
+    def _save(self, result: EpochResult) -> None:
+        """The best model first, then the metrics, then the state: a kill between any two loses nothing."""
+        manager, configs = self.manager, self.settings.models
+        made = {"settings": self.settings.to_json(), "epoch": result.epoch, "metrics": result.metrics}
+        if result.is_best:
+            save_checkpoint(self.writer.save_path, manager.averaged, configs, made)
+        self.writer.add_metrics(result.to_json())
+        save_checkpoint(self.writer.last, manager.averaged, configs, made, resume=manager.state())
+        scores = (
+            f", {self.settings.training.metric} {result.metrics[self.settings.training.metric]}" if result.metrics else ""
+        )
+        self.writer.log(f"epoch {result.epoch}: loss {result.losses['total']:.4f}{scores}")
+        self.writer.status("running", epoch=result.epoch)

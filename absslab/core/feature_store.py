@@ -1,0 +1,95 @@
+"""Features computed once and kept in HDF5, keyed by what made them.
+
+Axes: C channels, M bands, T frames. A file holds the features of all recordings of a data set one behind the other
+along time, before normalisation, so that recordings of any lengths fit, and more of them than memory holds.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from absslab.core.config import fingerprint
+from absslab.core.datasets import AudioDataSet
+from absslab.core.errors import InputError
+from absslab.core.features import FrontEnd
+from absslab.core.files import whole_file
+
+
+class FeatureStore:
+    """The features of a data set on disk.
+
+    Args:
+        path: an HDF5 file that `make_store` wrote.
+        expected: the fingerprint that the features must carry.
+
+    Raises:
+        InputError: the file is damaged or was made with other settings or from other recordings.
+    """
+
+    def __init__(self, path: Path, expected: str):
+        import h5py
+
+        try:
+            self.file = h5py.File(path, "r")
+            self.features, self.edges = self.file["features"], self.file["edges"][:]
+            made_with = self.file.attrs["fingerprint"]
+        except (OSError, KeyError) as error:
+            raise InputError(f"{path} is no feature store ({error}): remove it, it is made again") from None
+        if made_with != expected:
+            raise InputError(f"{path} holds features made with other settings or recordings: remove it, it is made again")
+
+    def __len__(self) -> int:
+        return len(self.edges) - 1
+
+    def __getitem__(self, index: int) -> Tensor:
+        """Features of one recording (C, M, T), not normalised."""
+        start, stop = self.edges[index], self.edges[index + 1]
+        return torch.from_numpy(self.features[:, :, start:stop])
+
+
+def store_fingerprint(data_set: AudioDataSet, front_end: FrontEnd) -> str:
+    """What features depend on: the front end's settings but normalisation, and the recordings."""
+    settings = front_end.config.to_json()
+    for name in ("scale_transform", "normalisation"):
+        del settings[name]
+    files = [(item.path, Path(item.path).stat().st_size, Path(item.path).stat().st_mtime_ns) for item in data_set.items]
+    return fingerprint([settings, files, data_set.pieces])
+
+
+def open_store(folder: str | Path, data_set: AudioDataSet, front_end: FrontEnd) -> FeatureStore:
+    """Open the store of a data set's features, and make it first where there is none."""
+    key = store_fingerprint(data_set, front_end)
+    path = Path(folder) / f"features-{key}.h5"
+    if not path.exists():
+        make_store(path, key, data_set, front_end)
+    return FeatureStore(path, key)
+
+
+def make_store(path: Path, key: str, data_set: AudioDataSet, front_end: FrontEnd) -> None:
+    """Write the features of every recording, whole or not at all."""
+    import h5py
+
+    config = front_end.config
+    n_frames = [config.n_frames(length) for length in data_set.lengths]
+    edges = np.concatenate([[0], np.cumsum(n_frames)])
+    with whole_file(path) as unfinished, h5py.File(unfinished, "w") as file:
+        features = file.create_dataset(
+            "features",
+            (1, config.n_bands, int(edges[-1])),
+            np.float32,
+            chunks=(1, config.n_bands, min(256, int(edges[-1]))),
+        )
+        for index, picture in enumerate(_pictures(data_set, front_end)):
+            features[:, :, edges[index] : edges[index + 1]] = picture
+        file["edges"] = edges
+        file.attrs["fingerprint"] = key
+
+
+@torch.no_grad()
+def _pictures(data_set: AudioDataSet, front_end: FrontEnd) -> Iterator[np.ndarray]:
+    for index in range(len(data_set)):
+        waveform = data_set[index].to(front_end.shift.device)
+        yield front_end.picture(front_end.stft(waveform[None]).abs())[0].cpu().numpy()  # (1, M, T)

@@ -1,0 +1,82 @@
+"""Files that appear whole or not at all."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from absslab.core.errors import InputError
+
+
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[Path]:
+    """A path to write to, in the same folder, that becomes `path` when the block ends and vanishes when it fails.
+
+    Args:
+        path: the file that is to appear; its folder is made if need be.
+
+    Raises:
+        OSError: the folder or the file can't be written, the disk is full.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = beside(path)
+    try:
+        yield unfinished
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def beside(path: Path) -> Path:
+    """Where this process writes a file that is not whole yet."""
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
+def remove_unfinished(folder: str | Path) -> None:
+    """Remove what killed processes left half-written below a folder; those that still run are let alone."""
+    import psutil
+
+    for path in Path(folder).rglob(".*.part"):
+        pid = path.suffixes[-2].lstrip(".")
+        if not pid.isdigit() or not psutil.pid_exists(int(pid)):
+            path.unlink(missing_ok=True)
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write a file, whole or not at all."""
+    with whole_file(path) as unfinished, open(unfinished, "wb") as file:
+        file.write(content)
+
+
+def write_text(path: str | Path, content: str) -> None:
+    """Write a text file in UTF-8, whole or not at all."""
+    write_bytes(path, content.encode())
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Write JSON without NaN or infinity, which JSON does not have, whole or not at all."""
+    write_text(path, json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        InputError: the file can't be read or is not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist") from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"{path} is not readable JSON ({error})") from None
+
+
+def cache_folder() -> Path:
+    """Where things that can be made again are kept: $ABSSLAB_CACHE, $XDG_CACHE_HOME/absslab or ~/.cache/absslab."""
+    if folder := os.environ.get("ABSSLAB_CACHE"):
+        return Path(folder)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "absslab"

@@ -1,0 +1,305 @@
+"""A folder of mixtures on disk: written by any number of processes, gone on with after a cut, read back.
+
+::
+
+    O/manifest.json                   format version, config, seed, classes, recordings with checksums, split
+    O/train/ validation/ test/
+        000000.wav                    the mixture
+        000000/speech.flac …          the sources that sound in it, and background.flac
+        weak_labels.csv               filename,alert,clearthroat,…   0/1
+        events.tsv                    filename onset offset event_label
+        mixtures.jsonl                one MixtureSpec per line
+
+The tables are written last: a split that has them is complete. Sources are FLAC, in which silence takes no space.
+"""
+
+import concurrent.futures
+import json
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from absslab.core import audio
+from absslab.core.config import Config, option
+from absslab.core.errors import InputError
+from absslab.core.files import read_json, remove_unfinished, write_json, write_text
+from absslab.core.mixing import MixingConfig, MixtureSpec, render, sample_spec
+from absslab.core.recordings import Recording, checksum, classes_of, index_recordings, split_recordings
+from absslab.core.splits import SPLITS, check_percentages
+from absslab.core.tables import write_table
+
+FORMAT, VERSION = "absslab mixtures", 1
+_CHUNK = 20  # mixtures that a worker makes before it reports
+
+
+@dataclass(frozen=True)
+class MixtureFolderConfig(Config):
+    """What is written, from what, and where."""
+
+    event_folder: str = option(
+        "", "folder of isolated recordings, one sound each", aliases=("DCASE_2013_stereo_data_folder",)
+    )
+    output_folder: str = option("", "folder to write: new, empty, or one to go on with")
+    n_files: int = option(2000, "how many mixtures", at_least=1)
+    split_percentages: tuple[float, float, float] = option((80.0, 10.0, 10.0), "train, validation and test", unit="%")
+    recordings_csv: str | None = option(None, "table with filename, event_label and, if known, origin")
+    origin_pattern: str | None = option(None, "regular expression that finds the origin in a file name")
+    sources: str = option("active", "which sources to save", choices=("none", "active", "all"))
+    seed: int = option(0, "of the split and of all that is drawn", at_least=0)
+    n_workers: int = option(0, "processes; 0: one per core", at_least=0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_percentages(self.split_percentages)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a long work is."""
+
+    done: int
+    total: int
+
+
+def write_mixtures(config: MixtureFolderConfig, mixing: MixingConfig) -> Iterator[Progress]:
+    """Make a folder of mixtures; what exists is not made again.
+
+    The same seed gives the same bytes, whatever the number of workers and however often the work was cut.
+
+    Args:
+        config: from what, where, how many.
+        mixing: how mixtures are drawn.
+
+    Yields:
+        how many mixtures there are by now.
+
+    Raises:
+        InputError: no recordings, a class with too few, a folder that is not ours or was made with other settings.
+        OSError: the folder can't be written, the disk is full.
+    """
+    for name in ("event_folder", "output_folder"):
+        if not getattr(config, name):
+            raise InputError(f"{name} is missing: say it with --{name}")
+    output = Path(config.output_folder)
+    _refuse_foreign(output)
+    split = split_recordings(
+        index_recordings(config.event_folder, csv=config.recordings_csv, origin_pattern=config.origin_pattern),
+        percentages=config.split_percentages,
+        seed=config.seed,
+    )
+    backgrounds = _split_backgrounds(mixing, config)
+    counts = _counts(config)
+    manifest = _manifest(config, mixing, split, backgrounds, counts)
+    _start_or_go_on(output, manifest)
+    jobs = [
+        (str(output / name), _spec(config, mixing, split, backgrounds, name, index))
+        for name in counts
+        for index in range(counts[name])
+    ]
+    missing = [(folder, spec) for folder, spec in jobs if not (Path(folder) / spec.filename).exists()]
+    done = len(jobs) - len(missing)
+    yield Progress(done, len(jobs))
+    for n_made in _make(missing, manifest["classes"], config):
+        done += n_made
+        yield Progress(done, len(jobs))
+    for name in counts:
+        _write_tables(output / name, [spec for folder, spec in jobs if Path(folder).name == name], manifest["classes"])
+
+
+def read_manifest(folder: str | Path) -> dict[str, Any]:
+    """The manifest of a folder of mixtures.
+
+    Raises:
+        InputError: there is none, or it is not ours, or of a newer version.
+    """
+    manifest = read_json(Path(folder) / "manifest.json")
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise InputError(f"{folder}/manifest.json was not written by absslab mix")
+    if manifest["version"] > VERSION:
+        raise InputError(f"{folder} has format version {manifest['version']}, newer than {VERSION}: update ABSSLab")
+    return manifest
+
+
+def read_specs(folder: str | Path, split: str) -> list[MixtureSpec]:
+    """The specs of a split's mixtures, in their order."""
+    lines = (Path(folder) / split / "mixtures.jsonl").read_text(encoding="utf-8").splitlines()
+    return [MixtureSpec.from_json(json.loads(line)) for line in lines]
+
+
+def source_files(mixture: str | Path) -> dict[str, Path]:
+    """The saved sources of a mixture by class, and its background under that name; empty where none were saved."""
+    folder = Path(mixture).with_suffix("")
+    return {path.stem: path for path in sorted(folder.iterdir()) if audio.is_audio(path)} if folder.is_dir() else {}
+
+
+def _counts(config: MixtureFolderConfig) -> dict[str, int]:
+    """Mixtures per split: rounded down, what is left goes to train."""
+    wanted = check_percentages(config.split_percentages)
+    counts = {split: int(config.n_files * part / 100) for split, part in wanted.items()}
+    counts["train"] += config.n_files - sum(counts.values())
+    return {split: count for split, count in counts.items() if count}
+
+
+def _split_backgrounds(mixing: MixingConfig, config: MixtureFolderConfig) -> dict[str, list[Recording]]:
+    if mixing.background_folder is None:
+        return {split: [] for split in SPLITS}
+    found = [
+        Recording(one.path, "background", one.origin, one.duration)
+        for one in index_recordings(mixing.background_folder, origin_pattern=config.origin_pattern)
+    ]
+    return split_recordings(found, percentages=config.split_percentages, seed=config.seed)
+
+
+def _spec(
+    config: MixtureFolderConfig,
+    mixing: MixingConfig,
+    split: dict[str, list[Recording]],
+    backgrounds: dict[str, list[Recording]],
+    name: str,
+    index: int,
+) -> MixtureSpec:
+    seed = [config.seed, SPLITS.index(name), index]
+    return sample_spec(
+        np.random.default_rng(seed),
+        split[name],
+        mixing,
+        filename=f"{index:06d}.wav",
+        backgrounds=backgrounds[name],
+        noise_seed=[*seed, 1],
+    )
+
+
+def _manifest(
+    config: MixtureFolderConfig,
+    mixing: MixingConfig,
+    split: dict[str, list[Recording]],
+    backgrounds: dict[str, list[Recording]],
+    counts: dict[str, int],
+) -> dict[str, Any]:
+    def described(recordings: Sequence[Recording], folder: str | None) -> list[dict[str, Any]]:
+        return [
+            {
+                "path": Path(one.path).relative_to(folder or "").as_posix(),
+                "event_label": one.event_label,
+                "origin": one.origin,
+                "duration": one.duration,
+                "sha256": checksum(one.path),
+            }
+            for one in recordings
+        ]
+
+    settings = {**mixing.to_json(), **config.to_json()}
+    for name in ("output_folder", "n_workers"):
+        del settings[name]
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "config": settings,
+        "seed": config.seed,
+        "classes": classes_of(one for part in split.values() for one in part),
+        "n_mixtures": counts,
+        "recordings": {name: described(part, config.event_folder) for name, part in split.items()},
+        "backgrounds": {name: described(part, mixing.background_folder) for name, part in backgrounds.items()},
+    }
+
+
+def _refuse_foreign(output: Path) -> None:
+    if output.exists() and not output.is_dir():
+        raise InputError(f"{output} is a file: expected a folder to write mixtures to")
+    if output.is_dir() and any(output.iterdir()) and not (output / "manifest.json").exists():
+        raise InputError(f"{output} is not empty and holds no mixtures of ours: choose a new or an empty folder")
+
+
+def _start_or_go_on(output: Path, manifest: dict[str, Any]) -> None:
+    """Write the manifest, or see that the one there is the same but for where the recordings lie."""
+    if not (output / "manifest.json").exists():
+        write_json(output / "manifest.json", manifest)
+        return
+    remove_unfinished(output)
+    old = read_manifest(output)
+    places = ("event_folder", "background_folder", "recordings_csv")
+    for name, value in manifest["config"].items():
+        before = old["config"].get(name)
+        if before != value and name not in places:
+            raise InputError(
+                f"{output} was made with {name} {before}, not {value}: choose another folder or the same {name}"
+            )
+    for name in ("recordings", "backgrounds"):
+        if old[name] != manifest[name]:
+            raise InputError(f"{output} was made from other {name} than these: choose another folder")
+
+
+def _make(missing: list[tuple[str, MixtureSpec]], classes: list[str], config: MixtureFolderConfig) -> Iterator[int]:
+    """Render and write; yields how many were made since the last time."""
+    chunks = [missing[start : start + _CHUNK] for start in range(0, len(missing), _CHUNK)]
+    n_workers = min(config.n_workers or os.cpu_count() or 1, len(chunks))
+    if n_workers <= 1:
+        for chunk in chunks:
+            yield _write_chunk(chunk, classes, config.sources)
+        return
+    context = multiprocessing.get_context("spawn")
+    pool = concurrent.futures.ProcessPoolExecutor(n_workers, mp_context=context, initializer=_end_with_parent)
+    try:
+        futures = [pool.submit(_write_chunk, chunk, classes, config.sources) for chunk in chunks]
+        for future in concurrent.futures.as_completed(futures):
+            yield future.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """In a worker: leave Ctrl-C to the parent, and end when the parent is gone, however it went."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        assert parent is not None
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _write_chunk(chunk: list[tuple[str, MixtureSpec]], classes: list[str], sources: str) -> int:
+    for folder, spec in chunk:
+        _write_mixture(Path(folder), spec, classes, sources)
+    return len(chunk)
+
+
+def _write_mixture(folder: Path, spec: MixtureSpec, classes: list[str], sources: str) -> None:
+    """The sources first and the mixture last: a mixture that is there has its sources."""
+    rendered = render(spec)
+    parts = {} if sources == "none" else {**rendered.sources, "background": rendered.background}
+    if sources == "all":
+        parts = {name: np.zeros_like(rendered.mixture) for name in classes} | parts
+    for name, samples in parts.items():
+        audio.save(folder / Path(spec.filename).stem / f"{name}.flac", _int16(samples), spec.sampling_rate)
+    audio.save(folder / spec.filename, _int16(rendered.mixture), spec.sampling_rate)
+
+
+def _int16(samples: np.ndarray) -> np.ndarray:
+    return (samples * 32768).astype(np.int16)  # exact: the samples lie on the 16-bit grid
+
+
+def _write_tables(folder: Path, specs: list[MixtureSpec], classes: list[str]) -> None:
+    write_text(folder / "mixtures.jsonl", "".join(json.dumps(spec.to_json()) + "\n" for spec in specs))
+    events = [
+        {
+            "filename": spec.filename,
+            "onset": f"{event.onset:.6f}",
+            "offset": f"{event.offset:.6f}",
+            "event_label": event.event_label,
+        }
+        for spec in specs
+        for event in spec.events
+    ]
+    write_table(folder / "events.tsv", ["filename", "onset", "offset", "event_label"], events, delimiter="\t")
+    labels = [{"filename": spec.filename} | {name: int(name in spec.labels) for name in classes} for spec in specs]
+    write_table(folder / "weak_labels.csv", ["filename", *classes], labels)

@@ -1,0 +1,183 @@
+"""A run directory on disk: one process writes it, anyone follows it.
+
+::
+
+    R/config.json     all settings
+      metrics.jsonl   a line per epoch, append-only; of two lines on one epoch the later holds
+      status.json     state, epoch, pid, the pid's start time, heartbeat
+      log.txt         what happened, for a person
+      last.ckpt       the latest epoch, with all that resuming needs
+      stop            put it there and training stops
+    R.ckpt            beside it: the best model
+"""
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from absslab.core.errors import InputError
+from absslab.core.files import read_json, write_json
+
+STATES = ("running", "stopped", "finished", "failed")
+HEARTBEAT = 5.0  # s between two signs of life
+_PATIENCE = 12  # heartbeats that may be missed: a slow batch is no death
+
+
+def run_directory(save_path: str | Path) -> Path:
+    """The run directory of a best model's path: R for R.ckpt.
+
+    Raises:
+        InputError: the path does not end in .ckpt.
+    """
+    path = Path(save_path)
+    if path.suffix != ".ckpt":
+        raise InputError(f"save_path is {str(path)!r}: expected a file name that ends in .ckpt")
+    return path.with_suffix("")
+
+
+class RunWriter:
+    """Writes a run directory.
+
+    Args:
+        save_path: of the best model, R.ckpt; the directory is R.
+        config: all settings, as plain data.
+        resume: go on in a directory that is there.
+
+    Raises:
+        InputError: there is a run already (and `resume` is off), or it is still running.
+        OSError: the directory can't be written.
+    """
+
+    def __init__(self, save_path: str | Path, config: Mapping[str, Any], *, resume: bool = False):
+        self.save_path = Path(save_path)
+        self.folder = run_directory(save_path)
+        if (self.folder / "status.json").exists():
+            if is_alive(read_json(self.folder / "status.json")):
+                raise InputError(f"{self.folder} is being trained by another process: stop that first, or save elsewhere")
+            if not resume:
+                raise InputError(
+                    f"{self.folder} holds a run: go on with --checkpoint_path {self.folder / 'last.ckpt'}, or choose "
+                    "another --save_path"
+                )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "stop").unlink(missing_ok=True)
+        write_json(self.folder / "config.json", config)
+        self._end_torn_line()
+        self._status: dict[str, Any] = {}
+        self._beaten = 0.0
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint to resume from."""
+        return self.folder / "last.ckpt"
+
+    @property
+    def stop_wanted(self) -> bool:
+        """Whether someone put the file `stop` there."""
+        return (self.folder / "stop").exists()
+
+    def status(self, state: str, **more: Any) -> None:
+        """Say where the run is; what was said before stays."""
+        process = psutil.Process()
+        self._status |= {"state": state, "pid": process.pid, "pid_started": process.create_time()} | more
+        self._status["heartbeat"] = self._beaten = time.time()
+        write_json(self.folder / "status.json", self._status)
+
+    def beat(self, **more: Any) -> None:
+        """Say that the run is alive, at most every `HEARTBEAT` seconds."""
+        if time.time() - self._beaten >= HEARTBEAT:
+            self.status(self._status.get("state", "running"), **more)
+
+    def add_metrics(self, metrics: Mapping[str, Any]) -> None:
+        """Append a line to metrics.jsonl."""
+        self._append("metrics.jsonl", json.dumps(metrics, allow_nan=False))
+
+    def log(self, message: str) -> None:
+        """Append a line with the time to log.txt."""
+        self._append("log.txt", f"{datetime.now().isoformat(sep=' ', timespec='seconds')}  {message}")
+
+    def _append(self, name: str, line: str) -> None:
+        with open(self.folder / name, "a", encoding="utf-8") as file:
+            file.write(line + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _end_torn_line(self) -> None:
+        """After a kill the last line may lack its end: what follows must not be glued to it."""
+        for name in ("metrics.jsonl", "log.txt"):
+            path = self.folder / name
+            if path.exists() and (content := path.read_bytes()) and not content.endswith(b"\n"):
+                with open(path, "a") as file:
+                    file.write("\n")
+
+
+@dataclass
+class RunReader:
+    """Follows a run directory, from any process.
+
+    Args:
+        folder: the run directory.
+
+    Raises:
+        InputError: the folder is no run directory.
+    """
+
+    folder: Path
+    metrics: dict[int, dict[str, Any]] = field(default_factory=dict)  # by epoch
+    _offset: int = 0
+
+    def __post_init__(self) -> None:
+        self.folder = Path(self.folder)
+        if not (self.folder / "config.json").is_file():
+            raise InputError(f"{self.folder} is no run directory: expected one with config.json, as absslab train writes")
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """All settings of the run."""
+        return read_json(self.folder / "config.json")
+
+    def poll(self) -> list[dict[str, Any]]:
+        """The epochs that were written since the last call; torn lines are passed over."""
+        path = self.folder / "metrics.jsonl"
+        if not path.exists():
+            return []
+        with open(path, "rb") as file:
+            file.seek(self._offset)
+            content = file.read()
+        complete = content[: content.rfind(b"\n") + 1]
+        self._offset += len(complete)
+        new = []
+        for line in complete.splitlines():
+            try:
+                epoch = json.loads(line)
+                self.metrics[epoch["epoch"]] = epoch
+            except (ValueError, KeyError, TypeError):  # torn by a kill
+                continue
+            new.append(epoch)
+        return new
+
+    def state(self) -> str:
+        """running, stopped, finished or failed; dead: it says running, but the process is gone."""
+        path = self.folder / "status.json"
+        if not path.exists():
+            return "dead"
+        status = read_json(path)
+        return "dead" if status["state"] == "running" and not is_alive(status) else status["state"]
+
+
+def is_alive(status: Mapping[str, Any]) -> bool:
+    """Whether the process that wrote a running status still runs: same pid, same start, and a heartbeat."""
+    if status.get("state") != "running":
+        return False
+    try:
+        started = psutil.Process(status["pid"]).create_time()
+    except (psutil.Error, KeyError):
+        return False
+    return abs(started - status["pid_started"]) < 1 and time.time() - status["heartbeat"] < _PATIENCE * HEARTBEAT

@@ -1,0 +1,373 @@
+"""Training: a generator of epochs, and the state from which a cut run goes on bit for bit.
+
+Axes: B batch, K classes, M bands, T frames, N samples.
+"""
+
+import copy
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from absslab.core.augmentation import AugmentationConfig, Pairs, augment
+from absslab.core.config import Config, option
+from absslab.core.datasets import AudioDataSet, Batch
+from absslab.core.errors import InputError
+from absslab.core.feature_store import FeatureStore
+from absslab.core.losses import TAG_LOSSES, ShareTargets, absent_mask_loss, share_loss
+from absslab.core.metrics.tagging import AVERAGES, METRICS, tagging_scores, tagging_scores_per_class
+from absslab.core.model import Prediction, SeparationModel
+from absslab.core.schedules import SCHEDULERS, Schedule
+
+OPTIMIZERS: dict[str, Any] = {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW}
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+LOSS = "loss"  # as a metric: the validation loss
+
+
+@dataclass(frozen=True)
+class TrainingConfig(Config):
+    """How the model is trained."""
+
+    n_epochs: int = option(300, "passes over the training recordings", at_least=1)
+    batch_size: int = option(24, "recordings per step", at_least=1)
+    loss_f: str = option("BCE", "loss of the tags", choices=TAG_LOSSES)
+    l1_weight: float = option(
+        0.3, "λ: (1 − λ) · loss of the tags + λ · mean of the masks of absent classes", at_least=0, at_most=1
+    )
+    share_weight: float = option(0.0, "weight of the loss on shares of events and background", at_least=0)
+    optimizer: str = option("Adam", "Adam, or with decoupled weight decay AdamW", choices=OPTIMIZERS)
+    learning_rate: float = option(1e-3, "of the optimizer; the highest one with oneCycle", above=0)
+    weight_decay: float = option(1e-5, "of the optimizer", at_least=0)
+    gradient_clip: float = option(0.0, "largest norm of the gradient; 0: any", at_least=0)
+    scheduler_type: str = option("stepLR", "course of the learning rate", choices=SCHEDULERS)
+    scheduler_step_size: int = option(50, "stepLR: every so many", unit="epochs", at_least=1)
+    scheduler_gamma: float = option(0.5, "stepLR, multiStepLR, reduceLROnPlateau: factor of a step", above=0, at_most=1)
+    scheduler_milestones: tuple[int, ...] = option((150, 300), "multiStepLR: after these", unit="epochs", at_least=1)
+    scheduler_patience: int = option(5, "reduceLROnPlateau: without improvement", unit="evaluations", at_least=0)
+    scheduler_warm_up: float = option(0.2, "oneCycle: part of the training that rises", above=0, at_most=0.9)
+    average_decay: float = option(
+        0.0,
+        "decay per step of the running average of the weights, which is what is saved; 0: none",
+        at_least=0,
+        at_most=0.99999,
+    )
+    test_every: int = option(10, "evaluate every so many, and after the last", unit="epochs", at_least=1)
+    metric: str = option("roc_auc_score", "what the best model has best, on validation", choices=(*METRICS, LOSS))
+    metric_average: str = option("weighted", "of the metrics over the classes", choices=AVERAGES)
+    thresholds: tuple[float, ...] = option((0.5,), "one, or one per class", at_least=0, at_most=1)
+    patience: int = option(0, "stop after so many evaluations without a better one; 0: never", at_least=0)
+    precision: str = option("auto", "of the mask network's arithmetic", choices=("auto", *PRECISIONS))
+    seed: int = option(0, "of the weights, the order of the recordings and all augmentation", at_least=0)
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """What came of one epoch."""
+
+    epoch: int  # from 1
+    n_epochs: int
+    losses: dict[str, float]  # training: total and its parts
+    learning_rate: float  # at the end
+    seconds: float
+    recordings_per_second: float
+    metrics: dict[str, float | None] | None = None  # validation, in epochs that evaluate
+    per_class: dict[str, dict[str, float | None]] | None = None  # class → metric → value
+    is_best: bool = False
+    gpu_memory: int | None = None  # bytes, the most so far
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, as JSON holds it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class StepDone:
+    """A sign of life between epochs."""
+
+    epoch: int
+    step: int
+    n_steps: int
+
+
+@dataclass
+class TrainingManager:
+    """Trains a model; iterate over `run`.
+
+    Args:
+        model: on its device; its normalisation is fitted before the first epoch.
+        config, augmentation: how.
+        train, validation: the recordings.
+        stores: features of train and validation, if they are not to be computed again and again.
+        n_loaders: processes that read ahead.
+
+    Raises:
+        InputError: thresholds that don't fit the classes, augmentation that stored features can't have, a precision that
+            the device lacks.
+    """
+
+    model: SeparationModel
+    config: TrainingConfig
+    augmentation: AugmentationConfig
+    train: AudioDataSet
+    validation: AudioDataSet
+    stores: tuple[FeatureStore, FeatureStore] | None = None
+    n_loaders: int = 0
+    epoch: int = 0  # done so far
+    best: float | None = None  # score of the best model, larger is better
+    evaluations_since_best: int = 0
+    averaged: SeparationModel = field(init=False)  # what is evaluated and saved
+
+    def __post_init__(self) -> None:
+        config, n_classes = self.config, len(self.model.classes)
+        if len(config.thresholds) not in (1, n_classes):
+            raise InputError(f"thresholds has {len(config.thresholds)} values: expected 1, or {n_classes}, one per class")
+        if self.stores and (self.augmentation.needs_waveforms or config.share_weight):
+            raise InputError(
+                "feature_store keeps features, but augmentation and share_weight need waveforms: leave it out, or "
+                "set pair_probability, equaliser, gain_range and share_weight to 0 and roll to False"
+            )
+        self.device = next(self.model.parameters()).device
+        self.precision = PRECISIONS[choose_precision(config.precision, self.device)]
+        self.averaged = copy.deepcopy(self.model) if config.average_decay else self.model
+        self.targets = ShareTargets(self.model.front_end).to(self.device)
+        self.optimizer = OPTIMIZERS[config.optimizer](
+            parameter_groups(self.model, config.weight_decay), lr=config.learning_rate
+        )
+        self.n_steps = -(-len(self.train) // config.batch_size)
+        self.schedule = Schedule(self.optimizer, config, self.n_steps)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision is torch.float16)
+
+    def run(self) -> Iterator[StepDone | EpochResult]:
+        """Train what is left of the epochs; between steps and after each epoch the state can be saved or left.
+
+        An epoch depends on the state at its start and on its number only: a run that is cut and resumed from the end of any
+        epoch ends with the same weights as one that is not.
+        """
+        if self.epoch == 0:
+            self.fit_normalisation()
+        while self.epoch < self.config.n_epochs and not self.is_out_of_patience:
+            yield from self._train_epoch()
+
+    @property
+    def is_out_of_patience(self) -> bool:
+        """Whether early stopping has struck."""
+        return 0 < self.config.patience <= self.evaluations_since_best
+
+    def fit_normalisation(self) -> None:
+        """Take mean and deviation of the features from the training recordings."""
+        batches = self.train.batches(1 if self._lengths_differ else self.config.batch_size, n_loaders=self.n_loaders)
+        self.model.front_end.fit(batch.waveforms.to(self.device) for batch in batches)
+        if self.averaged is not self.model:
+            self.averaged.front_end.load_state_dict(self.model.front_end.state_dict())
+
+    @property
+    def _lengths_differ(self) -> bool:
+        return len(set(self.train.lengths)) > 1
+
+    def _train_epoch(self) -> Iterator[StepDone | EpochResult]:
+        config, start = self.config, time.perf_counter()
+        rng = np.random.default_rng([config.seed, self.epoch])
+        torch.manual_seed(int(rng.integers(1 << 62)))  # dropout
+        self.model.train()
+        sums: dict[str, Tensor] = {}
+        for step, batch in enumerate(self.train.batches(config.batch_size, rng=rng, n_loaders=self.n_loaders), start=1):
+            for name, value in self._step(self._to_device(batch), rng).items():
+                sums[name] = sums.get(name, 0) + value.detach()
+            yield StepDone(self.epoch + 1, step, self.n_steps)
+        losses = {name: float(value) / self.n_steps for name, value in sums.items()}
+        if not np.isfinite(losses["total"]):
+            raise InputError(
+                f"the loss is {losses['total']} in epoch {self.epoch + 1}: lower learning_rate or use precision float32"
+            )
+        seconds = time.perf_counter() - start
+        self.epoch += 1
+        result = EpochResult(
+            self.epoch, config.n_epochs, losses, self.schedule.learning_rate, seconds, len(self.train) / seconds,
+            gpu_memory=torch.cuda.max_memory_allocated(self.device) if self.device.type == "cuda" else None,
+        )  # fmt: skip
+        if self.epoch % config.test_every == 0 or self.epoch == config.n_epochs:
+            result = self._evaluated(result)
+        self.schedule.after_epoch(self._score(result.metrics) if result.metrics else None)
+        yield result
+
+    def _to_device(self, batch: Batch) -> Batch:
+        on_device = (part if part is None else part.to(self.device, non_blocking=True) for part in batch)
+        return Batch(*on_device)  # type: ignore[arg-type]
+
+    def _step(self, batch: Batch, rng: np.random.Generator) -> dict[str, Tensor]:
+        self.optimizer.zero_grad(set_to_none=True)
+        losses = self._losses(batch, rng)
+        self.scaler.scale(losses["total"]).backward()
+        if self.config.gradient_clip:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.schedule.after_step()
+        self._average()
+        return losses
+
+    def _losses(self, batch: Batch, rng: np.random.Generator | None) -> dict[str, Tensor]:
+        """Total and parts of the loss of a batch; without a generator nothing is augmented."""
+        if self.stores:
+            store = self.stores[0 if self.model.training else 1]
+            features = nn.utils.rnn.pad_sequence([store[int(i)].movedim(-1, 0) for i in batch.indices], batch_first=True)
+            features = self.model.front_end.normalise(features.movedim(1, -1).to(self.device))  # (B, 1, M, T)
+            return self._tag_losses(self._predict(features, self._n_frames(batch.n_samples)), batch.labels)
+        stft, front_end = self.model.front_end.stft, self.model.front_end
+        if rng is None:
+            spectra = stft(batch.waveforms)
+            pairs = Pairs(spectra, torch.zeros_like(spectra), batch.labels, torch.zeros_like(batch.labels), batch.n_samples)
+        else:
+            pairs = augment(batch, self.augmentation, stft, front_end.config.sampling_rate, rng)
+        total = pairs.first + pairs.second  # complex (B, F, T)
+        n_frames = self._n_frames(pairs.n_samples)
+        prediction = self._predict(front_end.normalise(front_end.picture(total.abs())), n_frames)
+        losses = self._tag_losses(prediction, torch.maximum(pairs.labels_first, pairs.labels_second))
+        if self.config.share_weight:
+            powers = (front_end.power(spectra) for spectra in (pairs.first, pairs.second, total))
+            shares = self.targets(*powers, n_frames)
+            losses["share"] = share_loss(
+                prediction.masks, prediction.log_background, shares, pairs.labels_first, pairs.labels_second
+            )
+            losses["total"] = losses["total"] + self.config.share_weight * losses["share"]
+        return losses
+
+    def _n_frames(self, n_samples: Tensor | None) -> Tensor | None:
+        return None if n_samples is None else n_samples // self.model.front_end.config.hop_size + 1
+
+    def _predict(self, features: Tensor, n_frames: Tensor | None) -> Prediction:
+        model = self.model if self.model.training else self.averaged
+        with torch.autocast(self.device.type, self.precision, enabled=self.precision is not torch.float32):
+            return model.predict(features, n_frames)
+
+    def _tag_losses(self, prediction: Prediction, labels: Tensor) -> dict[str, Tensor]:
+        tag = TAG_LOSSES[self.config.loss_f](prediction.probabilities.float(), labels)
+        absent = absent_mask_loss(prediction.masks, labels)
+        total = (1 - self.config.l1_weight) * tag + self.config.l1_weight * absent
+        self._probabilities = prediction.probabilities.detach()
+        return {"total": total, "tag": tag, "absent": absent}
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        if self.averaged is self.model:
+            return
+        steps = self.schedule.n_steps_done
+        decay = min(self.config.average_decay, steps / (steps + 10))  # early on the average follows quickly
+        for kept, new in zip(self.averaged.state_dict().values(), self.model.state_dict().values(), strict=True):
+            if kept.is_floating_point():
+                kept.lerp_(new, 1 - decay)
+            else:
+                kept.copy_(new)
+
+    @torch.no_grad()
+    def evaluate(self) -> tuple[dict[str, float | None], dict[str, dict[str, float | None]]]:
+        """Loss and tagging scores on validation: averaged, and of each class."""
+        self.model.eval()
+        self.averaged.eval()
+        labels, probabilities, total = [], [], 0.0
+        batch_size = 1 if len(set(self.validation.lengths)) > 1 else self.config.batch_size
+        for batch in self.validation.batches(batch_size, n_loaders=self.n_loaders):
+            batch = self._to_device(batch)
+            total += float(self._losses(batch, None)["total"]) * len(batch.labels)
+            labels.append(batch.labels.cpu())
+            probabilities.append(self._probabilities.cpu().float())
+        truth, said = torch.cat(labels).numpy(), torch.cat(probabilities).numpy()
+        thresholds = self.config.thresholds
+        metrics = tagging_scores(truth, said, thresholds=thresholds, average=self.config.metric_average)
+        by_metric = tagging_scores_per_class(truth, said, thresholds=thresholds)
+        per_class = {
+            name: {metric: values[k] for metric, values in by_metric.items()} for k, name in enumerate(self.model.classes)
+        }
+        return {LOSS: total / len(self.validation)} | metrics, per_class
+
+    def _evaluated(self, result: EpochResult) -> EpochResult:
+        metrics, per_class = self.evaluate()
+        score = self._score(metrics)
+        is_best = self.best is None or score > self.best
+        self.best = score if is_best else self.best
+        self.evaluations_since_best = 0 if is_best else self.evaluations_since_best + 1
+        return EpochResult(**{**vars(result), "metrics": metrics, "per_class": per_class, "is_best": is_best})
+
+    def _score(self, metrics: Mapping[str, float | None]) -> float:
+        """The declared metric, turned so that larger is better; where it is undefined, the worst."""
+        value = metrics[self.config.metric]
+        if value is None:
+            return -np.inf
+        return -value if self.config.metric == LOSS else value
+
+    def state(self) -> dict[str, Any]:
+        """All that resuming needs besides the averaged weights: tensors and plain data."""
+        return {
+            "weights": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "epoch": self.epoch,
+            "best": self.best,
+            "evaluations_since_best": self.evaluations_since_best,
+        }
+
+    def load_state(self, state: Mapping[str, Any], averaged: Mapping[str, Tensor]) -> None:
+        """Go on from what `state` returned; `averaged` is the state of the model that was saved."""
+        self.model.load_state_dict(state["weights"])
+        self.averaged.load_state_dict(averaged)
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.scaler.load_state_dict(state["scaler"])
+        self.epoch, self.best = state["epoch"], state["best"]
+        self.evaluations_since_best = state["evaluations_since_best"]
+
+
+def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Weights, which decay, and biases and norms, which don't."""
+    weights = [parameter for parameter in model.parameters() if parameter.ndim > 1]
+    others = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
+    return [{"params": weights, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The device to compute on.
+
+    Args:
+        name: auto (a GPU if there is one), cpu, cuda or cuda:1, ….
+
+    Raises:
+        InputError: there is no such device.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise InputError(f"device is {name!r}: expected auto, cpu, cuda or cuda:1, …") from None
+    if device.type not in ("cpu", "cuda"):
+        raise InputError(f"device is {name!r}: expected auto, cpu, cuda or cuda:1, …")
+    n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device.type == "cuda" and (device.index or 0) >= n_gpus:
+        raise InputError(
+            f"device is {name!r}, but PyTorch finds {n_gpus or 'no'} CUDA GPU{'s' * (n_gpus > 1)}: use auto or cpu"
+        )
+    return device
+
+
+def choose_precision(name: str, device: torch.device) -> str:
+    """The arithmetic to use: auto takes bfloat16 where the hardware has it, which is faster and as good.
+
+    Raises:
+        InputError: float16 on a CPU.
+    """
+    if name == "float16" and device.type == "cpu":
+        raise InputError("precision is float16, which a CPU does not train in: use auto, bfloat16 or float32")
+    if name != "auto":
+        return name
+    has_bfloat16 = (
+        torch.cuda.is_bf16_supported(including_emulation=False)
+        if device.type == "cuda"
+        else torch.cpu.get_capabilities().get("avx512_bf16", False)
+    )
+    return "bfloat16" if has_bfloat16 else "float32"
