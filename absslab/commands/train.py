@@ -2,7 +2,7 @@
 
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -13,10 +13,10 @@ from absslab.core.datasets import DataConfig
 from absslab.core.experiment import Experiment, RunConfig, Settings
 from absslab.core.features import FeatureConfig
 from absslab.core.masknets import MASK_NETS, find_mask_net
-from absslab.core.model import ModelConfig, ModelConfigs
+from absslab.core.model import ModelConfig
 from absslab.core.pooling import POOLINGS, find_pooling
 from absslab.core.recipes import RECIPES
-from absslab.core.training import EpochResult, TrainingConfig, choose_precision
+from absslab.core.training import EpochResult, StepDone, TrainingConfig, choose_precision
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -30,7 +30,7 @@ def run(arguments: Sequence[str]) -> None:
         flush=True,
     )
     try:
-        _drain(experiment)
+        follow(experiment.run(), settings.training.metric)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"stopped; go on with absslab train --checkpoint_path {experiment.writer.last}") from None
     best = experiment.writer.save_path
@@ -39,19 +39,19 @@ def run(arguments: Sequence[str]) -> None:
     )
 
 
-def _drain(experiment: Experiment) -> None:
+def follow(events: Iterable[StepDone | EpochResult], metric: str) -> None:
+    """Print a line per epoch, and show between them how far it is."""
     from tqdm import tqdm
 
-    training = experiment.settings.training
     with tqdm(unit="step", file=sys.stderr, disable=not sys.stderr.isatty(), leave=False) as bar:
-        for event in experiment.run():
+        for event in events:
             if isinstance(event, EpochResult):
                 with tqdm.external_write_mode():
-                    print(_line(event, training.metric), flush=True)
+                    print(_line(event, metric), flush=True)
                 continue
             bar.total = event.n_steps
             bar.n = event.step
-            bar.set_description(f"epoch {event.epoch}/{training.n_epochs}", refresh=False)
+            bar.set_description(f"epoch {event.epoch}", refresh=False)
             bar.refresh()
 
 
@@ -74,9 +74,14 @@ def _experiment(arguments: Sequence[str]) -> Experiment:
     """What the flags ask for: a new training, or one to go on with."""
     about_parts = _first_look(arguments)
     recipe = find("recipe", about_parts.recipe, RECIPES) if about_parts.recipe else {}
-    chosen = ModelConfig(**{name: value for name, value in (recipe | vars(about_parts)).items() if name in _PARTS})
+    chosen = from_flags(ModelConfig, recipe | vars(about_parts))
     mask_net, pooling = find_mask_net(chosen.model_type)[0], find_pooling(chosen.classification_mapping)[0]
-    parser = Parser("absslab train", description="Train a model on weakly labelled recordings.")
+    parser = Parser(
+        "absslab train",
+        usage="absslab train [--recipe recommended] --data_folder FOLDER --save_path R.ckpt [any flag below]",
+        description="Train a model on weakly labelled recordings. Flags and defaults are those of the model type, "
+        "the classification mapping and the recipe that are chosen.",
+    )
     _add_choices(parser)
     for config in (
         RunConfig,
@@ -96,13 +101,7 @@ def _experiment(arguments: Sequence[str]) -> Experiment:
             given[name] = str(Path(given[name]).resolve())  # a checkpoint is used from other working directories
     if checkpoint:
         return Experiment.resume(checkpoint, given | ({"recipe": recipe_name} if recipe_name else {}))
-    values = recipe | given
-    parts = (from_flags(config, values) for config in (FeatureConfig, ModelConfig, mask_net, pooling))
-    others = (from_flags(config, values) for config in (DataConfig, AugmentationConfig, TrainingConfig, RunConfig))
-    return Experiment(Settings(ModelConfigs(*parts), *others))
-
-
-_PARTS = ("model_type", "classification_mapping")  # what decides which other flags there are
+    return Experiment(Settings.from_flags(recipe | given))
 
 
 def _first_look(arguments: Sequence[str]) -> Namespace:

@@ -214,11 +214,22 @@ def save(path: str | Path, samples: np.ndarray, sampling_rate: int, *, subtype: 
     Raises:
         OSError: the file can't be written, the disk is full.
     """
-    buffer = io.BytesIO()  # encoding in memory: a full disk is then an OSError of Python's, not a short file
-    suffix = Path(path).suffix.lstrip(".").upper()
+    write_bytes(path, encode(samples, sampling_rate, subtype=subtype, container=Path(path).suffix.lstrip(".").upper()))
+
+
+def encode(samples: np.ndarray, sampling_rate: int, *, subtype: str = "PCM_16", container: str = "WAV") -> bytes:
+    """The bytes of a sound file: in memory, so that a full disk is an OSError of Python's and not a short file.
+
+    Args:
+        samples: (N,) or (C, N); float in [−1, 1], or int16, which is written as it is.
+        sampling_rate: Hz.
+        subtype: PCM_16, PCM_24 or FLOAT.
+        container: WAV or FLAC.
+    """
+    buffer = io.BytesIO()
     coded = np.atleast_2d(samples if samples.dtype == np.int16 else _coded(samples, subtype))  # (C, N)
-    soundfile.write(buffer, coded.T, sampling_rate, subtype=subtype, format=suffix)
-    write_bytes(path, buffer.getvalue())
+    soundfile.write(buffer, coded.T, sampling_rate, subtype=subtype, format=container)
+    return buffer.getvalue()
 
 
 def size(n_samples: int, n_channels: int, subtype: str) -> int:

@@ -28,7 +28,10 @@ THESIS_SPLITS = {"train": "training", "validation": "development", "test": "vali
 class DataConfig(Config):
     """Which recordings, and how they are read."""
 
-    data_set_type: str = option("DCASE2013_remixed_data_set", "layout of the folder; see the README")
+    data_set_type: str = option(
+        "DCASE2013_remixed_data_set",
+        "layout of the folder: DCASE2013_remixed_data_set (as absslab mix writes) or weakly_labelled_folder",
+    )
     data_folder: str = option("", "the folder with the recordings and their weak labels")
     split_percentages: tuple[float, float, float] = option(
         (80.0, 10.0, 10.0), "train, validation and test, where the folder has no split of its own", unit="%"

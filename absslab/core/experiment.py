@@ -8,11 +8,14 @@ from typing import Any
 import torch
 
 from absslab.core.augmentation import AugmentationConfig
-from absslab.core.config import Config, option
+from absslab.core.config import Config, from_flags, option
 from absslab.core.datasets import DataConfig, open_split
 from absslab.core.errors import InputError
 from absslab.core.feature_store import open_store
-from absslab.core.model import ModelConfigs, build_model, read_checkpoint, save_checkpoint
+from absslab.core.features import FeatureConfig
+from absslab.core.masknets import find_mask_net
+from absslab.core.model import ModelConfig, ModelConfigs, build_model, read_checkpoint, save_checkpoint
+from absslab.core.pooling import find_pooling
 from absslab.core.runs import RunWriter, run_directory
 from absslab.core.training import EpochResult, StepDone, TrainingConfig, TrainingManager, choose_device
 
@@ -36,6 +39,21 @@ class Settings:
     augmentation: AugmentationConfig
     training: TrainingConfig
     run: RunConfig
+
+    @classmethod
+    def from_flags(cls, values: Mapping[str, Any]) -> "Settings":
+        """The settings that flags name; what they leave open has its default.
+
+        Args:
+            values: of any fields of any of the configs, by the fields' names.
+        """
+        model = from_flags(ModelConfig, values)
+        mask_net, pooling = find_mask_net(model.model_type)[0], find_pooling(model.classification_mapping)[0]
+        parts = ModelConfigs(
+            from_flags(FeatureConfig, values), model, from_flags(mask_net, values), from_flags(pooling, values)
+        )
+        others = (from_flags(config, values) for config in (DataConfig, AugmentationConfig, TrainingConfig, RunConfig))
+        return cls(parts, *others)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, as JSON holds it."""

@@ -71,24 +71,27 @@ class FeatureConfig(Config):
         return self.n_mels if self.is_mel else self.window_size // 2 + 1
 
     def n_frames(self, n_samples: int) -> int:
-        """Frames of a waveform: the first is centred on sample 0."""
-        return n_samples // self.hop_size + 1
+        """Frames of a waveform: the first is centred on its first sample, the last on or behind its last."""
+        return -(-n_samples // self.hop_size) + 1
 
 
 class STFT(nn.Module):
     """Short-time Fourier transform and its inverse; frames are centred, borders padded with zeros.
+
+    Frames go on until one is centred on or behind the last sample: all samples are covered as well as those in the middle,
+    and the inverse is exact for any length, at any overlap.
 
     Args:
         window_size, hop_size: in samples.
         window: hamming or hann.
 
     Shape:
-        forward: (…, N) → complex (…, F, T), F = window_size // 2 + 1, T = N // hop_size + 1.
+        forward: (…, N) → complex (…, F, T), F = window_size // 2 + 1, T = ⌈N / hop_size⌉ + 1.
         inverse: complex (…, F, T) → (…, n_samples).
 
     >>> stft = STFT(window_size=1024, hop_size=512)
     >>> stft(torch.zeros(2, 16000)).shape
-    torch.Size([2, 513, 32])
+    torch.Size([2, 513, 33])
     """
 
     def __init__(self, *, window_size: int, hop_size: int, window: str = "hamming"):
@@ -105,18 +108,15 @@ class STFT(nn.Module):
     def forward(self, waveform: Tensor) -> Tensor:
         """Waveform to complex spectrogram."""
         flat = waveform.reshape(-1, waveform.shape[-1])  # (B, N)
+        flat = nn.functional.pad(flat, (0, -flat.shape[-1] % self.hop_size))  # (B, N′)
         spectrum = torch.stft(
             flat, self.window_size, self.hop_size, window=self.window, pad_mode="constant", return_complex=True
         )  # (B, F, T)
         return (spectrum * self.scale).reshape(*waveform.shape[:-1], *spectrum.shape[-2:])
 
     def inverse(self, spectrum: Tensor, n_samples: int) -> Tensor:
-        """Complex spectrogram to waveform of the length asked for.
-
-        A zero frame is put behind the last: samples after its centre are then covered by two windows, as all others.
-        """
+        """Complex spectrogram to waveform of the length asked for."""
         flat = spectrum.reshape(-1, *spectrum.shape[-2:]) / self.scale  # (B, F, T)
-        flat = nn.functional.pad(flat, (0, 1))
         waveform = torch.istft(flat, self.window_size, self.hop_size, window=self.window, length=n_samples)
         return waveform.reshape(*spectrum.shape[:-2], n_samples)
 

@@ -95,7 +95,7 @@ class SeparationModel(nn.Module):
 
     def forward(self, waveforms: Tensor, n_samples: Tensor | None = None) -> Prediction:
         """Predict from waveforms; `n_samples` (B,) says how long each is without its padding."""
-        n_frames = None if n_samples is None else n_samples // self.front_end.config.hop_size + 1
+        n_frames = None if n_samples is None else self.front_end.config.n_frames(n_samples)
         return self.predict(self.front_end(waveforms), n_frames)
 
     def predict(self, features: Tensor, n_frames: Tensor | None = None) -> Prediction:

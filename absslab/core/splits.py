@@ -4,6 +4,7 @@ An *origin* is the source recording that a clip was cut from: two clips of one o
 """
 
 import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -28,7 +29,7 @@ def split_origins(labels: Mapping[str, Sequence[str]], percentages: Percentages,
         the split of each origin.
 
     Raises:
-        InputError: a class has fewer origins than there are splits to fill, or the percentages don't add up.
+        InputError: a class has too few origins to be in every split that is to be filled, or the percentages don't add up.
 
     Source:
         Sechidis, Tsoumakas, Vlahavas, On the stratification of multi-label data, ECML 2011 (several classes).
@@ -52,7 +53,7 @@ def split_origins(labels: Mapping[str, Sequence[str]], percentages: Percentages,
             counts = _shares(len(of_class), wanted)
             dealt |= zip(of_class, (split for split in wanted for _ in range(counts[split])), strict=True)
         return dealt
-    return _deal_multilabel(origins, classes, labels, wanted, rng)
+    return _complete(_deal_multilabel(origins, classes, labels, wanted, rng), classes, labels, wanted)
 
 
 def check_percentages(percentages: Percentages) -> dict[str, float]:
@@ -61,7 +62,7 @@ def check_percentages(percentages: Percentages) -> dict[str, float]:
     Raises:
         InputError: a negative percentage, no training, or a sum other than 100.
     """
-    if min(percentages) < 0 or percentages[0] == 0 or abs(sum(percentages) - 100) > 1e-6:
+    if not (min(percentages) >= 0 and percentages[0] > 0 and abs(sum(percentages) - 100) < 1e-6):
         got = " ".join(f"{part:g}" for part in percentages)
         raise InputError(f"split percentages are {got}: expected three of at least 0, the first above 0, their sum 100")
     return {split: part for split, part in zip(SPLITS, percentages, strict=True) if part > 0}
@@ -102,3 +103,30 @@ def _deal_multilabel(
         dealt |= {remaining[index]: split for index in peeled}
         remaining, rest = [remaining[index] for index in keep], rest - wanted[split]
     return dealt | {origin: next(iter(wanted)) for origin in remaining}
+
+
+def _complete(
+    dealt: Mapping[str, str], classes: list[str], labels: Mapping[str, Sequence[str]], wanted: Mapping[str, float]
+) -> dict[str, str]:
+    """Move single origins until every class, the rarest first, is in every split: stratification is only approximate."""
+    dealt = dict(dealt)
+    held = {name: Counter(dealt[origin] for origin in dealt if name in labels[origin]) for name in classes}
+    for name in sorted(classes, key=lambda name: held[name].total()):
+        for split in wanted:
+            if held[name][split]:
+                continue
+            movable = [
+                origin
+                for origin in dealt
+                if name in labels[origin] and all(held[label][dealt[origin]] > 1 for label in set(labels[origin]))
+            ]
+            if not movable:
+                raise InputError(
+                    f"class {name!r} can't be on all of {', '.join(wanted)} without another class missing there: "
+                    "add recordings, leave the class out or set a percentage to 0"
+                )
+            moved = max(movable, key=lambda origin: (held[name][dealt[origin]], -len(labels[origin]), origin))
+            for label in set(labels[moved]):
+                held[label].update({dealt[moved]: -1, split: 1})
+            dealt[moved] = split
+    return dealt

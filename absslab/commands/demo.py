@@ -1,0 +1,34 @@
+"""absslab demo."""
+
+from collections.abc import Sequence
+
+from absslab.cli import Parser, drain
+from absslab.commands.evaluate import table
+from absslab.commands.train import follow
+from absslab.core.config import add_flags, from_flags
+from absslab.core.errors import InputError
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Go the whole way on the built-in recordings."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        raise InputError('the demo draws a picture and needs matplotlib: pip install "absslab[plot]"') from None
+    from absslab.demo import Demo, DemoConfig
+
+    parser = Parser("absslab demo", description="Mix, train, evaluate and separate the built-in recordings.")
+    add_flags(parser, DemoConfig)
+    demo = Demo(from_flags(DemoConfig, vars(parser.parse(arguments))))
+    print(f"1/5 mixing {demo.config.n_files} mixtures of the built-in recordings", flush=True)
+    drain(demo.mix(), "mixtures", "file")
+    print(f"2/5 training by the recommended recipe, {demo.config.n_epochs} epochs", flush=True)
+    follow(demo.train(), "loss")
+    print("3/5 scoring the test mixtures", flush=True)
+    drain(demo.evaluate(), "scored", "file")
+    print(table(demo.scores))
+    print("4/5 separating test mixtures to files", flush=True)
+    drain(demo.separate(), "separated", "file")
+    print("5/5 drawing and writing the report", flush=True)
+    report = demo.report()
+    print(f"separated sounds: {demo.folder}/separated/   picture: {demo.folder}/masks.png   report: {report}")

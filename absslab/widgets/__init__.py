@@ -1,0 +1,1 @@
+"""What one sees and hears; nothing here computes what the core computes."""
