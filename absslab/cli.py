@@ -119,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         place = f"{error.filename}: " if error.filename else ""
         return _fail(command, f"{place}{error.strerror or error}", 2)
     except KeyboardInterrupt as error:
-        return _fail(command, str(error) or "interrupted; the same command goes on where it was", 130)
+        return _fail(command, str(error) or "interrupted; nothing is half-written, the same command starts or goes on", 130)
 
 
 def _command(arguments: list[str]) -> tuple[str, list[str]]:

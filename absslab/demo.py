@@ -118,13 +118,13 @@ class Demo:
             Separated(
                 name,
                 self._power(reference),
-                masks[separator.classes.index(name)].numpy(),
+                masks[separator.classes.index(name)].cpu().numpy(),
                 self._power(estimates[name]),
                 improvements[name],
             )
             for name, reference in references.items()
         ]
-        picture = self._draw(power.numpy(), rows)
+        picture = self._draw(power.cpu().numpy(), rows)
         sounds = {"mixture": mixture}
         for name, reference in references.items():
             sounds |= {f"{name}, as it was mixed": reference, f"{name}, separated": estimates[name]}
@@ -145,8 +145,9 @@ class Demo:
         return next(i for i in range(len(self.evaluation.data_set)) if self.evaluation.data_set.path(i).name == chosen)
 
     def _power(self, waveform: np.ndarray) -> np.ndarray:
-        front_end = self.evaluation.separator.model.front_end.cpu()
-        return front_end.power(front_end.stft(torch.from_numpy(waveform)[None]))[0].numpy()  # (M, T)
+        front_end = self.evaluation.separator.model.front_end
+        on_device = torch.from_numpy(waveform)[None].to(front_end.shift.device)  # (1, N)
+        return front_end.power(front_end.stft(on_device))[0].cpu().numpy()  # (M, T)
 
     def _draw(self, mixture: np.ndarray, rows: list[Separated]) -> Path:
         import librosa

@@ -1,33 +1,103 @@
-"""What several test files need: a few built-in recordings on disk, and a disk that is full."""
+"""What many tests start from, made once: a few built-in recordings, a folder of mixtures, a small trained model."""
 
 import resource
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from pathlib import Path
 
+import hypothesis
 import pytest
 
 from absslab.core import audio
 from absslab.core.demo_events import SAMPLING_RATE, synthesise
+from absslab.core.experiment import Experiment, Settings
+from absslab.core.mixing import MixingConfig
+from absslab.core.mixture_folder import MixtureFolderConfig, write_mixtures
 
-CLASSES = ("alert", "keyboard", "keys", "speech")  # two of them begin alike
-N_TAKES = 5
+CLASSES = ("alert", "knock", "pageturn", "speech")
+SMALL = {  # flags of a model that trains in seconds
+    "model_type": "U_Net",
+    "unet_channels": (8, 8, 8),
+    "fine_channels": 4,
+    "context": 8,
+    "classification_mapping": "linear_softmax",
+    "masks": "competing",
+    "n_mels": 32,
+    "precision": "float32",
+    "device": "cpu",
+}
+hypothesis.settings.register_profile("absslab", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("absslab")
 
 
 @pytest.fixture(scope="session")
-def event_folder(tmp_path_factory):
-    """Four classes of the built-in recordings, five takes of each, 44.1 kHz."""
+def event_folder(tmp_path_factory) -> Path:
+    """Four classes of built-in recordings, five takes each, 44.1 kHz."""
     folder = tmp_path_factory.mktemp("events")
     for name in CLASSES:
-        for take in range(1, N_TAKES + 1):
+        for take in range(1, 6):
             audio.save(folder / f"{name}{take:02d}.wav", synthesise(name, take), SAMPLING_RATE)
     return folder
 
 
+@pytest.fixture(scope="session")
+def mixtures(event_folder, tmp_path_factory) -> Path:
+    """Forty mixtures of 2 s: 24 to train on, 8 to validate, 8 to test."""
+    folder = tmp_path_factory.mktemp("mixtures") / "set"
+    config = MixtureFolderConfig(
+        event_folder=str(event_folder),
+        output_folder=str(folder),
+        n_files=40,
+        split_percentages=(60, 20, 20),
+        n_workers=1,
+    )
+    assert [step.done for step in write_mixtures(config, MixingConfig(length=2.0, max_event=2))][-1] == 40
+    return folder
+
+
+@pytest.fixture(scope="session")
+def settings(mixtures, tmp_path_factory) -> Settings:
+    """A training of two epochs with all that the recommended recipe does, small."""
+    save_path = tmp_path_factory.mktemp("runs") / "model.ckpt"
+    flags = SMALL | {
+        "data_folder": str(mixtures),
+        "save_path": str(save_path),
+        "n_epochs": 2,
+        "batch_size": 8,
+        "test_every": 1,
+        "share_weight": 2.0,
+        "l1_weight": 0.1,
+        "pair_probability": 0.6,
+        "roll": True,
+        "equaliser": 2.0,
+        "average_decay": 0.9,
+        "optimizer": "AdamW",
+        "learning_rate": 3e-3,
+    }
+    return Settings.from_flags(flags)
+
+
+@pytest.fixture(scope="session")
+def checkpoint(settings) -> Path:
+    """The best model of that training."""
+    for _ in Experiment(settings).run():
+        pass
+    return Path(settings.run.save_path)
+
+
 @pytest.fixture
-def full_disk():
-    """A context in which no file grows beyond so many bytes: writing more fails, as on a full disk."""
+def new_run(settings, tmp_path) -> Settings:
+    """The same training, to be run anew."""
+    return replace(settings, run=replace(settings.run, save_path=str(tmp_path / "run.ckpt")))
+
+
+@pytest.fixture
+def full_disk() -> Callable[[int], AbstractContextManager[None]]:
+    """A context in which no file, of worker processes neither, grows beyond so many bytes, as on a full disk."""
 
     @contextmanager
-    def limit(n_bytes):
+    def limit(n_bytes: int) -> Iterator[None]:
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
         try:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import soundfile
@@ -70,6 +71,9 @@ def open_audio(path: str | Path) -> soundfile.SoundFile:
     if file.frames == 0:
         file.close()
         raise InputError(f"{path} holds 0 samples: replace or remove it")
+    if file.frames > 1 << 60:  # a FLAC that was written to a pipe
+        file.close()
+        raise InputError(f"{path} does not say how many samples it holds: write it again, to a file")
     if _is_cut_short(file, path):
         file.close()
         raise InputError(f"{path} is cut short (its header promises more samples): replace or remove it")
@@ -77,16 +81,25 @@ def open_audio(path: str | Path) -> soundfile.SoundFile:
 
 
 def _is_cut_short(file: soundfile.SoundFile, path: str | Path) -> bool:
-    """Whether a WAV's data chunk claims more bytes than the file has (0 and 2³²−1 mean 'unknown', as pipes write)."""
-    if file.format not in ("WAV", "WAVEX"):
-        return False
+    """Whether a WAV claims more bytes of samples than the file has, or an Ogg lacks its last page."""
     with open(path, "rb") as raw:
+        if file.format == "OGG":
+            raw.seek(max(0, os.path.getsize(path) - (1 << 16)))  # a page is shorter
+            _, _, page = raw.read().rpartition(b"OggS")
+            return not int.from_bytes(page[1:2], "little") & 4  # the flag of the last page
+        if file.format not in ("WAV", "WAVEX", "RF64"):
+            return False
+        order: Literal["big", "little"] = "big" if raw.read(4) == b"RIFX" else "little"
         raw.seek(12)
+        long_size = 0
         while len(head := raw.read(8)) == 8:
-            size = int.from_bytes(head[4:], "little")
+            size, start = int.from_bytes(head[4:], order), raw.tell()
+            if head[:4] == b"ds64":
+                long_size = int.from_bytes(raw.read(16)[8:], "little")
             if head[:4] == b"data":
-                return 0 < size < 0xFFFFFFFF - 255 and raw.tell() + size > os.path.getsize(path)
-            raw.seek(size + size % 2, os.SEEK_CUR)
+                unknown = size == 0x7FFFF000 or size >= 0xFFFFFF00  # what sox and ffmpeg say in a pipe, RF64 always
+                return start + (long_size if unknown else size) > os.path.getsize(path)
+            raw.seek(start + size + size % 2)
     return False
 
 
@@ -169,13 +182,19 @@ def load(path: str | Path, sampling_rate: int | None = None, *, start: int = 0, 
     return mono if sampling_rate in (None, rate) else resample(mono, rate, sampling_rate)
 
 
-@lru_cache(maxsize=512)
 def load_event(path: str, sampling_rate: int) -> np.ndarray:
-    """An isolated recording as mono (N,), kept in memory, read-only: mixtures draw the same ones again and again.
+    """An isolated recording as mono (N,), read-only, kept in memory: mixtures draw the same ones again and again.
 
     Raises:
         InputError: the file can't be read, holds NaN or is silent.
     """
+    about = os.stat(path) if os.path.exists(path) else None
+    return _kept_event(path, sampling_rate, (about.st_mtime_ns, about.st_size, about.st_ino) if about else None)
+
+
+@lru_cache(maxsize=512)
+def _kept_event(path: str, sampling_rate: int, version: tuple[int, int, int] | None) -> np.ndarray:
+    """`version` changes when the file does."""
     samples = load(path, sampling_rate)
     if not samples.any():
         raise InputError(f"{path} is silent: every sample is 0; replace or remove it")
@@ -191,11 +210,11 @@ def resample(samples: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
         from_rate, to_rate: Hz.
 
     Shape:
-        (…, N) → (…, round(N · to_rate / from_rate)).
+        (…, N) → (…, round(N · to_rate / from_rate)), at least 1.
     """
     if from_rate == to_rate:
         return samples
-    n_samples = round(samples.shape[-1] * to_rate / from_rate)
+    n_samples = max(1, round(samples.shape[-1] * to_rate / from_rate))
     flat = samples.reshape(-1, samples.shape[-1]).T  # (N, C)
     out = soxr.resample(flat, from_rate, to_rate).T[:, :n_samples]  # (C, N')
     out = np.pad(out, ((0, 0), (0, n_samples - out.shape[1])))
@@ -277,6 +296,7 @@ class Writer:
                 os.fspath(self._beside), "w", sampling_rate, n_channels, subtype, format=container
             )
         except soundfile.LibsndfileError as error:
+            self._beside.unlink(missing_ok=True)
             raise OSError(f"can't write {path} ({error.error_string.rstrip('.')})") from None
 
     def write(self, samples: np.ndarray) -> None:
@@ -289,8 +309,12 @@ class Writer:
 
     def close(self) -> None:
         """Finish the file and let it appear under its name."""
-        self._file.close()
-        if self.written != self.n_samples or info(self._beside).n_samples != self.n_samples:
+        try:
+            self._file.close()
+            whole = self.written == self.n_samples == info(self._beside).n_samples
+        except (soundfile.LibsndfileError, InputError):
+            whole = False
+        if not whole:
             self.discard()
             raise OSError(f"can't write {self.path}: is the disk full?")
         os.replace(self._beside, self.path)

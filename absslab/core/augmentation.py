@@ -36,7 +36,7 @@ class AugmentationConfig(Config):
     @property
     def needs_waveforms(self) -> bool:
         """Whether stored features would not do."""
-        return self != AugmentationConfig()
+        return bool(self.pair_probability or self.roll or self.equaliser or any(self.gain_range))
 
 
 class Pairs(NamedTuple):
@@ -68,6 +68,7 @@ def augment(batch: Batch, config: AugmentationConfig, stft: STFT, sampling_rate:
     lengths = None if batch.n_samples is None else batch.n_samples[partner]
     second = _varied(batch.waveforms[partner], lengths, config, stft, sampling_rate, rng)
     level = _uniform(rng, config.pair_gain_range, B, first.device)
+    paired &= (_energy(first) > 0) & (_energy(second) > 0)  # silence has no level to add another one at
     gain = (_energy(first) / _energy(second).clamp_min(1e-12)).sqrt() * 10 ** (level / 20) * paired
     return Pairs(
         first,

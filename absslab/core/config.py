@@ -63,6 +63,8 @@ class Config:
         Raises:
             InputError: an unknown field, or a value that the field does not take.
         """
+        if not isinstance(values, Mapping):
+            raise InputError(f"settings of {cls.__name__} are {values!r:.50}: expected an object, name: value")
         names = [field.name for field in dataclasses.fields(cls)]
         for name in values:
             if name not in names:
@@ -139,7 +141,9 @@ def shown(value: Any) -> str:
     """A setting as one would type it."""
     if isinstance(value, tuple | list):
         return " ".join(map(shown, value)) or "none"
-    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value) or "none"
+    if isinstance(value, float):
+        return f"{value:g}" if float(f"{value:g}") == value else str(value)
+    return "none" if value is None else str(value) or "none"
 
 
 def _element_type(hint: Any) -> tuple[Any, bool, bool]:

@@ -3,8 +3,8 @@
 Axes: B batch, K classes, N samples. Which classes a recording holds is all that is known of it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,7 +43,7 @@ class DataConfig(Config):
     feature_store: str | None = option(
         None, "folder of HDF5 files that keep the features of whole recordings, computed once"
     )
-    n_loaders: int = option(0, "processes that read batches ahead; 0: none", at_least=0)
+    n_loaders: int = option(0, "with in_memory False: processes that read batches ahead; 0: none", at_least=0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -102,7 +102,7 @@ class AudioDataSet(Dataset[Tensor]):
             edges = np.linspace(0, about.n_samples, n_pieces + 1).round().astype(int)
             for start, stop in zip(edges[:-1], edges[1:], strict=True):
                 self.pieces.append((index, int(start), int(stop - start)))
-                self.lengths.append(round(int(stop - start) * self.sampling_rate / about.sampling_rate))
+                self.lengths.append(max(1, round(int(stop - start) * self.sampling_rate / about.sampling_rate)))
 
     def __len__(self) -> int:
         return len(self.pieces)
@@ -123,7 +123,8 @@ class AudioDataSet(Dataset[Tensor]):
         item, start, length = self.pieces[index]
         whole = self.items[item].path
         waveform = audio.load(whole, self.sampling_rate, start=start, n_samples=length)
-        if self.items[item].labels and len(self.pieces) == len(self.items) and not waveform.any():
+        is_whole = sum(of == item for of, _, _ in self.pieces[max(0, index - 1) : index + 2]) == 1
+        if self.items[item].labels and is_whole and not waveform.any():
             labels = ", ".join(sorted(self.items[item].labels))
             raise InputError(f"{whole} is silent but labelled {labels}: replace it or remove it from the labels")
         if self.in_memory:
@@ -131,10 +132,22 @@ class AudioDataSet(Dataset[Tensor]):
         return torch.from_numpy(waveform)
 
     def batches(self, batch_size: int, *, rng: np.random.Generator | None = None, n_loaders: int = 0) -> Iterator[Batch]:
-        """Batches in order, or shuffled where a generator is given.
+        """Batches in order, or shuffled where a generator is given; `n_loaders` processes read ahead, unless in memory."""
+        labels = torch.from_numpy(self.labels)
+        loader: DataLoader[Any] = DataLoader(
+            _Indexed(self),
+            batch_sampler=self.groups(batch_size, rng=rng),
+            num_workers=0 if self.in_memory else n_loaders,
+            collate_fn=_padded,
+        )
+        for batch in loader:
+            if isinstance(batch, InputError):
+                raise batch
+            waveforms, n_samples, indices = batch
+            yield Batch(waveforms, n_samples, labels[indices], indices)
 
-        Where lengths differ, recordings of similar length meet in a batch.
-        """
+    def groups(self, batch_size: int, *, rng: np.random.Generator | None = None) -> list[list[int]]:
+        """Which recordings meet in a batch: in order, or shuffled; where lengths differ, those of similar length."""
         order = np.arange(len(self)) if rng is None else rng.permutation(len(self))
         if len(set(self.lengths)) > 1:
             pool = 50 * batch_size
@@ -144,26 +157,28 @@ class AudioDataSet(Dataset[Tensor]):
         groups = [order[at : at + batch_size].tolist() for at in range(0, len(order), batch_size)]
         if rng is not None:
             rng.shuffle(groups)
-        labels = torch.from_numpy(self.labels)
-        loader: DataLoader[Any] = DataLoader(
-            _Indexed(self), batch_sampler=groups, num_workers=n_loaders, collate_fn=_padded
-        )
-        for waveforms, n_samples, indices in loader:
-            yield Batch(waveforms, n_samples, labels[indices], indices)
+        return groups
 
 
-class _Indexed(Dataset[tuple[int, Tensor]]):
-    """A data set whose items tell their index."""
+class _Indexed(Dataset[tuple[int, Tensor | InputError]]):
+    """A data set whose items tell their index, or what is wrong with them: raised in a loader, it would be no one line."""
 
     def __init__(self, data_set: AudioDataSet):
         self.data_set = data_set
 
-    def __getitem__(self, index: int) -> tuple[int, Tensor]:
-        return index, self.data_set[index]
+    def __getitem__(self, index: int) -> tuple[int, Tensor | InputError]:
+        try:
+            return index, self.data_set[index]
+        except InputError as error:
+            return index, error
 
 
-def _padded(items: list[tuple[int, Tensor]]) -> tuple[Tensor, Tensor | None, Tensor]:
-    waveforms = [waveform for _, waveform in items]
+def _padded(items: list[tuple[int, Tensor | InputError]]) -> tuple[Tensor, Tensor | None, Tensor] | InputError:
+    waveforms: list[Tensor] = []
+    for _, waveform in items:
+        if isinstance(waveform, InputError):
+            return waveform
+        waveforms.append(waveform)
     lengths = torch.tensor([len(waveform) for waveform in waveforms])
     padded = torch.nn.utils.rnn.pad_sequence(waveforms, batch_first=True)  # (B, N)
     return padded, None if bool((lengths == lengths[0]).all()) else lengths, torch.tensor([index for index, _ in items])
@@ -247,9 +262,9 @@ def DCASE2013_remixed_data_set(config: DataConfig, folder: Path) -> tuple[list[L
         if not labels.is_file():
             raise InputError(f"{labels} is missing: the folder is not finished, run the same absslab mix once more")
         of_split, of_classes = _read_one_hot(labels, split)
-        if classes is not None and classes != of_classes:
+        if classes is not None and set(classes) != set(of_classes):
             raise InputError(f"{labels} has other classes than the split before it: {', '.join(of_classes)}")
-        items, classes = items + of_split, of_classes
+        items, classes = items + of_split, classes or of_classes
     return items, classes or []
 
 
@@ -262,26 +277,36 @@ def weakly_labelled_folder(config: DataConfig, folder: Path) -> tuple[list[Label
         folder/weak.tsv          filename    event_labels      dog,speech     (the DCASE convention)
         folder/a.wav  b.flac  sub/c.mp3 …
 
-    A column `split` (train, validation, test) is followed; without it the folder is split by origin and stratified.
+    A column `split` (train, validation, test), filled for all, is followed; without it the folder is split by origin and
+    stratified.
     """
     one_hot, lists = folder / "weak_labels.csv", folder / "weak.tsv"
     if one_hot.is_file() == lists.is_file():
         which = "both weak_labels.csv and weak.tsv" if one_hot.is_file() else "neither weak_labels.csv nor weak.tsv"
         raise InputError(f"{folder} has {which}: expected one of them")
     items, classes = _read_one_hot(one_hot) if one_hot.is_file() else _read_lists(lists)
-    if all(item.split for item in items):
+    if pattern := compile_pattern(config.origin_pattern):
+        items = [replace(item, origin=origin_of(Path(item.path), pattern)) for item in items]
+    by_origin: dict[str, list[Labelled]] = {}
+    for item in items:
+        by_origin.setdefault(item.origin, []).append(item)
+    if any(item.split for item in items):
+        _check_split(items, by_origin)
         return items, classes
-    pattern = compile_pattern(config.origin_pattern)
-    origins = [origin_of(Path(item.path), pattern) if pattern else item.origin for item in items]
-    labels: dict[str, set[str]] = {}
-    for item, origin in zip(items, origins, strict=True):
-        labels.setdefault(origin, set()).update(item.labels)
-    dealt = split_origins(
-        {origin: sorted(names) for origin, names in labels.items()}, config.split_percentages, config.split_seed
-    )
-    return [
-        Labelled(item.path, item.labels, origin, dealt[origin]) for item, origin in zip(items, origins, strict=True)
-    ], classes
+    labels = {origin: sorted(set().union(*(item.labels for item in group))) for origin, group in by_origin.items()}
+    dealt = split_origins(labels, config.split_percentages, config.split_seed)
+    return [replace(item, split=dealt[item.origin]) for item in items], classes
+
+
+def _check_split(items: Sequence[Labelled], by_origin: Mapping[str, Sequence[Labelled]]) -> None:
+    """See that a split of the user's own is whole and keeps origins on one side."""
+    for item in items:
+        if not item.split:
+            raise InputError(f"{item.path} has no split, but others do: fill the column split, or remove it")
+    for origin, group in by_origin.items():
+        sides = {item.split for item in group}
+        if len(sides) > 1:
+            raise InputError(f"origin {origin!r} is in {' and '.join(sorted(sides))}: expected it on one side")
 
 
 def _read_one_hot(path: Path, split: str = "") -> tuple[list[Labelled], list[str]]:

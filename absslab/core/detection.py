@@ -68,7 +68,7 @@ def find_events(activity: np.ndarray, hop: float, classes: list[str], config: De
     """
     events = []
     for name, curve in zip(classes, activity, strict=True):
-        for start, stop in _runs(curve > config.low_threshold, round(config.close_gaps / hop)):
+        for start, stop in _runs(curve > config.low_threshold, int(config.close_gaps / hop + 1e-6)):
             if curve[start:stop].max() >= config.high_threshold and (stop - start) * hop >= config.shortest_event:
                 events.append(DetectedEvent(name, max(0.0, (start - 0.5) * hop), (stop - 0.5) * hop))
     return sorted(events, key=lambda event: (event.onset, event.event_label))

@@ -6,10 +6,11 @@ along time, before normalisation, so that recordings of any lengths fit, and mor
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from absslab.core.config import fingerprint
 from absslab.core.datasets import AudioDataSet
@@ -18,19 +19,30 @@ from absslab.core.features import FrontEnd
 from absslab.core.files import whole_file
 
 
+class FeatureBatch(NamedTuple):
+    """Features of recordings, padded to the longest."""
+
+    features: Tensor  # (B, C, M, T), not normalised
+    n_samples: Tensor | None  # (B,): length of the recordings without padding; None: none is padded
+    labels: Tensor  # (B, K)
+
+
 class FeatureStore:
     """The features of a data set on disk.
 
     Args:
         path: an HDF5 file that `make_store` wrote.
+        data_set: whose features they are; no recording of it is decoded again.
         expected: the fingerprint that the features must carry.
 
     Raises:
         InputError: the file is damaged or was made with other settings or from other recordings.
     """
 
-    def __init__(self, path: Path, expected: str):
+    def __init__(self, path: Path, data_set: AudioDataSet, expected: str):
         import h5py
+
+        self.data_set = data_set
 
         try:
             self.file = h5py.File(path, "r")
@@ -49,6 +61,15 @@ class FeatureStore:
         start, stop = self.edges[index], self.edges[index + 1]
         return torch.from_numpy(self.features[:, :, start:stop])
 
+    def batches(self, batch_size: int, *, rng: np.random.Generator | None = None) -> Iterator[FeatureBatch]:
+        """The same recordings in the same batches as the data set's own `batches`, read from disk as they are asked for."""
+        labels, lengths = torch.from_numpy(self.data_set.labels), torch.tensor(self.data_set.lengths)
+        for group in self.data_set.groups(batch_size, rng=rng):
+            pictures = [self[index].movedim(-1, 0) for index in group]  # (T, C, M) each
+            features = nn.utils.rnn.pad_sequence(pictures, batch_first=True).movedim(1, -1)  # (B, C, M, T)
+            differ = len(set(lengths[group].tolist())) > 1
+            yield FeatureBatch(features, lengths[group] if differ else None, labels[group])
+
 
 def store_fingerprint(data_set: AudioDataSet, front_end: FrontEnd) -> str:
     """What features depend on: the front end's settings but normalisation, and the recordings."""
@@ -65,7 +86,7 @@ def open_store(folder: str | Path, data_set: AudioDataSet, front_end: FrontEnd) 
     path = Path(folder) / f"features-{key}.h5"
     if not path.exists():
         make_store(path, key, data_set, front_end)
-    return FeatureStore(path, key)
+    return FeatureStore(path, data_set, key)
 
 
 def make_store(path: Path, key: str, data_set: AudioDataSet, front_end: FrontEnd) -> None:

@@ -7,6 +7,7 @@ amplitude a has the magnitude a: features do not depend on the window, and logar
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from absslab.core.config import Config, option
 from absslab.core.errors import InputError
 
+Count = TypeVar("Count", int, Tensor)
 WINDOWS = {"hamming": torch.hamming_window, "hann": torch.hann_window}
 
 
@@ -40,6 +42,11 @@ class FeatureConfig(Config):
         super().__post_init__()
         if self.hop_size > self.window_size:
             raise InputError(f"hop_length is {self.hop_length:g}: expected at most window_length, {self.window_length:g} s")
+        if self.window == "hann" and self.hop_size > self.window_size / 2:
+            raise InputError(
+                f"hop_length is {self.hop_length:g}: expected at most {self.window_length / 2:g} s, half a hann window, "
+                "whose ends are 0"
+            )
         if self.f_min >= self.highest or self.highest > self.sampling_rate / 2:
             raise InputError(
                 f"f_min {self.f_min:g} and f_max {self.highest:g}: expected f_min < f_max ≤ {self.sampling_rate / 2:g} Hz"
@@ -70,7 +77,7 @@ class FeatureConfig(Config):
         """Height of the picture: mel bands or STFT bins."""
         return self.n_mels if self.is_mel else self.window_size // 2 + 1
 
-    def n_frames(self, n_samples: int) -> int:
+    def n_frames(self, n_samples: Count) -> Count:
         """Frames of a waveform: the first is centred on its first sample, the last on or behind its last."""
         return -(-n_samples // self.hop_size) + 1
 
@@ -210,8 +217,8 @@ class MaskExpander(nn.Module):
     """Masks over the model's bands and frames → masks over an STFT of the same durations at any sampling rate.
 
     A linear bin takes the mean of the masks, weighted by the filters that cover it; frames are interpolated in time. At a
-    rate above the model's, bins beyond the highest band take that band's mask. Bins that no filter covers stay 0: their
-    sound goes to the residual.
+    rate above the model's, bins beyond what the model hears take the highest band's mask. Bins that no filter covers
+    stay 0: their sound goes to the residual.
 
     Args:
         config: the model's features.
@@ -243,7 +250,7 @@ class MaskExpander(nn.Module):
             own = np.fft.rfftfreq(config.window_size, 1 / config.sampling_rate)
             weights = np.stack([np.interp(frequencies, own, row) for row in np.eye(len(own))], axis=1)
             top = own[-1]
-        if self.sampling_rate > config.sampling_rate:
+        if self.sampling_rate > config.sampling_rate and top >= config.sampling_rate / 2:
             weights[frequencies >= top] = weights[frequencies < top][-1]
         return weights
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,9 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     try:
         yield unfinished
         os.replace(unfinished, path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk does not say where
+        raise
     finally:
         unfinished.unlink(missing_ok=True)
 
@@ -37,12 +41,20 @@ def beside(path: Path) -> Path:
 
 def remove_unfinished(folder: str | Path) -> None:
     """Remove what killed processes left half-written below a folder; those that still run are let alone."""
+    for path in Path(folder).rglob(".*.part"):
+        ours = re.fullmatch(r"\..+\.(\d+)\.part", path.name)
+        if ours and not _runs(int(ours.group(1))):
+            path.unlink(missing_ok=True)
+
+
+def _runs(pid: int) -> bool:
+    """Whether there is such a process, and not only what is left of it until its parent asks."""
     import psutil
 
-    for path in Path(folder).rglob(".*.part"):
-        pid = path.suffixes[-2].lstrip(".")
-        if not pid.isdigit() or not psutil.pid_exists(int(pid)):
-            path.unlink(missing_ok=True)
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
@@ -71,7 +83,7 @@ def read_json(path: str | Path) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path} does not exist") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} is not readable JSON ({error})") from None
 
 

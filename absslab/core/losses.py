@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from absslab.core.features import FrontEnd
+from absslab.core.pooling import GAP, real_frames
 
 _EPSILON = 1e-4  # of a share: no bin costs more than 9.2 nats, however wrong
 
 
 def _bce(probabilities: Tensor, labels: Tensor) -> Tensor:
-    return nn.functional.binary_cross_entropy(probabilities.clamp(1e-5, 1 - 1e-5), labels)
+    return nn.functional.binary_cross_entropy(probabilities.clamp(0, 1), labels)
 
 
 def _soft_margin(probabilities: Tensor, labels: Tensor) -> Tensor:
@@ -24,14 +25,14 @@ def _soft_margin(probabilities: Tensor, labels: Tensor) -> Tensor:
 TAG_LOSSES = {"BCE": _bce, "MultiLabelSoftMarginLoss": _soft_margin}
 
 
-def absent_mask_loss(masks: Tensor, labels: Tensor) -> Tensor:
+def absent_mask_loss(masks: Tensor, labels: Tensor, n_frames: Tensor | None = None) -> Tensor:
     """Mean of the masks of classes that are not there; 0 where every class is.
 
     Shape:
-        masks (B, K, M, T), labels (B, K) → ().
+        masks (B, K, M, T), labels (B, K), n_frames (B,): frames that are no padding → ().
     """
     absent = 1 - labels  # (B, K)
-    return (masks.mean((2, 3)) * absent).sum() / absent.sum().clamp_min(1)
+    return (GAP()(masks, n_frames) * absent).sum() / absent.sum().clamp_min(1)
 
 
 class Shares(NamedTuple):
@@ -40,7 +41,7 @@ class Shares(NamedTuple):
     first: Tensor  # (B, M, T): of the first recording's events
     second: Tensor  # (B, M, T): of the second's
     background: Tensor  # (B, M, T): of the steady background of both
-    weights: Tensor  # (B, M, T): how much a bin counts, mean 1
+    weights: Tensor  # (B, M, T): how much a bin counts: 1 on average, plus the floor
 
 
 class ShareTargets(nn.Module):
@@ -88,8 +89,7 @@ class ShareTargets(nn.Module):
         weights = total.clamp_min(0) ** self.power_exponent
         weights = weights / weights.mean((1, 2), keepdim=True).clamp_min(1e-12) + self.weight_floor
         if n_frames is not None:
-            real = torch.arange(first.shape[-1], device=first.device) < n_frames[:, None].to(first.device)  # (B, T)
-            weights = weights * real[:, None]
+            weights = weights * real_frames(total, n_frames)[:, 0]  # (B, M, T)
         return Shares(share_first, share_second, 1 - share_first - share_second, weights)
 
     def background(self, power: Tensor, n_frames: Tensor | None = None) -> Tensor:

@@ -121,8 +121,8 @@ class UNet(nn.Module):
         self.up2 = nn.Sequential(_block(c3 + c2, c2), _block(c2, c2))
         self.up1 = nn.Sequential(_block(c2 + c1, c1), _block(c1, c1))
         self.to_masks = nn.Conv2d(c1, n_outputs, 1)
-        self.fine_from_coarse = nn.Conv2d(c1, fine_channels, 1)
-        self.fine_from_input = nn.Conv2d(3, fine_channels, 3, padding=1)
+        self.fine_from_coarse = nn.Conv2d(c1, fine_channels, 1, bias=False)
+        self.fine_from_input = nn.Conv2d(3, fine_channels, 3, padding=1, bias=False)
         self.sharpen = nn.Sequential(
             nn.BatchNorm2d(fine_channels),
             nn.ReLU(),
@@ -133,7 +133,8 @@ class UNet(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Draw masks, as logits."""
         M, T = features.shape[-2:]
-        padded = F.pad(features, (0, -T % 8, 0, 8 * self.depth - M), mode="replicate")  # (B, 1, M′, T′)
+        n_frames = max(16, T + -T % 8)  # two at the deepest level: batch norm learns from no single value
+        padded = F.pad(features, (0, n_frames - T, 0, 8 * self.depth - M), mode="replicate")  # (B, 1, M′, T′)
         x = torch.cat([padded, padded - padded.mean(3, keepdim=True), frequency_channel(padded)], 1)  # (B, 3, M′, T′)
         half = self.down1(x)  # (B, c1, M′/2, T′/2)
         quarter = self.down2(F.max_pool2d(half, 2))  # (B, c2, M′/4, T′/4)
@@ -178,6 +179,8 @@ class VGGLikeCNNConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not self.channels:
+            raise InputError("channels is empty: expected one value per block, at least one")
         for name in ("kernel_sizes", "strides", "paddings", "drop_out_probs"):
             values = getattr(self, name)
             if values is not None and len(values) not in (1, len(self.channels)):

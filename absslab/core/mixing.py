@@ -174,16 +174,12 @@ def _draw_snr(rng: np.random.Generator, config: MixingConfig) -> float | None:
 
 def _one_after_another(rng: np.random.Generator, sizes: list[int], n: int, rate: int) -> list[tuple[int, int]]:
     """(start, size) of each event in samples; size 0: left out."""
-    free = n - sum(sizes)
-    silences = rng.dirichlet(np.ones(len(sizes) + 1)) * max(0, free)
-    places, start = [], 0.0
-    for silence, size in zip(silences, sizes, strict=False):
-        start += silence
-        kept = min(size, n - math.ceil(start))
-        if kept < size and kept < SHORTEST_EVENT * rate:
-            kept = 0
-        places.append((math.ceil(start), kept))
-        start = math.ceil(start) + kept
+    silences = rng.dirichlet(np.ones(len(sizes) + 1)) * max(0, n - sum(sizes))
+    starts = np.cumsum(silences[:-1]).astype(int) + np.cumsum([0, *sizes[:-1]])
+    places = []
+    for start, size in zip(starts.tolist(), sizes, strict=True):
+        kept = min(size, n - start)
+        places.append((start, kept if kept >= min(size, SHORTEST_EVENT * rate) else 0))
     return places
 
 

@@ -20,6 +20,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,14 @@ from absslab.core.config import Config, option
 from absslab.core.errors import InputError
 from absslab.core.files import read_json, remove_unfinished, write_json, write_text
 from absslab.core.mixing import MixingConfig, MixtureSpec, render, sample_spec
-from absslab.core.recordings import Recording, checksum, classes_of, index_recordings, split_recordings
+from absslab.core.recordings import (
+    Recording,
+    checksum,
+    classes_of,
+    index_backgrounds,
+    index_recordings,
+    split_recordings,
+)
 from absslab.core.splits import SPLITS, check_percentages
 from absslab.core.tables import write_table
 
@@ -88,6 +96,8 @@ def write_mixtures(config: MixtureFolderConfig, mixing: MixingConfig) -> Iterato
         if not getattr(config, name):
             raise InputError(f"{name} is missing: say it with --{name}")
     output = Path(config.output_folder)
+    if output.resolve().is_relative_to(Path(config.event_folder).resolve()):
+        raise InputError(f"output_folder {output} lies in the event_folder: its mixtures would count as recordings")
     _refuse_foreign(output)
     split = split_recordings(
         index_recordings(config.event_folder, csv=config.recordings_csv, origin_pattern=config.origin_pattern),
@@ -98,6 +108,7 @@ def write_mixtures(config: MixtureFolderConfig, mixing: MixingConfig) -> Iterato
     counts = _counts(config)
     manifest = _manifest(config, mixing, split, backgrounds, counts)
     _start_or_go_on(output, manifest)
+    remove_unfinished(output)
     jobs = [
         (str(output / name), _spec(config, mixing, split, backgrounds, name, index))
         for name in counts
@@ -150,10 +161,7 @@ def _counts(config: MixtureFolderConfig) -> dict[str, int]:
 def _split_backgrounds(mixing: MixingConfig, config: MixtureFolderConfig) -> dict[str, list[Recording]]:
     if mixing.background_folder is None:
         return {split: [] for split in SPLITS}
-    found = [
-        Recording(one.path, "background", one.origin, one.duration)
-        for one in index_recordings(mixing.background_folder, origin_pattern=config.origin_pattern)
-    ]
+    found = index_backgrounds(mixing.background_folder, origin_pattern=config.origin_pattern)
     return split_recordings(found, percentages=config.split_percentages, seed=config.seed)
 
 
@@ -213,7 +221,9 @@ def _manifest(
 def _refuse_foreign(output: Path) -> None:
     if output.exists() and not output.is_dir():
         raise InputError(f"{output} is a file: expected a folder to write mixtures to")
-    if output.is_dir() and any(output.iterdir()) and not (output / "manifest.json").exists():
+    held = [path.name for path in output.iterdir()] if output.is_dir() else []
+    unfinished = [name for name in held if name.startswith(".manifest.json.") and name.endswith(".part")]
+    if held != unfinished and "manifest.json" not in held:
         raise InputError(f"{output} is not empty and holds no mixtures of ours: choose a new or an empty folder")
 
 
@@ -222,7 +232,6 @@ def _start_or_go_on(output: Path, manifest: dict[str, Any]) -> None:
     if not (output / "manifest.json").exists():
         write_json(output / "manifest.json", manifest)
         return
-    remove_unfinished(output)
     old = read_manifest(output)
     places = ("event_folder", "background_folder", "recordings_csv")
     for name, value in manifest["config"].items():
@@ -247,16 +256,33 @@ def _make(missing: list[tuple[str, MixtureSpec]], classes: list[str], config: Mi
     context = multiprocessing.get_context("spawn")
     pool = concurrent.futures.ProcessPoolExecutor(n_workers, mp_context=context, initializer=_end_with_parent)
     try:
-        futures = [pool.submit(_write_chunk, chunk, classes, config.sources) for chunk in chunks]
+        with _ctrl_c_put_off():
+            futures = [pool.submit(_write_chunk, chunk, classes, config.sources) for chunk in chunks]
         for future in concurrent.futures.as_completed(futures):
             yield future.result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+@contextmanager
+def _ctrl_c_put_off() -> Iterator[None]:
+    """Ctrl-C waits for the end of the block; processes started in it never get it: it is their parent's to handle."""
+    came = []
+    in_main = threading.current_thread() is threading.main_thread()  # no other thread may set a handler, or needs to
+    handler = signal.signal(signal.SIGINT, lambda *_: came.append(True)) if in_main else None
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which a new process inherits
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if in_main:
+            signal.signal(signal.SIGINT, handler)
+        if came:
+            signal.raise_signal(signal.SIGINT)
+
+
 def _end_with_parent() -> None:
-    """In a worker: leave Ctrl-C to the parent, and end when the parent is gone, however it went."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """In a worker: end when the parent is gone, however it went."""
     parent = multiprocessing.parent_process()
 
     def watch() -> None:

@@ -3,7 +3,10 @@
 Axes: B batch, K classes, M bands, T frames, N samples.
 """
 
+import io
 import pickle
+import textwrap
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +20,7 @@ import absslab
 from absslab.core.config import Config, option
 from absslab.core.errors import InputError
 from absslab.core.features import FeatureConfig, FrontEnd
-from absslab.core.files import whole_file
+from absslab.core.files import write_bytes
 from absslab.core.masknets import MASK_NETS, find_mask_net
 from absslab.core.pooling import POOLINGS, find_pooling
 
@@ -167,8 +170,9 @@ def save_checkpoint(
         },
         **more,
     }
-    with whole_file(path) as unfinished, open(unfinished, "wb") as file:
-        torch.save(content, file)
+    buffer = io.BytesIO()  # a full disk is then an OSError of Python's
+    torch.save(content, buffer)
+    write_bytes(path, buffer.getvalue())
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -180,7 +184,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not Path(path).is_file():
         raise InputError(f"{path} does not exist or is no file: expected a checkpoint, as absslab train writes")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # torch has opinions on other programs' files
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise InputError(
             f"{path} holds more than weights and plain data, or is no checkpoint: not loaded; expected one that absslab "
@@ -193,6 +198,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         ) from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f"{path} is from another program: expected a checkpoint that absslab train wrote")
+    if not isinstance(content.get("version"), int):
+        raise InputError(f"{path} is damaged: it lacks its format version")
     if content["version"] > VERSION:
         raise InputError(f"{path} has format version {content['version']}, newer than {VERSION}: update ABSSLab")
     return content
@@ -214,7 +221,7 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Che
         model = build_model(configs, content["classes"])
         model.load_state_dict(content["weights"])
         made = content["made"]
-    except (KeyError, TypeError, RuntimeError) as error:
-        reason = str(error).strip().partition("\n")[0]
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        reason = textwrap.shorten(str(error), 300)  # torch lists every weight on a line of its own
         raise InputError(f"{path} is damaged: its parts do not fit together ({reason})") from None
     return Checkpoint(model.to(device).eval(), configs, made)

@@ -66,21 +66,21 @@ class GWRP(nn.Module):
     def forward(self, masks: Tensor, n_frames: Tensor | None = None) -> Tensor:
         """Pool masks."""
         n_bins = masks.shape[2] * masks.shape[3]
-        if len(self.weights) != n_bins or self.weights.device != masks.device:
-            self.weights = self._weights(n_bins).to(masks.device)
         values = masks.masked_fill(~real_frames(masks, n_frames), 0).flatten(2).sort(-1, descending=True).values
-        if n_frames is None:
-            return values.float() @ self.weights / self.weights.sum()  # (B, K)
-        counts = (n_frames * masks.shape[2]).to(masks.device)  # (B,)
-        if self.fraction is not None:
-            weights = torch.stack([_pad(self._weights(int(count)), n_bins) for count in counts]).to(masks)  # (B, M·T)
+        if n_frames is not None:
+            weights = self._weights(n_frames.to(masks.device) * masks.shape[2], n_bins)  # (B, M·T)
         else:
-            weights = self.weights * (torch.arange(n_bins, device=masks.device) < counts[:, None])  # (B, M·T)
-        return torch.einsum("bkj,bj->bk", values.float(), weights) / weights.sum(1, keepdim=True)
+            if len(self.weights) != n_bins or self.weights.device != masks.device:
+                self.weights = self._weights(torch.tensor(n_bins, device=masks.device), n_bins)
+            weights = self.weights.float()  # (M·T,)
+        return (values.float() @ weights[..., None])[..., 0] / weights.sum(-1, keepdim=True)  # (B, K)
 
-    def _weights(self, n_bins: int) -> Tensor:
-        r = self.r if self.fraction is None else max(0.0, 1 - 1 / (self.fraction * n_bins))
-        return torch.tensor(r, dtype=torch.float64).pow(torch.arange(n_bins)).float()
+    def _weights(self, counts: Tensor, n_bins: int) -> Tensor:
+        """Weights of the ranks of masks of which `counts` (…) bins are real: (…, n_bins)."""
+        counts = counts[..., None].double()
+        r = torch.full_like(counts, self.r) if self.fraction is None else (1 - 1 / (self.fraction * counts)).clamp_min(0)
+        ranks = torch.arange(n_bins, device=counts.device)
+        return (r**ranks * (ranks < counts)).float()
 
 
 class LinearSoftmax(nn.Module):
@@ -124,8 +124,8 @@ class ExponentialSoftmax(nn.Module):
 
     def forward(self, masks: Tensor, n_frames: Tensor | None = None) -> Tensor:
         """Pool masks."""
-        weights = torch.exp(self.sharpness * (masks - 1))
-        return _sum(masks * weights, n_frames) / _sum(weights, n_frames)  # (B, K)
+        scores = (self.sharpness * masks).masked_fill(~real_frames(masks, n_frames), -torch.inf)
+        return (masks.flatten(2) * scores.flatten(2).softmax(-1)).sum(-1)  # (B, K)
 
 
 def real_frames(masks: Tensor, n_frames: Tensor | None) -> Tensor:
@@ -144,10 +144,6 @@ def _n_bins(masks: Tensor, n_frames: Tensor | None) -> Tensor | int:
     if n_frames is None:
         return masks.shape[2] * masks.shape[3]
     return (n_frames * masks.shape[2]).to(masks.device)[:, None]  # (B, 1)
-
-
-def _pad(weights: Tensor, size: int) -> Tensor:
-    return nn.functional.pad(weights, (0, size - len(weights)))
 
 
 @dataclass(frozen=True)

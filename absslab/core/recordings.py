@@ -1,5 +1,6 @@
 """Isolated event recordings: index a folder, find each one's class and origin, split them before anything is mixed."""
 
+import glob
 import hashlib
 import re
 from collections.abc import Iterable
@@ -9,8 +10,9 @@ from pathlib import Path
 from absslab.core import audio
 from absslab.core.errors import InputError
 from absslab.core.splits import SPLITS, Percentages, split_origins
+from absslab.core.tables import read_table
 
-RESERVED = ("background", "mixture", "residual", "remix")  # what stands beside the sources in a folder
+RESERVED = ("background", "mixture", "residual", "remix", "filename")  # stand beside the classes in folders, tables
 
 
 @dataclass(frozen=True)
@@ -48,13 +50,27 @@ def index_recordings(
             that is unreadable, truncated, silent or holds NaN, a CSV with missing columns, files or values.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"{folder} is no folder: expected one with recordings")
     found = _from_csv(folder, Path(csv)) if csv else _from_names(folder)
+    for path, label, _ in found:
+        check_class_name(label, path)
+    return _read(folder, found, origin_pattern)
+
+
+def index_backgrounds(folder: str | Path, *, origin_pattern: str | None = None) -> list[Recording]:
+    """Find the recordings of a folder and its sub-folders, whatever their names: all of the class 'background'.
+
+    Raises:
+        InputError: as `index_recordings`.
+    """
+    folder = Path(folder)
+    return _read(folder, [(path, "background", "") for path in _audio_below(folder)], origin_pattern)
+
+
+def _read(folder: Path, found: list[tuple[Path, str, str]], origin_pattern: str | None) -> list[Recording]:
+    """Decode what was found, (path, class, origin if known), and complete it."""
     pattern = compile_pattern(origin_pattern)
     recordings = []
     for path, label, origin in sorted(found):
-        check_class_name(label, path)
         if not origin:
             origin = origin_of(path, pattern) if pattern else path.relative_to(folder).as_posix()
         recordings.append(Recording(str(path), label, origin, audio.check(path).duration))
@@ -125,34 +141,44 @@ def audio_files(folder: str | Path) -> list[Path]:
     return sorted(path for path in Path(folder).iterdir() if path.is_file() and audio.is_audio(path))
 
 
+def _audio_below(folder: Path) -> list[Path]:
+    """The sound files in a folder and its sub-folders, but for hidden ones."""
+    _check_folder(folder)
+    below = [folder / name for name in glob.glob("**", root_dir=folder, recursive=True)]
+    found = sorted(path for path in below if path.is_file() and audio.is_audio(path))
+    if not found:
+        holds = "no sound file" if any(folder.iterdir()) else "nothing"
+        raise InputError(f"{folder} holds {holds}: expected recordings ({', '.join(audio.SUFFIXES)})")
+    return found
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder: expected one with recordings")
+
+
 def _from_names(folder: Path) -> list[tuple[Path, str, str]]:
-    flat = audio_files(folder)
-    nested = [
-        (path, sub.name, "")
-        for sub in sorted(folder.iterdir())
-        if sub.is_dir() and not sub.name.startswith(".")
-        for path in sorted(sub.rglob("*"))
-        if path.is_file() and audio.is_audio(path)
-    ]
+    found = _audio_below(folder)
+    flat = [path for path in found if path.parent == folder]
+    nested = [path for path in found if path.parent != folder]
     if flat and nested:
         raise InputError(
             f"{folder} holds recordings both directly ({flat[0].name}) and in sub-folders "
-            f"({nested[0][0].relative_to(folder)}): expected one or the other; say which with a CSV"
+            f"({nested[0].relative_to(folder)}): expected one or the other; say which with a CSV"
         )
-    if not flat and not nested:
-        holds = "no sound file" if any(folder.iterdir()) else "nothing"
-        raise InputError(f"{folder} holds {holds}: expected recordings ({', '.join(audio.SUFFIXES)})")
-    return [(path, class_of(path), "") for path in flat] or nested
+    return [(path, class_of(path), "") for path in flat] or [
+        (path, path.relative_to(folder).parts[0], "") for path in nested
+    ]
 
 
 def _from_csv(folder: Path, csv: Path) -> list[tuple[Path, str, str]]:
-    from absslab.core.tables import read_table
-
+    _check_folder(folder)
     table = read_table(csv, required=("filename", "event_label"), optional=("origin",))
     found = []
     for row in table:
-        path = folder / row["filename"]
-        if not path.is_file():
+        name = Path(row["filename"])
+        path = folder / name
+        if name.is_absolute() or ".." in name.parts or not path.is_file():
             raise InputError(f"{csv} names {row['filename']}, which is not in {folder}")
         found.append((path, row["event_label"], row.get("origin", "")))
     return found
@@ -167,6 +193,7 @@ def compile_pattern(pattern: str | None) -> re.Pattern[str] | None:
 
 def origin_of(path: Path, pattern: re.Pattern[str]) -> str:
     match = pattern.search(path.name)
-    if match is None:
+    origin = match[1 if pattern.groups else 0] if match else None
+    if not origin:
         raise InputError(f"origin pattern {pattern.pattern!r} does not match {path.name}: expected it in every file name")
-    return match.group(1) if pattern.groups else match.group(0)
+    return origin

@@ -34,13 +34,14 @@ def read_table(
             duplicate row, or no row at all.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, delimiter=delimiter)
+            lines = [(reader.line_num, cells) for cells in reader if cells]
     except FileNotFoundError:
         raise InputError(f"{path} does not exist") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} can't be read as text ({error})") from None
-    lines = [line for line in csv.reader(text.splitlines(), delimiter=delimiter) if line]
-    header = [name.strip() for name in lines[0]] if lines else []
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} can't be read as a table ({error})") from None
+    header = [name.strip() for name in lines[0][1]] if lines else []
     required = list(required)
     for name in required:
         if name not in header:
@@ -53,12 +54,12 @@ def read_table(
     if len(lines) < 2:
         raise InputError(f"{path} has no rows below its header")
     rows, seen = [], set()
-    for number, cells in enumerate(lines[1:], start=2):
+    for number, cells in lines[1:]:
         if len(cells) != len(header):
-            raise InputError(f"{path}, row {number}: {len(cells)} cells, expected {len(header)}")
+            raise InputError(f"{path}, line {number}: {len(cells)} cells, expected {len(header)}")
         row = dict(zip(header, (cell.strip() for cell in cells), strict=True))
         if key is not None and row[key] in seen:
-            raise InputError(f"{path}, row {number}: {row[key]} is there twice; keep one of the rows")
+            raise InputError(f"{path}, line {number}: {row[key]} is there twice; keep one of the rows")
         seen.add(row.get(key or "", ""))
         rows.append(row)
     return rows

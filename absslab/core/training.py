@@ -17,7 +17,7 @@ from absslab.core.augmentation import AugmentationConfig, Pairs, augment
 from absslab.core.config import Config, option
 from absslab.core.datasets import AudioDataSet, Batch
 from absslab.core.errors import InputError
-from absslab.core.feature_store import FeatureStore
+from absslab.core.feature_store import FeatureBatch, FeatureStore
 from absslab.core.losses import TAG_LOSSES, ShareTargets, absent_mask_loss, share_loss
 from absslab.core.metrics.tagging import AVERAGES, METRICS, tagging_scores, tagging_scores_per_class
 from absslab.core.model import Prediction, SeparationModel
@@ -159,14 +159,11 @@ class TrainingManager:
 
     def fit_normalisation(self) -> None:
         """Take mean and deviation of the features from the training recordings."""
-        batches = self.train.batches(1 if self._lengths_differ else self.config.batch_size, n_loaders=self.n_loaders)
+        size = 1 if len(set(self.train.lengths)) > 1 else self.config.batch_size  # padding is no sound to learn from
+        batches = self.train.batches(size, n_loaders=self.n_loaders)
         self.model.front_end.fit(batch.waveforms.to(self.device) for batch in batches)
         if self.averaged is not self.model:
             self.averaged.front_end.load_state_dict(self.model.front_end.state_dict())
-
-    @property
-    def _lengths_differ(self) -> bool:
-        return len(set(self.train.lengths)) > 1
 
     def _train_epoch(self) -> Iterator[StepDone | EpochResult]:
         config, start = self.config, time.perf_counter()
@@ -174,8 +171,8 @@ class TrainingManager:
         torch.manual_seed(int(rng.integers(1 << 62)))  # dropout
         self.model.train()
         sums: dict[str, Tensor] = {}
-        for step, batch in enumerate(self.train.batches(config.batch_size, rng=rng, n_loaders=self.n_loaders), start=1):
-            for name, value in self._step(self._to_device(batch), rng).items():
+        for step, batch in enumerate(self._batches(is_training=True, rng=rng), start=1):
+            for name, value in self._step(batch, rng).items():
                 sums[name] = sums.get(name, 0) + value.detach()
             yield StepDone(self.epoch + 1, step, self.n_steps)
         losses = {name: float(value) / self.n_steps for name, value in sums.items()}
@@ -194,11 +191,20 @@ class TrainingManager:
         self.schedule.after_epoch(self._score(result.metrics) if result.metrics else None)
         yield result
 
-    def _to_device(self, batch: Batch) -> Batch:
-        on_device = (part if part is None else part.to(self.device, non_blocking=True) for part in batch)
-        return Batch(*on_device)  # type: ignore[arg-type]
+    def _batches(self, *, is_training: bool, rng: np.random.Generator | None = None) -> Iterator[Batch | FeatureBatch]:
+        """Batches on the model's device: of waveforms, or of stored features."""
+        data_set = self.train if is_training else self.validation
+        size = self.config.batch_size if is_training or len(set(data_set.lengths)) == 1 else 1
+        batches: Iterator[Batch | FeatureBatch] = (
+            self.stores[0 if is_training else 1].batches(size, rng=rng)
+            if self.stores
+            else data_set.batches(size, rng=rng, n_loaders=self.n_loaders)
+        )
+        for batch in batches:
+            on_device = (None if part is None else part.to(self.device, non_blocking=True) for part in batch)
+            yield type(batch)(*on_device)  # type: ignore[arg-type]
 
-    def _step(self, batch: Batch, rng: np.random.Generator) -> dict[str, Tensor]:
+    def _step(self, batch: Batch | FeatureBatch, rng: np.random.Generator) -> dict[str, Tensor]:
         self.optimizer.zero_grad(set_to_none=True)
         losses = self._losses(batch, rng)
         self.scaler.scale(losses["total"]).backward()
@@ -211,14 +217,12 @@ class TrainingManager:
         self._average()
         return losses
 
-    def _losses(self, batch: Batch, rng: np.random.Generator | None) -> dict[str, Tensor]:
+    def _losses(self, batch: Batch | FeatureBatch, rng: np.random.Generator | None) -> dict[str, Tensor]:
         """Total and parts of the loss of a batch; without a generator nothing is augmented."""
-        if self.stores:
-            store = self.stores[0 if self.model.training else 1]
-            features = nn.utils.rnn.pad_sequence([store[int(i)].movedim(-1, 0) for i in batch.indices], batch_first=True)
-            features = self.model.front_end.normalise(features.movedim(1, -1).to(self.device))  # (B, 1, M, T)
-            return self._tag_losses(self._predict(features, self._n_frames(batch.n_samples)), batch.labels)
         stft, front_end = self.model.front_end.stft, self.model.front_end
+        if isinstance(batch, FeatureBatch):
+            n_frames = self._n_frames(batch.n_samples)
+            return self._tag_losses(self._predict(front_end.normalise(batch.features), n_frames), batch.labels, n_frames)
         if rng is None:
             spectra = stft(batch.waveforms)
             pairs = Pairs(spectra, torch.zeros_like(spectra), batch.labels, torch.zeros_like(batch.labels), batch.n_samples)
@@ -227,7 +231,7 @@ class TrainingManager:
         total = pairs.first + pairs.second  # complex (B, F, T)
         n_frames = self._n_frames(pairs.n_samples)
         prediction = self._predict(front_end.normalise(front_end.picture(total.abs())), n_frames)
-        losses = self._tag_losses(prediction, torch.maximum(pairs.labels_first, pairs.labels_second))
+        losses = self._tag_losses(prediction, torch.maximum(pairs.labels_first, pairs.labels_second), n_frames)
         if self.config.share_weight:
             powers = (front_end.power(spectra) for spectra in (pairs.first, pairs.second, total))
             shares = self.targets(*powers, n_frames)
@@ -238,16 +242,16 @@ class TrainingManager:
         return losses
 
     def _n_frames(self, n_samples: Tensor | None) -> Tensor | None:
-        return None if n_samples is None else n_samples // self.model.front_end.config.hop_size + 1
+        return None if n_samples is None else self.model.front_end.config.n_frames(n_samples)
 
     def _predict(self, features: Tensor, n_frames: Tensor | None) -> Prediction:
         model = self.model if self.model.training else self.averaged
         with torch.autocast(self.device.type, self.precision, enabled=self.precision is not torch.float32):
             return model.predict(features, n_frames)
 
-    def _tag_losses(self, prediction: Prediction, labels: Tensor) -> dict[str, Tensor]:
+    def _tag_losses(self, prediction: Prediction, labels: Tensor, n_frames: Tensor | None) -> dict[str, Tensor]:
         tag = TAG_LOSSES[self.config.loss_f](prediction.probabilities.float(), labels)
-        absent = absent_mask_loss(prediction.masks, labels)
+        absent = absent_mask_loss(prediction.masks, labels, n_frames)
         total = (1 - self.config.l1_weight) * tag + self.config.l1_weight * absent
         self._probabilities = prediction.probabilities.detach()
         return {"total": total, "tag": tag, "absent": absent}
@@ -270,9 +274,7 @@ class TrainingManager:
         self.model.eval()
         self.averaged.eval()
         labels, probabilities, total = [], [], 0.0
-        batch_size = 1 if len(set(self.validation.lengths)) > 1 else self.config.batch_size
-        for batch in self.validation.batches(batch_size, n_loaders=self.n_loaders):
-            batch = self._to_device(batch)
+        for batch in self._batches(is_training=False):
             total += float(self._losses(batch, None)["total"]) * len(batch.labels)
             labels.append(batch.labels.cpu())
             probabilities.append(self._probabilities.cpu().float())
@@ -368,6 +370,6 @@ def choose_precision(name: str, device: torch.device) -> str:
     has_bfloat16 = (
         torch.cuda.is_bf16_supported(including_emulation=False)
         if device.type == "cuda"
-        else torch.cpu.get_capabilities().get("avx512_bf16", False)
+        else hasattr(torch.cpu, "get_capabilities") and torch.cpu.get_capabilities().get("avx512_bf16", False)
     )
     return "bfloat16" if has_bfloat16 else "float32"

@@ -1,7 +1,7 @@
 """Arrays → matplotlib axes, in one quiet style. Axes of the data: K classes, M bands, T frames."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -41,6 +41,8 @@ def mask_figure(mixture: np.ndarray, separated: Sequence[Separated], *, hop: flo
     grid[0, 0].axis("off")
     grid[0, 2].axis("off")
     image = spectrogram(grid[0, 1], mixture, hop=hop, edges=edges, top=top)
+    grid[0, 1].tick_params(labelleft=True)
+    grid[0, 1].set_ylabel("frequency / kHz", fontsize=9)
     grid[0, 1].set_title("the mixture: all that the model is given", fontsize=10)
     for column, title in enumerate(("what was mixed", "the mask", "what the mask cut out")):
         grid[1, column].set_title(title, fontsize=10)
@@ -56,9 +58,10 @@ def mask_figure(mixture: np.ndarray, separated: Sequence[Separated], *, hop: flo
         )  # fmt: skip
     for axes in grid[-1]:
         axes.set_xlabel("time / s", fontsize=9)
-    figure.colorbar(image, ax=grid[:, 2], label="level / dB", shrink=0.6, pad=0.01)
+    bar: dict[str, Any] = {"location": "bottom", "shrink": 0.7, "aspect": 30, "pad": 0.01}
+    figure.colorbar(image, ax=grid[:, 2], label="level / dB", **bar)
     if mask_image is not None:
-        figure.colorbar(mask_image, ax=grid[:, 0], label="mask", shrink=0.6, pad=0.01, location="left")
+        figure.colorbar(mask_image, ax=grid[:, 1], label="mask: the part that this class takes", **bar)
     return figure
 
 

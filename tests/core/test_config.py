@@ -114,7 +114,7 @@ def test_the_fingerprint_differs_when_any_field_does(change):
 
 
 def test_the_fingerprint_stays_what_it_is_in_files_written_long_ago():
-    assert Settings().fingerprint() == "FINGERPRINT"
+    assert Settings().fingerprint() == "dfface735c692220"
 
 
 def test_the_fingerprint_tells_classes_with_the_same_fields_apart():

@@ -47,15 +47,17 @@ def test_a_full_disk_leaves_nothing_and_the_error_names_the_file(tmp_path, full_
 
 
 def test_what_dead_processes_left_is_removed_and_what_living_ones_write_is_not(tmp_path):
-    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended, zombie = (subprocess.Popen([sys.executable, "-c", ""]) for _ in range(2))
     ended.wait()
+    os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)  # it has ended, but nobody has asked how
     (tmp_path / "sub").mkdir()
-    dead = [tmp_path / f".a.wav.{ended.pid}.part", tmp_path / "sub" / f".b.{ended.pid}.part"]
+    dead = [tmp_path / f".a.wav.{ended.pid}.part", tmp_path / "sub" / f".b.{zombie.pid}.part"]
     kept = [beside(tmp_path / "c.wav"), tmp_path / "sub" / f".d.wav.{os.getppid()}.part"]
     foreign = [tmp_path / name for name in (".part", ".x.part", ".film.mkv.part", "y.1.part", ".1.part", ".a.wav")]
     for path in [*dead, *kept, *foreign]:
         path.write_bytes(b"")
     remove_unfinished(tmp_path)
+    zombie.wait()
     assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted([*kept, *foreign])
 
 

@@ -66,7 +66,7 @@ def test_with_several_classes_per_origin_the_shares_come_close():
 def test_classes_that_cannot_all_be_on_every_side_are_refused_by_name():
     # a puts 1, 2, 3 on three sides and b 1, 2, 4: 3 and 4 are on one side, which leaves d two for three sides
     labels = {"1": ["a", "b"], "2": ["a", "b"], "3": ["a", "d"], "4": ["b", "d"], "5": ["d"]}
-    with pytest.raises(InputError, match="class '[abd]' can't be on all of train, validation, test"):
+    with pytest.raises(InputError, match=r"class '[abd]' can't be on all of train, validation, test"):
         split_origins(labels, PERCENTAGES, 0)
 
 
@@ -95,9 +95,7 @@ def test_a_side_of_nothing_stays_empty():
     assert set(split_origins(single_label({"a": 1}), (100.0, 0.0, 0.0), 0).values()) == {"train"}
 
 
-@pytest.mark.parametrize(
-    "percentages", [(80, 10, 5), (0, 50, 50), (120, -10, -10), (90, 10, 10), (float("nan"), 10, 10)]
-)
+@pytest.mark.parametrize("percentages", [(80, 10, 5), (0, 50, 50), (120, -10, -10), (90, 10, 10), (float("nan"), 10, 10)])
 def test_percentages_that_do_not_add_up_are_refused(percentages):
     with pytest.raises(InputError, match="split percentages are"):
         check_percentages(percentages)

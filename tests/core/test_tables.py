@@ -32,11 +32,11 @@ def test_line_endings_blank_lines_a_byte_order_mark_and_spaces_do_not_matter(tmp
         ("filename\na.wav\n", "no column 'speech'"),
         ("filename,speech\n", "no rows below its header"),
         ("filename,speech,speech\na.wav,1,1\n", "the column 'speech' twice"),
-        ("filename,speech\na.wav,1\na.wav,0\n", "row 3: a.wav is there twice"),
-        ("filename,speech\n\n\na.wav\n", "row 4: 1 cells, expected 2"),
-        ("filename,speech\na.wav,1,1\n", "row 2: 3 cells, expected 2"),
-        (b"filename,speech\n\xff.wav,1\n", "can't be read as text"),
-        ("filename,speech\na.wav," + "1" * 200_000, "can't be read"),
+        ("filename,speech\na.wav,1\na.wav,0\n", "line 3: a.wav is there twice"),
+        ("filename,speech\n\n\na.wav\n", "line 4: 1 cells, expected 2"),
+        ("filename,speech\na.wav,1,1\n", "line 2: 3 cells, expected 2"),
+        (b"filename,speech\n\xff.wav,1\n", "can't be read as a table"),
+        ("filename,speech\na.wav," + "1" * 200_000, "can't be read as a table"),
     ],
 )
 def test_a_table_that_leaves_doubt_is_refused_with_its_name_and_place(tmp_path, text, message):
@@ -58,5 +58,5 @@ def test_repetitions_may_be_allowed(tmp_path):
 def test_a_missing_table_or_a_folder_is_refused_by_name(tmp_path):
     with pytest.raises(InputError, match=r"none\.csv does not exist"):
         read_table(tmp_path / "none.csv", required=())
-    with pytest.raises(InputError, match="can't be read as text"):
+    with pytest.raises(InputError, match="can't be read as a table"):
         read_table(tmp_path, required=())

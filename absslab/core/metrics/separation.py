@@ -18,23 +18,22 @@ def si_sdr(reference: np.ndarray, estimate: np.ndarray) -> np.ndarray:
         (…, N), (…, N) → (…).
 
     Raises:
-        InputError: shapes that differ, a silent reference (score an absent class by `leakage`), NaN.
+        InputError: lengths that differ, a silent reference (score an absent class by `leakage`), NaN.
 
     Source: Le Roux et al., SDR – half-baked or well done?, arXiv 1811.02508, with means removed.
     """
-    if reference.shape[-1] != estimate.shape[-1]:
-        raise InputError(f"reference is {reference.shape}, estimate {estimate.shape}: expected the same length")
-    if not np.isfinite(estimate).all() or not np.isfinite(reference).all():
-        raise InputError("reference or estimate holds NaN or infinite samples")
+    _validate(reference, estimate)
+    loudest = np.abs(reference).max(-1, keepdims=True)
     reference = reference - reference.mean(-1, keepdims=True, dtype=np.float64)
     estimate = estimate - estimate.mean(-1, keepdims=True, dtype=np.float64)
     energy = (reference**2).sum(-1, keepdims=True)
-    if not energy.all():
+    if not (energy > (_TINY * loudest) ** 2).all():  # of a constant, rounding may leave a trace
         raise InputError("a reference is silent: SI-SDR is defined for present classes only")
     target = (reference * estimate).sum(-1, keepdims=True) / energy * reference
-    distortion = ((estimate - target) ** 2).sum(-1)
-    power = (target**2).sum(-1)
-    return 10 * np.log10(np.maximum(power, _TINY * energy[..., 0]) / np.maximum(distortion, _TINY * energy[..., 0]))
+    silent = ~estimate.any(-1)  # nothing of it is target: all counts as distortion
+    total = (estimate**2).sum(-1) + silent
+    power, distortion = (target**2).sum(-1) / total, ((estimate - target) ** 2).sum(-1) / total + silent
+    return 10 * np.log10(np.maximum(power, _TINY) / np.maximum(distortion, _TINY))
 
 
 def si_sdr_improvement(reference: np.ndarray, estimate: np.ndarray, mixture: np.ndarray) -> np.ndarray:
@@ -46,7 +45,7 @@ def si_sdr_improvement(reference: np.ndarray, estimate: np.ndarray, mixture: np.
     Raises:
         InputError: see `si_sdr`.
     """
-    return si_sdr(reference, estimate) - si_sdr(reference, np.broadcast_to(mixture, reference.shape))
+    return si_sdr(reference, estimate) - si_sdr(reference, mixture)
 
 
 def leakage(estimate: np.ndarray, mixture: np.ndarray) -> np.ndarray:
@@ -54,6 +53,17 @@ def leakage(estimate: np.ndarray, mixture: np.ndarray) -> np.ndarray:
 
     Shape:
         estimate (…, N), mixture (N,) → (…).
+
+    Raises:
+        InputError: lengths that differ, NaN.
     """
+    _validate(estimate, mixture)
     energy = np.square(estimate, dtype=np.float64).sum(-1)
     return 10 * np.log10(np.maximum(energy / max(np.square(mixture, dtype=np.float64).sum(), 1e-30), _TINY))
+
+
+def _validate(one: np.ndarray, other: np.ndarray) -> None:
+    if one.shape[-1] != other.shape[-1]:
+        raise InputError(f"signals have the shapes {one.shape} and {other.shape}: expected the same length")
+    if not (np.isfinite(one).all() and np.isfinite(other).all()):
+        raise InputError("a signal holds NaN or infinite samples")

@@ -57,8 +57,10 @@ def tagging_scores(
         a score per name in `METRICS`; None where no class has one.
 
     Raises:
-        InputError: see `validate`; a wrong number of thresholds.
+        InputError: see `validate`; a wrong number of thresholds, an unknown average.
     """
+    if average not in AVERAGES:
+        raise InputError(f"average is {average!r}: expected one of {', '.join(AVERAGES)}")
     per_class = tagging_scores_per_class(labels, probabilities, thresholds=thresholds)
     weights = np.ones(labels.shape[1]) if average == "macro" else labels.sum(0)
     return {name: _mean(per_class[name], weights) for name in METRICS}
@@ -84,6 +86,10 @@ def tagging_scores_per_class(
     def each(score: Any, predicted: np.ndarray, **options: Any) -> list[float | None]:
         return [float(score(labels[:, k], predicted[:, k], **options)) for k in range(n_classes)]
 
+    def matthews(truth: np.ndarray, predicted: np.ndarray) -> float:
+        one_value = len({*truth, *predicted}) == 1  # scikit-learn gives 0 as well, but warns
+        return 0.0 if one_value else metrics.matthews_corrcoef(truth, predicted)
+
     def each_ranked(score: Any) -> list[float | None]:
         both = [0 < labels[:, k].mean() < 1 for k in range(n_classes)]
         return [float(score(labels[:, k], probabilities[:, k])) if both[k] else None for k in range(n_classes)]
@@ -95,7 +101,7 @@ def tagging_scores_per_class(
         "precision": each(metrics.precision_score, decisions, zero_division=0),
         "recall": each(metrics.recall_score, decisions, zero_division=0),
         "accuracy": each(metrics.accuracy_score, decisions),
-        "matthews_corrcoef": each(metrics.matthews_corrcoef, decisions),
+        "matthews_corrcoef": each(matthews, decisions),
     }
 
 

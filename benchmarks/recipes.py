@@ -1,0 +1,81 @@
+"""Compare recipes on isolated recordings: tagging and separation on test mixtures, over seeds.
+
+    python benchmarks/recipes.py --event_folder RECORDINGS --output_folder data/recipes
+
+A seed decides the split of the recordings, the mixtures and the training. What a cut run has finished is not done again.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+EPOCHS = {
+    "thesis": 8,
+    "recommended": None,
+}  # so that neither takes more than 30 minutes on two cores; None: the recipe's own
+
+
+def absslab(*arguments: object) -> None:
+    """Run a command of the product."""
+    subprocess.run([sys.executable, "-m", "absslab", *map(str, arguments)], check=True)
+
+
+def measure(recipe: str, seed: int, arguments: argparse.Namespace) -> dict[str, float]:
+    """Train and score one recipe with one seed; minutes are those of the training epochs."""
+    folder = Path(arguments.output_folder)
+    mixtures, model = folder / f"mixtures{seed}", folder / f"{recipe}{seed}.ckpt"
+    scores = model.with_suffix(".json")
+    if not scores.exists():
+        source, size = ["--event_folder", arguments.event_folder], ["--n_files", arguments.n_files]
+        absslab("mix", *source, "--output_folder", mixtures, *size, "--seed", seed)
+        last = model.with_suffix("") / "last.ckpt"
+        epochs = ["--n_epochs", EPOCHS[recipe]] if EPOCHS[recipe] else []
+        if last.exists():
+            absslab("train", "--checkpoint_path", last)
+        else:
+            absslab("train", "--recipe", recipe, "--data_folder", mixtures, "--save_path", model, "--seed", seed, *epochs)
+        absslab("evaluate", "--checkpoint_path", model, "--split", "test", "--output", scores)
+    found = json.loads(scores.read_text())
+    lines = (model.with_suffix("") / "metrics.jsonl").read_text().splitlines()
+    epochs_done = {line["epoch"]: line["seconds"] for line in map(json.loads, lines)}
+    return {
+        "epochs": len(epochs_done),
+        "minutes": sum(epochs_done.values()) / 60,
+        "auc": found["tagging"]["auc"],
+        "mean": found["separation"]["si_sdr_improvement"],
+        "median": found["separation"]["si_sdr_improvement_median"],
+        "leakage": found["separation"]["leakage"],
+    }
+
+
+def main() -> None:
+    """Print a table in Markdown: a line per recipe and seed, and the means."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--event_folder", required=True)
+    parser.add_argument("--output_folder", default="data/recipes")
+    parser.add_argument("--n_files", type=int, default=2000)
+    parser.add_argument("--recipes", nargs="+", default=list(EPOCHS), choices=EPOCHS)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    arguments = parser.parse_args()
+    start, lines = time.time(), []
+    for recipe in arguments.recipes:
+        rows = [measure(recipe, seed, arguments) for seed in arguments.seeds]
+        lines += [(recipe, str(seed), row) for seed, row in zip(arguments.seeds, rows, strict=True)]
+        if len(rows) > 1:
+            lines.append((recipe, "mean", {key: statistics.mean(row[key] for row in rows) for key in rows[0]}))
+    print("| recipe | seed | epochs | training, min | tagging AUC | SI-SDRi mean (median), dB | leakage, dB |")
+    print("|---|---|---|---|---|---|---|")
+    for recipe, seed, row in lines:
+        print(
+            f"| {recipe} | {seed} | {row['epochs']:.0f} | {row['minutes']:.1f} | {row['auc']:.3f} | {row['mean']:.1f} "
+            f"({row['median']:.1f}) | {row['leakage']:.0f} |"
+        )
+    print(f"\n{(time.time() - start) / 60:.0f} minutes in all", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

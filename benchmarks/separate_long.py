@@ -1,0 +1,72 @@
+"""Separate a long recording: peak memory, real-time factor, length, and what the outputs add up to.
+
+python benchmarks/separate_long.py --checkpoint_path R.ckpt --mixtures FOLDER/test --output_folder data/bench_separate
+"""
+
+import argparse
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+BLOCK = 1 << 20
+
+
+def write_long(mixtures: Path, path: Path, minutes: float) -> None:
+    """Mixtures one behind the other, over and over, as one 16-bit file."""
+    files = sorted(mixtures.glob("*.wav"))
+    rate = soundfile.info(files[0]).samplerate
+    left = round(minutes * 60 * rate)
+    with soundfile.SoundFile(path, "w", rate, 1, "PCM_16") as long:
+        while left:
+            for file in files:
+                samples = soundfile.read(file, dtype="int16")[0][:left]
+                long.write(samples)
+                left -= len(samples)
+
+
+def largest_difference(long: Path, folder: Path) -> float:
+    """max |input − Σ outputs|, block by block."""
+    parts = [soundfile.SoundFile(path) for path in folder.glob("*.wav")]
+    assert all(part.frames == soundfile.info(long).frames for part in parts)
+    difference = 0.0
+    with soundfile.SoundFile(long) as whole:
+        while len(block := whole.read(BLOCK)):
+            difference = max(difference, float(np.abs(block - sum(part.read(BLOCK) for part in parts)).max()))
+    return difference
+
+
+def main() -> None:
+    """Print the figures for two lengths: memory must not grow with it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--checkpoint_path", required=True)
+    parser.add_argument("--mixtures", type=Path, required=True, help="folder of mixtures to string together")
+    parser.add_argument("--output_folder", type=Path, required=True)
+    parser.add_argument("--minutes", nargs="+", type=float, default=[6, 60])
+    arguments = parser.parse_args()
+    arguments.output_folder.mkdir(parents=True, exist_ok=True)
+    for minutes in arguments.minutes:
+        long = arguments.output_folder / f"long{minutes:g}.wav"
+        write_long(arguments.mixtures, long, minutes)
+        start = time.perf_counter()
+        subprocess.run(
+            [sys.executable, "-m", "absslab", "separate", "--checkpoint_path", arguments.checkpoint_path, "--input", long,
+             "--output_folder", arguments.output_folder],
+            check=True,
+        )  # fmt: skip
+        seconds = time.perf_counter() - start
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        difference = largest_difference(long, arguments.output_folder / long.stem)
+        print(
+            f"{minutes:g} min: {seconds:.0f} s, real-time factor {seconds / 60 / minutes:.4f}, peak memory {peak:.0f} MiB, "
+            f"{soundfile.info(long).frames} samples in and out, max |input − Σ outputs| {difference:g}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

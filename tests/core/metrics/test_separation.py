@@ -1,0 +1,108 @@
+"""SI-SDR and leakage: closed forms."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from absslab.core.errors import InputError
+from absslab.core.metrics.separation import leakage, si_sdr, si_sdr_improvement
+
+N = 4000
+
+
+def orthogonal(n_signals=2, seed=0):
+    """Signals without mean, orthogonal to each other, of energy 1."""
+    signals = np.random.default_rng(seed).standard_normal((N, n_signals))
+    return np.linalg.qr(signals - signals.mean(0))[0].T
+
+
+@pytest.mark.parametrize("snr", [-30.0, 0.0, 12.5, 60.0])
+def test_noise_of_a_known_ratio_gives_this_ratio(snr):
+    source, noise = orthogonal()
+    assert si_sdr(source, source + noise * 10 ** (-snr / 20)) == pytest.approx(snr, abs=1e-6)
+
+
+@settings(deadline=None, max_examples=40)
+@given(scale=st.floats(1e-9, 1e6), sign=st.sampled_from([1, -1]), level=st.floats(1e-6, 1e3))
+def test_scale_and_sign_of_the_estimate_and_level_of_the_reference_do_not_matter(scale, sign, level):
+    source, noise = orthogonal()
+    estimate = source + 0.3 * noise
+    expected = -20 * np.log10(0.3)
+    assert si_sdr(level * source, sign * scale * level * estimate) == pytest.approx(expected, abs=1e-6)
+
+
+def test_an_offset_does_not_matter():
+    source, noise = orthogonal()
+    estimate = source + 0.1 * noise
+    assert si_sdr(source + 3, estimate - 1) == pytest.approx(20, abs=1e-6)
+
+
+def test_a_perfect_estimate_ends_at_120_dB_and_a_silent_or_foreign_one_at_minus_120():
+    source, other = orthogonal()
+    assert si_sdr(source, source) == pytest.approx(120)
+    assert si_sdr(source, 1e-9 * source) == pytest.approx(120)
+    assert si_sdr(source, np.zeros(N)) == pytest.approx(-120)
+    assert si_sdr(source, other) == pytest.approx(-120, abs=1e-3)
+
+
+def test_leading_axes_are_scored_one_by_one():
+    sources = orthogonal(6)
+    references, estimates = sources[:3], sources[:3] + np.array([[1], [0.1], [0.01]]) * sources[3:]
+    np.testing.assert_allclose(si_sdr(references, estimates), [0, 20, 40], atol=1e-6)
+    np.testing.assert_allclose(
+        si_sdr(references[:, None].repeat(2, 1), estimates[:, None].repeat(2, 1)), [[0, 0], [20, 20], [40, 40]], atol=1e-6
+    )
+
+
+def test_single_precision_is_enough():
+    source, noise = orthogonal().astype(np.float32)
+    assert si_sdr(source, source + np.float32(0.01) * noise) == pytest.approx(40, abs=0.01)
+
+
+@pytest.mark.parametrize("level", [0.0, 0.1, -1.0])
+def test_a_silent_reference_is_an_error_and_not_minus_220_dB(level):
+    """A constant is silence: it moves no air."""
+    with pytest.raises(InputError, match="silent"):
+        si_sdr(np.full(N, level), orthogonal()[0])
+    with pytest.raises(InputError, match="silent"):
+        si_sdr(np.stack([orthogonal()[0], np.full(N, level)]), orthogonal())
+
+
+def test_the_improvement_is_that_over_the_mixture():
+    source, other = orthogonal()
+    mixture = source + other
+    assert si_sdr_improvement(source, source + 0.1 * other, mixture) == pytest.approx(20, abs=1e-6)
+    assert si_sdr_improvement(source, mixture, mixture) == 0
+    both = si_sdr_improvement(np.stack([source, other]), np.stack([mixture, other + 0.1 * source]), mixture)
+    np.testing.assert_allclose(both, [0, 20], atol=1e-6)
+
+
+@pytest.mark.parametrize("db", [-60.0, -3.0, 0.0, 6.0])
+def test_leakage_is_the_energy_of_the_estimate_over_that_of_the_mixture(db):
+    mixture, estimate = orthogonal()
+    assert leakage(estimate * 10 ** (db / 20), mixture) == pytest.approx(db, abs=1e-6)
+
+
+def test_leakage_of_nothing_ends_at_minus_120_dB():
+    mixture = orthogonal()[0]
+    assert leakage(np.zeros(N), mixture) == pytest.approx(-120)
+    assert leakage(np.zeros(N), np.zeros(N)) == pytest.approx(-120)
+    np.testing.assert_allclose(leakage(np.stack([mixture, 0.1 * mixture]), mixture), [0, -20], atol=1e-6)
+
+
+def test_nothing_is_modified():
+    source, noise = orthogonal()
+    copies = source.copy(), noise.copy()
+    si_sdr_improvement(source, noise, source + noise)
+    leakage(noise, source)
+    np.testing.assert_array_equal(np.stack([source, noise]), np.stack(copies))
+
+
+@pytest.mark.parametrize("score", [si_sdr, leakage, lambda one, other: si_sdr_improvement(one, one, other)])
+def test_lengths_that_differ_and_NaN_are_refused(score):
+    source, noise = orthogonal()
+    with pytest.raises(InputError, match=r"\(4000,\).*\(3999,\)"):
+        score(source, noise[:-1])
+    with pytest.raises(InputError, match="NaN"):
+        score(source, np.where(np.arange(N) == 7, np.nan, noise))

@@ -1,0 +1,120 @@
+"""What separating files leaves on disk."""
+
+import os
+import resource
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+from absslab.core.errors import InputError
+from absslab.core.separated_folder import find_inputs, separate_file
+from absslab.core.separation import Separator
+
+
+@pytest.fixture(scope="module")
+def separator(checkpoint) -> Separator:
+    return Separator.from_checkpoint(str(checkpoint))
+
+
+def write(path, n=20000, channels=1, rate=16000, subtype="PCM_16", scale=0.2):
+    samples = scale * np.random.default_rng(1).standard_normal((n, channels))
+    soundfile.write(path, np.clip(samples, -1, 0.99), rate, subtype=subtype)
+    return path
+
+
+def read(path):
+    return soundfile.read(path, dtype="float64", always_2d=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "channels", "rate", "subtype", "tolerance"),
+    [
+        ("a.wav", 1, 16000, "PCM_16", 0),
+        ("a.wav", 2, 44100, "PCM_16", 0),
+        ("a.wav", 8, 48000, "PCM_24", 0),
+        ("a.wav", 1, 8000, "PCM_U8", 0),
+        ("a.wav", 2, 22050, "FLOAT", 1e-6),
+        ("a.flac", 1, 44100, "PCM_24", 0),
+        ("a.ogg", 2, 44100, "VORBIS", 1e-6),
+        ("a.mp3", 1, 44100, "MPEG_LAYER_III", 1e-6),
+    ],
+)
+def test_the_files_add_up_to_the_input_at_its_rate_channels_and_length(
+    separator, tmp_path, name, channels, rate, subtype, tolerance
+):
+    path = write(tmp_path / name, channels=channels, rate=rate, subtype=subtype)
+    list(separate_file(separator, path, tmp_path / "out"))
+    samples, _ = read(path)
+    folder = tmp_path / "out" / "a"
+    files = sorted(folder.glob("*.wav"))
+    assert [file.stem for file in files] == ["alert", "knock", "pageturn", "residual", "speech"]
+    total = np.zeros_like(samples)
+    for file in files:
+        part, part_rate = read(file)
+        assert part_rate == rate
+        total += part
+    assert np.abs(total - samples).max() <= tolerance
+
+
+def test_the_remix_is_the_sum_of_the_classes_that_are_kept(separator, tmp_path):
+    path = write(tmp_path / "a.wav")
+    list(separate_file(separator, path, tmp_path / "out", keep=("speech", "alert")))
+    parts = {name: read(tmp_path / "out/a" / f"{name}.wav")[0] for name in ("speech", "alert", "remix")}
+    np.testing.assert_array_equal(parts["speech"] + parts["alert"], parts["remix"])
+
+
+def test_a_class_that_the_model_does_not_know_is_named_with_the_nearest(separator, tmp_path):
+    path = write(tmp_path / "a.wav")
+    with pytest.raises(InputError, match="did you mean speech"):
+        list(separate_file(separator, path, tmp_path / "out", keep=("speach",)))
+    assert not (tmp_path / "out").exists()
+
+
+def test_events_are_within_the_file_and_carry_its_name(separator, mixtures, tmp_path):
+    path = mixtures / "test" / "000000.wav"
+    list(separate_file(separator, path, tmp_path))
+    lines = (tmp_path / "000000" / "events.tsv").read_text().splitlines()
+    assert lines[0] == "filename\tonset\toffset\tevent_label"
+    for line in lines[1:]:
+        name, onset, offset, label = line.split("\t")
+        assert (name, label in separator.classes) == ("000000.wav", True)
+        assert 0 <= float(onset) < float(offset) <= 2.0
+
+
+def test_leaving_in_the_middle_leaves_nothing_half_written(separator, tmp_path):
+    path = write(tmp_path / "a.wav", n=16000 * 50)
+    run = separate_file(separator, path, tmp_path / "out")
+    next(run)
+    run.close()
+    assert list((tmp_path / "out" / "a").iterdir()) == []
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(checkpoint, tmp_path):
+    path = write(tmp_path / "a.wav", n=16000 * 4)
+    done = subprocess.run(
+        [sys.executable, "-m", "absslab", "separate", "--checkpoint_path", checkpoint, "--input", path,
+         "--output_folder", tmp_path / "out"],
+        capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)),
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert "disk full" in done.stderr
+    assert list((tmp_path / "out").rglob("*.*")) == []
+
+
+def test_folders_stand_for_the_sound_files_in_them(tmp_path):
+    write(tmp_path / "a.wav")
+    write(tmp_path / "b.flac")
+    (tmp_path / "notes.txt").write_text("not a sound")
+    assert [path.name for path in find_inputs([str(tmp_path)])] == ["a.wav", "b.flac"]
+
+
+def test_inputs_that_would_write_to_one_folder_are_refused(tmp_path):
+    write(tmp_path / "a.wav")
+    write(tmp_path / "a.flac")
+    with pytest.raises(InputError, match="both write"):
+        find_inputs([str(tmp_path)])

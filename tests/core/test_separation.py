@@ -1,0 +1,128 @@
+"""Separation: nothing is lost, nothing is shifted, and long recordings have no seams."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from absslab.core.audio import resample
+from absslab.core.datasets import DataConfig, open_split
+from absslab.core.model import load_checkpoint
+from absslab.core.separation import SeparationConfig, Separator, refine
+
+
+@pytest.fixture(scope="module")
+def separator(checkpoint) -> Separator:
+    return Separator.from_checkpoint(str(checkpoint))
+
+
+@pytest.fixture(scope="module")
+def test_mixture(mixtures) -> np.ndarray:
+    return open_split(DataConfig(data_folder=str(mixtures)), "test", sampling_rate=16000)[0].numpy()
+
+
+def noise(n: int, *shape: int) -> np.ndarray:
+    return (0.1 * np.random.default_rng(0).standard_normal((*shape, n))).astype(np.float32)
+
+
+@pytest.mark.parametrize("n", [1, 100, 1023, 1024, 16000, 33333])
+@pytest.mark.parametrize("sampling_rate", [8000, 16000, 44100])
+def test_sources_and_residual_are_the_input_and_as_long(separator, n, sampling_rate):
+    waveform = noise(n)
+    separated = separator.separate(waveform, sampling_rate)
+    assert separated.sources.shape == (4, n)
+    np.testing.assert_allclose(separated.sources.sum(0) + separated.residual, waveform, atol=1e-6)
+
+
+def test_channels_are_separated_with_the_same_masks(separator, test_mixture):
+    left = test_mixture
+    stereo = np.stack([left, -0.5 * left])
+    separated = separator.separate(stereo, 16000)
+    assert separated.sources.shape == (4, 2, len(left))
+    np.testing.assert_allclose(separated.sources[:, 1], -0.5 * separated.sources[:, 0], atol=1e-6)
+
+
+def test_where_masks_are_1_the_source_is_the_input(separator, test_mixture):
+    class AllSpeech(Separator):
+        def masks(self, waveform):
+            masks, probabilities, power = super().masks(waveform)
+            return torch.zeros_like(masks).index_fill_(0, torch.tensor(3), 1.0), probabilities, power
+
+    everything = AllSpeech(separator.model).separate(test_mixture, 16000)
+    difference = everything.residual - everything.residual.mean()  # no filter covers DC and Nyquist
+    assert np.sum(difference**2) < 1e-3 * np.sum(test_mixture**2)
+    assert np.abs(everything.sources[:3]).max() == 0
+
+
+@pytest.mark.parametrize("sampling_rate", [16000, 44100])
+def test_a_long_recording_is_separated_as_if_it_were_one_piece(checkpoint, monkeypatch, test_mixture, sampling_rate):
+    model = load_checkpoint(checkpoint).model
+    waveform = resample(np.tile(test_mixture, 16), 16000, sampling_rate)  # 32 s
+    separator = Separator(model)
+    in_pieces = separator.separate(waveform, sampling_rate)
+    monkeypatch.setattr(Separator, "_segmentation", lambda self, rate, channels: (4 * rate, 60 * rate))
+    in_one = separator.separate(waveform, sampling_rate)
+    error = in_pieces.sources - in_one.sources
+    assert 10 * np.log10(np.sum(error**2) / np.sum(in_one.sources**2)) < -15  # the recurrent layer sees other contexts
+    edges = [round(k * 19.968 * sampling_rate + x * sampling_rate) for k in (1,) for x in (0, 1.024, 3.072, 4.096)]
+    typical = np.abs(np.diff(in_one.sources)).max()
+    for edge in edges:
+        assert np.abs(np.diff(in_pieces.sources[:, edge - 2 : edge + 2])).max() <= typical
+
+
+def test_blocks_of_any_length_give_the_same(separator, test_mixture):
+    waveform = np.tile(test_mixture, 16)[None]
+    whole = np.concatenate([part.sources for part in separator.stream([waveform], 16000, waveform.shape[1])], -1)
+    blocks = np.array_split(waveform, [7, 5000, 5001, 300_000], axis=1)
+    again = np.concatenate([part.sources for part in separator.stream(blocks, 16000, waveform.shape[1])], -1)
+    np.testing.assert_array_equal(whole, again)
+
+
+def test_memory_is_bounded_by_segments_that_shrink_with_the_number_of_channels(separator):
+    _, advance = separator._segmentation(16000, 1)
+    assert advance == round(19.968 * 16000)
+    many_overlap, many = separator._segmentation(192000, 64)
+    assert many < advance * 12
+    assert many >= many_overlap
+
+
+@pytest.mark.parametrize("n_segments", [1, 2, 3])
+def test_activity_has_a_value_per_frame_whatever_the_length(separator, n_segments):
+    n = round((n_segments - 0.5) * 20 * 16000)
+    activity = separator.separate(noise(n), 16000).activity
+    assert activity.shape == (4, separator.model.front_end.config.n_frames(n))
+
+
+def test_refining_divides_what_classes_take_and_takes_no_more():
+    generator = torch.Generator().manual_seed(0)
+    masks = torch.rand(3, 8, 50, generator=generator) / 3
+    power = torch.rand(8, 50, generator=generator)
+    refined = refine(masks, power, torch.tensor([0.9, 0.1, 0.5]), SeparationConfig(), hop=0.032)
+    torch.testing.assert_close(refined.sum(0), masks.sum(0))
+    assert (refined >= 0).all()
+    unchanged = refine(
+        masks, power, torch.tensor([0.9, 0.1, 0.5]), SeparationConfig(smoothing=0, tag_exponent=0), hop=0.032
+    )
+    torch.testing.assert_close(unchanged, masks)
+
+
+def test_a_class_that_is_not_in_the_recording_yields():
+    masks = torch.full((2, 4, 20), 0.4)
+    refined = refine(masks, torch.ones(4, 20), torch.tensor([0.95, 0.01]), SeparationConfig(smoothing=0), hop=0.032)
+    assert (refined[0] > 0.75).all()
+
+
+def test_a_stray_bin_goes_to_the_class_that_sounds_around_it():
+    masks = torch.zeros(2, 4, 60)
+    masks[0] = 0.9
+    masks[0, 2, 30], masks[1, 2, 30] = 0.3, 0.6
+    refined = refine(masks, torch.ones(4, 60), torch.tensor([0.5, 0.5]), SeparationConfig(tag_exponent=0), hop=0.032)
+    assert refined[0, 2, 30] > 0.8
+
+
+def test_a_checkpoint_is_enough(checkpoint):
+    separator = Separator.from_checkpoint(str(checkpoint), config=SeparationConfig(smoothing=0))
+    assert separator.classes == ["alert", "knock", "pageturn", "speech"]
+    assert separator.hop == pytest.approx(0.032)
+    assert Path(checkpoint).exists()

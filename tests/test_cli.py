@@ -1,0 +1,301 @@
+"""The command line: what it understands, and what it says where it does not."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from absslab.cli import main
+from absslab.core.recipes import RECIPES
+
+
+def refused(capsys, *arguments: object) -> str:
+    """Run a command that is refused: status 2, one line on stderr, nothing on stdout."""
+    assert main([str(argument) for argument in arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert len(err.splitlines()) == 1, err
+    assert "Traceback" not in err
+    return err
+
+
+def small_flags(settings) -> list[str]:
+    """The flags that ask for the tests' small training."""
+    flags = []
+    models = settings.models
+    for part in (models.model, models.mask_net, models.pooling, models.features, settings.training, settings.augmentation):
+        for name, value in part.to_json().items():
+            if value is not None:
+                flags += [f"--{name}", *map(str, value if isinstance(value, list) else [value])]
+    return flags
+
+
+def test_the_overview_and_the_version_need_no_torch():
+    code = "import sys; from absslab.cli import main; main(['--help']); main(['--version']); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
+    assert all(command in done.stdout for command in ("demo", "mix", "train", "evaluate", "separate"))
+
+
+def test_the_core_imports_nothing_that_draws_or_shows():
+    code = (
+        "import importlib, pkgutil, sys, absslab.core\n"
+        "for module in pkgutil.walk_packages(absslab.core.__path__, 'absslab.core.'):\n"
+        "    importlib.import_module(module.name)\n"
+        "print([name for name in ('absslab.widgets', 'ipywidgets', 'IPython', 'matplotlib') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("command", ["demo", "mix", "train", "evaluate", "separate"])
+def test_help_lists_flags_with_units_and_defaults(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "(default" in text
+    if command == "mix":
+        assert "length of a mixture (default 10, s)" in text
+        assert "--DCASE_2013_stereo_data_folder" in text
+    if command == "train":
+        assert "--drop_out_probs" in text
+        assert "passes over the training recordings (default 300)" in text
+
+
+def test_the_help_of_a_recipe_shows_the_recipes_flags_and_defaults(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--recipe", "recommended", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "--unet_channels" in text
+    assert "--drop_out_probs" not in text
+    assert f"passes over the training recordings (default {RECIPES['recommended']['n_epochs']})" in text
+
+
+def test_unknown_flags_and_commands_are_refused_with_the_nearest_known_one(capsys):
+    assert "did you mean train" in refused(capsys, "trian")
+    assert "unknown flag --lenght; did you mean --length?" in refused(capsys, "mix", "--lenght", 3)
+    assert "unknown flag --use_cuda" in refused(capsys, "train", "--use_cuda", "True")
+    assert "it is a setting of --model_type VGG_like_CNN" in refused(
+        capsys, "train", "--model_type", "U_Net", "--drop_out_probs", 0.1
+    )
+    assert "it is a setting of --classification_mapping GWRP" in refused(
+        capsys, "train", "--classification_mapping", "GMP", "--dc", 0.9
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--max_event", "0"], "max_event is 0: expected at least 1"),
+        (["--white_noise_ratio", "2"], "white_noise_ratio is 2: expected at most 1"),
+        (["--sampling_rate", "11025"], "expected one of 8000, 16000, 44100"),
+        (["--length", "0.01"], "one analysis window"),
+        (["--length", "ten"], "'ten' is not a number"),
+        (["--n_files", "1.5"], "'1.5' is not a whole number"),
+        (["--overlap", "yes"], "neither True, true, 1 nor False, false, 0"),
+        (["--split_percentages", "50", "50"], "expected 3"),
+        (["--event_gain_range", "3", "-3"], "lower value first"),
+    ],
+)
+def test_values_out_of_range_are_refused_in_one_line(capsys, event_folder, tmp_path, flags, words):
+    error = refused(capsys, "mix", "--event_folder", event_folder, "--output_folder", tmp_path / "out", *flags)
+    assert words in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_thesis_form_of_a_command_is_understood(capsys, event_folder, tmp_path):
+    flags = ["--DCASE_2013_stereo_data_folder", str(event_folder), "--output_folder", str(tmp_path / "out")]
+    assert main(["--mode", "mix", *flags, "--n_files", "10", "--length", "1", "--n_workers", "1"]) == 0
+    assert len(list((tmp_path / "out").rglob("weak_labels.csv"))) == 3
+
+
+def test_the_thesis_own_training_command_runs_as_it_stands(mixtures, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "Datadir").mkdir()
+    (tmp_path / "Datadir/remixed_DCASE2013_2k").symlink_to(mixtures)
+    command = (
+        "--mode train --model_type VGG_like_CNN --drop_out_probs 0.3 0.4 0.5 0.5 0.5 0.0 --classification_mapping GWRP "
+        "--data_set_type DCASE2013_remixed_data_set --data_folder Datadir/remixed_DCASE2013_2k --loss_f BCE "
+        "--scale_transform True --use_batch_norm True --n_epochs 1 --scheduler_type multiStepLR --scheduler_gamma 1.0 "
+        "--scheduler_milestones 150 300 --test_every 5 --learning_rate 0.0001 --weight_decay 0.0 --metric f1-score "
+        "--save_path results/models/test1.ckpt"
+    )
+    assert main(command.split()) == 0
+    assert "best model: results/models/test1.ckpt" in capsys.readouterr().out
+    config = json.loads((tmp_path / "results/models/test1/config.json").read_text())
+    assert config["mask_net"]["drop_out_probs"] == [0.3, 0.4, 0.5, 0.5, 0.5, 0.0]
+    assert config["training"]["scheduler_milestones"] == [150, 300]
+
+
+def test_train_evaluate_separate_from_the_command_line(settings, mixtures, tmp_path, capsys):
+    model = tmp_path / "runs" / "model.ckpt"
+    flags = small_flags(settings)
+    assert main(["train", "--data_folder", str(mixtures), "--save_path", str(model), "--device", "cpu", *flags]) == 0
+    assert "on cpu (float32)" in capsys.readouterr().out
+    scores = tmp_path / "scores.json"
+    assert main(["evaluate", "--checkpoint_path", str(model), "--output", str(scores)]) == 0
+    table = capsys.readouterr().out
+    assert "SI-SDRi/dB" in table
+    assert set(json.loads(scores.read_text())) == {"split", "n_mixtures", "classes", "tagging", "separation", "per_class"}
+    mixture, out = mixtures / "test/000000.wav", tmp_path / "out"
+    command = ["separate", "--checkpoint_path", str(model), "--input", str(mixture), "--output_folder", str(out)]
+    assert main([*command, "--keep", "speech", "knock"]) == 0
+    assert {path.name for path in (out / "000000").iterdir()} == {
+        "alert.wav", "knock.wav", "pageturn.wav", "speech.wav", "residual.wav", "remix.wav", "events.tsv"
+    }  # fmt: skip
+    again = ["train", "--data_folder", str(mixtures), "--save_path", str(model), *flags]
+    assert "go on with --checkpoint_path" in refused_quietly(capsys, again)
+
+
+def refused_quietly(capsys, arguments):
+    capsys.readouterr()
+    return refused(capsys, *arguments)
+
+
+def test_recipes_are_one_flag_apart_and_each_setting_is_still_a_flag(mixtures, tmp_path):
+    for recipe in RECIPES:
+        path = tmp_path / f"{recipe}.ckpt"
+        flags = ["--recipe", recipe, "--n_epochs", "1", "--device", "cpu", "--learning_rate", "0.002"]
+        assert main(["train", "--data_folder", str(mixtures), "--save_path", str(path), *flags]) == 0
+        config = json.loads((tmp_path / recipe / "config.json").read_text())
+        assert config["training"]["learning_rate"] == 0.002
+        assert config["model"]["model_type"] == RECIPES[recipe]["model_type"]
+        assert config["training"]["optimizer"] == RECIPES[recipe]["optimizer"]
+
+
+def bad_file(path, kind):
+    """A file that is no good input."""
+    good = 0.1 * np.random.default_rng(0).standard_normal(16000)
+    if kind == "text":
+        path.write_text("This is no sound at all. " * 100)
+    elif kind == "empty":
+        path.write_bytes(b"")
+    else:
+        samples = {"silent": 0 * good, "nan": good * np.nan, "no samples": good[:0]}.get(kind, good)
+        soundfile.write(path, samples, 16000, subtype="FLOAT")
+        if kind == "truncated":
+            path.write_bytes(path.read_bytes()[:9000])
+        if kind == "corrupt":
+            path.write_bytes(np.random.default_rng(0).bytes(30000))
+    return path
+
+
+BAD_FILES = ["text", "empty", "silent", "nan", "no samples", "truncated", "corrupt"]
+
+
+@pytest.mark.parametrize("kind", BAD_FILES)
+def test_separate_refuses_bad_files_before_it_writes_anything(capsys, checkpoint, mixtures, tmp_path, kind):
+    bad, good = bad_file(tmp_path / "bad.wav", kind), mixtures / "test/000000.wav"
+    error = refused(capsys, "separate", "--checkpoint_path", checkpoint, "--input", good, bad,
+                    "--output_folder", tmp_path / "out")  # fmt: skip
+    assert "bad.wav" in error
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", BAD_FILES)
+def test_mix_refuses_bad_recordings_before_it_writes_anything(capsys, event_folder, tmp_path, kind):
+    folder = tmp_path / "events"
+    folder.mkdir()
+    for path in event_folder.iterdir():
+        (folder / path.name).symlink_to(path)
+    bad_file(folder / "speech99.wav", kind)
+    error = refused(capsys, "mix", "--event_folder", folder, "--output_folder", tmp_path / "out")
+    assert "speech99.wav" in error
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", BAD_FILES)
+def test_train_refuses_bad_recordings(capsys, settings, tmp_path, kind):
+    rng = np.random.default_rng(0)
+    rows = ["filename,hum,split"]
+    for index, split in enumerate(["train"] * 4 + ["validation"] * 2 + ["test"]):
+        soundfile.write(tmp_path / f"{index}.wav", 0.1 * rng.standard_normal(16000), 16000)
+        rows.append(f"{index}.wav,{index % 2},{split}")
+    bad_file(tmp_path / "1.wav", kind)
+    (tmp_path / "weak_labels.csv").write_text("\n".join(rows) + "\n")
+    flags = [
+        "--data_set_type",
+        "weakly_labelled_folder",
+        "--data_folder",
+        tmp_path,
+        "--save_path",
+        tmp_path / "runs/r.ckpt",
+    ]
+    assert main(["train", *map(str, flags), *small_flags(settings)]) == 2
+    err = capsys.readouterr().err
+    assert len(err.splitlines()) == 1
+    assert "1.wav" in err
+    assert not (tmp_path / "runs/r.ckpt").exists()
+
+
+def test_what_is_missing_is_named(capsys, checkpoint, mixtures, tmp_path):
+    assert "event_folder is missing" in refused(capsys, "mix")
+    assert "save_path is missing" in refused(capsys, "train")
+    assert "data_folder is missing" in refused(capsys, "train", "--save_path", tmp_path / "r.ckpt")
+    assert "checkpoint_path is missing" in refused(capsys, "evaluate")
+    assert "checkpoint_path is missing" in refused(capsys, "separate")
+    assert "does not exist" in refused(capsys, "evaluate", "--checkpoint_path", tmp_path / "none.ckpt")
+    flags = ["--checkpoint_path", checkpoint, "--output_folder", tmp_path / "o", "--input", tmp_path / "none.wav"]
+    assert "none.wav" in refused(capsys, "separate", *flags)
+    assert "cuda" in refused(capsys, "evaluate", "--checkpoint_path", checkpoint, "--device", "cuda:99")
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_malicious_checkpoint_is_refused_and_never_executed(capsys, mixtures, tmp_path):
+    class Malicious:
+        def __reduce__(self):
+            return (os.mkdir, (str(tmp_path / "executed"),))
+
+    torch.save({"format": "absslab checkpoint", "version": 1, "made": Malicious()}, tmp_path / "m.ckpt")
+    assert "not loaded" in refused(capsys, "evaluate", "--checkpoint_path", tmp_path / "m.ckpt")
+    assert "not loaded" in refused(capsys, "train", "--checkpoint_path", tmp_path / "m.ckpt")
+    assert not (tmp_path / "executed").exists()
+
+
+def test_an_output_folder_that_can_not_be_written_is_refused(capsys, checkpoint, event_folder, mixtures, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    there = tmp_path / "file" / "below"
+    assert "file" in refused(capsys, "mix", "--event_folder", event_folder, "--output_folder", there, "--n_workers", 1)
+    mixture = mixtures / "test/000000.wav"
+    refused(capsys, "separate", "--checkpoint_path", checkpoint, "--input", mixture, "--output_folder", there)
+    refused(capsys, "train", "--recipe", "recommended", "--data_folder", mixtures, "--save_path", there / "r.ckpt")
+
+
+def test_ctrl_c_while_training_is_one_line_that_says_how_to_go_on(settings, mixtures, tmp_path):
+    flags = small_flags(settings)
+    flags[flags.index("--n_epochs") + 1] = "1000"
+    command = [
+        sys.executable,
+        "-m",
+        "absslab",
+        "train",
+        "--data_folder",
+        mixtures,
+        "--save_path",
+        tmp_path / "r.ckpt",
+        *flags,
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               env=os.environ | {"OMP_NUM_THREADS": "1"})  # fmt: skip
+    for line in process.stdout:
+        if line.startswith("epoch   2"):
+            break
+    time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.splitlines() == [
+        f"absslab train: stopped; go on with absslab train --checkpoint_path {tmp_path}/r/last.ckpt"
+    ]
+    assert json.loads((tmp_path / "r/status.json").read_text())["state"] == "stopped"
+    assert not list(tmp_path.rglob("*.part"))
+    more = ["train", "--checkpoint_path", str(tmp_path / "r/last.ckpt"), "--n_epochs", "4"]
+    assert main(more) == 0

@@ -1,0 +1,43 @@
+"""The project's own files keep in step."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+CONDA_NAMES = {"pysoundfile": "soundfile", "soxr-python": "soxr", "pytorch": "torch"}
+
+
+def requirement(text: str) -> tuple[str, str]:
+    name, bounds = re.fullmatch(r"([A-Za-z0-9_.-]+)(.*)", text.replace(" ", "")).groups()
+    name = CONDA_NAMES.get(name, name)
+    return name.lower().replace("_", "-"), bounds
+
+
+def test_the_conda_environment_has_the_same_packages_and_bounds_as_the_project():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)]
+    wanted = {requirement(line) for line in wanted if not line.startswith("absslab[")}
+    wanted.add(("python", project["requires-python"]))
+    listed = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    assert {requirement(line) for line in listed if isinstance(line, str) and line != "pip"} == wanted
+
+
+def test_the_readme_names_commands_and_flags_that_exist():
+    from absslab.cli import COMMANDS
+
+    text = (ROOT / "README.md").read_text()
+    commands = set(re.findall(r"^absslab ([a-z-]+)", text, flags=re.MULTILINE))
+    assert commands
+    assert commands <= set(COMMANDS)
+    for target in re.findall(r"^make ([a-z]+)", text, flags=re.MULTILINE):
+        assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), flags=re.MULTILINE), target
+    for picture in re.findall(r"!\[[^]]*\]\(([^)]+)\)", text):
+        assert (ROOT / picture).is_file(), picture
+
+
+def test_no_source_file_has_more_than_400_lines():
+    long = {str(path): n for path in (ROOT / "absslab").rglob("*.py") if (n := len(path.read_text().splitlines())) > 400}
+    assert long == {}
