@@ -180,7 +180,7 @@ def _page(scores: Mapping[str, Any], picture: Path, sounds: Mapping[str, str]) -
     image = base64.b64encode(picture.read_bytes()).decode()
     return f"""<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>ABSSLab demo</title><style>{_STYLE}</style>
-<h1>Sixteen office sounds, learned from weak labels</h1>
+<h1>{len(scores["classes"])} office sounds, learned from weak labels</h1>
 <p>The model was told which sounds each mixture holds, never when or how they sound alone. On {scores["n_mixtures"]} test
 mixtures of recordings it had not met: tagging AUC <b>{tagging["auc"]:.3f}</b>, SI-SDR improvement of present classes
 <b>{separation["si_sdr_improvement"]:.1f} dB</b> (mean; median {separation["si_sdr_improvement_median"]:.1f} dB), leakage of
@@ -203,5 +203,5 @@ _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
 img { max-width: 100%; background: white; } .wide { overflow-x: auto; }
 table { border-collapse: collapse; } th { text-align: left; font-weight: 500; padding-right: 1rem; }
-td { padding: 0.2rem 0.8rem; text-align: right; } audio { height: 2rem; }
+td { padding: 0.2rem 0.8rem; text-align: right; } audio { height: 2rem; max-width: 55vw; }
 """

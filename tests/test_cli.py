@@ -299,3 +299,15 @@ def test_ctrl_c_while_training_is_one_line_that_says_how_to_go_on(settings, mixt
     assert not list(tmp_path.rglob("*.part"))
     more = ["train", "--checkpoint_path", str(tmp_path / "r/last.ckpt"), "--n_epochs", "4"]
     assert main(more) == 0
+
+
+def test_a_full_disk_ends_a_training_in_one_line_and_leaves_no_half_checkpoint(settings, mixtures, tmp_path, full_disk):
+    command = [sys.executable, "-m", "absslab", "train", "--data_folder", mixtures, "--save_path", tmp_path / "r.ckpt"]
+    with full_disk(20_000):
+        done = subprocess.run([*command, *small_flags(settings)], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "r.ckpt" in done.stderr
+    assert not list(tmp_path.rglob("*.ckpt"))
+    assert not list(tmp_path.rglob("*.part"))
+    assert json.loads((tmp_path / "r/status.json").read_text())["state"] == "failed"

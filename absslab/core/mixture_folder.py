@@ -13,15 +13,10 @@
 The tables are written last: a split that has them is complete. Sources are FLAC, in which silence takes no space.
 """
 
-import concurrent.futures
 import json
-import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +37,7 @@ from absslab.core.recordings import (
 )
 from absslab.core.splits import SPLITS, check_percentages
 from absslab.core.tables import write_table
+from absslab.core.workers import in_processes
 
 FORMAT, VERSION = "absslab mixtures", 1
 _CHUNK = 20  # mixtures that a worker makes before it reports
@@ -248,49 +244,7 @@ def _start_or_go_on(output: Path, manifest: dict[str, Any]) -> None:
 def _make(missing: list[tuple[str, MixtureSpec]], classes: list[str], config: MixtureFolderConfig) -> Iterator[int]:
     """Render and write; yields how many were made since the last time."""
     chunks = [missing[start : start + _CHUNK] for start in range(0, len(missing), _CHUNK)]
-    n_workers = min(config.n_workers or os.cpu_count() or 1, len(chunks))
-    if n_workers <= 1:
-        for chunk in chunks:
-            yield _write_chunk(chunk, classes, config.sources)
-        return
-    context = multiprocessing.get_context("spawn")
-    pool = concurrent.futures.ProcessPoolExecutor(n_workers, mp_context=context, initializer=_end_with_parent)
-    try:
-        with _ctrl_c_put_off():
-            futures = [pool.submit(_write_chunk, chunk, classes, config.sources) for chunk in chunks]
-        for future in concurrent.futures.as_completed(futures):
-            yield future.result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-@contextmanager
-def _ctrl_c_put_off() -> Iterator[None]:
-    """Ctrl-C waits for the end of the block; processes started in it never get it: it is their parent's to handle."""
-    came = []
-    in_main = threading.current_thread() is threading.main_thread()  # no other thread may set a handler, or needs to
-    handler = signal.signal(signal.SIGINT, lambda *_: came.append(True)) if in_main else None
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which a new process inherits
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        if in_main:
-            signal.signal(signal.SIGINT, handler)
-        if came:
-            signal.raise_signal(signal.SIGINT)
-
-
-def _end_with_parent() -> None:
-    """In a worker: end when the parent is gone, however it went."""
-    parent = multiprocessing.parent_process()
-
-    def watch() -> None:
-        assert parent is not None
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    yield from in_processes(partial(_write_chunk, classes=classes, sources=config.sources), chunks, config.n_workers)
 
 
 def _write_chunk(chunk: list[tuple[str, MixtureSpec]], classes: list[str], sources: str) -> int:

@@ -1,0 +1,68 @@
+"""Work over many independent items, in processes that end when their parent does and leave Ctrl-C to it."""
+
+import concurrent.futures
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+
+def in_processes(function: Callable[[Job], Result], jobs: Sequence[Job], n_workers: int = 0) -> Iterator[Result]:
+    """Apply a function to each job; results come as they are done, in no order.
+
+    Args:
+        function: can be pickled, as can its jobs and results.
+        jobs: what is to be done.
+        n_workers: how many processes; 0: one per core, 1: none but this.
+
+    Raises:
+        whatever the function raises; no further job is begun then.
+    """
+    n_workers = min(n_workers or os.cpu_count() or 1, len(jobs))
+    if n_workers <= 1:
+        yield from map(function, jobs)
+        return
+    context = multiprocessing.get_context("spawn")
+    pool = concurrent.futures.ProcessPoolExecutor(n_workers, mp_context=context, initializer=_end_with_parent)
+    try:
+        with _ctrl_c_put_off():
+            futures = [pool.submit(function, job) for job in jobs]
+        for future in concurrent.futures.as_completed(futures):
+            yield future.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _ctrl_c_put_off() -> Iterator[None]:
+    """Ctrl-C waits for the end of the block; processes started in it never get it: it is their parent's to handle."""
+    came = []
+    in_main = threading.current_thread() is threading.main_thread()  # no other thread may set a handler, or needs to
+    handler = signal.signal(signal.SIGINT, lambda *_: came.append(True)) if in_main else None
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which a new process inherits
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if in_main:
+            signal.signal(signal.SIGINT, handler)
+        if came:
+            signal.raise_signal(signal.SIGINT)
+
+
+def _end_with_parent() -> None:
+    """In a worker: end when the parent is gone, however it went."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        assert parent is not None
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
