@@ -3,13 +3,16 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lab check clean
+.PHONY: demo picture test lab check clean
 
 demo: $(VENV)/plot.installed  ## the whole way on the built-in recordings, with a report to open
 	$(BIN)/absslab demo --output_folder demo
 
 test: $(VENV)/dev.installed  ## the tests; TESTS="-m slow" runs the slow ones
 	$(BIN)/python -m pytest $(or $(TESTS),-m "not slow")
+
+picture: demo  ## the README's picture, made anew
+	cp demo/masks.png docs/demo_masks.png
 
 lab: $(VENV)/lab.installed  ## JupyterLab
 	$(BIN)/jupyter lab

@@ -4,12 +4,13 @@ Exit status: 0 done; 2 bad usage or bad input, said in one line; 130 interrupted
 """
 
 import argparse
+import importlib
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 import absslab
-from absslab.core.config import add_flags, from_flags, nearest
+from absslab.core.config import nearest
 from absslab.core.errors import InputError
 
 
@@ -47,61 +48,19 @@ def drain(progress: Iterable[Any], words: str, unit: str) -> None:
     """Iterate over a long work and show how far it is."""
     from tqdm import tqdm
 
-    with tqdm(desc=words, unit=unit, file=sys.stderr, disable=not sys.stderr.isatty(), unit_scale=unit == "s") as bar:
+    with tqdm(desc=words, unit=unit, file=sys.stderr, disable=not sys.stderr.isatty(), unit_scale=unit == "sample") as bar:
         for step in progress:
             bar.total = step.total
             bar.update(step.done - bar.n)
 
 
-def mix(arguments: Sequence[str]) -> None:
-    """Make a folder of mixtures from isolated recordings."""
-    from absslab.core.mixing import MixingConfig
-    from absslab.core.mixture_folder import MixtureFolderConfig, write_mixtures
-
-    parser = Parser("absslab mix", description=mix.__doc__)
-    add_flags(parser, MixtureFolderConfig)
-    add_flags(parser, MixingConfig)
-    given = vars(parser.parse(arguments))
-    config = from_flags(MixtureFolderConfig, given)
-    drain(write_mixtures(config, from_flags(MixingConfig, given)), "mixtures", "file")
-    print(f"{config.n_files} mixtures in {config.output_folder}")
-
-
-def train(arguments: Sequence[str]) -> None:
-    """Train a model on weakly labelled recordings, or go on with a run that was cut."""
-    from absslab.commands.train import run
-
-    run(arguments)
-
-
-def evaluate(arguments: Sequence[str]) -> None:
-    """Score a checkpoint on a split of the data it was made for."""
-    from absslab.commands.evaluate import run
-
-    run(arguments)
-
-
-def separate(arguments: Sequence[str]) -> None:
-    """Take recordings apart into one file per class."""
-    from absslab.commands.separate import run
-
-    run(arguments)
-
-
-def demo(arguments: Sequence[str]) -> None:
-    """Mix, train, evaluate and separate the built-in recordings; ends with a report to open."""
-    from absslab.commands.demo import run
-
-    run(arguments)
-
-
-COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
-    "demo": demo,
-    "mix": mix,
-    "train": train,
-    "evaluate": evaluate,
-    "separate": separate,
-}
+COMMANDS = {
+    "demo": "mix, train, evaluate and separate the built-in recordings; ends with a report to open",
+    "mix": "make a folder of mixtures from isolated recordings",
+    "train": "train a model on weakly labelled recordings, or go on with a run that was cut",
+    "evaluate": "score a checkpoint on a split of the data it was made for",
+    "separate": "take recordings apart into one file per class",
+}  # each is the module of this name in absslab.commands
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -111,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         command, rest = _command(arguments)
         if command:
-            COMMANDS[command](rest)
+            importlib.import_module(f"absslab.commands.{command}").run(rest)
         return 0
     except InputError as error:
         return _fail(command, str(error), 2)
@@ -124,6 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _command(arguments: list[str]) -> tuple[str, list[str]]:
     """The command and its arguments; the thesis wrote --mode COMMAND."""
+    arguments = [part for word in arguments for part in (word.split("=", 1) if word.startswith("--mode=") else [word])]
     if "--mode" in arguments[:-1]:
         at = arguments.index("--mode")
         arguments = [arguments[at + 1], *arguments[:at], *arguments[at + 2 :]]
@@ -139,7 +99,7 @@ def _command(arguments: list[str]) -> tuple[str, list[str]]:
 
 
 def _overview() -> str:
-    lines: Iterator[str] = (f"  {name:10} {(function.__doc__ or '').strip()}" for name, function in COMMANDS.items())
+    lines = (f"  {name:10} {summary}" for name, summary in COMMANDS.items())
     return "\n".join(
         [
             f"ABSSLab {absslab.__version__}: {absslab.__doc__}",

@@ -16,15 +16,17 @@ import torch
 from absslab.core import audio
 from absslab.core.config import Config, option
 from absslab.core.demo_events import cached_recordings
+from absslab.core.errors import InputError
 from absslab.core.evaluation import Evaluation, EvaluationConfig, load_references
 from absslab.core.experiment import Experiment, Settings
 from absslab.core.files import whole_file, write_json, write_text
 from absslab.core.mixing import MixingConfig
-from absslab.core.mixture_folder import MixtureFolderConfig, Progress, write_mixtures
+from absslab.core.mixture_folder import MixtureFolderConfig, write_mixtures
 from absslab.core.recipes import RECIPES
 from absslab.core.runs import RunReader
 from absslab.core.separated_folder import separate_file
-from absslab.core.training import EpochResult, StepDone
+from absslab.core.training import EpochResult, StepDone, choose_device
+from absslab.core.workers import Progress
 from absslab.widgets.figures import Separated, mask_figure
 
 N_EXAMPLES = 3  # test mixtures that are separated to files
@@ -37,7 +39,7 @@ class DemoConfig(Config):
     output_folder: str = option("demo", "everything is written in it; the same command goes on where it was cut")
     n_files: int = option(1000, "mixtures of the built-in recordings", at_least=100)
     n_takes: int = option(20, "recordings per class", at_least=20)
-    n_epochs: int = option(12, "of training", at_least=1)
+    n_epochs: int = option(RECIPES["recommended"]["n_epochs"], "of training", at_least=1)
     seed: int = option(0, "of everything", at_least=0)
     device: str = option("auto", "auto: a GPU if there is one; cpu, cuda, cuda:1, …")
 
@@ -56,6 +58,7 @@ class Demo:
     config: DemoConfig
 
     def __post_init__(self) -> None:
+        choose_device(self.config.device)
         self.folder = Path(self.config.output_folder)
         self.mixtures, self.model = self.folder / "mixtures", self.folder / "model.ckpt"
 
@@ -72,7 +75,12 @@ class Demo:
         """Train by the recommended recipe, or go on with a training that was cut."""
         run = self.model.with_suffix("")
         if (run / "last.ckpt").exists():
-            if RunReader(run).state() != "finished":
+            reader = RunReader(run)
+            if reader.config["training"]["n_epochs"] != self.config.n_epochs:
+                raise InputError(
+                    f"{self.folder} was made with another n_epochs: choose another output_folder, or remove it"
+                )
+            if reader.state() != "finished":
                 yield from Experiment.resume(run / "last.ckpt", {"device": self.config.device}).run()
             return
         flags = {
@@ -154,7 +162,7 @@ class Demo:
 
         features = self.evaluation.separator.model.front_end.config
         centres = librosa.mel_frequencies(n_mels=features.n_mels + 2, fmin=features.f_min, fmax=features.highest)[1:-1]
-        figure = mask_figure(mixture, rows, hop=self.evaluation.separator.hop, edges=centres)
+        figure = mask_figure(mixture, rows, hop=self.evaluation.separator.hop, centres=centres)
         with whole_file(self.folder / "masks.png") as unfinished:
             figure.savefig(unfinished, format="png")
         return self.folder / "masks.png"

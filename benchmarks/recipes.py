@@ -11,6 +11,7 @@ import statistics
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 
 EPOCHS = {
@@ -25,7 +26,7 @@ def absslab(*arguments: object) -> None:
 
 
 def measure(recipe: str, seed: int, arguments: argparse.Namespace) -> dict[str, float]:
-    """Train and score one recipe with one seed; minutes are those of the training epochs."""
+    """Train and score one recipe with one seed; minutes are from the first epoch to the end, validation included."""
     folder = Path(arguments.output_folder)
     mixtures, model = folder / f"mixtures{seed}", folder / f"{recipe}{seed}.ckpt"
     scores = model.with_suffix(".json")
@@ -40,11 +41,11 @@ def measure(recipe: str, seed: int, arguments: argparse.Namespace) -> dict[str, 
             absslab("train", "--recipe", recipe, "--data_folder", mixtures, "--save_path", model, "--seed", seed, *epochs)
         absslab("evaluate", "--checkpoint_path", model, "--split", "test", "--output", scores)
     found = json.loads(scores.read_text())
-    lines = (model.with_suffix("") / "metrics.jsonl").read_text().splitlines()
-    epochs_done = {line["epoch"]: line["seconds"] for line in map(json.loads, lines)}
+    log = (model.with_suffix("") / "log.txt").read_text().splitlines()
+    begun, ended = (datetime.fromisoformat(line[:19]) for line in (log[0], log[-1]))
     return {
-        "epochs": len(epochs_done),
-        "minutes": sum(epochs_done.values()) / 60,
+        "epochs": sum("epoch " in line and ": loss" in line for line in log),
+        "minutes": (ended - begun).total_seconds() / 60,
         "auc": found["tagging"]["auc"],
         "mean": found["separation"]["si_sdr_improvement"],
         "median": found["separation"]["si_sdr_improvement_median"],

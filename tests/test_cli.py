@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -311,3 +312,111 @@ def test_a_full_disk_ends_a_training_in_one_line_and_leaves_no_half_checkpoint(s
     assert not list(tmp_path.rglob("*.ckpt"))
     assert not list(tmp_path.rglob("*.part"))
     assert json.loads((tmp_path / "r/status.json").read_text())["state"] == "failed"
+
+
+def labels_that(problem, folder):
+    """A weakly labelled folder with something wrong in its table."""
+    rows = {
+        "name an unknown file": ["filename,hum", "0.wav,1", "9.wav,0"],
+        "lack a column": ["name,hum", "0.wav,1"],
+        "have a row twice": ["filename,hum", "0.wav,1", "0.wav,1"],
+        "have another value than 0 and 1": ["filename,hum", "0.wav,2"],
+    }[problem]
+    folder.mkdir()
+    soundfile.write(folder / "0.wav", 0.1 * np.random.default_rng(0).standard_normal(8000), 16000)
+    (folder / "weak_labels.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "problem", ["name an unknown file", "lack a column", "have a row twice", "have another value than 0 and 1"]
+)
+def test_train_refuses_labels_that(capsys, tmp_path, problem):
+    folder = labels_that(problem, tmp_path / "set")
+    flags = ["--data_set_type", "weakly_labelled_folder", "--data_folder", folder, "--save_path", tmp_path / "runs/r.ckpt"]
+    assert "weak_labels.csv" in refused(capsys, "train", *flags)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_empty_folders_and_folders_without_audio_are_refused(capsys, checkpoint, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts/a.txt").write_text("no sound")
+    for name in ("empty", "texts"):
+        separate = ["--checkpoint_path", checkpoint, "--input", tmp_path / name, "--output_folder", tmp_path / "out"]
+        assert name in refused(capsys, "separate", *separate)
+        assert name in refused(capsys, "mix", "--event_folder", tmp_path / name, "--output_folder", tmp_path / "out")
+        for layout in ("weakly_labelled_folder", "DCASE2013_remixed_data_set"):
+            train = ["--data_set_type", layout, "--data_folder", tmp_path / name, "--save_path", tmp_path / "out/r.ckpt"]
+            assert name in refused(capsys, "train", *train)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("damage", ["truncated", "another program's", "text"])
+def test_every_command_refuses_a_checkpoint_that_is(capsys, checkpoint, mixtures, tmp_path, damage):
+    bad = tmp_path / "bad.ckpt"
+    if damage == "truncated":
+        bad.write_bytes(checkpoint.read_bytes()[:3000])
+    elif damage == "text":
+        bad.write_text("weights")
+    else:
+        torch.save({"state_dict": {"weight": torch.zeros(3)}}, bad)
+    mixture = mixtures / "test/000000.wav"
+    for command in (
+        ["evaluate", "--checkpoint_path", bad],
+        ["train", "--checkpoint_path", bad],
+        ["separate", "--checkpoint_path", bad, "--input", mixture, "--output_folder", tmp_path / "out"],
+    ):
+        assert "bad.ckpt" in refused(capsys, *command)
+    assert not (tmp_path / "out").exists()
+
+
+def test_other_classes_than_the_models_are_refused_and_named(capsys, checkpoint, mixtures, tmp_path):
+    shutil.copytree(mixtures, tmp_path / "set")
+    for table in (tmp_path / "set").rglob("weak_labels.csv"):
+        table.write_text(table.read_text().replace("speech", "song"))
+    last = checkpoint.with_suffix("") / "last.ckpt"
+    for command in (["evaluate", "--checkpoint_path", checkpoint], ["train", "--checkpoint_path", last]):
+        assert "lacks speech and adds song" in refused(capsys, *command, "--data_folder", tmp_path / "set")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_cuda_is_refused_by_every_command_where_there_is_none(capsys, checkpoint, mixtures, tmp_path):
+    mixture = mixtures / "test/000000.wav"
+    for command in (
+        ["evaluate", "--checkpoint_path", checkpoint],
+        ["separate", "--checkpoint_path", checkpoint, "--input", mixture, "--output_folder", tmp_path / "out"],
+        ["train", "--recipe", "recommended", "--data_folder", mixtures, "--save_path", tmp_path / "out/r.ckpt"],
+        ["demo", "--output_folder", tmp_path / "out"],
+    ):
+        assert "no CUDA GPU" in refused(capsys, *command, "--device", "cuda")
+    assert not (tmp_path / "out").exists()
+
+
+def test_scores_that_can_not_be_written_are_one_line(capsys, checkpoint, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    assert main(["evaluate", "--checkpoint_path", str(checkpoint), "--output", str(tmp_path / "file/scores.json")]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_ctrl_c_while_separating_leaves_nothing_half_written(checkpoint, tmp_path):
+    samples = 0.1 * np.random.default_rng(0).standard_normal(16000 * 600)
+    soundfile.write(tmp_path / "long.wav", samples, 16000)
+    command = [
+        "separate",
+        "--checkpoint_path",
+        checkpoint,
+        "--input",
+        tmp_path / "long.wav",
+        "--output_folder",
+        tmp_path / "o",
+    ]
+    process = subprocess.Popen([sys.executable, "-m", "absslab", *command], stderr=subprocess.PIPE, text=True,
+                               env=os.environ | {"OMP_NUM_THREADS": "1"})  # fmt: skip
+    while not list(tmp_path.glob("o/.long*/.residual*")):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert len(err.splitlines()) == 1
+    assert list((tmp_path / "o").iterdir()) == []

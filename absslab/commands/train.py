@@ -32,11 +32,14 @@ def run(arguments: Sequence[str]) -> None:
     try:
         follow(experiment.run(), settings.training.metric)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"stopped; go on with absslab train --checkpoint_path {experiment.writer.last}") from None
+        raise KeyboardInterrupt(f"stopped; {_how_to_go_on(experiment)}") from None
     best = experiment.writer.save_path
-    print(
-        f"best model: {best}" if best.exists() else f"no model yet: go on with --checkpoint_path {experiment.writer.last}"
-    )
+    print(f"best model: {best}" if best.exists() else f"no model yet; {_how_to_go_on(experiment)}", flush=True)
+
+
+def _how_to_go_on(experiment: Experiment) -> str:
+    last = experiment.writer.last
+    return f"go on with absslab train --checkpoint_path {last}" if last.exists() else "the same command starts again"
 
 
 def follow(events: Iterable[StepDone | EpochResult], metric: str) -> None:

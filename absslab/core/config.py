@@ -11,6 +11,8 @@ import typing
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
+import numpy as np
+
 from absslab.core.errors import InputError
 
 
@@ -204,6 +206,8 @@ def _without_none(hint: Any) -> Any:
 
 
 def _typed_element(name: str, value: Any, element: type, hint: Any) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
     if element is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if not isinstance(value, element) or (isinstance(value, bool) and element is not bool):

@@ -17,7 +17,7 @@ from absslab.core import audio
 from absslab.core.config import Config, find, option
 from absslab.core.errors import InputError
 from absslab.core.mixture_folder import read_manifest
-from absslab.core.recordings import check_class_name, compile_pattern, origin_of
+from absslab.core.recordings import check_class_name, compile_pattern, file_within, origin_of
 from absslab.core.splits import SPLITS, split_origins
 from absslab.core.tables import read_table
 
@@ -38,7 +38,9 @@ class DataConfig(Config):
     )
     split_seed: int = option(0, "of that split", at_least=0)
     origin_pattern: str | None = option(None, "regular expression that finds the origin in a file name")
-    clip_length: float = option(60.0, "longer training recordings are cut into equal pieces up to this", unit="s", above=0)
+    clip_length: float = option(
+        60.0, "longer recordings are cut into equal pieces up to this, for training and validation", unit="s", above=0
+    )
     in_memory: bool = option(True, "keep decoded recordings in memory, rather than read them for each batch")
     feature_store: str | None = option(
         None, "folder of HDF5 files that keep the features of whole recordings, computed once"
@@ -112,6 +114,13 @@ class AudioDataSet(Dataset[Tensor]):
         """(number of pieces, K), 0 or 1."""
         table = [[name in item.labels for name in self.classes] for item in self.items]
         return np.array(table, dtype=np.float32).reshape(-1, len(self.classes))[[index for index, _, _ in self.pieces]]
+
+    def per_recording(self, of_pieces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Labels of the whole recordings (n, K), and of values of their pieces (number of pieces, K) the highest (n, K)."""
+        labels = np.array([[name in item.labels for name in self.classes] for item in self.items], dtype=np.float32)
+        highest = np.zeros_like(labels)
+        np.maximum.at(highest, [index for index, _, _ in self.pieces], of_pieces)
+        return labels, highest
 
     def path(self, index: int) -> Path:
         """The file that an item comes from."""
@@ -333,9 +342,7 @@ def _read_lists(path: Path) -> tuple[list[Labelled], list[str]]:
 
 
 def _labelled(table: Path, row: dict[str, str], labels: Sequence[str], split: str = "") -> Labelled:
-    path = table.parent / row["filename"]
-    if not path.is_file():
-        raise InputError(f"{table} names {row['filename']}, which is not in {table.parent}")
+    path = file_within(table.parent, row["filename"], table)
     split = split or row.get("split", "")
     if split and split not in SPLITS:
         raise InputError(f"{table}: {row['filename']} has the split {split!r}; expected one of {', '.join(SPLITS)}")

@@ -15,11 +15,12 @@ from absslab.core.datasets import AudioDataSet, DataConfig, open_split
 from absslab.core.errors import InputError
 from absslab.core.metrics.separation import leakage, si_sdr_improvement
 from absslab.core.metrics.tagging import tagging_scores, tagging_scores_per_class
-from absslab.core.mixture_folder import Progress, source_files
+from absslab.core.mixture_folder import source_files
 from absslab.core.model import load_checkpoint
 from absslab.core.separation import SeparationConfig, Separator
 from absslab.core.splits import SPLITS
 from absslab.core.training import choose_device
+from absslab.core.workers import Progress
 
 NAMES = {  # of the scores in JSON
     "roc_auc_score": "auc",
@@ -65,9 +66,9 @@ class Evaluation:
         try:
             settings = checkpoint.made["settings"]
             data = DataConfig.from_json(settings["data"])
-        except KeyError:
+            self.thresholds = settings["training"]["thresholds"]
+        except (KeyError, TypeError):
             raise InputError(f"{config.checkpoint_path} does not say what it was trained on") from None
-        self.thresholds = settings["training"]["thresholds"]
         if config.data_folder:
             data = replace(data, data_folder=config.data_folder)
         self.separator = Separator(checkpoint.model, self.separation)
@@ -84,12 +85,14 @@ class Evaluation:
             yield Progress(index + 1, len(self.data_set))
 
     def _score(self, index: int) -> None:
-        mixture = self.data_set[index].numpy()  # (N,)
-        separated = self.separator.separate(mixture, self.data_set.sampling_rate)
-        self.probabilities.append(separated.probabilities)
+        mixture, rate = self.data_set[index].numpy(), self.data_set.sampling_rate  # (N,)
         references = load_references(self.data_set, index)
-        if references is None:
+        if references is None:  # a recording may be long: its sources need not be in memory at once
+            parts = self.separator.stream([mixture[None]], rate, len(mixture))
+            self.probabilities.append(np.max([part.probabilities for part in parts], axis=0))
             return
+        separated = self.separator.separate(mixture, rate)
+        self.probabilities.append(separated.probabilities)
         for name, estimate in zip(self.separator.classes, separated.sources, strict=True):
             row: dict[str, Any] = {
                 "mixture": self.data_set.path(index).name,

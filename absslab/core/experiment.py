@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
+from absslab.core import audio
 from absslab.core.augmentation import AugmentationConfig
-from absslab.core.config import Config, from_flags, option
+from absslab.core.config import Config, fingerprint, from_flags, option
 from absslab.core.datasets import DataConfig, open_split
 from absslab.core.errors import InputError
 from absslab.core.feature_store import open_store
@@ -79,6 +80,7 @@ class Experiment:
     Args:
         settings: of everything.
         state: content of a `last.ckpt` to go on from.
+        resumed: the run directory that it is from.
 
     Raises:
         InputError: settings, folders or labels that can't be used; a run that is already there.
@@ -86,6 +88,7 @@ class Experiment:
 
     settings: Settings
     state: Mapping[str, Any] | None = None
+    resumed: Path | None = None
 
     def __post_init__(self) -> None:
         settings = self.settings
@@ -94,12 +97,14 @@ class Experiment:
         run_directory(settings.run.save_path)
         self.device = choose_device(settings.run.device)
         rate = settings.models.features.sampling_rate
-        train = open_split(settings.data, "train", sampling_rate=rate, whole=False)
-        validation = open_split(settings.data, "validation", sampling_rate=rate, classes=train.classes)
-        if self.state is not None and list(train.classes) != list(self.state["classes"]):
+        data = replace(settings.data, in_memory=settings.data.in_memory and not settings.data.feature_store)
+        classes = None if self.state is None else self.state["classes"]
+        train = open_split(data, "train", sampling_rate=rate, classes=classes, whole=False)
+        validation = open_split(data, "validation", sampling_rate=rate, classes=train.classes, whole=False)
+        self.data_fingerprint = fingerprint([[Path(one.path).name, sorted(one.labels)] for one in train.items])
+        if self.state is not None and self.state["resume"]["data"] != self.data_fingerprint:
             raise InputError(
-                f"{settings.data.data_folder} has the classes {', '.join(train.classes)}; the checkpoint has "
-                f"{', '.join(self.state['classes'])}: expected the same"
+                f"{settings.data.data_folder} has other recordings or labels than the run began with: start a new run"
             )
         torch.manual_seed(settings.training.seed)
         model = build_model(settings.models, train.classes).to(self.device)
@@ -109,9 +114,13 @@ class Experiment:
         self.manager = TrainingManager(
             model, settings.training, settings.augmentation, train, validation, stores, settings.data.n_loaders
         )
-        if self.state is not None:
+        if self.state is None:
+            for item in validation.items:
+                audio.check(item.path)  # training recordings are decoded for the normalisation; these would come late
+            self.manager.fit_normalisation()
+        else:
             self.manager.load_state(self.state["resume"], self.state["weights"])
-        self.writer = RunWriter(settings.run.save_path, settings.to_json(), resume=self.state is not None)
+        self.writer = RunWriter(settings.run.save_path, settings.to_json(), resume=self.resumed)
 
     @classmethod
     def resume(cls, checkpoint: str | Path, changes: Mapping[str, Any] | None = None) -> "Experiment":
@@ -127,7 +136,12 @@ class Experiment:
         content = read_checkpoint(checkpoint)
         if "resume" not in content:
             raise InputError(f"{checkpoint} is a finished model: to go on with a run give its last.ckpt")
-        settings = Settings.from_json(content["made"]["settings"])
+        try:
+            settings = Settings.from_json(content["made"]["settings"])
+        except (KeyError, TypeError) as error:
+            raise InputError(f"{checkpoint} is damaged: it lacks settings ({error})") from None
+        folder = Path(checkpoint).resolve().parent  # the run may have been moved, or is resumed from elsewhere
+        settings = replace(settings, run=replace(settings.run, save_path=str(folder.with_name(f"{folder.name}.ckpt"))))
         changes = dict(changes or {})
         for name in changes:
             if name not in CHANGEABLE:
@@ -141,7 +155,7 @@ class Experiment:
         for part in ("data", "training", "run"):
             config = getattr(settings, part)
             parts[part] = replace(config, **{name: value for name, value in changes.items() if hasattr(config, name)})
-        return cls(replace(settings, **parts), content)
+        return cls(replace(settings, **parts), content, folder)
 
     def run(self) -> Iterator[StepDone | EpochResult]:
         """Train, and keep the run directory up to date.
@@ -187,7 +201,9 @@ class Experiment:
         if result.is_best:
             save_checkpoint(self.writer.save_path, manager.averaged, configs, made)
         self.writer.add_metrics(result.to_json())
-        save_checkpoint(self.writer.last, manager.averaged, configs, made, resume=manager.state())
+        save_checkpoint(
+            self.writer.last, manager.averaged, configs, made, resume=manager.state() | {"data": self.data_fingerprint}
+        )
         scores = (
             f", {self.settings.training.metric} {result.metrics[self.settings.training.metric]}" if result.metrics else ""
         )

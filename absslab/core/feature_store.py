@@ -18,6 +18,8 @@ from absslab.core.errors import InputError
 from absslab.core.features import FrontEnd
 from absslab.core.files import whole_file
 
+VERSION = 1  # raised when the same settings give other features
+
 
 class FeatureBatch(NamedTuple):
     """Features of recordings, padded to the longest."""
@@ -25,6 +27,7 @@ class FeatureBatch(NamedTuple):
     features: Tensor  # (B, C, M, T), not normalised
     n_samples: Tensor | None  # (B,): length of the recordings without padding; None: none is padded
     labels: Tensor  # (B, K)
+    indices: Tensor  # (B,): which recordings
 
 
 class FeatureStore:
@@ -61,6 +64,10 @@ class FeatureStore:
         start, stop = self.edges[index], self.edges[index + 1]
         return torch.from_numpy(self.features[:, :, start:stop])
 
+    def pictures(self) -> Iterator[Tensor]:
+        """The features of each recording (1, C, M, T)."""
+        return (self[index][None] for index in range(len(self)))
+
     def batches(self, batch_size: int, *, rng: np.random.Generator | None = None) -> Iterator[FeatureBatch]:
         """The same recordings in the same batches as the data set's own `batches`, read from disk as they are asked for."""
         labels, lengths = torch.from_numpy(self.data_set.labels), torch.tensor(self.data_set.lengths)
@@ -68,16 +75,16 @@ class FeatureStore:
             pictures = [self[index].movedim(-1, 0) for index in group]  # (T, C, M) each
             features = nn.utils.rnn.pad_sequence(pictures, batch_first=True).movedim(1, -1)  # (B, C, M, T)
             differ = len(set(lengths[group].tolist())) > 1
-            yield FeatureBatch(features, lengths[group] if differ else None, labels[group])
+            yield FeatureBatch(features, lengths[group] if differ else None, labels[group], torch.tensor(group))
 
 
 def store_fingerprint(data_set: AudioDataSet, front_end: FrontEnd) -> str:
-    """What features depend on: the front end's settings but normalisation, and the recordings."""
+    """What features depend on: the code, the front end's settings but normalisation, and the recordings."""
     settings = front_end.config.to_json()
     for name in ("scale_transform", "normalisation"):
         del settings[name]
     files = [(item.path, Path(item.path).stat().st_size, Path(item.path).stat().st_mtime_ns) for item in data_set.items]
-    return fingerprint([settings, files, data_set.pieces])
+    return fingerprint([VERSION, settings, files, data_set.pieces])
 
 
 def open_store(folder: str | Path, data_set: AudioDataSet, front_end: FrontEnd) -> FeatureStore:

@@ -188,11 +188,16 @@ class FrontEnd(nn.Module):
     @torch.no_grad()
     def fit(self, waveforms: Iterable[Tensor]) -> None:
         """Set mean and deviation from batches of waveforms (B, N), in one pass."""
+        self.fit_features(self.picture(self.stft(batch).abs()) for batch in waveforms)
+
+    @torch.no_grad()
+    def fit_features(self, pictures: Iterable[Tensor]) -> None:
+        """Set mean and deviation from batches of features (B, 1, M, T), in one pass."""
         if not self.config.scale_transform:
             return
         count, total, squares = 0, torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
-        for batch in waveforms:
-            features = self.picture(self.stft(batch).abs())[:, 0].double()  # (B, M, T)
+        for picture in pictures:
+            features = picture[:, 0].double()  # (B, M, T)
             axes = (0, 2) if self.config.normalisation == "band" else (0, 1, 2)
             count += features.numel() // (features.shape[1] if len(axes) == 2 else 1)
             total = total + features.sum(axes).cpu()

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,16 +36,21 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 
 
 def beside(path: Path) -> Path:
-    """Where this process writes a file that is not whole yet."""
+    """Where this process writes a file or a folder that is not whole yet."""
     return path.with_name(f".{path.name}.{os.getpid()}.part")
 
 
-def remove_unfinished(folder: str | Path) -> None:
-    """Remove what killed processes left half-written below a folder; those that still run are let alone."""
-    for path in Path(folder).rglob(".*.part"):
+def remove_unfinished(folder: str | Path, *, below: bool = True) -> None:
+    """Remove what killed processes left half-written in a folder; those that still run are let alone.
+
+    Args:
+        folder: where to look.
+        below: also in the folders below it.
+    """
+    for path in list(Path(folder).rglob(".*.part") if below else Path(folder).glob(".*.part")):
         ours = re.fullmatch(r"\..+\.(\d+)\.part", path.name)
         if ours and not _runs(int(ours.group(1))):
-            path.unlink(missing_ok=True)
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def _runs(pid: int) -> bool:

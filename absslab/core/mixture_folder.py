@@ -36,8 +36,8 @@ from absslab.core.recordings import (
     split_recordings,
 )
 from absslab.core.splits import SPLITS, check_percentages
-from absslab.core.tables import write_table
-from absslab.core.workers import in_processes
+from absslab.core.tables import write_events, write_table
+from absslab.core.workers import Progress, in_processes
 
 FORMAT, VERSION = "absslab mixtures", 1
 _CHUNK = 20  # mixtures that a worker makes before it reports
@@ -62,14 +62,6 @@ class MixtureFolderConfig(Config):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_percentages(self.split_percentages)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a long work is."""
-
-    done: int
-    total: int
 
 
 def write_mixtures(config: MixtureFolderConfig, mixing: MixingConfig) -> Iterator[Progress]:
@@ -129,6 +121,8 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
     manifest = read_json(Path(folder) / "manifest.json")
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise InputError(f"{folder}/manifest.json was not written by absslab mix")
+    if not isinstance(manifest.get("version"), int) or not isinstance(manifest.get("config"), dict):
+        raise InputError(f"{folder}/manifest.json is damaged: it lacks its version or settings")
     if manifest["version"] > VERSION:
         raise InputError(f"{folder} has format version {manifest['version']}, newer than {VERSION}: update ABSSLab")
     return manifest
@@ -270,16 +264,7 @@ def _int16(samples: np.ndarray) -> np.ndarray:
 
 def _write_tables(folder: Path, specs: list[MixtureSpec], classes: list[str]) -> None:
     write_text(folder / "mixtures.jsonl", "".join(json.dumps(spec.to_json()) + "\n" for spec in specs))
-    events = [
-        {
-            "filename": spec.filename,
-            "onset": f"{event.onset:.6f}",
-            "offset": f"{event.offset:.6f}",
-            "event_label": event.event_label,
-        }
-        for spec in specs
-        for event in spec.events
-    ]
-    write_table(folder / "events.tsv", ["filename", "onset", "offset", "event_label"], events, delimiter="\t")
+    events = [(spec.filename, one.onset, one.offset, one.event_label) for spec in specs for one in spec.events]
+    write_events(folder / "events.tsv", events)
     labels = [{"filename": spec.filename} | {name: int(name in spec.labels) for name in classes} for spec in specs]
     write_table(folder / "weak_labels.csv", ["filename", *classes], labels)

@@ -23,6 +23,7 @@ from absslab.core.features import FeatureConfig, FrontEnd
 from absslab.core.files import write_bytes
 from absslab.core.masknets import MASK_NETS, find_mask_net
 from absslab.core.pooling import POOLINGS, find_pooling
+from absslab.core.recordings import check_class_name
 
 FORMAT, VERSION = "absslab checkpoint", 1
 BACKGROUND_BIAS = 3.0  # where masks compete everything starts as background, and classes have to earn their bins
@@ -71,7 +72,6 @@ class Prediction(NamedTuple):
 
     probabilities: Tensor  # (B, K)
     masks: Tensor  # (B, K, M, T)
-    log_masks: Tensor  # (B, K, M, T)
     log_background: Tensor  # (B, M, T)
 
 
@@ -101,17 +101,19 @@ class SeparationModel(nn.Module):
         n_frames = None if n_samples is None else self.front_end.config.n_frames(n_samples)
         return self.predict(self.front_end(waveforms), n_frames)
 
-    def predict(self, features: Tensor, n_frames: Tensor | None = None) -> Prediction:
-        """Predict from normalised features (B, 1, M, T)."""
-        logits = self.mask_net(features).float()  # (B, K or K + 1, M, T)
+    def predict(
+        self, features: Tensor, n_frames: Tensor | None = None, *, precision: torch.dtype = torch.float32
+    ) -> Prediction:
+        """Predict from normalised features (B, 1, M, T); the mask network, and nothing else, computes in `precision`."""
+        with torch.autocast(features.device.type, precision, enabled=precision is not torch.float32):
+            logits = self.mask_net(features).float()  # (B, K or K + 1, M, T)
         if self.competing:
-            log_masks = logits.log_softmax(1)
-            log_masks, log_background = log_masks[:, :-1], log_masks[:, -1]
+            log_shares = logits.log_softmax(1)  # (B, K + 1, M, T)
+            masks, log_background = log_shares[:, :-1].exp(), log_shares[:, -1]
         else:
-            log_masks = nn.functional.logsigmoid(logits)
+            masks = logits.sigmoid()
             log_background = nn.functional.logsigmoid(-logits).sum(1)  # that no class takes the bin
-        masks = log_masks.exp()
-        return Prediction(self.pooling(masks, n_frames), masks, log_masks, log_background)
+        return Prediction(self.pooling(masks, n_frames), masks, log_background)
 
 
 def build_model(configs: ModelConfigs, classes: Sequence[str]) -> SeparationModel:
@@ -218,9 +220,11 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Che
     content = read_checkpoint(path)
     try:
         configs = ModelConfigs.from_json(content["configs"])
-        model = build_model(configs, content["classes"])
+        classes, made = content["classes"], dict(content["made"])
+        for name in classes:
+            check_class_name(name, path)  # it will name files
+        model = build_model(configs, classes)
         model.load_state_dict(content["weights"])
-        made = content["made"]
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         reason = textwrap.shorten(str(error), 300)  # torch lists every weight on a line of its own
         raise InputError(f"{path} is damaged: its parts do not fit together ({reason})") from None

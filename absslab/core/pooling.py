@@ -73,7 +73,8 @@ class GWRP(nn.Module):
             if len(self.weights) != n_bins or self.weights.device != masks.device:
                 self.weights = self._weights(torch.tensor(n_bins, device=masks.device), n_bins)
             weights = self.weights.float()  # (M·T,)
-        return (values.float() @ weights[..., None])[..., 0] / weights.sum(-1, keepdim=True)  # (B, K)
+        pooled = (values.float() @ weights[..., None])[..., 0] / weights.sum(-1, keepdim=True)  # (B, K)
+        return pooled.clamp(0, 1)  # rounding may lift a mean of ones above 1
 
     def _weights(self, counts: Tensor, n_bins: int) -> Tensor:
         """Weights of the ranks of masks of which `counts` (…) bins are real: (…, n_bins)."""

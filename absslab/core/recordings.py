@@ -130,6 +130,18 @@ def split_recordings(
     return {split: [one for one in recordings if dealt[one.origin] == split] for split in SPLITS}
 
 
+def file_within(folder: Path, name: str, table: Path) -> Path:
+    """The file in a folder, or below it, that a table names.
+
+    Raises:
+        InputError: there is none, or the name leads out of the folder.
+    """
+    path = folder / name
+    if Path(name).is_absolute() or ".." in Path(name).parts or not path.is_file():
+        raise InputError(f"{table} names {name}, which is not in {folder}")
+    return path
+
+
 def checksum(path: str | Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     with open(path, "rb") as file:
@@ -176,10 +188,7 @@ def _from_csv(folder: Path, csv: Path) -> list[tuple[Path, str, str]]:
     table = read_table(csv, required=("filename", "event_label"), optional=("origin",))
     found = []
     for row in table:
-        name = Path(row["filename"])
-        path = folder / name
-        if name.is_absolute() or ".." in name.parts or not path.is_file():
-            raise InputError(f"{csv} names {row['filename']}, which is not in {folder}")
+        path = file_within(folder, row["filename"], csv)
         found.append((path, row["event_label"], row.get("origin", "")))
     return found
 

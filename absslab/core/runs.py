@@ -13,6 +13,7 @@
 
 import json
 import os
+import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ from absslab.core.files import read_json, write_json
 
 STATES = ("running", "stopped", "finished", "failed")
 HEARTBEAT = 5.0  # s between two signs of life
-_PATIENCE = 12  # heartbeats that may be missed: a slow batch is no death
+_PATIENCE = 120  # heartbeats that may be missed: a long validation is no death
 
 
 def run_directory(save_path: str | Path) -> Path:
@@ -48,24 +49,22 @@ class RunWriter:
     Args:
         save_path: of the best model, R.ckpt; the directory is R.
         config: all settings, as plain data.
-        resume: go on in a directory that is there.
+        resume: the run directory whose run goes on; it may be this one.
 
     Raises:
-        InputError: there is a run already (and `resume` is off), or it is still running.
+        InputError: there is another run that can be resumed, or one that is still running.
         OSError: the directory can't be written.
     """
 
-    def __init__(self, save_path: str | Path, config: Mapping[str, Any], *, resume: bool = False):
+    def __init__(self, save_path: str | Path, config: Mapping[str, Any], *, resume: str | Path | None = None):
         self.save_path = Path(save_path)
         self.folder = run_directory(save_path)
-        if (self.folder / "status.json").exists():
-            if is_alive(read_json(self.folder / "status.json")):
-                raise InputError(f"{self.folder} is being trained by another process: stop that first, or save elsewhere")
-            if not resume:
-                raise InputError(
-                    f"{self.folder} holds a run: go on with --checkpoint_path {self.folder / 'last.ckpt'}, or choose "
-                    "another --save_path"
-                )
+        if (self.folder / "status.json").exists() and is_alive(read_json(self.folder / "status.json")):
+            raise InputError(f"{self.folder} is being trained by another process: stop that first, or save elsewhere")
+        if self.last.exists() and not (resume and self.folder.samefile(resume)):
+            raise InputError(
+                f"{self.folder} holds a run: go on with --checkpoint_path {self.last}, or choose another --save_path"
+            )
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "stop").unlink(missing_ok=True)
         write_json(self.folder / "config.json", config)
@@ -86,7 +85,8 @@ class RunWriter:
     def status(self, state: str, **more: Any) -> None:
         """Say where the run is; what was said before stays."""
         process = psutil.Process()
-        self._status |= {"state": state, "pid": process.pid, "pid_started": process.create_time()} | more
+        self._status |= {"state": state, "host": socket.gethostname(), "pid": process.pid} | more
+        self._status["pid_started"] = process.create_time()
         self._status["heartbeat"] = self._beaten = time.time()
         write_json(self.folder / "status.json", self._status)
 
@@ -169,15 +169,20 @@ class RunReader:
         if not path.exists():
             return "dead"
         status = read_json(path)
-        return "dead" if status["state"] == "running" and not is_alive(status) else status["state"]
+        state = status.get("state") if isinstance(status, dict) else None
+        return "dead" if state not in STATES or (state == "running" and not is_alive(status)) else state
 
 
 def is_alive(status: Mapping[str, Any]) -> bool:
-    """Whether the process that wrote a running status still runs: same pid, same start, and a heartbeat."""
+    """Whether the process that wrote a running status still runs.
+
+    On its own host its pid and that pid's start tell; from another one only the heartbeat does.
+    """
     if status.get("state") != "running":
         return False
     try:
-        started = psutil.Process(status["pid"]).create_time()
-    except (psutil.Error, KeyError):
+        if status["host"] != socket.gethostname():
+            return time.time() - status["heartbeat"] < _PATIENCE * HEARTBEAT
+        return abs(psutil.Process(status["pid"]).create_time() - status["pid_started"]) < 1
+    except (psutil.Error, KeyError, TypeError):
         return False
-    return abs(started - status["pid_started"]) < 1 and time.time() - status["heartbeat"] < _PATIENCE * HEARTBEAT

@@ -31,7 +31,11 @@ class Schedule:
                 self.scheduler = lr_scheduler.MultiStepLR(optimizer, config.scheduler_milestones, config.scheduler_gamma)
             case "reduceLROnPlateau":
                 self.scheduler = lr_scheduler.ReduceLROnPlateau(
-                    optimizer, mode="max", factor=config.scheduler_gamma, patience=config.scheduler_patience
+                    optimizer,
+                    mode="max",
+                    factor=config.scheduler_gamma,
+                    patience=config.scheduler_patience,
+                    threshold_mode="abs",  # a relative one takes an equal negative score for a better one
                 )
             case "oneCycle":
                 self.scheduler = lr_scheduler.OneCycleLR(

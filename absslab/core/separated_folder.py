@@ -21,11 +21,11 @@ from absslab.core import audio
 from absslab.core.config import Config, nearest, option
 from absslab.core.detection import DetectionConfig, find_events
 from absslab.core.errors import InputError
-from absslab.core.files import remove_unfinished
-from absslab.core.mixture_folder import Progress
+from absslab.core.files import beside, remove_unfinished
 from absslab.core.recordings import audio_files
 from absslab.core.separation import Segment, Separator
-from absslab.core.tables import write_table
+from absslab.core.tables import write_events
+from absslab.core.workers import Progress
 
 _SUBTYPES = {"PCM_U8": "PCM_16", "PCM_S8": "PCM_16", "PCM_16": "PCM_16", "PCM_24": "PCM_24"}  # others: FLOAT
 
@@ -82,12 +82,13 @@ def separate_file(
     keep: Sequence[str] = (),
     detection: DetectionConfig = DetectionConfig(),
 ) -> Iterator[Progress]:
-    """Separate a file of any length, rate and channel count; memory does not grow with its length.
+    """Separate a file of any length, rate and channel count; memory hardly grows with its length.
 
     Args:
         separator: the model.
-        path: a file that `find_inputs` has seen.
-        output_folder: a folder named after the file is written in it, whole or not at all.
+        path: a sound file.
+        output_folder: a folder named after the file appears in it, whole or not at all, in place of one that was written
+            there before.
         keep: classes whose sum becomes remix.wav.
         detection: how events are found.
 
@@ -95,23 +96,24 @@ def separate_file(
         how many samples are done.
 
     Raises:
+        InputError: a file that can't be used, an unknown class, a folder of that name that is not ours, too little space.
         OSError: the folder can't be written, the disk is full.
     """
     path, folder = Path(path), Path(output_folder) / Path(path).stem
     check_kept(keep, separator.classes)
     about = audio.check(path)
+    _refuse_foreign(folder, path)
     subtype = _SUBTYPES.get(about.subtype, "FLOAT")
     names = [*separator.classes, "residual", *(["remix"] if keep else [])]
-    folder.mkdir(parents=True, exist_ok=True)
-    remove_unfinished(folder)
-    _check_space(folder, about, len(names), subtype)
-    writers: list[audio.Writer] = []
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    remove_unfinished(folder.parent, below=False)
+    _check_space(folder.parent, about, len(names), subtype)
+    unfinished, writers = beside(folder), []
     activity: list[np.ndarray] = []
     try:
         for name in names:
-            writers.append(
-                audio.Writer(folder / f"{name}.wav", about.sampling_rate, about.n_channels, about.n_samples, subtype)
-            )
+            target = unfinished / f"{name}.wav"
+            writers.append(audio.Writer(target, about.sampling_rate, about.n_channels, about.n_samples, subtype))
         done = 0
         for part in separator.stream(audio.blocks(path), about.sampling_rate, about.n_samples):
             for writer, samples in zip(writers, _outputs(part, separator.classes, keep, subtype), strict=True):
@@ -120,28 +122,45 @@ def separate_file(
             activity.append(part.activity * heard[:, None])
             done += part.mixture.shape[1]
             yield Progress(done, about.n_samples)
-        events = find_events(np.concatenate(activity, 1), separator.hop, separator.classes, detection)
         for writer in writers:
             writer.close()
-        rows = [
-            {
-                "filename": path.name,
-                "onset": f"{event.onset:.3f}",
-                "offset": f"{min(event.offset, about.duration):.3f}",
-                "event_label": event.event_label,
-            }
-            for event in events
-        ]
-        write_table(folder / "events.tsv", ["filename", "onset", "offset", "event_label"], rows, delimiter="\t")
+        events = find_events(np.concatenate(activity, 1), separator.hop, separator.classes, detection)
+        rows = [(path.name, one.onset, min(one.offset, about.duration), one.event_label) for one in events]
+        write_events(unfinished / "events.tsv", [row for row in rows if row[1] < row[2]])
+        shutil.rmtree(folder, ignore_errors=True)
+        unfinished.rename(folder)
     finally:
         for writer in writers:
             writer.discard()
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _refuse_foreign(folder: Path, path: Path) -> None:
+    """See that nothing is lost when a folder takes the place of the one there."""
+    if folder.resolve() == path.resolve().parent:
+        raise InputError(f"{path} lies in {folder}, which would be written: choose another output_folder")
+    if not folder.exists():
+        return
+    if not folder.is_dir() or any(one.name != "events.tsv" and one.suffix != ".wav" for one in folder.iterdir()):
+        raise InputError(f"{folder} is there and was not written by absslab separate: choose another output_folder")
+    if any(folder.iterdir()) and not {"residual.wav", "events.tsv"} <= {one.name for one in folder.iterdir()}:
+        raise InputError(f"{folder} is there and was not written by absslab separate: choose another output_folder")
 
 
 def _outputs(part: Segment, classes: list[str], keep: Sequence[str], subtype: str) -> list[np.ndarray]:
-    """Sources, residual and remix (C, n) of a part, rounded first: so the sum is exact on disk as well."""
-    sources = [audio.on_grid(source, subtype) for source in part.sources]
-    outputs = [*sources, part.mixture - np.sum(sources, axis=0)]
+    """Sources, residual and remix (C, n) of a part, rounded first: so the sum is exact on disk as well.
+
+    Of a loud recording the residual may exceed full scale. What would be cut off goes back to the source that is furthest
+    on the other side, whose samples it only makes smaller.
+    """
+    sources = np.stack([audio.on_grid(source, subtype) for source in part.sources])  # (K, C, n)
+    residual = part.mixture - sources.sum(0)  # (C, n)
+    excess = residual - audio.on_grid(residual, subtype) if subtype != "FLOAT" else np.zeros(1)
+    if excess.any():
+        furthest = np.argmin(sources * np.sign(excess), axis=0)[None]  # (1, C, n)
+        np.put_along_axis(sources, furthest, np.take_along_axis(sources, furthest, 0) + excess, 0)
+        residual = residual - excess
+    outputs = [*sources, residual]
     if keep:
         outputs.append(np.sum([sources[classes.index(name)] for name in keep], axis=0))
     return outputs

@@ -18,6 +18,7 @@ from torch import Tensor
 from absslab.core import audio
 from absslab.core.config import Config, option
 from absslab.core.detection import frame_activity
+from absslab.core.errors import InputError
 from absslab.core.features import STFT, MaskExpander
 from absslab.core.model import SeparationModel, load_checkpoint
 
@@ -100,7 +101,15 @@ class Separator:
 
         Shape:
             sources (K, …) and residual as the input.
+
+        Raises:
+            InputError: another shape, no samples, NaN.
         """
+        if waveform.ndim not in (1, 2) or not waveform.size:
+            raise InputError(f"the waveform has the shape {waveform.shape}: expected (N,) or (C, N), at least one sample")
+        if not np.issubdtype(waveform.dtype, np.floating) or not np.isfinite(waveform).all():
+            raise InputError(f"the waveform ({waveform.dtype}) is not of finite floats: expected samples in [−1, 1]")
+        waveform = waveform.astype(np.float32, copy=False)
         parts = list(self.stream([np.atleast_2d(waveform)], sampling_rate, waveform.shape[-1]))
         sources = np.concatenate([part.sources for part in parts], -1)  # (K, C, N)
         sources = sources.reshape(len(sources), *waveform.shape)
@@ -122,19 +131,19 @@ class Separator:
         Yields:
             parts that follow on each other and cover the recording.
         """
-        buffer = np.zeros((0, 0), np.float32)
         source_blocks = iter(blocks)
-        first = next(source_blocks)
-        buffer, n_channels = first, len(first)
-        expander = MaskExpander(self.model.front_end.config, sampling_rate).to(self._device)
-        overlap, advance = self._segmentation(sampling_rate, n_channels)
+        buffer = next(source_blocks)  # (C, n)
+        features = self.model.front_end.config
+        expander = MaskExpander(features, sampling_rate).to(self._device)
+        stft = STFT(window_size=expander.window_size, hop_size=expander.hop_size, window=features.window).to(self._device)
+        overlap, advance = self._segmentation(sampling_rate, len(buffer))
         start, tail = 0, None
         while True:
             is_last = start + advance + overlap >= n_samples
             wanted = (n_samples - start) if is_last else advance + overlap
             while buffer.shape[1] < wanted:
                 buffer = np.concatenate([buffer, next(source_blocks)], 1)  # (C, n)
-            segment = self._separate_segment(buffer[:, :wanted], sampling_rate, expander)
+            segment = self._separate_segment(buffer[:, :wanted], sampling_rate, stft, expander)
             sources, activity = segment.sources, segment.activity
             frames = round(overlap / sampling_rate / self.hop)
             if tail is not None:
@@ -159,7 +168,7 @@ class Separator:
         Shape:
             (N,) → masks (K, M, T), probabilities (K,), power (M, T).
         """
-        with torch.inference_mode():
+        with torch.no_grad():
             spectrum = self.model.front_end.stft(waveform[None].to(self._device))  # (1, F, T)
             features = self.model.front_end.normalise(self.model.front_end.picture(spectrum.abs()))
             prediction = self.model.predict(features)
@@ -181,15 +190,12 @@ class Separator:
         advance = max(overlap, min(20.0, seconds - overlap) // unit * unit)
         return round(overlap * sampling_rate), round(advance * sampling_rate)
 
-    def _separate_segment(self, mixture: np.ndarray, sampling_rate: int, expander: MaskExpander) -> Segment:
+    def _separate_segment(self, mixture: np.ndarray, sampling_rate: int, stft: STFT, expander: MaskExpander) -> Segment:
         n_samples, device = mixture.shape[1], self._device
         own_rate = self.model.front_end.config.sampling_rate
         mono = audio.resample(mixture.mean(0), sampling_rate, own_rate)  # (N′,)
         masks, probabilities, power = self.masks(torch.from_numpy(np.ascontiguousarray(mono)))
-        stft = STFT(
-            window_size=expander.window_size, hop_size=expander.hop_size, window=self.model.front_end.config.window
-        ).to(device)
-        with torch.inference_mode():
+        with torch.no_grad():
             spectrum = stft(torch.from_numpy(np.ascontiguousarray(mixture)).to(device))  # (C, F, T)
             sources = np.empty((len(masks), *mixture.shape), np.float32)  # (K, C, n)
             for k, mask in enumerate(masks):  # one class at a time: a complex spectrum of all would not be bounded

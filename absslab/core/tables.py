@@ -65,6 +65,18 @@ def read_table(
     return rows
 
 
+def write_events(path: str | Path, events: Iterable[tuple[str, float, float, str]]) -> None:
+    """Write strong labels as DCASE does: filename, onset, offset (seconds) and event_label, tab-separated.
+
+    Args:
+        path: the file.
+        events: in that order.
+    """
+    columns = ("filename", "onset", "offset", "event_label")
+    rows = [(name, f"{onset:.6f}", f"{offset:.6f}", label) for name, onset, offset, label in events]
+    write_table(path, columns, [dict(zip(columns, row, strict=True)) for row in rows], delimiter="\t")
+
+
 def write_table(
     path: str | Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]], *, delimiter: str = ","
 ) -> None:

@@ -98,7 +98,7 @@ class TrainingManager:
     """Trains a model; iterate over `run`.
 
     Args:
-        model: on its device; its normalisation is fitted before the first epoch.
+        model: on its device; `fit_normalisation` comes before the first epoch.
         config, augmentation: how.
         train, validation: the recordings.
         stores: features of train and validation, if they are not to be computed again and again.
@@ -132,11 +132,9 @@ class TrainingManager:
             )
         self.device = next(self.model.parameters()).device
         self.precision = PRECISIONS[choose_precision(config.precision, self.device)]
-        self.averaged = copy.deepcopy(self.model) if config.average_decay else self.model
-        self.targets = ShareTargets(self.model.front_end).to(self.device)
-        self.optimizer = OPTIMIZERS[config.optimizer](
-            parameter_groups(self.model, config.weight_decay), lr=config.learning_rate
-        )
+        self.averaged = copy.deepcopy(self.model).to(self.device) if config.average_decay else self.model
+        self.targets = ShareTargets(self.model.front_end).to(self.device) if config.share_weight else None
+        self.optimizer = OPTIMIZERS[config.optimizer](parameter_groups(self.model, config), lr=config.learning_rate)
         self.n_steps = -(-len(self.train) // config.batch_size)
         self.schedule = Schedule(self.optimizer, config, self.n_steps)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision is torch.float16)
@@ -147,8 +145,6 @@ class TrainingManager:
         An epoch depends on the state at its start and on its number only: a run that is cut and resumed from the end of any
         epoch ends with the same weights as one that is not.
         """
-        if self.epoch == 0:
-            self.fit_normalisation()
         while self.epoch < self.config.n_epochs and not self.is_out_of_patience:
             yield from self._train_epoch()
 
@@ -159,9 +155,12 @@ class TrainingManager:
 
     def fit_normalisation(self) -> None:
         """Take mean and deviation of the features from the training recordings."""
-        size = 1 if len(set(self.train.lengths)) > 1 else self.config.batch_size  # padding is no sound to learn from
-        batches = self.train.batches(size, n_loaders=self.n_loaders)
-        self.model.front_end.fit(batch.waveforms.to(self.device) for batch in batches)
+        if self.stores:
+            self.model.front_end.fit_features(self.stores[0].pictures())
+        else:
+            size = 1 if len(set(self.train.lengths)) > 1 else self.config.batch_size  # padding is no sound to learn from
+            batches = self.train.batches(size, n_loaders=self.n_loaders)
+            self.model.front_end.fit(batch.waveforms.to(self.device) for batch in batches)
         if self.averaged is not self.model:
             self.averaged.front_end.load_state_dict(self.model.front_end.state_dict())
 
@@ -206,7 +205,7 @@ class TrainingManager:
 
     def _step(self, batch: Batch | FeatureBatch, rng: np.random.Generator) -> dict[str, Tensor]:
         self.optimizer.zero_grad(set_to_none=True)
-        losses = self._losses(batch, rng)
+        losses, _ = self._losses(batch, rng)
         self.scaler.scale(losses["total"]).backward()
         if self.config.gradient_clip:
             self.scaler.unscale_(self.optimizer)
@@ -217,12 +216,13 @@ class TrainingManager:
         self._average()
         return losses
 
-    def _losses(self, batch: Batch | FeatureBatch, rng: np.random.Generator | None) -> dict[str, Tensor]:
-        """Total and parts of the loss of a batch; without a generator nothing is augmented."""
+    def _losses(self, batch: Batch | FeatureBatch, rng: np.random.Generator | None) -> tuple[dict[str, Tensor], Tensor]:
+        """Total and parts of the loss of a batch, and probabilities (B, K); without a generator nothing is augmented."""
         stft, front_end = self.model.front_end.stft, self.model.front_end
         if isinstance(batch, FeatureBatch):
             n_frames = self._n_frames(batch.n_samples)
-            return self._tag_losses(self._predict(front_end.normalise(batch.features), n_frames), batch.labels, n_frames)
+            prediction = self._predict(front_end.normalise(batch.features), n_frames)
+            return self._tag_losses(prediction, batch.labels, n_frames), prediction.probabilities
         if rng is None:
             spectra = stft(batch.waveforms)
             pairs = Pairs(spectra, torch.zeros_like(spectra), batch.labels, torch.zeros_like(batch.labels), batch.n_samples)
@@ -232,28 +232,26 @@ class TrainingManager:
         n_frames = self._n_frames(pairs.n_samples)
         prediction = self._predict(front_end.normalise(front_end.picture(total.abs())), n_frames)
         losses = self._tag_losses(prediction, torch.maximum(pairs.labels_first, pairs.labels_second), n_frames)
-        if self.config.share_weight:
+        if self.targets is not None:
             powers = (front_end.power(spectra) for spectra in (pairs.first, pairs.second, total))
             shares = self.targets(*powers, n_frames)
             losses["share"] = share_loss(
                 prediction.masks, prediction.log_background, shares, pairs.labels_first, pairs.labels_second
             )
             losses["total"] = losses["total"] + self.config.share_weight * losses["share"]
-        return losses
+        return losses, prediction.probabilities
 
     def _n_frames(self, n_samples: Tensor | None) -> Tensor | None:
         return None if n_samples is None else self.model.front_end.config.n_frames(n_samples)
 
     def _predict(self, features: Tensor, n_frames: Tensor | None) -> Prediction:
         model = self.model if self.model.training else self.averaged
-        with torch.autocast(self.device.type, self.precision, enabled=self.precision is not torch.float32):
-            return model.predict(features, n_frames)
+        return model.predict(features, n_frames, precision=self.precision)
 
     def _tag_losses(self, prediction: Prediction, labels: Tensor, n_frames: Tensor | None) -> dict[str, Tensor]:
         tag = TAG_LOSSES[self.config.loss_f](prediction.probabilities.float(), labels)
         absent = absent_mask_loss(prediction.masks, labels, n_frames)
         total = (1 - self.config.l1_weight) * tag + self.config.l1_weight * absent
-        self._probabilities = prediction.probabilities.detach()
         return {"total": total, "tag": tag, "absent": absent}
 
     @torch.no_grad()
@@ -270,15 +268,18 @@ class TrainingManager:
 
     @torch.no_grad()
     def evaluate(self) -> tuple[dict[str, float | None], dict[str, dict[str, float | None]]]:
-        """Loss and tagging scores on validation: averaged, and of each class."""
+        """Loss and tagging scores on validation: averaged, and of each class.
+
+        Of a recording that was cut the highest probability of its pieces counts, as when it is separated.
+        """
         self.model.eval()
         self.averaged.eval()
-        labels, probabilities, total = [], [], 0.0
+        pieces, total = np.zeros(self.validation.labels.shape, np.float32), 0.0
         for batch in self._batches(is_training=False):
-            total += float(self._losses(batch, None)["total"]) * len(batch.labels)
-            labels.append(batch.labels.cpu())
-            probabilities.append(self._probabilities.cpu().float())
-        truth, said = torch.cat(labels).numpy(), torch.cat(probabilities).numpy()
+            losses, probabilities = self._losses(batch, None)
+            total += float(losses["total"]) * len(batch.labels)
+            pieces[batch.indices.cpu().numpy()] = probabilities.cpu().numpy()
+        truth, said = self.validation.per_recording(pieces)
         thresholds = self.config.thresholds
         metrics = tagging_scores(truth, said, thresholds=thresholds, average=self.config.metric_average)
         by_metric = tagging_scores_per_class(truth, said, thresholds=thresholds)
@@ -325,11 +326,12 @@ class TrainingManager:
         self.evaluations_since_best = state["evaluations_since_best"]
 
 
-def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Weights, which decay, and biases and norms, which don't."""
-    weights = [parameter for parameter in model.parameters() if parameter.ndim > 1]
-    others = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
-    return [{"params": weights, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+def parameter_groups(model: nn.Module, config: TrainingConfig) -> list[dict[str, Any]]:
+    """What decays: with Adam everything, as the thesis had it; with AdamW weights, but not biases and norms."""
+    decays = [p for p in model.parameters() if p.ndim > 1 or config.optimizer == "Adam"]
+    others = [p for p in model.parameters() if p.ndim <= 1 and config.optimizer != "Adam"]
+    groups = [{"params": decays, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return [group for group in groups if group["params"]]
 
 
 def choose_device(name: str = "auto") -> torch.device:

@@ -1,4 +1,4 @@
-"""Work over many independent items, in processes that end when their parent does and leave Ctrl-C to it."""
+"""Long work: how far it is, and how it is shared among processes that end with their parent and leave Ctrl-C to it."""
 
 import concurrent.futures
 import multiprocessing
@@ -7,7 +7,17 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TypeVar
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a long work is."""
+
+    done: int
+    total: int
+
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")

@@ -24,14 +24,14 @@ class Separated(NamedTuple):
     improvement: float  # dB
 
 
-def mask_figure(mixture: np.ndarray, separated: Sequence[Separated], *, hop: float, edges: np.ndarray) -> "Figure":
+def mask_figure(mixture: np.ndarray, separated: Sequence[Separated], *, hop: float, centres: np.ndarray) -> "Figure":
     """A mixture and its classes: what was mixed, the mask that was drawn, what was cut out.
 
     Args:
         mixture: (M, T) power.
         separated: a row per class.
         hop: s from frame to frame.
-        edges: (M,) centre frequencies of the bands in Hz.
+        centres: (M,) frequencies of the bands in Hz.
     """
     from matplotlib.figure import Figure
 
@@ -40,7 +40,7 @@ def mask_figure(mixture: np.ndarray, separated: Sequence[Separated], *, hop: flo
     top = 10 * np.log10(max(float(mixture.max()), 1e-12))
     grid[0, 0].axis("off")
     grid[0, 2].axis("off")
-    image = spectrogram(grid[0, 1], mixture, hop=hop, edges=edges, top=top)
+    image = spectrogram(grid[0, 1], mixture, hop=hop, centres=centres, top=top)
     grid[0, 1].tick_params(labelleft=True)
     grid[0, 1].set_ylabel("frequency / kHz", fontsize=9)
     grid[0, 1].set_title("the mixture: all that the model is given", fontsize=10)
@@ -48,9 +48,9 @@ def mask_figure(mixture: np.ndarray, separated: Sequence[Separated], *, hop: flo
         grid[1, column].set_title(title, fontsize=10)
     mask_image = None
     for row, one in zip(grid[1:], separated, strict=True):
-        spectrogram(row[0], one.reference, hop=hop, edges=edges, top=top)
-        mask_image = spectrogram(row[1], one.mask, hop=hop, edges=edges, top=1.0, is_mask=True)
-        spectrogram(row[2], one.estimate, hop=hop, edges=edges, top=top)
+        spectrogram(row[0], one.reference, hop=hop, centres=centres, top=top)
+        mask_image = spectrogram(row[1], one.mask, hop=hop, centres=centres, top=1.0, is_mask=True)
+        spectrogram(row[2], one.estimate, hop=hop, centres=centres, top=top)
         row[0].set_ylabel(f"{one.name}\nfrequency / kHz", fontsize=9)
         row[2].text(
             0.99, 0.93, f"+{one.improvement:.1f} dB SI-SDR" if one.improvement >= 0 else f"{one.improvement:.1f} dB SI-SDR",
@@ -66,7 +66,7 @@ def mask_figure(mixture: np.ndarray, separated: Sequence[Separated], *, hop: flo
 
 
 def spectrogram(
-    axes: "Axes", values: np.ndarray, *, hop: float, edges: np.ndarray, top: float, is_mask: bool = False
+    axes: "Axes", values: np.ndarray, *, hop: float, centres: np.ndarray, top: float, is_mask: bool = False
 ) -> "AxesImage":
     """Draw power (M, T) in dB below `top`, or a mask in [0, 1].
 
@@ -74,7 +74,7 @@ def spectrogram(
         axes: where.
         values: (M, T).
         hop: s from frame to frame.
-        edges: (M,) centre frequencies in Hz.
+        centres: (M,) frequencies of the bands in Hz.
         top: dB of the brightest colour.
         is_mask: values are shown as they are, from 0 to 1.
     """
@@ -88,9 +88,11 @@ def spectrogram(
         cmap="cividis" if is_mask else COLOURS,
         vmin=0.0 if is_mask else top - RANGE,
         vmax=1.0 if is_mask else top,
-        extent=(0, n_frames * hop, 0, n_bands),
+        extent=(-hop / 2, (n_frames - 0.5) * hop, 0, n_bands),  # frame t is centred on t · hop
     )
     marks = [250, 1000, 4000]
-    axes.set_yticks([float(np.interp(mark, edges, np.arange(n_bands))) for mark in marks], [f"{m / 1000:g}" for m in marks])
+    axes.set_yticks(
+        [float(np.interp(mark, centres, np.arange(n_bands) + 0.5)) for mark in marks], [f"{m / 1000:g}" for m in marks]
+    )
     axes.tick_params(labelsize=8)
     return image

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,12 +10,15 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from absslab.core import audio
 from absslab.core.errors import InputError
 from absslab.core.experiment import Experiment, Settings
 from absslab.core.model import load_checkpoint, read_checkpoint
+from absslab.core.recipes import RECIPES
 from absslab.core.runs import RunReader
 from absslab.core.training import EpochResult
 
@@ -167,7 +171,96 @@ def test_features_can_come_from_a_store_and_are_the_same(new_run, tmp_path):
         Experiment(replace(new_run, data=stored.data))
 
 
-def test_a_kill_at_any_moment_leaves_a_run_that_resumes(settings, tmp_path):
+def test_dropout_and_early_stopping_resume_bit_for_bit_as_well(new_run, tmp_path):
+    flags = {
+        "model_type": "VGG_like_CNN",
+        "channels": (4, 4),
+        "drop_out_probs": (0.5, 0.5),
+        "classification_mapping": "GWRP",
+        "n_mels": 16,
+        "data_folder": new_run.data.data_folder,
+        "n_epochs": 9,
+        "test_every": 1,
+        "patience": 3,
+        "metric": "f1-score",
+        "batch_size": 8,
+        "device": "cpu",
+        "precision": "float32",
+    }
+    whole, cut = (Settings.from_flags(flags | {"save_path": str(tmp_path / f"{name}.ckpt")}) for name in ("whole", "cut"))
+    results = finish(Experiment(whole))
+    cut_after(Experiment(cut), 2)
+    assert finish(Experiment.resume(tmp_path / "cut/last.ckpt"))[-1].epoch == results[-1].epoch
+    expected, resumed = weights(tmp_path / "whole/last.ckpt"), weights(tmp_path / "cut/last.ckpt")
+    assert all(torch.equal(expected[name], resumed[name]) for name in expected)
+
+
+@pytest.mark.parametrize("recipe", ["thesis", "recommended"])
+def test_a_recipe_trains_in_bfloat16(recipe, new_run):
+    flags = RECIPES[recipe] | {
+        "data_folder": new_run.data.data_folder,
+        "save_path": new_run.run.save_path,
+        "n_epochs": 1,
+        "precision": "bfloat16",
+        "device": "cpu",
+    }
+    (result,) = finish(Experiment(Settings.from_flags(flags)))
+    assert np.isfinite(result.losses["total"])
+    assert result.metrics["roc_auc_score"] is not None
+
+
+def test_recordings_of_different_lengths_train(tmp_path, new_run):
+    rng = np.random.default_rng(0)
+    rows = ["filename,hum,split"]
+    for index in range(12):
+        split = ("train", "train", "validation", "test")[index % 4]
+        audio.save(tmp_path / f"{index}.wav", 0.1 * rng.standard_normal(8000 + 900 * index), 16000)
+        rows.append(f"{index}.wav,{index // 4 % 2},{split}")
+    (tmp_path / "weak_labels.csv").write_text("\n".join(rows) + "\n")
+    data = replace(
+        new_run.data, data_set_type="weakly_labelled_folder", data_folder=str(tmp_path), clip_length=0.7, in_memory=False
+    )
+    results = finish(Experiment(replace(new_run, data=data)))
+    assert all(np.isfinite(result.losses["total"]) for result in results)
+    assert results[-1].metrics["roc_auc_score"] is not None
+
+
+def test_a_bad_recording_leaves_no_run_behind_and_the_same_settings_work_once_it_is_mended(new_run, mixtures, tmp_path):
+    shutil.copytree(mixtures, tmp_path / "set")
+    settings = replace(new_run, data=replace(new_run.data, data_folder=str(tmp_path / "set")))
+    for split in ("train", "validation"):
+        path = tmp_path / "set" / split / "000000.wav"
+        good = path.read_bytes()
+        path.write_bytes(good[:5000])
+        with pytest.raises(InputError, match=r"000000\.wav is cut short"):
+            Experiment(settings)
+        assert not (tmp_path / "run").exists()
+        path.write_bytes(good)
+    assert len(finish(Experiment(settings))) == 2
+
+
+def test_a_run_is_resumed_where_it_lies_whatever_the_working_directory(new_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cut_after(Experiment(replace(new_run, run=replace(new_run.run, save_path="runs/a.ckpt"))), 1)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    finish(Experiment.resume("../runs/a/last.ckpt"))
+    assert (tmp_path / "runs" / "a.ckpt").exists()
+    assert RunReader(tmp_path / "runs" / "a").state() == "finished"
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_other_recordings_than_the_run_began_with_are_refused(new_run, mixtures, tmp_path):
+    cut_after(Experiment(new_run), 1)
+    shutil.copytree(mixtures, tmp_path / "set")
+    table = tmp_path / "set/train/weak_labels.csv"
+    table.write_text("\n".join(table.read_text().splitlines()[:-1]) + "\n")
+    with pytest.raises(InputError, match="other recordings or labels"):
+        Experiment.resume(tmp_path / "run/last.ckpt", {"data_folder": str(tmp_path / "set")})
+
+
+@pytest.mark.parametrize("moment", [0.0, 0.02, 0.3, "first"])
+def test_a_kill_at_any_moment_leaves_a_run_that_resumes_or_starts_again(settings, tmp_path, moment):
     flags = []
     for part in (settings.data, settings.training, settings.augmentation, settings.models.model, settings.models.mask_net,
                  settings.models.pooling, settings.models.features):  # fmt: skip
@@ -175,22 +268,34 @@ def test_a_kill_at_any_moment_leaves_a_run_that_resumes(settings, tmp_path):
             if value is not None and value != "":
                 flags += [f"--{name}", *map(str, value if isinstance(value, list) else [value])]
     flags[flags.index("--n_epochs") + 1] = "40"
-    command = [sys.executable, "-m", "absslab", "train"]
-    process = subprocess.Popen(
-        [*command, *flags, "--save_path", str(tmp_path / "killed.ckpt"), "--device", "cpu"],
-        stdout=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "absslab",
+        "train",
+        *flags,
+        "--save_path",
+        str(tmp_path / "killed.ckpt"),
+        "--device",
+        "cpu",
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
     for line in process.stdout:
-        if line.startswith("epoch   3"):
+        if line.startswith("training" if moment == "first" else "epoch   3"):
             break
-    time.sleep(0.05)
+    time.sleep(0 if moment == "first" else moment)
     process.send_signal(signal.SIGKILL)
     process.wait()
+    last = tmp_path / "killed" / "last.ckpt"
+    if not last.exists():
+        changed = replace(settings, run=replace(settings.run, save_path=str(tmp_path / "killed.ckpt")))
+        assert [result.epoch for result in finish(Experiment(changed))] == [1, 2]
+        return
     reader = RunReader(tmp_path / "killed")
     assert reader.state() == "dead"
     reader.poll()
     done = max(reader.metrics)
-    run = Experiment.resume(tmp_path / "killed" / "last.ckpt").run()
+    run = Experiment.resume(last).run()
     event = next(event for event in run if isinstance(event, EpochResult))
     run.close()
     assert event.epoch in (done, done + 1)

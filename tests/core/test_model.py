@@ -72,9 +72,8 @@ def test_a_prediction_has_a_mask_and_a_probability_per_class(configs):
     prediction = trained(configs)(waveforms(2, 4000))
     n_frames = FEATURES.n_frames(4000)
     assert prediction.probabilities.shape == (2, 3)
-    assert prediction.masks.shape == prediction.log_masks.shape == (2, 3, 16, n_frames)
+    assert prediction.masks.shape == (2, 3, 16, n_frames)
     assert prediction.log_background.shape == (2, 16, n_frames)
-    assert torch.allclose(prediction.log_masks.exp(), prediction.masks)
     assert ((prediction.probabilities >= 0) & (prediction.probabilities <= 1)).all()
 
 
@@ -255,3 +254,15 @@ def test_an_interrupted_save_leaves_the_old_file(saved, monkeypatch):
         save_checkpoint(saved, trained(UNET), UNET, {})
     assert saved.read_bytes() == before
     assert os.listdir(saved.parent) == [saved.name]
+
+
+@pytest.mark.parametrize("name", ["../../escaped", "a/b", "residual", "", 3])
+def test_a_checkpoint_whose_classes_would_name_other_files_is_refused(tmp_path, name):
+    configs = ModelConfigs.from_json(ModelConfigs(FEATURES, ModelConfig(), VGGLikeCNNConfig(), GWRPConfig()).to_json())
+    model = build_model(configs, ["one", "two"])
+    save_checkpoint(tmp_path / "m.ckpt", model, configs, {})
+    content = torch.load(tmp_path / "m.ckpt", weights_only=True)
+    content["classes"] = ["one", name]
+    torch.save(content, tmp_path / "m.ckpt")
+    with pytest.raises(InputError):
+        load_checkpoint(tmp_path / "m.ckpt")

@@ -214,3 +214,11 @@ def test_an_unknown_name_lists_the_known_ones():
 def test_a_weight_that_is_none_is_refused(name, setting):
     with pytest.raises(InputError, match=next(iter(setting))):
         find_pooling(name)[0](**setting)
+
+
+@pytest.mark.parametrize("size", [(64, 63), (64, 311), (40, 7)])
+def test_gwrp_of_a_full_mask_is_no_more_than_1_in_any_arithmetic(size):
+    masks = torch.full((2, 3, *size), 1.0)
+    assert (GWRP(r=0.999)(masks) <= 1).all()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert (GWRP(r=0.999)(masks) <= 1).all()

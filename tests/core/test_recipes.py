@@ -21,7 +21,10 @@ def test_a_recipe_is_made_of_settings_that_exist(recipe):
 
 def scores_of(recipe, event_folder, tmp_path, **flags):
     config = MixtureFolderConfig(
-        event_folder=str(event_folder), output_folder=str(tmp_path / "mixtures"), n_files=400, split_percentages=(80, 10, 10)
+        event_folder=str(event_folder),
+        output_folder=str(tmp_path / "mixtures"),
+        n_files=400,
+        split_percentages=(80, 10, 10),
     )
     for _ in write_mixtures(config, MixingConfig()):
         pass

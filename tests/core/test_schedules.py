@@ -139,3 +139,11 @@ def test_the_name_on_the_command_line_is_the_name_of_the_schedule(name):
 def test_an_unknown_name_is_refused():
     with pytest.raises(InputError, match=r"scheduler_type is 'StepLR': expected one of none, stepLR"):
         TrainingConfig(scheduler_type="StepLR")
+
+
+def test_a_score_that_is_negative_and_stays_the_same_is_no_improvement():
+    optimizer = optimizer_of()
+    schedule = Schedule(optimizer, config_of("reduceLROnPlateau"), STEPS)
+    for _ in range(4):
+        schedule.after_epoch(-1.0)  # a loss, turned so that larger is better
+    assert schedule.learning_rate < 0.01

@@ -11,7 +11,7 @@ import soundfile
 
 from absslab.core.errors import InputError
 from absslab.core.separated_folder import find_inputs, separate_file
-from absslab.core.separation import Separator
+from absslab.core.separation import Segment, Separator
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +59,46 @@ def test_the_files_add_up_to_the_input_at_its_rate_channels_and_length(
     assert np.abs(total - samples).max() <= tolerance
 
 
+@pytest.mark.parametrize("gains", [(0.9, 0.9, 0.9, 0.9), (-0.9, -0.9, 0.5, 0.3)])
+def test_a_recording_at_full_scale_is_the_sum_of_its_files_too(separator, tmp_path, monkeypatch, gains):
+    """Sources that add up to more than full scale must not be cut off."""
+    samples = np.sign(np.sin(np.arange(8000) / 7)) * 0.999
+    soundfile.write(tmp_path / "loud.wav", samples, 16000)
+
+    def stream(self, blocks, rate, n_samples):
+        mixture = np.concatenate(list(blocks), 1)
+        sources = np.stack([gain * mixture for gain in gains])
+        yield Segment(mixture, sources, np.zeros((4, 16)), np.zeros(4))
+
+    monkeypatch.setattr(Separator, "stream", stream)
+    list(separate_file(separator, tmp_path / "loud.wav", tmp_path / "out"))
+    total = sum(read(path)[0] for path in (tmp_path / "out/loud").glob("*.wav"))
+    np.testing.assert_array_equal(total, read(tmp_path / "loud.wav")[0])
+
+
+def test_a_folder_written_before_is_replaced_whole(separator, tmp_path):
+    path = write(tmp_path / "a.wav")
+    list(separate_file(separator, path, tmp_path / "out", keep=("speech",)))
+    list(separate_file(separator, path, tmp_path / "out"))
+    assert not (tmp_path / "out/a/remix.wav").exists()
+    assert [one.name for one in (tmp_path / "out").iterdir()] == ["a"]
+
+
+def test_a_folder_of_someone_elses_and_the_inputs_own_are_not_touched(separator, tmp_path):
+    path = write(tmp_path / "a.wav")
+    (tmp_path / "out/a").mkdir(parents=True)
+    (tmp_path / "out/a/song.wav").write_text("mine")
+    with pytest.raises(InputError, match="was not written by absslab separate"):
+        list(separate_file(separator, path, tmp_path / "out"))
+    assert (tmp_path / "out/a/song.wav").read_text() == "mine"
+    (tmp_path / "bell").mkdir()
+    inside = write(tmp_path / "bell/bell.wav")
+    before = inside.read_bytes()
+    with pytest.raises(InputError, match="lies in"):
+        list(separate_file(separator, inside, tmp_path))
+    assert inside.read_bytes() == before
+
+
 def test_the_remix_is_the_sum_of_the_classes_that_are_kept(separator, tmp_path):
     path = write(tmp_path / "a.wav")
     list(separate_file(separator, path, tmp_path / "out", keep=("speech", "alert")))
@@ -89,7 +129,7 @@ def test_leaving_in_the_middle_leaves_nothing_half_written(separator, tmp_path):
     run = separate_file(separator, path, tmp_path / "out")
     next(run)
     run.close()
-    assert list((tmp_path / "out" / "a").iterdir()) == []
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(checkpoint, tmp_path):

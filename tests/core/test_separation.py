@@ -8,6 +8,7 @@ import torch
 
 from absslab.core.audio import resample
 from absslab.core.datasets import DataConfig, open_split
+from absslab.core.errors import InputError
 from absslab.core.model import load_checkpoint
 from absslab.core.separation import SeparationConfig, Separator, refine
 
@@ -69,6 +70,51 @@ def test_a_long_recording_is_separated_as_if_it_were_one_piece(checkpoint, monke
     typical = np.abs(np.diff(in_one.sources)).max()
     for edge in edges:
         assert np.abs(np.diff(in_pieces.sources[:, edge - 2 : edge + 2])).max() <= typical
+
+
+class Fixed(Separator):
+    """Masks that depend on the frame alone: the loud half of the bands of each frame is speech."""
+
+    def masks(self, waveform):
+        _, probabilities, power = super().masks(waveform)
+        loud = (power > power.median(0).values).float()  # (M, T)
+        masks = torch.zeros(4, *power.shape)
+        masks[3] = loud
+        return masks, probabilities, power
+
+
+@pytest.mark.parametrize(("sampling_rate", "error"), [(16000, 1e-6), (44100, 2e-3)])
+def test_where_masks_need_no_context_pieces_and_the_whole_are_the_same(
+    separator, monkeypatch, test_mixture, sampling_rate, error
+):
+    waveform = resample(np.tile(test_mixture, 25), 16000, sampling_rate)  # 50 s, three segments
+    fixed = Fixed(separator.model)
+    in_pieces = fixed.separate(waveform, sampling_rate).sources[3]
+    monkeypatch.setattr(Separator, "_segmentation", lambda self, rate, channels: (4 * rate, 60 * rate))
+    in_one = fixed.separate(waveform, sampling_rate).sources[3]
+    assert np.abs(in_one).max() > 0.1
+    inside = slice(sampling_rate, -sampling_rate)
+    assert np.mean((in_pieces - in_one)[inside] ** 2) <= error * np.mean(in_one**2)
+
+
+@pytest.mark.parametrize(
+    "waveform", [np.zeros(0, np.float32), np.zeros((1, 2, 3)), np.full(100, np.nan), np.zeros(100, np.int16)]
+)
+def test_what_is_no_waveform_is_refused(separator, waveform):
+    with pytest.raises(InputError):
+        separator.separate(waveform, 16000)
+
+
+def test_double_precision_is_taken_as_well(separator, test_mixture):
+    assert separator.separate(test_mixture.astype(np.float64), 16000).sources.dtype == np.float32
+
+
+def test_a_model_can_be_trained_on_after_it_has_separated(checkpoint, test_mixture):
+    separator = Separator.from_checkpoint(str(checkpoint))
+    separator.separate(test_mixture, 16000)
+    separator.model.train()
+    separator.model(torch.from_numpy(test_mixture)[None]).probabilities.sum().backward()
+    assert separator.model.mask_net.to_masks.weight.grad is not None
 
 
 def test_blocks_of_any_length_give_the_same(separator, test_mixture):

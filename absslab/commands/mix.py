@@ -1,0 +1,19 @@
+"""absslab mix."""
+
+from collections.abc import Sequence
+
+from absslab.cli import Parser, drain
+from absslab.core.config import add_flags, from_flags
+from absslab.core.mixing import MixingConfig
+from absslab.core.mixture_folder import MixtureFolderConfig, write_mixtures
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Mix as the flags say."""
+    parser = Parser("absslab mix", description="Make a folder of mixtures from isolated recordings.")
+    add_flags(parser, MixtureFolderConfig)
+    add_flags(parser, MixingConfig)
+    given = vars(parser.parse(arguments))
+    config = from_flags(MixtureFolderConfig, given)
+    drain(write_mixtures(config, from_flags(MixingConfig, given)), "mixtures", "file")
+    print(f"{config.n_files} mixtures in {config.output_folder}")
