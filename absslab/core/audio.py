@@ -17,6 +17,7 @@ import soxr
 
 from absslab.core.errors import InputError
 from absslab.core.files import beside, write_bytes
+from absslab.core.interrupts import ctrl_c_put_off
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 _STEPS = {"PCM_16": 1 << 15, "PCM_24": 1 << 23}  # per unit of amplitude
@@ -247,7 +248,8 @@ def encode(samples: np.ndarray, sampling_rate: int, *, subtype: str = "PCM_16", 
     """
     buffer = io.BytesIO()
     coded = np.atleast_2d(samples if samples.dtype == np.int16 else _coded(samples, subtype))  # (C, N)
-    soundfile.write(buffer, coded.T, sampling_rate, subtype=subtype, format=container)
+    with ctrl_c_put_off():  # in the calls back from libsndfile it would be printed and forgotten
+        soundfile.write(buffer, coded.T, sampling_rate, subtype=subtype, format=container)
     return buffer.getvalue()
 
 

@@ -3,12 +3,12 @@
 import concurrent.futures
 import multiprocessing
 import os
-import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
+
+from absslab.core.interrupts import ctrl_c_put_off
 
 
 @dataclass(frozen=True)
@@ -41,29 +41,12 @@ def in_processes(function: Callable[[Job], Result], jobs: Sequence[Job], n_worke
     context = multiprocessing.get_context("spawn")
     pool = concurrent.futures.ProcessPoolExecutor(n_workers, mp_context=context, initializer=_end_with_parent)
     try:
-        with _ctrl_c_put_off():
+        with ctrl_c_put_off():
             futures = [pool.submit(function, job) for job in jobs]
         for future in concurrent.futures.as_completed(futures):
             yield future.result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-@contextmanager
-def _ctrl_c_put_off() -> Iterator[None]:
-    """Ctrl-C waits for the end of the block; processes started in it never get it: it is their parent's to handle."""
-    came = []
-    in_main = threading.current_thread() is threading.main_thread()  # no other thread may set a handler, or needs to
-    handler = signal.signal(signal.SIGINT, lambda *_: came.append(True)) if in_main else None
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which a new process inherits
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        if in_main:
-            signal.signal(signal.SIGINT, handler)
-        if came:
-            signal.raise_signal(signal.SIGINT)
 
 
 def _end_with_parent() -> None:

@@ -1,6 +1,8 @@
 """Sound files: good ones load right whatever their coding; bad ones are refused by name; what is written is whole."""
 
+import io
 import os
+import signal
 
 import numpy as np
 import pytest
@@ -336,3 +338,17 @@ def test_a_writer_below_a_file_is_an_error_of_the_system(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OSError, match="file"):
         audio.Writer(tmp_path / "file" / "a.wav", RATE, 1, 10, "PCM_16")
+
+
+def test_ctrl_c_while_a_file_is_encoded_comes_through(monkeypatch):
+    """libsndfile calls back to write; an exception there would be printed and forgotten."""
+    original = io.BytesIO.write
+
+    class Interrupted(io.BytesIO):
+        def write(self, content):
+            signal.raise_signal(signal.SIGINT)
+            return original(self, content)
+
+    monkeypatch.setattr(audio.io, "BytesIO", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        audio.encode(np.zeros(1000, np.float32), 16000)
