@@ -216,7 +216,7 @@ def test_what_was_killed_before_its_manifest_was_whole_starts_anew(event_folder,
 def test_workers_end_with_their_parent_however_it_went(event_folder, tmp_path):
     process = start(event_folder, tmp_path / "O", "--n_files", "4000", "--n_workers", "2")
     wait_for(process, lambda: len(list((tmp_path / "O").glob("*/*.wav"))) >= 1)
-    assert len(group(process)) >= 3
+    wait_for(process, lambda: len(group(process)) >= 3)
     process.kill()
     process.communicate()
     assert ends(process)
