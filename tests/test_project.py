@@ -1,10 +1,17 @@
 """The project's own files keep in step."""
 
+import dataclasses
+import importlib
+import pkgutil
 import re
 import tomllib
 from pathlib import Path
 
 import yaml
+
+import absslab
+from absslab.cli import COMMANDS
+from absslab.core.config import Config
 
 ROOT = Path(__file__).parents[1]
 CONDA_NAMES = {"pysoundfile": "soundfile", "soxr-python": "soxr", "pytorch": "torch"}
@@ -25,17 +32,23 @@ def test_the_conda_environment_has_the_same_packages_and_bounds_as_the_project()
     assert {requirement(line) for line in listed if isinstance(line, str) and line != "pip"} == wanted
 
 
-def test_the_readme_names_commands_and_flags_that_exist():
-    from absslab.cli import COMMANDS
-
+def test_the_readme_names_commands_flags_and_files_that_exist():
     text = (ROOT / "README.md").read_text()
     commands = set(re.findall(r"^absslab ([a-z-]+)", text, flags=re.MULTILINE))
     assert commands
     assert commands <= set(COMMANDS)
     for target in re.findall(r"^make ([a-z]+)", text, flags=re.MULTILINE):
         assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), flags=re.MULTILINE), target
-    for picture in re.findall(r"!\[[^]]*\]\(([^)]+)\)", text):
-        assert (ROOT / picture).is_file(), picture
+    for path in re.findall(r"(?:\]\(|`)((?:docs|absslab|benchmarks)/[\w./]+)", text):
+        assert (ROOT / path).exists(), path
+    for module in pkgutil.walk_packages(absslab.__path__, "absslab."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    fields = [field for config in Config.__subclasses__() for field in dataclasses.fields(config)]
+    known = {name for field in fields for name in (field.name, *field.metadata["aliases"])}
+    known |= {"recipe", "checkpoint_path", "output", "mode", "help"}
+    flags = set(re.findall(r"(?<![\w-])--([A-Za-z]\w*)", text))
+    assert flags - known == set()
 
 
 def test_no_source_file_has_more_than_400_lines():
