@@ -19,7 +19,7 @@ def separator(checkpoint) -> Separator:
 
 
 @pytest.fixture(scope="module")
-def test_mixture(mixtures) -> np.ndarray:
+def short_mixture(mixtures) -> np.ndarray:
     return open_split(DataConfig(data_folder=str(mixtures)), "test", sampling_rate=16000)[0].numpy()
 
 
@@ -36,30 +36,30 @@ def test_sources_and_residual_are_the_input_and_as_long(separator, n, sampling_r
     np.testing.assert_allclose(separated.sources.sum(0) + separated.residual, waveform, atol=1e-6)
 
 
-def test_channels_are_separated_with_the_same_masks(separator, test_mixture):
-    left = test_mixture
+def test_channels_are_separated_with_the_same_masks(separator, short_mixture):
+    left = short_mixture
     stereo = np.stack([left, -0.5 * left])
     separated = separator.separate(stereo, 16000)
     assert separated.sources.shape == (4, 2, len(left))
     np.testing.assert_allclose(separated.sources[:, 1], -0.5 * separated.sources[:, 0], atol=1e-6)
 
 
-def test_where_masks_are_1_the_source_is_the_input(separator, test_mixture):
+def test_where_masks_are_1_the_source_is_the_input(separator, short_mixture):
     class AllSpeech(Separator):
         def masks(self, waveform):
             masks, probabilities, power = super().masks(waveform)
             return torch.zeros_like(masks).index_fill_(0, torch.tensor(3), 1.0), probabilities, power
 
-    everything = AllSpeech(separator.model).separate(test_mixture, 16000)
+    everything = AllSpeech(separator.model).separate(short_mixture, 16000)
     difference = everything.residual - everything.residual.mean()  # no filter covers DC and Nyquist
-    assert np.sum(difference**2) < 1e-3 * np.sum(test_mixture**2)
+    assert np.sum(difference**2) < 1e-3 * np.sum(short_mixture**2)
     assert np.abs(everything.sources[:3]).max() == 0
 
 
 @pytest.mark.parametrize("sampling_rate", [16000, 44100])
-def test_a_long_recording_is_separated_as_if_it_were_one_piece(checkpoint, monkeypatch, test_mixture, sampling_rate):
+def test_a_long_recording_is_separated_as_if_it_were_one_piece(checkpoint, monkeypatch, short_mixture, sampling_rate):
     model = load_checkpoint(checkpoint).model
-    waveform = resample(np.tile(test_mixture, 16), 16000, sampling_rate)  # 32 s
+    waveform = resample(np.tile(short_mixture, 16), 16000, sampling_rate)  # 32 s
     separator = Separator(model)
     in_pieces = separator.separate(waveform, sampling_rate)
     monkeypatch.setattr(Separator, "_segmentation", lambda self, rate, channels: (4 * rate, 60 * rate))
@@ -85,9 +85,9 @@ class Fixed(Separator):
 
 @pytest.mark.parametrize(("sampling_rate", "error"), [(16000, 1e-6), (44100, 2e-3)])
 def test_where_masks_need_no_context_pieces_and_the_whole_are_the_same(
-    separator, monkeypatch, test_mixture, sampling_rate, error
+    separator, monkeypatch, short_mixture, sampling_rate, error
 ):
-    waveform = resample(np.tile(test_mixture, 25), 16000, sampling_rate)  # 50 s, three segments
+    waveform = resample(np.tile(short_mixture, 25), 16000, sampling_rate)  # 50 s, three segments
     fixed = Fixed(separator.model)
     in_pieces = fixed.separate(waveform, sampling_rate).sources[3]
     monkeypatch.setattr(Separator, "_segmentation", lambda self, rate, channels: (4 * rate, 60 * rate))
@@ -105,20 +105,20 @@ def test_what_is_no_waveform_is_refused(separator, waveform):
         separator.separate(waveform, 16000)
 
 
-def test_double_precision_is_taken_as_well(separator, test_mixture):
-    assert separator.separate(test_mixture.astype(np.float64), 16000).sources.dtype == np.float32
+def test_double_precision_is_taken_as_well(separator, short_mixture):
+    assert separator.separate(short_mixture.astype(np.float64), 16000).sources.dtype == np.float32
 
 
-def test_a_model_can_be_trained_on_after_it_has_separated(checkpoint, test_mixture):
+def test_a_model_can_be_trained_on_after_it_has_separated(checkpoint, short_mixture):
     separator = Separator.from_checkpoint(str(checkpoint))
-    separator.separate(test_mixture, 16000)
+    separator.separate(short_mixture, 16000)
     separator.model.train()
-    separator.model(torch.from_numpy(test_mixture)[None]).probabilities.sum().backward()
+    separator.model(torch.from_numpy(short_mixture)[None]).probabilities.sum().backward()
     assert separator.model.mask_net.to_masks.weight.grad is not None
 
 
-def test_blocks_of_any_length_give_the_same(separator, test_mixture):
-    waveform = np.tile(test_mixture, 16)[None]
+def test_blocks_of_any_length_give_the_same(separator, short_mixture):
+    waveform = np.tile(short_mixture, 16)[None]
     whole = np.concatenate([part.sources for part in separator.stream([waveform], 16000, waveform.shape[1])], -1)
     blocks = np.array_split(waveform, [7, 5000, 5001, 300_000], axis=1)
     again = np.concatenate([part.sources for part in separator.stream(blocks, 16000, waveform.shape[1])], -1)
