@@ -48,7 +48,14 @@ def drain(progress: Iterable[Any], words: str, unit: str) -> None:
     """Iterate over a long work and show how far it is."""
     from tqdm import tqdm
 
-    with tqdm(desc=words, unit=unit, file=sys.stderr, disable=not sys.stderr.isatty(), unit_scale=unit == "sample") as bar:
+    with tqdm(
+        desc=words,
+        unit=f" {unit}s",
+        file=sys.stderr,
+        leave=False,
+        disable=not sys.stderr.isatty(),
+        unit_scale=unit == "sample",
+    ) as bar:
         for step in progress:
             bar.total = step.total
             bar.update(step.done - bar.n)
@@ -78,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         place = f"{error.filename}: " if error.filename else ""
         return _fail(command, f"{place}{error.strerror or error}", 2)
     except KeyboardInterrupt as error:
-        return _fail(command, str(error) or "interrupted; nothing is half-written, the same command starts or goes on", 130)
+        return _fail(command, str(error) or "interrupted; nothing is half-written", 130)
 
 
 def _command(arguments: list[str]) -> tuple[str, list[str]]:

@@ -18,6 +18,7 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--output", metavar="TEXT", help="write the scores as JSON")
     given = vars(parser.parse(arguments))
     evaluation = Evaluation(from_flags(EvaluationConfig, given), from_flags(SeparationConfig, given))
+    print(f"scoring on {evaluation.device}", flush=True)
     drain(evaluation.run(), "scored", "file")
     scores = evaluation.scores()
     print(table(scores))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from absslab.cli import Parser, drain
 from absslab.core.config import add_flags, from_flags
 from absslab.core.mixing import MixingConfig
-from absslab.core.mixture_folder import MixtureFolderConfig, write_mixtures
+from absslab.core.mixture_folder import MixtureFolderConfig, read_manifest, write_mixtures
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -16,4 +16,7 @@ def run(arguments: Sequence[str]) -> None:
     given = vars(parser.parse(arguments))
     config = from_flags(MixtureFolderConfig, given)
     drain(write_mixtures(config, from_flags(MixingConfig, given)), "mixtures", "file")
-    print(f"{config.n_files} mixtures in {config.output_folder}")
+    counts = read_manifest(config.output_folder)["n_mixtures"]
+    print(
+        f"{config.n_files} mixtures in {config.output_folder}: {', '.join(f'{n} {split}' for split, n in counts.items())}"
+    )

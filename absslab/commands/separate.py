@@ -25,10 +25,11 @@ def run(arguments: Sequence[str]) -> None:
     separator = Separator.from_checkpoint(config.checkpoint_path, device, from_flags(SeparationConfig, given))
     check_kept(config.keep, separator.classes)
     detection = from_flags(DetectionConfig, given)
-    for path in find_inputs(config.input):
+    files = find_inputs(config.input, config.output_folder)
+    for path in files:
         drain(
             separate_file(separator, path, config.output_folder, keep=config.keep, detection=detection),
             path.name,
             "sample",
         )
-        print(f"{path} → {config.output_folder}/{path.stem}/")
+        print(f"{path} → {config.output_folder}/{path.stem}/ (on {device})", flush=True)

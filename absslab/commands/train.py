@@ -29,10 +29,14 @@ def run(arguments: Sequence[str]) -> None:
         f"{len(manager.model.classes)} classes, validation on {len(manager.validation)}",
         flush=True,
     )
+    if manager.epoch >= settings.training.n_epochs:
+        print(f"the run is finished ({manager.epoch} epochs); --n_epochs trains longer")
     try:
         follow(experiment.run(), settings.training.metric)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"stopped; {_how_to_go_on(experiment)}") from None
+    if manager.epoch < settings.training.n_epochs and not manager.is_out_of_patience:
+        print(f"stopped; {_how_to_go_on(experiment)}", flush=True)
     best = experiment.writer.save_path
     print(f"best model: {best}" if best.exists() else f"no model yet; {_how_to_go_on(experiment)}", flush=True)
 
@@ -46,16 +50,16 @@ def follow(events: Iterable[StepDone | EpochResult], metric: str) -> None:
     """Print a line per epoch, and show between them how far it is."""
     from tqdm import tqdm
 
-    with tqdm(unit="step", file=sys.stderr, disable=not sys.stderr.isatty(), leave=False) as bar:
+    with tqdm(unit=" steps", file=sys.stderr, disable=not sys.stderr.isatty(), leave=False) as bar:
         for event in events:
             if isinstance(event, EpochResult):
                 with tqdm.external_write_mode():
                     print(_line(event, metric), flush=True)
                 continue
-            bar.total = event.n_steps
-            bar.n = event.step
-            bar.set_description(f"epoch {event.epoch}", refresh=False)
-            bar.refresh()
+            if event.step == 1:
+                bar.reset(total=event.n_steps)
+                bar.set_description(f"epoch {event.epoch}", refresh=False)
+            bar.update()
 
 
 def _line(result: EpochResult, metric: str) -> str:

@@ -241,7 +241,7 @@ def open_split(
         raise InputError(f"the classes of {folder} are not the model's: it {' and '.join(differ)}")
     chosen = [item for item in items if item.split == split]
     if not chosen:
-        raise InputError(f"{folder} has no recordings in its {split} split")
+        raise InputError(f"{folder} has no recordings in its {split} split: it needs more of them")
     clip_length = None if whole else config.clip_length
     return AudioDataSet(chosen, classes or own_classes, sampling_rate, config.in_memory, clip_length)
 
@@ -258,7 +258,9 @@ def DCASE2013_remixed_data_set(config: DataConfig, folder: Path) -> tuple[list[L
     names = {split: split for split in SPLITS}
     if not (folder / "train").is_dir():
         if not (folder / "training").is_dir():
-            raise InputError(f"{folder} has neither train/ nor training/: expected a folder that absslab mix wrote")
+            tables = [name for name in ("weak_labels.csv", "weak.tsv") if (folder / name).is_file()]
+            hint = f"; since it has {tables[0]}, add --data_set_type weakly_labelled_folder" if tables else ""
+            raise InputError(f"{folder} has neither train/ nor training/: expected a folder that absslab mix wrote{hint}")
         names = THESIS_SPLITS
     elif (folder / "manifest.json").exists():
         read_manifest(folder)

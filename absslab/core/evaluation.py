@@ -62,7 +62,8 @@ class Evaluation:
         config = self.config
         if not config.checkpoint_path:
             raise InputError("checkpoint_path is missing: say it with --checkpoint_path")
-        checkpoint = load_checkpoint(config.checkpoint_path, choose_device(config.device))
+        self.device = choose_device(config.device)
+        checkpoint = load_checkpoint(config.checkpoint_path, self.device)
         try:
             settings = checkpoint.made["settings"]
             data = DataConfig.from_json(settings["data"])

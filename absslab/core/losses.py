@@ -15,7 +15,8 @@ _EPSILON = 1e-4  # of a share: no bin costs more than 9.2 nats, however wrong
 
 
 def _bce(probabilities: Tensor, labels: Tensor) -> Tensor:
-    return nn.functional.binary_cross_entropy(probabilities.clamp(0, 1), labels)
+    loss = nn.functional.binary_cross_entropy(probabilities.nan_to_num().clamp(0, 1), labels)
+    return loss + 0 * probabilities.sum()  # torch would stop at NaN in its own words; so it is in the loss, where one looks
 
 
 def _soft_margin(probabilities: Tensor, labels: Tensor) -> Tensor:

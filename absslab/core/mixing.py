@@ -52,7 +52,7 @@ class MixingConfig(Config):
                 raise InputError(f"{name} is {bounds[0]:g} {bounds[1]:g}: expected the lower value first")
         if not self.overlap and (self.max_polyphony is not None or self.max_overlap is not None):
             raise InputError(
-                "max_polyphony and max_overlap bound an overlap that is off: add overlap True or leave them out"
+                "max_polyphony and max_overlap bound an overlap that is off: add --overlap True or leave them out"
             )
 
     @property

@@ -152,6 +152,12 @@ def _split_backgrounds(mixing: MixingConfig, config: MixtureFolderConfig) -> dic
     if mixing.background_folder is None:
         return {split: [] for split in SPLITS}
     found = index_backgrounds(mixing.background_folder, origin_pattern=config.origin_pattern)
+    n_origins, n_splits = len({one.origin for one in found}), len(check_percentages(config.split_percentages))
+    if n_origins < n_splits:
+        raise InputError(
+            f"background_folder {mixing.background_folder} has {n_origins} recordings: expected at least {n_splits}, "
+            "one for each split"
+        )
     return split_recordings(found, percentages=config.split_percentages, seed=config.seed)
 
 

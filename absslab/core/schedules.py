@@ -42,7 +42,9 @@ class Schedule:
                     optimizer,
                     config.learning_rate,
                     total_steps=self.total_steps + 1,
-                    pct_start=config.scheduler_warm_up,
+                    pct_start=max(
+                        config.scheduler_warm_up, 1.5 / (self.total_steps + 1)
+                    ),  # of a whole step, torch divides by 0
                     final_div_factor=100,
                     cycle_momentum=False,
                 )

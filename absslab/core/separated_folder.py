@@ -35,13 +35,13 @@ class SeparatedFolderConfig(Config):
     """What is separated, and where it goes."""
 
     checkpoint_path: str = option("", "the model, as absslab train writes it")
-    input: tuple[str, ...] = option((), "sound files, or folders of them")
+    input: tuple[str, ...] = option((), "sound files, or folders of them (not what lies in their sub-folders)")
     output_folder: str = option("", "a folder per file is written in it")
     keep: tuple[str, ...] = option((), "also write remix.wav: the sum of just these classes")
     device: str = option("auto", "auto: a GPU if there is one; cpu, cuda, cuda:1, …")
 
 
-def find_inputs(inputs: Sequence[str]) -> list[Path]:
+def find_inputs(inputs: Sequence[str], output_folder: str | Path = "") -> list[Path]:
     """The files that were named, and those in the folders that were named.
 
     Raises:
@@ -49,10 +49,14 @@ def find_inputs(inputs: Sequence[str]) -> list[Path]:
             corrupt, cut short, silent or holds NaN.
     """
     files: list[Path] = []
+    if Path(output_folder).is_file():
+        raise InputError(f"{output_folder} is a file: expected a folder to write to")
     for name in inputs:
         path = Path(name)
         if path.is_dir() and not audio_files(path):
             raise InputError(f"{path} holds no sound file: expected {', '.join(audio.SUFFIXES)}")
+        if path.is_dir() and path.resolve() == Path(output_folder).resolve():
+            raise InputError(f"{path} is both input and output_folder: choose another folder to write to")
         files += audio_files(path) if path.is_dir() else [path]
     by_stem: dict[str, Path] = {}
     for path in files:

@@ -177,7 +177,8 @@ class TrainingManager:
         losses = {name: float(value) / self.n_steps for name, value in sums.items()}
         if not np.isfinite(losses["total"]):
             raise InputError(
-                f"the loss is {losses['total']} in epoch {self.epoch + 1}: lower learning_rate or use precision float32"
+                f"the loss is {losses['total']} in epoch {self.epoch + 1}: lower learning_rate, or try gradient_clip 1 or "
+                "precision float32"
             )
         seconds = time.perf_counter() - start
         self.epoch += 1

@@ -191,16 +191,16 @@ def test_the_same_seed_makes_the_same_bytes_with_one_worker_and_with_two(event_f
 
 
 def test_what_was_killed_goes_on_to_the_same_bytes_and_rewrites_nothing(event_folder, tmp_path):
-    process = start(event_folder, tmp_path / "cut", "--n_files", "400", "--n_workers", "2")
+    process = start(event_folder, tmp_path / "cut", "--n_files", "1200", "--n_workers", "2")
     wait_for(process, lambda: len(list((tmp_path / "cut").glob("*/*.wav"))) >= 30)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     (tmp_path / "cut" / "train" / f".000000.wav.{process.pid}.part").write_bytes(b"half a file")
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "cut").glob("*/*.wav")}
-    steps = write(event_folder, tmp_path / "cut", n_files=400)
-    assert 30 <= steps[0].done == len(before) < 400
+    steps = write(event_folder, tmp_path / "cut", n_files=1200)
+    assert 30 <= steps[0].done == len(before) < 1200
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    write(event_folder, tmp_path / "whole", n_files=400)
+    write(event_folder, tmp_path / "whole", n_files=1200)
     assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
 
 
@@ -430,7 +430,7 @@ def test_a_bad_recording_or_folder_is_said_in_one_line_and_makes_no_folder(event
 def test_the_command_says_what_it_made_and_the_thesis_name_of_the_folder_is_understood(event_folder, tmp_path, capsys):
     flags = ["--DCASE_2013_stereo_data_folder", event_folder, "--output_folder", tmp_path / "O", "--length", "0.5"]
     assert main(list(map(str, ["mix", *flags, "--n_files", "5", "--split_percentages", *THIRDS]))) == 0
-    assert capsys.readouterr() == (f"5 mixtures in {tmp_path / 'O'}\n", "")
+    assert capsys.readouterr() == (f"5 mixtures in {tmp_path / 'O'}: 3 train, 1 validation, 1 test\n", "")
 
 
 @pytest.mark.skipif("ABSSLAB_EVENTS" not in os.environ, reason="ABSSLAB_EVENTS names no folder of real recordings")

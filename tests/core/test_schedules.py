@@ -147,3 +147,15 @@ def test_a_score_that_is_negative_and_stays_the_same_is_no_improvement():
     for _ in range(4):
         schedule.after_epoch(-1.0)  # a loss, turned so that larger is better
     assert schedule.learning_rate < 0.01
+
+
+@pytest.mark.parametrize("n_steps", range(1, 11))
+@pytest.mark.parametrize("warm_up", [0.1, 0.2, 0.25, 0.5, 0.9])
+def test_one_cycle_has_a_course_however_short_the_training(n_steps, warm_up):
+    config = TrainingConfig(n_epochs=1, learning_rate=0.01, scheduler_type="oneCycle", scheduler_warm_up=warm_up)
+    optimizer = optimizer_of()
+    schedule = Schedule(optimizer, config, n_steps)
+    for _ in range(n_steps):
+        assert 0 < schedule.learning_rate <= 0.01
+        optimizer.step()
+        schedule.after_step()
