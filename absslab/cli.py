@@ -65,7 +65,8 @@ COMMANDS = {
     "demo": "mix, train, evaluate and separate the built-in recordings; ends with a report to open",
     "mix": "make a folder of mixtures from isolated recordings",
     "train": "train a model on weakly labelled recordings, or go on with a run that was cut",
-    "evaluate": "score a checkpoint on a split of the data it was made for",
+    "evaluate": "score a checkpoint, or sounds that others separated: tags, events, masks, sources",
+    "compare": "put scores of the same mixtures side by side, with intervals of their differences",
     "separate": "take recordings apart into one file per class",
 }  # each is the module of this name in absslab.commands
 

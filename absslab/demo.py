@@ -17,13 +17,15 @@ from absslab.core import audio
 from absslab.core.config import Config, option
 from absslab.core.demo_events import cached_recordings
 from absslab.core.errors import InputError
-from absslab.core.evaluation import Evaluation, EvaluationConfig, load_references
+from absslab.core.evaluation import Evaluation, EvaluationConfig
 from absslab.core.experiment import Experiment, Settings
-from absslab.core.files import whole_file, write_json, write_text
+from absslab.core.files import whole_file, write_text
 from absslab.core.mixing import MixingConfig
 from absslab.core.mixture_folder import MixtureFolderConfig, write_mixtures
 from absslab.core.recipes import RECIPES
 from absslab.core.runs import RunReader
+from absslab.core.score_table import write_scores
+from absslab.core.score_text import score_rows
 from absslab.core.separated_folder import separate_file
 from absslab.core.training import EpochResult, StepDone, choose_device
 from absslab.core.workers import Progress
@@ -97,7 +99,7 @@ class Demo:
         self.evaluation = Evaluation(EvaluationConfig(checkpoint_path=str(self.model), device=self.config.device))
         yield from self.evaluation.run()
         self.scores = self.evaluation.scores()
-        write_json(self.folder / "scores.json", self.scores)
+        write_scores(self.folder / "scores.json", self.scores, self.evaluation.table())
 
     def separate(self) -> Iterator[Progress]:
         """Separate the first test mixtures to files."""
@@ -111,46 +113,36 @@ class Demo:
     def report(self) -> Path:
         """Draw the masks of a typical mixture, and write report.html with what there is to see and to hear."""
         index = self._typical()
-        data_set, separator = self.evaluation.data_set, self.evaluation.separator
-        mixture = data_set[index].numpy()  # (N,)
-        references = load_references(data_set, index) or {}
-        masks, _, power = separator.masks(torch.from_numpy(mixture))  # (K, M, T), _, (M, T)
-        sources = separator.separate(mixture, data_set.sampling_rate).sources  # (K, N)
-        improvements = {
-            row["class"]: row["si_sdr_improvement"]
-            for row in self.evaluation.rows
-            if row["mixture"] == data_set.path(index).name and row["present"]
-        }
-        estimates = {name: sources[separator.classes.index(name)] for name in references}
+        truth, separator = self.evaluation.truth(index), self.evaluation.separator
+        mixture, references = truth.mixture, truth.references or {}
+        separated = separator.separate(mixture, truth.sampling_rate)
+        table = self.evaluation.table()
+        improvements = table[table["mixture"] == truth.name].set_index("class")["si_sdr_improvement"]
+        estimates = {name: separated.sources[separator.classes.index(name)] for name in references}
         rows = [
             Separated(
                 name,
                 self._power(reference),
-                masks[separator.classes.index(name)].cpu().numpy(),
+                separated.masks[separator.classes.index(name)],
                 self._power(estimates[name]),
-                improvements[name],
+                float(improvements[name]),
             )
             for name, reference in references.items()
         ]
-        picture = self._draw(power.cpu().numpy(), rows)
+        picture = self._draw(separated.power, rows)
         sounds = {"mixture": mixture}
         for name, reference in references.items():
             sounds |= {f"{name}, as it was mixed": reference, f"{name}, separated": estimates[name]}
-        page = _page(self.scores, picture, {name: _wav(sound, data_set.sampling_rate) for name, sound in sounds.items()})
+        page = _page(self.scores, picture, {name: _wav(sound, truth.sampling_rate) for name, sound in sounds.items()})
         write_text(self.folder / "report.html", page)
         return self.folder / "report.html"
 
     def _typical(self) -> int:
         """Of the test mixtures with three classes or more the one whose improvement is the median."""
-        by_mixture: dict[str, list[float]] = {}
-        for row in self.evaluation.rows:
-            if row["present"]:
-                by_mixture.setdefault(row["mixture"], []).append(row["si_sdr_improvement"])
-        rich = {name: np.mean(values) for name, values in by_mixture.items() if len(values) >= 3} or {
-            name: np.mean(values) for name, values in by_mixture.items()
-        }
-        chosen = sorted(rich, key=lambda name: float(rich[name]))[len(rich) // 2]
-        return next(i for i in range(len(self.evaluation.data_set)) if self.evaluation.data_set.path(i).name == chosen)
+        present = self.evaluation.table().dropna(subset="si_sdr_improvement").groupby("mixture")["si_sdr_improvement"]
+        means = present.mean()[present.count() >= min(3, present.count().max())].sort_values(kind="stable")
+        chosen = means.index[len(means) // 2]
+        return next(i for i in range(len(self.evaluation.data_set)) if self.evaluation.name(i) == chosen)
 
     def _power(self, waveform: np.ndarray) -> np.ndarray:
         front_end = self.evaluation.separator.model.front_end
@@ -178,11 +170,10 @@ def _page(scores: Mapping[str, Any], picture: Path, sounds: Mapping[str, str]) -
         f'<tr><th>{html.escape(name)}</th><td><audio controls src="{data}"></audio></td></tr>'
         for name, data in sounds.items()
     )
+    header, *rows = score_rows(scores)
+    head = "".join(f"<td>{html.escape(title)}</td>" for title in header[1:])
     lines = "".join(
-        f"<tr><th>{html.escape(name)}</th><td>{row['n_present']}</td>"
-        + "".join(f"<td>{_cell(row[key], form)}</td>" for key, form in _COLUMNS.items())
-        + "</tr>"
-        for name, row in scores["per_class"].items()
+        f"<tr><th>{html.escape(name)}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>" for name, *cells in rows
     )
     tagging, separation = scores["tagging"], scores["separation"]
     image = base64.b64encode(picture.read_bytes()).decode()
@@ -196,16 +187,12 @@ absent ones {separation["leakage"]:.0f} dB.</p>
 <h2>A typical mixture: see it</h2><img alt="mixture, sources, masks and separated sources"
 src="data:image/png;base64,{image}">
 <h2>Hear it</h2><table>{players}</table>
-<h2>Class by class</h2><div class="wide"><table><tr><th>class</th><td>present in</td><td>AUC</td><td>AP</td><td>F1</td>
-<td>SI-SDR improvement / dB</td><td>leakage / dB</td></tr>{lines}</table></div>
+<h2>Class by class</h2><div class="wide"><table><tr><th>{header[0]}</th>{head}</tr>{lines}</table></div>
+<p>The mixture itself is the floor; ideal masks, drawn from the sources, are ceilings. SI-SDRi is the improvement over the
+mixture of classes that are there, leakage the level of those that are not.</p>
 </html>"""
 
 
-def _cell(value: float | None, form: str) -> str:
-    return "–" if value is None else format(value, form)
-
-
-_COLUMNS = {"auc": ".3f", "average_precision": ".3f", "f1": ".3f", "si_sdr_improvement": ".1f", "leakage": ".0f"}
 _STYLE = """
 :root { color-scheme: light dark; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }

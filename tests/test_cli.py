@@ -15,6 +15,7 @@ import torch
 
 from absslab.cli import main
 from absslab.core.recipes import RECIPES
+from absslab.core.score_table import read_scores
 
 
 def refused(capsys, *arguments: object) -> str:
@@ -143,9 +144,13 @@ def test_train_evaluate_separate_from_the_command_line(settings, mixtures, tmp_p
     assert "on cpu (float32)" in capsys.readouterr().out
     scores = tmp_path / "scores.json"
     assert main(["evaluate", "--checkpoint_path", str(model), "--output", str(scores)]) == 0
-    table = capsys.readouterr().out
-    assert "SI-SDRi/dB" in table
-    assert set(json.loads(scores.read_text())) == {"split", "n_mixtures", "classes", "tagging", "separation", "per_class"}
+    out = capsys.readouterr().out
+    assert "SI-SDRi/dB" in out
+    assert f"→ {scores}, {tmp_path}/scores.csv" in out
+    found, table = read_scores(scores)
+    assert {"split", "n_mixtures", "classes", "tagging", "detection", "segmentation", "separation"} <= set(found)
+    assert {"baselines", "per_class", "intervals", "settings", "missing", "table"} <= set(found)
+    assert (found["split"], found["n_mixtures"], len(table)) == ("test", 8, 8 * 4)
     mixture, out = mixtures / "test/000000.wav", tmp_path / "out"
     command = ["separate", "--checkpoint_path", str(model), "--input", str(mixture), "--output_folder", str(out)]
     assert main([*command, "--keep", "speech", "knock"]) == 0
@@ -393,10 +398,178 @@ def test_cuda_is_refused_by_every_command_where_there_is_none(capsys, checkpoint
     assert not (tmp_path / "out").exists()
 
 
+def failed(capsys, *arguments: object) -> str:
+    """Run a command that fails, maybe after it has said where it runs: status 2, one line on stderr."""
+    assert main([str(argument) for argument in arguments]) == 2
+    _, err = capsys.readouterr()
+    assert len(err.splitlines()) == 1, err
+    assert "Traceback" not in err
+    return err
+
+
 def test_scores_that_can_not_be_written_are_one_line(capsys, checkpoint, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    assert main(["evaluate", "--checkpoint_path", str(checkpoint), "--output", str(tmp_path / "file/scores.json")]) == 2
-    assert len(capsys.readouterr().err.splitlines()) == 1
+    output = tmp_path / "file/scores.json"
+    failed(capsys, "evaluate", "--checkpoint_path", checkpoint, "--bss_eval", "none", "--output", output)
+    assert [path.name for path in tmp_path.rglob("*")] == ["file"]
+
+
+def test_a_folder_in_the_place_of_the_scores_is_refused_and_nothing_is_written(capsys, checkpoint, tmp_path):
+    (tmp_path / "folder").mkdir()
+    failed(capsys, "evaluate", "--checkpoint_path", checkpoint, "--bss_eval", "none", "--output", tmp_path / "folder")
+    assert [path.name for path in tmp_path.rglob("*")] == ["folder"]
+
+
+def test_scores_are_not_written_in_place_of_their_table(capsys, checkpoint, tmp_path):
+    error = refused(capsys, "evaluate", "--checkpoint_path", checkpoint, "--output", tmp_path / "x.csv")
+    assert "x.csv': expected the name of a file that ends in .json" in error
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_leaves_no_half_written_scores(capsys, checkpoint, tmp_path, full_disk):
+    with full_disk(1000):
+        failed(capsys, "evaluate", "--checkpoint_path", checkpoint, "--output", tmp_path / "scores.json")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def own_set(mixtures, tmp_path):
+    """A copy of the mixtures that a test may damage."""
+    return shutil.copytree(mixtures, tmp_path / "set")
+
+
+def damaged(folder, problem):
+    """Make something of a split unfit to be scored; returns what the refusal must name."""
+    table, events = folder / "weak_labels.csv", folder / "events.tsv"
+    if problem == "has no folder":
+        shutil.rmtree(folder)
+        return "no recordings in its test split"
+    if problem == "has no rows":
+        table.write_text(table.read_text().splitlines()[0] + "\n")
+        return "weak_labels.csv has no rows"
+    if problem == "lacks its table":
+        table.unlink()
+        return "weak_labels.csv is missing"
+    if problem == "lacks a recording":
+        (folder / "000001.wav").unlink()
+        return "000001.wav"
+    if problem == "has an event that ends before it begins":
+        events.write_text(events.read_text() + "000000.wav\t1.5\t0.5\tspeech\n")
+        return "events.tsv, row"
+    if problem == "has a recording with NaN":
+        soundfile.write(folder / "000001.wav", np.full(32000, np.nan), 16000, subtype="FLOAT")
+        return "000001.wav holds NaN"
+    if problem == "has a source that is shorter than its mixture":
+        source = next(path for path in sorted((folder / "000001").iterdir()) if path.stem != "background")
+        soundfile.write(source, 0.1 * np.random.default_rng(0).standard_normal(31000), 16000)
+        return "31000"
+    (folder / "000001/speech.flac").write_text("no sound")
+    return "000001/speech.flac"
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        "has no folder",
+        "has no rows",
+        "lacks its table",
+        "lacks a recording",
+        "has an event that ends before it begins",
+        "has a recording with NaN",
+        "has a source that is shorter than its mixture",
+        "has a source that is no sound",
+    ],
+)
+def test_evaluate_refuses_in_one_line_a_split_that(capsys, checkpoint, own_set, tmp_path, problem):
+    words, output = damaged(own_set / "test", problem), tmp_path / "out/scores.json"
+    command = ["evaluate", "--checkpoint_path", checkpoint, "--data_folder", own_set, "--bss_eval", "none"]
+    assert words in failed(capsys, *command, "--output", output)
+    assert not output.parent.exists()
+
+
+def test_recordings_without_sources_and_strong_labels_are_scored_and_it_is_said_what_is_missing(
+    capsys, checkpoint, own_set, tmp_path
+):
+    for path in (own_set / "test").iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+    (own_set / "test/events.tsv").unlink()
+    flags = ["--checkpoint_path", checkpoint, "--data_folder", own_set, "--output", tmp_path / "scores.json"]
+    assert main(["evaluate", *map(str, flags)]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    for words in ("test: 8 recordings", "AUC", "no separation:", "no segmentation:", "no detection:"):
+        assert words in out
+    assert not [line for line in out.splitlines() if line.startswith("class") and "SI-SDRi" in line]
+    assert read_scores(tmp_path / "scores.json")[0]["separation"] is None
+
+
+@pytest.fixture(scope="module")
+def separated(checkpoint, mixtures, tmp_path_factory):
+    """What `absslab separate` writes of the test split."""
+    folder = tmp_path_factory.mktemp("separated") / "out"
+    flags = ["--checkpoint_path", checkpoint, "--input", mixtures / "test", "--output_folder", folder]
+    assert main(["separate", *map(str, flags)]) == 0
+    return folder
+
+
+def test_separated_sounds_of_any_system_are_scored_from_the_command_line(capsys, mixtures, separated, tmp_path):
+    output = tmp_path / "scores.json"
+    flags = ["--references", mixtures / "test", "--estimates", separated, "--n_resamples", 50, "--output", output]
+    assert main(["evaluate", *map(str, flags)]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    for words in ("8 recordings", "SI-SDRi/dB", "ideal binary mask", "no tagging: sounds come without probabilities"):
+        assert words in out
+    scores, table = read_scores(output)
+    assert (scores["split"], scores["n_mixtures"], scores["table"]) == (None, 8, "scores.csv")
+    assert scores["tagging"] is scores["segmentation"] is None
+    assert scores["separation"]["si_sdr_improvement"] == pytest.approx(table["si_sdr_improvement"].mean(), rel=1e-5)
+    assert scores["settings"]["EstimatesConfig"] == {"estimates": str(separated), "references": str(mixtures / "test")}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["scores.csv", "scores.json"]
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--checkpoint_path", "model.ckpt"],
+        ["--split", "validation"],
+        ["--data_folder", "set"],
+        ["--smoothing", 0],
+        ["--high_threshold", 0.4],
+    ],
+)
+def test_settings_of_a_model_do_not_go_with_separated_sounds(capsys, mixtures, separated, tmp_path, flags):
+    command = ["evaluate", "--references", mixtures / "test", "--estimates", separated, "--output", tmp_path / "s.json"]
+    error = refused(capsys, *command, *flags)
+    assert f"{flags[0]} is of a model" in error
+    assert not list(tmp_path.iterdir())
+
+
+def test_separated_sounds_that_can_not_be_scored_are_one_line(capsys, mixtures, separated, tmp_path):
+    references, output = mixtures / "test", tmp_path / "out/scores.json"
+    assert "references is missing" in refused(capsys, "evaluate", "--estimates", separated)
+    assert "estimates is missing" in refused(capsys, "evaluate", "--references", references)
+    none = tmp_path / "none"
+    assert "is no folder" in refused(capsys, "evaluate", "--references", none, "--estimates", separated)
+    shutil.copytree(separated, tmp_path / "estimates")
+    soundfile.write(tmp_path / "estimates/000007/speech.wav", 0.1 * np.ones(31999), 16000)
+    flags = ["--references", references, "--estimates", tmp_path / "estimates", "--bss_eval", "none", "--output", output]
+    assert "000007/speech.wav has 31999 samples" in refused(capsys, "evaluate", *flags)
+    (tmp_path / "estimates/000007/speech.wav").unlink()
+    assert "000007 lacks the class speech" in refused(capsys, "evaluate", *flags)
+    assert not output.parent.exists()
+
+
+def test_settings_of_scores_out_of_range_are_refused_in_one_line(capsys, checkpoint):
+    for flags, words in (
+        (["--segment_length", 0], "segment_length is 0: expected more than 0"),
+        (["--collar", -1], "collar is -1: expected at least 0"),
+        (["--bss_eval", "fast"], "bss_eval is 'fast': expected one of"),
+        (["--n_resamples", -5], "n_resamples is -5"),
+        (["--split", "tset"], "split is 'tset': expected one of train, validation, test"),
+    ):
+        assert words in refused(capsys, "evaluate", "--checkpoint_path", checkpoint, *flags)
 
 
 def test_ctrl_c_while_separating_leaves_nothing_half_written(checkpoint, tmp_path):
@@ -420,3 +593,37 @@ def test_ctrl_c_while_separating_leaves_nothing_half_written(checkpoint, tmp_pat
     assert process.returncode == 130
     assert len(err.splitlines()) == 1
     assert list((tmp_path / "o").iterdir()) == []
+
+
+def test_scores_are_compared_from_end_to_end(checkpoint, tmp_path, capsys):
+    for name, options in (("a", []), ("b", ["--smoothing", "0"])):
+        flags = ["--checkpoint_path", str(checkpoint), "--bss_eval", "none", "--output", str(tmp_path / f"{name}.json")]
+        assert main(["evaluate", *flags, *options]) == 0
+    capsys.readouterr()
+    both = [str(tmp_path / "a.json"), str(tmp_path / "b.json")]
+    assert main(["compare", *both, "--n_resamples", "100", "--output", str(tmp_path / "c.json")]) == 0
+    out = capsys.readouterr().out
+    assert "8 mixtures; differences from a" in out
+    assert "separation.si_sdr_improvement" in out
+    compared = json.loads((tmp_path / "c.json").read_text())
+    assert compared["systems"] == both
+    first, second = compared["scores"]["separation.si_sdr_improvement"]["values"]
+    assert compared["scores"]["separation.si_sdr_improvement"]["differences"][1] == pytest.approx(second - first)
+    assert main(["compare", both[0]]) == 2
+    assert "expected at least two" in capsys.readouterr().err
+    assert main(["compare", both[0], str(tmp_path / "gone.json")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_scores_never_take_the_place_of_other_files(capsys, checkpoint, tmp_path):
+    flags = ["--checkpoint_path", str(checkpoint), "--bss_eval", "none", "--n_resamples", "0"]
+    (tmp_path / "weak_labels.csv").write_text("filename,a\n")
+    assert "is something else" in refused(capsys, "evaluate", *flags, "--output", str(tmp_path / "weak_labels.json"))
+    copy = shutil.copy(checkpoint, tmp_path / "model.ckpt")
+    assert "ends in .json" in refused(capsys, "evaluate", *flags, "--output", copy)
+    assert main(["evaluate", *flags, "--output", str(tmp_path / "a.json")]) == 0
+    assert main(["evaluate", *flags, "--output", str(tmp_path / "a.json")]) == 0  # its own may be written anew
+    capsys.readouterr()
+    both = [str(tmp_path / "a.json")] * 2
+    assert "is one of the scores" in refused(capsys, "compare", *both, "--output", both[0])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "a.json", "model.ckpt", "weak_labels.csv"]

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from absslab.cli import Parser, drain
-from absslab.commands.evaluate import table
 from absslab.commands.train import follow
 from absslab.core.config import add_flags, from_flags
 from absslab.core.errors import InputError
+from absslab.core.score_text import score_text
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -26,7 +26,7 @@ def run(arguments: Sequence[str]) -> None:
     follow(demo.train(), "loss")
     print("3/5 scoring the test mixtures", flush=True)
     drain(demo.evaluate(), "scored", "file")
-    print(table(demo.scores))
+    print(score_text(demo.scores))
     print("4/5 separating test mixtures to files", flush=True)
     drain(demo.separate(), "separated", "file")
     print("5/5 drawing and writing the report", flush=True)

@@ -1,48 +1,62 @@
 """absslab evaluate."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from absslab.cli import Parser, drain
 from absslab.core.config import add_flags, from_flags
+from absslab.core.detection import DetectionConfig
+from absslab.core.errors import InputError
+from absslab.core.estimates_folder import EstimatesConfig, EstimatesEvaluation
 from absslab.core.evaluation import Evaluation, EvaluationConfig
-from absslab.core.files import write_json
+from absslab.core.files import check_output
+from absslab.core.score_table import table_path, write_scores
+from absslab.core.score_text import score_text
+from absslab.core.scoring import ScoringConfig
 from absslab.core.separation import SeparationConfig
+
+_OF_MODELS = (EvaluationConfig, SeparationConfig, DetectionConfig)
 
 
 def run(arguments: Sequence[str]) -> None:
     """Score as the flags say."""
-    parser = Parser("absslab evaluate", description="Score a checkpoint on a split of the data it was made for.")
-    add_flags(parser, EvaluationConfig)
-    add_flags(parser, SeparationConfig)
-    parser.add_argument("--output", metavar="TEXT", help="write the scores as JSON")
+    parser = Parser(
+        "absslab evaluate",
+        description="Score a checkpoint on a split of the data it was made for, or separated sounds that others made.",
+    )
+    for config_class in (*_OF_MODELS, EstimatesConfig, ScoringConfig):
+        add_flags(parser, config_class)
+    parser.add_argument("--output", metavar="TEXT", help="write the scores as JSON, and a table beside it as CSV")
     given = vars(parser.parse(arguments))
-    evaluation = Evaluation(from_flags(EvaluationConfig, given), from_flags(SeparationConfig, given))
-    print(f"scoring on {evaluation.device}", flush=True)
+    output = given.pop("output")
+    if output is not None:
+        check_output(output)
+        if table_path(output).exists() and not Path(output).exists():
+            raise InputError(f"output is {output}, but {table_path(output)}, where its table would be, is something else")
+    evaluation = _evaluation(given)
     drain(evaluation.run(), "scored", "file")
     scores = evaluation.scores()
-    print(table(scores))
-    if given["output"]:
-        write_json(given["output"], scores)
+    print(score_text(scores))
+    if output:
+        write_scores(output, scores, evaluation.table())
+        print(f"→ {output}, {table_path(output)}")
 
 
-def table(scores: Mapping[str, Any]) -> str:
-    """Scores as a table for a terminal: a line per class, and all together."""
-    columns = {
-        "auc": ("AUC", ".3f"),
-        "average_precision": ("AP", ".3f"),
-        "f1": ("F1", ".3f"),
-        "si_sdr_improvement": ("SI-SDRi/dB", ".2f"),
-        "leakage": ("leakage/dB", ".1f"),
-    }
-    width = max(len(name) for name in [*scores["classes"], "all (macro)"])
-    lines = [f"{scores['split']}: {scores['n_mixtures']} recordings"]
-    lines.append(f"{'class':{width}}  {'present':>7}" + "".join(f"  {title:>10}" for title, _ in columns.values()))
-    together = {**scores["tagging"], **(scores["separation"] or {}), "n_present": ""}
-    for name, row in [*scores["per_class"].items(), ("all", together)]:
-        cells = "".join(
-            f"  {'–' if row.get(key) is None else format(row[key], form):>10}" for key, (_, form) in columns.items()
+def _evaluation(given: Mapping[str, Any]) -> Evaluation | EstimatesEvaluation:
+    scoring = from_flags(ScoringConfig, given)
+    if not {"estimates", "references"} & set(given):
+        evaluation = Evaluation(
+            from_flags(EvaluationConfig, given),
+            from_flags(SeparationConfig, given),
+            from_flags(DetectionConfig, given),
+            scoring,
         )
-        lines.append(f"{name:{width}}  {row['n_present']!s:>7}{cells}")
-    lines.append("AUC, AP, F1: mean over classes. SI-SDRi: mean over present classes; leakage: over absent ones.")
-    return "\n".join(lines)
+        print(f"scoring on {evaluation.device}", flush=True)
+        return evaluation
+    useless = [name for config_class in _OF_MODELS for name in given if name in config_class.default_config().to_json()]
+    if useless:
+        raise InputError(
+            f"--{useless[0]} is of a model, --estimates of sounds that are separated already: give one of them"
+        )
+    return EstimatesEvaluation(from_flags(EstimatesConfig, given), scoring)

@@ -52,6 +52,10 @@ class DataConfig(Config):
         find_data_set(self.data_set_type)
 
 
+class EmptySplitError(InputError):
+    """A folder that can be used, but has no recordings in a split."""
+
+
 @dataclass(frozen=True)
 class Labelled:
     """A recording and its weak labels."""
@@ -241,7 +245,7 @@ def open_split(
         raise InputError(f"the classes of {folder} are not the model's: it {' and '.join(differ)}")
     chosen = [item for item in items if item.split == split]
     if not chosen:
-        raise InputError(f"{folder} has no recordings in its {split} split: it needs more of them")
+        raise EmptySplitError(f"{folder} has no recordings in its {split} split: it needs more of them")
     clip_length = None if whole else config.clip_length
     return AudioDataSet(chosen, classes or own_classes, sampling_rate, config.in_memory, clip_length)
 

@@ -6,11 +6,10 @@ Axes: K classes, M bands, T frames.
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from absslab.core.config import Config, option
 from absslab.core.errors import InputError
+from absslab.core.events import SoundEvent
 
 
 @dataclass(frozen=True)
@@ -22,6 +21,11 @@ class DetectionConfig(Config):
     close_gaps: float = option(0.3, "pauses up to this do not end an event", unit="s", at_least=0)
     shortest_event: float = option(0.1, "shorter events are dropped", unit="s", at_least=0)
     tag_threshold: float = option(0.1, "a class with a probability up to this is not looked for", at_least=0, at_most=1)
+    activity: str = option(
+        "magnitude",
+        "what a class must take of a frame: of its magnitude (few loud bins suffice), or of its bins (Kong's rule)",
+        choices=("magnitude", "bins"),
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -31,35 +35,36 @@ class DetectionConfig(Config):
             )
 
 
-@dataclass(frozen=True)
-class DetectedEvent:
-    """A class and when it sounds."""
+def frame_activity(masks: np.ndarray, power: np.ndarray, probabilities: np.ndarray, config: DetectionConfig) -> np.ndarray:
+    """How far each class fills each frame, and 0 where its tag says that it is not in the recording.
 
-    event_label: str
-    onset: float  # s
-    offset: float  # s
-
-
-def frame_activity(masks: Tensor, power: Tensor) -> Tensor:
-    """The part of each frame's magnitude that a class's mask takes.
-
-    Where loud bins are a class's own it is 1, however few they are; a frame of background has 0 for all classes.
+    Of the magnitude: where loud bins are a class's own it is 1, however few they are; a frame of background has 0 for all
+    classes. Of the bins: the mean of the mask.
 
     Shape:
-        masks (K, M, T), power (M, T) → (K, T) in [0, 1].
+        masks (K, M, T), power (M, T), probabilities (K,) → (K, T) in [0, 1].
+
+    Source: the mean of the mask, and the gate: Kong et al., arXiv 1804.04715.
     """
-    magnitude = power.clamp_min(0).sqrt()  # (M, T)
-    return torch.einsum("kmt,mt->kt", masks, magnitude) / magnitude.sum(0).clamp_min(1e-9)
+    if config.activity == "bins":
+        activity = masks.mean(1)  # (K, T)
+    else:
+        magnitude = np.sqrt(np.maximum(power, 0))  # (M, T)
+        activity = np.einsum("kmt,mt->kt", masks, magnitude) / np.maximum(magnitude.sum(0), 1e-9)
+    return activity * (probabilities > config.tag_threshold)[:, None]
 
 
-def find_events(activity: np.ndarray, hop: float, classes: list[str], config: DetectionConfig) -> list[DetectedEvent]:
-    """Events by a double threshold: where activity stays above the low one and reaches the high one.
+def find_events(
+    activity: np.ndarray, hop: float, classes: list[str], config: DetectionConfig, *, length: float = np.inf
+) -> list[SoundEvent]:
+    """Events by a double threshold: where activity stays above the low one and reaches the high one; then gaps are closed.
 
     Args:
         activity: (K, T); a frame stands for the time from half a hop before its centre to half a hop after.
         hop: s from one frame to the next.
         classes: K names.
         config: thresholds and durations.
+        length: of the recording, s: no event goes on behind it.
 
     Returns:
         events in the order of their onsets.
@@ -68,19 +73,27 @@ def find_events(activity: np.ndarray, hop: float, classes: list[str], config: De
     """
     events = []
     for name, curve in zip(classes, activity, strict=True):
-        for start, stop in _runs(curve > config.low_threshold, int(config.close_gaps / hop + 1e-6)):
-            if curve[start:stop].max() >= config.high_threshold and (stop - start) * hop >= config.shortest_event:
-                events.append(DetectedEvent(name, max(0.0, (start - 0.5) * hop), (stop - 0.5) * hop))
+        loud = [run for run in _runs(curve > config.low_threshold) if curve[slice(*run)].max() >= config.high_threshold]
+        for start, stop in _joined(loud, int(config.close_gaps / hop + 1e-6)):
+            if (stop - start) * hop >= config.shortest_event:
+                event = SoundEvent(name, max(0.0, (start - 0.5) * hop), min((stop - 0.5) * hop, length))
+                if event.onset < event.offset:
+                    events.append(event)
     return sorted(events, key=lambda event: (event.onset, event.event_label))
 
 
-def _runs(above: np.ndarray, gap: int) -> list[tuple[int, int]]:
-    """(start, stop) of the stretches of True, those not more than `gap` frames apart taken together."""
+def _runs(above: np.ndarray) -> list[tuple[int, int]]:
+    """(start, stop) of the stretches of True."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], above, [False]]).astype(int)))
-    runs: list[tuple[int, int]] = []
-    for start, stop in edges.reshape(-1, 2).tolist():
-        if runs and start - runs[-1][1] <= gap:
-            runs[-1] = (runs[-1][0], stop)
+    return [(start, stop) for start, stop in edges.reshape(-1, 2).tolist()]
+
+
+def _joined(runs: list[tuple[int, int]], gap: int) -> list[tuple[int, int]]:
+    """Stretches, those not more than `gap` frames apart taken together."""
+    joined: list[tuple[int, int]] = []
+    for start, stop in runs:
+        if joined and start - joined[-1][1] <= gap:
+            joined[-1] = (joined[-1][0], stop)
         else:
-            runs.append((start, stop))
-    return runs
+            joined.append((start, stop))
+    return joined

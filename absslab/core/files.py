@@ -93,6 +93,20 @@ def read_json(path: str | Path) -> Any:
         raise InputError(f"{path} is not readable JSON ({error})") from None
 
 
+def check_output(path: str | Path) -> None:
+    """See, before long work, that its results can be written to a JSON file.
+
+    Raises:
+        InputError: another suffix, a folder in its place, a folder that can't be made or written to.
+    """
+    path = Path(path)
+    if path.suffix != ".json" or path.is_dir():
+        raise InputError(f"output is {str(path)!r}: expected the name of a file that ends in .json")
+    above = next(folder for folder in path.absolute().parents if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise InputError(f"output is {path}, but nothing can be written to {above}: choose another place")
+
+
 def cache_folder() -> Path:
     """Where things that can be made again are kept: $ABSSLAB_CACHE, $XDG_CACHE_HOME/absslab or ~/.cache/absslab."""
     if folder := os.environ.get("ABSSLAB_CACHE"):

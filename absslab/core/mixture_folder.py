@@ -25,6 +25,7 @@ import numpy as np
 from absslab.core import audio
 from absslab.core.config import Config, option
 from absslab.core.errors import InputError
+from absslab.core.events import write_events
 from absslab.core.files import read_json, remove_unfinished, write_json, write_text
 from absslab.core.mixing import MixingConfig, MixtureSpec, render, sample_spec
 from absslab.core.recordings import (
@@ -36,7 +37,7 @@ from absslab.core.recordings import (
     split_recordings,
 )
 from absslab.core.splits import SPLITS, check_percentages
-from absslab.core.tables import write_events, write_table
+from absslab.core.tables import write_table
 from absslab.core.workers import Progress, in_processes
 
 FORMAT, VERSION = "absslab mixtures", 1

@@ -19,12 +19,12 @@ import numpy as np
 
 from absslab.core import audio
 from absslab.core.config import Config, nearest, option
-from absslab.core.detection import DetectionConfig, find_events
+from absslab.core.detection import DetectionConfig, find_events, frame_activity
 from absslab.core.errors import InputError
+from absslab.core.events import write_events
 from absslab.core.files import beside, remove_unfinished
 from absslab.core.recordings import audio_files
 from absslab.core.separation import Segment, Separator
-from absslab.core.tables import write_events
 from absslab.core.workers import Progress
 
 _SUBTYPES = {"PCM_U8": "PCM_16", "PCM_S8": "PCM_16", "PCM_16": "PCM_16", "PCM_24": "PCM_24"}  # others: FLOAT
@@ -122,15 +122,16 @@ def separate_file(
         for part in separator.stream(audio.blocks(path), about.sampling_rate, about.n_samples):
             for writer, samples in zip(writers, _outputs(part, separator.classes, keep, subtype), strict=True):
                 writer.write(samples)
-            heard = part.probabilities > detection.tag_threshold  # (K,)
-            activity.append(part.activity * heard[:, None])
+            activity.append(frame_activity(part.masks, part.power, part.probabilities, detection))  # (K, t)
             done += part.mixture.shape[1]
             yield Progress(done, about.n_samples)
         for writer in writers:
             writer.close()
-        events = find_events(np.concatenate(activity, 1), separator.hop, separator.classes, detection)
-        rows = [(path.name, one.onset, min(one.offset, about.duration), one.event_label) for one in events]
-        write_events(unfinished / "events.tsv", [row for row in rows if row[1] < row[2]])
+        events = find_events(
+            np.concatenate(activity, 1), separator.hop, separator.classes, detection, length=about.duration
+        )
+        rows = [(path.name, one.onset, one.offset, one.event_label) for one in events]
+        write_events(unfinished / "events.tsv", rows)
         shutil.rmtree(folder, ignore_errors=True)
         unfinished.rename(folder)
     finally:

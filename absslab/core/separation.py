@@ -17,7 +17,6 @@ from torch import Tensor
 
 from absslab.core import audio
 from absslab.core.config import Config, option
-from absslab.core.detection import frame_activity
 from absslab.core.errors import InputError
 from absslab.core.features import STFT, MaskExpander
 from absslab.core.model import SeparationModel, load_checkpoint
@@ -44,7 +43,8 @@ class Segment(NamedTuple):
 
     mixture: np.ndarray  # (C, n)
     sources: np.ndarray  # (K, C, n)
-    activity: np.ndarray  # (K, t): of the model's frames whose centres lie in this part
+    masks: np.ndarray  # (K, M, t): of the model's frames whose centres lie in this part, as they were applied
+    power: np.ndarray  # (M, t): of the mixture, the mean of its channels, at the model's rate
     probabilities: np.ndarray  # (K,): that a class is in the stretch around this part
 
 
@@ -54,7 +54,8 @@ class Separation(NamedTuple):
     sources: np.ndarray  # (K, C, N) or (K, N), as the input
     residual: np.ndarray  # (C, N) or (N,): what no class took
     probabilities: np.ndarray  # (K,): the highest over the recording
-    activity: np.ndarray  # (K, T) of the model's frames
+    masks: np.ndarray  # (K, M, T) of the model's frames, as they were applied
+    power: np.ndarray  # (M, T) of the mixture
 
 
 @dataclass
@@ -117,16 +118,27 @@ class Separator:
             sources,
             waveform - sources.sum(0),
             np.max([part.probabilities for part in parts], axis=0),
-            np.concatenate([part.activity for part in parts], -1),
+            np.concatenate([part.masks for part in parts], -1),
+            np.concatenate([part.power for part in parts], -1),
         )
 
-    def stream(self, blocks: Iterable[np.ndarray], sampling_rate: int, n_samples: int) -> Iterator[Segment]:
+    def stream(
+        self,
+        blocks: Iterable[np.ndarray],
+        sampling_rate: int,
+        n_samples: int,
+        *,
+        apply: bool = True,
+        tags: np.ndarray | None = None,
+    ) -> Iterator[Segment]:
         """Separate a recording that comes block by block; only a segment of it is in memory.
 
         Args:
             blocks: (C, n) each, of any lengths, n_samples in all.
             sampling_rate: Hz.
             n_samples: of the recording.
+            apply: cut out the sources as well; without, there are none of them in the parts, and it is faster.
+            tags: (K,), known better than by the model: masks are refined by them.
 
         Yields:
             parts that follow on each other and cover the recording.
@@ -143,26 +155,30 @@ class Separator:
             wanted = (n_samples - start) if is_last else advance + overlap
             while buffer.shape[1] < wanted:
                 buffer = np.concatenate([buffer, next(source_blocks)], 1)  # (C, n)
-            segment = self._separate_segment(buffer[:, :wanted], sampling_rate, stft, expander)
-            sources, activity = segment.sources, segment.activity
+            segment = self._separate_segment(buffer[:, :wanted], sampling_rate, stft, expander, apply, tags)
+            _, sources, masks, power, probabilities = segment
             frames = round(overlap / sampling_rate / self.hop)
             if tail is not None:
                 sources[..., :overlap] = _crossfade(tail.sources, sources[..., :overlap])
-                activity[:, :frames] = _crossfade(tail.activity, activity[:, :frames])
+                masks[..., :frames] = _crossfade(tail.masks, masks[..., :frames])
+                power[:, :frames] = _crossfade(tail.power, power[:, :frames])
             if is_last:
-                yield Segment(segment.mixture, sources, activity, segment.probabilities)
+                yield segment
                 return
             cut = round(advance / sampling_rate / self.hop)
-            yield Segment(segment.mixture[:, :advance], sources[..., :advance], activity[:, :cut], segment.probabilities)
+            yield Segment(
+                segment.mixture[:, :advance], sources[..., :advance], masks[..., :cut], power[:, :cut], probabilities
+            )
             tail = Segment(
                 segment.mixture[:, advance:],
                 sources[..., advance:].copy(),
-                activity[:, cut : cut + frames].copy(),
-                segment.probabilities,
+                masks[..., cut : cut + frames].copy(),
+                power[:, cut : cut + frames].copy(),
+                probabilities,
             )
             buffer, start = buffer[:, advance:], start + advance
 
-    def masks(self, waveform: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def masks(self, waveform: Tensor, tags: np.ndarray | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Masks as they are applied, of one recording at the model's rate.
 
         Shape:
@@ -175,7 +191,8 @@ class Separator:
             power = self.model.front_end.power(spectrum)[0]  # (M, T)
             masks = prediction.masks[0]
             if self.model.competing:
-                masks = refine(masks, power, prediction.probabilities[0], self.config, self.hop)
+                refining = prediction.probabilities[0] if tags is None else torch.from_numpy(tags).to(self._device)
+                masks = refine(masks, power, refining, self.config, self.hop)
             return masks, prediction.probabilities[0], power
 
     @property
@@ -190,19 +207,27 @@ class Separator:
         advance = max(overlap, min(20.0, seconds - overlap) // unit * unit)
         return round(overlap * sampling_rate), round(advance * sampling_rate)
 
-    def _separate_segment(self, mixture: np.ndarray, sampling_rate: int, stft: STFT, expander: MaskExpander) -> Segment:
+    def _separate_segment(
+        self,
+        mixture: np.ndarray,
+        sampling_rate: int,
+        stft: STFT,
+        expander: MaskExpander,
+        apply: bool,
+        tags: np.ndarray | None,
+    ) -> Segment:
         n_samples, device = mixture.shape[1], self._device
         own_rate = self.model.front_end.config.sampling_rate
         mono = audio.resample(mixture.mean(0), sampling_rate, own_rate)  # (N′,)
-        masks, probabilities, power = self.masks(torch.from_numpy(np.ascontiguousarray(mono)))
+        masks, probabilities, power = self.masks(torch.from_numpy(np.ascontiguousarray(mono)), tags)
         with torch.no_grad():
-            spectrum = stft(torch.from_numpy(np.ascontiguousarray(mixture)).to(device))  # (C, F, T)
-            sources = np.empty((len(masks), *mixture.shape), np.float32)  # (K, C, n)
-            for k, mask in enumerate(masks):  # one class at a time: a complex spectrum of all would not be bounded
-                linear = expander(mask[None], spectrum.shape[-1])  # (1, F, T)
-                sources[k] = stft.inverse(linear * spectrum, n_samples).cpu().numpy()
-            activity = frame_activity(masks, power).cpu().numpy()  # (K, t)
-        return Segment(mixture, sources, activity, probabilities.cpu().numpy())
+            sources = np.empty((len(masks) if apply else 0, *mixture.shape), np.float32)  # (K, C, n)
+            if apply:
+                spectrum = stft(torch.from_numpy(np.ascontiguousarray(mixture)).to(device))  # (C, F, T)
+                for k, mask in enumerate(masks):  # one class at a time: a complex spectrum of all would not be bounded
+                    linear = expander(mask[None], spectrum.shape[-1])  # (1, F, T)
+                    sources[k] = stft.inverse(linear * spectrum, n_samples).cpu().numpy()
+        return Segment(mixture, sources, masks.cpu().numpy(), power.cpu().numpy(), probabilities.cpu().numpy())
 
 
 def refine(masks: Tensor, power: Tensor, probabilities: Tensor, config: SeparationConfig, hop: float) -> Tensor:

@@ -16,6 +16,7 @@ def read_table(
     optional: Iterable[str] | None = None,
     delimiter: str = ",",
     key: str | None = "filename",
+    may_be_empty: bool = False,
 ) -> list[dict[str, str]]:
     """Read a table with a header.
 
@@ -25,6 +26,7 @@ def read_table(
         optional: columns that may be; None allows any.
         delimiter: between the cells.
         key: the column in which no value may stand twice; None allows repetitions.
+        may_be_empty: a header alone will do.
 
     Returns:
         a dictionary per row, in the order of the file.
@@ -51,7 +53,7 @@ def read_table(
             raise InputError(f"{path} has the column {name!r} twice")
         if optional is not None and name not in required and name not in optional:
             raise InputError(f"{path} has an unknown column {name!r}")
-    if len(lines) < 2:
+    if len(lines) < 2 and not may_be_empty:
         raise InputError(f"{path} has no rows below its header")
     rows, seen = [], set()
     for number, cells in lines[1:]:
@@ -63,18 +65,6 @@ def read_table(
         seen.add(row.get(key or "", ""))
         rows.append(row)
     return rows
-
-
-def write_events(path: str | Path, events: Iterable[tuple[str, float, float, str]]) -> None:
-    """Write strong labels as DCASE does: filename, onset, offset (seconds) and event_label, tab-separated.
-
-    Args:
-        path: the file.
-        events: in that order.
-    """
-    columns = ("filename", "onset", "offset", "event_label")
-    rows = [(name, f"{onset:.6f}", f"{offset:.6f}", label) for name, onset, offset, label in events]
-    write_table(path, columns, [dict(zip(columns, row, strict=True)) for row in rows], delimiter="\t")
 
 
 def write_table(

@@ -1,6 +1,7 @@
-"""Long work: how far it is, and how it is shared among processes that end with their parent and leave Ctrl-C to it."""
+"""Long work: how far it is, the memory it leaves, and processes that share it, end with their parent, and leave Ctrl-C."""
 
 import concurrent.futures
+import ctypes
 import multiprocessing
 import os
 import threading
@@ -47,6 +48,14 @@ def in_processes(function: Callable[[Job], Result], jobs: Sequence[Job], n_worke
             yield future.result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def give_memory_back() -> None:
+    """Return freed memory to the system, where the C library can: large arrays of changing sizes leave holes behind."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError, TypeError):  # not glibc
+        return
 
 
 def _end_with_parent() -> None:

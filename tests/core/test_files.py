@@ -7,7 +7,16 @@ import sys
 import pytest
 
 from absslab.core.errors import InputError
-from absslab.core.files import beside, cache_folder, read_json, remove_unfinished, whole_file, write_bytes, write_json
+from absslab.core.files import (
+    beside,
+    cache_folder,
+    check_output,
+    read_json,
+    remove_unfinished,
+    whole_file,
+    write_bytes,
+    write_json,
+)
 
 
 def contents(folder):
@@ -89,3 +98,15 @@ def test_the_cache_is_where_the_environment_says(tmp_path, monkeypatch):
     assert cache_folder() == tmp_path / "xdg" / "absslab"
     monkeypatch.setenv("ABSSLAB_CACHE", str(tmp_path / "own"))
     assert cache_folder() == tmp_path / "own"
+
+
+def test_where_results_can_not_be_written_is_said_before_the_work(tmp_path):
+    check_output(tmp_path / "new" / "deep" / "scores.json")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "folder.json").mkdir()
+    (tmp_path / "file").write_text("")
+    for path in ("", tmp_path / "model.ckpt", tmp_path / "folder.json", tmp_path / "scores"):
+        with pytest.raises(InputError, match=r"expected the name of a file that ends in \.json"):
+            check_output(path)
+    with pytest.raises(InputError, match="nothing can be written"):
+        check_output(tmp_path / "file" / "scores.json")

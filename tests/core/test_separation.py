@@ -46,7 +46,7 @@ def test_channels_are_separated_with_the_same_masks(separator, short_mixture):
 
 def test_where_masks_are_1_the_source_is_the_input(separator, short_mixture):
     class AllSpeech(Separator):
-        def masks(self, waveform):
+        def masks(self, waveform, tags=None):
             masks, probabilities, power = super().masks(waveform)
             return torch.zeros_like(masks).index_fill_(0, torch.tensor(3), 1.0), probabilities, power
 
@@ -75,7 +75,7 @@ def test_a_long_recording_is_separated_as_if_it_were_one_piece(checkpoint, monke
 class Fixed(Separator):
     """Masks that depend on the frame alone: the loud half of the bands of each frame is speech."""
 
-    def masks(self, waveform):
+    def masks(self, waveform, tags=None):
         _, probabilities, power = super().masks(waveform)
         loud = (power > power.median(0).values).float()  # (M, T)
         masks = torch.zeros(4, *power.shape)
@@ -134,10 +134,15 @@ def test_memory_is_bounded_by_segments_that_shrink_with_the_number_of_channels(s
 
 
 @pytest.mark.parametrize("n_segments", [1, 2, 3])
-def test_activity_has_a_value_per_frame_whatever_the_length(separator, n_segments):
+def test_masks_have_a_value_per_band_and_frame_whatever_the_length(separator, n_segments):
     n = round((n_segments - 0.5) * 20 * 16000)
-    activity = separator.separate(noise(n), 16000).activity
-    assert activity.shape == (4, separator.model.front_end.config.n_frames(n))
+    separated = separator.separate(noise(n), 16000)
+    config = separator.model.front_end.config
+    assert separated.masks.shape == (4, config.n_mels, config.n_frames(n))
+    assert separated.power.shape == separated.masks.shape[1:]
+    parts = list(separator.stream([noise(n)[None]], 16000, n, apply=False))
+    assert all(part.sources.shape[0] == 0 for part in parts)
+    np.testing.assert_array_equal(np.concatenate([part.masks for part in parts], -1), separated.masks)
 
 
 def test_refining_divides_what_classes_take_and_takes_no_more():
@@ -172,3 +177,11 @@ def test_a_checkpoint_is_enough(checkpoint):
     assert separator.classes == ["alert", "knock", "pageturn", "speech"]
     assert separator.hop == pytest.approx(0.032)
     assert Path(checkpoint).exists()
+
+
+def test_the_power_of_a_long_recording_has_no_seams(separator):
+    waveform = noise(50 * 16000)
+    front_end = separator.model.front_end
+    with torch.no_grad():
+        whole = front_end.power(front_end.stft(torch.from_numpy(waveform)[None]))[0].numpy()  # (M, T)
+    np.testing.assert_allclose(separator.separate(waveform, 16000).power, whole, rtol=1e-3, atol=1e-7 * whole.max())

@@ -3,6 +3,7 @@
 import numpy as np
 
 from absslab.core.errors import InputError
+from absslab.core.metrics.undefined import ratio
 
 _TINY = 1e-12
 
@@ -36,20 +37,10 @@ def si_sdr(reference: np.ndarray, estimate: np.ndarray) -> np.ndarray:
     return 10 * np.log10(np.maximum(power, _TINY) / np.maximum(distortion, _TINY))
 
 
-def si_sdr_improvement(reference: np.ndarray, estimate: np.ndarray, mixture: np.ndarray) -> np.ndarray:
-    """SI-SDR of the estimate minus that of the mixture taken as the estimate, in dB.
-
-    Shape:
-        reference (…, N), estimate (…, N), mixture (N,) → (…).
-
-    Raises:
-        InputError: see `si_sdr`.
-    """
-    return si_sdr(reference, estimate) - si_sdr(reference, mixture)
-
-
 def leakage(estimate: np.ndarray, mixture: np.ndarray) -> np.ndarray:
-    """Energy of the estimate of an absent class relative to that of the mixture, in dB; −120 and below count as −120.
+    """Energy of the estimate of an absent class relative to that of the mixture, in dB, limited to ±120.
+
+    Of a silent mixture it is NaN: there is nothing to be relative to.
 
     Shape:
         estimate (…, N), mixture (N,) → (…).
@@ -59,7 +50,8 @@ def leakage(estimate: np.ndarray, mixture: np.ndarray) -> np.ndarray:
     """
     _validate(estimate, mixture)
     energy = np.square(estimate, dtype=np.float64).sum(-1)
-    return 10 * np.log10(np.maximum(energy / max(np.square(mixture, dtype=np.float64).sum(), 1e-30), _TINY))
+    of_mixture = np.square(mixture, dtype=np.float64).sum(-1)
+    return 10 * np.log10(np.clip(ratio(energy, of_mixture), _TINY, 1 / _TINY))
 
 
 def _validate(one: np.ndarray, other: np.ndarray) -> None:

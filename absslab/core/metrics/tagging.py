@@ -1,11 +1,11 @@
 """Tagging: which classes a recording holds. Axes: n recordings, K classes. Scores are scikit-learn's.
 
 Conventions: labels (n, K) are 0 or 1, probabilities (n, K) in [0, 1]. A class that is always or never there has no
-ranking score; it is None per class and left out of the averages.
+ranking score; one that is never there and never said has neither F1 nor precision nor recall. They are None per class and
+left out of the averages.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -20,7 +20,7 @@ METRICS = (
     "accuracy",
     "matthews_corrcoef",
 )
-AVERAGES = ("weighted", "macro")
+AVERAGES = ("weighted", "macro", "micro")
 
 
 def validate(labels: np.ndarray, probabilities: np.ndarray) -> None:
@@ -51,7 +51,7 @@ def tagging_scores(
     Args:
         labels, probabilities: (n, K).
         thresholds: from which probability on a class is said to be there: one, or one per class.
-        average: macro: classes count alike; weighted: as often as they are there.
+        average: macro: classes count alike; weighted: as often as they are there; micro: all decisions count alike.
 
     Returns:
         a score per name in `METRICS`; None where no class has one.
@@ -61,8 +61,11 @@ def tagging_scores(
     """
     if average not in AVERAGES:
         raise InputError(f"average is {average!r}: expected one of {', '.join(AVERAGES)}")
+    if average == "micro":
+        decisions = _decisions(labels, probabilities, thresholds)
+        return _scores(labels.ravel().astype(int), probabilities.ravel(), decisions.ravel())
     per_class = tagging_scores_per_class(labels, probabilities, thresholds=thresholds)
-    weights = np.ones(labels.shape[1]) if average == "macro" else labels.sum(0)
+    weights = np.ones(labels.shape[1]) if average == "macro" else labels.sum(0, dtype=np.float64)
     return {name: _mean(per_class[name], weights) for name in METRICS}
 
 
@@ -74,35 +77,63 @@ def tagging_scores_per_class(
     Raises:
         InputError: see `validate`; a wrong number of thresholds.
     """
-    from sklearn import metrics
+    decisions = _decisions(labels, probabilities, thresholds)
+    columns = zip(labels.T.astype(int), probabilities.T, decisions.T, strict=True)
+    per_class = [_scores(*column) for column in columns]
+    return {name: [scores[name] for scores in per_class] for name in METRICS}
 
+
+def best_thresholds(labels: np.ndarray, probabilities: np.ndarray, *, otherwise: Sequence[float] = (0.5,)) -> list[float]:
+    """The threshold of each class with the highest F1: to be chosen on other recordings than those that are scored.
+
+    It lies in the middle between two probabilities; of equally good ones it is the highest.
+
+    Args:
+        labels, probabilities: (n, K).
+        otherwise: of a class that is never or always there: one, or one per class.
+
+    Raises:
+        InputError: see `validate`.
+    """
+    from sklearn.metrics import precision_recall_curve
+
+    validate(labels, probabilities)
+    chosen = np.broadcast_to(np.asarray(otherwise, float), labels.shape[1]).tolist()
+    for k, (truth, said) in enumerate(zip(labels.T, probabilities.T.astype(np.float64), strict=True)):
+        if not 0 < truth.mean() < 1:
+            continue
+        precision, recall, levels = precision_recall_curve(truth, said)  # ascending levels, and one more point
+        f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
+        best = int(len(levels) - 1 - np.argmax(f1[:-1][::-1]))
+        chosen[k] = float((levels[best] + (levels[best - 1] if best else 0.0)) / 2)
+    return chosen
+
+
+def _decisions(labels: np.ndarray, probabilities: np.ndarray, thresholds: Sequence[float]) -> np.ndarray:
     validate(labels, probabilities)
     n_classes = labels.shape[1]
     if len(thresholds) not in (1, n_classes):
         raise InputError(f"there are {len(thresholds)} thresholds: expected 1, or {n_classes}, one per class")
-    decisions = (probabilities >= np.broadcast_to(np.asarray(thresholds), n_classes)).astype(int)  # (n, K)
-    labels = labels.astype(int)
+    return (probabilities >= np.broadcast_to(np.asarray(thresholds), n_classes)).astype(int)  # (n, K)
 
-    def each(score: Any, predicted: np.ndarray, **options: Any) -> list[float | None]:
-        return [float(score(labels[:, k], predicted[:, k], **options)) for k in range(n_classes)]
 
-    def matthews(truth: np.ndarray, predicted: np.ndarray) -> float:
-        one_value = len({*truth, *predicted}) == 1  # scikit-learn gives 0 as well, but warns
-        return 0.0 if one_value else metrics.matthews_corrcoef(truth, predicted)
+def _scores(truth: np.ndarray, said: np.ndarray, decided: np.ndarray) -> dict[str, float | None]:
+    """Of one class: (n,) each."""
+    from sklearn import metrics
 
-    def each_ranked(score: Any) -> list[float | None]:
-        both = [0 < labels[:, k].mean() < 1 for k in range(n_classes)]
-        return [float(score(labels[:, k], probabilities[:, k])) if both[k] else None for k in range(n_classes)]
-
-    return {
-        "roc_auc_score": each_ranked(metrics.roc_auc_score),
-        "average_precision_score": each_ranked(metrics.average_precision_score),
-        "f1-score": each(metrics.f1_score, decisions, zero_division=0),
-        "precision": each(metrics.precision_score, decisions, zero_division=0),
-        "recall": each(metrics.recall_score, decisions, zero_division=0),
-        "accuracy": each(metrics.accuracy_score, decisions),
-        "matthews_corrcoef": each(matthews, decisions),
+    is_ranked = 0 < truth.mean() < 1
+    one_value = len({*truth, *decided}) == 1  # of Matthews' coefficient scikit-learn gives 0 as well, but warns
+    is_anywhere = truth.any() or decided.any()
+    scores = {
+        "roc_auc_score": metrics.roc_auc_score(truth, said) if is_ranked else None,
+        "average_precision_score": metrics.average_precision_score(truth, said) if is_ranked else None,
+        "f1-score": metrics.f1_score(truth, decided, zero_division=0) if is_anywhere else None,
+        "precision": metrics.precision_score(truth, decided, zero_division=0) if is_anywhere else None,
+        "recall": metrics.recall_score(truth, decided, zero_division=0) if is_anywhere else None,
+        "accuracy": metrics.accuracy_score(truth, decided),
+        "matthews_corrcoef": 0.0 if one_value else metrics.matthews_corrcoef(truth, decided),
     }
+    return {name: None if value is None else float(value) for name, value in scores.items()}
 
 
 def _mean(values: Sequence[float | None], weights: np.ndarray) -> float | None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from absslab.core.errors import InputError
-from absslab.core.metrics.tagging import METRICS, tagging_scores, tagging_scores_per_class
+from absslab.core.metrics.tagging import METRICS, best_thresholds, tagging_scores, tagging_scores_per_class
 
 THRESHOLDED = {
     "f1-score": metrics.f1_score,
@@ -148,5 +148,89 @@ def test_thresholds_are_one_or_one_per_class():
 
 def test_an_average_that_there_is_not_is_refused():
     labels, probabilities = some()
-    with pytest.raises(InputError, match=r"'micro'.*weighted, macro"):
-        tagging_scores(labels, probabilities, average="micro")
+    with pytest.raises(InputError, match=r"'samples'.*weighted, macro, micro"):
+        tagging_scores(labels, probabilities, average="samples")
+
+
+@pytest.mark.parametrize("thresholds", [(0.5,), (0.2, 0.4, 0.6, 0.8)])
+def test_micro_scores_are_those_of_all_decisions_together(thresholds):
+    labels, probabilities = some()
+    scores = tagging_scores(labels, probabilities, thresholds=thresholds, average="micro")
+    decisions = (probabilities >= np.array(thresholds)).astype(int)
+    for name, oracle in RANKED.items():
+        assert scores[name] == pytest.approx(oracle(labels, probabilities, average="micro"))
+    for name, oracle in THRESHOLDED.items():
+        assert scores[name] == pytest.approx(oracle(labels, decisions, average="micro"))
+    assert scores["accuracy"] == pytest.approx((labels == decisions).mean())
+    assert scores["matthews_corrcoef"] == pytest.approx(metrics.matthews_corrcoef(labels.ravel(), decisions.ravel()))
+    assert {type(value) for value in scores.values()} == {float}
+
+
+def test_micro_counts_decisions_and_macro_classes():
+    """One class is there three times of four and always found, the other once and never."""
+    labels, probabilities = np.array([[1, 0], [1, 0], [1, 0], [0, 1]]), np.array([[0.9, 0.1]] * 3 + [[0.1, 0.1]])
+    assert tagging_scores(labels, probabilities, average="micro")["recall"] == 3 / 4
+    assert tagging_scores(labels, probabilities, average="macro")["recall"] == 1 / 2
+    assert tagging_scores(labels, probabilities, average="weighted")["recall"] == 3 / 4
+
+
+def test_micro_ranks_classes_that_are_always_or_never_there_against_each_other():
+    labels = np.array([[0, 1], [0, 1]])
+    assert tagging_scores(labels, np.array([[0.1, 0.8], [0.3, 0.6]]), average="micro")["roc_auc_score"] == 1
+    assert tagging_scores(labels, np.array([[0.1, 0.8], [0.7, 0.6]]), average="micro")["roc_auc_score"] == 3 / 4
+    assert tagging_scores(np.zeros((2, 2)), np.full((2, 2), 0.3), average="micro")["roc_auc_score"] is None
+
+
+# thresholds that are chosen
+
+
+def test_the_best_threshold_lies_in_the_middle_below_the_last_one_that_helps():
+    """From 0.6 on: both that are there and one that is not, F1 0.8; from 0.9 on one of two, 2/3."""
+    labels, probabilities = np.array([[1], [1], [0], [0]]), np.array([[0.9], [0.6], [0.7], [0.2]])
+    assert best_thresholds(labels, probabilities) == pytest.approx([0.4])
+
+
+def test_of_equally_good_thresholds_it_is_the_highest():
+    """From 0.8 on one of one, F1 2/3; from 0.2 on two of four, 2/3 as well."""
+    labels, probabilities = np.array([[1], [0], [0], [1]]), np.array([[0.8], [0.6], [0.4], [0.2]])
+    assert best_thresholds(labels, probabilities) == pytest.approx([0.7])
+
+
+def test_where_all_that_is_said_counts_the_threshold_is_half_the_lowest():
+    labels, probabilities = np.array([[1], [0], [1]]), np.array([[0.6], [0.6], [0.6]])
+    assert best_thresholds(labels, probabilities) == pytest.approx([0.3])
+    assert best_thresholds(labels, 0 * probabilities) == [0]
+
+
+def test_classes_that_are_told_apart_have_their_threshold_between():
+    labels, probabilities = np.array([[0, 1], [1, 0], [1, 0]]), np.array([[0.1, 0.03], [0.7, 0.01], [0.9, 0.0]])
+    assert best_thresholds(labels, probabilities) == pytest.approx([0.4, 0.02])
+
+
+@pytest.mark.parametrize("constant", [0, 1])
+def test_a_class_that_is_never_or_always_there_keeps_its_threshold(constant):
+    labels, probabilities = some(n_classes=3)
+    labels[:, 1] = constant
+    chosen = best_thresholds(labels, probabilities)
+    assert chosen[1] == 0.5
+    assert best_thresholds(labels, probabilities, otherwise=(0.2,)) == [chosen[0], 0.2, chosen[2]]
+    assert best_thresholds(labels, probabilities, otherwise=(0.1, 0.2, 0.3)) == [chosen[0], 0.2, chosen[2]]
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 1000), n_levels=st.sampled_from([2, 5, 1000]), dtype=st.sampled_from([np.float32, np.float64]))
+def test_no_other_threshold_has_a_higher_F1(seed, n_levels, dtype):
+    labels, probabilities = some(n=15, n_classes=2, seed=seed)
+    probabilities = (np.round(probabilities * n_levels) / n_levels).astype(dtype)
+    chosen = best_thresholds(labels, probabilities)
+    assert [type(one) for one in chosen] == [float, float]
+    for truth, said, threshold in zip(labels.T, probabilities.T, chosen, strict=True):
+        others = [metrics.f1_score(truth, said >= other, zero_division=0) for other in [*np.unique(said), 0.5, 1.0]]
+        assert metrics.f1_score(truth, said >= threshold) == pytest.approx(max(others))
+
+
+def test_thresholds_are_chosen_from_what_can_be_scored_only():
+    with pytest.raises(InputError, match=r"\(3, 2\).*\(3, 3\)"):
+        best_thresholds(np.zeros((3, 2)), np.zeros((3, 3)))
+    with pytest.raises(InputError, match="NaN"):
+        best_thresholds(np.zeros((3, 2)), np.full((3, 2), np.nan))

@@ -1,0 +1,103 @@
+"""Ranking: how well a score puts what is there above what is not, from counts per level of the score.
+
+Axes: K classes, U levels in ascending order. Counts per level are all that the areas under curves need: of distinct scores
+they give the exact areas, of binned ones areas whose error is known, in memory that does not grow with what is counted.
+"""
+
+import numpy as np
+
+from absslab.core.errors import InputError
+from absslab.core.metrics.undefined import ratio
+
+_N_BINS, _SPAN = 8192, 16.0  # of log(p / (1 − p)), from −span to span
+
+
+def area_under_roc(positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
+    """Area under the receiver operating characteristic: how often a positive is above a negative, ties counting half.
+
+    Shape:
+        counts (…, U), (…, U) → (…); NaN where there are no positives or no negatives.
+    """
+    below = negatives.cumsum(-1) - negatives / 2  # (…, U)
+    return ratio((positives * below).sum(-1), positives.sum(-1) * negatives.sum(-1))
+
+
+def average_precision(positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
+    """Mean over positives of the precision at their level, as scikit-learn defines it.
+
+    Shape:
+        counts (…, U), (…, U) → (…); NaN where there are no positives.
+    """
+    hits, alarms = _from_above(positives), _from_above(negatives)
+    return ratio((positives * ratio(hits, hits + alarms, 0.0)).sum(-1), positives.sum(-1))
+
+
+class BinnedCounts:
+    """Counts of probabilities that belong to what is there, and to what is not, in bins of log-odds.
+
+    Exactly 0 and exactly 1 have levels of their own: what is equal there is no question of binning.
+
+    Args:
+        n_classes: K.
+    """
+
+    def __init__(self, n_classes: int):
+        self.counts = np.zeros((2, n_classes, _N_BINS + 2), np.int64)  # negatives, positives; 0, bins, 1
+
+    def add(self, probabilities: np.ndarray, truth: np.ndarray) -> None:
+        """Count more.
+
+        Args:
+            probabilities: (K, …) in [0, 1].
+            truth: (K, …) bool.
+
+        Raises:
+            InputError: shapes that differ, NaN or values outside [0, 1].
+        """
+        if probabilities.shape != truth.shape or len(truth) != self.counts.shape[1]:
+            raise InputError(f"probabilities are {probabilities.shape}, truth {truth.shape}: expected the same (K, …)")
+        if not ((probabilities >= 0) & (probabilities <= 1 + 1e-6)).all():
+            raise InputError("probabilities hold NaN or values outside [0, 1]")
+        values = probabilities.reshape(len(probabilities), -1).astype(np.float64)  # (K, n)
+        with np.errstate(divide="ignore"):
+            log_odds = np.log(values) - np.log1p(-np.minimum(values, 1.0))
+        bins = np.clip((log_odds + _SPAN) * (_N_BINS / 2 / _SPAN), 0, _N_BINS - 1).astype(np.int64)
+        half = _N_BINS // 2
+        bins = np.where(values >= 0.5, np.maximum(bins, half), np.minimum(bins, half - 1))  # whatever rounding made of it
+        bins = np.where(values <= 0, 0, np.where(values >= 1, _N_BINS + 1, bins + 1))
+        rows = np.arange(len(bins))[:, None] + len(bins) * truth.reshape(bins.shape)  # (K, n)
+        places = (rows * self.counts.shape[-1] + bins).ravel()
+        self.counts += np.bincount(places, minlength=self.counts.size).reshape(self.counts.shape)
+
+    @property
+    def areas(self) -> dict[str, np.ndarray]:
+        """Area under ROC ("auc") and average precision of each class (K,), NaN where undefined."""
+        negatives, positives = self.counts
+        return {"auc": area_under_roc(positives, negatives), "average_precision": average_precision(positives, negatives)}
+
+    @property
+    def errors(self) -> dict[str, np.ndarray]:
+        """How far from the exact areas those may be at most, whatever the order within the bins: (K,) each."""
+        negatives, positives = self.counts
+        n_positive, n_negative = positives.sum(-1), negatives.sum(-1)
+        hits, alarms = _from_above(positives), _from_above(negatives)
+        above = hits - positives
+        best = positives * ratio(hits, hits + alarms - negatives, 0.0)  # all positives of a bin first
+        worst = positives * ratio(above + 1, above + 1 + alarms, 0.0)  # all of them last
+        binned = slice(1, -1)  # 0 and 1 are exact
+        return {
+            "auc": ratio((positives * negatives)[:, binned].sum(-1) / 2, n_positive * n_negative),
+            "average_precision": ratio((best - worst)[:, binned].clip(0).sum(-1), n_positive),
+        }
+
+    @property
+    def decisions(self) -> np.ndarray:
+        """True positives, false positives and false negatives (3, K) where a half and more counts as there."""
+        negatives, positives = self.counts
+        half = _N_BINS // 2 + 1
+        return np.stack([positives[:, half:].sum(-1), negatives[:, half:].sum(-1), positives[:, :half].sum(-1)])
+
+
+def _from_above(counts: np.ndarray) -> np.ndarray:
+    """How many there are at each level and above."""
+    return np.flip(np.flip(counts, -1).cumsum(-1), -1)

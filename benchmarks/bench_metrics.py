@@ -1,0 +1,117 @@
+"""How fast scores are, and how much memory they take.
+
+python benchmarks/bench_metrics.py
+python benchmarks/bench_metrics.py --checkpoint_path R.ckpt --event_folder RECORDINGS --output_folder data/bench_metrics
+
+BSS Eval beside mir_eval, alternately in one run; with a checkpoint of the recordings' classes also whole evaluations of 200
+and of 2,000 test mixtures, each in a process of its own.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from absslab.core.metrics.bss_eval import bss_eval_images, bss_eval_sources
+
+SECONDS, RATE = 10, 16000
+
+
+def seconds(function: Callable[[], object]) -> float:
+    """How long a call takes."""
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def bss_ratios(n_sources: int, n_present: int, n_repetitions: int) -> None:
+    """mir_eval on all sources; ours on all, and on those that are present."""
+    import warnings
+
+    from mir_eval import separation
+
+    warnings.simplefilter("ignore", FutureWarning)
+    rng = np.random.default_rng(0)
+    references = rng.standard_normal((n_sources, SECONDS * RATE))
+    estimates = references + 0.3 * np.roll(references, 1, 0) + 0.1 * rng.standard_normal(references.shape)
+    few, few_estimates = references[:n_present], estimates[:n_present]
+    bss_eval_sources(references, estimates)  # once before: libraries wake up
+    for name, theirs, ours, axes in (
+        ("sources", separation.bss_eval_sources, bss_eval_sources, ()),
+        ("images", separation.bss_eval_images, bss_eval_images, (None,)),
+    ):
+        times = []
+        for _ in range(n_repetitions):
+            slow = seconds(
+                lambda: theirs(references[(..., *axes)], estimates[(..., *axes)], compute_permutation=False)  # noqa: B023
+            )
+            all_ours = seconds(lambda: ours(references[_channel(axes)], estimates[_channel(axes)]))  # noqa: B023
+            present = seconds(lambda: ours(few[_channel(axes)], few_estimates[_channel(axes)]))  # noqa: B023
+            times.append((slow, all_ours, present))
+        slow, all_ours, present = (statistics.median(column) for column in zip(*times, strict=True))
+        print(
+            f"BSS Eval {name}, {n_sources} sources × {SECONDS} s × {RATE} Hz on {os.cpu_count()} cores, medians of "
+            f"{n_repetitions}: mir_eval {slow:.1f} s; ours {all_ours:.2f} s, "
+            f"{statistics.median(a / b for a, b, _ in times):.0f} times as fast; ours, {n_present} present sources only, "
+            f"{present:.3f} s, {statistics.median(a / c for a, _, c in times):.0f} times",
+            flush=True,
+        )
+
+
+def _channel(axes: tuple[None, ...]) -> tuple[object, ...]:
+    return (slice(None), None) if axes else (...,)
+
+
+def evaluation(checkpoint_path: Path, event_folder: Path, output_folder: Path, n_mixtures: int) -> float:
+    """Seconds and peak memory (MiB) of a whole evaluation, the process' start included."""
+    mixtures = output_folder / f"mixtures{n_mixtures}"
+    run(
+        "mix", "--event_folder", event_folder, "--output_folder", mixtures, "--n_files", round(n_mixtures / 0.8),
+        "--split_percentages", 10, 10, 80, "--seed", 0,
+    )  # fmt: skip
+    start = time.perf_counter()
+    peak = run(
+        "evaluate", "--checkpoint_path", checkpoint_path, "--data_folder", mixtures, "--output",
+        output_folder / f"scores{n_mixtures}.json",
+    )  # fmt: skip
+    taken = time.perf_counter() - start
+    print(f"whole evaluation of {n_mixtures} mixtures: {taken:.0f} s, peak memory {peak:.0f} MiB", flush=True)
+    return peak
+
+
+def run(*arguments: object) -> float:
+    """A command of the product; its peak memory in MiB."""
+    process = subprocess.Popen([sys.executable, "-m", "absslab", *map(str, arguments)], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"absslab {arguments[0]} failed")
+    return usage.ru_maxrss / 1024
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--checkpoint_path", type=Path)
+    parser.add_argument("--event_folder", type=Path)
+    parser.add_argument("--output_folder", type=Path, default=Path("data/bench_metrics"))
+    parser.add_argument("--n_mixtures", type=int, nargs="*", default=[200, 2000])
+    parser.add_argument("--n_sources", type=int, default=11)
+    parser.add_argument("--n_present", type=int, default=4)
+    parser.add_argument("--n_repetitions", type=int, default=3, help="of BSS Eval; 0: leave it out")
+    arguments = parser.parse_args()
+    if arguments.n_repetitions:
+        bss_ratios(arguments.n_sources, arguments.n_present, arguments.n_repetitions)
+    if arguments.checkpoint_path:
+        where = (arguments.checkpoint_path, arguments.event_folder, arguments.output_folder)
+        peaks = [evaluation(*where, n_mixtures) for n_mixtures in arguments.n_mixtures]
+        print(f"peak memory, last to first: {peaks[-1] / peaks[0]:.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""PSDS: detectors whose score is known, and what it is not defined for."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from absslab.core.events import SoundEvent
+from absslab.core.metrics.psds import SCENARIOS, is_available, psds
+
+CLASSES = ["cough", "knock", "speech"]
+HOP, LENGTH = 0.02, 10.0
+needs_sed_scores_eval = pytest.mark.skipif(
+    not is_available(), reason="sed_scores_eval is missing: pip install absslab[psds]"
+)
+
+COUGHS = [SoundEvent("cough", 1.01, 1.31), SoundEvent("cough", 5.01, 5.41)]  # they begin and end between two frames
+KNOCKS = [SoundEvent("knock", 3.01, 3.51)]
+SPEECH = [SoundEvent("speech", 7.01, 7.91)]
+ALL = {"a.wav": [*COUGHS, *SPEECH], "b.wav": KNOCKS, "c.wav": []}
+
+
+def activity(events, classes=CLASSES):
+    """1 in the frames of the events, else 0: (K, T)."""
+    curves = np.zeros((len(classes), 501))
+    for event in events:
+        curves[classes.index(event.event_label), round(event.onset / HOP + 0.5) : round(event.offset / HOP + 0.5)] = 1
+    return curves
+
+
+def scores(activities, events, classes=CLASSES):
+    return psds(activities, events, dict.fromkeys(activities, LENGTH), classes, hop=HOP)
+
+
+def perfect(events, classes=CLASSES):
+    return {name: activity(of_one, classes) for name, of_one in events.items()}
+
+
+def both(value):
+    return dict.fromkeys(SCENARIOS, value)
+
+
+@needs_sed_scores_eval
+def test_a_perfect_detector_has_1():
+    assert scores(perfect(ALL), ALL) == pytest.approx(both(1))
+
+
+@needs_sed_scores_eval
+@pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
+def test_a_silent_detector_has_0_and_so_has_one_that_says_always_the_same(level):
+    assert scores({name: np.full((3, 501), level) for name in ALL}, ALL) == both(0)
+
+
+@needs_sed_scores_eval
+def test_a_detector_of_the_opposite_has_0():
+    assert scores({name: 1 - curves for name, curves in perfect(ALL).items()}, ALL) == both(0)
+
+
+@needs_sed_scores_eval
+def test_only_the_order_of_the_levels_matters():
+    rng = np.random.default_rng(0)
+    curves = {name: 0.4 * one + 0.6 * rng.random((3, 1)) * rng.random(one.shape) for name, one in perfect(ALL).items()}
+    assert scores({name: one**3 / 2 for name, one in curves.items()}, ALL) == pytest.approx(scores(curves, ALL))
+
+
+@needs_sed_scores_eval
+def test_a_class_that_is_never_found_costs_the_mean_and_the_spread():
+    """Found are 1, 1 and 0 of the events: mean less deviation."""
+    curves = perfect(ALL)
+    for one in curves.values():
+        one[1] = 0
+    assert scores(curves, ALL) == pytest.approx(both(2 / 3 - np.sqrt(2 / 9)))
+
+
+@needs_sed_scores_eval
+def test_an_event_of_which_half_is_found_counts_where_location_hardly_matters():
+    curves = perfect(ALL)
+    curves["b.wav"][1, round(3.26 / HOP) :] = 0
+    found = scores(curves, ALL)
+    assert found["psds2"] == pytest.approx(1)
+    assert found["psds1"] < 0.5
+
+
+@needs_sed_scores_eval
+def test_classes_without_events_are_left_out():
+    events = {name: [event for event in of_one if event.event_label != "speech"] for name, of_one in ALL.items()}
+    curves = perfect(events)
+    for one in curves.values():
+        one[2] = np.random.default_rng(0).random(501)
+    of_two = {name: one[:2] for name, one in curves.items()}
+    assert scores(curves, events) == scores(of_two, events, CLASSES[:2]) == pytest.approx(both(1))
+
+
+@needs_sed_scores_eval
+@pytest.mark.parametrize("events", [[], COUGHS])
+def test_with_fewer_than_two_sounding_classes_it_is_not_defined(events):
+    assert scores({"a.wav": activity(events)}, {"a.wav": events}) == both(None)
+
+
+@needs_sed_scores_eval
+@pytest.mark.parametrize(
+    "parts",
+    [[(5.01, 5.31), (5.21, 5.41)], [(5.01, 5.21), (5.21, 5.41)], [(5.01, 5.41), (5.11, 5.21)], [(5.01, 5.41)] * 2],
+    ids=["overlapping", "touching", "one in the other", "twice the same"],
+)
+@pytest.mark.parametrize("order", [1, -1])
+def test_events_of_one_class_that_overlap_or_touch_are_one(parts, order):
+    coughs = [COUGHS[0], *(SoundEvent("cough", *part) for part in parts)]
+    events = ALL | {"a.wav": [*coughs, *SPEECH][::order]}
+    assert scores(perfect(ALL), events) == pytest.approx(both(1))
+    rng = np.random.default_rng(1)
+    curves = {name: 0.5 * one + 0.5 * rng.random((3, 1)) for name, one in perfect(ALL).items()}
+    assert scores(curves, events) == scores(curves, ALL)
+
+
+@needs_sed_scores_eval
+def test_events_of_different_classes_may_overlap():
+    events = {"a.wav": [SoundEvent("cough", 1.01, 1.41), SoundEvent("knock", 1.21, 1.61)]}
+    assert scores(perfect(events), events) == pytest.approx(both(1))
+
+
+@needs_sed_scores_eval
+@pytest.mark.parametrize("length", [9.991, 10.0, 10.02, 10.5])
+def test_a_recording_may_be_a_little_shorter_or_longer_than_its_frames(length):
+    assert psds(perfect(ALL), ALL, dict.fromkeys(ALL, length), CLASSES, hop=HOP) == pytest.approx(both(1))
+
+
+@needs_sed_scores_eval
+@pytest.mark.filterwarnings("error:::absslab")
+def test_single_precision_and_read_only_curves_will_do_and_nothing_is_modified():
+    curves = {name: one.astype(np.float32) for name, one in perfect(ALL).items()}
+    for one in curves.values():
+        one.flags.writeable = False
+    before = {name: one.copy() for name, one in curves.items()}
+    events = {name: list(of_one) for name, of_one in ALL.items()}
+    assert scores(curves, events) == pytest.approx(both(1))
+    assert events == ALL
+    for name, one in curves.items():
+        np.testing.assert_array_equal(one, before[name])
+
+
+def test_without_sed_scores_eval_it_is_not_available_and_says_so(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sed_scores_eval", None)
+    assert not is_available()
+    with pytest.raises(ImportError):
+        scores(perfect(ALL), ALL)

@@ -1,0 +1,262 @@
+"""Ranking: areas computed by hand, and binned ones never further from the exact ones than they say."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics
+
+from absslab.core.errors import InputError
+from absslab.core.metrics.ranking import BinnedCounts, area_under_roc, average_precision
+
+ORACLES = {"auc": metrics.roc_auc_score, "average_precision": metrics.average_precision_score}
+
+
+def counted(probabilities, truth):
+    """Counts of one class."""
+    binned = BinnedCounts(1)
+    binned.add(np.asarray(probabilities)[None], np.asarray(truth, bool)[None])
+    return binned
+
+
+def near_both_ends(rng, n):
+    """Values that crowd towards 0 and 1, some of which single precision no longer tells from them."""
+    return 1 / (1 + np.exp(-rng.normal(0, 12, n)))
+
+
+SPREADS = {
+    "everywhere": lambda rng, n: rng.random(n),
+    "near both ends": near_both_ends,
+    "near both ends in single precision": lambda rng, n: near_both_ends(rng, n).astype(np.float32),
+    "near 0": lambda rng, n: 1e-9 * rng.random(n),
+    "near 1": lambda rng, n: 1 - 1e-9 * rng.random(n),
+    "exactly 0 and exactly 1": lambda rng, n: rng.integers(0, 2, n).astype(float),
+    "the ends and the middle": lambda rng, n: rng.integers(0, 3, n) / 2,
+    "within a bin": lambda rng, n: 0.3 + 1e-6 * rng.random(n),
+    "all equal": lambda rng, n: np.full(n, 0.7),
+}
+
+
+def test_the_area_under_ROC_is_how_often_a_positive_is_above_a_negative():
+    """Levels low, middle, high. The middle positive beats two negatives and ties with one, each high one beats three."""
+    assert area_under_roc(np.array([0, 1, 2]), np.array([2, 1, 0])) == pytest.approx((2.5 + 3 + 3) / 9)
+
+
+def test_average_precision_is_the_mean_precision_at_the_levels_of_the_positives():
+    """High: two of two. Middle and above: three of four."""
+    assert average_precision(np.array([0, 1, 2]), np.array([2, 1, 0])) == pytest.approx((1 + 1 + 3 / 4) / 3)
+
+
+def test_where_all_tie_the_area_is_a_half_and_the_precision_the_share_of_positives():
+    assert area_under_roc(np.array([0, 3, 0]), np.array([0, 9, 0])) == 0.5
+    assert average_precision(np.array([0, 3, 0]), np.array([0, 9, 0])) == 0.25
+
+
+@pytest.mark.parametrize(("order", "area", "precision"), [(1, 1, 1), (-1, 0, (1 / 4 + 2 / 5) / 2)])
+def test_a_perfect_order_has_an_area_of_1_and_the_reverse_of_0(order, area, precision):
+    positives, negatives = np.array([0, 0, 0, 1, 1])[::order], np.array([1, 1, 1, 0, 0])[::order]
+    assert area_under_roc(positives, negatives) == area
+    assert average_precision(positives, negatives) == pytest.approx(precision)
+
+
+def test_levels_without_counts_do_not_matter():
+    positives, negatives = np.array([1, 0, 2, 1]), np.array([3, 1, 0, 1])
+    spread = np.zeros((2, 9), int)
+    spread[:, [1, 2, 5, 7]] = positives, negatives
+    assert area_under_roc(*spread) == area_under_roc(positives, negatives)
+    assert average_precision(*spread) == average_precision(positives, negatives)
+
+
+@pytest.mark.filterwarnings("error")
+def test_without_positives_or_negatives_there_is_nothing_to_rank():
+    none, some = np.zeros(3, int), np.array([1, 2, 0])
+    assert np.isnan(area_under_roc(none, some))
+    assert np.isnan(area_under_roc(some, none))
+    assert np.isnan(average_precision(none, some))
+    assert np.isnan(average_precision(none, none))
+    assert average_precision(some, none) == 1
+
+
+def test_weights_count_as_repetitions_do():
+    positives, negatives = np.array([0.5, 0, 1.5]), np.array([1.0, 2.5, 0.5])
+    assert area_under_roc(positives, negatives) == pytest.approx((0.5 * 0.5 + 1.5 * (3.5 + 0.25)) / (2 * 4))
+    assert average_precision(positives, negatives) == pytest.approx((1.5 * 1.5 / 2 + 0.5 * 2 / 6) / 2)
+    np.testing.assert_allclose(area_under_roc(4 * positives, 2 * negatives), area_under_roc(positives, negatives))
+    np.testing.assert_allclose(average_precision(3 * positives, 3 * negatives), average_precision(positives, negatives))
+
+
+def test_leading_axes_are_ranked_one_by_one():
+    counts = np.random.default_rng(0).integers(0, 5, (2, 3, 4, 10))
+    for score in (area_under_roc, average_precision):
+        together = score(*counts)
+        assert together.shape == (3, 4)
+        assert together.tolist() == [[score(*counts[:, i, j]) for j in range(4)] for i in range(3)]
+
+
+@pytest.mark.parametrize("spread", SPREADS.values(), ids=SPREADS)
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.98])
+@pytest.mark.parametrize("skill", [0.0, 0.8])
+def test_binned_areas_are_never_further_from_the_exact_ones_than_they_say(spread, share, skill):
+    rng = np.random.default_rng(0)
+    probabilities = spread(rng, 4000)
+    ranks = probabilities.argsort().argsort() / 4000
+    truth = (1 - skill) * rng.random(4000) + skill * ranks > 1 - share
+    truth[:2] = False, True
+    binned = counted(probabilities, truth)
+    for name, oracle in ORACLES.items():
+        error = binned.errors[name][0]
+        assert abs(binned.areas[name][0] - oracle(truth, probabilities)) <= error + 1e-12
+        assert 0 <= error <= 1
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    st.lists(st.tuples(st.floats(0, 1) | st.floats(0, 1, width=32) | st.floats(0.4999, 0.5001), st.booleans()), min_size=2)
+)
+def test_whatever_was_counted_the_error_is_a_bound(cases):
+    probabilities, truth = map(np.array, zip(*cases, strict=True))
+    binned = counted(probabilities, truth)
+    for name, oracle in ORACLES.items():
+        if truth.all() or not truth.any():
+            continue
+        assert abs(binned.areas[name][0] - oracle(truth, probabilities)) <= binned.errors[name][0] + 1e-12
+
+
+def test_of_many_values_the_error_is_small():
+    rng = np.random.default_rng(0)
+    truth = rng.random(50_000) < 0.1
+    binned = counted(1 / (1 + np.exp(-rng.normal(3.0 * truth - 3, 2))), truth)
+    assert binned.errors["auc"][0] < 1e-3
+    assert binned.errors["average_precision"][0] < 2e-3
+
+
+def test_the_error_is_none_where_the_bins_hold_one_kind_each_or_one_value_alone():
+    binned = counted([0.1, 0.2, 0.2, 0.6, 0.7], [False, False, False, True, True])
+    assert binned.errors["auc"][0] == 0
+    assert binned.errors["average_precision"][0] == 0
+    assert binned.areas["auc"][0] == 1
+
+
+def test_the_error_of_a_bin_of_both_kinds_is_what_its_worst_order_would_change():
+    """One positive and one negative in a bin: it may be above or below, the area may be 1 or 0, the precision 1 or ½."""
+    binned = counted([0.3, 0.3], [True, False])
+    assert (binned.areas["auc"][0], binned.errors["auc"][0]) == (0.5, 0.5)
+    assert (binned.areas["average_precision"][0], binned.errors["average_precision"][0]) == (0.5, 0.5)
+
+
+@pytest.mark.filterwarnings("error")
+def test_classes_that_are_never_or_always_there_have_no_area():
+    binned = BinnedCounts(3)
+    truth = np.array([[False] * 4, [True] * 4, [True, False] * 2])
+    binned.add(np.tile([0.1, 0.9, 0.3, 0.4], (3, 1)), truth)
+    assert np.isnan(binned.areas["auc"]).tolist() == [True, True, False]
+    assert np.isnan(binned.areas["average_precision"]).tolist() == [True, False, False]
+    assert np.isnan(binned.errors["auc"]).tolist() == [True, True, False]
+    assert np.isnan(binned.errors["average_precision"]).tolist() == [True, False, False]
+    assert binned.areas["average_precision"][1] == 1
+
+
+def test_memory_does_not_grow_with_what_is_counted():
+    rng = np.random.default_rng(0)
+    binned = BinnedCounts(3)
+    shape, n_bytes, dtype = binned.counts.shape, binned.counts.nbytes, binned.counts.dtype
+    for _ in range(200):
+        binned.add(rng.random((3, 50)), rng.random((3, 50)) < 0.5)
+    assert (binned.counts.shape, binned.counts.nbytes, binned.counts.dtype) == (shape, n_bytes, dtype)
+    assert binned.counts.sum((0, 2)).tolist() == [10_000] * 3
+
+
+def test_neither_order_nor_batches_nor_further_axes_matter():
+    rng = np.random.default_rng(0)
+    probabilities, truth = rng.random((2, 60)), rng.random((2, 60)) < 0.4
+    at_once, split, folded = BinnedCounts(2), BinnedCounts(2), BinnedCounts(2)
+    at_once.add(probabilities, truth)
+    order = rng.permutation(60)
+    for part in np.split(order, [0, 1, 8, 50]):
+        split.add(probabilities[:, part], truth[:, part])
+    folded.add(probabilities.reshape(2, 3, 4, 5), truth.reshape(2, 3, 4, 5))
+    np.testing.assert_array_equal(split.counts, at_once.counts)
+    np.testing.assert_array_equal(folded.counts, at_once.counts)
+
+
+def test_each_class_is_counted_for_itself():
+    rng = np.random.default_rng(0)
+    probabilities, truth = rng.random((3, 40)), rng.random((3, 40)) < 0.4
+    together = BinnedCounts(3)
+    together.add(probabilities, truth)
+    for k in range(3):
+        alone = counted(probabilities[k], truth[k])
+        assert together.areas["auc"][k] == alone.areas["auc"][0]
+        assert together.decisions[:, k].tolist() == alone.decisions[:, 0].tolist()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_decisions_are_those_of_a_half_and_more(dtype):
+    rng = np.random.default_rng(0)
+    half = np.float32(0.5)
+    corners = [0, 1, half, np.nextafter(half, np.float32(0)), np.nextafter(half, np.float32(1)), 1e-30, 0.49999]
+    probabilities = np.concatenate([rng.random(1000), corners * 3]).astype(dtype)
+    truth = rng.random(len(probabilities)) < 0.5
+    said = probabilities >= 0.5
+    expected = [(said & truth).sum(), (said & ~truth).sum(), (~said & truth).sum()]
+    assert counted(probabilities, truth).decisions[:, 0].tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("probability", "is_said"),
+    [
+        (np.float32(0.5), True),
+        (np.nextafter(np.float32(0.5), np.float32(0)), False),
+        (np.nextafter(np.float32(0.5), np.float32(1)), True),
+    ],
+)
+def test_the_numbers_next_to_a_half_are_on_their_sides(probability, is_said):
+    assert counted(np.array([probability]), [True]).decisions[:, 0].tolist() == [is_said, 0, not is_said]
+    assert counted(np.array([probability]), [False]).decisions[:, 0].tolist() == [0, is_said, 0]
+
+
+def test_nothing_may_be_added():
+    binned = counted([0.3, 0.8], [False, True])
+    before = binned.counts.copy()
+    binned.add(np.zeros((1, 0)), np.zeros((1, 0), bool))
+    np.testing.assert_array_equal(binned.counts, before)
+
+
+def test_what_is_counted_is_not_modified():
+    probabilities, truth = np.array([[0.0, 0.3, 1.0]]), np.array([[True, False, True]])
+    copies = probabilities.copy(), truth.copy()
+    counted(probabilities[0], truth[0])
+    np.testing.assert_array_equal(probabilities, copies[0])
+    np.testing.assert_array_equal(truth, copies[1])
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "truth", "complaint"),
+    [
+        (np.full((2, 3), np.nan), np.zeros((2, 3), bool), "NaN"),
+        (np.full((2, 3), 1.1), np.zeros((2, 3), bool), r"outside \[0, 1\]"),
+        (np.full((2, 3), -0.1), np.zeros((2, 3), bool), r"outside \[0, 1\]"),
+        (np.full((2, 3), np.inf), np.zeros((2, 3), bool), r"outside \[0, 1\]"),
+        (np.zeros((2, 3)), np.zeros((2, 4), bool), r"\(2, 3\).*\(2, 4\)"),
+        (np.zeros((2, 3)), np.zeros((2, 3, 1), bool), r"\(2, 3\).*\(2, 3, 1\)"),
+        (np.zeros((3, 2)), np.zeros((3, 2), bool), r"\(3, 2\).*\(3, 2\)"),
+        (np.zeros(3), np.zeros(3, bool), r"\(3,\)"),
+    ],
+)
+def test_what_cannot_be_counted_is_refused_and_counts_nothing(probabilities, truth, complaint):
+    binned = BinnedCounts(2)
+    with pytest.raises(InputError, match=complaint):
+        binned.add(probabilities, truth)
+    assert not binned.counts.any()
+
+
+def test_what_is_exactly_0_is_no_question_of_binning():
+    """Most activities are 0, ruled out by a tag: that they are equal is known."""
+    rng = np.random.default_rng(0)
+    probabilities = np.where(rng.random(5000) < 0.9, 0.0, rng.random(5000))
+    truth = rng.random(5000) < 0.1 + 0.5 * probabilities
+    counts = BinnedCounts(1)
+    counts.add(probabilities[None], truth[None])
+    for name, exact in (("auc", metrics.roc_auc_score), ("average_precision", metrics.average_precision_score)):
+        assert abs(counts.areas[name][0] - exact(truth, probabilities)) <= counts.errors[name][0] + 1e-12
+        assert counts.errors[name][0] < 0.01
