@@ -19,6 +19,9 @@ class DetectionConfig(Config):
     high_threshold: float = option(0.5, "an event has a frame with at least this activity …", at_least=0, at_most=1)
     low_threshold: float = option(0.2, "… and lasts as long as the activity stays above this", at_least=0, at_most=1)
     close_gaps: float = option(0.3, "pauses up to this do not end an event", unit="s", at_least=0)
+    close_gaps_first: bool = option(
+        True, "before the high threshold is asked for, so that what is quiet all along may join; False: after (Kong's rule)"
+    )
     shortest_event: float = option(0.1, "shorter events are dropped", unit="s", at_least=0)
     tag_threshold: float = option(0.1, "a class with a probability up to this is not looked for", at_least=0, at_most=1)
     activity: str = option(
@@ -57,7 +60,7 @@ def frame_activity(masks: np.ndarray, power: np.ndarray, probabilities: np.ndarr
 def find_events(
     activity: np.ndarray, hop: float, classes: list[str], config: DetectionConfig, *, length: float = np.inf
 ) -> list[SoundEvent]:
-    """Events by a double threshold: where activity stays above the low one and reaches the high one; then gaps are closed.
+    """Events by a double threshold: where activity stays above the low one and reaches the high one.
 
     Args:
         activity: (K, T); a frame stands for the time from half a hop before its centre to half a hop after.
@@ -73,8 +76,11 @@ def find_events(
     """
     events = []
     for name, curve in zip(classes, activity, strict=True):
-        loud = [run for run in _runs(curve > config.low_threshold) if curve[slice(*run)].max() >= config.high_threshold]
-        for start, stop in _joined(loud, int(config.close_gaps / hop + 1e-6)):
+        gap = int(config.close_gaps / hop + 1e-6)
+        runs = _runs(curve > config.low_threshold)
+        runs = _joined(runs, gap) if config.close_gaps_first else runs
+        loud = [run for run in runs if curve[slice(*run)].max() >= config.high_threshold]
+        for start, stop in _joined(loud, gap):
             if (stop - start) * hop >= config.shortest_event:
                 event = SoundEvent(name, max(0.0, (start - 0.5) * hop), min((stop - 0.5) * hop, length))
                 if event.onset < event.offset:
