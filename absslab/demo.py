@@ -199,4 +199,5 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto
 img { max-width: 100%; background: white; } .wide { overflow-x: auto; }
 table { border-collapse: collapse; } th { text-align: left; font-weight: 500; padding-right: 1rem; }
 td { padding: 0.2rem 0.8rem; text-align: right; } audio { height: 2rem; max-width: 55vw; }
+.wide table { font-size: 0.75rem; white-space: nowrap; } .wide td { padding: 0.15rem 0.3rem; }
 """
