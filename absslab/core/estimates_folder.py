@@ -92,8 +92,10 @@ class EstimatesEvaluation:
     def scores(self) -> dict[str, Any]:
         """The scores as plain data; null where there is none, and why."""
         missing = {"tagging": "sounds come without probabilities", "segmentation": "sounds come without masks"}
-        if not self.scorer.n_scored["detection"]:
-            missing["detection"] = f"no events.tsv in {self.references}, or none in the folders of {self.estimates}"
+        if self.events is None:
+            missing["detection"] = f"there is no {self.references / 'events.tsv'}"
+        elif not self.detects:
+            missing["detection"] = f"there is no events.tsv in the folders of {self.estimates}"
         else:
             missing["psds"] = "events come without curves of activity"
         return score_report(

@@ -15,7 +15,7 @@ import pandas as pd
 
 from absslab.core import audio
 from absslab.core.config import Config, option
-from absslab.core.datasets import AudioDataSet, DataConfig, EmptySplitError, open_split
+from absslab.core.datasets import DATA_SETS, AudioDataSet, DataConfig, EmptySplitError, open_split
 from absslab.core.detection import DetectionConfig, find_events, frame_activity
 from absslab.core.errors import InputError
 from absslab.core.events import SoundEvent, read_events
@@ -38,7 +38,8 @@ class EvaluationConfig(Config):
 
     checkpoint_path: str = option("", "the model; what it was trained on is in it")
     split: str = option("test", "which recordings", choices=SPLITS)
-    data_folder: str | None = option(None, "another folder of the same layout and classes")
+    data_folder: str | None = option(None, "another folder of the same classes")
+    data_set_type: str | None = option(None, "its layout, if that is another one", choices=DATA_SETS)
     device: str = option("auto", "auto: a GPU if there is one; cpu, cuda, cuda:1, …")
 
 
@@ -78,6 +79,8 @@ class Evaluation:
             raise InputError(f"{config.checkpoint_path} does not say what it was trained on") from None
         if config.data_folder:
             data = replace(data, data_folder=config.data_folder)
+        if config.data_set_type:
+            data = replace(data, data_set_type=config.data_set_type)
         self._data = replace(data, in_memory=False)
         self.separator = Separator(checkpoint.model, self.separation)
         self.data_set = self._open(config.split)

@@ -413,3 +413,25 @@ def test_a_silent_recording_without_classes_is_scored(checkpoint, own_set):
     scores = evaluation.scores()
     assert scores["separation"]["n_silent_mixtures"] == 1
     json.dumps(scores, allow_nan=False)
+
+
+def test_a_model_of_mixtures_scores_a_weakly_labelled_folder(checkpoint, mixtures, tmp_path):
+    """Long recordings of another rate and layout, in sub-folders, with strong labels and without sources."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "deep").mkdir()
+    for name in ("a.wav", "deep/b.wav"):
+        audio.save(tmp_path / name, 0.1 * rng.standard_normal((2, 25 * 8000)), 8000)
+    (tmp_path / "weak_labels.csv").write_text(
+        "filename,split,alert,knock,pageturn,speech\na.wav,test,1,0,0,1\ndeep/b.wav,test,0,1,0,0\n"
+    )
+    (tmp_path / "events.tsv").write_text(
+        "filename\tonset\toffset\tevent_label\na.wav\t1\t24\talert\na.wav\t2\t3\tspeech\ndeep/b.wav\t0\t25\tknock\n"
+    )
+    options = {"data_folder": str(tmp_path), "data_set_type": "weakly_labelled_folder"}
+    evaluation = evaluated(checkpoint, ScoringConfig(n_resamples=0), **options)
+    scores = evaluation.scores()
+    assert scores["separation"] is None
+    assert scores["tagging"]["thresholds_from"] == "training settings"
+    assert scores["tagging"]["n_positive"] == 3
+    assert scores["detection"]["segment"]["error_rate"] is not None
+    assert set(evaluation.table()["mixture"]) == {"a.wav", "deep/b.wav"}

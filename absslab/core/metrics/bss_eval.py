@@ -88,6 +88,7 @@ def bss_eval_sources(references: np.ndarray, estimates: np.ndarray, *, device: s
     Raises:
         InputError: shapes that do not fit, a silent reference, NaN.
     """
+    references, estimates = np.asarray(references), np.asarray(estimates)
     _validate(references, estimates, "J, N")
     return decompose(references[:, None], estimates[..., None, :], device=device).sources()
 
@@ -123,6 +124,7 @@ def decompose(
     Raises:
         InputError: see `bss_eval_sources`.
     """
+    references, estimates = np.asarray(references), np.asarray(estimates)
     _validate(references, estimates, "J, C, N")
     leading, (n_sources, n_channels, n_samples) = estimates.shape[:-3], references.shape
     flat = estimates.reshape(-1, n_channels, n_samples)  # (E / C, C, N): system by system, source by source
@@ -298,5 +300,6 @@ def bss_eval(
     Raises:
         InputError: see `bss_eval_sources`; an unknown backend, mir_eval is missing.
     """
+    references, estimates = np.asarray(references), np.asarray(estimates)
     _validate(references, estimates, "J, N")
     return find("BSS Eval backend", backend, BACKENDS)(references, estimates, device)
