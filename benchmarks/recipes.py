@@ -46,7 +46,10 @@ def measure(recipe: str, seed: int, arguments: argparse.Namespace) -> dict[str, 
         "auc": found["tagging"]["auc"],
         "mean": found["separation"]["si_sdr_improvement"],
         "median": found["separation"]["si_sdr_improvement_median"],
+        "ceiling": found["baselines"]["ideal_ratio_mask_mel"]["si_sdr_improvement"],
         "leakage": found["separation"]["leakage"],
+        "event": found["detection"]["event"]["f1"],
+        "mask": found["segmentation"]["f1"],
     }
 
 
@@ -65,12 +68,16 @@ def main() -> None:
         lines += [(recipe, str(seed), row) for seed, row in zip(arguments.seeds, rows, strict=True)]
         if len(rows) > 1:
             lines.append((recipe, "mean", {key: statistics.mean(row[key] for row in rows) for key in rows[0]}))
-    print("| recipe | seed | epochs | training, min | tagging AUC | SI-SDRi mean (median), dB | leakage, dB |")
-    print("|---|---|---|---|---|---|---|")
+    print(
+        "| recipe | seed | epochs | training, min | tagging AUC | event F1 | mask F1 | SI-SDRi mean (median), dB "
+        "| its ceiling, dB | leakage, dB |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|")
     for recipe, seed, row in lines:
         print(
-            f"| {recipe} | {seed} | {row['epochs']:.0f} | {row['minutes']:.1f} | {row['auc']:.3f} | {row['mean']:.1f} "
-            f"({row['median']:.1f}) | {row['leakage']:.0f} |"
+            f"| {recipe} | {seed} | {row['epochs']:.0f} | {row['minutes']:.1f} | {row['auc']:.3f} "
+            f"| {row['event']:.3f} | {row['mask']:.3f} | {row['mean']:.1f} ({row['median']:.1f}) | {row['ceiling']:.1f} "
+            f"| {row['leakage']:.0f} |"
         )
     print(f"\n{(time.time() - start) / 60:.0f} minutes in all", file=sys.stderr)
 
