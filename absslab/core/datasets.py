@@ -325,6 +325,16 @@ def _check_split(items: Sequence[Labelled], by_origin: Mapping[str, Sequence[Lab
 
 
 def _read_one_hot(path: Path, split: str = "") -> tuple[list[Labelled], list[str]]:
+    labelled, classes = read_one_hot(path)
+    return [_labelled(path, row, labels, split) for row, labels in labelled], _checked(classes, path)
+
+
+def read_one_hot(path: Path) -> tuple[list[tuple[dict[str, str], list[str]]], list[str]]:
+    """Read a table of weak labels: its rows, each with the classes that it names, and all classes.
+
+    Raises:
+        InputError: a file that can't be read, no class, a cell that is neither 0 nor 1.
+    """
     rows = read_table(path, required=("filename",))
     classes = [name for name in rows[0] if name not in ("filename", "split", "origin")]
     if not classes:
@@ -333,9 +343,7 @@ def _read_one_hot(path: Path, split: str = "") -> tuple[list[Labelled], list[str
         for name in classes:
             if row[name] not in ("0", "1"):
                 raise InputError(f"{path}, row {number}: {name} is {row[name]!r}; expected 0 or 1")
-    return [_labelled(path, row, [name for name in classes if row[name] == "1"], split) for row in rows], _checked(
-        classes, path
-    )
+    return [(row, [name for name in classes if row[name] == "1"]) for row in rows], classes
 
 
 def _read_lists(path: Path) -> tuple[list[Labelled], list[str]]:

@@ -22,6 +22,7 @@ import pandas as pd
 
 from absslab.core import audio
 from absslab.core.config import Config, option
+from absslab.core.datasets import read_one_hot
 from absslab.core.errors import InputError
 from absslab.core.events import SoundEvent, read_events
 from absslab.core.features import FeatureConfig, FrontEnd
@@ -72,10 +73,10 @@ class EstimatesEvaluation:
         if not self.names:
             raise InputError(f"{self.references} holds no folders of sources: expected one per mixture")
         _same(self.names, _sub_folders(self.estimates), "mixture", str(self.references), str(self.estimates))
-        self.labels = self._read_labels()
+        self.labels, labelled = self._read_labels()
         for name in self.names:
             self._any_sound(name)
-        self.classes = self._classes()
+        self.classes = self._find_classes(labelled)
         self.sampling_rate = audio.info(self._any_sound(self.names[0])).sampling_rate
         self.features = FeatureConfig(sampling_rate=self.sampling_rate)  # of ideal masks
         self.events = self._read_events()
@@ -96,8 +97,6 @@ class EstimatesEvaluation:
             missing["detection"] = f"there is no {self.references / 'events.tsv'}"
         elif not self.detects:
             missing["detection"] = f"there is no events.tsv in the folders of {self.estimates}"
-        else:
-            missing["psds"] = "events come without curves of activity"
         return score_report(
             self.scorer,
             split=None,
@@ -195,27 +194,23 @@ class EstimatesEvaluation:
     def _files(self, folder: Path, name: str) -> dict[str, Path]:
         return source_files(folder / f"{name}.wav")
 
-    def _read_labels(self) -> dict[str, frozenset[str]]:
+    def _read_labels(self) -> tuple[dict[str, frozenset[str]], list[str]]:
+        """What each mixture holds, and all classes, where there are weak labels."""
         path = self.references / "weak_labels.csv"
         if not path.is_file():
-            return {}
-        rows = read_table(path, required=("filename",))
-        for row in rows:
-            for name, value in row.items():
-                if name not in ("filename", "split", "origin") and value not in ("0", "1"):
-                    raise InputError(f"{path}: {name} of {row['filename']} is {value!r}; expected 0 or 1")
-        self._labelled = [name for name in rows[0] if name not in ("filename", "split", "origin")]
-        return {Path(row["filename"]).stem: frozenset(one for one in self._labelled if row[one] == "1") for row in rows}
+            return {}, []
+        rows, classes = read_one_hot(path)
+        return {Path(row["filename"]).stem: frozenset(labels) for row, labels in rows}, classes
 
-    def _classes(self) -> list[str]:
+    def _find_classes(self, labelled: list[str]) -> list[str]:
         """Those of the references, each of which every mixture must have an estimate of."""
         sounding = {one for name in self.names for one in self._files(self.references, name)} - set(NOT_CLASSES)
-        classes = self._labelled if self.labels else sorted(sounding)
+        classes = labelled or sorted(sounding)
         _same(classes, sorted(sounding | set(classes)), "class", f"{self.references}/weak_labels.csv", str(self.references))
         for name in self.names:
             estimated = set(self._files(self.estimates, name)) - set(NOT_CLASSES)
             _same(classes, sorted(estimated), "class", str(self.references), str(self.estimates / name))
-        return list(classes)
+        return classes
 
     def _read_events(self) -> dict[str, list[SoundEvent]] | None:
         path = self.references / "events.tsv"

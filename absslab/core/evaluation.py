@@ -20,7 +20,6 @@ from absslab.core.detection import DetectionConfig, find_events, frame_activity
 from absslab.core.errors import InputError
 from absslab.core.events import SoundEvent, read_events
 from absslab.core.ideal_masks import IdealMasks
-from absslab.core.metrics import psds
 from absslab.core.metrics.tagging import best_thresholds
 from absslab.core.mixture_folder import source_files
 from absslab.core.model import load_checkpoint
@@ -148,21 +147,16 @@ class Evaluation:
             missing["separation"] = missing["segmentation"] = "the recordings come without their sources"
         if self.events is None:
             missing["detection"] = f"there is no {self._table_folder / 'events.tsv'}"
-        elif not psds.is_available():
-            missing["psds"] = "sed_scores_eval is not there: pip install 'absslab[psds]'"
         settings = {
             part.__class__.__name__: part.to_json() for part in (self.config, self.separation, self.detection, self.scoring)
         }
-        scores = score_report(
+        return score_report(
             self.scorer,
             split=self.config.split,
             missing=missing,
             thresholds_from="validation" if self.validation else "training settings",
             settings=settings,
         )
-        if scores["detection"] and None in (scores["detection"]["psds"] or {}).values():
-            scores["missing"]["psds"] = "it is defined from two classes with events on"
-        return scores
 
     def table(self) -> pd.DataFrame:
         """A row per mixture and class."""

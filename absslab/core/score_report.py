@@ -89,13 +89,22 @@ def score_report(
         "n_scored": dict(scorer.n_scored),
         "n_values": {score: _count(table[score].notna()) for score in SEPARATION if score in table},
         "version": absslab.__version__,
-        "missing": dict(missing) | _partly(scorer) | _left_out(scorer),
+        "missing": dict(missing) | _partly(scorer) | _left_out(scorer, detection),
     }
 
 
-def _left_out(scorer: Scorer) -> dict[str, str]:
-    """What was not asked for."""
-    return {"bss_eval": "--bss_eval none"} if scorer.n_scored["separation"] and scorer.config.bss_eval == "none" else {}
+def _left_out(scorer: Scorer, detection: Mapping[str, Any] | None) -> dict[str, str]:
+    """What could have been scored, but was not: it was not asked for, or something is lacking."""
+    why = {}
+    if scorer.n_scored["separation"] and scorer.config.bss_eval == "none":
+        why["bss_eval"] = "--bss_eval none"
+    if detection and not scorer.n_scored["frames"]:
+        why["psds"] = "events come without curves of activity"
+    elif detection and detection["psds"] is None:
+        why["psds"] = "sed_scores_eval is not there: pip install 'absslab[psds]'"
+    elif detection and None in detection["psds"].values():
+        why["psds"] = "it is defined from two classes with events on"
+    return why
 
 
 def _partly(scorer: Scorer) -> dict[str, str]:

@@ -193,8 +193,7 @@ class Scorer:
         }
         for kind, new in counts.items():
             self.counts[kind] += new
-            for name, values in zip(("tp", "fp", "fn"), new.decisions, strict=True):
-                row[f"{kind}_{name}"] = values.astype(float)
+            _set_counts(row, kind, new.decisions)
             row[f"{kind}_errors"] = np.full(len(self.classes), float(new.errors))
         self.n_scored["detection"] += 1
         if estimate.activity is None:
@@ -214,10 +213,9 @@ class Scorer:
             references = np.stack(list(truth.references.values()))
             masks = binary_mask(*self.ideal_masks.powers(truth.mixture, references), criterion=self.config.criterion)
             ideal[self._indices(truth.references)] = masks.cpu().numpy() > 0.5
+        before = self.bins.decisions
         self.bins.add(estimate.masks, ideal)
-        taken = estimate.masks >= 0.5  # (K, M, T)
-        for name, which in (("tp", taken & ideal), ("fp", taken & ~ideal), ("fn", ~taken & ideal)):
-            row[f"segmentation_{name}"] = which.sum((1, 2)).astype(float)
+        _set_counts(row, "segmentation", self.bins.decisions - before)
         self.n_scored["segmentation"] += 1
 
     def _score_sources(self, truth: Truth, estimate: Estimate, row: dict[str, np.ndarray]) -> None:
@@ -264,3 +262,9 @@ class Scorer:
             if name not in self.classes:
                 raise InputError(f"there is a source of an unknown class {name!r}: expected {', '.join(self.classes)}")
         return np.array([self.classes.index(name) for name in references], int)
+
+
+def _set_counts(row: dict[str, np.ndarray], kind: str, decisions: np.ndarray) -> None:
+    """Columns of true positives, false positives and false negatives (3, K)."""
+    for name, values in zip(("tp", "fp", "fn"), decisions, strict=True):
+        row[f"{kind}_{name}"] = values.astype(float)

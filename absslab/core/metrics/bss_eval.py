@@ -90,7 +90,7 @@ def bss_eval_sources(references: np.ndarray, estimates: np.ndarray, *, device: s
     """
     references, estimates = np.asarray(references), np.asarray(estimates)
     _validate(references, estimates, "J, N")
-    return decompose(references[:, None], estimates[..., None, :], device=device).sources()
+    return _decompose(references[:, None], estimates[..., None, :], device, FILTER_LENGTH).sources()
 
 
 def bss_eval_images(references: np.ndarray, estimates: np.ndarray, *, device: str = "cpu") -> ImageScores:
@@ -126,6 +126,10 @@ def decompose(
     """
     references, estimates = np.asarray(references), np.asarray(estimates)
     _validate(references, estimates, "J, C, N")
+    return _decompose(references, estimates, device, filter_length)
+
+
+def _decompose(references: np.ndarray, estimates: np.ndarray, device: str, filter_length: int) -> Decomposition:
     leading, (n_sources, n_channels, n_samples) = estimates.shape[:-3], references.shape
     flat = estimates.reshape(-1, n_channels, n_samples)  # (E / C, C, N): system by system, source by source
     owners = np.tile(np.arange(n_sources), len(flat) // n_sources)  # (E / C,)
@@ -233,7 +237,7 @@ def _validate(references: np.ndarray, estimates: np.ndarray, axes: str) -> None:
 
 
 def _torch(references: np.ndarray, estimates: np.ndarray, device: str) -> tuple[SourceScores, ImageScores]:
-    parts = decompose(references[:, None], estimates[..., None, :], device=device)
+    parts = _decompose(references[:, None], estimates[..., None, :], device, FILTER_LENGTH)
     return parts.sources(), parts.images()
 
 
