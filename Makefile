@@ -3,13 +3,19 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo picture test lab check clean
+.PHONY: demo picture test js browser lab check clean
 
 demo: $(VENV)/plot.installed  ## the whole way on the built-in recordings, with a report to open
 	$(BIN)/absslab demo --output_folder demo
 
-test: $(VENV)/dev.installed  ## the tests; TESTS="-m slow" runs the slow ones
+test: $(VENV)/dev.installed js  ## the tests; TESTS="-m slow" runs the slow ones
 	$(BIN)/python -m pytest $(or $(TESTS),-m "not slow")
+
+js:  ## the tests of the player's JavaScript; without node they are left out, but not where CI is set
+	if [ -n "$$CI" ] || command -v node >/dev/null; then node --test tests/js/*.test.mjs; fi
+
+browser: $(VENV)/dev.installed  ## the tests in a browser alone, slow ones too; without chromium they skip
+	$(BIN)/python -m pytest tests/browser
 
 picture: demo  ## the README's picture, made anew
 	cp demo/masks.png docs/demo_masks.png

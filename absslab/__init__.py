@@ -1,3 +1,50 @@
 """Separate and detect sounds with models trained on weak labels."""
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from absslab.widgets.player import Player
+    from absslab.widgets.workbench import Workbench
+
 __version__ = "0.1.0"
+__all__ = ["listen", "workbench"]
+
+
+def listen(what: Any, sampling_rate: int | None = None, *, title: str = "") -> "Player":
+    """The player for anything that sounds, in a notebook.
+
+    Args:
+        what: a sound file of any length (with the sources that were saved beside it), a folder of them such as
+            `absslab separate` writes, a list of files, an array (N,) or (C, N), or a dict of names to files or arrays.
+        sampling_rate: of arrays, Hz.
+        title: what is shown above it.
+
+    Raises:
+        InputError: none of these, a file that can't be read, an array that is no sound or lacks its sampling rate.
+
+    >>> absslab.listen("data/mixtures/test/000000.wav")                        # doctest: +SKIP
+    """
+    player, sounds = _widgets("player"), _widgets("sounds")
+    return player.Player(sounds.tracks_of(what, sampling_rate), title=title)
+
+
+def workbench(**state: str) -> "Workbench":
+    """All panels, as tabs, in a notebook: recordings, mixtures, training, runs, separation, report.
+
+    Args:
+        state: where to begin: event_folder, mixture_folder, runs_folder, run, mixture, split; see `State`.
+
+    >>> absslab.workbench(mixture_folder="data/mixtures", runs_folder="data/runs")     # doctest: +SKIP
+    """
+    return _widgets("workbench").Workbench(**state)
+
+
+def _widgets(name: str) -> Any:
+    import importlib
+
+    try:
+        return importlib.import_module(f"absslab.widgets.{name}")
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("absslab"):
+            raise
+        raise ImportError(f"widgets need {error.name}: pip install 'absslab[lab]'") from error

@@ -150,11 +150,8 @@ class Demo:
         return front_end.power(front_end.stft(on_device))[0].cpu().numpy()  # (M, T)
 
     def _draw(self, mixture: np.ndarray, rows: list[Separated]) -> Path:
-        import librosa
-
         features = self.evaluation.separator.model.front_end.config
-        centres = librosa.mel_frequencies(n_mels=features.n_mels + 2, fmin=features.f_min, fmax=features.highest)[1:-1]
-        figure = mask_figure(mixture, rows, hop=self.evaluation.separator.hop, centres=centres)
+        figure = mask_figure(mixture, rows, hop=self.evaluation.separator.hop, centres=features.centres)
         with whole_file(self.folder / "masks.png") as unfinished:
             figure.savefig(unfinished, format="png")
         return self.folder / "masks.png"

@@ -572,6 +572,63 @@ def test_settings_of_scores_out_of_range_are_refused_in_one_line(capsys, checkpo
         assert words in refused(capsys, "evaluate", "--checkpoint_path", checkpoint, *flags)
 
 
+SETTINGS = {"format": "absslab separation settings", "version": 1}
+
+
+def separate_flags(checkpoint, mixtures, out) -> list[object]:
+    return ["separate", "--checkpoint_path", checkpoint, "--input", mixtures / "test/000000.wav", "--output_folder", out]
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--gains", "speach=-6"], "did you mean speech"),
+        (["--gains", "speech=loud"], "expected CLASS=dB"),
+        (["--gains", "speech=nan"], "expected CLASS=dB"),
+        (["--gains", "speech=inf"], "expected dB up to 60"),
+        (["--gains", "speech"], "expected CLASS=dB"),
+        (["--gains", "speech=1", "speech=2"], "speech twice"),
+        (["--gains", "speech=1", "--keep", "speech"], "give one of them"),
+        (["--settings", "gains.json", "--keep", "speech"], "give one of them"),
+        (["--settings", "newer.json"], "newer than 1: update ABSSLab"),
+        (["--settings", "foreign.json"], "no settings of a separation"),
+        (["--settings", "none.json"], "does not exist"),
+        (["--settings", "gains.json", "--gains", "hum=3"], "no class of the model"),
+        (["--mask_floor", "2"], "mask_floor is 2: expected at most 1"),
+        (["--mask_power", "-1"], "mask_power is -1: expected at least 0"),
+        (["--wiener", "nan"], "wiener is nan: expected a finite number"),
+    ],
+)
+def test_settings_and_gains_that_can_not_be_meant_are_refused_before_anything_is_written(
+    capsys, checkpoint, mixtures, tmp_path, monkeypatch, flags, words
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "gains.json").write_text(json.dumps(SETTINGS | {"gains": {"speech": 3}}))
+    (tmp_path / "newer.json").write_text(json.dumps(SETTINGS | {"version": 2}))
+    (tmp_path / "foreign.json").write_text("{}")
+    assert words in refused(capsys, *separate_flags(checkpoint, mixtures, tmp_path / "out"), *flags)
+    assert not (tmp_path / "out").exists()
+
+
+def test_settings_that_were_saved_are_applied_and_flags_go_before_them(checkpoint, mixtures, tmp_path):
+    saved = SETTINGS | {"separation": {"mask_power": 3.0, "mask_floor": 0.1}, "gains": {"speech": None, "knock": 6.0}}
+    (tmp_path / "s.json").write_text(json.dumps(saved))
+
+    def separated(name, *flags):
+        assert main([str(part) for part in (*separate_flags(checkpoint, mixtures, tmp_path / name), *flags)]) == 0
+        return {path.stem: soundfile.read(path)[0] for path in (tmp_path / name / "000000").glob("*.wav")}
+
+    by_file = separated("file", "--settings", tmp_path / "s.json")
+    by_flags = separated("flags", "--mask_power", 3, "--mask_floor", 0.1, "--gains", "speech=-inf", "knock=6")
+    for name, samples in by_file.items():
+        np.testing.assert_array_equal(samples, by_flags[name], err_msg=name)
+    both = separated("both", "--settings", tmp_path / "s.json", "--mask_floor", 0, "--gains", "knock=0")
+    expected = separated("plain", "--mask_power", 3)
+    np.testing.assert_array_equal(both["knock"], expected["knock"])
+    np.testing.assert_allclose(both["remix"], soundfile.read(mixtures / "test/000000.wav")[0] - both["speech"], atol=1e-6)
+    assert "remix" not in expected
+
+
 def test_ctrl_c_while_separating_leaves_nothing_half_written(checkpoint, tmp_path):
     samples = 0.1 * np.random.default_rng(0).standard_normal(16000 * 600)
     soundfile.write(tmp_path / "long.wav", samples, 16000)

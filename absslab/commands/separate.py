@@ -6,8 +6,9 @@ from absslab.cli import Parser, drain
 from absslab.core.config import add_flags, from_flags
 from absslab.core.detection import DetectionConfig
 from absslab.core.errors import InputError
-from absslab.core.separated_folder import SeparatedFolderConfig, check_kept, find_inputs, separate_file
+from absslab.core.separated_folder import SeparatedFolderConfig, check_remix, find_inputs, separate_file
 from absslab.core.separation import SeparationConfig, Separator
+from absslab.core.separation_settings import SeparationSettings, parse_gains, read_settings
 from absslab.core.training import choose_device
 
 
@@ -21,14 +22,17 @@ def run(arguments: Sequence[str]) -> None:
     for name in ("checkpoint_path", "input", "output_folder"):
         if not getattr(config, name):
             raise InputError(f"{name} is missing: say it with --{name}")
+    settings = read_settings(config.settings) if config.settings else SeparationSettings()
+    gains = {**settings.gains, **parse_gains(config.gains)}
     device = choose_device(config.device)
-    separator = Separator.from_checkpoint(config.checkpoint_path, device, from_flags(SeparationConfig, given))
-    check_kept(config.keep, separator.classes)
+    separation = from_flags(SeparationConfig, settings.separation.to_json() | given)
+    separator = Separator.from_checkpoint(config.checkpoint_path, device, separation)
+    check_remix(config.keep, gains, separator.classes)
     detection = from_flags(DetectionConfig, given)
     files = find_inputs(config.input, config.output_folder)
     for path in files:
         drain(
-            separate_file(separator, path, config.output_folder, keep=config.keep, detection=detection),
+            separate_file(separator, path, config.output_folder, keep=config.keep, gains=gains, detection=detection),
             path.name,
             "sample",
         )

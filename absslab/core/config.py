@@ -48,10 +48,7 @@ class Config:
     def __post_init__(self) -> None:
         hints = typing.get_type_hints(type(self))
         for field in dataclasses.fields(self):
-            value = _typed(field.name, getattr(self, field.name), hints[field.name])
-            object.__setattr__(self, field.name, value)
-            for element in value if isinstance(value, tuple) else (value,):
-                _check_limits(field.name, element, field.metadata)
+            object.__setattr__(self, field.name, _checked(field, getattr(self, field.name), hints[field.name]))
 
     @classmethod
     def default_config(cls) -> Self:
@@ -139,6 +136,16 @@ def from_flags(config_class: type[Config], given: Mapping[str, Any]) -> Any:
     return config_class(**{name: value for name, value in given.items() if name in names})
 
 
+def to_flags(values: Mapping[str, Any]) -> list[str]:
+    """Settings as the command line takes them: --n_epochs=12 --channels 8 8."""
+    flags: list[str] = []
+    for name, value in values.items():
+        is_list = isinstance(value, tuple | list)
+        text = value if isinstance(value, str) else shown(value)
+        flags += [f"--{name}", *map(shown, value)] if is_list else [f"--{name}={text}"]  # a text may begin with a dash
+    return flags
+
+
 def shown(value: Any) -> str:
     """A setting as one would type it."""
     if isinstance(value, tuple | list):
@@ -146,6 +153,44 @@ def shown(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}" if float(f"{value:g}") == value else str(value)
     return "none" if value is None else str(value) or "none"
+
+
+def check_setting(config_class: type[Config], name: str, value: Any) -> Any:
+    """One field's value in the field's own type.
+
+    Raises:
+        InputError: there is no such field, or it does not take this value.
+    """
+    fields = {field.name: field for field in dataclasses.fields(config_class)}
+    if name not in fields:
+        raise InputError(f"{config_class.__name__} has no setting {name!r}{nearest(name, fields)}")
+    return _checked(fields[name], value, typing.get_type_hints(config_class)[name])
+
+
+def parse_setting(config_class: type[Config], name: str, text: str) -> Any:
+    """One field's value from what a person typed, as after a flag; nothing says none, where that is allowed.
+
+    Raises:
+        InputError: the field does not take this.
+    """
+    hint = typing.get_type_hints(config_class)[name]
+    _, is_tuple, optional = _element_type(hint)
+    text = text.strip()
+    if optional and not text:
+        return None
+    parse = _parser_of(hint)
+    try:
+        value = [parse(word) for word in text.split()] if is_tuple else parse(text)
+    except argparse.ArgumentTypeError:
+        raise InputError(f"{name} is {text!r}: expected {_kind(hint)}") from None
+    return check_setting(config_class, name, value)
+
+
+def _checked(field: Any, value: Any, hint: Any) -> Any:
+    value = _typed(field.name, value, hint)
+    for element in value if isinstance(value, tuple) else (value,):
+        _check_limits(field.name, element, field.metadata)
+    return value
 
 
 def _element_type(hint: Any) -> tuple[Any, bool, bool]:

@@ -347,12 +347,22 @@ def read_one_hot(path: Path) -> tuple[list[tuple[dict[str, str], list[str]]], li
 
 
 def _read_lists(path: Path) -> tuple[list[Labelled], list[str]]:
+    labelled, classes = read_lists(path)
+    return [_labelled(path, row, labels) for row, labels in labelled], _checked(classes, path)
+
+
+def read_lists(path: Path) -> tuple[list[tuple[dict[str, str], list[str]]], list[str]]:
+    """Read a table of lists of weak labels: as `read_one_hot` does.
+
+    Raises:
+        InputError: a file that can't be read, no class in any row.
+    """
     rows = read_table(path, required=("filename", "event_labels"), delimiter="\t")
     labels = [[name.strip() for name in row["event_labels"].split(",") if name.strip()] for row in rows]
     classes = sorted({name for names in labels for name in names})
     if not classes:
         raise InputError(f"{path} labels nothing: expected comma-separated classes in the column event_labels")
-    return [_labelled(path, row, names) for row, names in zip(rows, labels, strict=True)], _checked(classes, path)
+    return list(zip(rows, labels, strict=True)), classes
 
 
 def _labelled(table: Path, row: dict[str, str], labels: Sequence[str], split: str = "") -> Labelled:

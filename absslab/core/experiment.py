@@ -20,15 +20,20 @@ from absslab.core.pooling import find_pooling
 from absslab.core.runs import RunWriter, run_directory
 from absslab.core.training import EpochResult, StepDone, TrainingConfig, TrainingManager, choose_device
 
-CHANGEABLE = ("n_epochs", "test_every", "patience", "device", "data_folder", "in_memory", "n_loaders", "save_path")
+CHANGEABLE = (
+    "n_epochs", "test_every", "patience", "device", "data_folder", "in_memory", "n_loaders", "save_path", "keep_every"
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class RunConfig(Config):
-    """Where the run goes."""
+    """Where the run goes, and what it keeps."""
 
     save_path: str = option("", "file of the best model, R.ckpt; the run directory R stands beside it")
     device: str = option("auto", "auto: a GPU if there is one; cpu, cuda, cuda:1, …")
+    keep_every: int = option(
+        0, "also keep the model of every so many, to hear how it learns; 0: none", unit="epochs", at_least=0
+    )
 
 
 @dataclass(frozen=True)
@@ -200,12 +205,14 @@ class Experiment:
         made = {"settings": self.settings.to_json(), "epoch": result.epoch, "metrics": result.metrics}
         if result.is_best:
             save_checkpoint(self.writer.save_path, manager.averaged, configs, made)
+        if (every := self.settings.run.keep_every) and result.epoch % every == 0:
+            save_checkpoint(self.writer.kept(result.epoch), manager.averaged, configs, made)
         self.writer.add_metrics(result.to_json())
         save_checkpoint(
             self.writer.last, manager.averaged, configs, made, resume=manager.state() | {"data": self.data_fingerprint}
         )
-        scores = (
-            f", {self.settings.training.metric} {result.metrics[self.settings.training.metric]}" if result.metrics else ""
-        )
+        name = self.settings.training.metric
+        score = result.metrics[name] if result.metrics else None
+        scores = f", validation {name} {score:.4f}" if score is not None else ""
         self.writer.log(f"epoch {result.epoch}: loss {result.losses['total']:.4f}{scores}")
-        self.writer.status("running", epoch=result.epoch)
+        self.writer.status("running", epoch=result.epoch, step=0)

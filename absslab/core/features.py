@@ -77,6 +77,15 @@ class FeatureConfig(Config):
         """Height of the picture: mel bands or STFT bins."""
         return self.n_mels if self.is_mel else self.window_size // 2 + 1
 
+    @property
+    def centres(self) -> np.ndarray:
+        """Frequency of each band in Hz: (M,)."""
+        if not self.is_mel:
+            return np.fft.rfftfreq(self.window_size, 1 / self.sampling_rate)
+        import librosa
+
+        return librosa.mel_frequencies(n_mels=self.n_mels + 2, fmin=self.f_min, fmax=self.highest)[1:-1]
+
     def n_frames(self, n_samples: Count) -> Count:
         """Frames of a waveform: the first is centred on its first sample, the last on or behind its last."""
         return -(-n_samples // self.hop_size) + 1

@@ -13,6 +13,7 @@ import numpy as np
 
 from absslab.core import audio
 from absslab.core.config import Config, option
+from absslab.core.display import Shown
 from absslab.core.errors import InputError
 from absslab.core.recordings import Recording, classes_of
 
@@ -107,12 +108,18 @@ class MixtureSpec:
 
 
 @dataclass(frozen=True)
-class Mixture:
-    """A rendered mixture: mixture = Σ sources + background."""
+class Mixture(Shown):
+    """A rendered mixture: mixture = Σ sources + background; a notebook shows it as a player."""
 
     mixture: np.ndarray  # (N,) float32
     sources: dict[str, np.ndarray]  # by class, those that sound: (N,) float32 each
     background: np.ndarray  # (N,) float32
+    sampling_rate: int  # Hz
+
+    def __repr__(self) -> str:
+        return (
+            f"Mixture({len(self.mixture) / self.sampling_rate:.2f} s at {self.sampling_rate} Hz: {', '.join(self.sources)})"
+        )
 
 
 def sample_spec(
@@ -242,7 +249,7 @@ def render(spec: MixtureSpec) -> Mixture:
     on_grid = {label: _round(source * scale) for label, source in sources.items()}
     background_on_grid = _round(background * scale)
     mixture = np.sum([*on_grid.values(), background_on_grid], axis=0)  # (N,)
-    return Mixture(mixture, on_grid, background_on_grid)
+    return Mixture(mixture, on_grid, background_on_grid, spec.sampling_rate)
 
 
 def _background(spec: MixtureSpec, n: int) -> np.ndarray:

@@ -15,7 +15,7 @@ The tables are written last: a split that has them is complete. Sources are FLAC
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,15 +29,15 @@ from absslab.core.events import write_events
 from absslab.core.files import read_json, remove_unfinished, write_json, write_text
 from absslab.core.mixing import MixingConfig, MixtureSpec, render, sample_spec
 from absslab.core.recordings import (
+    Indexing,
     Recording,
     checksum,
     classes_of,
     index_backgrounds,
-    index_recordings,
     split_recordings,
 )
 from absslab.core.splits import SPLITS, check_percentages
-from absslab.core.tables import write_table
+from absslab.core.tables import original_of, read_table, write_table
 from absslab.core.workers import Progress, in_processes
 
 FORMAT, VERSION = "absslab mixtures", 1
@@ -65,7 +65,64 @@ class MixtureFolderConfig(Config):
         check_percentages(self.split_percentages)
 
 
-def write_mixtures(config: MixtureFolderConfig, mixing: MixingConfig) -> Iterator[Progress]:
+@dataclass
+class MixturePlan:
+    """Which mixtures a folder is going to hold: recordings are split first, then drawn from; there is no sound yet.
+
+    Args:
+        config: how many, and of what seed.
+        mixing: how mixtures are drawn.
+        recordings: those of the event folder.
+
+    Raises:
+        InputError: no recordings, or a class or a background folder with too few of them for the split.
+    """
+
+    config: MixtureFolderConfig
+    mixing: MixingConfig
+    recordings: Sequence[Recording]
+    split: dict[str, list[Recording]] = field(init=False)  # those that train, validation and test mixtures are drawn from
+    backgrounds: dict[str, list[Recording]] = field(init=False)  # the same; nothing where they are noise
+
+    def __post_init__(self) -> None:
+        self.split = split_recordings(self.recordings, percentages=self.config.split_percentages, seed=self.config.seed)
+        self.backgrounds = _split_backgrounds(self.mixing, self.config)
+
+    @property
+    def classes(self) -> list[str]:
+        """Of all splits, sorted."""
+        return classes_of(self.recordings)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Mixtures per split: rounded down, what is left goes to train."""
+        wanted = check_percentages(self.config.split_percentages)
+        counts = {split: int(self.config.n_files * part / 100) for split, part in wanted.items()}
+        counts["train"] += self.config.n_files - sum(counts.values())
+        return {split: count for split, count in counts.items() if count}
+
+    def spec(self, split: str, index: int) -> MixtureSpec:
+        """Draw a mixture: the same for the same arguments, whether it is among those that are written or not.
+
+        Raises:
+            InputError: the split has no recordings.
+        """
+        if not self.split[split]:
+            raise InputError(f"the {split} split has 0 % of the recordings: choose another split or other percentages")
+        seed = [self.config.seed, SPLITS.index(split), index]
+        return sample_spec(
+            np.random.default_rng(seed),
+            self.split[split],
+            self.mixing,
+            filename=f"{index:06d}.wav",
+            backgrounds=self.backgrounds[split],
+            noise_seed=[*seed, 1],
+        )
+
+
+def write_mixtures(
+    config: MixtureFolderConfig, mixing: MixingConfig, recordings: Sequence[Recording] | None = None
+) -> Iterator[Progress]:
     """Make a folder of mixtures; what exists is not made again.
 
     The same seed gives the same bytes, whatever the number of workers and however often the work was cut.
@@ -73,6 +130,7 @@ def write_mixtures(config: MixtureFolderConfig, mixing: MixingConfig) -> Iterato
     Args:
         config: from what, where, how many.
         mixing: how mixtures are drawn.
+        recordings: those of the event folder, where they are indexed already.
 
     Yields:
         how many mixtures there are by now.
@@ -88,29 +146,24 @@ def write_mixtures(config: MixtureFolderConfig, mixing: MixingConfig) -> Iterato
     if output.resolve().is_relative_to(Path(config.event_folder).resolve()):
         raise InputError(f"output_folder {output} lies in the event_folder: its mixtures would count as recordings")
     _refuse_foreign(output)
-    split = split_recordings(
-        index_recordings(config.event_folder, csv=config.recordings_csv, origin_pattern=config.origin_pattern),
-        percentages=config.split_percentages,
-        seed=config.seed,
-    )
-    backgrounds = _split_backgrounds(mixing, config)
-    counts = _counts(config)
-    manifest = _manifest(config, mixing, split, backgrounds, counts)
+    plan = MixturePlan(config, mixing, indexing(config).all() if recordings is None else recordings)
+    manifest = _manifest(plan)
     _start_or_go_on(output, manifest)
     remove_unfinished(output)
-    jobs = [
-        (str(output / name), _spec(config, mixing, split, backgrounds, name, index))
-        for name in counts
-        for index in range(counts[name])
-    ]
+    jobs = [(str(output / name), plan.spec(name, index)) for name, count in plan.counts.items() for index in range(count)]
     missing = [(folder, spec) for folder, spec in jobs if not (Path(folder) / spec.filename).exists()]
     done = len(jobs) - len(missing)
     yield Progress(done, len(jobs))
     for n_made in _make(missing, manifest["classes"], config):
         done += n_made
         yield Progress(done, len(jobs))
-    for name in counts:
+    for name in plan.counts:
         _write_tables(output / name, [spec for folder, spec in jobs if Path(folder).name == name], manifest["classes"])
+
+
+def indexing(config: MixtureFolderConfig) -> Indexing:
+    """What finds the recordings that a folder of mixtures is made from."""
+    return Indexing(config.event_folder, csv=config.recordings_csv, origin_pattern=config.origin_pattern)
 
 
 def read_manifest(folder: str | Path) -> dict[str, Any]:
@@ -135,18 +188,22 @@ def read_specs(folder: str | Path, split: str) -> list[MixtureSpec]:
     return [MixtureSpec.from_json(json.loads(line)) for line in lines]
 
 
+def mixture_names(folder: str | Path, split: str) -> list[str]:
+    """The files of a split's mixtures, as its table of weak labels names them.
+
+    Raises:
+        InputError: there is no such table: no folder of mixtures, not finished, or without this split.
+    """
+    path = Path(folder) / split / "weak_labels.csv"
+    if not path.is_file():
+        raise InputError(f"{path} does not exist: expected a folder that absslab mix has finished, and one of its splits")
+    return [row["filename"] for row in read_table(path, required=("filename",))]
+
+
 def source_files(mixture: str | Path) -> dict[str, Path]:
     """The saved sources of a mixture by class, and its background under that name; empty where none were saved."""
     folder = Path(mixture).with_suffix("")
     return {path.stem: path for path in sorted(folder.iterdir()) if audio.is_audio(path)} if folder.is_dir() else {}
-
-
-def _counts(config: MixtureFolderConfig) -> dict[str, int]:
-    """Mixtures per split: rounded down, what is left goes to train."""
-    wanted = check_percentages(config.split_percentages)
-    counts = {split: int(config.n_files * part / 100) for split, part in wanted.items()}
-    counts["train"] += config.n_files - sum(counts.values())
-    return {split: count for split, count in counts.items() if count}
 
 
 def _split_backgrounds(mixing: MixingConfig, config: MixtureFolderConfig) -> dict[str, list[Recording]]:
@@ -162,32 +219,9 @@ def _split_backgrounds(mixing: MixingConfig, config: MixtureFolderConfig) -> dic
     return split_recordings(found, percentages=config.split_percentages, seed=config.seed)
 
 
-def _spec(
-    config: MixtureFolderConfig,
-    mixing: MixingConfig,
-    split: dict[str, list[Recording]],
-    backgrounds: dict[str, list[Recording]],
-    name: str,
-    index: int,
-) -> MixtureSpec:
-    seed = [config.seed, SPLITS.index(name), index]
-    return sample_spec(
-        np.random.default_rng(seed),
-        split[name],
-        mixing,
-        filename=f"{index:06d}.wav",
-        backgrounds=backgrounds[name],
-        noise_seed=[*seed, 1],
-    )
+def _manifest(plan: MixturePlan) -> dict[str, Any]:
+    config, mixing = plan.config, plan.mixing
 
-
-def _manifest(
-    config: MixtureFolderConfig,
-    mixing: MixingConfig,
-    split: dict[str, list[Recording]],
-    backgrounds: dict[str, list[Recording]],
-    counts: dict[str, int],
-) -> dict[str, Any]:
     def described(recordings: Sequence[Recording], folder: str | None) -> list[dict[str, Any]]:
         return [
             {
@@ -208,10 +242,10 @@ def _manifest(
         "version": VERSION,
         "config": settings,
         "seed": config.seed,
-        "classes": classes_of(one for part in split.values() for one in part),
-        "n_mixtures": counts,
-        "recordings": {name: described(part, config.event_folder) for name, part in split.items()},
-        "backgrounds": {name: described(part, mixing.background_folder) for name, part in backgrounds.items()},
+        "classes": plan.classes,
+        "n_mixtures": plan.counts,
+        "recordings": {name: described(part, config.event_folder) for name, part in plan.split.items()},
+        "backgrounds": {name: described(part, mixing.background_folder) for name, part in plan.backgrounds.items()},
     }
 
 
@@ -273,5 +307,8 @@ def _write_tables(folder: Path, specs: list[MixtureSpec], classes: list[str]) ->
     write_text(folder / "mixtures.jsonl", "".join(json.dumps(spec.to_json()) + "\n" for spec in specs))
     events = [(spec.filename, one.onset, one.offset, one.event_label) for spec in specs for one in spec.events]
     write_events(folder / "events.tsv", events)
+    table = folder / "weak_labels.csv"
+    if table.exists() and original_of(table).exists():  # a person corrected it
+        return
     labels = [{"filename": spec.filename} | {name: int(name in spec.labels) for name in classes} for spec in specs]
-    write_table(folder / "weak_labels.csv", ["filename", *classes], labels)
+    write_table(table, ["filename", *classes], labels)

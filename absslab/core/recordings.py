@@ -3,14 +3,16 @@
 import glob
 import hashlib
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from absslab.core import audio
 from absslab.core.errors import InputError
 from absslab.core.splits import SPLITS, Percentages, split_origins
 from absslab.core.tables import read_table
+from absslab.core.workers import Progress
 
 RESERVED = ("background", "mixture", "residual", "remix", "filename")  # stand beside the classes in folders, tables
 
@@ -25,10 +27,9 @@ class Recording:
     duration: float  # s
 
 
-def index_recordings(
-    folder: str | Path, *, csv: str | Path | None = None, origin_pattern: str | None = None
-) -> list[Recording]:
-    """Find the recordings of a folder and the class of each.
+@dataclass
+class Indexing:
+    """Finds the recordings of a folder and the class of each; iterate over `run`, then take `recordings`.
 
     Three layouts are understood::
 
@@ -41,40 +42,73 @@ def index_recordings(
         csv: the CSV of the third layout.
         origin_pattern: a regular expression searched in the file's name; its first group (or whole match) is the origin.
             Without it, and without an origin in the CSV, every file is its own origin.
-
-    Returns:
-        the recordings, in the order of their paths.
-
-    Raises:
-        InputError: no folder, no audio in it, a layout that can't be told, a class name that can't name a file, a file
-            that is unreadable, truncated, silent or holds NaN, a CSV with missing columns, files or values.
+        pass_over: bad files are passed over, and what is wrong with each kept in `problems`.
     """
-    folder = Path(folder)
-    found = _from_csv(folder, Path(csv)) if csv else _from_names(folder)
-    for path, label, _ in found:
-        check_class_name(label, path)
-    return _read(folder, found, origin_pattern)
+
+    folder: str | Path
+    csv: str | Path | None = None
+    origin_pattern: str | None = None
+    pass_over: bool = False
+    recordings: list[Recording] = field(default_factory=list)  # in the order of their paths
+    problems: list[str] = field(default_factory=list)
+
+    def run(self) -> Iterator[Progress]:
+        """Decode the files, one at a time.
+
+        Raises:
+            InputError: no folder, no audio in it, a layout that can't be told or is none of recordings, a class name that
+                can't name a file, a file that is unreadable, truncated, silent or holds NaN, a CSV with missing columns,
+                files or values.
+        """
+        folder = Path(self.folder)
+        found = _from_csv(folder, Path(self.csv)) if self.csv else _from_names(folder)
+        for path, label, _ in found:
+            check_class_name(label, path)
+        self.recordings, self.problems = [], []
+        for done, (path, label, origin) in enumerate(_with_origins(folder, found, self.origin_pattern)):
+            yield Progress(done, len(found))
+            try:
+                self.recordings.append(Recording(str(path), label, origin, audio.check(path).duration))
+            except InputError as error:
+                if not self.pass_over:
+                    raise
+                self.problems.append(str(error))
+        yield Progress(len(found), len(found))
+
+    def all(self) -> list[Recording]:
+        """The recordings, without a stop on the way."""
+        for _ in self.run():
+            pass
+        return self.recordings
+
+
+def index_recordings(
+    folder: str | Path, *, csv: str | Path | None = None, origin_pattern: str | None = None
+) -> list[Recording]:
+    """Find the recordings of a folder and the class of each, in the order of their paths: see `Indexing`."""
+    return Indexing(folder, csv, origin_pattern).all()
 
 
 def index_backgrounds(folder: str | Path, *, origin_pattern: str | None = None) -> list[Recording]:
     """Find the recordings of a folder and its sub-folders, whatever their names: all of the class 'background'.
 
     Raises:
-        InputError: as `index_recordings`.
+        InputError: as `Indexing`.
     """
     folder = Path(folder)
-    return _read(folder, [(path, "background", "") for path in _audio_below(folder)], origin_pattern)
+    found = _with_origins(folder, [(path, "background", "") for path in _audio_below(folder)], origin_pattern)
+    return [Recording(str(path), label, origin, audio.check(path).duration) for path, label, origin in found]
 
 
-def _read(folder: Path, found: list[tuple[Path, str, str]], origin_pattern: str | None) -> list[Recording]:
-    """Decode what was found, (path, class, origin if known), and complete it."""
+def _with_origins(
+    folder: Path, found: list[tuple[Path, str, str]], origin_pattern: str | None
+) -> list[tuple[Path, str, str]]:
+    """What was found, (path, class, origin), in order and with the origins that were not known."""
     pattern = compile_pattern(origin_pattern)
-    recordings = []
-    for path, label, origin in sorted(found):
-        if not origin:
-            origin = origin_of(path, pattern) if pattern else path.relative_to(folder).as_posix()
-        recordings.append(Recording(str(path), label, origin, audio.check(path).duration))
-    return recordings
+    return [
+        (path, label, origin or (origin_of(path, pattern) if pattern else path.relative_to(folder).as_posix()))
+        for path, label, origin in sorted(found)
+    ]
 
 
 def class_of(path: str | Path) -> str:
@@ -104,6 +138,41 @@ def check_class_name(name: str, where: object) -> None:
 def classes_of(recordings: Iterable[Recording]) -> list[str]:
     """The classes, sorted: the order of masks and columns everywhere."""
     return sorted({recording.event_label for recording in recordings})
+
+
+@dataclass(frozen=True)
+class ClassSummary:
+    """What there is of a class."""
+
+    event_label: str
+    n_recordings: int
+    n_origins: int
+    total: float  # s
+    shortest: float  # s
+    longest: float  # s
+    in_split: dict[str, int]  # recordings of each split
+
+
+def summarise(recordings: Iterable[Recording], split: Mapping[str, Iterable[Recording]]) -> list[ClassSummary]:
+    """How much there is of each class, in the order of the classes.
+
+    Args:
+        recordings: of `index_recordings`.
+        split: of `split_recordings`; nothing where they can't be split.
+    """
+    by_class: dict[str, list[Recording]] = {}
+    for one in recordings:
+        by_class.setdefault(one.event_label, []).append(one)
+    counts = {name: Counter(one.event_label for one in part) for name, part in split.items()}
+    found = []
+    for name in sorted(by_class):
+        durations = [one.duration for one in by_class[name]]
+        n_origins = len({one.origin for one in by_class[name]})
+        in_split = {split_name: counts[split_name][name] for split_name in counts}
+        found.append(
+            ClassSummary(name, len(durations), n_origins, sum(durations), min(durations), max(durations), in_split)
+        )
+    return found
 
 
 def split_recordings(
@@ -169,7 +238,22 @@ def _check_folder(folder: Path) -> None:
         raise InputError(f"{folder} is no folder: expected one with recordings")
 
 
+def _refuse_mixtures(folder: Path) -> None:
+    """Sub-folders of mixtures look like classes: they must not be taken for such."""
+    tables = [folder / name for name in ("weak_labels.csv", "weak.tsv")]
+    tables += [folder / split / "weak_labels.csv" for split in (*SPLITS, "training", "development")]
+    told = [path for path in tables if path.is_file()]
+    if told or ((folder / "manifest.json").is_file() and any((folder / split).is_dir() for split in SPLITS)):
+        what = "a folder of mixtures" if not told or told[0].parent != folder else "weakly labelled audio"
+        raise InputError(
+            f"{folder} is {what} (it has {(told or [folder / 'manifest.json'])[0].relative_to(folder)}), which models are "
+            "trained on: expected recordings of one sound each; say which with a CSV if it holds such all the same"
+        )
+
+
 def _from_names(folder: Path) -> list[tuple[Path, str, str]]:
+    _check_folder(folder)
+    _refuse_mixtures(folder)
     found = _audio_below(folder)
     flat = [path for path in found if path.parent == folder]
     nested = [path for path in found if path.parent != folder]

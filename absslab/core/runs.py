@@ -7,6 +7,7 @@
       status.json     state, epoch, pid, the pid's start time, heartbeat
       log.txt         what happened, for a person
       last.ckpt       the latest epoch, with all that resuming needs
+      epochs/         000010.ckpt …: models of epochs that were to be kept
       stop            put it there and training stops
     R.ckpt            beside it: the best model
 """
@@ -14,6 +15,7 @@
 import json
 import os
 import socket
+import statistics
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -77,6 +79,10 @@ class RunWriter:
         """The checkpoint to resume from."""
         return self.folder / "last.ckpt"
 
+    def kept(self, epoch: int) -> Path:
+        """Where the model of an epoch is kept."""
+        return self.folder / "epochs" / f"{epoch:06d}.ckpt"
+
     @property
     def stop_wanted(self) -> bool:
         """Whether someone put the file `stop` there."""
@@ -120,7 +126,7 @@ class RunWriter:
 
 @dataclass
 class RunReader:
-    """Follows a run directory, from any process.
+    """Follows a run directory, from any process, also when it is deleted or begun anew meanwhile.
 
     Args:
         folder: the run directory.
@@ -132,45 +138,120 @@ class RunReader:
     folder: Path
     metrics: dict[int, dict[str, Any]] = field(default_factory=dict)  # by epoch
     _offset: int = 0
+    _file: int | None = None  # inode of metrics.jsonl
 
     def __post_init__(self) -> None:
         self.folder = Path(self.folder)
-        if not (self.folder / "config.json").is_file():
+        if not self._is_there:
             raise InputError(f"{self.folder} is no run directory: expected one with config.json, as absslab train writes")
 
     @property
     def config(self) -> dict[str, Any]:
-        """All settings of the run."""
-        return read_json(self.folder / "config.json")
+        """All settings of the run, as plain data: a newer version may have written some that this one does not know.
+
+        Raises:
+            InputError: they are damaged, or gone.
+        """
+        config = read_json(self.folder / "config.json")
+        if not isinstance(config, dict):
+            raise InputError(f"{self.folder}/config.json is damaged: expected an object with all settings")
+        return config
 
     def poll(self) -> list[dict[str, Any]]:
-        """The epochs that were written since the last call; torn lines are passed over."""
-        path = self.folder / "metrics.jsonl"
-        if not path.exists():
+        """The epochs that were written since the last call; torn lines are passed over.
+
+        Where another metrics.jsonl took the place of the one before, `metrics` starts over with it.
+        """
+        try:
+            with open(self.folder / "metrics.jsonl", "rb") as file:
+                about = os.fstat(file.fileno())
+                if about.st_ino != self._file or about.st_size < self._offset:
+                    self.metrics.clear()
+                    self._offset, self._file = 0, about.st_ino
+                file.seek(self._offset)
+                content = file.read()
+        except (FileNotFoundError, NotADirectoryError):
+            self._file = None
             return []
-        with open(path, "rb") as file:
-            file.seek(self._offset)
-            content = file.read()
         complete = content[: content.rfind(b"\n") + 1]
         self._offset += len(complete)
         new = []
         for line in complete.splitlines():
             try:
                 epoch = json.loads(line)
-                self.metrics[epoch["epoch"]] = epoch
+                self.metrics[int(epoch["epoch"])] = epoch
             except (ValueError, KeyError, TypeError):  # torn by a kill
                 continue
             new.append(epoch)
         return new
 
+    def status(self) -> dict[str, Any]:
+        """What the run last said of itself: state, epoch, n_epochs, step, n_steps, device, host, pid, heartbeat, ….
+
+        The heartbeat is in seconds since 1970. What is missing the run has not said yet, or its file is damaged.
+        """
+        try:
+            status = read_json(self.folder / "status.json")
+        except InputError:
+            return {}
+        return status if isinstance(status, dict) else {}
+
     def state(self) -> str:
-        """running, stopped, finished or failed; dead: it says running, but the process is gone."""
-        path = self.folder / "status.json"
-        if not path.exists():
-            return "dead"
-        status = read_json(path)
-        state = status.get("state") if isinstance(status, dict) else None
+        """running, stopped, finished or failed; dead: it says running, but its process is not; gone: deleted."""
+        if not self._is_there:
+            return "gone"
+        status = self.status()
+        state = status.get("state")
         return "dead" if state not in STATES or (state == "running" and not is_alive(status)) else state
+
+    def kept_epochs(self) -> dict[int, Path]:
+        """The models that were kept, by epoch."""
+        kept = {path.stem: path for path in sorted(self.folder.glob("epochs/*.ckpt"))}
+        return {int(stem): path for stem, path in kept.items() if stem.isdecimal()}
+
+    def log_tail(self, n_lines: int = 20) -> str:
+        """The last lines of the log."""
+        try:
+            with open(self.folder / "log.txt", "rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - 1000 * n_lines))
+                lines = file.read().decode(errors="replace").splitlines()
+        except (FileNotFoundError, NotADirectoryError):
+            return ""
+        return "\n".join(lines[-n_lines:])
+
+    def seconds_left(self) -> float | None:
+        """How long the rest of the epochs will take; None where it can't be told, or the run is not running."""
+        return seconds_left(self.metrics, self.status()) if self.state() == "running" else None
+
+    @property
+    def _is_there(self) -> bool:
+        return (self.folder / "config.json").is_file()
+
+
+def seconds_left(metrics: Mapping[int, Mapping[str, Any]], status: Mapping[str, Any]) -> float | None:
+    """How long the rest of a run's epochs will take, by the median of its latest five.
+
+    Args:
+        metrics: the lines of metrics.jsonl, by epoch.
+        status: of status.json.
+    """
+    epoch, n_epochs, step, n_steps = (status.get(name) for name in ("epoch", "n_epochs", "step", "n_steps"))
+    seconds = [metrics[one].get("seconds") for one in sorted(metrics)][-5:]
+    known = [one for one in seconds if isinstance(one, int | float)]
+    if not known or not isinstance(epoch, int) or not isinstance(n_epochs, int):
+        return None
+    begun = step / n_steps if isinstance(step, int) and isinstance(n_steps, int) and n_steps else 0.0
+    return max(0.0, n_epochs - epoch - begun) * statistics.median(known)
+
+
+def request_stop(folder: str | Path) -> None:
+    """Ask a run to stop; it does after the step that it is at, and can be resumed.
+
+    Raises:
+        InputError: the folder is no run directory.
+        OSError: it can't be written.
+    """
+    (RunReader(Path(folder)).folder / "stop").touch()
 
 
 def is_alive(status: Mapping[str, Any]) -> bool:
@@ -184,5 +265,5 @@ def is_alive(status: Mapping[str, Any]) -> bool:
         if status["host"] != socket.gethostname():
             return time.time() - status["heartbeat"] < _PATIENCE * HEARTBEAT
         return abs(psutil.Process(status["pid"]).create_time() - status["pid_started"]) < 1
-    except (psutil.Error, KeyError, TypeError):
+    except (psutil.Error, KeyError, TypeError, ValueError):
         return False

@@ -11,7 +11,7 @@ from absslab.core.metrics.detection import detection_scores, detection_scores_pe
 from absslab.core.metrics.ranking import BinnedCounts
 from absslab.core.metrics.tagging import tagging_scores, tagging_scores_per_class
 from absslab.core.metrics.undefined import mean_of_defined, number
-from absslab.core.score_table import BASELINES, CONFIDENCE, COUNTED, PHASE_SENSITIVE, SEPARATION, Statistics
+from absslab.core.score_table import BASELINES, CEILING, CONFIDENCE, COUNTED, PHASE_SENSITIVE, SEPARATION, Statistics
 from absslab.core.scoring import Scorer
 
 NAMES = {  # of tagging scores in JSON
@@ -31,7 +31,6 @@ LADDER = {  # from what no mask can lose to what the model gives: each step has 
     TRUE_TAGS: "the model's masks",
     "": "its tags",
 }
-CEILING = "ideal_ratio_mask_mel"  # what the model's masks could reach, class by class
 _N_EXTREME = 5  # of the worst and of the best mixtures
 
 

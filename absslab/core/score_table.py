@@ -20,6 +20,7 @@ from absslab.core.metrics.undefined import mean_of_defined, ratio
 SEPARATION = ("si_sdr", "si_sdr_improvement", "sdr", "sir", "sar", "image_sdr", "isr", "leakage", "residual")
 MIXTURE = "mixture"  # the floor: the mixture is taken for each source
 BASELINES = (MIXTURE, "ideal_binary_mask", "ideal_ratio_mask", "ideal_binary_mask_mel", "ideal_ratio_mask_mel")
+CEILING = "ideal_ratio_mask_mel"  # what the model's masks could reach, class by class
 PHASE_SENSITIVE = "phase_sensitive_mask"  # the best real number for each bin: what it lacks, the mixture's phase has taken
 COUNTED = ("frame", "segment", "event")  # ways to count detections: columns frame_tp, _fp, _fn, _errors, …
 CONFIDENCE = 0.95

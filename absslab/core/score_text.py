@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from absslab.core.score_report import CEILING
+from absslab.core.score_table import CEILING
 
 COLUMNS = {
     "auc": ("AUC", ".3f"),
@@ -53,17 +53,41 @@ def score_text(scores: Mapping[str, Any]) -> str:
 
 def score_rows(scores: Mapping[str, Any]) -> list[list[str]]:
     """Scores as rows of cells: a header, a row per class, all together, floors and ceilings; without empty columns."""
-    together = _together(scores)
-    columns = {key: value for key, value in COLUMNS.items() if together.get(key) is not None}
-    rows = {**scores["per_class"], "all": together}
-    for name, row in (scores["baselines"] or {}).items():
-        if row["si_sdr"] is not None:
-            rows[BASELINE_TITLES[name]] = row
+    columns = _columns(scores)
+    rows = {**scores["per_class"], "all": _together(scores)}
+    for name, row in _baselines(scores).items():
+        rows[BASELINE_TITLES[name]] = row
     header = ["class", "present", *(title for title, _ in columns.values())]
     return [header] + [
         [name, _present(row), *(_cell(row.get(key), form) for key, (_, form) in columns.items())]
         for name, row in rows.items()
     ]
+
+
+def interval_rows(scores: Mapping[str, Any]) -> list[list[str]]:
+    """The 95 % intervals of `score_rows`, in the same places; nothing where there is none."""
+    found, columns = scores["intervals"]["scores"], _columns(scores)
+    of_all = {key: f"tagging.{key}" for key in ("auc", "average_precision", "f1")}
+    of_all |= {f"{kind}_f1": f"detection.{kind}.f1" for kind in ("segment", "event")}
+    of_all |= {"segmentation_f1": "segmentation.f1", "ceiling": f"baselines.{CEILING}.si_sdr_improvement"}
+    rows = [{key: f"per_class.{name}.{key}" for key in columns} for name in scores["per_class"]]
+    rows += [{key: of_all.get(key, f"separation.{key}") for key in columns}]
+    rows += [{key: f"baselines.{name}.{key}" for key in columns} for name in _baselines(scores)]
+    texts = [[_interval(found.get(row[key]), form) for key, (_, form) in columns.items()] for row in rows]
+    return [[""] * (len(columns) + 2), *(["", "", *cells] for cells in texts)]
+
+
+def _columns(scores: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    together = _together(scores)
+    return {key: value for key, value in COLUMNS.items() if together.get(key) is not None}
+
+
+def _baselines(scores: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return {name: row for name, row in (scores["baselines"] or {}).items() if row["si_sdr"] is not None}
+
+
+def _interval(ends: list[float] | None, form: str) -> str:
+    return "" if ends is None else f"{ends[0]:{form}} to {ends[1]:{form}}"
 
 
 def _present(row: Mapping[str, Any]) -> str:

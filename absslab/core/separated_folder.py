@@ -4,14 +4,14 @@
 
     S/<stem of the file>/speech.wav …   a source per class, at the input's rate, channels and length
                          residual.wav   what no class took: Σ sources + residual = input
-                         remix.wav      the classes that were asked to be kept
+                         remix.wav      the classes that were asked to be kept, or all with the gains asked for
                          events.tsv     filename onset offset event_label
 
 Axes: K classes, C channels, N samples, T frames.
 """
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from absslab.core.events import write_events
 from absslab.core.files import beside, remove_unfinished
 from absslab.core.recordings import audio_files
 from absslab.core.separation import Segment, Separator
+from absslab.core.separation_settings import check_gains, gains_that_keep, remix
 from absslab.core.workers import Progress
 
 _SUBTYPES = {"PCM_U8": "PCM_16", "PCM_S8": "PCM_16", "PCM_16": "PCM_16", "PCM_24": "PCM_24"}  # others: FLOAT
@@ -38,6 +39,12 @@ class SeparatedFolderConfig(Config):
     input: tuple[str, ...] = option((), "sound files, or folders of them (not what lies in their sub-folders)")
     output_folder: str = option("", "a folder per file is written in it")
     keep: tuple[str, ...] = option((), "also write remix.wav: the sum of just these classes")
+    gains: tuple[str, ...] = option(
+        (), "also write remix.wav: sources and residual, some louder or softer, as in speech=-6 residual=-inf", unit="dB"
+    )
+    settings: str = option(
+        "", "JSON file of settings of the masks and of gains, as saved while listening; flags go before it"
+    )
     device: str = option("auto", "auto: a GPU if there is one; cpu, cuda, cuda:1, …")
 
 
@@ -67,15 +74,18 @@ def find_inputs(inputs: Sequence[str], output_folder: str | Path = "") -> list[P
     return files
 
 
-def check_kept(keep: Sequence[str], classes: Sequence[str]) -> None:
-    """See that the classes to keep are the model's.
+def check_remix(keep: Sequence[str], gains: Mapping[str, float], classes: Sequence[str]) -> None:
+    """See that one thing at most is said of the remix, and that it speaks of the model's classes.
 
     Raises:
-        InputError: one is not.
+        InputError: it does not.
     """
+    if keep and gains:
+        raise InputError("keep and gains (or the settings' gains) both say what remix.wav holds: give one of them")
     for name in keep:
         if name not in classes:
             raise InputError(f"the model knows no class {name!r}{nearest(name, classes)}")
+    check_gains(gains, classes)
 
 
 def separate_file(
@@ -84,6 +94,7 @@ def separate_file(
     output_folder: str | Path,
     *,
     keep: Sequence[str] = (),
+    gains: Mapping[str, float] | None = None,
     detection: DetectionConfig = DetectionConfig(),
 ) -> Iterator[Progress]:
     """Separate a file of any length, rate and channel count; memory hardly grows with its length.
@@ -94,33 +105,40 @@ def separate_file(
         output_folder: a folder named after the file appears in it, whole or not at all, in place of one that was written
             there before.
         keep: classes whose sum becomes remix.wav.
+        gains: dB by class, or "residual", of the sum of all that becomes remix.wav instead; what is not named stays. It is
+            written as floats: gains may lead beyond full scale.
         detection: how events are found.
 
     Yields:
         how many samples are done.
 
     Raises:
-        InputError: a file that can't be used, an unknown class, a folder of that name that is not ours, too little space.
+        InputError: a file that can't be used, an unknown class, both keep and gains, a folder of that name that is not
+            ours, too little space.
         OSError: the folder can't be written, the disk is full.
     """
     path, folder = Path(path), Path(output_folder) / Path(path).stem
-    check_kept(keep, separator.classes)
+    gains = gains or {}
+    check_remix(keep, gains, separator.classes)
+    in_remix = gains_that_keep(keep, separator.classes) if keep else gains
     about = audio.check(path)
     _refuse_foreign(folder, path)
     subtype = _SUBTYPES.get(about.subtype, "FLOAT")
-    names = [*separator.classes, "residual", *(["remix"] if keep else [])]
+    subtypes = dict.fromkeys([*separator.classes, "residual"], subtype)
+    if in_remix:
+        subtypes["remix"] = "FLOAT" if gains else subtype
     folder.parent.mkdir(parents=True, exist_ok=True)
     remove_unfinished(folder.parent, below=False)
-    _check_space(folder.parent, about, len(names), subtype)
+    _check_space(folder.parent, about, subtypes.values())
     unfinished, writers = beside(folder), []
     activity: list[np.ndarray] = []
     try:
-        for name in names:
+        for name, kind in subtypes.items():
             target = unfinished / f"{name}.wav"
-            writers.append(audio.Writer(target, about.sampling_rate, about.n_channels, about.n_samples, subtype))
+            writers.append(audio.Writer(target, about.sampling_rate, about.n_channels, about.n_samples, kind))
         done = 0
         for part in separator.stream(audio.blocks(path), about.sampling_rate, about.n_samples):
-            for writer, samples in zip(writers, _outputs(part, separator.classes, keep, subtype), strict=True):
+            for writer, samples in zip(writers, _outputs(part, separator.classes, in_remix, subtype), strict=True):
                 writer.write(samples)
             activity.append(frame_activity(part.masks, part.power, part.probabilities, detection))  # (K, t)
             done += part.mixture.shape[1]
@@ -152,7 +170,7 @@ def _refuse_foreign(folder: Path, path: Path) -> None:
         raise InputError(f"{folder} is there and was not written by absslab separate: choose another output_folder")
 
 
-def _outputs(part: Segment, classes: list[str], keep: Sequence[str], subtype: str) -> list[np.ndarray]:
+def _outputs(part: Segment, classes: list[str], gains: Mapping[str, float], subtype: str) -> list[np.ndarray]:
     """Sources, residual and remix (C, n) of a part, rounded first: so the sum is exact on disk as well.
 
     Of a loud recording the residual may exceed full scale. What would be cut off goes back to the source that is furthest
@@ -165,14 +183,11 @@ def _outputs(part: Segment, classes: list[str], keep: Sequence[str], subtype: st
         furthest = np.argmin(sources * np.sign(excess), axis=0)[None]  # (1, C, n)
         np.put_along_axis(sources, furthest, np.take_along_axis(sources, furthest, 0) + excess, 0)
         residual = residual - excess
-    outputs = [*sources, residual]
-    if keep:
-        outputs.append(np.sum([sources[classes.index(name)] for name in keep], axis=0))
-    return outputs
+    return [*sources, residual, *([remix(sources, residual, classes, gains)] if gains else [])]
 
 
-def _check_space(folder: Path, about: audio.AudioInfo, n_files: int, subtype: str) -> None:
-    needed = audio.size(about.n_samples, about.n_channels, subtype) * n_files
+def _check_space(folder: Path, about: audio.AudioInfo, subtypes: Iterable[str]) -> None:
+    needed = sum(audio.size(about.n_samples, about.n_channels, subtype) for subtype in subtypes)
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise InputError(f"{folder} needs {needed / 1e9:.2f} GB, but {free / 1e9:.2f} GB are free: choose another disk")

@@ -3,7 +3,8 @@
 Axes: K classes, C channels, F STFT bins, M bands, T frames, N samples. Σ sources + residual = input.
 
 Long recordings are separated in overlapping segments, faded into each other where both see enough around them: memory is
-bounded, and there are no seams.
+bounded, and there are no seams. The path of a segment: predict (the model's masks) → applied (refined and shaped, as the
+config says) → cut (sources); segments are then joined.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,8 +18,9 @@ from torch import Tensor
 
 from absslab.core import audio
 from absslab.core.config import Config, option
+from absslab.core.display import Shown
 from absslab.core.errors import InputError
-from absslab.core.features import STFT, MaskExpander
+from absslab.core.features import STFT, FeatureConfig, MaskExpander
 from absslab.core.model import SeparationModel, load_checkpoint
 
 _OVERLAP_FRAMES = 128  # of the model: two neighbouring segments share this many
@@ -27,7 +29,7 @@ _SAMPLES_AT_ONCE = 1 << 26  # of all sources of a segment
 
 @dataclass(frozen=True)
 class SeparationConfig(Config):
-    """What is done to the masks of a model whose masks compete, before they are applied."""
+    """What is done to the masks before they are applied; smoothing and tag_exponent only where masks compete."""
 
     smoothing: float = option(
         0.5,
@@ -36,6 +38,20 @@ class SeparationConfig(Config):
         at_least=0,
     )
     tag_exponent: float = option(1.0, "classes that are not in the recording yield; 0: off", at_least=0)
+    mask_power: float = option(1.0, "exponent of the masks; above 1 what is doubtful shrinks", at_least=0)
+    mask_threshold: float = option(0.0, "masks below this become 0", at_least=0, at_most=1)
+    wiener: float = option(
+        0.0, "exponent of a Wiener-style division of each bin among the classes and the rest; 0: off", at_least=0
+    )
+    mask_floor: float = option(0.0, "what every class gets of the mixture at least", at_least=0, at_most=1)
+
+
+class Masks(NamedTuple):
+    """Masks of one recording or segment, and what is needed to refine them."""
+
+    masks: Tensor  # (K, M, T)
+    probabilities: Tensor  # (K,)
+    power: Tensor  # (M, T) of the mixture
 
 
 class Segment(NamedTuple):
@@ -48,14 +64,22 @@ class Segment(NamedTuple):
     probabilities: np.ndarray  # (K,): that a class is in the stretch around this part
 
 
-class Separation(NamedTuple):
-    """A recording and what it was taken apart into."""
+@dataclass(frozen=True)
+class Separation(Shown):
+    """A recording and what it was taken apart into; a notebook shows it as a player."""
 
     sources: np.ndarray  # (K, C, N) or (K, N), as the input
     residual: np.ndarray  # (C, N) or (N,): what no class took
     probabilities: np.ndarray  # (K,): the highest over the recording
     masks: np.ndarray  # (K, M, T) of the model's frames, as they were applied
     power: np.ndarray  # (M, T) of the mixture
+    classes: tuple[str, ...]  # K names
+    sampling_rate: int  # of sources and residual, Hz
+    features: FeatureConfig  # of the masks' bands and frames
+
+    def __repr__(self) -> str:
+        there = ", ".join(f"{name} {at:.2f}" for name, at in zip(self.classes, self.probabilities, strict=True))
+        return f"Separation({self.residual.shape[-1] / self.sampling_rate:.2f} s at {self.sampling_rate} Hz: {there})"
 
 
 @dataclass
@@ -106,20 +130,9 @@ class Separator:
         Raises:
             InputError: another shape, no samples, NaN.
         """
-        if waveform.ndim not in (1, 2) or not waveform.size:
-            raise InputError(f"the waveform has the shape {waveform.shape}: expected (N,) or (C, N), at least one sample")
-        if not np.issubdtype(waveform.dtype, np.floating) or not np.isfinite(waveform).all():
-            raise InputError(f"the waveform ({waveform.dtype}) is not of finite floats: expected samples in [−1, 1]")
-        waveform = waveform.astype(np.float32, copy=False)
-        parts = list(self.stream([np.atleast_2d(waveform)], sampling_rate, waveform.shape[-1]))
-        sources = np.concatenate([part.sources for part in parts], -1)  # (K, C, N)
-        sources = sources.reshape(len(sources), *waveform.shape)
-        return Separation(
-            sources,
-            waveform - sources.sum(0),
-            np.max([part.probabilities for part in parts], axis=0),
-            np.concatenate([part.masks for part in parts], -1),
-            np.concatenate([part.power for part in parts], -1),
+        waveform = checked_waveform(waveform)
+        return gathered(
+            self.stream([np.atleast_2d(waveform)], sampling_rate, waveform.shape[-1]), waveform, sampling_rate, self.model
         )
 
     def stream(
@@ -143,57 +156,77 @@ class Separator:
         Yields:
             parts that follow on each other and cover the recording.
         """
+        cutter = self.cutter(sampling_rate)
+        segments = (
+            cutter.cut(mixture, *self.masks(self.at_own_rate(mixture, sampling_rate), tags), apply=apply)
+            for mixture in self.segments(blocks, sampling_rate, n_samples)
+        )
+        yield from self.joined(segments, sampling_rate, n_samples)
+
+    def segments(self, blocks: Iterable[np.ndarray], sampling_rate: int, n_samples: int) -> Iterator[np.ndarray]:
+        """The overlapping segments (C, n) of a recording that comes block by block."""
         source_blocks = iter(blocks)
         buffer = next(source_blocks)  # (C, n)
-        features = self.model.front_end.config
-        expander = MaskExpander(features, sampling_rate).to(self._device)
-        stft = STFT(window_size=expander.window_size, hop_size=expander.hop_size, window=features.window).to(self._device)
         overlap, advance = self._segmentation(sampling_rate, len(buffer))
-        start, tail = 0, None
-        while True:
-            is_last = start + advance + overlap >= n_samples
-            wanted = (n_samples - start) if is_last else advance + overlap
+        for start in range(0, max(1, n_samples - overlap), advance):
+            wanted = min(n_samples - start, advance + overlap)
             while buffer.shape[1] < wanted:
                 buffer = np.concatenate([buffer, next(source_blocks)], 1)  # (C, n)
-            segment = self._separate_segment(buffer[:, :wanted], sampling_rate, stft, expander, apply, tags)
-            _, sources, masks, power, probabilities = segment
-            frames = round(overlap / sampling_rate / self.hop)
+            yield buffer[:, :wanted]
+            buffer = buffer[:, advance:]
+
+    def joined(self, segments: Iterable[Segment], sampling_rate: int, n_samples: int) -> Iterator[Segment]:
+        """Overlapping segments, faded into each other: parts that follow on each other and cover the recording."""
+        start, tail = 0, None
+        for mixture, sources, masks, power, probabilities in segments:
+            overlap, advance = self._segmentation(sampling_rate, len(mixture))
+            cut, frames = (round(length / sampling_rate / self.hop) for length in (advance, overlap))
             if tail is not None:
                 sources[..., :overlap] = _crossfade(tail.sources, sources[..., :overlap])
                 masks[..., :frames] = _crossfade(tail.masks, masks[..., :frames])
                 power[:, :frames] = _crossfade(tail.power, power[:, :frames])
-            if is_last:
-                yield segment
+            if start + mixture.shape[1] == n_samples:
+                yield Segment(mixture, sources, masks, power, probabilities)
                 return
-            cut = round(advance / sampling_rate / self.hop)
-            yield Segment(
-                segment.mixture[:, :advance], sources[..., :advance], masks[..., :cut], power[:, :cut], probabilities
-            )
+            yield Segment(mixture[:, :advance], sources[..., :advance], masks[..., :cut], power[:, :cut], probabilities)
             tail = Segment(
-                segment.mixture[:, advance:],
+                mixture[:, advance:],
                 sources[..., advance:].copy(),
                 masks[..., cut : cut + frames].copy(),
                 power[:, cut : cut + frames].copy(),
                 probabilities,
             )
-            buffer, start = buffer[:, advance:], start + advance
+            start += advance
 
-    def masks(self, waveform: Tensor, tags: np.ndarray | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """Masks as they are applied, of one recording at the model's rate.
+    def masks(self, waveform: Tensor, tags: np.ndarray | None = None) -> Masks:
+        """Masks as they are applied, of one recording (N,) at the model's rate."""
+        return self.applied(self.predict(waveform), tags)
 
-        Shape:
-            (N,) → masks (K, M, T), probabilities (K,), power (M, T).
-        """
+    def predict(self, waveform: Tensor) -> Masks:
+        """Masks as the model draws them, of one recording (N,) at its rate."""
         with torch.no_grad():
             spectrum = self.model.front_end.stft(waveform[None].to(self._device))  # (1, F, T)
             features = self.model.front_end.normalise(self.model.front_end.picture(spectrum.abs()))
             prediction = self.model.predict(features)
-            power = self.model.front_end.power(spectrum)[0]  # (M, T)
-            masks = prediction.masks[0]
+            return Masks(prediction.masks[0], prediction.probabilities[0], self.model.front_end.power(spectrum)[0])
+
+    def applied(self, predicted: Masks, tags: np.ndarray | None = None) -> Masks:
+        """Masks as they are applied, of those that the model drew: refined where they compete, then shaped."""
+        masks, probabilities, power = predicted
+        with torch.no_grad():
             if self.model.competing:
-                refining = prediction.probabilities[0] if tags is None else torch.from_numpy(tags).to(self._device)
+                refining = probabilities if tags is None else torch.from_numpy(tags).to(self._device)
                 masks = refine(masks, power, refining, self.config, self.hop)
-            return masks, prediction.probabilities[0], power
+            return Masks(shape_masks(masks, self.config), probabilities, power)
+
+    def at_own_rate(self, mixture: np.ndarray, sampling_rate: int) -> Tensor:
+        """What the model hears of (C, n): the mean of the channels, at its rate."""
+        own_rate = self.model.front_end.config.sampling_rate
+        return torch.from_numpy(np.ascontiguousarray(audio.resample(mixture.mean(0), sampling_rate, own_rate)))  # (N′,)
+
+    def cutter(self, sampling_rate: int) -> "Cutter":
+        """What cuts sources out of recordings of this rate."""
+        return Cutter(self.model.front_end.config, sampling_rate, self._device)
 
     @property
     def _device(self) -> torch.device:
@@ -207,27 +240,78 @@ class Separator:
         advance = max(overlap, min(20.0, seconds - overlap) // unit * unit)
         return round(overlap * sampling_rate), round(advance * sampling_rate)
 
-    def _separate_segment(
+
+class Cutter:
+    """Cuts sources out of segments by their masks.
+
+    Args:
+        features: of the model that draws the masks.
+        sampling_rate: of the segments, Hz.
+        device: where it computes.
+    """
+
+    def __init__(self, features: FeatureConfig, sampling_rate: int, device: torch.device):
+        self.device = device
+        self.expander = MaskExpander(features, sampling_rate).to(device)
+        self.stft = STFT(window_size=self.expander.window_size, hop_size=self.expander.hop_size, window=features.window).to(
+            device
+        )
+
+    def spectrum(self, mixture: np.ndarray) -> Tensor:
+        """(C, n) → complex (C, F, T)."""
+        with torch.no_grad():
+            return self.stft(torch.from_numpy(np.ascontiguousarray(mixture)).to(self.device))
+
+    def cut(
         self,
         mixture: np.ndarray,
-        sampling_rate: int,
-        stft: STFT,
-        expander: MaskExpander,
-        apply: bool,
-        tags: np.ndarray | None,
+        masks: Tensor,
+        probabilities: Tensor,
+        power: Tensor,
+        *,
+        apply: bool = True,
+        spectrum: Tensor | None = None,
     ) -> Segment:
-        n_samples, device = mixture.shape[1], self._device
-        own_rate = self.model.front_end.config.sampling_rate
-        mono = audio.resample(mixture.mean(0), sampling_rate, own_rate)  # (N′,)
-        masks, probabilities, power = self.masks(torch.from_numpy(np.ascontiguousarray(mono)), tags)
-        with torch.no_grad():
-            sources = np.empty((len(masks) if apply else 0, *mixture.shape), np.float32)  # (K, C, n)
-            if apply:
-                spectrum = stft(torch.from_numpy(np.ascontiguousarray(mixture)).to(device))  # (C, F, T)
-                for k, mask in enumerate(masks):  # one class at a time: a complex spectrum of all would not be bounded
-                    linear = expander(mask[None], spectrum.shape[-1])  # (1, F, T)
-                    sources[k] = stft.inverse(linear * spectrum, n_samples).cpu().numpy()
-        return Segment(mixture, sources, masks.cpu().numpy(), power.cpu().numpy(), probabilities.cpu().numpy())
+        """The segment of a mixture (C, n), with sources where they are to be applied; its spectrum may be known already."""
+        sources = np.empty((len(masks) if apply else 0, *mixture.shape), np.float32)  # (K, C, n)
+        if apply:
+            spectrum = self.spectrum(mixture) if spectrum is None else spectrum  # (C, F, T)
+            with torch.no_grad():
+                for k, mask in enumerate(masks):  # one class at a time: all at once need more memory and are no faster
+                    linear = self.expander(mask[None], spectrum.shape[-1])  # (1, F, T)
+                    sources[k] = self.stft.inverse(linear * spectrum, mixture.shape[1]).cpu().numpy()
+        copies = (tensor.cpu().numpy().copy() for tensor in (masks, power, probabilities))  # they are faded in place
+        return Segment(mixture, sources, *copies)
+
+
+def checked_waveform(waveform: np.ndarray) -> np.ndarray:
+    """A waveform as float32.
+
+    Raises:
+        InputError: a shape other than (N,) or (C, N), no samples, NaN.
+    """
+    if waveform.ndim not in (1, 2) or not waveform.size:
+        raise InputError(f"the waveform has the shape {waveform.shape}: expected (N,) or (C, N), at least one sample")
+    if not np.issubdtype(waveform.dtype, np.floating) or not np.isfinite(waveform).all():
+        raise InputError(f"the waveform ({waveform.dtype}) is not of finite floats: expected samples in [−1, 1]")
+    return waveform.astype(np.float32, copy=False)
+
+
+def gathered(parts: Iterable[Segment], waveform: np.ndarray, sampling_rate: int, model: SeparationModel) -> Separation:
+    """The parts of a recording (N,) or (C, N) as one."""
+    parts = list(parts)
+    sources = np.concatenate([part.sources for part in parts], -1)  # (K, C, N)
+    sources = sources.reshape(len(sources), *waveform.shape)
+    return Separation(
+        sources,
+        waveform - sources.sum(0),
+        np.max([part.probabilities for part in parts], axis=0),
+        np.concatenate([part.masks for part in parts], -1),
+        np.concatenate([part.power for part in parts], -1),
+        tuple(model.classes),
+        sampling_rate,
+        model.front_end.config,
+    )
 
 
 def refine(masks: Tensor, power: Tensor, probabilities: Tensor, config: SeparationConfig, hop: float) -> Tensor:
@@ -247,6 +331,28 @@ def refine(masks: Tensor, power: Tensor, probabilities: Tensor, config: Separati
     if config.tag_exponent:
         claims = claims * (probabilities + 1e-3)[:, None, None] ** config.tag_exponent
     return claims / claims.sum(0).clamp_min(1e-12) * masks.sum(0)
+
+
+def shape_masks(masks: Tensor, config: SeparationConfig) -> Tensor:
+    """Power, threshold, Wiener-style division, floor, in this order; with their defaults the masks stay as they are.
+
+    The division gives a class w = mᵖ / (Σ mᵖ + rᵖ) of a bin, where the rest r = max(0, 1 − Σ m) is no class's.
+
+    Shape:
+        (K, M, T) → (K, M, T).
+    """
+    if config.mask_power != 1:
+        masks = masks**config.mask_power
+    if config.mask_threshold:
+        masks = masks * (masks >= config.mask_threshold)
+    if config.wiener:
+        rest = (1 - masks.sum(0, keepdim=True)).clamp_min(0)  # (1, M, T)
+        claims = torch.cat([masks, rest])  # (K + 1, M, T)
+        claims = (claims / claims.amax(0)) ** config.wiener  # of the largest: a high power must not lose them all
+        masks = (claims / claims.sum(0))[:-1]  # (K, M, T)
+    if config.mask_floor:
+        masks = config.mask_floor + (1 - config.mask_floor) * masks
+    return masks
 
 
 def _crossfade(before: np.ndarray, after: np.ndarray) -> np.ndarray:

@@ -67,6 +67,11 @@ def read_table(
     return rows
 
 
+def original_of(table: Path) -> Path:
+    """Where a table is kept as it was before the first correction: weak_labels.original.csv of weak_labels.csv."""
+    return table.with_name(f"{table.stem}.original{table.suffix}")
+
+
 def write_table(
     path: str | Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]], *, delimiter: str = ","
 ) -> None:

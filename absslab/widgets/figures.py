@@ -1,9 +1,12 @@
 """Arrays → matplotlib axes, in one quiet style. Axes of the data: K classes, M bands, T frames."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
+
+from absslab.core.events import SoundEvent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -12,6 +15,11 @@ if TYPE_CHECKING:
 
 COLOURS = "magma"
 RANGE = 70.0  # dB shown below the loudest bin of the mixture
+INK = "#7e7e7e"  # words and lines: of the same contrast on white as on a dark page
+FOUND, TRUTH = "#2f86c9", "#8f8f8f"
+_FALLBACKS = ("Noto Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans Arabic", "Noto Sans Devanagari")
+_LONGEST_NAME = 28  # letters
+_MOST_ROWS = 30  # of a timeline, beyond which classes without events are left out
 
 
 class Separated(NamedTuple):
@@ -96,3 +104,94 @@ def spectrogram(
     )
     axes.tick_params(labelsize=8)
     return image
+
+
+def timeline(
+    axes: "Axes",
+    events: Iterable[SoundEvent],
+    classes: Sequence[str],
+    *,
+    length: float,
+    truth: Iterable[SoundEvent] | None = None,
+) -> None:
+    """What sounds when: a row per class, a bar per event.
+
+    Args:
+        axes: where.
+        events: those of one recording.
+        classes: the rows, from top to bottom; of very many only those that have events.
+        length: s, of the recording.
+        truth: events to compare with, drawn above the others in each row.
+    """
+    events, truth = list(events), None if truth is None else list(truth)
+    named = {event.event_label for event in [*events, *(truth or [])]}
+    rows = [name for name in classes if name in named or len(classes) <= _MOST_ROWS]
+    row_labels(axes, rows)
+    half = 0.36 if truth is not None else 0.0
+    for which, colour, top, height in ((truth or [], TRUTH, -0.38, half), (events, FOUND, -0.38 + half, 0.76 - half)):
+        for event in which:
+            if event.event_label in rows:
+                place = (rows.index(event.event_label) + top, height)
+                axes.broken_barh([(event.onset, event.offset - event.onset)], place, color=colour, alpha=0.8, linewidth=0)
+    if truth is not None:
+        explain(axes, {"truth": TRUTH, "found": FOUND})
+    axes.set_xlim(0, length)
+    axes.set_xlabel("time / s")
+    axes.hlines(np.arange(len(rows) - 1) + 0.5, 0, length, color=INK, alpha=0.2, linewidth=0.6)
+    quiet(axes)
+
+
+def row_labels(axes: "Axes", names: Sequence[str]) -> None:
+    """Rows with a name each, from top to bottom; names are shown as they are, but for the middle of long ones."""
+    size = 9 if len(names) <= _MOST_ROWS else 7
+    axes.set_yticks(range(len(names)), [short(name) for name in names])
+    for label in axes.get_yticklabels():
+        label.set(parse_math=False, fontsize=size, fontfamily=families())
+    axes.set_ylim(max(len(names), 1) - 0.5, -0.5)
+
+
+def short(name: str) -> str:
+    """A name without its middle, where it is long, and in one line."""
+    name = " ".join(name.split())
+    half = _LONGEST_NAME // 2
+    return name if len(name) <= _LONGEST_NAME else f"{name[: half - 1]}…{name[-half:]}"
+
+
+@cache
+def families() -> list[str]:
+    """Fonts, of those that are installed, for letters of any script."""
+    from matplotlib import font_manager
+
+    installed = {font.name for font in font_manager.fontManager.ttflist}
+    return ["DejaVu Sans", *(name for name in _FALLBACKS if name in installed)]
+
+
+def explain(axes: "Axes", colours: dict[str, str]) -> None:
+    """Say above the axes what the colours are."""
+    from matplotlib.patches import Patch
+
+    axes.legend(
+        handles=[Patch(color=colour, label=name) for name, colour in colours.items()],
+        loc="lower right",
+        bbox_to_anchor=(1, 1),
+        ncols=len(colours),
+        frameon=False,
+        fontsize=9,
+        labelcolor=INK,
+        borderaxespad=0.2,
+        handlelength=1.0,
+    )
+
+
+def quiet(axes: "Axes", *, along: Literal["x", "y"] = "x") -> None:
+    """The style of charts: no frame, a faint grid along one axis, words that can be read on light and dark pages."""
+    axes.set_facecolor("none")
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.spines["bottom"].set_color(INK)
+    axes.tick_params(colors=INK, length=0)
+    axes.tick_params(axis=along, labelsize=9)
+    axes.grid(axis=along, color=INK, alpha=0.2, linewidth=0.6)
+    axes.set_axisbelow(True)
+    for words in (axes.xaxis.label, axes.yaxis.label, axes.title):
+        words.set(color=INK, fontsize=9)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import absslab.core
 from absslab.cli import Parser
-from absslab.core.config import Config, add_flags, find, from_flags, nearest, option, shown
+from absslab.core.config import Config, add_flags, find, from_flags, nearest, option, parse_setting, shown, to_flags
 from absslab.core.errors import InputError
 
 
@@ -251,3 +251,32 @@ def test_every_config_of_the_package_explains_all_its_fields_and_has_good_defaul
         assert f"--{field.name}" in text
         assert f"(default {shown(field.default)}" in text
     assert from_flags(config_class, vars(made.parse([]))) == config
+
+
+def test_settings_as_flags_are_read_back_as_they_were():
+    values = {"rate": -3, "window": "--odd name", "sizes": (8, 16), "is_mono": False, "pattern": None, "folder": ""}
+    parser = Parser("p")
+    for name, kind in {"rate": int, "window": str, "is_mono": str, "pattern": str, "folder": str}.items():
+        parser.add_argument(f"--{name}", type=kind)
+    parser.add_argument("--sizes", type=int, nargs="+")
+    expected = values | {"sizes": [8, 16], "is_mono": "False", "pattern": "none"}
+    assert vars(parser.parse(to_flags(values))) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("3 4", (3, 4)), ("", InputError), ("none", InputError), ("3.5", InputError), ("3 0", InputError)],
+)
+def test_what_a_person_types_is_parsed_as_after_a_flag(text, value):
+    @dataclasses.dataclass(frozen=True)
+    class Typed(Config):
+        sizes: tuple[int, int] = option((1, 2), "of kernels", at_least=1)
+        most: float | None = option(None, "of them", unit="s")
+
+    if value is InputError:
+        with pytest.raises(InputError, match="sizes"):
+            parse_setting(Typed, "sizes", text)
+    else:
+        assert parse_setting(Typed, "sizes", text) == value
+    assert parse_setting(Typed, "most", "none") is parse_setting(Typed, "most", " ") is None
+    assert parse_setting(Typed, "most", " 2 ") == 2.0

@@ -1,6 +1,7 @@
 """Folders of mixtures: the same bytes however they were made, what they hold, and what is refused."""
 
 import csv
+import dataclasses
 import json
 import os
 import shutil
@@ -19,7 +20,16 @@ from absslab.cli import main
 from absslab.core import audio
 from absslab.core.errors import InputError
 from absslab.core.mixing import MixingConfig, render
-from absslab.core.mixture_folder import MixtureFolderConfig, read_manifest, read_specs, source_files, write_mixtures
+from absslab.core.mixture_folder import (
+    MixtureFolderConfig,
+    MixturePlan,
+    indexing,
+    mixture_names,
+    read_manifest,
+    read_specs,
+    source_files,
+    write_mixtures,
+)
 from absslab.core.splits import SPLITS
 
 SHORT = {"length": 0.5, "sampling_rate": 8000}
@@ -446,3 +456,33 @@ def test_real_recordings_are_mixed(tmp_path):
             assert 0 < np.abs(mixture).max() < 32768
             np.testing.assert_array_equal(sum(map(samples_of, source_files(path).values())), mixture)
     assert sum(map(len, contents(tmp_path / "O").values())) < 20 * 1e6
+
+
+def test_a_plan_draws_what_is_written_and_more(event_folder, tmp_path):
+    write(event_folder, tmp_path / "O")
+    config = MixtureFolderConfig(
+        event_folder=str(event_folder), output_folder=str(tmp_path / "O"), n_files=30, split_percentages=THIRDS
+    )
+    plan = MixturePlan(config, MixingConfig(**SHORT), indexing(config).all())
+    assert plan.counts == read_manifest(tmp_path / "O")["n_mixtures"]
+    for split in SPLITS:
+        assert [plan.spec(split, index) for index in range(plan.counts[split])] == read_specs(tmp_path / "O", split)
+    assert plan.spec("test", 1000) == plan.spec("test", 1000)
+    config = dataclasses.replace(config, split_percentages=(50.0, 0.0, 50.0))
+    with pytest.raises(InputError, match="the validation split has 0 %"):
+        MixturePlan(config, MixingConfig(**SHORT), plan.recordings).spec("validation", 0)
+
+
+def test_recordings_that_are_indexed_already_are_not_read_again(event_folder, tmp_path):
+    config = MixtureFolderConfig(event_folder=str(event_folder), output_folder=str(tmp_path / "O"), n_files=5, n_workers=1)
+    recordings = indexing(config).all()[:15]
+    list(write_mixtures(config, MixingConfig(**SHORT), recordings))
+    held = read_manifest(tmp_path / "O")["recordings"].values()
+    assert sum(len(part) for part in held) == 15
+
+
+def test_mixtures_are_named_in_the_order_of_their_table(event_folder, tmp_path):
+    write(event_folder, tmp_path / "O")
+    assert mixture_names(tmp_path / "O", "test") == [f"{index:06d}.wav" for index in range(6)]
+    with pytest.raises(InputError, match="expected a folder that absslab mix has finished"):
+        mixture_names(tmp_path / "O", "other")

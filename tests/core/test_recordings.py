@@ -9,6 +9,7 @@ from absslab.core import audio
 from absslab.core.errors import InputError
 from absslab.core.recordings import (
     RESERVED,
+    Indexing,
     check_class_name,
     checksum,
     class_of,
@@ -16,7 +17,9 @@ from absslab.core.recordings import (
     index_backgrounds,
     index_recordings,
     split_recordings,
+    summarise,
 )
+from absslab.core.workers import Progress
 
 CLICK = np.concatenate([np.ones(40), -np.ones(40)]).astype(np.float32) / 2  # 10 ms at 8 kHz
 
@@ -237,3 +240,56 @@ def test_a_side_of_nothing_is_empty(tmp_path):
 def test_the_checksum_is_that_of_the_bytes(tmp_path):
     (tmp_path / "abc").write_bytes(b"abc")
     assert checksum(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_indexing_tells_how_far_it_is_and_can_be_left_off(tmp_path):
+    indexing = Indexing(fill(tmp_path, [f"alert{i}.wav" for i in range(4)]))
+    steps = indexing.run()
+    assert next(steps) == Progress(0, 4)
+    assert next(steps) == Progress(1, 4)
+    steps.close()
+    assert len(indexing.recordings) == 1
+    assert list(indexing.run()) == [Progress(done, 4) for done in range(5)]
+    assert indexing.recordings == index_recordings(tmp_path)
+
+
+def test_bad_files_are_passed_over_and_kept_in_mind_where_that_is_wanted(tmp_path):
+    fill(tmp_path, ["alert1.wav", "alert3.wav"])
+    (tmp_path / "alert2.wav").write_bytes(b"no sound")
+    audio.save(tmp_path / "alert4.wav", np.zeros(80, np.float32), 8000)
+    indexing = Indexing(tmp_path, pass_over=True)
+    assert [one.origin for one in indexing.all()] == ["alert1.wav", "alert3.wav"]
+    assert [problem.split()[0] for problem in indexing.problems] == [str(tmp_path / f"alert{i}.wav") for i in (2, 4)]
+
+
+@pytest.mark.parametrize(
+    ("names", "what"),
+    [
+        (["train/weak_labels.csv"], r"a folder of mixtures \(it has train/weak_labels\.csv\)"),
+        (["training/weak_labels.csv"], "a folder of mixtures"),
+        (["manifest.json", "test/notes.txt"], r"a folder of mixtures \(it has manifest\.json\)"),
+        (["weak_labels.csv"], "weakly labelled audio"),
+        (["weak.tsv"], "weakly labelled audio"),
+    ],
+)
+def test_mixtures_and_weakly_labelled_audio_are_not_taken_for_recordings(tmp_path, names, what):
+    fill(tmp_path, ["train/0001.wav", "test/0001.wav"])
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    with pytest.raises(InputError, match=f"is {what}"):
+        index_recordings(tmp_path)
+    (tmp_path / "t.csv").write_text("filename,event_label\ntrain/0001.wav,speech\n")
+    assert len(index_recordings(tmp_path, csv=tmp_path / "t.csv")) == 1
+
+
+def test_a_summary_tells_what_there_is_of_each_class(tmp_path):
+    fill(tmp_path, ["b/1.wav", "a/tape1_1.wav", "a/tape1_2.wav", "a/tape2_1.wav"])
+    audio.save(tmp_path / "a" / "tape3_1.wav", np.tile(CLICK, 4), 8000)
+    found = index_recordings(tmp_path, origin_pattern=r"tape\d|^1")
+    split = {"train": [one for one in found if one.event_label == "a"], "test": []}
+    a, b = summarise(found, split)
+    assert (a.event_label, a.n_recordings, a.n_origins, a.in_split) == ("a", 4, 3, {"train": 4, "test": 0})
+    assert (a.total, a.shortest, a.longest) == pytest.approx((0.07, 0.01, 0.04))
+    assert (b.event_label, b.n_recordings, b.n_origins, b.in_split) == ("b", 1, 1, {"train": 0, "test": 0})
+    assert summarise([], {}) == []

@@ -2,11 +2,12 @@
 
 import json
 import os
+import shutil
 
 import pytest
 
 from absslab.core.errors import InputError
-from absslab.core.runs import RunReader, RunWriter, is_alive, run_directory
+from absslab.core.runs import RunReader, RunWriter, is_alive, request_stop, run_directory, seconds_left
 
 
 def test_a_reader_sees_each_epoch_once_and_waits_for_the_end_of_a_torn_line(tmp_path):
@@ -98,3 +99,114 @@ def test_the_run_directory_stands_beside_the_model():
     assert run_directory("a/b.ckpt").as_posix() == "a/b"
     with pytest.raises(InputError, match=r"ends in \.ckpt"):
         run_directory("a/b.pt")
+
+
+def test_a_run_that_is_deleted_while_it_is_watched_is_gone_and_one_that_takes_its_place_starts_over(tmp_path):
+    writer = RunWriter(tmp_path / "r.ckpt", {})
+    for epoch in (1, 2):
+        writer.add_metrics({"epoch": epoch})
+    reader = RunReader(tmp_path / "r")
+    assert len(reader.poll()) == 2
+    shutil.rmtree(tmp_path / "r")
+    assert (reader.poll(), reader.state(), reader.status(), reader.log_tail()) == ([], "gone", {}, "")
+    assert (reader.kept_epochs(), reader.seconds_left()) == ({}, None)
+    assert sorted(reader.metrics) == [1, 2]  # what was seen stays
+    with pytest.raises(InputError, match="does not exist"):
+        _ = reader.config
+    again = RunWriter(tmp_path / "r.ckpt", {})
+    for loss in range(5):
+        again.add_metrics({"epoch": 1, "loss": loss})
+    assert len(reader.poll()) == 5
+    assert reader.metrics == {1: {"epoch": 1, "loss": 4}}
+
+
+def test_metrics_that_are_replaced_by_fewer_are_read_anew(tmp_path):
+    writer = RunWriter(tmp_path / "r.ckpt", {})
+    for epoch in (1, 2, 3):
+        writer.add_metrics({"epoch": epoch})
+    reader = RunReader(tmp_path / "r")
+    reader.poll()
+    (tmp_path / "r/metrics.jsonl").write_text('{"epoch": 1, "loss": 2.0}\n')  # the same file, shorter
+    assert reader.poll() == [{"epoch": 1, "loss": 2.0}]
+    assert reader.metrics == {1: {"epoch": 1, "loss": 2.0}}
+
+
+@pytest.mark.parametrize("content", ['{"state": "runn', "[1]", "", "\x00\xff"])
+def test_a_status_that_is_torn_or_foreign_says_nothing_and_the_run_is_dead(tmp_path, content):
+    RunWriter(tmp_path / "r.ckpt", {})
+    reader = RunReader(tmp_path / "r")
+    assert (reader.status(), reader.state()) == ({}, "dead")
+    (tmp_path / "r/status.json").write_text(content)
+    assert (reader.status(), reader.state()) == ({}, "dead")
+
+
+def test_lines_that_are_no_metrics_are_passed_over(tmp_path):
+    RunWriter(tmp_path / "r.ckpt", {})
+    (tmp_path / "r/metrics.jsonl").write_text('[]\n"text"\n{"epoch": null}\n{"epoch": [1]}\n{}\n\n{"epoch": 3}\n')
+    assert RunReader(tmp_path / "r").poll() == [{"epoch": 3}]
+
+
+def test_the_settings_of_a_newer_version_are_plain_data_and_damaged_ones_are_said(tmp_path):
+    RunWriter(tmp_path / "r.ckpt", {"training": {"quantum": True}})
+    reader = RunReader(tmp_path / "r")
+    assert reader.config == {"training": {"quantum": True}}
+    for content in ("{", "[]"):
+        (tmp_path / "r/config.json").write_text(content)
+        with pytest.raises(InputError, match=r"config\.json"):
+            _ = reader.config
+
+
+def test_the_status_carries_what_was_said_of_progress(tmp_path):
+    writer = RunWriter(tmp_path / "r.ckpt", {})
+    writer.status("running", epoch=1, n_epochs=5, device="cpu")
+    writer.status("running", step=2, n_steps=4)
+    reader = RunReader(tmp_path / "r")
+    status = reader.status()
+    assert {"state", "epoch", "n_epochs", "device", "step", "n_steps", "pid", "host", "heartbeat"} <= set(status)
+    writer.add_metrics({"epoch": 1, "seconds": 10.0})
+    reader.poll()
+    assert reader.seconds_left() == pytest.approx(35)
+    writer.status("stopped")
+    assert reader.seconds_left() is None
+
+
+def test_the_time_left_follows_the_latest_epochs():
+    metrics = {epoch: {"seconds": 100.0 if epoch <= 3 else 2.0} for epoch in range(1, 9)}
+    assert seconds_left(metrics, {"epoch": 8, "n_epochs": 10}) == 4
+    assert seconds_left(metrics, {"epoch": 10, "n_epochs": 10}) == 0
+    for unknown in ({}, {"epoch": 8}, {"epoch": None, "n_epochs": 10}):
+        assert seconds_left(metrics, unknown) is None
+    assert seconds_left({}, {"epoch": 0, "n_epochs": 10}) is None
+    assert seconds_left({1: {}}, {"epoch": 1, "n_epochs": 10}) is None
+
+
+def test_the_tail_of_the_log_is_its_last_lines(tmp_path):
+    writer = RunWriter(tmp_path / "r.ckpt", {})
+    reader = RunReader(tmp_path / "r")
+    assert reader.log_tail() == ""
+    for number in range(1000):
+        writer.log(f"<b>line {number}</b>")
+    tail = reader.log_tail(3).splitlines()
+    assert [line.split("  ")[1] for line in tail] == [f"<b>line {number}</b>" for number in (997, 998, 999)]
+
+
+def test_a_run_is_asked_to_stop_by_its_folder(tmp_path):
+    writer = RunWriter(tmp_path / "r.ckpt", {})
+    assert not writer.stop_wanted
+    request_stop(tmp_path / "r")
+    assert writer.stop_wanted
+    with pytest.raises(InputError, match="no run directory"):
+        request_stop(tmp_path)
+
+
+def test_models_that_were_kept_are_found_by_epoch(tmp_path):
+    writer = RunWriter(tmp_path / "r.ckpt", {})
+    reader = RunReader(tmp_path / "r")
+    assert reader.kept_epochs() == {}
+    for epoch in (10, 5):
+        writer.kept(epoch).parent.mkdir(exist_ok=True)
+        writer.kept(epoch).touch()
+    for other in (".000015.ckpt.7.part", "best.ckpt", "notes.txt"):
+        (tmp_path / "r/epochs" / other).touch()
+    assert reader.kept_epochs() == {5: writer.kept(5), 10: writer.kept(10)}
+    assert list(reader.kept_epochs()) == [5, 10]

@@ -106,6 +106,40 @@ def test_the_remix_is_the_sum_of_the_classes_that_are_kept(separator, tmp_path):
     np.testing.assert_array_equal(parts["speech"] + parts["alert"], parts["remix"])
 
 
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
+def test_with_gains_the_remix_is_the_sum_of_the_files_with_them_and_nothing_is_cut_off(separator, tmp_path, subtype):
+    path = write(tmp_path / "a.wav", subtype=subtype, scale=0.3)
+    gains = {"speech": 20.0, "alert": -6.0, "residual": -np.inf}
+    list(separate_file(separator, path, tmp_path / "out", gains=gains))
+    names = ("alert", "knock", "pageturn", "speech", "residual")
+    parts = {name: read(tmp_path / "out/a" / f"{name}.wav")[0] for name in names}
+    assert np.abs(sum(parts.values()) - read(path)[0]).max() <= (1e-6 if subtype == "FLOAT" else 0)
+    expected = 10 * parts["speech"] + 10**-0.3 * parts["alert"] + parts["knock"] + parts["pageturn"]
+    remixed = read(tmp_path / "out/a/remix.wav")[0]
+    np.testing.assert_allclose(remixed, expected, atol=1e-6)
+    assert soundfile.info(tmp_path / "out/a/remix.wav").subtype == "FLOAT"
+
+
+def test_with_gains_of_0_dB_the_remix_is_the_input(separator, tmp_path):
+    path = write(tmp_path / "a.wav")
+    list(separate_file(separator, path, tmp_path / "out", gains={"speech": 0.0}))
+    np.testing.assert_array_equal(read(tmp_path / "out/a/remix.wav")[0], read(path)[0])
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"keep": ("speech",), "gains": {"speech": 1.0}}, "give one of them"),
+        ({"gains": {"speach": 1.0}}, "did you mean speech"),
+    ],
+)
+def test_gains_that_can_not_be_meant_are_refused_before_anything_is_written(separator, tmp_path, options, words):
+    path = write(tmp_path / "a.wav")
+    with pytest.raises(InputError, match=words):
+        list(separate_file(separator, path, tmp_path / "out", **options))
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_class_that_the_model_does_not_know_is_named_with_the_nearest(separator, tmp_path):
     path = write(tmp_path / "a.wav")
     with pytest.raises(InputError, match="did you mean speech"):

@@ -10,7 +10,7 @@ from absslab.core.audio import resample
 from absslab.core.datasets import DataConfig, open_split
 from absslab.core.errors import InputError
 from absslab.core.model import load_checkpoint
-from absslab.core.separation import SeparationConfig, Separator, refine
+from absslab.core.separation import SeparationConfig, Separator, refine, shape_masks
 
 
 @pytest.fixture(scope="module")
@@ -185,3 +185,66 @@ def test_the_power_of_a_long_recording_has_no_seams(separator):
     with torch.no_grad():
         whole = front_end.power(front_end.stft(torch.from_numpy(waveform)[None]))[0].numpy()  # (M, T)
     np.testing.assert_allclose(separator.separate(waveform, 16000).power, whole, rtol=1e-3, atol=1e-7 * whole.max())
+
+
+def some_masks() -> torch.Tensor:
+    """(3, 8, 50), which add up to at most 1."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(3, 8, 50, generator=generator) / 3
+
+
+def test_with_its_defaults_shaping_leaves_the_masks_as_they_are():
+    masks = some_masks()
+    assert torch.equal(shape_masks(masks, SeparationConfig()), masks)
+
+
+def test_masks_are_shaped_as_computed_by_hand():
+    masks = torch.tensor([0.5, 0.1, 0.2])[:, None, None]  # the rest is 0.2
+    for config, expected in (
+        (SeparationConfig(mask_power=2), (0.25, 0.01, 0.04)),
+        (SeparationConfig(mask_power=0), (1, 1, 1)),
+        (SeparationConfig(mask_threshold=0.2), (0.5, 0, 0.2)),
+        (SeparationConfig(wiener=1), (0.5, 0.1, 0.2)),
+        (SeparationConfig(wiener=2), (25 / 34, 1 / 34, 4 / 34)),
+        (SeparationConfig(mask_floor=0.1), (0.55, 0.19, 0.28)),
+        (SeparationConfig(mask_power=2, mask_threshold=0.02, wiener=1, mask_floor=0.5), (0.625, 0.5, 0.52)),
+    ):
+        shaped = shape_masks(masks, config).flatten()
+        torch.testing.assert_close(shaped, torch.tensor(expected, dtype=torch.float32))
+    assert masks.flatten().tolist() == pytest.approx([0.5, 0.1, 0.2])  # not modified
+
+
+def test_masks_that_claim_more_than_there_is_are_divided_and_none_is_lost_however_high_the_exponent():
+    shaped = shape_masks(torch.tensor([0.9, 0.6, 0.0])[:, None, None], SeparationConfig(wiener=1)).flatten()
+    torch.testing.assert_close(shaped, torch.tensor([0.6, 0.4, 0.0]))
+    for masks in (some_masks(), 1e-20 * some_masks(), torch.zeros(3, 8, 50), torch.full((3, 8, 50), 0.34)):
+        shaped = shape_masks(masks, SeparationConfig(wiener=500))
+        assert shaped.isfinite().all()
+        assert (shaped.sum(0) <= 1 + 1e-6).all()
+    torch.testing.assert_close(shaped, torch.full((3, 8, 50), 1 / 3))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        SeparationConfig(mask_power=3, mask_threshold=0.05),
+        SeparationConfig(mask_power=0),
+        SeparationConfig(wiener=2, mask_floor=0.1),
+        SeparationConfig(mask_threshold=1),
+    ],
+)
+def test_however_masks_are_shaped_nothing_is_lost(separator, short_mixture, config):
+    plain, separated = (
+        Separator(separator.model, one).separate(short_mixture, 16000) for one in (SeparationConfig(), config)
+    )
+    np.testing.assert_allclose(separated.sources.sum(0) + separated.residual, short_mixture, atol=1e-6)
+    shaped = shape_masks(torch.from_numpy(plain.masks), config).numpy()
+    np.testing.assert_allclose(separated.masks, shaped, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("mask_power", -1), ("mask_threshold", 1.1), ("wiener", -0.1), ("mask_floor", 2)]
+)
+def test_settings_of_the_masks_have_limits(name, value):
+    with pytest.raises(InputError, match=f"{name} is"):
+        SeparationConfig(**{name: value})

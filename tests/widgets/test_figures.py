@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from absslab.widgets.figures import RANGE, Separated, mask_figure, spectrogram
+from absslab.core.events import SoundEvent
+from absslab.widgets.charts import chart_height, class_scores, distribution, ladder, split_balance
+from absslab.widgets.figures import RANGE, Separated, mask_figure, spectrogram, timeline
 
 CENTRES = np.linspace(100, 7900, 16)
 HOP = 0.032
@@ -45,3 +48,133 @@ def test_a_frame_is_drawn_around_its_own_instant_and_a_band_at_its_own_frequency
     shown = image.get_array()
     assert shown[8, 25] == pytest.approx(0.0)
     assert image.get_clim() == (-RANGE, 0.0)
+
+
+NAMES = ["alert", "$x_1$ and $", "_under_", "ключи", "<img src=x onerror=alert(1)>", "\"quotes\" & 'more'"]
+
+
+def rendered(axes):
+    """Draw to pixels: a name that is taken for mathematics fails here."""
+    FigureCanvasAgg(axes.figure).draw()
+
+
+def names_of(axes):
+    return [label.get_text() for label in axes.get_yticklabels()]
+
+
+def bars(axes):
+    """(row, begin, end) of each bar of a timeline, row by the middle of its extent."""
+    boxes = [path.get_extents() for collection in axes.collections for path in collection.get_paths()]
+    return sorted((round((box.y0 + box.y1) / 2), box.x0, box.x1) for box in boxes if box.height > 0)
+
+
+def test_a_timeline_has_a_bar_per_event_in_the_row_of_its_class():
+    axes = Figure().subplots()
+    events = [SoundEvent("knock", 1.0, 1.5), SoundEvent("alert", 0.25, 4.0), SoundEvent("knock", 3.0, 3.5)]
+    timeline(axes, events, ["alert", "knock", "speech"], length=5.0)
+    rendered(axes)
+    assert names_of(axes) == ["alert", "knock", "speech"]
+    assert bars(axes) == [(0, 0.25, 4.0), (1, 1.0, 1.5), (1, 3.0, 3.5)]
+    assert axes.get_xlim() == (0, 5.0)
+    assert axes.get_ylim()[0] > axes.get_ylim()[1]  # the first class is on top
+
+
+def test_truth_is_drawn_above_what_was_found_in_the_same_row():
+    axes = Figure().subplots()
+    timeline(axes, [SoundEvent("knock", 1, 2)], ["knock"], length=5.0, truth=[SoundEvent("knock", 1.5, 2)])
+    truth, found = (collection.get_paths()[0].get_extents() for collection in axes.collections[:2])
+    assert (truth.x0, found.x0) == (1.5, 1.0)
+    assert truth.y1 <= found.y0 + 1e-9
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["truth", "found"]
+
+
+def test_of_very_many_classes_a_timeline_shows_those_with_events():
+    axes = Figure().subplots()
+    timeline(axes, [SoundEvent("class 7", 1, 2)], [f"class {k}" for k in range(100)], length=5.0)
+    assert names_of(axes) == ["class 7"]
+    empty = Figure().subplots()
+    timeline(empty, [], [], length=5.0)
+    rendered(empty)
+
+
+def test_names_are_shown_as_they_are_and_long_ones_without_their_middle():
+    axes = Figure().subplots()
+    timeline(axes, [], [*NAMES, "a" * 50 + "z", "two\nlines"], length=1.0)
+    rendered(axes)
+    assert names_of(axes)[: len(NAMES)] == NAMES
+    assert names_of(axes)[-2] == "a" * 13 + "…" + "a" * 13 + "z"
+    assert names_of(axes)[-1] == "two lines"
+
+
+def test_the_balance_of_a_split_is_stacked_in_the_order_of_the_splits():
+    axes = Figure().subplots()
+    counts = {name: {"train": 8, "validation": 0, "test": 2 + k} for k, name in enumerate(NAMES)}
+    split_balance(axes, counts)
+    rendered(axes)
+    assert names_of(axes) == NAMES
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["train", "test"]
+    ends = [bar.get_x() + bar.get_width() for bar in axes.patches]
+    assert ends == [8.0] * 6 + [10.0, 11.0, 12.0, 13.0, 14.0, 15.0]
+    nothing = Figure().subplots()
+    split_balance(nothing, {})
+    rendered(nothing)
+
+
+def test_scores_of_classes_are_sorted_with_intervals_and_baselines_and_absent_ones_left_out():
+    axes = Figure().subplots()
+    scores = {"alert": 3.0, "knock": None, "speech": 9.0, "keys": float("nan"), "mouse": -1.0}
+    class_scores(
+        axes,
+        scores,
+        label="SI-SDRi / dB",
+        intervals={"speech": [8.0, 10.0]},
+        baselines={"ideal": {"speech": 12.0, "alert": None, "knock": 5.0}, "none": {}},
+    )
+    rendered(axes)
+    assert names_of(axes) == ["speech", "alert", "mouse"]
+    interval, model, ideal = (line.get_xydata().tolist() for line in axes.lines)
+    assert interval == [[8.0, 0.0], [10.0, 0.0]]
+    assert model == [[9.0, 0.0], [3.0, 1.0], [-1.0, 2.0]]
+    assert ideal == [[12.0, 0.0]]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["model", "ideal"]
+
+
+@pytest.mark.parametrize("n_classes", [1, 2, 100])
+def test_any_number_of_classes_fits_without_overlap_of_their_names(n_classes):
+    figure = Figure(figsize=(8, chart_height(n_classes)), layout="constrained")
+    axes = figure.subplots()
+    class_scores(axes, {f"class {k}": float(k) for k in range(n_classes)}, label="F1")
+    rendered(axes)
+    boxes = sorted((label.get_window_extent() for label in axes.get_yticklabels()), key=lambda box: box.y0)
+    assert all(lower.y1 <= upper.y0 + 1.5 for lower, upper in zip(boxes[:-1], boxes[1:], strict=True))
+
+
+def test_a_distribution_counts_what_is_defined_and_marks_its_median():
+    axes = Figure().subplots()
+    distribution(axes, [1.0, 2.0, None, float("nan"), 6.0], label="SI-SDRi / dB")
+    assert sum(patch.get_height() for patch in axes.patches) == 3
+    assert axes.lines[0].get_xdata() == [2.0, 2.0]
+    assert "median 2.00 of 3 mixtures" in axes.get_title()
+
+
+@pytest.mark.parametrize(
+    "draw", [lambda axes: distribution(axes, [None], label="x"), lambda a: class_scores(a, {}, label="x")]
+)
+def test_charts_of_nothing_say_so(draw):
+    axes = Figure().subplots()
+    draw(axes)
+    rendered(axes)
+    assert "has this score" in axes.texts[0].get_text()
+
+
+def test_the_ladder_ends_at_the_model_and_names_what_each_step_costs():
+    axes = Figure().subplots()
+    steps = [
+        {"system": "ideal_ratio_mask", "si_sdr_improvement": 18.0, "lost": None, "to": "the mixture's phase"},
+        {"system": "model", "si_sdr_improvement": 8.0, "lost": 10.0, "to": "the model's masks"},
+    ]
+    ladder(axes, steps)
+    rendered(axes)
+    assert names_of(axes) == ["ideal ratio mask", "model"]
+    assert [bar.get_width() for bar in axes.patches] == [18.0, 8.0]
+    assert "−10.0 to the model's masks" in axes.texts[1].get_text()

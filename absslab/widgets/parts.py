@@ -1,0 +1,234 @@
+"""Parts of panels: long work with its bar, a chart, something to see and to hear, a table."""
+
+import html
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+
+from absslab.core.events import SoundEvent
+from absslab.core.workers import Progress
+from absslab.widgets.figures import timeline
+from absslab.widgets.panel import close_tree
+from absslab.widgets.sounds import Track
+from absslab.widgets.style import paragraph
+from absslab.widgets.tasks import MainLoop, Work
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from absslab.widgets.player import Player
+    from absslab.widgets.plot import Plot
+
+WIDTH = 860  # pixels, of plots
+
+
+class WorkLine:
+    """Long work, one at a time, with a bar and a button that cancels it; nothing is seen while there is none.
+
+    Args:
+        loop: where the callbacks are called.
+        failed: called with what the work raises.
+    """
+
+    def __init__(self, loop: MainLoop, failed: Callable[[Exception], Any]):
+        self._loop, self._failed = loop, failed
+        self._work: Work | None = None
+        self.bar = ipywidgets.FloatProgress(min=0, max=1, layout=ipywidgets.Layout(width="260px"))
+        self.words = ipywidgets.Label()
+        self.button = button("cancel", self.cancel)
+        self.widget = ipywidgets.HBox([self.bar, self.button, self.words], layout=ipywidgets.Layout(display="none"))
+
+    @property
+    def is_running(self) -> bool:
+        """Whether there is work, cancelled or not, that has not ended."""
+        return self._work is not None and self._work.is_running
+
+    def run(
+        self,
+        steps: Callable[[], Iterator[Progress]],
+        *,
+        words: str,
+        done: Callable[[], Any],
+        cancelled: Callable[[], Any] | None = None,
+    ) -> None:
+        """Begin; what runs already is dropped, and its callbacks with it.
+
+        Args:
+            steps: makes the generator to be drained.
+            words: what is done.
+            done, cancelled: called when it has ended, or has been cancelled.
+        """
+        if self._work is not None:
+            self._work.close()
+        self._words, self.bar.value, self.words.value = words, 0.0, f"{words} …"
+        self.button.disabled, self.widget.layout.display = False, ""
+        self._work = Work(
+            self._loop,
+            steps,
+            progress=self._show,
+            done=self._ended(done),
+            failed=self._ended(self._failed),
+            cancelled=self._ended(cancelled or (lambda: None)),
+        )
+        self._work.start()
+
+    def cancel(self) -> None:
+        """End the work after the step that is being done."""
+        if self._work is not None and self._work.is_running:
+            self.button.disabled, self.words.value = True, f"{self._words}: cancelling …"
+            self._work.cancel()
+
+    def close(self) -> None:
+        """Cancel, and call nothing back any more."""
+        if self._work is not None:
+            self._work.close()
+
+    def _show(self, progress: Progress) -> None:
+        self.bar.value = progress.done / max(1, progress.total)
+        self.words.value = f"{self._words}: {progress.done} of {progress.total}" if progress.total else f"{self._words} …"
+
+    def _ended(self, function: Callable[..., Any]) -> Callable[..., None]:
+        def ended(*args: Any) -> None:
+            self.widget.layout.display = "none"
+            try:
+                function(*args)
+            except Exception as error:
+                self._failed(error)
+
+        return ended
+
+
+class ChartArea:
+    """A place for a plot whose height changes with what it shows."""
+
+    def __init__(self) -> None:
+        self.widget = ipywidgets.Box()
+        self._plot: Plot | None = None
+        self._height = 0
+
+    def begin(self, height: float) -> "Figure":
+        """An empty figure of so many inches."""
+        from absslab.widgets.plot import DPI, Plot
+
+        pixels = round(height * DPI)
+        if self._plot is None or pixels != self._height:
+            before, self._height = self._plot, pixels
+            self._plot = Plot(WIDTH, pixels)
+            self.widget.children = (self._plot.widget,)
+            if before is not None:
+                before.close()
+        self._plot.figure.clear()
+        self._plot.figure.patch.set_alpha(0)  # the page, light or dark, is seen through it
+        return self._plot.figure
+
+    def draw(self) -> None:
+        """Show what was drawn."""
+        if self._plot is not None:
+            self._plot.draw()
+
+    def clear(self) -> None:
+        """Show nothing."""
+        self.widget.children = ()
+        self.close()
+
+    def close(self) -> None:
+        """Free the figure."""
+        if self._plot is not None:
+            self._plot.close()
+        self._plot = None
+
+
+class Listening:
+    """A recording to see and to hear: what it is, its events on a timeline, and the player."""
+
+    def __init__(self) -> None:
+        self.caption = ipywidgets.HTML()
+        self.chart = ChartArea()
+        self._place = ipywidgets.VBox()
+        self.player: Player | None = None
+        self.widget = ipywidgets.VBox([self.caption, self.chart.widget, self._place])
+
+    def show(
+        self,
+        tracks: Sequence[Track],
+        *,
+        caption: str,
+        title: str = "",
+        events: Iterable[SoundEvent] | None = None,
+        truth: Iterable[SoundEvent] | None = None,
+        classes: Sequence[str] = (),
+    ) -> None:
+        """Show another recording.
+
+        Args:
+            tracks: to hear.
+            caption: what it is, as text.
+            title: of the player.
+            events: what sounds when; without, there is no timeline.
+            truth: events to compare with.
+            classes: the rows of the timeline.
+
+        Raises:
+            InputError: no track.
+        """
+        from absslab.widgets.player import Player
+
+        if self.player is None:
+            self.player = Player(tracks, title=title)
+            self._place.children = (self.player,)
+        else:
+            self.player.show(tracks, title=title)
+        self.caption.value = paragraph(caption)
+        if events is None:
+            self.chart.clear()
+            return
+        sound = tracks[0].sound
+        figure = self.chart.begin(0.7 + 0.26 * max(2, len(classes)))
+        length = sound.n_samples / sound.sampling_rate
+        timeline(figure.subplots(), events, classes, length=length, truth=truth)
+        self.chart.draw()
+
+    def clear(self, caption: str = "") -> None:
+        """Show nothing but words."""
+        self.caption.value = paragraph(caption)
+        self.chart.clear()
+        self._place.children = ()
+        self.close()
+
+    def close(self) -> None:
+        """Free sound and figure."""
+        self.chart.close()
+        if self.player is not None:
+            close_tree(self.player)
+        self.player = None
+
+
+def button(words: str, function: Callable[[], Any]) -> ipywidgets.Button:
+    """A button as wide as its words that calls a function."""
+    made = ipywidgets.Button(description=words, layout=ipywidgets.Layout(width="auto", align_self="flex-start"))
+    made.on_click(lambda _: function())
+    return made
+
+
+def offer(control: Any, options: Sequence[Any]) -> None:
+    """Let a control choose from other options, the first of them now."""
+    control.options = ()  # nothing is chosen then, so that the first counts as a change even where it is the same
+    control.options = options
+    control.index = 0 if options else None
+
+
+def html_table(header: Sequence[str], rows: Iterable[Sequence[object]], *, caption: str = "") -> str:
+    """HTML of a table; nothing in its cells is taken for HTML, and further lines of a cell are small."""
+    widths = ["min-width: 8em", *["overflow-wrap: normal"] * len(header)]  # names are not broken to letters
+    head = "".join(f'<th style="{width}">{html.escape(title)}</th>' for title, width in zip(header, widths, strict=False))
+    lines = (f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
+    table = f'<table class="absslab-table" style="line-height: 1.35"><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}'
+    return f'<div class="absslab-scroll" tabindex="0">{paragraph(caption)}{table}</tbody></table></div>'
+
+
+def _cell(content: object) -> str:
+    first, _, more = html.escape(str(content)).partition("\n")
+    return (
+        f"<td>{first}" + (f'<br><small style="white-space: nowrap; opacity: 0.75">{more}</small>' if more else "") + "</td>"
+    )

@@ -1,0 +1,144 @@
+"""A run as one follows it: where it is, its curves, the end of its log. It reads the run directory and nothing else."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import ipywidgets
+
+from absslab.core.run_table import metric_of
+from absslab.core.runs import RunReader
+from absslab.widgets.curves import Curves, Points
+from absslab.widgets.jobs import last_lines
+from absslab.widgets.launcher import OUTPUT
+from absslab.widgets.parts import html_table
+from absslab.widgets.plot import Plot
+from absslab.widgets.style import paragraph, preformatted
+
+METRICS = ("roc_auc_score", "average_precision_score", "f1-score")  # that are drawn, besides the one that decides
+SILENCE = 20  # s without a sign of life that are worth a word
+ENDED = {
+    "finished": "all epochs are done",
+    "stopped": "it was stopped; resume goes on where it was",
+    "failed": "it failed; see the log below for what to change, then resume or start anew",
+    "dead": "it died: its process is gone, killed or out of memory; resume goes on from its last epoch",
+    "gone": "its folder was deleted",
+}
+
+
+class RunView:
+    """Shows a run directory; `update` looks at it again."""
+
+    def __init__(self) -> None:
+        self._about, self._log = ipywidgets.HTML(), ipywidgets.HTML()
+        self.plot = Plot(820, 300)
+        losses, metrics, rates = self.plot.figure.subplots(1, 3, width_ratios=(4, 4, 3))
+        self._losses = Curves(losses, title="loss in training, and on validation")
+        self._metrics = Curves(metrics, title="scores on validation")
+        self._rates = Curves(rates, title="learning rate", log=True)
+        self.widget = ipywidgets.VBox([self._about, self.plot.widget, self._log])
+        self.reader: RunReader | None = None
+        self.facts: dict[str, str] = {}  # what is shown of the run, in words
+
+    def follow(self, reader: RunReader | None) -> None:
+        """Show another run, or none."""
+        self.reader = reader
+        self._about.value = self._log.value = ""
+
+    def update(self, state: str) -> None:
+        """Look again, and publish what changed.
+
+        Args:
+            state: of the run, as the launcher tells it.
+        """
+        if self.reader is None:
+            return
+        self.reader.poll()
+        self.facts = self._facts(state)
+        about = html_table(list(self.facts), [list(self.facts.values())]) + paragraph(ENDED.get(state, ""))
+        for widget, text in ((self._about, about), (self._log, preformatted(self.log(8)))):
+            if widget.value != text:
+                widget.value = text
+        self._draw()
+
+    def log(self, n_lines: int = 20) -> str:
+        """The end of the log, and of what the process printed where it ended otherwise than well."""
+        if self.reader is None:
+            return ""
+        text = self.reader.log_tail(n_lines)
+        if self.reader.state() in ("failed", "dead"):
+            text = "\n".join(filter(None, [text, last_lines(self.reader.folder / OUTPUT, n_lines)]))
+        return text
+
+    def close(self) -> None:
+        """Free the figure."""
+        self.plot.close()
+
+    def _facts(self, state: str) -> dict[str, str]:
+        """What there is to say of a run, by its title."""
+        reader = self.reader
+        assert reader is not None
+        status, last = reader.status(), reader.metrics[max(reader.metrics)] if reader.metrics else {}
+        facts = {"run": reader.folder.name, "state": state}
+        silent = time.time() - _number(status.get("heartbeat"), time.time())
+        if state == "running" and silent > SILENCE:
+            facts["state"] = f"running, no sign of life for {in_words(silent)}"
+        facts["epoch"] = f"{status.get('epoch', 0)} of {status.get('n_epochs', '?')}"
+        if state == "running" and status.get("step"):
+            facts["epoch"] += f", step {status['step']} of {status.get('n_steps', '?')}"
+        facts["device"] = str(status.get("device", "–"))
+        facts["learning rate"] = _shown(last.get("learning_rate"), "{:.3g}")
+        facts["recordings/s"] = _shown(last.get("recordings_per_second"), "{:.1f}")
+        facts["GPU memory"] = _shown(_scaled(last.get("gpu_memory"), 2**-30), "{:.2f} GiB")
+        left = reader.seconds_left()
+        facts["time left"] = "–" if left is None else in_words(left)
+        return facts
+
+    def _draw(self) -> None:
+        reader = self.reader
+        assert reader is not None
+        epochs = {epoch: reader.metrics[epoch] for epoch in sorted(reader.metrics)}
+        losses: dict[str, dict[int, Any]] = {}
+        for epoch, line in epochs.items():
+            found = line.get("losses")
+            for name, value in found.items() if isinstance(found, Mapping) else ():
+                losses.setdefault(name, {})[epoch] = value
+        losses["validation"] = {epoch: metric_of(line, "loss") for epoch, line in epochs.items()}
+        names = dict.fromkeys([*METRICS, self._deciding()])
+        metrics = {
+            name: {epoch: metric_of(line, name) for epoch, line in epochs.items()} for name in names if name != "loss"
+        }
+        rates = {"learning rate": {epoch: line.get("learning_rate") for epoch, line in epochs.items()}}
+        pairs = ((self._losses, losses), (self._metrics, metrics), (self._rates, rates))
+        changes = [curves.show({name: _points(values) for name, values in of.items()}) for curves, of in pairs]
+        if any(changes):
+            self.plot.draw()
+
+    def _deciding(self) -> str:
+        """The metric that the best model has best."""
+        status = self.reader.config.get("training") if self.reader and self.reader.state() != "gone" else None
+        return str(status.get("metric", "loss")) if isinstance(status, Mapping) else "loss"
+
+
+def in_words(seconds: float) -> str:
+    """A time, as coarse as one wants it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _points(values: Mapping[int, Any]) -> Points:
+    known = {epoch: value for epoch, value in values.items() if isinstance(value, int | float)}
+    return list(known), list(known.values())
+
+
+def _shown(value: Any, form: str) -> str:
+    return form.format(value) if isinstance(value, int | float) else "–"
+
+
+def _scaled(value: Any, factor: float) -> Any:
+    return value * factor if isinstance(value, int | float) else None
+
+
+def _number(value: Any, otherwise: float) -> float:
+    return float(value) if isinstance(value, int | float) else otherwise

@@ -1,0 +1,92 @@
+"""Scores of a run as a table, as charts, and as a list of mixtures."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import ipywidgets
+
+from absslab.core.run_scores import DOUBT, Ranked, RunScores
+from absslab.core.score_table import CEILING
+from absslab.core.score_text import BASELINE_TITLES, interval_rows, score_rows, score_text
+from absslab.widgets.charts import chart_height, class_scores, distribution, ladder
+from absslab.widgets.parts import ChartArea, html_table
+from absslab.widgets.style import paragraph
+
+MOST_LISTED = 200  # mixtures
+WORST, BEST = "worst first", "best first"
+
+
+def score_table(scores: RunScores) -> str:
+    """HTML of all together, a row per class and the baselines, with 95 % intervals, and of what else there is to say."""
+    header, *rows = score_rows(scores.scores)
+    intervals = interval_rows(scores.scores)[1:]
+    cells = [
+        [f"{cell}\n{ends}".strip() for cell, ends in zip(*pair, strict=True)] for pair in zip(rows, intervals, strict=True)
+    ]
+    cells.insert(0, cells.pop(len(scores.scores["per_class"])))
+    _, _, remarks = score_text(scores.scores).partition("\n\n")
+    n = scores.scores["n_mixtures"]
+    caption = f"{scores.path}: {n} recordings of the {scores.scores['split'] or 'given'} split; below scores 95 % intervals"
+    return html_table(header, cells, caption=caption) + "".join(paragraph(line) for line in remarks.splitlines())
+
+
+def draw_scores(area: ChartArea, scores: RunScores, score: str) -> None:
+    """Draw a score of each class, its spread over mixtures, and what the model loses to what."""
+    title = scores.choices[score].replace("/dB", " / dB")
+    steps = scores.scores["ladder"] or []
+    heights = [chart_height(len(scores.per_class(score))), 2.2, *([2.4] if steps else [])]
+    axes = area.begin(sum(heights)).subplots(len(heights), height_ratios=heights)
+    ceilings = {}
+    if score == "si_sdr_improvement":
+        ceilings = {BASELINE_TITLES[CEILING]: scores.per_class("ceiling")}
+    class_scores(axes[0], scores.per_class(score), label=title, intervals=scores.intervals(score), baselines=ceilings)
+    used, values = scores.per_mixture(score)
+    label = "mean |label − probability|" if used == DOUBT else f"{title}, mean of a mixture"
+    distribution(axes[1], values.to_list(), label=label)
+    if steps:
+        ladder(axes[2], steps)
+    area.draw()
+
+
+class MixtureList:
+    """Mixtures to choose from, the worst or the best first; none is chosen before a person does so.
+
+    Args:
+        guard: makes callbacks whose errors are shown.
+        opened: called with the name of the mixture that is chosen.
+    """
+
+    def __init__(self, guard: Callable[..., Any], opened: Callable[[str], Any]):
+        self._opened = opened
+        self._ranked: Sequence[Ranked] = ()
+        self._chosen: str | None = None
+        self.order = ipywidgets.Dropdown(options=[WORST, BEST], layout=ipywidgets.Layout(width="160px"))
+        self.select = ipywidgets.Select(rows=8, layout=ipywidgets.Layout(width="min(860px, 100%)"))
+        self.widget = ipywidgets.VBox([self.order, self.select])
+        self.order.observe(guard(lambda _: self.show(self._ranked)), "value")
+        self.select.observe(guard(lambda _: self._open()), "value")
+        self.show(())
+
+    def show(self, ranked: Sequence[Ranked]) -> None:
+        """Offer these, ranked from the worst to the best; of very many the first."""
+        self._ranked, self._chosen = ranked, None
+        ordered = ranked[::-1] if self.order.value == BEST else ranked
+        self.select.options = ()  # else the first would be chosen where one was
+        self.select.options = [
+            (f"{one.score:.2f}   {one.mixture}   {', '.join(one.classes)}", one.mixture) for one in ordered[:MOST_LISTED]
+        ]
+        self.widget.layout.display = "" if ranked else "none"
+
+    def find(self, mixture: str) -> Ranked | None:
+        """One of them by its name."""
+        return next((one for one in self._ranked if one.mixture == mixture), None)
+
+    def mark(self, mixture: str) -> None:
+        """Show one as chosen."""
+        self._chosen = mixture
+        if any(name == mixture for _, name in self.select.options):
+            self.select.value = mixture
+
+    def _open(self) -> None:
+        if self.select.value not in (None, self._chosen):
+            self._opened(self.select.value)

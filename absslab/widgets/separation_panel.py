@@ -1,0 +1,145 @@
+"""Take a recording apart with a trained model, listen, and change its masks while it plays."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import ipywidgets
+
+from absslab.core import audio
+from absslab.core.errors import InputError
+from absslab.core.separated_folder import separate_file
+from absslab.core.separation_settings import SeparationSettings, write_settings
+from absslab.core.training import choose_device
+from absslab.widgets.heard import remix, remix_gains
+from absslab.widgets.live import Answer, LiveModels, LiveSeparation
+from absslab.widgets.mask_controls import MaskControls
+from absslab.widgets.panel import Panel
+from absslab.widgets.parts import Listening, WorkLine, button, html_table
+from absslab.widgets.separation_choice import SeparationChoice
+from absslab.widgets.sounds import tracks_of
+from absslab.widgets.state import State
+from absslab.widgets.tasks import Latest
+
+
+class SeparationPanel(Panel):
+    """Separate `state.mixture`, or a file of one's own, with the model of `state.run`, and change the masks by ear.
+
+    Args:
+        state: what panels share.
+    """
+
+    title = "separation"
+
+    def __init__(self, state: State | None = None):
+        super().__init__(state)
+        self.answer: Answer | None = None
+        self._models = self.own(LiveModels())
+        self._latest = self.own(Latest(self.loop, self._models.answer, deliver=self._deliver, failed=self.fail))
+        self.choice = self.own(SeparationChoice(self.state, self.loop, self.guard))
+        self.button = button("separate", self.guard(self.separate))
+        self.masks = MaskControls(self.guard(self._masks_changed))
+        self.listening = self.own(Listening())
+        self.scores = ipywidgets.HTML()
+        self.save_path = ipywidgets.Text("heard", description="save as", tooltip="a name: .wav and .json are added")
+        self.output_folder = ipywidgets.Text("separated", description="folder")
+        self.line = self.own(WorkLine(self.loop, self.fail))
+        saving = ipywidgets.HBox(
+            [
+                self.save_path,
+                button("save what is heard", self.guard(self.save)),
+                self.output_folder,
+                button("separate the whole file to it", self.guard(self.separate_whole)),
+            ],
+            layout=ipywidgets.Layout(flex_flow="row wrap"),
+        )
+        accordion = ipywidgets.Accordion([self.masks.widget], titles=["masks: changed while it plays"])
+        accordion.selected_index = 0
+        self.show(self.choice, self.button, accordion, self.listening, self.scores, saving, self.line)
+
+    def separate(self, path: str = "", checkpoint: str = "") -> None:
+        """Separate and show.
+
+        Args:
+            path: a sound file; without, what is chosen.
+            checkpoint: a model; without, what is chosen.
+
+        Raises:
+            InputError: no file or no model is chosen, the excerpt lies outside the file, there is no such device.
+        """
+        self.choice.take(path, checkpoint)
+        choose_device(self.choice.device.value)
+        self.say("separating …")
+        self._request()
+
+    def save(self, path: str = "") -> tuple[Path, Path]:
+        """Save what is heard as a WAV, and the settings that make it as a JSON that `absslab separate --settings` takes.
+
+        Args:
+            path: of the two, without suffix.
+
+        Raises:
+            InputError: nothing is separated yet, or something is heard that no model makes.
+            OSError: the files can't be written.
+        """
+        player = self.listening.player
+        if player is None or self.answer is None:
+            raise InputError("there is nothing to save: separate a recording first")
+        stem = Path(path or self.save_path.value or "heard").expanduser()
+        settings = SeparationSettings(self.masks.config, remix_gains(player.tracks, player.heard))
+        gains = [10 ** (gain / 20) for gain in player.heard.gains]
+        samples = remix(player.tracks, gains, 0, player.n_samples)
+        wav, json = stem.with_name(f"{stem.name}.wav"), stem.with_name(f"{stem.name}.json")
+        audio.save(wav, samples, player.sampling_rate, subtype="PCM_16" if abs(samples).max() <= 1 else "FLOAT")
+        write_settings(json, settings)
+        self.say(f"saved {wav} and {json}: absslab separate --settings {json} does the same to any file")
+        return wav, json
+
+    def separate_whole(self) -> None:
+        """Separate the whole file, however long, to a folder, as `absslab separate` does; `cancel` ends that.
+
+        Raises:
+            InputError: no file or no model is chosen, or the folder can't be used.
+        """
+        path, checkpoint = self.choice.file, self.choice.checkpoint
+        folder = Path(self.output_folder.value).expanduser()
+        separator = replace(self._models.separator(checkpoint, self.choice.device.value), config=self.masks.config)
+        self.line.run(
+            lambda: separate_file(separator, path, folder),
+            words=f"separating {path.name}, samples",
+            done=lambda: self._show_folder(folder / path.stem),
+            cancelled=lambda: self.say("Cancelled; nothing was written.", "warning"),
+        )
+
+    def cancel(self) -> None:
+        """Stop writing the whole file."""
+        self.line.cancel()
+
+    def _masks_changed(self) -> None:
+        if self.answer is not None:
+            self._request()
+
+    def _request(self) -> None:
+        choice = self.choice
+        self._latest.request(choice.checkpoint, choice.device.value, choice.excerpt, self.masks.config)
+
+    def _deliver(self, answered: tuple[Answer, LiveSeparation]) -> None:
+        answer, live = answered
+        self.answer = answer
+        self.masks.fit(competing=live.separator.model.competing)
+        excerpt = live.excerpt
+        self.listening.show(
+            answer.tracks,
+            caption=f"{excerpt.path.name}, {excerpt.start:.1f} to {excerpt.end:.1f} s",
+            title=excerpt.path.name,
+            events=answer.events,
+            truth=live.truth,
+            classes=live.separator.classes,
+        )
+        self.scores.value = html_table(*answer.table())
+        self.say("")
+
+    def _show_folder(self, folder: Path) -> None:
+        self.answer = None  # the sliders would change something else
+        self.listening.show(tracks_of(folder), caption=f"{folder}: the whole file", title=folder.name)
+        self.scores.value = ""
+        self.say(f"written to {folder}")

@@ -1,0 +1,78 @@
+"""All panels as tabs, meeting in one state."""
+
+from importlib import import_module
+from typing import Any
+
+import ipywidgets
+
+from absslab.core.config import nearest
+from absslab.core.errors import InputError
+from absslab.widgets.panel import Panel, close_tree
+from absslab.widgets.state import State
+from absslab.widgets.tasks import MainLoop
+
+PANELS = {
+    "recordings": "RecordingsPanel",
+    "mixtures": "MixturesPanel",
+    "training": "TrainingPanel",
+    "runs": "RunsPanel",
+    "separation": "SeparationPanel",
+    "report": "ReportPanel",
+}
+
+
+class Workbench:
+    """The panels, made when their tab is first looked at; `workbench.training` is that panel, for Python.
+
+    Args:
+        state: where to begin: event_folder, mixture_folder, runs_folder, run, mixture, split; see `State`.
+
+    Raises:
+        InputError: another name.
+    """
+
+    def __init__(self, **state: str):
+        known = State.class_trait_names()
+        for name in state:
+            if name not in known:
+                raise InputError(f"the workbench has no {name!r}{nearest(name, known)}")
+        self.state = State(**state)
+        self._panels: dict[str, Panel] = {}
+        self._tabs = ipywidgets.Tab([ipywidgets.VBox() for _ in PANELS], titles=list(PANELS))
+        loop = MainLoop()
+        self._tabs.observe(lambda _: loop.call(self._open), "selected_index")
+        self._tabs.selected_index = 0
+        self.widget = self._tabs
+        self._open()
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in PANELS:
+            raise AttributeError(f"the workbench has no panel {name!r}{nearest(name, PANELS)}")
+        return self.panel(name)
+
+    def panel(self, name: str) -> Panel:
+        """A panel, made if nobody has looked at it yet."""
+        if name not in self._panels:
+            panel = getattr(import_module(f"absslab.widgets.{name}_panel"), PANELS[name])(self.state)
+            self._panels[name] = panel
+            self._tabs.children[list(PANELS).index(name)].children = (panel.widget,)
+        return self._panels[name]
+
+    def show(self, name: str) -> Panel:
+        """Turn to a panel's tab."""
+        panel = self.panel(name)
+        self._tabs.selected_index = list(PANELS).index(name)
+        return panel
+
+    def close(self) -> None:
+        """Close all panels; trainings that run go on."""
+        for panel in self._panels.values():
+            panel.close()
+        close_tree(self._tabs)
+
+    def _open(self) -> None:
+        if self._tabs.selected_index is not None:
+            self.panel(list(PANELS)[self._tabs.selected_index])
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        return self.widget._repr_mimebundle_(**options)

@@ -1,0 +1,44 @@
+"""Recordings on disk, with what is known of them, in something to see and to hear."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from absslab.core import audio
+from absslab.core.errors import InputError
+from absslab.core.events import SoundEvent, read_events
+from absslab.widgets.parts import Listening
+from absslab.widgets.sounds import mixture_tracks
+
+
+def listen_to(listening: Listening, path: Path, classes: Sequence[str], *, caption: str) -> None:
+    """Show a recording, the sources that were saved with it, and on a timeline when they sound.
+
+    Args:
+        listening: where.
+        path: the sound file.
+        classes: that it may hold.
+        caption: what it is; words are added where its events can't be read.
+
+    Raises:
+        InputError: the recording can't be read.
+    """
+    tracks = mixture_tracks(path)
+    try:
+        events = events_of(path, classes)
+    except InputError as error:
+        events, caption = None, f"{caption}\nno timeline: {error}"
+    named = {event.event_label for event in events or ()}
+    rows = [name for name in classes if name in named]
+    listening.show(tracks, caption=caption, title=path.name, events=events, classes=rows)
+
+
+def events_of(path: Path, classes: Sequence[str]) -> list[SoundEvent] | None:
+    """When each class sounds in a recording, by the events.tsv beside it; None where there is no such table.
+
+    Raises:
+        InputError: the table can't be read, or does not fit the recording.
+    """
+    table = path.parent / "events.tsv"
+    if not table.is_file():
+        return None
+    return read_events(table, classes=classes, durations={path.name: audio.info(path).duration})[path.name]

@@ -1,0 +1,140 @@
+"""A JupyterLab and a browser for the tests of what people see; without a browser they skip, but not where CI is set."""
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from .lab import Lab
+
+LOOPBACK = {"127.0.0.1", "localhost"}
+EXPECTED_ERRORS: dict[str, str] = {}  # pattern of a console error: why it is no fault of ours
+
+
+@dataclass
+class Watch:
+    """What a page asked for and complained about: web addresses that are not of this machine, errors on the console."""
+
+    left_loopback: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    n_requests: int = 0
+
+    def request(self, url: str) -> None:
+        parts = urlsplit(url)
+        self.n_requests += 1
+        if parts.scheme not in {"data", "blob", "about"} and parts.hostname not in LOOPBACK:
+            self.left_loopback.append(url)
+
+    def error(self, text: str) -> None:
+        if not any(re.search(pattern, text) for pattern in EXPECTED_ERRORS):
+            self.errors.append(text)
+
+
+def missing(what: str) -> None:
+    if os.environ.get("CI"):
+        pytest.fail(f"the tests in a browser need {what}")
+    pytest.skip(f"needs {what}")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of the browser: ABSSLAB_CHROMIUM, else chromium on the PATH."""
+    path = shutil.which(os.environ.get("ABSSLAB_CHROMIUM", "chromium"))
+    if not path:
+        missing("chromium (Debian: apt install chromium), or its path in ABSSLAB_CHROMIUM")
+    return path
+
+
+@pytest.fixture(scope="session")
+def lab(chromium, tmp_path_factory) -> Iterator[Lab]:
+    """A JupyterLab, the same for all tests."""
+    for module in ("jupyterlab", "playwright"):
+        try:
+            __import__(module)
+        except ImportError:
+            missing(f"{module} (pip install 'absslab[dev]')")
+    lab = Lab(tmp_path_factory.mktemp("lab"))
+    yield lab
+    lab.close()
+
+
+# of one module only: while Playwright is on, asyncio takes the tests' thread for that of a running loop
+@pytest.fixture(scope="module")
+def browser(chromium, lab) -> Iterator[Any]:
+    """Chromium without a window; the machine itself is all it reaches."""
+    from playwright.sync_api import sync_playwright
+
+    rules = ", ".join(["MAP * ~NOTFOUND", *(f"EXCLUDE {host}" for host in sorted(LOOPBACK))])
+    arguments = ["--no-sandbox", "--no-proxy-server", f"--host-resolver-rules={rules}"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=arguments, env={**os.environ, "HOME": str(lab.home)}
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def watch() -> Watch:
+    """Of the test's page; a test that expects something removes it from here."""
+    return Watch()
+
+
+@pytest.fixture
+def page(browser, watch, request, screenshots) -> Iterator[Any]:
+    """A new browser window. At the end no request may have left this machine and no error may be on the console."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.on("request", lambda request: watch.request(request.url))
+    context.on("console", lambda message: watch.error(message.text) if message.type == "error" else None)
+    context.on("weberror", lambda error: watch.error(str(error.error)))
+    page = context.new_page()
+    page.on("websocket", lambda socket: watch.request(socket.url))
+    page.on("dialog", lambda dialog: dialog.accept())  # leave a page with unsaved changes
+    yield page
+    if request.node.stash.get(FAILED, False):
+        page.screenshot(path=screenshots / f"failed_{request.node.name}.png")
+    context.close()
+    assert watch.left_loopback == []
+    assert watch.errors == []
+
+
+@pytest.fixture(scope="session")
+def screenshots(tmp_path_factory) -> Path:
+    """Where pictures of pages go: ABSSLAB_SCREENSHOTS, else a temporary folder."""
+    folder = os.environ.get("ABSSLAB_SCREENSHOTS")
+    folder = Path(folder) if folder else tmp_path_factory.mktemp("screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def open_notebook(page, lab, request) -> Iterator[Callable[..., Any]]:
+    """`open_notebook("a = 1", "a + 1")` makes a notebook of these cells and opens it; nothing has run yet."""
+    from .notebook import Notebook
+
+    opened: list[Notebook] = []
+
+    def open_it(*cells: str) -> Notebook:
+        name = re.sub(r"\W+", "_", request.node.name)[:60]
+        opened.append(Notebook(page, lab, f"{name}_{len(opened)}", cells))
+        return opened[-1]
+
+    yield open_it
+    for notebook in opened:
+        notebook.close()
+
+
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    return report

@@ -1,0 +1,115 @@
+"""A JupyterLab of the tests' own: a process on a free loopback port, with its own home folder."""
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+SETTINGS = {"@jupyterlab/apputils-extension:notification": {"checkForUpdates": False, "fetchNews": "false"}}
+
+
+class Lab:
+    """A running JupyterLab; `root` is the folder it serves, `url` where it answers.
+
+    Args:
+        folder: an empty folder, for all that the server, its kernels and their processes write.
+
+    Raises:
+        RuntimeError: the server did not come up; with the end of its log.
+    """
+
+    def __init__(self, folder: Path):
+        self.home, self.root, self.log = folder / "home", folder / "root", folder / "server.log"
+        self.token = secrets.token_hex(16)  # the server runs any code it is sent: not for others on this machine
+        config = self.home / "config"
+        (config / "labconfig").mkdir(parents=True)
+        (config / "labconfig" / "default_setting_overrides.json").write_text(json.dumps(SETTINGS))
+        self.root.mkdir()
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        flags = [f"port={port}", "port_retries=0", "ip=127.0.0.1", f"root_dir={self.root}"]
+        flags += ["open_browser=False", "allow_root=True", "terminals_enabled=False"]
+        command = [
+            sys.executable,
+            "-m",
+            "jupyterlab",
+            *(f"--ServerApp.{flag}" for flag in flags),
+            "--expose-app-in-browser",
+        ]
+        environment = self._environment(config)
+        with self.log.open("wb") as log:
+            streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
+            self.process = subprocess.Popen(command, env=environment, start_new_session=True, **streams)
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self.close()
+            raise
+
+    def _environment(self, config: Path) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "JPY_", "XDG_"))}
+        folders = {
+            "HOME": self.home,
+            "IPYTHONDIR": self.home / "ipython",
+            "JUPYTER_CONFIG_DIR": config,
+            "JUPYTER_DATA_DIR": self.home / "data",
+            "JUPYTER_RUNTIME_DIR": self.home / "runtime",
+            "JUPYTERLAB_SETTINGS_DIR": self.home / "settings",
+            "JUPYTERLAB_WORKSPACES_DIR": self.home / "workspaces",
+            "MPLCONFIGDIR": self.home / "matplotlib",
+        }
+        threads = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+        return kept | threads | {name: str(folder) for name, folder in folders.items()} | {"JUPYTER_TOKEN": self.token}
+
+    def _wait_until_ready(self, seconds: float = 90) -> None:
+        end = time.monotonic() + seconds
+        while self.process.poll() is None and time.monotonic() < end:
+            try:
+                self.request("GET", "/api/status")
+                return
+            except OSError:
+                time.sleep(0.1)
+        raise RuntimeError(
+            f"JupyterLab did not come up within {seconds:.0f} s; its log ends:\n{self.log.read_text()[-3000:]}"
+        )
+
+    def request(self, method: str, path: str) -> Any:
+        """What the server's REST interface answers, e.g. `request("GET", "/api/sessions")`; None where it says nothing."""
+        request = urllib.request.Request(self.url + path, method=method, headers={"Authorization": f"token {self.token}"})
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never by a proxy
+        with opener.open(request, timeout=20) as answer:
+            text = answer.read()
+        return json.loads(text) if text else None
+
+    def descendants(self) -> Iterator[psutil.Process]:
+        """The server, its kernels and all they started, detached processes too: all whose home is this server's."""
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get("HOME") == str(self.home):
+                    yield process
+            except psutil.Error:
+                continue  # it has ended, or belongs to someone else
+
+    def close(self) -> None:
+        """Ends the server, which ends its kernels, then whatever of theirs goes on."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGTERM)
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+        for process in self.descendants():
+            process.kill()

@@ -1,0 +1,219 @@
+"""The player in a real browser: which sound plays, at which level, is measured behind all gains."""
+
+import math
+
+import numpy as np
+import pytest
+import soundfile
+
+RATE = 16000
+LEVELS = {"speech": 0.2, "knock": 0.1, "phone": 0.05}  # amplitudes of tones
+SET_UP = f"""
+import numpy as np
+from absslab.widgets.player import Player
+from absslab.widgets.sounds import Track, array_sound
+
+rate, t = {RATE}, np.arange(4 * {RATE}) / {RATE}
+tone = lambda hertz, level: (level * np.sin(2 * np.pi * hertz * t)).astype(np.float32)
+parts = {{"speech": tone(440, 0.2), "knock": tone(1000, 0.1), "phone": tone(3000, 0.05)}}
+
+def tracks(scale=1.0):
+    some = [Track("mixture", array_sound(sum(parts.values()), rate), "mixture")]
+    some += [Track(name, array_sound(scale * samples, rate), "source") for name, samples in parts.items()]
+    return [*some, Track("residual", array_sound(0 * t, rate), "residual")]
+"""
+SHOW = 'player = Player(tracks(), title="tones")\nplayer'
+
+
+def tone(hertz, level):
+    return (level * np.sin(2 * np.pi * hertz * np.arange(4 * RATE) / RATE)).astype(np.float32)
+
+
+class Seen:
+    """The player as it is in the page."""
+
+    def __init__(self, page, notebook):
+        self.page, self.notebook = page, notebook
+        page.wait_for_selector(".absslab-player .track")
+        self.wait(lambda state: len(state["tracks"]) == 5, "tracks")
+
+    def probe(self):
+        return self.page.evaluate("document.querySelector('.absslab-player').absslab.probe()")
+
+    def wait(self, condition, what, seconds=15):
+        return self.notebook.until(lambda: condition(state := self.probe()) and state, seconds, what)
+
+    def heard(self):
+        """Amplitude of each track that sounds."""
+        return {one["name"]: one["rms"] * math.sqrt(2) for one in self.probe()["tracks"] if one["rms"] > 1e-5}
+
+    def hears(self, *names, **levels):
+        """Waits until just these tracks sound, at these amplitudes or their own: an analyser looks back for 0.13 s."""
+        expected = {name: pytest.approx(levels.get(name, LEVELS.get(name)), rel=0.03) for name in (*names, *levels)}
+        try:
+            self.notebook.until(lambda: self.heard() == expected, 8)
+        except AssertionError:
+            raise AssertionError(f"heard {self.heard()}, expected {expected}") from None
+
+    def press(self, key):
+        self.page.locator(".absslab-player").press(key)
+
+    def box(self):
+        return self.page.locator(".absslab-player .overlay").bounding_box()
+
+    def drag(self, start, end, low=0.3, high=0.7):
+        """From one instant to another, in seconds of four; low and high are parts of the picture's height."""
+        box = self.box()
+        x = lambda seconds: box["x"] + 58 + seconds / 4 * (box["width"] - 66)  # noqa: E731
+        y = lambda part: box["y"] + 6 + (1 - part) * (box["height"] - 28)  # noqa: E731
+        self.page.mouse.move(x(start), y(low))
+        self.page.mouse.down()
+        self.page.mouse.move(x((start + end) / 2), y((low + high) / 2))
+        self.page.mouse.move(x(end), y(high))
+        self.page.mouse.up()
+
+
+@pytest.fixture
+def seen(open_notebook, page) -> Seen:
+    notebook = open_notebook(SET_UP, SHOW)
+    notebook.run_all()
+    return Seen(page, notebook)
+
+
+def test_it_plays_switches_solos_mutes_loops_and_brushes(seen, page, screenshots):
+    seen.press("l")  # all of it, again and again
+    page.click(".absslab-player .play")
+    playing = seen.wait(lambda state: state["isPlaying"] and state["position"] > 0.3, "playing")
+    assert playing["context"] == "running"
+    mixed = math.sqrt(sum(level**2 for level in LEVELS.values()))
+    seen.hears(mixture=mixed)
+
+    for key, name in (("2", "speech"), ("3", "knock"), ("4", "phone")):
+        seen.press(key)
+        seen.hears(name)
+    seen.press("b")
+    seen.hears("knock")  # B: back to what was heard before
+    seen.press("b")
+    seen.hears("phone")
+
+    page.get_by_label("Solo, with others that are soloed (S): speech").click()
+    seen.hears("speech", "phone")
+    page.get_by_label("Mute (M): phone").click()
+    seen.hears("speech")
+
+    page.get_by_label("What is heard").select_option(label="all but knock")
+    seen.hears("speech", "phone")
+    page.get_by_label("Gain of speech in dB").evaluate("(e) => { e.value = -6; e.dispatchEvent(new Event('input')) }")
+    seen.hears("phone", speech=0.2 * 10 ** (-6 / 20))
+
+    page.get_by_label("Level", exact=True).select_option("peak")
+    page.get_by_label("What is heard").select_option(label="knock")
+    gain = page.locator(".absslab-player .track output").nth(2)
+    seen.notebook.until(lambda: gain.inner_text() == "+19.0 dB", 20, "the gain that is applied")
+    seen.hears(knock=10 ** (-1 / 20))
+    page.get_by_label("Level", exact=True).select_option("raw")
+
+    seen.drag(1.0, 1.5)
+    positions = []
+    for _ in range(12):
+        page.wait_for_timeout(120)
+        positions.append(seen.probe()["position"])
+    assert all(0.98 <= position <= 1.52 for position in positions), positions
+    assert any(later < earlier for earlier, later in zip(positions[:-1], positions[1:], strict=True)), "it came round"
+    seen.press("Escape")
+
+    page.get_by_label("What is heard").select_option(label="mixture")
+    page.get_by_label("Dragging in the picture").select_option("brush")
+    seen.drag(2.0, 3.0, low=0.1, high=0.27)  # 200 to 680 Hz on the mel axis: the first tone alone
+    brushed = seen.wait(lambda state: state["brush"], "the brushed sound")
+    page.wait_for_timeout(400)
+    brushed = seen.probe()
+    assert brushed["out"] * math.sqrt(2) == pytest.approx(0.2, rel=0.05)
+    assert 2.0 <= brushed["position"] <= 3.02
+    seen.notebook.screenshot("player_brushed", screenshots)
+    seen.press("Escape")
+    seen.hears(mixture=mixed)
+
+    seen.press(" ")
+    assert seen.wait(lambda state: not state["isPlaying"], "paused")
+    seen.hears()
+
+
+def test_clicking_in_the_picture_and_keys_move_the_position(seen, page):
+    seen.drag(3.0, 3.0, low=0.5, high=0.5)
+    assert seen.probe()["position"] == pytest.approx(3.0, abs=0.02)
+    seen.press("ArrowLeft")
+    assert seen.probe()["position"] == pytest.approx(2.0, abs=0.02)
+    seen.press("Shift+ArrowRight")
+    assert seen.probe()["position"] == pytest.approx(2.1, abs=0.02)
+    seen.press("Home")
+    assert seen.probe()["position"] == 0
+
+
+def test_the_mix_is_what_numpy_makes_of_it_sample_by_sample(seen, page):
+    page.get_by_label("What is heard").select_option(label="all but knock")
+    page.get_by_label("Gain of phone in dB").evaluate("(e) => { e.value = 4.5; e.dispatchEvent(new Event('input')) }")
+    first, last = 12345, 45678
+    render = "([first, last]) => document.querySelector('.absslab-player').absslab.render(first, last)"
+    rendered = page.evaluate(f"async (range) => Array.from((await ({render})(range))[0])", [first, last])
+    expected = tone(440, 0.2) + 10 ** (4.5 / 20) * tone(3000, 0.05)
+    error = np.abs(np.array(rendered) - expected[first:last]).max()
+    print(f"largest error of the mix: {error:.2e}")
+    assert error < 2**-16  # half a step of 16 bits in the two sounds that were sent, and their gains
+
+
+def test_new_sound_takes_over_while_it_plays(seen, page):
+    page.click(".absslab-player .play")
+    seen.press("2")
+    seen.hears("speech")
+    before = seen.probe()
+    seen.notebook.execute("player.show(tracks(0.5))")
+    after = seen.wait(lambda state: state["versions"] != before["versions"], "new tracks")
+    seen.hears(speech=0.1)
+    assert after["isPlaying"]
+    assert after["position"] > before["position"]
+
+
+def test_a_track_what_is_heard_and_the_picture_are_saved(seen, page, tmp_path):
+    page.get_by_label("What is heard").select_option(label="all but knock")
+    with page.expect_download() as download:
+        page.get_by_title("All that is heard, with its gains, as WAV").click()
+    download.value.save_as(tmp_path / "remix.wav")
+    samples, rate = soundfile.read(tmp_path / "remix.wav")
+    assert (rate, len(samples)) == (RATE, 4 * RATE)
+    assert np.sqrt((samples**2).mean()) == pytest.approx(math.sqrt((0.2**2 + 0.05**2) / 2), rel=0.001)
+    with page.expect_download() as download:
+        page.get_by_title("The picture as PNG").click()
+    assert download.value.suggested_filename == "speech.png"
+
+
+def test_names_are_text_and_nothing_of_the_sound_is_saved_in_the_notebook(open_notebook, page):
+    name = '<img src=x onerror="window.hurt=1">'
+    sounds = f"{{{name!r}: parts['speech'], 'a \"b\" é 音': parts['knock']}}"
+    notebook = open_notebook(SET_UP, f"from absslab import listen\nlisten({sounds}, rate, title={name!r})")
+    notebook.run_all()
+    page.wait_for_selector(".absslab-player .track")
+    page.wait_for_timeout(500)
+    assert page.locator(".absslab-player img").count() == 0
+    assert page.locator(".absslab-player .name").all_inner_texts() == [name, 'a "b" é 音']
+    assert page.evaluate("window.hurt") is None
+    assert notebook.save() < 200_000
+
+
+def test_a_long_file_plays_from_anywhere_while_only_parts_of_it_are_in_the_page(open_notebook, page, lab):
+    rate, minutes = 16000, 30
+    with soundfile.SoundFile(lab.root / "long.wav", "w", rate, 1, "PCM_16") as file:
+        for minute in range(minutes):
+            t = np.arange(60 * rate) / rate
+            file.write((0.02 * (minute + 1) * np.sin(2 * np.pi * 500 * t)).astype(np.float32))
+    notebook = open_notebook("import absslab\nplayer = absslab.listen('long.wav')\nplayer")
+    notebook.run_all()
+    page.wait_for_selector(".absslab-player .track")
+    page.click(".absslab-player .play")
+    state = lambda: page.evaluate("document.querySelector('.absslab-player').absslab.probe()")  # noqa: E731
+    for minute in (0, 17, 29):
+        notebook.execute(f"player.seek({60 * minute + 5})")
+        notebook.until(
+            lambda minute=minute: state()["position"] > 60 * minute + 5.5 and not state()["isWaiting"], 20, "playing"
+        )
+        assert state()["out"] * math.sqrt(2) == pytest.approx(0.02 * (minute + 1), rel=0.05)

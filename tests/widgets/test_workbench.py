@@ -1,0 +1,52 @@
+"""All panels in one: made when they are looked at, meeting in one state, gone without a trace."""
+
+import ipywidgets
+import pytest
+
+import absslab
+from absslab.core.errors import InputError
+from absslab.widgets.workbench import PANELS
+
+
+@pytest.fixture
+def workbench(mixtures, checkpoint):
+    workbench = absslab.workbench(mixture_folder=str(mixtures), runs_folder=str(checkpoint.parent))
+    yield workbench
+    workbench.close()
+
+
+def test_every_panel_opens_without_an_error(workbench):
+    for name in PANELS:
+        panel = workbench.show(name)
+        assert panel.message == "" or "error" not in panel._line.value, (name, panel.message)
+        assert panel is getattr(workbench, name)
+        assert panel.state is workbench.state
+        assert workbench.widget.get_title(workbench.widget.selected_index) == name
+
+
+def test_a_panel_is_made_when_its_tab_is_looked_at(workbench):
+    assert list(workbench._panels) == ["recordings"]
+    workbench.widget.selected_index = list(PANELS).index("separation")
+    assert list(workbench._panels) == ["recordings", "separation"]
+
+
+def test_the_panels_meet_in_the_state(workbench, checkpoint):
+    workbench.show("separation")
+    workbench.state.run = str(checkpoint.with_suffix(""))
+    assert workbench.separation.choice.checkpoint == checkpoint
+
+
+def test_unknown_names_are_refused_with_the_nearest():
+    with pytest.raises(InputError, match="did you mean runs_folder"):
+        absslab.workbench(run_folder="x")
+    with pytest.raises(AttributeError, match="did you mean training"):
+        _ = absslab.workbench().trainin
+
+
+def test_closing_leaves_nothing(mixtures, checkpoint):
+    before = set(ipywidgets.widgets.widget._instances)
+    workbench = absslab.workbench(mixture_folder=str(mixtures), runs_folder=str(checkpoint.parent))
+    for name in PANELS:
+        workbench.show(name)
+    workbench.close()
+    assert set(ipywidgets.widgets.widget._instances) == before
