@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from absslab.widgets.player import Player
     from absslab.widgets.plot import Plot
 
-WIDTH = 860  # pixels, of plots
+WIDTH = 820  # pixels, of plots
 
 
 class WorkLine:
@@ -159,15 +159,20 @@ class Listening:
         truth: Iterable[SoundEvent] | None = None,
         classes: Sequence[str] = (),
     ) -> None:
-        """Show another recording.
+        """Show another recording; see `hear` and `describe`.
+
+        Raises:
+            InputError: no track.
+        """
+        self.hear(tracks, title=title)
+        self.describe(caption, events=events, truth=truth, classes=classes)
+
+    def hear(self, tracks: Sequence[Track], *, title: str = "") -> None:
+        """Let other tracks be heard; of the same names, while they play.
 
         Args:
             tracks: to hear.
-            caption: what it is, as text.
             title: of the player.
-            events: what sounds when; without, there is no timeline.
-            truth: events to compare with.
-            classes: the rows of the timeline.
 
         Raises:
             InputError: no track.
@@ -179,13 +184,29 @@ class Listening:
             self._place.children = (self.player,)
         else:
             self.player.show(tracks, title=title)
+
+    def describe(
+        self,
+        caption: str,
+        *,
+        events: Iterable[SoundEvent] | None = None,
+        truth: Iterable[SoundEvent] | None = None,
+        classes: Sequence[str] = (),
+    ) -> None:
+        """Say what is heard, and when what sounds.
+
+        Args:
+            caption: what it is, as text.
+            events: what sounds when; without, there is no timeline.
+            truth: events to compare with.
+            classes: the rows of the timeline.
+        """
         self.caption.value = paragraph(caption)
-        if events is None:
+        if events is None or self.player is None:
             self.chart.clear()
             return
-        sound = tracks[0].sound
+        length = self.player.n_samples / self.player.sampling_rate
         figure = self.chart.begin(0.7 + 0.26 * max(2, len(classes)))
-        length = sound.n_samples / sound.sampling_rate
         timeline(figure.subplots(), events, classes, length=length, truth=truth)
         self.chart.draw()
 

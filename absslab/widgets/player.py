@@ -140,9 +140,9 @@ class Player(anywidget.AnyWidget):
         self._chunk, self._n_kept = _chunking(found, self.n_samples)
         self._revision = next(_versions)
         self._levels: dict[str, list[float]] | None = None
-        self._top: float | None = None
         if before != [(track.name, track.kind) for track in found]:
             self._heard = Heard.only(found, [0])
+            self._top: float | None = None  # of the same tracks the colours keep their meaning
 
     def _introduce(self) -> None:
         """Say what there is to play; of a sound that fits into the page as a whole send what is heard at once."""

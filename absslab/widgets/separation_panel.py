@@ -11,7 +11,7 @@ from absslab.core.separated_folder import separate_file
 from absslab.core.separation_settings import SeparationSettings, write_settings
 from absslab.core.training import choose_device
 from absslab.widgets.heard import remix, remix_gains
-from absslab.widgets.live import Answer, LiveModels, LiveSeparation
+from absslab.widgets.live import Answer, Excerpt, LiveModels, LiveSeparation
 from absslab.widgets.mask_controls import MaskControls
 from absslab.widgets.panel import Panel
 from absslab.widgets.parts import Listening, WorkLine, button, html_table
@@ -19,6 +19,8 @@ from absslab.widgets.separation_choice import SeparationChoice
 from absslab.widgets.sounds import tracks_of
 from absslab.widgets.state import State
 from absslab.widgets.tasks import Latest
+
+_SETTLED = 0.3  # s without a newer sound
 
 
 class SeparationPanel(Panel):
@@ -33,6 +35,7 @@ class SeparationPanel(Panel):
     def __init__(self, state: State | None = None):
         super().__init__(state)
         self.answer: Answer | None = None
+        self._about: tuple[Path, str, Excerpt] | None = None  # what is shown: model, device, stretch
         self._models = self.own(LiveModels())
         self._latest = self.own(Latest(self.loop, self._models.answer, deliver=self._deliver, failed=self.fail))
         self.choice = self.own(SeparationChoice(self.state, self.loop, self.guard))
@@ -66,10 +69,12 @@ class SeparationPanel(Panel):
         Raises:
             InputError: no file or no model is chosen, the excerpt lies outside the file, there is no such device.
         """
-        self.choice.take(path, checkpoint)
-        choose_device(self.choice.device.value)
+        choice = self.choice
+        choice.take(path, checkpoint)
+        choose_device(choice.device.value)
+        self._about = choice.checkpoint, choice.device.value, choice.excerpt
         self.say("separating …")
-        self._request()
+        self._latest.request(*self._about, self.masks.config)
 
     def save(self, path: str = "") -> tuple[Path, Path]:
         """Save what is heard as a WAV, and the settings that make it as a JSON that `absslab separate --settings` takes.
@@ -115,31 +120,31 @@ class SeparationPanel(Panel):
         self.line.cancel()
 
     def _masks_changed(self) -> None:
-        if self.answer is not None:
-            self._request()
-
-    def _request(self) -> None:
-        choice = self.choice
-        self._latest.request(choice.checkpoint, choice.device.value, choice.excerpt, self.masks.config)
+        if self._about is not None:
+            self._latest.request(*self._about, self.masks.config)
 
     def _deliver(self, answered: tuple[Answer, LiveSeparation]) -> None:
+        """The sound at once; what is read and looked at when no newer sound follows."""
         answer, live = answered
         self.answer = answer
+        self.listening.hear(answer.tracks, title=live.excerpt.path.name)
+        if self.loop.exists:
+            self.loop.later(_SETTLED, self.guard(lambda: self._describe(answer, live)))
+        else:
+            self._describe(answer, live)
+
+    def _describe(self, answer: Answer, live: LiveSeparation) -> None:
+        if self.answer is not answer:
+            return
+        excerpt, classes = live.excerpt, live.separator.classes
+        caption = f"{excerpt.path.name}, {excerpt.start:.1f} to {excerpt.end:.1f} s"
+        self.listening.describe(caption, events=answer.events, truth=live.truth, classes=classes)
         self.masks.fit(competing=live.separator.model.competing)
-        excerpt = live.excerpt
-        self.listening.show(
-            answer.tracks,
-            caption=f"{excerpt.path.name}, {excerpt.start:.1f} to {excerpt.end:.1f} s",
-            title=excerpt.path.name,
-            events=answer.events,
-            truth=live.truth,
-            classes=live.separator.classes,
-        )
         self.scores.value = html_table(*answer.table())
         self.say("")
 
     def _show_folder(self, folder: Path) -> None:
-        self.answer = None  # the sliders would change something else
+        self.answer = self._about = None  # the sliders would change something else
         self.listening.show(tracks_of(folder), caption=f"{folder}: the whole file", title=folder.name)
         self.scores.value = ""
         self.say(f"written to {folder}")

@@ -55,10 +55,10 @@ def test_masks_are_changed_while_it_plays(open_notebook, page, checkpoint, mixtu
     ]
     before = loudest(notebook, page, sources)
     assert max(before.values()) > 1e-4
-    versions = probe(page)["versions"]
+    versions = probe(page)["sounding"]
 
     page.locator(".widget-slider", has_text="mask threshold").locator(".noUi-handle").press("End")
-    notebook.until(lambda: probe(page)["versions"] != versions, 20, "new sources")
+    notebook.until(lambda: probe(page)["sounding"] != versions, 20, "new sources")
     notebook.until(lambda: max(loudest(notebook, page, sources, 0.3).values()) == 0, 20, "masks below 1 take nothing")
     assert probe(page)["isPlaying"], "it never stopped"
 

@@ -168,7 +168,7 @@ def test_new_sound_takes_over_while_it_plays(seen, page):
     seen.hears("speech")
     before = seen.probe()
     seen.notebook.execute("player.show(tracks(0.5))")
-    after = seen.wait(lambda state: state["versions"] != before["versions"], "new tracks")
+    after = seen.wait(lambda state: state["sounding"] != before["sounding"], "new tracks")
     seen.hears(speech=0.1)
     assert after["isPlaying"]
     assert after["position"] > before["position"]

@@ -148,7 +148,7 @@ export class Engine {
       out,
       peak,
       n_voices: this.#voices.size,
-      versions: this.tracks.map((track) => track.version),
+      sounding: this.tracks.map((_, k) => this.#sounding(k)),
     };
   }
 
@@ -198,6 +198,12 @@ export class Engine {
     }
     for (const key of this.buffers.keys()) if (!chunks.includes(Number(key.split(":")[1]))) this.buffers.delete(key);
     if (missing.length) this.wanted(missing);
+  }
+
+  /** The version of a track that sounds now. */
+  #sounding(track) {
+    const now = this.#now();
+    return [...this.#voices].find((voice) => voice.track === track && voice.begin <= now && now < voice.end)?.version ?? null;
   }
 
   #isHeard(track) {
