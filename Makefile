@@ -17,8 +17,9 @@ js:  ## the tests of the player's JavaScript; without node they are left out, bu
 browser: $(VENV)/dev.installed  ## the tests in a browser alone, slow ones too; without chromium they skip
 	$(BIN)/python -m pytest tests/browser
 
-picture: demo  ## the README's picture, made anew
+picture: demo $(VENV)/dev.installed  ## the README's pictures, made anew; the second needs chromium
 	cp demo/masks.png docs/demo_masks.png
+	$(BIN)/python docs/screenshots.py --demo demo
 
 lab: $(VENV)/lab.installed  ## JupyterLab
 	$(BIN)/jupyter lab

@@ -298,3 +298,32 @@ def test_where_a_loop_runs_answers_come_on_it_and_in_a_thread():
         return [content["type"] for content, _ in page.told]
 
     assert asyncio.run(run()) == ["tracks", "pcm"]
+
+
+def test_of_a_two_hour_file_only_what_is_asked_for_is_read(tmp_path):
+    rate, n_samples = 44100, 2 * 3600 * 44100
+    path = tmp_path / "two_hours.wav"
+    with soundfile.SoundFile(path, "w", rate, 2, "PCM_16") as file:
+        file.write(np.zeros((1, 2)))
+    with open(path, "r+b") as raw:  # sparse: a header of the right length, and a tone near the end
+        head = bytearray(raw.read(44))
+        n_bytes = n_samples * 4
+        head[4:8], head[40:44] = (n_bytes + 36).to_bytes(4, "little"), n_bytes.to_bytes(4, "little")
+        raw.seek(0)
+        raw.write(head)
+        raw.seek(44 + 4 * (n_samples - 10 * rate))
+        t = np.arange(10 * rate) / rate
+        raw.write(np.repeat((8000 * np.sin(2 * np.pi * 1000 * t)).astype("<i2")[:, None], 2, 1).tobytes())
+    page = Page(listen(path))
+    page.says(type="ready")
+    ((about, _),) = page.told
+    assert about["length"] == n_samples
+    ((_, buffers),) = page.says(type="need", chunks=[[0, (n_samples - 5 * rate) // about["chunk"]]])
+    assert len(buffers[0]) <= about["chunk"] * 4
+    assert np.abs(np.frombuffer(buffers[0], "<i2")).max() > 8000
+    asked = {"type": "picture", "track": 0, "what": "sound", "size": "large", "axis": "mel", "start": 0, "end": 7200}
+    ((picture, pixels),) = page.says(**asked)
+    loudest = np.frombuffer(pixels[0], np.uint8).reshape(picture["rows"], -1).max(0)
+    assert set(np.flatnonzero(loudest)) == {picture["columns"] - 2, picture["columns"] - 1}
+    ((about, _),) = page.says(type="save", gains=[1], name="all")
+    assert "expected at most 60 min to save from here" in about["text"]

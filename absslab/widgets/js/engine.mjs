@@ -55,6 +55,11 @@ export class Engine {
     return false;
   }
 
+  /** Whether the browser waits for a person's click before it lets the page sound. */
+  get isBlocked() {
+    return this.isPlaying && this.context?.state === "suspended";
+  }
+
   get length() {
     return this.meta?.length ?? 0;
   }

@@ -67,6 +67,7 @@ class Player {
 
   /** Hear only a region {start, end, low, high} of what is heard; null: everything again. */
   brush(region) {
+    this.text = "";
     this.region = region;
     if (region) this.say({ type: "brush", ...region, gains: this.linearGains() });
     else if (this.engine.brush) this.engine.setBrush(null);
@@ -74,6 +75,7 @@ class Player {
   }
 
   save(gains, name) {
+    this.text = "";
     this.say({ type: "save", gains, name });
   }
 
