@@ -6,12 +6,15 @@ Exit status: 0 done; 2 bad usage or bad input, said in one line; 130 interrupted
 import argparse
 import importlib
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 import absslab
 from absslab.core.config import nearest
 from absslab.core.errors import InputError
+
+BETWEEN_LINES = 5.0  # s between two signs of life where stderr is a file
 
 
 class Parser(argparse.ArgumentParser):
@@ -45,17 +48,17 @@ class Parser(argparse.ArgumentParser):
 
 
 def drain(progress: Iterable[Any], words: str, unit: str) -> None:
-    """Iterate over a long work and show how far it is."""
+    """Iterate over a long work and show how far it is: a bar in a terminal, elsewhere a line now and then."""
+    if not sys.stderr.isatty():
+        said = time.monotonic()
+        for step in progress:
+            if time.monotonic() - said >= BETWEEN_LINES:
+                print(f"{words}: {step.done} of {step.total} {unit}s", file=sys.stderr, flush=True)
+                said = time.monotonic()
+        return
     from tqdm import tqdm
 
-    with tqdm(
-        desc=words,
-        unit=f" {unit}s",
-        file=sys.stderr,
-        leave=False,
-        disable=not sys.stderr.isatty(),
-        unit_scale=unit == "sample",
-    ) as bar:
+    with tqdm(desc=words, unit=f" {unit}s", file=sys.stderr, leave=False, unit_scale=unit == "sample") as bar:
         for step in progress:
             bar.total = step.total
             bar.update(step.done - bar.n)

@@ -13,9 +13,10 @@ import pytest
 import soundfile
 import torch
 
-from absslab.cli import main
+from absslab.cli import drain, main
 from absslab.core.recipes import RECIPES
 from absslab.core.score_table import read_scores
+from absslab.core.workers import Progress
 
 
 def refused(capsys, *arguments: object) -> str:
@@ -684,3 +685,13 @@ def test_scores_never_take_the_place_of_other_files(capsys, checkpoint, tmp_path
     both = [str(tmp_path / "a.json")] * 2
     assert "is one of the scores" in refused(capsys, "compare", *both, "--output", both[0])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "a.json", "model.ckpt", "weak_labels.csv"]
+
+
+def test_where_there_is_no_terminal_long_work_says_now_and_then_how_far_it_is(monkeypatch, capsys):
+    now = iter(range(0, 1000))
+    monkeypatch.setattr("absslab.cli.time.monotonic", lambda: next(now) * 2.0)
+    drain((Progress(done, 8) for done in range(1, 9)), "scored", "file")
+    lines = capsys.readouterr().err.splitlines()
+    assert 1 < len(lines) < 8
+    assert lines[0].startswith("scored: ")
+    assert lines[0].endswith(" of 8 files")

@@ -1,5 +1,6 @@
 """A run is scored in a process of its own, and followed."""
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from absslab.widgets.style import preformatted
 from absslab.widgets.tasks import MainLoop, Ticker
 
 _BETWEEN_LOOKS = 1.0  # s
+_COUNTS = re.compile(r"(\d+) of (\d+) files")  # as the command line says how far it is
 
 
 class ScoringJob:
@@ -33,7 +35,8 @@ class ScoringJob:
         self._ticker: Ticker | None = None
         self._words = ipywidgets.Label()
         self._log = ipywidgets.HTML()
-        line = ipywidgets.HBox([self._words, button("cancel", self.cancel)])
+        self._bar = ipywidgets.FloatProgress(min=0, max=1, layout=ipywidgets.Layout(width="260px"))
+        line = ipywidgets.HBox([self._bar, button("cancel", self.cancel), self._words])
         self.widget = ipywidgets.VBox([line, self._log], layout=ipywidgets.Layout(display="none"))
 
     @property
@@ -66,7 +69,7 @@ class ScoringJob:
         command = ["evaluate", "--checkpoint_path", str(checkpoint), "--split", split, "--output", str(output)]
         self._job = start_process([*command, *moved, *flags], output.with_suffix(".log"))
         self._name, self._begun, self._is_cancelled = f"{run}, {split}", time.monotonic(), False
-        self.widget.layout.display = ""
+        self.widget.layout.display, self._bar.value = "", 0.0
         self._ticker = self._loop.every(_BETWEEN_LOOKS, self.look)
         self.look()
 
@@ -77,6 +80,9 @@ class ScoringJob:
         status, text = self._job.poll(), self._job.tail()
         self._words.value = f"scoring {self._name}: {time.monotonic() - self._begun:.0f} s"
         self._log.value = preformatted(text)
+        if counts := _COUNTS.findall(text):
+            done, total = map(int, counts[-1])
+            self._bar.value = done / total
         if status is None:
             return
         self._end()

@@ -93,7 +93,7 @@ def test_a_training_is_started_seen_growing_attached_again_after_a_restart_and_s
     page.get_by_role("button", name="start", exact=True).click()
     reader = notebook.until(lambda: (runs / "first" / "config.json").exists() and RunReader(runs / "first"), 60, "a run")
     notebook.until(lambda: reader.state() == "running", 60, "running")
-    (pid,) = {reader.status()["pid"]}
+    pid = reader.status()["pid"]
     drawn = (
         "max([len(line.get_xdata()) for axes in panel.follower.view.plot.figure.axes for line in axes.lines], default=0)"
     )
@@ -103,10 +103,6 @@ def test_a_training_is_started_seen_growing_attached_again_after_a_restart_and_s
     notebook.screenshot("training_running", screenshots)
 
     notebook.restart_kernel()
-    page.wait_for_timeout(1000)
-    watch.errors = [
-        error for error in watch.errors if "Cannot send" not in error
-    ]  # what the old canvas, without kernel, says
     assert psutil.pid_exists(pid)
     notebook.run_cell(0)
     index = notebook.add_and_run(f"panel = TrainingPanel(State(runs_folder={str(runs)!r}))\npanel")
@@ -123,3 +119,29 @@ def test_a_training_is_started_seen_growing_attached_again_after_a_restart_and_s
     reader.poll()
     assert len(reader.metrics) >= 2
     assert all(math.isfinite(epoch["losses"]["total"]) for epoch in reader.metrics.values())
+    # What the old canvas says, which stays in the page without a kernel to talk to.
+    watch.errors = [error for error in watch.errors if "Cannot send" not in error]
+
+
+def test_every_tab_of_the_workbench_opens(open_notebook, page, event_folder, mixtures, checkpoint, screenshots):
+    folders = (
+        f"event_folder={str(event_folder)!r}, mixture_folder={str(mixtures)!r}, runs_folder={str(checkpoint.parent)!r}"
+    )
+    notebook = open_notebook(f"import absslab\nworkbench = absslab.workbench({folders})\nworkbench")
+    notebook.run_all()
+    shown = {
+        "recordings": "read the recordings",
+        "mixtures": "draw",
+        "training": "start",
+        "runs": "model",
+        "separation": "separate the whole file",
+        "report": "score",
+    }
+    for theme in ("JupyterLab Light", "JupyterLab Dark"):
+        notebook.command("apputils:change-theme", theme=theme)
+        for name, words in shown.items():
+            page.locator(".widget-tab .lm-TabBar-tabLabel", has_text=name).first.click()
+            notebook.until(lambda words=words: words in notebook.output(0).inner_text(), 30, f"{name} shows {words!r}")
+            page.wait_for_timeout(700)
+            notebook.screenshot(f"workbench_{name}_{theme.rpartition(' ')[2].lower()}", screenshots)
+    assert notebook.execute("[panel._line.value.count('alert') for panel in workbench._panels.values()]") == str([0] * 6)
