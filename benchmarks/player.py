@@ -6,7 +6,6 @@ python benchmarks/player.py --checkpoint_path R.ckpt --mixture data/mixtures/tes
 import argparse
 import statistics
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from browser.lab import Lab
 from browser.notebook import Notebook
+from browser.session import CHROMIUM, browsing
 
 PLAYER = "document.querySelector('.absslab-player')"
 PROBE = f"{PLAYER}.absslab.probe()"
@@ -66,12 +66,12 @@ class Wire:
 
 
 def open_page(browser: Any) -> Any:
-    """A new page with a person's click, which sound needs."""
+    """A new page in a window of its own."""
     return browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
 
 
 def opened(page: Any, lab: Lab, name: str, *cells: str) -> Notebook:
-    """A notebook whose first cell has run."""
+    """A notebook whose first cell has run, in a page that was clicked, which sound needs."""
     notebook = Notebook(page, lab, name, cells)
     notebook.run_cell(0)
     page.mouse.click(700, 400)
@@ -160,29 +160,16 @@ def main() -> None:
     parser.add_argument("--mixture", type=Path, help="a mixture of its classes")
     parser.add_argument("--n_repetitions", type=int, default=9)
     parser.add_argument("--n_players", type=int, default=50, help="opened and closed")
-    parser.add_argument("--chromium", default="/usr/bin/chromium")
+    parser.add_argument("--chromium", default=CHROMIUM)
     arguments = parser.parse_args()
-    from playwright.sync_api import sync_playwright
-
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        lab = Lab(Path(folder))
-        try:
-            browser = playwright.chromium.launch(executable_path=arguments.chromium, args=["--no-sandbox"])
-            begun = time.monotonic()
-            first_sound(browser, lab, arguments.n_repetitions)
-            if arguments.checkpoint_path and arguments.mixture:
-                slider(
-                    browser,
-                    lab,
-                    arguments.checkpoint_path.absolute(),
-                    arguments.mixture.absolute(),
-                    4 * arguments.n_repetitions,
-                )
-            memory(browser, lab, arguments.n_players)
-            print(f"({time.monotonic() - begun:.0f} s in all)")
-            browser.close()
-        finally:
-            lab.close()
+    with browsing(arguments.chromium) as (lab, browser):
+        begun = time.monotonic()
+        first_sound(browser, lab, arguments.n_repetitions)
+        if arguments.checkpoint_path and arguments.mixture:
+            paths = arguments.checkpoint_path.absolute(), arguments.mixture.absolute()
+            slider(browser, lab, *paths, 4 * arguments.n_repetitions)
+        memory(browser, lab, arguments.n_players)
+        print(f"({time.monotonic() - begun:.0f} s in all)")
 
 
 if __name__ == "__main__":

@@ -688,7 +688,7 @@ def test_scores_never_take_the_place_of_other_files(capsys, checkpoint, tmp_path
 
 
 def test_where_there_is_no_terminal_long_work_says_now_and_then_how_far_it_is(monkeypatch, capsys):
-    now = iter(range(0, 1000))
+    now = iter(range(1000))
     monkeypatch.setattr("absslab.cli.time.monotonic", lambda: next(now) * 2.0)
     drain((Progress(done, 8) for done in range(1, 9)), "scored", "file")
     lines = capsys.readouterr().err.splitlines()

@@ -35,6 +35,23 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         unfinished.unlink(missing_ok=True)
 
 
+@contextmanager
+def locked(path: str | Path) -> Iterator[None]:
+    """Wait until no other thread or process is in such a block, and keep them out of it.
+
+    Args:
+        path: an empty file that says which block; it is made if need be, and stays.
+
+    Raises:
+        OSError: it can't be made.
+    """
+    import fcntl
+
+    with open(path, "a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # till the file is closed, also where the process is killed
+        yield
+
+
 def beside(path: Path) -> Path:
     """Where this process writes a file or a folder that is not whole yet."""
     return path.with_name(f".{path.name}.{os.getpid()}.part")

@@ -5,16 +5,18 @@
     folder/weak_labels.csv             (or weak.tsv) with the corrections
            weak_labels.original.csv    as it was before the first of them
            corrections.csv             time,filename,event_label,from,to   0/1; a line per correction
+           .corrections.lock           so that one is done after the other
 """
 
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
 from absslab.core.config import nearest
 from absslab.core.datasets import read_lists, read_one_hot
 from absslab.core.errors import InputError
-from absslab.core.files import write_bytes
-from absslab.core.tables import original_of, read_table, write_table
+from absslab.core.files import locked, whole_file, write_bytes
+from absslab.core.tables import original_of, read_table, table_text
 
 ONE_HOT, LISTS = "weak_labels.csv", "weak.tsv"
 CORRECTIONS = ("time", "filename", "event_label", "from", "to")  # columns of corrections.csv
@@ -61,7 +63,8 @@ def read_labels(table: str | Path, filename: str) -> dict[str, bool]:
 def correct_label(table: str | Path, filename: str, event_label: str, present: bool) -> bool:
     """Say of a recording that it holds a class, or does not.
 
-    The table as it was before the first correction is kept beside it, and every correction is noted in corrections.csv.
+    The table as it was before the first correction is kept beside it, and every correction is noted in corrections.csv:
+    both are changed, or neither. Corrections of several panels or processes wait for each other.
 
     Args:
         table: weak_labels.csv or weak.tsv.
@@ -78,6 +81,12 @@ def correct_label(table: str | Path, filename: str, event_label: str, present: b
         OSError: the folder can't be written.
     """
     table = Path(table)
+    _read(table)  # what is no table gets no lock
+    with locked(table.with_name(".corrections.lock")):
+        return _correct(table, filename, event_label, present)
+
+
+def _correct(table: Path, filename: str, event_label: str, present: bool) -> bool:
     labelled, classes = _read(table)
     index = _row(labelled, filename, table)
     if event_label not in classes:
@@ -100,8 +109,14 @@ def correct_label(table: str | Path, filename: str, event_label: str, present: b
     rows[index] = row | corrected
     if not original_of(table).exists():
         write_bytes(original_of(table), table.read_bytes())
-    _note(table.with_name("corrections.csv"), filename, event_label, present)
-    write_table(table, list(row), rows, delimiter="," if table.suffix == ".csv" else "\t")
+    notes = table.with_name("corrections.csv")
+    texts = {
+        notes: _noted(notes, filename, event_label, present),
+        table: table_text(list(row), rows, delimiter="," if table.suffix == ".csv" else "\t"),
+    }
+    with ExitStack() as both:  # both are written before either appears
+        for path, text in texts.items():
+            both.enter_context(whole_file(path)).write_bytes(text.encode())
     return True
 
 
@@ -120,7 +135,8 @@ def _row(labelled: list[tuple[dict[str, str], list[str]]], filename: str, table:
     return names.index(filename)
 
 
-def _note(path: Path, filename: str, event_label: str, present: bool) -> None:
+def _noted(path: Path, filename: str, event_label: str, present: bool) -> str:
+    """The notes with one more."""
     noted = read_table(path, required=CORRECTIONS, key=None, may_be_empty=True) if path.exists() else []
     values = (datetime.now(UTC).isoformat(timespec="seconds"), filename, event_label, int(not present), int(present))
-    write_table(path, CORRECTIONS, [*noted, dict(zip(CORRECTIONS, values, strict=True))])
+    return table_text(CORRECTIONS, [*noted, dict(zip(CORRECTIONS, values, strict=True))])

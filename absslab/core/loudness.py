@@ -3,8 +3,8 @@
 Axes: C channels, N samples.
 """
 
-import warnings
 from collections.abc import Sequence
+from threading import Lock
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from absslab.core.errors import InputError
 BLOCK = 0.4  # s, of the standard's gate
 HIGHEST_PEAK = -1.0  # dBFS that levelled sounds may reach
 _MOST_CHANNELS = 5  # that the standard knows: left, right, centre, two surrounds
+_SILENT = -90.0  # dBFS: with no sample beyond, the standard's gate takes every block for silence
+_one_at_a_time = Lock()  # pyloudnorm changes the filters of warnings, which all threads share, and puts them back
 
 
 def loudness(samples: np.ndarray, sampling_rate: int) -> float:
@@ -41,10 +43,11 @@ def loudness(samples: np.ndarray, sampling_rate: int) -> float:
     channels = _channels(samples)  # (C, N)
     if len(channels) > _MOST_CHANNELS:
         channels = channels.mean(0, keepdims=True)  # (1, N)
+    if peak(channels) < _SILENT:
+        return -np.inf
     missing = max(0, int(np.ceil(BLOCK * sampling_rate)) - channels.shape[1])
     channels = np.pad(channels, ((0, 0), (0, missing)))
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")  # of the logarithm of silence
+    with _one_at_a_time, np.errstate(all="ignore"):  # the logarithm of pauses is none
         meter = pyloudnorm.Meter(sampling_rate, filter_class="DeMan", block_size=BLOCK)  # the standard's very coefficients
         measured = float(meter.integrated_loudness(channels.T))
     return -np.inf if np.isnan(measured) else measured

@@ -107,7 +107,7 @@ class MixtureSpec:
         return cls(**{**values, "events": events, "noise_seed": tuple(values["noise_seed"])})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no one equality
 class Mixture(Shown):
     """A rendered mixture: mixture = Σ sources + background; a notebook shows it as a player."""
 

@@ -153,7 +153,7 @@ class ClassSummary:
     in_split: dict[str, int]  # recordings of each split
 
 
-def summarise(recordings: Iterable[Recording], split: Mapping[str, Iterable[Recording]]) -> list[ClassSummary]:
+def summarise_recordings(recordings: Iterable[Recording], split: Mapping[str, Iterable[Recording]]) -> list[ClassSummary]:
     """How much there is of each class, in the order of the classes.
 
     Args:

@@ -58,10 +58,10 @@ def find_runs(folder: str | Path) -> list[RunSummary]:
         folders = [path for path in Path(folder).iterdir() if any((path / name).exists() for name in FILES)]
     except OSError:
         return []
-    return sorted(map(summarise, folders), key=lambda run: (-run.begun, run.name))
+    return sorted(map(summarise_run, folders), key=lambda run: (-run.begun, run.name))
 
 
-def summarise(folder: str | Path) -> RunSummary:
+def summarise_run(folder: str | Path) -> RunSummary:
     """What a run directory tells; whatever it lacks is in `problem`."""
     folder = Path(folder)
     if not folder.is_dir():
@@ -91,7 +91,7 @@ def summarise(folder: str | Path) -> RunSummary:
         device=str(status.get("device", "")),
         begun=_begun(folder),
         settings=settings,
-        scores=test_scores(folder),
+        scores=scores_on_test(folder),
         problem="; ".join(problems),
     )
 
@@ -120,7 +120,7 @@ def metric_of(line: Mapping[str, Any], metric: str) -> float | None:
     return _number(metrics.get(metric)) if isinstance(metrics, Mapping) else None
 
 
-def test_scores(folder: str | Path) -> dict[str, float]:
+def scores_on_test(folder: str | Path) -> dict[str, float]:
     """What `absslab evaluate --output` wrote to R/scores.json or R.json, by the names of `SCORES`; else nothing."""
     folder = Path(folder)
     for path in (folder / "scores.json", folder.with_name(f"{folder.name}.json")):

@@ -64,7 +64,7 @@ class Segment(NamedTuple):
     probabilities: np.ndarray  # (K,): that a class is in the stretch around this part
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no one equality
 class Separation(Shown):
     """A recording and what it was taken apart into; a notebook shows it as a player."""
 

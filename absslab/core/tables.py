@@ -75,9 +75,14 @@ def original_of(table: Path) -> Path:
 def write_table(
     path: str | Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]], *, delimiter: str = ","
 ) -> None:
-    """Write a table with a header, whole or not at all; cells that hold the delimiter are quoted."""
+    """Write a table with a header, whole or not at all; see `table_text`."""
+    write_text(path, table_text(columns, rows, delimiter=delimiter))
+
+
+def table_text(columns: Sequence[str], rows: Iterable[Mapping[str, object]], *, delimiter: str = ",") -> str:
+    """A table with a header, as text; cells that hold the delimiter are quoted."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, delimiter=delimiter, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows([row[name] for name in columns] for row in rows)
-    write_text(path, buffer.getvalue())
+    return buffer.getvalue()

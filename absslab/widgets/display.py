@@ -2,11 +2,15 @@
 
 from functools import singledispatch
 from typing import Any
+from weakref import WeakKeyDictionary, finalize
 
 from absslab.core.mixing import Mixture
 from absslab.core.separation import Separation
 from absslab.widgets.player import Player
 from absslab.widgets.sounds import Mask, Track, array_sound
+from absslab.widgets.tasks import MainLoop
+
+_players: WeakKeyDictionary[Any, Player] = WeakKeyDictionary()  # by result
 
 
 @singledispatch
@@ -40,5 +44,21 @@ def separation_tracks(separation: Separation) -> list[Track]:
 
 
 def player_of(result: Any) -> Player:
-    """The player of a result."""
-    return Player(result_tracks(result), title=type(result).__name__.lower())
+    """The player of a result: the same one, however often the result is shown, closed when the result is gone.
+
+    Raises:
+        TypeError: the result can't be heard.
+    """
+    player = _players.get(result)
+    if player is None or not player.tracks:  # it was closed
+        player = _players[result] = Player(result_tracks(result), title=type(result).__name__.lower())
+        finalize(result, _close, player, MainLoop()).atexit = False
+    return player
+
+
+def _close(player: Player, loop: MainLoop) -> None:
+    """Close when the loop is free: what is collected is so at any moment, and on any thread."""
+    if loop.exists:
+        loop.later(0, player.close)
+    else:
+        player.close()

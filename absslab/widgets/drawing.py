@@ -8,9 +8,9 @@ from absslab.core.events import SoundEvent
 from absslab.core.mixing import MixingConfig, Mixture, MixtureSpec, render
 from absslab.core.mixture_folder import MixtureFolderConfig, MixturePlan, indexing
 from absslab.core.recordings import Recording
+from absslab.widgets.display import mixed_tracks
 from absslab.widgets.indexing import index_steps, source_of
 from absslab.widgets.parts import Listening, WorkLine
-from absslab.widgets.sounds import Track, array_sound
 from absslab.widgets.tasks import Latest, MainLoop
 
 
@@ -65,16 +65,11 @@ class Drawing:
 
     def _show(self, drawn: Drawn) -> None:
         spec, sounds = drawn.spec, drawn.sounds
-        of = {
-            name: Track(name, array_sound(samples, spec.sampling_rate), "reference")
-            for name, samples in sounds.sources.items()
-        }
-        mixture = Track("mixture", array_sound(sounds.mixture, spec.sampling_rate), "mixture")
-        background = Track("background", array_sound(sounds.background, spec.sampling_rate), "background")
+        tracks = [one for one in mixed_tracks(sounds) if one.kind != "background" or spec.snr is not None]
         level = "no background" if spec.snr is None else f"{spec.snr:.1f} dB over the background"
         few = "" if drawn.number < drawn.n_written else f"; the set would hold only {drawn.n_written} of this split"
         self._listening.show(
-            [mixture, *of.values(), *([] if spec.snr is None else [background])],
+            tracks,
             caption=f"{drawn.split}, number {drawn.number}: {', '.join(spec.labels)}; {level}{few}",
             title=spec.filename,
             events=[SoundEvent(one.event_label, one.onset, one.offset) for one in spec.events],

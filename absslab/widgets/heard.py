@@ -21,20 +21,21 @@ class Heard:
     """Which tracks are heard, and how loud."""
 
     gains: tuple[float, ...]  # dB of each track; −inf: not heard
-    solo: tuple[int, ...]  # indices of those that alone are heard; none: all that are not muted
+    mix: dict[str, Any]  # what a person has chosen, as the page keeps it: solo, mute, gains, level
 
     @classmethod
     def only(cls, tracks: Sequence[Track], which: Sequence[int]) -> "Heard":
         """Only these, as they are."""
-        return cls(tuple(0.0 if k in which else float("-inf") for k in range(len(tracks))), tuple(which))
+        gains = tuple(0.0 if k in which else float("-inf") for k in range(len(tracks)))
+        return cls(gains, {"solo": list(which), "mute": [], "gains": [0.0] * len(tracks), "level": "raw"})
 
     @classmethod
     def from_page(cls, tracks: Sequence[Track], content: Mapping[str, Any]) -> "Heard":
-        """What the page says: gains in dB, null for what is not heard."""
+        """What the page says: gains in dB, null for what is not heard, and the mix, which is kept for it."""
         gains = [float("-inf") if gain is None else float(gain) for gain in content["gains"]]
         if len(gains) != len(tracks) or np.isnan(gains).any():
             raise ValueError("gains do not fit the tracks")
-        return cls(tuple(gains), tuple(k for k in map(int, content["solo"]) if 0 <= k < len(tracks)))
+        return cls(tuple(gains), dict(content["mix"]))
 
 
 class Level(NamedTuple):
@@ -47,11 +48,13 @@ class Level(NamedTuple):
 def remix(tracks: Sequence[Track], gains: Sequence[float], start: int, n_samples: int) -> np.ndarray:
     """The sum of tracks with linear gains: (C, n_samples), in as many channels as the widest of them has."""
     n_channels = max((one.sound.n_channels for one, gain in zip(tracks, gains, strict=True) if gain), default=1)
-    total = np.zeros((n_channels, n_samples), np.float64)
-    for track, gain in zip(tracks, gains, strict=True):
-        if gain:
-            total += gain * track.sound.read(start, n_samples)
-    return total.astype(np.float32)
+    total = np.zeros((n_channels, n_samples), np.float32)
+    size = round(_BLOCK * tracks[0].sound.sampling_rate)
+    for at in range(0, n_samples, size):
+        n = min(size, n_samples - at)
+        heard = (gain * one.sound.read(start + at, n) for one, gain in zip(tracks, gains, strict=True) if gain)
+        total[:, at : at + n] = sum(heard, np.zeros((n_channels, n)))  # in double precision
+    return total
 
 
 def remix_gains(tracks: Sequence[Track], heard: Heard) -> dict[str, float]:

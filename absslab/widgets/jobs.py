@@ -14,9 +14,8 @@ from pathlib import Path
 
 import psutil
 
-from absslab.core.run_table import RunSummary, find_runs
+from absslab.core.run_table import find_runs
 
-__all__ = ["Device", "Job", "RunSummary", "devices", "find_process", "find_runs", "last_lines", "start_process", "users_of"]
 _PATIENCE = 5  # s that nvidia-smi may take
 
 
@@ -95,20 +94,27 @@ def last_lines(path: Path, n_lines: int = 20) -> str:
     return "\n".join(text.splitlines()[-n_lines:])
 
 
+def cpu() -> Device:
+    """The one device that is always there."""
+    return Device("cpu", f"{os.cpu_count()} cores")
+
+
 def devices() -> list[Device]:
-    """What one can train on: the CPU, and the GPUs that nvidia-smi tells of; CUDA is not touched in this process."""
-    cpu = Device("cpu", f"{os.cpu_count()} cores")
+    """What one can train on: the CPU, and the GPUs that nvidia-smi tells of; CUDA is not touched in this process.
+
+    nvidia-smi may take seconds: not for the main loop.
+    """
     gpus = _query("--query-gpu=index,uuid,name,memory.used,memory.total")
     processes = _query("--query-compute-apps=gpu_uuid,pid,used_memory") if gpus else []
     found = []
     for number, (_, uuid, name, used, total) in enumerate(_visible([row for row in gpus if len(row) == 5])):
         users = tuple(_user(pid, memory) for of, pid, memory in (row for row in processes if len(row) == 3) if of == uuid)
         found.append(Device(f"cuda:{number}", f"{name}, {used} of {total} MiB in use", users))
-    return [cpu, *found]
+    return [cpu(), *found]
 
 
 def users_of(device: str, runs_folder: str | Path) -> list[str]:
-    """What uses a device already, in words: runs of a folder, and processes that nvidia-smi tells of.
+    """What uses a device already, in words: runs of a folder, and processes that nvidia-smi tells of; see `devices`.
 
     Args:
         device: as the flag --device has it.
@@ -121,13 +127,27 @@ def users_of(device: str, runs_folder: str | Path) -> list[str]:
     return [f"the training {run.name}" for run in runs] + processes
 
 
-def find_process(*arguments: str) -> int | None:
-    """The pid of a process of absslab that was started with any of these arguments."""
-    for process in psutil.process_iter(["pid", "cmdline"]):
+def find_process(**paths: Path) -> int | None:
+    """The pid of a process of absslab that was started with any of these flags, from whichever folder its path leads on."""
+    for process in psutil.process_iter(["pid", "cmdline", "cwd"]):
         words = process.info["cmdline"] or []
-        if "absslab" in words and not set(words).isdisjoint(arguments):
-            return int(process.info["pid"])
+        if not any(Path(word).name == "absslab" for word in words):
+            continue
+        for name, path in paths.items():
+            given = _value(words, f"--{name}")
+            if given and Path(process.info["cwd"] or "/", given).resolve() == path.resolve():
+                return int(process.info["pid"])
     return None
+
+
+def _value(words: Sequence[str], flag: str) -> str:
+    """What a command line says after a flag, or after it and “=”; else nothing."""
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        if word == flag:
+            return following
+        if word.startswith(f"{flag}="):
+            return word.removeprefix(f"{flag}=")
+    return ""
 
 
 def _own_name(device: str, known: Sequence[Device]) -> str:
@@ -144,7 +164,7 @@ def _query(what: str) -> list[list[str]]:
     command = [program, what, "--format=csv,noheader,nounits"]
     try:
         text = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
+    except (OSError, ValueError, subprocess.SubprocessError):  # ValueError: it is no text
         return []
     return [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text)) if row]
 

@@ -85,14 +85,14 @@ class Launcher:
     def problem(self, folder: Path) -> str:
         """Why the last start of a training came to nothing, in one line; nothing where it began, or is about to."""
         state, pid = _status(folder)
-        job = self._jobs.get(folder)
+        job, said = self._jobs.get(folder), last_lines(folder / OUTPUT, 1)
         if job is None:
             is_lost = state == "gone" and self.state(folder) == "failed"
         else:
             is_lost = job.poll() not in (None, 0) and job.pid != pid
-            if is_lost and job.poll() in _INTERRUPTED:
+            if is_lost and (job.poll() in _INTERRUPTED or said == "KeyboardInterrupt"):  # Python was not up yet
                 return "it was stopped while it was being set up"
-        return last_lines(folder / OUTPUT, 1) or "it ended without a word" if is_lost else ""
+        return said or "it ended without a word" if is_lost else ""
 
     def check_idle(self, folder: Path) -> None:
         """See that no process trains there.
@@ -108,7 +108,7 @@ class Launcher:
         job = self._jobs.get(folder)
         if job is not None and job.poll() is None:
             return job.pid
-        return find_process(*to_flags({"save_path": f"{folder}.ckpt", "checkpoint_path": str(folder / "last.ckpt")}))
+        return find_process(save_path=Path(f"{folder}.ckpt"), checkpoint_path=folder / "last.ckpt")
 
 
 def planned(folder: Path) -> tuple[int | None, str]:

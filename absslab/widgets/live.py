@@ -13,16 +13,16 @@ import numpy as np
 from absslab.core import audio
 from absslab.core.detection import DetectionConfig, find_events, frame_activity
 from absslab.core.errors import InputError
-from absslab.core.events import COLUMNS, SoundEvent, read_events
+from absslab.core.events import SoundEvent
 from absslab.core.metrics.separation import si_sdr
 from absslab.core.mixture_folder import source_files
 from absslab.core.resynthesis import Resynthesis
 from absslab.core.scoring import is_heard
 from absslab.core.separation import Separation, SeparationConfig, Separator
-from absslab.core.tables import read_table
 from absslab.core.training import choose_device
 from absslab.widgets.display import separation_tracks
-from absslab.widgets.sounds import Track, array_sound
+from absslab.widgets.sounds import Resampled, Track, array_sound
+from absslab.widgets.written import events_of
 
 _MODELS = 4  # that are kept in memory
 
@@ -67,6 +67,7 @@ class Answer:
     probabilities: dict[str, float]  # by class
     si_sdr: dict[str, tuple[float, float]]  # class with a reference → (of its source, its improvement over the mixture), dB
     separation: Separation
+    config: SeparationConfig  # that made it
 
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Header and a row per class, the most probable first."""
@@ -106,24 +107,18 @@ class LiveSeparation:
             scores[name] = score, score - self._floor[name]
         probabilities = dict(zip(classes, separation.probabilities.tolist(), strict=True))
         tracks = beside_references(separation, self.references)
-        return Answer(tracks, events, probabilities, scores, separation)
+        return Answer(tracks, events, probabilities, scores, separation, config)
 
     @cached_property
     def truth(self) -> list[SoundEvent] | None:
-        """Events that the table beside the file says, as they lie in the excerpt; None where there is no table.
+        """Events that the table beside the file says, as they lie in the excerpt; None where it says nothing of the file.
 
         Raises:
             InputError: the table is damaged.
         """
-        path, excerpt = self.excerpt.path, self.excerpt
-        table = path.parent / "events.tsv"
-        if not table.is_file():
+        excerpt, events = self.excerpt, events_of(self.excerpt.path)
+        if events is None:
             return None
-        rows = read_table(table, required=COLUMNS, delimiter="\t", key=None, may_be_empty=True)
-        if path.name not in {row["filename"] for row in rows}:
-            return []
-        labels = {row["event_label"] for row in rows}  # the model may know fewer
-        events = read_events(table, classes=sorted(labels), durations={path.name: audio.info(path).duration})[path.name]
         shifted = [
             replace(one, onset=max(0.0, one.onset - excerpt.start), offset=min(one.offset, excerpt.end) - excerpt.start)
             for one in events
@@ -147,8 +142,14 @@ class LiveSeparation:
     def _read_references(self) -> list[Track]:
         found = []
         for name, path in source_files(self.excerpt.path).items():
-            samples, rate = self.excerpt.read(path)
-            found.append(Track(name, array_sound(samples, rate), "background" if name == "background" else "reference"))
+            sound = array_sound(*self.excerpt.read(path))
+            if sound.sampling_rate != self.sampling_rate:
+                sound = Resampled(sound, self.sampling_rate)
+            if sound.n_channels not in (1, len(self.waveform)):
+                raise InputError(
+                    f"{path} has {sound.n_channels} channels, its mixture {len(self.waveform)}: expected as many, or one"
+                )
+            found.append(Track(name, sound, "background" if name == "background" else "reference"))
         return found
 
 

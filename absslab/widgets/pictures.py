@@ -4,6 +4,7 @@ All pictures share one range of levels, so that what is brighter is louder. Axes
 columns, C channels, M bands, T frames.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from absslab.widgets.sounds import Mask, Sound
 
 _WINDOW = 0.064  # s
 _WINDOWS_PER_COLUMN = 4  # at most: of a column that lasts longer than that, it is a sample
-_DENSE = 60.0  # s: up to this a stretch is read at once rather than window by window
+_DENSE = 60.0  # s: up to this a stretch is read at once rather than window by window, and a block where seeking is dear
 
 
 def _mel(hertz: np.ndarray) -> np.ndarray:
@@ -68,9 +69,7 @@ def levels(sound: Sound, frequencies: Frequencies, *, start: float, end: float, 
     first = np.round(centres * rate).astype(int) - size // 2
     window = np.hanning(size + 1)[:-1].astype(np.float32)
     power = np.empty((len(first), size // 2 + 1), np.float32)  # (X · W, F)
-    whole = sound.read(first[0], int(first[-1]) + size - int(first[0])) if end - start <= _DENSE else None
-    for i, at in enumerate(first):
-        samples = sound.read(int(at), size) if whole is None else whole[:, at - first[0] :][:, :size]
+    for i, samples in enumerate(_windows(sound, first, size)):
         spectrum = np.fft.rfft(samples * window, axis=1) * (2 / window.sum())  # (C, F)
         power[i] = (np.abs(spectrum) ** 2).mean(0)
     power = power.reshape(n_columns, n_windows, -1).mean(1)  # (X, F)
@@ -88,6 +87,19 @@ def mask_picture(mask: Mask, frequencies: Frequencies, *, start: float, end: flo
     columns = np.clip(np.round(instants / mask.hop).astype(int), 0, mask.values.shape[1] - 1)
     rows = np.abs(mask.centres[None] - frequencies.centres[:, None]).argmin(1)
     return np.round(255 * np.clip(mask.values[rows][:, columns], 0, 1)).astype(np.uint8)
+
+
+def _windows(sound: Sound, first: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """Stretches (C, size) that begin at `first`, which rises; a sound that seeks badly is read from end to end."""
+    seeks = sound.seeks_well and first[-1] - first[0] > _DENSE * sound.sampling_rate
+    block, begin = np.zeros((sound.n_channels, 0), np.float32), 0
+    for at in first.tolist():
+        if seeks:
+            yield sound.read(at, size)
+            continue
+        if at + size > begin + block.shape[1]:
+            block, begin = sound.read(at, max(size, round(_DENSE * sound.sampling_rate))), at
+        yield block[:, at - begin : at - begin + size]
 
 
 def _rows(power: np.ndarray, rate: int, frequencies: Frequencies) -> np.ndarray:

@@ -4,8 +4,8 @@ Sound and pictures go to the page as messages with buffers, never into traits: a
 asks for what it lacks, chunk by chunk; so the length of a sound is no matter. What the two say to each other:
 
 =========  ===========================================================================================================
-page says  ready · need {tracks, chunks} · picture {track, what, start, end, …} · levels · heard {gains, solo} · brush
-           {start, end, low, high, gains} · save {what, gains}
+page says  ready · need {chunks} · picture {track, what, start, end, …} · levels · heard {gains, mix} · save {name, gains}
+           brush {number, start, end, low, high, gains}
 it hears   tracks {tracks, rate, length, chunk, …} · pcm · picture · levels · brush · file · error · do {command}
 =========  ===========================================================================================================
 """
@@ -24,20 +24,21 @@ import traitlets
 
 from absslab.core import audio
 from absslab.core.errors import InputError
-from absslab.core.loudness import matched_gains
 from absslab.core.region import cut_region
-from absslab.widgets.heard import Heard, level_of, remix
+from absslab.widgets.heard import Heard, remix
 from absslab.widgets.panel import error_line
 from absslab.widgets.pictures import Frequencies, levels, mask_picture, picture
+from absslab.widgets.playlist import Playlist
 from absslab.widgets.sounds import Track, alike
 from absslab.widgets.tasks import MainLoop
 
-BUDGET = 30_000_000  # bytes of samples that the page holds at once
 _ROWS = {"lane": 40, "large": 160}  # of pictures
 _COLUMNS = {"lane": 500, "large": 1200}
 _LONGEST_BRUSH = 120.0  # s
-_LONGEST_SAVED = 3600.0  # s
+_MOST_SAVED = 60_000_000  # bytes of a file that goes through the page
+_AROUND = 0.128  # s that a brush sees around its region
 _versions = count(1)
+Answer = tuple[dict[str, Any], list[Any]]  # content and buffers of a message
 _log = logging.getLogger("absslab")
 
 
@@ -47,7 +48,9 @@ def _asset(name: str) -> str:
 
 def _module() -> str:
     """The player's modules as one, since a widget is one: what they import of each other is there already."""
-    lines = "\n".join(_asset(f"{name}.mjs") for name in ("logic", "engine", "picture", "view", "player")).splitlines()
+    lines = "\n".join(
+        _asset(f"{name}.mjs") for name in ("logic", "voice", "engine", "picture", "stage", "view", "player")
+    ).splitlines()
     return "\n".join(line for line in lines if not (line.startswith("import ") and ' from "./' in line))
 
 
@@ -68,16 +71,19 @@ class Player(anywidget.AnyWidget):
 
     def __init__(self, tracks: Sequence[Track], *, title: str = ""):
         self._loop = MainLoop()
-        n_threads = 2  # while one measures a long sound, the other goes on
-        self._worker = ThreadPoolExecutor(n_threads, "absslab player") if self._loop.exists else None
-        self._on_heard: list[Callable[[], Any]] = []
+        self._workers: dict[str, ThreadPoolExecutor] = {}  # of sound, and of what takes long: that does not wait for this
         self._is_ready = False
+        self._newest: dict[Any, int] = {}  # wishes that are superseded by later ones of their kind
+        self._wishes = count()
+        self._shown: Playlist | None = None
         self._set(tracks)
         super().__init__(title=title)
         self.on_msg(self._receive)
 
     def show(self, tracks: Sequence[Track], *, title: str | None = None) -> None:
-        """Play other tracks. Where they have the names of those before, the sound goes over to them while it plays.
+        """Play other tracks. Where they have the names of those before, what is heard stays.
+
+        If they are as long as well, the sound goes over to them while it plays.
 
         Raises:
             InputError: no track.
@@ -89,13 +95,24 @@ class Player(anywidget.AnyWidget):
             self._introduce()
 
     @property
+    def tracks(self) -> list[Track]:
+        """What is played; nothing after `close`."""
+        return self._shown.tracks if self._shown else []
+
+    @property
+    def sampling_rate(self) -> int:
+        """Of all tracks, Hz."""
+        return self._shown.sampling_rate if self._shown else 0
+
+    @property
+    def n_samples(self) -> int:
+        """Of the longest track."""
+        return self._shown.n_samples if self._shown else 0
+
+    @property
     def heard(self) -> Heard:
         """What is heard: which tracks, with which gains."""
         return self._heard
-
-    def on_heard(self, function: Callable[[], Any]) -> None:
-        """Call a function when something else is heard."""
-        self._on_heard.append(function)
 
     def hear(self, *names: str) -> None:
         """Hear only these tracks.
@@ -108,7 +125,7 @@ class Player(anywidget.AnyWidget):
             if name not in known:
                 raise InputError(f"there is no track {name!r}: expected {', '.join(known)}")
         self._heard = Heard.only(self.tracks, [known.index(name) for name in names])
-        self._tell({"type": "do", "command": "hear", "tracks": list(self._heard.solo)})
+        self._tell({"type": "do", "command": "hear", "tracks": self._heard.mix["solo"]})
 
     def play(self) -> None:
         """Begin to play; browsers allow it after a person has clicked somewhere on the page."""
@@ -124,110 +141,118 @@ class Player(anywidget.AnyWidget):
 
     def close(self) -> None:
         """Free the sound here and in the page."""
-        if self._worker is not None:
-            self._worker.shutdown(wait=False, cancel_futures=True)
-        self._is_ready, self._on_heard = False, []
-        self.tracks: list[Track] = []
+        for worker in self._workers.values():
+            worker.shutdown(wait=False, cancel_futures=True)
+        self._is_ready, self._shown = False, None
         self.layout.close()
         super().close()
 
     def _set(self, tracks: Sequence[Track]) -> None:
-        before = [(track.name, track.kind) for track in getattr(self, "tracks", [])]
-        found = alike(tracks)
-        self.tracks = found
-        self.sampling_rate = found[0].sound.sampling_rate
-        self.n_samples = max(track.sound.n_samples for track in found)
-        self._chunk, self._n_kept = _chunking(found, self.n_samples)
-        self._revision = next(_versions)
-        self._levels: dict[str, list[float]] | None = None
-        if before != [(track.name, track.kind) for track in found]:
-            self._heard = Heard.only(found, [0])
-            self._top: float | None = None  # of the same tracks the colours keep their meaning
+        before, shown = self._shown, Playlist(alike(tracks), next(_versions))
+        if before is not None and before.names == shown.names:
+            shown.top = before.top  # of the same tracks the colours keep their meaning
+        else:
+            self._heard = Heard.only(shown.tracks, [0])
+        self._shown = shown
 
     def _introduce(self) -> None:
         """Say what there is to play; of a sound that fits into the page as a whole send what is heard at once."""
-        at_once = self._heard.solo if self._chunk >= self.n_samples else ()
+        shown = self._shown
+        assert shown is not None
+        is_whole = shown.chunk >= shown.n_samples
+        at_once = [k for k, gain in enumerate(self._heard.gains) if gain > float("-inf")] if is_whole else []
         about = [
-            {"name": one.name, "kind": one.kind, "version": self._revision, "has_mask": one.mask is not None}
-            for one in self.tracks
+            {"name": one.name, "kind": one.kind, "version": shown.version, "has_mask": one.mask is not None}
+            for one in shown.tracks
         ]
         self._tell(
             {
-                "type": "tracks", "tracks": about, "rate": self.sampling_rate, "length": self.n_samples,
-                "chunk": self._chunk, "kept": self._n_kept, "coming": list(at_once), "solo": list(self._heard.solo),
+                "type": "tracks", "tracks": about, "rate": shown.sampling_rate, "length": shown.n_samples,
+                "chunk": shown.chunk, "kept": shown.n_kept, "coming": at_once, "mix": self._heard.mix,
             },
             [_colours()],
         )  # fmt: skip
         for track in at_once:
-            self._do(self._pcm, track, 0, self._revision)
+            self._do("sound", self._pcm, shown, track, 0)
 
     def _receive(self, _: Any, content: Mapping[str, Any], buffers: Any) -> None:
         self._loop.call(self._answer, content)
 
     def _answer(self, content: Mapping[str, Any]) -> None:
         """What the page says; it may be anything, and come after the end."""
-        if not self.tracks:
+        shown = self._shown
+        if shown is None:
             return
         try:
-            kind, revision = content["type"], self._revision
+            kind = content["type"]
             if kind == "ready":
                 self._is_ready = True
                 self._introduce()
             elif kind == "need":
                 for track, chunk in content["chunks"]:
-                    self._do(self._pcm, int(track), int(chunk), revision)
+                    self._do("sound", self._pcm, shown, int(track), int(chunk))
             elif kind == "picture":
-                self._do(self._picture, dict(content), revision)
+                key = tuple(content[name] for name in ("track", "what", "size", "axis"))
+                self._do("pictures", self._picture, shown, dict(content), self._wish(key), key)
             elif kind == "levels":
-                self._do(self._level_gains, revision)
+                self._do("levels", self._level_gains, shown)
             elif kind == "heard":
-                self._heard = Heard.from_page(self.tracks, content)
-                for function in list(self._on_heard):
-                    function()
+                self._heard = Heard.from_page(shown.tracks, content)
             elif kind == "brush":
-                self._do(self._brush, dict(content), revision)
+                self._do("sound", self._brush, shown, dict(content), self._wish("brush"))
             elif kind == "save":
-                self._do(self._file, dict(content))
-        except (KeyError, TypeError, ValueError, InputError) as error:
+                self._do("levels", self._file, shown, dict(content))
+        except (KeyError, TypeError, ValueError) as error:
             _log.debug("a message of the page is not understood: %r", error)
 
-    def _do(self, function: Callable[..., tuple[dict[str, Any], list[Any]] | None], *args: Any) -> None:
-        """Compute an answer beside the loop, one after the other, and send it; errors are shown in the page."""
+    def _wish(self, key: Any) -> int:
+        self._newest[key] = next(self._wishes)
+        return self._newest[key]
+
+    def _do(self, worker: str, function: Callable[..., Answer | None], shown: Playlist, *args: Any) -> None:
+        """Compute an answer beside the loop and send it, unless something else is played by then.
+
+        Args:
+            worker: whose other work it waits for.
+            function, args: what makes the answer; None where it is superseded.
+            shown: what is played now.
+        """
 
         def answer() -> None:
+            if shown is not self._shown:
+                return
             try:
-                found = function(*args)
+                found = function(shown, *args)
             except Exception as error:
                 if not isinstance(error, InputError | OSError):
                     _log.exception("the player failed")
-                found = {"type": "error", "text": error_line(error)}, []
+                place = {"track": args[0], "chunk": args[1]} if function == self._pcm else {}
+                found = {"type": "error", "text": error_line(error)} | place, []
             if found:
                 self._loop.call(self._tell, *found)
 
-        if self._worker is None:
+        if not self._loop.exists:
             answer()
-        elif self.tracks:
-            self._worker.submit(answer)
+            return
+        if worker not in self._workers:
+            self._workers[worker] = ThreadPoolExecutor(1, f"absslab {worker}")
+        self._workers[worker].submit(answer)
 
     def _tell(self, content: dict[str, Any], buffers: Sequence[Any] = ()) -> None:
-        if self.tracks and self.comm is not None:
+        if self._shown and self.comm is not None:
             self.send(content, list(buffers))
 
-    def _pcm(self, track: int, chunk: int, revision: int) -> tuple[dict[str, Any], list[Any]] | None:
-        if revision != self._revision:
-            return None
-        n = min(self._chunk, self.n_samples - chunk * self._chunk)
-        samples = self.tracks[track].sound.read(chunk * self._chunk, n)  # (C, n)
-        about = {"type": "pcm", "track": track, "chunk": chunk, "version": revision}
-        return _coded(about, samples)
+    def _pcm(self, shown: Playlist, track: int, chunk: int) -> Answer:
+        n = min(shown.chunk, shown.n_samples - chunk * shown.chunk)
+        samples = shown.tracks[track].sound.read(chunk * shown.chunk, n)  # (C, n)
+        return _coded({"type": "pcm", "track": track, "chunk": chunk, "version": shown.version}, samples)
 
-    def _picture(self, asked: dict[str, Any], revision: int) -> tuple[dict[str, Any], list[Any]] | None:
-        if revision != self._revision:
+    def _picture(self, shown: Playlist, asked: dict[str, Any], wish: int, key: Any) -> Answer | None:
+        if self._newest[key] != wish:
             return None
-        track, size = self.tracks[int(asked["track"])], str(asked["size"])
-        duration = self.n_samples / self.sampling_rate
-        start, end = max(0.0, float(asked["start"])), min(duration, float(asked["end"]))
-        frequencies = Frequencies(str(asked["axis"]), _ROWS[size], self.sampling_rate / 2)
+        track, size = shown.tracks[int(asked["track"])], str(asked["size"])
+        start, end = max(0.0, float(asked["start"])), min(shown.duration, float(asked["end"]))
+        frequencies = Frequencies(str(asked["axis"]), _ROWS[size], shown.sampling_rate / 2)
         if start >= end:
             return None
         if asked["what"] == "mask":
@@ -236,64 +261,45 @@ class Player(anywidget.AnyWidget):
             pixels = mask_picture(track.mask, frequencies, start=start, end=end, n_columns=_COLUMNS[size])
         else:
             level = levels(track.sound, frequencies, start=start, end=end, n_columns=_COLUMNS[size])
-            pixels = picture(level, self._brightest())
-        names = ("track", "what", "size", "axis")
-        about = {name: asked[name] for name in names} | {"start": start, "end": end, "version": revision}
-        about |= {"type": "picture", "rows": len(pixels), "columns": pixels.shape[1], "top": self._brightest()}
+            pixels = picture(level, shown.brightest)
+        about = {name: asked[name] for name in ("track", "what", "size", "axis")}
+        about |= {"type": "picture", "start": start, "end": end, "version": shown.version}
+        about |= {"rows": len(pixels), "columns": pixels.shape[1], "top": shown.brightest}
         return about, [pixels.tobytes()]
 
-    def _brightest(self) -> float:
-        """dB of the brightest colour of all pictures: the loudest that any track has, in the coarsest of pictures."""
-        if self._top is None:
-            duration, frequencies = self.n_samples / self.sampling_rate, Frequencies("mel", 40, self.sampling_rate / 2)
-            loudest = (levels(one.sound, frequencies, start=0, end=duration, n_columns=200).max() for one in self.tracks)
-            self._top = float(max(loudest))
-        return self._top
+    def _level_gains(self, shown: Playlist) -> Answer:
+        return {"type": "levels", "version": shown.version, "levels": shown.level_gains}, []
 
-    def _level_gains(self, revision: int) -> tuple[dict[str, Any], list[Any]] | None:
-        """Gains in dB that make all tracks equally loud, or their peaks equal."""
-        if self._levels is None:
-            measured = [level_of(one.sound) for one in self.tracks]
-            loudness, peaks = [one.loudness for one in measured], [one.peak for one in measured]
-            self._levels = {mode: matched_gains(loudness, peaks, mode) for mode in ("loudness", "peak")}
-        return {"type": "levels", "version": revision, "levels": self._levels}, []
-
-    def _brush(self, asked: dict[str, Any], revision: int) -> tuple[dict[str, Any], list[Any]] | None:
+    def _brush(self, shown: Playlist, asked: dict[str, Any], wish: int) -> Answer | None:
+        """What is heard of a region of time and frequency, faded at its ends."""
+        if self._newest["brush"] != wish:
+            return None
         start, end = max(0.0, float(asked["start"])), float(asked["end"])
         if end - start > _LONGEST_BRUSH:
             raise InputError(f"the region lasts {end - start:.0f} s: expected at most {_LONGEST_BRUSH:g} s; zoom in first")
-        first, last = round(start * self.sampling_rate), min(self.n_samples, round(end * self.sampling_rate))
-        samples = remix(self.tracks, [float(gain) for gain in asked["gains"]], first, last - first)  # (C, n)
+        rate, gains = shown.sampling_rate, [float(gain) for gain in asked["gains"]]
+        first, last = round(start * rate), min(shown.n_samples, round(end * rate))
+        around = round(_AROUND * rate)
+        samples = remix(shown.tracks, gains, first - around, last - first + 2 * around)  # (C, n)
         low, high = float(asked["low"]), float(asked["high"])
-        cut = cut_region(
-            samples, self.sampling_rate, start=0.0, end=(last - first) / self.sampling_rate, low=low, high=high
-        )
-        about = {"type": "brush", "start": first, "n": last - first, "low": low, "high": high, "version": revision}
-        return _coded(about, cut)
+        cut = cut_region(samples, rate, start=around / rate, end=(around + last - first) / rate, low=low, high=high)
+        about = {"type": "brush", "number": asked["number"], "start": first, "n": last - first, "version": shown.version}
+        return _coded(about, cut[:, around : around + last - first])
 
-    def _file(self, asked: dict[str, Any]) -> tuple[dict[str, Any], list[Any]]:
+    def _file(self, shown: Playlist, asked: dict[str, Any]) -> Answer:
         """A track as it is, or all that is heard with its gains, as a WAV."""
-        if self.n_samples > _LONGEST_SAVED * self.sampling_rate:
-            raise InputError(
-                f"the sound lasts {self.n_samples / self.sampling_rate / 60:.0f} min: expected at most "
-                f"{_LONGEST_SAVED / 60:g} min to save from here; absslab separate writes sounds of any length"
-            )
         gains = [float(gain) for gain in asked["gains"]]
-        samples = remix(self.tracks, gains, 0, self.n_samples)
-        peak = float(np.abs(samples).max())
+        n_channels = max((one.sound.n_channels for one, gain in zip(shown.tracks, gains, strict=True) if gain), default=1)
+        longest = _MOST_SAVED / (2 * n_channels * shown.sampling_rate)  # s
+        if shown.duration > longest:
+            raise InputError(
+                f"the sound lasts {shown.duration / 60:.0f} min: expected at most {longest / 60:.0f} min to save from "
+                "here; absslab separate writes sounds of any length"
+            )
+        samples = remix(shown.tracks, gains, 0, shown.n_samples)
         name = "".join(c if c.isalnum() or c in " ._-" else "_" for c in str(asked["name"])).strip(" .") or "sound"
-        wav = audio.encode(samples, self.sampling_rate, subtype="PCM_16" if peak <= 1 else "FLOAT")
+        wav = audio.encode(samples, shown.sampling_rate, subtype="PCM_16" if np.abs(samples).max() <= 1 else "FLOAT")
         return {"type": "file", "name": f"{name}.wav", "mime": "audio/wav"}, [wav]
-
-
-def _chunking(tracks: Sequence[Track], n_samples: int) -> tuple[int, int]:
-    """(samples of a chunk, how many the page keeps); a sound that fits is one chunk."""
-    rate = tracks[0].sound.sampling_rate
-    per_second = 2 * rate * sum(track.sound.n_channels for track in tracks)  # bytes
-    if per_second * n_samples / rate <= BUDGET:
-        return n_samples, 1
-    seconds = int(np.clip(BUDGET / 8 / per_second, 1, 20))
-    return seconds * rate, max(4, int(BUDGET / per_second / seconds))
 
 
 def _coded(about: dict[str, Any], samples: np.ndarray) -> tuple[dict[str, Any], list[Any]]:

@@ -9,7 +9,7 @@ import ipywidgets
 
 from absslab.core.errors import InputError
 from absslab.core.mixture_folder import MixtureFolderConfig, indexing
-from absslab.core.recordings import Indexing, Recording, classes_of, split_recordings, summarise
+from absslab.core.recordings import Indexing, Recording, classes_of, split_recordings, summarise_recordings
 from absslab.widgets.charts import chart_height, split_balance
 from absslab.widgets.forms import Form
 from absslab.widgets.indexing import follow_event_folder, index_steps, shown_folder, source_of
@@ -118,7 +118,7 @@ class RecordingsPanel(Panel):
             problems.append(str(error))
             split = {}
         self.say("\n".join(problems), "error")
-        found = summarise(self.recordings, split)
+        found = summarise_recordings(self.recordings, split)
         header = ["class", "recordings", "origins", "total / s", "shortest / s", "longest / s", *split]
         rows = [
             [one.event_label, one.n_recordings, one.n_origins, f"{one.total:.1f}", f"{one.shortest:.2f}",

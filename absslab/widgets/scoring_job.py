@@ -25,7 +25,7 @@ class ScoringJob:
 
     Args:
         loop: that widgets belong to.
-        failed: called with what goes wrong.
+        failed: called with what goes wrong, in `done` too.
         done: called when there are new scores.
     """
 
@@ -82,12 +82,15 @@ class ScoringJob:
         self._log.value = preformatted(text)
         if counts := _COUNTS.findall(text):
             done, total = map(int, counts[-1])
-            self._bar.value = done / total
+            self._bar.value = done / max(1, total)
         if status is None:
             return
         self._end()
         if status == 0:
-            self._done()
+            try:
+                self._done()
+            except Exception as error:
+                self._failed(error)
         elif not self._is_cancelled:
             last = (text.splitlines() or ["it said nothing"])[-1]
             self._failed(InputError(f"{self._name} can't be scored: {last}"))

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,10 @@ import ipywidgets
 from absslab.core import audio
 from absslab.core.errors import InputError
 from absslab.core.run_table import find_runs
-from absslab.widgets.jobs import devices
+from absslab.widgets.jobs import Device, cpu, devices
 from absslab.widgets.live import Excerpt
 from absslab.widgets.state import State
-from absslab.widgets.tasks import MainLoop
+from absslab.widgets.tasks import Latest, MainLoop
 
 _LONGEST = 120.0  # s of an excerpt: its sources are in memory, and in the page
 
@@ -43,9 +43,8 @@ class SeparationChoice:
         narrow = {"layout": ipywidgets.Layout(width="150px"), "style": {"description_width": "70px"}}
         self.start = ipywidgets.FloatText(0.0, description="from / s", **narrow)
         self.length = ipywidgets.FloatText(60.0, description="length / s", **narrow)
-        self.device = ipywidgets.Dropdown(
-            options=["auto", *(one.name for one in devices())], description="device", **narrow
-        )
+        self.device = ipywidgets.Dropdown(options=["auto", cpu().name], description="device", **narrow)
+        self._devices = Latest(loop, devices, deliver=guard(self._offer_devices), failed=guard(_show))
         self.upload.observe(guard(lambda _: self._take_upload()), "value")
         self.model.observe(guard(lambda _: self._take_model()), "value")
         self.path.observe(guard(lambda _: setattr(state, "mixture", self.path.value)), "value")
@@ -56,6 +55,7 @@ class SeparationChoice:
             [ipywidgets.HBox(row, layout=ipywidgets.Layout(flex_flow="row wrap")) for row in rows]
         )
         self.update()
+        self._devices.request()
 
     @property
     def checkpoint(self) -> Path:
@@ -119,9 +119,15 @@ class SeparationChoice:
 
     def close(self) -> None:
         """Leave the state, and remove what was uploaded."""
+        self._devices.close()
         self._state.unobserve(self._handler, ["run", "mixture", "runs_folder", "runs_changed"])
         if self._uploads is not None:
             shutil.rmtree(self._uploads, ignore_errors=True)
+
+    def _offer_devices(self, found: Sequence[Device]) -> None:
+        chosen = self.device.value
+        self.device.options = ["auto", *(one.name for one in found)]  # the first is chosen then
+        self.device.value = chosen
 
     def _known(self) -> dict[str, Path]:
         """Runs that have a best model, by name."""
@@ -151,3 +157,7 @@ class SeparationChoice:
         self.upload.value = ()
         audio.check(path)
         self.path.value = str(path)
+
+
+def _show(error: Exception) -> None:
+    raise error

@@ -1,5 +1,6 @@
 """Take a recording apart with a trained model, listen, and change its masks while it plays."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from absslab.core.errors import InputError
 from absslab.core.separated_folder import separate_file
 from absslab.core.separation_settings import SeparationSettings, write_settings
 from absslab.core.training import choose_device
+from absslab.core.workers import Progress
 from absslab.widgets.heard import remix, remix_gains
 from absslab.widgets.live import Answer, Excerpt, LiveModels, LiveSeparation
 from absslab.widgets.mask_controls import MaskControls
@@ -43,20 +45,14 @@ class SeparationPanel(Panel):
         self.masks = MaskControls(self.guard(self._masks_changed))
         self.listening = self.own(Listening())
         self.scores = ipywidgets.HTML()
-        self.save_path = ipywidgets.Text("heard", description="save as", tooltip="a name: .wav and .json are added")
+        self.save_path = ipywidgets.Text("heard", description="save as")
         self.output_folder = ipywidgets.Text("separated", description="folder")
         self.line = self.own(WorkLine(self.loop, self.fail))
-        saving = ipywidgets.HBox(
-            [
-                self.save_path,
-                button("save what is heard", self.guard(self.save)),
-                self.output_folder,
-                button("separate the whole file to it", self.guard(self.separate_whole)),
-            ],
-            layout=ipywidgets.Layout(flex_flow="row wrap"),
-        )
-        accordion = ipywidgets.Accordion([self.masks.widget], titles=["masks: changed while it plays"])
-        accordion.selected_index = 0
+        save = button("save what is heard", self.guard(self.save))
+        whole = button("separate the whole file to it", self.guard(self.separate_whole))
+        saving = ipywidgets.HBox([self.save_path, save, self.output_folder, whole], layout={"flex_flow": "row wrap"})
+        titles = ["masks: changed while it plays"]
+        accordion = ipywidgets.Accordion([self.masks.widget], titles=titles, selected_index=0)
         self.show(self.choice, self.button, accordion, self.listening, self.scores, saving, self.line)
 
     def separate(self, path: str = "", checkpoint: str = "") -> None:
@@ -90,7 +86,7 @@ class SeparationPanel(Panel):
         if player is None or self.answer is None:
             raise InputError("there is nothing to save: separate a recording first")
         stem = Path(path or self.save_path.value or "heard").expanduser()
-        settings = SeparationSettings(self.masks.config, remix_gains(player.tracks, player.heard))
+        settings = SeparationSettings(self.answer.config, remix_gains(player.tracks, player.heard))
         gains = [10 ** (gain / 20) for gain in player.heard.gains]
         samples = remix(player.tracks, gains, 0, player.n_samples)
         wav, json = stem.with_name(f"{stem.name}.wav"), stem.with_name(f"{stem.name}.json")
@@ -105,11 +101,15 @@ class SeparationPanel(Panel):
         Raises:
             InputError: no file or no model is chosen, or the folder can't be used.
         """
-        path, checkpoint = self.choice.file, self.choice.checkpoint
-        folder = Path(self.output_folder.value).expanduser()
-        separator = replace(self._models.separator(checkpoint, self.choice.device.value), config=self.masks.config)
+        path, checkpoint, device = self.choice.file, self.choice.checkpoint, self.choice.device.value
+        folder, config = Path(self.output_folder.value).expanduser(), self.masks.config
+
+        def steps() -> Iterator[Progress]:
+            separator = replace(self._models.separator(checkpoint, device), config=config)
+            yield from separate_file(separator, path, folder)
+
         self.line.run(
-            lambda: separate_file(separator, path, folder),
+            steps,
             words=f"separating {path.name}, samples",
             done=lambda: self._show_folder(folder / path.stem),
             cancelled=lambda: self.say("Cancelled; nothing was written.", "warning"),

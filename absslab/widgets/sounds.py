@@ -5,6 +5,7 @@ Axes: C channels, N samples, M bands, T frames.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -37,6 +38,11 @@ class Sound(Protocol):
     @property
     def n_channels(self) -> int:
         """One or two."""
+        ...
+
+    @property
+    def seeks_well(self) -> bool:
+        """Whether reading far into it is as quick as at its beginning."""
         ...
 
     def read(self, start: int, n_samples: int) -> np.ndarray:
@@ -83,6 +89,11 @@ class ArraySound:
         """One or two."""
         return self.samples.shape[0]
 
+    @property
+    def seeks_well(self) -> bool:
+        """It is in memory."""
+        return True
+
     def read(self, start: int, n_samples: int) -> np.ndarray:
         """See `Sound`."""
         found = self.samples[:, max(0, start) : max(0, start + n_samples)]
@@ -97,6 +108,11 @@ class FileSound:
     sampling_rate: int
     n_samples: int
     n_channels: int
+
+    @property
+    def seeks_well(self) -> bool:
+        """Not where frames of any size follow on each other."""
+        return self.path.suffix.lower() not in (".mp3", ".ogg")
 
     def read(self, start: int, n_samples: int) -> np.ndarray:
         """See `Sound`.
@@ -128,6 +144,11 @@ class Resampled:
         """As the other's."""
         return self.sound.n_channels
 
+    @property
+    def seeks_well(self) -> bool:
+        """As the other."""
+        return self.sound.seeks_well
+
     def read(self, start: int, n_samples: int) -> np.ndarray:
         """See `Sound`."""
         rate, own = self.sampling_rate, self.sound.sampling_rate
@@ -145,7 +166,7 @@ def array_sound(samples: np.ndarray, sampling_rate: int) -> Sound:
         sampling_rate: Hz.
 
     Raises:
-        InputError: another shape, no samples, NaN.
+        InputError: another shape, no samples, NaN, a rate that is no whole number.
     """
     samples = np.asarray(samples)
     if samples.ndim not in (1, 2) or not samples.size:
@@ -154,7 +175,8 @@ def array_sound(samples: np.ndarray, sampling_rate: int) -> Sound:
         raise InputError(f"the sound has the shape {samples.shape}: expected (C, N), channels first; transpose it")
     if not np.issubdtype(samples.dtype, np.floating) or not np.isfinite(samples).all():
         raise InputError(f"the sound ({samples.dtype}) is not of finite floats: expected samples in [−1, 1]")
-    if isinstance(sampling_rate, bool) or not float(sampling_rate).is_integer() or sampling_rate <= 0:
+    is_number = isinstance(sampling_rate, Real) and not isinstance(sampling_rate, bool)
+    if not is_number or not float(sampling_rate).is_integer() or sampling_rate <= 0:
         raise InputError(f"sampling_rate is {sampling_rate!r}: expected a whole number of Hz")
     return ArraySound(_heard(np.atleast_2d(samples).astype(np.float32, copy=False)), int(sampling_rate))
 

@@ -89,9 +89,9 @@ class Work:
         loop: where the callbacks are called.
         steps: makes the generator to be drained; it can be cancelled between two of its steps.
         progress: called with a Progress, at most five times a second, and with the last.
-        done: called when the generator has ended.
+        done: called when the generator has ended, though `cancel` came after its last step.
         failed: called with the exception that it raised.
-        cancelled: called when it has ended after `cancel`.
+        cancelled: called when it was ended by `cancel`.
     """
 
     def __init__(
@@ -132,6 +132,7 @@ class Work:
 
     def _run(self) -> None:
         error: Exception | None = None
+        is_whole = False
         shown: Progress | None = None
         latest: Progress | None = None
         shown_at = 0.0
@@ -144,6 +145,8 @@ class Work:
                     if time.monotonic() - shown_at >= _BETWEEN_PROGRESS:
                         shown, shown_at = latest, time.monotonic()
                         self._loop.call(self._show, shown)
+                else:
+                    is_whole = True
             finally:
                 if isinstance(steps, Generator):
                     steps.close()
@@ -151,23 +154,23 @@ class Work:
             error = raised
         if latest is not None and latest is not shown:
             self._loop.call(self._show, latest)
-        self._loop.call(self._end, error)
+        self._loop.call(self._end, error, is_whole)
 
     def _show(self, progress: Progress) -> None:
         if not self._is_closed and not self._stop.is_set():
             self._progress(progress)
 
-    def _end(self, error: Exception | None) -> None:
+    def _end(self, error: Exception | None, is_whole: bool) -> None:
         self.is_running = False
         if self._is_closed:
             return
-        if self._stop.is_set():
+        if is_whole and error is None:
+            self._done()
+        elif self._stop.is_set():
             if self._cancelled is not None:
                 self._cancelled()
         elif error is not None:
             self._failed(error)
-        else:
-            self._done()
 
 
 class Latest:
@@ -236,7 +239,11 @@ class Latest:
                 answer, callback = self._function(*args), self._deliver
             except Exception as error:
                 answer, callback = error, self._failed
-            self._loop.call(self._hand_over, number, callback, answer)
+            try:
+                self._loop.call(self._hand_over, number, callback, answer)
+            except BaseException:  # where there is no loop: it is for who asked
+                self._is_busy = False
+                raise
 
     def _hand_over(self, number: int, callback: Callable[[Any], Any], answer: Any) -> None:
         if not self._is_closed and number == self._newest:

@@ -7,12 +7,14 @@ import ipywidgets
 
 from absslab.core.errors import InputError
 from absslab.core.runs import run_directory
+from absslab.widgets.device_check import DeviceCheck
 from absslab.widgets.follower import Follower
-from absslab.widgets.jobs import devices, users_of
+from absslab.widgets.jobs import cpu, devices
 from absslab.widgets.launcher import Launcher, planned
 from absslab.widgets.panel import Panel
 from absslab.widgets.parts import button
 from absslab.widgets.state import State
+from absslab.widgets.tasks import Latest
 from absslab.widgets.training_form import TrainingForm
 
 
@@ -24,7 +26,9 @@ class TrainingPanel(Panel):
     def __init__(self, state: State | None = None):
         super().__init__(state)
         self.launcher = Launcher()
-        self.form = self.own(TrainingForm(devices=devices(), on_change=self.guard(self._enable)))
+        self.form = self.own(TrainingForm(devices=[cpu()], on_change=self.guard(self._enable)))
+        self._devices = self.own(Latest(self.loop, devices, deliver=self.form.set_devices, failed=self.fail))
+        self._check = self.own(DeviceCheck(self, self._enable))
         self.start_button = button("start", self.guard(lambda: self.start(anyway=self.anyway.value)))
         self.stop_button = button("stop", self.guard(self.stop))
         self.resume_button = button("resume", self.guard(lambda: self.resume(self.up_to.value, anyway=self.anyway.value)))
@@ -33,35 +37,30 @@ class TrainingPanel(Panel):
         self.settings = ipywidgets.Accordion([self.form.widget], titles=["settings of a new training"], selected_index=0)
         self.follower = self.own(Follower(self, self.launcher, self._run_changed))
         look = button("look again", self.guard(self._look_again))
-        rows = [
-            [self.start_button, self.anyway],
-            [self.follower.runs, look, self.stop_button, self.resume_button, self.up_to],
-        ]
-        boxes = [ipywidgets.HBox(row, layout={"flex_flow": "row wrap"}) for row in rows]
+        starting = [self.start_button, self.anyway]
+        following = [self.follower.runs, look, self.stop_button, self.resume_button, self.up_to]
+        boxes = [ipywidgets.HBox(row, layout={"flex_flow": "row wrap"}) for row in (starting, following)]
         self.show(self.settings, *boxes, self.follower.widget)
         self.watch("mixture_folder", self._take_folder)
         self._take_folder()
         self.form.set({"save_path": str(_free_path(Path(self.state.runs_folder)))})
         self._enable()
+        self._devices.request()
         if self.state.run:
             self.guard(self.attach)(self.state.run)
 
     def start(self, *, anyway: bool = False) -> None:
-        """Start a training with what the form shows, and follow it.
+        """Start a training with what the form shows, and follow it; in a notebook a moment later, when its device was seen.
 
         Args:
             anyway: also on a device that is in use; else that is said, and nothing is started.
 
         Raises:
-            InputError: settings that can't be used, or a run that is there already.
+            InputError: settings that can't be used, a run that is there already, or one that is being started.
         """
-        self.start_button.disabled = True  # at once: who presses twice starts once
-        try:
-            arguments, run = self.form.arguments(), self.form.settings.run
-            folder = run_directory(Path(run.save_path).absolute())
-            self._launch(folder, run.device, anyway, lambda: self.launcher.start(arguments, folder))
-        finally:
-            self._enable()
+        arguments, run = self.form.arguments(), self.form.settings.run
+        folder = run_directory(Path(run.save_path).absolute())
+        self._launch(folder, run.device, anyway, lambda: self.launcher.start(arguments, folder))
 
     def resume(self, n_epochs: int | None = None, *, anyway: bool = False) -> None:
         """Go on with the run that is followed.
@@ -102,18 +101,20 @@ class TrainingPanel(Panel):
 
     def _launch(self, folder: Path, device: str, anyway: bool, launch: Callable[[], None]) -> None:
         self.launcher.check_idle(folder)
-        users = users_of(device, self.state.runs_folder)
-        self.anyway.layout.display = "" if users else "none"
-        if users and not anyway:
-            self.say(
-                f"{device} is in use by {', '.join(users)}: tick “start anyway” and start, or choose another", "warning"
-            )
-            return
-        launch()
-        self.anyway.value, self.anyway.layout.display = False, "none"
-        self.settings.selected_index = None
-        self.attach(folder)
-        self.state.runs_changed += 1
+
+        def unless_used(users: list[str]) -> None:
+            self.anyway.layout.display = "" if users else "none"
+            if users and not anyway:
+                words = "tick “start anyway” and start, or choose another"
+                self.say(f"{device} is in use by {', '.join(users)}: {words}", "warning")
+                return
+            launch()
+            self.anyway.value, self.anyway.layout.display = False, "none"
+            self.settings.selected_index = None
+            self.attach(folder)
+            self.state.runs_changed += 1
+
+        self._check.request(device, self.state.runs_folder, unless_used)
 
     def _folder(self) -> Path:
         if self.follower.folder is None:
@@ -121,20 +122,19 @@ class TrainingPanel(Panel):
         return self.follower.folder
 
     def _run_changed(self) -> None:
-        n_planned, _ = planned(self._folder())
-        self.up_to.value = n_planned or 0
+        self.up_to.value = planned(self._folder())[0] or 0
         self._enable()
 
     def _enable(self) -> None:
         """Let those buttons be pressed that would do something."""
         follower, path = self.follower, self.form.forms["run"].controls["save_path"].value
         is_this = follower.folder is not None and Path(path).absolute() == Path(f"{follower.folder}.ckpt")
-        self.start_button.disabled = follower.is_live and is_this
+        self.start_button.disabled = self._check.is_running or (follower.is_live and is_this)
         self.stop_button.disabled = not follower.is_live
-        self.resume_button.disabled = follower.is_live or follower.folder is None
+        self.resume_button.disabled = self._check.is_running or follower.is_live or follower.folder is None
 
     def _look_again(self) -> None:
-        self.form.set_devices(devices())
+        self._devices.request()
         self.follower.refresh()
         self.follower.update()
 

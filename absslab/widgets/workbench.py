@@ -1,5 +1,6 @@
 """All panels as tabs, meeting in one state."""
 
+import logging
 from importlib import import_module
 from typing import Any
 
@@ -7,8 +8,9 @@ import ipywidgets
 
 from absslab.core.config import nearest
 from absslab.core.errors import InputError
-from absslab.widgets.panel import Panel, close_tree
+from absslab.widgets.panel import Panel, close_tree, error_line
 from absslab.widgets.state import State
+from absslab.widgets.style import CSS, paragraph
 from absslab.widgets.tasks import MainLoop
 
 PANELS = {
@@ -19,6 +21,7 @@ PANELS = {
     "separation": "SeparationPanel",
     "report": "ReportPanel",
 }
+_log = logging.getLogger("absslab")
 
 
 class Workbench:
@@ -55,7 +58,7 @@ class Workbench:
         if name not in self._panels:
             panel = getattr(import_module(f"absslab.widgets.{name}_panel"), PANELS[name])(self.state)
             self._panels[name] = panel
-            self._tabs.children[list(PANELS).index(name)].children = (panel.widget,)
+            self._fill(name, panel.widget)
         return self._panels[name]
 
     def show(self, name: str) -> Panel:
@@ -71,8 +74,21 @@ class Workbench:
         close_tree(self._tabs)
 
     def _open(self) -> None:
-        if self._tabs.selected_index is not None:
-            self.panel(list(PANELS)[self._tabs.selected_index])
+        """Make the panel of the tab that is looked at; where that fails it says why, and the next look tries again."""
+        if self._tabs.selected_index is None:
+            return
+        name = list(PANELS)[self._tabs.selected_index]
+        try:
+            self.panel(name)
+        except Exception as error:
+            _log.exception("the panel %s can't be made", name)
+            self._fill(name, ipywidgets.HTML(CSS + paragraph(error_line(error), "wrong", "alert")))
+
+    def _fill(self, name: str, widget: ipywidgets.Widget) -> None:
+        box = self._tabs.children[list(PANELS).index(name)]
+        before, box.children = box.children, (widget,)
+        for one in before:
+            close_tree(one)
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         return self.widget._repr_mimebundle_(**options)

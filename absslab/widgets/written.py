@@ -5,7 +5,8 @@ from pathlib import Path
 
 from absslab.core import audio
 from absslab.core.errors import InputError
-from absslab.core.events import SoundEvent, read_events
+from absslab.core.events import COLUMNS, SoundEvent, read_events
+from absslab.core.tables import read_table
 from absslab.widgets.parts import Listening
 from absslab.widgets.sounds import mixture_tracks
 
@@ -24,7 +25,7 @@ def listen_to(listening: Listening, path: Path, classes: Sequence[str], *, capti
     """
     tracks = mixture_tracks(path)
     try:
-        events = events_of(path, classes)
+        events = events_of(path)
     except InputError as error:
         events, caption = None, f"{caption}\nno timeline: {error}"
     named = {event.event_label for event in events or ()}
@@ -32,8 +33,8 @@ def listen_to(listening: Listening, path: Path, classes: Sequence[str], *, capti
     listening.show(tracks, caption=caption, title=path.name, events=events, classes=rows)
 
 
-def events_of(path: Path, classes: Sequence[str]) -> list[SoundEvent] | None:
-    """When each class sounds in a recording, by the events.tsv beside it; None where there is no such table.
+def events_of(path: Path) -> list[SoundEvent] | None:
+    """When what sounds in a recording, by the events.tsv beside it; None where there is none, or it does not name it.
 
     Raises:
         InputError: the table can't be read, or does not fit the recording.
@@ -41,4 +42,8 @@ def events_of(path: Path, classes: Sequence[str]) -> list[SoundEvent] | None:
     table = path.parent / "events.tsv"
     if not table.is_file():
         return None
+    rows = read_table(table, required=COLUMNS, delimiter="\t", key=None, may_be_empty=True)
+    if path.name not in {row["filename"] for row in rows}:
+        return None
+    classes = sorted({row["event_label"] for row in rows})  # a model, or scores, may know others
     return read_events(table, classes=classes, durations={path.name: audio.info(path).duration})[path.name]

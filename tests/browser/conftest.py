@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from .lab import Lab
+from .session import CHROMIUM, LOOPBACK, launched
 
-LOOPBACK = {"127.0.0.1", "localhost"}
 EXPECTED_ERRORS: dict[str, str] = {}  # pattern of a console error: why it is no fault of ours
 
 
@@ -45,7 +45,7 @@ def missing(what: str) -> None:
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """Path of the browser: ABSSLAB_CHROMIUM, else chromium on the PATH."""
-    path = shutil.which(os.environ.get("ABSSLAB_CHROMIUM", "chromium"))
+    path = shutil.which(CHROMIUM)
     if not path:
         missing("chromium (Debian: apt install chromium), or its path in ABSSLAB_CHROMIUM")
     return path
@@ -68,16 +68,8 @@ def lab(chromium, tmp_path_factory) -> Iterator[Lab]:
 @pytest.fixture(scope="module")
 def browser(chromium, lab) -> Iterator[Any]:
     """Chromium without a window; the machine itself is all it reaches."""
-    from playwright.sync_api import sync_playwright
-
-    rules = ", ".join(["MAP * ~NOTFOUND", *(f"EXCLUDE {host}" for host in sorted(LOOPBACK))])
-    arguments = ["--no-sandbox", "--no-proxy-server", f"--host-resolver-rules={rules}"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium, args=arguments, env={**os.environ, "HOME": str(lab.home)}
-        )
+    with launched(chromium, lab.home) as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

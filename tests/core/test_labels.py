@@ -3,9 +3,11 @@
 import csv
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -116,6 +118,41 @@ def test_a_class_of_a_table_of_lists_does_not_get_lost(tmp_path):
     correct_label(tmp_path / "weak.tsv", "c.wav", "speech", True)
     correct_label(tmp_path / "weak.tsv", "sub/b.wav", "speech", False)
     assert (tmp_path / "weak.tsv").read_text() == TSV.replace("knock,speech", "knock").replace("c.wav\t", "c.wav\tspeech")
+
+
+@pytest.mark.parametrize("what_fails", ["the table", "the note"])
+def test_on_a_full_disk_neither_the_label_nor_its_note_is_changed(tmp_path, full_disk, what_fails):
+    table = tmp_path / "weak_labels.csv"
+    n_rows = 100 if what_fails == "the table" else 3
+    table.write_text("filename,knock,speech\n" + "".join(f"{i}.wav,1,0\n" for i in range(n_rows)))
+    correct_label(table, "0.wav", "speech", True)
+    before, notes = table.read_bytes(), noted(table)
+    size = 300 if what_fails == "the table" else table.with_name("corrections.csv").stat().st_size + 10
+    with full_disk(size), pytest.raises(OSError, match=r"weak_labels\.csv|corrections\.csv"):
+        correct_label(table, "1.wav", "speech", True)
+    assert table.read_bytes() == before
+    assert noted(table) == notes
+    assert not list(tmp_path.glob("*.part"))
+    assert not list(tmp_path.glob(".*.part"))
+    assert correct_label(table, "1.wav", "speech", True)
+    assert len(noted(table)) == len(notes) + 1
+
+
+def test_corrections_of_several_panels_at_once_are_all_there(tmp_path):
+    table = tmp_path / "weak_labels.csv"
+    names = [f"{i}.wav" for i in range(12)]
+    table.write_text("filename,knock,speech\n" + "".join(f"{name},1,0\n" for name in names))
+    all_here = Barrier(4)
+
+    def correct(mine):
+        all_here.wait(20)
+        return [correct_label(table, name, "speech", True) for name in mine]
+
+    with ThreadPoolExecutor(4) as panels:
+        answers = list(panels.map(correct, (names[i::4] for i in range(4))))
+    assert all(map(all, answers))
+    assert all(read_labels(table, name)["speech"] for name in names)
+    assert sorted(line[1] for line in noted(table)[1:]) == sorted(names)
 
 
 def test_the_table_of_a_recording_is_beside_it_or_above(table, monkeypatch):

@@ -1,6 +1,9 @@
 """Loudness against closed forms of the standard; levels that make sounds comparable."""
 
 import builtins
+import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -40,6 +43,33 @@ def test_pauses_do_not_count():
 def test_silence_has_no_loudness_and_no_warning(samples, recwarn):
     assert loudness(samples, 48000) == -np.inf
     assert not recwarn.list
+
+
+def test_silence_is_not_measured(monkeypatch):
+    import pyloudnorm
+
+    monkeypatch.setattr(pyloudnorm, "Meter", lambda *_, **__: pytest.fail("the library was asked"))
+    for samples in (np.zeros(48000), np.full((5, 48000), 3e-5)):
+        assert loudness(samples, 48000) == -np.inf
+
+
+@pytest.mark.parametrize("n_channels", [1, 5])
+def test_what_counts_as_silent_is_what_the_gate_takes_for_it(n_channels):
+    from pyloudnorm import Meter
+
+    loudest = 10 ** (-90 / 20) * np.sign(sine(3000)[:, None] + np.zeros(n_channels))
+    assert Meter(48000, filter_class="DeMan").integrated_loudness(loudest) == -np.inf
+
+
+def test_sounds_measured_in_threads_leave_the_warnings_as_they_are(request):
+    request.addfinalizer(lambda interval=sys.getswitchinterval(): sys.setswitchinterval(interval))
+    sys.setswitchinterval(1e-6)
+    before = list(warnings.filters)
+    sounds = [sine(seconds=0.6, rate=8000) * (np.arange(4800) > 4000) for _ in range(200)]
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda one: loudness(one, 8000), sounds))
+    assert len(set(found)) == 1
+    assert list(warnings.filters) == before
 
 
 def test_a_click_is_measured_as_its_energy_in_a_block_of_400_ms(recwarn):

@@ -17,7 +17,7 @@ from absslab.core.recordings import (
     index_backgrounds,
     index_recordings,
     split_recordings,
-    summarise,
+    summarise_recordings,
 )
 from absslab.core.workers import Progress
 
@@ -288,8 +288,8 @@ def test_a_summary_tells_what_there_is_of_each_class(tmp_path):
     audio.save(tmp_path / "a" / "tape3_1.wav", np.tile(CLICK, 4), 8000)
     found = index_recordings(tmp_path, origin_pattern=r"tape\d|^1")
     split = {"train": [one for one in found if one.event_label == "a"], "test": []}
-    a, b = summarise(found, split)
+    a, b = summarise_recordings(found, split)
     assert (a.event_label, a.n_recordings, a.n_origins, a.in_split) == ("a", 4, 3, {"train": 4, "test": 0})
     assert (a.total, a.shortest, a.longest) == pytest.approx((0.07, 0.01, 0.04))
     assert (b.event_label, b.n_recordings, b.n_origins, b.in_split) == ("b", 1, 1, {"train": 0, "test": 0})
-    assert summarise([], {}) == []
+    assert summarise_recordings([], {}) == []

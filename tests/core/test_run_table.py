@@ -6,7 +6,7 @@ import os
 import pytest
 
 from absslab.core.experiment import Settings
-from absslab.core.run_table import best_of, choose, curves, differences, find_runs, history, run_table, summarise
+from absslab.core.run_table import best_of, choose, curves, differences, find_runs, history, run_table, summarise_run
 from absslab.core.runs import RunWriter
 
 
@@ -55,7 +55,7 @@ def test_a_run_whose_process_is_gone_is_dead(tmp_path):
     folder = make_run(tmp_path, "a", state="running")
     status = json.loads((folder / "status.json").read_text())
     (folder / "status.json").write_text(json.dumps(status | {"pid_started": status["pid_started"] - 100}))
-    assert summarise(folder).state == "dead"
+    assert summarise_run(folder).state == "dead"
 
 
 def test_a_run_of_a_newer_version_is_followed_and_said_to_be_so(tmp_path):
@@ -63,7 +63,7 @@ def test_a_run_of_a_newer_version_is_followed_and_said_to_be_so(tmp_path):
     config = json.loads((folder / "config.json").read_text())
     config["training"]["teacher"] = "large"
     (folder / "config.json").write_text(json.dumps(config))
-    run = summarise(folder)
+    run = summarise_run(folder)
     assert "no setting 'teacher'" in run.problem
     assert "another version" in run.problem
     assert (run.state, run.epoch, run.best) == ("finished", 2, 0.75)
@@ -74,7 +74,7 @@ def test_a_run_of_a_newer_version_is_followed_and_said_to_be_so(tmp_path):
 def test_torn_and_foreign_files_are_said_and_the_rest_is_told(tmp_path, name, content):
     folder = make_run(tmp_path, "a")
     (folder / name).write_text(content)
-    run = summarise(folder)
+    run = summarise_run(folder)
     assert run.problem or run.state == "dead"
     assert run.epoch == 2
     assert len(run_table([run])) == 1
@@ -87,8 +87,8 @@ def test_torn_lines_are_passed_over(tmp_path):
             b'{"epoch": 3, "los\n\xff\xfe\n{"epoch": "four"}\n[1]\n{"epoch": 5, "metrics": 7, "losses": []}\n{"epoch": 6'
         )
     assert list(history(folder)) == [1, 2, 5]
-    assert summarise(folder).epoch == 5
-    assert list(curves([summarise(folder)], "training loss")["value"]) == [2.0, 1.0]
+    assert summarise_run(folder).epoch == 5
+    assert list(curves([summarise_run(folder)], "training loss")["value"]) == [2.0, 1.0]
 
 
 def test_a_run_that_never_began_and_one_that_is_gone_say_so(tmp_path):
@@ -96,7 +96,7 @@ def test_a_run_that_never_began_and_one_that_is_gone_say_so(tmp_path):
     (tmp_path / "a" / "output.txt").write_text("absslab train: …")
     (run,) = find_runs(tmp_path)
     assert (run.state, run.problem) == ("", "it did not begin: there is no config.json; see output.txt")
-    assert summarise(tmp_path / "gone").problem == "the folder is gone"
+    assert summarise_run(tmp_path / "gone").problem == "the folder is gone"
 
 
 def test_differences_are_the_settings_that_differ_as_one_would_type_them(two):
@@ -113,7 +113,7 @@ def test_the_table_has_test_scores_where_a_run_was_evaluated(two):
     scores = {"classes": ["x"], "tagging": {"auc": 0.5, "f1": None}, "detection": None, "separation": {"sdr": 3.0}}
     (two[0].path / "scores.json").write_text(json.dumps(scores))
     two[1].path.with_name("b.json").write_text("{")
-    runs = [summarise(run.path) for run in two]
+    runs = [summarise_run(run.path) for run in two]
     assert [run.scores for run in runs] == [{"tags AUC": 0.5, "SDR / dB": 3.0}, {}]
     table = run_table(runs)
     assert table["tags AUC"].tolist() == ["0.500", "–"]
@@ -153,4 +153,4 @@ def test_what_a_run_adds_is_seen_at_the_next_look(tmp_path):
 def test_files_that_may_not_be_read_are_said(tmp_path):
     folder = make_run(tmp_path, "a")
     (folder / "config.json").chmod(0)
-    assert "config.json" in summarise(folder).problem
+    assert "config.json" in summarise_run(folder).problem

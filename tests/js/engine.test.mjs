@@ -113,12 +113,17 @@ test("where a chunk is missing the engine waits, asks for it once, and goes on w
   assert.equal(engine.position, 1000);
   assert.equal(asked.filter(([track, chunk]) => track === 0 && chunk === 1).length, 1);
   give(0, 1);
-  assert.equal(engine.isWaiting, true, "one track of two is not enough");
-  give(1, 1);
-  assert.equal(engine.isWaiting, false);
+  assert.equal(engine.isWaiting, false, "what is heard is there");
   const begin = Math.round(clock.currentTime * RATE) + LEAD;
   await wind(500);
   assertHeard(begin + FADE, begin + 400, (frame) => value(0, 1000 + frame - begin));
+  engine.setMix({ solo: new Set([1]) });
+  await wind(100);
+  give(1, 1);
+  const joined = Math.round(clock.currentTime * RATE) + LEAD;
+  assertHeard(begin + 500, joined, () => 0);
+  await wind(200);
+  assertHeard(joined + FADE, joined + 150, (frame) => value(1, 1000 + frame - begin));
 });
 
 test("no more chunks are kept than may be", async () => {
@@ -169,10 +174,46 @@ test("tracks of the same names keep what is heard, others begin anew", () => {
   playing();
   engine.setMix({ gains: [3, 0] });
   const { meta } = engine;
-  assert.equal(engine.load({ ...meta, tracks: meta.tracks.map((track) => ({ ...track, version: 9 })) }), true);
+  const younger = meta.tracks.map((track) => ({ ...track, version: 9 }));
+  assert.deepEqual(engine.load({ ...meta, tracks: younger }), { mix: true, clock: true });
+  assert.deepEqual(engine.load({ ...meta, length: 10, tracks: younger }), { mix: true, clock: false });
   assert.deepEqual(engine.mix.gains, [3, 0]);
-  assert.equal(engine.load({ ...meta, tracks: [{ name: "else", kind: "other", version: 10 }] }), false);
+  assert.equal(engine.outputs[0].gain.gain.at(1), 10 ** (3 / 20), "what is heard is what is shown");
+  assert.deepEqual(engine.load({ ...meta, tracks: [{ name: "else", kind: "other", version: 10 }] }), { mix: false, clock: false });
   assert.deepEqual([...engine.mix.solo], []);
+});
+
+test("a loop stays within the sound, however near its end it begins, and a sound too short has none", () => {
+  playing();
+  engine.setLoop([3999, 4000]);
+  assert.deepEqual(engine.loop, [3980, 4000]);
+  playing({ length: 10, chunk: 10 });
+  engine.setLoop([0, 10]);
+  assert.equal(engine.loop, null);
+});
+
+test("what can not be had is asked for again when a person wants to go on, not before", async () => {
+  playing({ chunk: 1000, kept: 1, put: false });
+  engine.ask();
+  await engine.play();
+  await wind(300);
+  engine.fail(0, 0);
+  assert.equal(engine.isPlaying, false);
+  await wind(1000);
+  assert.equal(asked.filter(([track]) => track === 0).length, 1);
+  await engine.play();
+  assert.equal(asked.filter(([track]) => track === 0).length, 2);
+});
+
+test("a brush that comes anew, of the same region, does not move the position", async () => {
+  playing();
+  const brush = () => ({ start: 1000, n: 500, channels: [new Float32Array(500)] });
+  engine.setBrush(brush());
+  await engine.play();
+  await wind(330);
+  const { position } = engine;
+  engine.setBrush(brush());
+  assert.equal(engine.position, position);
 });
 
 test("when one player plays, the other pauses", async () => {

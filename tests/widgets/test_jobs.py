@@ -2,12 +2,14 @@
 
 import os
 import stat
+import subprocess
+import sys
 import time
 
 import psutil
 import pytest
 
-from absslab.widgets.jobs import devices, last_lines, start_process
+from absslab.widgets.jobs import devices, find_process, last_lines, start_process
 
 
 def wait_for(job):
@@ -56,6 +58,28 @@ def test_a_stopped_process_is_interrupted(tmp_path, event_folder):
     job.stop()
     assert wait_for(job) == 130
     job.stop()
+
+
+@pytest.mark.parametrize(
+    "words", [["--save_path", "runs/a.ckpt"], ["--save_path=../{name}/runs/a.ckpt"], ["--save_path={}/runs/a.ckpt"]]
+)
+@pytest.mark.parametrize("program", ["absslab", "/opt/bin/absslab"])
+def test_a_process_is_found_by_its_path_wherever_it_was_started(tmp_path, words, program):
+    words = [word.format(tmp_path, name=tmp_path.name) for word in words]
+    code = "import sys; print(flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, program, "train", *words, "--seed"],
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        process.stdout.readline()
+        assert (
+            find_process(save_path=tmp_path / "runs/a.ckpt", checkpoint_path=tmp_path / "runs/a/last.ckpt") == process.pid
+        )
+        assert find_process(save_path=tmp_path / "a.ckpt") is None
+        assert find_process(checkpoint_path=tmp_path / "runs/a.ckpt") is None
+        process.stdin.close()
 
 
 def test_the_end_of_a_log_is_shown_and_no_log_is_nothing(tmp_path):

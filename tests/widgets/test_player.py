@@ -15,10 +15,14 @@ from absslab.core.errors import InputError
 from absslab.core.mixing import Mixture
 from absslab.widgets.display import player_of
 from absslab.widgets.figures import RANGE
-from absslab.widgets.player import BUDGET, Player
+from absslab.widgets.player import Player
+from absslab.widgets.playlist import BUDGET
 from absslab.widgets.sounds import Mask, Track, array_sound
 
 RATE = 16000
+
+
+MIX = {"solo": [1], "mute": [], "gains": [0, -6, 0], "level": "raw"}
 
 
 def tone(hertz, seconds=1.0, level=0.25):
@@ -136,7 +140,7 @@ def test_all_pictures_share_one_range_of_levels(page):
     for track in range(3):
         ((about, pixels),) = page.says(**asked, track=track)
         brightest[track] = max(pixels[0])
-        assert about["top"] == page.player._brightest()
+        assert about["top"] == page.player._shown.brightest
     assert abs(brightest[0] - brightest[1]) <= 1  # colour: the louder source is the mixture's brightest
     assert brightest[1] - brightest[2] > 255 * 20 * np.log10(2.5) / RANGE - 2  # and its band is narrower besides
 
@@ -144,11 +148,13 @@ def test_all_pictures_share_one_range_of_levels(page):
 def test_a_brushed_region_is_cut_out_of_what_is_heard(page):
     page.says(type="ready")
     region = {"start": 0.25, "end": 0.75, "low": 300.0, "high": 600.0}
-    ((about, buffers),) = page.says(type="brush", **region, gains=[1, 0, 0])
+    ((about, buffers),) = page.says(type="brush", number=1, **region, gains=[1, 0, 0])
     cut = samples_of(about, buffers)[0]
     assert (about["start"], about["n"]) == (4000, 8000)
     middle = slice(2000, 6000)
     np.testing.assert_allclose(cut[middle], tone(440)[4000:12000][middle], atol=0.02)
+    for end in (cut[:16], cut[-16:]):
+        assert np.abs(end).max() < 0.01, "it is faded at its ends: it is played again and again"
 
 
 def test_levels_are_matched_when_the_page_asks(page):
@@ -176,11 +182,12 @@ def test_a_remix_beyond_full_scale_is_saved_without_clipping(page, sounds):
 
 def test_other_tracks_of_the_same_names_keep_what_is_heard(page, sounds):
     page.says(type="ready")
-    page.says(type="heard", gains=[None, 0, None], solo=[1])
+    page.says(type="heard", gains=[None, 0, None], mix=MIX)
     page.told.clear()
     page.player.show([Track(one.name, array_sound(tone(200), RATE), one.kind) for one in page.player.tracks])
     ((about, _),) = page.of("tracks")
-    assert about["coming"] == [1] == about["solo"]
+    assert about["coming"] == [1]
+    assert about["mix"] == MIX
     assert [content["track"] for content, _ in page.of("pcm")] == [1]
     page.told.clear()
     page.player.show([Track("else", array_sound(tone(200), RATE))], title="else")
@@ -188,11 +195,35 @@ def test_other_tracks_of_the_same_names_keep_what_is_heard(page, sounds):
     assert page.player.title == "else"
 
 
-def test_what_is_heard_is_known_here(page):
-    calls = []
-    page.player.on_heard(lambda: calls.append(page.player.heard.gains))
-    page.says(type="heard", gains=[None, -6, 0], solo=[1, 2])
-    assert calls == [(float("-inf"), -6.0, 0.0)]
+def test_what_is_heard_is_known_here_and_told_to_a_page_that_comes_anew(page):
+    page.says(type="heard", gains=[None, -6, 0], mix=MIX)
+    assert page.player.heard.gains == (float("-inf"), -6.0, 0.0)
+    page.says(type="ready")
+    assert page.told[0][0]["mix"] == MIX
+    assert page.told[0][0]["coming"] == [1, 2]
+
+
+def test_of_two_wishes_for_a_brush_only_the_later_is_answered(page, monkeypatch):
+    page.says(type="ready")
+    page.told.clear()
+    waiting = []
+    monkeypatch.setattr(page.player, "_do", lambda worker, function, shown, *args: waiting.append((function, shown, args)))
+    region = {"start": 0.1, "end": 0.5, "low": 300.0, "high": 600.0, "gains": [1, 0, 0]}
+    for number in (1, 2):
+        page.player._handle_custom_msg({"type": "brush", "number": number, **region}, [])
+    answers = [function(shown, *args) for function, shown, args in waiting]
+    assert answers[0] is None
+    assert answers[1][0]["number"] == 2
+
+
+def test_what_was_begun_for_other_tracks_is_never_told(page, monkeypatch):
+    page.says(type="ready")
+    before = page.player._shown
+    page.player.show([Track(one.name, array_sound(tone(200, level=0.01), RATE), one.kind) for one in page.player.tracks])
+    page.told.clear()
+    page.player._do("levels", page.player._level_gains, before)
+    assert page.told == []
+    assert page.player._shown.level_gains["peak"][0] == pytest.approx(39, abs=0.1)
 
 
 def test_it_is_driven_from_python(page):
@@ -215,7 +246,9 @@ def test_it_is_driven_from_python(page):
         {"type": "other"},
         {"type": "need", "chunks": 3},
         {"type": "need", "chunks": [["a", "b"]]},
-        {"type": "heard", "gains": [1], "solo": []},
+        {"type": "heard", "gains": [1], "mix": {}},
+        {"type": "heard", "gains": [1, 1, 1]},
+        {"type": "brush", "number": 1, "start": 0, "end": 1, "low": 0, "high": 1, "gains": [1]},
         {"type": "picture", "track": 99, "size": "lane", "axis": "mel", "start": 0, "end": 1, "what": "sound"},
     ],
 )
@@ -326,4 +359,4 @@ def test_of_a_two_hour_file_only_what_is_asked_for_is_read(tmp_path):
     loudest = np.frombuffer(pixels[0], np.uint8).reshape(picture["rows"], -1).max(0)
     assert set(np.flatnonzero(loudest)) == {picture["columns"] - 2, picture["columns"] - 1}
     ((about, _),) = page.says(type="save", gains=[1], name="all")
-    assert "expected at most 60 min to save from here" in about["text"]
+    assert "expected at most 6 min to save from here" in about["text"]

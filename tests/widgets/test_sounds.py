@@ -130,3 +130,14 @@ def test_folders_without_sound_and_missing_files_are_named(tmp_path):
         alike([])
     with pytest.raises(InputError, match="kind of the track"):
         Track("a", array_sound(noise(4), 16000), "sound")
+
+
+@pytest.mark.parametrize("rate", ["16000", b"16000", [16000], True, 0, -8000, 8000.5, np.nan, np.inf])
+def test_a_rate_that_is_no_whole_number_is_refused(rate):
+    with pytest.raises(InputError, match="expected a whole number of Hz"):
+        array_sound(noise(100), rate)
+
+
+@pytest.mark.parametrize("rate", [8000, 8000.0, np.int64(8000), np.float32(8000)])
+def test_any_whole_number_is_a_rate(rate):
+    assert array_sound(noise(100), rate).sampling_rate == 8000

@@ -4,6 +4,8 @@ import asyncio
 import threading
 import time
 
+import pytest
+
 from absslab.core.errors import InputError
 from absslab.core.workers import Progress
 from absslab.widgets.tasks import Latest, MainLoop, Work
@@ -129,6 +131,47 @@ def test_cancelled_work_closes_its_generator_and_is_never_done():
     assert ended == [True]
 
 
+def test_work_that_is_cancelled_after_its_last_step_is_done():
+    async def main():
+        wait, ending = threading.Event(), []
+
+        def steps():
+            yield Progress(1, 1)
+            ending.append(True)
+            wait.wait(20)
+
+        one, said = work(MainLoop(), steps)
+        one.start()
+        await until(lambda: ending and said)
+        one.cancel()
+        wait.set()
+        await until(lambda: not one.is_running)
+        return said
+
+    assert [name for name, *_ in asyncio.run(main())] == ["progress", "done"]
+
+
+def test_work_that_fails_while_it_is_cancelled_is_cancelled():
+    async def main():
+        wait, begun = threading.Event(), []
+
+        def steps():
+            begun.append(True)
+            wait.wait(20)
+            raise OSError("half-way")
+            yield
+
+        one, said = work(MainLoop(), steps)
+        one.start()
+        await until(lambda: begun)
+        one.cancel()
+        wait.set()
+        await until(lambda: not one.is_running)
+        return said
+
+    assert [name for name, *_ in asyncio.run(main())] == ["cancelled"]
+
+
 def test_closed_work_calls_nothing_back():
     async def main():
         wait, ended = threading.Event(), []
@@ -204,6 +247,22 @@ def test_an_error_of_the_latest_request_is_handed_over_and_the_next_request_is_a
     latest.request(2)
     assert isinstance(errors[0], ZeroDivisionError)
     assert answers == [0.5]
+
+
+def test_without_a_loop_an_error_of_the_delivery_is_the_callers_and_the_next_request_is_answered():
+    delivered = []
+
+    def deliver(x):
+        if x == 0:
+            raise InputError("not that")
+        delivered.append(x)
+
+    latest = Latest(MainLoop(), lambda x: x, deliver=deliver, failed=delivered.append)
+    with pytest.raises(InputError, match="not that"):
+        latest.request(0)
+    assert not latest.is_running
+    latest.request(1)
+    assert delivered == [1]
 
 
 def test_after_close_no_answer_is_delivered():

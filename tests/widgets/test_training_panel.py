@@ -7,6 +7,7 @@ import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import ipywidgets
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from absslab.core.errors import InputError
 from absslab.core.experiment import Experiment
 from absslab.widgets import jobs, training_panel
+from absslab.widgets.separation_panel import SeparationPanel
 from absslab.widgets.state import State
 from absslab.widgets.training_panel import TrainingPanel
 
@@ -68,6 +70,28 @@ def busy_gpu(tmp_path, monkeypatch):
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+
+@pytest.fixture
+def slow_gpu(tmp_path, monkeypatch):
+    """The nvidia-smi of a busy GPU, which answers when this file is there."""
+    program, answer = tmp_path / "bin" / "nvidia-smi", tmp_path / "answer"
+    program.parent.mkdir()
+    program.write_text(
+        f'#!/bin/sh\nwhile [ ! -e "{answer}" ]; do sleep 0.02; done\n'
+        f'case "$*" in *query-gpu*) echo "0, GPU-a, Brand X, 9, 10";; *) echo "GPU-a, {os.getpid()}, 8";; esac\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    return answer
+
+
+async def until(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never came"
+        await asyncio.sleep(0.02)
 
 
 def wait_for(panel, condition, seconds=120):
@@ -144,6 +168,7 @@ def test_a_training_is_followed_by_itself_once_a_second_until_it_ends(state, mon
         panel = TrainingPanel(state)
         panel.form.set(SMALL)
         panel.start()
+        await until(lambda: panel.follower.is_live)
         ticker = panel.follower._ticker
         assert ticker.is_running
         while panel.follower.is_live:
@@ -175,6 +200,13 @@ def test_a_training_that_cannot_start_says_why_and_what_was_printed(panel, tmp_p
     other.attach(panel.follower.folder)
     assert other.message == panel.message
     other.close()
+
+
+def test_a_training_that_is_stopped_before_python_is_up_was_stopped(tmp_path):
+    (tmp_path / "output.txt").write_text("Traceback (most recent call last):\nKeyboardInterrupt\n")
+    launcher = training_panel.Launcher()
+    launcher._jobs[tmp_path] = SimpleNamespace(poll=lambda: 1, pid=-1)
+    assert launcher.problem(tmp_path) == "it was stopped while it was being set up"
 
 
 def test_a_training_that_is_stopped_while_it_is_set_up_ends_at_once(panel):
@@ -231,6 +263,67 @@ def test_a_gpu_in_use_is_said_and_only_a_deliberate_second_step_starts_on_it(bus
     assert len(started) == 2
     labels = [label for label, _ in panel.form.forms["run"].controls["device"].options]
     assert "cuda:0: Brand X, 9 of 10 MiB in use" in labels
+
+
+def test_a_slow_nvidia_smi_holds_nothing_up_and_its_gpus_come_when_they_are_known(slow_gpu, state):
+    def names(panel):
+        return [name for _, name in panel.form.forms["run"].controls["device"].options]
+
+    async def main():
+        panel, separation = TrainingPanel(state), SeparationPanel(state)
+        try:
+            assert names(panel) == list(separation.choice.device.options) == ["auto", "cpu"]
+            separation.choice.device.value = "cpu"
+            panel.form.set({"device": "cpu"})
+            slow_gpu.touch()
+            await until(lambda: "cuda:0" in names(panel) and "cuda:0" in separation.choice.device.options)
+            assert separation.choice.device.value == "cpu"
+            assert panel.form.settings.run.device == "cpu"
+            slow_gpu.unlink()
+            panel._look_again()
+            slow_gpu.touch()
+            await until(lambda: not panel._devices.is_running)
+        finally:
+            slow_gpu.touch()
+            panel.close()
+            separation.close()
+
+    asyncio.run(main())
+
+
+def test_while_a_slow_nvidia_smi_is_asked_a_training_is_started_once_and_the_page_lives(slow_gpu, state, monkeypatch):
+    started = []
+    monkeypatch.setattr(training_panel.Launcher, "start", lambda self, arguments, folder: started.append(folder))
+
+    async def main():
+        panel = TrainingPanel(state)
+        monkeypatch.setattr(panel.follower, "attach", lambda folder: None)
+        panel.form.set(SMALL | {"device": "cuda:0"})
+        try:
+            panel.start_button.click()
+            assert panel.start_button.disabled
+            panel.start_button.click()
+            assert panel.message == "a training is being started: wait until it has begun"
+            slow_gpu.touch()
+            await until(lambda: "cuda:0 is in use by process" in panel.message)
+            assert not panel.start_button.disabled
+            assert started == []
+            slow_gpu.unlink()
+            panel.anyway.value = True
+            panel.start_button.click()
+            panel.start_button.click()
+            slow_gpu.touch()
+            await until(lambda: started)
+            await until(lambda: not panel.start_button.disabled)
+            monkeypatch.setattr(training_panel.Launcher, "start", lambda *_: (_ for _ in ()).throw(InputError("not now")))
+            panel.start_button.click()
+            await until(lambda: panel.message == "not now" or panel.anyway.layout.display == "")
+        finally:
+            slow_gpu.touch()
+            panel.close()
+
+    asyncio.run(main())
+    assert len(started) == 1
 
 
 def test_a_live_run_on_the_same_device_is_said(panel, state, trained):
@@ -293,6 +386,15 @@ def test_the_same_mixture_is_heard_as_each_epochs_model_separates_it(panel, trai
     (trained / "epochs" / "000002.ckpt").unlink()
     panel.listen(2)
     assert "was deleted" in panel.message
+
+
+def test_what_a_gpu_holds_is_said(panel, trained):
+    panel.attach(trained)
+    assert "GiB" not in shown(panel.follower.view.widget)
+    with open(trained / "metrics.jsonl", "a") as file:
+        file.write(json.dumps({"epoch": 3, "losses": {"total": 1.0}, "gpu_memory": 3 * 2**29}) + "\n")
+    panel.follower.view.update(panel.follower.state)
+    assert "1.50 GiB" in shown(panel.follower.view.widget)
 
 
 def test_a_run_that_died_says_so_and_how_to_go_on(panel, trained):

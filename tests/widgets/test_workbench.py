@@ -5,6 +5,7 @@ import pytest
 
 import absslab
 from absslab.core.errors import InputError
+from absslab.widgets import separation_panel
 from absslab.widgets.workbench import PANELS
 
 
@@ -18,7 +19,7 @@ def workbench(mixtures, checkpoint):
 def test_every_panel_opens_without_an_error(workbench):
     for name in PANELS:
         panel = workbench.show(name)
-        assert panel.message == "" or "error" not in panel._line.value, (name, panel.message)
+        assert 'role="alert"' not in panel._line.value, (name, panel.message)
         assert panel is getattr(workbench, name)
         assert panel.state is workbench.state
         assert workbench.widget.get_title(workbench.widget.selected_index) == name
@@ -28,6 +29,28 @@ def test_a_panel_is_made_when_its_tab_is_looked_at(workbench):
     assert list(workbench._panels) == ["recordings"]
     workbench.widget.selected_index = list(PANELS).index("separation")
     assert list(workbench._panels) == ["recordings", "separation"]
+
+
+def test_a_panel_that_can_not_be_made_says_why_in_its_tab_and_is_made_once_it_can(workbench, monkeypatch, caplog):
+    class Broken:
+        def __init__(self, state):
+            raise ModuleNotFoundError("No module named '<b>ipympl</b>'")
+
+    place = list(PANELS).index("separation")
+    with monkeypatch.context() as patched:
+        patched.setattr(separation_panel, "SeparationPanel", Broken)
+        workbench.widget.selected_index = place
+        (shown,) = workbench.widget.children[place].children
+        assert 'role="alert"' in shown.value
+        assert "ModuleNotFoundError: No module named &#x27;&lt;b&gt;ipympl" in shown.value
+        assert "the panel separation can't be made" in caplog.text
+        assert "Traceback" in caplog.text
+        with pytest.raises(ModuleNotFoundError):
+            _ = workbench.separation
+    workbench.widget.selected_index = 0
+    workbench.widget.selected_index = place
+    assert workbench.widget.children[place].children == (workbench.separation.widget,)
+    assert shown.comm is None
 
 
 def test_the_panels_meet_in_the_state(workbench, checkpoint):

@@ -5,25 +5,19 @@
 //                                        brush voices ┴→ brush ┴→ output analyser → destination
 
 import { FADE, pieces, positionAfter, trackGains, wantedChunks } from "./logic.mjs";
+import { endVoice, ramp, sharedContext, startVoice } from "./voice.mjs";
 
 const LEAD = 0.03; // s from a command to its sound
 const AHEAD = 2.5; // s that are scheduled: timers of hidden pages run once a second
 const TICK = 200; // ms
 
-/** The page's audio context of a sampling rate; a context's own rate being the sound's, nothing is resampled. */
-export function sharedContext(rate) {
-  globalThis.absslabContexts ??= new Map();
-  const contexts = globalThis.absslabContexts;
-  if (!contexts.has(rate)) contexts.set(rate, new AudioContext({ sampleRate: rate, latencyHint: "interactive" }));
-  return contexts.get(rate);
-}
-
 export class Engine {
-  #voices = new Set();
+  #scheduled = []; // [{begin, frame, n, fadesIn, fadesOut, voices: track → voice}] on the context's clock
   #next = null; // {position, at, isCut}: what is to be scheduled next, `at` frames after the anchor
   #anchor = null; // {frame, position}: of the context's clock and of the sound
   #timer = null;
   #asked = new Set();
+  #failed = new Set(); // asked for, and could not be had
 
   /** makeContext: rate → AudioContext; changed(): something to show; wanted([[track, chunk]…]): sound that is missing. */
   constructor({ makeContext = sharedContext, changed = () => {}, wanted = () => {} } = {}) {
@@ -38,21 +32,28 @@ export class Engine {
     this.rest = 0; // frames: where it stands while it does not play
   }
 
-  /** What is to be played: {rate, length, chunk, kept, tracks: [{name, kind, version}]}; tracks of the same names go on. */
+  /**
+   * What is to be played: {rate, length, chunk, kept, tracks: [{name, kind, version}]}; returns what stays as it was.
+   *
+   * Tracks of the same names keep what is heard of them (mix); if they are as long as well, they go on where they are (clock).
+   */
   load(meta) {
-    const goesOn = this.meta && ["rate", "length", "chunk"].every((one) => this.meta[one] === meta[one]) && sameNames(this.tracks, meta.tracks);
+    const mix = sameNames(this.tracks, meta.tracks);
+    const clock = mix && Boolean(this.meta) && ["rate", "length", "chunk"].every((one) => this.meta[one] === meta[one]);
+    if (!clock) this.#silence();
     this.meta = meta;
     this.tracks = meta.tracks;
     this.#asked.clear();
-    if (goesOn) return true;
-    this.#silence();
+    this.#failed.clear();
+    if (!mix) this.mix = { solo: new Set(), mute: new Set(), gains: meta.tracks.map(() => 0), level: "raw", levels: null };
+    if (clock) return { mix, clock };
     this.isPlaying = this.isWaiting = false;
     this.rest = 0;
     this.loop = this.brush = null;
     this.buffers.clear();
-    this.mix = { ...this.mix, solo: new Set(), mute: new Set(), gains: meta.tracks.map(() => 0), levels: null };
     this.#connect();
-    return false;
+    this.setMix({});
+    return { mix, clock };
   }
 
   /** Whether the browser waits for a person's click before it lets the page sound. */
@@ -64,26 +65,35 @@ export class Engine {
     return this.meta?.length ?? 0;
   }
 
-  /** Sound has come: channels of Float32Array. What of it plays goes over to it. */
+  /** Sound has come: channels of Float32Array. What of it plays goes over to it; what was missed begins. */
   put({ track, chunk, version }, channels) {
     if (this.tracks[track]?.version !== version) return; // superseded on its way
     this.buffers.set(`${track}:${chunk}`, { version, buffer: this.#buffer(channels) });
     this.#asked.delete(`${track}:${chunk}`);
     const at = this.#now() + this.#frames(LEAD);
-    for (const voice of [...this.#voices]) {
-      if (voice.track !== track || voice.chunk !== chunk || voice.version === version || voice.end <= at) continue;
-      const begins = Math.max(at, voice.begin);
-      const left = voice.end - begins;
-      this.#end(voice, begins);
-      this.#start(voice, begins, voice.frame + begins - voice.begin, left, begins > voice.begin || voice.fadesIn, voice.fadesOut);
+    for (const piece of this.#scheduled) {
+      const end = piece.begin + piece.n;
+      const old = piece.voices.get(track);
+      if (Math.floor(piece.frame / this.meta.chunk) !== chunk || end <= at || old?.version === version) continue;
+      const begin = Math.max(at, piece.begin);
+      if (old) endVoice(old, begin, this.meta.rate);
+      const late = { ...piece, begin, frame: piece.frame + begin - piece.begin, n: end - begin, fadesIn: begin > piece.begin || piece.fadesIn };
+      piece.voices.set(track, startVoice(this.context, this.meta.rate, late, this.#source(track, chunk)));
     }
     if (!this.isWaiting) this.tick();
     else if (this.#ready(Math.floor(this.rest / this.meta.chunk))) this.#resume();
   }
 
+  /** A chunk could not be had: stop where it is missing, and ask again when a person wants to go on. */
+  fail(track, chunk) {
+    this.#failed.add(`${track}:${chunk}`);
+    if (this.isWaiting) this.pause();
+  }
+
   /** Only what a brush took is heard: {start, n, channels}, or null for everything again. */
   setBrush(brush) {
-    const position = brush ? brush.start : this.position;
+    const isSame = brush && this.brush?.start === brush.start && this.brush.n === brush.n;
+    const position = brush && !isSame ? brush.start : this.position;
     this.brush = brush && { start: brush.start, n: brush.n, buffer: this.#buffer(brush.channels) };
     this.loop = brush && [brush.start, brush.start + brush.n];
     ramp(this.parts.gain, brush ? 0 : 1, this.context);
@@ -97,6 +107,7 @@ export class Engine {
     if (this.rest >= this.length) this.rest = this.loop?.[0] ?? 0;
     if (this.loop && (this.rest >= this.loop[1] || this.rest < this.loop[0])) this.rest = this.loop[0];
     this.isPlaying = true;
+    this.#tryAgain();
     await this.context.resume?.();
     if (this.isPlaying) this.#resume();
   }
@@ -113,11 +124,14 @@ export class Engine {
     this.#moveTo(Math.max(0, Math.min(this.length, Math.round(frame))));
   }
 
-  /** A region in frames that is played again and again, or null. */
+  /** A region in frames that is played again and again, or null; of a sound too short for one it is null. */
   setLoop(loop) {
     const shortest = this.#frames(4 * FADE);
     const position = this.position;
-    this.loop = loop && [Math.max(0, Math.round(loop[0])), Math.min(this.length, Math.max(Math.round(loop[1]), Math.round(loop[0]) + shortest))];
+    if (loop && this.length >= shortest) {
+      const start = Math.max(0, Math.min(Math.round(loop[0]), this.length - shortest));
+      this.loop = [start, Math.min(this.length, Math.max(Math.round(loop[1]), start + shortest))];
+    } else this.loop = null;
     const isOutside = this.loop && (position < this.loop[0] || position >= this.loop[1]);
     this.#moveTo(isOutside ? this.loop[0] : position);
   }
@@ -152,7 +166,7 @@ export class Engine {
       brush: isBrushed,
       out,
       peak,
-      n_voices: this.#voices.size,
+      n_voices: this.#voices().length,
       sounding: this.tracks.map((_, k) => this.#sounding(k)),
     };
   }
@@ -165,7 +179,10 @@ export class Engine {
     twin.load(this.meta);
     twin.buffers = this.buffers;
     twin.mix = this.mix;
-    trackGains(this.tracks.length, this.mix).forEach((gain, k) => (twin.outputs[k].gain.gain.value = gain));
+    trackGains(this.tracks.length, this.mix).forEach((gain, k) => {
+      twin.outputs[k].gain.gain.cancelScheduledValues(0);
+      twin.outputs[k].gain.gain.setValueAtTime(gain, 0);
+    });
     twin.#anchor = { frame: 0, position: from };
     twin.#next = { position: from, at: 0, isCut: false };
     twin.#schedule(to - from);
@@ -208,7 +225,11 @@ export class Engine {
   /** The version of a track that sounds now. */
   #sounding(track) {
     const now = this.#now();
-    return [...this.#voices].find((voice) => voice.track === track && voice.begin <= now && now < voice.end)?.version ?? null;
+    return this.#scheduled.find((piece) => piece.begin <= now && now < piece.begin + piece.n)?.voices.get(track)?.version ?? null;
+  }
+
+  #voices() {
+    return this.#scheduled.flatMap((piece) => [...piece.voices.values()]);
   }
 
   #isHeard(track) {
@@ -240,8 +261,9 @@ export class Engine {
   }
 
   #disconnect() {
-    for (const node of [this.output, this.parts, this.brushed]) node?.disconnect();
-    for (const { gain, analyser } of this.outputs ?? []) [gain, analyser].forEach((node) => node.disconnect());
+    const parts = (this.outputs ?? []).flatMap(({ gain, analyser }) => [gain, analyser]);
+    const nodes = [this.output, this.parts, this.brushed, ...parts].filter(Boolean);
+    setTimeout(() => nodes.forEach((node) => node.disconnect()), 1000 * (LEAD + 2 * FADE)); // when it has faded
     this.outputs = [];
   }
 
@@ -254,12 +276,18 @@ export class Engine {
   /** Go on from a frame, playing or not. */
   #moveTo(frame) {
     this.rest = frame;
+    this.#tryAgain();
     if (this.isPlaying) {
       this.#silence();
       this.#resume();
     }
     this.ask();
     this.changed();
+  }
+
+  #tryAgain() {
+    this.#failed.forEach((key) => this.#asked.delete(key));
+    this.#failed.clear();
   }
 
   #resume() {
@@ -275,14 +303,18 @@ export class Engine {
   #silence() {
     clearInterval(this.#timer);
     this.#timer = this.#anchor = this.#next = null;
+    if (!this.meta) return;
     const at = this.#now() + this.#frames(LEAD);
-    for (const voice of [...this.#voices]) this.#end(voice, at);
+    for (const voice of this.#voices()) endVoice(voice, at, this.meta.rate);
+    this.#scheduled = [];
   }
 
   /** Schedule what comes, and see whether the sound is missing or over; called by a timer. */
   tick() {
     if (!this.isPlaying || !this.#anchor) return;
-    const elapsed = this.#now() - this.#anchor.frame;
+    const now = this.#now();
+    const elapsed = now - this.#anchor.frame;
+    this.#scheduled = this.#scheduled.filter((piece) => piece.begin + piece.n > now);
     const isWhole = this.#schedule(elapsed + this.#frames(AHEAD));
     this.ask();
     if (!isWhole && elapsed >= this.#next.at) {
@@ -298,19 +330,20 @@ export class Engine {
     }
   }
 
-  /** Schedule up to so many frames after the anchor; false where sound is missing. */
+  /** Schedule up to so many frames after the anchor; false where sound that is heard is missing. */
   #schedule(until) {
-    const { chunk } = this.meta;
-    for (const piece of pieces(this.#next.position, until - this.#next.at, this)) {
-      const index = Math.floor(piece.frame / chunk);
-      if (!this.#ready(index)) return false;
-      const isCut = piece.at ? piece.isCut : this.#next.isCut;
-      const end = piece.frame + piece.n;
-      const wraps = Boolean(this.loop) && end === this.loop[1];
-      const begin = this.#anchor.frame + this.#next.at;
-      this.tracks.forEach((_, k) => this.#start({ track: k, chunk: index, output: this.outputs[k].gain }, begin, piece.frame, piece.n, isCut && piece.frame > 0, wraps));
-      this.#startBrush(piece, begin);
-      this.#next = { position: wraps ? this.loop[0] : end, at: this.#next.at + piece.n, isCut: wraps };
+    for (const { frame, n, at, isCut } of pieces(this.#next.position, until - this.#next.at, this)) {
+      const chunk = Math.floor(frame / this.meta.chunk);
+      if (!this.#ready(chunk)) return false;
+      const wraps = Boolean(this.loop) && frame + n === this.loop[1];
+      const fadesIn = (at ? isCut : this.#next.isCut) && frame > 0;
+      const piece = { begin: this.#anchor.frame + this.#next.at, frame, n, fadesIn, fadesOut: wraps, voices: new Map() };
+      this.tracks.forEach((_, k) => {
+        if (this.buffers.has(`${k}:${chunk}`)) piece.voices.set(k, startVoice(this.context, this.meta.rate, piece, this.#source(k, chunk)));
+      });
+      this.#startBrush(piece);
+      this.#scheduled.push(piece);
+      this.#next = { position: wraps ? this.loop[0] : frame + n, at: this.#next.at + n, isCut: wraps };
     }
     return true;
   }
@@ -319,61 +352,22 @@ export class Engine {
     return this.meta.chunk;
   }
 
-  /** Whether a chunk of every track is there. */
+  /** Whether a chunk is there of every track that is heard. */
   #ready(chunk) {
-    return this.tracks.every((_, k) => this.buffers.has(`${k}:${chunk}`));
+    return this.tracks.every((_, k) => !this.#isHeard(k) || this.buffers.has(`${k}:${chunk}`));
   }
 
-  #startBrush(piece, begin) {
+  #source(track, chunk) {
+    return { ...this.buffers.get(`${track}:${chunk}`), offset: chunk * this.meta.chunk, output: this.outputs[track].gain };
+  }
+
+  #startBrush({ begin, frame, n, voices }) {
     if (!this.brush) return;
-    const first = Math.max(piece.frame, this.brush.start);
-    const n = Math.min(piece.frame + piece.n, this.brush.start + this.brush.n) - first;
-    if (n > 0) this.#start({ track: "brush", buffer: this.brush.buffer, offset: this.brush.start, output: this.brushed }, begin + first - piece.frame, first, n, false, false);
+    const first = Math.max(frame, this.brush.start);
+    const length = Math.min(frame + n, this.brush.start + this.brush.n) - first;
+    const source = { buffer: this.brush.buffer, offset: this.brush.start, output: this.brushed };
+    if (length > 0) voices.set("brush", startVoice(this.context, this.meta.rate, { begin: begin + first - frame, frame: first, n: length }, source));
   }
-
-  /** Start a voice: frame `frame` of the sound at frame `begin` of the clock, for n frames. */
-  #start({ track, chunk, output, buffer, offset }, begin, frame, n, fadesIn, fadesOut) {
-    const kept = buffer ? { buffer, version: null } : this.buffers.get(`${track}:${chunk}`);
-    const first = frame - (offset ?? chunk * this.meta.chunk);
-    const { context } = this;
-    const { rate } = this.meta;
-    const [source, envelope] = [context.createBufferSource(), context.createGain()];
-    source.buffer = kept.buffer;
-    source.connect(envelope).connect(output);
-    const voice = { track, chunk, output, buffer, offset, version: kept.version, source, envelope, begin, end: begin + n, frame, fadesIn, fadesOut };
-    if (fadesIn) envelope.gain.setValueAtTime(0, begin / rate).linearRampToValueAtTime(1, begin / rate + FADE);
-    if (fadesOut) envelope.gain.setValueAtTime(1, Math.max(begin / rate + FADE, (begin + n) / rate - FADE)).linearRampToValueAtTime(0, (begin + n) / rate);
-    source.start(begin / rate, first / rate, n / rate);
-    source.onended = () => this.#forget(voice);
-    this.#voices.add(voice);
-  }
-
-  #end(voice, at) {
-    const { rate } = this.meta;
-    if (voice.end <= at) return;
-    if (voice.begin >= at) {
-      voice.source.stop();
-      this.#forget(voice);
-      return;
-    }
-    voice.end = at;
-    voice.envelope.gain.cancelScheduledValues(at / rate);
-    voice.envelope.gain.setValueAtTime(1, at / rate).linearRampToValueAtTime(0, at / rate + FADE);
-    voice.source.stop(at / rate + FADE);
-  }
-
-  #forget(voice) {
-    this.#voices.delete(voice);
-    voice.source.disconnect();
-    voice.envelope.disconnect();
-  }
-}
-
-function ramp(parameter, value, context) {
-  const now = context.currentTime;
-  parameter.cancelScheduledValues(now);
-  parameter.setValueAtTime(parameter.value, now);
-  parameter.linearRampToValueAtTime(value, now + FADE);
 }
 
 function sameNames(some, others) {

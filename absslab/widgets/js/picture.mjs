@@ -97,3 +97,37 @@ function line(context, x0, y0, x1, y1) {
   context.lineTo(x1, y1);
   context.stroke();
 }
+
+/** Pictures as canvases, painted once: of a sound, of a mask, or of a sound under a mask. */
+export class Bitmaps {
+  #kept = new Map(); // "size:axis:parts" → {parts, start, end, canvas}
+
+  constructor(player) {
+    this.player = player;
+  }
+
+  /** The picture of [[track, what]] or of [[track, "sound"], [track, "mask"]]: {start, end, canvas}; null while it is not there. */
+  of(size, parts, axis) {
+    const found = parts.map(([track, what]) => this.player.pictures.get(`${track}:${what}:${size}:${axis}`)?.shown);
+    const [first, mask] = found;
+    if (!first || (parts.length > 1 && !(mask && mask.start === first.start && mask.end === first.end))) return null;
+    const key = `${size}:${axis}:${parts}`;
+    const kept = this.#kept.get(key);
+    if (kept && kept.found.every((one, i) => one === found[i])) return kept;
+    const table = this.player.colours.subarray(first.what === "mask" ? 768 : 0);
+    const made = { found, start: first.start, end: first.end, canvas: painted(first, table, mask) };
+    this.#kept.set(key, made);
+    return made;
+  }
+}
+
+/** An element with attributes, handlers and children; strings become text. */
+export function element(name, attributes, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key.startsWith("on")) made[key] = value;
+    else made.setAttribute(key, value);
+  }
+  made.append(...children);
+  return made;
+}

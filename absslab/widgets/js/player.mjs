@@ -5,13 +5,16 @@ import { Engine } from "./engine.mjs";
 import { download } from "./picture.mjs";
 import { View } from "./view.mjs";
 
-class Player {
+export class Player {
   constructor(model) {
     this.model = model;
     this.views = new Set();
     this.pictures = new Map(); // "track:what:size:axis" → {…, pixels}
     this.colours = null;
     this.text = "";
+    this.region = null; // that is brushed: {start, end, low, high}
+    this.nBrushes = 0; // answers to older wishes are dropped
+    this.levelled = null; // the version of the tracks whose levels are known
     this.engine = new Engine({
       changed: () => this.changed(),
       wanted: (chunks) => this.say({ type: "need", chunks }),
@@ -44,14 +47,19 @@ class Player {
   /** Change what is heard, and let the kernel know. */
   setMix(mix) {
     this.engine.setMix(mix);
-    if (this.engine.mix.level !== "raw" && !this.engine.mix.levels) this.say({ type: "levels" });
+    this.#askForLevels();
     this.tell();
-    if (this.engine.brush) this.brush(this.region);
+    if (this.region) this.brush(this.region);
   }
 
   tell() {
-    const { mix } = this.engine;
-    this.say({ type: "heard", gains: this.heardGains(), solo: [...mix.solo] });
+    const { solo, mute, gains, level } = this.engine.mix;
+    this.say({ type: "heard", gains: this.heardGains(), mix: { solo: [...solo], mute: [...mute], gains, level } });
+  }
+
+  #askForLevels() {
+    const version = this.engine.tracks[0]?.version;
+    if (this.engine.mix.level !== "raw" && this.levelled !== version) this.say({ type: "levels" });
   }
 
   /** dB of each track, null where it is not heard. */
@@ -69,7 +77,8 @@ class Player {
   brush(region) {
     this.text = "";
     this.region = region;
-    if (region) this.say({ type: "brush", ...region, gains: this.linearGains() });
+    this.nBrushes += 1;
+    if (region) this.say({ type: "brush", number: this.nBrushes, ...region, gains: this.linearGains() });
     else if (this.engine.brush) this.engine.setBrush(null);
     this.changed();
   }
@@ -84,8 +93,7 @@ class Player {
     const { version } = this.engine.tracks[track];
     const key = `${track}:${what}:${size}:${axis}`;
     const kept = this.pictures.get(key);
-    const fits = kept && kept.version === version && Math.abs(kept.start - start) < 1e-6 && Math.abs(kept.end - end) < 1e-6;
-    if (!fits) {
+    if (!kept || !isSame(kept, { version, start, end })) {
       this.pictures.set(key, { ...kept, version, start, end, shown: kept?.shown });
       this.say({ type: "picture", track, what, size, axis, start, end });
     }
@@ -106,36 +114,41 @@ class Player {
     else if (content.type === "pcm") engine.put(content, toFloat(bytes, content.channels, content.scale));
     else if (content.type === "picture") this.#picture(content, bytes);
     else if (content.type === "levels" && content.version === engine.tracks[0]?.version) {
-      engine.setMix({ levels: content.levels });
-      this.tell();
-    } else if (content.type === "brush" && this.region) {
+      this.levelled = content.version;
+      this.setMix({ levels: content.levels });
+    } else if (content.type === "brush" && this.region && content.number === this.nBrushes) {
       engine.setBrush({ start: content.start, n: content.n, channels: toFloat(bytes, content.channels, content.scale) });
     } else if (content.type === "file") download(new Blob([bytes], { type: content.mime }), content.name);
     else if (content.type === "do") this.#do(content);
-    else if (content.type === "error") this.text = content.text;
+    else if (content.type === "error") {
+      this.text = content.text;
+      if (content.chunk !== undefined) engine.fail(content.track, content.chunk);
+    }
   }
 
   #introduce(content, colours) {
     this.text = "";
     this.colours = colours;
-    const goesOn = this.engine.load(content);
-    if (!goesOn) {
+    const kept = this.engine.load(content);
+    if (!kept.clock) {
       this.pictures.clear();
       this.region = null;
-      this.engine.setMix({ solo: new Set(content.solo) });
       for (const view of this.views) view.build();
-    } else if (this.engine.mix.level !== "raw") this.say({ type: "levels" });
-    const { length, chunk } = content;
-    const isComing = new Set(content.coming);
-    this.engine.expect([...isComing].map((track) => [track, 0]).filter(() => chunk >= length));
+    }
+    if (!kept.mix) {
+      const { solo, mute, gains, level } = content.mix;
+      this.levelled = null;
+      this.setMix({ solo: new Set(solo), mute: new Set(mute), gains, level });
+    } else this.#askForLevels();
+    this.engine.expect(content.coming.map((track) => [track, 0]));
     this.engine.ask();
     if (this.region) this.brush(this.region);
+    for (const view of this.views) view.update();
   }
 
   #picture(content, pixels) {
-    const key = `${content.track}:${content.what}:${content.size}:${content.axis}`;
-    const kept = this.pictures.get(key);
-    if (kept) kept.shown = { ...content, pixels };
+    const kept = this.pictures.get(`${content.track}:${content.what}:${content.size}:${content.axis}`);
+    if (kept && isSame(kept, content)) kept.shown = { ...content, pixels };
   }
 
   #do({ command, tracks, seconds }) {
@@ -144,6 +157,10 @@ class Player {
     else if (command === "pause") this.engine.pause();
     else if (command === "seek") this.engine.seek(seconds * this.engine.meta.rate);
   }
+}
+
+function isSame(some, other) {
+  return some.version === other.version && Math.abs(some.start - other.start) < 1e-6 && Math.abs(some.end - other.end) < 1e-6;
 }
 
 /** Called once per model, however often it is shown. */

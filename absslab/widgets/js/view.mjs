@@ -1,25 +1,17 @@
 // What a person sees of a player, and what they do to it. Names are text, never HTML.
 
-import { clock, command, heightOf, moved, presetOf, presets, shownGain, shownHertz, zoomed } from "./logic.mjs";
-import { axes, download, fitted, painted, place, under } from "./picture.mjs";
+import { clock, command, presetOf, presets, shownGain, shownHertz } from "./logic.mjs";
+import { Bitmaps, download, element, fitted, place } from "./picture.mjs";
+import { Stage } from "./stage.mjs";
 
-const HEIGHT = 230; // of the large picture, CSS pixels
-const MARGIN = { left: 58, right: 8, top: 6, bottom: 22 };
 const SETTLED = 150; // ms without a change before pictures are asked for
 
 export class View {
   constructor(el, player, title) {
     this.player = player;
     this.title = title;
-    this.focus = 0; // the track that the large picture shows
-    this.range = [0, 1]; // s that the large picture shows
-    this.axis = "mel";
-    this.what = "sound";
-    this.tool = "seek";
     this.previous = null; // what was heard before: the B of A/B
-    this.drag = null;
-    this.bitmaps = new Map();
-    this.root = h("div", { class: "absslab-player", tabindex: 0, role: "region", "aria-label": `Player ${title}`, "data-lm-suppress-shortcuts": "true" });
+    this.root = element("div", { class: "absslab-player", tabindex: 0, role: "region", "aria-label": `Player ${title}`, "data-lm-suppress-shortcuts": "true" });
     this.root.absslab = { probe: () => player.engine.probe(), render: (from, to) => player.engine.render(from, to) };
     this.root.addEventListener("keydown", (event) => this.#key(event));
     el.append(this.root);
@@ -42,7 +34,6 @@ export class View {
     this.size.disconnect();
     this.player.views.delete(this);
     if (!this.player.views.size) this.engine.pause(); // nobody could stop it; after a restart of the kernel nothing else does
-    this.bitmaps.clear();
     this.root.remove();
   }
 
@@ -54,24 +45,29 @@ export class View {
     return this.engine.meta.rate;
   }
 
-  get duration() {
-    return this.engine.length / this.rate;
+  /** The track that the large picture shows. */
+  get focus() {
+    return this.stage.track;
+  }
+
+  set focus(track) {
+    this.stage.track = track;
   }
 
   /** Make everything anew, for other tracks. */
   build() {
-    this.bitmaps.clear();
-    this.heading = h("span", { class: "title" }, this.title);
-    this.status = h("div", { class: "status", role: "status", "aria-live": "polite" });
+    this.heading = element("span", { class: "title" }, this.title);
+    this.status = element("div", { class: "status", role: "status", "aria-live": "polite" });
     if (!this.engine.meta) {
       this.status.textContent = "waiting for the sound …";
       this.root.replaceChildren(this.heading, this.status);
       return;
     }
-    this.range = [0, this.duration];
+    this.stage = new Stage(this.player);
+    this.bitmaps = new Bitmaps(this.player);
     this.focus = [...this.engine.mix.solo][0] ?? 0;
     this.entries = presets(this.engine.tracks);
-    this.root.replaceChildren(this.#toolbar(), this.status, this.#stage(), this.#list());
+    this.root.replaceChildren(this.#toolbar(), this.status, this.stage.root, this.#list());
     this.update();
   }
 
@@ -86,7 +82,8 @@ export class View {
     this.looping.setAttribute("aria-pressed", String(Boolean(engine.loop)));
     this.everything.hidden = !engine.brush;
     const { text, region } = this.player;
-    this.status.textContent = text || (engine.isWaiting ? "loading …" : region ? this.#regionText(region) : "");
+    const waits = engine.isBlocked ? "the browser waits for a click before it lets a page sound" : engine.isWaiting ? "loading …" : "";
+    this.status.textContent = text || waits || (region ? regionText(region) : "");
     this.status.classList.toggle("wrong", Boolean(text));
     const heard = this.player.heardGains();
     this.rows.forEach((row, k) => {
@@ -125,15 +122,8 @@ export class View {
 
   loop() {
     const { engine } = this;
-    const [from, to] = this.range.map((instant) => Math.round(instant * this.rate));
     if (this.player.region) this.player.brush(null);
-    else engine.setLoop(engine.loop ? null : [from, to]);
-  }
-
-  zoom(factor, around = this.engine.position / this.rate) {
-    const [from, to] = this.range;
-    this.range = zoomed(this.range, factor, around < from || around > to ? (from + to) / 2 : around, this.duration);
-    this.draw();
+    else engine.setLoop(engine.loop ? null : this.stage.range.map((instant) => instant * this.rate));
   }
 
   do([name, value]) {
@@ -148,7 +138,7 @@ export class View {
       skip: () => engine.seek(engine.position + value * this.rate),
       seek: () => engine.seek(value * this.rate),
       end: () => engine.seek(engine.length),
-      zoom: () => this.zoom(value),
+      zoom: () => this.stage.zoom(value),
       focus: () => {
         this.focus = (this.focus + value + engine.tracks.length) % engine.tracks.length;
         this.rows[this.focus].root.scrollIntoView({ block: "nearest" });
@@ -157,7 +147,7 @@ export class View {
       clear: () => (this.player.region ? this.player.brush(null) : engine.setLoop(null)),
     };
     actions[name]();
-    if (name === "skip" || name === "seek") this.#follow();
+    if (name === "skip" || name === "seek") this.stage.follow();
   }
 
   #key(event) {
@@ -177,62 +167,50 @@ export class View {
   // How it is made
 
   #toolbar() {
-    const button = (label, title, onclick, more = {}) => h("button", { type: "button", title, onclick, ...more }, label);
+    const button = (label, title, onclick, more = {}) => element("button", { type: "button", title, onclick, ...more }, label);
     this.play = button("▶", "Play or pause (space)", () => this.do(["toggle"]), { class: "play" });
-    this.time = h("span", { class: "time" });
-    this.hearing = h("select", { title: "What is heard (1–9: one track; B: back to what was heard before)", "aria-label": "What is heard" }, h("option", { value: "-1" }, "own choice"));
+    this.time = element("span", { class: "time" });
+    this.hearing = element("select", { title: "What is heard (1–9: one track; B: back to what was heard before)", "aria-label": "What is heard" }, element("option", { value: "-1" }, "own choice"));
     const groups = new Map();
     this.entries.forEach((entry, i) => {
-      if (!groups.has(entry.group)) groups.set(entry.group, h("optgroup", { label: entry.group }));
-      groups.get(entry.group).append(h("option", { value: String(i) }, entry.label));
+      if (!groups.has(entry.group)) groups.set(entry.group, element("optgroup", { label: entry.group }));
+      groups.get(entry.group).append(element("option", { value: String(i) }, entry.label));
     });
     this.hearing.append(...groups.values());
     this.hearing.onchange = () => this.hearing.value !== "-1" && this.hear(this.entries[Number(this.hearing.value)].solo);
     this.level = choice("Level", { raw: "raw levels", loudness: "equally loud", peak: "equal peaks" }, (level) => this.player.setMix({ level }));
     this.looping = button("Loop", "Play the region, or what is in view, again and again (L)", () => this.loop());
-    const seek = choice("Dragging in the picture", { seek: "drag: loop", brush: "drag: brush" }, (tool) => (this.tool = tool));
+    const seek = choice("Dragging in the picture", { seek: "drag: loop", brush: "drag: brush" }, (tool) => (this.stage.tool = tool));
     seek.title = "What dragging in the picture does: choose a stretch to loop, or brush a region of time and frequency and hear only that";
     this.everything = button("Hear everything", "Leave the brushed region (Esc)", () => this.player.brush(null));
     const axis = choice("Frequency axis", { mel: "mel", linear: "linear" }, (chosen) => {
-      this.axis = chosen;
+      this.stage.axis = chosen;
       this.draw();
     });
     const what = choice("Picture", { sound: "sound", mask: "mask", both: "mixture under mask" }, (chosen) => {
-      this.what = chosen;
+      this.stage.what = chosen;
       this.draw();
     });
     what.hidden = !this.engine.tracks.some((track) => track.has_mask);
-    const zoom = h("span", { class: "group" }, button("−", "Zoom out (−)", () => this.zoom(2)), button("+", "Zoom in (+)", () => this.zoom(0.5)), button("all", "Show all", () => this.zoom(Infinity)));
+    const zoom = element("span", { class: "group" }, button("−", "Zoom out (−)", () => this.stage.zoom(2)), button("+", "Zoom in (+)", () => this.stage.zoom(0.5)), button("all", "Show all", () => this.stage.zoom(Infinity)));
     const one = () => this.engine.tracks.map((_, k) => Number(k === this.focus));
-    const save = h("span", { class: "group" }, h("span", {}, "save"),
+    const save = element("span", { class: "group" }, element("span", {}, "save"),
       button("track", "The chosen track, as it is, as WAV", () => this.player.save(one(), `${this.title} ${this.engine.tracks[this.focus].name}`)),
       button("what is heard", "All that is heard, with its gains, as WAV", () => this.player.save(this.player.linearGains(), `${this.title} remix`)),
-      button("picture", "The picture as PNG", () => this.canvas.toBlob((blob) => download(blob, `${this.engine.tracks[this.focus].name}.png`))));
-    return h("div", { class: "toolbar", role: "toolbar", "aria-label": "Player" }, this.heading, this.play, this.time, this.hearing, this.level, this.looping, seek, this.everything, axis, what, zoom, save);
-  }
-
-  #stage() {
-    this.canvas = h("canvas", { role: "img", "aria-label": "Spectrogram" });
-    this.overlay = h("canvas", { class: "overlay", tabindex: 0, role: "slider", "aria-label": "Position", "aria-valuemin": 0, "aria-valuemax": this.duration.toFixed(2) });
-    const stage = h("div", { class: "stage", style: `height:${HEIGHT}px` }, this.canvas, this.overlay);
-    this.overlay.onpointerdown = (event) => this.#press(event);
-    this.overlay.onpointermove = (event) => this.#moveTo(event);
-    this.overlay.onpointerup = (event) => this.#release(event);
-    this.overlay.onpointercancel = () => (this.drag = null);
-    this.overlay.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
-    return stage;
+      button("picture", "The picture as PNG", () => this.stage.canvas.toBlob((blob) => download(blob, `${this.engine.tracks[this.focus].name}.png`))));
+    return element("div", { class: "toolbar", role: "toolbar", "aria-label": "Player" }, this.heading, this.play, this.time, this.hearing, this.level, this.looping, seek, this.everything, axis, what, zoom, save);
   }
 
   #list() {
     this.rows = this.engine.tracks.map((track, k) => {
-      const button = (label, title, onclick, name) => h("button", { type: "button", title, onclick, class: name, "aria-label": `${title}: ${track.name}` }, label);
+      const button = (label, title, onclick, name) => element("button", { type: "button", title, onclick, class: name, "aria-label": `${title}: ${track.name}` }, label);
       const row = {
         name: button(track.name, k < 9 ? `Hear only this (${k + 1})` : "Hear only this", () => this.hear([k]), "name"),
         mute: button("M", "Mute (M)", () => this.toggle("mute", k), "small"),
         solo: button("S", "Solo, with others that are soloed (S)", () => this.toggle("solo", k), "small"),
-        gain: h("input", { type: "range", min: -40, max: 20, step: 0.5, title: "Gain; double click: 0 dB", "aria-label": `Gain of ${track.name} in dB` }),
-        applied: h("output", { title: "Gain that is applied" }),
-        lane: h("canvas", { class: "lane", title: "Click to go there" }),
+        gain: element("input", { type: "range", min: -40, max: 20, step: 0.5, title: "Gain; double click: 0 dB", "aria-label": `Gain of ${track.name} in dB` }),
+        applied: element("output", { title: "Gain that is applied" }),
+        lane: element("canvas", { class: "lane", title: "Click to go there" }),
       };
       const setGain = (dB) => this.player.setMix({ gains: this.engine.mix.gains.map((old, j) => (j === k ? dB : old)) });
       row.gain.oninput = () => setGain(Number(row.gain.value));
@@ -242,70 +220,19 @@ export class View {
         this.focus = k;
         this.update();
       };
-      const number = h("span", { class: "number", "aria-hidden": "true" }, k < 9 ? String(k + 1) : "");
-      row.root = h("div", { class: `track ${track.kind}`, role: "group", "aria-label": `${track.name} (${track.kind})` }, number, row.name, row.mute, row.solo, row.gain, row.applied, h("div", { class: "strip" }, row.lane));
+      const number = element("span", { class: "number", "aria-hidden": "true" }, k < 9 ? String(k + 1) : "");
+      row.root = element("div", { class: `track ${track.kind}`, role: "group", "aria-label": `${track.name} (${track.kind})` }, number, row.name, row.mute, row.solo, row.gain, row.applied, element("div", { class: "strip" }, row.lane));
       return row;
     });
-    this.list = h("div", { class: "tracks" }, ...this.rows.map((row) => row.root));
+    this.list = element("div", { class: "tracks" }, ...this.rows.map((row) => row.root));
     return this.list;
-  }
-
-  // Dragging: a stretch to loop, or a region to hear alone
-
-  #at(event) {
-    return under(this.box, this.range, this.axis, this.rate / 2, event.offsetX, event.offsetY);
-  }
-
-  #press(event) {
-    this.root.focus({ preventScroll: true });
-    this.overlay.setPointerCapture(event.pointerId);
-    this.drag = { from: this.#at(event), to: this.#at(event), x: event.offsetX, y: event.offsetY, isDrag: false };
-  }
-
-  #moveTo(event) {
-    if (!this.drag) return;
-    this.drag.to = this.#at(event);
-    this.drag.isDrag ||= Math.abs(event.offsetX - this.drag.x) > 4 || (this.tool === "brush" && Math.abs(event.offsetY - this.drag.y) > 4);
-  }
-
-  #release() {
-    const { drag } = this;
-    this.drag = null;
-    if (!drag) return;
-    if (!drag.isDrag) {
-      this.engine.seek(drag.to.time * this.rate);
-      return;
-    }
-    const [start, end] = [drag.from.time, drag.to.time].sort((a, b) => a - b);
-    const [low, high] = [drag.from.hertz, drag.to.hertz].sort((a, b) => a - b);
-    if (this.tool === "seek") this.engine.setLoop([start * this.rate, end * this.rate]);
-    else if (end - start > 0.02 && high - low > 1) this.player.brush({ start, end, low, high });
-  }
-
-  #wheel(event) {
-    if (!(event.ctrlKey || event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY))) return;
-    event.preventDefault();
-    const span = this.range[1] - this.range[0];
-    if (event.ctrlKey) this.zoom(Math.exp(event.deltaY / 200), this.#at(event).time);
-    else this.range = moved(this.range, ((event.deltaX || event.deltaY) / this.box.width) * span, this.duration);
-    this.draw();
   }
 
   // Pictures
 
   draw() {
-    if (!this.rows || !this.engine.meta || !this.canvas.isConnected) return;
-    const width = this.canvas.parentElement.clientWidth;
-    if (width < 100) return;
-    this.box = { x: MARGIN.left, y: MARGIN.top, width: width - MARGIN.left - MARGIN.right, height: HEIGHT - MARGIN.top - MARGIN.bottom };
-    const context = fitted(this.canvas, width, HEIGHT);
-    const colour = getComputedStyle(this.root).color;
-    context.fillStyle = "black";
-    context.fillRect(this.box.x, this.box.y, this.box.width, this.box.height);
-    const found = this.#bitmap("large", this.focus);
-    if (found) place(context, found.canvas, found, this.range, this.box);
-    axes(context, this.box, this.range, this.axis, this.rate / 2, colour);
-    this.canvas.setAttribute("aria-label", `Spectrogram of ${this.engine.tracks[this.focus].name}, ${this.range.map((instant) => instant.toFixed(1)).join(" to ")} s`);
+    if (!this.rows || !this.engine.meta || !this.root.isConnected) return;
+    this.stage.draw();
     this.rows.forEach((row, k) => this.#drawLane(row.lane, k));
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.#ask(), this.isAsked ? SETTLED : 0);
@@ -314,108 +241,37 @@ export class View {
 
   #drawLane(lane, k) {
     const [width, height] = [lane.clientWidth, lane.clientHeight];
-    if (!width) return;
-    const found = this.#bitmap("lane", k);
-    if (found && lane.absslabShown === found.canvas && lane.absslabWidth === width) return;
+    const found = this.bitmaps.of("lane", [[k, "sound"]], "mel");
+    if (!width || (found && lane.absslabShown === found.canvas && lane.absslabWidth === width)) return;
     const context = fitted(lane, width, height);
-    if (found) place(context, found.canvas, found, [0, this.duration], { x: 0, y: 0, width, height });
+    if (found) place(context, found.canvas, found, [0, this.stage.duration], { x: 0, y: 0, width, height });
     [lane.absslabShown, lane.absslabWidth] = [found?.canvas, width];
   }
 
   /** Ask for the pictures that are in view. */
   #ask() {
     if (!this.engine.meta) return;
-    const [from, to] = this.range;
-    for (const [track, what] of this.#parts("large", this.focus)) this.player.want(track, what, "large", this.axis, from, to);
-    this.rows.forEach((_, k) => this.player.want(k, "sound", "lane", "mel", 0, this.duration));
+    this.stage.ask();
+    this.rows.forEach((_, k) => this.player.want(k, "sound", "lane", "mel", 0, this.stage.duration));
   }
-
-  /** Which pictures the shown one is made of: [[track, what]…] */
-  #parts(size, k) {
-    const track = this.engine.tracks[k];
-    if (size === "lane" || this.what === "sound" || !track.has_mask) return [[k, "sound"]];
-    if (this.what === "mask") return [[k, "mask"]];
-    const mixture = this.engine.tracks.findIndex((other) => other.kind === "mixture");
-    return [[Math.max(0, mixture), "sound"], [k, "mask"]];
-  }
-
-  #bitmap(size, k) {
-    const parts = this.#parts(size, k).map(([track, what]) => this.player.pictures.get(`${track}:${what}:${size}:${size === "lane" ? "mel" : this.axis}`)?.shown);
-    const [first, mask] = parts;
-    if (!first || (parts.length > 1 && !(mask && mask.start === first.start && mask.end === first.end))) return null;
-    const kept = this.bitmaps.get(first);
-    if (kept && kept.mask === mask) return kept;
-    const table = this.player.colours.subarray(first.what === "mask" ? 768 : 0);
-    const made = { start: first.start, end: first.end, mask, canvas: painted(first, table, mask) };
-    for (const old of this.bitmaps.keys()) if (old !== first && old.size === size && old.track === first.track && old.what === first.what) this.bitmaps.delete(old);
-    this.bitmaps.set(first, made);
-    return made;
-  }
-
-  // The play-head
 
   #animate() {
     this.frame = requestAnimationFrame(() => this.#animate());
-    if (!this.rows || !this.box || !this.engine.meta || !this.root.isConnected) return;
-    const now = this.engine.position / this.rate;
-    if (this.engine.isPlaying && !this.drag) this.#follow();
-    const context = fitted(this.overlay, this.overlay.clientWidth, HEIGHT);
-    const { box } = this;
-    const x = (instant) => box.x + ((instant - this.range[0]) / (this.range[1] - this.range[0])) * box.width;
-    const y = (hertz) => box.y + box.height * (1 - heightOf(hertz, this.axis, this.rate / 2));
-    context.beginPath();
-    context.rect(box.x, box.y, box.width, box.height);
-    context.clip();
-    const shade = ({ start, end, low = 0, high = this.rate / 2 }) => {
-      context.fillStyle = "rgba(255, 255, 255, 0.16)";
-      context.strokeStyle = "rgba(255, 255, 255, 0.85)";
-      context.fillRect(x(start), y(high), x(end) - x(start), y(low) - y(high));
-      context.strokeRect(x(start), y(high), x(end) - x(start), y(low) - y(high));
-    };
-    if (this.drag?.isDrag) {
-      const [start, end] = [this.drag.from.time, this.drag.to.time].sort((a, b) => a - b);
-      const [low, high] = [this.drag.from.hertz, this.drag.to.hertz].sort((a, b) => a - b);
-      shade(this.tool === "brush" ? { start, end, low, high } : { start, end });
-    } else if (this.player.region) shade(this.player.region);
-    else if (this.engine.loop) shade({ start: this.engine.loop[0] / this.rate, end: this.engine.loop[1] / this.rate });
-    context.fillStyle = "white";
-    context.fillRect(x(now) - 0.75, box.y, 1.5, box.height);
-    this.list.style.setProperty("--at", String(now / this.duration));
-    const text = `${clock(now)} / ${clock(this.duration)}`;
-    if (this.time.textContent !== text) {
-      this.time.textContent = text;
-      this.overlay.setAttribute("aria-valuenow", now.toFixed(1));
-      this.overlay.setAttribute("aria-valuetext", text);
-    }
+    if (!this.rows || !this.engine.meta || !this.root.isConnected) return;
+    this.stage.animate();
+    const [now, whole] = [this.engine.position / this.rate, this.stage.duration];
+    this.list.style.setProperty("--at", String(now / whole));
+    const text = `${clock(now)} / ${clock(whole)}`;
+    if (this.time.textContent !== text) this.time.textContent = text;
   }
+}
 
-  /** Turn the page when the play-head leaves the view. */
-  #follow() {
-    const [from, to] = this.range;
-    const now = this.engine.position / this.rate;
-    if (now >= from - 1e-6 && now <= to + 1e-6) return;
-    this.range = moved(this.range, now - from, this.duration);
-    this.draw();
-  }
-
-  #regionText({ start, end, low, high }) {
-    return `hearing only ${start.toFixed(2)}–${end.toFixed(2)} s, ${shownHertz(low)} to ${shownHertz(high)}`;
-  }
+function regionText({ start, end, low, high }) {
+  return `hearing only ${start.toFixed(2)}–${end.toFixed(2)} s, ${shownHertz(low)} to ${shownHertz(high)}`;
 }
 
 function choice(label, options, chosen) {
-  const select = h("select", { title: label, "aria-label": label }, ...Object.entries(options).map(([value, text]) => h("option", { value }, text)));
+  const select = element("select", { title: label, "aria-label": label }, ...Object.entries(options).map(([value, text]) => element("option", { value }, text)));
   select.onchange = () => chosen(select.value);
   return select;
-}
-
-/** An element with attributes, handlers and children; strings become text. */
-function h(name, attributes, ...children) {
-  const element = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) {
-    if (key.startsWith("on")) element[key] = value;
-    else element.setAttribute(key, value);
-  }
-  element.append(...children);
-  return element;
 }

@@ -1,0 +1,53 @@
+"""A JupyterLab and a browser, for as long as one looks."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .lab import Lab
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+CHROMIUM = os.environ.get("ABSSLAB_CHROMIUM", "chromium")  # a name on the PATH, or a path
+LOOPBACK = {"127.0.0.1", "localhost"}
+
+
+@contextmanager
+def launched(chromium: str, home: Path) -> Iterator["Browser"]:
+    """Chromium without a window; the machine itself is all it reaches.
+
+    Args:
+        chromium: its path.
+        home: the folder that it takes for its user's.
+    """
+    from playwright.sync_api import sync_playwright
+
+    rules = ", ".join(["MAP * ~NOTFOUND", *(f"EXCLUDE {host}" for host in sorted(LOOPBACK))])
+    arguments = ["--no-sandbox", "--no-proxy-server", f"--host-resolver-rules={rules}"]
+    environment = {**os.environ, "HOME": str(home)}
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=arguments, env=environment)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def browsing(chromium: str) -> Iterator[tuple[Lab, "Browser"]]:
+    """A JupyterLab in a folder of its own and a browser; of both nothing is left.
+
+    Args:
+        chromium: path of the browser, or its name on the PATH.
+
+    Raises:
+        FileNotFoundError: there is no such browser.
+    """
+    path = shutil.which(chromium)
+    if path is None:
+        raise FileNotFoundError(f"there is no browser {chromium!r}")
+    with tempfile.TemporaryDirectory() as folder, closing(Lab(Path(folder))) as lab, launched(path, lab.home) as browser:
+        yield lab, browser

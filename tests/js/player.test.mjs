@@ -1,0 +1,116 @@
+// The player between kernel and page: which answers are taken, and what the kernel is told.
+
+import assert from "node:assert/strict";
+import { beforeEach, test } from "node:test";
+
+import { Player } from "../../absslab/widgets/js/player.mjs";
+import { Clock } from "./clock.mjs";
+
+const MIX = { solo: [0], mute: [], gains: [0, 0], level: "raw" };
+let said, hear, player;
+
+globalThis.AudioContext = class {
+  constructor({ sampleRate }) {
+    return new Clock(sampleRate);
+  }
+};
+
+beforeEach(() => {
+  said = [];
+  const model = { on: (_, callback) => (hear = callback), off() {}, send: (content) => said.push(content) };
+  player = new Player(model);
+  introduce();
+});
+
+function introduce({ version = 1, length = 1000, names = ["mixture", "speech"], mix = MIX } = {}) {
+  const tracks = names.map((name) => ({ name, kind: "other", version, has_mask: false }));
+  hear({ type: "tracks", tracks, rate: 1000, length, chunk: length, kept: 1, coming: [], mix }, [new Uint8Array(1536)]);
+}
+
+const brushAnswer = (number, start) => hear({ type: "brush", number, start, n: 100, channels: 1, scale: 1 }, [new Uint8Array(200)]);
+const of = (type) => said.filter((content) => content.type === type);
+const REGION = { start: 0.1, end: 0.2, low: 100, high: 200 };
+
+test("what is heard is told to the kernel, and what the kernel kept is heard again after a reload", () => {
+  player.setMix({ gains: [0, -6], solo: new Set([1]) });
+  assert.deepEqual(of("heard").at(-1).gains, [null, -6]);
+  const { mix } = of("heard").at(-1);
+  said.length = 0;
+  introduce({ names: ["a", "b"], mix });
+  assert.deepEqual(player.heardGains(), [null, -6]);
+  assert.deepEqual(of("heard").at(-1).gains, [null, -6]);
+});
+
+test("sounds of the same names but another length keep what is heard of them", () => {
+  player.setMix({ gains: [0, -6], solo: new Set([1]) });
+  introduce({ version: 2, length: 500 });
+  assert.deepEqual(player.heardGains(), [null, -6]);
+});
+
+test("levels are asked for when they are needed, and anew for new sounds", () => {
+  player.setMix({ level: "loudness" });
+  assert.equal(of("levels").length, 1);
+  hear({ type: "levels", version: 1, levels: { loudness: [5, 7], peak: [0, 0] } });
+  assert.deepEqual(of("heard").at(-1).gains, [5, null]);
+  player.setMix({ level: "raw" });
+  introduce({ version: 2 });
+  assert.equal(of("levels").length, 1);
+  player.setMix({ level: "loudness" });
+  assert.equal(of("levels").length, 2);
+});
+
+test("levels of sounds that are no longer there are dropped", () => {
+  player.setMix({ level: "peak" });
+  introduce({ version: 2 });
+  hear({ type: "levels", version: 1, levels: { loudness: [5, 7], peak: [9, 9] } });
+  assert.deepEqual(player.heardGains(), [0, null]);
+});
+
+test("only the answer to the latest brush is heard", () => {
+  player.brush(REGION);
+  player.brush({ ...REGION, start: 0.6, end: 0.7 });
+  brushAnswer(1, 100);
+  assert.equal(player.engine.brush, null);
+  brushAnswer(2, 600);
+  assert.equal(player.engine.brush.start, 600);
+  player.brush(null);
+  brushAnswer(2, 600);
+  assert.equal(player.engine.brush, null);
+});
+
+test("a brush is cut anew when gains or levels change", () => {
+  player.brush(REGION);
+  player.setMix({ gains: [-6, 0] });
+  assert.ok(Math.abs(of("brush").at(-1).gains[0] - 10 ** (-6 / 20)) < 1e-12);
+  player.setMix({ level: "peak" });
+  hear({ type: "levels", version: 1, levels: { loudness: [0, 0], peak: [12, 0] } });
+  assert.ok(Math.abs(of("brush").at(-1).gains[0] - 10 ** (6 / 20)) < 1e-12);
+});
+
+test("a picture of another stretch than the one that is wanted is not shown", () => {
+  const about = { track: 0, what: "sound", size: "large", axis: "mel", rows: 1, columns: 1, version: 1 };
+  player.want(0, "sound", "large", "mel", 0, 1);
+  player.want(0, "sound", "large", "mel", 0.4, 0.5);
+  hear({ type: "picture", ...about, start: 0, end: 1 }, [new Uint8Array(1)]);
+  assert.equal(player.want(0, "sound", "large", "mel", 0.4, 0.5), undefined);
+  hear({ type: "picture", ...about, start: 0.4, end: 0.5 }, [new Uint8Array(1)]);
+  assert.equal(player.want(0, "sound", "large", "mel", 0.4, 0.5).start, 0.4);
+  assert.equal(of("picture").length, 2);
+});
+
+test("an error shows, and what could not be had is asked for again when one plays", async () => {
+  const before = of("need").flatMap((content) => content.chunks).length;
+  hear({ type: "error", text: "a.wav is gone", track: 0, chunk: 0 });
+  assert.equal(player.text, "a.wav is gone");
+  player.engine.seek(10);
+  assert.equal(of("need").flatMap((content) => content.chunks).length, before + 1);
+});
+
+test("a kernel that is gone is said, and the sound goes on", () => {
+  player.model.send = () => {
+    throw new Error("Cannot send");
+  };
+  player.setMix({ solo: new Set([1]) });
+  assert.match(player.text, /the kernel is gone/);
+  assert.deepEqual(player.heardGains(), [null, 0]);
+});
