@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from textwrap import fill
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -122,8 +123,9 @@ def ladder(axes: "Axes", steps: Sequence[Mapping[str, object]]) -> None:
     for y, (step, value) in enumerate(zip(steps, left, strict=True)):
         lost = step["lost"]
         cause = f"   {-float(str(lost)):+.1f} to {step['to']}" if lost is not None else f"   {step['to']} takes the rest"
-        words = f" {value:.1f}{cause}".replace("-", "−")
-        axes.text(max(value, 0), y, words, va="center", fontsize=9, color=INK, parse_math=False)
+        words = fill(f"{value:.1f}{cause}".replace("-", "−"), 46)
+        place: dict[str, Any] = {"textcoords": "offset points", "xytext": (4, 0), "va": "center", "linespacing": 1.2}
+        axes.annotate(words, (max(value, 0), y), fontsize=9, color=INK, parse_math=False, annotation_clip=False, **place)
     axes.set_xlim(min([*left, 0]), top * 2.2)
     axes.set_xlabel("SI-SDR improvement / dB")
     quiet(axes)

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from absslab.widgets.figures import INK
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
@@ -97,7 +99,7 @@ def compare_curves(axes: "Axes", table: "pd.DataFrame", colours: Mapping[str, An
 
     quiet(axes, title)
     for name, own in table.groupby("run", sort=False):
-        marker = {"marker": "o", "markersize": 4} if len(own) < _FEW else {}
+        marker = {"marker": "o", "markersize": 4, "markeredgewidth": 0} if len(own) < _FEW else {}
         seaborn.lineplot(own, x="epoch", y="value", color=colours[name], ax=axes, errorbar=None, **marker)
     over_epochs(axes)
 
@@ -125,18 +127,21 @@ def compare_scores(axes: "Axes", table: "pd.DataFrame", colours: Mapping[str, An
 
 
 def quiet(axes: "Axes", title: str) -> None:
-    """The style of all of these."""
-    axes.set_title(title, fontsize=9, loc="left", parse_math=False)
-    axes.tick_params(labelsize=8)
-    axes.grid(alpha=0.3)
+    """The style of all of these: to be read on light and on dark pages."""
+    axes.set_facecolor("none")
+    axes.set_title(title, fontsize=9, loc="left", parse_math=False, color=INK)
+    axes.tick_params(which="both", labelsize=8, colors=INK)
+    axes.grid(color=INK, alpha=0.2, linewidth=0.6)
+    axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(INK)
 
 
 def over_epochs(axes: "Axes") -> None:
     """Epochs from left to right, which are whole."""
     from matplotlib.ticker import MaxNLocator
 
-    axes.set_xlabel("epoch", fontsize=8)
+    axes.set_xlabel("epoch", fontsize=8, color=INK)
     axes.set_ylabel("")
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
 
@@ -147,7 +152,8 @@ def legend(on: "Axes | Figure", handles: Sequence[Any], names: Sequence[str], **
         before.remove()
     if not names:
         return
-    shown = on.legend(handles, [str(number) for number in range(len(names))], fontsize=8, edgecolor="none", **options)
+    look: dict[str, Any] = {"fontsize": 8, "frameon": False, "labelcolor": INK}
+    shown = on.legend(handles, [str(number) for number in range(len(names))], **look, **options)
     for text, name in zip(shown.get_texts(), names, strict=False):
         text.set_parse_math(False)
         text.set_text(name)

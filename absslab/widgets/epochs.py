@@ -17,6 +17,7 @@ from absslab.widgets.sounds import Track
 from absslab.widgets.style import paragraph
 from absslab.widgets.tasks import Latest, MainLoop
 
+NONE_KEPT = "no epoch can be listened to: with keep_every 1 a training keeps the model of each"
 _LONGEST = 60.0  # s of a mixture that are separated: enough to hear, and soon there
 
 
@@ -61,6 +62,8 @@ class EpochListener:
         self.listening.clear()
         self.mixture.options = []
         self.update()
+        if reader and not self.kept:
+            self.listening.clear(NONE_KEPT)
         items = validation_mixtures(reader) if reader else []
         titles = [f"{Path(one.path).name}: {', '.join(sorted(one.labels)) or 'nothing'}" for one in items]
         offer(self.mixture, [(title, one.path) for title, one in zip(titles, items, strict=True)])
@@ -70,6 +73,8 @@ class EpochListener:
         kept = self._reader.kept_epochs() if self._reader else {}
         if kept == self.kept:
             return
+        if not self.kept:
+            self.listening.caption.value = ""
         self.kept = kept
         is_heard = self.listening.player is not None and self.epoch.value in kept
         value = self.epoch.value if is_heard else max(kept, default=0)

@@ -13,6 +13,11 @@ from absslab.widgets.panel import close_tree
 from absslab.widgets.style import paragraph
 from absslab.widgets.tasks import MainLoop
 
+GRID = {  # of controls and what they mean
+    "grid_template_columns": "minmax(270px, min(440px, 58%)) minmax(0, 1fr)",
+    "align_items": "center",
+    "grid_gap": "2px 10px",
+}
 NUMBERS: dict[Any, Any] = {int: ipywidgets.IntText, float: ipywidgets.FloatText}
 
 
@@ -47,14 +52,13 @@ class Form:
         self._names = [name for name in (only or self._fields) if name not in leave_out]
         self._choices, self._on_change = choices or {}, on_change
         self._loop, self._is_setting = MainLoop(), False
-        self._layout = ipywidgets.Layout(width="390px")  # one for all: a form can have dozens of controls
+        self._layout = ipywidgets.Layout(width="auto")  # one for all: a form can have dozens of controls
         self._wide = ipywidgets.Layout(width="auto")
         self.controls = {name: self._control(name) for name in self._names}
         self._about = {name: ipywidgets.HTML(layout=self._wide) for name in self._names}
         self._below = ipywidgets.HTML(layout=self._wide)
         pairs = [part for name in self._names for part in (self.controls[name], self._about[name])]
-        grid = ipywidgets.Layout(grid_template_columns="400px minmax(0, 1fr)", align_items="center", grid_gap="2px 10px")
-        self.widget = ipywidgets.VBox([ipywidgets.GridBox(pairs, layout=grid), self._below])
+        self.widget = ipywidgets.VBox([ipywidgets.GridBox(pairs, layout=GRID), self._below])
         self._mark()
         for control in self.controls.values():
             control.observe(self._on_control, "value")

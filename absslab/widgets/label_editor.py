@@ -40,13 +40,14 @@ class LabelEditor:
         self.boxes: dict[str, ipywidgets.Checkbox] = {}
         self._said: Mapping[str, float] = {}
         self._sources: Mapping[str, float] = {}
+        self._done = ""  # what was saved, in words
         self._say = say
         self._reader = Latest(loop, read, deliver=self._show, failed=self._fail)
         self._rows = ipywidgets.VBox(layout=ipywidgets.Layout(max_height="320px", overflow="auto", width="640px"))
-        self._about = ipywidgets.HTML()
+        self._title, self._about = ipywidgets.HTML(), ipywidgets.HTML()
         self._save = button("save correction", guard(lambda: self.save()))
         self.widget = ipywidgets.VBox(
-            [self._rows, self._save, self._about], layout=ipywidgets.Layout(align_items="flex-start")
+            [self._title, self._rows, self._save, self._about], layout=ipywidgets.Layout(align_items="flex-start")
         )
         self.clear()
 
@@ -59,7 +60,7 @@ class LabelEditor:
             sources: class → 1 where its source was mixed in, 0 where it was not, as far as that is known.
         """
         self.clear()
-        self._said, self._sources, self._is_wanted = said, sources, True
+        self._said, self._sources, self._is_wanted, self._done = said, sources, True, ""
         self._reader.request(path)
 
     def save(self) -> list[str]:
@@ -78,14 +79,16 @@ class LabelEditor:
             if box.value != shown.labels[name] and correct_label(shown.table, shown.filename, name, box.value):
                 changed.append(name)
         words = ", ".join(f"{'' if self.boxes[name].value else 'not '}{name}" for name in changed)
-        self._say(f"{shown.filename}: {words}. {NEW_RUN}" if changed else f"{shown.filename}: no label was changed.")
+        self._done = f"{shown.filename}: {words}. {NEW_RUN}" if changed else f"{shown.filename}: no label was changed."
+        self._say(self._done)
         self._reader.request(shown.table.parent / shown.filename)
         return changed
 
     def clear(self) -> None:
         """Show nothing."""
         self._is_wanted = False
-        self.labels, self._about.value, self._save.layout.display = None, "", "none"
+        self._title.value = self._about.value = ""
+        self.labels, self._save.layout.display = None, "none"
         rows, self._rows.children, self.boxes = self._rows.children, (), {}
         for row in rows:
             close_tree(row)
@@ -109,7 +112,8 @@ class LabelEditor:
         self._rows.children, self._save.layout.display = rows, ""
         before = [[row["time"], row["event_label"], row["from"], row["to"]] for row in found.corrections]
         table = html_table(["corrected", "class", "from", "to"], before) if before else ""
-        self._about.value = paragraph(f"labels of {found.filename} in {found.table}; the most doubtful first") + table
+        self._title.value = paragraph(f"labels of {found.filename} in {found.table}; the most doubtful first")
+        self._about.value = paragraph(self._done, "message", "status") + table
 
     def _words(self, name: str, label: bool) -> str:
         words = f"the model: {self._said[name]:.3f}" if name in self._said else "the model says nothing"

@@ -8,6 +8,7 @@ import ipywidgets
 
 from absslab.core.separation import SeparationConfig
 from absslab.widgets.parts import button
+from absslab.widgets.style import paragraph
 
 HIGHEST = {
     "mask_power": 4.0,
@@ -31,9 +32,13 @@ class MaskControls:
         self._on_change, self._is_setting = on_change, False
         fields = {field.name: field for field in dataclasses.fields(SeparationConfig)}
         self.sliders = {name: self._slider(fields[name], highest) for name, highest in HIGHEST.items()}
-        sliders = ipywidgets.Layout(flex_flow="row wrap")
+        grid = ipywidgets.Layout(grid_template_columns="repeat(auto-fit, minmax(300px, 1fr))", grid_gap="6px 24px")
+        explained = [
+            ipywidgets.VBox([slider, ipywidgets.HTML(paragraph(fields[name].metadata["help"]))])
+            for name, slider in self.sliders.items()
+        ]
         reset = button("back to the model's own", lambda: self.set(SeparationConfig()))
-        self.widget = ipywidgets.VBox([ipywidgets.HBox(list(self.sliders.values()), layout=sliders), reset])
+        self.widget = ipywidgets.VBox([ipywidgets.GridBox(explained, layout=grid), reset])
 
     @property
     def config(self) -> SeparationConfig:
@@ -65,7 +70,7 @@ class MaskControls:
             description=field.name.replace("_", " ") + unit,
             tooltip=field.metadata["help"],
             continuous_update=True,
-            layout=ipywidgets.Layout(width="400px"),
+            layout=ipywidgets.Layout(width="auto"),
             style={"description_width": "130px"},
         )
         slider.observe(self._moved, "value")

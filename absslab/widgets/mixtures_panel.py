@@ -1,5 +1,6 @@
 """The panel of mixtures: how they are drawn, one at a time to see and to hear, and whole sets to write."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,18 +39,18 @@ class MixturesPanel(Panel):
         self.listening = self.own(Listening())
         self.drawing = self.own(Drawing(self.loop, self.listening, self.fail))
         self.which = ipywidgets.ToggleButtons(options=[DRAWN, WRITTEN])
-        narrow = ipywidgets.Layout(width="170px")
-        self.split = ipywidgets.Dropdown(options=SPLITS, description="split", layout=narrow)
-        self.index = ipywidgets.BoundedIntText(min=0, max=999_999, description="number", layout=narrow)
+        narrow = {"layout": {"width": "170px"}, "style": {"description_width": "55px"}}
+        self.split = ipywidgets.Dropdown(options=SPLITS, description="split", **narrow)
+        self.index = ipywidgets.BoundedIntText(min=0, max=999_999, description="number", **narrow)
         for control in (self.which, self.split, self.index):
             control.observe(self.guard(lambda _: self._refresh()), "value")
-        forms = ipywidgets.Accordion([self.mixing.widget, self.folder.widget], selected_index=0)
-        forms.titles = ("how mixtures are drawn", "which recordings, and the set to write")
-        moves = {"previous": lambda: self.step(-1), "next": lambda: self.step(1), "show it": lambda: self._show()}
-        buttons = [button(words, self.guard(function)) for words, function in moves.items()]
-        chosen = ipywidgets.HBox([self.which, self.split, self.index, *buttons], layout={"flex_flow": "row wrap"})
-        write = button("write the set", self.guard(self.write))
-        self.show(forms, write, self.writing, chosen, self.drawing, self.listening)
+        parts = [self.mixing.widget, ipywidgets.VBox([self.folder.widget, button("write the set", self.guard(self.write))])]
+        titles = ["how mixtures are drawn", "from which recordings; a set to write"]
+        forms = ipywidgets.Accordion(parts, titles=titles, selected_index=0)
+        show = button("show it", self.guard(self._show), is_main=True)
+        moves = [button(words, self.guard(partial(self.step, by))) for words, by in {"previous": -1, "next": 1}.items()]
+        number = ipywidgets.HBox([self.split, self.index, show, *moves], layout={"flex_flow": "row wrap"})
+        self.show(forms, self.writing, self._line, self.which, number, self.drawing, self.listening)
         follow_event_folder(self, self.folder)
         self._follow()
         self.split.observe(self.guard(lambda change: self.state.set_trait("split", change["new"])), "value")
@@ -100,8 +101,8 @@ class MixturesPanel(Panel):
 
     def cancel(self) -> None:
         """Stop writing and reading."""
-        self.writing.cancel()
-        self.drawing.reading.cancel()
+        for work in (self.writing, self.drawing.reading):
+            work.cancel()
 
     def _written(self, folder: str) -> None:
         counts = read_manifest(folder)["n_mixtures"]

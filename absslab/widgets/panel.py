@@ -33,11 +33,13 @@ class Panel:
         self.is_closed = False
         self._line = ipywidgets.HTML(CSS)
         self.widget = ipywidgets.VBox([self._line])
+        self.widget.add_class("absslab-panel")
         self._owned: list[Any] = []
 
     def show(self, *children: Any) -> None:
-        """Show these widgets, or things that have one as `.widget`, under the message line."""
-        self.widget.children = (self._line, *map(_widget_of, children))
+        """Show these widgets, or things that have one as `.widget`; the message line above, unless it is one of them."""
+        above = () if self._line in children else (self._line,)
+        self.widget.children = (*above, *map(_widget_of, children))
 
     def say(self, text: str, kind: str = "note") -> None:
         """Say something in the message line; it stays until something else is said.

@@ -1,6 +1,7 @@
 """Parts of panels: long work with its bar, a chart, something to see and to hear, a table."""
 
 import html
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
     from absslab.widgets.player import Player
     from absslab.widgets.plot import Plot
-
-WIDTH = 820  # pixels, of plots
 
 
 class WorkLine:
@@ -105,21 +104,17 @@ class ChartArea:
     def __init__(self) -> None:
         self.widget = ipywidgets.Box()
         self._plot: Plot | None = None
-        self._height = 0
 
     def begin(self, height: float) -> "Figure":
         """An empty figure of so many inches."""
         from absslab.widgets.plot import DPI, Plot
 
-        pixels = round(height * DPI)
-        if self._plot is None or pixels != self._height:
-            before, self._height = self._plot, pixels
-            self._plot = Plot(WIDTH, pixels)
+        if self._plot is None:
+            self._plot = Plot(height=round(height * DPI))
             self.widget.children = (self._plot.widget,)
-            if before is not None:
-                before.close()
+        self._plot.resize(round(height * DPI))
+        self.widget.layout.display = ""
         self._plot.figure.clear()
-        self._plot.figure.patch.set_alpha(0)  # the page, light or dark, is seen through it
         return self._plot.figure
 
     def draw(self) -> None:
@@ -128,9 +123,10 @@ class ChartArea:
             self._plot.draw()
 
     def clear(self) -> None:
-        """Show nothing."""
-        self.widget.children = ()
-        self.close()
+        """Show nothing; a canvas of ipympl leaves the page with the whole panel only, so it is kept and hidden."""
+        self.widget.layout.display = "none"
+        if self._plot is not None:
+            self._plot.figure.clear()
 
     def close(self) -> None:
         """Free the figure."""
@@ -199,12 +195,15 @@ class Listening:
             caption: what it is, as text.
             events: what sounds when; without, there is no timeline.
             truth: events to compare with.
-            classes: the rows of the timeline.
+            classes: the rows of the timeline; those of which there is no event are left out, unless there is none at all.
         """
         self.caption.value = paragraph(caption)
         if events is None or self.player is None:
             self.chart.clear()
             return
+        events, truth = list(events), None if truth is None else list(truth)
+        named = {event.event_label for event in [*events, *(truth or [])]}
+        classes = [name for name in classes if name in named] or classes
         length = self.player.n_samples / self.player.sampling_rate
         figure = self.chart.begin(0.7 + 0.26 * max(2, len(classes)))
         timeline(figure.subplots(), events, classes, length=length, truth=truth)
@@ -215,19 +214,23 @@ class Listening:
         self.caption.value = paragraph(caption)
         self.chart.clear()
         self._place.children = ()
-        self.close()
+        self._free_player()
 
     def close(self) -> None:
         """Free sound and figure."""
         self.chart.close()
+        self._free_player()
+
+    def _free_player(self) -> None:
         if self.player is not None:
             close_tree(self.player)
         self.player = None
 
 
-def button(words: str, function: Callable[[], Any]) -> ipywidgets.Button:
-    """A button as wide as its words that calls a function."""
+def button(words: str, function: Callable[[], Any], *, is_main: bool = False) -> ipywidgets.Button:
+    """A button as wide as its words that calls a function; the one that a panel is there for is coloured."""
     made = ipywidgets.Button(description=words, layout=ipywidgets.Layout(width="auto", align_self="flex-start"))
+    made.button_style = "primary" if is_main else ""
     made.on_click(lambda _: function())
     return made
 
@@ -239,17 +242,34 @@ def offer(control: Any, options: Sequence[Any]) -> None:
     control.index = 0 if options else None
 
 
-def html_table(header: Sequence[str], rows: Iterable[Sequence[object]], *, caption: str = "") -> str:
-    """HTML of a table; nothing in its cells is taken for HTML, and further lines of a cell are small."""
-    widths = ["min-width: 8em", *["overflow-wrap: normal"] * len(header)]  # names are not broken to letters
-    head = "".join(f'<th style="{width}">{html.escape(title)}</th>' for title, width in zip(header, widths, strict=False))
-    lines = (f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
-    table = f'<table class="absslab-table" style="line-height: 1.35"><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}'
-    return f'<div class="absslab-scroll" tabindex="0">{paragraph(caption)}{table}</tbody></table></div>'
+def html_table(
+    header: Sequence[str], rows: Iterable[Sequence[object]], *, caption: str = "", marked: int | None = None
+) -> str:
+    """HTML of a table; nothing in its cells is taken for HTML, further lines of a cell are small, numbers stand right.
 
-
-def _cell(content: object) -> str:
-    first, _, more = html.escape(str(content)).partition("\n")
-    return (
-        f"<td>{first}" + (f'<br><small style="white-space: nowrap; opacity: 0.75">{more}</small>' if more else "") + "</td>"
+    Args:
+        header: titles of the columns.
+        rows: a row of cells each.
+        caption: above the table.
+        marked: the number of a row that stands out.
+    """
+    cells = [[str(content) for content in row] for row in rows]
+    columns = zip(*cells, strict=True) if cells else [()] * len(header)
+    looks = [' class="absslab-number"' if all(map(_is_number, column)) else "" for column in columns]
+    current = ' aria-current="true"'
+    head = "".join(f"<th{look}>{html.escape(title)}</th>" for title, look in zip(header, looks, strict=True))
+    body = (
+        f"<tr{current if number == marked else ''}>{''.join(map(_cell, row, looks))}</tr>"
+        for number, row in enumerate(cells)
     )
+    table = f'<table class="absslab-table"><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table>'
+    return f'{paragraph(caption)}<div class="absslab-scroll" tabindex="0">{table}</div>'
+
+
+def _cell(content: str, look: str) -> str:
+    first, _, more = html.escape(content).partition("\n")
+    return f"<td{look}>{first}" + (f"<br><small>{more}</small>" if more else "") + "</td>"
+
+
+def _is_number(content: str) -> bool:
+    return re.fullmatch(r"[-−+]?[\d.]+(e[-+]?\d+)?|–?", content.partition("\n")[0]) is not None

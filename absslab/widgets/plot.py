@@ -11,24 +11,27 @@ from absslab.widgets.tasks import MainLoop
 
 _BETWEEN_DRAWINGS = 0.5  # s
 DPI = 100
+WIDTH = 780  # pixels: fits beside the file list of JupyterLab on a screen of 1280
 
 
 class Plot:
     """One figure, without pyplot; change its artists, then `draw`. Only the main loop touches it.
 
     Args:
-        width, height: in pixels.
+        width, height: in pixels; on a narrower page it is shown smaller.
     """
 
-    def __init__(self, width: int = 820, height: int = 300):
+    def __init__(self, width: int = WIDTH, height: int = 300):
         from ipympl.backend_nbagg import FigureManager
         from matplotlib.figure import Figure
 
         self.figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, layout="constrained")
+        self.figure.patch.set_alpha(0)  # the page, light or dark, is seen through it
         self._loop, self._drawn, self._is_waiting, self._is_closed = MainLoop(), 0.0, False, False
         self.widget: ipywidgets.DOMWidget = _canvas_class()(self.figure, self._loop)
         manager = FigureManager(self.widget, 0)
         self.widget.toolbar = manager.toolbar
+        self.widget.add_class("absslab-plot")
 
     def draw(self) -> None:
         """Show what the figure holds, at most twice a second, if a page looks."""
@@ -40,6 +43,11 @@ class Plot:
             self._loop.later(wait, self._draw)
         else:
             self._draw()
+
+    def resize(self, height: int) -> None:
+        """Make it so many pixels high."""
+        if round(self.figure.get_figheight() * DPI) != height:
+            self.figure.set_figheight(height / DPI)
 
     def close(self) -> None:
         """Free the figure and its connection."""

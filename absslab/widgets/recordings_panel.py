@@ -38,7 +38,7 @@ class RecordingsPanel(Panel):
         self._indexed: tuple[Any, ...] = ("", None, None)  # what was indexed last: folder, CSV, pattern
         self.form = self.own(Form(MixtureFolderConfig, only=FIELDS, on_change=self.guard(self._changed)))
         self.line = self.own(WorkLine(self.loop, self.fail))
-        self.button = button("read the recordings", self.guard(self.index))
+        self.button = button("read the recordings", self.guard(self.index), is_main=True)
         self.table = ipywidgets.HTML()
         self.chart = self.own(ChartArea())
         look = {"layout": ipywidgets.Layout(width="430px"), "style": {"description_width": "80px"}}
@@ -51,7 +51,7 @@ class RecordingsPanel(Panel):
             [self.class_control, self.recording_control], layout=ipywidgets.Layout(flex_flow="row wrap")
         )
         first = ipywidgets.HBox([self.button, self.line.widget])
-        self.show(self.form, first, self.table, self.chart, chosen, self.listening)
+        self.show(self.form, first, self.table, chosen, self.listening, self.chart)
         follow_event_folder(self, self.form)
 
     def index(self) -> None:

@@ -42,7 +42,7 @@ class ReportPanel(Panel):
         self.chart, self.listening = self.own(ChartArea()), self.own(Listening())
         self.labels = self.own(LabelEditor(self.loop, self.guard, self.say))
         self._reader = self.own(Latest(self.loop, read_run_scores, deliver=self._show, failed=self._fail))
-        start = button("score it", self.guard(self.score))
+        start = button("score it", self.guard(self.score), is_main=True)
         above = ipywidgets.HBox([self.run, self.split, start], layout=ipywidgets.Layout(flex_flow="row wrap"))
         below = [self.score_control, self.chart, self.mixtures, self.listening, self.labels]
         self.show(above, self.job, self.table, *below)
@@ -143,6 +143,7 @@ class ReportPanel(Panel):
         offer(self.score_control, [(title, key) for key, title in scores.choices.items()])
 
     def _draw(self) -> None:
+        self.score_control.layout.display = "" if self.score_control.value else "none"
         if self.scores is not None and self.score_control.value:
             draw_scores(self.chart, self.scores, self.score_control.value)
             self.mixtures.show(self.scores.ranking(self.score_control.value))

@@ -31,7 +31,7 @@ class RunView:
 
     def __init__(self) -> None:
         self._about, self._log = ipywidgets.HTML(), ipywidgets.HTML()
-        self.plot = Plot(820, 300)
+        self.plot = Plot(height=300)
         losses, metrics, rates = self.plot.figure.subplots(1, 3, width_ratios=(4, 4, 3))
         self._losses = Curves(losses, title="loss in training, and on validation")
         self._metrics = Curves(metrics, title="scores on validation")

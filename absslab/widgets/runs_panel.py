@@ -33,21 +33,23 @@ class RunsPanel(Panel):
             self.state.runs_folder, description="runs folder", continuous_update=False, layout=wide
         )
         self.filter = ipywidgets.Text(description="filter", placeholder="name, state or setting=value", layout=wide)
-        self.selection = ipywidgets.SelectMultiple(description="compare", rows=8, layout={"width": "620px"})
-        self.metric = ipywidgets.Dropdown(options=CURVES, description="curve")
+        self.selection = ipywidgets.SelectMultiple(description="compare", rows=4, layout=wide)
+        self.metric = ipywidgets.Dropdown(options=CURVES, description="curve", layout=wide)
+        hint = ipywidgets.HTML(paragraph("one is chosen for all panels; several, with Ctrl or Shift, are compared"))
         self.table, self.differences = ipywidgets.HTML(), ipywidgets.HTML()
-        self.plot = self.own(Plot(820, 320))
+        self.plot = self.own(Plot(height=320))
         self.compared = ipywidgets.VBox([self.plot.widget, self.differences])
         look = button("look again", self.guard(self.refresh))
-        row = ipywidgets.HBox([self.folder, self.filter, look], layout={"flex_flow": "row wrap"})
-        choice = ipywidgets.HBox([self.selection, self.metric], layout={"flex_flow": "row wrap"})
-        self.show(row, self.table, choice, self.compared)
+        rows = [[self.folder, look], [self.filter], [self.selection, hint], [self.metric]]
+        above, narrowing, *choice = [ipywidgets.HBox(row, layout={"flex_flow": "row wrap"}) for row in rows]
+        self.show(above, narrowing, self.table, *choice, self.compared)
         self.folder.observe(self.guard(lambda _: self.state.set_trait("runs_folder", self.folder.value.strip())), "value")
         self.filter.observe(self.guard(lambda _: self._list()), "value")
         self.selection.observe(self.guard(lambda _: self._select()), "value")
         self.metric.observe(self.guard(lambda _: self._compare()), "value")
         self.watch("runs_folder", self._other_folder)
         self.watch("runs_changed", self.refresh)
+        self.watch("run", self._follow)
         self.refresh()
 
     @property
@@ -85,9 +87,12 @@ class RunsPanel(Panel):
         self.table.value = self._shown(runs)
         options = tuple((f"{run.name}: {run.state or run.problem}", str(run.path)) for run in runs)
         if self.selection.options != options:
+            before = [path for _, path in self.selection.options]
             kept = [path for path in self.selection.value if path in [path for _, path in options]]
-            self.selection.options = options
+            self.selection.options, self.selection.rows = options, min(10, max(4, len(options)))
             self.selection.value = kept
+            if str(self._chosen) not in before:
+                self._follow()
         self._compare()
 
     def _shown(self, runs: list[RunSummary]) -> str:
@@ -99,7 +104,20 @@ class RunsPanel(Panel):
             )
         table = run_table(runs)
         about = f"{len(runs)} of {len(self.found)} runs; settings in which they differ are on the right"
-        return html_table(list(table.columns), table.to_numpy().tolist(), caption=about)
+        chosen = next((number for number, run in enumerate(runs) if run.path == self._chosen), None)
+        return html_table(list(table.columns), table.to_numpy().tolist(), caption=about, marked=chosen)
+
+    @property
+    def _chosen(self) -> Path | None:
+        """The run that all panels are about."""
+        return Path(self.state.run).absolute() if self.state.run else None
+
+    def _follow(self) -> None:
+        """Another run was chosen, here or in another panel; a comparison stays."""
+        self.table.value = self._shown(self.listed)
+        listed = [path for _, path in self.selection.options]
+        if len(self.selection.value) < 2 and str(self._chosen) in listed:
+            self.selection.value = (str(self._chosen),)
 
     def _select(self) -> None:
         if len(self.selection.value) == 1:

@@ -61,8 +61,9 @@ class MixtureList:
         self._ranked: Sequence[Ranked] = ()
         self._chosen: str | None = None
         self.order = ipywidgets.Dropdown(options=[WORST, BEST], layout=ipywidgets.Layout(width="160px"))
-        self.select = ipywidgets.Select(rows=8, layout=ipywidgets.Layout(width="min(860px, 100%)"))
-        self.widget = ipywidgets.VBox([self.order, self.select])
+        self.select = ipywidgets.Select(rows=8, layout=ipywidgets.Layout(width="auto"))
+        about = ipywidgets.HTML(paragraph("mixtures by this score, with their classes: choose one to hear it"))
+        self.widget = ipywidgets.VBox([ipywidgets.HBox([self.order, about], layout={"align_items": "center"}), self.select])
         self.order.observe(guard(lambda _: self.show(self._ranked)), "value")
         self.select.observe(guard(lambda _: self._open()), "value")
         self.show(())

@@ -10,12 +10,14 @@ import ipywidgets
 
 from absslab.core import audio
 from absslab.core.errors import InputError
+from absslab.core.mixture_folder import mixture_names
 from absslab.core.run_table import find_runs
 from absslab.widgets.jobs import Device, cpu, devices
 from absslab.widgets.live import Excerpt
 from absslab.widgets.state import State
 from absslab.widgets.tasks import Latest, MainLoop
 
+_FOLLOWED = ["run", "mixture", "runs_folder", "runs_changed", "mixture_folder", "split"]
 _LONGEST = 120.0  # s of an excerpt: its sources are in memory, and in the page
 
 
@@ -35,8 +37,8 @@ class SeparationChoice:
         self.model = ipywidgets.Combobox(
             description="model", placeholder="a run, or a checkpoint", ensure_option=False, **wide
         )
-        self.path = ipywidgets.Text(
-            description="file", placeholder="a sound file of any length", continuous_update=False, **wide
+        self.path = ipywidgets.Combobox(
+            description="file", placeholder="a sound file, or one of the mixtures", continuous_update=False, **wide
         )
         self.upload = ipywidgets.FileUpload(accept=",".join(audio.SUFFIXES), multiple=False, description="upload (to 7 MB)")
         self.upload.layout.width = "auto"
@@ -49,8 +51,8 @@ class SeparationChoice:
         self.model.observe(guard(lambda _: self._take_model()), "value")
         self.path.observe(guard(lambda _: setattr(state, "mixture", self.path.value)), "value")
         self._handler = guard(lambda _: self.update())
-        state.observe(self._handler, ["run", "mixture", "runs_folder", "runs_changed"])
-        rows = ([self.model, self.device], [self.path, self.upload, self.start, self.length])
+        state.observe(self._handler, _FOLLOWED)
+        rows = ([self.model, self.device], [self.path, self.upload], [self.start, self.length])
         self.widget = ipywidgets.VBox(
             [ipywidgets.HBox(row, layout=ipywidgets.Layout(flex_flow="row wrap")) for row in rows]
         )
@@ -114,13 +116,14 @@ class SeparationChoice:
             self.model.value = next((name for name, path in known.items() if path.with_suffix("") == Path(run)), run)
         elif not self.model.value and known:
             self.model.value = next(iter(known))
+        self.path.options = self._mixtures()
         if self._state.mixture and self._state.mixture != self.path.value:
             self.path.value = self._state.mixture
 
     def close(self) -> None:
         """Leave the state, and remove what was uploaded."""
         self._devices.close()
-        self._state.unobserve(self._handler, ["run", "mixture", "runs_folder", "runs_changed"])
+        self._state.unobserve(self._handler, _FOLLOWED)
         if self._uploads is not None:
             shutil.rmtree(self._uploads, ignore_errors=True)
 
@@ -128,6 +131,14 @@ class SeparationChoice:
         chosen = self.device.value
         self.device.options = ["auto", *(one.name for one in found)]  # the first is chosen then
         self.device.value = chosen
+
+    def _mixtures(self) -> list[str]:
+        """Those of the set that is worked on."""
+        folder, split = self._state.mixture_folder, self._state.split
+        try:
+            return [str(Path(folder) / split / name) for name in mixture_names(folder, split)] if folder else []
+        except (InputError, OSError):  # any other file can be given
+            return []
 
     def _known(self) -> dict[str, Path]:
         """Runs that have a best model, by name."""

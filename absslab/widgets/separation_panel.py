@@ -41,19 +41,19 @@ class SeparationPanel(Panel):
         self._models = self.own(LiveModels())
         self._latest = self.own(Latest(self.loop, self._models.answer, deliver=self._deliver, failed=self.fail))
         self.choice = self.own(SeparationChoice(self.state, self.loop, self.guard))
-        self.button = button("separate", self.guard(self.separate))
+        self.button = button("separate", self.guard(self.separate), is_main=True)
         self.masks = MaskControls(self.guard(self._masks_changed))
         self.listening = self.own(Listening())
         self.scores = ipywidgets.HTML()
         self.save_path = ipywidgets.Text("heard", description="save as")
-        self.output_folder = ipywidgets.Text("separated", description="folder")
+        self.output_folder = ipywidgets.Text("separated", description="folder", style={"description_width": "50px"})
         self.line = self.own(WorkLine(self.loop, self.fail))
         save = button("save what is heard", self.guard(self.save))
-        whole = button("separate the whole file to it", self.guard(self.separate_whole))
-        saving = ipywidgets.HBox([self.save_path, save, self.output_folder, whole], layout={"flex_flow": "row wrap"})
-        titles = ["masks: changed while it plays"]
-        accordion = ipywidgets.Accordion([self.masks.widget], titles=titles, selected_index=0)
-        self.show(self.choice, self.button, accordion, self.listening, self.scores, saving, self.line)
+        whole = button("separate the whole file to a folder", self.guard(self.separate_whole))
+        starting = ipywidgets.HBox([self.button, whole, self.output_folder], layout={"flex_flow": "row wrap"})
+        masks = ipywidgets.Accordion([self.masks.widget], titles=["masks: changed while it plays"], selected_index=0)
+        self._saving = ipywidgets.VBox([ipywidgets.HBox([self.save_path, save]), self._line], layout={"display": "none"})
+        self.show(self.choice, starting, self.line, self._line, masks, self.listening, self.scores, self._saving)
 
     def separate(self, path: str = "", checkpoint: str = "") -> None:
         """Separate and show.
@@ -65,10 +65,9 @@ class SeparationPanel(Panel):
         Raises:
             InputError: no file or no model is chosen, the excerpt lies outside the file, there is no such device.
         """
-        choice = self.choice
-        choice.take(path, checkpoint)
-        choose_device(choice.device.value)
-        self._about = choice.checkpoint, choice.device.value, choice.excerpt
+        self.choice.take(path, checkpoint)
+        choose_device(self.choice.device.value)
+        self._about = self.choice.checkpoint, self.choice.device.value, self.choice.excerpt
         self.say("separating …")
         self._latest.request(*self._about, self.masks.config)
 
@@ -126,7 +125,7 @@ class SeparationPanel(Panel):
     def _deliver(self, answered: tuple[Answer, LiveSeparation]) -> None:
         """The sound at once; what is read and looked at when no newer sound follows."""
         answer, live = answered
-        self.answer = answer
+        self.answer, self._saving.layout.display = answer, ""
         self.listening.hear(answer.tracks, title=live.excerpt.path.name)
         if self.loop.exists:
             self.loop.later(_SETTLED, self.guard(lambda: self._describe(answer, live)))
@@ -145,6 +144,7 @@ class SeparationPanel(Panel):
 
     def _show_folder(self, folder: Path) -> None:
         self.answer = self._about = None  # the sliders would change something else
+        self._saving.layout.display = "none"
         self.listening.show(tracks_of(folder), caption=f"{folder}: the whole file", title=folder.name)
         self.scores.value = ""
         self.say(f"written to {folder}")

@@ -15,12 +15,24 @@ CSS = """<style>
 .absslab-log { max-height: 220px; overflow: auto; margin: 0; padding: 6px 8px; font-size: 12px; line-height: 1.35;
   white-space: pre-wrap; overflow-wrap: anywhere; color: var(--jp-ui-font-color1, #1a1a1a);
   background: var(--jp-layout-color2, #eee); }
-.absslab-scroll { max-height: 420px; overflow: auto; }
-.absslab-table { border-collapse: collapse; font-size: 12px; color: var(--jp-ui-font-color1, #1a1a1a); }
-.absslab-table th, .absslab-table td { padding: 2px 8px; text-align: left; vertical-align: top; border: 0;
-  border-bottom: 1px solid var(--jp-border-color2, #ccc); font-variant-numeric: tabular-nums; max-width: 420px;
-  overflow-wrap: anywhere; }
-.absslab-table thead th { position: sticky; top: 0; background: var(--jp-layout-color1, #fff); }
+.absslab-scroll { max-height: 720px; overflow: auto; }
+.absslab-table { border-collapse: collapse; font-size: 12px; line-height: 1.35; color: var(--jp-ui-font-color1, #1a1a1a); }
+.absslab-table th, .absslab-table td { padding: 2px 8px; text-align: left; vertical-align: top; border: 0; max-width: 300px;
+  border-bottom: 1px solid var(--jp-border-color2, #ccc); font-variant-numeric: tabular-nums; overflow-wrap: break-word; }
+.absslab-table .absslab-number { text-align: right; }
+.absslab-table th:first-child { min-width: 8em; }
+.absslab-table small { white-space: nowrap; opacity: 0.75; }
+.absslab-table thead th { position: sticky; top: 0; background: var(--jp-layout-color1, #fff); vertical-align: bottom; }
+.absslab-table tr[aria-current="true"] { background: var(--jp-layout-color2, #eee); font-weight: 600; }
+.absslab-panel .widget-html, .absslab-panel .widget-html-content { min-width: 0; }
+body[data-jp-theme-light="false"] .absslab-panel { --jp-widgets-dropdown-arrow: url("data:image/svg+xml,%3Csvg \
+xmlns='http://www.w3.org/2000/svg' viewBox='0 0 18 18' fill='%23e0e0e0'%3E%3Cpath d='M5.2 5.9L9 9.7l3.8-3.8 1.2 1.2\
+-4.9 5-4.9-5z'/%3E%3C/svg%3E"); }
+.absslab-plot, .absslab-plot .jupyter-matplotlib-figure, .absslab-plot .jupyter-matplotlib-canvas-container {
+  max-width: 100%; min-width: 0; }
+.absslab-plot .jupyter-matplotlib-canvas-div { max-width: 100%; height: auto !important; }
+.absslab-plot canvas:first-child { position: static !important; max-width: 100%; height: auto !important; }
+.absslab-plot canvas:last-child { display: none !important; } /* ipympl's corner to resize, and its rubber band */
 </style>"""
 
 

@@ -17,7 +17,7 @@ from absslab.core.model import ModelConfig
 from absslab.core.pooling import find_pooling
 from absslab.core.recipes import RECIPES
 from absslab.core.training import TrainingConfig
-from absslab.widgets.forms import Form
+from absslab.widgets.forms import GRID, Form
 from absslab.widgets.jobs import Device
 from absslab.widgets.panel import close_tree
 from absslab.widgets.style import paragraph
@@ -48,9 +48,9 @@ class TrainingForm:
         on_change: Callable[[], Any] | None = None,
     ):
         self._on_change, self._loop, self._is_setting = on_change, MainLoop(), False
-        about = {"description": "recipe", "style": {"description_width": "170px"}, "layout": {"width": "390px"}}
+        about = {"description": "recipe", "style": {"description_width": "170px"}, "layout": {"width": "auto"}}
         self.recipe = ipywidgets.Dropdown(options=[NO_RECIPE, *RECIPES], value=recipe, **about)
-        help = ipywidgets.HTML(paragraph("sets many of the fields below at once; each can be changed besides"))
+        help = ipywidgets.HTML(paragraph("sets many of the fields below at once; each can still be changed"))
         self.forms: dict[str, Form] = {"model": self._form(ModelConfig)}
         self.forms |= {
             "run": self._form(RunConfig, initial=RunConfig(keep_every=1), choices={"device": ["auto"]}),
@@ -66,9 +66,7 @@ class TrainingForm:
         self._rest = ipywidgets.Accordion()
         self._place()
         first = [self.forms[name].widget for name in FIRST]
-        self.widget = ipywidgets.VBox(
-            [ipywidgets.HBox([self.recipe, help], layout={"align_items": "center"}), *first, self._rest]
-        )
+        self.widget = ipywidgets.VBox([ipywidgets.GridBox([self.recipe, help], layout=GRID), *first, self._rest])
         self.set_devices(devices)
         self.recipe.observe(lambda _: self._loop.call(self._recipe_changed), "value")
 
@@ -184,6 +182,8 @@ class TrainingForm:
         titles = {
             "mask network": f"mask network: {controls['model_type'].value}",
             "pooling": f"pooling: {controls['classification_mapping'].value}",
+            "other training": "more of the training",
+            "other data": "more of the data",
         }
         rest = [name for name in self.forms if name not in FIRST]
         opened = self._rest.selected_index

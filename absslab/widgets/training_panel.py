@@ -29,7 +29,7 @@ class TrainingPanel(Panel):
         self.form = self.own(TrainingForm(devices=[cpu()], on_change=self.guard(self._enable)))
         self._devices = self.own(Latest(self.loop, devices, deliver=self.form.set_devices, failed=self.fail))
         self._check = self.own(DeviceCheck(self, self._enable))
-        self.start_button = button("start", self.guard(lambda: self.start(anyway=self.anyway.value)))
+        self.start_button = button("start", self.guard(lambda: self.start(anyway=self.anyway.value)), is_main=True)
         self.stop_button = button("stop", self.guard(self.stop))
         self.resume_button = button("resume", self.guard(lambda: self.resume(self.up_to.value, anyway=self.anyway.value)))
         self.anyway = ipywidgets.Checkbox(description="start anyway", indent=False, layout={"display": "none"})
@@ -37,16 +37,17 @@ class TrainingPanel(Panel):
         self.settings = ipywidgets.Accordion([self.form.widget], titles=["settings of a new training"], selected_index=0)
         self.follower = self.own(Follower(self, self.launcher, self._run_changed))
         look = button("look again", self.guard(self._look_again))
-        starting = [self.start_button, self.anyway]
-        following = [self.follower.runs, look, self.stop_button, self.resume_button, self.up_to]
-        boxes = [ipywidgets.HBox(row, layout={"flex_flow": "row wrap"}) for row in (starting, following)]
-        self.show(self.settings, *boxes, self.follower.widget)
+        ending = [self.stop_button, self.resume_button, self.up_to]
+        rows = [self.start_button, self.anyway], [self.follower.runs, look], ending
+        first, *others = [ipywidgets.HBox(row, layout={"flex_flow": "row wrap"}) for row in rows]
+        self.show(self.settings, first, self._line, *others, self.follower.widget)
         self.watch("mixture_folder", self._take_folder)
         self._take_folder()
         self.form.set({"save_path": str(_free_path(Path(self.state.runs_folder)))})
         self._enable()
         self._devices.request()
         if self.state.run:
+            self.settings.selected_index = None  # never later: what one looks at would move away
             self.guard(self.attach)(self.state.run)
 
     def start(self, *, anyway: bool = False) -> None:
@@ -110,7 +111,6 @@ class TrainingPanel(Panel):
                 return
             launch()
             self.anyway.value, self.anyway.layout.display = False, "none"
-            self.settings.selected_index = None
             self.attach(folder)
             self.state.runs_changed += 1
 

@@ -11,6 +11,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from absslab.widgets.curves import Curves, compare_runs
+from absslab.widgets.figures import INK
 from absslab.widgets.plot import Plot
 
 
@@ -72,6 +73,27 @@ def test_many_runs_have_a_colour_each():
     curves = pd.DataFrame([(f"run-{i}", 1, 1.0) for i in range(40)], columns=CURVES)
     compare_runs(figure, curves, pd.DataFrame(columns=SCORES), title="loss")
     assert len({to_hex(line.get_color()) for line in figure.axes[0].lines}) == 40
+
+
+def test_all_of_a_comparison_can_be_read_on_light_and_on_dark_pages():
+    plot = Plot()
+    rows = [("a", epoch, 1 / (1 + epoch)) for epoch in range(4)]
+    scores = pd.DataFrame([("a", "tags AUC", 0.9), ("a", "SDR / dB", 7.0)], columns=SCORES)
+    compare_runs(plot.figure, pd.DataFrame(rows, columns=CURVES), scores, title="loss")
+    assert plot.figure.patch.get_alpha() == 0
+    for axes in plot.figure.axes:
+        assert to_hex(axes.get_facecolor(), keep_alpha=True) == "#00000000"
+        words = [axes.xaxis.label, axes.yaxis.label, axes._left_title, *axes.get_xticklabels(), *axes.get_yticklabels()]
+        assert {to_hex(one.get_color()) for one in words if one.get_text()} == {INK}
+    assert {to_hex(text.get_color()) for text in plot.figure.legends[0].get_texts()} == {INK}
+    plot.close()
+
+
+def test_a_plot_is_made_higher_and_lower():
+    plot = Plot(400, 200)
+    plot.resize(350)
+    assert list(plot.figure.bbox.size) == [400, 350]
+    plot.close()
 
 
 def test_a_closed_plot_leaves_nothing_behind():

@@ -78,6 +78,18 @@ def test_one_chosen_run_is_selected_for_the_other_panels(panel, tmp_path):
     assert panel.state.run == str(tmp_path / "b")
 
 
+def test_a_run_that_another_panel_chooses_is_marked_and_shown_but_takes_no_comparison_away(panel, tmp_path):
+    panel.state.run = str(tmp_path / "a")
+    assert panel.selection.value == (str(tmp_path / "a"),)
+    row = panel.table.value.split("<tr")
+    assert ['aria-current="true"' in one for one in row if "<td" in one].count(True) == 1
+    assert "<td>a</td>" in next(one for one in row if 'aria-current="true"' in one)
+    panel.select("a", "b")
+    panel.state.run = str(tmp_path / "c")
+    assert panel.selection.value == tuple(path for _, path in panel.selection.options if path[-1] in "ab")
+    assert "<td>c</td>" in next(one for one in panel.table.value.split("<tr") if 'aria-current="true"' in one)
+
+
 def test_several_chosen_runs_are_compared_by_curves_scores_and_settings(panel):
     panel.select("a", "b")
     first, tags, in_db = panel.plot.figure.axes

@@ -56,6 +56,16 @@ def test_the_state_says_what_is_separated_and_the_controls_say_it_to_the_state(p
     assert panel.choice.path.value == str(mixture)
 
 
+def test_the_mixtures_of_the_set_are_offered(panel, mixtures):
+    assert panel.choice.path.options == ()
+    panel.state.mixture_folder = str(mixtures)
+    assert str(mixtures / "test" / "000000.wav") in panel.choice.path.options
+    panel.state.split = "validation"
+    assert {path.split("/")[-2] for path in panel.choice.path.options} == {"validation"}
+    panel.state.mixture_folder = "nowhere"
+    assert panel.choice.path.options == ()
+
+
 def test_a_mixture_is_shown_with_sources_references_scores_and_events(panel, checkpoint, mixture):
     panel.separate()
     assert panel.message == ""

@@ -315,9 +315,15 @@ def test_while_a_slow_nvidia_smi_is_asked_a_training_is_started_once_and_the_pag
             slow_gpu.touch()
             await until(lambda: started)
             await until(lambda: not panel.start_button.disabled)
-            monkeypatch.setattr(training_panel.Launcher, "start", lambda *_: (_ for _ in ()).throw(InputError("not now")))
+
+            def refuse(self, arguments, folder):
+                raise InputError("not now")
+
+            monkeypatch.setattr(training_panel.Launcher, "start", refuse)
+            panel.form.set({"device": "cpu"})
             panel.start_button.click()
-            await until(lambda: panel.message == "not now" or panel.anyway.layout.display == "")
+            await until(lambda: panel.message == "not now")
+            assert not panel.start_button.disabled
         finally:
             slow_gpu.touch()
             panel.close()

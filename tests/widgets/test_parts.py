@@ -1,0 +1,48 @@
+"""Parts of panels: a table's numbers and text, a chart that comes and goes, a timeline of what sounds."""
+
+import numpy as np
+
+from absslab.core.events import SoundEvent
+from absslab.widgets.parts import ChartArea, Listening, html_table
+from absslab.widgets.sounds import Track, array_sound
+
+
+def test_columns_of_numbers_stand_right_and_nothing_is_taken_for_html():
+    table = html_table(["name", "score", "<b>"], [["a", "−0.5\n0.1 to 0.2", 1], ["b", "–", "x<y"]], marked=1)
+    assert table.count("<td>") == 4
+    assert table.count('<td class="absslab-number">') == 2
+    assert "<br><small>0.1 to 0.2</small>" in table
+    assert "&lt;b&gt;" in table
+    assert "x&lt;y" in table
+    assert table.partition("<tbody>")[2].partition(' aria-current="true"')[0].count("<tr") == 2
+
+
+def test_a_chart_is_hidden_and_comes_again_on_the_same_canvas():
+    area = ChartArea()
+    area.begin(2.0).subplots()
+    (canvas,) = area.widget.children
+    area.clear()
+    assert area.widget.layout.display == "none"
+    figure = area.begin(3.5)
+    assert area.widget.children == (canvas,), "ipympl never takes a canvas out of a page"
+    assert figure.axes == []
+    assert figure.get_figheight() == 3.5
+    assert area.widget.layout.display == ""
+    area.close()
+
+
+def test_the_timeline_has_rows_of_what_sounds_and_of_all_where_nothing_does():
+    listening, classes = Listening(), ("alert", "knock", "speech")
+    tracks = [Track("mixture", array_sound(np.zeros(8000, np.float32), 8000), "mixture")]
+    for events, truth, rows in (
+        ([SoundEvent("knock", 0.0, 0.5)], None, ["knock"]),
+        ([SoundEvent("speech", 0.0, 0.5)], [SoundEvent("alert", 0.1, 0.5)], ["alert", "speech"]),
+        ([], None, list(classes)),
+    ):
+        listening.show(tracks, caption="one", events=events, truth=truth, classes=classes)
+        (axes,) = listening.chart._plot.figure.axes
+        assert [label.get_text() for label in axes.get_yticklabels()] == rows
+    listening.clear("nothing")
+    assert listening.player is None
+    assert listening.chart.widget.layout.display == "none"
+    listening.close()
