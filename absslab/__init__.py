@@ -1,5 +1,6 @@
 """Separate and detect sounds with models trained on weak labels."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ def listen(what: Any, sampling_rate: int | None = None, *, title: str = "") -> "
     >>> absslab.listen("data/mixtures/test/000000.wav")                        # doctest: +SKIP
     """
     player, sounds = _widgets("player"), _widgets("sounds")
-    return player.Player(sounds.tracks_of(what, sampling_rate), title=title)
+    named = Path(what).name if isinstance(what, str | Path) else ""
+    return player.Player(sounds.tracks_of(what, sampling_rate), title=title or named)
 
 
 def workbench(**state: str) -> "Workbench":

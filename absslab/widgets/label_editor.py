@@ -13,7 +13,7 @@ from absslab.widgets.parts import button, html_table
 from absslab.widgets.style import paragraph
 from absslab.widgets.tasks import Latest, MainLoop
 
-NEW_RUN = "Models learn it in a new training; those that were trained before know the old label."
+NEW_RUN = "A new training learns it if it is one of its training recordings; scores change when a run is scored again."
 
 
 @dataclass(frozen=True)

@@ -45,8 +45,7 @@ class MixturesPanel(Panel):
         for control in (self.which, self.split, self.index):
             control.observe(self.guard(lambda _: self._refresh()), "value")
         parts = [self.mixing.widget, ipywidgets.VBox([self.folder.widget, button("write the set", self.guard(self.write))])]
-        titles = ["how mixtures are drawn", "from which recordings; a set to write"]
-        forms = ipywidgets.Accordion(parts, titles=titles, selected_index=0)
+        forms = ipywidgets.Accordion(parts, titles=["how mixtures are drawn", "write a set of them"], selected_index=0)
         show = button("show it", self.guard(self._show), is_main=True)
         moves = [button(words, self.guard(partial(self.step, by))) for words, by in {"previous": -1, "next": 1}.items()]
         number = ipywidgets.HBox([self.split, self.index, show, *moves], layout={"flex_flow": "row wrap"})

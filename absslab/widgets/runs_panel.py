@@ -115,8 +115,7 @@ class RunsPanel(Panel):
     def _follow(self) -> None:
         """Another run was chosen, here or in another panel; a comparison stays."""
         self.table.value = self._shown(self.listed)
-        listed = [path for _, path in self.selection.options]
-        if len(self.selection.value) < 2 and str(self._chosen) in listed:
+        if len(self.selection.value) < 2 and str(self._chosen) in [path for _, path in self.selection.options]:
             self.selection.value = (str(self._chosen),)
 
     def _select(self) -> None:

@@ -84,7 +84,7 @@ class SeparationPanel(Panel):
         player = self.listening.player
         if player is None or self.answer is None:
             raise InputError("there is nothing to save: separate a recording first")
-        stem = Path(path or self.save_path.value or "heard").expanduser()
+        stem = Path((path or self.save_path.value or "heard").removesuffix(".wav").removesuffix(".json")).expanduser()
         settings = SeparationSettings(self.answer.config, remix_gains(player.tracks, player.heard))
         gains = [10 ** (gain / 20) for gain in player.heard.gains]
         samples = remix(player.tracks, gains, 0, player.n_samples)
@@ -143,8 +143,7 @@ class SeparationPanel(Panel):
         self.say("")
 
     def _show_folder(self, folder: Path) -> None:
-        self.answer = self._about = None  # the sliders would change something else
-        self._saving.layout.display = "none"
+        self.answer, self._about, self._saving.layout.display = None, None, "none"  # the sliders would change another
         self.listening.show(tracks_of(folder), caption=f"{folder}: the whole file", title=folder.name)
         self.scores.value = ""
-        self.say(f"written to {folder}")
+        self.say(f"written to {folder}; the sliders change nothing here: press “separate” to go on with an excerpt")

@@ -174,7 +174,8 @@ def array_sound(samples: np.ndarray, sampling_rate: int) -> Sound:
     if samples.ndim == 2 and samples.shape[0] > samples.shape[1]:
         raise InputError(f"the sound has the shape {samples.shape}: expected (C, N), channels first; transpose it")
     if not np.issubdtype(samples.dtype, np.floating) or not np.isfinite(samples).all():
-        raise InputError(f"the sound ({samples.dtype}) is not of finite floats: expected samples in [−1, 1]")
+        hint = "; divide 16-bit samples by 32768" if np.issubdtype(samples.dtype, np.integer) else ""
+        raise InputError(f"the sound ({samples.dtype}) is not of finite floats: expected samples in [−1, 1]{hint}")
     is_number = isinstance(sampling_rate, Real) and not isinstance(sampling_rate, bool)
     if not is_number or not float(sampling_rate).is_integer() or sampling_rate <= 0:
         raise InputError(f"sampling_rate is {sampling_rate!r}: expected a whole number of Hz")
@@ -198,8 +199,9 @@ def mixture_tracks(path: str | Path) -> list[Track]:
     Raises:
         InputError: a file that can't be read.
     """
-    tracks = [Track("mixture", file_sound(path), "mixture")]
-    for name, source in source_files(path).items():
+    sources = source_files(path)
+    tracks = [Track("mixture" if sources else Path(path).stem, file_sound(path), "mixture")]
+    for name, source in sources.items():
         tracks.append(Track(name, file_sound(source), "background" if name == "background" else "reference"))
     return tracks
 
@@ -224,8 +226,8 @@ def tracks_of(what: Any, sampling_rate: int | None = None) -> list[Track]:
         from absslab.widgets.display import result_tracks  # torch is loaded for results alone
 
         return result_tracks(what)
-    if isinstance(what, np.ndarray):
-        return [_track("sound", what, sampling_rate)]
+    if hasattr(what, "__array__"):
+        return [_track("sound", np.asarray(what), sampling_rate)]
     if isinstance(what, Sequence) and what and all(isinstance(one, Track) for one in what):
         return list(what)
     if isinstance(what, Sequence) and what and all(isinstance(one, str | Path) for one in what):

@@ -217,3 +217,18 @@ def test_a_long_file_plays_from_anywhere_while_only_parts_of_it_are_in_the_page(
             lambda minute=minute: state()["position"] > 60 * minute + 5.5 and not state()["isWaiting"], 20, "playing"
         )
         assert state()["out"] * math.sqrt(2) == pytest.approx(0.02 * (minute + 1), rel=0.05)
+
+
+def test_after_a_click_on_a_button_space_plays_and_the_notebook_can_be_saved(seen, page):
+    page.locator(".absslab-player .name", has_text="knock").click()
+    page.keyboard.press(" ")
+    seen.wait(lambda state: state["isPlaying"], "playing")
+    seen.hears("knock")
+    page.get_by_label("Mute (M): phone").click()
+    page.keyboard.press(" ")
+    seen.wait(lambda state: not state["isPlaying"], "paused")
+    before = seen.notebook.path.stat().st_mtime_ns
+    page.keyboard.press("Control+s")
+    seen.notebook.until(lambda: seen.notebook.path.stat().st_mtime_ns > before, 10, "the notebook saved")
+    page.get_by_label("Gain of knock in dB").press("ArrowLeft")
+    assert page.get_by_label("Gain of knock in dB").input_value() == "-0.5"

@@ -132,7 +132,7 @@ def test_a_label_is_corrected_noted_and_shown_again(panel, scored):
     before = box.value
     box.value = not before
     panel.labels._save.click()
-    assert "Models learn it in a new training" in panel.message
+    assert "if it is one of its training recordings" in panel.message
     with open(scored / "data" / "test" / "weak_labels.csv", newline="") as file:
         row = next(row for row in csv.DictReader(file) if row["filename"] == "000003.wav")
     assert row["knock"] == str(int(not before))

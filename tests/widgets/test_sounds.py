@@ -71,7 +71,7 @@ def test_rates_that_browsers_do_not_take_are_brought_to_the_nearest(rate, heard)
         (np.zeros((2, 3, 4), np.float32), 16000, "expected (N,) or (C, N)"),
         (np.zeros((1000, 2), np.float32), 16000, "channels first"),
         (np.array([0.0, np.nan]), 16000, "finite"),
-        (np.array([1, 2]), 16000, "int64"),
+        (np.array([1, 2]), 16000, "divide 16-bit samples by 32768"),
         (np.zeros(10), 0, "sampling_rate is 0"),
         (np.zeros(10), 16000.5, "whole number"),
     ],
@@ -109,7 +109,15 @@ def test_tracks_are_made_of_whatever_sounds(tmp_path):
     assert [track.name for track in tracks_of(files)] == [str(path) for path in files]
     assert [track.name for track in tracks_of({"one": files[0], "mixture": noise(5)}, 8000)] == ["one", "mixture"]
     assert tracks_of(noise(5), 8000)[0].sound.sampling_rate == 8000
-    assert tracks_of(tracks_of(files[0]))[0].name == "mixture"
+    assert tracks_of(tracks_of(files[0]))[0].name == "x"
+
+
+def test_a_tensor_is_an_array_and_a_file_without_sources_keeps_its_name(tmp_path):
+    import torch
+
+    np.testing.assert_array_equal(tracks_of(torch.ones(5), 8000)[0].sound.read(0, 5), np.ones((1, 5)))
+    audio.save(tmp_path / "own take.wav", noise(800), 16000)
+    assert [(track.name, track.kind) for track in tracks_of(tmp_path / "own take.wav")] == [("own take", "mixture")]
 
 
 @pytest.mark.parametrize(

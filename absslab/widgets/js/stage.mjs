@@ -133,7 +133,7 @@ export class Stage {
   }
 
   #press(event) {
-    this.root.closest("[data-lm-suppress-shortcuts]").focus({ preventScroll: true });
+    this.root.closest(".absslab-player").focus({ preventScroll: true });
     this.overlay.setPointerCapture(event.pointerId);
     this.drag = { from: this.#at(event), to: this.#at(event), x: event.offsetX, y: event.offsetY, isDrag: false };
   }

@@ -14,6 +14,11 @@ export class View {
     this.root = element("div", { class: "absslab-player", tabindex: 0, role: "region", "aria-label": `Player ${title}`, "data-lm-suppress-shortcuts": "true" });
     this.root.absslab = { probe: () => player.engine.probe(), render: (from, to) => player.engine.render(from, to) };
     this.root.addEventListener("keydown", (event) => this.#key(event));
+    this.root.addEventListener("click", (event) => {
+      if (event.detail && event.target.closest("button")) this.root.focus({ preventScroll: true }); // space plays, also after a click
+    });
+    this.pass = (event) => this.#letPass(event);
+    window.addEventListener("keydown", this.pass, true);
     el.append(this.root);
     this.size = new ResizeObserver(() => this.draw());
     this.size.observe(this.root);
@@ -32,6 +37,7 @@ export class View {
     cancelAnimationFrame(this.frame);
     clearTimeout(this.timer);
     this.size.disconnect();
+    window.removeEventListener("keydown", this.pass, true);
     this.player.views.delete(this);
     if (!this.player.views.size) this.engine.pause(); // nobody could stop it; after a restart of the kernel nothing else does
     this.root.remove();
@@ -150,6 +156,13 @@ export class View {
     if (name === "skip" || name === "seek") this.stage.follow();
   }
 
+  /** Let JupyterLab have its own shortcuts, such as Ctrl+S, also while the player has the focus. */
+  #letPass(event) {
+    if (!(event.ctrlKey || event.metaKey || event.altKey) || !this.root.contains(event.target)) return;
+    this.root.removeAttribute("data-lm-suppress-shortcuts");
+    setTimeout(() => this.root.setAttribute("data-lm-suppress-shortcuts", "true"));
+  }
+
   #key(event) {
     if (!this.play) return;
     const { target } = event;
@@ -215,6 +228,12 @@ export class View {
       const setGain = (dB) => this.player.setMix({ gains: this.engine.mix.gains.map((old, j) => (j === k ? dB : old)) });
       row.gain.oninput = () => setGain(Number(row.gain.value));
       row.gain.ondblclick = () => setGain(0);
+      row.gain.onkeydown = (event) => {
+        const step = { ArrowLeft: -0.5, ArrowDown: -0.5, ArrowRight: 0.5, ArrowUp: 0.5 }[event.key];
+        if (!step || event.ctrlKey || event.metaKey || event.altKey) return;
+        event.preventDefault(); // the notebook around takes these keys before a slider has them
+        setGain(Math.max(-40, Math.min(20, Number(row.gain.value) + step)));
+      };
       row.lane.onclick = (event) => {
         this.engine.seek((event.offsetX / row.lane.clientWidth) * this.engine.length);
         this.focus = k;
