@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from absslab.widgets.figures import INK
+from absslab.widgets.figures import INK, on_any_page
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +32,7 @@ class Curves:
         self.axes = axes
         self._lines: dict[str, Line2D] = {}
         self._shown: dict[str, tuple[list[float], list[float]]] = {}
-        quiet(axes, title)
+        titled(axes, title)
         over_epochs(axes)
         if log:
             axes.set_yscale("log")
@@ -97,7 +97,7 @@ def compare_curves(axes: "Axes", table: "pd.DataFrame", colours: Mapping[str, An
     """
     import seaborn
 
-    quiet(axes, title)
+    titled(axes, title)
     for name, own in table.groupby("run", sort=False):
         marker = {"marker": "o", "markersize": 4, "markeredgewidth": 0} if len(own) < _FEW else {}
         seaborn.lineplot(own, x="epoch", y="value", color=colours[name], ax=axes, errorbar=None, **marker)
@@ -115,7 +115,7 @@ def compare_scores(axes: "Axes", table: "pd.DataFrame", colours: Mapping[str, An
     """
     import seaborn
 
-    quiet(axes, title)
+    titled(axes, title)
     order = [name for name in colours if name in set(table["run"])]
     palette = [colours[name] for name in order]
     numbers = table.assign(run=table["run"].map(order.index).astype(str))  # no name is taken for markup
@@ -126,15 +126,11 @@ def compare_scores(axes: "Axes", table: "pd.DataFrame", colours: Mapping[str, An
     axes.tick_params(axis="x", labelrotation=30)
 
 
-def quiet(axes: "Axes", title: str) -> None:
-    """The style of all of these: to be read on light and on dark pages."""
-    axes.set_facecolor("none")
+def titled(axes: "Axes", title: str) -> None:
+    """The style of all of these."""
+    on_any_page(axes)
     axes.set_title(title, fontsize=9, loc="left", parse_math=False, color=INK)
-    axes.tick_params(which="both", labelsize=8, colors=INK)
-    axes.grid(color=INK, alpha=0.2, linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(INK)
+    axes.tick_params(which="both", labelsize=8)
 
 
 def over_epochs(axes: "Axes") -> None:

@@ -183,15 +183,21 @@ def explain(axes: "Axes", colours: dict[str, str]) -> None:
     )
 
 
-def quiet(axes: "Axes", *, along: Literal["x", "y"] = "x") -> None:
-    """The style of charts: no frame, a faint grid along one axis, words that can be read on light and dark pages."""
+def on_any_page(axes: "Axes", *, grid: Literal["x", "y", "both"] = "both") -> None:
+    """What charts and curves have in common: read on light and on dark pages, a faint grid, no frame above and right."""
     axes.set_facecolor("none")
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color(INK)
-    axes.tick_params(colors=INK, length=0)
-    axes.tick_params(axis=along, labelsize=9)
-    axes.grid(axis=along, color=INK, alpha=0.2, linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(INK)
+    axes.tick_params(which="both", colors=INK)
+    axes.grid(axis=grid, color=INK, alpha=0.2, linewidth=0.6)
     axes.set_axisbelow(True)
+
+
+def quiet(axes: "Axes", *, along: Literal["x", "y"] = "x") -> None:
+    """The style of charts: no frame, a grid along one axis."""
+    on_any_page(axes, grid=along)
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(length=0)
+    axes.tick_params(axis=along, labelsize=9)
     for words in (axes.xaxis.label, axes.yaxis.label, axes.title):
         words.set(color=INK, fontsize=9)

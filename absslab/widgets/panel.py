@@ -102,7 +102,14 @@ class Panel:
             self.fail(error)
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        return self.widget._repr_mimebundle_(**options)
+        return view_of(self.widget, **options)
+
+
+def view_of(widget: ipywidgets.Widget, **options: Any) -> Any:
+    """What a notebook shows of a widget, also of a closed one."""
+    if widget.comm is None:
+        return {"text/plain": "closed: make it anew to see it"}
+    return widget._repr_mimebundle_(**options)
 
 
 class _Undo:

@@ -17,7 +17,8 @@ from absslab.widgets.live import Excerpt
 from absslab.widgets.state import State
 from absslab.widgets.tasks import Latest, MainLoop
 
-_FOLLOWED = ["run", "mixture", "runs_folder", "runs_changed", "mixture_folder", "split"]
+_OF_MODELS = ["run", "runs_folder", "runs_changed"]  # traits of the state
+_OF_FILES = ["mixture", "mixture_folder", "split"]
 _LONGEST = 120.0  # s of an excerpt: its sources are in memory, and in the page
 
 
@@ -50,13 +51,18 @@ class SeparationChoice:
         self.upload.observe(guard(lambda _: self._take_upload()), "value")
         self.model.observe(guard(lambda _: self._take_model()), "value")
         self.path.observe(guard(lambda _: setattr(state, "mixture", self.path.value)), "value")
-        self._handler = guard(lambda _: self.update())
-        state.observe(self._handler, _FOLLOWED)
+        self._handlers = [
+            (guard(lambda _: self._show_models()), _OF_MODELS),
+            (guard(lambda _: self._show_files()), _OF_FILES),
+        ]
+        for handler, names in self._handlers:
+            state.observe(handler, names)
         rows = ([self.model, self.device], [self.path, self.upload], [self.start, self.length])
         self.widget = ipywidgets.VBox(
             [ipywidgets.HBox(row, layout=ipywidgets.Layout(flex_flow="row wrap")) for row in rows]
         )
-        self.update()
+        self._show_models()
+        self._show_files()
         self._devices.request()
 
     @property
@@ -107,8 +113,7 @@ class SeparationChoice:
         if path:
             self.path.value = path
 
-    def update(self) -> None:
-        """Show what the state says."""
+    def _show_models(self) -> None:
         known = self._known()
         self.model.options = list(known)
         run = self._state.run
@@ -116,6 +121,8 @@ class SeparationChoice:
             self.model.value = next((name for name, path in known.items() if path.with_suffix("") == Path(run)), run)
         elif not self.model.value and known:
             self.model.value = next(iter(known))
+
+    def _show_files(self) -> None:
         self.path.options = self._mixtures()
         if self._state.mixture and self._state.mixture != self.path.value:
             self.path.value = self._state.mixture
@@ -123,7 +130,8 @@ class SeparationChoice:
     def close(self) -> None:
         """Leave the state, and remove what was uploaded."""
         self._devices.close()
-        self._state.unobserve(self._handler, _FOLLOWED)
+        for handler, names in self._handlers:
+            self._state.unobserve(handler, names)
         if self._uploads is not None:
             shutil.rmtree(self._uploads, ignore_errors=True)
 

@@ -8,7 +8,7 @@ import ipywidgets
 
 from absslab.core.config import nearest
 from absslab.core.errors import InputError
-from absslab.widgets.panel import Panel, close_tree, error_line
+from absslab.widgets.panel import Panel, close_tree, error_line, view_of
 from absslab.widgets.state import State
 from absslab.widgets.style import CSS, paragraph
 from absslab.widgets.tasks import MainLoop
@@ -91,4 +91,4 @@ class Workbench:
             close_tree(one)
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        return self.widget._repr_mimebundle_(**options)
+        return view_of(self.widget, **options)

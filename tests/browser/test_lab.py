@@ -87,13 +87,15 @@ def test_a_click_makes_sound_that_can_be_measured(open_notebook, page):
     assert page.evaluate("probe()")[0] == "running"
 
 
-def test_a_live_figure_is_drawn_without_a_request_elsewhere(open_notebook):
+def test_a_live_figure_is_drawn_without_a_request_elsewhere(open_notebook, watch):
     notebook = open_notebook(FIGURE)
     notebook.run_all()
     canvas = notebook.output().locator("canvas").first
     drawn = notebook.until(lambda: canvas.evaluate(SUM_OF_PIXELS), what="picture")
     notebook.execute("line.set_ydata([1, 0, 1]); line.set_linewidth(9); canvas.draw_idle()")
     notebook.until(lambda: canvas.evaluate(SUM_OF_PIXELS) != drawn, what="another picture")
+    assert watch.n_requests > 0
+    assert watch.left_loopback == []
 
 
 def test_requests_elsewhere_and_errors_are_seen_and_reach_nothing(page, watch):

@@ -73,3 +73,12 @@ def test_closing_leaves_nothing(mixtures, checkpoint):
         workbench.show(name)
     workbench.close()
     assert set(ipywidgets.widgets.widget._instances) == before
+
+
+def test_what_is_closed_says_so_where_a_notebook_shows_it():
+    workbench = absslab.workbench()
+    panel = workbench.recordings
+    assert "application/vnd.jupyter.widget-view+json" in workbench._repr_mimebundle_()
+    workbench.close()
+    for closed in (workbench, panel):
+        assert closed._repr_mimebundle_() == {"text/plain": "closed: make it anew to see it"}
