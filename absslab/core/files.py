@@ -66,11 +66,11 @@ def remove_unfinished(folder: str | Path, *, below: bool = True) -> None:
     """
     for path in list(Path(folder).rglob(".*.part") if below else Path(folder).glob(".*.part")):
         ours = re.fullmatch(r"\..+\.(\d+)\.part", path.name)
-        if ours and not _runs(int(ours.group(1))):
+        if ours and not process_runs(int(ours.group(1))):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
-def _runs(pid: int) -> bool:
+def process_runs(pid: int) -> bool:
     """Whether there is such a process, and not only what is left of it until its parent asks."""
     import psutil
 

@@ -1,14 +1,14 @@
 """One validation mixture, separated by the model of each epoch: one hears how it learns."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import ipywidgets
 
-from absslab.core.datasets import DataConfig, Labelled, find_data_set
 from absslab.core.errors import InputError
+from absslab.core.run_data import recordings_of
 from absslab.core.runs import RunReader
 from absslab.core.separation import SeparationConfig
 from absslab.widgets.live import Excerpt, LiveModels
@@ -64,7 +64,7 @@ class EpochListener:
         self.update()
         if reader and not self.kept:
             self.listening.clear(NONE_KEPT)
-        items = validation_mixtures(reader) if reader else []
+        items = recordings_of(reader, "validation") if reader else []
         titles = [f"{Path(one.path).name}: {', '.join(sorted(one.labels)) or 'nothing'}" for one in items]
         offer(self.mixture, [(title, one.path) for title, one in zip(titles, items, strict=True)])
 
@@ -140,20 +140,3 @@ class EpochListener:
     def _deliver(self, answer: tuple[list[Track], str, str]) -> None:
         tracks, caption, title = answer
         self.listening.show(tracks, caption=caption, title=title)
-
-
-def validation_mixtures(reader: RunReader) -> list[Labelled]:
-    """The recordings that a run is validated on.
-
-    Raises:
-        InputError: its settings or its data can't be read.
-    """
-    values: Any = reader.config.get("data")
-    if not isinstance(values, Mapping):
-        raise InputError(f"{reader.folder}/config.json does not say which data the run was trained on")
-    config = DataConfig.from_json(values)
-    folder = Path(config.data_folder)
-    if not config.data_folder or not folder.is_dir():
-        raise InputError(f"{config.data_folder or 'data_folder'}, the data of the run {reader.folder.name}, is not there")
-    items, _ = find_data_set(config.data_set_type)(config, folder)
-    return [item for item in items if item.split == "validation"]

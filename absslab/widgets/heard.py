@@ -38,6 +38,39 @@ class Heard:
         return cls(tuple(gains), dict(content["mix"]))
 
 
+@dataclass(frozen=True)
+class Remix:
+    """The sum of tracks with linear gains, as a sound: nothing is computed before it is read."""
+
+    tracks: tuple[Track, ...]  # of one sampling rate
+    gains: tuple[float, ...]
+
+    @property
+    def sampling_rate(self) -> int:
+        """Of all tracks, Hz."""
+        return self.tracks[0].sound.sampling_rate
+
+    @property
+    def n_samples(self) -> int:
+        """Of the longest track."""
+        return max(one.sound.n_samples for one in self.tracks)
+
+    @property
+    def n_channels(self) -> int:
+        """Of the widest track, heard or not: it stays the same while gains change."""
+        return max(one.sound.n_channels for one in self.tracks)
+
+    @property
+    def seeks_well(self) -> bool:
+        """If all do."""
+        return all(one.sound.seeks_well for one in self.tracks)
+
+    def read(self, start: int, n_samples: int) -> np.ndarray:
+        """See `Sound`."""
+        total = remix(self.tracks, self.gains, start, n_samples)
+        return np.broadcast_to(total, (self.n_channels, n_samples))
+
+
 class Level(NamedTuple):
     """How loud a sound is."""
 

@@ -2,12 +2,15 @@
 
 import html
 import logging
+import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import ipywidgets
 
 from absslab.core.errors import InputError
+from absslab.serving.settings import ENVIRONMENT
 from absslab.widgets.state import State
 from absslab.widgets.style import CSS
 from absslab.widgets.tasks import MainLoop
@@ -118,14 +121,19 @@ class _Undo:
 
 
 def error_line(error: BaseException) -> str:
-    """An error in one line, for a person."""
+    """An error in one line, for a person; visitors of a dashboard are not told in which folders things are."""
     if isinstance(error, OSError):
         text = f"{error.filename}: {error.strerror or error}" if error.filename else str(error.strerror or error)
     elif isinstance(error, InputError):
         text = str(error)
     else:
         text = f"Something went wrong: {type(error).__name__}: {error}"
-    return " ".join(text.split())
+    return without_folders(" ".join(text.split())) if ENVIRONMENT in os.environ else " ".join(text.split())
+
+
+def without_folders(text: str) -> str:
+    """A text in which of absolute paths only the last part is left."""
+    return re.sub(r"(?<![\w.])(?:/[^\s/:;,'\"()<>]+)*/(?=[^\s/])", "", text)
 
 
 def close_tree(widget: ipywidgets.Widget) -> None:

@@ -14,7 +14,6 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from importlib.resources import files
 from itertools import count
 from typing import Any
 
@@ -25,6 +24,7 @@ import traitlets
 from absslab.core import audio
 from absslab.core.errors import InputError
 from absslab.core.region import cut_region
+from absslab.widgets.assets import asset
 from absslab.widgets.heard import Heard, remix
 from absslab.widgets.panel import error_line
 from absslab.widgets.pictures import Frequencies, levels, mask_picture, picture
@@ -42,14 +42,10 @@ Answer = tuple[dict[str, Any], list[Any]]  # content and buffers of a message
 _log = logging.getLogger("absslab")
 
 
-def _asset(name: str) -> str:
-    return (files("absslab.widgets") / "js" / name).read_text(encoding="utf-8")
-
-
 def _module() -> str:
     """The player's modules as one, since a widget is one: what they import of each other is there already."""
     lines = "\n".join(
-        _asset(f"{name}.mjs") for name in ("logic", "voice", "engine", "picture", "stage", "view", "player")
+        asset(f"{name}.mjs") for name in ("logic", "voice", "engine", "picture", "stage", "view", "player")
     ).splitlines()
     return "\n".join(line for line in lines if not (line.startswith("import ") and ' from "./' in line))
 
@@ -66,7 +62,7 @@ class Player(anywidget.AnyWidget):
     """
 
     _esm = _module()  # as text: of a widget that watches a file nothing is ever freed
-    _css = _asset("player.css")
+    _css = asset("player.css")
     title = traitlets.Unicode("").tag(sync=True)
 
     def __init__(self, tracks: Sequence[Track], *, title: str = ""):
@@ -120,11 +116,7 @@ class Player(anywidget.AnyWidget):
         Raises:
             InputError: an unknown name.
         """
-        known = [track.name for track in self.tracks]
-        for name in names:
-            if name not in known:
-                raise InputError(f"there is no track {name!r}: expected {', '.join(known)}")
-        self._heard = Heard.only(self.tracks, [known.index(name) for name in names])
+        self._heard = Heard.only(self.tracks, [self._number(name) for name in names])
         self._tell({"type": "do", "command": "hear", "tracks": self._heard.mix["solo"]})
 
     def play(self) -> None:
@@ -139,6 +131,21 @@ class Player(anywidget.AnyWidget):
         """Go to an instant."""
         self._tell({"type": "do", "command": "seek", "seconds": float(seconds)})
 
+    def offer(self, name: str, file_name: str) -> None:
+        """Let the browser save a track, as it is.
+
+        Args:
+            name: of the track.
+            file_name: without suffix.
+
+        Raises:
+            InputError: an unknown name.
+        """
+        gains = [0.0] * len(self.tracks)
+        gains[self._number(name)] = 1.0
+        if self._shown is not None:
+            self._do("levels", self._file, self._shown, {"gains": gains, "name": file_name})
+
     def close(self) -> None:
         """Free the sound here and in the page."""
         for worker in self._workers.values():
@@ -146,6 +153,17 @@ class Player(anywidget.AnyWidget):
         self._is_ready, self._shown = False, None
         self.layout.close()
         super().close()
+
+    def _number(self, name: str) -> int:
+        """Of a track.
+
+        Raises:
+            InputError: there is none of this name.
+        """
+        known = [track.name for track in self.tracks]
+        if name not in known:
+            raise InputError(f"there is no track {name!r}: expected {', '.join(known)}")
+        return known.index(name)
 
     def _set(self, tracks: Sequence[Track]) -> None:
         before, shown = self._shown, Playlist(alike(tracks), next(_versions))

@@ -27,9 +27,14 @@ ENDED = {
 
 
 class RunView:
-    """Shows a run directory; `update` looks at it again."""
+    """Shows a run directory; `update` looks at it again.
 
-    def __init__(self) -> None:
+    Args:
+        has_log: the end of the log is shown too; it names files and folders of the machine.
+    """
+
+    def __init__(self, *, has_log: bool = True) -> None:
+        self._has_log = has_log
         self._about, self._log = ipywidgets.HTML(), ipywidgets.HTML()
         self.plot = Plot(height=300)
         losses, metrics, rates = self.plot.figure.subplots(1, 3, width_ratios=(4, 4, 3))
@@ -63,7 +68,7 @@ class RunView:
 
     def log(self, n_lines: int = 20) -> str:
         """The end of the log, and of what the process printed where it ended otherwise than well."""
-        if self.reader is None:
+        if self.reader is None or not self._has_log:
             return ""
         text = self.reader.log_tail(n_lines)
         if self.reader.state() in ("failed", "dead"):

@@ -1,0 +1,64 @@
+"""Compare: two runs on the same mixtures, side by side, and in a blind listening test."""
+
+from pathlib import Path
+
+import ipywidgets
+
+from absslab.core.errors import InputError
+from absslab.serving.settings import ServedConfig
+from absslab.widgets.dashboards.blind_test import BlindTest
+from absslab.widgets.dashboards.page import Page
+from absslab.widgets.dashboards.pair import Pair, PairAnswer
+from absslab.widgets.parts import Listening, button, html_table
+from absslab.widgets.style import paragraph
+from absslab.widgets.tasks import Latest
+
+_HELP = "SI-SDR improvement: how much nearer to the reference a source is than the mixture was. Higher is better."
+
+
+class ComparePage(Page):
+    """Both runs' sources of one mixture, with their scores; and the blind test."""
+
+    title = "Compare"
+    words = (
+        "Two models take the same recordings apart. Compare them by ear and by their scores, or, not knowing which is "
+        "which, say which you prefer."
+    )
+
+    def __init__(self, shown: ServedConfig):
+        super().__init__(shown)
+        if len(shown.run_directory) != 2:
+            raise InputError("two runs are compared: absslab dashboard compare --run_directory A B")
+        self.pair = self.own(Pair(shown))
+        self._latest = self.own(Latest(self.loop, self.pair.answer, deliver=self._deliver, failed=self.fail))
+        titles = [f"{one.name}: {', '.join(sorted(labels)) or 'no class'}" for one, labels in self.pair.items]
+        wide = ipywidgets.Layout(width="auto", flex="1 1 260px")
+        self.choice = ipywidgets.Dropdown(options=[(title, i) for i, title in enumerate(titles)], layout=wide)
+        steps = [button(words, self.guard(lambda by=by: self.step(by))) for words, by in (("previous", -1), ("next", 1))]
+        self.listening = self.own(Listening())
+        self.table = ipywidgets.HTML()
+        self.choice.observe(self.guard(lambda _: self.separate()), "value")
+        names = ipywidgets.HTML(paragraph(f"A is {self.pair.names[0]}, B is {self.pair.names[1]}", "lead"))
+        row = ipywidgets.HBox([self.choice, *steps], layout={"flex_flow": "row wrap"})
+        beside = ipywidgets.VBox([names, row, self.listening.widget, self.table])
+        self.test = self.own(BlindTest(self, self.pair, Path(shown.votes_folder)))
+        tabs = ipywidgets.Tab([beside, self.test.widget], titles=["side by side", "blind test"])
+        self.show(tabs)
+        self.separate()
+
+    def step(self, by: int) -> None:
+        """Go to another mixture, from the last on to the first."""
+        self.choice.value = (self.choice.value + by) % len(self.pair.items)
+
+    def separate(self) -> None:
+        """Show the chosen mixture."""
+        self.say("separating …")
+        self._latest.request(self.pair.items[self.choice.value][0])
+
+    def _deliver(self, answer: PairAnswer) -> None:
+        self.say("")
+        self.listening.show(answer.tracks, caption="", title=answer.path.name)
+        self.table.value = html_table(*answer.table, caption=_HELP)
+
+
+PAGE = ComparePage

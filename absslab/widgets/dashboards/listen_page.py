@@ -1,0 +1,96 @@
+"""Listen: a run's mixtures, taken apart, beside what was mixed."""
+
+from pathlib import Path
+
+import ipywidgets
+
+from absslab.core.errors import InputError
+from absslab.core.run_data import recordings_of
+from absslab.core.run_scores import RunScores, read_run_scores
+from absslab.core.runs import RunReader
+from absslab.core.separation import SeparationConfig
+from absslab.serving.checks import model_of
+from absslab.serving.settings import ServedConfig
+from absslab.widgets.dashboards.page import Page
+from absslab.widgets.live import Answer, Excerpt, LiveModels, LiveSeparation
+from absslab.widgets.parts import Listening, button, html_table
+from absslab.widgets.score_view import score_table
+from absslab.widgets.style import paragraph
+from absslab.widgets.tasks import Latest
+
+_LONGEST = 60.0  # s of a recording that are shown
+_HELP = (
+    "“mixture” is all that the model was given. Below it is what the model cut out for each class; “(reference)” is what "
+    "was really mixed, where that is known. Press play, then click the names to hear one after the other."
+)
+_SCORES_HELP = (
+    "probability: that the class is there, says the model. SI-SDR: how near its source is to the reference; improvement: "
+    "how much nearer than the mixture was. Higher is better."
+)
+
+
+class ListenPage(Page):
+    """Choose a recording of the split, see and hear it."""
+
+    title = "Listen"
+    words = (
+        "Recordings that the model has never met, taken apart into the classes it knows. It has learned from weak labels "
+        "alone: it was told what a recording holds, never when or how it sounds."
+    )
+
+    def __init__(self, shown: ServedConfig):
+        super().__init__(shown)
+        run = Path(_only(shown.run_directory))
+        self._checkpoint = model_of(run)
+        items = recordings_of(RunReader(run), shown.split, data_folder=shown.mixture_folder)
+        if not items:
+            raise InputError(f"the {shown.split} split of {run.name} holds no recording: choose another with --split")
+        self.files = [Path(item.path) for item in items]
+        titles = [f"{Path(one.path).name}: {', '.join(sorted(one.labels)) or 'no class'}" for one in items]
+        self._models = self.own(LiveModels())
+        self._latest = self.own(Latest(self.loop, self._models.answer, deliver=self._deliver, failed=self.fail))
+        wide = ipywidgets.Layout(width="auto", flex="1 1 260px")
+        self.choice = ipywidgets.Dropdown(options=[(title, i) for i, title in enumerate(titles)], layout=wide)
+        steps = [button(words, self.guard(lambda by=by: self.step(by))) for words, by in (("previous", -1), ("next", 1))]
+        self.listening = self.own(Listening())
+        self.table = ipywidgets.HTML()
+        self.choice.observe(self.guard(lambda _: self.separate()), "value")
+        scores = ipywidgets.HTML(_scores(run, shown.split))
+        more = ipywidgets.Accordion([scores], titles=["scores of all recordings together"], selected_index=None)
+        row = ipywidgets.HBox([self.choice, *steps], layout={"flex_flow": "row wrap"})
+        self.show(row, self.listening, self.table, ipywidgets.HTML(paragraph(_HELP)), more)
+        self.separate()
+
+    def step(self, by: int) -> None:
+        """Go to another recording, from the last on to the first."""
+        self.choice.value = (self.choice.value + by) % len(self.files)
+
+    def separate(self) -> None:
+        """Show the chosen recording."""
+        self.say("separating …")
+        excerpt = Excerpt.of(self.files[self.choice.value], length=_LONGEST)
+        self._latest.request(self._checkpoint, self.shown.device, excerpt, SeparationConfig())
+
+    def _deliver(self, answered: tuple[Answer, LiveSeparation]) -> None:
+        answer, live = answered
+        name, classes = live.excerpt.path.name, live.separator.classes
+        self.say("")
+        self.listening.show(answer.tracks, caption="", title=name, events=answer.events, truth=live.truth, classes=classes)
+        self.table.value = html_table(*answer.table(), caption=_SCORES_HELP)
+
+
+def _only(runs: tuple[str, ...]) -> str:
+    if len(runs) != 1:
+        raise InputError("no run is shown: absslab dashboard listen --run_directory R")
+    return runs[0]
+
+
+def _scores(run: Path, split: str) -> str:
+    try:
+        scores: RunScores | None = read_run_scores(run, split)
+    except InputError as error:
+        return paragraph(f"they can't be read: {error}")
+    return score_table(scores) if scores else paragraph("there are none yet: the host can make them with absslab evaluate")
+
+
+PAGE = ListenPage
