@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from .dashboard import Dashboard
 from .lab import Lab
 from .session import CHROMIUM, LOOPBACK, launched
 
@@ -33,6 +34,16 @@ class Watch:
         self.errors.append(text)
 
 
+def watched(context: Any, watch: Watch) -> Any:
+    """A new page of a browser window, all of whose pages are watched."""
+    context.on("request", lambda request: watch.request(request.url))
+    context.on("console", lambda message: watch.error(message.text) if message.type == "error" else None)
+    context.on("weberror", lambda error: watch.error(str(error.error)))
+    page = context.new_page()
+    page.on("websocket", lambda socket: watch.request(socket.url))
+    return page
+
+
 def missing(what: str) -> None:
     if os.environ.get("CI"):
         pytest.fail(f"the tests in a browser need {what}")
@@ -45,17 +56,17 @@ def chromium() -> str:
     path = shutil.which(CHROMIUM)
     if not path:
         missing("chromium (Debian: apt install chromium), or its path in ABSSLAB_CHROMIUM")
+    for module in ("jupyterlab", "voila", "playwright"):
+        try:
+            __import__(module)
+        except ImportError:
+            missing(f"{module} (pip install 'absslab[dev]')")
     return path
 
 
 @pytest.fixture(scope="session")
 def lab(chromium, tmp_path_factory) -> Iterator[Lab]:
     """A JupyterLab, the same for all tests."""
-    for module in ("jupyterlab", "playwright"):
-        try:
-            __import__(module)
-        except ImportError:
-            missing(f"{module} (pip install 'absslab[dev]')")
     lab = Lab(tmp_path_factory.mktemp("lab"))
     yield lab
     lab.close()
@@ -63,9 +74,9 @@ def lab(chromium, tmp_path_factory) -> Iterator[Lab]:
 
 # of one module only: while Playwright is on, asyncio takes the tests' thread for that of a running loop
 @pytest.fixture(scope="module")
-def browser(chromium, lab) -> Iterator[Any]:
+def browser(chromium, tmp_path_factory) -> Iterator[Any]:
     """Chromium without a window; the machine itself is all it reaches."""
-    with launched(chromium, lab.home) as browser:
+    with launched(chromium, tmp_path_factory.mktemp("browser")) as browser:
         yield browser
 
 
@@ -79,11 +90,7 @@ def watch() -> Watch:
 def page(browser, watch, request, screenshots) -> Iterator[Any]:
     """A new browser window. At the end no request may have left this machine and no error may be on the console."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
-    context.on("request", lambda request: watch.request(request.url))
-    context.on("console", lambda message: watch.error(message.text) if message.type == "error" else None)
-    context.on("weberror", lambda error: watch.error(str(error.error)))
-    page = context.new_page()
-    page.on("websocket", lambda socket: watch.request(socket.url))
+    page = watched(context, watch)
     page.on("dialog", lambda dialog: dialog.accept())  # leave a page with unsaved changes
     yield page
     if request.node.stash.get(FAILED, False):
@@ -127,3 +134,35 @@ def pytest_runtest_makereport(item, call):
     report = yield
     item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
     return report
+
+
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory):
+    """`serve("listen", "--run_directory", R)`: the same dashboard for all tests that ask for the same."""
+    running: dict[tuple[str, ...], Dashboard] = {}
+
+    def start(*arguments, fresh=False):
+        arguments = tuple(map(str, arguments))
+        if fresh or arguments not in running:
+            made = Dashboard(tmp_path_factory.mktemp("dashboard"), arguments)
+            running[(*arguments, str(len(running))) if fresh else arguments] = made
+            return made
+        return running[arguments]
+
+    yield start
+    for one in running.values():
+        one.close()
+
+
+@pytest.fixture
+def run(checkpoint):
+    return checkpoint.with_suffix("")
+
+
+@pytest.fixture
+def second_run(checkpoint, tmp_path):
+    """Another run on the same data; its model is the same."""
+    copied = tmp_path / "other"
+    shutil.copytree(checkpoint.with_suffix(""), copied)
+    shutil.copy(checkpoint, copied.with_suffix(".ckpt"))
+    return copied

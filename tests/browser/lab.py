@@ -18,6 +18,40 @@ import psutil
 SETTINGS = {"@jupyterlab/apputils-extension:notification": {"checkForUpdates": False, "fetchNews": "false"}}
 
 
+def isolated(home: Path) -> dict[str, str]:
+    """The environment of a server that reads nothing of this user's, and writes nothing of theirs."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "JPY_", "XDG_"))}
+    folders = {
+        "HOME": home,
+        "IPYTHONDIR": home / "ipython",
+        "JUPYTER_CONFIG_DIR": home / "config",
+        "JUPYTER_DATA_DIR": home / "data",
+        "JUPYTER_RUNTIME_DIR": home / "runtime",
+        "JUPYTERLAB_SETTINGS_DIR": home / "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": home / "workspaces",
+        "MPLCONFIGDIR": home / "matplotlib",
+    }
+    threads = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+    return kept | threads | {name: str(folder) for name, folder in folders.items()}
+
+
+def at_home(home: Path) -> Iterator[psutil.Process]:
+    """The processes that have this home: a server's, its kernels' and all they started, detached ones too."""
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("HOME") == str(home):
+                yield process
+        except psutil.Error:
+            continue  # it has ended, or belongs to someone else
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
 class Lab:
     """A running JupyterLab; `root` is the folder it serves, `url` where it answers.
 
@@ -35,9 +69,7 @@ class Lab:
         (config / "labconfig").mkdir(parents=True)
         (config / "labconfig" / "default_setting_overrides.json").write_text(json.dumps(SETTINGS))
         self.root.mkdir()
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         flags = [f"port={port}", "port_retries=0", "ip=127.0.0.1", f"root_dir={self.root}"]
         flags += ["open_browser=False", "allow_root=True", "terminals_enabled=False"]
@@ -48,7 +80,7 @@ class Lab:
             *(f"--ServerApp.{flag}" for flag in flags),
             "--expose-app-in-browser",
         ]
-        environment = self._environment(config)
+        environment = isolated(self.home) | {"JUPYTER_TOKEN": self.token}
         with self.log.open("wb") as log:
             streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
             self.process = subprocess.Popen(command, env=environment, start_new_session=True, **streams)
@@ -57,21 +89,6 @@ class Lab:
         except BaseException:
             self.close()
             raise
-
-    def _environment(self, config: Path) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "JPY_", "XDG_"))}
-        folders = {
-            "HOME": self.home,
-            "IPYTHONDIR": self.home / "ipython",
-            "JUPYTER_CONFIG_DIR": config,
-            "JUPYTER_DATA_DIR": self.home / "data",
-            "JUPYTER_RUNTIME_DIR": self.home / "runtime",
-            "JUPYTERLAB_SETTINGS_DIR": self.home / "settings",
-            "JUPYTERLAB_WORKSPACES_DIR": self.home / "workspaces",
-            "MPLCONFIGDIR": self.home / "matplotlib",
-        }
-        threads = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
-        return kept | threads | {name: str(folder) for name, folder in folders.items()} | {"JUPYTER_TOKEN": self.token}
 
     def _wait_until_ready(self, seconds: float = 90) -> None:
         end = time.monotonic() + seconds
@@ -95,12 +112,7 @@ class Lab:
 
     def descendants(self) -> Iterator[psutil.Process]:
         """The server, its kernels and all they started, detached processes too: all whose home is this server's."""
-        for process in psutil.process_iter():
-            try:
-                if process.environ().get("HOME") == str(self.home):
-                    yield process
-            except psutil.Error:
-                continue  # it has ended, or belongs to someone else
+        yield from at_home(self.home)
 
     def close(self) -> None:
         """Ends the server, which ends its kernels, then whatever of theirs goes on."""

@@ -22,13 +22,15 @@ class Keeping:
         self._on_change = on_change
         self._controls: dict[str, ipywidgets.ToggleButtons] = {}
         self._is_setting = False
-        self.shown: list[str] = []  # what was found, and the rest
+        self._names: list[str] = []
+        self.shown: list[str] = []  # what was found; the rest comes last
         self.widget = ipywidgets.VBox()
 
     @property
     def gains(self) -> dict[str, float]:
-        """Linear gains by name."""
-        return {name: GAINS[control.value] for name, control in self._controls.items()}
+        """Linear gains by name; what was not found goes with the rest."""
+        chosen = {name: GAINS[control.value] for name, control in self._controls.items()}
+        return {name: chosen.get(name, chosen[self.shown[-1]]) for name in self._names}
 
     @property
     def in_words(self) -> str:
@@ -36,23 +38,20 @@ class Keeping:
         done = [f"{control.value} {name}" for name, control in self._controls.items() if control.value != "keep"]
         return ", ".join(done)[:80] or "unchanged"
 
-    def offer(self, seconds: Mapping[str, float | None]) -> None:
+    def offer(self, seconds: Mapping[str, float], *, rest: str) -> None:
         """Offer choices, what sounds longest first; at first all is kept.
 
         Args:
-            seconds: for how long each sounds; None: it is no class.
+            seconds: for how long each class sounds.
+            rest: what all that no class took is called.
         """
-        names = sorted(seconds, key=lambda name: -1 if seconds[name] is None else -(seconds[name] or 0) - 1)
-        names.sort(key=lambda name: seconds[name] is None)
-        found = [name for name in names if seconds[name] is None or (seconds[name] or 0) >= _SHORTEST]
-        self.shown = found
-        self._controls = {name: self._control() for name in names}
-        rows = [self._row(name, seconds[name]) for name in found]
-        n_classes = sum(seconds[name] is not None for name in found)
-        said = (
-            f"{n_classes} kind{'s' * (n_classes != 1)} of sound found:" if n_classes else "Nothing was found that it knows."
-        )
-        other = [name for name in names if name not in found]
+        found = sorted((name for name in seconds if seconds[name] >= _SHORTEST), key=lambda name: -seconds[name])
+        self._names, self.shown = [*seconds, rest], [*found, rest]
+        self._controls = {name: self._control() for name in self.shown}
+        rows = [self._row(name, seconds.get(name)) for name in self.shown]
+        n = len(found)
+        said = f"{n} kind{'s' * (n != 1)} of sound found:" if n else "Nothing was found that the model knows."
+        other = [name for name in seconds if name not in found]
         not_found = ipywidgets.HTML(paragraph(f"not found: {', '.join(other)}")) if other else ipywidgets.HTML()
         presets = [self._preset("keep all", "keep", "keep"), self._preset("remove everything else", "keep", "remove")]
         heading = ipywidgets.HTML(paragraph(said, "lead"))
@@ -84,8 +83,7 @@ class Keeping:
         made = ipywidgets.Button(description=words, layout={"width": "auto"})
 
         def choose(_: Any) -> None:
-            last = list(self._controls)[-1]
-            self.set({name: rest if name == last else classes for name in self._controls})
+            self.set({name: rest if name == self.shown[-1] else classes for name in self.shown})
 
         made.on_click(choose)
         return made

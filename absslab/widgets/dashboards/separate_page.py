@@ -128,7 +128,7 @@ class SeparatePage(Page):
         self._tracks = [Track(one, file_sound(folder / f"{one}.wav"), "source") for one in classes]
         self._tracks.append(Track(_REST, file_sound(folder / "residual.wav"), "residual"))
         self._before = Track("before", file_sound(path), "mixture")
-        self.keeping.offer(seconds | {_REST: None})
+        self.keeping.offer(seconds, rest=_REST)
         self._hear()
         self.result.layout.display = ""
 

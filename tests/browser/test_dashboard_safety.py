@@ -1,0 +1,268 @@
+"""What visitors must not be able to do: over HTTP, over the web socket and with files that are none."""
+
+import json
+import os
+import shutil
+import signal
+import time
+import uuid
+
+import numpy as np
+import psutil
+import pytest
+import soundfile
+
+from absslab.core.runs import RunReader, request_stop
+
+from .conftest import watched
+from .dashboard import LOADED, loudest, open_page, play, until
+
+OUTSIDE = ("..", "..%2f", "%2e%2e/", "....//", "..%5c", "%252e%252e/")
+ROUTES = (
+    "/voila/files/",
+    "/voila/static/",
+    "/voila/templates/absslab/static/",
+    "/voila/labextensions/",
+    "/voila/api/themes/",
+    "/",
+)
+
+
+@pytest.fixture(scope="module")
+def separate(serve, checkpoint):
+    run = checkpoint.with_suffix("")
+    return serve("separate", "--run_directory", run, "--max_duration", "120", "--max_upload_size", "100")
+
+
+def noise(path, n_channels=1, rate=16000, seconds=1.0, **options):
+    samples = 0.1 * np.random.default_rng(0).standard_normal((round(seconds * rate), n_channels))
+    soundfile.write(path, samples, rate, **options)
+    return path
+
+
+def words(page):
+    return page.locator(".absslab-upload .absslab-words")
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_no_route_leads_out_of_what_is_served(separate, route, checkpoint):
+    secret = checkpoint.with_name("secret.txt")
+    secret.write_text("the secret")
+    for up in OUTSIDE:
+        for depth in (1, 3, 8, 15):
+            status, body = separate.get(f"{route}{(up.rstrip('/') + '/') * depth}{str(secret).lstrip('/')}")
+            assert status != 200 or b"the secret" not in body, (up, depth)
+            status, body = separate.get(f"{route}{(up.rstrip('/') + '/') * depth}etc/passwd")
+            assert b"root:" not in body, (up, depth)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/voila/files/separate.ipynb", "/voila/files/voila.json", "/voila/files/voila/templates/absslab/page.html",
+     "/voila/files/a.png", "/api/kernels", "/api/contents", "/api/sessions", "/api/terminals", "/voila/tree",
+     "/voila/render/separate.ipynb", "/tree", "/lab", "/nothing/here"],
+)  # fmt: skip
+def test_nothing_but_the_page_is_served(separate, path):
+    status, body = separate.get(path)
+    assert status in (302, 403, 404)
+    assert b"open_page" not in body
+    assert b"Traceback" not in body
+    assert b"http://" not in body.replace(b"http://www.w3.org/2000/svg", b"")
+    assert b"https://" not in body
+
+
+def test_the_page_shows_no_code_and_no_folder(separate, page, checkpoint):
+    open_page(page, separate, "Separate")
+    text = page.content()
+    assert "open_page" not in text
+    assert str(checkpoint.parent) not in text
+    assert separate.get("/")[1].count(b"import ") == 0
+
+
+def test_no_code_can_be_run_over_the_socket(separate, page, tmp_path):
+    """As Voila has it: comm messages alone reach a kernel."""
+    open_page(page, separate, "Separate")
+    target = tmp_path / "run by a visitor"
+    content = {"code": f"open({str(target)!r}, 'w')", "silent": False, "store_history": False}
+    header = {"msg_id": uuid.uuid4().hex, "msg_type": "execute_request", "username": "", "session": "s", "version": "5.3"}
+    message = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}
+    closed = page.evaluate(
+        """([message]) => new Promise((done) => {
+            const { kernelId } = JSON.parse(document.getElementById("jupyter-config-data").textContent);
+            const socket = new WebSocket(`ws://${location.host}/api/kernels/${kernelId}/channels`);
+            socket.onopen = () => { socket.send(message); setTimeout(() => { socket.close(); done("sent"); }, 3000); };
+            socket.onerror = () => done("refused");
+        })""",
+        [json.dumps(message)],
+    )
+    assert closed == "sent"
+    assert not target.exists()
+    assert page.get_by_role("heading", name="Separate").is_visible()
+
+
+def test_files_that_are_no_sound_get_one_clear_line(separate, page, tmp_path):
+    open_page(page, separate, "Separate")
+    text = tmp_path / "words.wav"
+    text.write_text("these are words")
+    empty = tmp_path / "empty.wav"
+    empty.touch()
+    corrupt = noise(tmp_path / "corrupt.flac", seconds=3)
+    content = bytearray(corrupt.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 4000] = os.urandom(4000)
+    corrupt.write_bytes(bytes(content))
+    cut = tmp_path / "cut.wav"
+    cut.write_bytes(noise(tmp_path / "whole.wav").read_bytes()[:9000])
+    silent = tmp_path / "silent.wav"
+    soundfile.write(silent, np.zeros(16000), 16000)
+    large = tmp_path / "large.wav"
+    with large.open("wb") as file:
+        file.truncate(500_000_000)
+    long = tmp_path / "long.flac"
+    soundfile.write(long, np.tile([0.0, 0.25, 0.0, -0.25], 3 * 3600 * 250), 1000)
+    program = tmp_path / "program.py"
+    program.write_text("print()")
+    expected = {
+        text: "words.wav is not a readable sound file",
+        empty: "empty.wav is empty (0 bytes)",
+        corrupt: "corrupt.flac",
+        cut: "cut.wav is cut short",
+        silent: "silent.wav is silent",
+        large: "large.wav has 500 MB: expected at most 100 MB",
+        long: "long.flac lasts 180.0 min: expected at most 2 min",
+        program: "program.py is no sound file",
+    }
+    for path, line in expected.items():
+        page.locator("input[type=file]").set_input_files(path)
+        until(page, lambda line=line: line in words(page).inner_text(), 60, line)
+        assert "\n" not in words(page).inner_text()
+        assert str(tmp_path) not in page.content()
+        assert "visitor-" not in words(page).inner_text()
+        assert "wrong" in words(page).get_attribute("class")
+    (folder,) = [one for one in separate.visitors if one.exists()][-1:]
+    assert list(folder.iterdir()) == []
+
+
+def test_many_channels_and_high_rates_are_taken_in_as_what_one_hears(separate, page, tmp_path):
+    open_page(page, separate, "Separate")
+    page.locator("input[type=file]").set_input_files(noise(tmp_path / "eight.wav", 8, 192000, 0.5))
+    page.get_by_text("the mean of its 8 channels and at 48 instead of 192 kHz").wait_for(timeout=LOADED)
+    page.get_by_role("button", name="download the result").wait_for(timeout=LOADED)
+    play(page)
+    assert loudest(page)["before"] > 1e-3
+
+
+@pytest.mark.parametrize(
+    "name", ["../../evil.wav", "..\\evil.wav", "<img src=x onerror=alert(1)>.wav", "a\"b'c`;$(id).wav"]
+)
+def test_a_name_is_nothing_but_text(separate, page, watch, name, tmp_path):
+    open_page(page, separate, "Separate")
+    content = noise(tmp_path / "a.wav").read_bytes()
+    dialogs = []
+    page.on("dialog", lambda dialog: dialogs.append(dialog.message))
+    page.locator("input[type=file]").set_input_files({"name": name, "mimeType": "audio/wav", "buffer": content})
+    page.get_by_role("button", name="download the result").wait_for(timeout=LOADED)
+    assert name.replace("\\", "/").rpartition("/")[2] in words(page).inner_text()
+    assert page.locator("img[src=x]").count() == 0
+    assert dialogs == []
+    made = [path for folder in separate.visitors for path in folder.rglob("*")]
+    assert not [path for path in made if "evil" in path.name or "img" in path.name or "id" in path.stem.split("-")]
+    assert not list(separate.home.rglob("evil*"))
+    with page.expect_download() as download:
+        page.get_by_role("button", name="download the result").click()
+    assert not set(download.value.suggested_filename) & set("/\\<>\"'`$")
+
+
+def test_a_run_that_vanishes_is_said_and_the_page_stays(serve, page, checkpoint, tmp_path):
+    run = tmp_path / "gone"
+    shutil.copytree(checkpoint.with_suffix(""), run)
+    shutil.copy(checkpoint, run.with_suffix(".ckpt"))
+    dashboard = serve("listen", "--run_directory", run, fresh=True)
+    open_page(page, dashboard, "Listen")
+    page.locator(".absslab-player .track").first.wait_for(timeout=LOADED)
+    shutil.rmtree(run)
+    run.with_suffix(".ckpt").unlink()
+    page.get_by_role("button", name="next").click()
+    page.get_by_role("alert").wait_for()
+    said = page.get_by_role("alert").inner_text()
+    assert "gone.ckpt was deleted" in said
+    assert str(tmp_path) not in said
+    page.reload(wait_until="commit")
+    page.get_by_role("heading", name="This page can't be shown").wait_for(timeout=LOADED)
+    assert "Traceback" not in page.content()
+
+
+def test_a_tab_closed_in_the_middle_of_a_separation_leaves_nothing(serve, browser, watch, checkpoint, tmp_path):
+    dashboard = serve("separate", "--run_directory", checkpoint.with_suffix(""), fresh=True)
+    context = browser.new_context()
+    page = watched(context, watch)
+    open_page(page, dashboard, "Separate")
+    long = noise(tmp_path / "long.wav", 2, 44100, 120.0)
+    page.locator("input[type=file]").set_input_files(long)
+    page.get_by_text("taking long.wav apart").wait_for(timeout=LOADED)
+    assert len(dashboard.visitors) == 1
+    page.close()
+    end = time.monotonic() + 60
+    while dashboard.visitors or dashboard.kernels:
+        assert time.monotonic() < end, (dashboard.visitors, dashboard.kernels)
+        time.sleep(0.5)
+    context.close()
+    assert dashboard.stop() == 0
+    assert "Traceback" not in dashboard.said
+
+
+@pytest.mark.slow
+def test_a_page_that_is_left_without_a_word_is_ended(serve, page, checkpoint):
+    """A laptop that is shut says nothing."""
+    dashboard = serve("monitor", "--run_directory", checkpoint.with_suffix(""), "--idle_time", "10", fresh=True)
+    assert dashboard.get("/")[0] == 200  # a page that nobody opens: it never gives its process back
+    until(page, lambda: len(dashboard.kernels) == 1, what="its process")
+    until(page, lambda: not dashboard.kernels, 90, "the process is ended")
+
+
+def test_no_more_visitors_than_the_host_allows(serve, page, browser, watch, checkpoint):
+    dashboard = serve("monitor", "--run_directory", checkpoint.with_suffix(""), "--max_visitors", "1", fresh=True)
+    open_page(page, dashboard, "Trainings")
+    status, body = dashboard.get("/")
+    assert status == 503
+    assert b"All places are taken" in body
+    page.goto("about:blank")
+    until(page, lambda: not dashboard.kernels, 30, "the place is free again")
+    open_page(page, dashboard, "Trainings")
+
+
+def test_a_token_is_asked_for(serve, page, checkpoint):
+    run = checkpoint.with_suffix("")
+    dashboard = serve("monitor", "--run_directory", run, "--token", "a-long-secret", fresh=True)
+    status, body = dashboard.get("/")
+    assert status == 302
+    assert not dashboard.kernels
+    assert dashboard.get("/?token=wrong")[0] == 302
+    page.goto(f"{dashboard.url}?token=a-long-secret", wait_until="commit")
+    page.get_by_role("heading", name="Trainings").wait_for(timeout=LOADED)
+    assert "?token=a-long-secret" in dashboard.said
+
+
+def test_a_training_goes_on_when_its_dashboard_is_stopped(serve, page, checkpoint, mixtures, tmp_path):
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    flags = ("--runs_folder", runs, "--mixture_folder", mixtures, "--allow_training", "True")
+    dashboard = serve("monitor", *flags, fresh=True)
+    open_page(page, dashboard, "Trainings")
+    page.get_by_text("start and stop").click()
+    page.get_by_role("button", name="start", exact=True).click()
+    reader = until(page, lambda: (runs / "run-1" / "config.json").exists() and RunReader(runs / "run-1"), 60, "the run")
+    until(page, lambda: reader.state() == "running", 60, "the training runs")
+    until(page, lambda: page.get_by_role("cell", name="run-1").count(), 20, "it is listed")
+    assert dashboard.stop() == 0
+    assert not dashboard.kernels
+    time.sleep(2)
+    assert reader.state() == "running"
+    training = psutil.Process(reader.status()["pid"])
+    request_stop(runs / "run-1")
+    training.send_signal(signal.SIGCONT)
+    end = time.monotonic() + 120
+    while reader.state() == "running":
+        assert time.monotonic() < end
+        time.sleep(0.5)
+    assert reader.state() == "stopped"
+    page.goto("about:blank")

@@ -1,0 +1,176 @@
+"""Every dashboard in a browser that reaches nothing but this machine: its main action by clicks, and the right sound."""
+
+import json
+import math
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+
+from absslab.core.listening_test import read_votes
+
+from .conftest import watched
+from .dashboard import LOADED, loudest, open_page, play, probe, until
+
+
+def pictures(page, screenshots, name):
+    """Of a laptop and of a phone, light and dark."""
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            page.wait_for_timeout(600)
+            page.screenshot(path=screenshots / f"dashboard_{name}_{width}_{scheme}.png", full_page=True)
+            wide = page.evaluate("document.documentElement.scrollWidth")
+            assert wide <= width, f"{name} is {wide} px wide in a window of {width}"
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.emulate_media(color_scheme="light")
+
+
+def test_listen(serve, page, run, mixtures, screenshots):
+    open_page(page, serve("listen", "--run_directory", run), "Listen")
+    play(page)
+    names = [track["name"] for track in probe(page)["tracks"]]
+    assert names[0] == "mixture"
+    reference = next(name for name in names if name.endswith("(reference)"))
+    most = loudest(page)
+    assert {name for name, rms in most.items() if rms > 0} == {"mixture"}
+    page.get_by_role("button", name="Hear only this", exact=False).nth(names.index(reference)).click()
+    page.wait_for_timeout(100)
+    assert {name for name, rms in loudest(page).items() if rms > 1e-4} == {reference}
+    title = page.locator(".absslab-player .title").first
+    assert title.inner_text() == "000000.wav"
+    page.get_by_role("button", name="next").click()
+    until(page, lambda: title.inner_text() == "000001.wav", what="the next mixture")
+    page.get_by_text("SI-SDR / dB").wait_for()
+    pictures(page, screenshots, "listen")
+
+
+def test_what_is_heard_has_the_level_of_the_file(serve, page, run, mixtures):
+    open_page(page, serve("listen", "--run_directory", run), "Listen")
+    play(page)
+    samples, rate = soundfile.read(mixtures / "test" / "000000.wav")
+    window = 2048 / 48000
+    loud = max(
+        math.sqrt(np.mean(samples[i : i + round(window * rate)] ** 2)) for i in range(0, len(samples), round(window * rate))
+    )
+    assert loudest(page, 4.5)["mixture"] == pytest.approx(loud, rel=0.15)
+
+
+def test_separate_an_upload_remove_a_class_hear_it_and_download_it(serve, page, run, mixtures, screenshots, tmp_path):
+    dashboard = serve("separate", "--run_directory", run)
+    open_page(page, dashboard, "Separate")
+    mixture = mixtures / "test" / "000000.wav"
+    page.locator("input[type=file]").set_input_files(mixture)
+    page.get_by_text("found:").wait_for(timeout=LOADED)
+    play(page)
+    assert {name for name, rms in loudest(page).items() if rms > 0} == {"before"}
+    rows = page.locator(".absslab-keep")
+    kept = [rows.nth(i).locator(".widget-label").first.inner_text().partition(",")[0] for i in range(rows.count())]
+    assert kept[-1] == "everything else"
+    page.get_by_label("What is heard").select_option(label="after")
+    before = loudest(page)["after"]
+    assert before > 1e-3
+    for i in range(rows.count()):
+        rows.nth(i).get_by_role("button", name="remove").click()
+    until(page, lambda: loudest(page, 0.5)["after"] == 0, 20, "nothing is left where all is removed")
+    assert probe(page)["isPlaying"]
+    rows.last.get_by_role("button", name="keep").click()
+    until(page, lambda: loudest(page, 0.5)["after"] > 0, 20, "what is kept is heard again")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="download the result").click()
+    download.value.save_as(tmp_path / "got.wav")
+    got, rate = soundfile.read(tmp_path / "got.wav")
+    (folder,) = [one for one in dashboard.visitors if (one / "separated").exists()]
+    files = {path.stem: soundfile.read(path)[0] for path in folder.glob("separated/*/*.wav")}
+    rest = sum(
+        samples for name, samples in files.items() if name not in kept
+    )  # what no class took, or one that is not there
+    assert rate == soundfile.info(mixture).samplerate
+    np.testing.assert_allclose(got, rest, atol=1e-4)
+    assert download.value.suggested_filename.startswith("000000 ")
+    page.get_by_role("button", name="keep all").click()
+    page.wait_for_timeout(500)
+    pictures(page, screenshots, "separate")
+    page.goto("about:blank")
+    until(page, lambda: not folder.exists(), 30, "what the visitor brought is removed")
+
+
+def test_monitor_follows_a_run_that_grows(serve, page, run, screenshots, tmp_path):
+    grown = tmp_path / "runs" / "grown"
+    shutil.copytree(run, grown)
+    lines = (grown / "metrics.jsonl").read_text().splitlines()
+    (grown / "metrics.jsonl").write_text(lines[0] + "\n")
+    open_page(page, serve("monitor", "--runs_folder", tmp_path / "runs"), "Trainings")
+    page.get_by_role("cell", name="grown").first.wait_for()
+    page.get_by_role("cell", name="1 of 2").wait_for()
+    with (grown / "metrics.jsonl").open("a") as file:
+        file.write(lines[1] + "\n")
+    page.get_by_role("cell", name="2 of 2").first.wait_for()
+    assert page.get_by_role("button", name="start", exact=True).count() == 0
+    assert str(tmp_path) not in page.content()
+    pictures(page, screenshots, "monitor")
+
+
+def test_compare_side_by_side_and_blind(serve, page, run, second_run, screenshots, tmp_path):
+    votes = tmp_path / "votes"
+    open_page(page, serve("compare", "--run_directory", run, second_run, "--votes_folder", votes), "Compare")
+    play(page)
+    names = [track["name"] for track in probe(page)["tracks"]]
+    a = next(name for name in names if name.endswith(", A") and f"{name[:-3]} (reference)" in names)
+    assert f"{a[:-1]}B" in names
+    page.get_by_label("What is heard").first.select_option(label=a)
+    page.wait_for_timeout(100)
+    assert {name for name, rms in loudest(page).items() if rms > 0} <= {a}
+    pictures(page, screenshots, "compare")
+    page.get_by_role("tab", name="blind test").click()
+    page.get_by_role("button", name="begin").click()
+    page.get_by_text("Round 1 of").wait_for()
+    page.locator(".absslab-player:visible .track").first.wait_for(timeout=LOADED)
+    text = page.locator(".absslab-player:visible").inner_text()
+    assert "X" in text
+    assert second_run.name not in text
+    pictures(page, screenshots, "blind")
+    number = 1
+    while page.get_by_text(f"Round {number} of").count():
+        better = page.get_by_role("button", name=("X is better", "Y is better", "no difference")[number % 3])
+        until(page, better.is_enabled, 30, "the sound of this round")
+        if number == 1:
+            visible = [i for i in range(2) if page.locator(".absslab-player").nth(i).is_visible()]
+            play(page, visible[0])
+            page.get_by_role("button", name="Hear only this (2): X").click()
+            page.wait_for_timeout(100)
+            assert {name for name, rms in loudest(page, 2.5, visible[0]).items() if rms > 0} <= {"X"}
+        better.click()
+        number += 1
+        until(
+            page,
+            lambda number=number: page.get_by_text(f"Round {number} of").count() or page.get_by_text("You:").count(),
+            what="the next round, or the end",
+        )
+    page.get_by_text("All listeners so far").wait_for()
+    (path,) = votes.glob("*.jsonl")
+    kept = read_votes(path)
+    assert len(kept) == number - 1 == len(path.read_text().splitlines())
+    assert {vote.first for vote in kept} == {0, 1}
+    assert json.loads(path.read_text().splitlines()[0])["systems"] == [run.name, second_run.name]
+
+
+def test_two_visitors_do_not_meet(serve, page, browser, watch, run, mixtures):
+    dashboard = serve("separate", "--run_directory", run, fresh=True)
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    other = watched(context, watch)
+    for one, name in ((page, "000000.wav"), (other, "000001.wav")):
+        open_page(one, dashboard, "Separate")
+        one.locator("input[type=file]").set_input_files(mixtures / "test" / name)
+        one.get_by_text("found:").wait_for(timeout=LOADED)
+    assert page.locator(".absslab-player .title").inner_text() == "000000.wav"
+    assert other.locator(".absslab-player .title").inner_text() == "000001.wav"
+    assert len(dashboard.visitors) == 2
+    assert {folder.stat().st_mode & 0o777 for folder in dashboard.visitors} == {0o700}
+    context.close()
+    until(page, lambda: len(dashboard.visitors) == 1, 40, "one of them is gone, with what they brought")
+    page.get_by_role("button", name="keep all").click()
+    play(page)
+    assert loudest(page)["before"] > 0
