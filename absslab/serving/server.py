@@ -1,5 +1,6 @@
 """A Voila server of one dashboard, for a known number of visitors, each with a process and a folder of its own."""
 
+import asyncio
 import json
 import logging
 import os
@@ -8,6 +9,7 @@ import shutil
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -25,6 +27,7 @@ from absslab.serving.settings import ENVIRONMENT, NO_TOKEN, ServedConfig, Server
 from absslab.serving.visitors import LOG, remove_abandoned
 
 _BETWEEN_SWEEPS = 20.0  # s
+_PATIENCE = 5.0  # s that one waits for a place: who loads the page again is about to give back one
 _OWN_ADDRESSES = ("127.0.0.1", "localhost", "::1")
 
 
@@ -77,9 +80,11 @@ class _LimitedPage(TornadoVoilaHandler):
     """The page; with it comes the cookie by which it may give back its process."""
 
     async def get(self, path: str | None = None) -> None:
-        server = self.settings["voila"]
-        if server.n_visitors >= server.most:
-            raise HTTPError(503, "as many visitors as there may be")
+        server, end = self.settings["voila"], time.monotonic() + _PATIENCE
+        while server.n_visitors >= server.most:
+            if time.monotonic() > end:
+                raise HTTPError(503, "as many visitors as there may be")
+            await asyncio.sleep(0.2)
         _ = self.xsrf_token
         await super().get(path)
 
