@@ -133,7 +133,7 @@ def error_line(error: BaseException) -> str:
 
 def without_folders(text: str) -> str:
     """A text in which of absolute paths only the last part is left."""
-    return re.sub(r"(?<![\w.])(?:/[^\s/:;,'\"()<>]+)*/(?=[^\s/])", "", text)
+    return re.sub(r"(?<![\w.:/])(?:/[^\s/:;,'\"()<>]+)*/(?=[^\s/])", "", text)
 
 
 def close_tree(widget: ipywidgets.Widget) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import ipywidgets
 
+from absslab.core.errors import InputError
 from absslab.core.run_table import metric_of
 from absslab.core.runs import RunReader
 from absslab.widgets.curves import Curves, Points
@@ -121,8 +122,11 @@ class RunView:
 
     def _deciding(self) -> str:
         """The metric that the best model has best."""
-        status = self.reader.config.get("training") if self.reader and self.reader.state() != "gone" else None
-        return str(status.get("metric", "loss")) if isinstance(status, Mapping) else "loss"
+        try:
+            training = self.reader.config.get("training") if self.reader else None
+        except InputError:  # damaged, or gone: its curves can be seen all the same
+            training = None
+        return str(training.get("metric", "loss")) if isinstance(training, Mapping) else "loss"
 
 
 def in_words(seconds: float) -> str:

@@ -1,0 +1,290 @@
+"""Pages without a browser: what visitors do is a trait that is set, what they see is a trait that is read."""
+
+import logging
+import shutil
+import time
+
+import numpy as np
+import pytest
+import soundfile
+
+from absslab.core import audio
+from absslab.core.listening_test import read_votes
+from absslab.serving.settings import ENVIRONMENT, ServedConfig
+from absslab.widgets import presence as presence_module
+from absslab.widgets.dashboards import page as page_module
+from absslab.widgets.dashboards.keeping import Keeping
+from absslab.widgets.dashboards.page import Problem, open_page
+from absslab.widgets.panel import without_folders
+from absslab.widgets.upload import Uploaded
+
+
+@pytest.fixture
+def run(checkpoint):
+    return checkpoint.with_suffix("")
+
+
+@pytest.fixture
+def other_run(checkpoint, tmp_path):
+    shutil.copytree(checkpoint.with_suffix(""), tmp_path / "other")
+    shutil.copy(checkpoint, tmp_path / "other.ckpt")
+    return tmp_path / "other"
+
+
+@pytest.fixture
+def opened(tmp_path):
+    """`opened("listen", run_directory=…)`: a page, closed at the end."""
+    pages = []
+
+    def open_it(name, **settings):
+        pages.append(open_page(name, visitors_folder=str(tmp_path), **settings))
+        return pages[-1]
+
+    yield open_it
+    for one in pages:
+        one.close()
+    log = logging.getLogger("absslab")
+    for handler in [one for one in log.handlers if isinstance(one, logging.FileHandler)]:
+        handler.close()
+        log.removeHandler(handler)
+    log.propagate = True
+
+
+def names(page):
+    return [track.name for track in page.listening.player.tracks]
+
+
+def test_listen_begins_with_the_first_recording_and_goes_round(opened, run, mixtures):
+    page = opened("listen", run_directory=[str(run)])
+    assert page.message == ""
+    assert len(page.files) == 8
+    assert names(page)[0] == "mixture"
+    assert page.listening.player.title == "000000.wav"
+    page.step(-1)
+    assert page.listening.player.title == "000007.wav"
+    page.step(1)
+    assert page.listening.player.title == "000000.wav"
+    assert "SI-SDR" in page.table.value
+    assert str(mixtures) not in "".join(title for title, _ in page.choice.options)
+
+
+def test_data_that_moved_are_found(opened, checkpoint, mixtures, tmp_path):
+    moved = tmp_path / "moved"
+    shutil.copytree(mixtures, moved)
+    page = opened("listen", run_directory=[str(checkpoint.with_suffix(""))], mixture_folder=str(moved))
+    assert {path.parent for path in page.files} == {moved / "test"}
+
+
+def test_separate_keeps_softens_and_removes(opened, run, mixtures, tmp_path):
+    page = opened("separate", run_directory=[str(run)])
+    mixture = mixtures / "test" / "000000.wav"
+    page._arrived(Uploaded(mixture, "mine.wav", ""))
+    assert page.result.layout.display == ""
+    tracks = {track.name: track.sound for track in page.listening.player.tracks}
+    n = tracks["before"].n_samples
+    np.testing.assert_allclose(tracks["after"].read(0, n), tracks["before"].read(0, n), atol=1e-6)
+    page.keeping.set({page.keeping.shown[-1]: "soften"})
+    after = {track.name: track.sound for track in page.listening.player.tracks}["after"]
+    folder = page.folder / "separated" / mixture.stem
+    files = {path.stem: soundfile.read(path)[0] for path in folder.glob("*.wav")}
+    kept = sum(samples for name, samples in files.items() if name in page.keeping.shown)
+    rest = sum(samples for name, samples in files.items() if name not in page.keeping.shown)
+    np.testing.assert_allclose(after.read(0, n)[0], kept + 10 ** (-12 / 20) * rest, atol=1e-5)
+    assert "soften everything else" in page.keeping.in_words
+    page.clear()
+    assert not folder.exists()
+    assert page.listening.player is None
+    page.close()
+    assert not page.folder.exists()
+
+
+def test_an_example_can_be_tried(opened, run):
+    page = opened("separate", run_directory=[str(run)])
+    page.examples.value = page.examples.options[1][1]
+    assert page.listening.player is not None
+    with soundfile.SoundFile(page.examples.value) as file:
+        assert page.listening.player.n_samples == file.frames
+
+
+def test_what_nobody_waits_for_is_not_separated_on(opened, run, mixtures):
+    page = opened("separate", run_directory=[str(run)])
+    page.gone()
+    assert not page.line.is_running
+
+
+def test_download_without_a_result_is_refused(opened, run):
+    page = opened("separate", run_directory=[str(run)])
+    page.download.click()
+    assert "bring a recording first" in page.message
+
+
+def test_keeping_lists_what_sounds_longest_first_and_the_rest_last():
+    changed = []
+    keeping = Keeping(lambda *_: changed.append(1))
+    keeping.offer({"a": 0.0, "b": 1.0, "c": 2.0, "d": 0.01}, rest="rest")
+    assert keeping.shown == ["c", "b", "rest"]
+    assert keeping.gains == {"a": 1, "b": 1, "c": 1, "d": 1, "rest": 1}
+    keeping.set({"rest": "remove", "b": "soften"})
+    assert keeping.gains == {"a": 0, "b": pytest.approx(0.2512, abs=1e-4), "c": 1, "d": 0, "rest": 0}
+    assert keeping.in_words == "soften b, remove rest"
+    assert len(changed) == 1
+    keep_all, remove_rest = keeping.widget.children[-2].children
+    keep_all.click()
+    assert set(keeping.gains.values()) == {1}
+    remove_rest.click()
+    assert keeping.gains == {"a": 0, "b": 1, "c": 1, "d": 0, "rest": 0}
+    keeping.offer({"a": 0.0}, rest="rest")
+    assert "Nothing was found" in keeping.widget.children[0].value
+
+
+def test_monitor_shows_runs_and_no_folders(opened, run, mixtures, tmp_path):
+    shutil.copytree(run, tmp_path / "runs" / "one")
+    (tmp_path / "runs" / "broken").mkdir()
+    (tmp_path / "runs" / "broken" / "config.json").write_text("{")
+    page = opened("monitor", runs_folder=str(tmp_path / "runs"), run_directory=[str(tmp_path / "runs" / "one")])
+    assert page.view.reader.folder.name == "one"
+    assert "one" in page.table.value
+    assert "broken" in page.table.value
+    assert str(tmp_path) not in page.table.value
+    assert str(mixtures) not in page.table.value
+    assert page.training is None
+    before = page.table
+    shutil.rmtree(tmp_path / "runs" / "one")
+    page.refresh()
+    assert ">one<" not in before.value
+    shutil.rmtree(tmp_path / "runs")
+    page.refresh()
+    assert "no runs here" in page.table.value
+
+
+def test_monitor_offers_trainings_where_the_host_allows_them(opened, tmp_path):
+    page = opened("monitor", runs_folder=str(tmp_path), allow_training=True)
+    assert page.training.form is not None
+
+
+def test_compare_puts_both_side_by_side(opened, run, other_run, tmp_path):
+    page = opened("compare", run_directory=[str(run), str(other_run)], votes_folder=str(tmp_path / "votes"))
+    assert page.message == ""
+    found = names(page)
+    a = [name for name in found if name.endswith(", A")]
+    assert [f"{name[:-1]}B" for name in a] == [name for name in found if name.endswith(", B")]
+    sounds = {track.name: track.sound for track in page.listening.player.tracks}
+    np.testing.assert_array_equal(sounds[a[0]].read(0, 1000), sounds[f"{a[0][:-1]}B"].read(0, 1000))
+    assert "+0.0" in page.table.value  # the same model twice
+
+
+def test_a_blind_test_tells_nothing_before_its_end(opened, run, other_run, tmp_path):
+    votes = tmp_path / "votes"
+    page = opened("compare", run_directory=[str(run), str(other_run)], votes_folder=str(votes))
+    test = page.test
+    test.start(np.random.default_rng(0))
+    assert [track.name for track in test.listening.player.tracks][:3] == ["mixture", "X", "Y"]
+    assert all(track.mask is None for track in test.listening.player.tracks)
+    seen = test.about.value + test.result.value + test.listening.player.title
+    assert run.name not in seen
+    while test.number < len(test.trials):
+        test.vote("first")
+    kept = read_votes(next(votes.glob("*.jsonl")))
+    assert len(kept) == len(test.trials)
+    n_first = sum(vote.preferred == 0 for vote in kept)
+    assert f"You: {n_first} for {run.name}, {len(kept) - n_first} for other" in test.result.value
+    assert "no more than chance" in test.result.value
+    test.votes["first"].disabled = False
+    test.votes["first"].click()
+    assert "listen first" in page.message
+
+
+def test_x_is_what_the_trial_says(opened, run, other_run, mixtures, tmp_path):
+    page = opened("compare", run_directory=[str(run), str(other_run)], votes_folder=str(tmp_path / "votes"))
+    test = page.test
+    test.start(np.random.default_rng(1))
+    answer = page.pair.answer(tmp_path.__class__(test.trials[0].mixture))
+    sources = answer.sources(test.trials[0].label)
+    heard = {track.name: track.sound for track in test.listening.player.tracks}
+    for name, which in (("X", test.trials[0].first), ("Y", 1 - test.trials[0].first)):
+        np.testing.assert_array_equal(heard[name].read(0, 500), sources[which].sound.read(0, 500))
+
+
+@pytest.mark.parametrize(("name", "line"), [("listen", "no run is shown"), ("separate", "no run"), ("compare", "two runs")])
+def test_a_page_that_can_not_be_made_says_why(opened, name, line):
+    page = opened(name)
+    assert isinstance(page, Problem)
+    assert line in page.message
+
+
+def test_what_visitors_can_not_mend_is_for_the_hosts_log(opened, run, tmp_path, monkeypatch):
+    page = opened("listen", run_directory=[str(run)])
+    monkeypatch.setattr(page._models, "answer", lambda *_: 1 / 0)
+    page._latest._function = page._models.answer
+    page.step(1)
+    assert "the host's log says what" in page.message
+    assert "ZeroDivision" not in page.message
+    assert "ZeroDivisionError" in (tmp_path / "log.txt").read_text()
+
+
+def test_messages_of_a_dashboard_name_no_folders(opened, run, monkeypatch, checkpoint):
+    monkeypatch.setenv(ENVIRONMENT, "{}")
+    page = opened("listen", run_directory=[str(run)])
+    page.files[1] = checkpoint.parent / "deep" / "gone.wav"
+    page.step(1)
+    assert "gone.wav does not exist" in page.message
+    assert str(checkpoint.parent) not in page.message
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("/a/b/c.wav is gone", "c.wav is gone"),
+        ("12 of 100 s, 3/4 and ../x", "12 of 100 s, 3/4 and ../x"),
+        ("see '/a/b.txt', (/c/d)", "see 'b.txt', (d)"),
+        ("http://127.0.0.1/x", "http://127.0.0.1/x"),
+        ("a / b", "a / b"),
+    ],
+)
+def test_of_paths_the_last_part_is_left(text, expected):
+    assert without_folders(text) == expected
+
+
+def test_it_is_known_when_nobody_looks_any_more(monkeypatch):
+    said = []
+    presence = presence_module.Presence(gone=lambda: said.append("gone"), back=lambda: said.append("back"))
+    presence.look()
+    assert said == []
+    presence._handle_msg({"content": {"data": {"method": "custom", "content": {"type": "here"}}}, "buffers": []})
+    presence.look()
+    assert said == ["back"]
+    now = time.monotonic()
+    monkeypatch.setattr(presence_module.time, "monotonic", lambda: now + presence_module.PATIENCE + 1)
+    presence.look()
+    presence.look()
+    assert said == ["back", "gone"]
+    presence.close()
+
+
+def test_a_page_frees_what_it_opened(run, tmp_path):
+    import ipywidgets
+
+    before = len(ipywidgets.widgets.widget._instances)
+    for name in ("listen", "separate", "monitor"):
+        page = page_module.open_page(
+            name, run_directory=[str(run)], runs_folder=str(run.parent), visitors_folder=str(tmp_path)
+        )
+        page.close()
+    assert len(ipywidgets.widgets.widget._instances) == before
+    logging.getLogger("absslab").handlers.clear()
+    logging.getLogger("absslab").propagate = True
+
+
+def test_settings_of_a_notebook_of_ones_own_take_the_place_of_the_servers(run, monkeypatch, tmp_path):
+    monkeypatch.setenv(ENVIRONMENT, '{"split": "validation"}')
+    page = open_page("listen", run_directory=[str(run)])
+    assert page.shown == ServedConfig(run_directory=(str(run),))
+    page.close()
+
+
+def test_the_levels_of_what_is_kept_are_those_of_the_file(opened, run, mixtures):
+    page = opened("separate", run_directory=[str(run)])
+    page.separate(mixtures / "test" / "000001.wav", "x.wav")
+    before = next(track for track in page.listening.player.tracks if track.name == "before")
+    samples = audio.load(mixtures / "test" / "000001.wav")
+    np.testing.assert_array_equal(before.sound.read(0, len(samples))[0], samples)
