@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from absslab.core.errors import InputError
-from absslab.widgets.heard import Heard, level_of, remix, remix_gains
+from absslab.widgets.heard import Heard, Remix, level_of, remix, remix_gains
 from absslab.widgets.sounds import Track, array_sound
 
 RATE = 8000
@@ -69,3 +69,11 @@ def test_the_level_of_a_long_sound_is_that_of_the_whole():
     short = array_sound(long.read(0, RATE * 10), RATE)
     assert level_of(long).loudness == pytest.approx(level_of(short).loudness, abs=0.1)
     assert level_of(long).peak == pytest.approx(20 * math.log10(abs(long.read(0, long.n_samples)).max()), abs=1e-4)
+
+
+def test_a_remix_is_a_sound_as_wide_and_as_long_as_its_widest_and_longest_track():
+    wide = Track("wide", array_sound(np.ones((2, 50), np.float32), RATE))
+    made = Remix((*tracks("source"), wide), (0.5, 0.0))
+    assert (made.sampling_rate, made.n_samples, made.n_channels, made.seeks_well) == (RATE, RATE, 2, True)
+    expected = 0.5 * made.tracks[0].sound.read(10, 100)
+    np.testing.assert_allclose(made.read(10, 100), np.repeat(expected, 2, axis=0), atol=1e-7)

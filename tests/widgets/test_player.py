@@ -174,6 +174,17 @@ def test_what_is_heard_is_saved_with_its_gains(page, sounds):
     np.testing.assert_allclose(samples, 0.5 * sounds["speech"] + sounds["knock"], atol=1e-4)
 
 
+def test_a_track_can_be_offered_from_python(page, sounds):
+    page.says(type="ready")
+    page.told.clear()
+    page.player.offer("knock", "the knock: <b>")
+    ((about, buffers),) = page.of("file")
+    assert about["name"] == "the knock_ _b_.wav"
+    np.testing.assert_allclose(soundfile.read(io.BytesIO(buffers[0]))[0], sounds["knock"], atol=1e-4)
+    with pytest.raises(InputError, match="there is no track 'x'"):
+        page.player.offer("x", "x")
+
+
 def test_a_remix_beyond_full_scale_is_saved_without_clipping(page, sounds):
     page.says(type="ready")
     ((_, buffers),) = page.says(type="save", gains=[0, 10, 0], name="loud")
