@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import absslab
 from absslab.core.config import nearest
-from absslab.core.errors import InputError
+from absslab.core.errors import InputError, WorkError
 
 BETWEEN_LINES = 5.0  # s between two signs of life where stderr is a file
 
@@ -71,6 +71,7 @@ COMMANDS = {
     "evaluate": "score a checkpoint, or sounds that others separated: tags, events, masks, sources",
     "compare": "put scores of the same mixtures side by side, with intervals of their differences",
     "separate": "take recordings apart into one file per class",
+    "report": "one HTML page on a run: settings, data, curves, scores, mixtures to see and to hear",
 }  # each is the module of this name in absslab.commands
 
 
@@ -85,6 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except InputError as error:
         return _fail(command, str(error), 2)
+    except WorkError as error:
+        return _fail(command, str(error), 1)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         return _fail(command, f"{place}{error.strerror or error}", 2)
