@@ -42,6 +42,8 @@ def run(arguments: Sequence[str]) -> None:
         config.run_directory, split=config.split, n_examples=config.n_examples, device=config.device
     )  # checks all, before long work
     check_output(output, ".html")
+    if report.unread:
+        print(f"scored anew: {report.unread}", file=sys.stderr, flush=True)
     if not report.is_scored:
         print(f"scoring on {report.evaluation.device}", file=sys.stderr, flush=True)
         drain(report.score(), "scored", "file")

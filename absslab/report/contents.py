@@ -23,7 +23,7 @@ from absslab.core.splits import SPLITS
 from absslab.core.workers import Progress
 from absslab.report import facts
 from absslab.report.examples import chosen, example_fragment, in_turn, take_apart
-from absslab.report.fragments import Fragment, code, folded, group, heading, picture, words
+from absslab.report.fragments import Fragment, code, folded, group, heading, number, picture, words
 from absslab.widgets.charts import chart_height, class_scores, confusion_map, distribution, ladder, split_balance
 from absslab.widgets.curves import RATES, Curves, training_curves
 from absslab.widgets.tables import html_table, score_table
@@ -91,10 +91,19 @@ class Report:
         except (KeyError, TypeError):
             raise InputError(f"{self.run}/config.json does not hold the settings of a training") from None
         self.reader.poll()
-        found = read_run_scores(self.run, split)
+        self.unread = ""  # why scores that are there can't be used
+        found = self._read_scores()
         self._scores = None if found is None or found.is_old else found
         self._known: Mapping[str, Any] = found.scores.get("settings", {}) if found else {}  # that it was scored with
         self.evaluation = self._evaluation()
+
+    def _read_scores(self) -> RunScores | None:
+        """The scores; none where they are torn: they are made anew then."""
+        try:
+            return read_run_scores(self.run, self.split)
+        except InputError as error:
+            self.unread = str(error)
+            return None
 
     @property
     def is_scored(self) -> bool:
@@ -139,7 +148,7 @@ class Report:
             ["scored", f"{scores['n_mixtures']} recordings of the {self.split} split; {facts.when(self.scores.path)}"],
             ["report made", f"{facts.moment(time.time())}, on {self.evaluation.device}"],
         ]
-        return group([_number(*one) for one in self._headlines()], "numbers") + _table(["", ""], rows)
+        return group([_headline(*one) for one in self._headlines()], "numbers") + _table(["", ""], rows)
 
     def configuration(self) -> Fragment:
         """The settings that are not the default, and all of them folded."""
@@ -217,7 +226,7 @@ class Report:
             axes = _axes(3.2, width=7.5)
             ladder(axes, steps)
             parts += heading("What is lost to what") + words("From the best that any mask could do down to the model:")
-            parts += _drawn(axes, "SI-SDR improvement in dB: " + _ladder_words(steps))
+            parts += _drawn(axes, f"SI-SDR improvement in dB: {_ladder_words(steps)}", name="wide")
         return parts
 
     def confusion(self) -> Fragment:
@@ -324,8 +333,8 @@ class Report:
             for part in name.split("."):
                 value = value.get(part) if isinstance(value, Mapping) else None
             if isinstance(value, int | float):
-                interval = f" ({ends[name][0]:{form}} to {ends[name][1]:{form}})" if name in ends else ""
-                found.append((f"{value:{form}}".replace("-", "−"), f"{title}{interval}"))
+                interval = f"; 95 %: {number(ends[name][0], form)} to {number(ends[name][1], form)}" if name in ends else ""
+                found.append((number(value, form), f"{title}{interval}"))
         return found
 
     def _balance(self, counts: Mapping[str, Mapping[str, int]], unit: str, alt: str) -> Fragment:
@@ -334,8 +343,8 @@ class Report:
         return _drawn(axes, f"{alt}, per split: {unit}")
 
     def _example(self, name: str, ranked: Ranked, used: str) -> Fragment:
-        score = f"{ranked.score:.2f} from its labels" if used == DOUBT else f"{ranked.score:.1f} dB"
-        title = f"{name}: {ranked.mixture}, {score}".replace("-", "−")
+        score = f"{ranked.score:.2f} from its labels" if used == DOUBT else f"{number(ranked.score, '.1f')} dB"
+        title = f"{name}: {ranked.mixture}, {score}"
         example = take_apart(self.evaluation, self.scores, ranked.mixture)
         if example is None:
             return heading(title) + words("It is not in the data any more.")
@@ -346,7 +355,7 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Fragment:
     return Fragment(html_table(header, rows))
 
 
-def _number(value: str, what: str) -> Fragment:
+def _headline(value: str, what: str) -> Fragment:
     return group([words(value, "value"), words(what, "what")], "number")
 
 

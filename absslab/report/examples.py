@@ -16,7 +16,7 @@ from absslab.core.evaluation import Evaluation
 from absslab.core.run_scores import Ranked, RunScores
 from absslab.core.scoring import Truth
 from absslab.core.separation import Separation
-from absslab.report.fragments import Fragment, fits_16_bits, group, heading, picture, sound, words
+from absslab.report.fragments import Fragment, fits_16_bits, group, heading, number, picture, sound, words
 from absslab.widgets.figures import Separated, in_ink, mask_figure
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def _about(example: Example) -> str:
 def _about_class(example: Example, name: str) -> str:
     parts = [f"probability {example.tags[name]:.2f}"] if name in example.tags else []
     if name in example.improvements:
-        parts.append(f"SI-SDR improved by {example.improvements[name]:.1f} dB".replace("-", "−"))
+        parts.append(f"SI-SDR improved by {number(example.improvements[name], '.1f')} dB")
     if name not in example.present:
         parts.append("not in the mixture")
     return f"{name}: {', '.join(parts)}" if parts else name

@@ -3,6 +3,7 @@
 import importlib
 import logging
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -113,5 +114,8 @@ def _own_kernel_manager() -> Any:
             quiet = ["--HistoryManager.enabled=False", "--log-level=ERROR"]
             argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", *quiet]
             return KernelSpec(argv=argv, display_name="Python 3", language="python")
+
+        async def _async_pre_start_kernel(self, **options: Any) -> Any:
+            return await super()._async_pre_start_kernel(**options, stderr=subprocess.DEVNULL)  # cells keep theirs
 
     return OwnKernelManager

@@ -22,6 +22,7 @@ from absslab.core.splits import SPLITS
 PACKAGES = ("torch", "numpy", "scipy", "pandas", "scikit-learn", "librosa", "soundfile", "soxr", "matplotlib")
 _TABLES = ("manifest.json", "weak_labels.csv", "weak.tsv")  # of a data folder
 _CHOICES = ("model_type", "classification_mapping", "masks")  # said even where they are the default
+_COLUMNS = 96  # of a line of a command
 _PLACES = ("data_folder", "save_path")
 
 
@@ -119,8 +120,8 @@ def commands(
     places = {name: training.pop(name, None) for name in _PLACES}
     lines.append(_command("train", training | {"seed": settings.training.seed} | places | {"data_folder": data_folder}))
     lines.append(_command("evaluate", {"checkpoint_path": f"{run}.ckpt", "split": split, "output": str(scores)}))
-    lines.append(_command("report", {"run_directory": str(run), "split": split, "output": output} if output else
-                          {"run_directory": str(run), "split": split}))  # fmt: skip
+    page = {"run_directory": str(run), "split": split, "output": output or None}
+    lines.append(_command("report", page))
     return lines
 
 
@@ -166,4 +167,12 @@ def moment(seconds: float) -> str:
 
 
 def _command(name: str, settings: Mapping[str, Any]) -> str:
-    return shlex.join(["absslab", name, *to_flags({key: value for key, value in settings.items() if value is not None})])
+    """A command for a shell, in lines that a page has room for."""
+    words = [shlex.quote(word) for word in to_flags({key: value for key, value in settings.items() if value is not None})]
+    lines = [f"absslab {name}"]
+    for word in words:
+        if len(lines[-1]) + len(word) < _COLUMNS:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(f"  {word}")
+    return " \\\n".join(lines)

@@ -41,6 +41,11 @@ def words(text: str, name: str = "words") -> Fragment:
     return Fragment(f'<p class="absslab-{name}">{html.escape(text)}</p>' if text else "")
 
 
+def number(value: float, form: str) -> str:
+    """A number with a minus, not a hyphen."""
+    return f"{value:{form}}".replace("-", "−")
+
+
 def heading(text: str) -> Fragment:
     """A heading within a section."""
     return Fragment(f"<h3>{html.escape(text)}</h3>")

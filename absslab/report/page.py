@@ -2,12 +2,14 @@
 
 import html
 import re
+from itertools import count
 from typing import Any
 
 from absslab.core.errors import WorkError
 from absslab.report.contents import LIMIT
 
-_HEADING = re.compile(r'<h2 id="([^"]*)">(.*?)</h2>', re.DOTALL)
+FOR_HANDS = "by-hand"  # tag of cells that are of use in a notebook alone
+_HEADING = re.compile(r"<h2>(.*?)</h2>", re.DOTALL)
 STYLE = """
 :root { color-scheme: light dark; --ink: #1f2328; --paper: #fff; --shade: #f3f4f6; --line: #d5d8dc; --quiet: #59626c;
   --accent: #1f6feb; }
@@ -31,17 +33,16 @@ img { max-width: 100%; height: auto; display: block; }
 .absslab-what { color: var(--quiet); font-size: 0.85rem; }
 .absslab-charts { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start; }
 .absslab-wide, .absslab-scroll { overflow-x: auto; }
-.absslab-wide img { max-width: none; width: min(100%, 1056px); min-width: min(42rem, 180vw); }
+.absslab-wide img { max-width: max(100%, 42rem); }
 .absslab-table { border-collapse: collapse; font-size: 0.85rem; line-height: 1.35; font-variant-numeric: tabular-nums; }
 .absslab-table th, .absslab-table td { padding: 0.25rem 0.6rem; text-align: left; vertical-align: top;
-  border-bottom: 1px solid var(--line); max-width: 26rem; overflow-wrap: anywhere; }
-.absslab-table th { vertical-align: bottom; overflow-wrap: normal; }
-.absslab-table td:first-child { min-width: 6.5rem; }
+  border-bottom: 1px solid var(--line); max-width: 26rem; overflow-wrap: break-word; }
+.absslab-table th { vertical-align: bottom; }
+.absslab-table td:nth-child(5) { min-width: 14rem; }
 .absslab-table .absslab-number { text-align: right; white-space: nowrap; }
 .absslab-table small { white-space: nowrap; color: var(--quiet); } .absslab-table th:empty { padding: 0; }
 .absslab-columns { display: flex; flex-wrap: wrap; gap: 0 2rem; } .absslab-column { flex: 1 1 20rem; min-width: 0; }
-.absslab-code { background: var(--shade); border-radius: 8px; padding: 0.75rem; font-size: 0.8rem; white-space: pre-wrap;
-  overflow-wrap: anywhere; }
+.absslab-code { background: var(--shade); border-radius: 8px; padding: 0.75rem; font-size: 0.8rem; overflow-x: auto; }
 .absslab-pair { display: flex; flex-wrap: wrap; gap: 0.25rem 1rem; }
 .absslab-class { margin: 0.75rem 0 0; font-weight: 600; }
 .absslab-sound { margin: 0.25rem 0; flex: 0 1 22rem; min-width: 0; }
@@ -50,7 +51,7 @@ audio { width: 22rem; max-width: 100%; height: 2.5rem; }
 @media print { :root { --ink: #000; --paper: #fff; --shade: #f3f4f6; --quiet: #444; --line: #bbb; }
   body { max-width: none; }
   nav, audio { display: none; } details::details-content { content-visibility: visible; display: block; }
-  .absslab-chart, .absslab-table tr { break-inside: avoid; } .absslab-wide img { min-width: 0; width: 100%; } }
+  .absslab-chart, .absslab-table tr { break-inside: avoid; } .absslab-wide img { max-width: 100%; } }
 """
 
 
@@ -65,9 +66,12 @@ def page(notebook: Any, title: str) -> str:
         WorkError: it is larger than a report may be.
     """
     body = _body(notebook)
-    contents = "".join(f'<li><a href="#{one}">{text}</a></li>' for one, text in _HEADING.findall(body))
+    sections = _HEADING.findall(body)
+    contents = "".join(f'<li><a href="#section-{n}">{text}</a></li>' for n, text in enumerate(sections))
+    numbers = count()
+    body = _HEADING.sub(lambda match: f'<h2 id="section-{next(numbers)}">{match[1]}</h2>', body)
     nav = f'<nav aria-label="Contents"><ul>{contents}</ul></nav>'
-    body = re.sub(r"(</h1>)", lambda match: match[1] + nav, body, count=1)
+    body = body.replace("</h1>", f"</h1>{nav}", 1)
     whole = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -82,7 +86,7 @@ def _body(notebook: Any) -> str:
     from nbconvert import HTMLExporter
 
     without_messages = notebook.copy()
-    without_messages.cells = [_shown(cell) for cell in notebook.cells]
+    without_messages.cells = [_shown(cell) for cell in notebook.cells if FOR_HANDS not in cell.metadata.get("tags", ())]
     exporter = HTMLExporter(
         template_name="basic",
         exclude_input=True,
