@@ -116,6 +116,7 @@ class Report:
         path = scores_path(self.run, self.split)
         write_scores(path, self.evaluation.scores(), self.evaluation.table())
         self._scores = read_run_scores(self.run, self.split)
+        self._known = self._scores.scores["settings"] if self._scores else {}
 
     @property
     def scores(self) -> RunScores:
@@ -239,8 +240,8 @@ class Report:
         confusion_map(axes, shown.rates, shown.classes)
         pairs = found.pairs()
         said = [
-            f"{pair.tagged}, where {pair.present} is: in {pair.n_tagged} of {pair.n_mixtures} ({100 * pair.rate:.0f} %)"
-            for pair in pairs[:_SHOWN_PAIRS]
+            f"{one.tagged}, where {one.present} is: in {one.n_tagged} of {one.n_mixtures} ({100 * one.rate:.0f}\u00a0%)"
+            for one in pairs[:_SHOWN_PAIRS]
         ]
         few = f"Pairs that fewer than {FEWEST} mixtures can tell are left out."
         parts = words(
@@ -284,11 +285,10 @@ class Report:
     def reproduction(self, output: str = "") -> Fragment:
         """Commands, seeds, device, dates, versions and checksums."""
         scores, run = self.scores, self.run
-        lines = facts.commands(
-            self.settings, run=run, split=self.split, data_folder=self.data_folder, scores=scores.path, device=self.device,
-            output=output,
-        )  # fmt: skip
-        dates = {"training began": facts.when(run / "config.json"), "best model": facts.when(self.checkpoint)}
+        page = {"split": self.split, "n_examples": self.n_examples, "device": self.device, "output": output or None}
+        scoring = facts.scoring_flags(self._known) | {"split": self.split, "output": str(scores.path)}
+        lines = facts.commands(self.settings, run=run, data_folder=self.data_folder, scoring=scoring, page=page)
+        dates = facts.training_dates(run) | {"best model": facts.when(self.checkpoint)}
         dates |= {"scores": facts.when(scores.path), "report": facts.moment(time.time())}
         devices = {"training": str(self.reader.status().get("device", "–")), "report": str(self.evaluation.device)}
         seeds = facts.seeds(self.settings, scores.scores, self.data_folder)

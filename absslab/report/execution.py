@@ -88,6 +88,7 @@ def _execute(notebook: str | Path, parameters: Mapping[str, Any], failed: Path) 
                 str(partial),
                 dict(parameters),
                 kernel_name="python3",
+                language="python",
                 progress_bar=sys.stderr.isatty(),
                 kernel_manager_class=_own_kernel_manager(),
             )

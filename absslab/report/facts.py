@@ -2,6 +2,7 @@
 
 import dataclasses
 import platform
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -12,11 +13,15 @@ from typing import Any
 import absslab
 from absslab.core.config import Config, shown, to_flags
 from absslab.core.datasets import Labelled, find_data_set
+from absslab.core.detection import DetectionConfig
 from absslab.core.errors import InputError
+from absslab.core.evaluation import EvaluationConfig
 from absslab.core.experiment import Settings
 from absslab.core.mixing import MixingConfig
 from absslab.core.mixture_folder import MixtureFolderConfig, read_manifest
 from absslab.core.recordings import checksum
+from absslab.core.scoring import ScoringConfig
+from absslab.core.separation import SeparationConfig
 from absslab.core.splits import SPLITS
 
 PACKAGES = ("torch", "numpy", "scipy", "pandas", "scikit-learn", "librosa", "soundfile", "soxr", "matplotlib")
@@ -107,9 +112,16 @@ def mixing_rows(manifest: Mapping[str, Any]) -> list[list[str]]:
 
 
 def commands(
-    settings: Settings, *, run: Path, split: str, data_folder: str, scores: Path, device: str, output: str
+    settings: Settings, *, run: Path, data_folder: str, scoring: Mapping[str, Any], page: Mapping[str, Any]
 ) -> list[str]:
-    """The commands that make all of it again."""
+    """The commands that make all of it again.
+
+    Args:
+        settings: of the training.
+        run: its directory.
+        data_folder: where its data are.
+        scoring, page: flags of `absslab evaluate` and `absslab report`, but for the model; None: not given.
+    """
     lines = []
     if manifest := manifest_of(data_folder):
         defaults = MixingConfig.default_config().to_json() | MixtureFolderConfig.default_config().to_json()
@@ -119,10 +131,30 @@ def commands(
     training = changed_settings(settings)
     places = {name: training.pop(name, None) for name in _PLACES}
     lines.append(_command("train", training | {"seed": settings.training.seed} | places | {"data_folder": data_folder}))
-    lines.append(_command("evaluate", {"checkpoint_path": f"{run}.ckpt", "split": split, "output": str(scores)}))
-    page = {"run_directory": str(run), "split": split, "output": output or None}
-    lines.append(_command("report", page))
+    lines.append(_command("evaluate", {"checkpoint_path": f"{run}.ckpt", **scoring}))
+    lines.append(_command("report", {"run_directory": str(run), **page}))
     return lines
+
+
+def scoring_flags(known: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run was scored with otherwise than by default, of the `settings` of its scores."""
+    found: dict[str, Any] = {}
+    kinds: tuple[type[Config], ...] = (EvaluationConfig, SeparationConfig, DetectionConfig, ScoringConfig)
+    for config in kinds:
+        defaults = config.default_config().to_json()
+        values = known.get(config.__name__, {})
+        found |= {name: value for name, value in values.items() if name in defaults and value != defaults[name]}
+    return {name: value for name, value in found.items() if name != "checkpoint_path"}
+
+
+def training_dates(run: Path) -> dict[str, str]:
+    """When the training began and last said something, by its log."""
+    try:
+        lines = (run / "log.txt").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    stamps = [line[:19] for line in lines if re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", line)]
+    return {"training began": stamps[0], "its last word": stamps[-1]} if stamps else {}
 
 
 def seeds(settings: Settings, scores: Mapping[str, Any], data_folder: str) -> dict[str, str]:

@@ -38,7 +38,7 @@ img { max-width: 100%; height: auto; display: block; }
 .absslab-table th, .absslab-table td { padding: 0.25rem 0.6rem; text-align: left; vertical-align: top;
   border-bottom: 1px solid var(--line); max-width: 26rem; overflow-wrap: break-word; }
 .absslab-table th { vertical-align: bottom; }
-.absslab-table td:nth-child(5) { min-width: 14rem; }
+.absslab-table td:first-child { min-width: 6.5rem; } .absslab-table td:nth-child(5) { min-width: 14rem; }
 .absslab-table .absslab-number { text-align: right; white-space: nowrap; }
 .absslab-table small { white-space: nowrap; color: var(--quiet); } .absslab-table th:empty { padding: 0; }
 .absslab-columns { display: flex; flex-wrap: wrap; gap: 0 2rem; } .absslab-column { flex: 1 1 20rem; min-width: 0; }

@@ -3,6 +3,8 @@
 import base64
 import io
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 
 import numpy as np
@@ -63,3 +65,10 @@ def test_a_notebook_keeps_the_html_once():
     assert Fragment("a")._repr_html_() == "a"
     assert (words("a") + words("")).html == words("a").html
     assert number(-1.26, ".1f") == "−1.3"
+
+
+def test_reports_are_made_without_widgets():
+    code = (
+        "import sys, absslab.report.contents, absslab.report.page\nprint([n for n in ('ipywidgets',) if n in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -10,12 +10,14 @@ import nbformat
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from absslab.cli import main
 from absslab.core.errors import InputError, WorkError
 from absslab.core.run_scores import read_run_scores
 from absslab.core.runs import RunReader
 from absslab.core.shipped import shipped_folder
+from absslab.core.tables import read_table, write_table
 from absslab.report.contents import LIMIT, Report
 from absslab.report.execution import failed_path, write_report
 
@@ -28,19 +30,8 @@ def command(run, *more):
 
 def score(run):
     model, output = run.with_name(f"{run.name}.ckpt"), run / "scores.json"
-    command = [
-        "evaluate",
-        "--checkpoint_path",
-        model,
-        "--output",
-        output,
-        "--bss_eval",
-        "none",
-        "--n_resamples",
-        20,
-        *flags,
-    ]
-    assert main([*map(str, command)]) == 0
+    flags = ["--checkpoint_path", model, "--output", output, "--bss_eval", "none", "--n_resamples", 20]
+    assert main(["evaluate", *map(str, flags)]) == 0
 
 
 def heard(uri):
@@ -116,6 +107,24 @@ def test_field_recordings_without_sources_have_a_report_of_what_there_is(field_r
     assert len([name for name in page.sounds if "the mixture" in name]) == 6
     assert f"--output={output}" in text
     assert not failed_path(output).exists()
+
+
+def test_names_of_classes_are_never_taken_for_html(field_run, own_home, stands_alone):
+    hostile = """<script>alert("x")&$y_{1}$"""
+    model, table = field_run.with_name("small-run.ckpt"), field_run.parents[1] / "field" / "weak_labels.csv"
+    content = torch.load(model, weights_only=True)
+    content["classes"] = [hostile if name == "knock" else name for name in content["classes"]]
+    torch.save(content, model)
+    rows = read_table(table, required=("filename",))
+    rows = [{hostile if name == "knock" else name: value for name, value in row.items()} for row in rows]
+    write_table(table, list(rows[0]), rows)
+    report = Report(field_run, n_examples=3, device="cpu")
+    parts = [report.summary(), report.configuration(), report.data(), report.training(), report.score_table()]
+    parts += [report.score_charts(), report.confusion(), report.examples(), report.reproduction("a<b>.html")]
+    text = "".join(part.html for part in parts)
+    assert "&lt;script&gt;alert(" in text
+    assert "<b>" not in text
+    stands_alone(text)
 
 
 def test_what_does_not_fit_is_left_out_and_that_is_said(run, own_home):
