@@ -154,7 +154,8 @@ def training_dates(run: Path) -> dict[str, str]:
     except OSError:
         lines = []
     stamps = [line[:19] for line in lines if re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", line)]
-    return {"training began": stamps[0], "its last word": stamps[-1]} if stamps else {}
+    known = [moment(datetime.fromisoformat(stamp).timestamp()) for stamp in stamps]  # local time
+    return {"training began": known[0], "its last word": known[-1]} if known else {}
 
 
 def seeds(settings: Settings, scores: Mapping[str, Any], data_folder: str) -> dict[str, str]:

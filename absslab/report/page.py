@@ -35,12 +35,14 @@ img { max-width: 100%; height: auto; display: block; }
 .absslab-wide, .absslab-scroll { overflow-x: auto; }
 .absslab-wide img { max-width: max(100%, 42rem); }
 .absslab-table { border-collapse: collapse; font-size: 0.85rem; line-height: 1.35; font-variant-numeric: tabular-nums; }
-.absslab-table th, .absslab-table td { padding: 0.25rem 0.6rem; text-align: left; vertical-align: top;
+.absslab-table th, .absslab-table td { padding: 0.25rem 0.5rem; text-align: left; vertical-align: top;
   border-bottom: 1px solid var(--line); max-width: 26rem; overflow-wrap: break-word; }
 .absslab-table th { vertical-align: bottom; }
-.absslab-table td:first-child { min-width: 6.5rem; } .absslab-table td:nth-child(5) { min-width: 14rem; }
+.absslab-table td:first-child { min-width: 6.5rem; }
+.absslab-table td:nth-child(5):last-child { min-width: 14rem; }
+.absslab-table tr > :first-child { position: sticky; left: 0; background: var(--paper); }
 .absslab-table .absslab-number { text-align: right; white-space: nowrap; }
-.absslab-table small { white-space: nowrap; color: var(--quiet); } .absslab-table th:empty { padding: 0; }
+.absslab-table small { font-size: 0.7rem; white-space: nowrap; color: var(--quiet); } .absslab-table th:empty { padding: 0; }
 .absslab-columns { display: flex; flex-wrap: wrap; gap: 0 2rem; } .absslab-column { flex: 1 1 20rem; min-width: 0; }
 .absslab-code { background: var(--shade); border-radius: 8px; padding: 0.75rem; font-size: 0.8rem; overflow-x: auto; }
 .absslab-pair { display: flex; flex-wrap: wrap; gap: 0.25rem 1rem; }
