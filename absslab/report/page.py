@@ -42,7 +42,8 @@ img { max-width: 100%; height: auto; display: block; }
 .absslab-table td:nth-child(5):last-child { min-width: 14rem; }
 .absslab-table tr > :first-child { position: sticky; left: 0; background: var(--paper); }
 .absslab-table .absslab-number { text-align: right; white-space: nowrap; }
-.absslab-table small { font-size: 0.7rem; white-space: nowrap; color: var(--quiet); } .absslab-table th:empty { padding: 0; }
+.absslab-table small { font-size: 0.7rem; white-space: nowrap; color: var(--quiet); }
+.absslab-table th:empty { padding: 0; }
 .absslab-columns { display: flex; flex-wrap: wrap; gap: 0 2rem; } .absslab-column { flex: 1 1 20rem; min-width: 0; }
 .absslab-code { background: var(--shade); border-radius: 8px; padding: 0.75rem; font-size: 0.8rem; overflow-x: auto; }
 .absslab-pair { display: flex; flex-wrap: wrap; gap: 0.25rem 1rem; }
@@ -52,8 +53,10 @@ img { max-width: 100%; height: auto; display: block; }
 audio { width: 22rem; max-width: 100%; height: 2.5rem; }
 @media print { :root { --ink: #000; --paper: #fff; --shade: #f3f4f6; --quiet: #444; --line: #bbb; }
   body { max-width: none; }
-  nav, audio { display: none; } details::details-content { content-visibility: visible; display: block; }
-  .absslab-chart, .absslab-table tr { break-inside: avoid; } .absslab-wide img { max-width: 100%; } }
+  nav, .absslab-sounds { display: none; } .absslab-table { font-size: 0.6rem; } .absslab-table small { font-size: 0.45rem; }
+  details::details-content { content-visibility: visible; display: block; }
+  .absslab-chart, .absslab-table tr { break-inside: avoid; } .absslab-scroll { overflow: visible; }
+  .absslab-table td, .absslab-table th { padding: 0.1rem 0.25rem; } .absslab-wide img { max-width: 100%; } }
 """
 
 
