@@ -38,6 +38,7 @@ FOR_EXAMPLES = 11_500_000  # of them
 _WIDTH = 4.9  # inches of a chart: two stand side by side on a wide page, and one fills a narrow one
 _MOST_CONFUSED = 30  # classes of the map
 _SHOWN_PAIRS = 10
+_MOST_TRIED = 3  # examples that do not fit, before the others are not made at all
 _PER_CLASS = ("si_sdr_improvement", "event_f1", "average_precision", "segmentation_f1", "leakage")
 _STATES = {
     "finished": "all epochs are done",
@@ -269,6 +270,9 @@ class Report:
         made: dict[str, list[Fragment]] = {}
         spent, left_out = 0, 0
         for name, ranked in in_turn(chosen(ranking, self.n_examples)):
+            if left_out >= _MOST_TRIED:
+                left_out += 1
+                continue
             fragment = self._example(name, ranked, used)
             if spent + len(fragment.html) > self.limit:
                 left_out += 1

@@ -22,8 +22,8 @@ from absslab.widgets.figures import Separated, in_ink, mask_figure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LONGEST = 20.0  # s of a recording that are shown
-_MOST_ROWS = 8  # classes of a mixture
+MOST_SAMPLES = {True: 320_000, False: 128_000}  # of a recording that are shown: where 16 bits hold them, and where not
+_MOST_ROWS = 6  # classes of a mixture
 
 
 def chosen(ranking: Sequence[Ranked], n_each: int) -> dict[str, list[Ranked]]:
@@ -84,7 +84,7 @@ def take_apart(evaluation: Evaluation, scores: RunScores, mixture: str) -> Examp
     if mixture not in names:
         return None
     truth = evaluation.truth(names[mixture])
-    length, n = len(truth.mixture) / truth.sampling_rate, round(LONGEST * truth.sampling_rate)
+    length, n = len(truth.mixture) / truth.sampling_rate, MOST_SAMPLES[fits_16_bits(truth.mixture)]
     references = None if truth.references is None else {name: one[:n] for name, one in truth.references.items()}
     truth = Truth(truth.name, truth.path, truth.mixture[:n], truth.sampling_rate, truth.labels, None, references)
     return Example(
@@ -139,8 +139,9 @@ def _about(example: Example) -> str:
         parts.append(f"Not found: {_listed(missed)}.")
     if invented := example.tagged - example.present:
         parts.append(f"Tagged, but not in it: {_listed(invented)}.")
-    if example.full_length > LONGEST:
-        parts.append(f"Shown are the first {LONGEST:.0f} of {example.full_length:.0f} s, separated by themselves.")
+    shown = len(example.truth.mixture) / example.truth.sampling_rate
+    if shown < example.full_length:
+        parts.append(f"Shown are the first {shown:.3g} of {example.full_length:.3g} s, separated by themselves.")
     if left := len(example.present | example.tagged) - len(example.rows):
         parts.append(f"{left} more of its classes are not shown.")
     if example.truth.references is None:

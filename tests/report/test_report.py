@@ -18,6 +18,7 @@ from absslab.core.run_scores import read_run_scores
 from absslab.core.runs import RunReader
 from absslab.core.shipped import shipped_folder
 from absslab.core.tables import read_table, write_table
+from absslab.report import examples
 from absslab.report.contents import LIMIT, Report
 from absslab.report.execution import failed_path, write_report
 
@@ -138,6 +139,14 @@ def test_what_does_not_fit_is_left_out_and_that_is_said(run, own_home):
     assert f"{6 - less.count('<h3>')} more did not fit: a report stays under 15 MB" in less
     assert "did not fit" in Report(run, device="cpu", limit=0).examples().html
     assert "none was asked for" in Report(run, n_examples=0, device="cpu").examples().html
+
+
+def test_of_long_recordings_the_beginning_is_shown(run, own_home, monkeypatch, stands_alone):
+    score(run)
+    monkeypatch.setattr(examples, "MOST_SAMPLES", {True: 8000, False: 0})
+    text = Report(run, device="cpu").examples().html
+    assert text.count("Shown are the first 0.5 of 2 s") == 3
+    assert {len(heard(uri)) for uri in stands_alone(text).sounds.values()} == {8000}
 
 
 @pytest.mark.parametrize(
