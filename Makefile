@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 .PHONY: demo picture test js browser lab check clean
 
-demo: $(VENV)/plot.installed  ## the whole way on the built-in recordings, with a report to open
+demo: $(VENV)/report.installed  ## the whole way on the built-in recordings, with a report to open
 	$(BIN)/absslab demo --output_folder demo
 
 test: $(VENV)/dev.installed js  ## the tests; TESTS="-m slow" runs the slow ones

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import absslab
 from absslab.core.config import nearest
-from absslab.core.errors import InputError
+from absslab.core.errors import InputError, WorkError
 
 BETWEEN_LINES = 5.0  # s between two signs of life where stderr is a file
 
@@ -72,6 +72,7 @@ COMMANDS = {
     "compare": "put scores of the same mixtures side by side, with intervals of their differences",
     "separate": "take recordings apart into one file per class",
     "dashboard": "serve a page for those who never see code: listen, separate, monitor, compare",
+    "report": "one HTML page on a run: settings, data, curves, scores, mixtures to see and to hear",
 }  # each is the module of this name in absslab.commands
 
 
@@ -86,6 +87,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except InputError as error:
         return _fail(command, str(error), 2)
+    except WorkError as error:
+        return _fail(command, str(error), 1)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         return _fail(command, f"{place}{error.strerror or error}", 2)

@@ -7,6 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from absslab.core.run_scores import scores_path, typical_mixture
 from absslab.core.score_table import read_scores
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -24,10 +25,8 @@ panel
 
 def typical(demo: Path) -> Path:
     """The test mixture of three classes or more whose mean improvement is the median."""
-    _, table = read_scores(demo / "scores.json")
-    improvements = table.dropna(subset="si_sdr_improvement").groupby("mixture")["si_sdr_improvement"]
-    means = improvements.mean()[improvements.count() >= 3].sort_values(kind="stable")
-    return demo / "mixtures" / "test" / means.index[len(means) // 2]
+    _, table = read_scores(scores_path(demo / "model", "test"))
+    return demo / "mixtures" / "test" / typical_mixture(table)
 
 
 def main() -> None:

@@ -5,16 +5,13 @@ from collections.abc import Sequence
 from absslab.cli import Parser, drain
 from absslab.commands.train import follow
 from absslab.core.config import add_flags, from_flags
-from absslab.core.errors import InputError
 from absslab.core.score_text import score_text
+from absslab.report.execution import check_installed
 
 
 def run(arguments: Sequence[str]) -> None:
     """Go the whole way on the built-in recordings."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        raise InputError('the demo draws a picture and needs matplotlib: pip install "absslab[plot]"') from None
+    check_installed()
     from absslab.demo import Demo, DemoConfig
 
     parser = Parser("absslab demo", description="Mix, train, evaluate and separate the built-in recordings.")
@@ -31,4 +28,4 @@ def run(arguments: Sequence[str]) -> None:
     drain(demo.separate(), "separated", "file")
     print("5/5 drawing and writing the report", flush=True)
     report = demo.report()
-    print(f"separated sounds: {demo.folder}/separated/   picture: {demo.folder}/masks.png   report: {report}")
+    print(f"separated sounds: {demo.folder}/separated/   picture: {demo.folder}/masks.png   report: {report.path}")

@@ -110,15 +110,15 @@ def read_json(path: str | Path) -> Any:
         raise InputError(f"{path} is not readable JSON ({error})") from None
 
 
-def check_output(path: str | Path) -> None:
-    """See, before long work, that its results can be written to a JSON file.
+def check_output(path: str | Path, suffix: str = ".json") -> None:
+    """See, before long work, that its results can be written to a file of this suffix.
 
     Raises:
         InputError: another suffix, a folder in its place, a folder that can't be made or written to.
     """
     path = Path(path)
-    if path.suffix != ".json" or path.is_dir():
-        raise InputError(f"output is {str(path)!r}: expected the name of a file that ends in .json")
+    if path.suffix != suffix or path.is_dir():
+        raise InputError(f"output is {str(path)!r}: expected the name of a file that ends in {suffix}")
     above = next(folder for folder in path.absolute().parents if folder.exists())
     if not above.is_dir() or not os.access(above, os.W_OK):
         raise InputError(f"output is {path}, but nothing can be written to {above}: choose another place")

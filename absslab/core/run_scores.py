@@ -92,6 +92,18 @@ class RunScores:
         return {label: float(value) for label, value in zip(rows["class"], values, strict=True) if not np.isnan(value)}
 
 
+def typical_mixture(table: pd.DataFrame) -> str:
+    """Of the mixtures with three classes or more, if there are any, the one whose mean improvement is the median.
+
+    Args:
+        table: of scores, with improvements.
+    """
+    present = table.dropna(subset="si_sdr_improvement").groupby("mixture")["si_sdr_improvement"]
+    counts = present.count()
+    means = present.mean()[counts >= min(3, counts.max())].sort_values(kind="stable")
+    return str(means.index[len(means) // 2])
+
+
 def scores_path(run: str | Path, split: str) -> Path:
     """Where the scores of a run on a split belong."""
     return Path(run) / ("scores.json" if split == "test" else f"scores-{split}.json")

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from absslab.widgets.figures import FOUND, INK, explain, quiet, row_labels
+from absslab.widgets.figures import FOUND, INK, explain, families, quiet, row_labels, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SPLIT_COLOURS = {"train": FOUND, "validation": "#e08a1e", "test": "#3f9b58"}
+_MOST_NUMBERS = 20  # classes, beyond which numbers in a map would touch each other
 _MARKS = ("|", "x", "+", "d", "o")  # of baselines
 
 
@@ -129,6 +130,30 @@ def ladder(axes: "Axes", steps: Sequence[Mapping[str, object]]) -> None:
     axes.set_xlim(min([*left, 0]), top * 2.2)
     axes.set_xlabel("SI-SDR improvement / dB")
     quiet(axes)
+
+
+def confusion_map(axes: "Axes", rates: np.ndarray, classes: Sequence[str]) -> None:
+    """How often a class is tagged where another one is: a row per class that is there, a column per class that is tagged.
+
+    Args:
+        axes: where.
+        rates: (K, K) in [0, 1]; NaN where it is not known.
+        classes: K names.
+    """
+    image = axes.imshow(rates, cmap="cividis", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+    image.cmap = image.cmap.with_extremes(bad="none")
+    row_labels(axes, classes)
+    axes.set_xticks(range(len(classes)), [short(name) for name in classes], rotation=90)
+    for label in axes.get_xticklabels():
+        label.set(parse_math=False, fontfamily=families())
+    if len(classes) <= _MOST_NUMBERS:
+        for i, j in np.argwhere(np.nan_to_num(rates) >= 0.005):
+            colour = "black" if rates[i, j] > 0.55 else "white"
+            axes.text(j, i, f"{100 * rates[i, j]:.0f}", ha="center", va="center", fontsize=7, color=colour)
+    axes.set_xlabel("tagged, in % of the mixtures")
+    axes.set_ylabel("in the mixture")
+    quiet(axes)
+    axes.grid(False)
 
 
 def _defined(scores: Mapping[str, float | None]) -> dict[str, float]:

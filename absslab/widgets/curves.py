@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from absslab.core.run_table import LOSS, metric_of
 from absslab.widgets.figures import INK, on_any_page
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
+METRICS = ("roc_auc_score", "average_precision_score", "f1-score")  # that are drawn, besides the one that decides
+RATES = "learning rate"  # drawn on a logarithmic axis
 _DISTINCT = 10  # colours that colour-blind people can tell apart
 _SHORT = 12  # letters of a name that leave room for another beside it
 _FEW = 15  # points that are marked as such
@@ -58,6 +61,27 @@ class Curves:
             below = {"loc": "upper left", "bbox_to_anchor": (0, -0.22), "ncols": ncols, "columnspacing": 1.0}
             legend(self.axes, list(self._lines.values()), list(self._lines), **below)
         return True
+
+
+def training_curves(epochs: Mapping[int, Mapping[str, Any]], deciding: str) -> dict[str, dict[str, Points]]:
+    """What there is to draw of a run: title → line → points.
+
+    Args:
+        epochs: the lines of metrics.jsonl, by epoch.
+        deciding: the metric that the best model has best.
+    """
+    ordered = {epoch: epochs[epoch] for epoch in sorted(epochs)}
+    losses: dict[str, dict[int, Any]] = {}
+    for epoch, line in ordered.items():
+        found = line.get("losses")
+        for name, value in found.items() if isinstance(found, Mapping) else ():
+            losses.setdefault(name, {})[epoch] = value
+    losses["validation"] = {epoch: metric_of(line, LOSS) for epoch, line in ordered.items()}
+    names = [name for name in dict.fromkeys([*METRICS, deciding]) if name != LOSS]
+    metrics = {name: {epoch: metric_of(line, name) for epoch, line in ordered.items()} for name in names}
+    rates = {"learning rate": {epoch: line.get("learning_rate") for epoch, line in ordered.items()}}
+    titled_lines = {"loss in training, and on validation": losses, "scores on validation": metrics, RATES: rates}
+    return {title: {name: _points(values) for name, values in of.items()} for title, of in titled_lines.items()}
 
 
 def compare_runs(figure: "Figure", curves: "pd.DataFrame", scores: "pd.DataFrame", *, title: str) -> None:
@@ -153,3 +177,8 @@ def legend(on: "Axes | Figure", handles: Sequence[Any], names: Sequence[str], **
     for text, name in zip(shown.get_texts(), names, strict=False):
         text.set_parse_math(False)
         text.set_text(name)
+
+
+def _points(values: Mapping[int, Any]) -> Points:
+    known = {epoch: value for epoch, value in values.items() if isinstance(value, int | float)}
+    return list(known), list(known.values())

@@ -26,14 +26,14 @@ class Separated(NamedTuple):
     """One class of a mixture, as `mask_figure` shows it."""
 
     name: str
-    reference: np.ndarray  # (M, T) power of the source that was mixed
+    reference: np.ndarray | None  # (M, T) power of the source that was mixed; None: it is not there, or not known
     mask: np.ndarray  # (M, T) in [0, 1]
     estimate: np.ndarray  # (M, T) power of the separated source
-    improvement: float  # dB
+    improvement: float | None  # dB
 
 
 def mask_figure(mixture: np.ndarray, separated: Sequence[Separated], *, hop: float, centres: np.ndarray) -> "Figure":
-    """A mixture and its classes: what was mixed, the mask that was drawn, what was cut out.
+    """A mixture and its classes: what was mixed, where that is known, the mask that was drawn, what was cut out.
 
     Args:
         mixture: (M, T) power.
@@ -43,33 +43,55 @@ def mask_figure(mixture: np.ndarray, separated: Sequence[Separated], *, hop: flo
     """
     from matplotlib.figure import Figure
 
+    titles = ["what was mixed", "the mask", "what the mask cut out"]
+    titles = titles if any(one.reference is not None for one in separated) else titles[1:]
     figure = Figure(figsize=(11, 1.5 + 1.55 * (len(separated) + 1)), layout="constrained", dpi=110)
-    grid = figure.subplots(len(separated) + 1, 3, sharex=True, sharey=True)
+    grid = figure.subplots(len(separated) + 1, len(titles), sharex=True, sharey=True, squeeze=False)
     top = 10 * np.log10(max(float(mixture.max()), 1e-12))
-    grid[0, 0].axis("off")
-    grid[0, 2].axis("off")
-    image = spectrogram(grid[0, 1], mixture, hop=hop, centres=centres, top=top)
-    grid[0, 1].tick_params(labelleft=True)
-    grid[0, 1].set_ylabel("frequency / kHz", fontsize=9)
-    grid[0, 1].set_title("the mixture: all that the model is given", fontsize=10)
-    for column, title in enumerate(("what was mixed", "the mask", "what the mask cut out")):
-        grid[1, column].set_title(title, fontsize=10)
+    for axes in grid[0]:
+        axes.axis("off")
+    above = grid[0, -2]
+    above.axis("on")
+    image = spectrogram(above, mixture, hop=hop, centres=centres, top=top)
+    above.tick_params(labelleft=True)
+    above.set_ylabel("frequency / kHz", fontsize=9)
+    above.set_title("the mixture: all that the model is given", fontsize=10)
+    for axes, title in zip(grid[1] if separated else (), titles, strict=False):
+        axes.set_title(title, fontsize=10)
     mask_image = None
     for row, one in zip(grid[1:], separated, strict=True):
-        spectrogram(row[0], one.reference, hop=hop, centres=centres, top=top)
-        mask_image = spectrogram(row[1], one.mask, hop=hop, centres=centres, top=1.0, is_mask=True)
-        spectrogram(row[2], one.estimate, hop=hop, centres=centres, top=top)
-        row[0].set_ylabel(f"{one.name}\nfrequency / kHz", fontsize=9)
-        row[2].text(
-            0.99, 0.93, f"+{one.improvement:.1f} dB SI-SDR" if one.improvement >= 0 else f"{one.improvement:.1f} dB SI-SDR",
-            transform=row[2].transAxes, ha="right", va="top", color="white", fontsize=9,
-        )  # fmt: skip
+        if len(titles) == 3:
+            reference = np.zeros_like(mixture) if one.reference is None else one.reference
+            spectrogram(row[0], reference, hop=hop, centres=centres, top=top)
+        mask_image = spectrogram(row[-2], one.mask, hop=hop, centres=centres, top=1.0, is_mask=True)
+        spectrogram(row[-1], one.estimate, hop=hop, centres=centres, top=top)
+        row[0].set_ylabel(f"{short(one.name)}\nfrequency / kHz", fontsize=9, parse_math=False, fontfamily=families())
+        if one.improvement is not None:
+            sign = "+" if one.improvement >= 0 else ""
+            _note(row[-1], f"{sign}{one.improvement:.1f} dB SI-SDR")
+        elif len(titles) == 3:
+            _note(row[0], "not in the mixture")
     for axes in grid[-1]:
         axes.set_xlabel("time / s", fontsize=9)
     bar: dict[str, Any] = {"location": "bottom", "shrink": 0.7, "aspect": 30, "pad": 0.01}
-    figure.colorbar(image, ax=grid[:, 2], label="level / dB", **bar)
+    figure.colorbar(image, ax=grid[:, -1], label="level / dB", **bar)
     if mask_image is not None:
-        figure.colorbar(mask_image, ax=grid[:, 1], label="mask: the part that this class takes", **bar)
+        figure.colorbar(mask_image, ax=grid[:, -2], label="mask: the part that this class takes", **bar)
+    return figure
+
+
+def _note(axes: "Axes", words: str) -> None:
+    axes.text(0.99, 0.93, words, transform=axes.transAxes, ha="right", va="top", color="white", fontsize=9)
+
+
+def in_ink(figure: "Figure") -> "Figure":
+    """The same figure with its words and frames in `INK`, but for what is written into pictures."""
+    for axes in figure.axes:
+        axes.tick_params(which="both", colors=INK)
+        for part in (axes.xaxis.label, axes.yaxis.label, axes.title):
+            part.set_color(INK)
+        for spine in axes.spines.values():
+            spine.set_color(INK)
     return figure
 
 

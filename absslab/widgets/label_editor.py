@@ -9,8 +9,9 @@ import ipywidgets
 
 from absslab.core.tables import read_table
 from absslab.widgets.panel import close_tree, error_line
-from absslab.widgets.parts import button, html_table
+from absslab.widgets.parts import button
 from absslab.widgets.style import paragraph
+from absslab.widgets.tables import html_table
 from absslab.widgets.tasks import Latest, MainLoop
 
 NEW_RUN = "A new training learns it if it is one of its training recordings; scores change when a run is scored again."

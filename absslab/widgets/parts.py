@@ -1,7 +1,5 @@
-"""Parts of panels: long work with its bar, a chart, something to see and to hear, a table."""
+"""Parts of panels: long work with its bar, a chart, something to see and to hear."""
 
-import html
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -240,36 +238,3 @@ def offer(control: Any, options: Sequence[Any]) -> None:
     control.options = ()  # nothing is chosen then, so that the first counts as a change even where it is the same
     control.options = options
     control.index = 0 if options else None
-
-
-def html_table(
-    header: Sequence[str], rows: Iterable[Sequence[object]], *, caption: str = "", marked: int | None = None
-) -> str:
-    """HTML of a table; nothing in its cells is taken for HTML, further lines of a cell are small, numbers stand right.
-
-    Args:
-        header: titles of the columns.
-        rows: a row of cells each.
-        caption: above the table.
-        marked: the number of a row that stands out.
-    """
-    cells = [[str(content) for content in row] for row in rows]
-    columns = zip(*cells, strict=True) if cells else [()] * len(header)
-    looks = [' class="absslab-number"' if all(map(_is_number, column)) else "" for column in columns]
-    current = ' aria-current="true"'
-    head = "".join(f"<th{look}>{html.escape(title)}</th>" for title, look in zip(header, looks, strict=True))
-    body = (
-        f"<tr{current if number == marked else ''}>{''.join(map(_cell, row, looks))}</tr>"
-        for number, row in enumerate(cells)
-    )
-    table = f'<table class="absslab-table"><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table>'
-    return f'{paragraph(caption)}<div class="absslab-scroll" tabindex="0">{table}</div>'
-
-
-def _cell(content: str, look: str) -> str:
-    first, _, more = html.escape(content).partition("\n")
-    return f"<td{look}>{first}" + (f"<br><small>{more}</small>" if more else "") + "</td>"
-
-
-def _is_number(content: str) -> bool:
-    return re.fullmatch(r"[-−+]?[\d.]+(e[-+]?\d+)?|–?", content.partition("\n")[0]) is not None

@@ -14,9 +14,10 @@ from absslab.widgets.charts import chart_height, split_balance
 from absslab.widgets.forms import Form
 from absslab.widgets.indexing import follow_event_folder, index_steps, shown_folder, source_of
 from absslab.widgets.panel import Panel
-from absslab.widgets.parts import ChartArea, Listening, WorkLine, button, html_table, offer
+from absslab.widgets.parts import ChartArea, Listening, WorkLine, button, offer
 from absslab.widgets.sounds import Track, file_sound
 from absslab.widgets.state import State
+from absslab.widgets.tables import html_table
 
 FIELDS = ("event_folder", "recordings_csv", "origin_pattern", "split_percentages", "seed")
 _MOST_PROBLEMS = 10  # that are shown

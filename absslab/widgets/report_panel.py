@@ -11,10 +11,11 @@ from absslab.core.splits import SPLITS
 from absslab.widgets.label_editor import LabelEditor
 from absslab.widgets.panel import Panel
 from absslab.widgets.parts import ChartArea, Listening, button, offer
-from absslab.widgets.score_view import MixtureList, draw_scores, score_table
+from absslab.widgets.score_view import MixtureList, draw_scores
 from absslab.widgets.scoring_job import ScoringJob
 from absslab.widgets.state import State
 from absslab.widgets.style import paragraph
+from absslab.widgets.tables import score_table
 from absslab.widgets.tasks import Latest
 from absslab.widgets.written import listen_to
 

@@ -7,16 +7,15 @@ from typing import Any
 import ipywidgets
 
 from absslab.core.errors import InputError
-from absslab.core.run_table import metric_of
+from absslab.core.run_table import LOSS
 from absslab.core.runs import RunReader
-from absslab.widgets.curves import Curves, Points
+from absslab.widgets.curves import RATES, Curves, training_curves
 from absslab.widgets.jobs import last_lines
 from absslab.widgets.launcher import OUTPUT
-from absslab.widgets.parts import html_table
 from absslab.widgets.plot import Plot
 from absslab.widgets.style import paragraph, preformatted
+from absslab.widgets.tables import html_table
 
-METRICS = ("roc_auc_score", "average_precision_score", "f1-score")  # that are drawn, besides the one that decides
 SILENCE = 20  # s without a sign of life that are worth a word
 ENDED = {
     "finished": "all epochs are done",
@@ -38,10 +37,8 @@ class RunView:
         self._has_log = has_log
         self._about, self._log = ipywidgets.HTML(), ipywidgets.HTML()
         self.plot = Plot(height=300)
-        losses, metrics, rates = self.plot.figure.subplots(1, 3, width_ratios=(4, 4, 3))
-        self._losses = Curves(losses, title="loss in training, and on validation")
-        self._metrics = Curves(metrics, title="scores on validation")
-        self._rates = Curves(rates, title="learning rate", log=True)
+        titled = zip(self.plot.figure.subplots(1, 3, width_ratios=(4, 4, 3)), training_curves({}, LOSS), strict=True)
+        self._curves = [Curves(axes, title=title, log=title == RATES) for axes, title in titled]
         self.widget = ipywidgets.VBox([self._about, self.plot.widget, self._log])
         self.reader: RunReader | None = None
         self.facts: dict[str, str] = {}  # what is shown of the run, in words
@@ -103,20 +100,8 @@ class RunView:
     def _draw(self) -> None:
         reader = self.reader
         assert reader is not None
-        epochs = {epoch: reader.metrics[epoch] for epoch in sorted(reader.metrics)}
-        losses: dict[str, dict[int, Any]] = {}
-        for epoch, line in epochs.items():
-            found = line.get("losses")
-            for name, value in found.items() if isinstance(found, Mapping) else ():
-                losses.setdefault(name, {})[epoch] = value
-        losses["validation"] = {epoch: metric_of(line, "loss") for epoch, line in epochs.items()}
-        names = dict.fromkeys([*METRICS, self._deciding()])
-        metrics = {
-            name: {epoch: metric_of(line, name) for epoch, line in epochs.items()} for name in names if name != "loss"
-        }
-        rates = {"learning rate": {epoch: line.get("learning_rate") for epoch, line in epochs.items()}}
-        pairs = ((self._losses, losses), (self._metrics, metrics), (self._rates, rates))
-        changes = [curves.show({name: _points(values) for name, values in of.items()}) for curves, of in pairs]
+        drawn = training_curves(reader.metrics, self._deciding()).values()
+        changes = [curves.show(lines) for curves, lines in zip(self._curves, drawn, strict=True)]
         if any(changes):
             self.plot.draw()
 
@@ -126,7 +111,7 @@ class RunView:
             training = self.reader.config.get("training") if self.reader else None
         except InputError:  # damaged, or gone: its curves can be seen all the same
             training = None
-        return str(training.get("metric", "loss")) if isinstance(training, Mapping) else "loss"
+        return str(training.get("metric", LOSS)) if isinstance(training, Mapping) else LOSS
 
 
 def in_words(seconds: float) -> str:
@@ -134,11 +119,6 @@ def in_words(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def _points(values: Mapping[int, Any]) -> Points:
-    known = {epoch: value for epoch, value in values.items() if isinstance(value, int | float)}
-    return list(known), list(known.values())
 
 
 def _shown(value: Any, form: str) -> str:

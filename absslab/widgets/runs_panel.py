@@ -8,10 +8,11 @@ from absslab.core.metrics.tagging import METRICS
 from absslab.core.run_table import TRAINING_LOSS, RunSummary, choose, curves, differences, find_runs, run_table, scores
 from absslab.widgets.curves import compare_runs
 from absslab.widgets.panel import Panel
-from absslab.widgets.parts import button, html_table
+from absslab.widgets.parts import button
 from absslab.widgets.plot import Plot
 from absslab.widgets.state import State
 from absslab.widgets.style import paragraph
+from absslab.widgets.tables import html_table
 from absslab.widgets.tasks import Ticker
 
 POLL = 5.0  # s, while one of them is running

@@ -1,4 +1,4 @@
-"""Scores of a run as a table, as charts, and as a list of mixtures."""
+"""Scores of a run as charts, and as a list of mixtures."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -7,27 +7,13 @@ import ipywidgets
 
 from absslab.core.run_scores import DOUBT, Ranked, RunScores
 from absslab.core.score_table import CEILING
-from absslab.core.score_text import BASELINE_TITLES, interval_rows, score_rows, score_text
+from absslab.core.score_text import BASELINE_TITLES
 from absslab.widgets.charts import chart_height, class_scores, distribution, ladder
-from absslab.widgets.parts import ChartArea, html_table
+from absslab.widgets.parts import ChartArea
 from absslab.widgets.style import paragraph
 
 MOST_LISTED = 200  # mixtures
 WORST, BEST = "worst first", "best first"
-
-
-def score_table(scores: RunScores) -> str:
-    """HTML of all together, a row per class and the baselines, with 95 % intervals, and of what else there is to say."""
-    header, *rows = score_rows(scores.scores)
-    intervals = interval_rows(scores.scores)[1:]
-    cells = [
-        [f"{cell}\n{ends}".strip() for cell, ends in zip(*pair, strict=True)] for pair in zip(rows, intervals, strict=True)
-    ]
-    cells.insert(0, cells.pop(len(scores.scores["per_class"])))
-    _, _, remarks = score_text(scores.scores).partition("\n\n")
-    n = scores.scores["n_mixtures"]
-    caption = f"{scores.path}: {n} recordings of the {scores.scores['split'] or 'given'} split; below scores 95 % intervals"
-    return html_table(header, cells, caption=caption) + "".join(paragraph(line) for line in remarks.splitlines())
 
 
 def draw_scores(area: ChartArea, scores: RunScores, score: str) -> None:

@@ -16,10 +16,11 @@ from absslab.widgets.heard import remix, remix_gains
 from absslab.widgets.live import Answer, Excerpt, LiveModels, LiveSeparation
 from absslab.widgets.mask_controls import MaskControls
 from absslab.widgets.panel import Panel
-from absslab.widgets.parts import Listening, WorkLine, button, html_table
+from absslab.widgets.parts import Listening, WorkLine, button
 from absslab.widgets.separation_choice import SeparationChoice
 from absslab.widgets.sounds import tracks_of
 from absslab.widgets.state import State
+from absslab.widgets.tables import html_table
 from absslab.widgets.tasks import Latest
 
 _SETTLED = 0.3  # s without a newer sound

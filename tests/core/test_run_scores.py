@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from absslab.core.errors import InputError
-from absslab.core.run_scores import DOUBT, Ranked, locate, read_run_scores, scores_path
+from absslab.core.run_scores import DOUBT, Ranked, locate, read_run_scores, scores_path, typical_mixture
 from absslab.core.score_table import write_scores
 from absslab.core.score_text import interval_rows, score_rows
 
@@ -146,3 +146,13 @@ def test_a_mixture_is_found_where_it_was_or_in_the_folder_it_moved_to(tmp_path):
     for folder in ("", tmp_path / "nowhere"):
         with pytest.raises(InputError, match=r"a\.wav is not there any more: choose the folder"):
             locate(ranked, folder, "test")
+
+
+def test_the_typical_mixture_has_several_classes_and_the_median_improvement():
+    rows = [("few.wav", 0.0), ("few.wav", 1.0)]
+    rows += [
+        (name, value + step) for name, value in (("low", -9.0), ("middle", 5.0), ("high", 30.0)) for step in (-1, 0, 1)
+    ]
+    found = pd.DataFrame(rows, columns=["mixture", "si_sdr_improvement"])
+    assert typical_mixture(found) == "middle"
+    assert typical_mixture(found[:2]) == "few.wav"

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from absslab.widgets.curves import Curves, compare_runs
+from absslab.widgets.curves import RATES, Curves, compare_runs, training_curves
 from absslab.widgets.figures import INK
 from absslab.widgets.plot import Plot
 
@@ -122,3 +122,16 @@ def test_many_calls_to_draw_are_few_drawings(monkeypatch):
     drawn = asyncio.run(main())
     assert len(drawn) == 2
     assert drawn[1] - drawn[0] >= 0.49
+
+
+def test_what_a_training_wrote_is_drawn_in_the_order_of_its_epochs():
+    epochs = {
+        2: {"losses": {"total": 1.0}, "learning_rate": 0.1, "metrics": {"loss": 0.5, "roc_auc_score": 0.7}},
+        1: {"losses": {"total": 2.0, "tag": "torn"}, "metrics": None},
+    }
+    losses, metrics, rates = training_curves(epochs, "accuracy").values()
+    assert losses == {"total": ([1, 2], [2.0, 1.0]), "tag": ([], []), "validation": ([2], [0.5])}
+    assert metrics["roc_auc_score"] == ([2], [0.7])
+    assert metrics["accuracy"] == ([], [])
+    assert rates == {RATES: ([2], [0.1])}
+    assert len(training_curves({}, "loss")) == 3

@@ -6,8 +6,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from absslab.core.events import SoundEvent
-from absslab.widgets.charts import chart_height, class_scores, distribution, ladder, split_balance
-from absslab.widgets.figures import RANGE, Separated, mask_figure, spectrogram, timeline
+from absslab.widgets.charts import chart_height, class_scores, confusion_map, distribution, ladder, split_balance
+from absslab.widgets.figures import INK, RANGE, Separated, in_ink, mask_figure, spectrogram, timeline
 
 CENTRES = np.linspace(100, 7900, 16)
 HOP = 0.032
@@ -32,6 +32,25 @@ def test_a_row_per_class_shows_reference_mask_and_estimate_on_one_range_of_level
     assert "-4.5 dB SI-SDR" in texts
     figure.savefig(tmp_path / "masks.png")
     assert (tmp_path / "masks.png").stat().st_size > 10_000
+
+
+def test_what_is_not_known_or_not_there_is_not_drawn_as_if_it_were():
+    known, invented = Separated("a_$b", picture(1), picture(2), picture(3), 1.0), picture(3)
+    figure = mask_figure(picture(0), [known, Separated("c", None, picture(2), invented, None)], hop=HOP, centres=CENTRES)
+    assert [text.get_text() for axes in figure.axes for text in axes.texts] == ["+1.0 dB SI-SDR", "not in the mixture"]
+    assert len([axes for axes in figure.axes if axes.images]) == 1 + 2 * 3
+    unknown = [Separated("a", None, picture(2), picture(3), None)]
+    figure = mask_figure(picture(0), unknown, hop=HOP, centres=CENTRES)
+    assert [axes.get_title() for axes in figure.axes[:4]][2:] == ["the mask", "what the mask cut out"]
+    assert [text.get_text() for axes in figure.axes for text in axes.texts] == []
+    assert mask_figure(picture(0), [], hop=HOP, centres=CENTRES).axes
+
+
+def test_in_ink_words_are_read_on_any_page():
+    row = Separated("a", picture(1), picture(2), picture(3), 1.0)
+    figure = in_ink(mask_figure(picture(0), [row], hop=HOP, centres=CENTRES))
+    assert {axes.xaxis.label.get_color() for axes in figure.axes} == {INK}
+    assert [text.get_color() for axes in figure.axes for text in axes.texts] == ["white"]
 
 
 def test_a_frame_is_drawn_around_its_own_instant_and_a_band_at_its_own_frequency():
@@ -178,3 +197,17 @@ def test_the_ladder_ends_at_the_model_and_names_what_each_step_costs():
     assert names_of(axes) == ["ideal ratio mask", "model"]
     assert [bar.get_width() for bar in axes.patches] == [18.0, 8.0]
     assert "−10.0 to the model's masks" in axes.texts[1].get_text()
+
+
+@pytest.mark.parametrize("n_classes", [1, 6, 30])
+def test_a_map_of_confusions_shows_the_rates_where_rows_and_columns_meet(n_classes):
+    axes = Figure(figsize=(5, 5), layout="constrained").subplots()
+    names = [*NAMES, *(f"class{k}" for k in range(30))][:n_classes]
+    rates = np.eye(n_classes)
+    rates[0, -1] = np.nan if n_classes > 1 else 1.0
+    confusion_map(axes, rates, names)
+    rendered(axes)
+    np.testing.assert_array_equal(np.ma.filled(axes.images[0].get_array(), np.nan), rates)
+    assert names_of(axes)[0] == "alert"
+    assert len(axes.get_xticklabels()) == n_classes
+    assert [text.get_text() for text in axes.texts] == ["100"] * (n_classes if n_classes <= 20 else 0)

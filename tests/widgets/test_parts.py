@@ -3,8 +3,9 @@
 import numpy as np
 
 from absslab.core.events import SoundEvent
-from absslab.widgets.parts import ChartArea, Listening, html_table
+from absslab.widgets.parts import ChartArea, Listening
 from absslab.widgets.sounds import Track, array_sound
+from absslab.widgets.tables import html_table
 
 
 def test_columns_of_numbers_stand_right_and_nothing_is_taken_for_html():

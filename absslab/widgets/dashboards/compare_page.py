@@ -9,8 +9,9 @@ from absslab.serving.settings import ServedConfig
 from absslab.widgets.dashboards.blind_test import BlindTest
 from absslab.widgets.dashboards.page import Page
 from absslab.widgets.dashboards.pair import Pair, PairAnswer
-from absslab.widgets.parts import Listening, button, html_table
+from absslab.widgets.parts import Listening, button
 from absslab.widgets.style import paragraph
+from absslab.widgets.tables import html_table
 from absslab.widgets.tasks import Latest
 
 _HELP = "SI-SDR improvement: how much nearer to the reference a source is than the mixture was. Higher is better."

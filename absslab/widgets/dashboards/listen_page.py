@@ -13,9 +13,9 @@ from absslab.serving.checks import model_of
 from absslab.serving.settings import ServedConfig
 from absslab.widgets.dashboards.page import Page
 from absslab.widgets.live import Answer, Excerpt, LiveModels, LiveSeparation
-from absslab.widgets.parts import Listening, button, html_table
-from absslab.widgets.score_view import score_table
+from absslab.widgets.parts import Listening, button
 from absslab.widgets.style import paragraph
+from absslab.widgets.tables import html_table, score_table
 from absslab.widgets.tasks import Latest
 
 _LONGEST = 60.0  # s of a recording that are shown

@@ -9,10 +9,10 @@ from absslab.core.runs import RunReader
 from absslab.serving.settings import ServedConfig
 from absslab.widgets.dashboards.page import Page
 from absslab.widgets.panel import Panel, without_folders
-from absslab.widgets.parts import html_table
 from absslab.widgets.run_view import RunView
 from absslab.widgets.state import State
 from absslab.widgets.style import paragraph
+from absslab.widgets.tables import html_table
 from absslab.widgets.tasks import Ticker
 
 POLL = 2.0  # s, while somebody looks

@@ -1,0 +1,120 @@
+"""Runs to report on, copies of the one that the tests train, and a home of their own for kernels."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import torch
+
+from absslab.core.tables import read_table, write_table
+
+_FETCHING = {"src", "href", "srcset", "data", "poster", "action", "background", "xlink:href", "formaction", "cite"}
+
+
+@pytest.fixture
+def own_home(tmp_path, monkeypatch) -> Path:
+    """Nothing of the person's settings is read, nothing is written to them."""
+    home = tmp_path / "home"
+    home.mkdir()
+    for name in ("HOME", "IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "MPLCONFIGDIR"):
+        monkeypatch.setenv(name, str(home / name.lower()))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    return home
+
+
+@pytest.fixture
+def run(checkpoint, tmp_path) -> Path:
+    """A run directory, with its best model beside it."""
+    folder = tmp_path / "runs" / "small-run"
+    shutil.copytree(checkpoint.with_suffix(""), folder)
+    shutil.copy(checkpoint, folder.with_name("small-run.ckpt"))
+    return folder
+
+
+@pytest.fixture
+def field_run(run, mixtures, tmp_path) -> Path:
+    """The same run, as if it were of weakly labelled recordings whose sources nobody knows."""
+    field, rows = tmp_path / "field", []
+    field.mkdir()
+    for split in ("train", "validation", "test"):
+        for row in read_table(mixtures / split / "weak_labels.csv", required=("filename",)):
+            name = f"{split}-{row['filename']}"
+            shutil.copy(mixtures / split / row["filename"], field / name)
+            rows.append({**row, "filename": name, "split": split})
+    write_table(field / "weak_labels.csv", list(rows[0]), rows)
+    move_data(run, data_folder=str(field), data_set_type="weakly_labelled_folder")
+    return run
+
+
+def move_data(run: Path, **data: str) -> None:
+    """Let a run and its model say that they were trained on other data."""
+    config = json.loads((run / "config.json").read_text())
+    config["data"] |= data
+    (run / "config.json").write_text(json.dumps(config))
+    model = run.with_name(f"{run.name}.ckpt")
+    content = torch.load(model, weights_only=True)
+    content["made"]["settings"]["data"] |= data
+    torch.save(content, model)
+
+
+class Page(HTMLParser):
+    """A page's references, pictures and sounds."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.references: list[str] = []
+        self.anchors: list[str] = []
+        self.identifiers: list[str] = []
+        self.pictures: list[dict[str, str | None]] = []
+        self.sounds: dict[str, str] = {}
+        self.tags: set[str] = set()
+        self.styles: list[str] = []
+        self.title = self.language = ""
+        self._in = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        found = dict(attributes)
+        self._in = tag
+        self.tags.add(tag)
+        self.references += [value or "" for name, value in attributes if name in _FETCHING]
+        self.styles += [value or "" for name, value in attributes if name == "style"]
+        self.identifiers += [found["id"]] if "id" in found else []
+        if tag == "a":
+            self.anchors.append(found.get("href", ""))
+        if tag == "img":
+            self.pictures.append(found)
+        if tag == "audio":
+            self.sounds[f"{len(self.sounds)} {found['aria-label']}"] = found["src"]
+        self.language = found.get("lang", "") if tag == "html" else self.language
+
+    def handle_endtag(self, tag):
+        self._in = ""
+
+    def handle_data(self, data):
+        self.title += data if self._in == "title" else ""
+        self.styles += [data] if self._in == "style" else []
+
+
+def _check(text: str) -> Page:
+    """See that a page refers to nothing but itself."""
+    found = Page(text)
+    foreign = [one[:80] for one in found.references if not one.startswith(("data:", "#"))]
+    assert foreign == []
+    assert {anchor.lstrip("#") for anchor in found.anchors} <= set(found.identifiers)
+    assert not found.tags & {"script", "link", "iframe", "object", "embed", "base"}
+    for style in found.styles:
+        assert "@import" not in style
+        assert re.findall(r"url\((?!['\"]?data:)", style) == []
+    assert all(picture.get("alt") for picture in found.pictures)
+    return found
+
+
+@pytest.fixture
+def stands_alone() -> Callable[[str], Page]:
+    """Sees that a page refers to nothing but itself, and tells what is on it."""
+    return _check

@@ -1,0 +1,36 @@
+"""Which mixtures are shown."""
+
+import pytest
+
+from absslab.core.run_scores import Ranked
+from absslab.report.examples import chosen, in_turn
+
+
+def ranking(n):
+    return [Ranked(str(i), "", (), float(i)) for i in range(n)]
+
+
+@pytest.mark.parametrize(
+    ("n", "n_each", "names"),
+    [
+        (9, 1, ("0", "4", "8")),
+        (9, 2, ("01", "34", "87")),
+        (4, 1, ("0", "1", "3")),
+        (2, 1, ("0", "", "1")),
+        (1, 3, ("0", "", "")),
+        (5, 2, ("01", "2", "43")),
+        (5, 0, ("", "", "")),
+        (0, 2, ("", "", "")),
+    ],
+)
+def test_the_worst_the_median_and_the_best_none_twice(n, n_each, names):
+    parts = chosen(ranking(n), n_each)
+    assert list(parts) == ["worst", "median", "best"]
+    assert tuple("".join(one.mixture for one in part) for part in parts.values()) == names
+
+
+def test_where_there_is_no_room_for_all_there_is_for_some_of_each():
+    parts = chosen(ranking(5), 2)
+    assert [(name, one.mixture) for name, one in in_turn(parts)] == [
+        ("worst", "0"), ("median", "2"), ("best", "4"), ("worst", "1"), ("best", "3")
+    ]  # fmt: skip

@@ -1,0 +1,268 @@
+"""absslab report: one page that stands alone, or one line that says why not."""
+
+import base64
+import io
+import json
+import re
+import shutil
+
+import nbformat
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from absslab.cli import main
+from absslab.core.errors import InputError, WorkError
+from absslab.core.run_scores import read_run_scores
+from absslab.core.runs import RunReader
+from absslab.core.shipped import shipped_folder
+from absslab.core.tables import read_table, write_table
+from absslab.report import examples
+from absslab.report.contents import LIMIT, Report
+from absslab.report.execution import failed_path, write_report
+
+SECTIONS = ("Settings", "Data", "Training", "Scores", "Confusion of classes", "Mixtures to see", "How to make it again")
+
+
+def command(run, *more):
+    return ["report", "--run_directory", str(run), "--device", "cpu", *map(str, more)]
+
+
+def score(run):
+    model, output = run.with_name(f"{run.name}.ckpt"), run / "scores.json"
+    flags = ["--checkpoint_path", model, "--output", output, "--bss_eval", "none", "--n_resamples", 20]
+    assert main(["evaluate", *map(str, flags)]) == 0
+
+
+def heard(uri):
+    return soundfile.read(io.BytesIO(base64.b64decode(uri.partition(",")[2])), dtype="float32")[0]
+
+
+def test_a_run_becomes_one_page_that_stands_alone_with_its_sounds_as_they_are(
+    run, mixtures, own_home, capsys, stands_alone
+):
+    assert main(command(run)) == 0
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 1
+    assert re.fullmatch(rf"{re.escape(str(run))}/report\.html: \d+\.\d MB in \d+ s\n", out)
+    assert "scoring on cpu" in err
+    assert read_run_scores(run, "test").scores["n_mixtures"] == 8
+    text = (run / "report.html").read_text()
+    assert len(text.encode()) < LIMIT
+    page = stands_alone(text)
+    assert page.title == "small-run: report"
+    for section in SECTIONS:
+        assert section in text
+    for words in ("finished", "SI-SDRi", "ideal ratio mask, mel", "SHA-256", "--seed=0", "absslab mix", "torch"):
+        assert words in text
+    assert len(page.anchors) == len(SECTIONS)
+    assert len(page.pictures) >= 10
+    assert "Traceback" not in text
+    scored = Report(run, device="cpu").scores
+    worst = scored.ranking("si_sdr_improvement")[0]
+    sounds = iter(page.sounds.items())
+    name, uri = next(sounds)
+    assert name == "0 the mixture"
+    samples, _ = soundfile.read(mixtures / "test" / worst.mixture, dtype="float32")
+    np.testing.assert_array_equal(heard(uri), samples)
+    name, uri = next(sounds)
+    label = name.partition(" ")[2].removesuffix(", as it was mixed")
+    folder = mixtures / "test" / worst.mixture.removesuffix(".wav")
+    np.testing.assert_array_equal(heard(uri), soundfile.read(folder / f"{label}.flac", dtype="float32")[0])
+    name, uri = next(sounds)
+    out = run.parent / "separated"
+    model = run.with_name("small-run.ckpt")
+    flags = ["--checkpoint_path", model, "--input", mixtures / "test" / worst.mixture, "--output_folder", out]
+    assert main(["separate", *map(str, flags), "--device", "cpu"]) == 0
+    separated = soundfile.read(out / worst.mixture.removesuffix(".wav") / f"{label}.wav", dtype="float32")[0]
+    assert np.abs(heard(uri) - separated).max() <= 1.01 / 32768  # there the residual's rounding is shared out
+    assert uri.startswith("data:audio/flac")
+
+
+def test_scores_that_are_there_are_used_and_those_of_an_older_model_are_not(run, own_home):
+    score(run)
+    before = (run / "scores.json").read_bytes()
+    report = Report(run, device="cpu")
+    assert report.is_scored
+    assert report.scores.scores["intervals"]["n_resamples"] == 20
+    report.summary()
+    assert (run / "scores.json").read_bytes() == before
+    model = run.with_name("small-run.ckpt")
+    model.touch()
+    assert not Report(run, device="cpu").is_scored
+    (run / "scores.csv").unlink()
+    torn = Report(run, device="cpu")
+    assert not torn.is_scored
+    assert "can't be read" in torn.unread
+
+
+def test_field_recordings_without_sources_have_a_report_of_what_there_is(field_run, own_home, capsys, stands_alone):
+    output = field_run.parent / "pages" / "field.html"
+    assert main(command(field_run, "--output", output, "--n_examples", "2")) == 0
+    text = output.read_text()
+    page = stands_alone(text)
+    for words in ("without their sources", "How its sources sound alone is not known", "weak labels alone", "AUC"):
+        assert words in text
+    assert not [name for name in page.sounds if "as it was mixed" in name]
+    assert len([name for name in page.sounds if "the mixture" in name]) == 6
+    assert f"--output={output}" in text
+    assert not failed_path(output).exists()
+
+
+def test_names_of_classes_are_never_taken_for_html(field_run, own_home, stands_alone):
+    hostile = """<script>alert("x")&$y_{1}$"""
+    model, table = field_run.with_name("small-run.ckpt"), field_run.parents[1] / "field" / "weak_labels.csv"
+    content = torch.load(model, weights_only=True)
+    content["classes"] = [hostile if name == "knock" else name for name in content["classes"]]
+    torch.save(content, model)
+    rows = read_table(table, required=("filename",))
+    rows = [{hostile if name == "knock" else name: value for name, value in row.items()} for row in rows]
+    write_table(table, list(rows[0]), rows)
+    report = Report(field_run, n_examples=3, device="cpu")
+    parts = [report.summary(), report.configuration(), report.data(), report.training(), report.score_table()]
+    parts += [report.score_charts(), report.confusion(), report.examples(), report.reproduction("a<b>.html")]
+    text = "".join(part.html for part in parts)
+    assert "&lt;script&gt;alert(" in text
+    assert "<b>" not in text
+    stands_alone(text)
+
+
+def test_what_does_not_fit_is_left_out_and_that_is_said(run, own_home):
+    score(run)
+    everything = Report(run, n_examples=2, device="cpu").examples().html
+    assert everything.count("<h3>") == 6
+    assert "did not fit" not in everything
+    less = Report(run, n_examples=2, device="cpu", limit=len(everything) // 2).examples().html
+    assert len(less) < len(everything) // 2 + 500
+    assert 1 <= less.count("<h3>") < 6
+    assert f"{6 - less.count('<h3>')} more did not fit: a report stays under 15 MB" in less
+    assert "did not fit" in Report(run, device="cpu", limit=0).examples().html
+    assert "none was asked for" in Report(run, n_examples=0, device="cpu").examples().html
+
+
+def test_of_long_recordings_the_beginning_is_shown(run, own_home, monkeypatch, stands_alone):
+    score(run)
+    monkeypatch.setattr(examples, "MOST_SAMPLES", {True: 8000, False: 0})
+    text = Report(run, device="cpu").examples().html
+    assert text.count("Shown are the first 0.5 of 2 s") == 3
+    assert {len(heard(uri)) for uri in stands_alone(text).sounds.values()} == {8000}
+
+
+@pytest.mark.parametrize(
+    ("state", "words"), [("stopped", "before its last epoch"), ("running", "its training died"), ("failed", "failed")]
+)
+def test_a_run_that_is_not_finished_says_so(run, own_home, state, words):
+    score(run)
+    status = RunReader(run).status()
+    (run / "status.json").write_text(json.dumps(status | {"state": state, "epoch": 1, "pid_started": 0}))
+    text = Report(run, device="cpu").summary().html
+    assert words in text
+    assert "1 of 2" in text
+
+
+def test_what_a_notebook_asks_for_is_checked(run):
+    with pytest.raises(InputError, match="expected at least 0"):
+        Report(run, n_examples=-1)
+    with pytest.raises(InputError, match="there is no split 'dev'"):
+        Report(run, split="dev")
+
+
+def test_a_run_without_curves_says_so(run, own_home):
+    (run / "metrics.jsonl").unlink()
+    assert "no curves" in Report(run, device="cpu").training().html
+
+
+def failing(path, source):
+    cells = [
+        nbformat.v4.new_markdown_cell("# A run"),
+        nbformat.v4.new_code_cell("x = 1"),
+        nbformat.v4.new_code_cell(source),
+    ]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("print('so far')\nraise ValueError('it broke')", r"cell 2 \(print\('so far'\)\) failed: ValueError: it broke"),
+        ("import os\nos._exit(1)", "the notebook was not executed: DeadKernelError"),
+    ],
+)
+def test_a_cell_that_fails_keeps_the_notebook_and_the_report_before(tmp_path, own_home, source, words):
+    output = tmp_path / "pages" / "report.html"
+    output.parent.mkdir()
+    output.write_text("the report before")
+    with pytest.raises(WorkError, match=words) as caught:
+        write_report(output, {}, title="run", notebook=failing(tmp_path / "n.ipynb", source))
+    assert str(failed_path(output)) in str(caught.value)
+    assert output.read_text() == "the report before"
+    assert sorted(path.name for path in output.parent.iterdir()) == ["report.failed.ipynb", "report.html"]
+    assert nbformat.read(failed_path(output), 4).cells
+    write_report(output, {}, title="run", notebook=failing(tmp_path / "n.ipynb", "x = 2"))
+    assert [path.name for path in output.parent.iterdir()] == ["report.html"]
+
+
+def test_work_that_failed_is_one_line_and_status_1(run, own_home, monkeypatch, capsys, tmp_path):
+    score(run)
+    capsys.readouterr()
+    broken = tmp_path / "notebooks"
+    broken.mkdir()
+    failing(broken / "6_report.ipynb", "raise ValueError('it\\nbroke')")
+    monkeypatch.setattr("absslab.report.execution.shipped_folder", lambda name: broken)
+    assert main(command(run)) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines()[-1].startswith("absslab report: cell 3 (raise ValueError(")
+    assert "IPKernelApp" not in err
+    assert not (run / "report.html").exists()
+
+
+def refused(capsys, *arguments):
+    assert main(list(map(str, arguments))) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert len(err.splitlines()) == 1
+    return err
+
+
+def test_input_that_can_not_be_used_is_one_line_before_any_work(run, field_run, mixtures, tmp_path, capsys, monkeypatch):
+    def no_work(*_):
+        raise AssertionError("work was begun")
+
+    monkeypatch.setattr(Report, "score", no_work)
+    assert "run_directory is missing" in refused(capsys, "report")
+    assert "is no run directory" in refused(capsys, *command(tmp_path / "none"))
+    assert "did you mean --n_examples" in refused(capsys, *command(run, "--examples", 1))
+    assert "n_examples is -1" in refused(capsys, *command(run, "--n_examples", -1))
+    assert "split is 'tset'" in refused(capsys, *command(run, "--split", "tset"))
+    assert "expected the name of a file that ends in .html" in refused(capsys, *command(run, "--output", "report.pdf"))
+    (tmp_path / "file").touch()
+    assert "nothing can be written" in refused(capsys, *command(run, "--output", tmp_path / "file" / "a.html"))
+    model = run.with_name("small-run.ckpt")
+    shutil.move(model, tmp_path / "model.ckpt")
+    assert "no best model yet" in refused(capsys, *command(run))
+    shutil.move(tmp_path / "model.ckpt", model)
+    table = tmp_path / "field" / "weak_labels.csv"
+    table.write_text(table.read_text().replace(",test", ",train"))
+    assert "no recordings in its test split" in refused(capsys, *command(run))
+    shutil.rmtree(tmp_path / "field")
+    assert "is no folder" in refused(capsys, *command(run))
+    monkeypatch.setitem(__import__("sys").modules, "papermill", None)
+    assert "pip install 'absslab[report]'" in refused(capsys, *command(run))
+    assert [path.name for path in run.iterdir() if "report" in path.name or "scores" in path.name] == []
+
+
+def test_the_notebook_is_thin_and_says_what_is_wrong_where_a_run_is_not_there(own_home, tmp_path, monkeypatch):
+    notebook = nbformat.read(shipped_folder("notebooks") / "6_report.ipynb", 4)
+    nbformat.validate(notebook)
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert [cell.metadata.get("tags") for cell in notebook.cells].count(["parameters"]) == 1
+    assert notebook.cells[0].source.startswith("# ")
+    for cell in notebook.cells:
+        assert "def " not in cell.source
+        assert not cell.get("outputs")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(WorkError, match="InputError: runs/run-1 is no run directory"):
+        write_report(tmp_path / "report.html", {}, title="run")
