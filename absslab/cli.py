@@ -71,6 +71,7 @@ COMMANDS = {
     "evaluate": "score a checkpoint, or sounds that others separated: tags, events, masks, sources",
     "compare": "put scores of the same mixtures side by side, with intervals of their differences",
     "separate": "take recordings apart into one file per class",
+    "lab": "open JupyterLab with the notebooks",
 }  # each is the module of this name in absslab.commands
 
 
