@@ -233,13 +233,12 @@ def train_once(values: Mapping[str, Any]) -> Iterator[StepDone | EpochResult]:
     if not (folder / "last.ckpt").exists():
         yield from Experiment(settings).run()
         return
-    reader, wanted = RunReader(folder), settings.to_json()
-    for part, before in reader.config.items():
-        for name, value in before.items():
-            if part in wanted and name not in ("device", "save_path", "data_folder") and wanted[part].get(name) != value:
-                raise InputError(
-                    f"{folder} was trained with {name} {shown(value)}, not {shown(wanted[part].get(name))}: "
-                    "choose another save_path, or remove it"
-                )
+    reader = RunReader(folder)
+    for part, values_of in settings.to_json().items():
+        for name, now in values_of.items():
+            before = reader.config[part].get(name)
+            if before != now and part != "run" and name != "data_folder":
+                words = f"{folder} was trained with {name} {shown(before)}, not {shown(now)}"
+                raise InputError(f"{words}: choose another place, or remove it")
     if reader.state() != "finished":
         yield from Experiment.resume(folder / "last.ckpt", {"device": settings.run.device}).run()

@@ -66,8 +66,12 @@ def pooling_effects(figure: "Figure", mask: ToyMask, pooled: Mapping[str, Pooled
         largest = max(float(np.abs(one.gradient).max()), 1e-12)
         pull = _plain(row[0], one.gradient / largest, cmap="RdBu_r", vmin=-1, vmax=1)
         if one.n_taught <= FEW:
-            bands, frames = np.unravel_index(np.argsort(-np.abs(one.gradient), axis=None)[: one.n_taught], one.gradient.shape)
-            row[0].plot(frames * HOP, bands, "o", color="#b2182b", markerfacecolor="none", markersize=9, markeredgewidth=1.5)
+            bands, frames = np.unravel_index(
+                np.argsort(-np.abs(one.gradient), axis=None)[: one.n_taught], one.gradient.shape
+            )
+            row[0].plot(
+                frames * HOP, bands, "o", color="#b2182b", markerfacecolor="none", markersize=9, markeredgewidth=1.5
+            )
         _named(row[0], f"{name}: probability {one.probability:.2f}, gradient")
         _plain(row[1], one.learned, cmap=MASKS, vmin=0, vmax=1)
         _named(row[1], f"after {n_steps} steps: probability {one.probability_after:.2f}")

@@ -41,7 +41,9 @@ class SideBySidePanel(Panel):
         narrow = {"layout": {"width": "170px"}, "style": {"description_width": "60px"}}
         self.index = ipywidgets.BoundedIntText(min=0, max=999_999, description="mixture", **narrow)
         self.index.observe(self.guard(lambda _: self.browse(self.index.value)), "value")
-        moves = [button(words, self.guard(lambda by=by: self._step(by))) for words, by in {"previous": -1, "next": 1}.items()]
+        moves = [
+            button(words, self.guard(lambda by=by: self._step(by))) for words, by in {"previous": -1, "next": 1}.items()
+        ]
         self.table = ipywidgets.HTML()
         self.chart = self.own(ChartArea())
         self.listening = self.own(Listening())

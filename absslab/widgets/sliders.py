@@ -23,9 +23,7 @@ class Sliders:
         on_change: called while something moves.
     """
 
-    def __init__(
-        self, settings: Mapping[type[Config], Mapping[str, Range | Choices]], on_change: Callable[[], Any]
-    ):
+    def __init__(self, settings: Mapping[type[Config], Mapping[str, Range | Choices]], on_change: Callable[[], Any]):
         self._on_change, self._is_setting = on_change, False
         self.controls: dict[str, Any] = {}
         explained = []

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from absslab.core.errors import InputError
-from absslab.core.runs import RunReader
-from absslab.widgets.launcher import LIVE, OUTPUT, Launcher
+from absslab.core.runs import RunReader, run_directory
 from absslab.widgets.jobs import last_lines
+from absslab.widgets.launcher import LIVE, OUTPUT, Launcher
+from absslab.widgets.training_panel import TrainingPanel
 
 _LOOK = 0.5  # s between two looks
 _BEGIN = 60.0  # s that a training may take until its process is there
@@ -31,6 +32,23 @@ async def until(condition: Callable[[], Any], *, seconds: float = 60.0) -> Any:
             raise InputError(f"nothing came within {seconds:g} s")
         await asyncio.sleep(min(_LOOK, seconds / 10))
     return value
+
+
+def start_or_follow(panel: TrainingPanel) -> Path:
+    """Start the training that the panel's form describes, or follow it where it was started before; its run directory.
+
+    Args:
+        panel: that shows it; the device may be in use.
+
+    Raises:
+        InputError: settings that can't be used.
+    """
+    folder = run_directory(Path(panel.form.settings.run.save_path).absolute())
+    if panel.launcher.state(folder) == "gone":
+        panel.start(anyway=True)
+    else:
+        panel.attach(folder)
+    return folder
 
 
 async def ended(folder: str | Path, *, seconds: float = 24 * 3600.0) -> RunReader:
