@@ -41,7 +41,7 @@ def front_end_pictures(figure: "Figure", pictures: Sequence[Picture]) -> None:
     for axes, one in zip(grid.flat, pictures, strict=False):
         image = spectrogram(axes, one.shades, hop=one.hop, centres=one.centres, top=1.0, is_mask=True)
         image.set_cmap(COLOURS)
-        _named(axes, f"{one.name.replace('_', '-')}: {one.shades.shape[0]} bands")
+        _named(axes, f"{one.name.replace('_', '-').replace('pcen', 'PCEN')}: {one.shades.shape[0]} bands")
     for axes in grid.flat[len(pictures) :]:
         axes.set_visible(False)
     _edges(grid)
@@ -98,10 +98,10 @@ def masks_side_by_side(figure: "Figure", rows: Sequence[MaskRow], *, hop: float,
     top = 10 * np.log10(max(max(float(one.power.max()) for one in rows), 1e-12))
     for axes, one in zip(grid, rows, strict=True):
         spectrogram(axes[0], one.power, hop=hop, centres=centres, top=top)
-        _named(axes[0], f"{short(one.name)}, as it was mixed")
+        _named(axes[0], f"{short(one.name)}\nas it was mixed")
         for place, model in zip(axes[1:], models, strict=True):
             spectrogram(place, one.masks[model], hop=hop, centres=centres, top=1.0, is_mask=True)
-            _named(place, f"{short(model)}: {one.words[model]}")
+            _named(place, f"{short(model)}\n{one.words[model]}")
     _edges(grid)
 
 

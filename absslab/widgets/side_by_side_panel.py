@@ -94,6 +94,6 @@ class SideBySidePanel(Panel):
         self.say("")
         self.table.value = html_table(shown.header, shown.table)
         self.listening.hear(shown.tracks, title=path.name)
-        figure = self.chart.begin(0.7 + 1.5 * len(shown.rows))
+        figure = self.chart.begin(0.6 + 1.75 * len(shown.rows))
         masks_side_by_side(figure, shown.rows, hop=shown.hop, centres=shown.centres)
         self.chart.draw()
