@@ -27,9 +27,9 @@ TURNED: dict[str, Range | Choices] = {
     "n_mels": (8, 128),
     "log_offset": (-120.0, -20.0),
     "pcen_gain": (0.0, 1.0),
-    "pcen_smoothing": (0.005, 0.5),
+    "pcen_smoothing": (0.01, 0.5),
     "pcen_bias": (0.0, 10.0),
-    "pcen_power": (0.05, 1.0),
+    "pcen_power": (0.1, 1.0),
 }
 
 

@@ -18,7 +18,7 @@ from absslab.widgets.tasks import Latest
 MOST_STEPS = 60
 TURNED: dict[Any, Any] = {
     ToyMaskConfig: {
-        "duration": (0.032, 4.0),
+        "duration": (0.04, 4.0),
         "bandwidth": (1, 32),
         "height": (0.0, 1.0),
         "noise": (0.0, 0.5),
@@ -28,7 +28,7 @@ TURNED: dict[Any, Any] = {
     LinearSoftmaxConfig: {"pseudocount": (0.0, 400.0)},
     ExponentialSoftmaxConfig: {"sharpness": (0.0, 40.0)},
 }
-HEADER = ["pooling", "probability", "gradient in the event / %", "bins with 90 % of the gradient", "then"]
+HEADER = ["pooling", "probability", "gradient in the event / %", "bins with 90 % of the gradient", "after the steps"]
 
 
 class Effects(NamedTuple):
@@ -55,14 +55,14 @@ class PoolingPanel(Panel):
         request = self.guard(self._request)
         self.sliders = self.own(Sliders(TURNED, request))
         wide = {"style": {"description_width": "130px"}, "layout": {"width": "auto"}}
-        self.label = ipywidgets.ToggleButtons(options=[("it is there", 1), ("it is not", 0)], description="the label says")
-        self.label.style.description_width = "130px"
+        self.label = ipywidgets.ToggleButtons(options=[("it is there", 1), ("it is not", 0)])
+        says = ipywidgets.HBox([ipywidgets.Label("the label says"), self.label])
         self.n_steps = ipywidgets.IntSlider(12, 0, MOST_STEPS, description="steps of learning", **wide)
         for control in (self.label, self.n_steps):
             control.observe(lambda _: request(), "value")
         self.chart = self.own(ChartArea())
         self.table = ipywidgets.HTML()
-        self.show(self.sliders, self.label, self.n_steps, self.table, self.chart)
+        self.show(self.sliders, says, self.n_steps, self.table, self.chart)
         self._request()
 
     def _request(self) -> None:

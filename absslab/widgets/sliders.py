@@ -1,6 +1,7 @@
 """Sliders for some settings of some configs: to turn while one looks and listens."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from absslab.widgets.style import paragraph
 
 Range = tuple[float, float]  # lowest, highest
 Choices = Sequence[tuple[str, Any]]  # words, value
-GRID = ipywidgets.Layout(grid_template_columns="repeat(auto-fit, minmax(300px, 1fr))", grid_gap="4px 24px")
+GRID = {"grid_template_columns": "repeat(auto-fit, minmax(300px, 1fr))", "grid_gap": "4px 24px"}
 
 
 class Sliders:
@@ -86,5 +87,13 @@ def _control(field: "dataclasses.Field[Any]", what: Range | Choices) -> ipywidge
         return ipywidgets.Dropdown(options=list(what), **about)
     if isinstance(field.default, int):
         return ipywidgets.IntSlider(min=first, max=second, **about)
-    step = (float(str(second)) - float(str(first))) / 200
-    return ipywidgets.FloatSlider(min=first, max=second, step=step, readout_format=".4g", **about)
+    low, high = float(str(first)), float(str(second))
+    step = _step(high - low)
+    digits = max(0, -math.floor(math.log10(step * (1 + 1e-9))))
+    return ipywidgets.FloatSlider(min=low, max=high, step=step, readout_format=f".{digits}f", **about)
+
+
+def _step(span: float) -> float:
+    """A round number, of which a hundred or more make the span."""
+    base = 10.0 ** math.floor(math.log10(span / 100))
+    return max(base * factor for factor in (1, 2, 5) if base * factor <= span / 100 * (1 + 1e-9))
