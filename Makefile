@@ -21,8 +21,8 @@ picture: demo $(VENV)/dev.installed  ## the README's pictures, made anew; the se
 	cp demo/masks.png docs/demo_masks.png
 	$(BIN)/python docs/screenshots.py --demo demo
 
-lab: $(VENV)/lab.installed  ## JupyterLab
-	$(BIN)/jupyter lab
+lab: $(VENV)/lab.installed  ## JupyterLab with the notebooks
+	$(BIN)/absslab lab
 
 check: $(VENV)/dev.installed  ## style and types
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy

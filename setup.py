@@ -16,7 +16,7 @@ class BuildWithNotebooks(build_py):
         """Build the package, then add the folders."""
         super().run()
         for name in () if self.editable_mode else SHIPPED:
-            ignore = shutil.ignore_patterns(".*", "__pycache__")
+            ignore = shutil.ignore_patterns(".*", "__pycache__", "results")
             shutil.copytree(name, Path(self.build_lib) / "absslab" / name, dirs_exist_ok=True, ignore=ignore)
 
 

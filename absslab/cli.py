@@ -73,6 +73,7 @@ COMMANDS = {
     "separate": "take recordings apart into one file per class",
     "dashboard": "serve a page for those who never see code: listen, separate, monitor, compare",
     "report": "one HTML page on a run: settings, data, curves, scores, mixtures to see and to hear",
+    "lab": "open JupyterLab with the notebooks",
 }  # each is the module of this name in absslab.commands
 
 

@@ -6,15 +6,13 @@ from pathlib import Path
 
 from absslab.core.config import Config, option
 from absslab.core.demo_events import cached_recordings
-from absslab.core.errors import InputError
 from absslab.core.evaluation import Evaluation, EvaluationConfig
-from absslab.core.experiment import Experiment, Settings
+from absslab.core.experiment import train_once
 from absslab.core.files import whole_file
 from absslab.core.mixing import MixingConfig
 from absslab.core.mixture_folder import MixtureFolderConfig, write_mixtures
 from absslab.core.recipes import RECIPES
 from absslab.core.run_scores import read_run_scores, scores_path, typical_mixture
-from absslab.core.runs import RunReader
 from absslab.core.score_table import write_scores
 from absslab.core.separated_folder import separate_file
 from absslab.core.training import EpochResult, StepDone, choose_device
@@ -67,24 +65,14 @@ class Demo:
 
     def train(self) -> Iterator[StepDone | EpochResult]:
         """Train by the recommended recipe, or go on with a training that was cut."""
-        run = self.run
-        if (run / "last.ckpt").exists():
-            reader = RunReader(run)
-            if reader.config["training"]["n_epochs"] != self.config.n_epochs:
-                raise InputError(
-                    f"{self.folder} was made with another n_epochs: choose another output_folder, or remove it"
-                )
-            if reader.state() != "finished":
-                yield from Experiment.resume(run / "last.ckpt", {"device": self.config.device}).run()
-            return
         flags = {
-            "data_folder": str(self.mixtures.resolve()),
+            "data_folder": str(self.mixtures),
             "save_path": str(self.model),
             "n_epochs": self.config.n_epochs,
             "seed": self.config.seed,
             "device": self.config.device,
         }
-        yield from Experiment(Settings.from_flags(RECIPES["recommended"] | flags)).run()
+        yield from train_once(RECIPES["recommended"] | flags)
 
     def evaluate(self) -> Iterator[Progress]:
         """Score the best model on the test mixtures, into `scores` and scores.json of the run."""

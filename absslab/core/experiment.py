@@ -9,7 +9,7 @@ import torch
 
 from absslab.core import audio
 from absslab.core.augmentation import AugmentationConfig
-from absslab.core.config import Config, fingerprint, from_flags, option
+from absslab.core.config import Config, fingerprint, from_flags, option, shown
 from absslab.core.datasets import DataConfig, open_split
 from absslab.core.errors import InputError
 from absslab.core.feature_store import open_store
@@ -17,7 +17,7 @@ from absslab.core.features import FeatureConfig
 from absslab.core.masknets import find_mask_net
 from absslab.core.model import ModelConfig, ModelConfigs, build_model, read_checkpoint, save_checkpoint
 from absslab.core.pooling import find_pooling
-from absslab.core.runs import RunWriter, run_directory
+from absslab.core.runs import RunReader, RunWriter, run_directory
 from absslab.core.training import EpochResult, StepDone, TrainingConfig, TrainingManager, choose_device
 
 CHANGEABLE = (
@@ -216,3 +216,29 @@ class Experiment:
         scores = f", validation {name} {score:.4f}" if score is not None else ""
         self.writer.log(f"epoch {result.epoch}: loss {result.losses['total']:.4f}{scores}")
         self.writer.status("running", epoch=result.epoch, step=0)
+
+
+def train_once(values: Mapping[str, Any]) -> Iterator[StepDone | EpochResult]:
+    """Train as flags say, or go on with that training where it was cut; one that is finished is not trained again.
+
+    Args:
+        values: of any fields of any of the configs, by the fields' names.
+
+    Raises:
+        InputError: what `Experiment` refuses, or a run of other settings in the same place.
+    """
+    places = {name: str(Path(values[name]).resolve()) for name in ("data_folder", "save_path") if values.get(name)}
+    settings = Settings.from_flags({**values, **places})
+    folder = run_directory(settings.run.save_path)
+    if not (folder / "last.ckpt").exists():
+        yield from Experiment(settings).run()
+        return
+    reader = RunReader(folder)
+    for part, values_of in settings.to_json().items():
+        for name, now in values_of.items():
+            before = reader.config[part].get(name)
+            if before != now and part != "run" and name != "data_folder":
+                words = f"{folder} was trained with {name} {shown(before)}, not {shown(now)}"
+                raise InputError(f"{words}: choose another place, or remove it")
+    if reader.state() != "finished":
+        yield from Experiment.resume(folder / "last.ckpt", {"device": settings.run.device}).run()

@@ -36,7 +36,7 @@ class EpochListener:
         self.kept: dict[int, Path] = {}
         self._failed = failed
         self._reader: RunReader | None = None
-        self._is_setting = False
+        self._is_setting = self._is_asked = False  # asked: an epoch was chosen to be heard
         self._models = LiveModels()
         self._latest = Latest(loop, self._separated, deliver=self._deliver, failed=self._fail)
         self.mixture = ipywidgets.Dropdown(description="mixture")
@@ -57,7 +57,7 @@ class EpochListener:
         Raises:
             InputError: its data can't be read; its epochs are offered all the same.
         """
-        self._reader = reader
+        self._reader, self._is_asked = reader, False
         self._latest.cancel()
         self.listening.clear()
         self.mixture.options = []
@@ -76,7 +76,7 @@ class EpochListener:
         if not self.kept:
             self.listening.caption.value = ""
         self.kept = kept
-        is_heard = self.listening.player is not None and self.epoch.value in kept
+        is_heard = self._is_asked and self.epoch.value in kept
         value = self.epoch.value if is_heard else max(kept, default=0)
         with self._setting():  # with other options it falls back to the first
             self.epoch.options = [(str(epoch), epoch) for epoch in kept] or [("–", 0)]
@@ -105,6 +105,7 @@ class EpochListener:
             self.epoch.value = epoch
             if mixture in [path for _, path in self.mixture.options]:
                 self.mixture.value = mixture
+        self._is_asked = True
         self.listening.caption.value = paragraph("separating …")
         self._latest.request(self.kept[epoch], mixture, epoch)
 

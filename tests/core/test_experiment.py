@@ -16,7 +16,7 @@ import torch
 
 from absslab.core import audio
 from absslab.core.errors import InputError
-from absslab.core.experiment import Experiment, Settings
+from absslab.core.experiment import Experiment, Settings, train_once
 from absslab.core.model import load_checkpoint, read_checkpoint
 from absslab.core.recipes import RECIPES
 from absslab.core.runs import RunReader
@@ -319,3 +319,17 @@ def test_a_training_that_diverges_ends_with_what_to_do(new_run, tmp_path):
     with pytest.raises(InputError, match=r"the loss is .* in epoch 1: lower learning_rate"):
         finish(Experiment(diverging))
     assert RunReader(tmp_path / "run").state() == "failed"
+
+
+def test_a_training_is_done_once_gone_on_with_after_a_cut_and_refused_with_other_settings(settings, tmp_path):
+    flags = {name: value for part in settings.to_json().values() for name, value in part.items()}
+    flags |= {"save_path": str(tmp_path / "once.ckpt"), "n_epochs": 2}
+    cut = train_once(flags)
+    while not isinstance(next(cut), EpochResult):
+        pass
+    cut.close()
+    rest = [event.epoch for event in train_once(flags) if isinstance(event, EpochResult)]
+    assert rest == [2]
+    assert list(train_once(flags)) == []
+    with pytest.raises(InputError, match=r"once was trained with n_epochs 2, not 3: choose another place"):
+        list(train_once(flags | {"n_epochs": 3}))

@@ -1,0 +1,193 @@
+"""What a front end keeps of a recording: pictures of it, and sound made of nothing but a picture.
+
+Axes: F STFT bins, M bands (bins, where a front end has no mel bands), T frames, N samples.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy.signal import lfilter
+
+from absslab.core.config import Config, find, option
+from absslab.core.errors import InputError
+from absslab.core.features import STFT, FeatureConfig, FrontEnd, MaskExpander
+
+FRONT_ENDS = ("spectrogram", "mel", "log_mel", "pcen")
+CARRIERS = ("phase", "noise")
+LEVELS = ("true", "brightness")
+DARKEST = -60.0  # dB: what black is worth, where brightness is heard
+_TINY = 1e-6
+
+
+@dataclass(frozen=True)
+class FrontEndConfig(Config):
+    """How pictures are made, and how they are heard."""
+
+    n_mels: int = option(64, "mel bands", at_least=4, at_most=256)
+    log_offset: float = option(-80.0, "log_mel: level that is added before the logarithm", unit="dB", at_most=0)
+    pcen_gain: float = option(0.98, "pcen: how much of a band's recent level is divided out", at_least=0, at_most=1)
+    pcen_smoothing: float = option(0.04, "pcen: weight of a frame in that level", above=0, at_most=1)
+    pcen_bias: float = option(2.0, "pcen: offset before the power", at_least=0)
+    pcen_power: float = option(0.5, "pcen: exponent that compresses", above=0, at_most=1)
+    shades: int = option(0, "shades that a picture is rounded to; 0: none are lost", at_least=0)
+    carrier: str = option("phase", "what is given the picture's levels: the recording's phase, or noise", choices=CARRIERS)
+    levels: str = option("true", "levels as they were, or as bright as the picture is", choices=LEVELS)
+
+    @property
+    def offset(self) -> float:
+        """What is added to magnitudes before the logarithm; 1 is full scale."""
+        return 10 ** (self.log_offset / 20)
+
+
+class Picture(NamedTuple):
+    """What a mask network would be given."""
+
+    name: str
+    shades: np.ndarray  # (M, T) from 0, the darkest bin of the recording, to 1
+    centres: np.ndarray  # (M,) Hz
+    hop: float  # s
+
+
+class FrontEnds:
+    """One recording as every front end has it.
+
+    Args:
+        waveform: (N,).
+        sampling_rate: Hz.
+        config: of the front ends.
+
+    Raises:
+        InputError: no samples, more than one channel, a silent recording.
+
+    >>> front_ends = FrontEnds(waveform, 16000)                                     # doctest: +SKIP
+    >>> front_ends.picture("log_mel").shades.shape, front_ends.sound("log_mel").shape       # doctest: +SKIP
+    """
+
+    def __init__(self, waveform: np.ndarray, sampling_rate: int, config: FrontEndConfig = FrontEndConfig()):
+        waveform = np.asarray(waveform, np.float32)
+        if waveform.ndim != 1 or not waveform.any():
+            raise InputError(f"the recording has the shape {waveform.shape}: expected samples (N,) that are not all 0")
+        self.waveform, self.sampling_rate, self.config = waveform, sampling_rate, config
+
+    def picture(self, name: str) -> Picture:
+        """The recording as a front end shows it."""
+        features = self._features(name)
+        return Picture(name, self._shades(name), features.centres, features.hop_size / features.sampling_rate)
+
+    def sound(self, name: str) -> np.ndarray:
+        """What can be heard of a picture, as loud as the recording: (N,)."""
+        shades = self._shades(name)
+        if self.config.levels == "brightness":
+            bands = 10 ** (DARKEST * (1 - shades) / 20) * (shades > 0)
+        else:
+            bands = self._undone(name, shades)
+        magnitude = self._linear(name, torch.from_numpy(bands.astype(np.float32)))  # (F, T)
+        stft = self._stft
+        sound = stft.inverse(magnitude * self._carrier, len(self.waveform)).numpy()
+        return _as_loud_as(sound, self.waveform)
+
+    @cached_property
+    def _stft(self) -> STFT:
+        features = self._features("spectrogram")
+        return STFT(window_size=features.window_size, hop_size=features.hop_size, window=features.window)
+
+    @cached_property
+    def _spectrum(self) -> torch.Tensor:
+        return self._stft(torch.from_numpy(self.waveform))  # (F, T)
+
+    @cached_property
+    def _carrier(self) -> torch.Tensor:
+        """Of magnitude 1: exactly, or as the mean of noise."""
+        if self.config.carrier == "phase":
+            return torch.exp(1j * self._spectrum.angle())
+        noise = np.random.default_rng(0).standard_normal(len(self.waveform)).astype(np.float32)
+        spectrum = self._stft(torch.from_numpy(noise))
+        return spectrum / spectrum.abs().mean()
+
+    def _features(self, name: str) -> FeatureConfig:
+        find("front end", name, dict.fromkeys(FRONT_ENDS))
+        kind = "spectrogram" if name == "spectrogram" else "mel"
+        return FeatureConfig(sampling_rate=self.sampling_rate, feature_type=kind, n_mels=self.config.n_mels)
+
+    def _bands(self, name: str) -> np.ndarray:
+        """Magnitudes (M, T)."""
+        front_end = FrontEnd(self._features(name))
+        return front_end.picture(self._spectrum.abs()[None])[0, 0].numpy()
+
+    def _values(self, name: str) -> np.ndarray:
+        """What the front end makes of them."""
+        bands, config = self._bands(name), self.config
+        if name == "log_mel":
+            return np.log(bands + config.offset)
+        if name == "pcen":
+            return pcen(
+                bands,
+                smoothing=config.pcen_smoothing,
+                gain=config.pcen_gain,
+                bias=config.pcen_bias,
+                power=config.pcen_power,
+            )
+        return bands
+
+    def _shades(self, name: str) -> np.ndarray:
+        values = self._values(name)
+        shades = (values - values.min()) / max(float(np.ptp(values)), 1e-12)
+        steps = self.config.shades - 1
+        return np.round(shades * steps) / steps if steps > 0 else shades
+
+    def _undone(self, name: str, shades: np.ndarray) -> np.ndarray:
+        """Magnitudes (M, T) that have these shades; of pcen those relative to the level that it divided out."""
+        values, config = self._values(name), self.config
+        values = values.min() + shades * np.ptp(values)
+        if name == "log_mel":
+            return np.maximum(np.exp(values) - config.offset, 0)
+        if name == "pcen":
+            return (values + config.pcen_bias**config.pcen_power) ** (1 / config.pcen_power) - config.pcen_bias
+        return values
+
+    def _linear(self, name: str, bands: torch.Tensor) -> torch.Tensor:
+        """Magnitudes of bands (M, T) → of bins (F, T)."""
+        if name == "spectrogram":
+            return bands
+        return MaskExpander(self._features(name), self.sampling_rate)(bands[None], bands.shape[-1])[0]
+
+
+def pcen(
+    bands: np.ndarray, *, smoothing: float = 0.04, gain: float = 0.98, bias: float = 2.0, power: float = 0.5
+) -> np.ndarray:
+    """Per-channel energy normalisation: (E / (ε + L)ᵅ + δ)ʳ − δʳ, where L is the band's own level, smoothed.
+
+    L is smoothed forwards, then backwards, so that it lags behind nothing.
+
+    Args:
+        bands: magnitudes.
+        smoothing: weight of a frame in L.
+        gain: α; 1 divides all of the level out, 0 nothing.
+        bias: δ.
+        power: r.
+
+    Shape:
+        (…, M, T) → (…, M, T), at least 0.
+
+    Source: Wang et al., arXiv 1607.05666, equations 1 and 2.
+    """
+    level = _smoothed(_smoothed(bands, smoothing)[..., ::-1], smoothing)[..., ::-1]
+    return (bands / (_TINY + level) ** gain + bias) ** power - bias**power
+
+
+def _smoothed(bands: np.ndarray, weight: float) -> np.ndarray:
+    """A running mean over time that begins with the first frame."""
+    start = (1 - weight) * bands[..., :1]
+    return lfilter([weight], [1, weight - 1], bands, zi=start)[0]
+
+
+def _as_loud_as(sound: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """A sound with the energy of another one, unless its peak forbids it."""
+    energy, peak = float(np.sum(sound.astype(np.float64) ** 2)), float(np.abs(sound).max())
+    if not energy:
+        return sound
+    gain = np.sqrt(float(np.sum(other.astype(np.float64) ** 2)) / energy)
+    return (sound * min(gain, max(1.0, float(np.abs(other).max())) / peak)).astype(np.float32)

@@ -1,0 +1,100 @@
+"""Models beside each other: the masks that they draw of one recording, and what these cut out."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+import ipywidgets
+
+from absslab.core.errors import InputError
+from absslab.core.mixture_folder import mixture_names
+from absslab.core.separation import Separator
+from absslab.widgets.lab_figures import masks_side_by_side
+from absslab.widgets.panel import Panel
+from absslab.widgets.parts import ChartArea, Listening, button
+from absslab.widgets.side_by_side import SideBySide, compare_models
+from absslab.widgets.state import State
+from absslab.widgets.tables import html_table
+from absslab.widgets.tasks import Latest
+
+
+class SideBySidePanel(Panel):
+    """Masks, sounds and scores of several models for a mixture of `state.mixture_folder`, or for any other recording.
+
+    Args:
+        models: name → checkpoint.
+        state: what panels share.
+
+    Raises:
+        InputError: no model.
+    """
+
+    title = "side by side"
+
+    def __init__(self, models: Mapping[str, str | Path], state: State | None = None):
+        super().__init__(state)
+        if not models:
+            raise InputError("there is no model to compare: give at least one, name and checkpoint")
+        self.models = {name: str(path) for name, path in models.items()}
+        self.shown: SideBySide | None = None
+        self._load = lru_cache(maxsize=len(self.models))(Separator.from_checkpoint)
+        self._latest = self.own(Latest(self.loop, self._compare, deliver=self.guard(self._deliver), failed=self.fail))
+        narrow = {"layout": {"width": "170px"}, "style": {"description_width": "60px"}}
+        self.index = ipywidgets.BoundedIntText(min=0, max=999_999, description="mixture", **narrow)
+        self.index.observe(self.guard(lambda _: self.browse(self.index.value)), "value")
+        moves = [
+            button(words, self.guard(lambda by=by: self._step(by))) for words, by in {"previous": -1, "next": 1}.items()
+        ]
+        self.table = ipywidgets.HTML()
+        self.chart = self.own(ChartArea())
+        self.listening = self.own(Listening())
+        row = ipywidgets.HBox([self.index, *moves], layout={"flex_flow": "row wrap"})
+        self.show(row, self._line, self.table, self.chart, self.listening)
+        self.watch("mixture", self._request)
+        if self.state.mixture_folder:
+            self.browse(0)
+
+    def browse(self, index: int) -> None:
+        """Compare a mixture of the set, and select it for all panels.
+
+        Raises:
+            InputError: there is no such set or mixture.
+        """
+        folder, split = self.state.mixture_folder, self.state.split
+        names = mixture_names(folder, split)
+        if not 0 <= index < len(names):
+            raise InputError(f"{folder} has {len(names)} {split} mixtures: expected a number up to {len(names) - 1}")
+        self.index.value = index
+        self.compare(Path(folder) / split / names[index])
+
+    def compare(self, path: str | Path) -> None:
+        """Compare a recording, and select it for all panels."""
+        if str(path) == self.state.mixture:
+            self._request()
+        self.state.mixture = str(path)
+
+    def close(self) -> None:
+        """Close all, and free the models."""
+        super().close()
+        self._load.cache_clear()
+
+    def _step(self, by: int) -> None:
+        self.index.value = max(0, self.index.value + by)
+
+    def _request(self) -> None:
+        if self.state.mixture:
+            self.say("separating …")
+            self._latest.request(Path(self.state.mixture))
+
+    def _compare(self, path: Path) -> tuple[SideBySide, Path]:
+        return compare_models({name: self._load(path) for name, path in self.models.items()}, path), path
+
+    def _deliver(self, answered: tuple[SideBySide, Path]) -> None:
+        shown, path = answered
+        self.shown = shown
+        self.say("")
+        self.table.value = html_table(shown.header, shown.table)
+        self.listening.hear(shown.tracks, title=path.name)
+        figure = self.chart.begin(0.6 + 1.75 * len(shown.rows))
+        masks_side_by_side(figure, shown.rows, hop=shown.hop, centres=shown.centres)
+        self.chart.draw()
