@@ -3,7 +3,7 @@
 Axes: K classes, M bands, T frames.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,8 +12,9 @@ import torch
 
 from absslab.core.errors import InputError
 from absslab.core.separation import SeparationConfig, Separator
-from absslab.widgets.lab_figures import MaskRow
+from absslab.widgets.lab_figures import MaskRow, masks_side_by_side
 from absslab.widgets.live import Answer, Excerpt, LiveSeparation
+from absslab.widgets.parts import ChartArea
 from absslab.widgets.sounds import Track
 
 MOST_ROWS = 3  # classes that are shown of a recording whose sources are not known
@@ -23,35 +24,35 @@ LONGEST = 60.0  # s of a recording
 class SideBySide(NamedTuple):
     """What came of a recording."""
 
-    tracks: list[Track]
-    rows: list[MaskRow]
+    tracks: list[Track]  # the mixture; of each class its reference, and "<class>, <model>" for each model
+    rows: list[MaskRow]  # none where the models' masks have other bands or frames: they can't be put side by side
     hop: float  # s
     centres: np.ndarray  # (M,) Hz
     header: list[str]
     table: list[list[str]]  # a row per class
 
 
-def compare_models(separators: Mapping[str, Separator], path: Path) -> SideBySide:
+def compare_models(separators: Mapping[str, Separator], path: Path, classes: Sequence[str] = ()) -> SideBySide:
     """Take a recording apart with each model.
 
     Args:
         separators: by the models' names.
         path: the recording; of the sources beside it the models' scores are told.
+        classes: to show; without, those whose sources are there, or else the most probable ones.
 
     Raises:
-        InputError: no model, models of other bands or frames, a recording that can't be read.
+        InputError: no model, a recording that can't be read.
     """
     if not separators:
         raise InputError("there is no model to compare: give at least one")
     features = [one.model.front_end.config for one in separators.values()]
-    if any((one.hop_size, *one.centres) != (features[0].hop_size, *features[0].centres) for one in features):
-        raise InputError("the models' masks have other bands or frames: expected the same features of all")
+    are_alike = all((one.hop_size, *one.centres) == (features[0].hop_size, *features[0].centres) for one in features)
     live = {name: LiveSeparation(one, Excerpt.of(path, length=LONGEST)) for name, one in separators.items()}
     answers = {name: one.answer(SeparationConfig()) for name, one in live.items()}
     first = next(iter(live.values()))
     references = {track.name: track for track in first.references if track.kind == "reference"}
-    names = list(references) or _likely(answers)
-    rows = [_row(name, references.get(name), first, answers) for name in names]
+    names = list(classes) or list(references) or _likely(answers)
+    rows = [_row(name, references.get(name), first, answers) for name in names] if are_alike else []
     tracks = [next(iter(answers.values())).tracks[0]]
     for name in names:
         tracks += [Track(f"{name} (reference)", references[name].sound, "reference")] if name in references else []
@@ -62,6 +63,16 @@ def compare_models(separators: Mapping[str, Separator], path: Path) -> SideBySid
     table = [[name, *(cell for answer in answers.values() for cell in _cells(name, answer))] for name in names]
     hop = features[0].hop_size / features[0].sampling_rate
     return SideBySide(tracks, rows, hop, features[0].centres, header, table)
+
+
+def draw_masks(area: ChartArea, shown: SideBySide) -> None:
+    """Draw all masks, where they can be put side by side."""
+    if not shown.rows:
+        area.clear()
+        return
+    figure = area.begin(0.6 + 1.75 * len(shown.rows))
+    masks_side_by_side(figure, shown.rows, hop=shown.hop, centres=shown.centres)
+    area.draw()
 
 
 def _likely(answers: Mapping[str, Answer]) -> list[str]:

@@ -9,10 +9,9 @@ import ipywidgets
 from absslab.core.errors import InputError
 from absslab.core.mixture_folder import mixture_names
 from absslab.core.separation import Separator
-from absslab.widgets.lab_figures import masks_side_by_side
 from absslab.widgets.panel import Panel
 from absslab.widgets.parts import ChartArea, Listening, button
-from absslab.widgets.side_by_side import SideBySide, compare_models
+from absslab.widgets.side_by_side import SideBySide, compare_models, draw_masks
 from absslab.widgets.state import State
 from absslab.widgets.tables import html_table
 from absslab.widgets.tasks import Latest
@@ -95,6 +94,4 @@ class SideBySidePanel(Panel):
         self.say("")
         self.table.value = html_table(shown.header, shown.table)
         self.listening.hear(shown.tracks, title=path.name)
-        figure = self.chart.begin(0.6 + 1.75 * len(shown.rows))
-        masks_side_by_side(figure, shown.rows, hop=shown.hop, centres=shown.centres)
-        self.chart.draw()
+        draw_masks(self.chart, shown)

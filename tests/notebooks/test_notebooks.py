@@ -110,7 +110,7 @@ def test_a_notebook_is_thin_and_clean_and_begins_with_what_one_will_learn(name):
     assert notebook.cells[0].cell_type == "markdown"
     assert "will learn" in notebook.cells[0].source
     (parameters,) = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
-    assert re.search(r"^folder = ", parameters.source, flags=re.MULTILINE)
+    assert re.search(r"^(folder|run_directory) = ", parameters.source, flags=re.MULTILINE)
     assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
     for cell in code_cells(notebook):
         assert (cell.outputs, cell.execution_count) == ([], None)

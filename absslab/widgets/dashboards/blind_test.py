@@ -10,7 +10,7 @@ import numpy as np
 
 from absslab.core.errors import InputError
 from absslab.core.listening_test import Tally, Trial, append_vote, draw_trials, new_vote, read_votes, tally, votes_path
-from absslab.widgets.dashboards.pair import Pair, PairAnswer
+from absslab.widgets.dashboards.pair import LETTERS, Pair
 from absslab.widgets.panel import Panel
 from absslab.widgets.parts import Listening, button
 from absslab.widgets.sounds import Track
@@ -100,21 +100,17 @@ class BlindTest:
         else:
             self._end()
 
-    def _prepare(self, number: int) -> tuple[int, PairAnswer]:
-        return number, self._pair.answer(Path(self.trials[number].mixture))
-
-    def _deliver(self, prepared: tuple[int, PairAnswer]) -> None:
-        number, answer = prepared
+    def _prepare(self, number: int) -> tuple[Trial, list[Track]]:
         trial = self.trials[number]
-        sources = answer.sources(trial.label)
-        tracks = [answer.answers[0].tracks[0]]
+        return trial, self._pair.compare(Path(trial.mixture), [trial.label]).tracks
+
+    def _deliver(self, prepared: tuple[Trial, list[Track]]) -> None:
+        trial, found = prepared
+        sounds = {track.name: track.sound for track in found}
+        tracks = [found[0]]
         for name, which in (("X", trial.first), ("Y", 1 - trial.first)):
-            tracks.append(Track(name, sources[which].sound, "source"))  # without its mask, that would tell
-        tracks += [
-            Track("what was mixed", one.sound, "reference")
-            for one in answer.references
-            if one.name == f"{trial.label} (reference)"
-        ]
+            tracks.append(Track(name, sounds[f"{trial.label}, {LETTERS[which]}"], "source"))  # its mask would tell
+        tracks += [Track("what was mixed", one.sound, "reference") for one in found if one.kind == "reference"]
         self.listening.clear()
         self.listening.show(tracks, caption="", title=trial.label)
         self._heard_at = time.monotonic()

@@ -4,13 +4,17 @@ from pathlib import Path
 
 import ipywidgets
 
+from absslab.core.comparison import compare, comparison_text
 from absslab.core.errors import InputError
+from absslab.core.run_scores import read_run_scores
 from absslab.serving.settings import ServedConfig
 from absslab.widgets.dashboards.blind_test import BlindTest
 from absslab.widgets.dashboards.page import Page
-from absslab.widgets.dashboards.pair import Pair, PairAnswer
-from absslab.widgets.parts import Listening, button
-from absslab.widgets.style import paragraph
+from absslab.widgets.dashboards.pair import Pair
+from absslab.widgets.panel import error_line
+from absslab.widgets.parts import ChartArea, Listening, button
+from absslab.widgets.side_by_side import SideBySide, draw_masks
+from absslab.widgets.style import paragraph, preformatted
 from absslab.widgets.tables import html_table
 from absslab.widgets.tasks import Latest
 
@@ -31,17 +35,19 @@ class ComparePage(Page):
         if len(shown.run_directory) != 2:
             raise InputError("two runs are compared: absslab dashboard compare --run_directory A B")
         self.pair = self.own(Pair(shown))
-        self._latest = self.own(Latest(self.loop, self.pair.answer, deliver=self._deliver, failed=self.fail))
+        self._latest = self.own(Latest(self.loop, self._compare, deliver=self._deliver, failed=self.fail))
         titles = [f"{one.name}: {', '.join(sorted(labels)) or 'no class'}" for one, labels in self.pair.items]
         wide = ipywidgets.Layout(width="auto", flex="1 1 260px")
         self.choice = ipywidgets.Dropdown(options=[(title, i) for i, title in enumerate(titles)], layout=wide)
         steps = [button(words, self.guard(lambda by=by: self.step(by))) for words, by in (("previous", -1), ("next", 1))]
-        self.listening = self.own(Listening())
+        self.listening, self.chart = self.own(Listening()), self.own(ChartArea())
         self.table = ipywidgets.HTML()
         self.choice.observe(self.guard(lambda _: self.separate()), "value")
         names = ipywidgets.HTML(paragraph(f"A is {self.pair.names[0]}, B is {self.pair.names[1]}", "lead"))
         row = ipywidgets.HBox([self.choice, *steps], layout={"flex_flow": "row wrap"})
-        beside = ipywidgets.VBox([names, row, self.listening.widget, self.table])
+        scores = ipywidgets.HTML(_scores(self.pair, shown.split))
+        more = ipywidgets.Accordion([scores], titles=["scores of all recordings together"], selected_index=None)
+        beside = ipywidgets.VBox([names, row, self.listening.widget, self.table, self.chart.widget, more])
         self.test = self.own(BlindTest(self, self.pair, Path(shown.votes_folder)))
         tabs = ipywidgets.Tab([beside, self.test.widget], titles=["side by side", "blind test"])
         self.show(tabs)
@@ -56,10 +62,26 @@ class ComparePage(Page):
         self.say("separating …")
         self._latest.request(self.pair.items[self.choice.value][0])
 
-    def _deliver(self, answer: PairAnswer) -> None:
+    def _compare(self, path: Path) -> tuple[SideBySide, Path]:
+        return self.pair.compare(path), path
+
+    def _deliver(self, answered: tuple[SideBySide, Path]) -> None:
+        compared, path = answered
         self.say("")
-        self.listening.show(answer.tracks, caption="", title=answer.path.name)
-        self.table.value = html_table(*answer.table, caption=_HELP)
+        self.listening.show(compared.tracks, caption="", title=path.name)
+        self.table.value = html_table(compared.header, compared.table, caption=_HELP)
+        draw_masks(self.chart, compared)
+
+
+def _scores(pair: Pair, split: str) -> str:
+    """What `absslab compare` says of both, where both were scored on the same mixtures."""
+    try:
+        found = [read_run_scores(run, split) for run in pair.runs]
+        if None in found:
+            return paragraph("not both have scores: the host can make them with absslab evaluate")
+        return preformatted(comparison_text(compare([one.path for one in found if one]), names=pair.names))
+    except InputError as error:
+        return paragraph(f"they can't be compared: {error_line(error)}")
 
 
 PAGE = ComparePage

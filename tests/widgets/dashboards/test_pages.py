@@ -3,6 +3,7 @@
 import logging
 import shutil
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -170,7 +171,8 @@ def test_compare_puts_both_side_by_side(opened, run, other_run, tmp_path):
     assert [f"{name[:-1]}B" for name in a] == [name for name in found if name.endswith(", B")]
     sounds = {track.name: track.sound for track in page.listening.player.tracks}
     np.testing.assert_array_equal(sounds[a[0]].read(0, 1000), sounds[f"{a[0][:-1]}B"].read(0, 1000))
-    assert "+0.0" in page.table.value  # the same model twice
+    assert "A\nprobability" in page.table.value
+    assert "B\nprobability" in page.table.value
 
 
 def test_a_blind_test_tells_nothing_before_its_end(opened, run, other_run, tmp_path):
@@ -198,10 +200,11 @@ def test_x_is_what_the_trial_says(opened, run, other_run, mixtures, tmp_path):
     page = opened("compare", run_directory=[str(run), str(other_run)], votes_folder=str(tmp_path / "votes"))
     test = page.test
     test.start(np.random.default_rng(1))
-    answer = page.pair.answer(tmp_path.__class__(test.trials[0].mixture))
-    sources = answer.sources(test.trials[0].label)
+    trial = test.trials[0]
+    compared = page.pair.compare(Path(trial.mixture), [trial.label])
+    sources = [next(one for one in compared.tracks if one.name == f"{trial.label}, {letter}") for letter in "AB"]
     heard = {track.name: track.sound for track in test.listening.player.tracks}
-    for name, which in (("X", test.trials[0].first), ("Y", 1 - test.trials[0].first)):
+    for name, which in (("X", trial.first), ("Y", 1 - trial.first)):
         np.testing.assert_array_equal(heard[name].read(0, 500), sources[which].sound.read(0, 500))
 
 
