@@ -1,17 +1,21 @@
-"""The README's picture of the player, made anew: the separation panel on a typical test mixture of the demo.
+"""The README's pictures, made anew of what the demo wrote: the player, a dashboard, the report.
 
 python docs/screenshots.py --demo demo
 """
 
 import argparse
 import sys
+import tempfile
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from absslab.core.run_scores import scores_path, typical_mixture
 from absslab.core.score_table import read_scores
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+from browser.dashboard import Dashboard, open_page
 from browser.notebook import Notebook
 from browser.session import CHROMIUM, browsing
 
@@ -29,27 +33,66 @@ def typical(demo: Path) -> Path:
     return demo / "mixtures" / "test" / typical_mixture(table)
 
 
+def new_page(browser: Any, height: int) -> Any:
+    """A page in a window of its own, so high that nothing has to be scrolled."""
+    return browser.new_context(viewport={"width": 1180, "height": height}, device_scale_factor=1.25).new_page()
+
+
+def player(browser: Any, lab: Any, demo: Path, output: Path) -> None:
+    """The player of the separation panel, a mixture under a mask."""
+    page = new_page(browser, 2400)
+    notebook = Notebook(page, lab, "picture", [SHOW.format(run=str(demo / "model"), mixture=str(typical(demo)))])
+    notebook.run_all()
+    notebook.command("application:toggle-left-area")
+    page.get_by_role("button", name="separate", exact=True).click()
+    page.wait_for_selector(".absslab-player .track", timeout=120_000)
+    shown = page.locator(".absslab-player")
+    shown.press("2")
+    page.get_by_label("Picture", exact=True).select_option("both")
+    notebook.execute("panel.listening.player.seek(4.2)")
+    page.wait_for_timeout(3000)
+    shown.screenshot(path=output)
+
+
+def dashboard(browser: Any, demo: Path, output: Path) -> None:
+    """The page for those who never see code: a mixture taken apart, one of its classes and the noise removed."""
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = ["separate", "--run_directory", str(demo / "model")]
+        with closing(Dashboard(Path(folder), arguments)) as served:
+            page = new_page(browser, 900)
+            open_page(page, served, "Separate")
+            page.locator("input[type=file]").set_input_files(typical(demo))
+            page.wait_for_selector(".absslab-player .track", timeout=120_000)
+            rows = page.locator(".absslab-keep")
+            for row in (rows.first, rows.last):
+                row.get_by_role("button", name="remove").click()
+            page.get_by_label("What is heard").select_option(label="after")
+            page.wait_for_timeout(3000)
+            page.locator(".absslab-dashboard").screenshot(path=output)
+            page.context.close()
+
+
+def report(browser: Any, demo: Path, output: Path) -> None:
+    """What the report has to see and to hear of the worst mixture."""
+    page = new_page(browser, 1100)
+    page.goto((demo / "report.html").as_uri())
+    page.get_by_role("heading", name="Mixtures to see and to hear").evaluate("(heading) => heading.scrollIntoView()")
+    page.wait_for_timeout(500)
+    page.screenshot(path=output)
+
+
 def main() -> None:
-    """Take the picture."""
+    """Take the pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--demo", type=Path, default=Path("demo"), help="what absslab demo wrote")
-    parser.add_argument("--output", type=Path, default=Path(__file__).with_name("player.png"))
+    parser.add_argument("--output", type=Path, default=Path(__file__).parent, help="the folder of the pictures")
     parser.add_argument("--chromium", default=CHROMIUM)
     arguments = parser.parse_args()
-    demo = arguments.demo.absolute()
+    demo, output = arguments.demo.absolute(), arguments.output
     with browsing(arguments.chromium) as (lab, browser):
-        page = browser.new_context(viewport={"width": 1180, "height": 2400}, device_scale_factor=1.25).new_page()
-        notebook = Notebook(page, lab, "picture", [SHOW.format(run=str(demo / "model"), mixture=str(typical(demo)))])
-        notebook.run_all()
-        notebook.command("application:toggle-left-area")
-        page.get_by_role("button", name="separate", exact=True).click()
-        page.wait_for_selector(".absslab-player .track", timeout=120_000)
-        player = page.locator(".absslab-player")
-        player.press("2")
-        page.get_by_label("Picture", exact=True).select_option("both")
-        notebook.execute("panel.listening.player.seek(4.2)")
-        page.wait_for_timeout(3000)
-        player.screenshot(path=arguments.output)
+        player(browser, lab, demo, output / "player.png")
+        dashboard(browser, demo, output / "dashboard.png")
+        report(browser, demo, output / "report.png")
 
 
 if __name__ == "__main__":
