@@ -145,7 +145,7 @@ def tally(votes: Iterable[Vote], systems: tuple[str, str]) -> Tally:
 
 def votes_path(folder: str | Path, systems: tuple[str, str]) -> Path:
     """Where votes on two systems are kept: the same file in whichever order they are named."""
-    return Path(folder) / f"{'-'.join(sorted(systems))}.jsonl"
+    return Path(folder) / f"{'-'.join(name.replace('/', '_') for name in sorted(systems))}.jsonl"
 
 
 def new_vote(trial: Trial, systems: tuple[str, str], *, listener: str, choice: str, seconds: float) -> Vote:

@@ -27,7 +27,7 @@ from absslab.serving.settings import ENVIRONMENT, NO_TOKEN, ServedConfig, Server
 from absslab.serving.visitors import LOG, remove_abandoned
 
 _BETWEEN_SWEEPS = 20.0  # s
-_PATIENCE = 5.0  # s that one waits for a place: who loads the page again is about to give back one
+_PATIENCE = 10.0  # s that one waits for a place: who loads the page again is about to give back one
 _OWN_ADDRESSES = ("127.0.0.1", "localhost", "::1")
 
 
@@ -42,6 +42,7 @@ class DashboardServer(Voila):
     def __init__(self, most: int, folder: Path, **options: Any):
         super().__init__(**options)
         self.most, self.folder = most, folder
+        self.n_arriving = 0  # visitors whose page is being made; their processes may be counted already
         self._n_logged = 0  # bytes of the log that were shown
 
     def init_handlers(self) -> list[Any]:
@@ -81,12 +82,16 @@ class _LimitedPage(TornadoVoilaHandler):
 
     async def get(self, path: str | None = None) -> None:
         server, end = self.settings["voila"], time.monotonic() + _PATIENCE
-        while server.n_visitors >= server.most:
+        while server.n_visitors + server.n_arriving >= server.most:
             if time.monotonic() > end:
                 raise HTTPError(503, "as many visitors as there may be")
             await asyncio.sleep(0.2)
-        _ = self.xsrf_token
-        await super().get(path)
+        server.n_arriving += 1
+        try:
+            _ = self.xsrf_token
+            await super().get(path)
+        finally:
+            server.n_arriving -= 1
 
 
 def serve(name: str, shown: ServedConfig, server: ServerConfig) -> None:

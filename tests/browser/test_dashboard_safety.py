@@ -6,6 +6,7 @@ import shutil
 import signal
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import psutil
@@ -230,6 +231,14 @@ def test_no_more_visitors_than_the_host_allows(serve, page, browser, watch, chec
     open_page(page, dashboard, "Trainings")
     page.reload(wait_until="commit")
     page.get_by_role("heading", name="Trainings").wait_for(timeout=LOADED)
+
+
+def test_who_come_at_the_same_time_are_counted_as_well(serve, checkpoint):
+    dashboard = serve("monitor", "--run_directory", checkpoint.with_suffix(""), "--max_visitors", "2", fresh=True)
+    with ThreadPoolExecutor(5) as pool:
+        statuses = list(pool.map(lambda _: dashboard.get("/")[0], range(5)))
+    assert sorted(statuses) == [200, 200, 503, 503, 503]
+    assert len(dashboard.kernels) == 2
 
 
 def test_a_token_is_asked_for(serve, page, checkpoint):

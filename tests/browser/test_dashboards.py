@@ -13,6 +13,8 @@ from absslab.core.listening_test import read_votes
 from .conftest import watched
 from .dashboard import LOADED, loudest, open_page, play, probe, until
 
+pytestmark = pytest.mark.slow
+
 
 def pictures(page, screenshots, name):
     """Of a laptop and of a phone, light and dark."""

@@ -53,6 +53,7 @@ def test_the_tally_is_that_of_the_binomial_test():
 def test_votes_last_and_a_torn_one_costs_no_other(tmp_path):
     path = votes_path(tmp_path / "votes", SYSTEMS)
     assert path == votes_path(tmp_path / "votes", SYSTEMS[::-1])
+    assert votes_path(tmp_path, ("a/run", "../run")).parent == tmp_path
     assert read_votes(path) == []
     append_vote(path, vote("first"))
     with path.open("a") as file:

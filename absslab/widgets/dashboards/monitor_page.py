@@ -99,7 +99,7 @@ class MonitorPage(Page):
         table = run_table(self.found, n_settings=_N_SETTINGS + len(_FOLDERS))
         table = table.drop(columns=[name for name in _FOLDERS if name in table])
         rows = [[without_folders(str(cell)) for cell in row] for row in table.to_numpy().tolist()]
-        return html_table(list(table.columns), rows, caption=f"{len(self.found)} runs, the latest first")
+        return html_table(list(table.columns), rows, caption="the latest first")
 
 
 def _training(folder: Path, shown: ServedConfig) -> Panel:

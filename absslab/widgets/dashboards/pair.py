@@ -28,7 +28,8 @@ class Pair:
     def __init__(self, shown: ServedConfig):
         self.runs = [Path(run) for run in shown.run_directory]
         first, second = self.runs
-        self.names = (first.name, second.name) if first.name != second.name else (str(first), str(second))
+        names = [run.name if first.name != second.name else f"{run.parent.name}/{run.name}" for run in self.runs]
+        self.names = (names[0], names[1])
         self._device = shown.device
         self._models = LiveModels()
         items = recordings_of(RunReader(first), shown.split, data_folder=shown.mixture_folder)
