@@ -1,6 +1,7 @@
 """What many tests start from, made once: a few built-in recordings, a folder of mixtures, a small trained model."""
 
 import resource
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import torch
 
 from absslab.core import audio
 from absslab.core.demo_events import SAMPLING_RATE, synthesise
@@ -84,6 +86,20 @@ def checkpoint(settings) -> Path:
     for _ in Experiment(settings).run():
         pass
     return Path(settings.run.save_path)
+
+
+@pytest.fixture(scope="session")
+def other_checkpoint(checkpoint, tmp_path_factory) -> Path:
+    """Another run on the same data, whose model hears otherwise."""
+    copied = tmp_path_factory.mktemp("other runs") / "other.ckpt"
+    shutil.copytree(checkpoint.with_suffix(""), copied.with_suffix(""))
+    content = torch.load(checkpoint, weights_only=True)
+    generator = torch.Generator().manual_seed(0)
+    for name, weights in content["weights"].items():
+        if name.startswith("mask_net.") and weights.is_floating_point() and weights.ndim > 1:
+            weights += 0.3 * weights.std() * torch.randn(weights.shape, generator=generator)
+    torch.save(content, copied)
+    return copied
 
 
 @pytest.fixture

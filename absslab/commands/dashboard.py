@@ -10,7 +10,6 @@ from absslab.serving.settings import DASHBOARDS, ServedConfig, ServerConfig
 
 def run(arguments: Sequence[str]) -> None:
     """Serve the dashboard that is named."""
-    names = "\n".join(f"  {name:9} {summary}" for name, summary in DASHBOARDS.items())
     parser = Parser("absslab dashboard", description="Serve a dashboard: a page for those who never see code.")
     parser.add_argument("name", nargs="?", default="", metavar="NAME", help=f"one of {', '.join(DASHBOARDS)}")
     add_flags(parser, ServedConfig)
@@ -18,7 +17,11 @@ def run(arguments: Sequence[str]) -> None:
     given = vars(parser.parse(arguments))
     name = given.pop("name")
     if name not in DASHBOARDS:
-        said = f"there is no dashboard {name!r}{nearest(name, DASHBOARDS)}" if name else f"say which dashboard:\n{names}"
+        said = (
+            f"there is no dashboard {name!r}{nearest(name, DASHBOARDS)}"
+            if name
+            else f"say which dashboard: {'; '.join(f'{one} ({what})' for one, what in DASHBOARDS.items())}"
+        )
         raise InputError(said)
     shown, server = from_flags(ServedConfig, given), from_flags(ServerConfig, given)
     try:
@@ -29,4 +32,4 @@ def run(arguments: Sequence[str]) -> None:
         raise InputError(f"dashboards need {error.name}: pip install 'absslab[lab]'") from None
     from absslab.serving.checks import checked
 
-    serve(name, checked(name, shown), with_token(server))
+    serve(name, checked(name, shown), with_token(server, allow_training=shown.allow_training))

@@ -17,7 +17,7 @@ from absslab.core.features import FeatureConfig
 from absslab.core.masknets import find_mask_net
 from absslab.core.model import ModelConfig, ModelConfigs, build_model, read_checkpoint, save_checkpoint
 from absslab.core.pooling import find_pooling
-from absslab.core.runs import RunReader, RunWriter, run_directory
+from absslab.core.runs import RunReader, RunWriter, model_of, run_directory
 from absslab.core.training import EpochResult, StepDone, TrainingConfig, TrainingManager, choose_device
 
 CHANGEABLE = (
@@ -146,7 +146,7 @@ class Experiment:
         except (KeyError, TypeError) as error:
             raise InputError(f"{checkpoint} is damaged: it lacks settings ({error})") from None
         folder = Path(checkpoint).resolve().parent  # the run may have been moved, or is resumed from elsewhere
-        settings = replace(settings, run=replace(settings.run, save_path=str(folder.with_name(f"{folder.name}.ckpt"))))
+        settings = replace(settings, run=replace(settings.run, save_path=str(model_of(folder))))
         changes = dict(changes or {})
         for name in changes:
             if name not in CHANGEABLE:

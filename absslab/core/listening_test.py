@@ -15,7 +15,7 @@ import numpy as np
 from absslab.core.errors import InputError
 from absslab.core.files import locked
 
-CHOICES = ("first", "second", "none")  # which is better
+CHOICES = ("X", "Y", "none")  # which is better
 MOST_VOTES = 2000  # of one listener
 
 
@@ -36,15 +36,16 @@ class Vote:
     listener: str
     mixture: str
     label: str
-    first: int  # the system that was heard as X
-    choice: str  # first, second (better), none
-    seconds: float  # from hearing of it to the vote
+    x: str  # the system that was heard as X
+    choice: str  # X, Y (is better), none
+    seconds: float  # from when the sounds were there to the vote
     time: float  # s since 1970
 
     @property
-    def preferred(self) -> int | None:
+    def preferred(self) -> str | None:
         """The system that is better; None for neither."""
-        return None if self.choice == "none" else self.first if self.choice == "first" else 1 - self.first
+        y = next(name for name in self.systems if name != self.x)
+        return {"X": self.x, "Y": y}.get(self.choice)
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ def append_vote(path: str | Path, vote: Vote) -> None:
         with open(path, "ab+") as file:
             if file.tell() and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n":
                 file.write(b"\n")  # what was torn by a kill stays alone
-            file.write(json.dumps(asdict(vote), ensure_ascii=False).encode() + b"\n")
+            line = asdict(vote) | {"preferred": vote.preferred}
+            file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
 
 
 def read_votes(path: str | Path) -> list[Vote]:
@@ -106,8 +108,12 @@ def read_votes(path: str | Path) -> list[Vote]:
     for line in filter(None, lines):
         try:
             content = json.loads(line)
-            votes.append(Vote(**(content | {"systems": tuple(content["systems"])})))
-        except (ValueError, KeyError, TypeError):
+            first, second = content["systems"]
+            del content["preferred"]  # the other fields tell it
+            vote = Vote(**(content | {"systems": (first, second)}))
+            if first != second and vote.x in (first, second) and vote.choice in CHOICES:
+                votes.append(vote)
+        except (ValueError, KeyError, TypeError, AttributeError):
             continue
     return votes
 
@@ -119,8 +125,13 @@ def tally(votes: Iterable[Vote], systems: tuple[str, str]) -> Tally:
         votes: those on other systems are passed over.
         systems: their names.
 
+    Raises:
+        InputError: both have the same name.
+
     Source: binomial test and its exact interval; votes for neither are left out of both.
     """
+    if systems[0] == systems[1]:
+        raise InputError(f"both systems are called {systems[0]!r}: expected two names")
     counts, n_none, listeners = [0, 0], 0, set()
     for vote in votes:
         if sorted(vote.systems) != sorted(systems):
@@ -130,7 +141,7 @@ def tally(votes: Iterable[Vote], systems: tuple[str, str]) -> Tally:
         if preferred is None:
             n_none += 1
         else:
-            counts[systems.index(vote.systems[preferred])] += 1
+            counts[systems.index(preferred)] += 1
     n = sum(counts)
     if not n:
         return Tally((0, 0), n_none, len(listeners), None, None, None)
@@ -157,5 +168,12 @@ def new_vote(trial: Trial, systems: tuple[str, str], *, listener: str, choice: s
     if choice not in CHOICES:
         raise InputError(f"the choice is {choice!r}: expected one of {', '.join(CHOICES)}")
     return Vote(
-        systems, listener, trial.mixture, trial.label, trial.first, choice, round(seconds, 2), round(time.time(), 2)
+        systems,
+        listener,
+        trial.mixture,
+        trial.label,
+        systems[trial.first],
+        choice,
+        round(seconds, 2),
+        round(time.time(), 2),
     )

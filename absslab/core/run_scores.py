@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from absslab.core.errors import InputError
+from absslab.core.runs import model_of
 from absslab.core.score_table import read_scores
 from absslab.core.score_text import COLUMNS, interval_rows, score_rows, score_text
 
@@ -123,7 +124,7 @@ def read_run_scores(run: str | Path, split: str) -> RunScores | None:
         try:
             if scores["split"] not in (split, None):
                 continue
-            checkpoint = run.with_name(f"{run.name}.ckpt")
+            checkpoint = model_of(run)
             is_old = checkpoint.is_file() and checkpoint.stat().st_mtime > path.stat().st_mtime
             found = RunScores(path, scores, table, is_old)
             score_text(scores), score_rows(scores), interval_rows(scores)

@@ -45,6 +45,12 @@ def run_directory(save_path: str | Path) -> Path:
     return path.with_suffix("")
 
 
+def model_of(run: str | Path) -> Path:
+    """The best model of a run directory: R.ckpt of R."""
+    run = Path(run)
+    return run.with_name(f"{run.name}.ckpt")
+
+
 class RunWriter:
     """Writes a run directory.
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from absslab.core.errors import InputError, WorkError
 from absslab.core.files import write_bytes
+from absslab.core.kernels import KERNEL_ARGUMENTS
 from absslab.core.shipped import shipped_folder
 
 NOTEBOOK = "6_report.ipynb"
@@ -112,9 +113,7 @@ def _own_kernel_manager() -> Any:
     class OwnKernelManager(AsyncKernelManager):
         @property
         def kernel_spec(self) -> Any:
-            quiet = ["--HistoryManager.enabled=False", "--log-level=ERROR"]
-            argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", *quiet]
-            return KernelSpec(argv=argv, display_name="Python 3", language="python")
+            return KernelSpec(argv=KERNEL_ARGUMENTS, display_name="Python 3", language="python")
 
         async def _async_pre_start_kernel(self, **options: Any) -> Any:
             return await super()._async_pre_start_kernel(**options, stderr=subprocess.DEVNULL)  # cells keep theirs

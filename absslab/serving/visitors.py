@@ -1,6 +1,7 @@
-"""Folders of visitors: each its own, that nobody else can read, gone when the visitor is.
+"""Folders of visitors: each its own, closed to other users of the machine, gone when the visitor is.
 
-A folder is named after the process that it belongs to: what killed processes left is found and removed.
+A folder is named after the process that it belongs to, a visitor's or a server's: what killed processes left is found and
+removed.
 """
 
 import atexit
@@ -12,8 +13,8 @@ from pathlib import Path
 
 from absslab.core.files import process_runs
 
-LOG = "log.txt"  # beside the folders: what went wrong, with tracebacks, for the host
-_NAME = re.compile(r"visitor-(\d+)-\w+")
+_NAME = re.compile(r"(?:absslab-visitors|visitor)-(\d+)-\w+")
+LOG = "log-{pid}.txt"  # beside the folders: what went wrong for a visitor, with tracebacks, for the host
 
 
 def own_folder(root: str | Path = "") -> Path:
@@ -25,9 +26,24 @@ def own_folder(root: str | Path = "") -> Path:
     Raises:
         OSError: it can't be made.
     """
-    folder = Path(tempfile.mkdtemp(prefix=f"visitor-{os.getpid()}-", dir=root or None))  # for its owner alone
+    folder = _new_folder("visitor", root)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
+
+
+def folder_of_all(root: str | Path = "") -> Path:
+    """A new folder for those of all visitors of a server that is this process; those of servers that are gone are removed.
+
+    Args:
+        root: where; among temporary files by default.
+
+    Raises:
+        OSError: it can't be made.
+    """
+    place = Path(root or tempfile.gettempdir()).absolute()
+    place.mkdir(parents=True, exist_ok=True)
+    remove_abandoned(place)
+    return _new_folder("absslab-visitors", place)
 
 
 def remove_abandoned(root: str | Path) -> int:
@@ -40,3 +56,7 @@ def remove_abandoned(root: str | Path) -> int:
     for path in abandoned:
         shutil.rmtree(path, ignore_errors=True)
     return len(abandoned)
+
+
+def _new_folder(name: str, root: str | Path) -> Path:
+    return Path(tempfile.mkdtemp(prefix=f"{name}-{os.getpid()}-", dir=root or None))  # for its owner alone

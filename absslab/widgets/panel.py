@@ -2,7 +2,6 @@
 
 import html
 import logging
-import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -10,7 +9,6 @@ from typing import Any, TypeVar
 import ipywidgets
 
 from absslab.core.errors import InputError
-from absslab.serving.settings import ENVIRONMENT
 from absslab.widgets.state import State
 from absslab.widgets.style import CSS
 from absslab.widgets.tasks import MainLoop
@@ -18,6 +16,7 @@ from absslab.widgets.tasks import MainLoop
 KINDS = {"note": ("status", "note"), "warning": ("alert", "warning"), "error": ("alert", "error")}
 _log = logging.getLogger("absslab")
 Thing = TypeVar("Thing")
+_hidden: tuple[str, ...] | None = None  # folders; None: nothing is hidden
 
 
 class Panel:
@@ -121,18 +120,31 @@ class _Undo:
 
 
 def error_line(error: BaseException) -> str:
-    """An error in one line, for a person; visitors of a dashboard are not told in which folders things are."""
+    """An error in one line, for a person; without folders, where `hide_folders` was called."""
     if isinstance(error, OSError):
         text = f"{error.filename}: {error.strerror or error}" if error.filename else str(error.strerror or error)
     elif isinstance(error, InputError):
         text = str(error)
     else:
         text = f"Something went wrong: {type(error).__name__}: {error}"
-    return without_folders(" ".join(text.split())) if ENVIRONMENT in os.environ else " ".join(text.split())
+    line = " ".join(text.split())
+    return line if _hidden is None else without_folders(line, _hidden)
 
 
-def without_folders(text: str) -> str:
-    """A text in which of absolute paths only the last part is left."""
+def hide_folders(folders: Sequence[str]) -> None:
+    """From now on no error says in which folders things are: those who read it are guests.
+
+    Args:
+        folders: that are known to be spoken of, whatever their names hold.
+    """
+    global _hidden
+    _hidden = tuple(folders)
+
+
+def without_folders(text: str, folders: Sequence[str] = ()) -> str:
+    """A text in which of paths in these folders, and of absolute paths, only the last part is left."""
+    for folder in sorted(filter(None, folders), key=len, reverse=True):
+        text = re.sub(rf"{re.escape(folder.rstrip('/'))}/(?:[^\s/:;,'\"()<>]+/)*", "", text)
     return re.sub(r"(?<![\w.:/])(?:/[^\s/:;,'\"()<>]+)*/(?=[^\s/])", "", text)
 
 

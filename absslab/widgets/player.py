@@ -27,7 +27,7 @@ from absslab.core.region import cut_region
 from absslab.widgets.assets import asset
 from absslab.widgets.heard import Heard, remix
 from absslab.widgets.panel import error_line
-from absslab.widgets.pictures import Frequencies, levels, mask_picture, picture
+from absslab.widgets.pictures import AXES, Frequencies, levels, mask_picture, picture
 from absslab.widgets.playlist import Playlist
 from absslab.widgets.sounds import Track, alike
 from absslab.widgets.tasks import MainLoop
@@ -35,6 +35,7 @@ from absslab.widgets.tasks import MainLoop
 _ROWS = {"lane": 40, "large": 160}  # of pictures
 _COLUMNS = {"lane": 500, "large": 1200}
 _LONGEST_BRUSH = 120.0  # s
+_MOST_CHUNKS = 1000  # that a page may ask for at once
 _MOST_SAVED = 60_000_000  # bytes of a file that goes through the page
 _AROUND = 0.128  # s that a brush sees around its region
 _versions = count(1)
@@ -207,11 +208,14 @@ class Player(anywidget.AnyWidget):
                 self._is_ready = True
                 self._introduce()
             elif kind == "need":
-                for track, chunk in content["chunks"]:
-                    self._do("sound", self._pcm, shown, int(track), int(chunk))
+                for track, chunk in content["chunks"][:_MOST_CHUNKS]:
+                    self._do("sound", self._pcm, shown, shown.number(track), shown.chunk_number(chunk))
             elif kind == "picture":
-                key = tuple(content[name] for name in ("track", "what", "size", "axis"))
-                self._do("pictures", self._picture, shown, dict(content), self._wish(key), key)
+                key = (shown.number(content["track"]), *(content[name] for name in ("what", "size", "axis")))
+                if content["what"] not in ("sound", "mask") or content["size"] not in _ROWS or content["axis"] not in AXES:
+                    raise ValueError("no such picture")
+                asked = dict(content) | {name: float(content[name]) for name in ("start", "end")}
+                self._do("pictures", self._picture, shown, asked, self._wish(key), key)
             elif kind == "levels":
                 self._do("levels", self._level_gains, shown)
             elif kind == "heard":

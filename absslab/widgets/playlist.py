@@ -32,6 +32,22 @@ class Playlist:
         """Name and kind of each track: where they are the same, what is heard stays."""
         return [(track.name, track.kind) for track in self.tracks]
 
+    def number(self, track: object) -> int:
+        """A track's number, as a page says it.
+
+        Raises:
+            ValueError: there is no such track.
+        """
+        return _number(track, len(self.tracks))
+
+    def chunk_number(self, chunk: object) -> int:
+        """A chunk's number, as a page says it.
+
+        Raises:
+            ValueError: there is no such chunk.
+        """
+        return _number(chunk, -(-self.n_samples // self.chunk))
+
     @property
     def duration(self) -> float:
         """Seconds."""
@@ -54,6 +70,12 @@ class Playlist:
             loudness, peaks = [one.loudness for one in measured], [one.peak for one in measured]
             self.levels = {mode: matched_gains(loudness, peaks, mode) for mode in ("loudness", "peak")}
         return self.levels
+
+
+def _number(said: object, n: int) -> int:
+    if not isinstance(said, int) or isinstance(said, bool) or not 0 <= said < n:
+        raise ValueError(f"{said!r} is not from 0 to {n - 1}")
+    return said
 
 
 def _chunking(tracks: Sequence[Track], n_samples: int) -> tuple[int, int]:

@@ -11,6 +11,7 @@ import ipywidgets
 from absslab.core.errors import InputError
 from absslab.core.files import read_json
 from absslab.core.run_scores import scores_path
+from absslab.core.runs import model_of
 from absslab.widgets.jobs import Job, start_process
 from absslab.widgets.parts import button
 from absslab.widgets.style import preformatted
@@ -61,7 +62,7 @@ class ScoringJob:
             raise InputError("a run is being scored: wait for its end, or cancel it")
         if not run:
             raise InputError("no run is selected: choose one, or set state.run")
-        checkpoint = Path(run).with_name(f"{Path(run).name}.ckpt")
+        checkpoint = model_of(run)
         if not checkpoint.is_file():
             raise InputError(f"{checkpoint} does not exist: the run has no best model yet, or it was moved")
         moved = ["--data_folder", moved_to] if moved_to and not _has_data(run) else []

@@ -12,6 +12,7 @@ from absslab.core import audio
 from absslab.core.errors import InputError
 from absslab.core.mixture_folder import mixture_names
 from absslab.core.run_table import find_runs
+from absslab.core.runs import model_of
 from absslab.widgets.jobs import Device, cpu, devices
 from absslab.widgets.live import Excerpt
 from absslab.widgets.state import State
@@ -76,7 +77,7 @@ class SeparationChoice:
         if not value:
             raise InputError("no model is chosen: choose a run, or give the path of a checkpoint")
         path = next((path for name, path in self._known().items() if value in (name, str(path))), Path(value).expanduser())
-        path = path.with_name(f"{path.name}.ckpt") if path.is_dir() else path
+        path = model_of(path) if path.is_dir() else path
         if not path.is_file():
             raise InputError(f"{path} does not exist: train a model first, or give the path of a checkpoint")
         return path
@@ -151,7 +152,7 @@ class SeparationChoice:
     def _known(self) -> dict[str, Path]:
         """Runs that have a best model, by name."""
         runs = (one.path for one in find_runs(self._state.runs_folder))
-        return {run.name: run.with_name(f"{run.name}.ckpt") for run in runs if run.with_name(f"{run.name}.ckpt").is_file()}
+        return {run.name: model_of(run) for run in runs if model_of(run).is_file()}
 
     def _take_model(self) -> None:
         path = self._known().get(self.model.value)

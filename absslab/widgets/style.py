@@ -32,6 +32,7 @@ xmlns='http://www.w3.org/2000/svg' viewBox='0 0 18 18' fill='%23e0e0e0'%3E%3Cpat
   max-width: 100%; min-width: 0; }
 .absslab-plot .jupyter-matplotlib-canvas-div { max-width: 100%; height: auto !important; }
 .absslab-plot canvas:first-child { position: static !important; max-width: 100%; height: auto !important; }
+.absslab-plot .jupyter-matplotlib-canvas-div { interactivity: inert; } /* it would keep the focus for ever */
 .absslab-plot canvas:last-child { display: none !important; } /* ipympl's corner to resize, and its rubber band */
 </style>"""
 

@@ -9,18 +9,24 @@ from absslab.core.score_text import interval_rows, score_rows, score_text
 from absslab.widgets.style import paragraph
 
 
-def score_table(scores: RunScores) -> str:
-    """HTML of all together, a row per class and the baselines, with 95 % intervals, and of what else there is to say."""
+def score_table(scores: RunScores, *, caption: str = "", remarks: bool = True) -> str:
+    """HTML of all together, a row per class and the baselines, with 95 % intervals.
+
+    Args:
+        scores: of a run.
+        caption: above the table; without, where they are and of what.
+        remarks: whether what else there is to say of them follows.
+    """
     header, *rows = score_rows(scores.scores)
     intervals = interval_rows(scores.scores)[1:]
     cells = [
         [f"{cell}\n{ends}".strip() for cell, ends in zip(*pair, strict=True)] for pair in zip(rows, intervals, strict=True)
     ]
     cells.insert(0, cells.pop(len(scores.scores["per_class"])))
-    _, _, remarks = score_text(scores.scores).partition("\n\n")
-    n = scores.scores["n_mixtures"]
-    caption = f"{scores.path}: {n} recordings of the {scores.scores['split'] or 'given'} split; below scores 95 % intervals"
-    return html_table(header, cells, caption=caption) + "".join(paragraph(line) for line in remarks.splitlines())
+    _, _, said = score_text(scores.scores).partition("\n\n")
+    n, split = scores.scores["n_mixtures"], scores.scores["split"] or "given"
+    caption = caption or f"{scores.path}: {n} recordings of the {split} split; below scores 95 % intervals"
+    return html_table(header, cells, caption=caption) + "".join(map(paragraph, said.splitlines() if remarks else ()))
 
 
 def html_table(

@@ -92,6 +92,7 @@ class Work:
         done: called when the generator has ended, though `cancel` came after its last step.
         failed: called with the exception that it raised.
         cancelled: called when it was ended by `cancel`.
+        ended: called last, however it ended, also after `close`: nothing of it runs any more.
     """
 
     def __init__(
@@ -103,9 +104,11 @@ class Work:
         done: Callable[[], Any],
         failed: Callable[[Exception], Any],
         cancelled: Callable[[], Any] | None = None,
+        ended: Callable[[], Any] | None = None,
     ):
         self._loop, self._steps = loop, steps
         self._progress, self._done, self._failed, self._cancelled = progress, done, failed, cancelled
+        self._ended = ended
         self._stop = threading.Event()
         self._is_closed = False
         self.is_running = False
@@ -162,6 +165,13 @@ class Work:
 
     def _end(self, error: Exception | None, is_whole: bool) -> None:
         self.is_running = False
+        try:
+            self._tell(error, is_whole)
+        finally:
+            if self._ended is not None:
+                self._ended()
+
+    def _tell(self, error: Exception | None, is_whole: bool) -> None:
         if self._is_closed:
             return
         if is_whole and error is None:

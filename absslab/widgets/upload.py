@@ -9,6 +9,7 @@ What the page says may be anything: a piece that was not asked for ends the uplo
 """
 
 import logging
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from absslab.widgets.panel import error_line
 from absslab.widgets.tasks import MainLoop, Work
 
 _LARGEST_PIECE = 4 << 20  # bytes
+_SPACE = 4  # times as much as a file must be free: it is decoded, and something made of it
 _log = logging.getLogger("absslab")
 
 
@@ -53,8 +55,7 @@ class Upload(anywidget.AnyWidget):
     Args:
         folder: where uploads are kept; one at a time.
         limits: of what may come.
-        arrived: called with each that was taken in.
-        begun: called before, when another begins to come: the one before is removed then.
+        arrived: called with each that was taken in; the one before is removed after that.
     """
 
     _esm = asset("upload.mjs")
@@ -62,9 +63,8 @@ class Upload(anywidget.AnyWidget):
     accept = traitlets.Unicode(",".join(audio.SUFFIXES)).tag(sync=True)
     hint = traitlets.Unicode("").tag(sync=True)
 
-    def __init__(self, folder: Path, limits: Limits, *, arrived: Callable[[Uploaded], Any], begun: Callable[[], Any]):
-        self._loop, self._folder, self.limits = MainLoop(), folder, limits
-        self._arrived, self._begun = arrived, begun
+    def __init__(self, folder: Path, limits: Limits, *, arrived: Callable[[Uploaded], Any]):
+        self._loop, self._folder, self.limits, self._arrived = MainLoop(), folder, limits, arrived
         self._n_begun = 0
         self._number: Any = None  # of the upload that is coming
         self._name, self._size, self._offset = "", 0, 0
@@ -123,12 +123,13 @@ class Upload(anywidget.AnyWidget):
                 f"{self._name} has {size / 1e6:.0f} MB: expected at most {self.limits.size / 1e6:g} MB; send a part of it"
             )
         if Path(self._name).suffix.lower() not in audio.SUFFIXES:
-            raise InputError(f"{self._name} is no sound file: expected {', '.join(audio.SUFFIXES)}")
+            raise InputError(f"{self._name} is of a kind that is not read here: expected {', '.join(audio.SUFFIXES)}")
         if self._n_begun >= self.limits.count:
-            raise InputError(f"there were {self.limits.count} uploads already: load the page again to go on")
+            raise InputError(f"there were {self.limits.count} uploads already: no more are taken from one page")
+        free = shutil.disk_usage(self._folder).free
+        if free < _SPACE * size:
+            raise InputError(f"there is no room for {self._name} at the moment: try again later")
         self._n_begun += 1
-        self._begun()
-        self.remove()
         self._raw = self._folder / f"upload-{self._n_begun}{Path(self._name).suffix.lower()}"  # never a name from outside
         self._raw.touch()
         self._number, self._size, self._offset = content.get("number"), size, 0
@@ -157,10 +158,16 @@ class Upload(anywidget.AnyWidget):
 
         def done() -> None:
             words = look_at(raw, name=name, max_duration=limit).words
+            before, self._kept = self._kept, kept
             self.cancel()
-            self._kept = kept
             self._tell("done", number=number, text=f"{name}: {words}")
             self._arrived(Uploaded(kept, name, words))
+            if before is not None:
+                before.unlink(missing_ok=True)
+
+        def ended() -> None:
+            if self._kept != kept:  # it was cancelled when the file was whole already
+                kept.unlink(missing_ok=True)
 
         self._work = Work(
             self._loop,
@@ -168,6 +175,7 @@ class Upload(anywidget.AnyWidget):
             progress=lambda step: self._tell("busy", number=number, text=f"reading {name} …", share=step.done / step.total),
             done=lambda: self._try(done),
             failed=self._refuse,
+            ended=ended,
         )
         self._tell("busy", number=number, text=f"reading {name} …", share=0.0)
         self._work.start()

@@ -1,5 +1,6 @@
 """Blind tests: trials are balanced, votes last, and the tally is the binomial test's."""
 
+import json
 import multiprocessing
 
 import numpy as np
@@ -29,7 +30,7 @@ def test_no_pair_is_drawn_twice_and_each_system_is_first_in_half_of_them():
 
 
 @pytest.mark.parametrize(
-    ("first", "choice", "preferred"), [(0, "first", 0), (1, "first", 1), (0, "second", 1), (1, "second", 0)]
+    ("first", "choice", "preferred"), [(0, "X", "first"), (1, "X", "second"), (0, "Y", "second"), (1, "Y", "first")]
 )
 def test_a_vote_is_for_the_system_that_was_heard_there(first, choice, preferred):
     assert vote(choice, first=first).preferred == preferred
@@ -37,7 +38,7 @@ def test_a_vote_is_for_the_system_that_was_heard_there(first, choice, preferred)
 
 
 def test_the_tally_is_that_of_the_binomial_test():
-    votes = [vote("second")] * 9 + [vote("first")] + [vote("none", listener="b")] * 4 + [vote("first", systems=("x", "y"))]
+    votes = [vote("Y")] * 9 + [vote("X")] + [vote("none", listener="b")] * 4 + [vote("X", systems=("x", "y"))]
     found = tally(votes, SYSTEMS)
     assert (found.n_preferred, found.n_none, found.n_listeners) == ((1, 9), 4, 2)
     assert found.share == 0.9
@@ -55,18 +56,18 @@ def test_votes_last_and_a_torn_one_costs_no_other(tmp_path):
     assert path == votes_path(tmp_path / "votes", SYSTEMS[::-1])
     assert votes_path(tmp_path, ("a/run", "../run")).parent == tmp_path
     assert read_votes(path) == []
-    append_vote(path, vote("first"))
+    append_vote(path, vote("X"))
     with path.open("a") as file:
         file.write('{"systems": ["fir')
-    append_vote(path, vote("second"))
+    append_vote(path, vote("Y"))
     with path.open("a") as file:
         file.write('[1]\n{"systems": 3}\n')
-    assert [one.choice for one in read_votes(path)] == ["first", "second"]
+    assert [one.choice for one in read_votes(path)] == ["X", "Y"]
 
 
 def _vote_often(path):
     for _ in range(50):
-        append_vote(path, vote("first"))
+        append_vote(path, vote("X"))
 
 
 def test_listeners_may_vote_at_the_same_time(tmp_path):
@@ -82,13 +83,24 @@ def test_listeners_may_vote_at_the_same_time(tmp_path):
 
 def test_nobody_fills_the_disk_with_votes(tmp_path, monkeypatch):
     monkeypatch.setattr(listening_test, "MOST_VOTES", 2)
-    append_vote(tmp_path / "v", vote("first"))
-    append_vote(tmp_path / "v", vote("first"))
+    append_vote(tmp_path / "v", vote("X"))
+    append_vote(tmp_path / "v", vote("X"))
     with pytest.raises(InputError, match="that is enough"):
-        append_vote(tmp_path / "v", vote("first"))
-    append_vote(tmp_path / "v", vote("first", listener="b"))
+        append_vote(tmp_path / "v", vote("X"))
+    append_vote(tmp_path / "v", vote("X", listener="b"))
 
 
 def test_a_choice_that_there_is_not_is_refused():
-    with pytest.raises(InputError, match="expected one of first, second, none"):
+    with pytest.raises(InputError, match="expected one of X, Y, none"):
         vote("both")
+
+
+def test_a_vote_on_disk_names_who_was_preferred(tmp_path):
+    append_vote(tmp_path / "v", vote("Y", first=1))
+    line = json.loads((tmp_path / "v").read_text())
+    assert (line["x"], line["choice"], line["preferred"]) == ("second", "Y", "first")
+
+
+def test_two_systems_of_one_name_can_not_be_told_apart():
+    with pytest.raises(InputError, match="both systems are called"):
+        tally([], ("a", "a"))

@@ -2,10 +2,13 @@
 
 import json
 import os
+import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,9 +17,9 @@ from absslab.core.errors import InputError
 from absslab.core.shipped import shipped_folder
 from absslab.serving import server as server_module
 from absslab.serving.checks import checked
-from absslab.serving.server import serve, with_token
+from absslab.serving.server import OwnKernels, serve, with_token
 from absslab.serving.settings import DASHBOARDS, ENVIRONMENT, ServedConfig, ServerConfig, served
-from absslab.serving.visitors import own_folder, remove_abandoned
+from absslab.serving.visitors import folder_of_all, own_folder, remove_abandoned
 
 
 @pytest.fixture
@@ -37,7 +40,7 @@ def test_the_template_names_no_other_machine():
     for path in (shipped_folder("dashboards") / "voila").rglob("*"):
         if path.is_file():
             text = path.read_text().replace("http://www.w3.org/2000/svg", "")
-            assert "//" not in text.replace("// A page", "") or "http" not in text, path
+            assert re.findall(r"(?:https?:|[\"'(])//\w", text) == [], path
 
 
 def test_paths_are_made_absolute_and_defaults_are_filled_in(run, monkeypatch):
@@ -57,6 +60,9 @@ def test_paths_are_made_absolute_and_defaults_are_filled_in(run, monkeypatch):
         ("listen", {"run_directory": ("nowhere",)}, "nowhere is no run directory"),
         ("monitor", {"runs_folder": "nowhere"}, "nowhere is no folder"),
         ("listen", {"run_directory": ("RUN",), "mixture_folder": "nowhere"}, "mixture_folder is 'nowhere'"),
+        ("listen", {"run_directory": ("RUN",), "mixture_folder": "."}, "train"),
+        ("listen", {"run_directory": ("RUN",), "device": "cuda:99"}, "cuda"),
+        ("compare", {"run_directory": ("RUN", "RUN")}, "is named twice"),
     ],
 )
 def test_what_can_not_be_served_is_said(run, name, given, line, tmp_path, monkeypatch):
@@ -81,6 +87,7 @@ def test_a_server_that_others_reach_has_a_token():
     assert made[0] != made[1]
     assert with_token(ServerConfig(host="0.0.0.0", token="mine")).token == "mine"
     assert with_token(ServerConfig(host="0.0.0.0", token="none")).token == "none"
+    assert with_token(ServerConfig(), allow_training=True).token
 
 
 def test_a_port_that_is_taken_is_said_before_anything_is_started(run):
@@ -100,10 +107,10 @@ def test_kernels_hear_what_the_server_was_told_and_nothing_is_left(run, monkeypa
     started = {}
 
     class App:
-        port, base_url = 1234, "/"
+        voila_configuration = SimpleNamespace()
 
-        def __init__(self, most, folder):
-            started.update(most=most, folder=folder)
+        def __init__(self, server, folder):
+            started.update(server=server, folder=folder)
 
         def initialize(self, arguments):
             started["arguments"] = arguments
@@ -116,10 +123,14 @@ def test_kernels_hear_what_the_server_was_told_and_nothing_is_left(run, monkeypa
     monkeypatch.setenv("JUPYTER_PATH", "")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     shown = ServedConfig(run_directory=(str(run),), max_uploads=3, visitors_folder=str(tmp_path / "visitors"))
+    hangup = signal.getsignal(signal.SIGHUP)
     serve("listen", shown, ServerConfig(port=0, max_visitors=2, preheat=1))
+    signal.signal(signal.SIGHUP, hangup)
     assert started["told"].max_uploads == 3
     assert started["told"].visitors_folder == str(started["folder"])
-    assert (started["most"], started["is_there"]) == (2, True)
+    assert started["is_there"]
+    assert started["server"].port > 0, "0 is any that is free"
+    assert App.voila_configuration.kernel_spec_manager_class is OwnKernels
     assert list((tmp_path / "visitors").iterdir()) == []
     assert "--VoilaConfiguration.preheat_kernel=True" in started["arguments"]
     assert os.environ["JUPYTER_PATH"] == str(shipped_folder("dashboards"))
@@ -136,6 +147,16 @@ def test_folders_of_processes_that_are_gone_are_removed(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {kept.name, "visitor-x-mine"}
 
 
+def test_a_server_removes_what_killed_servers_left(tmp_path):
+    code = "import os, sys; from absslab.serving.visitors import folder_of_all; folder_of_all(sys.argv[1]); os._exit(1)"
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    (left,) = tmp_path.iterdir()
+    ours = folder_of_all(tmp_path)
+    assert list(tmp_path.iterdir()) == [ours]
+    assert left != ours
+    assert ours.is_absolute()
+
+
 def test_a_process_that_ends_takes_its_folder_with_it(tmp_path):
     code = "import sys; from absslab.serving.visitors import own_folder; print(own_folder(sys.argv[1]).is_dir())"
     out = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, capture_output=True, text=True).stdout
@@ -146,7 +167,7 @@ def test_a_process_that_ends_takes_its_folder_with_it(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ([], "say which dashboard: listen the test mixtures"),
+        ([], "say which dashboard: listen (the test mixtures"),
         (["lisen"], "there is no dashboard 'lisen'; did you mean listen?"),
         (["listen"], "listen shows 1"),
         (["listen", "--prot", "1"], "unknown flag --prot; did you mean --port?"),

@@ -19,12 +19,9 @@ class Page:
     """Stands for the page: it sends, and keeps what it hears."""
 
     def __init__(self, folder):
-        self.heard, self.arrived, self.n_begun = [], [], 0
-        self.upload = Upload(folder, LIMITS, arrived=self.arrived.append, begun=self._begun)
+        self.heard, self.arrived = [], []
+        self.upload = Upload(folder, LIMITS, arrived=self.arrived.append)
         self.upload.send = lambda content, buffers=None: self.heard.append(content)
-
-    def _begun(self):
-        self.n_begun += 1
 
     def say(self, content, *buffers):
         self.upload._handle_msg({"content": {"data": {"method": "custom", "content": content}}, "buffers": list(buffers)})
@@ -61,7 +58,6 @@ def test_another_upload_takes_the_place_of_the_one_before(page, sound, tmp_path)
     for number in (1, 2):
         page.begin(size=len(sound), number=number)
         page.piece(0, sound, number=number)
-    assert page.n_begun == 2
     assert [path.name for path in tmp_path.iterdir()] == [page.arrived[1].path.name]
 
 
@@ -74,10 +70,10 @@ def test_another_upload_takes_the_place_of_the_one_before(page, sound, tmp_path)
         ("a.wav", "9", "is empty"),
         ("a.wav", True, "is empty"),
         ("a.wav", 1_000_001, "expected at most 1 MB"),
-        ("a.exe", 100, "a.exe is no sound file: expected .wav"),
-        ("wav", 100, "is no sound file"),
-        (None, 100, "None is no sound file"),
-        ("", 100, "the file is no sound file"),
+        ("a.exe", 100, "a.exe is of a kind that is not read here: expected .wav"),
+        ("wav", 100, "is of a kind that is not read"),
+        (None, 100, "None is of a kind"),
+        ("", 100, "the file is of a kind"),
     ],
 )
 def test_what_may_not_come_is_refused_before_it_does(page, tmp_path, name, size, line):
@@ -123,6 +119,37 @@ def test_there_are_only_so_many(page, sound):
     for number in range(LIMITS.count):
         assert page.begin(size=len(sound), number=number)["type"] == "next"
     assert "3 uploads already" in page.begin(size=len(sound), number=9)["text"]
+
+
+def test_a_refused_file_leaves_the_one_before(page, sound, tmp_path):
+    page.begin(size=len(sound))
+    page.piece(0, sound)
+    page.begin(name="notes.txt", size=5, number=2)
+    page.begin(name="notes.wav", size=5, number=3)
+    assert page.piece(0, b"words", number=3)["type"] == "refused"
+    assert [path.name for path in tmp_path.iterdir()] == [page.arrived[0].path.name]
+
+
+def test_one_that_is_cancelled_when_it_is_whole_already_is_removed(page, sound, tmp_path, monkeypatch):
+    class Loop:
+        exists = False
+
+        def call(self, function, *args):
+            if function.__name__ == "_end":  # just before it is told, the page gives up
+                page.upload.cancel()
+            function(*args)
+
+    page.upload._loop = Loop()
+    page.begin(size=len(sound))
+    page.piece(0, sound)
+    assert page.arrived == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_where_there_is_no_room_nothing_is_begun(page, tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 100}))
+    assert "no room for a.wav" in page.begin(size=100)["text"]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_it_can_be_cancelled(page, sound, tmp_path):

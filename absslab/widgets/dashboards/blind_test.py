@@ -22,7 +22,7 @@ _HELP = (
     "You hear the same sound as two models cut it out of a recording, without being told which is which, and in an order "
     f"that changes. {N_TRIALS} rounds; each vote is kept, without your name. Headphones help."
 )
-_VOTES = {"first": "X is better", "none": "no difference", "second": "Y is better"}
+_VOTES = {"X": "X is better", "none": "no difference", "Y": "Y is better"}
 
 
 class BlindTest:
@@ -41,7 +41,7 @@ class BlindTest:
         self.trials: list[Trial] = []
         self.number = -1  # of the trial that is heard
         self._heard_at = 0.0
-        self._latest = Latest(page.loop, self._prepare, deliver=page.guard(self._deliver), failed=page.fail)
+        self._latest = Latest(page.loop, self._prepare, deliver=page.guard(self._deliver), failed=self._fail)
         self.start_button = button("begin", page.guard(self.start), is_main=True)
         self.about = ipywidgets.HTML(paragraph(_HELP))
         self.listening = Listening()
@@ -62,22 +62,20 @@ class BlindTest:
         Raises:
             InputError: there is nothing to compare.
         """
-        common = self._pair.common
-        pairs = [(str(path), name) for path, labels in self._pair.items for name in sorted(labels & common)]
-        self.trials = draw_trials(rng or np.random.default_rng(), pairs, N_TRIALS)
+        self.trials = draw_trials(rng or np.random.default_rng(), self._pair.pairs(), N_TRIALS)
         self.number, self.result.value = -1, ""
         self.start_button.layout.display = "none"
         self._next()
 
     def vote(self, choice: str) -> None:
-        """Say which was better: first, second or none.
+        """Say which was better: X, Y or none.
 
         Raises:
             InputError: no trial is heard now.
             OSError: the vote can't be kept.
         """
         if self._heard_at == 0.0:
-            raise InputError("listen first: there is nothing to vote on yet")
+            raise InputError("the sounds of this round are not there yet: wait a moment")
         trial, seconds = self.trials[self.number], time.monotonic() - self._heard_at
         vote = new_vote(trial, self._pair.names, listener=self.listener, choice=choice, seconds=seconds)
         append_vote(self._path, vote)
@@ -102,7 +100,7 @@ class BlindTest:
 
     def _prepare(self, number: int) -> tuple[Trial, list[Track]]:
         trial = self.trials[number]
-        return trial, self._pair.compare(Path(trial.mixture), [trial.label]).tracks
+        return trial, self._pair.compare(self._pair.by_name[trial.mixture], [trial.label]).tracks
 
     def _deliver(self, prepared: tuple[Trial, list[Track]]) -> None:
         trial, found = prepared
@@ -117,6 +115,11 @@ class BlindTest:
         for one in self.votes.values():
             one.disabled = False
 
+    def _fail(self, error: Exception) -> None:
+        """The sounds of a round can't be had: what was voted stays, and one may begin again."""
+        self._page.fail(error)
+        self._end()
+
     def _end(self) -> None:
         self._asking.layout.display = "none"
         self.listening.clear()
@@ -124,9 +127,8 @@ class BlindTest:
         names: Any = self._pair.names
         own = tally([vote for vote in votes if vote.listener == self.listener], names)
         self.about.value = paragraph(_HELP)
-        self.result.value = paragraph(f"You: {in_words(own, names)}", "lead") + paragraph(
-            f"All listeners so far: {in_words(tally(votes, names), names)}", "lead"
-        )
+        together = f"All listeners so far: {in_words(tally(votes, names), names)}"
+        self.result.value = paragraph(f"You: {in_words(own, names)}", "lead") + paragraph(together, "lead")
         self.start_button.description, self.start_button.layout.display = "once more", ""
 
 
@@ -137,6 +139,8 @@ def in_words(counted: Tally, names: tuple[str, str]) -> str:
     if counted.interval is None or counted.n_listeners == 0:
         return f"{text}."
     low, high = (round(100 * end) for end in counted.interval)
-    share = round(100 * (counted.share or 0))
-    is_sure = "more than chance" if (counted.p_value or 1) < 0.05 else "no more than chance may do"
-    return f"{text}. {names[1]} has {share} % of the votes for one (95 % interval {low} to {high} %): {is_sure}."
+    is_sure = counted.p_value is not None and counted.p_value < 0.05
+    return (
+        f"{text}. Of {a + b} votes for one of them {b} ({round(100 * b / (a + b))} %; 95 % interval {low} to {high} %) are "
+        f"for {names[1]}: {'more than chance would do' if is_sure else 'no more than chance may do'}."
+    )

@@ -9,10 +9,11 @@ from absslab.core.errors import InputError
 from absslab.core.run_scores import read_run_scores
 from absslab.serving.settings import ServedConfig
 from absslab.widgets.dashboards.blind_test import BlindTest
+from absslab.widgets.dashboards.choice import Choice, recording_title
 from absslab.widgets.dashboards.page import Page
 from absslab.widgets.dashboards.pair import Pair
 from absslab.widgets.panel import error_line
-from absslab.widgets.parts import ChartArea, Listening, button
+from absslab.widgets.parts import ChartArea, Listening
 from absslab.widgets.side_by_side import SideBySide, draw_masks
 from absslab.widgets.style import paragraph, preformatted
 from absslab.widgets.tables import html_table
@@ -36,31 +37,23 @@ class ComparePage(Page):
             raise InputError("two runs are compared: absslab dashboard compare --run_directory A B")
         self.pair = self.own(Pair(shown))
         self._latest = self.own(Latest(self.loop, self._compare, deliver=self._deliver, failed=self.fail))
-        titles = [f"{one.name}: {', '.join(sorted(labels)) or 'no class'}" for one, labels in self.pair.items]
-        wide = ipywidgets.Layout(width="auto", flex="1 1 260px")
-        self.choice = ipywidgets.Dropdown(options=[(title, i) for i, title in enumerate(titles)], layout=wide)
-        steps = [button(words, self.guard(lambda by=by: self.step(by))) for words, by in (("previous", -1), ("next", 1))]
+        titles = [recording_title(path.name, sorted(labels)) for path, labels in self.pair.items]
+        self.choice = Choice(titles, self.guard, self.separate)
         self.listening, self.chart = self.own(Listening()), self.own(ChartArea())
         self.table = ipywidgets.HTML()
-        self.choice.observe(self.guard(lambda _: self.separate()), "value")
         names = ipywidgets.HTML(paragraph(f"A is {self.pair.names[0]}, B is {self.pair.names[1]}", "lead"))
-        row = ipywidgets.HBox([self.choice, *steps], layout={"flex_flow": "row wrap"})
         scores = ipywidgets.HTML(_scores(self.pair, shown.split))
         more = ipywidgets.Accordion([scores], titles=["scores of all recordings together"], selected_index=None)
-        beside = ipywidgets.VBox([names, row, self.listening.widget, self.table, self.chart.widget, more])
+        beside = ipywidgets.VBox([names, self.choice.widget, self.listening.widget, self.table, self.chart.widget, more])
         self.test = self.own(BlindTest(self, self.pair, Path(shown.votes_folder)))
         tabs = ipywidgets.Tab([beside, self.test.widget], titles=["side by side", "blind test"])
         self.show(tabs)
         self.separate()
 
-    def step(self, by: int) -> None:
-        """Go to another mixture, from the last on to the first."""
-        self.choice.value = (self.choice.value + by) % len(self.pair.items)
-
     def separate(self) -> None:
         """Show the chosen mixture."""
         self.say("separating …")
-        self._latest.request(self.pair.items[self.choice.value][0])
+        self._latest.request(self.pair.items[self.choice.index][0])
 
     def _compare(self, path: Path) -> tuple[SideBySide, Path]:
         return self.pair.compare(path), path

@@ -51,10 +51,11 @@ class Keeping:
         rows = [self._row(name, seconds.get(name)) for name in self.shown]
         n = len(found)
         said = f"{n} kind{'s' * (n != 1)} of sound found:" if n else "Nothing was found that the model knows."
+        how = paragraph("“soften” makes a sound 12 dB quieter, “remove” silences it; you hear the result as “after” below")
         other = [name for name in seconds if name not in found]
         not_found = ipywidgets.HTML(paragraph(f"not found: {', '.join(other)}")) if other else ipywidgets.HTML()
         presets = [self._preset("keep all", "keep", "keep"), self._preset("remove everything else", "keep", "remove")]
-        heading = ipywidgets.HTML(paragraph(said, "lead"))
+        heading = ipywidgets.HTML(paragraph(said, "lead") + how)
         self.widget.children = (heading, *rows, ipywidgets.HBox(presets, layout={"flex_flow": "row wrap"}), not_found)
 
     def set(self, choices: Mapping[str, str]) -> None:

@@ -7,13 +7,14 @@ import ipywidgets
 from absslab.core.errors import InputError
 from absslab.core.run_data import recordings_of
 from absslab.core.run_scores import RunScores, read_run_scores
-from absslab.core.runs import RunReader
+from absslab.core.runs import RunReader, model_of
 from absslab.core.separation import SeparationConfig
-from absslab.serving.checks import model_of
 from absslab.serving.settings import ServedConfig
+from absslab.widgets.dashboards.choice import Choice, recording_title
 from absslab.widgets.dashboards.page import Page
 from absslab.widgets.live import Answer, Excerpt, LiveModels, LiveSeparation
-from absslab.widgets.parts import Listening, button
+from absslab.widgets.panel import error_line
+from absslab.widgets.parts import Listening
 from absslab.widgets.style import paragraph
 from absslab.widgets.tables import html_table, score_table
 from absslab.widgets.tasks import Latest
@@ -46,29 +47,21 @@ class ListenPage(Page):
         if not items:
             raise InputError(f"the {shown.split} split of {run.name} holds no recording: choose another with --split")
         self.files = [Path(item.path) for item in items]
-        titles = [f"{Path(one.path).name}: {', '.join(sorted(one.labels)) or 'no class'}" for one in items]
+        titles = [recording_title(Path(one.path).name, sorted(one.labels)) for one in items]
         self._models = self.own(LiveModels())
         self._latest = self.own(Latest(self.loop, self._models.answer, deliver=self._deliver, failed=self.fail))
-        wide = ipywidgets.Layout(width="auto", flex="1 1 260px")
-        self.choice = ipywidgets.Dropdown(options=[(title, i) for i, title in enumerate(titles)], layout=wide)
-        steps = [button(words, self.guard(lambda by=by: self.step(by))) for words, by in (("previous", -1), ("next", 1))]
+        self.choice = Choice(titles, self.guard, self.separate)
         self.listening = self.own(Listening())
         self.table = ipywidgets.HTML()
-        self.choice.observe(self.guard(lambda _: self.separate()), "value")
         scores = ipywidgets.HTML(_scores(run, shown.split))
         more = ipywidgets.Accordion([scores], titles=["scores of all recordings together"], selected_index=None)
-        row = ipywidgets.HBox([self.choice, *steps], layout={"flex_flow": "row wrap"})
-        self.show(row, self.listening, self.table, ipywidgets.HTML(paragraph(_HELP)), more)
+        self.show(self.choice, self.listening, self.table, ipywidgets.HTML(paragraph(_HELP)), more)
         self.separate()
-
-    def step(self, by: int) -> None:
-        """Go to another recording, from the last on to the first."""
-        self.choice.value = (self.choice.value + by) % len(self.files)
 
     def separate(self) -> None:
         """Show the chosen recording."""
         self.say("separating …")
-        excerpt = Excerpt.of(self.files[self.choice.value], length=_LONGEST)
+        excerpt = Excerpt.of(self.files[self.choice.index], length=_LONGEST)
         self._latest.request(self._checkpoint, self.shown.device, excerpt, SeparationConfig())
 
     def _deliver(self, answered: tuple[Answer, LiveSeparation]) -> None:
@@ -89,8 +82,11 @@ def _scores(run: Path, split: str) -> str:
     try:
         scores: RunScores | None = read_run_scores(run, split)
     except InputError as error:
-        return paragraph(f"they can't be read: {error}")
-    return score_table(scores) if scores else paragraph("there are none yet: the host can make them with absslab evaluate")
+        return paragraph(f"they can't be read: {error_line(error)}")
+    if scores:
+        n = scores.scores["n_mixtures"]
+        return score_table(scores, caption=f"{n} recordings; below scores 95 % intervals", remarks=False)
+    return paragraph("there are none yet: the host can make them with absslab evaluate")
 
 
 PAGE = ListenPage

@@ -17,7 +17,7 @@ from absslab.widgets.tasks import Ticker
 
 POLL = 2.0  # s, while somebody looks
 _N_SETTINGS = 5  # in which runs differ
-_FOLDERS = ("data_folder", "save_path", "checkpoint_path")  # settings that say where things are
+_NOT_SHOWN = ("data_folder", "save_path", "checkpoint_path", "n_epochs")  # settings that say where things are, or are shown
 
 
 class MonitorPage(Page):
@@ -71,13 +71,18 @@ class MonitorPage(Page):
         """Somebody looks: follow what runs."""
         self.refresh()
         if self._ticker is None:
-            self._ticker = self.own(self.loop.every(POLL, self.guard(self.refresh)))
+            self._ticker = self.loop.every(POLL, self.guard(self.refresh))
 
     def gone(self) -> None:
         """Nobody looks: publish nothing, so that this process may end."""
         if self._ticker is not None:
             self._ticker.cancel()
         self._ticker = None
+
+    def close(self) -> None:
+        """Look no longer, and free what `Panel.close` does."""
+        self.gone()
+        super().close()
 
     def _chosen(self) -> None:
         if self._is_setting:
@@ -96,9 +101,9 @@ class MonitorPage(Page):
     def _listed(self) -> str:
         if not self.found:
             return paragraph("There are no runs here yet.")
-        table = run_table(self.found, n_settings=_N_SETTINGS + len(_FOLDERS))
-        table = table.drop(columns=[name for name in _FOLDERS if name in table])
-        rows = [[without_folders(str(cell)) for cell in row] for row in table.to_numpy().tolist()]
+        table = run_table(self.found, n_settings=_N_SETTINGS + len(_NOT_SHOWN))
+        table = table.drop(columns=[name for name in _NOT_SHOWN if name in table])
+        rows = [[without_folders(str(cell), [str(self._folder)]) for cell in row] for row in table.to_numpy().tolist()]
         return html_table(list(table.columns), rows, caption="the latest first")
 
 

@@ -2,6 +2,8 @@
 
 import importlib
 import logging
+import os
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +11,13 @@ import ipywidgets
 
 from absslab.core.config import find
 from absslab.core.errors import InputError
-from absslab.serving.settings import DASHBOARDS, ServedConfig, served
+from absslab.serving.settings import DASHBOARDS, ENVIRONMENT, ServedConfig, served
 from absslab.serving.visitors import LOG
-from absslab.widgets.panel import Panel
+from absslab.widgets.panel import Panel, hide_folders
 from absslab.widgets.presence import Presence
 from absslab.widgets.style import paragraph
 
+_LARGEST_LOG = 1_000_000  # bytes
 _log = logging.getLogger("absslab")
 
 
@@ -76,18 +79,32 @@ def open_page(name: str, **settings: Any) -> Page:
     """
     find("dashboard", name, DASHBOARDS)
     shown = ServedConfig.from_json(settings) if settings else served()
-    _log_to(shown)
-    module = importlib.import_module(f"absslab.widgets.dashboards.{name}_page")  # none costs the memory of the others
+    page: Page | None = None
     try:
-        page: Page = module.PAGE(shown)
+        _log_to(shown)
+        if ENVIRONMENT in os.environ:
+            folders = (
+                *shown.run_directory,
+                shown.runs_folder,
+                shown.mixture_folder,
+                shown.votes_folder,
+                shown.visitors_folder,
+            )
+            hide_folders([*folders, *(os.path.dirname(run) for run in shown.run_directory), str(Path.home())])
+        module = importlib.import_module(f"absslab.widgets.dashboards.{name}_page")  # none costs the memory of the others
+        page = module.PAGE.__new__(module.PAGE)
+        page.__init__(shown)  # type: ignore[misc]  # in two steps, so that a page that is half made can be closed
     except Exception as error:
+        if page is not None and hasattr(page, "widget"):
+            page.close()
         return Problem(shown, error)
     return page
 
 
 def _log_to(shown: ServedConfig) -> None:
     if shown.visitors_folder and not _log.handlers:
-        handler = logging.FileHandler(Path(shown.visitors_folder) / LOG, encoding="utf-8")
+        path = Path(shown.visitors_folder) / LOG.format(pid=os.getpid())
+        handler = RotatingFileHandler(path, maxBytes=_LARGEST_LOG, backupCount=1, encoding="utf-8")
         handler.setFormatter(logging.Formatter("%(asctime)s visitor %(process)d: %(message)s"))
         _log.addHandler(handler)
         _log.propagate = False

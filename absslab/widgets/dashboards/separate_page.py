@@ -9,13 +9,13 @@ import ipywidgets
 from absslab.core.errors import InputError
 from absslab.core.events import COLUMNS
 from absslab.core.run_data import recordings_of
-from absslab.core.runs import RunReader
+from absslab.core.runs import RunReader, model_of
 from absslab.core.separated_folder import separate_file
 from absslab.core.tables import read_table
 from absslab.core.workers import Progress
-from absslab.serving.checks import model_of
 from absslab.serving.settings import ServedConfig
 from absslab.serving.visitors import own_folder
+from absslab.widgets.dashboards.choice import recording_title
 from absslab.widgets.dashboards.keeping import Keeping
 from absslab.widgets.dashboards.page import Page
 from absslab.widgets.heard import Remix
@@ -38,15 +38,15 @@ class SeparatePage(Page):
 
     def __init__(self, shown: ServedConfig):
         super().__init__(shown)
+        self.folder = own_folder(shown.visitors_folder)
         if len(shown.run_directory) != 1:
             raise InputError("no run is shown: absslab dashboard separate --run_directory R")
-        self._run = Path(shown.run_directory[0])
-        self.folder = own_folder(shown.visitors_folder)
+        self._run, self.name = Path(shown.run_directory[0]), ""  # name: of what is shown
         self._models = self.own(LiveModels())
         self._tracks: list[Track] = []
-        self.name = ""  # of what is shown
+        self._n_separated = 0
         limits = Limits(round(1e6 * shown.max_upload_size), shown.max_uploads, shown.max_duration)
-        self.upload = self.own(Upload(self.folder, limits, arrived=self.guard(self._arrived), begun=self.guard(self.clear)))
+        self.upload = self.own(Upload(self.folder, limits, arrived=self.guard(self._arrived)))
         self.examples = ipywidgets.Dropdown(
             options=[("… or try one of these", ""), *self._examples()], layout={"width": "auto", "max_width": "100%"}
         )
@@ -61,22 +61,18 @@ class SeparatePage(Page):
         self.show(self.upload, self.examples, self.line, self.result)
 
     def separate(self, path: Path, name: str) -> None:
-        """Take a sound apart, into files of this visitor's own.
-
-        Args:
-            path: of the sound.
-            name: what the visitor calls it.
-        """
+        """Take the sound of a path apart, into files of this visitor's own; they call it `name`."""
         self.clear()
-        device = self.shown.device
+        self._n_separated += 1
+        folder = self.folder / f"separated-{self._n_separated}"
 
         def steps() -> Iterator[Progress]:
-            yield from separate_file(self._models.separator(model_of(self._run), device), path, self.folder / "separated")
+            yield from separate_file(self._models.separator(model_of(self._run), self.shown.device), path, folder)
 
         self.line.run(
             steps,
             words=f"taking {name} apart, samples",
-            done=lambda: self._show(path, name),
+            done=lambda: self._show(path, name, folder / path.stem),
             cancelled=lambda: self.say("Cancelled.", "warning"),
         )
 
@@ -92,11 +88,12 @@ class SeparatePage(Page):
 
     def clear(self) -> None:
         """Show no result, and keep no files of one."""
-        self.line.close()
+        self.line.drop()
         self.say("")
         self.result.layout.display = "none"
         self.listening.clear()
-        shutil.rmtree(self.folder / "separated", ignore_errors=True)
+        for folder in self.folder.glob("separated-*"):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def gone(self) -> None:
         """Nobody waits for the result any more."""
@@ -117,8 +114,7 @@ class SeparatePage(Page):
             path = Path(self.examples.value)
             self.separate(path, path.name)
 
-    def _show(self, path: Path, name: str) -> None:
-        folder = self.folder / "separated" / path.stem
+    def _show(self, path: Path, name: str, folder: Path) -> None:
         rows = read_table(folder / "events.tsv", required=COLUMNS, delimiter="\t", key=None, may_be_empty=True)
         classes = self._models.separator(model_of(self._run), self.shown.device).classes
         seconds = dict.fromkeys(classes, 0.0)
@@ -147,7 +143,7 @@ class SeparatePage(Page):
             items = recordings_of(RunReader(self._run), self.shown.split, data_folder=self.shown.mixture_folder)
         except InputError:  # the model is enough
             return []
-        return [(f"{Path(one.path).name}: {', '.join(sorted(one.labels))}", one.path) for one in items[:_EXAMPLES]]
+        return [(recording_title(Path(one.path).name, sorted(one.labels)), one.path) for one in items[:_EXAMPLES]]
 
 
 PAGE = SeparatePage
