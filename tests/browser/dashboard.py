@@ -6,8 +6,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from .lab import at_home, free_port, isolated
@@ -32,18 +33,18 @@ class Dashboard:
         self.home, self.log, self._root = folder / "home", folder / "server.log", folder / "visitors"
         self.home.mkdir(parents=True)
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}/"
         own = ["--port", str(self.port), "--visitors_folder", str(self._root)]
         command = [sys.executable, "-m", "absslab", "dashboard", *arguments, *own]
         with self.log.open("wb") as log:
             streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
             self.process = subprocess.Popen(command, env=isolated(self.home), start_new_session=True, **streams)
         end = time.monotonic() + STARTED
-        while "absslab dashboard" not in self.said or not self._answers():
+        while "Ctrl-C ends it" not in self.said or not self._answers():
             if self.process.poll() is not None or time.monotonic() > end:
                 self.close()
                 raise RuntimeError(f"the dashboard did not come up:\n{self.said}")
             time.sleep(0.1)
+        self.url = self.said[self.said.index("http://") :].split()[0]  # with its token, where it has one
 
     @property
     def said(self) -> str:
@@ -60,20 +61,20 @@ class Dashboard:
         """The processes of those who look."""
         return [one.pid for one in at_home(self.home) if "ipykernel_launcher" in " ".join(one.cmdline())]
 
-    def get(self, path: str, *, method: str = "GET") -> tuple[int, bytes]:
+    def get(self, path: str, *, headers: Mapping[str, str] = MappingProxyType({})) -> tuple[int, bytes]:
         """Status and body of a request whose path is sent as it is, `..` and all."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
-            connection.request(method, path)
+            connection.request("GET", path, headers=dict(headers))
             answer = connection.getresponse()
             return answer.status, answer.read()
         finally:
             connection.close()
 
-    def stop(self, seconds: float = 30) -> int:
+    def stop(self, seconds: float = 30, *, by: int = signal.SIGTERM) -> int:
         """End the server as its host would; returns its exit status."""
         if self.process.poll() is None:
-            os.kill(self.process.pid, signal.SIGTERM)
+            os.kill(self.process.pid, by)
         return self.process.wait(seconds)
 
     def close(self) -> None:

@@ -210,7 +210,11 @@ def test_votes_name_recordings_and_not_where_they_are(opened, run, other_run, mi
 
 def test_a_round_whose_sounds_are_gone_ends_the_test_and_one_may_begin_again(opened, run, other_run, tmp_path):
     page = opened("compare", run_directory=[str(run), str(other_run)], votes_folder=str(tmp_path / "votes"))
-    page.pair.by_name = dict.fromkeys(page.pair.by_name, tmp_path / "gone.wav")
+
+    def gone(*_):
+        raise InputError("gone.wav does not exist")
+
+    page.pair.compare = gone
     page.test.start()
     assert "gone.wav does not exist" in page.message
     assert page.test.start_button.layout.display == ""
