@@ -15,6 +15,8 @@ from typing import Any
 
 import psutil
 
+from absslab.core.runs import model_of
+
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from browser.dashboard import LOADED, Dashboard
@@ -83,13 +85,15 @@ def main() -> None:
     parser.add_argument("--n_repetitions", type=int, default=3)
     parser.add_argument("--chromium", default=CHROMIUM)
     arguments = parser.parse_args()
-    run = str(arguments.run_directory.absolute())
+    run = arguments.run_directory.absolute()
     with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder) / "browser"
+        home, other = Path(folder) / "browser", Path(folder) / "other"
         home.mkdir()
+        shutil.copytree(run, other)
+        shutil.copy(model_of(run), model_of(other))
         with launched(str(shutil.which(arguments.chromium)), home) as browser:
             for name in PAGES:
-                runs = [run, run] if name == "compare" else [run]
+                runs = [str(run), str(other)] if name == "compare" else [str(run)]
                 measure(browser, Path(folder), [name, "--run_directory", *runs], arguments.n_repetitions)
 
 

@@ -160,9 +160,5 @@ def run(checkpoint):
 
 
 @pytest.fixture
-def second_run(checkpoint, tmp_path):
-    """Another run on the same data; its model is the same."""
-    copied = tmp_path / "other"
-    shutil.copytree(checkpoint.with_suffix(""), copied)
-    shutil.copy(checkpoint, copied.with_suffix(".ckpt"))
-    return copied
+def second_run(other_checkpoint):
+    return other_checkpoint.with_suffix("")

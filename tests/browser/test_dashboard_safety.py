@@ -85,21 +85,31 @@ def test_no_code_can_be_run_over_the_socket(separate, page, tmp_path):
     """As Voila has it: comm messages alone reach a kernel."""
     open_page(page, separate, "Separate")
     target = tmp_path / "run by a visitor"
-    content = {"code": f"open({str(target)!r}, 'w')", "silent": False, "store_history": False}
-    header = {"msg_id": uuid.uuid4().hex, "msg_type": "execute_request", "username": "", "session": "s", "version": "5.3"}
-    message = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}
-    closed = page.evaluate(
-        """([message]) => new Promise((done) => {
+    code = {"code": f"open({str(target)!r}, 'w')", "silent": False, "store_history": False}
+    messages = [message("execute_request", code), message("comm_info_request", {"target_name": "jupyter.widget"})]
+    answers = page.evaluate(
+        """([messages]) => new Promise((done) => {
             const { kernelId } = JSON.parse(document.getElementById("jupyter-config-data").textContent);
             const socket = new WebSocket(`ws://${location.host}/api/kernels/${kernelId}/channels`);
-            socket.onopen = () => { socket.send(message); setTimeout(() => { socket.close(); done("sent"); }, 3000); };
-            socket.onerror = () => done("refused");
+            const heard = [];
+            socket.onmessage = ({ data }) => heard.push(typeof data === "string" ? JSON.parse(data).msg_type : "binary");
+            socket.onopen = () => {
+                for (const message of messages) socket.send(message);
+                setTimeout(() => { socket.close(); done(heard); }, 3000);
+            };
+            socket.onerror = () => done(["refused"]);
         })""",
-        [json.dumps(message)],
+        [messages],
     )
-    assert closed == "sent"
+    assert "comm_info_reply" in answers, "what is allowed is answered"
+    assert "execute_reply" not in answers
     assert not target.exists()
     assert page.get_by_role("heading", name="Separate").is_visible()
+
+
+def message(kind, content):
+    header = {"msg_id": uuid.uuid4().hex, "msg_type": kind, "username": "", "session": "s", "version": "5.3"}
+    return json.dumps({"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"})
 
 
 def test_files_that_are_no_sound_get_one_clear_line(separate, page, tmp_path):
@@ -131,7 +141,7 @@ def test_files_that_are_no_sound_get_one_clear_line(separate, page, tmp_path):
         silent: "silent.wav is silent",
         large: "large.wav has 500 MB: expected at most 100 MB",
         long: "long.flac lasts 180.0 min: expected at most 2 min",
-        program: "program.py is no sound file",
+        program: "program.py is of a kind that is not read here",
     }
     for path, line in expected.items():
         page.locator("input[type=file]").set_input_files(path)
@@ -241,15 +251,47 @@ def test_who_come_at_the_same_time_are_counted_as_well(serve, checkpoint):
     assert len(dashboard.kernels) == 2
 
 
-def test_a_token_is_asked_for(serve, page, checkpoint):
+def test_who_is_kept_ready_for_counts_when_they_come(serve, checkpoint):
+    run = checkpoint.with_suffix("")
+    dashboard = serve("monitor", "--run_directory", run, "--max_visitors", "1", "--preheat", "1", fresh=True)
+    with ThreadPoolExecutor(3) as pool:
+        statuses = list(pool.map(lambda _: dashboard.get("/")[0], range(3)))
+    assert sorted(statuses) == [200, 503, 503]
+
+
+def test_a_name_that_is_not_this_machines_is_not_answered(separate):
+    assert separate.get("/", headers={"Host": "evil.example"})[0] == 403
+
+
+@pytest.mark.parametrize("by", [signal.SIGHUP, signal.SIGINT])
+def test_nothing_is_left_however_the_server_ends(serve, page, watch, checkpoint, tmp_path, by):
+    dashboard = serve("separate", "--run_directory", checkpoint.with_suffix(""), fresh=True)
+    open_page(page, dashboard, "Separate")
+    page.locator("input[type=file]").set_input_files(noise(tmp_path / "a.wav"))
+    page.get_by_role("button", name="download the result").wait_for(timeout=LOADED)
+    (folder,) = dashboard.visitors
+    assert dashboard.stop(by=by) == 0
+    assert not folder.parent.exists()
+    assert dashboard.kernels == []
+    page.goto("about:blank")
+    watch.errors[:] = [error for error in watch.errors if "ERR_CONNECTION" not in error]
+
+
+def test_a_token_is_asked_for(serve, page, watch, checkpoint):
     run = checkpoint.with_suffix("")
     dashboard = serve("monitor", "--run_directory", run, "--token", "a-long-secret", fresh=True)
     assert dashboard.get("/")[0] == 302
     assert not dashboard.kernels
     assert dashboard.get("/?token=wrong")[0] == 302
-    page.goto(f"{dashboard.url}?token=a-long-secret", wait_until="commit")
+    page.goto(dashboard.url.partition("?")[0], wait_until="commit")
+    page.get_by_label("Token").fill("wrong")
+    page.get_by_role("button", name="open").click()
+    page.get_by_role("alert").wait_for()
+    page.get_by_label("Token").fill("a-long-secret")
+    page.get_by_role("button", name="open").click()
     page.get_by_role("heading", name="Trainings").wait_for(timeout=LOADED)
-    assert "?token=a-long-secret" in dashboard.said
+    assert dashboard.url.endswith("?token=a-long-secret")
+    watch.errors[:] = [error for error in watch.errors if "401" not in error]
 
 
 def test_a_training_goes_on_when_its_dashboard_is_stopped(serve, page, watch, mixtures, tmp_path):
