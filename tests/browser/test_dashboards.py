@@ -14,6 +14,7 @@ from .conftest import watched
 from .dashboard import LOADED, loudest, open_page, play, probe, until
 
 pytestmark = pytest.mark.slow
+FOCUSED = "document.activeElement.closest('.absslab-player') ? 'player' : document.activeElement.tagName"
 
 
 def pictures(page, screenshots, name):
