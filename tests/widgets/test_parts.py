@@ -1,11 +1,16 @@
 """Parts of panels: a table's numbers and text, a chart that comes and goes, a timeline of what sounds."""
 
+import asyncio
+import time
+
 import numpy as np
 
 from absslab.core.events import SoundEvent
-from absslab.widgets.parts import ChartArea, Listening
+from absslab.core.workers import Progress
+from absslab.widgets.parts import ChartArea, Listening, WorkLine
 from absslab.widgets.sounds import Track, array_sound
 from absslab.widgets.tables import html_table
+from absslab.widgets.tasks import MainLoop
 
 
 def test_columns_of_numbers_stand_right_and_nothing_is_taken_for_html():
@@ -47,3 +52,56 @@ def test_the_timeline_has_rows_of_what_sounds_and_of_all_where_nothing_does():
     assert listening.player is None
     assert listening.chart.widget.layout.display == "none"
     listening.close()
+
+
+def test_long_work_is_done_one_at_a_time_and_the_newest_follows():
+    """Whoever asks again and again gets one thread, and the answer to the last question."""
+
+    async def ask() -> tuple[list[int], list[int], int]:
+        begun, done, running, most = [], [], 0, 0
+
+        def steps(i):
+            def made():
+                nonlocal running, most
+                begun.append(i)
+                running += 1
+                most = max(most, running)
+                try:
+                    for _ in range(3):
+                        time.sleep(0.05)
+                        yield Progress(1, 2)
+                finally:
+                    running -= 1
+
+            return made
+
+        line = WorkLine(MainLoop(), lambda error: done.append(-1))
+        for i in range(10):
+            line.run(steps(i), words="work", done=lambda i=i: done.append(i))
+            await asyncio.sleep(0.005)
+        assert line.is_running
+        while line.is_running:
+            await asyncio.sleep(0.01)
+        return begun, done, most
+
+    begun, done, most = asyncio.run(ask())
+    assert (begun, done, most) == ([0, 9], [9], 1)
+
+
+def test_work_that_waits_can_be_cancelled():
+    async def ask() -> list[int]:
+        done = []
+
+        def steps():
+            time.sleep(0.1)
+            yield Progress(1, 1)
+
+        line = WorkLine(MainLoop(), lambda error: None)
+        line.run(steps, words="first", done=lambda: done.append(1))
+        line.run(steps, words="second", done=lambda: done.append(2))
+        line.cancel()
+        await asyncio.sleep(0.4)
+        assert not line.is_running
+        return done
+
+    assert asyncio.run(ask()) == []
