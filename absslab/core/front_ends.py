@@ -3,6 +3,7 @@
 Axes: F STFT bins, M bands (bins, where a front end has no mel bands), T frames, N samples.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -15,7 +16,6 @@ from absslab.core.config import Config, find, option
 from absslab.core.errors import InputError
 from absslab.core.features import STFT, FeatureConfig, FrontEnd, MaskExpander
 
-FRONT_ENDS = ("spectrogram", "mel", "log_mel", "pcen")
 CARRIERS = ("phase", "noise")
 LEVELS = ("true", "brightness")
 DARKEST = -60.0  # dB: what black is worth, where brightness is heard
@@ -40,6 +40,14 @@ class FrontEndConfig(Config):
     def offset(self) -> float:
         """What is added to magnitudes before the logarithm; 1 is full scale."""
         return 10 ** (self.log_offset / 20)
+
+
+class FrontEndKind(NamedTuple):
+    """What makes a picture of magnitudes, and magnitudes of a picture again."""
+
+    features: str  # what it is made of: spectrogram or mel
+    make: Callable[[np.ndarray, FrontEndConfig], np.ndarray]  # (M, T) → (M, T)
+    undo: Callable[[np.ndarray, FrontEndConfig], np.ndarray]  # (M, T) → (M, T)
 
 
 class Picture(NamedTuple):
@@ -107,30 +115,17 @@ class FrontEnds:
         spectrum = self._stft(torch.from_numpy(noise))
         return spectrum / spectrum.abs().mean()
 
-    def _features(self, name: str) -> FeatureConfig:
-        find("front end", name, dict.fromkeys(FRONT_ENDS))
-        kind = "spectrogram" if name == "spectrogram" else "mel"
-        return FeatureConfig(sampling_rate=self.sampling_rate, feature_type=kind, n_mels=self.config.n_mels)
+    def _kind(self, name: str) -> FrontEndKind:
+        return find("front end", name, FRONT_ENDS)
 
-    def _bands(self, name: str) -> np.ndarray:
-        """Magnitudes (M, T)."""
-        front_end = FrontEnd(self._features(name))
-        return front_end.picture(self._spectrum.abs()[None])[0, 0].numpy()
+    def _features(self, name: str) -> FeatureConfig:
+        kind = self._kind(name)
+        return FeatureConfig(sampling_rate=self.sampling_rate, feature_type=kind.features, n_mels=self.config.n_mels)
 
     def _values(self, name: str) -> np.ndarray:
-        """What the front end makes of them."""
-        bands, config = self._bands(name), self.config
-        if name == "log_mel":
-            return np.log(bands + config.offset)
-        if name == "pcen":
-            return pcen(
-                bands,
-                smoothing=config.pcen_smoothing,
-                gain=config.pcen_gain,
-                bias=config.pcen_bias,
-                power=config.pcen_power,
-            )
-        return bands
+        """What the front end makes of magnitudes: (M, T)."""
+        bands = FrontEnd(self._features(name)).picture(self._spectrum.abs()[None])[0, 0].numpy()  # (M, T)
+        return self._kind(name).make(bands, self.config)
 
     def _shades(self, name: str) -> np.ndarray:
         values = self._values(name)
@@ -139,19 +134,12 @@ class FrontEnds:
         return np.round(shades * steps) / steps if steps > 0 else shades
 
     def _undone(self, name: str, shades: np.ndarray) -> np.ndarray:
-        """Magnitudes (M, T) that have these shades; of pcen those relative to the level that it divided out."""
-        values, config = self._values(name), self.config
-        values = values.min() + shades * np.ptp(values)
-        if name == "log_mel":
-            return np.maximum(np.exp(values) - config.offset, 0)
-        if name == "pcen":
-            return (values + config.pcen_bias**config.pcen_power) ** (1 / config.pcen_power) - config.pcen_bias
-        return values
+        """Magnitudes (M, T) that have these shades."""
+        values = self._values(name)
+        return self._kind(name).undo(values.min() + shades * np.ptp(values), self.config)
 
     def _linear(self, name: str, bands: torch.Tensor) -> torch.Tensor:
         """Magnitudes of bands (M, T) → of bins (F, T)."""
-        if name == "spectrogram":
-            return bands
         return MaskExpander(self._features(name), self.sampling_rate)(bands[None], bands.shape[-1])[0]
 
 
@@ -160,11 +148,11 @@ def pcen(
 ) -> np.ndarray:
     """Per-channel energy normalisation: (E / (ε + L)ᵅ + δ)ʳ − δʳ, where L is the band's own level, smoothed.
 
-    L is smoothed forwards, then backwards, so that it lags behind nothing.
+    L is what the band had until now, so that an onset stays, and what is sustained is divided out.
 
     Args:
         bands: magnitudes.
-        smoothing: weight of a frame in L.
+        smoothing: s, the weight of a frame in L; after some 1 / s frames an event is divided out itself.
         gain: α; 1 divides all of the level out, 0 nothing.
         bias: δ.
         power: r.
@@ -174,14 +162,44 @@ def pcen(
 
     Source: Wang et al., arXiv 1607.05666, equations 1 and 2.
     """
-    level = _smoothed(_smoothed(bands, smoothing)[..., ::-1], smoothing)[..., ::-1]
+    level = _smoothed(bands, smoothing)
     return (bands / (_TINY + level) ** gain + bias) ** power - bias**power
 
 
 def _smoothed(bands: np.ndarray, weight: float) -> np.ndarray:
-    """A running mean over time that begins with the first frame."""
+    """L(t) = (1 − s) L(t − 1) + s E(t), from a level before the first frame that is the first frame's."""
     start = (1 - weight) * bands[..., :1]
     return lfilter([weight], [1, weight - 1], bands, zi=start)[0]
+
+
+def _same(bands: np.ndarray, config: FrontEndConfig) -> np.ndarray:
+    return bands
+
+
+def _logarithm(bands: np.ndarray, config: FrontEndConfig) -> np.ndarray:
+    return np.log(bands + config.offset)
+
+
+def _exponential(values: np.ndarray, config: FrontEndConfig) -> np.ndarray:
+    return np.maximum(np.exp(values) - config.offset, 0)
+
+
+def _normalised(bands: np.ndarray, config: FrontEndConfig) -> np.ndarray:
+    gain, bias, power = config.pcen_gain, config.pcen_bias, config.pcen_power
+    return pcen(bands, smoothing=config.pcen_smoothing, gain=gain, bias=bias, power=power)
+
+
+def _relative(values: np.ndarray, config: FrontEndConfig) -> np.ndarray:
+    """Magnitudes relative to the level that was divided out."""
+    return (values + config.pcen_bias**config.pcen_power) ** (1 / config.pcen_power) - config.pcen_bias
+
+
+FRONT_ENDS = {
+    "spectrogram": FrontEndKind("spectrogram", _same, _same),
+    "mel": FrontEndKind("mel", _same, _same),
+    "log_mel": FrontEndKind("mel", _logarithm, _exponential),
+    "pcen": FrontEndKind("mel", _normalised, _relative),
+}
 
 
 def _as_loud_as(sound: np.ndarray, other: np.ndarray) -> np.ndarray:

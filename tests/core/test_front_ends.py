@@ -71,10 +71,32 @@ def test_pcen_is_its_definition_for_a_steady_band_and_forgets_its_level():
     np.testing.assert_allclose(pcen(steady, gain=0.0, bias=0.0, power=1.0), steady)
 
 
-def test_pcen_is_the_same_forwards_and_backwards():
-    bands = np.random.default_rng(0).uniform(0, 1, (4, 200))
-    middle = slice(90, 110)
-    np.testing.assert_allclose(pcen(bands[:, ::-1])[:, ::-1][:, middle], pcen(bands)[:, middle], rtol=0.05)
+STEP = np.r_[np.full(100, 0.001), np.full(400, 0.1)]  # an event of 40 dB over what was before
+ONSET = 100  # its frame
+
+
+@pytest.mark.parametrize("smoothing", [0.04, 0.2, 0.5])
+def test_pcen_keeps_an_onset_and_divides_out_what_is_sustained(smoothing):
+    shown = pcen(STEP[None], smoothing=smoothing)[0]
+    level = (1 - smoothing) * 0.001 + smoothing * 0.1
+    assert shown[ONSET] == shown.max() == pytest.approx((0.1 / (1e-6 + level) ** 0.98 + 2) ** 0.5 - 2**0.5)
+    assert shown[-1] == pytest.approx(shown[ONSET - 1], rel=0.1), "sustained, the event is as dark as what was before"
+    assert (np.diff(shown[ONSET:]) <= 1e-12).all(), "it fades from its onset on"
+
+
+def test_pcen_knows_nothing_of_what_comes_later():
+    before = pcen(STEP[None, :ONSET])
+    np.testing.assert_array_equal(pcen(STEP[None])[:, :ONSET], before)
+    np.testing.assert_allclose(before, before[0, 0], err_msg="no dip ahead of an event")
+
+
+def test_pcen_the_more_a_frame_weighs_the_less_is_left_of_an_event_but_its_onset():
+    lengths = []
+    for smoothing in (0.01, 0.04, 0.2, 0.5):
+        shown = pcen(STEP[None], smoothing=smoothing)[0, ONSET:]
+        lengths.append(int((shown > 1.5 * shown[-1]).sum()))
+    assert lengths == sorted(set(lengths), reverse=True), lengths
+    assert lengths[-1] <= 2
 
 
 @pytest.mark.parametrize("waveform", [np.zeros(100), np.ones((2, 100)), np.zeros(0)])
