@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -118,10 +119,14 @@ def check_output(path: str | Path, suffix: str = ".json") -> None:
     """
     path = Path(path)
     if path.suffix != suffix or path.is_dir():
-        raise InputError(f"output is {str(path)!r}: expected the name of a file that ends in {suffix}")
+        what = f"the folder {path}" if path.is_dir() else repr(str(path))
+        raise InputError(f"output is {what}: expected the name of a file that ends in {suffix}")
     above = next(folder for folder in path.absolute().parents if folder.exists())
-    if not above.is_dir() or not os.access(above, os.W_OK):
-        raise InputError(f"output is {path}, but nothing can be written to {above}: choose another place")
+    try:
+        with tempfile.TemporaryFile(dir=above):  # the only way to know
+            pass
+    except OSError:
+        raise InputError(f"output is {path}, but nothing can be written to {above}: choose another place") from None
 
 
 def cache_folder() -> Path:

@@ -74,9 +74,11 @@ def picture(figure: "Figure", alt: str, *, name: str = "chart") -> Fragment:
         alt: what it shows, in words.
         name: of its class, absslab-<name>.
     """
+    from PIL import Image  # which matplotlib needs as well
+
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_PIXELS, facecolor="none")
-    width, height = (round(96 * inches) for inches in figure.get_size_inches())
+    figure.savefig(buffer, format="png", dpi=_PIXELS, facecolor="none", bbox_inches="tight", pad_inches=0.05)  # all of it
+    width, height = (round(96 / _PIXELS * n) for n in Image.open(buffer).size)
     data = base64.b64encode(buffer.getvalue()).decode()
     size = f'width="{width}" height="{height}"'
     image = f'<img alt="{html.escape(alt)}" {size} src="data:image/png;base64,{data}">'

@@ -28,6 +28,7 @@ class MaskRow(NamedTuple):
     power: np.ndarray  # (M, T) of what was mixed, or of the mixture where that is not known
     masks: Mapping[str, np.ndarray]  # model → (M, T) in [0, 1]
     words: Mapping[str, str]  # model → how well it did
+    is_mixture: bool = False  # whether the power is that of the mixture
 
 
 def front_end_pictures(figure: "Figure", pictures: Sequence[Picture]) -> None:
@@ -98,7 +99,7 @@ def masks_side_by_side(figure: "Figure", rows: Sequence[MaskRow], *, hop: float,
     top = 10 * np.log10(max(max(float(one.power.max()) for one in rows), 1e-12))
     for axes, one in zip(grid, rows, strict=True):
         spectrogram(axes[0], one.power, hop=hop, centres=centres, top=top)
-        _named(axes[0], f"{short(one.name)}\nas it was mixed")
+        _named(axes[0], f"{short(one.name)}\n{'in the mixture' if one.is_mixture else 'as it was mixed'}")
         for place, model in zip(axes[1:], models, strict=True):
             spectrogram(place, one.masks[model], hop=hop, centres=centres, top=1.0, is_mask=True)
             _named(place, f"{short(model)}\n{one.words[model]}")

@@ -95,7 +95,9 @@ def _row(name: str, reference: Track | None, live: LiveSeparation, answers: Mapp
         score = f", {answer.si_sdr[name][1]:+.1f} dB" if name in answer.si_sdr else ""
         words[model] = f"{probability}{score}".replace("-", "−")
     power = next(iter(answers.values())).separation.power
-    return MaskRow(name, power if reference is None else _power(reference, live), masks, words)
+    if reference is None:
+        return MaskRow(name, power, masks, words, is_mixture=True)
+    return MaskRow(name, _power(reference, live), masks, words)
 
 
 def _power(track: Track, live: LiveSeparation) -> np.ndarray:

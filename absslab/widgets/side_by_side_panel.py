@@ -1,14 +1,13 @@
 """Models beside each other: the masks that they draw of one recording, and what these cut out."""
 
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 
 import ipywidgets
 
 from absslab.core.errors import InputError
 from absslab.core.mixture_folder import mixture_names
-from absslab.core.separation import Separator
+from absslab.widgets.live import LiveModels
 from absslab.widgets.panel import Panel
 from absslab.widgets.parts import ChartArea, Listening, button
 from absslab.widgets.side_by_side import SideBySide, compare_models, draw_masks
@@ -36,7 +35,7 @@ class SideBySidePanel(Panel):
             raise InputError("there is no model to compare: give at least one, name and checkpoint")
         self.models = {name: str(path) for name, path in models.items()}
         self.shown: SideBySide | None = None
-        self._load = lru_cache(maxsize=len(self.models))(Separator.from_checkpoint)
+        self._models = self.own(LiveModels())
         self._latest = self.own(Latest(self.loop, self._compare, deliver=self.guard(self._deliver), failed=self.fail))
         narrow = {"layout": {"width": "170px"}, "style": {"description_width": "60px"}}
         self.index = ipywidgets.BoundedIntText(min=0, max=999_999, description="mixture", **narrow)
@@ -72,11 +71,6 @@ class SideBySidePanel(Panel):
             self._request()
         self.state.mixture = str(path)
 
-    def close(self) -> None:
-        """Close all, and free the models."""
-        super().close()
-        self._load.cache_clear()
-
     def _step(self, by: int) -> None:
         self.index.value = max(0, self.index.value + by)
 
@@ -86,7 +80,8 @@ class SideBySidePanel(Panel):
             self._latest.request(Path(self.state.mixture))
 
     def _compare(self, path: Path) -> tuple[SideBySide, Path]:
-        return compare_models({name: self._load(path) for name, path in self.models.items()}, path), path
+        separators = {name: self._models.separator(Path(model), "cpu") for name, model in self.models.items()}
+        return compare_models(separators, path), path
 
     def _deliver(self, answered: tuple[SideBySide, Path]) -> None:
         shown, path = answered

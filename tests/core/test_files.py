@@ -110,3 +110,20 @@ def test_where_results_can_not_be_written_is_said_before_the_work(tmp_path):
             check_output(path)
     with pytest.raises(InputError, match="nothing can be written"):
         check_output(tmp_path / "file" / "scores.json")
+
+
+def test_a_place_that_only_looks_as_if_it_could_be_written_is_refused_and_nothing_is_left(tmp_path, monkeypatch):
+    def refuse(**_):
+        raise PermissionError("no")
+
+    check_output(tmp_path / "a.json")
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    with pytest.raises(InputError, match="nothing can be written to"):
+        check_output(tmp_path / "a.json")
+
+
+def test_a_folder_in_place_of_the_output_is_called_one(tmp_path):
+    (tmp_path / "a.json").mkdir()
+    with pytest.raises(InputError, match="output is the folder"):
+        check_output(tmp_path / "a.json")

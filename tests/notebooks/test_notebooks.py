@@ -108,7 +108,7 @@ def test_a_notebook_is_thin_and_clean_and_begins_with_what_one_will_learn(name):
     assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
     assert notebook.metadata.kernelspec.name == "python3", "without a kernelspec JupyterLab asks for one"
     assert notebook.cells[0].cell_type == "markdown"
-    assert "will learn" in notebook.cells[0].source
+    assert "will learn" in notebook.cells[0].source + notebook.cells[1].source
     (parameters,) = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
     assert re.search(r"^(folder|run_directory) = ", parameters.source, flags=re.MULTILINE)
     assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
@@ -120,6 +120,11 @@ def test_a_notebook_is_thin_and_clean_and_begins_with_what_one_will_learn(name):
         assert not [node for node in ast.walk(tree) if isinstance(node, logic)], cell.source
     text = "\n".join(cell.source for cell in notebook.cells)
     assert not re.search(r"(?<![\w.)\]}])/(?:home|root|tmp|work|Users|opt|mnt|data)\b", text), "a path of some machine"
+
+
+def test_every_notebook_is_run():
+    """That of the report by the tests of the report."""
+    assert sorted([*RUNS, "6_report.ipynb"]) == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)

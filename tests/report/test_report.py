@@ -264,5 +264,5 @@ def test_the_notebook_is_thin_and_says_what_is_wrong_where_a_run_is_not_there(ow
         assert "def " not in cell.source
         assert not cell.get("outputs")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(WorkError, match="InputError: runs/run-1 is no run directory"):
+    with pytest.raises(WorkError, match="InputError: results/runs/office is no run directory"):
         write_report(tmp_path / "report.html", {}, title="run")

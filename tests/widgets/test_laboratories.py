@@ -140,7 +140,7 @@ def test_what_can_t_be_compared_is_said(mixtures, tmp_path):
     with pytest.raises(InputError, match="there is no model to compare"):
         SideBySidePanel({})
     panel = SideBySidePanel({"lost": tmp_path / "lost.ckpt"}, State(mixture_folder=str(mixtures)))
-    assert "lost.ckpt does not exist" in panel.message
+    assert "lost.ckpt was deleted" in panel.message
     panel.close()
 
 
