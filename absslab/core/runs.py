@@ -149,7 +149,11 @@ class RunReader:
     def __post_init__(self) -> None:
         self.folder = Path(self.folder)
         if not self._is_there:
-            raise InputError(f"{self.folder} is no run directory: expected one with config.json, as absslab train writes")
+            run = self.folder.with_suffix("") if self.folder.suffix == ".ckpt" else None
+            hint = f"; did you mean {run}?" if run and (run / "config.json").is_file() else ""
+            raise InputError(
+                f"{self.folder} is no run directory: expected one with config.json, as absslab train writes{hint}"
+            )
 
     @property
     def config(self) -> dict[str, Any]:

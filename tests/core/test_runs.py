@@ -91,8 +91,11 @@ def test_an_old_stop_file_does_not_stop_the_next_run(tmp_path):
 
 
 def test_only_a_run_directory_can_be_followed(tmp_path):
-    with pytest.raises(InputError, match="no run directory"):
+    with pytest.raises(InputError, match=r"no run directory.* train writes$"):
         RunReader(tmp_path)
+    RunWriter(tmp_path / "r.ckpt", {})
+    with pytest.raises(InputError, match=r"no run directory.*; did you mean .*/r\?$"):
+        RunReader(tmp_path / "r.ckpt")
 
 
 def test_the_run_directory_stands_beside_the_model():
