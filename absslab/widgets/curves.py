@@ -163,7 +163,7 @@ def over_epochs(axes: "Axes") -> None:
 
     axes.set_xlabel("epoch", fontsize=8, color=INK)
     axes.set_ylabel("")
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
 
 
 def legend(on: "Axes | Figure", handles: Sequence[Any], names: Sequence[str], **options: Any) -> None:

@@ -135,3 +135,10 @@ def test_what_a_training_wrote_is_drawn_in_the_order_of_its_epochs():
     assert metrics["accuracy"] == ([], [])
     assert rates == {RATES: ([2], [0.1])}
     assert len(training_curves({}, "loss")) == 3
+
+
+def test_a_single_epoch_has_one_whole_tick():
+    axes = Figure().subplots()
+    Curves(axes, title="loss").show({"loss": ([1], [0.5])})
+    low, high = axes.get_xlim()
+    assert [tick for tick in axes.get_xticks() if low <= tick <= high] == [1.0]
