@@ -24,8 +24,8 @@ picture: demo $(VENV)/dev.installed  ## the README's pictures, made anew; the se
 lab: $(VENV)/lab.installed  ## JupyterLab with the notebooks
 	$(BIN)/absslab lab
 
-check: $(VENV)/dev.installed  ## style and types
-	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
+check: $(VENV)/dev.installed  ## style, types, and which room imports which
+	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
 
 $(VENV)/%.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from absslab.widgets.player import Player
-    from absslab.widgets.workbench import Workbench
+from absslab.core.common.rich_result import RichResult, register_renderer
+from absslab.core.common.version import __version__
 
-__version__ = "0.1.0"
-__all__ = ["listen", "workbench"]
+if TYPE_CHECKING:
+    from absslab.widgets.panels.workbench import Workbench
+    from absslab.widgets.player.player import Player
+
+__all__ = ["__version__", "listen", "workbench"]
 
 
 def listen(what: Any, sampling_rate: int | None = None, *, title: str = "") -> "Player":
@@ -25,9 +27,9 @@ def listen(what: Any, sampling_rate: int | None = None, *, title: str = "") -> "
 
     >>> absslab.listen("data/mixtures/test/000000.wav")                        # doctest: +SKIP
     """
-    player, sounds = _widgets("player"), _widgets("sounds")
+    player, any_sound = _widgets("player.player"), _widgets("player.any_sound")
     named = Path(what).name if isinstance(what, str | Path) else ""
-    return player.Player(sounds.tracks_of(what, sampling_rate), title=title or named)
+    return player.Player(any_sound.tracks_of(what, sampling_rate), title=title or named)
 
 
 def workbench(**state: str) -> "Workbench":
@@ -38,7 +40,7 @@ def workbench(**state: str) -> "Workbench":
 
     >>> absslab.workbench(mixture_folder="data/mixtures", runs_folder="data/runs")     # doctest: +SKIP
     """
-    return _widgets("workbench").Workbench(**state)
+    return _widgets("panels.workbench").Workbench(**state)
 
 
 def _widgets(name: str) -> Any:
@@ -50,3 +52,17 @@ def _widgets(name: str) -> Any:
         if (error.name or "").startswith("absslab"):
             raise
         raise ImportError(f"widgets need {error.name}: pip install 'absslab[lab]'") from error
+
+
+def _render_as_player(result: RichResult, **options: Any) -> Any:
+    """Show a result of the core as a player; as nothing where the widgets are not installed."""
+    try:
+        from absslab.widgets.player.display import player_of
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("absslab"):
+            raise
+        return None
+    return player_of(result)._repr_mimebundle_(**options)
+
+
+register_renderer(_render_as_player)

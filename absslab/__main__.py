@@ -1,4 +1,4 @@
-from absslab.cli import main
+from absslab.cli.main import main
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -4,21 +4,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from absslab.core.config import Config, option
-from absslab.core.demo_events import cached_recordings
-from absslab.core.evaluation import Evaluation, EvaluationConfig
-from absslab.core.experiment import train_once
-from absslab.core.files import whole_file
-from absslab.core.mixing import MixingConfig
-from absslab.core.mixture_folder import MixtureFolderConfig, write_mixtures
-from absslab.core.recipes import RECIPES
-from absslab.core.run_scores import read_run_scores, scores_path, typical_mixture
-from absslab.core.score_table import write_scores
-from absslab.core.separated_folder import separate_file
-from absslab.core.training import EpochResult, StepDone, choose_device
-from absslab.core.workers import Progress
+from absslab.core.common.config import Config, option
+from absslab.core.common.devices import choose_device
+from absslab.core.common.files import whole_file
+from absslab.core.common.progress import Progress
+from absslab.core.data.mixing import MixingConfig
+from absslab.core.data.mixture_folder import MixtureFolderConfig, write_mixtures
+from absslab.core.data.synthetic.office_sounds import cached_recordings
+from absslab.core.evaluation.model_evaluation import Evaluation, EvaluationConfig
+from absslab.core.evaluation.score_table import write_scores
+from absslab.core.runs.run_scores import read_run_scores, scores_path, typical_mixture
+from absslab.core.separation.separated_folder import separate_file
+from absslab.core.training.experiment import train_once
+from absslab.core.training.recipes import RECIPES
+from absslab.core.training.trainer import EpochResult, StepDone
 from absslab.report.examples import example_figure, take_apart
-from absslab.report.execution import Written, write_report
+from absslab.report.render import Written, write_report
 
 N_EXAMPLES = 3  # test mixtures that are separated to files
 

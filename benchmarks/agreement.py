@@ -10,9 +10,9 @@ import numpy as np
 import oracles
 from hypothesis import HealthCheck, given, settings
 
-from absslab.core import audio
+from absslab.core.audio import sound_files
+from absslab.core.data.recordings import audio_files
 from absslab.core.metrics import psds
-from absslab.core.recordings import audio_files
 
 
 def generated(name: str, n_cases: int) -> list[oracles.Differences]:
@@ -37,7 +37,7 @@ def real(folder: Path, n_cases: int, seconds: float = 4.0) -> list[oracles.Diffe
     for _ in range(n_cases):
         references = np.zeros((3, n), np.float32)
         for reference, index in zip(references, rng.choice(len(files), 3, replace=False), strict=True):
-            samples = audio.load(files[index], rate)[:n]
+            samples = sound_files.load(files[index], rate)[:n]
             start = rng.integers(0, n - len(samples) + 1)
             reference[start : start + len(samples)] = samples
         leaking = np.eye(3) + rng.choice([0.01, 0.1, 0.5]) * rng.standard_normal((3, 3))

@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from absslab.core.runs import model_of
+from absslab.core.training.run_directory import model_of
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 

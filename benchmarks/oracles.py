@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from absslab.core.events import SoundEvent
+from absslab.core.data.strong_labels import SoundEvent
 from absslab.core.metrics import psds
 from absslab.core.metrics.bss_eval import bss_eval, bss_eval_images
 from absslab.core.metrics.detection import (

@@ -86,7 +86,7 @@ def first_sound(browser: Any, lab: Lab, n: int) -> None:
         page = open_page(browser)
         counter = Wire(page)
         notebook = opened(page, lab, f"first{i}", SOUNDS, "player = absslab.listen(sounds, 16000)\nplayer")
-        notebook.execute("import absslab.widgets.player")
+        notebook.execute("import absslab.widgets.player.player")
         notebook.in_page("panel.content.activeCellIndex = 1")
         before = counter.n_bytes
         times = notebook.in_page(FIRST_SOUND)
@@ -104,7 +104,8 @@ def first_sound(browser: Any, lab: Lab, n: int) -> None:
 def slider(browser: Any, lab: Lab, checkpoint: Path, mixture: Path, n: int) -> None:
     """From moving a slider to hearing it."""
     page = open_page(browser)
-    make = "from absslab.widgets.separation_panel import SeparationPanel\nfrom absslab.widgets.state import State\n"
+    make = "from absslab.widgets.panels.separation.separation_panel import SeparationPanel\n"
+    make += "from absslab.widgets.panels.state import State\n"
     make += f"panel = SeparationPanel(State(mixture={str(mixture)!r}, run={str(checkpoint.with_suffix(''))!r}))"
     notebook = opened(page, lab, "slider", make, "panel")
     notebook.run_cell(1)

@@ -10,8 +10,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from absslab.core.run_scores import scores_path, typical_mixture
-from absslab.core.score_table import read_scores
+from absslab.core.evaluation.score_table import read_scores
+from absslab.core.runs.run_scores import scores_path, typical_mixture
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
@@ -20,8 +20,8 @@ from browser.notebook import Notebook
 from browser.session import CHROMIUM, browsing
 
 SHOW = """
-from absslab.widgets.separation_panel import SeparationPanel
-from absslab.widgets.state import State
+from absslab.widgets.panels.separation.separation_panel import SeparationPanel
+from absslab.widgets.panels.state import State
 panel = SeparationPanel(State(run={run!r}, mixture={mixture!r}))
 panel
 """

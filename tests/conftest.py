@@ -11,11 +11,11 @@ import hypothesis
 import pytest
 import torch
 
-from absslab.core import audio
-from absslab.core.demo_events import SAMPLING_RATE, synthesise
-from absslab.core.experiment import Experiment, Settings
-from absslab.core.mixing import MixingConfig
-from absslab.core.mixture_folder import MixtureFolderConfig, write_mixtures
+from absslab.core.audio import sound_files
+from absslab.core.data.mixing import MixingConfig
+from absslab.core.data.mixture_folder import MixtureFolderConfig, write_mixtures
+from absslab.core.data.synthetic.office_sounds import SAMPLING_RATE, synthesise
+from absslab.core.training.experiment import Experiment, Settings
 
 CLASSES = ("alert", "knock", "pageturn", "speech")
 SMALL = {  # flags of a model that trains in seconds
@@ -39,7 +39,7 @@ def event_folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("events")
     for name in CLASSES:
         for take in range(1, 6):
-            audio.save(folder / f"{name}{take:02d}.wav", synthesise(name, take), SAMPLING_RATE)
+            sound_files.save(folder / f"{name}{take:02d}.wav", synthesise(name, take), SAMPLING_RATE)
     return folder
 
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from absslab import demo as demo_module
-from absslab.cli import main
+from absslab.cli.main import main
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from pathlib import Path
 import yaml
 
 import absslab
-from absslab.cli import COMMANDS
-from absslab.core.config import Config
+from absslab.cli.main import COMMANDS
+from absslab.core.common.config import Config
 
 ROOT = Path(__file__).parents[1]
 CONDA_NAMES = {"pysoundfile": "soundfile", "soxr-python": "soxr", "pytorch": "torch"}

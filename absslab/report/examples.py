@@ -11,13 +11,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from absslab.core import audio
-from absslab.core.evaluation import Evaluation
-from absslab.core.run_scores import Ranked, RunScores
-from absslab.core.scoring import Truth
-from absslab.core.separation import Separation
-from absslab.report.fragments import Fragment, fits_16_bits, group, heading, number, picture, sound, words
-from absslab.widgets.figures import Separated, in_ink, mask_figure
+from absslab.core.audio import sound_files
+from absslab.core.evaluation.model_evaluation import Evaluation
+from absslab.core.evaluation.scorer import Truth
+from absslab.core.runs.run_scores import Ranked, RunScores
+from absslab.core.separation.separator import Separation
+from absslab.plots.figures import Separated, in_ink, mask_figure
+from absslab.report.templates import (
+    Fragment,
+    fits_16_bits,
+    group,
+    heading,
+    number,
+    picture,
+    sound,
+    words,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -75,7 +84,7 @@ class Example:
         """(N,): what was cut out, in 16 bits where the mixture has 16, as `absslab separate` writes it."""
         samples = self.separation.sources[self.separation.classes.index(name)]
         whole = fits_16_bits(self.truth.mixture) and np.abs(samples).max(initial=0) < 1 - 2**-15
-        return audio.on_grid(samples, "PCM_16").astype(np.float32) if whole else samples
+        return sound_files.on_grid(samples, "PCM_16").astype(np.float32) if whole else samples
 
 
 def take_apart(evaluation: Evaluation, scores: RunScores, mixture: str) -> Example | None:

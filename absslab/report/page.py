@@ -5,8 +5,8 @@ import re
 from itertools import count
 from typing import Any
 
-from absslab.core.errors import WorkError
-from absslab.report.contents import LIMIT
+from absslab.core.common.errors import WorkError
+from absslab.report.report import LIMIT
 
 FOR_HANDS = "by-hand"  # tag of cells that are of use in a notebook alone
 _HEADING = re.compile(r"<h2>(.*?)</h2>", re.DOTALL)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from absslab.core.runs import RunReader, request_stop
+from absslab.core.training.run_directory import RunReader, request_stop
 
 from .conftest import watched
 from .dashboard import LOADED, loudest, open_page, play, until

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from absslab.core.listening_test import read_votes
+from absslab.core.evaluation.listening_trials import read_votes
 
 from .conftest import watched
 from .dashboard import LOADED, loudest, open_page, play, probe, until

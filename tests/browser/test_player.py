@@ -10,8 +10,8 @@ RATE = 16000
 LEVELS = {"speech": 0.2, "knock": 0.1, "phone": 0.05}  # amplitudes of tones
 SET_UP = f"""
 import numpy as np
-from absslab.widgets.player import Player
-from absslab.widgets.sounds import Track, array_sound
+from absslab.widgets.player.player import Player
+from absslab.widgets.player.tracks import Track, array_sound
 
 rate, t = {RATE}, np.arange(4 * {RATE}) / {RATE}
 tone = lambda hertz, level: (level * np.sin(2 * np.pi * hertz * t)).astype(np.float32)

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 
-import { Engine } from "../../absslab/widgets/js/engine.mjs";
+import { Engine } from "../../absslab/widgets/player/js/engine.mjs";
 import { Clock } from "./clock.mjs";
 
 const RATE = 1000;

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import * as logic from "../../absslab/widgets/js/logic.mjs";
+import * as logic from "../../absslab/widgets/player/js/logic.mjs";
 
 const TRACKS = [
   { name: "mixture", kind: "mixture" },

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 
-import { Player } from "../../absslab/widgets/js/player.mjs";
+import { Player } from "../../absslab/widgets/player/js/player.mjs";
 import { Clock } from "./clock.mjs";
 
 const MIX = { solo: [0], mute: [], gains: [0, 0], level: "raw" };

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { PIECE, Sending, pieceOf } from "../../absslab/widgets/js/upload.mjs";
+import { PIECE, Sending, pieceOf } from "../../absslab/widgets/ui/js/upload.mjs";
 
 test("pieces follow on each other and end with the file", () => {
   const size = 2 * PIECE + 5;

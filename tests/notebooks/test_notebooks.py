@@ -79,7 +79,7 @@ RUNS = {  # notebook → parameters, and what holds at its end
         """,
     ),
 }
-UNTIL = "from absslab.widgets.waiting import until\n"
+UNTIL = "from absslab.widgets.panels.training.waiting import until\n"
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from absslab.core.tables import read_table, write_table
+from absslab.core.common.tables import read_table, write_table
 
 _FETCHING = {"src", "href", "srcset", "data", "poster", "action", "background", "xlink:href", "formaction", "cite"}
 

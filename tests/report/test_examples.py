@@ -2,7 +2,7 @@
 
 import pytest
 
-from absslab.core.run_scores import Ranked
+from absslab.core.runs.run_scores import Ranked
 from absslab.report.examples import chosen, in_turn
 
 

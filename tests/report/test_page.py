@@ -3,7 +3,7 @@
 import nbformat
 import pytest
 
-from absslab.core.errors import WorkError
+from absslab.core.common.errors import WorkError
 from absslab.report import page as page_module
 from absslab.report.page import page
 

@@ -12,15 +12,15 @@ import pytest
 import soundfile
 import torch
 
-from absslab.cli import main
-from absslab.core.errors import InputError, WorkError
-from absslab.core.run_scores import read_run_scores
-from absslab.core.runs import RunReader
-from absslab.core.shipped import shipped_folder
-from absslab.core.tables import read_table, write_table
+from absslab.cli.main import main
+from absslab.core.common.errors import InputError, WorkError
+from absslab.core.common.resources import shipped_folder
+from absslab.core.common.tables import read_table, write_table
+from absslab.core.runs.run_scores import read_run_scores
+from absslab.core.training.run_directory import RunReader
 from absslab.report import examples
-from absslab.report.contents import LIMIT, Report
-from absslab.report.execution import failed_path, write_report
+from absslab.report.render import failed_path, write_report
+from absslab.report.report import LIMIT, Report
 
 SECTIONS = ("Settings", "Data", "Training", "Scores", "Confusion of classes", "Mixtures to see", "How to make it again")
 
@@ -210,7 +210,7 @@ def test_work_that_failed_is_one_line_and_status_1(run, own_home, monkeypatch, c
     broken = tmp_path / "notebooks"
     broken.mkdir()
     failing(broken / "6_report.ipynb", "raise ValueError('it\\nbroke')")
-    monkeypatch.setattr("absslab.report.execution.shipped_folder", lambda name: broken)
+    monkeypatch.setattr("absslab.report.render.shipped_folder", lambda name: broken)
     assert main(command(run)) == 1
     out, err = capsys.readouterr()
     assert out == ""

@@ -20,8 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from absslab.core.config import find
-from absslab.core.errors import InputError
+from absslab.core.common.config import find
+from absslab.core.common.errors import InputError
 from absslab.core.metrics.toeplitz import toeplitz_solver
 
 FILTER_LENGTH = 512

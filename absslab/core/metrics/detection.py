@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from absslab.core.errors import InputError
-from absslab.core.events import SoundEvent
+from absslab.core.common.errors import InputError
+from absslab.core.data.strong_labels import SoundEvent
 from absslab.core.metrics.undefined import mean_of_defined, number, ratio
 
 

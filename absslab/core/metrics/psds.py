@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from absslab.core.events import SoundEvent
+from absslab.core.data.strong_labels import SoundEvent
 
 SCENARIOS = {  # of DCASE 2021 task 4: 1 wants events located well, 2 wants classes told apart
     "psds1": {"dtc_threshold": 0.7, "gtc_threshold": 0.7, "alpha_st": 1.0},

@@ -6,7 +6,7 @@ they give the exact areas, of binned ones areas whose error is known, in memory 
 
 import numpy as np
 
-from absslab.core.errors import InputError
+from absslab.core.common.errors import InputError
 from absslab.core.metrics.undefined import ratio
 
 _N_BINS, _SPAN = 8192, 16.0  # of log(p / (1 − p)), from −span to span

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from absslab.core.errors import InputError
+from absslab.core.common.errors import InputError
 from absslab.core.metrics.undefined import ratio
 
 _TINY = 1e-12

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from absslab.core.errors import InputError
+from absslab.core.common.errors import InputError
 
 METRICS = (
     "roc_auc_score",

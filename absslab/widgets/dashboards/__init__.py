@@ -1,1 +1,1 @@
-"""Pages for those who never see code; each is the one thing that a dashboard shows."""
+"""Dashboards for visitors: the Voila server, its limits, and its pages."""

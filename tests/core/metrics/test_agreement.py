@@ -8,7 +8,7 @@ import oracles
 import pytest
 from hypothesis import given, settings
 
-from absslab.core import audio
+from absslab.core.audio import sound_files
 from absslab.core.metrics import psds
 from absslab.core.metrics.bss_eval import bss_eval
 
@@ -61,10 +61,10 @@ def test_on_real_recordings_both_backends_agree(on_grid):
     }
     references = np.zeros((4, 4 * RATE))
     for place, path, onset in zip(references, sorted(first.values())[:4], (0.0, 0.6, 1.3, 2.5), strict=True):
-        sound = audio.load(path, RATE)[: RATE + RATE // 3]
+        sound = sound_files.load(path, RATE)[: RATE + RATE // 3]
         place[round(onset * RATE) :][: len(sound)] = 0.3 * sound / np.abs(sound).max()
     if on_grid:
-        references = audio.on_grid(references, "PCM_16")
+        references = sound_files.on_grid(references, "PCM_16")
     rng = np.random.default_rng(0)
     mixing = np.eye(4) + 0.2 * rng.random((4, 4)) * np.array([[1.0], [1.0], [1.0], [1e-3]])
     estimates = mixing @ references

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.signal
 
-from absslab.core.errors import InputError
+from absslab.core.common.errors import InputError
 from absslab.core.metrics.bss_eval import FILTER_LENGTH, bss_eval, bss_eval_images, bss_eval_sources, decompose
 
 N = 4000

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from absslab.core.errors import InputError
-from absslab.core.events import SoundEvent
+from absslab.core.common.errors import InputError
+from absslab.core.data.strong_labels import SoundEvent
 from absslab.core.metrics.detection import (
     Counts,
     detection_scores,

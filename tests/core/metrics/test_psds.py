@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from absslab.core.events import SoundEvent
+from absslab.core.data.strong_labels import SoundEvent
 from absslab.core.metrics.psds import SCENARIOS, is_available, psds
 
 CLASSES = ["cough", "knock", "speech"]

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from absslab.core.errors import InputError
+from absslab.core.common.errors import InputError
 from absslab.core.metrics.ranking import BinnedCounts, area_under_roc, average_precision
 
 ORACLES = {"auc": metrics.roc_auc_score, "average_precision": metrics.average_precision_score}

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from absslab.core.errors import InputError
+from absslab.core.common.errors import InputError
 from absslab.core.metrics.tagging import METRICS, best_thresholds, tagging_scores, tagging_scores_per_class
 
 THRESHOLDED = {

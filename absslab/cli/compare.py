@@ -1,0 +1,28 @@
+"""absslab compare."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from absslab.cli.parser import Parser
+from absslab.core.common.config import add_flags, from_flags
+from absslab.core.common.errors import InputError
+from absslab.core.common.files import check_output, write_json
+from absslab.core.evaluation.comparison import ComparisonConfig, compare, comparison_text
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Compare as the flags say."""
+    parser = Parser("absslab compare", description="Put scores of the same mixtures side by side.")
+    parser.add_argument("scores", nargs="+", metavar="SCORES.json", help="what absslab evaluate --output wrote")
+    add_flags(parser, ComparisonConfig)
+    parser.add_argument("--output", metavar="TEXT", help="write the comparison as JSON")
+    given = vars(parser.parse(arguments))
+    if given["output"]:
+        check_output(given["output"])
+        if Path(given["output"]).resolve() in [Path(path).resolve() for path in given["scores"]]:
+            raise InputError(f"output is {given['output']}, which is one of the scores: choose another name")
+    compared = compare(given["scores"], from_flags(ComparisonConfig, given))
+    print(comparison_text(compared))
+    if given["output"]:
+        write_json(given["output"], compared)
+        print(f"→ {given['output']}")

@@ -1,0 +1,35 @@
+"""absslab dashboard."""
+
+from collections.abc import Sequence
+
+from absslab.cli.parser import Parser
+from absslab.core.common.config import add_flags, from_flags, nearest
+from absslab.core.common.errors import InputError
+from absslab.widgets.dashboards.settings import DASHBOARDS, ServedConfig, ServerConfig
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Serve the dashboard that is named."""
+    parser = Parser("absslab dashboard", description="Serve a dashboard: a page for those who never see code.")
+    parser.add_argument("name", nargs="?", default="", metavar="NAME", help=f"one of {', '.join(DASHBOARDS)}")
+    add_flags(parser, ServedConfig)
+    add_flags(parser, ServerConfig)
+    given = vars(parser.parse(arguments))
+    name = given.pop("name")
+    if name not in DASHBOARDS:
+        said = (
+            f"there is no dashboard {name!r}{nearest(name, DASHBOARDS)}"
+            if name
+            else f"say which dashboard: {'; '.join(f'{one} ({what})' for one, what in DASHBOARDS.items())}"
+        )
+        raise InputError(said)
+    shown, server = from_flags(ServedConfig, given), from_flags(ServerConfig, given)
+    try:
+        from absslab.widgets.dashboards.server import serve, with_token
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("absslab"):
+            raise
+        raise InputError(f"dashboards need {error.name}: pip install 'absslab[lab]'") from None
+    from absslab.widgets.dashboards.checks import checked
+
+    serve(name, checked(name, shown), with_token(server, allow_training=shown.allow_training))

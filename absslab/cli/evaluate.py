@@ -1,0 +1,63 @@
+"""absslab evaluate."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from absslab.cli.parser import Parser
+from absslab.core.common.config import add_flags, from_flags
+from absslab.core.common.errors import InputError
+from absslab.core.common.files import check_output
+from absslab.core.common.progress import run_with_progress
+from absslab.core.evaluation.external_estimates import EstimatesConfig, EstimatesEvaluation
+from absslab.core.evaluation.model_evaluation import Evaluation, EvaluationConfig
+from absslab.core.evaluation.score_table import table_path, write_scores
+from absslab.core.evaluation.score_text import score_text
+from absslab.core.evaluation.scorer import ScoringConfig
+from absslab.core.separation.detection import DetectionConfig
+from absslab.core.separation.separator import SeparationConfig
+
+_OF_MODELS = (EvaluationConfig, SeparationConfig, DetectionConfig)
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Score as the flags say."""
+    parser = Parser(
+        "absslab evaluate",
+        description="Score a checkpoint on a split of the data it was made for, or separated sounds that others made.",
+    )
+    for config_class in (*_OF_MODELS, EstimatesConfig, ScoringConfig):
+        add_flags(parser, config_class)
+    parser.add_argument("--output", metavar="TEXT", help="write the scores as JSON, and a table beside it as CSV")
+    given = vars(parser.parse(arguments))
+    output = given.pop("output")
+    if output is not None:
+        check_output(output)
+        if table_path(output).exists() and not Path(output).exists():
+            raise InputError(f"output is {output}, but {table_path(output)}, where its table would be, is something else")
+    evaluation = _evaluation(given)
+    run_with_progress(evaluation.run(), "scored", "file")
+    scores = evaluation.scores()
+    print(score_text(scores))
+    if output:
+        write_scores(output, scores, evaluation.table())
+        print(f"→ {output}, {table_path(output)}")
+
+
+def _evaluation(given: Mapping[str, Any]) -> Evaluation | EstimatesEvaluation:
+    scoring = from_flags(ScoringConfig, given)
+    if not {"estimates", "references"} & set(given):
+        evaluation = Evaluation(
+            from_flags(EvaluationConfig, given),
+            from_flags(SeparationConfig, given),
+            from_flags(DetectionConfig, given),
+            scoring,
+        )
+        print(f"scoring on {evaluation.device}", flush=True)
+        return evaluation
+    useless = [name for config_class in _OF_MODELS for name in given if name in config_class.default_config().to_json()]
+    if useless:
+        raise InputError(
+            f"--{useless[0]} is of a model, --estimates of sounds that are separated already: give one of them"
+        )
+    return EstimatesEvaluation(from_flags(EstimatesConfig, given), scoring)

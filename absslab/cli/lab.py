@@ -1,0 +1,66 @@
+"""absslab lab."""
+
+import importlib.util
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from absslab.cli.parser import Parser
+from absslab.core.common.config import Config, add_flags, from_flags, option
+from absslab.core.common.errors import InputError
+from absslab.core.common.files import write_bytes
+from absslab.core.common.resources import shipped_folder
+
+
+@dataclass(frozen=True)
+class LabConfig(Config):
+    """Where the notebooks are, and where JupyterLab answers."""
+
+    folder: str = option("notebooks", "your copies of the notebooks: those missing are added, none is overwritten")
+    host: str = option("127.0.0.1", "address to listen at; whoever reaches it with its token can run anything")
+    port: int = option(8888, "to listen at; where it is taken, the next one", at_least=0, at_most=65535)
+    open_browser: bool = option(True, "open a browser as well")
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Copy the notebooks that are missing, and become JupyterLab."""
+    parser = Parser("absslab lab", description="Open JupyterLab with the notebooks.")
+    add_flags(parser, LabConfig)
+    config = from_flags(LabConfig, vars(parser.parse(arguments)))
+    if importlib.util.find_spec("jupyterlab") is None:
+        raise InputError("JupyterLab is not installed: pip install 'absslab[lab]'")
+    folder = Path(config.folder).expanduser()
+    copied = copy_notebooks(folder)
+    if copied:
+        print(f"copied to {folder}: {', '.join(path.name for path in copied)}", flush=True)
+    settings: dict[str, object] = {
+        "root_dir": folder.resolve(),
+        "ip": config.host,
+        "port": config.port,
+        "open_browser": config.open_browser,
+    }
+    if os.geteuid() == 0:  # in a container one often is; without it JupyterLab does not start
+        settings["allow_root"] = True
+    flags = [f"--ServerApp.{name}={value}" for name, value in settings.items()]
+    os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", *flags])  # its exit status is ours, and so is Ctrl-C
+
+
+def copy_notebooks(folder: Path) -> list[Path]:
+    """Copy the notebooks that come with the package into a folder; those that are there stay as they are.
+
+    Returns:
+        those that were copied.
+
+    Raises:
+        InputError: the folder is a file, or the package lacks its notebooks.
+        OSError: the folder can't be written.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file: expected a folder for the notebooks")
+    shipped = sorted(shipped_folder("notebooks").glob("*.ipynb"))
+    missing = {path: folder / path.name for path in shipped if not (folder / path.name).exists()}
+    for path, copy in missing.items():
+        write_bytes(copy, path.read_bytes())
+    return list(missing.values())

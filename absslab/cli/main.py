@@ -1,0 +1,80 @@
+"""The command line: flags made from the configs' fields, results on stdout, progress on stderr.
+
+Exit status: 0 done; 2 bad usage or bad input, said in one line; 130 interrupted; 1 anything else.
+"""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from absslab.core.common.config import nearest
+from absslab.core.common.errors import InputError, WorkError
+from absslab.core.common.version import __version__
+
+COMMANDS = {
+    "demo": "mix, train, evaluate and separate the built-in recordings; ends with a report to open",
+    "mix": "make a folder of mixtures from isolated recordings",
+    "train": "train a model on weakly labelled recordings, or go on with a run that was cut",
+    "evaluate": "score a checkpoint, or sounds that others separated: tags, events, masks, sources",
+    "compare": "put scores of the same mixtures side by side, with intervals of their differences",
+    "separate": "take recordings apart into one file per class",
+    "dashboard": "serve a page for those who never see code: listen, separate, monitor, compare",
+    "report": "one HTML page on a run: settings, data, curves, scores, mixtures to see and to hear",
+    "lab": "open JupyterLab with the notebooks",
+}  # each is the module of this name in absslab.cli
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit status."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    command = ""
+    try:
+        command, rest = _command(arguments)
+        if command:
+            importlib.import_module(f"absslab.cli.{command}").run(rest)
+        return 0
+    except InputError as error:
+        return _fail(command, str(error), 2)
+    except WorkError as error:
+        return _fail(command, str(error), 1)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        return _fail(command, f"{place}{error.strerror or error}", 2)
+    except KeyboardInterrupt as error:
+        return _fail(command, str(error) or "interrupted; nothing is half-written", 130)
+
+
+def _command(arguments: list[str]) -> tuple[str, list[str]]:
+    """The command and its arguments; the thesis wrote --mode COMMAND."""
+    arguments = [part for word in arguments for part in (word.split("=", 1) if word.startswith("--mode=") else [word])]
+    if "--mode" in arguments[:-1]:
+        at = arguments.index("--mode")
+        arguments = [arguments[at + 1], *arguments[:at], *arguments[at + 2 :]]
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_overview())
+        return "", []
+    if arguments[0] == "--version":
+        print(__version__)
+        return "", []
+    if arguments[0] not in COMMANDS:
+        raise InputError(f"there is no command {arguments[0]!r}{nearest(arguments[0], COMMANDS)}")
+    return arguments[0], arguments[1:]
+
+
+def _overview() -> str:
+    lines = (f"  {name:10} {summary}" for name, summary in COMMANDS.items())
+    return "\n".join(
+        [
+            f"ABSSLab {__version__}: separate and detect sounds with models trained on weak labels",
+            "",
+            "usage: absslab COMMAND …         absslab COMMAND --help lists the flags with units and defaults",
+            "",
+            *lines,
+        ]
+    )
+
+
+def _fail(command: str, message: str, status: int) -> int:
+    words = " ".join(message.split())  # one line, whatever a path or a library's message holds
+    print(f"absslab {command}: {words}" if command else f"absslab: {words}", file=sys.stderr)
+    return status

@@ -1,0 +1,23 @@
+"""absslab mix."""
+
+from collections.abc import Sequence
+
+from absslab.cli.parser import Parser
+from absslab.core.common.config import add_flags, from_flags
+from absslab.core.common.progress import run_with_progress
+from absslab.core.data.mixing import MixingConfig
+from absslab.core.data.mixture_folder import MixtureFolderConfig, read_manifest, write_mixtures
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Mix as the flags say."""
+    parser = Parser("absslab mix", description="Make a folder of mixtures from isolated recordings.")
+    add_flags(parser, MixtureFolderConfig)
+    add_flags(parser, MixingConfig)
+    given = vars(parser.parse(arguments))
+    config = from_flags(MixtureFolderConfig, given)
+    run_with_progress(write_mixtures(config, from_flags(MixingConfig, given)), "mixtures", "file")
+    counts = read_manifest(config.output_folder)["n_mixtures"]
+    print(
+        f"{config.n_files} mixtures in {config.output_folder}: {', '.join(f'{n} {split}' for split, n in counts.items())}"
+    )

@@ -1,0 +1,38 @@
+"""The argument parser of all commands."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from absslab.core.common.config import nearest
+from absslab.core.common.errors import InputError
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, and which names the nearest flag to an unknown one."""
+
+    def __init__(self, prog: str, **options: Any):
+        super().__init__(prog=prog, allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(message)
+
+    def parse(self, arguments: Sequence[str], elsewhere: Callable[[str], str] = lambda flag: "") -> argparse.Namespace:
+        """Parse all arguments.
+
+        Args:
+            arguments: of the command.
+            elsewhere: what to say of a flag that is unknown here but has a meaning with other choices.
+
+        Raises:
+            InputError: an unknown flag, a missing or wrong value.
+        """
+        namespace, unknown = self.parse_known_args(arguments)
+        if unknown:
+            name = unknown[0].partition("=")[0]
+            if not name.startswith("-"):
+                raise InputError(f"unexpected {name!r}: expected a flag; see absslab {self.prog.split()[-1]} --help")
+            known = [flag for flag in self._option_string_actions if flag.startswith("--")]
+            hint = elsewhere(name.lstrip("-")) or nearest(name, known)
+            raise InputError(f"unknown flag {name}" + (hint if len(hint) < 200 else "; see --help"))
+        return namespace

@@ -1,0 +1,45 @@
+"""absslab separate."""
+
+from collections.abc import Sequence
+
+from absslab.cli.parser import Parser
+from absslab.core.common.config import add_flags, from_flags
+from absslab.core.common.devices import choose_device
+from absslab.core.common.errors import InputError
+from absslab.core.common.progress import run_with_progress
+from absslab.core.separation.detection import DetectionConfig
+from absslab.core.separation.separated_folder import (
+    SeparatedFolderConfig,
+    check_remix,
+    find_inputs,
+    separate_file,
+)
+from absslab.core.separation.separator import SeparationConfig, Separator
+from absslab.core.separation.settings import SeparationSettings, parse_gains, read_settings
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Separate as the flags say."""
+    parser = Parser("absslab separate", description="Take recordings apart into one file per class.")
+    for config_class in (SeparatedFolderConfig, SeparationConfig, DetectionConfig):
+        add_flags(parser, config_class)
+    given = vars(parser.parse(arguments))
+    config = from_flags(SeparatedFolderConfig, given)
+    for name in ("checkpoint_path", "input", "output_folder"):
+        if not getattr(config, name):
+            raise InputError(f"{name} is missing: say it with --{name}")
+    settings = read_settings(config.settings) if config.settings else SeparationSettings()
+    gains = {**settings.gains, **parse_gains(config.gains)}
+    device = choose_device(config.device)
+    separation = from_flags(SeparationConfig, settings.separation.to_json() | given)
+    separator = Separator.from_checkpoint(config.checkpoint_path, device, separation)
+    check_remix(config.keep, gains, separator.classes)
+    detection = from_flags(DetectionConfig, given)
+    files = find_inputs(config.input, config.output_folder)
+    for path in files:
+        run_with_progress(
+            separate_file(separator, path, config.output_folder, keep=config.keep, gains=gains, detection=detection),
+            path.name,
+            "sample",
+        )
+        print(f"{path} → {config.output_folder}/{path.stem}/ (on {device})", flush=True)

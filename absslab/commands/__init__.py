@@ -1,1 +1,0 @@
-"""What the subcommands do: read flags, call the core, print."""

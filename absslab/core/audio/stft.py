@@ -1,0 +1,55 @@
+"""Short-time Fourier transform and its inverse.
+
+Axes: B batch, F STFT bins, T frames, N samples.
+"""
+
+import torch
+from torch import Tensor, nn
+
+WINDOWS = {"hamming": torch.hamming_window, "hann": torch.hann_window}
+
+
+class STFT(nn.Module):
+    """Short-time Fourier transform and its inverse; frames are centred, borders padded with zeros.
+
+    Frames go on until one is centred on or behind the last sample: all samples are covered as well as those in the middle,
+    and the inverse is exact for any length, at any overlap.
+
+    Args:
+        window_size, hop_size: in samples.
+        window: hamming or hann.
+
+    Shape:
+        forward: (…, N) → complex (…, F, T), F = window_size // 2 + 1, T = ⌈N / hop_size⌉ + 1.
+        inverse: complex (…, F, T) → (…, n_samples).
+
+    >>> stft = STFT(window_size=1024, hop_size=512)
+    >>> stft(torch.zeros(2, 16000)).shape
+    torch.Size([2, 513, 33])
+    """
+
+    def __init__(self, *, window_size: int, hop_size: int, window: str = "hamming"):
+        super().__init__()
+        self.window_size, self.hop_size = window_size, hop_size
+        self.window: Tensor
+        self.register_buffer("window", WINDOWS[window](window_size), persistent=False)
+
+    @property
+    def scale(self) -> Tensor:
+        """What makes the magnitude of a sine its amplitude."""
+        return 2 / self.window.sum()
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Waveform to complex spectrogram."""
+        flat = waveform.reshape(-1, waveform.shape[-1])  # (B, N)
+        flat = nn.functional.pad(flat, (0, -flat.shape[-1] % self.hop_size))  # (B, N′)
+        spectrum = torch.stft(
+            flat, self.window_size, self.hop_size, window=self.window, pad_mode="constant", return_complex=True
+        )  # (B, F, T)
+        return (spectrum * self.scale).reshape(*waveform.shape[:-1], *spectrum.shape[-2:])
+
+    def inverse(self, spectrum: Tensor, n_samples: int) -> Tensor:
+        """Complex spectrogram to waveform of the length asked for."""
+        flat = spectrum.reshape(-1, *spectrum.shape[-2:]) / self.scale  # (B, F, T)
+        waveform = torch.istft(flat, self.window_size, self.hop_size, window=self.window, length=n_samples)
+        return waveform.reshape(*spectrum.shape[:-2], n_samples)

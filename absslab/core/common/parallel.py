@@ -1,0 +1,60 @@
+"""Long work: how far it is, the memory it leaves, and processes that share it, end with their parent, and leave Ctrl-C."""
+
+import concurrent.futures
+import ctypes
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+from absslab.core.common.signals import ctrl_c_put_off
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+
+def in_processes(function: Callable[[Job], Result], jobs: Sequence[Job], n_workers: int = 0) -> Iterator[Result]:
+    """Apply a function to each job; results come as they are done, in no order.
+
+    Args:
+        function: can be pickled, as can its jobs and results.
+        jobs: what is to be done.
+        n_workers: how many processes; 0: one per core, 1: none but this.
+
+    Raises:
+        whatever the function raises; no further job is begun then.
+    """
+    n_workers = min(n_workers or os.cpu_count() or 1, len(jobs))
+    if n_workers <= 1:
+        yield from map(function, jobs)
+        return
+    context = multiprocessing.get_context("spawn")
+    pool = concurrent.futures.ProcessPoolExecutor(n_workers, mp_context=context, initializer=_end_with_parent)
+    try:
+        with ctrl_c_put_off():
+            futures = [pool.submit(function, job) for job in jobs]
+        for future in concurrent.futures.as_completed(futures):
+            yield future.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def give_memory_back() -> None:
+    """Return freed memory to the system, where the C library can: large arrays of changing sizes leave holes behind."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError, TypeError):  # not glibc
+        return
+
+
+def _end_with_parent() -> None:
+    """In a worker: end when the parent is gone, however it went."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        assert parent is not None
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

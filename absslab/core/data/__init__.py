@@ -1,0 +1,1 @@
+"""Data: recordings, splits, mixtures, folders, labels."""

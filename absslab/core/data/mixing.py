@@ -1,0 +1,268 @@
+"""Mixtures of recordings: draw one as plain data (`MixtureSpec`), render it to sound.
+
+Axes: N samples. mixture = Σ sources + background, exactly: all of them lie on the 16-bit grid.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from absslab.core.audio import sound_files
+from absslab.core.common.config import Config, option
+from absslab.core.common.errors import InputError
+from absslab.core.common.rich_result import RichResult
+from absslab.core.data.recordings import Recording, classes_of
+
+SAMPLING_RATES = (8000, 16000, 44100)  # Hz
+SHORTEST_LENGTH = 0.064  # s: one analysis window
+SHORTEST_EVENT = 0.05  # s: what is left of an event that is cut is kept from here on
+PEAK = 0.99  # a mixture that would exceed this is scaled down, its sources with it
+_TRIES = 100  # onsets drawn for an event that must keep to a bound on overlap
+
+
+@dataclass(frozen=True)
+class MixingConfig(Config):
+    """How mixtures are drawn."""
+
+    length: float = option(10.0, "length of a mixture", unit="s", above=0)
+    max_event: int = option(4, "a mixture has 1 to this many events", at_least=1)
+    overlap: bool = option(False, "whether events may overlap")
+    max_polyphony: int | None = option(None, "with overlap: at most this many events at once", at_least=1)
+    max_overlap: float | None = option(None, "with overlap: two events overlap at most this long", unit="s", at_least=0)
+    white_noise_ratio: float = option(
+        0.05, "energy of the background relative to that of the events", at_least=0, at_most=1
+    )
+    snr_range: tuple[float, float] | None = option(
+        None, "events over background, drawn per mixture between two values, instead of white_noise_ratio", unit="dB"
+    )
+    background_folder: str | None = option(None, "recordings to use as background instead of white noise")
+    event_gain_range: tuple[float, float] = option((0.0, 0.0), "gain of each event, drawn between two values", unit="dB")
+    sampling_rate: int = option(16000, "of the mixtures", unit="Hz", choices=SAMPLING_RATES)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.length < SHORTEST_LENGTH:
+            raise InputError(f"length is {self.length:g}: expected at least {SHORTEST_LENGTH} s, one analysis window")
+        for name in ("snr_range", "event_gain_range"):
+            bounds = getattr(self, name)
+            if bounds is not None and bounds[0] > bounds[1]:
+                raise InputError(f"{name} is {bounds[0]:g} {bounds[1]:g}: expected the lower value first")
+        if not self.overlap and (self.max_polyphony is not None or self.max_overlap is not None):
+            raise InputError(
+                "max_polyphony and max_overlap bound an overlap that is off: add --overlap True or leave them out"
+            )
+
+    @property
+    def n_samples(self) -> int:
+        """Length of a mixture in samples."""
+        return round(self.length * self.sampling_rate)
+
+
+@dataclass(frozen=True)
+class Event:
+    """One recording's place in a mixture."""
+
+    recording: str  # its path
+    event_label: str
+    onset: float  # s
+    duration: float  # s, after cutting
+    gain: float  # dB
+
+    @property
+    def offset(self) -> float:
+        """Where the event ends, in seconds."""
+        return self.onset + self.duration
+
+
+@dataclass(frozen=True)
+class MixtureSpec:
+    """Everything needed to render a mixture, and no sound."""
+
+    filename: str
+    length: float  # s
+    sampling_rate: int  # Hz
+    events: tuple[Event, ...]  # in the order of their onsets
+    snr: float | None  # events over background, dB; None: no background
+    noise_seed: tuple[int, ...]
+    background: str | None = None  # a recording; None: white noise
+    background_start: float = 0.0  # s into that recording
+
+    @property
+    def labels(self) -> list[str]:
+        """The classes that sound, sorted."""
+        return sorted({event.event_label for event in self.events})
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, as JSON holds it."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "MixtureSpec":
+        """The spec that `to_json` described."""
+        events = tuple(Event(**event) for event in values["events"])
+        return cls(**{**values, "events": events, "noise_seed": tuple(values["noise_seed"])})
+
+
+@dataclass(frozen=True, eq=False)  # arrays have no one equality
+class Mixture(RichResult):
+    """A rendered mixture: mixture = Σ sources + background; a notebook shows it as a player."""
+
+    mixture: np.ndarray  # (N,) float32
+    sources: dict[str, np.ndarray]  # by class, those that sound: (N,) float32 each
+    background: np.ndarray  # (N,) float32
+    sampling_rate: int  # Hz
+
+    def __repr__(self) -> str:
+        return (
+            f"Mixture({len(self.mixture) / self.sampling_rate:.2f} s at {self.sampling_rate} Hz: {', '.join(self.sources)})"
+        )
+
+
+def sample_spec(
+    rng: np.random.Generator,
+    recordings: Sequence[Recording],
+    config: MixingConfig,
+    *,
+    filename: str = "",
+    backgrounds: Sequence[Recording] = (),
+    noise_seed: Sequence[int] = (0,),
+) -> MixtureSpec:
+    """Draw a mixture: how many events (uniform), of which classes (uniform), which recordings, where.
+
+    Without overlap the silences before, between and after the events are a Dirichlet draw; events that don't fit
+    are cut, or left out where less than `SHORTEST_EVENT` would remain. With overlap onsets are uniform; an event that
+    finds no place within the bounds on overlap is left out.
+
+    Args:
+        rng: the randomness of this mixture.
+        recordings: to draw from.
+        config: how.
+        filename: of the mixture, noted in the spec.
+        backgrounds: recordings to draw the background from; white noise if there are none.
+        noise_seed: seed of the white noise.
+    """
+    by_class = {name: [one for one in recordings if one.event_label == name] for name in classes_of(recordings)}
+    names = list(by_class)
+    n_events = int(rng.integers(1, config.max_event + 1))
+    drawn = []
+    for _ in range(n_events):
+        of_class = by_class[names[rng.integers(len(names))]]
+        drawn.append(of_class[int(rng.integers(len(of_class)))])
+    rate, n = config.sampling_rate, config.n_samples
+    sizes = [min(n, max(1, round(one.duration * rate))) for one in drawn]
+    places = _overlapping(rng, sizes, config) if config.overlap else _one_after_another(rng, sizes, n, rate)
+    events = [
+        Event(one.path, one.event_label, start / rate, size / rate, float(rng.uniform(*config.event_gain_range)))
+        for one, (start, size) in zip(drawn, places, strict=True)
+        if size
+    ]
+    background = backgrounds[int(rng.integers(len(backgrounds)))] if backgrounds else None
+    return MixtureSpec(
+        filename=filename,
+        length=config.length,
+        sampling_rate=rate,
+        events=tuple(sorted(events, key=lambda event: event.onset)),
+        snr=_draw_snr(rng, config),
+        noise_seed=tuple(int(part) for part in noise_seed),
+        background=background.path if background else None,
+        background_start=float(rng.uniform(0, max(0.0, background.duration - config.length))) if background else 0.0,
+    )
+
+
+def _draw_snr(rng: np.random.Generator, config: MixingConfig) -> float | None:
+    if config.snr_range is not None:
+        return float(rng.uniform(*config.snr_range))
+    return -10 * math.log10(config.white_noise_ratio) if config.white_noise_ratio else None
+
+
+def _one_after_another(rng: np.random.Generator, sizes: list[int], n: int, rate: int) -> list[tuple[int, int]]:
+    """(start, size) of each event in samples; size 0: left out."""
+    silences = rng.dirichlet(np.ones(len(sizes) + 1)) * max(0, n - sum(sizes))
+    starts = np.cumsum(silences[:-1]).astype(int) + np.cumsum([0, *sizes[:-1]])
+    places = []
+    for start, size in zip(starts.tolist(), sizes, strict=True):
+        kept = min(size, n - start)
+        places.append((start, kept if kept >= min(size, SHORTEST_EVENT * rate) else 0))
+    return places
+
+
+def _overlapping(rng: np.random.Generator, sizes: list[int], config: MixingConfig) -> list[tuple[int, int]]:
+    """(start, size) of each event in samples; size 0: no place was found within the bounds."""
+    shortest = math.ceil(SHORTEST_EVENT * config.sampling_rate)
+    places: list[tuple[int, int]] = []
+    for size in sizes:
+        for _ in range(_TRIES):
+            start = int(rng.integers(0, max(1, config.n_samples - min(size, shortest) + 1)))
+            place = (start, min(size, config.n_samples - start))
+            if _within_bounds([*places, place], config):
+                break
+        else:
+            place = (0, 0)
+        places.append(place)
+    return places
+
+
+def _within_bounds(places: list[tuple[int, int]], config: MixingConfig) -> bool:
+    """Whether the last place keeps to the bounds on overlap with the others."""
+    start, size = places[-1]
+    others = [(a, a + s) for a, s in places[:-1] if s]
+    if config.max_overlap is not None:
+        allowed = config.max_overlap * config.sampling_rate
+        if any(min(start + size, b) - max(start, a) > allowed for a, b in others):
+            return False
+    if config.max_polyphony is not None:
+        instants = [start, *(a for a, _ in others if start < a < start + size)]
+        return all(sum(a <= t < b for a, b in others) < config.max_polyphony for t in instants)
+    return True
+
+
+def render(spec: MixtureSpec) -> Mixture:
+    """Make a mixture's sound.
+
+    The background is scaled to the spec's SNR over the energy that the events really have in the mixture, after
+    cutting. Sources and background are rounded to 16 bit, and their sum is the mixture.
+
+    Raises:
+        InputError: a recording can't be read or is silent.
+    """
+    n = round(spec.length * spec.sampling_rate)
+    sources: dict[str, np.ndarray] = {}
+    for event in spec.events:
+        source = sources.setdefault(event.event_label, np.zeros(n, np.float64))
+        samples = sound_files.load_event(event.recording, spec.sampling_rate)
+        start = round(event.onset * spec.sampling_rate)
+        samples = samples[: min(round(event.duration * spec.sampling_rate), n - start)]
+        source[start : start + len(samples)] += samples * 10 ** (event.gain / 20)
+    dry = np.sum(list(sources.values()), axis=0)  # (N,)
+    background = _background(spec, n)
+    energy = float(np.sum(background**2))
+    if spec.snr is not None and energy > 0:
+        background *= math.sqrt(float(np.sum(dry**2)) / 10 ** (spec.snr / 10) / energy)
+    else:
+        background = np.zeros(n)
+    parts = [*sources.values(), background, dry + background]
+    scale = min(1.0, PEAK / max(1e-12, max(float(np.abs(part).max()) for part in parts)))
+    on_grid = {label: _round(source * scale) for label, source in sources.items()}
+    background_on_grid = _round(background * scale)
+    mixture = np.sum([*on_grid.values(), background_on_grid], axis=0)  # (N,)
+    return Mixture(mixture, on_grid, background_on_grid, spec.sampling_rate)
+
+
+def _background(spec: MixtureSpec, n: int) -> np.ndarray:
+    """The background before it is scaled: Gaussian noise, or a recording, repeated where it is too short."""
+    if spec.background is None:
+        return np.random.default_rng(spec.noise_seed).standard_normal(n)
+    about = sound_files.info(spec.background)
+    start = int(spec.background_start * about.sampling_rate)
+    wanted = math.ceil(n / spec.sampling_rate * about.sampling_rate) + 1
+    samples = sound_files.load(spec.background, spec.sampling_rate, start=start, n_samples=wanted)
+    return np.resize(samples, n).astype(np.float64)  # np.resize repeats
+
+
+def _round(samples: np.ndarray) -> np.ndarray:
+    """To the nearest 16-bit value."""
+    return (np.round(samples * 32768) / 32768).astype(np.float32)

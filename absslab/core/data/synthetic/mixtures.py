@@ -1,0 +1,43 @@
+"""Mixtures of the built-in recordings: something to work on, without a download."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from absslab.core.common.errors import InputError
+from absslab.core.data.mixing import MixingConfig
+from absslab.core.data.mixture_folder import MixtureFolderConfig, write_mixtures
+from absslab.core.data.recordings import index_recordings
+from absslab.core.data.synthetic.office_sounds import CLASSES, cached_recordings
+
+
+def built_in_mixtures(
+    folder: str | Path,
+    *,
+    n_files: int,
+    n_takes: int = 20,
+    classes: Sequence[str] = CLASSES,
+    mixing: MixingConfig = MixingConfig(),
+    seed: int = 0,
+) -> Path:
+    """A folder of mixtures of the built-in recordings; what is there already is not made again.
+
+    Args:
+        folder: new, empty, or one to go on with.
+        n_files: how many mixtures, of all splits.
+        n_takes: recordings of each class.
+        classes: that are mixed.
+        mixing: how mixtures are drawn.
+        seed: of all that is drawn.
+
+    Raises:
+        InputError: an unknown class, or a folder that was made with other settings.
+    """
+    for name in classes:
+        if name not in CLASSES:
+            raise InputError(f"unknown class {name!r}; the built-in recordings are of: {', '.join(CLASSES)}")
+    events = cached_recordings(n_takes=n_takes)
+    recordings = [one for one in index_recordings(events) if one.event_label in classes]
+    config = MixtureFolderConfig(event_folder=str(events), output_folder=str(folder), n_files=n_files, seed=seed)
+    for _ in write_mixtures(config, mixing, recordings):
+        pass
+    return Path(folder)

@@ -1,0 +1,1 @@
+"""Scores: of models, of other systems' estimates, of listeners."""

@@ -1,0 +1,179 @@
+"""A blind listening test of two systems: what is heard in which order, votes on disk, and what they tell.
+
+Votes are lines of a JSON Lines file, append-only; of a torn last line nothing is read.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from absslab.core.common.errors import InputError
+from absslab.core.common.files import locked
+
+CHOICES = ("X", "Y", "none")  # which is better
+MOST_VOTES = 2000  # of one listener
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A class of a mixture, as two systems separated it; `first` says which of the two is heard first, and so called X."""
+
+    mixture: str
+    label: str  # the class
+    first: int  # 0 or 1
+
+
+@dataclass(frozen=True)
+class Vote:
+    """What a listener said of a trial."""
+
+    systems: tuple[str, str]
+    listener: str
+    mixture: str
+    label: str
+    x: str  # the system that was heard as X
+    choice: str  # X, Y (is better), none
+    seconds: float  # from when the sounds were there to the vote
+    time: float  # s since 1970
+
+    @property
+    def preferred(self) -> str | None:
+        """The system that is better; None for neither."""
+        y = next(name for name in self.systems if name != self.x)
+        return {"X": self.x, "Y": y}.get(self.choice)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What votes tell of two systems."""
+
+    n_preferred: tuple[int, int]
+    n_none: int
+    n_listeners: int
+    share: float | None  # of the votes for one of them those for the second
+    interval: tuple[float, float] | None  # 95 %, of the share (Clopper and Pearson)
+    p_value: float | None  # that such a difference, or a larger one, comes from tossing a coin (two-sided)
+
+
+def draw_trials(rng: np.random.Generator, pairs: Sequence[tuple[str, str]], n_trials: int) -> list[Trial]:
+    """Trials in random order, each system first in half of them.
+
+    Args:
+        rng: randomness.
+        pairs: of a mixture and a class that is in it; none is drawn twice.
+        n_trials: at most.
+
+    Raises:
+        InputError: there is nothing to hear.
+    """
+    if not pairs:
+        raise InputError("there is nothing to compare: expected mixtures with a class that both systems know")
+    n = min(n_trials, len(pairs))
+    chosen = rng.permutation(len(pairs))[:n]
+    firsts = rng.permutation(np.arange(n) % 2)
+    return [Trial(pairs[index][0], pairs[index][1], int(first)) for index, first in zip(chosen, firsts, strict=True)]
+
+
+def append_vote(path: str | Path, vote: Vote) -> None:
+    """Add a vote, of any number of listeners at a time.
+
+    Raises:
+        InputError: the listener has voted too often.
+        OSError: it can't be written.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with locked(path.with_name(f".{path.name}.lock")):
+        if sum(one.listener == vote.listener for one in read_votes(path)) >= MOST_VOTES:
+            raise InputError(f"there are {MOST_VOTES} votes of this listener already: that is enough")
+        with open(path, "ab+") as file:
+            if file.tell() and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n":
+                file.write(b"\n")  # what was torn by a kill stays alone
+            line = asdict(vote) | {"preferred": vote.preferred}
+            file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+
+
+def read_votes(path: str | Path) -> list[Vote]:
+    """The votes of a file, without those that are torn; none where there is no file."""
+    try:
+        lines = Path(path).read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return []
+    votes = []
+    for line in filter(None, lines):
+        try:
+            content = json.loads(line)
+            first, second = content["systems"]
+            del content["preferred"]  # the other fields tell it
+            vote = Vote(**(content | {"systems": (first, second)}))
+            if first != second and vote.x in (first, second) and vote.choice in CHOICES:
+                votes.append(vote)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue
+    return votes
+
+
+def tally(votes: Iterable[Vote], systems: tuple[str, str]) -> Tally:
+    """Count the votes on two systems, in whichever order they were named.
+
+    Args:
+        votes: those on other systems are passed over.
+        systems: their names.
+
+    Raises:
+        InputError: both have the same name.
+
+    Source: binomial test and its exact interval; votes for neither are left out of both.
+    """
+    if systems[0] == systems[1]:
+        raise InputError(f"both systems are called {systems[0]!r}: expected two names")
+    counts, n_none, listeners = [0, 0], 0, set()
+    for vote in votes:
+        if sorted(vote.systems) != sorted(systems):
+            continue
+        listeners.add(vote.listener)
+        preferred = vote.preferred
+        if preferred is None:
+            n_none += 1
+        else:
+            counts[systems.index(preferred)] += 1
+    n = sum(counts)
+    if not n:
+        return Tally((0, 0), n_none, len(listeners), None, None, None)
+    from scipy.stats import binomtest
+
+    found = binomtest(counts[1], n)
+    low, high = found.proportion_ci(0.95, "exact")
+    return Tally(
+        (counts[0], counts[1]), n_none, len(listeners), counts[1] / n, (float(low), float(high)), float(found.pvalue)
+    )
+
+
+def votes_path(folder: str | Path, systems: tuple[str, str]) -> Path:
+    """Where votes on two systems are kept: the same file in whichever order they are named."""
+    return Path(folder) / f"{'-'.join(name.replace('/', '_') for name in sorted(systems))}.jsonl"
+
+
+def new_vote(trial: Trial, systems: tuple[str, str], *, listener: str, choice: str, seconds: float) -> Vote:
+    """A vote, as of now.
+
+    Raises:
+        InputError: no such choice.
+    """
+    if choice not in CHOICES:
+        raise InputError(f"the choice is {choice!r}: expected one of {', '.join(CHOICES)}")
+    return Vote(
+        systems,
+        listener,
+        trial.mixture,
+        trial.label,
+        systems[trial.first],
+        choice,
+        round(seconds, 2),
+        round(time.time(), 2),
+    )

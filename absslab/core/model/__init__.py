@@ -1,0 +1,1 @@
+"""The model: front end, mask networks, pooling."""

@@ -1,0 +1,240 @@
+"""Networks that draw masks: features (B, C, M, T) → logits (B, K′, M, T) at the features' own resolution.
+
+Each has a convolution `to_masks` whose bias is what a mask starts from.
+
+Axes: B batch, C channels, K′ outputs (classes, and a background where masks compete), M bands, T frames.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from absslab.core.common.config import Config, find, option
+from absslab.core.common.errors import InputError
+
+
+class VGGLikeCNN(nn.Module):
+    """Plain convolution blocks: convolution → batch norm → dropout → ReLU, then a 1 × 1 convolution to the masks.
+
+    A block with a stride makes the masks coarser; they are interpolated back to the features' resolution.
+
+    Args:
+        n_outputs: K′.
+        channels, kernel_sizes, strides, paddings, drop_out_probs: one value per block.
+        use_batch_norm: whether convolutions are followed by batch norm (they then have no bias).
+        use_coordinates: whether a second input channel tells each bin's frequency, from −1 to 1.
+
+    Shape:
+        (B, 1, M, T) → (B, K′, M, T).
+
+    Source: Kong et al., arXiv 1711.03037.
+    """
+
+    def __init__(
+        self,
+        *,
+        n_outputs: int,
+        channels: Sequence[int] = (64,) * 6,
+        kernel_sizes: Sequence[int] = (3,) * 6,
+        strides: Sequence[int] = (1,) * 6,
+        paddings: Sequence[int] = (1,) * 6,
+        drop_out_probs: Sequence[float] = (0.0,) * 6,
+        use_batch_norm: bool = True,
+        use_coordinates: bool = False,
+    ):
+        super().__init__()
+        self.use_coordinates = use_coordinates
+        blocks: list[nn.Module] = []
+        n_in = 2 if use_coordinates else 1
+        for n_out, kernel, stride, padding, p in zip(
+            channels, kernel_sizes, strides, paddings, drop_out_probs, strict=True
+        ):
+            blocks.append(nn.Conv2d(n_in, n_out, kernel, stride, padding, bias=not use_batch_norm))
+            if use_batch_norm:
+                blocks.append(nn.BatchNorm2d(n_out))
+            blocks += [nn.Dropout(p), nn.ReLU()] if p else [nn.ReLU()]
+            n_in = n_out
+        self.blocks = nn.Sequential(*blocks)
+        self.to_masks = nn.Conv2d(n_in, n_outputs, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Draw masks, as logits."""
+        M, T = features.shape[-2:]
+        x = torch.cat([features, frequency_channel(features)], 1) if self.use_coordinates else features
+        logits = self.to_masks(self.blocks(x))  # (B, K′, M′, T′)
+        return logits if logits.shape[-2:] == (M, T) else F.interpolate(logits, size=(M, T))  # (B, K′, M, T)
+
+
+class UNet(nn.Module):
+    """A U-Net at half resolution around a recurrent layer that sees all frequencies of a frame at once.
+
+    Which class an event has shows in its whole spectrum and in its course over time; where it lies in time and
+    frequency shows in the bins. So the deepest level is flattened over frequency and runs through a bidirectional GRU,
+    which decides what sounds when; skip connections carry the detail back up. Little is computed at full resolution,
+    where convolutions cost most: a few channels that sharpen the masks.
+
+    Besides the features the network sees each band relative to its mean over time (a steady background vanishes)
+    and the bin's frequency.
+
+    Args:
+        n_outputs: K′.
+        n_bands: M.
+        channels: of the three levels, at 1/2, 1/4 and 1/8 of the resolution.
+        fine_channels: at full resolution.
+        context: units of the GRU in each direction.
+        drop_out: at the deepest level.
+
+    Shape:
+        (B, 1, M, T) → (B, K′, M, T).
+
+    Source: Ronneberger et al., arXiv 1505.04597 (U-Net); Çakır et al., arXiv 1702.06286 (convolutional recurrent).
+    """
+
+    def __init__(
+        self,
+        *,
+        n_outputs: int,
+        n_bands: int,
+        channels: Sequence[int] = (32, 64, 128),
+        fine_channels: int = 16,
+        context: int = 128,
+        drop_out: float = 0.1,
+    ):
+        super().__init__()
+        c1, c2, c3 = channels
+        self.depth = -(-n_bands // 8)  # bands of the deepest level
+        self.down1 = nn.Sequential(_block(3, c1, kernel=5, stride=2), _block(c1, c1))
+        self.down2 = nn.Sequential(_block(c1, c2), _block(c2, c2))
+        self.down3 = nn.Sequential(_block(c2, c3), _block(c3, c3), nn.Dropout2d(drop_out))
+        self.to_context = nn.Sequential(
+            nn.Conv1d(c3 * self.depth, 2 * context, 1, bias=False),
+            nn.BatchNorm1d(2 * context),
+            nn.ReLU(),
+            nn.Dropout(drop_out),
+        )
+        self.context = nn.GRU(2 * context, context, bidirectional=True, batch_first=True)
+        self.from_context = nn.Conv1d(2 * context, c3 * self.depth, 1)
+        self.up2 = nn.Sequential(_block(c3 + c2, c2), _block(c2, c2))
+        self.up1 = nn.Sequential(_block(c2 + c1, c1), _block(c1, c1))
+        self.to_masks = nn.Conv2d(c1, n_outputs, 1)
+        self.fine_from_coarse = nn.Conv2d(c1, fine_channels, 1, bias=False)
+        self.fine_from_input = nn.Conv2d(3, fine_channels, 3, padding=1, bias=False)
+        self.sharpen = nn.Sequential(
+            nn.BatchNorm2d(fine_channels),
+            nn.ReLU(),
+            _block(fine_channels, fine_channels),
+            nn.Conv2d(fine_channels, n_outputs, 1),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Draw masks, as logits."""
+        M, T = features.shape[-2:]
+        n_frames = max(16, T + -T % 8)  # two at the deepest level: batch norm learns from no single value
+        padded = F.pad(features, (0, n_frames - T, 0, 8 * self.depth - M), mode="replicate")  # (B, 1, M′, T′)
+        x = torch.cat([padded, padded - padded.mean(3, keepdim=True), frequency_channel(padded)], 1)  # (B, 3, M′, T′)
+        half = self.down1(x)  # (B, c1, M′/2, T′/2)
+        quarter = self.down2(F.max_pool2d(half, 2))  # (B, c2, M′/4, T′/4)
+        eighth = self.down3(F.max_pool2d(quarter, 2))  # (B, c3, M′/8, T′/8)
+        eighth = eighth + self._context(eighth)
+        up = self.up2(torch.cat([F.interpolate(eighth, scale_factor=2), quarter], 1))  # (B, c2, M′/4, T′/4)
+        up = self.up1(torch.cat([F.interpolate(up, scale_factor=2), half], 1))  # (B, c1, M′/2, T′/2)
+        fine = F.interpolate(self.fine_from_coarse(up), scale_factor=2) + self.fine_from_input(x)  # (B, fine, M′, T′)
+        logits = F.interpolate(self.to_masks(up), scale_factor=2) + self.sharpen(fine)  # (B, K′, M′, T′)
+        return logits[..., :M, :T]
+
+    def _context(self, x: Tensor) -> Tensor:
+        frames = self.to_context(x.flatten(1, 2))  # (B, 2·context, T′/8)
+        with torch.autocast(x.device.type, enabled=False):  # bfloat16 is slower than float32 in a CPU's GRU
+            frames = frames.float().transpose(1, 2)  # (B, T′/8, 2·context)
+            frames = frames + self.context(frames)[0]
+        return self.from_context(frames.transpose(1, 2)).unflatten(1, (-1, self.depth))  # (B, c3, M′/8, T′/8)
+
+
+def frequency_channel(features: Tensor) -> Tensor:
+    """Each bin's frequency, from −1 to 1: (B, C, M, T) → (B, 1, M, T)."""
+    B, _, M, T = features.shape
+    return torch.linspace(-1, 1, M, device=features.device, dtype=features.dtype)[:, None].expand(B, 1, M, T)
+
+
+def _block(n_in: int, n_out: int, *, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+    convolution = nn.Conv2d(n_in, n_out, kernel, stride, kernel // 2, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(n_out), nn.ReLU())
+
+
+@dataclass(frozen=True)
+class VGGLikeCNNConfig(Config):
+    """VGG_like_CNN: plain convolution blocks; one value per block, or one for all."""
+
+    channels: tuple[int, ...] = option((64,) * 6, "of each block", at_least=1)
+    kernel_sizes: tuple[int, ...] = option((3,), "of each block", unit="bins", at_least=1)
+    strides: tuple[int, ...] = option((1,), "of each block", unit="bins", at_least=1)
+    paddings: tuple[int, ...] | None = option(None, "of each block; none: half the kernel", unit="bins", at_least=0)
+    drop_out_probs: tuple[float, ...] = option((0.0,), "of each block", at_least=0, at_most=0.99)
+    use_batch_norm: bool = option(True, "batch norm after each convolution")
+    use_coordinates: bool = option(False, "tell the network each bin's frequency")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.channels:
+            raise InputError("channels is empty: expected one value per block, at least one")
+        for name in ("kernel_sizes", "strides", "paddings", "drop_out_probs"):
+            values = getattr(self, name)
+            if values is not None and len(values) not in (1, len(self.channels)):
+                raise InputError(
+                    f"{name} has {len(values)} values: expected {len(self.channels)}, one per block (channels has "
+                    f"{len(self.channels)}), or one for all"
+                )
+
+    def per_block(self, name: str) -> tuple[Any, ...]:
+        """A setting with as many values as there are blocks."""
+        values = getattr(self, name)
+        if values is None:
+            return tuple(kernel // 2 for kernel in self.per_block("kernel_sizes"))
+        return values * len(self.channels) if len(values) == 1 else values
+
+
+@dataclass(frozen=True)
+class UNetConfig(Config):
+    """U_Net: convolutions at three resolutions around a recurrent layer."""
+
+    unet_channels: tuple[int, int, int] = option((32, 64, 128), "at 1/2, 1/4 and 1/8 of the resolution", at_least=1)
+    fine_channels: int = option(16, "at full resolution", at_least=1)
+    context: int = option(128, "units of the recurrent layer in each direction", at_least=1)
+    drop_out: float = option(0.1, "at the lowest resolution", at_least=0, at_most=0.99)
+
+
+def _build_vgg(config: VGGLikeCNNConfig, n_bands: int, n_outputs: int) -> VGGLikeCNN:
+    names = ("kernel_sizes", "strides", "paddings", "drop_out_probs")
+    return VGGLikeCNN(
+        n_outputs=n_outputs,
+        channels=config.channels,
+        use_batch_norm=config.use_batch_norm,
+        use_coordinates=config.use_coordinates,
+        **{name: config.per_block(name) for name in names},
+    )
+
+
+def _build_unet(config: UNetConfig, n_bands: int, n_outputs: int) -> UNet:
+    return UNet(
+        n_outputs=n_outputs,
+        n_bands=n_bands,
+        channels=config.unet_channels,
+        fine_channels=config.fine_channels,
+        context=config.context,
+        drop_out=config.drop_out,
+    )
+
+
+MASK_NETS: dict[str, tuple[type[Config], Any]] = {
+    "VGG_like_CNN": (VGGLikeCNNConfig, _build_vgg),
+    "U_Net": (UNetConfig, _build_unet),
+}
+
+
+def find_mask_net(name: str) -> tuple[type[Config], Any]:
+    """The config class of a mask network, and what builds one from (config, n_bands, n_outputs)."""
+    return find("model type", name, MASK_NETS)

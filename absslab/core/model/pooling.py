@@ -1,0 +1,190 @@
+"""Classification mappings: a mask over time and frequency → the probability that its class sounds.
+
+Axes: B batch, K classes, M bands, T frames. All take masks (B, K, M, T) in [0, 1] and, for recordings that were padded
+to a common length, `n_frames` (B,): how many of the T frames are real. All return (B, K) in [0, 1].
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from absslab.core.common.config import Config, find, option
+
+
+class GMP(nn.Module):
+    """Global max pooling: the largest value of a mask.
+
+    Shape:
+        (B, K, M, T) → (B, K).
+
+    Source: Kong et al., arXiv 1711.03037.
+    """
+
+    def forward(self, masks: Tensor, n_frames: Tensor | None = None) -> Tensor:
+        """Pool masks."""
+        return masks.masked_fill(~real_frames(masks, n_frames), 0).flatten(2).amax(-1)  # (B, K)
+
+
+class GAP(nn.Module):
+    """Global average pooling: the mean of a mask.
+
+    Shape:
+        (B, K, M, T) → (B, K).
+
+    Source: Kong et al., arXiv 1711.03037.
+    """
+
+    def forward(self, masks: Tensor, n_frames: Tensor | None = None) -> Tensor:
+        """Pool masks."""
+        return _sum(masks, n_frames) / _n_bins(masks, n_frames)  # (B, K)
+
+
+class GWRP(nn.Module):
+    """Global weighted rank pooling: Σ rʲ x₍ⱼ₎ / Σ rʲ over a mask's values in descending order.
+
+    r = 0 is the maximum, r = 1 the mean. r says how many bins count (about 1 / (1 − r)), whatever the size of the mask;
+    `fraction` says the same as a fraction of the mask, which is invariant to its size.
+
+    Args:
+        r: weight of a bin relative to the one ranked before it, in [0, 1].
+        fraction: if given, r = 1 − 1 / (fraction · number of bins) instead.
+
+    Shape:
+        (B, K, M, T) → (B, K).
+
+    Source: Kolesnikov, Lampert, arXiv 1603.06098; Kong et al., arXiv 1711.03037.
+    """
+
+    def __init__(self, *, r: float = 0.999, fraction: float | None = None):
+        super().__init__()
+        self.r, self.fraction = r, fraction
+        self.weights: Tensor
+        self.register_buffer("weights", torch.empty(0), persistent=False)
+
+    def forward(self, masks: Tensor, n_frames: Tensor | None = None) -> Tensor:
+        """Pool masks."""
+        n_bins = masks.shape[2] * masks.shape[3]
+        values = masks.masked_fill(~real_frames(masks, n_frames), 0).flatten(2).sort(-1, descending=True).values
+        if n_frames is not None:
+            weights = self._weights(n_frames.to(masks.device) * masks.shape[2], n_bins)  # (B, M·T)
+        else:
+            if len(self.weights) != n_bins or self.weights.device != masks.device:
+                self.weights = self._weights(torch.tensor(n_bins, device=masks.device), n_bins)
+            weights = self.weights.float()  # (M·T,)
+        pooled = (values.float() @ weights[..., None])[..., 0] / weights.sum(-1, keepdim=True)  # (B, K)
+        return pooled.clamp(0, 1)  # rounding may lift a mean of ones above 1
+
+    def _weights(self, counts: Tensor, n_bins: int) -> Tensor:
+        """Weights of the ranks of masks of which `counts` (…) bins are real: (…, n_bins)."""
+        counts = counts[..., None].double()
+        r = torch.full_like(counts, self.r) if self.fraction is None else (1 - 1 / (self.fraction * counts)).clamp_min(0)
+        ranks = torch.arange(n_bins, device=counts.device)
+        return (r**ranks * (ranks < counts)).float()
+
+
+class LinearSoftmax(nn.Module):
+    """Linear softmax pooling: Σ x² / (Σ x + pseudocount): a mean in which a value weighs as much as it is large.
+
+    Its gradient raises large values and lowers small ones: it learns fast from weak labels and sharpens masks.
+
+    Args:
+        pseudocount: bins of value 0 or 1 that a mask must outweigh; above 0 a few stray bins mean no class.
+
+    Shape:
+        (B, K, M, T) → (B, K).
+
+    Source: Wang, Li, Metze, A comparison of five multiple instance learning pooling functions, arXiv 1810.09050.
+    """
+
+    def __init__(self, *, pseudocount: float = 20.0):
+        super().__init__()
+        self.pseudocount = pseudocount
+
+    def forward(self, masks: Tensor, n_frames: Tensor | None = None) -> Tensor:
+        """Pool masks."""
+        return _sum(masks.square(), n_frames) / (_sum(masks, n_frames) + self.pseudocount + 1e-8)  # (B, K)
+
+
+class ExponentialSoftmax(nn.Module):
+    """Exponential softmax pooling: Σ x eᵃˣ / Σ eᵃˣ.
+
+    Args:
+        sharpness: a; 0 is the mean, ∞ the maximum.
+
+    Shape:
+        (B, K, M, T) → (B, K).
+
+    Source: Wang, Li, Metze, A comparison of five multiple instance learning pooling functions, arXiv 1810.09050.
+    """
+
+    def __init__(self, *, sharpness: float = 10.0):
+        super().__init__()
+        self.sharpness = sharpness
+
+    def forward(self, masks: Tensor, n_frames: Tensor | None = None) -> Tensor:
+        """Pool masks."""
+        scores = (self.sharpness * masks).masked_fill(~real_frames(masks, n_frames), -torch.inf)
+        return (masks.flatten(2) * scores.flatten(2).softmax(-1)).sum(-1)  # (B, K)
+
+
+def real_frames(masks: Tensor, n_frames: Tensor | None) -> Tensor:
+    """Which frames are no padding: (B, 1, 1, T), or True for all where `n_frames` is None."""
+    if n_frames is None:
+        return torch.ones((), dtype=torch.bool, device=masks.device)
+    real = torch.arange(masks.shape[-1], device=masks.device) < n_frames.to(masks.device)[:, None]  # (B, T)
+    return real[:, None, None]
+
+
+def _sum(values: Tensor, n_frames: Tensor | None) -> Tensor:
+    return (values * real_frames(values, n_frames)).sum((2, 3))  # (B, K)
+
+
+def _n_bins(masks: Tensor, n_frames: Tensor | None) -> Tensor | int:
+    if n_frames is None:
+        return masks.shape[2] * masks.shape[3]
+    return (n_frames * masks.shape[2]).to(masks.device)[:, None]  # (B, 1)
+
+
+@dataclass(frozen=True)
+class NoConfig(Config):
+    """Nothing to set."""
+
+
+@dataclass(frozen=True)
+class GWRPConfig(Config):
+    """Global weighted rank pooling."""
+
+    dc: float = option(0.999, "r: weight of a bin relative to the one ranked before it", at_least=0, at_most=1)
+    dc_fraction: float | None = option(
+        None, "instead of dc: the fraction of the mask that counts, whatever its size", above=0, at_most=1
+    )
+
+
+@dataclass(frozen=True)
+class LinearSoftmaxConfig(Config):
+    """Linear softmax pooling."""
+
+    pseudocount: float = option(20.0, "bins that a mask must outweigh", unit="bins", at_least=0)
+
+
+@dataclass(frozen=True)
+class ExponentialSoftmaxConfig(Config):
+    """Exponential softmax pooling."""
+
+    sharpness: float = option(10.0, "0 is the mean, infinity the maximum", at_least=0)
+
+
+POOLINGS: dict[str, tuple[type[Config], Any]] = {
+    "GMP": (NoConfig, lambda config: GMP()),
+    "GAP": (NoConfig, lambda config: GAP()),
+    "GWRP": (GWRPConfig, lambda config: GWRP(r=config.dc, fraction=config.dc_fraction)),
+    "linear_softmax": (LinearSoftmaxConfig, lambda config: LinearSoftmax(pseudocount=config.pseudocount)),
+    "exponential_softmax": (ExponentialSoftmaxConfig, lambda config: ExponentialSoftmax(sharpness=config.sharpness)),
+}
+
+
+def find_pooling(name: str) -> tuple[type[Config], Any]:
+    """The config class of a classification mapping, and what builds one from its config."""
+    return find("classification mapping", name, POOLINGS)

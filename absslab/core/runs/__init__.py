@@ -1,0 +1,1 @@
+"""Runs on disk: their catalogue, scores, data and processes."""

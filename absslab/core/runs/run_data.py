@@ -1,0 +1,33 @@
+"""The recordings of a run: what it was trained, validated and tested on."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from absslab.core.common.errors import InputError
+from absslab.core.data.layouts import DataConfig, Labelled, find_data_set
+from absslab.core.training.run_directory import RunReader
+
+
+def recordings_of(reader: RunReader, split: str, *, data_folder: str = "") -> list[Labelled]:
+    """The recordings of a split of a run's data.
+
+    Args:
+        reader: of the run.
+        split: train, validation or test.
+        data_folder: where the data are now, if not where the run was trained on them.
+
+    Raises:
+        InputError: the run's settings or its data can't be read.
+    """
+    values: Any = reader.config.get("data")
+    if not isinstance(values, Mapping):
+        raise InputError(f"{reader.folder}/config.json does not say which data the run was trained on")
+    config = DataConfig.from_json(values)
+    config = replace(config, data_folder=data_folder or config.data_folder)
+    folder = Path(config.data_folder)
+    if not config.data_folder or not folder.is_dir():
+        raise InputError(f"{config.data_folder or 'data_folder'}, the data of the run {reader.folder.name}, is not there")
+    items, _ = find_data_set(config.data_set_type)(config, folder)
+    return [item for item in items if item.split == split]

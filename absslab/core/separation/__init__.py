@@ -1,0 +1,1 @@
+"""Separation and detection with a trained model."""

@@ -1,0 +1,143 @@
+"""Settings of a separation as one heard them: of the masks, and of the gains of a remix; in a JSON file.
+
+::
+
+    {"format": "absslab separation settings", "version": 1,
+     "separation": {"mask_power": 2.0, …}, "gains": {"speech": 0.0, "keys": -12.0, "residual": null}}
+
+Gains are in dB; null (JSON has no infinity) leaves a sound out. Axes: K classes.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from absslab.core.common.config import nearest
+from absslab.core.common.errors import InputError
+from absslab.core.common.files import read_json, write_json
+from absslab.core.separation.separator import SeparationConfig
+
+FORMAT, VERSION = "absslab separation settings", 1
+RESIDUAL = "residual"  # what no class took; it has a gain like the classes
+HIGHEST_GAIN = 60.0  # dB
+
+
+@dataclass(frozen=True)
+class SeparationSettings:
+    """What is done to the masks, and how loud the classes are in the remix.
+
+    Args:
+        separation: of the masks.
+        gains: class, or "residual" → dB; −inf leaves it out, what is not named stays as it is.
+
+    Raises:
+        InputError: a gain that is no number, NaN or above 60 dB.
+    """
+
+    separation: SeparationConfig = SeparationConfig()
+    gains: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, gain in self.gains.items():
+            if not isinstance(gain, int | float) or isinstance(gain, bool) or not gain <= HIGHEST_GAIN:
+                raise InputError(
+                    f"the gain of {name} is {gain!r}: expected dB up to {HIGHEST_GAIN:g}, or -inf to leave it out"
+                )
+
+
+def read_settings(path: str | Path) -> SeparationSettings:
+    """Read settings that `write_settings` wrote.
+
+    Raises:
+        InputError: the file is missing, damaged, from another program or a newer version, or sets what there is not.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise InputError(f"{path} holds no settings of a separation: expected a file with format {FORMAT!r}")
+    if not isinstance(content.get("version"), int):
+        raise InputError(f"{path} is damaged: it lacks its format version")
+    if content["version"] > VERSION:
+        raise InputError(f"{path} has format version {content['version']}, newer than {VERSION}: update ABSSLab")
+    known = ("format", "version", "separation", "gains")
+    for name in content:
+        if name not in known:
+            raise InputError(f"{path} has an unknown field {name!r}{nearest(name, known)}")
+    gains: Any = content.get("gains", {})
+    if not isinstance(gains, dict):
+        raise InputError(f"{path} has the gains {gains!r:.50}: expected an object, class: dB")
+    try:
+        separation = SeparationConfig.from_json(content.get("separation", {}))
+        return SeparationSettings(separation, {name: -math.inf if dB is None else dB for name, dB in gains.items()})
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def write_settings(path: str | Path, settings: SeparationSettings) -> None:
+    """Write settings, whole or not at all."""
+    gains = {name: None if gain == -math.inf else float(gain) for name, gain in settings.gains.items()}
+    separation = settings.separation.to_json()
+    write_json(path, {"format": FORMAT, "version": VERSION, "separation": separation, "gains": gains})
+
+
+def parse_gains(texts: Iterable[str]) -> dict[str, float]:
+    """Gains as one types them: speech=-6 residual=-inf.
+
+    Raises:
+        InputError: no = or no number of dB, a name twice, a gain that `SeparationSettings` does not take.
+    """
+    gains: dict[str, float] = {}
+    for text in texts:
+        name, _, number = text.rpartition("=")
+        try:
+            gain = float(number)
+        except ValueError:
+            gain = math.nan
+        if not name or math.isnan(gain):
+            raise InputError(f"gains has {text!r}: expected CLASS=dB, as in speech=-6, or speech=-inf to leave it out")
+        if name in gains:
+            raise InputError(f"gains has {name} twice: keep one of them")
+        gains[name] = gain
+    return dict(SeparationSettings(gains=gains).gains)
+
+
+def check_gains(gains: Mapping[str, float], classes: Sequence[str]) -> None:
+    """See that gains name classes of the model, or the residual.
+
+    Raises:
+        InputError: one does not.
+    """
+    for name in gains:
+        if name not in (*classes, RESIDUAL):
+            raise InputError(f"gains names {name!r}, which is no class of the model{nearest(name, (*classes, RESIDUAL))}")
+
+
+def gains_that_keep(kept: Iterable[str], classes: Sequence[str]) -> dict[str, float]:
+    """The gains that leave out all but some classes."""
+    return {name: -math.inf for name in (*classes, RESIDUAL) if name not in set(kept)}
+
+
+def remix(sources: np.ndarray, residual: np.ndarray, classes: Sequence[str], gains: Mapping[str, float]) -> np.ndarray:
+    """The sum of sources and residual, each with its gain; it may go beyond full scale.
+
+    Args:
+        sources: (K, …).
+        residual: (…).
+        classes: K names.
+        gains: dB by class, or "residual"; what is not named counts as it is, with 0 dB.
+
+    Shape:
+        (…).
+
+    Raises:
+        InputError: a gain of a class that there is not.
+    """
+    check_gains(gains, classes)
+    total = np.zeros_like(residual)
+    for name, sound in zip((*classes, RESIDUAL), (*sources, residual), strict=True):
+        if factor := 10 ** (gains.get(name, 0.0) / 20):
+            total += (sound * factor).astype(total.dtype, copy=False)
+    return total

@@ -1,0 +1,1 @@
+"""Training: losses, augmentation, schedules, the trainer and its run directory."""

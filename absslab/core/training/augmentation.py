@@ -1,0 +1,124 @@
+"""What training does to a batch before the model sees it: roll, colour, gain, and recordings added in pairs.
+
+Axes: B batch, K classes, F STFT bins, T frames, N samples.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from absslab.core.audio.stft import STFT
+from absslab.core.common.config import Config, option
+from absslab.core.common.errors import InputError
+from absslab.core.data.audio_data_set import Batch
+
+
+@dataclass(frozen=True)
+class AugmentationConfig(Config):
+    """How training recordings are varied; nothing here needs more than weak labels."""
+
+    pair_probability: float = option(0.0, "of adding a second recording to one", at_least=0, at_most=1)
+    pair_gain_range: tuple[float, float] = option((-6.0, 6.0), "level of the second relative to the first", unit="dB")
+    roll: bool = option(False, "start each recording at a random instant; what falls off the end comes first")
+    gain_range: tuple[float, float] = option((0.0, 0.0), "gain of each recording, drawn between two values", unit="dB")
+    equaliser: float = option(0.0, "deviation of a random, smooth equaliser", unit="dB", at_least=0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("pair_gain_range", "gain_range"):
+            low, high = getattr(self, name)
+            if low > high:
+                raise InputError(f"{name} is {low:g} {high:g}: expected the lower value first")
+
+    @property
+    def needs_waveforms(self) -> bool:
+        """Whether stored features would not do."""
+        return bool(self.pair_probability or self.roll or self.equaliser or any(self.gain_range))
+
+
+class Pairs(NamedTuple):
+    """Two recordings that are added; the second is silence, without labels, where none is."""
+
+    first: Tensor  # complex (B, F, T)
+    second: Tensor  # complex (B, F, T)
+    labels_first: Tensor  # (B, K)
+    labels_second: Tensor  # (B, K)
+    n_samples: Tensor | None  # (B,): of the sum, without padding
+
+
+def augment(batch: Batch, config: AugmentationConfig, stft: STFT, sampling_rate: int, rng: np.random.Generator) -> Pairs:
+    """Vary a batch's recordings and add them in pairs: each meets another one of the same batch.
+
+    Args:
+        batch: its tensors on the device of the model.
+        config: how.
+        stft: of the model.
+        sampling_rate: Hz.
+        rng: all randomness comes from here.
+    """
+    B = len(batch.waveforms)
+    first = _varied(batch.waveforms, batch.n_samples, config, stft, sampling_rate, rng)
+    paired = torch.from_numpy(rng.random(B) < config.pair_probability).to(first.device)
+    if B < 2 or not paired.any():
+        return Pairs(first, torch.zeros_like(first), batch.labels, torch.zeros_like(batch.labels), batch.n_samples)
+    partner = torch.from_numpy((np.arange(B) + rng.integers(1, B)) % B)
+    lengths = None if batch.n_samples is None else batch.n_samples[partner]
+    second = _varied(batch.waveforms[partner], lengths, config, stft, sampling_rate, rng)
+    level = _uniform(rng, config.pair_gain_range, B, first.device)
+    paired &= (_energy(first) > 0) & (_energy(second) > 0)  # silence has no level to add another one at
+    gain = (_energy(first) / _energy(second).clamp_min(1e-12)).sqrt() * 10 ** (level / 20) * paired
+    return Pairs(
+        first,
+        second * gain[:, None, None],
+        batch.labels,
+        batch.labels[partner] * paired[:, None],
+        _longer(batch.n_samples, lengths, paired),
+    )
+
+
+def _longer(own: Tensor | None, partners: Tensor | None, paired: Tensor) -> Tensor | None:
+    """Lengths of the sums: of both recordings the longer, where two are added."""
+    if own is None or partners is None:
+        return None
+    return torch.where(paired, torch.maximum(own, partners), own)
+
+
+def _varied(
+    waveforms: Tensor,
+    n_samples: Tensor | None,
+    config: AugmentationConfig,
+    stft: STFT,
+    sampling_rate: int,
+    rng: np.random.Generator,
+) -> Tensor:
+    """Rolled, coloured and scaled spectra (B, F, T) of waveforms (B, N)."""
+    B, N = waveforms.shape
+    if config.roll:
+        lengths = [N] * B if n_samples is None else n_samples.tolist()
+        rolled = [waveform[:n].roll(int(rng.integers(n))) for waveform, n in zip(waveforms, lengths, strict=True)]
+        waveforms = torch.nn.utils.rnn.pad_sequence(rolled, batch_first=True)  # (B, N)
+    spectra = stft(waveforms)  # (B, F, T)
+    gain = _uniform(rng, config.gain_range, B, spectra.device)[:, None]  # (B, 1)
+    if config.equaliser:
+        gain = gain + _equaliser_curves(rng, config.equaliser, B, spectra.shape[1], sampling_rate).to(spectra.device)
+    return spectra * 10 ** (gain / 20)[:, :, None]
+
+
+def _equaliser_curves(rng: np.random.Generator, deviation: float, B: int, n_bins: int, sampling_rate: int) -> Tensor:
+    """Gains in dB (B, F): random at seven frequencies, evenly spaced to the ear, straight lines between them."""
+    points = rng.normal(0, deviation, (B, 7))
+    hertz = np.linspace(0, sampling_rate / 2, n_bins)
+    to_the_ear = np.log1p(hertz / 700)  # the mel scale, but for its unit
+    position = to_the_ear / to_the_ear[-1] * 6
+    return torch.from_numpy(np.stack([np.interp(position, np.arange(7), row) for row in points]).astype(np.float32))
+
+
+def _uniform(rng: np.random.Generator, bounds: tuple[float, float], B: int, device: torch.device) -> Tensor:
+    return torch.from_numpy(rng.uniform(*bounds, B).astype(np.float32)).to(device)
+
+
+def _energy(spectra: Tensor) -> Tensor:
+    return (spectra.real**2 + spectra.imag**2).sum((1, 2))  # (B,)

@@ -1,0 +1,253 @@
+"""A training from its settings to its run directory: started, followed, stopped, resumed."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from absslab.core.audio import sound_files
+from absslab.core.common.config import Config, fingerprint, from_flags, option, shown
+from absslab.core.common.devices import choose_device
+from absslab.core.common.errors import InputError
+from absslab.core.data.audio_data_set import open_split
+from absslab.core.data.layouts import DataConfig
+from absslab.core.model.front_end import FeatureConfig
+from absslab.core.model.mask_networks import find_mask_net
+from absslab.core.model.pooling import find_pooling
+from absslab.core.model.separation_model import (
+    ModelConfig,
+    ModelConfigs,
+    build_model,
+    read_checkpoint,
+    save_checkpoint,
+)
+from absslab.core.training.augmentation import AugmentationConfig
+from absslab.core.training.config import TrainingConfig
+from absslab.core.training.feature_store import open_store
+from absslab.core.training.run_directory import RunReader, RunWriter, model_of, run_directory
+from absslab.core.training.trainer import EpochResult, StepDone, TrainingManager
+
+CHANGEABLE = (
+    "n_epochs", "test_every", "patience", "device", "data_folder", "in_memory", "n_loaders", "save_path", "keep_every"
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RunConfig(Config):
+    """Where the run goes, and what it keeps."""
+
+    save_path: str = option("", "file of the best model, R.ckpt; the run directory R stands beside it")
+    device: str = option("auto", "auto: a GPU if there is one; cpu, cuda, cuda:1, …")
+    keep_every: int = option(
+        0, "also keep the model of every so many, to hear how it learns; 0: none", unit="epochs", at_least=0
+    )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All configs of a training."""
+
+    models: ModelConfigs
+    data: DataConfig
+    augmentation: AugmentationConfig
+    training: TrainingConfig
+    run: RunConfig
+
+    @classmethod
+    def from_flags(cls, values: Mapping[str, Any]) -> "Settings":
+        """The settings that flags name; what they leave open has its default.
+
+        Args:
+            values: of any fields of any of the configs, by the fields' names.
+        """
+        model = from_flags(ModelConfig, values)
+        mask_net, pooling = find_mask_net(model.model_type)[0], find_pooling(model.classification_mapping)[0]
+        parts = ModelConfigs(
+            from_flags(FeatureConfig, values), model, from_flags(mask_net, values), from_flags(pooling, values)
+        )
+        others = (from_flags(config, values) for config in (DataConfig, AugmentationConfig, TrainingConfig, RunConfig))
+        return cls(parts, *others)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, as JSON holds it."""
+        own = {name: getattr(self, name).to_json() for name in ("data", "augmentation", "training", "run")}
+        return self.models.to_json() | own
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Settings":
+        """The settings that `to_json` described."""
+        return cls(
+            ModelConfigs.from_json(values),
+            DataConfig.from_json(values["data"]),
+            AugmentationConfig.from_json(values["augmentation"]),
+            TrainingConfig.from_json(values["training"]),
+            RunConfig.from_json(values["run"]),
+        )
+
+
+@dataclass
+class Experiment:
+    """A training that is ready to run.
+
+    Args:
+        settings: of everything.
+        state: content of a `last.ckpt` to go on from.
+        resumed: the run directory that it is from.
+
+    Raises:
+        InputError: settings, folders or labels that can't be used; a run that is already there.
+    """
+
+    settings: Settings
+    state: Mapping[str, Any] | None = None
+    resumed: Path | None = None
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        if not settings.run.save_path:
+            raise InputError("save_path is missing: say it with --save_path, as in --save_path runs/first.ckpt")
+        run_directory(settings.run.save_path)
+        self.device = choose_device(settings.run.device)
+        rate = settings.models.features.sampling_rate
+        data = replace(settings.data, in_memory=settings.data.in_memory and not settings.data.feature_store)
+        classes = None if self.state is None else self.state["classes"]
+        train = open_split(data, "train", sampling_rate=rate, classes=classes, whole=False)
+        validation = open_split(data, "validation", sampling_rate=rate, classes=train.classes, whole=False)
+        self.data_fingerprint = fingerprint([[Path(one.path).name, sorted(one.labels)] for one in train.items])
+        if self.state is not None and self.state["resume"]["data"] != self.data_fingerprint:
+            raise InputError(
+                f"{settings.data.data_folder} has other recordings or labels than the run began with: start a new run"
+            )
+        torch.manual_seed(settings.training.seed)
+        model = build_model(settings.models, train.classes).to(self.device)
+        stores = None
+        if folder := settings.data.feature_store:
+            stores = (open_store(folder, train, model.front_end), open_store(folder, validation, model.front_end))
+        self.manager = TrainingManager(
+            model, settings.training, settings.augmentation, train, validation, stores, settings.data.n_loaders
+        )
+        if self.state is None:
+            for item in validation.items:
+                sound_files.check(item.path)  # training recordings are decoded for the normalisation; these would come late
+            self.manager.fit_normalisation()
+        else:
+            self.manager.load_state(self.state["resume"], self.state["weights"])
+        self.writer = RunWriter(settings.run.save_path, settings.to_json(), resume=self.resumed)
+
+    @classmethod
+    def resume(cls, checkpoint: str | Path, changes: Mapping[str, Any] | None = None) -> "Experiment":
+        """Go on from a run's last.ckpt.
+
+        Args:
+            checkpoint: last.ckpt of the run directory.
+            changes: settings to change, of those in `CHANGEABLE`.
+
+        Raises:
+            InputError: not a checkpoint to resume from, or a change that would make it another training.
+        """
+        content = read_checkpoint(checkpoint)
+        if "resume" not in content:
+            raise InputError(f"{checkpoint} is a finished model: to go on with a run give its last.ckpt")
+        try:
+            settings = Settings.from_json(content["made"]["settings"])
+        except (KeyError, TypeError) as error:
+            raise InputError(f"{checkpoint} is damaged: it lacks settings ({error})") from None
+        folder = Path(checkpoint).resolve().parent  # the run may have been moved, or is resumed from elsewhere
+        settings = replace(settings, run=replace(settings.run, save_path=str(model_of(folder))))
+        changes = dict(changes or {})
+        for name in changes:
+            if name not in CHANGEABLE:
+                raise InputError(f"{name} can't change when a run is resumed; what can: {', '.join(CHANGEABLE)}")
+        if settings.training.scheduler_type == "oneCycle" and changes.get("n_epochs", 0) > settings.training.n_epochs:
+            raise InputError(
+                f"n_epochs can't grow beyond {settings.training.n_epochs}: oneCycle planned the learning rate for them; "
+                "start a new run"
+            )
+        parts = {}
+        for part in ("data", "training", "run"):
+            config = getattr(settings, part)
+            parts[part] = replace(config, **{name: value for name, value in changes.items() if hasattr(config, name)})
+        return cls(replace(settings, **parts), content, folder)
+
+    def run(self) -> Iterator[StepDone | EpochResult]:
+        """Train, and keep the run directory up to date.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C; the run directory says "stopped" and can be resumed.
+        """
+        writer, manager, config = self.writer, self.manager, self.settings.training
+        writer.status(
+            "running",
+            epoch=manager.epoch,
+            n_epochs=config.n_epochs,
+            device=str(self.device),
+            n_recordings=len(manager.train),
+        )
+        writer.log(f"training on {self.device}, {len(manager.train)} recordings, from epoch {manager.epoch + 1}")
+        state = "failed"
+        try:
+            for event in manager.run():
+                if isinstance(event, EpochResult):
+                    self._save(event)
+                elif writer.stop_wanted:
+                    state = "stopped"
+                    return
+                else:
+                    writer.beat(epoch=event.epoch - 1, step=event.step, n_steps=event.n_steps)
+                yield event
+            state = "finished"
+        except (KeyboardInterrupt, GeneratorExit):
+            state = "stopped"
+            raise
+        except Exception as error:
+            writer.log(f"failed: {error}")
+            raise
+        finally:
+            writer.log(f"{state} after epoch {manager.epoch}")
+            writer.status(state, epoch=manager.epoch)
+
+    def _save(self, result: EpochResult) -> None:
+        """The best model first, then the metrics, then the state: a kill between any two loses nothing."""
+        manager, configs = self.manager, self.settings.models
+        made = {"settings": self.settings.to_json(), "epoch": result.epoch, "metrics": result.metrics}
+        if result.is_best:
+            save_checkpoint(self.writer.save_path, manager.averaged, configs, made)
+        if (every := self.settings.run.keep_every) and result.epoch % every == 0:
+            save_checkpoint(self.writer.kept(result.epoch), manager.averaged, configs, made)
+        self.writer.add_metrics(result.to_json())
+        save_checkpoint(
+            self.writer.last, manager.averaged, configs, made, resume=manager.state() | {"data": self.data_fingerprint}
+        )
+        name = self.settings.training.metric
+        score = result.metrics[name] if result.metrics else None
+        scores = f", validation {name} {score:.4f}" if score is not None else ""
+        self.writer.log(f"epoch {result.epoch}: loss {result.losses['total']:.4f}{scores}")
+        self.writer.status("running", epoch=result.epoch, step=0)
+
+
+def train_once(values: Mapping[str, Any]) -> Iterator[StepDone | EpochResult]:
+    """Train as flags say, or go on with that training where it was cut; one that is finished is not trained again.
+
+    Args:
+        values: of any fields of any of the configs, by the fields' names.
+
+    Raises:
+        InputError: what `Experiment` refuses, or a run of other settings in the same place.
+    """
+    places = {name: str(Path(values[name]).resolve()) for name in ("data_folder", "save_path") if values.get(name)}
+    settings = Settings.from_flags({**values, **places})
+    folder = run_directory(settings.run.save_path)
+    if not (folder / "last.ckpt").exists():
+        yield from Experiment(settings).run()
+        return
+    reader = RunReader(folder)
+    for part, values_of in settings.to_json().items():
+        for name, now in values_of.items():
+            before = reader.config[part].get(name)
+            if before != now and part != "run" and name != "data_folder":
+                words = f"{folder} was trained with {name} {shown(before)}, not {shown(now)}"
+                raise InputError(f"{words}: choose another place, or remove it")
+    if reader.state() != "finished":
+        yield from Experiment.resume(folder / "last.ckpt", {"device": settings.run.device}).run()

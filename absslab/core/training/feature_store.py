@@ -1,0 +1,123 @@
+"""Features computed once and kept in HDF5, keyed by what made them.
+
+Axes: C channels, M bands, T frames. A file holds the features of all recordings of a data set one behind the other
+along time, before normalisation, so that recordings of any lengths fit, and more of them than memory holds.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from absslab.core.common.config import fingerprint
+from absslab.core.common.errors import InputError
+from absslab.core.common.files import whole_file
+from absslab.core.data.audio_data_set import AudioDataSet
+from absslab.core.model.front_end import FrontEnd
+
+VERSION = 1  # raised when the same settings give other features
+
+
+class FeatureBatch(NamedTuple):
+    """Features of recordings, padded to the longest."""
+
+    features: Tensor  # (B, C, M, T), not normalised
+    n_samples: Tensor | None  # (B,): length of the recordings without padding; None: none is padded
+    labels: Tensor  # (B, K)
+    indices: Tensor  # (B,): which recordings
+
+
+class FeatureStore:
+    """The features of a data set on disk.
+
+    Args:
+        path: an HDF5 file that `make_store` wrote.
+        data_set: whose features they are; no recording of it is decoded again.
+        expected: the fingerprint that the features must carry.
+
+    Raises:
+        InputError: the file is damaged or was made with other settings or from other recordings.
+    """
+
+    def __init__(self, path: Path, data_set: AudioDataSet, expected: str):
+        import h5py
+
+        self.data_set = data_set
+
+        try:
+            self.file = h5py.File(path, "r")
+            self.features, self.edges = self.file["features"], self.file["edges"][:]
+            made_with = self.file.attrs["fingerprint"]
+        except (OSError, KeyError) as error:
+            raise InputError(f"{path} is no feature store ({error}): remove it, it is made again") from None
+        if made_with != expected:
+            raise InputError(f"{path} holds features made with other settings or recordings: remove it, it is made again")
+
+    def __len__(self) -> int:
+        return len(self.edges) - 1
+
+    def __getitem__(self, index: int) -> Tensor:
+        """Features of one recording (C, M, T), not normalised."""
+        start, stop = self.edges[index], self.edges[index + 1]
+        return torch.from_numpy(self.features[:, :, start:stop])
+
+    def pictures(self) -> Iterator[Tensor]:
+        """The features of each recording (1, C, M, T)."""
+        return (self[index][None] for index in range(len(self)))
+
+    def batches(self, batch_size: int, *, rng: np.random.Generator | None = None) -> Iterator[FeatureBatch]:
+        """The same recordings in the same batches as the data set's own `batches`, read from disk as they are asked for."""
+        labels, lengths = torch.from_numpy(self.data_set.labels), torch.tensor(self.data_set.lengths)
+        for group in self.data_set.groups(batch_size, rng=rng):
+            pictures = [self[index].movedim(-1, 0) for index in group]  # (T, C, M) each
+            features = nn.utils.rnn.pad_sequence(pictures, batch_first=True).movedim(1, -1)  # (B, C, M, T)
+            differ = len(set(lengths[group].tolist())) > 1
+            yield FeatureBatch(features, lengths[group] if differ else None, labels[group], torch.tensor(group))
+
+
+def store_fingerprint(data_set: AudioDataSet, front_end: FrontEnd) -> str:
+    """What features depend on: the code, the front end's settings but normalisation, and the recordings."""
+    settings = front_end.config.to_json()
+    for name in ("scale_transform", "normalisation"):
+        del settings[name]
+    files = [(item.path, Path(item.path).stat().st_size, Path(item.path).stat().st_mtime_ns) for item in data_set.items]
+    return fingerprint([VERSION, settings, files, data_set.pieces])
+
+
+def open_store(folder: str | Path, data_set: AudioDataSet, front_end: FrontEnd) -> FeatureStore:
+    """Open the store of a data set's features, and make it first where there is none."""
+    key = store_fingerprint(data_set, front_end)
+    path = Path(folder) / f"features-{key}.h5"
+    if not path.exists():
+        make_store(path, key, data_set, front_end)
+    return FeatureStore(path, data_set, key)
+
+
+def make_store(path: Path, key: str, data_set: AudioDataSet, front_end: FrontEnd) -> None:
+    """Write the features of every recording, whole or not at all."""
+    import h5py
+
+    config = front_end.config
+    n_frames = [config.n_frames(length) for length in data_set.lengths]
+    edges = np.concatenate([[0], np.cumsum(n_frames)])
+    with whole_file(path) as unfinished, h5py.File(unfinished, "w") as file:
+        features = file.create_dataset(
+            "features",
+            (1, config.n_bands, int(edges[-1])),
+            np.float32,
+            chunks=(1, config.n_bands, min(256, int(edges[-1]))),
+        )
+        for index, picture in enumerate(_pictures(data_set, front_end)):
+            features[:, :, edges[index] : edges[index + 1]] = picture
+        file["edges"] = edges
+        file.attrs["fingerprint"] = key
+
+
+@torch.no_grad()
+def _pictures(data_set: AudioDataSet, front_end: FrontEnd) -> Iterator[np.ndarray]:
+    for index in range(len(data_set)):
+        waveform = data_set[index].to(front_end.shift.device)
+        yield front_end.picture(front_end.stft(waveform[None]).abs())[0].cpu().numpy()  # (1, M, T)

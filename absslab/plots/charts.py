@@ -1,0 +1,166 @@
+"""Tables → matplotlib axes: a row per class, scores and their spread. Axes of the data: K classes."""
+
+import math
+from collections.abc import Mapping, Sequence
+from textwrap import fill
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from absslab.plots.figures import FOUND, INK, explain, families, quiet, row_labels, short
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SPLIT_COLOURS = {"train": FOUND, "validation": "#e08a1e", "test": "#3f9b58"}
+_MOST_NUMBERS = 20  # classes, beyond which numbers in a map would touch each other
+_MARKS = ("|", "x", "+", "d", "o")  # of baselines
+
+
+def chart_height(n_rows: int) -> float:
+    """Inches that a chart of so many rows needs."""
+    return 1.0 + max(n_rows, 2) * (0.22 if n_rows <= 30 else 0.15)
+
+
+def split_balance(axes: "Axes", counts: Mapping[str, Mapping[str, int]], *, unit: str = "recordings") -> None:
+    """How many recordings of each class are in each split: stacked bars.
+
+    Args:
+        axes: where.
+        counts: class → split → how many.
+        unit: what is counted.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    rows = list(counts)
+    row_labels(axes, rows)
+    lefts = np.zeros(len(rows))
+    shown = [split for split in SPLIT_COLOURS if any(counts[name].get(split) for name in rows)]
+    for split in shown:
+        widths = np.array([counts[name].get(split, 0) for name in rows], float)
+        axes.barh(np.arange(len(rows)), widths, 0.7, left=lefts, color=SPLIT_COLOURS[split], linewidth=0)
+        lefts += widths
+    if shown:
+        explain(axes, {split: SPLIT_COLOURS[split] for split in shown})
+    axes.set_xlim(0, max(lefts.max(initial=0), 1))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel(unit)
+    quiet(axes)
+
+
+def class_scores(
+    axes: "Axes",
+    scores: Mapping[str, float | None],
+    *,
+    label: str,
+    intervals: Mapping[str, Sequence[float]] | None = None,
+    baselines: Mapping[str, Mapping[str, float | None]] | None = None,
+) -> None:
+    """A score of each class with its interval, the best on top; classes without one are left out.
+
+    Args:
+        axes: where.
+        scores: class → score.
+        label: what is scored, and its unit.
+        intervals: class → lower and upper end.
+        baselines: what else was scored → class → score, drawn as marks.
+    """
+    defined = _defined(scores)
+    rows = sorted(defined, key=defined.__getitem__, reverse=True)
+    row_labels(axes, rows)
+    places = np.arange(len(rows))
+    for y, name in enumerate(rows):
+        if ends := (intervals or {}).get(name):
+            axes.plot(ends, [y, y], color=FOUND, linewidth=3, alpha=0.4, solid_capstyle="butt")
+    axes.plot([defined[name] for name in rows], places, "o", color=FOUND, markersize=5, label="model")
+    for mark, (title, values) in zip(_MARKS, (baselines or {}).items(), strict=False):
+        marks = _defined(values)
+        if places_of := [y for y, name in enumerate(rows) if name in marks]:
+            axes.plot([marks[rows[y]] for y in places_of], places_of, mark, color=INK, markersize=7, label=title)
+    if len(axes.get_legend_handles_labels()[0]) > 1:
+        axes.legend(
+            loc="lower right", bbox_to_anchor=(1, 1), ncols=3, frameon=False, fontsize=9, labelcolor=INK, borderaxespad=0.2
+        )
+    if not rows:
+        _say_nothing(axes, "no class has this score")
+    axes.set_xlabel(label)
+    quiet(axes)
+
+
+def distribution(axes: "Axes", values: Sequence[float | None] | np.ndarray, *, label: str) -> None:
+    """How a score is spread over mixtures: a histogram, with the median; absent values are left out.
+
+    Args:
+        axes: where.
+        values: one per mixture.
+        label: what is scored, and its unit.
+    """
+    defined = np.array([value for value in values if value is not None], float)
+    defined = defined[np.isfinite(defined)]
+    if defined.size:
+        n_bins = int(np.clip(np.sqrt(defined.size), 5, 40))
+        axes.hist(defined, bins=n_bins, color=FOUND, alpha=0.55, linewidth=0)
+        median = float(np.median(defined))
+        axes.axvline(median, color=INK, linewidth=1.2)
+        axes.set_title(f"median {median:.2f} of {defined.size} mixture{'s' * (defined.size > 1)}")
+    else:
+        _say_nothing(axes, "no mixture has this score")
+    axes.set_xlabel(label)
+    axes.set_ylabel("mixtures")
+    quiet(axes, along="y")
+
+
+def ladder(axes: "Axes", steps: Sequence[Mapping[str, object]]) -> None:
+    """From what no mask can lose down to the model: what is left after each loss, and what took it.
+
+    Args:
+        axes: where.
+        steps: the scores' `ladder`: system, si_sdr_improvement, lost (to what is above), to (the cause).
+    """
+    left = [float(str(step["si_sdr_improvement"])) for step in steps]
+    row_labels(axes, [str(step["system"]).replace("_", " ") for step in steps])
+    axes.barh(np.arange(len(left)), left, 0.6, color=[FOUND if step["system"] == "model" else "#a9c9e3" for step in steps])
+    top = max([*left, 1e-3])
+    for y, (step, value) in enumerate(zip(steps, left, strict=True)):
+        lost = step["lost"]
+        cause = f"   {-float(str(lost)):+.1f} to {step['to']}" if lost is not None else f"   {step['to']} takes the rest"
+        words = fill(f"{value:.1f}{cause}".replace("-", "−"), 46)
+        place: dict[str, Any] = {"textcoords": "offset points", "xytext": (4, 0), "va": "center", "linespacing": 1.2}
+        axes.annotate(words, (max(value, 0), y), fontsize=9, color=INK, parse_math=False, annotation_clip=False, **place)
+    axes.set_xlim(min([*left, 0]), top * 2.2)
+    axes.set_xlabel("SI-SDR improvement / dB")
+    quiet(axes)
+
+
+def confusion_map(axes: "Axes", rates: np.ndarray, classes: Sequence[str]) -> None:
+    """How often a class is tagged where another one is: a row per class that is there, a column per class that is tagged.
+
+    Args:
+        axes: where.
+        rates: (K, K) in [0, 1]; NaN where it is not known.
+        classes: K names.
+    """
+    image = axes.imshow(rates, cmap="cividis", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+    image.cmap = image.cmap.with_extremes(bad="none")
+    row_labels(axes, classes)
+    axes.set_xticks(range(len(classes)), [short(name) for name in classes], rotation=90)
+    for label in axes.get_xticklabels():
+        label.set(parse_math=False, fontfamily=families())
+    if len(classes) <= _MOST_NUMBERS:
+        for i, j in np.argwhere(np.nan_to_num(rates) >= 0.005):
+            colour = "black" if rates[i, j] > 0.55 else "white"
+            axes.text(j, i, f"{100 * rates[i, j]:.0f}", ha="center", va="center", fontsize=7, color=colour)
+    axes.set_xlabel("tagged, in % of the mixtures")
+    axes.set_ylabel("in the mixture")
+    quiet(axes)
+    axes.grid(False)
+
+
+def _defined(scores: Mapping[str, float | None]) -> dict[str, float]:
+    return {name: float(value) for name, value in scores.items() if value is not None and math.isfinite(value)}
+
+
+def _say_nothing(axes: "Axes", words: str) -> None:
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", va="center", fontsize=9, color=INK)

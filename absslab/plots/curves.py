@@ -1,0 +1,184 @@
+"""What changes from epoch to epoch → matplotlib axes: lines that grow, and runs compared."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from absslab.core.runs.catalogue import LOSS, metric_of
+from absslab.plots.figures import INK, on_any_page
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+METRICS = ("roc_auc_score", "average_precision_score", "f1-score")  # that are drawn, besides the one that decides
+RATES = "learning rate"  # drawn on a logarithmic axis
+_DISTINCT = 10  # colours that colour-blind people can tell apart
+_SHORT = 12  # letters of a name that leave room for another beside it
+_FEW = 15  # points that are marked as such
+Points = tuple[Sequence[float], Sequence[float]]  # epochs, values
+
+
+class Curves:
+    """Lines over epochs on one axes; they are updated in place.
+
+    Args:
+        axes: where.
+        title: over them.
+        log: whether the values' axis is logarithmic.
+    """
+
+    def __init__(self, axes: "Axes", *, title: str, log: bool = False):
+        self.axes = axes
+        self._lines: dict[str, Line2D] = {}
+        self._shown: dict[str, tuple[list[float], list[float]]] = {}
+        titled(axes, title)
+        over_epochs(axes)
+        if log:
+            axes.set_yscale("log")
+
+    def show(self, series: Mapping[str, Points]) -> bool:
+        """Show exactly these lines; returns whether anything changed."""
+        wanted = {name: (list(x), list(y)) for name, (x, y) in series.items() if len(x)}
+        if wanted == self._shown:
+            return False
+        self._shown = wanted
+        for name in [name for name in self._lines if name not in wanted]:
+            self._lines.pop(name).remove()
+        for number, (name, (x, y)) in enumerate(wanted.items()):
+            if name not in self._lines:
+                (self._lines[name],) = self.axes.plot([], [], linewidth=1.5, color=f"C{number % 10}")
+            self._lines[name].set_data(np.asarray(x), np.asarray(y))
+            self._lines[name].set_marker("o" if len(x) < _FEW else "")
+            self._lines[name].set_markersize(3)
+        self.axes.relim()
+        self.axes.autoscale_view()
+        if list(self._lines) != [self.axes.get_title(loc="left")]:
+            ncols = 2 if max(map(len, self._lines), default=0) < _SHORT else 1
+            below = {"loc": "upper left", "bbox_to_anchor": (0, -0.22), "ncols": ncols, "columnspacing": 1.0}
+            legend(self.axes, list(self._lines.values()), list(self._lines), **below)
+        return True
+
+
+def training_curves(epochs: Mapping[int, Mapping[str, Any]], deciding: str) -> dict[str, dict[str, Points]]:
+    """What there is to draw of a run: title → line → points.
+
+    Args:
+        epochs: the lines of metrics.jsonl, by epoch.
+        deciding: the metric that the best model has best.
+    """
+    ordered = {epoch: epochs[epoch] for epoch in sorted(epochs)}
+    losses: dict[str, dict[int, Any]] = {}
+    for epoch, line in ordered.items():
+        found = line.get("losses")
+        for name, value in found.items() if isinstance(found, Mapping) else ():
+            losses.setdefault(name, {})[epoch] = value
+    losses["validation"] = {epoch: metric_of(line, LOSS) for epoch, line in ordered.items()}
+    names = [name for name in dict.fromkeys([*METRICS, deciding]) if name != LOSS]
+    metrics = {name: {epoch: metric_of(line, name) for epoch, line in ordered.items()} for name in names}
+    rates = {"learning rate": {epoch: line.get("learning_rate") for epoch, line in ordered.items()}}
+    titled_lines = {"loss in training, and on validation": losses, "scores on validation": metrics, RATES: rates}
+    return {title: {name: _points(values) for name, values in of.items()} for title, of in titled_lines.items()}
+
+
+def compare_runs(figure: "Figure", curves: "pd.DataFrame", scores: "pd.DataFrame", *, title: str) -> None:
+    """Draw curves of runs, and where they were evaluated their scores: those in dB have an axis of their own.
+
+    Args:
+        figure: where; it is cleared.
+        curves: columns run, epoch, value.
+        scores: columns run, score, value.
+        title: what the curves are.
+    """
+    import seaborn
+    from matplotlib.patches import Patch
+
+    figure.clear()
+    names = list(dict.fromkeys([*curves["run"], *scores["run"]]))
+    palette = seaborn.color_palette("colorblind" if len(names) <= _DISTINCT else "husl", max(1, len(names)))
+    colours = dict(zip(names, palette, strict=False))
+    in_db = scores["score"].astype(str).str.endswith("dB")
+    parts = [(title, part) for title, part in (("test", scores[~in_db]), ("test, dB", scores[in_db])) if len(part)]
+    widths = [3, *(max(1.0, 0.5 * part["score"].nunique()) for _, part in parts)]
+    first, *others = figure.subplots(1, len(widths), width_ratios=widths, squeeze=False)[0]
+    compare_curves(first, curves, colours, title=title)
+    for axes, (of, part) in zip(others, parts, strict=True):
+        compare_scores(axes, part, colours, title=of)
+    legend(figure, [Patch(color=colours[name]) for name in names], names, loc="outside lower left", ncols=5)
+
+
+def compare_curves(axes: "Axes", table: "pd.DataFrame", colours: Mapping[str, Any], *, title: str) -> None:
+    """Draw a line per run.
+
+    Args:
+        axes: where.
+        table: columns run, epoch, value.
+        colours: of the runs.
+        title: what the values are.
+    """
+    import seaborn
+
+    titled(axes, title)
+    for name, own in table.groupby("run", sort=False):
+        marker = {"marker": "o", "markersize": 4, "markeredgewidth": 0} if len(own) < _FEW else {}
+        seaborn.lineplot(own, x="epoch", y="value", color=colours[name], ax=axes, errorbar=None, **marker)
+    over_epochs(axes)
+
+
+def compare_scores(axes: "Axes", table: "pd.DataFrame", colours: Mapping[str, Any], *, title: str) -> None:
+    """Draw a bar per run and score.
+
+    Args:
+        axes: where.
+        table: columns run, score, value.
+        colours: of the runs.
+        title: what the values are.
+    """
+    import seaborn
+
+    titled(axes, title)
+    order = [name for name in colours if name in set(table["run"])]
+    palette = [colours[name] for name in order]
+    numbers = table.assign(run=table["run"].map(order.index).astype(str))  # no name is taken for markup
+    hue = [str(number) for number in range(len(order))]
+    seaborn.barplot(numbers, x="score", y="value", hue="run", hue_order=hue, palette=palette, ax=axes, legend=False)
+    axes.set_xlabel("")
+    axes.set_ylabel("")
+    axes.tick_params(axis="x", labelrotation=30)
+
+
+def titled(axes: "Axes", title: str) -> None:
+    """The style of all of these."""
+    on_any_page(axes)
+    axes.set_title(title, fontsize=9, loc="left", parse_math=False, color=INK)
+    axes.tick_params(which="both", labelsize=8)
+
+
+def over_epochs(axes: "Axes") -> None:
+    """Epochs from left to right, which are whole."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set_xlabel("epoch", fontsize=8, color=INK)
+    axes.set_ylabel("")
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
+
+
+def legend(on: "Axes | Figure", handles: Sequence[Any], names: Sequence[str], **options: Any) -> None:
+    """Name lines or bars; names are shown as they are, neither hidden for an underscore nor taken for mathematics."""
+    if (before := on.get_legend() if hasattr(on, "get_legend") else None) is not None:
+        before.remove()
+    if not names:
+        return
+    look: dict[str, Any] = {"fontsize": 8, "frameon": False, "labelcolor": INK}
+    shown = on.legend(handles, [str(number) for number in range(len(names))], **look, **options)
+    for text, name in zip(shown.get_texts(), names, strict=False):
+        text.set_parse_math(False)
+        text.set_text(name)
+
+
+def _points(values: Mapping[int, Any]) -> Points:
+    known = {epoch: value for epoch, value in values.items() if isinstance(value, int | float)}
+    return list(known), list(known.values())

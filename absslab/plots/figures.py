@@ -1,0 +1,225 @@
+"""Arrays → matplotlib axes, in one quiet style. Axes of the data: K classes, M bands, T frames."""
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+from absslab.core.data.strong_labels import SoundEvent
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+
+COLOURS = "magma"
+RANGE = 70.0  # dB shown below the loudest bin of the mixture
+INK = "#7e7e7e"  # words and lines: of the same contrast on white as on a dark page
+FOUND, TRUTH = "#2f86c9", "#8f8f8f"
+_FALLBACKS = ("Noto Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans Arabic", "Noto Sans Devanagari")
+_LONGEST_NAME = 28  # letters
+_MOST_ROWS = 30  # of a timeline, beyond which classes without events are left out
+
+
+class Separated(NamedTuple):
+    """One class of a mixture, as `mask_figure` shows it."""
+
+    name: str
+    reference: np.ndarray | None  # (M, T) power of the source that was mixed; None: it is not there, or not known
+    mask: np.ndarray  # (M, T) in [0, 1]
+    estimate: np.ndarray  # (M, T) power of the separated source
+    improvement: float | None  # dB
+
+
+def mask_figure(mixture: np.ndarray, separated: Sequence[Separated], *, hop: float, centres: np.ndarray) -> "Figure":
+    """A mixture and its classes: what was mixed, where that is known, the mask that was drawn, what was cut out.
+
+    Args:
+        mixture: (M, T) power.
+        separated: a row per class.
+        hop: s from frame to frame.
+        centres: (M,) frequencies of the bands in Hz.
+    """
+    from matplotlib.figure import Figure
+
+    titles = ["what was mixed", "the mask", "what the mask cut out"]
+    titles = titles if any(one.reference is not None for one in separated) else titles[1:]
+    figure = Figure(figsize=(11, 1.5 + 1.55 * (len(separated) + 1)), layout="constrained", dpi=110)
+    grid = figure.subplots(len(separated) + 1, len(titles), sharex=True, sharey=True, squeeze=False)
+    top = 10 * np.log10(max(float(mixture.max()), 1e-12))
+    for axes in grid[0]:
+        axes.axis("off")
+    above = grid[0, -2]
+    above.axis("on")
+    image = spectrogram(above, mixture, hop=hop, centres=centres, top=top)
+    above.tick_params(labelleft=True)
+    above.set_ylabel("frequency / kHz", fontsize=9)
+    above.set_title("the mixture: all that the model is given", fontsize=10)
+    for axes, title in zip(grid[1] if separated else (), titles, strict=False):
+        axes.set_title(title, fontsize=10)
+    mask_image = None
+    for row, one in zip(grid[1:], separated, strict=True):
+        if len(titles) == 3:
+            reference = np.zeros_like(mixture) if one.reference is None else one.reference
+            spectrogram(row[0], reference, hop=hop, centres=centres, top=top)
+        mask_image = spectrogram(row[-2], one.mask, hop=hop, centres=centres, top=1.0, is_mask=True)
+        spectrogram(row[-1], one.estimate, hop=hop, centres=centres, top=top)
+        row[0].set_ylabel(f"{short(one.name)}\nfrequency / kHz", fontsize=9, parse_math=False, fontfamily=families())
+        if one.improvement is not None:
+            sign = "+" if one.improvement >= 0 else ""
+            _note(row[-1], f"{sign}{one.improvement:.1f} dB SI-SDR")
+        elif len(titles) == 3:
+            _note(row[0], "not in the mixture")
+    for axes in grid[-1]:
+        axes.set_xlabel("time / s", fontsize=9)
+    bar: dict[str, Any] = {"location": "bottom", "shrink": 0.7, "aspect": 30, "pad": 0.01}
+    figure.colorbar(image, ax=grid[:, -1], label="level / dB", **bar)
+    if mask_image is not None:
+        figure.colorbar(mask_image, ax=grid[:, -2], label="mask: the part that this class takes", **bar)
+    return figure
+
+
+def _note(axes: "Axes", words: str) -> None:
+    axes.text(0.99, 0.93, words, transform=axes.transAxes, ha="right", va="top", color="white", fontsize=9)
+
+
+def in_ink(figure: "Figure") -> "Figure":
+    """The same figure with its words and frames in `INK`, but for what is written into pictures."""
+    for axes in figure.axes:
+        axes.tick_params(which="both", colors=INK)
+        for part in (axes.xaxis.label, axes.yaxis.label, axes.title):
+            part.set_color(INK)
+        for spine in axes.spines.values():
+            spine.set_color(INK)
+    return figure
+
+
+def spectrogram(
+    axes: "Axes", values: np.ndarray, *, hop: float, centres: np.ndarray, top: float, is_mask: bool = False
+) -> "AxesImage":
+    """Draw power (M, T) in dB below `top`, or a mask in [0, 1].
+
+    Args:
+        axes: where.
+        values: (M, T).
+        hop: s from frame to frame.
+        centres: (M,) frequencies of the bands in Hz.
+        top: dB of the brightest colour.
+        is_mask: values are shown as they are, from 0 to 1.
+    """
+    shown = values if is_mask else 10 * np.log10(np.maximum(values, 1e-12))
+    n_bands, n_frames = values.shape
+    image = axes.imshow(
+        shown,
+        origin="lower",
+        aspect="auto",
+        interpolation="nearest",
+        cmap="cividis" if is_mask else COLOURS,
+        vmin=0.0 if is_mask else top - RANGE,
+        vmax=1.0 if is_mask else top,
+        extent=(-hop / 2, (n_frames - 0.5) * hop, 0, n_bands),  # frame t is centred on t · hop
+    )
+    marks = [250, 1000, 4000]
+    axes.set_yticks(
+        [float(np.interp(mark, centres, np.arange(n_bands) + 0.5)) for mark in marks], [f"{m / 1000:g}" for m in marks]
+    )
+    axes.tick_params(labelsize=8)
+    return image
+
+
+def timeline(
+    axes: "Axes",
+    events: Iterable[SoundEvent],
+    classes: Sequence[str],
+    *,
+    length: float,
+    truth: Iterable[SoundEvent] | None = None,
+) -> None:
+    """What sounds when: a row per class, a bar per event.
+
+    Args:
+        axes: where.
+        events: those of one recording.
+        classes: the rows, from top to bottom; of very many only those that have events.
+        length: s, of the recording.
+        truth: events to compare with, drawn above the others in each row.
+    """
+    events, truth = list(events), None if truth is None else list(truth)
+    named = {event.event_label for event in [*events, *(truth or [])]}
+    rows = [name for name in classes if name in named or len(classes) <= _MOST_ROWS]
+    row_labels(axes, rows)
+    half = 0.36 if truth is not None else 0.0
+    for which, colour, top, height in ((truth or [], TRUTH, -0.38, half), (events, FOUND, -0.38 + half, 0.76 - half)):
+        for event in which:
+            if event.event_label in rows:
+                place = (rows.index(event.event_label) + top, height)
+                axes.broken_barh([(event.onset, event.offset - event.onset)], place, color=colour, alpha=0.8, linewidth=0)
+    if truth is not None:
+        explain(axes, {"truth": TRUTH, "found": FOUND})
+    axes.set_xlim(0, length)
+    axes.set_xlabel("time / s")
+    axes.hlines(np.arange(len(rows) - 1) + 0.5, 0, length, color=INK, alpha=0.2, linewidth=0.6)
+    quiet(axes)
+
+
+def row_labels(axes: "Axes", names: Sequence[str]) -> None:
+    """Rows with a name each, from top to bottom; names are shown as they are, but for the middle of long ones."""
+    size = 9 if len(names) <= _MOST_ROWS else 7
+    axes.set_yticks(range(len(names)), [short(name) for name in names])
+    for label in axes.get_yticklabels():
+        label.set(parse_math=False, fontsize=size, fontfamily=families())
+    axes.set_ylim(max(len(names), 1) - 0.5, -0.5)
+
+
+def short(name: str) -> str:
+    """A name without its middle, where it is long, and in one line."""
+    name = " ".join(name.split())
+    half = _LONGEST_NAME // 2
+    return name if len(name) <= _LONGEST_NAME else f"{name[: half - 1]}…{name[-half:]}"
+
+
+@cache
+def families() -> list[str]:
+    """Fonts, of those that are installed, for letters of any script."""
+    from matplotlib import font_manager
+
+    installed = {font.name for font in font_manager.fontManager.ttflist}
+    return ["DejaVu Sans", *(name for name in _FALLBACKS if name in installed)]
+
+
+def explain(axes: "Axes", colours: dict[str, str]) -> None:
+    """Say above the axes what the colours are."""
+    from matplotlib.patches import Patch
+
+    axes.legend(
+        handles=[Patch(color=colour, label=name) for name, colour in colours.items()],
+        loc="lower right",
+        bbox_to_anchor=(1, 1),
+        ncols=len(colours),
+        frameon=False,
+        fontsize=9,
+        labelcolor=INK,
+        borderaxespad=0.2,
+        handlelength=1.0,
+    )
+
+
+def on_any_page(axes: "Axes", *, grid: Literal["x", "y", "both"] = "both") -> None:
+    """What charts and curves have in common: read on light and on dark pages, a faint grid, no frame above and right."""
+    axes.set_facecolor("none")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(INK)
+    axes.tick_params(which="both", colors=INK)
+    axes.grid(axis=grid, color=INK, alpha=0.2, linewidth=0.6)
+    axes.set_axisbelow(True)
+
+
+def quiet(axes: "Axes", *, along: Literal["x", "y"] = "x") -> None:
+    """The style of charts: no frame, a grid along one axis."""
+    on_any_page(axes, grid=along)
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(length=0)
+    axes.tick_params(axis=along, labelsize=9)
+    for words in (axes.xaxis.label, axes.yaxis.label, axes.title):
+        words.set(color=INK, fontsize=9)

@@ -1,0 +1,62 @@
+"""Tables as HTML, of scores and of anything."""
+
+import html
+import re
+from collections.abc import Iterable, Sequence
+
+from absslab.core.evaluation.score_text import interval_rows, score_rows, score_text
+from absslab.core.runs.run_scores import RunScores
+from absslab.plots.html_text import paragraph
+
+
+def score_table(scores: RunScores, *, caption: str = "", remarks: bool = True) -> str:
+    """HTML of all together, a row per class and the baselines, with 95 % intervals.
+
+    Args:
+        scores: of a run.
+        caption: above the table; without, where they are and of what.
+        remarks: whether what else there is to say of them follows.
+    """
+    header, *rows = score_rows(scores.scores)
+    intervals = interval_rows(scores.scores)[1:]
+    cells = [
+        [f"{cell}\n{ends}".strip() for cell, ends in zip(*pair, strict=True)] for pair in zip(rows, intervals, strict=True)
+    ]
+    cells.insert(0, cells.pop(len(scores.scores["per_class"])))
+    _, _, said = score_text(scores.scores).partition("\n\n")
+    n, split = scores.scores["n_mixtures"], scores.scores["split"] or "given"
+    caption = caption or f"{scores.path}: {n} recordings of the {split} split; below scores 95 % intervals"
+    return html_table(header, cells, caption=caption) + "".join(map(paragraph, said.splitlines() if remarks else ()))
+
+
+def html_table(
+    header: Sequence[str], rows: Iterable[Sequence[object]], *, caption: str = "", marked: int | None = None
+) -> str:
+    """HTML of a table; nothing in its cells is taken for HTML, further lines of a cell are small, numbers stand right.
+
+    Args:
+        header: titles of the columns.
+        rows: a row of cells each.
+        caption: above the table.
+        marked: the number of a row that stands out.
+    """
+    cells = [[str(content) for content in row] for row in rows]
+    columns = zip(*cells, strict=True) if cells else [()] * len(header)
+    looks = [' class="absslab-number"' if all(map(_is_number, column)) else "" for column in columns]
+    current = ' aria-current="true"'
+    head = "".join(f"<th{look}>{html.escape(title)}</th>" for title, look in zip(header, looks, strict=True))
+    body = (
+        f"<tr{current if number == marked else ''}>{''.join(map(_cell, row, looks))}</tr>"
+        for number, row in enumerate(cells)
+    )
+    table = f'<table class="absslab-table"><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table>'
+    return f'{paragraph(caption)}<div class="absslab-scroll" tabindex="0">{table}</div>'
+
+
+def _cell(content: str, look: str) -> str:
+    first, _, more = html.escape(content).partition("\n")
+    return f"<td{look}>{first}" + (f"<br><small>{more}</small>" if more else "") + "</td>"
+
+
+def _is_number(content: str) -> bool:
+    return re.fullmatch(r"[-−+]?[\d.]+(e[-+]?\d+)?|–?", content.partition("\n")[0]) is not None

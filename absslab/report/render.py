@@ -1,0 +1,121 @@
+"""The notebook of a report is executed, and its page written: whole, or not at all."""
+
+import importlib
+import logging
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from absslab.core.common.errors import InputError, WorkError
+from absslab.core.common.files import write_bytes
+from absslab.core.common.jupyter_kernel import KERNEL_ARGUMENTS
+from absslab.core.common.resources import shipped_folder
+
+NOTEBOOK = "6_report.ipynb"
+_NEEDED = ("matplotlib", "papermill", "nbconvert", "ipykernel")
+
+
+@dataclass(frozen=True)
+class Written:
+    """A report that was written."""
+
+    path: Path
+    n_bytes: int
+    seconds: float
+
+
+def check_installed() -> None:
+    """See that what makes reports is there.
+
+    Raises:
+        InputError: something is missing.
+    """
+    for name in _NEEDED:
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            raise InputError(f"a report needs {name}: pip install 'absslab[report]'") from None
+
+
+def failed_path(output: str | Path) -> Path:
+    """Where a notebook that failed is kept."""
+    output = Path(output)
+    return output.with_name(f"{output.stem}.failed.ipynb")
+
+
+def write_report(
+    output: str | Path, parameters: Mapping[str, Any], *, title: str, notebook: str | Path | None = None
+) -> Written:
+    """Execute the notebook of a report, and write its page.
+
+    Args:
+        output: the HTML file.
+        parameters: of the notebook.
+        title: of the page.
+        notebook: another one than that which comes with the package.
+
+    Raises:
+        InputError: a package is missing.
+        WorkError: a cell failed; what was executed until then is kept as `failed_path`, and a report that was there stays.
+        OSError: the file can't be written.
+    """
+    check_installed()
+    from absslab.report.page import page
+
+    begun, output = time.monotonic(), Path(output)
+    executed = _execute(notebook or shipped_folder("notebooks") / NOTEBOOK, parameters, failed_path(output))
+    content = page(executed, title).encode()
+    write_bytes(output, content)
+    failed_path(output).unlink(missing_ok=True)
+    return Written(output, len(content), time.monotonic() - begun)
+
+
+def _execute(notebook: str | Path, parameters: Mapping[str, Any], failed: Path) -> Any:
+    import papermill  # type: ignore[import-untyped]
+    from papermill.exceptions import PapermillExecutionError  # type: ignore[import-untyped]
+
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    with tempfile.TemporaryDirectory() as folder:
+        partial = Path(folder) / NOTEBOOK
+        try:
+            return papermill.execute_notebook(
+                str(notebook),
+                str(partial),
+                dict(parameters),
+                kernel_name="python3",
+                language="python",
+                progress_bar=sys.stderr.isatty(),
+                kernel_manager_class=_own_kernel_manager(),
+            )
+        except PapermillExecutionError as error:
+            source = next((line for line in error.source.splitlines() if line.strip()), "")
+            reason = f"cell {error.exec_count} ({source.strip()[:60]}) failed: {error.ename}: {error.evalue}"
+        except Exception as error:  # the kernel died, or did not start
+            reason = f"the notebook was not executed: {type(error).__name__}: {error}"
+        kept = f"; see {failed}" if partial.exists() else ""
+        if partial.exists():
+            failed.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(partial, failed)
+    raise WorkError(f"{reason}{kept}")
+
+
+def _own_kernel_manager() -> Any:
+    """What starts kernels of this very Python, whatever is installed under the name python3 elsewhere."""
+    from jupyter_client.kernelspec import KernelSpec
+    from jupyter_client.manager import AsyncKernelManager
+
+    class OwnKernelManager(AsyncKernelManager):
+        @property
+        def kernel_spec(self) -> Any:
+            return KernelSpec(argv=KERNEL_ARGUMENTS, display_name="Python 3", language="python")
+
+        async def _async_pre_start_kernel(self, **options: Any) -> Any:
+            return await super()._async_pre_start_kernel(**options, stderr=subprocess.DEVNULL)  # cells keep theirs
+
+    return OwnKernelManager

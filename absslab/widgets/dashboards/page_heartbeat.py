@@ -1,0 +1,48 @@
+"""Whether someone still has the page open, which a kernel can't see: the page says so now and then."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import anywidget
+
+from absslab.widgets.ui.assets import asset
+from absslab.widgets.ui.background import MainLoop
+
+PATIENCE = 150.0  # s without a word: a page in the background is only allowed to speak once a minute
+_BETWEEN_LOOKS = 10.0  # s
+
+
+class Presence(anywidget.AnyWidget):
+    """Nothing to see; it has to be on the page.
+
+    Args:
+        gone: called when nobody looks any more.
+        back: called when somebody does, at first and again.
+    """
+
+    _esm = asset("absslab.widgets.dashboards", "page_heartbeat.mjs")
+
+    def __init__(self, *, gone: Callable[[], Any], back: Callable[[], Any]):
+        self._loop, self._gone, self._back = MainLoop(), gone, back
+        self.is_there, self._heard = False, 0.0
+        super().__init__()
+        self.on_msg(lambda *_: self._loop.call(self._hear))
+        self._ticker = self._loop.every(_BETWEEN_LOOKS, self.look)
+
+    def look(self) -> None:
+        """See whether there was a word lately."""
+        if self.is_there and time.monotonic() - self._heard > PATIENCE:
+            self.is_there = False
+            self._gone()
+
+    def close(self) -> None:
+        """Wait no longer."""
+        self._ticker.cancel()
+        super().close()
+
+    def _hear(self) -> None:
+        self._heard = time.monotonic()
+        if not self.is_there:
+            self.is_there = True
+            self._back()

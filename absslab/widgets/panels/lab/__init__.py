@@ -1,0 +1,1 @@
+"""Laboratories: front ends, poolings and models side by side."""

@@ -1,0 +1,1 @@
+"""The widget kit: panels, background work, forms, plots, uploads. It knows no audio model."""

@@ -1,0 +1,491 @@
+"""Folders of mixtures: the same bytes however they were made, what they hold, and what is refused."""
+
+import csv
+import dataclasses
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import soundfile
+
+from absslab.cli.main import main
+from absslab.core.audio import sound_files
+from absslab.core.common.errors import InputError
+from absslab.core.data.mixing import MixingConfig, render
+from absslab.core.data.mixture_folder import (
+    MixtureFolderConfig,
+    MixturePlan,
+    indexing,
+    mixture_names,
+    read_manifest,
+    read_specs,
+    source_files,
+    write_mixtures,
+)
+from absslab.core.data.splits import SPLITS
+
+SHORT = {"length": 0.5, "sampling_rate": 8000}
+THIRDS = (60.0, 20.0, 20.0)
+
+
+def write(event_folder, output, *, mixing=SHORT, **settings):
+    """Make a folder of mixtures; returns how far it said it was."""
+    settings = {"n_files": 30, "split_percentages": THIRDS, "n_workers": 1} | settings
+    config = MixtureFolderConfig(event_folder=str(event_folder), output_folder=str(output), **settings)
+    return list(write_mixtures(config, MixingConfig(**mixing)))
+
+
+def contents(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def rows(path, delimiter=","):
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file, delimiter=delimiter))
+
+
+def samples_of(path):
+    samples, _ = soundfile.read(path, dtype="int16")
+    return samples.astype(np.int64)
+
+
+def start(event_folder, output, *flags):
+    """The command in a process group of its own."""
+    command = [sys.executable, "-m", "absslab", "mix", "--event_folder", event_folder, "--output_folder", output]
+    command += ["--length", "0.5", "--sampling_rate", "8000", "--split_percentages", *map(str, THIRDS), *flags]
+    return subprocess.Popen(
+        list(map(str, command)), start_new_session=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def wait_for(process, condition):
+    """Wait until something holds; the process must not have ended by then."""
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.002)
+
+
+def group(process):
+    """The processes of a process' group that still run."""
+    found = []
+    for one in psutil.process_iter():
+        try:
+            if os.getpgid(one.pid) == process.pid and one.status() != psutil.STATUS_ZOMBIE:
+                found.append(one)
+        except (ProcessLookupError, psutil.NoSuchProcess):
+            continue
+    return found
+
+
+def ends(process):
+    """Whether nothing of a process' group runs any more, or soon will not."""
+    for _ in range(500):
+        if not group(process):
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def fail(capsys, *arguments):
+    """Run a command that must fail; returns the one line it says."""
+    assert main(["mix", *map(str, arguments)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("absslab mix: ")
+    assert err.endswith("\n")
+    assert err.count("\n") == 1
+    return err
+
+
+@pytest.fixture(scope="module")
+def made(event_folder, tmp_path_factory):
+    """Thirty mixtures of half a second with all sources."""
+    output = tmp_path_factory.mktemp("made") / "O"
+    write(event_folder, output, sources="all", mixing=SHORT | {"overlap": True})
+    return output
+
+
+def test_the_folder_holds_what_the_manifest_says(event_folder, made):
+    manifest = read_manifest(made)
+    assert manifest["classes"] == sorted({path.name[:-6] for path in event_folder.iterdir()})
+    assert manifest["n_mixtures"] == {"train": 18, "validation": 6, "test": 6}
+    assert (manifest["seed"], manifest["config"]["length"], manifest["config"]["overlap"]) == (0, 0.5, True)
+    assert sorted(path.name for path in made.iterdir()) == ["manifest.json", "test", "train", "validation"]
+    for split, n_mixtures in manifest["n_mixtures"].items():
+        names = [f"{i:06d}" for i in range(n_mixtures)]
+        tables = ["events.tsv", "mixtures.jsonl", "weak_labels.csv"]
+        assert sorted(path.name for path in (made / split).iterdir()) == sorted(
+            [*names, *(f"{name}.wav" for name in names), *tables]
+        )
+
+
+def test_labels_events_and_specs_agree(made):
+    classes = read_manifest(made)["classes"]
+    for split in SPLITS:
+        specs = read_specs(made, split)
+        table = rows(made / split / "weak_labels.csv")
+        events = rows(made / split / "events.tsv", "\t")
+        assert list(table[0]) == ["filename", *classes]
+        assert list(events[0]) == ["filename", "onset", "offset", "event_label"]
+        assert [row["filename"] for row in table] == [spec.filename for spec in specs]
+        assert len(events) == sum(len(spec.events) for spec in specs)
+        for spec, row in zip(specs, table, strict=True):
+            of_file = [event for event in events if event["filename"] == spec.filename]
+            assert {row[name] for name in classes} <= {"0", "1"}
+            assert {name for name in classes if row[name] == "1"} == {event["event_label"] for event in of_file}
+            assert spec.labels == sorted({event["event_label"] for event in of_file})
+            for event in of_file:
+                assert 0 <= float(event["onset"]) < float(event["offset"]) <= 0.5
+
+
+def test_mixtures_sources_and_specs_agree_sample_by_sample(made):
+    for split in SPLITS:
+        for spec in read_specs(made, split):
+            path = made / split / spec.filename
+            mixture = samples_of(path)
+            assert len(mixture) == 4000
+            sources = {name: samples_of(source) for name, source in source_files(path).items()}
+            assert sources.keys() == {*read_manifest(made)["classes"], "background"}
+            np.testing.assert_array_equal(np.sum(list(sources.values()), axis=0), mixture)
+            assert sorted(name for name, source in sources.items() if source.any()) == sorted([*spec.labels, "background"])
+            np.testing.assert_array_equal(mixture, render(spec).mixture * 32768)
+
+
+def test_no_recording_and_no_origin_is_in_two_splits(made):
+    manifest = read_manifest(made)
+    origins = {split: {one["origin"] for one in part} for split, part in manifest["recordings"].items()}
+    assert len(set.union(*origins.values())) == sum(map(len, origins.values())) == 20
+    for split in SPLITS:
+        used = {Path(event.recording).name for spec in read_specs(made, split) for event in spec.events}
+        assert used <= {one["path"] for one in manifest["recordings"][split]}
+
+
+def test_the_manifest_identifies_every_recording(event_folder, made):
+    for part in read_manifest(made)["recordings"].values():
+        for one in part:
+            assert sound_files.info(event_folder / one["path"]).duration == one["duration"]
+            assert one["path"].startswith(one["event_label"])
+            assert len(one["sha256"]) == 64
+
+
+def test_active_sources_are_those_that_sound_and_none_are_none(event_folder, made, tmp_path):
+    for sources in ("none", "active"):
+        write(event_folder, tmp_path / sources, sources=sources, mixing=SHORT | {"overlap": True})
+        for split in SPLITS:
+            for spec in read_specs(made, split):
+                name = f"{split}/{spec.filename}"
+                assert (tmp_path / sources / name).read_bytes() == (made / name).read_bytes()
+                saved = source_files(tmp_path / sources / name)
+                assert sorted(saved) == ([] if sources == "none" else sorted([*spec.labels, "background"]))
+                for label, path in saved.items():
+                    assert path.read_bytes() == source_files(made / name)[label].read_bytes()
+
+
+def test_the_same_seed_makes_the_same_bytes_with_one_worker_and_with_two(event_folder, tmp_path):
+    one = write(event_folder, tmp_path / "one", n_files=50)
+    two = write(event_folder, tmp_path / "two", n_files=50, n_workers=2)
+    write(event_folder, tmp_path / "other", n_files=50, seed=1)
+    assert one[-1] == two[-1]
+    assert [step.done for step in two] == sorted(step.done for step in two)
+    assert (one[0].done, one[-1].done, one[-1].total) == (0, 50, 50)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    assert contents(tmp_path / "one")["train/000000.wav"] != contents(tmp_path / "other")["train/000000.wav"]
+
+
+def test_what_was_killed_goes_on_to_the_same_bytes_and_rewrites_nothing(event_folder, tmp_path):
+    process = start(event_folder, tmp_path / "cut", "--n_files", "1200", "--n_workers", "2")
+    wait_for(process, lambda: len(list((tmp_path / "cut").glob("*/*.wav"))) >= 30)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    (tmp_path / "cut" / "train" / f".000000.wav.{process.pid}.part").write_bytes(b"half a file")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "cut").glob("*/*.wav")}
+    steps = write(event_folder, tmp_path / "cut", n_files=1200)
+    assert 30 <= steps[0].done == len(before) < 1200
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    write(event_folder, tmp_path / "whole", n_files=1200)
+    assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
+
+
+def test_what_was_killed_before_its_manifest_was_whole_starts_anew(event_folder, tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    (tmp_path / "O").mkdir()
+    (tmp_path / "O" / f".manifest.json.{ended.pid}.part").write_bytes(b"{")
+    write(event_folder, tmp_path / "O", n_files=5)
+    assert not [name for name in contents(tmp_path / "O") if name.endswith(".part")]
+
+
+def test_workers_end_with_their_parent_however_it_went(event_folder, tmp_path):
+    process = start(event_folder, tmp_path / "O", "--n_files", "4000", "--n_workers", "2")
+    wait_for(process, lambda: len(list((tmp_path / "O").glob("*/*.wav"))) >= 1)
+    wait_for(process, lambda: len(group(process)) >= 3)
+    process.kill()
+    process.communicate()
+    assert ends(process)
+
+
+@pytest.mark.parametrize(
+    ("n_workers", "n_processes", "delay", "n_made"),
+    [(1, 1, 0, 0), (1, 1, 0, 1), (2, 3, 0, 0), (2, 4, 0.02, 0), (2, 4, 0.08, 0), (2, 4, 0.2, 0), (2, 1, 0, 1)],
+    ids=["begun", "writing", "one of two", "two starting", "two importing", "two loading", "two writing"],
+)
+def test_ctrl_c_ends_with_one_line_and_leaves_nothing_half_written(
+    event_folder, tmp_path, n_workers, n_processes, delay, n_made
+):
+    process = start(event_folder, tmp_path / "O", "--n_files", "4000", "--n_workers", n_workers)
+    wait_for(process, lambda: (tmp_path / "O" / "manifest.json").exists())
+    wait_for(process, lambda: len(group(process)) >= n_processes)
+    wait_for(process, lambda: len(list((tmp_path / "O").glob("*/*.wav"))) >= n_made)
+    time.sleep(delay)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
+    out, err = process.communicate()
+    assert (process.returncode, out) == (130, "")
+    assert err.startswith("absslab mix: interrupted; ")
+    assert err.count("\n") == 1
+    assert not list((tmp_path / "O").rglob("*.part"))
+    assert ends(process)
+
+
+def test_a_folder_that_is_whole_is_left_as_it_is(event_folder, tmp_path):
+    write(event_folder, tmp_path / "O")
+    before = contents(tmp_path / "O")
+    times = {path: path.stat().st_mtime_ns for path in (tmp_path / "O").rglob("*.wav")}
+    assert [(step.done, step.total) for step in write(event_folder, tmp_path / "O")] == [(30, 30)]
+    assert contents(tmp_path / "O") == before
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+
+
+def test_the_recordings_may_have_moved_when_one_goes_on(event_folder, tmp_path):
+    write(event_folder, tmp_path / "O")
+    before = contents(tmp_path / "O")
+    shutil.copytree(event_folder, tmp_path / "moved")
+    (tmp_path / "O" / "train" / "000003.wav").unlink()
+    assert write(tmp_path / "moved", tmp_path / "O")[0].done == 29
+    assert contents(tmp_path / "O")["train/000003.wav"] == before["train/000003.wav"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seed": 1}, "seed 0, not 1"),
+        ({"n_files": 31}, "n_files 30, not 31"),
+        ({"sources": "none"}, "sources active, not none"),
+        ({"split_percentages": (80.0, 10.0, 10.0)}, "split_percentages"),
+        ({"mixing": SHORT | {"max_event": 3}}, "max_event 4, not 3"),
+        ({"mixing": SHORT | {"overlap": True}}, "overlap False, not True"),
+        ({"mixing": SHORT | {"length": 0.6}}, "length 0.5, not 0.6"),
+    ],
+)
+def test_a_folder_made_with_other_settings_is_refused_and_left_as_it_is(event_folder, tmp_path, change, message):
+    write(event_folder, tmp_path / "O")
+    before = contents(tmp_path / "O")
+    with pytest.raises(InputError, match=f"was made with {message}"):
+        write(event_folder, tmp_path / "O", **change)
+    assert contents(tmp_path / "O") == before
+
+
+def test_a_folder_made_from_other_recordings_is_refused(event_folder, tmp_path):
+    shutil.copytree(event_folder, tmp_path / "events")
+    write(tmp_path / "events", tmp_path / "O")
+    name = sorted(event_folder.iterdir())[0].name
+    sound_files.save(tmp_path / "events" / name, sound_files.load(event_folder / name)[:-1], 44100)
+    with pytest.raises(InputError, match="was made from other recordings"):
+        write(tmp_path / "events", tmp_path / "O")
+
+
+@pytest.mark.parametrize("name", ["thesis.doc", ".hidden", "000000.wav", "sub/deep.txt"])
+def test_a_folder_that_is_not_ours_is_refused_and_left_untouched(event_folder, tmp_path, name):
+    path = tmp_path / "O" / name
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"precious")
+    with pytest.raises(InputError, match="is not empty and holds no mixtures of ours"):
+        write(event_folder, tmp_path / "O")
+    assert contents(tmp_path / "O") == {name: b"precious"}
+
+
+@pytest.mark.parametrize(
+    "content", [b"{}", b"[]", b"{", b'{"format": "other"}', b'{"format": "absslab mixtures", "version": 99}']
+)
+def test_a_manifest_that_is_not_ours_is_refused_and_left_untouched(event_folder, tmp_path, content):
+    (tmp_path / "O").mkdir()
+    (tmp_path / "O" / "manifest.json").write_bytes(content)
+    with pytest.raises(InputError, match="O"):
+        write(event_folder, tmp_path / "O")
+    assert contents(tmp_path / "O") == {"manifest.json": content}
+
+
+def test_an_output_folder_among_the_recordings_is_refused(event_folder, tmp_path):
+    shutil.copytree(event_folder, tmp_path / "events")
+    with pytest.raises(InputError, match="lies in the event_folder"):
+        write(tmp_path / "events", tmp_path / "events" / "O")
+    assert not (tmp_path / "events" / "O").exists()
+
+
+def test_backgrounds_are_split_as_well_and_may_be_called_anything(event_folder, tmp_path):
+    noise = np.random.default_rng(0)
+    for i in range(5):
+        sound_files.save(tmp_path / "streets" / f"background {i}.flac", noise.uniform(-1, 1, 8000), 8000)
+    write(event_folder, tmp_path / "O", mixing=SHORT | {"background_folder": str(tmp_path / "streets")})
+    manifest = read_manifest(tmp_path / "O")
+    for split, n in zip(SPLITS, (3, 1, 1), strict=True):
+        used = {Path(spec.background).name for spec in read_specs(tmp_path / "O", split)}
+        known = {one["path"] for one in manifest["backgrounds"][split]}
+        assert len(known) == n
+        assert used <= known
+    assert "background" not in manifest["classes"]
+    with pytest.raises(InputError, match=r"other backgrounds"):
+        write(event_folder, tmp_path / "O")
+
+
+def test_few_files_go_to_train_first(event_folder, tmp_path):
+    write(event_folder, tmp_path / "O", n_files=1)
+    assert read_manifest(tmp_path / "O")["n_mixtures"] == {"train": 1}
+
+
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_a_full_disk_is_said_in_one_line_and_leaves_nothing_half_written(
+    event_folder, tmp_path, capsys, full_disk, n_workers
+):
+    flags = ["--event_folder", event_folder, "--output_folder", tmp_path / "O", "--length", "20", "--n_files", "60"]
+    with full_disk(200_000):
+        message = fail(capsys, *flags, "--n_workers", n_workers)
+    assert "File too large" in message  # what the system says here; "No space left on device" on a disk that is full
+    assert str(tmp_path / "O") in message
+    left = [path for path in (tmp_path / "O").rglob("*") if path.is_file()]
+    assert {path.suffix for path in left} <= {".json", ".flac"}
+    for path in left:
+        if path.suffix == ".flac":
+            assert sound_files.check(path).duration == 20
+
+
+def test_an_output_folder_that_cannot_be_written_is_said_in_one_line(event_folder, tmp_path, capsys):
+    (tmp_path / "file").write_bytes(b"precious")
+    for output in (tmp_path / "file" / "O", tmp_path / "file"):
+        message = fail(capsys, "--event_folder", event_folder, "--output_folder", output, "--n_files", "3")
+        assert str(tmp_path / "file") in message
+    assert contents(tmp_path) == {"file": b"precious"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("--length 0", "length is 0"),
+        ("--length 0.05", "length is 0.05: expected at least 0.064 s, one analysis window"),
+        ("--length long", "--length: 'long' is not a number"),
+        ("--max_event 0", "max_event is 0: expected at least 1"),
+        ("--white_noise_ratio 2", "white_noise_ratio is 2: expected at most 1"),
+        ("--sampling_rate 11025", "sampling_rate is 11025: expected one of 8000, 16000, 44100"),
+        ("--overlap yes", "'yes' is neither True, true, 1 nor False, false, 0"),
+        ("--n_files 0", "n_files is 0: expected at least 1"),
+        ("--n_files 2.5", "'2.5' is not a whole number"),
+        ("--split_percentages 80 10 5", "split percentages are 80 10 5"),
+        ("--split_percentages 80 20", "split_percentages has 2 values (80 20): expected 3"),
+        ("--sources some", "sources is 'some': expected one of none, active, all"),
+        ("--snr_range 10 0", "snr_range is 10 0: expected the lower value first"),
+        ("--max_polyphony 2", "bound an overlap that is off"),
+        ("--seed -1", "seed is -1: expected at least 0"),
+        ("--n_fils 3", "unknown flag --n_fils; did you mean --n_files?"),
+        ("--background_folder /nowhere", "/nowhere is no folder"),
+        ("--recordings_csv /nowhere.csv", "/nowhere.csv does not exist"),
+        ("--origin_pattern (", "no regular expression"),
+    ],
+)
+def test_a_bad_setting_is_said_in_one_line_and_makes_no_folder(event_folder, tmp_path, capsys, flags, message):
+    said = fail(capsys, "--event_folder", event_folder, "--output_folder", tmp_path / "O", *flags.split(" "))
+    assert message in said
+    assert not (tmp_path / "O").exists()
+
+
+@pytest.mark.parametrize("missing", ["--event_folder", "--output_folder"])
+def test_a_missing_folder_is_said_in_one_line(tmp_path, capsys, missing):
+    (other,) = {"--event_folder", "--output_folder"} - {missing}
+    assert f"say it with {missing}" in fail(capsys, other, tmp_path / "O")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda folder: shutil.rmtree(folder), "is no folder"),
+        (lambda folder: [path.unlink() for path in folder.iterdir()], "holds nothing: expected recordings"),
+        (lambda folder: [path.rename(path.with_suffix(".txt")) for path in folder.iterdir()], "holds no sound file"),
+        (lambda folder: (folder / "alert01.wav").write_bytes(b""), "alert01.wav is not a readable sound file"),
+        (lambda folder: (folder / "alert01.wav").write_text("text"), "alert01.wav is not a readable sound file"),
+        (lambda folder: os.truncate(folder / "alert01.wav", 5000), "alert01.wav is cut short"),
+        (lambda folder: sound_files.save(folder / "alert01.wav", np.zeros(99), 8000), "alert01.wav is silent"),
+        (
+            lambda folder: sound_files.save(folder / "alert01.wav", np.full(99, np.nan), 8000, subtype="FLOAT"),
+            "alert01.wav holds NaN",
+        ),
+        (lambda folder: soundfile.write(folder / "alert01.wav", np.zeros(0), 8000), "alert01.wav holds 0 samples"),
+        (lambda folder: sound_files.save(folder / "lonely1.wav", np.ones(99) / 2, 8000), "class 'lonely' has 1 origin"),
+        (
+            lambda folder: sound_files.save(folder / "background1.wav", np.ones(99) / 2, 8000),
+            "can't be called 'background'",
+        ),
+        (lambda folder: sound_files.save(folder / "sub" / "a.wav", np.ones(99) / 2, 8000), "both directly"),
+    ],
+)
+def test_a_bad_recording_or_folder_is_said_in_one_line_and_makes_no_folder(event_folder, tmp_path, capsys, spoil, message):
+    shutil.copytree(event_folder, tmp_path / "events")
+    spoil(tmp_path / "events")
+    assert message in fail(capsys, "--event_folder", tmp_path / "events", "--output_folder", tmp_path / "O")
+    assert not (tmp_path / "O").exists()
+
+
+def test_the_command_says_what_it_made_and_the_thesis_name_of_the_folder_is_understood(event_folder, tmp_path, capsys):
+    flags = ["--DCASE_2013_stereo_data_folder", event_folder, "--output_folder", tmp_path / "O", "--length", "0.5"]
+    assert main(list(map(str, ["mix", *flags, "--n_files", "5", "--split_percentages", *THIRDS]))) == 0
+    assert capsys.readouterr() == (f"5 mixtures in {tmp_path / 'O'}: 3 train, 1 validation, 1 test\n", "")
+
+
+@pytest.mark.skipif("ABSSLAB_EVENTS" not in os.environ, reason="ABSSLAB_EVENTS names no folder of real recordings")
+def test_real_recordings_are_mixed(tmp_path):
+    write(os.environ["ABSSLAB_EVENTS"], tmp_path / "O", n_files=20, mixing={}, split_percentages=(80.0, 10.0, 10.0))
+    manifest = json.loads((tmp_path / "O" / "manifest.json").read_text())
+    assert manifest["n_mixtures"] == {"train": 16, "validation": 2, "test": 2}
+    for split in SPLITS:
+        for spec in read_specs(tmp_path / "O", split):
+            path = tmp_path / "O" / split / spec.filename
+            mixture = samples_of(path)
+            assert len(mixture) == 160000
+            assert 0 < np.abs(mixture).max() < 32768
+            np.testing.assert_array_equal(sum(map(samples_of, source_files(path).values())), mixture)
+    assert sum(map(len, contents(tmp_path / "O").values())) < 20 * 1e6
+
+
+def test_a_plan_draws_what_is_written_and_more(event_folder, tmp_path):
+    write(event_folder, tmp_path / "O")
+    config = MixtureFolderConfig(
+        event_folder=str(event_folder), output_folder=str(tmp_path / "O"), n_files=30, split_percentages=THIRDS
+    )
+    plan = MixturePlan(config, MixingConfig(**SHORT), indexing(config).all())
+    assert plan.counts == read_manifest(tmp_path / "O")["n_mixtures"]
+    for split in SPLITS:
+        assert [plan.spec(split, index) for index in range(plan.counts[split])] == read_specs(tmp_path / "O", split)
+    assert plan.spec("test", 1000) == plan.spec("test", 1000)
+    config = dataclasses.replace(config, split_percentages=(50.0, 0.0, 50.0))
+    with pytest.raises(InputError, match="the validation split has 0 %"):
+        MixturePlan(config, MixingConfig(**SHORT), plan.recordings).spec("validation", 0)
+
+
+def test_recordings_that_are_indexed_already_are_not_read_again(event_folder, tmp_path):
+    config = MixtureFolderConfig(event_folder=str(event_folder), output_folder=str(tmp_path / "O"), n_files=5, n_workers=1)
+    recordings = indexing(config).all()[:15]
+    list(write_mixtures(config, MixingConfig(**SHORT), recordings))
+    held = read_manifest(tmp_path / "O")["recordings"].values()
+    assert sum(len(part) for part in held) == 15
+
+
+def test_mixtures_are_named_in_the_order_of_their_table(event_folder, tmp_path):
+    write(event_folder, tmp_path / "O")
+    assert mixture_names(tmp_path / "O", "test") == [f"{index:06d}.wav" for index in range(6)]
+    with pytest.raises(InputError, match="expected a folder that absslab mix has finished"):
+        mixture_names(tmp_path / "O", "other")

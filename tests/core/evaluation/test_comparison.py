@@ -1,0 +1,140 @@
+"""Systems side by side: the same mixtures, their differences, and how sure these are."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from absslab.core.common.errors import InputError
+from absslab.core.evaluation.comparison import ComparisonConfig, compare
+from absslab.core.evaluation.score_table import write_scores
+
+CLASSES = ["knock", "speech"]
+CONFIG = ComparisonConfig(n_resamples=400)
+
+
+def table_of(improvements, *, n=30, labels=None, probabilities=None):
+    """A row per mixture and class; "knock" is in every mixture and "speech" in every other one."""
+    present = np.stack([np.ones(n), np.arange(n) % 2], 1)
+    labels = present if labels is None else labels
+    return pd.DataFrame(
+        {
+            "mixture": np.repeat([f"{i:06d}.wav" for i in range(n)], 2),
+            "path": "",
+            "class": CLASSES * n,
+            "label": labels.ravel(),
+            "present": present.ravel(),
+            "probability": (labels * 0.9 if probabilities is None else probabilities).ravel(),
+            "decision": labels.ravel(),
+            "si_sdr_improvement": np.where(present > 0, improvements, np.nan).ravel(),
+            "leakage": np.where(present > 0, np.nan, -60.0).ravel(),
+        }
+    )
+
+
+def write(folder, name, table, **scores):
+    write_scores(folder / f"{name}.json", {"classes": CLASSES, **scores}, table)
+    return folder / f"{name}.json"
+
+
+def noise(seed, n=30):
+    return np.random.default_rng(seed).normal(10, 5, (n, 2))
+
+
+def test_a_system_compared_with_itself_differs_by_nothing(tmp_path):
+    path = write(tmp_path, "a", table_of(noise(0)))
+    for row in compare([path, path], CONFIG)["scores"].values():
+        assert row["differences"] == [None, 0.0]
+        assert row["intervals"][1] == [0.0, 0.0]
+
+
+def test_a_constant_gain_is_found_exactly_however_much_mixtures_differ(tmp_path):
+    """The mixtures are paired: their own spread, of 5 dB, is not in the interval of the difference."""
+    first, second = write(tmp_path, "a", table_of(noise(0))), write(tmp_path, "b", table_of(noise(0) + 0.5))
+    row = compare([first, second], CONFIG)["scores"]["separation.si_sdr_improvement"]
+    assert row["values"][1] - row["values"][0] == pytest.approx(0.5, abs=1e-5)
+    assert row["intervals"][1] == pytest.approx([0.5, 0.5], abs=1e-5)
+
+
+def test_systems_that_differ_by_chance_have_an_interval_that_holds_zero(tmp_path):
+    first, second = write(tmp_path, "a", table_of(noise(0))), write(tmp_path, "b", table_of(noise(1)))
+    low, high = compare([first, second], CONFIG)["scores"]["separation.si_sdr_improvement"]["intervals"][1]
+    assert low < 0 < high
+    assert high - low == pytest.approx(2 * 1.96 * 5 * np.sqrt(2 / 45), rel=0.4)
+
+
+def test_the_first_is_what_all_others_are_compared_with(tmp_path):
+    paths = [write(tmp_path, name, table_of(noise(0) + gain)) for name, gain in (("a", 0), ("b", 1), ("c", -2))]
+    row = compare(paths, CONFIG)["scores"]["separation.si_sdr_improvement"]
+    assert row["differences"][1:] == pytest.approx([1, -2], abs=1e-5)
+
+
+def test_rows_are_joined_by_mixture_and_class_whatever_their_order(tmp_path):
+    table = table_of(noise(0))
+    path = write(tmp_path, "a", table)
+    shuffled = write(tmp_path, "b", table.sample(frac=1, random_state=0))
+    for row in compare([path, shuffled], CONFIG)["scores"].values():
+        assert row["differences"][1] == pytest.approx(0, abs=1e-9)
+        assert row["intervals"][1] == pytest.approx([0, 0], abs=1e-9)
+
+
+def test_scores_that_only_one_system_has_are_left_out_or_empty(tmp_path):
+    first = write(tmp_path, "a", table_of(noise(0)))
+    second = write(tmp_path, "b", table_of(noise(0)).drop(columns=["probability", "decision"]))
+    assert "tagging.auc" not in compare([first, second], CONFIG)["scores"]
+    row = compare([first, second, first], CONFIG)["scores"]["tagging.auc"]
+    assert row["values"][1] is None
+    assert row["intervals"] == [None, None, [0.0, 0.0]]
+
+
+def test_scores_that_are_no_means_over_mixtures_are_compared_without_an_interval(tmp_path):
+    paths = [write(tmp_path, name, table_of(noise(0)), segmentation={"auc": f1}) for name, f1 in (("a", 0.5), ("b", 0.75))]
+    row = compare(paths, CONFIG)["scores"]["segmentation.auc"]
+    assert row == {"values": [0.5, 0.75], "differences": [None, 0.25], "intervals": [None, None]}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda table: table[table["mixture"] != "000003.wav"], "other mixtures: only one has 000003.wav"),
+        (lambda table: table.replace({"class": {"speech": "song"}}), "other classes: only one has speech"),
+        (lambda table: table.assign(label=1.0), "differ in whether 000000.wav holds speech"),
+        (lambda table: pd.concat([table, table[:1]]), "has 60 rows"),
+    ],
+)
+def test_scores_of_other_data_are_refused(tmp_path, change, words):
+    table = table_of(noise(0))
+    first, second = write(tmp_path, "a", table), write(tmp_path, "b", change(table))
+    with pytest.raises(InputError, match=words):
+        compare([first, second], CONFIG)
+
+
+def test_one_file_alone_and_files_that_are_no_scores_are_refused(tmp_path):
+    path = write(tmp_path, "a", table_of(noise(0)))
+    with pytest.raises(InputError, match="expected at least two"):
+        compare([path])
+    (tmp_path / "other.json").write_text("[1]")
+    with pytest.raises(InputError, match=r"other.json does not hold scores with a table"):
+        compare([path, tmp_path / "other.json"])
+    (tmp_path / "a.csv").unlink()
+    with pytest.raises(InputError, match=r"a.csv, the table of .*a.json, can't be read"):
+        compare([path, path])
+
+
+def test_systems_that_were_scored_otherwise_are_refused(tmp_path):
+    def scored_with(collar, n_resamples):
+        return {"settings": {"ScoringConfig": {"collar": collar, "n_resamples": n_resamples}}}
+
+    table = table_of(noise(0))
+    first = write(tmp_path, "a", table, **scored_with(0.2, 10))
+    alike = write(tmp_path, "b", table, **scored_with(0.2, 20))
+    assert compare([first, alike], CONFIG)["n_mixtures"] == 30
+    other = write(tmp_path, "c", table, **scored_with(2.0, 10))
+    with pytest.raises(InputError, match=r"a.json was scored with collar 0.2, .*c.json with 2.0: evaluate both alike"):
+        compare([first, other], CONFIG)
+
+
+def test_a_table_with_text_in_the_place_of_numbers_is_refused(tmp_path):
+    path = write(tmp_path, "a", table_of(noise(0)))
+    damaged = write(tmp_path, "b", table_of(noise(0)).assign(label="yes"), detection=[1])
+    with pytest.raises(InputError, match=r"b.csv: the column label holds other things than numbers"):
+        compare([path, damaged], CONFIG)

@@ -1,0 +1,437 @@
+"""From a checkpoint alone to the scores of a split."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from absslab.core.audio import sound_files
+from absslab.core.common.errors import InputError
+from absslab.core.evaluation.model_evaluation import Evaluation, EvaluationConfig
+from absslab.core.evaluation.score_table import BASELINES, Statistics
+from absslab.core.evaluation.scorer import ScoringConfig
+from absslab.core.evaluation.scores import NAMES
+from absslab.core.metrics import psds
+from absslab.core.metrics.separation import si_sdr
+from absslab.core.metrics.tagging import best_thresholds, tagging_scores
+from absslab.core.separation.separator import Separator
+
+QUICK = ScoringConfig(bss_eval="none", n_resamples=0)
+N_TEST, N_VALIDATION, N_CLASSES = 8, 8, 4
+
+
+def prepared(checkpoint, scoring=QUICK, **options):
+    return Evaluation(EvaluationConfig(checkpoint_path=str(checkpoint), device="cpu", **options), scoring=scoring)
+
+
+def evaluated(checkpoint, scoring=QUICK, **options):
+    evaluation = prepared(checkpoint, scoring, **options)
+    for _ in evaluation.run():
+        pass
+    return evaluation
+
+
+@pytest.fixture(scope="module")
+def evaluation(checkpoint):
+    return evaluated(checkpoint, ScoringConfig(n_resamples=200))
+
+
+@pytest.fixture(scope="module")
+def scores(evaluation):
+    return evaluation.scores()
+
+
+@pytest.fixture
+def own_set(mixtures, tmp_path):
+    """A copy of the mixtures that a test may damage."""
+    return shutil.copytree(mixtures, tmp_path / "set")
+
+
+def columns(table, *names):
+    """(n, K) each."""
+    return [table[name].to_numpy(float).reshape(-1, N_CLASSES) for name in names]
+
+
+def rewritten(path, change, delimiter=","):
+    """A table with its rows changed."""
+    with open(path, newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file, delimiter=delimiter)
+    lines = [header, *(change(row) for row in rows)]
+    path.write_text("".join(delimiter.join(row) + "\n" for row in lines))
+
+
+def flipped(row):
+    return [row[0], *(str(1 - int(cell)) for cell in row[1:])]
+
+
+def numbers(row):
+    """With NaN where there is no score."""
+    return {name: np.nan if value is None else value for name, value in row.items()}
+
+
+def thresholds(scores):
+    return {name: row["threshold"] for name, row in scores["per_class"].items()}
+
+
+def test_scores_are_those_of_the_model_on_that_split_with_thresholds_chosen_on_validation(
+    checkpoint, settings, evaluation, scores
+):
+    labels, said = columns(evaluated(checkpoint, split="validation").table(), "label", "probability")
+    chosen = best_thresholds(labels, said, otherwise=settings.training.thresholds)
+    assert list(thresholds(scores).values()) == chosen
+    labels, said = columns(evaluation.table(), "label", "probability")
+    np.testing.assert_array_equal(labels, evaluation.data_set.labels)
+    expected = tagging_scores(labels, said, thresholds=chosen)
+    assert {NAMES[name]: value for name, value in expected.items()}.items() <= scores["tagging"].items()
+    for average in ("weighted", "micro"):
+        expected = tagging_scores(labels, said, thresholds=chosen, average=average)
+        assert scores["tagging"][average] == {NAMES[name]: value for name, value in expected.items()}
+    assert scores["tagging"]["thresholds_from"] == "validation"
+    assert (scores["split"], scores["n_mixtures"], scores["classes"]) == ("test", N_TEST, evaluation.classes)
+    assert scores["separation"]["n_present"] + scores["separation"]["n_absent"] == N_TEST * N_CLASSES
+
+
+def test_what_is_scored_is_what_the_separator_gives(checkpoint, evaluation):
+    table, separator = evaluation.table(), Separator.from_checkpoint(str(checkpoint))
+    for index in range(2):
+        truth = evaluation.truth(index)
+        separation = separator.separate(truth.mixture, truth.sampling_rate)
+        rows = table[table["mixture"] == truth.name].set_index("class")
+        np.testing.assert_allclose(rows["probability"], separation.probabilities, rtol=1e-5)
+        for name, reference in truth.references.items():
+            expected = si_sdr(reference, separation.sources[separator.classes.index(name)])
+            assert rows.loc[name, "si_sdr"] == pytest.approx(expected, abs=1e-3)
+            gained = expected - si_sdr(reference, truth.mixture)
+            assert rows.loc[name, "si_sdr_improvement"] == pytest.approx(gained, abs=1e-3)
+
+
+def test_progress_goes_on_to_the_end_and_a_second_run_starts_anew(checkpoint):
+    evaluation = prepared(checkpoint)
+    for _ in range(2):
+        steps = list(evaluation.run())
+        assert [step.done for step in steps] == list(range(1, N_VALIDATION + N_TEST + 1))
+        assert {step.total for step in steps} == {N_VALIDATION + N_TEST}
+        assert evaluation.scores()["n_mixtures"] == N_TEST
+
+
+def test_the_scores_have_the_sections_and_names_that_others_read(scores):
+    sections = {
+        "tagging": {"auc", "average_precision", "f1", "precision", "recall", "accuracy", "matthews"}
+        | {"weighted", "micro", "n_positive", "thresholds_from"},
+        "detection": {"frame", "segment", "event", "psds"},
+        "segmentation": {"f1", "auc", "average_precision"},
+        "separation": {"si_sdr", "si_sdr_improvement", "sdr", "sir", "sar", "leakage", "residual"},
+        "baselines": {"mixture", "ideal_binary_mask", "ideal_ratio_mask"}
+        | {"ideal_binary_mask_mel", "ideal_ratio_mask_mel"},
+        "intervals": {"confidence", "n_resamples", "scores"},
+    }
+    assert {"split", "n_mixtures", "classes", "per_class", "missing", "settings", "ladder", "mixtures"} <= set(scores)
+    for section, names in sections.items():
+        assert names <= set(scores[section]), section
+    for kind in ("frame", "segment", "event"):
+        assert {"f1", "precision", "recall", "error_rate"} <= set(scores["detection"][kind])
+    assert {"auc", "average_precision"} <= set(scores["detection"]["frame"])
+    assert list(scores["per_class"]) == scores["classes"]
+    assert set(scores["settings"]) == {"EvaluationConfig", "SeparationConfig", "DetectionConfig", "ScoringConfig"}
+
+
+def test_scores_are_plain_data_without_nan(scores):
+    assert json.loads(json.dumps(scores, allow_nan=False)) == scores
+
+
+def test_the_mixture_taken_for_its_sources_improves_nothing(evaluation, scores):
+    improvements = evaluation.table()["mixture.si_sdr_improvement"].dropna()
+    assert len(improvements) == scores["separation"]["n_present"]
+    assert (improvements == 0).all()
+    assert scores["baselines"]["mixture"]["si_sdr_improvement"] == 0
+
+
+def test_ideal_masks_are_better_than_the_mixture_and_bins_better_than_bands(scores):
+    gained = {name: row["si_sdr_improvement"] for name, row in scores["baselines"].items()}
+    assert all(gained[name] > 3 for name in BASELINES[1:])
+    assert gained["ideal_binary_mask"] > gained["ideal_binary_mask_mel"]
+    assert gained["ideal_ratio_mask"] > gained["ideal_ratio_mask_mel"]
+    for name in BASELINES[1:]:
+        assert scores["baselines"][name]["sdr"] > scores["baselines"]["mixture"]["sdr"]
+
+
+def test_the_steps_from_the_best_mask_down_to_the_model_add_up(scores):
+    first, *steps = scores["ladder"]
+    assert first["system"] == "phase_sensitive_mask"
+    assert steps[-1]["system"] == "model"
+    left = first["si_sdr_improvement"] - sum(step["lost"] for step in steps)
+    assert left == pytest.approx(scores["separation"]["si_sdr_improvement"])
+
+
+def test_present_and_absent_classes_are_never_averaged_together(evaluation, scores):
+    table = evaluation.table()
+    present = table["present"] == 1
+    assert set(table["present"]) == {0, 1}
+    for name in ("si_sdr", "si_sdr_improvement", "sdr", "sar", *(f"{system}.si_sdr" for system in BASELINES)):
+        assert (table[name].notna() == present).all(), name
+    assert (table["leakage"].notna() == ~present).all()
+    np.testing.assert_array_equal(table["present"], table["label"])  # these mixtures hold what they are labelled with
+    assert scores["separation"]["si_sdr_improvement"] == pytest.approx(table["si_sdr_improvement"][present].mean())
+    assert scores["separation"]["leakage"] == pytest.approx(table["leakage"][~present].mean())
+    assert scores["separation"]["n_present"] == present.sum()
+    for name, row in scores["per_class"].items():
+        of_class = table[table["class"] == name]
+        assert row["n_present"] == of_class["label"].sum()
+        assert row["leakage"] == pytest.approx(of_class["leakage"].mean(), nan_ok=True)
+
+
+def test_the_residual_is_what_no_class_took(evaluation, scores):
+    truth = evaluation.truth(0)
+    rest = truth.mixture - evaluation.estimate(truth).sources.sum(0)
+    expected = 10 * np.log10(np.square(rest, dtype=float).sum() / np.square(truth.mixture, dtype=float).sum())
+    residuals = evaluation.table().set_index("mixture")["residual"]
+    assert residuals[truth.name].to_numpy() == pytest.approx([expected] * N_CLASSES, abs=1e-3)
+    assert scores["separation"]["residual"] == pytest.approx(residuals.groupby(level=0).first().mean())
+
+
+def test_the_report_and_the_table_tell_the_same(evaluation, scores):
+    """The scores are computed as a whole, and from the table as the intervals are: two ways, one result."""
+    again = {name: float(value[0]) for name, value in Statistics(evaluation.table()).scores().items()}
+    expected = {f"tagging.{name}": scores["tagging"][name] for name in ("auc", "average_precision", "f1")}
+    expected |= {f"detection.{kind}.f1": scores["detection"][kind]["f1"] for kind in ("frame", "segment", "event")}
+    named = ("si_sdr", "si_sdr_improvement", "sdr", "sir", "sar", "leakage", "residual")
+    expected |= {f"separation.{name}": scores["separation"][name] for name in named}
+    expected |= {f"baselines.{system}.si_sdr": scores["baselines"][system]["si_sdr"] for system in BASELINES}
+    assert {name: again[name] for name in expected} == pytest.approx(expected)
+    for name, row in scores["per_class"].items():
+        assert again[f"per_class.{name}.si_sdr"] == pytest.approx(row["si_sdr"])
+
+
+def test_intervals_enclose_the_scores_they_belong_to(scores):
+    intervals = scores["intervals"]
+    assert (intervals["confidence"], intervals["n_resamples"]) == (0.95, 200)
+    for name in ("si_sdr", "si_sdr_improvement", "sdr", "leakage", "residual"):
+        low, high = intervals["scores"][f"separation.{name}"]
+        assert low <= scores["separation"][name] <= high
+    assert intervals["scores"]["baselines.mixture.si_sdr_improvement"] == [0, 0]
+
+
+def test_the_worst_and_the_best_mixtures_are_named(evaluation, scores):
+    means = evaluation.table().groupby("mixture")["si_sdr_improvement"].mean()
+    assert scores["mixtures"]["worst"][0]["mixture"] == means.idxmin()
+    assert scores["mixtures"]["best"][0]["mixture"] == means.idxmax()
+    assert scores["mixtures"]["best"][0]["si_sdr_improvement"] == pytest.approx(means.max())
+
+
+def test_sources_are_joined_by_class_name_whatever_the_order_of_the_model(checkpoint, tmp_path, scores):
+    """The same model with its classes and masks in another order has the same score of each class."""
+    content = torch.load(checkpoint, weights_only=True)
+    order = [2, 0, 3, 1]
+    content["classes"] = [content["classes"][k] for k in order]
+    for name, value in content["weights"].items():
+        if name.startswith(("mask_net.to_masks.", "mask_net.sharpen.3.")):
+            content["weights"][name] = value[[*order, 4]]  # the background stays last
+    torch.save(content, tmp_path / "permuted.ckpt")
+    permuted = evaluated(tmp_path / "permuted.ckpt", ScoringConfig(n_resamples=0)).scores()
+    assert permuted["classes"] == [scores["classes"][k] for k in order]
+    assert set(permuted["per_class"]) == set(scores["per_class"])
+    for name, row in scores["per_class"].items():
+        assert numbers(permuted["per_class"][name]) == pytest.approx(numbers(row), rel=1e-3, abs=1e-3, nan_ok=True)
+
+
+def test_thresholds_do_not_depend_on_the_recordings_that_are_scored(checkpoint, own_set, scores):
+    rewritten(own_set / "test/weak_labels.csv", flipped)
+    for index, path in enumerate(sorted((own_set / "test").glob("*.wav"))):
+        sound_files.save(path, 0.1 * np.random.default_rng(index).standard_normal(32000), 16000)
+    other = evaluated(checkpoint, data_folder=str(own_set)).scores()
+    assert thresholds(other) == thresholds(scores)
+    assert other["tagging"]["auc"] != scores["tagging"]["auc"]
+    rewritten(own_set / "validation/weak_labels.csv", flipped)
+    assert thresholds(evaluated(checkpoint, data_folder=str(own_set)).scores()) != thresholds(scores)
+
+
+@pytest.mark.parametrize("case", ["validation is scored", "there is no validation split"])
+def test_thresholds_are_the_training_settings_where(checkpoint, settings, own_set, case):
+    if case == "there is no validation split":
+        shutil.rmtree(own_set / "validation")
+    split = "validation" if case == "validation is scored" else "test"
+    evaluation = prepared(checkpoint, data_folder=str(own_set), split=split)
+    assert [step.done for step in evaluation.run()] == list(range(1, 9))
+    found = evaluation.scores()
+    assert found["tagging"]["thresholds_from"] == "training settings"
+    assert set(thresholds(found).values()) == set(settings.training.thresholds)
+
+
+@pytest.mark.parametrize("samples", [np.zeros(0), np.full(32000, np.nan)])
+def test_a_validation_recording_that_can_not_be_read_is_refused_and_named(checkpoint, own_set, samples):
+    """Else thresholds would silently be others."""
+    soundfile.write(own_set / "validation/000001.wav", samples, 16000, subtype="FLOAT")
+    with pytest.raises(InputError, match=r"validation/000001\.wav"):
+        evaluated(checkpoint, data_folder=str(own_set))
+
+
+def test_without_saved_sources_there_is_tagging_and_it_is_said_what_is_missing(checkpoint, own_set, scores):
+    for folder in (own_set / "test").iterdir():
+        if folder.is_dir():
+            shutil.rmtree(folder)
+    found = evaluated(checkpoint, ScoringConfig(n_resamples=20), data_folder=str(own_set)).scores()
+    for section in ("separation", "segmentation", "baselines", "ladder", "mixtures"):
+        assert found[section] is None, section
+    assert "sources" in found["missing"]["separation"]
+    assert "sources" in found["missing"]["segmentation"]
+    assert found["tagging"] == scores["tagging"]
+    assert found["detection"] == scores["detection"]
+    json.dumps(found, allow_nan=False)
+
+
+def test_mixtures_of_which_only_some_have_sources_are_scored_where_they_have(checkpoint, own_set, evaluation, scores):
+    shutil.rmtree(own_set / "test/000003")
+    found = evaluated(checkpoint, data_folder=str(own_set))
+    table, whole = found.table(), evaluation.table()
+    assert table[table["mixture"] == "000003.wav"]["present"].isna().all()
+    rest = whole[whole["mixture"] != "000003.wav"]
+    assert found.scores()["separation"]["si_sdr"] == pytest.approx(rest["si_sdr"].mean())
+    assert found.scores()["tagging"] == scores["tagging"]
+    json.dumps(found.scores(), allow_nan=False)
+
+
+def test_without_strong_labels_there_is_no_detection_and_it_is_said(checkpoint, own_set, scores):
+    (own_set / "test/events.tsv").unlink()
+    found = evaluated(checkpoint, data_folder=str(own_set)).scores()
+    assert found["detection"] is None
+    assert "events.tsv" in found["missing"]["detection"]
+    assert found["separation"]["si_sdr"] == pytest.approx(scores["separation"]["si_sdr"])
+    json.dumps(found, allow_nan=False)
+
+
+def test_psds_is_a_number_where_its_package_is_there_and_said_to_be_missing_where_not(checkpoint, scores, monkeypatch):
+    if psds.is_available():
+        assert set(scores["detection"]["psds"]) == {"psds1", "psds2"}
+        assert all(0 <= value <= 1 for value in scores["detection"]["psds"].values())
+        assert "psds" not in scores["missing"]
+    monkeypatch.setattr(psds, "is_available", lambda: False)
+    found = evaluated(checkpoint).scores()
+    assert found["detection"]["psds"] is None
+    assert "absslab[psds]" in found["missing"]["psds"]
+    assert found["detection"]["event"] == scores["detection"]["event"]
+
+
+def test_without_bss_eval_there_is_si_sdr_alone(checkpoint, scores):
+    found = evaluated(checkpoint, ScoringConfig(bss_eval="none", n_resamples=0)).scores()
+    for row in (found["separation"], *found["baselines"].values(), *found["per_class"].values()):
+        assert row["sdr"] is row["sir"] is row["sar"] is None
+    for name in ("si_sdr", "si_sdr_improvement", "leakage", "residual"):
+        assert found["separation"][name] == scores["separation"][name]
+    assert found["intervals"]["scores"] == {}
+
+
+def test_a_weakly_labelled_folder_with_the_same_recordings_has_the_same_scores(checkpoint, own_set, scores, tmp_path):
+    """Its tables lie on top: recordings are named by their paths from there."""
+    classes, lines, events = None, [], []
+    for split in ("train", "validation", "test"):
+        header, *rows = (own_set / split / "weak_labels.csv").read_text().splitlines()
+        classes = header.split(",", 1)[1]
+        lines += [f"{split}/{row},{split}" for row in rows]
+        head, *rows = (own_set / split / "events.tsv").read_text().splitlines()
+        events += [f"{split}/{row}" for row in rows]
+    (own_set / "weak_labels.csv").write_text("\n".join([f"filename,{classes},split", *lines]) + "\n")
+    (own_set / "events.tsv").write_text("\n".join([head, *events]) + "\n")
+    content = torch.load(checkpoint, weights_only=True)
+    content["made"]["settings"]["data"]["data_set_type"] = "weakly_labelled_folder"
+    torch.save(content, tmp_path / "weak.ckpt")
+    found = evaluated(tmp_path / "weak.ckpt", data_folder=str(own_set))
+    assert found.name(0) == "test/000000.wav"
+    assert found.scores()["tagging"] == scores["tagging"]
+    assert found.scores()["detection"] == scores["detection"]
+    assert found.scores()["separation"]["si_sdr"] == scores["separation"]["si_sdr"]
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("000000.wav\t1.5\t0.5\tspeech", "ends at 0.5 s, not behind its onset at 1.5 s"),
+        ("000000.wav\t0.5\t1.5\tsong", "unknown class 'song'"),
+        ("000000.wav\t0.5\t7\tspeech", "ends at 7 s, but 000000.wav has 2 s"),
+        ("000000.wav\t-1\t1\tspeech", "onset is '-1'"),
+        ("000000.wav\t0\tnan\tspeech", "offset is 'nan'"),
+        ("000000.wav\t\t1\tspeech", "onset is ''"),
+        ("999999.wav\t0\t1\tspeech", "no recording '999999.wav'"),
+    ],
+)
+def test_strong_labels_that_do_not_fit_are_refused_and_the_row_is_named(checkpoint, own_set, row, words):
+    path = own_set / "test/events.tsv"
+    n_rows = len(path.read_text().splitlines())
+    path.write_text(path.read_text() + row + "\n")
+    with pytest.raises(InputError, match=rf"events\.tsv, row {n_rows + 1}") as error:
+        prepared(checkpoint, data_folder=str(own_set))
+    assert words in str(error.value)
+
+
+def test_classes_other_than_the_models_are_refused_and_named(checkpoint, own_set):
+    for table in own_set.rglob("weak_labels.csv"):
+        table.write_text(table.read_text().replace("speech", "song"))
+    with pytest.raises(InputError, match="lacks speech and adds song"):
+        prepared(checkpoint, data_folder=str(own_set))
+
+
+def test_a_source_of_an_unknown_class_is_refused_and_named(checkpoint, own_set):
+    sound_files.save(own_set / "test/000002/song.flac", 0.1 * np.ones(32000), 16000)
+    with pytest.raises(InputError, match=r"000002/song\.flac is the source of an unknown class"):
+        evaluated(checkpoint, data_folder=str(own_set))
+
+
+@pytest.mark.parametrize("n_samples", [31999, 32001, 1])
+def test_a_source_of_another_length_than_its_mixture_is_refused(checkpoint, own_set, n_samples):
+    path = next(path for path in sorted((own_set / "test/000002").iterdir()) if path.stem != "background")
+    sound_files.save(path, 0.1 * np.random.default_rng(0).standard_normal(n_samples), 16000)
+    with pytest.raises(InputError, match=r"has \d+ samples, .*000002\.wav has 32000"):
+        evaluated(checkpoint, data_folder=str(own_set))
+
+
+def test_silent_sources_of_absent_classes_change_nothing(checkpoint, own_set, scores):
+    """As `absslab mix --sources all` writes them."""
+    for folder in (path for path in (own_set / "test").iterdir() if path.is_dir()):
+        for name in scores["classes"]:
+            if not (folder / f"{name}.flac").exists():
+                sound_files.save(folder / f"{name}.flac", np.zeros(32000), 16000)
+    found = evaluated(checkpoint, data_folder=str(own_set)).scores()
+    assert found["separation"]["n_absent"] == scores["separation"]["n_absent"]
+    assert found["separation"]["leakage"] == scores["separation"]["leakage"]
+
+
+def test_a_silent_recording_without_classes_is_scored(checkpoint, own_set):
+    sound_files.save(own_set / "test/000001.wav", np.zeros(32000), 16000)
+    shutil.rmtree(own_set / "test/000001")
+    sound_files.save(own_set / "test/000001/background.flac", np.zeros(32000), 16000)
+    rewritten(own_set / "test/weak_labels.csv", lambda row: [row[0], *"0000"] if row[0] == "000001.wav" else row)
+    lines = (own_set / "test/events.tsv").read_text().splitlines(keepends=True)
+    (own_set / "test/events.tsv").write_text("".join(line for line in lines if not line.startswith("000001.wav")))
+    evaluation = evaluated(checkpoint, ScoringConfig(n_resamples=20), data_folder=str(own_set))
+    rows = evaluation.table().set_index("mixture").loc["000001.wav"]
+    assert (rows["present"] == 0).all()
+    assert np.isfinite(rows["probability"]).all()
+    assert rows[["leakage", "residual"]].isna().all(axis=None)  # relative to nothing
+    scores = evaluation.scores()
+    assert scores["separation"]["n_silent_mixtures"] == 1
+    json.dumps(scores, allow_nan=False)
+
+
+def test_a_model_of_mixtures_scores_a_weakly_labelled_folder(checkpoint, mixtures, tmp_path):
+    """Long recordings of another rate and layout, in sub-folders, with strong labels and without sources."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "deep").mkdir()
+    for name in ("a.wav", "deep/b.wav"):
+        sound_files.save(tmp_path / name, 0.1 * rng.standard_normal((2, 25 * 8000)), 8000)
+    (tmp_path / "weak_labels.csv").write_text(
+        "filename,split,alert,knock,pageturn,speech\na.wav,test,1,0,0,1\ndeep/b.wav,test,0,1,0,0\n"
+    )
+    (tmp_path / "events.tsv").write_text(
+        "filename\tonset\toffset\tevent_label\na.wav\t1\t24\talert\na.wav\t2\t3\tspeech\ndeep/b.wav\t0\t25\tknock\n"
+    )
+    options = {"data_folder": str(tmp_path), "data_set_type": "weakly_labelled_folder"}
+    evaluation = evaluated(checkpoint, ScoringConfig(n_resamples=0), **options)
+    scores = evaluation.scores()
+    assert scores["separation"] is None
+    assert scores["tagging"]["thresholds_from"] == "training settings"
+    assert scores["tagging"]["n_positive"] == 3
+    assert scores["detection"]["segment"]["error_rate"] is not None
+    assert set(evaluation.table()["mixture"]) == {"a.wav", "deep/b.wav"}

@@ -1,0 +1,429 @@
+"""One recording after the other in, scores and a table out: closed forms on synthetic signals."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from absslab.core.common.errors import InputError
+from absslab.core.data.strong_labels import SoundEvent
+from absslab.core.evaluation.ideal_masks import IdealMasks
+from absslab.core.evaluation.score_table import BASELINES, Statistics
+from absslab.core.evaluation.scorer import Estimate, Scorer, ScoringConfig, Truth
+from absslab.core.evaluation.scores import score_report
+from absslab.core.model.front_end import FeatureConfig, FrontEnd
+
+CLASSES = ("speech", "knock", "alert")
+RATE, N = 16000, 8000
+FRONT_END = FrontEnd(FeatureConfig(sampling_rate=RATE))
+HOP = FRONT_END.config.hop_size / RATE  # s
+N_FRAMES = FRONT_END.config.n_frames(N)
+PATH = "/somewhere/a.wav"
+
+
+def sounds(n_sounds, seed=0):
+    """Signals without mean, orthogonal to each other, of the same energy: (n_sounds, N)."""
+    signals = np.random.default_rng(seed).standard_normal((N, n_sounds))
+    return (5 * np.linalg.qr(signals - signals.mean(0))[0].T).astype(np.float32)
+
+
+def recording(references, *, rest=0.0, name="a.wav", labels=None, events=None):
+    """The sum of its sources and of a rest."""
+    mixture = np.sum([*references.values(), np.zeros(N, np.float32) + rest], axis=0).astype(np.float32)
+    labels = frozenset(references) if labels is None else frozenset(labels)
+    return Truth(name, f"/somewhere/{name}", mixture, RATE, labels, events, references)
+
+
+def sources(estimates, classes=CLASSES):
+    """(K, N): silence where nothing is said."""
+    return np.stack([estimates.get(name, np.zeros(N, np.float32)) for name in classes])
+
+
+def new_scorer(classes=CLASSES, criterion=0.0, **settings):
+    config = ScoringConfig(**{"n_resamples": 0, "criterion": criterion} | settings)
+    masks = IdealMasks(FRONT_END, criterion=criterion)
+    return Scorer(classes, config, thresholds=[0.5] * len(classes), ideal_masks=masks)
+
+
+def scored(*pairs, classes=CLASSES, **settings):
+    scorer = new_scorer(classes, **settings)
+    for truth, estimate in pairs:
+        scorer.add(truth, estimate)
+    return scorer
+
+
+def report(scorer):
+    """What a person reads; never NaN."""
+    scores = score_report(scorer, split="test", missing={}, thresholds_from="validation", settings={})
+    json.dumps(scores, allow_nan=False)
+    return scores
+
+
+def cell(scorer, of_class, column, mixture="a.wav"):
+    table = scorer.table()
+    (value,) = table[(table["mixture"] == mixture) & (table["class"] == of_class)][column]
+    return value
+
+
+def test_perfect_estimates_have_the_highest_scores_and_leave_nothing():
+    speech, knock = sounds(2)
+    truth = recording({"speech": speech, "knock": knock})
+    scores = report(scored((truth, Estimate(sources=sources(truth.references)))))
+    separation = scores["separation"]
+    assert separation["si_sdr"] == pytest.approx(120)
+    assert separation["si_sdr_improvement"] == pytest.approx(120)  # of two equally loud sounds the mixture has 0 dB
+    assert separation["leakage"] == pytest.approx(-120)
+    assert separation["residual"] == pytest.approx(-120)
+    assert min(separation[name] for name in ("sdr", "sir", "sar", "image_sdr", "isr")) > 100
+    assert (separation["n_present"], separation["n_absent"], separation["n_silent_estimates"]) == (2, 1, 0)
+
+
+@pytest.mark.parametrize("snr", [-20.0, 0.0, 13.0, 40.0])
+def test_estimates_with_orthogonal_noise_have_its_ratio_as_si_sdr(snr):
+    speech, knock, noise = sounds(3)
+    truth = recording({"speech": speech, "knock": knock})
+    estimate = {name: one + noise * 10 ** (-snr / 20) for name, one in truth.references.items()}
+    scorer = scored((truth, Estimate(sources=sources(estimate))), bss_eval="none")
+    for name in ("speech", "knock"):
+        assert cell(scorer, name, "si_sdr") == pytest.approx(snr, abs=1e-2)
+        assert cell(scorer, name, "si_sdr_improvement") == pytest.approx(snr, abs=1e-2)
+
+
+def test_silent_estimates_are_counted_and_have_the_lowest_score():
+    speech, knock = sounds(2)
+    truth = recording({"speech": speech, "knock": knock})
+    scorer = scored((truth, Estimate(sources=sources({"speech": speech}))))
+    scores = report(scorer)
+    assert scores["separation"]["n_silent_estimates"] == 1
+    assert scores["per_class"]["knock"]["si_sdr"] == pytest.approx(-120)
+    assert scores["per_class"]["knock"]["sdr"] == pytest.approx(-120)
+    assert scores["separation"]["si_sdr"] == pytest.approx(0, abs=1e-6)
+    assert report(scored((truth, Estimate(sources=sources({})))))["separation"]["n_silent_estimates"] == 2
+
+
+def test_an_all_silent_mixture_without_classes_is_scored_without_nan():
+    scorer = scored((recording({}), Estimate(sources=sources({}), probabilities=np.zeros(3))))
+    separation = report(scorer)["separation"]
+    assert separation["si_sdr"] is separation["sdr"] is separation["si_sdr_improvement_median"] is None
+    assert separation["leakage"] is separation["residual"] is None
+    assert separation["n_silent_mixtures"] == 1
+    assert (separation["n_present"], separation["n_absent"], separation["n_silent_estimates"]) == (0, 3, 0)
+    assert report(scorer)["mixtures"] is None
+
+
+def test_leakage_is_the_level_of_an_absent_class_below_the_mixture():
+    speech, noise = sounds(2)
+    truth = recording({"speech": speech}, rest=noise)
+    estimate = sources({"speech": speech, "knock": 0.1 * truth.mixture, "alert": 0.01 * noise})
+    scorer = scored((truth, Estimate(sources=estimate)), bss_eval="none")
+    assert cell(scorer, "knock", "leakage") == pytest.approx(-20, abs=1e-4)
+    assert cell(scorer, "alert", "leakage") == pytest.approx(-40 - 10 * np.log10(2), abs=1e-3)
+    assert np.isnan(cell(scorer, "speech", "leakage"))
+    assert np.isnan(cell(scorer, "knock", "si_sdr"))
+    assert report(scorer)["separation"]["leakage"] == pytest.approx(-30 - 5 * np.log10(2), abs=1e-3)
+
+
+@pytest.mark.parametrize(("taken", "expected"), [(0.9, -20.0), (0.0, 0.0), (1.0, -120.0), (11.0, 20.0)])
+def test_the_residual_is_the_level_of_what_no_class_took(taken, expected):
+    (speech,) = sounds(1)
+    truth = recording({"speech": speech})
+    scorer = scored((truth, Estimate(sources=sources({"speech": taken * truth.mixture}))), bss_eval="none")
+    assert report(scorer)["separation"]["residual"] == pytest.approx(expected, abs=1e-3)
+
+
+def test_the_residual_counts_a_mixture_once_and_not_once_per_class():
+    (speech,) = sounds(1)
+    truths = [recording({"speech": speech}, name=name) for name in ("a.wav", "b.wav")]
+    estimates = [Estimate(sources=sources({"speech": taken * speech})) for taken in (0.9, 0.0)]
+    separation = report(scored(*zip(truths, estimates, strict=True), bss_eval="none"))["separation"]
+    assert separation["residual"] == pytest.approx(-10, abs=1e-3)
+
+
+def test_scores_do_not_depend_on_the_order_of_sources_and_classes():
+    speech, knock, noise = sounds(3)
+    estimates = {"speech": speech + 0.3 * noise, "knock": knock + 0.1 * speech, "alert": 0.2 * noise}
+    probabilities, events = {"speech": 0.9, "knock": 0.4, "alert": 0.6}, [SoundEvent("speech", 0.1, 0.4)]
+    results = []
+    for classes in (CLASSES, CLASSES[::-1]):
+        truth = recording(
+            {name: {"speech": speech, "knock": knock}[name] for name in classes if name != "alert"}, rest=noise
+        )
+        truth = replace(truth, events=events)
+        estimate = Estimate(
+            probabilities=np.array([probabilities[name] for name in classes]),
+            events=[SoundEvent("speech", 0.1, 0.4), SoundEvent("knock", 0.1, 0.4)],
+            sources=sources(estimates, classes),
+        )
+        results.append(report(scored((truth, estimate), classes=classes))["per_class"])
+    assert set(results[0]) == set(results[1])
+    for name, row in results[0].items():
+        assert {key for key, value in row.items() if value is None} == {
+            key for key, value in results[1][name].items() if value is None
+        }
+        assert {key: value for key, value in results[1][name].items() if value is not None} == pytest.approx(
+            {key: value for key, value in row.items() if value is not None}, abs=1e-6
+        )
+
+
+def test_the_mixture_is_the_floor_and_ideal_masks_are_above_it():
+    """Two tones far apart: masks take them apart, and each has half of the mixture's energy."""
+    time = np.arange(N) / RATE
+    low, high = (0.1 * np.sin(2 * np.pi * f * time).astype(np.float32) for f in (500, 4000))
+    truth = recording({"speech": low, "alert": high})
+    scores = report(scored((truth, Estimate(sources=sources({"speech": truth.mixture, "alert": truth.mixture})))))
+    assert scores["baselines"]["mixture"]["si_sdr_improvement"] == scores["separation"]["si_sdr_improvement"] == 0
+    assert scores["baselines"]["mixture"]["si_sdr"] == pytest.approx(0, abs=0.01)
+    for name in BASELINES[1:]:
+        assert scores["baselines"][name]["si_sdr_improvement"] > 20, name
+
+
+def test_masks_that_are_the_ideal_binary_masks_segment_perfectly_and_their_inverse_not_at_all():
+    speech, knock = sounds(2)
+    truth = recording({"speech": speech, "knock": knock})
+    power, rest = IdealMasks(FRONT_END).powers(truth.mixture, np.stack([speech, knock]))
+    masks = torch.zeros(3, *power.shape[1:])
+    masks[:2] = (power > rest).float()
+    scores = report(scored((truth, Estimate(masks=masks.numpy()))))
+    assert {name: scores["segmentation"][name] for name in ("f1", "auc", "average_precision")} == {
+        "f1": 1.0,
+        "auc": 1.0,
+        "average_precision": 1.0,
+    }
+    assert scores["per_class"]["alert"]["segmentation_auc"] is None  # it has no bins
+    assert scores["separation"] is None
+    inverse = report(scored((truth, Estimate(masks=1 - masks.numpy()))))["segmentation"]
+    assert inverse["f1"] == inverse["auc"] == 0
+
+
+def test_the_criterion_says_by_how_much_a_class_must_exceed_the_rest():
+    """A tone 10 dB above another in its band has bins at 5 dB, and none at 15 dB."""
+    (speech,) = sounds(1)
+    truth = recording({"speech": speech}, rest=10 ** (-10 / 20) * speech)
+    masks = np.ones((3, FRONT_END.config.n_bands, N_FRAMES), np.float32)
+    recalled = {}
+    for criterion in (5.0, 15.0):
+        recalled[criterion] = report(scored((truth, Estimate(masks=masks)), criterion=criterion))["per_class"]["speech"]
+    assert recalled[5.0]["segmentation_f1"] == pytest.approx(1)
+    assert recalled[15.0]["segmentation_f1"] == 0
+
+
+def test_one_class_alone_is_scored_and_has_no_sir():
+    speech, noise = sounds(2)
+    truth = recording({"speech": speech}, rest=noise)
+    estimate = Estimate(probabilities=np.array([0.8]), sources=(speech + 0.1 * noise)[None])
+    scores = report(scored((truth, estimate), classes=("speech",)))
+    assert scores["separation"]["si_sdr"] == pytest.approx(20, abs=1e-2)
+    assert scores["separation"]["sdr"] == pytest.approx(20, abs=1)
+    assert scores["separation"]["sir"] is None
+    assert scores["separation"]["leakage"] is None
+    assert (scores["tagging"]["f1"], scores["tagging"]["auc"]) == (1.0, None)
+
+
+@pytest.mark.parametrize("labels", [(), CLASSES])
+def test_classes_that_are_never_or_always_there_have_no_area_under_a_curve(labels):
+    pairs = [
+        (recording({}, name=f"{index}.wav", labels=labels), Estimate(probabilities=np.full(3, 0.3 + 0.2 * index)))
+        for index in range(3)
+    ]
+    scores = report(scored(*pairs, n_resamples=10))
+    assert scores["tagging"]["auc"] is scores["tagging"]["average_precision"] is None
+    assert all(row["auc"] is None for row in scores["per_class"].values())
+    assert "tagging.auc" not in scores["intervals"]["scores"]
+    assert scores["tagging"]["f1"] == pytest.approx(0.8 if labels else 0)  # two of three are above the threshold
+
+
+def test_a_class_counts_as_said_from_its_threshold_on():
+    scorer = Scorer(CLASSES, ScoringConfig(n_resamples=0), thresholds=[0.3, 0.5, 0.9], ideal_masks=IdealMasks(FRONT_END))
+    scorer.add(recording({}, labels=CLASSES), Estimate(probabilities=np.array([0.3, 0.49, 0.95])))
+    assert scorer.table()["decision"].tolist() == [1, 0, 1]
+    per_class = report(scorer)["per_class"]
+    assert [per_class[name]["f1"] for name in CLASSES] == [1, 0, 1]
+    assert [per_class[name]["threshold"] for name in CLASSES] == [0.3, 0.5, 0.9]
+
+
+def test_events_that_are_the_true_ones_are_all_found():
+    events = [SoundEvent("speech", 0.1, 0.3), SoundEvent("knock", 0.05, 0.45)]
+    scores = report(scored((recording({}, events=events), Estimate(events=events)), segment_length=0.1))
+    for kind in ("frame", "segment", "event"):
+        assert scores["detection"][kind]["f1"] == 1
+        assert scores["detection"][kind]["error_rate"] == 0
+        assert scores["per_class"]["speech"][f"{kind}_f1"] == 1
+        assert scores["per_class"]["alert"][f"{kind}_f1"] is None  # neither there nor said
+    assert scores["detection"]["psds"] is None
+    assert scores["detection"]["frame"]["auc"] is None
+
+
+def test_a_missed_and_a_made_up_event_are_counted_in_their_classes():
+    truth = recording({}, events=[SoundEvent("speech", 0.0, 0.25), SoundEvent("speech", 0.375, 0.5)])
+    estimate = Estimate(events=[SoundEvent("speech", 0.0, 0.25), SoundEvent("knock", 0.0, 0.1)])
+    scorer = scored((truth, estimate), collar=0.05, segment_length=0.125)
+    assert [cell(scorer, "speech", f"event_{name}") for name in ("tp", "fp", "fn")] == [1, 0, 1]
+    assert [cell(scorer, "speech", f"segment_{name}") for name in ("tp", "fp", "fn")] == [2, 0, 1]
+    assert [cell(scorer, "knock", f"event_{name}") for name in ("tp", "fp", "fn")] == [0, 1, 0]
+    detection = report(scorer)["detection"]
+    assert detection["event"]["f1"] == pytest.approx((2 / 3 + 0) / 2)
+    assert detection["event"]["f1_micro"] == pytest.approx(2 / 4)
+    assert detection["event"]["error_rate"] == pytest.approx(2 / 2)
+
+
+def test_activity_that_is_high_exactly_where_events_are_ranks_frames_perfectly():
+    events = [SoundEvent("speech", 4.5 * HOP, 9.5 * HOP), SoundEvent("knock", 1.5 * HOP, 5.5 * HOP)]
+    activity = np.full((3, N_FRAMES), 0.1)
+    activity[0, 5:10] = activity[1, 2:6] = 0.8
+    scores = report(scored((recording({}, events=events), Estimate(activity=activity, hop=HOP, events=events))))
+    assert scores["detection"]["frame"]["auc"] == scores["detection"]["frame"]["average_precision"] == 1
+    assert scores["per_class"]["alert"]["frame_auc"] is None
+    reverse = report(scored((recording({}, events=events), Estimate(activity=1 - activity, hop=HOP, events=events))))
+    assert reverse["detection"]["frame"]["auc"] == 0
+
+
+def test_variants_have_si_sdr_alone():
+    speech, noise = sounds(2)
+    truth = recording({"speech": speech}, rest=noise)
+    better = sources({"speech": speech + 0.01 * noise})
+    scorer = scored((truth, Estimate(sources=sources({"speech": truth.mixture}), variants={"true_tags": better})))
+    assert cell(scorer, "speech", "true_tags.si_sdr") == pytest.approx(40, abs=0.01)
+    assert "true_tags.sdr" not in scorer.table()
+    assert [step["system"] for step in report(scorer)["ladder"]][-2:] == ["true_tags", "model"]
+
+
+def test_mixtures_of_which_only_some_have_strong_labels_or_sources():
+    speech, noise = sounds(2)
+    whole = recording({"speech": speech}, rest=noise, events=[SoundEvent("speech", 0.0, 0.5)])
+    bare = replace(whole, name="b.wav", references=None, events=None)
+    estimate = Estimate(
+        probabilities=np.array([0.9, 0.2, 0.1]),
+        masks=np.full((3, FRONT_END.config.n_bands, N_FRAMES), 0.3, np.float32),
+        events=[SoundEvent("speech", 0.0, 0.5)],
+        sources=sources({"speech": speech + 0.1 * noise}),
+    )
+    alone = report(scored((whole, estimate)))
+    for order in ((whole, bare), (bare, whole)):
+        scorer = scored(*((truth, estimate) for truth in order))
+        scores, table = report(scorer), scorer.table()
+        assert scores["n_mixtures"] == 2
+        assert table["mixture"].tolist() == [truth.name for truth in order for _ in CLASSES]
+        for section in ("separation", "segmentation", "baselines", "detection"):
+            assert scores[section] == alone[section], section
+        assert scores["tagging"]["n_positive"] == 2
+        assert table[table["mixture"] == "b.wav"][["present", "si_sdr", "leakage", "event_tp"]].isna().all(axis=None)
+
+
+def test_recordings_without_weak_labels_are_left_out_of_tagging():
+    pairs = [
+        (recording({}, labels=labels, name=f"{index}.wav"), Estimate(probabilities=np.array([0.9, 0.2, 0.6])))
+        for index, labels in enumerate([{"speech"}, {"knock", "alert"}])
+    ]
+    unlabelled = replace(pairs[0][0], name="c.wav", labels=None)
+    alone = report(scored(*pairs))["tagging"]
+    assert report(scored(*pairs, (unlabelled, pairs[0][1])))["tagging"] == alone
+
+
+def test_nothing_known_leaves_every_section_empty_and_the_table_whole():
+    truth = Truth("a.wav", PATH, sounds(1)[0], RATE)
+    scorer = scored((truth, Estimate(probabilities=np.full(3, 0.5))), n_resamples=5)
+    scores = report(scorer)
+    assert all(scores[name] is None for name in ("tagging", "detection", "segmentation", "separation", "baselines"))
+    assert scores["intervals"]["scores"] == {}
+    table = scorer.table()
+    assert table[["mixture", "path", "class"]].to_numpy().tolist() == [["a.wav", PATH, name] for name in CLASSES]
+    assert table[["label", "present"]].isna().all(axis=None)
+
+
+def test_the_report_and_the_statistics_of_the_table_agree():
+    rng = np.random.default_rng(3)
+    pairs = []
+    for index in range(6):
+        speech, knock, noise = sounds(3, seed=index)
+        references = {"speech": speech} if index % 2 else {"speech": speech, "knock": knock}
+        if index == 5:
+            references = {"alert": knock}
+        events = [SoundEvent(name, 0.1, 0.4) for name in references]
+        truth = recording(references, rest=0.1 * noise, name=f"{index}.wav", events=events)
+        gains = rng.uniform(0.1, 1, 3)
+        found = [SoundEvent(name, 0.1, 0.4) for name, gain in zip(CLASSES, gains, strict=True) if gain > 0.5]
+        estimate = sources({name: one + gains[0] * noise for name, one in references.items()})
+        pairs.append((truth, Estimate(probabilities=rng.uniform(size=3), events=found, sources=estimate)))
+    scorer = scored(*pairs)
+    scores, again = report(scorer), Statistics(scorer.table()).scores()
+    for section in ("tagging", "separation"):
+        for name in set(scores[section]) & {key.partition(".")[2] for key in again if key.startswith(f"{section}.")}:
+            assert again[f"{section}.{name}"][0] == pytest.approx(scores[section][name]), name
+    for kind in ("frame", "segment", "event"):
+        assert again[f"detection.{kind}.f1"][0] == pytest.approx(scores["detection"][kind]["f1"])
+    for name in CLASSES:
+        assert again[f"per_class.{name}.si_sdr"][0] == pytest.approx(scores["per_class"][name]["si_sdr"])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_estimates_that_are_not_finite_are_refused_and_the_file_is_named(value):
+    speech, knock = sounds(2)
+    for name in CLASSES:
+        estimate = sources({"speech": speech, "knock": knock})
+        estimate[CLASSES.index(name), 100] = value
+        with pytest.raises(InputError, match=f"{PATH}: .*NaN"):
+            scored((recording({"speech": speech, "knock": knock}), Estimate(sources=estimate)))
+
+
+@pytest.mark.parametrize("said", [[0.5, np.nan, 0.5], [0.5, 1.01, 0.5], [-0.01, 0.5, 0.5], [0.5, 0.5], [[0.5] * 3]])
+def test_probabilities_that_are_none_are_refused_and_the_file_is_named(said):
+    with pytest.raises(InputError, match=f"{PATH}: probabilities of shape .* expected 3 values"):
+        scored((recording({}), Estimate(probabilities=np.array(said))))
+
+
+def test_masks_and_activity_with_nan_are_refused_and_the_file_is_named():
+    (speech,) = sounds(1)
+    masks = np.full((3, FRONT_END.config.n_bands, N_FRAMES), 0.5, np.float32)
+    masks[2, 3, 4] = np.nan
+    with pytest.raises(InputError, match=f"{PATH}: .*NaN"):
+        scored((recording({"speech": speech}), Estimate(masks=masks)))
+    with pytest.raises(InputError, match=f"{PATH}: .*NaN"):
+        scored((recording({}, events=[]), Estimate(activity=masks[:, 3], hop=HOP, events=[])))
+
+
+@pytest.mark.parametrize("shape", [(3, N - 1), (3, N + 1), (2, N), (4, N)])
+def test_estimates_of_another_shape_are_refused(shape):
+    (speech,) = sounds(1)
+    with pytest.raises(InputError, match=rf"{PATH}: estimates are \({shape[0]}, {shape[1]}\): expected \(3, {N}\)"):
+        scored((recording({"speech": speech}), Estimate(sources=np.ones(shape, np.float32))))
+
+
+@pytest.mark.parametrize("with_masks", [False, True])
+@pytest.mark.parametrize("n_samples", [N - 1, N + 1])
+def test_references_of_another_length_are_refused(n_samples, with_masks):
+    speech, knock = sounds(2)
+    truth = recording({"speech": speech})
+    other = np.resize(knock, n_samples)
+    masks = np.full((3, FRONT_END.config.n_bands, N_FRAMES), 0.5, np.float32) if with_masks else None
+    for references in ({"knock": other}, {"speech": speech, "knock": other}):
+        changed = replace(truth, references=references)
+        with pytest.raises(InputError, match=f"{PATH}: .*knock has {n_samples} samples.*{N}"):
+            scored((changed, Estimate(masks=masks, sources=sources({"speech": speech}))))
+
+
+@pytest.mark.parametrize("part", ["masks", "sources"])
+def test_references_of_unknown_classes_are_refused_and_named(part):
+    (song,) = sounds(1)
+    of_part = {"masks": np.full((3, FRONT_END.config.n_bands, N_FRAMES), 0.5, np.float32), "sources": sources({})}
+    with pytest.raises(InputError, match=f"{PATH}: .*unknown class 'song': expected speech, knock, alert"):
+        scored((recording({"song": song}), Estimate(**{part: of_part[part]})))
+
+
+def test_a_reference_that_is_silent_or_constant_is_refused():
+    (speech,) = sounds(1)
+    for silent in (np.zeros(N, np.float32), np.full(N, 0.1, np.float32)):
+        with pytest.raises(InputError, match=f"{PATH}: a reference is silent"):
+            scored((recording({"knock": silent}, rest=speech), Estimate(sources=sources({"knock": speech}))))
+
+
+def test_nothing_is_beyond_120_dB():
+    speech, knock = sounds(2)
+    truth = recording({"speech": speech, "knock": knock})
+    perfect, absurd = Estimate(sources=sources(truth.references)), Estimate(sources=sources({"alert": 1e8 * speech}))
+    scorer = scored((truth, perfect), (replace(truth, name="b.wav"), absurd))
+    for name in ("si_sdr", "sdr", "sir", "sar", "isr", "image_sdr", "leakage", "residual"):
+        values = scorer.table()[name].dropna()
+        assert len(values), name
+        assert values.abs().max() <= 120 + 1e-9, name

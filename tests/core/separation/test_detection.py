@@ -1,0 +1,146 @@
+"""Detection: curves drawn by hand, events counted by hand."""
+
+import numpy as np
+import pytest
+
+from absslab.core.common.errors import InputError
+from absslab.core.data.strong_labels import SoundEvent
+from absslab.core.separation.detection import DetectionConfig, find_events, frame_activity
+
+HOP = 0.1
+PLAIN = DetectionConfig(high_threshold=0.5, low_threshold=0.2, close_gaps=0.0, shortest_event=0.0)
+
+
+def found(*curves, **changes):
+    """(label, onset, offset) in frames; classes are a, b, …."""
+    config = DetectionConfig(**{**PLAIN.to_json(), **changes})
+    events = find_events(np.array(curves), HOP, list("abc")[: len(curves)], config)
+    return [(event.event_label, round(event.onset / HOP, 6), round(event.offset / HOP, 6)) for event in events]
+
+
+def test_an_event_reaches_the_high_threshold_and_lasts_as_long_as_it_is_above_the_low_one():
+    assert found([0, 0.3, 0.3, 0.6, 0.3, 0.1, 0]) == [("a", 0.5, 4.5)]
+
+
+def test_what_never_reaches_the_high_threshold_is_no_event():
+    assert found([0, 0.3, 0.49, 0.3, 0]) == []
+
+
+def test_the_high_threshold_itself_is_enough_and_the_low_one_is_not():
+    assert found([0, 0.5, 0]) == [("a", 0.5, 1.5)]
+    assert found([0, 0.2, 0.5, 0.2]) == [("a", 1.5, 2.5)]
+
+
+def test_a_frame_stands_for_half_a_hop_before_and_behind_its_centre_and_nothing_begins_before_the_recording():
+    assert found([0.9, 0, 0, 0.9]) == [("a", 0, 0.5), ("a", 2.5, 3.5)]
+
+
+def test_silence_holds_no_event():
+    assert found([0.0] * 5, [0.0] * 5) == []
+
+
+def test_gaps_up_to_the_limit_are_closed_and_longer_ones_are_not():
+    curve = [0, 0.9, 0, 0, 0.9, 0, 0, 0, 0.9]
+    assert found(curve, close_gaps=0.2) == [("a", 0.5, 4.5), ("a", 7.5, 8.5)]
+    assert found(curve, close_gaps=0.3) == [("a", 0.5, 8.5)]
+    assert len(found(curve)) == 3
+
+
+def test_a_gap_limit_between_two_frames_is_rounded_down():
+    assert len(found([0.9, 0, 0, 0.9], close_gaps=0.19)) == 2
+
+
+def test_events_shorter_than_the_limit_are_dropped():
+    curve = [0, 0.9, 0, 0.9, 0.9, 0.9, 0]
+    assert found(curve, shortest_event=0.3) == [("a", 2.5, 5.5)]
+    assert found(curve, shortest_event=0.31) == []
+
+
+def test_gaps_are_closed_before_short_events_are_dropped():
+    assert found([0.9, 0, 0.9, 0, 0], close_gaps=0.1, shortest_event=0.3) == [("a", 0, 2.5)]
+
+
+def test_the_loud_frame_may_lie_on_the_other_side_of_a_closed_gap():
+    assert found([0, 0.3, 0, 0.9, 0], close_gaps=0.1) == [("a", 0.5, 3.5)]
+
+
+def test_by_the_rule_of_Kong_gaps_are_closed_between_stretches_that_have_a_loud_frame_alone():
+    """Both thresholds first, then gaps, then short events."""
+    kong = {"close_gaps_first": False, "close_gaps": 0.1}
+    assert found([0, 0.3, 0, 0.9, 0], **kong) == [("a", 2.5, 3.5)]
+    assert found([0, 0.3, 0.6, 0, 0.9, 0], shortest_event=0.4, **kong) == [("a", 0.5, 4.5)]
+
+
+def test_events_come_in_the_order_of_their_onsets_and_each_class_has_its_own():
+    assert found([0, 0, 0.9, 0], [0, 0.9, 0.9, 0], [0.9, 0, 0, 0.9]) == [
+        ("c", 0, 0.5),
+        ("b", 0.5, 2.5),
+        ("a", 1.5, 2.5),
+        ("c", 2.5, 3.5),
+    ]
+
+
+def test_the_curves_are_not_modified():
+    curve = np.array([[0.0, 0.9, 0.0]])
+    find_events(curve, HOP, ["a"], PLAIN)
+    assert curve.tolist() == [[0.0, 0.9, 0.0]]
+
+
+def test_as_many_names_as_curves_are_needed():
+    with pytest.raises(ValueError, match="zip"):
+        find_events(np.zeros((2, 3)), HOP, ["a"], PLAIN)
+
+
+def test_an_event_says_what_and_when():
+    assert find_events(np.array([[0.0, 0.9, 0.0]]), HOP, ["a"], PLAIN) == [
+        SoundEvent("a", pytest.approx(0.05), pytest.approx(0.15))
+    ]
+
+
+def test_the_low_threshold_is_not_above_the_high_one():
+    with pytest.raises(InputError, match=r"low_threshold is 0.6: expected at most high_threshold, 0.5"):
+        DetectionConfig(low_threshold=0.6)
+
+
+def random_masks(*shape):
+    return np.random.default_rng(0).random(shape)
+
+
+def activity_of(masks, power, probabilities=None, **options):
+    probabilities = np.ones(len(masks)) if probabilities is None else probabilities
+    return frame_activity(np.asarray(masks), np.asarray(power), np.asarray(probabilities), DetectionConfig(**options))
+
+
+@pytest.mark.parametrize("rule", ["magnitude", "bins"])
+def test_activity_lies_between_the_smallest_and_the_largest_mask_value_of_a_frame(rule):
+    masks, power = random_masks(3, 8, 20), random_masks(8, 20)
+    activity = activity_of(masks, power, activity=rule)
+    assert activity.shape == (3, 20)
+    assert (activity <= masks.max(1) + 1e-6).all()
+    assert (activity >= masks.min(1) - 1e-6).all()
+
+
+def test_a_class_that_takes_all_is_fully_active_and_silence_is_not():
+    power = random_masks(8, 20)
+    power[:, 5] = 0
+    activity = activity_of([np.ones((8, 20)), np.zeros((8, 20))], power)
+    expected = np.ones(20)
+    expected[5] = 0
+    assert np.allclose(activity[0], expected)
+    assert not activity[1].any()
+
+
+def test_activity_is_the_part_of_the_magnitude_or_of_the_bins_that_the_mask_takes():
+    masks, power = [[[1.0], [0.0]], [[0.0], [0.5]]], [[9.0], [1.0]]  # magnitudes 3 and 1
+    assert activity_of(masks, power).tolist() == [[0.75], [0.125]]
+    assert activity_of(masks, power, activity="bins").tolist() == [[0.5], [0.25]]
+
+
+def test_where_masks_compete_activities_add_up_to_at_most_one():
+    masks = random_masks(4, 8, 20)
+    assert (activity_of((masks / masks.sum(0))[:3], random_masks(8, 20)).sum(0) <= 1).all()
+
+
+def test_a_class_up_to_the_tag_threshold_has_no_activity():
+    activity = activity_of(np.ones((3, 8, 20)), np.ones((8, 20)), [0.1, 0.11, 0.0], tag_threshold=0.1)
+    assert activity.any(1).tolist() == [False, True, False]

@@ -1,0 +1,251 @@
+"""Separation: nothing is lost, nothing is shifted, and long recordings have no seams."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from absslab.core.audio.sound_files import resample
+from absslab.core.common.errors import InputError
+from absslab.core.data.audio_data_set import open_split
+from absslab.core.data.layouts import DataConfig
+from absslab.core.model.separation_model import load_checkpoint
+from absslab.core.separation.separator import SeparationConfig, Separator, refine, shape_masks
+
+
+@pytest.fixture(scope="module")
+def separator(checkpoint) -> Separator:
+    return Separator.from_checkpoint(str(checkpoint))
+
+
+@pytest.fixture(scope="module")
+def short_mixture(mixtures) -> np.ndarray:
+    return open_split(DataConfig(data_folder=str(mixtures)), "test", sampling_rate=16000)[0].numpy()
+
+
+def noise(n: int, *shape: int) -> np.ndarray:
+    return (0.1 * np.random.default_rng(0).standard_normal((*shape, n))).astype(np.float32)
+
+
+@pytest.mark.parametrize("n", [1, 100, 1023, 1024, 16000, 33333])
+@pytest.mark.parametrize("sampling_rate", [8000, 16000, 44100])
+def test_sources_and_residual_are_the_input_and_as_long(separator, n, sampling_rate):
+    waveform = noise(n)
+    separated = separator.separate(waveform, sampling_rate)
+    assert separated.sources.shape == (4, n)
+    np.testing.assert_allclose(separated.sources.sum(0) + separated.residual, waveform, atol=1e-6)
+
+
+def test_channels_are_separated_with_the_same_masks(separator, short_mixture):
+    left = short_mixture
+    stereo = np.stack([left, -0.5 * left])
+    separated = separator.separate(stereo, 16000)
+    assert separated.sources.shape == (4, 2, len(left))
+    np.testing.assert_allclose(separated.sources[:, 1], -0.5 * separated.sources[:, 0], atol=1e-6)
+
+
+def test_where_masks_are_1_the_source_is_the_input(separator, short_mixture):
+    class AllSpeech(Separator):
+        def masks(self, waveform, tags=None):
+            masks, probabilities, power = super().masks(waveform)
+            return torch.zeros_like(masks).index_fill_(0, torch.tensor(3), 1.0), probabilities, power
+
+    everything = AllSpeech(separator.model).separate(short_mixture, 16000)
+    difference = everything.residual - everything.residual.mean()  # no filter covers DC and Nyquist
+    assert np.sum(difference**2) < 1e-3 * np.sum(short_mixture**2)
+    assert np.abs(everything.sources[:3]).max() == 0
+
+
+@pytest.mark.parametrize("sampling_rate", [16000, 44100])
+def test_a_long_recording_is_separated_as_if_it_were_one_piece(checkpoint, monkeypatch, short_mixture, sampling_rate):
+    model = load_checkpoint(checkpoint).model
+    waveform = resample(np.tile(short_mixture, 16), 16000, sampling_rate)  # 32 s
+    separator = Separator(model)
+    in_pieces = separator.separate(waveform, sampling_rate)
+    monkeypatch.setattr(Separator, "_segmentation", lambda self, rate, channels: (4 * rate, 60 * rate))
+    in_one = separator.separate(waveform, sampling_rate)
+    error = in_pieces.sources - in_one.sources
+    assert 10 * np.log10(np.sum(error**2) / np.sum(in_one.sources**2)) < -15  # the recurrent layer sees other contexts
+    edges = [round(k * 19.968 * sampling_rate + x * sampling_rate) for k in (1,) for x in (0, 1.024, 3.072, 4.096)]
+    typical = np.abs(np.diff(in_one.sources)).max()
+    for edge in edges:
+        assert np.abs(np.diff(in_pieces.sources[:, edge - 2 : edge + 2])).max() <= typical
+
+
+class Fixed(Separator):
+    """Masks that depend on the frame alone: the loud half of the bands of each frame is speech."""
+
+    def masks(self, waveform, tags=None):
+        _, probabilities, power = super().masks(waveform)
+        loud = (power > power.median(0).values).float()  # (M, T)
+        masks = torch.zeros(4, *power.shape)
+        masks[3] = loud
+        return masks, probabilities, power
+
+
+@pytest.mark.parametrize(("sampling_rate", "error"), [(16000, 1e-6), (44100, 2e-3)])
+def test_where_masks_need_no_context_pieces_and_the_whole_are_the_same(
+    separator, monkeypatch, short_mixture, sampling_rate, error
+):
+    waveform = resample(np.tile(short_mixture, 25), 16000, sampling_rate)  # 50 s, three segments
+    fixed = Fixed(separator.model)
+    in_pieces = fixed.separate(waveform, sampling_rate).sources[3]
+    monkeypatch.setattr(Separator, "_segmentation", lambda self, rate, channels: (4 * rate, 60 * rate))
+    in_one = fixed.separate(waveform, sampling_rate).sources[3]
+    assert np.abs(in_one).max() > 0.1
+    inside = slice(sampling_rate, -sampling_rate)
+    assert np.mean((in_pieces - in_one)[inside] ** 2) <= error * np.mean(in_one**2)
+
+
+@pytest.mark.parametrize(
+    "waveform", [np.zeros(0, np.float32), np.zeros((1, 2, 3)), np.full(100, np.nan), np.zeros(100, np.int16)]
+)
+def test_what_is_no_waveform_is_refused(separator, waveform):
+    with pytest.raises(InputError):
+        separator.separate(waveform, 16000)
+
+
+def test_double_precision_is_taken_as_well(separator, short_mixture):
+    assert separator.separate(short_mixture.astype(np.float64), 16000).sources.dtype == np.float32
+
+
+def test_a_model_can_be_trained_on_after_it_has_separated(checkpoint, short_mixture):
+    separator = Separator.from_checkpoint(str(checkpoint))
+    separator.separate(short_mixture, 16000)
+    separator.model.train()
+    separator.model(torch.from_numpy(short_mixture)[None]).probabilities.sum().backward()
+    assert separator.model.mask_net.to_masks.weight.grad is not None
+
+
+def test_blocks_of_any_length_give_the_same(separator, short_mixture):
+    waveform = np.tile(short_mixture, 16)[None]
+    whole = np.concatenate([part.sources for part in separator.stream([waveform], 16000, waveform.shape[1])], -1)
+    blocks = np.array_split(waveform, [7, 5000, 5001, 300_000], axis=1)
+    again = np.concatenate([part.sources for part in separator.stream(blocks, 16000, waveform.shape[1])], -1)
+    np.testing.assert_array_equal(whole, again)
+
+
+def test_memory_is_bounded_by_segments_that_shrink_with_the_number_of_channels(separator):
+    _, advance = separator._segmentation(16000, 1)
+    assert advance == round(19.968 * 16000)
+    many_overlap, many = separator._segmentation(192000, 64)
+    assert many < advance * 12
+    assert many >= many_overlap
+
+
+@pytest.mark.parametrize("n_segments", [1, 2, 3])
+def test_masks_have_a_value_per_band_and_frame_whatever_the_length(separator, n_segments):
+    n = round((n_segments - 0.5) * 20 * 16000)
+    separated = separator.separate(noise(n), 16000)
+    config = separator.model.front_end.config
+    assert separated.masks.shape == (4, config.n_mels, config.n_frames(n))
+    assert separated.power.shape == separated.masks.shape[1:]
+    parts = list(separator.stream([noise(n)[None]], 16000, n, apply=False))
+    assert all(part.sources.shape[0] == 0 for part in parts)
+    np.testing.assert_array_equal(np.concatenate([part.masks for part in parts], -1), separated.masks)
+
+
+def test_refining_divides_what_classes_take_and_takes_no_more():
+    generator = torch.Generator().manual_seed(0)
+    masks = torch.rand(3, 8, 50, generator=generator) / 3
+    power = torch.rand(8, 50, generator=generator)
+    refined = refine(masks, power, torch.tensor([0.9, 0.1, 0.5]), SeparationConfig(), hop=0.032)
+    torch.testing.assert_close(refined.sum(0), masks.sum(0))
+    assert (refined >= 0).all()
+    unchanged = refine(
+        masks, power, torch.tensor([0.9, 0.1, 0.5]), SeparationConfig(smoothing=0, tag_exponent=0), hop=0.032
+    )
+    torch.testing.assert_close(unchanged, masks)
+
+
+def test_a_class_that_is_not_in_the_recording_yields():
+    masks = torch.full((2, 4, 20), 0.4)
+    refined = refine(masks, torch.ones(4, 20), torch.tensor([0.95, 0.01]), SeparationConfig(smoothing=0), hop=0.032)
+    assert (refined[0] > 0.75).all()
+
+
+def test_a_stray_bin_goes_to_the_class_that_sounds_around_it():
+    masks = torch.zeros(2, 4, 60)
+    masks[0] = 0.9
+    masks[0, 2, 30], masks[1, 2, 30] = 0.3, 0.6
+    refined = refine(masks, torch.ones(4, 60), torch.tensor([0.5, 0.5]), SeparationConfig(tag_exponent=0), hop=0.032)
+    assert refined[0, 2, 30] > 0.8
+
+
+def test_a_checkpoint_is_enough(checkpoint):
+    separator = Separator.from_checkpoint(str(checkpoint), config=SeparationConfig(smoothing=0))
+    assert separator.classes == ["alert", "knock", "pageturn", "speech"]
+    assert separator.hop == pytest.approx(0.032)
+    assert Path(checkpoint).exists()
+
+
+def test_the_power_of_a_long_recording_has_no_seams(separator):
+    waveform = noise(50 * 16000)
+    front_end = separator.model.front_end
+    with torch.no_grad():
+        whole = front_end.power(front_end.stft(torch.from_numpy(waveform)[None]))[0].numpy()  # (M, T)
+    np.testing.assert_allclose(separator.separate(waveform, 16000).power, whole, rtol=1e-3, atol=1e-7 * whole.max())
+
+
+def some_masks() -> torch.Tensor:
+    """(3, 8, 50), which add up to at most 1."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(3, 8, 50, generator=generator) / 3
+
+
+def test_with_its_defaults_shaping_leaves_the_masks_as_they_are():
+    masks = some_masks()
+    assert torch.equal(shape_masks(masks, SeparationConfig()), masks)
+
+
+def test_masks_are_shaped_as_computed_by_hand():
+    masks = torch.tensor([0.5, 0.1, 0.2])[:, None, None]  # the rest is 0.2
+    for config, expected in (
+        (SeparationConfig(mask_power=2), (0.25, 0.01, 0.04)),
+        (SeparationConfig(mask_power=0), (1, 1, 1)),
+        (SeparationConfig(mask_threshold=0.2), (0.5, 0, 0.2)),
+        (SeparationConfig(wiener=1), (0.5, 0.1, 0.2)),
+        (SeparationConfig(wiener=2), (25 / 34, 1 / 34, 4 / 34)),
+        (SeparationConfig(mask_floor=0.1), (0.55, 0.19, 0.28)),
+        (SeparationConfig(mask_power=2, mask_threshold=0.02, wiener=1, mask_floor=0.5), (0.625, 0.5, 0.52)),
+    ):
+        shaped = shape_masks(masks, config).flatten()
+        torch.testing.assert_close(shaped, torch.tensor(expected, dtype=torch.float32))
+    assert masks.flatten().tolist() == pytest.approx([0.5, 0.1, 0.2])  # not modified
+
+
+def test_masks_that_claim_more_than_there_is_are_divided_and_none_is_lost_however_high_the_exponent():
+    shaped = shape_masks(torch.tensor([0.9, 0.6, 0.0])[:, None, None], SeparationConfig(wiener=1)).flatten()
+    torch.testing.assert_close(shaped, torch.tensor([0.6, 0.4, 0.0]))
+    for masks in (some_masks(), 1e-20 * some_masks(), torch.zeros(3, 8, 50), torch.full((3, 8, 50), 0.34)):
+        shaped = shape_masks(masks, SeparationConfig(wiener=500))
+        assert shaped.isfinite().all()
+        assert (shaped.sum(0) <= 1 + 1e-6).all()
+    torch.testing.assert_close(shaped, torch.full((3, 8, 50), 1 / 3))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        SeparationConfig(mask_power=3, mask_threshold=0.05),
+        SeparationConfig(mask_power=0),
+        SeparationConfig(wiener=2, mask_floor=0.1),
+        SeparationConfig(mask_threshold=1),
+    ],
+)
+def test_however_masks_are_shaped_nothing_is_lost(separator, short_mixture, config):
+    plain, separated = (
+        Separator(separator.model, one).separate(short_mixture, 16000) for one in (SeparationConfig(), config)
+    )
+    np.testing.assert_allclose(separated.sources.sum(0) + separated.residual, short_mixture, atol=1e-6)
+    shaped = shape_masks(torch.from_numpy(plain.masks), config).numpy()
+    np.testing.assert_allclose(separated.masks, shaped, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("mask_power", -1), ("mask_threshold", 1.1), ("wiener", -0.1), ("mask_floor", 2)]
+)
+def test_settings_of_the_masks_have_limits(name, value):
+    with pytest.raises(InputError, match=f"{name} is"):
+        SeparationConfig(**{name: value})

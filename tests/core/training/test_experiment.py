@@ -1,0 +1,335 @@
+"""A training from its settings to its run directory."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from absslab.core.audio import sound_files
+from absslab.core.common.errors import InputError
+from absslab.core.model.separation_model import load_checkpoint, read_checkpoint
+from absslab.core.training.experiment import Experiment, Settings, train_once
+from absslab.core.training.recipes import RECIPES
+from absslab.core.training.run_directory import RunReader
+from absslab.core.training.trainer import EpochResult
+
+
+def finish(experiment: Experiment) -> list[EpochResult]:
+    return [event for event in experiment.run() if isinstance(event, EpochResult)]
+
+
+def cut_after(experiment: Experiment, n_epochs: int) -> None:
+    """Leave the run in the middle of the epoch that follows, as a kill would: only what is on disk remains."""
+    run = experiment.run()
+    for event in run:
+        if not isinstance(event, EpochResult) and event.epoch == n_epochs + 1 and event.step == 2:
+            break
+    run.close()
+
+
+def with_training(settings: Settings, **changes) -> Settings:
+    return replace(settings, training=replace(settings.training, **changes))
+
+
+def weights(path: Path) -> dict[str, torch.Tensor]:
+    return read_checkpoint(path)["weights"]
+
+
+@pytest.mark.parametrize("scheduler", ["none", "stepLR", "multiStepLR", "reduceLROnPlateau", "oneCycle"])
+def test_a_run_that_was_cut_ends_with_the_same_weights_as_one_that_was_not(new_run, tmp_path, scheduler):
+    options = dict(
+        n_epochs=3, scheduler_type=scheduler, scheduler_step_size=1, scheduler_milestones=(1, 2), scheduler_patience=0
+    )
+    whole = with_training(new_run, **options)
+    finish(Experiment(whole))
+    cut = replace(whole, run=replace(whole.run, save_path=str(tmp_path / "cut.ckpt")))
+    cut_after(Experiment(cut), 1)
+    results = finish(Experiment.resume(tmp_path / "cut" / "last.ckpt"))
+    assert [result.epoch for result in results] == [2, 3]
+    expected, resumed = read_checkpoint(tmp_path / "run/last.ckpt"), read_checkpoint(tmp_path / "cut/last.ckpt")
+    for part in ("weights",):
+        for name, value in expected[part].items():
+            assert torch.equal(value, resumed[part][name]), name
+    for name, value in expected["resume"]["weights"].items():
+        assert torch.equal(value, resumed["resume"]["weights"][name]), name
+    best, again = weights(tmp_path / "run.ckpt"), weights(tmp_path / "cut.ckpt")
+    assert all(torch.equal(best[name], again[name]) for name in best)
+
+
+def test_the_run_directory_holds_what_the_design_says(settings, checkpoint):
+    folder = checkpoint.with_suffix("")
+    assert {path.name for path in folder.iterdir()} == {
+        "config.json", "metrics.jsonl", "status.json", "log.txt", "last.ckpt"
+    }  # fmt: skip
+    assert Settings.from_json(json.loads((folder / "config.json").read_text())) == settings
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2]
+    assert all(set(line["losses"]) == {"total", "tag", "absent", "share"} for line in lines)
+    assert set(lines[0]["per_class"]) == {"alert", "knock", "pageturn", "speech"}
+    assert json.loads((folder / "status.json").read_text())["state"] == "finished"
+    assert "epoch 2" in (folder / "log.txt").read_text()
+
+
+def test_the_saved_model_is_that_of_the_best_epoch_by_the_declared_metric(new_run):
+    experiment = Experiment(with_training(new_run, n_epochs=4, metric="loss"))
+    losses = {result.epoch: result.metrics["loss"] for result in finish(experiment)}
+    made = load_checkpoint(new_run.run.save_path).made
+    assert made["epoch"] == min(losses, key=losses.get)
+    assert made["metrics"]["loss"] == min(losses.values())
+
+
+def test_the_best_score_so_far_survives_a_resume(new_run, tmp_path):
+    settings = with_training(new_run, n_epochs=3, metric="loss", scheduler_type="none")
+    cut_after(Experiment(settings), 2)
+    best = read_checkpoint(tmp_path / "run/last.ckpt")["resume"]["best"]
+    assert Experiment.resume(tmp_path / "run/last.ckpt").manager.best == best
+
+
+def test_early_stopping_stops_after_so_many_evaluations_without_a_better_one(new_run):
+    settings = with_training(new_run, n_epochs=30, metric="f1-score", patience=2, learning_rate=1e-9, average_decay=0.0)
+    results = finish(Experiment(settings))
+    assert len(results) < 30
+    assert [result.is_best for result in results[-2:]] == [False, False]
+
+
+def test_the_file_stop_stops_a_run_which_can_then_be_resumed(new_run, tmp_path):
+    run = Experiment(new_run).run()
+    next(run)
+    (tmp_path / "run" / "stop").touch()
+    rest = list(run)
+    assert not any(isinstance(event, EpochResult) and event.epoch == 2 for event in rest)
+    assert RunReader(tmp_path / "run").state() == "stopped"
+
+
+def test_models_of_every_so_many_epochs_are_kept_and_can_be_used(new_run, tmp_path):
+    settings = with_training(replace(new_run, run=replace(new_run.run, keep_every=2)), n_epochs=5)
+    finish(Experiment(settings))
+    kept = RunReader(tmp_path / "run").kept_epochs()
+    assert list(kept) == [2, 4]
+    assert [load_checkpoint(path).made["epoch"] for path in kept.values()] == [2, 4]
+    first, second = (weights(path) for path in kept.values())
+    assert any(not torch.equal(first[name], second[name]) for name in first)
+    list(Experiment.resume(tmp_path / "run/last.ckpt", {"n_epochs": 7, "keep_every": 3}).run())
+    assert list(RunReader(tmp_path / "run").kept_epochs()) == [2, 4, 6]
+
+
+def test_a_run_is_not_overwritten_but_named_with_how_to_go_on(new_run):
+    finish(Experiment(new_run))
+    with pytest.raises(InputError, match=r"go on with --checkpoint_path .*last\.ckpt"):
+        Experiment(new_run)
+
+
+def test_what_would_make_it_another_training_can_not_change_on_resume(new_run, tmp_path):
+    finish(Experiment(new_run))
+    last = tmp_path / "run" / "last.ckpt"
+    with pytest.raises(InputError, match="learning_rate can't change"):
+        Experiment.resume(last, {"learning_rate": 1.0})
+    with pytest.raises(InputError, match=r"give its last\.ckpt"):
+        Experiment.resume(tmp_path / "run.ckpt")
+    assert [result.epoch for result in finish(Experiment.resume(last, {"n_epochs": 3}))] == [3]
+
+
+def test_one_cycle_can_not_grow_beyond_what_it_planned(new_run, tmp_path):
+    finish(Experiment(with_training(new_run, scheduler_type="oneCycle")))
+    with pytest.raises(InputError, match="oneCycle"):
+        Experiment.resume(tmp_path / "run" / "last.ckpt", {"n_epochs": 9})
+
+
+def test_thresholds_are_one_or_one_per_class(new_run):
+    with pytest.raises(InputError, match="expected 1, or 4"):
+        Experiment(with_training(new_run, thresholds=(0.5, 0.5)))
+    assert finish(Experiment(with_training(new_run, n_epochs=1, thresholds=(0.1, 0.2, 0.3, 0.4))))
+
+
+def test_a_device_that_is_not_there_is_refused(new_run):
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(InputError, match="no CUDA GPU"):
+        Experiment(replace(new_run, run=replace(new_run.run, device="cuda")))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_trains_as_a_cpu_does(new_run, tmp_path):
+    on_cpu = finish(Experiment(new_run))
+    there = replace(new_run.run, device="cuda", save_path=str(tmp_path / "gpu.ckpt"))
+    on_gpu = finish(Experiment(replace(new_run, run=there)))
+    assert on_gpu[0].losses["total"] == pytest.approx(on_cpu[0].losses["total"], rel=1e-2)
+
+
+def test_features_can_come_from_a_store_and_are_the_same(new_run, tmp_path):
+    augmentation = replace(new_run.augmentation, pair_probability=0.0, roll=False, equaliser=0.0)
+    plain = with_training(replace(new_run, augmentation=augmentation), share_weight=0.0)
+    stored = replace(
+        plain,
+        data=replace(plain.data, feature_store=str(tmp_path / "store")),
+        run=replace(plain.run, save_path=str(tmp_path / "stored.ckpt")),
+    )
+    managers = [Experiment(one).manager for one in (plain, stored)]
+    for manager in managers:
+        manager.fit_normalisation()
+    (loss, _), (stored_loss, _) = (manager.evaluate() for manager in managers)  # same weights, before any training
+    assert stored_loss["loss"] == pytest.approx(loss["loss"], rel=1e-5)
+    assert len(finish(Experiment(replace(stored, run=replace(stored.run, save_path=str(tmp_path / "other.ckpt")))))) == 2
+    with pytest.raises(InputError, match="feature_store"):
+        Experiment(replace(new_run, data=stored.data))
+
+
+def test_dropout_and_early_stopping_resume_bit_for_bit_as_well(new_run, tmp_path):
+    flags = {
+        "model_type": "VGG_like_CNN",
+        "channels": (4, 4),
+        "drop_out_probs": (0.5, 0.5),
+        "classification_mapping": "GWRP",
+        "n_mels": 16,
+        "data_folder": new_run.data.data_folder,
+        "n_epochs": 9,
+        "test_every": 1,
+        "patience": 3,
+        "metric": "f1-score",
+        "batch_size": 8,
+        "device": "cpu",
+        "precision": "float32",
+    }
+    whole, cut = (Settings.from_flags(flags | {"save_path": str(tmp_path / f"{name}.ckpt")}) for name in ("whole", "cut"))
+    results = finish(Experiment(whole))
+    cut_after(Experiment(cut), 2)
+    assert finish(Experiment.resume(tmp_path / "cut/last.ckpt"))[-1].epoch == results[-1].epoch
+    expected, resumed = weights(tmp_path / "whole/last.ckpt"), weights(tmp_path / "cut/last.ckpt")
+    assert all(torch.equal(expected[name], resumed[name]) for name in expected)
+
+
+@pytest.mark.parametrize("recipe", ["thesis", "recommended"])
+def test_a_recipe_trains_in_bfloat16(recipe, new_run):
+    flags = RECIPES[recipe] | {
+        "data_folder": new_run.data.data_folder,
+        "save_path": new_run.run.save_path,
+        "n_epochs": 1,
+        "precision": "bfloat16",
+        "device": "cpu",
+    }
+    (result,) = finish(Experiment(Settings.from_flags(flags)))
+    assert np.isfinite(result.losses["total"])
+    assert result.metrics["roc_auc_score"] is not None
+
+
+def test_recordings_of_different_lengths_train(tmp_path, new_run):
+    rng = np.random.default_rng(0)
+    rows = ["filename,hum,split"]
+    for index in range(12):
+        split = ("train", "train", "validation", "test")[index % 4]
+        sound_files.save(tmp_path / f"{index}.wav", 0.1 * rng.standard_normal(8000 + 900 * index), 16000)
+        rows.append(f"{index}.wav,{index // 4 % 2},{split}")
+    (tmp_path / "weak_labels.csv").write_text("\n".join(rows) + "\n")
+    data = replace(
+        new_run.data, data_set_type="weakly_labelled_folder", data_folder=str(tmp_path), clip_length=0.7, in_memory=False
+    )
+    results = finish(Experiment(replace(new_run, data=data)))
+    assert all(np.isfinite(result.losses["total"]) for result in results)
+    assert results[-1].metrics["roc_auc_score"] is not None
+
+
+def test_a_bad_recording_leaves_no_run_behind_and_the_same_settings_work_once_it_is_mended(new_run, mixtures, tmp_path):
+    shutil.copytree(mixtures, tmp_path / "set")
+    settings = replace(new_run, data=replace(new_run.data, data_folder=str(tmp_path / "set")))
+    for split in ("train", "validation"):
+        path = tmp_path / "set" / split / "000000.wav"
+        good = path.read_bytes()
+        path.write_bytes(good[:5000])
+        with pytest.raises(InputError, match=r"000000\.wav is cut short"):
+            Experiment(settings)
+        assert not (tmp_path / "run").exists()
+        path.write_bytes(good)
+    assert len(finish(Experiment(settings))) == 2
+
+
+def test_a_run_is_resumed_where_it_lies_whatever_the_working_directory(new_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cut_after(Experiment(replace(new_run, run=replace(new_run.run, save_path="runs/a.ckpt"))), 1)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    finish(Experiment.resume("../runs/a/last.ckpt"))
+    assert (tmp_path / "runs" / "a.ckpt").exists()
+    assert RunReader(tmp_path / "runs" / "a").state() == "finished"
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_other_recordings_than_the_run_began_with_are_refused(new_run, mixtures, tmp_path):
+    cut_after(Experiment(new_run), 1)
+    shutil.copytree(mixtures, tmp_path / "set")
+    table = tmp_path / "set/train/weak_labels.csv"
+    table.write_text("\n".join(table.read_text().splitlines()[:-1]) + "\n")
+    with pytest.raises(InputError, match="other recordings or labels"):
+        Experiment.resume(tmp_path / "run/last.ckpt", {"data_folder": str(tmp_path / "set")})
+
+
+@pytest.mark.parametrize("moment", [0.0, 0.02, 0.3, "first"])
+def test_a_kill_at_any_moment_leaves_a_run_that_resumes_or_starts_again(settings, tmp_path, moment):
+    flags = []
+    for part in (settings.data, settings.training, settings.augmentation, settings.models.model, settings.models.mask_net,
+                 settings.models.pooling, settings.models.features):  # fmt: skip
+        for name, value in part.to_json().items():
+            if value is not None and value != "":
+                flags += [f"--{name}", *map(str, value if isinstance(value, list) else [value])]
+    flags[flags.index("--n_epochs") + 1] = "40"
+    command = [
+        sys.executable,
+        "-m",
+        "absslab",
+        "train",
+        *flags,
+        "--save_path",
+        str(tmp_path / "killed.ckpt"),
+        "--device",
+        "cpu",
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    for line in process.stdout:
+        if line.startswith("training" if moment == "first" else "epoch   3"):
+            break
+    time.sleep(0 if moment == "first" else moment)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    last = tmp_path / "killed" / "last.ckpt"
+    if not last.exists():
+        changed = replace(settings, run=replace(settings.run, save_path=str(tmp_path / "killed.ckpt")))
+        assert [result.epoch for result in finish(Experiment(changed))] == [1, 2]
+        return
+    reader = RunReader(tmp_path / "killed")
+    assert reader.state() == "dead"
+    reader.poll()
+    done = max(reader.metrics)
+    run = Experiment.resume(last).run()
+    event = next(event for event in run if isinstance(event, EpochResult))
+    run.close()
+    assert event.epoch in (done, done + 1)
+    assert [epoch["epoch"] for epoch in reader.poll()] == [event.epoch]
+
+
+def test_a_training_that_diverges_ends_with_what_to_do(new_run, tmp_path):
+    diverging = with_training(new_run, learning_rate=1e30, average_decay=0.0)
+    with pytest.raises(InputError, match=r"the loss is .* in epoch 1: lower learning_rate"):
+        finish(Experiment(diverging))
+    assert RunReader(tmp_path / "run").state() == "failed"
+
+
+def test_a_training_is_done_once_gone_on_with_after_a_cut_and_refused_with_other_settings(settings, tmp_path):
+    flags = {name: value for part in settings.to_json().values() for name, value in part.items()}
+    flags |= {"save_path": str(tmp_path / "once.ckpt"), "n_epochs": 2}
+    cut = train_once(flags)
+    while not isinstance(next(cut), EpochResult):
+        pass
+    cut.close()
+    rest = [event.epoch for event in train_once(flags) if isinstance(event, EpochResult)]
+    assert rest == [2]
+    assert list(train_once(flags)) == []
+    with pytest.raises(InputError, match=r"once was trained with n_epochs 2, not 3: choose another place"):
+        list(train_once(flags | {"n_epochs": 3}))

@@ -1,0 +1,174 @@
+"""The feature store: what is kept is what would be computed, and nothing that was made otherwise is ever used."""
+
+import os
+from dataclasses import replace
+
+import h5py
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from absslab.core.common.errors import InputError
+from absslab.core.data.audio_data_set import AudioDataSet
+from absslab.core.data.layouts import Labelled
+from absslab.core.model.front_end import FeatureConfig, FrontEnd
+from absslab.core.training import feature_store
+from absslab.core.training.feature_store import FeatureStore, open_store, store_fingerprint
+
+RATE = 8000
+CONFIG = FeatureConfig(sampling_rate=RATE, n_mels=8)
+
+
+def recordings(folder, lengths=(4000, 1000, 2500)):
+    folder.mkdir(exist_ok=True)
+    rng, items = np.random.default_rng(0), []
+    for index, n in enumerate(lengths):
+        soundfile.write(folder / f"{index}.wav", 0.1 * rng.standard_normal(n), RATE)
+        items.append(Labelled(str(folder / f"{index}.wav"), frozenset({"dog"}), str(index)))
+    return AudioDataSet(items, ["dog"], RATE)
+
+
+@pytest.fixture
+def data_set(tmp_path):
+    return recordings(tmp_path / "audio")
+
+
+def test_what_is_stored_is_what_the_front_end_computes_for_recordings_of_any_lengths(tmp_path, data_set):
+    front_end = FrontEnd(CONFIG)
+    store = open_store(tmp_path / "store", data_set, front_end)
+    assert len(store) == len(data_set)
+    for index, n_samples in enumerate(data_set.lengths):
+        picture = front_end.picture(front_end.stft(data_set[index][None]).abs())[0]
+        assert store[index].shape == (1, 8, CONFIG.n_frames(n_samples))
+        assert torch.equal(store[index], picture)
+
+
+def test_what_is_stored_is_not_normalised(tmp_path, data_set):
+    fitted = FrontEnd(CONFIG)
+    fitted.fit([data_set[0][None]])
+    stored = open_store(tmp_path / "store", data_set, fitted)[0]
+    assert torch.equal(stored, open_store(tmp_path / "other", data_set, FrontEnd(CONFIG))[0])
+    assert torch.allclose(fitted.normalise(stored), fitted(data_set[0][None])[0], atol=1e-5)
+
+
+def test_pieces_of_long_recordings_are_stored_one_by_one(tmp_path, data_set):
+    cut = AudioDataSet(data_set.items, ["dog"], RATE, clip_length=0.2)
+    store = open_store(tmp_path / "store", cut, FrontEnd(CONFIG))
+    assert [store[index].shape[-1] for index in range(len(store))] == [CONFIG.n_frames(n) for n in cut.lengths]
+    assert store_fingerprint(cut, FrontEnd(CONFIG)) != store_fingerprint(data_set, FrontEnd(CONFIG))
+
+
+def test_a_store_is_made_once(tmp_path, data_set, monkeypatch):
+    open_store(tmp_path / "store", data_set, FrontEnd(CONFIG))
+    monkeypatch.setattr(feature_store, "make_store", None)
+    assert len(open_store(tmp_path / "store", data_set, FrontEnd(CONFIG))) == 3
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"window": "hann"},
+        {"window_length": 0.032},
+        {"hop_length": 0.016},
+        {"feature_type": "mel"},
+        {"n_mels": 9},
+        {"f_min": 50.0},
+        {"f_max": 3000.0},
+        {"log_offset": 1e-5},
+        {"sampling_rate": 8001},
+    ],
+)
+def test_any_setting_of_the_features_changes_the_fingerprint(data_set, change):
+    changed = FrontEnd(replace(CONFIG, **{"f_max": 3999.0, **change}))
+    assert store_fingerprint(data_set, changed) != store_fingerprint(data_set, FrontEnd(replace(CONFIG, f_max=3999.0)))
+
+
+def test_normalisation_does_not_change_the_fingerprint(data_set):
+    fingerprints = {
+        store_fingerprint(data_set, FrontEnd(replace(CONFIG, **change)))
+        for change in ({}, {"normalisation": "scalar"}, {"scale_transform": False})
+    }
+    assert len(fingerprints) == 1
+
+
+def test_every_setting_of_the_features_is_tested_above():
+    named = {"window", "window_length", "hop_length", "feature_type", "n_mels", "f_min", "f_max", "log_offset"}
+    assert set(CONFIG.to_json()) == named | {"sampling_rate", "normalisation", "scale_transform"}
+
+
+def test_other_recordings_or_another_order_change_the_fingerprint(tmp_path, data_set):
+    front_end = FrontEnd(CONFIG)
+    before = store_fingerprint(data_set, front_end)
+    fewer = AudioDataSet(data_set.items[:2], ["dog"], RATE)
+    other_order = AudioDataSet(data_set.items[::-1], ["dog"], RATE)
+    soundfile.write(data_set.path(1), np.zeros(1001), RATE)
+    fingerprints = [before, *(store_fingerprint(one, front_end) for one in (fewer, other_order, data_set))]
+    assert len(set(fingerprints)) == 4
+
+
+def test_a_recording_that_was_written_anew_changes_the_fingerprint(data_set):
+    before = store_fingerprint(data_set, FrontEnd(CONFIG))
+    os.utime(data_set.path(0), ns=(1, 1))
+    assert store_fingerprint(data_set, FrontEnd(CONFIG)) != before
+
+
+def stored(tmp_path, data_set):
+    open_store(tmp_path / "store", data_set, FrontEnd(CONFIG)).file.close()
+    (path,) = (tmp_path / "store").iterdir()
+    return path
+
+
+def refused(path, expected, data_set=None):
+    with pytest.raises(InputError) as error:
+        FeatureStore(path, data_set, expected)
+    assert "\n" not in str(error.value)
+    assert str(path) in str(error.value)
+    assert "remove it, it is made again" in str(error.value)
+    return str(error.value)
+
+
+def test_features_made_with_other_settings_are_refused(tmp_path, data_set):
+    path = stored(tmp_path, data_set)
+    assert "other settings or recordings" in refused(path, "0" * 16)
+
+
+@pytest.mark.parametrize("content", [b"", b"features, as a text", None])
+def test_a_damaged_store_is_refused(tmp_path, data_set, content):
+    path = stored(tmp_path, data_set)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2] if content is None else content)
+    assert "is no feature store" in refused(path, store_fingerprint(data_set, FrontEnd(CONFIG)))
+
+
+def test_an_hdf5_file_of_another_program_is_refused(tmp_path):
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["data"] = np.zeros(3)
+    assert "is no feature store" in refused(tmp_path / "other.h5", "0" * 16)
+
+
+def test_a_store_cut_while_it_is_written_leaves_nothing(tmp_path, data_set, monkeypatch):
+    def cut(*_):
+        yield np.zeros((1, 8, CONFIG.n_frames(4000)), np.float32)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(feature_store, "_pictures", cut)
+        with pytest.raises(KeyboardInterrupt):
+            open_store(tmp_path / "store", data_set, FrontEnd(CONFIG))
+    assert os.listdir(tmp_path / "store") == []
+    assert len(open_store(tmp_path / "store", data_set, FrontEnd(CONFIG))) == 3
+
+
+def test_batches_are_those_of_the_waveforms_with_no_recording_decoded_again(tmp_path, data_set, monkeypatch):
+    front_end = FrontEnd(CONFIG)
+    store = open_store(tmp_path / "store", data_set, front_end)
+    by_waveform = list(data_set.batches(2, rng=np.random.default_rng(3)))
+    monkeypatch.setattr("absslab.core.audio.sound_files.load", None)
+    stored_batches = list(store.batches(2, rng=np.random.default_rng(3)))
+    assert len(stored_batches) == len(by_waveform)
+    for features, waveforms in zip(stored_batches, by_waveform, strict=True):
+        assert torch.equal(features.labels, waveforms.labels)
+        for row, index in enumerate(waveforms.indices.tolist()):
+            expected = store[index]
+            torch.testing.assert_close(features.features[row, ..., : expected.shape[-1]], expected)

@@ -1,0 +1,49 @@
+"""The recipes do what they promise, on sounds that the model has not met."""
+
+import os
+
+import pytest
+
+from absslab.core.data.mixing import MixingConfig
+from absslab.core.data.mixture_folder import MixtureFolderConfig, write_mixtures
+from absslab.core.data.synthetic.office_sounds import cached_recordings
+from absslab.core.evaluation.model_evaluation import Evaluation, EvaluationConfig
+from absslab.core.training.experiment import Experiment, Settings
+from absslab.core.training.recipes import RECIPES
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_is_made_of_settings_that_exist(recipe):
+    settings = Settings.from_flags(RECIPES[recipe])
+    taken = {name for part in settings.to_json().values() for name in part}
+    assert set(RECIPES[recipe]) <= taken
+
+
+def scores_of(recipe, event_folder, tmp_path, **flags):
+    config = MixtureFolderConfig(
+        event_folder=str(event_folder),
+        output_folder=str(tmp_path / "mixtures"),
+        n_files=400,
+        split_percentages=(80, 10, 10),
+    )
+    for _ in write_mixtures(config, MixingConfig()):
+        pass
+    flags = {"data_folder": str(tmp_path / "mixtures"), "save_path": str(tmp_path / "model.ckpt"), "device": "cpu"} | flags
+    for _ in Experiment(Settings.from_flags(RECIPES[recipe] | flags)).run():
+        pass
+    evaluation = Evaluation(EvaluationConfig(checkpoint_path=str(tmp_path / "model.ckpt"), device="cpu"))
+    for _ in evaluation.run():
+        pass
+    return evaluation.scores()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recordings", ["built-in", "real"])
+def test_the_recommended_recipe_tags_and_separates_after_a_short_training(recordings, tmp_path):
+    if recordings == "real" and "ABSSLAB_EVENTS" not in os.environ:
+        pytest.skip("ABSSLAB_EVENTS names no folder of real recordings")
+    events = os.environ["ABSSLAB_EVENTS"] if recordings == "real" else cached_recordings()
+    scores = scores_of("recommended", events, tmp_path, n_epochs=10)
+    assert scores["tagging"]["auc"] > 0.9
+    assert scores["separation"]["si_sdr_improvement"] > 6.0
+    assert scores["separation"]["leakage"] < -30.0

@@ -1,0 +1,161 @@
+"""Learning rates: the course of each is torch's own, and a cut in the middle does not change it."""
+
+import pytest
+import torch
+from torch.optim import lr_scheduler
+
+from absslab.core.common.errors import InputError
+from absslab.core.training.config import SCHEDULERS, TrainingConfig
+from absslab.core.training.schedules import Schedule
+
+N_EPOCHS, STEPS = 12, 3
+SCORES = [0.5, 0.6, None, 0.6, 0.55, 0.6, None, 0.59, 0.7, 0.7, 0.6, 0.5]
+CONFIGS = {
+    "none": {},
+    "stepLR": {"scheduler_step_size": 3, "scheduler_gamma": 0.5},
+    "multiStepLR": {"scheduler_milestones": (2, 5, 5), "scheduler_gamma": 0.1},
+    "reduceLROnPlateau": {"scheduler_patience": 1, "scheduler_gamma": 0.3},
+    "oneCycle": {"scheduler_warm_up": 0.25},
+}
+every_type = pytest.mark.parametrize("name", SCHEDULERS)
+
+
+def config_of(name):
+    return TrainingConfig(n_epochs=N_EPOCHS, learning_rate=0.01, scheduler_type=name, **CONFIGS[name])
+
+
+def optimizer_of(optimizer=torch.optim.Adam):
+    return optimizer([torch.nn.Parameter(torch.zeros(1))], lr=0.01)
+
+
+def epoch(optimizer, schedule, number):
+    """The rate of each step, and that after the epoch."""
+    rates = []
+    for _ in range(STEPS):
+        rates.append(schedule.learning_rate)
+        optimizer.step()
+        schedule.after_step()
+    schedule.after_epoch(SCORES[number])
+    return [*rates, schedule.learning_rate]
+
+
+def course(name):
+    optimizer = optimizer_of()
+    schedule = Schedule(optimizer, config_of(name), STEPS)
+    return [epoch(optimizer, schedule, number) for number in range(N_EPOCHS)]
+
+
+def torchs_own(name, optimizer):
+    """(scheduler, when it steps)."""
+    return {
+        "none": lambda: (None, None),
+        "stepLR": lambda: (lr_scheduler.StepLR(optimizer, 3, 0.5), "epoch"),
+        "multiStepLR": lambda: (lr_scheduler.MultiStepLR(optimizer, (2, 5, 5), 0.1), "epoch"),
+        "reduceLROnPlateau": lambda: (lr_scheduler.ReduceLROnPlateau(optimizer, "max", 0.3, 1), "score"),
+        "oneCycle": lambda: (
+            lr_scheduler.OneCycleLR(
+                optimizer, 0.01, N_EPOCHS * STEPS + 1, pct_start=0.25, final_div_factor=100, cycle_momentum=False
+            ),
+            "step",
+        ),
+    }[name]()
+
+
+@every_type
+def test_the_course_is_that_of_torchs_own_scheduler(name):
+    optimizer = optimizer_of()
+    scheduler, when = torchs_own(name, optimizer)
+    expected = []
+    for number in range(N_EPOCHS):
+        rates = []
+        for _ in range(STEPS):
+            rates.append(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+            if when == "step":
+                scheduler.step()
+        if when == "epoch":
+            scheduler.step()
+        if when == "score" and SCORES[number] is not None:
+            scheduler.step(SCORES[number])
+        expected.append([*rates, optimizer.param_groups[0]["lr"]])
+    assert course(name) == expected
+
+
+def test_by_hand_the_thesis_rate_halves_every_so_many_epochs():
+    assert [rates[0] for rates in course("stepLR")] == [0.01] * 3 + [0.005] * 3 + [0.0025] * 3 + [0.00125] * 3
+    assert {rates[0] for rates in course("none")} == {0.01}
+
+
+def test_milestones_multiply_the_rate_and_a_double_one_twice():
+    rates = [rates[0] for rates in course("multiStepLR")]
+    assert rates == pytest.approx([0.01] * 2 + [0.001] * 3 + [0.00001] * 7)
+
+
+def test_the_rate_falls_when_the_score_has_not_risen_for_longer_than_the_patience():
+    """0.6 in epoch 2; not better in 4 and 5: 0.3 of it from 6 on; not better in 6 and 8, nor in 10 and 11."""
+    rates = [rates[0] for rates in course("reduceLROnPlateau")]
+    assert rates == pytest.approx([0.01] * 5 + [0.003] * 3 + [0.0009] * 3 + [0.00027])
+
+
+def test_one_cycle_rises_to_the_learning_rate_and_ends_near_zero():
+    rates = [rate for rates in course("oneCycle") for rate in rates[:STEPS]]
+    top = rates.index(max(rates))
+    assert max(rates) == pytest.approx(0.01, rel=0.01)  # the peak lies between two steps
+    assert top == pytest.approx(0.25 * len(rates), abs=1)
+    assert rates[:top] == sorted(rates[:top])
+    assert rates[top:] == sorted(rates[top:], reverse=True)
+    assert rates[-1] < 0.0001
+
+
+@every_type
+@pytest.mark.parametrize("cut", [1, 4, 6, 11])
+def test_a_course_that_is_cut_goes_on_as_if_it_were_not(name, cut, tmp_path):
+    optimizer = optimizer_of()
+    schedule = Schedule(optimizer, config_of(name), STEPS)
+    rates = [epoch(optimizer, schedule, number) for number in range(cut)]
+    torch.save([optimizer.state_dict(), schedule.state_dict()], tmp_path / "state")
+    of_optimizer, of_schedule = torch.load(tmp_path / "state", weights_only=True)
+    optimizer = optimizer_of()
+    schedule = Schedule(optimizer, config_of(name), STEPS)
+    optimizer.load_state_dict(of_optimizer)
+    schedule.load_state_dict(of_schedule)
+    rates += [epoch(optimizer, schedule, number) for number in range(cut, N_EPOCHS)]
+    assert rates == course(name)
+
+
+def test_more_steps_than_planned_leave_one_cycle_at_its_end():
+    optimizer = optimizer_of()
+    schedule = Schedule(optimizer, config_of("oneCycle"), STEPS)
+    for number in [*range(N_EPOCHS), 0]:
+        rates = epoch(optimizer, schedule, number)
+    assert len(set(rates)) == 1
+
+
+@every_type
+def test_the_name_on_the_command_line_is_the_name_of_the_schedule(name):
+    assert Schedule(optimizer_of(), config_of(name), STEPS).type == name
+
+
+def test_an_unknown_name_is_refused():
+    with pytest.raises(InputError, match=r"scheduler_type is 'StepLR': expected one of none, stepLR"):
+        TrainingConfig(scheduler_type="StepLR")
+
+
+def test_a_score_that_is_negative_and_stays_the_same_is_no_improvement():
+    optimizer = optimizer_of()
+    schedule = Schedule(optimizer, config_of("reduceLROnPlateau"), STEPS)
+    for _ in range(4):
+        schedule.after_epoch(-1.0)  # a loss, turned so that larger is better
+    assert schedule.learning_rate < 0.01
+
+
+@pytest.mark.parametrize("n_steps", range(1, 11))
+@pytest.mark.parametrize("warm_up", [0.1, 0.2, 0.25, 0.5, 0.9])
+def test_one_cycle_has_a_course_however_short_the_training(n_steps, warm_up):
+    config = TrainingConfig(n_epochs=1, learning_rate=0.01, scheduler_type="oneCycle", scheduler_warm_up=warm_up)
+    optimizer = optimizer_of()
+    schedule = Schedule(optimizer, config, n_steps)
+    for _ in range(n_steps):
+        assert 0 < schedule.learning_rate <= 0.01
+        optimizer.step()
+        schedule.after_step()

@@ -1,0 +1,76 @@
+"""What there is to say of a run: settings and commands from which the same comes out again."""
+
+import json
+import shlex
+
+import pytest
+
+from absslab.cli.parser import Parser
+from absslab.core.common.config import add_flags
+from absslab.core.data.mixing import MixingConfig
+from absslab.core.data.mixture_folder import MixtureFolderConfig, read_manifest
+from absslab.core.data.recordings import checksum
+from absslab.core.training.experiment import Settings
+from absslab.core.training.run_directory import RunReader
+from absslab.report import provenance
+
+
+def flags_of(line):
+    """The words after the command."""
+    return shlex.split(line.replace("\\\n", ""))[2:]
+
+
+@pytest.fixture
+def commands(run, mixtures):
+    settings = Settings.from_json(RunReader(run).config)
+    scoring, page = {"split": "test", "output": "s.json", "bss_eval": "none"}, {"n_examples": 2, "output": None}
+    return provenance.commands(settings, run=run, data_folder=str(mixtures), scoring=scoring, page=page)
+
+
+def test_the_settings_that_are_not_the_default_make_all_of_them_again(run):
+    settings = Settings.from_json(RunReader(run).config)
+    assert Settings.from_flags(provenance.changed_settings(settings)) == settings
+    changed, every = (provenance.setting_rows(settings, changed=one) for one in (True, False))
+    assert 5 < len(changed) < len(every)
+    assert ["training", "n_epochs", "2", "300"] in [row[:4] for row in changed]
+
+
+def test_the_commands_say_what_was_done(commands, run, mixtures):
+    mix, train, evaluate, report = commands
+    parser = Parser("absslab mix")
+    add_flags(parser, MixingConfig)
+    add_flags(parser, MixtureFolderConfig)
+    given = vars(parser.parse(flags_of(mix)))
+    config = read_manifest(mixtures)["config"]
+    assert given["length"] == config["length"] == 2.0
+    assert {name: config[name] for name in ("n_files", "max_event", "seed", "event_folder")} == {
+        name: given[name] for name in ("n_files", "max_event", "seed", "event_folder")
+    }
+    assert f"--data_folder={mixtures}" in flags_of(train)
+    assert flags_of(evaluate) == [f"--checkpoint_path={run}.ckpt", "--split=test", "--output=s.json", "--bss_eval=none"]
+    assert flags_of(report) == [f"--run_directory={run}", "--n_examples=2"]
+    assert all(line.startswith("absslab ") for line in commands)
+
+
+def test_what_scores_were_made_with_is_said_where_it_is_not_the_default():
+    known = {"EvaluationConfig": {"checkpoint_path": "R.ckpt", "split": "test", "data_folder": "moved", "device": "auto"}}
+    known |= {"SeparationConfig": {"smoothing": 0.0, "tag_exponent": 1.0, "of_another_version": 3}}
+    assert provenance.scoring_flags(known) == {"data_folder": "moved", "smoothing": 0.0}
+    assert provenance.scoring_flags({}) == {}
+
+
+def test_counts_and_checksums_are_those_of_the_files(run, mixtures):
+    settings = Settings.from_json(RunReader(run).config)
+    items, classes = provenance.labelled(settings, str(mixtures))
+    counts = provenance.counts(items, classes)
+    assert len(items) == 40
+    assert sum(counts["speech"].values()) == sum("speech" in item.labels for item in items)
+    drawn = provenance.recording_counts(json.loads((mixtures / "manifest.json").read_text()))
+    assert drawn["alert"] == {"train": 3, "validation": 1, "test": 1}
+    sums = {what: digest for what, _, digest in provenance.checksums(run, str(mixtures))}
+    assert sums["best model"] == checksum(run.with_name("small-run.ckpt"))
+    assert {"data: manifest.json", "labels: train", "settings"} <= set(sums)
+    began = provenance.training_dates(run)
+    assert list(began) == ["training began", "its last word"]
+    (run / "log.txt").unlink()
+    assert provenance.training_dates(run) == {}

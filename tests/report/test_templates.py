@@ -1,0 +1,74 @@
+"""Parts of a page: levels are true, and no name is taken for HTML."""
+
+import base64
+import io
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import soundfile
+from matplotlib.figure import Figure
+
+from absslab.report.templates import Fragment, code, folded, heading, number, picture, sound, words
+
+HOSTILE = """"><script>alert('x')</script>&amp;"""
+
+
+def decoded(uri):
+    kind, _, data = uri.partition(";base64,")
+    samples, rate = soundfile.read(io.BytesIO(base64.b64decode(data)), dtype="float32")
+    return kind, samples, rate
+
+
+@pytest.mark.parametrize(("samples", "kind"), [
+    (np.round(0.01 * np.sin(np.arange(1600)) * 32768) / 32768, "data:audio/flac"),
+    (0.01 * np.sin(np.arange(1600)), "data:audio/wav"),
+    (1.5 * np.sin(np.arange(1600)), "data:audio/wav"),
+    (np.zeros(100), "data:audio/flac"),
+])  # fmt: skip
+def test_sounds_are_the_very_samples_at_their_level(samples, kind):
+    samples = samples.astype(np.float32)
+    uri = re.search(r'src="([^"]+)"', sound(samples, 16000, "a").html)[1]
+    found, heard, rate = decoded(uri)
+    assert found == kind
+    assert rate == 16000
+    np.testing.assert_array_equal(heard, samples)
+
+
+class Tags(HTMLParser):
+    """The names of all tags."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def handle_starttag(self, tag, attributes):
+        self.names.append(tag)
+
+
+def test_nothing_in_a_name_is_taken_for_html():
+    figure = Figure(figsize=(1, 1))
+    parts = [words(HOSTILE), heading(HOSTILE), code([HOSTILE]), folded(HOSTILE, Fragment()), picture(figure, HOSTILE)]
+    parts.append(sound(np.zeros(10, np.float32), 8000, HOSTILE))
+    for part in parts:
+        parser = Tags()
+        parser.feed(part.html)
+        assert "script" not in parser.names
+        assert "<script" not in part.html
+
+
+def test_a_notebook_keeps_the_html_once():
+    assert len(repr(Fragment("x" * 1000))) < 50
+    assert Fragment("a")._repr_html_() == "a"
+    assert (words("a") + words("")).html == words("a").html
+    assert number(-1.26, ".1f") == "−1.3"
+
+
+def test_reports_are_made_without_widgets():
+    code = (
+        "import sys, absslab.report.contents, absslab.report.page\nprint([n for n in ('ipywidgets',) if n in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -1,0 +1,352 @@
+"""Pages without a browser: what visitors do is a trait that is set, what they see is a trait that is read."""
+
+import logging
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from absslab.core.audio import sound_files
+from absslab.core.common.errors import InputError
+from absslab.core.evaluation.listening_trials import Tally, read_votes
+from absslab.widgets.dashboards import notebook as page_module
+from absslab.widgets.dashboards import page_heartbeat as presence_module
+from absslab.widgets.dashboards.notebook import open_page
+from absslab.widgets.dashboards.pages.blind_comparison import in_words
+from absslab.widgets.dashboards.pages.keep_controls import Keeping
+from absslab.widgets.dashboards.pages.page import Problem
+from absslab.widgets.dashboards.pages.pair import short_names
+from absslab.widgets.dashboards.settings import ENVIRONMENT, ServedConfig
+from absslab.widgets.ui import panel as panel_module
+from absslab.widgets.ui.panel import without_folders
+from absslab.widgets.ui.upload import Uploaded
+
+
+@pytest.fixture(autouse=True)
+def _folders_are_named_again(monkeypatch):
+    """What a dashboard hides it hides for its whole process: other tests are of the same."""
+    monkeypatch.setattr(panel_module, "_hidden", None)
+
+
+@pytest.fixture
+def run(checkpoint):
+    return checkpoint.with_suffix("")
+
+
+@pytest.fixture
+def other_run(other_checkpoint):
+    return other_checkpoint.with_suffix("")
+
+
+@pytest.fixture
+def opened(tmp_path):
+    """`opened("listen", run_directory=…)`: a page, closed at the end."""
+    pages = []
+
+    def open_it(name, **settings):
+        pages.append(open_page(name, visitors_folder=str(tmp_path), **settings))
+        return pages[-1]
+
+    yield open_it
+    for one in pages:
+        one.close()
+    log = logging.getLogger("absslab")
+    for handler in [one for one in log.handlers if isinstance(one, logging.FileHandler)]:
+        handler.close()
+        log.removeHandler(handler)
+    log.propagate = True
+
+
+def names(page):
+    return [track.name for track in page.listening.player.tracks]
+
+
+def test_listen_begins_with_the_first_recording_and_goes_round(opened, run, mixtures):
+    page = opened("listen", run_directory=[str(run)])
+    assert page.message == ""
+    assert len(page.files) == 8
+    assert names(page)[0] == "mixture"
+    assert page.listening.player.title == "000000.wav"
+    page.choice.step(-1)
+    assert page.listening.player.title == "000007.wav"
+    page.choice.step(1)
+    assert page.listening.player.title == "000000.wav"
+    assert "SI-SDR" in page.table.value
+    assert str(mixtures) not in "".join(title for title, _ in page.choice.control.options)
+
+
+def test_data_that_moved_are_found(opened, checkpoint, mixtures, tmp_path):
+    moved = tmp_path / "moved"
+    shutil.copytree(mixtures, moved)
+    page = opened("listen", run_directory=[str(checkpoint.with_suffix(""))], mixture_folder=str(moved))
+    assert {path.parent for path in page.files} == {moved / "test"}
+
+
+def test_separate_keeps_softens_and_removes(opened, run, mixtures, tmp_path):
+    page = opened("separate", run_directory=[str(run)])
+    mixture = mixtures / "test" / "000000.wav"
+    page._arrived(Uploaded(mixture, "mine.wav", ""))
+    assert page.result.layout.display == ""
+    tracks = {track.name: track.sound for track in page.listening.player.tracks}
+    n = tracks["before"].n_samples
+    np.testing.assert_allclose(tracks["after"].read(0, n), tracks["before"].read(0, n), atol=1e-6)
+    page.keeping.set({page.keeping.shown[-1]: "soften"})
+    after = {track.name: track.sound for track in page.listening.player.tracks}["after"]
+    (folder,) = page.folder.glob(f"separated-*/{mixture.stem}")
+    files = {path.stem: soundfile.read(path)[0] for path in folder.glob("*.wav")}
+    kept = sum(samples for name, samples in files.items() if name in page.keeping.shown)
+    rest = sum(samples for name, samples in files.items() if name not in page.keeping.shown)
+    np.testing.assert_allclose(after.read(0, n)[0], kept + 10 ** (-12 / 20) * rest, atol=1e-5)
+    assert "soften everything else" in page.keeping.in_words
+    page.clear()
+    assert not folder.exists()
+    assert page.listening.player is None
+    page.close()
+    assert not page.folder.exists()
+
+
+def test_an_example_can_be_tried(opened, run):
+    page = opened("separate", run_directory=[str(run)])
+    page.examples.value = page.examples.options[1][1]
+    assert page.listening.player is not None
+    with soundfile.SoundFile(page.examples.value) as file:
+        assert page.listening.player.n_samples == file.frames
+
+
+def test_what_nobody_waits_for_is_not_separated_on(opened, run, monkeypatch):
+    page = opened("separate", run_directory=[str(run)])
+    ended = []
+    monkeypatch.setattr(page.line, "cancel", lambda: ended.append("separation"))
+    monkeypatch.setattr(page.upload, "cancel", lambda: ended.append("upload"))
+    page.presence._gone()
+    assert ended == ["separation", "upload"]
+    monkeypatch.undo()
+
+
+def test_download_without_a_result_is_refused(opened, run):
+    page = opened("separate", run_directory=[str(run)])
+    page.download.click()
+    assert "bring a recording first" in page.message
+
+
+def test_keeping_lists_what_sounds_longest_first_and_the_rest_last():
+    changed = []
+    keeping = Keeping(lambda *_: changed.append(1))
+    keeping.offer({"a": 0.0, "b": 1.0, "c": 2.0, "d": 0.01}, rest="rest")
+    assert keeping.shown == ["c", "b", "rest"]
+    assert keeping.gains == {"a": 1, "b": 1, "c": 1, "d": 1, "rest": 1}
+    keeping.set({"rest": "remove", "b": "soften"})
+    assert keeping.gains == {"a": 0, "b": pytest.approx(0.2512, abs=1e-4), "c": 1, "d": 0, "rest": 0}
+    assert keeping.in_words == "soften b, remove rest"
+    assert len(changed) == 1
+    keep_all, remove_rest = keeping.widget.children[-2].children
+    keep_all.click()
+    assert set(keeping.gains.values()) == {1}
+    remove_rest.click()
+    assert keeping.gains == {"a": 0, "b": 1, "c": 1, "d": 0, "rest": 0}
+    keeping.offer({"a": 0.0}, rest="rest")
+    assert "Nothing was found" in keeping.widget.children[0].value
+
+
+def test_monitor_shows_runs_and_no_folders(opened, run, mixtures, tmp_path):
+    shutil.copytree(run, tmp_path / "runs" / "one")
+    (tmp_path / "runs" / "broken").mkdir()
+    (tmp_path / "runs" / "broken" / "config.json").write_text("{")
+    page = opened("monitor", runs_folder=str(tmp_path / "runs"), run_directory=[str(tmp_path / "runs" / "one")])
+    assert page.view.reader.folder.name == "one"
+    assert "one" in page.table.value
+    assert "broken" in page.table.value
+    assert str(tmp_path) not in page.table.value
+    assert str(mixtures) not in page.table.value
+    assert page.training is None
+    before = page.table
+    shutil.rmtree(tmp_path / "runs" / "one")
+    page.refresh()
+    assert ">one<" not in before.value
+    shutil.rmtree(tmp_path / "runs")
+    page.refresh()
+    assert "no runs here" in page.table.value
+
+
+def test_monitor_offers_trainings_where_the_host_allows_them(opened, tmp_path):
+    page = opened("monitor", runs_folder=str(tmp_path), allow_training=True)
+    assert page.training.form is not None
+
+
+def test_compare_puts_both_side_by_side(opened, run, other_run, tmp_path):
+    page = opened("compare", run_directory=[str(run), str(other_run)], votes_folder=str(tmp_path / "votes"))
+    assert page.message == ""
+    found = names(page)
+    a = [name for name in found if name.endswith(", A")]
+    assert [f"{name[:-1]}B" for name in a] == [name for name in found if name.endswith(", B")]
+    sounds = {track.name: track.sound for track in page.listening.player.tracks}
+    assert abs(sounds[a[0]].read(0, 1000) - sounds[f"{a[0][:-1]}B"].read(0, 1000)).max() > 1e-6
+    assert "A\nprobability" in page.table.value
+    assert "B\nprobability" in page.table.value
+
+
+def test_a_blind_test_tells_nothing_before_its_end(opened, run, other_run, tmp_path):
+    votes = tmp_path / "votes"
+    page = opened("compare", run_directory=[str(run), str(other_run)], votes_folder=str(votes))
+    test = page.test
+    test.start(np.random.default_rng(0))
+    assert [track.name for track in test.listening.player.tracks][:3] == ["mixture", "X", "Y"]
+    assert all(track.mask is None for track in test.listening.player.tracks)
+    seen = test.about.value + test.result.value + test.listening.player.title
+    assert run.name not in seen
+    while test.number < len(test.trials):
+        test.vote("X")
+    kept = read_votes(next(votes.glob("*.jsonl")))
+    assert len(kept) == len(test.trials)
+    n_first = sum(vote.preferred == run.name for vote in kept)
+    assert f"You: {n_first} for {run.name}, {len(kept) - n_first} for other" in test.result.value
+    assert "no more than chance" in test.result.value
+    test.votes["X"].disabled = False
+    test.votes["X"].click()
+    assert "not there yet" in page.message
+
+
+def test_votes_name_recordings_and_not_where_they_are(opened, run, other_run, mixtures, tmp_path):
+    page = opened("compare", run_directory=[str(run), str(other_run)], votes_folder=str(tmp_path / "votes"))
+    assert list(page.pair.by_name)[:2] == ["000000.wav", "000001.wav"]
+    assert page.pair.by_name["000001.wav"] == mixtures / "test" / "000001.wav"
+
+
+def test_a_round_whose_sounds_are_gone_ends_the_test_and_one_may_begin_again(opened, run, other_run, tmp_path):
+    page = opened("compare", run_directory=[str(run), str(other_run)], votes_folder=str(tmp_path / "votes"))
+
+    def gone(*_):
+        raise InputError("gone.wav does not exist")
+
+    page.pair.compare = gone
+    page.test.start()
+    assert "gone.wav does not exist" in page.message
+    assert page.test.start_button.layout.display == ""
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "names"),
+    [
+        ("/a/one", "/a/two", ("one", "two")),
+        ("/a/runs/x", "/b/runs/x", ("a/runs/x", "b/runs/x")),
+        ("/x", "/a/x", ("//x", "a/x")),
+    ],
+)
+def test_runs_are_named_by_as_much_as_tells_them_apart(first, second, names):
+    assert short_names(Path(first), Path(second)) == names
+
+
+def test_one_run_is_not_compared_with_itself():
+    with pytest.raises(InputError, match="is named twice"):
+        short_names(Path("/a/x"), Path("/a/x"))
+
+
+@pytest.mark.parametrize(
+    ("p_value", "words"), [(0.0, "more than chance would do"), (0.3, "no more than chance"), (None, ".")]
+)
+def test_how_sure_votes_are_is_said(p_value, words):
+    counted = Tally((1, 9), 0, 1, 0.9, None if p_value is None else (0.5, 1.0), p_value)
+    assert words in in_words(counted, ("a", "b"))
+
+
+def test_x_is_what_the_trial_says(opened, run, other_run, mixtures, tmp_path):
+    page = opened("compare", run_directory=[str(run), str(other_run)], votes_folder=str(tmp_path / "votes"))
+    test = page.test
+    test.start(np.random.default_rng(1))
+    trial = test.trials[0]
+    compared = page.pair.compare(page.pair.by_name[trial.mixture], [trial.label])
+    sources = [next(one for one in compared.tracks if one.name == f"{trial.label}, {letter}") for letter in "AB"]
+    heard = {track.name: track.sound for track in test.listening.player.tracks}
+    for name, which in (("X", trial.first), ("Y", 1 - trial.first)):
+        np.testing.assert_array_equal(heard[name].read(0, 500), sources[which].sound.read(0, 500))
+        assert abs(heard[name].read(0, 500) - sources[1 - which].sound.read(0, 500)).max() > 1e-6, "they can be told apart"
+
+
+@pytest.mark.parametrize(("name", "line"), [("listen", "no run is shown"), ("separate", "no run"), ("compare", "two runs")])
+def test_a_page_that_can_not_be_made_says_why(opened, name, line):
+    page = opened(name)
+    assert isinstance(page, Problem)
+    assert line in page.message
+
+
+def test_what_visitors_can_not_mend_is_for_the_hosts_log(opened, run, tmp_path, monkeypatch):
+    page = opened("listen", run_directory=[str(run)])
+    monkeypatch.setattr(page._models, "answer", lambda *_: 1 / 0)
+    page._latest._function = page._models.answer
+    page.choice.step(1)
+    assert "the host's log says what" in page.message
+    assert "ZeroDivision" not in page.message
+    assert "ZeroDivisionError" in next(tmp_path.glob("log-*.txt")).read_text()
+
+
+def test_messages_of_a_dashboard_name_no_folders(opened, run, monkeypatch, checkpoint):
+    monkeypatch.setenv(ENVIRONMENT, "{}")
+    page = opened("listen", run_directory=[str(run)])
+    page.files[1] = checkpoint.parent / "deep" / "gone.wav"
+    page.choice.step(1)
+    assert "gone.wav does not exist" in page.message
+    assert str(checkpoint.parent) not in page.message
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("/a/b/c.wav is gone", "c.wav is gone"),
+        ("12 of 100 s, 3/4 and ../x", "12 of 100 s, 3/4 and ../x"),
+        ("see '/a/b.txt', (/c/d)", "see 'b.txt', (d)"),
+        ("http://127.0.0.1/x", "http://127.0.0.1/x"),
+        ("a / b", "a / b"),
+        ("/home/my runs/a b/x.wav is gone", "x.wav is gone"),
+        ("/home/my runs/y", "y"),
+    ],
+)
+def test_of_paths_the_last_part_is_left(text, expected):
+    assert without_folders(text, ["/home/my runs", "/home/my runs/a b"]) == expected
+
+
+def test_it_is_known_when_nobody_looks_any_more(monkeypatch):
+    said = []
+    presence = presence_module.Presence(gone=lambda: said.append("gone"), back=lambda: said.append("back"))
+    presence.look()
+    assert said == []
+    presence._handle_msg({"content": {"data": {"method": "custom", "content": {"type": "here"}}}, "buffers": []})
+    presence.look()
+    assert said == ["back"]
+    now = time.monotonic()
+    monkeypatch.setattr(presence_module.time, "monotonic", lambda: now + presence_module.PATIENCE + 1)
+    presence.look()
+    presence.look()
+    assert said == ["back", "gone"]
+    presence.close()
+
+
+def test_a_page_frees_what_it_opened(run, tmp_path):
+    import ipywidgets
+
+    before = len(ipywidgets.widgets.widget._instances)
+    for name in ("listen", "separate", "monitor"):
+        page = page_module.open_page(
+            name, run_directory=[str(run)], runs_folder=str(run.parent), visitors_folder=str(tmp_path)
+        )
+        page.close()
+    assert len(ipywidgets.widgets.widget._instances) == before
+    logging.getLogger("absslab").handlers.clear()
+    logging.getLogger("absslab").propagate = True
+
+
+def test_settings_of_a_notebook_of_ones_own_take_the_place_of_the_servers(run, monkeypatch, tmp_path):
+    monkeypatch.setenv(ENVIRONMENT, '{"split": "validation"}')
+    page = open_page("listen", run_directory=[str(run)])
+    assert page.shown == ServedConfig(run_directory=(str(run),))
+    page.close()
+
+
+def test_the_levels_of_what_is_kept_are_those_of_the_file(opened, run, mixtures):
+    page = opened("separate", run_directory=[str(run)])
+    page.separate(mixtures / "test" / "000001.wav", "x.wav")
+    before = next(track for track in page.listening.player.tracks if track.name == "before")
+    samples = sound_files.load(mixtures / "test" / "000001.wav")
+    np.testing.assert_array_equal(before.sound.read(0, len(samples))[0], samples)

@@ -1,0 +1,201 @@
+"""What is served is checked before it is; what the server is told, its kernels hear."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from absslab.cli.main import main
+from absslab.core.common.errors import InputError
+from absslab.core.common.resources import shipped_folder
+from absslab.widgets.dashboards import server as server_module
+from absslab.widgets.dashboards.checks import checked
+from absslab.widgets.dashboards.server import OwnKernels, serve, with_token
+from absslab.widgets.dashboards.settings import (
+    DASHBOARDS,
+    ENVIRONMENT,
+    ServedConfig,
+    ServerConfig,
+    served,
+)
+from absslab.widgets.dashboards.visitors import folder_of_all, own_folder, remove_abandoned
+
+
+@pytest.fixture
+def run(checkpoint):
+    return checkpoint.with_suffix("")
+
+
+def test_every_dashboard_is_a_notebook_of_one_cell_that_opens_its_page():
+    for name in DASHBOARDS:
+        notebook = json.loads((shipped_folder("dashboards") / f"{name}.ipynb").read_text())
+        (cell,) = notebook["cells"]
+        assert f'open_page("{name}")' in "".join(cell["source"])
+        assert (cell["outputs"], cell["execution_count"]) == ([], None)
+        assert notebook["metadata"]["kernelspec"]["name"] == "python3"
+
+
+def test_the_template_names_no_other_machine():
+    for path in (shipped_folder("dashboards") / "voila").rglob("*"):
+        if path.is_file():
+            text = path.read_text().replace("http://www.w3.org/2000/svg", "")
+            assert re.findall(r"(?:https?:|[\"'(])//\w", text) == [], path
+
+
+def test_paths_are_made_absolute_and_defaults_are_filled_in(run, monkeypatch):
+    monkeypatch.chdir(run.parent)
+    found = checked("listen", ServedConfig(run_directory=(run.name,)))
+    assert found.run_directory == (str(run),)
+    assert found.runs_folder == str(run.parent)
+    assert found.votes_folder == str(run.parent / "listening_tests")
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "line"),
+    [
+        ("listen", {}, "names 0 runs: listen shows 1"),
+        ("compare", {"run_directory": ("RUN",)}, "names 1 runs: compare shows 2"),
+        ("separate", {"run_directory": ("RUN", "RUN")}, "names 2 runs"),
+        ("listen", {"run_directory": ("nowhere",)}, "nowhere is no run directory"),
+        ("monitor", {"runs_folder": "nowhere"}, "nowhere is no folder"),
+        ("listen", {"run_directory": ("RUN",), "mixture_folder": "nowhere"}, "mixture_folder is 'nowhere'"),
+        ("listen", {"run_directory": ("RUN",), "mixture_folder": "."}, "train"),
+        ("listen", {"run_directory": ("RUN",), "device": "cuda:99"}, "cuda"),
+        ("compare", {"run_directory": ("RUN", "RUN")}, "is named twice"),
+    ],
+)
+def test_what_can_not_be_served_is_said(run, name, given, line, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if "run_directory" in given:
+        given = given | {"run_directory": tuple(str(run) if one == "RUN" else one for one in given["run_directory"])}
+    with pytest.raises(InputError, match=line):
+        checked(name, ServedConfig(**given))
+
+
+def test_a_run_without_a_model_can_be_followed_but_not_heard(run, tmp_path):
+    shutil.copytree(run, tmp_path / "young")
+    with pytest.raises(InputError, match="has no model yet"):
+        checked("listen", ServedConfig(run_directory=(str(tmp_path / "young"),)))
+    assert checked("monitor", ServedConfig(run_directory=(str(tmp_path / "young"),))).runs_folder == str(tmp_path)
+
+
+def test_a_server_that_others_reach_has_a_token():
+    assert with_token(ServerConfig()).token == ""
+    made = [with_token(ServerConfig(host="0.0.0.0")).token for _ in range(2)]
+    assert min(map(len, made)) >= 24
+    assert made[0] != made[1]
+    assert with_token(ServerConfig(host="0.0.0.0", token="mine")).token == "mine"
+    assert with_token(ServerConfig(host="0.0.0.0", token="none")).token == "none"
+    assert with_token(ServerConfig(), allow_training=True).token
+
+
+def test_a_port_that_is_taken_is_said_before_anything_is_started(run):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(InputError, match=r"nothing can be served on 127\.0\.0\.1:"):
+            serve("listen", ServedConfig(run_directory=(str(run),)), ServerConfig(port=taken.getsockname()[1]))
+
+
+def test_an_address_that_is_not_this_machines_is_said():
+    with pytest.raises(InputError, match="choose another host or port"):
+        serve("monitor", ServedConfig(), ServerConfig(host="192.0.2.1", port=0))
+
+
+def test_kernels_hear_what_the_server_was_told_and_nothing_is_left(run, monkeypatch, tmp_path):
+    started = {}
+
+    class App:
+        voila_configuration = SimpleNamespace()
+
+        def __init__(self, server, folder):
+            started.update(server=server, folder=folder)
+
+        def initialize(self, arguments):
+            started["arguments"] = arguments
+
+        def start(self):
+            started.update(told=served(), is_there=started["folder"].is_dir())
+
+    monkeypatch.setattr(server_module, "DashboardServer", App)
+    monkeypatch.setenv(ENVIRONMENT, "{}")
+    monkeypatch.setenv("JUPYTER_PATH", "")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    shown = ServedConfig(run_directory=(str(run),), max_uploads=3, visitors_folder=str(tmp_path / "visitors"))
+    hangup = signal.getsignal(signal.SIGHUP)
+    serve("listen", shown, ServerConfig(port=0, max_visitors=2, preheat=1))
+    signal.signal(signal.SIGHUP, hangup)
+    assert started["told"].max_uploads == 3
+    assert started["told"].visitors_folder == str(started["folder"])
+    assert started["is_there"]
+    assert started["server"].port > 0, "0 is any that is free"
+    assert App.voila_configuration.kernel_spec_manager_class is OwnKernels
+    assert list((tmp_path / "visitors").iterdir()) == []
+    assert "--VoilaConfiguration.preheat_kernel=True" in started["arguments"]
+    assert os.environ["JUPYTER_PATH"] == str(shipped_folder("dashboards"))
+
+
+def test_folders_of_processes_that_are_gone_are_removed(tmp_path):
+    kept = own_folder(tmp_path)
+    assert kept.stat().st_mode & 0o777 == 0o700
+    code = (
+        "import os, sys; from absslab.widgets.dashboards.visitors import own_folder\n"
+        "own_folder(sys.argv[1]); os._exit(1)"  # killed
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    (tmp_path / "visitor-x-mine").mkdir()
+    assert len(list(tmp_path.iterdir())) == 3
+    assert remove_abandoned(tmp_path) == 1
+    assert {path.name for path in tmp_path.iterdir()} == {kept.name, "visitor-x-mine"}
+
+
+def test_a_server_removes_what_killed_servers_left(tmp_path):
+    code = (
+        "import os, sys; from absslab.widgets.dashboards.visitors import folder_of_all\n"
+        "folder_of_all(sys.argv[1]); os._exit(1)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    (left,) = tmp_path.iterdir()
+    ours = folder_of_all(tmp_path)
+    assert list(tmp_path.iterdir()) == [ours]
+    assert left != ours
+    assert ours.is_absolute()
+
+
+def test_a_process_that_ends_takes_its_folder_with_it(tmp_path):
+    code = "import sys; from absslab.widgets.dashboards.visitors import own_folder; print(own_folder(sys.argv[1]).is_dir())"
+    out = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, capture_output=True, text=True).stdout
+    assert out.strip() == "True"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ([], "say which dashboard: listen (the test mixtures"),
+        (["lisen"], "there is no dashboard 'lisen'; did you mean listen?"),
+        (["listen"], "listen shows 1"),
+        (["listen", "--prot", "1"], "unknown flag --prot; did you mean --port?"),
+        (["listen", "--port", "99999"], "port is 99999"),
+    ],
+)
+def test_bad_usage_is_one_line(arguments, line, capsys):
+    assert main(["dashboard", *arguments]) == 2
+    said = capsys.readouterr().err
+    assert line in " ".join(said.split())
+    assert said.count("\n") == 1
+
+
+def test_without_voila_it_says_how_to_get_it(run, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "absslab.widgets.dashboards.server", None)
+    monkeypatch.delitem(sys.modules, "absslab.widgets.dashboards.server")
+    monkeypatch.setitem(sys.modules, "voila.app", None)
+    assert main(["dashboard", "listen", "--run_directory", str(run)]) == 2
+    assert "pip install 'absslab[lab]'" in capsys.readouterr().err

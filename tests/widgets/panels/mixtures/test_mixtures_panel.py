@@ -1,0 +1,296 @@
+"""The panel of mixtures: one drawn to be heard, a set written and gone on with, one of a set chosen for all panels."""
+
+import asyncio
+import shutil
+
+import numpy as np
+import pytest
+from ipywidgets.widgets.widget import _instances
+
+from absslab.core.audio import sound_files
+from absslab.core.common.errors import InputError
+from absslab.core.data.mixture_folder import read_manifest, read_specs
+from absslab.widgets.panels import event_recordings
+from absslab.widgets.panels.mixtures.mixtures_panel import DRAWN, WRITTEN, MixturesPanel
+from absslab.widgets.panels.state import State
+
+HTML = "<img src=x onerror=alert(1)>"
+SHORT = {"length": 0.5, "sampling_rate": 8000}
+
+
+@pytest.fixture
+def panel(event_folder):
+    one = MixturesPanel(State(event_folder=str(event_folder)))
+    one.mixing.set(SHORT)
+    one.folder.set({"n_workers": 1})
+    yield one
+    one.close()
+
+
+def sounds(panel):
+    return {track.name: track.sound.read(0, track.sound.n_samples)[0] for track in panel.listening.player.tracks}
+
+
+def fill(folder, names):
+    rng = np.random.default_rng(0)
+    for name in names:
+        sound_files.save(folder / name, 0.1 * rng.standard_normal(1600).astype(np.float32), 8000)
+    return folder
+
+
+def test_a_mixture_is_drawn_and_is_the_sum_of_what_one_hears_beside_it(panel):
+    panel.draw(3, "train")
+    assert panel.message == ""
+    heard = sounds(panel)
+    assert [track.kind for track in panel.listening.player.tracks][:2] == ["mixture", "reference"]
+    mixture = heard.pop("mixture")
+    np.testing.assert_array_equal(mixture, np.sum(list(heard.values()), axis=0, dtype=np.float32))
+    assert "train, number 3: " in panel.listening.caption.value
+    assert len(panel.listening.chart.widget.children) == 1
+
+
+def test_nothing_is_read_or_drawn_before_it_is_asked_for(panel):
+    panel.index.value = 5
+    panel.mixing.set({"max_event": 2})
+    assert panel.listening.player is None
+
+
+def test_the_same_number_gives_the_same_mixture_and_the_next_another_one(panel):
+    panel.draw(3)
+    first = sounds(panel)["mixture"]
+    panel.step(1)
+    assert panel.index.value == 4
+    other = sounds(panel)["mixture"]
+    panel.step(-1)
+    np.testing.assert_array_equal(sounds(panel)["mixture"], first)
+    assert not np.array_equal(other, first)
+    panel.draw(0)
+    panel.step(-1)
+    assert panel.index.value == 0
+
+
+def test_the_mixture_changes_with_its_settings_while_one_listens(panel):
+    panel.draw(3)
+    before = sounds(panel)
+    panel.mixing.controls["white_noise_ratio"].value = 0.0
+    assert "background" not in sounds(panel)
+    panel.mixing.controls["length"].value = 1.0
+    assert len(sounds(panel)["mixture"]) == 2 * len(before["mixture"])
+    panel.folder.set({"seed": 1})
+    assert sounds(panel).keys() != before.keys() or len(sounds(panel)["mixture"]) != len(before["mixture"])
+
+
+def test_a_setting_that_can_t_be_used_is_said_and_the_last_mixture_stays(panel):
+    panel.draw(3)
+    before = sounds(panel)["mixture"]
+    panel.mixing.controls["length"].value = -1.0
+    assert "length is -1" in panel.message
+    np.testing.assert_array_equal(sounds(panel)["mixture"], before)
+    with pytest.raises(InputError, match="length is -1"):
+        panel.draw(3)
+
+
+def test_what_is_drawn_is_what_a_set_would_hold(panel, tmp_path):
+    panel.folder.set({"output_folder": str(tmp_path / "set"), "n_files": 30})
+    panel.write()
+    panel.draw(2, "validation")
+    written = sound_files.load(tmp_path / "set" / "validation" / "000002.wav")
+    np.testing.assert_array_equal(sounds(panel)["mixture"], written)
+    assert "would hold only" not in panel.listening.caption.value
+    panel.draw(3, "validation")
+    assert "would hold only 3 of this split" in panel.listening.caption.value
+
+
+def test_a_set_is_written_and_chosen_for_all_panels(panel, tmp_path):
+    output = str(tmp_path / "set")
+    panel.folder.controls["output_folder"].value = output
+    panel.folder.controls["n_files"].value = 30
+    seen = []
+    panel.state.observe(lambda change: seen.append(change["new"]), "mixture_folder")
+    panel.write()
+    assert seen == [output]
+    assert panel.message == f"{output} holds 24 train, 3 validation, 3 test mixtures."
+    assert read_manifest(output)["n_mixtures"] == {"train": 24, "validation": 3, "test": 3}
+
+
+def test_mixtures_of_a_set_are_chosen_for_all_panels_with_their_events(panel, mixtures):
+    panel.state.mixture_folder = str(mixtures)
+    panel.browse(2, "train")
+    assert panel.state.mixture == str(mixtures / "train" / "000002.wav")
+    assert panel.state.split == "train"
+    spec = read_specs(mixtures, "train")[2]
+    assert sounds(panel).keys() == {"mixture", *spec.labels, "background"}
+    axes = panel.listening.chart._plot.figure.axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == spec.labels
+    panel.step(1)
+    assert panel.state.mixture.endswith("000003.wav")
+    panel.state.split = "test"
+    assert panel.state.mixture == str(mixtures / "test" / "000003.wav")
+    panel.which.value = DRAWN
+    assert "test, number 3" in panel.listening.caption.value
+
+
+@pytest.mark.parametrize(
+    ("folder", "index", "split", "message"),
+    [
+        ("", 0, "test", "no set of mixtures is chosen"),
+        ("/nowhere", 0, "test", "expected a folder that absslab mix has finished"),
+        ("{mixtures}", 8, "test", "has 8 test mixtures: expected a number up to 7"),
+    ],
+)
+def test_a_mixture_that_is_not_there_is_said(panel, mixtures, folder, index, split, message):
+    panel.state.mixture_folder = folder.format(mixtures=mixtures)
+    with pytest.raises(InputError, match=message):
+        panel.browse(index, split)
+    panel.which.value = DRAWN
+    panel._shown = ("anything",)
+    panel.which.value = WRITTEN
+    assert message in panel.message
+
+
+def test_a_set_that_changes_while_it_is_shown_is_said(panel, mixtures, tmp_path):
+    shutil.copytree(mixtures, tmp_path / "set")
+    panel.state.mixture_folder = str(tmp_path / "set")
+    panel.browse(0, "test")
+    (tmp_path / "set" / "test" / "events.tsv").write_text("torn")
+    panel.browse(0, "test")
+    assert "no timeline: " in panel.listening.caption.value
+    (tmp_path / "set" / "test" / "000001.wav").unlink()
+    panel.guard(panel.step)(1)
+    assert "000001.wav does not exist" in panel.message
+    shutil.rmtree(tmp_path / "set")
+    panel.guard(panel.step)(1)
+    assert "does not exist" in panel.message
+
+
+def test_without_a_folder_the_built_in_recordings_are_mixed(event_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(event_recordings, "cached_recordings", lambda: event_folder)
+    panel = MixturesPanel()
+    panel.mixing.set(SHORT)
+    panel.draw(0)
+    assert panel.message == ""
+    panel.folder.set({"output_folder": str(tmp_path / "set"), "n_files": 10, "n_workers": 1})
+    panel.write()
+    assert read_manifest(tmp_path / "set")["config"]["event_folder"] == str(event_folder)
+    panel.close()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({}, "output_folder is missing"),
+        ({"output_folder": "{tmp}/foreign"}, "is not empty and holds no mixtures of ours"),
+        ({"output_folder": "{events}/set"}, "lies in the event_folder"),
+        ({"output_folder": "{tmp}/a_file"}, "is a file"),
+        ({"output_folder": "{tmp}/a_file/set"}, "Not a directory"),
+        ({"output_folder": "{tmp}/set", "recordings_csv": "{tmp}/none.csv"}, "none.csv does not exist"),
+    ],
+)
+def test_a_set_that_can_t_be_written_says_why(panel, event_folder, tmp_path, settings, message):
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "thesis.doc").touch()
+    (tmp_path / "a_file").touch()
+    panel.folder.set({name: text.format(tmp=tmp_path, events=event_folder) for name, text in settings.items()})
+    panel.guard(panel.write)()
+    assert message in panel.message
+    assert panel.state.mixture_folder == ""
+
+
+def test_a_full_disk_is_said_and_the_set_can_be_gone_on_with(panel, tmp_path, full_disk):
+    panel.mixing.set({"length": 2.0})
+    panel.folder.set({"output_folder": str(tmp_path / "set"), "n_files": 30})
+    with full_disk(20_000):
+        panel.write()
+    assert "File too large" in panel.message
+    assert str(tmp_path) in panel.message
+    panel.write()
+    assert "holds 24 train" in panel.message
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ([], "holds nothing"),
+        (["alert1.wav"], "class 'alert' has 1 origin"),
+    ],
+)
+def test_recordings_that_can_t_be_mixed_are_said(panel, tmp_path, names, message):
+    panel.state.event_folder = str(fill(tmp_path, names))
+    panel.draw()
+    assert message in panel.message
+    sound_files.save(tmp_path / "alert1.wav", np.zeros(800, np.float32), 8000)
+    panel.draw()
+    assert "alert1.wav is silent" in panel.message
+
+
+def test_a_split_without_recordings_is_said(panel):
+    panel.folder.set({"split_percentages": (50, 0, 50)})
+    panel.draw(0, "validation")
+    assert "the validation split has 0 %" in panel.message
+    panel.draw(0, "test")
+    assert panel.message == ""
+
+
+def test_classes_are_text_whatever_their_names_hold(panel, tmp_path):
+    names = [HTML, "\"quotes\" & 'more'", "ключи", "鍵", "$x_1$"]
+    panel.state.event_folder = str(fill(tmp_path / "events", [f"{name}/{i}.wav" for name in names for i in range(3)]))
+    panel.folder.set({"output_folder": str(tmp_path / "set"), "n_files": 10})
+    panel.mixing.set({"max_event": 8, "length": 4.0})
+    panel.write()
+    for index in range(4):
+        panel.browse(index, "train")
+        panel.draw(index, "train")
+        assert HTML not in panel.listening.caption.value
+        panel.listening.chart._plot.figure.canvas.draw()
+    assert panel.message == ""
+
+
+def test_a_hundred_classes_are_mixed(panel, tmp_path):
+    panel.state.event_folder = str(fill(tmp_path, [f"class {k:03d}/{i}.wav" for k in range(100) for i in range(3)]))
+    panel.mixing.set({"max_event": 100, "length": 10.0})
+    panel.draw(1)
+    assert panel.message == ""
+    assert len(panel.listening.player.tracks) > 3
+
+
+def test_writing_goes_on_beside_the_loop_is_not_started_twice_and_is_gone_on_with_after_a_cancel(event_folder, tmp_path):
+    output = tmp_path / "set"
+
+    async def write():
+        panel = MixturesPanel(State(event_folder=str(event_folder)))
+        panel.mixing.set(SHORT)
+        panel.folder.set({"output_folder": str(output), "n_files": 400, "n_workers": 1})
+        panel.write()
+        with pytest.raises(InputError, match="is being written"):
+            panel.write()
+        panel.draw(1)  # listening goes on meanwhile
+        while not list(output.rglob("*.wav")):
+            await asyncio.sleep(0.01)
+        panel.cancel()
+        while panel.writing.is_running:
+            await asyncio.sleep(0.01)
+        said, n_before, chosen = panel.message, len(list(output.rglob("0*.wav"))), panel.state.mixture_folder
+        panel.write()
+        while panel.writing.is_running:
+            await asyncio.sleep(0.01)
+        result = said, n_before, chosen, panel.state.mixture_folder
+        panel.close()
+        return result
+
+    said, n_before, chosen, chosen_at_last = asyncio.run(write())
+    assert "goes on with" in said
+    assert 0 < n_before < 400
+    assert (chosen, chosen_at_last) == ("", str(output))
+    assert len(list(output.rglob("0*.wav"))) == 400
+
+
+def test_closing_frees_all_widgets(event_folder, mixtures):
+    before = set(_instances)
+    panel = MixturesPanel(State(event_folder=str(event_folder), mixture_folder=str(mixtures)))
+    panel.mixing.set(SHORT)
+    panel.draw(0)
+    panel.browse(0)
+    panel.close()
+    panel.close()
+    panel.state.mixture_folder = ""
+    assert set(_instances) <= before

@@ -1,0 +1,318 @@
+"""The panel of scores: what it shows of a run, mixtures that are opened from it, labels that are corrected in it."""
+
+import asyncio
+import csv
+import json
+import shutil
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from ipywidgets.widgets.widget import _instances
+
+from absslab.core.common.errors import InputError
+from absslab.core.evaluation.model_evaluation import Evaluation, EvaluationConfig
+from absslab.core.evaluation.score_table import write_scores
+from absslab.core.evaluation.scorer import ScoringConfig
+from absslab.widgets.panels.scores.report_panel import ReportPanel
+from absslab.widgets.panels.scores.score_view import BEST, WORST
+from absslab.widgets.panels.state import State
+
+HTML = "<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture(scope="module")
+def evaluation(checkpoint, mixtures):
+    """A small model, scored on its test mixtures."""
+    one = Evaluation(EvaluationConfig(checkpoint_path=str(checkpoint), device="cpu"), scoring=ScoringConfig(n_resamples=50))
+    for _ in one.run():
+        pass
+    return SimpleNamespace(scores=one.scores(), table=one.table())
+
+
+@pytest.fixture
+def scored(evaluation, checkpoint, mixtures, tmp_path):
+    """A run and its data, both copies, with scores."""
+    shutil.copytree(mixtures, tmp_path / "data")
+    shutil.copytree(checkpoint.with_suffix(""), tmp_path / "runs" / "model")
+    shutil.copy(checkpoint, tmp_path / "runs" / "model.ckpt")
+    table = evaluation.table.assign(path=[str(tmp_path / "data" / "test" / name) for name in evaluation.table["mixture"]])
+    write_scores(tmp_path / "runs" / "model" / "scores.json", evaluation.scores, table)
+    return tmp_path
+
+
+@pytest.fixture
+def panel(scored):
+    one = ReportPanel(State(runs_folder=str(scored / "runs")))
+    yield one
+    one.close()
+
+
+def run_of(scored):
+    return str(scored / "runs" / "model")
+
+
+def test_the_scores_of_the_selected_run_are_shown(panel, scored, evaluation):
+    assert panel.run.options == (run_of(scored),)
+    panel.state.run = run_of(scored)
+    assert panel.message == ""
+    assert panel.run.value == run_of(scored)
+    for words in ("alert", "pageturn", "SI-SDRi/dB", " to ", "worst mixtures"):
+        assert words in panel.table.value
+    assert panel.score_control.value == "si_sdr_improvement"
+    assert len(panel.mixtures.select.options) == 8
+    assert panel.mixtures.select.value is None
+    means = evaluation.table.groupby("mixture")["si_sdr_improvement"].mean()
+    assert panel.mixtures.select.options[0][1] == means.idxmin()
+    n_axes = 3 if evaluation.scores["ladder"] else 2
+    assert len(panel.chart._plot.figure.axes) == n_axes
+
+
+def test_a_run_chosen_in_the_panel_is_selected_for_all(panel, scored):
+    panel.run.value = run_of(scored)
+    assert panel.state.run == run_of(scored)
+    assert panel.scores is not None
+    panel.state.run = ""
+    assert panel.scores is None
+    assert panel.table.value == ""
+
+
+def test_a_panel_that_opens_on_a_selected_run_shows_it(scored):
+    panel = ReportPanel(State(run=run_of(scored)))
+    assert panel.scores is not None
+    panel.close()
+
+
+def test_mixtures_are_ranked_by_the_score_that_is_chosen(panel, scored):
+    panel.state.run = run_of(scored)
+    ranked = [name for _, name in panel.mixtures.select.options]
+    panel.mixtures.order.value = BEST
+    assert [name for _, name in panel.mixtures.select.options] == ranked[::-1]
+    panel.mixtures.order.value = WORST
+    panel.score_control.value = "leakage"
+    leaks = panel.scores.table.groupby("mixture")["leakage"].mean().dropna()
+    assert panel.mixtures.select.options[0][1] == leaks.idxmax()
+    assert panel.mixtures.select.value is None
+
+
+def test_a_mixture_that_is_chosen_is_selected_for_all_and_opens_with_its_labels(panel, scored):
+    panel.state.run = run_of(scored)
+    name = panel.mixtures.select.options[0][1]
+    panel.mixtures.select.value = name
+    assert panel.message == ""
+    assert panel.state.mixture == str(scored / "data" / "test" / name)
+    tracks = panel.listening.player.tracks
+    assert tracks[0].kind == "mixture"
+    assert any(track.kind == "reference" for track in tracks)
+    assert set(panel.labels.boxes) == {"alert", "knock", "pageturn", "speech"}
+    rows = panel.scores.table[panel.scores.table["mixture"] == name].set_index("class")
+    assert {label: box.value for label, box in panel.labels.boxes.items()} == {
+        label: bool(value) for label, value in rows["label"].items()
+    }
+    words = [row.children[1].value for row in panel.labels._rows.children]
+    doubts = [abs(rows["probability"][label] - rows["label"][label]) for label in panel.labels.boxes]
+    assert doubts == sorted(doubts, reverse=True)
+    assert words[0] == f"the model: {rows['probability'][next(iter(panel.labels.boxes))]:.3f}"
+
+
+def test_the_list_follows_a_mixture_chosen_from_python(panel, scored):
+    panel.state.run = run_of(scored)
+    path = panel.choose("000003.wav")
+    assert path == scored / "data" / "test" / "000003.wav"
+    assert panel.mixtures.select.value == "000003.wav"
+    with pytest.raises(InputError, match="there is no mixture '000009"):
+        panel.choose("000009.wav")
+
+
+def test_a_label_is_corrected_noted_and_shown_again(panel, scored):
+    panel.state.run = run_of(scored)
+    panel.choose("000003.wav")
+    box = panel.labels.boxes["knock"]
+    before = box.value
+    box.value = not before
+    panel.labels._save.click()
+    assert "if it is one of its training recordings" in panel.message
+    with open(scored / "data" / "test" / "weak_labels.csv", newline="") as file:
+        row = next(row for row in csv.DictReader(file) if row["filename"] == "000003.wav")
+    assert row["knock"] == str(int(not before))
+    assert panel.labels.boxes["knock"].value is not before
+    assert "corrected" in panel.labels._about.value
+    panel.choose("000001.wav")
+    assert "<table" not in panel.labels._about.value
+    panel.choose("000003.wav")
+    assert panel.labels.boxes["knock"].value is not before
+    assert "<table" in panel.labels._about.value
+    assert panel.correct({"knock": before}) == ["knock"]
+    assert panel.correct({"knock": before}) == []
+    assert "no label was changed" in panel.message
+    with pytest.raises(InputError, match="there is no label 'bird'"):
+        panel.correct({"bird": True})
+
+
+def test_a_correction_that_can_t_be_saved_is_said(panel, scored):
+    panel.state.run = run_of(scored)
+    panel.choose("000003.wav")
+    (scored / "data" / "test" / "weak_labels.csv").unlink()
+    panel.labels.boxes["knock"].value = not panel.labels.boxes["knock"].value
+    panel.labels._save.click()
+    assert "weak_labels.csv does not exist" in panel.message
+    panel.choose("000001.wav")
+    assert "it has no labels to correct" in panel.labels._about.value
+    assert panel.listening.player is not None
+
+
+def test_data_that_moved_are_found_in_the_folder_that_is_chosen_now(panel, scored):
+    panel.state.run = run_of(scored)
+    (scored / "data").rename(scored / "moved")
+    panel.mixtures.select.value = "000003.wav"
+    assert "000003.wav is not there any more: choose the folder" in panel.message
+    panel.state.mixture_folder = str(scored / "moved")
+    assert panel.choose("000003.wav") == scored / "moved" / "test" / "000003.wav"
+    assert panel.message != ""
+    assert set(panel.labels.boxes) == {"alert", "knock", "pageturn", "speech"}
+
+
+def test_a_run_without_scores_of_this_split_says_so(panel, scored):
+    panel.state.run = run_of(scored)
+    panel.split.value = "validation"
+    assert panel.state.split == "validation"
+    assert "has no scores of its validation split" in panel.table.value
+    assert panel.mixtures.select.options == ()
+    panel.state.split = "test"
+    assert panel.scores is not None
+
+
+def test_scores_beside_the_run_are_found_as_well(panel, scored):
+    for suffix in (".json", ".csv"):
+        shutil.move(scored / "runs" / "model" / f"scores{suffix}", scored / "runs" / f"scores{suffix}")
+    (scored / "runs" / "scores.json").rename(scored / "runs" / "model.json")
+    panel.state.run = run_of(scored)
+    assert panel.scores.path == scored / "runs" / "model.json"
+
+
+def test_a_model_that_is_newer_than_its_scores_is_said(panel, scored):
+    (scored / "runs" / "model.ckpt").touch()
+    panel.state.run = run_of(scored)
+    assert "The model is newer than" in panel.message
+    assert panel.scores is not None
+
+
+def changed(**change):
+    return lambda text: json.dumps(json.loads(text) | change)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text[:200], "is not readable JSON"),
+        (lambda text: "[]", "does not hold scores"),
+        (changed(per_class=None), "score it once more"),
+        (changed(per_class={"alert": 3}), "score it once more"),
+        (changed(ladder=[{"rung": 1}], version="99.0"), "it was written by 99.0: score it once more"),
+        (changed(intervals={}), "score it once more"),
+        (changed(table="none.csv"), "none.csv"),
+    ],
+)
+def test_scores_that_are_torn_or_of_a_newer_version_are_refused_in_one_line(panel, scored, change, message):
+    path = scored / "runs" / "model" / "scores.json"
+    path.write_text(change(path.read_text()))
+    panel.state.run = run_of(scored)
+    assert message in panel.message
+    assert "\n" not in panel.message
+    assert panel.scores is None
+
+
+def test_a_table_that_is_torn_or_deleted_is_said(panel, scored):
+    table = scored / "runs" / "model" / "scores.csv"
+    table.write_text(table.read_text()[:300].replace("label", "lable"))
+    panel.state.run = run_of(scored)
+    assert "lacks label" in panel.message
+    table.unlink()
+    panel.guard(panel.read)()
+    assert "scores.csv" in panel.message
+    shutil.rmtree(scored / "runs")
+    panel.guard(panel.read)()
+    assert "has no scores" in panel.table.value
+
+
+def test_names_are_text_whatever_they_hold_and_a_hundred_classes_are_shown(panel, tmp_path):
+    names = [HTML, "\"quotes\" & 'more'", "ключи", "$x_1$", "_under_", *(f"class {k}" for k in range(95))]
+    rng = np.random.default_rng(0)
+    rows = [
+        {"mixture": f"{HTML}{i}.wav", "path": f"/gone/{i}.wav", "class": name, "label": float(k == i), "present": np.nan,
+         "probability": rng.random(), "decision": 0.0}
+        for i in range(3) for k, name in enumerate(names)
+    ]  # fmt: skip
+    tags = {"auc": 0.5, "average_precision": 0.5, "f1": 0.5, "thresholds_from": "validation"}
+    scores = {
+        "split": "test", "n_mixtures": 3, "classes": names, "tagging": tags, "detection": None, "segmentation": None,
+        "separation": None, "baselines": None, "ladder": None, "mixtures": None, "missing": {"separation": HTML},
+        "per_class": {name: {"n_labelled": 1, "auc": 0.5, "f1": None} for name in names},
+        "intervals": {"scores": {}}, "version": "0.1",
+    }  # fmt: skip
+    write_scores(tmp_path / "runs" / "other" / "scores.json", scores, pd.DataFrame(rows))
+    panel.state.run = str(tmp_path / "runs" / "other")
+    assert panel.message == ""
+    assert HTML not in panel.table.value
+    assert panel.score_control.value == "auc"
+    assert len(panel.mixtures.select.options) == 3
+    panel.chart._plot.figure.canvas.draw()
+    panel.mixtures.select.value = f"{HTML}1.wav"
+    assert "is not there any more" in panel.message
+    assert HTML not in panel.widget.children[0].value
+
+
+@pytest.mark.parametrize("state", [{}, {"run": "/nowhere/run"}])
+def test_a_run_that_can_t_be_scored_says_why(state):
+    panel = ReportPanel(State(**state))
+    panel.guard(panel.score)()
+    assert ("no run is selected" if not state else "/nowhere/run.ckpt does not exist") in panel.message
+    assert not panel.job.is_running
+    panel.close()
+
+
+def test_a_run_is_scored_in_a_process_of_its_own_once_at_a_time(scored):
+    for suffix in (".json", ".csv"):
+        (scored / "runs" / "model" / f"scores{suffix}").unlink()
+
+    async def score():
+        panel = ReportPanel(State(run=run_of(scored), mixture_folder=str(scored / "data")))
+        panel.score("--device", "cpu", "--n_resamples", "0")
+        with pytest.raises(InputError, match="is being scored"):
+            panel.score()
+        while panel.job.is_running:
+            await asyncio.sleep(0.05)
+        while panel.scores is None and not panel.message:
+            await asyncio.sleep(0.05)
+        result = panel.message, panel.scores.path, panel.state.runs_changed
+        panel.score("--no_such_flag", "1")
+        while panel.job.is_running:
+            await asyncio.sleep(0.05)
+        failed = panel.message
+        panel.score()
+        panel.cancel()
+        while panel.job.is_running:
+            await asyncio.sleep(0.05)
+        cancelled = panel.message
+        panel.score()
+        process = panel.job._job
+        panel.close()
+        while process.poll() is None:
+            await asyncio.sleep(0.05)
+        return *result, failed, cancelled
+
+    message, path, n_changed, failed, cancelled = asyncio.run(score())
+    assert (message, path, n_changed) == ("", scored / "runs" / "model" / "scores.json", 1)
+    assert "unknown flag --no_such_flag" in failed
+    assert cancelled == ""
+
+
+def test_closing_frees_all_widgets(scored):
+    before = set(_instances)
+    panel = ReportPanel(State(run=run_of(scored)))
+    panel.choose("000003.wav")
+    panel.close()
+    panel.close()
+    panel.state.run = ""
+    assert set(_instances) <= before

@@ -1,0 +1,84 @@
+"""All panels in one: made when they are looked at, meeting in one state, gone without a trace."""
+
+import ipywidgets
+import pytest
+
+import absslab
+from absslab.core.common.errors import InputError
+from absslab.widgets.panels.separation import separation_panel
+from absslab.widgets.panels.workbench import PANELS
+
+
+@pytest.fixture
+def workbench(mixtures, checkpoint):
+    workbench = absslab.workbench(mixture_folder=str(mixtures), runs_folder=str(checkpoint.parent))
+    yield workbench
+    workbench.close()
+
+
+def test_every_panel_opens_without_an_error(workbench):
+    for name in PANELS:
+        panel = workbench.show(name)
+        assert 'role="alert"' not in panel._line.value, (name, panel.message)
+        assert panel is getattr(workbench, name)
+        assert panel.state is workbench.state
+        assert workbench.widget.get_title(workbench.widget.selected_index) == name
+
+
+def test_a_panel_is_made_when_its_tab_is_looked_at(workbench):
+    assert list(workbench._panels) == ["recordings"]
+    workbench.widget.selected_index = list(PANELS).index("separation")
+    assert list(workbench._panels) == ["recordings", "separation"]
+
+
+def test_a_panel_that_can_not_be_made_says_why_in_its_tab_and_is_made_once_it_can(workbench, monkeypatch, caplog):
+    class Broken:
+        def __init__(self, state):
+            raise ModuleNotFoundError("No module named '<b>ipympl</b>'")
+
+    place = list(PANELS).index("separation")
+    with monkeypatch.context() as patched:
+        patched.setattr(separation_panel, "SeparationPanel", Broken)
+        workbench.widget.selected_index = place
+        (shown,) = workbench.widget.children[place].children
+        assert 'role="alert"' in shown.value
+        assert "ModuleNotFoundError: No module named &#x27;&lt;b&gt;ipympl" in shown.value
+        assert "the panel separation can't be made" in caplog.text
+        assert "Traceback" in caplog.text
+        with pytest.raises(ModuleNotFoundError):
+            _ = workbench.separation
+    workbench.widget.selected_index = 0
+    workbench.widget.selected_index = place
+    assert workbench.widget.children[place].children == (workbench.separation.widget,)
+    assert shown.comm is None
+
+
+def test_the_panels_meet_in_the_state(workbench, checkpoint):
+    workbench.show("separation")
+    workbench.state.run = str(checkpoint.with_suffix(""))
+    assert workbench.separation.choice.checkpoint == checkpoint
+
+
+def test_unknown_names_are_refused_with_the_nearest():
+    with pytest.raises(InputError, match="did you mean runs_folder"):
+        absslab.workbench(run_folder="x")
+    with pytest.raises(AttributeError, match="did you mean training"):
+        _ = absslab.workbench().trainin
+
+
+def test_closing_leaves_nothing(mixtures, checkpoint):
+    before = set(ipywidgets.widgets.widget._instances)
+    workbench = absslab.workbench(mixture_folder=str(mixtures), runs_folder=str(checkpoint.parent))
+    for name in PANELS:
+        workbench.show(name)
+    workbench.close()
+    assert set(ipywidgets.widgets.widget._instances) == before
+
+
+def test_what_is_closed_says_so_where_a_notebook_shows_it():
+    workbench = absslab.workbench()
+    panel = workbench.recordings
+    assert "application/vnd.jupyter.widget-view+json" in workbench._repr_mimebundle_()
+    workbench.close()
+    for closed in (workbench, panel):
+        assert closed._repr_mimebundle_() == {"text/plain": "closed: make it anew to see it"}

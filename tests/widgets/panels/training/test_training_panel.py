@@ -1,0 +1,476 @@
+"""Trainings that are started, followed, stopped and resumed from a panel, each as a process of its own."""
+
+import asyncio
+import json
+import os
+import shutil
+import time
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import ipywidgets
+import pytest
+
+from absslab.core.common.errors import InputError
+from absslab.core.runs import processes
+from absslab.core.training.experiment import Experiment
+from absslab.widgets.panels.separation.separation_panel import SeparationPanel
+from absslab.widgets.panels.state import State
+from absslab.widgets.panels.training import training_panel
+from absslab.widgets.panels.training.training_panel import TrainingPanel
+
+LOSS = "loss in training, and on validation"
+SMALL = {
+    "recipe": "none", "model_type": "U_Net", "unet_channels": (8, 8, 8), "fine_channels": 4, "context": 8, "n_mels": 32,
+    "classification_mapping": "linear_softmax", "masks": "competing", "precision": "float32", "device": "cpu",
+    "batch_size": 8, "test_every": 1, "n_epochs": 2,
+}  # fmt: skip
+
+
+@pytest.fixture
+def state(tmp_path, mixtures):
+    return State(runs_folder=str(tmp_path / "runs"), mixture_folder=str(mixtures))
+
+
+@pytest.fixture
+def panel(state):
+    panel = TrainingPanel(state)
+    panel.form.set(SMALL)
+    yield panel
+    if panel.follower.is_live:
+        panel.stop()
+        wait_for(panel, lambda: not panel.follower.is_live)
+    panel.close()
+
+
+@pytest.fixture(scope="session")
+def kept(settings, tmp_path_factory):
+    """A run directory of two epochs whose models were kept."""
+    save_path = tmp_path_factory.mktemp("kept") / "run.ckpt"
+    settings = replace(settings, run=replace(settings.run, save_path=str(save_path), keep_every=1))
+    for _ in Experiment(settings).run():
+        pass
+    return save_path.with_suffix("")
+
+
+@pytest.fixture
+def trained(kept, tmp_path):
+    """The same, to be damaged."""
+    return Path(shutil.copytree(kept, tmp_path / "run"))
+
+
+@pytest.fixture
+def busy_gpu(tmp_path, monkeypatch):
+    """An nvidia-smi that tells of one GPU, which this process uses."""
+    program = tmp_path / "bin" / "nvidia-smi"
+    program.parent.mkdir()
+    program.write_text(
+        f'#!/bin/sh\ncase "$*" in *query-gpu*) echo "0, GPU-a, Brand X, 9, 10";; *) echo "GPU-a, {os.getpid()}, 8";; esac\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+
+@pytest.fixture
+def slow_gpu(tmp_path, monkeypatch):
+    """The nvidia-smi of a busy GPU, which answers when this file is there."""
+    program, answer = tmp_path / "bin" / "nvidia-smi", tmp_path / "answer"
+    program.parent.mkdir()
+    program.write_text(
+        f'#!/bin/sh\nwhile [ ! -e "{answer}" ]; do sleep 0.02; done\n'
+        f'case "$*" in *query-gpu*) echo "0, GPU-a, Brand X, 9, 10";; *) echo "GPU-a, {os.getpid()}, 8";; esac\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    return answer
+
+
+async def until(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never came"
+        await asyncio.sleep(0.02)
+
+
+def wait_for(panel, condition, seconds=120):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, (panel.follower.state, panel.message, panel.follower.view.log())
+        time.sleep(0.05)
+        panel.follower.update()
+
+
+def lines_of(panel):
+    """The curves that are drawn: title → name → number of points."""
+    found = {}
+    for axes in panel.follower.view.plot.figure.axes:
+        title = axes.get_title(loc="left")
+        names = [text.get_text() for text in axes.legend_.get_texts()] if axes.legend_ else [title] * len(axes.lines)
+        found[title] = {name: len(line.get_xdata()) for name, line in zip(names, axes.lines, strict=True)}
+    return found
+
+
+def shown(widget):
+    return "".join(one.value for one in widget.children if isinstance(one, ipywidgets.HTML))
+
+
+def test_a_training_is_started_followed_attached_to_stopped_and_resumed(panel, state):
+    panel.form.set({"n_epochs": 400})
+    panel.start_button.click()
+    folder = panel.follower.folder
+    assert panel.follower.state == "starting"
+    assert panel.message == "run-1 is being set up: recordings are read, features are normalised"
+    assert panel.start_button.disabled
+    with pytest.raises(InputError, match="is being trained: stop it first"):
+        panel.start()
+    wait_for(panel, lambda: len(panel.follower.view.reader.metrics if panel.follower.view.reader else ()) >= 2)
+    assert panel.follower.state == "running"
+    assert panel.message == ""
+    n_points = lines_of(panel)[LOSS]["total"]
+    wait_for(panel, lambda: lines_of(panel)[LOSS]["total"] > n_points)
+    assert lines_of(panel)["scores on validation"]["roc_auc_score"] > 1
+    assert {"state", "epoch", "learning rate", "recordings/s", "time left", "GPU memory"} <= set(panel.follower.view.facts)
+    assert panel.follower.view.facts["time left"] != "–"
+
+    other = TrainingPanel(
+        State(runs_folder=state.runs_folder)
+    )  # as after a restart of the kernel: nothing is known but the folder
+    assert "run-1: running" in [label for label, _ in other.follower.runs.options]
+    other.follower.runs.value = str(folder)
+    assert other.follower.state == "running"
+    assert other.follower.view.reader.metrics
+    other.form.set(SMALL | {"save_path": f"{folder}.ckpt", "data_folder": state.mixture_folder})
+    with pytest.raises(InputError, match="is being trained"):
+        other.start()
+    other.stop_button.click()
+    wait_for(other, lambda: other.follower.state == "stopped")
+    other.close()
+
+    panel.follower.update()
+    assert panel.follower.state == "stopped"
+    assert not panel.resume_button.disabled
+    n_done = max(panel.follower.view.reader.metrics)
+    with pytest.raises(InputError, match="holds a run: choose another save_path"):
+        panel.start()
+    panel.up_to.value = n_done + 1
+    panel.resume_button.click()
+    assert panel.follower.state == "starting"
+    wait_for(panel, lambda: not panel.follower.is_live)
+    assert panel.follower.state == "finished", panel.follower.view.log()
+    assert max(panel.follower.view.reader.metrics) == n_done + 1
+    assert state.run == str(folder)
+
+
+def test_a_training_is_followed_by_itself_once_a_second_until_it_ends(state, monkeypatch):
+    async def main():
+        panel = TrainingPanel(state)
+        panel.form.set(SMALL)
+        panel.start()
+        await until(lambda: panel.follower.is_live)
+        ticker = panel.follower._ticker
+        assert ticker.is_running
+        while panel.follower.is_live:
+            await asyncio.sleep(0.05)
+        assert not ticker.is_running
+        assert panel.follower.state == "finished", panel.follower.view.log()
+        assert list(panel.follower.epochs.kept) == [1, 2]
+        panel.listen(1)
+        while panel.follower.epochs.listening.player is None:
+            assert panel.message == ""
+            await asyncio.sleep(0.02)
+        names = [track.name for track in panel.follower.epochs.listening.player.tracks]
+        panel.close()
+        return names
+
+    names = asyncio.run(main())
+    assert names[0] == "mixture"
+    assert {"alert", "knock", "pageturn", "speech", "residual"} <= set(names)
+
+
+def test_a_training_that_cannot_start_says_why_and_what_was_printed(panel, tmp_path):
+    panel.form.set({"data_folder": str(tmp_path)})
+    panel.start()
+    wait_for(panel, lambda: not panel.follower.is_live)
+    assert panel.message.startswith("run-1 was not started: absslab train: ")
+    assert "has neither train/ nor training/" in panel.message
+    assert not panel.start_button.disabled
+    other = TrainingPanel(State(runs_folder=panel.state.runs_folder))
+    other.attach(panel.follower.folder)
+    assert other.message == panel.message
+    other.close()
+
+
+def test_a_training_that_is_stopped_before_python_is_up_was_stopped(tmp_path):
+    (tmp_path / "output.txt").write_text("Traceback (most recent call last):\nKeyboardInterrupt\n")
+    launcher = training_panel.Launcher()
+    launcher._jobs[tmp_path] = SimpleNamespace(poll=lambda: 1, pid=-1)
+    assert launcher.problem(tmp_path) == "it was stopped while it was being set up"
+
+
+def test_a_training_that_is_stopped_while_it_is_set_up_ends_at_once(panel):
+    panel.start()
+    assert panel.follower.state == "starting"
+    panel.stop_button.click()
+    wait_for(panel, lambda: not panel.follower.is_live)
+    assert panel.message == "run-1 was not started: it was stopped while it was being set up"
+    assert not panel.follower.folder.joinpath("last.ckpt").exists()
+    panel.start()
+    wait_for(panel, lambda: panel.follower.state == "finished")
+
+
+def test_bad_settings_start_no_process(panel, monkeypatch):
+    monkeypatch.setattr(processes.subprocess, "Popen", lambda *_, **__: pytest.fail("a process was started"))
+    panel.form.forms["training"].controls["n_epochs"].value = 0
+    panel.start_button.click()
+    assert panel.message == "n_epochs is 0: expected at least 1"
+    assert not panel.start_button.disabled
+
+
+def test_start_pressed_twice_starts_once(panel, monkeypatch):
+    started = []
+    real = training_panel.Launcher.start
+    monkeypatch.setattr(
+        training_panel.Launcher,
+        "start",
+        lambda self, arguments, folder: (started.append(folder), real(self, arguments, folder)),
+    )
+    panel.start_button.click()
+    panel.start_button.click()
+    assert len(started) == 1
+    assert "is being trained" in panel.message
+    wait_for(panel, lambda: not panel.follower.is_live)
+
+
+def test_a_gpu_in_use_is_said_and_only_a_deliberate_second_step_starts_on_it(busy_gpu, panel, monkeypatch):
+    started = []
+    monkeypatch.setattr(training_panel.Launcher, "start", lambda self, arguments, folder: started.append(arguments))
+    monkeypatch.setattr(panel.follower, "attach", lambda folder: None)
+    for device in ("auto", "cuda", "cuda:0"):
+        panel.form.set({"device": device})
+        panel.start_button.click()
+        panel.start_button.click()
+        assert f"{device} is in use by process {os.getpid()} (" in panel.message
+    assert started == []
+    panel.anyway.value = True
+    panel.start_button.click()
+    assert "--device=cuda:0" in started[0]
+    assert not panel.anyway.value
+    assert panel.anyway.layout.display == "none"
+    panel.form.set({"device": "cpu"})
+    panel.start_button.click()
+    assert len(started) == 2
+    labels = [label for label, _ in panel.form.forms["run"].controls["device"].options]
+    assert "cuda:0: Brand X, 9 of 10 MiB in use" in labels
+
+
+def test_a_slow_nvidia_smi_holds_nothing_up_and_its_gpus_come_when_they_are_known(slow_gpu, state):
+    def names(panel):
+        return [name for _, name in panel.form.forms["run"].controls["device"].options]
+
+    async def main():
+        panel, separation = TrainingPanel(state), SeparationPanel(state)
+        try:
+            assert names(panel) == list(separation.choice.device.options) == ["auto", "cpu"]
+            separation.choice.device.value = "cpu"
+            panel.form.set({"device": "cpu"})
+            slow_gpu.touch()
+            await until(lambda: "cuda:0" in names(panel) and "cuda:0" in separation.choice.device.options)
+            assert separation.choice.device.value == "cpu"
+            assert panel.form.settings.run.device == "cpu"
+            slow_gpu.unlink()
+            panel._look_again()
+            slow_gpu.touch()
+            await until(lambda: not panel._devices.is_running)
+        finally:
+            slow_gpu.touch()
+            panel.close()
+            separation.close()
+
+    asyncio.run(main())
+
+
+def test_while_a_slow_nvidia_smi_is_asked_a_training_is_started_once_and_the_page_lives(slow_gpu, state, monkeypatch):
+    started = []
+    monkeypatch.setattr(training_panel.Launcher, "start", lambda self, arguments, folder: started.append(folder))
+
+    async def main():
+        panel = TrainingPanel(state)
+        monkeypatch.setattr(panel.follower, "attach", lambda folder: None)
+        panel.form.set(SMALL | {"device": "cuda:0"})
+        try:
+            panel.start_button.click()
+            assert panel.start_button.disabled
+            panel.start_button.click()
+            assert panel.message == "a training is being started: wait until it has begun"
+            slow_gpu.touch()
+            await until(lambda: "cuda:0 is in use by process" in panel.message)
+            assert not panel.start_button.disabled
+            assert started == []
+            slow_gpu.unlink()
+            panel.anyway.value = True
+            panel.start_button.click()
+            panel.start_button.click()
+            slow_gpu.touch()
+            await until(lambda: started)
+            await until(lambda: not panel.start_button.disabled)
+
+            def refuse(self, arguments, folder):
+                raise InputError("not now")
+
+            monkeypatch.setattr(training_panel.Launcher, "start", refuse)
+            panel.form.set({"device": "cpu"})
+            panel.start_button.click()
+            await until(lambda: panel.message == "not now")
+            assert not panel.start_button.disabled
+        finally:
+            slow_gpu.touch()
+            panel.close()
+
+    asyncio.run(main())
+    assert len(started) == 1
+
+
+def test_a_live_run_on_the_same_device_is_said(panel, state, trained):
+    folder = Path(shutil.copytree(trained, Path(state.runs_folder) / "other"))
+    status = json.loads((folder / "status.json").read_text())
+    (folder / "status.json").write_text(json.dumps(status | {"state": "running"}))  # its process is this one
+    panel.start()
+    assert "cpu is in use by the training other" in panel.message
+    assert panel.follower.folder is None
+
+
+def test_without_a_run_nothing_fails(panel, state):
+    assert panel.follower.runs.options == (("choose a run", ""),)
+    for act in (panel.stop, panel.resume):
+        with pytest.raises(InputError, match="no run is followed"):
+            act()
+    with pytest.raises(InputError, match="no epoch's model was kept"):
+        panel.listen()
+    with pytest.raises(InputError, match="is no run directory"):
+        panel.attach(state.runs_folder)
+    state.run = "/nowhere/run"
+    assert "/nowhere/run is no run directory" in panel.message
+    assert panel.stop_button.disabled
+    assert panel.resume_button.disabled
+
+
+def test_two_panels_on_one_run_show_the_same(trained):
+    one, other = TrainingPanel(), TrainingPanel()
+    one.attach(trained)
+    other.attach(trained)
+    assert lines_of(one) == lines_of(other)
+    assert lines_of(one)[LOSS]["total"] == 2
+    one.close()
+    other.follower.update()
+    assert other.follower.state == "finished"
+    other.close()
+
+
+def test_the_same_mixture_is_heard_as_each_epochs_model_separates_it(panel, trained):
+    panel.attach(trained)
+    epochs = panel.follower.epochs
+    assert epochs.epoch.value == 2
+    assert len(epochs.mixture.options) == 8
+    epochs.button.click()
+    player = epochs.listening.player
+    names = [track.name for track in player.tracks]
+    references = [name for name in names if name.endswith(" (reference)")]
+    assert references
+    assert all(name.removesuffix(" (reference)") in names for name in references)
+    before = player.tracks[1].sound.read(0, 8000)
+    epochs.epoch.value = 1
+    assert epochs.listening.player is player
+    assert [track.name for track in player.tracks] == names
+    assert (player.tracks[1].sound.read(0, 8000) != before).any()
+    assert "epoch 1" in epochs.listening.caption.value
+    epochs.mixture.value = epochs.mixture.options[1][1]
+    assert player.title == "000001.wav"
+    with pytest.raises(InputError, match="epoch 7 was not kept: there is 1, 2"):
+        panel.listen(7)
+    (trained / "epochs" / "000002.ckpt").unlink()
+    panel.listen(2)
+    assert "was deleted" in panel.message
+
+
+def test_what_a_gpu_holds_is_said(panel, trained):
+    panel.attach(trained)
+    assert "GiB" not in shown(panel.follower.view.widget)
+    with open(trained / "metrics.jsonl", "a") as file:
+        file.write(json.dumps({"epoch": 3, "losses": {"total": 1.0}, "gpu_memory": 3 * 2**29}) + "\n")
+    panel.follower.view.update(panel.follower.state)
+    assert "1.50 GiB" in shown(panel.follower.view.widget)
+
+
+def test_a_run_that_died_says_so_and_how_to_go_on(panel, trained):
+    status = json.loads((trained / "status.json").read_text())
+    (trained / "status.json").write_text(json.dumps(status | {"state": "running", "pid_started": 1.0}))
+    (trained / "output.txt").write_text("Killed <b>here</b>\n")
+    panel.attach(trained)
+    assert panel.follower.state == "dead"
+    assert "resume goes on from its last epoch" in panel.message
+    assert "Killed &lt;b&gt;here&lt;/b&gt;" in shown(panel.follower.view.widget)
+    assert not panel.resume_button.disabled
+
+
+def test_a_run_that_is_deleted_while_one_watches_says_so(panel, trained):
+    panel.attach(trained)
+    shutil.rmtree(trained)
+    panel.follower.update()
+    panel.follower.update()
+    assert panel.follower.state == "gone"
+    assert panel.message.endswith("its folder was deleted")
+    panel._look_again()
+
+
+def test_a_run_of_a_newer_version_is_followed_as_far_as_it_can_be(panel, trained):
+    config = json.loads((trained / "config.json").read_text())
+    config["data"]["teacher"] = {"<b>new</b>": 1}
+    (trained / "config.json").write_text(json.dumps(config))
+    panel.attach(trained)
+    assert "no setting 'teacher'" in panel.message
+    assert lines_of(panel)[LOSS]["total"] == 2
+
+
+@pytest.mark.parametrize("content", ["", "[1]", '{"state": "running", "epoch": "<b>x</b>", "heartbeat": "y"}', '{"st'])
+def test_a_torn_or_foreign_status_is_followed(panel, trained, content):
+    (trained / "status.json").write_text(content)
+    with open(trained / "metrics.jsonl", "ab") as file:
+        file.write(b'{"epoch": 3, "losses": [], "metrics": 5, "learning_rate": "fast"}\n\xff\xfe{"epoch": 4, "lo')
+    panel.attach(trained)
+    assert panel.follower.state == "dead"
+    assert lines_of(panel)[LOSS]["total"] == 2
+    assert "<b>" not in shown(panel.follower.view.widget)
+
+
+def test_data_that_is_gone_is_said_and_the_curves_are_shown(panel, trained):
+    config = json.loads((trained / "config.json").read_text())
+    config["data"]["data_folder"] = "/nowhere"
+    (trained / "config.json").write_text(json.dumps(config))
+    panel.attach(trained)
+    assert "/nowhere, the data of the run" in panel.message
+    assert lines_of(panel)[LOSS]["total"] == 2
+
+
+def test_a_closed_panel_leaves_no_widget_no_figure_and_no_ticker(state, trained):
+    async def main():
+        before = set(ipywidgets.widgets.widget._instances)
+        status = json.loads((trained / "status.json").read_text())
+        (trained / "status.json").write_text(json.dumps(status | {"state": "running"}))
+        panel = TrainingPanel(state)
+        state.run = str(trained)
+        assert panel.follower.state == "running"
+        ticker, figure = panel.follower._ticker, panel.follower.view.plot.figure
+        panel.listen(1)
+        while panel.follower.epochs.listening.player is None:
+            await asyncio.sleep(0.02)
+        panel.close()
+        panel.close()
+        state.run = "elsewhere"
+        assert not ticker.is_running
+        assert figure.axes == []
+        return set(ipywidgets.widgets.widget._instances) - before
+
+    assert asyncio.run(main()) == set()

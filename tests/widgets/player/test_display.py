@@ -1,0 +1,68 @@
+"""Results show themselves as players: one of each result, for as long as there is the result."""
+
+import asyncio
+import gc
+
+import ipywidgets
+import numpy as np
+import pytest
+
+from absslab.core.data.mixing import Mixture
+from absslab.core.model.front_end import FeatureConfig
+from absslab.core.separation.separator import Separation
+from absslab.widgets.player.display import player_of
+
+RATE = 8000
+VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+def mixture():
+    tone = np.sin(np.arange(RATE)).astype(np.float32)
+    return Mixture(tone, {"speech": tone}, np.zeros(RATE, np.float32), RATE)
+
+
+def separation():
+    features = FeatureConfig()
+    masks = np.ones((1, features.n_mels, 3), np.float32)
+    part = np.zeros(RATE, np.float32)
+    return Separation(part[None], part, np.ones(1), masks, masks[0], ("speech",), RATE, features)
+
+
+def widgets():
+    return set(ipywidgets.widgets.widget._instances)
+
+
+@pytest.mark.parametrize("make", [mixture, separation])
+def test_however_often_a_result_is_shown_it_has_one_player_which_goes_with_it(make):
+    before, result = widgets(), make()
+    shown = {result._repr_mimebundle_()[0][VIEW]["model_id"] for _ in range(10)}
+    assert len(shown) == 1
+    n_of_a_player = len(widgets() - before)
+    other = make()
+    assert other._repr_mimebundle_()[0][VIEW]["model_id"] not in shown
+    assert len(widgets() - before) == 2 * n_of_a_player
+    del result, other
+    gc.collect()
+    assert widgets() == before
+
+
+def test_where_a_loop_runs_the_player_goes_when_the_loop_is_free():
+    async def run():
+        before, result = widgets(), mixture()
+        result._repr_mimebundle_()
+        del result
+        gc.collect()
+        for _ in range(100):
+            if widgets() == before:
+                return True
+            await asyncio.sleep(0.01)
+        return False
+
+    assert asyncio.run(run())
+
+
+def test_a_player_that_was_closed_is_made_anew():
+    result = mixture()
+    player_of(result).close()
+    assert player_of(result).tracks
+    player_of(result).close()

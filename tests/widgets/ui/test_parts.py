@@ -1,0 +1,109 @@
+"""Parts of panels: a table's numbers and text, a chart that comes and goes, a timeline of what sounds."""
+
+import asyncio
+import time
+
+import numpy as np
+
+from absslab.core.common.progress import Progress
+from absslab.core.data.strong_labels import SoundEvent
+from absslab.plots.html_tables import html_table
+from absslab.widgets.listening.listening import Listening
+from absslab.widgets.player.tracks import Track, array_sound
+from absslab.widgets.ui.background import MainLoop
+from absslab.widgets.ui.chart_area import ChartArea
+from absslab.widgets.ui.work_line import WorkLine
+
+
+def test_columns_of_numbers_stand_right_and_nothing_is_taken_for_html():
+    table = html_table(["name", "score", "<b>"], [["a", "−0.5\n0.1 to 0.2", 1], ["b", "–", "x<y"]], marked=1)
+    assert table.count("<td>") == 4
+    assert table.count('<td class="absslab-number">') == 2
+    assert "<br><small>0.1 to 0.2</small>" in table
+    assert "&lt;b&gt;" in table
+    assert "x&lt;y" in table
+    assert table.partition("<tbody>")[2].partition(' aria-current="true"')[0].count("<tr") == 2
+
+
+def test_a_chart_is_hidden_and_comes_again_on_the_same_canvas():
+    area = ChartArea()
+    area.begin(2.0).subplots()
+    (canvas,) = area.widget.children
+    area.clear()
+    assert area.widget.layout.display == "none"
+    figure = area.begin(3.5)
+    assert area.widget.children == (canvas,), "ipympl never takes a canvas out of a page"
+    assert figure.axes == []
+    assert figure.get_figheight() == 3.5
+    assert area.widget.layout.display == ""
+    area.close()
+
+
+def test_the_timeline_has_rows_of_what_sounds_and_of_all_where_nothing_does():
+    listening, classes = Listening(), ("alert", "knock", "speech")
+    tracks = [Track("mixture", array_sound(np.zeros(8000, np.float32), 8000), "mixture")]
+    for events, truth, rows in (
+        ([SoundEvent("knock", 0.0, 0.5)], None, ["knock"]),
+        ([SoundEvent("speech", 0.0, 0.5)], [SoundEvent("alert", 0.1, 0.5)], ["alert", "speech"]),
+        ([], None, list(classes)),
+    ):
+        listening.show(tracks, caption="one", events=events, truth=truth, classes=classes)
+        (axes,) = listening.chart._plot.figure.axes
+        assert [label.get_text() for label in axes.get_yticklabels()] == rows
+    listening.clear("nothing")
+    assert listening.player is None
+    assert listening.chart.widget.layout.display == "none"
+    listening.close()
+
+
+def test_long_work_is_done_one_at_a_time_and_the_newest_follows():
+    """Whoever asks again and again gets one thread, and the answer to the last question."""
+
+    async def ask() -> tuple[list[int], list[int], int]:
+        begun, done, running, most = [], [], 0, 0
+
+        def steps(i):
+            def made():
+                nonlocal running, most
+                begun.append(i)
+                running += 1
+                most = max(most, running)
+                try:
+                    for _ in range(3):
+                        time.sleep(0.05)
+                        yield Progress(1, 2)
+                finally:
+                    running -= 1
+
+            return made
+
+        line = WorkLine(MainLoop(), lambda error: done.append(-1))
+        for i in range(10):
+            line.run(steps(i), words="work", done=lambda i=i: done.append(i))
+            await asyncio.sleep(0.005)
+        assert line.is_running
+        while line.is_running:
+            await asyncio.sleep(0.01)
+        return begun, done, most
+
+    begun, done, most = asyncio.run(ask())
+    assert (begun, done, most) == ([0, 9], [9], 1)
+
+
+def test_work_that_waits_can_be_cancelled():
+    async def ask() -> list[int]:
+        done = []
+
+        def steps():
+            time.sleep(0.1)
+            yield Progress(1, 1)
+
+        line = WorkLine(MainLoop(), lambda error: None)
+        line.run(steps, words="first", done=lambda: done.append(1))
+        line.run(steps, words="second", done=lambda: done.append(2))
+        line.cancel()
+        await asyncio.sleep(0.4)
+        assert not line.is_running
+        return done
+
+    assert asyncio.run(ask()) == []
