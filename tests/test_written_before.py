@@ -1,0 +1,129 @@
+"""Files that version 0.1.0 wrote are still read, and say what they said.
+
+`fixtures/version_0_1_0` was written by commit 8c748e0 in the folder /data/written: a folder of
+mixtures, two trainings (a U-Net with competing masks, a VGG-like network with independent ones),
+their scores, a comparison, a separated recording and its settings, and `separations.npz` with
+what `Separator.separate` made of a recording.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from absslab.cli.main import main
+from absslab.core.audio import sound_files
+from absslab.core.data.mixture_folder import read_manifest, read_specs, source_files
+from absslab.core.runs.catalogue import find_runs
+from absslab.core.runs.run_scores import read_run_scores
+from absslab.core.separation.separator import Separator
+from absslab.core.separation.settings import read_settings
+from absslab.core.training.run_directory import RunReader
+
+WRITTEN = Path(__file__).parent / "fixtures" / "version_0_1_0"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A copy, whose runs can be gone on with."""
+    copied = tmp_path / "written"
+    shutil.copytree(WRITTEN, copied)
+    return copied
+
+
+def test_mixtures_are_read():
+    manifest = read_manifest(WRITTEN / "mixtures")
+    assert manifest["n_mixtures"] == {"train": 18, "validation": 6, "test": 6}
+    assert len(read_specs(WRITTEN / "mixtures", "test")) == 6
+    mixture, rate = sound_files.load_channels(WRITTEN / "mixtures" / "test" / "000000.wav")
+    parts = source_files(WRITTEN / "mixtures" / "test" / "000000.wav").values()
+    total = sum(sound_files.load_channels(path)[0] for path in parts)
+    assert rate == 8000
+    np.testing.assert_array_equal(mixture, total)
+
+
+@pytest.mark.parametrize("model", ["unet", "vgg"])
+def test_a_model_separates_as_it_did(model):
+    expected = np.load(WRITTEN / "separations.npz")
+    separator = Separator.from_checkpoint(str(WRITTEN / f"{model}.ckpt"))
+    samples, rate = sound_files.load_channels(WRITTEN / "mixtures" / "test" / "000000.wav")
+    separated = separator.separate(samples, rate)
+    np.testing.assert_allclose(separated.sources, expected[f"{model}_sources"], atol=1e-6)
+    np.testing.assert_allclose(separated.masks, expected[f"{model}_masks"], atol=1e-5)
+    np.testing.assert_allclose(separated.probabilities, expected[f"{model}_probabilities"], atol=1e-5)
+
+
+def test_a_run_directory_is_followed():
+    reader = RunReader(WRITTEN / "unet")
+    assert reader.state() == "finished"
+    assert [line["epoch"] for line in reader.poll()] == [1, 2]
+    assert sorted(reader.kept_epochs()) == [1, 2]
+    (summary,) = [run for run in find_runs(WRITTEN) if run.name == "unet"]
+    assert summary.problem == ""
+    assert summary.n_epochs == 2
+    assert summary.scores["tags AUC"] == pytest.approx(
+        json.loads((WRITTEN / "unet" / "scores.json").read_text())["tagging"]["auc"]
+    )
+
+
+def test_a_run_is_gone_on_with(folder, capsys):
+    flags = ["--data_folder", str(folder / "mixtures"), "--n_epochs", "3"]
+    assert main(["train", "--checkpoint_path", str(folder / "vgg" / "last.ckpt"), *flags]) == 0
+    assert "epoch   3/3" in capsys.readouterr().out
+    assert RunReader(folder / "vgg").state() == "finished"
+
+
+def test_scores_are_read_with_their_table():
+    run_scores = read_run_scores(WRITTEN / "unet", "test")
+    before = json.loads((WRITTEN / "unet" / "scores.json").read_text())
+    improvement = {name: row["si_sdr_improvement"] for name, row in before["per_class"].items()}
+    assert run_scores.per_class("si_sdr_improvement") == improvement
+    assert len(run_scores.table) == 6 * 3
+    assert len(run_scores.ranking("si_sdr_improvement")) > 0
+
+
+@pytest.mark.parametrize("model", ["unet", "vgg"])
+def test_scoring_a_model_again_gives_the_scores_it_had(folder, model, capsys):
+    data = ["--data_folder", str(folder / "mixtures"), "--device", "cpu"]
+    output = folder / "again.json"
+    arguments = ["--checkpoint_path", str(folder / f"{model}.ckpt"), "--output", str(output)]
+    assert main(["evaluate", *arguments, *data]) == 0
+    before_path = folder / ("unet/scores.json" if model == "unet" else "vgg.json")
+    before = pd.read_csv(before_path.with_suffix(".csv"))
+    after = pd.read_csv(output.with_suffix(".csv"))
+    assert list(after.columns) == list(before.columns)
+    for name in before.columns.difference(["path"]):
+        if before[name].dtype.kind == "f":
+            np.testing.assert_allclose(after[name], before[name], rtol=1e-3, atol=1e-3)
+        else:
+            assert list(after[name]) == list(before[name])
+
+
+def test_scores_are_compared(folder, capsys):
+    output = folder / "compared.json"
+    scores = [str(folder / "unet" / "scores.json"), str(folder / "vgg.json")]
+    assert main(["compare", *scores, "--output", str(output)]) == 0
+    before = json.loads((folder / "comparison.json").read_text())
+    after = json.loads(output.read_text())
+    assert after["scores"] == before["scores"]
+
+
+def test_settings_of_a_separation_are_read():
+    settings = read_settings(WRITTEN / "settings.json")
+    assert settings.separation.mask_power == 2.0
+    assert settings.separation.smoothing == 0.25
+    assert settings.gains == {"speech": 3.0, "residual": float("-inf")}
+
+
+def test_a_report_is_made_of_a_run(folder):
+    report = folder / "report.html"
+    config = json.loads((folder / "unet" / "config.json").read_text())
+    config["data"]["data_folder"] = str(folder / "mixtures")
+    (folder / "unet" / "config.json").write_text(json.dumps(config))
+    text = (folder / "unet" / "scores.json").read_text()
+    (folder / "unet" / "scores.json").write_text(text.replace("/data/written", str(folder)))
+    assert main(["report", "--run_directory", str(folder / "unet"), "--output", str(report)]) == 0
+    assert report.stat().st_size > 100_000
