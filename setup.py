@@ -17,7 +17,9 @@ class BuildWithNotebooks(build_py):
         super().run()
         for name in () if self.editable_mode else SHIPPED:
             ignore = shutil.ignore_patterns(".*", "__pycache__", "results")
-            shutil.copytree(name, Path(self.build_lib) / "absslab" / name, dirs_exist_ok=True, ignore=ignore)
+            shutil.copytree(
+                name, Path(self.build_lib) / "absslab" / name, dirs_exist_ok=True, ignore=ignore
+            )
 
 
 setup(cmdclass={"build_py": BuildWithNotebooks})

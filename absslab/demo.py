@@ -28,7 +28,9 @@ N_EXAMPLES = 3  # test mixtures that are separated to files
 class DemoConfig(Config):
     """What the demo makes."""
 
-    output_folder: str = option("demo", "everything is written in it; the same command goes on where it was cut")
+    output_folder: str = option(
+        "demo", "everything is written in it; the same command goes on where it was cut"
+    )
     n_files: int = option(1000, "mixtures of the built-in recordings", at_least=100)
     n_takes: int = option(20, "recordings per class", at_least=20)
     n_epochs: int = option(RECIPES["recommended"]["n_epochs"], "of training", at_least=1)
@@ -60,7 +62,10 @@ class Demo:
         config = self.config
         recordings = cached_recordings(n_takes=config.n_takes, seed=config.seed)
         folder = MixtureFolderConfig(
-            event_folder=str(recordings), output_folder=str(self.mixtures), n_files=config.n_files, seed=config.seed
+            event_folder=str(recordings),
+            output_folder=str(self.mixtures),
+            n_files=config.n_files,
+            seed=config.seed,
         )
         yield from write_mixtures(folder, MixingConfig())
 
@@ -77,7 +82,9 @@ class Demo:
 
     def evaluate(self) -> Iterator[Progress]:
         """Score the best model on the test mixtures, into `scores` and scores.json of the run."""
-        self.evaluation = Evaluation(EvaluationConfig(checkpoint_path=str(self.model), device=self.config.device))
+        self.evaluation = Evaluation(
+            EvaluationConfig(checkpoint_path=str(self.model), device=self.config.device)
+        )
         yield from self.evaluation.run()
         self.scores = self.evaluation.scores()
         write_scores(scores_path(self.run, "test"), self.scores, self.evaluation.table())
@@ -86,7 +93,9 @@ class Demo:
         """Separate the first test mixtures to files."""
         for done in range(N_EXAMPLES):
             for _ in separate_file(
-                self.evaluation.separator, self.evaluation.data_set.path(done), self.folder / "separated"
+                self.evaluation.separator,
+                self.evaluation.data_set.path(done),
+                self.folder / "separated",
             ):
                 pass
             yield Progress(done + 1, N_EXAMPLES)
@@ -100,5 +109,9 @@ class Demo:
         with whole_file(self.folder / "masks.png") as unfinished:
             example_figure(self.evaluation, example).savefig(unfinished, format="png")
         output = self.folder / "report.html"
-        parameters = {"run_directory": str(self.run), "device": self.config.device, "output": str(output)}
+        parameters = {
+            "run_directory": str(self.run),
+            "device": self.config.device,
+            "output": str(output),
+        }
         return write_report(output, parameters, title=f"{self.folder.name}: report")

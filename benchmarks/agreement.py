@@ -20,7 +20,13 @@ def generated(name: str, n_cases: int) -> list[oracles.Differences]:
     cases, compare = oracles.COMPARISONS[name]
     found: list[oracles.Differences] = []
 
-    @settings(max_examples=n_cases, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=n_cases,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
     @given(cases)
     def collect(case: object) -> None:
         found.append(compare(case))
@@ -36,28 +42,42 @@ def real(folder: Path, n_cases: int, seconds: float = 4.0) -> list[oracles.Diffe
     found = []
     for _ in range(n_cases):
         references = np.zeros((3, n), np.float32)
-        for reference, index in zip(references, rng.choice(len(files), 3, replace=False), strict=True):
+        for reference, index in zip(
+            references, rng.choice(len(files), 3, replace=False), strict=True
+        ):
             samples = sound_files.load(files[index], rate)[:n]
             start = rng.integers(0, n - len(samples) + 1)
             reference[start : start + len(samples)] = samples
         leaking = np.eye(3) + rng.choice([0.01, 0.1, 0.5]) * rng.standard_normal((3, 3))
         noise = rng.choice([1e-4, 1e-3, 0.05]) * rng.standard_normal(references.shape)
-        found.append(oracles.bss_differences((references, (leaking @ references + noise).astype(np.float32))))
+        found.append(
+            oracles.bss_differences((references, (leaking @ references + noise).astype(np.float32)))
+        )
     return found
 
 
 def main() -> None:
     """Print a table in Markdown."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--event_folder", type=Path, help="real recordings, for BSS Eval")
-    parser.add_argument("--n_cases", type=int, default=500, help="generated ones per comparison; of mir_eval a fifth")
+    parser.add_argument(
+        "--n_cases",
+        type=int,
+        default=500,
+        help="generated ones per comparison; of mir_eval a fifth",
+    )
     arguments = parser.parse_args()
     print("| compared with | score | largest difference | cases |\n|---|---|---|---|")
     for name in oracles.COMPARISONS:
         if name == "sed_scores_eval" and not psds.is_available():
             print(f"| {name} | is not installed | | |")
             continue
-        show(name, generated(name, arguments.n_cases // 5 if "mir_eval" in name else arguments.n_cases))
+        show(
+            name,
+            generated(name, arguments.n_cases // 5 if "mir_eval" in name else arguments.n_cases),
+        )
     if arguments.event_folder:
         show("mir_eval, real recordings", real(arguments.event_folder, arguments.n_cases // 10))
 

@@ -39,7 +39,9 @@ def bss_ratios(n_sources: int, n_present: int, n_repetitions: int) -> None:
     warnings.simplefilter("ignore", FutureWarning)
     rng = np.random.default_rng(0)
     references = rng.standard_normal((n_sources, SECONDS * RATE))
-    estimates = references + 0.3 * np.roll(references, 1, 0) + 0.1 * rng.standard_normal(references.shape)
+    estimates = (
+        references + 0.3 * np.roll(references, 1, 0) + 0.1 * rng.standard_normal(references.shape)
+    )
     few, few_estimates = references[:n_present], estimates[:n_present]
     bss_eval_sources(references, estimates)  # once before: libraries wake up
     for name, theirs, ours, axes in (
@@ -49,7 +51,9 @@ def bss_ratios(n_sources: int, n_present: int, n_repetitions: int) -> None:
         times = []
         for _ in range(n_repetitions):
             slow = seconds(
-                lambda: theirs(references[(..., *axes)], estimates[(..., *axes)], compute_permutation=False)  # noqa: B023
+                lambda theirs=theirs, axes=axes: theirs(
+                    references[(..., *axes)], estimates[(..., *axes)], compute_permutation=False
+                )
             )
             all_ours = seconds(lambda: ours(references[_channel(axes)], estimates[_channel(axes)]))  # noqa: B023
             present = seconds(lambda: ours(few[_channel(axes)], few_estimates[_channel(axes)]))  # noqa: B023
@@ -68,7 +72,9 @@ def _channel(axes: tuple[None, ...]) -> tuple[object, ...]:
     return (slice(None), None) if axes else (...,)
 
 
-def evaluation(checkpoint_path: Path, event_folder: Path, output_folder: Path, n_mixtures: int) -> float:
+def evaluation(
+    checkpoint_path: Path, event_folder: Path, output_folder: Path, n_mixtures: int
+) -> float:
     """Seconds and peak memory (MiB) of a whole evaluation, the process' start included."""
     mixtures = output_folder / f"mixtures{n_mixtures}"
     run(
@@ -81,13 +87,18 @@ def evaluation(checkpoint_path: Path, event_folder: Path, output_folder: Path, n
         output_folder / f"scores{n_mixtures}.json",
     )  # fmt: skip
     taken = time.perf_counter() - start
-    print(f"whole evaluation of {n_mixtures} mixtures: {taken:.0f} s, peak memory {peak:.0f} MiB", flush=True)
+    print(
+        f"whole evaluation of {n_mixtures} mixtures: {taken:.0f} s, peak memory {peak:.0f} MiB",
+        flush=True,
+    )
     return peak
 
 
 def run(*arguments: object) -> float:
     """A command of the product; its peak memory in MiB."""
-    process = subprocess.Popen([sys.executable, "-m", "absslab", *map(str, arguments)], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "absslab", *map(str, arguments)], stdout=subprocess.DEVNULL
+    )
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"absslab {arguments[0]} failed")
@@ -96,7 +107,9 @@ def run(*arguments: object) -> float:
 
 def main() -> None:
     """Print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--checkpoint_path", type=Path)
     parser.add_argument("--event_folder", type=Path)
     parser.add_argument("--output_folder", type=Path, default=Path("data/bench_metrics"))

@@ -57,7 +57,9 @@ def measure(browser: Any, folder: Path, arguments: list[str], n: int) -> None:
     for preheat in (0, 1):
         firsts, wholes, memory = [], [], []
         for i in range(n):
-            with closing(Dashboard(folder / f"{name}-{preheat}-{i}", [*arguments, "--preheat", str(preheat)])) as dashboard:
+            with closing(
+                Dashboard(folder / f"{name}-{preheat}-{i}", [*arguments, "--preheat", str(preheat)])
+            ) as dashboard:
                 if preheat:
                     ready(dashboard)
                 before = set(dashboard.kernels) if preheat else set()
@@ -94,7 +96,9 @@ def main() -> None:
         with launched(str(shutil.which(arguments.chromium)), home) as browser:
             for name in PAGES:
                 runs = [str(run), str(other)] if name == "compare" else [str(run)]
-                measure(browser, Path(folder), [name, "--run_directory", *runs], arguments.n_repetitions)
+                measure(
+                    browser, Path(folder), [name, "--run_directory", *runs], arguments.n_repetitions
+                )
 
 
 if __name__ == "__main__":

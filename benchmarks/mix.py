@@ -13,7 +13,9 @@ from pathlib import Path
 
 def main() -> None:
     """Print files per second, the command's start included, and bytes per mixture."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--event_folder", required=True)
     parser.add_argument("--output_folder", required=True, help="a new folder")
     parser.add_argument("--n_files", type=int, default=2000)
@@ -29,8 +31,12 @@ def main() -> None:
     n_bytes = sum(path.stat().st_size for path in files)
     on_disk = sum(path.stat().st_blocks * 512 for path in files)
     n = arguments.n_files
-    print(f"{n / seconds:.0f} mixtures per second on {os.cpu_count()} cores ({seconds:.1f} s for {n})")
-    print(f"{n_bytes / n / 1e6:.2f} MB per mixture; {on_disk / n / 1e6:.2f} MB on disk; {len(files) / n:.1f} files")
+    print(
+        f"{n / seconds:.0f} mixtures per second on {os.cpu_count()} cores ({seconds:.1f} s for {n})"
+    )
+    print(
+        f"{n_bytes / n / 1e6:.2f} MB per mixture; {on_disk / n / 1e6:.2f} MB on disk; {len(files) / n:.1f} files"
+    )
 
 
 if __name__ == "__main__":

@@ -46,7 +46,9 @@ def taggings(draw: Callable[[Any], Any]) -> tuple[np.ndarray, np.ndarray, list[f
     """Labels and probabilities (n, K) with ties, classes that are always or never there, and thresholds."""
     n, n_classes = draw(st.integers(1, 40)), draw(st.integers(1, 5))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    labels = (rng.random((n, n_classes)) < draw(st.sampled_from([0.0, 0.1, 0.5, 1.0]))).astype(np.float32)
+    labels = (rng.random((n, n_classes)) < draw(st.sampled_from([0.0, 0.1, 0.5, 1.0]))).astype(
+        np.float32
+    )
     n_levels = draw(st.sampled_from([1, 3, 10, 10_000]))
     probabilities = rng.integers(0, n_levels + 1, (n, n_classes)) / n_levels
     if draw(st.booleans()):
@@ -74,20 +76,29 @@ def tagging_differences(case: tuple[np.ndarray, np.ndarray, list[float]]) -> Dif
                 if ours[name] is None:
                     assert not ranked.any() or len(np.unique(truth)) < 2
                 else:
-                    found[f"{average} {name}"] = abs(ours[name] - area(truth, said, average=average))
+                    found[f"{average} {name}"] = abs(
+                        ours[name] - area(truth, said, average=average)
+                    )
             for name, score in (
                 ("f1-score", metrics.f1_score),
                 ("precision", metrics.precision_score),
                 ("recall", metrics.recall_score),
             ):
-                anywhere = labels.any(0) | decisions.any(0)  # where there is neither, scikit-learn says 0 and we say None
+                anywhere = labels.any(0) | decisions.any(
+                    0
+                )  # where there is neither, scikit-learn says 0 and we say None
                 if average == "micro":
                     known = bool(anywhere.any())
-                    expected = score(labels.ravel(), decisions.ravel(), zero_division=0)  # average=micro is accuracy here
+                    expected = score(
+                        labels.ravel(), decisions.ravel(), zero_division=0
+                    )  # average=micro is accuracy here
                 else:
                     weights = labels.sum(0)[anywhere] if average == "weighted" else None
                     known = bool(anywhere.any()) if weights is None else bool(weights.sum())
-                    per_class = [score(labels[:, k], decisions[:, k], zero_division=0) for k in np.flatnonzero(anywhere)]
+                    per_class = [
+                        score(labels[:, k], decisions[:, k], zero_division=0)
+                        for k in np.flatnonzero(anywhere)
+                    ]
                     expected = np.average(per_class, weights=weights) if known else None
                 if not known:
                     assert ours[name] is None
@@ -104,17 +115,23 @@ def ranking_differences(case: tuple[np.ndarray, np.ndarray, list[float]]) -> Dif
     if len(np.unique(labels)) < 2:
         return {}
     levels, places = np.unique(probabilities, return_inverse=True)
-    positives, negatives = (np.bincount(places, weights * of, len(levels)) for of in (labels == 1, labels == 0))
+    positives, negatives = (
+        np.bincount(places, weights * of, len(levels)) for of in (labels == 1, labels == 0)
+    )
     binned = BinnedCounts(1)
     binned.add(probabilities[None], labels[None] == 1)
     exact = {
         "auc": metrics.roc_auc_score(labels, probabilities),
         "average_precision": metrics.average_precision_score(labels, probabilities),
     }
-    beyond = {name: max(0.0, abs(binned.areas[name][0] - exact[name]) - binned.errors[name][0]) for name in exact}
+    beyond = {
+        name: max(0.0, abs(binned.areas[name][0] - exact[name]) - binned.errors[name][0])
+        for name in exact
+    }
     return {
         "weighted auc": abs(
-            area_under_roc(positives, negatives) - metrics.roc_auc_score(labels, probabilities, sample_weight=weights)
+            area_under_roc(positives, negatives)
+            - metrics.roc_auc_score(labels, probabilities, sample_weight=weights)
         ),
         "weighted average precision": abs(
             average_precision(positives, negatives)
@@ -129,7 +146,9 @@ def ranking_differences(case: tuple[np.ndarray, np.ndarray, list[float]]) -> Dif
 
 
 @st.composite
-def detections(draw: Callable[[Any], Any]) -> list[tuple[list[SoundEvent], list[SoundEvent], float]]:
+def detections(
+    draw: Callable[[Any], Any],
+) -> list[tuple[list[SoundEvent], list[SoundEvent], float]]:
     """Recordings: events that are there, events that were said (some of them moved ones), and a length in s."""
     recordings = []
     for _ in range(draw(st.integers(1, 3))):
@@ -152,7 +171,9 @@ def _event(rng: np.random.Generator, length: float) -> SoundEvent:
     return SoundEvent(str(rng.choice(CLASSES[:2])), onset, float(rng.uniform(onset + 0.05, length)))
 
 
-def detection_differences(recordings: list[tuple[list[SoundEvent], list[SoundEvent], float]]) -> Differences:
+def detection_differences(
+    recordings: list[tuple[list[SoundEvent], list[SoundEvent], float]],
+) -> Differences:
     """Segment- and event-based F1, precision, recall and error rate, overall and of each class, against sed_eval."""
     with quiet():
         import sed_eval
@@ -160,7 +181,10 @@ def detection_differences(recordings: list[tuple[list[SoundEvent], list[SoundEve
         theirs = {
             "segment": sed_eval.sound_event.SegmentBasedMetrics(CLASSES, time_resolution=1.0),
             "event": sed_eval.sound_event.EventBasedMetrics(
-                CLASSES, t_collar=0.2, percentage_of_length=0.5, empty_system_output_handling="zero_score"
+                CLASSES,
+                t_collar=0.2,
+                percentage_of_length=0.5,
+                empty_system_output_handling="zero_score",
             ),
         }
         theirs["segment"].empty_system_output_handling = "zero_score"
@@ -173,13 +197,20 @@ def detection_differences(recordings: list[tuple[list[SoundEvent], list[SoundEve
             counts["event"] += event_counts(reference, estimated, CLASSES)
         found: Differences = {}
         for kind, metric in theirs.items():
-            ours, of_class = detection_scores(counts[kind]), detection_scores_per_class(counts[kind])
+            ours, of_class = (
+                detection_scores(counts[kind]),
+                detection_scores_per_class(counts[kind]),
+            )
             expected = metric.results_overall_metrics()
             pairs = [(f"{kind} F1", ours["f1_micro"], expected["f_measure"]["f_measure"])]
-            pairs.append((f"{kind} error rate", ours["error_rate"], expected["error_rate"]["error_rate"]))
+            pairs.append(
+                (f"{kind} error rate", ours["error_rate"], expected["error_rate"]["error_rate"])
+            )
             for k, name in enumerate(CLASSES):
                 of_one = metric.results_class_wise_metrics()[name]
-                pairs.append((f"{kind} F1 of a class", of_class["f1"][k], of_one["f_measure"]["f_measure"]))
+                pairs.append(
+                    (f"{kind} F1 of a class", of_class["f1"][k], of_one["f_measure"]["f_measure"])
+                )
                 rate = of_one["error_rate"]["error_rate"]
                 pairs.append((f"{kind} error rate of a class", of_class["error_rate"][k], rate))
             for name, mine, other in pairs:
@@ -195,7 +226,9 @@ def _dictionaries(events: list[SoundEvent]) -> list[dict[str, Any]]:
 
 
 @st.composite
-def activities(draw: Callable[[Any], Any]) -> tuple[dict[str, np.ndarray], dict[str, list[SoundEvent]]]:
+def activities(
+    draw: Callable[[Any], Any],
+) -> tuple[dict[str, np.ndarray], dict[str, list[SoundEvent]]]:
     """Curves of activity (K, T) of some recordings of 5 s that follow their events more or less, 50 frames a second."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     curves, events = {}, {}
@@ -203,24 +236,35 @@ def activities(draw: Callable[[Any], Any]) -> tuple[dict[str, np.ndarray], dict[
         sounding: list[SoundEvent] = []
         for event in (_event(rng, 5.0) for _ in range(draw(st.integers(0, 4)))):
             rivals = (other for other in sounding if other.event_label == event.event_label)
-            if all(event.onset > other.offset + 0.01 or event.offset < other.onset - 0.01 for other in rivals):
+            if all(
+                event.onset > other.offset + 0.01 or event.offset < other.onset - 0.01
+                for other in rivals
+            ):
                 sounding.append(event)
         curve = rng.random((len(CLASSES), 251)) * draw(st.sampled_from([0.2, 0.6, 1.0]))
         for event in sounding:
-            start, stop = (round(time * 50 + rng.normal(0, 3)) for time in (event.onset, event.offset))
+            start, stop = (
+                round(time * 50 + rng.normal(0, 3)) for time in (event.onset, event.offset)
+            )
             curve[CLASSES.index(event.event_label), max(0, start) : max(0, stop)] += rng.random()
         curves[f"{index}.wav"], events[f"{index}.wav"] = np.clip(curve, 0, 1).round(2), sounding
     return curves, events
 
 
-def psds_differences(case: tuple[dict[str, np.ndarray], dict[str, list[SoundEvent]]]) -> Differences:
+def psds_differences(
+    case: tuple[dict[str, np.ndarray], dict[str, list[SoundEvent]]],
+) -> Differences:
     """PSDS 1 and 2 against sed_scores_eval called by hand."""
     import pandas as pd
 
     curves, events = case
     durations = dict.fromkeys(curves, 5.0)
     ours = psds.psds(curves, events, durations, CLASSES, hop=0.02)
-    names = [name for name in CLASSES if any(event.event_label == name for of in events.values() for event in of)]
+    names = [
+        name
+        for name in CLASSES
+        if any(event.event_label == name for of in events.values() for event in of)
+    ]
     if len(names) < 2:
         assert ours == {"psds1": None, "psds2": None}
         return {}
@@ -231,8 +275,13 @@ def psds_differences(case: tuple[dict[str, np.ndarray], dict[str, list[SoundEven
         from sed_scores_eval.base_modules.scores import create_score_dataframe
         from sed_scores_eval.intersection_based import psds as theirs
 
-        frames = {name: create_score_dataframe(curve[rows].T, times, names) for name, curve in curves.items()}
-        truth = {name: [(e.onset, e.offset, e.event_label) for e in of] for name, of in events.items()}
+        frames = {
+            name: create_score_dataframe(curve[rows].T, times, names)
+            for name, curve in curves.items()
+        }
+        truth = {
+            name: [(e.onset, e.offset, e.event_label) for e in of] for name, of in events.items()
+        }
         pd.Series.to_numpy = lambda self, *a, **k: np.array(read_only[0](self, *a, **k))
         pd.DataFrame.to_numpy = lambda self, *a, **k: np.array(read_only[1](self, *a, **k))
         try:
@@ -254,15 +303,23 @@ def separations(draw: Callable[[Any], Any], n_at_most: int = 3) -> tuple[np.ndar
     """References and estimates (J, N): noise, tones, clicks, short ones, repeated ones; mixed up, filtered, quantised."""
     n_sources, n = draw(st.integers(1, n_at_most)), draw(st.sampled_from([2500, 6000]))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    references = np.stack([_signal(draw(st.sampled_from(_SIGNALS)), n, rng) for _ in range(n_sources)])
+    references = np.stack(
+        [_signal(draw(st.sampled_from(_SIGNALS)), n, rng) for _ in range(n_sources)]
+    )
     if n_sources > 1 and draw(st.integers(0, 9)) == 0:
-        references[1] = np.roll(references[0], draw(st.integers(0, 30)))  # the Gram matrix is singular, or nearly
-    mixing = np.eye(n_sources) + draw(st.sampled_from([0.0, 0.05, 0.8])) * rng.standard_normal((n_sources, n_sources))
+        references[1] = np.roll(
+            references[0], draw(st.integers(0, 30))
+        )  # the Gram matrix is singular, or nearly
+    mixing = np.eye(n_sources) + draw(st.sampled_from([0.0, 0.05, 0.8])) * rng.standard_normal(
+        (n_sources, n_sources)
+    )
     estimates = mixing @ references
     if draw(st.booleans()):
         taps = rng.standard_normal(32) * np.exp(-np.arange(32) / 4)
         estimates = np.stack([np.convolve(one, taps)[:n] for one in estimates])
-    return references, estimates + draw(st.sampled_from([1e-4, 0.01, 1.0])) * rng.standard_normal((n_sources, n))
+    return references, estimates + draw(st.sampled_from([1e-4, 0.01, 1.0])) * rng.standard_normal(
+        (n_sources, n)
+    )
 
 
 _SIGNALS = ("noise", "tone", "click", "short", "coloured")
@@ -272,7 +329,9 @@ def _signal(kind: str, n: int, rng: np.random.Generator) -> np.ndarray:
     """A signal as recordings are: with a trace of noise, 90 dB below full scale, and on the 16-bit grid."""
     signal = 0.3 * rng.standard_normal(n)
     if kind == "tone":
-        signal = 0.5 * np.sin(2 * np.pi * rng.uniform(0.01, 0.45) * np.arange(n) + rng.uniform(0, 6))
+        signal = 0.5 * np.sin(
+            2 * np.pi * rng.uniform(0.01, 0.45) * np.arange(n) + rng.uniform(0, 6)
+        )
     elif kind == "click":
         signal = np.zeros(n)
         signal[rng.integers(0, n, 3)] = rng.uniform(-1, 1, 3)
@@ -308,12 +367,17 @@ def stereo_differences(case: tuple[np.ndarray, np.ndarray]) -> Differences:
         )
     if len(turned) == 1:
         theirs[2] = np.full(1, np.nan)  # SIR: ours is undefined where there is nothing to interfere
-    return {f"stereo images {name.upper()}": _apart(a, b) for name, a, b in zip(ours._fields, ours, theirs, strict=True)}
+    return {
+        f"stereo images {name.upper()}": _apart(a, b)
+        for name, a, b in zip(ours._fields, ours, theirs, strict=True)
+    }
 
 
 def _apart(ours: np.ndarray, theirs: np.ndarray) -> float:
     assert np.array_equal(np.isnan(ours), np.isnan(theirs))
-    return float(np.nan_to_num(np.abs(np.clip(ours, -LIMIT, LIMIT) - np.clip(theirs, -LIMIT, LIMIT))).max())
+    return float(
+        np.nan_to_num(np.abs(np.clip(ours, -LIMIT, LIMIT) - np.clip(theirs, -LIMIT, LIMIT))).max()
+    )
 
 
 def largest(found: Iterable[Differences]) -> dict[str, tuple[float, int]]:

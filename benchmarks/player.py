@@ -85,7 +85,9 @@ def first_sound(browser: Any, lab: Lab, n: int) -> None:
     for i in range(n):
         page = open_page(browser)
         counter = Wire(page)
-        notebook = opened(page, lab, f"first{i}", SOUNDS, "player = absslab.listen(sounds, 16000)\nplayer")
+        notebook = opened(
+            page, lab, f"first{i}", SOUNDS, "player = absslab.listen(sounds, 16000)\nplayer"
+        )
         notebook.execute("import absslab.widgets.player.player")
         notebook.in_page("panel.content.activeCellIndex = 1")
         before = counter.n_bytes
@@ -97,8 +99,12 @@ def first_sound(browser: Any, lab: Lab, n: int) -> None:
         notebook.close()
         page.context.close()
     print(f"cell to player, 12 tracks of 10 s: {statistics.median(shown):.0f} ms (median of {n})")
-    print(f"cell to first sound: {statistics.median(heard):.0f} ms, {min(heard):.0f} to {max(heard):.0f}")
-    print(f"over the wire, sound and pictures: {wire / 1e6:.2f} MB (the sound alone: {12 * 160000 * 2 / 1e6:.2f} MB)")
+    print(
+        f"cell to first sound: {statistics.median(heard):.0f} ms, {min(heard):.0f} to {max(heard):.0f}"
+    )
+    print(
+        f"over the wire, sound and pictures: {wire / 1e6:.2f} MB (the sound alone: {12 * 160000 * 2 / 1e6:.2f} MB)"
+    )
 
 
 def slider(browser: Any, lab: Lab, checkpoint: Path, mixture: Path, n: int) -> None:
@@ -149,7 +155,9 @@ clear_output(); display(player)
             heap = session.send("Runtime.getHeapUsage")["usedSize"] / 2**20
             left = notebook.execute("import ipywidgets; len(ipywidgets.widgets.widget._instances)")
             rss = kernel.memory_info().rss / 2**20
-            print(f"after {i + 1:2} times: kernel {rss:.0f} MiB, {left} widgets; page {heap:.1f} MiB of JavaScript")
+            print(
+                f"after {i + 1:2} times: kernel {rss:.0f} MiB, {left} widgets; page {heap:.1f} MiB of JavaScript"
+            )
     notebook.close()
     page.context.close()
 

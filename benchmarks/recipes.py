@@ -14,7 +14,10 @@ import time
 from datetime import datetime
 from pathlib import Path
 
-EPOCHS = {"thesis": 3, "recommended": None}  # None: the recipe's own. Three of the thesis' take as long on two cores.
+EPOCHS = {
+    "thesis": 3,
+    "recommended": None,
+}  # None: the recipe's own. Three of the thesis' take as long on two cores.
 
 
 def absslab(*arguments: object) -> None:
@@ -35,7 +38,18 @@ def measure(recipe: str, seed: int, arguments: argparse.Namespace) -> dict[str, 
         if last.exists():
             absslab("train", "--checkpoint_path", last)
         else:
-            absslab("train", "--recipe", recipe, "--data_folder", mixtures, "--save_path", model, "--seed", seed, *epochs)
+            absslab(
+                "train",
+                "--recipe",
+                recipe,
+                "--data_folder",
+                mixtures,
+                "--save_path",
+                model,
+                "--seed",
+                seed,
+                *epochs,
+            )
         absslab("evaluate", "--checkpoint_path", model, "--split", "test", "--output", scores)
     found = json.loads(scores.read_text())
     log = (model.with_suffix("") / "log.txt").read_text().splitlines()
@@ -55,7 +69,9 @@ def measure(recipe: str, seed: int, arguments: argparse.Namespace) -> dict[str, 
 
 def main() -> None:
     """Print a table in Markdown: a line per recipe and seed, and the means."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--event_folder", required=True)
     parser.add_argument("--output_folder", default="data/recipes")
     parser.add_argument("--n_files", type=int, default=2000)
@@ -67,7 +83,13 @@ def main() -> None:
         rows = [measure(recipe, seed, arguments) for seed in arguments.seeds]
         lines += [(recipe, str(seed), row) for seed, row in zip(arguments.seeds, rows, strict=True)]
         if len(rows) > 1:
-            lines.append((recipe, "mean", {key: statistics.mean(row[key] for row in rows) for key in rows[0]}))
+            lines.append(
+                (
+                    recipe,
+                    "mean",
+                    {key: statistics.mean(row[key] for row in rows) for key in rows[0]},
+                )
+            )
     print(
         "| recipe | seed | epochs | training, min | tagging AUC | event F1 | mask F1 | SI-SDRi mean (median), dB "
         "| its ceiling, dB | leakage, dB |"

@@ -36,15 +36,21 @@ def largest_difference(long: Path, folder: Path) -> float:
     difference = 0.0
     with soundfile.SoundFile(long) as whole:
         while len(block := whole.read(BLOCK)):
-            difference = max(difference, float(np.abs(block - sum(part.read(BLOCK) for part in parts)).max()))
+            difference = max(
+                difference, float(np.abs(block - sum(part.read(BLOCK) for part in parts)).max())
+            )
     return difference
 
 
 def main() -> None:
     """Print the figures for two lengths: memory must not grow with it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--checkpoint_path", required=True)
-    parser.add_argument("--mixtures", type=Path, required=True, help="folder of mixtures to string together")
+    parser.add_argument(
+        "--mixtures", type=Path, required=True, help="folder of mixtures to string together"
+    )
     parser.add_argument("--output_folder", type=Path, required=True)
     parser.add_argument("--minutes", nargs="+", type=float, default=[6, 60])
     arguments = parser.parse_args()

@@ -35,13 +35,17 @@ def typical(demo: Path) -> Path:
 
 def new_page(browser: Any, height: int) -> Any:
     """A page in a window of its own, so high that nothing has to be scrolled."""
-    return browser.new_context(viewport={"width": 1180, "height": height}, device_scale_factor=1.25).new_page()
+    return browser.new_context(
+        viewport={"width": 1180, "height": height}, device_scale_factor=1.25
+    ).new_page()
 
 
 def player(browser: Any, lab: Any, demo: Path, output: Path) -> None:
     """The player of the separation panel, a mixture under a mask."""
     page = new_page(browser, 2400)
-    notebook = Notebook(page, lab, "picture", [SHOW.format(run=str(demo / "model"), mixture=str(typical(demo)))])
+    notebook = Notebook(
+        page, lab, "picture", [SHOW.format(run=str(demo / "model"), mixture=str(typical(demo)))]
+    )
     notebook.run_all()
     notebook.command("application:toggle-left-area")
     page.get_by_role("button", name="separate", exact=True).click()
@@ -76,7 +80,9 @@ def report(browser: Any, demo: Path, output: Path) -> None:
     """What the report has to see and to hear of the worst mixture."""
     page = new_page(browser, 1100)
     page.goto((demo / "report.html").as_uri())
-    page.get_by_role("heading", name="Mixtures to see and to hear").evaluate("(heading) => heading.scrollIntoView()")
+    page.get_by_role("heading", name="Mixtures to see and to hear").evaluate(
+        "(heading) => heading.scrollIntoView()"
+    )
     page.wait_for_timeout(500)
     page.screenshot(path=output)
 
@@ -85,7 +91,9 @@ def main() -> None:
     """Take the pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--demo", type=Path, default=Path("demo"), help="what absslab demo wrote")
-    parser.add_argument("--output", type=Path, default=Path(__file__).parent, help="the folder of the pictures")
+    parser.add_argument(
+        "--output", type=Path, default=Path(__file__).parent, help="the folder of the pictures"
+    )
     parser.add_argument("--chromium", default=CHROMIUM)
     arguments = parser.parse_args()
     demo, output = arguments.demo.absolute(), arguments.output

@@ -39,7 +39,9 @@ def event_folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("events")
     for name in CLASSES:
         for take in range(1, 6):
-            sound_files.save(folder / f"{name}{take:02d}.wav", synthesise(name, take), SAMPLING_RATE)
+            sound_files.save(
+                folder / f"{name}{take:02d}.wav", synthesise(name, take), SAMPLING_RATE
+            )
     return folder
 
 
@@ -54,7 +56,9 @@ def mixtures(event_folder, tmp_path_factory) -> Path:
         split_percentages=(60, 20, 20),
         n_workers=1,
     )
-    assert [step.done for step in write_mixtures(config, MixingConfig(length=2.0, max_event=2))][-1] == 40
+    assert [step.done for step in write_mixtures(config, MixingConfig(length=2.0, max_event=2))][
+        -1
+    ] == 40
     return folder
 
 

@@ -12,13 +12,31 @@ from absslab.cli.main import main
 @pytest.fixture
 def small_demo(monkeypatch, event_folder, tmp_path):
     """The demo on the tests' four classes, with a short training and a home of its own for the report's kernel."""
-    for name in ("HOME", "IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
+    for name in (
+        "HOME",
+        "IPYTHONDIR",
+        "JUPYTER_CONFIG_DIR",
+        "JUPYTER_DATA_DIR",
+        "JUPYTER_RUNTIME_DIR",
+    ):
         monkeypatch.setenv(name, str(tmp_path / "home" / name.lower()))
     monkeypatch.setattr(demo_module, "cached_recordings", lambda **_: event_folder)
-    return ["demo", "--output_folder", str(tmp_path / "demo"), "--n_files", "100", "--n_epochs", "1", "--device", "cpu"]
+    return [
+        "demo",
+        "--output_folder",
+        str(tmp_path / "demo"),
+        "--n_files",
+        "100",
+        "--n_epochs",
+        "1",
+        "--device",
+        "cpu",
+    ]
 
 
-def test_the_demo_goes_the_whole_way_and_the_second_time_trains_no_more(small_demo, tmp_path, capsys):
+def test_the_demo_goes_the_whole_way_and_the_second_time_trains_no_more(
+    small_demo, tmp_path, capsys
+):
     assert main(small_demo) == 0
     out = capsys.readouterr().out
     assert "SI-SDRi/dB" in out
@@ -35,7 +53,9 @@ def test_the_demo_goes_the_whole_way_and_the_second_time_trains_no_more(small_de
     assert "epoch   1/1" not in capsys.readouterr().out
 
 
-def test_without_what_reports_need_the_demo_says_so_before_it_begins(small_demo, tmp_path, capsys, monkeypatch):
+def test_without_what_reports_need_the_demo_says_so_before_it_begins(
+    small_demo, tmp_path, capsys, monkeypatch
+):
     monkeypatch.setitem(sys.modules, "papermill", None)
     assert main(small_demo) == 2
     out, err = capsys.readouterr()

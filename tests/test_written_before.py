@@ -53,7 +53,9 @@ def test_a_model_separates_as_it_did(model):
     separated = separator.separate(samples, rate)
     np.testing.assert_allclose(separated.sources, expected[f"{model}_sources"], atol=1e-6)
     np.testing.assert_allclose(separated.masks, expected[f"{model}_masks"], atol=1e-5)
-    np.testing.assert_allclose(separated.probabilities, expected[f"{model}_probabilities"], atol=1e-5)
+    np.testing.assert_allclose(
+        separated.probabilities, expected[f"{model}_probabilities"], atol=1e-5
+    )
 
 
 def test_a_run_directory_is_followed():

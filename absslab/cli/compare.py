@@ -13,14 +13,18 @@ from absslab.core.evaluation.comparison import ComparisonConfig, compare, compar
 def run(arguments: Sequence[str]) -> None:
     """Compare as the flags say."""
     parser = Parser("absslab compare", description="Put scores of the same mixtures side by side.")
-    parser.add_argument("scores", nargs="+", metavar="SCORES.json", help="what absslab evaluate --output wrote")
+    parser.add_argument(
+        "scores", nargs="+", metavar="SCORES.json", help="what absslab evaluate --output wrote"
+    )
     add_flags(parser, ComparisonConfig)
     parser.add_argument("--output", metavar="TEXT", help="write the comparison as JSON")
     given = vars(parser.parse(arguments))
     if given["output"]:
         check_output(given["output"])
         if Path(given["output"]).resolve() in [Path(path).resolve() for path in given["scores"]]:
-            raise InputError(f"output is {given['output']}, which is one of the scores: choose another name")
+            raise InputError(
+                f"output is {given['output']}, which is one of the scores: choose another name"
+            )
     compared = compare(given["scores"], from_flags(ComparisonConfig, given))
     print(comparison_text(compared))
     if given["output"]:

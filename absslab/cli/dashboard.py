@@ -10,8 +10,12 @@ from absslab.widgets.dashboards.settings import DASHBOARDS, ServedConfig, Server
 
 def run(arguments: Sequence[str]) -> None:
     """Serve the dashboard that is named."""
-    parser = Parser("absslab dashboard", description="Serve a dashboard: a page for those who never see code.")
-    parser.add_argument("name", nargs="?", default="", metavar="NAME", help=f"one of {', '.join(DASHBOARDS)}")
+    parser = Parser(
+        "absslab dashboard", description="Serve a dashboard: a page for those who never see code."
+    )
+    parser.add_argument(
+        "name", nargs="?", default="", metavar="NAME", help=f"one of {', '.join(DASHBOARDS)}"
+    )
     add_flags(parser, ServedConfig)
     add_flags(parser, ServerConfig)
     given = vars(parser.parse(arguments))

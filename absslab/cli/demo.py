@@ -15,7 +15,9 @@ def run(arguments: Sequence[str]) -> None:
     check_installed()
     from absslab.demo import Demo, DemoConfig
 
-    parser = Parser("absslab demo", description="Mix, train, evaluate and separate the built-in recordings.")
+    parser = Parser(
+        "absslab demo", description="Mix, train, evaluate and separate the built-in recordings."
+    )
     add_flags(parser, DemoConfig)
     demo = Demo(from_flags(DemoConfig, vars(parser.parse(arguments))))
     print(f"1/5 mixing {demo.config.n_files} mixtures of the built-in recordings", flush=True)
@@ -29,4 +31,6 @@ def run(arguments: Sequence[str]) -> None:
     run_with_progress(demo.separate(), "separated", "file")
     print("5/5 drawing and writing the report", flush=True)
     report = demo.report()
-    print(f"separated sounds: {demo.folder}/separated/   picture: {demo.folder}/masks.png   report: {report.path}")
+    print(
+        f"separated sounds: {demo.folder}/separated/   picture: {demo.folder}/masks.png   report: {report.path}"
+    )

@@ -28,13 +28,17 @@ def run(arguments: Sequence[str]) -> None:
     )
     for config_class in (*_OF_MODELS, EstimatesConfig, ScoringConfig):
         add_flags(parser, config_class)
-    parser.add_argument("--output", metavar="TEXT", help="write the scores as JSON, and a table beside it as CSV")
+    parser.add_argument(
+        "--output", metavar="TEXT", help="write the scores as JSON, and a table beside it as CSV"
+    )
     given = vars(parser.parse(arguments))
     output = given.pop("output")
     if output is not None:
         check_output(output)
         if table_path(output).exists() and not Path(output).exists():
-            raise InputError(f"output is {output}, but {table_path(output)}, where its table would be, is something else")
+            raise InputError(
+                f"output is {output}, but {table_path(output)}, where its table would be, is something else"
+            )
     evaluation = _evaluation(given)
     run_with_progress(evaluation.run(), "scored", "file")
     scores = evaluation.scores()
@@ -55,7 +59,12 @@ def _evaluation(given: Mapping[str, Any]) -> Evaluation | EstimatesEvaluation:
         )
         print(f"scoring on {evaluation.device}", flush=True)
         return evaluation
-    useless = [name for config_class in _OF_MODELS for name in given if name in config_class.default_config().to_json()]
+    useless = [
+        name
+        for config_class in _OF_MODELS
+        for name in given
+        if name in config_class.default_config().to_json()
+    ]
     if useless:
         raise InputError(
             f"--{useless[0]} is of a model, --estimates of sounds that are separated already: give one of them"

@@ -18,9 +18,15 @@ from absslab.core.common.resources import shipped_folder
 class LabConfig(Config):
     """Where the notebooks are, and where JupyterLab answers."""
 
-    folder: str = option("notebooks", "your copies of the notebooks: those missing are added, none is overwritten")
-    host: str = option("127.0.0.1", "address to listen at; whoever reaches it with its token can run anything")
-    port: int = option(8888, "to listen at; where it is taken, the next one", at_least=0, at_most=65535)
+    folder: str = option(
+        "notebooks", "your copies of the notebooks: those missing are added, none is overwritten"
+    )
+    host: str = option(
+        "127.0.0.1", "address to listen at; whoever reaches it with its token can run anything"
+    )
+    port: int = option(
+        8888, "to listen at; where it is taken, the next one", at_least=0, at_most=65535
+    )
     open_browser: bool = option(True, "open a browser as well")
 
 
@@ -44,7 +50,9 @@ def run(arguments: Sequence[str]) -> None:
     if os.geteuid() == 0:  # in a container one often is; without it JupyterLab does not start
         settings["allow_root"] = True
     flags = [f"--ServerApp.{name}={value}" for name, value in settings.items()]
-    os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", *flags])  # its exit status is ours, and so is Ctrl-C
+    os.execv(
+        sys.executable, [sys.executable, "-m", "jupyterlab", *flags]
+    )  # its exit status is ours, and so is Ctrl-C
 
 
 def copy_notebooks(folder: Path) -> list[Path]:

@@ -46,7 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _command(arguments: list[str]) -> tuple[str, list[str]]:
     """The command and its arguments; the thesis wrote --mode COMMAND."""
-    arguments = [part for word in arguments for part in (word.split("=", 1) if word.startswith("--mode=") else [word])]
+    arguments = [
+        part
+        for word in arguments
+        for part in (word.split("=", 1) if word.startswith("--mode=") else [word])
+    ]
     if "--mode" in arguments[:-1]:
         at = arguments.index("--mode")
         arguments = [arguments[at + 1], *arguments[:at], *arguments[at + 2 :]]

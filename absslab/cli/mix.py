@@ -11,7 +11,9 @@ from absslab.core.data.mixture_folder import MixtureFolderConfig, read_manifest,
 
 def run(arguments: Sequence[str]) -> None:
     """Mix as the flags say."""
-    parser = Parser("absslab mix", description="Make a folder of mixtures from isolated recordings.")
+    parser = Parser(
+        "absslab mix", description="Make a folder of mixtures from isolated recordings."
+    )
     add_flags(parser, MixtureFolderConfig)
     add_flags(parser, MixingConfig)
     given = vars(parser.parse(arguments))

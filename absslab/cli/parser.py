@@ -17,7 +17,9 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise InputError(message)
 
-    def parse(self, arguments: Sequence[str], elsewhere: Callable[[str], str] = lambda flag: "") -> argparse.Namespace:
+    def parse(
+        self, arguments: Sequence[str], elsewhere: Callable[[str], str] = lambda flag: ""
+    ) -> argparse.Namespace:
         """Parse all arguments.
 
         Args:
@@ -31,7 +33,9 @@ class Parser(argparse.ArgumentParser):
         if unknown:
             name = unknown[0].partition("=")[0]
             if not name.startswith("-"):
-                raise InputError(f"unexpected {name!r}: expected a flag; see absslab {self.prog.split()[-1]} --help")
+                raise InputError(
+                    f"unexpected {name!r}: expected a flag; see absslab {self.prog.split()[-1]} --help"
+                )
             known = [flag for flag in self._option_string_actions if flag.startswith("--")]
             hint = elsewhere(name.lstrip("-")) or nearest(name, known)
             raise InputError(f"unknown flag {name}" + (hint if len(hint) < 200 else "; see --help"))

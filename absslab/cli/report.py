@@ -20,19 +20,27 @@ class ReportConfig(Config):
 
     run_directory: str = option("", "of a training: R, beside its best model R.ckpt")
     split: str = option("test", "which recordings", choices=SPLITS)
-    n_examples: int = option(1, "of the worst, of the median and of the best mixtures that are shown", at_least=0)
-    output: str = option("", "the page, a file that ends in .html; none: report.html in the run directory")
+    n_examples: int = option(
+        1, "of the worst, of the median and of the best mixtures that are shown", at_least=0
+    )
+    output: str = option(
+        "", "the page, a file that ends in .html; none: report.html in the run directory"
+    )
     device: str = option("auto", "auto: a GPU if there is one; cpu, cuda, cuda:1, …")
 
 
 def run(arguments: Sequence[str]) -> None:
     """Report as the flags say."""
     begun = time.monotonic()
-    parser = Parser("absslab report", description="Write one HTML page on a run, which opens without a network.")
+    parser = Parser(
+        "absslab report", description="Write one HTML page on a run, which opens without a network."
+    )
     add_flags(parser, ReportConfig)
     config = from_flags(ReportConfig, vars(parser.parse(arguments)))
     if not config.run_directory:
-        raise InputError("run_directory is missing: say it with --run_directory, as in --run_directory runs/first")
+        raise InputError(
+            "run_directory is missing: say it with --run_directory, as in --run_directory runs/first"
+        )
     output = Path(config.output or Path(config.run_directory) / "report.html")
     from absslab.report.render import check_installed, write_report
 
@@ -49,6 +57,9 @@ def run(arguments: Sequence[str]) -> None:
         print(f"scoring on {report.evaluation.device}", file=sys.stderr, flush=True)
         run_with_progress(report.score(), "scored", "file")
     print("executing the notebook", file=sys.stderr, flush=True)
-    parameters = {name: getattr(config, name) for name in ("run_directory", "split", "n_examples", "device", "output")}
+    parameters = {
+        name: getattr(config, name)
+        for name in ("run_directory", "split", "n_examples", "device", "output")
+    }
     written = write_report(output, parameters, title=f"{report.run.name}: report")
     print(f"{written.path}: {written.n_bytes / 1e6:.1f} MB in {time.monotonic() - begun:.0f} s")

@@ -20,7 +20,9 @@ from absslab.core.separation.settings import SeparationSettings, parse_gains, re
 
 def run(arguments: Sequence[str]) -> None:
     """Separate as the flags say."""
-    parser = Parser("absslab separate", description="Take recordings apart into one file per class.")
+    parser = Parser(
+        "absslab separate", description="Take recordings apart into one file per class."
+    )
     for config_class in (SeparatedFolderConfig, SeparationConfig, DetectionConfig):
         add_flags(parser, config_class)
     given = vars(parser.parse(arguments))
@@ -38,7 +40,14 @@ def run(arguments: Sequence[str]) -> None:
     files = find_inputs(config.input, config.output_folder)
     for path in files:
         run_with_progress(
-            separate_file(separator, path, config.output_folder, keep=config.keep, gains=gains, detection=detection),
+            separate_file(
+                separator,
+                path,
+                config.output_folder,
+                keep=config.keep,
+                gains=gains,
+                detection=detection,
+            ),
             path.name,
             "sample",
         )

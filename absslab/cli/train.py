@@ -39,12 +39,19 @@ def run(arguments: Sequence[str]) -> None:
     if manager.epoch < settings.training.n_epochs and not manager.is_out_of_patience:
         print(f"stopped; {_how_to_go_on(experiment)}", flush=True)
     best = experiment.writer.save_path
-    print(f"best model: {best}" if best.exists() else f"no model yet; {_how_to_go_on(experiment)}", flush=True)
+    print(
+        f"best model: {best}" if best.exists() else f"no model yet; {_how_to_go_on(experiment)}",
+        flush=True,
+    )
 
 
 def _how_to_go_on(experiment: Experiment) -> str:
     last = experiment.writer.last
-    return f"go on with absslab train --checkpoint_path {last}" if last.exists() else "the same command starts again"
+    return (
+        f"go on with absslab train --checkpoint_path {last}"
+        if last.exists()
+        else "the same command starts again"
+    )
 
 
 def _experiment(arguments: Sequence[str]) -> Experiment:
@@ -52,7 +59,10 @@ def _experiment(arguments: Sequence[str]) -> Experiment:
     about_parts = _first_look(arguments)
     recipe = find("recipe", about_parts.recipe, RECIPES) if about_parts.recipe else {}
     chosen = from_flags(ModelConfig, recipe | vars(about_parts))
-    mask_net, pooling = find_mask_net(chosen.model_type)[0], find_pooling(chosen.classification_mapping)[0]
+    mask_net, pooling = (
+        find_mask_net(chosen.model_type)[0],
+        find_pooling(chosen.classification_mapping)[0],
+    )
     parser = Parser(
         "absslab train",
         usage="absslab train [--recipe recommended] --data_folder FOLDER --save_path R.ckpt [any flag below]",
@@ -75,9 +85,13 @@ def _experiment(arguments: Sequence[str]) -> Experiment:
     checkpoint, recipe_name = given.pop("checkpoint_path"), given.pop("recipe")
     for name in ("data_folder", "feature_store"):
         if given.get(name):
-            given[name] = str(Path(given[name]).resolve())  # a checkpoint is used from other working directories
+            given[name] = str(
+                Path(given[name]).resolve()
+            )  # a checkpoint is used from other working directories
     if checkpoint:
-        return Experiment.resume(checkpoint, given | ({"recipe": recipe_name} if recipe_name else {}))
+        return Experiment.resume(
+            checkpoint, given | ({"recipe": recipe_name} if recipe_name else {})
+        )
     return Experiment(Settings.from_flags(recipe | given))
 
 
@@ -95,7 +109,9 @@ def _add_choices(parser: Parser) -> None:
         help=f"sets many flags at once, each of which can be given besides: {', '.join(RECIPES)}",
     )
     parser.add_argument(
-        "--checkpoint_path", metavar="TEXT", help="last.ckpt of a run directory: go on with that run, bit for bit"
+        "--checkpoint_path",
+        metavar="TEXT",
+        help="last.ckpt of a run directory: go on with that run, bit for bit",
     )
 
 

@@ -22,7 +22,9 @@ def chart_height(n_rows: int) -> float:
     return 1.0 + max(n_rows, 2) * (0.22 if n_rows <= 30 else 0.15)
 
 
-def split_balance(axes: "Axes", counts: Mapping[str, Mapping[str, int]], *, unit: str = "recordings") -> None:
+def split_balance(
+    axes: "Axes", counts: Mapping[str, Mapping[str, int]], *, unit: str = "recordings"
+) -> None:
     """How many recordings of each class are in each split: stacked bars.
 
     Args:
@@ -38,7 +40,9 @@ def split_balance(axes: "Axes", counts: Mapping[str, Mapping[str, int]], *, unit
     shown = [split for split in SPLIT_COLOURS if any(counts[name].get(split) for name in rows)]
     for split in shown:
         widths = np.array([counts[name].get(split, 0) for name in rows], float)
-        axes.barh(np.arange(len(rows)), widths, 0.7, left=lefts, color=SPLIT_COLOURS[split], linewidth=0)
+        axes.barh(
+            np.arange(len(rows)), widths, 0.7, left=lefts, color=SPLIT_COLOURS[split], linewidth=0
+        )
         lefts += widths
     if shown:
         explain(axes, {split: SPLIT_COLOURS[split] for split in shown})
@@ -72,14 +76,29 @@ def class_scores(
     for y, name in enumerate(rows):
         if ends := (intervals or {}).get(name):
             axes.plot(ends, [y, y], color=FOUND, linewidth=3, alpha=0.4, solid_capstyle="butt")
-    axes.plot([defined[name] for name in rows], places, "o", color=FOUND, markersize=5, label="model")
+    axes.plot(
+        [defined[name] for name in rows], places, "o", color=FOUND, markersize=5, label="model"
+    )
     for mark, (title, values) in zip(_MARKS, (baselines or {}).items(), strict=False):
         marks = _defined(values)
         if places_of := [y for y, name in enumerate(rows) if name in marks]:
-            axes.plot([marks[rows[y]] for y in places_of], places_of, mark, color=INK, markersize=7, label=title)
+            axes.plot(
+                [marks[rows[y]] for y in places_of],
+                places_of,
+                mark,
+                color=INK,
+                markersize=7,
+                label=title,
+            )
     if len(axes.get_legend_handles_labels()[0]) > 1:
         axes.legend(
-            loc="lower right", bbox_to_anchor=(1, 1), ncols=3, frameon=False, fontsize=9, labelcolor=INK, borderaxespad=0.2
+            loc="lower right",
+            bbox_to_anchor=(1, 1),
+            ncols=3,
+            frameon=False,
+            fontsize=9,
+            labelcolor=INK,
+            borderaxespad=0.2,
         )
     if not rows:
         _say_nothing(axes, "no class has this score")
@@ -119,14 +138,36 @@ def ladder(axes: "Axes", steps: Sequence[Mapping[str, object]]) -> None:
     """
     left = [float(str(step["si_sdr_improvement"])) for step in steps]
     row_labels(axes, [str(step["system"]).replace("_", " ") for step in steps])
-    axes.barh(np.arange(len(left)), left, 0.6, color=[FOUND if step["system"] == "model" else "#a9c9e3" for step in steps])
+    axes.barh(
+        np.arange(len(left)),
+        left,
+        0.6,
+        color=[FOUND if step["system"] == "model" else "#a9c9e3" for step in steps],
+    )
     top = max([*left, 1e-3])
     for y, (step, value) in enumerate(zip(steps, left, strict=True)):
         lost = step["lost"]
-        cause = f"   {-float(str(lost)):+.1f} to {step['to']}" if lost is not None else f"   {step['to']} takes the rest"
+        cause = (
+            f"   {-float(str(lost)):+.1f} to {step['to']}"
+            if lost is not None
+            else f"   {step['to']} takes the rest"
+        )
         words = fill(f"{value:.1f}{cause}".replace("-", "−"), 46)
-        place: dict[str, Any] = {"textcoords": "offset points", "xytext": (4, 0), "va": "center", "linespacing": 1.2}
-        axes.annotate(words, (max(value, 0), y), fontsize=9, color=INK, parse_math=False, annotation_clip=False, **place)
+        place: dict[str, Any] = {
+            "textcoords": "offset points",
+            "xytext": (4, 0),
+            "va": "center",
+            "linespacing": 1.2,
+        }
+        axes.annotate(
+            words,
+            (max(value, 0), y),
+            fontsize=9,
+            color=INK,
+            parse_math=False,
+            annotation_clip=False,
+            **place,
+        )
     axes.set_xlim(min([*left, 0]), top * 2.2)
     axes.set_xlabel("SI-SDR improvement / dB")
     quiet(axes)
@@ -140,7 +181,9 @@ def confusion_map(axes: "Axes", rates: np.ndarray, classes: Sequence[str]) -> No
         rates: (K, K) in [0, 1]; NaN where it is not known.
         classes: K names.
     """
-    image = axes.imshow(rates, cmap="cividis", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+    image = axes.imshow(
+        rates, cmap="cividis", vmin=0, vmax=1, aspect="auto", interpolation="nearest"
+    )
     image.cmap = image.cmap.with_extremes(bad="none")
     row_labels(axes, classes)
     axes.set_xticks(range(len(classes)), [short(name) for name in classes], rotation=90)
@@ -149,7 +192,9 @@ def confusion_map(axes: "Axes", rates: np.ndarray, classes: Sequence[str]) -> No
     if len(classes) <= _MOST_NUMBERS:
         for i, j in np.argwhere(np.nan_to_num(rates) >= 0.005):
             colour = "black" if rates[i, j] > 0.55 else "white"
-            axes.text(j, i, f"{100 * rates[i, j]:.0f}", ha="center", va="center", fontsize=7, color=colour)
+            axes.text(
+                j, i, f"{100 * rates[i, j]:.0f}", ha="center", va="center", fontsize=7, color=colour
+            )
     axes.set_xlabel("tagged, in % of the mixtures")
     axes.set_ylabel("in the mixture")
     quiet(axes)
@@ -157,10 +202,16 @@ def confusion_map(axes: "Axes", rates: np.ndarray, classes: Sequence[str]) -> No
 
 
 def _defined(scores: Mapping[str, float | None]) -> dict[str, float]:
-    return {name: float(value) for name, value in scores.items() if value is not None and math.isfinite(value)}
+    return {
+        name: float(value)
+        for name, value in scores.items()
+        if value is not None and math.isfinite(value)
+    }
 
 
 def _say_nothing(axes: "Axes", words: str) -> None:
     axes.set_xticks([])
     axes.set_yticks([])
-    axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", va="center", fontsize=9, color=INK)
+    axes.text(
+        0.5, 0.5, words, transform=axes.transAxes, ha="center", va="center", fontsize=9, color=INK
+    )

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-METRICS = ("roc_auc_score", "average_precision_score", "f1-score")  # that are drawn, besides the one that decides
+METRICS = (
+    "roc_auc_score",
+    "average_precision_score",
+    "f1-score",
+)  # that are drawn, besides the one that decides
 RATES = "learning rate"  # drawn on a logarithmic axis
 _DISTINCT = 10  # colours that colour-blind people can tell apart
 _SHORT = 12  # letters of a name that leave room for another beside it
@@ -50,7 +54,9 @@ class Curves:
             self._lines.pop(name).remove()
         for number, (name, (x, y)) in enumerate(wanted.items()):
             if name not in self._lines:
-                (self._lines[name],) = self.axes.plot([], [], linewidth=1.5, color=f"C{number % 10}")
+                (self._lines[name],) = self.axes.plot(
+                    [], [], linewidth=1.5, color=f"C{number % 10}"
+                )
             self._lines[name].set_data(np.asarray(x), np.asarray(y))
             self._lines[name].set_marker("o" if len(x) < _FEW else "")
             self._lines[name].set_markersize(3)
@@ -58,12 +64,19 @@ class Curves:
         self.axes.autoscale_view()
         if list(self._lines) != [self.axes.get_title(loc="left")]:
             ncols = 2 if max(map(len, self._lines), default=0) < _SHORT else 1
-            below = {"loc": "upper left", "bbox_to_anchor": (0, -0.22), "ncols": ncols, "columnspacing": 1.0}
+            below = {
+                "loc": "upper left",
+                "bbox_to_anchor": (0, -0.22),
+                "ncols": ncols,
+                "columnspacing": 1.0,
+            }
             legend(self.axes, list(self._lines.values()), list(self._lines), **below)
         return True
 
 
-def training_curves(epochs: Mapping[int, Mapping[str, Any]], deciding: str) -> dict[str, dict[str, Points]]:
+def training_curves(
+    epochs: Mapping[int, Mapping[str, Any]], deciding: str
+) -> dict[str, dict[str, Points]]:
     """What there is to draw of a run: title → line → points.
 
     Args:
@@ -78,13 +91,24 @@ def training_curves(epochs: Mapping[int, Mapping[str, Any]], deciding: str) -> d
             losses.setdefault(name, {})[epoch] = value
     losses["validation"] = {epoch: metric_of(line, LOSS) for epoch, line in ordered.items()}
     names = [name for name in dict.fromkeys([*METRICS, deciding]) if name != LOSS]
-    metrics = {name: {epoch: metric_of(line, name) for epoch, line in ordered.items()} for name in names}
+    metrics = {
+        name: {epoch: metric_of(line, name) for epoch, line in ordered.items()} for name in names
+    }
     rates = {"learning rate": {epoch: line.get("learning_rate") for epoch, line in ordered.items()}}
-    titled_lines = {"loss in training, and on validation": losses, "scores on validation": metrics, RATES: rates}
-    return {title: {name: _points(values) for name, values in of.items()} for title, of in titled_lines.items()}
+    titled_lines = {
+        "loss in training, and on validation": losses,
+        "scores on validation": metrics,
+        RATES: rates,
+    }
+    return {
+        title: {name: _points(values) for name, values in of.items()}
+        for title, of in titled_lines.items()
+    }
 
 
-def compare_runs(figure: "Figure", curves: "pd.DataFrame", scores: "pd.DataFrame", *, title: str) -> None:
+def compare_runs(
+    figure: "Figure", curves: "pd.DataFrame", scores: "pd.DataFrame", *, title: str
+) -> None:
     """Draw curves of runs, and where they were evaluated their scores: those in dB have an axis of their own.
 
     Args:
@@ -98,19 +122,33 @@ def compare_runs(figure: "Figure", curves: "pd.DataFrame", scores: "pd.DataFrame
 
     figure.clear()
     names = list(dict.fromkeys([*curves["run"], *scores["run"]]))
-    palette = seaborn.color_palette("colorblind" if len(names) <= _DISTINCT else "husl", max(1, len(names)))
+    palette = seaborn.color_palette(
+        "colorblind" if len(names) <= _DISTINCT else "husl", max(1, len(names))
+    )
     colours = dict(zip(names, palette, strict=False))
     in_db = scores["score"].astype(str).str.endswith("dB")
-    parts = [(title, part) for title, part in (("test", scores[~in_db]), ("test, dB", scores[in_db])) if len(part)]
+    parts = [
+        (title, part)
+        for title, part in (("test", scores[~in_db]), ("test, dB", scores[in_db]))
+        if len(part)
+    ]
     widths = [3, *(max(1.0, 0.5 * part["score"].nunique()) for _, part in parts)]
     first, *others = figure.subplots(1, len(widths), width_ratios=widths, squeeze=False)[0]
     compare_curves(first, curves, colours, title=title)
     for axes, (of, part) in zip(others, parts, strict=True):
         compare_scores(axes, part, colours, title=of)
-    legend(figure, [Patch(color=colours[name]) for name in names], names, loc="outside lower left", ncols=5)
+    legend(
+        figure,
+        [Patch(color=colours[name]) for name in names],
+        names,
+        loc="outside lower left",
+        ncols=5,
+    )
 
 
-def compare_curves(axes: "Axes", table: "pd.DataFrame", colours: Mapping[str, Any], *, title: str) -> None:
+def compare_curves(
+    axes: "Axes", table: "pd.DataFrame", colours: Mapping[str, Any], *, title: str
+) -> None:
     """Draw a line per run.
 
     Args:
@@ -124,11 +162,15 @@ def compare_curves(axes: "Axes", table: "pd.DataFrame", colours: Mapping[str, An
     titled(axes, title)
     for name, own in table.groupby("run", sort=False):
         marker = {"marker": "o", "markersize": 4, "markeredgewidth": 0} if len(own) < _FEW else {}
-        seaborn.lineplot(own, x="epoch", y="value", color=colours[name], ax=axes, errorbar=None, **marker)
+        seaborn.lineplot(
+            own, x="epoch", y="value", color=colours[name], ax=axes, errorbar=None, **marker
+        )
     over_epochs(axes)
 
 
-def compare_scores(axes: "Axes", table: "pd.DataFrame", colours: Mapping[str, Any], *, title: str) -> None:
+def compare_scores(
+    axes: "Axes", table: "pd.DataFrame", colours: Mapping[str, Any], *, title: str
+) -> None:
     """Draw a bar per run and score.
 
     Args:
@@ -142,9 +184,20 @@ def compare_scores(axes: "Axes", table: "pd.DataFrame", colours: Mapping[str, An
     titled(axes, title)
     order = [name for name in colours if name in set(table["run"])]
     palette = [colours[name] for name in order]
-    numbers = table.assign(run=table["run"].map(order.index).astype(str))  # no name is taken for markup
+    numbers = table.assign(
+        run=table["run"].map(order.index).astype(str)
+    )  # no name is taken for markup
     hue = [str(number) for number in range(len(order))]
-    seaborn.barplot(numbers, x="score", y="value", hue="run", hue_order=hue, palette=palette, ax=axes, legend=False)
+    seaborn.barplot(
+        numbers,
+        x="score",
+        y="value",
+        hue="run",
+        hue_order=hue,
+        palette=palette,
+        ax=axes,
+        legend=False,
+    )
     axes.set_xlabel("")
     axes.set_ylabel("")
     axes.tick_params(axis="x", labelrotation=30)
@@ -166,7 +219,9 @@ def over_epochs(axes: "Axes") -> None:
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
 
 
-def legend(on: "Axes | Figure", handles: Sequence[Any], names: Sequence[str], **options: Any) -> None:
+def legend(
+    on: "Axes | Figure", handles: Sequence[Any], names: Sequence[str], **options: Any
+) -> None:
     """Name lines or bars; names are shown as they are, neither hidden for an underscore nor taken for mathematics."""
     if (before := on.get_legend() if hasattr(on, "get_legend") else None) is not None:
         before.remove()

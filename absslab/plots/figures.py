@@ -17,7 +17,13 @@ COLOURS = "magma"
 RANGE = 70.0  # dB shown below the loudest bin of the mixture
 INK = "#7e7e7e"  # words and lines: of the same contrast on white as on a dark page
 FOUND, TRUTH = "#2f86c9", "#8f8f8f"
-_FALLBACKS = ("Noto Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans Arabic", "Noto Sans Devanagari")
+_FALLBACKS = (
+    "Noto Sans",
+    "Noto Sans CJK JP",
+    "Noto Sans CJK SC",
+    "Noto Sans Arabic",
+    "Noto Sans Devanagari",
+)
 _LONGEST_NAME = 28  # letters
 _MOST_ROWS = 30  # of a timeline, beyond which classes without events are left out
 
@@ -26,13 +32,17 @@ class Separated(NamedTuple):
     """One class of a mixture, as `mask_figure` shows it."""
 
     name: str
-    reference: np.ndarray | None  # (M, T) power of the source that was mixed; None: it is not there, or not known
+    reference: (
+        np.ndarray | None
+    )  # (M, T) power of the source that was mixed; None: it is not there, or not known
     mask: np.ndarray  # (M, T) in [0, 1]
     estimate: np.ndarray  # (M, T) power of the separated source
     improvement: float | None  # dB
 
 
-def mask_figure(mixture: np.ndarray, separated: Sequence[Separated], *, hop: float, centres: np.ndarray) -> "Figure":
+def mask_figure(
+    mixture: np.ndarray, separated: Sequence[Separated], *, hop: float, centres: np.ndarray
+) -> "Figure":
     """A mixture and its classes: what was mixed, where that is known, the mask that was drawn, what was cut out.
 
     Args:
@@ -65,7 +75,12 @@ def mask_figure(mixture: np.ndarray, separated: Sequence[Separated], *, hop: flo
             spectrogram(row[0], reference, hop=hop, centres=centres, top=top)
         mask_image = spectrogram(row[-2], one.mask, hop=hop, centres=centres, top=1.0, is_mask=True)
         spectrogram(row[-1], one.estimate, hop=hop, centres=centres, top=top)
-        row[0].set_ylabel(f"{short(one.name)}\nfrequency / kHz", fontsize=9, parse_math=False, fontfamily=families())
+        row[0].set_ylabel(
+            f"{short(one.name)}\nfrequency / kHz",
+            fontsize=9,
+            parse_math=False,
+            fontfamily=families(),
+        )
         if one.improvement is not None:
             sign = "+" if one.improvement >= 0 else ""
             _note(row[-1], f"{sign}{one.improvement:.1f} dB SI-SDR")
@@ -76,12 +91,16 @@ def mask_figure(mixture: np.ndarray, separated: Sequence[Separated], *, hop: flo
     bar: dict[str, Any] = {"location": "bottom", "shrink": 0.7, "aspect": 30, "pad": 0.01}
     figure.colorbar(image, ax=grid[:, -1], label="level / dB", **bar)
     if mask_image is not None:
-        figure.colorbar(mask_image, ax=grid[:, -2], label="mask: the part that this class takes", **bar)
+        figure.colorbar(
+            mask_image, ax=grid[:, -2], label="mask: the part that this class takes", **bar
+        )
     return figure
 
 
 def _note(axes: "Axes", words: str) -> None:
-    axes.text(0.99, 0.93, words, transform=axes.transAxes, ha="right", va="top", color="white", fontsize=9)
+    axes.text(
+        0.99, 0.93, words, transform=axes.transAxes, ha="right", va="top", color="white", fontsize=9
+    )
 
 
 def in_ink(figure: "Figure") -> "Figure":
@@ -96,7 +115,13 @@ def in_ink(figure: "Figure") -> "Figure":
 
 
 def spectrogram(
-    axes: "Axes", values: np.ndarray, *, hop: float, centres: np.ndarray, top: float, is_mask: bool = False
+    axes: "Axes",
+    values: np.ndarray,
+    *,
+    hop: float,
+    centres: np.ndarray,
+    top: float,
+    is_mask: bool = False,
 ) -> "AxesImage":
     """Draw power (M, T) in dB below `top`, or a mask in [0, 1].
 
@@ -122,7 +147,8 @@ def spectrogram(
     )
     marks = [250, 1000, 4000]
     axes.set_yticks(
-        [float(np.interp(mark, centres, np.arange(n_bands) + 0.5)) for mark in marks], [f"{m / 1000:g}" for m in marks]
+        [float(np.interp(mark, centres, np.arange(n_bands) + 0.5)) for mark in marks],
+        [f"{m / 1000:g}" for m in marks],
     )
     axes.tick_params(labelsize=8)
     return image
@@ -150,11 +176,20 @@ def timeline(
     rows = [name for name in classes if name in named or len(classes) <= _MOST_ROWS]
     row_labels(axes, rows)
     half = 0.36 if truth is not None else 0.0
-    for which, colour, top, height in ((truth or [], TRUTH, -0.38, half), (events, FOUND, -0.38 + half, 0.76 - half)):
+    for which, colour, top, height in (
+        (truth or [], TRUTH, -0.38, half),
+        (events, FOUND, -0.38 + half, 0.76 - half),
+    ):
         for event in which:
             if event.event_label in rows:
                 place = (rows.index(event.event_label) + top, height)
-                axes.broken_barh([(event.onset, event.offset - event.onset)], place, color=colour, alpha=0.8, linewidth=0)
+                axes.broken_barh(
+                    [(event.onset, event.offset - event.onset)],
+                    place,
+                    color=colour,
+                    alpha=0.8,
+                    linewidth=0,
+                )
     if truth is not None:
         explain(axes, {"truth": TRUTH, "found": FOUND})
     axes.set_xlim(0, length)

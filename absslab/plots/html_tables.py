@@ -20,17 +20,27 @@ def score_table(scores: RunScores, *, caption: str = "", remarks: bool = True) -
     header, *rows = score_rows(scores.scores)
     intervals = interval_rows(scores.scores)[1:]
     cells = [
-        [f"{cell}\n{ends}".strip() for cell, ends in zip(*pair, strict=True)] for pair in zip(rows, intervals, strict=True)
+        [f"{cell}\n{ends}".strip() for cell, ends in zip(*pair, strict=True)]
+        for pair in zip(rows, intervals, strict=True)
     ]
     cells.insert(0, cells.pop(len(scores.scores["per_class"])))
     _, _, said = score_text(scores.scores).partition("\n\n")
     n, split = scores.scores["n_mixtures"], scores.scores["split"] or "given"
-    caption = caption or f"{scores.path}: {n} recordings of the {split} split; below scores 95 % intervals"
-    return html_table(header, cells, caption=caption) + "".join(map(paragraph, said.splitlines() if remarks else ()))
+    caption = (
+        caption
+        or f"{scores.path}: {n} recordings of the {split} split; below scores 95 % intervals"
+    )
+    return html_table(header, cells, caption=caption) + "".join(
+        map(paragraph, said.splitlines() if remarks else ())
+    )
 
 
 def html_table(
-    header: Sequence[str], rows: Iterable[Sequence[object]], *, caption: str = "", marked: int | None = None
+    header: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    caption: str = "",
+    marked: int | None = None,
 ) -> str:
     """HTML of a table; nothing in its cells is taken for HTML, further lines of a cell are small, numbers stand right.
 
@@ -42,9 +52,13 @@ def html_table(
     """
     cells = [[str(content) for content in row] for row in rows]
     columns = zip(*cells, strict=True) if cells else [()] * len(header)
-    looks = [' class="absslab-number"' if all(map(_is_number, column)) else "" for column in columns]
+    looks = [
+        ' class="absslab-number"' if all(map(_is_number, column)) else "" for column in columns
+    ]
     current = ' aria-current="true"'
-    head = "".join(f"<th{look}>{html.escape(title)}</th>" for title, look in zip(header, looks, strict=True))
+    head = "".join(
+        f"<th{look}>{html.escape(title)}</th>" for title, look in zip(header, looks, strict=True)
+    )
     body = (
         f"<tr{current if number == marked else ''}>{''.join(map(_cell, row, looks))}</tr>"
         for number, row in enumerate(cells)

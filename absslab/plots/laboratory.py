@@ -40,15 +40,22 @@ def front_end_pictures(figure: "Figure", pictures: Sequence[Picture]) -> None:
     """
     grid = figure.subplots(-(-len(pictures) // 2), 2, sharex=True, squeeze=False)
     for axes, one in zip(grid.flat, pictures, strict=False):
-        image = spectrogram(axes, one.shades, hop=one.hop, centres=one.centres, top=1.0, is_mask=True)
+        image = spectrogram(
+            axes, one.shades, hop=one.hop, centres=one.centres, top=1.0, is_mask=True
+        )
         image.set_cmap(COLOURS)
-        _named(axes, f"{one.name.replace('_', '-').replace('pcen', 'PCEN')}: {one.shades.shape[0]} bands")
+        _named(
+            axes,
+            f"{one.name.replace('_', '-').replace('pcen', 'PCEN')}: {one.shades.shape[0]} bands",
+        )
     for axes in grid.flat[len(pictures) :]:
         axes.set_visible(False)
     _edges(grid)
 
 
-def pooling_effects(figure: "Figure", mask: ToyMask, pooled: Mapping[str, Pooled], *, n_steps: int) -> None:
+def pooling_effects(
+    figure: "Figure", mask: ToyMask, pooled: Mapping[str, Pooled], *, n_steps: int
+) -> None:
     """The mask; then a row per pooling: its gradient, and the mask after some steps of learning.
 
     Args:
@@ -71,7 +78,13 @@ def pooling_effects(figure: "Figure", mask: ToyMask, pooled: Mapping[str, Pooled
                 np.argsort(-np.abs(one.gradient), axis=None)[: one.n_taught], one.gradient.shape
             )
             row[0].plot(
-                frames * HOP, bands, "o", color="#b2182b", markerfacecolor="none", markersize=9, markeredgewidth=1.5
+                frames * HOP,
+                bands,
+                "o",
+                color="#b2182b",
+                markerfacecolor="none",
+                markersize=9,
+                markeredgewidth=1.5,
             )
         _named(row[0], f"{name}: probability {one.probability:.2f}, gradient")
         _plain(row[1], one.learned, cmap=MASKS, vmin=0, vmax=1)
@@ -85,7 +98,9 @@ def pooling_effects(figure: "Figure", mask: ToyMask, pooled: Mapping[str, Pooled
     _bar(figure, shown, grid[:, 1], "mask")
 
 
-def masks_side_by_side(figure: "Figure", rows: Sequence[MaskRow], *, hop: float, centres: np.ndarray) -> None:
+def masks_side_by_side(
+    figure: "Figure", rows: Sequence[MaskRow], *, hop: float, centres: np.ndarray
+) -> None:
     """A row per class: what was mixed, then the mask of each model.
 
     Args:
@@ -99,7 +114,10 @@ def masks_side_by_side(figure: "Figure", rows: Sequence[MaskRow], *, hop: float,
     top = 10 * np.log10(max(max(float(one.power.max()) for one in rows), 1e-12))
     for axes, one in zip(grid, rows, strict=True):
         spectrogram(axes[0], one.power, hop=hop, centres=centres, top=top)
-        _named(axes[0], f"{short(one.name)}\n{'in the mixture' if one.is_mixture else 'as it was mixed'}")
+        _named(
+            axes[0],
+            f"{short(one.name)}\n{'in the mixture' if one.is_mixture else 'as it was mixed'}",
+        )
         for place, model in zip(axes[1:], models, strict=True):
             spectrogram(place, one.masks[model], hop=hop, centres=centres, top=1.0, is_mask=True)
             _named(place, f"{short(model)}\n{one.words[model]}")
@@ -109,7 +127,9 @@ def masks_side_by_side(figure: "Figure", rows: Sequence[MaskRow], *, hop: float,
 def _plain(axes: "Axes", values: np.ndarray, **colours: Any) -> "AxesImage":
     n_bands, n_frames = values.shape
     extent = (-HOP / 2, (n_frames - 0.5) * HOP, -0.5, n_bands - 0.5)
-    return axes.imshow(values, origin="lower", aspect="auto", interpolation="nearest", extent=extent, **colours)
+    return axes.imshow(
+        values, origin="lower", aspect="auto", interpolation="nearest", extent=extent, **colours
+    )
 
 
 def _named(axes: "Axes", title: str) -> None:

@@ -31,7 +31,10 @@ from absslab.report.templates import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MOST_SAMPLES = {True: 320_000, False: 128_000}  # of a recording that are shown: where 16 bits hold them, and where not
+MOST_SAMPLES = {
+    True: 320_000,
+    False: 128_000,
+}  # of a recording that are shown: where 16 bits hold them, and where not
 _MOST_ROWS = 6  # classes of a mixture
 
 
@@ -78,7 +81,9 @@ class Example:
         """The classes to show: those that are there, then those that are tagged though they are not."""
         classes = self.separation.classes
         there = [name for name in classes if name in self.present]
-        return [*there, *(name for name in classes if name in self.tagged - self.present)][:_MOST_ROWS]
+        return [*there, *(name for name in classes if name in self.tagged - self.present)][
+            :_MOST_ROWS
+        ]
 
     def source(self, name: str) -> np.ndarray:
         """(N,): what was cut out, in 16 bits where the mixture has 16, as `absslab separate` writes it."""
@@ -94,8 +99,20 @@ def take_apart(evaluation: Evaluation, scores: RunScores, mixture: str) -> Examp
         return None
     truth = evaluation.truth(names[mixture])
     length, n = len(truth.mixture) / truth.sampling_rate, MOST_SAMPLES[fits_16_bits(truth.mixture)]
-    references = None if truth.references is None else {name: one[:n] for name, one in truth.references.items()}
-    truth = Truth(truth.name, truth.path, truth.mixture[:n], truth.sampling_rate, truth.labels, None, references)
+    references = (
+        None
+        if truth.references is None
+        else {name: one[:n] for name, one in truth.references.items()}
+    )
+    truth = Truth(
+        truth.name,
+        truth.path,
+        truth.mixture[:n],
+        truth.sampling_rate,
+        truth.labels,
+        None,
+        references,
+    )
     return Example(
         truth,
         evaluation.separator.separate(truth.mixture, truth.sampling_rate),
@@ -120,7 +137,9 @@ def example_figure(evaluation: Evaluation, example: Example) -> "Figure":
         )
         for name in example.rows
     ]
-    return mask_figure(power, rows, hop=evaluation.separator.hop, centres=separation.features.centres)
+    return mask_figure(
+        power, rows, hop=evaluation.separator.hop, centres=separation.features.centres
+    )
 
 
 def example_fragment(evaluation: Evaluation, example: Example, title: str) -> Fragment:
@@ -138,7 +157,9 @@ def example_fragment(evaluation: Evaluation, example: Example, title: str) -> Fr
 
 def _power(evaluation: Evaluation, waveform: np.ndarray) -> np.ndarray:
     front_end = evaluation.separator.model.front_end
-    on_device = torch.from_numpy(np.ascontiguousarray(waveform))[None].to(front_end.shift.device)  # (1, N)
+    on_device = torch.from_numpy(np.ascontiguousarray(waveform))[None].to(
+        front_end.shift.device
+    )  # (1, N)
     return front_end.power(front_end.stft(on_device))[0].cpu().numpy()  # (M, T)
 
 
@@ -150,7 +171,9 @@ def _about(example: Example) -> str:
         parts.append(f"Tagged, but not in it: {_listed(invented)}.")
     shown = len(example.truth.mixture) / example.truth.sampling_rate
     if shown < example.full_length:
-        parts.append(f"Shown are the first {shown:.3g} of {example.full_length:.3g} s, separated by themselves.")
+        parts.append(
+            f"Shown are the first {shown:.3g} of {example.full_length:.3g} s, separated by themselves."
+        )
     if left := len(example.present | example.tagged) - len(example.rows):
         parts.append(f"{left} more of its classes are not shown.")
     if example.truth.references is None:
@@ -168,8 +191,13 @@ def _about_class(example: Example, name: str) -> str:
 
 
 def _alt(example: Example) -> str:
-    shown = ["what was mixed"] * bool(example.truth.references) + ["the mask", "what the mask cut out"]
-    return f"Spectrogram of {example.truth.name}, and for {_listed(example.rows)}: {', '.join(shown)}"
+    shown = ["what was mixed"] * bool(example.truth.references) + [
+        "the mask",
+        "what the mask cut out",
+    ]
+    return (
+        f"Spectrogram of {example.truth.name}, and for {_listed(example.rows)}: {', '.join(shown)}"
+    )
 
 
 def _listed(names: Sequence[str] | frozenset[str]) -> str:

@@ -72,7 +72,9 @@ def page(notebook: Any, title: str) -> str:
     """
     body = _body(notebook)
     sections = _HEADING.findall(body)
-    contents = "".join(f'<li><a href="#section-{n}">{text}</a></li>' for n, text in enumerate(sections))
+    contents = "".join(
+        f'<li><a href="#section-{n}">{text}</a></li>' for n, text in enumerate(sections)
+    )
     numbers = count()
     body = _HEADING.sub(lambda match: f'<h2 id="section-{next(numbers)}">{match[1]}</h2>', body)
     nav = f'<nav aria-label="Contents"><ul>{contents}</ul></nav>'
@@ -83,7 +85,9 @@ def page(notebook: Any, title: str) -> str:
         f"<title>{html.escape(title)}</title><style>{STYLE}</style></head>\n<body><main>\n{body}\n</main></body></html>\n"
     )
     if len(whole.encode()) > LIMIT:
-        raise WorkError(f"the report would take {len(whole) / 1e6:.1f} MB: expected less than {LIMIT / 1e6:.0f} MB")
+        raise WorkError(
+            f"the report would take {len(whole) / 1e6:.1f} MB: expected less than {LIMIT / 1e6:.0f} MB"
+        )
     return whole
 
 
@@ -91,7 +95,9 @@ def _body(notebook: Any) -> str:
     from nbconvert import HTMLExporter
 
     without_messages = notebook.copy()
-    without_messages.cells = [_shown(cell) for cell in notebook.cells if FOR_HANDS not in cell.metadata.get("tags", ())]
+    without_messages.cells = [
+        _shown(cell) for cell in notebook.cells if FOR_HANDS not in cell.metadata.get("tags", ())
+    ]
     exporter = HTMLExporter(
         template_name="basic",
         exclude_input=True,

@@ -24,7 +24,17 @@ from absslab.core.separation.detection import DetectionConfig
 from absslab.core.separation.separator import SeparationConfig
 from absslab.core.training.experiment import Settings
 
-PACKAGES = ("torch", "numpy", "scipy", "pandas", "scikit-learn", "librosa", "soundfile", "soxr", "matplotlib")
+PACKAGES = (
+    "torch",
+    "numpy",
+    "scipy",
+    "pandas",
+    "scikit-learn",
+    "librosa",
+    "soundfile",
+    "soxr",
+    "matplotlib",
+)
 _TABLES = ("manifest.json", "weak_labels.csv", "weak.tsv")  # of a data folder
 _CHOICES = ("model_type", "classification_mapping", "masks")  # said even where they are the default
 _COLUMNS = 96  # of a line of a command
@@ -33,8 +43,13 @@ _PLACES = ("data_folder", "save_path")
 
 def configs(settings: Settings) -> dict[str, Config]:
     """All configs of a training, by the name of their part."""
-    models = {field.name: getattr(settings.models, field.name) for field in dataclasses.fields(settings.models)}
-    return models | {name: getattr(settings, name) for name in ("data", "augmentation", "training", "run")}
+    models = {
+        field.name: getattr(settings.models, field.name)
+        for field in dataclasses.fields(settings.models)
+    }
+    return models | {
+        name: getattr(settings, name) for name in ("data", "augmentation", "training", "run")
+    }
 
 
 def setting_rows(settings: Settings, *, changed: bool) -> list[list[str]]:
@@ -102,17 +117,30 @@ def recording_counts(manifest: Mapping[str, Any]) -> dict[str, dict[str, int]]:
 
 def mixing_rows(manifest: Mapping[str, Any]) -> list[list[str]]:
     """Rows of setting, value and meaning: how mixtures were drawn."""
-    fields = [field for config in (MixingConfig, MixtureFolderConfig) for field in dataclasses.fields(config)]
+    fields = [
+        field
+        for config in (MixingConfig, MixtureFolderConfig)
+        for field in dataclasses.fields(config)
+    ]
     settings = manifest["config"]
     return [
-        [field.name, f"{shown(settings[field.name])} {field.metadata['unit']}".strip(), field.metadata["help"]]
+        [
+            field.name,
+            f"{shown(settings[field.name])} {field.metadata['unit']}".strip(),
+            field.metadata["help"],
+        ]
         for field in fields
         if settings.get(field.name) is not None
     ]
 
 
 def commands(
-    settings: Settings, *, run: Path, data_folder: str, scoring: Mapping[str, Any], page: Mapping[str, Any]
+    settings: Settings,
+    *,
+    run: Path,
+    data_folder: str,
+    scoring: Mapping[str, Any],
+    page: Mapping[str, Any],
 ) -> list[str]:
     """The commands that make all of it again.
 
@@ -124,13 +152,24 @@ def commands(
     """
     lines = []
     if manifest := manifest_of(data_folder):
-        defaults = MixingConfig.default_config().to_json() | MixtureFolderConfig.default_config().to_json()
+        defaults = (
+            MixingConfig.default_config().to_json() | MixtureFolderConfig.default_config().to_json()
+        )
         known = {name: value for name, value in manifest["config"].items() if name in defaults}
-        changed = {name: value for name, value in known.items() if value != defaults[name] or name == "seed"}
+        changed = {
+            name: value
+            for name, value in known.items()
+            if value != defaults[name] or name == "seed"
+        }
         lines.append(_command("mix", changed | {"output_folder": data_folder}))
     training = changed_settings(settings)
     places = {name: training.pop(name, None) for name in _PLACES}
-    lines.append(_command("train", training | {"seed": settings.training.seed} | places | {"data_folder": data_folder}))
+    lines.append(
+        _command(
+            "train",
+            training | {"seed": settings.training.seed} | places | {"data_folder": data_folder},
+        )
+    )
     lines.append(_command("evaluate", {"checkpoint_path": f"{run}.ckpt", **scoring}))
     lines.append(_command("report", {"run_directory": str(run), **page}))
     return lines
@@ -139,11 +178,20 @@ def commands(
 def scoring_flags(known: Mapping[str, Any]) -> dict[str, Any]:
     """What a run was scored with otherwise than by default, of the `settings` of its scores."""
     found: dict[str, Any] = {}
-    kinds: tuple[type[Config], ...] = (EvaluationConfig, SeparationConfig, DetectionConfig, ScoringConfig)
+    kinds: tuple[type[Config], ...] = (
+        EvaluationConfig,
+        SeparationConfig,
+        DetectionConfig,
+        ScoringConfig,
+    )
     for config in kinds:
         defaults = config.default_config().to_json()
         values = known.get(config.__name__, {})
-        found |= {name: value for name, value in values.items() if name in defaults and value != defaults[name]}
+        found |= {
+            name: value
+            for name, value in values.items()
+            if name in defaults and value != defaults[name]
+        }
     return {name: value for name, value in found.items() if name != "checkpoint_path"}
 
 
@@ -164,14 +212,22 @@ def seeds(settings: Settings, scores: Mapping[str, Any], data_folder: str) -> di
     if manifest := manifest_of(data_folder):
         found["mixtures, and the split of their recordings"] = shown(manifest["seed"])
     else:
-        found["split of the recordings, where the data have none of their own"] = shown(settings.data.split_seed)
+        found["split of the recordings, where the data have none of their own"] = shown(
+            settings.data.split_seed
+        )
     resampling = scores.get("settings", {}).get("ScoringConfig", {}).get("resampling_seed")
-    return found | ({"resampling for the intervals": shown(resampling)} if resampling is not None else {})
+    return found | (
+        {"resampling for the intervals": shown(resampling)} if resampling is not None else {}
+    )
 
 
 def versions() -> dict[str, str]:
     """What this report is made with."""
-    found = {"absslab": __version__, "Python": platform.python_version(), "system": platform.platform(terse=True)}
+    found = {
+        "absslab": __version__,
+        "Python": platform.python_version(),
+        "system": platform.platform(terse=True),
+    }
     for name in PACKAGES:
         try:
             found[name] = metadata.version(name)
@@ -201,7 +257,10 @@ def moment(seconds: float) -> str:
 
 def _command(name: str, settings: Mapping[str, Any]) -> str:
     """A command for a shell, in lines that a page has room for."""
-    words = [shlex.quote(word) for word in to_flags({key: value for key, value in settings.items() if value is not None})]
+    words = [
+        shlex.quote(word)
+        for word in to_flags({key: value for key, value in settings.items() if value is not None})
+    ]
     lines = [f"absslab {name}"]
     for word in words:
         if len(lines[-1]) + len(word) < _COLUMNS:

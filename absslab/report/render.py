@@ -50,7 +50,11 @@ def failed_path(output: str | Path) -> Path:
 
 
 def write_report(
-    output: str | Path, parameters: Mapping[str, Any], *, title: str, notebook: str | Path | None = None
+    output: str | Path,
+    parameters: Mapping[str, Any],
+    *,
+    title: str,
+    notebook: str | Path | None = None,
 ) -> Written:
     """Execute the notebook of a report, and write its page.
 
@@ -69,7 +73,9 @@ def write_report(
     from absslab.report.page import page
 
     begun, output = time.monotonic(), Path(output)
-    executed = _execute(notebook or shipped_folder("notebooks") / NOTEBOOK, parameters, failed_path(output))
+    executed = _execute(
+        notebook or shipped_folder("notebooks") / NOTEBOOK, parameters, failed_path(output)
+    )
     content = page(executed, title).encode()
     write_bytes(output, content)
     failed_path(output).unlink(missing_ok=True)
@@ -116,6 +122,8 @@ def _own_kernel_manager() -> Any:
             return KernelSpec(argv=KERNEL_ARGUMENTS, display_name="Python 3", language="python")
 
         async def _async_pre_start_kernel(self, **options: Any) -> Any:
-            return await super()._async_pre_start_kernel(**options, stderr=subprocess.DEVNULL)  # cells keep theirs
+            return await super()._async_pre_start_kernel(
+                **options, stderr=subprocess.DEVNULL
+            )  # cells keep theirs
 
     return OwnKernelManager

@@ -96,12 +96,16 @@ class Report:
         try:
             self.settings = Settings.from_json(self.reader.config)
         except (KeyError, TypeError):
-            raise InputError(f"{self.run}/config.json does not hold the settings of a training") from None
+            raise InputError(
+                f"{self.run}/config.json does not hold the settings of a training"
+            ) from None
         self.reader.poll()
         self.unread = ""  # why scores that are there can't be used
         found = self._read_scores()
         self._scores = None if found is None or found.is_old else found
-        self._known: Mapping[str, Any] = found.scores.get("settings", {}) if found else {}  # that it was scored with
+        self._known: Mapping[str, Any] = (
+            found.scores.get("settings", {}) if found else {}
+        )  # that it was scored with
         self.evaluation = self._evaluation()
 
     def _read_scores(self) -> RunScores | None:
@@ -148,22 +152,35 @@ class Report:
         rows = [
             ["run", str(self.run)],
             ["state", f"{state}: {_STATES.get(state, 'it did not begin')}"],
-            ["epochs", f"{status.get('epoch', 0)} of {status.get('n_epochs', self.settings.training.n_epochs)}"],
+            [
+                "epochs",
+                f"{status.get('epoch', 0)} of {status.get('n_epochs', self.settings.training.n_epochs)}",
+            ],
             ["best model", best],
-            ["network", f"{model.model_type}, {model.masks} masks, {model.classification_mapping} pooling"],
+            [
+                "network",
+                f"{model.model_type}, {model.masks} masks, {model.classification_mapping} pooling",
+            ],
             ["data", f"{self.data_folder}, {len(scores['classes'])} classes"],
             ["trained on", str(status.get("device", "–"))],
-            ["scored", f"{scores['n_mixtures']} recordings of the {self.split} split; {provenance.when(self.scores.path)}"],
+            [
+                "scored",
+                f"{scores['n_mixtures']} recordings of the {self.split} split; {provenance.when(self.scores.path)}",
+            ],
             ["report made", f"{provenance.moment(time.time())}, on {self.evaluation.device}"],
         ]
-        return group([_headline(*one) for one in self._headlines()], "numbers") + _table(["", ""], rows)
+        return group([_headline(*one) for one in self._headlines()], "numbers") + _table(
+            ["", ""], rows
+        )
 
     def configuration(self) -> Fragment:
         """The settings that are not the default, and all of them folded."""
         header = ["part", "setting", "value", "default", "meaning"]
         every = _table(header, provenance.setting_rows(self.settings, changed=False))
         changed = _table(header, provenance.setting_rows(self.settings, changed=True))
-        about = words("What this run sets otherwise than the defaults, and its network, pooling and kind of masks:")
+        about = words(
+            "What this run sets otherwise than the defaults, and its network, pooling and kind of masks:"
+        )
         return about + changed + folded("all settings", every)
 
     def data(self) -> Fragment:
@@ -187,12 +204,17 @@ class Report:
             f"They are mixed, with seed {manifest['seed']}, from {n_recordings} isolated recordings, which were split "
             "before: no recording is in two splits."
         )
-        charts.append(self._balance(drawn, "recordings", "isolated recordings that mixtures are drawn from"))
+        charts.append(
+            self._balance(drawn, "recordings", "isolated recordings that mixtures are drawn from")
+        )
         header += [f"{split} recordings" for split in SPLITS]
         rows = [[*row, *map(str, drawn.get(row[0], {}).values())] for row in rows]
         mixing = _table(["setting", "value", "meaning"], provenance.mixing_rows(manifest))
         return (
-            about + group(charts, "charts") + folded("counts", _table(header, rows)) + folded("how they were mixed", mixing)
+            about
+            + group(charts, "charts")
+            + folded("counts", _table(header, rows))
+            + folded("how they were mixed", mixing)
         )
 
     def training(self) -> Fragment:
@@ -205,8 +227,14 @@ class Report:
             if any(len(epochs) for epochs, _ in lines.values()):
                 axes = _axes(3.0)
                 Curves(axes, title=title, log=title == RATES).show(lines)
-                charts.append(_drawn(axes, f"{title}, over {len(metrics)} epochs: {', '.join(lines)}"))
-        seconds = [line["seconds"] for line in metrics.values() if isinstance(line.get("seconds"), int | float)]
+                charts.append(
+                    _drawn(axes, f"{title}, over {len(metrics)} epochs: {', '.join(lines)}")
+                )
+        seconds = [
+            line["seconds"]
+            for line in metrics.values()
+            if isinstance(line.get("seconds"), int | float)
+        ]
         took = f"{sum(seconds) / 60:.1f} minutes" if seconds else "an unknown time"
         return words(f"{len(metrics)} epochs took {took}.") + group(charts, "charts")
 
@@ -220,20 +248,34 @@ class Report:
         for key in (key for key in _PER_CLASS if key in scores.choices):
             title = scores.choices[key].replace("/dB", " / dB")
             axes = _axes(chart_height(len(scores.per_class(key))))
-            ceiling = {BASELINE_TITLES[CEILING]: scores.per_class("ceiling")} if key == "si_sdr_improvement" else {}
-            class_scores(axes, scores.per_class(key), label=title, intervals=scores.intervals(key), baselines=ceiling)
+            ceiling = (
+                {BASELINE_TITLES[CEILING]: scores.per_class("ceiling")}
+                if key == "si_sdr_improvement"
+                else {}
+            )
+            class_scores(
+                axes,
+                scores.per_class(key),
+                label=title,
+                intervals=scores.intervals(key),
+                baselines=ceiling,
+            )
             charts.append(_drawn(axes, f"{title} of each class with its 95 % interval"))
         used, values = scores.per_mixture("si_sdr_improvement")
         label = "mean |label − probability|" if used == DOUBT else "SI-SDRi / dB, mean of a mixture"
         axes = _axes(3.0)
         distribution(axes, values.to_list(), label=label)
         charts.append(_drawn(axes, f"{label}: how many mixtures have it"))
-        parts = words("Dots are the model's scores, bars their 95 % intervals over resampled mixtures.")
+        parts = words(
+            "Dots are the model's scores, bars their 95 % intervals over resampled mixtures."
+        )
         parts += group(charts, "charts")
         if steps := scores.scores["ladder"]:
             axes = _axes(3.2, width=7.5)
             ladder(axes, steps)
-            parts += heading("What is lost to what") + words("From the best that any mask could do down to the model:")
+            parts += heading("What is lost to what") + words(
+                "From the best that any mask could do down to the model:"
+            )
             parts += _drawn(axes, f"SI-SDR improvement in dB: {_ladder_words(steps)}", name="wide")
         return parts
 
@@ -243,7 +285,9 @@ class Report:
         if found is None:
             return words("There are no tags to confuse: they were not scored.")
         shown = found.of(found.most_confused(_MOST_CONFUSED))
-        axes = _axes(1.6 + 0.28 * len(shown.classes), width=min(9.5, 2.2 + 0.33 * max(8, len(shown.classes))))
+        axes = _axes(
+            1.6 + 0.28 * len(shown.classes), width=min(9.5, 2.2 + 0.33 * max(8, len(shown.classes)))
+        )
         confusion_map(axes, shown.rates, shown.classes)
         pairs = found.pairs()
         said = [
@@ -254,20 +298,34 @@ class Report:
         parts = words(
             "A row is a class that is in the mixture. On the diagonal: in how many of these mixtures it is found; in "
             "the other columns: how often that class is tagged though it is not there."
-        ) + _drawn(axes, "How often each class is tagged where another one is; the pairs are listed below", name="wide")
+        ) + _drawn(
+            axes,
+            "How often each class is tagged where another one is; the pairs are listed below",
+            name="wide",
+        )
         if len(shown.classes) < len(found.classes):
-            parts += words(f"Of {len(found.classes)} classes those {len(shown.classes)} that are confused most are shown.")
+            parts += words(
+                f"Of {len(found.classes)} classes those {len(shown.classes)} that are confused most are shown."
+            )
         if not said:
             return parts + words(f"No class was tagged where it is not. {few}")
         items = "".join(words(line, "item").html for line in said)
-        return parts + words(f"Tagged where it is not, the most frequent pairs first. {few}") + Fragment(items)
+        return (
+            parts
+            + words(f"Tagged where it is not, the most frequent pairs first. {few}")
+            + Fragment(items)
+        )
 
     def examples(self) -> Fragment:
         """The worst, the median and the best mixtures, with pictures and sounds, as many as the page can hold."""
         used, _ = self.scores.per_mixture("si_sdr_improvement")
         ranking = self.scores.ranking("si_sdr_improvement")
         if not self.n_examples or not ranking:
-            return words("No mixture is shown: none was asked for." if ranking else "No mixture has a score to choose by.")
+            return words(
+                "No mixture is shown: none was asked for."
+                if ranking
+                else "No mixture has a score to choose by."
+            )
         by = (
             "the distance of probabilities from labels"
             if used == DOUBT
@@ -289,26 +347,53 @@ class Report:
         for name in ("worst", "median", "best"):
             parts += sum(made.get(name, ()), Fragment())
         if left_out:
-            parts += words(f"{left_out} more did not fit: a report stays under {LIMIT // 1_000_000} MB.")
+            parts += words(
+                f"{left_out} more did not fit: a report stays under {LIMIT // 1_000_000} MB."
+            )
         return parts
 
     def reproduction(self, output: str = "") -> Fragment:
         """Commands, seeds, device, dates, versions and checksums."""
         scores, run = self.scores, self.run
-        page = {"split": self.split, "n_examples": self.n_examples, "device": self.device, "output": output or None}
-        scoring = provenance.scoring_flags(self._known) | {"split": self.split, "output": str(scores.path)}
-        lines = provenance.commands(self.settings, run=run, data_folder=self.data_folder, scoring=scoring, page=page)
+        page = {
+            "split": self.split,
+            "n_examples": self.n_examples,
+            "device": self.device,
+            "output": output or None,
+        }
+        scoring = provenance.scoring_flags(self._known) | {
+            "split": self.split,
+            "output": str(scores.path),
+        }
+        lines = provenance.commands(
+            self.settings, run=run, data_folder=self.data_folder, scoring=scoring, page=page
+        )
         dates = provenance.training_dates(run) | {"best model": provenance.when(self.checkpoint)}
         dates |= {"scores": provenance.when(scores.path), "report": provenance.moment(time.time())}
-        devices = {"training": str(self.reader.status().get("device", "–")), "report": str(self.evaluation.device)}
+        devices = {
+            "training": str(self.reader.status().get("device", "–")),
+            "report": str(self.evaluation.device),
+        }
         seeds = provenance.seeds(self.settings, scores.scores, self.data_folder)
-        versions = provenance.versions() | {"absslab, when it was scored": str(scores.scores.get("version", "–"))}
+        versions = provenance.versions() | {
+            "absslab, when it was scored": str(scores.scores.get("version", "–"))
+        }
         tables = [
             heading(title) + _table(["", ""], list(map(list, facts_of.items())))
-            for title, facts_of in {"Seeds": seeds, "Devices": devices, "Dates": dates, "Versions": versions}.items()
+            for title, facts_of in {
+                "Seeds": seeds,
+                "Devices": devices,
+                "Dates": dates,
+                "Versions": versions,
+            }.items()
         ]
         sums = _table(["what", "file", "SHA-256"], provenance.checksums(run, self.data_folder))
-        return code(lines) + group((group([one], "column") for one in tables), "columns") + heading("Checksums") + sums
+        return (
+            code(lines)
+            + group((group([one], "column") for one in tables), "columns")
+            + heading("Checksums")
+            + sums
+        )
 
     @cached_property
     def _moved_to(self) -> str | None:
@@ -318,8 +403,12 @@ class Report:
 
     def _evaluation(self) -> Evaluation:
         """Of the settings that it was scored with, so that what is heard is what was scored."""
-        config = EvaluationConfig(str(self.checkpoint), self.split, self._moved_to, device=self.device)
-        return Evaluation(config, self._scored_with(SeparationConfig), self._scored_with(DetectionConfig))
+        config = EvaluationConfig(
+            str(self.checkpoint), self.split, self._moved_to, device=self.device
+        )
+        return Evaluation(
+            config, self._scored_with(SeparationConfig), self._scored_with(DetectionConfig)
+        )
 
     def _scored_with(self, kind: type[ConfigOf]) -> ConfigOf:
         try:
@@ -343,7 +432,11 @@ class Report:
             for part in name.split("."):
                 value = value.get(part) if isinstance(value, Mapping) else None
             if isinstance(value, int | float):
-                interval = f"; 95 %: {number(ends[name][0], form)} to {number(ends[name][1], form)}" if name in ends else ""
+                interval = (
+                    f"; 95 %: {number(ends[name][0], form)} to {number(ends[name][1], form)}"
+                    if name in ends
+                    else ""
+                )
                 found.append((number(value, form), f"{title}{interval}"))
         return found
 
@@ -353,7 +446,11 @@ class Report:
         return _drawn(axes, f"{alt}, per split: {unit}")
 
     def _example(self, name: str, ranked: Ranked, used: str) -> Fragment:
-        score = f"{ranked.score:.2f} from its labels" if used == DOUBT else f"{number(ranked.score, '.1f')} dB"
+        score = (
+            f"{ranked.score:.2f} from its labels"
+            if used == DOUBT
+            else f"{number(ranked.score, '.1f')} dB"
+        )
         title = f"{name}: {ranked.mixture}, {score}"
         example = take_apart(self.evaluation, self.scores, ranked.mixture)
         if example is None:
@@ -382,4 +479,6 @@ def _drawn(axes: "Axes", alt: str, *, name: str = "chart") -> Fragment:
 
 
 def _ladder_words(steps: Sequence[Mapping[str, Any]]) -> str:
-    return ", ".join(f"{step['system'].replace('_', ' ')} {step['si_sdr_improvement']:.1f}" for step in steps)
+    return ", ".join(
+        f"{step['system'].replace('_', ' ')} {step['si_sdr_improvement']:.1f}" for step in steps
+    )

@@ -63,7 +63,9 @@ def folded(summary: str, inside: Fragment) -> Fragment:
 
 def code(lines: Iterable[str]) -> Fragment:
     """Commands, a line each."""
-    return Fragment(f'<pre class="absslab-code" tabindex="0">{html.escape(chr(10).join(lines))}</pre>')
+    return Fragment(
+        f'<pre class="absslab-code" tabindex="0">{html.escape(chr(10).join(lines))}</pre>'
+    )
 
 
 def picture(figure: "Figure", alt: str, *, name: str = "chart") -> Fragment:
@@ -77,7 +79,9 @@ def picture(figure: "Figure", alt: str, *, name: str = "chart") -> Fragment:
     from PIL import Image  # which matplotlib needs as well
 
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_PIXELS, facecolor="none", bbox_inches="tight", pad_inches=0.05)  # all of it
+    figure.savefig(
+        buffer, format="png", dpi=_PIXELS, facecolor="none", bbox_inches="tight", pad_inches=0.05
+    )  # all of it
     width, height = (round(96 / _PIXELS * n) for n in Image.open(buffer).size)
     data = base64.b64encode(buffer.getvalue()).decode()
     size = f'width="{width}" height="{height}"'
@@ -95,7 +99,9 @@ def sound(samples: np.ndarray, sampling_rate: int, label: str) -> Fragment:
     """
     about = html.escape(label)
     player = f'<audio controls preload="metadata" aria-label="{about}" src="{data_uri(samples, sampling_rate)}"></audio>'
-    return Fragment(f'<figure class="absslab-sound"><figcaption>{about}</figcaption>{player}</figure>')
+    return Fragment(
+        f'<figure class="absslab-sound"><figcaption>{about}</figcaption>{player}</figure>'
+    )
 
 
 def data_uri(samples: np.ndarray, sampling_rate: int) -> str:

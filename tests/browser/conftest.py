@@ -37,7 +37,9 @@ class Watch:
 def watched(context: Any, watch: Watch) -> Any:
     """A new page of a browser window, all of whose pages are watched."""
     context.on("request", lambda request: watch.request(request.url))
-    context.on("console", lambda message: watch.error(message.text) if message.type == "error" else None)
+    context.on(
+        "console", lambda message: watch.error(message.text) if message.type == "error" else None
+    )
     context.on("weberror", lambda error: watch.error(str(error.error)))
     page = context.new_page()
     page.on("websocket", lambda socket: watch.request(socket.url))

@@ -30,21 +30,29 @@ class Dashboard:
     """
 
     def __init__(self, folder: Path, arguments: Sequence[str]):
-        self.home, self.log, self._root = folder / "home", folder / "server.log", folder / "visitors"
+        self.home, self.log, self._root = (
+            folder / "home",
+            folder / "server.log",
+            folder / "visitors",
+        )
         self.home.mkdir(parents=True)
         self.port = free_port()
         own = ["--port", str(self.port), "--visitors_folder", str(self._root)]
         command = [sys.executable, "-m", "absslab", "dashboard", *arguments, *own]
         with self.log.open("wb") as log:
             streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
-            self.process = subprocess.Popen(command, env=isolated(self.home), start_new_session=True, **streams)
+            self.process = subprocess.Popen(
+                command, env=isolated(self.home), start_new_session=True, **streams
+            )
         end = time.monotonic() + STARTED
         while "Ctrl-C ends it" not in self.said or not self._answers():
             if self.process.poll() is not None or time.monotonic() > end:
                 self.close()
                 raise RuntimeError(f"the dashboard did not come up:\n{self.said}")
             time.sleep(0.1)
-        self.url = self.said[self.said.index("http://") :].split()[0]  # with its token, where it has one
+        self.url = self.said[self.said.index("http://") :].split()[
+            0
+        ]  # with its token, where it has one
 
     @property
     def said(self) -> str:
@@ -59,9 +67,13 @@ class Dashboard:
     @property
     def kernels(self) -> list[int]:
         """The processes of those who look."""
-        return [one.pid for one in at_home(self.home) if "ipykernel_launcher" in " ".join(one.cmdline())]
+        return [
+            one.pid for one in at_home(self.home) if "ipykernel_launcher" in " ".join(one.cmdline())
+        ]
 
-    def get(self, path: str, *, headers: Mapping[str, str] = MappingProxyType({})) -> tuple[int, bytes]:
+    def get(
+        self, path: str, *, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> tuple[int, bytes]:
         """Status and body of a request whose path is sent as it is, `..` and all."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:

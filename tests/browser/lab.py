@@ -15,12 +15,18 @@ from typing import Any
 
 import psutil
 
-SETTINGS = {"@jupyterlab/apputils-extension:notification": {"checkForUpdates": False, "fetchNews": "false"}}
+SETTINGS = {
+    "@jupyterlab/apputils-extension:notification": {"checkForUpdates": False, "fetchNews": "false"}
+}
 
 
 def isolated(home: Path) -> dict[str, str]:
     """The environment of a server that reads nothing of this user's, and writes nothing of theirs."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "JPY_", "XDG_"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("JUPYTER", "JPY_", "XDG_"))
+    }
     folders = {
         "HOME": home,
         "IPYTHONDIR": home / "ipython",
@@ -64,7 +70,9 @@ class Lab:
 
     def __init__(self, folder: Path):
         self.home, self.root, self.log = folder / "home", folder / "root", folder / "server.log"
-        self.token = secrets.token_hex(16)  # the server runs any code it is sent: not for others on this machine
+        self.token = secrets.token_hex(
+            16
+        )  # the server runs any code it is sent: not for others on this machine
         config = self.home / "config"
         (config / "labconfig").mkdir(parents=True)
         (config / "labconfig" / "default_setting_overrides.json").write_text(json.dumps(SETTINGS))
@@ -83,7 +91,9 @@ class Lab:
         environment = isolated(self.home) | {"JUPYTER_TOKEN": self.token}
         with self.log.open("wb") as log:
             streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
-            self.process = subprocess.Popen(command, env=environment, start_new_session=True, **streams)
+            self.process = subprocess.Popen(
+                command, env=environment, start_new_session=True, **streams
+            )
         try:
             self._wait_until_ready()
         except BaseException:
@@ -104,7 +114,9 @@ class Lab:
 
     def request(self, method: str, path: str) -> Any:
         """What the server's REST interface answers, e.g. `request("GET", "/api/sessions")`; None where it says nothing."""
-        request = urllib.request.Request(self.url + path, method=method, headers={"Authorization": f"token {self.token}"})
+        request = urllib.request.Request(
+            self.url + path, method=method, headers={"Authorization": f"token {self.token}"}
+        )
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never by a proxy
         with opener.open(request, timeout=20) as answer:
             text = answer.read()

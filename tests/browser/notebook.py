@@ -51,15 +51,25 @@ class Notebook:
 
     def __init__(self, page: Page, lab: Lab, name: str, cells: Sequence[str]):
         self.page, self.lab, self.path = page, lab, lab.root / f"{name}.ipynb"
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}  # without it Lab asks for one
+        notebook = nbformat.v4.new_notebook(
+            cells=[nbformat.v4.new_code_cell(cell) for cell in cells]
+        )
+        notebook.metadata["kernelspec"] = {
+            "name": "python3",
+            "display_name": "Python 3",
+        }  # without it Lab asks for one
         nbformat.write(notebook, self.path)
-        page.goto(f"{lab.url}/lab/workspaces/{name}/tree/{self.path.name}?token={lab.token}", wait_until="commit")
+        page.goto(
+            f"{lab.url}/lab/workspaces/{name}/tree/{self.path.name}?token={lab.token}",
+            wait_until="commit",
+        )
         self.wait_until_idle()
 
     def wait_until_idle(self, seconds: float = 60) -> None:
         """Waits until the page is connected to its kernel and nothing runs there; a dialog is an error."""
-        state = self.page.wait_for_function(IS_READY, timeout=1000 * seconds, polling=50).json_value()
+        state = self.page.wait_for_function(
+            IS_READY, timeout=1000 * seconds, polling=50
+        ).json_value()
         assert state == "ready", state
 
     def until(self, condition: Callable[[], Any], seconds: float = 30, what: str = "") -> Any:
@@ -77,7 +87,9 @@ class Notebook:
     def command(self, name: str, seconds: float = 60, **arguments: Any) -> None:
         """One of Lab's commands, e.g. `command("apputils:change-theme", theme="JupyterLab Dark")`."""
         self.in_page(
-            "await app.commands.execute(argument.name, argument.arguments)", {"name": name, "arguments": arguments}, seconds
+            "await app.commands.execute(argument.name, argument.arguments)",
+            {"name": name, "arguments": arguments},
+            seconds,
         )
 
     def run_all(self, seconds: float = 60) -> None:
@@ -130,13 +142,22 @@ class Notebook:
 
     def output(self, index: int = -1) -> Locator:
         """What the cell shows, to look for things in: `notebook.output(0).get_by_role("button", name="Play")`."""
-        return self.page.locator(".jp-NotebookPanel:visible .jp-Cell").nth(index).locator(".jp-Cell-outputArea")
+        return (
+            self.page.locator(".jp-NotebookPanel:visible .jp-Cell")
+            .nth(index)
+            .locator(".jp-Cell-outputArea")
+        )
 
     def outputs(self, index: int = -1) -> str:
         """The text of what the cell shows, widgets' too."""
         self.output(index).scroll_into_view_if_needed()
-        self.page.evaluate(TWO_FRAMES)  # Lab renders no cell that is out of view, and one without rendering has no text
-        return "\n".join(text.strip() for text in self.output(index).locator(".jp-OutputArea-output").all_inner_texts())
+        self.page.evaluate(
+            TWO_FRAMES
+        )  # Lab renders no cell that is out of view, and one without rendering has no text
+        return "\n".join(
+            text.strip()
+            for text in self.output(index).locator(".jp-OutputArea-output").all_inner_texts()
+        )
 
     def save(self) -> int:
         """Saves the notebook and returns the size of its file in bytes."""
@@ -156,8 +177,14 @@ class Notebook:
                 self.lab.request("DELETE", f"/api/sessions/{session['id']}")
 
     def _must_not_have_failed(self) -> None:
-        outputs = self.in_page("return panel.content.widgets.flatMap((cell) => cell.model.outputs?.toJSON() ?? [])")
-        failed = [plain("\n".join(output["traceback"])) for output in outputs if output["output_type"] == "error"]
+        outputs = self.in_page(
+            "return panel.content.widgets.flatMap((cell) => cell.model.outputs?.toJSON() ?? [])"
+        )
+        failed = [
+            plain("\n".join(output["traceback"]))
+            for output in outputs
+            if output["output_type"] == "error"
+        ]
         assert not failed, "\n".join(failed)
 
 

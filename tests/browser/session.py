@@ -31,7 +31,9 @@ def launched(chromium: str, home: Path) -> Iterator["Browser"]:
     arguments = ["--no-sandbox", "--no-proxy-server", f"--host-resolver-rules={rules}"]
     environment = {**os.environ, "HOME": str(home)}
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=arguments, env=environment)
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=arguments, env=environment
+        )
         yield browser
         browser.close()
 
@@ -49,5 +51,9 @@ def browsing(chromium: str) -> Iterator[tuple[Lab, "Browser"]]:
     path = shutil.which(chromium)
     if path is None:
         raise FileNotFoundError(f"there is no browser {chromium!r}")
-    with tempfile.TemporaryDirectory() as folder, closing(Lab(Path(folder))) as lab, launched(path, lab.home) as browser:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(Lab(Path(folder))) as lab,
+        launched(path, lab.home) as browser,
+    ):
         yield lab, browser

@@ -32,7 +32,9 @@ ROUTES = (
 @pytest.fixture(scope="module")
 def separate(serve, checkpoint):
     run = checkpoint.with_suffix("")
-    return serve("separate", "--run_directory", run, "--max_duration", "120", "--max_upload_size", "100")
+    return serve(
+        "separate", "--run_directory", run, "--max_duration", "120", "--max_upload_size", "100"
+    )
 
 
 def noise(path, n_channels=1, rate=16000, seconds=1.0, **options):
@@ -56,7 +58,9 @@ def test_no_route_leads_out_of_what_is_served(separate, route, checkpoint):
     secret.write_text("the secret")
     for up in OUTSIDE:
         for depth in (1, 3, 8, 15):
-            status, body = separate.get(f"{route}{(up.rstrip('/') + '/') * depth}{str(secret).lstrip('/')}")
+            status, body = separate.get(
+                f"{route}{(up.rstrip('/') + '/') * depth}{str(secret).lstrip('/')}"
+            )
             assert status != 200 or b"the secret" not in body, (up, depth)
             status, body = separate.get(f"{route}{(up.rstrip('/') + '/') * depth}etc/passwd")
             assert b"root:" not in body, (up, depth)
@@ -90,7 +94,10 @@ def test_no_code_can_be_run_over_the_socket(separate, page, tmp_path):
     open_page(page, separate, "Separate")
     target = tmp_path / "run by a visitor"
     code = {"code": f"open({str(target)!r}, 'w')", "silent": False, "store_history": False}
-    messages = [message("execute_request", code), message("comm_info_request", {"target_name": "jupyter.widget"})]
+    messages = [
+        message("execute_request", code),
+        message("comm_info_request", {"target_name": "jupyter.widget"}),
+    ]
     answers = page.evaluate(
         """([messages]) => new Promise((done) => {
             const { kernelId } = JSON.parse(document.getElementById("jupyter-config-data").textContent);
@@ -112,8 +119,22 @@ def test_no_code_can_be_run_over_the_socket(separate, page, tmp_path):
 
 
 def message(kind, content):
-    header = {"msg_id": uuid.uuid4().hex, "msg_type": kind, "username": "", "session": "s", "version": "5.3"}
-    return json.dumps({"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"})
+    header = {
+        "msg_id": uuid.uuid4().hex,
+        "msg_type": kind,
+        "username": "",
+        "session": "s",
+        "version": "5.3",
+    }
+    return json.dumps(
+        {
+            "header": header,
+            "parent_header": {},
+            "metadata": {},
+            "content": content,
+            "channel": "shell",
+        }
+    )
 
 
 def test_files_that_are_no_sound_get_one_clear_line(separate, page, tmp_path):
@@ -150,7 +171,12 @@ def test_files_that_are_no_sound_get_one_clear_line(separate, page, tmp_path):
     for path, line in expected.items():
         page.locator("input[type=file]").set_input_files(path)
         wrong = page.locator(".absslab-upload .absslab-words.wrong")
-        until(page, lambda line=line, wrong=wrong: wrong.count() and line in wrong.inner_text(), 60, line)
+        until(
+            page,
+            lambda line=line, wrong=wrong: wrong.count() and line in wrong.inner_text(),
+            60,
+            line,
+        )
         assert "\n" not in words(page).inner_text()
         assert str(tmp_path) not in page.content()
         assert "visitor-" not in words(page).inner_text()
@@ -161,27 +187,36 @@ def test_files_that_are_no_sound_get_one_clear_line(separate, page, tmp_path):
 def test_many_channels_and_high_rates_are_taken_in_as_what_one_hears(separate, page, tmp_path):
     open_page(page, separate, "Separate")
     page.locator("input[type=file]").set_input_files(noise(tmp_path / "eight.wav", 8, 192000, 0.5))
-    page.get_by_text("the mean of its 8 channels and at 48 instead of 192 kHz").wait_for(timeout=LOADED)
+    page.get_by_text("the mean of its 8 channels and at 48 instead of 192 kHz").wait_for(
+        timeout=LOADED
+    )
     page.get_by_role("button", name="download the result").wait_for(timeout=LOADED)
     play(page)
     assert loudest(page)["before"] > 1e-3
 
 
 @pytest.mark.parametrize(
-    "name", ["../../evil.wav", "..\\evil.wav", "<img src=x onerror=alert(1)>.wav", "a\"b'c`;$(id).wav"]
+    "name",
+    ["../../evil.wav", "..\\evil.wav", "<img src=x onerror=alert(1)>.wav", "a\"b'c`;$(id).wav"],
 )
 def test_a_name_is_nothing_but_text(separate, page, watch, name, tmp_path):
     open_page(page, separate, "Separate")
     content = noise(tmp_path / "a.wav").read_bytes()
     dialogs = []
     page.on("dialog", lambda dialog: dialogs.append(dialog.message))
-    page.locator("input[type=file]").set_input_files({"name": name, "mimeType": "audio/wav", "buffer": content})
+    page.locator("input[type=file]").set_input_files(
+        {"name": name, "mimeType": "audio/wav", "buffer": content}
+    )
     page.get_by_role("button", name="download the result").wait_for(timeout=LOADED)
     assert name.replace("\\", "/").rpartition("/")[2] in words(page).inner_text()
     assert page.locator("img[src=x]").count() == 0
     assert dialogs == []
     made = [path for folder in separate.visitors for path in folder.rglob("*")]
-    assert not [path for path in made if "evil" in path.name or "img" in path.name or "id" in path.stem.split("-")]
+    assert not [
+        path
+        for path in made
+        if "evil" in path.name or "img" in path.name or "id" in path.stem.split("-")
+    ]
     assert not list(separate.home.rglob("evil*"))
     with page.expect_download() as download:
         page.get_by_role("button", name="download the result").click()
@@ -207,7 +242,9 @@ def test_a_run_that_vanishes_is_said_and_the_page_stays(serve, page, checkpoint,
     assert "Traceback" not in page.content()
 
 
-def test_a_tab_closed_in_the_middle_of_a_separation_leaves_nothing(serve, browser, watch, checkpoint, tmp_path):
+def test_a_tab_closed_in_the_middle_of_a_separation_leaves_nothing(
+    serve, browser, watch, checkpoint, tmp_path
+):
     dashboard = serve("separate", "--run_directory", checkpoint.with_suffix(""), fresh=True)
     context = browser.new_context()
     page = watched(context, watch)
@@ -228,14 +265,18 @@ def test_a_tab_closed_in_the_middle_of_a_separation_leaves_nothing(serve, browse
 
 def test_a_page_that_is_left_without_a_word_is_ended(serve, page, checkpoint):
     """A laptop that is shut says nothing."""
-    dashboard = serve("monitor", "--run_directory", checkpoint.with_suffix(""), "--idle_time", "10", fresh=True)
+    dashboard = serve(
+        "monitor", "--run_directory", checkpoint.with_suffix(""), "--idle_time", "10", fresh=True
+    )
     assert dashboard.get("/")[0] == 200  # a page that nobody opens: it never gives its process back
     until(page, lambda: len(dashboard.kernels) == 1, what="its process")
     until(page, lambda: not dashboard.kernels, 90, "the process is ended")
 
 
 def test_no_more_visitors_than_the_host_allows(serve, page, browser, watch, checkpoint):
-    dashboard = serve("monitor", "--run_directory", checkpoint.with_suffix(""), "--max_visitors", "1", fresh=True)
+    dashboard = serve(
+        "monitor", "--run_directory", checkpoint.with_suffix(""), "--max_visitors", "1", fresh=True
+    )
     open_page(page, dashboard, "Trainings")
     status, body = dashboard.get("/")
     assert status == 503
@@ -248,7 +289,9 @@ def test_no_more_visitors_than_the_host_allows(serve, page, browser, watch, chec
 
 
 def test_who_come_at_the_same_time_are_counted_as_well(serve, checkpoint):
-    dashboard = serve("monitor", "--run_directory", checkpoint.with_suffix(""), "--max_visitors", "2", fresh=True)
+    dashboard = serve(
+        "monitor", "--run_directory", checkpoint.with_suffix(""), "--max_visitors", "2", fresh=True
+    )
     with ThreadPoolExecutor(5) as pool:
         statuses = list(pool.map(lambda _: dashboard.get("/")[0], range(5)))
     assert sorted(statuses) == [200, 200, 503, 503, 503]
@@ -257,7 +300,9 @@ def test_who_come_at_the_same_time_are_counted_as_well(serve, checkpoint):
 
 def test_who_is_kept_ready_for_counts_when_they_come(serve, checkpoint):
     run = checkpoint.with_suffix("")
-    dashboard = serve("monitor", "--run_directory", run, "--max_visitors", "1", "--preheat", "1", fresh=True)
+    dashboard = serve(
+        "monitor", "--run_directory", run, "--max_visitors", "1", "--preheat", "1", fresh=True
+    )
     with ThreadPoolExecutor(3) as pool:
         statuses = list(pool.map(lambda _: dashboard.get("/")[0], range(3)))
     assert sorted(statuses) == [200, 503, 503]
@@ -306,7 +351,12 @@ def test_a_training_goes_on_when_its_dashboard_is_stopped(serve, page, watch, mi
     open_page(page, dashboard, "Trainings")
     page.get_by_text("start and stop").click()
     page.get_by_role("button", name="start", exact=True).click()
-    reader = until(page, lambda: (runs / "run-1" / "config.json").exists() and RunReader(runs / "run-1"), 60, "the run")
+    reader = until(
+        page,
+        lambda: (runs / "run-1" / "config.json").exists() and RunReader(runs / "run-1"),
+        60,
+        "the run",
+    )
     until(page, lambda: reader.state() == "running", 60, "the training runs")
     until(page, lambda: page.get_by_role("cell", name="run-1").count(), 20, "it is listed")
     reader.poll()

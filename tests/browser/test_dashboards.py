@@ -14,7 +14,9 @@ from .conftest import watched
 from .dashboard import LOADED, loudest, open_page, play, probe, until
 
 pytestmark = pytest.mark.slow
-FOCUSED = "document.activeElement.closest('.absslab-player') ? 'player' : document.activeElement.tagName"
+FOCUSED = (
+    "document.activeElement.closest('.absslab-player') ? 'player' : document.activeElement.tagName"
+)
 
 
 def pictures(page, screenshots, name):
@@ -24,7 +26,9 @@ def pictures(page, screenshots, name):
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
             page.wait_for_timeout(600)
-            page.screenshot(path=screenshots / f"dashboard_{name}_{width}_{scheme}.png", full_page=True)
+            page.screenshot(
+                path=screenshots / f"dashboard_{name}_{width}_{scheme}.png", full_page=True
+            )
             wide = page.evaluate("document.documentElement.scrollWidth")
             assert wide <= width, f"{name} is {wide} px wide in a window of {width}"
     page.set_viewport_size({"width": 1280, "height": 900})
@@ -39,7 +43,9 @@ def test_listen(serve, page, run, mixtures, screenshots):
     reference = next(name for name in names if name.endswith("(reference)"))
     most = loudest(page)
     assert {name for name, rms in most.items() if rms > 0} == {"mixture"}
-    page.get_by_role("button", name="Hear only this", exact=False).nth(names.index(reference)).click()
+    page.get_by_role("button", name="Hear only this", exact=False).nth(
+        names.index(reference)
+    ).click()
     page.wait_for_timeout(100)
     assert {name for name, rms in loudest(page).items() if rms > 1e-4} == {reference}
     title = page.locator(".absslab-player .title").first
@@ -73,7 +79,9 @@ def test_the_keyboard_leads_to_everything(serve, page, run):
     for _ in range(60):
         page.keyboard.press("Tab")
         reached.add(
-            page.evaluate("document.activeElement.closest('.absslab-player') ? 'player' : document.activeElement.tagName")
+            page.evaluate(
+                "document.activeElement.closest('.absslab-player') ? 'player' : document.activeElement.tagName"
+            )
         )
     assert {"SELECT", "BUTTON", "player"} <= reached
 
@@ -84,12 +92,15 @@ def test_what_is_heard_has_the_level_of_the_file(serve, page, run, mixtures):
     samples, rate = soundfile.read(mixtures / "test" / "000000.wav")
     window = 2048 / 48000
     loud = max(
-        math.sqrt(np.mean(samples[i : i + round(window * rate)] ** 2)) for i in range(0, len(samples), round(window * rate))
+        math.sqrt(np.mean(samples[i : i + round(window * rate)] ** 2))
+        for i in range(0, len(samples), round(window * rate))
     )
     assert loudest(page, 4.5)["mixture"] == pytest.approx(loud, rel=0.15)
 
 
-def test_separate_an_upload_remove_a_class_hear_it_and_download_it(serve, page, run, mixtures, screenshots, tmp_path):
+def test_separate_an_upload_remove_a_class_hear_it_and_download_it(
+    serve, page, run, mixtures, screenshots, tmp_path
+):
     dashboard = serve("separate", "--run_directory", run)
     open_page(page, dashboard, "Separate")
     mixture = mixtures / "test" / "000000.wav"
@@ -98,14 +109,19 @@ def test_separate_an_upload_remove_a_class_hear_it_and_download_it(serve, page, 
     play(page)
     assert {name for name, rms in loudest(page).items() if rms > 0} == {"before"}
     rows = page.locator(".absslab-keep")
-    kept = [rows.nth(i).locator(".widget-label").first.inner_text().partition(",")[0] for i in range(rows.count())]
+    kept = [
+        rows.nth(i).locator(".widget-label").first.inner_text().partition(",")[0]
+        for i in range(rows.count())
+    ]
     assert kept[-1] == "everything else"
     page.get_by_label("What is heard").select_option(label="after")
     before = loudest(page)["after"]
     assert before > 1e-3
     for i in range(rows.count()):
         rows.nth(i).get_by_role("button", name="remove").click()
-    until(page, lambda: loudest(page, 0.5)["after"] == 0, 20, "nothing is left where all is removed")
+    until(
+        page, lambda: loudest(page, 0.5)["after"] == 0, 20, "nothing is left where all is removed"
+    )
     assert probe(page)["isPlaying"]
     rows.last.get_by_role("button", name="keep").click()
     until(page, lambda: loudest(page, 0.5)["after"] > 0, 20, "what is kept is heard again")
@@ -146,7 +162,11 @@ def test_monitor_follows_a_run_that_grows(serve, page, run, screenshots, tmp_pat
 
 def test_compare_side_by_side_and_blind(serve, page, run, second_run, screenshots, tmp_path):
     votes = tmp_path / "votes"
-    open_page(page, serve("compare", "--run_directory", run, second_run, "--votes_folder", votes), "Compare")
+    open_page(
+        page,
+        serve("compare", "--run_directory", run, second_run, "--votes_folder", votes),
+        "Compare",
+    )
     play(page)
     names = [track["name"] for track in probe(page)["tracks"]]
     a = next(name for name in names if name.endswith(", A") and f"{name[:-3]} (reference)" in names)
@@ -165,19 +185,25 @@ def test_compare_side_by_side_and_blind(serve, page, run, second_run, screenshot
     pictures(page, screenshots, "blind")
     number = 1
     while page.get_by_text(f"Round {number} of").count():
-        better = page.get_by_role("button", name=("X is better", "Y is better", "no difference")[number % 3])
+        better = page.get_by_role(
+            "button", name=("X is better", "Y is better", "no difference")[number % 3]
+        )
         until(page, better.is_enabled, 30, "the sound of this round")
         if number == 1:
             visible = [i for i in range(2) if page.locator(".absslab-player").nth(i).is_visible()]
             play(page, visible[0])
             page.get_by_role("button", name="Hear only this (2): X").click()
             page.wait_for_timeout(100)
-            assert {name for name, rms in loudest(page, 2.5, visible[0]).items() if rms > 0} == {"X"}
+            assert {name for name, rms in loudest(page, 2.5, visible[0]).items() if rms > 0} == {
+                "X"
+            }
         better.click()
         number += 1
         until(
             page,
-            lambda number=number: page.get_by_text(f"Round {number} of").count() or page.get_by_text("You:").count(),
+            lambda number=number: (
+                page.get_by_text(f"Round {number} of").count() or page.get_by_text("You:").count()
+            ),
             what="the next round, or the end",
         )
     page.get_by_text("All listeners so far").wait_for()
@@ -201,7 +227,12 @@ def test_two_visitors_do_not_meet(serve, page, browser, watch, run, mixtures):
     assert len(dashboard.visitors) == 2
     assert {folder.stat().st_mode & 0o777 for folder in dashboard.visitors} == {0o700}
     context.close()
-    until(page, lambda: len(dashboard.visitors) == 1, 40, "one of them is gone, with what they brought")
+    until(
+        page,
+        lambda: len(dashboard.visitors) == 1,
+        40,
+        "one of them is gone, with what they brought",
+    )
     page.get_by_role("button", name="keep all").click()
     play(page)
     assert loudest(page)["before"] > 0

@@ -83,7 +83,10 @@ def test_a_click_makes_sound_that_can_be_measured(open_notebook, page):
     notebook = open_notebook(SOUND)
     notebook.run_all()
     notebook.output().get_by_role("button", name="Sound").click()
-    notebook.until(lambda: math.isclose(page.evaluate("probe()")[1], 0.5 / math.sqrt(2), rel_tol=0.05), what="half as loud")
+    notebook.until(
+        lambda: math.isclose(page.evaluate("probe()")[1], 0.5 / math.sqrt(2), rel_tol=0.05),
+        what="half as loud",
+    )
     assert page.evaluate("probe()")[0] == "running"
 
 
@@ -100,7 +103,9 @@ def test_a_live_figure_is_drawn_without_a_request_elsewhere(open_notebook, watch
 
 def test_requests_elsewhere_and_errors_are_seen_and_reach_nothing(page, watch):
     for address in ("http://example.org/a", "http://1.1.1.1/b"):
-        fetch = f"fetch('{address}', {{ mode: 'no-cors' }}).then(() => 'reached', () => 'not reached')"
+        fetch = (
+            f"fetch('{address}', {{ mode: 'no-cors' }}).then(() => 'reached', () => 'not reached')"
+        )
         assert page.evaluate(fetch) == "not reached"
     page.evaluate("console.error('wrong'); setTimeout(() => { throw new Error('uncaught') })")
     page.wait_for_timeout(100)

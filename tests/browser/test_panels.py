@@ -52,7 +52,9 @@ def test_masks_are_changed_while_it_plays(open_notebook, page, checkpoint, mixtu
     page.get_by_label("What is heard").select_option(label="all sources")
     names = [track["name"] for track in probe(page)["tracks"]][1:-1]
     sources = [
-        name for name in notebook.execute("' '.join(panel.answer.probabilities)").strip("'").split() if name in names
+        name
+        for name in notebook.execute("' '.join(panel.answer.probabilities)").strip("'").split()
+        if name in names
     ]
     before = loudest(notebook, page, sources)
     assert max(before.values()) > 1e-4
@@ -60,12 +62,20 @@ def test_masks_are_changed_while_it_plays(open_notebook, page, checkpoint, mixtu
 
     page.locator(".widget-slider", has_text="mask threshold").locator(".noUi-handle").press("End")
     notebook.until(lambda: probe(page)["sounding"] != versions, 20, "new sources")
-    notebook.until(lambda: max(loudest(notebook, page, sources, 0.3).values()) == 0, 20, "masks below 1 take nothing")
+    notebook.until(
+        lambda: max(loudest(notebook, page, sources, 0.3).values()) == 0,
+        20,
+        "masks below 1 take nothing",
+    )
     assert probe(page)["isPlaying"], "it never stopped"
 
     page.locator(".widget-slider", has_text="mask threshold").locator(".noUi-handle").press("Home")
     page.locator(".widget-slider", has_text="mask floor").locator(".noUi-handle").press("End")
-    notebook.until(lambda: min(loudest(notebook, page, sources, 1.0).values()) > 1e-3, 20, "masks of 1 take everything")
+    notebook.until(
+        lambda: min(loudest(notebook, page, sources, 1.0).values()) > 1e-3,
+        20,
+        "masks of 1 take everything",
+    )
     page.get_by_label("What is heard").select_option(label="mixture")
     mixed = loudest(notebook, page, ["mixture"])["mixture"]
     page.get_by_label("What is heard").select_option(label=sources[0])
@@ -95,13 +105,18 @@ def test_a_training_is_started_seen_growing_attached_again_after_a_restart_and_s
     notebook = open_notebook(set_up, show)
     notebook.run_all()
     page.get_by_role("button", name="start", exact=True).click()
-    reader = notebook.until(lambda: (runs / "first" / "config.json").exists() and RunReader(runs / "first"), 60, "a run")
+    reader = notebook.until(
+        lambda: (runs / "first" / "config.json").exists() and RunReader(runs / "first"), 60, "a run"
+    )
     notebook.until(lambda: reader.state() == "running", 60, "running")
     pid = reader.status()["pid"]
     drawn = (
-        "max([len(line.get_xdata()) for axes in panel.follower.view.plot.figure.axes for line in axes.lines], default=0)"
+        "max([len(line.get_xdata()) for axes in panel.follower.view.plot.figure.axes "
+        "for line in axes.lines], default=0)"
     )
-    first = notebook.until(lambda: int(notebook.execute(drawn)) >= 2 and int(notebook.execute(drawn)), 60, "curves")
+    first = notebook.until(
+        lambda: int(notebook.execute(drawn)) >= 2 and int(notebook.execute(drawn)), 60, "curves"
+    )
     notebook.until(lambda: int(notebook.execute(drawn)) > first, 30, "growing curves")
     page.wait_for_timeout(1500)
     notebook.screenshot("training_running", screenshots)
@@ -127,9 +142,12 @@ def test_a_training_is_started_seen_growing_attached_again_after_a_restart_and_s
     watch.errors = [error for error in watch.errors if "Cannot send" not in error]
 
 
-def test_every_tab_of_the_workbench_opens(open_notebook, page, event_folder, mixtures, checkpoint, screenshots):
+def test_every_tab_of_the_workbench_opens(
+    open_notebook, page, event_folder, mixtures, checkpoint, screenshots
+):
     folders = (
-        f"event_folder={str(event_folder)!r}, mixture_folder={str(mixtures)!r}, runs_folder={str(checkpoint.parent)!r}"
+        f"event_folder={str(event_folder)!r}, mixture_folder={str(mixtures)!r}, "
+        f"runs_folder={str(checkpoint.parent)!r}"
     )
     notebook = open_notebook(f"import absslab\nworkbench = absslab.workbench({folders})\nworkbench")
     notebook.run_all()
@@ -145,7 +163,13 @@ def test_every_tab_of_the_workbench_opens(open_notebook, page, event_folder, mix
         notebook.command("apputils:change-theme", theme=theme)
         for name, words in shown.items():
             page.locator(".widget-tab .lm-TabBar-tabLabel", has_text=name).first.click()
-            notebook.until(lambda words=words: words in notebook.output(0).inner_text(), 30, f"{name} shows {words!r}")
+            notebook.until(
+                lambda words=words: words in notebook.output(0).inner_text(),
+                30,
+                f"{name} shows {words!r}",
+            )
             page.wait_for_timeout(700)
             notebook.screenshot(f"workbench_{name}_{theme.rpartition(' ')[2].lower()}", screenshots)
-    assert notebook.execute("[panel._line.value.count('alert') for panel in workbench._panels.values()]") == str([0] * 6)
+    assert notebook.execute(
+        "[panel._line.value.count('alert') for panel in workbench._panels.values()]"
+    ) == str([0] * 6)

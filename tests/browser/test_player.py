@@ -41,15 +41,24 @@ class Seen:
         return self.page.evaluate("document.querySelector('.absslab-player').absslab.probe()")
 
     def wait(self, condition, what, seconds=15):
-        return self.notebook.until(lambda: condition(state := self.probe()) and state, seconds, what)
+        return self.notebook.until(
+            lambda: condition(state := self.probe()) and state, seconds, what
+        )
 
     def heard(self):
         """Amplitude of each track that sounds."""
-        return {one["name"]: one["rms"] * math.sqrt(2) for one in self.probe()["tracks"] if one["rms"] > 1e-5}
+        return {
+            one["name"]: one["rms"] * math.sqrt(2)
+            for one in self.probe()["tracks"]
+            if one["rms"] > 1e-5
+        }
 
     def hears(self, *names, **levels):
         """Waits until just these tracks sound, at these amplitudes or their own: an analyser looks back for 0.13 s."""
-        expected = {name: pytest.approx(levels.get(name, LEVELS.get(name)), rel=0.03) for name in (*names, *levels)}
+        expected = {
+            name: pytest.approx(levels.get(name, LEVELS.get(name)), rel=0.03)
+            for name in (*names, *levels)
+        }
         try:
             self.notebook.until(lambda: self.heard() == expected, 8)
         except AssertionError:
@@ -103,7 +112,9 @@ def test_it_plays_switches_solos_mutes_loops_and_brushes(seen, page, screenshots
 
     page.get_by_label("What is heard").select_option(label="all but knock")
     seen.hears("speech", "phone")
-    page.get_by_label("Gain of speech in dB").evaluate("(e) => { e.value = -6; e.dispatchEvent(new Event('input')) }")
+    page.get_by_label("Gain of speech in dB").evaluate(
+        "(e) => { e.value = -6; e.dispatchEvent(new Event('input')) }"
+    )
     seen.hears("phone", speech=0.2 * 10 ** (-6 / 20))
 
     page.get_by_label("Level", exact=True).select_option("peak")
@@ -119,7 +130,9 @@ def test_it_plays_switches_solos_mutes_loops_and_brushes(seen, page, screenshots
         page.wait_for_timeout(120)
         positions.append(seen.probe()["position"])
     assert all(0.98 <= position <= 1.52 for position in positions), positions
-    assert any(later < earlier for earlier, later in zip(positions[:-1], positions[1:], strict=True)), "it came round"
+    assert any(
+        later < earlier for earlier, later in zip(positions[:-1], positions[1:], strict=True)
+    ), "it came round"
     seen.press("Escape")
 
     page.get_by_label("What is heard").select_option(label="mixture")
@@ -152,14 +165,22 @@ def test_clicking_in_the_picture_and_keys_move_the_position(seen, page):
 
 def test_the_mix_is_what_numpy_makes_of_it_sample_by_sample(seen, page):
     page.get_by_label("What is heard").select_option(label="all but knock")
-    page.get_by_label("Gain of phone in dB").evaluate("(e) => { e.value = 4.5; e.dispatchEvent(new Event('input')) }")
+    page.get_by_label("Gain of phone in dB").evaluate(
+        "(e) => { e.value = 4.5; e.dispatchEvent(new Event('input')) }"
+    )
     first, last = 12345, 45678
-    render = "([first, last]) => document.querySelector('.absslab-player').absslab.render(first, last)"
-    rendered = page.evaluate(f"async (range) => Array.from((await ({render})(range))[0])", [first, last])
+    render = (
+        "([first, last]) => document.querySelector('.absslab-player').absslab.render(first, last)"
+    )
+    rendered = page.evaluate(
+        f"async (range) => Array.from((await ({render})(range))[0])", [first, last]
+    )
     expected = tone(440, 0.2) + 10 ** (4.5 / 20) * tone(3000, 0.05)
     error = np.abs(np.array(rendered) - expected[first:last]).max()
     print(f"largest error of the mix: {error:.2e}")
-    assert error < 2**-16  # half a step of 16 bits in the two sounds that were sent, and their gains
+    assert (
+        error < 2**-16
+    )  # half a step of 16 bits in the two sounds that were sent, and their gains
 
 
 def test_new_sound_takes_over_while_it_plays(seen, page):
@@ -181,7 +202,9 @@ def test_a_track_what_is_heard_and_the_picture_are_saved(seen, page, tmp_path):
     download.value.save_as(tmp_path / "remix.wav")
     samples, rate = soundfile.read(tmp_path / "remix.wav")
     assert (rate, len(samples)) == (RATE, 4 * RATE)
-    assert np.sqrt((samples**2).mean()) == pytest.approx(math.sqrt((0.2**2 + 0.05**2) / 2), rel=0.001)
+    assert np.sqrt((samples**2).mean()) == pytest.approx(
+        math.sqrt((0.2**2 + 0.05**2) / 2), rel=0.001
+    )
     with page.expect_download() as download:
         page.get_by_title("The picture as PNG").click()
     assert download.value.suggested_filename == "speech.png"
@@ -190,7 +213,9 @@ def test_a_track_what_is_heard_and_the_picture_are_saved(seen, page, tmp_path):
 def test_names_are_text_and_nothing_of_the_sound_is_saved_in_the_notebook(open_notebook, page):
     name = '<img src=x onerror="window.hurt=1">'
     sounds = f"{{{name!r}: parts['speech'], 'a \"b\" é 音': parts['knock']}}"
-    notebook = open_notebook(SET_UP, f"from absslab import listen\nlisten({sounds}, rate, title={name!r})")
+    notebook = open_notebook(
+        SET_UP, f"from absslab import listen\nlisten({sounds}, rate, title={name!r})"
+    )
     notebook.run_all()
     page.wait_for_selector(".absslab-player .track")
     page.wait_for_timeout(500)
@@ -200,7 +225,9 @@ def test_names_are_text_and_nothing_of_the_sound_is_saved_in_the_notebook(open_n
     assert notebook.save() < 200_000
 
 
-def test_a_long_file_plays_from_anywhere_while_only_parts_of_it_are_in_the_page(open_notebook, page, lab):
+def test_a_long_file_plays_from_anywhere_while_only_parts_of_it_are_in_the_page(
+    open_notebook, page, lab
+):
     rate, minutes = 16000, 30
     with soundfile.SoundFile(lab.root / "long.wav", "w", rate, 1, "PCM_16") as file:
         for minute in range(minutes):
@@ -214,7 +241,11 @@ def test_a_long_file_plays_from_anywhere_while_only_parts_of_it_are_in_the_page(
     for minute in (0, 17, 29):
         notebook.execute(f"player.seek({60 * minute + 5})")
         notebook.until(
-            lambda minute=minute: state()["position"] > 60 * minute + 5.5 and not state()["isWaiting"], 20, "playing"
+            lambda minute=minute: (
+                state()["position"] > 60 * minute + 5.5 and not state()["isWaiting"]
+            ),
+            20,
+            "playing",
         )
         assert state()["out"] * math.sqrt(2) == pytest.approx(0.02 * (minute + 1), rel=0.05)
 
@@ -229,6 +260,8 @@ def test_after_a_click_on_a_button_space_plays_and_the_notebook_can_be_saved(see
     seen.wait(lambda state: not state["isPlaying"], "paused")
     before = seen.notebook.path.stat().st_mtime_ns
     page.keyboard.press("Control+s")
-    seen.notebook.until(lambda: seen.notebook.path.stat().st_mtime_ns > before, 10, "the notebook saved")
+    seen.notebook.until(
+        lambda: seen.notebook.path.stat().st_mtime_ns > before, 10, "the notebook saved"
+    )
     page.get_by_label("Gain of knock in dB").press("ArrowLeft")
     assert page.get_by_label("Gain of knock in dB").input_value() == "-0.5"

@@ -33,7 +33,14 @@ def small_flags(settings) -> list[str]:
     """The flags that ask for the tests' small training."""
     flags = []
     models = settings.models
-    for part in (models.model, models.mask_net, models.pooling, models.features, settings.training, settings.augmentation):
+    for part in (
+        models.model,
+        models.mask_net,
+        models.pooling,
+        models.features,
+        settings.training,
+        settings.augmentation,
+    ):
         for name, value in part.to_json().items():
             if value is not None:
                 flags += [f"--{name}", *map(str, value if isinstance(value, list) else [value])]
@@ -47,7 +54,9 @@ def test_the_overview_and_the_version_need_no_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "False"
-    assert all(command in done.stdout for command in ("demo", "mix", "train", "evaluate", "separate"))
+    assert all(
+        command in done.stdout for command in ("demo", "mix", "train", "evaluate", "separate")
+    )
 
 
 def test_the_core_imports_nothing_that_draws_or_shows():
@@ -82,7 +91,10 @@ def test_the_help_of_a_recipe_shows_the_recipes_flags_and_defaults(capsys):
     text = " ".join(capsys.readouterr().out.split())
     assert "--unet_channels" in text
     assert "--drop_out_probs" not in text
-    assert f"passes over the training recordings (default {RECIPES['recommended']['n_epochs']})" in text
+    assert (
+        f"passes over the training recordings (default {RECIPES['recommended']['n_epochs']})"
+        in text
+    )
 
 
 def test_unknown_flags_and_commands_are_refused_with_the_nearest_known_one(capsys):
@@ -112,14 +124,23 @@ def test_unknown_flags_and_commands_are_refused_with_the_nearest_known_one(capsy
     ],
 )
 def test_values_out_of_range_are_refused_in_one_line(capsys, event_folder, tmp_path, flags, words):
-    error = refused(capsys, "mix", "--event_folder", event_folder, "--output_folder", tmp_path / "out", *flags)
+    error = refused(
+        capsys, "mix", "--event_folder", event_folder, "--output_folder", tmp_path / "out", *flags
+    )
     assert words in error
     assert not (tmp_path / "out").exists()
 
 
 def test_the_thesis_form_of_a_command_is_understood(capsys, event_folder, tmp_path):
-    flags = ["--DCASE_2013_stereo_data_folder", str(event_folder), "--output_folder", str(tmp_path / "out")]
-    assert main(["--mode", "mix", *flags, "--n_files", "10", "--length", "1", "--n_workers", "1"]) == 0
+    flags = [
+        "--DCASE_2013_stereo_data_folder",
+        str(event_folder),
+        "--output_folder",
+        str(tmp_path / "out"),
+    ]
+    assert (
+        main(["--mode", "mix", *flags, "--n_files", "10", "--length", "1", "--n_workers", "1"]) == 0
+    )
     assert len(list((tmp_path / "out").rglob("weak_labels.csv"))) == 3
 
 
@@ -144,7 +165,21 @@ def test_the_thesis_own_training_command_runs_as_it_stands(mixtures, tmp_path, m
 def test_train_evaluate_separate_from_the_command_line(settings, mixtures, tmp_path, capsys):
     model = tmp_path / "runs" / "model.ckpt"
     flags = small_flags(settings)
-    assert main(["train", "--data_folder", str(mixtures), "--save_path", str(model), "--device", "cpu", *flags]) == 0
+    assert (
+        main(
+            [
+                "train",
+                "--data_folder",
+                str(mixtures),
+                "--save_path",
+                str(model),
+                "--device",
+                "cpu",
+                *flags,
+            ]
+        )
+        == 0
+    )
     assert "on cpu (float32)" in capsys.readouterr().out
     scores = tmp_path / "scores.json"
     assert main(["evaluate", "--checkpoint_path", str(model), "--output", str(scores)]) == 0
@@ -152,11 +187,27 @@ def test_train_evaluate_separate_from_the_command_line(settings, mixtures, tmp_p
     assert "SI-SDRi/dB" in out
     assert f"→ {scores}, {tmp_path}/scores.csv" in out
     found, table = read_scores(scores)
-    assert {"split", "n_mixtures", "classes", "tagging", "detection", "segmentation", "separation"} <= set(found)
+    assert {
+        "split",
+        "n_mixtures",
+        "classes",
+        "tagging",
+        "detection",
+        "segmentation",
+        "separation",
+    } <= set(found)
     assert {"baselines", "per_class", "intervals", "settings", "missing", "table"} <= set(found)
     assert (found["split"], found["n_mixtures"], len(table)) == ("test", 8, 8 * 4)
     mixture, out = mixtures / "test/000000.wav", tmp_path / "out"
-    command = ["separate", "--checkpoint_path", str(model), "--input", str(mixture), "--output_folder", str(out)]
+    command = [
+        "separate",
+        "--checkpoint_path",
+        str(model),
+        "--input",
+        str(mixture),
+        "--output_folder",
+        str(out),
+    ]
     assert main([*command, "--keep", "speech", "knock"]) == 0
     assert {path.name for path in (out / "000000").iterdir()} == {
         "alert.wav", "knock.wav", "pageturn.wav", "speech.wav", "residual.wav", "remix.wav", "events.tsv"
@@ -173,8 +224,19 @@ def refused_quietly(capsys, arguments):
 def test_recipes_are_one_flag_apart_and_each_setting_is_still_a_flag(mixtures, tmp_path):
     for recipe in RECIPES:
         path = tmp_path / f"{recipe}.ckpt"
-        flags = ["--recipe", recipe, "--n_epochs", "1", "--device", "cpu", "--learning_rate", "0.002"]
-        assert main(["train", "--data_folder", str(mixtures), "--save_path", str(path), *flags]) == 0
+        flags = [
+            "--recipe",
+            recipe,
+            "--n_epochs",
+            "1",
+            "--device",
+            "cpu",
+            "--learning_rate",
+            "0.002",
+        ]
+        assert (
+            main(["train", "--data_folder", str(mixtures), "--save_path", str(path), *flags]) == 0
+        )
         config = json.loads((tmp_path / recipe / "config.json").read_text())
         assert config["training"]["learning_rate"] == 0.002
         assert config["model"]["model_type"] == RECIPES[recipe]["model_type"]
@@ -202,7 +264,9 @@ BAD_FILES = ["text", "empty", "silent", "nan", "no samples", "truncated", "corru
 
 
 @pytest.mark.parametrize("kind", BAD_FILES)
-def test_separate_refuses_bad_files_before_it_writes_anything(capsys, checkpoint, mixtures, tmp_path, kind):
+def test_separate_refuses_bad_files_before_it_writes_anything(
+    capsys, checkpoint, mixtures, tmp_path, kind
+):
     bad, good = bad_file(tmp_path / "bad.wav", kind), mixtures / "test/000000.wav"
     error = refused(capsys, "separate", "--checkpoint_path", checkpoint, "--input", good, bad,
                     "--output_folder", tmp_path / "out")  # fmt: skip
@@ -252,10 +316,21 @@ def test_what_is_missing_is_named(capsys, checkpoint, mixtures, tmp_path):
     assert "data_folder is missing" in refused(capsys, "train", "--save_path", tmp_path / "r.ckpt")
     assert "checkpoint_path is missing" in refused(capsys, "evaluate")
     assert "checkpoint_path is missing" in refused(capsys, "separate")
-    assert "does not exist" in refused(capsys, "evaluate", "--checkpoint_path", tmp_path / "none.ckpt")
-    flags = ["--checkpoint_path", checkpoint, "--output_folder", tmp_path / "o", "--input", tmp_path / "none.wav"]
+    assert "does not exist" in refused(
+        capsys, "evaluate", "--checkpoint_path", tmp_path / "none.ckpt"
+    )
+    flags = [
+        "--checkpoint_path",
+        checkpoint,
+        "--output_folder",
+        tmp_path / "o",
+        "--input",
+        tmp_path / "none.wav",
+    ]
     assert "none.wav" in refused(capsys, "separate", *flags)
-    assert "cuda" in refused(capsys, "evaluate", "--checkpoint_path", checkpoint, "--device", "cuda:99")
+    assert "cuda" in refused(
+        capsys, "evaluate", "--checkpoint_path", checkpoint, "--device", "cuda:99"
+    )
     assert not (tmp_path / "o").exists()
 
 
@@ -264,19 +339,43 @@ def test_a_malicious_checkpoint_is_refused_and_never_executed(capsys, mixtures, 
         def __reduce__(self):
             return (os.mkdir, (str(tmp_path / "executed"),))
 
-    torch.save({"format": "absslab checkpoint", "version": 1, "made": Malicious()}, tmp_path / "m.ckpt")
+    torch.save(
+        {"format": "absslab checkpoint", "version": 1, "made": Malicious()}, tmp_path / "m.ckpt"
+    )
     assert "not loaded" in refused(capsys, "evaluate", "--checkpoint_path", tmp_path / "m.ckpt")
     assert "not loaded" in refused(capsys, "train", "--checkpoint_path", tmp_path / "m.ckpt")
     assert not (tmp_path / "executed").exists()
 
 
-def test_an_output_folder_that_can_not_be_written_is_refused(capsys, checkpoint, event_folder, mixtures, tmp_path):
+def test_an_output_folder_that_can_not_be_written_is_refused(
+    capsys, checkpoint, event_folder, mixtures, tmp_path
+):
     (tmp_path / "file").write_text("in the way")
     there = tmp_path / "file" / "below"
-    assert "file" in refused(capsys, "mix", "--event_folder", event_folder, "--output_folder", there, "--n_workers", 1)
+    assert "file" in refused(
+        capsys, "mix", "--event_folder", event_folder, "--output_folder", there, "--n_workers", 1
+    )
     mixture = mixtures / "test/000000.wav"
-    refused(capsys, "separate", "--checkpoint_path", checkpoint, "--input", mixture, "--output_folder", there)
-    refused(capsys, "train", "--recipe", "recommended", "--data_folder", mixtures, "--save_path", there / "r.ckpt")
+    refused(
+        capsys,
+        "separate",
+        "--checkpoint_path",
+        checkpoint,
+        "--input",
+        mixture,
+        "--output_folder",
+        there,
+    )
+    refused(
+        capsys,
+        "train",
+        "--recipe",
+        "recommended",
+        "--data_folder",
+        mixtures,
+        "--save_path",
+        there / "r.ckpt",
+    )
 
 
 def test_ctrl_c_while_training_is_one_line_that_says_how_to_go_on(settings, mixtures, tmp_path):
@@ -311,8 +410,19 @@ def test_ctrl_c_while_training_is_one_line_that_says_how_to_go_on(settings, mixt
     assert main(more) == 0
 
 
-def test_a_full_disk_ends_a_training_in_one_line_and_leaves_no_half_checkpoint(settings, mixtures, tmp_path, full_disk):
-    command = [sys.executable, "-m", "absslab", "train", "--data_folder", mixtures, "--save_path", tmp_path / "r.ckpt"]
+def test_a_full_disk_ends_a_training_in_one_line_and_leaves_no_half_checkpoint(
+    settings, mixtures, tmp_path, full_disk
+):
+    command = [
+        sys.executable,
+        "-m",
+        "absslab",
+        "train",
+        "--data_folder",
+        mixtures,
+        "--save_path",
+        tmp_path / "r.ckpt",
+    ]
     with full_disk(20_000):
         done = subprocess.run([*command, *small_flags(settings)], capture_output=True, text=True)
     assert done.returncode == 2
@@ -338,11 +448,24 @@ def labels_that(problem, folder):
 
 
 @pytest.mark.parametrize(
-    "problem", ["name an unknown file", "lack a column", "have a row twice", "have another value than 0 and 1"]
+    "problem",
+    [
+        "name an unknown file",
+        "lack a column",
+        "have a row twice",
+        "have another value than 0 and 1",
+    ],
 )
 def test_train_refuses_labels_that(capsys, tmp_path, problem):
     folder = labels_that(problem, tmp_path / "set")
-    flags = ["--data_set_type", "weakly_labelled_folder", "--data_folder", folder, "--save_path", tmp_path / "runs/r.ckpt"]
+    flags = [
+        "--data_set_type",
+        "weakly_labelled_folder",
+        "--data_folder",
+        folder,
+        "--save_path",
+        tmp_path / "runs/r.ckpt",
+    ]
     assert "weak_labels.csv" in refused(capsys, "train", *flags)
     assert not (tmp_path / "runs").exists()
 
@@ -352,11 +475,27 @@ def test_empty_folders_and_folders_without_audio_are_refused(capsys, checkpoint,
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts/a.txt").write_text("no sound")
     for name in ("empty", "texts"):
-        separate = ["--checkpoint_path", checkpoint, "--input", tmp_path / name, "--output_folder", tmp_path / "out"]
+        separate = [
+            "--checkpoint_path",
+            checkpoint,
+            "--input",
+            tmp_path / name,
+            "--output_folder",
+            tmp_path / "out",
+        ]
         assert name in refused(capsys, "separate", *separate)
-        assert name in refused(capsys, "mix", "--event_folder", tmp_path / name, "--output_folder", tmp_path / "out")
+        assert name in refused(
+            capsys, "mix", "--event_folder", tmp_path / name, "--output_folder", tmp_path / "out"
+        )
         for layout in ("weakly_labelled_folder", "DCASE2013_remixed_data_set"):
-            train = ["--data_set_type", layout, "--data_folder", tmp_path / name, "--save_path", tmp_path / "out/r.ckpt"]
+            train = [
+                "--data_set_type",
+                layout,
+                "--data_folder",
+                tmp_path / name,
+                "--save_path",
+                tmp_path / "out/r.ckpt",
+            ]
             assert name in refused(capsys, "train", *train)
     assert not (tmp_path / "out").exists()
 
@@ -374,28 +513,61 @@ def test_every_command_refuses_a_checkpoint_that_is(capsys, checkpoint, mixtures
     for command in (
         ["evaluate", "--checkpoint_path", bad],
         ["train", "--checkpoint_path", bad],
-        ["separate", "--checkpoint_path", bad, "--input", mixture, "--output_folder", tmp_path / "out"],
+        [
+            "separate",
+            "--checkpoint_path",
+            bad,
+            "--input",
+            mixture,
+            "--output_folder",
+            tmp_path / "out",
+        ],
     ):
         assert "bad.ckpt" in refused(capsys, *command)
     assert not (tmp_path / "out").exists()
 
 
-def test_other_classes_than_the_models_are_refused_and_named(capsys, checkpoint, mixtures, tmp_path):
+def test_other_classes_than_the_models_are_refused_and_named(
+    capsys, checkpoint, mixtures, tmp_path
+):
     shutil.copytree(mixtures, tmp_path / "set")
     for table in (tmp_path / "set").rglob("weak_labels.csv"):
         table.write_text(table.read_text().replace("speech", "song"))
     last = checkpoint.with_suffix("") / "last.ckpt"
-    for command in (["evaluate", "--checkpoint_path", checkpoint], ["train", "--checkpoint_path", last]):
-        assert "lacks speech and adds song" in refused(capsys, *command, "--data_folder", tmp_path / "set")
+    for command in (
+        ["evaluate", "--checkpoint_path", checkpoint],
+        ["train", "--checkpoint_path", last],
+    ):
+        assert "lacks speech and adds song" in refused(
+            capsys, *command, "--data_folder", tmp_path / "set"
+        )
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_cuda_is_refused_by_every_command_where_there_is_none(capsys, checkpoint, mixtures, tmp_path):
+def test_cuda_is_refused_by_every_command_where_there_is_none(
+    capsys, checkpoint, mixtures, tmp_path
+):
     mixture = mixtures / "test/000000.wav"
     for command in (
         ["evaluate", "--checkpoint_path", checkpoint],
-        ["separate", "--checkpoint_path", checkpoint, "--input", mixture, "--output_folder", tmp_path / "out"],
-        ["train", "--recipe", "recommended", "--data_folder", mixtures, "--save_path", tmp_path / "out/r.ckpt"],
+        [
+            "separate",
+            "--checkpoint_path",
+            checkpoint,
+            "--input",
+            mixture,
+            "--output_folder",
+            tmp_path / "out",
+        ],
+        [
+            "train",
+            "--recipe",
+            "recommended",
+            "--data_folder",
+            mixtures,
+            "--save_path",
+            tmp_path / "out/r.ckpt",
+        ],
         ["demo", "--output_folder", tmp_path / "out"],
     ):
         assert "no CUDA GPU" in refused(capsys, *command, "--device", "cuda")
@@ -414,25 +586,54 @@ def failed(capsys, *arguments: object) -> str:
 def test_scores_that_can_not_be_written_are_one_line(capsys, checkpoint, tmp_path):
     (tmp_path / "file").write_text("in the way")
     output = tmp_path / "file/scores.json"
-    failed(capsys, "evaluate", "--checkpoint_path", checkpoint, "--bss_eval", "none", "--output", output)
+    failed(
+        capsys,
+        "evaluate",
+        "--checkpoint_path",
+        checkpoint,
+        "--bss_eval",
+        "none",
+        "--output",
+        output,
+    )
     assert [path.name for path in tmp_path.rglob("*")] == ["file"]
 
 
-def test_a_folder_in_the_place_of_the_scores_is_refused_and_nothing_is_written(capsys, checkpoint, tmp_path):
+def test_a_folder_in_the_place_of_the_scores_is_refused_and_nothing_is_written(
+    capsys, checkpoint, tmp_path
+):
     (tmp_path / "folder").mkdir()
-    failed(capsys, "evaluate", "--checkpoint_path", checkpoint, "--bss_eval", "none", "--output", tmp_path / "folder")
+    failed(
+        capsys,
+        "evaluate",
+        "--checkpoint_path",
+        checkpoint,
+        "--bss_eval",
+        "none",
+        "--output",
+        tmp_path / "folder",
+    )
     assert [path.name for path in tmp_path.rglob("*")] == ["folder"]
 
 
 def test_scores_are_not_written_in_place_of_their_table(capsys, checkpoint, tmp_path):
-    error = refused(capsys, "evaluate", "--checkpoint_path", checkpoint, "--output", tmp_path / "x.csv")
+    error = refused(
+        capsys, "evaluate", "--checkpoint_path", checkpoint, "--output", tmp_path / "x.csv"
+    )
     assert "x.csv': expected the name of a file that ends in .json" in error
     assert not list(tmp_path.iterdir())
 
 
 def test_a_full_disk_leaves_no_half_written_scores(capsys, checkpoint, tmp_path, full_disk):
     with full_disk(1000):
-        failed(capsys, "evaluate", "--checkpoint_path", checkpoint, "--output", tmp_path / "scores.json")
+        failed(
+            capsys,
+            "evaluate",
+            "--checkpoint_path",
+            checkpoint,
+            "--output",
+            tmp_path / "scores.json",
+        )
     assert not list(tmp_path.iterdir())
 
 
@@ -464,7 +665,9 @@ def damaged(folder, problem):
         soundfile.write(folder / "000001.wav", np.full(32000, np.nan), 16000, subtype="FLOAT")
         return "000001.wav holds NaN"
     if problem == "has a source that is shorter than its mixture":
-        source = next(path for path in sorted((folder / "000001").iterdir()) if path.stem != "background")
+        source = next(
+            path for path in sorted((folder / "000001").iterdir()) if path.stem != "background"
+        )
         soundfile.write(source, 0.1 * np.random.default_rng(0).standard_normal(31000), 16000)
         return "31000"
     (folder / "000001/speech.flac").write_text("no sound")
@@ -486,7 +689,15 @@ def damaged(folder, problem):
 )
 def test_evaluate_refuses_in_one_line_a_split_that(capsys, checkpoint, own_set, tmp_path, problem):
     words, output = damaged(own_set / "test", problem), tmp_path / "out/scores.json"
-    command = ["evaluate", "--checkpoint_path", checkpoint, "--data_folder", own_set, "--bss_eval", "none"]
+    command = [
+        "evaluate",
+        "--checkpoint_path",
+        checkpoint,
+        "--data_folder",
+        own_set,
+        "--bss_eval",
+        "none",
+    ]
     assert words in failed(capsys, *command, "--output", output)
     assert not output.parent.exists()
 
@@ -498,11 +709,24 @@ def test_recordings_without_sources_and_strong_labels_are_scored_and_it_is_said_
         if path.is_dir():
             shutil.rmtree(path)
     (own_set / "test/events.tsv").unlink()
-    flags = ["--checkpoint_path", checkpoint, "--data_folder", own_set, "--output", tmp_path / "scores.json"]
+    flags = [
+        "--checkpoint_path",
+        checkpoint,
+        "--data_folder",
+        own_set,
+        "--output",
+        tmp_path / "scores.json",
+    ]
     assert main(["evaluate", *map(str, flags)]) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    for words in ("test: 8 recordings", "AUC", "no separation:", "no segmentation:", "no detection:"):
+    for words in (
+        "test: 8 recordings",
+        "AUC",
+        "no separation:",
+        "no segmentation:",
+        "no detection:",
+    ):
         assert words in out
     assert not [line for line in out.splitlines() if line.startswith("class") and "SI-SDRi" in line]
     assert read_scores(tmp_path / "scores.json")[0]["separation"] is None
@@ -512,24 +736,52 @@ def test_recordings_without_sources_and_strong_labels_are_scored_and_it_is_said_
 def separated(checkpoint, mixtures, tmp_path_factory):
     """What `absslab separate` writes of the test split."""
     folder = tmp_path_factory.mktemp("separated") / "out"
-    flags = ["--checkpoint_path", checkpoint, "--input", mixtures / "test", "--output_folder", folder]
+    flags = [
+        "--checkpoint_path",
+        checkpoint,
+        "--input",
+        mixtures / "test",
+        "--output_folder",
+        folder,
+    ]
     assert main(["separate", *map(str, flags)]) == 0
     return folder
 
 
-def test_separated_sounds_of_any_system_are_scored_from_the_command_line(capsys, mixtures, separated, tmp_path):
+def test_separated_sounds_of_any_system_are_scored_from_the_command_line(
+    capsys, mixtures, separated, tmp_path
+):
     output = tmp_path / "scores.json"
-    flags = ["--references", mixtures / "test", "--estimates", separated, "--n_resamples", 50, "--output", output]
+    flags = [
+        "--references",
+        mixtures / "test",
+        "--estimates",
+        separated,
+        "--n_resamples",
+        50,
+        "--output",
+        output,
+    ]
     assert main(["evaluate", *map(str, flags)]) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    for words in ("8 recordings", "SI-SDRi/dB", "ideal binary mask", "no tagging: sounds come without probabilities"):
+    for words in (
+        "8 recordings",
+        "SI-SDRi/dB",
+        "ideal binary mask",
+        "no tagging: sounds come without probabilities",
+    ):
         assert words in out
     scores, table = read_scores(output)
     assert (scores["split"], scores["n_mixtures"], scores["table"]) == (None, 8, "scores.csv")
     assert scores["tagging"] is scores["segmentation"] is None
-    assert scores["separation"]["si_sdr_improvement"] == pytest.approx(table["si_sdr_improvement"].mean(), rel=1e-5)
-    assert scores["settings"]["EstimatesConfig"] == {"estimates": str(separated), "references": str(mixtures / "test")}
+    assert scores["separation"]["si_sdr_improvement"] == pytest.approx(
+        table["si_sdr_improvement"].mean(), rel=1e-5
+    )
+    assert scores["settings"]["EstimatesConfig"] == {
+        "estimates": str(separated),
+        "references": str(mixtures / "test"),
+    }
     assert sorted(path.name for path in tmp_path.iterdir()) == ["scores.csv", "scores.json"]
 
 
@@ -543,22 +795,45 @@ def test_separated_sounds_of_any_system_are_scored_from_the_command_line(capsys,
         ["--high_threshold", 0.4],
     ],
 )
-def test_settings_of_a_model_do_not_go_with_separated_sounds(capsys, mixtures, separated, tmp_path, flags):
-    command = ["evaluate", "--references", mixtures / "test", "--estimates", separated, "--output", tmp_path / "s.json"]
+def test_settings_of_a_model_do_not_go_with_separated_sounds(
+    capsys, mixtures, separated, tmp_path, flags
+):
+    command = [
+        "evaluate",
+        "--references",
+        mixtures / "test",
+        "--estimates",
+        separated,
+        "--output",
+        tmp_path / "s.json",
+    ]
     error = refused(capsys, *command, *flags)
     assert f"{flags[0]} is of a model" in error
     assert not list(tmp_path.iterdir())
 
 
-def test_separated_sounds_that_can_not_be_scored_are_one_line(capsys, mixtures, separated, tmp_path):
+def test_separated_sounds_that_can_not_be_scored_are_one_line(
+    capsys, mixtures, separated, tmp_path
+):
     references, output = mixtures / "test", tmp_path / "out/scores.json"
     assert "references is missing" in refused(capsys, "evaluate", "--estimates", separated)
     assert "estimates is missing" in refused(capsys, "evaluate", "--references", references)
     none = tmp_path / "none"
-    assert "is no folder" in refused(capsys, "evaluate", "--references", none, "--estimates", separated)
+    assert "is no folder" in refused(
+        capsys, "evaluate", "--references", none, "--estimates", separated
+    )
     shutil.copytree(separated, tmp_path / "estimates")
     soundfile.write(tmp_path / "estimates/000007/speech.wav", 0.1 * np.ones(31999), 16000)
-    flags = ["--references", references, "--estimates", tmp_path / "estimates", "--bss_eval", "none", "--output", output]
+    flags = [
+        "--references",
+        references,
+        "--estimates",
+        tmp_path / "estimates",
+        "--bss_eval",
+        "none",
+        "--output",
+        output,
+    ]
     assert "000007/speech.wav has 31999 samples" in refused(capsys, "evaluate", *flags)
     (tmp_path / "estimates/000007/speech.wav").unlink()
     assert "000007 lacks the class speech" in refused(capsys, "evaluate", *flags)
@@ -580,7 +855,15 @@ SETTINGS = {"format": "absslab separation settings", "version": 1}
 
 
 def separate_flags(checkpoint, mixtures, out) -> list[object]:
-    return ["separate", "--checkpoint_path", checkpoint, "--input", mixtures / "test/000000.wav", "--output_folder", out]
+    return [
+        "separate",
+        "--checkpoint_path",
+        checkpoint,
+        "--input",
+        mixtures / "test/000000.wav",
+        "--output_folder",
+        out,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -614,22 +897,44 @@ def test_settings_and_gains_that_can_not_be_meant_are_refused_before_anything_is
     assert not (tmp_path / "out").exists()
 
 
-def test_settings_that_were_saved_are_applied_and_flags_go_before_them(checkpoint, mixtures, tmp_path):
-    saved = SETTINGS | {"separation": {"mask_power": 3.0, "mask_floor": 0.1}, "gains": {"speech": None, "knock": 6.0}}
+def test_settings_that_were_saved_are_applied_and_flags_go_before_them(
+    checkpoint, mixtures, tmp_path
+):
+    saved = SETTINGS | {
+        "separation": {"mask_power": 3.0, "mask_floor": 0.1},
+        "gains": {"speech": None, "knock": 6.0},
+    }
     (tmp_path / "s.json").write_text(json.dumps(saved))
 
     def separated(name, *flags):
-        assert main([str(part) for part in (*separate_flags(checkpoint, mixtures, tmp_path / name), *flags)]) == 0
-        return {path.stem: soundfile.read(path)[0] for path in (tmp_path / name / "000000").glob("*.wav")}
+        assert (
+            main(
+                [
+                    str(part)
+                    for part in (*separate_flags(checkpoint, mixtures, tmp_path / name), *flags)
+                ]
+            )
+            == 0
+        )
+        return {
+            path.stem: soundfile.read(path)[0]
+            for path in (tmp_path / name / "000000").glob("*.wav")
+        }
 
     by_file = separated("file", "--settings", tmp_path / "s.json")
-    by_flags = separated("flags", "--mask_power", 3, "--mask_floor", 0.1, "--gains", "speech=-inf", "knock=6")
+    by_flags = separated(
+        "flags", "--mask_power", 3, "--mask_floor", 0.1, "--gains", "speech=-inf", "knock=6"
+    )
     for name, samples in by_file.items():
         np.testing.assert_array_equal(samples, by_flags[name], err_msg=name)
-    both = separated("both", "--settings", tmp_path / "s.json", "--mask_floor", 0, "--gains", "knock=0")
+    both = separated(
+        "both", "--settings", tmp_path / "s.json", "--mask_floor", 0, "--gains", "knock=0"
+    )
     expected = separated("plain", "--mask_power", 3)
     np.testing.assert_array_equal(both["knock"], expected["knock"])
-    np.testing.assert_allclose(both["remix"], soundfile.read(mixtures / "test/000000.wav")[0] - both["speech"], atol=1e-6)
+    np.testing.assert_allclose(
+        both["remix"], soundfile.read(mixtures / "test/000000.wav")[0] - both["speech"], atol=1e-6
+    )
     assert "remix" not in expected
 
 
@@ -658,18 +963,29 @@ def test_ctrl_c_while_separating_leaves_nothing_half_written(checkpoint, tmp_pat
 
 def test_scores_are_compared_from_end_to_end(checkpoint, tmp_path, capsys):
     for name, options in (("a", []), ("b", ["--smoothing", "0"])):
-        flags = ["--checkpoint_path", str(checkpoint), "--bss_eval", "none", "--output", str(tmp_path / f"{name}.json")]
+        flags = [
+            "--checkpoint_path",
+            str(checkpoint),
+            "--bss_eval",
+            "none",
+            "--output",
+            str(tmp_path / f"{name}.json"),
+        ]
         assert main(["evaluate", *flags, *options]) == 0
     capsys.readouterr()
     both = [str(tmp_path / "a.json"), str(tmp_path / "b.json")]
-    assert main(["compare", *both, "--n_resamples", "100", "--output", str(tmp_path / "c.json")]) == 0
+    assert (
+        main(["compare", *both, "--n_resamples", "100", "--output", str(tmp_path / "c.json")]) == 0
+    )
     out = capsys.readouterr().out
     assert "8 mixtures; differences from a" in out
     assert "separation.si_sdr_improvement" in out
     compared = json.loads((tmp_path / "c.json").read_text())
     assert compared["systems"] == both
     first, second = compared["scores"]["separation.si_sdr_improvement"]["values"]
-    assert compared["scores"]["separation.si_sdr_improvement"]["differences"][1] == pytest.approx(second - first)
+    assert compared["scores"]["separation.si_sdr_improvement"]["differences"][1] == pytest.approx(
+        second - first
+    )
     assert main(["compare", both[0]]) == 2
     assert "expected at least two" in capsys.readouterr().err
     assert main(["compare", both[0], str(tmp_path / "gone.json")]) == 2
@@ -679,15 +995,24 @@ def test_scores_are_compared_from_end_to_end(checkpoint, tmp_path, capsys):
 def test_scores_never_take_the_place_of_other_files(capsys, checkpoint, tmp_path):
     flags = ["--checkpoint_path", str(checkpoint), "--bss_eval", "none", "--n_resamples", "0"]
     (tmp_path / "weak_labels.csv").write_text("filename,a\n")
-    assert "is something else" in refused(capsys, "evaluate", *flags, "--output", str(tmp_path / "weak_labels.json"))
+    assert "is something else" in refused(
+        capsys, "evaluate", *flags, "--output", str(tmp_path / "weak_labels.json")
+    )
     copy = shutil.copy(checkpoint, tmp_path / "model.ckpt")
     assert "ends in .json" in refused(capsys, "evaluate", *flags, "--output", copy)
     assert main(["evaluate", *flags, "--output", str(tmp_path / "a.json")]) == 0
-    assert main(["evaluate", *flags, "--output", str(tmp_path / "a.json")]) == 0  # its own may be written anew
+    assert (
+        main(["evaluate", *flags, "--output", str(tmp_path / "a.json")]) == 0
+    )  # its own may be written anew
     capsys.readouterr()
     both = [str(tmp_path / "a.json")] * 2
     assert "is one of the scores" in refused(capsys, "compare", *both, "--output", both[0])
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "a.json", "model.ckpt", "weak_labels.csv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "a.csv",
+        "a.json",
+        "model.ckpt",
+        "weak_labels.csv",
+    ]
 
 
 def test_where_there_is_no_terminal_long_work_says_now_and_then_how_far_it_is(monkeypatch, capsys):

@@ -34,7 +34,9 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_the_notebooks_are_copied_and_jupyterlab_is_started_there(shipped, started, tmp_path, monkeypatch, capsys):
+def test_the_notebooks_are_copied_and_jupyterlab_is_started_there(
+    shipped, started, tmp_path, monkeypatch, capsys
+):
     monkeypatch.chdir(tmp_path)
     assert main(["lab"]) == 0
     assert names(tmp_path / "notebooks") == ["1_first.ipynb", "2_second.ipynb"]
@@ -66,7 +68,16 @@ def test_a_clone_s_own_folder_is_used_as_it_is(shipped, started, monkeypatch):
 
 
 def test_flags_go_to_the_server(shipped, started, tmp_path):
-    flags = ["--folder", str(tmp_path / "own"), "--port", "9999", "--host", "0.0.0.0", "--open_browser", "False"]
+    flags = [
+        "--folder",
+        str(tmp_path / "own"),
+        "--port",
+        "9999",
+        "--host",
+        "0.0.0.0",
+        "--open_browser",
+        "False",
+    ]
     assert main(["lab", *flags]) == 0
     wanted = {"--ServerApp.port=9999", "--ServerApp.ip=0.0.0.0", "--ServerApp.open_browser=False"}
     assert wanted <= set(started[0][1])

@@ -13,7 +13,14 @@ from papermill.parameterize import parameterize_notebook
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NAMES = sorted(path.name for path in FOLDER.glob("*.ipynb"))
-TINY = {"unet_channels": [8, 8, 8], "fine_channels": 4, "context": 8, "n_mels": 32, "precision": "float32", "device": "cpu"}
+TINY = {
+    "unet_channels": [8, 8, 8],
+    "fine_channels": 4,
+    "context": 8,
+    "n_mels": 32,
+    "precision": "float32",
+    "device": "cpu",
+}
 OFFICE = {"n_takes": 3, "n_files": 40, "n_epochs": 2, "flags": TINY}
 FEW = {"n_takes": 3, "n_files": 40, "classes": ["alert", "knock", "speech"]}
 RUNS = {  # notebook → parameters, and what holds at its end
@@ -87,9 +94,18 @@ def place(tmp_path_factory):
     """An empty folder to work in and a home of its own; what notebooks share there the first of them makes."""
     home, work = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("work")
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith(("JUPYTER", "JPY_", "XDG_", "MPL"))]:
+        for name in [
+            name for name in os.environ if name.startswith(("JUPYTER", "JPY_", "XDG_", "MPL"))
+        ]:
             patch.delenv(name)
-        for name in ("HOME", "IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "MPLCONFIGDIR"):
+        for name in (
+            "HOME",
+            "IPYTHONDIR",
+            "JUPYTER_CONFIG_DIR",
+            "JUPYTER_DATA_DIR",
+            "JUPYTER_RUNTIME_DIR",
+            "MPLCONFIGDIR",
+        ):
             patch.setenv(name, str(home if name == "HOME" else home / name.lower()))
         patch.setenv("ABSSLAB_CACHE", str(home / "cache"))
         patch.setenv("OMP_NUM_THREADS", os.environ.get("OMP_NUM_THREADS", "1"))
@@ -106,20 +122,35 @@ def test_a_notebook_is_thin_and_clean_and_begins_with_what_one_will_learn(name):
     notebook = nbformat.read(FOLDER / name, as_version=nbformat.NO_CONVERT)
     nbformat.validate(notebook)
     assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
-    assert notebook.metadata.kernelspec.name == "python3", "without a kernelspec JupyterLab asks for one"
+    assert notebook.metadata.kernelspec.name == "python3", (
+        "without a kernelspec JupyterLab asks for one"
+    )
     assert notebook.cells[0].cell_type == "markdown"
     assert "will learn" in notebook.cells[0].source + notebook.cells[1].source
-    (parameters,) = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+    (parameters,) = [
+        cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])
+    ]
     assert re.search(r"^(folder|run_directory) = ", parameters.source, flags=re.MULTILINE)
     assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
     for cell in code_cells(notebook):
         assert (cell.outputs, cell.execution_count) == ([], None)
-        source = "\n".join("" if line.startswith(("%", "!")) else line for line in cell.source.splitlines())
+        source = "\n".join(
+            "" if line.startswith(("%", "!")) else line for line in cell.source.splitlines()
+        )
         tree = ast.parse(source)
-        logic = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.While, ast.Try)
+        logic = (
+            ast.FunctionDef,
+            ast.AsyncFunctionDef,
+            ast.ClassDef,
+            ast.Lambda,
+            ast.While,
+            ast.Try,
+        )
         assert not [node for node in ast.walk(tree) if isinstance(node, logic)], cell.source
     text = "\n".join(cell.source for cell in notebook.cells)
-    assert not re.search(r"(?<![\w.)\]}])/(?:home|root|tmp|work|Users|opt|mnt|data)\b", text), "a path of some machine"
+    assert not re.search(r"(?<![\w.)\]}])/(?:home|root|tmp|work|Users|opt|mnt|data)\b", text), (
+        "a path of some machine"
+    )
 
 
 def test_every_notebook_is_run():
@@ -144,4 +175,6 @@ def test_a_notebook_runs_from_top_to_bottom(name, place):
     assert [output for output in outputs if output.output_type == "error"] == []
     said = "".join(output.text for output in outputs if output.output_type == "stream")
     assert "Traceback" not in said
-    assert any("application/vnd.jupyter.widget-view+json" in output.get("data", {}) for output in outputs)
+    assert any(
+        "application/vnd.jupyter.widget-view+json" in output.get("data", {}) for output in outputs
+    )

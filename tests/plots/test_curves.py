@@ -44,7 +44,9 @@ CURVES, SCORES = ["run", "epoch", "value"], ["run", "score", "value"]
 
 def test_runs_are_compared_in_their_own_colours_and_their_names_are_text():
     figure = Figure()
-    curves = pd.DataFrame([(name, epoch, epoch / 2) for name in NAMES for epoch in (1, 2)], columns=CURVES)
+    curves = pd.DataFrame(
+        [(name, epoch, epoch / 2) for name in NAMES for epoch in (1, 2)], columns=CURVES
+    )
     rows = [(name, score, 0.5) for name in NAMES[1:] for score in ("tags F1", "SDR / dB")]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # a font without these letters
@@ -83,7 +85,13 @@ def test_all_of_a_comparison_can_be_read_on_light_and_on_dark_pages():
     assert plot.figure.patch.get_alpha() == 0
     for axes in plot.figure.axes:
         assert to_hex(axes.get_facecolor(), keep_alpha=True) == "#00000000"
-        words = [axes.xaxis.label, axes.yaxis.label, axes._left_title, *axes.get_xticklabels(), *axes.get_yticklabels()]
+        words = [
+            axes.xaxis.label,
+            axes.yaxis.label,
+            axes._left_title,
+            *axes.get_xticklabels(),
+            *axes.get_yticklabels(),
+        ]
         assert {to_hex(one.get_color()) for one in words if one.get_text()} == {INK}
     assert {to_hex(text.get_color()) for text in plot.figure.legends[0].get_texts()} == {INK}
     plot.close()
@@ -111,7 +119,9 @@ def test_a_closed_plot_leaves_nothing_behind():
 def test_many_calls_to_draw_are_few_drawings(monkeypatch):
     async def main():
         plot, drawn = Plot(), []
-        monkeypatch.setattr(type(plot.widget), "draw_idle", lambda self: drawn.append(time.monotonic()))
+        monkeypatch.setattr(
+            type(plot.widget), "draw_idle", lambda self: drawn.append(time.monotonic())
+        )
         for _ in range(20):
             plot.draw()
         while len(drawn) < 2:
@@ -126,7 +136,11 @@ def test_many_calls_to_draw_are_few_drawings(monkeypatch):
 
 def test_what_a_training_wrote_is_drawn_in_the_order_of_its_epochs():
     epochs = {
-        2: {"losses": {"total": 1.0}, "learning_rate": 0.1, "metrics": {"loss": 0.5, "roc_auc_score": 0.7}},
+        2: {
+            "losses": {"total": 1.0},
+            "learning_rate": 0.1,
+            "metrics": {"loss": 0.5, "roc_auc_score": 0.7},
+        },
         1: {"losses": {"total": 2.0, "tag": "torn"}, "metrics": None},
     }
     losses, metrics, rates = training_curves(epochs, "accuracy").values()

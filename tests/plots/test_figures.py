@@ -25,14 +25,18 @@ def picture(seed):
 
 
 def test_a_row_per_class_shows_reference_mask_and_estimate_on_one_range_of_levels(tmp_path):
-    rows = [Separated(name, picture(1), picture(2), picture(3), gain) for name, gain in (("alert", 12.3), ("knock", -4.5))]
+    rows = [
+        Separated(name, picture(1), picture(2), picture(3), gain)
+        for name, gain in (("alert", 12.3), ("knock", -4.5))
+    ]
     figure = mask_figure(picture(0), rows, hop=HOP, centres=CENTRES)
     images = [axes.images[0] for axes in figure.axes if axes.images]
     assert len(images) >= 1 + 2 * 3
     levels = {image.get_clim() for image in images if image.get_cmap().name == "magma"}
     assert len(levels) == 1
     np.testing.assert_array_equal(
-        next(image.get_array() for image in images if image.get_cmap().name == "cividis"), picture(2)
+        next(image.get_array() for image in images if image.get_cmap().name == "cividis"),
+        picture(2),
     )
     texts = [text.get_text() for axes in figure.axes for text in axes.texts]
     assert "+12.3 dB SI-SDR" in texts
@@ -43,12 +47,23 @@ def test_a_row_per_class_shows_reference_mask_and_estimate_on_one_range_of_level
 
 def test_what_is_not_known_or_not_there_is_not_drawn_as_if_it_were():
     known, invented = Separated("a_$b", picture(1), picture(2), picture(3), 1.0), picture(3)
-    figure = mask_figure(picture(0), [known, Separated("c", None, picture(2), invented, None)], hop=HOP, centres=CENTRES)
-    assert [text.get_text() for axes in figure.axes for text in axes.texts] == ["+1.0 dB SI-SDR", "not in the mixture"]
+    figure = mask_figure(
+        picture(0),
+        [known, Separated("c", None, picture(2), invented, None)],
+        hop=HOP,
+        centres=CENTRES,
+    )
+    assert [text.get_text() for axes in figure.axes for text in axes.texts] == [
+        "+1.0 dB SI-SDR",
+        "not in the mixture",
+    ]
     assert len([axes for axes in figure.axes if axes.images]) == 1 + 2 * 3
     unknown = [Separated("a", None, picture(2), picture(3), None)]
     figure = mask_figure(picture(0), unknown, hop=HOP, centres=CENTRES)
-    assert [axes.get_title() for axes in figure.axes[:4]][2:] == ["the mask", "what the mask cut out"]
+    assert [axes.get_title() for axes in figure.axes[:4]][2:] == [
+        "the mask",
+        "what the mask cut out",
+    ]
     assert [text.get_text() for axes in figure.axes for text in axes.texts] == []
     assert mask_figure(picture(0), [], hop=HOP, centres=CENTRES).axes
 
@@ -76,7 +91,14 @@ def test_a_frame_is_drawn_around_its_own_instant_and_a_band_at_its_own_frequency
     assert image.get_clim() == (-RANGE, 0.0)
 
 
-NAMES = ["alert", "$x_1$ and $", "_under_", "ключи", "<img src=x onerror=alert(1)>", "\"quotes\" & 'more'"]
+NAMES = [
+    "alert",
+    "$x_1$ and $",
+    "_under_",
+    "ключи",
+    "<img src=x onerror=alert(1)>",
+    "\"quotes\" & 'more'",
+]
 
 
 def rendered(axes):
@@ -90,13 +112,19 @@ def names_of(axes):
 
 def bars(axes):
     """(row, begin, end) of each bar of a timeline, row by the middle of its extent."""
-    boxes = [path.get_extents() for collection in axes.collections for path in collection.get_paths()]
+    boxes = [
+        path.get_extents() for collection in axes.collections for path in collection.get_paths()
+    ]
     return sorted((round((box.y0 + box.y1) / 2), box.x0, box.x1) for box in boxes if box.height > 0)
 
 
 def test_a_timeline_has_a_bar_per_event_in_the_row_of_its_class():
     axes = Figure().subplots()
-    events = [SoundEvent("knock", 1.0, 1.5), SoundEvent("alert", 0.25, 4.0), SoundEvent("knock", 3.0, 3.5)]
+    events = [
+        SoundEvent("knock", 1.0, 1.5),
+        SoundEvent("alert", 0.25, 4.0),
+        SoundEvent("knock", 3.0, 3.5),
+    ]
     timeline(axes, events, ["alert", "knock", "speech"], length=5.0)
     rendered(axes)
     assert names_of(axes) == ["alert", "knock", "speech"]
@@ -107,7 +135,13 @@ def test_a_timeline_has_a_bar_per_event_in_the_row_of_its_class():
 
 def test_truth_is_drawn_above_what_was_found_in_the_same_row():
     axes = Figure().subplots()
-    timeline(axes, [SoundEvent("knock", 1, 2)], ["knock"], length=5.0, truth=[SoundEvent("knock", 1.5, 2)])
+    timeline(
+        axes,
+        [SoundEvent("knock", 1, 2)],
+        ["knock"],
+        length=5.0,
+        truth=[SoundEvent("knock", 1.5, 2)],
+    )
     truth, found = (collection.get_paths()[0].get_extents() for collection in axes.collections[:2])
     assert (truth.x0, found.x0) == (1.5, 1.0)
     assert truth.y1 <= found.y0 + 1e-9
@@ -171,8 +205,12 @@ def test_any_number_of_classes_fits_without_overlap_of_their_names(n_classes):
     axes = figure.subplots()
     class_scores(axes, {f"class {k}": float(k) for k in range(n_classes)}, label="F1")
     rendered(axes)
-    boxes = sorted((label.get_window_extent() for label in axes.get_yticklabels()), key=lambda box: box.y0)
-    assert all(lower.y1 <= upper.y0 + 1.5 for lower, upper in zip(boxes[:-1], boxes[1:], strict=True))
+    boxes = sorted(
+        (label.get_window_extent() for label in axes.get_yticklabels()), key=lambda box: box.y0
+    )
+    assert all(
+        lower.y1 <= upper.y0 + 1.5 for lower, upper in zip(boxes[:-1], boxes[1:], strict=True)
+    )
 
 
 def test_a_distribution_counts_what_is_defined_and_marks_its_median():
@@ -184,7 +222,8 @@ def test_a_distribution_counts_what_is_defined_and_marks_its_median():
 
 
 @pytest.mark.parametrize(
-    "draw", [lambda axes: distribution(axes, [None], label="x"), lambda a: class_scores(a, {}, label="x")]
+    "draw",
+    [lambda axes: distribution(axes, [None], label="x"), lambda a: class_scores(a, {}, label="x")],
 )
 def test_charts_of_nothing_say_so(draw):
     axes = Figure().subplots()
@@ -196,7 +235,12 @@ def test_charts_of_nothing_say_so(draw):
 def test_the_ladder_ends_at_the_model_and_names_what_each_step_costs():
     axes = Figure().subplots()
     steps = [
-        {"system": "ideal_ratio_mask", "si_sdr_improvement": 18.0, "lost": None, "to": "the mixture's phase"},
+        {
+            "system": "ideal_ratio_mask",
+            "si_sdr_improvement": 18.0,
+            "lost": None,
+            "to": "the mixture's phase",
+        },
         {"system": "model", "si_sdr_improvement": 8.0, "lost": 10.0, "to": "the model's masks"},
     ]
     ladder(axes, steps)
@@ -217,4 +261,6 @@ def test_a_map_of_confusions_shows_the_rates_where_rows_and_columns_meet(n_class
     np.testing.assert_array_equal(np.ma.filled(axes.images[0].get_array(), np.nan), rates)
     assert names_of(axes)[0] == "alert"
     assert len(axes.get_xticklabels()) == n_classes
-    assert [text.get_text() for text in axes.texts] == ["100"] * (n_classes if n_classes <= 20 else 0)
+    assert [text.get_text() for text in axes.texts] == ["100"] * (
+        n_classes if n_classes <= 20 else 0
+    )

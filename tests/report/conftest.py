@@ -12,7 +12,18 @@ import torch
 
 from absslab.core.common.tables import read_table, write_table
 
-_FETCHING = {"src", "href", "srcset", "data", "poster", "action", "background", "xlink:href", "formaction", "cite"}
+_FETCHING = {
+    "src",
+    "href",
+    "srcset",
+    "data",
+    "poster",
+    "action",
+    "background",
+    "xlink:href",
+    "formaction",
+    "cite",
+}
 
 
 @pytest.fixture
@@ -20,7 +31,14 @@ def own_home(tmp_path, monkeypatch) -> Path:
     """Nothing of the person's settings is read, nothing is written to them."""
     home = tmp_path / "home"
     home.mkdir()
-    for name in ("HOME", "IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "MPLCONFIGDIR"):
+    for name in (
+        "HOME",
+        "IPYTHONDIR",
+        "JUPYTER_CONFIG_DIR",
+        "JUPYTER_DATA_DIR",
+        "JUPYTER_RUNTIME_DIR",
+        "MPLCONFIGDIR",
+    ):
         monkeypatch.setenv(name, str(home / name.lower()))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     return home

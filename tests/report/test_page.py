@@ -17,7 +17,9 @@ def notebook():
             "secret()",
             outputs=[
                 nbformat.v4.new_output("stream", name="stderr", text="a warning"),
-                nbformat.v4.new_output("execute_result", {"text/html": "<p>shown</p>", "text/plain": "plain"}),
+                nbformat.v4.new_output(
+                    "execute_result", {"text/html": "<p>shown</p>", "text/plain": "plain"}
+                ),
             ],
         ),
         nbformat.v4.new_markdown_cell("## Three"),

@@ -23,8 +23,13 @@ def flags_of(line):
 @pytest.fixture
 def commands(run, mixtures):
     settings = Settings.from_json(RunReader(run).config)
-    scoring, page = {"split": "test", "output": "s.json", "bss_eval": "none"}, {"n_examples": 2, "output": None}
-    return provenance.commands(settings, run=run, data_folder=str(mixtures), scoring=scoring, page=page)
+    scoring, page = (
+        {"split": "test", "output": "s.json", "bss_eval": "none"},
+        {"n_examples": 2, "output": None},
+    )
+    return provenance.commands(
+        settings, run=run, data_folder=str(mixtures), scoring=scoring, page=page
+    )
 
 
 def test_the_settings_that_are_not_the_default_make_all_of_them_again(run):
@@ -47,13 +52,25 @@ def test_the_commands_say_what_was_done(commands, run, mixtures):
         name: given[name] for name in ("n_files", "max_event", "seed", "event_folder")
     }
     assert f"--data_folder={mixtures}" in flags_of(train)
-    assert flags_of(evaluate) == [f"--checkpoint_path={run}.ckpt", "--split=test", "--output=s.json", "--bss_eval=none"]
+    assert flags_of(evaluate) == [
+        f"--checkpoint_path={run}.ckpt",
+        "--split=test",
+        "--output=s.json",
+        "--bss_eval=none",
+    ]
     assert flags_of(report) == [f"--run_directory={run}", "--n_examples=2"]
     assert all(line.startswith("absslab ") for line in commands)
 
 
 def test_what_scores_were_made_with_is_said_where_it_is_not_the_default():
-    known = {"EvaluationConfig": {"checkpoint_path": "R.ckpt", "split": "test", "data_folder": "moved", "device": "auto"}}
+    known = {
+        "EvaluationConfig": {
+            "checkpoint_path": "R.ckpt",
+            "split": "test",
+            "data_folder": "moved",
+            "device": "auto",
+        }
+    }
     known |= {"SeparationConfig": {"smoothing": 0.0, "tag_exponent": 1.0, "of_another_version": 3}}
     assert provenance.scoring_flags(known) == {"data_folder": "moved", "smoothing": 0.0}
     assert provenance.scoring_flags({}) == {}

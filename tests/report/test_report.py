@@ -22,7 +22,15 @@ from absslab.report import examples
 from absslab.report.render import failed_path, write_report
 from absslab.report.report import LIMIT, Report
 
-SECTIONS = ("Settings", "Data", "Training", "Scores", "Confusion of classes", "Mixtures to see", "How to make it again")
+SECTIONS = (
+    "Settings",
+    "Data",
+    "Training",
+    "Scores",
+    "Confusion of classes",
+    "Mixtures to see",
+    "How to make it again",
+)
 
 
 def command(run, *more):
@@ -31,7 +39,16 @@ def command(run, *more):
 
 def score(run):
     model, output = run.with_name(f"{run.name}.ckpt"), run / "scores.json"
-    flags = ["--checkpoint_path", model, "--output", output, "--bss_eval", "none", "--n_resamples", 20]
+    flags = [
+        "--checkpoint_path",
+        model,
+        "--output",
+        output,
+        "--bss_eval",
+        "none",
+        "--n_resamples",
+        20,
+    ]
     assert main(["evaluate", *map(str, flags)]) == 0
 
 
@@ -54,7 +71,15 @@ def test_a_run_becomes_one_page_that_stands_alone_with_its_sounds_as_they_are(
     assert page.title == "small-run: report"
     for section in SECTIONS:
         assert section in text
-    for words in ("finished", "SI-SDRi", "ideal ratio mask, mel", "SHA-256", "--seed=0", "absslab mix", "torch"):
+    for words in (
+        "finished",
+        "SI-SDRi",
+        "ideal ratio mask, mel",
+        "SHA-256",
+        "--seed=0",
+        "absslab mix",
+        "torch",
+    ):
         assert words in text
     assert len(page.anchors) == len(SECTIONS)
     assert len(page.pictures) >= 10
@@ -69,14 +94,27 @@ def test_a_run_becomes_one_page_that_stands_alone_with_its_sounds_as_they_are(
     name, uri = next(sounds)
     label = name.partition(" ")[2].removesuffix(", as it was mixed")
     folder = mixtures / "test" / worst.mixture.removesuffix(".wav")
-    np.testing.assert_array_equal(heard(uri), soundfile.read(folder / f"{label}.flac", dtype="float32")[0])
+    np.testing.assert_array_equal(
+        heard(uri), soundfile.read(folder / f"{label}.flac", dtype="float32")[0]
+    )
     name, uri = next(sounds)
     out = run.parent / "separated"
     model = run.with_name("small-run.ckpt")
-    flags = ["--checkpoint_path", model, "--input", mixtures / "test" / worst.mixture, "--output_folder", out]
+    flags = [
+        "--checkpoint_path",
+        model,
+        "--input",
+        mixtures / "test" / worst.mixture,
+        "--output_folder",
+        out,
+    ]
     assert main(["separate", *map(str, flags), "--device", "cpu"]) == 0
-    separated = soundfile.read(out / worst.mixture.removesuffix(".wav") / f"{label}.wav", dtype="float32")[0]
-    assert np.abs(heard(uri) - separated).max() <= 1.01 / 32768  # there the residual's rounding is shared out
+    separated = soundfile.read(
+        out / worst.mixture.removesuffix(".wav") / f"{label}.wav", dtype="float32"
+    )[0]
+    assert (
+        np.abs(heard(uri) - separated).max() <= 1.01 / 32768
+    )  # there the residual's rounding is shared out
     assert uri.startswith("data:audio/flac")
 
 
@@ -97,12 +135,19 @@ def test_scores_that_are_there_are_used_and_those_of_an_older_model_are_not(run,
     assert "can't be read" in torn.unread
 
 
-def test_field_recordings_without_sources_have_a_report_of_what_there_is(field_run, own_home, capsys, stands_alone):
+def test_field_recordings_without_sources_have_a_report_of_what_there_is(
+    field_run, own_home, capsys, stands_alone
+):
     output = field_run.parent / "pages" / "field.html"
     assert main(command(field_run, "--output", output, "--n_examples", "2")) == 0
     text = output.read_text()
     page = stands_alone(text)
-    for words in ("without their sources", "How its sources sound alone is not known", "weak labels alone", "AUC"):
+    for words in (
+        "without their sources",
+        "How its sources sound alone is not known",
+        "weak labels alone",
+        "AUC",
+    ):
         assert words in text
     assert not [name for name in page.sounds if "as it was mixed" in name]
     assert len([name for name in page.sounds if "the mixture" in name]) == 6
@@ -112,16 +157,32 @@ def test_field_recordings_without_sources_have_a_report_of_what_there_is(field_r
 
 def test_names_of_classes_are_never_taken_for_html(field_run, own_home, stands_alone):
     hostile = """<script>alert("x")&$y_{1}$"""
-    model, table = field_run.with_name("small-run.ckpt"), field_run.parents[1] / "field" / "weak_labels.csv"
+    model, table = (
+        field_run.with_name("small-run.ckpt"),
+        field_run.parents[1] / "field" / "weak_labels.csv",
+    )
     content = torch.load(model, weights_only=True)
     content["classes"] = [hostile if name == "knock" else name for name in content["classes"]]
     torch.save(content, model)
     rows = read_table(table, required=("filename",))
-    rows = [{hostile if name == "knock" else name: value for name, value in row.items()} for row in rows]
+    rows = [
+        {hostile if name == "knock" else name: value for name, value in row.items()} for row in rows
+    ]
     write_table(table, list(rows[0]), rows)
     report = Report(field_run, n_examples=3, device="cpu")
-    parts = [report.summary(), report.configuration(), report.data(), report.training(), report.score_table()]
-    parts += [report.score_charts(), report.confusion(), report.examples(), report.reproduction("a<b>.html")]
+    parts = [
+        report.summary(),
+        report.configuration(),
+        report.data(),
+        report.training(),
+        report.score_table(),
+    ]
+    parts += [
+        report.score_charts(),
+        report.confusion(),
+        report.examples(),
+        report.reproduction("a<b>.html"),
+    ]
     text = "".join(part.html for part in parts)
     assert "&lt;script&gt;alert(" in text
     assert "<b>" not in text
@@ -150,12 +211,15 @@ def test_of_long_recordings_the_beginning_is_shown(run, own_home, monkeypatch, s
 
 
 @pytest.mark.parametrize(
-    ("state", "words"), [("stopped", "before its last epoch"), ("running", "its training died"), ("failed", "failed")]
+    ("state", "words"),
+    [("stopped", "before its last epoch"), ("running", "its training died"), ("failed", "failed")],
 )
 def test_a_run_that_is_not_finished_says_so(run, own_home, state, words):
     score(run)
     status = RunReader(run).status()
-    (run / "status.json").write_text(json.dumps(status | {"state": state, "epoch": 1, "pid_started": 0}))
+    (run / "status.json").write_text(
+        json.dumps(status | {"state": state, "epoch": 1, "pid_started": 0})
+    )
     text = Report(run, device="cpu").summary().html
     assert words in text
     assert "1 of 2" in text
@@ -186,11 +250,16 @@ def failing(path, source):
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        ("print('so far')\nraise ValueError('it broke')", r"cell 2 \(print\('so far'\)\) failed: ValueError: it broke"),
+        (
+            "print('so far')\nraise ValueError('it broke')",
+            r"cell 2 \(print\('so far'\)\) failed: ValueError: it broke",
+        ),
         ("import os\nos._exit(1)", "the notebook was not executed: DeadKernelError"),
     ],
 )
-def test_a_cell_that_fails_keeps_the_notebook_and_the_report_before(tmp_path, own_home, source, words):
+def test_a_cell_that_fails_keeps_the_notebook_and_the_report_before(
+    tmp_path, own_home, source, words
+):
     output = tmp_path / "pages" / "report.html"
     output.parent.mkdir()
     output.write_text("the report before")
@@ -198,7 +267,10 @@ def test_a_cell_that_fails_keeps_the_notebook_and_the_report_before(tmp_path, ow
         write_report(output, {}, title="run", notebook=failing(tmp_path / "n.ipynb", source))
     assert str(failed_path(output)) in str(caught.value)
     assert output.read_text() == "the report before"
-    assert sorted(path.name for path in output.parent.iterdir()) == ["report.failed.ipynb", "report.html"]
+    assert sorted(path.name for path in output.parent.iterdir()) == [
+        "report.failed.ipynb",
+        "report.html",
+    ]
     assert nbformat.read(failed_path(output), 4).cells
     write_report(output, {}, title="run", notebook=failing(tmp_path / "n.ipynb", "x = 2"))
     assert [path.name for path in output.parent.iterdir()] == ["report.html"]
@@ -227,7 +299,9 @@ def refused(capsys, *arguments):
     return err
 
 
-def test_input_that_can_not_be_used_is_one_line_before_any_work(run, field_run, mixtures, tmp_path, capsys, monkeypatch):
+def test_input_that_can_not_be_used_is_one_line_before_any_work(
+    run, field_run, mixtures, tmp_path, capsys, monkeypatch
+):
     def no_work(*_):
         raise AssertionError("work was begun")
 
@@ -237,9 +311,13 @@ def test_input_that_can_not_be_used_is_one_line_before_any_work(run, field_run, 
     assert "did you mean --n_examples" in refused(capsys, *command(run, "--examples", 1))
     assert "n_examples is -1" in refused(capsys, *command(run, "--n_examples", -1))
     assert "split is 'tset'" in refused(capsys, *command(run, "--split", "tset"))
-    assert "expected the name of a file that ends in .html" in refused(capsys, *command(run, "--output", "report.pdf"))
+    assert "expected the name of a file that ends in .html" in refused(
+        capsys, *command(run, "--output", "report.pdf")
+    )
     (tmp_path / "file").touch()
-    assert "nothing can be written" in refused(capsys, *command(run, "--output", tmp_path / "file" / "a.html"))
+    assert "nothing can be written" in refused(
+        capsys, *command(run, "--output", tmp_path / "file" / "a.html")
+    )
     model = run.with_name("small-run.ckpt")
     shutil.move(model, tmp_path / "model.ckpt")
     assert "no best model yet" in refused(capsys, *command(run))
@@ -251,10 +329,14 @@ def test_input_that_can_not_be_used_is_one_line_before_any_work(run, field_run, 
     assert "is no folder" in refused(capsys, *command(run))
     monkeypatch.setitem(__import__("sys").modules, "papermill", None)
     assert "pip install 'absslab[report]'" in refused(capsys, *command(run))
-    assert [path.name for path in run.iterdir() if "report" in path.name or "scores" in path.name] == []
+    assert [
+        path.name for path in run.iterdir() if "report" in path.name or "scores" in path.name
+    ] == []
 
 
-def test_the_notebook_is_thin_and_says_what_is_wrong_where_a_run_is_not_there(own_home, tmp_path, monkeypatch):
+def test_the_notebook_is_thin_and_says_what_is_wrong_where_a_run_is_not_there(
+    own_home, tmp_path, monkeypatch
+):
     notebook = nbformat.read(shipped_folder("notebooks") / "6_report.ipynb", 4)
     nbformat.validate(notebook)
     assert notebook.metadata.kernelspec.name == "python3"

@@ -51,7 +51,13 @@ class Tags(HTMLParser):
 
 def test_nothing_in_a_name_is_taken_for_html():
     figure = Figure(figsize=(1, 1))
-    parts = [words(HOSTILE), heading(HOSTILE), code([HOSTILE]), folded(HOSTILE, Fragment()), picture(figure, HOSTILE)]
+    parts = [
+        words(HOSTILE),
+        heading(HOSTILE),
+        code([HOSTILE]),
+        folded(HOSTILE, Fragment()),
+        picture(figure, HOSTILE),
+    ]
     parts.append(sound(np.zeros(10, np.float32), 8000, HOSTILE))
     for part in parts:
         parser = Tags()
@@ -69,6 +75,12 @@ def test_a_notebook_keeps_the_html_once():
 
 def test_reports_are_made_without_widgets():
     code = (
-        "import sys, absslab.report.contents, absslab.report.page\nprint([n for n in ('ipywidgets',) if n in sys.modules])"
+        "import sys, absslab.report.report, absslab.report.page\n"
+        "print([n for n in ('ipywidgets',) if n in sys.modules])"
     )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout
+        == "[]\n"
+    )

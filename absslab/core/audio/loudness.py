@@ -15,7 +15,9 @@ BLOCK = 0.4  # s, of the standard's gate
 HIGHEST_PEAK = -1.0  # dBFS that levelled sounds may reach
 _MOST_CHANNELS = 5  # that the standard knows: left, right, centre, two surrounds
 _SILENT = -90.0  # dBFS: with no sample beyond, the standard's gate takes every block for silence
-_one_at_a_time = Lock()  # pyloudnorm changes the filters of warnings, which all threads share, and puts them back
+_one_at_a_time = (
+    Lock()
+)  # pyloudnorm changes the filters of warnings, which all threads share, and puts them back
 
 
 def loudness(samples: np.ndarray, sampling_rate: int) -> float:
@@ -48,7 +50,9 @@ def loudness(samples: np.ndarray, sampling_rate: int) -> float:
     missing = max(0, int(np.ceil(BLOCK * sampling_rate)) - channels.shape[1])
     channels = np.pad(channels, ((0, 0), (0, missing)))
     with _one_at_a_time, np.errstate(all="ignore"):  # the logarithm of pauses is none
-        meter = pyloudnorm.Meter(sampling_rate, filter_class="DeMan", block_size=BLOCK)  # the standard's very coefficients
+        meter = pyloudnorm.Meter(
+            sampling_rate, filter_class="DeMan", block_size=BLOCK
+        )  # the standard's very coefficients
         measured = float(meter.integrated_loudness(channels.T))
     return -np.inf if np.isnan(measured) else measured
 
@@ -66,7 +70,9 @@ def peak(samples: np.ndarray) -> float:
 def _channels(samples: np.ndarray) -> np.ndarray:
     """(C, N) in float64."""
     if samples.ndim not in (1, 2) or not samples.size:
-        raise InputError(f"the sound has the shape {samples.shape}: expected (N,) or (C, N), at least one sample")
+        raise InputError(
+            f"the sound has the shape {samples.shape}: expected (N,) or (C, N), at least one sample"
+        )
     return np.atleast_2d(samples).astype(np.float64)
 
 
@@ -80,7 +86,11 @@ def _equal_peaks(loudness: Sequence[float], peaks: Sequence[float]) -> list[floa
 
 def _equal_loudness(loudness: Sequence[float], peaks: Sequence[float]) -> list[float]:
     """The loudness of the first that has one, lowered until no peak is too high."""
-    heard = [(loud, high) for loud, high in zip(loudness, peaks, strict=True) if np.isfinite(loud) and np.isfinite(high)]
+    heard = [
+        (loud, high)
+        for loud, high in zip(loudness, peaks, strict=True)
+        if np.isfinite(loud) and np.isfinite(high)
+    ]
     if not heard:
         return [0.0] * len(peaks)
     target = min(heard[0][0], *(loud + HIGHEST_PEAK - high for loud, high in heard))  # LUFS

@@ -33,22 +33,33 @@ def cut_region(
         InputError: a rectangle that is empty or lies beside the recording, no samples, another shape.
     """
     if waveform.ndim not in (1, 2) or not waveform.size:
-        raise InputError(f"the waveform has the shape {waveform.shape}: expected (N,) or (C, N), at least one sample")
+        raise InputError(
+            f"the waveform has the shape {waveform.shape}: expected (N,) or (C, N), at least one sample"
+        )
     n_samples = waveform.shape[-1]
     start, end = _clipped("start", start, "end", end, n_samples / sampling_rate, "s")
     low, high = _clipped("low", low, "high", high, sampling_rate / 2, "Hz")
     window_size = 2 * round(WINDOW * sampling_rate / 2)
     first = min(round(start * sampling_rate), n_samples - 1)
     last = min(max(round(end * sampling_rate), first + 1), n_samples)
-    from_, to = max(0, first - window_size), min(n_samples, last + window_size)  # more than that is not looked at
+    from_, to = (
+        max(0, first - window_size),
+        min(n_samples, last + window_size),
+    )  # more than that is not looked at
     stft = STFT(window_size=window_size, hop_size=window_size // 4, window="hann")
-    spectrum = stft(torch.from_numpy(np.ascontiguousarray(waveform[..., from_:to], dtype=np.float32)))  # (…, F, T)
+    spectrum = stft(
+        torch.from_numpy(np.ascontiguousarray(waveform[..., from_:to], dtype=np.float32))
+    )  # (…, F, T)
     frequencies = np.fft.rfftfreq(window_size, 1 / sampling_rate)  # (F,)
     inside = (low <= frequencies) & (frequencies <= high)
     inside[np.abs(frequencies - (low + high) / 2).argmin()] = True  # a rectangle lower than a bin
-    band = stft.inverse(spectrum * torch.from_numpy(inside)[:, None], to - from_).numpy()  # (…, to − from)
+    band = stft.inverse(
+        spectrum * torch.from_numpy(inside)[:, None], to - from_
+    ).numpy()  # (…, to − from)
     out = np.zeros(waveform.shape, np.float32)
-    faded = band[..., first - from_ : last - from_] * _fades(last - first, sampling_rate, first > 0, last < n_samples)
+    faded = band[..., first - from_ : last - from_] * _fades(
+        last - first, sampling_rate, first > 0, last < n_samples
+    )
     out[..., first:last] = faded
     return out
 
@@ -58,7 +69,9 @@ def _clipped(
 ) -> tuple[float, float]:
     """What of a range lies between 0 and a limit."""
     if not lower < upper:  # nor NaN
-        raise InputError(f"{name_of_lower} {lower:g} and {name_of_upper} {upper:g} {unit}: expected the lower value first")
+        raise InputError(
+            f"{name_of_lower} {lower:g} and {name_of_upper} {upper:g} {unit}: expected the lower value first"
+        )
     if upper <= 0 or lower >= limit:
         raise InputError(
             f"{name_of_lower} {lower:g} and {name_of_upper} {upper:g} {unit} lie beside the recording: expected a part of "

@@ -63,21 +63,29 @@ def open_audio(path: str | Path) -> soundfile.SoundFile:
         InputError: the file is missing, empty, cut short or no sound file.
     """
     if not os.path.isfile(path):
-        raise InputError(f"{path} does not exist or is no file: expected a sound file ({', '.join(SUFFIXES)})")
+        raise InputError(
+            f"{path} does not exist or is no file: expected a sound file ({', '.join(SUFFIXES)})"
+        )
     try:
         file = soundfile.SoundFile(os.fspath(path))
     except soundfile.LibsndfileError as error:
         reason = "it has 0 bytes" if os.path.getsize(path) == 0 else error.error_string.rstrip(".")
-        raise InputError(f"{path} is not a readable sound file ({reason}): replace or remove it") from None
+        raise InputError(
+            f"{path} is not a readable sound file ({reason}): replace or remove it"
+        ) from None
     if file.frames == 0:
         file.close()
         raise InputError(f"{path} holds 0 samples: replace or remove it")
     if file.frames > 1 << 60:  # a FLAC that was written to a pipe
         file.close()
-        raise InputError(f"{path} does not say how many samples it holds: write it again, to a file")
+        raise InputError(
+            f"{path} does not say how many samples it holds: write it again, to a file"
+        )
     if _is_cut_short(file, path):
         file.close()
-        raise InputError(f"{path} is cut short (its header promises more samples): replace or remove it")
+        raise InputError(
+            f"{path} is cut short (its header promises more samples): replace or remove it"
+        )
     return file
 
 
@@ -98,7 +106,9 @@ def _is_cut_short(file: soundfile.SoundFile, path: str | Path) -> bool:
             if head[:4] == b"ds64":
                 long_size = int.from_bytes(raw.read(16)[8:], "little")
             if head[:4] == b"data":
-                unknown = size == 0x7FFFF000 or size >= 0xFFFFFF00  # what sox and ffmpeg say in a pipe, RF64 always
+                unknown = (
+                    size == 0x7FFFF000 or size >= 0xFFFFFF00
+                )  # what sox and ffmpeg say in a pipe, RF64 always
                 return start + (long_size if unknown else size) > os.path.getsize(path)
             raw.seek(start + size + size % 2)
     return False
@@ -117,7 +127,9 @@ def check(path: str | Path) -> AudioInfo:
             loud = loud or bool(block.any())
             n_samples += len(block)
         if n_samples < file.frames:
-            raise InputError(f"{path} is cut short ({n_samples} of {file.frames} samples): replace or remove it")
+            raise InputError(
+                f"{path} is cut short ({n_samples} of {file.frames} samples): replace or remove it"
+            )
         if not loud:
             raise InputError(f"{path} is silent: every sample is 0; replace or remove it")
         return AudioInfo(file.samplerate, n_samples, file.channels, file.subtype)
@@ -127,7 +139,9 @@ def _read(file: soundfile.SoundFile, n_samples: int, path: str | Path) -> np.nda
     try:
         block = file.read(n_samples, dtype="float32", always_2d=True)  # (N, C)
     except soundfile.LibsndfileError as error:
-        raise InputError(f"{path} can't be decoded ({error.error_string.rstrip('.')}): replace it") from None
+        raise InputError(
+            f"{path} can't be decoded ({error.error_string.rstrip('.')}): replace it"
+        ) from None
     if not np.isfinite(block).all():
         raise InputError(f"{path} holds NaN or infinite samples: replace or remove it")
     return block
@@ -144,7 +158,9 @@ def blocks(path: str | Path) -> Iterator[np.ndarray]:
             yield np.ascontiguousarray(block.T)
 
 
-def load_channels(path: str | Path, *, start: int = 0, n_samples: int = -1) -> tuple[np.ndarray, int]:
+def load_channels(
+    path: str | Path, *, start: int = 0, n_samples: int = -1
+) -> tuple[np.ndarray, int]:
     """Read samples as they are.
 
     Args:
@@ -164,7 +180,9 @@ def load_channels(path: str | Path, *, start: int = 0, n_samples: int = -1) -> t
         return np.ascontiguousarray(_read(file, n_samples, path).T), file.samplerate  # (C, N)
 
 
-def load(path: str | Path, sampling_rate: int | None = None, *, start: int = 0, n_samples: int = -1) -> np.ndarray:
+def load(
+    path: str | Path, sampling_rate: int | None = None, *, start: int = 0, n_samples: int = -1
+) -> np.ndarray:
     """Read a file as mono: the mean of its channels.
 
     Args:
@@ -190,7 +208,9 @@ def load_event(path: str, sampling_rate: int) -> np.ndarray:
         InputError: the file can't be read, holds NaN or is silent.
     """
     about = os.stat(path) if os.path.exists(path) else None
-    return _kept_event(path, sampling_rate, (about.st_mtime_ns, about.st_size, about.st_ino) if about else None)
+    return _kept_event(
+        path, sampling_rate, (about.st_mtime_ns, about.st_size, about.st_ino) if about else None
+    )
 
 
 @lru_cache(maxsize=512)
@@ -222,7 +242,9 @@ def resample(samples: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
     return out.reshape(*samples.shape[:-1], n_samples).astype(np.float32, copy=False)
 
 
-def save(path: str | Path, samples: np.ndarray, sampling_rate: int, *, subtype: str = "PCM_16") -> None:
+def save(
+    path: str | Path, samples: np.ndarray, sampling_rate: int, *, subtype: str = "PCM_16"
+) -> None:
     """Write a sound file, whole or not at all; the suffix names the format (.wav, .flac).
 
     Args:
@@ -234,10 +256,17 @@ def save(path: str | Path, samples: np.ndarray, sampling_rate: int, *, subtype: 
     Raises:
         OSError: the file can't be written, the disk is full.
     """
-    write_bytes(path, encode(samples, sampling_rate, subtype=subtype, container=Path(path).suffix.lstrip(".").upper()))
+    write_bytes(
+        path,
+        encode(
+            samples, sampling_rate, subtype=subtype, container=Path(path).suffix.lstrip(".").upper()
+        ),
+    )
 
 
-def encode(samples: np.ndarray, sampling_rate: int, *, subtype: str = "PCM_16", container: str = "WAV") -> bytes:
+def encode(
+    samples: np.ndarray, sampling_rate: int, *, subtype: str = "PCM_16", container: str = "WAV"
+) -> bytes:
     """The bytes of a sound file: in memory, so that a full disk is an OSError of Python's and not a short file.
 
     Args:
@@ -247,7 +276,9 @@ def encode(samples: np.ndarray, sampling_rate: int, *, subtype: str = "PCM_16", 
         container: WAV or FLAC.
     """
     buffer = io.BytesIO()
-    coded = np.atleast_2d(samples if samples.dtype == np.int16 else _coded(samples, subtype))  # (C, N)
+    coded = np.atleast_2d(
+        samples if samples.dtype == np.int16 else _coded(samples, subtype)
+    )  # (C, N)
     with ctrl_c_put_off():  # in the calls back from libsndfile it would be printed and forgotten
         soundfile.write(buffer, coded.T, sampling_rate, subtype=subtype, format=container)
     return buffer.getvalue()
@@ -287,12 +318,16 @@ class Writer:
         OSError: the file can't be written, the disk is full.
     """
 
-    def __init__(self, path: str | Path, sampling_rate: int, n_channels: int, n_samples: int, subtype: str):
+    def __init__(
+        self, path: str | Path, sampling_rate: int, n_channels: int, n_samples: int, subtype: str
+    ):
         self.path, self.subtype = Path(path), subtype
         self.n_samples, self.written = n_samples, 0
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._beside = beside(self.path)
-        container = "WAV" if size(n_samples, n_channels, subtype) < (1 << 32) - (1 << 16) else "RF64"
+        container = (
+            "WAV" if size(n_samples, n_channels, subtype) < (1 << 32) - (1 << 16) else "RF64"
+        )
         try:
             self._file = soundfile.SoundFile(
                 os.fspath(self._beside), "w", sampling_rate, n_channels, subtype, format=container
@@ -305,7 +340,10 @@ class Writer:
         """Append samples (C, N)."""
         try:
             self._file.write(_coded(samples, self.subtype).T)
-        except (soundfile.LibsndfileError, AssertionError):  # a short write is an assertion in soundfile
+        except (
+            soundfile.LibsndfileError,
+            AssertionError,
+        ):  # a short write is an assertion in soundfile
             raise OSError(f"can't write {self.path}: is the disk full?") from None
         self.written += samples.shape[1]
 

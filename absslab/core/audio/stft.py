@@ -44,12 +44,19 @@ class STFT(nn.Module):
         flat = waveform.reshape(-1, waveform.shape[-1])  # (B, N)
         flat = nn.functional.pad(flat, (0, -flat.shape[-1] % self.hop_size))  # (B, N′)
         spectrum = torch.stft(
-            flat, self.window_size, self.hop_size, window=self.window, pad_mode="constant", return_complex=True
+            flat,
+            self.window_size,
+            self.hop_size,
+            window=self.window,
+            pad_mode="constant",
+            return_complex=True,
         )  # (B, F, T)
         return (spectrum * self.scale).reshape(*waveform.shape[:-1], *spectrum.shape[-2:])
 
     def inverse(self, spectrum: Tensor, n_samples: int) -> Tensor:
         """Complex spectrogram to waveform of the length asked for."""
         flat = spectrum.reshape(-1, *spectrum.shape[-2:]) / self.scale  # (B, F, T)
-        waveform = torch.istft(flat, self.window_size, self.hop_size, window=self.window, length=n_samples)
+        waveform = torch.istft(
+            flat, self.window_size, self.hop_size, window=self.window, length=n_samples
+        )
         return waveform.reshape(*spectrum.shape[:-2], n_samples)

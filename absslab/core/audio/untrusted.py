@@ -37,7 +37,9 @@ class Intake:
         if self.n_channels != about.n_channels:
             changes.append(f"the mean of its {about.n_channels} channels")
         if self.sampling_rate != about.sampling_rate:
-            changes.append(f"at {self.sampling_rate / 1000:g} instead of {about.sampling_rate / 1000:g} kHz")
+            changes.append(
+                f"at {self.sampling_rate / 1000:g} instead of {about.sampling_rate / 1000:g} kHz"
+            )
         changed = f"; taken {' and '.join(changes)}" if changes else ""
         channels = {1: "mono", 2: "stereo"}.get(self.n_channels, f"{self.n_channels} channels")
         return f"{about.duration:.1f} s, {self.sampling_rate / 1000:g} kHz, {channels}{changed}"
@@ -72,7 +74,9 @@ def look_at(path: str | Path, *, name: str, max_duration: float) -> Intake:
     return Intake(about, min(about.sampling_rate, HIGHEST_RATE), n_channels)
 
 
-def take_in(path: str | Path, target: str | Path, *, name: str, max_duration: float) -> Iterator[Progress]:
+def take_in(
+    path: str | Path, target: str | Path, *, name: str, max_duration: float
+) -> Iterator[Progress]:
     """Decode a file block by block into a plain WAV of at most two channels and 48 kHz.
 
     Args:
@@ -100,12 +104,18 @@ def take_in(path: str | Path, target: str | Path, *, name: str, max_duration: fl
             done += block.shape[1]
             if done > about.n_samples:
                 raise InputError(f"{name} holds more than its header says: write it again")
-            kept = block if len(block) == intake.n_channels else block.mean(0, keepdims=True)  # (C, n)
+            kept = (
+                block if len(block) == intake.n_channels else block.mean(0, keepdims=True)
+            )  # (C, n)
             is_silent = is_silent and not kept.any()
-            _write(writer, _resampled(resampler, kept, about, rate, is_last=done == about.n_samples))
+            _write(
+                writer, _resampled(resampler, kept, about, rate, is_last=done == about.n_samples)
+            )
             yield Progress(done, about.n_samples)
         if done < about.n_samples:
-            raise InputError(f"{name} is cut short ({done} of {about.n_samples} samples): send the whole of it")
+            raise InputError(
+                f"{name} is cut short ({done} of {about.n_samples} samples): send the whole of it"
+            )
         if is_silent:
             raise InputError(f"{name} is silent: every sample is 0")
         _write(writer, np.zeros((intake.n_channels, n_kept - writer.written), np.float32))
@@ -117,12 +127,21 @@ def take_in(path: str | Path, target: str | Path, *, name: str, max_duration: fl
 
 
 def _resampled(
-    resampler: soxr.ResampleStream, block: np.ndarray, about: sound_files.AudioInfo, rate: int, *, is_last: bool
+    resampler: soxr.ResampleStream,
+    block: np.ndarray,
+    about: sound_files.AudioInfo,
+    rate: int,
+    *,
+    is_last: bool,
 ) -> np.ndarray:
     if about.sampling_rate == rate:
         return block
     frames = np.ascontiguousarray(block.T)  # (n, C)
-    return resampler.resample_chunk(frames if frames.shape[1] > 1 else frames[:, 0], last=is_last).reshape(-1, len(block)).T
+    return (
+        resampler.resample_chunk(frames if frames.shape[1] > 1 else frames[:, 0], last=is_last)
+        .reshape(-1, len(block))
+        .T
+    )
 
 
 def _write(writer: sound_files.Writer, samples: np.ndarray) -> None:

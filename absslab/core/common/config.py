@@ -37,7 +37,14 @@ def option(
         at_least, above, at_most: limits; of a tuple they hold for every element.
         aliases: other names of the flag, without dashes.
     """
-    metadata = dict(help=help, unit=unit, choices=tuple(choices), at_least=at_least, above=above, at_most=at_most)
+    metadata = dict(
+        help=help,
+        unit=unit,
+        choices=tuple(choices),
+        at_least=at_least,
+        above=above,
+        at_most=at_most,
+    )
     return dataclasses.field(default=default, metadata=metadata | {"aliases": tuple(aliases)})
 
 
@@ -48,7 +55,9 @@ class Config:
     def __post_init__(self) -> None:
         hints = typing.get_type_hints(type(self))
         for field in dataclasses.fields(self):
-            object.__setattr__(self, field.name, _checked(field, getattr(self, field.name), hints[field.name]))
+            object.__setattr__(
+                self, field.name, _checked(field, getattr(self, field.name), hints[field.name])
+            )
 
     @classmethod
     def default_config(cls) -> Self:
@@ -63,7 +72,9 @@ class Config:
             InputError: an unknown field, or a value that the field does not take.
         """
         if not isinstance(values, Mapping):
-            raise InputError(f"settings of {cls.__name__} are {values!r:.50}: expected an object, name: value")
+            raise InputError(
+                f"settings of {cls.__name__} are {values!r:.50}: expected an object, name: value"
+            )
         names = [field.name for field in dataclasses.fields(cls)]
         for name in values:
             if name not in names:
@@ -88,7 +99,13 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """'; did you mean X?', or what there is, to be put behind an unknown name."""
     known = list(known)
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"; did you mean {close[0]}?" if close else f"; there is {', '.join(known)}" if known else ""
+    return (
+        f"; did you mean {close[0]}?"
+        if close
+        else f"; there is {', '.join(known)}"
+        if known
+        else ""
+    )
 
 
 def find(kind: str, name: str, registry: Mapping[str, Any]) -> Any:
@@ -103,7 +120,10 @@ def find(kind: str, name: str, registry: Mapping[str, Any]) -> Any:
 
 
 def add_flags(
-    parser: argparse.ArgumentParser, config_class: type[Config], *, defaults: Mapping[str, Any] | None = None
+    parser: argparse.ArgumentParser,
+    config_class: type[Config],
+    *,
+    defaults: Mapping[str, Any] | None = None,
 ) -> None:
     """Add a flag per field; one that is not given leaves no trace in the namespace.
 
@@ -113,7 +133,9 @@ def add_flags(
         defaults: what the help says instead of the fields' own defaults.
     """
     hints = typing.get_type_hints(config_class)
-    group = parser.add_argument_group(config_class.__name__, (config_class.__doc__ or "").partition("\n")[0])
+    group = parser.add_argument_group(
+        config_class.__name__, (config_class.__doc__ or "").partition("\n")[0]
+    )
     for field in dataclasses.fields(config_class):
         hint, about = hints[field.name], field.metadata
         unit = f", {about['unit']}" if about["unit"] else ""
@@ -142,7 +164,9 @@ def to_flags(values: Mapping[str, Any]) -> list[str]:
     for name, value in values.items():
         is_list = isinstance(value, tuple | list)
         text = value if isinstance(value, str) else shown(value)
-        flags += [f"--{name}", *map(shown, value)] if is_list else [f"--{name}={text}"]  # a text may begin with a dash
+        flags += (
+            [f"--{name}", *map(shown, value)] if is_list else [f"--{name}={text}"]
+        )  # a text may begin with a dash
     return flags
 
 
@@ -211,7 +235,9 @@ def _parser_of(hint: Any) -> Any:
             return None
         if element is bool:
             if text not in ("True", "true", "1", "False", "false", "0"):
-                raise argparse.ArgumentTypeError(f"{text!r} is neither True, true, 1 nor False, false, 0")
+                raise argparse.ArgumentTypeError(
+                    f"{text!r} is neither True, true, 1 nor False, false, 0"
+                )
             return text in ("True", "true", "1")
         try:
             return element(text)
@@ -240,7 +266,9 @@ def _typed(name: str, value: Any, hint: Any) -> Any:
         raise InputError(f"{name} is {value!r}: expected {_kind(hint)}")
     size = typing.get_args(_without_none(hint))
     if size[-1] is not Ellipsis and len(value) != len(size):
-        raise InputError(f"{name} has {len(value)} values ({shown(tuple(value))}): expected {len(size)}")
+        raise InputError(
+            f"{name} has {len(value)} values ({shown(tuple(value))}): expected {len(size)}"
+        )
     return tuple(_typed_element(name, part, element, hint) for part in value)
 
 
@@ -270,7 +298,9 @@ def _kind(hint: Any) -> str:
 
 def _check_limits(name: str, value: Any, about: Mapping[str, Any]) -> None:
     if about.get("choices") and value not in about["choices"] and value is not None:
-        raise InputError(f"{name} is {value!r}: expected one of {', '.join(map(str, about['choices']))}")
+        raise InputError(
+            f"{name} is {value!r}: expected one of {', '.join(map(str, about['choices']))}"
+        )
     limits = (
         ("at_least", lambda limit: value >= limit, "at least"),
         ("above", lambda limit: value > limit, "more than"),

@@ -39,12 +39,15 @@ def choose_precision(name: str, device: torch.device) -> str:
         InputError: float16 on a CPU.
     """
     if name == "float16" and device.type == "cpu":
-        raise InputError("precision is float16, which a CPU does not train in: use auto, bfloat16 or float32")
+        raise InputError(
+            "precision is float16, which a CPU does not train in: use auto, bfloat16 or float32"
+        )
     if name != "auto":
         return name
     has_bfloat16 = (
         torch.cuda.is_bf16_supported(including_emulation=False)
         if device.type == "cuda"
-        else hasattr(torch.cpu, "get_capabilities") and torch.cpu.get_capabilities().get("avx512_bf16", False)
+        else hasattr(torch.cpu, "get_capabilities")
+        and torch.cpu.get_capabilities().get("avx512_bf16", False)
     )
     return "bfloat16" if has_bfloat16 else "float32"

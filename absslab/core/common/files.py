@@ -49,7 +49,9 @@ def locked(path: str | Path) -> Iterator[None]:
     import fcntl
 
     with open(path, "a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # till the file is closed, also where the process is killed
+        fcntl.flock(
+            file, fcntl.LOCK_EX
+        )  # till the file is closed, also where the process is killed
         yield
 
 
@@ -126,7 +128,9 @@ def check_output(path: str | Path, suffix: str = ".json") -> None:
         with tempfile.TemporaryFile(dir=above):  # the only way to know
             pass
     except OSError:
-        raise InputError(f"output is {path}, but nothing can be written to {above}: choose another place") from None
+        raise InputError(
+            f"output is {path}, but nothing can be written to {above}: choose another place"
+        ) from None
 
 
 def cache_folder() -> Path:

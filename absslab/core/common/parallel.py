@@ -14,7 +14,9 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 
-def in_processes(function: Callable[[Job], Result], jobs: Sequence[Job], n_workers: int = 0) -> Iterator[Result]:
+def in_processes(
+    function: Callable[[Job], Result], jobs: Sequence[Job], n_workers: int = 0
+) -> Iterator[Result]:
     """Apply a function to each job; results come as they are done, in no order.
 
     Args:
@@ -30,7 +32,9 @@ def in_processes(function: Callable[[Job], Result], jobs: Sequence[Job], n_worke
         yield from map(function, jobs)
         return
     context = multiprocessing.get_context("spawn")
-    pool = concurrent.futures.ProcessPoolExecutor(n_workers, mp_context=context, initializer=_end_with_parent)
+    pool = concurrent.futures.ProcessPoolExecutor(
+        n_workers, mp_context=context, initializer=_end_with_parent
+    )
     try:
         with ctrl_c_put_off():
             futures = [pool.submit(function, job) for job in jobs]

@@ -29,7 +29,9 @@ def run_with_progress(progress: Iterable[Any], words: str, unit: str) -> None:
         return
     from tqdm import tqdm
 
-    with tqdm(desc=words, unit=f" {unit}s", file=sys.stderr, leave=False, unit_scale=unit == "sample") as bar:
+    with tqdm(
+        desc=words, unit=f" {unit}s", file=sys.stderr, leave=False, unit_scale=unit == "sample"
+    ) as bar:
         for step in progress:
             bar.total = step.total
             bar.update(step.done - bar.n)

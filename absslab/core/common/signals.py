@@ -10,7 +10,9 @@ from contextlib import contextmanager
 def ctrl_c_put_off() -> Iterator[None]:
     """Ctrl-C waits for the end of the block; processes started in it never get it: it is their parent's to handle."""
     came = []
-    in_main = threading.current_thread() is threading.main_thread()  # no other thread may set a handler, or needs to
+    in_main = (
+        threading.current_thread() is threading.main_thread()
+    )  # no other thread may set a handler, or needs to
     handler = signal.signal(signal.SIGINT, lambda *_: came.append(True)) if in_main else None
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which a new process inherits
     try:

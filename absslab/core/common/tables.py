@@ -47,7 +47,9 @@ def read_table(
     required = list(required)
     for name in required:
         if name not in header:
-            raise InputError(f"{path} has no column {name!r}: expected {', '.join(required)} in its first line")
+            raise InputError(
+                f"{path} has no column {name!r}: expected {', '.join(required)} in its first line"
+            )
     for name in header:
         if header.count(name) > 1:
             raise InputError(f"{path} has the column {name!r} twice")
@@ -61,7 +63,9 @@ def read_table(
             raise InputError(f"{path}, line {number}: {len(cells)} cells, expected {len(header)}")
         row = dict(zip(header, (cell.strip() for cell in cells), strict=True))
         if key is not None and row[key] in seen:
-            raise InputError(f"{path}, line {number}: {row[key]} is there twice; keep one of the rows")
+            raise InputError(
+                f"{path}, line {number}: {row[key]} is there twice; keep one of the rows"
+            )
         seen.add(row.get(key or "", ""))
         rows.append(row)
     return rows
@@ -73,13 +77,19 @@ def original_of(table: Path) -> Path:
 
 
 def write_table(
-    path: str | Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]], *, delimiter: str = ","
+    path: str | Path,
+    columns: Sequence[str],
+    rows: Iterable[Mapping[str, object]],
+    *,
+    delimiter: str = ",",
 ) -> None:
     """Write a table with a header, whole or not at all; see `table_text`."""
     write_text(path, table_text(columns, rows, delimiter=delimiter))
 
 
-def table_text(columns: Sequence[str], rows: Iterable[Mapping[str, object]], *, delimiter: str = ",") -> str:
+def table_text(
+    columns: Sequence[str], rows: Iterable[Mapping[str, object]], *, delimiter: str = ","
+) -> str:
     """A table with a header, as text; cells that hold the delimiter are quoted."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, delimiter=delimiter, lineterminator="\n")

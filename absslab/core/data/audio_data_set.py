@@ -53,7 +53,9 @@ class AudioDataSet(Dataset[Tensor]):
     sampling_rate: int
     in_memory: bool = True
     clip_length: float | None = None
-    pieces: list[tuple[int, int, int]] = field(init=False)  # (item, start, length), at the file's own rate
+    pieces: list[tuple[int, int, int]] = field(
+        init=False
+    )  # (item, start, length), at the file's own rate
     lengths: list[int] = field(init=False)  # of the pieces, at sampling_rate
     _kept: dict[int, np.ndarray] = field(init=False, default_factory=dict)
 
@@ -61,11 +63,15 @@ class AudioDataSet(Dataset[Tensor]):
         self.pieces, self.lengths = [], []
         for index, item in enumerate(self.items):
             about = sound_files.info(item.path)
-            n_pieces = max(1, int(np.ceil(about.duration / self.clip_length))) if self.clip_length else 1
+            n_pieces = (
+                max(1, int(np.ceil(about.duration / self.clip_length))) if self.clip_length else 1
+            )
             edges = np.linspace(0, about.n_samples, n_pieces + 1).round().astype(int)
             for start, stop in zip(edges[:-1], edges[1:], strict=True):
                 self.pieces.append((index, int(start), int(stop - start)))
-                self.lengths.append(max(1, round(int(stop - start) * self.sampling_rate / about.sampling_rate)))
+                self.lengths.append(
+                    max(1, round(int(stop - start) * self.sampling_rate / about.sampling_rate))
+                )
 
     def __len__(self) -> int:
         return len(self.pieces)
@@ -74,11 +80,16 @@ class AudioDataSet(Dataset[Tensor]):
     def labels(self) -> np.ndarray:
         """(number of pieces, K), 0 or 1."""
         table = [[name in item.labels for name in self.classes] for item in self.items]
-        return np.array(table, dtype=np.float32).reshape(-1, len(self.classes))[[index for index, _, _ in self.pieces]]
+        return np.array(table, dtype=np.float32).reshape(-1, len(self.classes))[
+            [index for index, _, _ in self.pieces]
+        ]
 
     def per_recording(self, of_pieces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Labels of the whole recordings (n, K), and of values of their pieces (number of pieces, K) the highest (n, K)."""
-        labels = np.array([[name in item.labels for name in self.classes] for item in self.items], dtype=np.float32)
+        labels = np.array(
+            [[name in item.labels for name in self.classes] for item in self.items],
+            dtype=np.float32,
+        )
         highest = np.zeros_like(labels)
         np.maximum.at(highest, [index for index, _, _ in self.pieces], of_pieces)
         return labels, highest
@@ -96,12 +107,16 @@ class AudioDataSet(Dataset[Tensor]):
         is_whole = sum(of == item for of, _, _ in self.pieces[max(0, index - 1) : index + 2]) == 1
         if self.items[item].labels and is_whole and not waveform.any():
             labels = ", ".join(sorted(self.items[item].labels))
-            raise InputError(f"{whole} is silent but labelled {labels}: replace it or remove it from the labels")
+            raise InputError(
+                f"{whole} is silent but labelled {labels}: replace it or remove it from the labels"
+            )
         if self.in_memory:
             self._kept[index] = _compact(waveform)
         return torch.from_numpy(waveform)
 
-    def batches(self, batch_size: int, *, rng: np.random.Generator | None = None, n_loaders: int = 0) -> Iterator[Batch]:
+    def batches(
+        self, batch_size: int, *, rng: np.random.Generator | None = None, n_loaders: int = 0
+    ) -> Iterator[Batch]:
         """Batches in order, or shuffled where a generator is given; `n_loaders` processes read ahead, unless in memory."""
         labels = torch.from_numpy(self.labels)
         loader: DataLoader[Any] = DataLoader(
@@ -122,7 +137,10 @@ class AudioDataSet(Dataset[Tensor]):
         if len(set(self.lengths)) > 1:
             pool = 50 * batch_size
             order = np.concatenate(
-                [sorted(order[at : at + pool], key=self.lengths.__getitem__) for at in range(0, len(order), pool)]
+                [
+                    sorted(order[at : at + pool], key=self.lengths.__getitem__)
+                    for at in range(0, len(order), pool)
+                ]
             )
         groups = [order[at : at + batch_size].tolist() for at in range(0, len(order), batch_size)]
         if rng is not None:
@@ -143,7 +161,9 @@ class _Indexed(Dataset[tuple[int, Tensor | InputError]]):
             return index, error
 
 
-def _padded(items: list[tuple[int, Tensor | InputError]]) -> tuple[Tensor, Tensor | None, Tensor] | InputError:
+def _padded(
+    items: list[tuple[int, Tensor | InputError]],
+) -> tuple[Tensor, Tensor | None, Tensor] | InputError:
     waveforms: list[Tensor] = []
     for _, waveform in items:
         if isinstance(waveform, InputError):
@@ -151,7 +171,11 @@ def _padded(items: list[tuple[int, Tensor | InputError]]) -> tuple[Tensor, Tenso
         waveforms.append(waveform)
     lengths = torch.tensor([len(waveform) for waveform in waveforms])
     padded = torch.nn.utils.rnn.pad_sequence(waveforms, batch_first=True)  # (B, N)
-    return padded, None if bool((lengths == lengths[0]).all()) else lengths, torch.tensor([index for index, _ in items])
+    return (
+        padded,
+        None if bool((lengths == lengths[0]).all()) else lengths,
+        torch.tensor([index for index, _ in items]),
+    )
 
 
 def _compact(waveform: np.ndarray) -> np.ndarray:
@@ -190,18 +214,24 @@ def open_split(
         raise InputError("data_folder is missing: say it with --data_folder")
     folder = Path(config.data_folder)
     if not folder.is_dir():
-        raise InputError(f"{folder} is no folder: expected one with recordings and their weak labels")
+        raise InputError(
+            f"{folder} is no folder: expected one with recordings and their weak labels"
+        )
     if split not in SPLITS:
         raise InputError(f"there is no split {split!r}: expected one of {', '.join(SPLITS)}")
     items, own_classes = find_data_set(config.data_set_type)(config, folder)
     if classes is not None and set(classes) != set(own_classes):
         missing, foreign = set(classes) - set(own_classes), set(own_classes) - set(classes)
-        differ = [f"lacks {', '.join(sorted(missing))}"] * bool(missing) + [f"adds {', '.join(sorted(foreign))}"] * bool(
-            foreign
-        )
+        differ = [f"lacks {', '.join(sorted(missing))}"] * bool(missing) + [
+            f"adds {', '.join(sorted(foreign))}"
+        ] * bool(foreign)
         raise InputError(f"the classes of {folder} are not the model's: it {' and '.join(differ)}")
     chosen = [item for item in items if item.split == split]
     if not chosen:
-        raise EmptySplitError(f"{folder} has no recordings in its {split} split: it needs more of them")
+        raise EmptySplitError(
+            f"{folder} has no recordings in its {split} split: it needs more of them"
+        )
     clip_length = None if whole else config.clip_length
-    return AudioDataSet(chosen, classes or own_classes, sampling_rate, config.in_memory, clip_length)
+    return AudioDataSet(
+        chosen, classes or own_classes, sampling_rate, config.in_memory, clip_length
+    )

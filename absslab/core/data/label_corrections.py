@@ -103,7 +103,9 @@ def _correct(table: Path, filename: str, event_label: str, present: bool) -> boo
                 "label another one first"
             )
         corrected = {
-            "event_labels": ",".join([*names, event_label] if present else [one for one in names if one != event_label])
+            "event_labels": ",".join(
+                [*names, event_label] if present else [one for one in names if one != event_label]
+            )
         }
     rows = [one for one, _ in labelled]
     rows[index] = row | corrected
@@ -137,6 +139,14 @@ def _row(labelled: list[tuple[dict[str, str], list[str]]], filename: str, table:
 
 def _noted(path: Path, filename: str, event_label: str, present: bool) -> str:
     """The notes with one more."""
-    noted = read_table(path, required=CORRECTIONS, key=None, may_be_empty=True) if path.exists() else []
-    values = (datetime.now(UTC).isoformat(timespec="seconds"), filename, event_label, int(not present), int(present))
+    noted = (
+        read_table(path, required=CORRECTIONS, key=None, may_be_empty=True) if path.exists() else []
+    )
+    values = (
+        datetime.now(UTC).isoformat(timespec="seconds"),
+        filename,
+        event_label,
+        int(not present),
+        int(present),
+    )
     return table_text(CORRECTIONS, [*noted, dict(zip(CORRECTIONS, values, strict=True))])

@@ -27,18 +27,29 @@ class DataConfig(Config):
     )
     data_folder: str = option("", "the folder with the recordings and their weak labels")
     split_percentages: tuple[float, float, float] = option(
-        (80.0, 10.0, 10.0), "train, validation and test, where the folder has no split of its own", unit="%"
+        (80.0, 10.0, 10.0),
+        "train, validation and test, where the folder has no split of its own",
+        unit="%",
     )
     split_seed: int = option(0, "of that split", at_least=0)
-    origin_pattern: str | None = option(None, "regular expression that finds the origin in a file name")
-    clip_length: float = option(
-        60.0, "longer recordings are cut into equal pieces up to this, for training and validation", unit="s", above=0
+    origin_pattern: str | None = option(
+        None, "regular expression that finds the origin in a file name"
     )
-    in_memory: bool = option(True, "keep decoded recordings in memory, rather than read them for each batch")
+    clip_length: float = option(
+        60.0,
+        "longer recordings are cut into equal pieces up to this, for training and validation",
+        unit="s",
+        above=0,
+    )
+    in_memory: bool = option(
+        True, "keep decoded recordings in memory, rather than read them for each batch"
+    )
     feature_store: str | None = option(
         None, "folder of HDF5 files that keep the features of whole recordings, computed once"
     )
-    n_loaders: int = option(0, "with in_memory False: processes that read batches ahead; 0: none", at_least=0)
+    n_loaders: int = option(
+        0, "with in_memory False: processes that read batches ahead; 0: none", at_least=0
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -55,7 +66,9 @@ class Labelled:
     split: str = ""
 
 
-def DCASE2013_remixed_data_set(config: DataConfig, folder: Path) -> tuple[list[Labelled], list[str]]:
+def DCASE2013_remixed_data_set(
+    config: DataConfig, folder: Path
+) -> tuple[list[Labelled], list[str]]:
     """A folder of mixtures, as `absslab mix` writes, or as the thesis' generator did.
 
     ::
@@ -68,8 +81,14 @@ def DCASE2013_remixed_data_set(config: DataConfig, folder: Path) -> tuple[list[L
     if not (folder / "train").is_dir():
         if not (folder / "training").is_dir():
             tables = [name for name in ("weak_labels.csv", "weak.tsv") if (folder / name).is_file()]
-            hint = f"; since it has {tables[0]}, add --data_set_type weakly_labelled_folder" if tables else ""
-            raise InputError(f"{folder} has neither train/ nor training/: expected a folder that absslab mix wrote{hint}")
+            hint = (
+                f"; since it has {tables[0]}, add --data_set_type weakly_labelled_folder"
+                if tables
+                else ""
+            )
+            raise InputError(
+                f"{folder} has neither train/ nor training/: expected a folder that absslab mix wrote{hint}"
+            )
         names = THESIS_SPLITS
     elif (folder / "manifest.json").exists():
         read_manifest(folder)
@@ -80,10 +99,14 @@ def DCASE2013_remixed_data_set(config: DataConfig, folder: Path) -> tuple[list[L
             continue
         labels = folder / name / "weak_labels.csv"
         if not labels.is_file():
-            raise InputError(f"{labels} is missing: the folder is not finished, run the same absslab mix once more")
+            raise InputError(
+                f"{labels} is missing: the folder is not finished, run the same absslab mix once more"
+            )
         of_split, of_classes = _read_one_hot(labels, split)
         if classes is not None and set(classes) != set(of_classes):
-            raise InputError(f"{labels} has other classes than the split before it: {', '.join(of_classes)}")
+            raise InputError(
+                f"{labels} has other classes than the split before it: {', '.join(of_classes)}"
+            )
         items, classes = items + of_split, classes or of_classes
     return items, classes or []
 
@@ -102,7 +125,11 @@ def weakly_labelled_folder(config: DataConfig, folder: Path) -> tuple[list[Label
     """
     one_hot, lists = folder / "weak_labels.csv", folder / "weak.tsv"
     if one_hot.is_file() == lists.is_file():
-        which = "both weak_labels.csv and weak.tsv" if one_hot.is_file() else "neither weak_labels.csv nor weak.tsv"
+        which = (
+            "both weak_labels.csv and weak.tsv"
+            if one_hot.is_file()
+            else "neither weak_labels.csv nor weak.tsv"
+        )
         raise InputError(f"{folder} has {which}: expected one of them")
     items, classes = _read_one_hot(one_hot) if one_hot.is_file() else _read_lists(lists)
     if pattern := compile_pattern(config.origin_pattern):
@@ -113,7 +140,10 @@ def weakly_labelled_folder(config: DataConfig, folder: Path) -> tuple[list[Label
     if any(item.split for item in items):
         _check_split(items, by_origin)
         return items, classes
-    labels = {origin: sorted(set().union(*(item.labels for item in group))) for origin, group in by_origin.items()}
+    labels = {
+        origin: sorted(set().union(*(item.labels for item in group)))
+        for origin, group in by_origin.items()
+    }
     dealt = split_origins(labels, config.split_percentages, config.split_seed)
     return [replace(item, split=dealt[item.origin]) for item in items], classes
 
@@ -122,16 +152,22 @@ def _check_split(items: Sequence[Labelled], by_origin: Mapping[str, Sequence[Lab
     """See that a split of the user's own is whole and keeps origins on one side."""
     for item in items:
         if not item.split:
-            raise InputError(f"{item.path} has no split, but others do: fill the column split, or remove it")
+            raise InputError(
+                f"{item.path} has no split, but others do: fill the column split, or remove it"
+            )
     for origin, group in by_origin.items():
         sides = {item.split for item in group}
         if len(sides) > 1:
-            raise InputError(f"origin {origin!r} is in {' and '.join(sorted(sides))}: expected it on one side")
+            raise InputError(
+                f"origin {origin!r} is in {' and '.join(sorted(sides))}: expected it on one side"
+            )
 
 
 def _read_one_hot(path: Path, split: str = "") -> tuple[list[Labelled], list[str]]:
     labelled, classes = read_one_hot(path)
-    return [_labelled(path, row, labels, split) for row, labels in labelled], _checked(classes, path)
+    return [_labelled(path, row, labels, split) for row, labels in labelled], _checked(
+        classes, path
+    )
 
 
 def _read_lists(path: Path) -> tuple[list[Labelled], list[str]]:
@@ -143,7 +179,9 @@ def _labelled(table: Path, row: dict[str, str], labels: Sequence[str], split: st
     path = file_within(table.parent, row["filename"], table)
     split = split or row.get("split", "")
     if split and split not in SPLITS:
-        raise InputError(f"{table}: {row['filename']} has the split {split!r}; expected one of {', '.join(SPLITS)}")
+        raise InputError(
+            f"{table}: {row['filename']} has the split {split!r}; expected one of {', '.join(SPLITS)}"
+        )
     return Labelled(str(path), frozenset(labels), row.get("origin") or row["filename"], split)
 
 

@@ -31,26 +31,40 @@ class MixingConfig(Config):
     length: float = option(10.0, "length of a mixture", unit="s", above=0)
     max_event: int = option(4, "a mixture has 1 to this many events", at_least=1)
     overlap: bool = option(False, "whether events may overlap")
-    max_polyphony: int | None = option(None, "with overlap: at most this many events at once", at_least=1)
-    max_overlap: float | None = option(None, "with overlap: two events overlap at most this long", unit="s", at_least=0)
+    max_polyphony: int | None = option(
+        None, "with overlap: at most this many events at once", at_least=1
+    )
+    max_overlap: float | None = option(
+        None, "with overlap: two events overlap at most this long", unit="s", at_least=0
+    )
     white_noise_ratio: float = option(
         0.05, "energy of the background relative to that of the events", at_least=0, at_most=1
     )
     snr_range: tuple[float, float] | None = option(
-        None, "events over background, drawn per mixture between two values, instead of white_noise_ratio", unit="dB"
+        None,
+        "events over background, drawn per mixture between two values, instead of white_noise_ratio",
+        unit="dB",
     )
-    background_folder: str | None = option(None, "recordings to use as background instead of white noise")
-    event_gain_range: tuple[float, float] = option((0.0, 0.0), "gain of each event, drawn between two values", unit="dB")
+    background_folder: str | None = option(
+        None, "recordings to use as background instead of white noise"
+    )
+    event_gain_range: tuple[float, float] = option(
+        (0.0, 0.0), "gain of each event, drawn between two values", unit="dB"
+    )
     sampling_rate: int = option(16000, "of the mixtures", unit="Hz", choices=SAMPLING_RATES)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.length < SHORTEST_LENGTH:
-            raise InputError(f"length is {self.length:g}: expected at least {SHORTEST_LENGTH} s, one analysis window")
+            raise InputError(
+                f"length is {self.length:g}: expected at least {SHORTEST_LENGTH} s, one analysis window"
+            )
         for name in ("snr_range", "event_gain_range"):
             bounds = getattr(self, name)
             if bounds is not None and bounds[0] > bounds[1]:
-                raise InputError(f"{name} is {bounds[0]:g} {bounds[1]:g}: expected the lower value first")
+                raise InputError(
+                    f"{name} is {bounds[0]:g} {bounds[1]:g}: expected the lower value first"
+                )
         if not self.overlap and (self.max_polyphony is not None or self.max_overlap is not None):
             raise InputError(
                 "max_polyphony and max_overlap bound an overlap that is off: add --overlap True or leave them out"
@@ -117,9 +131,8 @@ class Mixture(RichResult):
     sampling_rate: int  # Hz
 
     def __repr__(self) -> str:
-        return (
-            f"Mixture({len(self.mixture) / self.sampling_rate:.2f} s at {self.sampling_rate} Hz: {', '.join(self.sources)})"
-        )
+        seconds = len(self.mixture) / self.sampling_rate
+        return f"Mixture({seconds:.2f} s at {self.sampling_rate} Hz: {', '.join(self.sources)})"
 
 
 def sample_spec(
@@ -145,7 +158,10 @@ def sample_spec(
         backgrounds: recordings to draw the background from; white noise if there are none.
         noise_seed: seed of the white noise.
     """
-    by_class = {name: [one for one in recordings if one.event_label == name] for name in classes_of(recordings)}
+    by_class = {
+        name: [one for one in recordings if one.event_label == name]
+        for name in classes_of(recordings)
+    }
     names = list(by_class)
     n_events = int(rng.integers(1, config.max_event + 1))
     drawn = []
@@ -154,9 +170,19 @@ def sample_spec(
         drawn.append(of_class[int(rng.integers(len(of_class)))])
     rate, n = config.sampling_rate, config.n_samples
     sizes = [min(n, max(1, round(one.duration * rate))) for one in drawn]
-    places = _overlapping(rng, sizes, config) if config.overlap else _one_after_another(rng, sizes, n, rate)
+    places = (
+        _overlapping(rng, sizes, config)
+        if config.overlap
+        else _one_after_another(rng, sizes, n, rate)
+    )
     events = [
-        Event(one.path, one.event_label, start / rate, size / rate, float(rng.uniform(*config.event_gain_range)))
+        Event(
+            one.path,
+            one.event_label,
+            start / rate,
+            size / rate,
+            float(rng.uniform(*config.event_gain_range)),
+        )
         for one, (start, size) in zip(drawn, places, strict=True)
         if size
     ]
@@ -169,7 +195,9 @@ def sample_spec(
         snr=_draw_snr(rng, config),
         noise_seed=tuple(int(part) for part in noise_seed),
         background=background.path if background else None,
-        background_start=float(rng.uniform(0, max(0.0, background.duration - config.length))) if background else 0.0,
+        background_start=float(rng.uniform(0, max(0.0, background.duration - config.length)))
+        if background
+        else 0.0,
     )
 
 
@@ -179,7 +207,9 @@ def _draw_snr(rng: np.random.Generator, config: MixingConfig) -> float | None:
     return -10 * math.log10(config.white_noise_ratio) if config.white_noise_ratio else None
 
 
-def _one_after_another(rng: np.random.Generator, sizes: list[int], n: int, rate: int) -> list[tuple[int, int]]:
+def _one_after_another(
+    rng: np.random.Generator, sizes: list[int], n: int, rate: int
+) -> list[tuple[int, int]]:
     """(start, size) of each event in samples; size 0: left out."""
     silences = rng.dirichlet(np.ones(len(sizes) + 1)) * max(0, n - sum(sizes))
     starts = np.cumsum(silences[:-1]).astype(int) + np.cumsum([0, *sizes[:-1]])
@@ -190,7 +220,9 @@ def _one_after_another(rng: np.random.Generator, sizes: list[int], n: int, rate:
     return places
 
 
-def _overlapping(rng: np.random.Generator, sizes: list[int], config: MixingConfig) -> list[tuple[int, int]]:
+def _overlapping(
+    rng: np.random.Generator, sizes: list[int], config: MixingConfig
+) -> list[tuple[int, int]]:
     """(start, size) of each event in samples; size 0: no place was found within the bounds."""
     shortest = math.ceil(SHORTEST_EVENT * config.sampling_rate)
     places: list[tuple[int, int]] = []

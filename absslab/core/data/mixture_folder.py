@@ -50,13 +50,21 @@ class MixtureFolderConfig(Config):
     """What is written, from what, and where."""
 
     event_folder: str = option(
-        "", "folder of isolated recordings, one sound each", aliases=("DCASE_2013_stereo_data_folder",)
+        "",
+        "folder of isolated recordings, one sound each",
+        aliases=("DCASE_2013_stereo_data_folder",),
     )
     output_folder: str = option("", "folder to write: new, empty, or one to go on with")
     n_files: int = option(2000, "how many mixtures", at_least=1)
-    split_percentages: tuple[float, float, float] = option((80.0, 10.0, 10.0), "train, validation and test", unit="%")
-    recordings_csv: str | None = option(None, "table with filename, event_label and, if known, origin")
-    origin_pattern: str | None = option(None, "regular expression that finds the origin in a file name")
+    split_percentages: tuple[float, float, float] = option(
+        (80.0, 10.0, 10.0), "train, validation and test", unit="%"
+    )
+    recordings_csv: str | None = option(
+        None, "table with filename, event_label and, if known, origin"
+    )
+    origin_pattern: str | None = option(
+        None, "regular expression that finds the origin in a file name"
+    )
     sources: str = option("active", "which sources to save", choices=("none", "active", "all"))
     seed: int = option(0, "of the split and of all that is drawn", at_least=0)
     n_workers: int = option(0, "processes; 0: one per core", at_least=0)
@@ -82,11 +90,17 @@ class MixturePlan:
     config: MixtureFolderConfig
     mixing: MixingConfig
     recordings: Sequence[Recording]
-    split: dict[str, list[Recording]] = field(init=False)  # those that train, validation and test mixtures are drawn from
-    backgrounds: dict[str, list[Recording]] = field(init=False)  # the same; nothing where they are noise
+    split: dict[str, list[Recording]] = field(
+        init=False
+    )  # those that train, validation and test mixtures are drawn from
+    backgrounds: dict[str, list[Recording]] = field(
+        init=False
+    )  # the same; nothing where they are noise
 
     def __post_init__(self) -> None:
-        self.split = split_recordings(self.recordings, percentages=self.config.split_percentages, seed=self.config.seed)
+        self.split = split_recordings(
+            self.recordings, percentages=self.config.split_percentages, seed=self.config.seed
+        )
         self.backgrounds = _split_backgrounds(self.mixing, self.config)
 
     @property
@@ -109,7 +123,9 @@ class MixturePlan:
             InputError: the split has no recordings.
         """
         if not self.split[split]:
-            raise InputError(f"the {split} split has 0 % of the recordings: choose another split or other percentages")
+            raise InputError(
+                f"the {split} split has 0 % of the recordings: choose another split or other percentages"
+            )
         seed = [self.config.seed, SPLITS.index(split), index]
         return sample_spec(
             np.random.default_rng(seed),
@@ -145,26 +161,40 @@ def write_mixtures(
             raise InputError(f"{name} is missing: say it with --{name}")
     output = Path(config.output_folder)
     if output.resolve().is_relative_to(Path(config.event_folder).resolve()):
-        raise InputError(f"output_folder {output} lies in the event_folder: its mixtures would count as recordings")
+        raise InputError(
+            f"output_folder {output} lies in the event_folder: its mixtures would count as recordings"
+        )
     _refuse_foreign(output)
     plan = MixturePlan(config, mixing, indexing(config).all() if recordings is None else recordings)
     manifest = _manifest(plan)
     _start_or_go_on(output, manifest)
     remove_unfinished(output)
-    jobs = [(str(output / name), plan.spec(name, index)) for name, count in plan.counts.items() for index in range(count)]
-    missing = [(folder, spec) for folder, spec in jobs if not (Path(folder) / spec.filename).exists()]
+    jobs = [
+        (str(output / name), plan.spec(name, index))
+        for name, count in plan.counts.items()
+        for index in range(count)
+    ]
+    missing = [
+        (folder, spec) for folder, spec in jobs if not (Path(folder) / spec.filename).exists()
+    ]
     done = len(jobs) - len(missing)
     yield Progress(done, len(jobs))
     for n_made in _make(missing, manifest["classes"], config):
         done += n_made
         yield Progress(done, len(jobs))
     for name in plan.counts:
-        _write_tables(output / name, [spec for folder, spec in jobs if Path(folder).name == name], manifest["classes"])
+        _write_tables(
+            output / name,
+            [spec for folder, spec in jobs if Path(folder).name == name],
+            manifest["classes"],
+        )
 
 
 def indexing(config: MixtureFolderConfig) -> Indexing:
     """What finds the recordings that a folder of mixtures is made from."""
-    return Indexing(config.event_folder, csv=config.recordings_csv, origin_pattern=config.origin_pattern)
+    return Indexing(
+        config.event_folder, csv=config.recordings_csv, origin_pattern=config.origin_pattern
+    )
 
 
 def read_manifest(folder: str | Path) -> dict[str, Any]:
@@ -179,7 +209,9 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
     if not isinstance(manifest.get("version"), int) or not isinstance(manifest.get("config"), dict):
         raise InputError(f"{folder}/manifest.json is damaged: it lacks its version or settings")
     if manifest["version"] > VERSION:
-        raise InputError(f"{folder} has format version {manifest['version']}, newer than {VERSION}: update ABSSLab")
+        raise InputError(
+            f"{folder} has format version {manifest['version']}, newer than {VERSION}: update ABSSLab"
+        )
     return manifest
 
 
@@ -197,21 +229,32 @@ def mixture_names(folder: str | Path, split: str) -> list[str]:
     """
     path = Path(folder) / split / "weak_labels.csv"
     if not path.is_file():
-        raise InputError(f"{path} does not exist: expected a folder that absslab mix has finished, and one of its splits")
+        raise InputError(
+            f"{path} does not exist: expected a folder that absslab mix has finished, and one of its splits"
+        )
     return [row["filename"] for row in read_table(path, required=("filename",))]
 
 
 def source_files(mixture: str | Path) -> dict[str, Path]:
     """The saved sources of a mixture by class, and its background under that name; empty where none were saved."""
     folder = Path(mixture).with_suffix("")
-    return {path.stem: path for path in sorted(folder.iterdir()) if sound_files.is_audio(path)} if folder.is_dir() else {}
+    return (
+        {path.stem: path for path in sorted(folder.iterdir()) if sound_files.is_audio(path)}
+        if folder.is_dir()
+        else {}
+    )
 
 
-def _split_backgrounds(mixing: MixingConfig, config: MixtureFolderConfig) -> dict[str, list[Recording]]:
+def _split_backgrounds(
+    mixing: MixingConfig, config: MixtureFolderConfig
+) -> dict[str, list[Recording]]:
     if mixing.background_folder is None:
         return {split: [] for split in SPLITS}
     found = index_backgrounds(mixing.background_folder, origin_pattern=config.origin_pattern)
-    n_origins, n_splits = len({one.origin for one in found}), len(check_percentages(config.split_percentages))
+    n_origins, n_splits = (
+        len({one.origin for one in found}),
+        len(check_percentages(config.split_percentages)),
+    )
     if n_origins < n_splits:
         raise InputError(
             f"background_folder {mixing.background_folder} has {n_origins} recordings: expected at least {n_splits}, "
@@ -245,8 +288,13 @@ def _manifest(plan: MixturePlan) -> dict[str, Any]:
         "seed": config.seed,
         "classes": plan.classes,
         "n_mixtures": plan.counts,
-        "recordings": {name: described(part, config.event_folder) for name, part in plan.split.items()},
-        "backgrounds": {name: described(part, mixing.background_folder) for name, part in plan.backgrounds.items()},
+        "recordings": {
+            name: described(part, config.event_folder) for name, part in plan.split.items()
+        },
+        "backgrounds": {
+            name: described(part, mixing.background_folder)
+            for name, part in plan.backgrounds.items()
+        },
     }
 
 
@@ -254,9 +302,13 @@ def _refuse_foreign(output: Path) -> None:
     if output.exists() and not output.is_dir():
         raise InputError(f"{output} is a file: expected a folder to write mixtures to")
     held = [path.name for path in output.iterdir()] if output.is_dir() else []
-    unfinished = [name for name in held if name.startswith(".manifest.json.") and name.endswith(".part")]
+    unfinished = [
+        name for name in held if name.startswith(".manifest.json.") and name.endswith(".part")
+    ]
     if held != unfinished and "manifest.json" not in held:
-        raise InputError(f"{output} is not empty and holds no mixtures of ours: choose a new or an empty folder")
+        raise InputError(
+            f"{output} is not empty and holds no mixtures of ours: choose a new or an empty folder"
+        )
 
 
 def _start_or_go_on(output: Path, manifest: dict[str, Any]) -> None:
@@ -274,13 +326,19 @@ def _start_or_go_on(output: Path, manifest: dict[str, Any]) -> None:
             )
     for name in ("recordings", "backgrounds"):
         if old[name] != manifest[name]:
-            raise InputError(f"{output} was made from other {name} than these: choose another folder")
+            raise InputError(
+                f"{output} was made from other {name} than these: choose another folder"
+            )
 
 
-def _make(missing: list[tuple[str, MixtureSpec]], classes: list[str], config: MixtureFolderConfig) -> Iterator[int]:
+def _make(
+    missing: list[tuple[str, MixtureSpec]], classes: list[str], config: MixtureFolderConfig
+) -> Iterator[int]:
     """Render and write; yields how many were made since the last time."""
     chunks = [missing[start : start + _CHUNK] for start in range(0, len(missing), _CHUNK)]
-    yield from in_processes(partial(_write_chunk, classes=classes, sources=config.sources), chunks, config.n_workers)
+    yield from in_processes(
+        partial(_write_chunk, classes=classes, sources=config.sources), chunks, config.n_workers
+    )
 
 
 def _write_chunk(chunk: list[tuple[str, MixtureSpec]], classes: list[str], sources: str) -> int:
@@ -296,7 +354,9 @@ def _write_mixture(folder: Path, spec: MixtureSpec, classes: list[str], sources:
     if sources == "all":
         parts = {name: np.zeros_like(rendered.mixture) for name in classes} | parts
     for name, samples in parts.items():
-        sound_files.save(folder / Path(spec.filename).stem / f"{name}.flac", _int16(samples), spec.sampling_rate)
+        sound_files.save(
+            folder / Path(spec.filename).stem / f"{name}.flac", _int16(samples), spec.sampling_rate
+        )
     sound_files.save(folder / spec.filename, _int16(rendered.mixture), spec.sampling_rate)
 
 
@@ -305,11 +365,20 @@ def _int16(samples: np.ndarray) -> np.ndarray:
 
 
 def _write_tables(folder: Path, specs: list[MixtureSpec], classes: list[str]) -> None:
-    write_text(folder / "mixtures.jsonl", "".join(json.dumps(spec.to_json()) + "\n" for spec in specs))
-    events = [(spec.filename, one.onset, one.offset, one.event_label) for spec in specs for one in spec.events]
+    write_text(
+        folder / "mixtures.jsonl", "".join(json.dumps(spec.to_json()) + "\n" for spec in specs)
+    )
+    events = [
+        (spec.filename, one.onset, one.offset, one.event_label)
+        for spec in specs
+        for one in spec.events
+    ]
     write_events(folder / "events.tsv", events)
     table = folder / "weak_labels.csv"
     if table.exists() and original_of(table).exists():  # a person corrected it
         return
-    labels = [{"filename": spec.filename} | {name: int(name in spec.labels) for name in classes} for spec in specs]
+    labels = [
+        {"filename": spec.filename} | {name: int(name in spec.labels) for name in classes}
+        for spec in specs
+    ]
     write_table(table, ["filename", *classes], labels)

@@ -14,7 +14,13 @@ from absslab.core.common.progress import Progress
 from absslab.core.common.tables import read_table
 from absslab.core.data.splits import SPLITS, Percentages, split_origins
 
-RESERVED = ("background", "mixture", "residual", "remix", "filename")  # stand beside the classes in folders, tables
+RESERVED = (
+    "background",
+    "mixture",
+    "residual",
+    "remix",
+    "filename",
+)  # stand beside the classes in folders, tables
 
 
 @dataclass(frozen=True)
@@ -65,10 +71,14 @@ class Indexing:
         for path, label, _ in found:
             check_class_name(label, path)
         self.recordings, self.problems = [], []
-        for done, (path, label, origin) in enumerate(_with_origins(folder, found, self.origin_pattern)):
+        for done, (path, label, origin) in enumerate(
+            _with_origins(folder, found, self.origin_pattern)
+        ):
             yield Progress(done, len(found))
             try:
-                self.recordings.append(Recording(str(path), label, origin, sound_files.check(path).duration))
+                self.recordings.append(
+                    Recording(str(path), label, origin, sound_files.check(path).duration)
+                )
             except InputError as error:
                 if not self.pass_over:
                     raise
@@ -96,8 +106,13 @@ def index_backgrounds(folder: str | Path, *, origin_pattern: str | None = None) 
         InputError: as `Indexing`.
     """
     folder = Path(folder)
-    found = _with_origins(folder, [(path, "background", "") for path in _audio_below(folder)], origin_pattern)
-    return [Recording(str(path), label, origin, sound_files.check(path).duration) for path, label, origin in found]
+    found = _with_origins(
+        folder, [(path, "background", "") for path in _audio_below(folder)], origin_pattern
+    )
+    return [
+        Recording(str(path), label, origin, sound_files.check(path).duration)
+        for path, label, origin in found
+    ]
 
 
 def _with_origins(
@@ -106,7 +121,12 @@ def _with_origins(
     """What was found, (path, class, origin), in order and with the origins that were not known."""
     pattern = compile_pattern(origin_pattern)
     return [
-        (path, label, origin or (origin_of(path, pattern) if pattern else path.relative_to(folder).as_posix()))
+        (
+            path,
+            label,
+            origin
+            or (origin_of(path, pattern) if pattern else path.relative_to(folder).as_posix()),
+        )
         for path, label, origin in sorted(found)
     ]
 
@@ -119,7 +139,9 @@ def class_of(path: str | Path) -> str:
     """
     label = re.sub(r"[\s_.-]*\d+$", "", Path(path).stem)
     if not label:
-        raise InputError(f"{path} names no class: expected a class and a number, as in speech01.wav")
+        raise InputError(
+            f"{path} names no class: expected a class and a number, as in speech01.wav"
+        )
     return label
 
 
@@ -129,10 +151,19 @@ def check_class_name(name: str, where: object) -> None:
     Raises:
         InputError: it can't.
     """
-    if not name or name != name.strip() or name.startswith(".") or re.search(r"[/\\,\x00-\x1f]", name):
-        raise InputError(f"{where}: {name!r} can't be a class: expected a name without slashes, commas and leading dots")
+    if (
+        not name
+        or name != name.strip()
+        or name.startswith(".")
+        or re.search(r"[/\\,\x00-\x1f]", name)
+    ):
+        raise InputError(
+            f"{where}: {name!r} can't be a class: expected a name without slashes, commas and leading dots"
+        )
     if name in RESERVED:
-        raise InputError(f"{where}: a class can't be called {name!r}, which ABSSLab uses itself; rename it")
+        raise InputError(
+            f"{where}: a class can't be called {name!r}, which ABSSLab uses itself; rename it"
+        )
 
 
 def classes_of(recordings: Iterable[Recording]) -> list[str]:
@@ -153,7 +184,9 @@ class ClassSummary:
     in_split: dict[str, int]  # recordings of each split
 
 
-def summarise_recordings(recordings: Iterable[Recording], split: Mapping[str, Iterable[Recording]]) -> list[ClassSummary]:
+def summarise_recordings(
+    recordings: Iterable[Recording], split: Mapping[str, Iterable[Recording]]
+) -> list[ClassSummary]:
     """How much there is of each class, in the order of the classes.
 
     Args:
@@ -170,7 +203,15 @@ def summarise_recordings(recordings: Iterable[Recording], split: Mapping[str, It
         n_origins = len({one.origin for one in by_class[name]})
         in_split = {split_name: counts[split_name][name] for split_name in counts}
         found.append(
-            ClassSummary(name, len(durations), n_origins, sum(durations), min(durations), max(durations), in_split)
+            ClassSummary(
+                name,
+                len(durations),
+                n_origins,
+                sum(durations),
+                min(durations),
+                max(durations),
+                in_split,
+            )
         )
     return found
 
@@ -219,7 +260,9 @@ def checksum(path: str | Path) -> str:
 
 def audio_files(folder: str | Path) -> list[Path]:
     """The sound files directly in a folder, sorted."""
-    return sorted(path for path in Path(folder).iterdir() if path.is_file() and sound_files.is_audio(path))
+    return sorted(
+        path for path in Path(folder).iterdir() if path.is_file() and sound_files.is_audio(path)
+    )
 
 
 def _audio_below(folder: Path) -> list[Path]:
@@ -229,7 +272,9 @@ def _audio_below(folder: Path) -> list[Path]:
     found = sorted(path for path in below if path.is_file() and sound_files.is_audio(path))
     if not found:
         holds = "no sound file" if any(folder.iterdir()) else "nothing"
-        raise InputError(f"{folder} holds {holds}: expected recordings ({', '.join(sound_files.SUFFIXES)})")
+        raise InputError(
+            f"{folder} holds {holds}: expected recordings ({', '.join(sound_files.SUFFIXES)})"
+        )
     return found
 
 
@@ -243,8 +288,14 @@ def _refuse_mixtures(folder: Path) -> None:
     tables = [folder / name for name in ("weak_labels.csv", "weak.tsv")]
     tables += [folder / split / "weak_labels.csv" for split in (*SPLITS, "training", "development")]
     told = [path for path in tables if path.is_file()]
-    if told or ((folder / "manifest.json").is_file() and any((folder / split).is_dir() for split in SPLITS)):
-        what = "a folder of mixtures" if not told or told[0].parent != folder else "weakly labelled audio"
+    if told or (
+        (folder / "manifest.json").is_file() and any((folder / split).is_dir() for split in SPLITS)
+    ):
+        what = (
+            "a folder of mixtures"
+            if not told or told[0].parent != folder
+            else "weakly labelled audio"
+        )
         raise InputError(
             f"{folder} is {what} (it has {(told or [folder / 'manifest.json'])[0].relative_to(folder)}), which models are "
             "trained on: expected recordings of one sound each; say which with a CSV if it holds such all the same"
@@ -288,5 +339,7 @@ def origin_of(path: Path, pattern: re.Pattern[str]) -> str:
     match = pattern.search(path.name)
     origin = match[1 if pattern.groups else 0] if match else None
     if not origin:
-        raise InputError(f"origin pattern {pattern.pattern!r} does not match {path.name}: expected it in every file name")
+        raise InputError(
+            f"origin pattern {pattern.pattern!r} does not match {path.name}: expected it in every file name"
+        )
     return origin

@@ -15,7 +15,9 @@ SPLITS = ("train", "validation", "test")
 Percentages = tuple[float, float, float]
 
 
-def split_origins(labels: Mapping[str, Sequence[str]], percentages: Percentages, seed: int) -> dict[str, str]:
+def split_origins(
+    labels: Mapping[str, Sequence[str]], percentages: Percentages, seed: int
+) -> dict[str, str]:
     """Deal origins out to the splits, each class in proportion.
 
     With one class per origin the shares are exact to one origin; with several, iterative stratification comes close.
@@ -51,9 +53,13 @@ def split_origins(labels: Mapping[str, Sequence[str]], percentages: Percentages,
             of_class = [origin for origin in origins if name in labels[origin]]
             rng.shuffle(of_class)
             counts = _shares(len(of_class), wanted)
-            dealt |= zip(of_class, (split for split in wanted for _ in range(counts[split])), strict=True)
+            dealt |= zip(
+                of_class, (split for split in wanted for _ in range(counts[split])), strict=True
+            )
         return dealt
-    return _complete(_deal_multilabel(origins, classes, labels, wanted, rng), classes, labels, wanted)
+    return _complete(
+        _deal_multilabel(origins, classes, labels, wanted, rng), classes, labels, wanted
+    )
 
 
 def check_percentages(percentages: Percentages) -> dict[str, float]:
@@ -64,7 +70,9 @@ def check_percentages(percentages: Percentages) -> dict[str, float]:
     """
     if not (min(percentages) >= 0 and percentages[0] > 0 and abs(sum(percentages) - 100) < 1e-6):
         got = " ".join(f"{part:g}" for part in percentages)
-        raise InputError(f"split percentages are {got}: expected three of at least 0, the first above 0, their sum 100")
+        raise InputError(
+            f"split percentages are {got}: expected three of at least 0, the first above 0, their sum 100"
+        )
     return {split: part for split, part in zip(SPLITS, percentages, strict=True) if part > 0}
 
 
@@ -75,7 +83,11 @@ def _shares(n: int, wanted: Mapping[str, float]) -> dict[str, int]:
     while sum(counts.values()) < n:
         counts[max(exact, key=lambda split: exact[split] - counts[split])] += 1
     while sum(counts.values()) > n:
-        counts[max((s for s in counts if counts[s] > 1), key=lambda split: counts[split] - exact[split])] -= 1
+        counts[
+            max(
+                (s for s in counts if counts[s] > 1), key=lambda split: counts[split] - exact[split]
+            )
+        ] -= 1
     return counts
 
 
@@ -92,10 +104,15 @@ def _deal_multilabel(
     dealt: dict[str, str] = {}
     remaining, rest = list(origins), 100.0
     for split in list(wanted)[:0:-1]:
-        table = np.array([[name in labels[origin] for name in classes] for origin in remaining], dtype=int)
+        table = np.array(
+            [[name in labels[origin] for name in classes] for origin in remaining], dtype=int
+        )
         n_split = min(max(1, round(len(remaining) * wanted[split] / rest)), len(remaining) - 1)
         splitter = MultilabelStratifiedShuffleSplit(
-            n_splits=1, test_size=n_split, train_size=len(remaining) - n_split, random_state=int(rng.integers(1 << 31))
+            n_splits=1,
+            test_size=n_split,
+            train_size=len(remaining) - n_split,
+            random_state=int(rng.integers(1 << 31)),
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -106,11 +123,17 @@ def _deal_multilabel(
 
 
 def _complete(
-    dealt: Mapping[str, str], classes: list[str], labels: Mapping[str, Sequence[str]], wanted: Mapping[str, float]
+    dealt: Mapping[str, str],
+    classes: list[str],
+    labels: Mapping[str, Sequence[str]],
+    wanted: Mapping[str, float],
 ) -> dict[str, str]:
     """Move single origins until every class, the rarest first, is in every split: stratification is only approximate."""
     dealt = dict(dealt)
-    held = {name: Counter(dealt[origin] for origin in dealt if name in labels[origin]) for name in classes}
+    held = {
+        name: Counter(dealt[origin] for origin in dealt if name in labels[origin])
+        for name in classes
+    }
     for name in sorted(classes, key=lambda name: held[name].total()):
         for split in wanted:
             if held[name][split]:
@@ -118,14 +141,18 @@ def _complete(
             movable = [
                 origin
                 for origin in dealt
-                if name in labels[origin] and all(held[label][dealt[origin]] > 1 for label in set(labels[origin]))
+                if name in labels[origin]
+                and all(held[label][dealt[origin]] > 1 for label in set(labels[origin]))
             ]
             if not movable:
                 raise InputError(
                     f"class {name!r} can't be on all of {', '.join(wanted)} without another class missing there: "
                     "add recordings, leave the class out or set a percentage to 0"
                 )
-            moved = max(movable, key=lambda origin: (held[name][dealt[origin]], -len(labels[origin]), origin))
+            moved = max(
+                movable,
+                key=lambda origin: (held[name][dealt[origin]], -len(labels[origin]), origin),
+            )
             for label in set(labels[moved]):
                 held[label].update({dealt[moved]: -1, split: 1})
             dealt[moved] = split

@@ -31,10 +31,14 @@ def write_events(path: str | Path, events: Iterable[tuple[str, float, float, str
         events: in that order.
     """
     rows = [(name, f"{onset:.6f}", f"{offset:.6f}", label) for name, onset, offset, label in events]
-    write_table(path, COLUMNS, [dict(zip(COLUMNS, row, strict=True)) for row in rows], delimiter="\t")
+    write_table(
+        path, COLUMNS, [dict(zip(COLUMNS, row, strict=True)) for row in rows], delimiter="\t"
+    )
 
 
-def read_events(path: str | Path, *, classes: Sequence[str], durations: Mapping[str, float]) -> dict[str, list[SoundEvent]]:
+def read_events(
+    path: str | Path, *, classes: Sequence[str], durations: Mapping[str, float]
+) -> dict[str, list[SoundEvent]]:
     """Read strong labels, as `write_events` writes them.
 
     Args:
@@ -58,23 +62,35 @@ def read_events(path: str | Path, *, classes: Sequence[str], durations: Mapping[
         if name not in durations:
             if not (Path(path).parent / name).is_file():
                 hint = nearest(name, durations)
-                meant = hint if "did you mean" in hint else ": expected the name of a recording beside the table"
+                meant = (
+                    hint
+                    if "did you mean" in hint
+                    else ": expected the name of a recording beside the table"
+                )
                 raise InputError(f"{where}: there is no recording {name!r}{meant}")
             continue
         n_known += 1
         if not (row["onset"] or row["offset"] or label):
             continue
-        onset, offset = (_seconds(row[column], f"{where}: {column}") for column in ("onset", "offset"))
+        onset, offset = (
+            _seconds(row[column], f"{where}: {column}") for column in ("onset", "offset")
+        )
         if offset <= onset:
-            raise InputError(f"{where}: the event ends at {offset:g} s, not behind its onset at {onset:g} s")
+            raise InputError(
+                f"{where}: the event ends at {offset:g} s, not behind its onset at {onset:g} s"
+            )
         if label not in classes:
             raise InputError(f"{where}: unknown class {label!r}{nearest(label, classes)}")
         if offset > durations[name] + _TOLERANCE:
-            raise InputError(f"{where}: the event ends at {offset:g} s, but {name} has {durations[name]:g} s")
+            raise InputError(
+                f"{where}: the event ends at {offset:g} s, but {name} has {durations[name]:g} s"
+            )
         if onset < durations[name]:
             events[name].append(SoundEvent(label, onset, min(offset, durations[name])))
     if rows and not n_known:
-        raise InputError(f"{path} speaks of other recordings only: expected some such as {next(iter(durations), 'none')}")
+        raise InputError(
+            f"{path} speaks of other recordings only: expected some such as {next(iter(durations), 'none')}"
+        )
     return events
 
 
@@ -84,5 +100,7 @@ def _seconds(text: str, where: str) -> float:
     except ValueError:
         seconds = math.nan
     if not (math.isfinite(seconds) and seconds >= 0):
-        raise InputError(f"{where} is {text!r}: expected seconds from the beginning of the recording")
+        raise InputError(
+            f"{where} is {text!r}: expected seconds from the beginning of the recording"
+        )
     return seconds

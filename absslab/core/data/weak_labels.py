@@ -16,7 +16,9 @@ def read_one_hot(path: Path) -> tuple[list[tuple[dict[str, str], list[str]]], li
     rows = read_table(path, required=("filename",))
     classes = [name for name in rows[0] if name not in ("filename", "split", "origin")]
     if not classes:
-        raise InputError(f"{path} has no class columns: expected filename and a column of 0 and 1 per class")
+        raise InputError(
+            f"{path} has no class columns: expected filename and a column of 0 and 1 per class"
+        )
     for number, row in enumerate(rows, start=2):
         for name in classes:
             if row[name] not in ("0", "1"):
@@ -31,10 +33,14 @@ def read_lists(path: Path) -> tuple[list[tuple[dict[str, str], list[str]]], list
         InputError: a file that can't be read, no class in any row.
     """
     rows = read_table(path, required=("filename", "event_labels"), delimiter="\t")
-    labels = [[name.strip() for name in row["event_labels"].split(",") if name.strip()] for row in rows]
+    labels = [
+        [name.strip() for name in row["event_labels"].split(",") if name.strip()] for row in rows
+    ]
     classes = sorted({name for names in labels for name in names})
     if not classes:
-        raise InputError(f"{path} labels nothing: expected comma-separated classes in the column event_labels")
+        raise InputError(
+            f"{path} labels nothing: expected comma-separated classes in the column event_labels"
+        )
     return list(zip(rows, labels, strict=True)), classes
 
 

@@ -36,7 +36,9 @@ class ComparisonConfig(Config):
     resampling_seed: int = option(0, "of what is resampled", at_least=0)
 
 
-def compare(paths: Sequence[str | Path], config: ComparisonConfig = ComparisonConfig()) -> dict[str, Any]:
+def compare(
+    paths: Sequence[str | Path], config: ComparisonConfig = ComparisonConfig()
+) -> dict[str, Any]:
     """Compare systems by what `absslab evaluate --output` wrote of them.
 
     Args:
@@ -52,21 +54,32 @@ def compare(paths: Sequence[str | Path], config: ComparisonConfig = ComparisonCo
         InputError: fewer than two files, files that can't be read, other mixtures, classes or labels.
     """
     if len(paths) < 2:
-        raise InputError(f"there is {len(paths)} file to compare: expected at least two that absslab evaluate wrote")
+        raise InputError(
+            f"there is {len(paths)} file to compare: expected at least two that absslab evaluate wrote"
+        )
     read = [read_scores(path) for path in paths]
     tables = [table.sort_values(KEYS, kind="stable").reset_index(drop=True) for _, table in read]
     for path, table, (scores_of, _) in zip(paths[1:], tables[1:], read[1:], strict=True):
         _check_settings(str(paths[0]), read[0][0], str(path), scores_of)
         _check_same(str(paths[0]), tables[0], str(path), table)
     statistics = [Statistics(table) for table in tables]
-    values = [{name: number(value[0]) for name, value in one.scores().items()} for one in statistics]
-    drawn = [one.resampled(n_resamples=config.n_resamples, seed=config.resampling_seed) for one in statistics]
+    values = [
+        {name: number(value[0]) for name, value in one.scores().items()} for one in statistics
+    ]
+    drawn = [
+        one.resampled(n_resamples=config.n_resamples, seed=config.resampling_seed)
+        for one in statistics
+    ]
     for of_one, (plain, _) in zip(values, read, strict=True):
         of_one |= {name: _look_up(plain, name) for name in PLAIN}
     scores = {}
     for name, first in values[0].items():
         of_all = [one.get(name) for one in values]
-        if name.startswith("baselines.") or first is None or all(value is None for value in of_all[1:]):
+        if (
+            name.startswith("baselines.")
+            or first is None
+            or all(value is None for value in of_all[1:])
+        ):
             continue
         differences: list[float | None] = [None]
         intervals: list[list[float] | None] = [None]
@@ -92,9 +105,13 @@ def _look_up(scores: Any, name: str) -> float | None:
     return scores if isinstance(scores, int | float) else None
 
 
-def _check_settings(path: str, scores: Mapping[str, Any], other_path: str, other: Mapping[str, Any]) -> None:
+def _check_settings(
+    path: str, scores: Mapping[str, Any], other_path: str, other: Mapping[str, Any]
+) -> None:
     """See that two systems were scored alike."""
-    here, there = (dict((of.get("settings") or {}).get("ScoringConfig") or {}) for of in (scores, other))
+    here, there = (
+        dict((of.get("settings") or {}).get("ScoringConfig") or {}) for of in (scores, other)
+    )
     for name in (set(here) & set(there)) - {"bss_eval", "n_resamples", "resampling_seed"}:
         if here[name] != there[name]:
             raise InputError(
@@ -113,13 +130,17 @@ def _check_same(path: str, table: pd.DataFrame, other_path: str, other: pd.DataF
                 + (f" and {len(only) - 3} more" if len(only) > 3 else "")
             )
     if len(table) != len(other):
-        raise InputError(f"{path} has {len(table)} rows, {other_path} {len(other)}: expected one per mixture and class")
+        raise InputError(
+            f"{path} has {len(table)} rows, {other_path} {len(other)}: expected one per mixture and class"
+        )
     for column in ("label", "present"):
         ours, theirs = table[column].to_numpy(float), other[column].to_numpy(float)
         apart = (ours != theirs) & ~np.isnan(ours) & ~np.isnan(theirs)
         if apart.any():
             mixture, name = table.loc[int(np.argmax(apart)), KEYS]
-            raise InputError(f"{path} and {other_path} differ in whether {mixture} holds {name}: they are of other data")
+            raise InputError(
+                f"{path} and {other_path} differ in whether {mixture} holds {name}: they are of other data"
+            )
 
 
 def comparison_text(compared: Mapping[str, Any], *, names: Sequence[str] = ()) -> str:
@@ -130,17 +151,34 @@ def comparison_text(compared: Mapping[str, Any], *, names: Sequence[str] = ()) -
         names: of the systems; without, those of their files.
     """
     names = list(names) or _short_names(compared["systems"])
-    scores = {name: row for name, row in compared["scores"].items() if not name.startswith("per_class.")}
+    scores = {
+        name: row for name, row in compared["scores"].items() if not name.startswith("per_class.")
+    }
     shown = ("si_sdr_improvement", "leakage")
-    scores |= {name: row for name, row in compared["scores"].items() if name not in scores and name.endswith(shown)}
-    lines = [["score", names[0], *(cell for name in names[1:] for cell in (name, "difference", "95 % interval"))]]
+    scores |= {
+        name: row
+        for name, row in compared["scores"].items()
+        if name not in scores and name.endswith(shown)
+    }
+    lines = [
+        [
+            "score",
+            names[0],
+            *(cell for name in names[1:] for cell in (name, "difference", "95 % interval")),
+        ]
+    ]
     for score, row in scores.items():
         cells = [_number(row["values"][0])]
-        for value, difference, ends in zip(row["values"][1:], row["differences"][1:], row["intervals"][1:], strict=True):
+        for value, difference, ends in zip(
+            row["values"][1:], row["differences"][1:], row["intervals"][1:], strict=True
+        ):
             cells += [_number(value), _number(difference, "+"), _interval(ends)]
         lines.append([score, *cells])
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    text = ["  ".join([f"{first:{widths[0]}}", *_aligned(rest, widths[1:])]).rstrip() for first, *rest in lines]
+    text = [
+        "  ".join([f"{first:{widths[0]}}", *_aligned(rest, widths[1:])]).rstrip()
+        for first, *rest in lines
+    ]
     head = f"{compared['n_mixtures']} mixtures; differences from {names[0]}, mixture by mixture"
     return "\n".join([head, *text, "* the 95 % interval excludes 0"])
 

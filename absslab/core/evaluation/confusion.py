@@ -52,7 +52,9 @@ class Confusion:
     def of(self, classes: list[str]) -> "Confusion":
         """The part of some classes."""
         which = [self.classes.index(name) for name in classes]
-        return Confusion(classes, self.n_tagged[np.ix_(which, which)], self.n_mixtures[np.ix_(which, which)])
+        return Confusion(
+            classes, self.n_tagged[np.ix_(which, which)], self.n_mixtures[np.ix_(which, which)]
+        )
 
     def most_confused(self, n_classes: int) -> list[str]:
         """The classes with the most wrong or missing tags, in their own order."""
@@ -75,7 +77,9 @@ def confusion(table: pd.DataFrame) -> Confusion | None:
     there = pd.to_numeric(table["present"]).fillna(pd.to_numeric(table["label"]))
     tagged = pd.to_numeric(table["decision"])
     rows = [
-        table.assign(value=values).pivot_table(index="mixture", columns="class", values="value", dropna=False)
+        table.assign(value=values).pivot_table(
+            index="mixture", columns="class", values="value", dropna=False
+        )
         for values in (there, tagged)
     ]
     present, decided = (part.reindex(columns=classes).to_numpy(float) for part in rows)  # (n, K)

@@ -40,8 +40,12 @@ NOT_CLASSES = ("background", "residual", "remix")
 class EstimatesConfig(Config):
     """Separated sounds to score instead of a checkpoint."""
 
-    estimates: str = option("", "folder with a folder of separated sources per mixture, as absslab separate writes")
-    references: str = option("", "folder of mixtures with their sources, as a split that absslab mix wrote")
+    estimates: str = option(
+        "", "folder with a folder of separated sources per mixture, as absslab separate writes"
+    )
+    references: str = option(
+        "", "folder of mixtures with their sources, as a split that absslab mix wrote"
+    )
 
 
 @dataclass
@@ -69,10 +73,20 @@ class EstimatesEvaluation:
         self.references, self.estimates = Path(self.config.references), Path(self.config.estimates)
         self.names = _sub_folders(self.references)
         if "test" in self.names and (self.references / "test" / "weak_labels.csv").is_file():
-            raise InputError(f"{self.references} holds whole splits: expected one of them, such as {self.references}/test")
+            raise InputError(
+                f"{self.references} holds whole splits: expected one of them, such as {self.references}/test"
+            )
         if not self.names:
-            raise InputError(f"{self.references} holds no folders of sources: expected one per mixture")
-        _same(self.names, _sub_folders(self.estimates), "mixture", str(self.references), str(self.estimates))
+            raise InputError(
+                f"{self.references} holds no folders of sources: expected one per mixture"
+            )
+        _same(
+            self.names,
+            _sub_folders(self.estimates),
+            "mixture",
+            str(self.references),
+            str(self.estimates),
+        )
         self.labels, labelled = self._read_labels()
         for name in self.names:
             self._any_sound(name)
@@ -92,7 +106,10 @@ class EstimatesEvaluation:
 
     def scores(self) -> dict[str, Any]:
         """The scores as plain data; null where there is none, and why."""
-        missing = {"tagging": "sounds come without probabilities", "segmentation": "sounds come without masks"}
+        missing = {
+            "tagging": "sounds come without probabilities",
+            "segmentation": "sounds come without masks",
+        }
         if self.events is None:
             missing["detection"] = f"there is no {self.references / 'events.tsv'}"
         elif not self.detects:
@@ -102,7 +119,10 @@ class EstimatesEvaluation:
             split=None,
             missing=missing,
             thresholds_from="",
-            settings={part.__class__.__name__: part.to_json() for part in (self.config, self.scoring, self.features)},
+            settings={
+                part.__class__.__name__: part.to_json()
+                for part in (self.config, self.scoring, self.features)
+            },
         )
 
     def table(self) -> pd.DataFrame:
@@ -111,7 +131,9 @@ class EstimatesEvaluation:
 
     def _new_scorer(self) -> Scorer:
         masks = IdealMasks(FrontEnd(self.features), criterion=self.scoring.criterion)
-        return Scorer(self.classes, self.scoring, thresholds=[0.5] * len(self.classes), ideal_masks=masks)
+        return Scorer(
+            self.classes, self.scoring, thresholds=[0.5] * len(self.classes), ideal_masks=masks
+        )
 
     def _load(self, name: str) -> tuple[Truth, Estimate]:
         files = self._files(self.references, name)
@@ -122,7 +144,9 @@ class EstimatesEvaluation:
         else:
             lengths = {len(samples) for samples in sounds.values()}
             if len(lengths) > 1:
-                raise InputError(f"{self.references / name}: sources have {_listed(lengths)} samples: expected the same")
+                raise InputError(
+                    f"{self.references / name}: sources have {_listed(lengths)} samples: expected the same"
+                )
             mixture = np.sum(list(sounds.values()), axis=0)
         estimated = self._files(self.estimates, name)
         estimates = []
@@ -134,7 +158,11 @@ class EstimatesEvaluation:
                     f"{len(mixture)}: expected the same length"
                 )
             estimates.append(samples)
-        references = {one: samples for one, samples in sounds.items() if one in self.classes and is_heard(samples)}
+        references = {
+            one: samples
+            for one, samples in sounds.items()
+            if one in self.classes and is_heard(samples)
+        }
         truth = Truth(
             self._filename(name),
             str(path or self.references / name),
@@ -154,7 +182,9 @@ class EstimatesEvaluation:
         said = {row["filename"] for row in rows}
         for one in said:
             if Path(one).stem != name:
-                raise InputError(f"{path} speaks of {one}: expected the events of {self._filename(name)} alone")
+                raise InputError(
+                    f"{path} speaks of {one}: expected the events of {self._filename(name)} alone"
+                )
         durations = dict.fromkeys(said, len(truth.mixture) / self.sampling_rate)
         found = read_events(path, classes=self.classes, durations=durations)
         return [event for events in found.values() for event in events]
@@ -172,14 +202,22 @@ class EstimatesEvaluation:
         has = [(self.estimates / name / "events.tsv").is_file() for name in self.names]
         if any(has) and not all(has):
             lacking = self.estimates / self.names[has.index(False)]
-            raise InputError(f"{lacking} has no events.tsv, but others have: expected one in each, or in none")
+            raise InputError(
+                f"{lacking} has no events.tsv, but others have: expected one in each, or in none"
+            )
         return all(has)
 
     def _any_sound(self, name: str) -> Path:
         """A sound that is as long as the mixture: itself, or a source."""
-        files = [path for path in (self._mixture(name), *self._files(self.references, name).values()) if path]
+        files = [
+            path
+            for path in (self._mixture(name), *self._files(self.references, name).values())
+            if path
+        ]
         if not files:
-            raise InputError(f"{self.references / name} holds no sounds, and there is no {name}.wav beside it")
+            raise InputError(
+                f"{self.references / name} holds no sounds, and there is no {name}.wav beside it"
+            )
         return files[0]
 
     def _mixture(self, name: str) -> Path | None:
@@ -204,34 +242,59 @@ class EstimatesEvaluation:
 
     def _find_classes(self, labelled: list[str]) -> list[str]:
         """Those of the references, each of which every mixture must have an estimate of."""
-        sounding = {one for name in self.names for one in self._files(self.references, name)} - set(NOT_CLASSES)
+        sounding = {one for name in self.names for one in self._files(self.references, name)} - set(
+            NOT_CLASSES
+        )
         classes = labelled or sorted(sounding)
-        _same(classes, sorted(sounding | set(classes)), "class", f"{self.references}/weak_labels.csv", str(self.references))
+        _same(
+            classes,
+            sorted(sounding | set(classes)),
+            "class",
+            f"{self.references}/weak_labels.csv",
+            str(self.references),
+        )
         for name in self.names:
             estimated = set(self._files(self.estimates, name)) - set(NOT_CLASSES)
-            _same(classes, sorted(estimated), "class", str(self.references), str(self.estimates / name))
+            _same(
+                classes,
+                sorted(estimated),
+                "class",
+                str(self.references),
+                str(self.estimates / name),
+            )
         return classes
 
     def _read_events(self) -> dict[str, list[SoundEvent]] | None:
         path = self.references / "events.tsv"
         if not path.is_file():
             return None
-        durations = {self._filename(name): sound_files.info(self._any_sound(name)).duration for name in self.names}
+        durations = {
+            self._filename(name): sound_files.info(self._any_sound(name)).duration
+            for name in self.names
+        }
         return read_events(path, classes=self.classes, durations=durations)
 
 
 def _sub_folders(folder: Path) -> list[str]:
-    return sorted(one.name for one in folder.iterdir() if one.is_dir() and not one.name.startswith("."))
+    return sorted(
+        one.name for one in folder.iterdir() if one.is_dir() and not one.name.startswith(".")
+    )
 
 
 def _same(there: list[str], said: list[str], kind: str, one: str, other: str) -> None:
     missing, foreign = sorted(set(there) - set(said)), sorted(set(said) - set(there))
     if missing:
-        raise InputError(f"{other} lacks the {kind} {_listed(missing)}, which {one} has: expected the same on both sides")
+        raise InputError(
+            f"{other} lacks the {kind} {_listed(missing)}, which {one} has: expected the same on both sides"
+        )
     if foreign:
-        raise InputError(f"{other} has the {kind} {_listed(foreign)}, which {one} lacks: expected the same on both sides")
+        raise InputError(
+            f"{other} has the {kind} {_listed(foreign)}, which {one} lacks: expected the same on both sides"
+        )
 
 
 def _listed(names: Any) -> str:
     names = sorted(names)
-    return ", ".join(map(str, names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return ", ".join(map(str, names[:3])) + (
+        f" and {len(names) - 3} more" if len(names) > 3 else ""
+    )

@@ -43,7 +43,9 @@ class IdealMasks:
 
     def __init__(self, front_end: FrontEnd, *, criterion: float = 0.0):
         self.front_end, self.criterion = front_end, criterion
-        self.expander = MaskExpander(front_end.config, front_end.config.sampling_rate).to(front_end.shift.device)
+        self.expander = MaskExpander(front_end.config, front_end.config.sampling_rate).to(
+            front_end.shift.device
+        )
 
     def powers(self, mixture: np.ndarray, references: np.ndarray) -> tuple[Tensor, Tensor]:
         """Power per band of the sources, and of what else the mixture holds.
@@ -63,18 +65,29 @@ class IdealMasks:
         """
         spectrum, sources = self._spectra(mixture, references)  # (F, T), (J, F, T)
         power, rest = sources.abs().square(), (spectrum - sources).abs().square()  # (J, F, T)
-        bands, other_bands = self.front_end.power(sources), self.front_end.power(spectrum - sources)  # (J, M, T)
+        bands, other_bands = (
+            self.front_end.power(sources),
+            self.front_end.power(spectrum - sources),
+        )  # (J, M, T)
         binary = binary_mask(bands, other_bands, criterion=self.criterion)
         masks = (  # drawn when they are applied: one at a time is in memory
-            (PHASE_SENSITIVE, lambda: (sources * spectrum.conj()).real / spectrum.abs().square().clamp_min(1e-20)),
+            (
+                PHASE_SENSITIVE,
+                lambda: (sources * spectrum.conj()).real / spectrum.abs().square().clamp_min(1e-20),
+            ),
             ("ideal_binary_mask", lambda: binary_mask(power, rest, criterion=self.criterion)),
             ("ideal_ratio_mask", lambda: ratio_mask(power, rest)),
             ("ideal_binary_mask_mel", lambda: self.expander(binary, spectrum.shape[-1])),
-            ("ideal_ratio_mask_mel", lambda: self.expander(ratio_mask(bands, other_bands), spectrum.shape[-1])),
+            (
+                "ideal_ratio_mask_mel",
+                lambda: self.expander(ratio_mask(bands, other_bands), spectrum.shape[-1]),
+            ),
         )
         estimates = {MIXTURE: np.broadcast_to(mixture, references.shape)}
         for name, draw in masks:
-            estimates[name] = self.front_end.stft.inverse(draw() * spectrum, mixture.shape[-1]).cpu().numpy()
+            estimates[name] = (
+                self.front_end.stft.inverse(draw() * spectrum, mixture.shape[-1]).cpu().numpy()
+            )
         return estimates
 
     def _spectra(self, mixture: np.ndarray, references: np.ndarray) -> tuple[Tensor, Tensor]:

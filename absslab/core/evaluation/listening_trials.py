@@ -57,10 +57,14 @@ class Tally:
     n_listeners: int
     share: float | None  # of the votes for one of them those for the second
     interval: tuple[float, float] | None  # 95 %, of the share (Clopper and Pearson)
-    p_value: float | None  # that such a difference, or a larger one, comes from tossing a coin (two-sided)
+    p_value: (
+        float | None
+    )  # that such a difference, or a larger one, comes from tossing a coin (two-sided)
 
 
-def draw_trials(rng: np.random.Generator, pairs: Sequence[tuple[str, str]], n_trials: int) -> list[Trial]:
+def draw_trials(
+    rng: np.random.Generator, pairs: Sequence[tuple[str, str]], n_trials: int
+) -> list[Trial]:
     """Trials in random order, each system first in half of them.
 
     Args:
@@ -72,11 +76,16 @@ def draw_trials(rng: np.random.Generator, pairs: Sequence[tuple[str, str]], n_tr
         InputError: there is nothing to hear.
     """
     if not pairs:
-        raise InputError("there is nothing to compare: expected mixtures with a class that both systems know")
+        raise InputError(
+            "there is nothing to compare: expected mixtures with a class that both systems know"
+        )
     n = min(n_trials, len(pairs))
     chosen = rng.permutation(len(pairs))[:n]
     firsts = rng.permutation(np.arange(n) % 2)
-    return [Trial(pairs[index][0], pairs[index][1], int(first)) for index, first in zip(chosen, firsts, strict=True)]
+    return [
+        Trial(pairs[index][0], pairs[index][1], int(first))
+        for index, first in zip(chosen, firsts, strict=True)
+    ]
 
 
 def append_vote(path: str | Path, vote: Vote) -> None:
@@ -90,7 +99,9 @@ def append_vote(path: str | Path, vote: Vote) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with locked(path.with_name(f".{path.name}.lock")):
         if sum(one.listener == vote.listener for one in read_votes(path)) >= MOST_VOTES:
-            raise InputError(f"there are {MOST_VOTES} votes of this listener already: that is enough")
+            raise InputError(
+                f"there are {MOST_VOTES} votes of this listener already: that is enough"
+            )
         with open(path, "ab+") as file:
             if file.tell() and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n":
                 file.write(b"\n")  # what was torn by a kill stays alone
@@ -150,7 +161,12 @@ def tally(votes: Iterable[Vote], systems: tuple[str, str]) -> Tally:
     found = binomtest(counts[1], n)
     low, high = found.proportion_ci(0.95, "exact")
     return Tally(
-        (counts[0], counts[1]), n_none, len(listeners), counts[1] / n, (float(low), float(high)), float(found.pvalue)
+        (counts[0], counts[1]),
+        n_none,
+        len(listeners),
+        counts[1] / n,
+        (float(low), float(high)),
+        float(found.pvalue),
     )
 
 
@@ -159,7 +175,9 @@ def votes_path(folder: str | Path, systems: tuple[str, str]) -> Path:
     return Path(folder) / f"{'-'.join(name.replace('/', '_') for name in sorted(systems))}.jsonl"
 
 
-def new_vote(trial: Trial, systems: tuple[str, str], *, listener: str, choice: str, seconds: float) -> Vote:
+def new_vote(
+    trial: Trial, systems: tuple[str, str], *, listener: str, choice: str, seconds: float
+) -> Vote:
     """A vote, as of now.
 
     Raises:

@@ -39,7 +39,9 @@ class EvaluationConfig(Config):
     checkpoint_path: str = option("", "the model; what it was trained on is in it")
     split: str = option("test", "which recordings", choices=SPLITS)
     data_folder: str | None = option(None, "another folder of the same classes")
-    data_set_type: str | None = option(None, "its layout, if that is another one", choices=DATA_SETS)
+    data_set_type: str | None = option(
+        None, "its layout, if that is another one", choices=DATA_SETS
+    )
     device: str = option("auto", "auto: a GPU if there is one; cpu, cuda, cuda:1, …")
 
 
@@ -76,7 +78,9 @@ class Evaluation:
             data = DataConfig.from_json(settings["data"])
             self._trained_thresholds = list(settings["training"]["thresholds"])
         except (KeyError, TypeError):
-            raise InputError(f"{config.checkpoint_path} does not say what it was trained on") from None
+            raise InputError(
+                f"{config.checkpoint_path} does not say what it was trained on"
+            ) from None
         if config.data_folder:
             data = replace(data, data_folder=config.data_folder)
         if config.data_set_type:
@@ -99,12 +103,16 @@ class Evaluation:
         self.scorer = self._new_scorer()
         if self.validation:
             tags = []
-            for waveform in (self.validation[index].numpy() for index in range(len(self.validation))):
+            for waveform in (
+                self.validation[index].numpy() for index in range(len(self.validation))
+            ):
                 tags.append(self._estimate(waveform, apply=False).probabilities)
                 done += 1
                 yield Progress(done, total)
             self.scorer.thresholds = np.array(
-                best_thresholds(self.validation.labels, np.array(tags), otherwise=self._trained_thresholds)
+                best_thresholds(
+                    self.validation.labels, np.array(tags), otherwise=self._trained_thresholds
+                )
             )
         for index in range(len(self.data_set)):
             truth = self.truth(index)
@@ -145,11 +153,14 @@ class Evaluation:
         """The scores as plain data; null where there is none, and why."""
         missing = {}
         if not self.scorer.n_scored["separation"]:
-            missing["separation"] = missing["segmentation"] = "the recordings come without their sources"
+            missing["separation"] = missing["segmentation"] = (
+                "the recordings come without their sources"
+            )
         if self.events is None:
             missing["detection"] = f"there is no {self._table_folder / 'events.tsv'}"
         settings = {
-            part.__class__.__name__: part.to_json() for part in (self.config, self.separation, self.detection, self.scoring)
+            part.__class__.__name__: part.to_json()
+            for part in (self.config, self.separation, self.detection, self.scoring)
         }
         return score_report(
             self.scorer,
@@ -166,14 +177,28 @@ class Evaluation:
     def _new_scorer(self) -> Scorer:
         thresholds = np.broadcast_to(self._trained_thresholds, len(self.classes)).tolist()
         ideal_masks = IdealMasks(self.separator.model.front_end, criterion=self.scoring.criterion)
-        return Scorer(self.classes, self.scoring, thresholds=thresholds, ideal_masks=ideal_masks, device=str(self.device))
+        return Scorer(
+            self.classes,
+            self.scoring,
+            thresholds=thresholds,
+            ideal_masks=ideal_masks,
+            device=str(self.device),
+        )
 
-    def _estimate(self, waveform: np.ndarray, *, apply: bool = True, tags: np.ndarray | None = None) -> Estimate:
+    def _estimate(
+        self, waveform: np.ndarray, *, apply: bool = True, tags: np.ndarray | None = None
+    ) -> Estimate:
         """Of a waveform (N,); `tags` (K,) take the place of the model's own where masks are refined."""
         rate = self.data_set.sampling_rate
-        parts = list(self.separator.stream([waveform[None]], rate, len(waveform), apply=apply, tags=tags))
+        parts = list(
+            self.separator.stream([waveform[None]], rate, len(waveform), apply=apply, tags=tags)
+        )
         activity = np.concatenate(
-            [frame_activity(part.masks, part.power, part.probabilities, self.detection) for part in parts], -1
+            [
+                frame_activity(part.masks, part.power, part.probabilities, self.detection)
+                for part in parts
+            ],
+            -1,
         )  # (K, T)
         hop = self.separator.hop
         return Estimate(
@@ -181,7 +206,9 @@ class Evaluation:
             masks=np.concatenate([part.masks for part in parts], -1),
             activity=activity,
             hop=hop,
-            events=find_events(activity, hop, self.classes, self.detection, length=len(waveform) / rate),
+            events=find_events(
+                activity, hop, self.classes, self.detection, length=len(waveform) / rate
+            ),
             sources=np.concatenate([part.sources for part in parts], -1)[:, 0] if apply else None,
         )
 
@@ -213,7 +240,9 @@ class Evaluation:
         return read_events(path, classes=self.classes, durations=durations)
 
 
-def load_references(mixture: Path, classes: list[str], sampling_rate: int, n_samples: int) -> dict[str, np.ndarray] | None:
+def load_references(
+    mixture: Path, classes: list[str], sampling_rate: int, n_samples: int
+) -> dict[str, np.ndarray] | None:
     """The sources that were mixed and are heard, by class name; None where they were not saved.
 
     Raises:
@@ -227,10 +256,14 @@ def load_references(mixture: Path, classes: list[str], sampling_rate: int, n_sam
         if name == "background":
             continue
         if name not in classes:
-            raise InputError(f"{path} is the source of an unknown class: expected {', '.join(classes)}")
+            raise InputError(
+                f"{path} is the source of an unknown class: expected {', '.join(classes)}"
+            )
         samples = sound_files.load(path, sampling_rate)
         if len(samples) != n_samples:
-            raise InputError(f"{path} has {len(samples)} samples, {mixture} has {n_samples}: expected the same length")
+            raise InputError(
+                f"{path} has {len(samples)} samples, {mixture} has {n_samples}: expected the same length"
+            )
         if is_heard(samples):  # silent sources were written for absent classes
             references[name] = samples
     return references

@@ -17,12 +17,32 @@ from absslab.core.metrics.detection import f1_score
 from absslab.core.metrics.ranking import area_under_roc, average_precision
 from absslab.core.metrics.undefined import mean_of_defined, ratio
 
-SEPARATION = ("si_sdr", "si_sdr_improvement", "sdr", "sir", "sar", "image_sdr", "isr", "leakage", "residual")
+SEPARATION = (
+    "si_sdr",
+    "si_sdr_improvement",
+    "sdr",
+    "sir",
+    "sar",
+    "image_sdr",
+    "isr",
+    "leakage",
+    "residual",
+)
 MIXTURE = "mixture"  # the floor: the mixture is taken for each source
-BASELINES = (MIXTURE, "ideal_binary_mask", "ideal_ratio_mask", "ideal_binary_mask_mel", "ideal_ratio_mask_mel")
+BASELINES = (
+    MIXTURE,
+    "ideal_binary_mask",
+    "ideal_ratio_mask",
+    "ideal_binary_mask_mel",
+    "ideal_ratio_mask_mel",
+)
 CEILING = "ideal_ratio_mask_mel"  # what the model's masks could reach, class by class
 PHASE_SENSITIVE = "phase_sensitive_mask"  # the best real number for each bin: what it lacks, the mixture's phase has taken
-COUNTED = ("frame", "segment", "event")  # ways to count detections: columns frame_tp, _fp, _fn, _errors, …
+COUNTED = (
+    "frame",
+    "segment",
+    "event",
+)  # ways to count detections: columns frame_tp, _fp, _fn, _errors, …
 CONFIDENCE = 0.95
 _FEWEST = 5  # mixtures that an interval needs
 _AT_ONCE = 100  # resamples
@@ -39,20 +59,34 @@ class Statistics:
         self.mixtures = list(dict.fromkeys(table["mixture"]))
         self.classes = list(dict.fromkeys(table["class"]))
         if len(table) != len(self.mixtures) * len(self.classes):
-            raise InputError(f"the table has {len(table)} rows: expected one per mixture and class, and each only once")
+            raise InputError(
+                f"the table has {len(table)} rows: expected one per mixture and class, and each only once"
+            )
         place = {name: i for i, name in enumerate(self.mixtures)}
         order = {name: k for k, name in enumerate(self.classes)}
-        self._rows = table["mixture"].map(place).to_numpy() * len(self.classes) + table["class"].map(order).to_numpy()
+        self._rows = (
+            table["mixture"].map(place).to_numpy() * len(self.classes)
+            + table["class"].map(order).to_numpy()
+        )
         if len(set(self._rows)) != len(table):
-            raise InputError("the table has rows twice: expected one per mixture and class, each only once")
+            raise InputError(
+                "the table has rows twice: expected one per mixture and class, each only once"
+            )
         self._table = table
         self._parts: dict[str, Callable[[np.ndarray], np.ndarray]] = {}
         self._n_mixtures: dict[str, int] = {}  # that a mean is over
-        for name in (*SEPARATION, *(f"{system}.{score}" for system in BASELINES for score in SEPARATION)):
+        for name in (
+            *SEPARATION,
+            *(f"{system}.{score}" for system in BASELINES for score in SEPARATION),
+        ):
             if (values := self._column(name)) is not None and not np.isnan(values).all():
                 prefix, _, score = name.rpartition(".")
-                values = values[:, :1] if name == "residual" else values  # that is the mixture's: the same in all its rows
-                self._add_means(f"baselines.{prefix}.{score}" if prefix else f"separation.{score}", values)
+                values = (
+                    values[:, :1] if name == "residual" else values
+                )  # that is the mixture's: the same in all its rows
+                self._add_means(
+                    f"baselines.{prefix}.{score}" if prefix else f"separation.{score}", values
+                )
                 if not prefix and name != "residual":
                     for k, of_class in enumerate(self.classes):
                         self._add_means(f"per_class.{of_class}.{name}", values[:, k : k + 1])
@@ -73,7 +107,9 @@ class Statistics:
     def intervals(self, *, n_resamples: int, seed: int) -> dict[str, list[float]]:
         """Percentile intervals of every score over resampled mixtures; scores of too few mixtures have none."""
         found = self.resampled(n_resamples=n_resamples, seed=seed)
-        return {name: interval(values) for name, values in found.items() if not np.isnan(values).all()}
+        return {
+            name: interval(values) for name, values in found.items() if not np.isnan(values).all()
+        }
 
     def resampled(self, *, n_resamples: int, seed: int) -> dict[str, np.ndarray]:
         """Every score of resampled mixtures, (R,) each; the same seed draws the same mixtures in each table.
@@ -109,7 +145,9 @@ class Statistics:
         self._n_mixtures[name] = int((~np.isnan(values)).any(1).sum())
 
     def _add_tagging(self) -> None:
-        labels, said, decided = (self._column(name) for name in ("label", "probability", "decision"))
+        labels, said, decided = (
+            self._column(name) for name in ("label", "probability", "decision")
+        )
         if labels is None or said is None or decided is None:
             return
         known = ~np.isnan(labels + said + decided).any(1)  # (n,)
@@ -118,18 +156,27 @@ class Statistics:
         labels, said, decided = (np.where(known[:, None], of, 0) for of in (labels, said, decided))
         for name, area in (("auc", area_under_roc), ("average_precision", average_precision)):
             self._parts[f"tagging.{name}"] = _mean_area(labels, said, known, area)
-        counts = np.stack([labels * decided, (1 - labels) * decided, labels * (1 - decided)])  # (3, n, K)
+        counts = np.stack(
+            [labels * decided, (1 - labels) * decided, labels * (1 - decided)]
+        )  # (3, n, K)
         self._parts["tagging.f1"] = lambda weights: _mean_f1(counts, weights * known)
 
     def _add_counts(self, name: str, kind: str) -> None:
         columns = [self._column(f"{kind}_{count}") for count in ("tp", "fp", "fn")]
         if any(column is None or np.isnan(column).all() for column in columns):
             return
-        counts = np.stack([np.nan_to_num(column) for column in columns if column is not None])  # (3, n, K)
+        counts = np.stack(
+            [np.nan_to_num(column) for column in columns if column is not None]
+        )  # (3, n, K)
         self._parts[f"{name}.f1"] = lambda weights: _mean_f1(counts, weights)
         if (errors := self._column(f"{kind}_errors")) is not None:
-            of_mixture, n_there = np.nan_to_num(errors[:, 0]), (counts[0] + counts[2]).sum(1)  # (n,)
-            self._parts[f"{name}.error_rate"] = lambda weights: ratio(weights @ of_mixture, weights @ n_there)
+            of_mixture, n_there = (
+                np.nan_to_num(errors[:, 0]),
+                (counts[0] + counts[2]).sum(1),
+            )  # (n,)
+            self._parts[f"{name}.error_rate"] = lambda weights: ratio(
+                weights @ of_mixture, weights @ n_there
+            )
 
 
 def interval(values: np.ndarray) -> list[float]:
@@ -158,20 +205,29 @@ def read_scores(path: str | Path) -> tuple[dict[str, Any], pd.DataFrame]:
     """
     scores = read_json(path)
     if not isinstance(scores, Mapping) or "table" not in scores or "classes" not in scores:
-        raise InputError(f"{path} does not hold scores with a table: write it with absslab evaluate --output")
+        raise InputError(
+            f"{path} does not hold scores with a table: write it with absslab evaluate --output"
+        )
     beside = Path(path).parent / str(scores["table"])
     try:
         table = pd.read_csv(
-            beside, dtype={"mixture": str, "class": str, "path": str}, keep_default_na=False, na_values=[""]
+            beside,
+            dtype={"mixture": str, "class": str, "path": str},
+            keep_default_na=False,
+            na_values=[""],
         )
     except (OSError, ValueError) as error:
-        raise InputError(f"{beside}, the table of {path}, can't be read ({error}): evaluate once more") from None
+        raise InputError(
+            f"{beside}, the table of {path}, can't be read ({error}): evaluate once more"
+        ) from None
     missing = [name for name in ("mixture", "class", "label", "present") if name not in table]
     if missing or table.empty:
         raise InputError(f"{beside} lacks {', '.join(missing) or 'rows'}: evaluate once more")
     for name in ("label", "present"):
         if not pd.api.types.is_numeric_dtype(table[name]):
-            raise InputError(f"{beside}: the column {name} holds other things than numbers: evaluate once more")
+            raise InputError(
+                f"{beside}: the column {name} holds other things than numbers: evaluate once more"
+            )
     return dict(scores), table
 
 
@@ -186,7 +242,10 @@ def _mean_of(values: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def _mean_area(
-    labels: np.ndarray, said: np.ndarray, known: np.ndarray, area: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    labels: np.ndarray,
+    said: np.ndarray,
+    known: np.ndarray,
+    area: Callable[[np.ndarray, np.ndarray], np.ndarray],
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Mean over classes of an area under a curve of (n, K), where `known` (n,), for weights (R, n).
 
@@ -197,9 +256,12 @@ def _mean_area(
     def mean(weights: np.ndarray) -> np.ndarray:
         areas, weights = [], weights * known
         for k, order in enumerate(orders):
-            levels = np.flatnonzero(np.r_[True, np.diff(said[order, k]) > 0])  # where a new score begins: (U,)
+            levels = np.flatnonzero(
+                np.r_[True, np.diff(said[order, k]) > 0]
+            )  # where a new score begins: (U,)
             positives, negatives = (
-                np.add.reduceat(weights[:, order] * of[order], levels, axis=1) for of in (labels[:, k], 1 - labels[:, k])
+                np.add.reduceat(weights[:, order] * of[order], levels, axis=1)
+                for of in (labels[:, k], 1 - labels[:, k])
             )  # (R, U)
             both = (positives.sum(1) > 0) & (negatives.sum(1) > 0)
             areas.append(np.where(both, area(positives, negatives), np.nan))

@@ -35,7 +35,9 @@ def score_text(scores: Mapping[str, Any]) -> str:
     what = f"{scores['split']}: " if scores["split"] else ""
     lines = [f"{what}{scores['n_mixtures']} recordings"]
     for name, *cells in rows:
-        aligned = "".join(f"  {cell:>{width}}" for cell, width in zip(cells, widths[1:], strict=True))
+        aligned = "".join(
+            f"  {cell:>{width}}" for cell, width in zip(cells, widths[1:], strict=True)
+        )
         lines.append(f"{name:{widths[0]}}{aligned}".rstrip())
     lines += ["", *_intervals(scores), *_ladder(scores), *_extremes(scores)]
     lines.append(
@@ -46,8 +48,13 @@ def score_text(scores: Mapping[str, Any]) -> str:
         lines.append(f"F1 of tags: thresholds from {scores['tagging']['thresholds_from']}")
     if scores["separation"] and scores["separation"]["n_contradictions"]:
         n = scores["separation"]["n_contradictions"]
-        lines.append(f"labels and sources contradict each other {n} times: see label and present in the table")
-    lines += [f"{'' if why.startswith('on ') else 'no '}{name}: {why}" for name, why in scores["missing"].items()]
+        lines.append(
+            f"labels and sources contradict each other {n} times: see label and present in the table"
+        )
+    lines += [
+        f"{'' if why.startswith('on ') else 'no '}{name}: {why}"
+        for name, why in scores["missing"].items()
+    ]
     return "\n".join(lines)
 
 
@@ -69,11 +76,16 @@ def interval_rows(scores: Mapping[str, Any]) -> list[list[str]]:
     found, columns = scores["intervals"]["scores"], _columns(scores)
     of_all = {key: f"tagging.{key}" for key in ("auc", "average_precision", "f1")}
     of_all |= {f"{kind}_f1": f"detection.{kind}.f1" for kind in ("segment", "event")}
-    of_all |= {"segmentation_f1": "segmentation.f1", "ceiling": f"baselines.{CEILING}.si_sdr_improvement"}
+    of_all |= {
+        "segmentation_f1": "segmentation.f1",
+        "ceiling": f"baselines.{CEILING}.si_sdr_improvement",
+    }
     rows = [{key: f"per_class.{name}.{key}" for key in columns} for name in scores["per_class"]]
     rows += [{key: of_all.get(key, f"separation.{key}") for key in columns}]
     rows += [{key: f"baselines.{name}.{key}" for key in columns} for name in _baselines(scores)]
-    texts = [[_interval(found.get(row[key]), form) for key, (_, form) in columns.items()] for row in rows]
+    texts = [
+        [_interval(found.get(row[key]), form) for key, (_, form) in columns.items()] for row in rows
+    ]
     return [[""] * (len(columns) + 2), *(["", "", *cells] for cells in texts)]
 
 
@@ -83,7 +95,9 @@ def _columns(scores: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
 
 
 def _baselines(scores: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    return {name: row for name, row in (scores["baselines"] or {}).items() if row["si_sdr"] is not None}
+    return {
+        name: row for name, row in (scores["baselines"] or {}).items() if row["si_sdr"] is not None
+    }
 
 
 def _interval(ends: list[float] | None, form: str) -> str:
@@ -104,15 +118,29 @@ def _together(scores: Mapping[str, Any]) -> dict[str, Any]:
     """One row of the scores over all classes, named as those of a class."""
     detection, segmentation = scores["detection"] or {}, scores["segmentation"] or {}
     row = {**(scores["tagging"] or {}), **(scores["separation"] or {})}
-    row |= {f"{kind}_f1": detection[kind]["f1"] for kind in ("segment", "event") if kind in detection}
+    row |= {
+        f"{kind}_f1": detection[kind]["f1"] for kind in ("segment", "event") if kind in detection
+    }
     row |= {"segmentation_f1": segmentation["f1"]} if segmentation else {}
-    return row | ({"ceiling": scores["baselines"][CEILING]["si_sdr_improvement"]} if scores["baselines"] else {})
+    return row | (
+        {"ceiling": scores["baselines"][CEILING]["si_sdr_improvement"]}
+        if scores["baselines"]
+        else {}
+    )
 
 
 def _intervals(scores: Mapping[str, Any]) -> list[str]:
     found = scores["intervals"]["scores"]
-    named = {"tagging.auc": "AUC", "detection.event.f1": "event F1", "separation.si_sdr_improvement": "SI-SDRi/dB"}
-    parts = [f"{title} {found[name][0]:.3g} to {found[name][1]:.3g}" for name, title in named.items() if name in found]
+    named = {
+        "tagging.auc": "AUC",
+        "detection.event.f1": "event F1",
+        "separation.si_sdr_improvement": "SI-SDRi/dB",
+    }
+    parts = [
+        f"{title} {found[name][0]:.3g} to {found[name][1]:.3g}"
+        for name, title in named.items()
+        if name in found
+    ]
     return [f"95 % intervals over mixtures: {'; '.join(parts)}"] if parts else []
 
 

@@ -20,7 +20,13 @@ from absslab.core.evaluation.ideal_masks import IdealMasks, binary_mask
 from absslab.core.evaluation.score_table import BASELINES, COUNTED
 from absslab.core.metrics import psds
 from absslab.core.metrics.bss_eval import BACKENDS, bss_eval, import_mir_eval
-from absslab.core.metrics.detection import Counts, event_counts, frame_counts, frame_roll, segment_counts
+from absslab.core.metrics.detection import (
+    Counts,
+    event_counts,
+    frame_counts,
+    frame_roll,
+    segment_counts,
+)
 from absslab.core.metrics.ranking import BinnedCounts
 from absslab.core.metrics.separation import leakage, si_sdr
 
@@ -32,13 +38,19 @@ _LIMIT = 120.0  # dB: what is beyond counts as this
 class ScoringConfig(Config):
     """How predictions are scored."""
 
-    frame_length: float = option(0.02, "of frame-wise F1, the same for all systems", unit="s", above=0)
+    frame_length: float = option(
+        0.02, "of frame-wise F1, the same for all systems", unit="s", above=0
+    )
     segment_length: float = option(1.0, "of segment-based detection scores", unit="s", above=0)
-    collar: float = option(0.2, "how far apart onsets may be in event-based scores", unit="s", at_least=0)
+    collar: float = option(
+        0.2, "how far apart onsets may be in event-based scores", unit="s", at_least=0
+    )
     share_of_length: float = option(
         0.5, "offsets may be apart by this part of the event, or the collar", at_least=0, at_most=1
     )
-    criterion: float = option(0.0, "by how much a class exceeds the rest where its ideal binary mask is 1", unit="dB")
+    criterion: float = option(
+        0.0, "by how much a class exceeds the rest where its ideal binary mask is 1", unit="dB"
+    )
     bss_eval: str = option("torch", "what computes SDR, SIR, SAR", choices=(*BACKENDS, "none"))
     n_resamples: int = option(1000, "of the mixtures, for 95 % intervals; 0: none", at_least=0)
     resampling_seed: int = option(0, "of what is resampled", at_least=0)
@@ -59,7 +71,9 @@ class Truth:
     sampling_rate: int
     labels: frozenset[str] | None = None  # the classes that are there
     events: Sequence[SoundEvent] | None = None
-    references: Mapping[str, np.ndarray] | None = None  # (N,) of the classes that are present, by name
+    references: Mapping[str, np.ndarray] | None = (
+        None  # (N,) of the classes that are present, by name
+    )
 
 
 @dataclass(frozen=True)
@@ -72,7 +86,9 @@ class Estimate:
     hop: float = 0.0  # s, from one frame to the next
     events: Sequence[SoundEvent] | None = None
     sources: np.ndarray | None = None  # (K, N)
-    variants: Mapping[str, np.ndarray] = field(default_factory=dict)  # (K, N): of which only SI-SDR is wanted
+    variants: Mapping[str, np.ndarray] = field(
+        default_factory=dict
+    )  # (K, N): of which only SI-SDR is wanted
 
 
 class Scorer:
@@ -109,7 +125,9 @@ class Scorer:
         self.events: dict[str, Sequence[SoundEvent]] = {}
         self.durations: dict[str, float] = {}  # s
         self.hop = 0.0
-        self.n_scored = dict.fromkeys(("tagging", "detection", "frames", "segmentation", "separation"), 0)
+        self.n_scored = dict.fromkeys(
+            ("tagging", "detection", "frames", "segmentation", "separation"), 0
+        )
         self.n_silent_estimates = self.n_silent_mixtures = 0
 
     def add(self, truth: Truth, estimate: Estimate) -> None:
@@ -145,7 +163,9 @@ class Scorer:
         }
         for name in ("label", "present"):  # there, though empty, when nothing is known
             columns[name] = np.full(n * n_classes, np.nan)
-        return pd.DataFrame(columns | {name: np.concatenate(values) for name, values in self.columns.items()})
+        return pd.DataFrame(
+            columns | {name: np.concatenate(values) for name, values in self.columns.items()}
+        )
 
     def psds(self) -> dict[str, float | None] | None:
         """PSDS 1 and 2; None where there are no curves of activity, or `sed_scores_eval` is missing."""
@@ -160,10 +180,14 @@ class Scorer:
         """See that sources fit each other and the mixture."""
         shape = (len(self.classes), len(truth.mixture))
         if estimate.sources is not None and estimate.sources.shape != shape:
-            raise InputError(f"estimates are {estimate.sources.shape}: expected {shape}, as many classes and samples")
+            raise InputError(
+                f"estimates are {estimate.sources.shape}: expected {shape}, as many classes and samples"
+            )
         for name, samples in (truth.references or {}).items():
             if samples.shape != truth.mixture.shape:
-                raise InputError(f"the source {name} has {len(samples)} samples, the mixture {len(truth.mixture)}")
+                raise InputError(
+                    f"the source {name} has {len(samples)} samples, the mixture {len(truth.mixture)}"
+                )
 
     def _score_tags(self, truth: Truth, estimate: Estimate, row: dict[str, np.ndarray]) -> None:
         if truth.labels is not None:
@@ -184,12 +208,15 @@ class Scorer:
         config, both = self.config, (truth.events, estimate.events, self.classes)
         n_frames, hop = math.ceil(length / config.frame_length), config.frame_length
         active, found = (
-            frame_roll(events, self.classes, n_frames=n_frames, hop=hop) for events in (truth.events, estimate.events)
+            frame_roll(events, self.classes, n_frames=n_frames, hop=hop)
+            for events in (truth.events, estimate.events)
         )  # (K, T)
         counts = {
             "frame": frame_counts(active, found),
             "segment": segment_counts(*both, length=length, segment_length=config.segment_length),
-            "event": event_counts(*both, collar=config.collar, share_of_length=config.share_of_length),
+            "event": event_counts(
+                *both, collar=config.collar, share_of_length=config.share_of_length
+            ),
         }
         for kind, new in counts.items():
             self.counts[kind] += new
@@ -199,11 +226,18 @@ class Scorer:
         if estimate.activity is None:
             return
         n_frames = estimate.activity.shape[1]
-        self.frames.add(estimate.activity, frame_roll(truth.events, self.classes, n_frames=n_frames, hop=estimate.hop))
+        self.frames.add(
+            estimate.activity,
+            frame_roll(truth.events, self.classes, n_frames=n_frames, hop=estimate.hop),
+        )
         self.n_scored["frames"] += 1
         if psds.is_available():
             self.activities[truth.name] = estimate.activity.astype(np.float32)
-            self.events[truth.name], self.durations[truth.name], self.hop = truth.events, length, estimate.hop
+            self.events[truth.name], self.durations[truth.name], self.hop = (
+                truth.events,
+                length,
+                estimate.hop,
+            )
 
     def _score_masks(self, truth: Truth, estimate: Estimate, row: dict[str, np.ndarray]) -> None:
         if truth.references is None or estimate.masks is None:
@@ -211,7 +245,9 @@ class Scorer:
         ideal = np.zeros(estimate.masks.shape, bool)  # (K, M, T)
         if truth.references:
             references = np.stack(list(truth.references.values()))
-            masks = binary_mask(*self.ideal_masks.powers(truth.mixture, references), criterion=self.config.criterion)
+            masks = binary_mask(
+                *self.ideal_masks.powers(truth.mixture, references), criterion=self.config.criterion
+            )
             ideal[self._indices(truth.references)] = masks.cpu().numpy() > 0.5
         before = self.bins.decisions
         self.bins.add(estimate.masks, ideal)
@@ -236,22 +272,36 @@ class Scorer:
         self.n_silent_estimates += int((~estimates.any(-1)).sum())
         ideal = self.ideal_masks.estimates(truth.mixture, references)  # (J, N) each
         floor = si_sdr(references, truth.mixture)  # (J,)
-        compared = {"": estimates, **ideal, **{name: of_all[present] for name, of_all in estimate.variants.items()}}
+        compared = {
+            "": estimates,
+            **ideal,
+            **{name: of_all[present] for name, of_all in estimate.variants.items()},
+        }
         for system, of_system in compared.items():
             values = si_sdr(references, of_system)
-            self._set(row, system, present, {"si_sdr": values, "si_sdr_improvement": values - floor})
+            self._set(
+                row, system, present, {"si_sdr": values, "si_sdr_improvement": values - floor}
+            )
         if self.config.bss_eval == "none":
             return
         systems = ["", *BASELINES]
         stacked = np.stack([compared[system] for system in systems])  # (S, J, N)
-        sources, images = bss_eval(references, stacked, backend=self.config.bss_eval, device=self.device)
+        sources, images = bss_eval(
+            references, stacked, backend=self.config.bss_eval, device=self.device
+        )
         for s, system in enumerate(systems):
             scores = {"sdr": sources.sdr, "sir": sources.sir, "sar": sources.sar}
             scores |= {"image_sdr": images.sdr, "isr": images.isr}
             limited = {name: np.clip(values[s], -_LIMIT, _LIMIT) for name, values in scores.items()}
             self._set(row, system, present, limited)
 
-    def _set(self, row: dict[str, np.ndarray], system: str, present: np.ndarray, scores: Mapping[str, np.ndarray]) -> None:
+    def _set(
+        self,
+        row: dict[str, np.ndarray],
+        system: str,
+        present: np.ndarray,
+        scores: Mapping[str, np.ndarray],
+    ) -> None:
         for score, values in scores.items():
             name = f"{system}.{score}" if system else score
             row[name] = self._empty()
@@ -260,7 +310,9 @@ class Scorer:
     def _indices(self, references: Mapping[str, np.ndarray]) -> np.ndarray:
         for name in references:
             if name not in self.classes:
-                raise InputError(f"there is a source of an unknown class {name!r}: expected {', '.join(self.classes)}")
+                raise InputError(
+                    f"there is a source of an unknown class {name!r}: expected {', '.join(self.classes)}"
+                )
         return np.array([self.classes.index(name) for name in references], int)
 
 

@@ -71,13 +71,25 @@ def score_report(
         per_class[name] = {
             "n_labelled": _count(rows["label"] == 1) if rows["label"].notna().any() else None,
             "n_present": _count(rows["present"] == 1) if rows["present"].notna().any() else None,
-            **{score: column[k] for part in (of_tags, of_events, of_bins) for score, column in part.items()},
-            **{score: values.get(f"per_class.{name}.{score}") for score in SEPARATION if score != "residual"},
-            "ceiling": _mean(rows.get(f"{CEILING}.si_sdr_improvement", pd.Series(dtype=float)).to_numpy()),
+            **{
+                score: column[k]
+                for part in (of_tags, of_events, of_bins)
+                for score, column in part.items()
+            },
+            **{
+                score: values.get(f"per_class.{name}.{score}")
+                for score in SEPARATION
+                if score != "residual"
+            },
+            "ceiling": _mean(
+                rows.get(f"{CEILING}.si_sdr_improvement", pd.Series(dtype=float)).to_numpy()
+            ),
         }
     config = scorer.config
     intervals = (
-        statistics.intervals(n_resamples=config.n_resamples, seed=config.resampling_seed) if config.n_resamples else {}
+        statistics.intervals(n_resamples=config.n_resamples, seed=config.resampling_seed)
+        if config.n_resamples
+        else {}
     )
     return {
         "split": split,
@@ -91,7 +103,11 @@ def score_report(
         "ladder": _ladder(table),
         "per_class": per_class,
         "mixtures": _extremes(table),
-        "intervals": {"confidence": CONFIDENCE, "n_resamples": config.n_resamples, "scores": intervals},
+        "intervals": {
+            "confidence": CONFIDENCE,
+            "n_resamples": config.n_resamples,
+            "scores": intervals,
+        },
         "settings": dict(settings),
         "n_scored": dict(scorer.n_scored),
         "n_values": {score: _count(table[score].notna()) for score in SEPARATION if score in table},
@@ -135,7 +151,10 @@ def _tagging(
     labels, said = labels[known], said[known]
     options: dict[str, Any] = {"thresholds": scorer.thresholds.tolist()}
     averages = {
-        average: {NAMES[name]: value for name, value in tagging_scores(labels, said, average=average, **options).items()}
+        average: {
+            NAMES[name]: value
+            for name, value in tagging_scores(labels, said, average=average, **options).items()
+        }
         for average in ("macro", "weighted", "micro")
     }
     by_class = tagging_scores_per_class(labels, said, **options)
@@ -145,7 +164,9 @@ def _tagging(
         "n_positive": int(labels.sum()),
         "thresholds_from": thresholds_from,
     }
-    return together, {NAMES[name]: column for name, column in by_class.items()} | {"threshold": options["thresholds"]}
+    return together, {NAMES[name]: column for name, column in by_class.items()} | {
+        "threshold": options["thresholds"]
+    }
 
 
 def _detection(scorer: Scorer) -> tuple[dict[str, Any] | None, dict[str, list[Any]]]:
@@ -160,7 +181,9 @@ def _detection(scorer: Scorer) -> tuple[dict[str, Any] | None, dict[str, list[An
     }
     areas, of_class = _areas(scorer.frames, known=bool(scorer.n_scored["frames"]))
     together["frame"] = areas | together["frame"]
-    return together | {"psds": scorer.psds()}, per_class | {f"frame_{name}": column for name, column in of_class.items()}
+    return together | {"psds": scorer.psds()}, per_class | {
+        f"frame_{name}": column for name, column in of_class.items()
+    }
 
 
 def _segmentation(scorer: Scorer) -> tuple[dict[str, Any] | None, dict[str, list[Any]]]:
@@ -173,7 +196,9 @@ def _segmentation(scorer: Scorer) -> tuple[dict[str, Any] | None, dict[str, list
     return together, {f"segmentation_{name}": column for name, column in of_class.items()}
 
 
-def _areas(counts: BinnedCounts, *, known: bool) -> tuple[dict[str, Any], dict[str, list[float | None]]]:
+def _areas(
+    counts: BinnedCounts, *, known: bool
+) -> tuple[dict[str, Any], dict[str, list[float | None]]]:
     """Areas under curves: means over classes, by how much binning may have changed one at most, and each class's."""
     if not known:
         return {"auc": None, "average_precision": None}, {}
@@ -184,7 +209,9 @@ def _areas(counts: BinnedCounts, *, known: bool) -> tuple[dict[str, Any], dict[s
     }
 
 
-def _separation(scorer: Scorer, table: pd.DataFrame, values: Mapping[str, float | None]) -> dict[str, Any] | None:
+def _separation(
+    scorer: Scorer, table: pd.DataFrame, values: Mapping[str, float | None]
+) -> dict[str, Any] | None:
     if not scorer.n_scored["separation"]:
         return None
     median = table["si_sdr_improvement"].median() if "si_sdr_improvement" in table else np.nan
@@ -195,7 +222,9 @@ def _separation(scorer: Scorer, table: pd.DataFrame, values: Mapping[str, float 
         "n_absent": _count(table["present"] == 0),
         "n_silent_estimates": scorer.n_silent_estimates,  # they have no SIR, SAR and ISR
         "n_silent_mixtures": scorer.n_silent_mixtures,  # they have no leakage and no residual
-        "n_contradictions": _count((table["label"] != table["present"]) & table[["label", "present"]].notna().all(axis=1)),
+        "n_contradictions": _count(
+            (table["label"] != table["present"]) & table[["label", "present"]].notna().all(axis=1)
+        ),
         "weighting": "means over all pairs of a mixture and a class present in it; leakage: absent; residual: mixtures",
     }
 
@@ -204,12 +233,18 @@ def _baselines(scorer: Scorer, values: Mapping[str, float | None]) -> dict[str, 
     if not scorer.n_scored["separation"]:
         return None
     scores = [score for score in SEPARATION if score not in ("leakage", "residual")]
-    return {system: {score: values.get(f"baselines.{system}.{score}") for score in scores} for system in BASELINES}
+    return {
+        system: {score: values.get(f"baselines.{system}.{score}") for score in scores}
+        for system in BASELINES
+    }
 
 
 def _ladder(table: pd.DataFrame) -> list[dict[str, Any]] | None:
     """Mean SI-SDR improvement from the best that any mask can do down to the model, and what each step costs."""
-    columns = {system: f"{system}.si_sdr_improvement" if system else "si_sdr_improvement" for system in LADDER}
+    columns = {
+        system: f"{system}.si_sdr_improvement" if system else "si_sdr_improvement"
+        for system in LADDER
+    }
     columns = {system: name for system, name in columns.items() if name in table}
     if TRUE_TAGS not in columns or table[columns[TRUE_TAGS]].isna().all():
         return None
@@ -217,7 +252,14 @@ def _ladder(table: pd.DataFrame) -> list[dict[str, Any]] | None:
     for system, name in columns.items():
         mean = float(table[name].mean())
         cost = steps[-1]["si_sdr_improvement"] - mean if steps else None
-        steps.append({"system": system or "model", "si_sdr_improvement": mean, "lost": cost, "to": LADDER[system]})
+        steps.append(
+            {
+                "system": system or "model",
+                "si_sdr_improvement": mean,
+                "lost": cost,
+                "to": LADDER[system],
+            }
+        )
     return steps
 
 
@@ -227,9 +269,13 @@ def _extremes(table: pd.DataFrame) -> dict[str, list[dict[str, Any]]] | None:
         return None
     scored = table.dropna(subset="si_sdr_improvement")
     by_mixture = scored.groupby("mixture", sort=False).agg(
-        path=("path", "first"), classes=("class", list), si_sdr_improvement=("si_sdr_improvement", "mean")
+        path=("path", "first"),
+        classes=("class", list),
+        si_sdr_improvement=("si_sdr_improvement", "mean"),
     )
-    ordered = by_mixture.sort_values("si_sdr_improvement", kind="stable").reset_index().to_dict("records")
+    ordered = (
+        by_mixture.sort_values("si_sdr_improvement", kind="stable").reset_index().to_dict("records")
+    )
     return {"worst": ordered[:_N_EXTREME], "best": ordered[::-1][:_N_EXTREME]}
 
 

@@ -67,14 +67,18 @@ class Decomposition:
     def images(self) -> ImageScores:
         """The scores that forgive nothing."""
         isr = np.where(self.estimate > 0, _decibel(self.image, self.spatial), np.nan)
-        return ImageScores(_decibel(self.image, self.error), isr, self._sir(), _decibel(self.every, self.artefacts))
+        return ImageScores(
+            _decibel(self.image, self.error), isr, self._sir(), _decibel(self.every, self.artefacts)
+        )
 
     def _sir(self) -> np.ndarray:
         several = self.own.shape[-1] > 1
         return _decibel(self.own, self.interference) if several else np.full_like(self.own, np.nan)
 
 
-def bss_eval_sources(references: np.ndarray, estimates: np.ndarray, *, device: str = "cpu") -> SourceScores:
+def bss_eval_sources(
+    references: np.ndarray, estimates: np.ndarray, *, device: str = "cpu"
+) -> SourceScores:
     """SDR, SIR and SAR of estimated sources, one channel each; estimate j is of reference j.
 
     Args:
@@ -93,7 +97,9 @@ def bss_eval_sources(references: np.ndarray, estimates: np.ndarray, *, device: s
     return _decompose(references[:, None], estimates[..., None, :], device, FILTER_LENGTH).sources()
 
 
-def bss_eval_images(references: np.ndarray, estimates: np.ndarray, *, device: str = "cpu") -> ImageScores:
+def bss_eval_images(
+    references: np.ndarray, estimates: np.ndarray, *, device: str = "cpu"
+) -> ImageScores:
     """SDR, ISR, SIR and SAR of estimated source images of one or more channels.
 
     Args:
@@ -111,7 +117,11 @@ def bss_eval_images(references: np.ndarray, estimates: np.ndarray, *, device: st
 
 
 def decompose(
-    references: np.ndarray, estimates: np.ndarray, *, device: str = "cpu", filter_length: int = FILTER_LENGTH
+    references: np.ndarray,
+    estimates: np.ndarray,
+    *,
+    device: str = "cpu",
+    filter_length: int = FILTER_LENGTH,
 ) -> Decomposition:
     """Split estimates into what references explain and what they do not.
 
@@ -129,9 +139,13 @@ def decompose(
     return _decompose(references, estimates, device, filter_length)
 
 
-def _decompose(references: np.ndarray, estimates: np.ndarray, device: str, filter_length: int) -> Decomposition:
+def _decompose(
+    references: np.ndarray, estimates: np.ndarray, device: str, filter_length: int
+) -> Decomposition:
     leading, (n_sources, n_channels, n_samples) = estimates.shape[:-3], references.shape
-    flat = estimates.reshape(-1, n_channels, n_samples)  # (E / C, C, N): system by system, source by source
+    flat = estimates.reshape(
+        -1, n_channels, n_samples
+    )  # (E / C, C, N): system by system, source by source
     owners = np.tile(np.arange(n_sources), len(flat) // n_sources)  # (E / C,)
     subspace = _Delays(_on_device(references, device), filter_length)
     step = max(1, _SAMPLES_AT_ONCE // (n_channels * n_samples))
@@ -181,7 +195,10 @@ class _Delays:
         flat = estimates.reshape(-1, self.n_samples)  # (E, N)
         spectra = torch.fft.rfft(flat, self.size)  # (E, F)
         products = torch.stack(
-            [torch.fft.irfft(one.conj() * spectra, self.size)[:, : self.filter_length] for one in self.spectra]
+            [
+                torch.fft.irfft(one.conj() * spectra, self.size)[:, : self.filter_length]
+                for one in self.spectra
+            ]
         )  # (Q, E, L)
         filters = self._filters(self.solve_all, products)  # (Q, E, L)
         every = self._filtered(self.spectra, filters).reshape(*estimates.shape[:2], n_padded)
@@ -189,19 +206,34 @@ class _Delays:
             own = every
         else:
             own = torch.empty_like(every)
-            signals = torch.arange(len(flat), device=flat.device).view(-1, self.n_channels)  # (E / C, C)
+            signals = torch.arange(len(flat), device=flat.device).view(
+                -1, self.n_channels
+            )  # (E / C, C)
             for j in range(self.n_sources):
                 mine = torch.from_numpy(np.flatnonzero(owners == j)).to(flat.device)
                 if not len(mine):
                     continue
                 rows = slice(j * self.n_channels, (j + 1) * self.n_channels)
-                filters = self._filters(self.solve_own[j], products[rows][:, signals[mine].flatten()])
-                own[mine] = self._filtered(self.spectra[rows], filters).reshape(len(mine), self.n_channels, n_padded)
+                filters = self._filters(
+                    self.solve_own[j], products[rows][:, signals[mine].flatten()]
+                )
+                own[mine] = self._filtered(self.spectra[rows], filters).reshape(
+                    len(mine), self.n_channels, n_padded
+                )
         pad = (0, self.filter_length - 1)
-        image = torch.nn.functional.pad(self.references[torch.from_numpy(owners).to(flat.device)], pad)
+        image = torch.nn.functional.pad(
+            self.references[torch.from_numpy(owners).to(flat.device)], pad
+        )
         estimate = torch.nn.functional.pad(estimates, pad)  # (E / C, C, N + L − 1)
         zero = estimate.new_zeros(())
-        pairs = [(image, zero), (estimate, zero), (estimate, image), (own, zero), (own, image), (estimate, own)]
+        pairs = [
+            (image, zero),
+            (estimate, zero),
+            (estimate, image),
+            (own, zero),
+            (own, image),
+            (estimate, own),
+        ]
         pairs += [(every, zero), (every, own), (estimate, every)]
         return torch.stack([(one - other).square_().sum((1, 2)) for one, other in pairs])
 
@@ -213,7 +245,10 @@ class _Delays:
 
     def _filtered(self, spectra: Tensor, filters: Tensor) -> Tensor:
         """The sum of the filtered references: (Q, F), (Q, E, L) → (E, N + L − 1)."""
-        total = sum(one * torch.fft.rfft(of_one, self.size) for one, of_one in zip(spectra, filters, strict=True))  # (E, F)
+        total = sum(
+            one * torch.fft.rfft(of_one, self.size)
+            for one, of_one in zip(spectra, filters, strict=True)
+        )  # (E, F)
         return torch.fft.irfft(total, self.size)[:, : self.n_samples + self.filter_length - 1]
 
 
@@ -236,12 +271,16 @@ def _validate(references: np.ndarray, estimates: np.ndarray, axes: str) -> None:
         raise InputError("a reference is silent: BSS Eval is defined for present classes only")
 
 
-def _torch(references: np.ndarray, estimates: np.ndarray, device: str) -> tuple[SourceScores, ImageScores]:
+def _torch(
+    references: np.ndarray, estimates: np.ndarray, device: str
+) -> tuple[SourceScores, ImageScores]:
     parts = _decompose(references[:, None], estimates[..., None, :], device, FILTER_LENGTH)
     return parts.sources(), parts.images()
 
 
-def _mir_eval(references: np.ndarray, estimates: np.ndarray, device: str) -> tuple[SourceScores, ImageScores]:
+def _mir_eval(
+    references: np.ndarray, estimates: np.ndarray, device: str
+) -> tuple[SourceScores, ImageScores]:
     separation = import_mir_eval()
     shape = estimates.shape[:-1]
     sources, images = np.full((3, *shape), np.nan), np.full((4, *shape), np.nan)
@@ -249,16 +288,24 @@ def _mir_eval(references: np.ndarray, estimates: np.ndarray, device: str) -> tup
     for index in np.ndindex(shape[:-1]):
         heard = np.any(estimates[index], axis=-1)  # (J,)
         estimated = estimates[index].astype(np.float64)
-        estimated[~heard, 0] = 1.0  # it refuses silent estimates; that of another source does not change a score
+        estimated[~heard, 0] = (
+            1.0  # it refuses silent estimates; that of another source does not change a score
+        )
         with _quiet():
-            *found, _ = separation.bss_eval_sources(references.astype(np.float64), estimated, compute_permutation=False)
+            *found, _ = separation.bss_eval_sources(
+                references.astype(np.float64), estimated, compute_permutation=False
+            )
             *of_images, _ = separation.bss_eval_images(
-                references[..., None].astype(np.float64), estimated[..., None], compute_permutation=False
+                references[..., None].astype(np.float64),
+                estimated[..., None],
+                compute_permutation=False,
             )
         for kept, new in ((sources, found), (images, of_images)):
             for row, values in zip(kept, new, strict=True):
                 row[index] = np.where(heard, values, row[index])
-    images[0] = np.where(estimates.any(-1), images[0], 0.0)  # nothing of the image: all of it is error
+    images[0] = np.where(
+        estimates.any(-1), images[0], 0.0
+    )  # nothing of the image: all of it is error
     if len(references) == 1:
         sources[1] = images[2] = np.nan
     return SourceScores(*sources), ImageScores(*images)
@@ -280,7 +327,9 @@ def import_mir_eval() -> Any:
     try:
         from mir_eval import separation
     except ImportError:
-        raise InputError("mir_eval 0.8 is not there: pip install 'mir_eval>=0.8,<0.9', or use bss_eval torch") from None
+        raise InputError(
+            "mir_eval 0.8 is not there: pip install 'mir_eval>=0.8,<0.9', or use bss_eval torch"
+        ) from None
     return separation
 
 

@@ -34,8 +34,16 @@ class Counts:
 
 def frame_counts(reference: np.ndarray, estimated: np.ndarray) -> Counts:
     """Counts of the cells of two activity rolls (K, T), bool."""
-    found, said, there = (roll.sum(0) for roll in (reference & estimated, estimated, reference))  # (T,)
-    decisions = np.stack([(reference & estimated).sum(1), (estimated & ~reference).sum(1), (reference & ~estimated).sum(1)])
+    found, said, there = (
+        roll.sum(0) for roll in (reference & estimated, estimated, reference)
+    )  # (T,)
+    decisions = np.stack(
+        [
+            (reference & estimated).sum(1),
+            (estimated & ~reference).sum(1),
+            (reference & ~estimated).sum(1),
+        ]
+    )
     return Counts(decisions, int((np.maximum(there, said) - found).sum()))
 
 
@@ -63,14 +71,19 @@ def segment_counts(
     def roll(events: Sequence[SoundEvent]) -> np.ndarray:
         active = np.zeros((len(classes), n_segments), bool)
         for event in events:
-            start, stop = math.floor(event.onset / segment_length), math.ceil(event.offset / segment_length)
+            start, stop = (
+                math.floor(event.onset / segment_length),
+                math.ceil(event.offset / segment_length),
+            )
             active[_index(classes, event), max(0, start) : stop] = True
         return active
 
     return frame_counts(roll(reference), roll(estimated))
 
 
-def frame_roll(events: Sequence[SoundEvent], classes: Sequence[str], *, n_frames: int, hop: float) -> np.ndarray:
+def frame_roll(
+    events: Sequence[SoundEvent], classes: Sequence[str], *, n_frames: int, hop: float
+) -> np.ndarray:
     """Which classes are active at the centres of frames, which are at 0, hop, 2 · hop, …: (K, T), bool.
 
     Raises:
@@ -112,11 +125,19 @@ def event_counts(
     n_there, n_said = (np.bincount(which, minlength=len(classes)) for which in (there, said))
     if not reference or not estimated:
         return Counts(np.stack([0 * n_there, n_said, n_there]), len(reference) + len(estimated))
-    near = np.array([[_is_near(one, other, collar, share_of_length) for other in estimated] for one in reference])
+    near = np.array(
+        [
+            [_is_near(one, other, collar, share_of_length) for other in estimated]
+            for one in reference
+        ]
+    )
     hits = near & (there[:, None] == said)  # (events there, events said)
     matched = maximum_bipartite_matching(csr_array(hits), perm_type="column")  # the partner, or −1
     n_found = np.bincount(there[matched >= 0], minlength=len(classes))
-    missed, made_up = np.flatnonzero(matched < 0), set(range(len(estimated))) - set(matched.tolist())
+    missed, made_up = (
+        np.flatnonzero(matched < 0),
+        set(range(len(estimated))) - set(matched.tolist()),
+    )
     n_substituted = 0
     for index in missed:  # one of another class in its place
         partner = next((other for other in sorted(made_up) if near[index, other]), None)
@@ -144,7 +165,11 @@ def detection_scores(counts: Counts) -> dict[str, float | None]:
     together = _scores(counts.decisions.sum(1, keepdims=True))
     n_there = int((counts.decisions[0] + counts.decisions[2]).sum())
     macro = {name: number(mean_of_defined(values)) for name, values in per_class.items()}
-    micro = {f"{name}_micro": number(values[0]) for name, values in together.items() if name != "error_rate"}
+    micro = {
+        f"{name}_micro": number(values[0])
+        for name, values in together.items()
+        if name != "error_rate"
+    }
     return {
         **{name: value for name, value in macro.items() if name != "error_rate"},
         "error_rate": counts.errors / n_there if n_there else None,
@@ -155,7 +180,10 @@ def detection_scores(counts: Counts) -> dict[str, float | None]:
 
 def detection_scores_per_class(counts: Counts) -> dict[str, list[float | None]]:
     """F1, precision, recall and error rate of each class."""
-    return {name: [number(value) for value in values] for name, values in _scores(counts.decisions).items()}
+    return {
+        name: [number(value) for value in values]
+        for name, values in _scores(counts.decisions).items()
+    }
 
 
 def _scores(decisions: np.ndarray) -> dict[str, np.ndarray]:
@@ -175,5 +203,7 @@ def _is_near(one: SoundEvent, other: SoundEvent, collar: float, share_of_length:
 
 def _index(classes: Sequence[str], event: SoundEvent) -> int:
     if event.event_label not in classes:
-        raise InputError(f"there is an event of {event.event_label!r}: expected one of {', '.join(classes)}")
+        raise InputError(
+            f"there is an event of {event.event_label!r}: expected one of {', '.join(classes)}"
+        )
     return list(classes).index(event.event_label)

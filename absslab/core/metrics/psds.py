@@ -13,7 +13,13 @@ from absslab.core.data.strong_labels import SoundEvent
 
 SCENARIOS = {  # of DCASE 2021 task 4: 1 wants events located well, 2 wants classes told apart
     "psds1": {"dtc_threshold": 0.7, "gtc_threshold": 0.7, "alpha_st": 1.0},
-    "psds2": {"dtc_threshold": 0.1, "gtc_threshold": 0.1, "cttc_threshold": 0.3, "alpha_ct": 0.5, "alpha_st": 1.0},
+    "psds2": {
+        "dtc_threshold": 0.1,
+        "gtc_threshold": 0.1,
+        "cttc_threshold": 0.3,
+        "alpha_ct": 0.5,
+        "alpha_st": 1.0,
+    },
 }
 
 
@@ -64,7 +70,9 @@ def psds(
         scores[recording] = data_frame(columns, columns=["onset", "offset", *names])
     truth = {name: _apart(of_one) for name, of_one in events.items()}
     return {
-        scenario: float(intersection_based.psds(scores, truth, dict(durations), max_efpr=100.0, **options)[0])
+        scenario: float(
+            intersection_based.psds(scores, truth, dict(durations), max_efpr=100.0, **options)[0]
+        )
         for scenario, options in SCENARIOS.items()
     }
 

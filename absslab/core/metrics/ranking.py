@@ -42,7 +42,9 @@ class BinnedCounts:
     """
 
     def __init__(self, n_classes: int):
-        self.counts = np.zeros((2, n_classes, _N_BINS + 2), np.int64)  # negatives, positives; 0, bins, 1
+        self.counts = np.zeros(
+            (2, n_classes, _N_BINS + 2), np.int64
+        )  # negatives, positives; 0, bins, 1
 
     def add(self, probabilities: np.ndarray, truth: np.ndarray) -> None:
         """Count more.
@@ -55,7 +57,9 @@ class BinnedCounts:
             InputError: shapes that differ, NaN or values outside [0, 1].
         """
         if probabilities.shape != truth.shape or len(truth) != self.counts.shape[1]:
-            raise InputError(f"probabilities are {probabilities.shape}, truth {truth.shape}: expected the same (K, …)")
+            raise InputError(
+                f"probabilities are {probabilities.shape}, truth {truth.shape}: expected the same (K, …)"
+            )
         if not ((probabilities >= 0) & (probabilities <= 1 + 1e-6)).all():
             raise InputError("probabilities hold NaN or values outside [0, 1]")
         values = probabilities.reshape(len(probabilities), -1).astype(np.float64)  # (K, n)
@@ -63,7 +67,9 @@ class BinnedCounts:
             log_odds = np.log(values) - np.log1p(-np.minimum(values, 1.0))
         bins = np.clip((log_odds + _SPAN) * (_N_BINS / 2 / _SPAN), 0, _N_BINS - 1).astype(np.int64)
         half = _N_BINS // 2
-        bins = np.where(values >= 0.5, np.maximum(bins, half), np.minimum(bins, half - 1))  # whatever rounding made of it
+        bins = np.where(
+            values >= 0.5, np.maximum(bins, half), np.minimum(bins, half - 1)
+        )  # whatever rounding made of it
         bins = np.where(values <= 0, 0, np.where(values >= 1, _N_BINS + 1, bins + 1))
         rows = np.arange(len(bins))[:, None] + len(bins) * truth.reshape(bins.shape)  # (K, n)
         places = (rows * self.counts.shape[-1] + bins).ravel()
@@ -73,7 +79,10 @@ class BinnedCounts:
     def areas(self) -> dict[str, np.ndarray]:
         """Area under ROC ("auc") and average precision of each class (K,), NaN where undefined."""
         negatives, positives = self.counts
-        return {"auc": area_under_roc(positives, negatives), "average_precision": average_precision(positives, negatives)}
+        return {
+            "auc": area_under_roc(positives, negatives),
+            "average_precision": average_precision(positives, negatives),
+        }
 
     @property
     def errors(self) -> dict[str, np.ndarray]:
@@ -82,7 +91,9 @@ class BinnedCounts:
         n_positive, n_negative = positives.sum(-1), negatives.sum(-1)
         hits, alarms = _from_above(positives), _from_above(negatives)
         above = hits - positives
-        best = positives * ratio(hits, hits + alarms - negatives, 0.0)  # all positives of a bin first
+        best = positives * ratio(
+            hits, hits + alarms - negatives, 0.0
+        )  # all positives of a bin first
         worst = positives * ratio(above + 1, above + 1 + alarms, 0.0)  # all of them last
         binned = slice(1, -1)  # 0 and 1 are exact
         return {
@@ -95,7 +106,9 @@ class BinnedCounts:
         """True positives, false positives and false negatives (3, K) where a half and more counts as there."""
         negatives, positives = self.counts
         half = _N_BINS // 2 + 1
-        return np.stack([positives[:, half:].sum(-1), negatives[:, half:].sum(-1), positives[:, :half].sum(-1)])
+        return np.stack(
+            [positives[:, half:].sum(-1), negatives[:, half:].sum(-1), positives[:, :half].sum(-1)]
+        )
 
 
 def _from_above(counts: np.ndarray) -> np.ndarray:

@@ -33,7 +33,10 @@ def si_sdr(reference: np.ndarray, estimate: np.ndarray) -> np.ndarray:
     target = (reference * estimate).sum(-1, keepdims=True) / energy * reference
     silent = ~estimate.any(-1)  # nothing of it is target: all counts as distortion
     total = (estimate**2).sum(-1) + silent
-    power, distortion = (target**2).sum(-1) / total, ((estimate - target) ** 2).sum(-1) / total + silent
+    power, distortion = (
+        (target**2).sum(-1) / total,
+        ((estimate - target) ** 2).sum(-1) / total + silent,
+    )
     return 10 * np.log10(np.maximum(power, _TINY) / np.maximum(distortion, _TINY))
 
 
@@ -56,6 +59,8 @@ def leakage(estimate: np.ndarray, mixture: np.ndarray) -> np.ndarray:
 
 def _validate(one: np.ndarray, other: np.ndarray) -> None:
     if one.shape[-1] != other.shape[-1]:
-        raise InputError(f"signals have the shapes {one.shape} and {other.shape}: expected the same length")
+        raise InputError(
+            f"signals have the shapes {one.shape} and {other.shape}: expected the same length"
+        )
     if not (np.isfinite(one).all() and np.isfinite(other).all()):
         raise InputError("a signal holds NaN or infinite samples")

@@ -30,7 +30,9 @@ def validate(labels: np.ndarray, probabilities: np.ndarray) -> None:
         InputError: other shapes, no recordings, values that are no labels or no probabilities.
     """
     if labels.shape != probabilities.shape or labels.ndim != 2:
-        raise InputError(f"labels are {labels.shape}, probabilities {probabilities.shape}: expected the same (n, K)")
+        raise InputError(
+            f"labels are {labels.shape}, probabilities {probabilities.shape}: expected the same (n, K)"
+        )
     if not len(labels):
         raise InputError("there are no recordings to score")
     if not np.isin(labels, (0, 1)).all():
@@ -83,7 +85,9 @@ def tagging_scores_per_class(
     return {name: [scores[name] for scores in per_class] for name in METRICS}
 
 
-def best_thresholds(labels: np.ndarray, probabilities: np.ndarray, *, otherwise: Sequence[float] = (0.5,)) -> list[float]:
+def best_thresholds(
+    labels: np.ndarray, probabilities: np.ndarray, *, otherwise: Sequence[float] = (0.5,)
+) -> list[float]:
     """The threshold of each class with the highest F1: to be chosen on other recordings than those that are scored.
 
     It lies in the middle between two probabilities; of equally good ones it is the highest.
@@ -99,22 +103,32 @@ def best_thresholds(labels: np.ndarray, probabilities: np.ndarray, *, otherwise:
 
     validate(labels, probabilities)
     chosen = np.broadcast_to(np.asarray(otherwise, float), labels.shape[1]).tolist()
-    for k, (truth, said) in enumerate(zip(labels.T, probabilities.T.astype(np.float64), strict=True)):
+    for k, (truth, said) in enumerate(
+        zip(labels.T, probabilities.T.astype(np.float64), strict=True)
+    ):
         if not 0 < truth.mean() < 1:
             continue
-        precision, recall, levels = precision_recall_curve(truth, said)  # ascending levels, and one more point
+        precision, recall, levels = precision_recall_curve(
+            truth, said
+        )  # ascending levels, and one more point
         f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
         best = int(len(levels) - 1 - np.argmax(f1[:-1][::-1]))
         chosen[k] = float((levels[best] + (levels[best - 1] if best else 0.0)) / 2)
     return chosen
 
 
-def _decisions(labels: np.ndarray, probabilities: np.ndarray, thresholds: Sequence[float]) -> np.ndarray:
+def _decisions(
+    labels: np.ndarray, probabilities: np.ndarray, thresholds: Sequence[float]
+) -> np.ndarray:
     validate(labels, probabilities)
     n_classes = labels.shape[1]
     if len(thresholds) not in (1, n_classes):
-        raise InputError(f"there are {len(thresholds)} thresholds: expected 1, or {n_classes}, one per class")
-    return (probabilities >= np.broadcast_to(np.asarray(thresholds), n_classes)).astype(int)  # (n, K)
+        raise InputError(
+            f"there are {len(thresholds)} thresholds: expected 1, or {n_classes}, one per class"
+        )
+    return (probabilities >= np.broadcast_to(np.asarray(thresholds), n_classes)).astype(
+        int
+    )  # (n, K)
 
 
 def _scores(truth: np.ndarray, said: np.ndarray, decided: np.ndarray) -> dict[str, float | None]:
@@ -122,13 +136,19 @@ def _scores(truth: np.ndarray, said: np.ndarray, decided: np.ndarray) -> dict[st
     from sklearn import metrics
 
     is_ranked = 0 < truth.mean() < 1
-    one_value = len({*truth, *decided}) == 1  # of Matthews' coefficient scikit-learn gives 0 as well, but warns
+    one_value = (
+        len({*truth, *decided}) == 1
+    )  # of Matthews' coefficient scikit-learn gives 0 as well, but warns
     is_anywhere = truth.any() or decided.any()
     scores = {
         "roc_auc_score": metrics.roc_auc_score(truth, said) if is_ranked else None,
-        "average_precision_score": metrics.average_precision_score(truth, said) if is_ranked else None,
+        "average_precision_score": metrics.average_precision_score(truth, said)
+        if is_ranked
+        else None,
         "f1-score": metrics.f1_score(truth, decided, zero_division=0) if is_anywhere else None,
-        "precision": metrics.precision_score(truth, decided, zero_division=0) if is_anywhere else None,
+        "precision": metrics.precision_score(truth, decided, zero_division=0)
+        if is_anywhere
+        else None,
         "recall": metrics.recall_score(truth, decided, zero_division=0) if is_anywhere else None,
         "accuracy": metrics.accuracy_score(truth, decided),
         "matthews_corrcoef": 0.0 if one_value else metrics.matthews_corrcoef(truth, decided),
@@ -137,6 +157,8 @@ def _scores(truth: np.ndarray, said: np.ndarray, decided: np.ndarray) -> dict[st
 
 
 def _mean(values: Sequence[float | None], weights: np.ndarray) -> float | None:
-    kept = [(value, weight) for value, weight in zip(values, weights, strict=True) if value is not None]
+    kept = [
+        (value, weight) for value, weight in zip(values, weights, strict=True) if value is not None
+    ]
     total = sum(weight for _, weight in kept)
     return float(sum(value * weight for value, weight in kept) / total) if total else None

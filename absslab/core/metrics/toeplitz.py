@@ -55,13 +55,17 @@ def factor(first_row: Tensor) -> Tensor | None:
     corner, failed = torch.linalg.cholesky_ex(first_row[:, 0])
     if int(failed):
         return None
-    adds = torch.linalg.solve_triangular(corner, first_row.reshape(size, -1), upper=False)  # (Q, L · Q)
+    adds = torch.linalg.solve_triangular(
+        corner, first_row.reshape(size, -1), upper=False
+    )  # (Q, L · Q)
     takes = torch.cat([torch.zeros_like(corner), adds[:, size:]], 1)
     triangle = first_row.new_zeros((size * n_blocks, size * n_blocks))
     triangle[:size] = adds
     for k in range(1, n_blocks):
         adds, takes = adds[:, :-size], takes[:, size:]
-        ratio = torch.linalg.solve_triangular(adds[:, :size], takes[:, :size], upper=True, left=False)  # (Q, Q)
+        ratio = torch.linalg.solve_triangular(
+            adds[:, :size], takes[:, :size], upper=True, left=False
+        )  # (Q, Q)
         left, sines, right = torch.linalg.svd(ratio)
         if not float(sines[0]) < 1:
             return None

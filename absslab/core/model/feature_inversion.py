@@ -28,14 +28,26 @@ class FrontEndConfig(Config):
     """How pictures are made, and how they are heard."""
 
     n_mels: int = option(64, "mel bands", at_least=4, at_most=256)
-    log_offset: float = option(-80.0, "log_mel: level that is added before the logarithm", unit="dB", at_most=0)
-    pcen_gain: float = option(0.98, "pcen: how much of a band's recent level is divided out", at_least=0, at_most=1)
-    pcen_smoothing: float = option(0.04, "pcen: weight of a frame in that level", above=0, at_most=1)
+    log_offset: float = option(
+        -80.0, "log_mel: level that is added before the logarithm", unit="dB", at_most=0
+    )
+    pcen_gain: float = option(
+        0.98, "pcen: how much of a band's recent level is divided out", at_least=0, at_most=1
+    )
+    pcen_smoothing: float = option(
+        0.04, "pcen: weight of a frame in that level", above=0, at_most=1
+    )
     pcen_bias: float = option(2.0, "pcen: offset before the power", at_least=0)
     pcen_power: float = option(0.5, "pcen: exponent that compresses", above=0, at_most=1)
     shades: int = option(0, "shades that a picture is rounded to; 0: none are lost", at_least=0)
-    carrier: str = option("phase", "what is given the picture's levels: the recording's phase, or noise", choices=CARRIERS)
-    levels: str = option("true", "levels as they were, or as bright as the picture is", choices=LEVELS)
+    carrier: str = option(
+        "phase",
+        "what is given the picture's levels: the recording's phase, or noise",
+        choices=CARRIERS,
+    )
+    levels: str = option(
+        "true", "levels as they were, or as bright as the picture is", choices=LEVELS
+    )
 
     @property
     def offset(self) -> float:
@@ -75,16 +87,22 @@ class FrontEnds:
     >>> front_ends.picture("log_mel").shades.shape, front_ends.sound("log_mel").shape       # doctest: +SKIP
     """
 
-    def __init__(self, waveform: np.ndarray, sampling_rate: int, config: FrontEndConfig = FrontEndConfig()):
+    def __init__(
+        self, waveform: np.ndarray, sampling_rate: int, config: FrontEndConfig = FrontEndConfig()
+    ):
         waveform = np.asarray(waveform, np.float32)
         if waveform.ndim != 1 or not waveform.any():
-            raise InputError(f"the recording has the shape {waveform.shape}: expected samples (N,) that are not all 0")
+            raise InputError(
+                f"the recording has the shape {waveform.shape}: expected samples (N,) that are not all 0"
+            )
         self.waveform, self.sampling_rate, self.config = waveform, sampling_rate, config
 
     def picture(self, name: str) -> Picture:
         """The recording as a front end shows it."""
         features = self._features(name)
-        return Picture(name, self._shades(name), features.centres, features.hop_size / features.sampling_rate)
+        return Picture(
+            name, self._shades(name), features.centres, features.hop_size / features.sampling_rate
+        )
 
     def sound(self, name: str) -> np.ndarray:
         """What can be heard of a picture, as loud as the recording: (N,)."""
@@ -101,7 +119,9 @@ class FrontEnds:
     @cached_property
     def _stft(self) -> STFT:
         features = self._features("spectrogram")
-        return STFT(window_size=features.window_size, hop_size=features.hop_size, window=features.window)
+        return STFT(
+            window_size=features.window_size, hop_size=features.hop_size, window=features.window
+        )
 
     @cached_property
     def _spectrum(self) -> torch.Tensor:
@@ -121,11 +141,15 @@ class FrontEnds:
 
     def _features(self, name: str) -> FeatureConfig:
         kind = self._kind(name)
-        return FeatureConfig(sampling_rate=self.sampling_rate, feature_type=kind.features, n_mels=self.config.n_mels)
+        return FeatureConfig(
+            sampling_rate=self.sampling_rate, feature_type=kind.features, n_mels=self.config.n_mels
+        )
 
     def _values(self, name: str) -> np.ndarray:
         """What the front end makes of magnitudes: (M, T)."""
-        bands = FrontEnd(self._features(name)).picture(self._spectrum.abs()[None])[0, 0].numpy()  # (M, T)
+        bands = (
+            FrontEnd(self._features(name)).picture(self._spectrum.abs()[None])[0, 0].numpy()
+        )  # (M, T)
         return self._kind(name).make(bands, self.config)
 
     def _shades(self, name: str) -> np.ndarray:
@@ -141,11 +165,18 @@ class FrontEnds:
 
     def _linear(self, name: str, bands: torch.Tensor) -> torch.Tensor:
         """Magnitudes of bands (M, T) → of bins (F, T)."""
-        return MaskExpander(self._features(name), self.sampling_rate)(bands[None], bands.shape[-1])[0]
+        return MaskExpander(self._features(name), self.sampling_rate)(bands[None], bands.shape[-1])[
+            0
+        ]
 
 
 def pcen(
-    bands: np.ndarray, *, smoothing: float = 0.04, gain: float = 0.98, bias: float = 2.0, power: float = 0.5
+    bands: np.ndarray,
+    *,
+    smoothing: float = 0.04,
+    gain: float = 0.98,
+    bias: float = 2.0,
+    power: float = 0.5,
 ) -> np.ndarray:
     """Per-channel energy normalisation: (E / (ε + L)ᵅ + δ)ʳ − δʳ, where L is the band's own level, smoothed.
 
@@ -192,7 +223,9 @@ def _normalised(bands: np.ndarray, config: FrontEndConfig) -> np.ndarray:
 
 def _relative(values: np.ndarray, config: FrontEndConfig) -> np.ndarray:
     """Magnitudes relative to the level that was divided out."""
-    return (values + config.pcen_bias**config.pcen_power) ** (1 / config.pcen_power) - config.pcen_bias
+    return (values + config.pcen_bias**config.pcen_power) ** (
+        1 / config.pcen_power
+    ) - config.pcen_bias
 
 
 FRONT_ENDS = {

@@ -28,20 +28,30 @@ class FeatureConfig(Config):
     window: str = option("hamming", "of the STFT", choices=WINDOWS)
     window_length: float = option(0.064, "of the STFT", unit="s", above=0)
     hop_length: float = option(0.032, "from one frame to the next", unit="s", above=0)
-    feature_type: str = option("log_mel", "the picture", choices=("spectrogram", "log_spectrogram", "mel", "log_mel"))
+    feature_type: str = option(
+        "log_mel", "the picture", choices=("spectrogram", "log_spectrogram", "mel", "log_mel")
+    )
     n_mels: int = option(64, "mel bands", at_least=1)
     f_min: float = option(0.0, "lowest frequency of the mel bands", unit="Hz", at_least=0)
     f_max: float | None = option(
         None, "highest frequency of the mel bands; none: half the sampling rate", unit="Hz", above=0
     )
-    log_offset: float = option(1e-6, "added to magnitudes (1 is full scale) before the logarithm", above=0)
-    scale_transform: bool = option(True, "subtract the training set's mean, divide by its deviation")
-    normalisation: str = option("band", "mean and deviation per band, or one of each", choices=("band", "scalar"))
+    log_offset: float = option(
+        1e-6, "added to magnitudes (1 is full scale) before the logarithm", above=0
+    )
+    scale_transform: bool = option(
+        True, "subtract the training set's mean, divide by its deviation"
+    )
+    normalisation: str = option(
+        "band", "mean and deviation per band, or one of each", choices=("band", "scalar")
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.hop_size > self.window_size:
-            raise InputError(f"hop_length is {self.hop_length:g}: expected at most window_length, {self.window_length:g} s")
+            raise InputError(
+                f"hop_length is {self.hop_length:g}: expected at most window_length, {self.window_length:g} s"
+            )
         if self.window == "hann" and self.hop_size > self.window_size / 2:
             raise InputError(
                 f"hop_length is {self.hop_length:g}: expected at most {self.window_length / 2:g} s, half a hann window, "
@@ -84,7 +94,9 @@ class FeatureConfig(Config):
             return np.fft.rfftfreq(self.window_size, 1 / self.sampling_rate)
         import librosa
 
-        return librosa.mel_frequencies(n_mels=self.n_mels + 2, fmin=self.f_min, fmax=self.highest)[1:-1]
+        return librosa.mel_frequencies(n_mels=self.n_mels + 2, fmin=self.f_min, fmax=self.highest)[
+            1:-1
+        ]
 
     def n_frames(self, n_samples: Count) -> Count:
         """Frames of a waveform: the first is centred on its first sample, the last on or behind its last."""
@@ -101,7 +113,11 @@ def mel_filters(config: FeatureConfig, window_size: int, sampling_rate: int) -> 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Empty filters")  # bands above half a lower sampling rate
         return librosa.filters.mel(
-            sr=sampling_rate, n_fft=window_size, n_mels=config.n_mels, fmin=config.f_min, fmax=config.highest
+            sr=sampling_rate,
+            n_fft=window_size,
+            n_mels=config.n_mels,
+            fmin=config.f_min,
+            fmax=config.highest,
         )
 
 
@@ -119,7 +135,9 @@ class FrontEnd(nn.Module):
     def __init__(self, config: FeatureConfig):
         super().__init__()
         self.config = config
-        self.stft = STFT(window_size=config.window_size, hop_size=config.hop_size, window=config.window)
+        self.stft = STFT(
+            window_size=config.window_size, hop_size=config.hop_size, window=config.window
+        )
         self.filters: Tensor | None
         self.shift: Tensor
         self.deviation: Tensor
@@ -158,7 +176,11 @@ class FrontEnd(nn.Module):
         """Set mean and deviation from batches of features (B, 1, M, T), in one pass."""
         if not self.config.scale_transform:
             return
-        count, total, squares = 0, torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
+        count, total, squares = (
+            0,
+            torch.zeros((), dtype=torch.float64),
+            torch.zeros((), dtype=torch.float64),
+        )
         for picture in pictures:
             features = picture[:, 0].double()  # (B, M, T)
             axes = (0, 2) if self.config.normalisation == "band" else (0, 1, 2)
@@ -166,7 +188,9 @@ class FrontEnd(nn.Module):
             total = total + features.sum(axes).cpu()
             squares = squares + features.square().sum(axes).cpu()
         if not count:
-            raise InputError("there is nothing to take mean and deviation from: the training split is empty")
+            raise InputError(
+                "there is nothing to take mean and deviation from: the training split is empty"
+            )
         mean = total / count
         deviation = (squares / count - mean**2).clamp_min(0).sqrt().clamp_min(1e-4)
         self.shift.copy_(mean.reshape(-1, 1))
@@ -205,7 +229,9 @@ class MaskExpander(nn.Module):
         self.hop_size = round(config.hop_size * sampling_rate / config.sampling_rate)
         self.window_size = round(self.hop_size * ratio)
         self.weights: Tensor
-        self.register_buffer("weights", torch.from_numpy(self._weights().astype(np.float32)), persistent=False)
+        self.register_buffer(
+            "weights", torch.from_numpy(self._weights().astype(np.float32)), persistent=False
+        )
 
     def _weights(self) -> np.ndarray:
         """(F, M)."""
@@ -216,7 +242,9 @@ class MaskExpander(nn.Module):
             weights, top = (filters / (filters.sum(axis=0) + 1e-8)).T, config.highest
         else:
             own = np.fft.rfftfreq(config.window_size, 1 / config.sampling_rate)
-            weights = np.stack([np.interp(frequencies, own, row) for row in np.eye(len(own))], axis=1)
+            weights = np.stack(
+                [np.interp(frequencies, own, row) for row in np.eye(len(own))], axis=1
+            )
             top = own[-1]
         if self.sampling_rate > config.sampling_rate and top >= config.sampling_rate / 2:
             weights[frequencies >= top] = weights[frequencies < top][-1]
@@ -226,8 +254,12 @@ class MaskExpander(nn.Module):
         """Spread masks over linear frequency and over the frames of the audio's own STFT."""
         if self.sampling_rate != self.config.sampling_rate:
             own_hop = self.config.hop_size / self.config.sampling_rate
-            time = torch.arange(n_frames, device=masks.device) * (self.hop_size / self.sampling_rate / own_hop)
+            time = torch.arange(n_frames, device=masks.device) * (
+                self.hop_size / self.sampling_rate / own_hop
+            )
             before = time.floor().long().clamp(max=masks.shape[-1] - 1)
             after = (before + 1).clamp(max=masks.shape[-1] - 1)
-            masks = torch.lerp(masks[..., before], masks[..., after], (time - before).clamp(0, 1))  # (K, M, n_frames)
+            masks = torch.lerp(
+                masks[..., before], masks[..., after], (time - before).clamp(0, 1)
+            )  # (K, M, n_frames)
         return self.weights @ masks[..., :n_frames]  # (K, F, n_frames)

@@ -64,9 +64,15 @@ class VGGLikeCNN(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Draw masks, as logits."""
         M, T = features.shape[-2:]
-        x = torch.cat([features, frequency_channel(features)], 1) if self.use_coordinates else features
+        x = (
+            torch.cat([features, frequency_channel(features)], 1)
+            if self.use_coordinates
+            else features
+        )
         logits = self.to_masks(self.blocks(x))  # (B, K′, M′, T′)
-        return logits if logits.shape[-2:] == (M, T) else F.interpolate(logits, size=(M, T))  # (B, K′, M, T)
+        return (
+            logits if logits.shape[-2:] == (M, T) else F.interpolate(logits, size=(M, T))
+        )  # (B, K′, M, T)
 
 
 class UNet(nn.Module):
@@ -133,31 +139,51 @@ class UNet(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Draw masks, as logits."""
         M, T = features.shape[-2:]
-        n_frames = max(16, T + -T % 8)  # two at the deepest level: batch norm learns from no single value
-        padded = F.pad(features, (0, n_frames - T, 0, 8 * self.depth - M), mode="replicate")  # (B, 1, M′, T′)
-        x = torch.cat([padded, padded - padded.mean(3, keepdim=True), frequency_channel(padded)], 1)  # (B, 3, M′, T′)
+        n_frames = max(
+            16, T + -T % 8
+        )  # two at the deepest level: batch norm learns from no single value
+        padded = F.pad(
+            features, (0, n_frames - T, 0, 8 * self.depth - M), mode="replicate"
+        )  # (B, 1, M′, T′)
+        x = torch.cat(
+            [padded, padded - padded.mean(3, keepdim=True), frequency_channel(padded)], 1
+        )  # (B, 3, M′, T′)
         half = self.down1(x)  # (B, c1, M′/2, T′/2)
         quarter = self.down2(F.max_pool2d(half, 2))  # (B, c2, M′/4, T′/4)
         eighth = self.down3(F.max_pool2d(quarter, 2))  # (B, c3, M′/8, T′/8)
         eighth = eighth + self._context(eighth)
-        up = self.up2(torch.cat([F.interpolate(eighth, scale_factor=2), quarter], 1))  # (B, c2, M′/4, T′/4)
-        up = self.up1(torch.cat([F.interpolate(up, scale_factor=2), half], 1))  # (B, c1, M′/2, T′/2)
-        fine = F.interpolate(self.fine_from_coarse(up), scale_factor=2) + self.fine_from_input(x)  # (B, fine, M′, T′)
-        logits = F.interpolate(self.to_masks(up), scale_factor=2) + self.sharpen(fine)  # (B, K′, M′, T′)
+        up = self.up2(
+            torch.cat([F.interpolate(eighth, scale_factor=2), quarter], 1)
+        )  # (B, c2, M′/4, T′/4)
+        up = self.up1(
+            torch.cat([F.interpolate(up, scale_factor=2), half], 1)
+        )  # (B, c1, M′/2, T′/2)
+        fine = F.interpolate(self.fine_from_coarse(up), scale_factor=2) + self.fine_from_input(
+            x
+        )  # (B, fine, M′, T′)
+        logits = F.interpolate(self.to_masks(up), scale_factor=2) + self.sharpen(
+            fine
+        )  # (B, K′, M′, T′)
         return logits[..., :M, :T]
 
     def _context(self, x: Tensor) -> Tensor:
         frames = self.to_context(x.flatten(1, 2))  # (B, 2·context, T′/8)
-        with torch.autocast(x.device.type, enabled=False):  # bfloat16 is slower than float32 in a CPU's GRU
+        with torch.autocast(
+            x.device.type, enabled=False
+        ):  # bfloat16 is slower than float32 in a CPU's GRU
             frames = frames.float().transpose(1, 2)  # (B, T′/8, 2·context)
             frames = frames + self.context(frames)[0]
-        return self.from_context(frames.transpose(1, 2)).unflatten(1, (-1, self.depth))  # (B, c3, M′/8, T′/8)
+        return self.from_context(frames.transpose(1, 2)).unflatten(
+            1, (-1, self.depth)
+        )  # (B, c3, M′/8, T′/8)
 
 
 def frequency_channel(features: Tensor) -> Tensor:
     """Each bin's frequency, from −1 to 1: (B, C, M, T) → (B, 1, M, T)."""
     B, _, M, T = features.shape
-    return torch.linspace(-1, 1, M, device=features.device, dtype=features.dtype)[:, None].expand(B, 1, M, T)
+    return torch.linspace(-1, 1, M, device=features.device, dtype=features.dtype)[:, None].expand(
+        B, 1, M, T
+    )
 
 
 def _block(n_in: int, n_out: int, *, kernel: int = 3, stride: int = 1) -> nn.Sequential:
@@ -172,7 +198,9 @@ class VGGLikeCNNConfig(Config):
     channels: tuple[int, ...] = option((64,) * 6, "of each block", at_least=1)
     kernel_sizes: tuple[int, ...] = option((3,), "of each block", unit="bins", at_least=1)
     strides: tuple[int, ...] = option((1,), "of each block", unit="bins", at_least=1)
-    paddings: tuple[int, ...] | None = option(None, "of each block; none: half the kernel", unit="bins", at_least=0)
+    paddings: tuple[int, ...] | None = option(
+        None, "of each block; none: half the kernel", unit="bins", at_least=0
+    )
     drop_out_probs: tuple[float, ...] = option((0.0,), "of each block", at_least=0, at_most=0.99)
     use_batch_norm: bool = option(True, "batch norm after each convolution")
     use_coordinates: bool = option(False, "tell the network each bin's frequency")
@@ -201,7 +229,9 @@ class VGGLikeCNNConfig(Config):
 class UNetConfig(Config):
     """U_Net: convolutions at three resolutions around a recurrent layer."""
 
-    unet_channels: tuple[int, int, int] = option((32, 64, 128), "at 1/2, 1/4 and 1/8 of the resolution", at_least=1)
+    unet_channels: tuple[int, int, int] = option(
+        (32, 64, 128), "at 1/2, 1/4 and 1/8 of the resolution", at_least=1
+    )
     fine_channels: int = option(16, "at full resolution", at_least=1)
     context: int = option(128, "units of the recurrent layer in each direction", at_least=1)
     drop_out: float = option(0.1, "at the lowest resolution", at_least=0, at_most=0.99)

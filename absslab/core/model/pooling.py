@@ -66,20 +66,31 @@ class GWRP(nn.Module):
     def forward(self, masks: Tensor, n_frames: Tensor | None = None) -> Tensor:
         """Pool masks."""
         n_bins = masks.shape[2] * masks.shape[3]
-        values = masks.masked_fill(~real_frames(masks, n_frames), 0).flatten(2).sort(-1, descending=True).values
+        values = (
+            masks.masked_fill(~real_frames(masks, n_frames), 0)
+            .flatten(2)
+            .sort(-1, descending=True)
+            .values
+        )
         if n_frames is not None:
             weights = self._weights(n_frames.to(masks.device) * masks.shape[2], n_bins)  # (B, M·T)
         else:
             if len(self.weights) != n_bins or self.weights.device != masks.device:
                 self.weights = self._weights(torch.tensor(n_bins, device=masks.device), n_bins)
             weights = self.weights.float()  # (M·T,)
-        pooled = (values.float() @ weights[..., None])[..., 0] / weights.sum(-1, keepdim=True)  # (B, K)
+        pooled = (values.float() @ weights[..., None])[..., 0] / weights.sum(
+            -1, keepdim=True
+        )  # (B, K)
         return pooled.clamp(0, 1)  # rounding may lift a mean of ones above 1
 
     def _weights(self, counts: Tensor, n_bins: int) -> Tensor:
         """Weights of the ranks of masks of which `counts` (…) bins are real: (…, n_bins)."""
         counts = counts[..., None].double()
-        r = torch.full_like(counts, self.r) if self.fraction is None else (1 - 1 / (self.fraction * counts)).clamp_min(0)
+        r = (
+            torch.full_like(counts, self.r)
+            if self.fraction is None
+            else (1 - 1 / (self.fraction * counts)).clamp_min(0)
+        )
         ranks = torch.arange(n_bins, device=counts.device)
         return (r**ranks * (ranks < counts)).float()
 
@@ -104,7 +115,9 @@ class LinearSoftmax(nn.Module):
 
     def forward(self, masks: Tensor, n_frames: Tensor | None = None) -> Tensor:
         """Pool masks."""
-        return _sum(masks.square(), n_frames) / (_sum(masks, n_frames) + self.pseudocount + 1e-8)  # (B, K)
+        return _sum(masks.square(), n_frames) / (
+            _sum(masks, n_frames) + self.pseudocount + 1e-8
+        )  # (B, K)
 
 
 class ExponentialSoftmax(nn.Module):
@@ -133,7 +146,9 @@ def real_frames(masks: Tensor, n_frames: Tensor | None) -> Tensor:
     """Which frames are no padding: (B, 1, 1, T), or True for all where `n_frames` is None."""
     if n_frames is None:
         return torch.ones((), dtype=torch.bool, device=masks.device)
-    real = torch.arange(masks.shape[-1], device=masks.device) < n_frames.to(masks.device)[:, None]  # (B, T)
+    real = (
+        torch.arange(masks.shape[-1], device=masks.device) < n_frames.to(masks.device)[:, None]
+    )  # (B, T)
     return real[:, None, None]
 
 
@@ -156,9 +171,14 @@ class NoConfig(Config):
 class GWRPConfig(Config):
     """Global weighted rank pooling."""
 
-    dc: float = option(0.999, "r: weight of a bin relative to the one ranked before it", at_least=0, at_most=1)
+    dc: float = option(
+        0.999, "r: weight of a bin relative to the one ranked before it", at_least=0, at_most=1
+    )
     dc_fraction: float | None = option(
-        None, "instead of dc: the fraction of the mask that counts, whatever its size", above=0, at_most=1
+        None,
+        "instead of dc: the fraction of the mask that counts, whatever its size",
+        above=0,
+        at_most=1,
     )
 
 
@@ -180,8 +200,14 @@ POOLINGS: dict[str, tuple[type[Config], Any]] = {
     "GMP": (NoConfig, lambda config: GMP()),
     "GAP": (NoConfig, lambda config: GAP()),
     "GWRP": (GWRPConfig, lambda config: GWRP(r=config.dc, fraction=config.dc_fraction)),
-    "linear_softmax": (LinearSoftmaxConfig, lambda config: LinearSoftmax(pseudocount=config.pseudocount)),
-    "exponential_softmax": (ExponentialSoftmaxConfig, lambda config: ExponentialSoftmax(sharpness=config.sharpness)),
+    "linear_softmax": (
+        LinearSoftmaxConfig,
+        lambda config: LinearSoftmax(pseudocount=config.pseudocount),
+    ),
+    "exponential_softmax": (
+        ExponentialSoftmaxConfig,
+        lambda config: ExponentialSoftmax(sharpness=config.sharpness),
+    ),
 }
 
 

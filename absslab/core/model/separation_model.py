@@ -26,7 +26,9 @@ from absslab.core.model.mask_networks import MASK_NETS, find_mask_net
 from absslab.core.model.pooling import POOLINGS, find_pooling
 
 FORMAT, VERSION = "absslab checkpoint", 1
-BACKGROUND_BIAS = 3.0  # where masks compete everything starts as background, and classes have to earn their bins
+BACKGROUND_BIAS = (
+    3.0  # where masks compete everything starts as background, and classes have to earn their bins
+)
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,9 @@ class ModelConfig(Config):
     """Which parts the model has."""
 
     model_type: str = option("VGG_like_CNN", "mask network", choices=MASK_NETS)
-    classification_mapping: str = option("GWRP", "pooling of a mask into a probability", choices=POOLINGS)
+    classification_mapping: str = option(
+        "GWRP", "pooling of a mask into a probability", choices=POOLINGS
+    )
     masks: str = option(
         "independent",
         "independent: each class decides alone (sigmoid); competing: classes and a background share each bin (softmax)",
@@ -53,7 +57,10 @@ class ModelConfigs:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, as JSON holds it."""
-        return {name: getattr(self, name).to_json() for name in ("features", "model", "mask_net", "pooling")}
+        return {
+            name: getattr(self, name).to_json()
+            for name in ("features", "model", "mask_net", "pooling")
+        }
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "ModelConfigs":
@@ -90,7 +97,13 @@ class SeparationModel(nn.Module):
     """
 
     def __init__(
-        self, *, front_end: FrontEnd, mask_net: nn.Module, pooling: nn.Module, classes: Sequence[str], competing: bool
+        self,
+        *,
+        front_end: FrontEnd,
+        mask_net: nn.Module,
+        pooling: nn.Module,
+        classes: Sequence[str],
+        competing: bool,
     ):
         super().__init__()
         self.front_end, self.mask_net, self.pooling = front_end, mask_net, pooling
@@ -102,10 +115,16 @@ class SeparationModel(nn.Module):
         return self.predict(self.front_end(waveforms), n_frames)
 
     def predict(
-        self, features: Tensor, n_frames: Tensor | None = None, *, precision: torch.dtype = torch.float32
+        self,
+        features: Tensor,
+        n_frames: Tensor | None = None,
+        *,
+        precision: torch.dtype = torch.float32,
     ) -> Prediction:
         """Predict from normalised features (B, 1, M, T); the mask network, and nothing else, computes in `precision`."""
-        with torch.autocast(features.device.type, precision, enabled=precision is not torch.float32):
+        with torch.autocast(
+            features.device.type, precision, enabled=precision is not torch.float32
+        ):
             logits = self.mask_net(features).float()  # (B, K or K + 1, M, T)
         if self.competing:
             log_shares = logits.log_softmax(1)  # (B, K + 1, M, T)
@@ -148,7 +167,11 @@ class Checkpoint(NamedTuple):
 
 
 def save_checkpoint(
-    path: str | Path, model: SeparationModel, configs: ModelConfigs, made: Mapping[str, Any], **more: Any
+    path: str | Path,
+    model: SeparationModel,
+    configs: ModelConfigs,
+    made: Mapping[str, Any],
+    **more: Any,
 ) -> None:
     """Write a model, whole or not at all.
 
@@ -184,9 +207,13 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         InputError: the file is missing, truncated, from another program or from a newer version.
     """
     if not Path(path).is_file():
-        raise InputError(f"{path} does not exist or is no file: expected a checkpoint, as absslab train writes")
+        raise InputError(
+            f"{path} does not exist or is no file: expected a checkpoint, as absslab train writes"
+        )
     try:
-        with warnings.catch_warnings(action="ignore"):  # torch has opinions on other programs' files
+        with warnings.catch_warnings(
+            action="ignore"
+        ):  # torch has opinions on other programs' files
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise InputError(
@@ -199,11 +226,15 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             f"{path} is truncated or no checkpoint ({reason}): expected one that absslab train wrote"
         ) from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise InputError(f"{path} is from another program: expected a checkpoint that absslab train wrote")
+        raise InputError(
+            f"{path} is from another program: expected a checkpoint that absslab train wrote"
+        )
     if not isinstance(content.get("version"), int):
         raise InputError(f"{path} is damaged: it lacks its format version")
     if content["version"] > VERSION:
-        raise InputError(f"{path} has format version {content['version']}, newer than {VERSION}: update ABSSLab")
+        raise InputError(
+            f"{path} has format version {content['version']}, newer than {VERSION}: update ABSSLab"
+        )
     return content
 
 

@@ -24,10 +24,14 @@ class ToyMaskConfig(Config):
     """A mask of one event of 4 s by 32 bands."""
 
     duration: float = option(1.0, "how long the event is", unit="s", at_least=HOP, at_most=LENGTH)
-    bandwidth: int = option(12, "how many bands it covers", unit="bands", at_least=1, at_most=N_BANDS)
+    bandwidth: int = option(
+        12, "how many bands it covers", unit="bands", at_least=1, at_most=N_BANDS
+    )
     height: float = option(0.6, "the mask within the event", at_least=0, at_most=1)
     noise: float = option(0.1, "the mask elsewhere, on average", at_least=0, at_most=0.5)
-    n_stray: int = option(3, "single bins elsewhere that the mask takes for sure", unit="bins", at_least=0)
+    n_stray: int = option(
+        3, "single bins elsewhere that the mask takes for sure", unit="bins", at_least=0
+    )
     seed: int = option(0, "of noise and stray bins", at_least=0)
 
 
@@ -104,9 +108,13 @@ def pool(pooling: nn.Module, mask: np.ndarray, *, label: int = 1, n_steps: int =
     for _ in range(n_steps):
         now = logits.sigmoid()
         slope = _with_gradient(pooling, now)[1] * now * (1 - now)  # (M, T), of the logits
-        logits = logits + (1 if label else -1) * _LARGEST_STEP * slope / slope.abs().max().clamp_min(1e-12)
+        logits = logits + (
+            1 if label else -1
+        ) * _LARGEST_STEP * slope / slope.abs().max().clamp_min(1e-12)
     learned = logits.sigmoid()
-    return Pooled(probability, gradient.numpy(), learned.numpy(), _with_gradient(pooling, learned)[0])
+    return Pooled(
+        probability, gradient.numpy(), learned.numpy(), _with_gradient(pooling, learned)[0]
+    )
 
 
 def _with_gradient(pooling: nn.Module, mask: Tensor) -> tuple[float, Tensor]:

@@ -13,8 +13,23 @@ from absslab.core.common.errors import InputError
 from absslab.core.common.files import read_json
 from absslab.core.training.run_directory import RunReader
 
-PARTS = ("features", "model", "mask_net", "pooling", "data", "augmentation", "training", "run")  # of a config.json
-FILES = ("config.json", "status.json", "metrics.jsonl", "last.ckpt", "output.txt")  # one of them makes a folder a run
+PARTS = (
+    "features",
+    "model",
+    "mask_net",
+    "pooling",
+    "data",
+    "augmentation",
+    "training",
+    "run",
+)  # of a config.json
+FILES = (
+    "config.json",
+    "status.json",
+    "metrics.jsonl",
+    "last.ckpt",
+    "output.txt",
+)  # one of them makes a folder a run
 SCORES = {  # test scores of a table, and where absslab evaluate puts them
     "tags AUC": "tagging.auc",
     "tags F1": "tagging.f1",
@@ -43,7 +58,9 @@ class RunSummary:
     device: str = ""
     begun: float = 0.0  # s since 1970: when it was started, or started again
     settings: dict[str, Any] = field(default_factory=dict)  # by name, of all configs
-    scores: dict[str, float] = field(default_factory=dict)  # by the names of `SCORES`, where it was evaluated
+    scores: dict[str, float] = field(
+        default_factory=dict
+    )  # by the names of `SCORES`, where it was evaluated
     problem: str = ""  # why it can't be used, or followed, in full
 
     @property
@@ -55,7 +72,9 @@ class RunSummary:
 def find_runs(folder: str | Path) -> list[RunSummary]:
     """The runs in a folder, the latest first; what is torn or foreign has its `problem`, and nothing is raised."""
     try:
-        folders = [path for path in Path(folder).iterdir() if any((path / name).exists() for name in FILES)]
+        folders = [
+            path for path in Path(folder).iterdir() if any((path / name).exists() for name in FILES)
+        ]
     except OSError:
         return []
     return sorted(map(summarise_run, folders), key=lambda run: (-run.begun, run.name))
@@ -68,7 +87,9 @@ def summarise_run(folder: str | Path) -> RunSummary:
         return RunSummary(folder, problem="the folder is gone")
     problems: list[str] = []
     settings = _settings(folder, problems)
-    status = _read_mapping(folder / "status.json", problems) if (folder / "status.json").exists() else {}
+    status = (
+        _read_mapping(folder / "status.json", problems) if (folder / "status.json").exists() else {}
+    )
     state = ""
     if not problems or settings:
         try:
@@ -105,9 +126,15 @@ def history(folder: str | Path) -> dict[int, dict[str, Any]]:
         return {}
 
 
-def best_of(epochs: Mapping[int, Mapping[str, Any]], metric: str) -> tuple[int | None, float | None]:
+def best_of(
+    epochs: Mapping[int, Mapping[str, Any]], metric: str
+) -> tuple[int | None, float | None]:
     """(epoch, value) where a validation metric is best; none where nothing was evaluated."""
-    values = {epoch: value for epoch, line in epochs.items() if (value := metric_of(line, metric)) is not None}
+    values = {
+        epoch: value
+        for epoch, line in epochs.items()
+        if (value := metric_of(line, metric)) is not None
+    }
     if not values:
         return None, None
     best = (min if metric == LOSS else max)(values, key=lambda epoch: values[epoch])
@@ -144,11 +171,14 @@ def differences(runs: Sequence[RunSummary]) -> pd.DataFrame:
 
     A setting that a run does not have, because its model has other parts, is empty.
     """
-    settings = [{name: shown(value) for name, value in run.settings.items()} for run in runs if run.settings]
+    settings = [
+        {name: shown(value) for name, value in run.settings.items()} for run in runs if run.settings
+    ]
     names = dict.fromkeys(name for one in settings for name in one if name not in _NOT_COMPARED)
     different = [name for name in names if len({one.get(name) for one in settings}) > 1]
     columns = {
-        i: [shown(run.settings[name]) if name in run.settings else "" for name in different] for i, run in enumerate(runs)
+        i: [shown(run.settings[name]) if name in run.settings else "" for name in different]
+        for i, run in enumerate(runs)
     }
     table = pd.DataFrame(columns, index=pd.Index(different, name="setting"), dtype=str)
     table.columns = pd.Index([run.name for run in runs])
@@ -159,12 +189,16 @@ def run_table(runs: Sequence[RunSummary], *, n_settings: int = 8) -> pd.DataFram
     """A row per run: state, epochs, validation and test scores, the first settings in which they differ, what is wrong."""
     scores = [name for name in SCORES if any(name in run.scores for run in runs)]
     different = differences(runs)
-    different = different.loc[(different == "").sum(axis=1).sort_values(kind="stable").index]  # what most have comes first
+    different = different.loc[
+        (different == "").sum(axis=1).sort_values(kind="stable").index
+    ]  # what most have comes first
     rows = []
     for i, run in enumerate(runs):
         of = f" of {run.n_epochs}" if run.n_epochs else ""
         row = {"run": run.name, "state": run.state or "–", "epoch": f"{run.epoch}{of}"}
-        row["validation"] = "–" if run.best is None else f"{run.metric} {run.best:.4f}, epoch {run.best_epoch}"
+        row["validation"] = (
+            "–" if run.best is None else f"{run.metric} {run.best:.4f}, epoch {run.best_epoch}"
+        )
         row |= {name: f"{run.scores[name]:.3f}" if name in run.scores else "–" for name in scores}
         rows.append(row | different.iloc[:n_settings, i].to_dict() | {"problem": run.problem})
     table = pd.DataFrame(rows)
@@ -199,7 +233,11 @@ def _settings(folder: Path, problems: list[str]) -> dict[str, Any]:
     parts = [config[name] for name in PARTS if isinstance(config.get(name), Mapping)]
     if config and (problem := _problem(config)):
         problems.append(problem)
-    return {name: tuple(value) if isinstance(value, list) else value for part in parts for name, value in part.items()}
+    return {
+        name: tuple(value) if isinstance(value, list) else value
+        for part in parts
+        for name, value in part.items()
+    }
 
 
 def _problem(config: Mapping[str, Any]) -> str:
@@ -247,7 +285,9 @@ def _fits(run: RunSummary, word: str) -> bool:
     name, equals, value = word.partition("=")
     if equals:
         known = {"state": run.state, "device": run.device} | run.settings
-        return any(key.lower() == name and shown(has).lower() == value for key, has in known.items())
+        return any(
+            key.lower() == name and shown(has).lower() == value for key, has in known.items()
+        )
     return word in run.name.lower() or word in run.state
 
 

@@ -13,7 +13,10 @@ from absslab.core.training.run_directory import RunReader, request_stop
 
 OUTPUT = "output.txt"  # in the run directory: what the process printed
 LIVE = ("starting", "running")
-_INTERRUPTED = (-signal.SIGINT, 128 + signal.SIGINT)  # exit status, where Python was not up yet, and else
+_INTERRUPTED = (
+    -signal.SIGINT,
+    128 + signal.SIGINT,
+)  # exit status, where Python was not up yet, and else
 
 
 class Launcher:
@@ -53,8 +56,13 @@ class Launcher:
         """
         self.check_idle(folder)
         if not (folder / "last.ckpt").exists():
-            raise InputError(f"{folder} has no last.ckpt, it ended before its first epoch did: start it anew")
-        flags = to_flags({"checkpoint_path": str(folder / "last.ckpt")} | ({"n_epochs": n_epochs} if n_epochs else {}))
+            raise InputError(
+                f"{folder} has no last.ckpt, it ended before its first epoch did: start it anew"
+            )
+        flags = to_flags(
+            {"checkpoint_path": str(folder / "last.ckpt")}
+            | ({"n_epochs": n_epochs} if n_epochs else {})
+        )
         self._jobs[folder] = start_process(["train", *flags], folder / OUTPUT)
 
     def stop(self, folder: Path) -> None:
@@ -90,7 +98,9 @@ class Launcher:
             is_lost = state == "gone" and self.state(folder) == "failed"
         else:
             is_lost = job.poll() not in (None, 0) and job.pid != pid
-            if is_lost and (job.poll() in _INTERRUPTED or said == "KeyboardInterrupt"):  # Python was not up yet
+            if is_lost and (
+                job.poll() in _INTERRUPTED or said == "KeyboardInterrupt"
+            ):  # Python was not up yet
                 return "it was stopped while it was being set up"
         return said or "it ended without a word" if is_lost else ""
 
@@ -101,7 +111,9 @@ class Launcher:
             InputError: one does.
         """
         if self.state(folder) in LIVE:
-            raise InputError(f"{folder} is being trained: stop it first, or choose another save_path")
+            raise InputError(
+                f"{folder} is being trained: stop it first, or choose another save_path"
+            )
 
     def _pid(self, folder: Path) -> int | None:
         """Of the process that trains there."""

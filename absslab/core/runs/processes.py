@@ -39,7 +39,9 @@ class Job:
     def __init__(self, process: "subprocess.Popen[bytes]", log: Path):
         self.log = log
         self._process = process
-        threading.Thread(target=process.wait, daemon=True).start()  # else it would linger as a zombie, and look alive
+        threading.Thread(
+            target=process.wait, daemon=True
+        ).start()  # else it would linger as a zombie, and look alive
 
     @property
     def pid(self) -> int:
@@ -107,8 +109,14 @@ def devices() -> list[Device]:
     gpus = _query("--query-gpu=index,uuid,name,memory.used,memory.total")
     processes = _query("--query-compute-apps=gpu_uuid,pid,used_memory") if gpus else []
     found = []
-    for number, (_, uuid, name, used, total) in enumerate(_visible([row for row in gpus if len(row) == 5])):
-        users = tuple(_user(pid, memory) for of, pid, memory in (row for row in processes if len(row) == 3) if of == uuid)
+    for number, (_, uuid, name, used, total) in enumerate(
+        _visible([row for row in gpus if len(row) == 5])
+    ):
+        users = tuple(
+            _user(pid, memory)
+            for of, pid, memory in (row for row in processes if len(row) == 3)
+            if of == uuid
+        )
         found.append(Device(f"cuda:{number}", f"{name}, {used} of {total} MiB in use", users))
     return [cpu(), *found]
 
@@ -122,7 +130,11 @@ def users_of(device: str, runs_folder: str | Path) -> list[str]:
     """
     known = devices()
     wanted = _own_name(device, known)
-    runs = [run for run in find_runs(runs_folder) if run.state == "running" and _own_name(run.device, known) == wanted]
+    runs = [
+        run
+        for run in find_runs(runs_folder)
+        if run.state == "running" and _own_name(run.device, known) == wanted
+    ]
     processes = [user for one in known if one.name == wanted for user in one.in_use_by]
     return [f"the training {run.name}" for run in runs] + processes
 
@@ -163,7 +175,9 @@ def _query(what: str) -> list[list[str]]:
         return []
     command = [program, what, "--format=csv,noheader,nounits"]
     try:
-        text = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, check=True).stdout
+        text = subprocess.run(
+            command, capture_output=True, text=True, timeout=_PATIENCE, check=True
+        ).stdout
     except (OSError, ValueError, subprocess.SubprocessError):  # ValueError: it is no text
         return []
     return [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text)) if row]
@@ -176,7 +190,10 @@ def _visible(gpus: list[list[str]]) -> list[list[str]]:
         return gpus
     words = [word.strip() for word in chosen.split(",") if word.strip()]
     return [
-        gpu for word in words for gpu in gpus if gpu[0] == word or (word.startswith("GPU-") and gpu[1].startswith(word))
+        gpu
+        for word in words
+        for gpu in gpus
+        if gpu[0] == word or (word.startswith("GPU-") and gpu[1].startswith(word))
     ]
 
 

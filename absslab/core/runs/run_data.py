@@ -23,11 +23,15 @@ def recordings_of(reader: RunReader, split: str, *, data_folder: str = "") -> li
     """
     values: Any = reader.config.get("data")
     if not isinstance(values, Mapping):
-        raise InputError(f"{reader.folder}/config.json does not say which data the run was trained on")
+        raise InputError(
+            f"{reader.folder}/config.json does not say which data the run was trained on"
+        )
     config = DataConfig.from_json(values)
     config = replace(config, data_folder=data_folder or config.data_folder)
     folder = Path(config.data_folder)
     if not config.data_folder or not folder.is_dir():
-        raise InputError(f"{config.data_folder or 'data_folder'}, the data of the run {reader.folder.name}, is not there")
+        raise InputError(
+            f"{config.data_folder or 'data_folder'}, the data of the run {reader.folder.name}, is not there"
+        )
     items, _ = find_data_set(config.data_set_type)(config, folder)
     return [item for item in items if item.split == split]

@@ -47,9 +47,15 @@ class RunScores:
     def choices(self) -> dict[str, str]:
         """The scores that classes have: name → title, the improvement first."""
         rows = self.scores["per_class"].values()
-        found = {key: title for key, (title, _) in COLUMNS.items() if any(row.get(key) is not None for row in rows)}
+        found = {
+            key: title
+            for key, (title, _) in COLUMNS.items()
+            if any(row.get(key) is not None for row in rows)
+        }
         found.pop("ceiling", None)
-        return {key: found[key] for key in sorted(found, key=lambda key: key != "si_sdr_improvement")}
+        return {
+            key: found[key] for key in sorted(found, key=lambda key: key != "si_sdr_improvement")
+        }
 
     def per_class(self, score: str) -> dict[str, float | None]:
         """A score of each class."""
@@ -66,7 +72,9 @@ class RunScores:
         table = self.table
         if score not in table or table[score].isna().all():
             score = DOUBT
-            said = table["probability"] if "probability" in table else pd.Series(np.nan, table.index)
+            said = (
+                table["probability"] if "probability" in table else pd.Series(np.nan, table.index)
+            )
             values = (pd.to_numeric(said) - table["label"]).abs()
         else:
             values = pd.to_numeric(table[score])
@@ -78,7 +86,11 @@ class RunScores:
         ordered = values.dropna().sort_values(ascending=score not in LOWER_IS_BETTER, kind="stable")
         there = self.table["present"].fillna(self.table["label"]) == 1
         classes = self.table["class"][there].groupby(self.table["mixture"][there]).agg(tuple)
-        paths = self.table.groupby("mixture")["path"].first() if "path" in self.table else pd.Series(dtype=str)
+        paths = (
+            self.table.groupby("mixture")["path"].first()
+            if "path" in self.table
+            else pd.Series(dtype=str)
+        )
         return [
             Ranked(str(name), str(paths.get(name) or ""), classes.get(name, ()), float(value))
             for name, value in ordered.items()
@@ -90,7 +102,11 @@ class RunScores:
         if name not in rows:
             return {}
         values = pd.to_numeric(rows[name])
-        return {label: float(value) for label, value in zip(rows["class"], values, strict=True) if not np.isnan(value)}
+        return {
+            label: float(value)
+            for label, value in zip(rows["class"], values, strict=True)
+            if not np.isnan(value)
+        }
 
 
 def typical_mixture(table: pd.DataFrame) -> str:

@@ -16,14 +16,21 @@ from absslab.core.data.strong_labels import SoundEvent
 class DetectionConfig(Config):
     """From which activity on a class is said to sound, and for how long at least."""
 
-    high_threshold: float = option(0.5, "an event has a frame with at least this activity …", at_least=0, at_most=1)
-    low_threshold: float = option(0.2, "… and lasts as long as the activity stays above this", at_least=0, at_most=1)
+    high_threshold: float = option(
+        0.5, "an event has a frame with at least this activity …", at_least=0, at_most=1
+    )
+    low_threshold: float = option(
+        0.2, "… and lasts as long as the activity stays above this", at_least=0, at_most=1
+    )
     close_gaps: float = option(0.3, "pauses up to this do not end an event", unit="s", at_least=0)
     close_gaps_first: bool = option(
-        True, "before the high threshold is asked for, so that what is quiet all along may join; False: after (Kong's rule)"
+        True,
+        "before the high threshold is asked for, so that what is quiet all along may join; False: after (Kong's rule)",
     )
     shortest_event: float = option(0.1, "shorter events are dropped", unit="s", at_least=0)
-    tag_threshold: float = option(0.1, "a class with a probability up to this is not looked for", at_least=0, at_most=1)
+    tag_threshold: float = option(
+        0.1, "a class with a probability up to this is not looked for", at_least=0, at_most=1
+    )
     activity: str = option(
         "magnitude",
         "what a class must take of a frame: of its magnitude (few loud bins suffice), or of its bins (Kong's rule)",
@@ -38,7 +45,9 @@ class DetectionConfig(Config):
             )
 
 
-def frame_activity(masks: np.ndarray, power: np.ndarray, probabilities: np.ndarray, config: DetectionConfig) -> np.ndarray:
+def frame_activity(
+    masks: np.ndarray, power: np.ndarray, probabilities: np.ndarray, config: DetectionConfig
+) -> np.ndarray:
     """How far each class fills each frame, and 0 where its tag says that it is not in the recording.
 
     Of the magnitude: where loud bins are a class's own it is 1, however few they are; a frame of background has 0 for all
@@ -58,7 +67,12 @@ def frame_activity(masks: np.ndarray, power: np.ndarray, probabilities: np.ndarr
 
 
 def find_events(
-    activity: np.ndarray, hop: float, classes: list[str], config: DetectionConfig, *, length: float = np.inf
+    activity: np.ndarray,
+    hop: float,
+    classes: list[str],
+    config: DetectionConfig,
+    *,
+    length: float = np.inf,
 ) -> list[SoundEvent]:
     """Events by a double threshold: where activity stays above the low one and reaches the high one.
 
@@ -82,7 +96,9 @@ def find_events(
         loud = [run for run in runs if curve[slice(*run)].max() >= config.high_threshold]
         for start, stop in _joined(loud, gap):
             if (stop - start) * hop >= config.shortest_event:
-                event = SoundEvent(name, max(0.0, (start - 0.5) * hop), min((stop - 0.5) * hop, length))
+                event = SoundEvent(
+                    name, max(0.0, (start - 0.5) * hop), min((stop - 0.5) * hop, length)
+                )
                 if event.onset < event.offset:
                     events.append(event)
     return sorted(events, key=lambda event: (event.onset, event.event_label))

@@ -36,7 +36,11 @@ class Resynthesis:
         self._cutter = separator.cutter(sampling_rate)
         blocks = [np.atleast_2d(self._waveform)]
         self._segments = [
-            (mixture, self._cutter.spectrum(mixture), separator.predict(separator.at_own_rate(mixture, sampling_rate)))
+            (
+                mixture,
+                self._cutter.spectrum(mixture),
+                separator.predict(separator.at_own_rate(mixture, sampling_rate)),
+            )
             for mixture in separator.segments(blocks, sampling_rate, self._waveform.shape[-1])
         ]
 

@@ -28,7 +28,12 @@ from absslab.core.separation.detection import DetectionConfig, find_events, fram
 from absslab.core.separation.separator import Segment, Separator
 from absslab.core.separation.settings import check_gains, gains_that_keep, remix
 
-_SUBTYPES = {"PCM_U8": "PCM_16", "PCM_S8": "PCM_16", "PCM_16": "PCM_16", "PCM_24": "PCM_24"}  # others: FLOAT
+_SUBTYPES = {
+    "PCM_U8": "PCM_16",
+    "PCM_S8": "PCM_16",
+    "PCM_16": "PCM_16",
+    "PCM_24": "PCM_24",
+}  # others: FLOAT
 
 
 @dataclass(frozen=True)
@@ -36,14 +41,19 @@ class SeparatedFolderConfig(Config):
     """What is separated, and where it goes."""
 
     checkpoint_path: str = option("", "the model, as absslab train writes it")
-    input: tuple[str, ...] = option((), "sound files, or folders of them (not what lies in their sub-folders)")
+    input: tuple[str, ...] = option(
+        (), "sound files, or folders of them (not what lies in their sub-folders)"
+    )
     output_folder: str = option("", "a folder per file is written in it")
     keep: tuple[str, ...] = option((), "also write remix.wav: the sum of just these classes")
     gains: tuple[str, ...] = option(
-        (), "also write remix.wav: sources and residual, some louder or softer, as in speech=-6 residual=-inf", unit="dB"
+        (),
+        "also write remix.wav: sources and residual, some louder or softer, as in speech=-6 residual=-inf",
+        unit="dB",
     )
     settings: str = option(
-        "", "JSON file of settings of the masks and of gains, as saved while listening; flags go before it"
+        "",
+        "JSON file of settings of the masks and of gains, as saved while listening; flags go before it",
     )
     device: str = option("auto", "auto: a GPU if there is one; cpu, cuda, cuda:1, …")
 
@@ -61,15 +71,21 @@ def find_inputs(inputs: Sequence[str], output_folder: str | Path = "") -> list[P
     for name in inputs:
         path = Path(name)
         if path.is_dir() and not audio_files(path):
-            raise InputError(f"{path} holds no sound file: expected {', '.join(sound_files.SUFFIXES)}")
+            raise InputError(
+                f"{path} holds no sound file: expected {', '.join(sound_files.SUFFIXES)}"
+            )
         if path.is_dir() and path.resolve() == Path(output_folder).resolve():
-            raise InputError(f"{path} is both input and output_folder: choose another folder to write to")
+            raise InputError(
+                f"{path} is both input and output_folder: choose another folder to write to"
+            )
         files += audio_files(path) if path.is_dir() else [path]
     by_stem: dict[str, Path] = {}
     for path in files:
         sound_files.check(path)
         if path.stem in by_stem:
-            raise InputError(f"{path} and {by_stem[path.stem]} would both write to {path.stem}/: separate them apart")
+            raise InputError(
+                f"{path} and {by_stem[path.stem]} would both write to {path.stem}/: separate them apart"
+            )
         by_stem[path.stem] = path
     return files
 
@@ -81,7 +97,9 @@ def check_remix(keep: Sequence[str], gains: Mapping[str, float], classes: Sequen
         InputError: it does not.
     """
     if keep and gains:
-        raise InputError("keep and gains (or the settings' gains) both say what remix.wav holds: give one of them")
+        raise InputError(
+            "keep and gains (or the settings' gains) both say what remix.wav holds: give one of them"
+        )
     for name in keep:
         if name not in classes:
             raise InputError(f"the model knows no class {name!r}{nearest(name, classes)}")
@@ -135,18 +153,32 @@ def separate_file(
     try:
         for name, kind in subtypes.items():
             target = unfinished / f"{name}.wav"
-            writers.append(sound_files.Writer(target, about.sampling_rate, about.n_channels, about.n_samples, kind))
+            writers.append(
+                sound_files.Writer(
+                    target, about.sampling_rate, about.n_channels, about.n_samples, kind
+                )
+            )
         done = 0
-        for part in separator.stream(sound_files.blocks(path), about.sampling_rate, about.n_samples):
-            for writer, samples in zip(writers, _outputs(part, separator.classes, in_remix, subtype), strict=True):
+        for part in separator.stream(
+            sound_files.blocks(path), about.sampling_rate, about.n_samples
+        ):
+            for writer, samples in zip(
+                writers, _outputs(part, separator.classes, in_remix, subtype), strict=True
+            ):
                 writer.write(samples)
-            activity.append(frame_activity(part.masks, part.power, part.probabilities, detection))  # (K, t)
+            activity.append(
+                frame_activity(part.masks, part.power, part.probabilities, detection)
+            )  # (K, t)
             done += part.mixture.shape[1]
             yield Progress(done, about.n_samples)
         for writer in writers:
             writer.close()
         events = find_events(
-            np.concatenate(activity, 1), separator.hop, separator.classes, detection, length=about.duration
+            np.concatenate(activity, 1),
+            separator.hop,
+            separator.classes,
+            detection,
+            length=about.duration,
         )
         rows = [(path.name, one.onset, one.offset, one.event_label) for one in events]
         write_events(unfinished / "events.tsv", rows)
@@ -161,24 +193,40 @@ def separate_file(
 def _refuse_foreign(folder: Path, path: Path) -> None:
     """See that nothing is lost when a folder takes the place of the one there."""
     if folder.resolve() == path.resolve().parent:
-        raise InputError(f"{path} lies in {folder}, which would be written: choose another output_folder")
+        raise InputError(
+            f"{path} lies in {folder}, which would be written: choose another output_folder"
+        )
     if not folder.exists():
         return
-    if not folder.is_dir() or any(one.name != "events.tsv" and one.suffix != ".wav" for one in folder.iterdir()):
-        raise InputError(f"{folder} is there and was not written by absslab separate: choose another output_folder")
-    if any(folder.iterdir()) and not {"residual.wav", "events.tsv"} <= {one.name for one in folder.iterdir()}:
-        raise InputError(f"{folder} is there and was not written by absslab separate: choose another output_folder")
+    if not folder.is_dir() or any(
+        one.name != "events.tsv" and one.suffix != ".wav" for one in folder.iterdir()
+    ):
+        raise InputError(
+            f"{folder} is there and was not written by absslab separate: choose another output_folder"
+        )
+    if any(folder.iterdir()) and not {"residual.wav", "events.tsv"} <= {
+        one.name for one in folder.iterdir()
+    }:
+        raise InputError(
+            f"{folder} is there and was not written by absslab separate: choose another output_folder"
+        )
 
 
-def _outputs(part: Segment, classes: list[str], gains: Mapping[str, float], subtype: str) -> list[np.ndarray]:
+def _outputs(
+    part: Segment, classes: list[str], gains: Mapping[str, float], subtype: str
+) -> list[np.ndarray]:
     """Sources, residual and remix (C, n) of a part, rounded first: so the sum is exact on disk as well.
 
     Of a loud recording the residual may exceed full scale. What would be cut off goes back to the source that is furthest
     on the other side, whose samples it only makes smaller.
     """
-    sources = np.stack([sound_files.on_grid(source, subtype) for source in part.sources])  # (K, C, n)
+    sources = np.stack(
+        [sound_files.on_grid(source, subtype) for source in part.sources]
+    )  # (K, C, n)
     residual = part.mixture - sources.sum(0)  # (C, n)
-    excess = residual - sound_files.on_grid(residual, subtype) if subtype != "FLOAT" else np.zeros(1)
+    excess = (
+        residual - sound_files.on_grid(residual, subtype) if subtype != "FLOAT" else np.zeros(1)
+    )
     if excess.any():
         furthest = np.argmin(sources * np.sign(excess), axis=0)[None]  # (1, C, n)
         np.put_along_axis(sources, furthest, np.take_along_axis(sources, furthest, 0) + excess, 0)
@@ -187,7 +235,11 @@ def _outputs(part: Segment, classes: list[str], gains: Mapping[str, float], subt
 
 
 def _check_space(folder: Path, about: sound_files.AudioInfo, subtypes: Iterable[str]) -> None:
-    needed = sum(sound_files.size(about.n_samples, about.n_channels, subtype) for subtype in subtypes)
+    needed = sum(
+        sound_files.size(about.n_samples, about.n_channels, subtype) for subtype in subtypes
+    )
     free = shutil.disk_usage(folder).free
     if needed > free:
-        raise InputError(f"{folder} needs {needed / 1e9:.2f} GB, but {free / 1e9:.2f} GB are free: choose another disk")
+        raise InputError(
+            f"{folder} needs {needed / 1e9:.2f} GB, but {free / 1e9:.2f} GB are free: choose another disk"
+        )

@@ -38,13 +38,21 @@ class SeparationConfig(Config):
         unit="s",
         at_least=0,
     )
-    tag_exponent: float = option(1.0, "classes that are not in the recording yield; 0: off", at_least=0)
-    mask_power: float = option(1.0, "exponent of the masks; above 1 what is doubtful shrinks", at_least=0)
+    tag_exponent: float = option(
+        1.0, "classes that are not in the recording yield; 0: off", at_least=0
+    )
+    mask_power: float = option(
+        1.0, "exponent of the masks; above 1 what is doubtful shrinks", at_least=0
+    )
     mask_threshold: float = option(0.0, "masks below this become 0", at_least=0, at_most=1)
     wiener: float = option(
-        0.0, "exponent of a Wiener-style division of each bin among the classes and the rest; 0: off", at_least=0
+        0.0,
+        "exponent of a Wiener-style division of each bin among the classes and the rest; 0: off",
+        at_least=0,
     )
-    mask_floor: float = option(0.0, "what every class gets of the mixture at least", at_least=0, at_most=1)
+    mask_floor: float = option(
+        0.0, "what every class gets of the mixture at least", at_least=0, at_most=1
+    )
 
 
 class Masks(NamedTuple):
@@ -60,7 +68,9 @@ class Segment(NamedTuple):
 
     mixture: np.ndarray  # (C, n)
     sources: np.ndarray  # (K, C, n)
-    masks: np.ndarray  # (K, M, t): of the model's frames whose centres lie in this part, as they were applied
+    masks: (
+        np.ndarray
+    )  # (K, M, t): of the model's frames whose centres lie in this part, as they were applied
     power: np.ndarray  # (M, t): of the mixture, the mean of its channels, at the model's rate
     probabilities: np.ndarray  # (K,): that a class is in the stretch around this part
 
@@ -79,7 +89,9 @@ class Separation(RichResult):
     features: FeatureConfig  # of the masks' bands and frames
 
     def __repr__(self) -> str:
-        there = ", ".join(f"{name} {at:.2f}" for name, at in zip(self.classes, self.probabilities, strict=True))
+        there = ", ".join(
+            f"{name} {at:.2f}" for name, at in zip(self.classes, self.probabilities, strict=True)
+        )
         return f"Separation({self.residual.shape[-1] / self.sampling_rate:.2f} s at {self.sampling_rate} Hz: {there})"
 
 
@@ -99,7 +111,9 @@ class Separator:
     config: SeparationConfig = SeparationConfig()
 
     @classmethod
-    def from_checkpoint(cls, path: str, device: str | torch.device = "cpu", config: SeparationConfig | None = None) -> Self:
+    def from_checkpoint(
+        cls, path: str, device: str | torch.device = "cpu", config: SeparationConfig | None = None
+    ) -> Self:
         """The separator of a saved model.
 
         Raises:
@@ -133,7 +147,10 @@ class Separator:
         """
         waveform = checked_waveform(waveform)
         return gathered(
-            self.stream([np.atleast_2d(waveform)], sampling_rate, waveform.shape[-1]), waveform, sampling_rate, self.model
+            self.stream([np.atleast_2d(waveform)], sampling_rate, waveform.shape[-1]),
+            waveform,
+            sampling_rate,
+            self.model,
         )
 
     def stream(
@@ -159,12 +176,16 @@ class Separator:
         """
         cutter = self.cutter(sampling_rate)
         segments = (
-            cutter.cut(mixture, *self.masks(self.at_own_rate(mixture, sampling_rate), tags), apply=apply)
+            cutter.cut(
+                mixture, *self.masks(self.at_own_rate(mixture, sampling_rate), tags), apply=apply
+            )
             for mixture in self.segments(blocks, sampling_rate, n_samples)
         )
         yield from self.joined(segments, sampling_rate, n_samples)
 
-    def segments(self, blocks: Iterable[np.ndarray], sampling_rate: int, n_samples: int) -> Iterator[np.ndarray]:
+    def segments(
+        self, blocks: Iterable[np.ndarray], sampling_rate: int, n_samples: int
+    ) -> Iterator[np.ndarray]:
         """The overlapping segments (C, n) of a recording that comes block by block."""
         source_blocks = iter(blocks)
         buffer = next(source_blocks)  # (C, n)
@@ -176,12 +197,16 @@ class Separator:
             yield buffer[:, :wanted]
             buffer = buffer[:, advance:]
 
-    def joined(self, segments: Iterable[Segment], sampling_rate: int, n_samples: int) -> Iterator[Segment]:
+    def joined(
+        self, segments: Iterable[Segment], sampling_rate: int, n_samples: int
+    ) -> Iterator[Segment]:
         """Overlapping segments, faded into each other: parts that follow on each other and cover the recording."""
         start, tail = 0, None
         for mixture, sources, masks, power, probabilities in segments:
             overlap, advance = self._segmentation(sampling_rate, len(mixture))
-            cut, frames = (round(length / sampling_rate / self.hop) for length in (advance, overlap))
+            cut, frames = (
+                round(length / sampling_rate / self.hop) for length in (advance, overlap)
+            )
             if tail is not None:
                 sources[..., :overlap] = _crossfade(tail.sources, sources[..., :overlap])
                 masks[..., :frames] = _crossfade(tail.masks, masks[..., :frames])
@@ -189,7 +214,13 @@ class Separator:
             if start + mixture.shape[1] == n_samples:
                 yield Segment(mixture, sources, masks, power, probabilities)
                 return
-            yield Segment(mixture[:, :advance], sources[..., :advance], masks[..., :cut], power[:, :cut], probabilities)
+            yield Segment(
+                mixture[:, :advance],
+                sources[..., :advance],
+                masks[..., :cut],
+                power[:, :cut],
+                probabilities,
+            )
             tail = Segment(
                 mixture[:, advance:],
                 sources[..., advance:].copy(),
@@ -209,14 +240,20 @@ class Separator:
             spectrum = self.model.front_end.stft(waveform[None].to(self._device))  # (1, F, T)
             features = self.model.front_end.normalise(self.model.front_end.picture(spectrum.abs()))
             prediction = self.model.predict(features)
-            return Masks(prediction.masks[0], prediction.probabilities[0], self.model.front_end.power(spectrum)[0])
+            return Masks(
+                prediction.masks[0],
+                prediction.probabilities[0],
+                self.model.front_end.power(spectrum)[0],
+            )
 
     def applied(self, predicted: Masks, tags: np.ndarray | None = None) -> Masks:
         """Masks as they are applied, of those that the model drew: refined where they compete, then shaped."""
         masks, probabilities, power = predicted
         with torch.no_grad():
             if self.model.competing:
-                refining = probabilities if tags is None else torch.from_numpy(tags).to(self._device)
+                refining = (
+                    probabilities if tags is None else torch.from_numpy(tags).to(self._device)
+                )
                 masks = refine(masks, power, refining, self.config, self.hop)
             return Masks(shape_masks(masks, self.config), probabilities, power)
 
@@ -256,9 +293,11 @@ class Cutter:
     def __init__(self, features: FeatureConfig, sampling_rate: int, device: torch.device):
         self.device = device
         self.expander = MaskExpander(features, sampling_rate).to(device)
-        self.stft = STFT(window_size=self.expander.window_size, hop_size=self.expander.hop_size, window=features.window).to(
-            device
-        )
+        self.stft = STFT(
+            window_size=self.expander.window_size,
+            hop_size=self.expander.hop_size,
+            window=features.window,
+        ).to(device)
 
     def spectrum(self, mixture: np.ndarray) -> Tensor:
         """(C, n) → complex (C, F, T)."""
@@ -280,10 +319,16 @@ class Cutter:
         if apply:
             spectrum = self.spectrum(mixture) if spectrum is None else spectrum  # (C, F, T)
             with torch.no_grad():
-                for k, mask in enumerate(masks):  # one class at a time: all at once need more memory and are no faster
+                for k, mask in enumerate(
+                    masks
+                ):  # one class at a time: all at once need more memory and are no faster
                     linear = self.expander(mask[None], spectrum.shape[-1])  # (1, F, T)
-                    sources[k] = self.stft.inverse(linear * spectrum, mixture.shape[1]).cpu().numpy()
-        copies = (tensor.cpu().numpy().copy() for tensor in (masks, power, probabilities))  # they are faded in place
+                    sources[k] = (
+                        self.stft.inverse(linear * spectrum, mixture.shape[1]).cpu().numpy()
+                    )
+        copies = (
+            tensor.cpu().numpy().copy() for tensor in (masks, power, probabilities)
+        )  # they are faded in place
         return Segment(mixture, sources, *copies)
 
 
@@ -294,13 +339,19 @@ def checked_waveform(waveform: np.ndarray) -> np.ndarray:
         InputError: a shape other than (N,) or (C, N), no samples, NaN.
     """
     if waveform.ndim not in (1, 2) or not waveform.size:
-        raise InputError(f"the waveform has the shape {waveform.shape}: expected (N,) or (C, N), at least one sample")
+        raise InputError(
+            f"the waveform has the shape {waveform.shape}: expected (N,) or (C, N), at least one sample"
+        )
     if not np.issubdtype(waveform.dtype, np.floating) or not np.isfinite(waveform).all():
-        raise InputError(f"the waveform ({waveform.dtype}) is not of finite floats: expected samples in [−1, 1]")
+        raise InputError(
+            f"the waveform ({waveform.dtype}) is not of finite floats: expected samples in [−1, 1]"
+        )
     return waveform.astype(np.float32, copy=False)
 
 
-def gathered(parts: Iterable[Segment], waveform: np.ndarray, sampling_rate: int, model: SeparationModel) -> Separation:
+def gathered(
+    parts: Iterable[Segment], waveform: np.ndarray, sampling_rate: int, model: SeparationModel
+) -> Separation:
     """The parts of a recording (N,) or (C, N) as one."""
     parts = list(parts)
     sources = np.concatenate([part.sources for part in parts], -1)  # (K, C, N)
@@ -317,7 +368,9 @@ def gathered(parts: Iterable[Segment], waveform: np.ndarray, sampling_rate: int,
     )
 
 
-def refine(masks: Tensor, power: Tensor, probabilities: Tensor, config: SeparationConfig, hop: float) -> Tensor:
+def refine(
+    masks: Tensor, power: Tensor, probabilities: Tensor, config: SeparationConfig, hop: float
+) -> Tensor:
     """Give bins that several classes claim to those that sound around that instant, and that are in the recording.
 
     What all classes together take of a bin does not change: only its division among them.
@@ -329,7 +382,9 @@ def refine(masks: Tensor, power: Tensor, probabilities: Tensor, config: Separati
     if config.smoothing:
         n_frames = round(config.smoothing / hop) // 2 * 2 + 1
         presence = (masks * power.clamp_min(0) ** 0.25).sum(1)  # (K, T)
-        presence = F.avg_pool1d(presence[None], n_frames, 1, n_frames // 2, count_include_pad=False)[0]
+        presence = F.avg_pool1d(
+            presence[None], n_frames, 1, n_frames // 2, count_include_pad=False
+        )[0]
         claims = claims * (presence / presence.sum(0).clamp_min(1e-9))[:, None]
     if config.tag_exponent:
         claims = claims * (probabilities + 1e-3)[:, None, None] ** config.tag_exponent
@@ -351,7 +406,9 @@ def shape_masks(masks: Tensor, config: SeparationConfig) -> Tensor:
     if config.wiener:
         rest = (1 - masks.sum(0, keepdim=True)).clamp_min(0)  # (1, M, T)
         claims = torch.cat([masks, rest])  # (K + 1, M, T)
-        claims = (claims / claims.amax(0)) ** config.wiener  # of the largest: a high power must not lose them all
+        claims = (
+            claims / claims.amax(0)
+        ) ** config.wiener  # of the largest: a high power must not lose them all
         masks = (claims / claims.sum(0))[:-1]  # (K, M, T)
     if config.mask_floor:
         masks = config.mask_floor + (1 - config.mask_floor) * masks

@@ -43,7 +43,11 @@ class SeparationSettings:
 
     def __post_init__(self) -> None:
         for name, gain in self.gains.items():
-            if not isinstance(gain, int | float) or isinstance(gain, bool) or not gain <= HIGHEST_GAIN:
+            if (
+                not isinstance(gain, int | float)
+                or isinstance(gain, bool)
+                or not gain <= HIGHEST_GAIN
+            ):
                 raise InputError(
                     f"the gain of {name} is {gain!r}: expected dB up to {HIGHEST_GAIN:g}, or -inf to leave it out"
                 )
@@ -57,11 +61,15 @@ def read_settings(path: str | Path) -> SeparationSettings:
     """
     content = read_json(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise InputError(f"{path} holds no settings of a separation: expected a file with format {FORMAT!r}")
+        raise InputError(
+            f"{path} holds no settings of a separation: expected a file with format {FORMAT!r}"
+        )
     if not isinstance(content.get("version"), int):
         raise InputError(f"{path} is damaged: it lacks its format version")
     if content["version"] > VERSION:
-        raise InputError(f"{path} has format version {content['version']}, newer than {VERSION}: update ABSSLab")
+        raise InputError(
+            f"{path} has format version {content['version']}, newer than {VERSION}: update ABSSLab"
+        )
     known = ("format", "version", "separation", "gains")
     for name in content:
         if name not in known:
@@ -71,16 +79,22 @@ def read_settings(path: str | Path) -> SeparationSettings:
         raise InputError(f"{path} has the gains {gains!r:.50}: expected an object, class: dB")
     try:
         separation = SeparationConfig.from_json(content.get("separation", {}))
-        return SeparationSettings(separation, {name: -math.inf if dB is None else dB for name, dB in gains.items()})
+        return SeparationSettings(
+            separation, {name: -math.inf if dB is None else dB for name, dB in gains.items()}
+        )
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
 
 def write_settings(path: str | Path, settings: SeparationSettings) -> None:
     """Write settings, whole or not at all."""
-    gains = {name: None if gain == -math.inf else float(gain) for name, gain in settings.gains.items()}
+    gains = {
+        name: None if gain == -math.inf else float(gain) for name, gain in settings.gains.items()
+    }
     separation = settings.separation.to_json()
-    write_json(path, {"format": FORMAT, "version": VERSION, "separation": separation, "gains": gains})
+    write_json(
+        path, {"format": FORMAT, "version": VERSION, "separation": separation, "gains": gains}
+    )
 
 
 def parse_gains(texts: Iterable[str]) -> dict[str, float]:
@@ -97,7 +111,9 @@ def parse_gains(texts: Iterable[str]) -> dict[str, float]:
         except ValueError:
             gain = math.nan
         if not name or math.isnan(gain):
-            raise InputError(f"gains has {text!r}: expected CLASS=dB, as in speech=-6, or speech=-inf to leave it out")
+            raise InputError(
+                f"gains has {text!r}: expected CLASS=dB, as in speech=-6, or speech=-inf to leave it out"
+            )
         if name in gains:
             raise InputError(f"gains has {name} twice: keep one of them")
         gains[name] = gain
@@ -112,7 +128,9 @@ def check_gains(gains: Mapping[str, float], classes: Sequence[str]) -> None:
     """
     for name in gains:
         if name not in (*classes, RESIDUAL):
-            raise InputError(f"gains names {name!r}, which is no class of the model{nearest(name, (*classes, RESIDUAL))}")
+            raise InputError(
+                f"gains names {name!r}, which is no class of the model{nearest(name, (*classes, RESIDUAL))}"
+            )
 
 
 def gains_that_keep(kept: Iterable[str], classes: Sequence[str]) -> dict[str, float]:
@@ -120,7 +138,9 @@ def gains_that_keep(kept: Iterable[str], classes: Sequence[str]) -> dict[str, fl
     return {name: -math.inf for name in (*classes, RESIDUAL) if name not in set(kept)}
 
 
-def remix(sources: np.ndarray, residual: np.ndarray, classes: Sequence[str], gains: Mapping[str, float]) -> np.ndarray:
+def remix(
+    sources: np.ndarray, residual: np.ndarray, classes: Sequence[str], gains: Mapping[str, float]
+) -> np.ndarray:
     """The sum of sources and residual, each with its gain; it may go beyond full scale.
 
     Args:

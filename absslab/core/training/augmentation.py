@@ -20,10 +20,18 @@ from absslab.core.data.audio_data_set import Batch
 class AugmentationConfig(Config):
     """How training recordings are varied; nothing here needs more than weak labels."""
 
-    pair_probability: float = option(0.0, "of adding a second recording to one", at_least=0, at_most=1)
-    pair_gain_range: tuple[float, float] = option((-6.0, 6.0), "level of the second relative to the first", unit="dB")
-    roll: bool = option(False, "start each recording at a random instant; what falls off the end comes first")
-    gain_range: tuple[float, float] = option((0.0, 0.0), "gain of each recording, drawn between two values", unit="dB")
+    pair_probability: float = option(
+        0.0, "of adding a second recording to one", at_least=0, at_most=1
+    )
+    pair_gain_range: tuple[float, float] = option(
+        (-6.0, 6.0), "level of the second relative to the first", unit="dB"
+    )
+    roll: bool = option(
+        False, "start each recording at a random instant; what falls off the end comes first"
+    )
+    gain_range: tuple[float, float] = option(
+        (0.0, 0.0), "gain of each recording, drawn between two values", unit="dB"
+    )
     equaliser: float = option(0.0, "deviation of a random, smooth equaliser", unit="dB", at_least=0)
 
     def __post_init__(self) -> None:
@@ -49,7 +57,13 @@ class Pairs(NamedTuple):
     n_samples: Tensor | None  # (B,): of the sum, without padding
 
 
-def augment(batch: Batch, config: AugmentationConfig, stft: STFT, sampling_rate: int, rng: np.random.Generator) -> Pairs:
+def augment(
+    batch: Batch,
+    config: AugmentationConfig,
+    stft: STFT,
+    sampling_rate: int,
+    rng: np.random.Generator,
+) -> Pairs:
     """Vary a batch's recordings and add them in pairs: each meets another one of the same batch.
 
     Args:
@@ -63,12 +77,20 @@ def augment(batch: Batch, config: AugmentationConfig, stft: STFT, sampling_rate:
     first = _varied(batch.waveforms, batch.n_samples, config, stft, sampling_rate, rng)
     paired = torch.from_numpy(rng.random(B) < config.pair_probability).to(first.device)
     if B < 2 or not paired.any():
-        return Pairs(first, torch.zeros_like(first), batch.labels, torch.zeros_like(batch.labels), batch.n_samples)
+        return Pairs(
+            first,
+            torch.zeros_like(first),
+            batch.labels,
+            torch.zeros_like(batch.labels),
+            batch.n_samples,
+        )
     partner = torch.from_numpy((np.arange(B) + rng.integers(1, B)) % B)
     lengths = None if batch.n_samples is None else batch.n_samples[partner]
     second = _varied(batch.waveforms[partner], lengths, config, stft, sampling_rate, rng)
     level = _uniform(rng, config.pair_gain_range, B, first.device)
-    paired &= (_energy(first) > 0) & (_energy(second) > 0)  # silence has no level to add another one at
+    paired &= (_energy(first) > 0) & (
+        _energy(second) > 0
+    )  # silence has no level to add another one at
     gain = (_energy(first) / _energy(second).clamp_min(1e-12)).sqrt() * 10 ** (level / 20) * paired
     return Pairs(
         first,
@@ -98,25 +120,36 @@ def _varied(
     B, N = waveforms.shape
     if config.roll:
         lengths = [N] * B if n_samples is None else n_samples.tolist()
-        rolled = [waveform[:n].roll(int(rng.integers(n))) for waveform, n in zip(waveforms, lengths, strict=True)]
+        rolled = [
+            waveform[:n].roll(int(rng.integers(n)))
+            for waveform, n in zip(waveforms, lengths, strict=True)
+        ]
         waveforms = torch.nn.utils.rnn.pad_sequence(rolled, batch_first=True)  # (B, N)
     spectra = stft(waveforms)  # (B, F, T)
     gain = _uniform(rng, config.gain_range, B, spectra.device)[:, None]  # (B, 1)
     if config.equaliser:
-        gain = gain + _equaliser_curves(rng, config.equaliser, B, spectra.shape[1], sampling_rate).to(spectra.device)
+        gain = gain + _equaliser_curves(
+            rng, config.equaliser, B, spectra.shape[1], sampling_rate
+        ).to(spectra.device)
     return spectra * 10 ** (gain / 20)[:, :, None]
 
 
-def _equaliser_curves(rng: np.random.Generator, deviation: float, B: int, n_bins: int, sampling_rate: int) -> Tensor:
+def _equaliser_curves(
+    rng: np.random.Generator, deviation: float, B: int, n_bins: int, sampling_rate: int
+) -> Tensor:
     """Gains in dB (B, F): random at seven frequencies, evenly spaced to the ear, straight lines between them."""
     points = rng.normal(0, deviation, (B, 7))
     hertz = np.linspace(0, sampling_rate / 2, n_bins)
     to_the_ear = np.log1p(hertz / 700)  # the mel scale, but for its unit
     position = to_the_ear / to_the_ear[-1] * 6
-    return torch.from_numpy(np.stack([np.interp(position, np.arange(7), row) for row in points]).astype(np.float32))
+    return torch.from_numpy(
+        np.stack([np.interp(position, np.arange(7), row) for row in points]).astype(np.float32)
+    )
 
 
-def _uniform(rng: np.random.Generator, bounds: tuple[float, float], B: int, device: torch.device) -> Tensor:
+def _uniform(
+    rng: np.random.Generator, bounds: tuple[float, float], B: int, device: torch.device
+) -> Tensor:
     return torch.from_numpy(rng.uniform(*bounds, B).astype(np.float32)).to(device)
 
 

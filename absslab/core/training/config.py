@@ -23,29 +23,54 @@ class TrainingConfig(Config):
     batch_size: int = option(24, "recordings per step", at_least=1)
     loss_f: str = option("BCE", "loss of the tags", choices=TAG_LOSSES)
     l1_weight: float = option(
-        0.3, "λ: (1 − λ) · loss of the tags + λ · mean of the masks of absent classes", at_least=0, at_most=1
+        0.3,
+        "λ: (1 − λ) · loss of the tags + λ · mean of the masks of absent classes",
+        at_least=0,
+        at_most=1,
     )
-    share_weight: float = option(0.0, "weight of the loss on shares of events and background", at_least=0)
-    optimizer: str = option("Adam", "Adam, or with decoupled weight decay AdamW", choices=OPTIMIZERS)
+    share_weight: float = option(
+        0.0, "weight of the loss on shares of events and background", at_least=0
+    )
+    optimizer: str = option(
+        "Adam", "Adam, or with decoupled weight decay AdamW", choices=OPTIMIZERS
+    )
     learning_rate: float = option(1e-3, "of the optimizer; the highest one with oneCycle", above=0)
     weight_decay: float = option(1e-5, "of the optimizer", at_least=0)
     gradient_clip: float = option(0.0, "largest norm of the gradient; 0: any", at_least=0)
     scheduler_type: str = option("stepLR", "course of the learning rate", choices=SCHEDULERS)
     scheduler_step_size: int = option(50, "stepLR: every so many", unit="epochs", at_least=1)
-    scheduler_gamma: float = option(0.5, "stepLR, multiStepLR, reduceLROnPlateau: factor of a step", above=0, at_most=1)
-    scheduler_milestones: tuple[int, ...] = option((150, 300), "multiStepLR: after these", unit="epochs", at_least=1)
-    scheduler_patience: int = option(5, "reduceLROnPlateau: without improvement", unit="evaluations", at_least=0)
-    scheduler_warm_up: float = option(0.2, "oneCycle: part of the training that rises", above=0, at_most=0.9)
+    scheduler_gamma: float = option(
+        0.5, "stepLR, multiStepLR, reduceLROnPlateau: factor of a step", above=0, at_most=1
+    )
+    scheduler_milestones: tuple[int, ...] = option(
+        (150, 300), "multiStepLR: after these", unit="epochs", at_least=1
+    )
+    scheduler_patience: int = option(
+        5, "reduceLROnPlateau: without improvement", unit="evaluations", at_least=0
+    )
+    scheduler_warm_up: float = option(
+        0.2, "oneCycle: part of the training that rises", above=0, at_most=0.9
+    )
     average_decay: float = option(
         0.0,
         "decay per step of the running average of the weights, which is what is saved; 0: none",
         at_least=0,
         at_most=0.99999,
     )
-    test_every: int = option(10, "evaluate every so many, and after the last", unit="epochs", at_least=1)
-    metric: str = option("roc_auc_score", "what the best model has best, on validation", choices=(*METRICS, LOSS))
+    test_every: int = option(
+        10, "evaluate every so many, and after the last", unit="epochs", at_least=1
+    )
+    metric: str = option(
+        "roc_auc_score", "what the best model has best, on validation", choices=(*METRICS, LOSS)
+    )
     metric_average: str = option("weighted", "of the metrics over the classes", choices=AVERAGES)
     thresholds: tuple[float, ...] = option((0.5,), "one, or one per class", at_least=0, at_most=1)
-    patience: int = option(0, "stop after so many evaluations without a better one; 0: never", at_least=0)
-    precision: str = option("auto", "of the mask network's arithmetic", choices=("auto", *PRECISIONS))
-    seed: int = option(0, "of the weights, the order of the recordings and all augmentation", at_least=0)
+    patience: int = option(
+        0, "stop after so many evaluations without a better one; 0: never", at_least=0
+    )
+    precision: str = option(
+        "auto", "of the mask network's arithmetic", choices=("auto", *PRECISIONS)
+    )
+    seed: int = option(
+        0, "of the weights, the order of the recordings and all augmentation", at_least=0
+    )

@@ -38,10 +38,15 @@ CHANGEABLE = (
 class RunConfig(Config):
     """Where the run goes, and what it keeps."""
 
-    save_path: str = option("", "file of the best model, R.ckpt; the run directory R stands beside it")
+    save_path: str = option(
+        "", "file of the best model, R.ckpt; the run directory R stands beside it"
+    )
     device: str = option("auto", "auto: a GPU if there is one; cpu, cuda, cuda:1, …")
     keep_every: int = option(
-        0, "also keep the model of every so many, to hear how it learns; 0: none", unit="epochs", at_least=0
+        0,
+        "also keep the model of every so many, to hear how it learns; 0: none",
+        unit="epochs",
+        at_least=0,
     )
 
 
@@ -63,16 +68,28 @@ class Settings:
             values: of any fields of any of the configs, by the fields' names.
         """
         model = from_flags(ModelConfig, values)
-        mask_net, pooling = find_mask_net(model.model_type)[0], find_pooling(model.classification_mapping)[0]
-        parts = ModelConfigs(
-            from_flags(FeatureConfig, values), model, from_flags(mask_net, values), from_flags(pooling, values)
+        mask_net, pooling = (
+            find_mask_net(model.model_type)[0],
+            find_pooling(model.classification_mapping)[0],
         )
-        others = (from_flags(config, values) for config in (DataConfig, AugmentationConfig, TrainingConfig, RunConfig))
+        parts = ModelConfigs(
+            from_flags(FeatureConfig, values),
+            model,
+            from_flags(mask_net, values),
+            from_flags(pooling, values),
+        )
+        others = (
+            from_flags(config, values)
+            for config in (DataConfig, AugmentationConfig, TrainingConfig, RunConfig)
+        )
         return cls(parts, *others)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, as JSON holds it."""
-        own = {name: getattr(self, name).to_json() for name in ("data", "augmentation", "training", "run")}
+        own = {
+            name: getattr(self, name).to_json()
+            for name in ("data", "augmentation", "training", "run")
+        }
         return self.models.to_json() | own
 
     @classmethod
@@ -107,15 +124,23 @@ class Experiment:
     def __post_init__(self) -> None:
         settings = self.settings
         if not settings.run.save_path:
-            raise InputError("save_path is missing: say it with --save_path, as in --save_path runs/first.ckpt")
+            raise InputError(
+                "save_path is missing: say it with --save_path, as in --save_path runs/first.ckpt"
+            )
         run_directory(settings.run.save_path)
         self.device = choose_device(settings.run.device)
         rate = settings.models.features.sampling_rate
-        data = replace(settings.data, in_memory=settings.data.in_memory and not settings.data.feature_store)
+        data = replace(
+            settings.data, in_memory=settings.data.in_memory and not settings.data.feature_store
+        )
         classes = None if self.state is None else self.state["classes"]
         train = open_split(data, "train", sampling_rate=rate, classes=classes, whole=False)
-        validation = open_split(data, "validation", sampling_rate=rate, classes=train.classes, whole=False)
-        self.data_fingerprint = fingerprint([[Path(one.path).name, sorted(one.labels)] for one in train.items])
+        validation = open_split(
+            data, "validation", sampling_rate=rate, classes=train.classes, whole=False
+        )
+        self.data_fingerprint = fingerprint(
+            [[Path(one.path).name, sorted(one.labels)] for one in train.items]
+        )
         if self.state is not None and self.state["resume"]["data"] != self.data_fingerprint:
             raise InputError(
                 f"{settings.data.data_folder} has other recordings or labels than the run began with: start a new run"
@@ -124,20 +149,33 @@ class Experiment:
         model = build_model(settings.models, train.classes).to(self.device)
         stores = None
         if folder := settings.data.feature_store:
-            stores = (open_store(folder, train, model.front_end), open_store(folder, validation, model.front_end))
+            stores = (
+                open_store(folder, train, model.front_end),
+                open_store(folder, validation, model.front_end),
+            )
         self.manager = TrainingManager(
-            model, settings.training, settings.augmentation, train, validation, stores, settings.data.n_loaders
+            model,
+            settings.training,
+            settings.augmentation,
+            train,
+            validation,
+            stores,
+            settings.data.n_loaders,
         )
         if self.state is None:
             for item in validation.items:
-                sound_files.check(item.path)  # training recordings are decoded for the normalisation; these would come late
+                sound_files.check(
+                    item.path
+                )  # training recordings are decoded for the normalisation; these would come late
             self.manager.fit_normalisation()
         else:
             self.manager.load_state(self.state["resume"], self.state["weights"])
         self.writer = RunWriter(settings.run.save_path, settings.to_json(), resume=self.resumed)
 
     @classmethod
-    def resume(cls, checkpoint: str | Path, changes: Mapping[str, Any] | None = None) -> "Experiment":
+    def resume(
+        cls, checkpoint: str | Path, changes: Mapping[str, Any] | None = None
+    ) -> "Experiment":
         """Go on from a run's last.ckpt.
 
         Args:
@@ -149,18 +187,27 @@ class Experiment:
         """
         content = read_checkpoint(checkpoint)
         if "resume" not in content:
-            raise InputError(f"{checkpoint} is a finished model: to go on with a run give its last.ckpt")
+            raise InputError(
+                f"{checkpoint} is a finished model: to go on with a run give its last.ckpt"
+            )
         try:
             settings = Settings.from_json(content["made"]["settings"])
         except (KeyError, TypeError) as error:
             raise InputError(f"{checkpoint} is damaged: it lacks settings ({error})") from None
-        folder = Path(checkpoint).resolve().parent  # the run may have been moved, or is resumed from elsewhere
+        folder = (
+            Path(checkpoint).resolve().parent
+        )  # the run may have been moved, or is resumed from elsewhere
         settings = replace(settings, run=replace(settings.run, save_path=str(model_of(folder))))
         changes = dict(changes or {})
         for name in changes:
             if name not in CHANGEABLE:
-                raise InputError(f"{name} can't change when a run is resumed; what can: {', '.join(CHANGEABLE)}")
-        if settings.training.scheduler_type == "oneCycle" and changes.get("n_epochs", 0) > settings.training.n_epochs:
+                raise InputError(
+                    f"{name} can't change when a run is resumed; what can: {', '.join(CHANGEABLE)}"
+                )
+        if (
+            settings.training.scheduler_type == "oneCycle"
+            and changes.get("n_epochs", 0) > settings.training.n_epochs
+        ):
             raise InputError(
                 f"n_epochs can't grow beyond {settings.training.n_epochs}: oneCycle planned the learning rate for them; "
                 "start a new run"
@@ -168,7 +215,9 @@ class Experiment:
         parts = {}
         for part in ("data", "training", "run"):
             config = getattr(settings, part)
-            parts[part] = replace(config, **{name: value for name, value in changes.items() if hasattr(config, name)})
+            parts[part] = replace(
+                config, **{name: value for name, value in changes.items() if hasattr(config, name)}
+            )
         return cls(replace(settings, **parts), content, folder)
 
     def run(self) -> Iterator[StepDone | EpochResult]:
@@ -185,7 +234,9 @@ class Experiment:
             device=str(self.device),
             n_recordings=len(manager.train),
         )
-        writer.log(f"training on {self.device}, {len(manager.train)} recordings, from epoch {manager.epoch + 1}")
+        writer.log(
+            f"training on {self.device}, {len(manager.train)} recordings, from epoch {manager.epoch + 1}"
+        )
         state = "failed"
         try:
             for event in manager.run():
@@ -211,14 +262,22 @@ class Experiment:
     def _save(self, result: EpochResult) -> None:
         """The best model first, then the metrics, then the state: a kill between any two loses nothing."""
         manager, configs = self.manager, self.settings.models
-        made = {"settings": self.settings.to_json(), "epoch": result.epoch, "metrics": result.metrics}
+        made = {
+            "settings": self.settings.to_json(),
+            "epoch": result.epoch,
+            "metrics": result.metrics,
+        }
         if result.is_best:
             save_checkpoint(self.writer.save_path, manager.averaged, configs, made)
         if (every := self.settings.run.keep_every) and result.epoch % every == 0:
             save_checkpoint(self.writer.kept(result.epoch), manager.averaged, configs, made)
         self.writer.add_metrics(result.to_json())
         save_checkpoint(
-            self.writer.last, manager.averaged, configs, made, resume=manager.state() | {"data": self.data_fingerprint}
+            self.writer.last,
+            manager.averaged,
+            configs,
+            made,
+            resume=manager.state() | {"data": self.data_fingerprint},
         )
         name = self.settings.training.metric
         score = result.metrics[name] if result.metrics else None
@@ -236,7 +295,11 @@ def train_once(values: Mapping[str, Any]) -> Iterator[StepDone | EpochResult]:
     Raises:
         InputError: what `Experiment` refuses, or a run of other settings in the same place.
     """
-    places = {name: str(Path(values[name]).resolve()) for name in ("data_folder", "save_path") if values.get(name)}
+    places = {
+        name: str(Path(values[name]).resolve())
+        for name in ("data_folder", "save_path")
+        if values.get(name)
+    }
     settings = Settings.from_flags({**values, **places})
     folder = run_directory(settings.run.save_path)
     if not (folder / "last.ckpt").exists():

@@ -52,9 +52,13 @@ class FeatureStore:
             self.features, self.edges = self.file["features"], self.file["edges"][:]
             made_with = self.file.attrs["fingerprint"]
         except (OSError, KeyError) as error:
-            raise InputError(f"{path} is no feature store ({error}): remove it, it is made again") from None
+            raise InputError(
+                f"{path} is no feature store ({error}): remove it, it is made again"
+            ) from None
         if made_with != expected:
-            raise InputError(f"{path} holds features made with other settings or recordings: remove it, it is made again")
+            raise InputError(
+                f"{path} holds features made with other settings or recordings: remove it, it is made again"
+            )
 
     def __len__(self) -> int:
         return len(self.edges) - 1
@@ -68,14 +72,23 @@ class FeatureStore:
         """The features of each recording (1, C, M, T)."""
         return (self[index][None] for index in range(len(self)))
 
-    def batches(self, batch_size: int, *, rng: np.random.Generator | None = None) -> Iterator[FeatureBatch]:
+    def batches(
+        self, batch_size: int, *, rng: np.random.Generator | None = None
+    ) -> Iterator[FeatureBatch]:
         """The same recordings in the same batches as the data set's own `batches`, read from disk as they are asked for."""
-        labels, lengths = torch.from_numpy(self.data_set.labels), torch.tensor(self.data_set.lengths)
+        labels, lengths = (
+            torch.from_numpy(self.data_set.labels),
+            torch.tensor(self.data_set.lengths),
+        )
         for group in self.data_set.groups(batch_size, rng=rng):
             pictures = [self[index].movedim(-1, 0) for index in group]  # (T, C, M) each
-            features = nn.utils.rnn.pad_sequence(pictures, batch_first=True).movedim(1, -1)  # (B, C, M, T)
+            features = nn.utils.rnn.pad_sequence(pictures, batch_first=True).movedim(
+                1, -1
+            )  # (B, C, M, T)
             differ = len(set(lengths[group].tolist())) > 1
-            yield FeatureBatch(features, lengths[group] if differ else None, labels[group], torch.tensor(group))
+            yield FeatureBatch(
+                features, lengths[group] if differ else None, labels[group], torch.tensor(group)
+            )
 
 
 def store_fingerprint(data_set: AudioDataSet, front_end: FrontEnd) -> str:
@@ -83,7 +96,10 @@ def store_fingerprint(data_set: AudioDataSet, front_end: FrontEnd) -> str:
     settings = front_end.config.to_json()
     for name in ("scale_transform", "normalisation"):
         del settings[name]
-    files = [(item.path, Path(item.path).stat().st_size, Path(item.path).stat().st_mtime_ns) for item in data_set.items]
+    files = [
+        (item.path, Path(item.path).stat().st_size, Path(item.path).stat().st_mtime_ns)
+        for item in data_set.items
+    ]
     return fingerprint([VERSION, settings, files, data_set.pieces])
 
 

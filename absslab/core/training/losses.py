@@ -16,7 +16,9 @@ _EPSILON = 1e-4  # of a share: no bin costs more than 9.2 nats, however wrong
 
 def _bce(probabilities: Tensor, labels: Tensor) -> Tensor:
     loss = nn.functional.binary_cross_entropy(probabilities.nan_to_num().clamp(0, 1), labels)
-    return loss + 0 * probabilities.sum()  # torch would stop at NaN in its own words; so it is in the loss, where one looks
+    return (
+        loss + 0 * probabilities.sum()
+    )  # torch would stop at NaN in its own words; so it is in the loss, where one looks
 
 
 def _soft_margin(probabilities: Tensor, labels: Tensor) -> Tensor:
@@ -74,14 +76,18 @@ class ShareTargets(nn.Module):
         super().__init__()
         self.quantile, self.excess = quantile, excess
         self.power_exponent, self.weight_floor = power_exponent, weight_floor
-        noise = torch.randn(1, 400 * front_end.config.window_size, generator=torch.Generator().manual_seed(0))
+        noise = torch.randn(
+            1, 400 * front_end.config.window_size, generator=torch.Generator().manual_seed(0)
+        )
         with torch.no_grad():
             power = front_end.power(front_end.stft(noise.to(front_end.shift.device)))[0]  # (M, T)
         self.mean_over_quantile: Tensor
         ratio = power.mean(1) / power.quantile(quantile, 1).clamp_min(1e-12)
         self.register_buffer("mean_over_quantile", ratio[:, None], persistent=False)  # (M, 1)
 
-    def forward(self, first: Tensor, second: Tensor, total: Tensor, n_frames: Tensor | None = None) -> Shares:
+    def forward(
+        self, first: Tensor, second: Tensor, total: Tensor, n_frames: Tensor | None = None
+    ) -> Shares:
         """Split every bin's energy."""
         events_first = (first - self.excess * self.background(first, n_frames)).clamp_min(0)
         events_second = (second - self.excess * self.background(second, n_frames)).clamp_min(0)
@@ -97,7 +103,9 @@ class ShareTargets(nn.Module):
         """Mean power of each band's steady background: (B, M, T) → (B, M, 1)."""
         T = power.shape[-1]
         if n_frames is None:
-            low = power.kthvalue(max(1, int(self.quantile * T)), -1, keepdim=True).values  # (B, M, 1)
+            low = power.kthvalue(
+                max(1, int(self.quantile * T)), -1, keepdim=True
+            ).values  # (B, M, 1)
         else:
             n_frames = n_frames.to(power.device)
             padding = torch.arange(T, device=power.device) >= n_frames[:, None]  # (B, T)
@@ -108,7 +116,11 @@ class ShareTargets(nn.Module):
 
 
 def share_loss(
-    masks: Tensor, log_background: Tensor, shares: Shares, labels_first: Tensor, labels_second: Tensor
+    masks: Tensor,
+    log_background: Tensor,
+    shares: Shares,
+    labels_first: Tensor,
+    labels_second: Tensor,
 ) -> Tensor:
     """Cross-entropy between whose the energy is and whose the masks say it is.
 
@@ -125,5 +137,7 @@ def share_loss(
     grouped = torch.einsum("bgk,bkmt->bgmt", labels, masks).clamp(max=1)  # (B, 2, M, T)
     log_first, log_second = torch.log(grouped + _EPSILON).unbind(1)  # (B, M, T)
     log_rest = torch.log(log_background.exp() + _EPSILON)
-    cost = shares.first * log_first + shares.second * log_second + shares.background * log_rest  # (B, M, T)
+    cost = (
+        shares.first * log_first + shares.second * log_second + shares.background * log_rest
+    )  # (B, M, T)
     return -(shares.weights * cost).mean()

@@ -64,11 +64,17 @@ class RunWriter:
         OSError: the directory can't be written.
     """
 
-    def __init__(self, save_path: str | Path, config: Mapping[str, Any], *, resume: str | Path | None = None):
+    def __init__(
+        self, save_path: str | Path, config: Mapping[str, Any], *, resume: str | Path | None = None
+    ):
         self.save_path = Path(save_path)
         self.folder = run_directory(save_path)
-        if (self.folder / "status.json").exists() and is_alive(read_json(self.folder / "status.json")):
-            raise InputError(f"{self.folder} is being trained by another process: stop that first, or save elsewhere")
+        if (self.folder / "status.json").exists() and is_alive(
+            read_json(self.folder / "status.json")
+        ):
+            raise InputError(
+                f"{self.folder} is being trained by another process: stop that first, or save elsewhere"
+            )
         if self.last.exists() and not (resume and self.folder.samefile(resume)):
             raise InputError(
                 f"{self.folder} holds a run: go on with --checkpoint_path {self.last}, or choose another --save_path"
@@ -113,7 +119,9 @@ class RunWriter:
 
     def log(self, message: str) -> None:
         """Append a line with the time to log.txt."""
-        self._append("log.txt", f"{datetime.now().isoformat(sep=' ', timespec='seconds')}  {message}")
+        self._append(
+            "log.txt", f"{datetime.now().isoformat(sep=' ', timespec='seconds')}  {message}"
+        )
 
     def _append(self, name: str, line: str) -> None:
         with open(self.folder / name, "a", encoding="utf-8") as file:
@@ -164,7 +172,9 @@ class RunReader:
         """
         config = read_json(self.folder / "config.json")
         if not isinstance(config, dict):
-            raise InputError(f"{self.folder}/config.json is damaged: expected an object with all settings")
+            raise InputError(
+                f"{self.folder}/config.json is damaged: expected an object with all settings"
+            )
         return config
 
     def poll(self) -> list[dict[str, Any]]:
@@ -212,7 +222,11 @@ class RunReader:
             return "gone"
         status = self.status()
         state = status.get("state")
-        return "dead" if state not in STATES or (state == "running" and not is_alive(status)) else state
+        return (
+            "dead"
+            if state not in STATES or (state == "running" and not is_alive(status))
+            else state
+        )
 
     def kept_epochs(self) -> dict[int, Path]:
         """The models that were kept, by epoch."""
@@ -238,19 +252,25 @@ class RunReader:
         return (self.folder / "config.json").is_file()
 
 
-def seconds_left(metrics: Mapping[int, Mapping[str, Any]], status: Mapping[str, Any]) -> float | None:
+def seconds_left(
+    metrics: Mapping[int, Mapping[str, Any]], status: Mapping[str, Any]
+) -> float | None:
     """How long the rest of a run's epochs will take, by the median of its latest five.
 
     Args:
         metrics: the lines of metrics.jsonl, by epoch.
         status: of status.json.
     """
-    epoch, n_epochs, step, n_steps = (status.get(name) for name in ("epoch", "n_epochs", "step", "n_steps"))
+    epoch, n_epochs, step, n_steps = (
+        status.get(name) for name in ("epoch", "n_epochs", "step", "n_steps")
+    )
     seconds = [metrics[one].get("seconds") for one in sorted(metrics)][-5:]
     known = [one for one in seconds if isinstance(one, int | float)]
     if not known or not isinstance(epoch, int) or not isinstance(n_epochs, int):
         return None
-    begun = step / n_steps if isinstance(step, int) and isinstance(n_steps, int) and n_steps else 0.0
+    begun = (
+        step / n_steps if isinstance(step, int) and isinstance(n_steps, int) and n_steps else 0.0
+    )
     return max(0.0, n_epochs - epoch - begun) * statistics.median(known)
 
 

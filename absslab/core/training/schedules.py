@@ -17,15 +17,21 @@ class Schedule:
         steps_per_epoch: optimizer steps of an epoch.
     """
 
-    def __init__(self, optimizer: torch.optim.Optimizer, config: TrainingConfig, steps_per_epoch: int):
+    def __init__(
+        self, optimizer: torch.optim.Optimizer, config: TrainingConfig, steps_per_epoch: int
+    ):
         self.optimizer, self.type, self.n_steps_done = optimizer, config.scheduler_type, 0
         self.total_steps = config.n_epochs * steps_per_epoch
         self.scheduler: Any = None
         match self.type:
             case "stepLR":
-                self.scheduler = lr_scheduler.StepLR(optimizer, config.scheduler_step_size, config.scheduler_gamma)
+                self.scheduler = lr_scheduler.StepLR(
+                    optimizer, config.scheduler_step_size, config.scheduler_gamma
+                )
             case "multiStepLR":
-                self.scheduler = lr_scheduler.MultiStepLR(optimizer, config.scheduler_milestones, config.scheduler_gamma)
+                self.scheduler = lr_scheduler.MultiStepLR(
+                    optimizer, config.scheduler_milestones, config.scheduler_gamma
+                )
             case "reduceLROnPlateau":
                 self.scheduler = lr_scheduler.ReduceLROnPlateau(
                     optimizer,
@@ -67,7 +73,11 @@ class Schedule:
     def state_dict(self) -> dict[str, Any]:
         """All that resuming needs, as plain data."""
         inner = self.scheduler.state_dict() if self.scheduler else {}
-        kept = {key: value for key, value in inner.items() if isinstance(value, int | float | str | list | dict | bool)}
+        kept = {
+            key: value
+            for key, value in inner.items()
+            if isinstance(value, int | float | str | list | dict | bool)
+        }
         return {
             "n_steps_done": self.n_steps_done,
             "scheduler": {k: dict(v) if isinstance(v, dict) else v for k, v in kept.items()},

@@ -85,7 +85,9 @@ class TrainingManager:
     def __post_init__(self) -> None:
         config, n_classes = self.config, len(self.model.classes)
         if len(config.thresholds) not in (1, n_classes):
-            raise InputError(f"thresholds has {len(config.thresholds)} values: expected 1, or {n_classes}, one per class")
+            raise InputError(
+                f"thresholds has {len(config.thresholds)} values: expected 1, or {n_classes}, one per class"
+            )
         if self.stores and (self.augmentation.needs_waveforms or config.share_weight):
             raise InputError(
                 "feature_store keeps features, but augmentation and share_weight need waveforms: leave it out, or "
@@ -93,12 +95,20 @@ class TrainingManager:
             )
         self.device = next(self.model.parameters()).device
         self.precision = PRECISIONS[choose_precision(config.precision, self.device)]
-        self.averaged = copy.deepcopy(self.model).to(self.device) if config.average_decay else self.model
-        self.targets = ShareTargets(self.model.front_end).to(self.device) if config.share_weight else None
-        self.optimizer = OPTIMIZERS[config.optimizer](parameter_groups(self.model, config), lr=config.learning_rate)
+        self.averaged = (
+            copy.deepcopy(self.model).to(self.device) if config.average_decay else self.model
+        )
+        self.targets = (
+            ShareTargets(self.model.front_end).to(self.device) if config.share_weight else None
+        )
+        self.optimizer = OPTIMIZERS[config.optimizer](
+            parameter_groups(self.model, config), lr=config.learning_rate
+        )
         self.n_steps = -(-len(self.train) // config.batch_size)
         self.schedule = Schedule(self.optimizer, config, self.n_steps)
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision is torch.float16)
+        self.scaler = torch.amp.GradScaler(
+            self.device.type, enabled=self.precision is torch.float16
+        )
 
     def run(self) -> Iterator[StepDone | EpochResult]:
         """Train what is left of the epochs; between steps and after each epoch the state can be saved or left.
@@ -119,7 +129,9 @@ class TrainingManager:
         if self.stores:
             self.model.front_end.fit_features(self.stores[0].pictures())
         else:
-            size = 1 if len(set(self.train.lengths)) > 1 else self.config.batch_size  # padding is no sound to learn from
+            size = (
+                1 if len(set(self.train.lengths)) > 1 else self.config.batch_size
+            )  # padding is no sound to learn from
             batches = self.train.batches(size, n_loaders=self.n_loaders)
             self.model.front_end.fit(batch.waveforms.to(self.device) for batch in batches)
         if self.averaged is not self.model:
@@ -152,7 +164,9 @@ class TrainingManager:
         self.schedule.after_epoch(self._score(result.metrics) if result.metrics else None)
         yield result
 
-    def _batches(self, *, is_training: bool, rng: np.random.Generator | None = None) -> Iterator[Batch | FeatureBatch]:
+    def _batches(
+        self, *, is_training: bool, rng: np.random.Generator | None = None
+    ) -> Iterator[Batch | FeatureBatch]:
         """Batches on the model's device: of waveforms, or of stored features."""
         data_set = self.train if is_training else self.validation
         size = self.config.batch_size if is_training or len(set(data_set.lengths)) == 1 else 1
@@ -162,7 +176,9 @@ class TrainingManager:
             else data_set.batches(size, rng=rng, n_loaders=self.n_loaders)
         )
         for batch in batches:
-            on_device = (None if part is None else part.to(self.device, non_blocking=True) for part in batch)
+            on_device = (
+                None if part is None else part.to(self.device, non_blocking=True) for part in batch
+            )
             yield type(batch)(*on_device)  # type: ignore[arg-type]
 
     def _step(self, batch: Batch | FeatureBatch, rng: np.random.Generator) -> dict[str, Tensor]:
@@ -178,7 +194,9 @@ class TrainingManager:
         self._average()
         return losses
 
-    def _losses(self, batch: Batch | FeatureBatch, rng: np.random.Generator | None) -> tuple[dict[str, Tensor], Tensor]:
+    def _losses(
+        self, batch: Batch | FeatureBatch, rng: np.random.Generator | None
+    ) -> tuple[dict[str, Tensor], Tensor]:
         """Total and parts of the loss of a batch, and probabilities (B, K); without a generator nothing is augmented."""
         stft, front_end = self.model.front_end.stft, self.model.front_end
         if isinstance(batch, FeatureBatch):
@@ -187,18 +205,30 @@ class TrainingManager:
             return self._tag_losses(prediction, batch.labels, n_frames), prediction.probabilities
         if rng is None:
             spectra = stft(batch.waveforms)
-            pairs = Pairs(spectra, torch.zeros_like(spectra), batch.labels, torch.zeros_like(batch.labels), batch.n_samples)
+            pairs = Pairs(
+                spectra,
+                torch.zeros_like(spectra),
+                batch.labels,
+                torch.zeros_like(batch.labels),
+                batch.n_samples,
+            )
         else:
             pairs = augment(batch, self.augmentation, stft, front_end.config.sampling_rate, rng)
         total = pairs.first + pairs.second  # complex (B, F, T)
         n_frames = self._n_frames(pairs.n_samples)
         prediction = self._predict(front_end.normalise(front_end.picture(total.abs())), n_frames)
-        losses = self._tag_losses(prediction, torch.maximum(pairs.labels_first, pairs.labels_second), n_frames)
+        losses = self._tag_losses(
+            prediction, torch.maximum(pairs.labels_first, pairs.labels_second), n_frames
+        )
         if self.targets is not None:
             powers = (front_end.power(spectra) for spectra in (pairs.first, pairs.second, total))
             shares = self.targets(*powers, n_frames)
             losses["share"] = share_loss(
-                prediction.masks, prediction.log_background, shares, pairs.labels_first, pairs.labels_second
+                prediction.masks,
+                prediction.log_background,
+                shares,
+                pairs.labels_first,
+                pairs.labels_second,
             )
             losses["total"] = losses["total"] + self.config.share_weight * losses["share"]
         return losses, prediction.probabilities
@@ -210,7 +240,9 @@ class TrainingManager:
         model = self.model if self.model.training else self.averaged
         return model.predict(features, n_frames, precision=self.precision)
 
-    def _tag_losses(self, prediction: Prediction, labels: Tensor, n_frames: Tensor | None) -> dict[str, Tensor]:
+    def _tag_losses(
+        self, prediction: Prediction, labels: Tensor, n_frames: Tensor | None
+    ) -> dict[str, Tensor]:
         tag = TAG_LOSSES[self.config.loss_f](prediction.probabilities.float(), labels)
         absent = absent_mask_loss(prediction.masks, labels, n_frames)
         total = (1 - self.config.l1_weight) * tag + self.config.l1_weight * absent
@@ -221,8 +253,12 @@ class TrainingManager:
         if self.averaged is self.model:
             return
         steps = self.schedule.n_steps_done
-        decay = min(self.config.average_decay, steps / (steps + 10))  # early on the average follows quickly
-        for kept, new in zip(self.averaged.state_dict().values(), self.model.state_dict().values(), strict=True):
+        decay = min(
+            self.config.average_decay, steps / (steps + 10)
+        )  # early on the average follows quickly
+        for kept, new in zip(
+            self.averaged.state_dict().values(), self.model.state_dict().values(), strict=True
+        ):
             if kept.is_floating_point():
                 kept.lerp_(new, 1 - decay)
             else:
@@ -243,10 +279,13 @@ class TrainingManager:
             pieces[batch.indices.cpu().numpy()] = probabilities.cpu().numpy()
         truth, said = self.validation.per_recording(pieces)
         thresholds = self.config.thresholds
-        metrics = tagging_scores(truth, said, thresholds=thresholds, average=self.config.metric_average)
+        metrics = tagging_scores(
+            truth, said, thresholds=thresholds, average=self.config.metric_average
+        )
         by_metric = tagging_scores_per_class(truth, said, thresholds=thresholds)
         per_class = {
-            name: {metric: values[k] for metric, values in by_metric.items()} for k, name in enumerate(self.model.classes)
+            name: {metric: values[k] for metric, values in by_metric.items()}
+            for k, name in enumerate(self.model.classes)
         }
         return {LOSS: total / len(self.validation)} | metrics, per_class
 
@@ -256,7 +295,9 @@ class TrainingManager:
         is_best = self.best is None or score > self.best
         self.best = score if is_best else self.best
         self.evaluations_since_best = 0 if is_best else self.evaluations_since_best + 1
-        return EpochResult(**{**vars(result), "metrics": metrics, "per_class": per_class, "is_best": is_best})
+        return EpochResult(
+            **{**vars(result), "metrics": metrics, "per_class": per_class, "is_best": is_best}
+        )
 
     def _score(self, metrics: Mapping[str, float | None]) -> float:
         """The declared metric, turned so that larger is better; where it is undefined, the worst."""
@@ -292,5 +333,8 @@ def parameter_groups(model: nn.Module, config: TrainingConfig) -> list[dict[str,
     """What decays: with Adam everything, as the thesis had it; with AdamW weights, but not biases and norms."""
     decays = [p for p in model.parameters() if p.ndim > 1 or config.optimizer == "Adam"]
     others = [p for p in model.parameters() if p.ndim <= 1 and config.optimizer != "Adam"]
-    groups = [{"params": decays, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    groups = [
+        {"params": decays, "weight_decay": config.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
     return [group for group in groups if group["params"]]

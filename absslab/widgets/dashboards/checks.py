@@ -19,11 +19,15 @@ def checked(name: str, shown: ServedConfig) -> ServedConfig:
     runs = [Path(run).absolute() for run in shown.run_directory]
     wanted = _N_RUNS.get(name)
     if wanted is not None and len(runs) != wanted:
-        raise InputError(f"run_directory names {len(runs)} runs: {name} shows {wanted}; say --run_directory with as many")
+        raise InputError(
+            f"run_directory names {len(runs)} runs: {name} shows {wanted}; say --run_directory with as many"
+        )
     for run in runs:
         RunReader(run)
         if wanted is not None and not model_of(run).is_file():
-            raise InputError(f"{run} has no model yet ({model_of(run)} is not there): wait for its first validation")
+            raise InputError(
+                f"{run} has no model yet ({model_of(run)} is not there): wait for its first validation"
+            )
     if wanted == 2 and runs[0].samefile(runs[1]):
         raise InputError(f"{runs[0]} is named twice: expected two runs to compare")
     folder = Path(shown.runs_folder or (runs[0].parent if runs else "runs")).absolute()
@@ -31,27 +35,37 @@ def checked(name: str, shown: ServedConfig) -> ServedConfig:
         raise InputError(f"{folder} is no folder: say with --runs_folder where the runs are")
     mixtures = Path(shown.mixture_folder).absolute() if shown.mixture_folder else None
     if mixtures is not None and not mixtures.is_dir():
-        raise InputError(f"mixture_folder is {shown.mixture_folder!r}: expected a folder that is there")
+        raise InputError(
+            f"mixture_folder is {shown.mixture_folder!r}: expected a folder that is there"
+        )
     if wanted is not None:
         _check_use(name, runs[0], shown)
-    votes = Path(shown.votes_folder).absolute() if shown.votes_folder else folder / "listening_tests"
+    votes = (
+        Path(shown.votes_folder).absolute() if shown.votes_folder else folder / "listening_tests"
+    )
     return replace(
         shown,
         run_directory=tuple(map(str, runs)),
         runs_folder=str(folder),
         mixture_folder=str(mixtures or ""),
         votes_folder=str(votes),
-        visitors_folder=str(Path(shown.visitors_folder).absolute()) if shown.visitors_folder else "",
+        visitors_folder=str(Path(shown.visitors_folder).absolute())
+        if shown.visitors_folder
+        else "",
     )
 
 
 def _check_use(name: str, run: Path, shown: ServedConfig) -> None:
     """See that the device is there, and the recordings that are heard."""
     from absslab.core.common.devices import choose_device
-    from absslab.core.runs.run_data import recordings_of  # with torch, which what is only looked at does not need
+    from absslab.core.runs.run_data import (
+        recordings_of,
+    )  # with torch, which what is only looked at does not need
 
     choose_device(shown.device)
     if name == "separate":
         return
     if not recordings_of(RunReader(run), shown.split, data_folder=shown.mixture_folder):
-        raise InputError(f"the {shown.split} split of {run.name} holds no recording: choose another with --split")
+        raise InputError(
+            f"the {shown.split} split of {run.name} holds no recording: choose another with --split"
+        )

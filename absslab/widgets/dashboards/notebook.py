@@ -39,7 +39,9 @@ def open_page(name: str, **settings: Any) -> Page:
                 shown.votes_folder,
                 shown.visitors_folder,
             )
-            hide_folders([*folders, *(os.path.dirname(run) for run in shown.run_directory), str(Path.home())])
+            hide_folders(
+                [*folders, *(os.path.dirname(run) for run in shown.run_directory), str(Path.home())]
+            )
         page_class = _page_class(name)
         page = page_class.__new__(page_class)
         page.__init__(shown)  # type: ignore[misc]  # in two steps, so that a page that is half made can be closed

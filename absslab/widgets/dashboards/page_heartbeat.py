@@ -9,7 +9,9 @@ import anywidget
 from absslab.widgets.ui.assets import asset
 from absslab.widgets.ui.background import MainLoop
 
-PATIENCE = 150.0  # s without a word: a page in the background is only allowed to speak once a minute
+PATIENCE = (
+    150.0  # s without a word: a page in the background is only allowed to speak once a minute
+)
 _BETWEEN_LOOKS = 10.0  # s
 
 

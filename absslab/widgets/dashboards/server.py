@@ -65,12 +65,17 @@ class DashboardServer(Voila):
     def init_handlers(self) -> list[Any]:
         """As Voila's, with pages that are counted."""
         ours = {TornadoVoilaHandler: _LimitedPage, TemplateStaticFileHandler: _TemplateFile}
-        return [(path, ours.get(handler, handler), *rest) for path, handler, *rest in super().init_handlers()]
+        return [
+            (path, ours.get(handler, handler), *rest)
+            for path, handler, *rest in super().init_handlers()
+        ]
 
     def listen(self) -> None:
         """Serve until a signal comes."""
         PeriodicCallback(self.sweep, 1000 * _BETWEEN_SWEEPS).start()
-        IOLoop.current().add_callback(lambda: print(f"{self.address}   (Ctrl-C ends it)", flush=True))
+        IOLoop.current().add_callback(
+            lambda: print(f"{self.address}   (Ctrl-C ends it)", flush=True)
+        )
         try:
             super().listen()
         finally:
@@ -88,8 +93,15 @@ class DashboardServer(Voila):
     def ready(self) -> set[str]:
         """The processes that are kept ready, and that nobody looks at yet."""
         pools = getattr(self.kernel_manager, "_pools", {}).values()
-        done = [task for pool in pools for task in pool if task.done() and not task.cancelled() and not task.exception()]
-        return {task.result()["kernel_id"] for task in done} & set(self.kernel_manager.list_kernel_ids())
+        done = [
+            task
+            for pool in pools
+            for task in pool
+            if task.done() and not task.cancelled() and not task.exception()
+        ]
+        return {task.result()["kernel_id"] for task in done} & set(
+            self.kernel_manager.list_kernel_ids()
+        )
 
     @property
     def n_visitors(self) -> int:
@@ -105,7 +117,9 @@ class DashboardServer(Voila):
         """End what nobody looks at, remove what visitors left, and tell the host what went wrong for them."""
         manager, now = self.kernel_manager, time.monotonic()
         ids = set(manager.list_kernel_ids()) - self.ready
-        self._joined = {one for one in ids if one in self._joined or manager._kernel_connections.get(one)}
+        self._joined = {
+            one for one in ids if one in self._joined or manager._kernel_connections.get(one)
+        }
         self._first_seen = {one: self._first_seen.get(one, now) for one in ids - self._joined}
         for kernel_id, since in self._first_seen.items():
             if now - since > _UNSEEN:
@@ -120,7 +134,9 @@ class DashboardServer(Voila):
                 text = file.read(_LOGGED)
             self._n_logged[path] = self._n_logged.get(path, 0) + len(text)
             lines = text.decode(errors="replace").splitlines()
-            shown = ("".join(c if c.isprintable() else "?" for c in line.expandtabs()) for line in lines)
+            shown = (
+                "".join(c if c.isprintable() else "?" for c in line.expandtabs()) for line in lines
+            )
             sys.stderr.write("".join(f"{line}\n" for line in shown))
 
 
@@ -198,8 +214,12 @@ def serve(name: str, shown: ServedConfig, server: ServerConfig) -> None:
     folder = folder_of_all(shown.visitors_folder)
     try:
         os.environ[ENVIRONMENT] = json.dumps(replace(shown, visitors_folder=str(folder)).to_json())
-        os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, [str(notebooks), os.environ.get("JUPYTER_PATH")]))
-        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // 2)))  # several visitors at once
+        os.environ["JUPYTER_PATH"] = os.pathsep.join(
+            filter(None, [str(notebooks), os.environ.get("JUPYTER_PATH")])
+        )
+        os.environ.setdefault(
+            "OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // 2))
+        )  # several visitors at once
         app = DashboardServer(server, folder)
         app.config_file_paths = [str(notebooks)]
         app.initialize([str(notebooks / f"{name}.ipynb"), *_flags(server)])
@@ -244,4 +264,6 @@ def _free_port(server: ServerConfig) -> int:
             return int(probe.getsockname()[1])
         except OSError as error:
             place = f"{server.host}:{server.port}"
-            raise InputError(f"nothing can be served on {place} ({error.strerror}): choose another host or port") from None
+            raise InputError(
+                f"nothing can be served on {place} ({error.strerror}): choose another host or port"
+            ) from None

@@ -59,4 +59,6 @@ def remove_abandoned(root: str | Path) -> int:
 
 
 def _new_folder(name: str, root: str | Path) -> Path:
-    return Path(tempfile.mkdtemp(prefix=f"{name}-{os.getpid()}-", dir=root or None))  # for its owner alone
+    return Path(
+        tempfile.mkdtemp(prefix=f"{name}-{os.getpid()}-", dir=root or None)
+    )  # for its owner alone

@@ -55,7 +55,9 @@ class Excerpt:
         path = path or self.path
         rate = sound_files.info(path).sampling_rate
         first = round(self.start * rate)
-        return sound_files.load_channels(path, start=first, n_samples=max(1, round(self.end * rate) - first))
+        return sound_files.load_channels(
+            path, start=first, n_samples=max(1, round(self.end * rate) - first)
+        )
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,9 @@ class Answer:
     tracks: list[Track]
     events: list[SoundEvent]
     probabilities: dict[str, float]  # by class
-    si_sdr: dict[str, tuple[float, float]]  # class with a reference → (of its source, its improvement over the mixture), dB
+    si_sdr: dict[
+        str, tuple[float, float]
+    ]  # class with a reference → (of its source, its improvement over the mixture), dB
     separation: Separation
     config: SeparationConfig  # that made it
 
@@ -73,7 +77,11 @@ class Answer:
         """Header and a row per class, the most probable first."""
         rows = []
         for name, probability in sorted(self.probabilities.items(), key=lambda pair: -pair[1]):
-            scores = [f"{score:.1f}" for score in self.si_sdr[name]] if name in self.si_sdr else ["–", "–"]
+            scores = (
+                [f"{score:.1f}" for score in self.si_sdr[name]]
+                if name in self.si_sdr
+                else ["–", "–"]
+            )
             rows.append([name, f"{probability:.3f}", *scores])
         return ["class", "probability", "SI-SDR / dB", "improvement / dB"], rows
 
@@ -95,10 +103,14 @@ class LiveSeparation:
         self._resynthesis = Resynthesis(separator, self.waveform, self.sampling_rate)
         self.references = self._read_references()
 
-    def answer(self, config: SeparationConfig, detection: DetectionConfig = DetectionConfig()) -> Answer:
+    def answer(
+        self, config: SeparationConfig, detection: DetectionConfig = DetectionConfig()
+    ) -> Answer:
         """Masks as these settings have them, and what comes of them."""
         separation, classes = self._resynthesis.separate(config), self.separator.classes
-        activity = frame_activity(separation.masks, separation.power, separation.probabilities, detection)
+        activity = frame_activity(
+            separation.masks, separation.power, separation.probabilities, detection
+        )
         length = self.waveform.shape[1] / self.sampling_rate
         events = find_events(activity, self.separator.hop, classes, detection, length=length)
         scores = {}
@@ -120,7 +132,11 @@ class LiveSeparation:
         if events is None:
             return None
         shifted = [
-            replace(one, onset=max(0.0, one.onset - excerpt.start), offset=min(one.offset, excerpt.end) - excerpt.start)
+            replace(
+                one,
+                onset=max(0.0, one.onset - excerpt.start),
+                offset=min(one.offset, excerpt.end) - excerpt.start,
+            )
             for one in events
         ]
         return [one for one in shifted if one.offset > one.onset]
@@ -130,14 +146,21 @@ class LiveSeparation:
         """References of the model's classes that sound in the excerpt, (C, N) each."""
         found = {}
         for track in self.references:
-            samples = np.broadcast_to(track.sound.read(0, self.waveform.shape[1]), self.waveform.shape)
-            if track.name in self.separator.classes and all(is_heard(channel) for channel in samples):
+            samples = np.broadcast_to(
+                track.sound.read(0, self.waveform.shape[1]), self.waveform.shape
+            )
+            if track.name in self.separator.classes and all(
+                is_heard(channel) for channel in samples
+            ):
                 found[track.name] = samples
         return found
 
     @cached_property
     def _floor(self) -> dict[str, float]:
-        return {name: float(si_sdr(samples, self.waveform).mean()) for name, samples in self._heard.items()}
+        return {
+            name: float(si_sdr(samples, self.waveform).mean())
+            for name, samples in self._heard.items()
+        }
 
     def _read_references(self) -> list[Track]:
         found = []

@@ -46,4 +46,6 @@ def events_of(path: Path) -> list[SoundEvent] | None:
     if path.name not in {row["filename"] for row in rows}:
         return None
     classes = sorted({row["event_label"] for row in rows})  # a model, or scores, may know others
-    return read_events(table, classes=classes, durations={path.name: sound_files.info(path).duration})[path.name]
+    return read_events(
+        table, classes=classes, durations={path.name: sound_files.info(path).duration}
+    )[path.name]

@@ -24,15 +24,21 @@ LONGEST = 60.0  # s of a recording
 class SideBySide(NamedTuple):
     """What came of a recording."""
 
-    tracks: list[Track]  # the mixture; of each class its reference, and "<class>, <model>" for each model
-    rows: list[MaskRow]  # none where the models' masks have other bands or frames: they can't be put side by side
+    tracks: list[
+        Track
+    ]  # the mixture; of each class its reference, and "<class>, <model>" for each model
+    rows: list[
+        MaskRow
+    ]  # none where the models' masks have other bands or frames: they can't be put side by side
     hop: float  # s
     centres: np.ndarray  # (M,) Hz
     header: list[str]
     table: list[list[str]]  # a row per class
 
 
-def compare_models(separators: Mapping[str, Separator], path: Path, classes: Sequence[str] = ()) -> SideBySide:
+def compare_models(
+    separators: Mapping[str, Separator], path: Path, classes: Sequence[str] = ()
+) -> SideBySide:
     """Take a recording apart with each model.
 
     Args:
@@ -46,8 +52,14 @@ def compare_models(separators: Mapping[str, Separator], path: Path, classes: Seq
     if not separators:
         raise InputError("there is no model to compare: give at least one")
     features = [one.model.front_end.config for one in separators.values()]
-    are_alike = all((one.hop_size, *one.centres) == (features[0].hop_size, *features[0].centres) for one in features)
-    live = {name: LiveSeparation(one, Excerpt.of(path, length=LONGEST)) for name, one in separators.items()}
+    are_alike = all(
+        (one.hop_size, *one.centres) == (features[0].hop_size, *features[0].centres)
+        for one in features
+    )
+    live = {
+        name: LiveSeparation(one, Excerpt.of(path, length=LONGEST))
+        for name, one in separators.items()
+    }
     answers = {name: one.answer(SeparationConfig()) for name, one in live.items()}
     first = next(iter(live.values()))
     references = {track.name: track for track in first.references if track.kind == "reference"}
@@ -55,12 +67,22 @@ def compare_models(separators: Mapping[str, Separator], path: Path, classes: Seq
     rows = [_row(name, references.get(name), first, answers) for name in names] if are_alike else []
     tracks = [next(iter(answers.values())).tracks[0]]
     for name in names:
-        tracks += [Track(f"{name} (reference)", references[name].sound, "reference")] if name in references else []
+        tracks += (
+            [Track(f"{name} (reference)", references[name].sound, "reference")]
+            if name in references
+            else []
+        )
         for model, answer in answers.items():
             found = [one for one in answer.tracks if one.name == name and one.kind == "source"]
             tracks += [Track(f"{name}, {model}", one.sound, "source", one.mask) for one in found]
-    header = ["class", *(f"{model}\n{what}" for model in answers for what in ("probability", "SI-SDRi / dB"))]
-    table = [[name, *(cell for answer in answers.values() for cell in _cells(name, answer))] for name in names]
+    header = [
+        "class",
+        *(f"{model}\n{what}" for model in answers for what in ("probability", "SI-SDRi / dB")),
+    ]
+    table = [
+        [name, *(cell for answer in answers.values() for cell in _cells(name, answer))]
+        for name in names
+    ]
     hop = features[0].hop_size / features[0].sampling_rate
     return SideBySide(tracks, rows, hop, features[0].centres, header, table)
 
@@ -84,13 +106,17 @@ def _likely(answers: Mapping[str, Answer]) -> list[str]:
     return sorted(highest, key=lambda name: -highest[name])[:MOST_ROWS]
 
 
-def _row(name: str, reference: Track | None, live: LiveSeparation, answers: Mapping[str, Answer]) -> MaskRow:
+def _row(
+    name: str, reference: Track | None, live: LiveSeparation, answers: Mapping[str, Answer]
+) -> MaskRow:
     masks, words = {}, {}
     for model, answer in answers.items():
         separation = answer.separation
         known = name in separation.classes
         shape = separation.power.shape
-        masks[model] = separation.masks[separation.classes.index(name)] if known else np.zeros(shape)
+        masks[model] = (
+            separation.masks[separation.classes.index(name)] if known else np.zeros(shape)
+        )
         probability = f"{answer.probabilities[name]:.2f}" if known else "not learned"
         score = f", {answer.si_sdr[name][1]:+.1f} dB" if name in answer.si_sdr else ""
         words[model] = f"{probability}{score}".replace("-", "−")

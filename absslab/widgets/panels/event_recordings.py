@@ -26,7 +26,9 @@ def write_steps(config: MixtureFolderConfig, mixing: MixingConfig) -> Iterator[P
     """Read a folder, or the built-in recordings where none is chosen, then write a set of mixtures of it."""
     found = indexing(config)
     yield from index_steps(found)
-    yield from write_mixtures(replace(config, event_folder=str(found.folder)), mixing, found.recordings)
+    yield from write_mixtures(
+        replace(config, event_folder=str(found.folder)), mixing, found.recordings
+    )
 
 
 def source_of(config: MixtureFolderConfig) -> tuple[str, str | None, str | None]:

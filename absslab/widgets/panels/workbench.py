@@ -13,7 +13,14 @@ from absslab.widgets.ui.background import MainLoop
 from absslab.widgets.ui.panel import Panel, close_tree, error_line, view_of
 from absslab.widgets.ui.style import CSS
 
-PANELS = ("recordings", "mixtures", "training", "runs", "separation", "report")  # tabs, in their order
+PANELS = (
+    "recordings",
+    "mixtures",
+    "training",
+    "runs",
+    "separation",
+    "report",
+)  # tabs, in their order
 _log = logging.getLogger("absslab")
 
 

@@ -30,7 +30,9 @@ def tracks_of(what: Any, sampling_rate: int | None = None) -> list[Track]:
     if isinstance(what, Mapping):
         return [_track(str(name), sound, sampling_rate) for name, sound in what.items()]
     if isinstance(what, RichResult):
-        from absslab.widgets.player.display import result_tracks  # torch is loaded for results alone
+        from absslab.widgets.player.display import (
+            result_tracks,
+        )  # torch is loaded for results alone
 
         return result_tracks(what)
     if hasattr(what, "__array__"):
@@ -38,7 +40,9 @@ def tracks_of(what: Any, sampling_rate: int | None = None) -> list[Track]:
     if isinstance(what, Sequence) and what and all(isinstance(one, Track) for one in what):
         return list(what)
     if isinstance(what, Sequence) and what and all(isinstance(one, str | Path) for one in what):
-        return [Track(name, file_sound(path)) for name, path in zip(_names(what), what, strict=True)]
+        return [
+            Track(name, file_sound(path)) for name, path in zip(_names(what), what, strict=True)
+        ]
     raise InputError(
         f"{type(what).__name__} can't be listened to: expected a sound file, a folder or list of them, an array (N,) or "
         "(C, N), or a dict of names to files or arrays"
@@ -48,11 +52,16 @@ def tracks_of(what: Any, sampling_rate: int | None = None) -> list[Track]:
 def _folder_tracks(folder: Path) -> list[Track]:
     files = audio_files(folder)
     if not files:
-        raise InputError(f"{folder} holds no sound file: expected {', '.join(sound_files.SUFFIXES)}")
+        raise InputError(
+            f"{folder} holds no sound file: expected {', '.join(sound_files.SUFFIXES)}"
+        )
     is_separated = (folder / "residual.wav").is_file()  # as absslab separate leaves it
     kinds = {"residual": "residual", "remix": "other", "background": "background"}
     tracks = [
-        Track(path.stem, file_sound(path), kinds.get(path.stem, "source" if is_separated else "other")) for path in files
+        Track(
+            path.stem, file_sound(path), kinds.get(path.stem, "source" if is_separated else "other")
+        )
+        for path in files
     ]
     return sorted(tracks, key=lambda track: KINDS.index(track.kind))
 

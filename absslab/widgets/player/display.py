@@ -29,7 +29,10 @@ def mixed_tracks(mixed: Mixture) -> list[Track]:
     tracks = [Track("mixture", array_sound(mixed.mixture, mixed.sampling_rate), "mixture")]
     for name, source in mixed.sources.items():
         tracks.append(Track(name, array_sound(source, mixed.sampling_rate), "reference"))
-    return [*tracks, Track("background", array_sound(mixed.background, mixed.sampling_rate), "background")]
+    return [
+        *tracks,
+        Track("background", array_sound(mixed.background, mixed.sampling_rate), "background"),
+    ]
 
 
 @result_tracks.register
@@ -37,8 +40,14 @@ def separation_tracks(separation: Separation) -> list[Track]:
     """The mixture, what each class was given of it with its mask, and what was left."""
     features, rate = separation.features, separation.sampling_rate
     hop, centres = features.hop_size / features.sampling_rate, features.centres
-    tracks = [Track("mixture", array_sound(separation.sources.sum(0) + separation.residual, rate), "mixture")]
-    for name, source, mask in zip(separation.classes, separation.sources, separation.masks, strict=True):
+    tracks = [
+        Track(
+            "mixture", array_sound(separation.sources.sum(0) + separation.residual, rate), "mixture"
+        )
+    ]
+    for name, source, mask in zip(
+        separation.classes, separation.sources, separation.masks, strict=True
+    ):
         tracks.append(Track(name, array_sound(source, rate), "source", Mask(mask, centres, hop)))
     return [*tracks, Track("residual", array_sound(separation.residual, rate), "residual")]
 
@@ -51,7 +60,9 @@ def player_of(result: Any) -> Player:
     """
     player = _players.get(result)
     if player is None or not player.tracks:  # it was closed
-        player = _players[result] = Player(result_tracks(result), title=type(result).__name__.lower())
+        player = _players[result] = Player(
+            result_tracks(result), title=type(result).__name__.lower()
+        )
         finalize(result, _close, player, MainLoop()).atexit = False
     return player
 

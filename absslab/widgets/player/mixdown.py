@@ -27,7 +27,9 @@ class Heard:
     def only(cls, tracks: Sequence[Track], which: Sequence[int]) -> "Heard":
         """Only these, as they are."""
         gains = tuple(0.0 if k in which else float("-inf") for k in range(len(tracks)))
-        return cls(gains, {"solo": list(which), "mute": [], "gains": [0.0] * len(tracks), "level": "raw"})
+        return cls(
+            gains, {"solo": list(which), "mute": [], "gains": [0.0] * len(tracks), "level": "raw"}
+        )
 
     @classmethod
     def from_page(cls, tracks: Sequence[Track], content: Mapping[str, Any]) -> "Heard":
@@ -78,14 +80,22 @@ class Level(NamedTuple):
     peak: float  # dBFS
 
 
-def remix(tracks: Sequence[Track], gains: Sequence[float], start: int, n_samples: int) -> np.ndarray:
+def remix(
+    tracks: Sequence[Track], gains: Sequence[float], start: int, n_samples: int
+) -> np.ndarray:
     """The sum of tracks with linear gains: (C, n_samples), in as many channels as the widest of them has."""
-    n_channels = max((one.sound.n_channels for one, gain in zip(tracks, gains, strict=True) if gain), default=1)
+    n_channels = max(
+        (one.sound.n_channels for one, gain in zip(tracks, gains, strict=True) if gain), default=1
+    )
     total = np.zeros((n_channels, n_samples), np.float32)
     size = round(_BLOCK * tracks[0].sound.sampling_rate)
     for at in range(0, n_samples, size):
         n = min(size, n_samples - at)
-        heard = (gain * one.sound.read(start + at, n) for one, gain in zip(tracks, gains, strict=True) if gain)
+        heard = (
+            gain * one.sound.read(start + at, n)
+            for one, gain in zip(tracks, gains, strict=True)
+            if gain
+        )
         total[:, at : at + n] = sum(heard, np.zeros((n_channels, n)))  # in double precision
     return total
 
@@ -97,23 +107,37 @@ def remix_gains(tracks: Sequence[Track], heard: Heard) -> dict[str, float]:
         InputError: something is heard that separating does not make, or nothing is.
     """
     linear = [10 ** (gain / 20) for gain in heard.gains]
-    foreign = [track.name for track, gain in zip(tracks, linear, strict=True) if gain and track.kind not in _MADE]
+    foreign = [
+        track.name
+        for track, gain in zip(tracks, linear, strict=True)
+        if gain and track.kind not in _MADE
+    ]
     if foreign:
         raise InputError(
             f"{', '.join(foreign)} can be heard, which no model makes: mute it to save the settings of a remix"
         )
-    whole = sum(gain for track, gain in zip(tracks, linear, strict=True) if track.kind == "mixture")  # Σ sources + residual
-    gains = {track.name: whole + gain for track, gain in zip(tracks, linear, strict=True) if track.kind in _PARTS}
+    whole = sum(
+        gain for track, gain in zip(tracks, linear, strict=True) if track.kind == "mixture"
+    )  # Σ sources + residual
+    gains = {
+        track.name: whole + gain
+        for track, gain in zip(tracks, linear, strict=True)
+        if track.kind in _PARTS
+    }
     if not any(gains.values()):
         raise InputError("nothing is heard that could be saved: choose a track")
-    return {name: float(20 * np.log10(gain)) if gain else float("-inf") for name, gain in gains.items()}
+    return {
+        name: float(20 * np.log10(gain)) if gain else float("-inf") for name, gain in gains.items()
+    }
 
 
 def level_of(sound: Sound) -> Level:
     """Peak of all of a sound, and loudness: of a long one of blocks that are spread evenly over it."""
     size = round(_BLOCK * sound.sampling_rate)
     starts = range(0, sound.n_samples, size)
-    measured = set(np.linspace(0, len(starts) - 1, min(_N_BLOCKS, len(starts))).round().astype(int).tolist())
+    measured = set(
+        np.linspace(0, len(starts) - 1, min(_N_BLOCKS, len(starts))).round().astype(int).tolist()
+    )
     highest, kept = float("-inf"), []
     for i, start in enumerate(starts):
         block = sound.read(start, min(size, sound.n_samples - start))

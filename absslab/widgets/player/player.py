@@ -55,7 +55,9 @@ def _module() -> str:
         asset("absslab.widgets.player", f"{name}.mjs")
         for name in ("logic", "voice", "engine", "picture", "stage", "view", "player")
     ).splitlines()
-    return "\n".join(line for line in lines if not (line.startswith("import ") and ' from "./' in line))
+    return "\n".join(
+        line for line in lines if not (line.startswith("import ") and ' from "./' in line)
+    )
 
 
 class Player(anywidget.AnyWidget):
@@ -75,7 +77,9 @@ class Player(anywidget.AnyWidget):
 
     def __init__(self, tracks: Sequence[Track], *, title: str = ""):
         self._loop = MainLoop()
-        self._workers: dict[str, ThreadPoolExecutor] = {}  # of sound, and of what takes long: that does not wait for this
+        self._workers: dict[
+            str, ThreadPoolExecutor
+        ] = {}  # of sound, and of what takes long: that does not wait for this
         self._is_ready = False
         self._newest: dict[Any, int] = {}  # wishes that are superseded by later ones of their kind
         self._wishes = count()
@@ -186,9 +190,18 @@ class Player(anywidget.AnyWidget):
         shown = self._shown
         assert shown is not None
         is_whole = shown.chunk >= shown.n_samples
-        at_once = [k for k, gain in enumerate(self._heard.gains) if gain > float("-inf")] if is_whole else []
+        at_once = (
+            [k for k, gain in enumerate(self._heard.gains) if gain > float("-inf")]
+            if is_whole
+            else []
+        )
         about = [
-            {"name": one.name, "kind": one.kind, "version": shown.version, "has_mask": one.mask is not None}
+            {
+                "name": one.name,
+                "kind": one.kind,
+                "version": shown.version,
+                "has_mask": one.mask is not None,
+            }
             for one in shown.tracks
         ]
         self._tell(
@@ -216,10 +229,19 @@ class Player(anywidget.AnyWidget):
                 self._introduce()
             elif kind == "need":
                 for track, chunk in content["chunks"][:_MOST_CHUNKS]:
-                    self._do("sound", self._pcm, shown, shown.number(track), shown.chunk_number(chunk))
+                    self._do(
+                        "sound", self._pcm, shown, shown.number(track), shown.chunk_number(chunk)
+                    )
             elif kind == "picture":
-                key = (shown.number(content["track"]), *(content[name] for name in ("what", "size", "axis")))
-                if content["what"] not in ("sound", "mask") or content["size"] not in _ROWS or content["axis"] not in AXES:
+                key = (
+                    shown.number(content["track"]),
+                    *(content[name] for name in ("what", "size", "axis")),
+                )
+                if (
+                    content["what"] not in ("sound", "mask")
+                    or content["size"] not in _ROWS
+                    or content["axis"] not in AXES
+                ):
                     raise ValueError("no such picture")
                 asked = dict(content) | {name: float(content[name]) for name in ("start", "end")}
                 self._do("pictures", self._picture, shown, asked, self._wish(key), key)
@@ -238,7 +260,9 @@ class Player(anywidget.AnyWidget):
         self._newest[key] = next(self._wishes)
         return self._newest[key]
 
-    def _do(self, worker: str, function: Callable[..., Answer | None], shown: Playlist, *args: Any) -> None:
+    def _do(
+        self, worker: str, function: Callable[..., Answer | None], shown: Playlist, *args: Any
+    ) -> None:
         """Compute an answer beside the loop and send it, unless something else is played by then.
 
         Args:
@@ -274,9 +298,13 @@ class Player(anywidget.AnyWidget):
     def _pcm(self, shown: Playlist, track: int, chunk: int) -> Answer:
         n = min(shown.chunk, shown.n_samples - chunk * shown.chunk)
         samples = shown.tracks[track].sound.read(chunk * shown.chunk, n)  # (C, n)
-        return _coded({"type": "pcm", "track": track, "chunk": chunk, "version": shown.version}, samples)
+        return _coded(
+            {"type": "pcm", "track": track, "chunk": chunk, "version": shown.version}, samples
+        )
 
-    def _picture(self, shown: Playlist, asked: dict[str, Any], wish: int, key: Any) -> Answer | None:
+    def _picture(
+        self, shown: Playlist, asked: dict[str, Any], wish: int, key: Any
+    ) -> Answer | None:
         if self._newest[key] != wish:
             return None
         track, size = shown.tracks[int(asked["track"])], str(asked["size"])
@@ -287,7 +315,9 @@ class Player(anywidget.AnyWidget):
         if asked["what"] == "mask":
             if track.mask is None:
                 return None
-            pixels = mask_picture(track.mask, frequencies, start=start, end=end, n_columns=_COLUMNS[size])
+            pixels = mask_picture(
+                track.mask, frequencies, start=start, end=end, n_columns=_COLUMNS[size]
+            )
         else:
             level = levels(track.sound, frequencies, start=start, end=end, n_columns=_COLUMNS[size])
             pixels = picture(level, shown.brightest)
@@ -305,20 +335,38 @@ class Player(anywidget.AnyWidget):
             return None
         start, end = max(0.0, float(asked["start"])), float(asked["end"])
         if end - start > _LONGEST_BRUSH:
-            raise InputError(f"the region lasts {end - start:.0f} s: expected at most {_LONGEST_BRUSH:g} s; zoom in first")
+            raise InputError(
+                f"the region lasts {end - start:.0f} s: expected at most {_LONGEST_BRUSH:g} s; zoom in first"
+            )
         rate, gains = shown.sampling_rate, [float(gain) for gain in asked["gains"]]
         first, last = round(start * rate), min(shown.n_samples, round(end * rate))
         around = round(_AROUND * rate)
         samples = remix(shown.tracks, gains, first - around, last - first + 2 * around)  # (C, n)
         low, high = float(asked["low"]), float(asked["high"])
-        cut = cut_region(samples, rate, start=around / rate, end=(around + last - first) / rate, low=low, high=high)
-        about = {"type": "brush", "number": asked["number"], "start": first, "n": last - first, "version": shown.version}
+        cut = cut_region(
+            samples,
+            rate,
+            start=around / rate,
+            end=(around + last - first) / rate,
+            low=low,
+            high=high,
+        )
+        about = {
+            "type": "brush",
+            "number": asked["number"],
+            "start": first,
+            "n": last - first,
+            "version": shown.version,
+        }
         return _coded(about, cut[:, around : around + last - first])
 
     def _file(self, shown: Playlist, asked: dict[str, Any]) -> Answer:
         """A track as it is, or all that is heard with its gains, as a WAV."""
         gains = [float(gain) for gain in asked["gains"]]
-        n_channels = max((one.sound.n_channels for one, gain in zip(shown.tracks, gains, strict=True) if gain), default=1)
+        n_channels = max(
+            (one.sound.n_channels for one, gain in zip(shown.tracks, gains, strict=True) if gain),
+            default=1,
+        )
         longest = _MOST_SAVED / (2 * n_channels * shown.sampling_rate)  # s
         if shown.duration > longest:
             raise InputError(
@@ -326,8 +374,17 @@ class Player(anywidget.AnyWidget):
                 "here; absslab separate writes sounds of any length"
             )
         samples = remix(shown.tracks, gains, 0, shown.n_samples)
-        name = "".join(c if c.isalnum() or c in " ._-" else "_" for c in str(asked["name"])).strip(" .") or "sound"
-        wav = sound_files.encode(samples, shown.sampling_rate, subtype="PCM_16" if np.abs(samples).max() <= 1 else "FLOAT")
+        name = (
+            "".join(c if c.isalnum() or c in " ._-" else "_" for c in str(asked["name"])).strip(
+                " ."
+            )
+            or "sound"
+        )
+        wav = sound_files.encode(
+            samples,
+            shown.sampling_rate,
+            subtype="PCM_16" if np.abs(samples).max() <= 1 else "FLOAT",
+        )
         return {"type": "file", "name": f"{name}.wav", "mime": "audio/wav"}, [wav]
 
 

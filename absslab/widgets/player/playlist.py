@@ -20,7 +20,9 @@ class Playlist:
     tracks: list[Track]
     version: int
     top: float | None = None  # dB of the brightest colour of all pictures
-    levels: dict[str, list[float]] | None = None  # gains in dB that make all tracks equally loud, or their peaks equal
+    levels: dict[str, list[float]] | None = (
+        None  # gains in dB that make all tracks equally loud, or their peaks equal
+    )
 
     def __post_init__(self) -> None:
         self.sampling_rate = self.tracks[0].sound.sampling_rate
@@ -58,7 +60,10 @@ class Playlist:
         """dB of the brightest colour: the loudest that any track has, in the coarsest of pictures."""
         if self.top is None:
             frequencies = Frequencies("mel", 40, self.sampling_rate / 2)
-            found = (levels(one.sound, frequencies, start=0, end=self.duration, n_columns=200) for one in self.tracks)
+            found = (
+                levels(one.sound, frequencies, start=0, end=self.duration, n_columns=200)
+                for one in self.tracks
+            )
             self.top = float(max(level.max() for level in found))
         return self.top
 
@@ -68,7 +73,9 @@ class Playlist:
         if self.levels is None:
             measured = [level_of(one.sound) for one in self.tracks]
             loudness, peaks = [one.loudness for one in measured], [one.peak for one in measured]
-            self.levels = {mode: matched_gains(loudness, peaks, mode) for mode in ("loudness", "peak")}
+            self.levels = {
+                mode: matched_gains(loudness, peaks, mode) for mode in ("loudness", "peak")
+            }
         return self.levels
 
 

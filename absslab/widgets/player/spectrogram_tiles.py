@@ -26,7 +26,10 @@ def _hertz(mel: np.ndarray) -> np.ndarray:
     return 700 * (10 ** (mel / 2595) - 1)
 
 
-AXES = {"mel": (_mel, _hertz), "linear": (np.asarray, np.asarray)}  # Hz → height, and back; logic.mjs draws the same
+AXES = {
+    "mel": (_mel, _hertz),
+    "linear": (np.asarray, np.asarray),
+}  # Hz → height, and back; logic.mjs draws the same
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,9 @@ class Frequencies:
         return (self.edges[:-1] + self.edges[1:]) / 2
 
 
-def levels(sound: Sound, frequencies: Frequencies, *, start: float, end: float, n_columns: int) -> np.ndarray:
+def levels(
+    sound: Sound, frequencies: Frequencies, *, start: float, end: float, n_columns: int
+) -> np.ndarray:
     """Level per row and column in dB: the mean over the row's band, of magnitudes in which a sine of full scale has 1.
 
     Args:
@@ -81,7 +86,9 @@ def picture(level: np.ndarray, top: float) -> np.ndarray:
     return np.clip((level - top + RANGE) / RANGE * 255, 0, 255).astype(np.uint8)
 
 
-def mask_picture(mask: Mask, frequencies: Frequencies, *, start: float, end: float, n_columns: int) -> np.ndarray:
+def mask_picture(
+    mask: Mask, frequencies: Frequencies, *, start: float, end: float, n_columns: int
+) -> np.ndarray:
     """A mask in the rows and columns of a picture, 255 where it takes all: (R, X)."""
     instants = start + (np.arange(n_columns) + 0.5) * (end - start) / n_columns  # s
     columns = np.clip(np.round(instants / mask.hop).astype(int), 0, mask.values.shape[1] - 1)
@@ -106,7 +113,9 @@ def _rows(power: np.ndarray, rate: int, frequencies: Frequencies) -> np.ndarray:
     """(X, F) → (X, R): the mean over each row's band, however narrow; above half the sampling rate there is nothing."""
     n_bins = power.shape[1]
     bin_edges = (np.arange(n_bins + 1) - 0.5) * rate / 2 / (n_bins - 1)
-    sums = np.concatenate([np.zeros((len(power), 1), np.float32), power.cumsum(1, dtype=np.float64)], 1)  # (X, F + 1)
+    sums = np.concatenate(
+        [np.zeros((len(power), 1), np.float32), power.cumsum(1, dtype=np.float64)], 1
+    )  # (X, F + 1)
     position = np.interp(frequencies.edges, bin_edges, np.arange(n_bins + 1))  # (R + 1,) in bins
     below = np.minimum(position.astype(int), n_bins - 1)
     at_edges = sums[:, below] + (position - below) * power[:, below]  # (X, R + 1)

@@ -67,7 +67,9 @@ class Track:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise InputError(f"kind of the track {self.name!r} is {self.kind!r}: expected one of {', '.join(KINDS)}")
+            raise InputError(
+                f"kind of the track {self.name!r} is {self.kind!r}: expected one of {', '.join(KINDS)}"
+            )
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,10 @@ class FileSound:
         Raises:
             InputError: the file is gone or can't be decoded there.
         """
-        first, end = min(max(0, start), self.n_samples), min(max(0, start + n_samples), self.n_samples)
+        first, end = (
+            min(max(0, start), self.n_samples),
+            min(max(0, start + n_samples), self.n_samples),
+        )
         if end <= first:
             return np.zeros((self.n_channels, n_samples), np.float32)
         found, _ = sound_files.load_channels(self.path, start=first, n_samples=end - first)
@@ -150,9 +155,13 @@ class Resampled:
     def read(self, start: int, n_samples: int) -> np.ndarray:
         """See `Sound`."""
         rate, own = self.sampling_rate, self.sound.sampling_rate
-        first = start // rate - 1  # s: one more at each end, so that the filter sees its surroundings
+        first = (
+            start // rate - 1
+        )  # s: one more at each end, so that the filter sees its surroundings
         last = -(-(start + n_samples) // rate) + 1
-        found = sound_files.resample(self.sound.read(first * own, (last - first) * own), own, rate)  # (C, n)
+        found = sound_files.resample(
+            self.sound.read(first * own, (last - first) * own), own, rate
+        )  # (C, n)
         return found[:, start - first * rate :][:, :n_samples]
 
 
@@ -168,16 +177,26 @@ def array_sound(samples: np.ndarray, sampling_rate: int) -> Sound:
     """
     samples = np.asarray(samples)
     if samples.ndim not in (1, 2) or not samples.size:
-        raise InputError(f"the sound has the shape {samples.shape}: expected (N,) or (C, N), at least one sample")
+        raise InputError(
+            f"the sound has the shape {samples.shape}: expected (N,) or (C, N), at least one sample"
+        )
     if samples.ndim == 2 and samples.shape[0] > samples.shape[1]:
-        raise InputError(f"the sound has the shape {samples.shape}: expected (C, N), channels first; transpose it")
+        raise InputError(
+            f"the sound has the shape {samples.shape}: expected (C, N), channels first; transpose it"
+        )
     if not np.issubdtype(samples.dtype, np.floating) or not np.isfinite(samples).all():
-        hint = "; divide 16-bit samples by 32768" if np.issubdtype(samples.dtype, np.integer) else ""
-        raise InputError(f"the sound ({samples.dtype}) is not of finite floats: expected samples in [−1, 1]{hint}")
+        hint = (
+            "; divide 16-bit samples by 32768" if np.issubdtype(samples.dtype, np.integer) else ""
+        )
+        raise InputError(
+            f"the sound ({samples.dtype}) is not of finite floats: expected samples in [−1, 1]{hint}"
+        )
     is_number = isinstance(sampling_rate, Real) and not isinstance(sampling_rate, bool)
     if not is_number or not float(sampling_rate).is_integer() or sampling_rate <= 0:
         raise InputError(f"sampling_rate is {sampling_rate!r}: expected a whole number of Hz")
-    return ArraySound(_heard(np.atleast_2d(samples).astype(np.float32, copy=False)), int(sampling_rate))
+    return ArraySound(
+        _heard(np.atleast_2d(samples).astype(np.float32, copy=False)), int(sampling_rate)
+    )
 
 
 def file_sound(path: str | Path) -> Sound:
@@ -200,7 +219,9 @@ def mixture_tracks(path: str | Path) -> list[Track]:
     sources = source_files(path)
     tracks = [Track("mixture" if sources else Path(path).stem, file_sound(path), "mixture")]
     for name, source in sources.items():
-        tracks.append(Track(name, file_sound(source), "background" if name == "background" else "reference"))
+        tracks.append(
+            Track(name, file_sound(source), "background" if name == "background" else "reference")
+        )
     return tracks
 
 
@@ -213,7 +234,10 @@ def alike(tracks: Sequence[Track]) -> list[Track]:
     if not tracks:
         raise InputError("there is nothing to listen to: expected at least one track")
     rate = int(np.clip(tracks[0].sound.sampling_rate, *RATES))
-    return [one if one.sound.sampling_rate == rate else replace(one, sound=Resampled(one.sound, rate)) for one in tracks]
+    return [
+        one if one.sound.sampling_rate == rate else replace(one, sound=Resampled(one.sound, rate))
+        for one in tracks
+    ]
 
 
 def _heard(samples: np.ndarray) -> np.ndarray:

@@ -107,7 +107,12 @@ class Work:
         ended: Callable[[], Any] | None = None,
     ):
         self._loop, self._steps = loop, steps
-        self._progress, self._done, self._failed, self._cancelled = progress, done, failed, cancelled
+        self._progress, self._done, self._failed, self._cancelled = (
+            progress,
+            done,
+            failed,
+            cancelled,
+        )
         self._ended = ended
         self._stop = threading.Event()
         self._is_closed = False
@@ -269,7 +274,10 @@ def _current_loop() -> asyncio.AbstractEventLoop | None:
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
     """The loop that runs here; on a subshell's thread of a kernel that of the kernel's main thread."""
-    if threading.current_thread() is threading.main_thread() or "ipykernel.kernelapp" not in sys.modules:
+    if (
+        threading.current_thread() is threading.main_thread()
+        or "ipykernel.kernelapp" not in sys.modules
+    ):
         return _current_loop()
     application = sys.modules["ipykernel.kernelapp"].IPKernelApp
     kernel = application.instance().kernel if application.initialized() else None

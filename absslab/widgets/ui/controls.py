@@ -8,7 +8,9 @@ import ipywidgets
 
 def button(words: str, function: Callable[[], Any], *, is_main: bool = False) -> ipywidgets.Button:
     """A button as wide as its words that calls a function; the one that a panel is there for is coloured."""
-    made = ipywidgets.Button(description=words, layout=ipywidgets.Layout(width="auto", align_self="flex-start"))
+    made = ipywidgets.Button(
+        description=words, layout=ipywidgets.Layout(width="auto", align_self="flex-start")
+    )
     made.button_style = "primary" if is_main else ""
     made.on_click(lambda _: function())
     return made

@@ -47,12 +47,18 @@ class Form:
     ):
         self.config_class = config_class
         self.defaults = self._with_own(defaults or {})
-        self._kept = {name: getattr(initial, name) for name in self.defaults} if initial else dict(self.defaults)
+        self._kept = (
+            {name: getattr(initial, name) for name in self.defaults}
+            if initial
+            else dict(self.defaults)
+        )
         self._fields = {field.name: field for field in dataclasses.fields(config_class)}
         self._names = [name for name in (only or self._fields) if name not in leave_out]
         self._choices, self._on_change = choices or {}, on_change
         self._loop, self._is_setting = MainLoop(), False
-        self._layout = ipywidgets.Layout(width="auto")  # one for all: a form can have dozens of controls
+        self._layout = ipywidgets.Layout(
+            width="auto"
+        )  # one for all: a form can have dozens of controls
         self._wide = ipywidgets.Layout(width="auto")
         self.controls = {name: self._control(name) for name in self._names}
         self._about = {name: ipywidgets.HTML(layout=self._wide) for name in self._names}
@@ -79,7 +85,11 @@ class Form:
             InputError: a value that the config does not take.
         """
         config = self.config
-        return {name: getattr(config, name) for name in self.defaults if getattr(config, name) != self.defaults[name]}
+        return {
+            name: getattr(config, name)
+            for name in self.defaults
+            if getattr(config, name) != self.defaults[name]
+        }
 
     def set(self, values: Mapping[str, Any]) -> None:
         """Show these values; the others stay.
@@ -87,7 +97,9 @@ class Form:
         Raises:
             InputError: a name that the config does not have, or a value that it does not take; nothing is changed then.
         """
-        checked = {name: check_setting(self.config_class, name, value) for name, value in values.items()}
+        checked = {
+            name: check_setting(self.config_class, name, value) for name, value in values.items()
+        }
         self._is_setting = True
         try:
             for name, value in checked.items():
@@ -108,7 +120,10 @@ class Form:
         """Offer other (label, value) to choose from, in a field that has a choice; what is chosen stays chosen."""
         control = self.controls[name]
         chosen = control.value
-        wanted = [*options, *([] if chosen in [value for _, value in options] else [(str(chosen), chosen)])]
+        wanted = [
+            *options,
+            *([] if chosen in [value for _, value in options] else [(str(chosen), chosen)]),
+        ]
         if list(control.options) != wanted:
             self._is_setting = True  # a dropdown with other options falls back to the first
             try:
@@ -120,18 +135,29 @@ class Form:
     def close(self) -> None:
         """Close all controls."""
         self._on_change = None
-        for widget in (self.widget, self._layout, self._wide):  # the layouts too where no control has them
+        for widget in (
+            self.widget,
+            self._layout,
+            self._wide,
+        ):  # the layouts too where no control has them
             close_tree(widget)
 
     def _with_own(self, defaults: Mapping[str, Any]) -> dict[str, Any]:
         own = {field.name: field.default for field in dataclasses.fields(self.config_class)}
-        of_us = {name: check_setting(self.config_class, name, value) for name, value in defaults.items() if name in own}
+        of_us = {
+            name: check_setting(self.config_class, name, value)
+            for name, value in defaults.items()
+            if name in own
+        }
         return own | of_us
 
     def _control(self, name: str) -> Any:
         """The control that suits a field."""
         field = self._fields[name]
-        hint, value = typing.get_type_hints(self.config_class)[name], self._as_shown(name, self._kept[name])
+        hint, value = (
+            typing.get_type_hints(self.config_class)[name],
+            self._as_shown(name, self._kept[name]),
+        )
         look = {
             "description": name,
             "tooltip": field.metadata["help"],
@@ -140,7 +166,9 @@ class Form:
         }
         if choices := self._choices.get(name) or field.metadata["choices"]:
             known = list(dict.fromkeys([*choices, value]))
-            return ipywidgets.Dropdown(options=[(str(choice), choice) for choice in known], value=value, **look)
+            return ipywidgets.Dropdown(
+                options=[(str(choice), choice) for choice in known], value=value, **look
+            )
         if hint is bool:
             return ipywidgets.Checkbox(value=value, indent=True, **look)
         if hint in NUMBERS:
@@ -148,8 +176,13 @@ class Form:
         return ipywidgets.Text(value=value, continuous_update=False, **look)
 
     def _put(self, control: Any, value: Any) -> None:
-        if isinstance(control, ipywidgets.Dropdown) and value not in [choice for _, choice in control.options]:
-            control.options = [*control.options, (str(value), value)]  # open choices: it is nowhere said that these are all
+        if isinstance(control, ipywidgets.Dropdown) and value not in [
+            choice for _, choice in control.options
+        ]:
+            control.options = [
+                *control.options,
+                (str(value), value),
+            ]  # open choices: it is nowhere said that these are all
         control.value = value
 
     def _is_typed(self, name: str) -> bool:

@@ -75,7 +75,9 @@ def _canvas_class() -> Any:
         def __init__(self, figure: Any, loop: MainLoop):
             self._main_loop = loop
             super().__init__(figure)
-            self.toolbar_visible = self.header_visible = self.footer_visible = self.resizable = False
+            self.toolbar_visible = self.header_visible = self.footer_visible = self.resizable = (
+                False
+            )
 
         def _handle_message(self, widget: Any, content: Any, buffers: Any) -> None:
             self._main_loop.call(super()._handle_message, widget, content, buffers)

@@ -55,7 +55,11 @@ class Panel:
             return
         role, name = KINDS[kind or "note"]
         self.message = text
-        shown = f'<div class="absslab-message absslab-{name}" role="{role}">{html.escape(text)}</div>' if text else ""
+        shown = (
+            f'<div class="absslab-message absslab-{name}" role="{role}">{html.escape(text)}</div>'
+            if text
+            else ""
+        )
         self._line.value = CSS + shown
 
     def guard(self, function: Callable[..., Any]) -> Callable[..., None]:
@@ -123,7 +127,11 @@ class _Undo:
 def error_line(error: BaseException) -> str:
     """An error in one line, for a person; without folders, where `hide_folders` was called."""
     if isinstance(error, OSError):
-        text = f"{error.filename}: {error.strerror or error}" if error.filename else str(error.strerror or error)
+        text = (
+            f"{error.filename}: {error.strerror or error}"
+            if error.filename
+            else str(error.strerror or error)
+        )
     elif isinstance(error, InputError):
         text = str(error)
     else:

@@ -24,7 +24,11 @@ class Sliders:
         on_change: called while something moves.
     """
 
-    def __init__(self, settings: Mapping[type[Config], Mapping[str, Range | Choices]], on_change: Callable[[], Any]):
+    def __init__(
+        self,
+        settings: Mapping[type[Config], Mapping[str, Range | Choices]],
+        on_change: Callable[[], Any],
+    ):
         self._on_change, self._is_setting = on_change, False
         self.controls: dict[str, Any] = {}
         explained = []
@@ -90,7 +94,9 @@ def _control(field: "dataclasses.Field[Any]", what: Range | Choices) -> ipywidge
     low, high = float(str(first)), float(str(second))
     step = _step(high - low)
     digits = max(0, -math.floor(math.log10(step * (1 + 1e-9))))
-    return ipywidgets.FloatSlider(min=low, max=high, step=step, readout_format=f".{digits}f", **about)
+    return ipywidgets.FloatSlider(
+        min=low, max=high, step=step, readout_format=f".{digits}f", **about
+    )
 
 
 def _step(span: float) -> float:

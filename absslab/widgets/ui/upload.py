@@ -106,7 +106,11 @@ class Upload(anywidget.AnyWidget):
             kind = content.get("type")
             if kind == "begin":
                 self._begin(content)
-            elif kind == "piece" and self._number is not None and content.get("number") == self._number:
+            elif (
+                kind == "piece"
+                and self._number is not None
+                and content.get("number") == self._number
+            ):
                 self._append(content, buffers)
             elif kind == "cancel":
                 self.cancel()
@@ -123,14 +127,20 @@ class Upload(anywidget.AnyWidget):
                 f"{self._name} has {size / 1e6:.0f} MB: expected at most {self.limits.size / 1e6:g} MB; send a part of it"
             )
         if Path(self._name).suffix.lower() not in sound_files.SUFFIXES:
-            raise InputError(f"{self._name} is of a kind that is not read here: expected {', '.join(sound_files.SUFFIXES)}")
+            raise InputError(
+                f"{self._name} is of a kind that is not read here: expected {', '.join(sound_files.SUFFIXES)}"
+            )
         if self._n_begun >= self.limits.count:
-            raise InputError(f"there were {self.limits.count} uploads already: no more are taken from one page")
+            raise InputError(
+                f"there were {self.limits.count} uploads already: no more are taken from one page"
+            )
         free = shutil.disk_usage(self._folder).free
         if free < _SPACE * size:
             raise InputError(f"there is no room for {self._name} at the moment: try again later")
         self._n_begun += 1
-        self._raw = self._folder / f"upload-{self._n_begun}{Path(self._name).suffix.lower()}"  # never a name from outside
+        self._raw = (
+            self._folder / f"upload-{self._n_begun}{Path(self._name).suffix.lower()}"
+        )  # never a name from outside
         self._raw.touch()
         self._number, self._size, self._offset = content.get("number"), size, 0
         self._tell("next", number=self._number, offset=0)
@@ -172,7 +182,9 @@ class Upload(anywidget.AnyWidget):
         self._work = Work(
             self._loop,
             steps,
-            progress=lambda step: self._tell("busy", number=number, text=f"reading {name} …", share=step.done / step.total),
+            progress=lambda step: self._tell(
+                "busy", number=number, text=f"reading {name} …", share=step.done / step.total
+            ),
             done=lambda: self._try(done),
             failed=self._refuse,
             ended=ended,

@@ -25,7 +25,9 @@ class WorkLine:
         self.bar = ipywidgets.FloatProgress(min=0, max=1, layout=ipywidgets.Layout(width="260px"))
         self.words = ipywidgets.Label()
         self.button = button("cancel", self.cancel)
-        self.widget = ipywidgets.HBox([self.bar, self.button, self.words], layout=ipywidgets.Layout(display="none"))
+        self.widget = ipywidgets.HBox(
+            [self.bar, self.button, self.words], layout=ipywidgets.Layout(display="none")
+        )
 
     @property
     def is_running(self) -> bool:
@@ -87,7 +89,11 @@ class WorkLine:
 
     def _show(self, progress: Progress) -> None:
         self.bar.value = progress.done / max(1, progress.total)
-        self.words.value = f"{self._words}: {progress.done} of {progress.total}" if progress.total else f"{self._words} …"
+        self.words.value = (
+            f"{self._words}: {progress.done} of {progress.total}"
+            if progress.total
+            else f"{self._words} …"
+        )
 
     def _ended(self, function: Callable[..., Any]) -> Callable[..., None]:
         def ended(*args: Any) -> None:

@@ -19,7 +19,9 @@ def sine(frequency=997.0, seconds=5.0, rate=48000, amplitude=1.0) -> np.ndarray:
 @pytest.mark.parametrize("rate", [16000, 44100, 48000])
 def test_a_sine_of_997_Hz_at_full_scale_has_minus_3_01_LUFS_as_the_standard_says(rate):
     assert loudness(sine(rate=rate), rate) == pytest.approx(-3.01, abs=0.05)
-    assert loudness(sine(rate=rate, amplitude=0.1).astype(np.float32), rate) == pytest.approx(-23.01, abs=0.05)
+    assert loudness(sine(rate=rate, amplitude=0.1).astype(np.float32), rate) == pytest.approx(
+        -23.01, abs=0.05
+    )
 
 
 def test_channels_add_their_energies():
@@ -36,10 +38,14 @@ def test_of_more_channels_than_the_standard_knows_the_mean_is_measured():
 def test_pauses_do_not_count():
     sound = sine(amplitude=0.1, seconds=4)
     with_pauses = np.concatenate([sound, np.zeros(480000), sine(amplitude=0.0001, seconds=10)])
-    assert loudness(with_pauses, 48000) == pytest.approx(loudness(sound, 48000), abs=0.3)  # blocks at the edge count
+    assert loudness(with_pauses, 48000) == pytest.approx(
+        loudness(sound, 48000), abs=0.3
+    )  # blocks at the edge count
 
 
-@pytest.mark.parametrize("samples", [np.zeros(48000), np.zeros((2, 10)), np.zeros(1), 1e-6 * sine()])
+@pytest.mark.parametrize(
+    "samples", [np.zeros(48000), np.zeros((2, 10)), np.zeros(1), 1e-6 * sine()]
+)
 def test_silence_has_no_loudness_and_no_warning(samples, recwarn):
     assert loudness(samples, 48000) == -np.inf
     assert not recwarn.list

@@ -24,10 +24,14 @@ def level(samples: np.ndarray, frequency: float, rate: int) -> float:
 @pytest.mark.parametrize("rate", [8000, 16000, 44100])
 def test_of_three_tones_at_two_instants_exactly_the_one_in_the_rectangle_survives(rate):
     frequencies = (500, 1500, 3000)
-    recording = sum(tone(one, rate, *when) for one in frequencies for when in ((0.2, 1.2), (1.8, 2.8)))
+    recording = sum(
+        tone(one, rate, *when) for one in frequencies for when in ((0.2, 1.2), (1.8, 2.8))
+    )
     cut = cut_region(recording, rate, start=1.9, end=2.7, low=1200, high=1800)
     middle = slice(round(2.0 * rate), round(2.6 * rate))
-    assert level(cut[middle], 1500, rate) == pytest.approx(level(recording[middle], 1500, rate), abs=0.1)
+    assert level(cut[middle], 1500, rate) == pytest.approx(
+        level(recording[middle], 1500, rate), abs=0.1
+    )
     for other in (500, 3000):
         assert level(cut[middle], other, rate) < level(recording[middle], other, rate) - 50
     assert np.abs(cut[: round(1.9 * rate)]).max() == np.abs(cut[round(2.7 * rate) :]).max() == 0
@@ -36,7 +40,11 @@ def test_of_three_tones_at_two_instants_exactly_the_one_in_the_rectangle_survive
 @pytest.mark.parametrize("shape", [(16000,), (2, 16001), (1, 5), (1,)])
 def test_the_whole_range_is_the_input(shape):
     waveform = (0.1 * np.random.default_rng(0).standard_normal(shape)).astype(np.float32)
-    for start, end, low, high in ((0, shape[-1] / 16000, 0, 8000), (-1, 1e9, -5, 1e9), (-np.inf, np.inf, -np.inf, np.inf)):
+    for start, end, low, high in (
+        (0, shape[-1] / 16000, 0, 8000),
+        (-1, 1e9, -5, 1e9),
+        (-np.inf, np.inf, -np.inf, np.inf),
+    ):
         cut = cut_region(waveform, 16000, start=start, end=end, low=low, high=high)
         assert (cut.shape, cut.dtype) == (waveform.shape, np.float32)
         np.testing.assert_allclose(cut, waveform, atol=1e-6)
@@ -63,7 +71,8 @@ def test_its_ends_are_faded_but_not_those_of_the_recording():
 def test_neighbouring_rectangles_in_frequency_add_up():
     waveform = (0.1 * np.random.default_rng(1).standard_normal(32000)).astype(np.float32)
     below, above = (
-        cut_region(waveform, 16000, start=0, end=2, low=low, high=high) for low, high in ((0, 1001), (1002, 8000))
+        cut_region(waveform, 16000, start=0, end=2, low=low, high=high)
+        for low, high in ((0, 1001), (1002, 8000))
     )
     np.testing.assert_allclose(below + above, waveform, atol=1e-6)
 
@@ -81,7 +90,9 @@ def test_it_is_the_same_whatever_lies_far_from_it():
     waveform = (0.1 * np.random.default_rng(2).standard_normal(48000)).astype(np.float32)
     other = waveform.copy()
     other[:8000] = other[40000:] = 0
-    first, second = (cut_region(one, 16000, start=1, end=2, low=500, high=700) for one in (waveform, other))
+    first, second = (
+        cut_region(one, 16000, start=1, end=2, low=500, high=700) for one in (waveform, other)
+    )
     np.testing.assert_allclose(first, second, atol=1e-6)
 
 
@@ -100,7 +111,11 @@ def test_it_is_the_same_whatever_lies_far_from_it():
 )
 def test_a_rectangle_that_holds_nothing_is_refused(change, words):
     with pytest.raises(InputError, match=words):
-        cut_region(np.zeros(48000, np.float32), 16000, **({"start": 0.5, "end": 1.5, "low": 100, "high": 200} | change))
+        cut_region(
+            np.zeros(48000, np.float32),
+            16000,
+            **({"start": 0.5, "end": 1.5, "low": 100, "high": 200} | change),
+        )
 
 
 def test_what_is_no_waveform_is_refused():

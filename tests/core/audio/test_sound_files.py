@@ -18,7 +18,9 @@ RATE = 16000
 
 
 def tone(frequency, seconds=1.0, rate=RATE, level=0.5):
-    return (level * np.sin(2 * np.pi * frequency * np.arange(round(seconds * rate)) / rate)).astype(np.float32)
+    return (level * np.sin(2 * np.pi * frequency * np.arange(round(seconds * rate)) / rate)).astype(
+        np.float32
+    )
 
 
 def frequency_and_level(samples, rate):
@@ -50,16 +52,26 @@ def cut(path, share=0.6):
         ("A.WAV", "PCM_16", 1 / 30000),
     ],
 )
-def test_good_files_load_as_the_mean_of_their_channels(tmp_path, name, subtype, tolerance, rate, n_channels):
-    channels = np.stack([tone(440, 0.05, rate, level=(c + 1) / 10) for c in range(n_channels)])  # (C, N)
+def test_good_files_load_as_the_mean_of_their_channels(
+    tmp_path, name, subtype, tolerance, rate, n_channels
+):
+    channels = np.stack(
+        [tone(440, 0.05, rate, level=(c + 1) / 10) for c in range(n_channels)]
+    )  # (C, N)
     soundfile.write(tmp_path / name, channels.T, rate, subtype=subtype)
     about = sound_files.check(tmp_path / name)
-    assert (about.sampling_rate, about.n_channels, about.n_samples) == (rate, n_channels, channels.shape[1])
+    assert (about.sampling_rate, about.n_channels, about.n_samples) == (
+        rate,
+        n_channels,
+        channels.shape[1],
+    )
     assert about.duration == pytest.approx(0.05)
     loaded = sound_files.load(tmp_path / name)
     assert loaded.dtype == np.float32
     np.testing.assert_allclose(loaded, channels.mean(axis=0), atol=tolerance)
-    np.testing.assert_allclose(sound_files.load_channels(tmp_path / name)[0], channels, atol=tolerance)
+    np.testing.assert_allclose(
+        sound_files.load_channels(tmp_path / name)[0], channels, atol=tolerance
+    )
 
 
 @pytest.mark.parametrize("name", ["a.ogg", "a.mp3"])
@@ -78,8 +90,12 @@ def test_lossy_files_load_with_their_tone_and_length(tmp_path, name, n_channels)
 def test_a_part_of_a_file_is_that_part_of_its_samples(tmp_path):
     samples = tone(300)
     sound_files.save(tmp_path / "a.wav", samples, RATE, subtype="FLOAT")
-    np.testing.assert_array_equal(sound_files.load(tmp_path / "a.wav", start=100, n_samples=50), samples[100:150])
-    np.testing.assert_array_equal(sound_files.load(tmp_path / "a.wav", start=15990, n_samples=50), samples[15990:])
+    np.testing.assert_array_equal(
+        sound_files.load(tmp_path / "a.wav", start=100, n_samples=50), samples[100:150]
+    )
+    np.testing.assert_array_equal(
+        sound_files.load(tmp_path / "a.wav", start=15990, n_samples=50), samples[15990:]
+    )
 
 
 def test_blocks_are_the_file_cut_up(tmp_path):
@@ -98,7 +114,9 @@ def test_a_wav_from_a_pipe_which_does_not_know_its_length_loads_whole(tmp_path, 
     raw[4:8] = raw[at + 4 : at + 8] = size.to_bytes(4, "little")
     (tmp_path / "pipe.wav").write_bytes(raw)
     assert sound_files.check(tmp_path / "pipe.wav").n_samples == RATE
-    np.testing.assert_array_equal(sound_files.load(tmp_path / "pipe.wav"), sound_files.load(tmp_path / "a.wav"))
+    np.testing.assert_array_equal(
+        sound_files.load(tmp_path / "pipe.wav"), sound_files.load(tmp_path / "a.wav")
+    )
 
 
 def test_a_wav_with_other_chunks_before_and_after_its_samples_loads_whole(tmp_path):
@@ -190,7 +208,9 @@ def test_silence_is_samples_but_no_event(tmp_path):
 
 
 def test_a_flac_whose_middle_is_damaged_is_refused(tmp_path):
-    soundfile.write(tmp_path / "a.flac", np.random.default_rng(0).uniform(-0.5, 0.5, 3 * RATE), RATE)
+    soundfile.write(
+        tmp_path / "a.flac", np.random.default_rng(0).uniform(-0.5, 0.5, 3 * RATE), RATE
+    )
     raw = bytearray((tmp_path / "a.flac").read_bytes())
     raw[20000:30000] = bytes(10000)
     (tmp_path / "a.flac").write_bytes(raw)
@@ -209,12 +229,16 @@ def test_a_flac_that_does_not_say_how_long_it_is_is_refused_with_what_to_do(tmp_
             read(tmp_path / "a.flac")
 
 
-@pytest.mark.parametrize(("name", "sound"), [("a.wav", True), ("a.MP3", True), ("a.txt", False), (".a.wav", False)])
+@pytest.mark.parametrize(
+    ("name", "sound"), [("a.wav", True), ("a.MP3", True), ("a.txt", False), (".a.wav", False)]
+)
 def test_sound_files_are_told_by_their_suffix_and_hidden_ones_are_none(name, sound):
     assert sound_files.is_audio(name) is sound
 
 
-@pytest.mark.parametrize(("from_rate", "to_rate"), [(44100, 16000), (16000, 44100), (48000, 8000), (22050, 44100)])
+@pytest.mark.parametrize(
+    ("from_rate", "to_rate"), [(44100, 16000), (16000, 44100), (48000, 8000), (22050, 44100)]
+)
 def test_resampling_keeps_a_tones_frequency_and_level(from_rate, to_rate):
     samples = sound_files.resample(tone(1000, 1.0, from_rate), from_rate, to_rate)
     frequency, level = frequency_and_level(samples, to_rate)
@@ -227,13 +251,19 @@ def test_resampling_removes_what_the_new_rate_cannot_hold():
     assert np.abs(samples[1000:-1000]).max() < 1e-3
 
 
-@given(n=st.integers(1, 3000), from_rate=st.sampled_from([8000, 22050, 44100]), to_rate=st.sampled_from([8000, 16000]))
+@given(
+    n=st.integers(1, 3000),
+    from_rate=st.sampled_from([8000, 22050, 44100]),
+    to_rate=st.sampled_from([8000, 16000]),
+)
 def test_resampling_gives_the_nearest_length_for_any_axes_before(n, from_rate, to_rate):
     samples = np.random.default_rng(n).uniform(-1, 1, (2, 3, n)).astype(np.float32)
     out = sound_files.resample(samples, from_rate, to_rate)
     assert out.shape == (2, 3, max(1, round(n * to_rate / from_rate)))
     assert out.dtype == np.float32
-    np.testing.assert_array_equal(out[1, 2], sound_files.resample(samples[1, 2], from_rate, to_rate))
+    np.testing.assert_array_equal(
+        out[1, 2], sound_files.resample(samples[1, 2], from_rate, to_rate)
+    )
 
 
 sixteen_bit = arrays.arrays(np.int16, st.integers(1, 200))
@@ -251,19 +281,29 @@ def test_sixteen_bit_samples_are_saved_exactly(tmp_path_factory, samples):
 
 @pytest.mark.parametrize(
     ("name", "subtype"),
-    [("a.wav", "PCM_16"), ("a.wav", "PCM_24"), ("a.wav", "FLOAT"), ("a.flac", "PCM_16"), ("a.flac", "PCM_24")],
+    [
+        ("a.wav", "PCM_16"),
+        ("a.wav", "PCM_24"),
+        ("a.wav", "FLOAT"),
+        ("a.flac", "PCM_16"),
+        ("a.flac", "PCM_24"),
+    ],
 )
 def test_what_lies_on_the_grid_of_a_coding_is_saved_exactly(tmp_path, name, subtype):
     samples = sound_files.on_grid(np.random.default_rng(0).uniform(-1.1, 1.1, (2, 999)), subtype)
     assert samples.dtype == np.float64
     sound_files.save(tmp_path / name, samples, RATE, subtype=subtype)
-    np.testing.assert_array_equal(sound_files.load_channels(tmp_path / name)[0], samples.astype(np.float32))
+    np.testing.assert_array_equal(
+        sound_files.load_channels(tmp_path / name)[0], samples.astype(np.float32)
+    )
 
 
 def test_the_grid_is_at_most_half_a_step_away_and_ends_before_one():
     samples = np.linspace(-0.99, 0.99, 12345)
     assert np.abs(sound_files.on_grid(samples, "PCM_16") - samples).max() <= 0.5 / 32768
-    np.testing.assert_array_equal(sound_files.on_grid(np.array([-2.0, 2.0]), "PCM_16"), [-1, 32767 / 32768])
+    np.testing.assert_array_equal(
+        sound_files.on_grid(np.array([-2.0, 2.0]), "PCM_16"), [-1, 32767 / 32768]
+    )
 
 
 def test_a_full_disk_leaves_no_file(tmp_path, full_disk):
@@ -284,11 +324,14 @@ def test_a_writer_writes_block_by_block_what_save_writes_at_once(tmp_path, subty
     sound_files.save(tmp_path / "b.wav", samples, RATE, subtype=subtype)
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.wav"]
     np.testing.assert_array_equal(
-        sound_files.load_channels(tmp_path / "new" / "a.wav")[0], sound_files.load_channels(tmp_path / "b.wav")[0]
+        sound_files.load_channels(tmp_path / "new" / "a.wav")[0],
+        sound_files.load_channels(tmp_path / "b.wav")[0],
     )
 
 
-@pytest.mark.parametrize(("n_samples", "container"), [(1000, "WAV"), ((1 << 31) - (1 << 16), "WAV"), (1 << 31, "RF64")])
+@pytest.mark.parametrize(
+    ("n_samples", "container"), [(1000, "WAV"), ((1 << 31) - (1 << 16), "WAV"), (1 << 31, "RF64")]
+)
 def test_a_writer_takes_rf64_where_four_gibibytes_would_not_do(tmp_path, n_samples, container):
     writer = sound_files.Writer(tmp_path / "a.wav", RATE, 1, n_samples, "PCM_16")
     writer.write(tone(440)[None])

@@ -17,7 +17,9 @@ def tone(n_channels=1, rate=16000, seconds=1.0, hertz=440.0):
 
 def taken(path, tmp_path, **options):
     target = tmp_path / "taken.wav"
-    steps = list(take_in(path, target, name=path.name, max_duration=options.get("max_duration", 10)))
+    steps = list(
+        take_in(path, target, name=path.name, max_duration=options.get("max_duration", 10))
+    )
     assert steps[-1].done == steps[-1].total
     return sound_files.load_channels(target)
 
@@ -36,7 +38,10 @@ def test_of_many_channels_the_mean_is_taken(tmp_path):
     soundfile.write(path, tone(8), 16000, subtype="FLOAT")
     samples, _ = taken(path, tmp_path)
     np.testing.assert_allclose(samples[0], tone(8).mean(1), atol=2**-22)
-    assert look_at(path, name="a.wav", max_duration=10).words == "1.0 s, 16 kHz, mono; taken the mean of its 8 channels"
+    assert (
+        look_at(path, name="a.wav", max_duration=10).words
+        == "1.0 s, 16 kHz, mono; taken the mean of its 8 channels"
+    )
 
 
 @pytest.mark.parametrize("n_channels", [1, 2])
@@ -57,8 +62,14 @@ def test_a_high_rate_is_lowered_without_a_seam_between_blocks(tmp_path, rate, n_
         (lambda path: path.write_text("words"), "a.wav is not a readable sound file"),
         (lambda path: path.touch(), "it has 0 bytes"),
         (lambda path: soundfile.write(path, np.zeros(1600), 16000), "a.wav is silent"),
-        (lambda path: soundfile.write(path, tone(seconds=11), 16000), "lasts 0.2 min: expected at most 0.16"),
-        (lambda path: soundfile.write(path, tone(rate=500), 500), "500 Hz: expected at most 64 channels at 1000"),
+        (
+            lambda path: soundfile.write(path, tone(seconds=11), 16000),
+            "lasts 0.2 min: expected at most 0.16",
+        ),
+        (
+            lambda path: soundfile.write(path, tone(rate=500), 500),
+            "500 Hz: expected at most 64 channels at 1000",
+        ),
         (lambda path: soundfile.write(path, tone(65), 16000, subtype="FLOAT"), "65 channels"),
         (lambda path: soundfile.write(path, tone() * np.nan, 16000, subtype="FLOAT"), "NaN"),
     ],

@@ -132,7 +132,8 @@ def test_the_fingerprint_tells_classes_with_the_same_fields_apart():
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("True", True), ("true", True), ("1", True), ("False", False), ("false", False), ("0", False)]
+    ("text", "value"),
+    [("True", True), ("true", True), ("1", True), ("False", False), ("false", False), ("0", False)],
 )
 def test_a_boolean_flag_takes_the_words_for_true_and_false(text, value):
     assert from_command_line("--loud", text).loud is value
@@ -202,7 +203,9 @@ def test_a_wrong_flag_is_named(arguments, message):
         ({"span": (1.0,)}, "span has 1 values (1): expected 2"),
     ],
 )
-def test_a_value_that_a_field_does_not_take_is_refused_with_what_came_and_what_is_expected(values, message):
+def test_a_value_that_a_field_does_not_take_is_refused_with_what_came_and_what_is_expected(
+    values, message
+):
     with pytest.raises(InputError) as caught:
         Settings.from_json(values)
     assert str(caught.value) == message
@@ -264,9 +267,22 @@ def test_every_config_of_the_package_explains_all_its_fields_and_has_good_defaul
 
 
 def test_settings_as_flags_are_read_back_as_they_were():
-    values = {"rate": -3, "window": "--odd name", "sizes": (8, 16), "is_mono": False, "pattern": None, "folder": ""}
+    values = {
+        "rate": -3,
+        "window": "--odd name",
+        "sizes": (8, 16),
+        "is_mono": False,
+        "pattern": None,
+        "folder": "",
+    }
     parser = Parser("p")
-    for name, kind in {"rate": int, "window": str, "is_mono": str, "pattern": str, "folder": str}.items():
+    for name, kind in {
+        "rate": int,
+        "window": str,
+        "is_mono": str,
+        "pattern": str,
+        "folder": str,
+    }.items():
         parser.add_argument(f"--{name}", type=kind)
     parser.add_argument("--sizes", type=int, nargs="+")
     expected = values | {"sizes": [8, 16], "is_mono": "False", "pattern": "none"}
@@ -275,7 +291,13 @@ def test_settings_as_flags_are_read_back_as_they_were():
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("3 4", (3, 4)), ("", InputError), ("none", InputError), ("3.5", InputError), ("3 0", InputError)],
+    [
+        ("3 4", (3, 4)),
+        ("", InputError),
+        ("none", InputError),
+        ("3.5", InputError),
+        ("3 0", InputError),
+    ],
 )
 def test_what_a_person_types_is_parsed_as_after_a_flag(text, value):
     @dataclasses.dataclass(frozen=True)

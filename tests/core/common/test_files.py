@@ -58,16 +58,23 @@ def test_a_full_disk_leaves_nothing_and_the_error_names_the_file(tmp_path, full_
 def test_what_dead_processes_left_is_removed_and_what_living_ones_write_is_not(tmp_path):
     ended, zombie = (subprocess.Popen([sys.executable, "-c", ""]) for _ in range(2))
     ended.wait()
-    os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)  # it has ended, but nobody has asked how
+    os.waitid(
+        os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT
+    )  # it has ended, but nobody has asked how
     (tmp_path / "sub").mkdir()
     dead = [tmp_path / f".a.wav.{ended.pid}.part", tmp_path / "sub" / f".b.{zombie.pid}.part"]
     kept = [beside(tmp_path / "c.wav"), tmp_path / "sub" / f".d.wav.{os.getppid()}.part"]
-    foreign = [tmp_path / name for name in (".part", ".x.part", ".film.mkv.part", "y.1.part", ".1.part", ".a.wav")]
+    foreign = [
+        tmp_path / name
+        for name in (".part", ".x.part", ".film.mkv.part", "y.1.part", ".1.part", ".a.wav")
+    ]
     for path in [*dead, *kept, *foreign]:
         path.write_bytes(b"")
     remove_unfinished(tmp_path)
     zombie.wait()
-    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted([*kept, *foreign])
+    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(
+        [*kept, *foreign]
+    )
 
 
 def test_json_has_no_nan_and_a_refused_one_writes_nothing(tmp_path):
@@ -112,7 +119,9 @@ def test_where_results_can_not_be_written_is_said_before_the_work(tmp_path):
         check_output(tmp_path / "file" / "scores.json")
 
 
-def test_a_place_that_only_looks_as_if_it_could_be_written_is_refused_and_nothing_is_left(tmp_path, monkeypatch):
+def test_a_place_that_only_looks_as_if_it_could_be_written_is_refused_and_nothing_is_left(
+    tmp_path, monkeypatch
+):
     def refuse(**_):
         raise PermissionError("no")
 

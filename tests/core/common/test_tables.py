@@ -22,7 +22,10 @@ def test_what_was_written_is_read_back(tmp_path, delimiter):
 @pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
 def test_line_endings_blank_lines_a_byte_order_mark_and_spaces_do_not_matter(tmp_path, ending):
     text = "\ufeff" + ending.join(["filename, speech", "a.wav, 1", "", "b.wav ,0", ""])
-    assert read(tmp_path, text) == [{"filename": "a.wav", "speech": "1"}, {"filename": "b.wav", "speech": "0"}]
+    assert read(tmp_path, text) == [
+        {"filename": "a.wav", "speech": "1"},
+        {"filename": "b.wav", "speech": "0"},
+    ]
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,9 @@ def test_a_label_is_added_and_nothing_else_changes(table):
     assert read_labels(table, "a.wav") == {"knock": True, "speech": True}
     assert read_labels(table, "sub/b.wav")["speech"]
     assert original(table).read_text() == before
-    expected = before.replace("a.wav,train,1,0", "a.wav,train,1,1").replace("a.wav\tknock\n", "a.wav\tknock,speech\n")
+    expected = before.replace("a.wav,train,1,0", "a.wav,train,1,1").replace(
+        "a.wav\tknock\n", "a.wav\tknock,speech\n"
+    )
     assert table.read_text() == expected
 
 
@@ -118,7 +120,9 @@ def test_a_class_of_a_table_of_lists_does_not_get_lost(tmp_path):
         correct_label(tmp_path / "weak.tsv", "sub/b.wav", "speech", False)
     correct_label(tmp_path / "weak.tsv", "c.wav", "speech", True)
     correct_label(tmp_path / "weak.tsv", "sub/b.wav", "speech", False)
-    assert (tmp_path / "weak.tsv").read_text() == TSV.replace("knock,speech", "knock").replace("c.wav\t", "c.wav\tspeech")
+    assert (tmp_path / "weak.tsv").read_text() == TSV.replace("knock,speech", "knock").replace(
+        "c.wav\t", "c.wav\tspeech"
+    )
 
 
 @pytest.mark.parametrize("what_fails", ["the table", "the note"])
@@ -128,7 +132,9 @@ def test_on_a_full_disk_neither_the_label_nor_its_note_is_changed(tmp_path, full
     table.write_text("filename,knock,speech\n" + "".join(f"{i}.wav,1,0\n" for i in range(n_rows)))
     correct_label(table, "0.wav", "speech", True)
     before, notes = table.read_bytes(), noted(table)
-    size = 300 if what_fails == "the table" else table.with_name("corrections.csv").stat().st_size + 10
+    size = (
+        300 if what_fails == "the table" else table.with_name("corrections.csv").stat().st_size + 10
+    )
     with full_disk(size), pytest.raises(OSError, match=r"weak_labels\.csv|corrections\.csv"):
         correct_label(table, "1.wav", "speech", True)
     assert table.read_bytes() == before
@@ -173,7 +179,9 @@ def test_a_correction_in_a_folder_of_mixtures_is_what_training_and_scores_read(f
         correct_label(table, "000000.wav", name, not present)
     item = open_split(DataConfig(data_folder=str(folder)), "test", sampling_rate=16000).items[0]
     assert item.labels == {name for name, present in labels.items() if not present}
-    evaluation = Evaluation(EvaluationConfig(checkpoint_path=str(checkpoint), data_folder=str(folder)))
+    evaluation = Evaluation(
+        EvaluationConfig(checkpoint_path=str(checkpoint), data_folder=str(folder))
+    )
     assert list(evaluation.run())[-1].done
 
 
@@ -204,6 +212,8 @@ def test_a_run_does_not_go_on_with_corrected_labels_and_says_so(new_run, folder,
     list(Experiment(replace(new_run, data=data)).run())
     table = folder / "train/weak_labels.csv"
     correct_label(table, "000000.wav", "speech", not read_labels(table, "000000.wav")["speech"])
-    with pytest.raises(InputError, match="other recordings or labels than the run began with: start a new run"):
+    with pytest.raises(
+        InputError, match="other recordings or labels than the run began with: start a new run"
+    ):
         Experiment.resume(tmp_path / "run/last.ckpt", {"n_epochs": 3})
     assert json.loads((tmp_path / "run/config.json").read_text())["training"]["n_epochs"] == 2

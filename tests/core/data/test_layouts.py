@@ -76,7 +76,9 @@ def mixtures(tmp_path_factory):
     for name in ("switch", "mouse", "knock"):
         for take in range(1, 4):
             write(events / f"{name}{take:02d}.wav", synthesise(name, take), 44100)
-    config = MixtureFolderConfig(event_folder=str(events), output_folder=str(output), n_files=10, n_workers=1)
+    config = MixtureFolderConfig(
+        event_folder=str(events), output_folder=str(output), n_files=10, n_workers=1
+    )
     list(write_mixtures(config, MixingConfig(length=1.0, sampling_rate=RATE)))
     return output
 
@@ -84,7 +86,11 @@ def mixtures(tmp_path_factory):
 def test_a_folder_of_mixtures_has_its_three_splits_and_the_labels_of_its_table(mixtures):
     config = DataConfig(data_folder=str(mixtures))
     sets = {split: open_split(config, split, sampling_rate=RATE) for split in THESIS_SPLITS}
-    assert {split: len(one) for split, one in sets.items()} == {"train": 8, "validation": 1, "test": 1}
+    assert {split: len(one) for split, one in sets.items()} == {
+        "train": 8,
+        "validation": 1,
+        "test": 1,
+    }
     train = sets["train"]
     assert list(train.classes) == ["knock", "mouse", "switch"]
     rows = (mixtures / "train" / "weak_labels.csv").read_text().splitlines()[1:]
@@ -97,11 +103,16 @@ def test_a_folder_of_mixtures_has_its_three_splits_and_the_labels_of_its_table(m
 def test_the_thesis_names_of_the_splits_are_read(mixtures, tmp_path):
     folder = tmp_path / "thesis"
     folder.mkdir()
-    for ours, name in {"train": "training", "validation": "development", "test": "validation"}.items():
+    for ours, name in {
+        "train": "training",
+        "validation": "development",
+        "test": "validation",
+    }.items():
         (folder / name).symlink_to(mixtures / ours)
     for split in ("train", "validation", "test"):
         ours, theirs = (
-            open_split(DataConfig(data_folder=str(one)), split, sampling_rate=RATE) for one in (mixtures, folder)
+            open_split(DataConfig(data_folder=str(one)), split, sampling_rate=RATE)
+            for one in (mixtures, folder)
         )
         assert ours.labels.tolist() == theirs.labels.tolist()
         assert torch.equal(ours[0], theirs[0])
@@ -128,7 +139,9 @@ def test_splits_with_other_classes_are_refused(tmp_path):
 
 def test_one_hot_labels_split_a_folder_without_overlap_and_completely(tmp_path):
     config = config_of(weak(tmp_path, TEN))
-    sets = [open_split(config, split, sampling_rate=RATE) for split in ("train", "validation", "test")]
+    sets = [
+        open_split(config, split, sampling_rate=RATE) for split in ("train", "validation", "test")
+    ]
     paths = [item.path for one in sets for item in one.items]
     assert len(paths) == len(set(paths)) == 10
     assert all(one.labels.sum(0).all() for one in sets)
@@ -137,12 +150,20 @@ def test_one_hot_labels_split_a_folder_without_overlap_and_completely(tmp_path):
 
 
 def test_comma_separated_labels_are_read_and_an_empty_list_is_no_class(tmp_path):
-    rows = ["a.wav\tdog,bell\ttrain", "b.wav\t\ttrain", "sub/c.wav\tbell\ttest", "d.wav\tdog\tvalidation"]
+    rows = [
+        "a.wav\tdog,bell\ttrain",
+        "b.wav\t\ttrain",
+        "sub/c.wav\tbell\ttest",
+        "d.wav\tdog\tvalidation",
+    ]
     folder = weak(tmp_path, rows, header="filename\tevent_labels\tsplit", name="weak.tsv")
     train = open_split(config_of(folder), "train", sampling_rate=RATE)
     assert list(train.classes) == ["bell", "dog"]
     assert train.labels.tolist() == [[1, 1], [0, 0]]
-    assert open_split(config_of(folder), "test", sampling_rate=RATE).path(0) == folder / "sub" / "c.wav"
+    assert (
+        open_split(config_of(folder), "test", sampling_rate=RATE).path(0)
+        == folder / "sub" / "c.wav"
+    )
 
 
 def test_a_split_column_is_followed(tmp_path):
@@ -244,7 +265,10 @@ def test_classes_other_than_the_models_are_refused_by_name(tmp_path):
 
 def test_the_models_order_of_classes_is_used(tmp_path):
     config = config_of(weak(tmp_path, TEN))
-    own, models = (open_split(config, "train", sampling_rate=RATE, classes=names) for names in (None, ["bell", "dog"]))
+    own, models = (
+        open_split(config, "train", sampling_rate=RATE, classes=names)
+        for names in (None, ["bell", "dog"])
+    )
     assert models.labels.tolist() == own.labels[:, ::-1].tolist()
 
 
@@ -267,9 +291,16 @@ def test_an_unknown_layout_lists_the_known_ones():
 
 
 def test_other_rates_channels_and_formats_become_mono_at_one_rate(tmp_path):
-    write(tmp_path / "a.wav", np.stack([tone(44100, 44100), 0.2 * tone(44100, 44100)], 1), 44100, "PCM_24")
+    write(
+        tmp_path / "a.wav",
+        np.stack([tone(44100, 44100), 0.2 * tone(44100, 44100)], 1),
+        44100,
+        "PCM_24",
+    )
     write(tmp_path / "b.flac", tone(16000, 16000), 16000)
-    items = [Labelled(str(tmp_path / name), frozenset({"dog"}), name) for name in ("a.wav", "b.flac")]
+    items = [
+        Labelled(str(tmp_path / name), frozenset({"dog"}), name) for name in ("a.wav", "b.flac")
+    ]
     data_set = AudioDataSet(items, ["dog"], RATE)
     assert data_set.lengths == [RATE, RATE]
     for index, gain in enumerate((0.6, 1.0)):
@@ -282,7 +313,9 @@ def test_other_rates_channels_and_formats_become_mono_at_one_rate(tmp_path):
 @pytest.mark.parametrize("n_samples", [1, 4001, 30011])
 def test_the_lengths_are_those_of_the_waveforms(tmp_path, rate, n_samples):
     write(tmp_path / "a.wav", tone(n_samples, rate) + 0.1, rate)
-    data_set = AudioDataSet([Labelled(str(tmp_path / "a.wav"), frozenset(), "a")], ["dog"], RATE, clip_length=1.0)
+    data_set = AudioDataSet(
+        [Labelled(str(tmp_path / "a.wav"), frozenset(), "a")], ["dog"], RATE, clip_length=1.0
+    )
     assert [len(data_set[index]) for index in range(len(data_set))] == data_set.lengths
 
 
@@ -293,7 +326,9 @@ def test_cutting_a_long_recording_loses_no_sample(tmp_path, n_samples):
     assert len(data_set) == -(-n_samples // 8000)
     assert max(data_set.lengths) <= 8000
     assert max(data_set.lengths) - min(data_set.lengths) <= 1
-    np.testing.assert_array_equal(torch.cat([data_set[index] for index in range(len(data_set))]), whole.astype(np.float32))
+    np.testing.assert_array_equal(
+        torch.cat([data_set[index] for index in range(len(data_set))]), whole.astype(np.float32)
+    )
     assert data_set.labels.tolist() == [[1, 0]] * len(data_set)
     assert {data_set.path(index).name for index in range(len(data_set))} == {"0.wav"}
 
@@ -345,7 +380,9 @@ def test_silence_without_a_label_and_a_silent_part_of_a_long_recording_are_fine(
 def test_what_is_no_sound_is_refused_when_the_folder_is_opened(tmp_path, content):
     folder = weak(tmp_path, TEN)
     dealt = {
-        split: [item.path for item in open_split(config_of(folder), split, sampling_rate=RATE).items]
+        split: [
+            item.path for item in open_split(config_of(folder), split, sampling_rate=RATE).items
+        ]
         for split in ("train", "validation", "test")
     }
     (folder / "3.wav").write_bytes(content)
@@ -365,7 +402,9 @@ def test_a_recording_with_NaN_is_refused(tmp_path):
 
 @pytest.fixture(scope="module")
 def equal(tmp_path_factory):
-    return data_set_of(tmp_path_factory.mktemp("equal"), [tone(100, frequency=100 + i) for i in range(7)])
+    return data_set_of(
+        tmp_path_factory.mktemp("equal"), [tone(100, frequency=100 + i) for i in range(7)]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -383,14 +422,18 @@ def test_without_a_generator_batches_come_in_order(equal):
     assert indices(batches) == [[0, 1, 2], [3, 4, 5], [6]]
     assert all(batch.n_samples is None for batch in batches)
     for batch in batches:
-        for waveform, index, label in zip(batch.waveforms, batch.indices.tolist(), batch.labels, strict=True):
+        for waveform, index, label in zip(
+            batch.waveforms, batch.indices.tolist(), batch.labels, strict=True
+        ):
             assert torch.equal(waveform, equal[index])
             assert label.tolist() == equal.labels[index].tolist()
 
 
 def test_an_epoch_has_every_recording_once_in_an_order_that_the_generator_decides(equal, unequal):
     for data_set in (equal, unequal):
-        one, again, other = (indices(data_set.batches(3, rng=np.random.default_rng(seed))) for seed in (1, 1, 2))
+        one, again, other = (
+            indices(data_set.batches(3, rng=np.random.default_rng(seed))) for seed in (1, 1, 2)
+        )
         assert sorted(index for group in one for index in group) == list(range(len(data_set)))
         assert one == again
         assert one != other
@@ -400,7 +443,9 @@ def test_recordings_of_different_lengths_are_padded_with_silence(unequal):
     for batch in unequal.batches(4, rng=np.random.default_rng(0)):
         assert batch.n_samples.tolist() == [unequal.lengths[index] for index in batch.indices]
         assert batch.waveforms.shape[1] == batch.n_samples.max()
-        for waveform, n, index in zip(batch.waveforms, batch.n_samples, batch.indices.tolist(), strict=True):
+        for waveform, n, index in zip(
+            batch.waveforms, batch.n_samples, batch.indices.tolist(), strict=True
+        ):
             assert torch.equal(waveform[:n], unequal[index])
             assert not waveform[n:].any()
 
@@ -411,7 +456,10 @@ def test_recordings_of_similar_length_meet(unequal):
 
 
 def test_batches_read_ahead_in_another_process_are_the_same(unequal):
-    here, there = (list(unequal.batches(5, rng=np.random.default_rng(0), n_loaders=n_loaders)) for n_loaders in (0, 1))
+    here, there = (
+        list(unequal.batches(5, rng=np.random.default_rng(0), n_loaders=n_loaders))
+        for n_loaders in (0, 1)
+    )
     for one, other in zip(here, there, strict=True):
         assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
@@ -425,12 +473,19 @@ def test_an_error_in_another_process_is_the_same_error(tmp_path):
 
 def test_settings_of_data_are_checked(tmp_path):
     assert replace(config_of(tmp_path), in_memory=False).in_memory is False
-    for name, value in (("n_loaders", -1), ("clip_length", 0.0), ("split_percentages", (80.0, 20.0))):
+    for name, value in (
+        ("n_loaders", -1),
+        ("clip_length", 0.0),
+        ("split_percentages", (80.0, 20.0)),
+    ):
         with pytest.raises(InputError, match=name):
             config_of(tmp_path, **{name: value})
 
 
 def test_a_split_of_the_users_own_keeps_an_origin_on_one_side(tmp_path):
-    rows = [f"{name}.wav,1,0,{origin},{split}" for name, origin, split in (("a", "x", "train"), ("b", "x", "test"))]
+    rows = [
+        f"{name}.wav,1,0,{origin},{split}"
+        for name, origin, split in (("a", "x", "train"), ("b", "x", "test"))
+    ]
     folder = weak(tmp_path, rows, header="filename,dog,bell,origin,split")
     assert "origin 'x' is in test and train" in refused(config_of(folder))

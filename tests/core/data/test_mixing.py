@@ -30,7 +30,10 @@ durations = st.lists(st.floats(0.005, 6), min_size=1, max_size=6)
 
 def imagined(durations):
     """Recordings that are drawn from but never read."""
-    return [Recording(f"{i}.wav", f"class{i % 3}", f"{i}", duration) for i, duration in enumerate(durations)]
+    return [
+        Recording(f"{i}.wav", f"class{i % 3}", f"{i}", duration)
+        for i, duration in enumerate(durations)
+    ]
 
 
 def draw(seed, recordings, **settings):
@@ -48,7 +51,10 @@ def energy(samples):
 
 def places(spec):
     """(first, behind the last) sample of each event."""
-    return [(round(e.onset * spec.sampling_rate), round(e.offset * spec.sampling_rate)) for e in spec.events]
+    return [
+        (round(e.onset * spec.sampling_rate), round(e.offset * spec.sampling_rate))
+        for e in spec.events
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -62,13 +68,25 @@ def tones(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tones")
     for name, seconds, level in (("long1", 2.0, 0.9), ("short1", 0.3, 0.9), ("quiet1", 1.0, 0.05)):
         time = np.arange(round(seconds * 8000)) / 8000
-        sound_files.save(folder / f"{name}.wav", (level * np.sin(2 * np.pi * 500 * time)).astype(np.float32), 8000)
+        sound_files.save(
+            folder / f"{name}.wav",
+            (level * np.sin(2 * np.pi * 500 * time)).astype(np.float32),
+            8000,
+        )
     return {one.event_label: one for one in index_recordings(folder)}
 
 
 def one_event(recording, onset=0.5, duration=None, gain=0.0, **fields):
-    event = Event(recording.path, recording.event_label, onset, duration or recording.duration, gain)
-    fields = {"filename": "", "length": 2.0, "sampling_rate": 8000, "snr": None, "noise_seed": (1,)} | fields
+    event = Event(
+        recording.path, recording.event_label, onset, duration or recording.duration, gain
+    )
+    fields = {
+        "filename": "",
+        "length": 2.0,
+        "sampling_rate": 8000,
+        "snr": None,
+        "noise_seed": (1,),
+    } | fields
     return MixtureSpec(events=(event,), **fields)
 
 
@@ -83,7 +101,9 @@ def test_without_overlap_events_follow_each_other_within_the_length(seed, durati
 
 
 @given(seeds, durations, st.integers(1, 9), st.booleans())
-def test_events_are_whole_unless_the_end_cuts_them_and_no_scrap_is_kept(seed, durations, max_event, overlap):
+def test_events_are_whole_unless_the_end_cuts_them_and_no_scrap_is_kept(
+    seed, durations, max_event, overlap
+):
     recordings = imagined(durations)
     spec = draw(seed, recordings, max_event=max_event, overlap=overlap)
     whole = {one.path: max(1, round(one.duration * 8000)) for one in recordings}
@@ -98,7 +118,9 @@ def test_events_are_whole_unless_the_end_cuts_them_and_no_scrap_is_kept(seed, du
 def test_events_that_just_fit_are_all_whole(duration):
     max_event = int(0.2 / duration)
     size = round(duration * 8000)
-    specs = [draw(seed, imagined([duration]), length=0.2, max_event=max_event) for seed in range(200)]
+    specs = [
+        draw(seed, imagined([duration]), length=0.2, max_event=max_event) for seed in range(200)
+    ]
     assert {len(spec.events) for spec in specs} == set(range(1, max_event + 1))
     assert all(end - start == size for spec in specs for start, end in places(spec))
 
@@ -114,7 +136,14 @@ def test_events_that_fit_are_all_there_and_one_that_does_not_is_cut():
 
 @given(seeds, durations, st.integers(1, 3), st.floats(0, 1))
 def test_with_overlap_its_bounds_hold(seed, durations, max_polyphony, max_overlap):
-    spec = draw(seed, imagined(durations), max_event=9, overlap=True, max_polyphony=max_polyphony, max_overlap=max_overlap)
+    spec = draw(
+        seed,
+        imagined(durations),
+        max_event=9,
+        overlap=True,
+        max_polyphony=max_polyphony,
+        max_overlap=max_overlap,
+    )
     assert 1 <= len(spec.events) <= 9
     at_once = np.zeros(24000, int)
     for i, (start, end) in enumerate(places(spec)):
@@ -126,8 +155,14 @@ def test_with_overlap_its_bounds_hold(seed, durations, max_polyphony, max_overla
 
 
 def test_with_overlap_events_do_overlap_and_starts_are_spread_over_the_length():
-    specs = [draw(seed, imagined([0.5, 0.7, 0.6]), max_event=4, overlap=True) for seed in range(300)]
-    assert any(start < end for s in specs for (_, end), (start, _) in zip(places(s), places(s)[1:], strict=False))
+    specs = [
+        draw(seed, imagined([0.5, 0.7, 0.6]), max_event=4, overlap=True) for seed in range(300)
+    ]
+    assert any(
+        start < end
+        for s in specs
+        for (_, end), (start, _) in zip(places(s), places(s)[1:], strict=False)
+    )
     onsets = np.array([event.onset for spec in specs for event in spec.events])
     quarters, _ = np.histogram(onsets, bins=4, range=(0, 3.0))
     assert quarters.min() > 0.2 * len(onsets)
@@ -162,7 +197,14 @@ def test_the_noise_ratio_is_the_energy_of_the_noise_over_that_of_the_events():
 @pytest.mark.parametrize("rate", SAMPLING_RATES)
 def test_a_mixture_is_exactly_the_sum_of_its_parts_on_the_16_bit_grid(recordings, overlap, rate):
     for seed in range(5):
-        spec = draw(seed, recordings, sampling_rate=rate, overlap=overlap, max_event=6, event_gain_range=(-6, 20))
+        spec = draw(
+            seed,
+            recordings,
+            sampling_rate=rate,
+            overlap=overlap,
+            max_event=6,
+            event_gain_range=(-6, 20),
+        )
         rendered = render(spec)
         parts = [*rendered.sources.values(), rendered.background]
         assert rendered.mixture.shape == (3 * rate,)
@@ -177,7 +219,9 @@ def test_labels_are_the_classes_that_sound(recordings):
     for seed in range(20):
         spec = draw(seed, recordings, max_event=6, overlap=bool(seed % 2))
         sounding = {name for name, source in render(spec).sources.items() if source.any()}
-        assert spec.labels == sorted(sounding) == sorted({event.event_label for event in spec.events})
+        assert (
+            spec.labels == sorted(sounding) == sorted({event.event_label for event in spec.events})
+        )
 
 
 def test_a_source_sounds_only_during_its_events(recordings):
@@ -212,7 +256,9 @@ def test_the_snr_drawn_from_a_range_is_that_of_the_sound(recordings):
 
 
 def test_the_noise_is_gaussian_white_and_without_offset(tones):
-    noise = render(one_event(tones["long"], onset=0.0, snr=0.0, length=8.0, noise_seed=(3, 1, 4))).background
+    noise = render(
+        one_event(tones["long"], onset=0.0, snr=0.0, length=8.0, noise_seed=(3, 1, 4))
+    ).background
     noise = noise / noise.std()
     n = len(noise)
     assert abs(noise.mean()) < 4 / math.sqrt(n)
@@ -224,19 +270,25 @@ def test_the_noise_is_gaussian_white_and_without_offset(tones):
 
 
 def test_other_seeds_make_other_noise(tones):
-    one, other = (render(one_event(tones["long"], snr=0.0, noise_seed=(seed,))).background for seed in (1, 2))
+    one, other = (
+        render(one_event(tones["long"], snr=0.0, noise_seed=(seed,))).background for seed in (1, 2)
+    )
     assert abs(np.corrcoef(one, other)[0, 1]) < 0.05
 
 
 def test_a_gain_in_decibels_is_one_of_the_level(tones):
-    plain, louder = (render(one_event(tones["quiet"], gain=gain)).sources["quiet"] for gain in (0.0, 12.0))
+    plain, louder = (
+        render(one_event(tones["quiet"], gain=gain)).sources["quiet"] for gain in (0.0, 12.0)
+    )
     assert db(energy(louder) / energy(plain)) == pytest.approx(12, abs=0.01)
 
 
 def test_without_background_the_mixture_is_the_event_where_it_was_put(tones):
     rendered = render(one_event(tones["quiet"], onset=0.5))
     assert not rendered.background.any()
-    np.testing.assert_array_equal(rendered.mixture[4000:12000], sound_files.load(tones["quiet"].path))
+    np.testing.assert_array_equal(
+        rendered.mixture[4000:12000], sound_files.load(tones["quiet"].path)
+    )
     assert not rendered.mixture[:4000].any()
     assert not rendered.mixture[12000:].any()
 
@@ -251,9 +303,13 @@ def test_what_would_clip_is_scaled_down_with_its_parts(tones):
 
 def test_two_events_of_a_class_are_added_in_its_source(tones):
     one = one_event(tones["quiet"], onset=0.0)
-    both = dataclasses.replace(one, events=(*one.events, dataclasses.replace(one.events[0], onset=0.5)))
+    both = dataclasses.replace(
+        one, events=(*one.events, dataclasses.replace(one.events[0], onset=0.5))
+    )
     assert both.labels == ["quiet"]
-    assert energy(render(both).mixture[4000:8000]) == pytest.approx(4 * energy(render(one).mixture[4000:8000]), rel=1e-3)
+    assert energy(render(both).mixture[4000:8000]) == pytest.approx(
+        4 * energy(render(one).mixture[4000:8000]), rel=1e-3
+    )
 
 
 @pytest.mark.parametrize("rate", [8000, 22050])
@@ -266,7 +322,9 @@ def test_a_background_recording_shorter_than_the_mixture_is_repeated(tones, tmp_
     assert first.any()
     for other in others:
         np.testing.assert_array_equal(other, first)
-    assert db(energy(rendered.sources["short"]) / energy(rendered.background)) == pytest.approx(0, abs=0.02)
+    assert db(energy(rendered.sources["short"]) / energy(rendered.background)) == pytest.approx(
+        0, abs=0.02
+    )
 
 
 def test_a_background_recording_longer_than_the_mixture_is_cut_anywhere(tones, tmp_path):
@@ -276,7 +334,9 @@ def test_a_background_recording_longer_than_the_mixture_is_cut_anywhere(tones, t
     config = MixingConfig(length=2.0, sampling_rate=8000, white_noise_ratio=1)
     starts = []
     for seed in range(30):
-        spec = sample_spec(np.random.default_rng(seed), [tones["short"]], config, backgrounds=[background])
+        spec = sample_spec(
+            np.random.default_rng(seed), [tones["short"]], config, backgrounds=[background]
+        )
         assert spec.background == background.path
         assert 0 <= spec.background_start <= 8
         starts.append(spec.background_start)
@@ -339,4 +399,8 @@ def test_a_setting_that_makes_no_sense_is_refused(settings, message):
 def test_the_defaults_are_those_of_the_thesis():
     config = MixingConfig.default_config()
     assert (config.length, config.max_event, config.overlap) == (10, 4, False)
-    assert (config.white_noise_ratio, config.sampling_rate, config.n_samples) == (0.05, 16000, 160000)
+    assert (config.white_noise_ratio, config.sampling_rate, config.n_samples) == (
+        0.05,
+        16000,
+        160000,
+    )

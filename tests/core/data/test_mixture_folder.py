@@ -39,12 +39,18 @@ THIRDS = (60.0, 20.0, 20.0)
 def write(event_folder, output, *, mixing=SHORT, **settings):
     """Make a folder of mixtures; returns how far it said it was."""
     settings = {"n_files": 30, "split_percentages": THIRDS, "n_workers": 1} | settings
-    config = MixtureFolderConfig(event_folder=str(event_folder), output_folder=str(output), **settings)
+    config = MixtureFolderConfig(
+        event_folder=str(event_folder), output_folder=str(output), **settings
+    )
     return list(write_mixtures(config, MixingConfig(**mixing)))
 
 
 def contents(folder):
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def rows(path, delimiter=","):
@@ -59,10 +65,31 @@ def samples_of(path):
 
 def start(event_folder, output, *flags):
     """The command in a process group of its own."""
-    command = [sys.executable, "-m", "absslab", "mix", "--event_folder", event_folder, "--output_folder", output]
-    command += ["--length", "0.5", "--sampling_rate", "8000", "--split_percentages", *map(str, THIRDS), *flags]
+    command = [
+        sys.executable,
+        "-m",
+        "absslab",
+        "mix",
+        "--event_folder",
+        event_folder,
+        "--output_folder",
+        output,
+    ]
+    command += [
+        "--length",
+        "0.5",
+        "--sampling_rate",
+        "8000",
+        "--split_percentages",
+        *map(str, THIRDS),
+        *flags,
+    ]
     return subprocess.Popen(
-        list(map(str, command)), start_new_session=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        list(map(str, command)),
+        start_new_session=True,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
 
 
@@ -117,8 +144,17 @@ def test_the_folder_holds_what_the_manifest_says(event_folder, made):
     manifest = read_manifest(made)
     assert manifest["classes"] == sorted({path.name[:-6] for path in event_folder.iterdir()})
     assert manifest["n_mixtures"] == {"train": 18, "validation": 6, "test": 6}
-    assert (manifest["seed"], manifest["config"]["length"], manifest["config"]["overlap"]) == (0, 0.5, True)
-    assert sorted(path.name for path in made.iterdir()) == ["manifest.json", "test", "train", "validation"]
+    assert (manifest["seed"], manifest["config"]["length"], manifest["config"]["overlap"]) == (
+        0,
+        0.5,
+        True,
+    )
+    assert sorted(path.name for path in made.iterdir()) == [
+        "manifest.json",
+        "test",
+        "train",
+        "validation",
+    ]
     for split, n_mixtures in manifest["n_mixtures"].items():
         names = [f"{i:06d}" for i in range(n_mixtures)]
         tables = ["events.tsv", "mixtures.jsonl", "weak_labels.csv"]
@@ -140,7 +176,9 @@ def test_labels_events_and_specs_agree(made):
         for spec, row in zip(specs, table, strict=True):
             of_file = [event for event in events if event["filename"] == spec.filename]
             assert {row[name] for name in classes} <= {"0", "1"}
-            assert {name for name in classes if row[name] == "1"} == {event["event_label"] for event in of_file}
+            assert {name for name in classes if row[name] == "1"} == {
+                event["event_label"] for event in of_file
+            }
             assert spec.labels == sorted({event["event_label"] for event in of_file})
             for event in of_file:
                 assert 0 <= float(event["onset"]) < float(event["offset"]) <= 0.5
@@ -155,16 +193,22 @@ def test_mixtures_sources_and_specs_agree_sample_by_sample(made):
             sources = {name: samples_of(source) for name, source in source_files(path).items()}
             assert sources.keys() == {*read_manifest(made)["classes"], "background"}
             np.testing.assert_array_equal(np.sum(list(sources.values()), axis=0), mixture)
-            assert sorted(name for name, source in sources.items() if source.any()) == sorted([*spec.labels, "background"])
+            assert sorted(name for name, source in sources.items() if source.any()) == sorted(
+                [*spec.labels, "background"]
+            )
             np.testing.assert_array_equal(mixture, render(spec).mixture * 32768)
 
 
 def test_no_recording_and_no_origin_is_in_two_splits(made):
     manifest = read_manifest(made)
-    origins = {split: {one["origin"] for one in part} for split, part in manifest["recordings"].items()}
+    origins = {
+        split: {one["origin"] for one in part} for split, part in manifest["recordings"].items()
+    }
     assert len(set.union(*origins.values())) == sum(map(len, origins.values())) == 20
     for split in SPLITS:
-        used = {Path(event.recording).name for spec in read_specs(made, split) for event in spec.events}
+        used = {
+            Path(event.recording).name for spec in read_specs(made, split) for event in spec.events
+        }
         assert used <= {one["path"] for one in manifest["recordings"][split]}
 
 
@@ -184,7 +228,9 @@ def test_active_sources_are_those_that_sound_and_none_are_none(event_folder, mad
                 name = f"{split}/{spec.filename}"
                 assert (tmp_path / sources / name).read_bytes() == (made / name).read_bytes()
                 saved = source_files(tmp_path / sources / name)
-                assert sorted(saved) == ([] if sources == "none" else sorted([*spec.labels, "background"]))
+                assert sorted(saved) == (
+                    [] if sources == "none" else sorted([*spec.labels, "background"])
+                )
                 for label, path in saved.items():
                     assert path.read_bytes() == source_files(made / name)[label].read_bytes()
 
@@ -197,7 +243,10 @@ def test_the_same_seed_makes_the_same_bytes_with_one_worker_and_with_two(event_f
     assert [step.done for step in two] == sorted(step.done for step in two)
     assert (one[0].done, one[-1].done, one[-1].total) == (0, 50, 50)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
-    assert contents(tmp_path / "one")["train/000000.wav"] != contents(tmp_path / "other")["train/000000.wav"]
+    assert (
+        contents(tmp_path / "one")["train/000000.wav"]
+        != contents(tmp_path / "other")["train/000000.wav"]
+    )
 
 
 def test_what_was_killed_goes_on_to_the_same_bytes_and_rewrites_nothing(event_folder, tmp_path):
@@ -234,8 +283,24 @@ def test_workers_end_with_their_parent_however_it_went(event_folder, tmp_path):
 
 @pytest.mark.parametrize(
     ("n_workers", "n_processes", "delay", "n_made"),
-    [(1, 1, 0, 0), (1, 1, 0, 1), (2, 3, 0, 0), (2, 4, 0.02, 0), (2, 4, 0.08, 0), (2, 4, 0.2, 0), (2, 1, 0, 1)],
-    ids=["begun", "writing", "one of two", "two starting", "two importing", "two loading", "two writing"],
+    [
+        (1, 1, 0, 0),
+        (1, 1, 0, 1),
+        (2, 3, 0, 0),
+        (2, 4, 0.02, 0),
+        (2, 4, 0.08, 0),
+        (2, 4, 0.2, 0),
+        (2, 1, 0, 1),
+    ],
+    ids=[
+        "begun",
+        "writing",
+        "one of two",
+        "two starting",
+        "two importing",
+        "two loading",
+        "two writing",
+    ],
 )
 def test_ctrl_c_ends_with_one_line_and_leaves_nothing_half_written(
     event_folder, tmp_path, n_workers, n_processes, delay, n_made
@@ -284,7 +349,9 @@ def test_the_recordings_may_have_moved_when_one_goes_on(event_folder, tmp_path):
         ({"mixing": SHORT | {"length": 0.6}}, "length 0.5, not 0.6"),
     ],
 )
-def test_a_folder_made_with_other_settings_is_refused_and_left_as_it_is(event_folder, tmp_path, change, message):
+def test_a_folder_made_with_other_settings_is_refused_and_left_as_it_is(
+    event_folder, tmp_path, change, message
+):
     write(event_folder, tmp_path / "O")
     before = contents(tmp_path / "O")
     with pytest.raises(InputError, match=f"was made with {message}"):
@@ -312,7 +379,8 @@ def test_a_folder_that_is_not_ours_is_refused_and_left_untouched(event_folder, t
 
 
 @pytest.mark.parametrize(
-    "content", [b"{}", b"[]", b"{", b'{"format": "other"}', b'{"format": "absslab mixtures", "version": 99}']
+    "content",
+    [b"{}", b"[]", b"{", b'{"format": "other"}', b'{"format": "absslab mixtures", "version": 99}'],
 )
 def test_a_manifest_that_is_not_ours_is_refused_and_left_untouched(event_folder, tmp_path, content):
     (tmp_path / "O").mkdir()
@@ -332,8 +400,14 @@ def test_an_output_folder_among_the_recordings_is_refused(event_folder, tmp_path
 def test_backgrounds_are_split_as_well_and_may_be_called_anything(event_folder, tmp_path):
     noise = np.random.default_rng(0)
     for i in range(5):
-        sound_files.save(tmp_path / "streets" / f"background {i}.flac", noise.uniform(-1, 1, 8000), 8000)
-    write(event_folder, tmp_path / "O", mixing=SHORT | {"background_folder": str(tmp_path / "streets")})
+        sound_files.save(
+            tmp_path / "streets" / f"background {i}.flac", noise.uniform(-1, 1, 8000), 8000
+        )
+    write(
+        event_folder,
+        tmp_path / "O",
+        mixing=SHORT | {"background_folder": str(tmp_path / "streets")},
+    )
     manifest = read_manifest(tmp_path / "O")
     for split, n in zip(SPLITS, (3, 1, 1), strict=True):
         used = {Path(spec.background).name for spec in read_specs(tmp_path / "O", split)}
@@ -354,10 +428,21 @@ def test_few_files_go_to_train_first(event_folder, tmp_path):
 def test_a_full_disk_is_said_in_one_line_and_leaves_nothing_half_written(
     event_folder, tmp_path, capsys, full_disk, n_workers
 ):
-    flags = ["--event_folder", event_folder, "--output_folder", tmp_path / "O", "--length", "20", "--n_files", "60"]
+    flags = [
+        "--event_folder",
+        event_folder,
+        "--output_folder",
+        tmp_path / "O",
+        "--length",
+        "20",
+        "--n_files",
+        "60",
+    ]
     with full_disk(200_000):
         message = fail(capsys, *flags, "--n_workers", n_workers)
-    assert "File too large" in message  # what the system says here; "No space left on device" on a disk that is full
+    assert (
+        "File too large" in message
+    )  # what the system says here; "No space left on device" on a disk that is full
     assert str(tmp_path / "O") in message
     left = [path for path in (tmp_path / "O").rglob("*") if path.is_file()]
     assert {path.suffix for path in left} <= {".json", ".flac"}
@@ -366,10 +451,14 @@ def test_a_full_disk_is_said_in_one_line_and_leaves_nothing_half_written(
             assert sound_files.check(path).duration == 20
 
 
-def test_an_output_folder_that_cannot_be_written_is_said_in_one_line(event_folder, tmp_path, capsys):
+def test_an_output_folder_that_cannot_be_written_is_said_in_one_line(
+    event_folder, tmp_path, capsys
+):
     (tmp_path / "file").write_bytes(b"precious")
     for output in (tmp_path / "file" / "O", tmp_path / "file"):
-        message = fail(capsys, "--event_folder", event_folder, "--output_folder", output, "--n_files", "3")
+        message = fail(
+            capsys, "--event_folder", event_folder, "--output_folder", output, "--n_files", "3"
+        )
         assert str(tmp_path / "file") in message
     assert contents(tmp_path) == {"file": b"precious"}
 
@@ -398,8 +487,12 @@ def test_an_output_folder_that_cannot_be_written_is_said_in_one_line(event_folde
         ("--origin_pattern (", "no regular expression"),
     ],
 )
-def test_a_bad_setting_is_said_in_one_line_and_makes_no_folder(event_folder, tmp_path, capsys, flags, message):
-    said = fail(capsys, "--event_folder", event_folder, "--output_folder", tmp_path / "O", *flags.split(" "))
+def test_a_bad_setting_is_said_in_one_line_and_makes_no_folder(
+    event_folder, tmp_path, capsys, flags, message
+):
+    said = fail(
+        capsys, "--event_folder", event_folder, "--output_folder", tmp_path / "O", *flags.split(" ")
+    )
     assert message in said
     assert not (tmp_path / "O").exists()
 
@@ -414,41 +507,93 @@ def test_a_missing_folder_is_said_in_one_line(tmp_path, capsys, missing):
     ("spoil", "message"),
     [
         (lambda folder: shutil.rmtree(folder), "is no folder"),
-        (lambda folder: [path.unlink() for path in folder.iterdir()], "holds nothing: expected recordings"),
-        (lambda folder: [path.rename(path.with_suffix(".txt")) for path in folder.iterdir()], "holds no sound file"),
-        (lambda folder: (folder / "alert01.wav").write_bytes(b""), "alert01.wav is not a readable sound file"),
-        (lambda folder: (folder / "alert01.wav").write_text("text"), "alert01.wav is not a readable sound file"),
-        (lambda folder: os.truncate(folder / "alert01.wav", 5000), "alert01.wav is cut short"),
-        (lambda folder: sound_files.save(folder / "alert01.wav", np.zeros(99), 8000), "alert01.wav is silent"),
         (
-            lambda folder: sound_files.save(folder / "alert01.wav", np.full(99, np.nan), 8000, subtype="FLOAT"),
+            lambda folder: [path.unlink() for path in folder.iterdir()],
+            "holds nothing: expected recordings",
+        ),
+        (
+            lambda folder: [path.rename(path.with_suffix(".txt")) for path in folder.iterdir()],
+            "holds no sound file",
+        ),
+        (
+            lambda folder: (folder / "alert01.wav").write_bytes(b""),
+            "alert01.wav is not a readable sound file",
+        ),
+        (
+            lambda folder: (folder / "alert01.wav").write_text("text"),
+            "alert01.wav is not a readable sound file",
+        ),
+        (lambda folder: os.truncate(folder / "alert01.wav", 5000), "alert01.wav is cut short"),
+        (
+            lambda folder: sound_files.save(folder / "alert01.wav", np.zeros(99), 8000),
+            "alert01.wav is silent",
+        ),
+        (
+            lambda folder: sound_files.save(
+                folder / "alert01.wav", np.full(99, np.nan), 8000, subtype="FLOAT"
+            ),
             "alert01.wav holds NaN",
         ),
-        (lambda folder: soundfile.write(folder / "alert01.wav", np.zeros(0), 8000), "alert01.wav holds 0 samples"),
-        (lambda folder: sound_files.save(folder / "lonely1.wav", np.ones(99) / 2, 8000), "class 'lonely' has 1 origin"),
+        (
+            lambda folder: soundfile.write(folder / "alert01.wav", np.zeros(0), 8000),
+            "alert01.wav holds 0 samples",
+        ),
+        (
+            lambda folder: sound_files.save(folder / "lonely1.wav", np.ones(99) / 2, 8000),
+            "class 'lonely' has 1 origin",
+        ),
         (
             lambda folder: sound_files.save(folder / "background1.wav", np.ones(99) / 2, 8000),
             "can't be called 'background'",
         ),
-        (lambda folder: sound_files.save(folder / "sub" / "a.wav", np.ones(99) / 2, 8000), "both directly"),
+        (
+            lambda folder: sound_files.save(folder / "sub" / "a.wav", np.ones(99) / 2, 8000),
+            "both directly",
+        ),
     ],
 )
-def test_a_bad_recording_or_folder_is_said_in_one_line_and_makes_no_folder(event_folder, tmp_path, capsys, spoil, message):
+def test_a_bad_recording_or_folder_is_said_in_one_line_and_makes_no_folder(
+    event_folder, tmp_path, capsys, spoil, message
+):
     shutil.copytree(event_folder, tmp_path / "events")
     spoil(tmp_path / "events")
-    assert message in fail(capsys, "--event_folder", tmp_path / "events", "--output_folder", tmp_path / "O")
+    assert message in fail(
+        capsys, "--event_folder", tmp_path / "events", "--output_folder", tmp_path / "O"
+    )
     assert not (tmp_path / "O").exists()
 
 
-def test_the_command_says_what_it_made_and_the_thesis_name_of_the_folder_is_understood(event_folder, tmp_path, capsys):
-    flags = ["--DCASE_2013_stereo_data_folder", event_folder, "--output_folder", tmp_path / "O", "--length", "0.5"]
-    assert main(list(map(str, ["mix", *flags, "--n_files", "5", "--split_percentages", *THIRDS]))) == 0
-    assert capsys.readouterr() == (f"5 mixtures in {tmp_path / 'O'}: 3 train, 1 validation, 1 test\n", "")
+def test_the_command_says_what_it_made_and_the_thesis_name_of_the_folder_is_understood(
+    event_folder, tmp_path, capsys
+):
+    flags = [
+        "--DCASE_2013_stereo_data_folder",
+        event_folder,
+        "--output_folder",
+        tmp_path / "O",
+        "--length",
+        "0.5",
+    ]
+    assert (
+        main(list(map(str, ["mix", *flags, "--n_files", "5", "--split_percentages", *THIRDS]))) == 0
+    )
+    assert capsys.readouterr() == (
+        f"5 mixtures in {tmp_path / 'O'}: 3 train, 1 validation, 1 test\n",
+        "",
+    )
 
 
-@pytest.mark.skipif("ABSSLAB_EVENTS" not in os.environ, reason="ABSSLAB_EVENTS names no folder of real recordings")
+@pytest.mark.skipif(
+    "ABSSLAB_EVENTS" not in os.environ, reason="ABSSLAB_EVENTS names no folder of real recordings"
+)
 def test_real_recordings_are_mixed(tmp_path):
-    write(os.environ["ABSSLAB_EVENTS"], tmp_path / "O", n_files=20, mixing={}, split_percentages=(80.0, 10.0, 10.0))
+    write(
+        os.environ["ABSSLAB_EVENTS"],
+        tmp_path / "O",
+        n_files=20,
+        mixing={},
+        split_percentages=(80.0, 10.0, 10.0),
+    )
     manifest = json.loads((tmp_path / "O" / "manifest.json").read_text())
     assert manifest["n_mixtures"] == {"train": 16, "validation": 2, "test": 2}
     for split in SPLITS:
@@ -457,19 +602,26 @@ def test_real_recordings_are_mixed(tmp_path):
             mixture = samples_of(path)
             assert len(mixture) == 160000
             assert 0 < np.abs(mixture).max() < 32768
-            np.testing.assert_array_equal(sum(map(samples_of, source_files(path).values())), mixture)
+            np.testing.assert_array_equal(
+                sum(map(samples_of, source_files(path).values())), mixture
+            )
     assert sum(map(len, contents(tmp_path / "O").values())) < 20 * 1e6
 
 
 def test_a_plan_draws_what_is_written_and_more(event_folder, tmp_path):
     write(event_folder, tmp_path / "O")
     config = MixtureFolderConfig(
-        event_folder=str(event_folder), output_folder=str(tmp_path / "O"), n_files=30, split_percentages=THIRDS
+        event_folder=str(event_folder),
+        output_folder=str(tmp_path / "O"),
+        n_files=30,
+        split_percentages=THIRDS,
     )
     plan = MixturePlan(config, MixingConfig(**SHORT), indexing(config).all())
     assert plan.counts == read_manifest(tmp_path / "O")["n_mixtures"]
     for split in SPLITS:
-        assert [plan.spec(split, index) for index in range(plan.counts[split])] == read_specs(tmp_path / "O", split)
+        assert [plan.spec(split, index) for index in range(plan.counts[split])] == read_specs(
+            tmp_path / "O", split
+        )
     assert plan.spec("test", 1000) == plan.spec("test", 1000)
     config = dataclasses.replace(config, split_percentages=(50.0, 0.0, 50.0))
     with pytest.raises(InputError, match="the validation split has 0 %"):
@@ -477,7 +629,9 @@ def test_a_plan_draws_what_is_written_and_more(event_folder, tmp_path):
 
 
 def test_recordings_that_are_indexed_already_are_not_read_again(event_folder, tmp_path):
-    config = MixtureFolderConfig(event_folder=str(event_folder), output_folder=str(tmp_path / "O"), n_files=5, n_workers=1)
+    config = MixtureFolderConfig(
+        event_folder=str(event_folder), output_folder=str(tmp_path / "O"), n_files=5, n_workers=1
+    )
     recordings = indexing(config).all()[:15]
     list(write_mixtures(config, MixingConfig(**SHORT), recordings))
     held = read_manifest(tmp_path / "O")["recordings"].values()

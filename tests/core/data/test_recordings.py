@@ -68,15 +68,26 @@ def test_a_name_without_a_class_is_refused(tmp_path, name):
 def test_a_class_that_begins_as_another_is_another(tmp_path):
     names = ["key01.wav", "key02.wav", "keyboard01.wav", "keys1.wav", "keysDrop040.wav"]
     found = index_recordings(fill(tmp_path, names))
-    assert labels(found) == dict(zip(names, ["key", "key", "keyboard", "keys", "keysDrop"], strict=True))
+    assert labels(found) == dict(
+        zip(names, ["key", "key", "keyboard", "keys", "keysDrop"], strict=True)
+    )
     assert classes_of(found) == ["key", "keyboard", "keys", "keysDrop"]
     assert [one.origin for one in found] == names
     assert {one.duration for one in found} == {0.01}
 
 
 def test_the_class_may_be_the_sub_folder_whatever_the_files_are_called(tmp_path):
-    found = index_recordings(fill(tmp_path, ["alert/speech01.wav", "speech/a.flac", "speech/deep/b.wav", "speech/01.wav"]))
-    assert labels(found) == {"speech01.wav": "alert", "a.flac": "speech", "b.wav": "speech", "01.wav": "speech"}
+    found = index_recordings(
+        fill(
+            tmp_path, ["alert/speech01.wav", "speech/a.flac", "speech/deep/b.wav", "speech/01.wav"]
+        )
+    )
+    assert labels(found) == {
+        "speech01.wav": "alert",
+        "a.flac": "speech",
+        "b.wav": "speech",
+        "01.wav": "speech",
+    }
     assert len({one.origin for one in found}) == 4
 
 
@@ -93,7 +104,9 @@ def test_hidden_files_and_other_files_are_no_recordings(tmp_path):
 
 def test_recordings_come_in_one_order_however_the_folder_lists_them(tmp_path):
     names = ["b2.wav", "a10.wav", "a9.wav", "B1.wav"]
-    assert [one.path for one in index_recordings(fill(tmp_path, names))] == sorted(str(tmp_path / name) for name in names)
+    assert [one.path for one in index_recordings(fill(tmp_path, names))] == sorted(
+        str(tmp_path / name) for name in names
+    )
 
 
 def test_linked_files_and_folders_are_recordings_in_every_layout(tmp_path):
@@ -104,11 +117,15 @@ def test_linked_files_and_folders_are_recordings_in_every_layout(tmp_path):
     assert labels(index_recordings(tmp_path / "nested")) == {"a.wav": "speech", "b.wav": "speech"}
     (tmp_path / "listed" / "a.wav").symlink_to(tmp_path / "store" / "a.wav")
     (tmp_path / "t.csv").write_text("filename,event_label\na.wav,speech\n")
-    assert labels(index_recordings(tmp_path / "listed", csv=tmp_path / "t.csv")) == {"a.wav": "speech"}
+    assert labels(index_recordings(tmp_path / "listed", csv=tmp_path / "t.csv")) == {
+        "a.wav": "speech"
+    }
 
 
 def test_both_layouts_at_once_are_refused(tmp_path):
-    with pytest.raises(InputError, match=r"both directly \(alert01.wav\) and in sub-folders \(speech/1.wav\)"):
+    with pytest.raises(
+        InputError, match=r"both directly \(alert01.wav\) and in sub-folders \(speech/1.wav\)"
+    ):
         index_recordings(fill(tmp_path, ["alert01.wav", "speech/1.wav"]))
 
 
@@ -124,7 +141,10 @@ def test_a_csv_says_class_and_origin(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("filename,event_label\nx.wav,speech\nnone.wav,speech\n", r"names none\.wav, which is not in"),
+        (
+            "filename,event_label\nx.wav,speech\nnone.wav,speech\n",
+            r"names none\.wav, which is not in",
+        ),
         ("filename,event_label\n{outside},speech\n", "which is not in"),
         ("filename,event_label\n../outside.wav,speech\n", "which is not in"),
         ("filename,event_label\nx.wav,speech\nx.wav,alert\n", r"x\.wav is there twice"),
@@ -161,7 +181,21 @@ def test_a_pattern_that_is_none_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["", " speech", "a/b", "..", "../x", ".hidden", "a\\b", "a,b", "a\tb", "a\nb", "a\x00b", *RESERVED]
+    "name",
+    [
+        "",
+        " speech",
+        "a/b",
+        "..",
+        "../x",
+        ".hidden",
+        "a\\b",
+        "a,b",
+        "a\tb",
+        "a\nb",
+        "a\x00b",
+        *RESERVED,
+    ],
 )
 def test_a_class_that_could_not_name_a_file_and_a_column_is_refused(name):
     with pytest.raises(InputError, match=r"alert01\.wav: .*class"):
@@ -212,11 +246,16 @@ def test_a_class_with_one_recording_is_named(tmp_path):
 
 def test_clips_of_one_origin_are_never_on_two_sides(tmp_path):
     names = [
-        f"{label}/{label}{tape}_{clip}.wav" for label in ("alert", "speech") for tape in range(10) for clip in range(3)
+        f"{label}/{label}{tape}_{clip}.wav"
+        for label in ("alert", "speech")
+        for tape in range(10)
+        for clip in range(3)
     ]
     found = index_recordings(fill(tmp_path, names), origin_pattern=r"[a-z]+\d+")
     split = split_recordings(found, percentages=(60, 20, 20), seed=3)
-    assert sorted(one.path for side in split.values() for one in side) == [one.path for one in found]
+    assert sorted(one.path for side in split.values() for one in side) == [
+        one.path for one in found
+    ]
     sides = [{one.origin for one in side} for side in split.values()]
     assert [len(side) for side in sides] == [12, 4, 4]
     assert len(set.union(*sides)) == sum(map(len, sides)) == 20
@@ -233,13 +272,18 @@ def test_an_origin_with_several_classes_stays_on_one_side(tmp_path):
 
 
 def test_a_side_of_nothing_is_empty(tmp_path):
-    split = split_recordings(index_recordings(fill(tmp_path, ["a1.wav", "a2.wav"])), percentages=(50, 0, 50))
+    split = split_recordings(
+        index_recordings(fill(tmp_path, ["a1.wav", "a2.wav"])), percentages=(50, 0, 50)
+    )
     assert [len(side) for side in split.values()] == [1, 0, 1]
 
 
 def test_the_checksum_is_that_of_the_bytes(tmp_path):
     (tmp_path / "abc").write_bytes(b"abc")
-    assert checksum(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert (
+        checksum(tmp_path / "abc")
+        == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    )
 
 
 def test_indexing_tells_how_far_it_is_and_can_be_left_off(tmp_path):
@@ -259,7 +303,9 @@ def test_bad_files_are_passed_over_and_kept_in_mind_where_that_is_wanted(tmp_pat
     sound_files.save(tmp_path / "alert4.wav", np.zeros(80, np.float32), 8000)
     indexing = Indexing(tmp_path, pass_over=True)
     assert [one.origin for one in indexing.all()] == ["alert1.wav", "alert3.wav"]
-    assert [problem.split()[0] for problem in indexing.problems] == [str(tmp_path / f"alert{i}.wav") for i in (2, 4)]
+    assert [problem.split()[0] for problem in indexing.problems] == [
+        str(tmp_path / f"alert{i}.wav") for i in (2, 4)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -289,7 +335,17 @@ def test_a_summary_tells_what_there_is_of_each_class(tmp_path):
     found = index_recordings(tmp_path, origin_pattern=r"tape\d|^1")
     split = {"train": [one for one in found if one.event_label == "a"], "test": []}
     a, b = summarise_recordings(found, split)
-    assert (a.event_label, a.n_recordings, a.n_origins, a.in_split) == ("a", 4, 3, {"train": 4, "test": 0})
+    assert (a.event_label, a.n_recordings, a.n_origins, a.in_split) == (
+        "a",
+        4,
+        3,
+        {"train": 4, "test": 0},
+    )
     assert (a.total, a.shortest, a.longest) == pytest.approx((0.07, 0.01, 0.04))
-    assert (b.event_label, b.n_recordings, b.n_origins, b.in_split) == ("b", 1, 1, {"train": 0, "test": 0})
+    assert (b.event_label, b.n_recordings, b.n_origins, b.in_split) == (
+        "b",
+        1,
+        1,
+        {"train": 0, "test": 0},
+    )
     assert summarise_recordings([], {}) == []

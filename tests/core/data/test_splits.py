@@ -30,7 +30,11 @@ def test_with_one_class_per_origin_each_class_is_shared_out_exactly(counts, trai
         for split, part in zip(SPLITS, percentages, strict=True):
             assert held[split] >= 1
             # to one origin, but for those that a side which would stay empty takes from the others
-            assert abs(held[split] - count * part / 100) < 1 or held[split] == 1 or count * min(percentages) < 100
+            assert (
+                abs(held[split] - count * part / 100) < 1
+                or held[split] == 1
+                or count * min(percentages) < 100
+            )
 
 
 def test_twenty_takes_of_a_class_become_sixteen_two_and_two():
@@ -55,7 +59,10 @@ def test_with_several_classes_per_origin_every_class_is_on_all_sides(rows, seed)
 
 
 def test_with_several_classes_per_origin_the_shares_come_close():
-    labels = {f"{i:03d}": [name for bit, name in enumerate("abc") if (i % 7 + 1) >> bit & 1] for i in range(210)}
+    labels = {
+        f"{i:03d}": [name for bit, name in enumerate("abc") if (i % 7 + 1) >> bit & 1]
+        for i in range(210)
+    }
     dealt = split_origins(labels, (60.0, 20.0, 20.0), 3)
     for name in "abc":
         held = Counter(split for origin, split in dealt.items() if name in labels[origin])
@@ -66,7 +73,9 @@ def test_with_several_classes_per_origin_the_shares_come_close():
 def test_classes_that_cannot_all_be_on_every_side_are_refused_by_name():
     # a puts 1, 2, 3 on three sides and b 1, 2, 4: 3 and 4 are on one side, which leaves d two for three sides
     labels = {"1": ["a", "b"], "2": ["a", "b"], "3": ["a", "d"], "4": ["b", "d"], "5": ["d"]}
-    with pytest.raises(InputError, match=r"class '[abd]' can't be on all of train, validation, test"):
+    with pytest.raises(
+        InputError, match=r"class '[abd]' can't be on all of train, validation, test"
+    ):
         split_origins(labels, PERCENTAGES, 0)
 
 
@@ -82,7 +91,9 @@ def test_the_order_in_which_origins_come_does_not_matter():
     assert split_origins(labels, PERCENTAGES, 5) == split_origins(backwards, PERCENTAGES, 5)
 
 
-@pytest.mark.parametrize("several", [{}, {"both": ["a", "c"]}], ids=["one class each", "several classes"])
+@pytest.mark.parametrize(
+    "several", [{}, {"both": ["a", "c"]}], ids=["one class each", "several classes"]
+)
 def test_a_class_with_too_few_origins_is_named(several):
     with pytest.raises(InputError, match=r"class 'b' has 2 origins: expected at least 3"):
         split_origins(single_label({"a": 5, "b": 2, "c": 5}) | several, PERCENTAGES, 0)
@@ -91,11 +102,16 @@ def test_a_class_with_too_few_origins_is_named(several):
 
 
 def test_a_side_of_nothing_stays_empty():
-    assert set(split_origins(single_label({"a": 4}), (50.0, 0.0, 50.0), 0).values()) == {"train", "test"}
+    assert set(split_origins(single_label({"a": 4}), (50.0, 0.0, 50.0), 0).values()) == {
+        "train",
+        "test",
+    }
     assert set(split_origins(single_label({"a": 1}), (100.0, 0.0, 0.0), 0).values()) == {"train"}
 
 
-@pytest.mark.parametrize("percentages", [(80, 10, 5), (0, 50, 50), (120, -10, -10), (90, 10, 10), (float("nan"), 10, 10)])
+@pytest.mark.parametrize(
+    "percentages", [(80, 10, 5), (0, 50, 50), (120, -10, -10), (90, 10, 10), (float("nan"), 10, 10)]
+)
 def test_percentages_that_do_not_add_up_are_refused(percentages):
     with pytest.raises(InputError, match="split percentages are"):
         check_percentages(percentages)

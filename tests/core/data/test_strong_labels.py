@@ -13,7 +13,9 @@ HEADER = "filename\tonset\toffset\tevent_label\n"
 
 
 def read(folder, *rows, durations=DURATIONS):
-    (folder / "events.tsv").write_text(HEADER + "".join(row.replace(" ", "\t") + "\n" for row in rows), encoding="utf-8")
+    (folder / "events.tsv").write_text(
+        HEADER + "".join(row.replace(" ", "\t") + "\n" for row in rows), encoding="utf-8"
+    )
     return read_events(folder / "events.tsv", classes=CLASSES, durations=durations)
 
 
@@ -26,7 +28,11 @@ def refused(folder, *rows):
 
 
 def test_what_was_written_is_read_back(tmp_path):
-    rows = [("b.wav", 0.25, 1.0, "knock"), ("a.wav", 3.000001, 9.5, "speech"), ("a.wav", 0.0, 10.0, "cough")]
+    rows = [
+        ("b.wav", 0.25, 1.0, "knock"),
+        ("a.wav", 3.000001, 9.5, "speech"),
+        ("a.wav", 0.0, 10.0, "cough"),
+    ]
     write_events(tmp_path / "events.tsv", rows)
     assert read_events(tmp_path / "events.tsv", classes=CLASSES, durations=DURATIONS) == {
         "a.wav": [SoundEvent("speech", 3.000001, 9.5), SoundEvent("cough", 0.0, 10.0)],
@@ -35,7 +41,9 @@ def test_what_was_written_is_read_back(tmp_path):
 
 
 def test_the_table_is_that_of_DCASE(tmp_path):
-    write_events(tmp_path / "events.tsv", [("a.wav", 0.5, 1.25, "cough"), ("a.wav", 1 / 3, 2, "knock")])
+    write_events(
+        tmp_path / "events.tsv", [("a.wav", 0.5, 1.25, "cough"), ("a.wav", 1 / 3, 2, "knock")]
+    )
     assert (tmp_path / "events.tsv").read_bytes() == (
         b"filename\tonset\toffset\tevent_label\na.wav\t0.500000\t1.250000\tcough\na.wav\t0.333333\t2.000000\tknock\n"
     )
@@ -45,20 +53,30 @@ def test_the_table_is_that_of_DCASE(tmp_path):
 def test_nothing_to_write_is_a_header_alone_and_reads_as_silence(tmp_path):
     write_events(tmp_path / "events.tsv", [])
     assert (tmp_path / "events.tsv").read_text() == HEADER
-    assert read_events(tmp_path / "events.tsv", classes=CLASSES, durations=DURATIONS) == {"a.wav": [], "b.wav": []}
+    assert read_events(tmp_path / "events.tsv", classes=CLASSES, durations=DURATIONS) == {
+        "a.wav": [],
+        "b.wav": [],
+    }
 
 
 def test_names_may_hold_anything(tmp_path):
     names = ['a "b".wav', "tab\there.wav", "ü ß, comma.wav"]
     write_events(tmp_path / "events.tsv", [(name, 0.0, 1.0, "cough") for name in names])
-    found = read_events(tmp_path / "events.tsv", classes=CLASSES, durations=dict.fromkeys(names, 2.0))
+    found = read_events(
+        tmp_path / "events.tsv", classes=CLASSES, durations=dict.fromkeys(names, 2.0)
+    )
     assert found == {name: [SoundEvent("cough", 0.0, 1.0)] for name in names}
 
 
 @settings(deadline=None, max_examples=50)
 @given(
     st.lists(
-        st.tuples(st.sampled_from(["a.wav", "b.wav"]), st.floats(0, 3600), st.floats(1e-3, 3600), st.sampled_from(CLASSES)),
+        st.tuples(
+            st.sampled_from(["a.wav", "b.wav"]),
+            st.floats(0, 3600),
+            st.floats(1e-3, 3600),
+            st.sampled_from(CLASSES),
+        ),
         max_size=5,
     )
 )
@@ -70,8 +88,12 @@ def test_times_are_kept_to_the_microsecond(tmp_path_factory, drawn):
     for name, events in found.items():
         expected = [row for row in rows if row[0] == name]
         assert [event.event_label for event in events] == [row[3] for row in expected]
-        assert [event.onset for event in events] == pytest.approx([row[1] for row in expected], abs=1e-6)
-        assert [event.offset for event in events] == pytest.approx([row[2] for row in expected], abs=1e-6)
+        assert [event.onset for event in events] == pytest.approx(
+            [row[1] for row in expected], abs=1e-6
+        )
+        assert [event.offset for event in events] == pytest.approx(
+            [row[2] for row in expected], abs=1e-6
+        )
 
 
 def test_recordings_that_the_table_does_not_name_have_no_events(tmp_path):
@@ -79,12 +101,17 @@ def test_recordings_that_the_table_does_not_name_have_no_events(tmp_path):
 
 
 def test_a_row_with_a_name_alone_says_that_nothing_sounds(tmp_path):
-    assert read(tmp_path, "a.wav   ", "b.wav 0 1 cough") == {"a.wav": [], "b.wav": [SoundEvent("cough", 0.0, 1.0)]}
+    assert read(tmp_path, "a.wav   ", "b.wav 0 1 cough") == {
+        "a.wav": [],
+        "b.wav": [SoundEvent("cough", 0.0, 1.0)],
+    }
 
 
 def test_rows_of_other_recordings_that_are_there_are_skipped_whatever_they_say(tmp_path):
     (tmp_path / "other.wav").write_bytes(b"")
-    assert read(tmp_path, "other.wav 5 4 bark", "b.wav 0 1 cough")["b.wav"] == [SoundEvent("cough", 0.0, 1.0)]
+    assert read(tmp_path, "other.wav 5 4 bark", "b.wav 0 1 cough")["b.wav"] == [
+        SoundEvent("cough", 0.0, 1.0)
+    ]
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "other.wav").write_bytes(b"")
     assert read(tmp_path, "deep/other.wav 0 1 cough", "b.wav 0 1 cough")["a.wav"] == []
@@ -92,7 +119,9 @@ def test_rows_of_other_recordings_that_are_there_are_skipped_whatever_they_say(t
 
 def test_a_table_of_other_recordings_alone_is_refused(tmp_path):
     (tmp_path / "other.wav").write_bytes(b"")
-    assert "speaks of other recordings only: expected some such as a.wav" in refused(tmp_path, "other.wav 0 1 cough")
+    assert "speaks of other recordings only: expected some such as a.wav" in refused(
+        tmp_path, "other.wav 0 1 cough"
+    )
 
 
 def test_names_are_the_same_however_their_path_is_written(tmp_path):
@@ -124,7 +153,9 @@ def test_what_lies_behind_the_recording_altogether_is_cut_to_nothing(tmp_path):
     assert "b.wav has 2 s" in refused(tmp_path, "b.wav 3 4 cough")
 
 
-@pytest.mark.parametrize(("onset", "offset"), [("2", "1"), ("1", "1"), ("1.5", "1.4999"), ("0", "0")])
+@pytest.mark.parametrize(
+    ("onset", "offset"), [("2", "1"), ("1", "1"), ("1.5", "1.4999"), ("0", "0")]
+)
 def test_an_event_that_ends_before_it_begins_or_at_once_is_refused(tmp_path, onset, offset):
     message = refused(tmp_path, "b.wav 0 1 cough", f"a.wav {onset} {offset} cough")
     assert "events.tsv, row 3" in message
@@ -139,7 +170,9 @@ def test_an_unknown_class_is_refused_with_the_nearest(tmp_path, label):
 
 
 def test_a_class_that_is_near_to_none_is_refused_with_all_there_are(tmp_path):
-    assert "unknown class 'xyz'; there is cough, knock, speech" in refused(tmp_path, "a.wav 0 1 xyz")
+    assert "unknown class 'xyz'; there is cough, knock, speech" in refused(
+        tmp_path, "a.wav 0 1 xyz"
+    )
     assert "unknown class ''" in refused(tmp_path, "a.wav 0 1 ")
 
 
@@ -160,7 +193,9 @@ def test_a_table_without_its_columns_or_none_at_all_is_refused(tmp_path):
 
 
 def test_line_endings_and_a_byte_order_mark_do_not_matter(tmp_path):
-    (tmp_path / "events.tsv").write_bytes(("\ufeff" + HEADER + "a.wav\t0\t1\tcough\n").replace("\n", "\r\n").encode())
+    (tmp_path / "events.tsv").write_bytes(
+        ("\ufeff" + HEADER + "a.wav\t0\t1\tcough\n").replace("\n", "\r\n").encode()
+    )
     found = read_events(tmp_path / "events.tsv", classes=CLASSES, durations=DURATIONS)
     assert found["a.wav"] == [SoundEvent("cough", 0.0, 1.0)]
 

@@ -49,21 +49,32 @@ def test_a_system_compared_with_itself_differs_by_nothing(tmp_path):
 
 def test_a_constant_gain_is_found_exactly_however_much_mixtures_differ(tmp_path):
     """The mixtures are paired: their own spread, of 5 dB, is not in the interval of the difference."""
-    first, second = write(tmp_path, "a", table_of(noise(0))), write(tmp_path, "b", table_of(noise(0) + 0.5))
+    first, second = (
+        write(tmp_path, "a", table_of(noise(0))),
+        write(tmp_path, "b", table_of(noise(0) + 0.5)),
+    )
     row = compare([first, second], CONFIG)["scores"]["separation.si_sdr_improvement"]
     assert row["values"][1] - row["values"][0] == pytest.approx(0.5, abs=1e-5)
     assert row["intervals"][1] == pytest.approx([0.5, 0.5], abs=1e-5)
 
 
 def test_systems_that_differ_by_chance_have_an_interval_that_holds_zero(tmp_path):
-    first, second = write(tmp_path, "a", table_of(noise(0))), write(tmp_path, "b", table_of(noise(1)))
-    low, high = compare([first, second], CONFIG)["scores"]["separation.si_sdr_improvement"]["intervals"][1]
+    first, second = (
+        write(tmp_path, "a", table_of(noise(0))),
+        write(tmp_path, "b", table_of(noise(1))),
+    )
+    low, high = compare([first, second], CONFIG)["scores"]["separation.si_sdr_improvement"][
+        "intervals"
+    ][1]
     assert low < 0 < high
     assert high - low == pytest.approx(2 * 1.96 * 5 * np.sqrt(2 / 45), rel=0.4)
 
 
 def test_the_first_is_what_all_others_are_compared_with(tmp_path):
-    paths = [write(tmp_path, name, table_of(noise(0) + gain)) for name, gain in (("a", 0), ("b", 1), ("c", -2))]
+    paths = [
+        write(tmp_path, name, table_of(noise(0) + gain))
+        for name, gain in (("a", 0), ("b", 1), ("c", -2))
+    ]
     row = compare(paths, CONFIG)["scores"]["separation.si_sdr_improvement"]
     assert row["differences"][1:] == pytest.approx([1, -2], abs=1e-5)
 
@@ -87,7 +98,10 @@ def test_scores_that_only_one_system_has_are_left_out_or_empty(tmp_path):
 
 
 def test_scores_that_are_no_means_over_mixtures_are_compared_without_an_interval(tmp_path):
-    paths = [write(tmp_path, name, table_of(noise(0)), segmentation={"auc": f1}) for name, f1 in (("a", 0.5), ("b", 0.75))]
+    paths = [
+        write(tmp_path, name, table_of(noise(0)), segmentation={"auc": f1})
+        for name, f1 in (("a", 0.5), ("b", 0.75))
+    ]
     row = compare(paths, CONFIG)["scores"]["segmentation.auc"]
     assert row == {"values": [0.5, 0.75], "differences": [None, 0.25], "intervals": [None, None]}
 
@@ -95,8 +109,14 @@ def test_scores_that_are_no_means_over_mixtures_are_compared_without_an_interval
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda table: table[table["mixture"] != "000003.wav"], "other mixtures: only one has 000003.wav"),
-        (lambda table: table.replace({"class": {"speech": "song"}}), "other classes: only one has speech"),
+        (
+            lambda table: table[table["mixture"] != "000003.wav"],
+            "other mixtures: only one has 000003.wav",
+        ),
+        (
+            lambda table: table.replace({"class": {"speech": "song"}}),
+            "other classes: only one has speech",
+        ),
         (lambda table: table.assign(label=1.0), "differ in whether 000000.wav holds speech"),
         (lambda table: pd.concat([table, table[:1]]), "has 60 rows"),
     ],
@@ -129,12 +149,17 @@ def test_systems_that_were_scored_otherwise_are_refused(tmp_path):
     alike = write(tmp_path, "b", table, **scored_with(0.2, 20))
     assert compare([first, alike], CONFIG)["n_mixtures"] == 30
     other = write(tmp_path, "c", table, **scored_with(2.0, 10))
-    with pytest.raises(InputError, match=r"a.json was scored with collar 0.2, .*c.json with 2.0: evaluate both alike"):
+    with pytest.raises(
+        InputError,
+        match=r"a.json was scored with collar 0.2, .*c.json with 2.0: evaluate both alike",
+    ):
         compare([first, other], CONFIG)
 
 
 def test_a_table_with_text_in_the_place_of_numbers_is_refused(tmp_path):
     path = write(tmp_path, "a", table_of(noise(0)))
     damaged = write(tmp_path, "b", table_of(noise(0)).assign(label="yes"), detection=[1])
-    with pytest.raises(InputError, match=r"b.csv: the column label holds other things than numbers"):
+    with pytest.raises(
+        InputError, match=r"b.csv: the column label holds other things than numbers"
+    ):
         compare([path, damaged], CONFIG)

@@ -45,7 +45,9 @@ def test_pairs_are_named_the_highest_rate_first_and_those_of_few_mixtures_not_at
 
 
 def test_labels_tell_what_is_there_where_sources_do_not():
-    np.testing.assert_array_equal(confusion(THREE.assign(present=NAN)).n_tagged, confusion(THREE).n_tagged)
+    np.testing.assert_array_equal(
+        confusion(THREE.assign(present=NAN)).n_tagged, confusion(THREE).n_tagged
+    )
     by_sources = THREE.assign(label=0.0)
     np.testing.assert_array_equal(confusion(by_sources).n_tagged, confusion(THREE).n_tagged)
 

@@ -22,7 +22,11 @@ from absslab.core.separation.separator import Separator
 RATE, N = 16000, 8000
 SOUNDING = {"a": ("speech", "knock"), "b": ("speech",), "c": ("knock",)}  # alert never sounds
 CLASSES = ("speech", "knock", "alert")
-EVENTS = [("a.wav", 0.0, 0.2, "speech"), ("a.wav", 0.2, 0.5, "knock"), ("b.wav", 0.1, 0.4, "speech")]
+EVENTS = [
+    ("a.wav", 0.0, 0.2, "speech"),
+    ("a.wav", 0.2, 0.5, "knock"),
+    ("b.wav", 0.1, 0.4, "speech"),
+]
 QUICK = ScoringConfig(bss_eval="none", n_resamples=0)
 
 
@@ -31,8 +35,13 @@ def noise(*seed, level=0.1):
 
 
 def write_labels(folder, classes=CLASSES):
-    rows = [",".join([f"{name}.wav", *(str(int(one in of)) for one in classes)]) for name, of in SOUNDING.items()]
-    (folder / "weak_labels.csv").write_text("\n".join([",".join(["filename", *classes]), *rows]) + "\n")
+    rows = [
+        ",".join([f"{name}.wav", *(str(int(one in of)) for one in classes)])
+        for name, of in SOUNDING.items()
+    ]
+    (folder / "weak_labels.csv").write_text(
+        "\n".join([",".join(["filename", *classes]), *rows]) + "\n"
+    )
 
 
 @pytest.fixture
@@ -40,7 +49,9 @@ def references(tmp_path):
     """Three mixtures of 0.5 s with their sources and backgrounds, on the 16-bit grid."""
     folder = tmp_path / "references"
     for name, classes in SOUNDING.items():
-        parts = {one: noise(ord(name), k) for k, one in enumerate(classes)} | {"background": noise(9, level=0.01)}
+        parts = {one: noise(ord(name), k) for k, one in enumerate(classes)} | {
+            "background": noise(9, level=0.01)
+        }
         parts = {one: sound_files.on_grid(samples, "PCM_16") for one, samples in parts.items()}
         for one, samples in parts.items():
             sound_files.save(folder / name / f"{one}.flac", samples, RATE)
@@ -55,13 +66,19 @@ def estimates(references, tmp_path):
     folder = tmp_path / "estimates"
     for name, sounding in SOUNDING.items():
         for one in CLASSES:
-            samples = sound_files.load(references / name / f"{one}.flac") if one in sounding else np.zeros(N)
+            samples = (
+                sound_files.load(references / name / f"{one}.flac")
+                if one in sounding
+                else np.zeros(N)
+            )
             sound_files.save(folder / name / f"{one}.wav", samples, RATE)
     return folder
 
 
 def prepared(references, estimates, scoring=QUICK):
-    return EstimatesEvaluation(EstimatesConfig(references=str(references), estimates=str(estimates)), scoring)
+    return EstimatesEvaluation(
+        EstimatesConfig(references=str(references), estimates=str(estimates)), scoring
+    )
 
 
 def evaluated(references, estimates, scoring=QUICK):
@@ -97,13 +114,19 @@ def test_estimates_that_are_the_sources_have_the_best_scores(references, estimat
     assert separation["leakage"] == pytest.approx(-120)
     backgrounds = -10 * np.log10([201, 101, 101])  # of 0.01, below one or two sources of 0.1
     assert separation["residual"] == pytest.approx(np.mean(backgrounds), abs=0.3)
-    assert (separation["n_present"], separation["n_absent"], separation["n_silent_estimates"]) == (4, 5, 0)
+    assert (separation["n_present"], separation["n_absent"], separation["n_silent_estimates"]) == (
+        4,
+        5,
+        0,
+    )
     assert (scores["split"], scores["n_mixtures"], scores["classes"]) == (None, 3, list(CLASSES))
     assert scores["baselines"]["mixture"]["si_sdr_improvement"] == 0
     assert all(scores["baselines"][name]["si_sdr"] < separation["si_sdr"] for name in BASELINES)
 
 
-def test_what_sounds_without_probabilities_and_masks_can_not_be_scored_is_said(references, estimates):
+def test_what_sounds_without_probabilities_and_masks_can_not_be_scored_is_said(
+    references, estimates
+):
     scores = scores_of(references, estimates)
     for section in ("tagging", "segmentation", "detection"):
         assert scores[section] is None
@@ -116,7 +139,9 @@ def test_progress_goes_on_to_the_end_and_a_second_run_starts_anew(references, es
     for _ in range(2):
         assert [(step.done, step.total) for step in evaluation.run()] == [(1, 3), (2, 3), (3, 3)]
         assert evaluation.scores()["n_mixtures"] == 3
-    assert evaluation.table()["mixture"].tolist() == [f"{name}.wav" for name in SOUNDING for _ in CLASSES]
+    assert evaluation.table()["mixture"].tolist() == [
+        f"{name}.wav" for name in SOUNDING for _ in CLASSES
+    ]
 
 
 def test_estimates_are_joined_by_class_name_and_not_by_order(references, estimates):
@@ -143,9 +168,13 @@ def test_what_separate_writes_besides_is_no_class(references, estimates):
     assert {**other, "settings": None} == {**scores, "settings": None}
 
 
-def test_classes_that_never_sound_are_those_of_the_labels_and_have_leakage_alone(references, estimates):
+def test_classes_that_never_sound_are_those_of_the_labels_and_have_leakage_alone(
+    references, estimates
+):
     for name in SOUNDING:
-        sound_files.save(estimates / name / "alert.wav", 0.1 * sound_files.load(references / f"{name}.wav"), RATE)
+        sound_files.save(
+            estimates / name / "alert.wav", 0.1 * sound_files.load(references / f"{name}.wav"), RATE
+        )
     row = scores_of(references, estimates)["per_class"]["alert"]
     assert (row["n_present"], row["si_sdr"]) == (0, None)
     assert row["leakage"] == pytest.approx(-20, abs=0.01)
@@ -185,7 +214,9 @@ def test_where_there_is_no_mixture_it_is_the_sum_of_the_sources(references, esti
     for name in SOUNDING:
         (references / f"{name}.wav").unlink()
     without = scores_of(references, estimates)
-    assert numbers(without["separation"]) == pytest.approx(numbers(scores["separation"]), nan_ok=True)
+    assert numbers(without["separation"]) == pytest.approx(
+        numbers(scores["separation"]), nan_ok=True
+    )
     for name in BASELINES:
         assert numbers(without["baselines"][name]) == pytest.approx(
             numbers(scores["baselines"][name]), nan_ok=True, abs=1e-5
@@ -220,7 +251,9 @@ def test_events_are_scored_where_both_sides_have_them(references, estimates):
     assert scores_of(references, estimates)["detection"] is None
 
 
-def test_events_that_some_mixtures_lack_are_refused_lest_leaving_them_out_pays(references, estimates):
+def test_events_that_some_mixtures_lack_are_refused_lest_leaving_them_out_pays(
+    references, estimates
+):
     write_events(references / "events.tsv", EVENTS)
     write_events(estimates / "a/events.tsv", EVENTS[:2])
     assert "b has no events.tsv, but others have" in refusal(references, estimates)
@@ -237,7 +270,9 @@ def test_events_without_a_mixture_file_are_those_of_the_folder_of_sources(refere
     """A row of events.tsv names a.wav; whether that file is there does not change what sounds when."""
     write_events(references / "events.tsv", EVENTS)
     for name in SOUNDING:
-        write_events(estimates / name / "events.tsv", [row for row in EVENTS if row[0] == f"{name}.wav"])
+        write_events(
+            estimates / name / "events.tsv", [row for row in EVENTS if row[0] == f"{name}.wav"]
+        )
     expected = scores_of(references, estimates)["detection"]
     for name in SOUNDING:
         (references / f"{name}.wav").unlink()
@@ -253,7 +288,9 @@ def test_events_without_a_mixture_file_are_those_of_the_folder_of_sources(refere
         (("a.wav", 0.1, 3.0, "speech"), "ends at 3 s, but a.wav has 0.5 s"),
     ],
 )
-def test_events_that_do_not_fit_are_refused_and_the_row_is_named(references, estimates, side, row, words):
+def test_events_that_do_not_fit_are_refused_and_the_row_is_named(
+    references, estimates, side, row, words
+):
     write_events(references / "events.tsv", EVENTS)
     for name in SOUNDING:
         write_events(estimates / name / "events.tsv", [])
@@ -285,29 +322,68 @@ def without_sounds(folder):
 
 
 DAMAGES = {
-    "an estimate is shorter": (lambda r, e: cut(e / "b/speech.wav", N - 1), "b/speech.wav has 7999 samples"),
-    "an estimate is longer": (lambda r, e: cut(e / "b/alert.wav", N + 1), "b/alert.wav has 8001 samples"),
-    "a source is shorter": (lambda r, e: cut(r / "b/speech.flac", N - 1), "speech has 7999 samples, the mixture 8000"),
+    "an estimate is shorter": (
+        lambda r, e: cut(e / "b/speech.wav", N - 1),
+        "b/speech.wav has 7999 samples",
+    ),
+    "an estimate is longer": (
+        lambda r, e: cut(e / "b/alert.wav", N + 1),
+        "b/alert.wav has 8001 samples",
+    ),
+    "a source is shorter": (
+        lambda r, e: cut(r / "b/speech.flac", N - 1),
+        "speech has 7999 samples, the mixture 8000",
+    ),
     "a mixture is longer": (lambda r, e: cut(r / "b.wav", N + 1), "8001"),
-    "an estimate has another rate": (lambda r, e: rerated(e / "c/knock.wav"), "c/knock.wav has 8000 Hz: expected 16000 Hz"),
-    "a source has another rate": (lambda r, e: rerated(r / "c/knock.flac"), "c/knock.flac has 8000 Hz"),
+    "an estimate has another rate": (
+        lambda r, e: rerated(e / "c/knock.wav"),
+        "c/knock.wav has 8000 Hz: expected 16000 Hz",
+    ),
+    "a source has another rate": (
+        lambda r, e: rerated(r / "c/knock.flac"),
+        "c/knock.flac has 8000 Hz",
+    ),
     "a mixture has another rate": (lambda r, e: rerated(r / "c.wav"), "c.wav has 8000 Hz"),
-    "an estimate is missing": (lambda r, e: (e / "b/knock.wav").unlink(), "estimates/b lacks the class knock"),
+    "an estimate is missing": (
+        lambda r, e: (e / "b/knock.wav").unlink(),
+        "estimates/b lacks the class knock",
+    ),
     "an estimate of another class": (
         lambda r, e: sound_files.save(e / "b/song.wav", noise(1), RATE),
         "estimates/b has the class song",
     ),
-    "a source of another class": (lambda r, e: sound_files.save(r / "b/song.flac", noise(1), RATE), "has the class song"),
-    "a mixture has no estimates": (lambda r, e: shutil.rmtree(e / "b"), "estimates lacks the mixture b"),
-    "estimates of another mixture": (lambda r, e: shutil.copytree(e / "b", e / "z"), "estimates has the mixture z"),
-    "a mixture has no sources": (lambda r, e: shutil.rmtree(r / "b"), "estimates has the mixture b"),
-    "the folder of estimates is empty": (lambda r, e: [shutil.rmtree(path) for path in e.iterdir()], "lacks the mixture"),
+    "a source of another class": (
+        lambda r, e: sound_files.save(r / "b/song.flac", noise(1), RATE),
+        "has the class song",
+    ),
+    "a mixture has no estimates": (
+        lambda r, e: shutil.rmtree(e / "b"),
+        "estimates lacks the mixture b",
+    ),
+    "estimates of another mixture": (
+        lambda r, e: shutil.copytree(e / "b", e / "z"),
+        "estimates has the mixture z",
+    ),
+    "a mixture has no sources": (
+        lambda r, e: shutil.rmtree(r / "b"),
+        "estimates has the mixture b",
+    ),
+    "the folder of estimates is empty": (
+        lambda r, e: [shutil.rmtree(path) for path in e.iterdir()],
+        "lacks the mixture",
+    ),
     "the folder of references is empty": (
         lambda r, e: [shutil.rmtree(path) for path in r.iterdir() if path.is_dir()],
         "references holds no folders of sources",
     ),
-    "a mixture's estimates are empty": (lambda r, e: without_sounds(e / "a"), "estimates/a lacks the class"),
-    "all folders hold no sounds": (lambda r, e: [without_sounds(r), without_sounds(e)], "references"),
+    "a mixture's estimates are empty": (
+        lambda r, e: without_sounds(e / "a"),
+        "estimates/a lacks the class",
+    ),
+    "all folders hold no sounds": (
+        lambda r, e: [without_sounds(r), without_sounds(e)],
+        "references",
+    ),
     "the first folder of sources is empty and there is no mixture": (
         lambda r, e: [without_sounds(r / "a"), (r / "a.wav").unlink()],
         "references/a",
@@ -324,11 +400,22 @@ DAMAGES = {
         lambda r, e: [with_nan((r / "a/knock.flac").rename(r / "a/knock.wav"))],
         "a/knock.wav holds NaN",
     ),
-    "an estimate is no sound": (lambda r, e: (e / "a/knock.wav").write_text("no sound"), "a/knock.wav is not a readable"),
-    "an estimate has no samples": (lambda r, e: soundfile.write(e / "a/knock.wav", np.zeros(0), RATE), "0 samples"),
-    "the labels are no table": (lambda r, e: (r / "weak_labels.csv").write_text("speech\n1\n"), "no column 'filename'"),
+    "an estimate is no sound": (
+        lambda r, e: (e / "a/knock.wav").write_text("no sound"),
+        "a/knock.wav is not a readable",
+    ),
+    "an estimate has no samples": (
+        lambda r, e: soundfile.write(e / "a/knock.wav", np.zeros(0), RATE),
+        "0 samples",
+    ),
+    "the labels are no table": (
+        lambda r, e: (r / "weak_labels.csv").write_text("speech\n1\n"),
+        "no column 'filename'",
+    ),
     "the labels are neither 0 nor 1": (
-        lambda r, e: (r / "weak_labels.csv").write_text("filename,speech,knock,alert\na.wav,yes,1,0\n"),
+        lambda r, e: (r / "weak_labels.csv").write_text(
+            "filename,speech,knock,alert\na.wav,yes,1,0\n"
+        ),
         "weak_labels.csv",
     ),
     "the labels have no classes": (
@@ -372,7 +459,10 @@ def test_sounds_of_several_channels_are_their_mean(references, estimates):
 @pytest.fixture(scope="module")
 def separated(checkpoint, mixtures, tmp_path_factory):
     """What `absslab separate` writes for the test split."""
-    folder, separator = tmp_path_factory.mktemp("separated"), Separator.from_checkpoint(str(checkpoint))
+    folder, separator = (
+        tmp_path_factory.mktemp("separated"),
+        Separator.from_checkpoint(str(checkpoint)),
+    )
     for path in sorted((mixtures / "test").glob("*.wav")):
         assert list(separate_file(separator, path, folder))
     return folder
@@ -380,23 +470,31 @@ def separated(checkpoint, mixtures, tmp_path_factory):
 
 def test_what_separate_writes_has_the_scores_of_the_model(checkpoint, mixtures, separated):
     scoring = ScoringConfig(n_resamples=0)
-    model = Evaluation(EvaluationConfig(checkpoint_path=str(checkpoint), device="cpu"), scoring=scoring)
+    model = Evaluation(
+        EvaluationConfig(checkpoint_path=str(checkpoint), device="cpu"), scoring=scoring
+    )
     for _ in model.run():
         pass
     expected, found = model.scores(), scores_of(mixtures / "test", separated, scoring)
     with open(mixtures / "test/weak_labels.csv", newline="", encoding="utf-8") as file:
         assert found["classes"] == next(csv.reader(file))[1:]
     for name in ("si_sdr", "si_sdr_improvement", "sdr"):
-        assert found["separation"][name] == pytest.approx(expected["separation"][name], abs=0.1), name  # 16 bits
+        assert found["separation"][name] == pytest.approx(expected["separation"][name], abs=0.1), (
+            name
+        )  # 16 bits
     for name in ("n_present", "n_absent"):
         assert found["separation"][name] == expected["separation"][name]
     for name in BASELINES[:3]:  # those that do not depend on the model's bands
-        assert found["baselines"][name]["si_sdr"] == pytest.approx(expected["baselines"][name]["si_sdr"], abs=0.01)
+        assert found["baselines"][name]["si_sdr"] == pytest.approx(
+            expected["baselines"][name]["si_sdr"], abs=0.01
+        )
     for kind in ("segment", "event"):
         assert found["detection"][kind] == pytest.approx(expected["detection"][kind])
 
 
-def test_a_model_and_its_separated_files_are_compared_mixture_by_mixture(checkpoint, mixtures, separated, tmp_path):
+def test_a_model_and_its_separated_files_are_compared_mixture_by_mixture(
+    checkpoint, mixtures, separated, tmp_path
+):
     """As the README does it: the two name mixtures alike."""
     scoring = ScoringConfig(bss_eval="none", n_resamples=0)
     model = Evaluation(EvaluationConfig(checkpoint_path=str(checkpoint)), scoring=scoring)

@@ -20,7 +20,9 @@ def ideal_masks(criterion=0.0, **features):
 
 
 def tones(*frequencies):
-    return np.stack([0.3 * np.sin(2 * np.pi * f * np.arange(N) / RATE) for f in frequencies]).astype(np.float32)
+    return np.stack(
+        [0.3 * np.sin(2 * np.pi * f * np.arange(N) / RATE) for f in frequencies]
+    ).astype(np.float32)
 
 
 def noises(n_signals=2, seed=0, n=N):
@@ -35,7 +37,9 @@ def bursts(seed=0):
 
 def quality(estimates, references):
     """Mean SI-SDR over sources by name."""
-    return {name: si_sdr(references, np.array(estimate)).mean() for name, estimate in estimates.items()}
+    return {
+        name: si_sdr(references, np.array(estimate)).mean() for name, estimate in estimates.items()
+    }
 
 
 def test_a_binary_mask_is_where_the_source_is_louder():
@@ -43,10 +47,14 @@ def test_a_binary_mask_is_where_the_source_is_louder():
     assert binary_mask(source, rest).tolist() == [0, 0, 1, 1]
 
 
-@pytest.mark.parametrize(("criterion", "expected"), [(-5.0, 1), (-0.01, 1), (0.0, 0), (0.01, 0), (5.0, 0)])
+@pytest.mark.parametrize(
+    ("criterion", "expected"), [(-5.0, 1), (-0.01, 1), (0.0, 0), (0.01, 0), (5.0, 0)]
+)
 def test_at_equal_power_the_criterion_decides(criterion, expected):
     for power in (1e-6, 1.0, 1e6):
-        assert binary_mask(torch.tensor(power), torch.tensor(power), criterion=criterion) == expected
+        assert (
+            binary_mask(torch.tensor(power), torch.tensor(power), criterion=criterion) == expected
+        )
 
 
 @pytest.mark.parametrize("criterion", [-20.0, -5.0, 0.0, 6.0])
@@ -57,7 +65,10 @@ def test_the_criterion_shifts_the_border_by_decibels(criterion):
 
 
 def test_a_ratio_mask_is_the_share_of_the_power():
-    source, rest = torch.tensor([1.0, 3.0, 0.0, 2.0, 1e-6]), torch.tensor([3.0, 1.0, 5.0, 0.0, 1e-6])
+    source, rest = (
+        torch.tensor([1.0, 3.0, 0.0, 2.0, 1e-6]),
+        torch.tensor([3.0, 1.0, 5.0, 0.0, 1e-6]),
+    )
     torch.testing.assert_close(ratio_mask(source, rest), torch.tensor([0.25, 0.75, 0.0, 1.0, 0.5]))
 
 
@@ -92,7 +103,9 @@ def test_there_is_an_estimate_of_each_source_by_each_mask_as_long_as_the_mixture
 def test_the_floor_is_the_mixture_itself():
     references = noises(3)
     mixture = references.sum(0)
-    np.testing.assert_array_equal(ideal_masks().estimates(mixture, references)[MIXTURE], np.stack([mixture] * 3))
+    np.testing.assert_array_equal(
+        ideal_masks().estimates(mixture, references)[MIXTURE], np.stack([mixture] * 3)
+    )
 
 
 @pytest.mark.parametrize(("names", "at_least"), [(LINEAR, 40), (MEL, 20), ((PHASE_SENSITIVE,), 40)])
@@ -126,7 +139,9 @@ def test_tones_in_one_band_are_separated_by_linear_masks_only():
 def test_no_mask_is_better_than_the_phase_sensitive_one(signals, seed):
     references = signals(seed=seed)
     background = noises(1, seed=seed + 100)[0] / 4
-    reached = quality(ideal_masks().estimates(references.sum(0) + background, references), references)
+    reached = quality(
+        ideal_masks().estimates(references.sum(0) + background, references), references
+    )
     assert all(reached[PHASE_SENSITIVE] >= reached[name] for name in (MIXTURE, *LINEAR, *MEL))
 
 
@@ -148,7 +163,8 @@ def test_masks_of_mel_bands_are_not_better_than_those_of_bins(seed):
 def test_more_bands_make_better_masks_up_to_those_of_bins(n_mels):
     references = bursts()
     fewer, more = (
-        quality(ideal_masks(n_mels=n).estimates(references.sum(0), references), references) for n in (n_mels, 2 * n_mels)
+        quality(ideal_masks(n_mels=n).estimates(references.sum(0), references), references)
+        for n in (n_mels, 2 * n_mels)
     )
     assert fewer[MEL[1]] < more[MEL[1]] < more[RATIO]
     assert fewer[RATIO] == more[RATIO]
@@ -209,7 +225,10 @@ def test_of_two_sources_alone_ratio_and_binary_masks_share_out_the_mixture():
 def test_a_background_takes_its_part():
     source, background = noises()
     estimates = ideal_masks().estimates(source + background, source[None])
-    kept = {name: np.square(estimate).sum() / np.square(source + background).sum() for name, estimate in estimates.items()}
+    kept = {
+        name: np.square(estimate).sum() / np.square(source + background).sum()
+        for name, estimate in estimates.items()
+    }
     assert kept[MIXTURE] == 1
     assert all(0.1 < kept[name] < 0.9 for name in MASKS)  # it is as loud
 
@@ -218,7 +237,8 @@ def test_a_background_takes_its_part():
 def test_a_higher_criterion_keeps_less_and_changes_binary_masks_only(names):
     references = noises()
     lower, middle, higher = (
-        ideal_masks(criterion).estimates(references.sum(0), references) for criterion in (-10.0, 0.0, 10.0)
+        ideal_masks(criterion).estimates(references.sum(0), references)
+        for criterion in (-10.0, 0.0, 10.0)
     )
     for name in names:
         energies = [np.square(estimates[name]).sum() for estimates in (lower, middle, higher)]
@@ -230,7 +250,9 @@ def test_a_higher_criterion_keeps_less_and_changes_binary_masks_only(names):
 
 def test_with_a_criterion_out_of_reach_nothing_is_kept_or_all():
     references = noises()
-    nothing, everything = (ideal_masks(criterion).estimates(references.sum(0), references) for criterion in (200, -200))
+    nothing, everything = (
+        ideal_masks(criterion).estimates(references.sum(0), references) for criterion in (200, -200)
+    )
     assert not nothing[BINARY].any()
     np.testing.assert_allclose(everything[BINARY], np.stack([references.sum(0)] * 2), atol=1e-5)
 
@@ -248,7 +270,10 @@ def test_powers_are_those_of_the_sources_and_of_what_else_the_mixture_holds():
 
 def test_the_level_does_not_matter():
     references = bursts().astype(np.float64)
-    plain, soft = (ideal_masks().estimates(scale * references.sum(0), scale * references) for scale in (1.0, 1e-3))
+    plain, soft = (
+        ideal_masks().estimates(scale * references.sum(0), scale * references)
+        for scale in (1.0, 1e-3)
+    )
     for name in MASKS:
         np.testing.assert_allclose(1e3 * soft[name], plain[name], atol=1e-4)
 

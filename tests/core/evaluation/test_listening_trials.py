@@ -23,7 +23,9 @@ PAIRS = [(f"{i}.wav", name) for i in range(10) for name in ("dog", "cat")]
 
 
 def vote(choice, *, first=0, listener="a", systems=SYSTEMS):
-    return new_vote(Trial("0.wav", "dog", first), systems, listener=listener, choice=choice, seconds=1.0)
+    return new_vote(
+        Trial("0.wav", "dog", first), systems, listener=listener, choice=choice, seconds=1.0
+    )
 
 
 def test_no_pair_is_drawn_twice_and_each_system_is_first_in_half_of_them():
@@ -38,7 +40,8 @@ def test_no_pair_is_drawn_twice_and_each_system_is_first_in_half_of_them():
 
 
 @pytest.mark.parametrize(
-    ("first", "choice", "preferred"), [(0, "X", "first"), (1, "X", "second"), (0, "Y", "second"), (1, "Y", "first")]
+    ("first", "choice", "preferred"),
+    [(0, "X", "first"), (1, "X", "second"), (0, "Y", "second"), (1, "Y", "first")],
 )
 def test_a_vote_is_for_the_system_that_was_heard_there(first, choice, preferred):
     assert vote(choice, first=first).preferred == preferred
@@ -46,11 +49,18 @@ def test_a_vote_is_for_the_system_that_was_heard_there(first, choice, preferred)
 
 
 def test_the_tally_is_that_of_the_binomial_test():
-    votes = [vote("Y")] * 9 + [vote("X")] + [vote("none", listener="b")] * 4 + [vote("X", systems=("x", "y"))]
+    votes = (
+        [vote("Y")] * 9
+        + [vote("X")]
+        + [vote("none", listener="b")] * 4
+        + [vote("X", systems=("x", "y"))]
+    )
     found = tally(votes, SYSTEMS)
     assert (found.n_preferred, found.n_none, found.n_listeners) == ((1, 9), 4, 2)
     assert found.share == 0.9
-    assert found.p_value == pytest.approx(2 * 11 / 1024)  # of ten tosses one or none, or nine or ten
+    assert found.p_value == pytest.approx(
+        2 * 11 / 1024
+    )  # of ten tosses one or none, or nine or ten
     low, high = found.interval
     assert low == pytest.approx(0.55498, abs=1e-5)  # Clopper and Pearson, from their table
     assert high == pytest.approx(0.99747, abs=1e-5)

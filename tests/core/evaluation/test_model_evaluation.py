@@ -25,7 +25,9 @@ N_TEST, N_VALIDATION, N_CLASSES = 8, 8, 4
 
 
 def prepared(checkpoint, scoring=QUICK, **options):
-    return Evaluation(EvaluationConfig(checkpoint_path=str(checkpoint), device="cpu", **options), scoring=scoring)
+    return Evaluation(
+        EvaluationConfig(checkpoint_path=str(checkpoint), device="cpu", **options), scoring=scoring
+    )
 
 
 def evaluated(checkpoint, scoring=QUICK, **options):
@@ -80,19 +82,31 @@ def thresholds(scores):
 def test_scores_are_those_of_the_model_on_that_split_with_thresholds_chosen_on_validation(
     checkpoint, settings, evaluation, scores
 ):
-    labels, said = columns(evaluated(checkpoint, split="validation").table(), "label", "probability")
+    labels, said = columns(
+        evaluated(checkpoint, split="validation").table(), "label", "probability"
+    )
     chosen = best_thresholds(labels, said, otherwise=settings.training.thresholds)
     assert list(thresholds(scores).values()) == chosen
     labels, said = columns(evaluation.table(), "label", "probability")
     np.testing.assert_array_equal(labels, evaluation.data_set.labels)
     expected = tagging_scores(labels, said, thresholds=chosen)
-    assert {NAMES[name]: value for name, value in expected.items()}.items() <= scores["tagging"].items()
+    assert {NAMES[name]: value for name, value in expected.items()}.items() <= scores[
+        "tagging"
+    ].items()
     for average in ("weighted", "micro"):
         expected = tagging_scores(labels, said, thresholds=chosen, average=average)
-        assert scores["tagging"][average] == {NAMES[name]: value for name, value in expected.items()}
+        assert scores["tagging"][average] == {
+            NAMES[name]: value for name, value in expected.items()
+        }
     assert scores["tagging"]["thresholds_from"] == "validation"
-    assert (scores["split"], scores["n_mixtures"], scores["classes"]) == ("test", N_TEST, evaluation.classes)
-    assert scores["separation"]["n_present"] + scores["separation"]["n_absent"] == N_TEST * N_CLASSES
+    assert (scores["split"], scores["n_mixtures"], scores["classes"]) == (
+        "test",
+        N_TEST,
+        evaluation.classes,
+    )
+    assert (
+        scores["separation"]["n_present"] + scores["separation"]["n_absent"] == N_TEST * N_CLASSES
+    )
 
 
 def test_what_is_scored_is_what_the_separator_gives(checkpoint, evaluation):
@@ -129,14 +143,28 @@ def test_the_scores_have_the_sections_and_names_that_others_read(scores):
         | {"ideal_binary_mask_mel", "ideal_ratio_mask_mel"},
         "intervals": {"confidence", "n_resamples", "scores"},
     }
-    assert {"split", "n_mixtures", "classes", "per_class", "missing", "settings", "ladder", "mixtures"} <= set(scores)
+    assert {
+        "split",
+        "n_mixtures",
+        "classes",
+        "per_class",
+        "missing",
+        "settings",
+        "ladder",
+        "mixtures",
+    } <= set(scores)
     for section, names in sections.items():
         assert names <= set(scores[section]), section
     for kind in ("frame", "segment", "event"):
         assert {"f1", "precision", "recall", "error_rate"} <= set(scores["detection"][kind])
     assert {"auc", "average_precision"} <= set(scores["detection"]["frame"])
     assert list(scores["per_class"]) == scores["classes"]
-    assert set(scores["settings"]) == {"EvaluationConfig", "SeparationConfig", "DetectionConfig", "ScoringConfig"}
+    assert set(scores["settings"]) == {
+        "EvaluationConfig",
+        "SeparationConfig",
+        "DetectionConfig",
+        "ScoringConfig",
+    }
 
 
 def test_scores_are_plain_data_without_nan(scores):
@@ -171,11 +199,21 @@ def test_present_and_absent_classes_are_never_averaged_together(evaluation, scor
     table = evaluation.table()
     present = table["present"] == 1
     assert set(table["present"]) == {0, 1}
-    for name in ("si_sdr", "si_sdr_improvement", "sdr", "sar", *(f"{system}.si_sdr" for system in BASELINES)):
+    for name in (
+        "si_sdr",
+        "si_sdr_improvement",
+        "sdr",
+        "sar",
+        *(f"{system}.si_sdr" for system in BASELINES),
+    ):
         assert (table[name].notna() == present).all(), name
     assert (table["leakage"].notna() == ~present).all()
-    np.testing.assert_array_equal(table["present"], table["label"])  # these mixtures hold what they are labelled with
-    assert scores["separation"]["si_sdr_improvement"] == pytest.approx(table["si_sdr_improvement"][present].mean())
+    np.testing.assert_array_equal(
+        table["present"], table["label"]
+    )  # these mixtures hold what they are labelled with
+    assert scores["separation"]["si_sdr_improvement"] == pytest.approx(
+        table["si_sdr_improvement"][present].mean()
+    )
     assert scores["separation"]["leakage"] == pytest.approx(table["leakage"][~present].mean())
     assert scores["separation"]["n_present"] == present.sum()
     for name, row in scores["per_class"].items():
@@ -187,20 +225,33 @@ def test_present_and_absent_classes_are_never_averaged_together(evaluation, scor
 def test_the_residual_is_what_no_class_took(evaluation, scores):
     truth = evaluation.truth(0)
     rest = truth.mixture - evaluation.estimate(truth).sources.sum(0)
-    expected = 10 * np.log10(np.square(rest, dtype=float).sum() / np.square(truth.mixture, dtype=float).sum())
+    expected = 10 * np.log10(
+        np.square(rest, dtype=float).sum() / np.square(truth.mixture, dtype=float).sum()
+    )
     residuals = evaluation.table().set_index("mixture")["residual"]
     assert residuals[truth.name].to_numpy() == pytest.approx([expected] * N_CLASSES, abs=1e-3)
-    assert scores["separation"]["residual"] == pytest.approx(residuals.groupby(level=0).first().mean())
+    assert scores["separation"]["residual"] == pytest.approx(
+        residuals.groupby(level=0).first().mean()
+    )
 
 
 def test_the_report_and_the_table_tell_the_same(evaluation, scores):
     """The scores are computed as a whole, and from the table as the intervals are: two ways, one result."""
-    again = {name: float(value[0]) for name, value in Statistics(evaluation.table()).scores().items()}
-    expected = {f"tagging.{name}": scores["tagging"][name] for name in ("auc", "average_precision", "f1")}
-    expected |= {f"detection.{kind}.f1": scores["detection"][kind]["f1"] for kind in ("frame", "segment", "event")}
+    again = {
+        name: float(value[0]) for name, value in Statistics(evaluation.table()).scores().items()
+    }
+    expected = {
+        f"tagging.{name}": scores["tagging"][name] for name in ("auc", "average_precision", "f1")
+    }
+    expected |= {
+        f"detection.{kind}.f1": scores["detection"][kind]["f1"]
+        for kind in ("frame", "segment", "event")
+    }
     named = ("si_sdr", "si_sdr_improvement", "sdr", "sir", "sar", "leakage", "residual")
     expected |= {f"separation.{name}": scores["separation"][name] for name in named}
-    expected |= {f"baselines.{system}.si_sdr": scores["baselines"][system]["si_sdr"] for system in BASELINES}
+    expected |= {
+        f"baselines.{system}.si_sdr": scores["baselines"][system]["si_sdr"] for system in BASELINES
+    }
     assert {name: again[name] for name in expected} == pytest.approx(expected)
     for name, row in scores["per_class"].items():
         assert again[f"per_class.{name}.si_sdr"] == pytest.approx(row["si_sdr"])
@@ -222,7 +273,9 @@ def test_the_worst_and_the_best_mixtures_are_named(evaluation, scores):
     assert scores["mixtures"]["best"][0]["si_sdr_improvement"] == pytest.approx(means.max())
 
 
-def test_sources_are_joined_by_class_name_whatever_the_order_of_the_model(checkpoint, tmp_path, scores):
+def test_sources_are_joined_by_class_name_whatever_the_order_of_the_model(
+    checkpoint, tmp_path, scores
+):
     """The same model with its classes and masks in another order has the same score of each class."""
     content = torch.load(checkpoint, weights_only=True)
     order = [2, 0, 3, 1]
@@ -235,7 +288,9 @@ def test_sources_are_joined_by_class_name_whatever_the_order_of_the_model(checkp
     assert permuted["classes"] == [scores["classes"][k] for k in order]
     assert set(permuted["per_class"]) == set(scores["per_class"])
     for name, row in scores["per_class"].items():
-        assert numbers(permuted["per_class"][name]) == pytest.approx(numbers(row), rel=1e-3, abs=1e-3, nan_ok=True)
+        assert numbers(permuted["per_class"][name]) == pytest.approx(
+            numbers(row), rel=1e-3, abs=1e-3, nan_ok=True
+        )
 
 
 def test_thresholds_do_not_depend_on_the_recordings_that_are_scored(checkpoint, own_set, scores):
@@ -246,7 +301,9 @@ def test_thresholds_do_not_depend_on_the_recordings_that_are_scored(checkpoint, 
     assert thresholds(other) == thresholds(scores)
     assert other["tagging"]["auc"] != scores["tagging"]["auc"]
     rewritten(own_set / "validation/weak_labels.csv", flipped)
-    assert thresholds(evaluated(checkpoint, data_folder=str(own_set)).scores()) != thresholds(scores)
+    assert thresholds(evaluated(checkpoint, data_folder=str(own_set)).scores()) != thresholds(
+        scores
+    )
 
 
 @pytest.mark.parametrize("case", ["validation is scored", "there is no validation split"])
@@ -262,14 +319,18 @@ def test_thresholds_are_the_training_settings_where(checkpoint, settings, own_se
 
 
 @pytest.mark.parametrize("samples", [np.zeros(0), np.full(32000, np.nan)])
-def test_a_validation_recording_that_can_not_be_read_is_refused_and_named(checkpoint, own_set, samples):
+def test_a_validation_recording_that_can_not_be_read_is_refused_and_named(
+    checkpoint, own_set, samples
+):
     """Else thresholds would silently be others."""
     soundfile.write(own_set / "validation/000001.wav", samples, 16000, subtype="FLOAT")
     with pytest.raises(InputError, match=r"validation/000001\.wav"):
         evaluated(checkpoint, data_folder=str(own_set))
 
 
-def test_without_saved_sources_there_is_tagging_and_it_is_said_what_is_missing(checkpoint, own_set, scores):
+def test_without_saved_sources_there_is_tagging_and_it_is_said_what_is_missing(
+    checkpoint, own_set, scores
+):
     for folder in (own_set / "test").iterdir():
         if folder.is_dir():
             shutil.rmtree(folder)
@@ -283,7 +344,9 @@ def test_without_saved_sources_there_is_tagging_and_it_is_said_what_is_missing(c
     json.dumps(found, allow_nan=False)
 
 
-def test_mixtures_of_which_only_some_have_sources_are_scored_where_they_have(checkpoint, own_set, evaluation, scores):
+def test_mixtures_of_which_only_some_have_sources_are_scored_where_they_have(
+    checkpoint, own_set, evaluation, scores
+):
     shutil.rmtree(own_set / "test/000003")
     found = evaluated(checkpoint, data_folder=str(own_set))
     table, whole = found.table(), evaluation.table()
@@ -303,7 +366,9 @@ def test_without_strong_labels_there_is_no_detection_and_it_is_said(checkpoint, 
     json.dumps(found, allow_nan=False)
 
 
-def test_psds_is_a_number_where_its_package_is_there_and_said_to_be_missing_where_not(checkpoint, scores, monkeypatch):
+def test_psds_is_a_number_where_its_package_is_there_and_said_to_be_missing_where_not(
+    checkpoint, scores, monkeypatch
+):
     if psds.is_available():
         assert set(scores["detection"]["psds"]) == {"psds1", "psds2"}
         assert all(0 <= value <= 1 for value in scores["detection"]["psds"].values())
@@ -324,7 +389,9 @@ def test_without_bss_eval_there_is_si_sdr_alone(checkpoint, scores):
     assert found["intervals"]["scores"] == {}
 
 
-def test_a_weakly_labelled_folder_with_the_same_recordings_has_the_same_scores(checkpoint, own_set, scores, tmp_path):
+def test_a_weakly_labelled_folder_with_the_same_recordings_has_the_same_scores(
+    checkpoint, own_set, scores, tmp_path
+):
     """Its tables lie on top: recordings are named by their paths from there."""
     classes, lines, events = None, [], []
     for split in ("train", "validation", "test"):
@@ -333,7 +400,9 @@ def test_a_weakly_labelled_folder_with_the_same_recordings_has_the_same_scores(c
         lines += [f"{split}/{row},{split}" for row in rows]
         head, *rows = (own_set / split / "events.tsv").read_text().splitlines()
         events += [f"{split}/{row}" for row in rows]
-    (own_set / "weak_labels.csv").write_text("\n".join([f"filename,{classes},split", *lines]) + "\n")
+    (own_set / "weak_labels.csv").write_text(
+        "\n".join([f"filename,{classes},split", *lines]) + "\n"
+    )
     (own_set / "events.tsv").write_text("\n".join([head, *events]) + "\n")
     content = torch.load(checkpoint, weights_only=True)
     content["made"]["settings"]["data"]["data_set_type"] = "weakly_labelled_folder"
@@ -357,7 +426,9 @@ def test_a_weakly_labelled_folder_with_the_same_recordings_has_the_same_scores(c
         ("999999.wav\t0\t1\tspeech", "no recording '999999.wav'"),
     ],
 )
-def test_strong_labels_that_do_not_fit_are_refused_and_the_row_is_named(checkpoint, own_set, row, words):
+def test_strong_labels_that_do_not_fit_are_refused_and_the_row_is_named(
+    checkpoint, own_set, row, words
+):
     path = own_set / "test/events.tsv"
     n_rows = len(path.read_text().splitlines())
     path.write_text(path.read_text() + row + "\n")
@@ -381,7 +452,9 @@ def test_a_source_of_an_unknown_class_is_refused_and_named(checkpoint, own_set):
 
 @pytest.mark.parametrize("n_samples", [31999, 32001, 1])
 def test_a_source_of_another_length_than_its_mixture_is_refused(checkpoint, own_set, n_samples):
-    path = next(path for path in sorted((own_set / "test/000002").iterdir()) if path.stem != "background")
+    path = next(
+        path for path in sorted((own_set / "test/000002").iterdir()) if path.stem != "background"
+    )
     sound_files.save(path, 0.1 * np.random.default_rng(0).standard_normal(n_samples), 16000)
     with pytest.raises(InputError, match=r"has \d+ samples, .*000002\.wav has 32000"):
         evaluated(checkpoint, data_folder=str(own_set))
@@ -402,9 +475,14 @@ def test_a_silent_recording_without_classes_is_scored(checkpoint, own_set):
     sound_files.save(own_set / "test/000001.wav", np.zeros(32000), 16000)
     shutil.rmtree(own_set / "test/000001")
     sound_files.save(own_set / "test/000001/background.flac", np.zeros(32000), 16000)
-    rewritten(own_set / "test/weak_labels.csv", lambda row: [row[0], *"0000"] if row[0] == "000001.wav" else row)
+    rewritten(
+        own_set / "test/weak_labels.csv",
+        lambda row: [row[0], *"0000"] if row[0] == "000001.wav" else row,
+    )
     lines = (own_set / "test/events.tsv").read_text().splitlines(keepends=True)
-    (own_set / "test/events.tsv").write_text("".join(line for line in lines if not line.startswith("000001.wav")))
+    (own_set / "test/events.tsv").write_text(
+        "".join(line for line in lines if not line.startswith("000001.wav"))
+    )
     evaluation = evaluated(checkpoint, ScoringConfig(n_resamples=20), data_folder=str(own_set))
     rows = evaluation.table().set_index("mixture").loc["000001.wav"]
     assert (rows["present"] == 0).all()

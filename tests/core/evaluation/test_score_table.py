@@ -45,8 +45,12 @@ def width(table, name, **options):
 
 def test_means_are_those_of_what_there_is():
     values = np.array([[1.0, NAN], [3.0, 8.0], [NAN, NAN]])
-    scores = Statistics(new_table(3, si_sdr=values, leakage=np.where(np.isnan(values), -30.0, NAN))).scores()
-    assert scores["separation.si_sdr"].tolist() == [4.0]  # of three present sources, not of classes or mixtures
+    scores = Statistics(
+        new_table(3, si_sdr=values, leakage=np.where(np.isnan(values), -30.0, NAN))
+    ).scores()
+    assert scores["separation.si_sdr"].tolist() == [
+        4.0
+    ]  # of three present sources, not of classes or mixtures
     assert scores["per_class.speech.si_sdr"].tolist() == [2.0]
     assert scores["per_class.knock.si_sdr"].tolist() == [8.0]
     assert scores["separation.leakage"].tolist() == [-30.0]
@@ -54,7 +58,9 @@ def test_means_are_those_of_what_there_is():
 
 def test_weights_count_mixtures_as_often_as_they_say():
     values = np.array([[1.0, NAN], [3.0, 8.0], [NAN, 5.0]])
-    scores = Statistics(new_table(3, si_sdr=values)).scores(np.array([[2, 1, 0], [0, 0, 3], [1, 0, 0]]))
+    scores = Statistics(new_table(3, si_sdr=values)).scores(
+        np.array([[2, 1, 0], [0, 0, 3], [1, 0, 0]])
+    )
     np.testing.assert_allclose(scores["separation.si_sdr"], [13 / 4, 5, 1])
     np.testing.assert_allclose(scores["per_class.knock.si_sdr"], [8, 5, NAN])
 
@@ -76,9 +82,13 @@ def test_scores_of_baselines_have_names_of_their_own():
 
 def test_the_order_of_rows_does_not_matter():
     labels, said, decision = tags(12, 3)
-    table = new_table(12, tuple("abc"), label=labels, probability=said, decision=decision, si_sdr=said - labels)
+    table = new_table(
+        12, tuple("abc"), label=labels, probability=said, decision=decision, si_sdr=said - labels
+    )
     tables = (table, table.sample(frac=1, random_state=0))
-    first, shuffled = ({name: value[0] for name, value in Statistics(one).scores().items()} for one in tables)
+    first, shuffled = (
+        {name: value[0] for name, value in Statistics(one).scores().items()} for one in tables
+    )
     assert shuffled == pytest.approx(first)
 
 
@@ -91,7 +101,9 @@ def test_rows_that_are_not_one_per_mixture_and_class_are_refused():
 
 def test_a_row_that_is_there_in_place_of_another_is_refused():
     table = new_table(3, si_sdr=1.0)
-    table.loc[0, "class"] = "knock"  # as many rows as there should be, but one twice and one not at all
+    table.loc[0, "class"] = (
+        "knock"  # as many rows as there should be, but one twice and one not at all
+    )
     with pytest.raises(InputError, match="each only once"):
         Statistics(table)
 
@@ -104,13 +116,17 @@ def test_weighted_tagging_scores_are_scikit_learns_on_repeated_rows(decimals):
     table = new_table(15, tuple("abc"), label=labels, probability=said, decision=decision)
     scores = Statistics(table).scores(weights)
     for row, weight in enumerate(weights):
-        truth, probability, decided = (np.repeat(values, weight, 0).T for values in (labels, said, decision))
+        truth, probability, decided = (
+            np.repeat(values, weight, 0).T for values in (labels, said, decision)
+        )
         for name, reference, of in (
             ("auc", roc_auc_score, probability),
             ("average_precision", average_precision_score, probability),
             ("f1", f1_score, decided),
         ):
-            expected = np.mean([reference(one, other) for one, other in zip(truth, of, strict=True)])
+            expected = np.mean(
+                [reference(one, other) for one, other in zip(truth, of, strict=True)]
+            )
             assert scores[f"tagging.{name}"][row] == pytest.approx(expected), name
 
 
@@ -163,7 +179,9 @@ def test_mixtures_are_resampled_and_not_rows():
 def test_the_same_seed_gives_the_same_intervals_and_another_one_others():
     labels, said, decision = tags(30, 2)
     table = new_table(30, label=labels, probability=said, decision=decision, si_sdr=said)
-    first, again, other = (Statistics(table).intervals(n_resamples=250, seed=seed) for seed in (3, 3, 4))
+    first, again, other = (
+        Statistics(table).intervals(n_resamples=250, seed=seed) for seed in (3, 3, 4)
+    )
     assert first == again
     assert set(first) == {"separation.si_sdr", "per_class.speech.si_sdr", "per_class.knock.si_sdr"} | {
         "tagging.auc", "tagging.average_precision", "tagging.f1"
@@ -175,14 +193,18 @@ def test_the_same_mixtures_are_drawn_in_every_table():
     """What two systems differ by is then seen without the spread of the mixtures."""
     values = np.random.default_rng(0).standard_normal((25, 2))
     one, other = (Statistics(new_table(25, si_sdr=values + gain)) for gain in (0, 1))
-    drawn = [one_of.resampled(n_resamples=130, seed=5)["separation.si_sdr"] for one_of in (one, other)]
+    drawn = [
+        one_of.resampled(n_resamples=130, seed=5)["separation.si_sdr"] for one_of in (one, other)
+    ]
     assert drawn[0].shape == (130,)
     np.testing.assert_allclose(drawn[1] - drawn[0], 1)
 
 
 def test_more_resamples_begin_with_the_same_ones():
     statistics = Statistics(new_table(9, si_sdr=np.arange(18.0).reshape(9, 2)))
-    few, many = (statistics.resampled(n_resamples=n, seed=0)["separation.si_sdr"] for n in (100, 300))
+    few, many = (
+        statistics.resampled(n_resamples=n, seed=0)["separation.si_sdr"] for n in (100, 300)
+    )
     np.testing.assert_array_equal(many[:100], few)
 
 
@@ -225,24 +247,39 @@ def awkward_table():
     si_sdr = 20 * rng.standard_normal((n, n_classes))
     present = rng.integers(0, 2, (n, n_classes)).astype(float)
     table = new_table(
-        n, NAMES, si_sdr=np.where(present, si_sdr, NAN), label=present, present=present, sir=NAN, residual=-40.0
+        n,
+        NAMES,
+        si_sdr=np.where(present, si_sdr, NAN),
+        label=present,
+        present=present,
+        sir=NAN,
+        residual=-40.0,
     )
     return table.assign(
-        mixture=np.repeat(MIXTURES, n_classes), path=np.repeat([f"/x/{name}" for name in MIXTURES], n_classes)
+        mixture=np.repeat(MIXTURES, n_classes),
+        path=np.repeat([f"/x/{name}" for name in MIXTURES], n_classes),
     )
 
 
 def test_scores_and_table_come_back_as_they_were_written(tmp_path):
-    table, scores = awkward_table(), {"split": "test", "classes": list(NAMES), "tagging": None, "x": [0.1, {"y": 1}]}
+    table, scores = (
+        awkward_table(),
+        {"split": "test", "classes": list(NAMES), "tagging": None, "x": [0.1, {"y": 1}]},
+    )
     write_scores(tmp_path / "deep" / "scores.json", scores, table)
-    assert sorted(path.name for path in (tmp_path / "deep").iterdir()) == ["scores.csv", "scores.json"]
+    assert sorted(path.name for path in (tmp_path / "deep").iterdir()) == [
+        "scores.csv",
+        "scores.json",
+    ]
     again, read = read_scores(tmp_path / "deep" / "scores.json")
     assert again == {**scores, "table": "scores.csv"}
     for name in ("mixture", "class", "path"):
         assert read[name].tolist() == table[name].tolist()
     numbers = ["label", "present", "si_sdr", "sir", "residual"]
     assert list(read.columns) == list(table.columns)
-    np.testing.assert_allclose(read[numbers].to_numpy(float), table[numbers].to_numpy(float), rtol=1e-6)
+    np.testing.assert_allclose(
+        read[numbers].to_numpy(float), table[numbers].to_numpy(float), rtol=1e-6
+    )
     statistics = Statistics(read)
     assert (statistics.mixtures, statistics.classes) == (list(MIXTURES), list(NAMES))
     expected = {name: value[0] for name, value in Statistics(table).scores().items()}
@@ -278,7 +315,9 @@ def test_the_folder_may_be_moved(tmp_path):
     ],
 )
 def test_files_that_hold_no_scores_are_refused_in_one_line(tmp_path, file, content, words):
-    write_scores(tmp_path / "scores.json", {"classes": ["speech", "knock"]}, new_table(2, si_sdr=1.0))
+    write_scores(
+        tmp_path / "scores.json", {"classes": ["speech", "knock"]}, new_table(2, si_sdr=1.0)
+    )
     (tmp_path / file).unlink()
     if content is not None:
         (tmp_path / file).write_bytes(content if isinstance(content, bytes) else content.encode())

@@ -31,7 +31,9 @@ def sounds(n_sounds, seed=0):
 
 def recording(references, *, rest=0.0, name="a.wav", labels=None, events=None):
     """The sum of its sources and of a rest."""
-    mixture = np.sum([*references.values(), np.zeros(N, np.float32) + rest], axis=0).astype(np.float32)
+    mixture = np.sum([*references.values(), np.zeros(N, np.float32) + rest], axis=0).astype(
+        np.float32
+    )
     labels = frozenset(references) if labels is None else frozenset(labels)
     return Truth(name, f"/somewhere/{name}", mixture, RATE, labels, events, references)
 
@@ -56,7 +58,9 @@ def scored(*pairs, classes=CLASSES, **settings):
 
 def report(scorer):
     """What a person reads; never NaN."""
-    scores = score_report(scorer, split="test", missing={}, thresholds_from="validation", settings={})
+    scores = score_report(
+        scorer, split="test", missing={}, thresholds_from="validation", settings={}
+    )
     json.dumps(scores, allow_nan=False)
     return scores
 
@@ -73,11 +77,17 @@ def test_perfect_estimates_have_the_highest_scores_and_leave_nothing():
     scores = report(scored((truth, Estimate(sources=sources(truth.references)))))
     separation = scores["separation"]
     assert separation["si_sdr"] == pytest.approx(120)
-    assert separation["si_sdr_improvement"] == pytest.approx(120)  # of two equally loud sounds the mixture has 0 dB
+    assert separation["si_sdr_improvement"] == pytest.approx(
+        120
+    )  # of two equally loud sounds the mixture has 0 dB
     assert separation["leakage"] == pytest.approx(-120)
     assert separation["residual"] == pytest.approx(-120)
     assert min(separation[name] for name in ("sdr", "sir", "sar", "image_sdr", "isr")) > 100
-    assert (separation["n_present"], separation["n_absent"], separation["n_silent_estimates"]) == (2, 1, 0)
+    assert (separation["n_present"], separation["n_absent"], separation["n_silent_estimates"]) == (
+        2,
+        1,
+        0,
+    )
 
 
 @pytest.mark.parametrize("snr", [-20.0, 0.0, 13.0, 40.0])
@@ -100,16 +110,25 @@ def test_silent_estimates_are_counted_and_have_the_lowest_score():
     assert scores["per_class"]["knock"]["si_sdr"] == pytest.approx(-120)
     assert scores["per_class"]["knock"]["sdr"] == pytest.approx(-120)
     assert scores["separation"]["si_sdr"] == pytest.approx(0, abs=1e-6)
-    assert report(scored((truth, Estimate(sources=sources({})))))["separation"]["n_silent_estimates"] == 2
+    assert (
+        report(scored((truth, Estimate(sources=sources({})))))["separation"]["n_silent_estimates"]
+        == 2
+    )
 
 
 def test_an_all_silent_mixture_without_classes_is_scored_without_nan():
     scorer = scored((recording({}), Estimate(sources=sources({}), probabilities=np.zeros(3))))
     separation = report(scorer)["separation"]
-    assert separation["si_sdr"] is separation["sdr"] is separation["si_sdr_improvement_median"] is None
+    assert (
+        separation["si_sdr"] is separation["sdr"] is separation["si_sdr_improvement_median"] is None
+    )
     assert separation["leakage"] is separation["residual"] is None
     assert separation["n_silent_mixtures"] == 1
-    assert (separation["n_present"], separation["n_absent"], separation["n_silent_estimates"]) == (0, 3, 0)
+    assert (separation["n_present"], separation["n_absent"], separation["n_silent_estimates"]) == (
+        0,
+        3,
+        0,
+    )
     assert report(scorer)["mixtures"] is None
 
 
@@ -125,11 +144,15 @@ def test_leakage_is_the_level_of_an_absent_class_below_the_mixture():
     assert report(scorer)["separation"]["leakage"] == pytest.approx(-30 - 5 * np.log10(2), abs=1e-3)
 
 
-@pytest.mark.parametrize(("taken", "expected"), [(0.9, -20.0), (0.0, 0.0), (1.0, -120.0), (11.0, 20.0)])
+@pytest.mark.parametrize(
+    ("taken", "expected"), [(0.9, -20.0), (0.0, 0.0), (1.0, -120.0), (11.0, 20.0)]
+)
 def test_the_residual_is_the_level_of_what_no_class_took(taken, expected):
     (speech,) = sounds(1)
     truth = recording({"speech": speech})
-    scorer = scored((truth, Estimate(sources=sources({"speech": taken * truth.mixture}))), bss_eval="none")
+    scorer = scored(
+        (truth, Estimate(sources=sources({"speech": taken * truth.mixture}))), bss_eval="none"
+    )
     assert report(scorer)["separation"]["residual"] == pytest.approx(expected, abs=1e-3)
 
 
@@ -143,12 +166,20 @@ def test_the_residual_counts_a_mixture_once_and_not_once_per_class():
 
 def test_scores_do_not_depend_on_the_order_of_sources_and_classes():
     speech, knock, noise = sounds(3)
-    estimates = {"speech": speech + 0.3 * noise, "knock": knock + 0.1 * speech, "alert": 0.2 * noise}
-    probabilities, events = {"speech": 0.9, "knock": 0.4, "alert": 0.6}, [SoundEvent("speech", 0.1, 0.4)]
+    estimates = {
+        "speech": speech + 0.3 * noise,
+        "knock": knock + 0.1 * speech,
+        "alert": 0.2 * noise,
+    }
+    probabilities, events = (
+        {"speech": 0.9, "knock": 0.4, "alert": 0.6},
+        [SoundEvent("speech", 0.1, 0.4)],
+    )
     results = []
     for classes in (CLASSES, CLASSES[::-1]):
         truth = recording(
-            {name: {"speech": speech, "knock": knock}[name] for name in classes if name != "alert"}, rest=noise
+            {name: {"speech": speech, "knock": knock}[name] for name in classes if name != "alert"},
+            rest=noise,
         )
         truth = replace(truth, events=events)
         estimate = Estimate(
@@ -162,7 +193,9 @@ def test_scores_do_not_depend_on_the_order_of_sources_and_classes():
         assert {key for key, value in row.items() if value is None} == {
             key for key, value in results[1][name].items() if value is None
         }
-        assert {key: value for key, value in results[1][name].items() if value is not None} == pytest.approx(
+        assert {
+            key: value for key, value in results[1][name].items() if value is not None
+        } == pytest.approx(
             {key: value for key, value in row.items() if value is not None}, abs=1e-6
         )
 
@@ -172,8 +205,16 @@ def test_the_mixture_is_the_floor_and_ideal_masks_are_above_it():
     time = np.arange(N) / RATE
     low, high = (0.1 * np.sin(2 * np.pi * f * time).astype(np.float32) for f in (500, 4000))
     truth = recording({"speech": low, "alert": high})
-    scores = report(scored((truth, Estimate(sources=sources({"speech": truth.mixture, "alert": truth.mixture})))))
-    assert scores["baselines"]["mixture"]["si_sdr_improvement"] == scores["separation"]["si_sdr_improvement"] == 0
+    scores = report(
+        scored(
+            (truth, Estimate(sources=sources({"speech": truth.mixture, "alert": truth.mixture})))
+        )
+    )
+    assert (
+        scores["baselines"]["mixture"]["si_sdr_improvement"]
+        == scores["separation"]["si_sdr_improvement"]
+        == 0
+    )
     assert scores["baselines"]["mixture"]["si_sdr"] == pytest.approx(0, abs=0.01)
     for name in BASELINES[1:]:
         assert scores["baselines"][name]["si_sdr_improvement"] > 20, name
@@ -204,7 +245,9 @@ def test_the_criterion_says_by_how_much_a_class_must_exceed_the_rest():
     masks = np.ones((3, FRONT_END.config.n_bands, N_FRAMES), np.float32)
     recalled = {}
     for criterion in (5.0, 15.0):
-        recalled[criterion] = report(scored((truth, Estimate(masks=masks)), criterion=criterion))["per_class"]["speech"]
+        recalled[criterion] = report(scored((truth, Estimate(masks=masks)), criterion=criterion))[
+            "per_class"
+        ]["speech"]
     assert recalled[5.0]["segmentation_f1"] == pytest.approx(1)
     assert recalled[15.0]["segmentation_f1"] == 0
 
@@ -224,18 +267,28 @@ def test_one_class_alone_is_scored_and_has_no_sir():
 @pytest.mark.parametrize("labels", [(), CLASSES])
 def test_classes_that_are_never_or_always_there_have_no_area_under_a_curve(labels):
     pairs = [
-        (recording({}, name=f"{index}.wav", labels=labels), Estimate(probabilities=np.full(3, 0.3 + 0.2 * index)))
+        (
+            recording({}, name=f"{index}.wav", labels=labels),
+            Estimate(probabilities=np.full(3, 0.3 + 0.2 * index)),
+        )
         for index in range(3)
     ]
     scores = report(scored(*pairs, n_resamples=10))
     assert scores["tagging"]["auc"] is scores["tagging"]["average_precision"] is None
     assert all(row["auc"] is None for row in scores["per_class"].values())
     assert "tagging.auc" not in scores["intervals"]["scores"]
-    assert scores["tagging"]["f1"] == pytest.approx(0.8 if labels else 0)  # two of three are above the threshold
+    assert scores["tagging"]["f1"] == pytest.approx(
+        0.8 if labels else 0
+    )  # two of three are above the threshold
 
 
 def test_a_class_counts_as_said_from_its_threshold_on():
-    scorer = Scorer(CLASSES, ScoringConfig(n_resamples=0), thresholds=[0.3, 0.5, 0.9], ideal_masks=IdealMasks(FRONT_END))
+    scorer = Scorer(
+        CLASSES,
+        ScoringConfig(n_resamples=0),
+        thresholds=[0.3, 0.5, 0.9],
+        ideal_masks=IdealMasks(FRONT_END),
+    )
     scorer.add(recording({}, labels=CLASSES), Estimate(probabilities=np.array([0.3, 0.49, 0.95])))
     assert scorer.table()["decision"].tolist() == [1, 0, 1]
     per_class = report(scorer)["per_class"]
@@ -245,7 +298,9 @@ def test_a_class_counts_as_said_from_its_threshold_on():
 
 def test_events_that_are_the_true_ones_are_all_found():
     events = [SoundEvent("speech", 0.1, 0.3), SoundEvent("knock", 0.05, 0.45)]
-    scores = report(scored((recording({}, events=events), Estimate(events=events)), segment_length=0.1))
+    scores = report(
+        scored((recording({}, events=events), Estimate(events=events)), segment_length=0.1)
+    )
     for kind in ("frame", "segment", "event"):
         assert scores["detection"][kind]["f1"] == 1
         assert scores["detection"][kind]["error_rate"] == 0
@@ -256,7 +311,9 @@ def test_events_that_are_the_true_ones_are_all_found():
 
 
 def test_a_missed_and_a_made_up_event_are_counted_in_their_classes():
-    truth = recording({}, events=[SoundEvent("speech", 0.0, 0.25), SoundEvent("speech", 0.375, 0.5)])
+    truth = recording(
+        {}, events=[SoundEvent("speech", 0.0, 0.25), SoundEvent("speech", 0.375, 0.5)]
+    )
     estimate = Estimate(events=[SoundEvent("speech", 0.0, 0.25), SoundEvent("knock", 0.0, 0.1)])
     scorer = scored((truth, estimate), collar=0.05, segment_length=0.125)
     assert [cell(scorer, "speech", f"event_{name}") for name in ("tp", "fp", "fn")] == [1, 0, 1]
@@ -272,10 +329,20 @@ def test_activity_that_is_high_exactly_where_events_are_ranks_frames_perfectly()
     events = [SoundEvent("speech", 4.5 * HOP, 9.5 * HOP), SoundEvent("knock", 1.5 * HOP, 5.5 * HOP)]
     activity = np.full((3, N_FRAMES), 0.1)
     activity[0, 5:10] = activity[1, 2:6] = 0.8
-    scores = report(scored((recording({}, events=events), Estimate(activity=activity, hop=HOP, events=events))))
-    assert scores["detection"]["frame"]["auc"] == scores["detection"]["frame"]["average_precision"] == 1
+    scores = report(
+        scored((recording({}, events=events), Estimate(activity=activity, hop=HOP, events=events)))
+    )
+    assert (
+        scores["detection"]["frame"]["auc"]
+        == scores["detection"]["frame"]["average_precision"]
+        == 1
+    )
     assert scores["per_class"]["alert"]["frame_auc"] is None
-    reverse = report(scored((recording({}, events=events), Estimate(activity=1 - activity, hop=HOP, events=events))))
+    reverse = report(
+        scored(
+            (recording({}, events=events), Estimate(activity=1 - activity, hop=HOP, events=events))
+        )
+    )
     assert reverse["detection"]["frame"]["auc"] == 0
 
 
@@ -283,7 +350,12 @@ def test_variants_have_si_sdr_alone():
     speech, noise = sounds(2)
     truth = recording({"speech": speech}, rest=noise)
     better = sources({"speech": speech + 0.01 * noise})
-    scorer = scored((truth, Estimate(sources=sources({"speech": truth.mixture}), variants={"true_tags": better})))
+    scorer = scored(
+        (
+            truth,
+            Estimate(sources=sources({"speech": truth.mixture}), variants={"true_tags": better}),
+        )
+    )
     assert cell(scorer, "speech", "true_tags.si_sdr") == pytest.approx(40, abs=0.01)
     assert "true_tags.sdr" not in scorer.table()
     assert [step["system"] for step in report(scorer)["ladder"]][-2:] == ["true_tags", "model"]
@@ -308,12 +380,19 @@ def test_mixtures_of_which_only_some_have_strong_labels_or_sources():
         for section in ("separation", "segmentation", "baselines", "detection"):
             assert scores[section] == alone[section], section
         assert scores["tagging"]["n_positive"] == 2
-        assert table[table["mixture"] == "b.wav"][["present", "si_sdr", "leakage", "event_tp"]].isna().all(axis=None)
+        assert (
+            table[table["mixture"] == "b.wav"][["present", "si_sdr", "leakage", "event_tp"]]
+            .isna()
+            .all(axis=None)
+        )
 
 
 def test_recordings_without_weak_labels_are_left_out_of_tagging():
     pairs = [
-        (recording({}, labels=labels, name=f"{index}.wav"), Estimate(probabilities=np.array([0.9, 0.2, 0.6])))
+        (
+            recording({}, labels=labels, name=f"{index}.wav"),
+            Estimate(probabilities=np.array([0.9, 0.2, 0.6])),
+        )
         for index, labels in enumerate([{"speech"}, {"knock", "alert"}])
     ]
     unlabelled = replace(pairs[0][0], name="c.wav", labels=None)
@@ -325,10 +404,15 @@ def test_nothing_known_leaves_every_section_empty_and_the_table_whole():
     truth = Truth("a.wav", PATH, sounds(1)[0], RATE)
     scorer = scored((truth, Estimate(probabilities=np.full(3, 0.5))), n_resamples=5)
     scores = report(scorer)
-    assert all(scores[name] is None for name in ("tagging", "detection", "segmentation", "separation", "baselines"))
+    assert all(
+        scores[name] is None
+        for name in ("tagging", "detection", "segmentation", "separation", "baselines")
+    )
     assert scores["intervals"]["scores"] == {}
     table = scorer.table()
-    assert table[["mixture", "path", "class"]].to_numpy().tolist() == [["a.wav", PATH, name] for name in CLASSES]
+    assert table[["mixture", "path", "class"]].to_numpy().tolist() == [
+        ["a.wav", PATH, name] for name in CLASSES
+    ]
     assert table[["label", "present"]].isna().all(axis=None)
 
 
@@ -343,18 +427,28 @@ def test_the_report_and_the_statistics_of_the_table_agree():
         events = [SoundEvent(name, 0.1, 0.4) for name in references]
         truth = recording(references, rest=0.1 * noise, name=f"{index}.wav", events=events)
         gains = rng.uniform(0.1, 1, 3)
-        found = [SoundEvent(name, 0.1, 0.4) for name, gain in zip(CLASSES, gains, strict=True) if gain > 0.5]
+        found = [
+            SoundEvent(name, 0.1, 0.4)
+            for name, gain in zip(CLASSES, gains, strict=True)
+            if gain > 0.5
+        ]
         estimate = sources({name: one + gains[0] * noise for name, one in references.items()})
-        pairs.append((truth, Estimate(probabilities=rng.uniform(size=3), events=found, sources=estimate)))
+        pairs.append(
+            (truth, Estimate(probabilities=rng.uniform(size=3), events=found, sources=estimate))
+        )
     scorer = scored(*pairs)
     scores, again = report(scorer), Statistics(scorer.table()).scores()
     for section in ("tagging", "separation"):
-        for name in set(scores[section]) & {key.partition(".")[2] for key in again if key.startswith(f"{section}.")}:
+        for name in set(scores[section]) & {
+            key.partition(".")[2] for key in again if key.startswith(f"{section}.")
+        }:
             assert again[f"{section}.{name}"][0] == pytest.approx(scores[section][name]), name
     for kind in ("frame", "segment", "event"):
         assert again[f"detection.{kind}.f1"][0] == pytest.approx(scores["detection"][kind]["f1"])
     for name in CLASSES:
-        assert again[f"per_class.{name}.si_sdr"][0] == pytest.approx(scores["per_class"][name]["si_sdr"])
+        assert again[f"per_class.{name}.si_sdr"][0] == pytest.approx(
+            scores["per_class"][name]["si_sdr"]
+        )
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -367,7 +461,9 @@ def test_estimates_that_are_not_finite_are_refused_and_the_file_is_named(value):
             scored((recording({"speech": speech, "knock": knock}), Estimate(sources=estimate)))
 
 
-@pytest.mark.parametrize("said", [[0.5, np.nan, 0.5], [0.5, 1.01, 0.5], [-0.01, 0.5, 0.5], [0.5, 0.5], [[0.5] * 3]])
+@pytest.mark.parametrize(
+    "said", [[0.5, np.nan, 0.5], [0.5, 1.01, 0.5], [-0.01, 0.5, 0.5], [0.5, 0.5], [[0.5] * 3]]
+)
 def test_probabilities_that_are_none_are_refused_and_the_file_is_named(said):
     with pytest.raises(InputError, match=f"{PATH}: probabilities of shape .* expected 3 values"):
         scored((recording({}), Estimate(probabilities=np.array(said))))
@@ -386,7 +482,9 @@ def test_masks_and_activity_with_nan_are_refused_and_the_file_is_named():
 @pytest.mark.parametrize("shape", [(3, N - 1), (3, N + 1), (2, N), (4, N)])
 def test_estimates_of_another_shape_are_refused(shape):
     (speech,) = sounds(1)
-    with pytest.raises(InputError, match=rf"{PATH}: estimates are \({shape[0]}, {shape[1]}\): expected \(3, {N}\)"):
+    with pytest.raises(
+        InputError, match=rf"{PATH}: estimates are \({shape[0]}, {shape[1]}\): expected \(3, {N}\)"
+    ):
         scored((recording({"speech": speech}), Estimate(sources=np.ones(shape, np.float32))))
 
 
@@ -396,7 +494,9 @@ def test_references_of_another_length_are_refused(n_samples, with_masks):
     speech, knock = sounds(2)
     truth = recording({"speech": speech})
     other = np.resize(knock, n_samples)
-    masks = np.full((3, FRONT_END.config.n_bands, N_FRAMES), 0.5, np.float32) if with_masks else None
+    masks = (
+        np.full((3, FRONT_END.config.n_bands, N_FRAMES), 0.5, np.float32) if with_masks else None
+    )
     for references in ({"knock": other}, {"speech": speech, "knock": other}):
         changed = replace(truth, references=references)
         with pytest.raises(InputError, match=f"{PATH}: .*knock has {n_samples} samples.*{N}"):
@@ -406,8 +506,13 @@ def test_references_of_another_length_are_refused(n_samples, with_masks):
 @pytest.mark.parametrize("part", ["masks", "sources"])
 def test_references_of_unknown_classes_are_refused_and_named(part):
     (song,) = sounds(1)
-    of_part = {"masks": np.full((3, FRONT_END.config.n_bands, N_FRAMES), 0.5, np.float32), "sources": sources({})}
-    with pytest.raises(InputError, match=f"{PATH}: .*unknown class 'song': expected speech, knock, alert"):
+    of_part = {
+        "masks": np.full((3, FRONT_END.config.n_bands, N_FRAMES), 0.5, np.float32),
+        "sources": sources({}),
+    }
+    with pytest.raises(
+        InputError, match=f"{PATH}: .*unknown class 'song': expected speech, knock, alert"
+    ):
         scored((recording({"song": song}), Estimate(**{part: of_part[part]})))
 
 
@@ -415,13 +520,21 @@ def test_a_reference_that_is_silent_or_constant_is_refused():
     (speech,) = sounds(1)
     for silent in (np.zeros(N, np.float32), np.full(N, 0.1, np.float32)):
         with pytest.raises(InputError, match=f"{PATH}: a reference is silent"):
-            scored((recording({"knock": silent}, rest=speech), Estimate(sources=sources({"knock": speech}))))
+            scored(
+                (
+                    recording({"knock": silent}, rest=speech),
+                    Estimate(sources=sources({"knock": speech})),
+                )
+            )
 
 
 def test_nothing_is_beyond_120_dB():
     speech, knock = sounds(2)
     truth = recording({"speech": speech, "knock": knock})
-    perfect, absurd = Estimate(sources=sources(truth.references)), Estimate(sources=sources({"alert": 1e8 * speech}))
+    perfect, absurd = (
+        Estimate(sources=sources(truth.references)),
+        Estimate(sources=sources({"alert": 1e8 * speech})),
+    )
     scorer = scored((truth, perfect), (replace(truth, name="b.wav"), absurd))
     for name in ("si_sdr", "sdr", "sir", "sar", "isr", "image_sdr", "leakage", "residual"):
         values = scorer.table()[name].dropna()

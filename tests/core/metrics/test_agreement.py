@@ -51,16 +51,21 @@ def test_our_scores_are_those_of_the_trusted_implementation(name):
     assert n_scores > n_cases
 
 
-@pytest.mark.skipif("ABSSLAB_EVENTS" not in os.environ, reason="ABSSLAB_EVENTS names no folder of real recordings")
+@pytest.mark.skipif(
+    "ABSSLAB_EVENTS" not in os.environ, reason="ABSSLAB_EVENTS names no folder of real recordings"
+)
 @pytest.mark.parametrize("on_grid", [False, True], ids=["floats", "as 16-bit files hold them"])
 def test_on_real_recordings_both_backends_agree(on_grid):
     """Four sounds in four seconds, separated with leaks, an equaliser, noise, and one almost perfectly."""
     pytest.importorskip("mir_eval")
     first = {
-        path.stem.rstrip("0123456789"): path for path in sorted(Path(os.environ["ABSSLAB_EVENTS"]).glob("*.wav"))[::-1]
+        path.stem.rstrip("0123456789"): path
+        for path in sorted(Path(os.environ["ABSSLAB_EVENTS"]).glob("*.wav"))[::-1]
     }
     references = np.zeros((4, 4 * RATE))
-    for place, path, onset in zip(references, sorted(first.values())[:4], (0.0, 0.6, 1.3, 2.5), strict=True):
+    for place, path, onset in zip(
+        references, sorted(first.values())[:4], (0.0, 0.6, 1.3, 2.5), strict=True
+    ):
         sound = sound_files.load(path, RATE)[: RATE + RATE // 3]
         place[round(onset * RATE) :][: len(sound)] = 0.3 * sound / np.abs(sound).max()
     if on_grid:
@@ -70,8 +75,13 @@ def test_on_real_recordings_both_backends_agree(on_grid):
     estimates = mixing @ references
     estimates[1] = np.convolve(estimates[1], [0.6, 0.3, -0.1])[: 4 * RATE]
     estimates += np.array([[1e-2], [1e-3], [0.0], [1e-5]]) * rng.standard_normal(references.shape)
-    ours, theirs = (bss_eval(references, estimates, backend=backend) for backend in ("torch", "mir_eval"))
+    ours, theirs = (
+        bss_eval(references, estimates, backend=backend) for backend in ("torch", "mir_eval")
+    )
     for mine, other in zip(ours, theirs, strict=True):
         for name in mine._fields:
-            limited = [np.clip(getattr(scores, name), -oracles.LIMIT, oracles.LIMIT) for scores in (mine, other)]
+            limited = [
+                np.clip(getattr(scores, name), -oracles.LIMIT, oracles.LIMIT)
+                for scores in (mine, other)
+            ]
             np.testing.assert_allclose(*limited, rtol=0, atol=0.01, err_msg=name)

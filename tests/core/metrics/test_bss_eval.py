@@ -7,7 +7,13 @@ import pytest
 import scipy.signal
 
 from absslab.core.common.errors import InputError
-from absslab.core.metrics.bss_eval import FILTER_LENGTH, bss_eval, bss_eval_images, bss_eval_sources, decompose
+from absslab.core.metrics.bss_eval import (
+    FILTER_LENGTH,
+    bss_eval,
+    bss_eval_images,
+    bss_eval_sources,
+    decompose,
+)
 
 N = 4000
 TAPS = np.array([0.2, 1.0, -0.5, 0.1])  # mostly a delay
@@ -30,7 +36,11 @@ def filtered(signals, taps=TAPS):
 
 def disturbed(references, *, leak=0.1, noise=0.03, seed=9):
     """Each estimate holds a little of the next source, and noise."""
-    return references + leak * np.roll(references, 1, axis=0) + noise * noises(len(references), seed=seed)
+    return (
+        references
+        + leak * np.roll(references, 1, axis=0)
+        + noise * noises(len(references), seed=seed)
+    )
 
 
 def assert_close(ours, expected, atol):
@@ -45,7 +55,9 @@ def assert_close(ours, expected, atol):
 def test_without_a_filter_the_ratios_are_those_of_the_energies(leak, noise):
     one, other, foreign, foreign2 = orthonormal(4)
     references = np.stack([one, other])
-    estimates = np.stack([one + leak * other + noise * foreign, other + leak * one + noise * foreign2])
+    estimates = np.stack(
+        [one + leak * other + noise * foreign, other + leak * one + noise * foreign2]
+    )
     parts = decompose(references[:, None], estimates[:, None], filter_length=1)
     sources, images = parts.sources(), parts.images()
     ratios = {"sdr": leak**2 + noise**2, "sir": leak**2, "sar": noise**2 / (1 + leak**2)}
@@ -72,7 +84,9 @@ def test_of_two_channels_the_energies_add_up():
     estimates = references * np.array([1.0, 1.2])[:, None]
     images = bss_eval_images(references, estimates)
     energy = (references**2).sum(-1)  # (J, C)
-    np.testing.assert_allclose(images.isr, 10 * np.log10(energy.sum(1) / (0.04 * energy[:, 1])), atol=1e-6)
+    np.testing.assert_allclose(
+        images.isr, 10 * np.log10(energy.sum(1) / (0.04 * energy[:, 1])), atol=1e-6
+    )
     assert min(*images.sir, *images.sar) > 100
 
 
@@ -89,7 +103,8 @@ def test_a_short_filter_is_forgiven_in_sources_but_not_in_images():
 
 
 @pytest.mark.parametrize(
-    ("delay", "is_forgiven"), [(0, True), (90, True), (FILTER_LENGTH - 1, True), (FILTER_LENGTH, False)]
+    ("delay", "is_forgiven"),
+    [(0, True), (90, True), (FILTER_LENGTH - 1, True), (FILTER_LENGTH, False)],
 )
 def test_a_delay_is_forgiven_up_to_the_length_of_the_filter(delay, is_forgiven):
     references = np.pad(noises(n=N - FILTER_LENGTH), ((0, 0), (0, FILTER_LENGTH)))
@@ -107,20 +122,28 @@ def test_what_comes_too_early_is_not_forgiven():
 def test_the_scale_of_the_estimate_does_not_change_the_scores_of_sources(gain):
     references = noises()
     estimates = disturbed(references)
-    assert_close(bss_eval_sources(references, gain * estimates), bss_eval_sources(references, estimates), 1e-6)
+    assert_close(
+        bss_eval_sources(references, gain * estimates),
+        bss_eval_sources(references, estimates),
+        1e-6,
+    )
 
 
 @pytest.mark.parametrize("gain", [1e-3, 20.0])
 def test_the_level_of_all_does_not_change_any_score(gain):
     references = noises()
     estimates = disturbed(references)
-    for scaled, plain in zip(bss_eval(gain * references, gain * estimates), bss_eval(references, estimates), strict=True):
+    for scaled, plain in zip(
+        bss_eval(gain * references, gain * estimates), bss_eval(references, estimates), strict=True
+    ):
         assert_close(scaled, plain, 1e-6)
 
 
 def test_more_of_another_source_lowers_SIR_but_hardly_SAR():
     references = noises()
-    scores = (bss_eval(references, disturbed(references, leak=leak, noise=0.01)) for leak in (0.02, 0.2))
+    scores = (
+        bss_eval(references, disturbed(references, leak=leak, noise=0.01)) for leak in (0.02, 0.2)
+    )
     for less, more in zip(*scores, strict=True):
         np.testing.assert_allclose(less.sir - more.sir, 20, atol=0.5)
         np.testing.assert_allclose(less.sar, more.sar, atol=0.3)
@@ -162,7 +185,9 @@ def test_a_silent_estimate_has_no_SIR_and_no_SAR_and_changes_no_other_score():
     sources, images = bss_eval(references, estimates)
     assert sources.sdr[1] == -np.inf
     assert images.sdr[1] == 0  # all of the image is error
-    assert np.isnan([sources.sir[1], sources.sar[1], images.isr[1], images.sir[1], images.sar[1]]).all()
+    assert np.isnan(
+        [sources.sir[1], sources.sar[1], images.isr[1], images.sir[1], images.sar[1]]
+    ).all()
     for ours, of_heard in zip((sources, images), expected, strict=True):
         for mine, other in zip(ours, of_heard, strict=True):
             np.testing.assert_allclose(mine[[0, 2]], other[[0, 2]], rtol=0, atol=1e-9)
@@ -221,7 +246,12 @@ def test_signals_may_be_shorter_than_the_filter():
 
 def test_leading_axes_are_systems_that_are_scored_one_by_one():
     references = noises(3)
-    estimates = np.stack([disturbed(references, leak=leak, seed=9 + i) for i, leak in enumerate([0.0, 0.1, 0.3, 1.0])])
+    estimates = np.stack(
+        [
+            disturbed(references, leak=leak, seed=9 + i)
+            for i, leak in enumerate([0.0, 0.1, 0.3, 1.0])
+        ]
+    )
     estimates[2, 1] = 0
     together = bss_eval(references, estimates.reshape(2, 2, 3, N))
     for variant, scores in enumerate(together):
@@ -248,14 +278,20 @@ def test_systems_of_two_channels_are_scored_one_by_one():
     estimates = references + 0.1 * np.random.default_rng(1).standard_normal((3, 2, 2, N))
     together = bss_eval_images(references, estimates)
     for i in range(3):
-        assert_close(type(together)(*(score[i] for score in together)), bss_eval_images(references, estimates[i]), 1e-9)
+        assert_close(
+            type(together)(*(score[i] for score in together)),
+            bss_eval_images(references, estimates[i]),
+            1e-9,
+        )
 
 
 def test_the_order_of_the_sources_does_not_matter():
     references = noises(3)
     estimates = disturbed(references)
     order = [2, 0, 1]
-    for turned, plain in zip(bss_eval(references[order], estimates[order]), bss_eval(references, estimates), strict=True):
+    for turned, plain in zip(
+        bss_eval(references[order], estimates[order]), bss_eval(references, estimates), strict=True
+    ):
         assert_close(turned, type(plain)(*(score[order] for score in plain)), 1e-6)
 
 
@@ -279,7 +315,9 @@ def test_integers_are_samples_as_well():
     references = np.round(1000 * noises()).astype(np.int16)
     estimates = np.round(disturbed(references)).astype(np.int16)
     for ours, expected in zip(
-        bss_eval(references, estimates), bss_eval(references.astype(float), estimates.astype(float)), strict=True
+        bss_eval(references, estimates),
+        bss_eval(references.astype(float), estimates.astype(float)),
+        strict=True,
     ):
         assert_close(ours, expected, 1e-9)
 
@@ -287,7 +325,12 @@ def test_integers_are_samples_as_well():
 @pytest.mark.parametrize("backend", ["torch", "mir_eval"])
 @pytest.mark.parametrize(
     "view",
-    [lambda one: one[::-1], lambda one: one[:, ::-1], lambda one: one.T.copy().T, lambda one: one.repeat(2, 1)[:, ::2]],
+    [
+        lambda one: one[::-1],
+        lambda one: one[:, ::-1],
+        lambda one: one.T.copy().T,
+        lambda one: one.repeat(2, 1)[:, ::2],
+    ],
     ids=["sources reversed", "time reversed", "other order of axes", "every other sample"],
 )
 def test_a_view_is_as_good_as_a_copy(view, backend):
@@ -296,7 +339,9 @@ def test_a_view_is_as_good_as_a_copy(view, backend):
     references = noises()
     views = view(references), view(disturbed(references))
     copies = [np.ascontiguousarray(one) for one in views]
-    for ours, expected in zip(bss_eval(*views, backend=backend), bss_eval(*copies, backend=backend), strict=True):
+    for ours, expected in zip(
+        bss_eval(*views, backend=backend), bss_eval(*copies, backend=backend), strict=True
+    ):
         assert_close(ours, expected, 1e-9)
 
 
@@ -351,7 +396,9 @@ def test_images_of_other_channels_are_refused():
 def test_a_silent_channel_is_no_silent_reference():
     references = noises(4).reshape(2, 2, N)
     references[0, 1] = 0
-    images = bss_eval_images(references, references + 0.1 * np.random.default_rng(1).standard_normal(references.shape))
+    images = bss_eval_images(
+        references, references + 0.1 * np.random.default_rng(1).standard_normal(references.shape)
+    )
     for score in images:
         assert np.isfinite(score).all()
 
@@ -374,9 +421,13 @@ def test_without_mir_eval_its_backend_is_refused_with_what_to_do(monkeypatch):
 def test_both_backends_agree(n_sources):
     pytest.importorskip("mir_eval")
     references = noises(n_sources)
-    systems = np.stack([filtered(disturbed(references)), disturbed(references, leak=0.5, noise=0.5)])
+    systems = np.stack(
+        [filtered(disturbed(references)), disturbed(references, leak=0.5, noise=0.5)]
+    )
     systems[1, 0] = 0
-    ours, theirs = (bss_eval(references, systems, backend=backend) for backend in ("torch", "mir_eval"))
+    ours, theirs = (
+        bss_eval(references, systems, backend=backend) for backend in ("torch", "mir_eval")
+    )
     for mine, other in zip(ours, theirs, strict=True):
         assert_close(mine, other, 1e-6)
 
@@ -416,8 +467,14 @@ def test_where_references_have_nothing_in_a_band_artefacts_are_not_larger_than_t
     pytest.importorskip("mir_eval")
     references = which(low)
     disturbance = noises(len(references), seed=9)
-    estimates = references + 0.1 * references[::-1] + noise * (low(disturbance) if noise_too else disturbance)
-    ours, theirs = (bss_eval(references, estimates, backend=backend) for backend in ("torch", "mir_eval"))
+    estimates = (
+        references
+        + 0.1 * references[::-1]
+        + noise * (low(disturbance) if noise_too else disturbance)
+    )
+    ours, theirs = (
+        bss_eval(references, estimates, backend=backend) for backend in ("torch", "mir_eval")
+    )
     for mine, other in zip(ours, theirs, strict=True):
         assert (mine.sar > other.sar - 0.01).all()
         assert (mine.sdr > other.sdr - 0.01).all()

@@ -81,7 +81,9 @@ def test_a_frame_is_active_if_its_centre_lies_in_an_event_onset_included_offset_
 
 
 def test_events_of_one_class_are_joined_in_a_roll_and_what_is_beyond_it_is_not_there():
-    active = frame_roll([cough(0, 0.5), cough(0.25, 0.75), cough(4, 9)], CLASSES, n_frames=5, hop=0.25)
+    active = frame_roll(
+        [cough(0, 0.5), cough(0.25, 0.75), cough(4, 9)], CLASSES, n_frames=5, hop=0.25
+    )
     np.testing.assert_array_equal(active, roll("xxx..", "....."))
     assert not frame_roll([], CLASSES, n_frames=5, hop=0.25).any()
 
@@ -99,11 +101,17 @@ def test_an_event_that_ends_at_a_border_does_not_touch_the_next_segment():
 
 
 def test_an_event_across_borders_counts_in_each_segment():
-    assert segments([cough(0.5, 3.5)], [cough(0.5, 1.5), cough(2.2, 2.3)]) == ([(3, 0, 1), (0, 0, 0)], 1)
+    assert segments([cough(0.5, 3.5)], [cough(0.5, 1.5), cough(2.2, 2.3)]) == (
+        [(3, 0, 1), (0, 0, 0)],
+        1,
+    )
 
 
 def test_several_events_of_a_class_in_a_segment_count_once():
-    assert segments([cough(0.1, 0.2), cough(0.3, 0.4)], [cough(0.8, 0.9)]) == ([(1, 0, 0), (0, 0, 0)], 0)
+    assert segments([cough(0.1, 0.2), cough(0.3, 0.4)], [cough(0.8, 0.9)]) == (
+        [(1, 0, 0), (0, 0, 0)],
+        0,
+    )
 
 
 def test_a_class_for_another_in_the_same_segment_is_one_substitution():
@@ -112,7 +120,10 @@ def test_a_class_for_another_in_the_same_segment_is_one_substitution():
 
 
 def test_what_is_beyond_the_end_is_not_looked_at():
-    assert segments([cough(0, 9)], [cough(2, 3), cough(7, 8), knock(4, 5)]) == ([(1, 0, 3), (0, 0, 0)], 3)
+    assert segments([cough(0, 9)], [cough(2, 3), cough(7, 8), knock(4, 5)]) == (
+        [(1, 0, 3), (0, 0, 0)],
+        3,
+    )
 
 
 def test_the_last_segment_may_be_shorter_than_the_others():
@@ -120,10 +131,15 @@ def test_the_last_segment_may_be_shorter_than_the_others():
     assert segments([cough(4.1, 4.2)], [], length=4.0) == ([(0, 0, 0), (0, 0, 0)], 0)
 
 
-@pytest.mark.parametrize(("segment_length", "n_segments"), [(0.5, 4), (1.0, 2), (2.0, 1), (4.0, 1), (8.0, 1)])
+@pytest.mark.parametrize(
+    ("segment_length", "n_segments"), [(0.5, 4), (1.0, 2), (2.0, 1), (4.0, 1), (8.0, 1)]
+)
 def test_the_length_of_segments_can_be_chosen(segment_length, n_segments):
     """From 0 to 2 s."""
-    assert segments([cough(0, 2)], [cough(0, 2)], segment_length=segment_length) == ([(n_segments, 0, 0), (0, 0, 0)], 0)
+    assert segments([cough(0, 2)], [cough(0, 2)], segment_length=segment_length) == (
+        [(n_segments, 0, 0), (0, 0, 0)],
+        0,
+    )
 
 
 # events
@@ -141,16 +157,25 @@ def test_the_collar_itself_is_near_enough_and_a_hair_more_is_not(sign):
     edge, hair = 0.25 * sign, 2**-20 * sign
     options = {"collar": 0.25, "share_of_length": 0.0}
     assert of_events([cough(1, 2)], [cough(1 + edge, 2)], **options) == ([(1, 0, 0), (0, 0, 0)], 0)
-    assert of_events([cough(1, 2)], [cough(1 + edge + hair, 2)], **options) == ([(0, 1, 1), (0, 0, 0)], 2)
+    assert of_events([cough(1, 2)], [cough(1 + edge + hair, 2)], **options) == (
+        [(0, 1, 1), (0, 0, 0)],
+        2,
+    )
     assert of_events([cough(1, 2)], [cough(1, 2 + edge)], **options) == ([(1, 0, 0), (0, 0, 0)], 0)
-    assert of_events([cough(1, 2)], [cough(1, 2 + edge + hair)], **options) == ([(0, 1, 1), (0, 0, 0)], 2)
+    assert of_events([cough(1, 2)], [cough(1, 2 + edge + hair)], **options) == (
+        [(0, 1, 1), (0, 0, 0)],
+        2,
+    )
 
 
 def test_a_long_event_may_end_half_its_length_off_but_must_begin_where_it_does():
     """Half of 4 s."""
     for offset, is_found in ((8, 1), (4, 1), (8 + 2**-20, 0), (4 - 2**-20, 0)):
         missed = 1 - is_found
-        assert of_events([cough(2, 6)], [cough(2, offset)]) == ([(is_found, missed, missed), (0, 0, 0)], 2 * missed)
+        assert of_events([cough(2, 6)], [cough(2, offset)]) == (
+            [(is_found, missed, missed), (0, 0, 0)],
+            2 * missed,
+        )
     assert of_events([cough(2, 6)], [cough(2.3, 6)]) == ([(0, 1, 1), (0, 0, 0)], 2)
 
 
@@ -218,7 +243,14 @@ def test_where_nothing_was_there_and_nothing_was_said_there_is_no_score():
 def test_where_nothing_was_said_precision_has_no_value_and_all_else_is_as_bad_as_it_can_be():
     scores = detection_scores(event_counts([cough(0, 1), knock(0, 1)], [], CLASSES))
     none = dict.fromkeys(("precision", "precision_micro"))
-    bad = {"f1": 0, "recall": 0, "f1_micro": 0, "recall_micro": 0, "error_rate": 1, "error_rate_macro": 1}
+    bad = {
+        "f1": 0,
+        "recall": 0,
+        "f1_micro": 0,
+        "recall_micro": 0,
+        "error_rate": 1,
+        "error_rate_macro": 1,
+    }
     assert scores == none | bad
 
 
@@ -259,7 +291,9 @@ def test_a_class_without_anything_is_left_out_of_the_means():
 
 
 def test_the_error_rate_may_exceed_1():
-    scores = detection_scores(event_counts([cough(0, 1)], [cough(3, 4), cough(5, 6), knock(7, 8)], CLASSES))
+    scores = detection_scores(
+        event_counts([cough(0, 1)], [cough(3, 4), cough(5, 6), knock(7, 8)], CLASSES)
+    )
     assert scores["error_rate"] == 4
 
 
@@ -283,16 +317,24 @@ events = st.builds(
     st.integers(0, 24),
     st.integers(1, 8),
 )
-recordings = st.lists(st.tuples(st.lists(events, max_size=5), st.lists(events, max_size=5)), min_size=1, max_size=4)
+recordings = st.lists(
+    st.tuples(st.lists(events, max_size=5), st.lists(events, max_size=5)), min_size=1, max_size=4
+)
 
 
 @settings(deadline=None, max_examples=60)
 @given(recordings)
 def test_counts_of_recordings_add_up_to_those_of_all_of_them_one_behind_the_other(each):
     def later(events, seconds):
-        return [SoundEvent(event.event_label, event.onset + seconds, event.offset + seconds) for event in events]
+        return [
+            SoundEvent(event.event_label, event.onset + seconds, event.offset + seconds)
+            for event in events
+        ]
 
-    joined = [[event for i, pair in enumerate(each) for event in later(pair[side], 16 * i)] for side in (0, 1)]
+    joined = [
+        [event for i, pair in enumerate(each) for event in later(pair[side], 16 * i)]
+        for side in (0, 1)
+    ]
     together = segment_counts(*joined, CLASSES, length=16.0 * len(each))
     parts = reduce(add, (segment_counts(*pair, CLASSES, length=16.0) for pair in each))
     assert lists(parts) == lists(together)
@@ -305,7 +347,10 @@ def test_counts_of_recordings_add_up_to_those_of_all_of_them_one_behind_the_othe
 @given(st.lists(events, max_size=6), st.lists(events, max_size=6))
 def test_counts_are_consistent(reference, estimated):
     """What is found or missed was there; of errors as many as can be are substitutions, or none."""
-    for counts in (event_counts(reference, estimated, CLASSES), segment_counts(reference, estimated, CLASSES, length=5.0)):
+    for counts in (
+        event_counts(reference, estimated, CLASSES),
+        segment_counts(reference, estimated, CLASSES, length=5.0),
+    ):
         found, made_up, missed = counts.decisions.sum(1)
         assert max(made_up, missed) <= counts.errors <= made_up + missed
     found, made_up, missed = event_counts(reference, estimated, CLASSES).decisions

@@ -14,7 +14,10 @@ needs_sed_scores_eval = pytest.mark.skipif(
     not is_available(), reason="sed_scores_eval is missing: pip install absslab[psds]"
 )
 
-COUGHS = [SoundEvent("cough", 1.01, 1.31), SoundEvent("cough", 5.01, 5.41)]  # they begin and end between two frames
+COUGHS = [
+    SoundEvent("cough", 1.01, 1.31),
+    SoundEvent("cough", 5.01, 5.41),
+]  # they begin and end between two frames
 KNOCKS = [SoundEvent("knock", 3.01, 3.51)]
 SPEECH = [SoundEvent("speech", 7.01, 7.91)]
 ALL = {"a.wav": [*COUGHS, *SPEECH], "b.wav": KNOCKS, "c.wav": []}
@@ -24,7 +27,10 @@ def activity(events, classes=CLASSES):
     """1 in the frames of the events, else 0: (K, T)."""
     curves = np.zeros((len(classes), 501))
     for event in events:
-        curves[classes.index(event.event_label), round(event.onset / HOP + 0.5) : round(event.offset / HOP + 0.5)] = 1
+        curves[
+            classes.index(event.event_label),
+            round(event.onset / HOP + 0.5) : round(event.offset / HOP + 0.5),
+        ] = 1
     return curves
 
 
@@ -59,8 +65,13 @@ def test_a_detector_of_the_opposite_has_0():
 @needs_sed_scores_eval
 def test_only_the_order_of_the_levels_matters():
     rng = np.random.default_rng(0)
-    curves = {name: 0.4 * one + 0.6 * rng.random((3, 1)) * rng.random(one.shape) for name, one in perfect(ALL).items()}
-    assert scores({name: one**3 / 2 for name, one in curves.items()}, ALL) == pytest.approx(scores(curves, ALL))
+    curves = {
+        name: 0.4 * one + 0.6 * rng.random((3, 1)) * rng.random(one.shape)
+        for name, one in perfect(ALL).items()
+    }
+    assert scores({name: one**3 / 2 for name, one in curves.items()}, ALL) == pytest.approx(
+        scores(curves, ALL)
+    )
 
 
 @needs_sed_scores_eval
@@ -83,7 +94,10 @@ def test_an_event_of_which_half_is_found_counts_where_location_hardly_matters():
 
 @needs_sed_scores_eval
 def test_classes_without_events_are_left_out():
-    events = {name: [event for event in of_one if event.event_label != "speech"] for name, of_one in ALL.items()}
+    events = {
+        name: [event for event in of_one if event.event_label != "speech"]
+        for name, of_one in ALL.items()
+    }
     curves = perfect(events)
     for one in curves.values():
         one[2] = np.random.default_rng(0).random(501)
@@ -100,7 +114,12 @@ def test_with_fewer_than_two_sounding_classes_it_is_not_defined(events):
 @needs_sed_scores_eval
 @pytest.mark.parametrize(
     "parts",
-    [[(5.01, 5.31), (5.21, 5.41)], [(5.01, 5.21), (5.21, 5.41)], [(5.01, 5.41), (5.11, 5.21)], [(5.01, 5.41)] * 2],
+    [
+        [(5.01, 5.31), (5.21, 5.41)],
+        [(5.01, 5.21), (5.21, 5.41)],
+        [(5.01, 5.41), (5.11, 5.21)],
+        [(5.01, 5.41)] * 2,
+    ],
     ids=["overlapping", "touching", "one in the other", "twice the same"],
 )
 @pytest.mark.parametrize("order", [1, -1])
@@ -122,7 +141,9 @@ def test_events_of_different_classes_may_overlap():
 @needs_sed_scores_eval
 @pytest.mark.parametrize("length", [9.991, 10.0, 10.02, 10.5])
 def test_a_recording_may_be_a_little_shorter_or_longer_than_its_frames(length):
-    assert psds(perfect(ALL), ALL, dict.fromkeys(ALL, length), CLASSES, hop=HOP) == pytest.approx(both(1))
+    assert psds(perfect(ALL), ALL, dict.fromkeys(ALL, length), CLASSES, hop=HOP) == pytest.approx(
+        both(1)
+    )
 
 
 @needs_sed_scores_eval

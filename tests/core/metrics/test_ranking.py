@@ -39,12 +39,16 @@ SPREADS = {
 
 def test_the_area_under_ROC_is_how_often_a_positive_is_above_a_negative():
     """Levels low, middle, high. The middle positive beats two negatives and ties with one, each high one beats three."""
-    assert area_under_roc(np.array([0, 1, 2]), np.array([2, 1, 0])) == pytest.approx((2.5 + 3 + 3) / 9)
+    assert area_under_roc(np.array([0, 1, 2]), np.array([2, 1, 0])) == pytest.approx(
+        (2.5 + 3 + 3) / 9
+    )
 
 
 def test_average_precision_is_the_mean_precision_at_the_levels_of_the_positives():
     """High: two of two. Middle and above: three of four."""
-    assert average_precision(np.array([0, 1, 2]), np.array([2, 1, 0])) == pytest.approx((1 + 1 + 3 / 4) / 3)
+    assert average_precision(np.array([0, 1, 2]), np.array([2, 1, 0])) == pytest.approx(
+        (1 + 1 + 3 / 4) / 3
+    )
 
 
 def test_where_all_tie_the_area_is_a_half_and_the_precision_the_share_of_positives():
@@ -79,10 +83,18 @@ def test_without_positives_or_negatives_there_is_nothing_to_rank():
 
 def test_weights_count_as_repetitions_do():
     positives, negatives = np.array([0.5, 0, 1.5]), np.array([1.0, 2.5, 0.5])
-    assert area_under_roc(positives, negatives) == pytest.approx((0.5 * 0.5 + 1.5 * (3.5 + 0.25)) / (2 * 4))
-    assert average_precision(positives, negatives) == pytest.approx((1.5 * 1.5 / 2 + 0.5 * 2 / 6) / 2)
-    np.testing.assert_allclose(area_under_roc(4 * positives, 2 * negatives), area_under_roc(positives, negatives))
-    np.testing.assert_allclose(average_precision(3 * positives, 3 * negatives), average_precision(positives, negatives))
+    assert area_under_roc(positives, negatives) == pytest.approx(
+        (0.5 * 0.5 + 1.5 * (3.5 + 0.25)) / (2 * 4)
+    )
+    assert average_precision(positives, negatives) == pytest.approx(
+        (1.5 * 1.5 / 2 + 0.5 * 2 / 6) / 2
+    )
+    np.testing.assert_allclose(
+        area_under_roc(4 * positives, 2 * negatives), area_under_roc(positives, negatives)
+    )
+    np.testing.assert_allclose(
+        average_precision(3 * positives, 3 * negatives), average_precision(positives, negatives)
+    )
 
 
 def test_leading_axes_are_ranked_one_by_one():
@@ -111,7 +123,12 @@ def test_binned_areas_are_never_further_from_the_exact_ones_than_they_say(spread
 
 @settings(deadline=None, max_examples=80)
 @given(
-    st.lists(st.tuples(st.floats(0, 1) | st.floats(0, 1, width=32) | st.floats(0.4999, 0.5001), st.booleans()), min_size=2)
+    st.lists(
+        st.tuples(
+            st.floats(0, 1) | st.floats(0, 1, width=32) | st.floats(0.4999, 0.5001), st.booleans()
+        ),
+        min_size=2,
+    )
 )
 def test_whatever_was_counted_the_error_is_a_bound(cases):
     probabilities, truth = map(np.array, zip(*cases, strict=True))
@@ -119,7 +136,10 @@ def test_whatever_was_counted_the_error_is_a_bound(cases):
     for name, oracle in ORACLES.items():
         if truth.all() or not truth.any():
             continue
-        assert abs(binned.areas[name][0] - oracle(truth, probabilities)) <= binned.errors[name][0] + 1e-12
+        assert (
+            abs(binned.areas[name][0] - oracle(truth, probabilities))
+            <= binned.errors[name][0] + 1e-12
+        )
 
 
 def test_of_many_values_the_error_is_small():
@@ -141,7 +161,10 @@ def test_the_error_of_a_bin_of_both_kinds_is_what_its_worst_order_would_change()
     """One positive and one negative in a bin: it may be above or below, the area may be 1 or 0, the precision 1 or ½."""
     binned = counted([0.3, 0.3], [True, False])
     assert (binned.areas["auc"][0], binned.errors["auc"][0]) == (0.5, 0.5)
-    assert (binned.areas["average_precision"][0], binned.errors["average_precision"][0]) == (0.5, 0.5)
+    assert (binned.areas["average_precision"][0], binned.errors["average_precision"][0]) == (
+        0.5,
+        0.5,
+    )
 
 
 @pytest.mark.filterwarnings("error")
@@ -162,7 +185,11 @@ def test_memory_does_not_grow_with_what_is_counted():
     shape, n_bytes, dtype = binned.counts.shape, binned.counts.nbytes, binned.counts.dtype
     for _ in range(200):
         binned.add(rng.random((3, 50)), rng.random((3, 50)) < 0.5)
-    assert (binned.counts.shape, binned.counts.nbytes, binned.counts.dtype) == (shape, n_bytes, dtype)
+    assert (binned.counts.shape, binned.counts.nbytes, binned.counts.dtype) == (
+        shape,
+        n_bytes,
+        dtype,
+    )
     assert binned.counts.sum((0, 2)).tolist() == [10_000] * 3
 
 
@@ -194,7 +221,15 @@ def test_each_class_is_counted_for_itself():
 def test_decisions_are_those_of_a_half_and_more(dtype):
     rng = np.random.default_rng(0)
     half = np.float32(0.5)
-    corners = [0, 1, half, np.nextafter(half, np.float32(0)), np.nextafter(half, np.float32(1)), 1e-30, 0.49999]
+    corners = [
+        0,
+        1,
+        half,
+        np.nextafter(half, np.float32(0)),
+        np.nextafter(half, np.float32(1)),
+        1e-30,
+        0.49999,
+    ]
     probabilities = np.concatenate([rng.random(1000), corners * 3]).astype(dtype)
     truth = rng.random(len(probabilities)) < 0.5
     said = probabilities >= 0.5
@@ -211,7 +246,11 @@ def test_decisions_are_those_of_a_half_and_more(dtype):
     ],
 )
 def test_the_numbers_next_to_a_half_are_on_their_sides(probability, is_said):
-    assert counted(np.array([probability]), [True]).decisions[:, 0].tolist() == [is_said, 0, not is_said]
+    assert counted(np.array([probability]), [True]).decisions[:, 0].tolist() == [
+        is_said,
+        0,
+        not is_said,
+    ]
     assert counted(np.array([probability]), [False]).decisions[:, 0].tolist() == [0, is_said, 0]
 
 
@@ -257,6 +296,12 @@ def test_what_is_exactly_0_is_no_question_of_binning():
     truth = rng.random(5000) < 0.1 + 0.5 * probabilities
     counts = BinnedCounts(1)
     counts.add(probabilities[None], truth[None])
-    for name, exact in (("auc", metrics.roc_auc_score), ("average_precision", metrics.average_precision_score)):
-        assert abs(counts.areas[name][0] - exact(truth, probabilities)) <= counts.errors[name][0] + 1e-12
+    for name, exact in (
+        ("auc", metrics.roc_auc_score),
+        ("average_precision", metrics.average_precision_score),
+    ):
+        assert (
+            abs(counts.areas[name][0] - exact(truth, probabilities))
+            <= counts.errors[name][0] + 1e-12
+        )
         assert counts.errors[name][0] < 0.01

@@ -25,11 +25,15 @@ def test_noise_of_a_known_ratio_gives_this_ratio(snr):
 
 @settings(deadline=None, max_examples=40)
 @given(scale=st.floats(1e-9, 1e6), sign=st.sampled_from([1, -1]), level=st.floats(1e-6, 1e3))
-def test_scale_and_sign_of_the_estimate_and_level_of_the_reference_do_not_matter(scale, sign, level):
+def test_scale_and_sign_of_the_estimate_and_level_of_the_reference_do_not_matter(
+    scale, sign, level
+):
     source, noise = orthogonal()
     estimate = source + 0.3 * noise
     expected = -20 * np.log10(0.3)
-    assert si_sdr(level * source, sign * scale * level * estimate) == pytest.approx(expected, abs=1e-6)
+    assert si_sdr(level * source, sign * scale * level * estimate) == pytest.approx(
+        expected, abs=1e-6
+    )
 
 
 def test_an_offset_does_not_matter():
@@ -51,7 +55,9 @@ def test_leading_axes_are_scored_one_by_one():
     references, estimates = sources[:3], sources[:3] + np.array([[1], [0.1], [0.01]]) * sources[3:]
     np.testing.assert_allclose(si_sdr(references, estimates), [0, 20, 40], atol=1e-6)
     np.testing.assert_allclose(
-        si_sdr(references[:, None].repeat(2, 1), estimates[:, None].repeat(2, 1)), [[0, 0], [20, 20], [40, 40]], atol=1e-6
+        si_sdr(references[:, None].repeat(2, 1), estimates[:, None].repeat(2, 1)),
+        [[0, 0], [20, 20], [40, 40]],
+        atol=1e-6,
     )
 
 
@@ -78,7 +84,9 @@ def test_leakage_is_the_energy_of_the_estimate_over_that_of_the_mixture(db):
 def test_leakage_of_nothing_ends_at_minus_120_dB():
     mixture = orthogonal()[0]
     assert leakage(np.zeros(N), mixture) == pytest.approx(-120)
-    np.testing.assert_allclose(leakage(np.stack([mixture, 0.1 * mixture]), mixture), [0, -20], atol=1e-6)
+    np.testing.assert_allclose(
+        leakage(np.stack([mixture, 0.1 * mixture]), mixture), [0, -20], atol=1e-6
+    )
 
 
 def test_there_is_no_leakage_relative_to_a_silent_mixture():

@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from absslab.core.common.errors import InputError
-from absslab.core.metrics.tagging import METRICS, best_thresholds, tagging_scores, tagging_scores_per_class
+from absslab.core.metrics.tagging import (
+    METRICS,
+    best_thresholds,
+    tagging_scores,
+    tagging_scores_per_class,
+)
 
 THRESHOLDED = {
     "f1-score": metrics.f1_score,
@@ -37,9 +42,14 @@ def test_averages_are_those_of_scikit_learn(average, thresholds):
     for name, oracle in RANKED.items():
         assert scores[name] == pytest.approx(oracle(labels, probabilities, average=average))
     for name, oracle in THRESHOLDED.items():
-        assert scores[name] == pytest.approx(oracle(labels, decisions, average=average, zero_division=0))
+        assert scores[name] == pytest.approx(
+            oracle(labels, decisions, average=average, zero_division=0)
+        )
     weights = np.ones(4) if average == "macro" else labels.sum(0)
-    for name, oracle in {"accuracy": metrics.accuracy_score, "matthews_corrcoef": metrics.matthews_corrcoef}.items():
+    for name, oracle in {
+        "accuracy": metrics.accuracy_score,
+        "matthews_corrcoef": metrics.matthews_corrcoef,
+    }.items():
         each = [oracle(labels[:, k], decisions[:, k]) for k in range(4)]
         assert scores[name] == pytest.approx(np.average(each, weights=weights))
     assert set(scores) == set(METRICS)
@@ -61,7 +71,9 @@ def test_each_class_has_the_scores_of_scikit_learn(seed, threshold):
 
 def test_thresholds_change_decisions_but_not_rankings():
     labels, probabilities = some()
-    low, high = (tagging_scores(labels, probabilities, thresholds=[threshold]) for threshold in (0.2, 0.8))
+    low, high = (
+        tagging_scores(labels, probabilities, thresholds=[threshold]) for threshold in (0.2, 0.8)
+    )
     for name in METRICS:
         assert (low[name] == high[name]) == (name in RANKED)
 
@@ -76,7 +88,9 @@ def test_average_precision_is_that_of_the_scores_not_of_the_decisions():
 
 
 @pytest.mark.parametrize("constant", [0, 1])
-def test_a_class_that_is_always_or_never_there_has_no_ranking_score_and_does_not_count_in_the_average(constant):
+def test_a_class_that_is_always_or_never_there_has_no_ranking_score_and_does_not_count_in_the_average(
+    constant,
+):
     labels, probabilities = some()
     labels[:, 1] = constant
     per_class = tagging_scores_per_class(labels, probabilities)
@@ -85,7 +99,9 @@ def test_a_class_that_is_always_or_never_there_has_no_ranking_score_and_does_not
         scores = tagging_scores(labels, probabilities, average=average)
         for name, oracle in RANKED.items():
             assert per_class[name][1] is None
-            assert scores[name] == pytest.approx(oracle(labels[:, others], probabilities[:, others], average=average))
+            assert scores[name] == pytest.approx(
+                oracle(labels[:, others], probabilities[:, others], average=average)
+            )
 
 
 def test_where_no_class_has_a_score_there_is_none():
@@ -162,13 +178,18 @@ def test_micro_scores_are_those_of_all_decisions_together(thresholds):
     for name, oracle in THRESHOLDED.items():
         assert scores[name] == pytest.approx(oracle(labels, decisions, average="micro"))
     assert scores["accuracy"] == pytest.approx((labels == decisions).mean())
-    assert scores["matthews_corrcoef"] == pytest.approx(metrics.matthews_corrcoef(labels.ravel(), decisions.ravel()))
+    assert scores["matthews_corrcoef"] == pytest.approx(
+        metrics.matthews_corrcoef(labels.ravel(), decisions.ravel())
+    )
     assert {type(value) for value in scores.values()} == {float}
 
 
 def test_micro_counts_decisions_and_macro_classes():
     """One class is there three times of four and always found, the other once and never."""
-    labels, probabilities = np.array([[1, 0], [1, 0], [1, 0], [0, 1]]), np.array([[0.9, 0.1]] * 3 + [[0.1, 0.1]])
+    labels, probabilities = (
+        np.array([[1, 0], [1, 0], [1, 0], [0, 1]]),
+        np.array([[0.9, 0.1]] * 3 + [[0.1, 0.1]]),
+    )
     assert tagging_scores(labels, probabilities, average="micro")["recall"] == 3 / 4
     assert tagging_scores(labels, probabilities, average="macro")["recall"] == 1 / 2
     assert tagging_scores(labels, probabilities, average="weighted")["recall"] == 3 / 4
@@ -176,9 +197,18 @@ def test_micro_counts_decisions_and_macro_classes():
 
 def test_micro_ranks_classes_that_are_always_or_never_there_against_each_other():
     labels = np.array([[0, 1], [0, 1]])
-    assert tagging_scores(labels, np.array([[0.1, 0.8], [0.3, 0.6]]), average="micro")["roc_auc_score"] == 1
-    assert tagging_scores(labels, np.array([[0.1, 0.8], [0.7, 0.6]]), average="micro")["roc_auc_score"] == 3 / 4
-    assert tagging_scores(np.zeros((2, 2)), np.full((2, 2), 0.3), average="micro")["roc_auc_score"] is None
+    assert (
+        tagging_scores(labels, np.array([[0.1, 0.8], [0.3, 0.6]]), average="micro")["roc_auc_score"]
+        == 1
+    )
+    assert (
+        tagging_scores(labels, np.array([[0.1, 0.8], [0.7, 0.6]]), average="micro")["roc_auc_score"]
+        == 3 / 4
+    )
+    assert (
+        tagging_scores(np.zeros((2, 2)), np.full((2, 2), 0.3), average="micro")["roc_auc_score"]
+        is None
+    )
 
 
 # thresholds that are chosen
@@ -203,7 +233,10 @@ def test_where_all_that_is_said_counts_the_threshold_is_half_the_lowest():
 
 
 def test_classes_that_are_told_apart_have_their_threshold_between():
-    labels, probabilities = np.array([[0, 1], [1, 0], [1, 0]]), np.array([[0.1, 0.03], [0.7, 0.01], [0.9, 0.0]])
+    labels, probabilities = (
+        np.array([[0, 1], [1, 0], [1, 0]]),
+        np.array([[0.1, 0.03], [0.7, 0.01], [0.9, 0.0]]),
+    )
     assert best_thresholds(labels, probabilities) == pytest.approx([0.4, 0.02])
 
 
@@ -214,18 +247,29 @@ def test_a_class_that_is_never_or_always_there_keeps_its_threshold(constant):
     chosen = best_thresholds(labels, probabilities)
     assert chosen[1] == 0.5
     assert best_thresholds(labels, probabilities, otherwise=(0.2,)) == [chosen[0], 0.2, chosen[2]]
-    assert best_thresholds(labels, probabilities, otherwise=(0.1, 0.2, 0.3)) == [chosen[0], 0.2, chosen[2]]
+    assert best_thresholds(labels, probabilities, otherwise=(0.1, 0.2, 0.3)) == [
+        chosen[0],
+        0.2,
+        chosen[2],
+    ]
 
 
 @settings(deadline=None, max_examples=30)
-@given(seed=st.integers(0, 1000), n_levels=st.sampled_from([2, 5, 1000]), dtype=st.sampled_from([np.float32, np.float64]))
+@given(
+    seed=st.integers(0, 1000),
+    n_levels=st.sampled_from([2, 5, 1000]),
+    dtype=st.sampled_from([np.float32, np.float64]),
+)
 def test_no_other_threshold_has_a_higher_F1(seed, n_levels, dtype):
     labels, probabilities = some(n=15, n_classes=2, seed=seed)
     probabilities = (np.round(probabilities * n_levels) / n_levels).astype(dtype)
     chosen = best_thresholds(labels, probabilities)
     assert [type(one) for one in chosen] == [float, float]
     for truth, said, threshold in zip(labels.T, probabilities.T, chosen, strict=True):
-        others = [metrics.f1_score(truth, said >= other, zero_division=0) for other in [*np.unique(said), 0.5, 1.0]]
+        others = [
+            metrics.f1_score(truth, said >= other, zero_division=0)
+            for other in [*np.unique(said), 0.5, 1.0]
+        ]
         assert metrics.f1_score(truth, said >= threshold) == pytest.approx(max(others))
 
 

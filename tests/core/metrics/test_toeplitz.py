@@ -17,7 +17,10 @@ def delayed(signals, n_delays):
 def lags_of(signals, n_delays):
     """Correlations at the lags 1 − L … L − 1, by hand."""
     n = signals.shape[1]
-    full = [[np.correlate(q, p, "full")[n - n_delays : n + n_delays - 1] for q in signals] for p in signals]
+    full = [
+        [np.correlate(q, p, "full")[n - n_delays : n + n_delays - 1] for q in signals]
+        for p in signals
+    ]
     return torch.from_numpy(np.array(full))  # (Q, Q, 2 L − 1)
 
 
@@ -49,13 +52,17 @@ def test_the_solution_is_that_of_least_squares(monkeypatch, n_signals, dense_up_
     monkeypatch.setattr(toeplitz, "_DENSE_UP_TO", dense_up_to)
     basis = delayed(noise(n_signals), 20)
     target = noise(2, basis.shape[1], seed=2)
-    solution = toeplitz_solver(lags_of(noise(n_signals), 20))(torch.from_numpy(basis @ target.T)).numpy()
+    solution = toeplitz_solver(lags_of(noise(n_signals), 20))(
+        torch.from_numpy(basis @ target.T)
+    ).numpy()
     expected = np.linalg.lstsq(basis.T, target.T, rcond=None)[0]
     np.testing.assert_allclose(solution, expected, atol=1e-10)
 
 
 @pytest.mark.parametrize("dense_up_to", [0, 10_000])
-def test_of_signals_that_repeat_each_other_the_projection_is_that_of_one_of_them(monkeypatch, dense_up_to):
+def test_of_signals_that_repeat_each_other_the_projection_is_that_of_one_of_them(
+    monkeypatch, dense_up_to
+):
     monkeypatch.setattr(toeplitz, "_DENSE_UP_TO", dense_up_to)
     once, twice = noise(1), np.concatenate([noise(1), noise(1)])
     target = noise(1, 300 + 19, seed=2)

@@ -10,7 +10,9 @@ RATE = 16000
 
 
 def tone(frequency, level, seconds=1.0):
-    return (10 ** (level / 20) * np.sin(2 * np.pi * frequency * np.arange(round(seconds * RATE)) / RATE)).astype(np.float32)
+    return (
+        10 ** (level / 20) * np.sin(2 * np.pi * frequency * np.arange(round(seconds * RATE)) / RATE)
+    ).astype(np.float32)
 
 
 @pytest.fixture
@@ -26,7 +28,9 @@ def energy(sound, frequency):
 
 
 @pytest.mark.parametrize("name", FRONT_ENDS)
-def test_pictures_go_from_black_to_white_and_sounds_are_as_long_and_as_loud_as_the_recording(name, loud_then_quiet):
+def test_pictures_go_from_black_to_white_and_sounds_are_as_long_and_as_loud_as_the_recording(
+    name, loud_then_quiet
+):
     front_ends = FrontEnds(loud_then_quiet, RATE, FrontEndConfig(n_mels=40))
     picture, sound = front_ends.picture(name), front_ends.sound(name)
     assert (picture.shades.min(), picture.shades.max()) == pytest.approx((0, 1))
@@ -38,7 +42,9 @@ def test_pictures_go_from_black_to_white_and_sounds_are_as_long_and_as_loud_as_t
 
 
 def test_a_spectrogram_with_the_recording_s_phase_is_the_recording(loud_then_quiet):
-    np.testing.assert_allclose(FrontEnds(loud_then_quiet, RATE).sound("spectrogram"), loud_then_quiet, atol=1e-5)
+    np.testing.assert_allclose(
+        FrontEnds(loud_then_quiet, RATE).sound("spectrogram"), loud_then_quiet, atol=1e-5
+    )
 
 
 def test_mel_and_log_mel_hold_the_same_until_shades_are_lost(loud_then_quiet):
@@ -46,7 +52,9 @@ def test_mel_and_log_mel_hold_the_same_until_shades_are_lost(loud_then_quiet):
     np.testing.assert_allclose(whole.sound("log_mel"), whole.sound("mel"), atol=1e-3)
     rounded = FrontEnds(loud_then_quiet, RATE, FrontEndConfig(shades=8))
     quiet = {name: energy(rounded.sound(name)[RATE + 2000 :], 2000) for name in ("mel", "log_mel")}
-    assert quiet["mel"] < 1e-3 * quiet["log_mel"], "40 dB are less than a shade of eight where the picture is linear"
+    assert quiet["mel"] < 1e-3 * quiet["log_mel"], (
+        "40 dB are less than a shade of eight where the picture is linear"
+    )
 
 
 def test_as_bright_as_the_picture_pcen_evens_out_levels(loud_then_quiet):
@@ -79,8 +87,14 @@ ONSET = 100  # its frame
 def test_pcen_keeps_an_onset_and_divides_out_what_is_sustained(smoothing):
     shown = pcen(STEP[None], smoothing=smoothing)[0]
     level = (1 - smoothing) * 0.001 + smoothing * 0.1
-    assert shown[ONSET] == shown.max() == pytest.approx((0.1 / (1e-6 + level) ** 0.98 + 2) ** 0.5 - 2**0.5)
-    assert shown[-1] == pytest.approx(shown[ONSET - 1], rel=0.1), "sustained, the event is as dark as what was before"
+    assert (
+        shown[ONSET]
+        == shown.max()
+        == pytest.approx((0.1 / (1e-6 + level) ** 0.98 + 2) ** 0.5 - 2**0.5)
+    )
+    assert shown[-1] == pytest.approx(shown[ONSET - 1], rel=0.1), (
+        "sustained, the event is as dark as what was before"
+    )
     assert (np.diff(shown[ONSET:]) <= 1e-12).all(), "it fades from its onset on"
 
 

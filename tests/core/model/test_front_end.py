@@ -18,7 +18,10 @@ RATE = 16000
 
 
 def sine(frequency, amplitude=1.0, n=RATE, rate=RATE):
-    return amplitude * torch.sin(2 * torch.pi * frequency * torch.arange(n, dtype=torch.float64) / rate).float()
+    return (
+        amplitude
+        * torch.sin(2 * torch.pi * frequency * torch.arange(n, dtype=torch.float64) / rate).float()
+    )
 
 
 def noise(*shape, seed=0):
@@ -32,10 +35,14 @@ def noise(*shape, seed=0):
     n_samples=st.integers(1, 700),
     window=st.sampled_from(["hamming", "hann"]),
 )
-def test_the_inverse_gives_back_a_waveform_of_any_length_at_any_overlap(window_size, hop_part, n_samples, window):
+def test_the_inverse_gives_back_a_waveform_of_any_length_at_any_overlap(
+    window_size, hop_part, n_samples, window
+):
     if window == "hann":  # its ends are zero: neighbours must reach over them
         hop_part = min(hop_part, 0.5)
-    stft = STFT(window_size=window_size, hop_size=max(1, int(hop_part * window_size)), window=window)
+    stft = STFT(
+        window_size=window_size, hop_size=max(1, int(hop_part * window_size)), window=window
+    )
     waveform = noise(2, n_samples)
     assert torch.allclose(stft.inverse(stft(waveform), n_samples), waveform, atol=2e-4)
 
@@ -72,7 +79,11 @@ def test_the_transform_equals_that_of_librosa_torch_and_scipy(n_samples):
     torchs = torch.stft(padded, 1024, 512, window=window, pad_mode="constant", return_complex=True)
     librosas = librosa.stft(padded.numpy(), n_fft=1024, hop_length=512, window="hamming")
     scipys = scipy.signal.stft(
-        padded.numpy(), window=scipy.signal.get_window("hamming", 1024), nperseg=1024, noverlap=512, padded=False
+        padded.numpy(),
+        window=scipy.signal.get_window("hamming", 1024),
+        nperseg=1024,
+        noverlap=512,
+        padded=False,
     )[2]  # which divides by the sum of the window
     np.testing.assert_allclose(ours, torchs.numpy() * scale, atol=1e-6)
     np.testing.assert_allclose(ours, librosas * scale, atol=1e-6)
@@ -84,7 +95,9 @@ def test_the_transform_equals_that_of_librosa_torch_and_scipy(n_samples):
 def test_a_sine_of_amplitude_a_has_the_magnitude_a(window, amplitude):
     stft = STFT(window_size=1024, hop_size=512, window=window)
     magnitude = stft(sine(100 * RATE / 1024, amplitude)).abs()[:, 2:-2]
-    assert torch.allclose(magnitude.amax(0), torch.full((magnitude.shape[1],), amplitude), rtol=1e-3)
+    assert torch.allclose(
+        magnitude.amax(0), torch.full((magnitude.shape[1],), amplitude), rtol=1e-3
+    )
     assert (magnitude.argmax(0) == 100).all()
 
 
@@ -93,7 +106,10 @@ def test_a_sine_of_amplitude_a_has_the_magnitude_a(window, amplitude):
 def test_the_config_knows_how_many_frames_there_are(n_samples):
     config = FeatureConfig(window_length=0.008, hop_length=0.003)
     stft = STFT(window_size=config.window_size, hop_size=config.hop_size)
-    assert stft(torch.zeros(n_samples)).shape == (config.n_bands if not config.is_mel else 65, config.n_frames(n_samples))
+    assert stft(torch.zeros(n_samples)).shape == (
+        config.n_bands if not config.is_mel else 65,
+        config.n_frames(n_samples),
+    )
     assert config.n_frames(torch.tensor([n_samples])).tolist() == [config.n_frames(n_samples)]
 
 
@@ -154,7 +170,9 @@ def test_over_the_fitted_set_features_have_mean_0_and_deviation_1(normalisation)
     front_end = FrontEnd(FeatureConfig(normalisation=normalisation, n_mels=16))
     batches = [noise(3, 4000), 0.1 * noise(2, 4000, seed=1), noise(1, 2500, seed=2)]
     front_end.fit(iter(batches))
-    features = torch.cat([front_end(batch)[:, 0].transpose(0, 1).flatten(1) for batch in batches], 1)  # (M, ΣBT)
+    features = torch.cat(
+        [front_end(batch)[:, 0].transpose(0, 1).flatten(1) for batch in batches], 1
+    )  # (M, ΣBT)
     over = 1 if normalisation == "band" else (0, 1)
     assert torch.allclose(features.mean(over), torch.zeros(()), atol=1e-4)
     assert torch.allclose(features.std(over, unbiased=False), torch.ones(()), atol=1e-4)
@@ -170,7 +188,9 @@ def test_one_pass_gives_the_statistics_of_two(normalisation):
     mean = picture.mean(over)
     deviation = (picture - picture.mean(over, keepdim=True)).square().mean(over).sqrt()
     assert torch.allclose(front_end.shift.flatten().double(), mean.reshape(-1), rtol=1e-6)
-    assert torch.allclose(front_end.deviation.flatten().double(), deviation.reshape(-1).clamp_min(1e-4), rtol=1e-4)
+    assert torch.allclose(
+        front_end.deviation.flatten().double(), deviation.reshape(-1).clamp_min(1e-4), rtol=1e-4
+    )
 
 
 @pytest.mark.parametrize(("normalisation", "n"), [("band", 16), ("scalar", 1)])
@@ -179,7 +199,10 @@ def test_statistics_travel_in_the_state(normalisation, n):
     fitted, fresh = FrontEnd(config), FrontEnd(config)
     fitted.fit([noise(2, 4000)])
     state = fitted.state_dict()
-    assert {name: value.shape for name, value in state.items()} == {"shift": (n, 1), "deviation": (n, 1)}
+    assert {name: value.shape for name, value in state.items()} == {
+        "shift": (n, 1),
+        "deviation": (n, 1),
+    }
     fresh.load_state_dict(state)
     assert torch.equal(fresh(noise(1, 4000)), fitted(noise(1, 4000)))
 
@@ -206,7 +229,10 @@ def test_nothing_to_fit_is_an_error():
     "settings",
     [
         {"hop_length": 0.1},
-        {"hop_length": 0.04, "window": "hann"},  # its ends are zero: what lies between two frames would be lost
+        {
+            "hop_length": 0.04,
+            "window": "hann",
+        },  # its ends are zero: what lies between two frames would be lost
         {"f_min": 9000.0},
         {"f_max": 9000.0},
         {"f_min": 500.0, "f_max": 400.0},
@@ -243,7 +269,9 @@ def test_DC_and_Nyquist_go_to_the_residual():
 
 
 def test_from_50_Hz_on_the_first_four_bins_go_to_the_residual():
-    config = FeatureConfig(sampling_rate=32000, f_min=50.0, f_max=None)  # 2,048 samples: 15.6 Hz from bin to bin
+    config = FeatureConfig(
+        sampling_rate=32000, f_min=50.0, f_max=None
+    )  # 2,048 samples: 15.6 Hz from bin to bin
     linear = MaskExpander(config, 32000)(torch.ones(1, 64, 3), 3)[0, :, 0]
     assert torch.nonzero(linear == 0).flatten().tolist() == [0, 1, 2, 3, 1024]
 
@@ -284,7 +312,9 @@ def test_at_a_lower_rate_bands_mean_the_same_frequencies():
     config = FeatureConfig()
     expander = MaskExpander(config, 8000)
     centres = librosa.mel_frequencies(66, fmin=0, fmax=8000)[1:-1]
-    masks = torch.from_numpy(centres)[:, None].float().expand(64, 3)[None]  # each band's mask is its centre in Hz
+    masks = (
+        torch.from_numpy(centres)[:, None].float().expand(64, 3)[None]
+    )  # each band's mask is its centre in Hz
     linear = expander(masks, 3)[0, :, 0]
     frequencies = np.fft.rfftfreq(expander.window_size, 1 / 8000)
     inside = (frequencies > 200) & (frequencies < 3900)

@@ -54,7 +54,9 @@ def test_masks_have_the_resolution_of_the_features(name, n_bands, n_frames):
         {"kernel_sizes": (1,), "paddings": (2,)},
     ],
 )
-def test_whatever_its_strides_and_paddings_a_plain_network_comes_back_to_the_features_resolution(sizes):
+def test_whatever_its_strides_and_paddings_a_plain_network_comes_back_to_the_features_resolution(
+    sizes,
+):
     assert build("VGG_like_CNN", **sizes)(features(2, 1, 17, 23)).shape == (2, 3, 17, 23)
 
 
@@ -68,12 +70,16 @@ def test_a_coarser_mask_is_repeated_over_the_bins_it_stands_for():
 @every_net
 @pytest.mark.parametrize("training", [True, False])
 def test_every_parameter_gets_a_gradient(name, training):
-    net = build(name, drop_out_probs=(0.0,)) if name == "VGG_like_CNN" else build(name, drop_out=0.0)
+    net = (
+        build(name, drop_out_probs=(0.0,)) if name == "VGG_like_CNN" else build(name, drop_out=0.0)
+    )
     net.train(training)(features(4, 1, 16, 24)).square().mean().backward()
     for parameter_name, parameter in net.named_parameters():
         assert parameter.grad is not None, parameter_name
         assert torch.isfinite(parameter.grad).all(), parameter_name
-        assert training or parameter.grad.any(), parameter_name  # a bias before batch norm moves nothing in training
+        assert training or parameter.grad.any(), (
+            parameter_name
+        )  # a bias before batch norm moves nothing in training
 
 
 @pytest.mark.parametrize("use_batch_norm", [True, False])
@@ -118,7 +124,10 @@ def test_the_recurrent_layer_hears_what_lies_far_away_in_time():
 
 def test_coordinates_tell_the_network_how_high_a_bin_lies():
     constant = torch.zeros(1, 1, 16, 8)
-    blind, seeing = (build("VGG_like_CNN", use_coordinates=use, kernel_sizes=(1,)).eval() for use in (False, True))
+    blind, seeing = (
+        build("VGG_like_CNN", use_coordinates=use, kernel_sizes=(1,)).eval()
+        for use in (False, True)
+    )
     assert blind(constant).std(2).max() < 1e-6
     assert seeing(constant).std(2).max() > 1e-3
 
@@ -139,7 +148,9 @@ def test_one_value_holds_for_all_blocks_and_the_padding_keeps_the_size():
 @pytest.mark.parametrize("name", ["kernel_sizes", "strides", "paddings", "drop_out_probs"])
 def test_a_list_that_is_neither_one_value_nor_one_per_block_is_refused(name):
     value = (0.5, 0.5) if name == "drop_out_probs" else (1, 1)
-    with pytest.raises(InputError, match=f"^{name} has 2 values: expected 3, one per block .* or one for all$"):
+    with pytest.raises(
+        InputError, match=f"^{name} has 2 values: expected 3, one per block .* or one for all$"
+    ):
         VGGLikeCNNConfig(channels=(8, 8, 8), **{name: value})
 
 

@@ -48,14 +48,18 @@ def random_masks(*shape, seed=0):
         (GWRP(r=0.0), 0.8),
         (GWRP(r=0.5), (0.8 + 0.4 / 2 + 0.2 / 4 + 0.1 / 8) / (1 + 1 / 2 + 1 / 4 + 1 / 8)),
         (GWRP(r=1.0), 0.375),
-        (GWRP(fraction=0.5), (0.8 + 0.4 / 2 + 0.2 / 4 + 0.1 / 8) / (1 + 1 / 2 + 1 / 4 + 1 / 8)),  # r = 1 − 1 / (0.5 · 4)
+        (
+            GWRP(fraction=0.5),
+            (0.8 + 0.4 / 2 + 0.2 / 4 + 0.1 / 8) / (1 + 1 / 2 + 1 / 4 + 1 / 8),
+        ),  # r = 1 − 1 / (0.5 · 4)
         (GWRP(fraction=0.25), 0.8),  # one bin of four
         (LinearSoftmax(pseudocount=0.0), 0.85 / 1.5),
         (LinearSoftmax(pseudocount=2.0), 0.85 / 3.5),
         (ExponentialSoftmax(sharpness=0.0), 0.375),
         (
             ExponentialSoftmax(sharpness=2.0),
-            sum(x * math.exp(2 * x) for x in (0.1, 0.4, 0.2, 0.8)) / sum(math.exp(2 * x) for x in (0.1, 0.4, 0.2, 0.8)),
+            sum(x * math.exp(2 * x) for x in (0.1, 0.4, 0.2, 0.8))
+            / sum(math.exp(2 * x) for x in (0.1, 0.4, 0.2, 0.8)),
         ),
         (ExponentialSoftmax(sharpness=1e4), 0.8),
     ],
@@ -80,7 +84,9 @@ def test_at_0_999_nine_tenths_of_the_weight_lie_on_29_percent_of_a_map_of_7936_b
     pooling = GWRP(r=0.999)
     pooling(torch.zeros(1, 1, 64, 124))
     weights = pooling.weights.double()
-    assert ((weights.cumsum(0) / weights.sum() < 0.9).sum() / 7936).item() == pytest.approx(0.29, abs=0.005)
+    assert ((weights.cumsum(0) / weights.sum() < 0.9).sum() / 7936).item() == pytest.approx(
+        0.29, abs=0.005
+    )
 
 
 def test_a_fraction_does_not_depend_on_the_size_of_the_map():
@@ -141,7 +147,9 @@ def test_what_comes_out_is_a_probability(pooling, values):
 @by_name
 def test_where_in_the_map_a_value_lies_does_not_matter(pooling):
     masks = random_masks(2, 3, 6, 7)
-    shuffled = masks.flatten(2)[..., torch.randperm(42, generator=torch.Generator().manual_seed(1))].reshape(2, 3, 7, 6)
+    shuffled = masks.flatten(2)[
+        ..., torch.randperm(42, generator=torch.Generator().manual_seed(1))
+    ].reshape(2, 3, 7, 6)
     assert torch.allclose(pooling(masks), pooling(shuffled), atol=1e-6)
 
 
@@ -187,7 +195,9 @@ def test_the_weights_of_GWRP_are_a_buffer_that_is_not_saved_and_made_once():
 def test_masks_of_any_precision_are_pooled(pooling, dtype, n_frames):
     masks = random_masks(2, 3, 4, 5)
     tolerance = 1e-5 if dtype is torch.float64 else 0.02
-    assert torch.allclose(pooling(masks.to(dtype), n_frames).float(), pooling(masks, n_frames), atol=tolerance)
+    assert torch.allclose(
+        pooling(masks.to(dtype), n_frames).float(), pooling(masks, n_frames), atol=tolerance
+    )
 
 
 def test_a_model_in_double_precision_takes_GWRP_along():
@@ -214,11 +224,15 @@ def test_every_name_builds_a_pooling_from_its_default_config(name):
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(InputError, match=r"'max'.*GMP, GAP, GWRP, linear_softmax, exponential_softmax"):
+    with pytest.raises(
+        InputError, match=r"'max'.*GMP, GAP, GWRP, linear_softmax, exponential_softmax"
+    ):
         find_pooling("max")
 
 
-@pytest.mark.parametrize(("name", "setting"), [("GWRP", {"dc": 1.1}), ("GWRP", {"dc_fraction": 0.0})])
+@pytest.mark.parametrize(
+    ("name", "setting"), [("GWRP", {"dc": 1.1}), ("GWRP", {"dc_fraction": 0.0})]
+)
 def test_a_weight_that_is_none_is_refused(name, setting):
     with pytest.raises(InputError, match=next(iter(setting))):
         find_pooling(name)[0](**setting)

@@ -63,7 +63,9 @@ def test_independent_masks_decide_alone_and_the_background_is_what_none_takes():
     prediction = trained(VGG)(waveforms(2, 4000))
     assert (prediction.masks >= 0).all()
     assert (prediction.masks <= 1).all()
-    assert torch.allclose(prediction.log_background.exp(), (1 - prediction.masks).prod(1), atol=1e-5)
+    assert torch.allclose(
+        prediction.log_background.exp(), (1 - prediction.masks).prod(1), atol=1e-5
+    )
     assert not torch.allclose(prediction.masks.sum(1), torch.ones(()), atol=0.1)
 
 
@@ -98,7 +100,10 @@ def test_padding_behind_a_recording_is_not_counted_as_frames(pooling):
     mapping = ModelConfig(classification_mapping=pooling)
     net = VGGLikeCNNConfig(channels=(4,), kernel_sizes=(1,))
     model = build_model(
-        ModelConfigs(FEATURES, mapping, net, model_module.find_pooling(pooling)[0].default_config()), CLASSES
+        ModelConfigs(
+            FEATURES, mapping, net, model_module.find_pooling(pooling)[0].default_config()
+        ),
+        CLASSES,
     ).eval()
     recording = waveforms(1, 3000)
     padded = torch.nn.functional.pad(recording, (0, 2500))
@@ -132,7 +137,9 @@ def test_configs_survive_their_plain_data():
 
 
 def test_what_resuming_needs_travels_along(tmp_path):
-    save_checkpoint(tmp_path / "last.ckpt", trained(VGG), VGG, {}, resume={"epoch": 3, "best": None})
+    save_checkpoint(
+        tmp_path / "last.ckpt", trained(VGG), VGG, {}, resume={"epoch": 3, "best": None}
+    )
     assert read_checkpoint(tmp_path / "last.ckpt")["resume"] == {"epoch": 3, "best": None}
 
 
@@ -167,7 +174,12 @@ def test_a_truncated_checkpoint_is_refused(saved, part):
 @pytest.mark.parametrize("size", [1, 10, 1000])
 def test_random_bytes_are_refused(tmp_path, size):
     path = tmp_path / "random.ckpt"
-    path.write_bytes(torch.randint(256, (size,), generator=torch.Generator().manual_seed(size)).byte().numpy().tobytes())
+    path.write_bytes(
+        torch.randint(256, (size,), generator=torch.Generator().manual_seed(size))
+        .byte()
+        .numpy()
+        .tobytes()
+    )
     refused(path)
 
 
@@ -182,16 +194,24 @@ def test_a_folder_and_a_file_that_is_not_there_are_refused(tmp_path):
     assert "does not exist or is no file" in refused(tmp_path / "missing.ckpt")
 
 
-@pytest.mark.parametrize("content", [{"state_dict": {"w": torch.zeros(2)}}, torch.zeros(3), [1, 2], {"format": "other"}])
+@pytest.mark.parametrize(
+    "content", [{"state_dict": {"w": torch.zeros(2)}}, torch.zeros(3), [1, 2], {"format": "other"}]
+)
 def test_a_file_of_another_program_is_refused(tmp_path, content):
     path = tmp_path / "other.ckpt"
     torch.save(content, path)
     assert "another program" in refused(path)
 
 
-@pytest.mark.parametrize("write", [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content))])
-@pytest.mark.parametrize("inside", [lambda bad: bad, lambda bad: {"format": "absslab checkpoint", "made": bad}])
-def test_a_malicious_pickle_is_refused_without_a_warning_and_not_executed(tmp_path, write, inside, recwarn):
+@pytest.mark.parametrize(
+    "write", [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content))]
+)
+@pytest.mark.parametrize(
+    "inside", [lambda bad: bad, lambda bad: {"format": "absslab checkpoint", "made": bad}]
+)
+def test_a_malicious_pickle_is_refused_without_a_warning_and_not_executed(
+    tmp_path, write, inside, recwarn
+):
     path, trace = tmp_path / "bad.ckpt", tmp_path / "was_here"
     write(inside(Malicious(trace)), path)
     refused(path)
@@ -202,7 +222,9 @@ def test_a_malicious_pickle_is_refused_without_a_warning_and_not_executed(tmp_pa
 
 def changed(path, **changes):
     content = torch.load(path, weights_only=True)
-    torch.save({key: value for key, value in {**content, **changes}.items() if value is not ...}, path)
+    torch.save(
+        {key: value for key, value in {**content, **changes}.items() if value is not ...}, path
+    )
 
 
 def test_a_newer_format_asks_for_an_update(saved):
@@ -258,7 +280,9 @@ def test_an_interrupted_save_leaves_the_old_file(saved, monkeypatch):
 
 @pytest.mark.parametrize("name", ["../../escaped", "a/b", "residual", "", 3])
 def test_a_checkpoint_whose_classes_would_name_other_files_is_refused(tmp_path, name):
-    configs = ModelConfigs.from_json(ModelConfigs(FEATURES, ModelConfig(), VGGLikeCNNConfig(), GWRPConfig()).to_json())
+    configs = ModelConfigs.from_json(
+        ModelConfigs(FEATURES, ModelConfig(), VGGLikeCNNConfig(), GWRPConfig()).to_json()
+    )
     model = build_model(configs, ["one", "two"])
     save_checkpoint(tmp_path / "m.ckpt", model, configs, {})
     content = torch.load(tmp_path / "m.ckpt", weights_only=True)

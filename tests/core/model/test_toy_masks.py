@@ -50,7 +50,9 @@ def test_GMP_teaches_one_bin_and_GAP_all_alike(mask):
 
 def test_linear_softmax_lowers_bins_below_half_its_probability(mask):
     pooled = pool(POOLS["linear_softmax"], mask.values)
-    np.testing.assert_array_equal(pooled.gradient < 0, mask.values < np.float32(pooled.probability / 2))
+    np.testing.assert_array_equal(
+        pooled.gradient < 0, mask.values < np.float32(pooled.probability / 2)
+    )
     learned = pool(POOLS["linear_softmax"], mask.values, n_steps=20).learned
     assert learned[mask.event].mean() > 0.9
     assert learned[~mask.event].mean() < 0.01

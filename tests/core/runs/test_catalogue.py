@@ -21,7 +21,9 @@ from absslab.core.training.run_directory import RunWriter
 
 def make_run(folder, name, *, losses=(1.0, 0.5), state="finished", **flags):
     """A run directory of so many epochs, without training."""
-    settings = Settings.from_flags({"n_epochs": 2, "metric": "roc_auc_score", "save_path": f"{folder / name}.ckpt"} | flags)
+    settings = Settings.from_flags(
+        {"n_epochs": 2, "metric": "roc_auc_score", "save_path": f"{folder / name}.ckpt"} | flags
+    )
     writer = RunWriter(folder / f"{name}.ckpt", settings.to_json())
     for epoch, loss in enumerate(losses, start=1):
         metrics = {"loss": loss, "roc_auc_score": 1 - loss / 2}
@@ -39,13 +41,25 @@ def two(tmp_path):
 
 def test_a_summary_tells_state_epochs_and_the_best_validation_score(two):
     b = two[1]
-    assert (b.name, b.state, b.epoch, b.n_epochs, b.device, b.problem) == ("b", "stopped", 3, 2, "cpu", "")
+    assert (b.name, b.state, b.epoch, b.n_epochs, b.device, b.problem) == (
+        "b",
+        "stopped",
+        3,
+        2,
+        "cpu",
+        "",
+    )
     assert (b.metric, b.best, b.best_epoch) == ("roc_auc_score", 0.9, 2)
     assert b.settings["learning_rate"] == 0.01
 
 
 def test_of_the_loss_the_lowest_is_best():
-    epochs = {1: {"metrics": {"loss": 2.0}}, 2: {"metrics": {"loss": 1.0}}, 3: {"metrics": None}, 4: {}}
+    epochs = {
+        1: {"metrics": {"loss": 2.0}},
+        2: {"metrics": {"loss": 1.0}},
+        3: {"metrics": None},
+        4: {},
+    }
     assert best_of(epochs, "loss") == (2, 1.0)
     assert best_of({}, "loss") == (None, None)
 
@@ -63,7 +77,9 @@ def test_no_folder_and_an_empty_one_hold_no_runs(tmp_path):
 def test_a_run_whose_process_is_gone_is_dead(tmp_path):
     folder = make_run(tmp_path, "a", state="running")
     status = json.loads((folder / "status.json").read_text())
-    (folder / "status.json").write_text(json.dumps(status | {"pid_started": status["pid_started"] - 100}))
+    (folder / "status.json").write_text(
+        json.dumps(status | {"pid_started": status["pid_started"] - 100})
+    )
     assert summarise_run(folder).state == "dead"
 
 
@@ -104,7 +120,10 @@ def test_a_run_that_never_began_and_one_that_is_gone_say_so(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "output.txt").write_text("absslab train: …")
     (run,) = find_runs(tmp_path)
-    assert (run.state, run.problem) == ("", "it did not begin: there is no config.json; see output.txt")
+    assert (run.state, run.problem) == (
+        "",
+        "it did not begin: there is no config.json; see output.txt",
+    )
     assert summarise_run(tmp_path / "gone").problem == "the folder is gone"
 
 
@@ -119,14 +138,22 @@ def test_differences_are_the_settings_that_differ_as_one_would_type_them(two):
 
 
 def test_the_table_has_test_scores_where_a_run_was_evaluated(two):
-    scores = {"classes": ["x"], "tagging": {"auc": 0.5, "f1": None}, "detection": None, "separation": {"sdr": 3.0}}
+    scores = {
+        "classes": ["x"],
+        "tagging": {"auc": 0.5, "f1": None},
+        "detection": None,
+        "separation": {"sdr": 3.0},
+    }
     (two[0].path / "scores.json").write_text(json.dumps(scores))
     two[1].path.with_name("b.json").write_text("{")
     runs = [summarise_run(run.path) for run in two]
     assert [run.scores for run in runs] == [{"tags AUC": 0.5, "SDR / dB": 3.0}, {}]
     table = run_table(runs)
     assert table["tags AUC"].tolist() == ["0.500", "–"]
-    assert table["validation"].tolist() == ["roc_auc_score 0.7500, epoch 2", "roc_auc_score 0.9000, epoch 2"]
+    assert table["validation"].tolist() == [
+        "roc_auc_score 0.7500, epoch 2",
+        "roc_auc_score 0.9000, epoch 2",
+    ]
     assert table["epoch"].tolist() == ["2 of 2", "3 of 2"]
     assert "problem" not in table
 

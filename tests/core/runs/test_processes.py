@@ -51,7 +51,15 @@ def test_a_process_that_ended_is_no_zombie_although_nobody_asked(tmp_path):
 
 
 def test_a_stopped_process_is_interrupted(tmp_path, event_folder):
-    arguments = ["mix", "--event_folder", str(event_folder), "--output_folder", str(tmp_path / "o"), "--n_files", "5000"]
+    arguments = [
+        "mix",
+        "--event_folder",
+        str(event_folder),
+        "--output_folder",
+        str(tmp_path / "o"),
+        "--n_files",
+        "5000",
+    ]
     job = start_process(arguments, tmp_path / "output.txt")
     while not (tmp_path / "o").exists() and not list(tmp_path.glob(".o*")):
         assert job.poll() is None, job.tail()
@@ -61,7 +69,12 @@ def test_a_stopped_process_is_interrupted(tmp_path, event_folder):
 
 
 @pytest.mark.parametrize(
-    "words", [["--save_path", "runs/a.ckpt"], ["--save_path=../{name}/runs/a.ckpt"], ["--save_path={}/runs/a.ckpt"]]
+    "words",
+    [
+        ["--save_path", "runs/a.ckpt"],
+        ["--save_path=../{name}/runs/a.ckpt"],
+        ["--save_path={}/runs/a.ckpt"],
+    ],
 )
 @pytest.mark.parametrize("program", ["absslab", "/opt/bin/absslab"])
 def test_a_process_is_found_by_its_path_wherever_it_was_started(tmp_path, words, program):
@@ -75,7 +88,10 @@ def test_a_process_is_found_by_its_path_wherever_it_was_started(tmp_path, words,
     ) as process:
         process.stdout.readline()
         assert (
-            find_process(save_path=tmp_path / "runs/a.ckpt", checkpoint_path=tmp_path / "runs/a/last.ckpt") == process.pid
+            find_process(
+                save_path=tmp_path / "runs/a.ckpt", checkpoint_path=tmp_path / "runs/a/last.ckpt"
+            )
+            == process.pid
         )
         assert find_process(save_path=tmp_path / "a.ckpt") is None
         assert find_process(checkpoint_path=tmp_path / "runs/a.ckpt") is None
@@ -99,12 +115,21 @@ def test_gpus_are_told_with_who_uses_them(fake_gpus):
     assert (cpu.name, first.name, second.name) == ("cpu", "cuda:0", "cuda:1")
     assert first.description == "Brand X, 900 of 1000 MiB in use"
     name = psutil.Process().name()
-    assert first.in_use_by == (f"process {os.getpid()} ({name}, 800 MiB)", "process 4194305 (unknown, [N/A] MiB)")
+    assert first.in_use_by == (
+        f"process {os.getpid()} ({name}, 800 MiB)",
+        "process 4194305 (unknown, [N/A] MiB)",
+    )
     assert second.in_use_by == ()
 
 
 def test_gpus_are_counted_as_pytorch_counts_them(fake_gpus, monkeypatch):
-    for chosen, expected in {"1": ["Other"], "1,0": ["Other", "Brand X"], "GPU-a1": ["Brand X"], "": [], "-1": []}.items():
+    for chosen, expected in {
+        "1": ["Other"],
+        "1,0": ["Other", "Brand X"],
+        "GPU-a1": ["Brand X"],
+        "": [],
+        "-1": [],
+    }.items():
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", chosen)
         assert [device.description.split(",")[0] for device in devices()[1:]] == expected
 

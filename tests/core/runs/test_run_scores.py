@@ -92,7 +92,10 @@ def test_mixtures_are_ranked_from_the_worst_by_the_mean_over_their_classes(tmp_p
         Ranked("b.wav", "/data/test/b.wav", ("alert",), 3.0),
         Ranked("a.wav", "/data/test/a.wav", ("alert", "knock"), 4.0),
     ]
-    assert [(one.mixture, one.score) for one in found.ranking("leakage")] == [("b.wav", -20.0), ("c.wav", -40.0)]
+    assert [(one.mixture, one.score) for one in found.ranking("leakage")] == [
+        ("b.wav", -20.0),
+        ("c.wav", -40.0),
+    ]
 
 
 def test_a_score_that_mixtures_do_not_have_ranks_them_by_how_far_tags_are_from_labels(tmp_path):
@@ -132,7 +135,9 @@ def test_intervals_stand_where_their_scores_do():
     }
 
 
-@pytest.mark.parametrize("change", [{"per_class": None}, {"intervals": []}, {"classes": 3}, {"tagging": {"rung": 1}}])
+@pytest.mark.parametrize(
+    "change", [{"per_class": None}, {"intervals": []}, {"classes": 3}, {"tagging": {"rung": 1}}]
+)
 def test_scores_that_are_not_understood_are_refused_in_one_line(tmp_path, change):
     path = write(tmp_path / "run" / "scores.json")
     path.write_text(json.dumps(json.loads(path.read_text()) | change | {"version": "9.0"}))
@@ -158,7 +163,9 @@ def test_a_mixture_is_found_where_it_was_or_in_the_folder_it_moved_to(tmp_path):
 def test_the_typical_mixture_has_several_classes_and_the_median_improvement():
     rows = [("few.wav", 0.0), ("few.wav", 1.0)]
     rows += [
-        (name, value + step) for name, value in (("low", -9.0), ("middle", 5.0), ("high", 30.0)) for step in (-1, 0, 1)
+        (name, value + step)
+        for name, value in (("low", -9.0), ("middle", 5.0), ("high", 30.0))
+        for step in (-1, 0, 1)
     ]
     found = pd.DataFrame(rows, columns=["mixture", "si_sdr_improvement"])
     assert typical_mixture(found) == "middle"

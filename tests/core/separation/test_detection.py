@@ -15,7 +15,10 @@ def found(*curves, **changes):
     """(label, onset, offset) in frames; classes are a, b, …."""
     config = DetectionConfig(**{**PLAIN.to_json(), **changes})
     events = find_events(np.array(curves), HOP, list("abc")[: len(curves)], config)
-    return [(event.event_label, round(event.onset / HOP, 6), round(event.offset / HOP, 6)) for event in events]
+    return [
+        (event.event_label, round(event.onset / HOP, 6), round(event.offset / HOP, 6))
+        for event in events
+    ]
 
 
 def test_an_event_reaches_the_high_threshold_and_lasts_as_long_as_it_is_above_the_low_one():
@@ -98,7 +101,9 @@ def test_an_event_says_what_and_when():
 
 
 def test_the_low_threshold_is_not_above_the_high_one():
-    with pytest.raises(InputError, match=r"low_threshold is 0.6: expected at most high_threshold, 0.5"):
+    with pytest.raises(
+        InputError, match=r"low_threshold is 0.6: expected at most high_threshold, 0.5"
+    ):
         DetectionConfig(low_threshold=0.6)
 
 
@@ -108,7 +113,9 @@ def random_masks(*shape):
 
 def activity_of(masks, power, probabilities=None, **options):
     probabilities = np.ones(len(masks)) if probabilities is None else probabilities
-    return frame_activity(np.asarray(masks), np.asarray(power), np.asarray(probabilities), DetectionConfig(**options))
+    return frame_activity(
+        np.asarray(masks), np.asarray(power), np.asarray(probabilities), DetectionConfig(**options)
+    )
 
 
 @pytest.mark.parametrize("rule", ["magnitude", "bins"])
@@ -142,5 +149,7 @@ def test_where_masks_compete_activities_add_up_to_at_most_one():
 
 
 def test_a_class_up_to_the_tag_threshold_has_no_activity():
-    activity = activity_of(np.ones((3, 8, 20)), np.ones((8, 20)), [0.1, 0.11, 0.0], tag_threshold=0.1)
+    activity = activity_of(
+        np.ones((3, 8, 20)), np.ones((8, 20)), [0.1, 0.11, 0.0], tag_threshold=0.1
+    )
     assert activity.any(1).tolist() == [False, True, False]

@@ -24,22 +24,37 @@ def separator(checkpoint) -> Separator:
 
 @pytest.mark.parametrize(
     ("sampling_rate", "shape"),
-    [(16000, (32000,)), (16000, (50 * 16000,)), (44100, (2, 30 * 44100)), (8000, (1, 30 * 8000)), (16000, (1,))],
+    [
+        (16000, (32000,)),
+        (16000, (50 * 16000,)),
+        (44100, (2, 30 * 44100)),
+        (8000, (1, 30 * 8000)),
+        (16000, (1,)),
+    ],
 )
 def test_it_gives_what_separating_gives_whatever_the_settings(separator, sampling_rate, shape):
     waveform = (0.1 * np.random.default_rng(0).standard_normal(shape)).astype(np.float32)
     given = waveform.copy()
     resynthesis = Resynthesis(separator, waveform, sampling_rate)
     for config in CONFIGS:
-        again, expected = resynthesis.separate(config), Separator(separator.model, config).separate(waveform, sampling_rate)
+        again, expected = (
+            resynthesis.separate(config),
+            Separator(separator.model, config).separate(waveform, sampling_rate),
+        )
         for name in ARRAYS:
-            np.testing.assert_allclose(getattr(again, name), getattr(expected, name), atol=1e-6, err_msg=name)
+            np.testing.assert_allclose(
+                getattr(again, name), getattr(expected, name), atol=1e-6, err_msg=name
+            )
     np.testing.assert_array_equal(waveform, given)
 
 
 def test_the_model_is_asked_once(separator, monkeypatch):
     asked, predict = [], Separator.predict
-    monkeypatch.setattr(Separator, "predict", lambda self, waveform: asked.append(len(waveform)) or predict(self, waveform))
+    monkeypatch.setattr(
+        Separator,
+        "predict",
+        lambda self, waveform: asked.append(len(waveform)) or predict(self, waveform),
+    )
     resynthesis = Resynthesis(separator, np.full(32000, 0.1, np.float32), 16000)
     for config in CONFIGS:
         resynthesis.separate(config)

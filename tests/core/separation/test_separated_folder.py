@@ -60,7 +60,9 @@ def test_the_files_add_up_to_the_input_at_its_rate_channels_and_length(
 
 
 @pytest.mark.parametrize("gains", [(0.9, 0.9, 0.9, 0.9), (-0.9, -0.9, 0.5, 0.3)])
-def test_a_recording_at_full_scale_is_the_sum_of_its_files_too(separator, tmp_path, monkeypatch, gains):
+def test_a_recording_at_full_scale_is_the_sum_of_its_files_too(
+    separator, tmp_path, monkeypatch, gains
+):
     """Sources that add up to more than full scale must not be cut off."""
     samples = np.sign(np.sin(np.arange(8000) / 7)) * 0.999
     soundfile.write(tmp_path / "loud.wav", samples, 16000)
@@ -102,12 +104,16 @@ def test_a_folder_of_someone_elses_and_the_inputs_own_are_not_touched(separator,
 def test_the_remix_is_the_sum_of_the_classes_that_are_kept(separator, tmp_path):
     path = write(tmp_path / "a.wav")
     list(separate_file(separator, path, tmp_path / "out", keep=("speech", "alert")))
-    parts = {name: read(tmp_path / "out/a" / f"{name}.wav")[0] for name in ("speech", "alert", "remix")}
+    parts = {
+        name: read(tmp_path / "out/a" / f"{name}.wav")[0] for name in ("speech", "alert", "remix")
+    }
     np.testing.assert_array_equal(parts["speech"] + parts["alert"], parts["remix"])
 
 
 @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
-def test_with_gains_the_remix_is_the_sum_of_the_files_with_them_and_nothing_is_cut_off(separator, tmp_path, subtype):
+def test_with_gains_the_remix_is_the_sum_of_the_files_with_them_and_nothing_is_cut_off(
+    separator, tmp_path, subtype
+):
     path = write(tmp_path / "a.wav", subtype=subtype, scale=0.3)
     gains = {"speech": 20.0, "alert": -6.0, "residual": -np.inf}
     list(separate_file(separator, path, tmp_path / "out", gains=gains))
@@ -133,7 +139,9 @@ def test_with_gains_of_0_dB_the_remix_is_the_input(separator, tmp_path):
         ({"gains": {"speach": 1.0}}, "did you mean speech"),
     ],
 )
-def test_gains_that_can_not_be_meant_are_refused_before_anything_is_written(separator, tmp_path, options, words):
+def test_gains_that_can_not_be_meant_are_refused_before_anything_is_written(
+    separator, tmp_path, options, words
+):
     path = write(tmp_path / "a.wav")
     with pytest.raises(InputError, match=words):
         list(separate_file(separator, path, tmp_path / "out", **options))

@@ -49,7 +49,11 @@ def test_where_masks_are_1_the_source_is_the_input(separator, short_mixture):
     class AllSpeech(Separator):
         def masks(self, waveform, tags=None):
             masks, probabilities, power = super().masks(waveform)
-            return torch.zeros_like(masks).index_fill_(0, torch.tensor(3), 1.0), probabilities, power
+            return (
+                torch.zeros_like(masks).index_fill_(0, torch.tensor(3), 1.0),
+                probabilities,
+                power,
+            )
 
     everything = AllSpeech(separator.model).separate(short_mixture, 16000)
     difference = everything.residual - everything.residual.mean()  # no filter covers DC and Nyquist
@@ -58,16 +62,26 @@ def test_where_masks_are_1_the_source_is_the_input(separator, short_mixture):
 
 
 @pytest.mark.parametrize("sampling_rate", [16000, 44100])
-def test_a_long_recording_is_separated_as_if_it_were_one_piece(checkpoint, monkeypatch, short_mixture, sampling_rate):
+def test_a_long_recording_is_separated_as_if_it_were_one_piece(
+    checkpoint, monkeypatch, short_mixture, sampling_rate
+):
     model = load_checkpoint(checkpoint).model
     waveform = resample(np.tile(short_mixture, 16), 16000, sampling_rate)  # 32 s
     separator = Separator(model)
     in_pieces = separator.separate(waveform, sampling_rate)
-    monkeypatch.setattr(Separator, "_segmentation", lambda self, rate, channels: (4 * rate, 60 * rate))
+    monkeypatch.setattr(
+        Separator, "_segmentation", lambda self, rate, channels: (4 * rate, 60 * rate)
+    )
     in_one = separator.separate(waveform, sampling_rate)
     error = in_pieces.sources - in_one.sources
-    assert 10 * np.log10(np.sum(error**2) / np.sum(in_one.sources**2)) < -15  # the recurrent layer sees other contexts
-    edges = [round(k * 19.968 * sampling_rate + x * sampling_rate) for k in (1,) for x in (0, 1.024, 3.072, 4.096)]
+    assert (
+        10 * np.log10(np.sum(error**2) / np.sum(in_one.sources**2)) < -15
+    )  # the recurrent layer sees other contexts
+    edges = [
+        round(k * 19.968 * sampling_rate + x * sampling_rate)
+        for k in (1,)
+        for x in (0, 1.024, 3.072, 4.096)
+    ]
     typical = np.abs(np.diff(in_one.sources)).max()
     for edge in edges:
         assert np.abs(np.diff(in_pieces.sources[:, edge - 2 : edge + 2])).max() <= typical
@@ -91,7 +105,9 @@ def test_where_masks_need_no_context_pieces_and_the_whole_are_the_same(
     waveform = resample(np.tile(short_mixture, 25), 16000, sampling_rate)  # 50 s, three segments
     fixed = Fixed(separator.model)
     in_pieces = fixed.separate(waveform, sampling_rate).sources[3]
-    monkeypatch.setattr(Separator, "_segmentation", lambda self, rate, channels: (4 * rate, 60 * rate))
+    monkeypatch.setattr(
+        Separator, "_segmentation", lambda self, rate, channels: (4 * rate, 60 * rate)
+    )
     in_one = fixed.separate(waveform, sampling_rate).sources[3]
     assert np.abs(in_one).max() > 0.1
     inside = slice(sampling_rate, -sampling_rate)
@@ -99,7 +115,8 @@ def test_where_masks_need_no_context_pieces_and_the_whole_are_the_same(
 
 
 @pytest.mark.parametrize(
-    "waveform", [np.zeros(0, np.float32), np.zeros((1, 2, 3)), np.full(100, np.nan), np.zeros(100, np.int16)]
+    "waveform",
+    [np.zeros(0, np.float32), np.zeros((1, 2, 3)), np.full(100, np.nan), np.zeros(100, np.int16)],
 )
 def test_what_is_no_waveform_is_refused(separator, waveform):
     with pytest.raises(InputError):
@@ -120,9 +137,13 @@ def test_a_model_can_be_trained_on_after_it_has_separated(checkpoint, short_mixt
 
 def test_blocks_of_any_length_give_the_same(separator, short_mixture):
     waveform = np.tile(short_mixture, 16)[None]
-    whole = np.concatenate([part.sources for part in separator.stream([waveform], 16000, waveform.shape[1])], -1)
+    whole = np.concatenate(
+        [part.sources for part in separator.stream([waveform], 16000, waveform.shape[1])], -1
+    )
     blocks = np.array_split(waveform, [7, 5000, 5001, 300_000], axis=1)
-    again = np.concatenate([part.sources for part in separator.stream(blocks, 16000, waveform.shape[1])], -1)
+    again = np.concatenate(
+        [part.sources for part in separator.stream(blocks, 16000, waveform.shape[1])], -1
+    )
     np.testing.assert_array_equal(whole, again)
 
 
@@ -143,7 +164,9 @@ def test_masks_have_a_value_per_band_and_frame_whatever_the_length(separator, n_
     assert separated.power.shape == separated.masks.shape[1:]
     parts = list(separator.stream([noise(n)[None]], 16000, n, apply=False))
     assert all(part.sources.shape[0] == 0 for part in parts)
-    np.testing.assert_array_equal(np.concatenate([part.masks for part in parts], -1), separated.masks)
+    np.testing.assert_array_equal(
+        np.concatenate([part.masks for part in parts], -1), separated.masks
+    )
 
 
 def test_refining_divides_what_classes_take_and_takes_no_more():
@@ -154,14 +177,24 @@ def test_refining_divides_what_classes_take_and_takes_no_more():
     torch.testing.assert_close(refined.sum(0), masks.sum(0))
     assert (refined >= 0).all()
     unchanged = refine(
-        masks, power, torch.tensor([0.9, 0.1, 0.5]), SeparationConfig(smoothing=0, tag_exponent=0), hop=0.032
+        masks,
+        power,
+        torch.tensor([0.9, 0.1, 0.5]),
+        SeparationConfig(smoothing=0, tag_exponent=0),
+        hop=0.032,
     )
     torch.testing.assert_close(unchanged, masks)
 
 
 def test_a_class_that_is_not_in_the_recording_yields():
     masks = torch.full((2, 4, 20), 0.4)
-    refined = refine(masks, torch.ones(4, 20), torch.tensor([0.95, 0.01]), SeparationConfig(smoothing=0), hop=0.032)
+    refined = refine(
+        masks,
+        torch.ones(4, 20),
+        torch.tensor([0.95, 0.01]),
+        SeparationConfig(smoothing=0),
+        hop=0.032,
+    )
     assert (refined[0] > 0.75).all()
 
 
@@ -169,7 +202,13 @@ def test_a_stray_bin_goes_to_the_class_that_sounds_around_it():
     masks = torch.zeros(2, 4, 60)
     masks[0] = 0.9
     masks[0, 2, 30], masks[1, 2, 30] = 0.3, 0.6
-    refined = refine(masks, torch.ones(4, 60), torch.tensor([0.5, 0.5]), SeparationConfig(tag_exponent=0), hop=0.032)
+    refined = refine(
+        masks,
+        torch.ones(4, 60),
+        torch.tensor([0.5, 0.5]),
+        SeparationConfig(tag_exponent=0),
+        hop=0.032,
+    )
     assert refined[0, 2, 30] > 0.8
 
 
@@ -184,8 +223,12 @@ def test_the_power_of_a_long_recording_has_no_seams(separator):
     waveform = noise(50 * 16000)
     front_end = separator.model.front_end
     with torch.no_grad():
-        whole = front_end.power(front_end.stft(torch.from_numpy(waveform)[None]))[0].numpy()  # (M, T)
-    np.testing.assert_allclose(separator.separate(waveform, 16000).power, whole, rtol=1e-3, atol=1e-7 * whole.max())
+        whole = front_end.power(front_end.stft(torch.from_numpy(waveform)[None]))[
+            0
+        ].numpy()  # (M, T)
+    np.testing.assert_allclose(
+        separator.separate(waveform, 16000).power, whole, rtol=1e-3, atol=1e-7 * whole.max()
+    )
 
 
 def some_masks() -> torch.Tensor:
@@ -208,7 +251,10 @@ def test_masks_are_shaped_as_computed_by_hand():
         (SeparationConfig(wiener=1), (0.5, 0.1, 0.2)),
         (SeparationConfig(wiener=2), (25 / 34, 1 / 34, 4 / 34)),
         (SeparationConfig(mask_floor=0.1), (0.55, 0.19, 0.28)),
-        (SeparationConfig(mask_power=2, mask_threshold=0.02, wiener=1, mask_floor=0.5), (0.625, 0.5, 0.52)),
+        (
+            SeparationConfig(mask_power=2, mask_threshold=0.02, wiener=1, mask_floor=0.5),
+            (0.625, 0.5, 0.52),
+        ),
     ):
         shaped = shape_masks(masks, config).flatten()
         torch.testing.assert_close(shaped, torch.tensor(expected, dtype=torch.float32))
@@ -216,9 +262,16 @@ def test_masks_are_shaped_as_computed_by_hand():
 
 
 def test_masks_that_claim_more_than_there_is_are_divided_and_none_is_lost_however_high_the_exponent():
-    shaped = shape_masks(torch.tensor([0.9, 0.6, 0.0])[:, None, None], SeparationConfig(wiener=1)).flatten()
+    shaped = shape_masks(
+        torch.tensor([0.9, 0.6, 0.0])[:, None, None], SeparationConfig(wiener=1)
+    ).flatten()
     torch.testing.assert_close(shaped, torch.tensor([0.6, 0.4, 0.0]))
-    for masks in (some_masks(), 1e-20 * some_masks(), torch.zeros(3, 8, 50), torch.full((3, 8, 50), 0.34)):
+    for masks in (
+        some_masks(),
+        1e-20 * some_masks(),
+        torch.zeros(3, 8, 50),
+        torch.full((3, 8, 50), 0.34),
+    ):
         shaped = shape_masks(masks, SeparationConfig(wiener=500))
         assert shaped.isfinite().all()
         assert (shaped.sum(0) <= 1 + 1e-6).all()
@@ -236,15 +289,19 @@ def test_masks_that_claim_more_than_there_is_are_divided_and_none_is_lost_howeve
 )
 def test_however_masks_are_shaped_nothing_is_lost(separator, short_mixture, config):
     plain, separated = (
-        Separator(separator.model, one).separate(short_mixture, 16000) for one in (SeparationConfig(), config)
+        Separator(separator.model, one).separate(short_mixture, 16000)
+        for one in (SeparationConfig(), config)
     )
-    np.testing.assert_allclose(separated.sources.sum(0) + separated.residual, short_mixture, atol=1e-6)
+    np.testing.assert_allclose(
+        separated.sources.sum(0) + separated.residual, short_mixture, atol=1e-6
+    )
     shaped = shape_masks(torch.from_numpy(plain.masks), config).numpy()
     np.testing.assert_allclose(separated.masks, shaped, atol=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("mask_power", -1), ("mask_threshold", 1.1), ("wiener", -0.1), ("mask_floor", 2)]
+    ("name", "value"),
+    [("mask_power", -1), ("mask_threshold", 1.1), ("wiener", -0.1), ("mask_floor", 2)],
 )
 def test_settings_of_the_masks_have_limits(name, value):
     with pytest.raises(InputError, match=f"{name} is"):

@@ -23,7 +23,8 @@ HEAD = {"format": "absslab separation settings", "version": 1}
 
 def test_what_is_written_is_read_again_and_holds_no_infinity(tmp_path):
     settings = SeparationSettings(
-        SeparationConfig(mask_power=2, wiener=1.5), {"speech": 3.0, 'a <b> "ü"': -12, "residual": -math.inf}
+        SeparationConfig(mask_power=2, wiener=1.5),
+        {"speech": 3.0, 'a <b> "ü"': -12, "residual": -math.inf},
     )
     write_settings(tmp_path / "s.json", settings)
     assert read_settings(tmp_path / "s.json") == settings
@@ -46,8 +47,14 @@ def test_what_a_file_leaves_out_has_its_default(tmp_path):
         ('{"format": "absslab separation settings"}', "lacks its format version"),
         (json.dumps(HEAD | {"version": 2}), "newer than 1: update ABSSLab"),
         (json.dumps(HEAD | {"gain": {}}), "unknown field 'gain'; did you mean gains"),
-        (json.dumps(HEAD | {"separation": {"mask_powr": 2}}), "no setting 'mask_powr'; did you mean mask_power"),
-        (json.dumps(HEAD | {"separation": {"mask_power": -2}}), "mask_power is -2: expected at least 0"),
+        (
+            json.dumps(HEAD | {"separation": {"mask_powr": 2}}),
+            "no setting 'mask_powr'; did you mean mask_power",
+        ),
+        (
+            json.dumps(HEAD | {"separation": {"mask_power": -2}}),
+            "mask_power is -2: expected at least 0",
+        ),
         (json.dumps(HEAD | {"separation": []}), "expected an object"),
         (json.dumps(HEAD | {"gains": [1]}), "expected an object, class: dB"),
         (json.dumps(HEAD | {"gains": {"speech": "loud"}}), "the gain of speech is 'loud'"),
@@ -56,7 +63,9 @@ def test_what_a_file_leaves_out_has_its_default(tmp_path):
         (json.dumps(HEAD | {"gains": {"speech": 61}}), "expected dB up to 60"),
     ],
 )
-def test_a_file_that_can_not_be_meant_is_refused_in_one_line_that_names_it(tmp_path, content, words):
+def test_a_file_that_can_not_be_meant_is_refused_in_one_line_that_names_it(
+    tmp_path, content, words
+):
     (tmp_path / "s.json").write_text(content)
     with pytest.raises(InputError) as refused:
         read_settings(tmp_path / "s.json")
@@ -71,11 +80,17 @@ def test_a_file_that_is_not_there_is_said(tmp_path):
 
 
 def test_gains_are_typed_as_class_and_decibels():
-    assert parse_gains(["speech=-6", "residual=-inf", "a=b=1.5"]) == {"speech": -6, "residual": -math.inf, "a=b": 1.5}
+    assert parse_gains(["speech=-6", "residual=-inf", "a=b=1.5"]) == {
+        "speech": -6,
+        "residual": -math.inf,
+        "a=b": 1.5,
+    }
     assert parse_gains([]) == {}
 
 
-@pytest.mark.parametrize("text", ["speech", "speech=", "=-6", "speech=loud", "speech=6dB", "speech=nan", "speech=inf"])
+@pytest.mark.parametrize(
+    "text", ["speech", "speech=", "=-6", "speech=loud", "speech=6dB", "speech=nan", "speech=inf"]
+)
 def test_gains_that_are_none_are_refused(text):
     with pytest.raises(InputError, match="expected"):
         parse_gains([text])
@@ -93,9 +108,13 @@ def test_a_remix_is_the_sum_with_its_gains():
     sources, residual = np.array([[1.0, 2.0], [10.0, 20.0]]), np.array([100.0, 200.0])
     classes = ["a", "b"]
     np.testing.assert_array_equal(remix(sources, residual, classes, {}), [111, 222])
-    np.testing.assert_allclose(remix(sources, residual, classes, {"a": 20, "residual": -20}), [30, 60])
+    np.testing.assert_allclose(
+        remix(sources, residual, classes, {"a": 20, "residual": -20}), [30, 60]
+    )
     np.testing.assert_array_equal(remix(sources, residual, classes, {"b": -math.inf}), [101, 202])
-    np.testing.assert_array_equal(remix(sources, residual, classes, gains_that_keep(["b"], classes)), [10, 20])
+    np.testing.assert_array_equal(
+        remix(sources, residual, classes, gains_that_keep(["b"], classes)), [10, 20]
+    )
     with pytest.raises(InputError, match="no class of the model"):
         remix(sources, residual, classes, {"c": 0})
 

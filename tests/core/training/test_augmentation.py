@@ -15,7 +15,10 @@ OFF = AugmentationConfig()
 
 
 def batch(B=6, N=2048, n_samples=None, seed=0):
-    waveforms = torch.randn(B, N, generator=torch.Generator().manual_seed(seed)) * torch.arange(1, B + 1)[:, None]
+    waveforms = (
+        torch.randn(B, N, generator=torch.Generator().manual_seed(seed))
+        * torch.arange(1, B + 1)[:, None]
+    )
     if n_samples is not None:
         n_samples = torch.tensor(n_samples)
         waveforms = waveforms * (torch.arange(N) < n_samples[:, None])
@@ -101,7 +104,9 @@ def test_rolling_is_circular_and_keeps_the_energy():
     pairs = augmented(original, AugmentationConfig(roll=True))
     shifts = set()
     for rolled, waveform in zip(sound(pairs.first, 2048), original.waveforms, strict=True):
-        assert rolled.square().sum().item() == pytest.approx(waveform.square().sum().item(), rel=1e-4)
+        assert rolled.square().sum().item() == pytest.approx(
+            waveform.square().sum().item(), rel=1e-4
+        )
         correlation = torch.fft.irfft(torch.fft.rfft(rolled) * torch.fft.rfft(waveform).conj())
         shift = int(correlation.argmax())
         assert torch.allclose(rolled, waveform.roll(shift), atol=1e-3)
@@ -113,7 +118,9 @@ def test_padded_recordings_roll_within_their_own_length():
     lengths = [500, 1000, 2048]
     original = batch(B=3, n_samples=lengths)
     pairs = augmented(original, AugmentationConfig(roll=True))
-    for rolled, waveform, n in zip(sound(pairs.first, 2048), original.waveforms, lengths, strict=True):
+    for rolled, waveform, n in zip(
+        sound(pairs.first, 2048), original.waveforms, lengths, strict=True
+    ):
         assert not (rolled[n:].abs() > 1e-4).any()
         assert torch.allclose(rolled[:n].sort().values, waveform[:n].sort().values, atol=1e-3)
     assert pairs.n_samples.tolist() == lengths
@@ -121,13 +128,17 @@ def test_padded_recordings_roll_within_their_own_length():
 
 def test_a_sum_is_as_long_as_the_longer_of_the_two():
     lengths = torch.tensor([500, 1000, 2048])
-    pairs = augmented(batch(B=3, n_samples=lengths.tolist()), AugmentationConfig(pair_probability=1.0))
+    pairs = augmented(
+        batch(B=3, n_samples=lengths.tolist()), AugmentationConfig(pair_probability=1.0)
+    )
     partners = pairs.labels_second.argmax(1)
     assert torch.equal(pairs.n_samples, torch.maximum(lengths, lengths[partners]))
 
 
 def test_a_recording_that_meets_none_keeps_its_length():
-    pairs = augmented(batch(B=3, n_samples=[500, 1000, 2048]), AugmentationConfig(pair_probability=0.5), seed=1)
+    pairs = augmented(
+        batch(B=3, n_samples=[500, 1000, 2048]), AugmentationConfig(pair_probability=0.5), seed=1
+    )
     alone = ~pairs.labels_second.any(1)
     assert alone.any()
     assert torch.equal(pairs.n_samples[alone], torch.tensor([500, 1000, 2048])[alone])

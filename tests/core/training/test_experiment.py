@@ -44,10 +44,18 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
     return read_checkpoint(path)["weights"]
 
 
-@pytest.mark.parametrize("scheduler", ["none", "stepLR", "multiStepLR", "reduceLROnPlateau", "oneCycle"])
-def test_a_run_that_was_cut_ends_with_the_same_weights_as_one_that_was_not(new_run, tmp_path, scheduler):
+@pytest.mark.parametrize(
+    "scheduler", ["none", "stepLR", "multiStepLR", "reduceLROnPlateau", "oneCycle"]
+)
+def test_a_run_that_was_cut_ends_with_the_same_weights_as_one_that_was_not(
+    new_run, tmp_path, scheduler
+):
     options = dict(
-        n_epochs=3, scheduler_type=scheduler, scheduler_step_size=1, scheduler_milestones=(1, 2), scheduler_patience=0
+        n_epochs=3,
+        scheduler_type=scheduler,
+        scheduler_step_size=1,
+        scheduler_milestones=(1, 2),
+        scheduler_patience=0,
     )
     whole = with_training(new_run, **options)
     finish(Experiment(whole))
@@ -55,7 +63,10 @@ def test_a_run_that_was_cut_ends_with_the_same_weights_as_one_that_was_not(new_r
     cut_after(Experiment(cut), 1)
     results = finish(Experiment.resume(tmp_path / "cut" / "last.ckpt"))
     assert [result.epoch for result in results] == [2, 3]
-    expected, resumed = read_checkpoint(tmp_path / "run/last.ckpt"), read_checkpoint(tmp_path / "cut/last.ckpt")
+    expected, resumed = (
+        read_checkpoint(tmp_path / "run/last.ckpt"),
+        read_checkpoint(tmp_path / "cut/last.ckpt"),
+    )
     for part in ("weights",):
         for name, value in expected[part].items():
             assert torch.equal(value, resumed[part][name]), name
@@ -95,7 +106,9 @@ def test_the_best_score_so_far_survives_a_resume(new_run, tmp_path):
 
 
 def test_early_stopping_stops_after_so_many_evaluations_without_a_better_one(new_run):
-    settings = with_training(new_run, n_epochs=30, metric="f1-score", patience=2, learning_rate=1e-9, average_decay=0.0)
+    settings = with_training(
+        new_run, n_epochs=30, metric="f1-score", patience=2, learning_rate=1e-9, average_decay=0.0
+    )
     results = finish(Experiment(settings))
     assert len(results) < 30
     assert [result.is_best for result in results[-2:]] == [False, False]
@@ -176,9 +189,20 @@ def test_features_can_come_from_a_store_and_are_the_same(new_run, tmp_path):
     managers = [Experiment(one).manager for one in (plain, stored)]
     for manager in managers:
         manager.fit_normalisation()
-    (loss, _), (stored_loss, _) = (manager.evaluate() for manager in managers)  # same weights, before any training
+    (loss, _), (stored_loss, _) = (
+        manager.evaluate() for manager in managers
+    )  # same weights, before any training
     assert stored_loss["loss"] == pytest.approx(loss["loss"], rel=1e-5)
-    assert len(finish(Experiment(replace(stored, run=replace(stored.run, save_path=str(tmp_path / "other.ckpt")))))) == 2
+    assert (
+        len(
+            finish(
+                Experiment(
+                    replace(stored, run=replace(stored.run, save_path=str(tmp_path / "other.ckpt")))
+                )
+            )
+        )
+        == 2
+    )
     with pytest.raises(InputError, match="feature_store"):
         Experiment(replace(new_run, data=stored.data))
 
@@ -199,7 +223,10 @@ def test_dropout_and_early_stopping_resume_bit_for_bit_as_well(new_run, tmp_path
         "device": "cpu",
         "precision": "float32",
     }
-    whole, cut = (Settings.from_flags(flags | {"save_path": str(tmp_path / f"{name}.ckpt")}) for name in ("whole", "cut"))
+    whole, cut = (
+        Settings.from_flags(flags | {"save_path": str(tmp_path / f"{name}.ckpt")})
+        for name in ("whole", "cut")
+    )
     results = finish(Experiment(whole))
     cut_after(Experiment(cut), 2)
     assert finish(Experiment.resume(tmp_path / "cut/last.ckpt"))[-1].epoch == results[-1].epoch
@@ -226,18 +253,26 @@ def test_recordings_of_different_lengths_train(tmp_path, new_run):
     rows = ["filename,hum,split"]
     for index in range(12):
         split = ("train", "train", "validation", "test")[index % 4]
-        sound_files.save(tmp_path / f"{index}.wav", 0.1 * rng.standard_normal(8000 + 900 * index), 16000)
+        sound_files.save(
+            tmp_path / f"{index}.wav", 0.1 * rng.standard_normal(8000 + 900 * index), 16000
+        )
         rows.append(f"{index}.wav,{index // 4 % 2},{split}")
     (tmp_path / "weak_labels.csv").write_text("\n".join(rows) + "\n")
     data = replace(
-        new_run.data, data_set_type="weakly_labelled_folder", data_folder=str(tmp_path), clip_length=0.7, in_memory=False
+        new_run.data,
+        data_set_type="weakly_labelled_folder",
+        data_folder=str(tmp_path),
+        clip_length=0.7,
+        in_memory=False,
     )
     results = finish(Experiment(replace(new_run, data=data)))
     assert all(np.isfinite(result.losses["total"]) for result in results)
     assert results[-1].metrics["roc_auc_score"] is not None
 
 
-def test_a_bad_recording_leaves_no_run_behind_and_the_same_settings_work_once_it_is_mended(new_run, mixtures, tmp_path):
+def test_a_bad_recording_leaves_no_run_behind_and_the_same_settings_work_once_it_is_mended(
+    new_run, mixtures, tmp_path
+):
     shutil.copytree(mixtures, tmp_path / "set")
     settings = replace(new_run, data=replace(new_run.data, data_folder=str(tmp_path / "set")))
     for split in ("train", "validation"):
@@ -251,7 +286,9 @@ def test_a_bad_recording_leaves_no_run_behind_and_the_same_settings_work_once_it
     assert len(finish(Experiment(settings))) == 2
 
 
-def test_a_run_is_resumed_where_it_lies_whatever_the_working_directory(new_run, tmp_path, monkeypatch):
+def test_a_run_is_resumed_where_it_lies_whatever_the_working_directory(
+    new_run, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     cut_after(Experiment(replace(new_run, run=replace(new_run.run, save_path="runs/a.ckpt"))), 1)
     (tmp_path / "elsewhere").mkdir()
@@ -291,7 +328,9 @@ def test_a_kill_at_any_moment_leaves_a_run_that_resumes_or_starts_again(settings
         "--device",
         "cpu",
     ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
     for line in process.stdout:
         if line.startswith("training" if moment == "first" else "epoch   3"):
             break
@@ -300,7 +339,9 @@ def test_a_kill_at_any_moment_leaves_a_run_that_resumes_or_starts_again(settings
     process.wait()
     last = tmp_path / "killed" / "last.ckpt"
     if not last.exists():
-        changed = replace(settings, run=replace(settings.run, save_path=str(tmp_path / "killed.ckpt")))
+        changed = replace(
+            settings, run=replace(settings.run, save_path=str(tmp_path / "killed.ckpt"))
+        )
         assert [result.epoch for result in finish(Experiment(changed))] == [1, 2]
         return
     reader = RunReader(tmp_path / "killed")
@@ -321,7 +362,9 @@ def test_a_training_that_diverges_ends_with_what_to_do(new_run, tmp_path):
     assert RunReader(tmp_path / "run").state() == "failed"
 
 
-def test_a_training_is_done_once_gone_on_with_after_a_cut_and_refused_with_other_settings(settings, tmp_path):
+def test_a_training_is_done_once_gone_on_with_after_a_cut_and_refused_with_other_settings(
+    settings, tmp_path
+):
     flags = {name: value for part in settings.to_json().values() for name, value in part.items()}
     flags |= {"save_path": str(tmp_path / "once.ckpt"), "n_epochs": 2}
     cut = train_once(flags)
@@ -331,5 +374,7 @@ def test_a_training_is_done_once_gone_on_with_after_a_cut_and_refused_with_other
     rest = [event.epoch for event in train_once(flags) if isinstance(event, EpochResult)]
     assert rest == [2]
     assert list(train_once(flags)) == []
-    with pytest.raises(InputError, match=r"once was trained with n_epochs 2, not 3: choose another place"):
+    with pytest.raises(
+        InputError, match=r"once was trained with n_epochs 2, not 3: choose another place"
+    ):
         list(train_once(flags | {"n_epochs": 3}))

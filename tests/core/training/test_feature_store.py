@@ -34,7 +34,9 @@ def data_set(tmp_path):
     return recordings(tmp_path / "audio")
 
 
-def test_what_is_stored_is_what_the_front_end_computes_for_recordings_of_any_lengths(tmp_path, data_set):
+def test_what_is_stored_is_what_the_front_end_computes_for_recordings_of_any_lengths(
+    tmp_path, data_set
+):
     front_end = FrontEnd(CONFIG)
     store = open_store(tmp_path / "store", data_set, front_end)
     assert len(store) == len(data_set)
@@ -55,7 +57,9 @@ def test_what_is_stored_is_not_normalised(tmp_path, data_set):
 def test_pieces_of_long_recordings_are_stored_one_by_one(tmp_path, data_set):
     cut = AudioDataSet(data_set.items, ["dog"], RATE, clip_length=0.2)
     store = open_store(tmp_path / "store", cut, FrontEnd(CONFIG))
-    assert [store[index].shape[-1] for index in range(len(store))] == [CONFIG.n_frames(n) for n in cut.lengths]
+    assert [store[index].shape[-1] for index in range(len(store))] == [
+        CONFIG.n_frames(n) for n in cut.lengths
+    ]
     assert store_fingerprint(cut, FrontEnd(CONFIG)) != store_fingerprint(data_set, FrontEnd(CONFIG))
 
 
@@ -81,7 +85,9 @@ def test_a_store_is_made_once(tmp_path, data_set, monkeypatch):
 )
 def test_any_setting_of_the_features_changes_the_fingerprint(data_set, change):
     changed = FrontEnd(replace(CONFIG, **{"f_max": 3999.0, **change}))
-    assert store_fingerprint(data_set, changed) != store_fingerprint(data_set, FrontEnd(replace(CONFIG, f_max=3999.0)))
+    assert store_fingerprint(data_set, changed) != store_fingerprint(
+        data_set, FrontEnd(replace(CONFIG, f_max=3999.0))
+    )
 
 
 def test_normalisation_does_not_change_the_fingerprint(data_set):
@@ -93,7 +99,16 @@ def test_normalisation_does_not_change_the_fingerprint(data_set):
 
 
 def test_every_setting_of_the_features_is_tested_above():
-    named = {"window", "window_length", "hop_length", "feature_type", "n_mels", "f_min", "f_max", "log_offset"}
+    named = {
+        "window",
+        "window_length",
+        "hop_length",
+        "feature_type",
+        "n_mels",
+        "f_min",
+        "f_max",
+        "log_offset",
+    }
     assert set(CONFIG.to_json()) == named | {"sampling_rate", "normalisation", "scale_transform"}
 
 
@@ -103,7 +118,10 @@ def test_other_recordings_or_another_order_change_the_fingerprint(tmp_path, data
     fewer = AudioDataSet(data_set.items[:2], ["dog"], RATE)
     other_order = AudioDataSet(data_set.items[::-1], ["dog"], RATE)
     soundfile.write(data_set.path(1), np.zeros(1001), RATE)
-    fingerprints = [before, *(store_fingerprint(one, front_end) for one in (fewer, other_order, data_set))]
+    fingerprints = [
+        before,
+        *(store_fingerprint(one, front_end) for one in (fewer, other_order, data_set)),
+    ]
     assert len(set(fingerprints)) == 4
 
 
@@ -160,7 +178,9 @@ def test_a_store_cut_while_it_is_written_leaves_nothing(tmp_path, data_set, monk
     assert len(open_store(tmp_path / "store", data_set, FrontEnd(CONFIG))) == 3
 
 
-def test_batches_are_those_of_the_waveforms_with_no_recording_decoded_again(tmp_path, data_set, monkeypatch):
+def test_batches_are_those_of_the_waveforms_with_no_recording_decoded_again(
+    tmp_path, data_set, monkeypatch
+):
     front_end = FrontEnd(CONFIG)
     store = open_store(tmp_path / "store", data_set, front_end)
     by_waveform = list(data_set.batches(2, rng=np.random.default_rng(3)))

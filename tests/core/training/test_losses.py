@@ -27,12 +27,16 @@ def targets(front_end):
 
 
 def noise(seconds=4.0, level=0.01, seed=0):
-    return level * torch.randn(1, int(seconds * RATE), generator=torch.Generator().manual_seed(seed))
+    return level * torch.randn(
+        1, int(seconds * RATE), generator=torch.Generator().manual_seed(seed)
+    )
 
 
 def burst(frequency, start, stop, amplitude=0.5, seconds=4.0):
     time = torch.arange(int(seconds * RATE)) / RATE
-    return (amplitude * torch.sin(2 * torch.pi * frequency * time) * ((time >= start) & (time < stop)))[None]
+    return (
+        amplitude * torch.sin(2 * torch.pi * frequency * time) * ((time >= start) & (time < stop))
+    )[None]
 
 
 def powers(front_end, first, second):
@@ -70,7 +74,10 @@ def test_masks_of_absent_classes_are_pushed_down_and_those_of_present_ones_let_a
 def test_a_tag_that_is_certainly_wrong_costs_much_but_not_infinitely(name):
     probabilities = torch.tensor([[0.0, 1.0]], requires_grad=True)
     labels = torch.tensor([[1.0, 0.0]])
-    wrong, right = TAG_LOSSES[name](probabilities, labels), TAG_LOSSES[name](1 - probabilities, labels)
+    wrong, right = (
+        TAG_LOSSES[name](probabilities, labels),
+        TAG_LOSSES[name](1 - probabilities, labels),
+    )
     wrong.backward()
     assert torch.isfinite(wrong)
     assert torch.isfinite(probabilities.grad).all()
@@ -83,11 +90,15 @@ def test_tag_losses_are_the_cross_entropy_of_probabilities(name):
     """Of a probability's logit the soft margin is the same thing."""
     labels = torch.tensor([[1.0, 0.0, 1.0]])
     loss = TAG_LOSSES[name](torch.tensor([[0.8, 0.3, 0.5]]), labels)
-    assert loss.item() == pytest.approx(-torch.tensor([0.8, 0.7, 0.5]).log().mean().item(), rel=1e-5)
+    assert loss.item() == pytest.approx(
+        -torch.tensor([0.8, 0.7, 0.5]).log().mean().item(), rel=1e-5
+    )
 
 
 def test_shares_add_up_to_one(front_end, targets):
-    shares = targets(*powers(front_end, noise() + burst(1000, 1, 2), noise(seed=1) + burst(2000, 2, 3)))
+    shares = targets(
+        *powers(front_end, noise() + burst(1000, 1, 2), noise(seed=1) + burst(2000, 2, 3))
+    )
     total = shares.first + shares.second + shares.background
     assert torch.allclose(total, torch.ones(()), atol=1e-5)
     assert all((part >= 0).all() and (part <= 1.00001).all() for part in shares[:3])
@@ -102,7 +113,9 @@ def test_gaussian_noise_is_background(front_end, targets):
 
 def test_the_estimate_of_gaussian_noise_is_its_mean_power(front_end, targets):
     power = front_end.power(front_end.stft(noise(60)))
-    assert torch.allclose(targets.background(power) / power.mean(-1, keepdim=True), torch.ones(()), atol=0.25)
+    assert torch.allclose(
+        targets.background(power) / power.mean(-1, keepdim=True), torch.ones(()), atol=0.25
+    )
 
 
 def test_the_bins_of_a_tone_burst_belong_to_it(front_end, targets):
@@ -117,14 +130,18 @@ def test_the_bins_of_a_tone_burst_belong_to_it(front_end, targets):
 def test_two_bursts_of_two_recordings_get_their_shares(front_end, targets):
     """Same instant, same band: the louder one by 6 dB has four fifths of the energy."""
     first, second = burst(1000, 1, 2), burst(1000, 1, 2, amplitude=0.25)
-    shares = targets(*powers(front_end, noise(level=1e-4) + first, noise(level=1e-4, seed=1) + second))
+    shares = targets(
+        *powers(front_end, noise(level=1e-4) + first, noise(level=1e-4, seed=1) + second)
+    )
     band, middle = band_of(front_end, 1000), round(1.5 * RATE / CONFIG.hop_size)
     assert shares.first[0, band, middle].item() == pytest.approx(0.8, abs=0.01)
     assert shares.second[0, band, middle].item() == pytest.approx(0.2, abs=0.01)
 
 
 def test_exchanging_the_recordings_exchanges_their_shares(front_end, targets):
-    first, second, total = powers(front_end, noise() + burst(1000, 1, 2), noise(seed=1) + burst(2000, 2, 3))
+    first, second, total = powers(
+        front_end, noise() + burst(1000, 1, 2), noise(seed=1) + burst(2000, 2, 3)
+    )
     one, other = targets(first, second, total), targets(second, first, total)
     assert torch.allclose(one.first, other.second, atol=1e-6)
     assert torch.allclose(one.background, other.background, atol=1e-6)
@@ -144,7 +161,9 @@ def test_padding_does_not_count_and_changes_no_share(front_end, targets):
     n_frames = CONFIG.n_frames(4 * RATE)
     together = targets(*powers(front_end, *padded), torch.tensor([n_frames]))
     for name in ("first", "second", "background"):
-        assert torch.allclose(getattr(together, name)[..., :n_frames], getattr(alone, name), atol=1e-5)
+        assert torch.allclose(
+            getattr(together, name)[..., :n_frames], getattr(alone, name), atol=1e-5
+        )
     assert not together.weights[..., n_frames:].any()
     assert (together.weights[..., :n_frames] > 0).all()
 
@@ -173,14 +192,23 @@ def loss_of(masks, shares, labels_first=FIRST, labels_second=SECOND):
     """Of one bin, masks (K + 1,) with the background last."""
     masks = torch.as_tensor(masks)
     return share_loss(
-        masks[:-1].reshape(1, -1, 1, 1), masks[-1].log().reshape(1, 1, 1), shares, labels_first, labels_second
+        masks[:-1].reshape(1, -1, 1, 1),
+        masks[-1].log().reshape(1, 1, 1),
+        shares,
+        labels_first,
+        labels_second,
     )
 
 
 def test_the_loss_is_smallest_at_the_true_shares():
     shares = shares_of(0.5, 0.3, 0.2)
     best = loss_of([0.25, 0.25, 0.3, 0.2], shares)
-    for masks in ([0.3, 0.3, 0.2, 0.2], [0.2, 0.2, 0.4, 0.2], [0.2, 0.2, 0.3, 0.3], [0.05, 0.05, 0.8, 0.1]):
+    for masks in (
+        [0.3, 0.3, 0.2, 0.2],
+        [0.2, 0.2, 0.4, 0.2],
+        [0.2, 0.2, 0.3, 0.3],
+        [0.05, 0.05, 0.8, 0.1],
+    ):
         assert loss_of(masks, shares) > best
 
 
@@ -201,7 +229,9 @@ def test_descending_the_loss_ends_at_the_true_shares():
 def test_how_classes_of_one_recording_divide_its_events_stays_open(part):
     shares = shares_of(0.5, 0.3, 0.2)
     even = loss_of([0.25, 0.25, 0.3, 0.2], shares)
-    assert loss_of([0.5 * part, 0.5 * (1 - part), 0.3, 0.2], shares).item() == pytest.approx(even.item(), abs=1e-6)
+    assert loss_of([0.5 * part, 0.5 * (1 - part), 0.3, 0.2], shares).item() == pytest.approx(
+        even.item(), abs=1e-6
+    )
 
 
 def test_masks_of_absent_classes_are_pushed_down():

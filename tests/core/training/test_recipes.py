@@ -28,10 +28,16 @@ def scores_of(recipe, event_folder, tmp_path, **flags):
     )
     for _ in write_mixtures(config, MixingConfig()):
         pass
-    flags = {"data_folder": str(tmp_path / "mixtures"), "save_path": str(tmp_path / "model.ckpt"), "device": "cpu"} | flags
+    flags = {
+        "data_folder": str(tmp_path / "mixtures"),
+        "save_path": str(tmp_path / "model.ckpt"),
+        "device": "cpu",
+    } | flags
     for _ in Experiment(Settings.from_flags(RECIPES[recipe] | flags)).run():
         pass
-    evaluation = Evaluation(EvaluationConfig(checkpoint_path=str(tmp_path / "model.ckpt"), device="cpu"))
+    evaluation = Evaluation(
+        EvaluationConfig(checkpoint_path=str(tmp_path / "model.ckpt"), device="cpu")
+    )
     for _ in evaluation.run():
         pass
     return evaluation.scores()

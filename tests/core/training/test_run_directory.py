@@ -52,13 +52,17 @@ def test_of_two_lines_on_one_epoch_the_later_holds(tmp_path):
     assert reader.metrics[1]["loss"] == 2.0
 
 
-def test_a_run_is_alive_if_its_pid_and_start_say_so_and_on_another_host_if_its_heartbeat_does(tmp_path):
+def test_a_run_is_alive_if_its_pid_and_start_say_so_and_on_another_host_if_its_heartbeat_does(
+    tmp_path,
+):
     writer = RunWriter(tmp_path / "r.ckpt", {})
     writer.status("running")
     status = json.loads((tmp_path / "r/status.json").read_text())
     assert is_alive(status)
     assert status["pid"] == os.getpid()
-    assert not is_alive(status | {"pid_started": status["pid_started"] - 100})  # the pid was given to another process
+    assert not is_alive(
+        status | {"pid_started": status["pid_started"] - 100}
+    )  # the pid was given to another process
     assert is_alive(status | {"heartbeat": status["heartbeat"] - 3600})  # busy for long, but there
     assert is_alive(status | {"host": "elsewhere", "pid": 2**22 + 1})
     assert not is_alive(status | {"host": "elsewhere", "heartbeat": status["heartbeat"] - 3600})
@@ -111,14 +115,21 @@ def test_the_run_directory_stands_beside_the_model():
         run_directory("a/b.pt")
 
 
-def test_a_run_that_is_deleted_while_it_is_watched_is_gone_and_one_that_takes_its_place_starts_over(tmp_path):
+def test_a_run_that_is_deleted_while_it_is_watched_is_gone_and_one_that_takes_its_place_starts_over(
+    tmp_path,
+):
     writer = RunWriter(tmp_path / "r.ckpt", {})
     for epoch in (1, 2):
         writer.add_metrics({"epoch": epoch})
     reader = RunReader(tmp_path / "r")
     assert len(reader.poll()) == 2
     shutil.rmtree(tmp_path / "r")
-    assert (reader.poll(), reader.state(), reader.status(), reader.log_tail()) == ([], "gone", {}, "")
+    assert (reader.poll(), reader.state(), reader.status(), reader.log_tail()) == (
+        [],
+        "gone",
+        {},
+        "",
+    )
     assert (reader.kept_epochs(), reader.seconds_left()) == ({}, None)
     assert sorted(reader.metrics) == [1, 2]  # what was seen stays
     with pytest.raises(InputError, match="does not exist"):
@@ -136,7 +147,9 @@ def test_metrics_that_are_replaced_by_fewer_are_read_anew(tmp_path):
         writer.add_metrics({"epoch": epoch})
     reader = RunReader(tmp_path / "r")
     reader.poll()
-    (tmp_path / "r/metrics.jsonl").write_text('{"epoch": 1, "loss": 2.0}\n')  # the same file, shorter
+    (tmp_path / "r/metrics.jsonl").write_text(
+        '{"epoch": 1, "loss": 2.0}\n'
+    )  # the same file, shorter
     assert reader.poll() == [{"epoch": 1, "loss": 2.0}]
     assert reader.metrics == {1: {"epoch": 1, "loss": 2.0}}
 
@@ -152,7 +165,9 @@ def test_a_status_that_is_torn_or_foreign_says_nothing_and_the_run_is_dead(tmp_p
 
 def test_lines_that_are_no_metrics_are_passed_over(tmp_path):
     RunWriter(tmp_path / "r.ckpt", {})
-    (tmp_path / "r/metrics.jsonl").write_text('[]\n"text"\n{"epoch": null}\n{"epoch": [1]}\n{}\n\n{"epoch": 3}\n')
+    (tmp_path / "r/metrics.jsonl").write_text(
+        '[]\n"text"\n{"epoch": null}\n{"epoch": [1]}\n{}\n\n{"epoch": 3}\n'
+    )
     assert RunReader(tmp_path / "r").poll() == [{"epoch": 3}]
 
 
@@ -172,7 +187,17 @@ def test_the_status_carries_what_was_said_of_progress(tmp_path):
     writer.status("running", step=2, n_steps=4)
     reader = RunReader(tmp_path / "r")
     status = reader.status()
-    assert {"state", "epoch", "n_epochs", "device", "step", "n_steps", "pid", "host", "heartbeat"} <= set(status)
+    assert {
+        "state",
+        "epoch",
+        "n_epochs",
+        "device",
+        "step",
+        "n_steps",
+        "pid",
+        "host",
+        "heartbeat",
+    } <= set(status)
     writer.add_metrics({"epoch": 1, "seconds": 10.0})
     reader.poll()
     assert reader.seconds_left() == pytest.approx(35)
@@ -197,7 +222,9 @@ def test_the_tail_of_the_log_is_its_last_lines(tmp_path):
     for number in range(1000):
         writer.log(f"<b>line {number}</b>")
     tail = reader.log_tail(3).splitlines()
-    assert [line.split("  ")[1] for line in tail] == [f"<b>line {number}</b>" for number in (997, 998, 999)]
+    assert [line.split("  ")[1] for line in tail] == [
+        f"<b>line {number}</b>" for number in (997, 998, 999)
+    ]
 
 
 def test_a_run_is_asked_to_stop_by_its_folder(tmp_path):

@@ -21,7 +21,9 @@ every_type = pytest.mark.parametrize("name", SCHEDULERS)
 
 
 def config_of(name):
-    return TrainingConfig(n_epochs=N_EPOCHS, learning_rate=0.01, scheduler_type=name, **CONFIGS[name])
+    return TrainingConfig(
+        n_epochs=N_EPOCHS, learning_rate=0.01, scheduler_type=name, **CONFIGS[name]
+    )
 
 
 def optimizer_of(optimizer=torch.optim.Adam):
@@ -51,10 +53,18 @@ def torchs_own(name, optimizer):
         "none": lambda: (None, None),
         "stepLR": lambda: (lr_scheduler.StepLR(optimizer, 3, 0.5), "epoch"),
         "multiStepLR": lambda: (lr_scheduler.MultiStepLR(optimizer, (2, 5, 5), 0.1), "epoch"),
-        "reduceLROnPlateau": lambda: (lr_scheduler.ReduceLROnPlateau(optimizer, "max", 0.3, 1), "score"),
+        "reduceLROnPlateau": lambda: (
+            lr_scheduler.ReduceLROnPlateau(optimizer, "max", 0.3, 1),
+            "score",
+        ),
         "oneCycle": lambda: (
             lr_scheduler.OneCycleLR(
-                optimizer, 0.01, N_EPOCHS * STEPS + 1, pct_start=0.25, final_div_factor=100, cycle_momentum=False
+                optimizer,
+                0.01,
+                N_EPOCHS * STEPS + 1,
+                pct_start=0.25,
+                final_div_factor=100,
+                cycle_momentum=False,
             ),
             "step",
         ),
@@ -82,7 +92,9 @@ def test_the_course_is_that_of_torchs_own_scheduler(name):
 
 
 def test_by_hand_the_thesis_rate_halves_every_so_many_epochs():
-    assert [rates[0] for rates in course("stepLR")] == [0.01] * 3 + [0.005] * 3 + [0.0025] * 3 + [0.00125] * 3
+    assert [rates[0] for rates in course("stepLR")] == [0.01] * 3 + [0.005] * 3 + [0.0025] * 3 + [
+        0.00125
+    ] * 3
     assert {rates[0] for rates in course("none")} == {0.01}
 
 
@@ -137,7 +149,9 @@ def test_the_name_on_the_command_line_is_the_name_of_the_schedule(name):
 
 
 def test_an_unknown_name_is_refused():
-    with pytest.raises(InputError, match=r"scheduler_type is 'StepLR': expected one of none, stepLR"):
+    with pytest.raises(
+        InputError, match=r"scheduler_type is 'StepLR': expected one of none, stepLR"
+    ):
         TrainingConfig(scheduler_type="StepLR")
 
 
@@ -152,7 +166,9 @@ def test_a_score_that_is_negative_and_stays_the_same_is_no_improvement():
 @pytest.mark.parametrize("n_steps", range(1, 11))
 @pytest.mark.parametrize("warm_up", [0.1, 0.2, 0.25, 0.5, 0.9])
 def test_one_cycle_has_a_course_however_short_the_training(n_steps, warm_up):
-    config = TrainingConfig(n_epochs=1, learning_rate=0.01, scheduler_type="oneCycle", scheduler_warm_up=warm_up)
+    config = TrainingConfig(
+        n_epochs=1, learning_rate=0.01, scheduler_type="oneCycle", scheduler_warm_up=warm_up
+    )
     optimizer = optimizer_of()
     schedule = Schedule(optimizer, config, n_steps)
     for _ in range(n_steps):

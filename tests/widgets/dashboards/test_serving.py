@@ -65,7 +65,11 @@ def test_paths_are_made_absolute_and_defaults_are_filled_in(run, monkeypatch):
         ("separate", {"run_directory": ("RUN", "RUN")}, "names 2 runs"),
         ("listen", {"run_directory": ("nowhere",)}, "nowhere is no run directory"),
         ("monitor", {"runs_folder": "nowhere"}, "nowhere is no folder"),
-        ("listen", {"run_directory": ("RUN",), "mixture_folder": "nowhere"}, "mixture_folder is 'nowhere'"),
+        (
+            "listen",
+            {"run_directory": ("RUN",), "mixture_folder": "nowhere"},
+            "mixture_folder is 'nowhere'",
+        ),
         ("listen", {"run_directory": ("RUN",), "mixture_folder": "."}, "train"),
         ("listen", {"run_directory": ("RUN",), "device": "cuda:99"}, "cuda"),
         ("compare", {"run_directory": ("RUN", "RUN")}, "is named twice"),
@@ -74,7 +78,11 @@ def test_paths_are_made_absolute_and_defaults_are_filled_in(run, monkeypatch):
 def test_what_can_not_be_served_is_said(run, name, given, line, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     if "run_directory" in given:
-        given = given | {"run_directory": tuple(str(run) if one == "RUN" else one for one in given["run_directory"])}
+        given = given | {
+            "run_directory": tuple(
+                str(run) if one == "RUN" else one for one in given["run_directory"]
+            )
+        }
     with pytest.raises(InputError, match=line):
         checked(name, ServedConfig(**given))
 
@@ -83,7 +91,9 @@ def test_a_run_without_a_model_can_be_followed_but_not_heard(run, tmp_path):
     shutil.copytree(run, tmp_path / "young")
     with pytest.raises(InputError, match="has no model yet"):
         checked("listen", ServedConfig(run_directory=(str(tmp_path / "young"),)))
-    assert checked("monitor", ServedConfig(run_directory=(str(tmp_path / "young"),))).runs_folder == str(tmp_path)
+    assert checked(
+        "monitor", ServedConfig(run_directory=(str(tmp_path / "young"),))
+    ).runs_folder == str(tmp_path)
 
 
 def test_a_server_that_others_reach_has_a_token():
@@ -101,7 +111,11 @@ def test_a_port_that_is_taken_is_said_before_anything_is_started(run):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with pytest.raises(InputError, match=r"nothing can be served on 127\.0\.0\.1:"):
-            serve("listen", ServedConfig(run_directory=(str(run),)), ServerConfig(port=taken.getsockname()[1]))
+            serve(
+                "listen",
+                ServedConfig(run_directory=(str(run),)),
+                ServerConfig(port=taken.getsockname()[1]),
+            )
 
 
 def test_an_address_that_is_not_this_machines_is_said():
@@ -128,7 +142,9 @@ def test_kernels_hear_what_the_server_was_told_and_nothing_is_left(run, monkeypa
     monkeypatch.setenv(ENVIRONMENT, "{}")
     monkeypatch.setenv("JUPYTER_PATH", "")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    shown = ServedConfig(run_directory=(str(run),), max_uploads=3, visitors_folder=str(tmp_path / "visitors"))
+    shown = ServedConfig(
+        run_directory=(str(run),), max_uploads=3, visitors_folder=str(tmp_path / "visitors")
+    )
     hangup = signal.getsignal(signal.SIGHUP)
     serve("listen", shown, ServerConfig(port=0, max_visitors=2, preheat=1))
     signal.signal(signal.SIGHUP, hangup)
@@ -171,7 +187,9 @@ def test_a_server_removes_what_killed_servers_left(tmp_path):
 
 def test_a_process_that_ends_takes_its_folder_with_it(tmp_path):
     code = "import sys; from absslab.widgets.dashboards.visitors import own_folder; print(own_folder(sys.argv[1]).is_dir())"
-    out = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, capture_output=True, text=True).stdout
+    out = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], check=True, capture_output=True, text=True
+    ).stdout
     assert out.strip() == "True"
     assert list(tmp_path.iterdir()) == []
 

@@ -31,7 +31,9 @@ def test_a_panel_is_made_when_its_tab_is_looked_at(workbench):
     assert list(workbench._panels) == ["recordings", "separation"]
 
 
-def test_a_panel_that_can_not_be_made_says_why_in_its_tab_and_is_made_once_it_can(workbench, monkeypatch, caplog):
+def test_a_panel_that_can_not_be_made_says_why_in_its_tab_and_is_made_once_it_can(
+    workbench, monkeypatch, caplog
+):
     class Broken:
         def __init__(self, state):
             raise ModuleNotFoundError("No module named '<b>ipympl</b>'")

@@ -17,7 +17,9 @@ def tracks(*kinds):
     rng = np.random.default_rng(0)
     names = {"mixture": "mixture", "residual": "residual"}
     return [
-        Track(names.get(kind, f"{kind}{i}"), array_sound(rng.standard_normal(RATE) * 0.1, RATE), kind)
+        Track(
+            names.get(kind, f"{kind}{i}"), array_sound(rng.standard_normal(RATE) * 0.1, RATE), kind
+        )
         for i, kind in enumerate(kinds)
     ]
 
@@ -57,7 +59,9 @@ def test_references_can_not_be_saved_as_settings_and_nothing_neither():
 
 def test_what_the_page_says_is_taken_only_where_it_fits():
     some = tracks("mixture", "source")
-    assert Heard.from_page(some, {"gains": [None, -3], "mix": {"solo": [1]}}) == Heard((OFF, -3.0), {"solo": [1]})
+    assert Heard.from_page(some, {"gains": [None, -3], "mix": {"solo": [1]}}) == Heard(
+        (OFF, -3.0), {"solo": [1]}
+    )
     for gains in ([0], [0, math.nan], [0, "loud"]):
         with pytest.raises((ValueError, TypeError)):
             Heard.from_page(some, {"gains": gains, "mix": {}})
@@ -68,12 +72,19 @@ def test_the_level_of_a_long_sound_is_that_of_the_whole():
     long = array_sound((0.1 * rng.standard_normal(RATE * 700)).astype(np.float32), RATE)
     short = array_sound(long.read(0, RATE * 10), RATE)
     assert level_of(long).loudness == pytest.approx(level_of(short).loudness, abs=0.1)
-    assert level_of(long).peak == pytest.approx(20 * math.log10(abs(long.read(0, long.n_samples)).max()), abs=1e-4)
+    assert level_of(long).peak == pytest.approx(
+        20 * math.log10(abs(long.read(0, long.n_samples)).max()), abs=1e-4
+    )
 
 
 def test_a_remix_is_a_sound_as_wide_and_as_long_as_its_widest_and_longest_track():
     wide = Track("wide", array_sound(np.ones((2, 50), np.float32), RATE))
     made = Remix((*tracks("source"), wide), (0.5, 0.0))
-    assert (made.sampling_rate, made.n_samples, made.n_channels, made.seeks_well) == (RATE, RATE, 2, True)
+    assert (made.sampling_rate, made.n_samples, made.n_channels, made.seeks_well) == (
+        RATE,
+        RATE,
+        2,
+        True,
+    )
     expected = 0.5 * made.tracks[0].sound.read(10, 100)
     np.testing.assert_allclose(made.read(10, 100), np.repeat(expected, 2, axis=0), atol=1e-7)

@@ -26,7 +26,9 @@ MIX = {"solo": [1], "mute": [], "gains": [0, -6, 0], "level": "raw"}
 
 
 def tone(hertz, seconds=1.0, level=0.25):
-    return (level * np.sin(2 * np.pi * hertz * np.arange(round(seconds * RATE)) / RATE)).astype(np.float32)
+    return (level * np.sin(2 * np.pi * hertz * np.arange(round(seconds * RATE)) / RATE)).astype(
+        np.float32
+    )
 
 
 class Page:
@@ -54,7 +56,9 @@ def sounds():
 def page(sounds):
     tracks = [Track("mixture", array_sound(sum(sounds.values()), RATE), "mixture")]
     mask = Mask(np.full((4, 32), 0.5), np.array([100.0, 500, 2000, 6000]), 0.032)
-    tracks += [Track(name, array_sound(samples, RATE), "source", mask) for name, samples in sounds.items()]
+    tracks += [
+        Track(name, array_sound(samples, RATE), "source", mask) for name, samples in sounds.items()
+    ]
     player = Player(tracks, title="two")
     yield Page(player)
     player.close()
@@ -82,7 +86,13 @@ def test_the_page_is_told_what_there_is_and_gets_what_is_heard_at_once(page, sou
 def test_no_sound_lies_in_the_traits_that_notebooks_save(page):
     state = page.player.get_state()
     assert (
-        len(json.dumps({name: value for name, value in state.items() if name not in ("_esm", "_css")}, default=str)) < 2000
+        len(
+            json.dumps(
+                {name: value for name, value in state.items() if name not in ("_esm", "_css")},
+                default=str,
+            )
+        )
+        < 2000
     )
 
 
@@ -123,7 +133,14 @@ def test_a_sound_that_does_not_fit_comes_chunk_by_chunk(tmp_path):
 
 def test_pictures_of_sounds_and_masks_are_sent_as_bytes(page):
     page.says(type="ready")
-    asked = {"type": "picture", "track": 1, "size": "large", "axis": "mel", "start": 0.0, "end": 1.0}
+    asked = {
+        "type": "picture",
+        "track": 1,
+        "size": "large",
+        "axis": "mel",
+        "start": 0.0,
+        "end": 1.0,
+    }
     ((sound, pixels),) = page.says(**asked, what="sound")
     assert len(pixels[0]) == sound["rows"] * sound["columns"]
     image = np.frombuffer(pixels[0], np.uint8).reshape(sound["rows"], -1)
@@ -135,14 +152,25 @@ def test_pictures_of_sounds_and_masks_are_sent_as_bytes(page):
 
 def test_all_pictures_share_one_range_of_levels(page):
     page.says(type="ready")
-    asked = {"type": "picture", "what": "sound", "size": "lane", "axis": "mel", "start": 0.0, "end": 1.0}
+    asked = {
+        "type": "picture",
+        "what": "sound",
+        "size": "lane",
+        "axis": "mel",
+        "start": 0.0,
+        "end": 1.0,
+    }
     brightest = {}
     for track in range(3):
         ((about, pixels),) = page.says(**asked, track=track)
         brightest[track] = max(pixels[0])
         assert about["top"] == page.player._shown.brightest
-    assert abs(brightest[0] - brightest[1]) <= 1  # colour: the louder source is the mixture's brightest
-    assert brightest[1] - brightest[2] > 255 * 20 * np.log10(2.5) / RANGE - 2  # and its band is narrower besides
+    assert (
+        abs(brightest[0] - brightest[1]) <= 1
+    )  # colour: the louder source is the mixture's brightest
+    assert (
+        brightest[1] - brightest[2] > 255 * 20 * np.log10(2.5) / RANGE - 2
+    )  # and its band is narrower besides
 
 
 def test_a_brushed_region_is_cut_out_of_what_is_heard(page):
@@ -161,7 +189,10 @@ def test_levels_are_matched_when_the_page_asks(page):
     page.says(type="ready")
     ((about, _),) = page.says(type="levels")
     assert set(about["levels"]) == {"loudness", "peak"}
-    after = [gain + 20 * np.log10(level) for gain, level in zip(about["levels"]["peak"][1:], (0.25, 0.1), strict=True)]
+    after = [
+        gain + 20 * np.log10(level)
+        for gain, level in zip(about["levels"]["peak"][1:], (0.25, 0.1), strict=True)
+    ]
     assert after == pytest.approx([-1, -1], abs=0.05)
 
 
@@ -180,7 +211,9 @@ def test_a_track_can_be_offered_from_python(page, sounds):
     page.player.offer("knock", "the knock: <b>")
     ((about, buffers),) = page.of("file")
     assert about["name"] == "the knock_ _b_.wav"
-    np.testing.assert_allclose(soundfile.read(io.BytesIO(buffers[0]))[0], sounds["knock"], atol=1e-4)
+    np.testing.assert_allclose(
+        soundfile.read(io.BytesIO(buffers[0]))[0], sounds["knock"], atol=1e-4
+    )
     with pytest.raises(InputError, match="there is no track 'x'"):
         page.player.offer("x", "x")
 
@@ -188,14 +221,18 @@ def test_a_track_can_be_offered_from_python(page, sounds):
 def test_a_remix_beyond_full_scale_is_saved_without_clipping(page, sounds):
     page.says(type="ready")
     ((_, buffers),) = page.says(type="save", gains=[0, 10, 0], name="loud")
-    np.testing.assert_allclose(soundfile.read(io.BytesIO(buffers[0]))[0], 10 * sounds["speech"], atol=1e-4)
+    np.testing.assert_allclose(
+        soundfile.read(io.BytesIO(buffers[0]))[0], 10 * sounds["speech"], atol=1e-4
+    )
 
 
 def test_other_tracks_of_the_same_names_keep_what_is_heard(page, sounds):
     page.says(type="ready")
     page.says(type="heard", gains=[None, 0, None], mix=MIX)
     page.told.clear()
-    page.player.show([Track(one.name, array_sound(tone(200), RATE), one.kind) for one in page.player.tracks])
+    page.player.show(
+        [Track(one.name, array_sound(tone(200), RATE), one.kind) for one in page.player.tracks]
+    )
     ((about, _),) = page.of("tracks")
     assert about["coming"] == [1]
     assert about["mix"] == MIX
@@ -218,7 +255,11 @@ def test_of_two_wishes_for_a_brush_only_the_later_is_answered(page, monkeypatch)
     page.says(type="ready")
     page.told.clear()
     waiting = []
-    monkeypatch.setattr(page.player, "_do", lambda worker, function, shown, *args: waiting.append((function, shown, args)))
+    monkeypatch.setattr(
+        page.player,
+        "_do",
+        lambda worker, function, shown, *args: waiting.append((function, shown, args)),
+    )
     region = {"start": 0.1, "end": 0.5, "low": 300.0, "high": 600.0, "gains": [1, 0, 0]}
     for number in (1, 2):
         page.player._handle_custom_msg({"type": "brush", "number": number, **region}, [])
@@ -230,7 +271,12 @@ def test_of_two_wishes_for_a_brush_only_the_later_is_answered(page, monkeypatch)
 def test_what_was_begun_for_other_tracks_is_never_told(page, monkeypatch):
     page.says(type="ready")
     before = page.player._shown
-    page.player.show([Track(one.name, array_sound(tone(200, level=0.01), RATE), one.kind) for one in page.player.tracks])
+    page.player.show(
+        [
+            Track(one.name, array_sound(tone(200, level=0.01), RATE), one.kind)
+            for one in page.player.tracks
+        ]
+    )
     page.told.clear()
     page.player._do("levels", page.player._level_gains, before)
     assert page.told == []
@@ -260,7 +306,15 @@ def test_it_is_driven_from_python(page):
         {"type": "heard", "gains": [1], "mix": {}},
         {"type": "heard", "gains": [1, 1, 1]},
         {"type": "brush", "number": 1, "start": 0, "end": 1, "low": 0, "high": 1, "gains": [1]},
-        {"type": "picture", "track": 99, "size": "lane", "axis": "mel", "start": 0, "end": 1, "what": "sound"},
+        {
+            "type": "picture",
+            "track": 99,
+            "size": "lane",
+            "axis": "mel",
+            "start": 0,
+            "end": 1,
+            "what": "sound",
+        },
     ],
 )
 def test_a_page_may_say_anything(page, content):
@@ -315,7 +369,11 @@ def test_results_show_themselves_as_players(checkpoint):
     np.testing.assert_allclose(total, tracks[0].sound.read(0, RATE), atol=1e-6)
     mixed = Mixture(tone(440), {"speech": tone(440)}, np.zeros(RATE, np.float32), RATE)
     assert "application/vnd.jupyter.widget-view+json" in mixed._repr_mimebundle_()[0]
-    assert [track.kind for track in player_of(mixed).tracks] == ["mixture", "reference", "background"]
+    assert [track.kind for track in player_of(mixed).tracks] == [
+        "mixture",
+        "reference",
+        "background",
+    ]
 
 
 def test_a_closed_player_says_nothing_and_leaves_nothing():
@@ -357,7 +415,9 @@ def test_of_a_two_hour_file_only_what_is_asked_for_is_read(tmp_path):
         raw.write(head)
         raw.seek(44 + 4 * (n_samples - 10 * rate))
         t = np.arange(10 * rate) / rate
-        raw.write(np.repeat((8000 * np.sin(2 * np.pi * 1000 * t)).astype("<i2")[:, None], 2, 1).tobytes())
+        raw.write(
+            np.repeat((8000 * np.sin(2 * np.pi * 1000 * t)).astype("<i2")[:, None], 2, 1).tobytes()
+        )
     page = Page(listen(path))
     page.says(type="ready")
     ((about, _),) = page.told
@@ -365,7 +425,15 @@ def test_of_a_two_hour_file_only_what_is_asked_for_is_read(tmp_path):
     ((_, buffers),) = page.says(type="need", chunks=[[0, (n_samples - 5 * rate) // about["chunk"]]])
     assert len(buffers[0]) <= about["chunk"] * 4
     assert np.abs(np.frombuffer(buffers[0], "<i2")).max() > 8000
-    asked = {"type": "picture", "track": 0, "what": "sound", "size": "large", "axis": "mel", "start": 0, "end": 7200}
+    asked = {
+        "type": "picture",
+        "track": 0,
+        "what": "sound",
+        "size": "large",
+        "axis": "mel",
+        "start": 0,
+        "end": 7200,
+    }
     ((picture, pixels),) = page.says(**asked)
     loudest = np.frombuffer(pixels[0], np.uint8).reshape(picture["rows"], -1).max(0)
     assert set(np.flatnonzero(loudest)) == {picture["columns"] - 2, picture["columns"] - 1}

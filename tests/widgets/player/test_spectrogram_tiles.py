@@ -13,13 +13,17 @@ FREQUENCIES = {axis: Frequencies(axis, 120, RATE / 2) for axis in ("mel", "linea
 
 
 def tone(hertz, seconds, level=1.0):
-    return (level * np.sin(2 * np.pi * hertz * np.arange(round(seconds * RATE)) / RATE)).astype(np.float32)
+    return (level * np.sin(2 * np.pi * hertz * np.arange(round(seconds * RATE)) / RATE)).astype(
+        np.float32
+    )
 
 
 @pytest.mark.parametrize("axis", ["mel", "linear"])
 @pytest.mark.parametrize("hertz", [100, 440, 1000, 3000, 7500])
 def test_a_tone_is_brightest_in_the_row_that_has_its_frequency(axis, hertz):
-    level = levels(array_sound(tone(hertz, 2), RATE), FREQUENCIES[axis], start=0.5, end=1.5, n_columns=50)
+    level = levels(
+        array_sound(tone(hertz, 2), RATE), FREQUENCIES[axis], start=0.5, end=1.5, n_columns=50
+    )
     assert level.shape == (120, 50)
     rows = level.argmax(0)
     assert len(set(rows)) == 1
@@ -30,7 +34,9 @@ def test_a_tone_is_brightest_in_the_row_that_has_its_frequency(axis, hertz):
 def test_a_click_is_in_its_column():
     samples = np.zeros(4 * RATE, np.float32)
     samples[3 * RATE] = 1
-    level = levels(array_sound(samples, RATE), FREQUENCIES["mel"], start=0, end=4, n_columns=400).max(0)
+    level = levels(
+        array_sound(samples, RATE), FREQUENCIES["mel"], start=0, end=4, n_columns=400
+    ).max(0)
     loud = np.flatnonzero(level > level.max() - 3)
     assert abs(loud.mean() - 299.5) <= 1.5
 
@@ -53,7 +59,9 @@ def test_a_long_file_is_looked_at_here_and_there_or_where_seeking_is_dear_in_a_f
     soundfile.write(path, np.concatenate([tone(500, 90), tone(3000, 90)]), RATE)
     reads = []
     read = FileSound.read
-    monkeypatch.setattr(FileSound, "read", lambda self, start, n: reads.append(n) or read(self, start, n))
+    monkeypatch.setattr(
+        FileSound, "read", lambda self, start, n: reads.append(n) or read(self, start, n)
+    )
     level = levels(file_sound(path), FREQUENCIES["mel"], start=0, end=180, n_columns=100)
     rows = level.argmax(0)
     centres = FREQUENCIES["mel"].centres
@@ -63,9 +71,21 @@ def test_a_long_file_is_looked_at_here_and_there_or_where_seeking_is_dear_in_a_f
 
 
 def test_silence_is_dark_and_a_sound_shorter_than_a_window_is_seen():
-    silent = levels(array_sound(np.zeros(RATE, np.float32), RATE), FREQUENCIES["mel"], start=0, end=1, n_columns=10)
+    silent = levels(
+        array_sound(np.zeros(RATE, np.float32), RATE),
+        FREQUENCIES["mel"],
+        start=0,
+        end=1,
+        n_columns=10,
+    )
     assert silent.max() == pytest.approx(-120)
-    short = levels(array_sound(np.ones(1, np.float32), RATE), FREQUENCIES["mel"], start=0, end=1 / RATE, n_columns=10)
+    short = levels(
+        array_sound(np.ones(1, np.float32), RATE),
+        FREQUENCIES["mel"],
+        start=0,
+        end=1 / RATE,
+        n_columns=10,
+    )
     assert np.isfinite(short).all()
     assert short.max() > -120
 

@@ -7,7 +7,14 @@ from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
 from absslab.core.data.mixture_folder import source_files
 from absslab.widgets.player.any_sound import tracks_of
-from absslab.widgets.player.tracks import Resampled, Track, alike, array_sound, file_sound, mixture_tracks
+from absslab.widgets.player.tracks import (
+    Resampled,
+    Track,
+    alike,
+    array_sound,
+    file_sound,
+    mixture_tracks,
+)
 
 
 def noise(n, *shape):
@@ -19,8 +26,12 @@ def test_an_array_is_read_from_anywhere_with_silence_around_it():
     sound = array_sound(samples, 8000)
     assert (sound.n_samples, sound.n_channels, sound.sampling_rate) == (1000, 1, 8000)
     np.testing.assert_array_equal(sound.read(100, 50)[0], samples[100:150])
-    np.testing.assert_array_equal(sound.read(-10, 30)[0], np.r_[np.zeros(10), samples[:20]].astype(np.float32))
-    np.testing.assert_array_equal(sound.read(990, 30)[0], np.r_[samples[990:], np.zeros(20)].astype(np.float32))
+    np.testing.assert_array_equal(
+        sound.read(-10, 30)[0], np.r_[np.zeros(10), samples[:20]].astype(np.float32)
+    )
+    np.testing.assert_array_equal(
+        sound.read(990, 30)[0], np.r_[samples[990:], np.zeros(20)].astype(np.float32)
+    )
     for start in (-100, 1000, 5000):
         np.testing.assert_array_equal(sound.read(start, 40), np.zeros((1, 40)))
 
@@ -42,20 +53,26 @@ def test_of_more_than_two_channels_the_mean_is_heard(tmp_path):
         np.testing.assert_allclose(sound.read(0, 500)[0], samples.mean(0), atol=1e-7)
 
 
-@pytest.mark.parametrize(("own", "rate"), [(44100, 16000), (16000, 44100), (48000, 44100), (4000, 8000)])
+@pytest.mark.parametrize(
+    ("own", "rate"), [(44100, 16000), (16000, 44100), (48000, 44100), (4000, 8000)]
+)
 def test_windows_of_a_resampled_sound_fit_to_each_other(own, rate):
     samples = noise(own * 5)
     sound = Resampled(array_sound(samples, own), rate)
     whole = sound_files.resample(samples, own, rate)
     assert sound.n_samples == len(whole)
     size = rate // 3 + 7
-    windows = np.concatenate([sound.read(start, size) for start in range(0, 5 * rate, size)], 1)[0, : len(whole)]
+    windows = np.concatenate([sound.read(start, size) for start in range(0, 5 * rate, size)], 1)[
+        0, : len(whole)
+    ]
     middle = slice(rate // 10, -rate // 10)  # the whole one has no surroundings at its ends
     np.testing.assert_allclose(windows[middle], whole[middle], atol=2e-5)
 
 
 def test_tracks_of_several_rates_are_brought_to_the_first_ones():
-    tracks = alike([Track("a", array_sound(noise(16000), 16000)), Track("b", array_sound(noise(44100), 44100))])
+    tracks = alike(
+        [Track("a", array_sound(noise(16000), 16000)), Track("b", array_sound(noise(44100), 44100))]
+    )
     assert [one.sound.sampling_rate for one in tracks] == [16000, 16000]
     assert tracks[1].sound.n_samples == 16000
 
@@ -108,7 +125,10 @@ def test_tracks_are_made_of_whatever_sounds(tmp_path):
         sound_files.save(tmp_path / folder / "x.wav", noise(800), 16000)
     files = [tmp_path / "a" / "x.wav", tmp_path / "b" / "x.wav"]
     assert [track.name for track in tracks_of(files)] == [str(path) for path in files]
-    assert [track.name for track in tracks_of({"one": files[0], "mixture": noise(5)}, 8000)] == ["one", "mixture"]
+    assert [track.name for track in tracks_of({"one": files[0], "mixture": noise(5)}, 8000)] == [
+        "one",
+        "mixture",
+    ]
     assert tracks_of(noise(5), 8000)[0].sound.sampling_rate == 8000
     assert tracks_of(tracks_of(files[0]))[0].name == "x"
 
@@ -116,14 +136,22 @@ def test_tracks_are_made_of_whatever_sounds(tmp_path):
 def test_a_tensor_is_an_array_and_a_file_without_sources_keeps_its_name(tmp_path):
     import torch
 
-    np.testing.assert_array_equal(tracks_of(torch.ones(5), 8000)[0].sound.read(0, 5), np.ones((1, 5)))
+    np.testing.assert_array_equal(
+        tracks_of(torch.ones(5), 8000)[0].sound.read(0, 5), np.ones((1, 5))
+    )
     sound_files.save(tmp_path / "own take.wav", noise(800), 16000)
-    assert [(track.name, track.kind) for track in tracks_of(tmp_path / "own take.wav")] == [("own take", "mixture")]
+    assert [(track.name, track.kind) for track in tracks_of(tmp_path / "own take.wav")] == [
+        ("own take", "mixture")
+    ]
 
 
 @pytest.mark.parametrize(
     ("what", "words"),
-    [(np.zeros(5), "sampling_rate is missing"), (3, "int can't be listened to"), ([], "list can't be listened to")],
+    [
+        (np.zeros(5), "sampling_rate is missing"),
+        (3, "int can't be listened to"),
+        ([], "list can't be listened to"),
+    ],
 )
 def test_what_can_not_be_listened_to_says_what_can(what, words):
     with pytest.raises(InputError, match=words):
@@ -141,7 +169,9 @@ def test_folders_without_sound_and_missing_files_are_named(tmp_path):
         Track("a", array_sound(noise(4), 16000), "sound")
 
 
-@pytest.mark.parametrize("rate", ["16000", b"16000", [16000], True, 0, -8000, 8000.5, np.nan, np.inf])
+@pytest.mark.parametrize(
+    "rate", ["16000", b"16000", [16000], True, 0, -8000, 8000.5, np.nan, np.inf]
+)
 def test_a_rate_that_is_no_whole_number_is_refused(rate):
     with pytest.raises(InputError, match="expected a whole number of Hz"):
         array_sound(noise(100), rate)

@@ -24,7 +24,9 @@ def work(loop, steps, **more):
     said = []
 
     def note(name):
-        return lambda *args: said.append((name, *args, threading.current_thread() is threading.main_thread()))
+        return lambda *args: said.append(
+            (name, *args, threading.current_thread() is threading.main_thread())
+        )
 
     names = ("progress", "done", "failed", "cancelled")
     return Work(loop, steps, **{name: note(name) for name in names} | more), said
@@ -47,7 +49,9 @@ def counting(n, *, wait=None, ended=None):
 def test_a_call_from_another_thread_comes_on_the_loops_thread():
     async def main():
         loop, seen = MainLoop(), []
-        thread = threading.Thread(target=lambda: loop.call(lambda: seen.append(threading.current_thread())))
+        thread = threading.Thread(
+            target=lambda: loop.call(lambda: seen.append(threading.current_thread()))
+        )
         thread.start()
         await until(lambda: seen)
         thread.join()

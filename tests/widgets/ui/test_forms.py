@@ -43,7 +43,11 @@ def form():
 def all_configs():
     for module in pkgutil.walk_packages(absslab.core.__path__, "absslab.core."):
         importlib.import_module(module.name)
-    return [config for config in Config.__subclasses__() if config.__module__.startswith("absslab.core.")]
+    return [
+        config
+        for config in Config.__subclasses__()
+        if config.__module__.startswith("absslab.core.")
+    ]
 
 
 def test_every_config_of_the_package_has_a_form_that_holds_its_defaults():
@@ -69,7 +73,13 @@ def test_each_kind_of_field_is_read_from_its_control(form):
 
 
 def test_what_a_form_shows_is_read_back_as_it_was(form):
-    values = {"sizes": (), "gains": (0.1, 1e-7), "pattern": "(a|b).*", "highest": 7999.999, "level": 1.0}
+    values = {
+        "sizes": (),
+        "gains": (0.1, 1e-7),
+        "pattern": "(a|b).*",
+        "highest": 7999.999,
+        "level": 1.0,
+    }
     form.set(values)
     assert {name: getattr(form.config, name) for name in values} == values
     form.set({"sizes": [1, 2], "gains": None})  # as JSON has them
@@ -92,7 +102,9 @@ def test_units_and_help_stand_beside_the_control_as_text(form):
         ("highest", "loud", "highest is &#x27;loud&#x27;: expected a number"),
     ],
 )
-def test_a_value_that_cannot_be_used_is_marked_where_it_stands_until_it_is_put_right(form, name, value, words):
+def test_a_value_that_cannot_be_used_is_marked_where_it_stands_until_it_is_put_right(
+    form, name, value, words
+):
     good = form.controls[name].value
     form.controls[name].value = value
     assert words in form._about[name].value
@@ -123,7 +135,12 @@ def test_defaults_of_a_recipe_take_the_place_of_the_fields_own():
 
 
 def test_fields_without_a_control_keep_their_initial_values():
-    form = Form(Settings, initial=Settings(rate=8000, level=0.1), only=["level", "sizes"], leave_out=["sizes"])
+    form = Form(
+        Settings,
+        initial=Settings(rate=8000, level=0.1),
+        only=["level", "sizes"],
+        leave_out=["sizes"],
+    )
     assert list(form.controls) == ["level"]
     form.controls["level"].value = 0.2
     assert form.config == Settings(rate=8000, level=0.2)
@@ -134,7 +151,12 @@ def test_fields_without_a_control_keep_their_initial_values():
 
 def test_a_change_is_told_once_also_where_many_values_are_set():
     told = []
-    form = Form(Settings, on_change=lambda: told.append(1), choices={"folder": ["a", "b"]}, initial=Settings(folder="a"))
+    form = Form(
+        Settings,
+        on_change=lambda: told.append(1),
+        choices={"folder": ["a", "b"]},
+        initial=Settings(folder="a"),
+    )
     form.controls["folder"].value = "b"
     assert (len(told), form.config.folder) == (1, "b")
     form.set({"rate": 8000, "level": 0.1, "sizes": (1,)})

@@ -111,7 +111,9 @@ def test_a_closed_panel_has_closed_what_it_owned_the_last_first_and_all_its_widg
     assert panel.own(Thing("first")).name == "first"
     panel.own(Thing("bad"))
     panel.own(Thing("last"))
-    tabs = ipywidgets.Accordion([ipywidgets.VBox([ipywidgets.FloatSlider()]), ipywidgets.Dropdown(options=["a"])])
+    tabs = ipywidgets.Accordion(
+        [ipywidgets.VBox([ipywidgets.FloatSlider()]), ipywidgets.Dropdown(options=["a"])]
+    )
     panel.show(ipywidgets.HBox([tabs]), ipywidgets.Button())
     callback = panel.guard(raising(ValueError("late")))
     panel.close()

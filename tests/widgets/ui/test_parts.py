@@ -16,7 +16,9 @@ from absslab.widgets.ui.work_line import WorkLine
 
 
 def test_columns_of_numbers_stand_right_and_nothing_is_taken_for_html():
-    table = html_table(["name", "score", "<b>"], [["a", "−0.5\n0.1 to 0.2", 1], ["b", "–", "x<y"]], marked=1)
+    table = html_table(
+        ["name", "score", "<b>"], [["a", "−0.5\n0.1 to 0.2", 1], ["b", "–", "x<y"]], marked=1
+    )
     assert table.count("<td>") == 4
     assert table.count('<td class="absslab-number">') == 2
     assert "<br><small>0.1 to 0.2</small>" in table

@@ -24,7 +24,12 @@ class Page:
         self.upload.send = lambda content, buffers=None: self.heard.append(content)
 
     def say(self, content, *buffers):
-        self.upload._handle_msg({"content": {"data": {"method": "custom", "content": content}}, "buffers": list(buffers)})
+        self.upload._handle_msg(
+            {
+                "content": {"data": {"method": "custom", "content": content}},
+                "buffers": list(buffers),
+            }
+        )
 
     def begin(self, name="a.wav", size=100, number=1):
         self.say({"type": "begin", "number": number, "name": name, "size": size})
@@ -51,7 +56,9 @@ def test_a_sound_comes_in_pieces_and_is_what_was_sent(page, sound, tmp_path):
     (uploaded,) = page.arrived
     assert uploaded.path.parent == tmp_path
     assert sound_files.encode(sound_files.load(uploaded.path), 16000) == sound
-    assert [path.name for path in tmp_path.iterdir()] == [uploaded.path.name]  # what came is gone, what it became is kept
+    assert [path.name for path in tmp_path.iterdir()] == [
+        uploaded.path.name
+    ]  # what came is gone, what it became is kept
 
 
 def test_another_upload_takes_the_place_of_the_one_before(page, sound, tmp_path):
@@ -97,7 +104,8 @@ def test_a_piece_that_was_not_asked_for_ends_the_upload(page, tmp_path, offset, 
 
 
 @pytest.mark.parametrize(
-    "name", ["../../a.wav", "/etc/a.wav", "..\\..\\a.wav", "a\n\tb.wav", "\u202ea.wav", "x" * 500 + ".wav"]
+    "name",
+    ["../../a.wav", "/etc/a.wav", "..\\..\\a.wav", "a\n\tb.wav", "\u202ea.wav", "x" * 500 + ".wav"],
 )
 def test_a_name_leads_nowhere_and_is_shown_in_one_line(page, tmp_path, name, sound):
     page.begin(name=name, size=len(sound))
@@ -109,7 +117,9 @@ def test_a_name_leads_nowhere_and_is_shown_in_one_line(page, tmp_path, name, sou
     assert not set(uploaded.name) & set("/\\")
 
 
-@pytest.mark.parametrize("message", [None, 3, "begin", [], {}, {"type": "piece"}, {"type": "begin"}, {"type": ["begin"]}])
+@pytest.mark.parametrize(
+    "message", [None, 3, "begin", [], {}, {"type": "piece"}, {"type": "begin"}, {"type": ["begin"]}]
+)
 def test_a_page_may_say_anything(page, message):
     page.say(message)
     assert page.arrived == []
@@ -130,7 +140,9 @@ def test_a_refused_file_leaves_the_one_before(page, sound, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [page.arrived[0].path.name]
 
 
-def test_one_that_is_cancelled_when_it_is_whole_already_is_removed(page, sound, tmp_path, monkeypatch):
+def test_one_that_is_cancelled_when_it_is_whole_already_is_removed(
+    page, sound, tmp_path, monkeypatch
+):
     class Loop:
         exists = False
 

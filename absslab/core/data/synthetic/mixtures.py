@@ -34,10 +34,14 @@ def built_in_mixtures(
     """
     for name in classes:
         if name not in CLASSES:
-            raise InputError(f"unknown class {name!r}; the built-in recordings are of: {', '.join(CLASSES)}")
+            raise InputError(
+                f"unknown class {name!r}; the built-in recordings are of: {', '.join(CLASSES)}"
+            )
     events = cached_recordings(n_takes=n_takes)
     recordings = [one for one in index_recordings(events) if one.event_label in classes]
-    config = MixtureFolderConfig(event_folder=str(events), output_folder=str(folder), n_files=n_files, seed=seed)
+    config = MixtureFolderConfig(
+        event_folder=str(events), output_folder=str(folder), n_files=n_files, seed=seed
+    )
     for _ in write_mixtures(config, mixing, recordings):
         pass
     return Path(folder)

@@ -53,9 +53,14 @@ def _alert(rng: Generator, blend: float) -> np.ndarray:
     pitches = root * 2 ** (steps / 12)
     if rng.random() < 0.5 * (1 - blend):
         partials = np.array([1.0, 2.0, 3.01, 4.1]) if rng.random() < 0.5 else 2 * BELL
-        notes = [strike(rng, f * partials, tan_phi=rng.uniform(0.0015, 0.006), contact=0.0003) for f in pitches]
+        notes = [
+            strike(rng, f * partials, tan_phi=rng.uniform(0.0015, 0.006), contact=0.0003)
+            for f in pitches
+        ]
     else:
-        notes = [tone([f, f * rng.uniform(1.1, 1.3)] if blend else [f], note, drive) for f in pitches]
+        notes = [
+            tone([f, f * rng.uniform(1.1, 1.3)] if blend else [f], note, drive) for f in pitches
+        ]
     return place([(i * (note + gap), sound) for i, sound in enumerate(notes)])
 
 
@@ -67,11 +72,20 @@ def _clearthroat(rng: Generator, blend: float) -> np.ndarray:
         duration = lean(blend, rng.uniform(0.25, 0.6), 0.22)
         n = n_samples(duration)
         pitch = f0 * np.linspace(1.1, 0.85, n) * (1 + wander(rng, duration, 12, 0.05)[:n])
-        source = glottis(rng, pitch, breath=lean(blend, rng.uniform(0.25, 0.5), 0.8), roughness=0.15)
-        phase = 2 * np.pi * np.cumsum(flutter * (1 + wander(rng, duration, 20, 0.2)[:n])) / SAMPLING_RATE
+        source = glottis(
+            rng, pitch, breath=lean(blend, rng.uniform(0.25, 0.5), 0.8), roughness=0.15
+        )
+        phase = (
+            2
+            * np.pi
+            * np.cumsum(flutter * (1 + wander(rng, duration, 20, 0.2)[:n]))
+            / SAMPLING_RATE
+        )
         source *= 1 + lean(blend, rng.uniform(0.5, 0.9), 0.2) * np.sin(phase)
         attack = lean(blend, rng.uniform(0.04, 0.1), 0.01)
-        source *= envelope([0, attack, duration * 0.7, duration], [0, 1, rng.uniform(0.5, 1), 0])[:n]
+        source *= envelope([0, attack, duration * 0.7, duration], [0, 1, rng.uniform(0.5, 1), 0])[
+            :n
+        ]
         voice = unit(vocal_tract(source, tract(rng, [NEUTRAL, NEUTRAL], length), 1.5 * BANDWIDTHS))
         scrape = noise(rng, duration, 900, 3000)[:n] * np.abs(source) / np.max(np.abs(source))
         parts.append((onset, rng.uniform(0.6, 1) * (voice + 0.25 * scrape)))
@@ -87,13 +101,23 @@ def _cough(rng: Generator, blend: float) -> np.ndarray:
         air, voiced = rng.uniform(0.1, 0.22), lean(blend, rng.uniform(0.05, 0.16), 0.3)
         duration = air + voiced
         n = n_samples(duration)
-        rush = rng.standard_normal(n) * envelope([0, 0.004, 0.04, air, duration], [0, 1, 0.35, 0.2, 0])[:n]
-        rush *= 1 + lean(blend, 0, 0.7) * np.sin(2 * np.pi * rng.uniform(25, 60) * np.arange(n) / SAMPLING_RATE)
+        rush = (
+            rng.standard_normal(n)
+            * envelope([0, 0.004, 0.04, air, duration], [0, 1, 0.35, 0.2, 0])[:n]
+        )
+        rush *= 1 + lean(blend, 0, 0.7) * np.sin(
+            2 * np.pi * rng.uniform(25, 60) * np.arange(n) / SAMPLING_RATE
+        )
         pitch = f0 * np.interp(np.arange(n), [0, n], [1.2, lean(blend, 0.6, 0.8)])
         voice = glottis(rng, pitch, breath=0.4, roughness=lean(blend, 0.05, 0.15))
-        voice *= envelope([0, air * lean(blend, 0.8, 0.3), air + 0.4 * voiced, duration], [0, 0, 1, 0])[:n]
+        voice *= envelope(
+            [0, air * lean(blend, 0.8, 0.3), air + 0.4 * voiced, duration], [0, 0, 1, 0]
+        )[:n]
         throat = tract(rng, [OPEN, NEUTRAL], length)
-        cough = unit(vocal_tract(rush, throat, 2.5 * BANDWIDTHS) + 0.3 * vocal_tract(voice, throat, BANDWIDTHS))
+        cough = unit(
+            vocal_tract(rush, throat, 2.5 * BANDWIDTHS)
+            + 0.3 * vocal_tract(voice, throat, BANDWIDTHS)
+        )
         hiss = noise_burst(rng, 1500, 9000, t60=rng.uniform(0.06, 0.15), attack=0.003)
         parts += [(onset, cough * 0.85**i), (onset, (1 - blend) * 0.15 * hiss)]
         onset += duration + rng.uniform(0.05, 0.3)
@@ -102,12 +126,25 @@ def _cough(rng: Generator, blend: float) -> np.ndarray:
 
 def _doorslam(rng: Generator, blend: float) -> np.ndarray:
     """The latch, the blow of air and leaf on frame, the wall's low modes, a rattle; leans to a knock."""
-    leaf = strike(rng, plate(rng, lean(blend, rng.uniform(40, 80), 130), 14), tan_phi=0.05, contact=0.003)
-    air = noise_burst(rng, 40, lean(blend, rng.uniform(400, 1200), 700), t60=lean(blend, rng.uniform(0.2, 0.5), 0.12))
+    leaf = strike(
+        rng, plate(rng, lean(blend, rng.uniform(40, 80), 130), 14), tan_phi=0.05, contact=0.003
+    )
+    air = noise_burst(
+        rng,
+        40,
+        lean(blend, rng.uniform(400, 1200), 700),
+        t60=lean(blend, rng.uniform(0.2, 0.5), 0.12),
+    )
     latch = rng.uniform(1200, 3500) * np.array([1, 1.7, 2.3, 3.9])
     slam = rng.uniform(0.02, 0.12)
-    times = np.concatenate([[0.0, slam * 0.6], slam + np.cumsum(rng.uniform(0.015, 0.08, rng.integers(2, 6)))])
-    loudness = (1 - 0.8 * blend) * rng.uniform(0.08, 0.35, len(times)) * np.exp(-np.maximum(times - slam, 0) / 0.1)
+    times = np.concatenate(
+        [[0.0, slam * 0.6], slam + np.cumsum(rng.uniform(0.015, 0.08, rng.integers(2, 6)))]
+    )
+    loudness = (
+        (1 - 0.8 * blend)
+        * rng.uniform(0.08, 0.35, len(times))
+        * np.exp(-np.maximum(times - slam, 0) / 0.1)
+    )
     clicks = [strike(rng, latch, tan_phi=0.008, contact=0.0002) * gain for gain in loudness]
     bounce = (slam + rng.uniform(0.06, 0.2), rng.uniform(0.1, 0.5) * leaf)
     return place([(slam, leaf), (slam, 0.5 * unit(air)), bounce, *zip(times, clicks, strict=True)])
@@ -117,7 +154,12 @@ def _drawer(rng: Generator, blend: float) -> np.ndarray:
     """Rollers that rumble along a rail, then the front's knock; leans to a door that slams."""
     slide = lean(blend, rng.uniform(0.4, 1.4), 0.3)
     n = n_samples(slide)
-    rollers = 2 * np.pi * np.cumsum(rng.uniform(14, 40) * (1 + wander(rng, slide, 6, 0.2)[:n])) / SAMPLING_RATE
+    rollers = (
+        2
+        * np.pi
+        * np.cumsum(rng.uniform(14, 40) * (1 + wander(rng, slide, 6, 0.2)[:n]))
+        / SAMPLING_RATE
+    )
     rubbing = noise(rng, slide, rng.uniform(80, 250), log_uniform(rng, 1200, 4000))[:n]
     rubbing *= (1 + 0.6 * np.sin(rollers)) * np.exp(wander(rng, slide, 15, 0.3)[:n])
     rubbing *= envelope([0, 0.15 * slide, 0.8 * slide, slide], [0, 0.6, 1, 0.4])[:n]
@@ -126,7 +168,9 @@ def _drawer(rng: Generator, blend: float) -> np.ndarray:
     parts = [(t, gain * strike(rng, case, tan_phi=0.05, contact=0.001)) for t, gain in knocks]
     things = rng.uniform(800, 3000) * FREE_BAR[:4]
     for t in slide + rng.uniform(0, 0.15, rng.integers(1, 5)):  # what lies in it
-        parts.append((float(t), rng.uniform(0.05, 0.25) * strike(rng, things, tan_phi=0.01, contact=0.0002)))
+        parts.append(
+            (float(t), rng.uniform(0.05, 0.25) * strike(rng, things, tan_phi=0.01, contact=0.0002))
+        )
     return place([(0.0, rng.uniform(0.08, 0.2) * rubbing), *parts])
 
 
@@ -151,12 +195,24 @@ def _keys(rng: Generator, blend: float) -> np.ndarray:
     duration = lean(blend, rng.uniform(0.5, 1.8), 0.6)
     n_blows = int(lean(blend, rng.uniform(18, 34), 9) * duration) + 3
     lowest, tan_phi = log_uniform(rng, 2200, 4500), lean(blend, rng.uniform(0.0008, 0.004), 0.008)
-    bunch = [lowest * rng.uniform(0.9, 1.6) * FREE_BAR * rng.normal(1, 0.06, 5) for _ in range(rng.integers(3, 6))]
+    bunch = [
+        lowest * rng.uniform(0.9, 1.6) * FREE_BAR * rng.normal(1, 0.06, 5)
+        for _ in range(rng.integers(3, 6))
+    ]
     shakes = rng.uniform(0, duration, rng.integers(2, 5))
     times = np.clip(rng.choice(shakes, n_blows) + rng.normal(0, 0.12, n_blows), 0, duration)
-    sounds = [strike(rng, key, tan_phi=tan_phi, contact=rng.uniform(0.00002, 0.00012)) for key in bunch for _ in "ab"]
+    sounds = [
+        strike(rng, key, tan_phi=tan_phi, contact=rng.uniform(0.00002, 0.00012))
+        for key in bunch
+        for _ in "ab"
+    ]
     forces = rng.exponential(0.3, n_blows)
-    return place([(float(t), f * sounds[rng.integers(len(sounds))]) for t, f in zip(times, forces, strict=True)])
+    return place(
+        [
+            (float(t), f * sounds[rng.integers(len(sounds))])
+            for t, f in zip(times, forces, strict=True)
+        ]
+    )
 
 
 def _knock(rng: Generator, blend: float) -> np.ndarray:
@@ -176,15 +232,29 @@ def _knock(rng: Generator, blend: float) -> np.ndarray:
 def _laughter(rng: Generator, blend: float) -> np.ndarray:
     """Ha-ha-ha: four to six breathy bursts a second, ever lower and weaker; leans to speech."""
     f0, length = log_uniform(rng, 150, 420), rng.uniform(0.78, 1.05)
-    rate, n_bursts, vowel = rng.uniform(3.8, 6), rng.integers(4, 12), rng.choice([NEUTRAL, OPEN, 2, 3])
+    rate, n_bursts, vowel = (
+        rng.uniform(3.8, 6),
+        rng.integers(4, 12),
+        rng.choice([NEUTRAL, OPEN, 2, 3]),
+    )
     parts, onset = [], 0.0
     for i in range(n_bursts):
         duration = rng.uniform(0.75, 0.95) / rate
         n, progress = n_samples(duration), i / n_bursts
-        pitch = f0 * (1 - 0.4 * progress) * np.linspace(1.15, lean(blend, 0.8, 1.0), n) * rng.normal(1, 0.05)
+        pitch = (
+            f0
+            * (1 - 0.4 * progress)
+            * np.linspace(1.15, lean(blend, 0.8, 1.0), n)
+            * rng.normal(1, 0.05)
+        )
         voice = glottis(rng, pitch, breath=lean(blend, rng.uniform(0.3, 0.5), 0.1))
         voiced_from = duration * lean(blend, rng.uniform(0.25, 0.45), 0.1)
-        source = voice * envelope([0, voiced_from, voiced_from + 0.03, 0.8 * duration, duration], [0, 0, 1, 0.5, 0])[:n]
+        source = (
+            voice
+            * envelope(
+                [0, voiced_from, voiced_from + 0.03, 0.8 * duration, duration], [0, 0, 1, 0.5, 0]
+            )[:n]
+        )
         breath = rng.normal(0, 0.25 * (1 - blend), n)
         source += breath * envelope([0, 0.03, voiced_from + 0.05, duration], [0, 1, 0.3, 0])[:n]
         shapes = [vowel, int(rng.integers(8))] if blend else [vowel]
@@ -196,13 +266,23 @@ def _laughter(rng: Generator, blend: float) -> np.ndarray:
 
 def _mouse(rng: Generator, blend: float) -> np.ndarray:
     """One to three clicks, press and release; leans to a light switch, which is lower and has more body."""
-    body, snap = lean(blend, rng.uniform(900, 1700), 450), lean(blend, rng.uniform(3200, 6000), 2400)
-    n_clicks, tan_phi, hold = rng.integers(1, 2 if blend else 4), rng.uniform(0.03, 0.06), rng.uniform(0.06, 0.15)
+    body, snap = (
+        lean(blend, rng.uniform(900, 1700), 450),
+        lean(blend, rng.uniform(3200, 6000), 2400),
+    )
+    n_clicks, tan_phi, hold = (
+        rng.integers(1, 2 if blend else 4),
+        rng.uniform(0.03, 0.06),
+        rng.uniform(0.06, 0.15),
+    )
     press = click(rng, body=body, snap=snap, tan_phi=tan_phi)
     release = click(rng, body=1.15 * body, snap=1.2 * snap, tan_phi=tan_phi)
     parts, onset = [], 0.0
     for _ in range(n_clicks):
-        parts += [(onset, rng.uniform(0.8, 1) * press), (onset + hold, rng.uniform(0.35, 0.8) * release)]
+        parts += [
+            (onset, rng.uniform(0.8, 1) * press),
+            (onset + hold, rng.uniform(0.35, 0.8) * release),
+        ]
         onset += hold + rng.uniform(0.08, 0.35)
     return place(parts)
 
@@ -213,12 +293,17 @@ def _pageturn(rng: Generator, blend: float) -> np.ndarray:
     for _ in range(rng.integers(1, 4)):
         duration, peak = rng.uniform(0.2, 0.6), rng.uniform(0.3, 0.7)
         low, n = lean(blend, log_uniform(rng, 500, 1500), 150), n_samples(duration)
-        dark, bright = noise(rng, duration, low, 4 * low), noise(rng, duration, 3 * low, lean(blend, 14000, 3500))
+        dark, bright = (
+            noise(rng, duration, low, 4 * low),
+            noise(rng, duration, 3 * low, lean(blend, 14000, 3500)),
+        )
         swish = dark * np.linspace(0.8, 0.2, n) + bright * np.linspace(0.2, 0.8, n)
         swish *= envelope([0, duration * peak, duration], [0, 1, 0])[:n] ** 1.5
         swish *= np.exp(wander(rng, duration, 40, 0.35)[:n])
         parts.append((onset, 0.3 * rng.uniform(0.5, 1) * swish))
-        for t in onset + rng.uniform(0, duration, rng.poisson(60 * duration)):  # buckling of the paper
+        for t in onset + rng.uniform(
+            0, duration, rng.poisson(60 * duration)
+        ):  # buckling of the paper
             crackle = noise_burst(rng, 1500, 12000, t60=rng.uniform(0.003, 0.012), attack=0.0003)
             parts.append((float(t), rng.exponential(0.1) * crackle))
         onset += duration * rng.uniform(0.6, 1.4)
@@ -227,13 +312,19 @@ def _pageturn(rng: Generator, blend: float) -> np.ndarray:
 
 def _pendrop(rng: Generator, blend: float) -> np.ndarray:
     """A pen that bounces: each flight and each impact is the last one's times the restitution; leans to keys."""
-    height, restitution = rng.uniform(0.04, 0.2), rng.uniform(0.5, 0.72)  # m of the first bounce; share of speed kept
+    height, restitution = (
+        rng.uniform(0.04, 0.2),
+        rng.uniform(0.5, 0.72),
+    )  # m of the first bounce; share of speed kept
     flight = 2 * np.sqrt(2 * height / GRAVITY)  # s
     flights = flight * restitution ** np.arange(12)
     n_bounces = 1 + int(np.sum(flights > 0.012))  # then it rolls
     times = np.concatenate([[0.0], np.cumsum(flights)])[:n_bounces]
     barrel = lean(blend, log_uniform(rng, 1100, 3000), 3200) * FREE_BAR * rng.normal(1, 0.03, 5)
-    tan_phi, table = lean(blend, rng.uniform(0.008, 0.025), 0.002), plate(rng, rng.uniform(180, 420), 8)
+    tan_phi, table = (
+        lean(blend, rng.uniform(0.008, 0.025), 0.002),
+        plate(rng, rng.uniform(180, 420), 8),
+    )
     parts = []
     for i, t in enumerate(times):
         blow = strike(rng, barrel, tan_phi=tan_phi, contact=0.00008)
@@ -241,7 +332,9 @@ def _pendrop(rng: Generator, blend: float) -> np.ndarray:
         thud *= (1 - blend) * rng.uniform(0.3, 0.7)
         parts += [(float(t), restitution**i * blow), (float(t), restitution**i * thud)]
         if blend:  # the clip rings along
-            clip = strike(rng, rng.uniform(3000, 6000) * FREE_BAR[:3], tan_phi=tan_phi, contact=0.00005)
+            clip = strike(
+                rng, rng.uniform(3000, 6000) * FREE_BAR[:3], tan_phi=tan_phi, contact=0.00005
+            )
             parts.append((float(t + rng.uniform(0.01, 0.1)), 0.6 * restitution**i * clip))
     return place(parts)
 
@@ -265,16 +358,30 @@ def _printer(rng: Generator, blend: float) -> np.ndarray:
     duration, period = lean(blend, rng.uniform(1.4, 3.0), 1.0), rng.uniform(0.18, 0.6)
     t = np.arange(n_samples(duration)) / SAMPLING_RATE
     motor, stepper = rng.uniform(70, 180), log_uniform(rng, 350, 1300)
-    sweep = np.tanh(6 * np.sin(2 * np.pi * t / period + rng.uniform(0, 6)))  # the carriage goes right and left
+    sweep = np.tanh(
+        6 * np.sin(2 * np.pi * t / period + rng.uniform(0, 6))
+    )  # the carriage goes right and left
     harmonics = [np.sin(2 * np.pi * k * motor * t + rng.uniform(0, 6)) / k for k in range(1, 9)]
     whine = np.sin(2 * np.pi * np.cumsum(stepper * (1 + 0.08 * sweep)) / SAMPLING_RATE)
-    carriage = noise(rng, duration, lean(blend, rng.uniform(500, 1500), 150), lean(blend, rng.uniform(3000, 8000), 2500))
-    out = 0.10 * np.sum(harmonics, axis=0) + (1 - blend) * rng.uniform(0.05, 0.25) * np.tanh(3 * whine) * np.abs(sweep)
+    carriage = noise(
+        rng,
+        duration,
+        lean(blend, rng.uniform(500, 1500), 150),
+        lean(blend, rng.uniform(3000, 8000), 2500),
+    )
+    out = 0.10 * np.sum(harmonics, axis=0) + (1 - blend) * rng.uniform(0.05, 0.25) * np.tanh(
+        3 * whine
+    ) * np.abs(sweep)
     out += rng.uniform(0.08, 0.2) * carriage * (0.4 + 0.6 * np.abs(sweep)) ** 2
     out *= envelope([0, 0.08, duration - 0.1, duration], [0, 1, 1, 0])[: len(t)]
     gear = plate(rng, rng.uniform(300, 700), 8)
     clacks = np.arange(rng.uniform(0, period), duration - 0.1, period / 2)
-    return place([(0.0, out), *[(float(c), 0.5 * strike(rng, gear, tan_phi=0.04, contact=0.0003)) for c in clacks]])
+    return place(
+        [
+            (0.0, out),
+            *[(float(c), 0.5 * strike(rng, gear, tan_phi=0.04, contact=0.0003)) for c in clacks],
+        ]
+    )
 
 
 def _speech(rng: Generator, blend: float) -> np.ndarray:
@@ -292,7 +399,12 @@ def _speech(rng: Generator, blend: float) -> np.ndarray:
             onset += 0.8 * hiss
         duration = rng.uniform(0.6, 1.1) / rate
         n = n_samples(duration)
-        pitch = lean(blend, 1, 1.4) * f0 * (1.1 - 0.25 * i / n_syllables) * (1 + wander(rng, duration, 8, 0.06)[:n])
+        pitch = (
+            lean(blend, 1, 1.4)
+            * f0
+            * (1.1 - 0.25 * i / n_syllables)
+            * (1 + wander(rng, duration, 8, 0.06)[:n])
+        )
         source = glottis(rng, pitch, breath=lean(blend, rng.uniform(0.02, 0.12), 0.4))
         source *= envelope([0, 0.03, 0.6 * duration, duration], [0, 1, 0.8, 0])[:n]
         vowels = rng.integers(8, size=3) if blend == 0 else [NEUTRAL, OPEN]
@@ -304,13 +416,22 @@ def _speech(rng: Generator, blend: float) -> np.ndarray:
 
 def _switch(rng: Generator, blend: float) -> np.ndarray:
     """A rocker that snaps over and hits its stop a few ms later, on a wall plate; leans to a mouse's click."""
-    body, snap = lean(blend, rng.uniform(260, 550), 1000), lean(blend, rng.uniform(1300, 2600), 3600)
+    body, snap = (
+        lean(blend, rng.uniform(260, 550), 1000),
+        lean(blend, rng.uniform(1300, 2600), 3600),
+    )
     tan_phi, n_snaps = rng.uniform(0.02, 0.05), rng.integers(1, 3)  # on, or on and off
     wall = strike(rng, plate(rng, rng.uniform(120, 300), 8), tan_phi=0.05, contact=0.001)
     parts, onset = [], 0.0
     for _ in range(n_snaps):
         stop = onset + lean(blend, rng.uniform(0.006, 0.025), 0.09)
-        parts.append((onset, rng.uniform(0.3, 0.7) * click(rng, body=1.3 * body, snap=1.2 * snap, tan_phi=tan_phi)))
+        parts.append(
+            (
+                onset,
+                rng.uniform(0.3, 0.7)
+                * click(rng, body=1.3 * body, snap=1.2 * snap, tan_phi=tan_phi),
+            )
+        )
         parts.append((stop, click(rng, body=body, snap=snap, tan_phi=tan_phi)))
         parts.append((stop, (1 - blend) * rng.uniform(0.4, 1.0) * wall))
         onset += rng.uniform(0.25, 0.7)
@@ -352,7 +473,9 @@ def synthesise(class_name: str, take: int, seed: int = 0) -> np.ndarray:
         InputError: for an unknown class; the message names the known ones.
     """
     if class_name not in GENERATORS:
-        raise InputError(f"unknown class {class_name!r}; the built-in recordings are of: {', '.join(CLASSES)}")
+        raise InputError(
+            f"unknown class {class_name!r}; the built-in recordings are of: {', '.join(CLASSES)}"
+        )
     rng = np.random.default_rng([seed, CLASSES.index(class_name), take])
     blend = rng.uniform(0.35, 0.75) if rng.random() < CONFUSABLE_SHARE else 0.0
     return finish(rng, GENERATORS[class_name](rng, blend))

@@ -15,7 +15,9 @@ TRIM_LEVEL = 10 ** (-50 / 20)  # edges below the peak by more than 50 dB are cut
 FORMANT_BLOCK = 220  # samples, 5 ms
 
 FREE_BAR = np.array([1.0, 2.756, 5.404, 8.933, 13.34])  # partials of a bar with free ends
-BELL = np.array([0.5, 1.0, 1.183, 1.506, 2.0, 2.514, 3.011])  # hum, prime, tierce, quint, nominal, ...
+BELL = np.array(
+    [0.5, 1.0, 1.183, 1.506, 2.0, 2.514, 3.011]
+)  # hum, prime, tierce, quint, nominal, ...
 # F1 to F3 (Hz) of i, I, e, ae, a, o, u, V spoken by men: Peterson and Barney, J. Acoust. Soc. Am. 24(2), 1952
 VOWELS = np.array(
     [
@@ -58,7 +60,9 @@ def place(parts: list[tuple[float, np.ndarray]]) -> np.ndarray:
     Shape: parts of any lengths -> (N,), as long as the last one lasts.
     """
     starts = [round(onset * SAMPLING_RATE) for onset, _ in parts]
-    out = np.zeros(max(start + len(sound) for start, (_, sound) in zip(starts, parts, strict=True)))  # (N,)
+    out = np.zeros(
+        max(start + len(sound) for start, (_, sound) in zip(starts, parts, strict=True))
+    )  # (N,)
     for start, (_, sound) in zip(starts, parts, strict=True):
         out[start : start + len(sound)] += sound
     return out
@@ -78,7 +82,9 @@ def wander(rng: Generator, duration: float, rate: float, spread: float) -> np.nd
     Shape: -> (N,)
     """
     knots = np.arange(int(duration * rate) + 2) / rate
-    return np.interp(np.arange(n_samples(duration)) / SAMPLING_RATE, knots, rng.normal(0, spread, len(knots)))
+    return np.interp(
+        np.arange(n_samples(duration)) / SAMPLING_RATE, knots, rng.normal(0, spread, len(knots))
+    )
 
 
 def noise(rng: Generator, duration: float, low: float, high: float) -> np.ndarray:
@@ -86,12 +92,16 @@ def noise(rng: Generator, duration: float, low: float, high: float) -> np.ndarra
 
     Shape: -> (N,)
     """
-    band = butter(2, [low, min(high, HIGHEST_FREQUENCY)], "bandpass", fs=SAMPLING_RATE, output="sos")
+    band = butter(
+        2, [low, min(high, HIGHEST_FREQUENCY)], "bandpass", fs=SAMPLING_RATE, output="sos"
+    )
     out = sosfilt(band, rng.standard_normal(n_samples(duration)))
     return out / np.sqrt(np.mean(out**2))
 
 
-def noise_burst(rng: Generator, low: float, high: float, t60: float, attack: float = 0.001) -> np.ndarray:
+def noise_burst(
+    rng: Generator, low: float, high: float, t60: float, attack: float = 0.001
+) -> np.ndarray:
     """Band-limited noise (Hz) that rises within `attack` seconds and then falls by 60 dB within `t60` seconds.
 
     Shape: -> (N,)
@@ -113,11 +123,17 @@ def modes(frequencies: np.ndarray, t60s: np.ndarray, gains: np.ndarray) -> np.nd
     Source: Adrien, "The missing link: modal synthesis", 1991; van den Doel and Pai, Presence 7(4), 1998.
     """
     t = np.arange(n_samples(float(np.max(t60s)))) / SAMPLING_RATE
-    partials = np.exp(-T60_IN_TIME_CONSTANTS * t / t60s[:, None]) * np.sin(2 * np.pi * frequencies[:, None] * t)
-    return np.sum(gains[:, None] * partials, axis=0)  # (P, N) -> (N,); BLAS would add up in an order of its threads
+    partials = np.exp(-T60_IN_TIME_CONSTANTS * t / t60s[:, None]) * np.sin(
+        2 * np.pi * frequencies[:, None] * t
+    )
+    return np.sum(
+        gains[:, None] * partials, axis=0
+    )  # (P, N) -> (N,); BLAS would add up in an order of its threads
 
 
-def strike(rng: Generator, frequencies: np.ndarray, *, tan_phi: float, contact: float) -> np.ndarray:
+def strike(
+    rng: Generator, frequencies: np.ndarray, *, tan_phi: float, contact: float
+) -> np.ndarray:
     """One blow on a body of a given material, at a place drawn at random, with a peak near one.
 
     Args:
@@ -130,7 +146,9 @@ def strike(rng: Generator, frequencies: np.ndarray, *, tan_phi: float, contact: 
     """
     frequencies = frequencies[frequencies < HIGHEST_FREQUENCY]
     t60s = np.clip(T60_IN_TIME_CONSTANTS / (np.pi * frequencies * tan_phi), 0.004, 0.9)
-    gains = rng.uniform(-1, 1, len(frequencies)) / (1 + (2 * frequencies * contact) ** 2)  # half-sine contact force
+    gains = rng.uniform(-1, 1, len(frequencies)) / (
+        1 + (2 * frequencies * contact) ** 2
+    )  # half-sine contact force
     out = modes(frequencies, t60s, gains)
     return out / np.max(np.abs(out))
 
@@ -157,7 +175,9 @@ def click(rng: Generator, *, body: float, snap: float, tan_phi: float) -> np.nda
 def tone(frequencies: list[float], duration: float, drive: float) -> np.ndarray:
     """Sines (Hz) of equal strength through a small loudspeaker that is overdriven by `drive`; 5 ms to rise and fall."""
     t = np.arange(n_samples(duration)) / SAMPLING_RATE
-    tone = np.tanh(drive * np.sum([np.sin(2 * np.pi * f * t) for f in frequencies], axis=0) / len(frequencies))
+    tone = np.tanh(
+        drive * np.sum([np.sin(2 * np.pi * f * t) for f in frequencies], axis=0) / len(frequencies)
+    )
     return tone * envelope([0, 0.005, duration - 0.005, duration], [0, 1, 1, 0])[: len(t)]
 
 
@@ -202,7 +222,9 @@ def vocal_tract(source: np.ndarray, formants: np.ndarray, bandwidths: np.ndarray
     """
     n_blocks = 1 if formants.shape[1] == 1 else -(-len(source) // FORMANT_BLOCK)
     positions = np.linspace(0, formants.shape[1] - 1, n_blocks)
-    tracks = np.stack([np.interp(positions, np.arange(formants.shape[1]), track) for track in formants])  # (R, Q)
+    tracks = np.stack(
+        [np.interp(positions, np.arange(formants.shape[1]), track) for track in formants]
+    )  # (R, Q)
     radius = np.exp(-np.pi * bandwidths / SAMPLING_RATE)[:, None]  # (R, 1)
     sections = np.zeros((n_blocks, len(formants), 6))
     sections[..., 3] = 1.0
@@ -242,7 +264,9 @@ def room(rng: Generator, samples: np.ndarray, *, t60: float, level: float) -> np
     Shape: (N,) -> (N + t60 in samples - 1,)
     """
     tail = noise_burst(rng, 150, 7000, t60, attack=0.02)
-    reflections = rng.integers(n_samples(0.002), n_samples(0.03), 6)  # 2 to 30 ms: detours of 0.7 to 10 m
+    reflections = rng.integers(
+        n_samples(0.002), n_samples(0.03), 6
+    )  # 2 to 30 ms: detours of 0.7 to 10 m
     tail[reflections] += rng.uniform(-4, 4, 6)
     response = tail * 10 ** (-level / 20) / np.sqrt(np.sum(tail**2))
     response[0] += 1.0
@@ -259,7 +283,11 @@ def finish(rng: Generator, dry: np.ndarray) -> np.ndarray:
     wet = sosfilt(butter(2, 40, "highpass", fs=SAMPLING_RATE, output="sos"), wet)
     loud = np.flatnonzero(np.abs(wet) > TRIM_LEVEL * np.max(np.abs(wet)))
     start = max(0, loud[0] - n_samples(0.005))
-    stop = min(max(loud[-1] + n_samples(0.02), start + n_samples(SHORTEST)), start + n_samples(LONGEST), len(wet))
+    stop = min(
+        max(loud[-1] + n_samples(0.02), start + n_samples(SHORTEST)),
+        start + n_samples(LONGEST),
+        len(wet),
+    )
     wet, length = wet[start:stop], (stop - start) / SAMPLING_RATE
     fades = envelope([0, 0.003, length - 0.02, length], [0, 1, 1, 0])
     wet = fades * (wet - np.sum(fades * wet) / np.sum(fades))  # no offset, and none at the edges

@@ -51,12 +51,15 @@ class BlindTest:
         self.trials: list[Trial] = []
         self.number = -1  # of the trial that is heard
         self._heard_at = 0.0
-        self._latest = Latest(page.loop, self._prepare, deliver=page.guard(self._deliver), failed=self._fail)
+        self._latest = Latest(
+            page.loop, self._prepare, deliver=page.guard(self._deliver), failed=self._fail
+        )
         self.start_button = button("begin", page.guard(self.start), is_main=True)
         self.about = ipywidgets.HTML(paragraph(_HELP))
         self.listening = Listening()
         self.votes = {
-            choice: button(words, page.guard(lambda choice=choice: self.vote(choice))) for choice, words in _VOTES.items()
+            choice: button(words, page.guard(lambda choice=choice: self.vote(choice)))
+            for choice, words in _VOTES.items()
         }
         row = ipywidgets.HBox(list(self.votes.values()), layout={"flex_flow": "row wrap"})
         self._asking = ipywidgets.VBox([self.listening.widget, row], layout={"display": "none"})
@@ -87,7 +90,9 @@ class BlindTest:
         if self._heard_at == 0.0:
             raise InputError("the sounds of this round are not there yet: wait a moment")
         trial, seconds = self.trials[self.number], time.monotonic() - self._heard_at
-        vote = new_vote(trial, self._pair.names, listener=self.listener, choice=choice, seconds=seconds)
+        vote = new_vote(
+            trial, self._pair.names, listener=self.listener, choice=choice, seconds=seconds
+        )
         append_vote(self._path, vote)
         self._next()
 
@@ -103,7 +108,9 @@ class BlindTest:
         if self.number < len(self.trials):
             self._asking.layout.display = ""
             trial = self.trials[self.number]
-            self.about.value = paragraph(f"Round {self.number + 1} of {len(self.trials)}: {trial.label}", "lead")
+            self.about.value = paragraph(
+                f"Round {self.number + 1} of {len(self.trials)}: {trial.label}", "lead"
+            )
             self._latest.request(self.number)
         else:
             self._end()
@@ -117,8 +124,14 @@ class BlindTest:
         sounds = {track.name: track.sound for track in found}
         tracks = [found[0]]
         for name, which in (("X", trial.first), ("Y", 1 - trial.first)):
-            tracks.append(Track(name, sounds[f"{trial.label}, {LETTERS[which]}"], "source"))  # its mask would tell
-        tracks += [Track("what was mixed", one.sound, "reference") for one in found if one.kind == "reference"]
+            tracks.append(
+                Track(name, sounds[f"{trial.label}, {LETTERS[which]}"], "source")
+            )  # its mask would tell
+        tracks += [
+            Track("what was mixed", one.sound, "reference")
+            for one in found
+            if one.kind == "reference"
+        ]
         self.listening.clear()
         self.listening.show(tracks, caption="", title=trial.label)
         self._heard_at = time.monotonic()
@@ -138,7 +151,9 @@ class BlindTest:
         own = tally([vote for vote in votes if vote.listener == self.listener], names)
         self.about.value = paragraph(_HELP)
         together = f"All listeners so far: {in_words(tally(votes, names), names)}"
-        self.result.value = paragraph(f"You: {in_words(own, names)}", "lead") + paragraph(together, "lead")
+        self.result.value = paragraph(f"You: {in_words(own, names)}", "lead") + paragraph(
+            together, "lead"
+        )
         self.start_button.description, self.start_button.layout.display = "once more", ""
 
 

@@ -19,10 +19,17 @@ class Choice:
 
     def __init__(self, titles: Sequence[str], guard: Callable[..., Any], chosen: Callable[[], Any]):
         wide = ipywidgets.Layout(width="auto", flex="1 1 240px")
-        self.control = ipywidgets.Dropdown(options=[(title, i) for i, title in enumerate(titles)], layout=wide)
+        self.control = ipywidgets.Dropdown(
+            options=[(title, i) for i, title in enumerate(titles)], layout=wide
+        )
         self.control.observe(guard(lambda _: chosen()), "value")
-        steps = [button(words, guard(lambda by=by: self.step(by))) for words, by in (("previous", -1), ("next", 1))]
-        row = ipywidgets.HBox([self.control, ipywidgets.HBox(steps)], layout={"flex_flow": "row wrap"})
+        steps = [
+            button(words, guard(lambda by=by: self.step(by)))
+            for words, by in (("previous", -1), ("next", 1))
+        ]
+        row = ipywidgets.HBox(
+            [self.control, ipywidgets.HBox(steps)], layout={"flex_flow": "row wrap"}
+        )
         self.widget: ipywidgets.Widget = row
 
     @property

@@ -37,15 +37,23 @@ class ComparePage(Page):
         if len(shown.run_directory) != 2:
             raise InputError("two runs are compared: absslab dashboard compare --run_directory A B")
         self.pair = self.own(Pair(shown))
-        self._latest = self.own(Latest(self.loop, self._compare, deliver=self._deliver, failed=self.fail))
+        self._latest = self.own(
+            Latest(self.loop, self._compare, deliver=self._deliver, failed=self.fail)
+        )
         titles = [recording_title(path.name, sorted(labels)) for path, labels in self.pair.items]
         self.choice = Choice(titles, self.guard, self.separate)
         self.listening, self.chart = self.own(Listening()), self.own(ChartArea())
         self.table = ipywidgets.HTML()
-        names = ipywidgets.HTML(paragraph(f"A is {self.pair.names[0]}, B is {self.pair.names[1]}", "lead"))
+        names = ipywidgets.HTML(
+            paragraph(f"A is {self.pair.names[0]}, B is {self.pair.names[1]}", "lead")
+        )
         scores = ipywidgets.HTML(_scores(self.pair, shown.split))
-        more = ipywidgets.Accordion([scores], titles=["scores of all recordings together"], selected_index=None)
-        beside = ipywidgets.VBox([names, self.choice.widget, self.listening.widget, self.table, self.chart.widget, more])
+        more = ipywidgets.Accordion(
+            [scores], titles=["scores of all recordings together"], selected_index=None
+        )
+        beside = ipywidgets.VBox(
+            [names, self.choice.widget, self.listening.widget, self.table, self.chart.widget, more]
+        )
         self.test = self.own(BlindTest(self, self.pair, Path(shown.votes_folder)))
         tabs = ipywidgets.Tab([beside, self.test.widget], titles=["side by side", "blind test"])
         self.show(tabs)
@@ -73,6 +81,8 @@ def _scores(pair: Pair, split: str) -> str:
         found = [read_run_scores(run, split) for run in pair.runs]
         if None in found:
             return paragraph("not both have scores: the host can make them with absslab evaluate")
-        return preformatted(comparison_text(compare([one.path for one in found if one]), names=pair.names))
+        return preformatted(
+            comparison_text(compare([one.path for one in found if one]), names=pair.names)
+        )
     except InputError as error:
         return paragraph(f"they can't be compared: {error_line(error)}")

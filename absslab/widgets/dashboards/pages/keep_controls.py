@@ -35,7 +35,11 @@ class Keeping:
     @property
     def in_words(self) -> str:
         """What was done, to name a file after it."""
-        done = [f"{control.value} {name}" for name, control in self._controls.items() if control.value != "keep"]
+        done = [
+            f"{control.value} {name}"
+            for name, control in self._controls.items()
+            if control.value != "keep"
+        ]
         return ", ".join(done)[:80] or "unchanged"
 
     def offer(self, seconds: Mapping[str, float], *, rest: str) -> None:
@@ -45,18 +49,39 @@ class Keeping:
             seconds: for how long each class sounds.
             rest: what all that no class took is called.
         """
-        found = sorted((name for name in seconds if seconds[name] >= _SHORTEST), key=lambda name: -seconds[name])
+        found = sorted(
+            (name for name in seconds if seconds[name] >= _SHORTEST),
+            key=lambda name: -seconds[name],
+        )
         self._names, self.shown = [*seconds, rest], [*found, rest]
         self._controls = {name: self._control() for name in self.shown}
         rows = [self._row(name, seconds.get(name)) for name in self.shown]
         n = len(found)
-        said = f"{n} kind{'s' * (n != 1)} of sound found:" if n else "Nothing was found that the model knows."
-        how = paragraph("“soften” makes a sound 12 dB quieter, “remove” silences it; you hear the result as “after” below")
+        said = (
+            f"{n} kind{'s' * (n != 1)} of sound found:"
+            if n
+            else "Nothing was found that the model knows."
+        )
+        how = paragraph(
+            "“soften” makes a sound 12 dB quieter, “remove” silences it; you hear the result as “after” below"
+        )
         other = [name for name in seconds if name not in found]
-        not_found = ipywidgets.HTML(paragraph(f"not found: {', '.join(other)}")) if other else ipywidgets.HTML()
-        presets = [self._preset("keep all", "keep", "keep"), self._preset("remove everything else", "keep", "remove")]
+        not_found = (
+            ipywidgets.HTML(paragraph(f"not found: {', '.join(other)}"))
+            if other
+            else ipywidgets.HTML()
+        )
+        presets = [
+            self._preset("keep all", "keep", "keep"),
+            self._preset("remove everything else", "keep", "remove"),
+        ]
         heading = ipywidgets.HTML(paragraph(said, "lead") + how)
-        self.widget.children = (heading, *rows, ipywidgets.HBox(presets, layout={"flex_flow": "row wrap"}), not_found)
+        self.widget.children = (
+            heading,
+            *rows,
+            ipywidgets.HBox(presets, layout={"flex_flow": "row wrap"}),
+            not_found,
+        )
 
     def set(self, choices: Mapping[str, str]) -> None:
         """Make several choices at once."""
@@ -76,7 +101,9 @@ class Keeping:
     def _row(self, name: str, seconds: float | None) -> ipywidgets.HBox:
         about = "" if seconds is None else f", {seconds:.1f} s"
         words = ipywidgets.Label(f"{name}{about}", layout={"width": "190px"})
-        row = ipywidgets.HBox([words, self._controls[name]], layout={"flex_flow": "row wrap", "align_items": "center"})
+        row = ipywidgets.HBox(
+            [words, self._controls[name]], layout={"flex_flow": "row wrap", "align_items": "center"}
+        )
         row.add_class("absslab-keep")
         return row
 

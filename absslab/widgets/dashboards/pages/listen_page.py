@@ -45,16 +45,22 @@ class ListenPage(Page):
         self._checkpoint = model_of(run)
         items = recordings_of(RunReader(run), shown.split, data_folder=shown.mixture_folder)
         if not items:
-            raise InputError(f"the {shown.split} split of {run.name} holds no recording: choose another with --split")
+            raise InputError(
+                f"the {shown.split} split of {run.name} holds no recording: choose another with --split"
+            )
         self.files = [Path(item.path) for item in items]
         titles = [recording_title(Path(one.path).name, sorted(one.labels)) for one in items]
         self._models = self.own(LiveModels())
-        self._latest = self.own(Latest(self.loop, self._models.answer, deliver=self._deliver, failed=self.fail))
+        self._latest = self.own(
+            Latest(self.loop, self._models.answer, deliver=self._deliver, failed=self.fail)
+        )
         self.choice = Choice(titles, self.guard, self.separate)
         self.listening = self.own(Listening())
         self.table = ipywidgets.HTML()
         scores = ipywidgets.HTML(_scores(run, shown.split))
-        more = ipywidgets.Accordion([scores], titles=["scores of all recordings together"], selected_index=None)
+        more = ipywidgets.Accordion(
+            [scores], titles=["scores of all recordings together"], selected_index=None
+        )
         self.show(self.choice, self.listening, self.table, ipywidgets.HTML(paragraph(_HELP)), more)
         self.separate()
 
@@ -68,7 +74,14 @@ class ListenPage(Page):
         answer, live = answered
         name, classes = live.excerpt.path.name, live.separator.classes
         self.say("")
-        self.listening.show(answer.tracks, caption="", title=name, events=answer.events, truth=live.truth, classes=classes)
+        self.listening.show(
+            answer.tracks,
+            caption="",
+            title=name,
+            events=answer.events,
+            truth=live.truth,
+            classes=classes,
+        )
         self.table.value = html_table(*answer.table(), caption=_SCORES_HELP)
 
 
@@ -85,5 +98,7 @@ def _scores(run: Path, split: str) -> str:
         return paragraph(f"they can't be read: {error_line(error)}")
     if scores:
         n = scores.scores["n_mixtures"]
-        return score_table(scores, caption=f"{n} recordings; below scores 95 % intervals", remarks=False)
+        return score_table(
+            scores, caption=f"{n} recordings; below scores 95 % intervals", remarks=False
+        )
     return paragraph("there are none yet: the host can make them with absslab evaluate")

@@ -17,7 +17,12 @@ from absslab.widgets.ui.panel import Panel, without_folders
 
 POLL = 2.0  # s, while somebody looks
 _N_SETTINGS = 5  # in which runs differ
-_NOT_SHOWN = ("data_folder", "save_path", "checkpoint_path", "n_epochs")  # settings that say where things are, or are shown
+_NOT_SHOWN = (
+    "data_folder",
+    "save_path",
+    "checkpoint_path",
+    "n_epochs",
+)  # settings that say where things are, or are shown
 
 
 class MonitorPage(Page):
@@ -33,13 +38,17 @@ class MonitorPage(Page):
         self._is_setting = False
         self.found: list[RunSummary] = []
         self.table = ipywidgets.HTML()
-        self.run = ipywidgets.Dropdown(description="run", layout={"width": "auto", "max_width": "420px"})
+        self.run = ipywidgets.Dropdown(
+            description="run", layout={"width": "auto", "max_width": "420px"}
+        )
         self.view = self.own(RunView(has_log=False))
         self.run.observe(self.guard(lambda _: self._chosen()), "value")
         parts = [self.table, self.run, self.view]
         self.training = self.own(_training(self._folder, shown)) if shown.allow_training else None
         if self.training is not None:
-            accordion = ipywidgets.Accordion([self.training.widget], titles=["start and stop"], selected_index=None)
+            accordion = ipywidgets.Accordion(
+                [self.training.widget], titles=["start and stop"], selected_index=None
+            )
             parts.append(accordion)
         self.show(*parts)
         self.refresh(first=shown.run_directory[0] if shown.run_directory else "")
@@ -54,13 +63,21 @@ class MonitorPage(Page):
         text = self._listed()
         if self.table.value != text:  # a kernel that publishes all the time is never ended
             self.table.value = text
-        options = [(f"{run.name}: {run.state or 'did not begin'}", str(run.path)) for run in self.found]
+        options = [
+            (f"{run.name}: {run.state or 'did not begin'}", str(run.path)) for run in self.found
+        ]
         if tuple(options) != self.run.options:
             value = first or self.run.value
             self._is_setting = True
             try:
                 self.run.options = options
-                self.run.value = value if value in [path for _, path in options] else options[0][1] if options else None
+                self.run.value = (
+                    value
+                    if value in [path for _, path in options]
+                    else options[0][1]
+                    if options
+                    else None
+                )
             finally:
                 self._is_setting = False
             self._chosen()
@@ -103,7 +120,10 @@ class MonitorPage(Page):
             return paragraph("There are no runs here yet.")
         table = run_table(self.found, n_settings=_N_SETTINGS + len(_NOT_SHOWN))
         table = table.drop(columns=[name for name in _NOT_SHOWN if name in table])
-        rows = [[without_folders(str(cell), [str(self._folder)]) for cell in row] for row in table.to_numpy().tolist()]
+        rows = [
+            [without_folders(str(cell), [str(self._folder)]) for cell in row]
+            for row in table.to_numpy().tolist()
+        ]
         return html_table(list(table.columns), rows, caption="the latest first")
 
 

@@ -46,7 +46,10 @@ class Page(Panel):
             super().fail(error)
         else:
             _log.error("%s failed", type(self).__name__, exc_info=error)
-            self.say("Something went wrong here; the host's log says what. Load the page again to go on.", "error")
+            self.say(
+                "Something went wrong here; the host's log says what. Load the page again to go on.",
+                "error",
+            )
 
 
 class Problem(Page):

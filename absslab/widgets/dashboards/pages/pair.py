@@ -33,10 +33,14 @@ class Pair:
         self._models = LiveModels()
         items = recordings_of(RunReader(first), shown.split, data_folder=shown.mixture_folder)
         if not items:
-            raise InputError(f"the {shown.split} split of {first.name} holds no recording: choose another with --split")
+            raise InputError(
+                f"the {shown.split} split of {first.name} holds no recording: choose another with --split"
+            )
         self.items = [(Path(item.path), item.labels) for item in items]
         above = Path(os.path.commonpath([path.parent for path, _ in self.items]))
-        self.by_name = {path.relative_to(above).as_posix(): path for path, _ in self.items}  # votes outlive a move
+        self.by_name = {
+            path.relative_to(above).as_posix(): path for path, _ in self.items
+        }  # votes outlive a move
 
     @property
     def separators(self) -> dict[str, Separator]:
@@ -61,7 +65,11 @@ class Pair:
     def pairs(self) -> list[tuple[str, str]]:
         """Every recording, by its name, with every class that it holds and both know."""
         common, labels = self.common, dict(self.items)
-        return [(name, label) for name, path in self.by_name.items() for label in sorted(labels[path] & common)]
+        return [
+            (name, label)
+            for name, path in self.by_name.items()
+            for label in sorted(labels[path] & common)
+        ]
 
     def close(self) -> None:
         """Free both models."""

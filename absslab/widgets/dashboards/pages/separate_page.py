@@ -35,7 +35,8 @@ class SeparatePage(Page):
 
     title = "Separate"
     words = (
-        "Bring a recording: the model finds what is in it. Keep what you want, remove the rest, listen, and download it."
+        "Bring a recording: the model finds what is in it. Keep what you want, remove the rest, "
+        "listen, and download it."
     )
 
     def __init__(self, shown: ServedConfig):
@@ -50,7 +51,8 @@ class SeparatePage(Page):
         limits = Limits(round(1e6 * shown.max_upload_size), shown.max_uploads, shown.max_duration)
         self.upload = self.own(Upload(self.folder, limits, arrived=self.guard(self._arrived)))
         self.examples = ipywidgets.Dropdown(
-            options=[("… or try one of these", ""), *self._examples()], layout={"width": "auto", "max_width": "100%"}
+            options=[("… or try one of these", ""), *self._examples()],
+            layout={"width": "auto", "max_width": "100%"},
         )
         self.line = self.own(WorkLine(self.loop, self.fail))
         self.keeping = Keeping(self.guard(self._kept_changed))
@@ -69,7 +71,9 @@ class SeparatePage(Page):
         folder = self.folder / f"separated-{self._n_separated}"
 
         def steps() -> Iterator[Progress]:
-            yield from separate_file(self._models.separator(model_of(self._run), self.shown.device), path, folder)
+            yield from separate_file(
+                self._models.separator(model_of(self._run), self.shown.device), path, folder
+            )
 
         self.line.run(
             steps,
@@ -117,7 +121,9 @@ class SeparatePage(Page):
             self.separate(path, path.name)
 
     def _show(self, path: Path, name: str, folder: Path) -> None:
-        rows = read_table(folder / "events.tsv", required=COLUMNS, delimiter="\t", key=None, may_be_empty=True)
+        rows = read_table(
+            folder / "events.tsv", required=COLUMNS, delimiter="\t", key=None, may_be_empty=True
+        )
         classes = self._models.separator(model_of(self._run), self.shown.device).classes
         seconds = dict.fromkeys(classes, 0.0)
         for row in rows:
@@ -142,7 +148,12 @@ class SeparatePage(Page):
 
     def _examples(self) -> list[tuple[str, str]]:
         try:
-            items = recordings_of(RunReader(self._run), self.shown.split, data_folder=self.shown.mixture_folder)
+            items = recordings_of(
+                RunReader(self._run), self.shown.split, data_folder=self.shown.mixture_folder
+            )
         except InputError:  # the model is enough
             return []
-        return [(recording_title(Path(one.path).name, sorted(one.labels)), one.path) for one in items[:_EXAMPLES]]
+        return [
+            (recording_title(Path(one.path).name, sorted(one.labels)), one.path)
+            for one in items[:_EXAMPLES]
+        ]

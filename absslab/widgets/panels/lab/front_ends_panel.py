@@ -54,7 +54,9 @@ class FrontEndsPanel(WorkbenchPanel):
     def __init__(self, state: State | None = None):
         super().__init__(state)
         self.made: Made | None = None
-        self._latest = self.own(Latest(self.loop, _make, deliver=self.guard(self._deliver), failed=self.fail))
+        self._latest = self.own(
+            Latest(self.loop, _make, deliver=self.guard(self._deliver), failed=self.fail)
+        )
         self.sliders = self.own(Sliders({FrontEndConfig: TURNED}, self.guard(self._request)))
         self.chart = self.own(ChartArea())
         self.listening = self.own(Listening())

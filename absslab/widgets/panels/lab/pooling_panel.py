@@ -36,7 +36,13 @@ TURNED: dict[Any, Any] = {
     LinearSoftmaxConfig: {"pseudocount": (0.0, 400.0)},
     ExponentialSoftmaxConfig: {"sharpness": (0.0, 40.0)},
 }
-HEADER = ["pooling", "probability", "gradient in the event / %", "bins with 90 % of the gradient", "after the steps"]
+HEADER = [
+    "pooling",
+    "probability",
+    "gradient in the event / %",
+    "bins with 90 % of the gradient",
+    "after the steps",
+]
 
 
 class Effects(NamedTuple):
@@ -59,13 +65,17 @@ class PoolingPanel(WorkbenchPanel):
     def __init__(self, state: State | None = None):
         super().__init__(state)
         self.effects: Effects | None = None
-        self._latest = self.own(Latest(self.loop, _effects, deliver=self.guard(self._deliver), failed=self.fail))
+        self._latest = self.own(
+            Latest(self.loop, _effects, deliver=self.guard(self._deliver), failed=self.fail)
+        )
         request = self.guard(self._request)
         self.sliders = self.own(Sliders(TURNED, request))
         wide = {"style": {"description_width": "130px"}, "layout": {"width": "auto"}}
         self.label = ipywidgets.ToggleButtons(options=[("it is there", 1), ("it is not", 0)])
         says = ipywidgets.HBox([ipywidgets.Label("the label says"), self.label])
-        self.n_steps = ipywidgets.IntSlider(12, 0, MOST_STEPS, description="steps of learning", **wide)
+        self.n_steps = ipywidgets.IntSlider(
+            12, 0, MOST_STEPS, description="steps of learning", **wide
+        )
         for control in (self.label, self.n_steps):
             control.observe(lambda _: request(), "value")
         self.chart = self.own(ChartArea())
@@ -81,18 +91,31 @@ class PoolingPanel(WorkbenchPanel):
         self.say("")
         rows = [_row(name, one, effects.mask) for name, one in effects.pooled.items()]
         self.table.value = html_table(HEADER, rows)
-        pooling_effects(self.chart.begin(1.3 + 1.15 * len(rows)), effects.mask, effects.pooled, n_steps=effects.n_steps)
+        pooling_effects(
+            self.chart.begin(1.3 + 1.15 * len(rows)),
+            effects.mask,
+            effects.pooled,
+            n_steps=effects.n_steps,
+        )
         self.chart.draw()
 
 
 def _effects(values: Mapping[str, Any], label: int, n_steps: int) -> Effects:
     mask = toy_mask(from_flags(ToyMaskConfig, values))
     poolings = build_poolings(values)
-    pooled = {name: pool(one, mask.values, label=label, n_steps=n_steps) for name, one in poolings.items()}
+    pooled = {
+        name: pool(one, mask.values, label=label, n_steps=n_steps) for name, one in poolings.items()
+    }
     return Effects(mask, pooled, n_steps)
 
 
 def _row(name: str, pooled: Pooled, mask: ToyMask) -> list[str]:
     share, n = 100 * pooled.share(mask.event), pooled.n_taught
     of_all = f"{n}\n{100 * n / mask.values.size:.0f} % of the mask"
-    return [name, f"{pooled.probability:.3f}", f"{share:.0f}", of_all, f"{pooled.probability_after:.3f}"]
+    return [
+        name,
+        f"{pooled.probability:.3f}",
+        f"{share:.0f}",
+        of_all,
+        f"{pooled.probability_after:.3f}",
+    ]

@@ -38,12 +38,15 @@ class SideBySidePanel(WorkbenchPanel):
         self.models = {name: str(path) for name, path in models.items()}
         self.shown: SideBySide | None = None
         self._models = self.own(LiveModels())
-        self._latest = self.own(Latest(self.loop, self._compare, deliver=self.guard(self._deliver), failed=self.fail))
+        self._latest = self.own(
+            Latest(self.loop, self._compare, deliver=self.guard(self._deliver), failed=self.fail)
+        )
         narrow = {"layout": {"width": "170px"}, "style": {"description_width": "60px"}}
         self.index = ipywidgets.BoundedIntText(min=0, max=999_999, description="mixture", **narrow)
         self.index.observe(self.guard(lambda _: self.browse(self.index.value)), "value")
         moves = [
-            button(words, self.guard(lambda by=by: self._step(by))) for words, by in {"previous": -1, "next": 1}.items()
+            button(words, self.guard(lambda by=by: self._step(by)))
+            for words, by in {"previous": -1, "next": 1}.items()
         ]
         self.table = ipywidgets.HTML()
         self.chart = self.own(ChartArea())
@@ -63,7 +66,9 @@ class SideBySidePanel(WorkbenchPanel):
         folder, split = self.state.mixture_folder, self.state.split
         names = mixture_names(folder, split)
         if not 0 <= index < len(names):
-            raise InputError(f"{folder} has {len(names)} {split} mixtures: expected a number up to {len(names) - 1}")
+            raise InputError(
+                f"{folder} has {len(names)} {split} mixtures: expected a number up to {len(names) - 1}"
+            )
         self.index.value = index
         self.compare(Path(folder) / split / names[index])
 
@@ -82,7 +87,9 @@ class SideBySidePanel(WorkbenchPanel):
             self._latest.request(Path(self.state.mixture))
 
     def _compare(self, path: Path) -> tuple[SideBySide, Path]:
-        separators = {name: self._models.separator(Path(model), "cpu") for name, model in self.models.items()}
+        separators = {
+            name: self._models.separator(Path(model), "cpu") for name, model in self.models.items()
+        }
         return compare_models(separators, path), path
 
     def _deliver(self, answered: tuple[SideBySide, Path]) -> None:

@@ -42,7 +42,9 @@ class Drawing:
         self._read_from: tuple[Any, ...] | None = None
         self._latest = Latest(loop, _draw, deliver=self._show, failed=self._fail)
 
-    def request(self, config: MixtureFolderConfig, mixing: MixingConfig, split: str, index: int) -> None:
+    def request(
+        self, config: MixtureFolderConfig, mixing: MixingConfig, split: str, index: int
+    ) -> None:
         """Show a mixture: the same one for the same arguments."""
         if source_of(config) == self._read_from:
             self._latest.request(config, mixing, self._recordings, split, index)
@@ -66,9 +68,15 @@ class Drawing:
 
     def _show(self, drawn: Drawn) -> None:
         spec, sounds = drawn.spec, drawn.sounds
-        tracks = [one for one in mixed_tracks(sounds) if one.kind != "background" or spec.snr is not None]
+        tracks = [
+            one for one in mixed_tracks(sounds) if one.kind != "background" or spec.snr is not None
+        ]
         level = "no background" if spec.snr is None else f"{spec.snr:.1f} dB over the background"
-        few = "" if drawn.number < drawn.n_written else f"; the set would hold only {drawn.n_written} of this split"
+        few = (
+            ""
+            if drawn.number < drawn.n_written
+            else f"; the set would hold only {drawn.n_written} of this split"
+        )
         self._listening.show(
             tracks,
             caption=f"{drawn.split}, number {drawn.number}: {', '.join(spec.labels)}; {level}{few}",
@@ -79,7 +87,11 @@ class Drawing:
 
 
 def _draw(
-    config: MixtureFolderConfig, mixing: MixingConfig, recordings: tuple[Recording, ...], split: str, index: int
+    config: MixtureFolderConfig,
+    mixing: MixingConfig,
+    recordings: tuple[Recording, ...],
+    split: str,
+    index: int,
 ) -> Drawn:
     plan = _plan(config, mixing, recordings)
     spec = plan.spec(split, index)
@@ -87,5 +99,7 @@ def _draw(
 
 
 @lru_cache(maxsize=1)  # backgrounds are decoded for a plan
-def _plan(config: MixtureFolderConfig, mixing: MixingConfig, recordings: tuple[Recording, ...]) -> MixturePlan:
+def _plan(
+    config: MixtureFolderConfig, mixing: MixingConfig, recordings: tuple[Recording, ...]
+) -> MixturePlan:
     return MixturePlan(config, mixing, recordings)

@@ -46,15 +46,27 @@ class MixturesPanel(WorkbenchPanel):
         self.index = ipywidgets.BoundedIntText(min=0, max=999_999, description="number", **narrow)
         for control in (self.which, self.split, self.index):
             control.observe(self.guard(lambda _: self._refresh()), "value")
-        parts = [self.mixing.widget, ipywidgets.VBox([self.folder.widget, button("write the set", self.guard(self.write))])]
-        forms = ipywidgets.Accordion(parts, titles=["how mixtures are drawn", "write a set of them"], selected_index=0)
+        parts = [
+            self.mixing.widget,
+            ipywidgets.VBox([self.folder.widget, button("write the set", self.guard(self.write))]),
+        ]
+        forms = ipywidgets.Accordion(
+            parts, titles=["how mixtures are drawn", "write a set of them"], selected_index=0
+        )
         show = button("show it", self.guard(self._show), is_main=True)
-        moves = [button(words, self.guard(partial(self.step, by))) for words, by in {"previous": -1, "next": 1}.items()]
-        number = ipywidgets.HBox([self.split, self.index, show, *moves], layout={"flex_flow": "row wrap"})
+        moves = [
+            button(words, self.guard(partial(self.step, by)))
+            for words, by in {"previous": -1, "next": 1}.items()
+        ]
+        number = ipywidgets.HBox(
+            [self.split, self.index, show, *moves], layout={"flex_flow": "row wrap"}
+        )
         self.show(forms, self.writing, self._line, self.which, number, self.drawing, self.listening)
         follow_event_folder(self, self.folder)
         self._follow()
-        self.split.observe(self.guard(lambda change: self.state.set_trait("split", change["new"])), "value")
+        self.split.observe(
+            self.guard(lambda change: self.state.set_trait("split", change["new"])), "value"
+        )
         self.watch(("split", "mixture_folder"), self._follow)
 
     def draw(self, index: int = 0, split: str | None = None) -> None:
@@ -97,7 +109,9 @@ class MixturesPanel(WorkbenchPanel):
             lambda: write_steps(config, mixing),
             words=f"writing {config.output_folder}",
             done=lambda: self._written(config.output_folder),
-            cancelled=lambda: self.say(f"Cancelled: “write the set” goes on with {config.output_folder}.", "warning"),
+            cancelled=lambda: self.say(
+                f"Cancelled: “write the set” goes on with {config.output_folder}.", "warning"
+            ),
         )
 
     def cancel(self) -> None:
@@ -108,7 +122,9 @@ class MixturesPanel(WorkbenchPanel):
     def _written(self, folder: str) -> None:
         counts = read_manifest(folder)["n_mixtures"]
         self.state.mixture_folder = folder
-        self.say(f"{folder} holds {', '.join(f'{n} {split}' for split, n in counts.items())} mixtures.")
+        self.say(
+            f"{folder} holds {', '.join(f'{n} {split}' for split, n in counts.items())} mixtures."
+        )
 
     def _follow(self) -> None:
         self.split.value = self.state.split if self.state.split in SPLITS else "test"
@@ -116,7 +132,11 @@ class MixturesPanel(WorkbenchPanel):
 
     def _choose(self, which: str, index: int, split: str | None) -> None:
         self._shown = None  # nothing is shown before all is chosen
-        self.which.value, self.index.value, self.split.value = which, index, split or self.split.value
+        self.which.value, self.index.value, self.split.value = (
+            which,
+            index,
+            split or self.split.value,
+        )
         self._show()
 
     def _wanted(self) -> tuple[Any, ...]:
@@ -124,7 +144,13 @@ class MixturesPanel(WorkbenchPanel):
         if self.which.value == WRITTEN:
             return *chosen, self.state.mixture_folder
         config = self.folder.config
-        return *chosen, self.mixing.config, config.split_percentages, config.seed, *source_of(config)
+        return (
+            *chosen,
+            self.mixing.config,
+            config.split_percentages,
+            config.seed,
+            *source_of(config),
+        )
 
     def _refresh(self) -> None:
         """Show what is chosen now, if something was shown before."""
@@ -137,14 +163,18 @@ class MixturesPanel(WorkbenchPanel):
         if self.which.value == WRITTEN:
             self._show_written(self.state.mixture_folder, self.split.value, self.index.value)
         else:
-            self.drawing.request(self.folder.config, self.mixing.config, self.split.value, self.index.value)
+            self.drawing.request(
+                self.folder.config, self.mixing.config, self.split.value, self.index.value
+            )
 
     def _show_written(self, folder: str, split: str, index: int) -> None:
         if not folder:
             raise InputError("no set of mixtures is chosen: write one, or set state.mixture_folder")
         names = mixture_names(folder, split)
         if index >= len(names):
-            raise InputError(f"{folder} has {len(names)} {split} mixtures: expected a number up to {len(names) - 1}")
+            raise InputError(
+                f"{folder} has {len(names)} {split} mixtures: expected a number up to {len(names) - 1}"
+            )
         path = Path(folder) / split / names[index]
         classes = read_manifest(folder)["classes"]
         listen_to(self.listening, path, classes, caption=f"{path}, number {index} of {len(names)}")

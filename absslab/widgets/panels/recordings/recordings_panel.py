@@ -50,8 +50,14 @@ class RecordingsPanel(WorkbenchPanel):
         super().__init__(state)
         self.recordings: list[Recording] = []
         self._problems: list[str] = []  # with files
-        self._indexed: tuple[Any, ...] = ("", None, None)  # what was indexed last: folder, CSV, pattern
-        self.form = self.own(Form(MixtureFolderConfig, only=FIELDS, on_change=self.guard(self._changed)))
+        self._indexed: tuple[Any, ...] = (
+            "",
+            None,
+            None,
+        )  # what was indexed last: folder, CSV, pattern
+        self.form = self.own(
+            Form(MixtureFolderConfig, only=FIELDS, on_change=self.guard(self._changed))
+        )
         self.line = self.own(WorkLine(self.loop, self.fail))
         self.button = button("read the recordings", self.guard(self.index), is_main=True)
         self.table = ipywidgets.HTML()
@@ -63,7 +69,8 @@ class RecordingsPanel(WorkbenchPanel):
         self.class_control.observe(self.guard(lambda _: self._offer()), "value")
         self.recording_control.observe(self.guard(lambda _: self._listen()), "value")
         chosen = ipywidgets.HBox(
-            [self.class_control, self.recording_control], layout=ipywidgets.Layout(flex_flow="row wrap")
+            [self.class_control, self.recording_control],
+            layout=ipywidgets.Layout(flex_flow="row wrap"),
         )
         first = ipywidgets.HBox([self.button, self.line.widget])
         self.show(self.form, first, self.table, chosen, self.listening, self.chart)
@@ -87,7 +94,9 @@ class RecordingsPanel(WorkbenchPanel):
             lambda: index_steps(found),
             words="reading the recordings",
             done=lambda: self._show_found(found),
-            cancelled=lambda: self.say("Cancelled: nothing is shown. Read the recordings to begin again.", "warning"),
+            cancelled=lambda: self.say(
+                "Cancelled: nothing is shown. Read the recordings to begin again.", "warning"
+            ),
         )
 
     def cancel(self) -> None:
@@ -102,7 +111,9 @@ class RecordingsPanel(WorkbenchPanel):
         """
         of_class = [one for one in self.recordings if one.event_label == event_label]
         if not 0 <= index < len(of_class):
-            raise InputError(f"there is no recording {index} of {event_label!r}: expected one of those that were read")
+            raise InputError(
+                f"there is no recording {index} of {event_label!r}: expected one of those that were read"
+            )
         self.class_control.value = event_label
         self.recording_control.value = of_class[index]
         return of_class[index]
@@ -126,15 +137,28 @@ class RecordingsPanel(WorkbenchPanel):
     def _show_split(self) -> None:
         config, problems = self.form.config, self._problems[:_MOST_PROBLEMS]
         if self._problems:
-            problems.insert(0, f"{len(self._problems)} files can't be used; no mixtures are made until that is put right:")
+            problems.insert(
+                0,
+                f"{len(self._problems)} files can't be used; no mixtures are made until that is put right:",
+            )
         try:
-            split = split_recordings(self.recordings, percentages=config.split_percentages, seed=config.seed)
+            split = split_recordings(
+                self.recordings, percentages=config.split_percentages, seed=config.seed
+            )
         except InputError as error:
             problems.append(str(error))
             split = {}
         self.say("\n".join(problems), "error")
         found = summarise_recordings(self.recordings, split)
-        header = ["class", "recordings", "origins", "total / s", "shortest / s", "longest / s", *split]
+        header = [
+            "class",
+            "recordings",
+            "origins",
+            "total / s",
+            "shortest / s",
+            "longest / s",
+            *split,
+        ]
         rows = [
             [one.event_label, one.n_recordings, one.n_origins, f"{one.total:.1f}", f"{one.shortest:.2f}",
              f"{one.longest:.2f}", *one.in_split.values()]
@@ -154,7 +178,9 @@ class RecordingsPanel(WorkbenchPanel):
         """The recordings of the chosen class, to choose from."""
         of_class = [one for one in self.recordings if one.event_label == self.class_control.value]
         folder = os.path.commonpath([Path(one.path).parent for one in of_class]) if of_class else ""
-        offer(self.recording_control, [(os.path.relpath(one.path, folder), one) for one in of_class])
+        offer(
+            self.recording_control, [(os.path.relpath(one.path, folder), one) for one in of_class]
+        )
 
     def _listen(self) -> None:
         if one := self.recording_control.value:

@@ -42,18 +42,27 @@ class RunsPanel(WorkbenchPanel):
         self.folder = ipywidgets.Text(
             self.state.runs_folder, description="runs folder", continuous_update=False, layout=wide
         )
-        self.filter = ipywidgets.Text(description="filter", placeholder="name, state or setting=value", layout=wide)
+        self.filter = ipywidgets.Text(
+            description="filter", placeholder="name, state or setting=value", layout=wide
+        )
         self.selection = ipywidgets.SelectMultiple(description="compare", rows=4, layout=wide)
         self.metric = ipywidgets.Dropdown(options=CURVES, description="curve", layout=wide)
-        hint = ipywidgets.HTML(paragraph("one is chosen for all panels; several, with Ctrl or Shift, are compared"))
+        hint = ipywidgets.HTML(
+            paragraph("one is chosen for all panels; several, with Ctrl or Shift, are compared")
+        )
         self.table, self.differences = ipywidgets.HTML(), ipywidgets.HTML()
         self.plot = self.own(Plot(height=320))
         self.compared = ipywidgets.VBox([self.plot.widget, self.differences])
         look = button("look again", self.guard(self.refresh))
         rows = [[self.folder, look], [self.filter], [self.selection, hint], [self.metric]]
-        above, narrowing, *choice = [ipywidgets.HBox(row, layout={"flex_flow": "row wrap"}) for row in rows]
+        above, narrowing, *choice = [
+            ipywidgets.HBox(row, layout={"flex_flow": "row wrap"}) for row in rows
+        ]
         self.show(above, narrowing, self.table, *choice, self.compared)
-        self.folder.observe(self.guard(lambda _: self.state.set_trait("runs_folder", self.folder.value.strip())), "value")
+        self.folder.observe(
+            self.guard(lambda _: self.state.set_trait("runs_folder", self.folder.value.strip())),
+            "value",
+        )
         self.filter.observe(self.guard(lambda _: self._list()), "value")
         self.selection.observe(self.guard(lambda _: self._select()), "value")
         self.metric.observe(self.guard(lambda _: self._compare()), "value")
@@ -107,15 +116,21 @@ class RunsPanel(WorkbenchPanel):
 
     def _shown(self, runs: list[RunSummary]) -> str:
         if not self.found:
-            return paragraph(f"there are no runs in {self.state.runs_folder}: start a training, or choose another folder")
+            return paragraph(
+                f"there are no runs in {self.state.runs_folder}: start a training, or choose another folder"
+            )
         if not runs:
             return paragraph(
                 f"none of {len(self.found)} runs fits the filter: clear it, or write name, state or setting=value"
             )
         table = run_table(runs)
-        about = f"{len(runs)} of {len(self.found)} runs; settings in which they differ are on the right"
+        about = (
+            f"{len(runs)} of {len(self.found)} runs; settings in which they differ are on the right"
+        )
         chosen = next((number for number, run in enumerate(runs) if run.path == self._chosen), None)
-        return html_table(list(table.columns), table.to_numpy().tolist(), caption=about, marked=chosen)
+        return html_table(
+            list(table.columns), table.to_numpy().tolist(), caption=about, marked=chosen
+        )
 
     @property
     def _chosen(self) -> Path | None:
@@ -125,7 +140,9 @@ class RunsPanel(WorkbenchPanel):
     def _follow(self) -> None:
         """Another run was chosen, here or in another panel; a comparison stays."""
         self.table.value = self._shown(self.listed)
-        if len(self.selection.value) < 2 and str(self._chosen) in [path for _, path in self.selection.options]:
+        if len(self.selection.value) < 2 and str(self._chosen) in [
+            path for _, path in self.selection.options
+        ]:
             self.selection.value = (str(self._chosen),)
 
     def _select(self) -> None:
@@ -139,9 +156,17 @@ class RunsPanel(WorkbenchPanel):
         self.compared.layout.display = "" if runs else "none"
         different = differences(runs)
         rows = different.reset_index().to_numpy().tolist()
-        same = "choose several runs to compare their settings" if len(runs) < 2 else "their settings are the same"
-        self.differences.value = html_table(["setting", *different.columns], rows) if rows else paragraph(same)
-        of_curves = curves(runs, title if title == TRAINING_LOSS else title.removeprefix("validation "))
+        same = (
+            "choose several runs to compare their settings"
+            if len(runs) < 2
+            else "their settings are the same"
+        )
+        self.differences.value = (
+            html_table(["setting", *different.columns], rows) if rows else paragraph(same)
+        )
+        of_curves = curves(
+            runs, title if title == TRAINING_LOSS else title.removeprefix("validation ")
+        )
         of_scores = scores(runs)
         content = (title, of_curves.to_numpy().tolist(), of_scores.to_numpy().tolist())
         if runs and content != self._drawn:

@@ -44,11 +44,14 @@ class LabelEditor:
         self._done = ""  # what was saved, in words
         self._say = say
         self._reader = Latest(loop, read, deliver=self._show, failed=self._fail)
-        self._rows = ipywidgets.VBox(layout=ipywidgets.Layout(max_height="320px", overflow="auto", width="640px"))
+        self._rows = ipywidgets.VBox(
+            layout=ipywidgets.Layout(max_height="320px", overflow="auto", width="640px")
+        )
         self._title, self._about = ipywidgets.HTML(), ipywidgets.HTML()
         self._save = button("save correction", guard(lambda: self.save()))
         self.widget = ipywidgets.VBox(
-            [self._title, self._rows, self._save, self._about], layout=ipywidgets.Layout(align_items="flex-start")
+            [self._title, self._rows, self._save, self._about],
+            layout=ipywidgets.Layout(align_items="flex-start"),
         )
         self.clear()
 
@@ -77,10 +80,16 @@ class LabelEditor:
         if shown is None:
             return []
         for name, box in self.boxes.items():
-            if box.value != shown.labels[name] and correct_label(shown.table, shown.filename, name, box.value):
+            if box.value != shown.labels[name] and correct_label(
+                shown.table, shown.filename, name, box.value
+            ):
                 changed.append(name)
         words = ", ".join(f"{'' if self.boxes[name].value else 'not '}{name}" for name in changed)
-        self._done = f"{shown.filename}: {words}. {NEW_RUN}" if changed else f"{shown.filename}: no label was changed."
+        self._done = (
+            f"{shown.filename}: {words}. {NEW_RUN}"
+            if changed
+            else f"{shown.filename}: no label was changed."
+        )
         self._say(self._done)
         self._reader.request(shown.table.parent / shown.filename)
         return changed
@@ -103,23 +112,38 @@ class LabelEditor:
             return
         self.clear()
         self.labels, self._is_wanted = found, True
-        doubt = {name: abs(self._said.get(name, float(label)) - label) for name, label in found.labels.items()}
+        doubt = {
+            name: abs(self._said.get(name, float(label)) - label)
+            for name, label in found.labels.items()
+        }
         rows = []
         for name in sorted(found.labels, key=lambda name: -doubt[name]):
             box = ipywidgets.Checkbox(value=found.labels[name], description=name, indent=False)
             self.boxes[name] = box
             words = ipywidgets.Label(self._words(name, found.labels[name]))
-            rows.append(ipywidgets.HBox([box, words], layout=ipywidgets.Layout(flex="0 0 auto")))  # scrolled, not squeezed
+            rows.append(
+                ipywidgets.HBox([box, words], layout=ipywidgets.Layout(flex="0 0 auto"))
+            )  # scrolled, not squeezed
         self._rows.children, self._save.layout.display = rows, ""
-        before = [[row["time"], row["event_label"], row["from"], row["to"]] for row in found.corrections]
+        before = [
+            [row["time"], row["event_label"], row["from"], row["to"]] for row in found.corrections
+        ]
         table = html_table(["corrected", "class", "from", "to"], before) if before else ""
-        self._title.value = paragraph(f"labels of {found.filename} in {found.table}; the most doubtful first")
+        self._title.value = paragraph(
+            f"labels of {found.filename} in {found.table}; the most doubtful first"
+        )
         self._about.value = paragraph(self._done, "message", "status") + table
 
     def _words(self, name: str, label: bool) -> str:
-        words = f"the model: {self._said[name]:.3f}" if name in self._said else "the model says nothing"
+        words = (
+            f"the model: {self._said[name]:.3f}" if name in self._said else "the model says nothing"
+        )
         if name in self._sources and bool(self._sources[name]) != label:
-            words += "; its source was mixed in" if self._sources[name] else "; its source was not mixed in"
+            words += (
+                "; its source was mixed in"
+                if self._sources[name]
+                else "; its source was not mixed in"
+            )
         return words
 
     def _fail(self, error: Exception) -> None:
@@ -138,6 +162,10 @@ def read(path: Path) -> Labels:
     table = labels_table(path)
     filename = Path(path).absolute().relative_to(table.parent).as_posix()
     noted = table.with_name("corrections.csv")
-    rows = read_table(noted, required=CORRECTIONS, key=None, may_be_empty=True) if noted.exists() else []
+    rows = (
+        read_table(noted, required=CORRECTIONS, key=None, may_be_empty=True)
+        if noted.exists()
+        else []
+    )
     corrections = [row for row in rows if row["filename"] == filename]
     return Labels(table, filename, read_labels(table, filename), corrections)

@@ -35,8 +35,13 @@ class ReportPanel(WorkbenchPanel):
         super().__init__(state)
         self.scores: RunScores | None = None
         wide = {"layout": ipywidgets.Layout(width="430px"), "style": {"description_width": "60px"}}
-        narrow = {"layout": ipywidgets.Layout(width="260px"), "style": {"description_width": "60px"}}
-        self.run = ipywidgets.Combobox(description="run", placeholder="a run directory", continuous_update=False, **wide)
+        narrow = {
+            "layout": ipywidgets.Layout(width="260px"),
+            "style": {"description_width": "60px"},
+        }
+        self.run = ipywidgets.Combobox(
+            description="run", placeholder="a run directory", continuous_update=False, **wide
+        )
         self.split = ipywidgets.Dropdown(options=SPLITS, description="split", **narrow)
         self.job = self.own(ScoringJob(self.loop, self.fail, self._scored))
         self.table = ipywidgets.HTML()
@@ -44,13 +49,21 @@ class ReportPanel(WorkbenchPanel):
         self.mixtures = MixtureList(self.guard, self.choose)
         self.chart, self.listening = self.own(ChartArea()), self.own(Listening())
         self.labels = self.own(LabelEditor(self.loop, self.guard, self.say))
-        self._reader = self.own(Latest(self.loop, read_run_scores, deliver=self._show, failed=self._fail))
+        self._reader = self.own(
+            Latest(self.loop, read_run_scores, deliver=self._show, failed=self._fail)
+        )
         start = button("score it", self.guard(self.score), is_main=True)
-        above = ipywidgets.HBox([self.run, self.split, start], layout=ipywidgets.Layout(flex_flow="row wrap"))
+        above = ipywidgets.HBox(
+            [self.run, self.split, start], layout=ipywidgets.Layout(flex_flow="row wrap")
+        )
         below = [self.score_control, self.chart, self.mixtures, self.listening, self.labels]
         self.show(above, self.job, self.table, *below)
-        self.run.observe(self.guard(lambda change: self.state.set_trait("run", change["new"].strip())), "value")
-        self.split.observe(self.guard(lambda change: self.state.set_trait("split", change["new"])), "value")
+        self.run.observe(
+            self.guard(lambda change: self.state.set_trait("run", change["new"].strip())), "value"
+        )
+        self.split.observe(
+            self.guard(lambda change: self.state.set_trait("split", change["new"])), "value"
+        )
         self.score_control.observe(self.guard(lambda _: self._draw()), "value")
         self.watch(("run", "split"), self.read)
         self.watch(("runs_folder", "runs_changed"), self._offer_runs)
@@ -90,7 +103,9 @@ class ReportPanel(WorkbenchPanel):
         """
         found = self.mixtures.find(mixture)
         if self.scores is None or found is None:
-            raise InputError(f"there is no mixture {mixture!r} in the scores: expected one of those that were scored")
+            raise InputError(
+                f"there is no mixture {mixture!r} in the scores: expected one of those that were scored"
+            )
         self.labels.clear()
         path = locate(found, self.state.mixture_folder, self.split.value)
         words = f"{path}: {', '.join(found.classes) or 'no class'}"
@@ -109,7 +124,9 @@ class ReportPanel(WorkbenchPanel):
         """
         for name, present in labels.items():
             if name not in self.labels.boxes:
-                raise InputError(f"there is no label {name!r} here: choose a mixture, then one of its table's classes")
+                raise InputError(
+                    f"there is no label {name!r} here: choose a mixture, then one of its table's classes"
+                )
             self.labels.boxes[name].value = present
         return self.labels.save()
 
@@ -138,7 +155,9 @@ class ReportPanel(WorkbenchPanel):
         if not self.state.run:
             return
         if scores is None:
-            self.table.value = paragraph(f"{self.state.run} has no scores of its {self.split.value} split: “score it”.")
+            self.table.value = paragraph(
+                f"{self.state.run} has no scores of its {self.split.value} split: “score it”."
+            )
             return
         if scores.is_old:
             self.say(f"The model is newer than {scores.path}: score it once more.", "warning")

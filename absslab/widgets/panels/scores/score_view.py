@@ -25,7 +25,13 @@ def draw_scores(area: ChartArea, scores: RunScores, score: str) -> None:
     ceilings = {}
     if score == "si_sdr_improvement":
         ceilings = {BASELINE_TITLES[CEILING]: scores.per_class("ceiling")}
-    class_scores(axes[0], scores.per_class(score), label=title, intervals=scores.intervals(score), baselines=ceilings)
+    class_scores(
+        axes[0],
+        scores.per_class(score),
+        label=title,
+        intervals=scores.intervals(score),
+        baselines=ceilings,
+    )
     used, values = scores.per_mixture(score)
     label = "mean |label − probability|" if used == DOUBT else f"{title}, mean of a mixture"
     distribution(axes[1], values.to_list(), label=label)
@@ -46,10 +52,16 @@ class MixtureList:
         self._opened = opened
         self._ranked: Sequence[Ranked] = ()
         self._chosen: str | None = None
-        self.order = ipywidgets.Dropdown(options=[WORST, BEST], layout=ipywidgets.Layout(width="160px"))
+        self.order = ipywidgets.Dropdown(
+            options=[WORST, BEST], layout=ipywidgets.Layout(width="160px")
+        )
         self.select = ipywidgets.Select(rows=8, layout=ipywidgets.Layout(width="auto"))
-        about = ipywidgets.HTML(paragraph("mixtures by this score, with their classes: choose one to hear it"))
-        self.widget = ipywidgets.VBox([ipywidgets.HBox([self.order, about], layout={"align_items": "center"}), self.select])
+        about = ipywidgets.HTML(
+            paragraph("mixtures by this score, with their classes: choose one to hear it")
+        )
+        self.widget = ipywidgets.VBox(
+            [ipywidgets.HBox([self.order, about], layout={"align_items": "center"}), self.select]
+        )
         self.order.observe(guard(lambda _: self.show(self._ranked)), "value")
         self.select.observe(guard(lambda _: self._open()), "value")
         self.show(())
@@ -60,7 +72,8 @@ class MixtureList:
         ordered = ranked[::-1] if self.order.value == BEST else ranked
         self.select.options = ()  # else the first would be chosen where one was
         self.select.options = [
-            (f"{one.score:.2f}   {one.mixture}   {', '.join(one.classes)}", one.mixture) for one in ordered[:MOST_LISTED]
+            (f"{one.score:.2f}   {one.mixture}   {', '.join(one.classes)}", one.mixture)
+            for one in ordered[:MOST_LISTED]
         ]
         self.widget.layout.display = "" if ranked else "none"
 

@@ -64,10 +64,20 @@ class ScoringJob:
             raise InputError("no run is selected: choose one, or set state.run")
         checkpoint = model_of(run)
         if not checkpoint.is_file():
-            raise InputError(f"{checkpoint} does not exist: the run has no best model yet, or it was moved")
+            raise InputError(
+                f"{checkpoint} does not exist: the run has no best model yet, or it was moved"
+            )
         moved = ["--data_folder", moved_to] if moved_to and not _has_data(run) else []
         output = scores_path(run, split)
-        command = ["evaluate", "--checkpoint_path", str(checkpoint), "--split", split, "--output", str(output)]
+        command = [
+            "evaluate",
+            "--checkpoint_path",
+            str(checkpoint),
+            "--split",
+            split,
+            "--output",
+            str(output),
+        ]
         self._job = start_process([*command, *moved, *flags], output.with_suffix(".log"))
         self._name, self._begun, self._is_cancelled = f"{run}, {split}", time.monotonic(), False
         self.widget.layout.display, self._bar.value = "", 0.0

@@ -31,8 +31,12 @@ class MaskControls:
     def __init__(self, on_change: Callable[[], Any]):
         self._on_change, self._is_setting = on_change, False
         fields = {field.name: field for field in dataclasses.fields(SeparationConfig)}
-        self.sliders = {name: self._slider(fields[name], highest) for name, highest in HIGHEST.items()}
-        grid = ipywidgets.Layout(grid_template_columns="repeat(auto-fit, minmax(300px, 1fr))", grid_gap="6px 24px")
+        self.sliders = {
+            name: self._slider(fields[name], highest) for name, highest in HIGHEST.items()
+        }
+        grid = ipywidgets.Layout(
+            grid_template_columns="repeat(auto-fit, minmax(300px, 1fr))", grid_gap="6px 24px"
+        )
         explained = [
             ipywidgets.VBox([slider, ipywidgets.HTML(paragraph(fields[name].metadata["help"]))])
             for name, slider in self.sliders.items()

@@ -32,7 +32,12 @@ class SeparationChoice:
         guard: makes a callback of a function, so that its errors show.
     """
 
-    def __init__(self, state: State, loop: MainLoop, guard: Callable[[Callable[..., Any]], Callable[..., None]]):
+    def __init__(
+        self,
+        state: State,
+        loop: MainLoop,
+        guard: Callable[[Callable[..., Any]], Callable[..., None]],
+    ):
         self._state, self._loop = state, loop
         self._uploads: Path | None = None
         wide = {"layout": ipywidgets.Layout(width="420px"), "style": {"description_width": "70px"}}
@@ -40,17 +45,27 @@ class SeparationChoice:
             description="model", placeholder="a run, or a checkpoint", ensure_option=False, **wide
         )
         self.path = ipywidgets.Combobox(
-            description="file", placeholder="a sound file, or one of the mixtures", continuous_update=False, **wide
+            description="file",
+            placeholder="a sound file, or one of the mixtures",
+            continuous_update=False,
+            **wide,
         )
         self.upload = ipywidgets.FileUpload(
             accept=",".join(sound_files.SUFFIXES), multiple=False, description="upload (to 7 MB)"
         )
         self.upload.layout.width = "auto"
-        narrow = {"layout": ipywidgets.Layout(width="150px"), "style": {"description_width": "70px"}}
+        narrow = {
+            "layout": ipywidgets.Layout(width="150px"),
+            "style": {"description_width": "70px"},
+        }
         self.start = ipywidgets.FloatText(0.0, description="from / s", **narrow)
         self.length = ipywidgets.FloatText(60.0, description="length / s", **narrow)
-        self.device = ipywidgets.Dropdown(options=["auto", cpu().name], description="device", **narrow)
-        self._devices = Latest(loop, devices, deliver=guard(self._offer_devices), failed=guard(_show))
+        self.device = ipywidgets.Dropdown(
+            options=["auto", cpu().name], description="device", **narrow
+        )
+        self._devices = Latest(
+            loop, devices, deliver=guard(self._offer_devices), failed=guard(_show)
+        )
         self.upload.observe(guard(lambda _: self._take_upload()), "value")
         self.model.observe(guard(lambda _: self._take_model()), "value")
         self.path.observe(guard(lambda _: setattr(state, "mixture", self.path.value)), "value")
@@ -78,10 +93,15 @@ class SeparationChoice:
         value = self.model.value.strip()
         if not value:
             raise InputError("no model is chosen: choose a run, or give the path of a checkpoint")
-        path = next((path for name, path in self._known().items() if value in (name, str(path))), Path(value).expanduser())
+        path = next(
+            (path for name, path in self._known().items() if value in (name, str(path))),
+            Path(value).expanduser(),
+        )
         path = model_of(path) if path.is_dir() else path
         if not path.is_file():
-            raise InputError(f"{path} does not exist: train a model first, or give the path of a checkpoint")
+            raise InputError(
+                f"{path} does not exist: train a model first, or give the path of a checkpoint"
+            )
         return path
 
     @property
@@ -92,7 +112,9 @@ class SeparationChoice:
             InputError: none is chosen.
         """
         if not self.path.value.strip():
-            raise InputError("no file is chosen: give its path, upload one, or choose a mixture in another panel")
+            raise InputError(
+                "no file is chosen: give its path, upload one, or choose a mixture in another panel"
+            )
         return Path(self.path.value.strip()).expanduser()
 
     @property
@@ -121,7 +143,9 @@ class SeparationChoice:
         self.model.options = list(known)
         run = self._state.run
         if run:
-            self.model.value = next((name for name, path in known.items() if path.with_suffix("") == Path(run)), run)
+            self.model.value = next(
+                (name for name, path in known.items() if path.with_suffix("") == Path(run)), run
+            )
         elif not self.model.value and known:
             self.model.value = next(iter(known))
 
@@ -147,7 +171,11 @@ class SeparationChoice:
         """Those of the set that is worked on."""
         folder, split = self._state.mixture_folder, self._state.split
         try:
-            return [str(Path(folder) / split / name) for name in mixture_names(folder, split)] if folder else []
+            return (
+                [str(Path(folder) / split / name) for name in mixture_names(folder, split)]
+                if folder
+                else []
+            )
         except (InputError, OSError):  # any other file can be given
             return []
 
@@ -171,7 +199,10 @@ class SeparationChoice:
             return
         (uploaded,) = self.upload.value
         name = (
-            "".join(c if c.isalnum() or c in "._- " else "_" for c in Path(uploaded["name"]).name).strip(" .") or "upload"
+            "".join(
+                c if c.isalnum() or c in "._- " else "_" for c in Path(uploaded["name"]).name
+            ).strip(" .")
+            or "upload"
         )
         self._uploads = self._uploads or Path(tempfile.mkdtemp(prefix="absslab-"))
         path = self._uploads / name

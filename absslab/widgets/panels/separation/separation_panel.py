@@ -40,23 +40,44 @@ class SeparationPanel(WorkbenchPanel):
     def __init__(self, state: State | None = None):
         super().__init__(state)
         self.answer: Answer | None = None
-        self._about: tuple[Path, str, Excerpt] | None = None  # what is shown: model, device, stretch
+        self._about: tuple[Path, str, Excerpt] | None = (
+            None  # what is shown: model, device, stretch
+        )
         self._models = self.own(LiveModels())
-        self._latest = self.own(Latest(self.loop, self._models.answer, deliver=self._deliver, failed=self.fail))
+        self._latest = self.own(
+            Latest(self.loop, self._models.answer, deliver=self._deliver, failed=self.fail)
+        )
         self.choice = self.own(SeparationChoice(self.state, self.loop, self.guard))
         self.button = button("separate", self.guard(self.separate), is_main=True)
         self.masks = MaskControls(self.guard(self._masks_changed))
         self.listening = self.own(Listening())
         self.scores = ipywidgets.HTML()
         self.save_path = ipywidgets.Text("heard", description="save as")
-        self.output_folder = ipywidgets.Text("separated", description="folder", style={"description_width": "50px"})
+        self.output_folder = ipywidgets.Text(
+            "separated", description="folder", style={"description_width": "50px"}
+        )
         self.line = self.own(WorkLine(self.loop, self.fail))
         save = button("save what is heard", self.guard(self.save))
         whole = button("separate the whole file to a folder", self.guard(self.separate_whole))
-        starting = ipywidgets.HBox([self.button, whole, self.output_folder], layout={"flex_flow": "row wrap"})
-        masks = ipywidgets.Accordion([self.masks.widget], titles=["masks: changed while it plays"], selected_index=0)
-        self._saving = ipywidgets.VBox([ipywidgets.HBox([self.save_path, save]), self._line], layout={"display": "none"})
-        self.show(self.choice, starting, self.line, self._line, masks, self.listening, self.scores, self._saving)
+        starting = ipywidgets.HBox(
+            [self.button, whole, self.output_folder], layout={"flex_flow": "row wrap"}
+        )
+        masks = ipywidgets.Accordion(
+            [self.masks.widget], titles=["masks: changed while it plays"], selected_index=0
+        )
+        self._saving = ipywidgets.VBox(
+            [ipywidgets.HBox([self.save_path, save]), self._line], layout={"display": "none"}
+        )
+        self.show(
+            self.choice,
+            starting,
+            self.line,
+            self._line,
+            masks,
+            self.listening,
+            self.scores,
+            self._saving,
+        )
 
     def separate(self, path: str = "", checkpoint: str = "") -> None:
         """Separate and show.
@@ -87,14 +108,23 @@ class SeparationPanel(WorkbenchPanel):
         player = self.listening.player
         if player is None or self.answer is None:
             raise InputError("there is nothing to save: separate a recording first")
-        stem = Path((path or self.save_path.value or "heard").removesuffix(".wav").removesuffix(".json")).expanduser()
+        stem = Path(
+            (path or self.save_path.value or "heard").removesuffix(".wav").removesuffix(".json")
+        ).expanduser()
         settings = SeparationSettings(self.answer.config, remix_gains(player.tracks, player.heard))
         gains = [10 ** (gain / 20) for gain in player.heard.gains]
         samples = remix(player.tracks, gains, 0, player.n_samples)
         wav, json = stem.with_name(f"{stem.name}.wav"), stem.with_name(f"{stem.name}.json")
-        sound_files.save(wav, samples, player.sampling_rate, subtype="PCM_16" if abs(samples).max() <= 1 else "FLOAT")
+        sound_files.save(
+            wav,
+            samples,
+            player.sampling_rate,
+            subtype="PCM_16" if abs(samples).max() <= 1 else "FLOAT",
+        )
         write_settings(json, settings)
-        self.say(f"saved {wav} and {json}: absslab separate --settings {json} does the same to any file")
+        self.say(
+            f"saved {wav} and {json}: absslab separate --settings {json} does the same to any file"
+        )
         return wav, json
 
     def separate_whole(self) -> None:
@@ -103,7 +133,11 @@ class SeparationPanel(WorkbenchPanel):
         Raises:
             InputError: no file or no model is chosen, or the folder can't be used.
         """
-        path, checkpoint, device = self.choice.file, self.choice.checkpoint, self.choice.device.value
+        path, checkpoint, device = (
+            self.choice.file,
+            self.choice.checkpoint,
+            self.choice.device.value,
+        )
         folder, config = Path(self.output_folder.value).expanduser(), self.masks.config
 
         def steps() -> Iterator[Progress]:
@@ -146,7 +180,15 @@ class SeparationPanel(WorkbenchPanel):
         self.say("")
 
     def _show_folder(self, folder: Path) -> None:
-        self.answer, self._about, self._saving.layout.display = None, None, "none"  # the sliders would change another
-        self.listening.show(tracks_of(folder), caption=f"{folder}: the whole file", title=folder.name)
+        self.answer, self._about, self._saving.layout.display = (
+            None,
+            None,
+            "none",
+        )  # the sliders would change another
+        self.listening.show(
+            tracks_of(folder), caption=f"{folder}: the whole file", title=folder.name
+        )
         self.scores.value = ""
-        self.say(f"written to {folder}; the sliders change nothing here: press “separate” to go on with an excerpt")
+        self.say(
+            f"written to {folder}; the sliders change nothing here: press “separate” to go on with an excerpt"
+        )

@@ -32,7 +32,10 @@ class EpochListener:
     """
 
     def __init__(
-        self, loop: MainLoop, guard: Callable[[Callable[..., Any]], Callable[..., None]], failed: Callable[[Exception], Any]
+        self,
+        loop: MainLoop,
+        guard: Callable[[Callable[..., Any]], Callable[..., None]],
+        failed: Callable[[Exception], Any],
     ):
         self.kept: dict[int, Path] = {}
         self._failed = failed
@@ -46,7 +49,9 @@ class EpochListener:
         )
         self.button = button("listen", guard(self.listen))
         self.listening = Listening()
-        choice = ipywidgets.HBox([self.mixture, self.epoch, self.button], layout=ipywidgets.Layout(flex_flow="row wrap"))
+        choice = ipywidgets.HBox(
+            [self.mixture, self.epoch, self.button], layout=ipywidgets.Layout(flex_flow="row wrap")
+        )
         self.widget = ipywidgets.VBox([choice, self.listening.widget])
         changed = guard(lambda _: self._choice_changed())
         self.epoch.observe(changed, "value")
@@ -66,7 +71,9 @@ class EpochListener:
         if reader and not self.kept:
             self.listening.clear(NONE_KEPT)
         items = recordings_of(reader, "validation") if reader else []
-        titles = [f"{Path(one.path).name}: {', '.join(sorted(one.labels)) or 'nothing'}" for one in items]
+        titles = [
+            f"{Path(one.path).name}: {', '.join(sorted(one.labels)) or 'nothing'}" for one in items
+        ]
         offer(self.mixture, [(title, one.path) for title, one in zip(titles, items, strict=True)])
 
     def update(self) -> None:
@@ -95,13 +102,19 @@ class EpochListener:
             InputError: no run, no such epoch, no mixture.
         """
         if not self.kept:
-            raise InputError("no epoch's model was kept: set keep_every to 1 before a training is started")
+            raise InputError(
+                "no epoch's model was kept: set keep_every to 1 before a training is started"
+            )
         epoch = self.epoch.value if epoch is None else epoch
         if epoch not in self.kept:
-            raise InputError(f"the model of epoch {epoch} was not kept: there is {', '.join(map(str, self.kept))}")
+            raise InputError(
+                f"the model of epoch {epoch} was not kept: there is {', '.join(map(str, self.kept))}"
+            )
         mixture = mixture or self.mixture.value or ""
         if not mixture:
-            raise InputError("there is no validation mixture to listen to: choose a run whose data_folder is there")
+            raise InputError(
+                "there is no validation mixture to listen to: choose a run whose data_folder is there"
+            )
         with self._setting():
             self.epoch.value = epoch
             if mixture in [path for _, path in self.mixture.options]:
@@ -129,9 +142,13 @@ class EpochListener:
         if self.listening.player is not None and not self._is_setting:
             self.listen()
 
-    def _separated(self, checkpoint: Path, mixture: str, epoch: int) -> tuple[list[Track], str, str]:
+    def _separated(
+        self, checkpoint: Path, mixture: str, epoch: int
+    ) -> tuple[list[Track], str, str]:
         """Tracks, caption and title; in a thread."""
-        answer, _ = self._models.answer(checkpoint, "cpu", Excerpt.of(mixture, length=_LONGEST), SeparationConfig())
+        answer, _ = self._models.answer(
+            checkpoint, "cpu", Excerpt.of(mixture, length=_LONGEST), SeparationConfig()
+        )
         name = Path(mixture).name
         return answer.tracks, f"{name}, separated by the model of epoch {epoch}", name
 

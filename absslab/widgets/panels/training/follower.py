@@ -36,8 +36,12 @@ class Follower:
         self._is_setting = False
         self.view = RunView()
         self.epochs = EpochListener(panel.loop, panel.guard, panel.fail)
-        self.runs = ipywidgets.Dropdown(options=[NO_RUN], description="run", layout={"width": "420px"})
-        self.widget = ipywidgets.VBox([self.view.widget, self.epochs.widget], layout={"display": "none"})
+        self.runs = ipywidgets.Dropdown(
+            options=[NO_RUN], description="run", layout={"width": "420px"}
+        )
+        self.widget = ipywidgets.VBox(
+            [self.view.widget, self.epochs.widget], layout={"display": "none"}
+        )
         self.runs.observe(panel.guard(lambda _: self._chosen()), "value")
         panel.watch(["runs_folder", "runs_changed"], self.refresh)
         panel.watch("run", self._selected)
@@ -56,7 +60,9 @@ class Follower:
         """
         path = Path(folder).absolute()
         if self._launcher.state(path) == "gone":
-            raise InputError(f"{path} is no run directory: expected one with config.json, as absslab train writes")
+            raise InputError(
+                f"{path} is no run directory: expected one with config.json, as absslab train writes"
+            )
         self._stop_looking()
         self.folder, self.state = path, ""
         self.view.follow(None)
@@ -118,12 +124,17 @@ class Follower:
         try:
             self.epochs.follow(reader)
         except (InputError, OSError) as error:  # its curves can be seen all the same
-            self._panel.say(f"{error_line(error)}; the curves are shown, but no epoch can be listened to", "warning")
+            self._panel.say(
+                f"{error_line(error)}; the curves are shown, but no epoch can be listened to",
+                "warning",
+            )
 
     def _changed(self, before: str) -> None:
         assert self.folder is not None
         if self.state == "starting":
-            self._panel.say(f"{self.folder.name} is being set up: recordings are read, features are normalised")
+            self._panel.say(
+                f"{self.folder.name} is being set up: recordings are read, features are normalised"
+            )
         elif problem := self._launcher.problem(self.folder):
             self._panel.say(f"{self.folder.name} was not started: {problem}", "error")
         elif self.state in ("failed", "dead", "gone"):

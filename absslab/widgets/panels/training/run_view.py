@@ -37,7 +37,11 @@ class RunView:
         self._has_log = has_log
         self._about, self._log = ipywidgets.HTML(), ipywidgets.HTML()
         self.plot = Plot(height=300)
-        titled = zip(self.plot.figure.subplots(1, 3, width_ratios=(4, 4, 3)), training_curves({}, LOSS), strict=True)
+        titled = zip(
+            self.plot.figure.subplots(1, 3, width_ratios=(4, 4, 3)),
+            training_curves({}, LOSS),
+            strict=True,
+        )
         self._curves = [Curves(axes, title=title, log=title == RATES) for axes, title in titled]
         self.widget = ipywidgets.VBox([self._about, self.plot.widget, self._log])
         self.reader: RunReader | None = None
@@ -58,7 +62,9 @@ class RunView:
             return
         self.reader.poll()
         self.facts = self._facts(state)
-        about = html_table(list(self.facts), [list(self.facts.values())]) + paragraph(ENDED.get(state, ""))
+        about = html_table(list(self.facts), [list(self.facts.values())]) + paragraph(
+            ENDED.get(state, "")
+        )
         for widget, text in ((self._about, about), (self._log, preformatted(self.log(8)))):
             if widget.value != text:
                 widget.value = text
@@ -81,7 +87,10 @@ class RunView:
         """What there is to say of a run, by its title."""
         reader = self.reader
         assert reader is not None
-        status, last = reader.status(), reader.metrics[max(reader.metrics)] if reader.metrics else {}
+        status, last = (
+            reader.status(),
+            reader.metrics[max(reader.metrics)] if reader.metrics else {},
+        )
         facts = {"run": reader.folder.name, "state": state}
         silent = time.time() - _number(status.get("heartbeat"), time.time())
         if state == "running" and silent > SILENCE:

@@ -48,13 +48,23 @@ class TrainingForm:
         on_change: Callable[[], Any] | None = None,
     ):
         self._on_change, self._loop, self._is_setting = on_change, MainLoop(), False
-        about = {"description": "recipe", "style": {"description_width": "170px"}, "layout": {"width": "auto"}}
+        about = {
+            "description": "recipe",
+            "style": {"description_width": "170px"},
+            "layout": {"width": "auto"},
+        }
         self.recipe = ipywidgets.Dropdown(options=[NO_RECIPE, *RECIPES], value=recipe, **about)
-        help = ipywidgets.HTML(paragraph("sets many of the fields below at once; each can still be changed"))
+        help = ipywidgets.HTML(
+            paragraph("sets many of the fields below at once; each can still be changed")
+        )
         self.forms: dict[str, Form] = {"model": self._form(ModelConfig)}
         self.forms |= {
-            "run": self._form(RunConfig, initial=RunConfig(keep_every=1), choices={"device": ["auto"]}),
-            "data": self._form(DataConfig, only=FIRST_OF_DATA, choices={"data_set_type": list(DATA_SETS)}),
+            "run": self._form(
+                RunConfig, initial=RunConfig(keep_every=1), choices={"device": ["auto"]}
+            ),
+            "data": self._form(
+                DataConfig, only=FIRST_OF_DATA, choices={"data_set_type": list(DATA_SETS)}
+            ),
             "training": self._form(TrainingConfig, only=FIRST_OF_TRAINING),
             "mask network": self._form(self._parts()["mask network"]),
             "pooling": self._form(self._parts()["pooling"]),
@@ -66,7 +76,9 @@ class TrainingForm:
         self._rest = ipywidgets.Accordion()
         self._place()
         first = [self.forms[name].widget for name in FIRST]
-        self.widget = ipywidgets.VBox([ipywidgets.GridBox([self.recipe, help], layout=GRID), *first, self._rest])
+        self.widget = ipywidgets.VBox(
+            [ipywidgets.GridBox([self.recipe, help], layout=GRID), *first, self._rest]
+        )
         self.set_devices(devices)
         self.recipe.observe(lambda _: self._loop.call(self._recipe_changed), "value")
 
@@ -76,7 +88,9 @@ class TrainingForm:
         Raises:
             InputError: a value that can't be used.
         """
-        return {name: value for form in self.forms.values() for name, value in form.values().items()}
+        return {
+            name: value for form in self.forms.values() for name, value in form.values().items()
+        }
 
     @property
     def settings(self) -> Settings:
@@ -117,7 +131,9 @@ class TrainingForm:
                 form.set(own)
         if rest:
             known = [name for form in self.forms.values() for name in form.controls]
-            raise InputError(f"there is no setting {next(iter(rest))!r}{nearest(next(iter(rest)), known)}")
+            raise InputError(
+                f"there is no setting {next(iter(rest))!r}{nearest(next(iter(rest)), known)}"
+            )
 
     def set_devices(self, devices: Sequence[Device]) -> None:
         """Offer these devices; what is chosen stays chosen."""
@@ -140,7 +156,10 @@ class TrainingForm:
 
     def _parts(self) -> dict[str, type[Config]]:
         """The configs of the chosen parts."""
-        chosen = {name: self.forms["model"].controls[name].value for name in ("model_type", "classification_mapping")}
+        chosen = {
+            name: self.forms["model"].controls[name].value
+            for name in ("model_type", "classification_mapping")
+        }
         return {
             "mask network": find_mask_net(chosen["model_type"])[0],
             "pooling": find_pooling(chosen["classification_mapping"])[0],

@@ -27,14 +27,24 @@ class TrainingPanel(WorkbenchPanel):
         super().__init__(state)
         self.launcher = Launcher()
         self.form = self.own(TrainingForm(devices=[cpu()], on_change=self.guard(self._enable)))
-        self._devices = self.own(Latest(self.loop, devices, deliver=self.form.set_devices, failed=self.fail))
+        self._devices = self.own(
+            Latest(self.loop, devices, deliver=self.form.set_devices, failed=self.fail)
+        )
         self._check = self.own(DeviceCheck(self, self._enable))
-        self.start_button = button("start", self.guard(lambda: self.start(anyway=self.anyway.value)), is_main=True)
+        self.start_button = button(
+            "start", self.guard(lambda: self.start(anyway=self.anyway.value)), is_main=True
+        )
         self.stop_button = button("stop", self.guard(self.stop))
-        self.resume_button = button("resume", self.guard(lambda: self.resume(self.up_to.value, anyway=self.anyway.value)))
-        self.anyway = ipywidgets.Checkbox(description="start anyway", indent=False, layout={"display": "none"})
+        self.resume_button = button(
+            "resume", self.guard(lambda: self.resume(self.up_to.value, anyway=self.anyway.value))
+        )
+        self.anyway = ipywidgets.Checkbox(
+            description="start anyway", indent=False, layout={"display": "none"}
+        )
         self.up_to = ipywidgets.IntText(description="up to epoch", layout={"width": "170px"})
-        self.settings = ipywidgets.Accordion([self.form.widget], titles=["settings of a new training"], selected_index=0)
+        self.settings = ipywidgets.Accordion(
+            [self.form.widget], titles=["settings of a new training"], selected_index=0
+        )
         self.follower = self.own(Follower(self, self.launcher, self._run_changed))
         look = button("look again", self.guard(self._look_again))
         ending = [self.stop_button, self.resume_button, self.up_to]
@@ -76,7 +86,10 @@ class TrainingPanel(WorkbenchPanel):
         folder = self._folder()
         n_planned, device = planned(folder)
         self._launch(
-            folder, device, anyway, lambda: self.launcher.resume(folder, None if n_epochs == n_planned else n_epochs)
+            folder,
+            device,
+            anyway,
+            lambda: self.launcher.resume(folder, None if n_epochs == n_planned else n_epochs),
         )
 
     def stop(self) -> None:
@@ -86,7 +99,9 @@ class TrainingPanel(WorkbenchPanel):
             InputError: no run, or one that is not running.
         """
         self.launcher.stop(self._folder())
-        self.say("stopping after the step that it is at; resume goes on from the end of the epoch before")
+        self.say(
+            "stopping after the step that it is at; resume goes on from the end of the epoch before"
+        )
 
     def attach(self, folder: str | Path) -> None:
         """Follow a run, of this or of any other process, that runs or has ended.
@@ -128,10 +143,14 @@ class TrainingPanel(WorkbenchPanel):
     def _enable(self) -> None:
         """Let those buttons be pressed that would do something."""
         follower, path = self.follower, self.form.forms["run"].controls["save_path"].value
-        is_this = follower.folder is not None and Path(path).absolute() == Path(f"{follower.folder}.ckpt")
+        is_this = follower.folder is not None and Path(path).absolute() == Path(
+            f"{follower.folder}.ckpt"
+        )
         self.start_button.disabled = self._check.is_running or (follower.is_live and is_this)
         self.stop_button.disabled = not follower.is_live
-        self.resume_button.disabled = self._check.is_running or follower.is_live or follower.folder is None
+        self.resume_button.disabled = (
+            self._check.is_running or follower.is_live or follower.folder is None
+        )
 
     def _look_again(self) -> None:
         self._devices.request()
@@ -146,4 +165,8 @@ class TrainingPanel(WorkbenchPanel):
 def _free_path(folder: Path) -> Path:
     """The first of run-1.ckpt, run-2.ckpt, … that is not there yet."""
     taken = {path.name for path in folder.glob("run-*")}
-    return next(folder / f"run-{n}.ckpt" for n in range(1, 10**6) if not {f"run-{n}", f"run-{n}.ckpt"} & taken)
+    return next(
+        folder / f"run-{n}.ckpt"
+        for n in range(1, 10**6)
+        if not {f"run-{n}", f"run-{n}.ckpt"} & taken
+    )

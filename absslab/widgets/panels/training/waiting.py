@@ -69,12 +69,18 @@ async def ended(folder: str | Path, *, seconds: float = 24 * 3600.0) -> RunReade
     while (state := launcher.state(folder)) in (*LIVE, "gone"):
         waited = time.monotonic() - begin
         if state == "gone" and waited > min(seconds, _BEGIN):
-            raise InputError(f"{folder} is no run directory: no training has begun there within {waited:.0f} s")
+            raise InputError(
+                f"{folder} is no run directory: no training has begun there within {waited:.0f} s"
+            )
         if waited > seconds:
-            raise InputError(f"{folder} is {state} after {seconds:g} s: it goes on; wait again, or stop it")
+            raise InputError(
+                f"{folder} is {state} after {seconds:g} s: it goes on; wait again, or stop it"
+            )
         await asyncio.sleep(_LOOK)
     if state != "finished" and state != "stopped":
-        raise InputError(f"{folder} has {state}: {last_lines(folder / OUTPUT, 1) or 'see its log.txt'}")
+        raise InputError(
+            f"{folder} has {state}: {last_lines(folder / OUTPUT, 1) or 'see its log.txt'}"
+        )
     reader = RunReader(folder)
     reader.poll()
     return reader

@@ -20,7 +20,9 @@ N_TAKES = 20
 @pytest.fixture(scope="module")
 def recordings():
     """All takes: {(class, take): samples}."""
-    return {(name, take): synthesise(name, take) for name in CLASSES for take in range(1, N_TAKES + 1)}
+    return {
+        (name, take): synthesise(name, take) for name in CLASSES for take in range(1, N_TAKES + 1)
+    }
 
 
 def takes(recordings, class_name):
@@ -56,7 +58,9 @@ def n_onsets(samples, rise=2.0):
 
 
 def log_mel_statistics(samples, filters):
-    frames = np.lib.stride_tricks.sliding_window_view(np.pad(samples, 512), 1024)[::512] * np.hanning(1024)
+    frames = np.lib.stride_tricks.sliding_window_view(np.pad(samples, 512), 1024)[
+        ::512
+    ] * np.hanning(1024)
     log_mel = np.log(np.abs(np.fft.rfft(frames)) ** 2 @ filters.T + 1e-6)  # (T, M)
     return np.concatenate([log_mel.mean(axis=0), log_mel.std(axis=0)])  # (2M,)
 
@@ -107,7 +111,9 @@ def test_takes_differ_in_length_colour_and_level(class_name, recordings):
 
 def test_a_fifth_of_the_takes_lean_to_a_neighbour(monkeypatch):
     blends = []
-    silent = {name: lambda rng, blend: blends.append(blend) or rng.normal(size=9000) for name in CLASSES}
+    silent = {
+        name: lambda rng, blend: blends.append(blend) or rng.normal(size=9000) for name in CLASSES
+    }
     monkeypatch.setattr(office_sounds, "GENERATORS", silent)
     for name in CLASSES:
         for take in range(N_TAKES):
@@ -119,7 +125,9 @@ def test_a_phone_has_two_strong_tones(recordings):
     for samples in takes(recordings, "phone"):
         frequencies, power = power_spectrum(samples)
         smooth = np.convolve(power, np.ones(15), "same")
-        peaks, _ = find_peaks(smooth, height=0.05 * np.max(smooth), distance=int(25 / frequencies[1]))
+        peaks, _ = find_peaks(
+            smooth, height=0.05 * np.max(smooth), distance=int(25 / frequencies[1])
+        )
         assert len(peaks) >= 2
 
 
@@ -153,13 +161,17 @@ def test_keys_are_the_brightest_of_what_is_struck(recordings):
 def test_the_flights_of_a_pen_get_shorter(monkeypatch):
     onsets = []
     place = office_sounds.place
-    monkeypatch.setattr(office_sounds, "place", lambda parts: onsets.append([t for t, _ in parts]) or place(parts))
+    monkeypatch.setattr(
+        office_sounds, "place", lambda parts: onsets.append([t for t, _ in parts]) or place(parts)
+    )
     for take in range(5):
         office_sounds._pendrop(np.random.default_rng(take), 0.0)
         flights = np.diff(np.unique(onsets[-1]))
         restitution = flights[1:] / flights[:-1]
         assert len(flights) >= 3
-        np.testing.assert_allclose(restitution, restitution[0])  # each impact keeps the same share of the speed
+        np.testing.assert_allclose(
+            restitution, restitution[0]
+        )  # each impact keeps the same share of the speed
         assert 0.5 <= restitution[0] <= 0.72
 
 
@@ -183,7 +195,9 @@ def test_classes_are_distinct_but_not_trivially_so(recordings):
     test = [key for key in features if key[1] > 14]
     known = np.stack([features[key] for key in train])
     mean, deviation = known.mean(axis=0), known.std(axis=0)
-    classifier = neighbors.KNeighborsClassifier(1).fit((known - mean) / deviation, [name for name, _ in train])
+    classifier = neighbors.KNeighborsClassifier(1).fit(
+        (known - mean) / deviation, [name for name, _ in train]
+    )
     unknown = (np.stack([features[key] for key in test]) - mean) / deviation
     assert 0.7 <= classifier.score(unknown, [name for name, _ in test]) <= 0.99
 
@@ -198,7 +212,12 @@ def test_recordings_are_written_once(tmp_path, monkeypatch):
     monkeypatch.setattr(office_sounds, "synthesise", lambda *_: np.full(9000, 0.5, np.float32))
     (tmp_path / "alert01.wav").write_bytes(b"kept")
     paths = write_recordings(tmp_path, n_takes=2)
-    assert [path.name for path in paths] == ["alert01.wav", "alert02.wav", "switch01.wav", "switch02.wav"]
+    assert [path.name for path in paths] == [
+        "alert01.wav",
+        "alert02.wav",
+        "switch01.wav",
+        "switch02.wav",
+    ]
     assert paths[0].read_bytes() == b"kept"
     assert sorted(tmp_path.iterdir()) == paths
     with pytest.raises(ValueError, match="n_takes is 0"):

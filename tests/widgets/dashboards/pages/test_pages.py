@@ -81,7 +81,9 @@ def test_listen_begins_with_the_first_recording_and_goes_round(opened, run, mixt
 def test_data_that_moved_are_found(opened, checkpoint, mixtures, tmp_path):
     moved = tmp_path / "moved"
     shutil.copytree(mixtures, moved)
-    page = opened("listen", run_directory=[str(checkpoint.with_suffix(""))], mixture_folder=str(moved))
+    page = opened(
+        "listen", run_directory=[str(checkpoint.with_suffix(""))], mixture_folder=str(moved)
+    )
     assert {path.parent for path in page.files} == {moved / "test"}
 
 
@@ -139,7 +141,13 @@ def test_keeping_lists_what_sounds_longest_first_and_the_rest_last():
     assert keeping.shown == ["c", "b", "rest"]
     assert keeping.gains == {"a": 1, "b": 1, "c": 1, "d": 1, "rest": 1}
     keeping.set({"rest": "remove", "b": "soften"})
-    assert keeping.gains == {"a": 0, "b": pytest.approx(0.2512, abs=1e-4), "c": 1, "d": 0, "rest": 0}
+    assert keeping.gains == {
+        "a": 0,
+        "b": pytest.approx(0.2512, abs=1e-4),
+        "c": 1,
+        "d": 0,
+        "rest": 0,
+    }
     assert keeping.in_words == "soften b, remove rest"
     assert len(changed) == 1
     keep_all, remove_rest = keeping.widget.children[-2].children
@@ -155,7 +163,11 @@ def test_monitor_shows_runs_and_no_folders(opened, run, mixtures, tmp_path):
     shutil.copytree(run, tmp_path / "runs" / "one")
     (tmp_path / "runs" / "broken").mkdir()
     (tmp_path / "runs" / "broken" / "config.json").write_text("{")
-    page = opened("monitor", runs_folder=str(tmp_path / "runs"), run_directory=[str(tmp_path / "runs" / "one")])
+    page = opened(
+        "monitor",
+        runs_folder=str(tmp_path / "runs"),
+        run_directory=[str(tmp_path / "runs" / "one")],
+    )
     assert page.view.reader.folder.name == "one"
     assert "one" in page.table.value
     assert "broken" in page.table.value
@@ -177,7 +189,9 @@ def test_monitor_offers_trainings_where_the_host_allows_them(opened, tmp_path):
 
 
 def test_compare_puts_both_side_by_side(opened, run, other_run, tmp_path):
-    page = opened("compare", run_directory=[str(run), str(other_run)], votes_folder=str(tmp_path / "votes"))
+    page = opened(
+        "compare", run_directory=[str(run), str(other_run)], votes_folder=str(tmp_path / "votes")
+    )
     assert page.message == ""
     found = names(page)
     a = [name for name in found if name.endswith(", A")]
@@ -210,13 +224,19 @@ def test_a_blind_test_tells_nothing_before_its_end(opened, run, other_run, tmp_p
 
 
 def test_votes_name_recordings_and_not_where_they_are(opened, run, other_run, mixtures, tmp_path):
-    page = opened("compare", run_directory=[str(run), str(other_run)], votes_folder=str(tmp_path / "votes"))
+    page = opened(
+        "compare", run_directory=[str(run), str(other_run)], votes_folder=str(tmp_path / "votes")
+    )
     assert list(page.pair.by_name)[:2] == ["000000.wav", "000001.wav"]
     assert page.pair.by_name["000001.wav"] == mixtures / "test" / "000001.wav"
 
 
-def test_a_round_whose_sounds_are_gone_ends_the_test_and_one_may_begin_again(opened, run, other_run, tmp_path):
-    page = opened("compare", run_directory=[str(run), str(other_run)], votes_folder=str(tmp_path / "votes"))
+def test_a_round_whose_sounds_are_gone_ends_the_test_and_one_may_begin_again(
+    opened, run, other_run, tmp_path
+):
+    page = opened(
+        "compare", run_directory=[str(run), str(other_run)], votes_folder=str(tmp_path / "votes")
+    )
 
     def gone(*_):
         raise InputError("gone.wav does not exist")
@@ -245,7 +265,8 @@ def test_one_run_is_not_compared_with_itself():
 
 
 @pytest.mark.parametrize(
-    ("p_value", "words"), [(0.0, "more than chance would do"), (0.3, "no more than chance"), (None, ".")]
+    ("p_value", "words"),
+    [(0.0, "more than chance would do"), (0.3, "no more than chance"), (None, ".")],
 )
 def test_how_sure_votes_are_is_said(p_value, words):
     counted = Tally((1, 9), 0, 1, 0.9, None if p_value is None else (0.5, 1.0), p_value)
@@ -253,19 +274,29 @@ def test_how_sure_votes_are_is_said(p_value, words):
 
 
 def test_x_is_what_the_trial_says(opened, run, other_run, mixtures, tmp_path):
-    page = opened("compare", run_directory=[str(run), str(other_run)], votes_folder=str(tmp_path / "votes"))
+    page = opened(
+        "compare", run_directory=[str(run), str(other_run)], votes_folder=str(tmp_path / "votes")
+    )
     test = page.test
     test.start(np.random.default_rng(1))
     trial = test.trials[0]
     compared = page.pair.compare(page.pair.by_name[trial.mixture], [trial.label])
-    sources = [next(one for one in compared.tracks if one.name == f"{trial.label}, {letter}") for letter in "AB"]
+    sources = [
+        next(one for one in compared.tracks if one.name == f"{trial.label}, {letter}")
+        for letter in "AB"
+    ]
     heard = {track.name: track.sound for track in test.listening.player.tracks}
     for name, which in (("X", trial.first), ("Y", 1 - trial.first)):
         np.testing.assert_array_equal(heard[name].read(0, 500), sources[which].sound.read(0, 500))
-        assert abs(heard[name].read(0, 500) - sources[1 - which].sound.read(0, 500)).max() > 1e-6, "they can be told apart"
+        assert abs(heard[name].read(0, 500) - sources[1 - which].sound.read(0, 500)).max() > 1e-6, (
+            "they can be told apart"
+        )
 
 
-@pytest.mark.parametrize(("name", "line"), [("listen", "no run is shown"), ("separate", "no run"), ("compare", "two runs")])
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [("listen", "no run is shown"), ("separate", "no run"), ("compare", "two runs")],
+)
 def test_a_page_that_can_not_be_made_says_why(opened, name, line):
     page = opened(name)
     assert isinstance(page, Problem)
@@ -309,14 +340,20 @@ def test_of_paths_the_last_part_is_left(text, expected):
 
 def test_it_is_known_when_nobody_looks_any_more(monkeypatch):
     said = []
-    presence = presence_module.Presence(gone=lambda: said.append("gone"), back=lambda: said.append("back"))
+    presence = presence_module.Presence(
+        gone=lambda: said.append("gone"), back=lambda: said.append("back")
+    )
     presence.look()
     assert said == []
-    presence._handle_msg({"content": {"data": {"method": "custom", "content": {"type": "here"}}}, "buffers": []})
+    presence._handle_msg(
+        {"content": {"data": {"method": "custom", "content": {"type": "here"}}}, "buffers": []}
+    )
     presence.look()
     assert said == ["back"]
     now = time.monotonic()
-    monkeypatch.setattr(presence_module.time, "monotonic", lambda: now + presence_module.PATIENCE + 1)
+    monkeypatch.setattr(
+        presence_module.time, "monotonic", lambda: now + presence_module.PATIENCE + 1
+    )
     presence.look()
     presence.look()
     assert said == ["back", "gone"]
@@ -329,7 +366,10 @@ def test_a_page_frees_what_it_opened(run, tmp_path):
     before = len(ipywidgets.widgets.widget._instances)
     for name in ("listen", "separate", "monitor"):
         page = page_module.open_page(
-            name, run_directory=[str(run)], runs_folder=str(run.parent), visitors_folder=str(tmp_path)
+            name,
+            run_directory=[str(run)],
+            runs_folder=str(run.parent),
+            visitors_folder=str(tmp_path),
         )
         page.close()
     assert len(ipywidgets.widgets.widget._instances) == before
@@ -337,7 +377,9 @@ def test_a_page_frees_what_it_opened(run, tmp_path):
     logging.getLogger("absslab").propagate = True
 
 
-def test_settings_of_a_notebook_of_ones_own_take_the_place_of_the_servers(run, monkeypatch, tmp_path):
+def test_settings_of_a_notebook_of_ones_own_take_the_place_of_the_servers(
+    run, monkeypatch, tmp_path
+):
     monkeypatch.setenv(ENVIRONMENT, '{"split": "validation"}')
     page = open_page("listen", run_directory=[str(run)])
     assert page.shown == ServedConfig(run_directory=(str(run),))

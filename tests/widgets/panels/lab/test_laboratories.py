@@ -33,7 +33,9 @@ def poolings():
 
 @pytest.fixture
 def side_by_side(checkpoint, mixtures):
-    panel = SideBySidePanel({"first": checkpoint, "again": checkpoint}, State(mixture_folder=str(mixtures)))
+    panel = SideBySidePanel(
+        {"first": checkpoint, "again": checkpoint}, State(mixture_folder=str(mixtures))
+    )
     yield panel
     panel.close()
 
@@ -45,12 +47,19 @@ def drawn(panel):
 def test_sliders_say_what_they_are_set_to_and_every_default_can_be_reached():
     seen = []
     sliders = Sliders(
-        {ToyMaskConfig: {"duration": (0.04, 4.0), "n_stray": (0, 30)}, FrontEndConfig: {"shades": (("all", 0), ("8", 8))}},
+        {
+            ToyMaskConfig: {"duration": (0.04, 4.0), "n_stray": (0, 30)},
+            FrontEndConfig: {"shades": (("all", 0), ("8", 8))},
+        },
         lambda: seen.append(1),
     )
     assert sliders.values == {"duration": 1.0, "n_stray": 3, "shades": 0}
     sliders.set(duration=2.0, shades=8)
-    assert (len(seen), sliders.config(ToyMaskConfig).duration, sliders.config(FrontEndConfig).shades) == (1, 2.0, 8)
+    assert (
+        len(seen),
+        sliders.config(ToyMaskConfig).duration,
+        sliders.config(FrontEndConfig).shades,
+    ) == (1, 2.0, 8)
     sliders.controls["n_stray"].value = 4
     assert len(seen) == 2
     sliders.close()
@@ -68,7 +77,10 @@ def test_a_slider_can_come_back_to_its_default(panel_class):
 
 
 def test_front_ends_are_seen_and_heard_and_follow_the_sliders(front_ends):
-    assert [track.name for track in front_ends.listening.player.tracks] == ["recording", *FRONT_ENDS]
+    assert [track.name for track in front_ends.listening.player.tracks] == [
+        "recording",
+        *FRONT_ENDS,
+    ]
     assert [axes.get_title(loc="left").split(":")[0] for axes in drawn(front_ends).axes] == [
         "spectrogram", "mel", "log-mel", "PCEN",
     ]  # fmt: skip
@@ -132,7 +144,9 @@ def test_the_next_mixture_is_compared_and_selected_for_all_panels(side_by_side, 
     alone = tmp_path / "alone.wav"
     alone.write_bytes((mixtures / "test" / "000002.wav").read_bytes())
     side_by_side.compare(alone)
-    assert len(side_by_side.shown.rows) == 3, "the most probable classes, where no sources are known"
+    assert len(side_by_side.shown.rows) == 3, (
+        "the most probable classes, where no sources are known"
+    )
     assert {track.kind for track in side_by_side.shown.tracks} == {"mixture", "source"}
 
 
@@ -166,7 +180,11 @@ def test_in_a_notebook_they_work_beside_the_loop(mixtures, checkpoint):
 def test_closing_frees_all_widgets(mixtures, checkpoint):
     before = set(_instances)
     state = State(mixture_folder=str(mixtures), mixture=str(mixtures / "test" / "000000.wav"))
-    panels = [FrontEndsPanel(state), PoolingPanel(state), SideBySidePanel({"model": checkpoint}, state)]
+    panels = [
+        FrontEndsPanel(state),
+        PoolingPanel(state),
+        SideBySidePanel({"model": checkpoint}, state),
+    ]
     for panel in panels:
         panel.close()
         panel.close()

@@ -28,7 +28,10 @@ def panel(event_folder):
 
 
 def sounds(panel):
-    return {track.name: track.sound.read(0, track.sound.n_samples)[0] for track in panel.listening.player.tracks}
+    return {
+        track.name: track.sound.read(0, track.sound.n_samples)[0]
+        for track in panel.listening.player.tracks
+    }
 
 
 def fill(folder, names):
@@ -77,7 +80,9 @@ def test_the_mixture_changes_with_its_settings_while_one_listens(panel):
     panel.mixing.controls["length"].value = 1.0
     assert len(sounds(panel)["mixture"]) == 2 * len(before["mixture"])
     panel.folder.set({"seed": 1})
-    assert sounds(panel).keys() != before.keys() or len(sounds(panel)["mixture"]) != len(before["mixture"])
+    assert sounds(panel).keys() != before.keys() or len(sounds(panel)["mixture"]) != len(
+        before["mixture"]
+    )
 
 
 def test_a_setting_that_can_t_be_used_is_said_and_the_last_mixture_stays(panel):
@@ -183,14 +188,19 @@ def test_without_a_folder_the_built_in_recordings_are_mixed(event_folder, tmp_pa
         ({"output_folder": "{events}/set"}, "lies in the event_folder"),
         ({"output_folder": "{tmp}/a_file"}, "is a file"),
         ({"output_folder": "{tmp}/a_file/set"}, "Not a directory"),
-        ({"output_folder": "{tmp}/set", "recordings_csv": "{tmp}/none.csv"}, "none.csv does not exist"),
+        (
+            {"output_folder": "{tmp}/set", "recordings_csv": "{tmp}/none.csv"},
+            "none.csv does not exist",
+        ),
     ],
 )
 def test_a_set_that_can_t_be_written_says_why(panel, event_folder, tmp_path, settings, message):
     (tmp_path / "foreign").mkdir()
     (tmp_path / "foreign" / "thesis.doc").touch()
     (tmp_path / "a_file").touch()
-    panel.folder.set({name: text.format(tmp=tmp_path, events=event_folder) for name, text in settings.items()})
+    panel.folder.set(
+        {name: text.format(tmp=tmp_path, events=event_folder) for name, text in settings.items()}
+    )
     panel.guard(panel.write)()
     assert message in panel.message
     assert panel.state.mixture_folder == ""
@@ -233,7 +243,9 @@ def test_a_split_without_recordings_is_said(panel):
 
 def test_classes_are_text_whatever_their_names_hold(panel, tmp_path):
     names = [HTML, "\"quotes\" & 'more'", "ключи", "鍵", "$x_1$"]
-    panel.state.event_folder = str(fill(tmp_path / "events", [f"{name}/{i}.wav" for name in names for i in range(3)]))
+    panel.state.event_folder = str(
+        fill(tmp_path / "events", [f"{name}/{i}.wav" for name in names for i in range(3)])
+    )
     panel.folder.set({"output_folder": str(tmp_path / "set"), "n_files": 10})
     panel.mixing.set({"max_event": 8, "length": 4.0})
     panel.write()
@@ -246,14 +258,18 @@ def test_classes_are_text_whatever_their_names_hold(panel, tmp_path):
 
 
 def test_a_hundred_classes_are_mixed(panel, tmp_path):
-    panel.state.event_folder = str(fill(tmp_path, [f"class {k:03d}/{i}.wav" for k in range(100) for i in range(3)]))
+    panel.state.event_folder = str(
+        fill(tmp_path, [f"class {k:03d}/{i}.wav" for k in range(100) for i in range(3)])
+    )
     panel.mixing.set({"max_event": 100, "length": 10.0})
     panel.draw(1)
     assert panel.message == ""
     assert len(panel.listening.player.tracks) > 3
 
 
-def test_writing_goes_on_beside_the_loop_is_not_started_twice_and_is_gone_on_with_after_a_cancel(event_folder, tmp_path):
+def test_writing_goes_on_beside_the_loop_is_not_started_twice_and_is_gone_on_with_after_a_cancel(
+    event_folder, tmp_path
+):
     output = tmp_path / "set"
 
     async def write():
@@ -269,7 +285,11 @@ def test_writing_goes_on_beside_the_loop_is_not_started_twice_and_is_gone_on_wit
         panel.cancel()
         while panel.writing.is_running:
             await asyncio.sleep(0.01)
-        said, n_before, chosen = panel.message, len(list(output.rglob("0*.wav"))), panel.state.mixture_folder
+        said, n_before, chosen = (
+            panel.message,
+            len(list(output.rglob("0*.wav"))),
+            panel.state.mixture_folder,
+        )
         panel.write()
         while panel.writing.is_running:
             await asyncio.sleep(0.01)

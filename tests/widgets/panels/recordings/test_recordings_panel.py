@@ -31,7 +31,9 @@ def panel():
     one.close()
 
 
-def test_a_folder_that_is_chosen_elsewhere_is_read_and_the_first_recording_can_be_heard(panel, event_folder):
+def test_a_folder_that_is_chosen_elsewhere_is_read_and_the_first_recording_can_be_heard(
+    panel, event_folder
+):
     panel.state.event_folder = str(event_folder)
     assert panel.form.config.event_folder == str(event_folder)
     assert panel.message == ""
@@ -67,7 +69,9 @@ def test_without_a_folder_nothing_is_read_until_asked_for_and_then_the_built_in_
 
 def test_the_table_holds_what_there_is_of_each_class_in_each_split(panel, tmp_path):
     panel.form.set({"split_percentages": (50, 0, 50)})
-    panel.state.event_folder = str(fill(tmp_path, [*(f"alert/{i}.wav" for i in range(6)), "knock/1.wav", "knock/2.wav"]))
+    panel.state.event_folder = str(
+        fill(tmp_path, [*(f"alert/{i}.wav" for i in range(6)), "knock/1.wav", "knock/2.wav"])
+    )
     lines = panel.table.value.split("<tbody>")[1].split("</tr>")[:2]
     rows = [re.findall(r"<td[^>]*>([^<]*)", line) for line in lines]
     assert rows == [
@@ -88,7 +92,9 @@ def test_another_split_of_the_same_folder_does_not_read_it_again(panel, event_fo
 def test_a_class_and_a_recording_are_chosen_by_control_or_from_python(panel, event_folder):
     panel.state.event_folder = str(event_folder)
     panel.class_control.value = "speech"
-    assert [label for label, _ in panel.recording_control.options] == [f"speech{i:02d}.wav" for i in range(1, 6)]
+    assert [label for label, _ in panel.recording_control.options] == [
+        f"speech{i:02d}.wav" for i in range(1, 6)
+    ]
     assert panel.listening.player.tracks[0].name == "speech01"
     chosen = panel.choose("knock", 2)
     assert chosen.path.endswith("knock03.wav")
@@ -107,7 +113,12 @@ def test_files_that_can_t_be_used_are_named_and_the_others_shown(panel, tmp_path
     panel.state.event_folder = str(tmp_path)
     assert len(panel.recordings) == 5
     assert "4 files can't be used" in panel.message
-    for words in ("alert6.wav is silent", "alert7.wav holds NaN", "alert8.wav holds 0 samples", "alert9.wav is not a read"):
+    for words in (
+        "alert6.wav is silent",
+        "alert7.wav holds NaN",
+        "alert8.wav holds 0 samples",
+        "alert9.wav is not a read",
+    ):
         assert words in panel.message
     assert panel.listening.player is not None
 
@@ -149,7 +160,9 @@ def test_a_folder_of_mixtures_is_named_for_what_it_is(panel, mixtures):
 
 
 def test_a_class_with_too_few_recordings_is_shown_with_what_to_do(panel, tmp_path):
-    panel.state.event_folder = str(fill(tmp_path, [*(f"alert{i}.wav" for i in range(5)), "speech1.wav"]))
+    panel.state.event_folder = str(
+        fill(tmp_path, [*(f"alert{i}.wav" for i in range(5)), "speech1.wav"])
+    )
     assert "class 'speech' has 1 origin" in panel.message
     assert "6 recordings of 2 classes" in panel.table.value
     assert panel.class_control.options == ("alert", "speech")
@@ -157,7 +170,9 @@ def test_a_class_with_too_few_recordings_is_shown_with_what_to_do(panel, tmp_pat
 
 def test_names_of_classes_are_text_whatever_they_hold(panel, tmp_path):
     names = [HTML, "\"quotes\" & 'more'", "ключи", "鍵", "$x_1$"]
-    panel.state.event_folder = str(fill(tmp_path, [f"{name}/{i}.wav" for name in names for i in range(3)]))
+    panel.state.event_folder = str(
+        fill(tmp_path, [f"{name}/{i}.wav" for name in names for i in range(3)])
+    )
     assert panel.message == ""
     assert HTML not in panel.table.value
     assert "&lt;img src=x onerror=alert(1)&gt;" in panel.table.value
@@ -166,7 +181,9 @@ def test_names_of_classes_are_text_whatever_they_hold(panel, tmp_path):
 
 
 def test_a_hundred_classes_are_shown(panel, tmp_path):
-    panel.state.event_folder = str(fill(tmp_path, [f"class {k:03d}/{i}.wav" for k in range(100) for i in range(3)]))
+    panel.state.event_folder = str(
+        fill(tmp_path, [f"class {k:03d}/{i}.wav" for k in range(100) for i in range(3)])
+    )
     assert panel.message == ""
     assert len(panel.class_control.options) == 100
 
@@ -212,7 +229,9 @@ def test_closing_frees_all_widgets_and_stops_reading(event_folder, tmp_path):
     before = set(_instances)
 
     async def read():
-        panel = RecordingsPanel(State(event_folder=str(fill(tmp_path, [f"alert{i}.wav" for i in range(5)]))))
+        panel = RecordingsPanel(
+            State(event_folder=str(fill(tmp_path, [f"alert{i}.wav" for i in range(5)])))
+        )
         panel.close()
         await asyncio.sleep(0.1)
         return panel.recordings

@@ -29,7 +29,12 @@ def make_run(folder, name, *, losses=(1.0, 0.5), state="finished", scores=None, 
 
 @pytest.fixture
 def panel(tmp_path):
-    make_run(tmp_path, "a", model_type="U_Net", scores={"tagging": {"auc": 0.5}, "separation": {"sdr": 3.0}})
+    make_run(
+        tmp_path,
+        "a",
+        model_type="U_Net",
+        scores={"tagging": {"auc": 0.5}, "separation": {"sdr": 3.0}},
+    )
     make_run(tmp_path, "b", learning_rate=0.01, state="stopped", scores={"tagging": {"auc": 0.7}})
     make_run(tmp_path, "c", losses=())
     panel = RunsPanel(State(runs_folder=str(tmp_path)))
@@ -78,7 +83,9 @@ def test_one_chosen_run_is_selected_for_the_other_panels(panel, tmp_path):
     assert panel.state.run == str(tmp_path / "b")
 
 
-def test_a_run_that_another_panel_chooses_is_marked_and_shown_but_takes_no_comparison_away(panel, tmp_path):
+def test_a_run_that_another_panel_chooses_is_marked_and_shown_but_takes_no_comparison_away(
+    panel, tmp_path
+):
     panel.state.run = str(tmp_path / "a")
     assert panel.selection.value == (str(tmp_path / "a"),)
     row = panel.table.value.split("<tr")
@@ -86,8 +93,12 @@ def test_a_run_that_another_panel_chooses_is_marked_and_shown_but_takes_no_compa
     assert "<td>a</td>" in next(one for one in row if 'aria-current="true"' in one)
     panel.select("a", "b")
     panel.state.run = str(tmp_path / "c")
-    assert panel.selection.value == tuple(path for _, path in panel.selection.options if path[-1] in "ab")
-    assert "<td>c</td>" in next(one for one in panel.table.value.split("<tr") if 'aria-current="true"' in one)
+    assert panel.selection.value == tuple(
+        path for _, path in panel.selection.options if path[-1] in "ab"
+    )
+    assert "<td>c</td>" in next(
+        one for one in panel.table.value.split("<tr") if 'aria-current="true"' in one
+    )
 
 
 def test_several_chosen_runs_are_compared_by_curves_scores_and_settings(panel):
@@ -95,7 +106,10 @@ def test_several_chosen_runs_are_compared_by_curves_scores_and_settings(panel):
     first, tags, in_db = panel.plot.figure.axes
     assert titles(panel) == ["validation loss", "test", "test, dB"]
     assert [list(line.get_ydata()) for line in first.lines] == [[1.0, 0.5], [1.0, 0.5]]
-    assert sorted(text.get_text() for text in panel.plot.figure.legends[0].get_texts()) == ["a", "b"]
+    assert sorted(text.get_text() for text in panel.plot.figure.legends[0].get_texts()) == [
+        "a",
+        "b",
+    ]
     assert sorted(bar.get_height() for bars in tags.containers for bar in bars) == [0.5, 0.7]
     assert [bar.get_height() for bars in in_db.containers for bar in bars] == [3.0]
     assert "learning_rate" in panel.differences.value

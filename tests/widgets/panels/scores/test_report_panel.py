@@ -25,7 +25,10 @@ HTML = "<img src=x onerror=alert(1)>"
 @pytest.fixture(scope="module")
 def evaluation(checkpoint, mixtures):
     """A small model, scored on its test mixtures."""
-    one = Evaluation(EvaluationConfig(checkpoint_path=str(checkpoint), device="cpu"), scoring=ScoringConfig(n_resamples=50))
+    one = Evaluation(
+        EvaluationConfig(checkpoint_path=str(checkpoint), device="cpu"),
+        scoring=ScoringConfig(n_resamples=50),
+    )
     for _ in one.run():
         pass
     return SimpleNamespace(scores=one.scores(), table=one.table())
@@ -37,7 +40,9 @@ def scored(evaluation, checkpoint, mixtures, tmp_path):
     shutil.copytree(mixtures, tmp_path / "data")
     shutil.copytree(checkpoint.with_suffix(""), tmp_path / "runs" / "model")
     shutil.copy(checkpoint, tmp_path / "runs" / "model.ckpt")
-    table = evaluation.table.assign(path=[str(tmp_path / "data" / "test" / name) for name in evaluation.table["mixture"]])
+    table = evaluation.table.assign(
+        path=[str(tmp_path / "data" / "test" / name) for name in evaluation.table["mixture"]]
+    )
     write_scores(tmp_path / "runs" / "model" / "scores.json", evaluation.scores, table)
     return tmp_path
 
@@ -111,7 +116,9 @@ def test_a_mixture_that_is_chosen_is_selected_for_all_and_opens_with_its_labels(
         label: bool(value) for label, value in rows["label"].items()
     }
     words = [row.children[1].value for row in panel.labels._rows.children]
-    doubts = [abs(rows["probability"][label] - rows["label"][label]) for label in panel.labels.boxes]
+    doubts = [
+        abs(rows["probability"][label] - rows["label"][label]) for label in panel.labels.boxes
+    ]
     assert doubts == sorted(doubts, reverse=True)
     assert words[0] == f"the model: {rows['probability'][next(iter(panel.labels.boxes))]:.3f}"
 
@@ -185,7 +192,9 @@ def test_a_run_without_scores_of_this_split_says_so(panel, scored):
 
 def test_scores_beside_the_run_are_found_as_well(panel, scored):
     for suffix in (".json", ".csv"):
-        shutil.move(scored / "runs" / "model" / f"scores{suffix}", scored / "runs" / f"scores{suffix}")
+        shutil.move(
+            scored / "runs" / "model" / f"scores{suffix}", scored / "runs" / f"scores{suffix}"
+        )
     (scored / "runs" / "scores.json").rename(scored / "runs" / "model.json")
     panel.state.run = run_of(scored)
     assert panel.scores.path == scored / "runs" / "model.json"
@@ -209,12 +218,17 @@ def changed(**change):
         (lambda text: "[]", "does not hold scores"),
         (changed(per_class=None), "score it once more"),
         (changed(per_class={"alert": 3}), "score it once more"),
-        (changed(ladder=[{"rung": 1}], version="99.0"), "it was written by 99.0: score it once more"),
+        (
+            changed(ladder=[{"rung": 1}], version="99.0"),
+            "it was written by 99.0: score it once more",
+        ),
         (changed(intervals={}), "score it once more"),
         (changed(table="none.csv"), "none.csv"),
     ],
 )
-def test_scores_that_are_torn_or_of_a_newer_version_are_refused_in_one_line(panel, scored, change, message):
+def test_scores_that_are_torn_or_of_a_newer_version_are_refused_in_one_line(
+    panel, scored, change, message
+):
     path = scored / "runs" / "model" / "scores.json"
     path.write_text(change(path.read_text()))
     panel.state.run = run_of(scored)
@@ -237,7 +251,14 @@ def test_a_table_that_is_torn_or_deleted_is_said(panel, scored):
 
 
 def test_names_are_text_whatever_they_hold_and_a_hundred_classes_are_shown(panel, tmp_path):
-    names = [HTML, "\"quotes\" & 'more'", "ключи", "$x_1$", "_under_", *(f"class {k}" for k in range(95))]
+    names = [
+        HTML,
+        "\"quotes\" & 'more'",
+        "ключи",
+        "$x_1$",
+        "_under_",
+        *(f"class {k}" for k in range(95)),
+    ]
     rng = np.random.default_rng(0)
     rows = [
         {"mixture": f"{HTML}{i}.wav", "path": f"/gone/{i}.wav", "class": name, "label": float(k == i), "present": np.nan,
@@ -267,7 +288,9 @@ def test_names_are_text_whatever_they_hold_and_a_hundred_classes_are_shown(panel
 def test_a_run_that_can_t_be_scored_says_why(state):
     panel = ReportPanel(State(**state))
     panel.guard(panel.score)()
-    assert ("no run is selected" if not state else "/nowhere/run.ckpt does not exist") in panel.message
+    assert (
+        "no run is selected" if not state else "/nowhere/run.ckpt does not exist"
+    ) in panel.message
     assert not panel.job.is_running
     panel.close()
 

@@ -29,7 +29,11 @@ def mixture(mixtures):
 @pytest.fixture
 def panel(checkpoint, mixture, tmp_path):
     panel = SeparationPanel(
-        State(runs_folder=str(checkpoint.parent), run=str(checkpoint.with_suffix("")), mixture=str(mixture))
+        State(
+            runs_folder=str(checkpoint.parent),
+            run=str(checkpoint.with_suffix("")),
+            mixture=str(mixture),
+        )
     )
     yield panel
     panel.close()
@@ -42,12 +46,16 @@ def samples_of(panel, name):
 
 def si_sdr(reference, estimate):
     """Le Roux et al. 2019, eq. 5, without the means."""
-    reference, estimate = (one.astype(float) - one.mean(dtype=float) for one in (reference, estimate))
+    reference, estimate = (
+        one.astype(float) - one.mean(dtype=float) for one in (reference, estimate)
+    )
     target = (estimate @ reference) / (reference @ reference) * reference
     return 10 * np.log10((target**2).sum() / ((estimate - target) ** 2).sum())
 
 
-def test_the_state_says_what_is_separated_and_the_controls_say_it_to_the_state(panel, checkpoint, mixture):
+def test_the_state_says_what_is_separated_and_the_controls_say_it_to_the_state(
+    panel, checkpoint, mixture
+):
     assert panel.choice.checkpoint == checkpoint
     assert panel.choice.file == mixture
     panel.choice.path.value = str(mixture.with_name("000001.wav"))
@@ -69,7 +77,9 @@ def test_the_mixtures_of_the_set_are_offered(panel, mixtures):
 def test_a_mixture_is_shown_with_sources_references_scores_and_events(panel, checkpoint, mixture):
     panel.separate()
     assert panel.message == ""
-    expected = Separator.from_checkpoint(str(checkpoint)).separate(*sound_files.load_channels(mixture))
+    expected = Separator.from_checkpoint(str(checkpoint)).separate(
+        *sound_files.load_channels(mixture)
+    )
     for name, source in zip(expected.classes, expected.sources, strict=True):
         np.testing.assert_allclose(samples_of(panel, name), source, atol=1e-6)
     kinds = {track.kind for track in panel.listening.player.tracks}
@@ -77,8 +87,12 @@ def test_a_mixture_is_shown_with_sources_references_scores_and_events(panel, che
     for name, (score, improvement) in panel.answer.si_sdr.items():
         reference = sound_files.load(mixture.with_suffix("") / f"{name}.flac")
         assert score == pytest.approx(si_sdr(reference, samples_of(panel, name)[0]), abs=1e-3)
-        assert improvement == pytest.approx(score - si_sdr(reference, sound_files.load(mixture)), abs=1e-3)
-    references = [track.name for track in panel.listening.player.tracks if track.kind == "reference"]
+        assert improvement == pytest.approx(
+            score - si_sdr(reference, sound_files.load(mixture)), abs=1e-3
+        )
+    references = [
+        track.name for track in panel.listening.player.tracks if track.kind == "reference"
+    ]
     assert {f"{name} (reference)" for name in panel.answer.si_sdr} == set(references)
     assert "improvement" in panel.scores.value
 
@@ -88,33 +102,54 @@ def test_a_slider_changes_the_sound_as_the_core_does(panel, checkpoint, mixture)
     panel.masks.sliders["mask_threshold"].value = 0.5
     panel.masks.sliders["mask_power"].value = 2.0
     config = SeparationConfig(mask_threshold=0.5, mask_power=2.0)
-    expected = Separator.from_checkpoint(str(checkpoint), config=config).separate(*sound_files.load_channels(mixture))
+    expected = Separator.from_checkpoint(str(checkpoint), config=config).separate(
+        *sound_files.load_channels(mixture)
+    )
     np.testing.assert_allclose(samples_of(panel, "residual"), expected.residual, atol=1e-6)
     panel.masks.set(SeparationConfig())
-    untouched = Separator.from_checkpoint(str(checkpoint)).separate(*sound_files.load_channels(mixture))
+    untouched = Separator.from_checkpoint(str(checkpoint)).separate(
+        *sound_files.load_channels(mixture)
+    )
     np.testing.assert_allclose(samples_of(panel, "residual"), untouched.residual, atol=1e-6)
 
 
-def test_what_is_heard_is_saved_and_the_command_line_makes_the_same(panel, checkpoint, mixture, tmp_path):
+def test_what_is_heard_is_saved_and_the_command_line_makes_the_same(
+    panel, checkpoint, mixture, tmp_path
+):
     panel.separate()
     panel.masks.sliders["mask_power"].value = 1.6
     player = panel.listening.player
-    gains = [{"speech": -6.0, "residual": 3.0}.get(track.name, float("-inf")) for track in player.tracks]
+    gains = [
+        {"speech": -6.0, "residual": 3.0}.get(track.name, float("-inf")) for track in player.tracks
+    ]
     player._heard = Heard(tuple(gains), {})
     wav, settings = panel.save(str(tmp_path / "mine"))
     assert read_settings(settings).separation.mask_power == 1.6
     assert read_settings(settings).gains["speech"] == pytest.approx(-6)
-    flags = ["--checkpoint_path", str(checkpoint), "--input", str(mixture), "--settings", str(settings)]
-    assert main(["separate", *flags, "--output_folder", str(tmp_path / "out"), "--device", "cpu"]) == 0
+    flags = [
+        "--checkpoint_path",
+        str(checkpoint),
+        "--input",
+        str(mixture),
+        "--settings",
+        str(settings),
+    ]
+    assert (
+        main(["separate", *flags, "--output_folder", str(tmp_path / "out"), "--device", "cpu"]) == 0
+    )
     np.testing.assert_allclose(
-        sound_files.load(wav), sound_files.load(tmp_path / "out" / mixture.stem / "remix.wav"), atol=1e-4
+        sound_files.load(wav),
+        sound_files.load(tmp_path / "out" / mixture.stem / "remix.wav"),
+        atol=1e-4,
     )
 
 
 def test_wav_and_settings_that_are_saved_belong_together(panel, tmp_path, monkeypatch):
     panel.separate()
     panel.listening.player._heard = Heard.only(panel.listening.player.tracks, [1])
-    monkeypatch.setattr(panel._latest, "request", lambda *args: None)  # the answer to the slider is not there yet
+    monkeypatch.setattr(
+        panel._latest, "request", lambda *args: None
+    )  # the answer to the slider is not there yet
     panel.masks.sliders["mask_threshold"].value = 1.0
     _, settings = panel.save(str(tmp_path / "mine"))
     assert read_settings(settings).separation.mask_threshold == 0
@@ -142,7 +177,9 @@ def test_an_excerpt_has_its_own_references_and_events(checkpoint, mixture):
     np.testing.assert_allclose(total, live.waveform, atol=1e-6)
     assert all(0 <= event.onset < event.offset <= 1.0 for event in live.truth)
     whole = LiveSeparation(live.separator, Excerpt.of(mixture))
-    assert {event.event_label for event in live.truth} <= {event.event_label for event in whole.truth}
+    assert {event.event_label for event in live.truth} <= {
+        event.event_label for event in whole.truth
+    }
 
 
 def test_references_of_another_rate_are_compared_at_the_mixtures(checkpoint, mixture, tmp_path):
@@ -150,9 +187,14 @@ def test_references_of_another_rate_are_compared_at_the_mixtures(checkpoint, mix
     shutil.copy(mixture, copy)
     for path in mixture.with_suffix("").iterdir():
         samples, rate = sound_files.load_channels(path)
-        sound_files.save(tmp_path / "a" / f"{path.stem}.wav", sound_files.resample(samples, rate, 44100), 44100)
+        sound_files.save(
+            tmp_path / "a" / f"{path.stem}.wav", sound_files.resample(samples, rate, 44100), 44100
+        )
     separator = Separator.from_checkpoint(str(checkpoint))
-    scores = [LiveSeparation(separator, Excerpt.of(path)).answer(SeparationConfig()).si_sdr for path in (mixture, copy)]
+    scores = [
+        LiveSeparation(separator, Excerpt.of(path)).answer(SeparationConfig()).si_sdr
+        for path in (mixture, copy)
+    ]
     assert scores[0]
     for name, (score, improvement) in scores[0].items():
         assert scores[1][name] == pytest.approx((score, improvement), abs=0.2)
@@ -168,7 +210,9 @@ def test_references_with_other_channels_than_the_mixture_are_refused(checkpoint,
 def test_a_table_that_does_not_name_the_file_says_nothing_of_it(checkpoint, mixture, tmp_path):
     for name in ("a.wav", "b.wav"):
         shutil.copy(mixture, tmp_path / name)
-    (tmp_path / "events.tsv").write_text("filename\tonset\toffset\tevent_label\nb.wav\t0\t1\ta class of no model\n")
+    (tmp_path / "events.tsv").write_text(
+        "filename\tonset\toffset\tevent_label\nb.wav\t0\t1\ta class of no model\n"
+    )
     assert events_of(tmp_path / "a.wav") is None
     assert [one.event_label for one in events_of(tmp_path / "b.wav")] == ["a class of no model"]
     separator = Separator.from_checkpoint(str(checkpoint))
@@ -182,7 +226,9 @@ def test_a_whole_file_is_written_to_a_folder_and_shown(panel, tmp_path):
     panel.separate_whole()
     player = panel.listening.player
     assert {track.kind for track in player.tracks} == {"source", "residual"}
-    total = sum(track.sound.read(0, player.n_samples) for track in tracks_of(tmp_path / "out" / "000000"))
+    total = sum(
+        track.sound.read(0, player.n_samples) for track in tracks_of(tmp_path / "out" / "000000")
+    )
     np.testing.assert_allclose(total[0], sound_files.load(panel.choice.file), atol=1e-4)
 
 
@@ -227,8 +273,16 @@ def test_a_damaged_or_deleted_model_is_said_in_the_panel(panel, checkpoint, tmp_
         ("../../b <b>.wav", b"x", "b _b_.wav"),
     ],
 )
-def test_an_upload_that_is_no_sound_is_said_and_stays_where_it_does_no_harm(panel, name, content, words):
-    upload = {"name": name, "type": "audio/wav", "size": len(content), "content": content, "last_modified": datetime.now()}
+def test_an_upload_that_is_no_sound_is_said_and_stays_where_it_does_no_harm(
+    panel, name, content, words
+):
+    upload = {
+        "name": name,
+        "type": "audio/wav",
+        "size": len(content),
+        "content": content,
+        "last_modified": datetime.now(),
+    }
     panel.choice.upload.set_trait("value", (upload,))
     assert words in panel.message
     (kept,) = panel.choice._uploads.iterdir()
@@ -236,7 +290,13 @@ def test_an_upload_that_is_no_sound_is_said_and_stays_where_it_does_no_harm(pane
 
 
 def test_an_uploaded_sound_is_separated_and_removed_with_the_panel(panel, mixture):
-    upload = {"name": "own.wav", "type": "", "size": 1, "content": mixture.read_bytes(), "last_modified": datetime.now()}
+    upload = {
+        "name": "own.wav",
+        "type": "",
+        "size": 1,
+        "content": mixture.read_bytes(),
+        "last_modified": datetime.now(),
+    }
     panel.choice.upload.set_trait("value", (upload,))
     panel.separate()
     assert panel.listening.player.title == "own.wav"
@@ -267,7 +327,9 @@ def test_the_latest_setting_wins_where_a_loop_runs(checkpoint, mixture):
         raise TimeoutError
 
     config = SeparationConfig(mask_power=3.0)
-    expected = Separator.from_checkpoint(str(checkpoint), config=config).separate(*sound_files.load_channels(mixture))
+    expected = Separator.from_checkpoint(str(checkpoint), config=config).separate(
+        *sound_files.load_channels(mixture)
+    )
     np.testing.assert_allclose(asyncio.run(run()), expected.residual, atol=1e-6)
 
 

@@ -42,13 +42,17 @@ def test_a_recipe_sets_what_it_names_and_leaves_folders_alone(form, recipe):
     form.set({"data_folder": "/data", "n_epochs": 7, "keep_every": 2})
     form.recipe.value = "thesis" if recipe != "thesis" else NO_RECIPE
     form.recipe.value = recipe
-    settings = Settings.from_flags(RECIPES.get(recipe, {}) | {"data_folder": "/data", "keep_every": 2})
+    settings = Settings.from_flags(
+        RECIPES.get(recipe, {}) | {"data_folder": "/data", "keep_every": 2}
+    )
     assert form.settings == settings
     flags = [] if recipe == NO_RECIPE else [f"--recipe={recipe}"]
     assert form.arguments() == ["train", *flags, "--keep_every=2", "--data_folder=/data"]
 
 
-def test_only_what_differs_becomes_a_flag_and_paths_hold_from_everywhere(form, tmp_path, monkeypatch):
+def test_only_what_differs_becomes_a_flag_and_paths_hold_from_everywhere(
+    form, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     form.set({"save_path": "runs/a.ckpt", "n_epochs": 3, "unet_channels": (8, 8, 8), "n_mels": 64})
     arguments = form.arguments()
@@ -61,7 +65,9 @@ def test_only_what_differs_becomes_a_flag_and_paths_hold_from_everywhere(form, t
     assert "--learning_rate" not in flags
 
 
-def test_the_command_line_reads_the_arguments_as_the_settings_that_were_shown(form, mixtures, tmp_path):
+def test_the_command_line_reads_the_arguments_as_the_settings_that_were_shown(
+    form, mixtures, tmp_path
+):
     form.set(
         {"data_folder": str(mixtures), "save_path": str(tmp_path / "a b.ckpt"), "unet_channels": (8, 8, 8), "n_mels": 32,
          "fine_channels": 4, "context": 8, "n_epochs": 1, "pair_gain_range": (-3.5, 3.0), "device": "cpu",

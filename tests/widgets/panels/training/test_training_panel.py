@@ -98,7 +98,11 @@ async def until(condition, seconds=60):
 def wait_for(panel, condition, seconds=120):
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, (panel.follower.state, panel.message, panel.follower.view.log())
+        assert time.monotonic() < end, (
+            panel.follower.state,
+            panel.message,
+            panel.follower.view.log(),
+        )
         time.sleep(0.05)
         panel.follower.update()
 
@@ -108,8 +112,14 @@ def lines_of(panel):
     found = {}
     for axes in panel.follower.view.plot.figure.axes:
         title = axes.get_title(loc="left")
-        names = [text.get_text() for text in axes.legend_.get_texts()] if axes.legend_ else [title] * len(axes.lines)
-        found[title] = {name: len(line.get_xdata()) for name, line in zip(names, axes.lines, strict=True)}
+        names = (
+            [text.get_text() for text in axes.legend_.get_texts()]
+            if axes.legend_
+            else [title] * len(axes.lines)
+        )
+        found[title] = {
+            name: len(line.get_xdata()) for name, line in zip(names, axes.lines, strict=True)
+        }
     return found
 
 
@@ -126,13 +136,18 @@ def test_a_training_is_started_followed_attached_to_stopped_and_resumed(panel, s
     assert panel.start_button.disabled
     with pytest.raises(InputError, match="is being trained: stop it first"):
         panel.start()
-    wait_for(panel, lambda: len(panel.follower.view.reader.metrics if panel.follower.view.reader else ()) >= 2)
+    wait_for(
+        panel,
+        lambda: len(panel.follower.view.reader.metrics if panel.follower.view.reader else ()) >= 2,
+    )
     assert panel.follower.state == "running"
     assert panel.message == ""
     n_points = lines_of(panel)[LOSS]["total"]
     wait_for(panel, lambda: lines_of(panel)[LOSS]["total"] > n_points)
     assert lines_of(panel)["scores on validation"]["roc_auc_score"] > 1
-    assert {"state", "epoch", "learning rate", "recordings/s", "time left", "GPU memory"} <= set(panel.follower.view.facts)
+    assert {"state", "epoch", "learning rate", "recordings/s", "time left", "GPU memory"} <= set(
+        panel.follower.view.facts
+    )
     assert panel.follower.view.facts["time left"] != "–"
 
     other = TrainingPanel(
@@ -222,7 +237,9 @@ def test_a_training_that_is_stopped_while_it_is_set_up_ends_at_once(panel):
 
 
 def test_bad_settings_start_no_process(panel, monkeypatch):
-    monkeypatch.setattr(processes.subprocess, "Popen", lambda *_, **__: pytest.fail("a process was started"))
+    monkeypatch.setattr(
+        processes.subprocess, "Popen", lambda *_, **__: pytest.fail("a process was started")
+    )
     panel.form.forms["training"].controls["n_epochs"].value = 0
     panel.start_button.click()
     assert panel.message == "n_epochs is 0: expected at least 1"
@@ -244,9 +261,13 @@ def test_start_pressed_twice_starts_once(panel, monkeypatch):
     wait_for(panel, lambda: not panel.follower.is_live)
 
 
-def test_a_gpu_in_use_is_said_and_only_a_deliberate_second_step_starts_on_it(busy_gpu, panel, monkeypatch):
+def test_a_gpu_in_use_is_said_and_only_a_deliberate_second_step_starts_on_it(
+    busy_gpu, panel, monkeypatch
+):
     started = []
-    monkeypatch.setattr(training_panel.Launcher, "start", lambda self, arguments, folder: started.append(arguments))
+    monkeypatch.setattr(
+        training_panel.Launcher, "start", lambda self, arguments, folder: started.append(arguments)
+    )
     monkeypatch.setattr(panel.follower, "attach", lambda folder: None)
     for device in ("auto", "cuda", "cuda:0"):
         panel.form.set({"device": device})
@@ -277,7 +298,9 @@ def test_a_slow_nvidia_smi_holds_nothing_up_and_its_gpus_come_when_they_are_know
             separation.choice.device.value = "cpu"
             panel.form.set({"device": "cpu"})
             slow_gpu.touch()
-            await until(lambda: "cuda:0" in names(panel) and "cuda:0" in separation.choice.device.options)
+            await until(
+                lambda: "cuda:0" in names(panel) and "cuda:0" in separation.choice.device.options
+            )
             assert separation.choice.device.value == "cpu"
             assert panel.form.settings.run.device == "cpu"
             slow_gpu.unlink()
@@ -292,9 +315,13 @@ def test_a_slow_nvidia_smi_holds_nothing_up_and_its_gpus_come_when_they_are_know
     asyncio.run(main())
 
 
-def test_while_a_slow_nvidia_smi_is_asked_a_training_is_started_once_and_the_page_lives(slow_gpu, state, monkeypatch):
+def test_while_a_slow_nvidia_smi_is_asked_a_training_is_started_once_and_the_page_lives(
+    slow_gpu, state, monkeypatch
+):
     started = []
-    monkeypatch.setattr(training_panel.Launcher, "start", lambda self, arguments, folder: started.append(folder))
+    monkeypatch.setattr(
+        training_panel.Launcher, "start", lambda self, arguments, folder: started.append(folder)
+    )
 
     async def main():
         panel = TrainingPanel(state)
@@ -336,7 +363,9 @@ def test_while_a_slow_nvidia_smi_is_asked_a_training_is_started_once_and_the_pag
 def test_a_live_run_on_the_same_device_is_said(panel, state, trained):
     folder = Path(shutil.copytree(trained, Path(state.runs_folder) / "other"))
     status = json.loads((folder / "status.json").read_text())
-    (folder / "status.json").write_text(json.dumps(status | {"state": "running"}))  # its process is this one
+    (folder / "status.json").write_text(
+        json.dumps(status | {"state": "running"})
+    )  # its process is this one
     panel.start()
     assert "cpu is in use by the training other" in panel.message
     assert panel.follower.folder is None
@@ -399,14 +428,18 @@ def test_what_a_gpu_holds_is_said(panel, trained):
     panel.attach(trained)
     assert "GiB" not in shown(panel.follower.view.widget)
     with open(trained / "metrics.jsonl", "a") as file:
-        file.write(json.dumps({"epoch": 3, "losses": {"total": 1.0}, "gpu_memory": 3 * 2**29}) + "\n")
+        file.write(
+            json.dumps({"epoch": 3, "losses": {"total": 1.0}, "gpu_memory": 3 * 2**29}) + "\n"
+        )
     panel.follower.view.update(panel.follower.state)
     assert "1.50 GiB" in shown(panel.follower.view.widget)
 
 
 def test_a_run_that_died_says_so_and_how_to_go_on(panel, trained):
     status = json.loads((trained / "status.json").read_text())
-    (trained / "status.json").write_text(json.dumps(status | {"state": "running", "pid_started": 1.0}))
+    (trained / "status.json").write_text(
+        json.dumps(status | {"state": "running", "pid_started": 1.0})
+    )
     (trained / "output.txt").write_text("Killed <b>here</b>\n")
     panel.attach(trained)
     assert panel.follower.state == "dead"
@@ -434,11 +467,15 @@ def test_a_run_of_a_newer_version_is_followed_as_far_as_it_can_be(panel, trained
     assert lines_of(panel)[LOSS]["total"] == 2
 
 
-@pytest.mark.parametrize("content", ["", "[1]", '{"state": "running", "epoch": "<b>x</b>", "heartbeat": "y"}', '{"st'])
+@pytest.mark.parametrize(
+    "content", ["", "[1]", '{"state": "running", "epoch": "<b>x</b>", "heartbeat": "y"}', '{"st']
+)
 def test_a_torn_or_foreign_status_is_followed(panel, trained, content):
     (trained / "status.json").write_text(content)
     with open(trained / "metrics.jsonl", "ab") as file:
-        file.write(b'{"epoch": 3, "losses": [], "metrics": 5, "learning_rate": "fast"}\n\xff\xfe{"epoch": 4, "lo')
+        file.write(
+            b'{"epoch": 3, "losses": [], "metrics": 5, "learning_rate": "fast"}\n\xff\xfe{"epoch": 4, "lo'
+        )
     panel.attach(trained)
     assert panel.follower.state == "dead"
     assert lines_of(panel)[LOSS]["total"] == 2
