@@ -6,7 +6,7 @@ from pathlib import Path
 
 from absslab.core.common.config import Config, option
 from absslab.core.common.devices import choose_device
-from absslab.core.common.files import whole_file
+from absslab.core.common.files import atomic_write
 from absslab.core.common.progress import Progress
 from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_folder import MixtureFolderConfig, write_mixtures
@@ -15,7 +15,7 @@ from absslab.core.evaluation.model_evaluation import Evaluation, EvaluationConfi
 from absslab.core.evaluation.score_table import write_scores
 from absslab.core.runs.run_scores import read_run_scores, scores_path, typical_mixture
 from absslab.core.separation.separated_folder import separate_file
-from absslab.core.training.experiment import train_once
+from absslab.core.training.experiment import train_or_resume
 from absslab.core.training.recipes import RECIPES
 from absslab.core.training.trainer import EpochResult, StepDone
 from absslab.report.examples import example_figure, take_apart
@@ -78,7 +78,7 @@ class Demo:
             "seed": self.config.seed,
             "device": self.config.device,
         }
-        yield from train_once(RECIPES["recommended"] | flags)
+        yield from train_or_resume(RECIPES["recommended"] | flags)
 
     def evaluate(self) -> Iterator[Progress]:
         """Score the best model on the test mixtures, into `scores` and scores.json of the run."""
@@ -106,7 +106,7 @@ class Demo:
         assert scores is not None
         example = take_apart(self.evaluation, scores, typical_mixture(scores.table))
         assert example is not None
-        with whole_file(self.folder / "masks.png") as unfinished:
+        with atomic_write(self.folder / "masks.png") as unfinished:
             example_figure(self.evaluation, example).savefig(unfinished, format="png")
         output = self.folder / "report.html"
         parameters = {

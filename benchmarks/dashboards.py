@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from absslab.core.training.run_directory import model_of
+from absslab.core.training.run_directory import best_checkpoint_path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
@@ -92,7 +92,7 @@ def main() -> None:
         home, other = Path(folder) / "browser", Path(folder) / "other"
         home.mkdir()
         shutil.copytree(run, other)
-        shutil.copy(model_of(run), model_of(other))
+        shutil.copy(best_checkpoint_path(run), best_checkpoint_path(other))
         with launched(str(shutil.which(arguments.chromium)), home) as browser:
             for name in PAGES:
                 runs = [str(run), str(other)] if name == "compare" else [str(run)]

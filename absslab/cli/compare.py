@@ -6,7 +6,7 @@ from pathlib import Path
 from absslab.cli.parser import Parser
 from absslab.core.common.config import add_flags, from_flags
 from absslab.core.common.errors import InputError
-from absslab.core.common.files import check_output, write_json
+from absslab.core.common.files import check_output_path, write_json
 from absslab.core.evaluation.comparison import ComparisonConfig, compare, comparison_text
 
 
@@ -20,7 +20,7 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--output", metavar="TEXT", help="write the comparison as JSON")
     given = vars(parser.parse(arguments))
     if given["output"]:
-        check_output(given["output"])
+        check_output_path(given["output"])
         if Path(given["output"]).resolve() in [Path(path).resolve() for path in given["scores"]]:
             raise InputError(
                 f"output is {given['output']}, which is one of the scores: choose another name"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from absslab.cli.parser import Parser
-from absslab.core.common.config import add_flags, from_flags, nearest
+from absslab.core.common.config import add_flags, from_flags, suggest_nearest
 from absslab.core.common.errors import InputError
 from absslab.widgets.dashboards.settings import DASHBOARDS, ServedConfig, ServerConfig
 
@@ -22,7 +22,7 @@ def run(arguments: Sequence[str]) -> None:
     name = given.pop("name")
     if name not in DASHBOARDS:
         said = (
-            f"there is no dashboard {name!r}{nearest(name, DASHBOARDS)}"
+            f"there is no dashboard {name!r}{suggest_nearest(name, DASHBOARDS)}"
             if name
             else f"say which dashboard: {'; '.join(f'{one} ({what})' for one, what in DASHBOARDS.items())}"
         )
@@ -34,6 +34,10 @@ def run(arguments: Sequence[str]) -> None:
         if (error.name or "").startswith("absslab"):
             raise
         raise InputError(f"dashboards need {error.name}: pip install 'absslab[lab]'") from None
-    from absslab.widgets.dashboards.checks import checked
+    from absslab.widgets.dashboards.checks import validate_settings
 
-    serve(name, checked(name, shown), with_token(server, allow_training=shown.allow_training))
+    serve(
+        name,
+        validate_settings(name, shown),
+        with_token(server, allow_training=shown.allow_training),
+    )

@@ -7,7 +7,7 @@ from typing import Any
 from absslab.cli.parser import Parser
 from absslab.core.common.config import add_flags, from_flags
 from absslab.core.common.errors import InputError
-from absslab.core.common.files import check_output
+from absslab.core.common.files import check_output_path
 from absslab.core.common.progress import run_with_progress
 from absslab.core.evaluation.external_estimates import EstimatesConfig, EstimatesEvaluation
 from absslab.core.evaluation.model_evaluation import Evaluation, EvaluationConfig
@@ -34,7 +34,7 @@ def run(arguments: Sequence[str]) -> None:
     given = vars(parser.parse(arguments))
     output = given.pop("output")
     if output is not None:
-        check_output(output)
+        check_output_path(output)
         if table_path(output).exists() and not Path(output).exists():
             raise InputError(
                 f"output is {output}, but {table_path(output)}, where its table would be, is something else"

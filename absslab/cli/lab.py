@@ -11,7 +11,7 @@ from absslab.cli.parser import Parser
 from absslab.core.common.config import Config, add_flags, from_flags, option
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import write_bytes
-from absslab.core.common.resources import shipped_folder
+from absslab.core.common.resources import resource_folder
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def copy_notebooks(folder: Path) -> list[Path]:
     """
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file: expected a folder for the notebooks")
-    shipped = sorted(shipped_folder("notebooks").glob("*.ipynb"))
+    shipped = sorted(resource_folder("notebooks").glob("*.ipynb"))
     missing = {path: folder / path.name for path in shipped if not (folder / path.name).exists()}
     for path, copy in missing.items():
         write_bytes(copy, path.read_bytes())

@@ -7,7 +7,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from absslab.core.common.config import nearest
+from absslab.core.common.config import suggest_nearest
 from absslab.core.common.errors import InputError, WorkError
 from absslab.core.common.version import __version__
 
@@ -61,7 +61,9 @@ def _command(arguments: list[str]) -> tuple[str, list[str]]:
         print(__version__)
         return "", []
     if arguments[0] not in COMMANDS:
-        raise InputError(f"there is no command {arguments[0]!r}{nearest(arguments[0], COMMANDS)}")
+        raise InputError(
+            f"there is no command {arguments[0]!r}{suggest_nearest(arguments[0], COMMANDS)}"
+        )
     return arguments[0], arguments[1:]
 
 

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from absslab.core.common.config import nearest
+from absslab.core.common.config import suggest_nearest
 from absslab.core.common.errors import InputError
 
 
@@ -37,6 +37,6 @@ class Parser(argparse.ArgumentParser):
                     f"unexpected {name!r}: expected a flag; see absslab {self.prog.split()[-1]} --help"
                 )
             known = [flag for flag in self._option_string_actions if flag.startswith("--")]
-            hint = elsewhere(name.lstrip("-")) or nearest(name, known)
+            hint = elsewhere(name.lstrip("-")) or suggest_nearest(name, known)
             raise InputError(f"unknown flag {name}" + (hint if len(hint) < 200 else "; see --help"))
         return namespace

@@ -9,7 +9,7 @@ from pathlib import Path
 from absslab.cli.parser import Parser
 from absslab.core.common.config import Config, add_flags, from_flags, option
 from absslab.core.common.errors import InputError
-from absslab.core.common.files import check_output
+from absslab.core.common.files import check_output_path
 from absslab.core.common.progress import run_with_progress
 from absslab.core.data.splits import SPLITS
 
@@ -50,7 +50,7 @@ def run(arguments: Sequence[str]) -> None:
     report = Report(
         config.run_directory, split=config.split, n_examples=config.n_examples, device=config.device
     )  # checks all, before long work
-    check_output(output, ".html")
+    check_output_path(output, ".html")
     if report.unread:
         print(f"scored anew: {report.unread}", file=sys.stderr, flush=True)
     if not report.is_scored:

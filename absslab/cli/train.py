@@ -6,7 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from absslab.cli.parser import Parser
-from absslab.core.common.config import add_flags, find, from_flags
+from absslab.core.common.config import add_flags, from_flags, look_up
 from absslab.core.common.devices import choose_precision
 from absslab.core.data.layouts import DataConfig
 from absslab.core.model.front_end import FeatureConfig
@@ -57,7 +57,7 @@ def _how_to_go_on(experiment: Experiment) -> str:
 def _experiment(arguments: Sequence[str]) -> Experiment:
     """What the flags ask for: a new training, or one to go on with."""
     about_parts = _first_look(arguments)
-    recipe = find("recipe", about_parts.recipe, RECIPES) if about_parts.recipe else {}
+    recipe = look_up("recipe", about_parts.recipe, RECIPES) if about_parts.recipe else {}
     chosen = from_flags(ModelConfig, recipe | vars(about_parts))
     mask_net, pooling = (
         find_mask_net(chosen.model_type)[0],

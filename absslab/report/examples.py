@@ -14,7 +14,7 @@ import torch
 from absslab.core.audio import sound_files
 from absslab.core.evaluation.model_evaluation import Evaluation
 from absslab.core.evaluation.scorer import Truth
-from absslab.core.runs.run_scores import Ranked, RunScores
+from absslab.core.runs.run_scores import RankedMixture, RunScores
 from absslab.core.separation.separator import Separation
 from absslab.plots.figures import Separated, in_ink, mask_figure
 from absslab.report.templates import (
@@ -38,7 +38,7 @@ MOST_SAMPLES = {
 _MOST_ROWS = 6  # classes of a mixture
 
 
-def chosen(ranking: Sequence[Ranked], n_each: int) -> dict[str, list[Ranked]]:
+def chosen(ranking: Sequence[RankedMixture], n_each: int) -> dict[str, list[RankedMixture]]:
     """The worst, the median and the best of a ranking that begins with the worst; none is in two of them."""
     middle = max(0, (len(ranking) - n_each) // 2)
     parts = {
@@ -53,7 +53,7 @@ def chosen(ranking: Sequence[Ranked], n_each: int) -> dict[str, list[Ranked]]:
     return {name: parts[name] for name in ("worst", "median", "best")}
 
 
-def in_turn(parts: Mapping[str, Sequence[Ranked]]) -> Iterator[tuple[str, Ranked]]:
+def in_turn(parts: Mapping[str, Sequence[RankedMixture]]) -> Iterator[tuple[str, RankedMixture]]:
     """The first of each part, then the second of each, …: if there is not room for all, there is for some of each."""
     for row in zip_longest(*parts.values()):
         yield from ((name, one) for name, one in zip(parts, row, strict=True) if one is not None)

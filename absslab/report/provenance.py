@@ -10,10 +10,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from absslab.core.common.config import Config, shown, to_flags
+from absslab.core.common.config import Config, format_setting, to_flags
 from absslab.core.common.errors import InputError
 from absslab.core.common.version import __version__
-from absslab.core.data.layouts import Labelled, find_data_set
+from absslab.core.data.layouts import LabelledRecording, find_data_set
 from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_folder import MixtureFolderConfig, read_manifest
 from absslab.core.data.recordings import checksum
@@ -60,8 +60,14 @@ def setting_rows(settings: Settings, *, changed: bool) -> list[list[str]]:
             value, unit = getattr(config, field.name), field.metadata["unit"]
             if changed and value == field.default and field.name not in _CHOICES:
                 continue
-            with_unit = f"{shown(value)} {unit}".strip() if value is not None else shown(value)
-            rows.append([part, field.name, with_unit, shown(field.default), field.metadata["help"]])
+            with_unit = (
+                f"{format_setting(value)} {unit}".strip()
+                if value is not None
+                else format_setting(value)
+            )
+            rows.append(
+                [part, field.name, with_unit, format_setting(field.default), field.metadata["help"]]
+            )
     return rows
 
 
@@ -76,7 +82,7 @@ def changed_settings(settings: Settings) -> dict[str, Any]:
     return found
 
 
-def labelled(settings: Settings, data_folder: str) -> tuple[list[Labelled], list[str]]:
+def labelled(settings: Settings, data_folder: str) -> tuple[list[LabelledRecording], list[str]]:
     """The recordings of a run's data with their weak labels, and the classes.
 
     Raises:
@@ -89,7 +95,7 @@ def labelled(settings: Settings, data_folder: str) -> tuple[list[Labelled], list
     )
 
 
-def counts(items: Sequence[Labelled], classes: Sequence[str]) -> dict[str, dict[str, int]]:
+def counts(items: Sequence[LabelledRecording], classes: Sequence[str]) -> dict[str, dict[str, int]]:
     """In how many recordings of each split a class is: class → split → how many."""
     found = {name: dict.fromkeys(SPLITS, 0) for name in classes}
     for item in items:
@@ -126,7 +132,7 @@ def mixing_rows(manifest: Mapping[str, Any]) -> list[list[str]]:
     return [
         [
             field.name,
-            f"{shown(settings[field.name])} {field.metadata['unit']}".strip(),
+            f"{format_setting(settings[field.name])} {field.metadata['unit']}".strip(),
             field.metadata["help"],
         ]
         for field in fields
@@ -208,16 +214,18 @@ def training_dates(run: Path) -> dict[str, str]:
 
 def seeds(settings: Settings, scores: Mapping[str, Any], data_folder: str) -> dict[str, str]:
     """What was drawn with which seed."""
-    found = {"training (weights, order, augmentation)": shown(settings.training.seed)}
+    found = {"training (weights, order, augmentation)": format_setting(settings.training.seed)}
     if manifest := manifest_of(data_folder):
-        found["mixtures, and the split of their recordings"] = shown(manifest["seed"])
+        found["mixtures, and the split of their recordings"] = format_setting(manifest["seed"])
     else:
-        found["split of the recordings, where the data have none of their own"] = shown(
+        found["split of the recordings, where the data have none of their own"] = format_setting(
             settings.data.split_seed
         )
     resampling = scores.get("settings", {}).get("ScoringConfig", {}).get("resampling_seed")
     return found | (
-        {"resampling for the intervals": shown(resampling)} if resampling is not None else {}
+        {"resampling for the intervals": format_setting(resampling)}
+        if resampling is not None
+        else {}
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from absslab.core.common.errors import InputError, WorkError
 from absslab.core.common.files import write_bytes
 from absslab.core.common.jupyter_kernel import KERNEL_ARGUMENTS
-from absslab.core.common.resources import shipped_folder
+from absslab.core.common.resources import resource_folder
 
 NOTEBOOK = "6_report.ipynb"
 _NEEDED = ("matplotlib", "papermill", "nbconvert", "ipykernel")
@@ -74,7 +74,7 @@ def write_report(
 
     begun, output = time.monotonic(), Path(output)
     executed = _execute(
-        notebook or shipped_folder("notebooks") / NOTEBOOK, parameters, failed_path(output)
+        notebook or resource_folder("notebooks") / NOTEBOOK, parameters, failed_path(output)
     )
     content = page(executed, title).encode()
     write_bytes(output, content)

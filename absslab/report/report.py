@@ -14,8 +14,14 @@ from absslab.core.evaluation.confusion import FEWEST, confusion
 from absslab.core.evaluation.model_evaluation import Evaluation, EvaluationConfig
 from absslab.core.evaluation.score_table import CEILING, write_scores
 from absslab.core.evaluation.score_text import BASELINE_TITLES
-from absslab.core.runs.catalogue import best_of
-from absslab.core.runs.run_scores import DOUBT, Ranked, RunScores, read_run_scores, scores_path
+from absslab.core.runs.catalogue import find_best_epoch
+from absslab.core.runs.run_scores import (
+    DOUBT,
+    RankedMixture,
+    RunScores,
+    read_run_scores,
+    scores_path,
+)
 from absslab.core.separation.detection import DetectionConfig
 from absslab.core.separation.separator import SeparationConfig
 from absslab.core.training.experiment import Settings
@@ -146,7 +152,7 @@ class Report:
         """What it is, how far it came, how well it does."""
         status, state, scores = self.reader.status(), self.reader.state(), self.scores.scores
         metric = self.settings.training.metric
-        epoch, value = best_of(self.reader.metrics, metric)
+        epoch, value = find_best_epoch(self.reader.metrics, metric)
         best = "–" if value is None else f"epoch {epoch}, with {metric} {value:.4f} on validation"
         model = self.settings.models.model
         rows = [
@@ -445,7 +451,7 @@ class Report:
         split_balance(axes, counts, unit=alt)
         return _drawn(axes, f"{alt}, per split: {unit}")
 
-    def _example(self, name: str, ranked: Ranked, used: str) -> Fragment:
+    def _example(self, name: str, ranked: RankedMixture, used: str) -> Fragment:
         score = (
             f"{ranked.score:.2f} from its labels"
             if used == DOUBT

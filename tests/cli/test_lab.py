@@ -18,7 +18,7 @@ def shipped(tmp_path, monkeypatch):
     (folder / "results" / "model.ckpt").touch()
     for name in ("1_first.ipynb", "2_second.ipynb"):
         (folder / name).write_text(f"{name} as shipped")
-    monkeypatch.setattr(lab, "shipped_folder", lambda name: folder)
+    monkeypatch.setattr(lab, "resource_folder", lambda name: folder)
     return folder
 
 

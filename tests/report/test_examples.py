@@ -2,12 +2,12 @@
 
 import pytest
 
-from absslab.core.runs.run_scores import Ranked
+from absslab.core.runs.run_scores import RankedMixture
 from absslab.report.examples import chosen, in_turn
 
 
 def ranking(n):
-    return [Ranked(str(i), "", (), float(i)) for i in range(n)]
+    return [RankedMixture(str(i), "", (), float(i)) for i in range(n)]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import torch
 
 from absslab.cli.main import main
 from absslab.core.common.errors import InputError, WorkError
-from absslab.core.common.resources import shipped_folder
+from absslab.core.common.resources import resource_folder
 from absslab.core.common.tables import read_table, write_table
 from absslab.core.runs.run_scores import read_run_scores
 from absslab.core.training.run_directory import RunReader
@@ -282,7 +282,7 @@ def test_work_that_failed_is_one_line_and_status_1(run, own_home, monkeypatch, c
     broken = tmp_path / "notebooks"
     broken.mkdir()
     failing(broken / "6_report.ipynb", "raise ValueError('it\\nbroke')")
-    monkeypatch.setattr("absslab.report.render.shipped_folder", lambda name: broken)
+    monkeypatch.setattr("absslab.report.render.resource_folder", lambda name: broken)
     assert main(command(run)) == 1
     out, err = capsys.readouterr()
     assert out == ""
@@ -337,7 +337,7 @@ def test_input_that_can_not_be_used_is_one_line_before_any_work(
 def test_the_notebook_is_thin_and_says_what_is_wrong_where_a_run_is_not_there(
     own_home, tmp_path, monkeypatch
 ):
-    notebook = nbformat.read(shipped_folder("notebooks") / "6_report.ipynb", 4)
+    notebook = nbformat.read(resource_folder("notebooks") / "6_report.ipynb", 4)
     nbformat.validate(notebook)
     assert notebook.metadata.kernelspec.name == "python3"
     assert [cell.metadata.get("tags") for cell in notebook.cells].count(["parameters"]) == 1

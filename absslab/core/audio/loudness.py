@@ -8,7 +8,7 @@ from threading import Lock
 
 import numpy as np
 
-from absslab.core.common.config import find
+from absslab.core.common.config import look_up
 from absslab.core.common.errors import InputError
 
 BLOCK = 0.4  # s, of the standard's gate
@@ -112,5 +112,5 @@ def matched_gains(loudness: Sequence[float], peaks: Sequence[float], mode: str) 
     Raises:
         InputError: there is no such mode.
     """
-    gains: list[float] = find("mode of level", mode, MODES)(loudness, peaks)
+    gains: list[float] = look_up("mode of level", mode, MODES)(loudness, peaks)
     return gains

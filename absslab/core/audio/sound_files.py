@@ -16,8 +16,8 @@ import soundfile
 import soxr
 
 from absslab.core.common.errors import InputError
-from absslab.core.common.files import beside, write_bytes
-from absslab.core.common.signals import ctrl_c_put_off
+from absslab.core.common.files import temporary_sibling, write_bytes
+from absslab.core.common.signals import defer_interrupts
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 _STEPS = {"PCM_16": 1 << 15, "PCM_24": 1 << 23}  # per unit of amplitude
@@ -279,7 +279,7 @@ def encode(
     coded = np.atleast_2d(
         samples if samples.dtype == np.int16 else _coded(samples, subtype)
     )  # (C, N)
-    with ctrl_c_put_off():  # in the calls back from libsndfile it would be printed and forgotten
+    with defer_interrupts():  # in the calls back from libsndfile it would be printed and forgotten
         soundfile.write(buffer, coded.T, sampling_rate, subtype=subtype, format=container)
     return buffer.getvalue()
 
@@ -324,7 +324,7 @@ class Writer:
         self.path, self.subtype = Path(path), subtype
         self.n_samples, self.written = n_samples, 0
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._beside = beside(self.path)
+        self._beside = temporary_sibling(self.path)
         container = (
             "WAV" if size(n_samples, n_channels, subtype) < (1 << 32) - (1 << 16) else "RF64"
         )

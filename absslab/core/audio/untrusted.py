@@ -22,7 +22,7 @@ _SUBTYPES = {"PCM_U8": "PCM_16", "PCM_S8": "PCM_16", "PCM_16": "PCM_16"}  # othe
 
 
 @dataclass(frozen=True)
-class Intake:
+class UploadInspection:
     """What a file is before and after it was taken in."""
 
     about: sound_files.AudioInfo  # of the file itself
@@ -45,7 +45,7 @@ class Intake:
         return f"{about.duration:.1f} s, {self.sampling_rate / 1000:g} kHz, {channels}{changed}"
 
 
-def look_at(path: str | Path, *, name: str, max_duration: float) -> Intake:
+def inspect_upload(path: str | Path, *, name: str, max_duration: float) -> UploadInspection:
     """See by its header whether a file can be taken in.
 
     Args:
@@ -71,10 +71,10 @@ def look_at(path: str | Path, *, name: str, max_duration: float) -> Intake:
             f"{_RATES[0]} to {_RATES[1]} Hz"
         )
     n_channels = about.n_channels if about.n_channels <= MOST_CHANNELS else 1
-    return Intake(about, min(about.sampling_rate, HIGHEST_RATE), n_channels)
+    return UploadInspection(about, min(about.sampling_rate, HIGHEST_RATE), n_channels)
 
 
-def take_in(
+def transcode_upload(
     path: str | Path, target: str | Path, *, name: str, max_duration: float
 ) -> Iterator[Progress]:
     """Decode a file block by block into a plain WAV of at most two channels and 48 kHz.
@@ -92,7 +92,7 @@ def take_in(
         InputError: besides what `look_at` raises: corrupt, cut short, NaN, nothing but zeros.
         OSError: the disk is full.
     """
-    intake = look_at(path, name=name, max_duration=max_duration)
+    intake = inspect_upload(path, name=name, max_duration=max_duration)
     about, rate = intake.about, intake.sampling_rate
     subtype = _SUBTYPES.get(about.subtype, "PCM_24")
     n_kept = max(1, round(about.n_samples * rate / about.sampling_rate))

@@ -78,7 +78,9 @@ class Config:
         names = [field.name for field in dataclasses.fields(cls)]
         for name in values:
             if name not in names:
-                raise InputError(f"{cls.__name__} has no setting {name!r}{nearest(name, names)}")
+                raise InputError(
+                    f"{cls.__name__} has no setting {name!r}{suggest_nearest(name, names)}"
+                )
         return cls(**values)
 
     def to_json(self) -> dict[str, Any]:
@@ -95,7 +97,7 @@ def fingerprint(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def suggest_nearest(name: str, known: Iterable[str]) -> str:
     """'; did you mean X?', or what there is, to be put behind an unknown name."""
     known = list(known)
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
@@ -108,7 +110,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     )
 
 
-def find(kind: str, name: str, registry: Mapping[str, Any]) -> Any:
+def look_up(kind: str, name: str, registry: Mapping[str, Any]) -> Any:
     """Look a name up in a registry.
 
     Raises:
@@ -140,7 +142,7 @@ def add_flags(
         hint, about = hints[field.name], field.metadata
         unit = f", {about['unit']}" if about["unit"] else ""
         choices = f"; one of {', '.join(map(str, about['choices']))}" if about["choices"] else ""
-        text = f"{about['help']}{choices} (default {shown((defaults or {}).get(field.name, field.default))}{unit})"
+        text = f"{about['help']}{choices} (default {format_setting((defaults or {}).get(field.name, field.default))}{unit})"
         group.add_argument(
             *(f"--{name}" for name in (field.name, *about["aliases"])),
             dest=field.name,
@@ -163,17 +165,17 @@ def to_flags(values: Mapping[str, Any]) -> list[str]:
     flags: list[str] = []
     for name, value in values.items():
         is_list = isinstance(value, tuple | list)
-        text = value if isinstance(value, str) else shown(value)
+        text = value if isinstance(value, str) else format_setting(value)
         flags += (
-            [f"--{name}", *map(shown, value)] if is_list else [f"--{name}={text}"]
+            [f"--{name}", *map(format_setting, value)] if is_list else [f"--{name}={text}"]
         )  # a text may begin with a dash
     return flags
 
 
-def shown(value: Any) -> str:
+def format_setting(value: Any) -> str:
     """A setting as one would type it."""
     if isinstance(value, tuple | list):
-        return " ".join(map(shown, value)) or "none"
+        return " ".join(map(format_setting, value)) or "none"
     if isinstance(value, float):
         return f"{value:g}" if float(f"{value:g}") == value else str(value)
     return "none" if value is None else str(value) or "none"
@@ -187,7 +189,9 @@ def check_setting(config_class: type[Config], name: str, value: Any) -> Any:
     """
     fields = {field.name: field for field in dataclasses.fields(config_class)}
     if name not in fields:
-        raise InputError(f"{config_class.__name__} has no setting {name!r}{nearest(name, fields)}")
+        raise InputError(
+            f"{config_class.__name__} has no setting {name!r}{suggest_nearest(name, fields)}"
+        )
     return _checked(fields[name], value, typing.get_type_hints(config_class)[name])
 
 
@@ -267,7 +271,7 @@ def _typed(name: str, value: Any, hint: Any) -> Any:
     size = typing.get_args(_without_none(hint))
     if size[-1] is not Ellipsis and len(value) != len(size):
         raise InputError(
-            f"{name} has {len(value)} values ({shown(tuple(value))}): expected {len(size)}"
+            f"{name} has {len(value)} values ({format_setting(tuple(value))}): expected {len(size)}"
         )
     return tuple(_typed_element(name, part, element, hint) for part in value)
 
@@ -309,4 +313,6 @@ def _check_limits(name: str, value: Any, about: Mapping[str, Any]) -> None:
     for key, holds, words in limits:
         limit = about.get(key)
         if limit is not None and value is not None and not holds(limit):
-            raise InputError(f"{name} is {shown(value)}: expected {words} {shown(limit)}")
+            raise InputError(
+                f"{name} is {format_setting(value)}: expected {words} {format_setting(limit)}"
+            )

@@ -14,7 +14,7 @@ from absslab.core.common.errors import InputError
 
 
 @contextmanager
-def whole_file(path: str | Path) -> Iterator[Path]:
+def atomic_write(path: str | Path) -> Iterator[Path]:
     """A path to write to, in the same folder, that becomes `path` when the block ends and vanishes when it fails.
 
     Args:
@@ -25,7 +25,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = beside(path)
+    unfinished = temporary_sibling(path)
     try:
         yield unfinished
         os.replace(unfinished, path)
@@ -37,7 +37,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def locked(path: str | Path) -> Iterator[None]:
+def file_lock(path: str | Path) -> Iterator[None]:
     """Wait until no other thread or process is in such a block, and keep them out of it.
 
     Args:
@@ -55,7 +55,7 @@ def locked(path: str | Path) -> Iterator[None]:
         yield
 
 
-def beside(path: Path) -> Path:
+def temporary_sibling(path: Path) -> Path:
     """Where this process writes a file or a folder that is not whole yet."""
     return path.with_name(f".{path.name}.{os.getpid()}.part")
 
@@ -69,11 +69,11 @@ def remove_unfinished(folder: str | Path, *, below: bool = True) -> None:
     """
     for path in list(Path(folder).rglob(".*.part") if below else Path(folder).glob(".*.part")):
         ours = re.fullmatch(r"\..+\.(\d+)\.part", path.name)
-        if ours and not process_runs(int(ours.group(1))):
+        if ours and not is_process_running(int(ours.group(1))):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
-def process_runs(pid: int) -> bool:
+def is_process_running(pid: int) -> bool:
     """Whether there is such a process, and not only what is left of it until its parent asks."""
     import psutil
 
@@ -85,7 +85,7 @@ def process_runs(pid: int) -> bool:
 
 def write_bytes(path: str | Path, content: bytes) -> None:
     """Write a file, whole or not at all."""
-    with whole_file(path) as unfinished, open(unfinished, "wb") as file:
+    with atomic_write(path) as unfinished, open(unfinished, "wb") as file:
         file.write(content)
 
 
@@ -113,7 +113,7 @@ def read_json(path: str | Path) -> Any:
         raise InputError(f"{path} is not readable JSON ({error})") from None
 
 
-def check_output(path: str | Path, suffix: str = ".json") -> None:
+def check_output_path(path: str | Path, suffix: str = ".json") -> None:
     """See, before long work, that its results can be written to a file of this suffix.
 
     Raises:

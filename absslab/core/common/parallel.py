@@ -8,13 +8,13 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from absslab.core.common.signals import ctrl_c_put_off
+from absslab.core.common.signals import defer_interrupts
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 
-def in_processes(
+def map_in_processes(
     function: Callable[[Job], Result], jobs: Sequence[Job], n_workers: int = 0
 ) -> Iterator[Result]:
     """Apply a function to each job; results come as they are done, in no order.
@@ -36,7 +36,7 @@ def in_processes(
         n_workers, mp_context=context, initializer=_end_with_parent
     )
     try:
-        with ctrl_c_put_off():
+        with defer_interrupts():
             futures = [pool.submit(function, job) for job in jobs]
         for future in concurrent.futures.as_completed(futures):
             yield future.result()
@@ -44,7 +44,7 @@ def in_processes(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def give_memory_back() -> None:
+def release_memory() -> None:
     """Return freed memory to the system, where the C library can: large arrays of changing sizes leave holes behind."""
     try:
         ctypes.CDLL(None).malloc_trim(0)

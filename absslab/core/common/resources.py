@@ -5,7 +5,7 @@ from pathlib import Path
 from absslab.core.common.errors import InputError
 
 
-def shipped_folder(name: str) -> Path:
+def resource_folder(name: str) -> Path:
     """Where the notebooks or the dashboards are: in an installed package within it, in a clone beside it.
 
     Args:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def ctrl_c_put_off() -> Iterator[None]:
+def defer_interrupts() -> Iterator[None]:
     """Ctrl-C waits for the end of the block; processes started in it never get it: it is their parent's to handle."""
     came = []
     in_main = (

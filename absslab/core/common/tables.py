@@ -71,7 +71,7 @@ def read_table(
     return rows
 
 
-def original_of(table: Path) -> Path:
+def original_path(table: Path) -> Path:
     """Where a table is kept as it was before the first correction: weak_labels.original.csv of weak_labels.csv."""
     return table.with_name(f"{table.stem}.original{table.suffix}")
 

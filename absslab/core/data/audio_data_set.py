@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
-from absslab.core.data.layouts import DataConfig, Labelled, find_data_set
+from absslab.core.data.layouts import DataConfig, LabelledRecording, find_data_set
 from absslab.core.data.splits import SPLITS
 
 
@@ -48,7 +48,7 @@ class AudioDataSet(Dataset[Tensor]):
             silent although it has a label.
     """
 
-    items: Sequence[Labelled]
+    items: Sequence[LabelledRecording]
     classes: Sequence[str]
     sampling_rate: int
     in_memory: bool = True
@@ -84,7 +84,7 @@ class AudioDataSet(Dataset[Tensor]):
             [index for index, _, _ in self.pieces]
         ]
 
-    def per_recording(self, of_pieces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def max_per_recording(self, of_pieces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Labels of the whole recordings (n, K), and of values of their pieces (number of pieces, K) the highest (n, K)."""
         labels = np.array(
             [[name in item.labels for name in self.classes] for item in self.items],

@@ -12,10 +12,10 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-from absslab.core.common.config import nearest
+from absslab.core.common.config import suggest_nearest
 from absslab.core.common.errors import InputError
-from absslab.core.common.files import locked, whole_file, write_bytes
-from absslab.core.common.tables import original_of, read_table, table_text
+from absslab.core.common.files import atomic_write, file_lock, write_bytes
+from absslab.core.common.tables import original_path, read_table, table_text
 from absslab.core.data.weak_labels import read_lists, read_one_hot
 
 ONE_HOT, LISTS = "weak_labels.csv", "weak.tsv"
@@ -82,7 +82,7 @@ def correct_label(table: str | Path, filename: str, event_label: str, present: b
     """
     table = Path(table)
     _read(table)  # what is no table gets no lock
-    with locked(table.with_name(".corrections.lock")):
+    with file_lock(table.with_name(".corrections.lock")):
         return _correct(table, filename, event_label, present)
 
 
@@ -90,7 +90,9 @@ def _correct(table: Path, filename: str, event_label: str, present: bool) -> boo
     labelled, classes = _read(table)
     index = _row(labelled, filename, table)
     if event_label not in classes:
-        raise InputError(f"{table} has no class {event_label!r}{nearest(event_label, classes)}")
+        raise InputError(
+            f"{table} has no class {event_label!r}{suggest_nearest(event_label, classes)}"
+        )
     row, names = labelled[index]
     if (event_label in names) == present:
         return False
@@ -109,8 +111,8 @@ def _correct(table: Path, filename: str, event_label: str, present: bool) -> boo
         }
     rows = [one for one, _ in labelled]
     rows[index] = row | corrected
-    if not original_of(table).exists():
-        write_bytes(original_of(table), table.read_bytes())
+    if not original_path(table).exists():
+        write_bytes(original_path(table), table.read_bytes())
     notes = table.with_name("corrections.csv")
     texts = {
         notes: _noted(notes, filename, event_label, present),
@@ -118,7 +120,7 @@ def _correct(table: Path, filename: str, event_label: str, present: bool) -> boo
     }
     with ExitStack() as both:  # both are written before either appears
         for path, text in texts.items():
-            both.enter_context(whole_file(path)).write_bytes(text.encode())
+            both.enter_context(atomic_write(path)).write_bytes(text.encode())
     return True
 
 
@@ -132,7 +134,7 @@ def _read(table: Path) -> tuple[list[tuple[dict[str, str], list[str]]], list[str
 def _row(labelled: list[tuple[dict[str, str], list[str]]], filename: str, table: Path) -> int:
     names = [row["filename"] for row, _ in labelled]
     if filename not in names:
-        hint = nearest(filename, names)
+        hint = suggest_nearest(filename, names)
         raise InputError(f"{table} has no recording {filename!r}{hint if len(hint) < 200 else ''}")
     return names.index(filename)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from absslab.core.common.config import Config, find, option
+from absslab.core.common.config import Config, look_up, option
 from absslab.core.common.errors import InputError
 from absslab.core.data.mixture_folder import read_manifest
 from absslab.core.data.recordings import compile_pattern, file_within, origin_of
@@ -57,7 +57,7 @@ class DataConfig(Config):
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledRecording:
     """A recording and its weak labels."""
 
     path: str
@@ -68,7 +68,7 @@ class Labelled:
 
 def DCASE2013_remixed_data_set(
     config: DataConfig, folder: Path
-) -> tuple[list[Labelled], list[str]]:
+) -> tuple[list[LabelledRecording], list[str]]:
     """A folder of mixtures, as `absslab mix` writes, or as the thesis' generator did.
 
     ::
@@ -92,7 +92,7 @@ def DCASE2013_remixed_data_set(
         names = THESIS_SPLITS
     elif (folder / "manifest.json").exists():
         read_manifest(folder)
-    items: list[Labelled] = []
+    items: list[LabelledRecording] = []
     classes: list[str] | None = None
     for split, name in names.items():
         if not (folder / name).is_dir():
@@ -111,7 +111,9 @@ def DCASE2013_remixed_data_set(
     return items, classes or []
 
 
-def weakly_labelled_folder(config: DataConfig, folder: Path) -> tuple[list[Labelled], list[str]]:
+def weakly_labelled_folder(
+    config: DataConfig, folder: Path
+) -> tuple[list[LabelledRecording], list[str]]:
     """A folder of recordings of any length, rate and format with their weak labels.
 
     ::
@@ -134,7 +136,7 @@ def weakly_labelled_folder(config: DataConfig, folder: Path) -> tuple[list[Label
     items, classes = _read_one_hot(one_hot) if one_hot.is_file() else _read_lists(lists)
     if pattern := compile_pattern(config.origin_pattern):
         items = [replace(item, origin=origin_of(Path(item.path), pattern)) for item in items]
-    by_origin: dict[str, list[Labelled]] = {}
+    by_origin: dict[str, list[LabelledRecording]] = {}
     for item in items:
         by_origin.setdefault(item.origin, []).append(item)
     if any(item.split for item in items):
@@ -148,7 +150,9 @@ def weakly_labelled_folder(config: DataConfig, folder: Path) -> tuple[list[Label
     return [replace(item, split=dealt[item.origin]) for item in items], classes
 
 
-def _check_split(items: Sequence[Labelled], by_origin: Mapping[str, Sequence[Labelled]]) -> None:
+def _check_split(
+    items: Sequence[LabelledRecording], by_origin: Mapping[str, Sequence[LabelledRecording]]
+) -> None:
     """See that a split of the user's own is whole and keeps origins on one side."""
     for item in items:
         if not item.split:
@@ -163,34 +167,40 @@ def _check_split(items: Sequence[Labelled], by_origin: Mapping[str, Sequence[Lab
             )
 
 
-def _read_one_hot(path: Path, split: str = "") -> tuple[list[Labelled], list[str]]:
+def _read_one_hot(path: Path, split: str = "") -> tuple[list[LabelledRecording], list[str]]:
     labelled, classes = read_one_hot(path)
     return [_labelled(path, row, labels, split) for row, labels in labelled], _checked(
         classes, path
     )
 
 
-def _read_lists(path: Path) -> tuple[list[Labelled], list[str]]:
+def _read_lists(path: Path) -> tuple[list[LabelledRecording], list[str]]:
     labelled, classes = read_lists(path)
     return [_labelled(path, row, labels) for row, labels in labelled], _checked(classes, path)
 
 
-def _labelled(table: Path, row: dict[str, str], labels: Sequence[str], split: str = "") -> Labelled:
+def _labelled(
+    table: Path, row: dict[str, str], labels: Sequence[str], split: str = ""
+) -> LabelledRecording:
     path = file_within(table.parent, row["filename"], table)
     split = split or row.get("split", "")
     if split and split not in SPLITS:
         raise InputError(
             f"{table}: {row['filename']} has the split {split!r}; expected one of {', '.join(SPLITS)}"
         )
-    return Labelled(str(path), frozenset(labels), row.get("origin") or row["filename"], split)
+    return LabelledRecording(
+        str(path), frozenset(labels), row.get("origin") or row["filename"], split
+    )
 
 
-DATA_SETS: dict[str, Callable[[DataConfig, Path], tuple[list[Labelled], list[str]]]] = {
+DATA_SETS: dict[str, Callable[[DataConfig, Path], tuple[list[LabelledRecording], list[str]]]] = {
     "DCASE2013_remixed_data_set": DCASE2013_remixed_data_set,
     "weakly_labelled_folder": weakly_labelled_folder,
 }
 
 
-def find_data_set(name: str) -> Callable[[DataConfig, Path], tuple[list[Labelled], list[str]]]:
+def find_data_set(
+    name: str,
+) -> Callable[[DataConfig, Path], tuple[list[LabelledRecording], list[str]]]:
     """What reads a folder of one layout."""
-    return find("data set type", name, DATA_SETS)
+    return look_up("data set type", name, DATA_SETS)

@@ -26,9 +26,9 @@ from absslab.core.audio import sound_files
 from absslab.core.common.config import Config, option
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import read_json, remove_unfinished, write_json, write_text
-from absslab.core.common.parallel import in_processes
+from absslab.core.common.parallel import map_in_processes
 from absslab.core.common.progress import Progress
-from absslab.core.common.tables import original_of, read_table, write_table
+from absslab.core.common.tables import original_path, read_table, write_table
 from absslab.core.data.mixing import MixingConfig, MixtureSpec, render, sample_spec
 from absslab.core.data.recordings import (
     Indexing,
@@ -336,7 +336,7 @@ def _make(
 ) -> Iterator[int]:
     """Render and write; yields how many were made since the last time."""
     chunks = [missing[start : start + _CHUNK] for start in range(0, len(missing), _CHUNK)]
-    yield from in_processes(
+    yield from map_in_processes(
         partial(_write_chunk, classes=classes, sources=config.sources), chunks, config.n_workers
     )
 
@@ -375,7 +375,7 @@ def _write_tables(folder: Path, specs: list[MixtureSpec], classes: list[str]) ->
     ]
     write_events(folder / "events.tsv", events)
     table = folder / "weak_labels.csv"
-    if table.exists() and original_of(table).exists():  # a person corrected it
+    if table.exists() and original_path(table).exists():  # a person corrected it
         return
     labels = [
         {"filename": spec.filename} | {name: int(name in spec.labels) for name in classes}

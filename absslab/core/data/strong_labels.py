@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from absslab.core.common.config import nearest
+from absslab.core.common.config import suggest_nearest
 from absslab.core.common.errors import InputError
 from absslab.core.common.tables import read_table, write_table
 
@@ -61,7 +61,7 @@ def read_events(
         label = row["event_label"]
         if name not in durations:
             if not (Path(path).parent / name).is_file():
-                hint = nearest(name, durations)
+                hint = suggest_nearest(name, durations)
                 meant = (
                     hint
                     if "did you mean" in hint
@@ -80,7 +80,7 @@ def read_events(
                 f"{where}: the event ends at {offset:g} s, not behind its onset at {onset:g} s"
             )
         if label not in classes:
-            raise InputError(f"{where}: unknown class {label!r}{nearest(label, classes)}")
+            raise InputError(f"{where}: unknown class {label!r}{suggest_nearest(label, classes)}")
         if offset > durations[name] + _TOLERANCE:
             raise InputError(
                 f"{where}: the event ends at {offset:g} s, but {name} has {durations[name]:g} s"

@@ -29,7 +29,7 @@ from absslab.core.data.mixture_folder import source_files
 from absslab.core.data.strong_labels import SoundEvent, read_events
 from absslab.core.data.weak_labels import read_one_hot
 from absslab.core.evaluation.ideal_masks import IdealMasks
-from absslab.core.evaluation.scorer import Estimate, Scorer, ScoringConfig, Truth, is_heard
+from absslab.core.evaluation.scorer import Estimate, Scorer, ScoringConfig, Truth, is_audible
 from absslab.core.evaluation.scores import score_report
 from absslab.core.model.front_end import FeatureConfig, FrontEnd
 
@@ -161,7 +161,7 @@ class EstimatesEvaluation:
         references = {
             one: samples
             for one, samples in sounds.items()
-            if one in self.classes and is_heard(samples)
+            if one in self.classes and is_audible(samples)
         }
         truth = Truth(
             self._filename(name),

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from absslab.core.common.errors import InputError
-from absslab.core.common.files import locked
+from absslab.core.common.files import file_lock
 
 CHOICES = ("X", "Y", "none")  # which is better
 MOST_VOTES = 2000  # of one listener
@@ -97,7 +97,7 @@ def append_vote(path: str | Path, vote: Vote) -> None:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with locked(path.with_name(f".{path.name}.lock")):
+    with file_lock(path.with_name(f".{path.name}.lock")):
         if sum(one.listener == vote.listener for one in read_votes(path)) >= MOST_VOTES:
             raise InputError(
                 f"there are {MOST_VOTES} votes of this listener already: that is enough"

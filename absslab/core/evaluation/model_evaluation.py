@@ -24,7 +24,7 @@ from absslab.core.data.mixture_folder import source_files
 from absslab.core.data.splits import SPLITS
 from absslab.core.data.strong_labels import SoundEvent, read_events
 from absslab.core.evaluation.ideal_masks import IdealMasks
-from absslab.core.evaluation.scorer import Estimate, Scorer, ScoringConfig, Truth, is_heard
+from absslab.core.evaluation.scorer import Estimate, Scorer, ScoringConfig, Truth, is_audible
 from absslab.core.evaluation.scores import TRUE_TAGS, score_report
 from absslab.core.metrics.tagging import best_thresholds
 from absslab.core.model.separation_model import load_checkpoint
@@ -264,6 +264,6 @@ def load_references(
             raise InputError(
                 f"{path} has {len(samples)} samples, {mixture} has {n_samples}: expected the same length"
             )
-        if is_heard(samples):  # silent sources were written for absent classes
+        if is_audible(samples):  # silent sources were written for absent classes
             references[name] = samples
     return references

@@ -14,7 +14,7 @@ import pandas as pd
 
 from absslab.core.common.config import Config, option
 from absslab.core.common.errors import InputError
-from absslab.core.common.parallel import give_memory_back
+from absslab.core.common.parallel import release_memory
 from absslab.core.data.strong_labels import SoundEvent
 from absslab.core.evaluation.ideal_masks import IdealMasks, binary_mask
 from absslab.core.evaluation.score_table import BASELINES, COUNTED
@@ -56,7 +56,7 @@ class ScoringConfig(Config):
     resampling_seed: int = option(0, "of what is resampled", at_least=0)
 
 
-def is_heard(samples: np.ndarray) -> bool:
+def is_audible(samples: np.ndarray) -> bool:
     """Whether a source sounds: it is neither silent nor constant."""
     return bool(np.ptp(samples) > 0)
 
@@ -151,7 +151,7 @@ class Scorer:
         self.names.append(truth.name)
         self.paths.append(truth.path)
         if len(self.names) % _TRIM_EVERY == 0:
-            give_memory_back()
+            release_memory()
 
     def table(self) -> pd.DataFrame:
         """A row per mixture and class: mixture, path, class, and all scores; what is not defined is NaN."""

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from absslab.core.common.config import find
+from absslab.core.common.config import look_up
 from absslab.core.common.errors import InputError
 from absslab.core.metrics.toeplitz import toeplitz_solver
 
@@ -355,4 +355,4 @@ def bss_eval(
     """
     references, estimates = np.asarray(references), np.asarray(estimates)
     _validate(references, estimates, "J, N")
-    return find("BSS Eval backend", backend, BACKENDS)(references, estimates, device)
+    return look_up("BSS Eval backend", backend, BACKENDS)(references, estimates, device)

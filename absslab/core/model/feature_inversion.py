@@ -13,7 +13,7 @@ import torch
 from scipy.signal import lfilter
 
 from absslab.core.audio.stft import STFT
-from absslab.core.common.config import Config, find, option
+from absslab.core.common.config import Config, look_up, option
 from absslab.core.common.errors import InputError
 from absslab.core.model.front_end import FeatureConfig, FrontEnd, MaskExpander
 
@@ -72,7 +72,7 @@ class Picture(NamedTuple):
     hop: float  # s
 
 
-class FrontEnds:
+class FeatureInversion:
     """One recording as every front end has it.
 
     Args:
@@ -137,7 +137,7 @@ class FrontEnds:
         return spectrum / spectrum.abs().mean()
 
     def _kind(self, name: str) -> FrontEndKind:
-        return find("front end", name, FRONT_ENDS)
+        return look_up("front end", name, FRONT_ENDS)
 
     def _features(self, name: str) -> FeatureConfig:
         kind = self._kind(name)

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from absslab.core.common.config import Config, find, option
+from absslab.core.common.config import Config, look_up, option
 from absslab.core.common.errors import InputError
 
 
@@ -267,4 +267,4 @@ MASK_NETS: dict[str, tuple[type[Config], Any]] = {
 
 def find_mask_net(name: str) -> tuple[type[Config], Any]:
     """The config class of a mask network, and what builds one from (config, n_bands, n_outputs)."""
-    return find("model type", name, MASK_NETS)
+    return look_up("model type", name, MASK_NETS)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from absslab.core.common.config import Config, find, option
+from absslab.core.common.config import Config, look_up, option
 
 
 class GMP(nn.Module):
@@ -213,4 +213,4 @@ POOLINGS: dict[str, tuple[type[Config], Any]] = {
 
 def find_pooling(name: str) -> tuple[type[Config], Any]:
     """The config class of a classification mapping, and what builds one from its config."""
-    return find("classification mapping", name, POOLINGS)
+    return look_up("classification mapping", name, POOLINGS)

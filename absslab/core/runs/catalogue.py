@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from absslab.core.common.config import shown
+from absslab.core.common.config import format_setting
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import read_json
 from absslab.core.training.run_directory import RunReader
@@ -98,8 +98,8 @@ def summarise_run(folder: str | Path) -> RunSummary:
             problems.append(str(error))
     if settings and not status and not problems:
         problems.append("it did not begin")
-    epochs, metric = history(folder), str(settings.get("metric", ""))
-    best_epoch, best = best_of(epochs, metric)
+    epochs, metric = read_history(folder), str(settings.get("metric", ""))
+    best_epoch, best = find_best_epoch(epochs, metric)
     n_epochs = settings.get("n_epochs")
     return RunSummary(
         path=folder,
@@ -117,7 +117,7 @@ def summarise_run(folder: str | Path) -> RunSummary:
     )
 
 
-def history(folder: str | Path) -> dict[int, dict[str, Any]]:
+def read_history(folder: str | Path) -> dict[int, dict[str, Any]]:
     """The lines of metrics.jsonl by epoch, in order; torn ones are passed over, and no file is no lines."""
     try:
         about = (Path(folder) / "metrics.jsonl").stat()
@@ -126,14 +126,14 @@ def history(folder: str | Path) -> dict[int, dict[str, Any]]:
         return {}
 
 
-def best_of(
+def find_best_epoch(
     epochs: Mapping[int, Mapping[str, Any]], metric: str
 ) -> tuple[int | None, float | None]:
     """(epoch, value) where a validation metric is best; none where nothing was evaluated."""
     values = {
         epoch: value
         for epoch, line in epochs.items()
-        if (value := metric_of(line, metric)) is not None
+        if (value := epoch_metric(line, metric)) is not None
     }
     if not values:
         return None, None
@@ -141,7 +141,7 @@ def best_of(
     return best, values[best]
 
 
-def metric_of(line: Mapping[str, Any], metric: str) -> float | None:
+def epoch_metric(line: Mapping[str, Any], metric: str) -> float | None:
     """A validation metric of an epoch's line, if it has one."""
     metrics = line.get("metrics")
     return _number(metrics.get(metric)) if isinstance(metrics, Mapping) else None
@@ -161,23 +161,27 @@ def scores_on_test(folder: str | Path) -> dict[str, float]:
     return {}
 
 
-def choose(runs: Iterable[RunSummary], words: str) -> list[RunSummary]:
+def filter_runs(runs: Iterable[RunSummary], words: str) -> list[RunSummary]:
     """The runs that all words fit: name=value a setting or the state, any other word a part of the name or of the state."""
     return [run for run in runs if all(_fits(run, word.lower()) for word in words.split())]
 
 
-def differences(runs: Sequence[RunSummary]) -> pd.DataFrame:
+def differing_settings(runs: Sequence[RunSummary]) -> pd.DataFrame:
     """Settings in which runs differ, as one would type them: a row per setting, a column per run, in their order.
 
     A setting that a run does not have, because its model has other parts, is empty.
     """
     settings = [
-        {name: shown(value) for name, value in run.settings.items()} for run in runs if run.settings
+        {name: format_setting(value) for name, value in run.settings.items()}
+        for run in runs
+        if run.settings
     ]
     names = dict.fromkeys(name for one in settings for name in one if name not in _NOT_COMPARED)
     different = [name for name in names if len({one.get(name) for one in settings}) > 1]
     columns = {
-        i: [shown(run.settings[name]) if name in run.settings else "" for name in different]
+        i: [
+            format_setting(run.settings[name]) if name in run.settings else "" for name in different
+        ]
         for i, run in enumerate(runs)
     }
     table = pd.DataFrame(columns, index=pd.Index(different, name="setting"), dtype=str)
@@ -188,7 +192,7 @@ def differences(runs: Sequence[RunSummary]) -> pd.DataFrame:
 def run_table(runs: Sequence[RunSummary], *, n_settings: int = 8) -> pd.DataFrame:
     """A row per run: state, epochs, validation and test scores, the first settings in which they differ, what is wrong."""
     scores = [name for name in SCORES if any(name in run.scores for run in runs)]
-    different = differences(runs)
+    different = differing_settings(runs)
     different = different.loc[
         (different == "").sum(axis=1).sort_values(kind="stable").index
     ]  # what most have comes first
@@ -209,10 +213,10 @@ def curves(runs: Sequence[RunSummary], metric: str) -> pd.DataFrame:
     """Columns run, epoch, value: of a validation metric, or of `TRAINING_LOSS`."""
     rows = []
     for run in runs:
-        for epoch, line in history(run.path).items():
+        for epoch, line in read_history(run.path).items():
             losses = line.get("losses")
             total = _number(losses.get("total")) if isinstance(losses, Mapping) else None
-            value = total if metric == TRAINING_LOSS else metric_of(line, metric)
+            value = total if metric == TRAINING_LOSS else epoch_metric(line, metric)
             if value is not None:
                 rows.append((run.name, epoch, value))
     return pd.DataFrame(rows, columns=["run", "epoch", "value"])
@@ -286,7 +290,8 @@ def _fits(run: RunSummary, word: str) -> bool:
     if equals:
         known = {"state": run.state, "device": run.device} | run.settings
         return any(
-            key.lower() == name and shown(has).lower() == value for key, has in known.items()
+            key.lower() == name and format_setting(has).lower() == value
+            for key, has in known.items()
         )
     return word in run.name.lower() or word in run.state
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from absslab.core.common.config import to_flags
 from absslab.core.common.errors import InputError
-from absslab.core.runs.processes import Job, find_process, last_lines, start_process
+from absslab.core.runs.processes import Job, find_process, read_last_lines, start_process
 from absslab.core.training.run_directory import RunReader, request_stop
 
 OUTPUT = "output.txt"  # in the run directory: what the process printed
@@ -93,7 +93,7 @@ class Launcher:
     def problem(self, folder: Path) -> str:
         """Why the last start of a training came to nothing, in one line; nothing where it began, or is about to."""
         state, pid = _status(folder)
-        job, said = self._jobs.get(folder), last_lines(folder / OUTPUT, 1)
+        job, said = self._jobs.get(folder), read_last_lines(folder / OUTPUT, 1)
         if job is None:
             is_lost = state == "gone" and self.state(folder) == "failed"
         else:

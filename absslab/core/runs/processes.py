@@ -54,7 +54,7 @@ class Job:
 
     def tail(self, n_lines: int = 20) -> str:
         """The last lines of its output."""
-        return last_lines(self.log, n_lines)
+        return read_last_lines(self.log, n_lines)
 
     def stop(self) -> None:
         """Interrupt it, as Ctrl-C does; it cleans up and ends."""
@@ -85,7 +85,7 @@ def start_process(arguments: Sequence[str], log: Path) -> Job:
     return Job(process, log)
 
 
-def last_lines(path: Path, n_lines: int = 20) -> str:
+def read_last_lines(path: Path, n_lines: int = 20) -> str:
     """The end of a text file; of a file that is not there, nothing."""
     try:
         with open(path, "rb") as file:
@@ -121,7 +121,7 @@ def devices() -> list[Device]:
     return [cpu(), *found]
 
 
-def users_of(device: str, runs_folder: str | Path) -> list[str]:
+def device_users(device: str, runs_folder: str | Path) -> list[str]:
     """What uses a device already, in words: runs of a folder, and processes that nvidia-smi tells of; see `devices`.
 
     Args:

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from absslab.core.common.errors import InputError
-from absslab.core.data.layouts import DataConfig, Labelled, find_data_set
+from absslab.core.data.layouts import DataConfig, LabelledRecording, find_data_set
 from absslab.core.training.run_directory import RunReader
 
 
-def recordings_of(reader: RunReader, split: str, *, data_folder: str = "") -> list[Labelled]:
+def run_recordings(
+    reader: RunReader, split: str, *, data_folder: str = ""
+) -> list[LabelledRecording]:
     """The recordings of a split of a run's data.
 
     Args:

@@ -11,14 +11,14 @@ import pandas as pd
 from absslab.core.common.errors import InputError
 from absslab.core.evaluation.score_table import read_scores
 from absslab.core.evaluation.score_text import COLUMNS, interval_rows, score_rows, score_text
-from absslab.core.training.run_directory import model_of
+from absslab.core.training.run_directory import best_checkpoint_path
 
 DOUBT = "doubt"  # how far a mixture's probabilities are from its labels, in the mean
 LOWER_IS_BETTER = ("leakage", DOUBT)
 
 
 @dataclass(frozen=True)
-class Ranked:
+class RankedMixture:
     """A mixture, and how well it came off."""
 
     mixture: str  # as the table of scores calls it
@@ -80,7 +80,7 @@ class RunScores:
             values = pd.to_numeric(table[score])
         return score, values.groupby(table["mixture"], sort=False).mean()
 
-    def ranking(self, score: str) -> list[Ranked]:
+    def ranking(self, score: str) -> list[RankedMixture]:
         """The mixtures that have a score, the worst first."""
         score, values = self.per_mixture(score)
         ordered = values.dropna().sort_values(ascending=score not in LOWER_IS_BETTER, kind="stable")
@@ -92,7 +92,9 @@ class RunScores:
             else pd.Series(dtype=str)
         )
         return [
-            Ranked(str(name), str(paths.get(name) or ""), classes.get(name, ()), float(value))
+            RankedMixture(
+                str(name), str(paths.get(name) or ""), classes.get(name, ()), float(value)
+            )
             for name, value in ordered.items()
         ]
 
@@ -140,7 +142,7 @@ def read_run_scores(run: str | Path, split: str) -> RunScores | None:
         try:
             if scores["split"] not in (split, None):
                 continue
-            checkpoint = model_of(run)
+            checkpoint = best_checkpoint_path(run)
             is_old = checkpoint.is_file() and checkpoint.stat().st_mtime > path.stat().st_mtime
             found = RunScores(path, scores, table, is_old)
             score_text(scores), score_rows(scores), interval_rows(scores)
@@ -155,7 +157,7 @@ def read_run_scores(run: str | Path, split: str) -> RunScores | None:
     return None
 
 
-def locate(ranked: Ranked, folder: str | Path, split: str) -> Path:
+def locate_mixture(ranked: RankedMixture, folder: str | Path, split: str) -> Path:
     """Where a mixture is now: where it was when it was scored, or in a folder that its data moved to.
 
     Raises:

@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from absslab.core.audio import sound_files
-from absslab.core.common.config import Config, nearest, option
+from absslab.core.common.config import Config, option, suggest_nearest
 from absslab.core.common.errors import InputError
-from absslab.core.common.files import beside, remove_unfinished
+from absslab.core.common.files import remove_unfinished, temporary_sibling
 from absslab.core.common.progress import Progress
 from absslab.core.data.recordings import audio_files
 from absslab.core.data.strong_labels import write_events
@@ -102,7 +102,7 @@ def check_remix(keep: Sequence[str], gains: Mapping[str, float], classes: Sequen
         )
     for name in keep:
         if name not in classes:
-            raise InputError(f"the model knows no class {name!r}{nearest(name, classes)}")
+            raise InputError(f"the model knows no class {name!r}{suggest_nearest(name, classes)}")
     check_gains(gains, classes)
 
 
@@ -148,7 +148,7 @@ def separate_file(
     folder.parent.mkdir(parents=True, exist_ok=True)
     remove_unfinished(folder.parent, below=False)
     _check_space(folder.parent, about, subtypes.values())
-    unfinished, writers = beside(folder), []
+    unfinished, writers = temporary_sibling(folder), []
     activity: list[np.ndarray] = []
     try:
         for name, kind in subtypes.items():

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from absslab.core.common.config import nearest
+from absslab.core.common.config import suggest_nearest
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import read_json, write_json
 from absslab.core.separation.separator import SeparationConfig
@@ -73,7 +73,7 @@ def read_settings(path: str | Path) -> SeparationSettings:
     known = ("format", "version", "separation", "gains")
     for name in content:
         if name not in known:
-            raise InputError(f"{path} has an unknown field {name!r}{nearest(name, known)}")
+            raise InputError(f"{path} has an unknown field {name!r}{suggest_nearest(name, known)}")
     gains: Any = content.get("gains", {})
     if not isinstance(gains, dict):
         raise InputError(f"{path} has the gains {gains!r:.50}: expected an object, class: dB")
@@ -129,7 +129,7 @@ def check_gains(gains: Mapping[str, float], classes: Sequence[str]) -> None:
     for name in gains:
         if name not in (*classes, RESIDUAL):
             raise InputError(
-                f"gains names {name!r}, which is no class of the model{nearest(name, (*classes, RESIDUAL))}"
+                f"gains names {name!r}, which is no class of the model{suggest_nearest(name, (*classes, RESIDUAL))}"
             )
 
 

@@ -27,11 +27,11 @@ def _line(result: EpochResult, metric: str) -> str:
     line = f"epoch {result.epoch:3}/{result.n_epochs}  {result.seconds:6.1f} s  {parts}"
     if result.metrics:
         names = dict.fromkeys([metric, "roc_auc_score", "f1-score"])
-        scores = "  ".join(f"{name} {shown_score(result.metrics[name])}" for name in names)
+        scores = "  ".join(f"{name} {format_score(result.metrics[name])}" for name in names)
         line += f"  |  validation {scores}{'  best' * result.is_best}"
     return line
 
 
-def shown_score(value: float | None) -> str:
+def format_score(value: float | None) -> str:
     """A score, or a dash where there is none."""
     return "–" if value is None else f"{value:.4f}"

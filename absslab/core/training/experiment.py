@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from absslab.core.audio import sound_files
-from absslab.core.common.config import Config, fingerprint, from_flags, option, shown
+from absslab.core.common.config import Config, fingerprint, format_setting, from_flags, option
 from absslab.core.common.devices import choose_device
 from absslab.core.common.errors import InputError
 from absslab.core.data.audio_data_set import open_split
@@ -26,7 +26,12 @@ from absslab.core.model.separation_model import (
 from absslab.core.training.augmentation import AugmentationConfig
 from absslab.core.training.config import TrainingConfig
 from absslab.core.training.feature_store import open_store
-from absslab.core.training.run_directory import RunReader, RunWriter, model_of, run_directory
+from absslab.core.training.run_directory import (
+    RunReader,
+    RunWriter,
+    best_checkpoint_path,
+    run_directory,
+)
 from absslab.core.training.trainer import EpochResult, StepDone, TrainingManager
 
 CHANGEABLE = (
@@ -197,7 +202,9 @@ class Experiment:
         folder = (
             Path(checkpoint).resolve().parent
         )  # the run may have been moved, or is resumed from elsewhere
-        settings = replace(settings, run=replace(settings.run, save_path=str(model_of(folder))))
+        settings = replace(
+            settings, run=replace(settings.run, save_path=str(best_checkpoint_path(folder)))
+        )
         changes = dict(changes or {})
         for name in changes:
             if name not in CHANGEABLE:
@@ -246,7 +253,7 @@ class Experiment:
                     state = "stopped"
                     return
                 else:
-                    writer.beat(epoch=event.epoch - 1, step=event.step, n_steps=event.n_steps)
+                    writer.heartbeat(epoch=event.epoch - 1, step=event.step, n_steps=event.n_steps)
                 yield event
             state = "finished"
         except (KeyboardInterrupt, GeneratorExit):
@@ -286,7 +293,7 @@ class Experiment:
         self.writer.status("running", epoch=result.epoch, step=0)
 
 
-def train_once(values: Mapping[str, Any]) -> Iterator[StepDone | EpochResult]:
+def train_or_resume(values: Mapping[str, Any]) -> Iterator[StepDone | EpochResult]:
     """Train as flags say, or go on with that training where it was cut; one that is finished is not trained again.
 
     Args:
@@ -310,7 +317,7 @@ def train_once(values: Mapping[str, Any]) -> Iterator[StepDone | EpochResult]:
         for name, now in values_of.items():
             before = reader.config[part].get(name)
             if before != now and part != "run" and name != "data_folder":
-                words = f"{folder} was trained with {name} {shown(before)}, not {shown(now)}"
+                words = f"{folder} was trained with {name} {format_setting(before)}, not {format_setting(now)}"
                 raise InputError(f"{words}: choose another place, or remove it")
     if reader.state() != "finished":
         yield from Experiment.resume(folder / "last.ckpt", {"device": settings.run.device}).run()

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from absslab.core.common.config import fingerprint
 from absslab.core.common.errors import InputError
-from absslab.core.common.files import whole_file
+from absslab.core.common.files import atomic_write
 from absslab.core.data.audio_data_set import AudioDataSet
 from absslab.core.model.front_end import FrontEnd
 
@@ -119,7 +119,7 @@ def make_store(path: Path, key: str, data_set: AudioDataSet, front_end: FrontEnd
     config = front_end.config
     n_frames = [config.n_frames(length) for length in data_set.lengths]
     edges = np.concatenate([[0], np.cumsum(n_frames)])
-    with whole_file(path) as unfinished, h5py.File(unfinished, "w") as file:
+    with atomic_write(path) as unfinished, h5py.File(unfinished, "w") as file:
         features = file.create_dataset(
             "features",
             (1, config.n_bands, int(edges[-1])),

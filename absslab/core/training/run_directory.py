@@ -45,7 +45,7 @@ def run_directory(save_path: str | Path) -> Path:
     return path.with_suffix("")
 
 
-def model_of(run: str | Path) -> Path:
+def best_checkpoint_path(run: str | Path) -> Path:
     """The best model of a run directory: R.ckpt of R."""
     run = Path(run)
     return run.with_name(f"{run.name}.ckpt")
@@ -108,7 +108,7 @@ class RunWriter:
         self._status["heartbeat"] = self._beaten = time.time()
         write_json(self.folder / "status.json", self._status)
 
-    def beat(self, **more: Any) -> None:
+    def heartbeat(self, **more: Any) -> None:
         """Say that the run is alive, at most every `HEARTBEAT` seconds."""
         if time.time() - self._beaten >= HEARTBEAT:
             self.status(self._status.get("state", "running"), **more)

@@ -277,7 +277,7 @@ class TrainingManager:
             losses, probabilities = self._losses(batch, None)
             total += float(losses["total"]) * len(batch.labels)
             pieces[batch.indices.cpu().numpy()] = probabilities.cpu().numpy()
-        truth, said = self.validation.per_recording(pieces)
+        truth, said = self.validation.max_per_recording(pieces)
         thresholds = self.config.thresholds
         metrics = tagging_scores(
             truth, said, thresholds=thresholds, average=self.config.metric_average

@@ -4,13 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from absslab.core.common.errors import InputError
-from absslab.core.training.run_directory import RunReader, model_of
+from absslab.core.training.run_directory import RunReader, best_checkpoint_path
 from absslab.widgets.dashboards.settings import ServedConfig
 
 _N_RUNS = {"listen": 1, "separate": 1, "compare": 2}
 
 
-def checked(name: str, shown: ServedConfig) -> ServedConfig:
+def validate_settings(name: str, shown: ServedConfig) -> ServedConfig:
     """The settings of a dashboard with absolute paths, once what they name was seen to be there.
 
     Raises:
@@ -24,9 +24,9 @@ def checked(name: str, shown: ServedConfig) -> ServedConfig:
         )
     for run in runs:
         RunReader(run)
-        if wanted is not None and not model_of(run).is_file():
+        if wanted is not None and not best_checkpoint_path(run).is_file():
             raise InputError(
-                f"{run} has no model yet ({model_of(run)} is not there): wait for its first validation"
+                f"{run} has no model yet ({best_checkpoint_path(run)} is not there): wait for its first validation"
             )
     if wanted == 2 and runs[0].samefile(runs[1]):
         raise InputError(f"{runs[0]} is named twice: expected two runs to compare")
@@ -59,13 +59,13 @@ def _check_use(name: str, run: Path, shown: ServedConfig) -> None:
     """See that the device is there, and the recordings that are heard."""
     from absslab.core.common.devices import choose_device
     from absslab.core.runs.run_data import (
-        recordings_of,
+        run_recordings,
     )  # with torch, which what is only looked at does not need
 
     choose_device(shown.device)
     if name == "separate":
         return
-    if not recordings_of(RunReader(run), shown.split, data_folder=shown.mixture_folder):
+    if not run_recordings(RunReader(run), shown.split, data_folder=shown.mixture_folder):
         raise InputError(
             f"the {shown.split} split of {run.name} holds no recording: choose another with --split"
         )

@@ -6,9 +6,14 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
-from absslab.core.common.config import find
+from absslab.core.common.config import look_up
 from absslab.widgets.dashboards.pages.page import Page, Problem
-from absslab.widgets.dashboards.settings import DASHBOARDS, ENVIRONMENT, ServedConfig, served
+from absslab.widgets.dashboards.settings import (
+    DASHBOARDS,
+    ENVIRONMENT,
+    ServedConfig,
+    settings_from_environment,
+)
 from absslab.widgets.dashboards.visitors import LOG
 from absslab.widgets.ui.panel import hide_folders
 
@@ -26,8 +31,8 @@ def open_page(name: str, **settings: Any) -> Page:
     Raises:
         InputError: there is no such dashboard, or no such setting.
     """
-    find("dashboard", name, DASHBOARDS)
-    shown = ServedConfig.from_json(settings) if settings else served()
+    look_up("dashboard", name, DASHBOARDS)
+    shown = ServedConfig.from_json(settings) if settings else settings_from_environment()
     page: Page | None = None
     try:
         _log_to(shown)

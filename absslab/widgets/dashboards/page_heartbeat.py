@@ -15,7 +15,7 @@ PATIENCE = (
 _BETWEEN_LOOKS = 10.0  # s
 
 
-class Presence(anywidget.AnyWidget):
+class PageHeartbeat(anywidget.AnyWidget):
     """Nothing to see; it has to be on the page.
 
     Args:

@@ -26,7 +26,7 @@ from voila.tornado.handler import TornadoVoilaHandler
 
 from absslab.core.common.errors import InputError
 from absslab.core.common.jupyter_kernel import KERNEL_ARGUMENTS
-from absslab.core.common.resources import shipped_folder
+from absslab.core.common.resources import resource_folder
 from absslab.widgets.dashboards.settings import ENVIRONMENT, NO_TOKEN, ServedConfig, ServerConfig
 from absslab.widgets.dashboards.visitors import LOG, folder_of_all, remove_abandoned
 
@@ -210,7 +210,7 @@ def serve(name: str, shown: ServedConfig, server: ServerConfig) -> None:
         InputError: the port is taken, or the host is an address that this machine does not have.
     """
     server = replace(server, port=_free_port(server))
-    notebooks = shipped_folder("dashboards")
+    notebooks = resource_folder("dashboards")
     folder = folder_of_all(shown.visitors_folder)
     try:
         os.environ[ENVIRONMENT] = json.dumps(replace(shown, visitors_folder=str(folder)).to_json())

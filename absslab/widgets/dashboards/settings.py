@@ -64,6 +64,6 @@ class ServerConfig(Config):
     open_browser: bool = option(False, "open the page here")
 
 
-def served() -> ServedConfig:
+def settings_from_environment() -> ServedConfig:
     """The settings of the dashboard that this process belongs to; the defaults where it belongs to none."""
     return ServedConfig.from_json(json.loads(os.environ.get(ENVIRONMENT, "{}")))

@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from absslab.core.common.files import process_runs
+from absslab.core.common.files import is_process_running
 
 _NAME = re.compile(r"(?:absslab-visitors|visitor)-(\d+)-\w+")
 LOG = "log-{pid}.txt"  # beside the folders: what went wrong for a visitor, with tracebacks, for the host
@@ -51,7 +51,7 @@ def remove_abandoned(root: str | Path) -> int:
     abandoned = [
         path
         for path in Path(root).iterdir()
-        if (named := _NAME.fullmatch(path.name)) and not process_runs(int(named.group(1)))
+        if (named := _NAME.fullmatch(path.name)) and not is_process_running(int(named.group(1)))
     ]
     for path in abandoned:
         shutil.rmtree(path, ignore_errors=True)

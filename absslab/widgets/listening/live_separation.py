@@ -15,7 +15,7 @@ from absslab.core.common.devices import choose_device
 from absslab.core.common.errors import InputError
 from absslab.core.data.mixture_folder import source_files
 from absslab.core.data.strong_labels import SoundEvent
-from absslab.core.evaluation.scorer import is_heard
+from absslab.core.evaluation.scorer import is_audible
 from absslab.core.metrics.separation import si_sdr
 from absslab.core.separation.detection import DetectionConfig, find_events, frame_activity
 from absslab.core.separation.resynthesis import Resynthesis
@@ -150,7 +150,7 @@ class LiveSeparation:
                 track.sound.read(0, self.waveform.shape[1]), self.waveform.shape
             )
             if track.name in self.separator.classes and all(
-                is_heard(channel) for channel in samples
+                is_audible(channel) for channel in samples
             ):
                 found[track.name] = samples
         return found

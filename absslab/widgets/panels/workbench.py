@@ -5,7 +5,7 @@ from typing import Any
 
 import ipywidgets
 
-from absslab.core.common.config import nearest
+from absslab.core.common.config import suggest_nearest
 from absslab.core.common.errors import InputError
 from absslab.plots.html_text import paragraph
 from absslab.widgets.panels.state import State
@@ -38,7 +38,7 @@ class Workbench:
         known = State.class_trait_names()
         for name in state:
             if name not in known:
-                raise InputError(f"the workbench has no {name!r}{nearest(name, known)}")
+                raise InputError(f"the workbench has no {name!r}{suggest_nearest(name, known)}")
         self.state = State(**state)
         self._panels: dict[str, Panel] = {}
         self._tabs = ipywidgets.Tab([ipywidgets.VBox() for _ in PANELS], titles=PANELS)
@@ -50,7 +50,9 @@ class Workbench:
 
     def __getattr__(self, name: str) -> Any:
         if name not in PANELS:
-            raise AttributeError(f"the workbench has no panel {name!r}{nearest(name, PANELS)}")
+            raise AttributeError(
+                f"the workbench has no panel {name!r}{suggest_nearest(name, PANELS)}"
+            )
         return self.panel(name)
 
     def panel(self, name: str) -> Panel:

@@ -17,14 +17,14 @@ _N_BLOCKS = 30  # blocks that the loudness of a longer sound is measured on
 
 
 @dataclass(frozen=True)
-class Heard:
+class MixState:
     """Which tracks are heard, and how loud."""
 
     gains: tuple[float, ...]  # dB of each track; −inf: not heard
     mix: dict[str, Any]  # what a person has chosen, as the page keeps it: solo, mute, gains, level
 
     @classmethod
-    def only(cls, tracks: Sequence[Track], which: Sequence[int]) -> "Heard":
+    def only(cls, tracks: Sequence[Track], which: Sequence[int]) -> "MixState":
         """Only these, as they are."""
         gains = tuple(0.0 if k in which else float("-inf") for k in range(len(tracks)))
         return cls(
@@ -32,7 +32,7 @@ class Heard:
         )
 
     @classmethod
-    def from_page(cls, tracks: Sequence[Track], content: Mapping[str, Any]) -> "Heard":
+    def from_page(cls, tracks: Sequence[Track], content: Mapping[str, Any]) -> "MixState":
         """What the page says: gains in dB, null for what is not heard, and the mix, which is kept for it."""
         gains = [float("-inf") if gain is None else float(gain) for gain in content["gains"]]
         if len(gains) != len(tracks) or np.isnan(gains).any():
@@ -100,7 +100,7 @@ def remix(
     return total
 
 
-def remix_gains(tracks: Sequence[Track], heard: Heard) -> dict[str, float]:
+def remix_gains(tracks: Sequence[Track], heard: MixState) -> dict[str, float]:
     """Gains in dB with which `absslab separate` makes what is heard: of each class and of the residual.
 
     Raises:

@@ -24,7 +24,7 @@ import traitlets
 from absslab.core.audio import sound_files
 from absslab.core.audio.region import cut_region
 from absslab.core.common.errors import InputError
-from absslab.widgets.player.mixdown import Heard, remix
+from absslab.widgets.player.mixdown import MixState, remix
 from absslab.widgets.player.playlist import Playlist
 from absslab.widgets.player.spectrogram_tiles import (
     AXES,
@@ -118,7 +118,7 @@ class Player(anywidget.AnyWidget):
         return self._shown.n_samples if self._shown else 0
 
     @property
-    def heard(self) -> Heard:
+    def heard(self) -> MixState:
         """What is heard: which tracks, with which gains."""
         return self._heard
 
@@ -128,7 +128,7 @@ class Player(anywidget.AnyWidget):
         Raises:
             InputError: an unknown name.
         """
-        self._heard = Heard.only(self.tracks, [self._number(name) for name in names])
+        self._heard = MixState.only(self.tracks, [self._number(name) for name in names])
         self._tell({"type": "do", "command": "hear", "tracks": self._heard.mix["solo"]})
 
     def play(self) -> None:
@@ -182,7 +182,7 @@ class Player(anywidget.AnyWidget):
         if before is not None and before.names == shown.names:
             shown.top = before.top  # of the same tracks the colours keep their meaning
         else:
-            self._heard = Heard.only(shown.tracks, [0])
+            self._heard = MixState.only(shown.tracks, [0])
         self._shown = shown
 
     def _introduce(self) -> None:
@@ -248,7 +248,7 @@ class Player(anywidget.AnyWidget):
             elif kind == "levels":
                 self._do("levels", self._level_gains, shown)
             elif kind == "heard":
-                self._heard = Heard.from_page(shown.tracks, content)
+                self._heard = MixState.from_page(shown.tracks, content)
             elif kind == "brush":
                 self._do("sound", self._brush, shown, dict(content), self._wish("brush"))
             elif kind == "save":

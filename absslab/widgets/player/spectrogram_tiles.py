@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from absslab.core.common.config import find
+from absslab.core.common.config import look_up
 from absslab.plots.figures import RANGE
 from absslab.widgets.player.tracks import Mask, Sound
 
@@ -43,7 +43,7 @@ class Frequencies:
     @property
     def edges(self) -> np.ndarray:
         """(R + 1,) Hz."""
-        to, back = find("axis", self.axis, AXES)
+        to, back = look_up("axis", self.axis, AXES)
         return back(np.linspace(0, float(to(np.array(self.highest))), self.n_rows + 1))
 
     @property

@@ -82,7 +82,7 @@ class Ticker:
                 self._loop.later(self._seconds, self._tick)
 
 
-class Work:
+class BackgroundJob:
     """Long work in a thread, with progress and cancel.
 
     Args:
@@ -188,7 +188,7 @@ class Work:
             self._failed(error)
 
 
-class Latest:
+class LatestOnly:
     """Answers requests in a thread, one at a time: the latest wins, what is superseded is never delivered.
 
     Args:

@@ -7,7 +7,7 @@ from typing import Any
 
 import ipywidgets
 
-from absslab.core.common.config import Config, check_setting, parse_setting, shown
+from absslab.core.common.config import Config, check_setting, format_setting, parse_setting
 from absslab.core.common.errors import InputError
 from absslab.plots.html_text import paragraph
 from absslab.widgets.ui.background import MainLoop
@@ -195,7 +195,7 @@ class Form:
         """What a control holds for a value."""
         if not self._is_typed(name):
             return value
-        return "none" if value is None else "" if value == () else shown(value)
+        return "none" if value is None else "" if value == () else format_setting(value)
 
     def _read(self, name: str) -> Any:
         """The value of a control."""

@@ -19,11 +19,11 @@ import anywidget
 import traitlets
 
 from absslab.core.audio import sound_files
-from absslab.core.audio.untrusted import look_at, take_in
+from absslab.core.audio.untrusted import inspect_upload, transcode_upload
 from absslab.core.common.errors import InputError
 from absslab.core.common.progress import Progress
 from absslab.widgets.ui.assets import asset
-from absslab.widgets.ui.background import MainLoop, Work
+from absslab.widgets.ui.background import BackgroundJob, MainLoop
 from absslab.widgets.ui.panel import error_line
 
 _LARGEST_PIECE = 4 << 20  # bytes
@@ -70,7 +70,7 @@ class Upload(anywidget.AnyWidget):
         self._name, self._size, self._offset = "", 0, 0
         self._raw: Path | None = None
         self._kept: Path | None = None
-        self._work: Work | None = None
+        self._work: BackgroundJob | None = None
         limit = f"to {limits.size / 1e6:g} MB and {limits.duration / 60:g} min; it is removed when you leave"
         super().__init__(hint=f"or drop it here: {', '.join(sound_files.SUFFIXES)}, {limit}")
         self.on_msg(self._receive)
@@ -164,10 +164,10 @@ class Upload(anywidget.AnyWidget):
         kept, name, limit = raw.with_name(f"{raw.stem}-taken.wav"), self._name, self.limits.duration
 
         def steps() -> Iterator[Progress]:
-            yield from take_in(raw, kept, name=name, max_duration=limit)
+            yield from transcode_upload(raw, kept, name=name, max_duration=limit)
 
         def done() -> None:
-            words = look_at(raw, name=name, max_duration=limit).words
+            words = inspect_upload(raw, name=name, max_duration=limit).words
             before, self._kept = self._kept, kept
             self.cancel()
             self._tell("done", number=number, text=f"{name}: {words}")
@@ -179,7 +179,7 @@ class Upload(anywidget.AnyWidget):
             if self._kept != kept:  # it was cancelled when the file was whole already
                 kept.unlink(missing_ok=True)
 
-        self._work = Work(
+        self._work = BackgroundJob(
             self._loop,
             steps,
             progress=lambda step: self._tell(

@@ -6,7 +6,7 @@ from typing import Any
 import ipywidgets
 
 from absslab.core.common.progress import Progress
-from absslab.widgets.ui.background import MainLoop, Work
+from absslab.widgets.ui.background import BackgroundJob, MainLoop
 from absslab.widgets.ui.controls import button
 
 
@@ -20,8 +20,10 @@ class WorkLine:
 
     def __init__(self, loop: MainLoop, failed: Callable[[Exception], Any]):
         self._loop, self._failed = loop, failed
-        self._work: Work | None = None
-        self._next: Work | None = None  # begins when nothing of the one before runs any more
+        self._work: BackgroundJob | None = None
+        self._next: BackgroundJob | None = (
+            None  # begins when nothing of the one before runs any more
+        )
         self.bar = ipywidgets.FloatProgress(min=0, max=1, layout=ipywidgets.Layout(width="260px"))
         self.words = ipywidgets.Label()
         self.button = button("cancel", self.cancel)
@@ -52,7 +54,7 @@ class WorkLine:
         self.drop()
         self._words, self.bar.value, self.words.value = words, 0.0, f"{words} …"
         self.button.disabled, self.widget.layout.display = False, ""
-        self._next = Work(
+        self._next = BackgroundJob(
             self._loop,
             steps,
             progress=self._show,

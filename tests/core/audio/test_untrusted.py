@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 from absslab.core.audio import sound_files
-from absslab.core.audio.untrusted import look_at, take_in
+from absslab.core.audio.untrusted import inspect_upload, transcode_upload
 from absslab.core.common.errors import InputError
 
 
@@ -18,7 +18,7 @@ def tone(n_channels=1, rate=16000, seconds=1.0, hertz=440.0):
 def taken(path, tmp_path, **options):
     target = tmp_path / "taken.wav"
     steps = list(
-        take_in(path, target, name=path.name, max_duration=options.get("max_duration", 10))
+        transcode_upload(path, target, name=path.name, max_duration=options.get("max_duration", 10))
     )
     assert steps[-1].done == steps[-1].total
     return sound_files.load_channels(target)
@@ -39,7 +39,7 @@ def test_of_many_channels_the_mean_is_taken(tmp_path):
     samples, _ = taken(path, tmp_path)
     np.testing.assert_allclose(samples[0], tone(8).mean(1), atol=2**-22)
     assert (
-        look_at(path, name="a.wav", max_duration=10).words
+        inspect_upload(path, name="a.wav", max_duration=10).words
         == "1.0 s, 16 kHz, mono; taken the mean of its 8 channels"
     )
 
@@ -99,7 +99,7 @@ def test_a_file_that_breaks_in_the_middle_leaves_nothing(tmp_path):
 def test_one_that_is_given_up_leaves_nothing(tmp_path):
     path = tmp_path / "a.wav"
     soundfile.write(path, tone(seconds=9, rate=48000), 48000)
-    steps = take_in(path, tmp_path / "taken.wav", name="a.wav", max_duration=10)
+    steps = transcode_upload(path, tmp_path / "taken.wav", name="a.wav", max_duration=10)
     next(steps)
     steps.close()
     assert [one.name for one in tmp_path.iterdir()] == ["a.wav"]

@@ -14,12 +14,12 @@ from absslab.cli.parser import Parser
 from absslab.core.common.config import (
     Config,
     add_flags,
-    find,
+    format_setting,
     from_flags,
-    nearest,
+    look_up,
     option,
     parse_setting,
-    shown,
+    suggest_nearest,
     to_flags,
 )
 from absslab.core.common.errors import InputError
@@ -233,21 +233,23 @@ def test_json_that_is_no_object_is_refused():
 
 
 def test_an_unknown_name_is_followed_by_the_nearest_or_by_what_there_is():
-    assert nearest("keybord", ["keys", "keyboard"]) == "; did you mean keyboard?"
-    assert nearest("zzz", ["keys", "keyboard"]) == "; there is keys, keyboard"
-    assert nearest("zzz", []) == ""
+    assert suggest_nearest("keybord", ["keys", "keyboard"]) == "; did you mean keyboard?"
+    assert suggest_nearest("zzz", ["keys", "keyboard"]) == "; there is keys, keyboard"
+    assert suggest_nearest("zzz", []) == ""
     with pytest.raises(InputError, match="no pooling 'GXP'; there is GMP, GAP"):
-        find("pooling", "GXP", {"GMP": 1, "GAP": 2})
-    assert find("pooling", "GAP", {"GMP": 1, "GAP": 2}) == 2
+        look_up("pooling", "GXP", {"GMP": 1, "GAP": 2})
+    assert look_up("pooling", "GAP", {"GMP": 1, "GAP": 2}) == 2
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_a_number_is_shown_so_that_it_can_be_typed_again(number):
-    assert float(shown(number)) == number
+    assert float(format_setting(number)) == number
 
 
 def test_settings_are_shown_as_one_would_type_them():
-    shown_values = [shown(value) for value in (16000.0, 0.05, (80.0, 10.0), None, True, (), "x")]
+    shown_values = [
+        format_setting(value) for value in (16000.0, 0.05, (80.0, 10.0), None, True, (), "x")
+    ]
     assert shown_values == ["16000", "0.05", "80 10", "none", "True", "none", "x"]
 
 
@@ -262,7 +264,7 @@ def test_every_config_of_the_package_explains_all_its_fields_and_has_good_defaul
     for field in dataclasses.fields(config_class):
         assert field.metadata["help"]
         assert f"--{field.name}" in text
-        assert f"(default {shown(field.default)}" in text
+        assert f"(default {format_setting(field.default)}" in text
     assert from_flags(config_class, vars(made.parse([]))) == config
 
 

@@ -8,12 +8,12 @@ import pytest
 
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import (
-    beside,
+    atomic_write,
     cache_folder,
-    check_output,
+    check_output_path,
     read_json,
     remove_unfinished,
-    whole_file,
+    temporary_sibling,
     write_bytes,
     write_json,
 )
@@ -25,7 +25,7 @@ def contents(folder):
 
 def test_a_file_appears_when_it_is_whole(tmp_path):
     path = tmp_path / "new" / "a.txt"
-    with whole_file(path) as unfinished:
+    with atomic_write(path) as unfinished:
         unfinished.write_bytes(b"all of it")
         assert unfinished.parent == path.parent
         assert not path.exists()
@@ -35,7 +35,7 @@ def test_a_file_appears_when_it_is_whole(tmp_path):
 @pytest.mark.parametrize("error", [ValueError, OSError, KeyboardInterrupt, SystemExit])
 def test_nothing_is_left_of_a_file_that_failed(tmp_path, error):
     def write():
-        with whole_file(tmp_path / "a.txt") as unfinished:
+        with atomic_write(tmp_path / "a.txt") as unfinished:
             unfinished.write_bytes(b"half of")
             raise error
 
@@ -63,7 +63,7 @@ def test_what_dead_processes_left_is_removed_and_what_living_ones_write_is_not(t
     )  # it has ended, but nobody has asked how
     (tmp_path / "sub").mkdir()
     dead = [tmp_path / f".a.wav.{ended.pid}.part", tmp_path / "sub" / f".b.{zombie.pid}.part"]
-    kept = [beside(tmp_path / "c.wav"), tmp_path / "sub" / f".d.wav.{os.getppid()}.part"]
+    kept = [temporary_sibling(tmp_path / "c.wav"), tmp_path / "sub" / f".d.wav.{os.getppid()}.part"]
     foreign = [
         tmp_path / name
         for name in (".part", ".x.part", ".film.mkv.part", "y.1.part", ".1.part", ".a.wav")
@@ -108,15 +108,15 @@ def test_the_cache_is_where_the_environment_says(tmp_path, monkeypatch):
 
 
 def test_where_results_can_not_be_written_is_said_before_the_work(tmp_path):
-    check_output(tmp_path / "new" / "deep" / "scores.json")
+    check_output_path(tmp_path / "new" / "deep" / "scores.json")
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "folder.json").mkdir()
     (tmp_path / "file").write_text("")
     for path in ("", tmp_path / "model.ckpt", tmp_path / "folder.json", tmp_path / "scores"):
         with pytest.raises(InputError, match=r"expected the name of a file that ends in \.json"):
-            check_output(path)
+            check_output_path(path)
     with pytest.raises(InputError, match="nothing can be written"):
-        check_output(tmp_path / "file" / "scores.json")
+        check_output_path(tmp_path / "file" / "scores.json")
 
 
 def test_a_place_that_only_looks_as_if_it_could_be_written_is_refused_and_nothing_is_left(
@@ -125,14 +125,14 @@ def test_a_place_that_only_looks_as_if_it_could_be_written_is_refused_and_nothin
     def refuse(**_):
         raise PermissionError("no")
 
-    check_output(tmp_path / "a.json")
+    check_output_path(tmp_path / "a.json")
     assert list(tmp_path.iterdir()) == []
     monkeypatch.setattr("tempfile.TemporaryFile", refuse)
     with pytest.raises(InputError, match="nothing can be written to"):
-        check_output(tmp_path / "a.json")
+        check_output_path(tmp_path / "a.json")
 
 
 def test_a_folder_in_place_of_the_output_is_called_one(tmp_path):
     (tmp_path / "a.json").mkdir()
     with pytest.raises(InputError, match="output is the folder"):
-        check_output(tmp_path / "a.json")
+        check_output_path(tmp_path / "a.json")

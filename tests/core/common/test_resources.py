@@ -4,7 +4,7 @@ import pytest
 
 from absslab.core.common import resources
 from absslab.core.common.errors import InputError
-from absslab.core.common.resources import shipped_folder
+from absslab.core.common.resources import resource_folder
 
 
 @pytest.fixture
@@ -18,15 +18,15 @@ def package(tmp_path, monkeypatch):
 
 def test_in_a_clone_they_are_beside_the_package(package):
     (package.parent / "notebooks").mkdir()
-    assert shipped_folder("notebooks") == package.parent / "notebooks"
+    assert resource_folder("notebooks") == package.parent / "notebooks"
 
 
 def test_an_installed_package_has_its_own_whatever_lies_beside_it(package):
     (package.parent / "notebooks").mkdir()
     (package / "notebooks").mkdir()
-    assert shipped_folder("notebooks") == package / "notebooks"
+    assert resource_folder("notebooks") == package / "notebooks"
 
 
 def test_where_they_are_missing_that_is_said(package):
     with pytest.raises(InputError, match="install absslab anew"):
-        shipped_folder("dashboards")
+        resource_folder("dashboards")

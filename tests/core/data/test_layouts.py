@@ -9,7 +9,7 @@ import torch
 
 from absslab.core.common.errors import InputError
 from absslab.core.data.audio_data_set import AudioDataSet, open_split
-from absslab.core.data.layouts import THESIS_SPLITS, DataConfig, Labelled, find_data_set
+from absslab.core.data.layouts import THESIS_SPLITS, DataConfig, LabelledRecording, find_data_set
 from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_folder import MixtureFolderConfig, write_mixtures
 from absslab.core.data.synthetic.office_sounds import synthesise
@@ -59,7 +59,7 @@ def data_set_of(folder, waveforms, labels=("dog",), **options):
     items = []
     for index, waveform in enumerate(waveforms):
         write(folder / f"{index}.wav", waveform)
-        items.append(Labelled(str(folder / f"{index}.wav"), frozenset(labels), str(index)))
+        items.append(LabelledRecording(str(folder / f"{index}.wav"), frozenset(labels), str(index)))
     return AudioDataSet(items, ["dog", "bell"], RATE, **options)
 
 
@@ -299,7 +299,8 @@ def test_other_rates_channels_and_formats_become_mono_at_one_rate(tmp_path):
     )
     write(tmp_path / "b.flac", tone(16000, 16000), 16000)
     items = [
-        Labelled(str(tmp_path / name), frozenset({"dog"}), name) for name in ("a.wav", "b.flac")
+        LabelledRecording(str(tmp_path / name), frozenset({"dog"}), name)
+        for name in ("a.wav", "b.flac")
     ]
     data_set = AudioDataSet(items, ["dog"], RATE)
     assert data_set.lengths == [RATE, RATE]
@@ -314,7 +315,10 @@ def test_other_rates_channels_and_formats_become_mono_at_one_rate(tmp_path):
 def test_the_lengths_are_those_of_the_waveforms(tmp_path, rate, n_samples):
     write(tmp_path / "a.wav", tone(n_samples, rate) + 0.1, rate)
     data_set = AudioDataSet(
-        [Labelled(str(tmp_path / "a.wav"), frozenset(), "a")], ["dog"], RATE, clip_length=1.0
+        [LabelledRecording(str(tmp_path / "a.wav"), frozenset(), "a")],
+        ["dog"],
+        RATE,
+        clip_length=1.0,
     )
     assert [len(data_set[index]) for index in range(len(data_set))] == data_set.lengths
 
@@ -343,7 +347,7 @@ def test_training_cuts_long_recordings_and_scoring_does_not(tmp_path):
 @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
 def test_in_memory_and_from_disk_give_the_same_samples(tmp_path, subtype):
     write(tmp_path / "a.wav", tone(5000), subtype=subtype)
-    items = [Labelled(str(tmp_path / "a.wav"), frozenset({"dog"}), "a")]
+    items = [LabelledRecording(str(tmp_path / "a.wav"), frozenset({"dog"}), "a")]
     kept, read = (AudioDataSet(items, ["dog"], RATE, in_memory) for in_memory in (True, False))
     first, again = kept[0], kept[0]
     assert torch.equal(first, again)

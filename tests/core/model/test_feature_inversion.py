@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from absslab.core.common.errors import InputError
-from absslab.core.model.feature_inversion import FRONT_ENDS, FrontEndConfig, FrontEnds, pcen
+from absslab.core.model.feature_inversion import FRONT_ENDS, FeatureInversion, FrontEndConfig, pcen
 
 RATE = 16000
 
@@ -31,7 +31,7 @@ def energy(sound, frequency):
 def test_pictures_go_from_black_to_white_and_sounds_are_as_long_and_as_loud_as_the_recording(
     name, loud_then_quiet
 ):
-    front_ends = FrontEnds(loud_then_quiet, RATE, FrontEndConfig(n_mels=40))
+    front_ends = FeatureInversion(loud_then_quiet, RATE, FrontEndConfig(n_mels=40))
     picture, sound = front_ends.picture(name), front_ends.sound(name)
     assert (picture.shades.min(), picture.shades.max()) == pytest.approx((0, 1))
     assert picture.shades.shape[0] == len(picture.centres) == (513 if name == "spectrogram" else 40)
@@ -43,14 +43,14 @@ def test_pictures_go_from_black_to_white_and_sounds_are_as_long_and_as_loud_as_t
 
 def test_a_spectrogram_with_the_recording_s_phase_is_the_recording(loud_then_quiet):
     np.testing.assert_allclose(
-        FrontEnds(loud_then_quiet, RATE).sound("spectrogram"), loud_then_quiet, atol=1e-5
+        FeatureInversion(loud_then_quiet, RATE).sound("spectrogram"), loud_then_quiet, atol=1e-5
     )
 
 
 def test_mel_and_log_mel_hold_the_same_until_shades_are_lost(loud_then_quiet):
-    whole = FrontEnds(loud_then_quiet, RATE)
+    whole = FeatureInversion(loud_then_quiet, RATE)
     np.testing.assert_allclose(whole.sound("log_mel"), whole.sound("mel"), atol=1e-3)
-    rounded = FrontEnds(loud_then_quiet, RATE, FrontEndConfig(shades=8))
+    rounded = FeatureInversion(loud_then_quiet, RATE, FrontEndConfig(shades=8))
     quiet = {name: energy(rounded.sound(name)[RATE + 2000 :], 2000) for name in ("mel", "log_mel")}
     assert quiet["mel"] < 1e-3 * quiet["log_mel"], (
         "40 dB are less than a shade of eight where the picture is linear"
@@ -60,13 +60,17 @@ def test_mel_and_log_mel_hold_the_same_until_shades_are_lost(loud_then_quiet):
 def test_as_bright_as_the_picture_pcen_evens_out_levels(loud_then_quiet):
     ratios = {}
     for name in ("log_mel", "pcen"):
-        sound = FrontEnds(loud_then_quiet, RATE, FrontEndConfig(levels="brightness")).sound(name)
+        sound = FeatureInversion(loud_then_quiet, RATE, FrontEndConfig(levels="brightness")).sound(
+            name
+        )
         ratios[name] = energy(sound, 500) / energy(sound, 2000)
     assert ratios["pcen"] < 0.1 * ratios["log_mel"]
 
 
 def test_noise_as_a_carrier_has_the_picture_s_levels_and_another_phase(loud_then_quiet):
-    sound = FrontEnds(loud_then_quiet, RATE, FrontEndConfig(carrier="noise")).sound("spectrogram")
+    sound = FeatureInversion(loud_then_quiet, RATE, FrontEndConfig(carrier="noise")).sound(
+        "spectrogram"
+    )
     assert energy(sound, 500) / energy(sound, 1000) > 1e3
     assert abs(np.corrcoef(sound, loud_then_quiet)[0, 1]) < 0.5
 
@@ -116,9 +120,9 @@ def test_pcen_the_more_a_frame_weighs_the_less_is_left_of_an_event_but_its_onset
 @pytest.mark.parametrize("waveform", [np.zeros(100), np.ones((2, 100)), np.zeros(0)])
 def test_what_is_no_recording_is_refused(waveform):
     with pytest.raises(InputError, match="expected samples"):
-        FrontEnds(waveform, RATE)
+        FeatureInversion(waveform, RATE)
 
 
 def test_an_unknown_front_end_names_the_known_ones():
     with pytest.raises(InputError, match="there is spectrogram, mel, log_mel, pcen"):
-        FrontEnds(np.ones(2000), RATE).picture("gammatone")
+        FeatureInversion(np.ones(2000), RATE).picture("gammatone")

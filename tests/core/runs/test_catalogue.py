@@ -6,12 +6,12 @@ import os
 import pytest
 
 from absslab.core.runs.catalogue import (
-    best_of,
-    choose,
     curves,
-    differences,
+    differing_settings,
+    filter_runs,
+    find_best_epoch,
     find_runs,
-    history,
+    read_history,
     run_table,
     summarise_run,
 )
@@ -60,15 +60,15 @@ def test_of_the_loss_the_lowest_is_best():
         3: {"metrics": None},
         4: {},
     }
-    assert best_of(epochs, "loss") == (2, 1.0)
-    assert best_of({}, "loss") == (None, None)
+    assert find_best_epoch(epochs, "loss") == (2, 1.0)
+    assert find_best_epoch({}, "loss") == (None, None)
 
 
 def test_no_folder_and_an_empty_one_hold_no_runs(tmp_path):
     assert find_runs(tmp_path) == []
     assert find_runs(tmp_path / "nowhere") == []
     assert run_table([]).empty
-    assert differences([]).empty
+    assert differing_settings([]).empty
     (tmp_path / "notes").mkdir()
     (tmp_path / "a.ckpt").touch()
     assert find_runs(tmp_path) == []
@@ -111,7 +111,7 @@ def test_torn_lines_are_passed_over(tmp_path):
         file.write(
             b'{"epoch": 3, "los\n\xff\xfe\n{"epoch": "four"}\n[1]\n{"epoch": 5, "metrics": 7, "losses": []}\n{"epoch": 6'
         )
-    assert list(history(folder)) == [1, 2, 5]
+    assert list(read_history(folder)) == [1, 2, 5]
     assert summarise_run(folder).epoch == 5
     assert list(curves([summarise_run(folder)], "training loss")["value"]) == [2.0, 1.0]
 
@@ -128,7 +128,7 @@ def test_a_run_that_never_began_and_one_that_is_gone_say_so(tmp_path):
 
 
 def test_differences_are_the_settings_that_differ_as_one_would_type_them(two):
-    table = differences(two)
+    table = differing_settings(two)
     assert list(table.columns) == ["a", "b"]
     assert table.loc["learning_rate"].tolist() == ["0.001", "0.01"]
     assert table.loc["model_type"].tolist() == ["U_Net", "VGG_like_CNN"]
@@ -160,7 +160,7 @@ def test_the_table_has_test_scores_where_a_run_was_evaluated(two):
 
 def test_words_choose_by_name_state_and_setting(two):
     def names(words):
-        return "".join(run.name for run in choose(two, words))
+        return "".join(run.name for run in filter_runs(two, words))
 
     assert names("") == "ab"
     assert names("STOP") == "b"
@@ -179,10 +179,10 @@ def test_curves_are_long_and_in_order_of_epochs(two):
 
 def test_what_a_run_adds_is_seen_at_the_next_look(tmp_path):
     folder = make_run(tmp_path, "a", losses=(1.0,))
-    assert list(history(folder)) == [1]
+    assert list(read_history(folder)) == [1]
     with open(folder / "metrics.jsonl", "a") as file:
         file.write('{"epoch": 2}\n')
-    assert list(history(folder)) == [1, 2]
+    assert list(read_history(folder)) == [1, 2]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")

@@ -9,7 +9,7 @@ import time
 import psutil
 import pytest
 
-from absslab.core.runs.processes import devices, find_process, last_lines, start_process
+from absslab.core.runs.processes import devices, find_process, read_last_lines, start_process
 
 
 def wait_for(job):
@@ -101,8 +101,8 @@ def test_a_process_is_found_by_its_path_wherever_it_was_started(tmp_path, words,
 def test_the_end_of_a_log_is_shown_and_no_log_is_nothing(tmp_path):
     path = tmp_path / "log.txt"
     path.write_bytes(b"\xff\n" + b"".join(b"line %d\n" % i for i in range(10000)))
-    assert last_lines(path, 2) == "line 9998\nline 9999"
-    assert last_lines(tmp_path / "none.txt") == ""
+    assert read_last_lines(path, 2) == "line 9998\nline 9999"
+    assert read_last_lines(tmp_path / "none.txt") == ""
 
 
 def test_without_nvidia_smi_there_is_the_cpu_only(monkeypatch, tmp_path):

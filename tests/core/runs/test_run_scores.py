@@ -12,8 +12,8 @@ from absslab.core.evaluation.score_table import write_scores
 from absslab.core.evaluation.score_text import interval_rows, score_rows
 from absslab.core.runs.run_scores import (
     DOUBT,
-    Ranked,
-    locate,
+    RankedMixture,
+    locate_mixture,
     read_run_scores,
     scores_path,
     typical_mixture,
@@ -89,8 +89,8 @@ def test_mixtures_are_ranked_from_the_worst_by_the_mean_over_their_classes(tmp_p
     write(tmp_path / "run" / "scores.json")
     found = read_run_scores(tmp_path / "run", "test")
     assert found.ranking("si_sdr_improvement") == [
-        Ranked("b.wav", "/data/test/b.wav", ("alert",), 3.0),
-        Ranked("a.wav", "/data/test/a.wav", ("alert", "knock"), 4.0),
+        RankedMixture("b.wav", "/data/test/b.wav", ("alert",), 3.0),
+        RankedMixture("a.wav", "/data/test/a.wav", ("alert", "knock"), 4.0),
     ]
     assert [(one.mixture, one.score) for one in found.ranking("leakage")] == [
         ("b.wav", -20.0),
@@ -150,14 +150,17 @@ def test_a_mixture_is_found_where_it_was_or_in_the_folder_it_moved_to(tmp_path):
     for place in ("old", "new/test"):
         (tmp_path / place).mkdir(parents=True)
         (tmp_path / place / "a.wav").touch()
-    ranked = Ranked("a.wav", str(tmp_path / "old" / "a.wav"), (), 0.0)
-    assert locate(ranked, tmp_path / "new", "test") == tmp_path / "old" / "a.wav"
+    ranked = RankedMixture("a.wav", str(tmp_path / "old" / "a.wav"), (), 0.0)
+    assert locate_mixture(ranked, tmp_path / "new", "test") == tmp_path / "old" / "a.wav"
     (tmp_path / "old" / "a.wav").unlink()
-    assert locate(ranked, tmp_path / "new", "test") == tmp_path / "new" / "test" / "a.wav"
-    assert locate(ranked, tmp_path / "new" / "test", "test") == tmp_path / "new" / "test" / "a.wav"
+    assert locate_mixture(ranked, tmp_path / "new", "test") == tmp_path / "new" / "test" / "a.wav"
+    assert (
+        locate_mixture(ranked, tmp_path / "new" / "test", "test")
+        == tmp_path / "new" / "test" / "a.wav"
+    )
     for folder in ("", tmp_path / "nowhere"):
         with pytest.raises(InputError, match=r"a\.wav is not there any more: choose the folder"):
-            locate(ranked, folder, "test")
+            locate_mixture(ranked, folder, "test")
 
 
 def test_the_typical_mixture_has_several_classes_and_the_median_improvement():

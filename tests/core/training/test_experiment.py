@@ -17,7 +17,7 @@ import torch
 from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
 from absslab.core.model.separation_model import load_checkpoint, read_checkpoint
-from absslab.core.training.experiment import Experiment, Settings, train_once
+from absslab.core.training.experiment import Experiment, Settings, train_or_resume
 from absslab.core.training.recipes import RECIPES
 from absslab.core.training.run_directory import RunReader
 from absslab.core.training.trainer import EpochResult
@@ -367,14 +367,14 @@ def test_a_training_is_done_once_gone_on_with_after_a_cut_and_refused_with_other
 ):
     flags = {name: value for part in settings.to_json().values() for name, value in part.items()}
     flags |= {"save_path": str(tmp_path / "once.ckpt"), "n_epochs": 2}
-    cut = train_once(flags)
+    cut = train_or_resume(flags)
     while not isinstance(next(cut), EpochResult):
         pass
     cut.close()
-    rest = [event.epoch for event in train_once(flags) if isinstance(event, EpochResult)]
+    rest = [event.epoch for event in train_or_resume(flags) if isinstance(event, EpochResult)]
     assert rest == [2]
-    assert list(train_once(flags)) == []
+    assert list(train_or_resume(flags)) == []
     with pytest.raises(
         InputError, match=r"once was trained with n_epochs 2, not 3: choose another place"
     ):
-        list(train_once(flags | {"n_epochs": 3}))
+        list(train_or_resume(flags | {"n_epochs": 3}))

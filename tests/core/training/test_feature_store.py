@@ -11,7 +11,7 @@ import torch
 
 from absslab.core.common.errors import InputError
 from absslab.core.data.audio_data_set import AudioDataSet
-from absslab.core.data.layouts import Labelled
+from absslab.core.data.layouts import LabelledRecording
 from absslab.core.model.front_end import FeatureConfig, FrontEnd
 from absslab.core.training import feature_store
 from absslab.core.training.feature_store import FeatureStore, open_store, store_fingerprint
@@ -25,7 +25,9 @@ def recordings(folder, lengths=(4000, 1000, 2500)):
     rng, items = np.random.default_rng(0), []
     for index, n in enumerate(lengths):
         soundfile.write(folder / f"{index}.wav", 0.1 * rng.standard_normal(n), RATE)
-        items.append(Labelled(str(folder / f"{index}.wav"), frozenset({"dog"}), str(index)))
+        items.append(
+            LabelledRecording(str(folder / f"{index}.wav"), frozenset({"dog"}), str(index))
+        )
     return AudioDataSet(items, ["dog"], RATE)
 
 

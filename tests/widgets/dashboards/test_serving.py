@@ -14,16 +14,16 @@ import pytest
 
 from absslab.cli.main import main
 from absslab.core.common.errors import InputError
-from absslab.core.common.resources import shipped_folder
+from absslab.core.common.resources import resource_folder
 from absslab.widgets.dashboards import server as server_module
-from absslab.widgets.dashboards.checks import checked
+from absslab.widgets.dashboards.checks import validate_settings
 from absslab.widgets.dashboards.server import OwnKernels, serve, with_token
 from absslab.widgets.dashboards.settings import (
     DASHBOARDS,
     ENVIRONMENT,
     ServedConfig,
     ServerConfig,
-    served,
+    settings_from_environment,
 )
 from absslab.widgets.dashboards.visitors import folder_of_all, own_folder, remove_abandoned
 
@@ -35,7 +35,7 @@ def run(checkpoint):
 
 def test_every_dashboard_is_a_notebook_of_one_cell_that_opens_its_page():
     for name in DASHBOARDS:
-        notebook = json.loads((shipped_folder("dashboards") / f"{name}.ipynb").read_text())
+        notebook = json.loads((resource_folder("dashboards") / f"{name}.ipynb").read_text())
         (cell,) = notebook["cells"]
         assert f'open_page("{name}")' in "".join(cell["source"])
         assert (cell["outputs"], cell["execution_count"]) == ([], None)
@@ -43,7 +43,7 @@ def test_every_dashboard_is_a_notebook_of_one_cell_that_opens_its_page():
 
 
 def test_the_template_names_no_other_machine():
-    for path in (shipped_folder("dashboards") / "voila").rglob("*"):
+    for path in (resource_folder("dashboards") / "voila").rglob("*"):
         if path.is_file():
             text = path.read_text().replace("http://www.w3.org/2000/svg", "")
             assert re.findall(r"(?:https?:|[\"'(])//\w", text) == [], path
@@ -51,7 +51,7 @@ def test_the_template_names_no_other_machine():
 
 def test_paths_are_made_absolute_and_defaults_are_filled_in(run, monkeypatch):
     monkeypatch.chdir(run.parent)
-    found = checked("listen", ServedConfig(run_directory=(run.name,)))
+    found = validate_settings("listen", ServedConfig(run_directory=(run.name,)))
     assert found.run_directory == (str(run),)
     assert found.runs_folder == str(run.parent)
     assert found.votes_folder == str(run.parent / "listening_tests")
@@ -84,14 +84,14 @@ def test_what_can_not_be_served_is_said(run, name, given, line, tmp_path, monkey
             )
         }
     with pytest.raises(InputError, match=line):
-        checked(name, ServedConfig(**given))
+        validate_settings(name, ServedConfig(**given))
 
 
 def test_a_run_without_a_model_can_be_followed_but_not_heard(run, tmp_path):
     shutil.copytree(run, tmp_path / "young")
     with pytest.raises(InputError, match="has no model yet"):
-        checked("listen", ServedConfig(run_directory=(str(tmp_path / "young"),)))
-    assert checked(
+        validate_settings("listen", ServedConfig(run_directory=(str(tmp_path / "young"),)))
+    assert validate_settings(
         "monitor", ServedConfig(run_directory=(str(tmp_path / "young"),))
     ).runs_folder == str(tmp_path)
 
@@ -136,7 +136,7 @@ def test_kernels_hear_what_the_server_was_told_and_nothing_is_left(run, monkeypa
             started["arguments"] = arguments
 
         def start(self):
-            started.update(told=served(), is_there=started["folder"].is_dir())
+            started.update(told=settings_from_environment(), is_there=started["folder"].is_dir())
 
     monkeypatch.setattr(server_module, "DashboardServer", App)
     monkeypatch.setenv(ENVIRONMENT, "{}")
@@ -155,7 +155,7 @@ def test_kernels_hear_what_the_server_was_told_and_nothing_is_left(run, monkeypa
     assert App.voila_configuration.kernel_spec_manager_class is OwnKernels
     assert list((tmp_path / "visitors").iterdir()) == []
     assert "--VoilaConfiguration.preheat_kernel=True" in started["arguments"]
-    assert os.environ["JUPYTER_PATH"] == str(shipped_folder("dashboards"))
+    assert os.environ["JUPYTER_PATH"] == str(resource_folder("dashboards"))
 
 
 def test_folders_of_processes_that_are_gone_are_removed(tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from absslab.core.common.errors import InputError
-from absslab.widgets.player.mixdown import Heard, Remix, level_of, remix, remix_gains
+from absslab.widgets.player.mixdown import MixState, Remix, level_of, remix, remix_gains
 from absslab.widgets.player.tracks import Track, array_sound
 
 RATE = 8000
@@ -39,32 +39,32 @@ def test_a_stereo_track_makes_the_remix_stereo_and_silence_is_mono():
 
 def test_gains_of_a_remix_name_every_class_and_the_residual():
     some = tracks("mixture", "source", "source", "residual")
-    gains = remix_gains(some, Heard((OFF, -6.0, OFF, 0.0), {}))
+    gains = remix_gains(some, MixState((OFF, -6.0, OFF, 0.0), {}))
     assert gains == {"source1": pytest.approx(-6), "source2": OFF, "residual": pytest.approx(0)}
 
 
 def test_the_mixture_is_all_classes_and_what_is_heard_besides_adds_to_it():
     some = tracks("mixture", "source", "residual")
-    gains = remix_gains(some, Heard((0.0, 0.0, OFF), {}))
+    gains = remix_gains(some, MixState((0.0, 0.0, OFF), {}))
     assert gains == {"source1": pytest.approx(20 * math.log10(2)), "residual": pytest.approx(0)}
 
 
 def test_references_can_not_be_saved_as_settings_and_nothing_neither():
     some = tracks("mixture", "source", "reference")
     with pytest.raises(InputError, match="reference2 can be heard, which no model makes"):
-        remix_gains(some, Heard((OFF, 0.0, 0.0), {}))
+        remix_gains(some, MixState((OFF, 0.0, 0.0), {}))
     with pytest.raises(InputError, match="nothing is heard"):
-        remix_gains(some, Heard((OFF, OFF, OFF), {}))
+        remix_gains(some, MixState((OFF, OFF, OFF), {}))
 
 
 def test_what_the_page_says_is_taken_only_where_it_fits():
     some = tracks("mixture", "source")
-    assert Heard.from_page(some, {"gains": [None, -3], "mix": {"solo": [1]}}) == Heard(
+    assert MixState.from_page(some, {"gains": [None, -3], "mix": {"solo": [1]}}) == MixState(
         (OFF, -3.0), {"solo": [1]}
     )
     for gains in ([0], [0, math.nan], [0, "loud"]):
         with pytest.raises((ValueError, TypeError)):
-            Heard.from_page(some, {"gains": gains, "mix": {}})
+            MixState.from_page(some, {"gains": gains, "mix": {}})
 
 
 def test_the_level_of_a_long_sound_is_that_of_the_whole():

@@ -8,7 +8,7 @@ import pytest
 
 from absslab.core.common.errors import InputError
 from absslab.core.common.progress import Progress
-from absslab.widgets.ui.background import Latest, MainLoop, Work
+from absslab.widgets.ui.background import BackgroundJob, LatestOnly, MainLoop
 
 
 async def until(condition, seconds=20.0):
@@ -29,7 +29,7 @@ def work(loop, steps, **more):
         )
 
     names = ("progress", "done", "failed", "cancelled")
-    return Work(loop, steps, **{name: note(name) for name in names} | more), said
+    return BackgroundJob(loop, steps, **{name: note(name) for name in names} | more), said
 
 
 def counting(n, *, wait=None, ended=None):
@@ -231,7 +231,7 @@ def test_of_many_requests_only_the_first_and_the_latest_are_computed_and_only_th
             go.wait(20)
             return 2 * x
 
-        latest = Latest(MainLoop(), double, deliver=delivered.append, failed=delivered.append)
+        latest = LatestOnly(MainLoop(), double, deliver=delivered.append, failed=delivered.append)
         for x in range(5):
             latest.request(x)
             if not x:
@@ -246,7 +246,7 @@ def test_of_many_requests_only_the_first_and_the_latest_are_computed_and_only_th
 
 def test_an_error_of_the_latest_request_is_handed_over_and_the_next_request_is_answered():
     answers, errors = [], []
-    latest = Latest(MainLoop(), lambda x: 1 / x, deliver=answers.append, failed=errors.append)
+    latest = LatestOnly(MainLoop(), lambda x: 1 / x, deliver=answers.append, failed=errors.append)
     latest.request(0)
     latest.request(2)
     assert isinstance(errors[0], ZeroDivisionError)
@@ -261,7 +261,7 @@ def test_without_a_loop_an_error_of_the_delivery_is_the_callers_and_the_next_req
             raise InputError("not that")
         delivered.append(x)
 
-    latest = Latest(MainLoop(), lambda x: x, deliver=deliver, failed=delivered.append)
+    latest = LatestOnly(MainLoop(), lambda x: x, deliver=deliver, failed=delivered.append)
     with pytest.raises(InputError, match="not that"):
         latest.request(0)
     assert not latest.is_running
@@ -277,7 +277,7 @@ def test_after_close_no_answer_is_delivered():
             begun.append(x)
             go.wait(20)
 
-        latest = Latest(MainLoop(), slow, deliver=delivered.append, failed=delivered.append)
+        latest = LatestOnly(MainLoop(), slow, deliver=delivered.append, failed=delivered.append)
         latest.request(1)
         await until(lambda: begun)
         latest.close()

@@ -23,7 +23,7 @@ from absslab.plots.html_text import paragraph
 from absslab.widgets.dashboards.pages.pair import LETTERS, Pair
 from absslab.widgets.listening.listening import Listening
 from absslab.widgets.player.tracks import Track
-from absslab.widgets.ui.background import Latest
+from absslab.widgets.ui.background import LatestOnly
 from absslab.widgets.ui.controls import button
 from absslab.widgets.ui.panel import Panel
 
@@ -35,7 +35,7 @@ _HELP = (
 _VOTES = {"X": "X is better", "none": "no difference", "Y": "Y is better"}
 
 
-class BlindTest:
+class BlindComparison:
     """The part of a page that asks for votes.
 
     Args:
@@ -51,7 +51,7 @@ class BlindTest:
         self.trials: list[Trial] = []
         self.number = -1  # of the trial that is heard
         self._heard_at = 0.0
-        self._latest = Latest(
+        self._latest = LatestOnly(
             page.loop, self._prepare, deliver=page.guard(self._deliver), failed=self._fail
         )
         self.start_button = button("begin", page.guard(self.start), is_main=True)

@@ -9,14 +9,14 @@ from absslab.core.evaluation.comparison import compare, comparison_text
 from absslab.core.runs.run_scores import read_run_scores
 from absslab.plots.html_tables import html_table
 from absslab.plots.html_text import paragraph, preformatted
-from absslab.widgets.dashboards.pages.blind_comparison import BlindTest
+from absslab.widgets.dashboards.pages.blind_comparison import BlindComparison
 from absslab.widgets.dashboards.pages.choice import Choice, recording_title
 from absslab.widgets.dashboards.pages.page import Page
 from absslab.widgets.dashboards.pages.pair import Pair
 from absslab.widgets.dashboards.settings import ServedConfig
 from absslab.widgets.listening.listening import Listening
 from absslab.widgets.listening.side_by_side import SideBySide, draw_masks
-from absslab.widgets.ui.background import Latest
+from absslab.widgets.ui.background import LatestOnly
 from absslab.widgets.ui.chart_area import ChartArea
 from absslab.widgets.ui.panel import error_line
 
@@ -38,7 +38,7 @@ class ComparePage(Page):
             raise InputError("two runs are compared: absslab dashboard compare --run_directory A B")
         self.pair = self.own(Pair(shown))
         self._latest = self.own(
-            Latest(self.loop, self._compare, deliver=self._deliver, failed=self.fail)
+            LatestOnly(self.loop, self._compare, deliver=self._deliver, failed=self.fail)
         )
         titles = [recording_title(path.name, sorted(labels)) for path, labels in self.pair.items]
         self.choice = Choice(titles, self.guard, self.separate)
@@ -54,7 +54,7 @@ class ComparePage(Page):
         beside = ipywidgets.VBox(
             [names, self.choice.widget, self.listening.widget, self.table, self.chart.widget, more]
         )
-        self.test = self.own(BlindTest(self, self.pair, Path(shown.votes_folder)))
+        self.test = self.own(BlindComparison(self, self.pair, Path(shown.votes_folder)))
         tabs = ipywidgets.Tab([beside, self.test.widget], titles=["side by side", "blind test"])
         self.show(tabs)
         self.separate()

@@ -11,7 +11,7 @@ GAINS = {"keep": 1.0, "soften": 10 ** (-12 / 20), "remove": 0.0}
 _SHORTEST = 0.05  # s that a class sounds for, to be offered at once
 
 
-class Keeping:
+class KeepControls:
     """Choices of what is kept, softened (by 12 dB) or removed.
 
     Args:

@@ -5,10 +5,10 @@ from pathlib import Path
 import ipywidgets
 
 from absslab.core.common.errors import InputError
-from absslab.core.runs.run_data import recordings_of
+from absslab.core.runs.run_data import run_recordings
 from absslab.core.runs.run_scores import RunScores, read_run_scores
 from absslab.core.separation.separator import SeparationConfig
-from absslab.core.training.run_directory import RunReader, model_of
+from absslab.core.training.run_directory import RunReader, best_checkpoint_path
 from absslab.plots.html_tables import html_table, score_table
 from absslab.plots.html_text import paragraph
 from absslab.widgets.dashboards.pages.choice import Choice, recording_title
@@ -16,7 +16,7 @@ from absslab.widgets.dashboards.pages.page import Page
 from absslab.widgets.dashboards.settings import ServedConfig
 from absslab.widgets.listening.listening import Listening
 from absslab.widgets.listening.live_separation import Answer, Excerpt, LiveModels, LiveSeparation
-from absslab.widgets.ui.background import Latest
+from absslab.widgets.ui.background import LatestOnly
 from absslab.widgets.ui.panel import error_line
 
 _LONGEST = 60.0  # s of a recording that are shown
@@ -42,8 +42,8 @@ class ListenPage(Page):
     def __init__(self, shown: ServedConfig):
         super().__init__(shown)
         run = Path(_only(shown.run_directory))
-        self._checkpoint = model_of(run)
-        items = recordings_of(RunReader(run), shown.split, data_folder=shown.mixture_folder)
+        self._checkpoint = best_checkpoint_path(run)
+        items = run_recordings(RunReader(run), shown.split, data_folder=shown.mixture_folder)
         if not items:
             raise InputError(
                 f"the {shown.split} split of {run.name} holds no recording: choose another with --split"
@@ -52,7 +52,7 @@ class ListenPage(Page):
         titles = [recording_title(Path(one.path).name, sorted(one.labels)) for one in items]
         self._models = self.own(LiveModels())
         self._latest = self.own(
-            Latest(self.loop, self._models.answer, deliver=self._deliver, failed=self.fail)
+            LatestOnly(self.loop, self._models.answer, deliver=self._deliver, failed=self.fail)
         )
         self.choice = Choice(titles, self.guard, self.separate)
         self.listening = self.own(Listening())

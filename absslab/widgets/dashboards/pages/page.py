@@ -7,7 +7,7 @@ import ipywidgets
 
 from absslab.core.common.errors import InputError
 from absslab.plots.html_text import paragraph
-from absslab.widgets.dashboards.page_heartbeat import Presence
+from absslab.widgets.dashboards.page_heartbeat import PageHeartbeat
 from absslab.widgets.dashboards.settings import ServedConfig
 from absslab.widgets.ui.panel import Panel
 
@@ -26,7 +26,9 @@ class Page(Panel):
     def __init__(self, shown: ServedConfig):
         super().__init__()
         self.shown = shown
-        self.presence = self.own(Presence(gone=self.guard(self.gone), back=self.guard(self.back)))
+        self.presence = self.own(
+            PageHeartbeat(gone=self.guard(self.gone), back=self.guard(self.back))
+        )
         self.widget.add_class("absslab-dashboard")
 
     def show(self, *children: Any) -> None:

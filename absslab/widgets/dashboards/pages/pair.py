@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from absslab.core.common.errors import InputError
-from absslab.core.runs.run_data import recordings_of
+from absslab.core.runs.run_data import run_recordings
 from absslab.core.separation.separator import Separator
-from absslab.core.training.run_directory import RunReader, model_of
+from absslab.core.training.run_directory import RunReader, best_checkpoint_path
 from absslab.widgets.dashboards.settings import ServedConfig
 from absslab.widgets.listening.live_separation import LiveModels
 from absslab.widgets.listening.side_by_side import SideBySide, compare_models
@@ -31,7 +31,7 @@ class Pair:
         self.names = short_names(first, second)
         self._device = shown.device
         self._models = LiveModels()
-        items = recordings_of(RunReader(first), shown.split, data_folder=shown.mixture_folder)
+        items = run_recordings(RunReader(first), shown.split, data_folder=shown.mixture_folder)
         if not items:
             raise InputError(
                 f"the {shown.split} split of {first.name} holds no recording: choose another with --split"
@@ -49,7 +49,9 @@ class Pair:
         Raises:
             InputError: a model can't be read, or is gone.
         """
-        found = [self._models.separator(model_of(run), self._device) for run in self.runs]
+        found = [
+            self._models.separator(best_checkpoint_path(run), self._device) for run in self.runs
+        ]
         return dict(zip(LETTERS, found, strict=True))
 
     @property

@@ -10,11 +10,11 @@ from absslab.core.common.errors import InputError
 from absslab.core.common.progress import Progress
 from absslab.core.common.tables import read_table
 from absslab.core.data.strong_labels import COLUMNS
-from absslab.core.runs.run_data import recordings_of
+from absslab.core.runs.run_data import run_recordings
 from absslab.core.separation.separated_folder import separate_file
-from absslab.core.training.run_directory import RunReader, model_of
+from absslab.core.training.run_directory import RunReader, best_checkpoint_path
 from absslab.widgets.dashboards.pages.choice import recording_title
-from absslab.widgets.dashboards.pages.keep_controls import Keeping
+from absslab.widgets.dashboards.pages.keep_controls import KeepControls
 from absslab.widgets.dashboards.pages.page import Page
 from absslab.widgets.dashboards.settings import ServedConfig
 from absslab.widgets.dashboards.visitors import own_folder
@@ -55,7 +55,7 @@ class SeparatePage(Page):
             layout={"width": "auto", "max_width": "100%"},
         )
         self.line = self.own(WorkLine(self.loop, self.fail))
-        self.keeping = Keeping(self.guard(self._kept_changed))
+        self.keeping = KeepControls(self.guard(self._kept_changed))
         self.listening = self.own(Listening())
         self.download = button("download the result", self.guard(self.offer), is_main=True)
         self.result = ipywidgets.VBox(
@@ -72,7 +72,9 @@ class SeparatePage(Page):
 
         def steps() -> Iterator[Progress]:
             yield from separate_file(
-                self._models.separator(model_of(self._run), self.shown.device), path, folder
+                self._models.separator(best_checkpoint_path(self._run), self.shown.device),
+                path,
+                folder,
             )
 
         self.line.run(
@@ -124,7 +126,7 @@ class SeparatePage(Page):
         rows = read_table(
             folder / "events.tsv", required=COLUMNS, delimiter="\t", key=None, may_be_empty=True
         )
-        classes = self._models.separator(model_of(self._run), self.shown.device).classes
+        classes = self._models.separator(best_checkpoint_path(self._run), self.shown.device).classes
         seconds = dict.fromkeys(classes, 0.0)
         for row in rows:
             seconds[row["event_label"]] += float(row["offset"]) - float(row["onset"])
@@ -148,7 +150,7 @@ class SeparatePage(Page):
 
     def _examples(self) -> list[tuple[str, str]]:
         try:
-            items = recordings_of(
+            items = run_recordings(
                 RunReader(self._run), self.shown.split, data_folder=self.shown.mixture_folder
             )
         except InputError:  # the model is enough

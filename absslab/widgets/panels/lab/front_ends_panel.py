@@ -8,13 +8,18 @@ import numpy as np
 
 from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
-from absslab.core.model.feature_inversion import FRONT_ENDS, FrontEndConfig, FrontEnds, Picture
+from absslab.core.model.feature_inversion import (
+    FRONT_ENDS,
+    FeatureInversion,
+    FrontEndConfig,
+    Picture,
+)
 from absslab.plots.laboratory import front_end_pictures
 from absslab.widgets.listening.listening import Listening
 from absslab.widgets.panels.panel import WorkbenchPanel
 from absslab.widgets.panels.state import State
 from absslab.widgets.player.tracks import Track, array_sound
-from absslab.widgets.ui.background import Latest
+from absslab.widgets.ui.background import LatestOnly
 from absslab.widgets.ui.chart_area import ChartArea
 from absslab.widgets.ui.sliders import Choices, Range, Sliders
 
@@ -55,7 +60,7 @@ class FrontEndsPanel(WorkbenchPanel):
         super().__init__(state)
         self.made: Made | None = None
         self._latest = self.own(
-            Latest(self.loop, _make, deliver=self.guard(self._deliver), failed=self.fail)
+            LatestOnly(self.loop, _make, deliver=self.guard(self._deliver), failed=self.fail)
         )
         self.sliders = self.own(Sliders({FrontEndConfig: TURNED}, self.guard(self._request)))
         self.chart = self.own(ChartArea())
@@ -93,6 +98,6 @@ class FrontEndsPanel(WorkbenchPanel):
 def _make(path: str, config: FrontEndConfig) -> Made:
     rate = sound_files.info(path).sampling_rate
     recording = sound_files.load(path, RATE, n_samples=round(LONGEST * rate))
-    front_ends = FrontEnds(recording, RATE, config)
+    front_ends = FeatureInversion(recording, RATE, config)
     pictures = [front_ends.picture(name) for name in FRONT_ENDS]
     return Made(recording, pictures, {name: front_ends.sound(name) for name in FRONT_ENDS})

@@ -19,7 +19,7 @@ from absslab.plots.html_tables import html_table
 from absslab.plots.laboratory import pooling_effects
 from absslab.widgets.panels.panel import WorkbenchPanel
 from absslab.widgets.panels.state import State
-from absslab.widgets.ui.background import Latest
+from absslab.widgets.ui.background import LatestOnly
 from absslab.widgets.ui.chart_area import ChartArea
 from absslab.widgets.ui.sliders import Sliders
 
@@ -66,7 +66,7 @@ class PoolingPanel(WorkbenchPanel):
         super().__init__(state)
         self.effects: Effects | None = None
         self._latest = self.own(
-            Latest(self.loop, _effects, deliver=self.guard(self._deliver), failed=self.fail)
+            LatestOnly(self.loop, _effects, deliver=self.guard(self._deliver), failed=self.fail)
         )
         request = self.guard(self._request)
         self.sliders = self.own(Sliders(TURNED, request))

@@ -13,7 +13,7 @@ from absslab.widgets.listening.live_separation import LiveModels
 from absslab.widgets.listening.side_by_side import SideBySide, compare_models, draw_masks
 from absslab.widgets.panels.panel import WorkbenchPanel
 from absslab.widgets.panels.state import State
-from absslab.widgets.ui.background import Latest
+from absslab.widgets.ui.background import LatestOnly
 from absslab.widgets.ui.chart_area import ChartArea
 from absslab.widgets.ui.controls import button
 
@@ -39,7 +39,9 @@ class SideBySidePanel(WorkbenchPanel):
         self.shown: SideBySide | None = None
         self._models = self.own(LiveModels())
         self._latest = self.own(
-            Latest(self.loop, self._compare, deliver=self.guard(self._deliver), failed=self.fail)
+            LatestOnly(
+                self.loop, self._compare, deliver=self.guard(self._deliver), failed=self.fail
+            )
         )
         narrow = {"layout": {"width": "170px"}, "style": {"description_width": "60px"}}
         self.index = ipywidgets.BoundedIntText(min=0, max=999_999, description="mixture", **narrow)

@@ -11,7 +11,7 @@ from absslab.core.data.strong_labels import SoundEvent
 from absslab.widgets.listening.listening import Listening
 from absslab.widgets.panels.event_recordings import index_steps, source_of
 from absslab.widgets.player.display import mixed_tracks
-from absslab.widgets.ui.background import Latest, MainLoop
+from absslab.widgets.ui.background import LatestOnly, MainLoop
 from absslab.widgets.ui.work_line import WorkLine
 
 
@@ -25,7 +25,7 @@ class Drawn(NamedTuple):
     n_written: int  # mixtures of the split that a set would hold
 
 
-class Drawing:
+class MixturePreview:
     """Draws mixtures and shows them; the latest request counts. Recordings are read when they are first needed.
 
     Args:
@@ -40,7 +40,7 @@ class Drawing:
         self._listening, self._failed = listening, failed
         self._recordings: tuple[Recording, ...] = ()
         self._read_from: tuple[Any, ...] | None = None
-        self._latest = Latest(loop, _draw, deliver=self._show, failed=self._fail)
+        self._latest = LatestOnly(loop, _draw, deliver=self._show, failed=self._fail)
 
     def request(
         self, config: MixtureFolderConfig, mixing: MixingConfig, split: str, index: int

@@ -13,7 +13,7 @@ from absslab.core.data.splits import SPLITS
 from absslab.widgets.listening.listening import Listening
 from absslab.widgets.listening.playback import listen_to
 from absslab.widgets.panels.event_recordings import follow_event_folder, source_of, write_steps
-from absslab.widgets.panels.mixtures.mixture_preview import Drawing
+from absslab.widgets.panels.mixtures.mixture_preview import MixturePreview
 from absslab.widgets.panels.panel import WorkbenchPanel
 from absslab.widgets.panels.state import State
 from absslab.widgets.ui.controls import button
@@ -39,7 +39,7 @@ class MixturesPanel(WorkbenchPanel):
         self.folder = self.own(Form(MixtureFolderConfig, on_change=self.guard(self._refresh)))
         self.writing = self.own(WorkLine(self.loop, self.fail))
         self.listening = self.own(Listening())
-        self.drawing = self.own(Drawing(self.loop, self.listening, self.fail))
+        self.drawing = self.own(MixturePreview(self.loop, self.listening, self.fail))
         self.which = ipywidgets.ToggleButtons(options=[DRAWN, WRITTEN])
         narrow = {"layout": {"width": "170px"}, "style": {"description_width": "55px"}}
         self.split = ipywidgets.Dropdown(options=SPLITS, description="split", **narrow)

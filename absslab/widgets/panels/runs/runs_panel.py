@@ -8,9 +8,9 @@ from absslab.core.metrics.tagging import METRICS
 from absslab.core.runs.catalogue import (
     TRAINING_LOSS,
     RunSummary,
-    choose,
     curves,
-    differences,
+    differing_settings,
+    filter_runs,
     find_runs,
     run_table,
     scores,
@@ -74,7 +74,7 @@ class RunsPanel(WorkbenchPanel):
     @property
     def listed(self) -> list[RunSummary]:
         """The runs that the filter leaves."""
-        return choose(self.found, self.filter.value)
+        return filter_runs(self.found, self.filter.value)
 
     @property
     def selected(self) -> list[RunSummary]:
@@ -154,7 +154,7 @@ class RunsPanel(WorkbenchPanel):
         """Curves, scores and differences of the chosen runs."""
         runs, title = self.selected, self.metric.value
         self.compared.layout.display = "" if runs else "none"
-        different = differences(runs)
+        different = differing_settings(runs)
         rows = different.reset_index().to_numpy().tolist()
         same = (
             "choose several runs to compare their settings"

@@ -10,7 +10,7 @@ import ipywidgets
 from absslab.core.common.tables import read_table
 from absslab.plots.html_tables import html_table
 from absslab.plots.html_text import paragraph
-from absslab.widgets.ui.background import Latest, MainLoop
+from absslab.widgets.ui.background import LatestOnly, MainLoop
 from absslab.widgets.ui.controls import button
 from absslab.widgets.ui.panel import close_tree, error_line
 
@@ -43,7 +43,7 @@ class LabelEditor:
         self._sources: Mapping[str, float] = {}
         self._done = ""  # what was saved, in words
         self._say = say
-        self._reader = Latest(loop, read, deliver=self._show, failed=self._fail)
+        self._reader = LatestOnly(loop, read, deliver=self._show, failed=self._fail)
         self._rows = ipywidgets.VBox(
             layout=ipywidgets.Layout(max_height="320px", overflow="auto", width="640px")
         )

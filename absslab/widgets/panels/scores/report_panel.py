@@ -7,7 +7,7 @@ import ipywidgets
 
 from absslab.core.common.errors import InputError
 from absslab.core.data.splits import SPLITS
-from absslab.core.runs.run_scores import RunScores, locate, read_run_scores
+from absslab.core.runs.run_scores import RunScores, locate_mixture, read_run_scores
 from absslab.plots.html_tables import score_table
 from absslab.plots.html_text import paragraph
 from absslab.widgets.listening.listening import Listening
@@ -17,7 +17,7 @@ from absslab.widgets.panels.scores.label_editor import LabelEditor
 from absslab.widgets.panels.scores.score_view import MixtureList, draw_scores
 from absslab.widgets.panels.scores.scoring_job import ScoringJob
 from absslab.widgets.panels.state import State
-from absslab.widgets.ui.background import Latest
+from absslab.widgets.ui.background import LatestOnly
 from absslab.widgets.ui.chart_area import ChartArea
 from absslab.widgets.ui.controls import button, offer
 
@@ -50,7 +50,7 @@ class ReportPanel(WorkbenchPanel):
         self.chart, self.listening = self.own(ChartArea()), self.own(Listening())
         self.labels = self.own(LabelEditor(self.loop, self.guard, self.say))
         self._reader = self.own(
-            Latest(self.loop, read_run_scores, deliver=self._show, failed=self._fail)
+            LatestOnly(self.loop, read_run_scores, deliver=self._show, failed=self._fail)
         )
         start = button("score it", self.guard(self.score), is_main=True)
         above = ipywidgets.HBox(
@@ -107,7 +107,7 @@ class ReportPanel(WorkbenchPanel):
                 f"there is no mixture {mixture!r} in the scores: expected one of those that were scored"
             )
         self.labels.clear()
-        path = locate(found, self.state.mixture_folder, self.split.value)
+        path = locate_mixture(found, self.state.mixture_folder, self.split.value)
         words = f"{path}: {', '.join(found.classes) or 'no class'}"
         listen_to(self.listening, path, list(self.scores.scores["classes"]), caption=words)
         columns = (self.scores.column(mixture, name) for name in ("probability", "present"))

@@ -7,7 +7,7 @@ import ipywidgets
 
 from absslab.core.evaluation.score_table import CEILING
 from absslab.core.evaluation.score_text import BASELINE_TITLES
-from absslab.core.runs.run_scores import DOUBT, Ranked, RunScores
+from absslab.core.runs.run_scores import DOUBT, RankedMixture, RunScores
 from absslab.plots.charts import chart_height, class_scores, distribution, ladder
 from absslab.plots.html_text import paragraph
 from absslab.widgets.ui.chart_area import ChartArea
@@ -50,7 +50,7 @@ class MixtureList:
 
     def __init__(self, guard: Callable[..., Any], opened: Callable[[str], Any]):
         self._opened = opened
-        self._ranked: Sequence[Ranked] = ()
+        self._ranked: Sequence[RankedMixture] = ()
         self._chosen: str | None = None
         self.order = ipywidgets.Dropdown(
             options=[WORST, BEST], layout=ipywidgets.Layout(width="160px")
@@ -66,7 +66,7 @@ class MixtureList:
         self.select.observe(guard(lambda _: self._open()), "value")
         self.show(())
 
-    def show(self, ranked: Sequence[Ranked]) -> None:
+    def show(self, ranked: Sequence[RankedMixture]) -> None:
         """Offer these, ranked from the worst to the best; of very many the first."""
         self._ranked, self._chosen = ranked, None
         ordered = ranked[::-1] if self.order.value == BEST else ranked
@@ -77,7 +77,7 @@ class MixtureList:
         ]
         self.widget.layout.display = "" if ranked else "none"
 
-    def find(self, mixture: str) -> Ranked | None:
+    def find(self, mixture: str) -> RankedMixture | None:
         """One of them by its name."""
         return next((one for one in self._ranked if one.mixture == mixture), None)
 

@@ -12,7 +12,7 @@ from absslab.core.common.errors import InputError
 from absslab.core.common.files import read_json
 from absslab.core.runs.processes import Job, start_process
 from absslab.core.runs.run_scores import scores_path
-from absslab.core.training.run_directory import model_of
+from absslab.core.training.run_directory import best_checkpoint_path
 from absslab.plots.html_text import preformatted
 from absslab.widgets.ui.background import MainLoop, Ticker
 from absslab.widgets.ui.controls import button
@@ -62,7 +62,7 @@ class ScoringJob:
             raise InputError("a run is being scored: wait for its end, or cancel it")
         if not run:
             raise InputError("no run is selected: choose one, or set state.run")
-        checkpoint = model_of(run)
+        checkpoint = best_checkpoint_path(run)
         if not checkpoint.is_file():
             raise InputError(
                 f"{checkpoint} does not exist: the run has no best model yet, or it was moved"

@@ -13,10 +13,10 @@ from absslab.core.common.errors import InputError
 from absslab.core.data.mixture_folder import mixture_names
 from absslab.core.runs.catalogue import find_runs
 from absslab.core.runs.processes import Device, cpu, devices
-from absslab.core.training.run_directory import model_of
+from absslab.core.training.run_directory import best_checkpoint_path
 from absslab.widgets.listening.live_separation import Excerpt
 from absslab.widgets.panels.state import State
-from absslab.widgets.ui.background import Latest, MainLoop
+from absslab.widgets.ui.background import LatestOnly, MainLoop
 
 _OF_MODELS = ["run", "runs_folder", "runs_changed"]  # traits of the state
 _OF_FILES = ["mixture", "mixture_folder", "split"]
@@ -63,7 +63,7 @@ class SeparationChoice:
         self.device = ipywidgets.Dropdown(
             options=["auto", cpu().name], description="device", **narrow
         )
-        self._devices = Latest(
+        self._devices = LatestOnly(
             loop, devices, deliver=guard(self._offer_devices), failed=guard(_show)
         )
         self.upload.observe(guard(lambda _: self._take_upload()), "value")
@@ -97,7 +97,7 @@ class SeparationChoice:
             (path for name, path in self._known().items() if value in (name, str(path))),
             Path(value).expanduser(),
         )
-        path = model_of(path) if path.is_dir() else path
+        path = best_checkpoint_path(path) if path.is_dir() else path
         if not path.is_file():
             raise InputError(
                 f"{path} does not exist: train a model first, or give the path of a checkpoint"
@@ -182,7 +182,11 @@ class SeparationChoice:
     def _known(self) -> dict[str, Path]:
         """Runs that have a best model, by name."""
         runs = (one.path for one in find_runs(self._state.runs_folder))
-        return {run.name: model_of(run) for run in runs if model_of(run).is_file()}
+        return {
+            run.name: best_checkpoint_path(run)
+            for run in runs
+            if best_checkpoint_path(run).is_file()
+        }
 
     def _take_model(self) -> None:
         path = self._known().get(self.model.value)

@@ -21,7 +21,7 @@ from absslab.widgets.panels.separation.separation_choice import SeparationChoice
 from absslab.widgets.panels.state import State
 from absslab.widgets.player.any_sound import tracks_of
 from absslab.widgets.player.mixdown import remix, remix_gains
-from absslab.widgets.ui.background import Latest
+from absslab.widgets.ui.background import LatestOnly
 from absslab.widgets.ui.controls import button
 from absslab.widgets.ui.work_line import WorkLine
 
@@ -45,7 +45,7 @@ class SeparationPanel(WorkbenchPanel):
         )
         self._models = self.own(LiveModels())
         self._latest = self.own(
-            Latest(self.loop, self._models.answer, deliver=self._deliver, failed=self.fail)
+            LatestOnly(self.loop, self._models.answer, deliver=self._deliver, failed=self.fail)
         )
         self.choice = self.own(SeparationChoice(self.state, self.loop, self.guard))
         self.button = button("separate", self.guard(self.separate), is_main=True)

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from absslab.core.common.errors import InputError
-from absslab.core.runs.processes import users_of
-from absslab.widgets.ui.background import Latest
+from absslab.core.runs.processes import device_users
+from absslab.widgets.ui.background import LatestOnly
 from absslab.widgets.ui.panel import Panel
 
 GoOn = Callable[[list[str]], Any]  # called with what uses the device, in words
@@ -24,7 +24,7 @@ class DeviceCheck:
         self.is_running = False
         self._changed, self._failed = changed, panel.fail
         deliver = panel.guard(self._end) if panel.loop.exists else self._end
-        self._latest = Latest(panel.loop, _with_users, deliver=deliver, failed=self._fail)
+        self._latest = LatestOnly(panel.loop, _with_users, deliver=deliver, failed=self._fail)
 
     def request(self, device: str, runs_folder: str | Path, go_on: GoOn) -> None:
         """Call `go_on` with what uses a device.
@@ -57,4 +57,4 @@ class DeviceCheck:
 
 
 def _with_users(device: str, runs_folder: str | Path, go_on: GoOn) -> tuple[list[str], GoOn]:
-    return users_of(device, runs_folder), go_on
+    return device_users(device, runs_folder), go_on

@@ -8,14 +8,14 @@ from typing import Any
 import ipywidgets
 
 from absslab.core.common.errors import InputError
-from absslab.core.runs.run_data import recordings_of
+from absslab.core.runs.run_data import run_recordings
 from absslab.core.separation.separator import SeparationConfig
 from absslab.core.training.run_directory import RunReader
 from absslab.plots.html_text import paragraph
 from absslab.widgets.listening.listening import Listening
 from absslab.widgets.listening.live_separation import Excerpt, LiveModels
 from absslab.widgets.player.tracks import Track
-from absslab.widgets.ui.background import Latest, MainLoop
+from absslab.widgets.ui.background import LatestOnly, MainLoop
 from absslab.widgets.ui.controls import button, offer
 
 NONE_KEPT = "no epoch can be listened to: with keep_every 1 a training keeps the model of each"
@@ -42,7 +42,7 @@ class EpochListener:
         self._reader: RunReader | None = None
         self._is_setting = self._is_asked = False  # asked: an epoch was chosen to be heard
         self._models = LiveModels()
-        self._latest = Latest(loop, self._separated, deliver=self._deliver, failed=self._fail)
+        self._latest = LatestOnly(loop, self._separated, deliver=self._deliver, failed=self._fail)
         self.mixture = ipywidgets.Dropdown(description="mixture")
         self.epoch = ipywidgets.SelectionSlider(
             options=[("–", 0)], description="epoch", continuous_update=False, disabled=True
@@ -70,7 +70,7 @@ class EpochListener:
         self.update()
         if reader and not self.kept:
             self.listening.clear(NONE_KEPT)
-        items = recordings_of(reader, "validation") if reader else []
+        items = run_recordings(reader, "validation") if reader else []
         titles = [
             f"{Path(one.path).name}: {', '.join(sorted(one.labels)) or 'nothing'}" for one in items
         ]

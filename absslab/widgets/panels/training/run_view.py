@@ -9,7 +9,7 @@ import ipywidgets
 from absslab.core.common.errors import InputError
 from absslab.core.runs.catalogue import LOSS
 from absslab.core.runs.launcher import OUTPUT
-from absslab.core.runs.processes import last_lines
+from absslab.core.runs.processes import read_last_lines
 from absslab.core.training.run_directory import RunReader
 from absslab.plots.curves import RATES, Curves, training_curves
 from absslab.plots.html_tables import html_table
@@ -76,7 +76,9 @@ class RunView:
             return ""
         text = self.reader.log_tail(n_lines)
         if self.reader.state() in ("failed", "dead"):
-            text = "\n".join(filter(None, [text, last_lines(self.reader.folder / OUTPUT, n_lines)]))
+            text = "\n".join(
+                filter(None, [text, read_last_lines(self.reader.folder / OUTPUT, n_lines)])
+            )
         return text
 
     def close(self) -> None:

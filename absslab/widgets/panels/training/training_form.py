@@ -6,7 +6,7 @@ from typing import Any
 
 import ipywidgets
 
-from absslab.core.common.config import Config, find, nearest, to_flags
+from absslab.core.common.config import Config, look_up, suggest_nearest, to_flags
 from absslab.core.common.errors import InputError
 from absslab.core.data.layouts import DATA_SETS, DataConfig
 from absslab.core.model.front_end import FeatureConfig
@@ -122,7 +122,7 @@ class TrainingForm:
         rest = dict(values)
         if "recipe" in rest:
             name = rest.pop("recipe") or NO_RECIPE
-            find("recipe", name, {NO_RECIPE: {}} | RECIPES)
+            look_up("recipe", name, {NO_RECIPE: {}} | RECIPES)
             self.recipe.value = name
         for title in ("model", *self.forms):  # the model first: with it come other fields
             form = self.forms[title]
@@ -132,7 +132,7 @@ class TrainingForm:
         if rest:
             known = [name for form in self.forms.values() for name in form.controls]
             raise InputError(
-                f"there is no setting {next(iter(rest))!r}{nearest(next(iter(rest)), known)}"
+                f"there is no setting {next(iter(rest))!r}{suggest_nearest(next(iter(rest)), known)}"
             )
 
     def set_devices(self, devices: Sequence[Device]) -> None:

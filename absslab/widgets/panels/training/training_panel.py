@@ -14,7 +14,7 @@ from absslab.widgets.panels.state import State
 from absslab.widgets.panels.training.device_check import DeviceCheck
 from absslab.widgets.panels.training.follower import Follower
 from absslab.widgets.panels.training.training_form import TrainingForm
-from absslab.widgets.ui.background import Latest
+from absslab.widgets.ui.background import LatestOnly
 from absslab.widgets.ui.controls import button
 
 
@@ -28,7 +28,7 @@ class TrainingPanel(WorkbenchPanel):
         self.launcher = Launcher()
         self.form = self.own(TrainingForm(devices=[cpu()], on_change=self.guard(self._enable)))
         self._devices = self.own(
-            Latest(self.loop, devices, deliver=self.form.set_devices, failed=self.fail)
+            LatestOnly(self.loop, devices, deliver=self.form.set_devices, failed=self.fail)
         )
         self._check = self.own(DeviceCheck(self, self._enable))
         self.start_button = button(

@@ -8,7 +8,7 @@ from typing import Any
 
 from absslab.core.common.errors import InputError
 from absslab.core.runs.launcher import LIVE, OUTPUT, Launcher
-from absslab.core.runs.processes import last_lines
+from absslab.core.runs.processes import read_last_lines
 from absslab.core.training.run_directory import RunReader, run_directory
 from absslab.widgets.panels.training.training_panel import TrainingPanel
 
@@ -79,7 +79,7 @@ async def ended(folder: str | Path, *, seconds: float = 24 * 3600.0) -> RunReade
         await asyncio.sleep(_LOOK)
     if state != "finished" and state != "stopped":
         raise InputError(
-            f"{folder} has {state}: {last_lines(folder / OUTPUT, 1) or 'see its log.txt'}"
+            f"{folder} has {state}: {read_last_lines(folder / OUTPUT, 1) or 'see its log.txt'}"
         )
     reader = RunReader(folder)
     reader.poll()

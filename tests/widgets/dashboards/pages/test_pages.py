@@ -16,7 +16,7 @@ from absslab.widgets.dashboards import notebook as page_module
 from absslab.widgets.dashboards import page_heartbeat as presence_module
 from absslab.widgets.dashboards.notebook import open_page
 from absslab.widgets.dashboards.pages.blind_comparison import in_words
-from absslab.widgets.dashboards.pages.keep_controls import Keeping
+from absslab.widgets.dashboards.pages.keep_controls import KeepControls
 from absslab.widgets.dashboards.pages.page import Problem
 from absslab.widgets.dashboards.pages.pair import short_names
 from absslab.widgets.dashboards.settings import ENVIRONMENT, ServedConfig
@@ -136,7 +136,7 @@ def test_download_without_a_result_is_refused(opened, run):
 
 def test_keeping_lists_what_sounds_longest_first_and_the_rest_last():
     changed = []
-    keeping = Keeping(lambda *_: changed.append(1))
+    keeping = KeepControls(lambda *_: changed.append(1))
     keeping.offer({"a": 0.0, "b": 1.0, "c": 2.0, "d": 0.01}, rest="rest")
     assert keeping.shown == ["c", "b", "rest"]
     assert keeping.gains == {"a": 1, "b": 1, "c": 1, "d": 1, "rest": 1}
@@ -340,7 +340,7 @@ def test_of_paths_the_last_part_is_left(text, expected):
 
 def test_it_is_known_when_nobody_looks_any_more(monkeypatch):
     said = []
-    presence = presence_module.Presence(
+    presence = presence_module.PageHeartbeat(
         gone=lambda: said.append("gone"), back=lambda: said.append("back")
     )
     presence.look()
