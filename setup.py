@@ -1,4 +1,4 @@
-"""What pyproject.toml can't say: the wheel holds the notebooks and dashboards as well, as absslab/notebooks and so on."""
+"""Put the notebooks and dashboards into the wheel, as absslab/notebooks and absslab/dashboards."""
 
 import shutil
 from pathlib import Path
@@ -10,7 +10,10 @@ SHIPPED = ("notebooks", "dashboards")
 
 
 class BuildWithNotebooks(build_py):
-    """Copies the folders beside the package into it; an editable installation finds them where they are."""
+    """Copies the folders beside the package into it.
+
+    An editable installation finds them where they are.
+    """
 
     def run(self) -> None:
         """Build the package, then add the folders."""
