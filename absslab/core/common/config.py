@@ -26,6 +26,7 @@ def option(
     above: float | None = None,
     at_most: float | None = None,
     aliases: Iterable[str] = (),
+    value_aliases: Mapping[Any, Any] | None = None,
 ) -> Any:
     """A field of a config: its default, what it means, its unit and what it may be.
 
@@ -35,7 +36,8 @@ def option(
         unit: s, Hz, dB, ….
         choices: the only values allowed.
         at_least, above, at_most: limits; of a tuple they hold for every element.
-        aliases: other names of the flag, without dashes.
+        aliases: other names of the field, which flags and files of before may use.
+        value_aliases: other names of values, and the value that each stands for.
     """
     metadata = dict(
         help=help,
@@ -44,8 +46,10 @@ def option(
         at_least=at_least,
         above=above,
         at_most=at_most,
+        aliases=tuple(aliases),
+        value_aliases=dict(value_aliases or {}),
     )
-    return dataclasses.field(default=default, metadata=metadata | {"aliases": tuple(aliases)})
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,13 +79,14 @@ class Config:
             raise InputError(
                 f"settings of {cls.__name__} are {values!r:.50}: expected an object, name: value"
             )
-        names = [field.name for field in dataclasses.fields(cls)]
+        names = field_names(cls)
         for name in values:
             if name not in names:
+                known = [field.name for field in dataclasses.fields(cls)]
                 raise InputError(
-                    f"{cls.__name__} has no setting {name!r}{suggest_nearest(name, names)}"
+                    f"{cls.__name__} has no setting {name!r}{suggest_nearest(name, known)}"
                 )
-        return cls(**values)
+        return cls(**resolve_aliases(cls, values))
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, as JSON holds it: tuples become lists."""
@@ -90,6 +95,36 @@ class Config:
     def fingerprint(self) -> str:
         """16 hexadecimal digits that differ when a setting differs."""
         return fingerprint([type(self).__name__, self.to_json()])
+
+
+def field_names(config_class: type[Config]) -> dict[str, str]:
+    """List all names that settings of a config go by, each with the name of its field."""
+    names = {}
+    for field in dataclasses.fields(config_class):
+        for name in (field.name, *field.metadata["aliases"]):
+            names[name] = field.name
+    return names
+
+
+def resolve_aliases(config_class: type[Config], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of one config by the names of its fields; other settings are left out.
+
+    Args:
+        config_class: the config.
+        values: settings by name or alias.
+
+    Raises:
+        InputError: a setting is given by two of its names, with different values.
+    """
+    names = field_names(config_class)
+    given_as: dict[str, str] = {}
+    for name in values:
+        if name not in names:
+            continue
+        other = given_as.setdefault(names[name], name)
+        if other != name and values[other] != values[name]:
+            raise InputError(f"{other} and {name} are the same setting: pass one of them")
+    return {field_name: values[name] for field_name, name in given_as.items()}
 
 
 def fingerprint(content: Any) -> str:
@@ -135,6 +170,7 @@ def add_flags(
         defaults: what the help says instead of the fields' own defaults.
     """
     hints = typing.get_type_hints(config_class)
+    defaults = resolve_aliases(config_class, defaults or {})
     group = parser.add_argument_group(
         config_class.__name__, (config_class.__doc__ or "").partition("\n")[0]
     )
@@ -142,7 +178,8 @@ def add_flags(
         hint, about = hints[field.name], field.metadata
         unit = f", {about['unit']}" if about["unit"] else ""
         choices = f"; one of {', '.join(map(str, about['choices']))}" if about["choices"] else ""
-        text = f"{about['help']}{choices} (default {format_setting((defaults or {}).get(field.name, field.default))}{unit})"
+        default = format_setting(defaults.get(field.name, field.default))
+        text = f"{about['help']}{choices} (default {default}{unit})"
         group.add_argument(
             *(f"--{name}" for name in (field.name, *about["aliases"])),
             dest=field.name,
@@ -156,8 +193,7 @@ def add_flags(
 
 def from_flags(config_class: type[Config], given: Mapping[str, Any]) -> Any:
     """The config with the fields that `given` has, and its defaults for the others."""
-    names = {field.name for field in dataclasses.fields(config_class)}
-    return config_class(**{name: value for name, value in given.items() if name in names})
+    return config_class(**resolve_aliases(config_class, given))
 
 
 def to_flags(values: Mapping[str, Any]) -> list[str]:
@@ -188,11 +224,12 @@ def check_setting(config_class: type[Config], name: str, value: Any) -> Any:
         InputError: there is no such field, or it does not take this value.
     """
     fields = {field.name: field for field in dataclasses.fields(config_class)}
-    if name not in fields:
+    field_name = field_names(config_class).get(name)
+    if field_name is None:
         raise InputError(
             f"{config_class.__name__} has no setting {name!r}{suggest_nearest(name, fields)}"
         )
-    return _checked(fields[name], value, typing.get_type_hints(config_class)[name])
+    return _checked(fields[field_name], value, typing.get_type_hints(config_class)[field_name])
 
 
 def parse_setting(config_class: type[Config], name: str, text: str) -> Any:
@@ -201,7 +238,7 @@ def parse_setting(config_class: type[Config], name: str, text: str) -> Any:
     Raises:
         InputError: the field does not take this.
     """
-    hint = typing.get_type_hints(config_class)[name]
+    hint = typing.get_type_hints(config_class)[field_names(config_class).get(name, name)]
     _, is_tuple, optional = _element_type(hint)
     text = text.strip()
     if optional and not text:
@@ -216,6 +253,11 @@ def parse_setting(config_class: type[Config], name: str, text: str) -> Any:
 
 def _checked(field: Any, value: Any, hint: Any) -> Any:
     value = _typed(field.name, value, hint)
+    value_aliases = field.metadata["value_aliases"]
+    if isinstance(value, tuple):
+        value = tuple(value_aliases.get(element, element) for element in value)
+    else:
+        value = value_aliases.get(value, value)
     for element in value if isinstance(value, tuple) else (value,):
         _check_limits(field.name, element, field.metadata)
     return value

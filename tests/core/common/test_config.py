@@ -14,6 +14,7 @@ from absslab.cli.parser import Parser
 from absslab.core.common.config import (
     Config,
     add_flags,
+    check_setting,
     format_setting,
     from_flags,
     look_up,
@@ -34,7 +35,9 @@ class Settings(Config):
     length: float = option(1.0, "how long", unit="s", above=0)
     loud: bool = option(False, "whether it is loud")
     name: str = option("", "what it is called", aliases=("title",))
-    kind: str = option("round", "its shape", choices=("round", "square"))
+    kind: str = option(
+        "round", "its shape", choices=("round", "square"), value_aliases={"circle": "round"}
+    )
     bounds: tuple[float, float] = option((0.0, 1.0), "from and to", unit="dB")
     sizes: tuple[int, ...] = option((3, 5), "of the layers", at_least=1)
     limit: float | None = option(None, "at most", unit="Hz")
@@ -147,6 +150,37 @@ def test_a_boolean_flag_takes_no_other_words(text):
 
 def test_a_flag_may_be_called_by_its_other_name():
     assert from_command_line("--title", "x").name == "x"
+
+
+def test_a_field_is_read_by_its_other_name_and_written_by_its_own():
+    config = Settings.from_json({"title": "x"})
+    assert config == from_flags(Settings, {"title": "x", "unknown": 1}) == Settings(name="x")
+    assert config.to_json() == Settings(name="x").to_json()
+    assert check_setting(Settings, "title", "x") == "x"
+    assert parse_setting(Settings, "title", " x ") == "x"
+
+
+def test_a_value_is_read_by_its_other_name_and_written_by_its_own():
+    for config in (
+        Settings(kind="circle"),
+        Settings.from_json({"kind": "circle"}),
+        from_command_line("--kind", "circle"),
+    ):
+        assert config == Settings(kind="round")
+        assert config.to_json()["kind"] == "round"
+    assert check_setting(Settings, "kind", "circle") == "round"
+
+
+def test_two_names_of_a_field_may_not_disagree():
+    assert Settings.from_json({"title": "x", "name": "x"}) == Settings(name="x")
+    with pytest.raises(InputError, match="title and name are the same setting: pass one of them"):
+        Settings.from_json({"title": "x", "name": "y"})
+
+
+def test_the_help_takes_a_default_by_its_other_name():
+    parser_with_defaults = Parser("absslab test")
+    add_flags(parser_with_defaults, Settings, defaults={"title": "Nocturne"})
+    assert "(default Nocturne)" in " ".join(parser_with_defaults.format_help().split())
 
 
 def test_a_list_may_be_given_element_by_element_and_be_negative():
