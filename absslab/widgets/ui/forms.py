@@ -1,4 +1,4 @@
-"""Settings ↔ controls: a control per field of a config, with its unit and its help, made from the dataclass."""
+"""Forms: a control for each field of a config, with its unit and its help, made from the dataclass."""
 
 import dataclasses
 import typing
@@ -11,9 +11,10 @@ from absslab.core.common.config import Config, check_setting, format_setting, pa
 from absslab.core.common.errors import InputError
 from absslab.plots.html_text import paragraph
 from absslab.widgets.ui.background import MainLoop
+from absslab.widgets.ui.binding import without_feedback
 from absslab.widgets.ui.panel import close_tree
 
-GRID = {  # of controls and what they mean
+GRID = {  # layout of the controls and their explanations
     "grid_template_columns": "minmax(270px, min(440px, 58%)) minmax(0, 1fr)",
     "align_items": "center",
     "grid_gap": "2px 10px",
@@ -22,16 +23,20 @@ NUMBERS: dict[Any, Any] = {int: ipywidgets.IntText, float: ipywidgets.FloatText}
 
 
 class Form:
-    """Controls of a config. A value that the config does not take is marked, with the config's own words under it.
+    """Controls for the fields of a config.
+
+    A value that the config does not take is marked, with the config's message below it.
 
     Args:
-        config_class: whose fields become controls.
-        initial: the values to begin with; without, the defaults.
-        defaults: take the place of the fields' own, as a recipe's do; names of other configs are passed over.
-        only: the fields that get a control; without, all. The others keep their initial values.
-        leave_out: fields that get none.
-        choices: field → the values to choose from, where the config leaves that open.
-        on_change: called when a control has changed, whether its value can be used or not.
+        config_class: the dataclass whose fields become controls.
+        initial: the values to begin with; the defaults if it is None.
+        defaults: values that replace the fields' own defaults, as those of a recipe do; names that
+            the config does not have are ignored.
+        only: names of the fields that get a control; all if it is None. The other fields keep their
+            initial values.
+        leave_out: names of fields that get no control.
+        choices: the values to choose from by field, for fields where the config allows any value.
+        on_change: is called when a control has changed, with a valid value or not.
     """
 
     def __init__(
@@ -46,26 +51,26 @@ class Form:
         on_change: Callable[[], Any] | None = None,
     ):
         self.config_class = config_class
-        self.defaults = self._with_own(defaults or {})
-        self._kept = (
-            {name: getattr(initial, name) for name in self.defaults}
-            if initial
-            else dict(self.defaults)
-        )
+        self.defaults = self._with_own_defaults(defaults or {})
+        self._initial = dict(self.defaults)  # also the values of fields that have no control
+        if initial is not None:
+            self._initial = {name: getattr(initial, name) for name in self.defaults}
         self._fields = {field.name: field for field in dataclasses.fields(config_class)}
         self._names = [name for name in (only or self._fields) if name not in leave_out]
-        self._choices, self._on_change = choices or {}, on_change
-        self._loop, self._is_setting = MainLoop(), False
-        self._layout = ipywidgets.Layout(
-            width="auto"
-        )  # one for all: a form can have dozens of controls
+        self._choices = choices or {}
+        self._on_change = on_change
+        self._loop = MainLoop()
+        # One layout for all controls: a form can have dozens of them.
+        self._layout = ipywidgets.Layout(width="auto")
         self._wide = ipywidgets.Layout(width="auto")
-        self.controls = {name: self._control(name) for name in self._names}
-        self._about = {name: ipywidgets.HTML(layout=self._wide) for name in self._names}
+        self.controls = {name: self._make_control(name) for name in self._names}
+        self._explanations = {name: ipywidgets.HTML(layout=self._wide) for name in self._names}
         self._below = ipywidgets.HTML(layout=self._wide)
-        pairs = [part for name in self._names for part in (self.controls[name], self._about[name])]
-        self.widget = ipywidgets.VBox([ipywidgets.GridBox(pairs, layout=GRID), self._below])
-        self._mark()
+        cells = []
+        for name in self._names:
+            cells += [self.controls[name], self._explanations[name]]
+        self.widget = ipywidgets.VBox([ipywidgets.GridBox(cells, layout=GRID), self._below])
+        self._mark_problems()
         for control in self.controls.values():
             control.observe(self._on_control, "value")
 
@@ -74,160 +79,142 @@ class Form:
         """The config that the controls show.
 
         Raises:
-            InputError: a value that the config does not take, in one line.
+            InputError: if the config does not take a value; the message is one line.
         """
-        return self.config_class(**self._kept | {name: self._read(name) for name in self._names})
+        values = {name: self._read(name) for name in self._names}
+        return self.config_class(**self._initial | values)
 
     def values(self) -> dict[str, Any]:
-        """What differs from the defaults, by name.
+        """Return the values that differ from the defaults, by field.
 
         Raises:
-            InputError: a value that the config does not take.
+            InputError: if the config does not take a value.
         """
         config = self.config
-        return {
-            name: getattr(config, name)
-            for name in self.defaults
-            if getattr(config, name) != self.defaults[name]
-        }
+        values = {name: getattr(config, name) for name in self.defaults}
+        return {name: value for name, value in values.items() if value != self.defaults[name]}
 
     def set(self, values: Mapping[str, Any]) -> None:
-        """Show these values; the others stay.
+        """Show these values; the other fields stay as they are.
 
         Raises:
-            InputError: a name that the config does not have, or a value that it does not take; nothing is changed then.
+            InputError: if the config does not have a name or does not take a value. Nothing is
+                changed then.
         """
-        checked = {
+        valid = {
             name: check_setting(self.config_class, name, value) for name, value in values.items()
         }
-        self._is_setting = True
-        try:
-            for name, value in checked.items():
+        with without_feedback(self._on_control, *self.controls.values()):
+            for name, value in valid.items():
                 if name in self.controls:
-                    self._put(self.controls[name], self._as_shown(name, value))
+                    _set_value(self.controls[name], self._to_control(name, value))
                 else:
-                    self._kept[name] = value
-        finally:
-            self._is_setting = False
+                    self._initial[name] = value
         self._changed()
 
     def reset(self, defaults: Mapping[str, Any] | None = None) -> None:
-        """Show the defaults: the fields' own, and in their place those that are given."""
-        self.defaults = self._with_own(defaults or {})
+        """Show the defaults: the fields' own, replaced by those that are given."""
+        self.defaults = self._with_own_defaults(defaults or {})
         self.set(self.defaults)
 
     def offer(self, name: str, options: Sequence[tuple[str, Any]]) -> None:
-        """Offer other (label, value) to choose from, in a field that has a choice; what is chosen stays chosen."""
+        """Offer other (label, value) pairs in a dropdown; the chosen value stays chosen."""
         control = self.controls[name]
         chosen = control.value
-        wanted = [
-            *options,
-            *([] if chosen in [value for _, value in options] else [(str(chosen), chosen)]),
-        ]
-        if list(control.options) != wanted:
-            self._is_setting = True  # a dropdown with other options falls back to the first
-            try:
-                control.options = wanted
-                control.value = chosen
-            finally:
-                self._is_setting = False
+        offered = list(options)
+        if chosen not in [value for _, value in offered]:
+            offered.append((str(chosen), chosen))
+        if list(control.options) == offered:
+            return
+        # A dropdown falls back to its first option when the options change.
+        with without_feedback(self._on_control, control):
+            control.options = offered
+            control.value = chosen
 
     def close(self) -> None:
         """Close all controls."""
         self._on_change = None
-        for widget in (
-            self.widget,
-            self._layout,
-            self._wide,
-        ):  # the layouts too where no control has them
+        # The layouts have to be closed too where no control uses them.
+        for widget in (self.widget, self._layout, self._wide):
             close_tree(widget)
 
-    def _with_own(self, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    def _with_own_defaults(self, defaults: Mapping[str, Any]) -> dict[str, Any]:
         own = {field.name: field.default for field in dataclasses.fields(self.config_class)}
-        of_us = {
+        replaced = {
             name: check_setting(self.config_class, name, value)
             for name, value in defaults.items()
             if name in own
         }
-        return own | of_us
+        return own | replaced
 
-    def _control(self, name: str) -> Any:
-        """The control that suits a field."""
+    def _make_control(self, name: str) -> Any:
+        """Make the control that suits a field."""
         field = self._fields[name]
-        hint, value = (
-            typing.get_type_hints(self.config_class)[name],
-            self._as_shown(name, self._kept[name]),
-        )
+        hint = typing.get_type_hints(self.config_class)[name]
+        value = self._to_control(name, self._initial[name])
         look = {
             "description": name,
             "tooltip": field.metadata["help"],
             "layout": self._layout,
             "style": {"description_width": "170px"},
         }
-        if choices := self._choices.get(name) or field.metadata["choices"]:
-            known = list(dict.fromkeys([*choices, value]))
-            return ipywidgets.Dropdown(
-                options=[(str(choice), choice) for choice in known], value=value, **look
-            )
+        choices = self._choices.get(name) or field.metadata["choices"]
+        if choices:
+            options = [(str(choice), choice) for choice in dict.fromkeys([*choices, value])]
+            return ipywidgets.Dropdown(options=options, value=value, **look)
         if hint is bool:
             return ipywidgets.Checkbox(value=value, indent=True, **look)
         if hint in NUMBERS:
             return NUMBERS[hint](value=value, **look)
         return ipywidgets.Text(value=value, continuous_update=False, **look)
 
-    def _put(self, control: Any, value: Any) -> None:
-        if isinstance(control, ipywidgets.Dropdown) and value not in [
-            choice for _, choice in control.options
-        ]:
-            control.options = [
-                *control.options,
-                (str(value), value),
-            ]  # open choices: it is nowhere said that these are all
-        control.value = value
-
-    def _is_typed(self, name: str) -> bool:
-        """Whether the control holds text that has to be parsed, as on the command line."""
+    def _is_parsed(self, name: str) -> bool:
+        """Return whether the control holds text that is parsed as on the command line."""
         hint = typing.get_type_hints(self.config_class)[name]
         has_choices = self._choices.get(name) or self._fields[name].metadata["choices"]
         return not has_choices and hint not in (bool, str, *NUMBERS)
 
-    def _as_shown(self, name: str, value: Any) -> Any:
-        """What a control holds for a value."""
-        if not self._is_typed(name):
+    def _to_control(self, name: str, value: Any) -> Any:
+        """Return what the control of a field holds for a value."""
+        if not self._is_parsed(name):
             return value
-        return "none" if value is None else "" if value == () else format_setting(value)
+        if value is None:
+            return "none"
+        return "" if value == () else format_setting(value)
 
     def _read(self, name: str) -> Any:
-        """The value of a control."""
+        """Return the value that a control holds."""
         value = self.controls[name].value
-        return parse_setting(self.config_class, name, value) if self._is_typed(name) else value
+        return parse_setting(self.config_class, name, value) if self._is_parsed(name) else value
 
     def _on_control(self, _: Any) -> None:
-        if not self._is_setting:
-            self._loop.call(self._changed)
+        self._loop.call(self._changed)
 
     def _changed(self) -> None:
-        self._mark()
+        self._mark_problems()
         if self._on_change is not None:
             self._on_change()
 
-    def _mark(self) -> None:
-        """Under each control its help, and what is wrong with its value; under all what is wrong with them together."""
+    def _mark_problems(self) -> None:
+        """Write the help and the problem of each control beside it.
+
+        Below all controls stands what is wrong with their values together.
+        """
         problems = {name: problem for name in self._names if (problem := self._problem(name))}
         for name, control in self.controls.items():
-            about = self._fields[name].metadata
-            help = f"{about['unit']}: {about['help']}" if about["unit"] else about["help"]
-            text = paragraph(help) + paragraph(problems.get(name, ""), "wrong", "alert")
-            if self._about[name].value != text:
-                self._about[name].value = text
-                (control.add_class if name in problems else control.remove_class)("absslab-invalid")
-        together = ""
-        if not problems:
-            try:
-                _ = self.config
-            except InputError as error:
-                together = str(error)
-        self._below.value = paragraph(together, "wrong", "alert")
+            metadata = self._fields[name].metadata
+            unit = f"{metadata['unit']}: " if metadata["unit"] else ""
+            problem = paragraph(problems.get(name, ""), "wrong", "alert")
+            text = paragraph(f"{unit}{metadata['help']}") + problem
+            if self._explanations[name].value == text:
+                continue
+            self._explanations[name].value = text
+            if name in problems:
+                control.add_class("absslab-invalid")
+            else:
+                control.remove_class("absslab-invalid")
+        problem = "" if problems else self._problem_of_all()
+        self._below.value = paragraph(problem, "wrong", "alert")
 
     def _problem(self, name: str) -> str:
         try:
@@ -235,3 +222,19 @@ class Form:
         except InputError as error:
             return str(error)
         return ""
+
+    def _problem_of_all(self) -> str:
+        try:
+            _ = self.config
+        except InputError as error:
+            return str(error)
+        return ""
+
+
+def _set_value(control: Any, value: Any) -> None:
+    """Set a control; a dropdown gets the value as an option first, if it does not offer it yet."""
+    if isinstance(control, ipywidgets.Dropdown):
+        offered = [choice for _, choice in control.options]
+        if value not in offered:
+            control.options = [*control.options, (str(value), value)]
+    control.value = value

@@ -1,4 +1,4 @@
-"""Sliders for some settings of some configs: to turn while one looks and listens."""
+"""Sliders for settings of configs, to be moved while one looks and listens."""
 
 import dataclasses
 import math
@@ -9,19 +9,20 @@ import ipywidgets
 
 from absslab.core.common.config import Config, from_flags
 from absslab.plots.html_text import paragraph
+from absslab.widgets.ui.binding import without_feedback
 from absslab.widgets.ui.panel import close_tree
 
-Range = tuple[float, float]  # lowest, highest
-Choices = Sequence[tuple[str, Any]]  # words, value
+Range = tuple[float, float]  # lowest and highest value
+Choices = Sequence[tuple[str, Any]]  # (label, value)
 GRID = {"grid_template_columns": "repeat(auto-fit, minmax(300px, 1fr))", "grid_gap": "4px 24px"}
 
 
 class Sliders:
-    """A slider per setting that has a range, a list per setting that has choices; `config` is what they say.
+    """A slider for each setting that has a range, and a dropdown for each that has choices.
 
     Args:
-        settings: config class → field → its range, or what there is to choose from.
-        on_change: called while something moves.
+        settings: for each config class its fields, each with its range or its choices.
+        on_change: is called whenever a control moves.
     """
 
     def __init__(
@@ -29,77 +30,75 @@ class Sliders:
         settings: Mapping[type[Config], Mapping[str, Range | Choices]],
         on_change: Callable[[], Any],
     ):
-        self._on_change, self._is_setting = on_change, False
+        self._on_change = on_change
         self.controls: dict[str, Any] = {}
-        explained = []
-        for config_class, ranges in settings.items():
-            fields = {field.name: field for field in dataclasses.fields(config_class)}
-            for name, what in ranges.items():
-                control = self.controls[name] = _control(fields[name], what)
-                control.observe(self._moved, "value")
-                help = ipywidgets.HTML(paragraph(fields[name].metadata["help"]))
-                explained.append(ipywidgets.VBox([control, help]))
-        self.widget = ipywidgets.GridBox(explained, layout=GRID)
+        explained_controls = []
+        for config_class, fields in settings.items():
+            definitions = {field.name: field for field in dataclasses.fields(config_class)}
+            for name, values in fields.items():
+                control = _make_control(definitions[name], values)
+                control.observe(self._on_control, "value")
+                self.controls[name] = control
+                help = ipywidgets.HTML(paragraph(definitions[name].metadata["help"]))
+                explained_controls.append(ipywidgets.VBox([control, help]))
+        self.widget = ipywidgets.GridBox(explained_controls, layout=GRID)
 
     @property
     def values(self) -> dict[str, Any]:
-        """What they say, by field."""
+        """Values of all controls, by field."""
         return {name: control.value for name, control in self.controls.items()}
 
     def config(self, config_class: type[Config]) -> Any:
-        """A config with what they say of it, and its defaults for the rest.
+        """Return a config with the values of the controls, and defaults for its other fields.
 
         Raises:
-            InputError: values that do not go together.
+            InputError: if the values do not go together.
         """
         return from_flags(config_class, self.values)
 
     def set(self, **values: Any) -> None:
-        """Move some of them.
+        """Move some of the controls; `on_change` is called once.
 
         Raises:
-            KeyError: there is none of this name.
+            KeyError: if there is no control of this name.
         """
-        self._is_setting = True
-        try:
+        with without_feedback(self._on_control, *self.controls.values()):
             for name, value in values.items():
                 self.controls[name].value = value
-        finally:
-            self._is_setting = False
         self._on_change()
 
     def close(self) -> None:
         """Close all controls."""
         close_tree(self.widget)
 
-    def _moved(self, _: Any) -> None:
-        if not self._is_setting:
-            self._on_change()
+    def _on_control(self, _: Any) -> None:
+        self._on_change()
 
 
-def _control(field: "dataclasses.Field[Any]", what: Range | Choices) -> ipywidgets.Widget:
+def _make_control(field: "dataclasses.Field[Any]", values: Range | Choices) -> ipywidgets.Widget:
     unit = f" / {field.metadata['unit']}" if field.metadata["unit"] else ""
-    about: dict[str, Any] = {
+    look: dict[str, Any] = {
         "value": field.default,
         "description": field.name.replace("_", " ") + unit,
         "tooltip": field.metadata["help"],
         "layout": ipywidgets.Layout(width="auto"),
         "style": {"description_width": "130px"},
     }
-    first, second = what[0], what[-1]
+    first, last = values[0], values[-1]
     if isinstance(first, tuple):
-        return ipywidgets.Dropdown(options=list(what), **about)
+        return ipywidgets.Dropdown(options=list(values), **look)
     if isinstance(field.default, int):
-        return ipywidgets.IntSlider(min=first, max=second, **about)
-    low, high = float(str(first)), float(str(second))
-    step = _step(high - low)
+        return ipywidgets.IntSlider(min=first, max=last, **look)
+    low, high = float(str(first)), float(str(last))
+    step = _round_step(high - low)
     digits = max(0, -math.floor(math.log10(step * (1 + 1e-9))))
+    readout_format = f".{digits}f"
     return ipywidgets.FloatSlider(
-        min=low, max=high, step=step, readout_format=f".{digits}f", **about
+        min=low, max=high, step=step, readout_format=readout_format, **look
     )
 
 
-def _step(span: float) -> float:
-    """A round number, of which a hundred or more make the span."""
+def _round_step(span: float) -> float:
+    """Return a round number that fits into the span a hundred times or more."""
     base = 10.0 ** math.floor(math.log10(span / 100))
     return max(base * factor for factor in (1, 2, 5) if base * factor <= span / 100 * (1 + 1e-9))

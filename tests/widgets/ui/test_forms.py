@@ -87,8 +87,8 @@ def test_what_a_form_shows_is_read_back_as_it_was(form):
 
 
 def test_units_and_help_stand_beside_the_control_as_text(form):
-    assert "Hz: samples in a second" in form._about["rate"].value
-    assert "where &lt;b&gt;recordings&lt;/b&gt; are" in form._about["folder"].value
+    assert "Hz: samples in a second" in form._explanations["rate"].value
+    assert "where &lt;b&gt;recordings&lt;/b&gt; are" in form._explanations["folder"].value
     assert form.controls["rate"].description == "rate"
 
 
@@ -107,12 +107,12 @@ def test_a_value_that_cannot_be_used_is_marked_where_it_stands_until_it_is_put_r
 ):
     good = form.controls[name].value
     form.controls[name].value = value
-    assert words in form._about[name].value
+    assert words in form._explanations[name].value
     assert "absslab-invalid" in form.controls[name]._dom_classes
     with pytest.raises(InputError, match=name):
         _ = form.config
     form.controls[name].value = good
-    assert "alert" not in form._about[name].value
+    assert "alert" not in form._explanations[name].value
     assert "absslab-invalid" not in form.controls[name]._dom_classes
 
 
