@@ -110,8 +110,8 @@ def first_sound(browser: Any, lab: Lab, n: int) -> None:
 def slider(browser: Any, lab: Lab, checkpoint: Path, mixture: Path, n: int) -> None:
     """From moving a slider to hearing it."""
     page = open_page(browser)
-    make = "from absslab.widgets.panels.separation.separation_panel import SeparationPanel\n"
-    make += "from absslab.widgets.panels.state import State\n"
+    make = "from absslab.widgets.panels.separation import SeparationPanel\n"
+    make += "from absslab.widgets.panels import State\n"
     make += f"panel = SeparationPanel(State(mixture={str(mixture)!r}, run={str(checkpoint.with_suffix(''))!r}))"
     notebook = opened(page, lab, "slider", make, "panel")
     notebook.run_cell(1)

@@ -20,8 +20,8 @@ from browser.notebook import Notebook
 from browser.session import CHROMIUM, browsing
 
 SHOW = """
-from absslab.widgets.panels.separation.separation_panel import SeparationPanel
-from absslab.widgets.panels.state import State
+from absslab.widgets.panels.separation import SeparationPanel
+from absslab.widgets.panels import State
 panel = SeparationPanel(State(run={run!r}, mixture={mixture!r}))
 panel
 """

@@ -39,8 +39,8 @@ def loudest(notebook, page, names, seconds=2.5):
 def test_masks_are_changed_while_it_plays(open_notebook, page, checkpoint, mixtures, screenshots):
     run, mixture = checkpoint.with_suffix(""), mixtures / "test" / "000000.wav"
     notebook = open_notebook(
-        "from absslab.widgets.panels.separation.separation_panel import SeparationPanel\n"
-        "from absslab.widgets.panels.state import State",
+        "from absslab.widgets.panels.separation import SeparationPanel\n"
+        "from absslab.widgets.panels import State",
         f"panel = SeparationPanel(State(run={str(run)!r}, mixture={str(mixture)!r}))\npanel",
     )
     notebook.run_all()
@@ -91,8 +91,8 @@ def test_a_training_is_started_seen_growing_attached_again_after_a_restart_and_s
 ):
     runs = lab.root / "runs"
     set_up = (
-        "from absslab.widgets.panels.training.training_panel import TrainingPanel\n"
-        "from absslab.widgets.panels.state import State"
+        "from absslab.widgets.panels.training import TrainingPanel\n"
+        "from absslab.widgets.panels import State"
     )
     own = {
         "n_epochs": 500,

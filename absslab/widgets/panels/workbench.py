@@ -100,26 +100,26 @@ def _panel_class(name: str) -> type[Panel]:
     """The class of a panel, imported when it is first needed: a panel that nobody looks at costs no import."""
     match name:
         case "recordings":
-            from absslab.widgets.panels.recordings.recordings_panel import RecordingsPanel
+            from absslab.widgets.panels.recordings import RecordingsPanel
 
             return RecordingsPanel
         case "mixtures":
-            from absslab.widgets.panels.mixtures.mixtures_panel import MixturesPanel
+            from absslab.widgets.panels.mixtures import MixturesPanel
 
             return MixturesPanel
         case "training":
-            from absslab.widgets.panels.training.training_panel import TrainingPanel
+            from absslab.widgets.panels.training import TrainingPanel
 
             return TrainingPanel
         case "runs":
-            from absslab.widgets.panels.runs.runs_panel import RunsPanel
+            from absslab.widgets.panels.runs import RunsPanel
 
             return RunsPanel
         case "separation":
-            from absslab.widgets.panels.separation.separation_panel import SeparationPanel
+            from absslab.widgets.panels.separation import SeparationPanel
 
             return SeparationPanel
         case _:
-            from absslab.widgets.panels.scores.report_panel import ReportPanel
+            from absslab.widgets.panels.scores import ScoresPanel
 
-            return ReportPanel
+            return ScoresPanel

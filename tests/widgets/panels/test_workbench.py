@@ -5,7 +5,8 @@ import pytest
 
 import absslab
 from absslab.core.common.errors import InputError
-from absslab.widgets.panels.separation import separation_panel
+from absslab.widgets.panels import separation
+from absslab.widgets.panels.scores import ScoresPanel
 from absslab.widgets.panels.workbench import PANELS
 
 
@@ -40,7 +41,7 @@ def test_a_panel_that_can_not_be_made_says_why_in_its_tab_and_is_made_once_it_ca
 
     place = list(PANELS).index("separation")
     with monkeypatch.context() as patched:
-        patched.setattr(separation_panel, "SeparationPanel", Broken)
+        patched.setattr(separation, "SeparationPanel", Broken)
         workbench.widget.selected_index = place
         (shown,) = workbench.widget.children[place].children
         assert 'role="alert"' in shown.value
@@ -59,6 +60,11 @@ def test_the_panels_meet_in_the_state(workbench, checkpoint):
     workbench.show("separation")
     workbench.state.run = str(checkpoint.with_suffix(""))
     assert workbench.separation.choice.checkpoint == checkpoint
+
+
+def test_the_scores_are_in_the_tab_report(workbench):
+    assert isinstance(workbench.report, ScoresPanel)
+    assert workbench.show("report").title == "report"
 
 
 def test_unknown_names_are_refused_with_the_nearest():

@@ -8,7 +8,7 @@ import ipywidgets
 import pytest
 
 from absslab.core.common.errors import InputError
-from absslab.widgets.panels.state import State
+from absslab.widgets.panels import State
 from absslab.widgets.ui.panel import Panel
 
 

@@ -10,7 +10,7 @@ from absslab.plots.html_tables import html_table
 from absslab.plots.html_text import paragraph
 from absslab.widgets.dashboards.pages.page import Page
 from absslab.widgets.dashboards.settings import ServedConfig
-from absslab.widgets.panels.state import State
+from absslab.widgets.panels import State
 from absslab.widgets.panels.training.run_view import RunView
 from absslab.widgets.ui.background import Ticker
 from absslab.widgets.ui.panel import Panel, without_folders

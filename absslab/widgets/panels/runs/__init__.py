@@ -1,1 +1,5 @@
-"""The panel that compares runs."""
+"""The panel that lists and compares runs."""
+
+from absslab.widgets.panels.runs.runs_panel import RunsPanel
+
+__all__ = ["RunsPanel"]

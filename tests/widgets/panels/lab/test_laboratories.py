@@ -10,10 +10,8 @@ from absslab.core.common.errors import InputError
 from absslab.core.model.feature_inversion import FRONT_ENDS, FrontEndConfig
 from absslab.core.model.pooling import POOLINGS
 from absslab.core.model.toy_masks import ToyMaskConfig
-from absslab.widgets.panels.lab.front_ends_panel import FrontEndsPanel
-from absslab.widgets.panels.lab.pooling_panel import PoolingPanel
-from absslab.widgets.panels.lab.side_by_side_panel import SideBySidePanel
-from absslab.widgets.panels.state import State
+from absslab.widgets.panels import State
+from absslab.widgets.panels.lab import FrontEndsPanel, PoolingPanel, SideBySidePanel
 from absslab.widgets.ui.sliders import Sliders
 
 

@@ -10,9 +10,8 @@ from ipywidgets.widgets.widget import _instances
 from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
 from absslab.core.data.mixture_folder import read_manifest, read_specs
-from absslab.widgets.panels import event_recordings
+from absslab.widgets.panels import State, event_recordings
 from absslab.widgets.panels.mixtures.mixtures_panel import DRAWN, WRITTEN, MixturesPanel
-from absslab.widgets.panels.state import State
 
 HTML = "<img src=x onerror=alert(1)>"
 SHORT = {"length": 0.5, "sampling_rate": 8000}

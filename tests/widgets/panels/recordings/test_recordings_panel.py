@@ -10,9 +10,8 @@ from ipywidgets.widgets.widget import _instances
 
 from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
-from absslab.widgets.panels import event_recordings
-from absslab.widgets.panels.recordings.recordings_panel import RecordingsPanel
-from absslab.widgets.panels.state import State
+from absslab.widgets.panels import State, event_recordings
+from absslab.widgets.panels.recordings import RecordingsPanel
 
 CLICK = np.concatenate([np.ones(400), -np.ones(400)]).astype(np.float32) / 2  # 0.1 s at 8 kHz
 HTML = "<img src=x onerror=alert(1)>"

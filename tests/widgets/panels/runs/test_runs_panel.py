@@ -9,9 +9,8 @@ import pytest
 
 from absslab.core.training.experiment import Settings
 from absslab.core.training.run_directory import RunWriter
-from absslab.widgets.panels.runs import runs_panel
-from absslab.widgets.panels.runs.runs_panel import RunsPanel
-from absslab.widgets.panels.state import State
+from absslab.widgets.panels import State
+from absslab.widgets.panels.runs import RunsPanel, runs_panel
 
 
 def make_run(folder, name, *, losses=(1.0, 0.5), state="finished", scores=None, **flags):

@@ -15,8 +15,8 @@ from absslab.core.separation.separator import SeparationConfig, Separator
 from absslab.core.separation.settings import read_settings
 from absslab.widgets.listening.live_separation import Excerpt, LiveSeparation
 from absslab.widgets.listening.playback import events_of
-from absslab.widgets.panels.separation.separation_panel import SeparationPanel
-from absslab.widgets.panels.state import State
+from absslab.widgets.panels import State
+from absslab.widgets.panels.separation import SeparationPanel
 from absslab.widgets.player.any_sound import tracks_of
 from absslab.widgets.player.mixdown import MixState
 

@@ -15,10 +15,9 @@ import pytest
 from absslab.core.common.errors import InputError
 from absslab.core.runs import processes
 from absslab.core.training.experiment import Experiment
-from absslab.widgets.panels.separation.separation_panel import SeparationPanel
-from absslab.widgets.panels.state import State
-from absslab.widgets.panels.training import training_panel
-from absslab.widgets.panels.training.training_panel import TrainingPanel
+from absslab.widgets.panels import State
+from absslab.widgets.panels.separation import SeparationPanel
+from absslab.widgets.panels.training import TrainingPanel, training_panel
 
 LOSS = "loss in training, and on validation"
 SMALL = {

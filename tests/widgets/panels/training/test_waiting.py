@@ -6,9 +6,8 @@ import pytest
 
 from absslab.core.common.errors import InputError
 from absslab.core.training.run_directory import RunWriter
-from absslab.widgets.panels.state import State
-from absslab.widgets.panels.training import waiting
-from absslab.widgets.panels.training.training_panel import TrainingPanel
+from absslab.widgets.panels import State
+from absslab.widgets.panels.training import TrainingPanel, waiting
 from absslab.widgets.panels.training.waiting import ended, start_or_follow, until
 
 

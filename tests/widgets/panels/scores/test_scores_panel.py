@@ -15,9 +15,9 @@ from absslab.core.common.errors import InputError
 from absslab.core.evaluation.model_evaluation import Evaluation, EvaluationConfig
 from absslab.core.evaluation.score_table import write_scores
 from absslab.core.evaluation.scorer import ScoringConfig
-from absslab.widgets.panels.scores.report_panel import ReportPanel
+from absslab.widgets.panels import State
+from absslab.widgets.panels.scores import ScoresPanel
 from absslab.widgets.panels.scores.score_view import BEST, WORST
-from absslab.widgets.panels.state import State
 
 HTML = "<img src=x onerror=alert(1)>"
 
@@ -49,7 +49,7 @@ def scored(evaluation, checkpoint, mixtures, tmp_path):
 
 @pytest.fixture
 def panel(scored):
-    one = ReportPanel(State(runs_folder=str(scored / "runs")))
+    one = ScoresPanel(State(runs_folder=str(scored / "runs")))
     yield one
     one.close()
 
@@ -84,7 +84,7 @@ def test_a_run_chosen_in_the_panel_is_selected_for_all(panel, scored):
 
 
 def test_a_panel_that_opens_on_a_selected_run_shows_it(scored):
-    panel = ReportPanel(State(run=run_of(scored)))
+    panel = ScoresPanel(State(run=run_of(scored)))
     assert panel.scores is not None
     panel.close()
 
@@ -286,7 +286,7 @@ def test_names_are_text_whatever_they_hold_and_a_hundred_classes_are_shown(panel
 
 @pytest.mark.parametrize("state", [{}, {"run": "/nowhere/run"}])
 def test_a_run_that_can_t_be_scored_says_why(state):
-    panel = ReportPanel(State(**state))
+    panel = ScoresPanel(State(**state))
     panel.guard(panel.score)()
     assert (
         "no run is selected" if not state else "/nowhere/run.ckpt does not exist"
@@ -300,7 +300,7 @@ def test_a_run_is_scored_in_a_process_of_its_own_once_at_a_time(scored):
         (scored / "runs" / "model" / f"scores{suffix}").unlink()
 
     async def score():
-        panel = ReportPanel(State(run=run_of(scored), mixture_folder=str(scored / "data")))
+        panel = ScoresPanel(State(run=run_of(scored), mixture_folder=str(scored / "data")))
         panel.score("--device", "cpu", "--n_resamples", "0")
         with pytest.raises(InputError, match="is being scored"):
             panel.score()
@@ -333,7 +333,7 @@ def test_a_run_is_scored_in_a_process_of_its_own_once_at_a_time(scored):
 
 def test_closing_frees_all_widgets(scored):
     before = set(_instances)
-    panel = ReportPanel(State(run=run_of(scored)))
+    panel = ScoresPanel(State(run=run_of(scored)))
     panel.choose("000003.wav")
     panel.close()
     panel.close()

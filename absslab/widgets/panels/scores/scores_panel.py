@@ -22,7 +22,7 @@ from absslab.widgets.ui.chart_area import ChartArea
 from absslab.widgets.ui.controls import button, offer
 
 
-class ReportPanel(WorkbenchPanel):
+class ScoresPanel(WorkbenchPanel):
     """Scores of the run `state.run` on `state.split`: `score` makes them, `choose` plays a mixture, `correct` its labels.
 
     Args:
