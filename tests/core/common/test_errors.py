@@ -1,0 +1,54 @@
+"""Errors: their messages are complete, and their paths can be reduced to names."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from absslab.core.common.errors import InputError, WorkError, describe_error, describe_reason
+
+
+@pytest.mark.parametrize("error_class", [InputError, WorkError])
+def test_a_message_names_its_paths_in_full_or_by_name(error_class):
+    error = error_class("{table} names {path}: expected 0 or 1", table="/a/b.csv", path=Path("c/d"))
+    assert str(error) == "/a/b.csv names c/d: expected 0 or 1"
+    assert error.with_names() == "b.csv names d: expected 0 or 1"
+    assert error.path == Path("/a/b.csv")
+
+
+def test_a_plain_message_needs_no_paths_and_may_hold_braces():
+    error = InputError("{'a': 1} is no list of {names}")
+    assert str(error) == error.with_names() == "{'a': 1} is no list of {names}"
+    assert error.path is None
+
+
+def test_a_path_may_hold_braces_and_be_a_root():
+    error = InputError("{path} and {folder} in {other}", path="/x/{folder}", folder="/", other=".")
+    assert str(error) == "/x/{folder} and / in ."
+    assert error.with_names() == "{folder} and / in ."
+
+
+def test_an_error_survives_the_way_between_processes():
+    error = pickle.loads(pickle.dumps(InputError("{path} is {empty}", path="/a/b.wav")))
+    assert (str(error), error.with_names(), error.path) == (
+        "/a/b.wav is {empty}",
+        "b.wav is {empty}",
+        Path("/a/b.wav"),
+    )
+
+
+def test_errors_of_the_system_are_described_with_and_without_folders(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught:
+        (tmp_path / "missing.wav").read_text()
+    error = caught.value
+    assert describe_error(error) == f"{tmp_path}/missing.wav: No such file or directory"
+    assert describe_error(error, names_only=True) == "missing.wav: No such file or directory"
+    assert describe_reason(error) == "No such file or directory"
+    assert describe_error(OSError("the disk is full")) == "the disk is full"
+
+
+def test_errors_of_ours_and_of_others_are_described():
+    error = InputError("{path} is empty", path="/a/b.wav")
+    assert describe_error(error) == describe_reason(error) == "/a/b.wav is empty"
+    assert describe_error(error, names_only=True) == "b.wav is empty"
+    assert describe_error(KeyError("x")) == "'x'"
