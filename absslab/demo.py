@@ -7,7 +7,7 @@ from pathlib import Path
 from absslab.core.common.config import Config, option
 from absslab.core.common.devices import choose_device
 from absslab.core.common.files import atomic_write
-from absslab.core.common.progress import Progress
+from absslab.core.common.progress import Progress, Steps
 from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_folder import MixtureFolderConfig, write_mixtures
 from absslab.core.data.synthetic.office_sounds import cached_recordings
@@ -57,7 +57,7 @@ class Demo:
         self.mixtures, self.model = self.folder / "mixtures", self.folder / "model.ckpt"
         self.run = self.model.with_suffix("")
 
-    def mix(self) -> Iterator[Progress]:
+    def mix(self) -> Steps[None]:
         """Synthesise the recordings, unless they are in the cache, and mix them."""
         config = self.config
         recordings = cached_recordings(n_takes=config.n_takes, seed=config.seed)
@@ -80,7 +80,7 @@ class Demo:
         }
         yield from train_or_resume(RECIPES["recommended"] | flags)
 
-    def evaluate(self) -> Iterator[Progress]:
+    def evaluate(self) -> Steps[None]:
         """Score the best model on the test mixtures, into `scores` and scores.json of the run."""
         self.evaluation = Evaluation(
             EvaluationConfig(checkpoint_path=str(self.model), device=self.config.device)
@@ -89,7 +89,7 @@ class Demo:
         self.scores = self.evaluation.scores()
         write_scores(scores_path(self.run, "test"), self.scores, self.evaluation.table())
 
-    def separate(self) -> Iterator[Progress]:
+    def separate(self) -> Steps[None]:
         """Separate the first test mixtures to files."""
         for done in range(N_EXAMPLES):
             for _ in separate_file(

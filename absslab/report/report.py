@@ -1,14 +1,14 @@
 """A run directory as the parts of a report, each something that a notebook shows."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from absslab.core.common.config import Config
 from absslab.core.common.errors import InputError
-from absslab.core.common.progress import Progress, run_with_progress
+from absslab.core.common.progress import Steps, run_with_progress
 from absslab.core.data.splits import SPLITS
 from absslab.core.evaluation.confusion import FEWEST, confusion
 from absslab.core.evaluation.model_evaluation import Evaluation, EvaluationConfig
@@ -127,7 +127,7 @@ class Report:
         """Whether there are scores of the best model as it is."""
         return self._scores is not None
 
-    def score(self) -> Iterator[Progress]:
+    def score(self) -> Steps[None]:
         """Score the best model on the split, as `absslab evaluate` does, into the run directory."""
         yield from self.evaluation.run()
         path = scores_path(self.run, self.split)

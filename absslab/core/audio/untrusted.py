@@ -3,7 +3,6 @@
 Axes: C channels, n samples.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import soxr
 
 from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
-from absslab.core.common.progress import Progress
+from absslab.core.common.progress import Progress, Steps
 
 MOST_CHANNELS = 2  # of more their mean is taken
 HIGHEST_RATE = 48000  # Hz; higher ones are lowered to it
@@ -76,7 +75,7 @@ def inspect_upload(path: str | Path, *, name: str, max_duration: float) -> Uploa
 
 def transcode_upload(
     path: str | Path, target: str | Path, *, name: str, max_duration: float
-) -> Iterator[Progress]:
+) -> Steps[None]:
     """Decode a file block by block into a plain WAV of at most two channels and 48 kHz.
 
     Args:

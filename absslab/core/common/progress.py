@@ -1,37 +1,90 @@
-"""How far long work is, and a way to show it in a terminal."""
+"""How far long work has come, and ways to run it to its end.
+
+Long work is a generator that yields its progress and *returns* its result. A command, a panel and
+a test run the same generator.
+"""
 
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Generic, TypeVar
+
+Result = TypeVar("Result")
+LINE_INTERVAL = 5.0  # s between two lines of progress where stderr is a file
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a long work is."""
+    """How far long work has come."""
 
     done: int
     total: int
 
 
-BETWEEN_LINES = 5.0  # s between two signs of life where stderr is a file
+Steps = Generator[Progress, None, Result]  # long work with a result
 
 
-def run_with_progress(progress: Iterable[Any], words: str, unit: str) -> None:
-    """Iterate over a long work and show how far it is: a bar in a terminal, elsewhere a line now and then."""
-    if not sys.stderr.isatty():
-        said = time.monotonic()
-        for step in progress:
-            if time.monotonic() - said >= BETWEEN_LINES:
-                print(f"{words}: {step.done} of {step.total} {unit}s", file=sys.stderr, flush=True)
-                said = time.monotonic()
-        return
+def run_to_end(steps: Generator[object, None, Result]) -> Result:
+    """Run long work without showing its progress, and return its result."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+
+
+class LongWork(Generic[Result]):
+    """Long work that keeps its result: iterate over it, then take `result`.
+
+    Args:
+        steps: yields the progress and returns the result.
+    """
+
+    result: Result
+
+    def __init__(self, steps: Steps[Result]):
+        self._steps = steps
+
+    def __iter__(self) -> Iterator[Progress]:
+        """Yield the progress; keep the result at the end."""
+        self.result = yield from self._steps
+
+
+def run_with_progress(steps: Steps[Result], text: str, unit: str) -> Result:
+    """Run long work and show its progress: a bar in a terminal, a line now and then elsewhere.
+
+    Args:
+        steps: yields the progress and returns the result.
+        text: what is being done, as in "scored".
+        unit: what is counted, in the singular.
+
+    Returns:
+        the result of the work.
+    """
+    work = LongWork(steps)
+    if sys.stderr.isatty():
+        _show_bar(work, text, unit)
+    else:
+        _print_lines(work, text, unit)
+    return work.result
+
+
+def _print_lines(steps: Iterable[Progress], text: str, unit: str) -> None:
+    printed_at = time.monotonic()
+    for step in steps:
+        if time.monotonic() - printed_at >= LINE_INTERVAL:
+            print(f"{text}: {step.done} of {step.total} {unit}s", file=sys.stderr, flush=True)
+            printed_at = time.monotonic()
+
+
+def _show_bar(steps: Iterable[Progress], text: str, unit: str) -> None:
     from tqdm import tqdm
 
     with tqdm(
-        desc=words, unit=f" {unit}s", file=sys.stderr, leave=False, unit_scale=unit == "sample"
+        desc=text, unit=f" {unit}s", file=sys.stderr, leave=False, unit_scale=unit == "sample"
     ) as bar:
-        for step in progress:
+        for step in steps:
             bar.total = step.total
             bar.update(step.done - bar.n)

@@ -27,7 +27,7 @@ from absslab.core.common.config import Config, option
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import read_json, remove_unfinished, write_json, write_text
 from absslab.core.common.parallel import map_in_processes
-from absslab.core.common.progress import Progress
+from absslab.core.common.progress import Progress, Steps
 from absslab.core.common.tables import original_path, read_table, write_table
 from absslab.core.data.mixing import MixingConfig, MixtureSpec, render, sample_spec
 from absslab.core.data.recordings import (
@@ -139,7 +139,7 @@ class MixturePlan:
 
 def write_mixtures(
     config: MixtureFolderConfig, mixing: MixingConfig, recordings: Sequence[Recording] | None = None
-) -> Iterator[Progress]:
+) -> Steps[None]:
     """Make a folder of mixtures; what exists is not made again.
 
     The same seed gives the same bytes, whatever the number of workers and however often the work was cut.

@@ -12,7 +12,6 @@
 This is the layout of a split of a folder of mixtures, and of what `absslab separate` writes. Axes: K classes, N samples.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ import pandas as pd
 from absslab.core.audio import sound_files
 from absslab.core.common.config import Config, option
 from absslab.core.common.errors import InputError
-from absslab.core.common.progress import Progress
+from absslab.core.common.progress import Progress, Steps
 from absslab.core.common.tables import read_table
 from absslab.core.data.mixture_folder import source_files
 from absslab.core.data.strong_labels import SoundEvent, read_events
@@ -97,7 +96,7 @@ class EstimatesEvaluation:
         self.detects = self._detects()
         self.scorer = self._new_scorer()
 
-    def run(self) -> Iterator[Progress]:
+    def run(self) -> Steps[None]:
         """Score every mixture, one at a time."""
         self.scorer = self._new_scorer()
         for done, name in enumerate(self.names, start=1):

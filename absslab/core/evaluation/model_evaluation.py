@@ -4,7 +4,6 @@ Axes: K classes, M bands, T frames, N samples.
 """
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +16,7 @@ from absslab.core.audio import sound_files
 from absslab.core.common.config import Config, option
 from absslab.core.common.devices import choose_device
 from absslab.core.common.errors import InputError
-from absslab.core.common.progress import Progress
+from absslab.core.common.progress import Progress, Steps
 from absslab.core.data.audio_data_set import AudioDataSet, EmptySplitError, open_split
 from absslab.core.data.layouts import DATA_SETS, DataConfig
 from absslab.core.data.mixture_folder import source_files
@@ -97,7 +96,7 @@ class Evaluation:
         """Names, in the order of the model's masks."""
         return self.separator.classes
 
-    def run(self) -> Iterator[Progress]:
+    def run(self) -> Steps[None]:
         """Choose thresholds on the validation recordings, then separate and score every recording, one at a time."""
         done, total = 0, (len(self.validation) if self.validation else 0) + len(self.data_set)
         self.scorer = self._new_scorer()

@@ -11,7 +11,7 @@ Axes: K classes, C channels, N samples, T frames.
 """
 
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from absslab.core.audio import sound_files
 from absslab.core.common.config import Config, option, suggest_nearest
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import remove_unfinished, temporary_sibling
-from absslab.core.common.progress import Progress
+from absslab.core.common.progress import Progress, Steps
 from absslab.core.data.recordings import audio_files
 from absslab.core.data.strong_labels import write_events
 from absslab.core.separation.detection import DetectionConfig, find_events, frame_activity
@@ -114,7 +114,7 @@ def separate_file(
     keep: Sequence[str] = (),
     gains: Mapping[str, float] | None = None,
     detection: DetectionConfig = DetectionConfig(),
-) -> Iterator[Progress]:
+) -> Steps[None]:
     """Separate a file of any length, rate and channel count; memory hardly grows with its length.
 
     Args:

@@ -1,0 +1,40 @@
+"""Long work: its progress is shown or not, and its result is returned."""
+
+import pytest
+
+from absslab.core.common.progress import LongWork, Progress, run_to_end, run_with_progress
+
+
+def count_to(total):
+    for done in range(1, total + 1):
+        yield Progress(done, total)
+    return f"counted to {total}"
+
+
+def test_each_way_to_run_long_work_returns_its_result(capsys):
+    assert run_to_end(count_to(3)) == "counted to 3"
+    assert run_with_progress(count_to(3), "counted", "number") == "counted to 3"
+    assert capsys.readouterr().err == ""
+
+
+def test_long_work_keeps_its_result():
+    work = LongWork(count_to(2))
+    assert not hasattr(work, "result")
+    assert list(work) == [Progress(1, 2), Progress(2, 2)]
+    assert work.result == "counted to 2"
+
+
+def test_an_error_in_long_work_is_raised():
+    def fail():
+        yield Progress(0, 1)
+        raise OSError("the disk is full")
+
+    for run in (run_to_end, lambda steps: run_with_progress(steps, "done", "file")):
+        with pytest.raises(OSError, match="the disk is full"):
+            run(fail())
+
+
+def test_a_terminal_gets_a_bar(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert run_with_progress(count_to(3), "counted", "number") == "counted to 3"
+    assert "counted" in capsys.readouterr().err
