@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -82,6 +83,12 @@ def settings(mixtures, tmp_path_factory) -> Settings:
         "learning_rate": 3e-3,
     }
     return Settings.from_flags(flags)
+
+
+@pytest.fixture(scope="session")
+def small_model() -> dict[str, Any]:
+    """Flags of a model that trains in seconds."""
+    return dict(SMALL)
 
 
 @pytest.fixture(scope="session")

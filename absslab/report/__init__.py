@@ -1,1 +1,5 @@
-"""A run as one page that stands alone: what is on it, how it is made of a notebook, how that is executed."""
+"""A run as one page that stands alone: what it shows, and how it is made from a notebook."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,1 +1,5 @@
 """Training: losses, augmentation, schedules, the trainer and its run directory."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,233 @@
+"""The functions for Python: mix, train, evaluate, separate.
+
+Each does what the command of the same name does, and takes the command's flags as keyword
+arguments. `import absslab` offers them as `absslab.mix` and so on. They only wait for the
+generators of the core; what shows progress or can be stopped uses those generators.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from absslab.core.audio import sound_files
+from absslab.core.common.config import Config, from_flags, look_up, suggest_nearest
+from absslab.core.common.devices import choose_device
+from absslab.core.common.errors import InputError
+from absslab.core.common.progress import Progress
+from absslab.core.data.layouts import DataConfig
+from absslab.core.data.mixing import MixingConfig
+from absslab.core.data.mixture_folder import MixtureFolderConfig, write_mixtures
+from absslab.core.evaluation.model_evaluation import Evaluation, EvaluationConfig
+from absslab.core.evaluation.score_table import write_scores
+from absslab.core.evaluation.scorer import ScoringConfig
+from absslab.core.model.front_end import FeatureConfig
+from absslab.core.model.mask_networks import find_mask_net
+from absslab.core.model.pooling import find_pooling
+from absslab.core.model.separation_model import ModelConfig, SeparationModel, load_checkpoint
+from absslab.core.separation.detection import DetectionConfig
+from absslab.core.separation.separator import Separation, SeparationConfig, Separator
+from absslab.core.training.augmentation import AugmentationConfig
+from absslab.core.training.config import TrainingConfig
+from absslab.core.training.experiment import RunConfig, train_or_resume
+from absslab.core.training.recipes import RECIPES
+from absslab.core.training.trainer import EpochResult, StepDone
+
+__all__ = ["Separator", "evaluate", "load_model", "mix", "separate", "train"]
+
+Setting = str | float | Sequence[str | float] | None
+
+
+def mix(
+    event_folder: str | Path,
+    output_folder: str | Path,
+    *,
+    progress: Callable[[Progress], object] | None = None,
+    **settings: Setting,
+) -> Path:
+    """Write a folder of mixtures of isolated recordings.
+
+    Args:
+        event_folder: Folder of isolated recordings, one sound each.
+        output_folder: Folder to write: new, empty, or one to go on with.
+        progress: A function that is called with each step of the work.
+        settings: Any flags of `absslab mix`, such as n_files=2000, seed=0, max_event=6.
+
+    Returns:
+        The folder of mixtures.
+
+    Raises:
+        InputError: A folder or a setting that can't be used.
+
+    >>> folder = absslab.mix(event_folder, tmp_path / "mixtures", n_files=10, length=1.0)
+    >>> sorted(path.name for path in folder.iterdir())
+    ['manifest.json', 'test', 'train', 'validation']
+    """
+    _check_names(settings, (MixtureFolderConfig, MixingConfig))
+    paths = {"event_folder": str(event_folder), "output_folder": str(output_folder)}
+    config = from_flags(MixtureFolderConfig, settings | paths)
+    _wait_for(write_mixtures(config, from_flags(MixingConfig, settings)), progress)
+    return Path(output_folder)
+
+
+def train(
+    data_folder: str | Path,
+    save_path: str | Path,
+    *,
+    recipe: str = "recommended",
+    progress: Callable[[StepDone | EpochResult], object] | None = None,
+    **settings: Setting,
+) -> Path:
+    """Train a model on weakly labelled recordings; the same call goes on with a run that was cut.
+
+    Args:
+        data_folder: Folder of mixtures, or of recordings with weak labels.
+        save_path: File of the best model, `R.ckpt`; the run directory `R` stands beside it.
+        recipe: The settings to start from: recommended or thesis.
+        progress: A function that is called with each step and each epoch.
+        settings: Any flags of `absslab train`, such as n_epochs=12, device="cpu".
+
+    Returns:
+        The file of the best model.
+
+    Raises:
+        InputError: A folder, labels or a setting that can't be used, or a run of other settings
+            in the same place.
+
+    >>> absslab.train(mixture_folder, tmp_path / "R.ckpt", n_epochs=1, **small_model).name
+    'R.ckpt'
+    """
+    values = look_up("recipe", recipe, RECIPES) | settings
+    model = from_flags(ModelConfig, values)
+    mask_net, _ = find_mask_net(model.model_type)
+    pooling, _ = find_pooling(model.classification_mapping)
+    configs = (RunConfig, DataConfig, ModelConfig, FeatureConfig, TrainingConfig)
+    _check_names(settings, (*configs, AugmentationConfig, mask_net, pooling))
+    paths = {"data_folder": str(data_folder), "save_path": str(save_path)}
+    _wait_for(train_or_resume(values | paths), progress)
+    return Path(save_path)
+
+
+def evaluate(
+    model: str | Path,
+    *,
+    split: str = "test",
+    data_folder: str | Path | None = None,
+    output: str | Path | None = None,
+    progress: Callable[[Progress], object] | None = None,
+    **settings: Setting,
+) -> dict[str, Any]:
+    """Score a model on recordings: tags, events, masks and sources.
+
+    Args:
+        model: The checkpoint; what it was trained on is in it.
+        split: Which recordings: train, validation or test.
+        data_folder: Another folder of the same classes than the one that it was trained on.
+        output: File to write the scores to as JSON, with a table beside it as CSV.
+        progress: A function that is called with each step of the work.
+        settings: Any other flags of `absslab evaluate`, such as device="cpu", bss_eval="none".
+
+    Returns:
+        The scores.
+
+    Raises:
+        InputError: A checkpoint, folder, split or setting that can't be used.
+
+    >>> scores = absslab.evaluate(model, bss_eval="none")
+    >>> 0 <= scores["tagging"]["macro"]["auc"] <= 1
+    True
+    """
+    configs = (EvaluationConfig, SeparationConfig, DetectionConfig, ScoringConfig)
+    _check_names(settings, configs)
+    values: dict[str, Any] = settings | {"checkpoint_path": str(model), "split": split}
+    if data_folder is not None:
+        values["data_folder"] = str(data_folder)
+    evaluation = Evaluation(*(from_flags(config, values) for config in configs))
+    _wait_for(evaluation.run(), progress)
+    scores = evaluation.scores()
+    if output is not None:
+        write_scores(output, scores, evaluation.table())
+    return scores
+
+
+def separate(
+    sound: str | Path | np.ndarray,
+    model: str | Path | SeparationModel | Separator,
+    *,
+    sampling_rate: int | None = None,
+    device: str = "auto",
+    **settings: float,
+) -> Separation:
+    """Separate a recording into one source per class.
+
+    The result is in memory; `absslab separate` writes files of any length instead.
+
+    Args:
+        sound: A sound file, or an array (N,) or (C, N) of floats in [−1, 1].
+        model: A checkpoint, a loaded model, or a separator.
+        sampling_rate: Sampling rate of an array, Hz; a file says its own.
+        device: Where a checkpoint computes: auto, cpu, cuda, cuda:1 and so on.
+        settings: Any settings of the masks, such as mask_power=2; see `SeparationConfig`.
+
+    Returns:
+        Sources (K, C, N), residual (C, N), masks (K, M, T) and probabilities (K,); for an array
+        (N,) without the channels.
+
+    Raises:
+        InputError: A file, an array, a checkpoint or a setting that can't be used.
+
+    >>> separation = absslab.separate(mixture, model)
+    >>> separation.sources.shape
+    (4, 1, 32000)
+    """
+    _check_names(settings, (SeparationConfig,))
+    if isinstance(sound, str | Path):
+        if sampling_rate is not None:
+            raise InputError(f"sampling_rate is given, but {sound} is a file and says its own")
+        waveform, rate = sound_files.load_channels(sound)  # (C, N)
+    else:
+        if sampling_rate is None:
+            raise InputError("sampling_rate is missing: an array does not say its own")
+        waveform, rate = np.asarray(sound), sampling_rate
+    return _separator(model, device, settings).separate(waveform, rate)
+
+
+def load_model(path: str | Path, device: str = "auto") -> SeparationModel:
+    """Load the model of a checkpoint, ready to predict.
+
+    Args:
+        path: The checkpoint.
+        device: Where it computes: auto, cpu, cuda, cuda:1 and so on.
+
+    Raises:
+        InputError: The checkpoint can't be used, or there is no such device.
+
+    >>> absslab.load_model(model).classes
+    ('alert', 'knock', 'pageturn', 'speech')
+    """
+    return load_checkpoint(path, choose_device(device)).model
+
+
+def _separator(
+    model: str | Path | SeparationModel | Separator, device: str, settings: dict[str, float]
+) -> Separator:
+    if isinstance(model, str | Path):
+        model = load_model(model, device)
+    if isinstance(model, SeparationModel):
+        return Separator(model, SeparationConfig(**settings))
+    return replace(model, config=replace(model.config, **settings))
+
+
+def _check_names(settings: Iterable[str], configs: Iterable[type[Config]]) -> None:
+    known = [field.name for config in configs for field in fields(config)]
+    for name in settings:
+        if name not in known:
+            raise InputError(f"there is no setting {name!r}{suggest_nearest(name, known)}")
+
+
+def _wait_for(steps: Iterable[Any], progress: Callable[[Any], object] | None) -> None:
+    for step in steps:
+        if progress is not None:
+            progress(step)

@@ -1,0 +1,16 @@
+from .comparison import ComparisonConfig as ComparisonConfig
+from .comparison import compare as compare
+from .comparison import comparison_text as comparison_text
+from .external_estimates import EstimatesConfig as EstimatesConfig
+from .external_estimates import EstimatesEvaluation as EstimatesEvaluation
+from .ideal_masks import IdealMasks as IdealMasks
+from .ideal_masks import binary_mask as binary_mask
+from .ideal_masks import ratio_mask as ratio_mask
+from .model_evaluation import Evaluation as Evaluation
+from .model_evaluation import EvaluationConfig as EvaluationConfig
+from .score_table import read_scores as read_scores
+from .score_table import write_scores as write_scores
+from .scorer import Estimate as Estimate
+from .scorer import Scorer as Scorer
+from .scorer import ScoringConfig as ScoringConfig
+from .scorer import Truth as Truth

@@ -1,0 +1,89 @@
+"""What a notebook shows: the player, the workbench, and results of the core as players."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from absslab.core.common.rich_result import RichResult
+
+if TYPE_CHECKING:
+    from absslab.widgets.panels.workbench import Workbench
+    from absslab.widgets.player.player import Player
+
+
+def listen(sound: Any, sampling_rate: int | None = None, *, title: str = "") -> "Player":
+    """Show the player for anything that sounds, in a notebook.
+
+    Args:
+        sound: A sound file of any length (with the sources that were saved beside it), a folder
+            of sound files such as `absslab separate` writes, a list of files, an array (N,) or
+            (C, N), or a dict of names to files or arrays.
+        sampling_rate: Sampling rate of arrays, Hz.
+        title: The text above the player.
+
+    Raises:
+        InputError: The sound is none of these, a file can't be read, or an array is not a sound
+            or comes without its sampling rate.
+
+    >>> player = absslab.listen(mixture)
+    >>> [track.name for track in player.tracks][:2]
+    ['mixture', 'alert']
+    """
+    try:
+        from absslab.widgets.player.any_sound import tracks_of
+        from absslab.widgets.player.player import Player
+    except ModuleNotFoundError as error:
+        if _is_own(error):
+            raise
+        raise _missing_package(error) from error
+    file_name = Path(sound).name if isinstance(sound, str | Path) else ""
+    return Player(tracks_of(sound, sampling_rate), title=title or file_name)
+
+
+def workbench(**state: str) -> "Workbench":
+    """Show all panels as tabs: recordings, mixtures, training, runs, separation, report.
+
+    Args:
+        state: Where to begin: event_folder, mixture_folder, runs_folder, run, mixture, split;
+            see `absslab.widgets.panels.state.State`.
+
+    Raises:
+        InputError: The state has no such name.
+
+    >>> bench = absslab.workbench(mixture_folder=str(mixture_folder))
+    >>> bench.state.split
+    'test'
+    >>> bench.close()
+    """
+    try:
+        from absslab.widgets.panels.workbench import Workbench
+    except ModuleNotFoundError as error:
+        if _is_own(error):
+            raise
+        raise _missing_package(error) from error
+    return Workbench(**state)
+
+
+def render_as_player(result: RichResult, **options: Any) -> Any:
+    """Show a result of the core as a player, or as text where the widgets are not installed.
+
+    Args:
+        result: The result, such as a `Separation`.
+        options: What IPython passes to `_repr_mimebundle_`.
+    """
+    try:
+        from absslab.widgets.player.display import player_of
+    except ModuleNotFoundError as error:
+        if _is_own(error):
+            raise
+        return None
+    return player_of(result)._repr_mimebundle_(**options)
+
+
+def _missing_package(error: ModuleNotFoundError) -> ImportError:
+    """Say how to install what the widgets need."""
+    return ImportError(f"widgets need {error.name}: pip install 'absslab[lab]'")
+
+
+def _is_own(error: ModuleNotFoundError) -> bool:
+    """Tell whether a module of ABSSLab itself is missing: that is a fault, not a missing package."""
+    return (error.name or "").startswith("absslab")

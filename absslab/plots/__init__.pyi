@@ -1,0 +1,9 @@
+from .charts import class_scores as class_scores
+from .charts import confusion_map as confusion_map
+from .charts import split_balance as split_balance
+from .curves import compare_runs as compare_runs
+from .curves import training_curves as training_curves
+from .figures import mask_figure as mask_figure
+from .figures import spectrogram as spectrogram
+from .figures import timeline as timeline
+from .html_tables import html_table as html_table

@@ -1,0 +1,167 @@
+"""What `import absslab` offers, and what each package exports."""
+
+import importlib
+import pkgutil
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import absslab
+from absslab.core.audio import sound_files
+from absslab.core.common.errors import InputError
+from absslab.core.common.progress import Progress
+from absslab.core.data.mixture_folder import read_manifest
+from absslab.core.evaluation.score_table import read_scores
+from absslab.core.separation.separator import Separation
+from absslab.core.training.trainer import EpochResult
+
+PACKAGES = [
+    module.name
+    for module in pkgutil.walk_packages(absslab.__path__, "absslab.")
+    if module.ispkg and "__all__" in vars(importlib.import_module(module.name))
+]
+
+
+@pytest.fixture(scope="module")
+def mixture(mixtures) -> Path:
+    return mixtures / "test" / "000000.wav"
+
+
+def modules_after(statement: str) -> set[str]:
+    """The modules that a fresh interpreter holds after a statement."""
+    code = f"{statement}\nimport sys\nprint(*sys.modules)"
+    printed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    return set(printed.split())
+
+
+def test_every_name_of_the_public_face_is_there():
+    for name in absslab.__all__:
+        assert getattr(absslab, name) is not None, name
+    assert set(absslab.__all__) <= set(dir(absslab))
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="has no attribute 'sepparate'"):
+        _ = absslab.sepparate
+
+
+def test_importing_absslab_loads_neither_torch_nor_widgets():
+    loaded = modules_after("import absslab")
+    assert loaded & {"torch", "librosa", "pandas", "matplotlib", "ipywidgets"} == set()
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_every_exported_name_of_a_package_is_there(name):
+    package = importlib.import_module(name)
+    assert package.__all__
+    for exported in package.__all__:
+        assert getattr(package, exported) is not None, exported
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_no_exported_name_hides_a_module(name):
+    """Otherwise what `from package import name` gives would depend on what was imported before."""
+    package = importlib.import_module(name)
+    for module in pkgutil.iter_modules(package.__path__):
+        exported = getattr(package, module.name, None) if module.name in package.__all__ else None
+        assert exported is None or isinstance(exported, types.ModuleType), module.name
+
+
+def test_every_room_of_the_core_exports_names():
+    rooms = {name for name in PACKAGES if name.startswith("absslab.core.")}
+    found = {module.name for module in pkgutil.iter_modules(absslab.core.__path__, "absslab.core.")}
+    assert found <= rooms
+    assert {"absslab.plots", "absslab.report"} <= set(PACKAGES)
+
+
+def test_recordings_are_read_without_torch():
+    loaded = modules_after("from absslab.core.data import index_recordings, write_mixtures")
+    assert "torch" not in loaded
+
+
+def test_mix_writes_the_folder_that_the_command_writes(event_folder, tmp_path):
+    steps = []
+    folder = absslab.mix(
+        event_folder, tmp_path / "set", n_files=10, length=1.0, n_workers=1, progress=steps.append
+    )
+    assert folder == tmp_path / "set"
+    assert read_manifest(folder)["n_mixtures"] == {"train": 8, "validation": 1, "test": 1}
+    assert steps[-1] == Progress(10, 10)
+
+
+def test_mix_refuses_a_setting_that_is_unknown(event_folder, tmp_path):
+    with pytest.raises(InputError, match="no setting 'n_file'; did you mean n_files"):
+        absslab.mix(event_folder, tmp_path / "set", n_file=10)
+    assert not (tmp_path / "set").exists()
+
+
+def test_train_writes_the_best_model_and_is_done_once(mixtures, small_model, tmp_path):
+    steps = []
+    settings = small_model | {"n_epochs": 1, "batch_size": 8}
+    path = absslab.train(mixtures, tmp_path / "R.ckpt", progress=steps.append, **settings)
+    assert path == tmp_path / "R.ckpt"
+    assert absslab.load_model(path, "cpu").classes == ("alert", "knock", "pageturn", "speech")
+    assert isinstance(steps[-1], EpochResult)
+    again = []
+    absslab.train(mixtures, tmp_path / "R.ckpt", progress=again.append, **settings)
+    assert again == []
+
+
+def test_train_refuses_settings_that_do_not_belong_to_its_choices(mixtures, tmp_path):
+    with pytest.raises(InputError, match="no recipe 'thesys'"):
+        absslab.train(mixtures, tmp_path / "R.ckpt", recipe="thesys")
+    with pytest.raises(InputError, match="no setting 'dc'"):  # of GWRP; recommended pools otherwise
+        absslab.train(mixtures, tmp_path / "R.ckpt", dc=0.9)
+
+
+def test_evaluate_gives_the_scores_and_writes_them(checkpoint, tmp_path):
+    steps = []
+    output = tmp_path / "scores.json"
+    scores = absslab.evaluate(
+        checkpoint, output=output, device="cpu", bss_eval="none", progress=steps.append
+    )
+    written, _ = read_scores(output)
+    assert written["per_class"] == scores["per_class"]
+    assert steps[-1].done == steps[-1].total == 16, "8 validation and 8 test mixtures"
+
+
+def test_evaluate_refuses_a_setting_that_is_unknown(checkpoint):
+    with pytest.raises(InputError, match="no setting 'criterium'; did you mean criterion"):
+        absslab.evaluate(checkpoint, criterium=0.0)
+
+
+def test_separate_takes_a_file_an_array_and_any_form_of_the_model(mixture, checkpoint):
+    separation = absslab.separate(mixture, checkpoint, device="cpu")
+    assert isinstance(separation, Separation)
+    samples = sound_files.load(mixture)
+    assert separation.sources.shape == (4, 1, len(samples))
+    model = absslab.load_model(checkpoint, "cpu")
+    for given in (model, absslab.Separator(model)):
+        same = absslab.separate(samples, given, sampling_rate=separation.sampling_rate)
+        np.testing.assert_array_equal(same.sources, separation.sources[:, 0])
+    total = separation.sources.sum(0)[0] + separation.residual[0]
+    np.testing.assert_allclose(total, samples, atol=1e-6)
+
+
+def test_separate_passes_settings_on_to_the_masks(mixture, checkpoint):
+    model = absslab.load_model(checkpoint, "cpu")
+    sharp = absslab.separate(mixture, absslab.Separator(model), mask_power=2)
+    np.testing.assert_array_equal(sharp.masks, absslab.separate(mixture, model, mask_power=2).masks)
+    assert (sharp.masks <= absslab.separate(mixture, model).masks + 1e-6).all()
+    with pytest.raises(InputError, match="no setting 'mask_pover'; did you mean mask_power"):
+        absslab.separate(mixture, model, mask_pover=2)
+
+
+def test_separate_says_what_is_wrong_with_its_input(mixture, checkpoint):
+    with pytest.raises(InputError, match="sampling_rate is missing"):
+        absslab.separate(np.zeros(100, np.float32), checkpoint)
+    with pytest.raises(InputError, match="is a file and says its own"):
+        absslab.separate(mixture, checkpoint, sampling_rate=16000)
+    with pytest.raises(InputError, match="expected"):
+        absslab.separate(mixture.with_name("none.wav"), checkpoint)
