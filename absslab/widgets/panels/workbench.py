@@ -1,4 +1,4 @@
-"""All panels as tabs, meeting in one state."""
+"""All panels as tabs that share one state."""
 
 import logging
 from typing import Any
@@ -13,25 +13,21 @@ from absslab.widgets.ui.background import MainLoop
 from absslab.widgets.ui.panel import Panel, close_tree, error_line, view_of
 from absslab.widgets.ui.style import CSS
 
-PANELS = (
-    "recordings",
-    "mixtures",
-    "training",
-    "runs",
-    "separation",
-    "report",
-)  # tabs, in their order
+PANELS = ("recordings", "mixtures", "training", "runs", "separation", "report")  # order of the tabs
 _log = logging.getLogger("absslab")
 
 
 class Workbench:
-    """The panels, made when their tab is first looked at; `workbench.training` is that panel, for Python.
+    """The panels as tabs; a panel is made when its tab is opened or when it is used from Python.
+
+    From Python, `workbench.training` is the panel in the tab "training", and so on.
 
     Args:
-        state: where to begin: event_folder, mixture_folder, runs_folder, run, mixture, split; see `State`.
+        state: what is selected at first: event_folder, mixture_folder, runs_folder, run, mixture,
+            split; see `State`.
 
     Raises:
-        InputError: another name.
+        InputError: another name is given.
     """
 
     def __init__(self, **state: str):
@@ -43,40 +39,42 @@ class Workbench:
         self._panels: dict[str, Panel] = {}
         self._tabs = ipywidgets.Tab([ipywidgets.VBox() for _ in PANELS], titles=PANELS)
         loop = MainLoop()
-        self._tabs.observe(lambda _: loop.call(self._open), "selected_index")
+        self._tabs.observe(lambda _: loop.call(self._open_tab), "selected_index")
         self._tabs.selected_index = 0
         self.widget = self._tabs
-        self._open()
+        self._open_tab()
 
     def __getattr__(self, name: str) -> Any:
         if name not in PANELS:
-            raise AttributeError(
-                f"the workbench has no panel {name!r}{suggest_nearest(name, PANELS)}"
-            )
+            hint = suggest_nearest(name, PANELS)
+            raise AttributeError(f"the workbench has no panel {name!r}{hint}")
         return self.panel(name)
 
     def panel(self, name: str) -> Panel:
-        """A panel, made if nobody has looked at it yet."""
+        """Return the panel of a tab; make it if this has not been done yet."""
         if name not in self._panels:
             panel = _panel_class(name)(self.state)
             self._panels[name] = panel
-            self._fill(name, panel.widget)
+            self._fill_tab(name, panel.widget)
         return self._panels[name]
 
     def show(self, name: str) -> Panel:
-        """Turn to a panel's tab."""
+        """Open the tab of a panel and return the panel."""
         panel = self.panel(name)
         self._tabs.selected_index = PANELS.index(name)
         return panel
 
     def close(self) -> None:
-        """Close all panels; trainings that run go on."""
+        """Close all panels; trainings that are running go on."""
         for panel in self._panels.values():
             panel.close()
         close_tree(self._tabs)
 
-    def _open(self) -> None:
-        """Make the panel of the tab that is looked at; where that fails it says why, and the next look tries again."""
+    def _open_tab(self) -> None:
+        """Make the panel of the open tab.
+
+        If this fails, the tab says why; it is tried again when the tab is opened next.
+        """
         if self._tabs.selected_index is None:
             return
         name = PANELS[self._tabs.selected_index]
@@ -84,20 +82,22 @@ class Workbench:
             self.panel(name)
         except Exception as error:
             _log.exception("the panel %s can't be made", name)
-            self._fill(name, ipywidgets.HTML(CSS + paragraph(error_line(error), "wrong", "alert")))
+            message = paragraph(error_line(error), "wrong", "alert")
+            self._fill_tab(name, ipywidgets.HTML(CSS + message))
 
-    def _fill(self, name: str, widget: ipywidgets.Widget) -> None:
+    def _fill_tab(self, name: str, widget: ipywidgets.Widget) -> None:
         box = self._tabs.children[PANELS.index(name)]
-        before, box.children = box.children, (widget,)
-        for one in before:
-            close_tree(one)
+        replaced = box.children
+        box.children = (widget,)
+        for child in replaced:
+            close_tree(child)
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         return view_of(self.widget, **options)
 
 
 def _panel_class(name: str) -> type[Panel]:
-    """The class of a panel, imported when it is first needed: a panel that nobody looks at costs no import."""
+    """Import the class of a panel; a panel whose tab is never opened is never imported."""
     match name:
         case "recordings":
             from absslab.widgets.panels.recordings import RecordingsPanel
