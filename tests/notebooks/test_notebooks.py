@@ -37,7 +37,7 @@ RUNS = {  # notebook → parameters, and what holds at its end
     "2_front_ends_compared.ipynb": (
         {"n_takes": 3, "n_files": 10},
         """
-        await until(lambda: panel.made)
+        await until(lambda: panel.comparison)
         await until(lambda: panel.listening.player)
         assert [track.name for track in panel.listening.player.tracks] == ["recording", *FRONT_ENDS]
         assert panel.message == ""
@@ -67,18 +67,18 @@ RUNS = {  # notebook → parameters, and what holds at its end
     "5_pooling_laboratory.ipynb": (
         FEW | {"n_epochs": 1, "poolings": ["GMP", "linear_softmax"], "flags": TINY},
         """
-        await until(lambda: laboratory.effects)
-        await until(lambda: beside.shown)
+        await until(lambda: laboratory.comparison)
+        await until(lambda: beside.comparison)
         await until(lambda: beside.message == "")
-        assert "linear_softmax" in laboratory.effects.pooled
-        assert {track.name.rpartition(", ")[2] for track in beside.shown.tracks if track.kind == "source"} == set(poolings)
+        assert "linear_softmax" in laboratory.comparison.pooled
+        assert {track.name.rpartition(", ")[2] for track in beside.comparison.tracks if track.kind == "source"} == set(poolings)
         assert laboratory.message == ""
         """,
     ),
     "7_from_the_thesis.ipynb": (
         FEW | {"n_epochs": 1, "n_epochs_thesis": 1, "flags": TINY | {"channels": [8, 8, 8]}},
         """
-        await until(lambda: beside.shown)
+        await until(lambda: beside.comparison)
         await until(lambda: beside.message == "")
         assert set(scores) == {"thesis", "recommended"}
         assert [one for one in Out.values() if type(one) is int] == [0, 0, 2], "exit status of mix, train and a wrong flag"

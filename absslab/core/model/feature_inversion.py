@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from scipy.signal import lfilter
 
+from absslab.core.audio import sound_files
 from absslab.core.audio.stft import STFT
 from absslab.core.common.config import Config, look_up, option
 from absslab.core.common.errors import InputError
@@ -20,6 +21,8 @@ from absslab.core.model.front_end import FeatureConfig, FrontEnd, MaskExpander
 CARRIERS = ("phase", "noise")
 LEVELS = ("true", "brightness")
 DARKEST = -60.0  # dB: what black is worth, where brightness is heard
+COMPARED_DURATION = 20.0  # s; of a longer recording, its beginning is compared
+COMPARED_RATE = 16000  # Hz
 _TINY = 1e-6
 
 
@@ -243,3 +246,30 @@ def _as_loud_as(sound: np.ndarray, other: np.ndarray) -> np.ndarray:
         return sound
     gain = np.sqrt(float(np.sum(other.astype(np.float64) ** 2)) / energy)
     return (sound * min(gain, max(1.0, float(np.abs(other).max())) / peak)).astype(np.float32)
+
+
+class FrontEndComparison(NamedTuple):
+    """The features of a recording by each front end, and what can still be heard in them."""
+
+    recording: np.ndarray  # (N,)
+    sampling_rate: int  # Hz
+    pictures: list[Picture]
+    sounds: dict[str, np.ndarray]  # by front end, (N,)
+
+
+def compare_front_ends(path: str, config: FrontEndConfig) -> FrontEndComparison:
+    """Compute the features of a recording by each front end, and turn them back into sound.
+
+    Args:
+        path: the sound file.
+        config: of all front ends.
+
+    Raises:
+        InputError: the file can't be read, or it is silent.
+    """
+    n_samples = round(COMPARED_DURATION * sound_files.info(path).sampling_rate)
+    recording = sound_files.load(path, COMPARED_RATE, n_samples=n_samples)  # (N,)
+    inversion = FeatureInversion(recording, COMPARED_RATE, config)
+    pictures = [inversion.picture(name) for name in FRONT_ENDS]
+    sounds = {name: inversion.sound(name) for name in FRONT_ENDS}
+    return FrontEndComparison(recording, COMPARED_RATE, pictures, sounds)

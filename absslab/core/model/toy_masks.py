@@ -117,6 +117,33 @@ def pool(pooling: nn.Module, mask: np.ndarray, *, label: int = 1, n_steps: int =
     )
 
 
+class PoolingComparison(NamedTuple):
+    """A mask, and what each pooling makes of it."""
+
+    mask: ToyMask
+    pooled: dict[str, Pooled]  # by pooling
+    n_steps: int
+
+
+def compare_poolings(settings: Mapping[str, Any], label: int, n_steps: int) -> PoolingComparison:
+    """Draw a mask, and pool it with each pooling.
+
+    Args:
+        settings: of the mask and of the poolings, by name.
+        label: 1 if the class is present, 0 if it is not.
+        n_steps: how often the mask's bins follow the gradient.
+
+    Raises:
+        InputError: a value that the mask or a pooling does not take.
+    """
+    mask = toy_mask(from_flags(ToyMaskConfig, settings))
+    pooled = {
+        name: pool(pooling, mask.values, label=label, n_steps=n_steps)
+        for name, pooling in build_poolings(settings).items()
+    }
+    return PoolingComparison(mask, pooled, n_steps)
+
+
 def _with_gradient(pooling: nn.Module, mask: Tensor) -> tuple[float, Tensor]:
     """The probability, and its gradient (M, T)."""
     mask = mask.detach().requires_grad_()

@@ -1,18 +1,12 @@
-"""Front ends side by side: what a mask network would be given of a recording, seen and heard."""
+"""Front ends side by side: the features that a mask network is given, to see and to hear."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
-
-from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
 from absslab.core.model.feature_inversion import (
-    FRONT_ENDS,
-    FeatureInversion,
+    FrontEndComparison,
     FrontEndConfig,
-    Picture,
+    compare_front_ends,
 )
 from absslab.plots.laboratory import front_end_pictures
 from absslab.widgets.listening.listening import Listening
@@ -23,12 +17,10 @@ from absslab.widgets.ui.background import LatestOnly
 from absslab.widgets.ui.chart_area import ChartArea
 from absslab.widgets.ui.sliders import Choices, Range, Sliders
 
-HEIGHT = 5.2  # inches of the pictures
-LONGEST = 20.0  # s that are shown of a recording
-RATE = 16000  # Hz
-TURNED: dict[str, Range | Choices] = {
-    "carrier": (("the recording's phase", "phase"), ("noise: the picture alone", "noise")),
-    "levels": (("as they were", "true"), ("as bright as the picture", "brightness")),
+CHART_HEIGHT = 5.2  # inches
+CONTROLS: dict[str, Range | Choices] = {  # field → range or choices
+    "carrier": (("the recording's phase", "phase"), ("noise: the features alone", "noise")),
+    "levels": (("as in the recording", "true"), ("as bright as the picture", "brightness")),
     "shades": (("all", 0), *((str(n), n) for n in (64, 32, 16, 8, 4, 2))),
     "n_mels": (8, 128),
     "log_offset": (-120.0, -20.0),
@@ -39,30 +31,25 @@ TURNED: dict[str, Range | Choices] = {
 }
 
 
-class Made(NamedTuple):
-    """What came of a setting."""
-
-    recording: np.ndarray  # (N,)
-    pictures: list[Picture]
-    sounds: Mapping[str, np.ndarray]  # by front end, (N,)
-
-
 class FrontEndsPanel(WorkbenchPanel):
-    """Pictures of `state.mixture`, and the sound that each of them still holds; sliders change both while it plays.
+    """The features of `state.mixture` by each front end, and sounds made from them.
+
+    Sliders change the front ends while the sounds play.
 
     Args:
-        state: what panels share.
+        state: shared with other panels.
     """
 
     title = "front ends"
 
     def __init__(self, state: State | None = None):
         super().__init__(state)
-        self.made: Made | None = None
+        self.comparison: FrontEndComparison | None = None
+        deliver = self.guard(self._show_comparison)
         self._latest = self.own(
-            LatestOnly(self.loop, _make, deliver=self.guard(self._deliver), failed=self.fail)
+            LatestOnly(self.loop, compare_front_ends, deliver=deliver, failed=self.fail)
         )
-        self.sliders = self.own(Sliders({FrontEndConfig: TURNED}, self.guard(self._request)))
+        self.sliders = self.own(Sliders({FrontEndConfig: CONTROLS}, self.guard(self._request)))
         self.chart = self.own(ChartArea())
         self.listening = self.own(Listening())
         self.show(self.sliders, self.chart, self.listening)
@@ -71,10 +58,13 @@ class FrontEndsPanel(WorkbenchPanel):
             self._request()
 
     def look(self, path: str | Path) -> None:
-        """Look at a sound file, and select it for all panels.
+        """Show a sound file, and select it for all panels.
+
+        Args:
+            path: the sound file.
 
         Raises:
-            InputError: settings that can't be used.
+            InputError: the sliders are set to values that do not go together.
         """
         if str(path) == self.state.mixture:
             self._request()
@@ -85,19 +75,13 @@ class FrontEndsPanel(WorkbenchPanel):
             raise InputError("no recording is chosen: set state.mixture")
         self._latest.request(self.state.mixture, self.sliders.config(FrontEndConfig))
 
-    def _deliver(self, made: Made) -> None:
-        self.made = made
+    def _show_comparison(self, comparison: FrontEndComparison) -> None:
+        self.comparison = comparison
         self.say("")
-        tracks = [Track("recording", array_sound(made.recording, RATE), "mixture")]
-        tracks += [Track(name, array_sound(sound, RATE)) for name, sound in made.sounds.items()]
+        rate = comparison.sampling_rate
+        tracks = [Track("recording", array_sound(comparison.recording, rate), "mixture")]
+        for name, sound in comparison.sounds.items():
+            tracks.append(Track(name, array_sound(sound, rate)))
         self.listening.hear(tracks, title=Path(self.state.mixture).name)
-        front_end_pictures(self.chart.begin(HEIGHT), made.pictures)
+        front_end_pictures(self.chart.begin(CHART_HEIGHT), comparison.pictures)
         self.chart.draw()
-
-
-def _make(path: str, config: FrontEndConfig) -> Made:
-    rate = sound_files.info(path).sampling_rate
-    recording = sound_files.load(path, RATE, n_samples=round(LONGEST * rate))
-    front_ends = FeatureInversion(recording, RATE, config)
-    pictures = [front_ends.picture(name) for name in FRONT_ENDS]
-    return Made(recording, pictures, {name: front_ends.sound(name) for name in FRONT_ENDS})

@@ -1,19 +1,16 @@
-"""A laboratory of poolings: shape a mask, and see what each of them makes of it and where its gradient pulls."""
+"""A laboratory of poolings: shape a mask, and see where the gradient of each pooling pulls it."""
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import ipywidgets
 
-from absslab.core.common.config import from_flags
 from absslab.core.model.pooling import ExponentialSoftmaxConfig, GWRPConfig, LinearSoftmaxConfig
 from absslab.core.model.toy_masks import (
     Pooled,
+    PoolingComparison,
     ToyMask,
     ToyMaskConfig,
-    build_poolings,
-    pool,
-    toy_mask,
+    compare_poolings,
 )
 from absslab.plots.html_tables import html_table
 from absslab.plots.laboratory import pooling_effects
@@ -23,8 +20,10 @@ from absslab.widgets.ui.background import LatestOnly
 from absslab.widgets.ui.chart_area import ChartArea
 from absslab.widgets.ui.sliders import Sliders
 
-MOST_STEPS = 60
-TURNED: dict[Any, Any] = {
+MAX_STEPS = 60
+MASK_HEIGHT = 1.3  # inches of the chart for the mask itself
+ROW_HEIGHT = 1.15  # inches of the chart for each pooling
+CONTROLS: dict[Any, Any] = {  # config class → field → range
     ToyMaskConfig: {
         "duration": (0.04, 4.0),
         "bandwidth": (1, 32),
@@ -41,81 +40,67 @@ HEADER = [
     "probability",
     "gradient in the event / %",
     "bins with 90 % of the gradient",
-    "after the steps",
+    "probability after the steps",
 ]
 
 
-class Effects(NamedTuple):
-    """What came of a setting."""
-
-    mask: ToyMask
-    pooled: dict[str, Pooled]
-    n_steps: int
-
-
 class PoolingPanel(WorkbenchPanel):
-    """A mask that sliders shape, every pooling's probability and gradient, and the mask after some steps of learning.
+    """A mask that sliders shape, with the probability and the gradient of each pooling.
+
+    It also shows the mask after some steps of learning.
 
     Args:
-        state: what panels share.
+        state: shared with other panels.
     """
 
     title = "poolings"
 
     def __init__(self, state: State | None = None):
         super().__init__(state)
-        self.effects: Effects | None = None
+        self.comparison: PoolingComparison | None = None
+        deliver = self.guard(self._show_comparison)
         self._latest = self.own(
-            LatestOnly(self.loop, _effects, deliver=self.guard(self._deliver), failed=self.fail)
+            LatestOnly(self.loop, compare_poolings, deliver=deliver, failed=self.fail)
         )
-        request = self.guard(self._request)
-        self.sliders = self.own(Sliders(TURNED, request))
-        wide = {"style": {"description_width": "130px"}, "layout": {"width": "auto"}}
-        self.label = ipywidgets.ToggleButtons(options=[("it is there", 1), ("it is not", 0)])
-        says = ipywidgets.HBox([ipywidgets.Label("the label says"), self.label])
+        request = self.guard(lambda *_: self._request())
+        self.sliders = self.own(Sliders(CONTROLS, request))
+        self.label = ipywidgets.ToggleButtons(options=[("is present", 1), ("is not present", 0)])
         self.n_steps = ipywidgets.IntSlider(
-            12, 0, MOST_STEPS, description="steps of learning", **wide
+            12,
+            0,
+            MAX_STEPS,
+            description="steps of learning",
+            style={"description_width": "130px"},
+            layout={"width": "auto"},
         )
-        for control in (self.label, self.n_steps):
-            control.observe(lambda _: request(), "value")
+        self.label.observe(request, "value")
+        self.n_steps.observe(request, "value")
+        label_row = ipywidgets.HBox([ipywidgets.Label("the label says that the class"), self.label])
         self.chart = self.own(ChartArea())
         self.table = ipywidgets.HTML()
-        self.show(self.sliders, says, self.n_steps, self.table, self.chart)
+        self.show(self.sliders, label_row, self.n_steps, self.table, self.chart)
         self._request()
 
     def _request(self) -> None:
         self._latest.request(self.sliders.values, self.label.value, self.n_steps.value)
 
-    def _deliver(self, effects: Effects) -> None:
-        self.effects = effects
+    def _show_comparison(self, comparison: PoolingComparison) -> None:
+        self.comparison = comparison
         self.say("")
-        rows = [_row(name, one, effects.mask) for name, one in effects.pooled.items()]
+        mask, pooled, n_steps = comparison
+        rows = [_table_row(name, result, mask) for name, result in pooled.items()]
         self.table.value = html_table(HEADER, rows)
-        pooling_effects(
-            self.chart.begin(1.3 + 1.15 * len(rows)),
-            effects.mask,
-            effects.pooled,
-            n_steps=effects.n_steps,
-        )
+        figure = self.chart.begin(MASK_HEIGHT + ROW_HEIGHT * len(rows))
+        pooling_effects(figure, mask, pooled, n_steps=n_steps)
         self.chart.draw()
 
 
-def _effects(values: Mapping[str, Any], label: int, n_steps: int) -> Effects:
-    mask = toy_mask(from_flags(ToyMaskConfig, values))
-    poolings = build_poolings(values)
-    pooled = {
-        name: pool(one, mask.values, label=label, n_steps=n_steps) for name, one in poolings.items()
-    }
-    return Effects(mask, pooled, n_steps)
-
-
-def _row(name: str, pooled: Pooled, mask: ToyMask) -> list[str]:
-    share, n = 100 * pooled.share(mask.event), pooled.n_taught
-    of_all = f"{n}\n{100 * n / mask.values.size:.0f} % of the mask"
+def _table_row(name: str, pooled: Pooled, mask: ToyMask) -> list[str]:
+    n_bins = pooled.n_taught
     return [
         name,
         f"{pooled.probability:.3f}",
-        f"{share:.0f}",
-        of_all,
+        f"{100 * pooled.share(mask.event):.0f}",
+        f"{n_bins}\n{100 * n_bins / mask.values.size:.0f} % of the mask",
         f"{pooled.probability_after:.3f}",
     ]

@@ -1,6 +1,7 @@
-"""Models beside each other: the masks that they draw of one recording, and what these cut out."""
+"""Models side by side: their masks of one recording, and the sounds that these masks cut out."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import ipywidgets
@@ -19,14 +20,16 @@ from absslab.widgets.ui.controls import button
 
 
 class SideBySidePanel(WorkbenchPanel):
-    """Masks, sounds and scores of several models for a mixture of `state.mixture_folder`, or for any other recording.
+    """Masks, sounds and scores of several models for one recording.
+
+    The recording is a mixture of `state.mixture_folder`, or any other one.
 
     Args:
         models: name → checkpoint.
-        state: what panels share.
+        state: shared with other panels.
 
     Raises:
-        InputError: no model.
+        InputError: no model is given.
     """
 
     title = "side by side"
@@ -36,46 +39,60 @@ class SideBySidePanel(WorkbenchPanel):
         if not models:
             raise InputError("there is no model to compare: give at least one, name and checkpoint")
         self.models = {name: str(path) for name, path in models.items()}
-        self.shown: SideBySide | None = None
-        self._models = self.own(LiveModels())
+        self.comparison: SideBySide | None = None
+        self._loaded = self.own(LiveModels())
+        deliver = self.guard(self._show_comparison)
         self._latest = self.own(
-            LatestOnly(
-                self.loop, self._compare, deliver=self.guard(self._deliver), failed=self.fail
-            )
+            LatestOnly(self.loop, self._compare, deliver=deliver, failed=self.fail)
         )
-        narrow = {"layout": {"width": "170px"}, "style": {"description_width": "60px"}}
-        self.index = ipywidgets.BoundedIntText(min=0, max=999_999, description="mixture", **narrow)
+        self.index = ipywidgets.BoundedIntText(
+            min=0,
+            max=999_999,
+            description="mixture",
+            layout={"width": "170px"},
+            style={"description_width": "60px"},
+        )
         self.index.observe(self.guard(lambda _: self.browse(self.index.value)), "value")
-        moves = [
-            button(words, self.guard(lambda by=by: self._step(by)))
-            for words, by in {"previous": -1, "next": 1}.items()
-        ]
+        previous_button = button("previous", self.guard(partial(self._step, -1)))
+        next_button = button("next", self.guard(partial(self._step, 1)))
         self.table = ipywidgets.HTML()
         self.chart = self.own(ChartArea())
         self.listening = self.own(Listening())
-        row = ipywidgets.HBox([self.index, *moves], layout={"flex_flow": "row wrap"})
+        row = ipywidgets.HBox(
+            [self.index, previous_button, next_button], layout={"flex_flow": "row wrap"}
+        )
         self.show(row, self._line, self.table, self.chart, self.listening)
         self.watch("mixture", self._request)
         if self.state.mixture_folder:
             self.browse(0)
 
     def browse(self, index: int) -> None:
-        """Compare a mixture of the set, and select it for all panels.
+        """Compare the models on a mixture of the folder, and select it for all panels.
+
+        Args:
+            index: the number of the mixture in `state.split`.
 
         Raises:
-            InputError: there is no such set or mixture.
+            InputError: there is no such folder or mixture.
         """
-        folder, split = self.state.mixture_folder, self.state.split
+        folder = self.state.mixture_folder
+        split = self.state.split
         names = mixture_names(folder, split)
         if not 0 <= index < len(names):
             raise InputError(
-                f"{folder} has {len(names)} {split} mixtures: expected a number up to {len(names) - 1}"
+                f"{{folder}} has {len(names)} {split} mixtures: "
+                f"expected a number up to {len(names) - 1}",
+                folder=folder,
             )
         self.index.value = index
         self.compare(Path(folder) / split / names[index])
 
     def compare(self, path: str | Path) -> None:
-        """Compare a recording, and select it for all panels."""
+        """Compare the models on a recording, and select it for all panels.
+
+        Args:
+            path: the sound file.
+        """
         if str(path) == self.state.mixture:
             self._request()
         self.state.mixture = str(path)
@@ -90,14 +107,15 @@ class SideBySidePanel(WorkbenchPanel):
 
     def _compare(self, path: Path) -> tuple[SideBySide, Path]:
         separators = {
-            name: self._models.separator(Path(model), "cpu") for name, model in self.models.items()
+            name: self._loaded.separator(Path(checkpoint), "cpu")
+            for name, checkpoint in self.models.items()
         }
         return compare_models(separators, path), path
 
-    def _deliver(self, answered: tuple[SideBySide, Path]) -> None:
-        shown, path = answered
-        self.shown = shown
+    def _show_comparison(self, answer: tuple[SideBySide, Path]) -> None:
+        comparison, path = answer
+        self.comparison = comparison
         self.say("")
-        self.table.value = html_table(shown.header, shown.table)
-        self.listening.hear(shown.tracks, title=path.name)
-        draw_masks(self.chart, shown)
+        self.table.value = html_table(comparison.header, comparison.table)
+        self.listening.hear(comparison.tracks, title=path.name)
+        draw_masks(self.chart, comparison)

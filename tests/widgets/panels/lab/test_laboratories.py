@@ -82,18 +82,18 @@ def test_front_ends_are_seen_and_heard_and_follow_the_sliders(front_ends):
     assert [axes.get_title(loc="left").split(":")[0] for axes in drawn(front_ends).axes] == [
         "spectrogram", "mel", "log-mel", "PCEN",
     ]  # fmt: skip
-    before = front_ends.made.sounds["mel"]
+    before = front_ends.comparison.sounds["mel"]
     front_ends.sliders.set(carrier="noise", n_mels=16)
-    assert front_ends.made.pictures[1].shades.shape[0] == 16
-    assert not np.array_equal(front_ends.made.sounds["mel"], before)
+    assert front_ends.comparison.pictures[1].shades.shape[0] == 16
+    assert not np.array_equal(front_ends.comparison.sounds["mel"], before)
     drawn(front_ends).canvas.draw()
     assert front_ends.message == ""
 
 
 def test_front_ends_follow_the_selected_recording_and_say_what_is_wrong(front_ends, mixtures):
-    before = front_ends.made.recording
+    before = front_ends.comparison.recording
     front_ends.look(mixtures / "test" / "000001.wav")
-    assert not np.array_equal(front_ends.made.recording, before)
+    assert not np.array_equal(front_ends.comparison.recording, before)
     front_ends.state.mixture = "nowhere.wav"
     assert "nowhere.wav does not exist" in front_ends.message
     front_ends.state.mixture = ""
@@ -101,51 +101,51 @@ def test_front_ends_follow_the_selected_recording_and_say_what_is_wrong(front_en
 
 
 def test_poolings_are_shown_and_follow_the_sliders(poolings):
-    assert list(poolings.effects.pooled) == list(POOLINGS)
+    assert list(poolings.comparison.pooled) == list(POOLINGS)
     assert all(name in poolings.table.value for name in POOLINGS)
     assert len([axes for axes in drawn(poolings).axes if axes.images]) >= 2 * (1 + len(POOLINGS))
-    before = poolings.effects.pooled["GWRP"].probability
+    before = poolings.comparison.pooled["GWRP"].probability
     poolings.sliders.controls["dc"].value = 1.0
-    after = poolings.effects.pooled
+    after = poolings.comparison.pooled
     assert after["GWRP"].probability < before
     assert after["GWRP"].probability == pytest.approx(after["GAP"].probability, rel=1e-5)
     poolings.label.value, poolings.n_steps.value = 0, 30
-    assert poolings.effects.pooled["GAP"].probability_after < after["GAP"].probability
+    assert poolings.comparison.pooled["GAP"].probability_after < after["GAP"].probability
     assert "after 30 steps" in drawn(poolings).axes[3].get_title(loc="left")
     drawn(poolings).canvas.draw()
     assert poolings.message == ""
 
 
 def test_models_are_compared_class_by_class_and_the_same_model_does_the_same(side_by_side):
-    shown = side_by_side.shown
+    comparison = side_by_side.comparison
     assert side_by_side.message == ""
-    classes = [row.name for row in shown.rows]
-    assert [track.name for track in shown.tracks][:4] == [
+    classes = [row.name for row in comparison.rows]
+    assert [track.name for track in comparison.tracks][:4] == [
         "mixture", f"{classes[0]} (reference)", f"{classes[0]}, first", f"{classes[0]}, again",
     ]  # fmt: skip
-    for row in shown.rows:
+    for row in comparison.rows:
         np.testing.assert_array_equal(row.masks["first"], row.masks["again"])
         assert row.masks["first"].shape == row.power.shape
         assert "dB" in row.words["first"]
-    assert [row[1:3] for row in shown.table] == [row[3:5] for row in shown.table]
+    assert [row[1:3] for row in comparison.table] == [row[3:5] for row in comparison.table]
     assert len(drawn(side_by_side).axes) == 3 * len(classes)
     drawn(side_by_side).canvas.draw()
 
 
 def test_the_next_mixture_is_compared_and_selected_for_all_panels(side_by_side, mixtures, tmp_path):
-    first = side_by_side.shown
+    first = side_by_side.comparison
     side_by_side._step(1)
-    assert side_by_side.shown is not first
+    assert side_by_side.comparison is not first
     assert side_by_side.state.mixture == str(mixtures / "test" / "000001.wav")
     side_by_side.index.value = 99
     assert "has 8 test mixtures: expected a number up to 7" in side_by_side.message
     alone = tmp_path / "alone.wav"
     alone.write_bytes((mixtures / "test" / "000002.wav").read_bytes())
     side_by_side.compare(alone)
-    assert len(side_by_side.shown.rows) == 3, (
+    assert len(side_by_side.comparison.rows) == 3, (
         "the most probable classes, where no sources are known"
     )
-    assert {track.kind for track in side_by_side.shown.tracks} == {"mixture", "source"}
+    assert {track.kind for track in side_by_side.comparison.tracks} == {"mixture", "source"}
 
 
 def test_what_can_t_be_compared_is_said(mixtures, tmp_path):
@@ -165,12 +165,12 @@ def test_in_a_notebook_they_work_beside_the_loop(mixtures, checkpoint):
         )
         for _ in range(600):
             await asyncio.sleep(0.05)
-            if panels[0].made and panels[1].effects and panels[2].shown:
+            if all(panel.comparison for panel in panels):
                 break
-        said = [panel.message for panel in panels]
+        messages = [panel.message for panel in panels]
         for panel in panels:
             panel.close()
-        return said
+        return messages
 
     assert asyncio.run(look()) == ["", "", ""]
 
