@@ -121,9 +121,8 @@ def _own_kernel_manager() -> Any:
         def kernel_spec(self) -> Any:
             return KernelSpec(argv=KERNEL_ARGUMENTS, display_name="Python 3", language="python")
 
-        async def _async_pre_start_kernel(self, **options: Any) -> Any:
-            return await super()._async_pre_start_kernel(
-                **options, stderr=subprocess.DEVNULL
-            )  # cells keep theirs
+        async def start_kernel(self, **options: Any) -> Any:  # type: ignore[override]
+            options["stderr"] = subprocess.DEVNULL  # the kernel's own; that of cells is a message
+            return await super().start_kernel(**options)
 
     return OwnKernelManager

@@ -11,13 +11,13 @@ import socket
 import sys
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import tornado.web
 from jinja2 import ChoiceLoader, FileSystemLoader
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
-from jupyter_server._tz import utcnow
 from tornado.ioloop import IOLoop, PeriodicCallback
 from tornado.web import HTTPError
 from voila.app import Voila
@@ -29,6 +29,7 @@ from absslab.core.common.jupyter_kernel import KERNEL_ARGUMENTS
 from absslab.core.common.resources import resource_folder
 from absslab.widgets.dashboards.settings import ENVIRONMENT, NO_TOKEN, ServedConfig, ServerConfig
 from absslab.widgets.dashboards.visitors import LOG, folder_of_all, remove_abandoned
+from absslab.widgets.ui.compatibility import preheated_kernels
 
 _BETWEEN_SWEEPS = 10.0  # s
 _PATIENCE = 10.0  # s that one waits for a place: who loads the page again is about to give back one
@@ -92,16 +93,7 @@ class DashboardServer(Voila):
     @property
     def ready(self) -> set[str]:
         """The processes that are kept ready, and that nobody looks at yet."""
-        pools = getattr(self.kernel_manager, "_pools", {}).values()
-        done = [
-            task
-            for pool in pools
-            for task in pool
-            if task.done() and not task.cancelled() and not task.exception()
-        ]
-        return {task.result()["kernel_id"] for task in done} & set(
-            self.kernel_manager.list_kernel_ids()
-        )
+        return preheated_kernels(self.kernel_manager)
 
     @property
     def n_visitors(self) -> int:
@@ -111,14 +103,14 @@ class DashboardServer(Voila):
     def keep_ready(self) -> None:
         """Those that are kept ready are not idle: the time of who gets one begins now."""
         for kernel_id in self.ready:
-            self.kernel_manager.get_kernel(kernel_id).last_activity = utcnow()
+            self.kernel_manager.get_kernel(kernel_id).last_activity = datetime.now(UTC)
 
     def sweep(self) -> None:
         """End what nobody looks at, remove what visitors left, and tell the host what went wrong for them."""
         manager, now = self.kernel_manager, time.monotonic()
         ids = set(manager.list_kernel_ids()) - self.ready
         self._joined = {
-            one for one in ids if one in self._joined or manager._kernel_connections.get(one)
+            one for one in ids if one in self._joined or manager.kernel_model(one)["connections"]
         }
         self._first_seen = {one: self._first_seen.get(one, now) for one in ids - self._joined}
         for kernel_id, since in self._first_seen.items():

@@ -6,13 +6,13 @@ loop. Where none runs, as in a plain script or a test, everything happens at onc
 
 import asyncio
 import logging
-import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 from absslab.core.common.progress import Progress
+from absslab.widgets.ui.compatibility import kernel_main_loop
 
 _BETWEEN_PROGRESS = 0.2  # s
 _log = logging.getLogger("absslab")
@@ -274,12 +274,6 @@ def _current_loop() -> asyncio.AbstractEventLoop | None:
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
     """The loop that runs here; on a subshell's thread of a kernel that of the kernel's main thread."""
-    if (
-        threading.current_thread() is threading.main_thread()
-        or "ipykernel.kernelapp" not in sys.modules
-    ):
+    if threading.current_thread() is threading.main_thread():
         return _current_loop()
-    application = sys.modules["ipykernel.kernelapp"].IPKernelApp
-    kernel = application.instance().kernel if application.initialized() else None
-    main = getattr(getattr(kernel, "io_loop", None), "asyncio_loop", None)
-    return main or _current_loop()
+    return kernel_main_loop() or _current_loop()

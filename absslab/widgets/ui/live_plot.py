@@ -1,12 +1,9 @@
 """A matplotlib figure that is shown live."""
 
-import functools
 import time
-from typing import Any
-
-import ipywidgets
 
 from absslab.widgets.ui.background import MainLoop
+from absslab.widgets.ui.compatibility import disconnect_canvas, live_canvas
 from absslab.widgets.ui.panel import close_tree
 
 _BETWEEN_DRAWINGS = 0.5  # s
@@ -22,15 +19,12 @@ class Plot:
     """
 
     def __init__(self, width: int = WIDTH, height: int = 300):
-        from ipympl.backend_nbagg import FigureManager
         from matplotlib.figure import Figure
 
         self.figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, layout="constrained")
         self.figure.patch.set_alpha(0)  # the page, light or dark, is seen through it
         self._loop, self._drawn, self._is_waiting, self._is_closed = MainLoop(), 0.0, False, False
-        self.widget: ipywidgets.DOMWidget = _canvas_class()(self.figure, self._loop)
-        manager = FigureManager(self.widget, 0)
-        self.widget.toolbar = manager.toolbar
+        self.widget = live_canvas(self.figure, self._loop.call)
         self.widget.add_class("absslab-plot")
 
     def draw(self) -> None:
@@ -55,7 +49,7 @@ class Plot:
             return
         self._is_closed = True
         self.figure.clear()
-        self.widget.manager.web_sockets.clear()
+        disconnect_canvas(self.widget)
         close_tree(self.widget)
 
     def _draw(self) -> None:
@@ -63,23 +57,3 @@ class Plot:
         if not self._is_closed:
             self._drawn = time.monotonic()
             self.widget.draw_idle()
-
-
-@functools.cache
-def _canvas_class() -> Any:
-    from ipympl.backend_nbagg import Canvas
-
-    class LiveCanvas(Canvas):
-        """A canvas without toolbar and frame; whichever thread hears what the page asks for, the main loop draws it."""
-
-        def __init__(self, figure: Any, loop: MainLoop):
-            self._main_loop = loop
-            super().__init__(figure)
-            self.toolbar_visible = self.header_visible = self.footer_visible = self.resizable = (
-                False
-            )
-
-        def _handle_message(self, widget: Any, content: Any, buffers: Any) -> None:
-            self._main_loop.call(super()._handle_message, widget, content, buffers)
-
-    return LiveCanvas

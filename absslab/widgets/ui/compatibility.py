@@ -1,0 +1,78 @@
+"""All uses of private names of other libraries: ipykernel, ipympl and Voila.
+
+A new version of these may rename them. The upper bounds in pyproject.toml keep out versions that
+were not tried, and `tests/widgets/ui/test_compatibility.py` says which version misses which name.
+"""
+
+import asyncio
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import ipywidgets
+
+
+def kernel_main_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the event loop of the main thread of this Jupyter kernel, or None outside a kernel."""
+    if "ipykernel.kernelapp" not in sys.modules:
+        return None
+    application = sys.modules["ipykernel.kernelapp"].IPKernelApp
+    kernel = application.instance().kernel if application.initialized() else None
+    loop: asyncio.AbstractEventLoop | None
+    loop = getattr(getattr(kernel, "io_loop", None), "asyncio_loop", None)
+    return loop
+
+
+def live_canvas(figure: Any, call: Callable[..., Any]) -> ipywidgets.DOMWidget:
+    """Make a widget that shows a matplotlib figure of no pyplot, without toolbar and frame.
+
+    Args:
+        figure: a `matplotlib.figure.Figure`.
+        call: calls a function with arguments on the main loop. The page's messages may come on
+            another thread, but only the main loop may draw.
+    """
+    from ipympl.backend_nbagg import FigureManager
+
+    canvas: ipywidgets.DOMWidget = _canvas_class()(figure, call)
+    canvas.toolbar = FigureManager(canvas, 0).toolbar
+    return canvas
+
+
+def disconnect_canvas(canvas: Any) -> None:
+    """Stop a canvas of `live_canvas` from sending drawings to its page."""
+    canvas.manager.web_sockets.clear()
+
+
+@functools.cache
+def _canvas_class() -> Any:
+    from ipympl.backend_nbagg import Canvas
+
+    class LiveCanvas(Canvas):
+        def __init__(self, figure: Any, call: Callable[..., Any]):
+            self._call = call
+            super().__init__(figure)
+            self.toolbar_visible = False
+            self.header_visible = False
+            self.footer_visible = False
+            self.resizable = False
+
+        def _handle_message(self, widget: Any, content: Any, buffers: Any) -> None:
+            self._call(super()._handle_message, widget, content, buffers)
+
+    return LiveCanvas
+
+
+def preheated_kernels(kernel_manager: Any) -> set[str]:
+    """Return the ids of the kernels that Voila has started ahead and given to no page yet.
+
+    Args:
+        kernel_manager: of a Voila application.
+    """
+    pools = getattr(kernel_manager, "_pools", {})  # Voila sets it only where it preheats kernels
+    started = set()
+    for pool in pools.values():
+        for task in pool:
+            if task.done() and not task.cancelled() and not task.exception():
+                started.add(task.result()["kernel_id"])
+    return started & set(kernel_manager.list_kernel_ids())
