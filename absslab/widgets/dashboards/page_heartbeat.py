@@ -7,7 +7,7 @@ from typing import Any
 import anywidget
 
 from absslab.widgets.ui.assets import asset
-from absslab.widgets.ui.background import MainLoop
+from absslab.widgets.ui.main_loop import current_main_loop
 
 PATIENCE = (
     150.0  # s without a word: a page in the background is only allowed to speak once a minute
@@ -26,7 +26,7 @@ class PageHeartbeat(anywidget.AnyWidget):
     _esm = asset("absslab.widgets.dashboards", "page_heartbeat.mjs")
 
     def __init__(self, *, gone: Callable[[], Any], back: Callable[[], Any]):
-        self._loop, self._gone, self._back = MainLoop(), gone, back
+        self._loop, self._gone, self._back = current_main_loop(), gone, back
         self.is_there, self._heard = False, 0.0
         super().__init__()
         self.on_msg(lambda *_: self._loop.call(self._hear))

@@ -9,7 +9,7 @@ from absslab.core.common.config import suggest_nearest
 from absslab.core.common.errors import InputError
 from absslab.plots.html_text import paragraph
 from absslab.widgets.panels.state import State
-from absslab.widgets.ui.background import MainLoop
+from absslab.widgets.ui.main_loop import current_main_loop
 from absslab.widgets.ui.panel import Panel, close_tree, error_line, view_of
 from absslab.widgets.ui.style import CSS
 
@@ -38,7 +38,7 @@ class Workbench:
         self.state = State(**state)
         self._panels: dict[str, Panel] = {}
         self._tabs = ipywidgets.Tab([ipywidgets.VBox() for _ in PANELS], titles=PANELS)
-        loop = MainLoop()
+        loop = current_main_loop()
         self._tabs.observe(lambda _: loop.call(self._open_tab), "selected_index")
         self._tabs.selected_index = 0
         self.widget = self._tabs

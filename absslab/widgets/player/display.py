@@ -8,7 +8,7 @@ from absslab.core.data.mixing import Mixture
 from absslab.core.separation.separator import Separation
 from absslab.widgets.player.player import Player
 from absslab.widgets.player.tracks import Mask, Track, array_sound
-from absslab.widgets.ui.background import MainLoop
+from absslab.widgets.ui.main_loop import MainLoop, current_main_loop
 
 _players: WeakKeyDictionary[Any, Player] = WeakKeyDictionary()  # by result
 
@@ -63,13 +63,10 @@ def player_of(result: Any) -> Player:
         player = _players[result] = Player(
             result_tracks(result), title=type(result).__name__.lower()
         )
-        finalize(result, _close, player, MainLoop()).atexit = False
+        finalize(result, _close, player, current_main_loop()).atexit = False
     return player
 
 
 def _close(player: Player, loop: MainLoop) -> None:
     """Close when the loop is free: what is collected is so at any moment, and on any thread."""
-    if loop.exists:
-        loop.later(0, player.close)
-    else:
-        player.close()
+    loop.later(0, player.close)

@@ -12,7 +12,7 @@ it hears   tracks {tracks, rate, length, chunk, …} · pcm · picture · levels
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from functools import cache
 from itertools import count
 from typing import Any
@@ -35,7 +35,7 @@ from absslab.widgets.player.spectrogram_tiles import (
 )
 from absslab.widgets.player.tracks import Track, alike
 from absslab.widgets.ui.assets import asset
-from absslab.widgets.ui.background import MainLoop
+from absslab.widgets.ui.main_loop import current_main_loop
 from absslab.widgets.ui.panel import error_line
 
 _ROWS = {"lane": 40, "large": 160}  # of pictures
@@ -76,9 +76,9 @@ class Player(anywidget.AnyWidget):
     title = traitlets.Unicode("").tag(sync=True)
 
     def __init__(self, tracks: Sequence[Track], *, title: str = ""):
-        self._loop = MainLoop()
+        self._loop = current_main_loop()
         self._workers: dict[
-            str, ThreadPoolExecutor
+            str, Executor
         ] = {}  # of sound, and of what takes long: that does not wait for this
         self._is_ready = False
         self._newest: dict[Any, int] = {}  # wishes that are superseded by later ones of their kind
@@ -284,11 +284,8 @@ class Player(anywidget.AnyWidget):
             if found:
                 self._loop.call(self._tell, *found)
 
-        if not self._loop.exists:
-            answer()
-            return
         if worker not in self._workers:
-            self._workers[worker] = ThreadPoolExecutor(1, f"absslab {worker}")
+            self._workers[worker] = self._loop.make_worker(f"absslab {worker}")
         self._workers[worker].submit(answer)
 
     def _tell(self, content: dict[str, Any], buffers: Sequence[Any] = ()) -> None:

@@ -1,98 +1,27 @@
-"""Work beside the main loop, which alone touches widgets and figures.
+"""Long work beside the main loop: with progress and cancel, or answering only the latest request."""
 
-Callbacks of widgets may come on threads of their own (subshells), results of long work always do: both are handed to the
-loop. Where none runs, as in a plain script or a test, everything happens at once in the caller's thread.
-"""
-
-import asyncio
-import logging
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 from absslab.core.common.progress import Progress
-from absslab.widgets.ui.compatibility import kernel_main_loop
+from absslab.widgets.ui.main_loop import MainLoop
 
-_BETWEEN_PROGRESS = 0.2  # s
-_log = logging.getLogger("absslab")
-
-
-class MainLoop:
-    """The loop that widgets and figures belong to: the one that runs where this is made, if one does."""
-
-    def __init__(self) -> None:
-        self._loop = _running_loop()
-
-    @property
-    def exists(self) -> bool:
-        """Whether there is a loop; without one things happen at once."""
-        return self._loop is not None
-
-    def call(self, function: Callable[..., Any], *args: Any) -> None:
-        """Call a function on the loop, from any thread: at once where that is this thread, else as soon as it can.
-
-        What comes after the loop's end is dropped.
-        """
-        if self._loop is None or _current_loop() is self._loop:
-            function(*args)
-        else:
-            self._enqueue(function, *args)
-
-    def every(self, seconds: float, function: Callable[[], Any]) -> "Ticker":
-        """Call a function again and again, the first time after `seconds`, until the ticker is cancelled."""
-        return Ticker(self, seconds, function)
-
-    def later(self, seconds: float, function: Callable[[], Any]) -> None:
-        """Call a function once, after so many seconds; without a loop, never."""
-        if self._loop is not None:
-            self._enqueue(self._loop.call_later, seconds, function)
-
-    def _enqueue(self, function: Callable[..., Any], *args: Any) -> None:
-        assert self._loop is not None
-        try:
-            self._loop.call_soon_threadsafe(function, *args)
-        except RuntimeError:  # the loop is closed: nobody is there to see it
-            _log.debug("dropped %r: the loop is closed", function)
-
-
-class Ticker:
-    """Calls a function every so many seconds. Made by `MainLoop.every`; the loop keeps it alive."""
-
-    def __init__(self, loop: MainLoop, seconds: float, function: Callable[[], Any]):
-        self._loop, self._seconds, self._function = loop, seconds, function
-        self.is_running = True
-        loop.later(seconds, self._tick)
-
-    def cancel(self) -> None:
-        """Never call it again."""
-        self.is_running = False
-
-    close = cancel
-
-    def _tick(self) -> None:
-        if not self.is_running:
-            return
-        try:
-            self._function()
-        except Exception:
-            _log.exception("a ticker's function failed")
-        finally:
-            if self.is_running:
-                self._loop.later(self._seconds, self._tick)
+_PROGRESS_INTERVAL = 0.2  # s
 
 
 class BackgroundJob:
-    """Long work in a thread, with progress and cancel.
+    """Drains a generator in a thread, with progress and cancel.
 
     Args:
         loop: where the callbacks are called.
-        steps: makes the generator to be drained; it can be cancelled between two of its steps.
-        progress: called with a Progress, at most five times a second, and with the last.
-        done: called when the generator has ended, though `cancel` came after its last step.
-        failed: called with the exception that it raised.
-        cancelled: called when it was ended by `cancel`.
-        ended: called last, however it ended, also after `close`: nothing of it runs any more.
+        steps: makes the generator; it can be cancelled between two of its steps.
+        progress: is called with a Progress at most five times a second, and with the last one.
+        done: is called when the generator has ended, even if `cancel` came after its last step.
+        failed: is called with the exception that the generator raised.
+        cancelled: is called when `cancel` has ended the generator.
+        ended: is called last, however the job ended, also after `close`: nothing of it runs any more.
     """
 
     def __init__(
@@ -106,80 +35,80 @@ class BackgroundJob:
         cancelled: Callable[[], Any] | None = None,
         ended: Callable[[], Any] | None = None,
     ):
-        self._loop, self._steps = loop, steps
-        self._progress, self._done, self._failed, self._cancelled = (
-            progress,
-            done,
-            failed,
-            cancelled,
-        )
+        self._loop = loop
+        self._steps = steps
+        self._progress = progress
+        self._done = done
+        self._failed = failed
+        self._cancelled = cancelled
         self._ended = ended
         self._stop = threading.Event()
         self._is_closed = False
         self.is_running = False
 
     def start(self) -> None:
-        """Begin; does nothing while it runs, or after `close`."""
+        """Begin; does nothing while the job runs, or after `close`."""
         if self.is_running or self._is_closed:
             return
         self.is_running = True
         self._stop.clear()
-        if self._loop.exists:
-            threading.Thread(target=self._run, name="absslab work", daemon=True).start()
-        else:
-            self._run()
+        self._loop.start_thread(self._run, "absslab job")
 
     def cancel(self) -> None:
-        """End after the step that is being done; what it wrote so far is up to the generator's own clean-up."""
+        """End the job after its current step; the generator cleans up what it has written."""
         self._stop.set()
 
     def close(self) -> None:
-        """Cancel, and call nothing back any more."""
+        """Cancel the job, and call no callback but `ended` any more."""
         self._is_closed = True
         self.cancel()
 
     def _run(self) -> None:
         error: Exception | None = None
-        is_whole = False
-        shown: Progress | None = None
-        latest: Progress | None = None
-        shown_at = 0.0
+        is_complete = False
         try:
-            steps = self._steps()
-            try:
-                for latest in steps:
-                    if self._stop.is_set():
-                        break
-                    if time.monotonic() - shown_at >= _BETWEEN_PROGRESS:
-                        shown, shown_at = latest, time.monotonic()
-                        self._loop.call(self._show, shown)
-                else:
-                    is_whole = True
-            finally:
-                if isinstance(steps, Generator):
-                    steps.close()
+            is_complete = self._drain()
         except Exception as raised:
             error = raised
-        if latest is not None and latest is not shown:
-            self._loop.call(self._show, latest)
-        self._loop.call(self._end, error, is_whole)
+        self._loop.call(self._end, error, is_complete)
 
-    def _show(self, progress: Progress) -> None:
+    def _drain(self) -> bool:
+        """Drain the generator, and return whether it came to its end."""
+        latest: Progress | None = None
+        reported: Progress | None = None
+        reported_at = 0.0
+        steps = self._steps()
+        try:
+            for latest in steps:
+                if self._stop.is_set():
+                    return False
+                if time.monotonic() - reported_at >= _PROGRESS_INTERVAL:
+                    reported = latest
+                    reported_at = time.monotonic()
+                    self._loop.call(self._report, reported)
+            return True
+        finally:
+            if isinstance(steps, Generator):
+                steps.close()
+            if latest is not None and latest is not reported:
+                self._loop.call(self._report, latest)
+
+    def _report(self, progress: Progress) -> None:
         if not self._is_closed and not self._stop.is_set():
             self._progress(progress)
 
-    def _end(self, error: Exception | None, is_whole: bool) -> None:
+    def _end(self, error: Exception | None, is_complete: bool) -> None:
         self.is_running = False
         try:
-            self._tell(error, is_whole)
+            self._call_back(error, is_complete)
         finally:
             if self._ended is not None:
                 self._ended()
 
-    def _tell(self, error: Exception | None, is_whole: bool) -> None:
+    def _call_back(self, error: Exception | None, is_complete: bool) -> None:
         if self._is_closed:
             return
-        if is_whole and error is None:
+        if is_complete:
             self._done()
         elif self._stop.is_set():
             if self._cancelled is not None:
@@ -189,13 +118,13 @@ class BackgroundJob:
 
 
 class LatestOnly:
-    """Answers requests in a thread, one at a time: the latest wins, what is superseded is never delivered.
+    """Answers requests in a thread, one at a time; the answer to a superseded request is dropped.
 
     Args:
         loop: where the callbacks are called.
         function: computes an answer.
-        deliver: called with the answer to the latest request.
-        failed: called with the exception that the latest request raised.
+        deliver: is called with the answer to the latest request.
+        failed: is called with the exception that the latest request raised.
     """
 
     def __init__(
@@ -206,11 +135,15 @@ class LatestOnly:
         deliver: Callable[[Any], Any],
         failed: Callable[[Exception], Any],
     ):
-        self._loop, self._function, self._deliver, self._failed = loop, function, deliver, failed
+        self._loop = loop
+        self._function = function
+        self._deliver = deliver
+        self._failed = failed
         self._lock = threading.Lock()
-        self._newest = 0  # number of the latest request
+        self._latest_number = 0  # of the latest request
         self._waiting: tuple[Any, ...] | None = None
-        self._is_busy = self._is_closed = False
+        self._is_busy = False
+        self._is_closed = False
 
     @property
     def is_running(self) -> bool:
@@ -218,30 +151,28 @@ class LatestOnly:
         return self._is_busy
 
     def request(self, *args: Any) -> None:
-        """Ask for `function(*args)`; what was asked before is no longer wanted."""
+        """Ask for `function(*args)`; earlier requests are no longer answered."""
         with self._lock:
             if self._is_closed:
                 return
-            self._newest += 1
+            self._latest_number += 1
             self._waiting = args
             if self._is_busy:
                 return
             self._is_busy = True
-        if self._loop.exists:
-            threading.Thread(target=self._run, name="absslab latest", daemon=True).start()
-        else:
-            self._run()
+        self._loop.start_thread(self._run, "absslab latest request")
 
     def cancel(self) -> None:
-        """Drop what was asked for."""
+        """Drop the request that waits or is being answered."""
         with self._lock:
-            self._newest += 1
+            self._latest_number += 1
             self._waiting = None
 
     def close(self) -> None:
-        """Drop what is being computed, and answer nothing more."""
+        """Drop what is being computed, and answer no more requests."""
         with self._lock:
-            self._is_closed, self._waiting = True, None
+            self._is_closed = True
+            self._waiting = None
 
     def _run(self) -> None:
         while True:
@@ -249,31 +180,21 @@ class LatestOnly:
                 if self._waiting is None:
                     self._is_busy = False
                     return
-                args, number, self._waiting = self._waiting, self._newest, None
+                args = self._waiting
+                number = self._latest_number
+                self._waiting = None
+            callback = self._deliver
             try:
-                answer, callback = self._function(*args), self._deliver
+                answer = self._function(*args)
             except Exception as error:
-                answer, callback = error, self._failed
+                callback = self._failed
+                answer = error
             try:
                 self._loop.call(self._hand_over, number, callback, answer)
-            except BaseException:  # where there is no loop: it is for who asked
+            except BaseException:  # on an inline loop the error of the callback is the caller's
                 self._is_busy = False
                 raise
 
     def _hand_over(self, number: int, callback: Callable[[Any], Any], answer: Any) -> None:
-        if not self._is_closed and number == self._newest:
+        if not self._is_closed and number == self._latest_number:
             callback(answer)
-
-
-def _current_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    """The loop that runs here; on a subshell's thread of a kernel that of the kernel's main thread."""
-    if threading.current_thread() is threading.main_thread():
-        return _current_loop()
-    return kernel_main_loop() or _current_loop()

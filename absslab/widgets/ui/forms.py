@@ -10,8 +10,8 @@ import ipywidgets
 from absslab.core.common.config import Config, check_setting, format_setting, parse_setting
 from absslab.core.common.errors import InputError
 from absslab.plots.html_text import paragraph
-from absslab.widgets.ui.background import MainLoop
 from absslab.widgets.ui.binding import without_feedback
+from absslab.widgets.ui.main_loop import current_main_loop
 from absslab.widgets.ui.panel import close_tree
 
 GRID = {  # layout of the controls and their explanations
@@ -59,7 +59,7 @@ class Form:
         self._names = [name for name in (only or self._fields) if name not in leave_out]
         self._choices = choices or {}
         self._on_change = on_change
-        self._loop = MainLoop()
+        self._loop = current_main_loop()
         # One layout for all controls: a form can have dozens of them.
         self._layout = ipywidgets.Layout(width="auto")
         self._wide = ipywidgets.Layout(width="auto")

@@ -10,7 +10,7 @@ import ipywidgets
 import traitlets
 
 from absslab.core.common.errors import InputError
-from absslab.widgets.ui.background import MainLoop
+from absslab.widgets.ui.main_loop import current_main_loop
 from absslab.widgets.ui.style import CSS
 
 KINDS = {"note": ("status", "note"), "warning": ("alert", "warning"), "error": ("alert", "error")}
@@ -31,7 +31,7 @@ class Panel:
 
     def __init__(self, state: traitlets.HasTraits | None = None):
         self.state: Any = self.state_class() if state is None else state
-        self.loop = MainLoop()
+        self.loop = current_main_loop()
         self.message = ""  # what the message line says, as text
         self.is_closed = False
         self._line = ipywidgets.HTML(CSS)

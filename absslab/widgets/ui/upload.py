@@ -23,7 +23,8 @@ from absslab.core.audio.untrusted import inspect_upload, transcode_upload
 from absslab.core.common.errors import InputError
 from absslab.core.common.progress import Progress
 from absslab.widgets.ui.assets import asset
-from absslab.widgets.ui.background import BackgroundJob, MainLoop
+from absslab.widgets.ui.background import BackgroundJob
+from absslab.widgets.ui.main_loop import current_main_loop
 from absslab.widgets.ui.panel import error_line
 
 _LARGEST_PIECE = 4 << 20  # bytes
@@ -64,7 +65,12 @@ class Upload(anywidget.AnyWidget):
     hint = traitlets.Unicode("").tag(sync=True)
 
     def __init__(self, folder: Path, limits: Limits, *, arrived: Callable[[Uploaded], Any]):
-        self._loop, self._folder, self.limits, self._arrived = MainLoop(), folder, limits, arrived
+        self._loop, self._folder, self.limits, self._arrived = (
+            current_main_loop(),
+            folder,
+            limits,
+            arrived,
+        )
         self._n_begun = 0
         self._number: Any = None  # of the upload that is coming
         self._name, self._size, self._offset = "", 0, 0

@@ -6,8 +6,9 @@ from typing import Any
 import ipywidgets
 
 from absslab.core.common.progress import Progress
-from absslab.widgets.ui.background import BackgroundJob, MainLoop
+from absslab.widgets.ui.background import BackgroundJob
 from absslab.widgets.ui.controls import button
+from absslab.widgets.ui.main_loop import MainLoop
 
 
 class WorkLine:

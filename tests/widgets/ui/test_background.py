@@ -8,7 +8,8 @@ import pytest
 
 from absslab.core.common.errors import InputError
 from absslab.core.common.progress import Progress
-from absslab.widgets.ui.background import BackgroundJob, LatestOnly, MainLoop
+from absslab.widgets.ui.background import BackgroundJob, LatestOnly
+from absslab.widgets.ui.main_loop import current_main_loop
 
 
 async def until(condition, seconds=20.0):
@@ -48,7 +49,7 @@ def counting(n, *, wait=None, ended=None):
 
 def test_a_call_from_another_thread_comes_on_the_loops_thread():
     async def main():
-        loop, seen = MainLoop(), []
+        loop, seen = current_main_loop(), []
         thread = threading.Thread(
             target=lambda: loop.call(lambda: seen.append(threading.current_thread()))
         )
@@ -63,7 +64,7 @@ def test_a_call_from_another_thread_comes_on_the_loops_thread():
 def test_a_call_on_the_loop_itself_happens_at_once():
     async def main():
         seen = []
-        MainLoop().call(seen.append, 1)
+        current_main_loop().call(seen.append, 1)
         return list(seen)
 
     assert asyncio.run(main()) == [1]
@@ -71,7 +72,7 @@ def test_a_call_on_the_loop_itself_happens_at_once():
 
 def test_a_call_after_the_loops_end_is_dropped():
     async def main():
-        return MainLoop()
+        return current_main_loop()
 
     seen = []
     asyncio.run(main()).call(seen.append, 1)
@@ -86,7 +87,7 @@ def test_a_ticker_ticks_until_it_is_cancelled_also_past_an_error(caplog):
             ticks.append(1)
             raise KeyError("once")
 
-        ticker = MainLoop().every(0.01, tick)
+        ticker = current_main_loop().every(0.01, tick)
         await until(lambda: len(ticks) >= 3)
         ticker.cancel()
         n = len(ticks)
@@ -100,7 +101,7 @@ def test_a_ticker_ticks_until_it_is_cancelled_also_past_an_error(caplog):
 
 def test_work_reports_its_progress_and_its_end_on_the_main_thread():
     async def main():
-        one, said = work(MainLoop(), counting(1000))
+        one, said = work(current_main_loop(), counting(1000))
         one.start()
         assert one.is_running
         await until(lambda: not one.is_running)
@@ -113,7 +114,7 @@ def test_work_reports_its_progress_and_its_end_on_the_main_thread():
 
 
 def test_without_a_loop_work_is_done_when_start_returns():
-    one, said = work(MainLoop(), counting(3))
+    one, said = work(current_main_loop(), counting(3))
     one.start()
     assert not one.is_running
     assert said[-1] == ("done", True)
@@ -122,7 +123,7 @@ def test_without_a_loop_work_is_done_when_start_returns():
 def test_cancelled_work_closes_its_generator_and_is_never_done():
     async def main():
         wait, ended = threading.Event(), []
-        one, said = work(MainLoop(), counting(5, wait=wait, ended=ended))
+        one, said = work(current_main_loop(), counting(5, wait=wait, ended=ended))
         one.start()
         await until(lambda: said)
         one.cancel()
@@ -144,7 +145,7 @@ def test_work_that_is_cancelled_after_its_last_step_is_done():
             ending.append(True)
             wait.wait(20)
 
-        one, said = work(MainLoop(), steps)
+        one, said = work(current_main_loop(), steps)
         one.start()
         await until(lambda: ending and said)
         one.cancel()
@@ -165,7 +166,7 @@ def test_work_that_fails_while_it_is_cancelled_is_cancelled():
             raise OSError("half-way")
             yield
 
-        one, said = work(MainLoop(), steps)
+        one, said = work(current_main_loop(), steps)
         one.start()
         await until(lambda: begun)
         one.cancel()
@@ -179,7 +180,7 @@ def test_work_that_fails_while_it_is_cancelled_is_cancelled():
 def test_closed_work_calls_nothing_back():
     async def main():
         wait, ended = threading.Event(), []
-        one, said = work(MainLoop(), counting(5, wait=wait, ended=ended))
+        one, said = work(current_main_loop(), counting(5, wait=wait, ended=ended))
         one.start()
         await until(lambda: said)
         one.close()
@@ -199,7 +200,7 @@ def test_work_that_fails_hands_its_error_over():
         yield Progress(0, 2)
         raise InputError("no such folder")
 
-    one, said = work(MainLoop(), steps)
+    one, said = work(current_main_loop(), steps)
     one.start()
     assert [name for name, *_ in said] == ["progress", "failed"]
     assert str(said[-1][1]) == "no such folder"
@@ -213,7 +214,7 @@ def test_work_that_runs_is_not_started_twice():
             begun.append(1)
             yield Progress(1, 1)
 
-        one, _ = work(MainLoop(), steps)
+        one, _ = work(current_main_loop(), steps)
         one.start()
         one.start()
         await until(lambda: not one.is_running)
@@ -231,7 +232,9 @@ def test_of_many_requests_only_the_first_and_the_latest_are_computed_and_only_th
             go.wait(20)
             return 2 * x
 
-        latest = LatestOnly(MainLoop(), double, deliver=delivered.append, failed=delivered.append)
+        latest = LatestOnly(
+            current_main_loop(), double, deliver=delivered.append, failed=delivered.append
+        )
         for x in range(5):
             latest.request(x)
             if not x:
@@ -246,7 +249,9 @@ def test_of_many_requests_only_the_first_and_the_latest_are_computed_and_only_th
 
 def test_an_error_of_the_latest_request_is_handed_over_and_the_next_request_is_answered():
     answers, errors = [], []
-    latest = LatestOnly(MainLoop(), lambda x: 1 / x, deliver=answers.append, failed=errors.append)
+    latest = LatestOnly(
+        current_main_loop(), lambda x: 1 / x, deliver=answers.append, failed=errors.append
+    )
     latest.request(0)
     latest.request(2)
     assert isinstance(errors[0], ZeroDivisionError)
@@ -261,7 +266,7 @@ def test_without_a_loop_an_error_of_the_delivery_is_the_callers_and_the_next_req
             raise InputError("not that")
         delivered.append(x)
 
-    latest = LatestOnly(MainLoop(), lambda x: x, deliver=deliver, failed=delivered.append)
+    latest = LatestOnly(current_main_loop(), lambda x: x, deliver=deliver, failed=delivered.append)
     with pytest.raises(InputError, match="not that"):
         latest.request(0)
     assert not latest.is_running
@@ -277,7 +282,9 @@ def test_after_close_no_answer_is_delivered():
             begun.append(x)
             go.wait(20)
 
-        latest = LatestOnly(MainLoop(), slow, deliver=delivered.append, failed=delivered.append)
+        latest = LatestOnly(
+            current_main_loop(), slow, deliver=delivered.append, failed=delivered.append
+        )
         latest.request(1)
         await until(lambda: begun)
         latest.close()

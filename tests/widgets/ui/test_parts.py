@@ -1,6 +1,7 @@
 """Parts of panels: a table's numbers and text, a chart that comes and goes, a timeline of what sounds."""
 
 import asyncio
+import threading
 import time
 
 import numpy as np
@@ -10,8 +11,8 @@ from absslab.core.data.strong_labels import SoundEvent
 from absslab.plots.html_tables import html_table
 from absslab.widgets.listening.listening import Listening
 from absslab.widgets.player.tracks import Track, array_sound
-from absslab.widgets.ui.background import MainLoop
 from absslab.widgets.ui.chart_area import ChartArea
+from absslab.widgets.ui.main_loop import current_main_loop
 from absslab.widgets.ui.work_line import WorkLine
 
 
@@ -63,6 +64,7 @@ def test_long_work_is_done_one_at_a_time_and_the_newest_follows():
 
     async def ask() -> tuple[list[int], list[int], int]:
         begun, done, running, most = [], [], 0, 0
+        all_asked = threading.Event()
 
         def steps(i):
             def made():
@@ -72,18 +74,19 @@ def test_long_work_is_done_one_at_a_time_and_the_newest_follows():
                 most = max(most, running)
                 try:
                     for _ in range(3):
-                        time.sleep(0.05)
+                        all_asked.wait(20)
                         yield Progress(1, 2)
                 finally:
                     running -= 1
 
             return made
 
-        line = WorkLine(MainLoop(), lambda error: done.append(-1))
+        line = WorkLine(current_main_loop(), lambda error: done.append(-1))
         for i in range(10):
             line.run(steps(i), words="work", done=lambda i=i: done.append(i))
             await asyncio.sleep(0.005)
         assert line.is_running
+        all_asked.set()
         while line.is_running:
             await asyncio.sleep(0.01)
         return begun, done, most
@@ -100,7 +103,7 @@ def test_work_that_waits_can_be_cancelled():
             time.sleep(0.1)
             yield Progress(1, 1)
 
-        line = WorkLine(MainLoop(), lambda error: None)
+        line = WorkLine(current_main_loop(), lambda error: None)
         line.run(steps, words="first", done=lambda: done.append(1))
         line.run(steps, words="second", done=lambda: done.append(2))
         line.cancel()

@@ -12,7 +12,7 @@ from absslab.widgets.dashboards.pages.page import Page
 from absslab.widgets.dashboards.settings import ServedConfig
 from absslab.widgets.panels import State
 from absslab.widgets.panels.training.run_view import RunView
-from absslab.widgets.ui.background import Ticker
+from absslab.widgets.ui.main_loop import Ticker
 from absslab.widgets.ui.panel import Panel, without_folders
 
 POLL = 2.0  # s, while somebody looks

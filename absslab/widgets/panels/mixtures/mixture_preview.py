@@ -11,7 +11,8 @@ from absslab.core.data.strong_labels import SoundEvent
 from absslab.widgets.listening.listening import Listening
 from absslab.widgets.panels.event_recordings import index_steps, source_of
 from absslab.widgets.player.display import mixed_tracks
-from absslab.widgets.ui.background import LatestOnly, MainLoop
+from absslab.widgets.ui.background import LatestOnly
+from absslab.widgets.ui.main_loop import MainLoop
 from absslab.widgets.ui.work_line import WorkLine
 
 

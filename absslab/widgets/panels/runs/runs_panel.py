@@ -20,9 +20,9 @@ from absslab.plots.html_tables import html_table
 from absslab.plots.html_text import paragraph
 from absslab.widgets.panels.panel import WorkbenchPanel
 from absslab.widgets.panels.state import State
-from absslab.widgets.ui.background import Ticker
 from absslab.widgets.ui.controls import button
 from absslab.widgets.ui.live_plot import Plot
+from absslab.widgets.ui.main_loop import Ticker
 
 POLL = 5.0  # s, while one of them is running
 CURVES = ["validation loss", TRAINING_LOSS, *(f"validation {name}" for name in METRICS)]

@@ -10,8 +10,9 @@ import ipywidgets
 from absslab.core.common.tables import read_table
 from absslab.plots.html_tables import html_table
 from absslab.plots.html_text import paragraph
-from absslab.widgets.ui.background import LatestOnly, MainLoop
+from absslab.widgets.ui.background import LatestOnly
 from absslab.widgets.ui.controls import button
+from absslab.widgets.ui.main_loop import MainLoop
 from absslab.widgets.ui.panel import close_tree, error_line
 
 NEW_RUN = "A new training learns it if it is one of its training recordings; scores change when a run is scored again."

@@ -14,8 +14,8 @@ from absslab.core.runs.processes import Job, start_process
 from absslab.core.runs.run_scores import scores_path
 from absslab.core.training.run_directory import best_checkpoint_path
 from absslab.plots.html_text import preformatted
-from absslab.widgets.ui.background import MainLoop, Ticker
 from absslab.widgets.ui.controls import button
+from absslab.widgets.ui.main_loop import MainLoop, Ticker
 
 _BETWEEN_LOOKS = 1.0  # s
 _COUNTS = re.compile(r"(\d+) of (\d+) files")  # as the command line says how far it is

@@ -16,7 +16,8 @@ from absslab.core.runs.processes import Device, cpu, devices
 from absslab.core.training.run_directory import best_checkpoint_path
 from absslab.widgets.listening.live_separation import Excerpt
 from absslab.widgets.panels.state import State
-from absslab.widgets.ui.background import LatestOnly, MainLoop
+from absslab.widgets.ui.background import LatestOnly
+from absslab.widgets.ui.main_loop import MainLoop
 
 _OF_MODELS = ["run", "runs_folder", "runs_changed"]  # traits of the state
 _OF_FILES = ["mixture", "mixture_folder", "split"]

@@ -164,10 +164,7 @@ class SeparationPanel(WorkbenchPanel):
         answer, live = answered
         self.answer, self._saving.layout.display = answer, ""
         self.listening.hear(answer.tracks, title=live.excerpt.path.name)
-        if self.loop.exists:
-            self.loop.later(_SETTLED, self.guard(lambda: self._describe(answer, live)))
-        else:
-            self._describe(answer, live)
+        self.loop.later(_SETTLED, self.guard(lambda: self._describe(answer, live)))
 
     def _describe(self, answer: Answer, live: LiveSeparation) -> None:
         if self.answer is not answer:

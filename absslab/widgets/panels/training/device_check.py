@@ -23,7 +23,7 @@ class DeviceCheck:
     def __init__(self, panel: Panel, changed: Callable[[], Any]):
         self.is_running = False
         self._changed, self._failed = changed, panel.fail
-        deliver = panel.guard(self._end) if panel.loop.exists else self._end
+        deliver = self._end if panel.loop.is_inline else panel.guard(self._end)
         self._latest = LatestOnly(panel.loop, _with_users, deliver=deliver, failed=self._fail)
 
     def request(self, device: str, runs_folder: str | Path, go_on: GoOn) -> None:

@@ -15,8 +15,9 @@ from absslab.plots.html_text import paragraph
 from absslab.widgets.listening.listening import Listening
 from absslab.widgets.listening.live_separation import Excerpt, LiveModels
 from absslab.widgets.player.tracks import Track
-from absslab.widgets.ui.background import LatestOnly, MainLoop
+from absslab.widgets.ui.background import LatestOnly
 from absslab.widgets.ui.controls import button, offer
+from absslab.widgets.ui.main_loop import MainLoop
 
 NONE_KEPT = "no epoch can be listened to: with keep_every 1 a training keeps the model of each"
 _LONGEST = 60.0  # s of a mixture that are separated: enough to hear, and soon there

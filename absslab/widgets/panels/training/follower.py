@@ -12,7 +12,7 @@ from absslab.core.runs.launcher import LIVE, Launcher
 from absslab.core.training.run_directory import RunReader
 from absslab.widgets.panels.training.epochs import EpochListener
 from absslab.widgets.panels.training.run_view import ENDED, RunView
-from absslab.widgets.ui.background import Ticker
+from absslab.widgets.ui.main_loop import Ticker
 from absslab.widgets.ui.panel import Panel, error_line
 
 POLL = 1.0  # s

@@ -19,8 +19,8 @@ from absslab.core.training.config import TrainingConfig
 from absslab.core.training.experiment import RunConfig, Settings
 from absslab.core.training.recipes import RECIPES
 from absslab.plots.html_text import paragraph
-from absslab.widgets.ui.background import MainLoop
 from absslab.widgets.ui.forms import GRID, Form
+from absslab.widgets.ui.main_loop import current_main_loop
 from absslab.widgets.ui.panel import close_tree
 
 NO_RECIPE = "none"
@@ -47,7 +47,7 @@ class TrainingForm:
         devices: Sequence[Device] = (),
         on_change: Callable[[], Any] | None = None,
     ):
-        self._on_change, self._loop, self._is_setting = on_change, MainLoop(), False
+        self._on_change, self._loop, self._is_setting = on_change, current_main_loop(), False
         about = {
             "description": "recipe",
             "style": {"description_width": "170px"},

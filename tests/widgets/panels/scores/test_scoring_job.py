@@ -1,7 +1,7 @@
 """A process that scores is followed by what it prints."""
 
 from absslab.widgets.panels.scores.scoring_job import ScoringJob
-from absslab.widgets.ui.background import MainLoop
+from absslab.widgets.ui.main_loop import current_main_loop
 
 
 class Process:
@@ -17,7 +17,7 @@ class Process:
 
 
 def scoring(**callbacks):
-    job = ScoringJob(MainLoop(), **({"failed": print, "done": print} | callbacks))
+    job = ScoringJob(current_main_loop(), **({"failed": print, "done": print} | callbacks))
     job._job, job._name, job._begun, job._is_cancelled = Process(), "a run", 0.0, False
     return job
 
