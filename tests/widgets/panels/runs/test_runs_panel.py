@@ -66,7 +66,7 @@ def test_the_filter_leaves_runs_that_fit_and_says_so_where_none_does(panel):
     assert [run.name for run in panel.listed] == ["a"]
     assert "1 of 3 runs" in panel.table.value
     panel.filter.value = "nonsense"
-    assert "none of 3 runs fits the filter" in panel.table.value
+    assert "None of the 3 runs fits the filter" in panel.table.value
     assert panel.selection.options == ()
     panel.filter.value = ""
     assert len(panel.selection.options) == 3
@@ -75,10 +75,10 @@ def test_the_filter_leaves_runs_that_fit_and_says_so_where_none_does(panel):
 def test_one_chosen_run_is_selected_for_the_other_panels(panel, tmp_path):
     panel.select("b")
     assert panel.state.run == str(tmp_path / "b")
-    assert "choose several runs" in panel.differences.value
-    assert panel.compared.layout.display == ""
+    assert "Choose several runs" in panel.differences.value
+    assert panel.comparison.layout.display == ""
     panel.select()
-    assert panel.compared.layout.display == "none"
+    assert panel.comparison.layout.display == "none"
     assert panel.state.run == str(tmp_path / "b")
 
 
@@ -87,17 +87,17 @@ def test_a_run_that_another_panel_chooses_is_marked_and_shown_but_takes_no_compa
 ):
     panel.state.run = str(tmp_path / "a")
     assert panel.selection.value == (str(tmp_path / "a"),)
-    row = panel.table.value.split("<tr")
-    assert ['aria-current="true"' in one for one in row if "<td" in one].count(True) == 1
-    assert "<td>a</td>" in next(one for one in row if 'aria-current="true"' in one)
+    rows = [row for row in panel.table.value.split("<tr") if "<td" in row]
+    marked = [row for row in rows if 'aria-current="true"' in row]
+    assert len(marked) == 1
+    assert "<td>a</td>" in marked[0]
     panel.select("a", "b")
     panel.state.run = str(tmp_path / "c")
     assert panel.selection.value == tuple(
         path for _, path in panel.selection.options if path[-1] in "ab"
     )
-    assert "<td>c</td>" in next(
-        one for one in panel.table.value.split("<tr") if 'aria-current="true"' in one
-    )
+    rows = panel.table.value.split("<tr")
+    assert "<td>c</td>" in next(row for row in rows if 'aria-current="true"' in row)
 
 
 def test_several_chosen_runs_are_compared_by_curves_scores_and_settings(panel):
@@ -124,7 +124,7 @@ def test_what_is_chosen_stays_chosen_when_other_runs_come(panel, tmp_path):
     panel.select("a", "b")
     make_run(tmp_path, "d")
     panel.state.runs_changed += 1
-    assert [run.name for run in panel.found].count("d") == 1
+    assert [run.name for run in panel.runs].count("d") == 1
     assert sorted(run.name for run in panel.selected) == ["a", "b"]
 
 
@@ -144,7 +144,7 @@ def test_names_and_settings_are_text_and_never_html(tmp_path):
     make_run(tmp_path, "<img src=x onerror=alert(1)>", data_folder="/\"<b>&'")
     make_run(tmp_path, "größe $x_1$ 音", data_folder="/b")
     panel = RunsPanel(State(runs_folder=str(tmp_path)))
-    panel.select(*(run.name for run in panel.found))
+    panel.select(*(run.name for run in panel.runs))
     for widget in (panel.table, panel.differences):
         assert "<img" not in widget.value
         assert "&lt;img src=x onerror=alert(1)&gt;" in widget.value
@@ -172,7 +172,7 @@ def test_a_run_that_is_torn_deleted_newer_or_never_began_has_its_row(panel, tmp_
 
 
 def test_a_live_run_is_looked_at_again_until_it_ends(tmp_path, monkeypatch):
-    monkeypatch.setattr(runs_panel, "POLL", 0.02)
+    monkeypatch.setattr(runs_panel, "POLL_INTERVAL", 0.02)
 
     async def main():
         folder = make_run(tmp_path, "a", state="running")
@@ -182,7 +182,7 @@ def test_a_live_run_is_looked_at_again_until_it_ends(tmp_path, monkeypatch):
         (folder / "status.json").write_text(json.dumps(status | {"state": "finished"}))
         while ticker.is_running:
             await asyncio.sleep(0.01)
-        assert panel.found[0].state == "finished"
+        assert panel.runs[0].state == "finished"
         panel.close()
 
     asyncio.run(main())
