@@ -9,6 +9,7 @@
 """
 
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -152,3 +153,32 @@ def _noted(path: Path, filename: str, event_label: str, present: bool) -> str:
         int(present),
     )
     return table_text(CORRECTIONS, [*noted, dict(zip(CORRECTIONS, values, strict=True))])
+
+
+@dataclass(frozen=True)
+class RecordingLabels:
+    """The weak labels of a recording, and how they were corrected."""
+
+    table: Path
+    filename: str  # as in the table
+    labels: dict[str, bool]  # of every class of the table
+    corrections: list[dict[str, str]]  # rows of corrections.csv, the earliest first
+
+
+def read_recording_labels(recording: str | Path) -> RecordingLabels:
+    """Read the weak labels of a recording, and how they were corrected before.
+
+    Args:
+        recording: the sound file.
+
+    Raises:
+        InputError: no table names the recording, or a table can't be read.
+    """
+    table = labels_table(recording)
+    filename = Path(recording).absolute().relative_to(table.parent).as_posix()
+    notes = table.with_name("corrections.csv")
+    rows = []
+    if notes.exists():
+        rows = read_table(notes, required=CORRECTIONS, key=None, may_be_empty=True)
+    corrections = [row for row in rows if row["filename"] == filename]
+    return RecordingLabels(table, filename, read_labels(table, filename), corrections)

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 
 import traitlets
 
+from absslab.core.data.splits import SPLITS
 from absslab.widgets.panels.state import State
 from absslab.widgets.ui.panel import Panel
 
@@ -36,3 +37,8 @@ class WorkbenchPanel(Panel):
         links = self.own(ExitStack())
         links.callback(traitlets.dlink(selected, shown, to_control).unlink)
         links.callback(traitlets.dlink(shown, selected, str.strip).unlink)
+
+
+def known_split(split: str) -> str:
+    """Return a split that a control offers: the test split in place of an unknown name."""
+    return split if split in SPLITS else "test"

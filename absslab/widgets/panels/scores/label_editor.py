@@ -1,13 +1,16 @@
-"""The weak labels of a recording beside what a model says of it: to be checked by ear, and corrected."""
+"""The weak labels of a recording beside the model's probabilities, to check and to correct."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ipywidgets
 
-from absslab.core.common.tables import read_table
+from absslab.core.data.label_corrections import (
+    RecordingLabels,
+    correct_label,
+    read_recording_labels,
+)
 from absslab.plots.html_tables import html_table
 from absslab.plots.html_text import paragraph
 from absslab.widgets.ui.background import LatestOnly
@@ -15,158 +18,146 @@ from absslab.widgets.ui.controls import button
 from absslab.widgets.ui.main_loop import MainLoop
 from absslab.widgets.ui.panel import close_tree, error_line
 
-NEW_RUN = "A new training learns it if it is one of its training recordings; scores change when a run is scored again."
-
-
-@dataclass(frozen=True)
-class Labels:
-    """What the table of weak labels says of a recording."""
-
-    table: Path
-    filename: str  # as the table has it
-    labels: Mapping[str, bool]  # by class
-    corrections: list[dict[str, str]]  # of this recording, the earliest first
+EFFECT = (
+    "A new training uses it if it is one of its training recordings; "
+    "scores change when the run is scored again."
+)
 
 
 class LabelEditor:
-    """Checkboxes with a recording's weak labels; `save` corrects those that were changed.
+    """Checkboxes with the weak labels of a recording; `save` corrects those that were changed.
 
     Args:
-        loop: that widgets belong to.
+        loop: to which the widgets belong.
         guard: makes callbacks whose errors are shown.
-        say: shows what was done.
+        say: shows a message.
     """
 
     def __init__(self, loop: MainLoop, guard: Callable[..., Any], say: Callable[[str], Any]):
-        self.labels: Labels | None = None
-        self.boxes: dict[str, ipywidgets.Checkbox] = {}
-        self._said: Mapping[str, float] = {}
+        self.labels: RecordingLabels | None = None
+        self.boxes: dict[str, ipywidgets.Checkbox] = {}  # by class
+        self._probabilities: Mapping[str, float] = {}
         self._sources: Mapping[str, float] = {}
-        self._done = ""  # what was saved, in words
+        self._saved = ""  # message about the last correction
         self._say = say
-        self._reader = LatestOnly(loop, read, deliver=self._show, failed=self._fail)
+        self._reader = LatestOnly(
+            loop, read_recording_labels, deliver=self._show_labels, failed=self._show_error
+        )
         self._rows = ipywidgets.VBox(
             layout=ipywidgets.Layout(max_height="320px", overflow="auto", width="640px")
         )
-        self._title, self._about = ipywidgets.HTML(), ipywidgets.HTML()
-        self._save = button("save correction", guard(lambda: self.save()))
+        self._title = ipywidgets.HTML()
+        self._about = ipywidgets.HTML()
+        self._save_button = button("save the correction", guard(lambda: self.save()))
         self.widget = ipywidgets.VBox(
-            [self._title, self._rows, self._save, self._about],
+            [self._title, self._rows, self._save_button, self._about],
             layout=ipywidgets.Layout(align_items="flex-start"),
         )
         self.clear()
 
-    def show(self, path: Path, said: Mapping[str, float], sources: Mapping[str, float]) -> None:
+    def show(
+        self, path: Path, probabilities: Mapping[str, float], sources: Mapping[str, float]
+    ) -> None:
         """Show the labels of a recording.
 
         Args:
             path: the sound file.
-            said: class → the model's probability.
-            sources: class → 1 where its source was mixed in, 0 where it was not, as far as that is known.
+            probabilities: the model's, by class.
+            sources: class → 1 if its source was mixed in, 0 if not; only classes for which this
+                is known.
         """
         self.clear()
-        self._said, self._sources, self._is_wanted, self._done = said, sources, True, ""
+        self._probabilities = probabilities
+        self._sources = sources
+        self._saved = ""
         self._reader.request(path)
 
     def save(self) -> list[str]:
-        """Correct the labels that were changed in the table; returns their classes.
+        """Write the labels that were changed to the table.
+
+        Returns:
+            the classes whose labels are different now.
 
         Raises:
-            InputError: the table can't be used any more.
-            OSError: it can't be written.
+            InputError: the table can no longer be used.
+            OSError: the table can't be written.
         """
-        from absslab.core.data.label_corrections import correct_label
-
-        shown, changed = self.labels, []
-        if shown is None:
+        labels = self.labels
+        if labels is None:
             return []
+        corrected = []
         for name, box in self.boxes.items():
-            if box.value != shown.labels[name] and correct_label(
-                shown.table, shown.filename, name, box.value
-            ):
-                changed.append(name)
-        words = ", ".join(f"{'' if self.boxes[name].value else 'not '}{name}" for name in changed)
-        self._done = (
-            f"{shown.filename}: {words}. {NEW_RUN}"
-            if changed
-            else f"{shown.filename}: no label was changed."
-        )
-        self._say(self._done)
-        self._reader.request(shown.table.parent / shown.filename)
-        return changed
+            is_changed = box.value != labels.labels[name]
+            if is_changed and correct_label(labels.table, labels.filename, name, box.value):
+                corrected.append(name)
+        if corrected:
+            changes = [name if self.boxes[name].value else f"not {name}" for name in corrected]
+            self._saved = f"{labels.filename}: {', '.join(changes)}. {EFFECT}"
+        else:
+            self._saved = f"{labels.filename}: no label was changed."
+        self._say(self._saved)
+        self._reader.request(labels.table.parent / labels.filename)
+        return corrected
 
     def clear(self) -> None:
         """Show nothing."""
-        self._is_wanted = False
-        self._title.value = self._about.value = ""
-        self.labels, self._save.layout.display = None, "none"
-        rows, self._rows.children, self.boxes = self._rows.children, (), {}
+        self._reader.cancel()
+        self.labels = None
+        self._title.value = ""
+        self._about.value = ""
+        self._save_button.layout.display = "none"
+        self.boxes = {}
+        rows = self._rows.children
+        self._rows.children = ()
         for row in rows:
             close_tree(row)
 
     def close(self) -> None:
-        """Read nothing more."""
+        """Stop reading labels."""
         self._reader.close()
 
-    def _show(self, found: Labels) -> None:
-        if not self._is_wanted:
-            return
+    def _show_labels(self, labels: RecordingLabels) -> None:
         self.clear()
-        self.labels, self._is_wanted = found, True
-        doubt = {
-            name: abs(self._said.get(name, float(label)) - label)
-            for name, label in found.labels.items()
-        }
-        rows = []
-        for name in sorted(found.labels, key=lambda name: -doubt[name]):
-            box = ipywidgets.Checkbox(value=found.labels[name], description=name, indent=False)
-            self.boxes[name] = box
-            words = ipywidgets.Label(self._words(name, found.labels[name]))
-            rows.append(
-                ipywidgets.HBox([box, words], layout=ipywidgets.Layout(flex="0 0 auto"))
-            )  # scrolled, not squeezed
-        self._rows.children, self._save.layout.display = rows, ""
-        before = [
-            [row["time"], row["event_label"], row["from"], row["to"]] for row in found.corrections
-        ]
-        table = html_table(["corrected", "class", "from", "to"], before) if before else ""
+        self.labels = labels
         self._title.value = paragraph(
-            f"labels of {found.filename} in {found.table}; the most doubtful first"
+            f"labels of {labels.filename} in {labels.table}, the most doubtful first"
         )
-        self._about.value = paragraph(self._done, "message", "status") + table
+        names = sorted(labels.labels, key=self._doubt, reverse=True)
+        self._rows.children = [self._make_row(name) for name in names]
+        self._save_button.layout.display = ""
+        table = ""
+        if labels.corrections:
+            columns = ("time", "event_label", "from", "to")
+            rows = [[row[column] for column in columns] for row in labels.corrections]
+            table = html_table(["corrected", "class", "from", "to"], rows)
+        self._about.value = paragraph(self._saved, "message", "status") + table
 
-    def _words(self, name: str, label: bool) -> str:
-        words = (
-            f"the model: {self._said[name]:.3f}" if name in self._said else "the model says nothing"
-        )
-        if name in self._sources and bool(self._sources[name]) != label:
-            words += (
-                "; its source was mixed in"
-                if self._sources[name]
-                else "; its source was not mixed in"
-            )
-        return words
+    def _doubt(self, name: str) -> float:
+        """Return how far the model's probability is from the label."""
+        assert self.labels is not None
+        label = float(self.labels.labels[name])
+        return abs(self._probabilities.get(name, label) - label)
 
-    def _fail(self, error: Exception) -> None:
+    def _make_row(self, name: str) -> ipywidgets.HBox:
+        assert self.labels is not None
+        label = self.labels.labels[name]
+        box = ipywidgets.Checkbox(value=label, description=name, indent=False)
+        self.boxes[name] = box
+        evidence = ipywidgets.Label(self._evidence(name, label))
+        # Without this, the rows are squeezed instead of scrolled.
+        layout = ipywidgets.Layout(flex="0 0 auto")
+        return ipywidgets.HBox([box, evidence], layout=layout)
+
+    def _evidence(self, name: str, label: bool) -> str:
+        if name in self._probabilities:
+            text = f"the model: {self._probabilities[name]:.3f}"
+        else:
+            text = "the model does not know this class"
+        is_mixed_in = bool(self._sources.get(name, label))
+        if is_mixed_in == label:
+            return text
+        return f"{text}; its source was {'' if is_mixed_in else 'not '}mixed in"
+
+    def _show_error(self, error: Exception) -> None:
         self.clear()
         self._about.value = paragraph(error_line(error), "wrong", "alert")
-
-
-def read(path: Path) -> Labels:
-    """The weak labels of a recording, and how they were corrected before.
-
-    Raises:
-        InputError: no table names it, or one can't be read.
-    """
-    from absslab.core.data.label_corrections import CORRECTIONS, labels_table, read_labels
-
-    table = labels_table(path)
-    filename = Path(path).absolute().relative_to(table.parent).as_posix()
-    noted = table.with_name("corrections.csv")
-    rows = (
-        read_table(noted, required=CORRECTIONS, key=None, may_be_empty=True)
-        if noted.exists()
-        else []
-    )
-    corrections = [row for row in rows if row["filename"] == filename]
-    return Labels(table, filename, read_labels(table, filename), corrections)

@@ -1,4 +1,4 @@
-"""The panel of a run's scores: tables, charts, its worst and best mixtures, and their labels to correct."""
+"""The panel of a run's scores: tables, charts, its worst and best mixtures, labels to correct."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,9 +12,10 @@ from absslab.plots.html_tables import score_table
 from absslab.plots.html_text import paragraph
 from absslab.widgets.listening.listening import Listening
 from absslab.widgets.listening.playback import listen_to
-from absslab.widgets.panels.panel import WorkbenchPanel
+from absslab.widgets.panels.panel import WorkbenchPanel, known_split
 from absslab.widgets.panels.scores.label_editor import LabelEditor
-from absslab.widgets.panels.scores.score_view import MixtureList, draw_scores
+from absslab.widgets.panels.scores.mixture_list import MixtureList
+from absslab.widgets.panels.scores.score_charts import draw_scores
 from absslab.widgets.panels.scores.scoring_job import ScoringJob
 from absslab.widgets.panels.state import State
 from absslab.widgets.ui.background import LatestOnly
@@ -23,10 +24,12 @@ from absslab.widgets.ui.controls import button, offer
 
 
 class ScoresPanel(WorkbenchPanel):
-    """Scores of the run `state.run` on `state.split`: `score` makes them, `choose` plays a mixture, `correct` its labels.
+    """The scores of the run `state.run` on the split `state.split`; its tab is "report".
+
+    `score` computes them, `choose` plays a mixture, `correct` changes its labels.
 
     Args:
-        state: what panels share.
+        state: shared with other panels.
     """
 
     title = "report"
@@ -34,37 +37,44 @@ class ScoresPanel(WorkbenchPanel):
     def __init__(self, state: State | None = None):
         super().__init__(state)
         self.scores: RunScores | None = None
-        wide = {"layout": ipywidgets.Layout(width="430px"), "style": {"description_width": "60px"}}
-        narrow = {
-            "layout": ipywidgets.Layout(width="260px"),
-            "style": {"description_width": "60px"},
-        }
+        style = {"description_width": "60px"}
+        narrow = {"width": "260px"}
         self.run = ipywidgets.Combobox(
-            description="run", placeholder="a run directory", continuous_update=False, **wide
+            description="run",
+            placeholder="a run directory",
+            continuous_update=False,
+            layout={"width": "430px"},
+            style=style,
         )
-        self.split = ipywidgets.Dropdown(options=SPLITS, description="split", **narrow)
-        self.job = self.own(ScoringJob(self.loop, self.fail, self._scored))
+        self.split = ipywidgets.Dropdown(
+            options=SPLITS, description="split", layout=narrow, style=style
+        )
+        self.job = self.own(ScoringJob(self.loop, self.fail, self._finish_scoring))
         self.table = ipywidgets.HTML()
-        self.score_control = ipywidgets.Dropdown(description="score", **narrow)
+        self.score_control = ipywidgets.Dropdown(description="score", layout=narrow, style=style)
         self.mixtures = MixtureList(self.guard, self.choose)
-        self.chart, self.listening = self.own(ChartArea()), self.own(Listening())
+        self.chart = self.own(ChartArea())
+        self.listening = self.own(Listening())
         self.labels = self.own(LabelEditor(self.loop, self.guard, self.say))
         self._reader = self.own(
-            LatestOnly(self.loop, read_run_scores, deliver=self._show, failed=self._fail)
+            LatestOnly(
+                self.loop, read_run_scores, deliver=self._show_scores, failed=self._show_error
+            )
         )
-        start = button("score it", self.guard(self.score), is_main=True)
-        above = ipywidgets.HBox(
-            [self.run, self.split, start], layout=ipywidgets.Layout(flex_flow="row wrap")
+        score_button = button("compute the scores", self.guard(self.score), is_main=True)
+        self.show(
+            ipywidgets.HBox([self.run, self.split, score_button], layout={"flex_flow": "row wrap"}),
+            self.job,
+            self.table,
+            self.score_control,
+            self.chart,
+            self.mixtures,
+            self.listening,
+            self.labels,
         )
-        below = [self.score_control, self.chart, self.mixtures, self.listening, self.labels]
-        self.show(above, self.job, self.table, *below)
-        self.run.observe(
-            self.guard(lambda change: self.state.set_trait("run", change["new"].strip())), "value"
-        )
-        self.split.observe(
-            self.guard(lambda change: self.state.set_trait("split", change["new"])), "value"
-        )
-        self.score_control.observe(self.guard(lambda _: self._draw()), "value")
+        self.link("run", self.run)
+        self.link("split", self.split, to_control=known_split)
+        self.score_control.observe(self.guard(lambda _: self._show_chosen_score()), "value")
         self.watch(("run", "split"), self.read)
         self.watch(("runs_folder", "runs_changed"), self._offer_runs)
         self._offer_runs()
@@ -73,17 +83,15 @@ class ScoresPanel(WorkbenchPanel):
 
     def read(self) -> None:
         """Read the scores of the selected run and split again."""
-        self.run.value = self.state.run
-        self.split.value = self.state.split if self.state.split in SPLITS else "test"
         self._clear()
         if self.state.run:
             self._reader.request(self.state.run, self.split.value)
 
     def score(self, *flags: str) -> None:
-        """Score the run's best model on the split, in a process of its own.
+        """Score the run's best model on the split, in a separate process.
 
         Args:
-            flags: more of `absslab evaluate`, such as --device cpu.
+            flags: further flags of `absslab evaluate`, such as --device cpu.
 
         Raises:
             InputError: no run is selected, it has no model yet, or a run is being scored.
@@ -96,50 +104,66 @@ class ScoresPanel(WorkbenchPanel):
         self.job.cancel()
 
     def choose(self, mixture: str) -> Path:
-        """Play a mixture of the table and select it for all panels; returns where it is.
+        """Play a mixture of the table, and select it for all panels.
+
+        Args:
+            mixture: its name in the table of scores.
+
+        Returns:
+            the sound file.
 
         Raises:
-            InputError: the scores do not name it, or it is gone.
+            InputError: the scores do not name the mixture, or its file is gone.
         """
-        found = self.mixtures.find(mixture)
-        if self.scores is None or found is None:
+        ranked = self.mixtures.find(mixture)
+        if self.scores is None or ranked is None:
             raise InputError(
-                f"there is no mixture {mixture!r} in the scores: expected one of those that were scored"
+                f"there is no mixture {mixture!r} in the scores: "
+                "expected one of those that were scored"
             )
         self.labels.clear()
-        path = locate_mixture(found, self.state.mixture_folder, self.split.value)
-        words = f"{path}: {', '.join(found.classes) or 'no class'}"
-        listen_to(self.listening, path, list(self.scores.scores["classes"]), caption=words)
-        columns = (self.scores.column(mixture, name) for name in ("probability", "present"))
-        self.labels.show(path, *columns)
+        path = locate_mixture(ranked, self.state.mixture_folder, self.split.value)
+        caption = f"{path}: {', '.join(ranked.classes) or 'no class'}"
+        listen_to(self.listening, path, list(self.scores.scores["classes"]), caption=caption)
+        probabilities = self.scores.column(mixture, "probability")
+        self.labels.show(path, probabilities, self.scores.column(mixture, "present"))
         self.mixtures.mark(mixture)
         self.state.mixture = str(path)
         return path
 
     def correct(self, labels: Mapping[str, bool]) -> list[str]:
-        """Correct weak labels of the mixture that is shown, by class; returns the classes whose label is another now.
+        """Correct weak labels of the mixture that is shown.
+
+        Args:
+            labels: class → whether it is present.
+
+        Returns:
+            the classes whose labels are different now.
 
         Raises:
             InputError: no mixture with labels is shown, or there is no such class.
         """
-        for name, present in labels.items():
+        for name, is_present in labels.items():
             if name not in self.labels.boxes:
                 raise InputError(
-                    f"there is no label {name!r} here: choose a mixture, then one of its table's classes"
+                    f"there is no label {name!r} here: "
+                    "choose a mixture, then one of the classes of its table"
                 )
-            self.labels.boxes[name].value = present
+            self.labels.boxes[name].value = is_present
         return self.labels.save()
 
     def _offer_runs(self) -> None:
         folder = Path(self.state.runs_folder)
         self.run.options = [str(path.parent) for path in sorted(folder.glob("*/config.json"))]
 
-    def _scored(self) -> None:
+    def _finish_scoring(self) -> None:
         self.state.runs_changed += 1
         self.read()
 
     def _clear(self) -> None:
-        self.scores, self.table.value = None, ""
+        self._reader.cancel()
+        self.scores = None
+        self.table.value = ""
         self.say("")
         self.chart.clear()
         self.listening.clear()
@@ -147,25 +171,27 @@ class ScoresPanel(WorkbenchPanel):
         offer(self.score_control, ())
         self.mixtures.show(())
 
-    def _fail(self, error: Exception) -> None:
+    def _show_error(self, error: Exception) -> None:
         self._clear()
         self.fail(error)
 
-    def _show(self, scores: RunScores | None) -> None:
-        if not self.state.run:
-            return
+    def _show_scores(self, scores: RunScores | None) -> None:
         if scores is None:
             self.table.value = paragraph(
-                f"{self.state.run} has no scores of its {self.split.value} split: “score it”."
+                f"{self.state.run} has no scores of its {self.split.value} split: "
+                "press “compute the scores”."
             )
             return
         if scores.is_old:
-            self.say(f"The model is newer than {scores.path}: score it once more.", "warning")
-        self.scores, self.table.value = scores, score_table(scores)
+            self.say(f"The model is newer than {scores.path}: compute the scores again.", "warning")
+        self.scores = scores
+        self.table.value = score_table(scores)
         offer(self.score_control, [(title, key) for key, title in scores.choices.items()])
 
-    def _draw(self) -> None:
-        self.score_control.layout.display = "" if self.score_control.value else "none"
-        if self.scores is not None and self.score_control.value:
-            draw_scores(self.chart, self.scores, self.score_control.value)
-            self.mixtures.show(self.scores.ranking(self.score_control.value))
+    def _show_chosen_score(self) -> None:
+        """Draw the score that is chosen, and rank the mixtures by it."""
+        score = self.score_control.value
+        self.score_control.layout.display = "" if score else "none"
+        if self.scores is not None and score:
+            draw_scores(self.chart, self.scores, score)
+            self.mixtures.show(self.scores.ranking(score))

@@ -1,4 +1,4 @@
-"""The panel of scores: what it shows of a run, mixtures that are opened from it, labels that are corrected in it."""
+"""The panel of scores: what it shows of a run, how mixtures are opened and labels corrected."""
 
 import asyncio
 import csv
@@ -17,7 +17,7 @@ from absslab.core.evaluation.score_table import write_scores
 from absslab.core.evaluation.scorer import ScoringConfig
 from absslab.widgets.panels import State
 from absslab.widgets.panels.scores import ScoresPanel
-from absslab.widgets.panels.scores.score_view import BEST, WORST
+from absslab.widgets.panels.scores.mixture_list import BEST, WORST
 
 HTML = "<img src=x onerror=alert(1)>"
 
@@ -25,13 +25,13 @@ HTML = "<img src=x onerror=alert(1)>"
 @pytest.fixture(scope="module")
 def evaluation(checkpoint, mixtures):
     """A small model, scored on its test mixtures."""
-    one = Evaluation(
+    evaluation = Evaluation(
         EvaluationConfig(checkpoint_path=str(checkpoint), device="cpu"),
         scoring=ScoringConfig(n_resamples=50),
     )
-    for _ in one.run():
+    for _ in evaluation.run():
         pass
-    return SimpleNamespace(scores=one.scores(), table=one.table())
+    return SimpleNamespace(scores=evaluation.scores(), table=evaluation.table())
 
 
 @pytest.fixture
@@ -49,9 +49,9 @@ def scored(evaluation, checkpoint, mixtures, tmp_path):
 
 @pytest.fixture
 def panel(scored):
-    one = ScoresPanel(State(runs_folder=str(scored / "runs")))
-    yield one
-    one.close()
+    panel = ScoresPanel(State(runs_folder=str(scored / "runs")))
+    yield panel
+    panel.close()
 
 
 def run_of(scored):
@@ -138,7 +138,7 @@ def test_a_label_is_corrected_noted_and_shown_again(panel, scored):
     box = panel.labels.boxes["knock"]
     before = box.value
     box.value = not before
-    panel.labels._save.click()
+    panel.labels._save_button.click()
     assert "if it is one of its training recordings" in panel.message
     with open(scored / "data" / "test" / "weak_labels.csv", newline="") as file:
         row = next(row for row in csv.DictReader(file) if row["filename"] == "000003.wav")
@@ -162,7 +162,7 @@ def test_a_correction_that_can_t_be_saved_is_said(panel, scored):
     panel.choose("000003.wav")
     (scored / "data" / "test" / "weak_labels.csv").unlink()
     panel.labels.boxes["knock"].value = not panel.labels.boxes["knock"].value
-    panel.labels._save.click()
+    panel.labels._save_button.click()
     assert "weak_labels.csv does not exist" in panel.message
     panel.choose("000001.wav")
     assert "it has no labels to correct" in panel.labels._about.value

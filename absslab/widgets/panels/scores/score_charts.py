@@ -1,0 +1,44 @@
+"""The scores of a run as charts."""
+
+from absslab.core.evaluation.score_table import CEILING
+from absslab.core.evaluation.score_text import BASELINE_TITLES
+from absslab.core.runs.run_scores import DOUBT, RunScores
+from absslab.plots.charts import chart_height, class_scores, distribution, ladder
+from absslab.widgets.ui.chart_area import ChartArea
+
+DISTRIBUTION_HEIGHT = 2.2  # inches
+BREAKDOWN_HEIGHT = 2.4  # inches
+
+
+def draw_scores(area: ChartArea, scores: RunScores, score: str) -> None:
+    """Draw a score by class, its distribution over mixtures, and where separation is lost.
+
+    Args:
+        area: where to draw.
+        scores: of a run.
+        score: the name of the score.
+    """
+    title = scores.choices[score].replace("/dB", " / dB")
+    breakdown = scores.scores["ladder"] or []
+    heights = [chart_height(len(scores.per_class(score))), DISTRIBUTION_HEIGHT]
+    if breakdown:
+        heights.append(BREAKDOWN_HEIGHT)
+    axes = area.begin(sum(heights)).subplots(len(heights), height_ratios=heights)
+    ceilings = {}
+    if score == "si_sdr_improvement":
+        ceilings = {BASELINE_TITLES[CEILING]: scores.per_class("ceiling")}
+    class_scores(
+        axes[0],
+        scores.per_class(score),
+        label=title,
+        intervals=scores.intervals(score),
+        baselines=ceilings,
+    )
+    drawn_score, values = scores.per_mixture(score)
+    label = f"{title}, mean of a mixture"
+    if drawn_score == DOUBT:
+        label = "mean |label − probability|"
+    distribution(axes[1], values.to_list(), label=label)
+    if breakdown:
+        ladder(axes[2], breakdown)
+    area.draw()
