@@ -23,10 +23,11 @@ from absslab.core.data.mixture_folder import MixtureFolderConfig, write_mixtures
 from absslab.core.evaluation.model_evaluation import Evaluation, EvaluationConfig
 from absslab.core.evaluation.score_table import write_scores
 from absslab.core.evaluation.scorer import ScoringConfig
-from absslab.core.model.front_end import FeatureConfig
+from absslab.core.model.checkpoint import load_checkpoint
+from absslab.core.model.feature_config import FeatureConfig
 from absslab.core.model.mask_networks import find_mask_net
 from absslab.core.model.pooling import find_pooling
-from absslab.core.model.separation_model import ModelConfig, SeparationModel, load_checkpoint
+from absslab.core.model.separation_model import ModelConfig, SeparationModel
 from absslab.core.separation.detection import DetectionConfig
 from absslab.core.separation.separator import Separation, SeparationConfig, Separator
 from absslab.core.training.augmentation import AugmentationConfig

@@ -9,7 +9,7 @@ from absslab.cli.parser import Parser
 from absslab.core.common.config import add_flags, from_flags, look_up
 from absslab.core.common.devices import choose_precision
 from absslab.core.data.layouts import DataConfig
-from absslab.core.model.front_end import FeatureConfig
+from absslab.core.model.feature_config import FeatureConfig
 from absslab.core.model.mask_networks import MASK_NETS, find_mask_net
 from absslab.core.model.pooling import POOLINGS, find_pooling
 from absslab.core.model.separation_model import ModelConfig

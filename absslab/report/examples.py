@@ -158,7 +158,7 @@ def example_fragment(evaluation: Evaluation, example: Example, title: str) -> Fr
 def _power(evaluation: Evaluation, waveform: np.ndarray) -> np.ndarray:
     front_end = evaluation.separator.model.front_end
     on_device = torch.from_numpy(np.ascontiguousarray(waveform))[None].to(
-        front_end.shift.device
+        front_end.device
     )  # (1, N)
     return front_end.power(front_end.stft(on_device))[0].cpu().numpy()  # (M, T)
 

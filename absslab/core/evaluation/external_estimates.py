@@ -30,7 +30,8 @@ from absslab.core.data.weak_labels import read_one_hot
 from absslab.core.evaluation.ideal_masks import IdealMasks
 from absslab.core.evaluation.scorer import Estimate, Scorer, ScoringConfig, Truth, is_audible
 from absslab.core.evaluation.scores import score_report
-from absslab.core.model.front_end import FeatureConfig, FrontEnd
+from absslab.core.model.feature_config import FeatureConfig
+from absslab.core.model.front_end import FrontEnd
 
 NOT_CLASSES = ("background", "residual", "remix")
 

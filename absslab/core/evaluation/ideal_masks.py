@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from absslab.core.evaluation.score_table import MIXTURE, PHASE_SENSITIVE
-from absslab.core.model.front_end import FrontEnd, MaskExpander
+from absslab.core.model.front_end import FrontEnd
+from absslab.core.model.mask_expander import MaskExpander
 
 
 def binary_mask(source: Tensor, rest: Tensor, *, criterion: float = 0.0) -> Tensor:
@@ -44,7 +45,7 @@ class IdealMasks:
     def __init__(self, front_end: FrontEnd, *, criterion: float = 0.0):
         self.front_end, self.criterion = front_end, criterion
         self.expander = MaskExpander(front_end.config, front_end.config.sampling_rate).to(
-            front_end.shift.device
+            front_end.device
         )
 
     def powers(self, mixture: np.ndarray, references: np.ndarray) -> tuple[Tensor, Tensor]:
@@ -92,5 +93,5 @@ class IdealMasks:
 
     def _spectra(self, mixture: np.ndarray, references: np.ndarray) -> tuple[Tensor, Tensor]:
         both = np.concatenate([mixture[None], references]).astype(np.float32)
-        spectra = self.front_end.stft(torch.from_numpy(both).to(self.front_end.shift.device))
+        spectra = self.front_end.stft(torch.from_numpy(both).to(self.front_end.device))
         return spectra[0], spectra[1:]

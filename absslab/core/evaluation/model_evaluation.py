@@ -26,7 +26,7 @@ from absslab.core.evaluation.ideal_masks import IdealMasks
 from absslab.core.evaluation.scorer import Estimate, Scorer, ScoringConfig, Truth, is_audible
 from absslab.core.evaluation.scores import TRUE_TAGS, score_report
 from absslab.core.metrics.tagging import best_thresholds
-from absslab.core.model.separation_model import load_checkpoint
+from absslab.core.model.checkpoint import load_checkpoint
 from absslab.core.separation.detection import DetectionConfig, find_events, frame_activity
 from absslab.core.separation.separator import SeparationConfig, Separator
 

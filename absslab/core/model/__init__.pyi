@@ -1,6 +1,8 @@
-from .front_end import FeatureConfig as FeatureConfig
+from .checkpoint import load_checkpoint as load_checkpoint
+from .checkpoint import save_checkpoint as save_checkpoint
+from .feature_config import FeatureConfig as FeatureConfig
 from .front_end import FrontEnd as FrontEnd
-from .front_end import MaskExpander as MaskExpander
+from .mask_expander import MaskExpander as MaskExpander
 from .mask_networks import MASK_NETS as MASK_NETS
 from .mask_networks import UNet as UNet
 from .mask_networks import VGGLikeCNN as VGGLikeCNN
@@ -15,5 +17,3 @@ from .separation_model import ModelConfigs as ModelConfigs
 from .separation_model import Prediction as Prediction
 from .separation_model import SeparationModel as SeparationModel
 from .separation_model import build_model as build_model
-from .separation_model import load_checkpoint as load_checkpoint
-from .separation_model import save_checkpoint as save_checkpoint

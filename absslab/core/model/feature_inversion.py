@@ -16,7 +16,9 @@ from absslab.core.audio import sound_files
 from absslab.core.audio.stft import STFT
 from absslab.core.common.config import Config, look_up, option
 from absslab.core.common.errors import InputError
-from absslab.core.model.front_end import FeatureConfig, FrontEnd, MaskExpander
+from absslab.core.model.feature_config import FeatureConfig
+from absslab.core.model.front_end import FrontEnd
+from absslab.core.model.mask_expander import MaskExpander
 
 CARRIERS = ("phase", "noise")
 LEVELS = ("true", "brightness")
@@ -151,7 +153,7 @@ class FeatureInversion:
     def _values(self, name: str) -> np.ndarray:
         """What the front end makes of magnitudes: (M, T)."""
         bands = (
-            FrontEnd(self._features(name)).picture(self._spectrum.abs()[None])[0, 0].numpy()
+            FrontEnd(self._features(name)).features(self._spectrum[None])[0, 0].numpy()
         )  # (M, T)
         return self._kind(name).make(bands, self.config)
 

@@ -21,8 +21,10 @@ from absslab.core.audio.stft import STFT
 from absslab.core.common.config import Config, option
 from absslab.core.common.errors import InputError
 from absslab.core.common.rich_result import RichResult
-from absslab.core.model.front_end import FeatureConfig, MaskExpander
-from absslab.core.model.separation_model import SeparationModel, load_checkpoint
+from absslab.core.model.checkpoint import load_checkpoint
+from absslab.core.model.feature_config import FeatureConfig
+from absslab.core.model.mask_expander import MaskExpander
+from absslab.core.model.separation_model import SeparationModel
 
 _OVERLAP_FRAMES = 128  # of the model: two neighbouring segments share this many
 _SAMPLES_AT_ONCE = 1 << 26  # of all sources of a segment
@@ -238,8 +240,7 @@ class Separator:
         """Masks as the model draws them, of one recording (N,) at its rate."""
         with torch.no_grad():
             spectrum = self.model.front_end.stft(waveform[None].to(self._device))  # (1, F, T)
-            features = self.model.front_end.normalise(self.model.front_end.picture(spectrum.abs()))
-            prediction = self.model.predict(features)
+            prediction = self.model.predict(spectrum)
             return Masks(
                 prediction.masks[0],
                 prediction.probabilities[0],
@@ -270,7 +271,7 @@ class Separator:
 
     @property
     def _device(self) -> torch.device:
-        return self.model.front_end.shift.device
+        return self.model.device
 
     def _segmentation(self, sampling_rate: int, n_channels: int) -> tuple[int, int]:
         """(overlap, advance) in samples: whole multiples of eight of the model's frames, about 20 s where memory allows."""

@@ -13,16 +13,11 @@ from absslab.core.common.devices import choose_device
 from absslab.core.common.errors import InputError
 from absslab.core.data.audio_data_set import open_split
 from absslab.core.data.layouts import DataConfig
-from absslab.core.model.front_end import FeatureConfig
+from absslab.core.model.checkpoint import read_checkpoint, save_checkpoint
+from absslab.core.model.feature_config import FeatureConfig
 from absslab.core.model.mask_networks import find_mask_net
 from absslab.core.model.pooling import find_pooling
-from absslab.core.model.separation_model import (
-    ModelConfig,
-    ModelConfigs,
-    build_model,
-    read_checkpoint,
-    save_checkpoint,
-)
+from absslab.core.model.separation_model import ModelConfig, ModelConfigs, build_model
 from absslab.core.training.augmentation import AugmentationConfig
 from absslab.core.training.config import TrainingConfig
 from absslab.core.training.feature_store import open_store

@@ -135,5 +135,5 @@ def make_store(path: Path, key: str, data_set: AudioDataSet, front_end: FrontEnd
 @torch.no_grad()
 def _pictures(data_set: AudioDataSet, front_end: FrontEnd) -> Iterator[np.ndarray]:
     for index in range(len(data_set)):
-        waveform = data_set[index].to(front_end.shift.device)
-        yield front_end.picture(front_end.stft(waveform[None]).abs())[0].cpu().numpy()  # (1, M, T)
+        waveform = data_set[index].to(front_end.device)
+        yield front_end.features(front_end.stft(waveform[None]))[0].cpu().numpy()  # (1, M, T)

@@ -80,7 +80,7 @@ class ShareTargets(nn.Module):
             1, 400 * front_end.config.window_size, generator=torch.Generator().manual_seed(0)
         )
         with torch.no_grad():
-            power = front_end.power(front_end.stft(noise.to(front_end.shift.device)))[0]  # (M, T)
+            power = front_end.power(front_end.stft(noise.to(front_end.device)))[0]  # (M, T)
         self.mean_over_quantile: Tensor
         ratio = power.mean(1) / power.quantile(quantile, 1).clamp_min(1e-12)
         self.register_buffer("mean_over_quantile", ratio[:, None], persistent=False)  # (M, 1)

@@ -93,7 +93,7 @@ class TrainingManager:
                 "feature_store keeps features, but augmentation and share_weight need waveforms: leave it out, or "
                 "set pair_probability, equaliser, gain_range and share_weight to 0 and roll to False"
             )
-        self.device = next(self.model.parameters()).device
+        self.device = self.model.device
         self.precision = PRECISIONS[choose_precision(config.precision, self.device)]
         self.averaged = (
             copy.deepcopy(self.model).to(self.device) if config.average_decay else self.model
@@ -127,13 +127,17 @@ class TrainingManager:
     def fit_normalisation(self) -> None:
         """Take mean and deviation of the features from the training recordings."""
         if self.stores:
-            self.model.front_end.fit_features(self.stores[0].pictures())
+            self.model.front_end.fit(self.stores[0].pictures())
         else:
             size = (
                 1 if len(set(self.train.lengths)) > 1 else self.config.batch_size
             )  # padding is no sound to learn from
             batches = self.train.batches(size, n_loaders=self.n_loaders)
-            self.model.front_end.fit(batch.waveforms.to(self.device) for batch in batches)
+            front_end = self.model.front_end
+            front_end.fit(
+                front_end.features(front_end.stft(batch.waveforms.to(self.device)))
+                for batch in batches
+            )
         if self.averaged is not self.model:
             self.averaged.front_end.load_state_dict(self.model.front_end.state_dict())
 
@@ -198,10 +202,14 @@ class TrainingManager:
         self, batch: Batch | FeatureBatch, rng: np.random.Generator | None
     ) -> tuple[dict[str, Tensor], Tensor]:
         """Total and parts of the loss of a batch, and probabilities (B, K); without a generator nothing is augmented."""
-        stft, front_end = self.model.front_end.stft, self.model.front_end
+        model = self.model if self.model.training else self.averaged
+        front_end = model.front_end
+        stft = front_end.stft
         if isinstance(batch, FeatureBatch):
-            n_frames = self._n_frames(batch.n_samples)
-            prediction = self._predict(front_end.normalise(batch.features), n_frames)
+            n_frames = model.n_frames(batch.n_samples)
+            prediction = model.predict_from_features(
+                front_end.normalise(batch.features), n_frames, precision=self.precision
+            )
             return self._tag_losses(prediction, batch.labels, n_frames), prediction.probabilities
         if rng is None:
             spectra = stft(batch.waveforms)
@@ -215,8 +223,8 @@ class TrainingManager:
         else:
             pairs = augment(batch, self.augmentation, stft, front_end.config.sampling_rate, rng)
         total = pairs.first + pairs.second  # complex (B, F, T)
-        n_frames = self._n_frames(pairs.n_samples)
-        prediction = self._predict(front_end.normalise(front_end.picture(total.abs())), n_frames)
+        n_frames = model.n_frames(pairs.n_samples)
+        prediction = model.predict(total, n_frames, precision=self.precision)
         losses = self._tag_losses(
             prediction, torch.maximum(pairs.labels_first, pairs.labels_second), n_frames
         )
@@ -232,13 +240,6 @@ class TrainingManager:
             )
             losses["total"] = losses["total"] + self.config.share_weight * losses["share"]
         return losses, prediction.probabilities
-
-    def _n_frames(self, n_samples: Tensor | None) -> Tensor | None:
-        return None if n_samples is None else self.model.front_end.config.n_frames(n_samples)
-
-    def _predict(self, features: Tensor, n_frames: Tensor | None) -> Prediction:
-        model = self.model if self.model.training else self.averaged
-        return model.predict(features, n_frames, precision=self.precision)
 
     def _tag_losses(
         self, prediction: Prediction, labels: Tensor, n_frames: Tensor | None

@@ -132,7 +132,7 @@ def _power(track: Track, live: LiveSeparation) -> np.ndarray:
     samples = sound.read(0, live.waveform.shape[1])
     front_end = separator.model.front_end
     with torch.no_grad():
-        waveform = separator.at_own_rate(samples, sound.sampling_rate).to(front_end.shift.device)
+        waveform = separator.at_own_rate(samples, sound.sampling_rate).to(front_end.device)
         return front_end.power(front_end.stft(waveform[None]))[0].cpu().numpy()  # (M, T)
 
 

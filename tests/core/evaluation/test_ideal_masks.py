@@ -7,7 +7,8 @@ import torch
 from absslab.core.evaluation.ideal_masks import IdealMasks, binary_mask, ratio_mask
 from absslab.core.evaluation.score_table import BASELINES, MIXTURE, PHASE_SENSITIVE
 from absslab.core.metrics.separation import si_sdr
-from absslab.core.model.front_end import FeatureConfig, FrontEnd
+from absslab.core.model.feature_config import FeatureConfig
+from absslab.core.model.front_end import FrontEnd
 
 RATE, N = 16000, 24000
 BINARY, RATIO = "ideal_binary_mask", "ideal_ratio_mask"

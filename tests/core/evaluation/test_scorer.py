@@ -13,7 +13,8 @@ from absslab.core.evaluation.ideal_masks import IdealMasks
 from absslab.core.evaluation.score_table import BASELINES, Statistics
 from absslab.core.evaluation.scorer import Estimate, Scorer, ScoringConfig, Truth
 from absslab.core.evaluation.scores import score_report
-from absslab.core.model.front_end import FeatureConfig, FrontEnd
+from absslab.core.model.feature_config import FeatureConfig
+from absslab.core.model.front_end import FrontEnd
 
 CLASSES = ("speech", "knock", "alert")
 RATE, N = 16000, 8000

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from absslab.core.audio.stft import STFT
 from absslab.core.common.errors import InputError
-from absslab.core.model.front_end import FeatureConfig, FrontEnd, MaskExpander, mel_filters
+from absslab.core.model.feature_config import FeatureConfig
+from absslab.core.model.front_end import FrontEnd, mel_filters
+from absslab.core.model.mask_expander import MaskExpander
 
 RATE = 16000
 
@@ -26,6 +28,15 @@ def sine(frequency, amplitude=1.0, n=RATE, rate=RATE):
 
 def noise(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def normalised_features(front_end, waveforms):
+    """What the mask network is given: (B, N) → (B, 1, M, T)."""
+    return front_end(front_end.stft(waveforms))
+
+
+def fit(front_end, waveform_batches):
+    front_end.fit(front_end.features(front_end.stft(batch)) for batch in waveform_batches)
 
 
 @settings(deadline=None, max_examples=60)
@@ -130,27 +141,38 @@ def test_mel_features_are_means_of_magnitudes_over_librosas_filters(feature_type
     expected = filters @ magnitude / filters.sum(1)[:, None]
     if feature_type == "log_mel":
         expected = np.log(expected + config.log_offset)
-    np.testing.assert_allclose(front_end(waveform)[:, 0].numpy(), expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        normalised_features(front_end, waveform)[:, 0].numpy(), expected, rtol=1e-4, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("feature_type", ["spectrogram", "mel", "log_spectrogram", "log_mel"])
 def test_features_have_the_height_that_the_config_says(feature_type):
     config = FeatureConfig(feature_type=feature_type, n_mels=20)
-    assert FrontEnd(config)(noise(2, 3000)).shape == (2, 1, config.n_bands, config.n_frames(3000))
+    assert normalised_features(FrontEnd(config), noise(2, 3000)).shape == (
+        2,
+        1,
+        config.n_bands,
+        config.n_frames(3000),
+    )
 
 
 @pytest.mark.parametrize("feature_type", ["log_spectrogram", "log_mel"])
 def test_the_log_offset_is_the_level_that_silence_has(feature_type):
     config = FeatureConfig(feature_type=feature_type, log_offset=1e-3)
     front_end = FrontEnd(config)
-    assert torch.allclose(front_end(torch.zeros(1, 4000)), torch.tensor(1e-3).log())
+    assert torch.allclose(
+        normalised_features(front_end, torch.zeros(1, 4000)), torch.tensor(1e-3).log()
+    )
 
 
 def test_a_sine_at_the_level_of_the_offset_is_3_dB_in_8_above_silence():
     """A tone as loud as the offset doubles what is under the logarithm: the offset means a level."""
     config = FeatureConfig(feature_type="log_spectrogram", log_offset=1e-2)
-    picture = FrontEnd(config)(sine(100 * RATE / 1024, 1e-2)[None])[0, 0, 100, 2:-2]
-    assert torch.allclose(picture, torch.tensor(2e-2).log(), atol=1e-3)
+    features = normalised_features(FrontEnd(config), sine(100 * RATE / 1024, 1e-2)[None])[
+        0, 0, 100, 2:-2
+    ]
+    assert torch.allclose(features, torch.tensor(2e-2).log(), atol=1e-3)
 
 
 @pytest.mark.parametrize("feature_type", ["mel", "spectrogram"])
@@ -169,9 +191,13 @@ def test_power_is_the_square_of_the_magnitude_per_band(feature_type):
 def test_over_the_fitted_set_features_have_mean_0_and_deviation_1(normalisation):
     front_end = FrontEnd(FeatureConfig(normalisation=normalisation, n_mels=16))
     batches = [noise(3, 4000), 0.1 * noise(2, 4000, seed=1), noise(1, 2500, seed=2)]
-    front_end.fit(iter(batches))
+    fit(front_end, iter(batches))
     features = torch.cat(
-        [front_end(batch)[:, 0].transpose(0, 1).flatten(1) for batch in batches], 1
+        [
+            normalised_features(front_end, batch)[:, 0].transpose(0, 1).flatten(1)
+            for batch in batches
+        ],
+        1,
     )  # (M, ΣBT)
     over = 1 if normalisation == "band" else (0, 1)
     assert torch.allclose(features.mean(over), torch.zeros(()), atol=1e-4)
@@ -182,14 +208,14 @@ def test_over_the_fitted_set_features_have_mean_0_and_deviation_1(normalisation)
 def test_one_pass_gives_the_statistics_of_two(normalisation):
     front_end = FrontEnd(FeatureConfig(normalisation=normalisation, n_mels=16, feature_type="mel"))
     loud = 1e3 + noise(2, 6000)  # a mean far above the deviation
-    front_end.fit([loud[:1], loud[1:]])
-    picture = front_end.picture(front_end.stft(loud).abs()).double()
+    fit(front_end, [loud[:1], loud[1:]])
+    features = front_end.features(front_end.stft(loud)).double()
     over = (0, 1, 3) if normalisation == "band" else (0, 1, 2, 3)
-    mean = picture.mean(over)
-    deviation = (picture - picture.mean(over, keepdim=True)).square().mean(over).sqrt()
-    assert torch.allclose(front_end.shift.flatten().double(), mean.reshape(-1), rtol=1e-6)
+    mean = features.mean(over)
+    deviation = (features - features.mean(over, keepdim=True)).square().mean(over).sqrt()
+    assert torch.allclose(front_end.mean.flatten().double(), mean.reshape(-1), rtol=1e-6)
     assert torch.allclose(
-        front_end.deviation.flatten().double(), deviation.reshape(-1).clamp_min(1e-4), rtol=1e-4
+        front_end.std.flatten().double(), deviation.reshape(-1).clamp_min(1e-4), rtol=1e-4
     )
 
 
@@ -197,32 +223,34 @@ def test_one_pass_gives_the_statistics_of_two(normalisation):
 def test_statistics_travel_in_the_state(normalisation, n):
     config = FeatureConfig(normalisation=normalisation, n_mels=16)
     fitted, fresh = FrontEnd(config), FrontEnd(config)
-    fitted.fit([noise(2, 4000)])
+    fit(fitted, [noise(2, 4000)])
     state = fitted.state_dict()
     assert {name: value.shape for name, value in state.items()} == {
-        "shift": (n, 1),
-        "deviation": (n, 1),
+        "mean": (n, 1),
+        "std": (n, 1),
     }
     fresh.load_state_dict(state)
-    assert torch.equal(fresh(noise(1, 4000)), fitted(noise(1, 4000)))
+    assert torch.equal(
+        normalised_features(fresh, noise(1, 4000)), normalised_features(fitted, noise(1, 4000))
+    )
 
 
 def test_a_band_that_never_changes_is_not_divided_by_zero():
     front_end = FrontEnd(FeatureConfig())
-    front_end.fit([torch.zeros(1, 4000)])
-    assert torch.isfinite(front_end(noise(1, 4000))).all()
+    fit(front_end, [torch.zeros(1, 4000)])
+    assert torch.isfinite(normalised_features(front_end, noise(1, 4000))).all()
 
 
 def test_without_scale_transform_features_stay_as_they_are():
     front_end = FrontEnd(FeatureConfig(scale_transform=False))
-    before = front_end(noise(1, 4000))
-    front_end.fit([noise(1, 4000)])
-    assert torch.equal(front_end(noise(1, 4000)), before)
+    before = normalised_features(front_end, noise(1, 4000))
+    fit(front_end, [noise(1, 4000)])
+    assert torch.equal(normalised_features(front_end, noise(1, 4000)), before)
 
 
 def test_nothing_to_fit_is_an_error():
     with pytest.raises(InputError, match="empty"):
-        FrontEnd(FeatureConfig()).fit([])
+        fit(FrontEnd(FeatureConfig()), [])
 
 
 @pytest.mark.parametrize(

@@ -7,18 +7,15 @@ import pytest
 import torch
 
 from absslab.core.common.errors import InputError
-from absslab.core.model import separation_model as model_module
-from absslab.core.model.front_end import FeatureConfig
+from absslab.core.model.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint
+from absslab.core.model.feature_config import FeatureConfig
 from absslab.core.model.mask_networks import UNetConfig, VGGLikeCNNConfig
-from absslab.core.model.pooling import GWRPConfig, LinearSoftmaxConfig
+from absslab.core.model.pooling import GWRPConfig, LinearSoftmaxConfig, find_pooling
 from absslab.core.model.separation_model import (
     BACKGROUND_BIAS,
     ModelConfig,
     ModelConfigs,
     build_model,
-    load_checkpoint,
-    read_checkpoint,
-    save_checkpoint,
 )
 
 CLASSES = ["dog", "speech", "bell"]
@@ -41,7 +38,8 @@ def trained(configs):
     """A model whose weights, running statistics and normalisation are not those it starts with."""
     torch.manual_seed(1)
     model = build_model(configs, CLASSES)
-    model.front_end.fit([waveforms(2, 4000)])
+    front_end = model.front_end
+    front_end.fit([front_end.features(front_end.stft(waveforms(2, 4000)))])
     model.train()(waveforms(4, 4000))
     return model.eval()
 
@@ -100,9 +98,7 @@ def test_padding_behind_a_recording_is_not_counted_as_frames(pooling):
     mapping = ModelConfig(classification_mapping=pooling)
     net = VGGLikeCNNConfig(channels=(4,), kernel_sizes=(1,))
     model = build_model(
-        ModelConfigs(
-            FEATURES, mapping, net, model_module.find_pooling(pooling)[0].default_config()
-        ),
+        ModelConfigs(FEATURES, mapping, net, find_pooling(pooling)[0].default_config()),
         CLASSES,
     ).eval()
     recording = waveforms(1, 3000)
@@ -110,6 +106,20 @@ def test_padding_behind_a_recording_is_not_counted_as_frames(pooling):
     alone = model(recording).probabilities
     together = model(padded, torch.tensor([3000])).probabilities
     assert torch.allclose(together, alone, atol=1e-5)
+
+
+@every_kind
+def test_waveforms_spectra_and_features_give_one_prediction(configs):
+    model, x = trained(configs), waveforms(2, 4000)
+    spectra, lengths = model.front_end.stft(x), torch.tensor([4000, 3000])
+    expected = model(x, lengths)
+    n_frames = FEATURES.n_frames(lengths)
+    for prediction in (
+        model.predict(spectra, n_frames),
+        model.predict_from_features(model.front_end(spectra), n_frames),
+    ):
+        assert all(torch.equal(a, b) for a, b in zip(prediction, expected, strict=True))
+    assert model.device == x.device
 
 
 @every_kind
@@ -218,6 +228,20 @@ def test_a_malicious_pickle_is_refused_without_a_warning_and_not_executed(
     assert not trace.exists()
     assert os.listdir(tmp_path) == ["bad.ckpt"]
     assert not recwarn.list
+
+
+@every_kind
+def test_weights_under_their_names_before_are_read(configs, tmp_path):
+    model, before = trained(configs), {"mean": "shift", "std": "deviation"}
+    path = tmp_path / "last.ckpt"
+    save_checkpoint(path, model, configs, {}, resume={"weights": model.state_dict()})
+    content = torch.load(path, weights_only=True)
+    for part in (content, content["resume"]):
+        for name, old in before.items():
+            part["weights"][f"front_end.{old}"] = part["weights"].pop(f"front_end.{name}")
+    torch.save(content, path)
+    assert torch.equal(load_checkpoint(path).model.front_end.std, model.front_end.std)
+    assert set(read_checkpoint(path)["resume"]["weights"]) == set(model.state_dict())
 
 
 def changed(path, **changes):

@@ -10,7 +10,7 @@ from absslab.core.audio.sound_files import resample
 from absslab.core.common.errors import InputError
 from absslab.core.data.audio_data_set import open_split
 from absslab.core.data.layouts import DataConfig
-from absslab.core.model.separation_model import load_checkpoint
+from absslab.core.model.checkpoint import load_checkpoint
 from absslab.core.separation.separator import SeparationConfig, Separator, refine, shape_masks
 
 

@@ -16,7 +16,7 @@ import torch
 
 from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
-from absslab.core.model.separation_model import load_checkpoint, read_checkpoint
+from absslab.core.model.checkpoint import load_checkpoint, read_checkpoint
 from absslab.core.training.experiment import Experiment, Settings, train_or_resume
 from absslab.core.training.recipes import RECIPES
 from absslab.core.training.run_directory import RunReader

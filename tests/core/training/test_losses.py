@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from absslab.core.model.front_end import FeatureConfig, FrontEnd
+from absslab.core.model.feature_config import FeatureConfig
+from absslab.core.model.front_end import FrontEnd
 from absslab.core.training.losses import (
     TAG_LOSSES,
     Shares,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from absslab.core.data.mixing import Mixture
-from absslab.core.model.front_end import FeatureConfig
+from absslab.core.model.feature_config import FeatureConfig
 from absslab.core.separation.separator import Separation
 from absslab.widgets.player.display import player_of
 

@@ -9,7 +9,7 @@ import ipywidgets
 from absslab.core.common.config import Config, look_up, suggest_nearest, to_flags
 from absslab.core.common.errors import InputError
 from absslab.core.data.layouts import DATA_SETS, DataConfig
-from absslab.core.model.front_end import FeatureConfig
+from absslab.core.model.feature_config import FeatureConfig
 from absslab.core.model.mask_networks import find_mask_net
 from absslab.core.model.pooling import find_pooling
 from absslab.core.model.separation_model import ModelConfig

@@ -1,0 +1,142 @@
+"""A model on disk: written whole, read strictly, loaded ready to predict."""
+
+import io
+import pickle
+import textwrap
+import warnings
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from absslab.core.common.errors import InputError
+from absslab.core.common.files import write_bytes
+from absslab.core.common.version import __version__
+from absslab.core.data.recordings import check_class_name
+from absslab.core.model.separation_model import ModelConfigs, SeparationModel, build_model
+
+FORMAT = "absslab checkpoint"
+VERSION = 1
+_NAMES_BEFORE = {"front_end.shift": "front_end.mean", "front_end.deviation": "front_end.std"}
+
+
+class Checkpoint(NamedTuple):
+    """A model on disk, with how it was made."""
+
+    model: SeparationModel
+    configs: ModelConfigs
+    made: dict[str, Any]  # training and data configs, scores, epoch, versions
+
+
+def save_checkpoint(
+    path: str | Path,
+    model: SeparationModel,
+    configs: ModelConfigs,
+    made: Mapping[str, Any],
+    **more: Any,
+) -> None:
+    """Write a model, whole or not at all.
+
+    Args:
+        path: the file.
+        model: the model.
+        configs: the configs that built it.
+        made: plain data about how it was made.
+        more: tensors and plain data that resuming needs.
+    """
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "configs": configs.to_json(),
+        "classes": list(model.classes),
+        "weights": model.state_dict(),
+        "made": {
+            "absslab": __version__,
+            "torch": str(torch.__version__),
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            **made,
+        },
+        **more,
+    }
+    buffer = io.BytesIO()  # so that a full disk raises Python's own OSError
+    torch.save(content, buffer)
+    write_bytes(path, buffer.getvalue())
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Read the content of a checkpoint onto the CPU, without executing anything in it.
+
+    Raises:
+        InputError: the file is missing, truncated, from another program or from a newer version.
+    """
+    if not Path(path).is_file():
+        raise InputError(
+            f"{path} does not exist or is no file: expected a checkpoint that absslab train wrote"
+        )
+    try:
+        with warnings.catch_warnings(action="ignore"):  # torch warns about other programs' files
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise InputError(
+            f"{path} holds more than weights and plain data, or is no checkpoint: "
+            "it was not loaded; expected a checkpoint that absslab train wrote"
+        ) from None
+    except Exception as error:  # torch's readers raise many kinds on damaged files
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise InputError(
+            f"{path} is truncated or no checkpoint ({reason}): "
+            "expected a checkpoint that absslab train wrote"
+        ) from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise InputError(
+            f"{path} is from another program: expected a checkpoint that absslab train wrote"
+        )
+    if not isinstance(content.get("version"), int):
+        raise InputError(f"{path} is damaged: it lacks its format version")
+    if content["version"] > VERSION:
+        raise InputError(
+            f"{path} has format version {content['version']}, newer than {VERSION}: update ABSSLab"
+        )
+    return _translate_weight_names(content)
+
+
+def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Checkpoint:
+    """Load a model, ready to predict.
+
+    Args:
+        path: the file.
+        device: where the model goes.
+
+    Raises:
+        InputError: see `read_checkpoint`; also weights that do not fit their own configs.
+    """
+    content = read_checkpoint(path)
+    try:
+        configs = ModelConfigs.from_json(content["configs"])
+        classes = content["classes"]
+        made = dict(content["made"])
+        for name in classes:
+            check_class_name(name, path)  # it will name files
+        model = build_model(configs, classes)
+        model.load_state_dict(content["weights"])
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        reason = textwrap.shorten(str(error), 300)  # torch lists every weight on a line of its own
+        raise InputError(f"{path} is damaged: its parts do not fit together ({reason})") from None
+    return Checkpoint(model.to(device).eval(), configs, made)
+
+
+def _translate_weight_names(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the weights of checkpoints of version 0.1.0 the names that they have today."""
+    translated = dict(content)
+    if isinstance(content.get("weights"), dict):
+        translated["weights"] = _rename_keys(content["weights"])
+    resume = content.get("resume")
+    if isinstance(resume, dict) and isinstance(resume.get("weights"), dict):
+        translated["resume"] = resume | {"weights": _rename_keys(resume["weights"])}
+    return translated
+
+
+def _rename_keys(weights: Mapping[str, Any]) -> dict[str, Any]:
+    return {_NAMES_BEFORE.get(name, name): value for name, value in weights.items()}

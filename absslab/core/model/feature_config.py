@@ -1,0 +1,104 @@
+"""The settings of the features that a mask network sees."""
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from torch import Tensor
+
+from absslab.core.audio.stft import WINDOWS
+from absslab.core.common.config import Config, option
+from absslab.core.common.errors import InputError
+
+Count = TypeVar("Count", int, Tensor)
+FEATURE_TYPES = ("spectrogram", "log_spectrogram", "mel", "log_mel")
+
+
+@dataclass(frozen=True)
+class FeatureConfig(Config):
+    """What the mask network sees."""
+
+    sampling_rate: int = option(16000, "audio is resampled to this", unit="Hz", at_least=1000)
+    window: str = option("hamming", "window of the STFT", choices=WINDOWS)
+    window_length: float = option(0.064, "length of the STFT's window", unit="s", above=0)
+    hop_length: float = option(0.032, "time from one frame to the next", unit="s", above=0)
+    feature_type: str = option("log_mel", "kind of features", choices=FEATURE_TYPES)
+    n_mels: int = option(64, "number of mel bands", at_least=1)
+    f_min: float = option(0.0, "lowest frequency of the mel bands", unit="Hz", at_least=0)
+    f_max: float | None = option(
+        None,
+        "highest frequency of the mel bands; none: half the sampling rate",
+        unit="Hz",
+        above=0,
+    )
+    log_offset: float = option(
+        1e-6, "added to magnitudes (1 is full scale) before the logarithm", above=0
+    )
+    scale_transform: bool = option(
+        True, "subtract the training set's mean, divide by its standard deviation"
+    )
+    normalisation: str = option(
+        "band",
+        "mean and standard deviation per band, or one of each for all bands",
+        choices=("band", "scalar"),
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.hop_size > self.window_size:
+            raise InputError(
+                f"hop_length is {self.hop_length:g}: expected at most window_length, "
+                f"{self.window_length:g} s"
+            )
+        if self.window == "hann" and self.hop_size > self.window_size / 2:
+            raise InputError(
+                f"hop_length is {self.hop_length:g}: expected at most "
+                f"{self.window_length / 2:g} s, half a hann window, whose ends are 0"
+            )
+        if self.f_min >= self.highest or self.highest > self.sampling_rate / 2:
+            raise InputError(
+                f"f_min {self.f_min:g} and f_max {self.highest:g}: expected "
+                f"f_min < f_max ≤ {self.sampling_rate / 2:g} Hz"
+            )
+
+    @property
+    def window_size(self) -> int:
+        """Length of the window in samples."""
+        return round(self.window_length * self.sampling_rate)
+
+    @property
+    def hop_size(self) -> int:
+        """Samples from one frame to the next."""
+        return max(1, round(self.hop_length * self.sampling_rate))
+
+    @property
+    def highest(self) -> float:
+        """Upper edge of the mel bands in Hz."""
+        return self.f_max or self.sampling_rate / 2
+
+    @property
+    def is_mel(self) -> bool:
+        """Whether frequencies are mel bands rather than STFT bins."""
+        return "mel" in self.feature_type
+
+    @property
+    def n_bands(self) -> int:
+        """Number of bands M: mel bands or STFT bins."""
+        return self.n_mels if self.is_mel else self.window_size // 2 + 1
+
+    @property
+    def centres(self) -> np.ndarray:
+        """Centre frequency of each band in Hz: (M,)."""
+        if not self.is_mel:
+            return np.fft.rfftfreq(self.window_size, 1 / self.sampling_rate)
+        import librosa
+
+        n_edges = self.n_mels + 2
+        return librosa.mel_frequencies(n_mels=n_edges, fmin=self.f_min, fmax=self.highest)[1:-1]
+
+    def n_frames(self, n_samples: Count) -> Count:
+        """Return how many frames a waveform of so many samples has.
+
+        The first frame is centred on the first sample, the last on or behind the last sample.
+        """
+        return -(-n_samples // self.hop_size) + 1
