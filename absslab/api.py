@@ -29,7 +29,8 @@ from absslab.core.model.mask_networks import find_mask_net
 from absslab.core.model.pooling import find_pooling
 from absslab.core.model.separation_model import ModelConfig, SeparationModel
 from absslab.core.separation.detection import DetectionConfig
-from absslab.core.separation.separator import Separation, SeparationConfig, Separator
+from absslab.core.separation.masks import SeparationConfig
+from absslab.core.separation.separator import Separation, Separator
 from absslab.core.training.augmentation import AugmentationConfig
 from absslab.core.training.config import TrainingConfig
 from absslab.core.training.experiment import RunConfig, train_or_resume

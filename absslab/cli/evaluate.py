@@ -15,7 +15,7 @@ from absslab.core.evaluation.score_table import table_path, write_scores
 from absslab.core.evaluation.score_text import score_text
 from absslab.core.evaluation.scorer import ScoringConfig
 from absslab.core.separation.detection import DetectionConfig
-from absslab.core.separation.separator import SeparationConfig
+from absslab.core.separation.masks import SeparationConfig
 
 _OF_MODELS = (EvaluationConfig, SeparationConfig, DetectionConfig)
 

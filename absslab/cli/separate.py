@@ -8,13 +8,14 @@ from absslab.core.common.devices import choose_device
 from absslab.core.common.errors import InputError
 from absslab.core.common.progress import run_with_progress
 from absslab.core.separation.detection import DetectionConfig
+from absslab.core.separation.masks import SeparationConfig
 from absslab.core.separation.separated_folder import (
     SeparatedFolderConfig,
     check_remix,
     find_inputs,
     separate_file,
 )
-from absslab.core.separation.separator import SeparationConfig, Separator
+from absslab.core.separation.separator import Separator
 from absslab.core.separation.settings import SeparationSettings, parse_gains, read_settings
 
 

@@ -21,7 +21,7 @@ from absslab.core.data.splits import SPLITS
 from absslab.core.evaluation.model_evaluation import EvaluationConfig
 from absslab.core.evaluation.scorer import ScoringConfig
 from absslab.core.separation.detection import DetectionConfig
-from absslab.core.separation.separator import SeparationConfig
+from absslab.core.separation.masks import SeparationConfig
 from absslab.core.training.experiment import Settings
 
 PACKAGES = (

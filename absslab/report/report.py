@@ -23,7 +23,7 @@ from absslab.core.runs.run_scores import (
     scores_path,
 )
 from absslab.core.separation.detection import DetectionConfig
-from absslab.core.separation.separator import SeparationConfig
+from absslab.core.separation.masks import SeparationConfig
 from absslab.core.training.experiment import Settings
 from absslab.core.training.run_directory import RunReader
 from absslab.plots.charts import (

@@ -28,7 +28,10 @@ from absslab.core.evaluation.scores import TRUE_TAGS, score_report
 from absslab.core.metrics.tagging import best_thresholds
 from absslab.core.model.checkpoint import load_checkpoint
 from absslab.core.separation.detection import DetectionConfig, find_events, frame_activity
-from absslab.core.separation.separator import SeparationConfig, Separator
+from absslab.core.separation.masks import SeparationConfig
+from absslab.core.separation.resynthesis import Resynthesis
+from absslab.core.separation.segmentation import Segment, concatenate
+from absslab.core.separation.separator import Separator
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,7 @@ class Evaluation:
             for waveform in (
                 self.validation[index].numpy() for index in range(len(self.validation))
             ):
-                tags.append(self._estimate(waveform, apply=False).probabilities)
+                tags.append(self._estimate_without_sources(waveform).probabilities)
                 done += 1
                 yield Progress(done, total)
             self.scorer.thresholds = np.array(
@@ -134,15 +137,24 @@ class Evaluation:
         )
 
     def estimate(self, truth: Truth) -> Estimate:
-        """What the model says of a recording."""
-        found = self._estimate(truth.mixture, apply=truth.references is not None)
-        model = self.separator.model
-        if truth.references and model.competing and self.separation.tag_exponent:
+        """Let the model tag, detect and separate a recording."""
+        if truth.references is None:
+            return self._estimate_without_sources(truth.mixture)
+        rate = self.data_set.sampling_rate
+        resynthesis = Resynthesis(self.separator, truth.mixture, rate)
+        parts = list(resynthesis.stream(self.separation))
+        sources = concatenate(parts).sources[:, 0]  # (K, N)
+        present = [self.classes.index(name) for name in truth.references]  # (J,)
+        if present and self.separator.model.competing and self.separation.tag_exponent:
+            # Tags decide how masks are refined: what would the true ones give?
             tags = np.array([float(name in truth.references) for name in self.classes], np.float32)
-            refined = self._estimate(truth.mixture, tags=tags).sources
+            tagged = list(resynthesis.stream(self.separation, tags=tags, classes=present))
+            refined = concatenate(tagged).sources[:, 0]  # (J, N)
         else:
-            refined = found.sources
-        return found if refined is None else replace(found, variants={TRUE_TAGS: refined})
+            refined = sources[present]  # (J, N)
+        return replace(
+            self._make_estimate(parts, rate), sources=sources, variants={TRUE_TAGS: refined}
+        )
 
     def name(self, index: int) -> str:
         """What a recording is called in tables: its path from the folder that has its labels on."""
@@ -184,14 +196,14 @@ class Evaluation:
             device=str(self.device),
         )
 
-    def _estimate(
-        self, waveform: np.ndarray, *, apply: bool = True, tags: np.ndarray | None = None
-    ) -> Estimate:
-        """Of a waveform (N,); `tags` (K,) take the place of the model's own where masks are refined."""
+    def _estimate_without_sources(self, waveform: np.ndarray) -> Estimate:
+        """Let the model tag and detect a recording (N,)."""
         rate = self.data_set.sampling_rate
-        parts = list(
-            self.separator.stream([waveform[None]], rate, len(waveform), apply=apply, tags=tags)
-        )
+        parts = self.separator.stream([waveform[None]], rate, len(waveform), with_sources=False)
+        return self._make_estimate(list(parts), rate)
+
+    def _make_estimate(self, parts: list[Segment], sampling_rate: int) -> Estimate:
+        """Detect events in a separated recording, and put all together but the sources."""
         activity = np.concatenate(
             [
                 frame_activity(part.masks, part.power, part.probabilities, self.detection)
@@ -199,16 +211,15 @@ class Evaluation:
             ],
             -1,
         )  # (K, T)
+        whole = concatenate(parts)
         hop = self.separator.hop
+        duration = whole.mixture.shape[1] / sampling_rate
         return Estimate(
-            probabilities=np.max([part.probabilities for part in parts], axis=0),
-            masks=np.concatenate([part.masks for part in parts], -1),
+            probabilities=whole.probabilities,
+            masks=whole.masks,
             activity=activity,
             hop=hop,
-            events=find_events(
-                activity, hop, self.classes, self.detection, length=len(waveform) / rate
-            ),
-            sources=np.concatenate([part.sources for part in parts], -1)[:, 0] if apply else None,
+            events=find_events(activity, hop, self.classes, self.detection, length=duration),
         )
 
     def _open(self, split: str) -> AudioDataSet:

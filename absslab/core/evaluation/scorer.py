@@ -88,7 +88,7 @@ class Estimate:
     sources: np.ndarray | None = None  # (K, N)
     variants: Mapping[str, np.ndarray] = field(
         default_factory=dict
-    )  # (K, N): of which only SI-SDR is wanted
+    )  # (J, N) of the present classes, as in the references: of them only SI-SDR is wanted
 
 
 class Scorer:
@@ -275,7 +275,7 @@ class Scorer:
         compared = {
             "": estimates,
             **ideal,
-            **{name: of_all[present] for name, of_all in estimate.variants.items()},
+            **estimate.variants,
         }
         for system, of_system in compared.items():
             values = si_sdr(references, of_system)

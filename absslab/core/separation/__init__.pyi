@@ -1,11 +1,11 @@
 from .detection import DetectionConfig as DetectionConfig
 from .detection import find_events as find_events
 from .detection import frame_activity as frame_activity
+from .masks import SeparationConfig as SeparationConfig
 from .resynthesis import Resynthesis as Resynthesis
 from .separated_folder import SeparatedFolderConfig as SeparatedFolderConfig
 from .separated_folder import separate_file as separate_file
 from .separator import Separation as Separation
-from .separator import SeparationConfig as SeparationConfig
 from .separator import Separator as Separator
 from .settings import SeparationSettings as SeparationSettings
 from .settings import read_settings as read_settings

@@ -1,25 +1,40 @@
-"""Re-synthesis while one listens: predict a recording once, cut it anew whenever the settings of its masks change."""
+"""Separate one recording again and again with other settings: its masks are predicted only once."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
+from torch import Tensor
 
-from absslab.core.separation.separator import (
-    Separation,
-    SeparationConfig,
-    Separator,
-    checked_waveform,
-    gathered,
+from absslab.core.separation.masks import Masks, SeparationConfig
+from absslab.core.separation.segmentation import (
+    Segment,
+    choose_segmentation,
+    concatenate,
+    crossfade_segments,
+    split_into_segments,
 )
+from absslab.core.separation.separator import Separation, Separator, check_waveform, make_segment
+from absslab.core.separation.synthesis import MaskSynthesis
+
+
+class _PredictedSegment(NamedTuple):
+    """What is needed to synthesise the sources of a segment."""
+
+    mixture: np.ndarray  # (C, n)
+    spectrum: Tensor  # complex (C, F, T)
+    predicted: Masks
 
 
 class Resynthesis:
     """A recording that is separated again and again with other settings.
 
-    It keeps the model's masks and the spectrum: some 10 bytes per sample and channel, on the model's device.
+    It keeps the model's masks and the spectrum: some 10 bytes per sample and channel, on the
+    model's device.
 
     Args:
-        separator: whose model draws the masks; its config is not used.
+        separator: whose model predicts the masks; its config is not used.
         waveform: (N,) or (C, N).
         sampling_rate: Hz.
 
@@ -31,25 +46,62 @@ class Resynthesis:
     """
 
     def __init__(self, separator: Separator, waveform: np.ndarray, sampling_rate: int):
-        self._separator, self._sampling_rate = separator, sampling_rate
-        self._waveform = checked_waveform(waveform)
-        self._cutter = separator.cutter(sampling_rate)
-        blocks = [np.atleast_2d(self._waveform)]
+        self._separator = separator
+        self._sampling_rate = sampling_rate
+        self._waveform = check_waveform(waveform)
+        self._mixture = np.atleast_2d(self._waveform)  # (C, N)
+        self._synthesis = MaskSynthesis(
+            separator.model.front_end.config, sampling_rate, separator.device
+        )
+        self._segmentation = choose_segmentation(
+            sampling_rate=sampling_rate,
+            n_channels=len(self._mixture),
+            n_classes=len(separator.classes),
+            hop=separator.hop,
+        )
         self._segments = [
-            (
+            _PredictedSegment(
                 mixture,
-                self._cutter.spectrum(mixture),
-                separator.predict(separator.at_own_rate(mixture, sampling_rate)),
+                self._synthesis.spectrum(mixture),
+                separator.predict(separator.to_model_rate(mixture, sampling_rate)),
             )
-            for mixture in separator.segments(blocks, sampling_rate, self._waveform.shape[-1])
+            for mixture in split_into_segments(
+                [self._mixture], self._mixture.shape[1], self._segmentation
+            )
         ]
 
     def separate(self, config: SeparationConfig) -> Separation:
-        """What `Separator(model, config).separate` gives, without asking the model again."""
-        separator = replace(self._separator, config=config)
-        segments = (
-            self._cutter.cut(mixture, *separator.applied(predicted), spectrum=spectrum)
-            for mixture, spectrum, predicted in self._segments
+        """Give what `Separator(model, config).separate` gives, without asking the model again."""
+        whole = concatenate(list(self.stream(config)))
+        return Separation.from_segment(
+            whole, self._waveform, self._sampling_rate, self._separator.model
         )
-        parts = separator.joined(segments, self._sampling_rate, self._waveform.shape[-1])
-        return gathered(parts, self._waveform, self._sampling_rate, separator.model)
+
+    def stream(
+        self,
+        config: SeparationConfig,
+        *,
+        tags: np.ndarray | None = None,
+        classes: Sequence[int] | None = None,
+    ) -> Iterator[Segment]:
+        """Give what `Separator(model, config).stream` gives, without asking the model again.
+
+        Args:
+            config: what is done to the masks.
+            tags: (K,) presence of the classes, where it is known better than by the model.
+            classes: indices of the J sources that are synthesised; all of them without it.
+
+        Yields:
+            parts that follow on each other and cover the recording; sources are (J, C, n).
+        """
+        separator = replace(self._separator, config=config)
+
+        def separate_segment(segment: _PredictedSegment) -> Segment:
+            masks = separator.postprocess(segment.predicted, tags)
+            chosen = masks.masks if classes is None else masks.masks[list(classes)]  # (J, M, T)
+            n_samples = segment.mixture.shape[1]
+            sources = self._synthesis.sources(segment.spectrum, chosen, n_samples)
+            return make_segment(segment.mixture, masks, sources)
+
+        segments = map(separate_segment, self._segments)
+        yield from crossfade_segments(segments, self._mixture.shape[1], self._segmentation)

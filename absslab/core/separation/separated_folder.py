@@ -25,7 +25,8 @@ from absslab.core.common.progress import Progress, Steps
 from absslab.core.data.recordings import audio_files
 from absslab.core.data.strong_labels import write_events
 from absslab.core.separation.detection import DetectionConfig, find_events, frame_activity
-from absslab.core.separation.separator import Segment, Separator
+from absslab.core.separation.segmentation import Segment
+from absslab.core.separation.separator import Separator
 from absslab.core.separation.settings import check_gains, gains_that_keep, remix
 
 _SUBTYPES = {

@@ -19,7 +19,7 @@ import numpy as np
 from absslab.core.common.config import suggest_nearest
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import read_json, write_json
-from absslab.core.separation.separator import SeparationConfig
+from absslab.core.separation.masks import SeparationConfig
 
 FORMAT, VERSION = "absslab separation settings", 1
 RESIDUAL = "residual"  # what no class took; it has a gain like the classes

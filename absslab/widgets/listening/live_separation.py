@@ -18,8 +18,9 @@ from absslab.core.data.strong_labels import SoundEvent
 from absslab.core.evaluation.scorer import is_audible
 from absslab.core.metrics.separation import si_sdr
 from absslab.core.separation.detection import DetectionConfig, find_events, frame_activity
+from absslab.core.separation.masks import SeparationConfig
 from absslab.core.separation.resynthesis import Resynthesis
-from absslab.core.separation.separator import Separation, SeparationConfig, Separator
+from absslab.core.separation.separator import Separation, Separator
 from absslab.widgets.listening.playback import events_of
 from absslab.widgets.player.display import separation_tracks
 from absslab.widgets.player.tracks import Resampled, Track, array_sound

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from absslab.core.common.errors import InputError
-from absslab.core.separation.separator import SeparationConfig, Separator
+from absslab.core.separation.masks import SeparationConfig
+from absslab.core.separation.separator import Separator
 from absslab.plots.laboratory import MaskRow, masks_side_by_side
 from absslab.widgets.listening.live_separation import Answer, Excerpt, LiveSeparation
 from absslab.widgets.player.tracks import Track
@@ -132,7 +133,7 @@ def _power(track: Track, live: LiveSeparation) -> np.ndarray:
     samples = sound.read(0, live.waveform.shape[1])
     front_end = separator.model.front_end
     with torch.no_grad():
-        waveform = separator.at_own_rate(samples, sound.sampling_rate).to(front_end.device)
+        waveform = separator.to_model_rate(samples, sound.sampling_rate).to(front_end.device)
         return front_end.power(front_end.stft(waveform[None]))[0].cpu().numpy()  # (M, T)
 
 

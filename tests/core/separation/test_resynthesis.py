@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from absslab.core.common.errors import InputError
+from absslab.core.separation.masks import SeparationConfig
 from absslab.core.separation.resynthesis import Resynthesis
-from absslab.core.separation.separator import SeparationConfig, Separator
+from absslab.core.separation.separator import Separator
 
 CONFIGS = (
     SeparationConfig(),

@@ -10,8 +10,9 @@ import pytest
 import soundfile
 
 from absslab.core.common.errors import InputError
+from absslab.core.separation.segmentation import Segment
 from absslab.core.separation.separated_folder import find_inputs, separate_file
-from absslab.core.separation.separator import Segment, Separator
+from absslab.core.separation.separator import Separator
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,10 @@ from absslab.core.common.errors import InputError
 from absslab.core.data.audio_data_set import open_split
 from absslab.core.data.layouts import DataConfig
 from absslab.core.model.checkpoint import load_checkpoint
-from absslab.core.separation.separator import SeparationConfig, Separator, refine, shape_masks
+from absslab.core.separation import separator as separator_module
+from absslab.core.separation.masks import SeparationConfig, refine_masks, shape_masks
+from absslab.core.separation.segmentation import Segmentation, choose_segmentation
+from absslab.core.separation.separator import Separator
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +29,13 @@ def short_mixture(mixtures) -> np.ndarray:
 
 def noise(n: int, *shape: int) -> np.ndarray:
     return (0.1 * np.random.default_rng(0).standard_normal((*shape, n))).astype(np.float32)
+
+
+def in_one_segment(monkeypatch) -> None:
+    def choose(*, sampling_rate, hop, **_):
+        return Segmentation(4 * sampling_rate, 60 * sampling_rate, hop * sampling_rate)
+
+    monkeypatch.setattr(separator_module, "choose_segmentation", choose)
 
 
 @pytest.mark.parametrize("n", [1, 100, 1023, 1024, 16000, 33333])
@@ -47,13 +57,9 @@ def test_channels_are_separated_with_the_same_masks(separator, short_mixture):
 
 def test_where_masks_are_1_the_source_is_the_input(separator, short_mixture):
     class AllSpeech(Separator):
-        def masks(self, waveform, tags=None):
-            masks, probabilities, power = super().masks(waveform)
-            return (
-                torch.zeros_like(masks).index_fill_(0, torch.tensor(3), 1.0),
-                probabilities,
-                power,
-            )
+        def postprocess(self, predicted, tags=None):
+            masks = torch.zeros_like(predicted.masks).index_fill_(0, torch.tensor(3), 1.0)
+            return predicted._replace(masks=masks)
 
     everything = AllSpeech(separator.model).separate(short_mixture, 16000)
     difference = everything.residual - everything.residual.mean()  # no filter covers DC and Nyquist
@@ -69,9 +75,7 @@ def test_a_long_recording_is_separated_as_if_it_were_one_piece(
     waveform = resample(np.tile(short_mixture, 16), 16000, sampling_rate)  # 32 s
     separator = Separator(model)
     in_pieces = separator.separate(waveform, sampling_rate)
-    monkeypatch.setattr(
-        Separator, "_segmentation", lambda self, rate, channels: (4 * rate, 60 * rate)
-    )
+    in_one_segment(monkeypatch)
     in_one = separator.separate(waveform, sampling_rate)
     error = in_pieces.sources - in_one.sources
     assert (
@@ -90,12 +94,11 @@ def test_a_long_recording_is_separated_as_if_it_were_one_piece(
 class Fixed(Separator):
     """Masks that depend on the frame alone: the loud half of the bands of each frame is speech."""
 
-    def masks(self, waveform, tags=None):
-        _, probabilities, power = super().masks(waveform)
-        loud = (power > power.median(0).values).float()  # (M, T)
+    def postprocess(self, predicted, tags=None):
+        power = predicted.power  # (M, T)
         masks = torch.zeros(4, *power.shape)
-        masks[3] = loud
-        return masks, probabilities, power
+        masks[3] = (power > power.median(0).values).float()
+        return predicted._replace(masks=masks)
 
 
 @pytest.mark.parametrize(("sampling_rate", "error"), [(16000, 1e-6), (44100, 2e-3)])
@@ -105,9 +108,7 @@ def test_where_masks_need_no_context_pieces_and_the_whole_are_the_same(
     waveform = resample(np.tile(short_mixture, 25), 16000, sampling_rate)  # 50 s, three segments
     fixed = Fixed(separator.model)
     in_pieces = fixed.separate(waveform, sampling_rate).sources[3]
-    monkeypatch.setattr(
-        Separator, "_segmentation", lambda self, rate, channels: (4 * rate, 60 * rate)
-    )
+    in_one_segment(monkeypatch)
     in_one = fixed.separate(waveform, sampling_rate).sources[3]
     assert np.abs(in_one).max() > 0.1
     inside = slice(sampling_rate, -sampling_rate)
@@ -148,11 +149,12 @@ def test_blocks_of_any_length_give_the_same(separator, short_mixture):
 
 
 def test_memory_is_bounded_by_segments_that_shrink_with_the_number_of_channels(separator):
-    _, advance = separator._segmentation(16000, 1)
-    assert advance == round(19.968 * 16000)
-    many_overlap, many = separator._segmentation(192000, 64)
-    assert many < advance * 12
-    assert many >= many_overlap
+    options = {"n_classes": len(separator.classes), "hop": separator.hop}
+    mono = choose_segmentation(sampling_rate=16000, n_channels=1, **options)
+    assert mono.advance == round(19.968 * 16000)
+    many = choose_segmentation(sampling_rate=192000, n_channels=64, **options)
+    assert many.advance < mono.advance * 12
+    assert many.advance >= many.overlap
 
 
 @pytest.mark.parametrize("n_segments", [1, 2, 3])
@@ -162,7 +164,7 @@ def test_masks_have_a_value_per_band_and_frame_whatever_the_length(separator, n_
     config = separator.model.front_end.config
     assert separated.masks.shape == (4, config.n_mels, config.n_frames(n))
     assert separated.power.shape == separated.masks.shape[1:]
-    parts = list(separator.stream([noise(n)[None]], 16000, n, apply=False))
+    parts = list(separator.stream([noise(n)[None]], 16000, n, with_sources=False))
     assert all(part.sources.shape[0] == 0 for part in parts)
     np.testing.assert_array_equal(
         np.concatenate([part.masks for part in parts], -1), separated.masks
@@ -173,10 +175,12 @@ def test_refining_divides_what_classes_take_and_takes_no_more():
     generator = torch.Generator().manual_seed(0)
     masks = torch.rand(3, 8, 50, generator=generator) / 3
     power = torch.rand(8, 50, generator=generator)
-    refined = refine(masks, power, torch.tensor([0.9, 0.1, 0.5]), SeparationConfig(), hop=0.032)
+    refined = refine_masks(
+        masks, power, torch.tensor([0.9, 0.1, 0.5]), SeparationConfig(), hop=0.032
+    )
     torch.testing.assert_close(refined.sum(0), masks.sum(0))
     assert (refined >= 0).all()
-    unchanged = refine(
+    unchanged = refine_masks(
         masks,
         power,
         torch.tensor([0.9, 0.1, 0.5]),
@@ -188,7 +192,7 @@ def test_refining_divides_what_classes_take_and_takes_no_more():
 
 def test_a_class_that_is_not_in_the_recording_yields():
     masks = torch.full((2, 4, 20), 0.4)
-    refined = refine(
+    refined = refine_masks(
         masks,
         torch.ones(4, 20),
         torch.tensor([0.95, 0.01]),
@@ -202,7 +206,7 @@ def test_a_stray_bin_goes_to_the_class_that_sounds_around_it():
     masks = torch.zeros(2, 4, 60)
     masks[0] = 0.9
     masks[0, 2, 30], masks[1, 2, 30] = 0.3, 0.6
-    refined = refine(
+    refined = refine_masks(
         masks,
         torch.ones(4, 60),
         torch.tensor([0.5, 0.5]),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from absslab.core.common.errors import InputError
-from absslab.core.separation.separator import SeparationConfig
+from absslab.core.separation.masks import SeparationConfig
 from absslab.core.separation.settings import (
     SeparationSettings,
     check_gains,

@@ -7,7 +7,7 @@ import ipywidgets
 from absslab.core.common.errors import InputError
 from absslab.core.runs.run_data import run_recordings
 from absslab.core.runs.run_scores import RunScores, read_run_scores
-from absslab.core.separation.separator import SeparationConfig
+from absslab.core.separation.masks import SeparationConfig
 from absslab.core.training.run_directory import RunReader, best_checkpoint_path
 from absslab.plots.html_tables import html_table, score_table
 from absslab.plots.html_text import paragraph

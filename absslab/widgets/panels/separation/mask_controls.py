@@ -6,7 +6,7 @@ from typing import Any
 
 import ipywidgets
 
-from absslab.core.separation.separator import SeparationConfig
+from absslab.core.separation.masks import SeparationConfig
 from absslab.plots.html_text import paragraph
 from absslab.widgets.ui.controls import button
 

@@ -9,7 +9,7 @@ import ipywidgets
 
 from absslab.core.common.errors import InputError
 from absslab.core.runs.run_data import run_recordings
-from absslab.core.separation.separator import SeparationConfig
+from absslab.core.separation.masks import SeparationConfig
 from absslab.core.training.run_directory import RunReader
 from absslab.plots.html_text import paragraph
 from absslab.widgets.listening.listening import Listening

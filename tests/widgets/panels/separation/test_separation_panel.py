@@ -11,7 +11,8 @@ import pytest
 from absslab.cli.main import main
 from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
-from absslab.core.separation.separator import SeparationConfig, Separator
+from absslab.core.separation.masks import SeparationConfig
+from absslab.core.separation.separator import Separator
 from absslab.core.separation.settings import read_settings
 from absslab.widgets.listening.live_separation import Excerpt, LiveSeparation
 from absslab.widgets.listening.playback import events_of

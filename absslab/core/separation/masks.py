@@ -1,0 +1,130 @@
+"""What is done to the masks of a model before they are applied.
+
+Axes: K classes, M bands, T frames.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from absslab.core.common.config import Config, option
+
+
+@dataclass(frozen=True)
+class SeparationConfig(Config):
+    """What is done to the masks; `smoothing` and `tag_exponent` only matter where masks compete."""
+
+    smoothing: float = option(
+        0.5,
+        "a bin that several classes claim goes to the class that claims most within this time; "
+        "0: off",
+        unit="s",
+        at_least=0,
+    )
+    tag_exponent: float = option(
+        1.0,
+        "how strongly classes that are probably not in the recording lose the bins that "
+        "others claim too; 0: off",
+        at_least=0,
+    )
+    mask_power: float = option(
+        1.0, "exponent of the masks; above 1 it makes doubtful bins smaller", at_least=0
+    )
+    mask_threshold: float = option(0.0, "masks below this become 0", at_least=0, at_most=1)
+    wiener: float = option(
+        0.0,
+        "exponent of a Wiener-style division of each bin among the classes and the rest; 0: off",
+        at_least=0,
+    )
+    mask_floor: float = option(
+        0.0, "the least share of the mixture that each class gets", at_least=0, at_most=1
+    )
+
+
+class Masks(NamedTuple):
+    """Masks of a recording or a segment, and what is needed to refine them."""
+
+    masks: Tensor  # (K, M, T)
+    probabilities: Tensor  # (K,) that a class is present
+    power: Tensor  # (M, T) of the mixture
+
+
+def postprocess(
+    predicted: Masks,
+    config: SeparationConfig,
+    *,
+    competing: bool,
+    hop: float,
+    tags: Tensor | None = None,
+) -> Masks:
+    """Refine masks where they compete, then shape them.
+
+    Args:
+        predicted: masks as the model predicts them.
+        config: what is done to them.
+        competing: whether the classes share each bin.
+        hop: seconds from one frame to the next.
+        tags: (K,) presence of the classes, where it is known better than by the model.
+    """
+    masks = predicted.masks
+    if competing:
+        presence = predicted.probabilities if tags is None else tags
+        masks = refine_masks(masks, predicted.power, presence, config, hop)
+    return predicted._replace(masks=shape_masks(masks, config))
+
+
+def refine_masks(
+    masks: Tensor, power: Tensor, probabilities: Tensor, config: SeparationConfig, hop: float
+) -> Tensor:
+    """Give contested bins to the classes that sound around that time and are in the recording.
+
+    The sum of all masks in a bin does not change, only its division among the classes.
+
+    Args:
+        masks: of the classes.
+        power: of the mixture.
+        probabilities: that a class is present.
+        config: `smoothing` and `tag_exponent` are used.
+        hop: seconds from one frame to the next.
+
+    Shape:
+        masks (K, M, T), power (M, T), probabilities (K,) → (K, M, T).
+    """
+    claims = masks
+    if config.smoothing:
+        n_frames = round(config.smoothing / hop) // 2 * 2 + 1
+        presence = (masks * power.clamp_min(0) ** 0.25).sum(1)  # (K, T)
+        presence = F.avg_pool1d(
+            presence[None], n_frames, 1, n_frames // 2, count_include_pad=False
+        )[0]  # (K, T)
+        claims = claims * (presence / presence.sum(0).clamp_min(1e-9))[:, None]
+    if config.tag_exponent:
+        claims = claims * (probabilities + 1e-3)[:, None, None] ** config.tag_exponent
+    return claims / claims.sum(0).clamp_min(1e-12) * masks.sum(0)
+
+
+def shape_masks(masks: Tensor, config: SeparationConfig) -> Tensor:
+    """Apply power, threshold, Wiener-style division and floor, in this order.
+
+    With their defaults the masks stay as they are. The division gives a class the share
+    mᵖ / (Σ mᵖ + rᵖ) of a bin, where the rest r = max(0, 1 − Σ m) belongs to no class.
+
+    Shape:
+        (K, M, T) → (K, M, T).
+    """
+    if config.mask_power != 1:
+        masks = masks**config.mask_power
+    if config.mask_threshold:
+        masks = masks * (masks >= config.mask_threshold)
+    if config.wiener:
+        rest = (1 - masks.sum(0, keepdim=True)).clamp_min(0)  # (1, M, T)
+        claims = torch.cat([masks, rest])  # (K + 1, M, T)
+        # Relative to the largest claim, so that a high exponent does not make all of them 0.
+        claims = (claims / claims.amax(0)) ** config.wiener
+        masks = (claims / claims.sum(0))[:-1]  # (K, M, T)
+    if config.mask_floor:
+        masks = config.mask_floor + (1 - config.mask_floor) * masks
+    return masks
