@@ -19,7 +19,8 @@ from absslab.core.common.errors import InputError
 from absslab.core.common.progress import Progress
 from absslab.core.data.layouts import DataConfig
 from absslab.core.data.mixing import MixingConfig
-from absslab.core.data.mixture_folder import MixtureFolderConfig, write_mixtures
+from absslab.core.data.mixture_plan import MixtureFolderConfig
+from absslab.core.data.mixture_writer import write_mixtures
 from absslab.core.evaluation.model_evaluation import Evaluation, EvaluationConfig
 from absslab.core.evaluation.score_table import write_scores
 from absslab.core.evaluation.scorer import ScoringConfig

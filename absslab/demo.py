@@ -9,7 +9,8 @@ from absslab.core.common.devices import choose_device
 from absslab.core.common.files import atomic_write
 from absslab.core.common.progress import Progress, Steps
 from absslab.core.data.mixing import MixingConfig
-from absslab.core.data.mixture_folder import MixtureFolderConfig, write_mixtures
+from absslab.core.data.mixture_plan import MixtureFolderConfig
+from absslab.core.data.mixture_writer import write_mixtures
 from absslab.core.data.synthetic.office_sounds import cached_recordings
 from absslab.core.evaluation.model_evaluation import Evaluation, EvaluationConfig
 from absslab.core.evaluation.score_table import write_scores

@@ -14,7 +14,8 @@ import torch
 
 from absslab.core.audio import sound_files
 from absslab.core.data.mixing import MixingConfig
-from absslab.core.data.mixture_folder import MixtureFolderConfig, write_mixtures
+from absslab.core.data.mixture_plan import MixtureFolderConfig
+from absslab.core.data.mixture_writer import write_mixtures
 from absslab.core.data.synthetic.office_sounds import SAMPLING_RATE, synthesise
 from absslab.core.training.experiment import Experiment, Settings
 

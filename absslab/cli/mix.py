@@ -6,7 +6,9 @@ from absslab.cli.parser import Parser
 from absslab.core.common.config import add_flags, from_flags
 from absslab.core.common.progress import run_with_progress
 from absslab.core.data.mixing import MixingConfig
-from absslab.core.data.mixture_folder import MixtureFolderConfig, read_manifest, write_mixtures
+from absslab.core.data.mixture_folder import read_manifest
+from absslab.core.data.mixture_plan import MixtureFolderConfig
+from absslab.core.data.mixture_writer import write_mixtures
 
 
 def run(arguments: Sequence[str]) -> None:

@@ -13,9 +13,10 @@ from typing import Any
 from absslab.core.common.config import Config, format_setting, to_flags
 from absslab.core.common.errors import InputError
 from absslab.core.common.version import __version__
-from absslab.core.data.layouts import LabelledRecording, find_data_set
+from absslab.core.data.layouts import LabelledRecording, find_layout
 from absslab.core.data.mixing import MixingConfig
-from absslab.core.data.mixture_folder import MixtureFolderConfig, read_manifest
+from absslab.core.data.mixture_folder import read_manifest
+from absslab.core.data.mixture_plan import MixtureFolderConfig
 from absslab.core.data.recordings import checksum
 from absslab.core.data.splits import SPLITS
 from absslab.core.evaluation.model_evaluation import EvaluationConfig
@@ -90,7 +91,7 @@ def labelled(settings: Settings, data_folder: str) -> tuple[list[LabelledRecordi
     """
     if not Path(data_folder).is_dir():
         raise InputError(f"{data_folder}, the data of the run, is gone")
-    return find_data_set(settings.data.data_set_type)(
+    return find_layout(settings.data.data_set_type)(
         dataclasses.replace(settings.data, data_folder=data_folder), Path(data_folder)
     )
 

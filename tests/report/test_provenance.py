@@ -8,7 +8,8 @@ import pytest
 from absslab.cli.parser import Parser
 from absslab.core.common.config import add_flags
 from absslab.core.data.mixing import MixingConfig
-from absslab.core.data.mixture_folder import MixtureFolderConfig, read_manifest
+from absslab.core.data.mixture_folder import read_manifest
+from absslab.core.data.mixture_plan import MixtureFolderConfig
 from absslab.core.data.recordings import checksum
 from absslab.core.training.experiment import Settings
 from absslab.core.training.run_directory import RunReader

@@ -326,7 +326,7 @@ def test_input_that_can_not_be_used_is_one_line_before_any_work(
     table.write_text(table.read_text().replace(",test", ",train"))
     assert "no recordings in its test split" in refused(capsys, *command(run))
     shutil.rmtree(tmp_path / "field")
-    assert "is no folder" in refused(capsys, *command(run))
+    assert "is not a directory" in refused(capsys, *command(run))
     monkeypatch.setitem(__import__("sys").modules, "papermill", None)
     assert "pip install 'absslab[report]'" in refused(capsys, *command(run))
     assert [

@@ -3,7 +3,7 @@ from .audio_data_set import Batch as Batch
 from .audio_data_set import open_split as open_split
 from .label_corrections import correct_label as correct_label
 from .label_corrections import read_labels as read_labels
-from .layouts import DATA_SETS as DATA_SETS
+from .layouts import LAYOUTS as LAYOUTS
 from .layouts import DataConfig as DataConfig
 from .layouts import LabelledRecording as LabelledRecording
 from .mixing import Event as Event
@@ -12,11 +12,12 @@ from .mixing import Mixture as Mixture
 from .mixing import MixtureSpec as MixtureSpec
 from .mixing import render as render
 from .mixing import sample_spec as sample_spec
-from .mixture_folder import MixtureFolderConfig as MixtureFolderConfig
-from .mixture_folder import MixturePlan as MixturePlan
 from .mixture_folder import read_manifest as read_manifest
 from .mixture_folder import read_specs as read_specs
-from .mixture_folder import write_mixtures as write_mixtures
+from .mixture_plan import MixtureFolderConfig as MixtureFolderConfig
+from .mixture_plan import MixturePlan as MixturePlan
+from .mixture_plan import plan_mixtures as plan_mixtures
+from .mixture_writer import write_mixtures as write_mixtures
 from .recordings import Recording as Recording
 from .recordings import index_recordings as index_recordings
 from .recordings import split_recordings as split_recordings

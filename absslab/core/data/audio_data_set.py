@@ -6,7 +6,7 @@ Axes: B batch, K classes, N samples.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,8 +15,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
-from absslab.core.data.layouts import DataConfig, LabelledRecording, find_data_set
+from absslab.core.common.progress import Progress, Steps, run_to_end
+from absslab.core.data.layouts import DataConfig, LabelledRecording, find_layout
 from absslab.core.data.splits import SPLITS
+
+_SORTED_BATCHES = 50  # as many batches of recordings are sorted by length at a time
 
 
 class EmptySplitError(InputError):
@@ -27,103 +30,124 @@ class Batch(NamedTuple):
     """Recordings padded to the longest."""
 
     waveforms: Tensor  # (B, N)
-    n_samples: Tensor | None  # (B,): length without padding; None: none is padded
+    n_samples: Tensor | None  # (B,): lengths without padding; None: no recording is padded
     labels: Tensor  # (B, K)
-    indices: Tensor  # (B,): which recordings
+    indices: Tensor  # (B,): which items of the data set
+
+
+class Clip(NamedTuple):
+    """A recording, or a part of one."""
+
+    recording: int  # its index
+    start: int  # samples at the file's own rate
+    n_samples: int  # at the file's own rate
 
 
 @dataclass
 class AudioDataSet(Dataset[Tensor]):
-    """Recordings of one split as mono waveforms (N,) at one rate.
+    """Recordings of one split, or clips of them, as mono waveforms (N,) at one rate.
+
+    Made by `open_split` and `build_data_set`.
 
     Args:
-        items: the recordings.
-        classes: the order of the label's columns.
+        recordings: the recordings.
+        classes: the order of the labels' columns.
         sampling_rate: Hz; recordings of other rates are resampled.
-        in_memory: keep what was decoded.
-        clip_length: cut longer recordings into equal pieces of up to this many seconds, which inherit the labels.
-
-    Raises:
-        InputError: a recording is missing or cut short; when it is read, also: it can't be decoded, holds NaN, or is
-            silent although it has a label.
+        clips: the items of the data set.
+        lengths: samples of each clip, at `sampling_rate`.
+        in_memory: whether decoded clips are kept.
     """
 
-    items: Sequence[LabelledRecording]
+    recordings: Sequence[LabelledRecording]
     classes: Sequence[str]
     sampling_rate: int
+    clips: Sequence[Clip]
+    lengths: Sequence[int]
     in_memory: bool = True
-    clip_length: float | None = None
-    pieces: list[tuple[int, int, int]] = field(
-        init=False
-    )  # (item, start, length), at the file's own rate
-    lengths: list[int] = field(init=False)  # of the pieces, at sampling_rate
-    _kept: dict[int, np.ndarray] = field(init=False, default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.pieces, self.lengths = [], []
-        for index, item in enumerate(self.items):
-            about = sound_files.info(item.path)
-            n_pieces = (
-                max(1, int(np.ceil(about.duration / self.clip_length))) if self.clip_length else 1
-            )
-            edges = np.linspace(0, about.n_samples, n_pieces + 1).round().astype(int)
-            for start, stop in zip(edges[:-1], edges[1:], strict=True):
-                self.pieces.append((index, int(start), int(stop - start)))
-                self.lengths.append(
-                    max(1, round(int(stop - start) * self.sampling_rate / about.sampling_rate))
-                )
+    _decoded: dict[int, np.ndarray] = field(init=False, default_factory=dict)
 
     def __len__(self) -> int:
-        return len(self.pieces)
+        return len(self.clips)
 
     @property
     def labels(self) -> np.ndarray:
-        """(number of pieces, K), 0 or 1."""
-        table = [[name in item.labels for name in self.classes] for item in self.items]
-        return np.array(table, dtype=np.float32).reshape(-1, len(self.classes))[
-            [index for index, _, _ in self.pieces]
-        ]
+        """Labels of the clips, 0 or 1: (number of clips, K)."""
+        return self._recording_labels()[[clip.recording for clip in self.clips]]
 
-    def max_per_recording(self, of_pieces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Labels of the whole recordings (n, K), and of values of their pieces (number of pieces, K) the highest (n, K)."""
-        labels = np.array(
-            [[name in item.labels for name in self.classes] for item in self.items],
-            dtype=np.float32,
-        )
+    def max_per_recording(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return what is true of whole recordings, where values are known of their clips.
+
+        Args:
+            values: of the clips, (number of clips, K).
+
+        Returns:
+            the labels of the recordings and the highest value of the clips of each, both
+            (number of recordings, K).
+        """
+        labels = self._recording_labels()
         highest = np.zeros_like(labels)
-        np.maximum.at(highest, [index for index, _, _ in self.pieces], of_pieces)
+        np.maximum.at(highest, [clip.recording for clip in self.clips], values)
         return labels, highest
 
+    def _recording_labels(self) -> np.ndarray:
+        table = np.zeros((len(self.recordings), len(self.classes)), np.float32)
+        for row, recording in zip(table, self.recordings, strict=True):
+            row[:] = [name in recording.labels for name in self.classes]
+        return table
+
+    def recording(self, index: int) -> LabelledRecording:
+        """Return the recording that an item comes from."""
+        return self.recordings[self.clips[index].recording]
+
     def path(self, index: int) -> Path:
-        """The file that an item comes from."""
-        return Path(self.items[self.pieces[index][0]].path)
+        """Return the file that an item comes from."""
+        return Path(self.recording(index).path)
 
     def __getitem__(self, index: int) -> Tensor:
-        if index in self._kept:
-            return _as_float(self._kept[index])
-        item, start, length = self.pieces[index]
-        whole = self.items[item].path
-        waveform = sound_files.load(whole, self.sampling_rate, start=start, n_samples=length)
-        is_whole = sum(of == item for of, _, _ in self.pieces[max(0, index - 1) : index + 2]) == 1
-        if self.items[item].labels and is_whole and not waveform.any():
-            labels = ", ".join(sorted(self.items[item].labels))
+        """Read a clip (N,).
+
+        Raises:
+            InputError: its recording can't be decoded, holds NaN, or is silent although labelled.
+        """
+        if index in self._decoded:
+            return _decompress(self._decoded[index])
+        clip = self.clips[index]
+        recording = self.recording(index)
+        waveform = sound_files.load(
+            recording.path, self.sampling_rate, start=clip.start, n_samples=clip.n_samples
+        )
+        if recording.labels and not waveform.any() and self._is_whole(index):
             raise InputError(
-                f"{whole} is silent but labelled {labels}: replace it or remove it from the labels"
+                f"{{path}} is silent but labelled {', '.join(sorted(recording.labels))}: "
+                "replace it or remove it from the labels",
+                path=recording.path,
             )
         if self.in_memory:
-            self._kept[index] = _compact(waveform)
+            self._decoded[index] = _compress(waveform)
         return torch.from_numpy(waveform)
+
+    def _is_whole(self, index: int) -> bool:
+        """Return whether a clip is a whole recording: neither neighbour belongs to it."""
+        neighbours = self.clips[max(0, index - 1) : index + 2]
+        recording = self.clips[index].recording
+        return sum(clip.recording == recording for clip in neighbours) == 1
 
     def batches(
         self, batch_size: int, *, rng: np.random.Generator | None = None, n_loaders: int = 0
     ) -> Iterator[Batch]:
-        """Batches in order, or shuffled where a generator is given; `n_loaders` processes read ahead, unless in memory."""
+        """Iterate over the clips in batches.
+
+        Args:
+            batch_size: clips in a batch.
+            rng: shuffles the clips; None keeps their order.
+            n_loaders: processes that read ahead, unless the clips are in memory.
+        """
         labels = torch.from_numpy(self.labels)
-        loader: DataLoader[Any] = DataLoader(
-            _Indexed(self),
+        loader: DataLoader[tuple[int, Tensor | InputError]] = DataLoader(
+            _IndexedItems(self),
             batch_sampler=self.groups(batch_size, rng=rng),
             num_workers=0 if self.in_memory else n_loaders,
-            collate_fn=_padded,
+            collate_fn=_pad,
         )
         for batch in loader:
             if isinstance(batch, InputError):
@@ -132,24 +156,27 @@ class AudioDataSet(Dataset[Tensor]):
             yield Batch(waveforms, n_samples, labels[indices], indices)
 
     def groups(self, batch_size: int, *, rng: np.random.Generator | None = None) -> list[list[int]]:
-        """Which recordings meet in a batch: in order, or shuffled; where lengths differ, those of similar length."""
+        """Return which clips are in each batch; where lengths differ, similar ones are together."""
         order = np.arange(len(self)) if rng is None else rng.permutation(len(self))
         if len(set(self.lengths)) > 1:
-            pool = 50 * batch_size
-            order = np.concatenate(
-                [
-                    sorted(order[at : at + pool], key=self.lengths.__getitem__)
-                    for at in range(0, len(order), pool)
-                ]
-            )
-        groups = [order[at : at + batch_size].tolist() for at in range(0, len(order), batch_size)]
+            n_sorted = _SORTED_BATCHES * batch_size
+            parts = []
+            for start in range(0, len(order), n_sorted):
+                part = order[start : start + n_sorted]
+                parts.append(sorted(part, key=self.lengths.__getitem__))
+            order = np.concatenate(parts)
+        starts = range(0, len(order), batch_size)
+        groups = [order[start : start + batch_size].tolist() for start in starts]
         if rng is not None:
             rng.shuffle(groups)
         return groups
 
 
-class _Indexed(Dataset[tuple[int, Tensor | InputError]]):
-    """A data set whose items tell their index, or what is wrong with them: raised in a loader, it would be no one line."""
+class _IndexedItems(Dataset[tuple[int, Tensor | InputError]]):
+    """Items with their indices, or with what is wrong with them.
+
+    An error that is raised in a loader's process would come back as a traceback of many lines.
+    """
 
     def __init__(self, data_set: AudioDataSet):
         self.data_set = data_set
@@ -161,33 +188,146 @@ class _Indexed(Dataset[tuple[int, Tensor | InputError]]):
             return index, error
 
 
-def _padded(
+def _pad(
     items: list[tuple[int, Tensor | InputError]],
 ) -> tuple[Tensor, Tensor | None, Tensor] | InputError:
+    """Pad waveforms to the longest; return them with their lengths, if these differ, and indices."""
     waveforms: list[Tensor] = []
     for _, waveform in items:
         if isinstance(waveform, InputError):
             return waveform
         waveforms.append(waveform)
-    lengths = torch.tensor([len(waveform) for waveform in waveforms])
     padded = torch.nn.utils.rnn.pad_sequence(waveforms, batch_first=True)  # (B, N)
-    return (
-        padded,
-        None if bool((lengths == lengths[0]).all()) else lengths,
-        torch.tensor([index for index, _ in items]),
-    )
+    lengths = torch.tensor([len(waveform) for waveform in waveforms])  # (B,)
+    indices = torch.tensor([index for index, _ in items])  # (B,)
+    are_equal = bool((lengths == lengths[0]).all())
+    return padded, None if are_equal else lengths, indices
 
 
-def _compact(waveform: np.ndarray) -> np.ndarray:
-    """16-bit integers where they hold the waveform exactly."""
+def _compress(waveform: np.ndarray) -> np.ndarray:
+    """Return the waveform as 16-bit integers if these hold it exactly."""
     scaled = waveform * 32768
     fits = np.abs(scaled).max(initial=0) < 32768 and np.array_equal(scaled, np.round(scaled))
     return scaled.astype(np.int16) if fits else waveform
 
 
-def _as_float(kept: np.ndarray) -> Tensor:
-    waveform = torch.from_numpy(kept)
+def _decompress(samples: np.ndarray) -> Tensor:
+    waveform = torch.from_numpy(samples)
     return waveform / 32768 if waveform.dtype == torch.int16 else waveform
+
+
+def data_set_steps(
+    recordings: Sequence[LabelledRecording],
+    classes: Sequence[str],
+    sampling_rate: int,
+    *,
+    in_memory: bool = True,
+    clip_length: float | None = None,
+) -> Steps[AudioDataSet]:
+    """Read the headers of recordings, and make a data set of them.
+
+    Args:
+        recordings: the recordings.
+        classes: the order of the labels' columns.
+        sampling_rate: Hz.
+        in_memory: keep decoded clips.
+        clip_length: cut longer recordings into equal clips of up to this many seconds, each of
+            which has the labels of its recording; None cuts nothing.
+
+    Yields:
+        how many headers have been read.
+
+    Returns:
+        the data set.
+
+    Raises:
+        InputError: a recording is missing or cut short.
+    """
+    clips: list[Clip] = []
+    lengths: list[int] = []
+    for index, recording in enumerate(recordings):
+        yield Progress(index, len(recordings))
+        info = sound_files.info(recording.path)
+        n_clips = max(1, int(np.ceil(info.duration / clip_length))) if clip_length else 1
+        edges = np.linspace(0, info.n_samples, n_clips + 1).round().astype(int).tolist()
+        for start, stop in zip(edges[:-1], edges[1:], strict=True):
+            clips.append(Clip(index, start, stop - start))
+            lengths.append(max(1, round((stop - start) * sampling_rate / info.sampling_rate)))
+    yield Progress(len(recordings), len(recordings))
+    return AudioDataSet(recordings, classes, sampling_rate, clips, lengths, in_memory)
+
+
+def build_data_set(
+    recordings: Sequence[LabelledRecording],
+    classes: Sequence[str],
+    sampling_rate: int,
+    *,
+    in_memory: bool = True,
+    clip_length: float | None = None,
+) -> AudioDataSet:
+    """Make a data set of recordings; see `data_set_steps`."""
+    return run_to_end(
+        data_set_steps(
+            recordings, classes, sampling_rate, in_memory=in_memory, clip_length=clip_length
+        )
+    )
+
+
+def split_steps(
+    config: DataConfig,
+    split: str,
+    *,
+    sampling_rate: int,
+    classes: Sequence[str] | None = None,
+    cut: bool = False,
+) -> Steps[AudioDataSet]:
+    """Read the headers of one split's recordings, and make a data set of them.
+
+    Args:
+        config: which folder, and how it is read.
+        split: train, validation or test.
+        sampling_rate: Hz.
+        classes: those of the model, in its order; by default the folder's own.
+        cut: cut long recordings into clips of up to `config.clip_length`.
+
+    Yields:
+        how many headers have been read.
+
+    Returns:
+        the data set.
+
+    Raises:
+        EmptySplitError: the split has no recordings.
+        InputError: no such folder or split, a folder that the layout does not describe, or other
+            classes than the model's.
+    """
+    if not config.data_folder:
+        raise InputError("data_folder is missing: say it with --data_folder")
+    folder = Path(config.data_folder)
+    if not folder.is_dir():
+        raise InputError(
+            "{path} is not a directory: expected one with recordings and their weak labels",
+            path=folder,
+        )
+    if split not in SPLITS:
+        raise InputError(f"there is no split {split!r}: expected one of {', '.join(SPLITS)}")
+    recordings, own_classes = find_layout(config.data_set_type)(config, folder)
+    if classes is not None:
+        _check_classes(own_classes, classes, folder)
+    recordings = [recording for recording in recordings if recording.split == split]
+    if not recordings:
+        raise EmptySplitError(
+            f"{{path}} has no recordings in its {split} split: it needs more of them", path=folder
+        )
+    return (
+        yield from data_set_steps(
+            recordings,
+            classes or own_classes,
+            sampling_rate,
+            in_memory=config.in_memory,
+            clip_length=config.clip_length if cut else None,
+        )
+    )
 
 
 def open_split(
@@ -196,42 +336,25 @@ def open_split(
     *,
     sampling_rate: int,
     classes: Sequence[str] | None = None,
-    whole: bool = True,
+    cut: bool = False,
 ) -> AudioDataSet:
-    """The recordings of one split.
-
-    Args:
-        config: which folder, and how it is read.
-        split: train, validation or test.
-        sampling_rate: Hz.
-        classes: those of a model: the folder must have the same ones; the model's order is used.
-        whole: do not cut long recordings, as scores ask for.
-
-    Raises:
-        InputError: no such folder or split, labels that can't be used, classes other than the model's.
-    """
-    if not config.data_folder:
-        raise InputError("data_folder is missing: say it with --data_folder")
-    folder = Path(config.data_folder)
-    if not folder.is_dir():
-        raise InputError(
-            f"{folder} is no folder: expected one with recordings and their weak labels"
-        )
-    if split not in SPLITS:
-        raise InputError(f"there is no split {split!r}: expected one of {', '.join(SPLITS)}")
-    items, own_classes = find_data_set(config.data_set_type)(config, folder)
-    if classes is not None and set(classes) != set(own_classes):
-        missing, foreign = set(classes) - set(own_classes), set(own_classes) - set(classes)
-        differ = [f"lacks {', '.join(sorted(missing))}"] * bool(missing) + [
-            f"adds {', '.join(sorted(foreign))}"
-        ] * bool(foreign)
-        raise InputError(f"the classes of {folder} are not the model's: it {' and '.join(differ)}")
-    chosen = [item for item in items if item.split == split]
-    if not chosen:
-        raise EmptySplitError(
-            f"{folder} has no recordings in its {split} split: it needs more of them"
-        )
-    clip_length = None if whole else config.clip_length
-    return AudioDataSet(
-        chosen, classes or own_classes, sampling_rate, config.in_memory, clip_length
+    """Make a data set of one split's recordings; see `split_steps`."""
+    return run_to_end(
+        split_steps(config, split, sampling_rate=sampling_rate, classes=classes, cut=cut)
     )
+
+
+def _check_classes(own: Sequence[str], expected: Sequence[str], folder: Path) -> None:
+    """Check that a folder has the classes of the model, in any order."""
+    missing = sorted(set(expected) - set(own))
+    extra = sorted(set(own) - set(expected))
+    differences = []
+    if missing:
+        differences.append(f"lacks {', '.join(missing)}")
+    if extra:
+        differences.append(f"adds {', '.join(extra)}")
+    if differences:
+        raise InputError(
+            f"the classes of {{path}} are not the model's: it {' and '.join(differences)}",
+            path=folder,
+        )

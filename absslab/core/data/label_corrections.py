@@ -1,11 +1,13 @@
-"""Weak labels that turn out to be wrong: corrected in their table, so that the next training learns from the right ones.
+"""Correct weak labels that turn out to be wrong, in their table.
+
+The next training learns from the corrected ones.
 
 ::
 
     folder/weak_labels.csv             (or weak.tsv) with the corrections
-           weak_labels.original.csv    as it was before the first of them
-           corrections.csv             time,filename,event_label,from,to   0/1; a line per correction
-           .corrections.lock           so that one is done after the other
+           weak_labels.original.csv    as it was before the first correction
+           corrections.csv             time,filename,event_label,from,to   0/1; a line each
+           .corrections.lock           so that corrections are made one after the other
 """
 
 from contextlib import ExitStack
@@ -17,142 +19,9 @@ from absslab.core.common.config import suggest_nearest
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import atomic_write, file_lock, write_bytes
 from absslab.core.common.tables import original_path, read_table, table_text
-from absslab.core.data.weak_labels import read_lists, read_one_hot
+from absslab.core.data.weak_labels import LISTS, ONE_HOT, LabelledRow, WeakLabels, read_weak_labels
 
-ONE_HOT, LISTS = "weak_labels.csv", "weak.tsv"
 CORRECTIONS = ("time", "filename", "event_label", "from", "to")  # columns of corrections.csv
-
-
-def labels_table(recording: str | Path) -> Path:
-    """The table that holds a recording's weak labels: beside it, or in a folder above that names it.
-
-    In it the recording is called `Path(recording).relative_to(table.parent).as_posix()`.
-
-    Raises:
-        InputError: there is none, or one on the way can't be read.
-    """
-    path = Path(recording).absolute()
-    for folder in path.parents:
-        for table in (folder / ONE_HOT, folder / LISTS):
-            if table.is_file() and any(
-                row["filename"] == path.relative_to(folder).as_posix() for row, _ in _read(table)[0]
-            ):
-                return table
-    raise InputError(
-        f"no {ONE_HOT} or {LISTS} beside {recording} or in a folder above names it: it has no labels to correct"
-    )
-
-
-def read_labels(table: str | Path, filename: str) -> dict[str, bool]:
-    """Which classes a recording is said to hold.
-
-    Args:
-        table: weak_labels.csv or weak.tsv.
-        filename: as the table has it.
-
-    Returns:
-        of every class of the table whether it is there.
-
-    Raises:
-        InputError: the table can't be read, or does not name the file.
-    """
-    labelled, classes = _read(Path(table))
-    names = labelled[_row(labelled, filename, Path(table))][1]
-    return {name: name in names for name in classes}
-
-
-def correct_label(table: str | Path, filename: str, event_label: str, present: bool) -> bool:
-    """Say of a recording that it holds a class, or does not.
-
-    The table as it was before the first correction is kept beside it, and every correction is noted in corrections.csv:
-    both are changed, or neither. Corrections of several panels or processes wait for each other.
-
-    Args:
-        table: weak_labels.csv or weak.tsv.
-        filename: as the table has it.
-        event_label: a class of the table.
-        present: whether the recording holds it.
-
-    Returns:
-        whether that is another label than before; if not, nothing is written.
-
-    Raises:
-        InputError: no such table, file or class; the last label of a class in a weak.tsv, whose classes are those that it
-            names.
-        OSError: the folder can't be written.
-    """
-    table = Path(table)
-    _read(table)  # what is no table gets no lock
-    with file_lock(table.with_name(".corrections.lock")):
-        return _correct(table, filename, event_label, present)
-
-
-def _correct(table: Path, filename: str, event_label: str, present: bool) -> bool:
-    labelled, classes = _read(table)
-    index = _row(labelled, filename, table)
-    if event_label not in classes:
-        raise InputError(
-            f"{table} has no class {event_label!r}{suggest_nearest(event_label, classes)}"
-        )
-    row, names = labelled[index]
-    if (event_label in names) == present:
-        return False
-    if table.suffix == ".csv":
-        corrected = {event_label: str(int(present))}
-    else:
-        if not present and sum(event_label in others for _, others in labelled) == 1:
-            raise InputError(
-                f"{filename} is the only recording in {table} with {event_label}: without it the class would be gone; "
-                "label another one first"
-            )
-        corrected = {
-            "event_labels": ",".join(
-                [*names, event_label] if present else [one for one in names if one != event_label]
-            )
-        }
-    rows = [one for one, _ in labelled]
-    rows[index] = row | corrected
-    if not original_path(table).exists():
-        write_bytes(original_path(table), table.read_bytes())
-    notes = table.with_name("corrections.csv")
-    texts = {
-        notes: _noted(notes, filename, event_label, present),
-        table: table_text(list(row), rows, delimiter="," if table.suffix == ".csv" else "\t"),
-    }
-    with ExitStack() as both:  # both are written before either appears
-        for path, text in texts.items():
-            both.enter_context(atomic_write(path)).write_bytes(text.encode())
-    return True
-
-
-def _read(table: Path) -> tuple[list[tuple[dict[str, str], list[str]]], list[str]]:
-    """Rows, each with the classes that it names, and all classes."""
-    if table.name not in (ONE_HOT, LISTS):
-        raise InputError(f"{table} is no table of weak labels: expected {ONE_HOT} or {LISTS}")
-    return read_one_hot(table) if table.name == ONE_HOT else read_lists(table)
-
-
-def _row(labelled: list[tuple[dict[str, str], list[str]]], filename: str, table: Path) -> int:
-    names = [row["filename"] for row, _ in labelled]
-    if filename not in names:
-        hint = suggest_nearest(filename, names)
-        raise InputError(f"{table} has no recording {filename!r}{hint if len(hint) < 200 else ''}")
-    return names.index(filename)
-
-
-def _noted(path: Path, filename: str, event_label: str, present: bool) -> str:
-    """The notes with one more."""
-    noted = (
-        read_table(path, required=CORRECTIONS, key=None, may_be_empty=True) if path.exists() else []
-    )
-    values = (
-        datetime.now(UTC).isoformat(timespec="seconds"),
-        filename,
-        event_label,
-        int(not present),
-        int(present),
-    )
-    return table_text(CORRECTIONS, [*noted, dict(zip(CORRECTIONS, values, strict=True))])
 
 
 @dataclass(frozen=True)
@@ -163,6 +32,48 @@ class RecordingLabels:
     filename: str  # as in the table
     labels: dict[str, bool]  # of every class of the table
     corrections: list[dict[str, str]]  # rows of corrections.csv, the earliest first
+
+
+def labels_table(recording: str | Path) -> Path:
+    """Find the table that holds a recording's weak labels: next to it, or in a folder above.
+
+    In it the recording is called `Path(recording).relative_to(table.parent).as_posix()`.
+
+    Raises:
+        InputError: there is no such table, or one on the way can't be read.
+    """
+    path = Path(recording).absolute()
+    for folder in path.parents:
+        filename = path.relative_to(folder).as_posix()
+        for table in (folder / ONE_HOT, folder / LISTS):
+            if not table.is_file():
+                continue
+            if any(row.filename == filename for row in read_weak_labels(table).rows):
+                return table
+    raise InputError(
+        f"no {ONE_HOT} or {LISTS} next to {{path}} or in a folder above names it: "
+        "it has no labels to correct",
+        path=recording,
+    )
+
+
+def read_labels(table: str | Path, filename: str) -> dict[str, bool]:
+    """Read which classes a recording is labelled with.
+
+    Args:
+        table: weak_labels.csv or weak.tsv.
+        filename: as the table has it.
+
+    Returns:
+        for every class of the table whether the recording is labelled with it.
+
+    Raises:
+        InputError: the table can't be read, or does not name the file.
+    """
+    table = Path(table)
+    weak_labels = read_weak_labels(table)
+    row = weak_labels.rows[_find_row(weak_labels.rows, filename, table)]
+    return {name: name in row.labels for name in weak_labels.classes}
 
 
 def read_recording_labels(recording: str | Path) -> RecordingLabels:
@@ -176,9 +87,105 @@ def read_recording_labels(recording: str | Path) -> RecordingLabels:
     """
     table = labels_table(recording)
     filename = Path(recording).absolute().relative_to(table.parent).as_posix()
-    notes = table.with_name("corrections.csv")
-    rows = []
-    if notes.exists():
-        rows = read_table(notes, required=CORRECTIONS, key=None, may_be_empty=True)
-    corrections = [row for row in rows if row["filename"] == filename]
+    notes = _read_notes(table.with_name("corrections.csv"))
+    corrections = [note for note in notes if note["filename"] == filename]
     return RecordingLabels(table, filename, read_labels(table, filename), corrections)
+
+
+def correct_label(table: str | Path, filename: str, event_label: str, present: bool) -> bool:
+    """Note that a recording holds a class, or does not.
+
+    The table as it was before the first correction is kept next to it, and every correction is
+    noted in corrections.csv: both files are changed, or neither. Corrections of several panels or
+    processes wait for each other.
+
+    Args:
+        table: weak_labels.csv or weak.tsv.
+        filename: as the table has it.
+        event_label: a class of the table.
+        present: whether the recording holds it.
+
+    Returns:
+        whether the label was another one before; if not, nothing is written.
+
+    Raises:
+        InputError: no such table, file or class; the last label of a class in a weak.tsv, whose
+            classes are those that it names.
+        OSError: the folder can't be written.
+    """
+    table = Path(table)
+    read_weak_labels(table)  # a file that is no table gets no lock
+    with file_lock(table.with_name(".corrections.lock")):
+        return _correct_locked(table, filename, event_label, present)
+
+
+def _correct_locked(table: Path, filename: str, event_label: str, present: bool) -> bool:
+    weak_labels = read_weak_labels(table)
+    index = _find_row(weak_labels.rows, filename, table)
+    if event_label not in weak_labels.classes:
+        hint = suggest_nearest(event_label, weak_labels.classes)
+        raise InputError(f"{{path}} has no class {event_label!r}{hint}", path=table)
+    if (event_label in weak_labels.rows[index].labels) == present:
+        return False
+    cells = [row.cells for row in weak_labels.rows]
+    cells[index] = cells[index] | _correct_cells(table, weak_labels, index, event_label, present)
+    if not original_path(table).exists():
+        write_bytes(original_path(table), table.read_bytes())
+    notes = table.with_name("corrections.csv")
+    delimiter = "," if table.name == ONE_HOT else "\t"
+    texts = {
+        notes: _add_note(notes, filename, event_label, present),
+        table: table_text(list(cells[index]), cells, delimiter=delimiter),
+    }
+    with ExitStack() as files:  # both are written before either appears
+        for path, text in texts.items():
+            files.enter_context(atomic_write(path)).write_bytes(text.encode())
+    return True
+
+
+def _correct_cells(
+    table: Path, weak_labels: WeakLabels, index: int, event_label: str, present: bool
+) -> dict[str, str]:
+    """Return the cells of a row that a correction changes."""
+    if table.name == ONE_HOT:
+        return {event_label: str(int(present))}
+    row = weak_labels.rows[index]
+    n_labelled = sum(event_label in other.labels for other in weak_labels.rows)
+    if not present and n_labelled == 1:
+        raise InputError(
+            f"{row.filename} is the only recording in {{path}} with {event_label}: "
+            "without it the class would be gone; label another one first",
+            path=table,
+        )
+    labels = [name for name in row.labels if name != event_label]
+    if present:
+        labels.append(event_label)
+    return {"event_labels": ",".join(labels)}
+
+
+def _find_row(rows: list[LabelledRow], filename: str, table: Path) -> int:
+    names = [row.filename for row in rows]
+    if filename not in names:
+        hint = suggest_nearest(filename, names)
+        if len(hint) >= 200:  # the list of all recordings
+            hint = ""
+        raise InputError(f"{{path}} has no recording {filename!r}{hint}", path=table)
+    return names.index(filename)
+
+
+def _add_note(path: Path, filename: str, event_label: str, present: bool) -> str:
+    """Return the text of corrections.csv with one more correction."""
+    note = {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "filename": filename,
+        "event_label": event_label,
+        "from": str(int(not present)),
+        "to": str(int(present)),
+    }
+    return table_text(CORRECTIONS, [*_read_notes(path), note])
+
+
+def _read_notes(path: Path) -> list[dict[str, str]]:
+    if not path.exists():
+        return []
+    return read_table(path, required=CORRECTIONS, key=None, may_be_empty=True)

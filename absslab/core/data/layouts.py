@@ -1,6 +1,6 @@
-"""Folders of weakly labelled audio as torch datasets.
+"""Layouts of a folder of weakly labelled recordings: how each is read, and how it is split.
 
-Axes: B batch, K classes, N samples. Which classes a recording holds is all that is known of it.
+A layout is a function that reads a folder. To add one, write the function and name it in `LAYOUTS`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,20 +10,28 @@ from pathlib import Path
 from absslab.core.common.config import Config, look_up, option
 from absslab.core.common.errors import InputError
 from absslab.core.data.mixture_folder import read_manifest
-from absslab.core.data.recordings import compile_pattern, file_within, origin_of
+from absslab.core.data.recordings import check_class_name, compile_pattern, file_within, origin_of
 from absslab.core.data.splits import SPLITS, split_origins
-from absslab.core.data.weak_labels import _checked, read_lists, read_one_hot
+from absslab.core.data.weak_labels import (
+    LISTS,
+    ONE_HOT,
+    LabelledRow,
+    read_one_hot,
+    read_weak_labels,
+)
 
+LAYOUT_ALIASES = {"DCASE2013_remixed_data_set": "mixture_folder"}  # the thesis' names
 THESIS_SPLITS = {"train": "training", "validation": "development", "test": "validation"}
 
 
 @dataclass(frozen=True)
 class DataConfig(Config):
-    """Which recordings, and how they are read."""
+    """Which recordings are used, and how they are read."""
 
     data_set_type: str = option(
-        "DCASE2013_remixed_data_set",
-        "layout of the folder: DCASE2013_remixed_data_set (as absslab mix writes) or weakly_labelled_folder",
+        "mixture_folder",
+        "layout of the folder: mixture_folder (which absslab mix writes) or weakly_labelled_folder",
+        value_aliases=LAYOUT_ALIASES,
     )
     data_folder: str = option("", "the folder with the recordings and their weak labels")
     split_percentages: tuple[float, float, float] = option(
@@ -31,18 +39,18 @@ class DataConfig(Config):
         "train, validation and test, where the folder has no split of its own",
         unit="%",
     )
-    split_seed: int = option(0, "of that split", at_least=0)
+    split_seed: int = option(0, "seed of that split", at_least=0)
     origin_pattern: str | None = option(
         None, "regular expression that finds the origin in a file name"
     )
     clip_length: float = option(
         60.0,
-        "longer recordings are cut into equal pieces up to this, for training and validation",
+        "for training and validation, longer recordings are cut into equal clips up to this long",
         unit="s",
         above=0,
     )
     in_memory: bool = option(
-        True, "keep decoded recordings in memory, rather than read them for each batch"
+        True, "keep decoded recordings in memory instead of reading them for each batch"
     )
     feature_store: str | None = option(
         None, "folder of HDF5 files that keep the features of whole recordings, computed once"
@@ -53,7 +61,7 @@ class DataConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        find_data_set(self.data_set_type)
+        find_layout(self.data_set_type)
 
 
 @dataclass(frozen=True)
@@ -66,141 +74,168 @@ class LabelledRecording:
     split: str = ""
 
 
-def DCASE2013_remixed_data_set(
-    config: DataConfig, folder: Path
-) -> tuple[list[LabelledRecording], list[str]]:
-    """A folder of mixtures, as `absslab mix` writes, or as the thesis' generator did.
+LabelledRecordings = tuple[list[LabelledRecording], list[str]]  # recordings, and all classes
+Layout = Callable[[DataConfig, Path], LabelledRecordings]
+
+
+def read_mixture_folder(config: DataConfig, folder: Path) -> LabelledRecordings:
+    """Read a folder of mixtures, as `absslab mix` or the generator of the thesis writes it.
 
     ::
 
-        folder/train/ validation/ test/              (the thesis: training/ development/ validation/)
-            weak_labels.csv                          filename,alert,clearthroat,…   0/1
+        folder/train/ validation/ test/        (thesis: training/ development/ validation/)
+            weak_labels.csv                    filename,alert,clearthroat,…   0/1
             000000.wav …
+
+    Args:
+        config: not used; the folder says everything.
+        folder: the folder of mixtures.
+
+    Returns:
+        the recordings of all splits, and the classes.
+
+    Raises:
+        InputError: a folder of another layout, or one that is not finished.
     """
-    names = {split: split for split in SPLITS}
-    if not (folder / "train").is_dir():
-        if not (folder / "training").is_dir():
-            tables = [name for name in ("weak_labels.csv", "weak.tsv") if (folder / name).is_file()]
-            hint = (
-                f"; since it has {tables[0]}, add --data_set_type weakly_labelled_folder"
-                if tables
-                else ""
-            )
-            raise InputError(
-                f"{folder} has neither train/ nor training/: expected a folder that absslab mix wrote{hint}"
-            )
-        names = THESIS_SPLITS
-    elif (folder / "manifest.json").exists():
-        read_manifest(folder)
-    items: list[LabelledRecording] = []
-    classes: list[str] | None = None
-    for split, name in names.items():
+    recordings: list[LabelledRecording] = []
+    classes: list[str] = []
+    for split, name in _find_split_folders(folder).items():
         if not (folder / name).is_dir():
             continue
-        labels = folder / name / "weak_labels.csv"
-        if not labels.is_file():
+        table = folder / name / ONE_HOT
+        if not table.is_file():
             raise InputError(
-                f"{labels} is missing: the folder is not finished, run the same absslab mix once more"
+                "{path} is missing: the folder is not finished, run the same absslab mix again",
+                path=table,
             )
-        of_split, of_classes = _read_one_hot(labels, split)
-        if classes is not None and set(classes) != set(of_classes):
+        labels = read_one_hot(table)
+        if classes and set(classes) != set(labels.classes):
             raise InputError(
-                f"{labels} has other classes than the split before it: {', '.join(of_classes)}"
+                f"{{path}} has other classes than the previous split: {', '.join(labels.classes)}",
+                path=table,
             )
-        items, classes = items + of_split, classes or of_classes
-    return items, classes or []
+        _check_class_names(labels.classes, table)
+        recordings += [_to_recording(row, table, split) for row in labels.rows]
+        classes = classes or labels.classes
+    return recordings, classes
 
 
-def weakly_labelled_folder(
-    config: DataConfig, folder: Path
-) -> tuple[list[LabelledRecording], list[str]]:
-    """A folder of recordings of any length, rate and format with their weak labels.
+def _find_split_folders(folder: Path) -> dict[str, str]:
+    """Return the name of each split's folder in a folder of mixtures."""
+    if (folder / "train").is_dir():
+        if (folder / "manifest.json").exists():
+            read_manifest(folder)
+        return {split: split for split in SPLITS}
+    if (folder / "training").is_dir():
+        return THESIS_SPLITS
+    tables = [name for name in (ONE_HOT, LISTS) if (folder / name).is_file()]
+    hint = ""
+    if tables:
+        hint = f"; since it has {tables[0]}, add --data_set_type weakly_labelled_folder"
+    raise InputError(
+        "{path} has neither train/ nor training/: expected a folder that absslab mix has written"
+        + hint,
+        path=folder,
+    )
+
+
+def read_weakly_labelled_folder(config: DataConfig, folder: Path) -> LabelledRecordings:
+    """Read a folder of recordings of any length, rate and format with their weak labels.
 
     ::
 
-        folder/weak_labels.csv   filename,dog,speech,…   0/1;   or columns split and origin besides
-        folder/weak.tsv          filename    event_labels      dog,speech     (the DCASE convention)
+        folder/weak_labels.csv   filename,dog,speech,…   0/1, optional columns split and origin
+        folder/weak.tsv          filename    event_labels      dog,speech   (the DCASE convention)
         folder/a.wav  b.flac  sub/c.mp3 …
 
-    A column `split` (train, validation, test), filled for all, is followed; without it the folder is split by origin and
-    stratified.
+    A column `split` (train, validation, test) that is filled in every row is followed; without it
+    the folder is split by origin and stratified.
+
+    Args:
+        config: how the folder is split, and where origins are found.
+        folder: the folder with the table.
+
+    Returns:
+        the recordings of all splits, and the classes.
+
+    Raises:
+        InputError: no table or two of them, a table that can't be used, a missing recording, or
+            too few recordings for the split.
     """
-    one_hot, lists = folder / "weak_labels.csv", folder / "weak.tsv"
-    if one_hot.is_file() == lists.is_file():
-        which = (
-            "both weak_labels.csv and weak.tsv"
-            if one_hot.is_file()
-            else "neither weak_labels.csv nor weak.tsv"
-        )
-        raise InputError(f"{folder} has {which}: expected one of them")
-    items, classes = _read_one_hot(one_hot) if one_hot.is_file() else _read_lists(lists)
+    tables = [folder / name for name in (ONE_HOT, LISTS) if (folder / name).is_file()]
+    if len(tables) != 1:
+        found = f"both {ONE_HOT} and {LISTS}" if tables else f"neither {ONE_HOT} nor {LISTS}"
+        raise InputError(f"{{path}} has {found}: expected one of them", path=folder)
+    (table,) = tables
+    labels = read_weak_labels(table)
+    _check_class_names(labels.classes, table)
+    recordings = [_to_recording(row, table, row.cells.get("split", "")) for row in labels.rows]
     if pattern := compile_pattern(config.origin_pattern):
-        items = [replace(item, origin=origin_of(Path(item.path), pattern)) for item in items]
+        recordings = [
+            replace(recording, origin=origin_of(Path(recording.path), pattern))
+            for recording in recordings
+        ]
     by_origin: dict[str, list[LabelledRecording]] = {}
-    for item in items:
-        by_origin.setdefault(item.origin, []).append(item)
-    if any(item.split for item in items):
-        _check_split(items, by_origin)
-        return items, classes
-    labels = {
-        origin: sorted(set().union(*(item.labels for item in group)))
-        for origin, group in by_origin.items()
-    }
-    dealt = split_origins(labels, config.split_percentages, config.split_seed)
-    return [replace(item, split=dealt[item.origin]) for item in items], classes
+    for recording in recordings:
+        by_origin.setdefault(recording.origin, []).append(recording)
+    if any(recording.split for recording in recordings):
+        _check_own_split(recordings, by_origin)
+        return recordings, labels.classes
+    labels_by_origin = {}
+    for origin, group in by_origin.items():
+        labels_by_origin[origin] = sorted(set().union(*(recording.labels for recording in group)))
+    splits = split_origins(labels_by_origin, config.split_percentages, config.split_seed)
+    recordings = [replace(recording, split=splits[recording.origin]) for recording in recordings]
+    return recordings, labels.classes
 
 
-def _check_split(
-    items: Sequence[LabelledRecording], by_origin: Mapping[str, Sequence[LabelledRecording]]
+def _check_own_split(
+    recordings: Sequence[LabelledRecording], by_origin: Mapping[str, Sequence[LabelledRecording]]
 ) -> None:
-    """See that a split of the user's own is whole and keeps origins on one side."""
-    for item in items:
-        if not item.split:
+    """Check that a split of the user's own is complete and keeps each origin on one side."""
+    for recording in recordings:
+        if not recording.split:
             raise InputError(
-                f"{item.path} has no split, but others do: fill the column split, or remove it"
+                "{path} has no split, but others do: fill the column split, or remove it",
+                path=recording.path,
             )
     for origin, group in by_origin.items():
-        sides = {item.split for item in group}
-        if len(sides) > 1:
+        splits = {recording.split for recording in group}
+        if len(splits) > 1:
             raise InputError(
-                f"origin {origin!r} is in {' and '.join(sorted(sides))}: expected it on one side"
+                f"origin {origin!r} is in {' and '.join(sorted(splits))}: expected it in one split"
             )
 
 
-def _read_one_hot(path: Path, split: str = "") -> tuple[list[LabelledRecording], list[str]]:
-    labelled, classes = read_one_hot(path)
-    return [_labelled(path, row, labels, split) for row, labels in labelled], _checked(
-        classes, path
-    )
+def _check_class_names(classes: Sequence[str], table: Path) -> None:
+    for name in classes:
+        check_class_name(name, table)
 
 
-def _read_lists(path: Path) -> tuple[list[LabelledRecording], list[str]]:
-    labelled, classes = read_lists(path)
-    return [_labelled(path, row, labels) for row, labels in labelled], _checked(classes, path)
-
-
-def _labelled(
-    table: Path, row: dict[str, str], labels: Sequence[str], split: str = ""
-) -> LabelledRecording:
-    path = file_within(table.parent, row["filename"], table)
-    split = split or row.get("split", "")
+def _to_recording(row: LabelledRow, table: Path, split: str) -> LabelledRecording:
+    """Turn a row of a table into a recording with its weak labels."""
+    path = file_within(table.parent, row.filename, table)
     if split and split not in SPLITS:
         raise InputError(
-            f"{table}: {row['filename']} has the split {split!r}; expected one of {', '.join(SPLITS)}"
+            f"{{table}}: {row.filename} has the split {split!r}; "
+            f"expected one of {', '.join(SPLITS)}",
+            table=table,
         )
-    return LabelledRecording(
-        str(path), frozenset(labels), row.get("origin") or row["filename"], split
-    )
+    origin = row.cells.get("origin") or row.filename
+    return LabelledRecording(str(path), frozenset(row.labels), origin, split)
 
 
-DATA_SETS: dict[str, Callable[[DataConfig, Path], tuple[list[LabelledRecording], list[str]]]] = {
-    "DCASE2013_remixed_data_set": DCASE2013_remixed_data_set,
-    "weakly_labelled_folder": weakly_labelled_folder,
+LAYOUTS: dict[str, Layout] = {
+    "mixture_folder": read_mixture_folder,
+    "weakly_labelled_folder": read_weakly_labelled_folder,
 }
 
 
-def find_data_set(
-    name: str,
-) -> Callable[[DataConfig, Path], tuple[list[LabelledRecording], list[str]]]:
-    """What reads a folder of one layout."""
-    return look_up("data set type", name, DATA_SETS)
+def find_layout(name: str) -> Layout:
+    """Find the function that reads a layout, by its name or its name in the thesis.
+
+    Raises:
+        InputError: there is no such layout; the message lists those that exist.
+    """
+    layout: Layout = look_up("data set type", LAYOUT_ALIASES.get(name, name), LAYOUTS)
+    return layout

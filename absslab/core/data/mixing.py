@@ -1,4 +1,4 @@
-"""Mixtures of recordings: draw one as plain data (`MixtureSpec`), render it to sound.
+"""Mixtures of recordings: draw one as plain data (`MixtureSpec`), then render it to sound.
 
 Axes: N samples. mixture = Σ sources + background, exactly: all of them lie on the 16-bit grid.
 """
@@ -19,9 +19,9 @@ from absslab.core.data.recordings import Recording, classes_of
 
 SAMPLING_RATES = (8000, 16000, 44100)  # Hz
 SHORTEST_LENGTH = 0.064  # s: one analysis window
-SHORTEST_EVENT = 0.05  # s: what is left of an event that is cut is kept from here on
-PEAK = 0.99  # a mixture that would exceed this is scaled down, its sources with it
-_TRIES = 100  # onsets drawn for an event that must keep to a bound on overlap
+SHORTEST_EVENT = 0.05  # s: an event that is cut is kept if at least this much remains
+PEAK = 0.99  # a mixture that would exceed this is scaled down together with its sources
+_MAX_TRIES = 100  # onsets drawn for an event that must keep to a bound on overlap
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,8 @@ class MixingConfig(Config):
         super().__post_init__()
         if self.length < SHORTEST_LENGTH:
             raise InputError(
-                f"length is {self.length:g}: expected at least {SHORTEST_LENGTH} s, one analysis window"
+                f"length is {self.length:g}: expected at least {SHORTEST_LENGTH} s, "
+                "one analysis window"
             )
         for name in ("snr_range", "event_gain_range"):
             bounds = getattr(self, name)
@@ -67,7 +68,8 @@ class MixingConfig(Config):
                 )
         if not self.overlap and (self.max_polyphony is not None or self.max_overlap is not None):
             raise InputError(
-                "max_polyphony and max_overlap bound an overlap that is off: add --overlap True or leave them out"
+                "max_polyphony and max_overlap limit an overlap that is off: "
+                "add --overlap True or leave them out"
             )
 
     @property
@@ -78,7 +80,7 @@ class MixingConfig(Config):
 
 @dataclass(frozen=True)
 class Event:
-    """One recording's place in a mixture."""
+    """A recording's place in a mixture."""
 
     recording: str  # its path
     event_label: str
@@ -88,13 +90,13 @@ class Event:
 
     @property
     def offset(self) -> float:
-        """Where the event ends, in seconds."""
+        """When the event ends, in seconds."""
         return self.onset + self.duration
 
 
 @dataclass(frozen=True)
 class MixtureSpec:
-    """Everything needed to render a mixture, and no sound."""
+    """Everything that is needed to render a mixture, as plain data."""
 
     filename: str
     length: float  # s
@@ -107,23 +109,23 @@ class MixtureSpec:
 
     @property
     def labels(self) -> list[str]:
-        """The classes that sound, sorted."""
+        """Classes that sound, sorted."""
         return sorted({event.event_label for event in self.events})
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data, as JSON holds it."""
+        """Return plain data, as JSON holds it."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "MixtureSpec":
-        """The spec that `to_json` described."""
+        """Return the spec that `to_json` has described."""
         events = tuple(Event(**event) for event in values["events"])
         return cls(**{**values, "events": events, "noise_seed": tuple(values["noise_seed"])})
 
 
-@dataclass(frozen=True, eq=False)  # arrays have no one equality
+@dataclass(frozen=True, eq=False)  # arrays are not compared as a whole
 class Mixture(RichResult):
-    """A rendered mixture: mixture = Σ sources + background; a notebook shows it as a player."""
+    """A rendered mixture: mixture = Σ sources + background. A notebook shows it as a player."""
 
     mixture: np.ndarray  # (N,) float32
     sources: dict[str, np.ndarray]  # by class, those that sound: (N,) float32 each
@@ -144,61 +146,66 @@ def sample_spec(
     backgrounds: Sequence[Recording] = (),
     noise_seed: Sequence[int] = (0,),
 ) -> MixtureSpec:
-    """Draw a mixture: how many events (uniform), of which classes (uniform), which recordings, where.
+    """Draw a mixture.
 
-    Without overlap the silences before, between and after the events are a Dirichlet draw; events that don't fit
-    are cut, or left out where less than `SHORTEST_EVENT` would remain. With overlap onsets are uniform; an event that
-    finds no place within the bounds on overlap is left out.
+    The number of events is uniform, and so are their classes and the recordings of each class.
+    Without overlap the silences before, between and after the events are a Dirichlet draw; events
+    that do not fit are cut, or left out where less than `SHORTEST_EVENT` would remain. With overlap
+    onsets are uniform; an event that finds no place within the bounds on overlap is left out.
 
     Args:
         rng: the randomness of this mixture.
         recordings: to draw from.
-        config: how.
+        config: how mixtures are drawn.
         filename: of the mixture, noted in the spec.
         backgrounds: recordings to draw the background from; white noise if there are none.
         noise_seed: seed of the white noise.
     """
-    by_class = {
-        name: [one for one in recordings if one.event_label == name]
-        for name in classes_of(recordings)
-    }
-    names = list(by_class)
-    n_events = int(rng.integers(1, config.max_event + 1))
-    drawn = []
-    for _ in range(n_events):
-        of_class = by_class[names[rng.integers(len(names))]]
-        drawn.append(of_class[int(rng.integers(len(of_class)))])
-    rate, n = config.sampling_rate, config.n_samples
-    sizes = [min(n, max(1, round(one.duration * rate))) for one in drawn]
-    places = (
-        _overlapping(rng, sizes, config)
-        if config.overlap
-        else _one_after_another(rng, sizes, n, rate)
-    )
-    events = [
-        Event(
-            one.path,
-            one.event_label,
-            start / rate,
-            size / rate,
-            float(rng.uniform(*config.event_gain_range)),
-        )
-        for one, (start, size) in zip(drawn, places, strict=True)
-        if size
-    ]
+    drawn = _draw_recordings(rng, recordings, config.max_event)
+    rate = config.sampling_rate
+    n = config.n_samples
+    sizes = [min(n, max(1, round(recording.duration * rate))) for recording in drawn]
+    if config.overlap:
+        places = _place_with_overlap(rng, sizes, config)
+    else:
+        places = _place_without_overlap(rng, sizes, n, rate)
+    events = []
+    for recording, (start, size) in zip(drawn, places, strict=True):
+        if size:
+            gain = float(rng.uniform(*config.event_gain_range))
+            events.append(
+                Event(recording.path, recording.event_label, start / rate, size / rate, gain)
+            )
     background = backgrounds[int(rng.integers(len(backgrounds)))] if backgrounds else None
+    snr = _draw_snr(rng, config)
+    background_start = 0.0
+    if background:
+        background_start = float(rng.uniform(0, max(0.0, background.duration - config.length)))
     return MixtureSpec(
         filename=filename,
         length=config.length,
         sampling_rate=rate,
         events=tuple(sorted(events, key=lambda event: event.onset)),
-        snr=_draw_snr(rng, config),
+        snr=snr,
         noise_seed=tuple(int(part) for part in noise_seed),
         background=background.path if background else None,
-        background_start=float(rng.uniform(0, max(0.0, background.duration - config.length)))
-        if background
-        else 0.0,
+        background_start=background_start,
     )
+
+
+def _draw_recordings(
+    rng: np.random.Generator, recordings: Sequence[Recording], max_event: int
+) -> list[Recording]:
+    """Draw 1 to `max_event` recordings: first a class, then a recording of it."""
+    by_class: dict[str, list[Recording]] = {name: [] for name in classes_of(recordings)}
+    for recording in recordings:
+        by_class[recording.event_label].append(recording)
+    groups = list(by_class.values())
+    drawn = []
+    for _ in range(int(rng.integers(1, max_event + 1))):
+        group = groups[rng.integers(len(groups))]
+        drawn.append(group[int(rng.integers(len(group)))])
+    return drawn
 
 
 def _draw_snr(rng: np.random.Generator, config: MixingConfig) -> float | None:
@@ -207,30 +214,31 @@ def _draw_snr(rng: np.random.Generator, config: MixingConfig) -> float | None:
     return -10 * math.log10(config.white_noise_ratio) if config.white_noise_ratio else None
 
 
-def _one_after_another(
+def _place_without_overlap(
     rng: np.random.Generator, sizes: list[int], n: int, rate: int
 ) -> list[tuple[int, int]]:
-    """(start, size) of each event in samples; size 0: left out."""
+    """Return (start, size) of each event in samples; a size of 0 means that it is left out."""
     silences = rng.dirichlet(np.ones(len(sizes) + 1)) * max(0, n - sum(sizes))
     starts = np.cumsum(silences[:-1]).astype(int) + np.cumsum([0, *sizes[:-1]])
     places = []
     for start, size in zip(starts.tolist(), sizes, strict=True):
-        kept = min(size, n - start)
-        places.append((start, kept if kept >= min(size, SHORTEST_EVENT * rate) else 0))
+        remaining = min(size, n - start)
+        is_kept = remaining >= min(size, SHORTEST_EVENT * rate)
+        places.append((start, remaining if is_kept else 0))
     return places
 
 
-def _overlapping(
+def _place_with_overlap(
     rng: np.random.Generator, sizes: list[int], config: MixingConfig
 ) -> list[tuple[int, int]]:
-    """(start, size) of each event in samples; size 0: no place was found within the bounds."""
+    """Return (start, size) of each event in samples; a size of 0 means that no place was found."""
     shortest = math.ceil(SHORTEST_EVENT * config.sampling_rate)
     places: list[tuple[int, int]] = []
     for size in sizes:
-        for _ in range(_TRIES):
+        for _ in range(_MAX_TRIES):
             start = int(rng.integers(0, max(1, config.n_samples - min(size, shortest) + 1)))
             place = (start, min(size, config.n_samples - start))
-            if _within_bounds([*places, place], config):
+            if _keeps_to_bounds(place, places, config):
                 break
         else:
             place = (0, 0)
@@ -238,25 +246,42 @@ def _overlapping(
     return places
 
 
-def _within_bounds(places: list[tuple[int, int]], config: MixingConfig) -> bool:
-    """Whether the last place keeps to the bounds on overlap with the others."""
-    start, size = places[-1]
-    others = [(a, a + s) for a, s in places[:-1] if s]
+def _keeps_to_bounds(
+    place: tuple[int, int], earlier: list[tuple[int, int]], config: MixingConfig
+) -> bool:
+    """Return whether a place keeps to the bounds on overlap with the earlier ones."""
+    start, size = place
+    stop = start + size
+    others = [(other, other + length) for other, length in earlier if length]  # (start, stop)
     if config.max_overlap is not None:
-        allowed = config.max_overlap * config.sampling_rate
-        if any(min(start + size, b) - max(start, a) > allowed for a, b in others):
-            return False
+        longest = config.max_overlap * config.sampling_rate
+        for other_start, other_stop in others:
+            if min(stop, other_stop) - max(start, other_start) > longest:
+                return False
     if config.max_polyphony is not None:
-        instants = [start, *(a for a, _ in others if start < a < start + size)]
-        return all(sum(a <= t < b for a, b in others) < config.max_polyphony for t in instants)
+        # Polyphony can only grow where an event begins.
+        instants = [start, *(other for other, _ in others if start < other < stop)]
+        for instant in instants:
+            if _count_sounding(others, instant) >= config.max_polyphony:
+                return False
     return True
 
 
-def render(spec: MixtureSpec) -> Mixture:
-    """Make a mixture's sound.
+def _count_sounding(spans: list[tuple[int, int]], instant: int) -> int:
+    return sum(start <= instant < stop for start, stop in spans)
 
-    The background is scaled to the spec's SNR over the energy that the events really have in the mixture, after
-    cutting. Sources and background are rounded to 16 bit, and their sum is the mixture.
+
+def render(spec: MixtureSpec) -> Mixture:
+    """Render a mixture to sound.
+
+    The background is scaled to the spec's SNR relative to the energy that the events have in the
+    mixture, after cutting. Sources and background are rounded to 16 bit; their sum is the mixture.
+
+    Args:
+        spec: of the mixture.
+
+    Returns:
+        the mixture with its sources (N,) and its background (N,).
 
     Raises:
         InputError: a recording can't be read or is silent.
@@ -269,32 +294,35 @@ def render(spec: MixtureSpec) -> Mixture:
         start = round(event.onset * spec.sampling_rate)
         samples = samples[: min(round(event.duration * spec.sampling_rate), n - start)]
         source[start : start + len(samples)] += samples * 10 ** (event.gain / 20)
-    dry = np.sum(list(sources.values()), axis=0)  # (N,)
-    background = _background(spec, n)
+    events = np.sum(list(sources.values()), axis=0)  # (N,)
+    background = _load_background(spec, n)
     energy = float(np.sum(background**2))
     if spec.snr is not None and energy > 0:
-        background *= math.sqrt(float(np.sum(dry**2)) / 10 ** (spec.snr / 10) / energy)
+        background *= math.sqrt(float(np.sum(events**2)) / 10 ** (spec.snr / 10) / energy)
     else:
         background = np.zeros(n)
-    parts = [*sources.values(), background, dry + background]
-    scale = min(1.0, PEAK / max(1e-12, max(float(np.abs(part).max()) for part in parts)))
-    on_grid = {label: _round(source * scale) for label, source in sources.items()}
-    background_on_grid = _round(background * scale)
-    mixture = np.sum([*on_grid.values(), background_on_grid], axis=0)  # (N,)
-    return Mixture(mixture, on_grid, background_on_grid, spec.sampling_rate)
+    parts = [*sources.values(), background, events + background]
+    peak = max(float(np.abs(part).max()) for part in parts)
+    scale = min(1.0, PEAK / max(1e-12, peak))
+    rounded = {label: _round_to_16_bit(source * scale) for label, source in sources.items()}
+    rounded_background = _round_to_16_bit(background * scale)
+    mixture = np.sum([*rounded.values(), rounded_background], axis=0)  # (N,)
+    return Mixture(mixture, rounded, rounded_background, spec.sampling_rate)
 
 
-def _background(spec: MixtureSpec, n: int) -> np.ndarray:
-    """The background before it is scaled: Gaussian noise, or a recording, repeated where it is too short."""
+def _load_background(spec: MixtureSpec, n: int) -> np.ndarray:
+    """Return the background (n,) before it is scaled: Gaussian noise or a recording.
+
+    A recording that is too short is repeated.
+    """
     if spec.background is None:
         return np.random.default_rng(spec.noise_seed).standard_normal(n)
-    about = sound_files.info(spec.background)
-    start = int(spec.background_start * about.sampling_rate)
-    wanted = math.ceil(n / spec.sampling_rate * about.sampling_rate) + 1
-    samples = sound_files.load(spec.background, spec.sampling_rate, start=start, n_samples=wanted)
+    file_rate = sound_files.info(spec.background).sampling_rate
+    start = int(spec.background_start * file_rate)
+    needed = math.ceil(n / spec.sampling_rate * file_rate) + 1
+    samples = sound_files.load(spec.background, spec.sampling_rate, start=start, n_samples=needed)
     return np.resize(samples, n).astype(np.float64)  # np.resize repeats
 
 
-def _round(samples: np.ndarray) -> np.ndarray:
-    """To the nearest 16-bit value."""
+def _round_to_16_bit(samples: np.ndarray) -> np.ndarray:
     return (np.round(samples * 32768) / 32768).astype(np.float32)

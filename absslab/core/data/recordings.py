@@ -1,26 +1,25 @@
-"""Isolated event recordings: index a folder, find each one's class and origin, split them before anything is mixed."""
+"""Isolated event recordings: index a folder, find the class and the origin of each, split them.
+
+Recordings are split before anything is mixed, so that no sound is on two sides.
+"""
 
 import glob
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
-from absslab.core.common.progress import Progress
+from absslab.core.common.progress import Progress, Steps, run_to_end
 from absslab.core.common.tables import read_table
 from absslab.core.data.splits import SPLITS, Percentages, split_origins
 
-RESERVED = (
-    "background",
-    "mixture",
-    "residual",
-    "remix",
-    "filename",
-)  # stand beside the classes in folders, tables
+# These names stand next to the classes in folders and tables.
+RESERVED = ("background", "mixture", "residual", "remix", "filename")
 
 
 @dataclass(frozen=True)
@@ -29,110 +28,141 @@ class Recording:
 
     path: str
     event_label: str  # its class
-    origin: str  # the source recording it was cut from
+    origin: str  # the source recording that it was cut from
     duration: float  # s
 
 
-@dataclass
-class Indexing:
-    """Finds the recordings of a folder and the class of each; iterate over `run`, then take `recordings`.
+@dataclass(frozen=True)
+class IndexedFolder:
+    """The recordings of a folder."""
+
+    recordings: list[Recording]  # in the order of their paths
+    problems: list[str]  # what is wrong with each file that was skipped
+
+
+class _EventFile(NamedTuple):
+    """A sound file before it is decoded."""
+
+    path: Path
+    event_label: str
+    origin: str  # empty where it is not known yet
+
+
+def indexing_steps(
+    folder: str | Path,
+    *,
+    csv: str | Path | None = None,
+    origin_pattern: str | None = None,
+    skip_bad_files: bool = False,
+) -> Steps[IndexedFolder]:
+    """Find the recordings of a folder and the class of each, and decode them one at a time.
 
     Three layouts are understood::
 
         folder/alert01.wav                 the class is the name without its trailing digits
         folder/alert/anything.wav          the class is the sub-folder
-        a CSV with columns filename, event_label and, if known, origin (filenames relative to `folder`)
+        a CSV with columns filename, event_label and optionally origin
+                                           (filenames relative to `folder`)
 
     Args:
         folder: holds .wav, .flac, .ogg or .mp3 files of any rate and channel count.
         csv: the CSV of the third layout.
-        origin_pattern: a regular expression searched in the file's name; its first group (or whole match) is the origin.
-            Without it, and without an origin in the CSV, every file is its own origin.
-        pass_over: bad files are passed over, and what is wrong with each kept in `problems`.
+        origin_pattern: a regular expression that is searched in the file's name; its first group
+            (or the whole match) is the origin. Without it, and without an origin in the CSV, every
+            file is its own origin.
+        skip_bad_files: skip files that can't be used, and note what is wrong with each.
+
+    Yields:
+        how many files have been decoded.
+
+    Returns:
+        the recordings and, of the files that were skipped, the problems.
+
+    Raises:
+        InputError: no folder, no audio in it, a layout that is ambiguous or that of a folder of
+            mixtures, a class name that can't name a file, a file that is unreadable, truncated,
+            silent or holds NaN, a CSV with missing columns, files or values.
     """
-
-    folder: str | Path
-    csv: str | Path | None = None
-    origin_pattern: str | None = None
-    pass_over: bool = False
-    recordings: list[Recording] = field(default_factory=list)  # in the order of their paths
-    problems: list[str] = field(default_factory=list)
-
-    def run(self) -> Iterator[Progress]:
-        """Decode the files, one at a time.
-
-        Raises:
-            InputError: no folder, no audio in it, a layout that can't be told or is none of recordings, a class name that
-                can't name a file, a file that is unreadable, truncated, silent or holds NaN, a CSV with missing columns,
-                files or values.
-        """
-        folder = Path(self.folder)
-        found = _from_csv(folder, Path(self.csv)) if self.csv else _from_names(folder)
-        for path, label, _ in found:
-            check_class_name(label, path)
-        self.recordings, self.problems = [], []
-        for done, (path, label, origin) in enumerate(
-            _with_origins(folder, found, self.origin_pattern)
-        ):
-            yield Progress(done, len(found))
-            try:
-                self.recordings.append(
-                    Recording(str(path), label, origin, sound_files.check(path).duration)
-                )
-            except InputError as error:
-                if not self.pass_over:
-                    raise
-                self.problems.append(str(error))
-        yield Progress(len(found), len(found))
-
-    def all(self) -> list[Recording]:
-        """The recordings, without a stop on the way."""
-        for _ in self.run():
-            pass
-        return self.recordings
+    folder = Path(folder)
+    files = _list_from_csv(folder, Path(csv)) if csv else _list_from_names(folder)
+    for file in files:
+        check_class_name(file.event_label, file.path)
+    files = _add_origins(folder, files, origin_pattern)
+    return (yield from _decode(files, skip_bad_files=skip_bad_files))
 
 
 def index_recordings(
     folder: str | Path, *, csv: str | Path | None = None, origin_pattern: str | None = None
 ) -> list[Recording]:
-    """Find the recordings of a folder and the class of each, in the order of their paths: see `Indexing`."""
-    return Indexing(folder, csv, origin_pattern).all()
+    """Find the recordings of a folder and the class of each; see `indexing_steps`."""
+    return run_to_end(indexing_steps(folder, csv=csv, origin_pattern=origin_pattern)).recordings
+
+
+def background_steps(
+    folder: str | Path, *, origin_pattern: str | None = None
+) -> Steps[list[Recording]]:
+    """Find the recordings of a folder and its sub-folders, all of the class 'background'.
+
+    Args:
+        folder: holds sound files with any names.
+        origin_pattern: as `indexing_steps` takes it.
+
+    Yields:
+        how many files have been decoded.
+
+    Returns:
+        the recordings in the order of their paths.
+
+    Raises:
+        InputError: as `indexing_steps`.
+    """
+    folder = Path(folder)
+    files = [_EventFile(path, "background", "") for path in _list_audio_below(folder)]
+    indexed = yield from _decode(_add_origins(folder, files, origin_pattern))
+    return indexed.recordings
 
 
 def index_backgrounds(folder: str | Path, *, origin_pattern: str | None = None) -> list[Recording]:
-    """Find the recordings of a folder and its sub-folders, whatever their names: all of the class 'background'.
-
-    Raises:
-        InputError: as `Indexing`.
-    """
-    folder = Path(folder)
-    found = _with_origins(
-        folder, [(path, "background", "") for path in _audio_below(folder)], origin_pattern
-    )
-    return [
-        Recording(str(path), label, origin, sound_files.check(path).duration)
-        for path, label, origin in found
-    ]
+    """Find the background recordings of a folder; see `background_steps`."""
+    return run_to_end(background_steps(folder, origin_pattern=origin_pattern))
 
 
-def _with_origins(
-    folder: Path, found: list[tuple[Path, str, str]], origin_pattern: str | None
-) -> list[tuple[Path, str, str]]:
-    """What was found, (path, class, origin), in order and with the origins that were not known."""
-    pattern = compile_pattern(origin_pattern)
-    return [
-        (
-            path,
-            label,
-            origin
-            or (origin_of(path, pattern) if pattern else path.relative_to(folder).as_posix()),
+def _decode(files: Sequence[_EventFile], *, skip_bad_files: bool = False) -> Steps[IndexedFolder]:
+    indexed = IndexedFolder([], [])
+    for n_done, file in enumerate(files):
+        yield Progress(n_done, len(files))
+        try:
+            duration = sound_files.check(file.path).duration
+        except InputError as error:
+            if not skip_bad_files:
+                raise
+            indexed.problems.append(str(error))
+            continue
+        indexed.recordings.append(
+            Recording(str(file.path), file.event_label, file.origin, duration)
         )
-        for path, label, origin in sorted(found)
-    ]
+    yield Progress(len(files), len(files))
+    return indexed
+
+
+def _add_origins(
+    folder: Path, files: Iterable[_EventFile], origin_pattern: str | None
+) -> list[_EventFile]:
+    """Sort files, and add the origins that are not known yet."""
+    pattern = compile_pattern(origin_pattern)
+    complete = []
+    for file in sorted(files):
+        origin = file.origin
+        if not origin and pattern:
+            origin = origin_of(file.path, pattern)
+        complete.append(file._replace(origin=origin or file.path.relative_to(folder).as_posix()))
+    return complete
 
 
 def class_of(path: str | Path) -> str:
-    """The class that a file name says: the name without its trailing digits and what joins them.
+    """Return the class that a file's name says: the name without its trailing digits.
+
+    What joins the digits to the name is left out as well.
 
     >>> class_of("keys03.wav"), class_of("keyboard_12.flac")
     ('keys', 'keyboard')
@@ -140,40 +170,43 @@ def class_of(path: str | Path) -> str:
     label = re.sub(r"[\s_.-]*\d+$", "", Path(path).stem)
     if not label:
         raise InputError(
-            f"{path} names no class: expected a class and a number, as in speech01.wav"
+            "{path} names no class: expected a class and a number, as in speech01.wav", path=path
         )
     return label
 
 
-def check_class_name(name: str, where: object) -> None:
-    """See that a class can name a file and a column.
+def check_class_name(name: str, place: str | Path) -> None:
+    """Check that a class can name a file and a column.
+
+    Args:
+        name: of the class.
+        place: the file that the name comes from.
 
     Raises:
         InputError: it can't.
     """
-    if (
-        not name
-        or name != name.strip()
-        or name.startswith(".")
-        or re.search(r"[/\\,\x00-\x1f]", name)
-    ):
+    is_plain = name and name == name.strip() and not name.startswith(".")
+    if not is_plain or re.search(r"[/\\,\x00-\x1f]", name):
         raise InputError(
-            f"{where}: {name!r} can't be a class: expected a name without slashes, commas and leading dots"
+            f"{{place}}: {name!r} can't be a class: "
+            "expected a name without slashes, commas and leading dots",
+            place=place,
         )
     if name in RESERVED:
         raise InputError(
-            f"{where}: a class can't be called {name!r}, which ABSSLab uses itself; rename it"
+            f"{{place}}: a class can't be called {name!r}, which ABSSLab uses itself; rename it",
+            place=place,
         )
 
 
 def classes_of(recordings: Iterable[Recording]) -> list[str]:
-    """The classes, sorted: the order of masks and columns everywhere."""
+    """Return the classes, sorted: the order of masks and columns everywhere."""
     return sorted({recording.event_label for recording in recordings})
 
 
 @dataclass(frozen=True)
 class ClassSummary:
-    """What there is of a class."""
+    """How many recordings of a class there are, and how long."""
 
     event_label: str
     n_recordings: int
@@ -181,39 +214,47 @@ class ClassSummary:
     total: float  # s
     shortest: float  # s
     longest: float  # s
-    in_split: dict[str, int]  # recordings of each split
+    in_split: dict[str, int]  # recordings in each split
 
 
 def summarise_recordings(
     recordings: Iterable[Recording], split: Mapping[str, Iterable[Recording]]
 ) -> list[ClassSummary]:
-    """How much there is of each class, in the order of the classes.
+    """Summarise the recordings of each class, in the order of the classes.
 
     Args:
         recordings: of `index_recordings`.
-        split: of `split_recordings`; nothing where they can't be split.
+        split: of `split_recordings`; empty where they can't be split.
     """
     by_class: dict[str, list[Recording]] = {}
-    for one in recordings:
-        by_class.setdefault(one.event_label, []).append(one)
-    counts = {name: Counter(one.event_label for one in part) for name, part in split.items()}
-    found = []
-    for name in sorted(by_class):
-        durations = [one.duration for one in by_class[name]]
-        n_origins = len({one.origin for one in by_class[name]})
-        in_split = {split_name: counts[split_name][name] for split_name in counts}
-        found.append(
-            ClassSummary(
-                name,
-                len(durations),
-                n_origins,
-                sum(durations),
-                min(durations),
-                max(durations),
-                in_split,
-            )
+    for recording in recordings:
+        by_class.setdefault(recording.event_label, []).append(recording)
+    counts = {}
+    for split_name, part in split.items():
+        counts[split_name] = Counter(recording.event_label for recording in part)
+    return [
+        _summarise_class(
+            event_label,
+            by_class[event_label],
+            {split_name: count[event_label] for split_name, count in counts.items()},
         )
-    return found
+        for event_label in sorted(by_class)
+    ]
+
+
+def _summarise_class(
+    event_label: str, recordings: Sequence[Recording], in_split: dict[str, int]
+) -> ClassSummary:
+    durations = [recording.duration for recording in recordings]
+    return ClassSummary(
+        event_label=event_label,
+        n_recordings=len(recordings),
+        n_origins=len({recording.origin for recording in recordings}),
+        total=sum(durations),
+        shortest=min(durations),
+        longest=max(durations),
+        in_split=in_split,
+    )
 
 
 def split_recordings(
@@ -227,7 +268,7 @@ def split_recordings(
         seed: of the shuffling.
 
     Returns:
-        train, validation and test, disjoint, each in the order given; a split of 0 % is empty.
+        train, validation and test, disjoint, each in the given order; a split of 0 % is empty.
 
     Raises:
         InputError: a class has too few origins; the message names it.
@@ -236,99 +277,115 @@ def split_recordings(
     labels: dict[str, list[str]] = {}
     for recording in recordings:
         labels.setdefault(recording.origin, []).append(recording.event_label)
-    dealt = split_origins(labels, percentages, seed)
-    return {split: [one for one in recordings if dealt[one.origin] == split] for split in SPLITS}
+    split_of_origin = split_origins(labels, percentages, seed)
+    split: dict[str, list[Recording]] = {name: [] for name in SPLITS}
+    for recording in recordings:
+        split[split_of_origin[recording.origin]].append(recording)
+    return split
 
 
 def file_within(folder: Path, name: str, table: Path) -> Path:
-    """The file in a folder, or below it, that a table names.
+    """Return the file in a folder, or below it, that a table names.
 
     Raises:
-        InputError: there is none, or the name leads out of the folder.
+        InputError: there is no such file, or the name leads out of the folder.
     """
     path = folder / name
-    if Path(name).is_absolute() or ".." in Path(name).parts or not path.is_file():
-        raise InputError(f"{table} names {name}, which is not in {folder}")
+    leads_out = Path(name).is_absolute() or ".." in Path(name).parts
+    if leads_out or not path.is_file():
+        raise InputError(
+            "{table} names {path}, which is not in {folder}", table=table, path=name, folder=folder
+        )
     return path
 
 
 def checksum(path: str | Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def audio_files(folder: str | Path) -> list[Path]:
-    """The sound files directly in a folder, sorted."""
+    """List the sound files directly in a folder, sorted."""
     return sorted(
         path for path in Path(folder).iterdir() if path.is_file() and sound_files.is_audio(path)
     )
 
 
-def _audio_below(folder: Path) -> list[Path]:
-    """The sound files in a folder and its sub-folders, but for hidden ones."""
+def _list_audio_below(folder: Path) -> list[Path]:
+    """List the sound files in a folder and its sub-folders, except hidden ones."""
     _check_folder(folder)
-    below = [folder / name for name in glob.glob("**", root_dir=folder, recursive=True)]
-    found = sorted(path for path in below if path.is_file() and sound_files.is_audio(path))
-    if not found:
-        holds = "no sound file" if any(folder.iterdir()) else "nothing"
+    paths = [folder / name for name in glob.glob("**", root_dir=folder, recursive=True)]
+    files = sorted(path for path in paths if path.is_file() and sound_files.is_audio(path))
+    if not files:
+        content = "no sound file" if any(folder.iterdir()) else "nothing"
         raise InputError(
-            f"{folder} holds {holds}: expected recordings ({', '.join(sound_files.SUFFIXES)})"
+            f"{{path}} holds {content}: expected recordings ({', '.join(sound_files.SUFFIXES)})",
+            path=folder,
         )
-    return found
+    return files
 
 
 def _check_folder(folder: Path) -> None:
     if not folder.is_dir():
-        raise InputError(f"{folder} is no folder: expected one with recordings")
+        raise InputError("{path} is not a directory: expected one with recordings", path=folder)
 
 
-def _refuse_mixtures(folder: Path) -> None:
-    """Sub-folders of mixtures look like classes: they must not be taken for such."""
+def _check_holds_no_mixtures(folder: Path) -> None:
+    """Check that sub-folders of mixtures are not taken for classes."""
     tables = [folder / name for name in ("weak_labels.csv", "weak.tsv")]
     tables += [folder / split / "weak_labels.csv" for split in (*SPLITS, "training", "development")]
-    told = [path for path in tables if path.is_file()]
-    if told or (
-        (folder / "manifest.json").is_file() and any((folder / split).is_dir() for split in SPLITS)
-    ):
-        what = (
-            "a folder of mixtures"
-            if not told or told[0].parent != folder
-            else "weakly labelled audio"
-        )
-        raise InputError(
-            f"{folder} is {what} (it has {(told or [folder / 'manifest.json'])[0].relative_to(folder)}), which models are "
-            "trained on: expected recordings of one sound each; say which with a CSV if it holds such all the same"
-        )
+    evidence = [path for path in tables if path.is_file()]
+    manifest = folder / "manifest.json"
+    if manifest.is_file() and any((folder / split).is_dir() for split in SPLITS):
+        evidence.append(manifest)
+    if not evidence:
+        return
+    is_flat = evidence[0].parent == folder and evidence[0] != manifest
+    kind = "weakly labelled audio" if is_flat else "a folder of mixtures"
+    raise InputError(
+        f"{{path}} is {kind} (it has {evidence[0].relative_to(folder)}), which models are trained "
+        "on: expected recordings of one sound each; if it holds such recordings nevertheless, "
+        "name them in a CSV",
+        path=folder,
+    )
 
 
-def _from_names(folder: Path) -> list[tuple[Path, str, str]]:
+def _list_from_names(folder: Path) -> list[_EventFile]:
+    """List the sound files of the first two layouts."""
     _check_folder(folder)
-    _refuse_mixtures(folder)
-    found = _audio_below(folder)
-    flat = [path for path in found if path.parent == folder]
-    nested = [path for path in found if path.parent != folder]
+    _check_holds_no_mixtures(folder)
+    paths = _list_audio_below(folder)
+    flat = [path for path in paths if path.parent == folder]
+    nested = [path for path in paths if path.parent != folder]
     if flat and nested:
         raise InputError(
-            f"{folder} holds recordings both directly ({flat[0].name}) and in sub-folders "
-            f"({nested[0].relative_to(folder)}): expected one or the other; say which with a CSV"
+            f"{{path}} holds recordings both directly ({flat[0].name}) and in sub-folders "
+            f"({nested[0].relative_to(folder)}): expected one or the other; "
+            "say which with a CSV",
+            path=folder,
         )
-    return [(path, class_of(path), "") for path in flat] or [
-        (path, path.relative_to(folder).parts[0], "") for path in nested
-    ]
+    if flat:
+        return [_EventFile(path, class_of(path), "") for path in flat]
+    return [_EventFile(path, path.relative_to(folder).parts[0], "") for path in nested]
 
 
-def _from_csv(folder: Path, csv: Path) -> list[tuple[Path, str, str]]:
+def _list_from_csv(folder: Path, csv: Path) -> list[_EventFile]:
+    """List the sound files of the third layout."""
     _check_folder(folder)
-    table = read_table(csv, required=("filename", "event_label"), optional=("origin",))
-    found = []
-    for row in table:
+    files = []
+    for row in read_table(csv, required=("filename", "event_label"), optional=("origin",)):
         path = file_within(folder, row["filename"], csv)
-        found.append((path, row["event_label"], row.get("origin", "")))
-    return found
+        files.append(_EventFile(path, row["event_label"], row.get("origin", "")))
+    return files
 
 
 def compile_pattern(pattern: str | None) -> re.Pattern[str] | None:
+    """Compile a regular expression that finds origins.
+
+    Raises:
+        InputError: it is none.
+    """
     try:
         return re.compile(pattern) if pattern else None
     except re.error as error:
@@ -336,10 +393,16 @@ def compile_pattern(pattern: str | None) -> re.Pattern[str] | None:
 
 
 def origin_of(path: Path, pattern: re.Pattern[str]) -> str:
+    """Return the origin that a pattern finds in a file's name.
+
+    Raises:
+        InputError: it finds none.
+    """
     match = pattern.search(path.name)
     origin = match[1 if pattern.groups else 0] if match else None
     if not origin:
         raise InputError(
-            f"origin pattern {pattern.pattern!r} does not match {path.name}: expected it in every file name"
+            f"origin pattern {pattern.pattern!r} does not match {path.name}: "
+            "expected it in every file name"
         )
     return origin

@@ -237,8 +237,9 @@ class EstimatesEvaluation:
         path = self.references / "weak_labels.csv"
         if not path.is_file():
             return {}, []
-        rows, classes = read_one_hot(path)
-        return {Path(row["filename"]).stem: frozenset(labels) for row, labels in rows}, classes
+        table = read_one_hot(path)
+        labels = {Path(row.filename).stem: frozenset(row.labels) for row in table.rows}
+        return labels, table.classes
 
     def _find_classes(self, labelled: list[str]) -> list[str]:
         """Those of the references, each of which every mixture must have an estimate of."""

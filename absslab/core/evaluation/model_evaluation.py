@@ -18,7 +18,7 @@ from absslab.core.common.devices import choose_device
 from absslab.core.common.errors import InputError
 from absslab.core.common.progress import Progress, Steps
 from absslab.core.data.audio_data_set import AudioDataSet, EmptySplitError, open_split
-from absslab.core.data.layouts import DATA_SETS, DataConfig
+from absslab.core.data.layouts import LAYOUT_ALIASES, LAYOUTS, DataConfig
 from absslab.core.data.mixture_folder import source_files
 from absslab.core.data.splits import SPLITS
 from absslab.core.data.strong_labels import SoundEvent, read_events
@@ -42,7 +42,10 @@ class EvaluationConfig(Config):
     split: str = option("test", "which recordings", choices=SPLITS)
     data_folder: str | None = option(None, "another folder of the same classes")
     data_set_type: str | None = option(
-        None, "its layout, if that is another one", choices=DATA_SETS
+        None,
+        "its layout, if that is another one",
+        choices=LAYOUTS,
+        value_aliases=LAYOUT_ALIASES,
     )
     device: str = option("auto", "auto: a GPU if there is one; cpu, cuda, cuda:1, …")
 
@@ -131,7 +134,7 @@ class Evaluation:
             path=str(path),
             mixture=mixture,
             sampling_rate=data_set.sampling_rate,
-            labels=data_set.items[data_set.pieces[index][0]].labels,
+            labels=data_set.recording(index).labels,
             events=None if self.events is None else self.events[self.name(index)],
             references=load_references(path, self.classes, data_set.sampling_rate, len(mixture)),
         )
@@ -238,7 +241,7 @@ class Evaluation:
     @cached_property
     def _table_folder(self) -> Path:
         """Where the tables of the split are: beside its recordings, or on top of them."""
-        is_split_folder = self._data.data_set_type == "DCASE2013_remixed_data_set"
+        is_split_folder = self._data.data_set_type == "mixture_folder"
         return self.data_set.path(0).parent if is_split_folder else Path(self._data.data_folder)
 
     def _read_events(self) -> dict[str, list[SoundEvent]] | None:

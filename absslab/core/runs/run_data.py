@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from absslab.core.common.errors import InputError
-from absslab.core.data.layouts import DataConfig, LabelledRecording, find_data_set
+from absslab.core.data.layouts import DataConfig, LabelledRecording, find_layout
 from absslab.core.training.run_directory import RunReader
 
 
@@ -35,5 +35,5 @@ def run_recordings(
         raise InputError(
             f"{config.data_folder or 'data_folder'}, the data of the run {reader.folder.name}, is not there"
         )
-    items, _ = find_data_set(config.data_set_type)(config, folder)
+    items, _ = find_layout(config.data_set_type)(config, folder)
     return [item for item in items if item.split == split]

@@ -134,12 +134,12 @@ class Experiment:
             settings.data, in_memory=settings.data.in_memory and not settings.data.feature_store
         )
         classes = None if self.state is None else self.state["classes"]
-        train = open_split(data, "train", sampling_rate=rate, classes=classes, whole=False)
+        train = open_split(data, "train", sampling_rate=rate, classes=classes, cut=True)
         validation = open_split(
-            data, "validation", sampling_rate=rate, classes=train.classes, whole=False
+            data, "validation", sampling_rate=rate, classes=train.classes, cut=True
         )
         self.data_fingerprint = fingerprint(
-            [[Path(one.path).name, sorted(one.labels)] for one in train.items]
+            [[Path(one.path).name, sorted(one.labels)] for one in train.recordings]
         )
         if self.state is not None and self.state["resume"]["data"] != self.data_fingerprint:
             raise InputError(
@@ -163,7 +163,7 @@ class Experiment:
             settings.data.n_loaders,
         )
         if self.state is None:
-            for item in validation.items:
+            for item in validation.recordings:
                 sound_files.check(
                     item.path
                 )  # training recordings are decoded for the normalisation; these would come late

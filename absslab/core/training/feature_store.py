@@ -98,9 +98,9 @@ def store_fingerprint(data_set: AudioDataSet, front_end: FrontEnd) -> str:
         del settings[name]
     files = [
         (item.path, Path(item.path).stat().st_size, Path(item.path).stat().st_mtime_ns)
-        for item in data_set.items
+        for item in data_set.recordings
     ]
-    return fingerprint([VERSION, settings, files, data_set.pieces])
+    return fingerprint([VERSION, settings, files, data_set.clips])
 
 
 def open_store(folder: str | Path, data_set: AudioDataSet, front_end: FrontEnd) -> FeatureStore:

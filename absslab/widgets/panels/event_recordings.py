@@ -1,12 +1,12 @@
 """Which recordings panels work on: those of a folder, or the built-in ones where none is chosen."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
-from absslab.core.common.progress import Progress
+from absslab.core.common.progress import Progress, Steps
 from absslab.core.data.mixing import MixingConfig
-from absslab.core.data.mixture_folder import MixtureFolderConfig, indexing, write_mixtures
-from absslab.core.data.recordings import Indexing
+from absslab.core.data.mixture_plan import MixtureFolderConfig, event_steps
+from absslab.core.data.mixture_writer import write_mixtures
+from absslab.core.data.recordings import IndexedFolder
 from absslab.core.data.synthetic.office_sounds import cached_recordings
 from absslab.widgets.ui.forms import Form
 from absslab.widgets.ui.panel import Panel
@@ -14,21 +14,22 @@ from absslab.widgets.ui.panel import Panel
 BUILT_IN = "the built-in recordings"
 
 
-def index_steps(indexing: Indexing) -> Iterator[Progress]:
-    """Index a folder, or the built-in recordings where it is none."""
+def index_steps(
+    config: MixtureFolderConfig, *, skip_bad_files: bool = False
+) -> Steps[IndexedFolder]:
+    """Index a folder, or the built-in recordings where none is chosen."""
     yield Progress(0, 0)
-    if not indexing.folder:
-        indexing.folder = cached_recordings()
-    yield from indexing.run()
+    return (yield from event_steps(_with_folder(config), skip_bad_files=skip_bad_files))
 
 
-def write_steps(config: MixtureFolderConfig, mixing: MixingConfig) -> Iterator[Progress]:
-    """Read a folder, or the built-in recordings where none is chosen, then write a set of mixtures of it."""
-    found = indexing(config)
-    yield from index_steps(found)
-    yield from write_mixtures(
-        replace(config, event_folder=str(found.folder)), mixing, found.recordings
-    )
+def write_steps(config: MixtureFolderConfig, mixing: MixingConfig) -> Steps[None]:
+    """Index a folder, or the built-in recordings where none is chosen, then write mixtures of it."""
+    indexed = yield from index_steps(config)
+    yield from write_mixtures(_with_folder(config), mixing, indexed.recordings)
+
+
+def _with_folder(config: MixtureFolderConfig) -> MixtureFolderConfig:
+    return replace(config, event_folder=config.event_folder or str(cached_recordings()))
 
 
 def source_of(config: MixtureFolderConfig) -> tuple[str, str | None, str | None]:

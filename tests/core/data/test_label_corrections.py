@@ -19,7 +19,9 @@ from absslab.core.data.audio_data_set import open_split
 from absslab.core.data.label_corrections import correct_label, labels_table, read_labels
 from absslab.core.data.layouts import DataConfig
 from absslab.core.data.mixing import MixingConfig
-from absslab.core.data.mixture_folder import MixtureFolderConfig, read_manifest, write_mixtures
+from absslab.core.data.mixture_folder import read_manifest
+from absslab.core.data.mixture_plan import MixtureFolderConfig
+from absslab.core.data.mixture_writer import write_mixtures
 from absslab.core.evaluation.model_evaluation import Evaluation, EvaluationConfig
 from absslab.core.training.experiment import Experiment
 
@@ -177,7 +179,9 @@ def test_a_correction_in_a_folder_of_mixtures_is_what_training_and_scores_read(f
     labels = read_labels(table, "000000.wav")
     for name, present in labels.items():
         correct_label(table, "000000.wav", name, not present)
-    item = open_split(DataConfig(data_folder=str(folder)), "test", sampling_rate=16000).items[0]
+    item = open_split(DataConfig(data_folder=str(folder)), "test", sampling_rate=16000).recordings[
+        0
+    ]
     assert item.labels == {name for name, present in labels.items() if not present}
     evaluation = Evaluation(
         EvaluationConfig(checkpoint_path=str(checkpoint), data_folder=str(folder))

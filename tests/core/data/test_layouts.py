@@ -8,10 +8,11 @@ import soundfile
 import torch
 
 from absslab.core.common.errors import InputError
-from absslab.core.data.audio_data_set import AudioDataSet, open_split
-from absslab.core.data.layouts import THESIS_SPLITS, DataConfig, LabelledRecording, find_data_set
+from absslab.core.data.audio_data_set import build_data_set, open_split
+from absslab.core.data.layouts import THESIS_SPLITS, DataConfig, LabelledRecording, find_layout
 from absslab.core.data.mixing import MixingConfig
-from absslab.core.data.mixture_folder import MixtureFolderConfig, write_mixtures
+from absslab.core.data.mixture_plan import MixtureFolderConfig
+from absslab.core.data.mixture_writer import write_mixtures
 from absslab.core.data.synthetic.office_sounds import synthesise
 
 RATE = 8000
@@ -60,7 +61,7 @@ def data_set_of(folder, waveforms, labels=("dog",), **options):
     for index, waveform in enumerate(waveforms):
         write(folder / f"{index}.wav", waveform)
         items.append(LabelledRecording(str(folder / f"{index}.wav"), frozenset(labels), str(index)))
-    return AudioDataSet(items, ["dog", "bell"], RATE, **options)
+    return build_data_set(items, ["dog", "bell"], RATE, **options)
 
 
 TEN = [f"{i}.wav,{int(i % 2 == 0)},{int(i % 2)}" for i in range(10)]
@@ -142,11 +143,11 @@ def test_one_hot_labels_split_a_folder_without_overlap_and_completely(tmp_path):
     sets = [
         open_split(config, split, sampling_rate=RATE) for split in ("train", "validation", "test")
     ]
-    paths = [item.path for one in sets for item in one.items]
+    paths = [item.path for one in sets for item in one.recordings]
     assert len(paths) == len(set(paths)) == 10
     assert all(one.labels.sum(0).all() for one in sets)
     again = open_split(config, "train", sampling_rate=RATE)
-    assert [item.path for item in again.items] == [item.path for item in sets[0].items]
+    assert [item.path for item in again.recordings] == [item.path for item in sets[0].recordings]
 
 
 def test_comma_separated_labels_are_read_and_an_empty_list_is_no_class(tmp_path):
@@ -193,7 +194,7 @@ def sides(folder, config):
     return {
         (folder / item.path).name: split
         for split in ("train", "validation", "test")
-        for item in open_split(config, split, sampling_rate=RATE).items
+        for item in open_split(config, split, sampling_rate=RATE).recordings
     }
 
 
@@ -274,17 +275,24 @@ def test_the_models_order_of_classes_is_used(tmp_path):
 
 def test_what_is_no_folder_and_no_split_is_refused(tmp_path):
     assert "data_folder is missing" in refused(DataConfig())
-    assert "is no folder" in refused(config_of(tmp_path / "missing"))
+    assert "is not a directory" in refused(config_of(tmp_path / "missing"))
     assert "no split 'all'" in refused(config_of(weak(tmp_path, TEN)), "all")
     config = config_of(tmp_path, split_percentages=(80.0, 20.0, 0.0))
     assert "no recordings in its test split" in refused(config, "test")
 
 
 def test_an_unknown_layout_lists_the_known_ones():
-    with pytest.raises(InputError, match="DCASE2013_remixed_data_set, weakly_labelled_folder"):
-        find_data_set("AudioSet")
+    with pytest.raises(InputError, match="mixture_folder, weakly_labelled_folder"):
+        find_layout("AudioSet")
     with pytest.raises(InputError, match="AudioSet"):
         DataConfig(data_set_type="AudioSet")
+
+
+def test_a_layout_is_found_by_its_name_in_the_thesis():
+    assert find_layout("DCASE2013_remixed_data_set") is find_layout("mixture_folder")
+    config = DataConfig.from_json({"data_set_type": "DCASE2013_remixed_data_set"})
+    assert config == DataConfig()
+    assert config.to_json()["data_set_type"] == "mixture_folder"
 
 
 # --- samples ---------------------------------------------------------------------------------------------------------
@@ -302,7 +310,7 @@ def test_other_rates_channels_and_formats_become_mono_at_one_rate(tmp_path):
         LabelledRecording(str(tmp_path / name), frozenset({"dog"}), name)
         for name in ("a.wav", "b.flac")
     ]
-    data_set = AudioDataSet(items, ["dog"], RATE)
+    data_set = build_data_set(items, ["dog"], RATE)
     assert data_set.lengths == [RATE, RATE]
     for index, gain in enumerate((0.6, 1.0)):
         samples = data_set[index]
@@ -314,7 +322,7 @@ def test_other_rates_channels_and_formats_become_mono_at_one_rate(tmp_path):
 @pytest.mark.parametrize("n_samples", [1, 4001, 30011])
 def test_the_lengths_are_those_of_the_waveforms(tmp_path, rate, n_samples):
     write(tmp_path / "a.wav", tone(n_samples, rate) + 0.1, rate)
-    data_set = AudioDataSet(
+    data_set = build_data_set(
         [LabelledRecording(str(tmp_path / "a.wav"), frozenset(), "a")],
         ["dog"],
         RATE,
@@ -340,7 +348,7 @@ def test_cutting_a_long_recording_loses_no_sample(tmp_path, n_samples):
 def test_training_cuts_long_recordings_and_scoring_does_not(tmp_path):
     folder = weak(tmp_path, TEN)
     config = config_of(folder, clip_length=0.05)  # the tones last 0.1 s
-    assert len(open_split(config, "train", sampling_rate=RATE, whole=False)) == 12
+    assert len(open_split(config, "train", sampling_rate=RATE, cut=True)) == 12
     assert len(open_split(config, "train", sampling_rate=RATE)) == 6
 
 
@@ -348,7 +356,9 @@ def test_training_cuts_long_recordings_and_scoring_does_not(tmp_path):
 def test_in_memory_and_from_disk_give_the_same_samples(tmp_path, subtype):
     write(tmp_path / "a.wav", tone(5000), subtype=subtype)
     items = [LabelledRecording(str(tmp_path / "a.wav"), frozenset({"dog"}), "a")]
-    kept, read = (AudioDataSet(items, ["dog"], RATE, in_memory) for in_memory in (True, False))
+    kept, read = (
+        build_data_set(items, ["dog"], RATE, in_memory=in_memory) for in_memory in (True, False)
+    )
     first, again = kept[0], kept[0]
     assert torch.equal(first, again)
     assert torch.equal(first, read[0])
@@ -385,7 +395,8 @@ def test_what_is_no_sound_is_refused_when_the_folder_is_opened(tmp_path, content
     folder = weak(tmp_path, TEN)
     dealt = {
         split: [
-            item.path for item in open_split(config_of(folder), split, sampling_rate=RATE).items
+            item.path
+            for item in open_split(config_of(folder), split, sampling_rate=RATE).recordings
         ]
         for split in ("train", "validation", "test")
     }

@@ -387,7 +387,7 @@ def test_a_recording_that_was_replaced_is_read_again(tmp_path):
         ({"event_gain_range": (3, -3)}, "event_gain_range is 3 -3: expected the lower value first"),
         ({"overlap": True, "max_polyphony": 0}, "max_polyphony is 0: expected at least 1"),
         ({"overlap": True, "max_overlap": -1}, "max_overlap is -1: expected at least 0"),
-        ({"max_polyphony": 2}, "max_polyphony and max_overlap bound an overlap that is off"),
+        ({"max_polyphony": 2}, "max_polyphony and max_overlap limit an overlap that is off"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_refused(settings, message):

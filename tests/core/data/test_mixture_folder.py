@@ -20,16 +20,10 @@ from absslab.cli.main import main
 from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
 from absslab.core.data.mixing import MixingConfig, render
-from absslab.core.data.mixture_folder import (
-    MixtureFolderConfig,
-    MixturePlan,
-    indexing,
-    mixture_names,
-    read_manifest,
-    read_specs,
-    source_files,
-    write_mixtures,
-)
+from absslab.core.data.mixture_folder import mixture_names, read_manifest, read_specs, source_files
+from absslab.core.data.mixture_plan import MixtureFolderConfig, plan_mixtures
+from absslab.core.data.mixture_writer import write_mixtures
+from absslab.core.data.recordings import index_recordings
 from absslab.core.data.splits import SPLITS
 
 SHORT = {"length": 0.5, "sampling_rate": 8000}
@@ -373,7 +367,7 @@ def test_a_folder_that_is_not_ours_is_refused_and_left_untouched(event_folder, t
     path = tmp_path / "O" / name
     path.parent.mkdir(parents=True)
     path.write_bytes(b"precious")
-    with pytest.raises(InputError, match="is not empty and holds no mixtures of ours"):
+    with pytest.raises(InputError, match="is not empty and holds no mixtures of ABSSLab"):
         write(event_folder, tmp_path / "O")
     assert contents(tmp_path / "O") == {name: b"precious"}
 
@@ -479,10 +473,10 @@ def test_an_output_folder_that_cannot_be_written_is_said_in_one_line(
         ("--split_percentages 80 20", "split_percentages has 2 values (80 20): expected 3"),
         ("--sources some", "sources is 'some': expected one of none, active, all"),
         ("--snr_range 10 0", "snr_range is 10 0: expected the lower value first"),
-        ("--max_polyphony 2", "bound an overlap that is off"),
+        ("--max_polyphony 2", "limit an overlap that is off"),
         ("--seed -1", "seed is -1: expected at least 0"),
         ("--n_fils 3", "unknown flag --n_fils; did you mean --n_files?"),
-        ("--background_folder /nowhere", "/nowhere is no folder"),
+        ("--background_folder /nowhere", "/nowhere is not a directory"),
         ("--recordings_csv /nowhere.csv", "/nowhere.csv does not exist"),
         ("--origin_pattern (", "no regular expression"),
     ],
@@ -506,7 +500,7 @@ def test_a_missing_folder_is_said_in_one_line(tmp_path, capsys, missing):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda folder: shutil.rmtree(folder), "is no folder"),
+        (lambda folder: shutil.rmtree(folder), "is not a directory"),
         (
             lambda folder: [path.unlink() for path in folder.iterdir()],
             "holds nothing: expected recordings",
@@ -616,7 +610,7 @@ def test_a_plan_draws_what_is_written_and_more(event_folder, tmp_path):
         n_files=30,
         split_percentages=THIRDS,
     )
-    plan = MixturePlan(config, MixingConfig(**SHORT), indexing(config).all())
+    plan = plan_mixtures(config, MixingConfig(**SHORT), index_recordings(event_folder))
     assert plan.counts == read_manifest(tmp_path / "O")["n_mixtures"]
     for split in SPLITS:
         assert [plan.spec(split, index) for index in range(plan.counts[split])] == read_specs(
@@ -625,14 +619,14 @@ def test_a_plan_draws_what_is_written_and_more(event_folder, tmp_path):
     assert plan.spec("test", 1000) == plan.spec("test", 1000)
     config = dataclasses.replace(config, split_percentages=(50.0, 0.0, 50.0))
     with pytest.raises(InputError, match="the validation split has 0 %"):
-        MixturePlan(config, MixingConfig(**SHORT), plan.recordings).spec("validation", 0)
+        plan_mixtures(config, MixingConfig(**SHORT), plan.recordings).spec("validation", 0)
 
 
 def test_recordings_that_are_indexed_already_are_not_read_again(event_folder, tmp_path):
     config = MixtureFolderConfig(
         event_folder=str(event_folder), output_folder=str(tmp_path / "O"), n_files=5, n_workers=1
     )
-    recordings = indexing(config).all()[:15]
+    recordings = index_recordings(event_folder)[:15]
     list(write_mixtures(config, MixingConfig(**SHORT), recordings))
     held = read_manifest(tmp_path / "O")["recordings"].values()
     assert sum(len(part) for part in held) == 15

@@ -7,16 +7,16 @@ from hypothesis import strategies as st
 
 from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
-from absslab.core.common.progress import Progress
+from absslab.core.common.progress import LongWork, Progress, run_to_end
 from absslab.core.data.recordings import (
     RESERVED,
-    Indexing,
     check_class_name,
     checksum,
     class_of,
     classes_of,
     index_backgrounds,
     index_recordings,
+    indexing_steps,
     split_recordings,
     summarise_recordings,
 )
@@ -225,9 +225,9 @@ def test_a_folder_without_recordings_is_refused(tmp_path, index):
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(InputError, match="holds no sound file: expected recordings"):
         index(tmp_path)
-    with pytest.raises(InputError, match="is no folder"):
+    with pytest.raises(InputError, match="is not a directory"):
         index(tmp_path / "notes.txt")
-    with pytest.raises(InputError, match="is no folder"):
+    with pytest.raises(InputError, match="is not a directory"):
         index(tmp_path / "none")
 
 
@@ -286,24 +286,27 @@ def test_the_checksum_is_that_of_the_bytes(tmp_path):
     )
 
 
-def test_indexing_tells_how_far_it_is_and_can_be_left_off(tmp_path):
-    indexing = Indexing(fill(tmp_path, [f"alert{i}.wav" for i in range(4)]))
-    steps = indexing.run()
+def test_indexing_tells_how_far_it_is_and_can_be_left_off(tmp_path, monkeypatch):
+    decoded = []
+    check = sound_files.check
+    monkeypatch.setattr(sound_files, "check", lambda path: decoded.append(path) or check(path))
+    steps = indexing_steps(fill(tmp_path, [f"alert{i}.wav" for i in range(4)]))
     assert next(steps) == Progress(0, 4)
     assert next(steps) == Progress(1, 4)
     steps.close()
-    assert len(indexing.recordings) == 1
-    assert list(indexing.run()) == [Progress(done, 4) for done in range(5)]
-    assert indexing.recordings == index_recordings(tmp_path)
+    assert len(decoded) == 1
+    work = LongWork(indexing_steps(tmp_path))
+    assert list(work) == [Progress(done, 4) for done in range(5)]
+    assert work.result.recordings == index_recordings(tmp_path)
 
 
 def test_bad_files_are_passed_over_and_kept_in_mind_where_that_is_wanted(tmp_path):
     fill(tmp_path, ["alert1.wav", "alert3.wav"])
     (tmp_path / "alert2.wav").write_bytes(b"no sound")
     sound_files.save(tmp_path / "alert4.wav", np.zeros(80, np.float32), 8000)
-    indexing = Indexing(tmp_path, pass_over=True)
-    assert [one.origin for one in indexing.all()] == ["alert1.wav", "alert3.wav"]
-    assert [problem.split()[0] for problem in indexing.problems] == [
+    indexed = run_to_end(indexing_steps(tmp_path, skip_bad_files=True))
+    assert [recording.origin for recording in indexed.recordings] == ["alert1.wav", "alert3.wav"]
+    assert [problem.split()[0] for problem in indexed.problems] == [
         str(tmp_path / f"alert{i}.wav") for i in (2, 4)
     ]
 

@@ -10,7 +10,7 @@ import soundfile
 import torch
 
 from absslab.core.common.errors import InputError
-from absslab.core.data.audio_data_set import AudioDataSet
+from absslab.core.data.audio_data_set import build_data_set
 from absslab.core.data.layouts import LabelledRecording
 from absslab.core.model.feature_config import FeatureConfig
 from absslab.core.model.front_end import FrontEnd
@@ -29,7 +29,7 @@ def recordings(folder, lengths=(4000, 1000, 2500)):
         items.append(
             LabelledRecording(str(folder / f"{index}.wav"), frozenset({"dog"}), str(index))
         )
-    return AudioDataSet(items, ["dog"], RATE)
+    return build_data_set(items, ["dog"], RATE)
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_what_is_stored_is_not_normalised(tmp_path, data_set):
 
 
 def test_pieces_of_long_recordings_are_stored_one_by_one(tmp_path, data_set):
-    cut = AudioDataSet(data_set.items, ["dog"], RATE, clip_length=0.2)
+    cut = build_data_set(data_set.recordings, ["dog"], RATE, clip_length=0.2)
     store = open_store(tmp_path / "store", cut, FrontEnd(CONFIG))
     assert [store[index].shape[-1] for index in range(len(store))] == [
         CONFIG.n_frames(n) for n in cut.lengths
@@ -119,8 +119,8 @@ def test_every_setting_of_the_features_is_tested_above():
 def test_other_recordings_or_another_order_change_the_fingerprint(tmp_path, data_set):
     front_end = FrontEnd(CONFIG)
     before = store_fingerprint(data_set, front_end)
-    fewer = AudioDataSet(data_set.items[:2], ["dog"], RATE)
-    other_order = AudioDataSet(data_set.items[::-1], ["dog"], RATE)
+    fewer = build_data_set(data_set.recordings[:2], ["dog"], RATE)
+    other_order = build_data_set(data_set.recordings[::-1], ["dog"], RATE)
     soundfile.write(data_set.path(1), np.zeros(1001), RATE)
     fingerprints = [
         before,

@@ -5,7 +5,8 @@ import os
 import pytest
 
 from absslab.core.data.mixing import MixingConfig
-from absslab.core.data.mixture_folder import MixtureFolderConfig, write_mixtures
+from absslab.core.data.mixture_plan import MixtureFolderConfig
+from absslab.core.data.mixture_writer import write_mixtures
 from absslab.core.data.synthetic.office_sounds import cached_recordings
 from absslab.core.evaluation.model_evaluation import Evaluation, EvaluationConfig
 from absslab.core.training.experiment import Experiment, Settings

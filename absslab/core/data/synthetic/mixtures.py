@@ -5,7 +5,8 @@ from pathlib import Path
 
 from absslab.core.common.errors import InputError
 from absslab.core.data.mixing import MixingConfig
-from absslab.core.data.mixture_folder import MixtureFolderConfig, write_mixtures
+from absslab.core.data.mixture_plan import MixtureFolderConfig
+from absslab.core.data.mixture_writer import write_mixtures
 from absslab.core.data.recordings import index_recordings
 from absslab.core.data.synthetic.office_sounds import CLASSES, cached_recordings
 

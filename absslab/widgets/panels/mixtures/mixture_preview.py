@@ -4,8 +4,9 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from absslab.core.common.progress import LongWork
 from absslab.core.data.mixing import MixingConfig, Mixture, MixtureSpec, render
-from absslab.core.data.mixture_folder import MixtureFolderConfig, MixturePlan, indexing
+from absslab.core.data.mixture_plan import MixtureFolderConfig, MixturePlan, plan_mixtures
 from absslab.core.data.recordings import Recording
 from absslab.core.data.strong_labels import SoundEvent
 from absslab.widgets.listening.listening import Listening
@@ -50,13 +51,13 @@ class MixturePreview:
         if source_of(config) == self._read_from:
             self._latest.request(config, mixing, self._recordings, split, index)
             return
-        found = indexing(config)
+        work = LongWork(index_steps(config))
 
         def take() -> None:
-            self._recordings, self._read_from = tuple(found.recordings), source_of(config)
+            self._recordings, self._read_from = tuple(work.result.recordings), source_of(config)
             self.request(config, mixing, split, index)
 
-        self.reading.run(lambda: index_steps(found), words="reading the recordings", done=take)
+        self.reading.run(lambda: iter(work), words="reading the recordings", done=take)
 
     def close(self) -> None:
         """Draw nothing more."""
@@ -103,4 +104,4 @@ def _draw(
 def _plan(
     config: MixtureFolderConfig, mixing: MixingConfig, recordings: tuple[Recording, ...]
 ) -> MixturePlan:
-    return MixturePlan(config, mixing, recordings)
+    return plan_mixtures(config, mixing, recordings)

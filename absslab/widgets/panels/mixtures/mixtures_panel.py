@@ -8,7 +8,8 @@ import ipywidgets
 
 from absslab.core.common.errors import InputError
 from absslab.core.data.mixing import MixingConfig
-from absslab.core.data.mixture_folder import MixtureFolderConfig, mixture_names, read_manifest
+from absslab.core.data.mixture_folder import mixture_names, read_manifest
+from absslab.core.data.mixture_plan import MixtureFolderConfig
 from absslab.core.data.splits import SPLITS
 from absslab.widgets.listening.listening import Listening
 from absslab.widgets.listening.playback import listen_to

@@ -1,16 +1,16 @@
 """The panel of isolated recordings: how many of which class, how they are split, how they sound."""
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import ipywidgets
 
 from absslab.core.common.errors import InputError
-from absslab.core.data.mixture_folder import MixtureFolderConfig, indexing
+from absslab.core.common.progress import LongWork
+from absslab.core.data.mixture_plan import MixtureFolderConfig
 from absslab.core.data.recordings import (
-    Indexing,
+    IndexedFolder,
     Recording,
     classes_of,
     split_recordings,
@@ -84,16 +84,16 @@ class RecordingsPanel(WorkbenchPanel):
         """
         config = self.form.config
         self._indexed = source_of(config)
-        found = replace(indexing(config), pass_over=True)
+        work = LongWork(index_steps(config, skip_bad_files=True))
         self.recordings, self.table.value = [], ""
         self.chart.clear()
         self.listening.clear()
         offer(self.class_control, ())
         self.say("")
         self.line.run(
-            lambda: index_steps(found),
+            lambda: iter(work),
             words="reading the recordings",
-            done=lambda: self._show_found(found),
+            done=lambda: self._show_found(work.result),
             cancelled=lambda: self.say(
                 "Cancelled: nothing is shown. Read the recordings to begin again.", "warning"
             ),
@@ -129,7 +129,7 @@ class RecordingsPanel(WorkbenchPanel):
         elif self.recordings:
             self._show_split()
 
-    def _show_found(self, found: Indexing) -> None:
+    def _show_found(self, found: IndexedFolder) -> None:
         self.recordings, self._problems = found.recordings, found.problems
         self._show_split()
         offer(self.class_control, classes_of(self.recordings))

@@ -8,7 +8,7 @@ import ipywidgets
 
 from absslab.core.common.config import Config, look_up, suggest_nearest, to_flags
 from absslab.core.common.errors import InputError
-from absslab.core.data.layouts import DATA_SETS, DataConfig
+from absslab.core.data.layouts import LAYOUTS, DataConfig
 from absslab.core.model.feature_config import FeatureConfig
 from absslab.core.model.mask_networks import find_mask_net
 from absslab.core.model.pooling import find_pooling
@@ -63,7 +63,7 @@ class TrainingForm:
                 RunConfig, initial=RunConfig(keep_every=1), choices={"device": ["auto"]}
             ),
             "data": self._form(
-                DataConfig, only=FIRST_OF_DATA, choices={"data_set_type": list(DATA_SETS)}
+                DataConfig, only=FIRST_OF_DATA, choices={"data_set_type": list(LAYOUTS)}
             ),
             "training": self._form(TrainingConfig, only=FIRST_OF_TRAINING),
             "mask network": self._form(self._parts()["mask network"]),

@@ -183,7 +183,7 @@ def test_without_a_folder_the_built_in_recordings_are_mixed(event_folder, tmp_pa
     ("settings", "message"),
     [
         ({}, "output_folder is missing"),
-        ({"output_folder": "{tmp}/foreign"}, "is not empty and holds no mixtures of ours"),
+        ({"output_folder": "{tmp}/foreign"}, "is not empty and holds no mixtures of ABSSLab"),
         ({"output_folder": "{events}/set"}, "lies in the event_folder"),
         ({"output_folder": "{tmp}/a_file"}, "is a file"),
         ({"output_folder": "{tmp}/a_file/set"}, "Not a directory"),

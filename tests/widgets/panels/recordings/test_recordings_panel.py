@@ -146,7 +146,7 @@ def test_a_folder_that_can_t_be_read_says_why(panel, tmp_path, names, message):
 
 def test_a_missing_folder_says_so_and_a_good_one_clears_it(panel, tmp_path, event_folder):
     panel.state.event_folder = str(tmp_path / "none")
-    assert "is no folder" in panel.message
+    assert "is not a directory" in panel.message
     panel.state.event_folder = str(event_folder)
     assert panel.message == ""
 

@@ -1,0 +1,173 @@
+"""Which mixtures a folder is going to hold: recordings are split first, then drawn from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from absslab.core.common.config import Config, option
+from absslab.core.common.errors import InputError
+from absslab.core.common.progress import Steps, run_to_end
+from absslab.core.data.mixing import MixingConfig, MixtureSpec, sample_spec
+from absslab.core.data.recordings import (
+    IndexedFolder,
+    Recording,
+    background_steps,
+    classes_of,
+    indexing_steps,
+    split_recordings,
+)
+from absslab.core.data.splits import SPLITS, check_percentages
+
+
+@dataclass(frozen=True)
+class MixtureFolderConfig(Config):
+    """What is written, from what, and where."""
+
+    event_folder: str = option(
+        "",
+        "folder of isolated recordings, one sound each",
+        aliases=("DCASE_2013_stereo_data_folder",),
+    )
+    output_folder: str = option("", "folder to write: new, empty, or one to continue")
+    n_files: int = option(2000, "how many mixtures", at_least=1)
+    split_percentages: tuple[float, float, float] = option(
+        (80.0, 10.0, 10.0), "train, validation and test", unit="%"
+    )
+    recordings_csv: str | None = option(
+        None, "table with filename, event_label and, if known, origin"
+    )
+    origin_pattern: str | None = option(
+        None, "regular expression that finds the origin in a file name"
+    )
+    sources: str = option("active", "which sources to save", choices=("none", "active", "all"))
+    seed: int = option(0, "of the split and of everything that is drawn", at_least=0)
+    n_workers: int = option(0, "processes; 0: one per core", at_least=0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_percentages(self.split_percentages)
+
+
+@dataclass(frozen=True)
+class MixturePlan:
+    """The mixtures that a folder is going to hold, without their sound; made by `plan_mixtures`.
+
+    Args:
+        config: how many mixtures, and of what seed.
+        mixing: how mixtures are drawn.
+        recordings: those of the event folder.
+        split: those that the mixtures of each split are drawn from.
+        backgrounds: background recordings of each split; none where backgrounds are noise.
+    """
+
+    config: MixtureFolderConfig
+    mixing: MixingConfig
+    recordings: Sequence[Recording]
+    split: dict[str, list[Recording]]
+    backgrounds: dict[str, list[Recording]]
+
+    @property
+    def classes(self) -> list[str]:
+        """Classes of all splits, sorted."""
+        return classes_of(self.recordings)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Mixtures of each split: rounded down, the rest goes to train."""
+        percentages = check_percentages(self.config.split_percentages)
+        n_files = self.config.n_files
+        counts = {split: int(n_files * part / 100) for split, part in percentages.items()}
+        counts["train"] += n_files - sum(counts.values())
+        return {split: count for split, count in counts.items() if count}
+
+    def spec(self, split: str, index: int) -> MixtureSpec:
+        """Draw a mixture; it may have a higher index than those that are written.
+
+        Args:
+            split: train, validation or test.
+            index: of the mixture in its split.
+
+        Returns:
+            the same mixture for the same arguments.
+
+        Raises:
+            InputError: the split has no recordings.
+        """
+        if not self.split[split]:
+            raise InputError(
+                f"the {split} split has 0 % of the recordings: "
+                "choose another split or other percentages"
+            )
+        seed = [self.config.seed, SPLITS.index(split), index]
+        return sample_spec(
+            np.random.default_rng(seed),
+            self.split[split],
+            self.mixing,
+            filename=f"{index:06d}.wav",
+            backgrounds=self.backgrounds[split],
+            noise_seed=[*seed, 1],
+        )
+
+
+def event_steps(
+    config: MixtureFolderConfig, *, skip_bad_files: bool = False
+) -> Steps[IndexedFolder]:
+    """Index the recordings that mixtures are made from; see `indexing_steps`."""
+    return indexing_steps(
+        config.event_folder,
+        csv=config.recordings_csv,
+        origin_pattern=config.origin_pattern,
+        skip_bad_files=skip_bad_files,
+    )
+
+
+def planning_steps(
+    config: MixtureFolderConfig, mixing: MixingConfig, recordings: Sequence[Recording]
+) -> Steps[MixturePlan]:
+    """Split recordings, and read and split the background recordings if there are any.
+
+    Args:
+        config: how many mixtures, and of what seed.
+        mixing: how mixtures are drawn.
+        recordings: those of the event folder.
+
+    Yields:
+        how many background recordings have been decoded.
+
+    Returns:
+        the plan.
+
+    Raises:
+        InputError: no recordings, or a class or a background folder with too few of them for the
+            split.
+    """
+    split = split_recordings(recordings, percentages=config.split_percentages, seed=config.seed)
+    backgrounds: dict[str, list[Recording]] = {name: [] for name in SPLITS}
+    if mixing.background_folder is not None:
+        background_recordings = yield from background_steps(
+            mixing.background_folder, origin_pattern=config.origin_pattern
+        )
+        backgrounds = _split_backgrounds(background_recordings, mixing.background_folder, config)
+    return MixturePlan(config, mixing, recordings, split, backgrounds)
+
+
+def plan_mixtures(
+    config: MixtureFolderConfig, mixing: MixingConfig, recordings: Sequence[Recording]
+) -> MixturePlan:
+    """Plan the mixtures of a folder; see `planning_steps`."""
+    return run_to_end(planning_steps(config, mixing, recordings))
+
+
+def _split_backgrounds(
+    recordings: Sequence[Recording], folder: str, config: MixtureFolderConfig
+) -> dict[str, list[Recording]]:
+    n_origins = len({recording.origin for recording in recordings})
+    n_splits = len(check_percentages(config.split_percentages))
+    if n_origins < n_splits:
+        raise InputError(
+            f"background_folder {{path}} has {n_origins} recordings: "
+            f"expected at least {n_splits}, one for each split",
+            path=folder,
+        )
+    return split_recordings(recordings, percentages=config.split_percentages, seed=config.seed)

@@ -1,0 +1,205 @@
+"""Write a folder of mixtures with any number of processes; continue one that was interrupted."""
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from absslab.core.audio import sound_files
+from absslab.core.common.errors import InputError
+from absslab.core.common.files import remove_unfinished, write_json, write_text
+from absslab.core.common.parallel import map_in_processes
+from absslab.core.common.progress import Progress, Steps, run_to_end
+from absslab.core.common.tables import original_path, write_table
+from absslab.core.data.mixing import MixingConfig, MixtureSpec, render
+from absslab.core.data.mixture_folder import FORMAT, VERSION, read_manifest
+from absslab.core.data.mixture_plan import (
+    MixtureFolderConfig,
+    MixturePlan,
+    event_steps,
+    plan_mixtures,
+)
+from absslab.core.data.recordings import Recording, checksum
+from absslab.core.data.strong_labels import write_events
+
+_CHUNK = 20  # mixtures that a worker makes before it reports
+_SETTINGS_OF_PLACE = ("event_folder", "background_folder", "recordings_csv")  # may change
+
+
+def write_mixtures(
+    config: MixtureFolderConfig, mixing: MixingConfig, recordings: Sequence[Recording] | None = None
+) -> Steps[None]:
+    """Write a folder of mixtures; mixtures that exist are kept.
+
+    The same seed gives the same bytes, whatever the number of workers and however often the work
+    was interrupted.
+
+    Args:
+        config: from what, where to, how many.
+        mixing: how mixtures are drawn.
+        recordings: those of the event folder, where they are indexed already.
+
+    Yields:
+        how many mixtures exist by now.
+
+    Raises:
+        InputError: no recordings, a class with too few of them, a folder that is not one of
+            mixtures or was made with other settings.
+        OSError: the folder can't be written, the disk is full.
+    """
+    for name in ("event_folder", "output_folder"):
+        if not getattr(config, name):
+            raise InputError(f"{name} is missing: say it with --{name}")
+    output = Path(config.output_folder)
+    if output.resolve().is_relative_to(Path(config.event_folder).resolve()):
+        raise InputError(
+            "output_folder {path} lies in the event_folder: its mixtures would count as recordings",
+            path=output,
+        )
+    _check_output_folder(output)
+    if recordings is None:
+        recordings = run_to_end(event_steps(config)).recordings
+    plan = plan_mixtures(config, mixing, recordings)
+    manifest = _describe_plan(plan)
+    _write_or_compare_manifest(output, manifest)
+    remove_unfinished(output)
+    specs = {
+        split: [plan.spec(split, index) for index in range(count)]
+        for split, count in plan.counts.items()
+    }
+    jobs = [(str(output / split), spec) for split in specs for spec in specs[split]]
+    missing = [
+        (folder, spec) for folder, spec in jobs if not (Path(folder) / spec.filename).exists()
+    ]
+    n_done = len(jobs) - len(missing)
+    yield Progress(n_done, len(jobs))
+    write_chunk = partial(_write_chunk, classes=plan.classes, sources=config.sources)
+    chunks = [missing[start : start + _CHUNK] for start in range(0, len(missing), _CHUNK)]
+    for n_written in map_in_processes(write_chunk, chunks, config.n_workers):
+        n_done += n_written
+        yield Progress(n_done, len(jobs))
+    for split in specs:
+        _write_tables(output / split, specs[split], plan.classes)
+
+
+def _check_output_folder(output: Path) -> None:
+    """Check that a folder is new, empty, or one of mixtures."""
+    if output.exists() and not output.is_dir():
+        raise InputError("{path} is a file: expected a folder to write mixtures to", path=output)
+    names = [path.name for path in output.iterdir()] if output.is_dir() else []
+    foreign = [
+        name
+        for name in names
+        if not (name.startswith(".manifest.json.") and name.endswith(".part"))  # unfinished
+    ]
+    if foreign and "manifest.json" not in foreign:
+        raise InputError(
+            "{path} is not empty and holds no mixtures of ABSSLab: choose a new or an empty folder",
+            path=output,
+        )
+
+
+def _describe_plan(plan: MixturePlan) -> dict[str, Any]:
+    """Return the manifest of a plan."""
+    config = plan.config
+    settings = {**plan.mixing.to_json(), **config.to_json()}
+    for name in ("output_folder", "n_workers"):
+        del settings[name]
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "config": settings,
+        "seed": config.seed,
+        "classes": plan.classes,
+        "n_mixtures": plan.counts,
+        "recordings": {
+            split: _describe_recordings(recordings, config.event_folder)
+            for split, recordings in plan.split.items()
+        },
+        "backgrounds": {
+            split: _describe_recordings(recordings, plan.mixing.background_folder or "")
+            for split, recordings in plan.backgrounds.items()
+        },
+    }
+
+
+def _describe_recordings(recordings: Sequence[Recording], folder: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "path": Path(recording.path).relative_to(folder).as_posix(),
+            "event_label": recording.event_label,
+            "origin": recording.origin,
+            "duration": recording.duration,
+            "sha256": checksum(recording.path),
+        }
+        for recording in recordings
+    ]
+
+
+def _write_or_compare_manifest(output: Path, manifest: dict[str, Any]) -> None:
+    """Write the manifest, or check that the existing one differs only in where recordings lie."""
+    if not (output / "manifest.json").exists():
+        write_json(output / "manifest.json", manifest)
+        return
+    existing = read_manifest(output)
+    for name, value in manifest["config"].items():
+        before = existing["config"].get(name)
+        if before != value and name not in _SETTINGS_OF_PLACE:
+            raise InputError(
+                f"{{path}} was made with {name} {before}, not {value}: "
+                f"choose another folder or the same {name}",
+                path=output,
+            )
+    for name in ("recordings", "backgrounds"):
+        if existing[name] != manifest[name]:
+            raise InputError(
+                f"{{path}} was made from other {name} than these: choose another folder",
+                path=output,
+            )
+
+
+def _write_chunk(chunk: list[tuple[str, MixtureSpec]], classes: list[str], sources: str) -> int:
+    """Render and write some mixtures; return how many."""
+    for folder, spec in chunk:
+        _write_mixture(Path(folder), spec, classes, sources)
+    return len(chunk)
+
+
+def _write_mixture(folder: Path, spec: MixtureSpec, classes: list[str], sources: str) -> None:
+    """Write the sources first and the mixture last: a mixture that exists has its sources."""
+    rendered = render(spec)
+    parts: dict[str, np.ndarray] = {}
+    if sources == "all":
+        parts = {name: np.zeros_like(rendered.mixture) for name in classes}
+    if sources != "none":
+        parts |= {**rendered.sources, "background": rendered.background}
+    stem = Path(spec.filename).stem
+    for name, samples in parts.items():
+        path = folder / stem / f"{name}.flac"
+        sound_files.save(path, _to_16_bit(samples), spec.sampling_rate)
+    sound_files.save(folder / spec.filename, _to_16_bit(rendered.mixture), spec.sampling_rate)
+
+
+def _to_16_bit(samples: np.ndarray) -> np.ndarray:
+    return (samples * 32768).astype(np.int16)  # exact: the samples lie on the 16-bit grid
+
+
+def _write_tables(folder: Path, specs: list[MixtureSpec], classes: list[str]) -> None:
+    lines = [json.dumps(spec.to_json()) + "\n" for spec in specs]
+    write_text(folder / "mixtures.jsonl", "".join(lines))
+    events = []
+    for spec in specs:
+        for event in spec.events:
+            events.append((spec.filename, event.onset, event.offset, event.event_label))
+    write_events(folder / "events.tsv", events)
+    table = folder / "weak_labels.csv"
+    if table.exists() and original_path(table).exists():
+        return  # a person has corrected it
+    rows = []
+    for spec in specs:
+        labels = {name: int(name in spec.labels) for name in classes}
+        rows.append({"filename": spec.filename} | labels)
+    write_table(table, ["filename", *classes], rows)
