@@ -11,7 +11,7 @@ import pandas as pd
 from absslab.core.common.config import format_setting
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import read_json
-from absslab.core.training.run_directory import RunReader
+from absslab.core.training.run_directory import RunReader, best_checkpoint_path
 
 PARTS = (
     "features",
@@ -304,3 +304,16 @@ def _at(content: Any, name: str) -> Any:
 
 def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def find_best_checkpoints(folder: str | Path) -> dict[str, Path]:
+    """Find the best checkpoints of the runs in a folder, the latest run first.
+
+    Args:
+        folder: the runs folder.
+
+    Returns:
+        run name → checkpoint, for the runs that have one.
+    """
+    checkpoints = {run.name: best_checkpoint_path(run.path) for run in find_runs(folder)}
+    return {name: path for name, path in checkpoints.items() if path.is_file()}

@@ -1,85 +1,57 @@
-"""Sliders for what is done to the masks, made from the settings of a separation."""
+"""Sliders for the settings of masks."""
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import ipywidgets
 
 from absslab.core.separation.masks import SeparationConfig
-from absslab.plots.html_text import paragraph
 from absslab.widgets.ui.controls import button
+from absslab.widgets.ui.sliders import Sliders
 
-HIGHEST = {
-    "mask_power": 4.0,
-    "mask_threshold": 1.0,
-    "wiener": 4.0,
-    "mask_floor": 1.0,
-    "smoothing": 2.0,
-    "tag_exponent": 4.0,
+RANGES = {  # field of the config → lowest and highest value
+    "mask_power": (0.0, 4.0),
+    "mask_threshold": (0.0, 1.0),
+    "wiener": (0.0, 4.0),
+    "mask_floor": (0.0, 1.0),
+    "smoothing": (0.0, 2.0),
+    "tag_exponent": (0.0, 4.0),
 }
-ONLY_COMPETING = ("smoothing", "tag_exponent")  # have no effect on other masks
+ONLY_COMPETING = ("smoothing", "tag_exponent")  # have no effect on independent masks
 
 
 class MaskControls:
-    """A slider per setting; `config` is what they say.
+    """A slider for each setting of the masks.
 
     Args:
-        on_change: called while a slider moves.
+        on_change: is called whenever a slider moves.
     """
 
     def __init__(self, on_change: Callable[[], Any]):
-        self._on_change, self._is_setting = on_change, False
-        fields = {field.name: field for field in dataclasses.fields(SeparationConfig)}
-        self.sliders = {
-            name: self._slider(fields[name], highest) for name, highest in HIGHEST.items()
-        }
-        grid = ipywidgets.Layout(
-            grid_template_columns="repeat(auto-fit, minmax(300px, 1fr))", grid_gap="6px 24px"
-        )
-        explained = [
-            ipywidgets.VBox([slider, ipywidgets.HTML(paragraph(fields[name].metadata["help"]))])
-            for name, slider in self.sliders.items()
-        ]
-        reset = button("back to the model's own", lambda: self.set(SeparationConfig()))
-        self.widget = ipywidgets.VBox([ipywidgets.GridBox(explained, layout=grid), reset])
+        self._sliders = Sliders({SeparationConfig: RANGES}, on_change)
+        reset = button("reset to the model's own masks", lambda: self.set(SeparationConfig()))
+        self.widget = ipywidgets.VBox([self._sliders.widget, reset])
+
+    @property
+    def sliders(self) -> dict[str, ipywidgets.FloatSlider]:
+        """The sliders by setting."""
+        return self._sliders.controls
 
     @property
     def config(self) -> SeparationConfig:
-        """The settings that the sliders show."""
-        return SeparationConfig(**{name: slider.value for name, slider in self.sliders.items()})
+        """The settings of the sliders."""
+        config: SeparationConfig = self._sliders.config(SeparationConfig)
+        return config
 
     def set(self, config: SeparationConfig) -> None:
-        """Move the sliders; what a slider can't reach it shows as far as it goes."""
-        self._is_setting = True
-        try:
-            for name, slider in self.sliders.items():
-                slider.value = getattr(config, name)
-        finally:
-            self._is_setting = False
-        self._on_change()
+        """Move the sliders; a value beyond the range of a slider becomes the end of its range."""
+        self._sliders.set(**{name: getattr(config, name) for name in RANGES})
 
-    def fit(self, *, competing: bool) -> None:
-        """Disable the sliders that do nothing to a model's masks."""
+    def disable_unused(self, *, competing: bool) -> None:
+        """Disable the sliders that have no effect on a model's masks.
+
+        Args:
+            competing: whether the masks of the model compete.
+        """
         for name in ONLY_COMPETING:
             self.sliders[name].disabled = not competing
-
-    def _slider(self, field: "dataclasses.Field[Any]", highest: float) -> ipywidgets.FloatSlider:
-        unit = f" / {field.metadata['unit']}" if field.metadata["unit"] else ""
-        slider = ipywidgets.FloatSlider(
-            value=field.default,
-            min=0.0,
-            max=highest,
-            step=highest / 100,
-            description=field.name.replace("_", " ") + unit,
-            tooltip=field.metadata["help"],
-            continuous_update=True,
-            layout=ipywidgets.Layout(width="auto"),
-            style={"description_width": "130px"},
-        )
-        slider.observe(self._moved, "value")
-        return slider
-
-    def _moved(self, _: Any) -> None:
-        if not self._is_setting:
-            self._on_change()

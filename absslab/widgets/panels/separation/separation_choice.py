@@ -1,221 +1,212 @@
-"""Which model separates which stretch of which file."""
+"""The choice of a model, of an excerpt of a sound file and of a device."""
 
-import shutil
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import ipywidgets
 
 from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
 from absslab.core.data.mixture_folder import mixture_names
-from absslab.core.runs.catalogue import find_runs
+from absslab.core.runs.catalogue import find_best_checkpoints
 from absslab.core.runs.processes import Device, cpu, devices
 from absslab.core.training.run_directory import best_checkpoint_path
 from absslab.widgets.listening.live_separation import Excerpt
-from absslab.widgets.panels.state import State
+from absslab.widgets.panels.panel import WorkbenchPanel
+from absslab.widgets.panels.separation.upload_folder import UploadFolder
 from absslab.widgets.ui.background import LatestOnly
-from absslab.widgets.ui.main_loop import MainLoop
 
-_OF_MODELS = ["run", "runs_folder", "runs_changed"]  # traits of the state
-_OF_FILES = ["mixture", "mixture_folder", "split"]
-_LONGEST = 120.0  # s of an excerpt: its sources are in memory, and in the page
+MAX_DURATION = 120.0  # s of an excerpt: its sources are kept in memory and in the page
+WRAP = {"flex_flow": "row wrap"}
+
+
+class SeparationTask(NamedTuple):
+    """What is to be separated, with which model and where."""
+
+    checkpoint: Path
+    device: str
+    excerpt: Excerpt
 
 
 class SeparationChoice:
-    """Controls for model, file, excerpt and device; they follow the state, and set it.
+    """Controls for model, file, excerpt and device; they follow the panel's state, and set it.
 
     Args:
-        state: `run` and `mixture` are what is chosen.
-        loop: where callbacks are called.
-        guard: makes a callback of a function, so that its errors show.
+        panel: its `state.run` and `state.mixture` are chosen here.
     """
 
-    def __init__(
-        self,
-        state: State,
-        loop: MainLoop,
-        guard: Callable[[Callable[..., Any]], Callable[..., None]],
-    ):
-        self._state, self._loop = state, loop
-        self._uploads: Path | None = None
-        wide = {"layout": ipywidgets.Layout(width="420px"), "style": {"description_width": "70px"}}
+    def __init__(self, panel: WorkbenchPanel):
+        self._panel = panel
+        self._state = panel.state
+        self.uploads = UploadFolder()
+        style = {"description_width": "70px"}
+        wide = {"width": "420px"}
+        narrow = {"width": "150px"}
         self.model = ipywidgets.Combobox(
-            description="model", placeholder="a run, or a checkpoint", ensure_option=False, **wide
+            description="model",
+            placeholder="a run, or a checkpoint",
+            ensure_option=False,
+            layout=wide,
+            style=style,
         )
         self.path = ipywidgets.Combobox(
             description="file",
             placeholder="a sound file, or one of the mixtures",
             continuous_update=False,
-            **wide,
+            layout=wide,
+            style=style,
         )
         self.upload = ipywidgets.FileUpload(
-            accept=",".join(sound_files.SUFFIXES), multiple=False, description="upload (to 7 MB)"
+            accept=",".join(sound_files.SUFFIXES),
+            multiple=False,
+            description="upload (up to 7 MB)",
+            layout={"width": "auto"},
         )
-        self.upload.layout.width = "auto"
-        narrow = {
-            "layout": ipywidgets.Layout(width="150px"),
-            "style": {"description_width": "70px"},
-        }
-        self.start = ipywidgets.FloatText(0.0, description="from / s", **narrow)
-        self.length = ipywidgets.FloatText(60.0, description="length / s", **narrow)
+        self.start = ipywidgets.FloatText(0.0, description="from / s", layout=narrow, style=style)
+        self.length = ipywidgets.FloatText(
+            60.0, description="length / s", layout=narrow, style=style
+        )
         self.device = ipywidgets.Dropdown(
-            options=["auto", cpu().name], description="device", **narrow
+            options=["auto", cpu().name], description="device", layout=narrow, style=style
         )
         self._devices = LatestOnly(
-            loop, devices, deliver=guard(self._offer_devices), failed=guard(_show)
+            panel.loop, devices, deliver=panel.guard(self._offer_devices), failed=panel.fail
         )
-        self.upload.observe(guard(lambda _: self._take_upload()), "value")
-        self.model.observe(guard(lambda _: self._take_model()), "value")
-        self.path.observe(guard(lambda _: setattr(state, "mixture", self.path.value)), "value")
-        self._handlers = [
-            (guard(lambda _: self._show_models()), _OF_MODELS),
-            (guard(lambda _: self._show_files()), _OF_FILES),
-        ]
-        for handler, names in self._handlers:
-            state.observe(handler, names)
-        rows = ([self.model, self.device], [self.path, self.upload], [self.start, self.length])
         self.widget = ipywidgets.VBox(
-            [ipywidgets.HBox(row, layout=ipywidgets.Layout(flex_flow="row wrap")) for row in rows]
+            [
+                ipywidgets.HBox([self.model, self.device], layout=WRAP),
+                ipywidgets.HBox([self.path, self.upload], layout=WRAP),
+                ipywidgets.HBox([self.start, self.length], layout=WRAP),
+            ]
         )
-        self._show_models()
-        self._show_files()
+        panel.link("mixture", self.path)
+        self.upload.observe(panel.guard(lambda _: self._take_upload()), "value")
+        self.model.observe(panel.guard(lambda _: self._select_run()), "value")
+        panel.watch(("run", "runs_folder", "runs_changed"), self._offer_models)
+        panel.watch(("mixture_folder", "split"), self._offer_mixtures)
+        self._offer_models()
+        self._offer_mixtures()
         self._devices.request()
 
     @property
     def checkpoint(self) -> Path:
-        """The model that is chosen: a checkpoint, or the best of a run.
+        """The chosen checkpoint; of a run, that of its best model.
 
         Raises:
-            InputError: none is chosen, or it is not there.
+            InputError: no model is chosen, or its file does not exist.
         """
-        value = self.model.value.strip()
-        if not value:
+        chosen = self.model.value.strip()
+        if not chosen:
             raise InputError("no model is chosen: choose a run, or give the path of a checkpoint")
-        path = next(
-            (path for name, path in self._known().items() if value in (name, str(path))),
-            Path(value).expanduser(),
-        )
-        path = best_checkpoint_path(path) if path.is_dir() else path
+        path = self._checkpoints().get(chosen, Path(chosen).expanduser())
+        if path.is_dir():
+            path = best_checkpoint_path(path)
         if not path.is_file():
             raise InputError(
-                f"{path} does not exist: train a model first, or give the path of a checkpoint"
+                "{path} does not exist: train a model first, or give the path of a checkpoint",
+                path=path,
             )
         return path
 
     @property
     def file(self) -> Path:
-        """The sound file that is chosen.
+        """The chosen sound file.
 
         Raises:
-            InputError: none is chosen.
+            InputError: no file is chosen.
         """
-        if not self.path.value.strip():
+        path = self.path.value.strip()
+        if not path:
             raise InputError(
                 "no file is chosen: give its path, upload one, or choose a mixture in another panel"
             )
-        return Path(self.path.value.strip()).expanduser()
+        return Path(path).expanduser()
 
     @property
     def excerpt(self) -> Excerpt:
-        """The stretch that is chosen.
+        """The chosen excerpt of the file.
 
         Raises:
-            InputError: a file that can't be read, a stretch outside of it or too long.
+            InputError: the file can't be read, or the excerpt lies outside of it or is too long.
         """
-        if self.length.value > _LONGEST:
+        if self.length.value > MAX_DURATION:
             raise InputError(
-                f"the excerpt lasts {self.length.value:g} s: expected at most {_LONGEST:g} s; "
+                f"the excerpt lasts {self.length.value:g} s: expected at most {MAX_DURATION:g} s; "
                 "a whole file of any length is separated to a folder"
             )
         return Excerpt.of(self.file, self.start.value, self.length.value)
 
-    def take(self, path: str = "", checkpoint: str = "") -> None:
-        """Choose a file and a model; what is empty stays as it is."""
+    @property
+    def task(self) -> SeparationTask:
+        """All that is chosen.
+
+        Raises:
+            InputError: as `checkpoint` and `excerpt`.
+        """
+        return SeparationTask(self.checkpoint, self.device.value, self.excerpt)
+
+    def choose(self, path: str = "", checkpoint: str = "") -> None:
+        """Choose a file and a model.
+
+        Args:
+            path: the sound file; if empty, the file stays as it is.
+            checkpoint: the model; if empty, the model stays as it is.
+        """
         if checkpoint:
             self.model.value = checkpoint
         if path:
             self.path.value = path
 
-    def _show_models(self) -> None:
-        known = self._known()
-        self.model.options = list(known)
+    def close(self) -> None:
+        """Stop looking for devices, and remove what was uploaded."""
+        self._devices.close()
+        self.uploads.close()
+
+    def _checkpoints(self) -> dict[str, Path]:
+        """Return the best checkpoints of the runs in the runs folder, by the runs' names."""
+        return find_best_checkpoints(self._state.runs_folder)
+
+    def _offer_models(self) -> None:
+        checkpoints = self._checkpoints()
+        self.model.options = list(checkpoints)
         run = self._state.run
         if run:
-            self.model.value = next(
-                (name for name, path in known.items() if path.with_suffix("") == Path(run)), run
-            )
-        elif not self.model.value and known:
-            self.model.value = next(iter(known))
+            names = {str(path.with_suffix("")): name for name, path in checkpoints.items()}
+            self.model.value = names.get(str(Path(run)), run)
+        elif checkpoints and not self.model.value:
+            self.model.value = next(iter(checkpoints))
 
-    def _show_files(self) -> None:
-        self.path.options = self._mixtures()
-        if self._state.mixture and self._state.mixture != self.path.value:
-            self.path.value = self._state.mixture
+    def _offer_mixtures(self) -> None:
+        """Offer the mixtures of the chosen folder and split."""
+        folder = self._state.mixture_folder
+        split = self._state.split
+        try:
+            names = mixture_names(folder, split) if folder else []
+        except (InputError, OSError):  # a file elsewhere can still be given
+            names = []
+        self.path.options = [str(Path(folder) / split / name) for name in names]
 
-    def close(self) -> None:
-        """Leave the state, and remove what was uploaded."""
-        self._devices.close()
-        for handler, names in self._handlers:
-            self._state.unobserve(handler, names)
-        if self._uploads is not None:
-            shutil.rmtree(self._uploads, ignore_errors=True)
-
-    def _offer_devices(self, found: Sequence[Device]) -> None:
+    def _offer_devices(self, available: Sequence[Device]) -> None:
         chosen = self.device.value
-        self.device.options = ["auto", *(one.name for one in found)]  # the first is chosen then
+        # Other options choose the first of them.
+        self.device.options = ["auto", *(device.name for device in available)]
         self.device.value = chosen
 
-    def _mixtures(self) -> list[str]:
-        """Those of the set that is worked on."""
-        folder, split = self._state.mixture_folder, self._state.split
-        try:
-            return (
-                [str(Path(folder) / split / name) for name in mixture_names(folder, split)]
-                if folder
-                else []
-            )
-        except (InputError, OSError):  # any other file can be given
-            return []
-
-    def _known(self) -> dict[str, Path]:
-        """Runs that have a best model, by name."""
-        runs = (one.path for one in find_runs(self._state.runs_folder))
-        return {
-            run.name: best_checkpoint_path(run)
-            for run in runs
-            if best_checkpoint_path(run).is_file()
-        }
-
-    def _take_model(self) -> None:
-        path = self._known().get(self.model.value)
+    def _select_run(self) -> None:
+        """Select the run of the chosen model for all panels, if the model belongs to one."""
+        path = self._checkpoints().get(self.model.value)
         if path is not None:
             self._state.run = str(path.with_suffix(""))
 
     def _take_upload(self) -> None:
-        """Keep what was uploaded in a folder of this panel's own, under a name that can do no harm.
+        """Save the uploaded file, and choose it.
 
         Raises:
-            InputError: it is no sound.
+            InputError: it is not a sound.
         """
         if not self.upload.value:
             return
         (uploaded,) = self.upload.value
-        name = (
-            "".join(
-                c if c.isalnum() or c in "._- " else "_" for c in Path(uploaded["name"]).name
-            ).strip(" .")
-            or "upload"
-        )
-        self._uploads = self._uploads or Path(tempfile.mkdtemp(prefix="absslab-"))
-        path = self._uploads / name
-        path.write_bytes(uploaded["content"])
         self.upload.value = ()
-        sound_files.check(path)
-        self.path.value = str(path)
-
-
-def _show(error: Exception) -> None:
-    raise error
+        self.path.value = str(self.uploads.save(uploaded["name"], uploaded["content"]))

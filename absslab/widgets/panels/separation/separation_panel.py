@@ -1,38 +1,37 @@
-"""Take a recording apart with a trained model, listen, and change its masks while it plays."""
+"""Separate a recording with a trained model, and change its masks while it plays."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import ipywidgets
 
-from absslab.core.audio import sound_files
 from absslab.core.common.devices import choose_device
 from absslab.core.common.errors import InputError
-from absslab.core.common.progress import Progress
+from absslab.core.common.progress import Steps
 from absslab.core.separation.separated_folder import separate_file
-from absslab.core.separation.settings import SeparationSettings, write_settings
 from absslab.plots.html_tables import html_table
 from absslab.widgets.listening.listening import Listening
-from absslab.widgets.listening.live_separation import Answer, Excerpt, LiveModels, LiveSeparation
+from absslab.widgets.listening.live_separation import Answer, LiveModels, LiveSeparation
 from absslab.widgets.panels.panel import WorkbenchPanel
 from absslab.widgets.panels.separation.mask_controls import MaskControls
-from absslab.widgets.panels.separation.separation_choice import SeparationChoice
+from absslab.widgets.panels.separation.saved_remix import save_remix
+from absslab.widgets.panels.separation.separation_choice import SeparationChoice, SeparationTask
 from absslab.widgets.panels.state import State
 from absslab.widgets.player.any_sound import tracks_of
-from absslab.widgets.player.mixdown import remix, remix_gains
 from absslab.widgets.ui.background import LatestOnly
 from absslab.widgets.ui.controls import button
 from absslab.widgets.ui.work_line import WorkLine
 
-_SETTLED = 0.3  # s without a newer sound
+DESCRIPTION_DELAY = 0.3  # s without a newer sound before events and scores are shown
 
 
 class SeparationPanel(WorkbenchPanel):
-    """Separate `state.mixture`, or a file of one's own, with the model of `state.run`, and change the masks by ear.
+    """Separate `state.mixture`, or any other file, with the model of `state.run`.
+
+    The masks can be changed while the separated sources play.
 
     Args:
-        state: what panels share.
+        state: shared with other panels.
     """
 
     title = "separation"
@@ -40,16 +39,14 @@ class SeparationPanel(WorkbenchPanel):
     def __init__(self, state: State | None = None):
         super().__init__(state)
         self.answer: Answer | None = None
-        self._about: tuple[Path, str, Excerpt] | None = (
-            None  # what is shown: model, device, stretch
-        )
+        self._task: SeparationTask | None = None  # of the sources that are shown
         self._models = self.own(LiveModels())
         self._latest = self.own(
-            LatestOnly(self.loop, self._models.answer, deliver=self._deliver, failed=self.fail)
+            LatestOnly(self.loop, self._models.answer, deliver=self._play, failed=self.fail)
         )
-        self.choice = self.own(SeparationChoice(self.state, self.loop, self.guard))
+        self.choice = self.own(SeparationChoice(self))
         self.button = button("separate", self.guard(self.separate), is_main=True)
-        self.masks = MaskControls(self.guard(self._masks_changed))
+        self.masks = MaskControls(self.guard(self._change_masks))
         self.listening = self.own(Listening())
         self.scores = ipywidgets.HTML()
         self.save_path = ipywidgets.Text("heard", description="save as")
@@ -57,135 +54,131 @@ class SeparationPanel(WorkbenchPanel):
             "separated", description="folder", style={"description_width": "50px"}
         )
         self.line = self.own(WorkLine(self.loop, self.fail))
-        save = button("save what is heard", self.guard(self.save))
-        whole = button("separate the whole file to a folder", self.guard(self.separate_whole))
-        starting = ipywidgets.HBox(
-            [self.button, whole, self.output_folder], layout={"flex_flow": "row wrap"}
+        whole_button = button(
+            "separate the whole file to a folder", self.guard(self.separate_whole)
         )
-        masks = ipywidgets.Accordion(
-            [self.masks.widget], titles=["masks: changed while it plays"], selected_index=0
-        )
-        self._saving = ipywidgets.VBox(
-            [ipywidgets.HBox([self.save_path, save]), self._line], layout={"display": "none"}
-        )
+        save_button = button("save what you hear", self.guard(self.save))
+        save_row = ipywidgets.HBox([self.save_path, save_button])
+        self._saving = ipywidgets.VBox([save_row, self._line], layout={"display": "none"})
         self.show(
             self.choice,
-            starting,
+            ipywidgets.HBox(
+                [self.button, whole_button, self.output_folder], layout={"flex_flow": "row wrap"}
+            ),
             self.line,
             self._line,
-            masks,
+            ipywidgets.Accordion(
+                [self.masks.widget], titles=["masks: change them while it plays"], selected_index=0
+            ),
             self.listening,
             self.scores,
             self._saving,
         )
 
     def separate(self, path: str = "", checkpoint: str = "") -> None:
-        """Separate and show.
+        """Separate an excerpt, and show its sources.
 
         Args:
-            path: a sound file; without, what is chosen.
-            checkpoint: a model; without, what is chosen.
+            path: a sound file; if empty, the one that is chosen.
+            checkpoint: a model; if empty, the one that is chosen.
 
         Raises:
-            InputError: no file or no model is chosen, the excerpt lies outside the file, there is no such device.
+            InputError: no file or no model is chosen, the excerpt lies outside the file, or there
+                is no such device.
         """
-        self.choice.take(path, checkpoint)
+        self.choice.choose(path, checkpoint)
         choose_device(self.choice.device.value)
-        self._about = self.choice.checkpoint, self.choice.device.value, self.choice.excerpt
+        self._task = self.choice.task
         self.say("separating …")
-        self._latest.request(*self._about, self.masks.config)
+        self._latest.request(*self._task, self.masks.config)
 
     def save(self, path: str = "") -> tuple[Path, Path]:
-        """Save what is heard as a WAV, and the settings that make it as a JSON that `absslab separate --settings` takes.
+        """Save what is heard as a WAV file, and the settings that make it as a JSON file.
+
+        `absslab separate --settings` takes the JSON file.
 
         Args:
-            path: of the two, without suffix.
+            path: of the two files, without a suffix; if empty, the path in the panel.
+
+        Returns:
+            the WAV file and the JSON file.
 
         Raises:
-            InputError: nothing is separated yet, or something is heard that no model makes.
+            InputError: nothing is separated yet, or a track is heard that no model makes.
             OSError: the files can't be written.
         """
         player = self.listening.player
         if player is None or self.answer is None:
             raise InputError("there is nothing to save: separate a recording first")
-        stem = Path(
-            (path or self.save_path.value or "heard").removesuffix(".wav").removesuffix(".json")
-        ).expanduser()
-        settings = SeparationSettings(self.answer.config, remix_gains(player.tracks, player.heard))
-        gains = [10 ** (gain / 20) for gain in player.heard.gains]
-        samples = remix(player.tracks, gains, 0, player.n_samples)
-        wav, json = stem.with_name(f"{stem.name}.wav"), stem.with_name(f"{stem.name}.json")
-        sound_files.save(
-            wav,
-            samples,
-            player.sampling_rate,
-            subtype="PCM_16" if abs(samples).max() <= 1 else "FLOAT",
-        )
-        write_settings(json, settings)
+        wav, json = save_remix(player, self.answer.config, path or self.save_path.value or "heard")
         self.say(
             f"saved {wav} and {json}: absslab separate --settings {json} does the same to any file"
         )
         return wav, json
 
     def separate_whole(self) -> None:
-        """Separate the whole file, however long, to a folder, as `absslab separate` does; `cancel` ends that.
+        """Separate the whole file, however long, to a folder, as `absslab separate` does.
+
+        `cancel` stops this.
 
         Raises:
             InputError: no file or no model is chosen, or the folder can't be used.
         """
-        path, checkpoint, device = (
-            self.choice.file,
-            self.choice.checkpoint,
-            self.choice.device.value,
-        )
-        folder, config = Path(self.output_folder.value).expanduser(), self.masks.config
+        path = self.choice.file
+        checkpoint = self.choice.checkpoint
+        device = self.choice.device.value
+        folder = Path(self.output_folder.value).expanduser()
+        config = self.masks.config
 
-        def steps() -> Iterator[Progress]:
+        def separate() -> Steps[None]:
             separator = replace(self._models.separator(checkpoint, device), config=config)
             yield from separate_file(separator, path, folder)
 
         self.line.run(
-            steps,
+            separate,
             words=f"separating {path.name}, samples",
             done=lambda: self._show_folder(folder / path.stem),
             cancelled=lambda: self.say("Cancelled; nothing was written.", "warning"),
         )
 
     def cancel(self) -> None:
-        """Stop writing the whole file."""
+        """Stop separating the whole file."""
         self.line.cancel()
 
-    def _masks_changed(self) -> None:
-        if self._about is not None:
-            self._latest.request(*self._about, self.masks.config)
+    def _change_masks(self) -> None:
+        if self._task is not None:
+            self._latest.request(*self._task, self.masks.config)
 
-    def _deliver(self, answered: tuple[Answer, LiveSeparation]) -> None:
-        """The sound at once; what is read and looked at when no newer sound follows."""
-        answer, live = answered
-        self.answer, self._saving.layout.display = answer, ""
+    def _play(self, result: tuple[Answer, LiveSeparation]) -> None:
+        """Play new sources at once; events and scores follow when no newer sources come."""
+        answer, live = result
+        self.answer = answer
+        self._saving.layout.display = ""
         self.listening.hear(answer.tracks, title=live.excerpt.path.name)
-        self.loop.later(_SETTLED, self.guard(lambda: self._describe(answer, live)))
+        self.loop.later(DESCRIPTION_DELAY, self.guard(lambda: self._describe(answer, live)))
 
     def _describe(self, answer: Answer, live: LiveSeparation) -> None:
         if self.answer is not answer:
             return
-        excerpt, classes = live.excerpt, live.separator.classes
+        excerpt = live.excerpt
         caption = f"{excerpt.path.name}, {excerpt.start:.1f} to {excerpt.end:.1f} s"
-        self.listening.describe(caption, events=answer.events, truth=live.truth, classes=classes)
-        self.masks.fit(competing=live.separator.model.competing)
+        self.listening.describe(
+            caption, events=answer.events, truth=live.truth, classes=live.separator.classes
+        )
+        self.masks.disable_unused(competing=live.separator.model.competing)
         self.scores.value = html_table(*answer.table())
         self.say("")
 
     def _show_folder(self, folder: Path) -> None:
-        self.answer, self._about, self._saving.layout.display = (
-            None,
-            None,
-            "none",
-        )  # the sliders would change another
-        self.listening.show(
-            tracks_of(folder), caption=f"{folder}: the whole file", title=folder.name
-        )
+        """Show the sources of a whole file."""
+        # The sliders would change an excerpt that is no longer shown.
+        self.answer = None
+        self._task = None
+        self._saving.layout.display = "none"
+        caption = f"{folder}: the whole file"
+        self.listening.show(tracks_of(folder), caption=caption, title=folder.name)
         self.scores.value = ""
         self.say(
-            f"written to {folder}; the sliders change nothing here: press “separate” to go on with an excerpt"
+            f"written to {folder}; the sliders change nothing here: "
+            "press “separate” to go on with an excerpt"
         )

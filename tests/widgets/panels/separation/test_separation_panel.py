@@ -286,8 +286,8 @@ def test_an_upload_that_is_no_sound_is_said_and_stays_where_it_does_no_harm(
     }
     panel.choice.upload.set_trait("value", (upload,))
     assert words in panel.message
-    (kept,) = panel.choice._uploads.iterdir()
-    assert kept.parent == panel.choice._uploads
+    (kept,) = panel.choice.uploads.path.iterdir()
+    assert kept.parent == panel.choice.uploads.path
 
 
 def test_an_uploaded_sound_is_separated_and_removed_with_the_panel(panel, mixture):
@@ -301,7 +301,7 @@ def test_an_uploaded_sound_is_separated_and_removed_with_the_panel(panel, mixtur
     panel.choice.upload.set_trait("value", (upload,))
     panel.separate()
     assert panel.listening.player.title == "own.wav"
-    folder = panel.choice._uploads
+    folder = panel.choice.uploads.path
     panel.close()
     assert not folder.exists()
 
