@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo picture test js browser lab check clean
+.PHONY: demo picture test js bundle browser lab check clean
 
 demo: $(VENV)/report.installed  ## the whole way on the built-in recordings, with a report to open
 	$(BIN)/absslab demo --output_folder demo
@@ -11,8 +11,30 @@ demo: $(VENV)/report.installed  ## the whole way on the built-in recordings, wit
 test: $(VENV)/dev.installed js  ## the tests; TESTS="-m slow" runs the slow ones
 	$(BIN)/python -m pytest $(or $(TESTS),-m "not slow")
 
-js:  ## the tests of the player's JavaScript; without node they are left out, but not where CI is set
-	if [ -n "$$CI" ] || command -v node >/dev/null; then node --test tests/js/*.test.mjs; fi
+# What a page loads is one file for each widget, bundled from its modules and kept in git: an installation needs no node.
+BUNDLES := player/static/player ui/static/upload dashboards/static/page_heartbeat
+ESBUILD := node_modules/.bin/esbuild --bundle --format=esm --target=es2022 --charset=utf8 --log-level=warning \
+	--banner:js='// Made by "make bundle" from the modules in the folder js beside this one: change those.' \
+	$(foreach bundle,$(BUNDLES),$(bundle)=absslab/widgets/$(subst static,js,$(bundle)).mjs)
+
+bundle: node_modules/.package-lock.json  ## the scripts of the widgets, made anew from their modules
+	$(ESBUILD) --outdir=absslab/widgets
+
+ifneq ($(or $(CI),$(shell command -v npm)),)
+js: node_modules/.package-lock.json  ## types and tests of the JavaScript, and whether the bundles are current
+	node_modules/.bin/tsc --project .
+	$(ESBUILD) --outdir=node_modules/.bundles
+	@for bundle in $(BUNDLES); do cmp node_modules/.bundles/$$bundle.js absslab/widgets/$$bundle.js \
+		|| { echo "absslab/widgets/$$bundle.js is not current: run make bundle"; exit 1; }; done
+	node --test tests/js/*.test.mjs
+else
+js:
+	@echo "npm is missing: the JavaScript is not checked"
+endif
+
+node_modules/.package-lock.json: package-lock.json package.json
+	npm ci --ignore-scripts --no-audit --no-fund
+	touch $@
 
 browser: $(VENV)/dev.installed  ## the tests in a browser alone, slow ones too; without chromium they skip
 	$(BIN)/python -m pytest tests/browser
@@ -33,4 +55,4 @@ $(VENV)/%.installed: pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo build *.egg-info
+	rm -rf $(VENV) demo build node_modules *.egg-info

@@ -6,7 +6,7 @@ from typing import Any
 
 import anywidget
 
-from absslab.widgets.ui.assets import asset
+from absslab.widgets.ui.assets import read_script
 from absslab.widgets.ui.main_loop import current_main_loop
 
 PATIENCE = (
@@ -23,7 +23,7 @@ class PageHeartbeat(anywidget.AnyWidget):
         back: called when somebody does, at first and again.
     """
 
-    _esm = asset("absslab.widgets.dashboards", "page_heartbeat.mjs")
+    _esm = read_script("absslab.widgets.dashboards", "page_heartbeat.js")
 
     def __init__(self, *, gone: Callable[[], Any], back: Callable[[], Any]):
         self._loop, self._gone, self._back = current_main_loop(), gone, back

@@ -1,4 +1,4 @@
-"""The player: tracks on one clock, seen, heard, cut out in time and frequency; one widget, without network or build step.
+"""The player: tracks on one clock, seen, heard, cut out in time and frequency; one widget, without network.
 
 Sound and pictures go to the page as messages with buffers, never into traits: a saved notebook holds none of it. The page
 asks for what it lacks, chunk by chunk; so the length of a sound is no matter. What the two say to each other:
@@ -34,7 +34,7 @@ from absslab.widgets.player.spectrogram_tiles import (
     picture,
 )
 from absslab.widgets.player.tracks import Track, alike
-from absslab.widgets.ui.assets import asset
+from absslab.widgets.ui.assets import read_script, read_style
 from absslab.widgets.ui.main_loop import current_main_loop
 from absslab.widgets.ui.panel import error_line
 
@@ -49,17 +49,6 @@ Answer = tuple[dict[str, Any], list[Any]]  # content and buffers of a message
 _log = logging.getLogger("absslab")
 
 
-def _module() -> str:
-    """The player's modules as one, since a widget is one: what they import of each other is there already."""
-    lines = "\n".join(
-        asset("absslab.widgets.player", f"{name}.mjs")
-        for name in ("logic", "voice", "engine", "picture", "stage", "view", "player")
-    ).splitlines()
-    return "\n".join(
-        line for line in lines if not (line.startswith("import ") and ' from "./' in line)
-    )
-
-
 class Player(anywidget.AnyWidget):
     """Tracks to listen to together; show it in a notebook, or as a part of a panel.
 
@@ -71,8 +60,8 @@ class Player(anywidget.AnyWidget):
         InputError: no track.
     """
 
-    _esm = _module()  # as text: of a widget that watches a file nothing is ever freed
-    _css = asset("absslab.widgets.player", "player.css")
+    _esm = read_script("absslab.widgets.player", "player.js")
+    _css = read_style("absslab.widgets.player", "player.css")
     title = traitlets.Unicode("").tag(sync=True)
 
     def __init__(self, tracks: Sequence[Track], *, title: str = ""):

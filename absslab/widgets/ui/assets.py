@@ -1,8 +1,17 @@
-"""Files of the package that are shown in a page."""
+"""Scripts and style sheets of the package, as text.
+
+A widget gets its script as text, not as a path: anywidget watches a file that is given as a path, and
+a widget with a watched file is never freed.
+"""
 
 from importlib.resources import files
 
 
-def asset(package: str, name: str) -> str:
-    """The text of one of them, from the folder js of a package."""
-    return (files(package) / "js" / name).read_text(encoding="utf-8")
+def read_script(package: str, name: str) -> str:
+    """Return a bundled script from the folder `static` of a package; `make bundle` makes them."""
+    return (files(package) / "static" / name).read_text(encoding="utf-8")
+
+
+def read_style(package: str, name: str) -> str:
+    """Return a style sheet from the folder `css` of a package."""
+    return (files(package) / "css" / name).read_text(encoding="utf-8")

@@ -22,7 +22,7 @@ from absslab.core.audio import sound_files
 from absslab.core.audio.untrusted import inspect_upload, transcode_upload
 from absslab.core.common.errors import InputError
 from absslab.core.common.progress import Progress
-from absslab.widgets.ui.assets import asset
+from absslab.widgets.ui.assets import read_script, read_style
 from absslab.widgets.ui.background import BackgroundJob
 from absslab.widgets.ui.main_loop import current_main_loop
 from absslab.widgets.ui.panel import error_line
@@ -59,8 +59,8 @@ class Upload(anywidget.AnyWidget):
         arrived: called with each that was taken in; the one before is removed after that.
     """
 
-    _esm = asset("absslab.widgets.ui", "upload.mjs")
-    _css = asset("absslab.widgets.ui", "upload.css")
+    _esm = read_script("absslab.widgets.ui", "upload.js")
+    _css = read_style("absslab.widgets.ui", "upload.css")
     accept = traitlets.Unicode(",".join(sound_files.SUFFIXES)).tag(sync=True)
     hint = traitlets.Unicode("").tag(sync=True)
 

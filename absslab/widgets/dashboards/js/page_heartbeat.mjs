@@ -1,3 +1,4 @@
+// @ts-check
 // Says now and then that someone has the page open: a kernel can't see that.
 
 const BETWEEN = 10_000; // ms

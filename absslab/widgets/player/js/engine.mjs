@@ -1,3 +1,4 @@
+// @ts-check
 // Any number of tracks on one clock. All of them always run; what is heard is a matter of gains, so switching has no gap.
 //
 //   voice (source → envelope) → track gain → analyser ┐
@@ -11,17 +12,46 @@ const LEAD = 0.03; // s from a command to its sound
 const AHEAD = 2.5; // s that are scheduled: timers of hidden pages run once a second
 const TICK = 200; // ms
 
-export class Engine {
-  #scheduled = []; // [{begin, frame, n, fadesIn, fadesOut, voices: track → voice}] on the context's clock
-  #next = null; // {position, at, isCut}: what is to be scheduled next, `at` frames after the anchor
-  #anchor = null; // {frame, position}: of the context's clock and of the sound
-  #timer = null;
-  #asked = new Set();
-  #failed = new Set(); // asked for, and could not be had
+/**
+ * A stretch of sound on the context's clock, and the voices that play it, by track.
+ *
+ * @typedef {{begin: number, frame: number, n: number, fadesIn: boolean, fadesOut: boolean, voices: Map<number | "brush", any>}} Piece
+ */
 
-  /** makeContext: rate → AudioContext; changed(): something to show; wanted([[track, chunk]…]): sound that is missing. */
+export class Engine {
+  /** @type {Piece[]} The pieces that are scheduled on the context's clock. */
+  #scheduled = [];
+  /** @type {{position: number, at: number, isCut: boolean} | null} What to schedule next, `at` frames after the anchor. */
+  #next = null;
+  /** @type {{frame: number, position: number} | null} A frame of the context's clock, and the position that it plays. */
+  #anchor = null;
+  /** @type {ReturnType<typeof setInterval> | null} */
+  #timer = null;
+  /** @type {Set<string>} Keys "track:chunk" of the sound that was asked for. */
+  #asked = new Set();
+  /** @type {Set<string>} Keys of the sound that the kernel could not send. */
+  #failed = new Set();
+  /** @type {AudioContext | OfflineAudioContext | null} */
+  context = null;
+  /** @type {AnalyserNode | null} All that is heard. */
+  output = null;
+  /** @type {GainNode | null} All tracks together. */
+  parts = null;
+  /** @type {GainNode | null} The brushed region. */
+  brushed = null;
+  /** @type {{gain: GainNode, analyser: AnalyserNode}[]} The outputs of the tracks. */
+  outputs = [];
+
+  /**
+   * @param {object} callbacks
+   * @param {(rate: number) => AudioContext | OfflineAudioContext} [callbacks.makeContext]
+   * @param {() => void} [callbacks.changed] is called when there is something new to show.
+   * @param {(chunks: number[][]) => void} [callbacks.wanted] is called with the [track, chunk] that are missing.
+   */
   constructor({ makeContext = sharedContext, changed = () => {}, wanted = () => {} } = {}) {
-    Object.assign(this, { makeContext, changed, wanted });
+    this.makeContext = makeContext;
+    this.changed = changed;
+    this.wanted = wanted;
     this.tracks = [];
     this.buffers = new Map(); // "track:chunk" → {version, buffer}
     this.mix = { solo: new Set(), mute: new Set(), gains: [], level: "raw", levels: null };

@@ -1,3 +1,4 @@
+// @ts-check
 // What the player decides, without sound and without a page. Positions are frames of the sound, times are seconds.
 
 export const FADE = 0.005; // s: a switch between tracks, a seek, the seam of a loop
@@ -89,14 +90,27 @@ export function wantedChunks(position, { length, chunk, kept, loop }) {
   return [...new Set(around)].filter((i) => i >= 0 && i <= last).slice(0, kept);
 }
 
-/** A range of time [from, to] in seconds, zoomed around an instant and kept within the sound. */
+/**
+ * A range of time in seconds, zoomed around an instant and kept within the sound.
+ *
+ * @param {number[]} range [from, to]
+ * @param {number} factor
+ * @param {number} around
+ * @param {number} duration
+ */
 export function zoomed([from, to], factor, around, duration, shortest = 0.05) {
   const span = Math.min(duration, Math.max(Math.min(shortest, duration), (to - from) * factor));
   const start = around - ((around - from) / Math.max(to - from, 1e-9)) * span;
   return moved([start, start + span], 0, duration);
 }
 
-/** A range of time, moved by seconds and kept within the sound. */
+/**
+ * A range of time, moved by seconds and kept within the sound.
+ *
+ * @param {number[]} range [from, to] in seconds
+ * @param {number} by
+ * @param {number} duration
+ */
 export function moved([from, to], by, duration) {
   const span = to - from;
   const start = Math.max(0, Math.min(duration - span, from + by));

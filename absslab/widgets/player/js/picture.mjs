@@ -1,3 +1,4 @@
+// @ts-check
 // Pictures of sound: bytes and a colour table → canvas, at the place that the shown range of time gives them.
 
 import { clock, frequencyAt, heightOf, shownHertz, ticks } from "./logic.mjs";
@@ -21,7 +22,15 @@ export function painted({ rows, columns, pixels }, table, mask = null) {
   return canvas;
 }
 
-/** Draw a painted picture, of start to end, where [from, to] fills the box. */
+/**
+ * Draw a painted picture, of start to end, where [from, to] fills the box.
+ *
+ * @param {CanvasRenderingContext2D} context
+ * @param {HTMLCanvasElement} canvas
+ * @param {{start: number, end: number}} painted
+ * @param {number[]} range [from, to] in seconds
+ * @param {{x: number, y: number, width: number, height: number}} box
+ */
 export function place(context, canvas, { start, end }, [from, to], { x, y, width, height }) {
   const scale = width / (to - from);
   context.save();
@@ -33,7 +42,16 @@ export function place(context, canvas, { start, end }, [from, to], { x, y, width
   context.restore();
 }
 
-/** Seconds below and hertz beside the box. */
+/**
+ * Draw seconds below and hertz beside the box.
+ *
+ * @param {CanvasRenderingContext2D} context
+ * @param {{x: number, y: number, width: number, height: number}} box
+ * @param {number[]} range [from, to] in seconds
+ * @param {string} axis mel or linear
+ * @param {number} highest Hz
+ * @param {string} colour
+ */
 export function axes(context, box, [from, to], axis, highest, colour) {
   context.fillStyle = context.strokeStyle = colour;
   context.font = "11px system-ui, sans-serif";
@@ -64,7 +82,16 @@ function frequencyTicks(axis, highest) {
   return ticks(0, highest, 6);
 }
 
-/** The instant and the frequency under a point of the box. */
+/**
+ * The instant and the frequency at a point of the box.
+ *
+ * @param {{x: number, y: number, width: number, height: number}} box
+ * @param {number[]} range [from, to] in seconds
+ * @param {string} axis mel or linear
+ * @param {number} highest Hz
+ * @param {number} x
+ * @param {number} y
+ */
 export function under(box, [from, to], axis, highest, x, y) {
   const part = Math.max(0, Math.min(1, (x - box.x) / box.width));
   const height = Math.max(0, Math.min(1, 1 - (y - box.y) / box.height));

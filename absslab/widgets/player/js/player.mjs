@@ -1,3 +1,4 @@
+// @ts-check
 // The widget: one engine per model, however often it is shown; what the kernel says, and what it is asked for.
 
 import { appliedGain, toFloat } from "./logic.mjs";
@@ -23,7 +24,7 @@ export class Player {
       try {
         this.#receive(content, buffers);
       } catch (error) {
-        this.text = `the player failed: ${error.message}`;
+        this.text = `the player failed: ${/** @type {Error} */ (error).message}`;
         console.error(error);
       }
       this.changed();

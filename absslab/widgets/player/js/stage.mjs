@@ -1,3 +1,4 @@
+// @ts-check
 // The large picture of one track: a range of time to zoom and move in, a play-head, stretches and regions to drag.
 
 import { clock, heightOf, moved, zoomed } from "./logic.mjs";

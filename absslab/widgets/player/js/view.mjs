@@ -1,3 +1,4 @@
+// @ts-check
 // What a person sees of a player, and what they do to it. Names are text, never HTML.
 
 import { clock, command, presetOf, presets, shownGain, shownHertz } from "./logic.mjs";
@@ -132,6 +133,7 @@ export class View {
     else engine.setLoop(engine.loop ? null : this.stage.range.map((instant) => instant * this.rate));
   }
 
+  /** @param {[string, any?]} command and its argument, as a key has them */
   do([name, value]) {
     const { engine } = this;
     const actions = {

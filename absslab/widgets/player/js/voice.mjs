@@ -1,11 +1,15 @@
+// @ts-check
 // Pieces of sound on the context's clock: from a frame on, for some frames, faded where they do not go on from another.
 
 import { FADE } from "./logic.mjs";
 
+/** @type {any} What the players of a page share. */
+const shared = globalThis;
+
 /** The page's audio context of a sampling rate; a context's own rate being the sound's, nothing is resampled. */
 export function sharedContext(rate) {
-  globalThis.absslabContexts ??= new Map();
-  const contexts = globalThis.absslabContexts;
+  shared.absslabContexts ??= new Map();
+  const contexts = shared.absslabContexts;
   if (!contexts.has(rate)) contexts.set(rate, new AudioContext({ sampleRate: rate, latencyHint: "interactive" }));
   return contexts.get(rate);
 }
@@ -15,7 +19,7 @@ export function sharedContext(rate) {
  *
  * The buffer holds the sound from frame `offset` on; the rate is the sound's.
  */
-export function startVoice(context, rate, { begin, frame, n, fadesIn = false, fadesOut = false }, { buffer, version, offset, output }) {
+export function startVoice(context, rate, { begin, frame, n, fadesIn = false, fadesOut = false }, { buffer, version = null, offset, output }) {
   const [source, envelope] = [context.createBufferSource(), context.createGain()];
   const [from, to] = [begin / rate, (begin + n) / rate];
   source.buffer = buffer;

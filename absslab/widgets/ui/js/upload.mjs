@@ -1,3 +1,4 @@
+// @ts-check
 // A file goes to the kernel piece by piece, the next one when the last has arrived: no message is too long, and it can be
 // stopped at any time. What is said of it is text, never HTML.
 
@@ -74,7 +75,7 @@ export default {
         } catch (error) {
           send({ type: "cancel" });
           sending = null;
-          show(`the file can't be read (${error.message})`, null, true);
+          show(`the file can't be read (${/** @type {Error} */ (error).message})`, null, true);
         }
       } else if (content.type === "busy") show(content.text, content.share);
       else if (content.type === "done") show(content.text, null);
