@@ -62,7 +62,7 @@ def test_a_run_directory_is_followed():
     reader = RunReader(WRITTEN / "unet")
     assert reader.state() == "finished"
     assert [line["epoch"] for line in reader.poll()] == [1, 2]
-    assert sorted(reader.kept_epochs()) == [1, 2]
+    assert sorted(reader.epoch_checkpoints()) == [1, 2]
     (summary,) = [run for run in find_runs(WRITTEN) if run.name == "unet"]
     assert summary.problem == ""
     assert summary.n_epochs == 2

@@ -16,6 +16,7 @@ from absslab.core.evaluation.score_text import score_text
 from absslab.core.evaluation.scorer import ScoringConfig
 from absslab.core.separation.detection import DetectionConfig
 from absslab.core.separation.masks import SeparationConfig
+from absslab.core.training.run_status import report_state, report_steps
 
 _OF_MODELS = (EvaluationConfig, SeparationConfig, DetectionConfig)
 
@@ -31,21 +32,28 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--output", metavar="TEXT", help="write the scores as JSON, and a table beside it as CSV"
     )
+    parser.add_argument(
+        "--status_path",
+        metavar="TEXT",
+        help="keep this JSON file up to date with how far the work is, for other programs",
+    )
     given = vars(parser.parse(arguments))
     output = given.pop("output")
+    status_path = given.pop("status_path")
     if output is not None:
         check_output_path(output)
         if table_path(output).exists() and not Path(output).exists():
             raise InputError(
                 f"output is {output}, but {table_path(output)}, where its table would be, is something else"
             )
-    evaluation = _evaluation(given)
-    run_with_progress(evaluation.run(), "scored", "file")
-    scores = evaluation.scores()
-    print(score_text(scores))
-    if output:
-        write_scores(output, scores, evaluation.table())
-        print(f"→ {output}, {table_path(output)}")
+    with report_state(status_path) as status:
+        evaluation = _evaluation(given)
+        run_with_progress(report_steps(status, evaluation.run(), "scoring"), "scored", "file")
+        scores = evaluation.scores()
+        print(score_text(scores))
+        if output:
+            write_scores(output, scores, evaluation.table())
+            print(f"→ {output}, {table_path(output)}")
 
 
 def _evaluation(given: Mapping[str, Any]) -> Evaluation | EstimatesEvaluation:

@@ -46,7 +46,7 @@ def run(arguments: Sequence[str]) -> None:
 
 
 def _how_to_go_on(experiment: Experiment) -> str:
-    last = experiment.writer.last
+    last = experiment.writer.last_checkpoint
     return (
         f"go on with absslab train --checkpoint_path {last}"
         if last.exists()

@@ -72,7 +72,7 @@ class Report:
         limit: of the characters that examples may take; those beyond it are left out.
 
     Raises:
-        InputError: no run directory, no model yet, data that are gone, a split that they don't have.
+        InputError: not a run directory, no model yet, data that are gone, a split that they don't have.
     """
 
     def __init__(
@@ -160,7 +160,7 @@ class Report:
             ["state", f"{state}: {_STATES.get(state, 'it did not begin')}"],
             [
                 "epochs",
-                f"{status.get('epoch', 0)} of {status.get('n_epochs', self.settings.training.n_epochs)}",
+                f"{status.epoch or 0} of {status.n_epochs or self.settings.training.n_epochs}",
             ],
             ["best model", best],
             [
@@ -168,7 +168,7 @@ class Report:
                 f"{model.model_type}, {model.masks} masks, {model.classification_mapping} pooling",
             ],
             ["data", f"{self.data_folder}, {len(scores['classes'])} classes"],
-            ["trained on", str(status.get("device", "–"))],
+            ["trained on", status.device or "–"],
             [
                 "scored",
                 f"{scores['n_mixtures']} recordings of the {self.split} split; {provenance.when(self.scores.path)}",
@@ -377,7 +377,7 @@ class Report:
         dates = provenance.training_dates(run) | {"best model": provenance.when(self.checkpoint)}
         dates |= {"scores": provenance.when(scores.path), "report": provenance.moment(time.time())}
         devices = {
-            "training": str(self.reader.status().get("device", "–")),
+            "training": self.reader.status().device or "–",
             "report": str(self.evaluation.device),
         }
         seeds = provenance.seeds(self.settings, scores.scores, self.data_folder)

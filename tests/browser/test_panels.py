@@ -109,7 +109,7 @@ def test_a_training_is_started_seen_growing_attached_again_after_a_restart_and_s
         lambda: (runs / "first" / "config.json").exists() and RunReader(runs / "first"), 60, "a run"
     )
     notebook.until(lambda: reader.state() == "running", 60, "running")
-    pid = reader.status()["pid"]
+    pid = reader.status().pid
     drawn = (
         "max([len(line.get_xdata()) for axes in panel.follower.view.plot.figure.axes "
         "for line in axes.lines], default=0)"
@@ -129,7 +129,7 @@ def test_a_training_is_started_seen_growing_attached_again_after_a_restart_and_s
     picker.select_option(index=1)
     notebook.until(lambda: int(notebook.execute(drawn)) > first, 30, "the same curves")
     assert reader.state() == "running"
-    assert reader.status()["pid"] == pid
+    assert reader.status().pid == pid
 
     notebook.output(index).get_by_role("button", name="stop", exact=True).click()
     notebook.until(lambda: reader.state() == "stopped", 30, "stopped")

@@ -48,7 +48,7 @@ RUNS = {  # notebook → parameters, and what holds at its end
         """
         import os
         assert reader.state() == "finished" and len(epochs) == 2
-        assert reader.status()["pid"] != os.getpid()
+        assert reader.status().pid != os.getpid()
         assert run.with_suffix(".ckpt").is_file()
         await until(lambda: panel.follower.epochs.listening.player)
         assert panel.message == ""

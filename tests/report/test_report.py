@@ -216,7 +216,7 @@ def test_of_long_recordings_the_beginning_is_shown(run, own_home, monkeypatch, s
 )
 def test_a_run_that_is_not_finished_says_so(run, own_home, state, words):
     score(run)
-    status = RunReader(run).status()
+    status = RunReader(run).status().to_json()
     (run / "status.json").write_text(
         json.dumps(status | {"state": state, "epoch": 1, "pid_started": 0})
     )
@@ -307,7 +307,7 @@ def test_input_that_can_not_be_used_is_one_line_before_any_work(
 
     monkeypatch.setattr(Report, "score", no_work)
     assert "run_directory is missing" in refused(capsys, "report")
-    assert "is no run directory" in refused(capsys, *command(tmp_path / "none"))
+    assert "is not a run directory" in refused(capsys, *command(tmp_path / "none"))
     assert "did you mean --n_examples" in refused(capsys, *command(run, "--examples", 1))
     assert "n_examples is -1" in refused(capsys, *command(run, "--n_examples", -1))
     assert "split is 'tset'" in refused(capsys, *command(run, "--split", "tset"))
@@ -346,5 +346,5 @@ def test_the_notebook_is_thin_and_says_what_is_wrong_where_a_run_is_not_there(
         assert "def " not in cell.source
         assert not cell.get("outputs")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(WorkError, match="InputError: results/runs/office is no run directory"):
+    with pytest.raises(WorkError, match="InputError: results/runs/office is not a run directory"):
         write_report(tmp_path / "report.html", {}, title="run")

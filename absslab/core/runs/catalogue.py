@@ -12,6 +12,7 @@ from absslab.core.common.config import format_setting
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import read_json
 from absslab.core.training.run_directory import RunReader, best_checkpoint_path
+from absslab.core.training.run_status import RunStatus
 
 PARTS = (
     "features",
@@ -86,17 +87,18 @@ def summarise_run(folder: str | Path) -> RunSummary:
     if not folder.is_dir():
         return RunSummary(folder, problem="the folder is gone")
     problems: list[str] = []
-    settings = _settings(folder, problems)
-    status = (
-        _read_mapping(folder / "status.json", problems) if (folder / "status.json").exists() else {}
-    )
+    status = RunStatus()
     state = ""
-    if not problems or settings:
+    if (folder / "status.json").exists():
+        status = RunStatus.from_json(_read_mapping(folder / "status.json", problems))
         try:
-            state = RunReader(folder).state() if (folder / "status.json").exists() else ""
+            state = RunReader(folder).state()
         except (InputError, OSError) as error:
             problems.append(str(error))
-    if settings and not status and not problems:
+    # A run that is just being started has no settings yet, and that is no problem.
+    is_new = state == "preparing" and not (folder / "config.json").exists()
+    settings = {} if is_new else _settings(folder, problems)
+    if settings and not status.state and not problems:
         problems.append("it did not begin")
     epochs, metric = read_history(folder), str(settings.get("metric", ""))
     best_epoch, best = find_best_epoch(epochs, metric)
@@ -109,7 +111,7 @@ def summarise_run(folder: str | Path) -> RunSummary:
         metric=metric,
         best=best,
         best_epoch=best_epoch,
-        device=str(status.get("device", "")),
+        device=status.device,
         begun=_begun(folder),
         settings=settings,
         scores=scores_on_test(folder),

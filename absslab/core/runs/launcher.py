@@ -1,4 +1,4 @@
-"""Trainings as processes: start, stop and resume them, and tell how they are, also before they say so themselves."""
+"""Trainings as processes: start, stop and resume them, and tell what became of them."""
 
 import os
 import signal
@@ -8,32 +8,21 @@ from typing import Any
 
 from absslab.core.common.config import to_flags
 from absslab.core.common.errors import InputError
-from absslab.core.runs.processes import Job, find_process, read_last_lines, start_process
+from absslab.core.runs.processes import read_last_lines, start_process
 from absslab.core.training.run_directory import RunReader, request_stop
+from absslab.core.training.run_status import LIVE_STATES, read_status, write_child_status
 
 OUTPUT = "output.txt"  # in the run directory: what the process printed
-LIVE = ("starting", "running")
-_INTERRUPTED = (
-    -signal.SIGINT,
-    128 + signal.SIGINT,
-)  # exit status, where Python was not up yet, and else
 
 
 class Launcher:
-    """Trainings by their run directories, those of this notebook and any others.
-
-    A training sets itself up for some seconds before its run directory says that it runs: it is "starting" then, and only
-    its process tells.
-    """
-
-    def __init__(self) -> None:
-        self._jobs: dict[Path, Job] = {}
+    """Trainings by their run directories, no matter which process started them."""
 
     def start(self, arguments: Sequence[str], folder: Path) -> None:
         """Start a new training.
 
         Args:
-            arguments: of the command line, which says --save_path=<folder>.ckpt.
+            arguments: of the command line, among them --save_path=<folder>.ckpt.
             folder: its run directory.
 
         Raises:
@@ -42,89 +31,77 @@ class Launcher:
         self.check_idle(folder)
         if (folder / "last.ckpt").exists():
             raise InputError(f"{folder} holds a run: choose another save_path, or resume that run")
-        self._jobs[folder] = start_process(arguments, folder / OUTPUT)
+        _start_training(arguments, folder)
 
     def resume(self, folder: Path, n_epochs: int | None = None) -> None:
-        """Go on with a run.
+        """Continue a run.
 
         Args:
             folder: its run directory.
-            n_epochs: up to this epoch; without, as far as it was to go.
+            n_epochs: train up to this epoch; without, as far as was planned.
 
         Raises:
-            InputError: it is running, or has nothing to go on from.
+            InputError: it is running, or has no checkpoint to continue from.
         """
         self.check_idle(folder)
-        if not (folder / "last.ckpt").exists():
+        checkpoint = folder / "last.ckpt"
+        if not checkpoint.exists():
             raise InputError(
                 f"{folder} has no last.ckpt, it ended before its first epoch did: start it anew"
             )
-        flags = to_flags(
-            {"checkpoint_path": str(folder / "last.ckpt")}
-            | ({"n_epochs": n_epochs} if n_epochs else {})
-        )
-        self._jobs[folder] = start_process(["train", *flags], folder / OUTPUT)
+        flags: dict[str, Any] = {"checkpoint_path": str(checkpoint)}
+        if n_epochs:
+            flags["n_epochs"] = n_epochs
+        _start_training(["train", *to_flags(flags)], folder)
 
     def stop(self, folder: Path) -> None:
-        """Ask a training to stop after the step that it is at.
+        """Ask a training to stop after the current step.
 
         Raises:
             InputError: it is not running.
         """
         state = self.state(folder)
-        if state not in LIVE:
+        if state not in LIVE_STATES:
             raise InputError(f"{folder} is not running ({state}): there is nothing to stop")
-        if state == "running":
-            request_stop(folder)
-        elif (pid := self._pid(folder)) is not None:  # it would not look for a flag yet
-            os.kill(pid, signal.SIGINT)
+        request_stop(folder)
+        status = read_status(folder / "status.json")
+        if state == "preparing" and status.is_on_this_host and status.pid is not None:
+            os.kill(status.pid, signal.SIGINT)  # it does not look for the file `stop` yet
 
     def state(self, folder: Path) -> str:
-        """starting, running, stopped, finished, failed, dead, or gone."""
-        status = _status(folder)
-        state = status[0]
-        if state == "running":
-            return state
-        pid = self._pid(folder)
-        if pid is not None and pid != status[1]:
-            return "starting"
-        return "failed" if state == "gone" and (folder / OUTPUT).exists() else state
+        """The state of a run, as `RunReader.state` gives it; "gone" if there is no run."""
+        try:
+            return RunReader(folder).state()
+        except InputError:
+            # Versions before status.json said "preparing" left a start that failed so.
+            return "failed" if (folder / OUTPUT).exists() else "gone"
 
-    def problem(self, folder: Path) -> str:
-        """Why the last start of a training came to nothing, in one line; nothing where it began, or is about to."""
-        state, pid = _status(folder)
-        job, said = self._jobs.get(folder), read_last_lines(folder / OUTPUT, 1)
-        if job is None:
-            is_lost = state == "gone" and self.state(folder) == "failed"
-        else:
-            is_lost = job.poll() not in (None, 0) and job.pid != pid
-            if is_lost and (
-                job.poll() in _INTERRUPTED or said == "KeyboardInterrupt"
-            ):  # Python was not up yet
-                return "it was stopped while it was being set up"
-        return said or "it ended without a word" if is_lost else ""
+    def find_problem(self, folder: Path) -> str:
+        """Why the last start of a training came to nothing, in one line; empty if it began, or still may."""
+        state = self.state(folder)
+        has_begun = read_status(folder / "status.json").progress is None
+        if state in ("gone", "finished", *LIVE_STATES):
+            return ""
+        if has_begun and (folder / "config.json").exists():
+            return ""
+        if state == "stopped":
+            return "it was stopped while it was being set up"
+        return read_last_lines(folder / OUTPUT, 1) or "it ended without a word"
 
     def check_idle(self, folder: Path) -> None:
-        """See that no process trains there.
+        """Check that no process trains there.
 
         Raises:
             InputError: one does.
         """
-        if self.state(folder) in LIVE:
+        if self.state(folder) in LIVE_STATES:
             raise InputError(
                 f"{folder} is being trained: stop it first, or choose another save_path"
             )
 
-    def _pid(self, folder: Path) -> int | None:
-        """Of the process that trains there."""
-        job = self._jobs.get(folder)
-        if job is not None and job.poll() is None:
-            return job.pid
-        return find_process(save_path=Path(f"{folder}.ckpt"), checkpoint_path=folder / "last.ckpt")
 
-
-def planned(folder: Path) -> tuple[int | None, str]:
-    """(epochs, device) that a run was to have."""
+def read_plan(folder: Path) -> tuple[int | None, str]:
+    """The number of epochs that a run was planned to have, and its device; (None, "auto") if unknown."""
     try:
         config: Any = RunReader(folder).config
         return config["training"]["n_epochs"], config["run"]["device"]
@@ -132,10 +109,8 @@ def planned(folder: Path) -> tuple[int | None, str]:
         return None, "auto"
 
 
-def _status(folder: Path) -> tuple[str, int | None]:
-    """State and pid, as the run directory tells."""
-    try:
-        reader = RunReader(folder)
-    except InputError:
-        return "gone", None
-    return reader.state(), reader.status().get("pid")
+def _start_training(arguments: Sequence[str], folder: Path) -> None:
+    """Start the process, and write that it prepares: it can't say so before Python is up."""
+    (folder / "stop").unlink(missing_ok=True)
+    job = start_process(arguments, folder / OUTPUT)
+    write_child_status(folder / "status.json", job.pid, "starting")

@@ -170,7 +170,9 @@ class Experiment:
             self.manager.fit_normalisation()
         else:
             self.manager.load_state(self.state["resume"], self.state["weights"])
-        self.writer = RunWriter(settings.run.save_path, settings.to_json(), resume=self.resumed)
+        self.writer = RunWriter.begin(
+            settings.run.save_path, settings.to_json(), resume=self.resumed
+        )
 
     @classmethod
     def resume(
@@ -229,7 +231,7 @@ class Experiment:
             KeyboardInterrupt: Ctrl-C; the run directory says "stopped" and can be resumed.
         """
         writer, manager, config = self.writer, self.manager, self.settings.training
-        writer.status(
+        writer.write_status(
             "running",
             epoch=manager.epoch,
             n_epochs=config.n_epochs,
@@ -244,11 +246,13 @@ class Experiment:
             for event in manager.run():
                 if isinstance(event, EpochResult):
                     self._save(event)
-                elif writer.stop_wanted:
+                elif writer.is_stop_requested:
                     state = "stopped"
                     return
                 else:
-                    writer.heartbeat(epoch=event.epoch - 1, step=event.step, n_steps=event.n_steps)
+                    writer.write_heartbeat(
+                        epoch=event.epoch - 1, step=event.step, n_steps=event.n_steps
+                    )
                 yield event
             state = "finished"
         except (KeyboardInterrupt, GeneratorExit):
@@ -259,7 +263,7 @@ class Experiment:
             raise
         finally:
             writer.log(f"{state} after epoch {manager.epoch}")
-            writer.status(state, epoch=manager.epoch)
+            writer.write_status(state, epoch=manager.epoch)
 
     def _save(self, result: EpochResult) -> None:
         """The best model first, then the metrics, then the state: a kill between any two loses nothing."""
@@ -272,10 +276,12 @@ class Experiment:
         if result.is_best:
             save_checkpoint(self.writer.save_path, manager.averaged, configs, made)
         if (every := self.settings.run.keep_every) and result.epoch % every == 0:
-            save_checkpoint(self.writer.kept(result.epoch), manager.averaged, configs, made)
+            save_checkpoint(
+                self.writer.epoch_checkpoint_path(result.epoch), manager.averaged, configs, made
+            )
         self.writer.add_metrics(result.to_json())
         save_checkpoint(
-            self.writer.last,
+            self.writer.last_checkpoint,
             manager.averaged,
             configs,
             made,
@@ -285,7 +291,7 @@ class Experiment:
         score = result.metrics[name] if result.metrics else None
         scores = f", validation {name} {score:.4f}" if score is not None else ""
         self.writer.log(f"epoch {result.epoch}: loss {result.losses['total']:.4f}{scores}")
-        self.writer.status("running", epoch=result.epoch, step=0)
+        self.writer.write_status("running", epoch=result.epoch, step=0)
 
 
 def train_or_resume(values: Mapping[str, Any]) -> Iterator[StepDone | EpochResult]:

@@ -1,40 +1,39 @@
-"""A run directory on disk: one process writes it, anyone follows it.
+"""A run directory on disk: one process writes it, any process follows it.
 
 ::
 
     R/config.json     all settings
-      metrics.jsonl   a line per epoch, append-only; of two lines on one epoch the later holds
-      status.json     state, epoch, pid, the pid's start time, heartbeat
+      metrics.jsonl   a line per epoch, append-only; of two lines on one epoch the later one counts
+      status.json     state, progress, epoch, pid, heartbeat; see `RunStatus`
       log.txt         what happened, for a person
-      last.ckpt       the latest epoch, with all that resuming needs
-      epochs/         000010.ckpt …: models of epochs that were to be kept
-      stop            put it there and training stops
+      last.ckpt       the latest epoch, with all that is needed to resume
+      epochs/         000010.ckpt …: models of the epochs that `keep_every` selects
+      stop            create this file and the training stops
     R.ckpt            beside it: the best model
 """
 
 import json
 import os
-import socket
 import statistics
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import read_json, write_json
-
-STATES = ("running", "stopped", "finished", "failed")
-HEARTBEAT = 5.0  # s between two signs of life
-_PATIENCE = 120  # heartbeats that may be missed: a long validation is no death
+from absslab.core.training.run_status import (
+    STATES,
+    RunStatus,
+    StatusFile,
+    TaskProgress,
+    read_status,
+)
 
 
 def run_directory(save_path: str | Path) -> Path:
-    """The run directory of a best model's path: R for R.ckpt.
+    """The run directory that belongs to the path of a best model: R for R.ckpt.
 
     Raises:
         InputError: the path does not end in .ckpt.
@@ -46,72 +45,97 @@ def run_directory(save_path: str | Path) -> Path:
 
 
 def best_checkpoint_path(run: str | Path) -> Path:
-    """The best model of a run directory: R.ckpt of R."""
+    """The path of the best model of a run directory: R.ckpt for R."""
     run = Path(run)
     return run.with_name(f"{run.name}.ckpt")
 
 
 class RunWriter:
-    """Writes a run directory.
+    """Writes a run directory; `begin` makes one.
 
     Args:
-        save_path: of the best model, R.ckpt; the directory is R.
-        config: all settings, as plain data.
-        resume: the run directory whose run goes on; it may be this one.
-
-    Raises:
-        InputError: there is another run that can be resumed, or one that is still running.
-        OSError: the directory can't be written.
+        save_path: path of the best model, R.ckpt; the directory is R.
     """
 
-    def __init__(
-        self, save_path: str | Path, config: Mapping[str, Any], *, resume: str | Path | None = None
-    ):
+    def __init__(self, save_path: str | Path):
         self.save_path = Path(save_path)
         self.folder = run_directory(save_path)
-        if (self.folder / "status.json").exists() and is_alive(
-            read_json(self.folder / "status.json")
-        ):
+        self._status_file = StatusFile(self.folder / "status.json")
+
+    @classmethod
+    def begin(
+        cls, save_path: str | Path, config: Mapping[str, Any], *, resume: str | Path | None = None
+    ) -> "RunWriter":
+        """Make the run directory, in the state "preparing", or take over the one that is resumed.
+
+        Args:
+            save_path: path of the best model, R.ckpt; the directory is R.
+            config: all settings, as plain data.
+            resume: the run directory whose run is continued; it may be this one.
+
+        Raises:
+            InputError: there is another run that can be resumed, or one that is still running.
+            OSError: the directory can't be written.
+        """
+        writer = cls(save_path)
+        folder = writer.folder
+        status = read_status(folder / "status.json")
+        # Whoever started this process may have written that it prepares.
+        is_own = status.is_of_this_process and status.state == "preparing"
+        if status.is_alive and not is_own:
             raise InputError(
-                f"{self.folder} is being trained by another process: stop that first, or save elsewhere"
+                f"{folder} is being trained by another process: stop that first, or save elsewhere"
             )
-        if self.last.exists() and not (resume and self.folder.samefile(resume)):
+        if writer.last_checkpoint.exists() and not (resume and folder.samefile(resume)):
             raise InputError(
-                f"{self.folder} holds a run: go on with --checkpoint_path {self.last}, or choose another --save_path"
+                f"{folder} holds a run: go on with --checkpoint_path {writer.last_checkpoint}, "
+                "or choose another --save_path"
             )
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "stop").unlink(missing_ok=True)
-        write_json(self.folder / "config.json", config)
-        self._end_torn_line()
-        self._status: dict[str, Any] = {}
-        self._beaten = 0.0
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "stop").unlink(missing_ok=True)
+        writer.write_status("preparing", progress=TaskProgress("starting"))
+        write_json(folder / "config.json", config)
+        writer._end_incomplete_lines()
+        return writer
 
     @property
-    def last(self) -> Path:
-        """The checkpoint to resume from."""
+    def last_checkpoint(self) -> Path:
+        """Path of the checkpoint to resume from."""
         return self.folder / "last.ckpt"
 
-    def kept(self, epoch: int) -> Path:
-        """Where the model of an epoch is kept."""
+    def epoch_checkpoint_path(self, epoch: int) -> Path:
+        """Path of the model of an epoch, if that is to be kept."""
         return self.folder / "epochs" / f"{epoch:06d}.ckpt"
 
     @property
-    def stop_wanted(self) -> bool:
-        """Whether someone put the file `stop` there."""
+    def is_stop_requested(self) -> bool:
+        """Whether somebody created the file `stop`."""
         return (self.folder / "stop").exists()
 
-    def status(self, state: str, **more: Any) -> None:
-        """Say where the run is; what was said before stays."""
-        process = psutil.Process()
-        self._status |= {"state": state, "host": socket.gethostname(), "pid": process.pid} | more
-        self._status["pid_started"] = process.create_time()
-        self._status["heartbeat"] = self._beaten = time.time()
-        write_json(self.folder / "status.json", self._status)
+    def report_preparation(self, task: str, done: int, total: int) -> None:
+        """Write how far the preparation of the training is.
 
-    def heartbeat(self, **more: Any) -> None:
-        """Say that the run is alive, at most every `HEARTBEAT` seconds."""
-        if time.time() - self._beaten >= HEARTBEAT:
-            self.status(self._status.get("state", "running"), **more)
+        Args:
+            task: a few words, such as "checking recordings".
+            done: number of items that are done.
+            total: number of all items.
+        """
+        self._status_file.report(task, done, total, state="preparing")
+
+    def write_status(self, state: str, **changes: Any) -> None:
+        """Write the state of the run.
+
+        Args:
+            state: one of `STATES`; with "running" the preparation is over, and its progress goes.
+            changes: other fields of `RunStatus` that change; the rest stays.
+        """
+        if state == "running":
+            changes = {"progress": None} | changes
+        self._status_file.write(state, **changes)
+
+    def write_heartbeat(self, **changes: Any) -> None:
+        """Write that the run is alive, at most every `HEARTBEAT` seconds."""
+        self._status_file.write_heartbeat(**changes)
 
     def add_metrics(self, metrics: Mapping[str, Any]) -> None:
         """Append a line to metrics.jsonl."""
@@ -119,9 +143,8 @@ class RunWriter:
 
     def log(self, message: str) -> None:
         """Append a line with the time to log.txt."""
-        self._append(
-            "log.txt", f"{datetime.now().isoformat(sep=' ', timespec='seconds')}  {message}"
-        )
+        now = datetime.now().isoformat(sep=" ", timespec="seconds")
+        self._append("log.txt", f"{now}  {message}")
 
     def _append(self, name: str, line: str) -> None:
         with open(self.folder / name, "a", encoding="utf-8") as file:
@@ -129,46 +152,52 @@ class RunWriter:
             file.flush()
             os.fsync(file.fileno())
 
-    def _end_torn_line(self) -> None:
-        """After a kill the last line may lack its end: what follows must not be glued to it."""
+    def _end_incomplete_lines(self) -> None:
+        """End the last line of each file: a killed process may have left it without its end."""
         for name in ("metrics.jsonl", "log.txt"):
             path = self.folder / name
-            if path.exists() and (content := path.read_bytes()) and not content.endswith(b"\n"):
+            content = path.read_bytes() if path.exists() else b""
+            if content and not content.endswith(b"\n"):
                 with open(path, "a") as file:
                     file.write("\n")
 
 
 @dataclass
 class RunReader:
-    """Follows a run directory, from any process, also when it is deleted or begun anew meanwhile.
+    """Follows a run directory, from any process, also if it is deleted or begun anew meanwhile.
 
     Args:
         folder: the run directory.
+        metrics: the lines of metrics.jsonl that were read so far, by epoch.
 
     Raises:
-        InputError: the folder is no run directory.
+        InputError: the folder is not a run directory.
     """
 
     folder: Path
-    metrics: dict[int, dict[str, Any]] = field(default_factory=dict)  # by epoch
+    metrics: dict[int, dict[str, Any]] = field(default_factory=dict)
     _offset: int = 0
-    _file: int | None = None  # inode of metrics.jsonl
+    _inode: int | None = None  # of metrics.jsonl
 
     def __post_init__(self) -> None:
         self.folder = Path(self.folder)
-        if not self._is_there:
-            run = self.folder.with_suffix("") if self.folder.suffix == ".ckpt" else None
-            hint = f"; did you mean {run}?" if run and (run / "config.json").is_file() else ""
-            raise InputError(
-                f"{self.folder} is no run directory: expected one with config.json, as absslab train writes{hint}"
-            )
+        if self._exists:
+            return
+        hint = ""
+        if self.folder.suffix == ".ckpt":
+            run = self.folder.with_suffix("")
+            hint = f"; did you mean {run}?" if (run / "config.json").is_file() else ""
+        raise InputError(
+            f"{self.folder} is not a run directory: "
+            f"expected one with config.json, as absslab train writes{hint}"
+        )
 
     @property
     def config(self) -> dict[str, Any]:
-        """All settings of the run, as plain data: a newer version may have written some that this one does not know.
+        """All settings of the run, as plain data: a newer version may have written unknown ones.
 
         Raises:
-            InputError: they are damaged, or gone.
+            InputError: they are damaged, or missing.
         """
         config = read_json(self.folder / "config.json")
         if not isinstance(config, dict):
@@ -178,20 +207,21 @@ class RunReader:
         return config
 
     def poll(self) -> list[dict[str, Any]]:
-        """The epochs that were written since the last call; torn lines are passed over.
+        """Read the epochs that were written since the last call; damaged lines are skipped.
 
-        Where another metrics.jsonl took the place of the one before, `metrics` starts over with it.
+        If another metrics.jsonl took the place of the one before, `metrics` starts over with it.
         """
         try:
             with open(self.folder / "metrics.jsonl", "rb") as file:
-                about = os.fstat(file.fileno())
-                if about.st_ino != self._file or about.st_size < self._offset:
+                file_status = os.fstat(file.fileno())
+                if file_status.st_ino != self._inode or file_status.st_size < self._offset:
                     self.metrics.clear()
-                    self._offset, self._file = 0, about.st_ino
+                    self._offset = 0
+                    self._inode = file_status.st_ino
                 file.seek(self._offset)
                 content = file.read()
         except (FileNotFoundError, NotADirectoryError):
-            self._file = None
+            self._inode = None
             return []
         complete = content[: content.rfind(b"\n") + 1]
         self._offset += len(complete)
@@ -200,40 +230,32 @@ class RunReader:
             try:
                 epoch = json.loads(line)
                 self.metrics[int(epoch["epoch"])] = epoch
-            except (ValueError, KeyError, TypeError):  # torn by a kill
+            except (ValueError, KeyError, TypeError):  # a killed process left half a line
                 continue
             new.append(epoch)
         return new
 
-    def status(self) -> dict[str, Any]:
-        """What the run last said of itself: state, epoch, n_epochs, step, n_steps, device, host, pid, heartbeat, ….
-
-        The heartbeat is in seconds since 1970. What is missing the run has not said yet, or its file is damaged.
-        """
-        try:
-            status = read_json(self.folder / "status.json")
-        except InputError:
-            return {}
-        return status if isinstance(status, dict) else {}
+    def status(self) -> RunStatus:
+        """Read what the run last said of itself; an empty status if there is none."""
+        return read_status(self.folder / "status.json")
 
     def state(self) -> str:
-        """running, stopped, finished or failed; dead: it says running, but its process is not; gone: deleted."""
-        if not self._is_there:
+        """One of `STATES`, or dead: its process is gone without a word, or gone: it was deleted."""
+        if not self._exists:
             return "gone"
         status = self.status()
-        state = status.get("state")
-        return (
-            "dead"
-            if state not in STATES or (state == "running" and not is_alive(status))
-            else state
-        )
+        if status.state in STATES and (status.is_alive or not status.is_live):
+            return status.state
+        # A process that was interrupted before Python was up could not write this itself.
+        is_stopped = status.state == "preparing" and (self.folder / "stop").exists()
+        return "stopped" if is_stopped else "dead"
 
-    def kept_epochs(self) -> dict[int, Path]:
-        """The models that were kept, by epoch."""
-        kept = {path.stem: path for path in sorted(self.folder.glob("epochs/*.ckpt"))}
-        return {int(stem): path for stem, path in kept.items() if stem.isdecimal()}
+    def epoch_checkpoints(self) -> dict[int, Path]:
+        """The models of epochs that were kept, by epoch."""
+        paths = sorted(self.folder.glob("epochs/*.ckpt"))
+        return {int(path.stem): path for path in paths if path.stem.isdecimal()}
 
-    def log_tail(self, n_lines: int = 20) -> str:
+    def read_log_end(self, n_lines: int = 20) -> str:
         """The last lines of the log."""
         try:
             with open(self.folder / "log.txt", "rb") as file:
@@ -243,57 +265,44 @@ class RunReader:
             return ""
         return "\n".join(lines[-n_lines:])
 
-    def seconds_left(self) -> float | None:
-        """How long the rest of the epochs will take; None where it can't be told, or the run is not running."""
-        return seconds_left(self.metrics, self.status()) if self.state() == "running" else None
+    def estimate_seconds_left(self) -> float | None:
+        """Estimate how long the rest of the epochs will take, in s; None if the run is not running."""
+        if self.state() != "running":
+            return None
+        return estimate_seconds_left(self.metrics, self.status())
 
     @property
-    def _is_there(self) -> bool:
-        return (self.folder / "config.json").is_file()
+    def _exists(self) -> bool:
+        """Whether the folder is a run's: one that is just being started has only a status yet."""
+        return any((self.folder / name).is_file() for name in ("config.json", "status.json"))
 
 
-def seconds_left(
-    metrics: Mapping[int, Mapping[str, Any]], status: Mapping[str, Any]
+def estimate_seconds_left(
+    metrics: Mapping[int, Mapping[str, Any]], status: RunStatus
 ) -> float | None:
-    """How long the rest of a run's epochs will take, by the median of its latest five.
+    """Estimate how long the rest of a run's epochs will take, by the median of its latest five.
 
     Args:
         metrics: the lines of metrics.jsonl, by epoch.
-        status: of status.json.
+        status: of the run.
+
+    Returns:
+        seconds; None if that can't be told.
     """
-    epoch, n_epochs, step, n_steps = (
-        status.get(name) for name in ("epoch", "n_epochs", "step", "n_steps")
-    )
-    seconds = [metrics[one].get("seconds") for one in sorted(metrics)][-5:]
-    known = [one for one in seconds if isinstance(one, int | float)]
-    if not known or not isinstance(epoch, int) or not isinstance(n_epochs, int):
+    latest = [metrics[epoch].get("seconds") for epoch in sorted(metrics)][-5:]
+    durations = [seconds for seconds in latest if isinstance(seconds, int | float)]
+    if not durations or status.epoch is None or status.n_epochs is None:
         return None
-    begun = (
-        step / n_steps if isinstance(step, int) and isinstance(n_steps, int) and n_steps else 0.0
-    )
-    return max(0.0, n_epochs - epoch - begun) * statistics.median(known)
+    current = status.step / status.n_steps if status.step and status.n_steps else 0.0
+    n_left = status.n_epochs - status.epoch - current
+    return max(0.0, n_left) * statistics.median(durations)
 
 
 def request_stop(folder: str | Path) -> None:
-    """Ask a run to stop; it does after the step that it is at, and can be resumed.
+    """Ask a run to stop; it does so after the current step, and can be resumed.
 
     Raises:
-        InputError: the folder is no run directory.
+        InputError: the folder is not a run directory.
         OSError: it can't be written.
     """
     (RunReader(Path(folder)).folder / "stop").touch()
-
-
-def is_alive(status: Mapping[str, Any]) -> bool:
-    """Whether the process that wrote a running status still runs.
-
-    On its own host its pid and that pid's start tell; from another one only the heartbeat does.
-    """
-    if status.get("state") != "running":
-        return False
-    try:
-        if status["host"] != socket.gethostname():
-            return time.time() - status["heartbeat"] < _PATIENCE * HEARTBEAT
-        return abs(psutil.Process(status["pid"]).create_time() - status["pid_started"]) < 1
-    except (psutil.Error, KeyError, TypeError, ValueError):
-        return False

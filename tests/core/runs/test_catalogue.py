@@ -24,11 +24,11 @@ def make_run(folder, name, *, losses=(1.0, 0.5), state="finished", **flags):
     settings = Settings.from_flags(
         {"n_epochs": 2, "metric": "roc_auc_score", "save_path": f"{folder / name}.ckpt"} | flags
     )
-    writer = RunWriter(folder / f"{name}.ckpt", settings.to_json())
+    writer = RunWriter.begin(folder / f"{name}.ckpt", settings.to_json())
     for epoch, loss in enumerate(losses, start=1):
         metrics = {"loss": loss, "roc_auc_score": 1 - loss / 2}
         writer.add_metrics({"epoch": epoch, "losses": {"total": 2 * loss}, "metrics": metrics})
-    writer.status(state, epoch=len(losses), device="cpu")
+    writer.write_status(state, epoch=len(losses), device="cpu")
     return writer.folder
 
 

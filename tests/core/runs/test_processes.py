@@ -2,14 +2,13 @@
 
 import os
 import stat
-import subprocess
-import sys
 import time
 
 import psutil
 import pytest
 
-from absslab.core.runs.processes import devices, find_process, read_last_lines, start_process
+from absslab.core.runs.device_list import list_devices
+from absslab.core.runs.processes import read_last_lines, start_process
 
 
 def wait_for(job):
@@ -40,7 +39,7 @@ def test_a_process_is_of_its_own_session_and_its_output_is_kept(tmp_path):
     job = start_process(["train", "--n_epochs", "0"], tmp_path / "new" / "output.txt")
     assert os.getsid(job.pid) == job.pid
     assert wait_for(job) == 2
-    assert job.tail() == "absslab train: n_epochs is 0: expected at least 1"
+    assert job.read_log_end() == "absslab train: n_epochs is 0: expected at least 1"
 
 
 def test_a_process_that_ended_is_no_zombie_although_nobody_asked(tmp_path):
@@ -62,40 +61,10 @@ def test_a_stopped_process_is_interrupted(tmp_path, event_folder):
     ]
     job = start_process(arguments, tmp_path / "output.txt")
     while not (tmp_path / "o").exists() and not list(tmp_path.glob(".o*")):
-        assert job.poll() is None, job.tail()
+        assert job.poll() is None, job.read_log_end()
     job.stop()
     assert wait_for(job) == 130
     job.stop()
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["--save_path", "runs/a.ckpt"],
-        ["--save_path=../{name}/runs/a.ckpt"],
-        ["--save_path={}/runs/a.ckpt"],
-    ],
-)
-@pytest.mark.parametrize("program", ["absslab", "/opt/bin/absslab"])
-def test_a_process_is_found_by_its_path_wherever_it_was_started(tmp_path, words, program):
-    words = [word.format(tmp_path, name=tmp_path.name) for word in words]
-    code = "import sys; print(flush=True); sys.stdin.read()"
-    with subprocess.Popen(
-        [sys.executable, "-c", code, program, "train", *words, "--seed"],
-        cwd=tmp_path,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as process:
-        process.stdout.readline()
-        assert (
-            find_process(
-                save_path=tmp_path / "runs/a.ckpt", checkpoint_path=tmp_path / "runs/a/last.ckpt"
-            )
-            == process.pid
-        )
-        assert find_process(save_path=tmp_path / "a.ckpt") is None
-        assert find_process(checkpoint_path=tmp_path / "runs/a.ckpt") is None
-        process.stdin.close()
 
 
 def test_the_end_of_a_log_is_shown_and_no_log_is_nothing(tmp_path):
@@ -107,11 +76,11 @@ def test_the_end_of_a_log_is_shown_and_no_log_is_nothing(tmp_path):
 
 def test_without_nvidia_smi_there_is_the_cpu_only(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert [device.name for device in devices()] == ["cpu"]
+    assert [device.name for device in list_devices()] == ["cpu"]
 
 
 def test_gpus_are_told_with_who_uses_them(fake_gpus):
-    cpu, first, second = devices()
+    cpu, first, second = list_devices()
     assert (cpu.name, first.name, second.name) == ("cpu", "cuda:0", "cuda:1")
     assert first.description == "Brand X, 900 of 1000 MiB in use"
     name = psutil.Process().name()
@@ -131,10 +100,10 @@ def test_gpus_are_counted_as_pytorch_counts_them(fake_gpus, monkeypatch):
         "-1": [],
     }.items():
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", chosen)
-        assert [device.description.split(",")[0] for device in devices()[1:]] == expected
+        assert [device.description.split(",")[0] for device in list_devices()[1:]] == expected
 
 
 @pytest.mark.parametrize("script", ["exit 9", "echo nonsense", "echo 'a, b'"])
 def test_an_nvidia_smi_that_does_not_answer_is_no_gpu(fake_gpus, script):
     fake_gpus.write_text(f"#!/bin/sh\n{script}\n")
-    assert [device.name for device in devices()] == ["cpu"]
+    assert [device.name for device in list_devices()] == ["cpu"]

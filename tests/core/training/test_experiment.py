@@ -126,13 +126,13 @@ def test_the_file_stop_stops_a_run_which_can_then_be_resumed(new_run, tmp_path):
 def test_models_of_every_so_many_epochs_are_kept_and_can_be_used(new_run, tmp_path):
     settings = with_training(replace(new_run, run=replace(new_run.run, keep_every=2)), n_epochs=5)
     finish(Experiment(settings))
-    kept = RunReader(tmp_path / "run").kept_epochs()
+    kept = RunReader(tmp_path / "run").epoch_checkpoints()
     assert list(kept) == [2, 4]
     assert [load_checkpoint(path).made["epoch"] for path in kept.values()] == [2, 4]
     first, second = (weights(path) for path in kept.values())
     assert any(not torch.equal(first[name], second[name]) for name in first)
     list(Experiment.resume(tmp_path / "run/last.ckpt", {"n_epochs": 7, "keep_every": 3}).run())
-    assert list(RunReader(tmp_path / "run").kept_epochs()) == [2, 4, 6]
+    assert list(RunReader(tmp_path / "run").epoch_checkpoints()) == [2, 4, 6]
 
 
 def test_a_run_is_not_overwritten_but_named_with_how_to_go_on(new_run):

@@ -63,7 +63,7 @@ def test_paths_are_made_absolute_and_defaults_are_filled_in(run, monkeypatch):
         ("listen", {}, "names 0 runs: listen shows 1"),
         ("compare", {"run_directory": ("RUN",)}, "names 1 runs: compare shows 2"),
         ("separate", {"run_directory": ("RUN", "RUN")}, "names 2 runs"),
-        ("listen", {"run_directory": ("nowhere",)}, "nowhere is no run directory"),
+        ("listen", {"run_directory": ("nowhere",)}, "nowhere is not a run directory"),
         ("monitor", {"runs_folder": "nowhere"}, "nowhere is no folder"),
         (
             "listen",

@@ -1,6 +1,5 @@
-"""A run is scored in a process of its own, and followed."""
+"""Score a run in a process of its own, and show how far it is."""
 
-import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,31 +12,37 @@ from absslab.core.common.files import read_json
 from absslab.core.runs.processes import Job, start_process
 from absslab.core.runs.run_scores import scores_path
 from absslab.core.training.run_directory import best_checkpoint_path
+from absslab.core.training.run_status import read_status, write_child_status
 from absslab.plots.html_text import preformatted
 from absslab.widgets.ui.controls import button
 from absslab.widgets.ui.main_loop import MainLoop, Ticker
 
-_BETWEEN_LOOKS = 1.0  # s
-_COUNTS = re.compile(r"(\d+) of (\d+) files")  # as the command line says how far it is
+_BETWEEN_UPDATES = 1.0  # s
 
 
 class ScoringJob:
-    """`absslab evaluate` of one run at a time.
+    """Runs `absslab evaluate` for one run at a time.
 
     Args:
-        loop: that widgets belong to.
-        failed: called with what goes wrong, in `done` too.
+        loop: the loop that widgets belong to.
+        failed: called with any error, also with an error of `done`.
         done: called when there are new scores.
     """
 
     def __init__(self, loop: MainLoop, failed: Callable[[Exception], Any], done: Callable[[], Any]):
-        self._loop, self._failed, self._done = loop, failed, done
+        self._loop = loop
+        self._failed = failed
+        self._done = done
         self._job: Job | None = None
         self._ticker: Ticker | None = None
-        self._words = ipywidgets.Label()
+        self._status_path = Path()
+        self._title = ""  # of what is scored
+        self._begin = 0.0  # s of the monotonic clock
+        self._is_cancelled = False
+        self._label = ipywidgets.Label()
         self._log = ipywidgets.HTML()
         self._bar = ipywidgets.FloatProgress(min=0, max=1, layout=ipywidgets.Layout(width="260px"))
-        line = ipywidgets.HBox([self._bar, button("cancel", self.cancel), self._words])
+        line = ipywidgets.HBox([self._bar, button("cancel", self.cancel), self._label])
         self.widget = ipywidgets.VBox([line, self._log], layout=ipywidgets.Layout(display="none"))
 
     @property
@@ -51,7 +56,7 @@ class ScoringJob:
         Args:
             run: its directory.
             split: of the data that it was trained on.
-            moved_to: where these data are if they are no longer where they were.
+            moved_to: where these data are now, if they were moved.
             flags: more flags of the command.
 
         Raises:
@@ -67,53 +72,52 @@ class ScoringJob:
             raise InputError(
                 f"{checkpoint} does not exist: the run has no best model yet, or it was moved"
             )
-        moved = ["--data_folder", moved_to] if moved_to and not _has_data(run) else []
         output = scores_path(run, split)
-        command = [
-            "evaluate",
-            "--checkpoint_path",
-            str(checkpoint),
-            "--split",
-            split,
-            "--output",
-            str(output),
-        ]
-        self._job = start_process([*command, *moved, *flags], output.with_suffix(".log"))
-        self._name, self._begun, self._is_cancelled = f"{run}, {split}", time.monotonic(), False
-        self.widget.layout.display, self._bar.value = "", 0.0
-        self._ticker = self._loop.every(_BETWEEN_LOOKS, self.look)
-        self.look()
+        self._status_path = output.with_suffix(".status.json")
+        command = ["evaluate", "--checkpoint_path", str(checkpoint), "--split", split]
+        command += ["--output", str(output), "--status_path", str(self._status_path)]
+        if moved_to and not _has_data(run):
+            command += ["--data_folder", moved_to]
+        self._job = start_process([*command, *flags], output.with_suffix(".log"))
+        write_child_status(self._status_path, self._job.pid, "starting")
+        self._title = f"{run}, {split}"
+        self._begin = time.monotonic()
+        self._is_cancelled = False
+        self.widget.layout.display = ""
+        self._ticker = self._loop.every(_BETWEEN_UPDATES, self.update)
+        self.update()
 
-    def look(self) -> None:
-        """Show how far it is; called every second."""
+    def update(self) -> None:
+        """Show how far the process is; called every second."""
         if self._job is None:
             return
-        status, text = self._job.poll(), self._job.tail()
-        self._words.value = f"scoring {self._name}: {time.monotonic() - self._begun:.0f} s"
-        self._log.value = preformatted(text)
-        if counts := _COUNTS.findall(text):
-            done, total = map(int, counts[-1])
-            self._bar.value = done / max(1, total)
-        if status is None:
+        exit_status = self._job.poll()
+        log = self._job.read_log_end()
+        progress = read_status(self._status_path).progress
+        seconds = time.monotonic() - self._begin
+        self._label.value = f"scoring {self._title}: {seconds:.0f} s"
+        self._log.value = preformatted(log)
+        self._bar.value = 0.0 if progress is None else progress.fraction
+        if exit_status is None:
             return
         self._end()
-        if status == 0:
+        if exit_status == 0:
             try:
                 self._done()
             except Exception as error:
                 self._failed(error)
         elif not self._is_cancelled:
-            last = (text.splitlines() or ["it said nothing"])[-1]
-            self._failed(InputError(f"{self._name} can't be scored: {last}"))
+            last_line = log.splitlines()[-1] if log else "the process printed nothing"
+            self._failed(InputError(f"{self._title} can't be scored: {last_line}"))
 
     def cancel(self) -> None:
-        """Stop it; what was scored before stays."""
+        """Stop the process; scores of before stay."""
         if self._job is not None:
             self._is_cancelled = True
             self._job.stop()
 
     def close(self) -> None:
-        """Stop it, and look no more."""
+        """Stop the process, and look at it no more."""
         self.cancel()
         self._end()
 

@@ -10,7 +10,7 @@ from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
 from absslab.core.data.mixture_folder import mixture_names
 from absslab.core.runs.catalogue import find_best_checkpoints
-from absslab.core.runs.processes import Device, cpu, devices
+from absslab.core.runs.device_list import Device, cpu_device, list_devices
 from absslab.core.training.run_directory import best_checkpoint_path
 from absslab.widgets.listening.live_separation import Excerpt
 from absslab.widgets.panels.panel import WorkbenchPanel
@@ -68,10 +68,10 @@ class SeparationChoice:
             60.0, description="length / s", layout=narrow, style=style
         )
         self.device = ipywidgets.Dropdown(
-            options=["auto", cpu().name], description="device", layout=narrow, style=style
+            options=["auto", cpu_device().name], description="device", layout=narrow, style=style
         )
         self._devices = LatestOnly(
-            panel.loop, devices, deliver=panel.guard(self._offer_devices), failed=panel.fail
+            panel.loop, list_devices, deliver=panel.guard(self._offer_devices), failed=panel.fail
         )
         self.widget = ipywidgets.VBox(
             [

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from absslab.core.common.errors import InputError
-from absslab.core.runs.processes import device_users
+from absslab.core.runs.device_list import find_device_users
 from absslab.widgets.ui.background import LatestOnly
 from absslab.widgets.ui.panel import Panel
 
@@ -57,4 +57,4 @@ class DeviceCheck:
 
 
 def _with_users(device: str, runs_folder: str | Path, go_on: GoOn) -> tuple[list[str], GoOn]:
-    return device_users(device, runs_folder), go_on
+    return find_device_users(device, runs_folder), go_on

@@ -79,7 +79,7 @@ class EpochListener:
 
     def update(self) -> None:
         """Look for models that were kept since."""
-        kept = self._reader.kept_epochs() if self._reader else {}
+        kept = self._reader.epoch_checkpoints() if self._reader else {}
         if kept == self.kept:
             return
         if not self.kept:

@@ -8,8 +8,9 @@ import ipywidgets
 
 from absslab.core.common.errors import InputError
 from absslab.core.runs.catalogue import find_runs
-from absslab.core.runs.launcher import LIVE, Launcher
+from absslab.core.runs.launcher import Launcher
 from absslab.core.training.run_directory import RunReader
+from absslab.core.training.run_status import LIVE_STATES
 from absslab.widgets.panels.training.epochs import EpochListener
 from absslab.widgets.panels.training.run_view import ENDED, RunView
 from absslab.widgets.ui.main_loop import Ticker
@@ -31,7 +32,7 @@ class Follower:
     def __init__(self, panel: Panel, launcher: Launcher, on_change: Callable[[], Any]):
         self._panel, self._launcher, self._on_change = panel, launcher, on_change
         self.folder: Path | None = None
-        self.state = ""  # starting, running, stopped, finished, failed, dead, gone; nothing: no run is followed
+        self.state = ""  # preparing, running, stopped, finished, failed, dead, gone; nothing: no run is followed
         self._ticker: Ticker | None = None
         self._is_setting = False
         self.view = RunView()
@@ -50,18 +51,18 @@ class Follower:
     @property
     def is_live(self) -> bool:
         """Whether the run is running, or being set up."""
-        return self.state in LIVE
+        return self.state in LIVE_STATES
 
     def attach(self, folder: str | Path) -> None:
         """Follow a run, of this or of any other process, that runs or has ended.
 
         Raises:
-            InputError: the folder is no run directory.
+            InputError: the folder is not a run directory.
         """
         path = Path(folder).absolute()
         if self._launcher.state(path) == "gone":
             raise InputError(
-                f"{path} is no run directory: expected one with config.json, as absslab train writes"
+                f"{path} is not a run directory: expected one with config.json, as absslab train writes"
             )
         self._stop_looking()
         self.folder, self.state = path, ""
@@ -131,15 +132,15 @@ class Follower:
 
     def _changed(self, before: str) -> None:
         assert self.folder is not None
-        if self.state == "starting":
+        if self.state == "preparing":
             self._panel.say(
                 f"{self.folder.name} is being set up: recordings are read, features are normalised"
             )
-        elif problem := self._launcher.problem(self.folder):
+        elif problem := self._launcher.find_problem(self.folder):
             self._panel.say(f"{self.folder.name} was not started: {problem}", "error")
         elif self.state in ("failed", "dead", "gone"):
             self._panel.say(f"{self.folder.name}: {ENDED[self.state]}", "error")
-        elif before in LIVE:
+        elif before in LIVE_STATES:
             self._panel.say("")
         if not self.is_live:
             self._stop_looking()

@@ -11,6 +11,7 @@ from absslab.core.runs.catalogue import LOSS
 from absslab.core.runs.launcher import OUTPUT
 from absslab.core.runs.processes import read_last_lines
 from absslab.core.training.run_directory import RunReader
+from absslab.core.training.run_status import TaskProgress
 from absslab.plots.curves import RATES, Curves, training_curves
 from absslab.plots.html_tables import html_table
 from absslab.plots.html_text import paragraph, preformatted
@@ -74,7 +75,7 @@ class RunView:
         """The end of the log, and of what the process printed where it ended otherwise than well."""
         if self.reader is None or not self._has_log:
             return ""
-        text = self.reader.log_tail(n_lines)
+        text = self.reader.read_log_end(n_lines)
         if self.reader.state() in ("failed", "dead"):
             text = "\n".join(
                 filter(None, [text, read_last_lines(self.reader.folder / OUTPUT, n_lines)])
@@ -89,22 +90,23 @@ class RunView:
         """What there is to say of a run, by its title."""
         reader = self.reader
         assert reader is not None
-        status, last = (
-            reader.status(),
-            reader.metrics[max(reader.metrics)] if reader.metrics else {},
-        )
+        status = reader.status()
+        last = reader.metrics[max(reader.metrics)] if reader.metrics else {}
         facts = {"run": reader.folder.name, "state": state}
-        silent = time.time() - _number(status.get("heartbeat"), time.time())
-        if state == "running" and silent > SILENCE:
-            facts["state"] = f"running, no sign of life for {in_words(silent)}"
-        facts["epoch"] = f"{status.get('epoch', 0)} of {status.get('n_epochs', '?')}"
-        if state == "running" and status.get("step"):
-            facts["epoch"] += f", step {status['step']} of {status.get('n_steps', '?')}"
-        facts["device"] = str(status.get("device", "–"))
+        if state == "preparing" and status.progress is not None:
+            facts["state"] = f"preparing: {_describe_progress(status.progress)}"
+        silence = time.time() - (status.heartbeat or time.time())
+        if state == "running" and silence > SILENCE:
+            facts["state"] = f"running, no sign of life for {in_words(silence)}"
+        epoch = max(reader.metrics, default=0) if status.epoch is None else status.epoch
+        facts["epoch"] = f"{epoch} of {_or_unknown(status.n_epochs)}"
+        if state == "running" and status.step:
+            facts["epoch"] += f", step {status.step} of {_or_unknown(status.n_steps)}"
+        facts["device"] = status.device or "–"
         facts["learning rate"] = _shown(last.get("learning_rate"), "{:.3g}")
         facts["recordings/s"] = _shown(last.get("recordings_per_second"), "{:.1f}")
         facts["GPU memory"] = _shown(_scaled(last.get("gpu_memory"), 2**-30), "{:.2f} GiB")
-        left = reader.seconds_left()
+        left = reader.estimate_seconds_left()
         facts["time left"] = "–" if left is None else in_words(left)
         return facts
 
@@ -140,5 +142,11 @@ def _scaled(value: Any, factor: float) -> Any:
     return value * factor if isinstance(value, int | float) else None
 
 
-def _number(value: Any, otherwise: float) -> float:
-    return float(value) if isinstance(value, int | float) else otherwise
+def _describe_progress(progress: TaskProgress) -> str:
+    if not progress.total:
+        return progress.task
+    return f"{progress.task}, {progress.done} of {progress.total}"
+
+
+def _or_unknown(number: int | None) -> str:
+    return "?" if number is None else str(number)

@@ -13,7 +13,7 @@ from absslab.core.model.feature_config import FeatureConfig
 from absslab.core.model.mask_networks import find_mask_net
 from absslab.core.model.pooling import find_pooling
 from absslab.core.model.separation_model import ModelConfig
-from absslab.core.runs.processes import Device
+from absslab.core.runs.device_list import Device
 from absslab.core.training.augmentation import AugmentationConfig
 from absslab.core.training.config import TrainingConfig
 from absslab.core.training.experiment import RunConfig, Settings

@@ -6,8 +6,8 @@ from pathlib import Path
 import ipywidgets
 
 from absslab.core.common.errors import InputError
-from absslab.core.runs.launcher import Launcher, planned
-from absslab.core.runs.processes import cpu, devices
+from absslab.core.runs.device_list import cpu_device, list_devices
+from absslab.core.runs.launcher import Launcher, read_plan
 from absslab.core.training.run_directory import run_directory
 from absslab.widgets.panels.panel import WorkbenchPanel
 from absslab.widgets.panels.state import State
@@ -26,9 +26,11 @@ class TrainingPanel(WorkbenchPanel):
     def __init__(self, state: State | None = None):
         super().__init__(state)
         self.launcher = Launcher()
-        self.form = self.own(TrainingForm(devices=[cpu()], on_change=self.guard(self._enable)))
+        self.form = self.own(
+            TrainingForm(devices=[cpu_device()], on_change=self.guard(self._enable))
+        )
         self._devices = self.own(
-            LatestOnly(self.loop, devices, deliver=self.form.set_devices, failed=self.fail)
+            LatestOnly(self.loop, list_devices, deliver=self.form.set_devices, failed=self.fail)
         )
         self._check = self.own(DeviceCheck(self, self._enable))
         self.start_button = button(
@@ -84,7 +86,7 @@ class TrainingPanel(WorkbenchPanel):
             InputError: no run, one that is running, or one with nothing to go on from.
         """
         folder = self._folder()
-        n_planned, device = planned(folder)
+        n_planned, device = read_plan(folder)
         self._launch(
             folder,
             device,
@@ -107,7 +109,7 @@ class TrainingPanel(WorkbenchPanel):
         """Follow a run, of this or of any other process, that runs or has ended.
 
         Raises:
-            InputError: the folder is no run directory.
+            InputError: the folder is not a run directory.
         """
         self.follower.attach(folder)
 
@@ -137,7 +139,7 @@ class TrainingPanel(WorkbenchPanel):
         return self.follower.folder
 
     def _run_changed(self) -> None:
-        self.up_to.value = planned(self._folder())[0] or 0
+        self.up_to.value = read_plan(self._folder())[0] or 0
         self._enable()
 
     def _enable(self) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from absslab.core.common.errors import InputError
-from absslab.core.runs.launcher import LIVE, OUTPUT, Launcher
+from absslab.core.runs.launcher import OUTPUT, Launcher
 from absslab.core.runs.processes import read_last_lines
 from absslab.core.training.run_directory import RunReader, run_directory
+from absslab.core.training.run_status import LIVE_STATES
 from absslab.widgets.panels.training.training_panel import TrainingPanel
 
 _LOOK = 0.5  # s between two looks
@@ -66,11 +67,11 @@ async def ended(folder: str | Path, *, seconds: float = 24 * 3600.0) -> RunReade
     """
     folder, launcher = Path(folder).absolute(), Launcher()
     begin = time.monotonic()
-    while (state := launcher.state(folder)) in (*LIVE, "gone"):
+    while (state := launcher.state(folder)) in (*LIVE_STATES, "gone"):
         waited = time.monotonic() - begin
         if state == "gone" and waited > min(seconds, _BEGIN):
             raise InputError(
-                f"{folder} is no run directory: no training has begun there within {waited:.0f} s"
+                f"{folder} is not a run directory: no training has begun there within {waited:.0f} s"
             )
         if waited > seconds:
             raise InputError(

@@ -1,41 +1,51 @@
-"""A process that scores is followed by what it prints."""
+"""A process that scores is followed by its status.json."""
 
+import pytest
+
+from absslab.core.training.run_status import StatusFile
 from absslab.widgets.panels.scores.scoring_job import ScoringJob
 from absslab.widgets.ui.main_loop import current_main_loop
 
 
 class Process:
-    """Stands for a job: it has said something, and goes on."""
+    """Stands for a job that has printed something, and goes on."""
 
-    said, status = "", None
+    printed, status = "", None
 
     def poll(self):
         return self.status
 
-    def tail(self):
-        return self.said
+    def read_log_end(self):
+        return self.printed
 
 
-def scoring(**callbacks):
-    job = ScoringJob(current_main_loop(), **({"failed": print, "done": print} | callbacks))
-    job._job, job._name, job._begun, job._is_cancelled = Process(), "a run", 0.0, False
-    return job
+@pytest.fixture
+def scoring(tmp_path):
+    """`scoring(failed=…)`: a job whose process is not real."""
+
+    def make(**callbacks):
+        job = ScoringJob(current_main_loop(), **({"failed": print, "done": print} | callbacks))
+        job._job, job._title, job._begin = Process(), "a run", 0.0
+        job._status_path = tmp_path / "status.json"
+        return job
+
+    return make
 
 
-def test_the_bar_goes_as_far_as_the_process_says():
+def test_the_bar_goes_as_far_as_the_process_says(scoring):
     job = scoring()
-    for said, expected in (
-        ("reading", 0.0),
-        ("scored: 0 of 0 files", 0.0),
-        ("scored: 10 of 80 files\nscored: 60 of 80 files", 0.75),
-    ):
-        job._job.said = said
-        job.look()
+    job._job.printed = "scored: 1 of 2 files"
+    job.update()
+    assert job._bar.value == 0.0
+    for done, total, expected in ((0, 0, 0.0), (60, 80, 0.75), (80, 80, 1.0)):
+        status = StatusFile(job._status_path)  # its first report is written at once
+        status.report("scoring", done, total)
+        job.update()
         assert job._bar.value == expected
     assert job.is_running
 
 
-def test_an_error_when_the_scores_are_shown_is_said():
+def test_an_error_when_the_scores_are_shown_is_said(scoring):
     said = []
 
     def done():
@@ -43,6 +53,6 @@ def test_an_error_when_the_scores_are_shown_is_said():
 
     job = scoring(failed=said.append, done=done)
     job._job.status = 0
-    job.look()
+    job.update()
     assert [str(error) for error in said] == ["the disk is gone"]
     assert not job.is_running

@@ -9,7 +9,7 @@ from absslab.cli.train import _experiment
 from absslab.core.common.errors import InputError
 from absslab.core.model.mask_networks import MASK_NETS
 from absslab.core.model.pooling import POOLINGS
-from absslab.core.runs.processes import Device
+from absslab.core.runs.device_list import Device
 from absslab.core.training.experiment import Settings
 from absslab.core.training.recipes import RECIPES
 from absslab.widgets.panels.training.training_form import NO_RECIPE, TrainingForm

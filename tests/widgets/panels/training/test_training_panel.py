@@ -7,14 +7,16 @@ import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import ipywidgets
 import pytest
 
 from absslab.core.common.errors import InputError
 from absslab.core.runs import processes
+from absslab.core.runs.catalogue import find_runs
 from absslab.core.training.experiment import Experiment
+from absslab.core.training.run_directory import RunReader, request_stop
+from absslab.core.training.run_status import TaskProgress, write_child_status
 from absslab.widgets.panels import State
 from absslab.widgets.panels.separation import SeparationPanel
 from absslab.widgets.panels.training import TrainingPanel, training_panel
@@ -130,7 +132,7 @@ def test_a_training_is_started_followed_attached_to_stopped_and_resumed(panel, s
     panel.form.set({"n_epochs": 400})
     panel.start_button.click()
     folder = panel.follower.folder
-    assert panel.follower.state == "starting"
+    assert panel.follower.state == "preparing"
     assert panel.message == "run-1 is being set up: recordings are read, features are normalised"
     assert panel.start_button.disabled
     with pytest.raises(InputError, match="is being trained: stop it first"):
@@ -171,7 +173,7 @@ def test_a_training_is_started_followed_attached_to_stopped_and_resumed(panel, s
         panel.start()
     panel.up_to.value = n_done + 1
     panel.resume_button.click()
-    assert panel.follower.state == "starting"
+    assert panel.follower.state == "preparing"
     wait_for(panel, lambda: not panel.follower.is_live)
     assert panel.follower.state == "finished", panel.follower.view.log()
     assert max(panel.follower.view.reader.metrics) == n_done + 1
@@ -219,14 +221,27 @@ def test_a_training_that_cannot_start_says_why_and_what_was_printed(panel, tmp_p
 
 def test_a_training_that_is_stopped_before_python_is_up_was_stopped(tmp_path):
     (tmp_path / "output.txt").write_text("Traceback (most recent call last):\nKeyboardInterrupt\n")
+    write_child_status(tmp_path / "status.json", 2**22 + 1, "starting")
+    request_stop(tmp_path)
     launcher = training_panel.Launcher()
-    launcher._jobs[tmp_path] = SimpleNamespace(poll=lambda: 1, pid=-1)
-    assert launcher.problem(tmp_path) == "it was stopped while it was being set up"
+    assert launcher.state(tmp_path) == "stopped"
+    assert launcher.find_problem(tmp_path) == "it was stopped while it was being set up"
+
+
+def test_a_training_is_preparing_within_a_second_of_the_press_of_start(panel):
+    pressed = time.monotonic()
+    panel.start_button.click()
+    reader = RunReader(Path(panel.state.runs_folder) / "run-1")
+    assert reader.state() == "preparing"
+    assert time.monotonic() - pressed < 1
+    assert reader.status().progress == TaskProgress("starting")
+    (run,) = find_runs(panel.state.runs_folder)
+    assert (run.state, run.problem) == ("preparing", "")
 
 
 def test_a_training_that_is_stopped_while_it_is_set_up_ends_at_once(panel):
     panel.start()
-    assert panel.follower.state == "starting"
+    assert panel.follower.state == "preparing"
     panel.stop_button.click()
     wait_for(panel, lambda: not panel.follower.is_live)
     assert panel.message == "run-1 was not started: it was stopped while it was being set up"
@@ -377,10 +392,10 @@ def test_without_a_run_nothing_fails(panel, state):
             act()
     with pytest.raises(InputError, match="no epoch's model was kept"):
         panel.listen()
-    with pytest.raises(InputError, match="is no run directory"):
+    with pytest.raises(InputError, match="is not a run directory"):
         panel.attach(state.runs_folder)
     state.run = "/nowhere/run"
-    assert "/nowhere/run is no run directory" in panel.message
+    assert "/nowhere/run is not a run directory" in panel.message
     assert panel.stop_button.disabled
     assert panel.resume_button.disabled
 

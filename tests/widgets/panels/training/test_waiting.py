@@ -37,12 +37,12 @@ def test_a_training_that_begins_later_is_waited_for_till_its_end(tmp_path):
     async def wait():
         waiting_for = asyncio.create_task(ended(tmp_path / "run"))
         await asyncio.sleep(0.1)
-        writer = RunWriter(tmp_path / "run.ckpt", {"data": {}})
-        writer.status("running")
+        writer = RunWriter.begin(tmp_path / "run.ckpt", {"data": {}})
+        writer.write_status("running")
         await asyncio.sleep(0.1)
         assert not waiting_for.done()
         writer.add_metrics({"epoch": 1})
-        writer.status("stopped")
+        writer.write_status("stopped")
         return await waiting_for
 
     reader = asyncio.run(wait())
@@ -52,11 +52,11 @@ def test_a_training_that_begins_later_is_waited_for_till_its_end(tmp_path):
 def test_one_that_never_begins_that_takes_too_long_or_that_failed_is_said(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="no training has begun there"):
         asyncio.run(ended(tmp_path / "none", seconds=0.1))
-    writer = RunWriter(tmp_path / "run.ckpt", {"data": {}})
-    writer.status("running")
+    writer = RunWriter.begin(tmp_path / "run.ckpt", {"data": {}})
+    writer.write_status("running")
     with pytest.raises(InputError, match=r"is running after 0.1 s: it goes on"):
         asyncio.run(ended(tmp_path / "run", seconds=0.1))
-    writer.status("failed")
+    writer.write_status("failed")
     with pytest.raises(InputError, match=r"has failed: see its log.txt"):
         asyncio.run(ended(tmp_path / "run"))
 

@@ -1,0 +1,118 @@
+"""The devices of this machine that one can train on, and what uses them already."""
+
+import csv
+import io
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from absslab.core.runs.catalogue import find_runs
+from absslab.core.training.run_status import LIVE_STATES
+
+_TIME_LIMIT = 5  # s that nvidia-smi may take
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device to train on.
+
+    Args:
+        name: as the flag --device takes it.
+        description: for a person.
+        in_use_by: the processes that use it, each described in a few words.
+    """
+
+    name: str
+    description: str
+    in_use_by: tuple[str, ...] = ()
+
+
+def cpu_device() -> Device:
+    """The one device that every machine has."""
+    return Device("cpu", f"{os.cpu_count()} cores")
+
+
+def list_devices() -> list[Device]:
+    """The CPU, and the GPUs that nvidia-smi lists; CUDA is not touched in this process.
+
+    nvidia-smi may take seconds: do not call this in the main loop.
+    """
+    gpus = _query("--query-gpu=index,uuid,name,memory.used,memory.total")
+    gpus = [row for row in gpus if len(row) == 5]
+    processes = _query("--query-compute-apps=gpu_uuid,pid,used_memory") if gpus else []
+    processes = [row for row in processes if len(row) == 3]
+    devices = [cpu_device()]
+    for number, (_, uuid, name, used, total) in enumerate(_select_visible(gpus)):
+        users = tuple(
+            _describe_process(pid, memory) for gpu, pid, memory in processes if gpu == uuid
+        )
+        devices.append(Device(f"cuda:{number}", f"{name}, {used} of {total} MiB in use", users))
+    return devices
+
+
+def find_device_users(device: str, runs_folder: str | Path) -> list[str]:
+    """Describe what uses a device already: runs of a folder, and the processes that nvidia-smi lists.
+
+    Args:
+        device: as the flag --device takes it.
+        runs_folder: where to look for runs.
+    """
+    devices = list_devices()
+    wanted = _resolve_name(device, devices)
+    runs = [
+        run
+        for run in find_runs(runs_folder)
+        if run.state in LIVE_STATES and _resolve_name(run.device, devices) == wanted
+    ]
+    processes = [user for known in devices if known.name == wanted for user in known.in_use_by]
+    return [f"the training {run.name}" for run in runs] + processes
+
+
+def _resolve_name(device: str, devices: Sequence[Device]) -> str:
+    """The name of the one device that a value of --device stands for."""
+    has_gpu = any(known.name.startswith("cuda") for known in devices)
+    names = {"auto": "cuda:0" if has_gpu else "cpu", "cuda": "cuda:0"}
+    return names.get(device, device)
+
+
+def _query(flag: str) -> list[list[str]]:
+    """Rows that nvidia-smi prints; none if it is not installed, or if it does not answer."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return []
+    command = [program, flag, "--format=csv,noheader,nounits"]
+    try:
+        answer = subprocess.run(
+            command, capture_output=True, text=True, timeout=_TIME_LIMIT, check=True
+        )
+    except (OSError, ValueError, subprocess.SubprocessError):  # ValueError: it is not text
+        return []
+    rows = csv.reader(io.StringIO(answer.stdout))
+    return [[cell.strip() for cell in row] for row in rows if row]
+
+
+def _select_visible(gpus: list[list[str]]) -> list[list[str]]:
+    """The GPUs that CUDA_VISIBLE_DEVICES selects, in its order: PyTorch numbers them so."""
+    selection = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if selection is None:
+        return gpus
+    visible = []
+    for selected in [part.strip() for part in selection.split(",") if part.strip()]:
+        for gpu in gpus:
+            index, uuid = gpu[:2]
+            if index == selected or (selected.startswith("GPU-") and uuid.startswith(selected)):
+                visible.append(gpu)
+    return visible
+
+
+def _describe_process(pid: str, memory: str) -> str:
+    try:
+        name = psutil.Process(int(pid)).name()
+    except (psutil.Error, ValueError):  # another user's, or in another container
+        name = "unknown"
+    return f"process {pid} ({name}, {memory} MiB)"

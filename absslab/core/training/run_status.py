@@ -1,0 +1,283 @@
+"""What a process says of itself in a status.json, for other processes that follow it."""
+
+import os
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from absslab.core.common.errors import InputError
+from absslab.core.common.files import read_json, write_json
+from absslab.core.common.progress import LongWork, Result, Steps
+
+VERSION = 1  # of the document; files of before it had a number are read as version 1
+LIVE_STATES = ("preparing", "running")
+STATES = (*LIVE_STATES, "stopped", "finished", "failed")
+HEARTBEAT = 5.0  # s between two signs of life
+_MISSED_HEARTBEATS = 120  # that are tolerated: a long validation is not a death
+_BETWEEN_REPORTS = 0.5  # s between two reports of progress
+
+
+@dataclass(frozen=True)
+class TaskProgress:
+    """How far a process is with one task.
+
+    Args:
+        task: a few words, for a person.
+        done: number of items that are done.
+        total: number of all items; 0 while it is not known.
+    """
+
+    task: str
+    done: int = 0
+    total: int = 0
+
+    @property
+    def fraction(self) -> float:
+        """The part that is done, 0 to 1."""
+        return self.done / self.total if self.total else 0.0
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """The content of a status.json; a field is None as long as the process has not given it.
+
+    Args:
+        state: one of `STATES`; empty if there is no status, or if it can't be read.
+        progress: of the preparation of a training, or of the work of any other process. A training
+            that runs has none; if a training that has ended has one, it ended before it ran.
+        epoch: the last epoch that is finished.
+        n_epochs: number of epochs that the training will have.
+        step: the last finished step of the epoch that is being trained.
+        n_steps: number of steps of that epoch.
+        n_recordings: number of recordings to train on.
+        device: that the process computes on, as PyTorch names it.
+        host: name of the machine.
+        pid: of the process.
+        pid_started: when the process was started, in seconds since 1970: a pid alone may by now
+            belong to another process.
+        heartbeat: when this was written, in seconds since 1970.
+    """
+
+    state: str = ""
+    progress: TaskProgress | None = None
+    epoch: int | None = None
+    n_epochs: int | None = None
+    step: int | None = None
+    n_steps: int | None = None
+    n_recordings: int | None = None
+    device: str = ""
+    host: str = ""
+    pid: int | None = None
+    pid_started: float | None = None
+    heartbeat: float | None = None
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the process says that it prepares or runs; see `is_alive`."""
+        return self.state in LIVE_STATES
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process says that it prepares or runs, and is there.
+
+        On its own host its pid and the start of that pid tell; on another host only the heartbeat does.
+        """
+        if not self.is_live:
+            return False
+        if not self.is_on_this_host:
+            age = time.time() - (self.heartbeat or 0.0)
+            return age < _MISSED_HEARTBEATS * HEARTBEAT
+        if self.pid is None or self.pid_started is None:
+            return False
+        try:
+            return abs(psutil.Process(self.pid).create_time() - self.pid_started) < 1
+        except (psutil.Error, ValueError, OverflowError):
+            return False
+
+    @property
+    def is_on_this_host(self) -> bool:
+        """Whether the process is one of this machine."""
+        return self.host == socket.gethostname()
+
+    @property
+    def is_of_this_process(self) -> bool:
+        """Whether it is about this process."""
+        return self.is_on_this_host and self.pid == os.getpid()
+
+    @classmethod
+    def from_json(cls, values: Any) -> "RunStatus":
+        """The status that `to_json` described; values of a wrong type are left out."""
+        if not isinstance(values, Mapping):
+            return cls()
+        known: dict[str, Any] = {}
+        for field in fields(cls):
+            value = values.get(field.name)
+            if field.name == "progress":
+                known[field.name] = _progress_from_json(value)
+            elif field.name in ("state", "device", "host"):
+                known[field.name] = value if isinstance(value, str) else ""
+            elif field.name in ("pid_started", "heartbeat"):
+                known[field.name] = value if _is_number(value, int | float) else None
+            else:
+                known[field.name] = value if _is_number(value, int) else None
+        return cls(**known)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, as JSON holds it, without the fields that are not known."""
+        values = asdict(self)
+        known = {name: value for name, value in values.items() if value not in (None, "")}
+        return {"version": VERSION, "state": self.state} | known
+
+
+class StatusFile:
+    """The status.json of this process, kept up to date.
+
+    Args:
+        path: of the file; with None nothing is written.
+    """
+
+    def __init__(self, path: Path | None):
+        self.path = path
+        self.status = RunStatus()
+
+    def write(self, state: str, **changes: Any) -> None:
+        """Write the state.
+
+        Args:
+            state: one of `STATES`.
+            changes: other fields of `RunStatus` that change; the rest stays.
+
+        Raises:
+            OSError: the file can't be written.
+        """
+        process = psutil.Process()
+        self.status = replace(
+            self.status,
+            state=state,
+            host=socket.gethostname(),
+            pid=process.pid,
+            pid_started=process.create_time(),
+            heartbeat=time.time(),
+            **changes,
+        )
+        self._save()
+
+    def write_heartbeat(self, **changes: Any) -> None:
+        """Write that the process is alive, at most every `HEARTBEAT` seconds."""
+        if time.time() - (self.status.heartbeat or 0.0) >= HEARTBEAT:
+            self.write(self.status.state or "running", **changes)
+
+    def report(self, task: str, done: int, total: int, *, state: str = "running") -> None:
+        """Write how far a task is: when it begins, when it ends, and now and then between.
+
+        Args:
+            task: a few words, for a person.
+            done: number of items that are done.
+            total: number of all items.
+            state: that the process is in.
+        """
+        before = self.status.progress
+        is_new = before is None or before.task != task or self.status.state != state
+        age = time.time() - (self.status.heartbeat or 0.0)
+        if is_new or done == total or age >= _BETWEEN_REPORTS:
+            self.write(state, progress=TaskProgress(task, done, total))
+
+    def _save(self) -> None:
+        if self.path is not None:
+            write_json(self.path, self.status.to_json())
+
+
+def read_status(path: str | Path) -> RunStatus:
+    """Read a status.json; one that is missing, damaged or foreign gives an empty status."""
+    try:
+        return RunStatus.from_json(read_json(path))
+    except (InputError, OSError):
+        return RunStatus()
+
+
+def write_child_status(path: str | Path, pid: int, task: str) -> None:
+    """Write for a process that was just started that it prepares, unless it already did so itself.
+
+    Args:
+        path: of its status.json.
+        pid: of the process.
+        task: that it begins with, a few words.
+
+    Raises:
+        OSError: the file can't be written.
+    """
+    if read_status(path).pid == pid:
+        return
+    try:
+        started = psutil.Process(pid).create_time()
+    except psutil.Error:  # it has ended already
+        started = time.time()
+    status = RunStatus(
+        state="preparing",
+        progress=TaskProgress(task),
+        host=socket.gethostname(),
+        pid=pid,
+        pid_started=started,
+        heartbeat=time.time(),
+    )
+    write_json(path, status.to_json())
+
+
+@contextmanager
+def report_state(path: str | Path | None) -> Iterator[StatusFile]:
+    """Keep a status.json while a block is worked on: preparing at its begin, its outcome at its end.
+
+    Args:
+        path: of the status.json; with None nothing is written.
+
+    Raises:
+        OSError: the file can't be written.
+    """
+    file = StatusFile(None if path is None else Path(path))
+    file.write("preparing", progress=TaskProgress("starting"))
+    state = "failed"
+    try:
+        yield file
+        state = "finished"
+    except KeyboardInterrupt:
+        state = "stopped"
+        raise
+    finally:
+        file.write(state)
+
+
+def report_steps(file: StatusFile, steps: Steps[Result], task: str) -> Steps[Result]:
+    """Pass on the steps of long work, and write to a status.json how far it is.
+
+    Args:
+        file: the status.json.
+        steps: of the work.
+        task: what the work is, a few words.
+
+    Returns:
+        the result of the work.
+    """
+    work = LongWork(steps)
+    for step in work:
+        file.report(task, step.done, step.total)
+        yield step
+    return work.result
+
+
+def _progress_from_json(values: Any) -> TaskProgress | None:
+    if not isinstance(values, Mapping):
+        return None
+    done, total = values.get("done"), values.get("total")
+    if not _is_number(done, int) or not _is_number(total, int):
+        return None
+    return TaskProgress(str(values.get("task", "")), int(done), int(total))  # type: ignore[arg-type]
+
+
+def _is_number(value: Any, kind: Any) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
