@@ -1,4 +1,4 @@
-"""Settings: a frozen dataclass per thing that has some; from it JSON, command-line flags and a fingerprint."""
+"""Settings as frozen dataclasses, with their JSON, their command-line flags and a fingerprint."""
 
 import argparse
 import dataclasses
@@ -6,14 +6,23 @@ import difflib
 import hashlib
 import json
 import math
+import operator
 import types
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 
 from absslab.core.common.errors import InputError
+
+_TRUE = ("True", "true", "1")
+_FALSE = ("False", "false", "0")
+_LIMITS: dict[str, tuple[Callable[[Any, Any], bool], str]] = {
+    "at_least": (operator.ge, "at least"),
+    "above": (operator.gt, "more than"),
+    "at_most": (operator.le, "at most"),
+}
 
 
 def option(
@@ -28,14 +37,16 @@ def option(
     aliases: Iterable[str] = (),
     value_aliases: Mapping[Any, Any] | None = None,
 ) -> Any:
-    """A field of a config: its default, what it means, its unit and what it may be.
+    """Describe a field of a config.
 
     Args:
-        default: the value when nothing is said.
+        default: the value when none is given.
         help: one line for a person; it becomes the flag's help.
         unit: s, Hz, dB, ….
         choices: the only values allowed.
-        at_least, above, at_most: limits; of a tuple they hold for every element.
+        at_least: the lowest value allowed; of a tuple, for each of its elements.
+        above: values must be higher than this; of a tuple, each of its elements.
+        at_most: the highest value allowed; of a tuple, for each of its elements.
         aliases: other names of the field, which flags and files of before may use.
         value_aliases: other names of values, and the value that each stands for.
     """
@@ -54,23 +65,25 @@ def option(
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """The base of all configs: checks every field's type and limits when it is made."""
+    """The base of all configs; it checks the type and the limits of each field when it is made."""
 
     def __post_init__(self) -> None:
         hints = typing.get_type_hints(type(self))
         for field in dataclasses.fields(self):
-            object.__setattr__(
-                self, field.name, _checked(field, getattr(self, field.name), hints[field.name])
-            )
+            value = _convert(field, getattr(self, field.name), hints[field.name])
+            object.__setattr__(self, field.name, value)  # the config itself is frozen
 
     @classmethod
     def default_config(cls) -> Self:
-        """The config with every field at its default."""
+        """Return the config with every field at its default."""
         return cls()
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """The config that `to_json` described.
+        """Return the config that `to_json` has described.
+
+        Args:
+            values: settings by the names of the fields, or by their aliases.
 
         Raises:
             InputError: an unknown field, or a value that the field does not take.
@@ -89,11 +102,11 @@ class Config:
         return cls(**resolve_aliases(cls, values))
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data, as JSON holds it: tuples become lists."""
+        """Return plain data, as JSON holds it: tuples become lists."""
         return json.loads(json.dumps(dataclasses.asdict(self)))
 
     def fingerprint(self) -> str:
-        """16 hexadecimal digits that differ when a setting differs."""
+        """Return 16 hexadecimal digits that differ when a setting differs."""
         return fingerprint([type(self).__name__, self.to_json()])
 
 
@@ -128,28 +141,30 @@ def resolve_aliases(config_class: type[Config], values: Mapping[str, Any]) -> di
 
 
 def fingerprint(content: Any) -> str:
-    """16 hexadecimal digits of the SHA-256 of plain data."""
+    """Return 16 hexadecimal digits of the SHA-256 of plain data."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def suggest_nearest(name: str, known: Iterable[str]) -> str:
-    """'; did you mean X?', or what there is, to be put behind an unknown name."""
+    """Return a hint to append to a message about an unknown name.
+
+    >>> suggest_nearest("keybord", ["keys", "keyboard"])
+    '; did you mean keyboard?'
+    >>> suggest_nearest("zzz", ["keys", "keyboard"])
+    '; there is keys, keyboard'
+    """
     known = list(known)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return (
-        f"; did you mean {close[0]}?"
-        if close
-        else f"; there is {', '.join(known)}"
-        if known
-        else ""
-    )
+    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    if nearest:
+        return f"; did you mean {nearest[0]}?"
+    return f"; there is {', '.join(known)}" if known else ""
 
 
 def look_up(kind: str, name: str, registry: Mapping[str, Any]) -> Any:
     """Look a name up in a registry.
 
     Raises:
-        InputError: the name is not there; the message lists those that are.
+        InputError: the name is unknown; the message lists those that are known.
     """
     if name not in registry:
         raise InputError(f"there is no {kind} {name!r}; there is {', '.join(registry)}")
@@ -162,12 +177,12 @@ def add_flags(
     *,
     defaults: Mapping[str, Any] | None = None,
 ) -> None:
-    """Add a flag per field; one that is not given leaves no trace in the namespace.
+    """Add a flag for each field; the namespace holds only flags that are given.
 
     Args:
-        parser: where the flags go, in a group named after the class.
+        parser: gets a group of flags, named after the class.
         config_class: the config whose fields become flags.
-        defaults: what the help says instead of the fields' own defaults.
+        defaults: shown in the help instead of the fields' own defaults.
     """
     hints = typing.get_type_hints(config_class)
     defaults = resolve_aliases(config_class, defaults or {})
@@ -175,50 +190,75 @@ def add_flags(
         config_class.__name__, (config_class.__doc__ or "").partition("\n")[0]
     )
     for field in dataclasses.fields(config_class):
-        hint, about = hints[field.name], field.metadata
-        unit = f", {about['unit']}" if about["unit"] else ""
-        choices = f"; one of {', '.join(map(str, about['choices']))}" if about["choices"] else ""
-        default = format_setting(defaults.get(field.name, field.default))
-        text = f"{about['help']}{choices} (default {default}{unit})"
+        hint = hints[field.name]
+        _, is_tuple, _ = _element_type(hint)
+        names = (field.name, *field.metadata["aliases"])
         group.add_argument(
-            *(f"--{name}" for name in (field.name, *about["aliases"])),
+            *(f"--{name}" for name in names),
             dest=field.name,
             default=argparse.SUPPRESS,
             type=_parser_of(hint),
-            nargs="+" if _element_type(hint)[1] else None,
+            nargs="+" if is_tuple else None,
             metavar=_metavar(hint),
-            help=text.replace("%", "%%"),
+            help=_help_text(field, defaults.get(field.name, field.default)).replace("%", "%%"),
         )
 
 
+def _help_text(field: dataclasses.Field[Any], default: Any) -> str:
+    """Return a field's help with its choices, default and unit."""
+    choices = field.metadata["choices"]
+    unit = field.metadata["unit"]
+    text = field.metadata["help"]
+    if choices:
+        text += f"; one of {', '.join(map(str, choices))}"
+    default = format_setting(default)
+    return f"{text} (default {default}, {unit})" if unit else f"{text} (default {default})"
+
+
 def from_flags(config_class: type[Config], given: Mapping[str, Any]) -> Any:
-    """The config with the fields that `given` has, and its defaults for the others."""
+    """Return the config with some given settings, and defaults for the others.
+
+    Args:
+        config_class: the config.
+        given: settings by the names of fields, or by their aliases; those of other configs are
+            left out.
+    """
     return config_class(**resolve_aliases(config_class, given))
 
 
 def to_flags(values: Mapping[str, Any]) -> list[str]:
-    """Settings as the command line takes them: --n_epochs=12 --channels 8 8."""
+    """Return settings as the command line takes them.
+
+    >>> to_flags({"n_epochs": 12, "channels": (8, 8)})
+    ['--n_epochs=12', '--channels', '8', '8']
+    """
     flags: list[str] = []
     for name, value in values.items():
-        is_list = isinstance(value, tuple | list)
-        text = value if isinstance(value, str) else format_setting(value)
-        flags += (
-            [f"--{name}", *map(format_setting, value)] if is_list else [f"--{name}={text}"]
-        )  # a text may begin with a dash
+        if isinstance(value, tuple | list):
+            flags += [f"--{name}", *map(format_setting, value)]
+        else:
+            text = value if isinstance(value, str) else format_setting(value)
+            flags.append(f"--{name}={text}")  # with =, since a text may begin with a dash
     return flags
 
 
 def format_setting(value: Any) -> str:
-    """A setting as one would type it."""
+    """Return a setting as a person would type it."""
     if isinstance(value, tuple | list):
         return " ".join(map(format_setting, value)) or "none"
     if isinstance(value, float):
-        return f"{value:g}" if float(f"{value:g}") == value else str(value)
-    return "none" if value is None else str(value) or "none"
+        short = f"{value:g}"
+        return short if float(short) == value else str(value)
+    return "none" if value is None or value == "" else str(value)
 
 
 def check_setting(config_class: type[Config], name: str, value: Any) -> Any:
-    """One field's value in the field's own type.
+    """Return a value in the type of its field.
+
+    Args:
+        config_class: the config.
+        name: of the field, or an alias.
+        value: to check.
 
     Raises:
         InputError: there is no such field, or it does not take this value.
@@ -229,11 +269,16 @@ def check_setting(config_class: type[Config], name: str, value: Any) -> Any:
         raise InputError(
             f"{config_class.__name__} has no setting {name!r}{suggest_nearest(name, fields)}"
         )
-    return _checked(fields[field_name], value, typing.get_type_hints(config_class)[field_name])
+    return _convert(fields[field_name], value, typing.get_type_hints(config_class)[field_name])
 
 
 def parse_setting(config_class: type[Config], name: str, text: str) -> Any:
-    """One field's value from what a person typed, as after a flag; nothing says none, where that is allowed.
+    """Return a field's value from text that a person has typed, as after a flag.
+
+    Args:
+        config_class: the config.
+        name: of the field, or an alias.
+        text: an empty text means none, where that is allowed.
 
     Raises:
         InputError: the field does not take this.
@@ -251,40 +296,47 @@ def parse_setting(config_class: type[Config], name: str, text: str) -> Any:
     return check_setting(config_class, name, value)
 
 
-def _checked(field: Any, value: Any, hint: Any) -> Any:
-    value = _typed(field.name, value, hint)
+def _convert(field: dataclasses.Field[Any], value: Any, hint: Any) -> Any:
+    """Return a value in its field's type and by its own name, or raise an error."""
+    value = _convert_type(field.name, value, hint)
     value_aliases = field.metadata["value_aliases"]
     if isinstance(value, tuple):
         value = tuple(value_aliases.get(element, element) for element in value)
     else:
         value = value_aliases.get(value, value)
-    for element in value if isinstance(value, tuple) else (value,):
+    elements = value if isinstance(value, tuple) else (value,)
+    for element in elements:
         _check_limits(field.name, element, field.metadata)
     return value
 
 
 def _element_type(hint: Any) -> tuple[Any, bool, bool]:
-    """(type of the value or of a tuple's elements, is it a tuple, may it be None) of an annotation."""
+    """Take an annotation apart.
+
+    Returns:
+        the type of the value, or of a tuple's elements; whether it is a tuple; whether the value
+        may be None.
+    """
     optional = isinstance(hint, types.UnionType)
-    if optional:
-        (hint,) = (part for part in typing.get_args(hint) if part is not type(None))
+    hint = _without_none(hint)
     if typing.get_origin(hint) is tuple:
         return typing.get_args(hint)[0], True, optional
     return hint, False, optional
 
 
-def _parser_of(hint: Any) -> Any:
+def _parser_of(hint: Any) -> Callable[[str], Any]:
+    """Return the function that parses the text of a flag."""
     element, _, optional = _element_type(hint)
 
     def parse(text: str) -> Any:
         if optional and text.lower() == "none":
             return None
         if element is bool:
-            if text not in ("True", "true", "1", "False", "false", "0"):
+            if text not in (*_TRUE, *_FALSE):
                 raise argparse.ArgumentTypeError(
-                    f"{text!r} is neither True, true, 1 nor False, false, 0"
+                    f"{text!r} is neither {', '.join(_TRUE)} nor {', '.join(_FALSE)}"
                 )
-            return text in ("True", "true", "1")
+            return text in _TRUE
         try:
             return element(text)
         except ValueError:
@@ -299,15 +351,15 @@ def _metavar(hint: Any) -> str:
     return {bool: "True|False", int: "N", float: "X", str: "TEXT"}[element]
 
 
-def _typed(name: str, value: Any, hint: Any) -> Any:
-    """The value in the field's own type (2 becomes 2.0, a list a tuple), or an error."""
+def _convert_type(name: str, value: Any, hint: Any) -> Any:
+    """Return a value in its field's type: 2 becomes 2.0, a list becomes a tuple."""
     element, is_tuple, optional = _element_type(hint)
     if value is None or (is_tuple and value == [None]):
         if optional:
             return None
         raise InputError(f"{name} is none: expected {_kind(hint)}")
     if not is_tuple:
-        return _typed_element(name, value, element, hint)
+        return _convert_element(name, value, element, hint)
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise InputError(f"{name} is {value!r}: expected {_kind(hint)}")
     size = typing.get_args(_without_none(hint))
@@ -315,7 +367,7 @@ def _typed(name: str, value: Any, hint: Any) -> Any:
         raise InputError(
             f"{name} has {len(value)} values ({format_setting(tuple(value))}): expected {len(size)}"
         )
-    return tuple(_typed_element(name, part, element, hint) for part in value)
+    return tuple(_convert_element(name, part, element, hint) for part in value)
 
 
 def _without_none(hint: Any) -> Any:
@@ -324,7 +376,7 @@ def _without_none(hint: Any) -> Any:
     return hint
 
 
-def _typed_element(name: str, value: Any, element: type, hint: Any) -> Any:
+def _convert_element(name: str, value: Any, element: type, hint: Any) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
     if element is float and isinstance(value, int) and not isinstance(value, bool):
@@ -337,9 +389,11 @@ def _typed_element(name: str, value: Any, element: type, hint: Any) -> Any:
 
 
 def _kind(hint: Any) -> str:
+    """Return what a field takes, in words."""
     element, is_tuple, _ = _element_type(hint)
-    one = {bool: "True or False", int: "a whole number", float: "a number", str: "text"}[element]
-    return f"a list, each {one}" if is_tuple else one
+    kinds = {bool: "True or False", int: "a whole number", float: "a number", str: "text"}
+    kind = kinds[element]
+    return f"a list, each {kind}" if is_tuple else kind
 
 
 def _check_limits(name: str, value: Any, about: Mapping[str, Any]) -> None:
@@ -347,14 +401,11 @@ def _check_limits(name: str, value: Any, about: Mapping[str, Any]) -> None:
         raise InputError(
             f"{name} is {value!r}: expected one of {', '.join(map(str, about['choices']))}"
         )
-    limits = (
-        ("at_least", lambda limit: value >= limit, "at least"),
-        ("above", lambda limit: value > limit, "more than"),
-        ("at_most", lambda limit: value <= limit, "at most"),
-    )
-    for key, holds, words in limits:
+    if value is None:
+        return
+    for key, (keeps_limit, text) in _LIMITS.items():
         limit = about.get(key)
-        if limit is not None and value is not None and not holds(limit):
+        if limit is not None and not keeps_limit(value, limit):
             raise InputError(
-                f"{name} is {format_setting(value)}: expected {words} {format_setting(limit)}"
+                f"{name} is {format_setting(value)}: expected {text} {format_setting(limit)}"
             )

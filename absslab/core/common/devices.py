@@ -1,4 +1,4 @@
-"""The device to compute on, and the arithmetic that it can do."""
+"""The device to compute on, and the precision that it supports."""
 
 import torch
 
@@ -8,7 +8,7 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": t
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """The device to compute on.
+    """Choose the device to compute on.
 
     Args:
         name: auto (a GPU if there is one), cpu, cuda or cuda:1, ….
@@ -27,13 +27,22 @@ def choose_device(name: str = "auto") -> torch.device:
     n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device.type == "cuda" and (device.index or 0) >= n_gpus:
         raise InputError(
-            f"device is {name!r}, but PyTorch finds {n_gpus or 'no'} CUDA GPU{'s' * (n_gpus > 1)}: use auto or cpu"
+            f"device is {name!r}, but PyTorch finds {n_gpus or 'no'} CUDA "
+            f"{'GPUs' if n_gpus > 1 else 'GPU'}: use auto or cpu"
         )
     return device
 
 
 def choose_precision(name: str, device: torch.device) -> str:
-    """The arithmetic to use: auto takes bfloat16 where the hardware has it, which is faster and as good.
+    """Choose the precision to train in.
+
+    Args:
+        name: auto, float32, bfloat16 or float16; auto takes bfloat16 where the hardware has it,
+            which is faster and as good.
+        device: to compute on.
+
+    Returns:
+        float32, bfloat16 or float16.
 
     Raises:
         InputError: float16 on a CPU.
@@ -44,10 +53,12 @@ def choose_precision(name: str, device: torch.device) -> str:
         )
     if name != "auto":
         return name
-    has_bfloat16 = (
-        torch.cuda.is_bf16_supported(including_emulation=False)
-        if device.type == "cuda"
-        else hasattr(torch.cpu, "get_capabilities")
-        and torch.cpu.get_capabilities().get("avx512_bf16", False)
-    )
-    return "bfloat16" if has_bfloat16 else "float32"
+    return "bfloat16" if _has_bfloat16(device) else "float32"
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if not hasattr(torch.cpu, "get_capabilities"):
+        return False
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))

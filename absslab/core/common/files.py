@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear complete or not at all."""
 
 import json
 import os
@@ -10,15 +10,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, describe_reason
 
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
-    """A path to write to, in the same folder, that becomes `path` when the block ends and vanishes when it fails.
+    """Give a path in the same folder to write to.
+
+    The file becomes `path` when the block ends, and is removed when the block fails.
 
     Args:
-        path: the file that is to appear; its folder is made if need be.
+        path: the file to write; its folder is made if necessary.
 
     Raises:
         OSError: the folder or the file can't be written, the disk is full.
@@ -30,7 +32,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         yield unfinished
         os.replace(unfinished, path)
     except OSError as error:
-        error.filename = error.filename or str(path)  # a full disk does not say where
+        error.filename = error.filename or str(path)  # the error of a full disk names no file
         raise
     finally:
         unfinished.unlink(missing_ok=True)
@@ -38,43 +40,47 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def file_lock(path: str | Path) -> Iterator[None]:
-    """Wait until no other thread or process is in such a block, and keep them out of it.
+    """Let one thread or process at a time into blocks with the same lock.
 
     Args:
-        path: an empty file that says which block; it is made if need be, and stays.
+        path: the lock, an empty file. It is made if necessary, and stays.
 
     Raises:
-        OSError: it can't be made.
+        OSError: the file can't be made.
     """
     import fcntl
 
     with open(path, "a") as file:
-        fcntl.flock(
-            file, fcntl.LOCK_EX
-        )  # till the file is closed, also where the process is killed
+        # The lock is held until the file is closed, also if the process is killed.
+        fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def temporary_sibling(path: Path) -> Path:
-    """Where this process writes a file or a folder that is not whole yet."""
+    """Return where this process writes a file or a folder that is not complete yet."""
     return path.with_name(f".{path.name}.{os.getpid()}.part")
 
 
 def remove_unfinished(folder: str | Path, *, below: bool = True) -> None:
-    """Remove what killed processes left half-written in a folder; those that still run are let alone.
+    """Remove the incomplete files of processes that have ended.
 
     Args:
         folder: where to look.
-        below: also in the folders below it.
+        below: also look in the folders below it.
     """
-    for path in list(Path(folder).rglob(".*.part") if below else Path(folder).glob(".*.part")):
-        ours = re.fullmatch(r"\..+\.(\d+)\.part", path.name)
-        if ours and not is_process_running(int(ours.group(1))):
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    find = Path(folder).rglob if below else Path(folder).glob
+    for path in list(find(".*.part")):
+        name = re.fullmatch(r"\..+\.(\d+)\.part", path.name)
+        if name is None or is_process_running(int(name[1])):
+            continue
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def is_process_running(pid: int) -> bool:
-    """Whether there is such a process, and not only what is left of it until its parent asks."""
+    """Return whether a process exists, other than as a zombie that waits for its parent."""
     import psutil
 
     try:
@@ -84,18 +90,18 @@ def is_process_running(pid: int) -> bool:
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
-    """Write a file, whole or not at all."""
+    """Write a file, completely or not at all."""
     with atomic_write(path) as unfinished, open(unfinished, "wb") as file:
         file.write(content)
 
 
 def write_text(path: str | Path, content: str) -> None:
-    """Write a text file in UTF-8, whole or not at all."""
+    """Write a text file in UTF-8, completely or not at all."""
     write_bytes(path, content.encode())
 
 
 def write_json(path: str | Path, content: Any) -> None:
-    """Write JSON without NaN or infinity, which JSON does not have, whole or not at all."""
+    """Write JSON, completely or not at all; JSON has neither NaN nor infinity."""
     write_text(path, json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
 
 
@@ -108,33 +114,47 @@ def read_json(path: str | Path) -> Any:
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"{path} does not exist") from None
+        raise InputError("{path} does not exist", path=path) from None
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not readable JSON ({error})") from None
+        raise InputError(
+            f"{{path}} is not readable JSON ({describe_reason(error)})", path=path
+        ) from None
 
 
 def check_output_path(path: str | Path, suffix: str = ".json") -> None:
-    """See, before long work, that its results can be written to a file of this suffix.
+    """Check, before long work, that its results can be written to a file.
+
+    Args:
+        path: the file.
+        suffix: that its name must have.
 
     Raises:
-        InputError: another suffix, a folder in its place, a folder that can't be made or written to.
+        InputError: another suffix, a folder in its place, a folder that can't be made or written
+            to.
     """
     path = Path(path)
     if path.suffix != suffix or path.is_dir():
-        what = f"the folder {path}" if path.is_dir() else repr(str(path))
-        raise InputError(f"output is {what}: expected the name of a file that ends in {suffix}")
-    above = next(folder for folder in path.absolute().parents if folder.exists())
+        kind = "the folder {path}" if path.is_dir() else "'{path}'"
+        raise InputError(
+            f"output is {kind}: expected the name of a file that ends in {suffix}", path=path
+        )
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
     try:
-        with tempfile.TemporaryFile(dir=above):  # the only way to know
+        with tempfile.TemporaryFile(dir=folder):  # only an attempt tells
             pass
     except OSError:
         raise InputError(
-            f"output is {path}, but nothing can be written to {above}: choose another place"
+            "output is {path}, but nothing can be written to {folder}: choose another place",
+            path=path,
+            folder=folder,
         ) from None
 
 
 def cache_folder() -> Path:
-    """Where things that can be made again are kept: $ABSSLAB_CACHE, $XDG_CACHE_HOME/absslab or ~/.cache/absslab."""
+    """Return the folder for files that can be made again.
+
+    It is `$ABSSLAB_CACHE`, else `$XDG_CACHE_HOME/absslab`, else `~/.cache/absslab`.
+    """
     if folder := os.environ.get("ABSSLAB_CACHE"):
         return Path(folder)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "absslab"

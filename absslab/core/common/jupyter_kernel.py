@@ -1,7 +1,8 @@
-"""How a Jupyter kernel of this very Python is started, whatever else is installed under the name python3."""
+"""Start a Jupyter kernel in this Python, whatever kernel is installed as python3."""
 
 import sys
 
+# The command line of a kernel specification.
 KERNEL_ARGUMENTS = [
     sys.executable,
     "-m",
@@ -10,4 +11,4 @@ KERNEL_ARGUMENTS = [
     "{connection_file}",
     "--HistoryManager.enabled=False",
     "--log-level=ERROR",
-]  # of a kernel specification
+]

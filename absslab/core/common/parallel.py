@@ -1,4 +1,4 @@
-"""Long work: how far it is, the memory it leaves, and processes that share it, end with their parent, and leave Ctrl-C."""
+"""Work that several processes share, and the memory that it leaves behind."""
 
 import concurrent.futures
 import ctypes
@@ -17,15 +17,20 @@ Result = TypeVar("Result")
 def map_in_processes(
     function: Callable[[Job], Result], jobs: Sequence[Job], n_workers: int = 0
 ) -> Iterator[Result]:
-    """Apply a function to each job; results come as they are done, in no order.
+    """Apply a function to each job, in several processes.
+
+    The processes end when their parent ends, and leave Ctrl-C to it.
 
     Args:
         function: can be pickled, as can its jobs and results.
-        jobs: what is to be done.
-        n_workers: how many processes; 0: one per core, 1: none but this.
+        jobs: the arguments of the function.
+        n_workers: how many processes; 0: one per core, 1: only this process.
+
+    Yields:
+        the results as they come, in no particular order.
 
     Raises:
-        whatever the function raises; no further job is begun then.
+        Exception: any that the function raises; no further job is begun then.
     """
     n_workers = min(n_workers or os.cpu_count() or 1, len(jobs))
     if n_workers <= 1:
@@ -45,15 +50,18 @@ def map_in_processes(
 
 
 def release_memory() -> None:
-    """Return freed memory to the system, where the C library can: large arrays of changing sizes leave holes behind."""
+    """Return freed memory to the system, where the C library can do so.
+
+    Large arrays of changing sizes leave holes behind.
+    """
     try:
         ctypes.CDLL(None).malloc_trim(0)
-    except (OSError, AttributeError, TypeError):  # not glibc
+    except (OSError, AttributeError, TypeError):  # another library than glibc
         return
 
 
 def _end_with_parent() -> None:
-    """In a worker: end when the parent is gone, however it went."""
+    """End this worker when its parent ends, for whatever reason."""
     parent = multiprocessing.parent_process()
 
     def watch() -> None:

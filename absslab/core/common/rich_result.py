@@ -1,7 +1,7 @@
 """Results that a notebook shows as more than text.
 
-The core knows no notebook. Whoever can show results registers a function that does;
-`absslab` itself registers one that makes players.
+The core knows no notebook. A package that can show results registers a function
+that does so; `absslab` itself registers one that makes players.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Ctrl-C where it must not strike."""
+"""Defer Ctrl-C where it must not interrupt."""
 
 import signal
 import threading
@@ -8,18 +8,23 @@ from contextlib import contextmanager
 
 @contextmanager
 def defer_interrupts() -> Iterator[None]:
-    """Ctrl-C waits for the end of the block; processes started in it never get it: it is their parent's to handle."""
-    came = []
-    in_main = (
-        threading.current_thread() is threading.main_thread()
-    )  # no other thread may set a handler, or needs to
-    handler = signal.signal(signal.SIGINT, lambda *_: came.append(True)) if in_main else None
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which a new process inherits
+    """Defer Ctrl-C to the end of the block.
+
+    Processes that are started in the block never receive it: their parent handles it.
+    """
+    received = []
+    # No other thread may set a handler, or needs to.
+    in_main = threading.current_thread() is threading.main_thread()
+    handler = None
+    if in_main:
+        handler = signal.signal(signal.SIGINT, lambda *_: received.append(True))
+    # A new process inherits the mask.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         if in_main:
             signal.signal(signal.SIGINT, handler)
-        if came:
+        if received:
             signal.raise_signal(signal.SIGINT)

@@ -1,11 +1,11 @@
-"""Tables as the field writes them: CSV and tab-separated text with a header, read strictly."""
+"""Tables in CSV or tab-separated text with a header, read strictly."""
 
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, describe_reason
 from absslab.core.common.files import write_text
 
 
@@ -22,57 +22,82 @@ def read_table(
 
     Args:
         path: the file, in UTF-8.
-        required: columns that must be there.
-        optional: columns that may be; None allows any.
+        required: columns that the table must have.
+        optional: columns that it may have; None allows any.
         delimiter: between the cells.
-        key: the column in which no value may stand twice; None allows repetitions.
-        may_be_empty: a header alone will do.
+        key: the column in which no value may occur twice; None allows repetitions.
+        may_be_empty: whether a header without rows is allowed.
 
     Returns:
         a dictionary per row, in the order of the file.
 
     Raises:
-        InputError: the file is missing or no text, lacks a column or a cell, has a column twice or an unknown one, has a
-            duplicate row, or no row at all.
+        InputError: the file is missing or not text, lacks a column or a cell, has a column twice
+            or an unknown one, has a row twice, or no row at all.
     """
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, delimiter=delimiter)
-            lines = [(reader.line_num, cells) for cells in reader if cells]
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} can't be read as a table ({error})") from None
+    lines = _read_lines(Path(path), delimiter)
     header = [name.strip() for name in lines[0][1]] if lines else []
     required = list(required)
-    for name in required:
-        if name not in header:
-            raise InputError(
-                f"{path} has no column {name!r}: expected {', '.join(required)} in its first line"
-            )
-    for name in header:
-        if header.count(name) > 1:
-            raise InputError(f"{path} has the column {name!r} twice")
-        if optional is not None and name not in required and name not in optional:
-            raise InputError(f"{path} has an unknown column {name!r}")
+    _check_header(header, required, optional, Path(path))
     if len(lines) < 2 and not may_be_empty:
-        raise InputError(f"{path} has no rows below its header")
-    rows, seen = [], set()
+        raise InputError("{path} has no rows below its header", path=path)
+    rows: list[dict[str, str]] = []
+    seen: set[str] = set()
     for number, cells in lines[1:]:
         if len(cells) != len(header):
-            raise InputError(f"{path}, line {number}: {len(cells)} cells, expected {len(header)}")
-        row = dict(zip(header, (cell.strip() for cell in cells), strict=True))
-        if key is not None and row[key] in seen:
             raise InputError(
-                f"{path}, line {number}: {row[key]} is there twice; keep one of the rows"
+                f"{{path}}, line {number}: {len(cells)} cells, expected {len(header)}", path=path
             )
-        seen.add(row.get(key or "", ""))
+        row = dict(zip(header, (cell.strip() for cell in cells), strict=True))
         rows.append(row)
+        if key is None:
+            continue
+        if row[key] in seen:
+            raise InputError(
+                f"{{path}}, line {number}: {row[key]} occurs twice; keep one of the rows", path=path
+            )
+        seen.add(row[key])
     return rows
 
 
+def _read_lines(path: Path, delimiter: str) -> list[tuple[int, list[str]]]:
+    """Return the number and the cells of each line that is not empty."""
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, delimiter=delimiter)
+            return [(reader.line_num, cells) for cells in reader if cells]
+    except FileNotFoundError:
+        raise InputError("{path} does not exist", path=path) from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(
+            f"{{path}} can't be read as a table ({describe_reason(error)})", path=path
+        ) from None
+
+
+def _check_header(
+    header: list[str], required: list[str], optional: Iterable[str] | None, path: Path
+) -> None:
+    known = None if optional is None else {*required, *optional}
+    for name in required:
+        if name not in header:
+            raise InputError(
+                f"{{path}} has no column {name!r}: "
+                f"expected {', '.join(required)} in its first line",
+                path=path,
+            )
+    for name in header:
+        if header.count(name) > 1:
+            raise InputError(f"{{path}} has the column {name!r} twice", path=path)
+        if known is not None and name not in known:
+            raise InputError(f"{{path}} has an unknown column {name!r}", path=path)
+
+
 def original_path(table: Path) -> Path:
-    """Where a table is kept as it was before the first correction: weak_labels.original.csv of weak_labels.csv."""
+    """Return where a table is kept as it was before its first correction.
+
+    >>> original_path(Path("weak_labels.csv")).name
+    'weak_labels.original.csv'
+    """
     return table.with_name(f"{table.stem}.original{table.suffix}")
 
 
@@ -83,14 +108,14 @@ def write_table(
     *,
     delimiter: str = ",",
 ) -> None:
-    """Write a table with a header, whole or not at all; see `table_text`."""
+    """Write a table with a header, completely or not at all; see `table_text`."""
     write_text(path, table_text(columns, rows, delimiter=delimiter))
 
 
 def table_text(
     columns: Sequence[str], rows: Iterable[Mapping[str, object]], *, delimiter: str = ","
 ) -> str:
-    """A table with a header, as text; cells that hold the delimiter are quoted."""
+    """Return the text of a table with a header; cells that hold the delimiter are quoted."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, delimiter=delimiter, lineterminator="\n")
     writer.writerow(columns)

@@ -1,3 +1,3 @@
-"""The version of the package, which checkpoints and scores name."""
+"""The version of the package; checkpoints and scores name it."""
 
 __version__ = "0.1.0"

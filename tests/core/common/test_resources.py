@@ -28,5 +28,5 @@ def test_an_installed_package_has_its_own_whatever_lies_beside_it(package):
 
 
 def test_where_they_are_missing_that_is_said(package):
-    with pytest.raises(InputError, match="install absslab anew"):
+    with pytest.raises(InputError, match="install absslab again"):
         resource_folder("dashboards")

@@ -220,7 +220,7 @@ def test_a_pattern_that_does_not_match_is_refused(tmp_path):
     ("rows", "header", "complaint"),
     [
         ([], "filename,dog,bell", "no rows"),
-        (["0.wav,1,0", "0.wav,1,0"], "filename,dog,bell", "0.wav is there twice"),
+        (["0.wav,1,0", "0.wav,1,0"], "filename,dog,bell", "0.wav occurs twice"),
         (["0.wav,1,2"], "filename,dog,bell", "bell is '2'; expected 0 or 1"),
         (["0.wav,1,"], "filename,dog,bell", "bell is ''; expected 0 or 1"),
         (["0.wav,1"], "filename,dog,bell", "2 cells, expected 3"),

@@ -147,7 +147,7 @@ def test_a_csv_says_class_and_origin(tmp_path):
         ),
         ("filename,event_label\n{outside},speech\n", "which is not in"),
         ("filename,event_label\n../outside.wav,speech\n", "which is not in"),
-        ("filename,event_label\nx.wav,speech\nx.wav,alert\n", r"x\.wav is there twice"),
+        ("filename,event_label\nx.wav,speech\nx.wav,alert\n", r"x\.wav occurs twice"),
         ("filename\nx.wav\n", "no column 'event_label'"),
         ("filename,event_label,tape\nx.wav,speech,1\n", "unknown column 'tape'"),
         ("filename,event_label\nx.wav,\n", "'' can't be a class"),
