@@ -35,6 +35,12 @@ hypothesis.settings.register_profile("absslab", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("absslab")
 
 
+@pytest.fixture(autouse=True)
+def _no_progress_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Print no lines of progress: whether one is due depends on the machine's speed."""
+    monkeypatch.setattr("absslab.core.common.progress.LINE_INTERVAL", float("inf"))
+
+
 @pytest.fixture(scope="session")
 def event_folder(tmp_path_factory) -> Path:
     """Four classes of built-in recordings, five takes each, 44.1 kHz."""

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -307,8 +308,10 @@ def test_ctrl_c_ends_with_one_line_and_leaves_nothing_half_written(
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
     out, err = process.communicate()
     assert (process.returncode, out) == (130, "")
-    assert err.startswith("absslab mix: interrupted; ")
-    assert err.count("\n") == 1
+    # A slow machine prints lines of progress before.
+    lines = [line for line in err.splitlines() if not re.fullmatch(r".+: \d+ of \d+ \w+", line)]
+    assert len(lines) == 1
+    assert lines[0].startswith("absslab mix: interrupted; ")
     assert not list((tmp_path / "O").rglob("*.part"))
     assert ends(process)
 
