@@ -76,7 +76,9 @@ def test_the_wheel_holds_what_is_not_python(wheel):
         "absslab/dashboards/voila.json",
         "absslab/dashboards/voila/templates/absslab/index.html.j2",
         "absslab/notebooks/6_report.ipynb",
-        "absslab/widgets/dashboards/js/page_heartbeat.mjs",
+        "absslab/widgets/dashboards/static/page_heartbeat.js",
+        "absslab/widgets/player/static/player.js",
+        "absslab/widgets/ui/css/panel.css",
     } <= wheel
 
 

@@ -12,3 +12,15 @@ def paragraph(text: str, name: str = "help", role: str = "") -> str:
 def preformatted(text: str) -> str:
     """HTML of a log, line by line."""
     return f'<pre class="absslab-log" tabindex="0">{html.escape(text)}</pre>' if text else ""
+
+
+def message(text: str, kind: str, role: str) -> str:
+    """Return a text as a message of a panel.
+
+    Args:
+        text: shown as it is; nothing is shown if it is empty.
+        kind: note, warning or error.
+        role: for screen readers: status or alert.
+    """
+    name = f"absslab-message absslab-{kind}"
+    return f'<div class="{name}" role="{role}">{html.escape(text)}</div>' if text else ""

@@ -15,7 +15,7 @@ from absslab.widgets.dashboards.settings import (
     settings_from_environment,
 )
 from absslab.widgets.dashboards.visitors import LOG
-from absslab.widgets.ui.panel import hide_folders
+from absslab.widgets.ui.error_line import hide_folders
 
 _log = logging.getLogger("absslab")
 _LARGEST_LOG = 1_000_000  # bytes

@@ -16,7 +16,7 @@ from absslab.core.data.strong_labels import SoundEvent
 from absslab.plots.figures import timeline
 from absslab.plots.html_text import paragraph
 from absslab.widgets.player.tracks import Track
-from absslab.widgets.ui.panel import close_tree
+from absslab.widgets.ui.part import close_tree
 
 
 class Listening:

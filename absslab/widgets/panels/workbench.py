@@ -9,8 +9,10 @@ from absslab.core.common.config import suggest_nearest
 from absslab.core.common.errors import InputError
 from absslab.plots.html_text import paragraph
 from absslab.widgets.panels.state import State
+from absslab.widgets.ui.error_line import error_line
 from absslab.widgets.ui.main_loop import current_main_loop
-from absslab.widgets.ui.panel import Panel, close_tree, error_line, view_of
+from absslab.widgets.ui.panel import Panel, view_of
+from absslab.widgets.ui.part import close_tree
 from absslab.widgets.ui.style import CSS
 
 PANELS = ("recordings", "mixtures", "training", "runs", "separation", "report")  # order of the tabs

@@ -35,8 +35,8 @@ from absslab.widgets.player.spectrogram_tiles import (
 )
 from absslab.widgets.player.tracks import Track, alike
 from absslab.widgets.ui.assets import read_script, read_style
+from absslab.widgets.ui.error_line import error_line
 from absslab.widgets.ui.main_loop import current_main_loop
-from absslab.widgets.ui.panel import error_line
 
 _ROWS = {"lane": 40, "large": 160}  # of pictures
 _COLUMNS = {"lane": 500, "large": 1200}

@@ -12,7 +12,7 @@ from absslab.core.common.errors import InputError
 from absslab.plots.html_text import paragraph
 from absslab.widgets.ui.binding import without_feedback
 from absslab.widgets.ui.main_loop import current_main_loop
-from absslab.widgets.ui.panel import close_tree
+from absslab.widgets.ui.part import close_tree
 
 GRID = {  # layout of the controls and their explanations
     "grid_template_columns": "minmax(270px, min(440px, 58%)) minmax(0, 1fr)",

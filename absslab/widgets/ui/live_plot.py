@@ -4,7 +4,7 @@ import time
 
 from absslab.widgets.ui.compatibility import disconnect_canvas, live_canvas
 from absslab.widgets.ui.main_loop import current_main_loop
-from absslab.widgets.ui.panel import close_tree
+from absslab.widgets.ui.part import close_tree
 
 _DRAWING_INTERVAL = 0.5  # s
 DPI = 100

@@ -10,7 +10,7 @@ import ipywidgets
 from absslab.core.common.config import Config, from_flags
 from absslab.plots.html_text import paragraph
 from absslab.widgets.ui.binding import without_feedback
-from absslab.widgets.ui.panel import close_tree
+from absslab.widgets.ui.part import close_tree
 
 Range = tuple[float, float]  # lowest and highest value
 Choices = Sequence[tuple[str, Any]]  # (label, value)

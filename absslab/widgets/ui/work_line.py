@@ -9,101 +9,111 @@ from absslab.core.common.progress import Progress
 from absslab.widgets.ui.background import BackgroundJob
 from absslab.widgets.ui.controls import button
 from absslab.widgets.ui.main_loop import MainLoop
+from absslab.widgets.ui.part import Part
 
 
-class WorkLine:
-    """Long work, one at a time, with a bar and a button that cancels it; nothing is seen while there is none.
+class WorkLine(Part):
+    """A progress bar and a cancel button for one job at a time; hidden while there is no job.
 
     Args:
         loop: where the callbacks are called.
-        failed: called with what the work raises.
+        failed: is called with the error of a job.
     """
 
     def __init__(self, loop: MainLoop, failed: Callable[[Exception], Any]):
-        self._loop, self._failed = loop, failed
-        self._work: BackgroundJob | None = None
-        self._next: BackgroundJob | None = (
-            None  # begins when nothing of the one before runs any more
-        )
+        super().__init__(loop, failed)
+        self._job: BackgroundJob | None = None
+        self._next_job: BackgroundJob | None = None  # starts when the job before it has ended
+        self._task = ""
         self.bar = ipywidgets.FloatProgress(min=0, max=1, layout=ipywidgets.Layout(width="260px"))
-        self.words = ipywidgets.Label()
+        self.label = ipywidgets.Label()
         self.button = button("cancel", self.cancel)
         self.widget = ipywidgets.HBox(
-            [self.bar, self.button, self.words], layout=ipywidgets.Layout(display="none")
+            [self.bar, self.button, self.label], layout=ipywidgets.Layout(display="none")
         )
 
     @property
     def is_running(self) -> bool:
-        """Whether there is work, cancelled or not, that has not ended."""
-        return self._next is not None or (self._work is not None and self._work.is_running)
+        """Whether there is a job, cancelled or not, that has not ended."""
+        return self._next_job is not None or (self._job is not None and self._job.is_running)
 
     def run(
         self,
         steps: Callable[[], Iterator[Progress]],
         *,
-        words: str,
+        task: str,
         done: Callable[[], Any],
         cancelled: Callable[[], Any] | None = None,
     ) -> None:
-        """Begin, as soon as what runs already, which is dropped with its callbacks, has ended.
+        """Start a job, once the one that still runs has ended; that one calls nothing back.
 
         Args:
             steps: makes the generator to be drained.
-            words: what is done.
-            done, cancelled: called when it has ended, or has been cancelled.
+            task: what the job does, for the label.
+            done: is called when the job has ended.
+            cancelled: is called when the job has been cancelled.
         """
         self.drop()
-        self._words, self.bar.value, self.words.value = words, 0.0, f"{words} …"
-        self.button.disabled, self.widget.layout.display = False, ""
-        self._next = BackgroundJob(
-            self._loop,
+        self._task = task
+        self.bar.value = 0.0
+        self.label.value = f"{task} …"
+        self.button.disabled = False
+        self.widget.layout.display = ""
+        self._next_job = BackgroundJob(
+            self.loop,
             steps,
-            progress=self._show,
-            done=self._ended(done),
-            failed=self._ended(self._failed),
-            cancelled=self._ended(cancelled or (lambda: None)),
-            ended=self._begin_next,
+            progress=self._show_progress,
+            done=self._hide_then(done),
+            failed=self._hide_then(self.fail),
+            cancelled=self._hide_then(cancelled or (lambda: None)),
+            ended=self._start_next,
         )
-        if self._work is None or not self._work.is_running:
-            self._begin_next()
+        if self._job is None or not self._job.is_running:
+            self._start_next()
 
     def cancel(self) -> None:
-        """End the work after the step that is being done."""
-        if self._next is not None:  # it has not begun
-            self._next = None
+        """End the job after its current step."""
+        if self._next_job is not None:  # it has not started
+            self._next_job = None
             self.widget.layout.display = "none"
-        elif self._work is not None and self._work.is_running:
-            self.button.disabled, self.words.value = True, f"{self._words}: cancelling …"
-            self._work.cancel()
+        elif self._job is not None and self._job.is_running:
+            self.button.disabled = True
+            self.label.value = f"{self._task}: cancelling …"
+            self._job.cancel()
 
     def drop(self) -> None:
-        """Cancel, and call nothing back of what runs, or was about to."""
-        self._next = None
+        """Cancel the job that runs and the one that waits, without any callback."""
+        self._next_job = None
         self.widget.layout.display = "none"
-        if self._work is not None:
-            self._work.close()
+        if self._job is not None:
+            self._job.close()
 
-    close = drop
+    def close(self) -> None:
+        """Drop the job, and close the widget."""
+        self.drop()
+        super().close()
 
-    def _begin_next(self) -> None:
-        if self._next is not None:
-            self._work, self._next = self._next, None
-            self._work.start()
+    def _start_next(self) -> None:
+        if self._next_job is not None:
+            self._job = self._next_job
+            self._next_job = None
+            self._job.start()
 
-    def _show(self, progress: Progress) -> None:
+    def _show_progress(self, progress: Progress) -> None:
         self.bar.value = progress.done / max(1, progress.total)
-        self.words.value = (
-            f"{self._words}: {progress.done} of {progress.total}"
-            if progress.total
-            else f"{self._words} …"
-        )
+        if progress.total:
+            self.label.value = f"{self._task}: {progress.done} of {progress.total}"
+        else:
+            self.label.value = f"{self._task} …"
 
-    def _ended(self, function: Callable[..., Any]) -> Callable[..., None]:
-        def ended(*args: Any) -> None:
+    def _hide_then(self, function: Callable[..., Any]) -> Callable[..., None]:
+        """Return a callback that hides the line and calls the function; its errors are shown."""
+
+        def callback(*args: Any) -> None:
             self.widget.layout.display = "none"
             try:
                 function(*args)
             except Exception as error:
-                self._failed(error)
+                self.fail(error)
 
-        return ended
+        return callback

@@ -89,4 +89,4 @@ def test_what_is_closed_says_so_where_a_notebook_shows_it():
     assert "application/vnd.jupyter.widget-view+json" in workbench._repr_mimebundle_()
     workbench.close()
     for closed in (workbench, panel):
-        assert closed._repr_mimebundle_() == {"text/plain": "closed: make it anew to see it"}
+        assert closed._repr_mimebundle_() == {"text/plain": "closed: run the cell again to see it"}

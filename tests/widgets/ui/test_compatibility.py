@@ -21,7 +21,7 @@ from absslab.widgets.ui.compatibility import (
     live_canvas,
     preheated_kernels,
 )
-from absslab.widgets.ui.panel import close_tree
+from absslab.widgets.ui.part import close_tree
 
 
 def broken(package: str, name: str) -> str:

@@ -83,7 +83,7 @@ def test_long_work_is_done_one_at_a_time_and_the_newest_follows():
 
         line = WorkLine(current_main_loop(), lambda error: done.append(-1))
         for i in range(10):
-            line.run(steps(i), words="work", done=lambda i=i: done.append(i))
+            line.run(steps(i), task="work", done=lambda i=i: done.append(i))
             await asyncio.sleep(0.005)
         assert line.is_running
         all_asked.set()
@@ -104,8 +104,8 @@ def test_work_that_waits_can_be_cancelled():
             yield Progress(1, 1)
 
         line = WorkLine(current_main_loop(), lambda error: None)
-        line.run(steps, words="first", done=lambda: done.append(1))
-        line.run(steps, words="second", done=lambda: done.append(2))
+        line.run(steps, task="first", done=lambda: done.append(1))
+        line.run(steps, task="second", done=lambda: done.append(2))
         line.cancel()
         await asyncio.sleep(0.4)
         assert not line.is_running

@@ -18,7 +18,7 @@ from absslab.widgets.listening.listening import Listening
 from absslab.widgets.listening.side_by_side import SideBySide, draw_masks
 from absslab.widgets.ui.background import LatestOnly
 from absslab.widgets.ui.chart_area import ChartArea
-from absslab.widgets.ui.panel import error_line
+from absslab.widgets.ui.error_line import error_line
 
 _HELP = "SI-SDR improvement: how much nearer to the reference a source is than the mixture was. Higher is better."
 

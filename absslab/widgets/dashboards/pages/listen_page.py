@@ -17,7 +17,7 @@ from absslab.widgets.dashboards.settings import ServedConfig
 from absslab.widgets.listening.listening import Listening
 from absslab.widgets.listening.live_separation import Answer, Excerpt, LiveModels, LiveSeparation
 from absslab.widgets.ui.background import LatestOnly
-from absslab.widgets.ui.panel import error_line
+from absslab.widgets.ui.error_line import error_line
 
 _LONGEST = 60.0  # s of a recording that are shown
 _HELP = (

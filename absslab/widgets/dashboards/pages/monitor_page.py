@@ -12,8 +12,9 @@ from absslab.widgets.dashboards.pages.page import Page
 from absslab.widgets.dashboards.settings import ServedConfig
 from absslab.widgets.panels import State
 from absslab.widgets.panels.training.run_view import RunView
+from absslab.widgets.ui.error_line import without_folders
 from absslab.widgets.ui.main_loop import Ticker
-from absslab.widgets.ui.panel import Panel, without_folders
+from absslab.widgets.ui.panel import Panel
 
 POLL = 2.0  # s, while somebody looks
 _N_SETTINGS = 5  # in which runs differ

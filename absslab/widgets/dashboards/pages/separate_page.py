@@ -79,7 +79,7 @@ class SeparatePage(Page):
 
         self.line.run(
             steps,
-            words=f"taking {name} apart, samples",
+            task=f"taking {name} apart, samples",
             done=lambda: self._show(path, name, folder / path.stem),
             cancelled=lambda: self.say("Cancelled.", "warning"),
         )

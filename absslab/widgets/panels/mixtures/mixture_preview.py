@@ -57,7 +57,7 @@ class MixturePreview:
             self._recordings, self._read_from = tuple(work.result.recordings), source_of(config)
             self.request(config, mixing, split, index)
 
-        self.reading.run(lambda: iter(work), words="reading the recordings", done=take)
+        self.reading.run(lambda: iter(work), task="reading the recordings", done=take)
 
     def close(self) -> None:
         """Draw nothing more."""

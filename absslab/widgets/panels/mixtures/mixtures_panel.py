@@ -108,7 +108,7 @@ class MixturesPanel(WorkbenchPanel):
         self.say("")
         self.writing.run(
             lambda: write_steps(config, mixing),
-            words=f"writing {config.output_folder}",
+            task=f"writing {config.output_folder}",
             done=lambda: self._written(config.output_folder),
             cancelled=lambda: self.say(
                 f"Cancelled: “write the set” goes on with {config.output_folder}.", "warning"

@@ -92,7 +92,7 @@ class RecordingsPanel(WorkbenchPanel):
         self.say("")
         self.line.run(
             lambda: iter(work),
-            words="reading the recordings",
+            task="reading the recordings",
             done=lambda: self._show_found(work.result),
             cancelled=lambda: self.say(
                 "Cancelled: nothing is shown. Read the recordings to begin again.", "warning"

@@ -15,8 +15,9 @@ from absslab.plots.html_tables import html_table
 from absslab.plots.html_text import paragraph
 from absslab.widgets.ui.background import LatestOnly
 from absslab.widgets.ui.controls import button
+from absslab.widgets.ui.error_line import error_line
 from absslab.widgets.ui.main_loop import MainLoop
-from absslab.widgets.ui.panel import close_tree, error_line
+from absslab.widgets.ui.part import close_tree
 
 EFFECT = (
     "A new training uses it if it is one of its training recordings; "

@@ -136,7 +136,7 @@ class SeparationPanel(WorkbenchPanel):
 
         self.line.run(
             separate,
-            words=f"separating {path.name}, samples",
+            task=f"separating {path.name}, samples",
             done=lambda: self._show_folder(folder / path.stem),
             cancelled=lambda: self.say("Cancelled; nothing was written.", "warning"),
         )

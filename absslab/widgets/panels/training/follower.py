@@ -13,8 +13,9 @@ from absslab.core.training.run_directory import RunReader
 from absslab.core.training.run_status import LIVE_STATES
 from absslab.widgets.panels.training.epochs import EpochListener
 from absslab.widgets.panels.training.run_view import ENDED, RunView
+from absslab.widgets.ui.error_line import error_line
 from absslab.widgets.ui.main_loop import Ticker
-from absslab.widgets.ui.panel import Panel, error_line
+from absslab.widgets.ui.panel import Panel
 
 POLL = 1.0  # s
 NO_RUN = ("choose a run", "")

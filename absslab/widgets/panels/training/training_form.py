@@ -21,7 +21,7 @@ from absslab.core.training.recipes import RECIPES
 from absslab.plots.html_text import paragraph
 from absslab.widgets.ui.forms import GRID, Form
 from absslab.widgets.ui.main_loop import current_main_loop
-from absslab.widgets.ui.panel import close_tree
+from absslab.widgets.ui.part import close_tree
 
 NO_RECIPE = "none"
 FIRST_OF_DATA = ("data_folder", "data_set_type")

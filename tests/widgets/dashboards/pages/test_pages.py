@@ -20,15 +20,15 @@ from absslab.widgets.dashboards.pages.keep_controls import KeepControls
 from absslab.widgets.dashboards.pages.page import Problem
 from absslab.widgets.dashboards.pages.pair import short_names
 from absslab.widgets.dashboards.settings import ENVIRONMENT, ServedConfig
-from absslab.widgets.ui import panel as panel_module
-from absslab.widgets.ui.panel import without_folders
+from absslab.widgets.ui import error_line as error_line_module
+from absslab.widgets.ui.error_line import without_folders
 from absslab.widgets.ui.upload import Uploaded
 
 
 @pytest.fixture(autouse=True)
 def _folders_are_named_again(monkeypatch):
     """What a dashboard hides it hides for its whole process: other tests are of the same."""
-    monkeypatch.setattr(panel_module, "_hidden", None)
+    monkeypatch.setattr(error_line_module, "_hidden_folders", None)
 
 
 @pytest.fixture
