@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo picture test js bundle browser lab check clean
+.PHONY: demo picture test js bundle browser lab check docs clean
 
 demo: $(VENV)/report.installed  ## the whole way on the built-in recordings, with a report to open
 	$(BIN)/absslab demo --output_folder demo
@@ -39,9 +39,15 @@ node_modules/.package-lock.json: package-lock.json package.json
 browser: $(VENV)/dev.installed  ## the tests in a browser alone, slow ones too; without chromium they skip
 	$(BIN)/python -m pytest tests/browser
 
-picture: demo $(VENV)/dev.installed  ## the README's pictures, made anew; the second needs chromium
-	cp demo/masks.png docs/demo_masks.png
+picture: demo $(VENV)/dev.installed  ## the pictures of README and manual, made anew; screenshots need chromium
+	cp demo/masks.png docs/pictures/demo_masks.png
+	$(BIN)/python docs/pictures.py
 	$(BIN)/python docs/screenshots.py --demo demo
+
+docs: $(VENV)/docs.installed  ## the manual, in site/: python3 -m http.server --directory site shows it
+	$(BIN)/python docs/make_pages.py build/manual
+	$(BIN)/zensical build --clean --strict
+	$(BIN)/python docs/check_site.py site
 
 lab: $(VENV)/lab.installed  ## JupyterLab with the notebooks
 	$(BIN)/absslab lab

@@ -5,15 +5,15 @@ arguments. `import absslab` offers them as `absslab.mix` and so on. They only wa
 generators of the core; what shows progress or can be stopped uses those generators.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import fields, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from absslab.core.audio import sound_files
-from absslab.core.common.config import Config, from_flags, look_up, suggest_nearest
+from absslab.core.common.config import Config, field_names, from_flags, look_up, suggest_nearest
 from absslab.core.common.devices import choose_device
 from absslab.core.common.errors import InputError
 from absslab.core.common.progress import Progress
@@ -64,14 +64,15 @@ def mix(
     Raises:
         InputError: A folder or a setting that can't be used.
 
-    >>> folder = absslab.mix(event_folder, tmp_path / "mixtures", n_files=10, length=1.0)
-    >>> sorted(path.name for path in folder.iterdir())
-    ['manifest.json', 'test', 'train', 'validation']
+    Examples:
+        >>> folder = absslab.mix(event_folder, tmp_path / "mixtures", n_files=10, length=1.0)
+        >>> sorted(path.name for path in folder.iterdir())
+        ['manifest.json', 'test', 'train', 'validation']
     """
-    _check_names(settings, (MixtureFolderConfig, MixingConfig))
+    values = _plain_names(settings, (MixtureFolderConfig, MixingConfig))
     paths = {"event_folder": str(event_folder), "output_folder": str(output_folder)}
-    config = from_flags(MixtureFolderConfig, settings | paths)
-    _wait_for(write_mixtures(config, from_flags(MixingConfig, settings)), progress)
+    config = from_flags(MixtureFolderConfig, values | paths)
+    _wait_for(write_mixtures(config, from_flags(MixingConfig, values)), progress)
     return Path(output_folder)
 
 
@@ -99,17 +100,17 @@ def train(
         InputError: A folder, labels or a setting that can't be used, or a run of other settings
             in the same place.
 
-    >>> absslab.train(mixture_folder, tmp_path / "R.ckpt", n_epochs=1, **small_model).name
-    'R.ckpt'
+    Examples:
+        >>> absslab.train(mixture_folder, tmp_path / "R.ckpt", n_epochs=1, **small_model).name
+        'R.ckpt'
     """
-    values = look_up("recipe", recipe, RECIPES) | settings
-    model = from_flags(ModelConfig, values)
+    model = from_flags(ModelConfig, look_up("recipe", recipe, RECIPES) | settings)
     mask_net, _ = find_mask_net(model.model_type)
     pooling, _ = find_pooling(model.classification_mapping)
     configs = (RunConfig, DataConfig, ModelConfig, FeatureConfig, TrainingConfig)
-    _check_names(settings, (*configs, AugmentationConfig, mask_net, pooling))
+    values = _plain_names(settings, (*configs, AugmentationConfig, mask_net, pooling))
     paths = {"data_folder": str(data_folder), "save_path": str(save_path)}
-    _wait_for(train_or_resume(values | paths), progress)
+    _wait_for(train_or_resume(RECIPES[recipe] | values | paths), progress)
     return Path(save_path)
 
 
@@ -138,13 +139,14 @@ def evaluate(
     Raises:
         InputError: A checkpoint, folder, split or setting that can't be used.
 
-    >>> scores = absslab.evaluate(model, bss_eval="none")
-    >>> 0 <= scores["tagging"]["macro"]["auc"] <= 1
-    True
+    Examples:
+        >>> scores = absslab.evaluate(model, bss_eval="none")
+        >>> 0 <= scores["tagging"]["macro"]["auc"] <= 1
+        True
     """
     configs = (EvaluationConfig, SeparationConfig, DetectionConfig, ScoringConfig)
-    _check_names(settings, configs)
-    values: dict[str, Any] = settings | {"checkpoint_path": str(model), "split": split}
+    values = _plain_names(settings, configs)
+    values |= {"checkpoint_path": str(model), "split": split}
     if data_folder is not None:
         values["data_folder"] = str(data_folder)
     evaluation = Evaluation(*(from_flags(config, values) for config in configs))
@@ -181,11 +183,12 @@ def separate(
     Raises:
         InputError: A file, an array, a checkpoint or a setting that can't be used.
 
-    >>> separation = absslab.separate(mixture, model)
-    >>> separation.sources.shape
-    (4, 1, 32000)
+    Examples:
+        >>> separation = absslab.separate(mixture, model)
+        >>> separation.sources.shape
+        (4, 1, 32000)
     """
-    _check_names(settings, (SeparationConfig,))
+    _plain_names(settings, (SeparationConfig,))
     if isinstance(sound, str | Path):
         if sampling_rate is not None:
             raise InputError(f"sampling_rate is given, but {sound} is a file and says its own")
@@ -207,8 +210,9 @@ def load_model(path: str | Path, device: str = "auto") -> SeparationModel:
     Raises:
         InputError: The checkpoint can't be used, or there is no such device.
 
-    >>> absslab.load_model(model).classes
-    ('alert', 'knock', 'pageturn', 'speech')
+    Examples:
+        >>> absslab.load_model(model).classes
+        ('alert', 'knock', 'pageturn', 'speech')
     """
     return load_checkpoint(path, choose_device(device)).model
 
@@ -223,11 +227,17 @@ def _separator(
     return replace(model, config=replace(model.config, **settings))
 
 
-def _check_names(settings: Iterable[str], configs: Iterable[type[Config]]) -> None:
-    known = [field.name for config in configs for field in fields(config)]
+def _plain_names(
+    settings: Mapping[str, Setting], configs: Iterable[type[Config]]
+) -> dict[str, Setting]:
+    """Return the settings under the names of their fields, whichever alias they came by."""
+    names: dict[str, str] = {}
+    for config in configs:
+        names |= field_names(config)
     for name in settings:
-        if name not in known:
-            raise InputError(f"there is no setting {name!r}{suggest_nearest(name, known)}")
+        if name not in names:
+            raise InputError(f"there is no setting {name!r}{suggest_nearest(name, names)}")
+    return {names[name]: value for name, value in settings.items()}
 
 
 def _wait_for(steps: Iterable[Any], progress: Callable[[Any], object] | None) -> None:

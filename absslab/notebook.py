@@ -24,9 +24,10 @@ def listen(sound: Any, sampling_rate: int | None = None, *, title: str = "") -> 
         InputError: The sound is none of these, a file can't be read, or an array is not a sound
             or comes without its sampling rate.
 
-    >>> player = absslab.listen(mixture)
-    >>> [track.name for track in player.tracks][:2]
-    ['mixture', 'alert']
+    Examples:
+        >>> player = absslab.listen(mixture)
+        >>> [track.name for track in player.tracks][:2]
+        ['mixture', 'alert']
     """
     try:
         from absslab.widgets.player.any_sound import tracks_of
@@ -49,10 +50,11 @@ def workbench(**state: str) -> "Workbench":
     Raises:
         InputError: The state has no such name.
 
-    >>> bench = absslab.workbench(mixture_folder=str(mixture_folder))
-    >>> bench.state.split
-    'test'
-    >>> bench.close()
+    Examples:
+        >>> bench = absslab.workbench(mixture_folder=str(mixture_folder))
+        >>> bench.state.split
+        'test'
+        >>> bench.close()
     """
     try:
         from absslab.widgets.panels.workbench import Workbench
