@@ -141,7 +141,7 @@ def evaluate(
 
     Examples:
         >>> scores = absslab.evaluate(model, bss_eval="none")
-        >>> 0 <= scores["tagging"]["macro"]["auc"] <= 1
+        >>> 0 <= scores["tagging"]["auc"] <= 1
         True
     """
     configs = (EvaluationConfig, SeparationConfig, DetectionConfig, ScoringConfig)

@@ -23,9 +23,10 @@ class STFT(nn.Module):
         forward: (…, N) → complex (…, F, T), F = window_size // 2 + 1, T = ⌈N / hop_size⌉ + 1.
         inverse: complex (…, F, T) → (…, n_samples).
 
-    >>> stft = STFT(window_size=1024, hop_size=512)
-    >>> stft(torch.zeros(2, 16000)).shape
-    torch.Size([2, 513, 33])
+    Examples:
+        >>> stft = STFT(window_size=1024, hop_size=512)
+        >>> stft(torch.zeros(2, 16000)).shape
+        torch.Size([2, 513, 33])
     """
 
     def __init__(self, *, window_size: int, hop_size: int, window: str = "hamming"):

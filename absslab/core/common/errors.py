@@ -32,13 +32,14 @@ class InputError(_PathsError, ValueError):
             it as a field in braces. A message without paths needs no fields and may hold braces.
         paths: the files and folders that the message names, by the names of their fields.
 
-    >>> error = InputError("{path} is not a directory: expected recordings", path="/data/field")
-    >>> str(error)
-    '/data/field is not a directory: expected recordings'
-    >>> error.with_names()
-    'field is not a directory: expected recordings'
-    >>> error.path.name
-    'field'
+    Examples:
+        >>> error = InputError("{path} is not a directory: expected recordings", path="/data/field")
+        >>> str(error)
+        '/data/field is not a directory: expected recordings'
+        >>> error.with_names()
+        'field is not a directory: expected recordings'
+        >>> error.path.name
+        'field'
     """
 
 

@@ -164,8 +164,9 @@ def class_of(path: str | Path) -> str:
 
     What joins the digits to the name is left out as well.
 
-    >>> class_of("keys03.wav"), class_of("keyboard_12.flac")
-    ('keys', 'keyboard')
+    Examples:
+        >>> class_of("keys03.wav"), class_of("keyboard_12.flac")
+        ('keys', 'keyboard')
     """
     label = re.sub(r"[\s_.-]*\d+$", "", Path(path).stem)
     if not label:

@@ -88,8 +88,10 @@ class FeatureInversion:
     Raises:
         InputError: no samples, more than one channel, a silent recording.
 
-    >>> front_ends = FrontEnds(waveform, 16000)                                     # doctest: +SKIP
-    >>> front_ends.picture("log_mel").shades.shape, front_ends.sound("log_mel").shape       # doctest: +SKIP
+    Examples:
+        >>> inversion = FeatureInversion(waveform, 16000)
+        >>> inversion.picture("log_mel").shades.shape, inversion.sound("log_mel").shape
+        ((64, 64), (32000,))
     """
 
     def __init__(

@@ -41,8 +41,10 @@ class Resynthesis:
     Raises:
         InputError: another shape, no samples, NaN.
 
-    >>> resynthesis = Resynthesis(separator, waveform, 16000)                       # doctest: +SKIP
-    >>> resynthesis.separate(SeparationConfig(mask_power=2)).sources.shape          # doctest: +SKIP
+    Examples:
+        >>> resynthesis = Resynthesis(separator, waveform, 16000)
+        >>> resynthesis.separate(SeparationConfig(mask_power=2)).sources.shape
+        (4, 32000)
     """
 
     def __init__(self, separator: Separator, waveform: np.ndarray, sampling_rate: int):

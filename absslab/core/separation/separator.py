@@ -80,8 +80,10 @@ class Separator:
         model: a trained model; it is not changed.
         config: what is done to its masks.
 
-    >>> separator = Separator.from_checkpoint("R.ckpt")                         # doctest: +SKIP
-    >>> separator.separate(waveform, sampling_rate=44100).sources.shape        # doctest: +SKIP
+    Examples:
+        >>> separator = Separator.from_checkpoint(model)
+        >>> separator.separate(waveform, sampling_rate=16000).sources.shape
+        (4, 32000)
     """
 
     model: SeparationModel
