@@ -1,4 +1,4 @@
-"""Which recordings panels work on: those of a folder, or the built-in ones where none is chosen."""
+"""The recordings that panels work on: those of a folder, or the built-in ones if none is chosen."""
 
 from dataclasses import replace
 
@@ -8,51 +8,55 @@ from absslab.core.data.mixture_plan import MixtureFolderConfig, event_steps
 from absslab.core.data.mixture_writer import write_mixtures
 from absslab.core.data.recordings import IndexedFolder
 from absslab.core.data.synthetic.office_sounds import cached_recordings
+from absslab.widgets.panels.panel import WorkbenchPanel
 from absslab.widgets.ui.forms import Form
-from absslab.widgets.ui.panel import Panel
 
 BUILT_IN = "the built-in recordings"
+EventSource = tuple[str, str | None, str | None]  # folder, CSV, origin pattern
 
 
-def index_steps(
-    config: MixtureFolderConfig, *, skip_bad_files: bool = False
-) -> Steps[IndexedFolder]:
-    """Index a folder, or the built-in recordings where none is chosen."""
-    yield Progress(0, 0)
-    return (yield from event_steps(_with_folder(config), skip_bad_files=skip_bad_files))
-
-
-def write_steps(config: MixtureFolderConfig, mixing: MixingConfig) -> Steps[None]:
-    """Index a folder, or the built-in recordings where none is chosen, then write mixtures of it."""
-    indexed = yield from index_steps(config)
-    yield from write_mixtures(_with_folder(config), mixing, indexed.recordings)
-
-
-def _with_folder(config: MixtureFolderConfig) -> MixtureFolderConfig:
-    return replace(config, event_folder=config.event_folder or str(cached_recordings()))
-
-
-def source_of(config: MixtureFolderConfig) -> tuple[str, str | None, str | None]:
-    """What recordings are read from."""
+def event_source(config: MixtureFolderConfig) -> EventSource:
+    """Return the settings that recordings are read with."""
     return config.event_folder, config.recordings_csv, config.origin_pattern
 
 
-def shown_folder(folder: str) -> str:
-    """A folder of recordings in words."""
-    return folder or BUILT_IN
+def indexing_steps(
+    config: MixtureFolderConfig, *, skip_bad_files: bool = False
+) -> Steps[IndexedFolder]:
+    """Index the event folder, or the built-in recordings if none is chosen.
+
+    Args:
+        config: names the event folder.
+        skip_bad_files: skip files that can't be used, and note what is wrong with each.
+
+    Raises:
+        InputError: the folder can't be used.
+    """
+    yield Progress(0, 0)  # making the built-in recordings takes long
+    return (yield from event_steps(_with_event_folder(config), skip_bad_files=skip_bad_files))
 
 
-def follow_event_folder(panel: Panel, form: Form) -> None:
-    """Let a form's event_folder and that of the state be the same."""
+def writing_steps(config: MixtureFolderConfig, mixing: MixingConfig) -> Steps[None]:
+    """Index the recordings as `indexing_steps` does, then write mixtures of them.
+
+    Args:
+        config: which mixtures are written, and where.
+        mixing: how mixtures are drawn.
+
+    Raises:
+        InputError: the recordings, the settings or the output folder can't be used.
+        OSError: a file can't be written.
+    """
+    indexed = yield from indexing_steps(config)
+    yield from write_mixtures(_with_event_folder(config), mixing, indexed.recordings)
+
+
+def link_event_folder(panel: WorkbenchPanel, form: Form) -> None:
+    """Keep the event_folder of a form and that of the panel's state equal."""
     control = form.controls["event_folder"]
     control.placeholder = BUILT_IN
+    panel.link("event_folder", control)
 
-    def to_state(_: object) -> None:
-        panel.state.event_folder = control.value.strip()
 
-    def from_state() -> None:
-        control.value = panel.state.event_folder
-
-    from_state()
-    control.observe(panel.guard(to_state), "value")
-    panel.watch("event_folder", from_state)
+def _with_event_folder(config: MixtureFolderConfig) -> MixtureFolderConfig:
+    return replace(config, event_folder=config.event_folder or str(cached_recordings()))

@@ -1,4 +1,4 @@
-"""All panels in one: made when they are looked at, meeting in one state, gone without a trace."""
+"""All panels in one: made when their tab is opened, sharing one state, closed without a trace."""
 
 import ipywidgets
 import pytest
@@ -43,9 +43,9 @@ def test_a_panel_that_can_not_be_made_says_why_in_its_tab_and_is_made_once_it_ca
     with monkeypatch.context() as patched:
         patched.setattr(separation, "SeparationPanel", Broken)
         workbench.widget.selected_index = place
-        (shown,) = workbench.widget.children[place].children
-        assert 'role="alert"' in shown.value
-        assert "ModuleNotFoundError: No module named &#x27;&lt;b&gt;ipympl" in shown.value
+        (message,) = workbench.widget.children[place].children
+        assert 'role="alert"' in message.value
+        assert "ModuleNotFoundError: No module named &#x27;&lt;b&gt;ipympl" in message.value
         assert "the panel separation can't be made" in caplog.text
         assert "Traceback" in caplog.text
         with pytest.raises(ModuleNotFoundError):
@@ -53,7 +53,7 @@ def test_a_panel_that_can_not_be_made_says_why_in_its_tab_and_is_made_once_it_ca
     workbench.widget.selected_index = 0
     workbench.widget.selected_index = place
     assert workbench.widget.children[place].children == (workbench.separation.widget,)
-    assert shown.comm is None
+    assert message.comm is None
 
 
 def test_the_panels_meet_in_the_state(workbench, checkpoint):

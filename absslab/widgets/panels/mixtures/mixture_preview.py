@@ -1,4 +1,4 @@
-"""Mixtures that are drawn to be seen and heard, and not written."""
+"""Mixtures that are drawn to be seen and heard, without being written."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -10,98 +10,110 @@ from absslab.core.data.mixture_plan import MixtureFolderConfig, MixturePlan, pla
 from absslab.core.data.recordings import Recording
 from absslab.core.data.strong_labels import SoundEvent
 from absslab.widgets.listening.listening import Listening
-from absslab.widgets.panels.event_recordings import index_steps, source_of
+from absslab.widgets.panels.event_recordings import EventSource, event_source, indexing_steps
 from absslab.widgets.player.display import mixed_tracks
 from absslab.widgets.ui.background import LatestOnly
 from absslab.widgets.ui.main_loop import MainLoop
 from absslab.widgets.ui.work_line import WorkLine
 
 
-class Drawn(NamedTuple):
-    """A mixture, and which one it is."""
+class DrawnMixture(NamedTuple):
+    """A mixture and its place in a set."""
 
     spec: MixtureSpec
     sounds: Mixture
     split: str
-    number: int
-    n_written: int  # mixtures of the split that a set would hold
+    number: int  # in the split
+    n_written: int  # mixtures of the split that a written set would hold
 
 
 class MixturePreview:
-    """Draws mixtures and shows them; the latest request counts. Recordings are read when they are first needed.
+    """Draws mixtures and shows the latest; recordings are read when they are first needed.
 
     Args:
-        loop: that widgets belong to.
-        listening: where mixtures are shown.
-        failed: called with what goes wrong.
+        loop: to which the widgets belong.
+        listening: shows the mixtures.
+        failed: is called with errors.
     """
 
     def __init__(self, loop: MainLoop, listening: Listening, failed: Callable[[Exception], Any]):
         self.reading = WorkLine(loop, failed)
         self.widget = self.reading.widget
-        self._listening, self._failed = listening, failed
+        self._listening = listening
+        self._failed = failed
         self._recordings: tuple[Recording, ...] = ()
-        self._read_from: tuple[Any, ...] | None = None
-        self._latest = LatestOnly(loop, _draw, deliver=self._show, failed=self._fail)
+        self._source: EventSource | None = None  # of the recordings
+        self._latest = LatestOnly(
+            loop, _draw_mixture, deliver=self._show_mixture, failed=self._show_error
+        )
 
     def request(
-        self, config: MixtureFolderConfig, mixing: MixingConfig, split: str, index: int
+        self, config: MixtureFolderConfig, mixing: MixingConfig, split: str, number: int
     ) -> None:
-        """Show a mixture: the same one for the same arguments."""
-        if source_of(config) == self._read_from:
-            self._latest.request(config, mixing, self._recordings, split, index)
+        """Draw a mixture and show it: the same one for the same arguments.
+
+        Args:
+            config: names the recordings and the seed.
+            mixing: how mixtures are drawn.
+            split: train, validation or test.
+            number: of the mixture in the split.
+        """
+        if event_source(config) == self._source:
+            self._latest.request(config, mixing, self._recordings, split, number)
             return
-        work = LongWork(index_steps(config))
+        work = LongWork(indexing_steps(config))
 
-        def take() -> None:
-            self._recordings, self._read_from = tuple(work.result.recordings), source_of(config)
-            self.request(config, mixing, split, index)
+        def use_recordings() -> None:
+            self._recordings = tuple(work.result.recordings)
+            self._source = event_source(config)
+            self.request(config, mixing, split, number)
 
-        self.reading.run(lambda: iter(work), task="reading the recordings", done=take)
+        self.reading.run(lambda: iter(work), task="reading the recordings", done=use_recordings)
 
     def close(self) -> None:
-        """Draw nothing more."""
+        """Stop drawing."""
         self.reading.close()
         self._latest.close()
 
-    def _fail(self, error: Exception) -> None:
-        self._read_from = None  # what is wrong may be put right in the folder
+    def _show_error(self, error: Exception) -> None:
+        self._source = None  # the files may be corrected before the next request
         self._failed(error)
 
-    def _show(self, drawn: Drawn) -> None:
-        spec, sounds = drawn.spec, drawn.sounds
-        tracks = [
-            one for one in mixed_tracks(sounds) if one.kind != "background" or spec.snr is not None
-        ]
-        level = "no background" if spec.snr is None else f"{spec.snr:.1f} dB over the background"
-        few = (
-            ""
-            if drawn.number < drawn.n_written
-            else f"; the set would hold only {drawn.n_written} of this split"
-        )
+    def _show_mixture(self, mixture: DrawnMixture) -> None:
+        spec = mixture.spec
+        has_background = spec.snr is not None
+        tracks = mixed_tracks(mixture.sounds)
+        if not has_background:
+            tracks = [track for track in tracks if track.kind != "background"]
+        level = f"{spec.snr:.1f} dB over the background" if has_background else "no background"
+        caption = f"{mixture.split}, number {mixture.number}: {', '.join(spec.labels)}; {level}"
+        if mixture.number >= mixture.n_written:
+            caption += f"; a written set would hold only {mixture.n_written} of this split"
         self._listening.show(
             tracks,
-            caption=f"{drawn.split}, number {drawn.number}: {', '.join(spec.labels)}; {level}{few}",
+            caption=caption,
             title=spec.filename,
-            events=[SoundEvent(one.event_label, one.onset, one.offset) for one in spec.events],
+            events=[
+                SoundEvent(event.event_label, event.onset, event.offset) for event in spec.events
+            ],
             classes=spec.labels,
         )
 
 
-def _draw(
+def _draw_mixture(
     config: MixtureFolderConfig,
     mixing: MixingConfig,
     recordings: tuple[Recording, ...],
     split: str,
-    index: int,
-) -> Drawn:
-    plan = _plan(config, mixing, recordings)
-    spec = plan.spec(split, index)
-    return Drawn(spec, render(spec), split, index, plan.counts.get(split, 0))
+    number: int,
+) -> DrawnMixture:
+    plan = _plan_mixtures(config, mixing, recordings)
+    spec = plan.spec(split, number)
+    return DrawnMixture(spec, render(spec), split, number, plan.counts.get(split, 0))
 
 
-@lru_cache(maxsize=1)  # backgrounds are decoded for a plan
-def _plan(
+@lru_cache(maxsize=1)  # planning decodes the backgrounds
+def _plan_mixtures(
     config: MixtureFolderConfig, mixing: MixingConfig, recordings: tuple[Recording, ...]
 ) -> MixturePlan:
     return plan_mixtures(config, mixing, recordings)

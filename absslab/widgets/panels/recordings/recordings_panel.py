@@ -1,8 +1,7 @@
-"""The panel of isolated recordings: how many of which class, how they are split, how they sound."""
+"""The panel of isolated recordings: how many there are, how they are split, how they sound."""
 
 import os
 from pathlib import Path
-from typing import Any
 
 import ipywidgets
 
@@ -10,6 +9,7 @@ from absslab.core.common.errors import InputError
 from absslab.core.common.progress import LongWork
 from absslab.core.data.mixture_plan import MixtureFolderConfig
 from absslab.core.data.recordings import (
+    ClassSummary,
     IndexedFolder,
     Recording,
     classes_of,
@@ -20,10 +20,11 @@ from absslab.plots.charts import chart_height, split_balance
 from absslab.plots.html_tables import html_table
 from absslab.widgets.listening.listening import Listening
 from absslab.widgets.panels.event_recordings import (
-    follow_event_folder,
-    index_steps,
-    shown_folder,
-    source_of,
+    BUILT_IN,
+    EventSource,
+    event_source,
+    indexing_steps,
+    link_event_folder,
 )
 from absslab.widgets.panels.panel import WorkbenchPanel
 from absslab.widgets.panels.state import State
@@ -34,14 +35,15 @@ from absslab.widgets.ui.forms import Form
 from absslab.widgets.ui.work_line import WorkLine
 
 FIELDS = ("event_folder", "recordings_csv", "origin_pattern", "split_percentages", "seed")
-_MOST_PROBLEMS = 10  # that are shown
+HEADER = ["class", "recordings", "origins", "total / s", "shortest / s", "longest / s"]
+MAX_PROBLEMS = 10  # that are shown
 
 
 class RecordingsPanel(WorkbenchPanel):
-    """Recordings of a folder: `index` finds them, `choose` plays one. The folder is `state.event_folder`.
+    """The recordings of `state.event_folder`: `index` reads them, `choose` plays one of them.
 
     Args:
-        state: what panels share.
+        state: shared with other panels.
     """
 
     title = "recordings"
@@ -49,51 +51,55 @@ class RecordingsPanel(WorkbenchPanel):
     def __init__(self, state: State | None = None):
         super().__init__(state)
         self.recordings: list[Recording] = []
-        self._problems: list[str] = []  # with files
-        self._indexed: tuple[Any, ...] = (
-            "",
-            None,
-            None,
-        )  # what was indexed last: folder, CSV, pattern
+        self._problems: list[str] = []  # of files that can't be used
+        self._source: EventSource = ("", None, None)  # of the recordings that were read last
         self.form = self.own(
-            Form(MixtureFolderConfig, only=FIELDS, on_change=self.guard(self._changed))
+            Form(MixtureFolderConfig, only=FIELDS, on_change=self.guard(self._use_settings))
         )
         self.line = self.own(WorkLine(self.loop, self.fail))
         self.button = button("read the recordings", self.guard(self.index), is_main=True)
         self.table = ipywidgets.HTML()
         self.chart = self.own(ChartArea())
-        look = {"layout": ipywidgets.Layout(width="430px"), "style": {"description_width": "80px"}}
-        self.class_control = ipywidgets.Dropdown(description="class", **look)
-        self.recording_control = ipywidgets.Dropdown(description="recording", **look)
-        self.listening = self.own(Listening())
-        self.class_control.observe(self.guard(lambda _: self._offer()), "value")
-        self.recording_control.observe(self.guard(lambda _: self._listen()), "value")
-        chosen = ipywidgets.HBox(
-            [self.class_control, self.recording_control],
-            layout=ipywidgets.Layout(flex_flow="row wrap"),
+        layout = {"width": "430px"}
+        style = {"description_width": "80px"}
+        self.class_control = ipywidgets.Dropdown(description="class", layout=layout, style=style)
+        self.recording_control = ipywidgets.Dropdown(
+            description="recording", layout=layout, style=style
         )
-        first = ipywidgets.HBox([self.button, self.line.widget])
-        self.show(self.form, first, self.table, chosen, self.listening, self.chart)
-        follow_event_folder(self, self.form)
+        self.listening = self.own(Listening())
+        self.class_control.observe(self.guard(lambda _: self._offer_recordings()), "value")
+        self.recording_control.observe(self.guard(lambda _: self._play()), "value")
+        self.show(
+            self.form,
+            ipywidgets.HBox([self.button, self.line.widget]),
+            self.table,
+            ipywidgets.HBox(
+                [self.class_control, self.recording_control], layout={"flex_flow": "row wrap"}
+            ),
+            self.listening,
+            self.chart,
+        )
+        link_event_folder(self, self.form)
 
     def index(self) -> None:
-        """Read the folder again, or the built-in recordings where none is chosen; `cancel` ends that.
+        """Read the folder again, or the built-in recordings if none is chosen; `cancel` stops this.
 
         Raises:
-            InputError: a setting that can't be used.
+            InputError: a setting can't be used.
         """
         config = self.form.config
-        self._indexed = source_of(config)
-        work = LongWork(index_steps(config, skip_bad_files=True))
-        self.recordings, self.table.value = [], ""
+        self._source = event_source(config)
+        self.recordings = []
+        self.table.value = ""
         self.chart.clear()
         self.listening.clear()
         offer(self.class_control, ())
         self.say("")
+        work = LongWork(indexing_steps(config, skip_bad_files=True))
         self.line.run(
             lambda: iter(work),
             task="reading the recordings",
-            done=lambda: self._show_found(work.result),
+            done=lambda: self._show_recordings(work.result),
             cancelled=lambda: self.say(
                 "Cancelled: nothing is shown. Read the recordings to begin again.", "warning"
             ),
@@ -106,83 +112,105 @@ class RecordingsPanel(WorkbenchPanel):
     def choose(self, event_label: str, index: int = 0) -> Recording:
         """Play a recording of a class.
 
+        Args:
+            event_label: the class.
+            index: which of its recordings, in the order of their paths.
+
         Raises:
             InputError: there is no such class or recording.
         """
-        of_class = [one for one in self.recordings if one.event_label == event_label]
-        if not 0 <= index < len(of_class):
+        recordings = self._recordings_of(event_label)
+        if not 0 <= index < len(recordings):
             raise InputError(
-                f"there is no recording {index} of {event_label!r}: expected one of those that were read"
+                f"there is no recording {index} of {event_label!r}: "
+                "expected one of those that were read"
             )
         self.class_control.value = event_label
-        self.recording_control.value = of_class[index]
-        return of_class[index]
+        self.recording_control.value = recordings[index]
+        return recordings[index]
 
-    def _changed(self) -> None:
-        """The folder is read when it is another one; of the same one only the split is shown anew."""
+    def _use_settings(self) -> None:
+        """Read the recordings if they come from elsewhere now; else only show the new split."""
         try:
             config = self.form.config
         except InputError:
-            return  # the form says it
-        if source_of(config) != self._indexed:
+            return  # the form shows what is wrong
+        if event_source(config) != self._source:
             self.index()
         elif self.recordings:
             self._show_split()
 
-    def _show_found(self, found: IndexedFolder) -> None:
-        self.recordings, self._problems = found.recordings, found.problems
+    def _show_recordings(self, indexed: IndexedFolder) -> None:
+        self.recordings = indexed.recordings
+        self._problems = indexed.problems
         self._show_split()
         offer(self.class_control, classes_of(self.recordings))
 
     def _show_split(self) -> None:
-        config, problems = self.form.config, self._problems[:_MOST_PROBLEMS]
+        """Show what is wrong with files, and how many recordings are in each split."""
+        config = self.form.config
+        messages = []
         if self._problems:
-            problems.insert(
-                0,
-                f"{len(self._problems)} files can't be used; no mixtures are made until that is put right:",
+            messages.append(
+                f"{len(self._problems)} files can't be used; "
+                "no mixtures are made until this is corrected:"
             )
+            messages += self._problems[:MAX_PROBLEMS]
+        split: dict[str, list[Recording]] = {}
         try:
             split = split_recordings(
                 self.recordings, percentages=config.split_percentages, seed=config.seed
             )
         except InputError as error:
-            problems.append(str(error))
-            split = {}
-        self.say("\n".join(problems), "error")
-        found = summarise_recordings(self.recordings, split)
-        header = [
-            "class",
-            "recordings",
-            "origins",
-            "total / s",
-            "shortest / s",
-            "longest / s",
-            *split,
-        ]
-        rows = [
-            [one.event_label, one.n_recordings, one.n_origins, f"{one.total:.1f}", f"{one.shortest:.2f}",
-             f"{one.longest:.2f}", *one.in_split.values()]
-            for one in found
-        ]  # fmt: skip
-        n, total = len(self.recordings), sum(one.total for one in found)
-        words = f"{shown_folder(config.event_folder)}: {n} recordings of {len(found)} classes, {total:.0f} s"
-        self.table.value = html_table(header, rows, caption=words)
-        if split:
-            counts = {one.event_label: one.in_split for one in found}
-            split_balance(self.chart.begin(chart_height(len(counts))).subplots(), counts)
-            self.chart.draw()
-        else:
-            self.chart.clear()
-
-    def _offer(self) -> None:
-        """The recordings of the chosen class, to choose from."""
-        of_class = [one for one in self.recordings if one.event_label == self.class_control.value]
-        folder = os.path.commonpath([Path(one.path).parent for one in of_class]) if of_class else ""
-        offer(
-            self.recording_control, [(os.path.relpath(one.path, folder), one) for one in of_class]
+            messages.append(str(error))
+        self.say("\n".join(messages), "error")
+        summaries = summarise_recordings(self.recordings, split)
+        n_seconds = sum(summary.total for summary in summaries)
+        caption = (
+            f"{config.event_folder or BUILT_IN}: {len(self.recordings)} recordings "
+            f"of {len(summaries)} classes, {n_seconds:.0f} s"
         )
+        rows = [_table_row(summary) for summary in summaries]
+        self.table.value = html_table([*HEADER, *split], rows, caption=caption)
+        if not split:
+            self.chart.clear()
+            return
+        counts = {summary.event_label: summary.in_split for summary in summaries}
+        split_balance(self.chart.begin(chart_height(len(counts))).subplots(), counts)
+        self.chart.draw()
 
-    def _listen(self) -> None:
-        if one := self.recording_control.value:
-            words = f"{one.path}: {one.event_label}, {one.duration:.2f} s, origin {one.origin}"
-            self.listening.show([Track(Path(one.path).stem, file_sound(one.path))], caption=words)
+    def _recordings_of(self, event_label: str) -> list[Recording]:
+        return [recording for recording in self.recordings if recording.event_label == event_label]
+
+    def _offer_recordings(self) -> None:
+        """Offer the recordings of the chosen class."""
+        recordings = self._recordings_of(self.class_control.value)
+        folders = [Path(recording.path).parent for recording in recordings]
+        common_folder = os.path.commonpath(folders) if folders else ""
+        options = [
+            (os.path.relpath(recording.path, common_folder), recording) for recording in recordings
+        ]
+        offer(self.recording_control, options)
+
+    def _play(self) -> None:
+        recording = self.recording_control.value
+        if recording is None:
+            return
+        caption = (
+            f"{recording.path}: {recording.event_label}, {recording.duration:.2f} s, "
+            f"origin {recording.origin}"
+        )
+        track = Track(Path(recording.path).stem, file_sound(recording.path))
+        self.listening.show([track], caption=caption)
+
+
+def _table_row(summary: ClassSummary) -> list[object]:
+    return [
+        summary.event_label,
+        summary.n_recordings,
+        summary.n_origins,
+        f"{summary.total:.1f}",
+        f"{summary.shortest:.2f}",
+        f"{summary.longest:.2f}",
+        *summary.in_split.values(),
+    ]

@@ -1,4 +1,4 @@
-"""Front ends, poolings and models beside each other: what sliders say is shown and heard."""
+"""The laboratories: front ends, poolings and models side by side follow their sliders."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""The panel of mixtures: one drawn to be heard, a set written and gone on with, one of a set chosen for all panels."""
+"""The panel of mixtures: draw one to hear it, write a set, choose one of a set for all panels."""
 
 import asyncio
 import shutil
@@ -19,11 +19,11 @@ SHORT = {"length": 0.5, "sampling_rate": 8000}
 
 @pytest.fixture
 def panel(event_folder):
-    one = MixturesPanel(State(event_folder=str(event_folder)))
-    one.mixing.set(SHORT)
-    one.folder.set({"n_workers": 1})
-    yield one
-    one.close()
+    panel = MixturesPanel(State(event_folder=str(event_folder)))
+    panel.mixing.set(SHORT)
+    panel.folder.set({"n_workers": 1})
+    yield panel
+    panel.close()
 
 
 def sounds(panel):
@@ -31,6 +31,11 @@ def sounds(panel):
         track.name: track.sound.read(0, track.sound.n_samples)[0]
         for track in panel.listening.player.tracks
     }
+
+
+def takes(classes):
+    """Three recordings of each class."""
+    return [f"{name}/{i}.wav" for name in classes for i in range(3)]
 
 
 def fill(folder, names):
@@ -242,9 +247,7 @@ def test_a_split_without_recordings_is_said(panel):
 
 def test_classes_are_text_whatever_their_names_hold(panel, tmp_path):
     names = [HTML, "\"quotes\" & 'more'", "ключи", "鍵", "$x_1$"]
-    panel.state.event_folder = str(
-        fill(tmp_path / "events", [f"{name}/{i}.wav" for name in names for i in range(3)])
-    )
+    panel.state.event_folder = str(fill(tmp_path / "events", takes(names)))
     panel.folder.set({"output_folder": str(tmp_path / "set"), "n_files": 10})
     panel.mixing.set({"max_event": 8, "length": 4.0})
     panel.write()
@@ -257,9 +260,7 @@ def test_classes_are_text_whatever_their_names_hold(panel, tmp_path):
 
 
 def test_a_hundred_classes_are_mixed(panel, tmp_path):
-    panel.state.event_folder = str(
-        fill(tmp_path, [f"class {k:03d}/{i}.wav" for k in range(100) for i in range(3)])
-    )
+    panel.state.event_folder = str(fill(tmp_path, takes(f"class {k:03d}" for k in range(100))))
     panel.mixing.set({"max_event": 100, "length": 10.0})
     panel.draw(1)
     assert panel.message == ""
@@ -284,20 +285,18 @@ def test_writing_goes_on_beside_the_loop_is_not_started_twice_and_is_gone_on_wit
         panel.cancel()
         while panel.writing.is_running:
             await asyncio.sleep(0.01)
-        said, n_before, chosen = (
-            panel.message,
-            len(list(output.rglob("0*.wav"))),
-            panel.state.mixture_folder,
-        )
+        message = panel.message
+        n_before = len(list(output.rglob("0*.wav")))
+        chosen = panel.state.mixture_folder
         panel.write()
         while panel.writing.is_running:
             await asyncio.sleep(0.01)
-        result = said, n_before, chosen, panel.state.mixture_folder
+        result = message, n_before, chosen, panel.state.mixture_folder
         panel.close()
         return result
 
-    said, n_before, chosen, chosen_at_last = asyncio.run(write())
-    assert "goes on with" in said
+    message, n_before, chosen, chosen_at_last = asyncio.run(write())
+    assert "goes on with" in message
     assert 0 < n_before < 400
     assert (chosen, chosen_at_last) == ("", str(output))
     assert len(list(output.rglob("0*.wav"))) == 400

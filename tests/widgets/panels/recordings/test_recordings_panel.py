@@ -1,4 +1,4 @@
-"""The panel of recordings: a folder's classes, split and sounds; what is wrong with a folder is said in the panel."""
+"""The panel of recordings: classes, split and sounds of a folder, and what is wrong with it."""
 
 import asyncio
 import re
@@ -17,6 +17,11 @@ CLICK = np.concatenate([np.ones(400), -np.ones(400)]).astype(np.float32) / 2  # 
 HTML = "<img src=x onerror=alert(1)>"
 
 
+def takes(classes):
+    """Three recordings of each class."""
+    return [f"{name}/{i}.wav" for name in classes for i in range(3)]
+
+
 def fill(folder, names):
     for name in names:
         sound_files.save(folder / name, CLICK, 8000)
@@ -25,9 +30,9 @@ def fill(folder, names):
 
 @pytest.fixture
 def panel():
-    one = RecordingsPanel()
-    yield one
-    one.close()
+    panel = RecordingsPanel()
+    yield panel
+    panel.close()
 
 
 def test_a_folder_that_is_chosen_elsewhere_is_read_and_the_first_recording_can_be_heard(
@@ -169,9 +174,7 @@ def test_a_class_with_too_few_recordings_is_shown_with_what_to_do(panel, tmp_pat
 
 def test_names_of_classes_are_text_whatever_they_hold(panel, tmp_path):
     names = [HTML, "\"quotes\" & 'more'", "ключи", "鍵", "$x_1$"]
-    panel.state.event_folder = str(
-        fill(tmp_path, [f"{name}/{i}.wav" for name in names for i in range(3)])
-    )
+    panel.state.event_folder = str(fill(tmp_path, takes(names)))
     assert panel.message == ""
     assert HTML not in panel.table.value
     assert "&lt;img src=x onerror=alert(1)&gt;" in panel.table.value
@@ -180,9 +183,7 @@ def test_names_of_classes_are_text_whatever_they_hold(panel, tmp_path):
 
 
 def test_a_hundred_classes_are_shown(panel, tmp_path):
-    panel.state.event_folder = str(
-        fill(tmp_path, [f"class {k:03d}/{i}.wav" for k in range(100) for i in range(3)])
-    )
+    panel.state.event_folder = str(fill(tmp_path, takes(f"class {k:03d}" for k in range(100))))
     assert panel.message == ""
     assert len(panel.class_control.options) == 100
 
@@ -201,7 +202,7 @@ def test_a_pattern_that_is_none_is_said(panel, event_folder):
 
 
 def test_reading_goes_on_beside_the_loop_and_can_be_cancelled(tmp_path):
-    fill(tmp_path, [f"alert{i}.wav" for i in range(5)])
+    fill(tmp_path, [f"alert{i}.wav" for i in range(100)])  # more than are read before the cancel
 
     async def read():
         panel = RecordingsPanel()
@@ -214,14 +215,14 @@ def test_reading_goes_on_beside_the_loop_and_can_be_cancelled(tmp_path):
         panel.index()
         while panel.line.is_running:
             await asyncio.sleep(0.01)
-        found = len(panel.recordings)
+        n_recordings = len(panel.recordings)
         panel.close()
-        return cancelled, found
+        return cancelled, n_recordings
 
-    cancelled, found = asyncio.run(read())
+    cancelled, n_recordings = asyncio.run(read())
     assert "Cancelled" in cancelled[0]
     assert cancelled[1] == []
-    assert found == 5
+    assert n_recordings == 100
 
 
 def test_closing_frees_all_widgets_and_stops_reading(event_folder, tmp_path):

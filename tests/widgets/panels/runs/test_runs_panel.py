@@ -1,4 +1,4 @@
-"""Runs side by side: a table that holds whatever lies there, filtered, chosen, compared."""
+"""The panel of runs: a table of whatever is in the folder, filtered, chosen and compared."""
 
 import asyncio
 import json

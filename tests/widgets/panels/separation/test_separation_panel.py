@@ -1,4 +1,4 @@
-"""Separating by ear: choose, listen, move a slider, save what is heard, and get the same from the command line."""
+"""Separation by ear: choose, listen, move a slider, save, and get the same on the command line."""
 
 import asyncio
 import shutil
@@ -42,14 +42,14 @@ def panel(checkpoint, mixture, tmp_path):
 
 def samples_of(panel, name):
     player = panel.listening.player
-    return next(one for one in player.tracks if one.name == name).sound.read(0, player.n_samples)
+    track = next(track for track in player.tracks if track.name == name)
+    return track.sound.read(0, player.n_samples)
 
 
 def si_sdr(reference, estimate):
     """Le Roux et al. 2019, eq. 5, without the means."""
-    reference, estimate = (
-        one.astype(float) - one.mean(dtype=float) for one in (reference, estimate)
-    )
+    reference = reference.astype(float) - reference.mean(dtype=float)
+    estimate = estimate.astype(float) - estimate.mean(dtype=float)
     target = (estimate @ reference) / (reference @ reference) * reference
     return 10 * np.log10((target**2).sum() / ((estimate - target) ** 2).sum())
 
@@ -215,11 +215,11 @@ def test_a_table_that_does_not_name_the_file_says_nothing_of_it(checkpoint, mixt
         "filename\tonset\toffset\tevent_label\nb.wav\t0\t1\ta class of no model\n"
     )
     assert events_of(tmp_path / "a.wav") is None
-    assert [one.event_label for one in events_of(tmp_path / "b.wav")] == ["a class of no model"]
+    assert [event.event_label for event in events_of(tmp_path / "b.wav")] == ["a class of no model"]
     separator = Separator.from_checkpoint(str(checkpoint))
     assert LiveSeparation(separator, Excerpt.of(tmp_path / "a.wav")).truth is None
-    (found,) = LiveSeparation(separator, Excerpt.of(tmp_path / "b.wav", 0.5, 1.0)).truth
-    assert (found.onset, found.offset) == (0.0, 0.5)
+    (event,) = LiveSeparation(separator, Excerpt.of(tmp_path / "b.wav", 0.5, 1.0)).truth
+    assert (event.onset, event.offset) == (0.0, 0.5)
 
 
 def test_a_whole_file_is_written_to_a_folder_and_shown(panel, tmp_path):
