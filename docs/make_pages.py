@@ -36,6 +36,10 @@ COPIED = {  # page → the file at the top of the repository that it shows
 }
 CHOICES = (("model_type", MASK_NETS), ("classification_mapping", POOLINGS))
 
+DEPENDENT = {  # configs whose flags there are with one value of another flag only
+    config.__name__ for _, registry in CHOICES for config, _ in registry.values()
+}
+
 
 def make_pages(folder: Path) -> None:
     """Write all pages of the manual.
@@ -147,8 +151,10 @@ def _flag_tables(parser: argparse.ArgumentParser, *, titles: bool = True) -> Ite
         actions = [action for action in group._group_actions if action.dest != "help"]
         if not actions:
             continue
+        if titles and group.title in DEPENDENT:
+            continue
         if titles and group.description:
-            yield f"### {_title(parser, group)}\n"
+            yield f"### {_title(group.title)}\n"
             yield f"{group.description}\n"
         yield "| flag | value | meaning |"
         yield "|---|---|---|"
@@ -162,8 +168,10 @@ def _flag_tables(parser: argparse.ArgumentParser, *, titles: bool = True) -> Ite
         yield ""
 
 
-def _title(parser: argparse.ArgumentParser, group: Any) -> str:
-    return f"{parser.prog.removeprefix('absslab ')}: {group.title.removesuffix('Config')}"
+def _title(config_name: str) -> str:
+    """Return the name of a config as words: MixtureFolderConfig becomes Mixture folder."""
+    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z]*", config_name.removesuffix("Config"))
+    return " ".join(words).capitalize()
 
 
 def _python_page() -> Iterator[str]:
