@@ -89,7 +89,7 @@ class Example:
         """(N,): what was cut out, in 16 bits where the mixture has 16, as `absslab separate` writes it."""
         samples = self.separation.sources[self.separation.classes.index(name)]
         whole = fits_16_bits(self.truth.mixture) and np.abs(samples).max(initial=0) < 1 - 2**-15
-        return sound_files.on_grid(samples, "PCM_16").astype(np.float32) if whole else samples
+        return sound_files.quantise(samples, "PCM_16").astype(np.float32) if whole else samples
 
 
 def take_apart(evaluation: Evaluation, scores: RunScores, mixture: str) -> Example | None:

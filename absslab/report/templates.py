@@ -115,4 +115,4 @@ def data_uri(samples: np.ndarray, sampling_rate: int) -> str:
 
 def fits_16_bits(samples: np.ndarray) -> bool:
     """Whether 16 bits hold samples exactly."""
-    return bool(np.array_equal(samples, sound_files.on_grid(samples, "PCM_16")))
+    return bool(np.array_equal(samples, sound_files.quantise(samples, "PCM_16")))

@@ -1,4 +1,4 @@
-"""How loud a sound is, and what makes sounds equally loud.
+"""The loudness of sounds, and gains that make them equally loud.
 
 Axes: C channels, N samples.
 """
@@ -13,52 +13,59 @@ from absslab.core.common.errors import InputError
 
 BLOCK = 0.4  # s, of the standard's gate
 HIGHEST_PEAK = -1.0  # dBFS that levelled sounds may reach
-_MOST_CHANNELS = 5  # that the standard knows: left, right, centre, two surrounds
-_SILENT = -90.0  # dBFS: with no sample beyond, the standard's gate takes every block for silence
-_one_at_a_time = (
-    Lock()
-)  # pyloudnorm changes the filters of warnings, which all threads share, and puts them back
+_MAX_CHANNELS = 5  # that the standard knows: left, right, centre, two surrounds
+_SILENT_PEAK = -90.0  # dBFS: below it the standard's gate takes every block for silence
+# pyloudnorm changes and restores the filters of warnings, which all threads share.
+_pyloudnorm_lock = Lock()
 
 
 def loudness(samples: np.ndarray, sampling_rate: int) -> float:
-    """Integrated loudness.
+    """Measure the integrated loudness.
 
-    A sound shorter than one gating block of 400 ms is measured as that block, filled up with silence: the value says how
-    loud its energy is in 400 ms. Of more than five channels, which the standard has no weights for, the mean is measured.
+    A sound shorter than one gating block of 400 ms is measured as that block, padded with silence:
+    the value says how loud its energy is in 400 ms. The standard has no weights for more than five
+    channels; of those the mean is measured.
 
     Args:
         samples: (N,) or (C, N), at least one sample.
         sampling_rate: Hz.
 
     Returns:
-        LUFS; −inf for silence, and what the standard's gate takes for it (below −70 LUFS).
+        LUFS; −inf for silence, and for sounds below −70 LUFS, which the standard's gate takes for
+        silence.
 
     Raises:
         InputError: no samples, another shape, or pyloudnorm is not installed.
 
-    Source: ITU-R BS.1770-4.
+    Source:
+        ITU-R BS.1770-4.
     """
     try:
         import pyloudnorm
     except ImportError:
         raise InputError("loudness needs pyloudnorm: pip install 'absslab[lab]'") from None
     channels = _channels(samples)  # (C, N)
-    if len(channels) > _MOST_CHANNELS:
+    if len(channels) > _MAX_CHANNELS:
         channels = channels.mean(0, keepdims=True)  # (1, N)
-    if peak(channels) < _SILENT:
+    if peak(channels) < _SILENT_PEAK:
         return -np.inf
     missing = max(0, int(np.ceil(BLOCK * sampling_rate)) - channels.shape[1])
-    channels = np.pad(channels, ((0, 0), (0, missing)))
-    with _one_at_a_time, np.errstate(all="ignore"):  # the logarithm of pauses is none
-        meter = pyloudnorm.Meter(
-            sampling_rate, filter_class="DeMan", block_size=BLOCK
-        )  # the standard's very coefficients
+    channels = np.pad(channels, ((0, 0), (0, missing)))  # (C, N')
+    with _pyloudnorm_lock, np.errstate(all="ignore"):  # pauses have no logarithm
+        # DeMan has exactly the coefficients of the standard.
+        meter = pyloudnorm.Meter(sampling_rate, filter_class="DeMan", block_size=BLOCK)
         measured = float(meter.integrated_loudness(channels.T))
     return -np.inf if np.isnan(measured) else measured
 
 
 def peak(samples: np.ndarray) -> float:
-    """The largest sample (N,) or (C, N) in dBFS; −inf for silence.
+    """Return the level of the largest sample.
+
+    Args:
+        samples: (N,) or (C, N).
+
+    Returns:
+        dBFS; −inf for silence.
 
     Raises:
         InputError: no samples, another shape.
@@ -68,7 +75,7 @@ def peak(samples: np.ndarray) -> float:
 
 
 def _channels(samples: np.ndarray) -> np.ndarray:
-    """(C, N) in float64."""
+    """Return samples (N,) or (C, N) as (C, N) in float64."""
     if samples.ndim not in (1, 2) or not samples.size:
         raise InputError(
             f"the sound has the shape {samples.shape}: expected (N,) or (C, N), at least one sample"
@@ -76,38 +83,42 @@ def _channels(samples: np.ndarray) -> np.ndarray:
     return np.atleast_2d(samples).astype(np.float64)
 
 
-def _raw(loudness: Sequence[float], peaks: Sequence[float]) -> list[float]:
+def _no_gains(loudness: Sequence[float], peaks: Sequence[float]) -> list[float]:
     return [0.0] * len(peaks)
 
 
 def _equal_peaks(loudness: Sequence[float], peaks: Sequence[float]) -> list[float]:
-    return [HIGHEST_PEAK - one if np.isfinite(one) else 0.0 for one in peaks]
+    return [HIGHEST_PEAK - peak if np.isfinite(peak) else 0.0 for peak in peaks]
 
 
 def _equal_loudness(loudness: Sequence[float], peaks: Sequence[float]) -> list[float]:
-    """The loudness of the first that has one, lowered until no peak is too high."""
-    heard = [
-        (loud, high)
-        for loud, high in zip(loudness, peaks, strict=True)
-        if np.isfinite(loud) and np.isfinite(high)
+    """Bring all tracks to the loudness of the first, lowered until no peak is too high."""
+    audible = [
+        (track_loudness, track_peak)
+        for track_loudness, track_peak in zip(loudness, peaks, strict=True)
+        if np.isfinite(track_loudness) and np.isfinite(track_peak)
     ]
-    if not heard:
+    if not audible:
         return [0.0] * len(peaks)
-    target = min(heard[0][0], *(loud + HIGHEST_PEAK - high for loud, high in heard))  # LUFS
-    return [target - one if np.isfinite(one) else 0.0 for one in loudness]
+    highest = [level + HIGHEST_PEAK - track_peak for level, track_peak in audible]  # LUFS
+    target = min(audible[0][0], *highest)  # LUFS
+    return [target - level if np.isfinite(level) else 0.0 for level in loudness]
 
 
-MODES = {"raw": _raw, "loudness": _equal_loudness, "peak": _equal_peaks}
+MODES = {"raw": _no_gains, "loudness": _equal_loudness, "peak": _equal_peaks}
 
 
 def matched_gains(loudness: Sequence[float], peaks: Sequence[float], mode: str) -> list[float]:
-    """Gains in dB that make tracks comparable; a silent one has 0.
+    """Compute gains that make tracks comparable.
 
     Args:
         loudness: of the tracks, LUFS.
         peaks: of the tracks, dBFS.
-        mode: raw: as they are; loudness: all as loud as the first, or less where a peak would go beyond −1 dBFS; peak: each
-            up to −1 dBFS.
+        mode: raw: as they are; loudness: all as loud as the first, or less where a peak would
+            exceed −1 dBFS; peak: each up to −1 dBFS.
+
+    Returns:
+        dB; 0 for a silent track.
 
     Raises:
         InputError: there is no such mode.

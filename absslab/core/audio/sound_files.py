@@ -1,15 +1,16 @@
-"""Sound files: what they hold, read as mono float32, written whole; resampling and level.
+"""Sound files: their headers, reading as float32, resampling, and writing.
 
 Axes: C channels, N samples. Audio is float32 in [−1, 1].
 """
 
+import errno
 import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import numpy as np
 import soundfile
@@ -21,18 +22,23 @@ from absslab.core.common.signals import defer_interrupts
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 _STEPS = {"PCM_16": 1 << 15, "PCM_24": 1 << 23}  # per unit of amplitude
-_BYTES = {"PCM_16": 2, "PCM_24": 3, "FLOAT": 4}  # per sample: what is written
-_BLOCK = 1 << 18  # samples read at a time where a whole file need not be in memory
+_BYTES = {"PCM_16": 2, "PCM_24": 3, "FLOAT": 4}  # per sample
+_BLOCK = 1 << 18  # samples that are read at a time where the file need not be in memory
+_MAX_SAMPLES = 1 << 60  # a FLAC that was written to a pipe claims more
+_MAX_WAV_SIZE = (1 << 32) - (1 << 16)  # bytes; a longer file is written as RF64
+# Sizes that sox and ffmpeg write to a pipe, and that RF64 always has.
+_PIPE_SIZE = 0x7FFFF000
+_UNKNOWN_SIZE = 0xFFFFFF00  # from here on
 
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What a sound file holds, without its samples."""
+    """The header of a sound file."""
 
     sampling_rate: int  # Hz
     n_samples: int  # per channel
     n_channels: int
-    subtype: str  # how the samples are coded, in libsndfile's words
+    subtype: str  # how the samples are coded, as libsndfile calls it
 
     @property
     def duration(self) -> float:
@@ -41,7 +47,7 @@ class AudioInfo:
 
 
 def is_audio(path: str | Path) -> bool:
-    """Whether the file's name ends as a sound file's does (hidden files are none)."""
+    """Return whether a file has the suffix of a sound file and is not hidden."""
     path = Path(path)
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
@@ -50,7 +56,7 @@ def info(path: str | Path) -> AudioInfo:
     """Read a sound file's header.
 
     Raises:
-        InputError: the file is missing, empty, cut short or no sound file.
+        InputError: the file is missing, empty, cut short or not a sound file.
     """
     with open_audio(path) as file:
         return AudioInfo(file.samplerate, file.frames, file.channels, file.subtype)
@@ -60,95 +66,118 @@ def open_audio(path: str | Path) -> soundfile.SoundFile:
     """Open a sound file to read from.
 
     Raises:
-        InputError: the file is missing, empty, cut short or no sound file.
+        InputError: the file is missing, empty, cut short or not a sound file.
     """
     if not os.path.isfile(path):
         raise InputError(
-            f"{path} does not exist or is no file: expected a sound file ({', '.join(SUFFIXES)})"
+            "{path} does not exist or is not a file: "
+            f"expected a sound file ({', '.join(SUFFIXES)})",
+            path=path,
         )
     try:
         file = soundfile.SoundFile(os.fspath(path))
     except soundfile.LibsndfileError as error:
         reason = "it has 0 bytes" if os.path.getsize(path) == 0 else error.error_string.rstrip(".")
         raise InputError(
-            f"{path} is not a readable sound file ({reason}): replace or remove it"
+            f"{{path}} is not a readable sound file ({reason}): replace or remove it", path=path
         ) from None
-    if file.frames == 0:
+    problem = _find_problem(file, path)
+    if problem:
         file.close()
-        raise InputError(f"{path} holds 0 samples: replace or remove it")
-    if file.frames > 1 << 60:  # a FLAC that was written to a pipe
-        file.close()
-        raise InputError(
-            f"{path} does not say how many samples it holds: write it again, to a file"
-        )
-    if _is_cut_short(file, path):
-        file.close()
-        raise InputError(
-            f"{path} is cut short (its header promises more samples): replace or remove it"
-        )
+        raise InputError(f"{{path}} {problem}", path=path)
     return file
 
 
+def _find_problem(file: soundfile.SoundFile, path: str | Path) -> str:
+    """Return what is wrong with an open file, and what to do; nothing if it is complete."""
+    if file.frames == 0:
+        return "holds 0 samples: replace or remove it"
+    if file.frames > _MAX_SAMPLES:
+        return "does not say how many samples it holds: write it again, to a file"
+    if _is_cut_short(file, path):
+        return "is cut short (its header promises more samples): replace or remove it"
+    return ""
+
+
 def _is_cut_short(file: soundfile.SoundFile, path: str | Path) -> bool:
-    """Whether a WAV claims more bytes of samples than the file has, or an Ogg lacks its last page."""
+    """Return whether a WAV claims more bytes than the file has, or an Ogg lacks its last page."""
     with open(path, "rb") as raw:
         if file.format == "OGG":
-            raw.seek(max(0, os.path.getsize(path) - (1 << 16)))  # a page is shorter
-            _, _, page = raw.read().rpartition(b"OggS")
-            return not int.from_bytes(page[1:2], "little") & 4  # the flag of the last page
-        if file.format not in ("WAV", "WAVEX", "RF64"):
-            return False
-        order: Literal["big", "little"] = "big" if raw.read(4) == b"RIFX" else "little"
-        raw.seek(12)
-        long_size = 0
-        while len(head := raw.read(8)) == 8:
-            size, start = int.from_bytes(head[4:], order), raw.tell()
-            if head[:4] == b"ds64":
-                long_size = int.from_bytes(raw.read(16)[8:], "little")
-            if head[:4] == b"data":
-                unknown = (
-                    size == 0x7FFFF000 or size >= 0xFFFFFF00
-                )  # what sox and ffmpeg say in a pipe, RF64 always
-                return start + (long_size if unknown else size) > os.path.getsize(path)
-            raw.seek(start + size + size % 2)
+            return _is_ogg_cut_short(raw)
+        if file.format in ("WAV", "WAVEX", "RF64"):
+            return _is_wav_cut_short(raw)
+    return False
+
+
+def _is_ogg_cut_short(raw: BinaryIO) -> bool:
+    file_size = raw.seek(0, os.SEEK_END)
+    raw.seek(max(0, file_size - (1 << 16)))  # a page is shorter
+    _, _, page = raw.read().rpartition(b"OggS")
+    return not int.from_bytes(page[1:2], "little") & 4  # the flag of the last page
+
+
+def _is_wav_cut_short(raw: BinaryIO) -> bool:
+    file_size = raw.seek(0, os.SEEK_END)
+    raw.seek(0)
+    order: Literal["big", "little"] = "big" if raw.read(4) == b"RIFX" else "little"
+    raw.seek(12)
+    long_size = 0  # of the samples, in an RF64
+    while len(head := raw.read(8)) == 8:
+        size = int.from_bytes(head[4:], order)
+        start = raw.tell()
+        if head[:4] == b"ds64":
+            long_size = int.from_bytes(raw.read(16)[8:], "little")
+        if head[:4] == b"data":
+            is_unknown = size == _PIPE_SIZE or size >= _UNKNOWN_SIZE
+            return start + (long_size if is_unknown else size) > file_size
+        raw.seek(start + size + size % 2)
     return False
 
 
 def check(path: str | Path) -> AudioInfo:
-    """Decode a file from end to end, block by block, and say what it holds.
+    """Decode a file from end to end, block by block, and return its header.
 
     Raises:
-        InputError: besides what `info` raises: undecodable in the middle, shorter than its header says, NaN or infinite
-            samples, nothing but zeros.
+        InputError: what `info` raises; also a file that can't be decoded to its end, is shorter
+            than its header says, holds NaN or infinite samples, or only zeros.
     """
     with open_audio(path) as file:
-        n_samples, loud = 0, False
+        n_samples = 0
+        is_silent = True
         while len(block := _read(file, _BLOCK, path)):
-            loud = loud or bool(block.any())
+            is_silent = is_silent and not block.any()
             n_samples += len(block)
         if n_samples < file.frames:
             raise InputError(
-                f"{path} is cut short ({n_samples} of {file.frames} samples): replace or remove it"
+                f"{{path}} is cut short ({n_samples} of {file.frames} samples): "
+                "replace or remove it",
+                path=path,
             )
-        if not loud:
-            raise InputError(f"{path} is silent: every sample is 0; replace or remove it")
+        if is_silent:
+            raise _silence_error(path)
         return AudioInfo(file.samplerate, n_samples, file.channels, file.subtype)
+
+
+def _silence_error(path: str | Path) -> InputError:
+    return InputError("{path} is silent: every sample is 0; replace or remove it", path=path)
 
 
 def _read(file: soundfile.SoundFile, n_samples: int, path: str | Path) -> np.ndarray:
     try:
         block = file.read(n_samples, dtype="float32", always_2d=True)  # (N, C)
     except soundfile.LibsndfileError as error:
-        raise InputError(
-            f"{path} can't be decoded ({error.error_string.rstrip('.')}): replace it"
-        ) from None
+        reason = error.error_string.rstrip(".")
+        raise InputError(f"{{path}} can't be decoded ({reason}): replace it", path=path) from None
     if not np.isfinite(block).all():
-        raise InputError(f"{path} holds NaN or infinite samples: replace or remove it")
+        raise InputError("{path} holds NaN or infinite samples: replace or remove it", path=path)
     return block
 
 
-def blocks(path: str | Path) -> Iterator[np.ndarray]:
-    """A file's samples (C, n), some at a time.
+def read_blocks(path: str | Path) -> Iterator[np.ndarray]:
+    """Read a file's samples (C, n), some at a time.
+
+    Yields:
+        the next samples, float32.
 
     Raises:
         InputError: the file can't be read, or holds NaN.
@@ -161,7 +190,7 @@ def blocks(path: str | Path) -> Iterator[np.ndarray]:
 def load_channels(
     path: str | Path, *, start: int = 0, n_samples: int = -1
 ) -> tuple[np.ndarray, int]:
-    """Read samples as they are.
+    """Read samples of all channels at the file's own rate.
 
     Args:
         path: the file.
@@ -188,7 +217,8 @@ def load(
     Args:
         path: the file.
         sampling_rate: resample to this rate in Hz; None keeps the file's.
-        start, n_samples: which of the file's samples (at its own rate); all of them by default.
+        start: the first sample to read, at the file's own rate.
+        n_samples: how many to read, at the file's own rate; −1 means all that follow.
 
     Returns:
         samples (N,) float32.
@@ -198,27 +228,41 @@ def load(
     """
     samples, rate = load_channels(path, start=start, n_samples=n_samples)
     mono = samples.mean(axis=0)  # (N,)
-    return mono if sampling_rate in (None, rate) else resample(mono, rate, sampling_rate)
+    if sampling_rate is None:
+        return mono
+    return resample(mono, rate, sampling_rate)  # (N',)
 
 
 def load_event(path: str, sampling_rate: int) -> np.ndarray:
-    """An isolated recording as mono (N,), read-only, kept in memory: mixtures draw the same ones again and again.
+    """Read an isolated recording as mono, and keep it in memory.
+
+    Mixtures draw the same recordings again and again.
+
+    Args:
+        path: the file.
+        sampling_rate: resample to this rate in Hz.
+
+    Returns:
+        samples (N,) float32, read-only.
 
     Raises:
         InputError: the file can't be read, holds NaN or is silent.
     """
-    about = os.stat(path) if os.path.exists(path) else None
-    return _kept_event(
-        path, sampling_rate, (about.st_mtime_ns, about.st_size, about.st_ino) if about else None
-    )
+    version = None
+    if os.path.exists(path):
+        status = os.stat(path)
+        version = (status.st_mtime_ns, status.st_size, status.st_ino)
+    return _load_cached_event(path, sampling_rate, version)
 
 
 @lru_cache(maxsize=512)
-def _kept_event(path: str, sampling_rate: int, version: tuple[int, int, int] | None) -> np.ndarray:
-    """`version` changes when the file does."""
+def _load_cached_event(
+    path: str, sampling_rate: int, version: tuple[int, int, int] | None
+) -> np.ndarray:
+    """Load an event; `version` changes when the file does."""
     samples = load(path, sampling_rate)
     if not samples.any():
-        raise InputError(f"{path} is silent: every sample is 0; replace or remove it")
+        raise _silence_error(path)
     samples.flags.writeable = False
     return samples
 
@@ -228,7 +272,8 @@ def resample(samples: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
 
     Args:
         samples: (…, N).
-        from_rate, to_rate: Hz.
+        from_rate: of the samples, Hz.
+        to_rate: of the result, Hz.
 
     Shape:
         (…, N) → (…, round(N · to_rate / from_rate)), at least 1.
@@ -237,15 +282,15 @@ def resample(samples: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
         return samples
     n_samples = max(1, round(samples.shape[-1] * to_rate / from_rate))
     flat = samples.reshape(-1, samples.shape[-1]).T  # (N, C)
-    out = soxr.resample(flat, from_rate, to_rate).T[:, :n_samples]  # (C, N')
-    out = np.pad(out, ((0, 0), (0, n_samples - out.shape[1])))
+    out = soxr.resample(flat, from_rate, to_rate).T[:, :n_samples]  # (C, up to N')
+    out = np.pad(out, ((0, 0), (0, n_samples - out.shape[1])))  # (C, N')
     return out.reshape(*samples.shape[:-1], n_samples).astype(np.float32, copy=False)
 
 
 def save(
     path: str | Path, samples: np.ndarray, sampling_rate: int, *, subtype: str = "PCM_16"
 ) -> None:
-    """Write a sound file, whole or not at all; the suffix names the format (.wav, .flac).
+    """Write a sound file, completely or not at all; the suffix names the format (.wav, .flac).
 
     Args:
         path: the file.
@@ -256,18 +301,16 @@ def save(
     Raises:
         OSError: the file can't be written, the disk is full.
     """
-    write_bytes(
-        path,
-        encode(
-            samples, sampling_rate, subtype=subtype, container=Path(path).suffix.lstrip(".").upper()
-        ),
-    )
+    container = Path(path).suffix.lstrip(".").upper()
+    write_bytes(path, encode(samples, sampling_rate, subtype=subtype, container=container))
 
 
 def encode(
     samples: np.ndarray, sampling_rate: int, *, subtype: str = "PCM_16", container: str = "WAV"
 ) -> bytes:
-    """The bytes of a sound file: in memory, so that a full disk is an OSError of Python's and not a short file.
+    """Return the bytes of a sound file.
+
+    The file is made in memory, so that a full disk is an OSError and does not leave a short file.
 
     Args:
         samples: (N,) or (C, N); float in [−1, 1], or int16, which is written as it is.
@@ -276,42 +319,59 @@ def encode(
         container: WAV or FLAC.
     """
     buffer = io.BytesIO()
-    coded = np.atleast_2d(
-        samples if samples.dtype == np.int16 else _coded(samples, subtype)
-    )  # (C, N)
-    with defer_interrupts():  # in the calls back from libsndfile it would be printed and forgotten
+    if samples.dtype != np.int16:
+        samples = _to_subtype(samples, subtype)
+    coded = np.atleast_2d(samples)  # (C, N)
+    # Raised in a callback from libsndfile, an interrupt would be printed and lost.
+    with defer_interrupts():
         soundfile.write(buffer, coded.T, sampling_rate, subtype=subtype, format=container)
     return buffer.getvalue()
 
 
-def size(n_samples: int, n_channels: int, subtype: str) -> int:
-    """Bytes of an uncompressed file's samples."""
+def size_in_bytes(n_samples: int, n_channels: int, subtype: str) -> int:
+    """Return the size of an uncompressed file's samples."""
     return n_samples * n_channels * _BYTES[subtype]
 
 
-def on_grid(samples: np.ndarray, subtype: str) -> np.ndarray:
-    """The nearest samples that a file of this subtype holds exactly; float64, since sums of them are exact in it."""
+def quantise(samples: np.ndarray, subtype: str) -> np.ndarray:
+    """Return the nearest samples that a file of a subtype holds exactly.
+
+    Args:
+        samples: of any shape, in [−1, 1].
+        subtype: PCM_16, PCM_24 or FLOAT.
+
+    Returns:
+        samples of the same shape in float64, in which their sums are exact.
+    """
     if subtype not in _STEPS:
         return samples.astype(np.float32).astype(np.float64)
     steps = _STEPS[subtype]
     return np.clip(np.round(samples.astype(np.float64) * steps), -steps, steps - 1) / steps
 
 
-def _coded(samples: np.ndarray, subtype: str) -> np.ndarray:
-    """Samples as libsndfile writes them without scaling of its own (its floats lose one part in 32768)."""
+def _to_subtype(samples: np.ndarray, subtype: str) -> np.ndarray:
+    """Return samples in the type that libsndfile writes without scaling.
+
+    Its own scaling of floats loses one part in 32768.
+    """
     if subtype not in _STEPS:
         return samples.astype(np.float32)
-    whole = on_grid(samples, subtype) * _STEPS[subtype]
-    return whole.astype(np.int16) if subtype == "PCM_16" else whole.astype(np.int32) << 8
+    steps = quantise(samples, subtype) * _STEPS[subtype]
+    if subtype == "PCM_16":
+        return steps.astype(np.int16)
+    return steps.astype(np.int32) << 8
 
 
-class Writer:
-    """Writes a long WAV block by block, under another name until `close`; RF64 where 4 GiB would not do.
+class WavWriter:
+    """Writes a long WAV block by block, under another name until `close`.
+
+    A file of more than 4 GiB is written as RF64.
 
     Args:
-        path: the file that `close` makes appear.
+        path: the file; it appears at `close`.
         sampling_rate: Hz.
-        n_channels, n_samples: what is going to be written.
+        n_channels: that are going to be written.
+        n_samples: that are going to be written, per channel.
         subtype: PCM_16, PCM_24 or FLOAT.
 
     Raises:
@@ -321,45 +381,52 @@ class Writer:
     def __init__(
         self, path: str | Path, sampling_rate: int, n_channels: int, n_samples: int, subtype: str
     ):
-        self.path, self.subtype = Path(path), subtype
-        self.n_samples, self.written = n_samples, 0
+        self.path = Path(path)
+        self.subtype = subtype
+        self.n_samples = n_samples
+        self.n_written = 0
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._beside = temporary_sibling(self.path)
-        container = (
-            "WAV" if size(n_samples, n_channels, subtype) < (1 << 32) - (1 << 16) else "RF64"
-        )
+        self._unfinished = temporary_sibling(self.path)
+        is_long = size_in_bytes(n_samples, n_channels, subtype) >= _MAX_WAV_SIZE
         try:
             self._file = soundfile.SoundFile(
-                os.fspath(self._beside), "w", sampling_rate, n_channels, subtype, format=container
+                os.fspath(self._unfinished),
+                "w",
+                sampling_rate,
+                n_channels,
+                subtype,
+                format="RF64" if is_long else "WAV",
             )
         except soundfile.LibsndfileError as error:
-            self._beside.unlink(missing_ok=True)
-            raise OSError(f"can't write {path} ({error.error_string.rstrip('.')})") from None
+            self._unfinished.unlink(missing_ok=True)
+            raise self._error(error.error_string.rstrip(".")) from None
+
+    def _error(self, reason: str) -> OSError:
+        return OSError(errno.EIO, f"can't be written ({reason})", str(self.path))
 
     def write(self, samples: np.ndarray) -> None:
         """Append samples (C, N)."""
         try:
-            self._file.write(_coded(samples, self.subtype).T)
-        except (
-            soundfile.LibsndfileError,
-            AssertionError,
-        ):  # a short write is an assertion in soundfile
-            raise OSError(f"can't write {self.path}: is the disk full?") from None
-        self.written += samples.shape[1]
+            self._file.write(_to_subtype(samples, self.subtype).T)
+        except (soundfile.LibsndfileError, AssertionError):
+            # A short write is an assertion in soundfile.
+            raise self._error("is the disk full?") from None
+        self.n_written += samples.shape[1]
 
     def close(self) -> None:
         """Finish the file and let it appear under its name."""
         try:
             self._file.close()
-            whole = self.written == self.n_samples == info(self._beside).n_samples
+            n_saved = info(self._unfinished).n_samples
+            is_complete = self.n_written == self.n_samples == n_saved
         except (soundfile.LibsndfileError, InputError):
-            whole = False
-        if not whole:
+            is_complete = False
+        if not is_complete:
             self.discard()
-            raise OSError(f"can't write {self.path}: is the disk full?")
-        os.replace(self._beside, self.path)
+            raise self._error("is the disk full?")
+        os.replace(self._unfinished, self.path)
 
     def discard(self) -> None:
-        """Leave nothing half-written behind; does nothing after `close`."""
+        """Remove an incomplete file; do nothing after `close`."""
         self._file.close()
-        self._beside.unlink(missing_ok=True)
+        self._unfinished.unlink(missing_ok=True)

@@ -12,11 +12,12 @@ WINDOWS = {"hamming": torch.hamming_window, "hann": torch.hann_window}
 class STFT(nn.Module):
     """Short-time Fourier transform and its inverse; frames are centred, borders padded with zeros.
 
-    Frames go on until one is centred on or behind the last sample: all samples are covered as well as those in the middle,
-    and the inverse is exact for any length, at any overlap.
+    There are frames until one is centred on the last sample or after it. So all samples are covered
+    as well as those in the middle, and the inverse is exact for any length, at any overlap.
 
     Args:
-        window_size, hop_size: in samples.
+        window_size: samples.
+        hop_size: samples.
         window: hamming or hann.
 
     Shape:
@@ -31,19 +32,20 @@ class STFT(nn.Module):
 
     def __init__(self, *, window_size: int, hop_size: int, window: str = "hamming"):
         super().__init__()
-        self.window_size, self.hop_size = window_size, hop_size
+        self.window_size = window_size
+        self.hop_size = hop_size
         self.window: Tensor
         self.register_buffer("window", WINDOWS[window](window_size), persistent=False)
 
     @property
     def scale(self) -> Tensor:
-        """What makes the magnitude of a sine its amplitude."""
+        """Factor that makes the magnitude of a sine its amplitude."""
         return 2 / self.window.sum()
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Waveform to complex spectrogram."""
+        """Transform a waveform to a complex spectrum."""
         flat = waveform.reshape(-1, waveform.shape[-1])  # (B, N)
-        flat = nn.functional.pad(flat, (0, -flat.shape[-1] % self.hop_size))  # (B, N′)
+        flat = nn.functional.pad(flat, (0, -flat.shape[-1] % self.hop_size))  # (B, N')
         spectrum = torch.stft(
             flat,
             self.window_size,
@@ -52,12 +54,13 @@ class STFT(nn.Module):
             pad_mode="constant",
             return_complex=True,
         )  # (B, F, T)
-        return (spectrum * self.scale).reshape(*waveform.shape[:-1], *spectrum.shape[-2:])
+        axes = (*waveform.shape[:-1], *spectrum.shape[-2:])
+        return (spectrum * self.scale).reshape(axes)  # (…, F, T)
 
     def inverse(self, spectrum: Tensor, n_samples: int) -> Tensor:
-        """Complex spectrogram to waveform of the length asked for."""
+        """Transform a complex spectrum to a waveform of `n_samples`."""
         flat = spectrum.reshape(-1, *spectrum.shape[-2:]) / self.scale  # (B, F, T)
         waveform = torch.istft(
             flat, self.window_size, self.hop_size, window=self.window, length=n_samples
-        )
-        return waveform.reshape(*spectrum.shape[:-2], n_samples)
+        )  # (B, N)
+        return waveform.reshape(*spectrum.shape[:-2], n_samples)  # (…, N)

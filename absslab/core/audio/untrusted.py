@@ -1,6 +1,6 @@
-"""Sound files of unknown people, taken in within limits: nothing that a header promises is believed.
+"""Sound files that strangers upload: accepted within limits, whatever their headers promise.
 
-Axes: C channels, n samples.
+Axes: C channels, n samples of a block.
 """
 
 from dataclasses import dataclass
@@ -13,39 +13,40 @@ from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
 from absslab.core.common.progress import Progress, Steps
 
-MOST_CHANNELS = 2  # of more their mean is taken
-HIGHEST_RATE = 48000  # Hz; higher ones are lowered to it
-_RATES = (1000, 768000)  # Hz that a file may say
-_CHANNELS = 64  # that a file may have
+MOST_CHANNELS = 2  # of files with more, the mean of the channels is taken
+HIGHEST_RATE = 48000  # Hz; higher rates are lowered to it
+_RATES = (1000, 768000)  # Hz that a file may have
+_MAX_CHANNELS = 64  # that a file may have
 _SUBTYPES = {"PCM_U8": "PCM_16", "PCM_S8": "PCM_16", "PCM_16": "PCM_16"}  # others: PCM_24
 
 
 @dataclass(frozen=True)
 class UploadInspection:
-    """What a file is before and after it was taken in."""
+    """What a file is, and what it becomes when it is accepted."""
 
-    about: sound_files.AudioInfo  # of the file itself
-    sampling_rate: int  # Hz, as it is kept
-    n_channels: int  # as they are kept
+    info: sound_files.AudioInfo  # of the file itself
+    sampling_rate: int  # Hz, of the copy
+    n_channels: int  # of the copy
 
     @property
-    def words(self) -> str:
-        """What a person wants to know of it."""
-        about = self.about
+    def description(self) -> str:
+        """Length, rate and channels of the copy, and what differs from the file."""
         changes = []
-        if self.n_channels != about.n_channels:
-            changes.append(f"the mean of its {about.n_channels} channels")
-        if self.sampling_rate != about.sampling_rate:
+        if self.n_channels != self.info.n_channels:
+            changes.append(f"the mean of its {self.info.n_channels} channels")
+        if self.sampling_rate != self.info.sampling_rate:
             changes.append(
-                f"at {self.sampling_rate / 1000:g} instead of {about.sampling_rate / 1000:g} kHz"
+                f"at {self.sampling_rate / 1000:g} instead of "
+                f"{self.info.sampling_rate / 1000:g} kHz"
             )
         changed = f"; taken {' and '.join(changes)}" if changes else ""
         channels = {1: "mono", 2: "stereo"}.get(self.n_channels, f"{self.n_channels} channels")
-        return f"{about.duration:.1f} s, {self.sampling_rate / 1000:g} kHz, {channels}{changed}"
+        rate = f"{self.sampling_rate / 1000:g} kHz"
+        return f"{self.info.duration:.1f} s, {rate}, {channels}{changed}"
 
 
 def inspect_upload(path: str | Path, *, name: str, max_duration: float) -> UploadInspection:
-    """See by its header whether a file can be taken in.
+    """Check by its header whether a file can be accepted.
 
     Args:
         path: the file.
@@ -53,24 +54,27 @@ def inspect_upload(path: str | Path, *, name: str, max_duration: float) -> Uploa
         max_duration: s.
 
     Raises:
-        InputError: no sound, too long, a rate or a number of channels that no recording has.
+        InputError: not a sound file, too long, a rate or a number of channels that no recording
+            has.
     """
     try:
-        about = sound_files.info(path)
+        info = sound_files.info(path)
     except InputError as error:
-        raise InputError(_renamed(error, path, name)) from None
-    if about.duration > max_duration:
+        raise _with_name(error, name) from None
+    if info.duration > max_duration:
         raise InputError(
-            f"{name} lasts {about.duration / 60:.1f} min: expected at most {max_duration / 60:g} min; cut it, or separate "
-            "it on the command line"
+            f"{name} lasts {info.duration / 60:.1f} min: "
+            f"expected at most {max_duration / 60:g} min; cut it, or separate it on the command "
+            "line"
         )
-    if not _RATES[0] <= about.sampling_rate <= _RATES[1] or about.n_channels > _CHANNELS:
+    lowest, highest = _RATES
+    if not lowest <= info.sampling_rate <= highest or info.n_channels > _MAX_CHANNELS:
         raise InputError(
-            f"{name} has {about.n_channels} channels at {about.sampling_rate} Hz: expected at most {_CHANNELS} channels at "
-            f"{_RATES[0]} to {_RATES[1]} Hz"
+            f"{name} has {info.n_channels} channels at {info.sampling_rate} Hz: "
+            f"expected at most {_MAX_CHANNELS} channels at {lowest} to {highest} Hz"
         )
-    n_channels = about.n_channels if about.n_channels <= MOST_CHANNELS else 1
-    return UploadInspection(about, min(about.sampling_rate, HIGHEST_RATE), n_channels)
+    n_channels = info.n_channels if info.n_channels <= MOST_CHANNELS else 1
+    return UploadInspection(info, min(info.sampling_rate, HIGHEST_RATE), n_channels)
 
 
 def transcode_upload(
@@ -80,74 +84,70 @@ def transcode_upload(
 
     Args:
         path: the file.
-        target: the WAV, which appears whole or not at all.
+        target: the WAV, which appears complete or not at all.
         name: what the file is called in messages.
-        max_duration: s; decoding ends there, whatever the header said.
+        max_duration: s; decoding ends there, whatever the header says.
 
     Yields:
         how many of the file's samples are done.
 
     Raises:
-        InputError: besides what `look_at` raises: corrupt, cut short, NaN, nothing but zeros.
+        InputError: what `inspect_upload` raises; also a file that is corrupt, cut short, holds
+            NaN or only zeros.
         OSError: the disk is full.
     """
-    intake = inspect_upload(path, name=name, max_duration=max_duration)
-    about, rate = intake.about, intake.sampling_rate
-    subtype = _SUBTYPES.get(about.subtype, "PCM_24")
-    n_kept = max(1, round(about.n_samples * rate / about.sampling_rate))
-    resampler = soxr.ResampleStream(about.sampling_rate, rate, intake.n_channels, dtype="float32")
-    writer = sound_files.Writer(target, rate, intake.n_channels, n_kept, subtype)
-    done, is_silent = 0, True
+    inspection = inspect_upload(path, name=name, max_duration=max_duration)
+    info = inspection.info
+    rate = inspection.sampling_rate
+    n_channels = inspection.n_channels
+    n_samples = max(1, round(info.n_samples * rate / info.sampling_rate))
+    subtype = _SUBTYPES.get(info.subtype, "PCM_24")
+    resampler = None
+    if rate != info.sampling_rate:
+        resampler = soxr.ResampleStream(info.sampling_rate, rate, n_channels, dtype="float32")
+    writer = sound_files.WavWriter(target, rate, n_channels, n_samples, subtype)
+    n_read = 0
+    is_silent = True
     try:
-        for block in sound_files.blocks(path):  # (C, n)
-            done += block.shape[1]
-            if done > about.n_samples:
+        for block in sound_files.read_blocks(path):  # (C, n)
+            n_read += block.shape[1]
+            if n_read > info.n_samples:
                 raise InputError(f"{name} holds more than its header says: write it again")
-            kept = (
-                block if len(block) == intake.n_channels else block.mean(0, keepdims=True)
-            )  # (C, n)
-            is_silent = is_silent and not kept.any()
-            _write(
-                writer, _resampled(resampler, kept, about, rate, is_last=done == about.n_samples)
-            )
-            yield Progress(done, about.n_samples)
-        if done < about.n_samples:
+            if len(block) != n_channels:
+                block = block.mean(0, keepdims=True)  # (1, n)
+            is_silent = is_silent and not block.any()
+            if resampler is not None:
+                block = _resample(resampler, block, is_last=n_read == info.n_samples)  # (C, n')
+            _write(writer, block)
+            yield Progress(n_read, info.n_samples)
+        if n_read < info.n_samples:
             raise InputError(
-                f"{name} is cut short ({done} of {about.n_samples} samples): send the whole of it"
+                f"{name} is cut short ({n_read} of {info.n_samples} samples): send all of it"
             )
         if is_silent:
             raise InputError(f"{name} is silent: every sample is 0")
-        _write(writer, np.zeros((intake.n_channels, n_kept - writer.written), np.float32))
+        _write(writer, np.zeros((n_channels, n_samples - writer.n_written), np.float32))
         writer.close()
     except InputError as error:
-        raise InputError(_renamed(error, path, name)) from None
+        raise _with_name(error, name) from None
     finally:
         writer.discard()
 
 
-def _resampled(
-    resampler: soxr.ResampleStream,
-    block: np.ndarray,
-    about: sound_files.AudioInfo,
-    rate: int,
-    *,
-    is_last: bool,
-) -> np.ndarray:
-    if about.sampling_rate == rate:
-        return block
+def _resample(resampler: soxr.ResampleStream, block: np.ndarray, *, is_last: bool) -> np.ndarray:
+    """Resample the next block (C, n); return what is complete of it (C, n')."""
     frames = np.ascontiguousarray(block.T)  # (n, C)
-    return (
-        resampler.resample_chunk(frames if frames.shape[1] > 1 else frames[:, 0], last=is_last)
-        .reshape(-1, len(block))
-        .T
-    )
+    if frames.shape[1] == 1:
+        frames = frames[:, 0]  # (n,)
+    resampled: np.ndarray = resampler.resample_chunk(frames, last=is_last)
+    return resampled.reshape(-1, len(block)).T  # (C, n')
 
 
-def _write(writer: sound_files.Writer, samples: np.ndarray) -> None:
-    """As many as are still to come: a resampler may give one more."""
-    writer.write(samples[:, : writer.n_samples - writer.written])
+def _write(writer: sound_files.WavWriter, samples: np.ndarray) -> None:
+    """Write as many samples as the file still lacks: a resampler may give one more."""
+    writer.write(samples[:, : writer.n_samples - writer.n_written])
 
 
-def _renamed(error: InputError, path: str | Path, name: str) -> str:
-    """The message with the name that a person knows the file by."""
-    return str(error).replace(str(path), name)
+def _with_name(error: InputError, name: str) -> InputError:
+    """Return the error with the name by which a person knows the file, instead of its path."""
+    return InputError(error.template, **dict.fromkeys(error.paths, name))

@@ -155,13 +155,13 @@ def separate_file(
         for name, kind in subtypes.items():
             target = unfinished / f"{name}.wav"
             writers.append(
-                sound_files.Writer(
+                sound_files.WavWriter(
                     target, about.sampling_rate, about.n_channels, about.n_samples, kind
                 )
             )
         done = 0
         for part in separator.stream(
-            sound_files.blocks(path), about.sampling_rate, about.n_samples
+            sound_files.read_blocks(path), about.sampling_rate, about.n_samples
         ):
             for writer, samples in zip(
                 writers, _outputs(part, separator.classes, in_remix, subtype), strict=True
@@ -222,11 +222,11 @@ def _outputs(
     on the other side, whose samples it only makes smaller.
     """
     sources = np.stack(
-        [sound_files.on_grid(source, subtype) for source in part.sources]
+        [sound_files.quantise(source, subtype) for source in part.sources]
     )  # (K, C, n)
     residual = part.mixture - sources.sum(0)  # (C, n)
     excess = (
-        residual - sound_files.on_grid(residual, subtype) if subtype != "FLOAT" else np.zeros(1)
+        residual - sound_files.quantise(residual, subtype) if subtype != "FLOAT" else np.zeros(1)
     )
     if excess.any():
         furthest = np.argmin(sources * np.sign(excess), axis=0)[None]  # (1, C, n)
@@ -237,7 +237,8 @@ def _outputs(
 
 def _check_space(folder: Path, about: sound_files.AudioInfo, subtypes: Iterable[str]) -> None:
     needed = sum(
-        sound_files.size(about.n_samples, about.n_channels, subtype) for subtype in subtypes
+        sound_files.size_in_bytes(about.n_samples, about.n_channels, subtype)
+        for subtype in subtypes
     )
     free = shutil.disk_usage(folder).free
     if needed > free:

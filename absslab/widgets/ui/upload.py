@@ -191,7 +191,7 @@ class Upload(anywidget.AnyWidget):
             yield from transcode_upload(raw, decoded, name=name, max_duration=max_duration)
 
         def accept() -> None:
-            description = inspect_upload(raw, name=name, max_duration=max_duration).words
+            description = inspect_upload(raw, name=name, max_duration=max_duration).description
             before = self._accepted
             self._accepted = decoded
             self.cancel()

@@ -104,9 +104,9 @@ def test_it_is_the_same_whatever_lies_far_from_it():
         ({"low": 500, "high": 400}, "low 500 and high 400 Hz"),
         ({"start": np.nan}, "lower value first"),
         ({"high": np.nan}, "lower value first"),
-        ({"low": 8000, "high": 9000}, "lie beside the recording: expected a part of 0 to 8000 Hz"),
+        ({"low": 8000, "high": 9000}, "lie outside the recording: expected a part of 0 to 8000 Hz"),
         ({"start": 3.5, "end": 4}, "expected a part of 0 to 3 s"),
-        ({"start": -2, "end": -1}, "lie beside the recording"),
+        ({"start": -2, "end": -1}, "lie outside the recording"),
     ],
 )
 def test_a_rectangle_that_holds_nothing_is_refused(change, words):

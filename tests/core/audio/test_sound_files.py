@@ -101,7 +101,7 @@ def test_a_part_of_a_file_is_that_part_of_its_samples(tmp_path):
 def test_blocks_are_the_file_cut_up(tmp_path):
     samples = np.random.default_rng(0).uniform(-1, 1, (2, 600_000)).astype(np.float32)
     sound_files.save(tmp_path / "a.wav", samples, RATE, subtype="FLOAT")
-    parts = list(sound_files.blocks(tmp_path / "a.wav"))
+    parts = list(sound_files.read_blocks(tmp_path / "a.wav"))
     assert len(parts) > 1
     np.testing.assert_array_equal(np.concatenate(parts, axis=1), samples)
 
@@ -176,7 +176,7 @@ BAD = {
     "only a header": "is not a readable sound file",
     "noise": "is not a readable sound file",
     "missing": "does not exist",
-    "a folder": "does not exist or is no file",
+    "a folder": "does not exist or is not a file",
 }
 
 
@@ -197,7 +197,7 @@ def test_a_bad_file_does_not_load_either(tmp_path, kind):
     with pytest.raises(InputError, match=r"take1\.wav"):
         sound_files.load(tmp_path / "take1.wav")
     with pytest.raises(InputError, match=r"take1\.wav"):
-        list(sound_files.blocks(tmp_path / "take1.wav"))
+        list(sound_files.read_blocks(tmp_path / "take1.wav"))
 
 
 def test_silence_is_samples_but_no_event(tmp_path):
@@ -290,7 +290,7 @@ def test_sixteen_bit_samples_are_saved_exactly(tmp_path_factory, samples):
     ],
 )
 def test_what_lies_on_the_grid_of_a_coding_is_saved_exactly(tmp_path, name, subtype):
-    samples = sound_files.on_grid(np.random.default_rng(0).uniform(-1.1, 1.1, (2, 999)), subtype)
+    samples = sound_files.quantise(np.random.default_rng(0).uniform(-1.1, 1.1, (2, 999)), subtype)
     assert samples.dtype == np.float64
     sound_files.save(tmp_path / name, samples, RATE, subtype=subtype)
     np.testing.assert_array_equal(
@@ -300,9 +300,9 @@ def test_what_lies_on_the_grid_of_a_coding_is_saved_exactly(tmp_path, name, subt
 
 def test_the_grid_is_at_most_half_a_step_away_and_ends_before_one():
     samples = np.linspace(-0.99, 0.99, 12345)
-    assert np.abs(sound_files.on_grid(samples, "PCM_16") - samples).max() <= 0.5 / 32768
+    assert np.abs(sound_files.quantise(samples, "PCM_16") - samples).max() <= 0.5 / 32768
     np.testing.assert_array_equal(
-        sound_files.on_grid(np.array([-2.0, 2.0]), "PCM_16"), [-1, 32767 / 32768]
+        sound_files.quantise(np.array([-2.0, 2.0]), "PCM_16"), [-1, 32767 / 32768]
     )
 
 
@@ -315,7 +315,7 @@ def test_a_full_disk_leaves_no_file(tmp_path, full_disk):
 @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
 def test_a_writer_writes_block_by_block_what_save_writes_at_once(tmp_path, subtype):
     samples = np.random.default_rng(0).uniform(-0.9, 0.9, (2, 5000)).astype(np.float32)
-    writer = sound_files.Writer(tmp_path / "new" / "a.wav", RATE, 2, 5000, subtype)
+    writer = sound_files.WavWriter(tmp_path / "new" / "a.wav", RATE, 2, 5000, subtype)
     writer.write(samples[:, :1234])
     writer.write(samples[:, 1234:])
     assert not (tmp_path / "new" / "a.wav").exists()
@@ -333,7 +333,7 @@ def test_a_writer_writes_block_by_block_what_save_writes_at_once(tmp_path, subty
     ("n_samples", "container"), [(1000, "WAV"), ((1 << 31) - (1 << 16), "WAV"), (1 << 31, "RF64")]
 )
 def test_a_writer_takes_rf64_where_four_gibibytes_would_not_do(tmp_path, n_samples, container):
-    writer = sound_files.Writer(tmp_path / "a.wav", RATE, 1, n_samples, "PCM_16")
+    writer = sound_files.WavWriter(tmp_path / "a.wav", RATE, 1, n_samples, "PCM_16")
     writer.write(tone(440)[None])
     (unfinished,) = tmp_path.iterdir()
     writer._file.flush()
@@ -343,7 +343,7 @@ def test_a_writer_takes_rf64_where_four_gibibytes_would_not_do(tmp_path, n_sampl
 
 
 def test_a_writer_that_got_fewer_samples_than_promised_leaves_nothing(tmp_path):
-    writer = sound_files.Writer(tmp_path / "a.wav", RATE, 1, 1000, "PCM_16")
+    writer = sound_files.WavWriter(tmp_path / "a.wav", RATE, 1, 1000, "PCM_16")
     writer.write(np.zeros((1, 999)))
     with pytest.raises(OSError, match=r"a\.wav"):
         writer.close()
@@ -356,7 +356,7 @@ def test_a_writer_on_a_full_disk_leaves_nothing(tmp_path, full_disk, limit):
 
     def write():
         nonlocal writer
-        writer = sound_files.Writer(tmp_path / "a.wav", RATE, 1, RATE, "PCM_16")
+        writer = sound_files.WavWriter(tmp_path / "a.wav", RATE, 1, RATE, "PCM_16")
         for block in np.split(tone(440)[None], 10, axis=1):
             writer.write(block)
         writer.close()
@@ -369,7 +369,7 @@ def test_a_writer_on_a_full_disk_leaves_nothing(tmp_path, full_disk, limit):
 
 
 def test_a_writer_that_can_only_not_finish_on_a_full_disk_leaves_nothing(tmp_path, full_disk):
-    writer = sound_files.Writer(tmp_path / "a.wav", RATE, 1, RATE, "PCM_16")
+    writer = sound_files.WavWriter(tmp_path / "a.wav", RATE, 1, RATE, "PCM_16")
     writer.write(tone(440)[None])
     os.truncate(next(tmp_path.iterdir()), 5000)
     with pytest.raises(OSError, match=r"a\.wav"):
@@ -380,7 +380,7 @@ def test_a_writer_that_can_only_not_finish_on_a_full_disk_leaves_nothing(tmp_pat
 def test_a_writer_below_a_file_is_an_error_of_the_system(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OSError, match="file"):
-        sound_files.Writer(tmp_path / "file" / "a.wav", RATE, 1, 10, "PCM_16")
+        sound_files.WavWriter(tmp_path / "file" / "a.wav", RATE, 1, 10, "PCM_16")
 
 
 def test_ctrl_c_while_a_file_is_encoded_comes_through(monkeypatch):

@@ -39,7 +39,7 @@ def test_of_many_channels_the_mean_is_taken(tmp_path):
     samples, _ = taken(path, tmp_path)
     np.testing.assert_allclose(samples[0], tone(8).mean(1), atol=2**-22)
     assert (
-        inspect_upload(path, name="a.wav", max_duration=10).words
+        inspect_upload(path, name="a.wav", max_duration=10).description
         == "1.0 s, 16 kHz, mono; taken the mean of its 8 channels"
     )
 

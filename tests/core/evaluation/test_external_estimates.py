@@ -52,7 +52,7 @@ def references(tmp_path):
         parts = {one: noise(ord(name), k) for k, one in enumerate(classes)} | {
             "background": noise(9, level=0.01)
         }
-        parts = {one: sound_files.on_grid(samples, "PCM_16") for one, samples in parts.items()}
+        parts = {one: sound_files.quantise(samples, "PCM_16") for one, samples in parts.items()}
         for one, samples in parts.items():
             sound_files.save(folder / name / f"{one}.flac", samples, RATE)
         sound_files.save(folder / f"{name}.wav", sum(parts.values()), RATE)

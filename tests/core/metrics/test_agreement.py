@@ -69,7 +69,7 @@ def test_on_real_recordings_both_backends_agree(on_grid):
         sound = sound_files.load(path, RATE)[: RATE + RATE // 3]
         place[round(onset * RATE) :][: len(sound)] = 0.3 * sound / np.abs(sound).max()
     if on_grid:
-        references = sound_files.on_grid(references, "PCM_16")
+        references = sound_files.quantise(references, "PCM_16")
     rng = np.random.default_rng(0)
     mixing = np.eye(4) + 0.2 * rng.random((4, 4)) * np.array([[1.0], [1.0], [1.0], [1e-3]])
     estimates = mixing @ references
