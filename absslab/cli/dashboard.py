@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from absslab.cli.parser import Parser
 from absslab.core.common.config import add_flags, from_flags, suggest_nearest
 from absslab.core.common.errors import InputError
-from absslab.widgets.dashboards.settings import DASHBOARDS, ServedConfig, ServerConfig
+from absslab.widgets.dashboards.settings import DASHBOARDS, DashboardConfig, ServerConfig
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -16,7 +16,7 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "name", nargs="?", default="", metavar="NAME", help=f"one of {', '.join(DASHBOARDS)}"
     )
-    add_flags(parser, ServedConfig)
+    add_flags(parser, DashboardConfig)
     add_flags(parser, ServerConfig)
     given = vars(parser.parse(arguments))
     name = given.pop("name")
@@ -27,9 +27,9 @@ def run(arguments: Sequence[str]) -> None:
             else f"say which dashboard: {'; '.join(f'{one} ({what})' for one, what in DASHBOARDS.items())}"
         )
         raise InputError(said)
-    shown, server = from_flags(ServedConfig, given), from_flags(ServerConfig, given)
+    shown, server = from_flags(DashboardConfig, given), from_flags(ServerConfig, given)
     try:
-        from absslab.widgets.dashboards.server import serve, with_token
+        from absslab.widgets.dashboards.server import serve, ensure_token
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("absslab"):
             raise
@@ -39,5 +39,5 @@ def run(arguments: Sequence[str]) -> None:
     serve(
         name,
         validate_settings(name, shown),
-        with_token(server, allow_training=shown.allow_training),
+        ensure_token(server, allow_training=shown.allow_training),
     )

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from absslab.core.common.errors import InputError
 from absslab.core.training.run_directory import RunReader, best_checkpoint_path
-from absslab.widgets.dashboards.settings import ServedConfig
+from absslab.widgets.dashboards.settings import DashboardConfig
 
 _N_RUNS = {"listen": 1, "separate": 1, "compare": 2}
 
 
-def validate_settings(name: str, shown: ServedConfig) -> ServedConfig:
+def validate_settings(name: str, shown: DashboardConfig) -> DashboardConfig:
     """The settings of a dashboard with absolute paths, once what they name was seen to be there.
 
     Raises:
@@ -55,7 +55,7 @@ def validate_settings(name: str, shown: ServedConfig) -> ServedConfig:
     )
 
 
-def _check_use(name: str, run: Path, shown: ServedConfig) -> None:
+def _check_use(name: str, run: Path, shown: DashboardConfig) -> None:
     """See that the device is there, and the recordings that are heard."""
     from absslab.core.common.devices import choose_device
     from absslab.core.runs.run_data import (

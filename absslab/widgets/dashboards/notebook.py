@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from absslab.core.common.config import look_up
-from absslab.widgets.dashboards.pages.page import Page, Problem
+from absslab.widgets.dashboards.pages.page import Page, ProblemPage
 from absslab.widgets.dashboards.settings import (
     DASHBOARDS,
     ENVIRONMENT,
-    ServedConfig,
+    DashboardConfig,
     settings_from_environment,
 )
-from absslab.widgets.dashboards.visitors import LOG
+from absslab.widgets.dashboards.visitors import LOG_NAME
 from absslab.widgets.ui.error_line import hide_folders
 
 _log = logging.getLogger("absslab")
@@ -32,7 +32,7 @@ def open_page(name: str, **settings: Any) -> Page:
         InputError: there is no such dashboard, or no such setting.
     """
     look_up("dashboard", name, DASHBOARDS)
-    shown = ServedConfig.from_json(settings) if settings else settings_from_environment()
+    shown = DashboardConfig.from_json(settings) if settings else settings_from_environment()
     page: Page | None = None
     try:
         _log_to(shown)
@@ -53,13 +53,13 @@ def open_page(name: str, **settings: Any) -> Page:
     except Exception as error:
         if page is not None and hasattr(page, "widget"):
             page.close()
-        return Problem(shown, error)
+        return ProblemPage(shown, error)
     return page
 
 
-def _log_to(shown: ServedConfig) -> None:
+def _log_to(shown: DashboardConfig) -> None:
     if shown.visitors_folder and not _log.handlers:
-        path = Path(shown.visitors_folder) / LOG.format(pid=os.getpid())
+        path = Path(shown.visitors_folder) / LOG_NAME.format(pid=os.getpid())
         handler = RotatingFileHandler(path, maxBytes=_LARGEST_LOG, backupCount=1, encoding="utf-8")
         handler.setFormatter(logging.Formatter("%(asctime)s visitor %(process)d: %(message)s"))
         _log.addHandler(handler)

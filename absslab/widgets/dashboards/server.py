@@ -27,8 +27,8 @@ from voila.tornado.handler import TornadoVoilaHandler
 from absslab.core.common.errors import InputError
 from absslab.core.common.jupyter_kernel import KERNEL_ARGUMENTS
 from absslab.core.common.resources import resource_folder
-from absslab.widgets.dashboards.settings import ENVIRONMENT, NO_TOKEN, ServedConfig, ServerConfig
-from absslab.widgets.dashboards.visitors import LOG, folder_of_all, remove_abandoned
+from absslab.widgets.dashboards.settings import ENVIRONMENT, NO_TOKEN, DashboardConfig, ServerConfig
+from absslab.widgets.dashboards.visitors import LOG_NAME, create_server_folder, remove_abandoned_folders
 from absslab.widgets.ui.compatibility import preheated_kernels
 
 _BETWEEN_SWEEPS = 10.0  # s
@@ -116,11 +116,11 @@ class DashboardServer(Voila):
         for kernel_id, since in self._first_seen.items():
             if now - since > _UNSEEN:
                 IOLoop.current().add_callback(manager.shutdown_kernel, kernel_id)
-        remove_abandoned(self.folder)
+        remove_abandoned_folders(self.folder)
         self._show_logs()
 
     def _show_logs(self) -> None:
-        for path in self.folder.glob(LOG.format(pid="*")):
+        for path in self.folder.glob(LOG_NAME.format(pid="*")):
             with open(path, "rb") as file:
                 file.seek(self._n_logged.get(path, 0))
                 text = file.read(_LOGGED)
@@ -174,7 +174,7 @@ class _TemplateFile(TemplateStaticFileHandler):
             raise HTTPError(404) from None
 
 
-class OwnKernels(KernelSpecManager):
+class OwnKernelSpecs(KernelSpecManager):
     """Kernels of this very Python, and no others."""
 
     def find_kernel_specs(self) -> dict[str, str]:
@@ -190,7 +190,7 @@ class OwnKernels(KernelSpecManager):
         return {"python3": {"resource_dir": "", "spec": self.get_kernel_spec("python3").to_dict()}}
 
 
-def serve(name: str, shown: ServedConfig, server: ServerConfig) -> None:
+def serve(name: str, shown: DashboardConfig, server: ServerConfig) -> None:
     """Serve a dashboard until it is interrupted or terminated.
 
     Args:
@@ -203,7 +203,7 @@ def serve(name: str, shown: ServedConfig, server: ServerConfig) -> None:
     """
     server = replace(server, port=_free_port(server))
     notebooks = resource_folder("dashboards")
-    folder = folder_of_all(shown.visitors_folder)
+    folder = create_server_folder(shown.visitors_folder)
     try:
         os.environ[ENVIRONMENT] = json.dumps(replace(shown, visitors_folder=str(folder)).to_json())
         os.environ["JUPYTER_PATH"] = os.pathsep.join(
@@ -215,14 +215,14 @@ def serve(name: str, shown: ServedConfig, server: ServerConfig) -> None:
         app = DashboardServer(server, folder)
         app.config_file_paths = [str(notebooks)]
         app.initialize([str(notebooks / f"{name}.ipynb"), *_flags(server)])
-        app.voila_configuration.kernel_spec_manager_class = OwnKernels
+        app.voila_configuration.kernel_spec_manager_class = OwnKernelSpecs
         signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))  # its terminal was closed
         app.start()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def with_token(server: ServerConfig, *, allow_training: bool = False) -> ServerConfig:
+def ensure_token(server: ServerConfig, *, allow_training: bool = False) -> ServerConfig:
     """The same with a token made up, where others can reach the server, or do harm, and none was said."""
     if server.token or (server.host in _OWN_ADDRESSES and not allow_training):
         return server

@@ -18,7 +18,7 @@ NO_TOKEN = "none"
 
 
 @dataclass(frozen=True)
-class ServedConfig(Config):
+class DashboardConfig(Config):
     """What is shown, and what a visitor may do."""
 
     run_directory: tuple[str, ...] = option((), "the run to show; compare takes two of them")
@@ -64,6 +64,6 @@ class ServerConfig(Config):
     open_browser: bool = option(False, "open the page here")
 
 
-def settings_from_environment() -> ServedConfig:
+def settings_from_environment() -> DashboardConfig:
     """The settings of the dashboard that this process belongs to; the defaults where it belongs to none."""
-    return ServedConfig.from_json(json.loads(os.environ.get(ENVIRONMENT, "{}")))
+    return DashboardConfig.from_json(json.loads(os.environ.get(ENVIRONMENT, "{}")))

@@ -14,10 +14,10 @@ from pathlib import Path
 from absslab.core.common.files import is_process_running
 
 _NAME = re.compile(r"(?:absslab-visitors|visitor)-(\d+)-\w+")
-LOG = "log-{pid}.txt"  # beside the folders: what went wrong for a visitor, with tracebacks, for the host
+LOG_NAME = "log-{pid}.txt"  # beside the folders: what went wrong for a visitor, with tracebacks, for the host
 
 
-def own_folder(root: str | Path = "") -> Path:
+def create_visitor_folder(root: str | Path = "") -> Path:
     """A new folder of this process' own, removed at its end.
 
     Args:
@@ -31,7 +31,7 @@ def own_folder(root: str | Path = "") -> Path:
     return folder
 
 
-def folder_of_all(root: str | Path = "") -> Path:
+def create_server_folder(root: str | Path = "") -> Path:
     """A new folder for those of all visitors of a server that is this process; those of servers that are gone are removed.
 
     Args:
@@ -42,11 +42,11 @@ def folder_of_all(root: str | Path = "") -> Path:
     """
     place = Path(root or tempfile.gettempdir()).absolute()
     place.mkdir(parents=True, exist_ok=True)
-    remove_abandoned(place)
+    remove_abandoned_folders(place)
     return _new_folder("absslab-visitors", place)
 
 
-def remove_abandoned(root: str | Path) -> int:
+def remove_abandoned_folders(root: str | Path) -> int:
     """Remove the folders whose process is gone; returns how many."""
     abandoned = [
         path

@@ -17,15 +17,15 @@ from absslab.core.common.errors import InputError
 from absslab.core.common.resources import resource_folder
 from absslab.widgets.dashboards import server as server_module
 from absslab.widgets.dashboards.checks import validate_settings
-from absslab.widgets.dashboards.server import OwnKernels, serve, with_token
+from absslab.widgets.dashboards.server import OwnKernelSpecs, serve, ensure_token
 from absslab.widgets.dashboards.settings import (
     DASHBOARDS,
     ENVIRONMENT,
-    ServedConfig,
+    DashboardConfig,
     ServerConfig,
     settings_from_environment,
 )
-from absslab.widgets.dashboards.visitors import folder_of_all, own_folder, remove_abandoned
+from absslab.widgets.dashboards.visitors import create_server_folder, create_visitor_folder, remove_abandoned_folders
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_the_template_names_no_other_machine():
 
 def test_paths_are_made_absolute_and_defaults_are_filled_in(run, monkeypatch):
     monkeypatch.chdir(run.parent)
-    found = validate_settings("listen", ServedConfig(run_directory=(run.name,)))
+    found = validate_settings("listen", DashboardConfig(run_directory=(run.name,)))
     assert found.run_directory == (str(run),)
     assert found.runs_folder == str(run.parent)
     assert found.votes_folder == str(run.parent / "listening_tests")
@@ -84,26 +84,26 @@ def test_what_can_not_be_served_is_said(run, name, given, line, tmp_path, monkey
             )
         }
     with pytest.raises(InputError, match=line):
-        validate_settings(name, ServedConfig(**given))
+        validate_settings(name, DashboardConfig(**given))
 
 
 def test_a_run_without_a_model_can_be_followed_but_not_heard(run, tmp_path):
     shutil.copytree(run, tmp_path / "young")
     with pytest.raises(InputError, match="has no model yet"):
-        validate_settings("listen", ServedConfig(run_directory=(str(tmp_path / "young"),)))
+        validate_settings("listen", DashboardConfig(run_directory=(str(tmp_path / "young"),)))
     assert validate_settings(
-        "monitor", ServedConfig(run_directory=(str(tmp_path / "young"),))
+        "monitor", DashboardConfig(run_directory=(str(tmp_path / "young"),))
     ).runs_folder == str(tmp_path)
 
 
 def test_a_server_that_others_reach_has_a_token():
-    assert with_token(ServerConfig()).token == ""
-    made = [with_token(ServerConfig(host="0.0.0.0")).token for _ in range(2)]
+    assert ensure_token(ServerConfig()).token == ""
+    made = [ensure_token(ServerConfig(host="0.0.0.0")).token for _ in range(2)]
     assert min(map(len, made)) >= 24
     assert made[0] != made[1]
-    assert with_token(ServerConfig(host="0.0.0.0", token="mine")).token == "mine"
-    assert with_token(ServerConfig(host="0.0.0.0", token="none")).token == "none"
-    assert with_token(ServerConfig(), allow_training=True).token
+    assert ensure_token(ServerConfig(host="0.0.0.0", token="mine")).token == "mine"
+    assert ensure_token(ServerConfig(host="0.0.0.0", token="none")).token == "none"
+    assert ensure_token(ServerConfig(), allow_training=True).token
 
 
 def test_a_port_that_is_taken_is_said_before_anything_is_started(run):
@@ -113,14 +113,14 @@ def test_a_port_that_is_taken_is_said_before_anything_is_started(run):
         with pytest.raises(InputError, match=r"nothing can be served on 127\.0\.0\.1:"):
             serve(
                 "listen",
-                ServedConfig(run_directory=(str(run),)),
+                DashboardConfig(run_directory=(str(run),)),
                 ServerConfig(port=taken.getsockname()[1]),
             )
 
 
 def test_an_address_that_is_not_this_machines_is_said():
     with pytest.raises(InputError, match="choose another host or port"):
-        serve("monitor", ServedConfig(), ServerConfig(host="192.0.2.1", port=0))
+        serve("monitor", DashboardConfig(), ServerConfig(host="192.0.2.1", port=0))
 
 
 def test_kernels_hear_what_the_server_was_told_and_nothing_is_left(run, monkeypatch, tmp_path):
@@ -142,7 +142,7 @@ def test_kernels_hear_what_the_server_was_told_and_nothing_is_left(run, monkeypa
     monkeypatch.setenv(ENVIRONMENT, "{}")
     monkeypatch.setenv("JUPYTER_PATH", "")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    shown = ServedConfig(
+    shown = DashboardConfig(
         run_directory=(str(run),), max_uploads=3, visitors_folder=str(tmp_path / "visitors")
     )
     hangup = signal.getsignal(signal.SIGHUP)
@@ -152,41 +152,41 @@ def test_kernels_hear_what_the_server_was_told_and_nothing_is_left(run, monkeypa
     assert started["told"].visitors_folder == str(started["folder"])
     assert started["is_there"]
     assert started["server"].port > 0, "0 is any that is free"
-    assert App.voila_configuration.kernel_spec_manager_class is OwnKernels
+    assert App.voila_configuration.kernel_spec_manager_class is OwnKernelSpecs
     assert list((tmp_path / "visitors").iterdir()) == []
     assert "--VoilaConfiguration.preheat_kernel=True" in started["arguments"]
     assert os.environ["JUPYTER_PATH"] == str(resource_folder("dashboards"))
 
 
 def test_folders_of_processes_that_are_gone_are_removed(tmp_path):
-    kept = own_folder(tmp_path)
+    kept = create_visitor_folder(tmp_path)
     assert kept.stat().st_mode & 0o777 == 0o700
     code = (
-        "import os, sys; from absslab.widgets.dashboards.visitors import own_folder\n"
-        "own_folder(sys.argv[1]); os._exit(1)"  # killed
+        "import os, sys; from absslab.widgets.dashboards.visitors import create_visitor_folder\n"
+        "create_visitor_folder(sys.argv[1]); os._exit(1)"  # killed
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
     (tmp_path / "visitor-x-mine").mkdir()
     assert len(list(tmp_path.iterdir())) == 3
-    assert remove_abandoned(tmp_path) == 1
+    assert remove_abandoned_folders(tmp_path) == 1
     assert {path.name for path in tmp_path.iterdir()} == {kept.name, "visitor-x-mine"}
 
 
 def test_a_server_removes_what_killed_servers_left(tmp_path):
     code = (
-        "import os, sys; from absslab.widgets.dashboards.visitors import folder_of_all\n"
-        "folder_of_all(sys.argv[1]); os._exit(1)"
+        "import os, sys; from absslab.widgets.dashboards.visitors import create_server_folder\n"
+        "create_server_folder(sys.argv[1]); os._exit(1)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
     (left,) = tmp_path.iterdir()
-    ours = folder_of_all(tmp_path)
+    ours = create_server_folder(tmp_path)
     assert list(tmp_path.iterdir()) == [ours]
     assert left != ours
     assert ours.is_absolute()
 
 
 def test_a_process_that_ends_takes_its_folder_with_it(tmp_path):
-    code = "import sys; from absslab.widgets.dashboards.visitors import own_folder; print(own_folder(sys.argv[1]).is_dir())"
+    code = "import sys; from absslab.widgets.dashboards.visitors import create_visitor_folder; print(create_visitor_folder(sys.argv[1]).is_dir())"
     out = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path)], check=True, capture_output=True, text=True
     ).stdout

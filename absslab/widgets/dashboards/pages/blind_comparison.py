@@ -20,7 +20,7 @@ from absslab.core.evaluation.listening_trials import (
     votes_path,
 )
 from absslab.plots.html_text import paragraph
-from absslab.widgets.dashboards.pages.pair import LETTERS, Pair
+from absslab.widgets.dashboards.pages.run_pair import LETTERS, RunPair
 from absslab.widgets.listening.listening import Listening
 from absslab.widgets.player.tracks import Track
 from absslab.widgets.ui.background import LatestOnly
@@ -44,7 +44,7 @@ class BlindComparison:
         folder: where votes are kept.
     """
 
-    def __init__(self, page: Panel, pair: Pair, folder: Path):
+    def __init__(self, page: Panel, pair: RunPair, folder: Path):
         self._page, self._pair = page, pair
         self._path = votes_path(folder, pair.names)
         self.listener = secrets.token_hex(4)
@@ -150,14 +150,14 @@ class BlindComparison:
         names: Any = self._pair.names
         own = tally([vote for vote in votes if vote.listener == self.listener], names)
         self.about.value = paragraph(_HELP)
-        together = f"All listeners so far: {in_words(tally(votes, names), names)}"
-        self.result.value = paragraph(f"You: {in_words(own, names)}", "lead") + paragraph(
+        together = f"All listeners so far: {describe_votes(tally(votes, names), names)}"
+        self.result.value = paragraph(f"You: {describe_votes(own, names)}", "lead") + paragraph(
             together, "lead"
         )
         self.start_button.description, self.start_button.layout.display = "once more", ""
 
 
-def in_words(counted: Tally, names: tuple[str, str]) -> str:
+def describe_votes(counted: Tally, names: tuple[str, str]) -> str:
     """Votes in a sentence."""
     a, b = counted.n_preferred
     text = f"{a} for {names[0]}, {b} for {names[1]}, {counted.n_none} for neither"

@@ -10,10 +10,10 @@ from absslab.core.runs.run_scores import read_run_scores
 from absslab.plots.html_tables import html_table
 from absslab.plots.html_text import paragraph, preformatted
 from absslab.widgets.dashboards.pages.blind_comparison import BlindComparison
-from absslab.widgets.dashboards.pages.choice import Choice, recording_title
+from absslab.widgets.dashboards.pages.recording_choice import RecordingChoice, recording_title
 from absslab.widgets.dashboards.pages.page import Page
-from absslab.widgets.dashboards.pages.pair import Pair
-from absslab.widgets.dashboards.settings import ServedConfig
+from absslab.widgets.dashboards.pages.run_pair import RunPair
+from absslab.widgets.dashboards.settings import DashboardConfig
 from absslab.widgets.listening.listening import Listening
 from absslab.widgets.listening.side_by_side import SideBySide, draw_masks
 from absslab.widgets.ui.background import LatestOnly
@@ -32,16 +32,16 @@ class ComparePage(Page):
         "which, say which you prefer."
     )
 
-    def __init__(self, shown: ServedConfig):
+    def __init__(self, shown: DashboardConfig):
         super().__init__(shown)
         if len(shown.run_directory) != 2:
             raise InputError("two runs are compared: absslab dashboard compare --run_directory A B")
-        self.pair = self.own(Pair(shown))
+        self.pair = self.own(RunPair(shown))
         self._latest = self.own(
             LatestOnly(self.loop, self._compare, deliver=self._deliver, failed=self.fail)
         )
         titles = [recording_title(path.name, sorted(labels)) for path, labels in self.pair.items]
-        self.choice = Choice(titles, self.guard, self.separate)
+        self.choice = RecordingChoice(titles, self.guard, self.separate)
         self.listening, self.chart = self.own(Listening()), self.own(ChartArea())
         self.table = ipywidgets.HTML()
         names = ipywidgets.HTML(
@@ -75,7 +75,7 @@ class ComparePage(Page):
         draw_masks(self.chart, compared)
 
 
-def _scores(pair: Pair, split: str) -> str:
+def _scores(pair: RunPair, split: str) -> str:
     """What `absslab compare` says of both, where both were scored on the same mixtures."""
     try:
         found = [read_run_scores(run, split) for run in pair.runs]

@@ -11,9 +11,9 @@ from absslab.core.separation.masks import SeparationConfig
 from absslab.core.training.run_directory import RunReader, best_checkpoint_path
 from absslab.plots.html_tables import html_table, score_table
 from absslab.plots.html_text import paragraph
-from absslab.widgets.dashboards.pages.choice import Choice, recording_title
+from absslab.widgets.dashboards.pages.recording_choice import RecordingChoice, recording_title
 from absslab.widgets.dashboards.pages.page import Page
-from absslab.widgets.dashboards.settings import ServedConfig
+from absslab.widgets.dashboards.settings import DashboardConfig
 from absslab.widgets.listening.listening import Listening
 from absslab.widgets.listening.live_separation import Answer, Excerpt, LiveModels, LiveSeparation
 from absslab.widgets.ui.background import LatestOnly
@@ -39,7 +39,7 @@ class ListenPage(Page):
         "alone: it was told what a recording holds, never when or how it sounds."
     )
 
-    def __init__(self, shown: ServedConfig):
+    def __init__(self, shown: DashboardConfig):
         super().__init__(shown)
         run = Path(_only(shown.run_directory))
         self._checkpoint = best_checkpoint_path(run)
@@ -54,7 +54,7 @@ class ListenPage(Page):
         self._latest = self.own(
             LatestOnly(self.loop, self._models.answer, deliver=self._deliver, failed=self.fail)
         )
-        self.choice = Choice(titles, self.guard, self.separate)
+        self.choice = RecordingChoice(titles, self.guard, self.separate)
         self.listening = self.own(Listening())
         self.table = ipywidgets.HTML()
         scores = ipywidgets.HTML(_scores(run, shown.split))

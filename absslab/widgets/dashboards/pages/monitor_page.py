@@ -9,7 +9,7 @@ from absslab.core.training.run_directory import RunReader
 from absslab.plots.html_tables import html_table
 from absslab.plots.html_text import paragraph
 from absslab.widgets.dashboards.pages.page import Page
-from absslab.widgets.dashboards.settings import ServedConfig
+from absslab.widgets.dashboards.settings import DashboardConfig
 from absslab.widgets.panels import State
 from absslab.widgets.panels.training.run_view import RunView
 from absslab.widgets.ui.error_line import without_folders
@@ -32,7 +32,7 @@ class MonitorPage(Page):
     title = "Trainings"
     words = "Every training of this machine's runs folder: how far each is, and how well it does on recordings held back."
 
-    def __init__(self, shown: ServedConfig):
+    def __init__(self, shown: DashboardConfig):
         super().__init__(shown)
         self._folder = Path(shown.runs_folder or "runs")
         self._ticker: Ticker | None = None
@@ -128,7 +128,7 @@ class MonitorPage(Page):
         return html_table(list(table.columns), rows, caption="the latest first")
 
 
-def _training(folder: Path, shown: ServedConfig) -> Panel:
+def _training(folder: Path, shown: DashboardConfig) -> Panel:
     from absslab.widgets.panels.training.training_panel import (
         TrainingPanel,
     )  # it knows every model: much to load for who only looks

@@ -8,7 +8,7 @@ import ipywidgets
 from absslab.core.common.errors import InputError
 from absslab.plots.html_text import paragraph
 from absslab.widgets.dashboards.page_heartbeat import PageHeartbeat
-from absslab.widgets.dashboards.settings import ServedConfig
+from absslab.widgets.dashboards.settings import DashboardConfig
 from absslab.widgets.ui.panel import Panel
 
 _log = logging.getLogger("absslab")
@@ -23,7 +23,7 @@ class Page(Panel):
 
     words = ""  # what the page is for
 
-    def __init__(self, shown: ServedConfig):
+    def __init__(self, shown: DashboardConfig):
         super().__init__()
         self.shown = shown
         self.presence = self.own(
@@ -54,12 +54,12 @@ class Page(Panel):
             )
 
 
-class Problem(Page):
+class ProblemPage(Page):
     """Stands where a page can't be made."""
 
     title = "This page can't be shown"
 
-    def __init__(self, shown: ServedConfig, error: Exception):
+    def __init__(self, shown: DashboardConfig, error: Exception):
         super().__init__(shown)
         self.show()
         self.fail(error)

@@ -13,11 +13,11 @@ from absslab.core.data.strong_labels import COLUMNS
 from absslab.core.runs.run_data import run_recordings
 from absslab.core.separation.separated_folder import separate_file
 from absslab.core.training.run_directory import RunReader, best_checkpoint_path
-from absslab.widgets.dashboards.pages.choice import recording_title
+from absslab.widgets.dashboards.pages.recording_choice import recording_title
 from absslab.widgets.dashboards.pages.keep_controls import KeepControls
 from absslab.widgets.dashboards.pages.page import Page
-from absslab.widgets.dashboards.settings import ServedConfig
-from absslab.widgets.dashboards.visitors import own_folder
+from absslab.widgets.dashboards.settings import DashboardConfig
+from absslab.widgets.dashboards.visitors import create_visitor_folder
 from absslab.widgets.listening.listening import Listening
 from absslab.widgets.listening.live_separation import LiveModels
 from absslab.widgets.player.mixdown import Remix
@@ -39,9 +39,9 @@ class SeparatePage(Page):
         "listen, and download it."
     )
 
-    def __init__(self, shown: ServedConfig):
+    def __init__(self, shown: DashboardConfig):
         super().__init__(shown)
-        self.folder = own_folder(shown.visitors_folder)
+        self.folder = create_visitor_folder(shown.visitors_folder)
         if len(shown.run_directory) != 1:
             raise InputError("no run is shown: absslab dashboard separate --run_directory R")
         self._run, self.name = Path(shown.run_directory[0]), ""  # name: of what is shown

@@ -15,11 +15,11 @@ from absslab.core.evaluation.listening_trials import Tally, read_votes
 from absslab.widgets.dashboards import notebook as page_module
 from absslab.widgets.dashboards import page_heartbeat as presence_module
 from absslab.widgets.dashboards.notebook import open_page
-from absslab.widgets.dashboards.pages.blind_comparison import in_words
+from absslab.widgets.dashboards.pages.blind_comparison import describe_votes
 from absslab.widgets.dashboards.pages.keep_controls import KeepControls
-from absslab.widgets.dashboards.pages.page import Problem
-from absslab.widgets.dashboards.pages.pair import short_names
-from absslab.widgets.dashboards.settings import ENVIRONMENT, ServedConfig
+from absslab.widgets.dashboards.pages.page import ProblemPage
+from absslab.widgets.dashboards.pages.run_pair import distinct_names
+from absslab.widgets.dashboards.settings import ENVIRONMENT, DashboardConfig
 from absslab.widgets.ui import error_line as error_line_module
 from absslab.widgets.ui.error_line import without_folders
 from absslab.widgets.ui.upload import Uploaded
@@ -256,12 +256,12 @@ def test_a_round_whose_sounds_are_gone_ends_the_test_and_one_may_begin_again(
     ],
 )
 def test_runs_are_named_by_as_much_as_tells_them_apart(first, second, names):
-    assert short_names(Path(first), Path(second)) == names
+    assert distinct_names(Path(first), Path(second)) == names
 
 
 def test_one_run_is_not_compared_with_itself():
     with pytest.raises(InputError, match="is named twice"):
-        short_names(Path("/a/x"), Path("/a/x"))
+        distinct_names(Path("/a/x"), Path("/a/x"))
 
 
 @pytest.mark.parametrize(
@@ -270,7 +270,7 @@ def test_one_run_is_not_compared_with_itself():
 )
 def test_how_sure_votes_are_is_said(p_value, words):
     counted = Tally((1, 9), 0, 1, 0.9, None if p_value is None else (0.5, 1.0), p_value)
-    assert words in in_words(counted, ("a", "b"))
+    assert words in describe_votes(counted, ("a", "b"))
 
 
 def test_x_is_what_the_trial_says(opened, run, other_run, mixtures, tmp_path):
@@ -299,7 +299,7 @@ def test_x_is_what_the_trial_says(opened, run, other_run, mixtures, tmp_path):
 )
 def test_a_page_that_can_not_be_made_says_why(opened, name, line):
     page = opened(name)
-    assert isinstance(page, Problem)
+    assert isinstance(page, ProblemPage)
     assert line in page.message
 
 
@@ -382,7 +382,7 @@ def test_settings_of_a_notebook_of_ones_own_take_the_place_of_the_servers(
 ):
     monkeypatch.setenv(ENVIRONMENT, '{"split": "validation"}')
     page = open_page("listen", run_directory=[str(run)])
-    assert page.shown == ServedConfig(run_directory=(str(run),))
+    assert page.shown == DashboardConfig(run_directory=(str(run),))
     page.close()
 
 

@@ -8,14 +8,14 @@ from absslab.core.common.errors import InputError
 from absslab.core.runs.run_data import run_recordings
 from absslab.core.separation.separator import Separator
 from absslab.core.training.run_directory import RunReader, best_checkpoint_path
-from absslab.widgets.dashboards.settings import ServedConfig
+from absslab.widgets.dashboards.settings import DashboardConfig
 from absslab.widgets.listening.live_separation import LiveModels
 from absslab.widgets.listening.side_by_side import SideBySide, compare_models
 
 LETTERS = ("A", "B")
 
 
-class Pair:
+class RunPair:
     """Two runs, and the recordings of the first one's split that both can be heard on.
 
     Args:
@@ -25,10 +25,10 @@ class Pair:
         InputError: their data can't be read, or hold no recording.
     """
 
-    def __init__(self, shown: ServedConfig):
+    def __init__(self, shown: DashboardConfig):
         self.runs = [Path(run) for run in shown.run_directory]
         first, second = self.runs
-        self.names = short_names(first, second)
+        self.names = distinct_names(first, second)
         self._device = shown.device
         self._models = LiveModels()
         items = run_recordings(RunReader(first), shown.split, data_folder=shown.mixture_folder)
@@ -78,7 +78,7 @@ class Pair:
         self._models.close()
 
 
-def short_names(first: Path, second: Path) -> tuple[str, str]:
+def distinct_names(first: Path, second: Path) -> tuple[str, str]:
     """Names of two folders: as many of their last parts as tell them apart.
 
     Raises:

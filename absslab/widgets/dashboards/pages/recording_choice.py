@@ -8,7 +8,7 @@ import ipywidgets
 from absslab.widgets.ui.controls import button
 
 
-class Choice:
+class RecordingChoice:
     """One of several recordings.
 
     Args:
