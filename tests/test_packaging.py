@@ -74,7 +74,7 @@ def test_the_wheel_holds_what_is_not_python(wheel):
     assert {
         "absslab/py.typed",
         "absslab/dashboards/voila.json",
-        "absslab/dashboards/voila/templates/absslab/index.html.j2",
+        "absslab/dashboards/voila/templates/absslab/dashboard.css",
         "absslab/notebooks/6_report.ipynb",
         "absslab/widgets/dashboards/static/page_heartbeat.js",
         "absslab/widgets/player/static/player.js",

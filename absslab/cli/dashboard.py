@@ -29,7 +29,7 @@ def run(arguments: Sequence[str]) -> None:
         raise InputError(said)
     shown, server = from_flags(DashboardConfig, given), from_flags(ServerConfig, given)
     try:
-        from absslab.widgets.dashboards.server import serve, ensure_token
+        from absslab.widgets.dashboards.server import ensure_token, serve
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("absslab"):
             raise

@@ -251,7 +251,7 @@ def test_a_tab_closed_in_the_middle_of_a_separation_leaves_nothing(
     open_page(page, dashboard, "Separate")
     long = noise(tmp_path / "long.wav", 2, 44100, 120.0)
     page.locator("input[type=file]").set_input_files(long)
-    page.get_by_text("taking long.wav apart").wait_for(timeout=LOADED)
+    page.get_by_text("separating long.wav").wait_for(timeout=LOADED)
     assert len(dashboard.visitors) == 1
     page.close()
     end = time.monotonic() + 60

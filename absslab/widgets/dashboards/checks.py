@@ -1,5 +1,6 @@
-"""What can't be served is said before anything is."""
+"""Checks of a dashboard's settings before its server starts."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,65 +8,78 @@ from absslab.core.common.errors import InputError
 from absslab.core.training.run_directory import RunReader, best_checkpoint_path
 from absslab.widgets.dashboards.settings import DashboardConfig
 
-_N_RUNS = {"listen": 1, "separate": 1, "compare": 2}
+_N_RUNS = {"listen": 1, "separate": 1, "compare": 2}  # dashboards that need the models of runs
 
 
-def validate_settings(name: str, shown: DashboardConfig) -> DashboardConfig:
-    """The settings of a dashboard with absolute paths, once what they name was seen to be there.
+def validate_settings(name: str, config: DashboardConfig) -> DashboardConfig:
+    """Check that a dashboard can be served, and return its settings with absolute paths.
+
+    Args:
+        name: of the dashboard.
+        config: its settings as the host gave them.
 
     Raises:
-        InputError: runs that are missing or too many, a run without a model, a folder that is not there.
+        InputError: the number of runs is wrong, a run has no model, a folder does not exist, the
+            device does not exist, or the split holds no recording.
     """
-    runs = [Path(run).absolute() for run in shown.run_directory]
-    wanted = _N_RUNS.get(name)
-    if wanted is not None and len(runs) != wanted:
+    runs = [Path(run).absolute() for run in config.run_directory]
+    _check_runs(name, runs)
+    runs_folder = Path(config.runs_folder or (runs[0].parent if runs else "runs")).absolute()
+    if name == "monitor" and not runs_folder.is_dir():
         raise InputError(
-            f"run_directory names {len(runs)} runs: {name} shows {wanted}; say --run_directory with as many"
+            "{folder} is not a directory: pass the folder with the runs with --runs_folder",
+            folder=runs_folder,
+        )
+    if config.mixture_folder and not Path(config.mixture_folder).is_dir():
+        raise InputError(f"mixture_folder is {config.mixture_folder!r}: expected a directory")
+    if name in _N_RUNS:
+        _check_use(name, runs[0], config)
+    return replace(
+        config,
+        run_directory=tuple(map(str, runs)),
+        runs_folder=str(runs_folder),
+        mixture_folder=_absolute(config.mixture_folder),
+        votes_folder=_absolute(config.votes_folder) or str(runs_folder / "listening_tests"),
+        visitors_folder=_absolute(config.visitors_folder),
+    )
+
+
+def _check_runs(name: str, runs: Sequence[Path]) -> None:
+    """Check that there are as many runs as the dashboard shows, with models where it needs them."""
+    n_expected = _N_RUNS.get(name)
+    if n_expected is not None and len(runs) != n_expected:
+        raise InputError(
+            f"run_directory names {len(runs)} runs: {name} shows {n_expected}; "
+            f"pass as many with --run_directory"
         )
     for run in runs:
         RunReader(run)
-        if wanted is not None and not best_checkpoint_path(run).is_file():
+        checkpoint = best_checkpoint_path(run)
+        if n_expected is not None and not checkpoint.is_file():
             raise InputError(
-                f"{run} has no model yet ({best_checkpoint_path(run)} is not there): wait for its first validation"
+                "{run} has no model yet ({checkpoint} does not exist): wait for its first validation",
+                run=run,
+                checkpoint=checkpoint,
             )
-    if wanted == 2 and runs[0].samefile(runs[1]):
-        raise InputError(f"{runs[0]} is named twice: expected two runs to compare")
-    folder = Path(shown.runs_folder or (runs[0].parent if runs else "runs")).absolute()
-    if name == "monitor" and not folder.is_dir():
-        raise InputError(f"{folder} is no folder: say with --runs_folder where the runs are")
-    mixtures = Path(shown.mixture_folder).absolute() if shown.mixture_folder else None
-    if mixtures is not None and not mixtures.is_dir():
-        raise InputError(
-            f"mixture_folder is {shown.mixture_folder!r}: expected a folder that is there"
-        )
-    if wanted is not None:
-        _check_use(name, runs[0], shown)
-    votes = (
-        Path(shown.votes_folder).absolute() if shown.votes_folder else folder / "listening_tests"
-    )
-    return replace(
-        shown,
-        run_directory=tuple(map(str, runs)),
-        runs_folder=str(folder),
-        mixture_folder=str(mixtures or ""),
-        votes_folder=str(votes),
-        visitors_folder=str(Path(shown.visitors_folder).absolute())
-        if shown.visitors_folder
-        else "",
-    )
+    if n_expected == 2 and runs[0].samefile(runs[1]):
+        raise InputError("{run} is named twice: expected two runs to compare", run=runs[0])
 
 
-def _check_use(name: str, run: Path, shown: DashboardConfig) -> None:
-    """See that the device is there, and the recordings that are heard."""
+def _check_use(name: str, run: Path, config: DashboardConfig) -> None:
+    """Check that the device exists, and that there are recordings to listen to."""
+    # these import torch, which the monitor does not need
     from absslab.core.common.devices import choose_device
-    from absslab.core.runs.run_data import (
-        run_recordings,
-    )  # with torch, which what is only looked at does not need
+    from absslab.core.runs.run_data import run_recordings
 
-    choose_device(shown.device)
+    choose_device(config.device)
     if name == "separate":
         return
-    if not run_recordings(RunReader(run), shown.split, data_folder=shown.mixture_folder):
+    if not run_recordings(RunReader(run), config.split, data_folder=config.mixture_folder):
         raise InputError(
-            f"the {shown.split} split of {run.name} holds no recording: choose another with --split"
+            f"the {config.split} split of {run.name} holds no recording: "
+            f"choose another split with --split"
         )
+
+
+def _absolute(folder: str) -> str:
+    return str(Path(folder).absolute()) if folder else ""

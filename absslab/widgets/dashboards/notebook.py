@@ -1,4 +1,4 @@
-"""What the notebook of a dashboard calls: it opens the page that its server names."""
+"""The one call in the notebook of a dashboard: it opens the page with the server's settings."""
 
 import logging
 import os
@@ -18,56 +18,66 @@ from absslab.widgets.dashboards.visitors import LOG_NAME
 from absslab.widgets.ui.error_line import hide_folders
 
 _log = logging.getLogger("absslab")
-_LARGEST_LOG = 1_000_000  # bytes
+_MAX_LOG_SIZE = 1_000_000  # bytes
 
 
 def open_page(name: str, **settings: Any) -> Page:
-    """The page of a dashboard, with what its server tells; where there is none, with these settings.
+    """Make the page of a dashboard; where that fails, a page that says why.
 
     Args:
         name: of the dashboard.
-        settings: fields of `ServedConfig`, for a notebook of one's own.
+        settings: fields of `DashboardConfig`, for a notebook of one's own; without any, those of
+            the server.
 
     Raises:
         InputError: there is no such dashboard, or no such setting.
     """
     look_up("dashboard", name, DASHBOARDS)
-    shown = DashboardConfig.from_json(settings) if settings else settings_from_environment()
+    config = DashboardConfig.from_json(settings) if settings else settings_from_environment()
     page: Page | None = None
     try:
-        _log_to(shown)
+        _log_to_visitors_folder(config)
         if ENVIRONMENT in os.environ:
-            folders = (
-                *shown.run_directory,
-                shown.runs_folder,
-                shown.mixture_folder,
-                shown.votes_folder,
-                shown.visitors_folder,
-            )
-            hide_folders(
-                [*folders, *(os.path.dirname(run) for run in shown.run_directory), str(Path.home())]
-            )
-        page_class = _page_class(name)
-        page = page_class.__new__(page_class)
-        page.__init__(shown)  # type: ignore[misc]  # in two steps, so that a page that is half made can be closed
+            _hide_folders_of(config)
+        page = _page_class(name)(config)
+        page.build()
     except Exception as error:
-        if page is not None and hasattr(page, "widget"):
+        if page is not None:
             page.close()
-        return ProblemPage(shown, error)
+        page = ProblemPage(config, error)
+        page.build()
     return page
 
 
-def _log_to(shown: DashboardConfig) -> None:
-    if shown.visitors_folder and not _log.handlers:
-        path = Path(shown.visitors_folder) / LOG_NAME.format(pid=os.getpid())
-        handler = RotatingFileHandler(path, maxBytes=_LARGEST_LOG, backupCount=1, encoding="utf-8")
-        handler.setFormatter(logging.Formatter("%(asctime)s visitor %(process)d: %(message)s"))
-        _log.addHandler(handler)
-        _log.propagate = False
+def _log_to_visitors_folder(config: DashboardConfig) -> None:
+    """Write the errors of this process to a file that the server shows to its host."""
+    if not config.visitors_folder or _log.handlers:
+        return
+    path = Path(config.visitors_folder) / LOG_NAME.format(pid=os.getpid())
+    handler = RotatingFileHandler(path, maxBytes=_MAX_LOG_SIZE, backupCount=1, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s visitor %(process)d: %(message)s"))
+    _log.addHandler(handler)
+    _log.propagate = False
+
+
+def _hide_folders_of(config: DashboardConfig) -> None:
+    """Leave the folders of the host out of all messages, since visitors read them."""
+    run_parents = [os.path.dirname(run) for run in config.run_directory]
+    hide_folders(
+        [
+            *config.run_directory,
+            *run_parents,
+            config.runs_folder,
+            config.mixture_folder,
+            config.votes_folder,
+            config.visitors_folder,
+            str(Path.home()),
+        ]
+    )
 
 
 def _page_class(name: str) -> type[Page]:
-    """The class of a dashboard's page; no page costs the memory of the others."""
+    """Import the class of a page; the other pages would only take memory."""
     match name:
         case "listen":
             from absslab.widgets.dashboards.pages.listen_page import ListenPage

@@ -1,4 +1,4 @@
-"""Whether someone still has the page open, which a kernel can't see: the page says so now and then."""
+"""A signal from the page that it is still open, which a kernel cannot see for itself."""
 
 import time
 from collections.abc import Callable
@@ -9,42 +9,43 @@ import anywidget
 from absslab.widgets.ui.assets import read_script
 from absslab.widgets.ui.main_loop import current_main_loop
 
-PATIENCE = (
-    150.0  # s without a word: a page in the background is only allowed to speak once a minute
-)
-_BETWEEN_LOOKS = 10.0  # s
+TIMEOUT = 150.0  # s; browsers let a page in the background send only once a minute
+_CHECK_INTERVAL = 10.0  # s
 
 
 class PageHeartbeat(anywidget.AnyWidget):
-    """Nothing to see; it has to be on the page.
+    """An invisible widget; its page sends a message every few seconds while it is open.
 
     Args:
-        gone: called when nobody looks any more.
-        back: called when somebody does, at first and again.
+        on_open: is called with the first message, and with the first after a pause.
+        on_leave: is called when no message has come for `TIMEOUT` seconds.
     """
 
     _esm = read_script("absslab.widgets.dashboards", "page_heartbeat.js")
 
-    def __init__(self, *, gone: Callable[[], Any], back: Callable[[], Any]):
-        self._loop, self._gone, self._back = current_main_loop(), gone, back
-        self.is_there, self._heard = False, 0.0
+    def __init__(self, *, on_open: Callable[[], Any], on_leave: Callable[[], Any]):
+        self._loop = current_main_loop()
+        self._on_open = on_open
+        self._on_leave = on_leave
+        self._last_message = 0.0  # s
+        self.is_open = False
         super().__init__()
-        self.on_msg(lambda *_: self._loop.call(self._hear))
-        self._ticker = self._loop.every(_BETWEEN_LOOKS, self.look)
+        self.on_msg(lambda *_: self._loop.call(self._receive))
+        self._ticker = self._loop.every(_CHECK_INTERVAL, self.check)
 
-    def look(self) -> None:
-        """See whether there was a word lately."""
-        if self.is_there and time.monotonic() - self._heard > PATIENCE:
-            self.is_there = False
-            self._gone()
+    def check(self) -> None:
+        """Call `on_leave` if the last message is too long ago."""
+        if self.is_open and time.monotonic() - self._last_message > TIMEOUT:
+            self.is_open = False
+            self._on_leave()
 
     def close(self) -> None:
-        """Wait no longer."""
+        """Stop waiting for messages, and close the widget."""
         self._ticker.cancel()
         super().close()
 
-    def _hear(self) -> None:
-        self._heard = time.monotonic()
-        if not self.is_there:
-            self.is_there = True
-            self._back()
+    def _receive(self) -> None:
+        self._last_message = time.monotonic()
+        if not self.is_open:
+            self.is_open = True
+            self._on_open()

@@ -1,4 +1,4 @@
-"""A Voila server of one dashboard, for a known number of visitors, each with a process and a folder of its own."""
+"""The Voila server of a dashboard; each of its visitors has a process and a folder of their own."""
 
 import asyncio
 import json
@@ -27,56 +27,76 @@ from voila.tornado.handler import TornadoVoilaHandler
 from absslab.core.common.errors import InputError
 from absslab.core.common.jupyter_kernel import KERNEL_ARGUMENTS
 from absslab.core.common.resources import resource_folder
-from absslab.widgets.dashboards.settings import ENVIRONMENT, NO_TOKEN, DashboardConfig, ServerConfig
-from absslab.widgets.dashboards.visitors import LOG_NAME, create_server_folder, remove_abandoned_folders
-from absslab.widgets.ui.compatibility import preheated_kernels
+from absslab.widgets.dashboards.settings import (
+    ENVIRONMENT,
+    NO_TOKEN,
+    DashboardConfig,
+    ServerConfig,
+)
+from absslab.widgets.dashboards.visitors import (
+    LOG_NAME,
+    create_server_folder,
+    remove_abandoned_folders,
+)
+from absslab.widgets.ui.compatibility import n_page_connections, preheated_kernels
 
-_BETWEEN_SWEEPS = 10.0  # s
-_PATIENCE = 10.0  # s that one waits for a place: who loads the page again is about to give back one
-_UNSEEN = 60.0  # s after which a process is ended whose page never came to life: it was fetched, not opened
-_LOGGED = 65536  # bytes of a visitor's log that are shown at a time
-_OWN_ADDRESSES = ("127.0.0.1", "localhost", "::1")
-_ALL_ADDRESSES = ("0.0.0.0", "::", "")
+_SWEEP_INTERVAL = 10.0  # s
+_PLACE_TIMEOUT = (
+    10.0  # s to wait for a free place; a page that is reloaded is about to free its own
+)
+_CONNECT_TIMEOUT = 60.0  # s after which a process ends whose page was fetched but never ran
+_MAX_LOG_PART = 65536  # bytes of a visitor's log that are shown at a time
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_ALL_INTERFACES = ("0.0.0.0", "::", "")
 
 
 class DashboardServer(Voila):
-    """Voila, with a limit to how many look at a time, and nothing left behind of those who did.
+    """Voila with a limit on its visitors, which removes what they leave behind.
 
     Args:
-        server: where, and to how many.
-        folder: with the folders of visitors, and their logs.
+        config: where the server listens, and how many visitors it admits.
+        folder: contains the folders and the logs of the visitors.
+        options: of Voila.
     """
 
-    def __init__(self, server: ServerConfig, folder: Path, **options: Any):
+    def __init__(self, config: ServerConfig, folder: Path, **options: Any):
         super().__init__(**options)
-        self.most, self.folder, self._server = server.max_visitors, folder, server
-        self.n_arriving = 0  # visitors whose process is not there yet
-        self._first_seen: dict[str, float] = {}  # of processes that no page has spoken to yet
-        self._joined: set[str] = set()
-        self._n_logged: dict[Path, int] = {}  # bytes that were shown
+        self.max_visitors = config.max_visitors
+        self.folder = folder
+        self.n_arriving = 0  # visitors whose process does not exist yet
+        self._server_config = config
+        self._connected: set[str] = set()  # processes whose page has connected
+        self._first_seen: dict[str, float] = {}  # s; of processes whose page has not connected yet
+        self._n_logged: dict[Path, int] = {}  # bytes of each log that were shown
 
     def init_settings(self) -> dict[str, Any]:
-        """As Voila's; who asks this machine for itself must call it by its own name, unless a token says who they are."""
+        """Restrict the names by which the server answers, and let our templates come first.
+
+        Without a token only requests to this machine's own names are answered, so that no other
+        web site can reach the server through a visitor's browser.
+        """
         settings = super().init_settings()
-        settings["allow_remote_access"] = bool(self._server.token)
-        own = FileSystemLoader(self.template_paths)
-        settings["jinja2_env"].loader = ChoiceLoader([own, settings["jinja2_env"].loader])
+        settings["allow_remote_access"] = bool(self._server_config.token)
+        templates = settings["jinja2_env"]
+        templates.loader = ChoiceLoader([FileSystemLoader(self.template_paths), templates.loader])
         return settings
 
     def init_handlers(self) -> list[Any]:
-        """As Voila's, with pages that are counted."""
-        ours = {TornadoVoilaHandler: _LimitedPage, TemplateStaticFileHandler: _TemplateFile}
+        """Replace Voila's handler of the page and its handler of the templates' files."""
+        replacements = {
+            TornadoVoilaHandler: _LimitedPageHandler,
+            TemplateStaticFileHandler: _TemplateFileHandler,
+        }
         return [
-            (path, ours.get(handler, handler), *rest)
-            for path, handler, *rest in super().init_handlers()
+            (path, replacements.get(handler, handler), *options)
+            for path, handler, *options in super().init_handlers()
         ]
 
     def listen(self) -> None:
         """Serve until a signal comes."""
-        PeriodicCallback(self.sweep, 1000 * _BETWEEN_SWEEPS).start()
-        IOLoop.current().add_callback(
-            lambda: print(f"{self.address}   (Ctrl-C ends it)", flush=True)
-        )
+        PeriodicCallback(self.sweep, 1000 * _SWEEP_INTERVAL).start()
+        message = f"{self.address}   (Ctrl-C ends it)"
+        IOLoop.current().add_callback(lambda: print(message, flush=True))
         try:
             super().listen()
         finally:
@@ -84,81 +104,95 @@ class DashboardServer(Voila):
 
     @property
     def address(self) -> str:
-        """What visitors open."""
-        server = self._server
-        host = socket.gethostname() if server.host in _ALL_ADDRESSES else server.host
-        token = "" if server.token in ("", NO_TOKEN) else f"?token={server.token}"
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}{self.base_url}{token}"
-
-    @property
-    def ready(self) -> set[str]:
-        """The processes that are kept ready, and that nobody looks at yet."""
-        return preheated_kernels(self.kernel_manager)
+        """The address that visitors open, with the token."""
+        host = self._server_config.host
+        if host in _ALL_INTERFACES:
+            host = socket.gethostname()
+        if ":" in host:
+            host = f"[{host}]"
+        token = self._server_config.token
+        query = "" if token in ("", NO_TOKEN) else f"?token={token}"
+        return f"http://{host}:{self.port}{self.base_url}{query}"
 
     @property
     def n_visitors(self) -> int:
-        """How many have come, and are about to."""
-        return len(set(self.kernel_manager.list_kernel_ids()) - self.ready) + self.n_arriving
+        """The number of visitors who have a page, or are about to get one."""
+        return len(self._visitor_kernels()) + self.n_arriving
 
-    def keep_ready(self) -> None:
-        """Those that are kept ready are not idle: the time of who gets one begins now."""
-        for kernel_id in self.ready:
+    def reset_idle_times(self) -> None:
+        """Count the idle time of a preheated process from the moment a visitor gets it."""
+        for kernel_id in preheated_kernels(self.kernel_manager):
             self.kernel_manager.get_kernel(kernel_id).last_activity = datetime.now(UTC)
 
     def sweep(self) -> None:
-        """End what nobody looks at, remove what visitors left, and tell the host what went wrong for them."""
-        manager, now = self.kernel_manager, time.monotonic()
-        ids = set(manager.list_kernel_ids()) - self.ready
-        self._joined = {
-            one for one in ids if one in self._joined or manager.kernel_model(one)["connections"]
+        """End processes without a page, remove abandoned folders, and show errors to the host."""
+        manager = self.kernel_manager
+        now = time.monotonic()
+        kernel_ids = self._visitor_kernels()
+        for kernel_id in kernel_ids - self._connected:
+            if n_page_connections(manager, kernel_id):
+                self._connected.add(kernel_id)
+        self._connected &= kernel_ids
+        waiting = kernel_ids - self._connected
+        self._first_seen = {
+            kernel_id: self._first_seen.get(kernel_id, now) for kernel_id in waiting
         }
-        self._first_seen = {one: self._first_seen.get(one, now) for one in ids - self._joined}
         for kernel_id, since in self._first_seen.items():
-            if now - since > _UNSEEN:
+            if now - since > _CONNECT_TIMEOUT:
                 IOLoop.current().add_callback(manager.shutdown_kernel, kernel_id)
         remove_abandoned_folders(self.folder)
         self._show_logs()
 
+    def _visitor_kernels(self) -> set[str]:
+        kernel_ids = set(self.kernel_manager.list_kernel_ids())
+        return kernel_ids - preheated_kernels(self.kernel_manager)
+
     def _show_logs(self) -> None:
+        """Print what visitors' processes have logged since the last time."""
         for path in self.folder.glob(LOG_NAME.format(pid="*")):
             with open(path, "rb") as file:
                 file.seek(self._n_logged.get(path, 0))
-                text = file.read(_LOGGED)
+                text = file.read(_MAX_LOG_PART)
             self._n_logged[path] = self._n_logged.get(path, 0) + len(text)
-            lines = text.decode(errors="replace").splitlines()
-            shown = (
-                "".join(c if c.isprintable() else "?" for c in line.expandtabs()) for line in lines
-            )
-            sys.stderr.write("".join(f"{line}\n" for line in shown))
+            for line in text.decode(errors="replace").splitlines():
+                sys.stderr.write(f"{_printable(line)}\n")
 
 
-class _LimitedPage(TornadoVoilaHandler):
-    """The page; with it comes the cookie by which it may give back its process."""
+class _LimitedPageHandler(TornadoVoilaHandler):
+    """Voila's handler of the page, which waits for a free place."""
 
     @tornado.web.authenticated
     async def get(self, path: str | None = None) -> None:
-        server, end = self.settings["voila"], time.monotonic() + _PATIENCE
-        while server.n_visitors >= server.most:
-            if time.monotonic() > end:
-                raise HTTPError(503, "as many visitors as there may be")
-            await asyncio.sleep(0.2)
-        server.keep_ready()
+        server = self.settings["voila"]
+        await self._wait_for_place(server)
+        server.reset_idle_times()
+        _ = self.xsrf_token  # sets the cookie with which the page may end its process
         server.n_arriving += 1
         is_arriving = True
-        _ = self.xsrf_token
         try:
             async for html in self.get_generator(path=path):
-                if is_arriving:  # its process is there now, and counted
+                if is_arriving:  # its process exists from the first part on, and is counted
                     server.n_arriving -= 1
                     is_arriving = False
                 self.write(html)
                 self.flush()
         finally:
-            server.n_arriving -= is_arriving
+            if is_arriving:
+                server.n_arriving -= 1
+
+    async def _wait_for_place(self, server: DashboardServer) -> None:
+        end = time.monotonic() + _PLACE_TIMEOUT
+        while server.n_visitors >= server.max_visitors:
+            if time.monotonic() > end:
+                raise HTTPError(503, "the number of visitors is at its limit")
+            await asyncio.sleep(0.2)
 
 
-class _TemplateFile(TemplateStaticFileHandler):
-    """Files of the template; an address that is none is not found, without a word in the log."""
+class _TemplateFileHandler(TemplateStaticFileHandler):
+    """Voila's handler of the templates' files, which answers a bad address with 404.
+
+    Voila's own raises errors that end with a traceback in the log.
+    """
 
     def parse_url_path(self, path: str) -> str:
         try:
@@ -175,68 +209,76 @@ class _TemplateFile(TemplateStaticFileHandler):
 
 
 class OwnKernelSpecs(KernelSpecManager):
-    """Kernels of this very Python, and no others."""
+    """The kernel of the Python that runs the server, and no others that are installed."""
 
     def find_kernel_specs(self) -> dict[str, str]:
-        """One, named as notebooks name it."""
+        """Return its name, which is the one that notebooks have, and no folder."""
         return {"python3": ""}
 
     def get_kernel_spec(self, kernel_name: str) -> Any:
-        """The same for any name."""
+        """Return the specification; it is the same for any name."""
         return KernelSpec(argv=KERNEL_ARGUMENTS, display_name="Python 3", language="python")
 
     def get_all_specs(self) -> dict[str, Any]:
-        """One."""
+        """Return the specification by its name."""
         return {"python3": {"resource_dir": "", "spec": self.get_kernel_spec("python3").to_dict()}}
 
 
-def serve(name: str, shown: DashboardConfig, server: ServerConfig) -> None:
+def serve(name: str, config: DashboardConfig, server: ServerConfig) -> None:
     """Serve a dashboard until it is interrupted or terminated.
 
     Args:
         name: of the dashboard.
-        shown: what it shows.
-        server: where, and to how many.
+        config: what it shows, as `validate_settings` returns it.
+        server: where it listens, and how many visitors it admits.
 
     Raises:
-        InputError: the port is taken, or the host is an address that this machine does not have.
+        InputError: the port is taken, or this machine does not have the address.
     """
-    server = replace(server, port=_free_port(server))
+    server = replace(server, port=_choose_port(server))
     notebooks = resource_folder("dashboards")
-    folder = create_server_folder(shown.visitors_folder)
+    folder = create_server_folder(config.visitors_folder)
     try:
-        os.environ[ENVIRONMENT] = json.dumps(replace(shown, visitors_folder=str(folder)).to_json())
-        os.environ["JUPYTER_PATH"] = os.pathsep.join(
-            filter(None, [str(notebooks), os.environ.get("JUPYTER_PATH")])
-        )
-        os.environ.setdefault(
-            "OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // 2))
-        )  # several visitors at once
+        _set_environment(replace(config, visitors_folder=str(folder)), notebooks)
         app = DashboardServer(server, folder)
         app.config_file_paths = [str(notebooks)]
-        app.initialize([str(notebooks / f"{name}.ipynb"), *_flags(server)])
+        app.initialize([str(notebooks / f"{name}.ipynb"), *_voila_flags(server)])
         app.voila_configuration.kernel_spec_manager_class = OwnKernelSpecs
-        signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))  # its terminal was closed
+        # a closed terminal ends the server as a termination does
+        signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))
         app.start()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def ensure_token(server: ServerConfig, *, allow_training: bool = False) -> ServerConfig:
-    """The same with a token made up, where others can reach the server, or do harm, and none was said."""
-    if server.token or (server.host in _OWN_ADDRESSES and not allow_training):
+    """Add a random token if none was given and others can reach the server or change files.
+
+    Args:
+        server: as the host configured it.
+        allow_training: whether visitors may start trainings, which read and write files.
+    """
+    if server.token or (server.host in _LOOPBACK and not allow_training):
         return server
     return replace(server, token=secrets.token_urlsafe(24))
 
 
-def _flags(server: ServerConfig) -> list[str]:
-    token = "" if server.token in ("", NO_TOKEN) else server.token
+def _set_environment(config: DashboardConfig, notebooks: Path) -> None:
+    """Set what Voila and the visitors' kernels read from the environment."""
+    os.environ[ENVIRONMENT] = json.dumps(config.to_json())
+    jupyter_paths = [str(notebooks), os.environ.get("JUPYTER_PATH", "")]
+    os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, jupyter_paths))
+    n_threads = max(1, (os.cpu_count() or 1) // 2)  # several visitors compute at once
+    os.environ.setdefault("OMP_NUM_THREADS", str(n_threads))
+
+
+def _voila_flags(server: ServerConfig) -> list[str]:
     values = {
         "Voila.ip": server.host,
         "Voila.port": server.port,
         "Voila.port_retries": 0,
         "Voila.base_url": f"/{server.base_url.strip('/')}/".replace("//", "/"),
-        "Voila.token": token,
+        "Voila.token": "" if server.token == NO_TOKEN else server.token,
         "Voila.open_browser": server.open_browser,
         "Voila.log_level": logging.ERROR,
         "VoilaConfiguration.preheat_kernel": server.preheat > 0,
@@ -246,8 +288,8 @@ def _flags(server: ServerConfig) -> list[str]:
     return [f"--{name}={value}" for name, value in values.items()]
 
 
-def _free_port(server: ServerConfig) -> int:
-    """The port that was asked for, or any that is free."""
+def _choose_port(server: ServerConfig) -> int:
+    """Return the port that was asked for if it is free; for 0, any that is free."""
     family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -255,7 +297,12 @@ def _free_port(server: ServerConfig) -> int:
             probe.bind((server.host, server.port))
             return int(probe.getsockname()[1])
         except OSError as error:
-            place = f"{server.host}:{server.port}"
             raise InputError(
-                f"nothing can be served on {place} ({error.strerror}): choose another host or port"
+                f"cannot listen on {server.host}:{server.port} ({error.strerror}): "
+                f"choose another host or port"
             ) from None
+
+
+def _printable(line: str) -> str:
+    """Replace characters with which a visitor could control the host's terminal."""
+    return "".join(c if c.isprintable() else "?" for c in line.expandtabs())

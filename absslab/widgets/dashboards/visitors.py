@@ -1,7 +1,7 @@
-"""Folders of visitors: each its own, closed to other users of the machine, gone when the visitor is.
+"""Folders for the files of visitors: closed to other users, and removed with their process.
 
-A folder is named after the process that it belongs to, a visitor's or a server's: what killed processes left is found and
-removed.
+A folder is named after the process that it belongs to, a visitor's kernel or a server. That is how
+the folders of processes that were killed are recognised and removed.
 """
 
 import atexit
@@ -13,52 +13,52 @@ from pathlib import Path
 
 from absslab.core.common.files import is_process_running
 
-_NAME = re.compile(r"(?:absslab-visitors|visitor)-(\d+)-\w+")
-LOG_NAME = "log-{pid}.txt"  # beside the folders: what went wrong for a visitor, with tracebacks, for the host
+LOG_NAME = "log-{pid}.txt"  # beside the folders: a visitor's errors, with tracebacks, for the host
+_FOLDER_NAME = re.compile(r"(?:absslab-visitors|visitor)-(\d+)-\w+")
 
 
 def create_visitor_folder(root: str | Path = "") -> Path:
-    """A new folder of this process' own, removed at its end.
+    """Create a folder for this process, which is removed when it ends.
 
     Args:
-        root: where; among temporary files by default.
+        root: the folder to create it in; the one for temporary files if it is empty.
 
     Raises:
-        OSError: it can't be made.
+        OSError: it cannot be created.
     """
-    folder = _new_folder("visitor", root)
+    folder = _create_folder("visitor", root)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 
 def create_server_folder(root: str | Path = "") -> Path:
-    """A new folder for those of all visitors of a server that is this process; those of servers that are gone are removed.
+    """Create a folder for all visitors of this server, and remove those of ended servers.
 
     Args:
-        root: where; among temporary files by default.
+        root: the folder to create it in; the one for temporary files if it is empty.
 
     Raises:
-        OSError: it can't be made.
+        OSError: it cannot be created.
     """
-    place = Path(root or tempfile.gettempdir()).absolute()
-    place.mkdir(parents=True, exist_ok=True)
-    remove_abandoned_folders(place)
-    return _new_folder("absslab-visitors", place)
+    parent = Path(root or tempfile.gettempdir()).absolute()
+    parent.mkdir(parents=True, exist_ok=True)
+    remove_abandoned_folders(parent)
+    return _create_folder("absslab-visitors", parent)
 
 
 def remove_abandoned_folders(root: str | Path) -> int:
-    """Remove the folders whose process is gone; returns how many."""
-    abandoned = [
-        path
-        for path in Path(root).iterdir()
-        if (named := _NAME.fullmatch(path.name)) and not is_process_running(int(named.group(1)))
-    ]
+    """Remove the folders of processes that have ended, and return their number."""
+    abandoned = [path for path in Path(root).iterdir() if _is_abandoned(path)]
     for path in abandoned:
         shutil.rmtree(path, ignore_errors=True)
     return len(abandoned)
 
 
-def _new_folder(name: str, root: str | Path) -> Path:
-    return Path(
-        tempfile.mkdtemp(prefix=f"{name}-{os.getpid()}-", dir=root or None)
-    )  # for its owner alone
+def _is_abandoned(path: Path) -> bool:
+    match = _FOLDER_NAME.fullmatch(path.name)
+    return match is not None and not is_process_running(int(match.group(1)))
+
+
+def _create_folder(name: str, root: str | Path) -> Path:
+    # mkdtemp closes it to all other users
+    return Path(tempfile.mkdtemp(prefix=f"{name}-{os.getpid()}-", dir=root or None))

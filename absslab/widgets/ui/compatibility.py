@@ -1,4 +1,4 @@
-"""All uses of private names of other libraries: ipykernel, ipympl and Voila.
+"""All uses of private names of other libraries: ipykernel, ipympl, jupyter_server and Voila.
 
 A new version of these may rename them. The upper bounds in pyproject.toml keep out versions that
 were not tried, and `tests/widgets/ui/test_compatibility.py` says which version misses which name.
@@ -76,3 +76,11 @@ def preheated_kernels(kernel_manager: Any) -> set[str]:
             if task.done() and not task.cancelled() and not task.exception():
                 started.add(task.result()["kernel_id"])
     return started & set(kernel_manager.list_kernel_ids())
+
+
+def n_page_connections(kernel_manager: Any, kernel_id: str) -> int:
+    """Return how many pages are connected to a kernel of a Jupyter server or of Voila.
+
+    The public `kernel_model` has this number too, but fails while the kernel starts.
+    """
+    return int(kernel_manager._kernel_connections.get(kernel_id, 0))

@@ -17,7 +17,7 @@ from absslab.core.common.errors import InputError
 from absslab.core.common.resources import resource_folder
 from absslab.widgets.dashboards import server as server_module
 from absslab.widgets.dashboards.checks import validate_settings
-from absslab.widgets.dashboards.server import OwnKernelSpecs, serve, ensure_token
+from absslab.widgets.dashboards.server import OwnKernelSpecs, ensure_token, serve
 from absslab.widgets.dashboards.settings import (
     DASHBOARDS,
     ENVIRONMENT,
@@ -25,7 +25,11 @@ from absslab.widgets.dashboards.settings import (
     ServerConfig,
     settings_from_environment,
 )
-from absslab.widgets.dashboards.visitors import create_server_folder, create_visitor_folder, remove_abandoned_folders
+from absslab.widgets.dashboards.visitors import (
+    create_server_folder,
+    create_visitor_folder,
+    remove_abandoned_folders,
+)
 
 
 @pytest.fixture
@@ -64,7 +68,7 @@ def test_paths_are_made_absolute_and_defaults_are_filled_in(run, monkeypatch):
         ("compare", {"run_directory": ("RUN",)}, "names 1 runs: compare shows 2"),
         ("separate", {"run_directory": ("RUN", "RUN")}, "names 2 runs"),
         ("listen", {"run_directory": ("nowhere",)}, "nowhere is not a run directory"),
-        ("monitor", {"runs_folder": "nowhere"}, "nowhere is no folder"),
+        ("monitor", {"runs_folder": "nowhere"}, "nowhere is not a directory"),
         (
             "listen",
             {"run_directory": ("RUN",), "mixture_folder": "nowhere"},
@@ -110,7 +114,7 @@ def test_a_port_that_is_taken_is_said_before_anything_is_started(run):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        with pytest.raises(InputError, match=r"nothing can be served on 127\.0\.0\.1:"):
+        with pytest.raises(InputError, match=r"cannot listen on 127\.0\.0\.1:"):
             serve(
                 "listen",
                 DashboardConfig(run_directory=(str(run),)),

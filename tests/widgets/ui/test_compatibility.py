@@ -47,7 +47,7 @@ def broken(package: str, name: str) -> str:
         (
             "jupyter_server",
             "jupyter_server.services.kernels.kernelmanager",
-            "MappingKernelManager.kernel_model",
+            "MappingKernelManager._kernel_connections",
         ),
         ("nbconvert", "nbconvert", "HTMLExporter.exclude_anchor_links"),
         ("papermill", "papermill.exceptions", "PapermillExecutionError"),

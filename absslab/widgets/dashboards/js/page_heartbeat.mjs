@@ -1,20 +1,20 @@
 // @ts-check
-// Says now and then that someone has the page open: a kernel can't see that.
+// Tell the kernel every few seconds that this page is open: it cannot see that for itself.
 
-const BETWEEN = 10_000; // ms
+const INTERVAL = 10_000; // ms
 
 export default {
   render({ model, el }) {
     el.hidden = true;
-    const say = () => {
+    const send = () => {
       try {
         model.send({ type: "here" });
       } catch {
         clearInterval(timer);
       }
     };
-    const timer = setInterval(say, BETWEEN);
-    say();
+    const timer = setInterval(send, INTERVAL);
+    send();
     return () => clearInterval(timer);
   },
 };

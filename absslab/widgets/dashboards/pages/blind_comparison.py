@@ -1,9 +1,11 @@
-"""A blind listening test of two runs: one hears X and Y, says which is better, and learns at the end which was which."""
+"""A blind listening test of two runs.
+
+A listener hears X and Y, votes for the better one, and learns only at the end which was which.
+"""
 
 import secrets
 import time
 from pathlib import Path
-from typing import Any
 
 import ipywidgets
 import numpy as np
@@ -29,8 +31,9 @@ from absslab.widgets.ui.panel import Panel
 
 N_TRIALS = 10
 _HELP = (
-    "You hear the same sound as two models cut it out of a recording, without being told which is which, and in an order "
-    f"that changes. {N_TRIALS} rounds; each vote is kept, without your name. Headphones help."
+    "You hear the same sound as two models separated it from a recording. You are not told which "
+    f"model is which, and their order changes. There are {N_TRIALS} rounds; each vote is stored "
+    "without your name. Headphones help."
 )
 _VOTES = {"X": "X is better", "none": "no difference", "Y": "Y is better"}
 
@@ -39,133 +42,161 @@ class BlindComparison:
     """The part of a page that asks for votes.
 
     Args:
-        page: whose part this is.
+        page: that this is a part of; it shows the errors.
         pair: the two runs.
-        folder: where votes are kept.
+        folder: where votes are stored.
     """
 
     def __init__(self, page: Panel, pair: RunPair, folder: Path):
-        self._page, self._pair = page, pair
+        self._page = page
+        self._pair = pair
         self._path = votes_path(folder, pair.names)
-        self.listener = secrets.token_hex(4)
-        self.trials: list[Trial] = []
-        self.number = -1  # of the trial that is heard
-        self._heard_at = 0.0
         self._latest = LatestOnly(
             page.loop, self._prepare, deliver=page.guard(self._deliver), failed=self._fail
         )
-        self.start_button = button("begin", page.guard(self.start), is_main=True)
+        self._heard_since = 0.0  # s; 0 while there is nothing to hear
+        self.listener = secrets.token_hex(4)
+        self.trials: list[Trial] = []
+        self.number = -1  # of the current trial
         self.about = ipywidgets.HTML(paragraph(_HELP))
+        self.start_button = button("begin", page.guard(self.start), is_main=True)
         self.listening = Listening()
-        self.votes = {
-            choice: button(words, page.guard(lambda choice=choice: self.vote(choice)))
-            for choice, words in _VOTES.items()
-        }
+        self.votes = {choice: self._make_vote_button(choice) for choice in _VOTES}
         row = ipywidgets.HBox(list(self.votes.values()), layout={"flex_flow": "row wrap"})
-        self._asking = ipywidgets.VBox([self.listening.widget, row], layout={"display": "none"})
+        self._trial_area = ipywidgets.VBox([self.listening.widget, row], layout={"display": "none"})
         self.result = ipywidgets.HTML()
-        self.widget = ipywidgets.VBox([self.about, self.start_button, self._asking, self.result])
+        self.widget = ipywidgets.VBox(
+            [self.about, self.start_button, self._trial_area, self.result]
+        )
 
     def start(self, rng: np.random.Generator | None = None) -> None:
-        """Begin another test.
+        """Begin a test.
 
         Args:
-            rng: draws the trials; without, they are other ones each time.
+            rng: draws the trials; without one, they differ each time.
 
         Raises:
             InputError: there is nothing to compare.
         """
-        self.trials = draw_trials(rng or np.random.default_rng(), self._pair.pairs(), N_TRIALS)
-        self.number, self.result.value = -1, ""
+        candidates = self._pair.trial_candidates()
+        self.trials = draw_trials(rng or np.random.default_rng(), candidates, N_TRIALS)
+        self.number = -1
+        self.result.value = ""
         self.start_button.layout.display = "none"
         self._next()
 
     def vote(self, choice: str) -> None:
-        """Say which was better: X, Y or none.
+        """Store a vote, and go on to the next round.
+
+        Args:
+            choice: X, Y or none.
 
         Raises:
-            InputError: no trial is heard now.
-            OSError: the vote can't be kept.
+            InputError: the sounds of this round are not loaded yet.
+            OSError: the vote cannot be stored.
         """
-        if self._heard_at == 0.0:
-            raise InputError("the sounds of this round are not there yet: wait a moment")
-        trial, seconds = self.trials[self.number], time.monotonic() - self._heard_at
+        if self._heard_since == 0.0:
+            raise InputError("the sounds of this round are not loaded yet: wait a moment")
         vote = new_vote(
-            trial, self._pair.names, listener=self.listener, choice=choice, seconds=seconds
+            self.trials[self.number],
+            self._pair.names,
+            listener=self.listener,
+            choice=choice,
+            seconds=time.monotonic() - self._heard_since,
         )
         append_vote(self._path, vote)
         self._next()
 
     def close(self) -> None:
-        """Free the sound."""
+        """Stop preparing sounds, and close the player."""
         self._latest.close()
         self.listening.close()
 
+    def _make_vote_button(self, choice: str) -> ipywidgets.Button:
+        return button(_VOTES[choice], self._page.guard(lambda: self.vote(choice)))
+
+    def _enable_votes(self, is_enabled: bool) -> None:
+        for vote_button in self.votes.values():
+            vote_button.disabled = not is_enabled
+
     def _next(self) -> None:
-        self.number, self._heard_at = self.number + 1, 0.0
-        for one in self.votes.values():
-            one.disabled = True
-        if self.number < len(self.trials):
-            self._asking.layout.display = ""
-            trial = self.trials[self.number]
-            self.about.value = paragraph(
-                f"Round {self.number + 1} of {len(self.trials)}: {trial.label}", "lead"
-            )
-            self._latest.request(self.number)
-        else:
+        self.number += 1
+        self._heard_since = 0.0
+        self._enable_votes(False)
+        if self.number == len(self.trials):
             self._end()
+            return
+        trial = self.trials[self.number]
+        text = f"Round {self.number + 1} of {len(self.trials)}: {trial.label}"
+        self.about.value = paragraph(text, "lead")
+        self._trial_area.layout.display = ""
+        self._latest.request(self.number)
 
     def _prepare(self, number: int) -> tuple[Trial, list[Track]]:
         trial = self.trials[number]
-        return trial, self._pair.compare(self._pair.by_name[trial.mixture], [trial.label]).tracks
+        path = self._pair.paths[trial.mixture]
+        return trial, self._pair.compare(path, [trial.label]).tracks
 
     def _deliver(self, prepared: tuple[Trial, list[Track]]) -> None:
-        trial, found = prepared
-        sounds = {track.name: track.sound for track in found}
-        tracks = [found[0]]
-        for name, which in (("X", trial.first), ("Y", 1 - trial.first)):
-            tracks.append(
-                Track(name, sounds[f"{trial.label}, {LETTERS[which]}"], "source")
-            )  # its mask would tell
-        tracks += [
-            Track("what was mixed", one.sound, "reference")
-            for one in found
-            if one.kind == "reference"
-        ]
+        trial, tracks = prepared
         self.listening.clear()
-        self.listening.show(tracks, caption="", title=trial.label)
-        self._heard_at = time.monotonic()
-        for one in self.votes.values():
-            one.disabled = False
+        self.listening.show(_blind_tracks(trial, tracks), caption="", title=trial.label)
+        self._heard_since = time.monotonic()
+        self._enable_votes(True)
 
     def _fail(self, error: Exception) -> None:
-        """The sounds of a round can't be had: what was voted stays, and one may begin again."""
+        """End the test where the sounds of a round cannot be loaded; votes stay, as does the page."""
         self._page.fail(error)
         self._end()
 
     def _end(self) -> None:
-        self._asking.layout.display = "none"
+        self._trial_area.layout.display = "none"
         self.listening.clear()
+        names = self._pair.names
         votes = read_votes(self._path)
-        names: Any = self._pair.names
-        own = tally([vote for vote in votes if vote.listener == self.listener], names)
+        own_votes = [vote for vote in votes if vote.listener == self.listener]
+        own_text = f"You: {describe_votes(tally(own_votes, names), names)}"
+        all_text = f"All listeners so far: {describe_votes(tally(votes, names), names)}"
+        self.result.value = paragraph(own_text, "lead") + paragraph(all_text, "lead")
         self.about.value = paragraph(_HELP)
-        together = f"All listeners so far: {describe_votes(tally(votes, names), names)}"
-        self.result.value = paragraph(f"You: {describe_votes(own, names)}", "lead") + paragraph(
-            together, "lead"
-        )
-        self.start_button.description, self.start_button.layout.display = "once more", ""
+        self.start_button.description = "once more"
+        self.start_button.layout.display = ""
 
 
-def describe_votes(counted: Tally, names: tuple[str, str]) -> str:
-    """Votes in a sentence."""
-    a, b = counted.n_preferred
-    text = f"{a} for {names[0]}, {b} for {names[1]}, {counted.n_none} for neither"
-    if counted.interval is None or counted.n_listeners == 0:
+def _blind_tracks(trial: Trial, tracks: list[Track]) -> list[Track]:
+    """Name the sources of a trial X and Y, without their masks, which would give them away."""
+    sounds = {track.name: track.sound for track in tracks}
+    mixture = tracks[0]
+    letters = {"X": LETTERS[trial.first], "Y": LETTERS[1 - trial.first]}
+    sources = [
+        Track(name, sounds[f"{trial.label}, {letter}"], "source")
+        for name, letter in letters.items()
+    ]
+    references = [
+        Track("what was mixed", track.sound, "reference")
+        for track in tracks
+        if track.kind == "reference"
+    ]
+    return [mixture, *sources, *references]
+
+
+def describe_votes(votes: Tally, names: tuple[str, str]) -> str:
+    """Say in a sentence which run was preferred, and how sure that is.
+
+    Args:
+        votes: as counted.
+        names: of the runs.
+    """
+    n_first, n_second = votes.n_preferred
+    text = f"{n_first} for {names[0]}, {n_second} for {names[1]}, {votes.n_none} for neither"
+    if votes.interval is None or votes.n_listeners == 0:
         return f"{text}."
-    low, high = (round(100 * end) for end in counted.interval)
-    is_sure = counted.p_value is not None and counted.p_value < 0.05
+    n_decided = n_first + n_second
+    share = round(100 * n_second / n_decided)
+    low, high = (round(100 * end) for end in votes.interval)
+    is_significant = votes.p_value is not None and votes.p_value < 0.05
+    verdict = "more than chance explains" if is_significant else "no more than chance may explain"
     return (
-        f"{text}. Of {a + b} votes for one of them {b} ({round(100 * b / (a + b))} %; 95 % interval {low} to {high} %) are "
-        f"for {names[1]}: {'more than chance would do' if is_sure else 'no more than chance may do'}."
+        f"{text}. Of {n_decided} votes for one of them {n_second} ({share} %; 95 % interval "
+        f"{low} to {high} %) are for {names[1]}: {verdict}."
     )

@@ -1,4 +1,4 @@
-"""What is kept of a sound: a row of choices for each class that was found in it."""
+"""Choices of what is kept of a recording: one row for each class that was found in it."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -6,112 +6,109 @@ from typing import Any
 import ipywidgets
 
 from absslab.plots.html_text import paragraph
+from absslab.widgets.ui.binding import without_feedback
 
 GAINS = {"keep": 1.0, "soften": 10 ** (-12 / 20), "remove": 0.0}
-_SHORTEST = 0.05  # s that a class sounds for, to be offered at once
+_MIN_DURATION = 0.05  # s that a class sounds for, to count as found
+_HELP = (
+    "“soften” makes a sound 12 dB quieter, “remove” silences it; "
+    "you hear the result as “after” below"
+)
 
 
 class KeepControls:
-    """Choices of what is kept, softened (by 12 dB) or removed.
+    """Choices whether each class is kept, softened (by 12 dB) or removed.
 
     Args:
-        on_change: called when another choice is made.
+        on_change: is called when a choice has changed.
     """
 
-    def __init__(self, on_change: Callable[..., Any]):
+    def __init__(self, on_change: Callable[[], Any]):
         self._on_change = on_change
         self._controls: dict[str, ipywidgets.ToggleButtons] = {}
-        self._is_setting = False
-        self._names: list[str] = []
-        self.shown: list[str] = []  # what was found; the rest comes last
+        self._all_names: list[str] = []  # found or not; the rest comes last
+        self.found_names: list[str] = []  # those that have a control; the rest comes last
         self.widget = ipywidgets.VBox()
 
     @property
     def gains(self) -> dict[str, float]:
-        """Linear gains by name; what was not found goes with the rest."""
+        """The linear gain of each class and of the rest; classes that were not found get the rest's."""
         chosen = {name: GAINS[control.value] for name, control in self._controls.items()}
-        return {name: chosen.get(name, chosen[self.shown[-1]]) for name in self._names}
+        rest_gain = chosen[self.found_names[-1]]
+        return {name: chosen.get(name, rest_gain) for name in self._all_names}
 
     @property
-    def in_words(self) -> str:
-        """What was done, to name a file after it."""
-        done = [
+    def description(self) -> str:
+        """The choices in a few words, for the name of a file."""
+        changes = [
             f"{control.value} {name}"
             for name, control in self._controls.items()
             if control.value != "keep"
         ]
-        return ", ".join(done)[:80] or "unchanged"
+        return ", ".join(changes)[:80] or "unchanged"
 
-    def offer(self, seconds: Mapping[str, float], *, rest: str) -> None:
-        """Offer choices, what sounds longest first; at first all is kept.
+    def set_classes(self, durations: Mapping[str, float], *, rest: str) -> None:
+        """Show the choices for another recording, the longest sounding class first; all are kept.
 
         Args:
-            seconds: for how long each class sounds.
-            rest: what all that no class took is called.
+            durations: of each class, in seconds.
+            rest: name of the part that belongs to no class.
         """
-        found = sorted(
-            (name for name in seconds if seconds[name] >= _SHORTEST),
-            key=lambda name: -seconds[name],
-        )
-        self._names, self.shown = [*seconds, rest], [*found, rest]
-        self._controls = {name: self._control() for name in self.shown}
-        rows = [self._row(name, seconds.get(name)) for name in self.shown]
-        n = len(found)
-        said = (
-            f"{n} kind{'s' * (n != 1)} of sound found:"
-            if n
-            else "Nothing was found that the model knows."
-        )
-        how = paragraph(
-            "“soften” makes a sound 12 dB quieter, “remove” silences it; you hear the result as “after” below"
-        )
-        other = [name for name in seconds if name not in found]
-        not_found = (
-            ipywidgets.HTML(paragraph(f"not found: {', '.join(other)}"))
-            if other
-            else ipywidgets.HTML()
-        )
+        found = [name for name in durations if durations[name] >= _MIN_DURATION]
+        found.sort(key=lambda name: -durations[name])
+        missing = [name for name in durations if name not in found]
+        self._all_names = [*durations, rest]
+        self.found_names = [*found, rest]
+        self._controls = {name: self._make_control() for name in self.found_names}
         presets = [
-            self._preset("keep all", "keep", "keep"),
-            self._preset("remove everything else", "keep", "remove"),
+            self._make_preset("keep all", classes="keep", rest="keep"),
+            self._make_preset("remove everything else", classes="keep", rest="remove"),
         ]
-        heading = ipywidgets.HTML(paragraph(said, "lead") + how)
         self.widget.children = (
-            heading,
-            *rows,
+            ipywidgets.HTML(paragraph(_summary(len(found)), "lead") + paragraph(_HELP)),
+            *(self._make_row(name, durations.get(name)) for name in self.found_names),
             ipywidgets.HBox(presets, layout={"flex_flow": "row wrap"}),
-            not_found,
+            ipywidgets.HTML(paragraph(f"not found: {', '.join(missing)}") if missing else ""),
         )
 
-    def set(self, choices: Mapping[str, str]) -> None:
-        """Make several choices at once."""
-        self._is_setting = True
-        try:
+    def set_choices(self, choices: Mapping[str, str]) -> None:
+        """Make several choices at once; the change is reported once.
+
+        Args:
+            choices: keep, soften or remove, by the name of the class.
+        """
+        with without_feedback(self._handle_change, *self._controls.values()):
             for name, choice in choices.items():
                 self._controls[name].value = choice
-        finally:
-            self._is_setting = False
         self._on_change()
 
-    def _control(self) -> ipywidgets.ToggleButtons:
+    def _handle_change(self, _: Any) -> None:
+        self._on_change()
+
+    def _make_control(self) -> ipywidgets.ToggleButtons:
         control = ipywidgets.ToggleButtons(options=list(GAINS), style={"button_width": "82px"})
-        control.observe(lambda _: None if self._is_setting else self._on_change(), "value")
+        control.observe(self._handle_change, "value")
         return control
 
-    def _row(self, name: str, seconds: float | None) -> ipywidgets.HBox:
-        about = "" if seconds is None else f", {seconds:.1f} s"
-        words = ipywidgets.Label(f"{name}{about}", layout={"width": "190px"})
-        row = ipywidgets.HBox(
-            [words, self._controls[name]], layout={"flex_flow": "row wrap", "align_items": "center"}
-        )
+    def _make_row(self, name: str, duration: float | None) -> ipywidgets.HBox:
+        text = name if duration is None else f"{name}, {duration:.1f} s"
+        label = ipywidgets.Label(text, layout={"width": "190px"})
+        layout = {"flex_flow": "row wrap", "align_items": "center"}
+        row = ipywidgets.HBox([label, self._controls[name]], layout=layout)
         row.add_class("absslab-keep")
         return row
 
-    def _preset(self, words: str, classes: str, rest: str) -> ipywidgets.Button:
-        made = ipywidgets.Button(description=words, layout={"width": "auto"})
-
+    def _make_preset(self, text: str, *, classes: str, rest: str) -> ipywidgets.Button:
         def choose(_: Any) -> None:
-            self.set({name: rest if name == self.shown[-1] else classes for name in self.shown})
+            *names, rest_name = self.found_names
+            self.set_choices(dict.fromkeys(names, classes) | {rest_name: rest})
 
-        made.on_click(choose)
-        return made
+        preset = ipywidgets.Button(description=text, layout={"width": "auto"})
+        preset.on_click(choose)
+        return preset
+
+
+def _summary(n_found: int) -> str:
+    if n_found == 0:
+        return "The model found none of the sounds that it knows."
+    return f"{n_found} kind{'s' * (n_found != 1)} of sound found:"

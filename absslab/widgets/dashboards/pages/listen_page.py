@@ -1,4 +1,4 @@
-"""Listen: a run's mixtures, taken apart, beside what was mixed."""
+"""The page listen: the mixtures of a run, separated, beside their references."""
 
 from pathlib import Path
 
@@ -6,99 +6,106 @@ import ipywidgets
 
 from absslab.core.common.errors import InputError
 from absslab.core.runs.run_data import run_recordings
-from absslab.core.runs.run_scores import RunScores, read_run_scores
+from absslab.core.runs.run_scores import read_run_scores
 from absslab.core.separation.masks import SeparationConfig
 from absslab.core.training.run_directory import RunReader, best_checkpoint_path
 from absslab.plots.html_tables import html_table, score_table
 from absslab.plots.html_text import paragraph
-from absslab.widgets.dashboards.pages.recording_choice import RecordingChoice, recording_title
 from absslab.widgets.dashboards.pages.page import Page
-from absslab.widgets.dashboards.settings import DashboardConfig
+from absslab.widgets.dashboards.pages.recording_choice import RecordingChoice, recording_title
 from absslab.widgets.listening.listening import Listening
 from absslab.widgets.listening.live_separation import Answer, Excerpt, LiveModels, LiveSeparation
 from absslab.widgets.ui.background import LatestOnly
 from absslab.widgets.ui.error_line import error_line
 
-_LONGEST = 60.0  # s of a recording that are shown
+_MAX_DURATION = 60.0  # s of a recording that are shown
 _HELP = (
-    "“mixture” is all that the model was given. Below it is what the model cut out for each class; “(reference)” is what "
-    "was really mixed, where that is known. Press play, then click the names to hear one after the other."
+    "“mixture” is all that the model was given. Below it is what the model separated for each "
+    "class; “(reference)” is what was really mixed, where that is known. Press play, then click "
+    "the names to hear one after the other."
 )
 _SCORES_HELP = (
-    "probability: that the class is there, says the model. SI-SDR: how near its source is to the reference; improvement: "
-    "how much nearer than the mixture was. Higher is better."
+    "probability: how sure the model is that the class is present. SI-SDR: how close its source "
+    "is to the reference; improvement: how much closer than the mixture. Higher is better."
 )
 
 
 class ListenPage(Page):
-    """Choose a recording of the split, see and hear it."""
+    """Choose a recording of the split, see it and hear it."""
 
     title = "Listen"
-    words = (
-        "Recordings that the model has never met, taken apart into the classes it knows. It has learned from weak labels "
-        "alone: it was told what a recording holds, never when or how it sounds."
+    introduction = (
+        "Recordings that were not used in training, separated into the classes that the model "
+        "knows. It was trained with weak labels alone: they say which classes a recording holds, "
+        "but not when they sound or what they sound like."
     )
 
-    def __init__(self, shown: DashboardConfig):
-        super().__init__(shown)
-        run = Path(_only(shown.run_directory))
-        self._checkpoint = best_checkpoint_path(run)
-        items = run_recordings(RunReader(run), shown.split, data_folder=shown.mixture_folder)
-        if not items:
+    def build(self) -> None:
+        """Separate and show the first recording.
+
+        Raises:
+            InputError: there is not one run, or its data cannot be used.
+        """
+        if len(self.config.run_directory) != 1:
+            raise InputError("no run is shown: absslab dashboard listen --run_directory R")
+        run = Path(self.config.run_directory[0])
+        recordings = run_recordings(
+            RunReader(run), self.config.split, data_folder=self.config.mixture_folder
+        )
+        if not recordings:
             raise InputError(
-                f"the {shown.split} split of {run.name} holds no recording: choose another with --split"
+                f"the {self.config.split} split of {run.name} holds no recording: "
+                f"choose another split with --split"
             )
-        self.files = [Path(item.path) for item in items]
-        titles = [recording_title(Path(one.path).name, sorted(one.labels)) for one in items]
+        self._checkpoint = best_checkpoint_path(run)
+        self.files = [Path(recording.path) for recording in recordings]
         self._models = self.own(LiveModels())
         self._latest = self.own(
             LatestOnly(self.loop, self._models.answer, deliver=self._deliver, failed=self.fail)
         )
+        titles = [
+            recording_title(Path(recording.path).name, sorted(recording.labels))
+            for recording in recordings
+        ]
         self.choice = RecordingChoice(titles, self.guard, self.separate)
         self.listening = self.own(Listening())
         self.table = ipywidgets.HTML()
-        scores = ipywidgets.HTML(_scores(run, shown.split))
-        more = ipywidgets.Accordion(
-            [scores], titles=["scores of all recordings together"], selected_index=None
+        scores = ipywidgets.Accordion(
+            [ipywidgets.HTML(_scores_html(run, self.config.split))],
+            titles=["scores of all recordings together"],
+            selected_index=None,
         )
-        self.show(self.choice, self.listening, self.table, ipywidgets.HTML(paragraph(_HELP)), more)
+        help_text = ipywidgets.HTML(paragraph(_HELP))
+        self.show(self.choice, self.listening, self.table, help_text, scores)
         self.separate()
 
     def separate(self) -> None:
-        """Show the chosen recording."""
+        """Separate and show the chosen recording."""
         self.say("separating …")
-        excerpt = Excerpt.of(self.files[self.choice.index], length=_LONGEST)
-        self._latest.request(self._checkpoint, self.shown.device, excerpt, SeparationConfig())
+        excerpt = Excerpt.of(self.files[self.choice.index], length=_MAX_DURATION)
+        self._latest.request(self._checkpoint, self.config.device, excerpt, SeparationConfig())
 
-    def _deliver(self, answered: tuple[Answer, LiveSeparation]) -> None:
-        answer, live = answered
-        name, classes = live.excerpt.path.name, live.separator.classes
+    def _deliver(self, result: tuple[Answer, LiveSeparation]) -> None:
+        answer, live = result
         self.say("")
         self.listening.show(
             answer.tracks,
             caption="",
-            title=name,
+            title=live.excerpt.path.name,
             events=answer.events,
             truth=live.truth,
-            classes=classes,
+            classes=live.separator.classes,
         )
         self.table.value = html_table(*answer.table(), caption=_SCORES_HELP)
 
 
-def _only(runs: tuple[str, ...]) -> str:
-    if len(runs) != 1:
-        raise InputError("no run is shown: absslab dashboard listen --run_directory R")
-    return runs[0]
-
-
-def _scores(run: Path, split: str) -> str:
+def _scores_html(run: Path, split: str) -> str:
     try:
-        scores: RunScores | None = read_run_scores(run, split)
+        scores = read_run_scores(run, split)
     except InputError as error:
-        return paragraph(f"they can't be read: {error_line(error)}")
-    if scores:
-        n = scores.scores["n_mixtures"]
-        return score_table(
-            scores, caption=f"{n} recordings; below scores 95 % intervals", remarks=False
-        )
-    return paragraph("there are none yet: the host can make them with absslab evaluate")
+        return paragraph(f"The scores cannot be read: {error_line(error)}")
+    if scores is None:
+        return paragraph("There are no scores yet: the host can make them with absslab evaluate.")
+    n_mixtures = scores.scores["n_mixtures"]
+    caption = f"{n_mixtures} recordings; below scores 95 % intervals"
+    return score_table(scores, caption=caption, remarks=False)

@@ -1,4 +1,4 @@
-"""Monitor: trainings as they run, to look at; who serves it may let visitors start and stop them as well."""
+"""The page monitor: the progress of trainings, and controls to start them where the host allows it."""
 
 from pathlib import Path
 
@@ -12,125 +12,125 @@ from absslab.widgets.dashboards.pages.page import Page
 from absslab.widgets.dashboards.settings import DashboardConfig
 from absslab.widgets.panels import State
 from absslab.widgets.panels.training.run_view import RunView
+from absslab.widgets.ui.binding import without_feedback
 from absslab.widgets.ui.error_line import without_folders
 from absslab.widgets.ui.main_loop import Ticker
 from absslab.widgets.ui.panel import Panel
 
-POLL = 2.0  # s, while somebody looks
-_N_SETTINGS = 5  # in which runs differ
-_NOT_SHOWN = (
-    "data_folder",
-    "save_path",
-    "checkpoint_path",
-    "n_epochs",
-)  # settings that say where things are, or are shown
+POLL_INTERVAL = 2.0  # s, while somebody has the page open
+_N_SETTINGS = 5  # columns of settings in which the runs differ
+# settings that name folders of the host, or that the table shows elsewhere
+_HIDDEN_COLUMNS = ("data_folder", "save_path", "checkpoint_path", "n_epochs")
 
 
 class MonitorPage(Page):
-    """A table of the runs, and the curves of the one that is chosen."""
+    """A table of the runs, and the curves of the chosen one."""
 
     title = "Trainings"
-    words = "Every training of this machine's runs folder: how far each is, and how well it does on recordings held back."
+    introduction = (
+        "Every training in the runs folder of this machine: its progress, and its scores on "
+        "recordings that it does not learn from."
+    )
 
-    def __init__(self, shown: DashboardConfig):
-        super().__init__(shown)
-        self._folder = Path(shown.runs_folder or "runs")
+    def __init__(self, config: DashboardConfig):
+        super().__init__(config)
+        self._folder = Path(config.runs_folder or "runs")
         self._ticker: Ticker | None = None
-        self._is_setting = False
-        self.found: list[RunSummary] = []
+        self.runs: list[RunSummary] = []
+        self.training: Panel | None = None
+
+    def build(self) -> None:
+        """Show the runs, and the first run that the host named."""
         self.table = ipywidgets.HTML()
         self.run = ipywidgets.Dropdown(
             description="run", layout={"width": "auto", "max_width": "420px"}
         )
+        self._run_chosen = self.guard(lambda _: self._follow_chosen_run())
+        self.run.observe(self._run_chosen, "value")
         self.view = self.own(RunView(has_log=False))
-        self.run.observe(self.guard(lambda _: self._chosen()), "value")
-        parts = [self.table, self.run, self.view]
-        self.training = self.own(_training(self._folder, shown)) if shown.allow_training else None
-        if self.training is not None:
-            accordion = ipywidgets.Accordion(
-                [self.training.widget], titles=["start and stop"], selected_index=None
+        children = [self.table, self.run, self.view]
+        if self.config.allow_training:
+            self.training = self.own(_training_panel(self._folder, self.config.mixture_folder))
+            children.append(
+                ipywidgets.Accordion(
+                    [self.training.widget], titles=["start and stop"], selected_index=None
+                )
             )
-            parts.append(accordion)
-        self.show(*parts)
-        self.refresh(first=shown.run_directory[0] if shown.run_directory else "")
+        self.show(*children)
+        self.refresh(first=next(iter(self.config.run_directory), ""))
 
     def refresh(self, *, first: str = "") -> None:
-        """Look at the folder again.
+        """Read the runs folder again, and show what has changed.
 
         Args:
-            first: the run to show now; without, the one that is shown stays.
+            first: path of the run to choose; the chosen run stays if it is empty.
         """
-        self.found = find_runs(self._folder)
-        text = self._listed()
-        if self.table.value != text:  # a kernel that publishes all the time is never ended
-            self.table.value = text
+        self.runs = find_runs(self._folder)
+        table = self._table_html()
+        if self.table.value != table:  # a kernel that sends updates all the time is never ended
+            self.table.value = table
         options = [
-            (f"{run.name}: {run.state or 'did not begin'}", str(run.path)) for run in self.found
+            (f"{run.name}: {run.state or 'did not begin'}", str(run.path)) for run in self.runs
         ]
         if tuple(options) != self.run.options:
-            value = first or self.run.value
-            self._is_setting = True
-            try:
-                self.run.options = options
-                self.run.value = (
-                    value
-                    if value in [path for _, path in options]
-                    else options[0][1]
-                    if options
-                    else None
-                )
-            finally:
-                self._is_setting = False
-            self._chosen()
+            self._offer_runs(options, first or self.run.value)
+            self._follow_chosen_run()
         elif self.view.reader is not None:
             self.view.update(self.view.reader.state())
 
-    def back(self) -> None:
-        """Somebody looks: follow what runs."""
+    def resume(self) -> None:
+        """Follow the trainings, because somebody has the page open."""
         self.refresh()
         if self._ticker is None:
-            self._ticker = self.loop.every(POLL, self.guard(self.refresh))
+            self._ticker = self.loop.every(POLL_INTERVAL, self.guard(self.refresh))
 
-    def gone(self) -> None:
-        """Nobody looks: publish nothing, so that this process may end."""
+    def pause(self) -> None:
+        """Send no more updates, so that the server may end this process."""
         if self._ticker is not None:
             self._ticker.cancel()
         self._ticker = None
 
     def close(self) -> None:
-        """Look no longer, and free what `Panel.close` does."""
-        self.gone()
+        """Stop following the trainings, and close the page."""
+        self.pause()
         super().close()
 
-    def _chosen(self) -> None:
-        if self._is_setting:
-            return
-        path = next((run.path for run in self.found if str(run.path) == self.run.value), None)
-        is_there = path is not None and (path / "config.json").is_file()
-        before = self.view.reader
-        if is_there and path is not None and (before is None or before.folder != path):
-            self.view.follow(RunReader(path))
-        elif not is_there:
-            self.view.follow(None)
-        if self.view.reader is not None:
-            self.view.update(self.view.reader.state())
-        self.view.widget.layout.display = "" if is_there else "none"
+    def _offer_runs(self, options: list[tuple[str, str]], chosen: str | None) -> None:
+        """Let the visitor choose from other runs; the chosen one stays where it still exists."""
+        paths = [path for _, path in options]
+        if chosen not in paths:
+            chosen = next(iter(paths), None)
+        with without_feedback(self._run_chosen, self.run):
+            self.run.options = options
+            self.run.value = chosen
 
-    def _listed(self) -> str:
-        if not self.found:
+    def _follow_chosen_run(self) -> None:
+        path = next((run.path for run in self.runs if str(run.path) == self.run.value), None)
+        reader = self.view.reader
+        if path is None or not (path / "config.json").is_file():
+            self.view.follow(None)
+            self.view.widget.layout.display = "none"
+            return
+        if reader is None or reader.folder != path:
+            reader = RunReader(path)
+            self.view.follow(reader)
+        self.view.update(reader.state())
+        self.view.widget.layout.display = ""
+
+    def _table_html(self) -> str:
+        if not self.runs:
             return paragraph("There are no runs here yet.")
-        table = run_table(self.found, n_settings=_N_SETTINGS + len(_NOT_SHOWN))
-        table = table.drop(columns=[name for name in _NOT_SHOWN if name in table])
-        rows = [
-            [without_folders(str(cell), [str(self._folder)]) for cell in row]
-            for row in table.to_numpy().tolist()
-        ]
+        table = run_table(self.runs, n_settings=_N_SETTINGS + len(_HIDDEN_COLUMNS))
+        table = table.drop(columns=[name for name in _HIDDEN_COLUMNS if name in table])
+        rows = [[self._without_folder(cell) for cell in row] for row in table.to_numpy().tolist()]
         return html_table(list(table.columns), rows, caption="the latest first")
 
+    def _without_folder(self, cell: object) -> str:
+        return without_folders(str(cell), [str(self._folder)])
 
-def _training(folder: Path, shown: DashboardConfig) -> Panel:
-    from absslab.widgets.panels.training.training_panel import (
-        TrainingPanel,
-    )  # it knows every model: much to load for who only looks
 
-    return TrainingPanel(State(runs_folder=str(folder), mixture_folder=shown.mixture_folder))
+def _training_panel(runs_folder: Path, mixture_folder: str) -> Panel:
+    # imports all models: too much memory for visitors who only look
+    from absslab.widgets.panels.training.training_panel import TrainingPanel
+
+    return TrainingPanel(State(runs_folder=str(runs_folder), mixture_folder=mixture_folder))

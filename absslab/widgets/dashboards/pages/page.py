@@ -1,4 +1,4 @@
-"""What all pages have: a heading, what they are for, an eye on whether someone looks, plain words where something fails."""
+"""The base of all pages: heading, introduction, heartbeat, and plain error messages."""
 
 import logging
 from typing import Any
@@ -15,51 +15,68 @@ _log = logging.getLogger("absslab")
 
 
 class Page(Panel):
-    """The base of all pages.
+    """The base of all pages; a page loads its data and makes its widgets in `build`.
 
     Args:
-        shown: what the host serves.
+        config: the settings of the dashboard.
     """
 
-    words = ""  # what the page is for
+    introduction = ""  # the text below the heading
 
-    def __init__(self, shown: DashboardConfig):
+    def __init__(self, config: DashboardConfig):
         super().__init__()
-        self.shown = shown
-        self.presence = self.own(
-            PageHeartbeat(gone=self.guard(self.gone), back=self.guard(self.back))
+        self.config = config
+        self.heartbeat = self.own(
+            PageHeartbeat(on_open=self.guard(self.resume), on_leave=self.guard(self.pause))
         )
         self.widget.add_class("absslab-dashboard")
 
+    def build(self) -> None:
+        """Load what the page needs, and show its widgets.
+
+        Raises:
+            InputError: the settings or the data cannot be used.
+        """
+        raise NotImplementedError
+
     def show(self, *children: Any) -> None:
-        """Show these below the heading."""
-        heading = ipywidgets.HTML(f"<h1>{self.title}</h1>{paragraph(self.words, 'lead')}")
-        super().show(heading, self._line, *children, self.presence)
+        """Show widgets below the heading and the introduction."""
+        heading = ipywidgets.HTML(f"<h1>{self.title}</h1>{paragraph(self.introduction, 'lead')}")
+        super().show(heading, self._line, *children, self.heartbeat)
 
-    def gone(self) -> None:
-        """Nobody looks any more: what costs something ends, what publishes stops."""
+    def pause(self) -> None:
+        """Stop work and updates, because nobody has the page open any more."""
 
-    def back(self) -> None:
-        """Somebody looks."""
+    def resume(self) -> None:
+        """Go on, because somebody has the page open."""
 
     def fail(self, error: BaseException) -> None:
-        """Show an error; what a visitor can't put right is for the host's log, and they are only told that."""
+        """Show an error that the visitor can act on; any other goes to the log of the host."""
         if isinstance(error, InputError | OSError):
             super().fail(error)
-        else:
-            _log.error("%s failed", type(self).__name__, exc_info=error)
-            self.say(
-                "Something went wrong here; the host's log says what. Load the page again to go on.",
-                "error",
-            )
+            return
+        _log.error("%s failed", type(self).__name__, exc_info=error)
+        self.say(
+            "Something went wrong; the host's log has the details. Reload the page to continue.",
+            "error",
+        )
 
 
 class ProblemPage(Page):
-    """Stands where a page can't be made."""
+    """A page that shows why another could not be made.
+
+    Args:
+        config: the settings of the dashboard.
+        error: raised while the page was made.
+    """
 
     title = "This page can't be shown"
 
-    def __init__(self, shown: DashboardConfig, error: Exception):
-        super().__init__(shown)
+    def __init__(self, config: DashboardConfig, error: Exception):
+        super().__init__(config)
+        self._error = error
+
+    def build(self) -> None:
+        """Show the error."""
         self.show()
-        self.fail(error)
+        self.fail(self._error)

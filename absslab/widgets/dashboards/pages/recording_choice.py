@@ -1,4 +1,4 @@
-"""A list of recordings to choose from, with a step back and on."""
+"""A list of recordings to choose from, with buttons for the previous and the next one."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,39 +9,40 @@ from absslab.widgets.ui.controls import button
 
 
 class RecordingChoice:
-    """One of several recordings.
+    """A choice of one of several recordings.
 
     Args:
         titles: of the recordings.
-        guard: makes a callback of a function, so that its errors show.
-        chosen: called when another one is chosen.
+        guard: makes a callback of a function, such that its errors are shown; see `Panel.guard`.
+        on_change: is called when another recording is chosen.
     """
 
-    def __init__(self, titles: Sequence[str], guard: Callable[..., Any], chosen: Callable[[], Any]):
-        wide = ipywidgets.Layout(width="auto", flex="1 1 240px")
+    def __init__(
+        self, titles: Sequence[str], guard: Callable[..., Any], on_change: Callable[[], Any]
+    ):
         self.control = ipywidgets.Dropdown(
-            options=[(title, i) for i, title in enumerate(titles)], layout=wide
+            options=[(title, index) for index, title in enumerate(titles)],
+            layout={"width": "auto", "flex": "1 1 240px"},
         )
-        self.control.observe(guard(lambda _: chosen()), "value")
-        steps = [
-            button(words, guard(lambda by=by: self.step(by)))
-            for words, by in (("previous", -1), ("next", 1))
+        self.control.observe(guard(lambda _: on_change()), "value")
+        buttons = [
+            button("previous", guard(lambda: self.step(-1))),
+            button("next", guard(lambda: self.step(1))),
         ]
-        row = ipywidgets.HBox(
-            [self.control, ipywidgets.HBox(steps)], layout={"flex_flow": "row wrap"}
+        self.widget: ipywidgets.Widget = ipywidgets.HBox(
+            [self.control, ipywidgets.HBox(buttons)], layout={"flex_flow": "row wrap"}
         )
-        self.widget: ipywidgets.Widget = row
 
     @property
     def index(self) -> int:
-        """The number of the recording that is chosen."""
+        """The number of the chosen recording."""
         return int(self.control.value)
 
-    def step(self, by: int) -> None:
-        """Go to another recording, from the last on to the first."""
-        self.control.value = (self.index + by) % len(self.control.options)
+    def step(self, n_recordings: int) -> None:
+        """Move on by a number of recordings; the first follows the last."""
+        self.control.value = (self.index + n_recordings) % len(self.control.options)
 
 
 def recording_title(name: str, labels: Sequence[str]) -> str:
-    """A recording in a list: its name, and what it holds."""
+    """Return the title of a recording in a list: its name and its classes."""
     return f"{name}: {', '.join(labels) or 'no class'}"

@@ -1,4 +1,4 @@
-"""Two runs, and what they make of the same recording."""
+"""Two runs, and the recordings on which they are compared."""
 
 import os
 from collections.abc import Sequence
@@ -16,62 +16,65 @@ LETTERS = ("A", "B")
 
 
 class RunPair:
-    """Two runs, and the recordings of the first one's split that both can be heard on.
+    """Two runs, and the recordings of the first one's split.
 
     Args:
-        shown: names the runs.
+        config: names the runs, the split and the device.
 
     Raises:
-        InputError: their data can't be read, or hold no recording.
+        InputError: the data of the first run cannot be read, or hold no recording.
     """
 
-    def __init__(self, shown: DashboardConfig):
-        self.runs = [Path(run) for run in shown.run_directory]
+    def __init__(self, config: DashboardConfig):
+        self.runs = [Path(run) for run in config.run_directory]
         first, second = self.runs
         self.names = distinct_names(first, second)
-        self._device = shown.device
+        self._device = config.device
         self._models = LiveModels()
-        items = run_recordings(RunReader(first), shown.split, data_folder=shown.mixture_folder)
-        if not items:
+        recordings = run_recordings(
+            RunReader(first), config.split, data_folder=config.mixture_folder
+        )
+        if not recordings:
             raise InputError(
-                f"the {shown.split} split of {first.name} holds no recording: choose another with --split"
+                f"the {config.split} split of {first.name} holds no recording: "
+                f"choose another split with --split"
             )
-        self.items = [(Path(item.path), item.labels) for item in items]
-        above = Path(os.path.commonpath([path.parent for path, _ in self.items]))
-        self.by_name = {
-            path.relative_to(above).as_posix(): path for path, _ in self.items
-        }  # votes outlive a move
+        self.recordings = [(Path(recording.path), recording.labels) for recording in recordings]
+        # votes name recordings by their paths below the common folder, which may be moved
+        folder = Path(os.path.commonpath([path.parent for path, _ in self.recordings]))
+        self.paths = {path.relative_to(folder).as_posix(): path for path, _ in self.recordings}
 
     @property
     def separators(self) -> dict[str, Separator]:
-        """Both models, A and B.
+        """The models of both runs, by the letters A and B.
 
         Raises:
-            InputError: a model can't be read, or is gone.
+            InputError: a model cannot be read, or was deleted.
         """
-        found = [
+        separators = [
             self._models.separator(best_checkpoint_path(run), self._device) for run in self.runs
         ]
-        return dict(zip(LETTERS, found, strict=True))
+        return dict(zip(LETTERS, separators, strict=True))
 
     @property
-    def common(self) -> set[str]:
-        """The classes that both know."""
-        first, second = (set(one.classes) for one in self.separators.values())
-        return first & second
+    def common_classes(self) -> set[str]:
+        """The classes that both models know."""
+        first, second = self.separators.values()
+        return set(first.classes) & set(second.classes)
 
     def compare(self, path: Path, classes: Sequence[str] = ()) -> SideBySide:
-        """What both make of a recording; see `compare_models`."""
+        """Separate a recording with both models; see `compare_models`."""
         return compare_models(self.separators, path, classes)
 
-    def pairs(self) -> list[tuple[str, str]]:
-        """Every recording, by its name, with every class that it holds and both know."""
-        common, labels = self.common, dict(self.items)
-        return [
-            (name, label)
-            for name, path in self.by_name.items()
-            for label in sorted(labels[path] & common)
-        ]
+    def trial_candidates(self) -> list[tuple[str, str]]:
+        """Return the name of each recording with each of its classes that both models know."""
+        labels = dict(self.recordings)
+        common_classes = self.common_classes
+        candidates = []
+        for name, path in self.paths.items():
+            for label in sorted(labels[path] & common_classes):
+                candidates.append((name, label))
+        return candidates
 
     def close(self) -> None:
         """Free both models."""
@@ -79,13 +82,14 @@ class RunPair:
 
 
 def distinct_names(first: Path, second: Path) -> tuple[str, str]:
-    """Names of two folders: as many of their last parts as tell them apart.
+    """Return short names for two folders: as many of their last parts as make them differ.
 
     Raises:
-        InputError: they are the same.
+        InputError: they are the same folder.
     """
-    ours, theirs = first.absolute().parts, second.absolute().parts
-    for n in range(1, max(len(ours), len(theirs)) + 1):
-        if ours[-n:] != theirs[-n:]:
-            return "/".join(ours[-n:]), "/".join(theirs[-n:])
-    raise InputError(f"{first} is named twice: expected two runs to compare")
+    first_parts = first.absolute().parts
+    second_parts = second.absolute().parts
+    for n in range(1, max(len(first_parts), len(second_parts)) + 1):
+        if first_parts[-n:] != second_parts[-n:]:
+            return "/".join(first_parts[-n:]), "/".join(second_parts[-n:])
+    raise InputError("{run} is named twice: expected two runs to compare", run=first)

@@ -1,4 +1,4 @@
-"""Separate: what is in a sound, and without what one would rather have it."""
+"""The page separate: which sounds a recording holds, and the recording without some of them."""
 
 import shutil
 from collections.abc import Iterator
@@ -12,10 +12,11 @@ from absslab.core.common.tables import read_table
 from absslab.core.data.strong_labels import COLUMNS
 from absslab.core.runs.run_data import run_recordings
 from absslab.core.separation.separated_folder import separate_file
+from absslab.core.separation.separator import Separator
 from absslab.core.training.run_directory import RunReader, best_checkpoint_path
-from absslab.widgets.dashboards.pages.recording_choice import recording_title
 from absslab.widgets.dashboards.pages.keep_controls import KeepControls
 from absslab.widgets.dashboards.pages.page import Page
+from absslab.widgets.dashboards.pages.recording_choice import recording_title
 from absslab.widgets.dashboards.settings import DashboardConfig
 from absslab.widgets.dashboards.visitors import create_visitor_folder
 from absslab.widgets.listening.listening import Listening
@@ -26,76 +27,92 @@ from absslab.widgets.ui.controls import button
 from absslab.widgets.ui.upload import Limits, Upload, Uploaded
 from absslab.widgets.ui.work_line import WorkLine
 
-_EXAMPLES = 30  # of the run's recordings, to try it with
+_N_EXAMPLES = 30  # recordings of the run that are offered for a try
 _REST = "everything else"
 
 
 class SeparatePage(Page):
-    """Bring a sound or choose one, see what is in it, keep or remove it, hear it before and after, download it."""
+    """Upload or choose a recording, keep or remove its classes, hear the result, download it."""
 
     title = "Separate"
-    words = (
-        "Bring a recording: the model finds what is in it. Keep what you want, remove the rest, "
-        "listen, and download it."
+    introduction = (
+        "Bring a recording: the model finds which sounds it holds. Keep what you want, remove the "
+        "rest, listen, and download the result."
     )
 
-    def __init__(self, shown: DashboardConfig):
-        super().__init__(shown)
-        self.folder = create_visitor_folder(shown.visitors_folder)
-        if len(shown.run_directory) != 1:
-            raise InputError("no run is shown: absslab dashboard separate --run_directory R")
-        self._run, self.name = Path(shown.run_directory[0]), ""  # name: of what is shown
-        self._models = self.own(LiveModels())
-        self._tracks: list[Track] = []
+    def __init__(self, config: DashboardConfig):
+        super().__init__(config)
+        self.folder = create_visitor_folder(config.visitors_folder)
+        self.name = ""  # of the recording that is shown
+        self._tracks: list[Track] = []  # one for each class, and the rest
         self._n_separated = 0
-        limits = Limits(round(1e6 * shown.max_upload_size), shown.max_uploads, shown.max_duration)
-        self.upload = self.own(Upload(self.folder, limits, arrived=self.guard(self._arrived)))
+
+    def build(self) -> None:
+        """Show the upload and the examples.
+
+        Raises:
+            InputError: there is not one run.
+        """
+        config = self.config
+        if len(config.run_directory) != 1:
+            raise InputError("no run is shown: absslab dashboard separate --run_directory R")
+        self._run = Path(config.run_directory[0])
+        self._models = self.own(LiveModels())
+        limits = Limits(
+            round(1e6 * config.max_upload_size), config.max_uploads, config.max_duration
+        )
+        self.upload = self.own(Upload(self.folder, limits, arrived=self.guard(self._upload_done)))
         self.examples = ipywidgets.Dropdown(
             options=[("… or try one of these", ""), *self._examples()],
             layout={"width": "auto", "max_width": "100%"},
         )
-        self.line = self.own(WorkLine(self.loop, self.fail))
-        self.keeping = KeepControls(self.guard(self._kept_changed))
-        self.listening = self.own(Listening())
-        self.download = button("download the result", self.guard(self.offer), is_main=True)
-        self.result = ipywidgets.VBox(
-            [self.keeping.widget, self.download, self.listening.widget], layout={"display": "none"}
-        )
         self.examples.observe(self.guard(lambda _: self._example_chosen()), "value")
+        self.line = self.own(WorkLine(self.loop, self.fail))
+        self.keep_controls = KeepControls(self.guard(self._choices_changed))
+        self.listening = self.own(Listening())
+        self.download = button(
+            "download the result", self.guard(self.download_result), is_main=True
+        )
+        self.result = ipywidgets.VBox(
+            [self.keep_controls.widget, self.download, self.listening.widget],
+            layout={"display": "none"},
+        )
         self.show(self.upload, self.examples, self.line, self.result)
 
     def separate(self, path: Path, name: str) -> None:
-        """Take the sound of a path apart, into files of this visitor's own; they call it `name`."""
+        """Separate a recording into files of this visitor, and show the result.
+
+        Args:
+            path: of the recording.
+            name: by which the visitor knows it.
+        """
         self.clear()
         self._n_separated += 1
         folder = self.folder / f"separated-{self._n_separated}"
 
-        def steps() -> Iterator[Progress]:
-            yield from separate_file(
-                self._models.separator(best_checkpoint_path(self._run), self.shown.device),
-                path,
-                folder,
-            )
+        def separate_steps() -> Iterator[Progress]:
+            yield from separate_file(self._separator(), path, folder)
 
         self.line.run(
-            steps,
-            task=f"taking {name} apart, samples",
-            done=lambda: self._show(path, name, folder / path.stem),
+            separate_steps,
+            task=f"separating {name}, samples",
+            done=lambda: self._show_result(path, name, folder / path.stem),
             cancelled=lambda: self.say("Cancelled.", "warning"),
         )
 
-    def offer(self) -> None:
-        """Let the browser save what is left after keeping and removing.
+    def download_result(self) -> None:
+        """Let the browser save the recording with the chosen classes kept or removed.
 
         Raises:
             InputError: nothing was separated yet.
         """
         if self.listening.player is None:
             raise InputError("there is nothing to download yet: bring a recording first")
-        self.listening.player.offer("after", f"{Path(self.name).stem} {self.keeping.in_words}")
+        file_name = f"{Path(self.name).stem} {self.keep_controls.description}"
+        self.listening.player.offer("after", file_name)
 
     def clear(self) -> None:
-        """Show no result, and keep no files of one."""
+        """Hide the result, and delete its files."""
         self.line.drop()
         self.say("")
         self.result.layout.display = "none"
@@ -103,17 +120,20 @@ class SeparatePage(Page):
         for folder in self.folder.glob("separated-*"):
             shutil.rmtree(folder, ignore_errors=True)
 
-    def gone(self) -> None:
-        """Nobody waits for the result any more."""
+    def pause(self) -> None:
+        """Cancel the separation and the upload, because nobody waits for them."""
         self.line.cancel()
         self.upload.cancel()
 
     def close(self) -> None:
-        """Remove what the visitor brought, and what was made of it."""
+        """Close the page, and delete the uploads and their results."""
         super().close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _arrived(self, uploaded: Uploaded) -> None:
+    def _separator(self) -> Separator:
+        return self._models.separator(best_checkpoint_path(self._run), self.config.device)
+
+    def _upload_done(self, uploaded: Uploaded) -> None:
         self.examples.value = ""
         self.separate(uploaded.path, uploaded.name)
 
@@ -122,40 +142,50 @@ class SeparatePage(Page):
             path = Path(self.examples.value)
             self.separate(path, path.name)
 
-    def _show(self, path: Path, name: str, folder: Path) -> None:
-        rows = read_table(
-            folder / "events.tsv", required=COLUMNS, delimiter="\t", key=None, may_be_empty=True
-        )
-        classes = self._models.separator(best_checkpoint_path(self._run), self.shown.device).classes
-        seconds = dict.fromkeys(classes, 0.0)
-        for row in rows:
-            seconds[row["event_label"]] += float(row["offset"]) - float(row["onset"])
+    def _show_result(self, path: Path, name: str, folder: Path) -> None:
         self.name = name
-        self._tracks = [Track(one, file_sound(folder / f"{one}.wav"), "source") for one in classes]
+        classes = self._separator().classes
+        self._tracks = [
+            Track(label, file_sound(folder / f"{label}.wav"), "source") for label in classes
+        ]
         self._tracks.append(Track(_REST, file_sound(folder / "residual.wav"), "residual"))
         self._before = Track("before", file_sound(path), "mixture")
-        self.keeping.offer(seconds, rest=_REST)
-        self._hear()
+        durations = dict.fromkeys(classes, 0.0) | _event_durations(folder / "events.tsv")
+        self.keep_controls.set_classes(durations, rest=_REST)
+        self._update_player()
         self.result.layout.display = ""
 
-    def _kept_changed(self) -> None:
+    def _choices_changed(self) -> None:
         if self.listening.player is not None:
-            self._hear()
+            self._update_player()
 
-    def _hear(self) -> None:
-        gains = tuple(self.keeping.gains[track.name] for track in self._tracks)
+    def _update_player(self) -> None:
+        gains = tuple(self.keep_controls.gains[track.name] for track in self._tracks)
         after = Track("after", Remix(tuple(self._tracks), gains))
-        found = [track for track in self._tracks if track.name in self.keeping.shown]
+        found = [track for track in self._tracks if track.name in self.keep_controls.found_names]
         self.listening.hear([self._before, after, *found], title=self.name)
 
     def _examples(self) -> list[tuple[str, str]]:
+        """Return titles and paths of recordings of the run; none where its data are missing."""
+        reader = RunReader(self._run)
         try:
-            items = run_recordings(
-                RunReader(self._run), self.shown.split, data_folder=self.shown.mixture_folder
+            recordings = run_recordings(
+                reader, self.config.split, data_folder=self.config.mixture_folder
             )
-        except InputError:  # the model is enough
+        except InputError:  # the model alone is enough for this page
             return []
         return [
-            (recording_title(Path(one.path).name, sorted(one.labels)), one.path)
-            for one in items[:_EXAMPLES]
+            (recording_title(Path(item.path).name, sorted(item.labels)), item.path)
+            for item in recordings[:_N_EXAMPLES]
         ]
+
+
+def _event_durations(path: Path) -> dict[str, float]:
+    """Return for how many seconds each class sounds, from a table of detected events."""
+    rows = read_table(path, required=COLUMNS, delimiter="\t", key=None, may_be_empty=True)
+    durations: dict[str, float] = {}
+    for row in rows:
+        label = row["event_label"]
+        duration = float(row["offset"]) - float(row["onset"])
+        durations[label] = durations.get(label, 0.0) + duration
+    return durations

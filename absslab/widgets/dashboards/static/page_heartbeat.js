@@ -1,19 +1,19 @@
 // Made by "make bundle" from the modules in the folder js beside this one: change those.
 
 // absslab/widgets/dashboards/js/page_heartbeat.mjs
-var BETWEEN = 1e4;
+var INTERVAL = 1e4;
 var page_heartbeat_default = {
   render({ model, el }) {
     el.hidden = true;
-    const say = () => {
+    const send = () => {
       try {
         model.send({ type: "here" });
       } catch {
         clearInterval(timer);
       }
     };
-    const timer = setInterval(say, BETWEEN);
-    say();
+    const timer = setInterval(send, INTERVAL);
+    send();
     return () => clearInterval(timer);
   }
 };

@@ -12,8 +12,8 @@ import soundfile
 from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
 from absslab.core.evaluation.listening_trials import Tally, read_votes
-from absslab.widgets.dashboards import notebook as page_module
-from absslab.widgets.dashboards import page_heartbeat as presence_module
+from absslab.widgets.dashboards import notebook as notebook_module
+from absslab.widgets.dashboards import page_heartbeat as heartbeat_module
 from absslab.widgets.dashboards.notebook import open_page
 from absslab.widgets.dashboards.pages.blind_comparison import describe_votes
 from absslab.widgets.dashboards.pages.keep_controls import KeepControls
@@ -90,19 +90,21 @@ def test_data_that_moved_are_found(opened, checkpoint, mixtures, tmp_path):
 def test_separate_keeps_softens_and_removes(opened, run, mixtures, tmp_path):
     page = opened("separate", run_directory=[str(run)])
     mixture = mixtures / "test" / "000000.wav"
-    page._arrived(Uploaded(mixture, "mine.wav", ""))
+    page._upload_done(Uploaded(mixture, "mine.wav", ""))
     assert page.result.layout.display == ""
     tracks = {track.name: track.sound for track in page.listening.player.tracks}
     n = tracks["before"].n_samples
     np.testing.assert_allclose(tracks["after"].read(0, n), tracks["before"].read(0, n), atol=1e-6)
-    page.keeping.set({page.keeping.shown[-1]: "soften"})
+    page.keep_controls.set_choices({page.keep_controls.found_names[-1]: "soften"})
     after = {track.name: track.sound for track in page.listening.player.tracks}["after"]
     (folder,) = page.folder.glob(f"separated-*/{mixture.stem}")
     files = {path.stem: soundfile.read(path)[0] for path in folder.glob("*.wav")}
-    kept = sum(samples for name, samples in files.items() if name in page.keeping.shown)
-    rest = sum(samples for name, samples in files.items() if name not in page.keeping.shown)
+    kept = sum(samples for name, samples in files.items() if name in page.keep_controls.found_names)
+    rest = sum(
+        samples for name, samples in files.items() if name not in page.keep_controls.found_names
+    )
     np.testing.assert_allclose(after.read(0, n)[0], kept + 10 ** (-12 / 20) * rest, atol=1e-5)
-    assert "soften everything else" in page.keeping.in_words
+    assert "soften everything else" in page.keep_controls.description
     page.clear()
     assert not folder.exists()
     assert page.listening.player is None
@@ -123,7 +125,7 @@ def test_what_nobody_waits_for_is_not_separated_on(opened, run, monkeypatch):
     ended = []
     monkeypatch.setattr(page.line, "cancel", lambda: ended.append("separation"))
     monkeypatch.setattr(page.upload, "cancel", lambda: ended.append("upload"))
-    page.presence._gone()
+    page.heartbeat._on_leave()
     assert ended == ["separation", "upload"]
     monkeypatch.undo()
 
@@ -136,11 +138,11 @@ def test_download_without_a_result_is_refused(opened, run):
 
 def test_keeping_lists_what_sounds_longest_first_and_the_rest_last():
     changed = []
-    keeping = KeepControls(lambda *_: changed.append(1))
-    keeping.offer({"a": 0.0, "b": 1.0, "c": 2.0, "d": 0.01}, rest="rest")
-    assert keeping.shown == ["c", "b", "rest"]
+    keeping = KeepControls(lambda: changed.append(1))
+    keeping.set_classes({"a": 0.0, "b": 1.0, "c": 2.0, "d": 0.01}, rest="rest")
+    assert keeping.found_names == ["c", "b", "rest"]
     assert keeping.gains == {"a": 1, "b": 1, "c": 1, "d": 1, "rest": 1}
-    keeping.set({"rest": "remove", "b": "soften"})
+    keeping.set_choices({"rest": "remove", "b": "soften"})
     assert keeping.gains == {
         "a": 0,
         "b": pytest.approx(0.2512, abs=1e-4),
@@ -148,15 +150,15 @@ def test_keeping_lists_what_sounds_longest_first_and_the_rest_last():
         "d": 0,
         "rest": 0,
     }
-    assert keeping.in_words == "soften b, remove rest"
+    assert keeping.description == "soften b, remove rest"
     assert len(changed) == 1
     keep_all, remove_rest = keeping.widget.children[-2].children
     keep_all.click()
     assert set(keeping.gains.values()) == {1}
     remove_rest.click()
     assert keeping.gains == {"a": 0, "b": 1, "c": 1, "d": 0, "rest": 0}
-    keeping.offer({"a": 0.0}, rest="rest")
-    assert "Nothing was found" in keeping.widget.children[0].value
+    keeping.set_classes({"a": 0.0}, rest="rest")
+    assert "found none of the sounds" in keeping.widget.children[0].value
 
 
 def test_monitor_shows_runs_and_no_folders(opened, run, mixtures, tmp_path):
@@ -220,15 +222,15 @@ def test_a_blind_test_tells_nothing_before_its_end(opened, run, other_run, tmp_p
     assert "no more than chance" in test.result.value
     test.votes["X"].disabled = False
     test.votes["X"].click()
-    assert "not there yet" in page.message
+    assert "not loaded yet" in page.message
 
 
 def test_votes_name_recordings_and_not_where_they_are(opened, run, other_run, mixtures, tmp_path):
     page = opened(
         "compare", run_directory=[str(run), str(other_run)], votes_folder=str(tmp_path / "votes")
     )
-    assert list(page.pair.by_name)[:2] == ["000000.wav", "000001.wav"]
-    assert page.pair.by_name["000001.wav"] == mixtures / "test" / "000001.wav"
+    assert list(page.pair.paths)[:2] == ["000000.wav", "000001.wav"]
+    assert page.pair.paths["000001.wav"] == mixtures / "test" / "000001.wav"
 
 
 def test_a_round_whose_sounds_are_gone_ends_the_test_and_one_may_begin_again(
@@ -266,7 +268,7 @@ def test_one_run_is_not_compared_with_itself():
 
 @pytest.mark.parametrize(
     ("p_value", "words"),
-    [(0.0, "more than chance would do"), (0.3, "no more than chance"), (None, ".")],
+    [(0.0, "more than chance explains"), (0.3, "no more than chance"), (None, ".")],
 )
 def test_how_sure_votes_are_is_said(p_value, words):
     counted = Tally((1, 9), 0, 1, 0.9, None if p_value is None else (0.5, 1.0), p_value)
@@ -280,7 +282,7 @@ def test_x_is_what_the_trial_says(opened, run, other_run, mixtures, tmp_path):
     test = page.test
     test.start(np.random.default_rng(1))
     trial = test.trials[0]
-    compared = page.pair.compare(page.pair.by_name[trial.mixture], [trial.label])
+    compared = page.pair.compare(page.pair.paths[trial.mixture], [trial.label])
     sources = [
         next(one for one in compared.tracks if one.name == f"{trial.label}, {letter}")
         for letter in "AB"
@@ -308,7 +310,7 @@ def test_what_visitors_can_not_mend_is_for_the_hosts_log(opened, run, tmp_path, 
     monkeypatch.setattr(page._models, "answer", lambda *_: 1 / 0)
     page._latest._function = page._models.answer
     page.choice.step(1)
-    assert "the host's log says what" in page.message
+    assert "the host's log has the details" in page.message
     assert "ZeroDivision" not in page.message
     assert "ZeroDivisionError" in next(tmp_path.glob("log-*.txt")).read_text()
 
@@ -339,25 +341,25 @@ def test_of_paths_the_last_part_is_left(text, expected):
 
 
 def test_it_is_known_when_nobody_looks_any_more(monkeypatch):
-    said = []
-    presence = presence_module.PageHeartbeat(
-        gone=lambda: said.append("gone"), back=lambda: said.append("back")
+    calls = []
+    heartbeat = heartbeat_module.PageHeartbeat(
+        on_open=lambda: calls.append("open"), on_leave=lambda: calls.append("leave")
     )
-    presence.look()
-    assert said == []
-    presence._handle_msg(
+    heartbeat.check()
+    assert calls == []
+    heartbeat._handle_msg(
         {"content": {"data": {"method": "custom", "content": {"type": "here"}}}, "buffers": []}
     )
-    presence.look()
-    assert said == ["back"]
+    heartbeat.check()
+    assert calls == ["open"]
     now = time.monotonic()
     monkeypatch.setattr(
-        presence_module.time, "monotonic", lambda: now + presence_module.PATIENCE + 1
+        heartbeat_module.time, "monotonic", lambda: now + heartbeat_module.TIMEOUT + 1
     )
-    presence.look()
-    presence.look()
-    assert said == ["back", "gone"]
-    presence.close()
+    heartbeat.check()
+    heartbeat.check()
+    assert calls == ["open", "leave"]
+    heartbeat.close()
 
 
 def test_a_page_frees_what_it_opened(run, tmp_path):
@@ -365,7 +367,7 @@ def test_a_page_frees_what_it_opened(run, tmp_path):
 
     before = len(ipywidgets.widgets.widget._instances)
     for name in ("listen", "separate", "monitor"):
-        page = page_module.open_page(
+        page = notebook_module.open_page(
             name,
             run_directory=[str(run)],
             runs_folder=str(run.parent),
@@ -382,7 +384,7 @@ def test_settings_of_a_notebook_of_ones_own_take_the_place_of_the_servers(
 ):
     monkeypatch.setenv(ENVIRONMENT, '{"split": "validation"}')
     page = open_page("listen", run_directory=[str(run)])
-    assert page.shown == DashboardConfig(run_directory=(str(run),))
+    assert page.config == DashboardConfig(run_directory=(str(run),))
     page.close()
 
 
