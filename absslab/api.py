@@ -17,7 +17,6 @@ from absslab.core.common.config import Config, field_names, from_flags, look_up,
 from absslab.core.common.devices import choose_device
 from absslab.core.common.errors import InputError
 from absslab.core.common.progress import Progress
-from absslab.core.data.layouts import DataConfig
 from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_plan import MixtureFolderConfig
 from absslab.core.data.mixture_writer import write_mixtures
@@ -25,17 +24,13 @@ from absslab.core.evaluation.model_evaluation import Evaluation, EvaluationConfi
 from absslab.core.evaluation.score_table import write_scores
 from absslab.core.evaluation.scorer import ScoringConfig
 from absslab.core.model.checkpoint import load_checkpoint
-from absslab.core.model.feature_config import FeatureConfig
-from absslab.core.model.mask_networks import find_mask_net
-from absslab.core.model.pooling import find_pooling
 from absslab.core.model.separation_model import ModelConfig, SeparationModel
 from absslab.core.separation.detection import DetectionConfig
 from absslab.core.separation.masks import SeparationConfig
 from absslab.core.separation.separator import Separation, Separator
-from absslab.core.training.augmentation import AugmentationConfig
-from absslab.core.training.config import TrainingConfig
-from absslab.core.training.experiment import RunConfig, train_or_resume
+from absslab.core.training.experiment import train_or_resume
 from absslab.core.training.recipes import RECIPES
+from absslab.core.training.settings import Settings, canonical_names
 from absslab.core.training.trainer import EpochResult, StepDone
 
 __all__ = ["Separator", "evaluate", "load_model", "mix", "separate", "train"]
@@ -104,13 +99,11 @@ def train(
         >>> absslab.train(mixture_folder, tmp_path / "R.ckpt", n_epochs=1, **small_model).name
         'R.ckpt'
     """
-    model = from_flags(ModelConfig, look_up("recipe", recipe, RECIPES) | settings)
-    mask_net, _ = find_mask_net(model.model_type)
-    pooling, _ = find_pooling(model.classification_mapping)
-    configs = (RunConfig, DataConfig, ModelConfig, FeatureConfig, TrainingConfig)
-    values = _plain_names(settings, (*configs, AugmentationConfig, mask_net, pooling))
+    values = look_up("recipe", recipe, RECIPES) | canonical_names(settings)
+    config_classes = Settings.config_classes(from_flags(ModelConfig, values)).values()
+    _plain_names(settings, config_classes)  # refuses names of other parts
     paths = {"data_folder": str(data_folder), "save_path": str(save_path)}
-    _wait_for(train_or_resume(RECIPES[recipe] | values | paths), progress)
+    _wait_for(train_or_resume(values | paths), progress)
     return Path(save_path)
 
 

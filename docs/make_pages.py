@@ -34,7 +34,7 @@ COPIED = {  # page → the file at the top of the repository that it shows
     "development/contributing.md": "CONTRIBUTING.md",
     "development/changes.md": "CHANGELOG.md",
 }
-CHOICES = (("model_type", MASK_NETS), ("classification_mapping", POOLINGS))
+CHOICES = (("model_type", MASK_NETS), ("pooling", POOLINGS))
 
 DEPENDENT = {  # configs whose flags there are with one value of another flag only
     config.__name__ for _, registry in CHOICES for config, _ in registry.values()

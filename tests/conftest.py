@@ -17,7 +17,8 @@ from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_plan import MixtureFolderConfig
 from absslab.core.data.mixture_writer import write_mixtures
 from absslab.core.data.synthetic.office_sounds import SAMPLING_RATE, synthesise
-from absslab.core.training.experiment import Experiment, Settings
+from absslab.core.training.experiment import Experiment
+from absslab.core.training.settings import Settings
 
 CLASSES = ("alert", "knock", "pageturn", "speech")
 SMALL = {  # flags of a model that trains in seconds
@@ -25,7 +26,7 @@ SMALL = {  # flags of a model that trains in seconds
     "unet_channels": (8, 8, 8),
     "fine_channels": 4,
     "context": 8,
-    "classification_mapping": "linear_softmax",
+    "pooling": "linear_softmax",
     "masks": "competing",
     "n_mels": 32,
     "precision": "float32",

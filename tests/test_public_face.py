@@ -116,8 +116,10 @@ def test_train_writes_the_best_model_and_is_done_once(mixtures, small_model, tmp
 def test_train_refuses_settings_that_do_not_belong_to_its_choices(mixtures, tmp_path):
     with pytest.raises(InputError, match="no recipe 'thesys'"):
         absslab.train(mixtures, tmp_path / "R.ckpt", recipe="thesys")
-    with pytest.raises(InputError, match="no setting 'dc'"):  # of GWRP; recommended pools otherwise
-        absslab.train(mixtures, tmp_path / "R.ckpt", dc=0.9)
+    with pytest.raises(
+        InputError, match="no setting 'decay'"
+    ):  # of GWRP; recommended pools otherwise
+        absslab.train(mixtures, tmp_path / "R.ckpt", decay=0.9)
 
 
 def test_evaluate_gives_the_scores_and_writes_them(checkpoint, tmp_path):

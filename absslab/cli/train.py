@@ -2,22 +2,18 @@
 
 from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 
 from absslab.cli.parser import Parser
-from absslab.core.common.config import add_flags, from_flags, look_up
+from absslab.core.common.config import add_flags, field_names, from_flags, look_up
 from absslab.core.common.devices import choose_precision
-from absslab.core.data.layouts import DataConfig
-from absslab.core.model.feature_config import FeatureConfig
-from absslab.core.model.mask_networks import MASK_NETS, find_mask_net
-from absslab.core.model.pooling import POOLINGS, find_pooling
+from absslab.core.model.mask_networks import MASK_NETS
+from absslab.core.model.pooling import POOLINGS
 from absslab.core.model.separation_model import ModelConfig
-from absslab.core.training.augmentation import AugmentationConfig
-from absslab.core.training.config import TrainingConfig
 from absslab.core.training.epoch_lines import print_epochs
-from absslab.core.training.experiment import Experiment, RunConfig, Settings
+from absslab.core.training.experiment import Experiment
 from absslab.core.training.recipes import RECIPES
+from absslab.core.training.settings import Settings
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -25,7 +21,7 @@ def run(arguments: Sequence[str]) -> None:
     experiment = _experiment(arguments)
     manager, settings = experiment.manager, experiment.settings
     print(
-        f"training {settings.models.model.model_type} on {experiment.device} "
+        f"training {settings.model.model_type} on {experiment.device} "
         f"({choose_precision(settings.training.precision, experiment.device)}): {len(manager.train)} recordings, "
         f"{len(manager.model.classes)} classes, validation on {len(manager.validation)}",
         flush=True,
@@ -59,28 +55,17 @@ def _experiment(arguments: Sequence[str]) -> Experiment:
     about_parts = _first_look(arguments)
     recipe = look_up("recipe", about_parts.recipe, RECIPES) if about_parts.recipe else {}
     chosen = from_flags(ModelConfig, recipe | vars(about_parts))
-    mask_net, pooling = (
-        find_mask_net(chosen.model_type)[0],
-        find_pooling(chosen.classification_mapping)[0],
-    )
+    config_classes = Settings.config_classes(chosen)
     parser = Parser(
         "absslab train",
         usage="absslab train [--recipe recommended] --data_folder FOLDER --save_path R.ckpt [any flag below]",
         description="Train a model on weakly labelled recordings. Flags and defaults are those of the model type, "
-        "the classification mapping and the recipe that are chosen.",
+        "the pooling and the recipe that are chosen.",
     )
     _add_choices(parser)
-    for config in (
-        RunConfig,
-        DataConfig,
-        ModelConfig,
-        FeatureConfig,
-        mask_net,
-        pooling,
-        TrainingConfig,
-        AugmentationConfig,
-    ):
-        add_flags(parser, config, defaults=recipe)
+    first = {name: config_classes[name] for name in ("run", "data")}
+    for config_class in (first | config_classes).values():
+        add_flags(parser, config_class, defaults=recipe)
     given = vars(parser.parse(arguments, elsewhere=_other_choice))
     checkpoint, recipe_name = given.pop("checkpoint_path"), given.pop("recipe")
     for name in ("data_folder", "feature_store"):
@@ -117,8 +102,8 @@ def _add_choices(parser: Parser) -> None:
 
 def _other_choice(flag: str) -> str:
     """Where an unknown flag is known: with another mask network or another pooling."""
-    for kind, registry in (("model_type", MASK_NETS), ("classification_mapping", POOLINGS)):
+    for kind, registry in (("model_type", MASK_NETS), ("pooling", POOLINGS)):
         for name, (config, _) in registry.items():
-            if flag in {field.name for field in fields(config)}:
+            if flag in field_names(config):
                 return f": it is a setting of --{kind} {name}"
     return ""

@@ -23,7 +23,7 @@ from absslab.core.evaluation.model_evaluation import EvaluationConfig
 from absslab.core.evaluation.scorer import ScoringConfig
 from absslab.core.separation.detection import DetectionConfig
 from absslab.core.separation.masks import SeparationConfig
-from absslab.core.training.experiment import Settings
+from absslab.core.training.settings import Settings
 
 PACKAGES = (
     "torch",
@@ -37,26 +37,15 @@ PACKAGES = (
     "matplotlib",
 )
 _TABLES = ("manifest.json", "weak_labels.csv", "weak.tsv")  # of a data folder
-_CHOICES = ("model_type", "classification_mapping", "masks")  # said even where they are the default
+_CHOICES = ("model_type", "pooling", "masks")  # said even where they are the default
 _COLUMNS = 96  # of a line of a command
 _PLACES = ("data_folder", "save_path")
-
-
-def configs(settings: Settings) -> dict[str, Config]:
-    """All configs of a training, by the name of their part."""
-    models = {
-        field.name: getattr(settings.models, field.name)
-        for field in dataclasses.fields(settings.models)
-    }
-    return models | {
-        name: getattr(settings, name) for name in ("data", "augmentation", "training", "run")
-    }
 
 
 def setting_rows(settings: Settings, *, changed: bool) -> list[list[str]]:
     """Rows of part, setting, value, default and meaning: of the settings that are not the default, or of all."""
     rows = []
-    for part, config in configs(settings).items():
+    for part, config in settings.sections().items():
         for field in dataclasses.fields(config):
             value, unit = getattr(config, field.name), field.metadata["unit"]
             if changed and value == field.default and field.name not in _CHOICES:
@@ -75,7 +64,7 @@ def setting_rows(settings: Settings, *, changed: bool) -> list[list[str]]:
 def changed_settings(settings: Settings) -> dict[str, Any]:
     """The settings that are not the default: enough to make all of them again."""
     found = {}
-    for config in configs(settings).values():
+    for config in settings.sections().values():
         for field in dataclasses.fields(config):
             value = getattr(config, field.name)
             if value != field.default or field.name in _CHOICES:

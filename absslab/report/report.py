@@ -24,8 +24,8 @@ from absslab.core.runs.run_scores import (
 )
 from absslab.core.separation.detection import DetectionConfig
 from absslab.core.separation.masks import SeparationConfig
-from absslab.core.training.experiment import Settings
 from absslab.core.training.run_directory import RunReader
+from absslab.core.training.settings import Settings
 from absslab.plots.charts import (
     chart_height,
     class_scores,
@@ -154,7 +154,7 @@ class Report:
         metric = self.settings.training.metric
         epoch, value = find_best_epoch(self.reader.metrics, metric)
         best = "–" if value is None else f"epoch {epoch}, with {metric} {value:.4f} on validation"
-        model = self.settings.models.model
+        model = self.settings.model
         rows = [
             ["run", str(self.run)],
             ["state", f"{state}: {_STATES.get(state, 'it did not begin')}"],
@@ -165,7 +165,7 @@ class Report:
             ["best model", best],
             [
                 "network",
-                f"{model.model_type}, {model.masks} masks, {model.classification_mapping} pooling",
+                f"{model.model_type}, {model.masks} masks, {model.pooling} pooling",
             ],
             ["data", f"{self.data_folder}, {len(scores['classes'])} classes"],
             ["trained on", status.device or "–"],

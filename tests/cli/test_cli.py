@@ -33,16 +33,8 @@ def refused(capsys, *arguments: object) -> str:
 def small_flags(settings) -> list[str]:
     """The flags that ask for the tests' small training."""
     flags = []
-    models = settings.models
-    for part in (
-        models.model,
-        models.mask_net,
-        models.pooling,
-        models.features,
-        settings.training,
-        settings.augmentation,
-    ):
-        for name, value in part.to_json().items():
+    for section, config in settings.sections().items():
+        for name, value in ({} if section in ("data", "run") else config.to_json()).items():
             if value is not None:
                 flags += [f"--{name}", *map(str, value if isinstance(value, list) else [value])]
     return flags
@@ -105,7 +97,7 @@ def test_unknown_flags_and_commands_are_refused_with_the_nearest_known_one(capsy
     assert "it is a setting of --model_type VGG_like_CNN" in refused(
         capsys, "train", "--model_type", "U_Net", "--drop_out_probs", 0.1
     )
-    assert "it is a setting of --classification_mapping GWRP" in refused(
+    assert "it is a setting of --pooling GWRP" in refused(
         capsys, "train", "--classification_mapping", "GMP", "--dc", 0.9
     )
 

@@ -34,8 +34,10 @@ class FeatureConfig(Config):
     log_offset: float = option(
         1e-6, "added to magnitudes (1 is full scale) before the logarithm", above=0
     )
-    scale_transform: bool = option(
-        True, "subtract the training set's mean, divide by its standard deviation"
+    standardise: bool = option(
+        True,
+        "subtract the training set's mean, divide by its standard deviation",
+        aliases=["scale_transform"],
     )
     normalisation: str = option(
         "band",

@@ -102,7 +102,7 @@ class FrontEnd(nn.Module):
         Raises:
             InputError: there are no batches.
         """
-        if not self.config.scale_transform:
+        if not self.config.standardise:
             return
         per_band = self.config.normalisation == "band"
         axes = (0, 2) if per_band else (0, 1, 2)

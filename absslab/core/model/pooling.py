@@ -171,14 +171,19 @@ class NoConfig(Config):
 class GWRPConfig(Config):
     """Global weighted rank pooling."""
 
-    dc: float = option(
-        0.999, "r: weight of a bin relative to the one ranked before it", at_least=0, at_most=1
+    decay: float = option(
+        0.999,
+        "weight of a bin relative to the bin ranked before it",
+        at_least=0,
+        at_most=1,
+        aliases=["dc"],
     )
-    dc_fraction: float | None = option(
+    decay_fraction: float | None = option(
         None,
-        "instead of dc: the fraction of the mask that counts, whatever its size",
+        "instead of decay: the fraction of the mask that counts, whatever its size",
         above=0,
         at_most=1,
+        aliases=["dc_fraction"],
     )
 
 
@@ -199,7 +204,7 @@ class ExponentialSoftmaxConfig(Config):
 POOLINGS: dict[str, tuple[type[Config], Any]] = {
     "GMP": (NoConfig, lambda config: GMP()),
     "GAP": (NoConfig, lambda config: GAP()),
-    "GWRP": (GWRPConfig, lambda config: GWRP(r=config.dc, fraction=config.dc_fraction)),
+    "GWRP": (GWRPConfig, lambda config: GWRP(r=config.decay, fraction=config.decay_fraction)),
     "linear_softmax": (
         LinearSoftmaxConfig,
         lambda config: LinearSoftmax(pseudocount=config.pseudocount),
@@ -212,5 +217,5 @@ POOLINGS: dict[str, tuple[type[Config], Any]] = {
 
 
 def find_pooling(name: str) -> tuple[type[Config], Any]:
-    """The config class of a classification mapping, and what builds one from its config."""
-    return look_up("classification mapping", name, POOLINGS)
+    """Return the config class of a pooling, and the function that builds one from its config."""
+    return look_up("pooling", name, POOLINGS)

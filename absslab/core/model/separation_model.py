@@ -25,8 +25,11 @@ class ModelConfig(Config):
     """Which parts the model has."""
 
     model_type: str = option("VGG_like_CNN", "mask network", choices=MASK_NETS)
-    classification_mapping: str = option(
-        "GWRP", "pooling of a mask into a probability", choices=POOLINGS
+    pooling: str = option(
+        "GWRP",
+        "pooling of a mask into a probability",
+        choices=POOLINGS,
+        aliases=["classification_mapping"],
     )
     masks: str = option(
         "independent",
@@ -60,7 +63,7 @@ class ModelConfigs:
             FeatureConfig.from_json(values["features"]),
             model,
             find_mask_net(model.model_type)[0].from_json(values["mask_net"]),
-            find_pooling(model.classification_mapping)[0].from_json(values["pooling"]),
+            find_pooling(model.pooling)[0].from_json(values["pooling"]),
         )
 
 
@@ -181,7 +184,7 @@ def build_model(configs: ModelConfigs, classes: Sequence[str]) -> SeparationMode
     """
     competing = configs.model.masks == "competing"
     _, build_mask_net = find_mask_net(configs.model.model_type)
-    _, build_pooling = find_pooling(configs.model.classification_mapping)
+    _, build_pooling = find_pooling(configs.model.pooling)
     mask_net = build_mask_net(configs.mask_net, configs.features.n_bands, len(classes) + competing)
     if competing:
         nn.init.zeros_(mask_net.to_masks.bias)

@@ -81,7 +81,7 @@ def build_poolings(settings: Mapping[str, Any]) -> dict[str, nn.Module]:
     """Every pooling there is, by name.
 
     Args:
-        settings: of any of their configs' fields, by name: dc, pseudocount, sharpness, ….
+        settings: of any of their configs' fields, by name: decay, pseudocount, sharpness, ….
 
     Raises:
         InputError: a value that a pooling does not take.

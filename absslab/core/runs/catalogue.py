@@ -14,16 +14,6 @@ from absslab.core.common.files import read_json
 from absslab.core.training.run_directory import RunReader, best_checkpoint_path
 from absslab.core.training.run_status import RunStatus
 
-PARTS = (
-    "features",
-    "model",
-    "mask_net",
-    "pooling",
-    "data",
-    "augmentation",
-    "training",
-    "run",
-)  # of a config.json
 FILES = (
     "config.json",
     "status.json",
@@ -236,7 +226,11 @@ def _settings(folder: Path, problems: list[str]) -> dict[str, Any]:
         problems.append("it did not begin: there is no config.json; see output.txt")
         return {}
     config = _read_mapping(folder / "config.json", problems)
-    parts = [config[name] for name in PARTS if isinstance(config.get(name), Mapping)]
+    from absslab.core.training.settings import SECTIONS, canonical_names
+
+    parts = [
+        canonical_names(config[name]) for name in SECTIONS if isinstance(config.get(name), Mapping)
+    ]
     if config and (problem := _problem(config)):
         problems.append(problem)
     return {
@@ -247,7 +241,7 @@ def _settings(folder: Path, problems: list[str]) -> dict[str, Any]:
 
 
 def _problem(config: Mapping[str, Any]) -> str:
-    from absslab.core.training.experiment import Settings
+    from absslab.core.training.settings import Settings
 
     try:
         Settings.from_json(config)

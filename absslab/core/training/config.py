@@ -21,7 +21,7 @@ class TrainingConfig(Config):
 
     n_epochs: int = option(300, "passes over the training recordings", at_least=1)
     batch_size: int = option(24, "recordings per step", at_least=1)
-    loss_f: str = option("BCE", "loss of the tags", choices=TAG_LOSSES)
+    loss: str = option("BCE", "loss of the tags", choices=TAG_LOSSES, aliases=["loss_f"])
     l1_weight: float = option(
         0.3,
         "λ: (1 − λ) · loss of the tags + λ · mean of the masks of absent classes",

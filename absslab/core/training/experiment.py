@@ -8,18 +8,12 @@ from typing import Any
 import torch
 
 from absslab.core.audio import sound_files
-from absslab.core.common.config import Config, fingerprint, format_setting, from_flags, option
+from absslab.core.common.config import fingerprint, format_setting
 from absslab.core.common.devices import choose_device
 from absslab.core.common.errors import InputError
 from absslab.core.data.audio_data_set import open_split
-from absslab.core.data.layouts import DataConfig
 from absslab.core.model.checkpoint import read_checkpoint, save_checkpoint
-from absslab.core.model.feature_config import FeatureConfig
-from absslab.core.model.mask_networks import find_mask_net
-from absslab.core.model.pooling import find_pooling
-from absslab.core.model.separation_model import ModelConfig, ModelConfigs, build_model
-from absslab.core.training.augmentation import AugmentationConfig
-from absslab.core.training.config import TrainingConfig
+from absslab.core.model.separation_model import build_model
 from absslab.core.training.feature_store import open_store
 from absslab.core.training.run_directory import (
     RunReader,
@@ -27,81 +21,12 @@ from absslab.core.training.run_directory import (
     best_checkpoint_path,
     run_directory,
 )
+from absslab.core.training.settings import Settings, canonical_names
 from absslab.core.training.trainer import EpochResult, StepDone, TrainingManager
 
 CHANGEABLE = (
     "n_epochs", "test_every", "patience", "device", "data_folder", "in_memory", "n_loaders", "save_path", "keep_every"
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class RunConfig(Config):
-    """Where the run goes, and what it keeps."""
-
-    save_path: str = option(
-        "", "file of the best model, R.ckpt; the run directory R stands beside it"
-    )
-    device: str = option("auto", "auto: a GPU if there is one; cpu, cuda, cuda:1, …")
-    keep_every: int = option(
-        0,
-        "also keep the model of every so many, to hear how it learns; 0: none",
-        unit="epochs",
-        at_least=0,
-    )
-
-
-@dataclass(frozen=True)
-class Settings:
-    """All configs of a training."""
-
-    models: ModelConfigs
-    data: DataConfig
-    augmentation: AugmentationConfig
-    training: TrainingConfig
-    run: RunConfig
-
-    @classmethod
-    def from_flags(cls, values: Mapping[str, Any]) -> "Settings":
-        """The settings that flags name; what they leave open has its default.
-
-        Args:
-            values: of any fields of any of the configs, by the fields' names.
-        """
-        model = from_flags(ModelConfig, values)
-        mask_net, pooling = (
-            find_mask_net(model.model_type)[0],
-            find_pooling(model.classification_mapping)[0],
-        )
-        parts = ModelConfigs(
-            from_flags(FeatureConfig, values),
-            model,
-            from_flags(mask_net, values),
-            from_flags(pooling, values),
-        )
-        others = (
-            from_flags(config, values)
-            for config in (DataConfig, AugmentationConfig, TrainingConfig, RunConfig)
-        )
-        return cls(parts, *others)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data, as JSON holds it."""
-        own = {
-            name: getattr(self, name).to_json()
-            for name in ("data", "augmentation", "training", "run")
-        }
-        return self.models.to_json() | own
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "Settings":
-        """The settings that `to_json` described."""
-        return cls(
-            ModelConfigs.from_json(values),
-            DataConfig.from_json(values["data"]),
-            AugmentationConfig.from_json(values["augmentation"]),
-            TrainingConfig.from_json(values["training"]),
-            RunConfig.from_json(values["run"]),
-        )
 
 
 @dataclass
@@ -129,7 +54,7 @@ class Experiment:
             )
         run_directory(settings.run.save_path)
         self.device = choose_device(settings.run.device)
-        rate = settings.models.features.sampling_rate
+        rate = settings.features.sampling_rate
         data = replace(
             settings.data, in_memory=settings.data.in_memory and not settings.data.feature_store
         )
@@ -314,10 +239,12 @@ def train_or_resume(values: Mapping[str, Any]) -> Iterator[StepDone | EpochResul
         yield from Experiment(settings).run()
         return
     reader = RunReader(folder)
-    for part, values_of in settings.to_json().items():
-        for name, now in values_of.items():
-            before = reader.config[part].get(name)
-            if before != now and part != "run" and name != "data_folder":
+    config = reader.config
+    for section, values_now in settings.to_json().items():
+        values_before = canonical_names(config[section])
+        for name, now in values_now.items():
+            before = values_before.get(name)
+            if before != now and section != "run" and name != "data_folder":
                 words = f"{folder} was trained with {name} {format_setting(before)}, not {format_setting(now)}"
                 raise InputError(f"{words}: choose another place, or remove it")
     if reader.state() != "finished":

@@ -94,7 +94,7 @@ class FeatureStore:
 def store_fingerprint(data_set: AudioDataSet, front_end: FrontEnd) -> str:
     """What features depend on: the code, the front end's settings but normalisation, and the recordings."""
     settings = front_end.config.to_json()
-    for name in ("scale_transform", "normalisation"):
+    for name in ("standardise", "normalisation"):
         del settings[name]
     files = [
         (item.path, Path(item.path).stat().st_size, Path(item.path).stat().st_mtime_ns)

@@ -9,8 +9,8 @@ RECIPES: dict[str, dict[str, Any]] = {
         "channels": (64, 64, 64),
         "kernel_sizes": (5, 5, 5),
         "drop_out_probs": (0.1, 0.1, 0.0),
-        "classification_mapping": "GWRP",
-        "dc": 0.999,
+        "pooling": "GWRP",
+        "decay": 0.999,
         "masks": "independent",
         "normalisation": "scalar",
         "log_offset": 1e-8,
@@ -27,7 +27,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     # Competing masks, taught by whose energy each bin of a pair of recordings is: see the README.
     "recommended": {
         "model_type": "U_Net",
-        "classification_mapping": "linear_softmax",
+        "pooling": "linear_softmax",
         "masks": "competing",
         "normalisation": "band",
         "log_offset": 1.5e-4,

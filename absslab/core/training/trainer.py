@@ -244,7 +244,7 @@ class TrainingManager:
     def _tag_losses(
         self, prediction: Prediction, labels: Tensor, n_frames: Tensor | None
     ) -> dict[str, Tensor]:
-        tag = TAG_LOSSES[self.config.loss_f](prediction.probabilities.float(), labels)
+        tag = TAG_LOSSES[self.config.loss](prediction.probabilities.float(), labels)
         absent = absent_mask_loss(prediction.masks, labels, n_frames)
         total = (1 - self.config.l1_weight) * tag + self.config.l1_weight * absent
         return {"total": total, "tag": tag, "absent": absent}

@@ -242,7 +242,7 @@ def test_a_band_that_never_changes_is_not_divided_by_zero():
 
 
 def test_without_scale_transform_features_stay_as_they_are():
-    front_end = FrontEnd(FeatureConfig(scale_transform=False))
+    front_end = FrontEnd(FeatureConfig(standardise=False))
     before = normalised_features(front_end, noise(1, 4000))
     fit(front_end, [noise(1, 4000)])
     assert torch.equal(normalised_features(front_end, noise(1, 4000)), before)

@@ -231,7 +231,7 @@ def test_an_unknown_name_lists_the_known_ones():
 
 
 @pytest.mark.parametrize(
-    ("name", "setting"), [("GWRP", {"dc": 1.1}), ("GWRP", {"dc_fraction": 0.0})]
+    ("name", "setting"), [("GWRP", {"decay": 1.1}), ("GWRP", {"decay_fraction": 0.0})]
 )
 def test_a_weight_that_is_none_is_refused(name, setting):
     with pytest.raises(InputError, match=next(iter(setting))):

@@ -23,7 +23,7 @@ FEATURES = FeatureConfig(n_mels=16, sampling_rate=8000)
 VGG = ModelConfigs(FEATURES, ModelConfig(), VGGLikeCNNConfig(channels=(4, 4)), GWRPConfig())
 UNET = ModelConfigs(
     FEATURES,
-    ModelConfig(model_type="U_Net", classification_mapping="linear_softmax", masks="competing"),
+    ModelConfig(model_type="U_Net", pooling="linear_softmax", masks="competing"),
     UNetConfig(unet_channels=(4, 4, 4), fine_channels=3, context=4),
     LinearSoftmaxConfig(),
 )
@@ -95,7 +95,7 @@ def test_a_plain_network_may_compete_too():
 @pytest.mark.parametrize("pooling", ["GMP", "GAP", "GWRP", "linear_softmax", "exponential_softmax"])
 def test_padding_behind_a_recording_is_not_counted_as_frames(pooling):
     """A plain 1 × 1 network sees single bins: padded or not, a recording then has the same probabilities."""
-    mapping = ModelConfig(classification_mapping=pooling)
+    mapping = ModelConfig(pooling=pooling)
     net = VGGLikeCNNConfig(channels=(4,), kernel_sizes=(1,))
     model = build_model(
         ModelConfigs(FEATURES, mapping, net, find_pooling(pooling)[0].default_config()),

@@ -6,7 +6,7 @@ import pytest
 from absslab.core.model.pooling import POOLINGS
 from absslab.core.model.toy_masks import ToyMaskConfig, build_poolings, pool, toy_mask
 
-POOLS = build_poolings({"pseudocount": 0.0, "dc": 0.99, "sharpness": 10.0})
+POOLS = build_poolings({"pseudocount": 0.0, "decay": 0.99, "sharpness": 10.0})
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from absslab.core.runs.catalogue import (
     run_table,
     summarise_run,
 )
-from absslab.core.training.experiment import Settings
 from absslab.core.training.run_directory import RunWriter
+from absslab.core.training.settings import Settings
 
 
 def make_run(folder, name, *, losses=(1.0, 0.5), state="finished", **flags):
@@ -34,7 +34,7 @@ def make_run(folder, name, *, losses=(1.0, 0.5), state="finished", **flags):
 
 @pytest.fixture
 def two(tmp_path):
-    make_run(tmp_path, "a", model_type="U_Net", classification_mapping="GAP")
+    make_run(tmp_path, "a", model_type="U_Net", pooling="GAP")
     make_run(tmp_path, "b", losses=(1.0, 0.2, 0.4), learning_rate=0.01, state="stopped")
     return sorted(find_runs(tmp_path), key=lambda run: run.name)
 

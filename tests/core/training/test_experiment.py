@@ -17,9 +17,10 @@ import torch
 from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
 from absslab.core.model.checkpoint import load_checkpoint, read_checkpoint
-from absslab.core.training.experiment import Experiment, Settings, train_or_resume
+from absslab.core.training.experiment import Experiment, train_or_resume
 from absslab.core.training.recipes import RECIPES
 from absslab.core.training.run_directory import RunReader
+from absslab.core.training.settings import Settings
 from absslab.core.training.trainer import EpochResult
 
 
@@ -212,7 +213,7 @@ def test_dropout_and_early_stopping_resume_bit_for_bit_as_well(new_run, tmp_path
         "model_type": "VGG_like_CNN",
         "channels": (4, 4),
         "drop_out_probs": (0.5, 0.5),
-        "classification_mapping": "GWRP",
+        "pooling": "GWRP",
         "n_mels": 16,
         "data_folder": new_run.data.data_folder,
         "n_epochs": 9,
@@ -311,9 +312,8 @@ def test_other_recordings_than_the_run_began_with_are_refused(new_run, mixtures,
 @pytest.mark.parametrize("moment", [0.0, 0.02, 0.3, "first"])
 def test_a_kill_at_any_moment_leaves_a_run_that_resumes_or_starts_again(settings, tmp_path, moment):
     flags = []
-    for part in (settings.data, settings.training, settings.augmentation, settings.models.model, settings.models.mask_net,
-                 settings.models.pooling, settings.models.features):  # fmt: skip
-        for name, value in part.to_json().items():
+    for section, config in settings.sections().items():
+        for name, value in ({} if section == "run" else config.to_json()).items():
             if value is not None and value != "":
                 flags += [f"--{name}", *map(str, value if isinstance(value, list) else [value])]
     flags[flags.index("--n_epochs") + 1] = "40"

@@ -97,7 +97,7 @@ def test_any_setting_of_the_features_changes_the_fingerprint(data_set, change):
 def test_normalisation_does_not_change_the_fingerprint(data_set):
     fingerprints = {
         store_fingerprint(data_set, FrontEnd(replace(CONFIG, **change)))
-        for change in ({}, {"normalisation": "scalar"}, {"scale_transform": False})
+        for change in ({}, {"normalisation": "scalar"}, {"standardise": False})
     }
     assert len(fingerprints) == 1
 
@@ -113,7 +113,7 @@ def test_every_setting_of_the_features_is_tested_above():
         "f_max",
         "log_offset",
     }
-    assert set(CONFIG.to_json()) == named | {"sampling_rate", "normalisation", "scale_transform"}
+    assert set(CONFIG.to_json()) == named | {"sampling_rate", "normalisation", "standardise"}
 
 
 def test_other_recordings_or_another_order_change_the_fingerprint(tmp_path, data_set):

@@ -9,8 +9,9 @@ from absslab.core.data.mixture_plan import MixtureFolderConfig
 from absslab.core.data.mixture_writer import write_mixtures
 from absslab.core.data.synthetic.office_sounds import cached_recordings
 from absslab.core.evaluation.model_evaluation import Evaluation, EvaluationConfig
-from absslab.core.training.experiment import Experiment, Settings
+from absslab.core.training.experiment import Experiment
 from absslab.core.training.recipes import RECIPES
+from absslab.core.training.settings import Settings
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

@@ -31,7 +31,7 @@ CONTROLS: dict[Any, Any] = {  # config class → field → range
         "noise": (0.0, 0.5),
         "n_stray": (0, 30),
     },
-    GWRPConfig: {"dc": (0.98, 1.0)},
+    GWRPConfig: {"decay": (0.98, 1.0)},
     LinearSoftmaxConfig: {"pseudocount": (0.0, 400.0)},
     ExponentialSoftmaxConfig: {"sharpness": (0.0, 40.0)},
 }

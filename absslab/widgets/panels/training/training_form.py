@@ -16,8 +16,8 @@ from absslab.core.model.separation_model import ModelConfig
 from absslab.core.runs.device_list import Device
 from absslab.core.training.augmentation import AugmentationConfig
 from absslab.core.training.config import TrainingConfig
-from absslab.core.training.experiment import RunConfig, Settings
 from absslab.core.training.recipes import RECIPES
+from absslab.core.training.settings import RunConfig, Settings, canonical_names
 from absslab.plots.html_text import paragraph
 from absslab.widgets.ui.forms import GRID, Form
 from absslab.widgets.ui.main_loop import current_main_loop
@@ -119,7 +119,7 @@ class TrainingForm:
         Raises:
             InputError: a name that the chosen parts do not have, or a value that can't be used.
         """
-        rest = dict(values)
+        rest = canonical_names(values)
         if "recipe" in rest:
             name = rest.pop("recipe") or NO_RECIPE
             look_up("recipe", name, {NO_RECIPE: {}} | RECIPES)
@@ -157,12 +157,11 @@ class TrainingForm:
     def _parts(self) -> dict[str, type[Config]]:
         """The configs of the chosen parts."""
         chosen = {
-            name: self.forms["model"].controls[name].value
-            for name in ("model_type", "classification_mapping")
+            name: self.forms["model"].controls[name].value for name in ("model_type", "pooling")
         }
         return {
             "mask network": find_mask_net(chosen["model_type"])[0],
-            "pooling": find_pooling(chosen["classification_mapping"])[0],
+            "pooling": find_pooling(chosen["pooling"])[0],
         }
 
     def _recipe_changed(self) -> None:
@@ -200,7 +199,7 @@ class TrainingForm:
         controls = self.forms["model"].controls
         titles = {
             "mask network": f"mask network: {controls['model_type'].value}",
-            "pooling": f"pooling: {controls['classification_mapping'].value}",
+            "pooling": f"pooling: {controls['pooling'].value}",
             "other training": "more of the training",
             "other data": "more of the data",
         }

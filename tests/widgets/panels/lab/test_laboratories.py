@@ -105,7 +105,7 @@ def test_poolings_are_shown_and_follow_the_sliders(poolings):
     assert all(name in poolings.table.value for name in POOLINGS)
     assert len([axes for axes in drawn(poolings).axes if axes.images]) >= 2 * (1 + len(POOLINGS))
     before = poolings.comparison.pooled["GWRP"].probability
-    poolings.sliders.controls["dc"].value = 1.0
+    poolings.sliders.controls["decay"].value = 1.0
     after = poolings.comparison.pooled
     assert after["GWRP"].probability < before
     assert after["GWRP"].probability == pytest.approx(after["GAP"].probability, rel=1e-5)

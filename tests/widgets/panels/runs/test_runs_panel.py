@@ -7,8 +7,8 @@ import shutil
 import ipywidgets
 import pytest
 
-from absslab.core.training.experiment import Settings
 from absslab.core.training.run_directory import RunWriter
+from absslab.core.training.settings import Settings
 from absslab.widgets.panels import State
 from absslab.widgets.panels.runs import RunsPanel, runs_panel
 

@@ -10,8 +10,8 @@ from absslab.core.common.errors import InputError
 from absslab.core.model.mask_networks import MASK_NETS
 from absslab.core.model.pooling import POOLINGS
 from absslab.core.runs.device_list import Device
-from absslab.core.training.experiment import Settings
 from absslab.core.training.recipes import RECIPES
+from absslab.core.training.settings import Settings
 from absslab.widgets.panels.training.training_form import NO_RECIPE, TrainingForm
 
 
@@ -29,10 +29,9 @@ def names_of(form):
 @pytest.mark.parametrize("model_type", MASK_NETS)
 @pytest.mark.parametrize("pooling", POOLINGS)
 def test_every_field_of_the_chosen_configs_has_one_control(form, model_type, pooling):
-    form.set({"model_type": model_type, "classification_mapping": pooling})
-    settings = Settings.from_flags({"model_type": model_type, "classification_mapping": pooling})
-    models = vars(settings.models).values()
-    configs = [*models, settings.data, settings.augmentation, settings.training, settings.run]
+    form.set({"model_type": model_type, "pooling": pooling})
+    settings = Settings.from_flags({"model_type": model_type, "pooling": pooling})
+    configs = settings.sections().values()
     wanted = [field.name for config in configs for field in dataclasses.fields(config)]
     assert sorted(names_of(form)) == sorted(wanted)
 

@@ -24,7 +24,7 @@ from absslab.widgets.panels.training import TrainingPanel, training_panel
 LOSS = "loss in training, and on validation"
 SMALL = {
     "recipe": "none", "model_type": "U_Net", "unet_channels": (8, 8, 8), "fine_channels": 4, "context": 8, "n_mels": 32,
-    "classification_mapping": "linear_softmax", "masks": "competing", "precision": "float32", "device": "cpu",
+    "pooling": "linear_softmax", "masks": "competing", "precision": "float32", "device": "cpu",
     "batch_size": 8, "test_every": 1, "n_epochs": 2,
 }  # fmt: skip
 
