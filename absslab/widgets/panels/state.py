@@ -4,7 +4,10 @@ import traitlets
 
 
 class State(traitlets.HasTraits):
-    """The folders, the run and the mixture that a person works on; panels read, set and observe them."""
+    """The folders, the run and the mixture that a person works on.
+
+    Panels read, set and observe them.
+    """
 
     event_folder = traitlets.Unicode("", help="folder of isolated recordings")
     mixture_folder = traitlets.Unicode("", help="folder of mixtures, as written by absslab mix")

@@ -14,6 +14,7 @@ from absslab.widgets.panels.event_recordings import EventSource, event_source, i
 from absslab.widgets.player.display import mixed_tracks
 from absslab.widgets.ui.background import LatestOnly
 from absslab.widgets.ui.main_loop import MainLoop
+from absslab.widgets.ui.part import Part
 from absslab.widgets.ui.work_line import WorkLine
 
 
@@ -27,7 +28,7 @@ class DrawnMixture(NamedTuple):
     n_written: int  # mixtures of the split that a written set would hold
 
 
-class MixturePreview:
+class MixturePreview(Part):
     """Draws mixtures and shows the latest; recordings are read when they are first needed.
 
     Args:
@@ -37,14 +38,14 @@ class MixturePreview:
     """
 
     def __init__(self, loop: MainLoop, listening: Listening, failed: Callable[[Exception], Any]):
-        self.reading = WorkLine(loop, failed)
+        super().__init__(loop, failed)
+        self.reading = self.own(WorkLine(loop, failed))
         self.widget = self.reading.widget
         self._listening = listening
-        self._failed = failed
         self._recordings: tuple[Recording, ...] = ()
         self._source: EventSource | None = None  # of the recordings
-        self._latest = LatestOnly(
-            loop, _draw_mixture, deliver=self._show_mixture, failed=self._show_error
+        self._latest = self.own(
+            LatestOnly(loop, _draw_mixture, deliver=self._show_mixture, failed=self._show_error)
         )
 
     def request(
@@ -70,14 +71,9 @@ class MixturePreview:
 
         self.reading.run(lambda: iter(work), task="reading the recordings", done=use_recordings)
 
-    def close(self) -> None:
-        """Stop drawing."""
-        self.reading.close()
-        self._latest.close()
-
     def _show_error(self, error: Exception) -> None:
         self._source = None  # the files may be corrected before the next request
-        self._failed(error)
+        self.fail(error)
 
     def _show_mixture(self, mixture: DrawnMixture) -> None:
         spec = mixture.spec

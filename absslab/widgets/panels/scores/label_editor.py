@@ -17,7 +17,7 @@ from absslab.widgets.ui.background import LatestOnly
 from absslab.widgets.ui.controls import button
 from absslab.widgets.ui.error_line import error_line
 from absslab.widgets.ui.main_loop import MainLoop
-from absslab.widgets.ui.part import close_tree
+from absslab.widgets.ui.part import Part, close_tree
 
 EFFECT = (
     "A new training uses it if it is one of its training recordings; "
@@ -25,31 +25,39 @@ EFFECT = (
 )
 
 
-class LabelEditor:
+class LabelEditor(Part):
     """Checkboxes with the weak labels of a recording; `save` corrects those that were changed.
 
     Args:
         loop: to which the widgets belong.
-        guard: makes callbacks whose errors are shown.
+        failed: shows an error.
         say: shows a message.
     """
 
-    def __init__(self, loop: MainLoop, guard: Callable[..., Any], say: Callable[[str], Any]):
+    def __init__(
+        self,
+        loop: MainLoop,
+        failed: Callable[[Exception], Any],
+        say: Callable[[str], Any],
+    ):
+        super().__init__(loop, failed)
         self.labels: RecordingLabels | None = None
         self.boxes: dict[str, ipywidgets.Checkbox] = {}  # by class
         self._probabilities: Mapping[str, float] = {}
         self._sources: Mapping[str, float] = {}
         self._saved = ""  # message about the last correction
         self._say = say
-        self._reader = LatestOnly(
-            loop, read_recording_labels, deliver=self._show_labels, failed=self._show_error
+        self._reader = self.own(
+            LatestOnly(
+                loop, read_recording_labels, deliver=self._show_labels, failed=self._show_error
+            )
         )
         self._rows = ipywidgets.VBox(
             layout=ipywidgets.Layout(max_height="320px", overflow="auto", width="640px")
         )
         self._title = ipywidgets.HTML()
         self._about = ipywidgets.HTML()
-        self._save_button = button("save the correction", guard(lambda: self.save()))
+        self._save_button = button("save the correction", self.guard(lambda: self.save()))
         self.widget = ipywidgets.VBox(
             [self._title, self._rows, self._save_button, self._about],
             layout=ipywidgets.Layout(align_items="flex-start"),
@@ -112,10 +120,6 @@ class LabelEditor:
         self._rows.children = ()
         for row in rows:
             close_tree(row)
-
-    def close(self) -> None:
-        """Stop reading labels."""
-        self._reader.close()
 
     def _show_labels(self, labels: RecordingLabels) -> None:
         self.clear()

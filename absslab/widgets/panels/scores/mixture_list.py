@@ -7,21 +7,30 @@ import ipywidgets
 
 from absslab.core.runs.run_scores import RankedMixture
 from absslab.plots.html_text import paragraph
+from absslab.widgets.ui.main_loop import MainLoop
+from absslab.widgets.ui.part import Part
 
 MAX_LISTED = 200  # mixtures
 WORST = "worst first"
 BEST = "best first"
 
 
-class MixtureList:
+class MixtureList(Part):
     """A list of mixtures, the worst or the best first; at first none is chosen.
 
     Args:
-        guard: makes callbacks whose errors are shown.
+        loop: to which the widgets belong.
+        failed: shows an error.
         on_choice: is called with the name of the mixture that is chosen.
     """
 
-    def __init__(self, guard: Callable[..., Any], on_choice: Callable[[str], Any]):
+    def __init__(
+        self,
+        loop: MainLoop,
+        failed: Callable[[Exception], Any],
+        on_choice: Callable[[str], Any],
+    ):
+        super().__init__(loop, failed)
         self._on_choice = on_choice
         self._ranked: Sequence[RankedMixture] = ()
         self._chosen: str | None = None
@@ -34,8 +43,8 @@ class MixtureList:
         )
         header = ipywidgets.HBox([self.order, about], layout={"align_items": "center"})
         self.widget = ipywidgets.VBox([header, self.select])
-        self.order.observe(guard(lambda _: self.show(self._ranked)), "value")
-        self.select.observe(guard(lambda _: self._choose()), "value")
+        self.order.observe(self.guard(lambda _: self.show(self._ranked)), "value")
+        self.select.observe(self.guard(lambda _: self._choose()), "value")
         self.show(())
 
     def show(self, ranked: Sequence[RankedMixture]) -> None:

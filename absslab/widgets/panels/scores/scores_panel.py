@@ -52,10 +52,10 @@ class ScoresPanel(WorkbenchPanel):
         self.job = self.own(ScoringJob(self.loop, self.fail, self._finish_scoring))
         self.table = ipywidgets.HTML()
         self.score_control = ipywidgets.Dropdown(description="score", layout=narrow, style=style)
-        self.mixtures = MixtureList(self.guard, self.choose)
+        self.mixtures = self.own(MixtureList(self.loop, self.fail, self.choose))
         self.chart = self.own(ChartArea())
         self.listening = self.own(Listening())
-        self.labels = self.own(LabelEditor(self.loop, self.guard, self.say))
+        self.labels = self.own(LabelEditor(self.loop, self.fail, self.say))
         self._reader = self.own(
             LatestOnly(
                 self.loop, read_run_scores, deliver=self._show_scores, failed=self._show_error

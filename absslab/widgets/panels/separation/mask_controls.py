@@ -7,6 +7,7 @@ import ipywidgets
 
 from absslab.core.separation.masks import SeparationConfig
 from absslab.widgets.ui.controls import button
+from absslab.widgets.ui.part import Part
 from absslab.widgets.ui.sliders import Sliders
 
 RANGES = {  # field of the config → lowest and highest value
@@ -20,7 +21,7 @@ RANGES = {  # field of the config → lowest and highest value
 ONLY_COMPETING = ("smoothing", "tag_exponent")  # have no effect on independent masks
 
 
-class MaskControls:
+class MaskControls(Part):
     """A slider for each setting of the masks.
 
     Args:
@@ -28,7 +29,8 @@ class MaskControls:
     """
 
     def __init__(self, on_change: Callable[[], Any]):
-        self._sliders = Sliders({SeparationConfig: RANGES}, on_change)
+        super().__init__()
+        self._sliders = self.own(Sliders({SeparationConfig: RANGES}, on_change))
         reset = button("reset to the model's own masks", lambda: self.set(SeparationConfig()))
         self.widget = ipywidgets.VBox([self._sliders.widget, reset])
 

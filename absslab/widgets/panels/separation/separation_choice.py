@@ -16,6 +16,7 @@ from absslab.widgets.listening.live_separation import Excerpt
 from absslab.widgets.panels.panel import WorkbenchPanel
 from absslab.widgets.panels.separation.upload_folder import UploadFolder
 from absslab.widgets.ui.background import LatestOnly
+from absslab.widgets.ui.part import Part
 
 MAX_DURATION = 120.0  # s of an excerpt: its sources are kept in memory and in the page
 WRAP = {"flex_flow": "row wrap"}
@@ -29,7 +30,7 @@ class SeparationTask(NamedTuple):
     excerpt: Excerpt
 
 
-class SeparationChoice:
+class SeparationChoice(Part):
     """Controls for model, file, excerpt and device; they follow the panel's state, and set it.
 
     Args:
@@ -37,9 +38,9 @@ class SeparationChoice:
     """
 
     def __init__(self, panel: WorkbenchPanel):
-        self._panel = panel
+        super().__init__(panel.loop, panel.fail)
         self._state = panel.state
-        self.uploads = UploadFolder()
+        self.uploads = self.own(UploadFolder())
         style = {"description_width": "70px"}
         wide = {"width": "420px"}
         narrow = {"width": "150px"}
@@ -70,8 +71,10 @@ class SeparationChoice:
         self.device = ipywidgets.Dropdown(
             options=["auto", cpu_device().name], description="device", layout=narrow, style=style
         )
-        self._devices = LatestOnly(
-            panel.loop, list_devices, deliver=panel.guard(self._offer_devices), failed=panel.fail
+        self._devices = self.own(
+            LatestOnly(
+                self.loop, list_devices, deliver=self.guard(self._offer_devices), failed=self.fail
+            )
         )
         self.widget = ipywidgets.VBox(
             [
@@ -81,8 +84,8 @@ class SeparationChoice:
             ]
         )
         panel.link("mixture", self.path)
-        self.upload.observe(panel.guard(lambda _: self._take_upload()), "value")
-        self.model.observe(panel.guard(lambda _: self._select_run()), "value")
+        self.upload.observe(self.guard(lambda _: self._take_upload()), "value")
+        self.model.observe(self.guard(lambda _: self._select_run()), "value")
         panel.watch(("run", "runs_folder", "runs_changed"), self._offer_models)
         panel.watch(("mixture_folder", "split"), self._offer_mixtures)
         self._offer_models()
@@ -157,11 +160,6 @@ class SeparationChoice:
             self.model.value = checkpoint
         if path:
             self.path.value = path
-
-    def close(self) -> None:
-        """Stop looking for devices, and remove what was uploaded."""
-        self._devices.close()
-        self.uploads.close()
 
     def _checkpoints(self) -> dict[str, Path]:
         """Return the best checkpoints of the runs in the runs folder, by the runs' names."""

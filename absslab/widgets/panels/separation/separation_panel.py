@@ -46,7 +46,7 @@ class SeparationPanel(WorkbenchPanel):
         )
         self.choice = self.own(SeparationChoice(self))
         self.button = button("separate", self.guard(self.separate), is_main=True)
-        self.masks = MaskControls(self.guard(self._change_masks))
+        self.masks = self.own(MaskControls(self.guard(self._change_masks)))
         self.listening = self.own(Listening())
         self.scores = ipywidgets.HTML()
         self.save_path = ipywidgets.Text("heard", description="save as")
