@@ -1,3 +1,5 @@
+"""Run the command line as `python -m absslab`."""
+
 from absslab.cli.main import main
 
 if __name__ == "__main__":

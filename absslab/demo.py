@@ -1,4 +1,4 @@
-"""The whole way on the built-in recordings: mix, train, evaluate, separate, and a report to open."""
+"""Go the whole way on the built-in recordings: mix, train, evaluate, separate, report."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 from absslab.core.common.config import Config, option
 from absslab.core.common.devices import choose_device
 from absslab.core.common.files import atomic_write
-from absslab.core.common.progress import Progress, Steps
+from absslab.core.common.progress import Progress, Steps, run_to_end
 from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_plan import MixtureFolderConfig
 from absslab.core.data.mixture_writer import write_mixtures
@@ -30,24 +30,26 @@ class DemoConfig(Config):
     """What the demo makes."""
 
     output_folder: str = option(
-        "demo", "everything is written in it; the same command goes on where it was cut"
+        "demo", "folder for all output; the same command continues where it was interrupted"
     )
-    n_files: int = option(1000, "mixtures of the built-in recordings", at_least=100)
+    n_files: int = option(1000, "number of mixtures of the built-in recordings", at_least=100)
     n_takes: int = option(20, "recordings per class", at_least=20)
-    n_epochs: int = option(RECIPES["recommended"]["n_epochs"], "of training", at_least=1)
-    seed: int = option(0, "of everything", at_least=0)
+    n_epochs: int = option(
+        RECIPES["recommended"]["n_epochs"], "number of training epochs", at_least=1
+    )
+    seed: int = option(0, "seed of everything that is drawn", at_least=0)
     device: str = option("auto", "auto: a GPU if there is one; cpu, cuda, cuda:1, …")
 
 
 @dataclass
 class Demo:
-    """The demo, step by step, each a generator of progress.
+    """The steps of the demo: call them in the order mix, train, evaluate, separate, report.
 
     Args:
-        config: how much, and where.
+        config: how much is made, and where.
 
     Raises:
-        InputError: what the steps themselves refuse.
+        InputError: the device can't be used.
     """
 
     config: DemoConfig
@@ -55,11 +57,12 @@ class Demo:
     def __post_init__(self) -> None:
         choose_device(self.config.device)
         self.folder = Path(self.config.output_folder)
-        self.mixtures, self.model = self.folder / "mixtures", self.folder / "model.ckpt"
+        self.mixtures = self.folder / "mixtures"
+        self.model = self.folder / "model.ckpt"
         self.run = self.model.with_suffix("")
 
     def mix(self) -> Steps[None]:
-        """Synthesise the recordings, unless they are in the cache, and mix them."""
+        """Synthesise the recordings, unless the cache has them, and mix them."""
         config = self.config
         recordings = cached_recordings(n_takes=config.n_takes, seed=config.seed)
         folder = MixtureFolderConfig(
@@ -71,7 +74,7 @@ class Demo:
         yield from write_mixtures(folder, MixingConfig())
 
     def train(self) -> Iterator[StepDone | EpochResult]:
-        """Train by the recommended recipe, or go on with a training that was cut."""
+        """Train with the recommended recipe, or continue a training that was interrupted."""
         flags = {
             "data_folder": str(self.mixtures),
             "save_path": str(self.model),
@@ -82,7 +85,7 @@ class Demo:
         yield from train_or_resume(RECIPES["recommended"] | flags)
 
     def evaluate(self) -> Steps[None]:
-        """Score the best model on the test mixtures, into `scores` and scores.json of the run."""
+        """Score the best model on the test mixtures; write the scores into the run directory."""
         self.evaluation = Evaluation(
             EvaluationConfig(checkpoint_path=str(self.model), device=self.config.device)
         )
@@ -93,16 +96,12 @@ class Demo:
     def separate(self) -> Steps[None]:
         """Separate the first test mixtures to files."""
         for done in range(N_EXAMPLES):
-            for _ in separate_file(
-                self.evaluation.separator,
-                self.evaluation.data_set.path(done),
-                self.folder / "separated",
-            ):
-                pass
+            path = self.evaluation.data_set.path(done)
+            run_to_end(separate_file(self.evaluation.separator, path, self.folder / "separated"))
             yield Progress(done + 1, N_EXAMPLES)
 
     def report(self) -> Written:
-        """Draw the masks of a typical mixture into masks.png, and write report.html, as `absslab report` does."""
+        """Draw the masks of a typical mixture into masks.png, and write report.html."""
         scores = read_run_scores(self.run, "test")
         assert scores is not None
         example = take_apart(self.evaluation, scores, typical_mixture(scores.table))

@@ -87,5 +87,5 @@ def _missing_package(error: ModuleNotFoundError) -> ImportError:
 
 
 def _is_own(error: ModuleNotFoundError) -> bool:
-    """Tell whether a module of ABSSLab itself is missing: that is a fault, not a missing package."""
+    """Tell whether the missing module is one of ABSSLab itself, which is a fault."""
     return (error.name or "").startswith("absslab")

@@ -32,6 +32,7 @@ class Loaded(HTMLParser):
     """Collects the addresses that a page loads, and those of its styles."""
 
     def __init__(self) -> None:
+        """Begin with no address."""
         super().__init__()
         self.addresses: list[str] = []
         self._in_style = False

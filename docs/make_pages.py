@@ -2,8 +2,9 @@
 
 python docs/make_pages.py build/manual
 
-Made are the references of commands and of Python, the notebooks as pages, and copies of files at the
-top of the repository. `make docs` then builds the site from this folder; `mkdocs.yml` names it.
+The references of commands and of Python, the notebooks as pages, and copies of files at the top of
+the repository are made here. `make docs` then builds the site from this folder, which `mkdocs.yml`
+names.
 """
 
 import argparse
@@ -110,7 +111,7 @@ def command_parser(name: str, arguments: Sequence[str] = ()) -> Parser:
 def _commands_page() -> Iterator[str]:
     """Yield the lines of the reference of all commands."""
     yield "# Commands\n"
-    yield "Every flag with its unit, its limits and its default; `absslab COMMAND --help` prints the same.\n"
+    yield "Every flag with its unit and default. `absslab COMMAND --help` prints the same.\n"
     for name, summary in COMMANDS.items():
         yield f"## absslab {name}\n"
         yield f"{summary[0].upper()}{summary[1:]}.\n"

@@ -1,4 +1,4 @@
-"""The pictures of the page on concepts, made from the built-in recordings and the code that they explain.
+"""Draw the pictures of the page on concepts, from the built-in recordings and the code itself.
 
 python docs/pictures.py
 """
@@ -39,7 +39,7 @@ class Example:
 
 
 def make_example(folder: Path) -> Example:
-    """Mix the built-in recordings, and take the first training mixture that holds keys, speech and a third class.
+    """Mix built-in recordings; take the first training mixture with keys, speech and a third class.
 
     Args:
         folder: an empty folder.
@@ -52,9 +52,16 @@ def make_example(folder: Path) -> Example:
                 recordings / f"{name}{take}.wav", synthesise(name, take), SAMPLING_RATE
             )
     mixtures = absslab.mix(
-        folder / "recordings", folder / "mixtures", n_files=40, length=6.0, max_event=3, overlap=True,
-        split_percentages=(60, 20, 20), n_workers=1, seed=2,
-    )  # fmt: skip
+        folder / "recordings",
+        folder / "mixtures",
+        n_files=40,
+        split_percentages=(60, 20, 20),
+        length=6.0,
+        max_event=3,
+        overlap=True,
+        n_workers=1,
+        seed=2,
+    )
     train = mixtures / "train"
     table = pd.read_csv(train / "events.tsv", sep="\t")
     name, rows = next(
@@ -94,7 +101,7 @@ def show_power(axes: plt.Axes, power: np.ndarray, top: float, seconds: float, ti
 
 
 def weak_labels(example: Example) -> plt.Figure:
-    """What training is given of a recording, and what it is not."""
+    """Draw what training is given of a recording, and what it is not."""
     config = FeatureConfig()
     power = band_power(example.mixture, config)
     seconds = len(example.mixture) / RATE
@@ -117,7 +124,7 @@ def weak_labels(example: Example) -> plt.Figure:
 
 
 def masks(example: Example) -> plt.Figure:
-    """A mixture, the mask of one class, and what the mask cuts out."""
+    """Draw a mixture, the mask of one class, and what the mask cuts out."""
     config = FeatureConfig()
     power = band_power(example.mixture, config)
     parts = {name: band_power(samples, config) for name, samples in example.sources.items()}
@@ -141,7 +148,7 @@ def masks(example: Example) -> plt.Figure:
 
 
 def pooling() -> plt.Figure:
-    """What each pooling says of a short event, a long one, and stray bins."""
+    """Draw what each pooling makes of a short event, a long one, and stray bins."""
     shape = (64, 311)  # bands and frames of 10 s
     toys = {
         name: np.full(shape, 0.02, np.float32)
@@ -173,7 +180,7 @@ def pooling() -> plt.Figure:
 
 
 def mel_bands() -> plt.Figure:
-    """The bands of the model over the bins of the transform."""
+    """Draw the bands of the model over the bins of the transform."""
     config = FeatureConfig()
     filters = mel_filters(config, config.window_size, config.sampling_rate)  # (M, F)
     frequencies = np.fft.rfftfreq(config.window_size, 1 / config.sampling_rate)
@@ -184,14 +191,13 @@ def mel_bands() -> plt.Figure:
         )
     axes.set_xlabel("frequency / Hz")
     axes.set_ylabel("weight")
-    axes.set_title(
-        f"{config.n_mels} mel bands over {len(frequencies)} bins of the transform", loc="left", fontsize=10
-    )  # fmt: skip
+    title = f"{config.n_mels} mel bands over {len(frequencies)} bins of the transform"
+    axes.set_title(title, loc="left", fontsize=10)
     return figure
 
 
 def competing(example: Example) -> plt.Figure:
-    """The same scores as masks of classes that decide alone, and of classes that compete."""
+    """Draw the same scores as independent masks, and as competing ones."""
     config = FeatureConfig()
     names = ("speech", "keys", "background")
     power = np.stack([band_power(example.sources[name], config) for name in names])  # (3, M, T)

@@ -1,4 +1,4 @@
-"""The README's pictures, made anew of what the demo wrote: the player, a dashboard, the report.
+"""Photograph the player, a dashboard and the report, with what the demo wrote.
 
 python docs/screenshots.py --demo demo
 """
@@ -19,6 +19,7 @@ from browser.dashboard import Dashboard, open_page
 from browser.notebook import Notebook
 from browser.session import CHROMIUM, browsing
 
+PICTURES = Path(__file__).parent / "pictures"
 SHOW = """
 from absslab.widgets.panels.separation import SeparationPanel
 from absslab.widgets.panels import State
@@ -28,20 +29,20 @@ panel
 
 
 def typical(demo: Path) -> Path:
-    """The test mixture of three classes or more whose mean improvement is the median."""
+    """Find the test mixture of three classes or more whose mean improvement is the median."""
     _, table = read_scores(scores_path(demo / "model", "test"))
     return demo / "mixtures" / "test" / typical_mixture(table)
 
 
 def new_page(browser: Any, height: int) -> Any:
-    """A page in a window of its own, so high that nothing has to be scrolled."""
+    """Open a page in a window of its own, so high that nothing has to be scrolled."""
     return browser.new_context(
         viewport={"width": 1180, "height": height}, device_scale_factor=1.25
     ).new_page()
 
 
 def player(browser: Any, lab: Any, demo: Path, output: Path) -> None:
-    """The player of the separation panel, a mixture under a mask."""
+    """Photograph the player of the separation panel: a mixture under a mask."""
     page = new_page(browser, 2400)
     notebook = Notebook(
         page, lab, "picture", [SHOW.format(run=str(demo / "model"), mixture=str(typical(demo)))]
@@ -59,7 +60,7 @@ def player(browser: Any, lab: Any, demo: Path, output: Path) -> None:
 
 
 def dashboard(browser: Any, demo: Path, output: Path) -> None:
-    """The page for those who never see code: a mixture taken apart, one of its classes and the noise removed."""
+    """Photograph the dashboard: a separated mixture, one of its classes and the noise removed."""
     with tempfile.TemporaryDirectory() as folder:
         arguments = ["separate", "--run_directory", str(demo / "model")]
         with closing(Dashboard(Path(folder), arguments)) as served:
@@ -77,7 +78,7 @@ def dashboard(browser: Any, demo: Path, output: Path) -> None:
 
 
 def report(browser: Any, demo: Path, output: Path) -> None:
-    """What the report has to see and to hear of the worst mixture."""
+    """Photograph what the report shows of the worst mixture."""
     page = new_page(browser, 1100)
     page.goto((demo / "report.html").as_uri())
     page.get_by_role("heading", name="Mixtures to see and to hear").evaluate(
@@ -91,12 +92,11 @@ def main() -> None:
     """Take the pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--demo", type=Path, default=Path("demo"), help="what absslab demo wrote")
-    parser.add_argument(
-        "--output", type=Path, default=Path(__file__).parent, help="the folder of the pictures"
-    )
+    parser.add_argument("--output", type=Path, default=PICTURES, help="the folder of the pictures")
     parser.add_argument("--chromium", default=CHROMIUM)
     arguments = parser.parse_args()
-    demo, output = arguments.demo.absolute(), arguments.output
+    demo = arguments.demo.absolute()
+    output = arguments.output
     with browsing(arguments.chromium) as (lab, browser):
         player(browser, lab, demo, output / "player.png")
         dashboard(browser, demo, output / "dashboard.png")

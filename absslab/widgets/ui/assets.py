@@ -1,7 +1,7 @@
 """Scripts and style sheets of the package, as text.
 
-A widget gets its script as text, not as a path: anywidget watches a file that is given as a path, and
-a widget with a watched file is never freed.
+A widget gets its script as text, not as a path: anywidget watches a file that is given as a path,
+and a widget with a watched file is never freed.
 """
 
 from importlib.resources import files

@@ -1,4 +1,4 @@
-"""Long work beside the main loop: with progress and cancel, or answering only the latest request."""
+"""Long work beside the main loop: with progress and cancel, or for the latest request only."""
 
 import threading
 import time
@@ -21,7 +21,7 @@ class BackgroundJob:
         done: is called when the generator has ended, even if `cancel` came after its last step.
         failed: is called with the exception that the generator raised.
         cancelled: is called when `cancel` has ended the generator.
-        ended: is called last, however the job ended, also after `close`: nothing of it runs any more.
+        ended: is called last, however the job ended, also after `close`: nothing of it still runs.
     """
 
     def __init__(

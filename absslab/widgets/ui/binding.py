@@ -13,8 +13,8 @@ def without_feedback(
 ) -> Iterator[None]:
     """Change controls by code, without a call of the handler that waits for a person's changes.
 
-    Use it where `traitlets.link` does not fit: where several controls are changed together, or where
-    other options make a dropdown fall back to the first of them.
+    Use it where `traitlets.link` does not fit: where several controls are changed together, or
+    where other options make a dropdown fall back to the first of them.
 
     Args:
         handler: as it was given to `observe`.

@@ -21,7 +21,7 @@ class ChartArea(Part):
         self._plot: Plot | None = None
 
     def begin(self, height: float) -> "Figure":
-        """Return the figure, empty and with this height in inches; call `draw` when it is filled."""
+        """Return the figure, empty and of this height in inches; call `draw` when it is filled."""
         from absslab.widgets.ui.live_plot import DPI, Plot
 
         if self._plot is None:

@@ -1,4 +1,4 @@
-"""Forms: a control for each field of a config, with its unit and its help, made from the dataclass."""
+"""Forms made from a config: a control for each field, with its unit and its help."""
 
 import dataclasses
 import typing

@@ -1,9 +1,9 @@
 """The main loop: widgets and figures are touched on it alone.
 
-Callbacks of widgets may come on other threads (the subshells of a kernel), and results of long work
-always do. Both are handed to the main loop. In a notebook or a dashboard this is the event loop of the
-kernel (`AsyncioLoop`). A plain script and most tests have no running loop: there everything happens at
-once, in the thread of the caller (`InlineLoop`).
+Callbacks of widgets may come on other threads (the subshells of a kernel), and results of long
+work always do. Both are handed to the main loop. In a notebook or a dashboard this is the event
+loop of the kernel (`AsyncioLoop`). A plain script and most tests have no running loop: there
+everything happens at once, in the thread of the caller (`InlineLoop`).
 """
 
 import asyncio
@@ -26,7 +26,7 @@ class MainLoop(ABC):
 
     @abstractmethod
     def call(self, function: Callable[..., Any], *args: Any) -> None:
-        """Call a function on the loop, from any thread; at once if that is the loop's own thread."""
+        """Call a function on the loop, from any thread; at once if it is the loop's own thread."""
 
     @abstractmethod
     def later(self, seconds: float, function: Callable[[], Any]) -> None:

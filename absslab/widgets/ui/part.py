@@ -55,7 +55,7 @@ class Part:
         return thing
 
     def close(self) -> None:
-        """Close what this part owns, the last first, then its widget with all that belongs to it."""
+        """Close what this part owns, the last first, then its widget and what belongs to it."""
         if self.is_closed:
             return
         self.is_closed = True

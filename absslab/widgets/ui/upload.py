@@ -1,4 +1,4 @@
-"""Files of visitors: they come in pieces, within limits, and are decoded before anything else reads them.
+"""Files of visitors: they come in pieces, within limits, and are decoded before they are read.
 
 ==============  ======================================================================
 the page sends  begin {number, name, size} · piece {number, offset} with bytes · cancel
