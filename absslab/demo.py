@@ -19,8 +19,8 @@ from absslab.core.separation.separated_folder import separate_file
 from absslab.core.training.experiment import train_or_resume
 from absslab.core.training.recipes import RECIPES
 from absslab.core.training.trainer import EpochResult, StepDone
-from absslab.report.examples import example_figure, take_apart
-from absslab.report.render import Written, write_report
+from absslab.report.examples import draw_example, separate_example
+from absslab.report.render import ReportFile, write_report
 
 N_EXAMPLES = 3  # test mixtures that are separated to files
 
@@ -100,14 +100,14 @@ class Demo:
             run_to_end(separate_file(self.evaluation.separator, path, self.folder / "separated"))
             yield Progress(done + 1, N_EXAMPLES)
 
-    def report(self) -> Written:
+    def report(self) -> ReportFile:
         """Draw the masks of a typical mixture into masks.png, and write report.html."""
         scores = read_run_scores(self.run, "test")
         assert scores is not None
-        example = take_apart(self.evaluation, scores, typical_mixture(scores.table))
+        example = separate_example(self.evaluation, scores, typical_mixture(scores.table))
         assert example is not None
         with atomic_write(self.folder / "masks.png") as unfinished:
-            example_figure(self.evaluation, example).savefig(unfinished, format="png")
+            draw_example(self.evaluation, example).savefig(unfinished, format="png")
         output = self.folder / "report.html"
         parameters = {
             "run_directory": str(self.run),

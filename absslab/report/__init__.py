@@ -1,4 +1,4 @@
-"""A run as one page that stands alone: what it shows, and how it is made from a notebook."""
+"""Reports: one page on a run, made of a notebook; it opens without a network."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
 from .examples import Example as Example
-from .examples import example_figure as example_figure
+from .examples import draw_example as draw_example
 from .render import write_report as write_report
 from .report import Report as Report

@@ -1,10 +1,10 @@
-"""Mixtures to see and to hear: which, what the model makes of them, as much of it as a page may hold.
+"""Mixtures to see and to hear: which ones, how the model separates them, as parts of a page.
 
 Axes: K classes, M bands, T frames, N samples.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -17,188 +17,212 @@ from absslab.core.evaluation.scorer import Truth
 from absslab.core.runs.run_scores import RankedMixture, RunScores
 from absslab.core.separation.separator import Separation
 from absslab.plots.figures import Separated, in_ink, mask_figure
-from absslab.report.templates import (
+from absslab.report.page_parts import (
     Fragment,
+    box,
     fits_16_bits,
-    group,
+    format_number,
     heading,
-    number,
+    paragraph,
     picture,
     sound,
-    words,
 )
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MOST_SAMPLES = {
-    True: 320_000,
-    False: 128_000,
-}  # of a recording that are shown: where 16 bits hold them, and where not
-_MOST_ROWS = 6  # classes of a mixture
+MAX_SAMPLES_16_BITS = 320_000  # of a recording that 16 bits hold exactly
+MAX_SAMPLES_FLOAT = 128_000  # of any other: it takes more of the page
+_MAX_CLASSES = 6  # of a mixture
 
 
-def chosen(ranking: Sequence[RankedMixture], n_each: int) -> dict[str, list[RankedMixture]]:
-    """The worst, the median and the best of a ranking that begins with the worst; none is in two of them."""
+def choose_examples(
+    ranking: Sequence[RankedMixture], n_each: int
+) -> dict[str, list[RankedMixture]]:
+    """Choose the worst, the median and the best of a ranking; no mixture is in two of them.
+
+    Args:
+        ranking: the worst first.
+        n_each: how many of each kind.
+    """
     middle = max(0, (len(ranking) - n_each) // 2)
-    parts = {
-        "worst": list(ranking[:n_each]),
-        "best": list(ranking[::-1][:n_each]),
-        "median": list(ranking[middle : middle + n_each]),
+    candidates = {
+        "worst": ranking[:n_each],
+        "best": ranking[::-1][:n_each],
+        "median": ranking[middle : middle + n_each],
     }
     taken: set[str] = set()
-    for name, part in parts.items():
-        parts[name] = [one for one in part if one.mixture not in taken]
-        taken |= {one.mixture for one in part}
-    return {name: parts[name] for name in ("worst", "median", "best")}
+    chosen = {}
+    for kind, mixtures in candidates.items():
+        chosen[kind] = [ranked for ranked in mixtures if ranked.mixture not in taken]
+        taken |= {ranked.mixture for ranked in mixtures}
+    return {kind: chosen[kind] for kind in ("worst", "median", "best")}
 
 
-def in_turn(parts: Mapping[str, Sequence[RankedMixture]]) -> Iterator[tuple[str, RankedMixture]]:
-    """The first of each part, then the second of each, …: if there is not room for all, there is for some of each."""
-    for row in zip_longest(*parts.values()):
-        yield from ((name, one) for name, one in zip(parts, row, strict=True) if one is not None)
+def interleave(
+    chosen: Mapping[str, Sequence[RankedMixture]],
+) -> Iterator[tuple[str, RankedMixture]]:
+    """Yield the first of each kind, then the second of each: if not all fit, some of each do."""
+    for row in zip_longest(*chosen.values()):
+        for kind, ranked in zip(chosen, row, strict=True):
+            if ranked is not None:
+                yield kind, ranked
 
 
 @dataclass(frozen=True)
 class Example:
-    """A mixture taken apart, or its beginning where it is long."""
+    """A separated mixture, or its beginning if it is long.
+
+    Args:
+        truth: the mixture and what is known of it.
+        separation: what the model makes of it.
+        probabilities: of classes, as far as they are known.
+        tagged: classes whose probability is above their threshold.
+        improvements: SI-SDR improvement in dB, by class.
+        full_length: of the recording, in s.
+    """
 
     truth: Truth
     separation: Separation
-    tags: Mapping[str, float]  # class → probability
-    tagged: frozenset[str]  # classes whose probability is beyond their threshold
-    improvements: Mapping[str, float]  # class → dB
-    full_length: float  # s of the recording
+    probabilities: Mapping[str, float]
+    tagged: frozenset[str]
+    improvements: Mapping[str, float]
+    full_length: float
 
     @property
     def present(self) -> frozenset[str]:
-        """The classes that are there: by their sources where those are known, otherwise by the labels."""
+        """The classes in the mixture: by its sources if they are known, otherwise by its labels."""
         known = self.truth.labels if self.truth.references is None else self.truth.references
         return frozenset(known or ())
 
     @property
-    def rows(self) -> list[str]:
-        """The classes to show: those that are there, then those that are tagged though they are not."""
-        classes = self.separation.classes
-        there = [name for name in classes if name in self.present]
-        return [*there, *(name for name in classes if name in self.tagged - self.present)][
-            :_MOST_ROWS
-        ]
+    def classes(self) -> list[str]:
+        """The classes to show: those in the mixture, then those that are tagged by mistake."""
+        names = self.separation.classes
+        present = [name for name in names if name in self.present]
+        mistaken = [name for name in names if name in self.tagged - self.present]
+        return [*present, *mistaken][:_MAX_CLASSES]
 
     def source(self, name: str) -> np.ndarray:
-        """(N,): what was cut out, in 16 bits where the mixture has 16, as `absslab separate` writes it."""
-        samples = self.separation.sources[self.separation.classes.index(name)]
-        whole = fits_16_bits(self.truth.mixture) and np.abs(samples).max(initial=0) < 1 - 2**-15
-        return sound_files.quantise(samples, "PCM_16").astype(np.float32) if whole else samples
+        """The separated source of a class, (N,).
+
+        It has 16 bits if the mixture has 16, as `absslab separate` writes it.
+        """
+        samples = self.separation.sources[self.separation.classes.index(name)]  # (N,)
+        is_clipped = np.abs(samples).max(initial=0) >= 1 - 2**-15
+        if is_clipped or not fits_16_bits(self.truth.mixture):
+            return samples
+        return sound_files.quantise(samples, "PCM_16").astype(np.float32)
 
 
-def take_apart(evaluation: Evaluation, scores: RunScores, mixture: str) -> Example | None:
-    """A mixture as the model separates it; None where the data have no such mixture any more."""
+def separate_example(evaluation: Evaluation, scores: RunScores, mixture: str) -> Example | None:
+    """Separate a mixture, or its beginning; None if the data have no such mixture any more."""
     names = {evaluation.name(index): index for index in range(len(evaluation.data_set))}
     if mixture not in names:
         return None
     truth = evaluation.truth(names[mixture])
-    length, n = len(truth.mixture) / truth.sampling_rate, MOST_SAMPLES[fits_16_bits(truth.mixture)]
-    references = (
-        None
-        if truth.references is None
-        else {name: one[:n] for name, one in truth.references.items()}
-    )
-    truth = Truth(
-        truth.name,
-        truth.path,
-        truth.mixture[:n],
-        truth.sampling_rate,
-        truth.labels,
-        None,
-        references,
-    )
+    full_length = len(truth.mixture) / truth.sampling_rate
+    n_samples = MAX_SAMPLES_16_BITS if fits_16_bits(truth.mixture) else MAX_SAMPLES_FLOAT
+    references = truth.references
+    if references is not None:
+        references = {name: samples[:n_samples] for name, samples in references.items()}
+    truth = replace(truth, mixture=truth.mixture[:n_samples], references=references, events=None)
+    decisions = scores.column(mixture, "decision")
     return Example(
-        truth,
-        evaluation.separator.separate(truth.mixture, truth.sampling_rate),
-        scores.column(mixture, "probability"),
-        frozenset(name for name, value in scores.column(mixture, "decision").items() if value),
-        scores.column(mixture, "si_sdr_improvement"),
-        length,
+        truth=truth,
+        separation=evaluation.separator.separate(truth.mixture, truth.sampling_rate),
+        probabilities=scores.column(mixture, "probability"),
+        tagged=frozenset(name for name, decision in decisions.items() if decision),
+        improvements=scores.column(mixture, "si_sdr_improvement"),
+        full_length=full_length,
     )
 
 
-def example_figure(evaluation: Evaluation, example: Example) -> "Figure":
-    """The mixture, and for each class in it what was mixed, the mask and what it cut out."""
-    separation, references = example.separation, example.truth.references or {}
-    power = _power(evaluation, example.truth.mixture)
-    rows = [
-        Separated(
-            name,
-            _power(evaluation, references[name]) if name in references else None,
-            separation.masks[separation.classes.index(name)],
-            _power(evaluation, separation.sources[separation.classes.index(name)]),
-            example.improvements.get(name),
-        )
-        for name in example.rows
-    ]
+def draw_example(evaluation: Evaluation, example: Example) -> "Figure":
+    """Draw the mixture, and of each class the reference, the mask and the separated source."""
+    separation = example.separation
+    references = example.truth.references or {}
+    rows = []
+    for name in example.classes:
+        index = separation.classes.index(name)
+        reference = _power(evaluation, references[name]) if name in references else None
+        separated = _power(evaluation, separation.sources[index])
+        improvement = example.improvements.get(name)
+        rows.append(Separated(name, reference, separation.masks[index], separated, improvement))
     return mask_figure(
-        power, rows, hop=evaluation.separator.hop, centres=separation.features.centres
+        _power(evaluation, example.truth.mixture),
+        rows,
+        hop=evaluation.separator.hop,
+        centres=separation.features.centres,
     )
 
 
-def example_fragment(evaluation: Evaluation, example: Example, title: str) -> Fragment:
-    """An example as a part of a page."""
-    truth, rate = example.truth, example.truth.sampling_rate
+def render_example(evaluation: Evaluation, example: Example, title: str) -> Fragment:
+    """Render an example as a part of a page: text, a picture and players."""
+    truth = example.truth
+    rate = truth.sampling_rate
     players = [sound(truth.mixture, rate, "the mixture")]
-    for name in example.rows:
+    for name in example.classes:
         pair = [sound(example.source(name), rate, f"{name}, separated")]
         if truth.references and name in truth.references:
             pair.insert(0, sound(truth.references[name], rate, f"{name}, as it was mixed"))
-        players.append(words(_about_class(example, name), "class") + group(pair, "pair"))
-    drawn = picture(in_ink(example_figure(evaluation, example)), _alt(example), name="wide")
-    return heading(title) + words(_about(example)) + drawn + group(players, "sounds")
-
-
-def _power(evaluation: Evaluation, waveform: np.ndarray) -> np.ndarray:
-    front_end = evaluation.separator.model.front_end
-    on_device = torch.from_numpy(np.ascontiguousarray(waveform))[None].to(
-        front_end.device
-    )  # (1, N)
-    return front_end.power(front_end.stft(on_device))[0].cpu().numpy()  # (M, T)
-
-
-def _about(example: Example) -> str:
-    parts = [f"It holds {_listed(example.present)}."]
-    if missed := example.present - example.tagged:
-        parts.append(f"Not found: {_listed(missed)}.")
-    if invented := example.tagged - example.present:
-        parts.append(f"Tagged, but not in it: {_listed(invented)}.")
-    shown = len(example.truth.mixture) / example.truth.sampling_rate
-    if shown < example.full_length:
-        parts.append(
-            f"Shown are the first {shown:.3g} of {example.full_length:.3g} s, separated by themselves."
-        )
-    if left := len(example.present | example.tagged) - len(example.rows):
-        parts.append(f"{left} more of its classes are not shown.")
-    if example.truth.references is None:
-        parts.append("How its sources sound alone is not known.")
-    return " ".join(parts)
-
-
-def _about_class(example: Example, name: str) -> str:
-    parts = [f"probability {example.tags[name]:.2f}"] if name in example.tags else []
-    if name in example.improvements:
-        parts.append(f"SI-SDR improved by {number(example.improvements[name], '.1f')} dB")
-    if name not in example.present:
-        parts.append("not in the mixture")
-    return f"{name}: {', '.join(parts)}" if parts else name
-
-
-def _alt(example: Example) -> str:
-    shown = ["what was mixed"] * bool(example.truth.references) + [
-        "the mask",
-        "what the mask cut out",
-    ]
+        players.append(paragraph(_describe_class(example, name), "class"))
+        players.append(box(pair, "pair"))
+    figure = in_ink(draw_example(evaluation, example))
     return (
-        f"Spectrogram of {example.truth.name}, and for {_listed(example.rows)}: {', '.join(shown)}"
+        heading(title)
+        + paragraph(_describe_mixture(example))
+        + picture(figure, _describe_figure(example), name="wide")
+        + box(players, "sounds")
     )
 
 
-def _listed(names: Sequence[str] | frozenset[str]) -> str:
+def _power(evaluation: Evaluation, waveform: np.ndarray) -> np.ndarray:
+    """The power spectrogram of a waveform (N,), (M, T)."""
+    front_end = evaluation.separator.model.front_end
+    batch = torch.from_numpy(np.ascontiguousarray(waveform))[None]  # (1, N)
+    batch = batch.to(front_end.device)
+    return front_end.power(front_end.stft(batch))[0].cpu().numpy()  # (M, T)
+
+
+def _describe_mixture(example: Example) -> str:
+    sentences = [f"It holds {_join(example.present)}."]
+    if missed := example.present - example.tagged:
+        sentences.append(f"Not found: {_join(missed)}.")
+    if mistaken := example.tagged - example.present:
+        sentences.append(f"Tagged, but not in it: {_join(mistaken)}.")
+    length = len(example.truth.mixture) / example.truth.sampling_rate
+    if length < example.full_length:
+        sentences.append(
+            f"Shown are the first {length:.3g} of {example.full_length:.3g} s, "
+            "separated by themselves."
+        )
+    if n_hidden := len(example.present | example.tagged) - len(example.classes):
+        sentences.append(f"{n_hidden} more of its classes are not shown.")
+    if example.truth.references is None:
+        sentences.append("How its sources sound alone is not known.")
+    return " ".join(sentences)
+
+
+def _describe_class(example: Example, name: str) -> str:
+    facts = []
+    if name in example.probabilities:
+        facts.append(f"probability {example.probabilities[name]:.2f}")
+    if name in example.improvements:
+        improvement = format_number(example.improvements[name], ".1f")
+        facts.append(f"SI-SDR improved by {improvement} dB")
+    if name not in example.present:
+        facts.append("not in the mixture")
+    return f"{name}: {', '.join(facts)}" if facts else name
+
+
+def _describe_figure(example: Example) -> str:
+    columns = ["the mask", "what the mask cut out"]
+    if example.truth.references:
+        columns.insert(0, "what was mixed")
+    classes = _join(example.classes)
+    return f"Spectrogram of {example.truth.name}, and for {classes}: {', '.join(columns)}"
+
+
+def _join(names: Sequence[str] | frozenset[str]) -> str:
     return ", ".join(sorted(names)) or "no class"

@@ -1,4 +1,4 @@
-"""The notebook of a report is executed, and its page written: whole, or not at all."""
+"""Execute the notebook of a report and write its page, whole or not at all."""
 
 import importlib
 import logging
@@ -18,12 +18,18 @@ from absslab.core.common.jupyter_kernel import KERNEL_ARGUMENTS
 from absslab.core.common.resources import resource_folder
 
 NOTEBOOK = "6_report.ipynb"
-_NEEDED = ("matplotlib", "papermill", "nbconvert", "ipykernel")
+_REQUIRED = ("matplotlib", "papermill", "nbconvert", "jinja2", "ipykernel")
 
 
 @dataclass(frozen=True)
-class Written:
-    """A report that was written."""
+class ReportFile:
+    """A report that was written.
+
+    Args:
+        path: of the HTML file.
+        n_bytes: its size.
+        seconds: that it took.
+    """
 
     path: Path
     n_bytes: int
@@ -31,20 +37,20 @@ class Written:
 
 
 def check_installed() -> None:
-    """See that what makes reports is there.
+    """Check that the packages that a report needs are installed.
 
     Raises:
-        InputError: something is missing.
+        InputError: one is missing.
     """
-    for name in _NEEDED:
+    for name in _REQUIRED:
         try:
             importlib.import_module(name)
         except ImportError:
             raise InputError(f"a report needs {name}: pip install 'absslab[report]'") from None
 
 
-def failed_path(output: str | Path) -> Path:
-    """Where a notebook that failed is kept."""
+def failed_notebook_path(output: str | Path) -> Path:
+    """The path where a notebook that failed is kept."""
     output = Path(output)
     return output.with_name(f"{output.stem}.failed.ipynb")
 
@@ -55,34 +61,37 @@ def write_report(
     *,
     title: str,
     notebook: str | Path | None = None,
-) -> Written:
+) -> ReportFile:
     """Execute the notebook of a report, and write its page.
 
     Args:
         output: the HTML file.
         parameters: of the notebook.
         title: of the page.
-        notebook: another one than that which comes with the package.
+        notebook: to execute; without, the one that comes with the package.
 
     Raises:
         InputError: a package is missing.
-        WorkError: a cell failed; what was executed until then is kept as `failed_path`, and a report that was there stays.
+        WorkError: a cell failed; the notebook is kept as `failed_notebook_path`, and an earlier
+            report stays.
         OSError: the file can't be written.
     """
     check_installed()
-    from absslab.report.page import page
+    from absslab.report.page import render_page
 
-    begun, output = time.monotonic(), Path(output)
-    executed = _execute(
-        notebook or resource_folder("notebooks") / NOTEBOOK, parameters, failed_path(output)
-    )
-    content = page(executed, title).encode()
+    begin = time.monotonic()
+    output = Path(output)
+    failed = failed_notebook_path(output)
+    notebook = notebook or resource_folder("notebooks") / NOTEBOOK
+    executed = _execute(notebook, parameters, failed)
+    content = render_page(executed, title).encode()
     write_bytes(output, content)
-    failed_path(output).unlink(missing_ok=True)
-    return Written(output, len(content), time.monotonic() - begun)
+    failed.unlink(missing_ok=True)
+    return ReportFile(output, len(content), time.monotonic() - begin)
 
 
 def _execute(notebook: str | Path, parameters: Mapping[str, Any], failed: Path) -> Any:
+    """Execute a notebook; if it fails, keep what was executed until then as `failed`."""
     import papermill  # type: ignore[import-untyped]
     from papermill.exceptions import PapermillExecutionError  # type: ignore[import-untyped]
 
@@ -101,18 +110,19 @@ def _execute(notebook: str | Path, parameters: Mapping[str, Any], failed: Path) 
             )
         except PapermillExecutionError as error:
             source = next((line for line in error.source.splitlines() if line.strip()), "")
-            reason = f"cell {error.exec_count} ({source.strip()[:60]}) failed: {error.ename}: {error.evalue}"
+            cell = f"cell {error.exec_count} ({source.strip()[:60]})"
+            reason = f"{cell} failed: {error.ename}: {error.evalue}"
         except Exception as error:  # the kernel died, or did not start
             reason = f"the notebook was not executed: {type(error).__name__}: {error}"
-        kept = f"; see {failed}" if partial.exists() else ""
         if partial.exists():
             failed.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(partial, failed)
-    raise WorkError(f"{reason}{kept}")
+            reason = f"{reason}; see {failed}"
+    raise WorkError(reason)
 
 
 def _own_kernel_manager() -> Any:
-    """What starts kernels of this very Python, whatever is installed under the name python3 elsewhere."""
+    """A class that starts kernels of this Python, whatever else is installed as "python3"."""
     from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager
 

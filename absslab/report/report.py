@@ -37,16 +37,25 @@ from absslab.plots.charts import (
 from absslab.plots.curves import RATES, Curves, training_curves
 from absslab.plots.html_tables import html_table, score_table
 from absslab.report import provenance
-from absslab.report.examples import chosen, example_fragment, in_turn, take_apart
-from absslab.report.templates import Fragment, code, folded, group, heading, number, picture, words
+from absslab.report.examples import choose_examples, interleave, render_example, separate_example
+from absslab.report.page import MAX_CHARACTERS
+from absslab.report.page_parts import (
+    Fragment,
+    box,
+    code,
+    details,
+    format_number,
+    heading,
+    paragraph,
+    picture,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 ConfigOf = TypeVar("ConfigOf", bound=Config)
 
-LIMIT = 15_000_000  # characters of a page
-FOR_EXAMPLES = 11_500_000  # of them
+CHARACTERS_FOR_EXAMPLES = 11_500_000  # of the characters of a page
 _WIDTH = 4.9  # inches of a chart: two stand side by side on a wide page, and one fills a narrow one
 _MOST_CONFUSED = 30  # classes of the map
 _SHOWN_PAIRS = 10
@@ -82,7 +91,7 @@ class Report:
         split: str = "test",
         n_examples: int = 1,
         device: str = "auto",
-        limit: int = FOR_EXAMPLES,
+        limit: int = CHARACTERS_FOR_EXAMPLES,
     ):
         self.run = Path(run_directory)
         self.split, self.n_examples, self.device, self.limit = split, n_examples, device, limit
@@ -175,7 +184,7 @@ class Report:
             ],
             ["report made", f"{provenance.moment(time.time())}, on {self.evaluation.device}"],
         ]
-        return group([_headline(*one) for one in self._headlines()], "numbers") + _table(
+        return box([_headline(*one) for one in self._headlines()], "numbers") + _table(
             ["", ""], rows
         )
 
@@ -184,10 +193,10 @@ class Report:
         header = ["part", "setting", "value", "default", "meaning"]
         every = _table(header, provenance.setting_rows(self.settings, changed=False))
         changed = _table(header, provenance.setting_rows(self.settings, changed=True))
-        about = words(
+        about = paragraph(
             "What this run sets otherwise than the defaults, and its network, pooling and kind of masks:"
         )
-        return about + changed + folded("all settings", every)
+        return about + changed + details("all settings", every)
 
     def data(self) -> Fragment:
         """What the recordings are, and how many of each class are in each split."""
@@ -197,16 +206,18 @@ class Report:
         manifest = provenance.manifest_of(self.data_folder)
         kind = "mixtures" if manifest else "recordings"
         counts = provenance.counts(items, classes)
-        about = words(f"{len(items)} {kind} of {len(classes)} classes: {in_splits}.")
+        about = paragraph(f"{len(items)} {kind} of {len(classes)} classes: {in_splits}.")
         charts = [self._balance(counts, kind, f"{kind} that hold a class")]
         header = ["class", *(f"{split} {kind}" for split in SPLITS)]
         rows = [[name, *map(str, by_split.values())] for name, by_split in counts.items()]
         if manifest is None:
-            about += words("They come with weak labels alone: nothing tells how they were made.")
-            return about + group(charts, "charts") + folded("counts", _table(header, rows))
+            about += paragraph(
+                "They come with weak labels alone: nothing tells how they were made."
+            )
+            return about + box(charts, "charts") + details("counts", _table(header, rows))
         drawn = provenance.recording_counts(manifest)
         n_recordings = sum(sum(by_split.values()) for by_split in drawn.values())
-        about += words(
+        about += paragraph(
             f"They are mixed, with seed {manifest['seed']}, from {n_recordings} isolated recordings, which were split "
             "before: no recording is in two splits."
         )
@@ -218,16 +229,16 @@ class Report:
         mixing = _table(["setting", "value", "meaning"], provenance.mixing_rows(manifest))
         return (
             about
-            + group(charts, "charts")
-            + folded("counts", _table(header, rows))
-            + folded("how they were mixed", mixing)
+            + box(charts, "charts")
+            + details("counts", _table(header, rows))
+            + details("how they were mixed", mixing)
         )
 
     def training(self) -> Fragment:
         """Losses, scores on validation and the learning rate over the epochs."""
         metrics = self.reader.metrics
         if not metrics:
-            return words("There are no curves: metrics.jsonl of the run is empty or gone.")
+            return paragraph("There are no curves: metrics.jsonl of the run is empty or gone.")
         charts = []
         for title, lines in training_curves(metrics, self.settings.training.metric).items():
             if any(len(epochs) for epochs, _ in lines.values()):
@@ -242,7 +253,7 @@ class Report:
             if isinstance(line.get("seconds"), int | float)
         ]
         took = f"{sum(seconds) / 60:.1f} minutes" if seconds else "an unknown time"
-        return words(f"{len(metrics)} epochs took {took}.") + group(charts, "charts")
+        return paragraph(f"{len(metrics)} epochs took {took}.") + box(charts, "charts")
 
     def score_table(self) -> Fragment:
         """All scores, with their intervals, floors and ceilings, and what could not be scored."""
@@ -272,14 +283,14 @@ class Report:
         axes = _axes(3.0)
         distribution(axes, values.to_list(), label=label)
         charts.append(_drawn(axes, f"{label}: how many mixtures have it"))
-        parts = words(
+        parts = paragraph(
             "Dots are the model's scores, bars their 95 % intervals over resampled mixtures."
         )
-        parts += group(charts, "charts")
+        parts += box(charts, "charts")
         if steps := scores.scores["ladder"]:
             axes = _axes(3.2, width=7.5)
             ladder(axes, steps)
-            parts += heading("What is lost to what") + words(
+            parts += heading("What is lost to what") + paragraph(
                 "From the best that any mask could do down to the model:"
             )
             parts += _drawn(axes, f"SI-SDR improvement in dB: {_ladder_words(steps)}", name="wide")
@@ -289,7 +300,7 @@ class Report:
         """Which classes are tagged where others are."""
         found = confusion(self.scores.table)
         if found is None:
-            return words("There are no tags to confuse: they were not scored.")
+            return paragraph("There are no tags to confuse: they were not scored.")
         shown = found.of(found.most_confused(_MOST_CONFUSED))
         axes = _axes(
             1.6 + 0.28 * len(shown.classes), width=min(9.5, 2.2 + 0.33 * max(8, len(shown.classes)))
@@ -301,7 +312,7 @@ class Report:
             for one in pairs[:_SHOWN_PAIRS]
         ]
         few = f"Pairs that fewer than {FEWEST} mixtures can tell are left out."
-        parts = words(
+        parts = paragraph(
             "A row is a class that is in the mixture. On the diagonal: in how many of these mixtures it is found; in "
             "the other columns: how often that class is tagged though it is not there."
         ) + _drawn(
@@ -310,15 +321,15 @@ class Report:
             name="wide",
         )
         if len(shown.classes) < len(found.classes):
-            parts += words(
+            parts += paragraph(
                 f"Of {len(found.classes)} classes those {len(shown.classes)} that are confused most are shown."
             )
         if not said:
-            return parts + words(f"No class was tagged where it is not. {few}")
-        items = "".join(words(line, "item").html for line in said)
+            return parts + paragraph(f"No class was tagged where it is not. {few}")
+        items = "".join(paragraph(line, "item").html for line in said)
         return (
             parts
-            + words(f"Tagged where it is not, the most frequent pairs first. {few}")
+            + paragraph(f"Tagged where it is not, the most frequent pairs first. {few}")
             + Fragment(items)
         )
 
@@ -327,7 +338,7 @@ class Report:
         used, _ = self.scores.per_mixture("si_sdr_improvement")
         ranking = self.scores.ranking("si_sdr_improvement")
         if not self.n_examples or not ranking:
-            return words(
+            return paragraph(
                 "No mixture is shown: none was asked for."
                 if ranking
                 else "No mixture has a score to choose by."
@@ -339,7 +350,7 @@ class Report:
         )
         made: dict[str, list[Fragment]] = {}
         spent, left_out = 0, 0
-        for name, ranked in in_turn(chosen(ranking, self.n_examples)):
+        for name, ranked in interleave(choose_examples(ranking, self.n_examples)):
             if left_out >= _MOST_TRIED:
                 left_out += 1
                 continue
@@ -349,12 +360,14 @@ class Report:
                 continue
             spent += len(fragment.html)
             made.setdefault(name, []).append(fragment)
-        parts = words(f"Chosen by {by}. Levels are true: what is quiet in the file is quiet here.")
+        parts = paragraph(
+            f"Chosen by {by}. Levels are true: what is quiet in the file is quiet here."
+        )
         for name in ("worst", "median", "best"):
             parts += sum(made.get(name, ()), Fragment())
         if left_out:
-            parts += words(
-                f"{left_out} more did not fit: a report stays under {LIMIT // 1_000_000} MB."
+            parts += paragraph(
+                f"{left_out} more did not fit: a report stays under {MAX_CHARACTERS // 1_000_000} MB."
             )
         return parts
 
@@ -396,7 +409,7 @@ class Report:
         sums = _table(["what", "file", "SHA-256"], provenance.checksums(run, self.data_folder))
         return (
             code(lines)
-            + group((group([one], "column") for one in tables), "columns")
+            + box((box([one], "column") for one in tables), "columns")
             + heading("Checksums")
             + sums
         )
@@ -439,11 +452,11 @@ class Report:
                 value = value.get(part) if isinstance(value, Mapping) else None
             if isinstance(value, int | float):
                 interval = (
-                    f"; 95 %: {number(ends[name][0], form)} to {number(ends[name][1], form)}"
+                    f"; 95 %: {format_number(ends[name][0], form)} to {format_number(ends[name][1], form)}"
                     if name in ends
                     else ""
                 )
-                found.append((number(value, form), f"{title}{interval}"))
+                found.append((format_number(value, form), f"{title}{interval}"))
         return found
 
     def _balance(self, counts: Mapping[str, Mapping[str, int]], unit: str, alt: str) -> Fragment:
@@ -455,13 +468,13 @@ class Report:
         score = (
             f"{ranked.score:.2f} from its labels"
             if used == DOUBT
-            else f"{number(ranked.score, '.1f')} dB"
+            else f"{format_number(ranked.score, '.1f')} dB"
         )
         title = f"{name}: {ranked.mixture}, {score}"
-        example = take_apart(self.evaluation, self.scores, ranked.mixture)
+        example = separate_example(self.evaluation, self.scores, ranked.mixture)
         if example is None:
-            return heading(title) + words("It is not in the data any more.")
-        return example_fragment(self.evaluation, example, title)
+            return heading(title) + paragraph("It is not in the data any more.")
+        return render_example(self.evaluation, example, title)
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Fragment:
@@ -469,7 +482,7 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Fragment:
 
 
 def _headline(value: str, what: str) -> Fragment:
-    return group([words(value, "value"), words(what, "what")], "number")
+    return box([paragraph(value, "value"), paragraph(what, "what")], "number")
 
 
 def _axes(height: float, *, width: float = _WIDTH) -> "Axes":

@@ -3,7 +3,7 @@
 import pytest
 
 from absslab.core.runs.run_scores import RankedMixture
-from absslab.report.examples import chosen, in_turn
+from absslab.report.examples import choose_examples, interleave
 
 
 def ranking(n):
@@ -24,13 +24,13 @@ def ranking(n):
     ],
 )
 def test_the_worst_the_median_and_the_best_none_twice(n, n_each, names):
-    parts = chosen(ranking(n), n_each)
+    parts = choose_examples(ranking(n), n_each)
     assert list(parts) == ["worst", "median", "best"]
-    assert tuple("".join(one.mixture for one in part) for part in parts.values()) == names
+    assert tuple("".join(ranked.mixture for ranked in part) for part in parts.values()) == names
 
 
 def test_where_there_is_no_room_for_all_there_is_for_some_of_each():
-    parts = chosen(ranking(5), 2)
-    assert [(name, one.mixture) for name, one in in_turn(parts)] == [
+    parts = choose_examples(ranking(5), 2)
+    assert [(name, ranked.mixture) for name, ranked in interleave(parts)] == [
         ("worst", "0"), ("median", "2"), ("best", "4"), ("worst", "1"), ("best", "3")
     ]  # fmt: skip

@@ -5,7 +5,7 @@ import pytest
 
 from absslab.core.common.errors import WorkError
 from absslab.report import page as page_module
-from absslab.report.page import page
+from absslab.report.page import render_page
 
 
 def notebook():
@@ -28,7 +28,7 @@ def notebook():
 
 
 def test_a_page_has_a_title_contents_and_what_cells_show(stands_alone):
-    text = page(notebook(), "<run> & co")
+    text = render_page(notebook(), "<run> & co")
     about = stands_alone(text)
     assert about.title == "<run> & co"
     assert about.language == "en"
@@ -39,6 +39,6 @@ def test_a_page_has_a_title_contents_and_what_cells_show(stands_alone):
 
 
 def test_a_page_that_is_too_large_is_none(monkeypatch):
-    monkeypatch.setattr(page_module, "LIMIT", 1000)
+    monkeypatch.setattr(page_module, "MAX_CHARACTERS", 1000)
     with pytest.raises(WorkError, match="expected less"):
-        page(notebook(), "run")
+        render_page(notebook(), "run")

@@ -19,8 +19,9 @@ from absslab.core.common.tables import read_table, write_table
 from absslab.core.runs.run_scores import read_run_scores
 from absslab.core.training.run_directory import RunReader
 from absslab.report import examples
-from absslab.report.render import failed_path, write_report
-from absslab.report.report import LIMIT, Report
+from absslab.report.page import MAX_CHARACTERS
+from absslab.report.render import failed_notebook_path, write_report
+from absslab.report.report import Report
 
 SECTIONS = (
     "Settings",
@@ -66,7 +67,7 @@ def test_a_run_becomes_one_page_that_stands_alone_with_its_sounds_as_they_are(
     assert "scoring on cpu" in err
     assert read_run_scores(run, "test").scores["n_mixtures"] == 8
     text = (run / "report.html").read_text()
-    assert len(text.encode()) < LIMIT
+    assert len(text.encode()) < MAX_CHARACTERS
     page = stands_alone(text)
     assert page.title == "small-run: report"
     for section in SECTIONS:
@@ -152,7 +153,7 @@ def test_field_recordings_without_sources_have_a_report_of_what_there_is(
     assert not [name for name in page.sounds if "as it was mixed" in name]
     assert len([name for name in page.sounds if "the mixture" in name]) == 6
     assert f"--output={output}" in text
-    assert not failed_path(output).exists()
+    assert not failed_notebook_path(output).exists()
 
 
 def test_names_of_classes_are_never_taken_for_html(field_run, own_home, stands_alone):
@@ -204,7 +205,8 @@ def test_what_does_not_fit_is_left_out_and_that_is_said(run, own_home):
 
 def test_of_long_recordings_the_beginning_is_shown(run, own_home, monkeypatch, stands_alone):
     score(run)
-    monkeypatch.setattr(examples, "MOST_SAMPLES", {True: 8000, False: 0})
+    monkeypatch.setattr(examples, "MAX_SAMPLES_16_BITS", 8000)
+    monkeypatch.setattr(examples, "MAX_SAMPLES_FLOAT", 0)
     text = Report(run, device="cpu").examples().html
     assert text.count("Shown are the first 0.5 of 2 s") == 3
     assert {len(heard(uri)) for uri in stands_alone(text).sounds.values()} == {8000}
@@ -265,13 +267,13 @@ def test_a_cell_that_fails_keeps_the_notebook_and_the_report_before(
     output.write_text("the report before")
     with pytest.raises(WorkError, match=words) as caught:
         write_report(output, {}, title="run", notebook=failing(tmp_path / "n.ipynb", source))
-    assert str(failed_path(output)) in str(caught.value)
+    assert str(failed_notebook_path(output)) in str(caught.value)
     assert output.read_text() == "the report before"
     assert sorted(path.name for path in output.parent.iterdir()) == [
         "report.failed.ipynb",
         "report.html",
     ]
-    assert nbformat.read(failed_path(output), 4).cells
+    assert nbformat.read(failed_notebook_path(output), 4).cells
     write_report(output, {}, title="run", notebook=failing(tmp_path / "n.ipynb", "x = 2"))
     assert [path.name for path in output.parent.iterdir()] == ["report.html"]
 

@@ -12,7 +12,16 @@ import pytest
 import soundfile
 from matplotlib.figure import Figure
 
-from absslab.report.templates import Fragment, code, folded, heading, number, picture, sound, words
+from absslab.report.page_parts import (
+    Fragment,
+    code,
+    details,
+    format_number,
+    heading,
+    paragraph,
+    picture,
+    sound,
+)
 
 HOSTILE = """"><script>alert('x')</script>&amp;"""
 
@@ -52,10 +61,10 @@ class Tags(HTMLParser):
 def test_nothing_in_a_name_is_taken_for_html():
     figure = Figure(figsize=(1, 1))
     parts = [
-        words(HOSTILE),
+        paragraph(HOSTILE),
         heading(HOSTILE),
         code([HOSTILE]),
-        folded(HOSTILE, Fragment()),
+        details(HOSTILE, Fragment()),
         picture(figure, HOSTILE),
     ]
     parts.append(sound(np.zeros(10, np.float32), 8000, HOSTILE))
@@ -69,8 +78,8 @@ def test_nothing_in_a_name_is_taken_for_html():
 def test_a_notebook_keeps_the_html_once():
     assert len(repr(Fragment("x" * 1000))) < 50
     assert Fragment("a")._repr_html_() == "a"
-    assert (words("a") + words("")).html == words("a").html
-    assert number(-1.26, ".1f") == "−1.3"
+    assert (paragraph("a") + paragraph("")).html == paragraph("a").html
+    assert format_number(-1.26, ".1f") == "−1.3"
 
 
 def test_reports_are_made_without_widgets():

@@ -1,0 +1,134 @@
+"""Parts of a page: HTML that a notebook shows, with pictures and sounds inside it.
+
+Axes: N samples.
+"""
+
+import base64
+import functools
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from absslab.core.audio import sound_files
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+    from matplotlib.figure import Figure
+
+_PIXELS_PER_INCH = 192  # of a figure: two for each pixel of the page
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """HTML that a notebook shows as such."""
+
+    html: str = ""
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+    def __repr__(self) -> str:  # a notebook keeps this beside the HTML
+        return f"Fragment of {len(self.html)} characters"
+
+    def __add__(self, other: "Fragment") -> "Fragment":
+        return Fragment(self.html + other.html)
+
+
+@functools.cache
+def html_templates() -> "Environment":
+    """The templates of this package; they escape all text that they are given."""
+    from jinja2 import Environment, PackageLoader
+
+    return Environment(loader=PackageLoader("absslab.report"), autoescape=True)
+
+
+def paragraph(text: str, name: str = "words") -> Fragment:
+    """A paragraph of class absslab-<name>; no text, no paragraph."""
+    return _render("paragraph", text, name) if text else Fragment()
+
+
+def format_number(value: float, form: str) -> str:
+    """A number with a minus sign, not a hyphen."""
+    return f"{value:{form}}".replace("-", "−")
+
+
+def heading(text: str) -> Fragment:
+    """A heading within a section."""
+    return _render("heading", text)
+
+
+def box(parts: Iterable[Fragment], name: str) -> Fragment:
+    """Parts in a box of class absslab-<name>."""
+    return _render("box", "".join(part.html for part in parts), name)
+
+
+def details(summary: str, inside: Fragment) -> Fragment:
+    """A part that is shown after a click on its summary."""
+    return _render("details", summary, inside.html)
+
+
+def code(lines: Iterable[str]) -> Fragment:
+    """Commands, one per line."""
+    return _render("code", "\n".join(lines))
+
+
+def picture(figure: "Figure", alt: str, *, name: str = "chart") -> Fragment:
+    """A figure as PNG without a background, for light and for dark pages.
+
+    Args:
+        figure: what is drawn.
+        alt: a description of it.
+        name: of its class, absslab-<name>.
+    """
+    from PIL import Image  # matplotlib needs it too
+
+    buffer = io.BytesIO()
+    figure.savefig(
+        buffer,
+        format="png",
+        dpi=_PIXELS_PER_INCH,
+        facecolor="none",
+        bbox_inches="tight",  # nothing is cut off
+        pad_inches=0.05,
+    )
+    width, height = (round(96 / _PIXELS_PER_INCH * n) for n in Image.open(buffer).size)
+    image = _render("picture", alt, width, height, _encode_data_uri("image/png", buffer.getvalue()))
+    return box([image], name)
+
+
+def sound(samples: np.ndarray, sampling_rate: int, label: str) -> Fragment:
+    """A sound at its true level, to be played by the page.
+
+    Args:
+        samples: (N,).
+        sampling_rate: Hz.
+        label: what it is.
+    """
+    return _render("sound", label, sound_data_uri(samples, sampling_rate))
+
+
+def sound_data_uri(samples: np.ndarray, sampling_rate: int) -> str:
+    """Samples (N,) as FLAC if 16 bits hold them exactly, otherwise as WAV of floats."""
+    if fits_16_bits(samples):
+        flac = sound_files.encode(samples, sampling_rate, container="FLAC")
+        return _encode_data_uri("audio/flac", flac)
+    wav = sound_files.encode(samples, sampling_rate, subtype="FLOAT")
+    return _encode_data_uri("audio/wav", wav)
+
+
+def fits_16_bits(samples: np.ndarray) -> bool:
+    """Whether 16 bits hold samples exactly."""
+    return bool(np.array_equal(samples, sound_files.quantise(samples, "PCM_16")))
+
+
+def _render(macro: str, *values: Any) -> Fragment:
+    """Render a macro of parts.html.j2."""
+    module: Any = html_templates().get_template("parts.html.j2").module
+    return Fragment(str(getattr(module, macro)(*values)))
+
+
+def _encode_data_uri(media_type: str, content: bytes) -> str:
+    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
