@@ -16,13 +16,14 @@ from absslab.core.audio import sound_files
 from absslab.core.common.config import Config, field_names, from_flags, look_up, suggest_nearest
 from absslab.core.common.devices import choose_device
 from absslab.core.common.errors import InputError
-from absslab.core.common.progress import Progress
+from absslab.core.common.progress import LongWork, Progress
 from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_plan import MixtureFolderConfig
 from absslab.core.data.mixture_writer import write_mixtures
-from absslab.core.evaluation.model_evaluation import Evaluation, EvaluationConfig
-from absslab.core.evaluation.score_table import write_scores
+from absslab.core.evaluation.model_evaluation import EvaluationConfig, open_evaluation
+from absslab.core.evaluation.score_files import write_scores
 from absslab.core.evaluation.scorer import ScoringConfig
+from absslab.core.evaluation.scores import Scores
 from absslab.core.model.checkpoint import load_checkpoint
 from absslab.core.model.separation_model import ModelConfig, SeparationModel
 from absslab.core.separation.detection import DetectionConfig
@@ -115,7 +116,7 @@ def evaluate(
     output: str | Path | None = None,
     progress: Callable[[Progress], object] | None = None,
     **settings: Setting,
-) -> dict[str, Any]:
+) -> Scores:
     """Score a model on recordings: tags, events, masks and sources.
 
     Args:
@@ -134,7 +135,7 @@ def evaluate(
 
     Examples:
         >>> scores = absslab.evaluate(model, bss_eval="none")
-        >>> 0 <= scores["tagging"]["auc"] <= 1
+        >>> 0 <= scores.tagging.auc <= 1
         True
     """
     configs = (EvaluationConfig, SeparationConfig, DetectionConfig, ScoringConfig)
@@ -142,11 +143,12 @@ def evaluate(
     values |= {"checkpoint_path": str(model), "split": split}
     if data_folder is not None:
         values["data_folder"] = str(data_folder)
-    evaluation = Evaluation(*(from_flags(config, values) for config in configs))
-    _wait_for(evaluation.run(), progress)
-    scores = evaluation.scores()
+    evaluation = open_evaluation(*(from_flags(config, values) for config in configs))
+    work = LongWork(evaluation.run())
+    _wait_for(work, progress)
+    scores, table = work.result
     if output is not None:
-        write_scores(output, scores, evaluation.table())
+        write_scores(output, scores, table)
     return scores
 
 

@@ -12,8 +12,8 @@ from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_plan import MixtureFolderConfig
 from absslab.core.data.mixture_writer import write_mixtures
 from absslab.core.data.synthetic.office_sounds import cached_recordings
-from absslab.core.evaluation.model_evaluation import Evaluation, EvaluationConfig
-from absslab.core.evaluation.score_table import write_scores
+from absslab.core.evaluation.model_evaluation import EvaluationConfig, open_evaluation
+from absslab.core.evaluation.score_files import write_scores
 from absslab.core.runs.run_scores import read_run_scores, scores_path, typical_mixture
 from absslab.core.separation.separated_folder import separate_file
 from absslab.core.training.experiment import train_or_resume
@@ -86,12 +86,11 @@ class Demo:
 
     def evaluate(self) -> Steps[None]:
         """Score the best model on the test mixtures; write the scores into the run directory."""
-        self.evaluation = Evaluation(
+        self.evaluation = open_evaluation(
             EvaluationConfig(checkpoint_path=str(self.model), device=self.config.device)
         )
-        yield from self.evaluation.run()
-        self.scores = self.evaluation.scores()
-        write_scores(scores_path(self.run, "test"), self.scores, self.evaluation.table())
+        self.scores, table = yield from self.evaluation.run()
+        write_scores(scores_path(self.run, "test"), self.scores, table)
 
     def separate(self) -> Steps[None]:
         """Separate the first test mixtures to files."""

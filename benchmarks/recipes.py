@@ -6,13 +6,14 @@ A seed decides the split of the recordings, the mixtures and the training. What 
 """
 
 import argparse
-import json
 import statistics
 import subprocess
 import sys
 import time
 from datetime import datetime
 from pathlib import Path
+
+from absslab.core.evaluation.score_files import read_scores_alone
 
 EPOCHS = {
     "thesis": 3,
@@ -51,19 +52,19 @@ def measure(recipe: str, seed: int, arguments: argparse.Namespace) -> dict[str, 
                 *epochs,
             )
         absslab("evaluate", "--checkpoint_path", model, "--split", "test", "--output", scores)
-    found = json.loads(scores.read_text())
+    values = read_scores_alone(scores).flat()
     log = (model.with_suffix("") / "log.txt").read_text().splitlines()
     begun, ended = (datetime.fromisoformat(line[:19]) for line in (log[0], log[-1]))
     return {
         "epochs": sum("epoch " in line and ": loss" in line for line in log),
         "minutes": (ended - begun).total_seconds() / 60,
-        "auc": found["tagging"]["auc"],
-        "mean": found["separation"]["si_sdr_improvement"],
-        "median": found["separation"]["si_sdr_improvement_median"],
-        "ceiling": found["baselines"]["ideal_ratio_mask_mel"]["si_sdr_improvement"],
-        "leakage": found["separation"]["leakage"],
-        "event": found["detection"]["event"]["f1"],
-        "mask": found["segmentation"]["f1"],
+        "auc": values["tagging.auc"],
+        "mean": values["separation.si_sdr_improvement"],
+        "median": values["separation.si_sdr_improvement_median"],
+        "ceiling": values["baselines.ideal_ratio_mask_mel.si_sdr_improvement"],
+        "leakage": values["separation.leakage"],
+        "event": values["detection.event.f1"],
+        "mask": values["segmentation.f1"],
     }
 
 

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from absslab.core.evaluation.score_table import read_scores
+from absslab.core.evaluation.score_files import read_scores
 from absslab.core.runs.run_scores import scores_path, typical_mixture
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))

@@ -15,7 +15,7 @@ from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
 from absslab.core.common.progress import Progress
 from absslab.core.data.mixture_folder import read_manifest
-from absslab.core.evaluation.score_table import read_scores
+from absslab.core.evaluation.score_files import read_scores
 from absslab.core.separation.separator import Separation
 from absslab.core.training.trainer import EpochResult
 
@@ -129,7 +129,7 @@ def test_evaluate_gives_the_scores_and_writes_them(checkpoint, tmp_path):
         checkpoint, output=output, device="cpu", bss_eval="none", progress=steps.append
     )
     written, _ = read_scores(output)
-    assert written["per_class"] == scores["per_class"]
+    assert written.per_class == scores.per_class
     assert steps[-1].done == steps[-1].total == 16, "8 validation and 8 test mixtures"
 
 

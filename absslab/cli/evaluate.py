@@ -9,9 +9,13 @@ from absslab.core.common.config import add_flags, from_flags
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import check_output_path
 from absslab.core.common.progress import run_with_progress
-from absslab.core.evaluation.external_estimates import EstimatesConfig, EstimatesEvaluation
-from absslab.core.evaluation.model_evaluation import Evaluation, EvaluationConfig
-from absslab.core.evaluation.score_table import table_path, write_scores
+from absslab.core.evaluation.external_estimates import (
+    EstimatesConfig,
+    EstimatesEvaluation,
+    open_estimates,
+)
+from absslab.core.evaluation.model_evaluation import Evaluation, EvaluationConfig, open_evaluation
+from absslab.core.evaluation.score_files import table_path, write_scores
 from absslab.core.evaluation.score_text import score_text
 from absslab.core.evaluation.scorer import ScoringConfig
 from absslab.core.separation.detection import DetectionConfig
@@ -25,7 +29,8 @@ def run(arguments: Sequence[str]) -> None:
     """Score as the flags say."""
     parser = Parser(
         "absslab evaluate",
-        description="Score a checkpoint on a split of the data it was made for, or separated sounds that others made.",
+        description="Score a checkpoint on a split of the data it was made for, or separated "
+        "sounds, whatever made them.",
     )
     for config_class in (*_OF_MODELS, EstimatesConfig, ScoringConfig):
         add_flags(parser, config_class)
@@ -44,22 +49,23 @@ def run(arguments: Sequence[str]) -> None:
         check_output_path(output)
         if table_path(output).exists() and not Path(output).exists():
             raise InputError(
-                f"output is {output}, but {table_path(output)}, where its table would be, is something else"
+                f"output is {output}, but {table_path(output)}, where its table would be, "
+                "is something else"
             )
     with report_state(status_path) as status:
-        evaluation = _evaluation(given)
-        run_with_progress(report_steps(status, evaluation.run(), "scoring"), "scored", "file")
-        scores = evaluation.scores()
+        evaluation = _open_evaluation(given)
+        steps = report_steps(status, evaluation.run(), "scoring")
+        scores, table = run_with_progress(steps, "scored", "file")
         print(score_text(scores))
         if output:
-            write_scores(output, scores, evaluation.table())
+            write_scores(output, scores, table)
             print(f"→ {output}, {table_path(output)}")
 
 
-def _evaluation(given: Mapping[str, Any]) -> Evaluation | EstimatesEvaluation:
+def _open_evaluation(given: Mapping[str, Any]) -> Evaluation | EstimatesEvaluation:
     scoring = from_flags(ScoringConfig, given)
     if not {"estimates", "references"} & set(given):
-        evaluation = Evaluation(
+        evaluation = open_evaluation(
             from_flags(EvaluationConfig, given),
             from_flags(SeparationConfig, given),
             from_flags(DetectionConfig, given),
@@ -75,6 +81,7 @@ def _evaluation(given: Mapping[str, Any]) -> Evaluation | EstimatesEvaluation:
     ]
     if useless:
         raise InputError(
-            f"--{useless[0]} is of a model, --estimates of sounds that are separated already: give one of them"
+            f"--{useless[0]} is of a model, --estimates of sounds that are separated already: "
+            "give one of them"
         )
-    return EstimatesEvaluation(from_flags(EstimatesConfig, given), scoring)
+    return open_estimates(from_flags(EstimatesConfig, given), scoring)

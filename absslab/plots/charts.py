@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from absslab.core.evaluation.scores import BreakdownStep
 from absslab.plots.figures import FOUND, INK, explain, families, quiet, row_labels, short
 
 if TYPE_CHECKING:
@@ -129,29 +130,27 @@ def distribution(axes: "Axes", values: Sequence[float | None] | np.ndarray, *, l
     quiet(axes, along="y")
 
 
-def ladder(axes: "Axes", steps: Sequence[Mapping[str, object]]) -> None:
+def improvement_breakdown(axes: "Axes", steps: Sequence[BreakdownStep]) -> None:
     """From what no mask can lose down to the model: what is left after each loss, and what took it.
 
     Args:
         axes: where.
-        steps: the scores' `ladder`: system, si_sdr_improvement, lost (to what is above), to (the cause).
+        steps: `breakdown` of the scores.
     """
-    left = [float(str(step["si_sdr_improvement"])) for step in steps]
-    row_labels(axes, [str(step["system"]).replace("_", " ") for step in steps])
+    left = [step.si_sdr_improvement for step in steps]
+    row_labels(axes, [step.system.replace("_", " ") for step in steps])
     axes.barh(
         np.arange(len(left)),
         left,
         0.6,
-        color=[FOUND if step["system"] == "model" else "#a9c9e3" for step in steps],
+        color=[FOUND if step.system == "model" else "#a9c9e3" for step in steps],
     )
     top = max([*left, 1e-3])
     for y, (step, value) in enumerate(zip(steps, left, strict=True)):
-        lost = step["lost"]
-        cause = (
-            f"   {-float(str(lost)):+.1f} to {step['to']}"
-            if lost is not None
-            else f"   {step['to']} takes the rest"
-        )
+        if step.lost is None:
+            cause = f"   {step.cause} takes the rest"
+        else:
+            cause = f"   {-step.lost:+.1f} to {step.cause}"
         words = fill(f"{value:.1f}{cause}".replace("-", "−"), 46)
         place: dict[str, Any] = {
             "textcoords": "offset points",

@@ -4,7 +4,7 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 
-from absslab.core.evaluation.score_text import interval_rows, score_rows, score_text
+from absslab.core.evaluation.score_text import interval_rows, score_remarks, score_rows
 from absslab.core.runs.run_scores import RunScores
 from absslab.plots.html_text import paragraph
 
@@ -23,15 +23,15 @@ def score_table(scores: RunScores, *, caption: str = "", remarks: bool = True) -
         [f"{cell}\n{ends}".strip() for cell, ends in zip(*pair, strict=True)]
         for pair in zip(rows, intervals, strict=True)
     ]
-    cells.insert(0, cells.pop(len(scores.scores["per_class"])))
-    _, _, said = score_text(scores.scores).partition("\n\n")
-    n, split = scores.scores["n_mixtures"], scores.scores["split"] or "given"
+    cells.insert(0, cells.pop(len(scores.scores.per_class)))
+    n = scores.scores.n_mixtures
+    split = scores.scores.split or "given"
     caption = (
         caption
         or f"{scores.path}: {n} recordings of the {split} split; below scores 95 % intervals"
     )
     return html_table(header, cells, caption=caption) + "".join(
-        map(paragraph, said.splitlines() if remarks else ())
+        map(paragraph, score_remarks(scores.scores) if remarks else ())
     )
 
 

@@ -21,6 +21,7 @@ from absslab.core.data.recordings import checksum
 from absslab.core.data.splits import SPLITS
 from absslab.core.evaluation.model_evaluation import EvaluationConfig
 from absslab.core.evaluation.scorer import ScoringConfig
+from absslab.core.evaluation.scores import Scores
 from absslab.core.separation.detection import DetectionConfig
 from absslab.core.separation.masks import SeparationConfig
 from absslab.core.training.settings import Settings
@@ -171,18 +172,18 @@ def commands(
     return lines
 
 
-def scoring_flags(known: Mapping[str, Any]) -> dict[str, Any]:
+def scoring_flags(known: Mapping[str, Mapping[str, object]]) -> dict[str, Any]:
     """What a run was scored with otherwise than by default, of the `settings` of its scores."""
     found: dict[str, Any] = {}
-    kinds: tuple[type[Config], ...] = (
-        EvaluationConfig,
-        SeparationConfig,
-        DetectionConfig,
-        ScoringConfig,
-    )
-    for config in kinds:
+    kinds: dict[str, type[Config]] = {
+        "evaluation": EvaluationConfig,
+        "separation": SeparationConfig,
+        "detection": DetectionConfig,
+        "scoring": ScoringConfig,
+    }
+    for section, config in kinds.items():
         defaults = config.default_config().to_json()
-        values = known.get(config.__name__, {})
+        values = known.get(section, {})
         found |= {
             name: value
             for name, value in values.items()
@@ -202,7 +203,7 @@ def training_dates(run: Path) -> dict[str, str]:
     return {"training began": known[0], "its last word": known[-1]} if known else {}
 
 
-def seeds(settings: Settings, scores: Mapping[str, Any], data_folder: str) -> dict[str, str]:
+def seeds(settings: Settings, scores: Scores, data_folder: str) -> dict[str, str]:
     """What was drawn with which seed."""
     found = {"training (weights, order, augmentation)": format_setting(settings.training.seed)}
     if manifest := manifest_of(data_folder):
@@ -211,7 +212,7 @@ def seeds(settings: Settings, scores: Mapping[str, Any], data_folder: str) -> di
         found["split of the recordings, where the data have none of their own"] = format_setting(
             settings.data.split_seed
         )
-    resampling = scores.get("settings", {}).get("ScoringConfig", {}).get("resampling_seed")
+    resampling = scores.settings.get("scoring", {}).get("resampling_seed")
     return found | (
         {"resampling for the intervals": format_setting(resampling)}
         if resampling is not None

@@ -4,16 +4,18 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from absslab.core.common.config import Config
 from absslab.core.common.errors import InputError
 from absslab.core.common.progress import Steps, run_with_progress
 from absslab.core.data.splits import SPLITS
 from absslab.core.evaluation.confusion import FEWEST, confusion
-from absslab.core.evaluation.model_evaluation import Evaluation, EvaluationConfig
-from absslab.core.evaluation.score_table import CEILING, write_scores
+from absslab.core.evaluation.model_evaluation import Evaluation, EvaluationConfig, open_evaluation
+from absslab.core.evaluation.score_files import write_scores
+from absslab.core.evaluation.score_table import CEILING
 from absslab.core.evaluation.score_text import BASELINE_TITLES
+from absslab.core.evaluation.scores import BreakdownStep
 from absslab.core.runs.catalogue import find_best_epoch
 from absslab.core.runs.run_scores import (
     DOUBT,
@@ -31,7 +33,7 @@ from absslab.plots.charts import (
     class_scores,
     confusion_map,
     distribution,
-    ladder,
+    improvement_breakdown,
     split_balance,
 )
 from absslab.plots.curves import RATES, Curves, training_curves
@@ -118,9 +120,7 @@ class Report:
         self.unread = ""  # why scores that are there can't be used
         found = self._read_scores()
         self._scores = None if found is None or found.is_old else found
-        self._known: Mapping[str, Any] = (
-            found.scores.get("settings", {}) if found else {}
-        )  # that it was scored with
+        self._known = found.scores.settings if found else {}  # that it was scored with
         self.evaluation = self._evaluation()
 
     def _read_scores(self) -> RunScores | None:
@@ -138,11 +138,10 @@ class Report:
 
     def score(self) -> Steps[None]:
         """Score the best model on the split, as `absslab evaluate` does, into the run directory."""
-        yield from self.evaluation.run()
-        path = scores_path(self.run, self.split)
-        write_scores(path, self.evaluation.scores(), self.evaluation.table())
+        scores, table = yield from self.evaluation.run()
+        write_scores(scores_path(self.run, self.split), scores, table)
         self._scores = read_run_scores(self.run, self.split)
-        self._known = self._scores.scores["settings"] if self._scores else {}
+        self._known = self._scores.scores.settings if self._scores else {}
 
     @property
     def scores(self) -> RunScores:
@@ -176,11 +175,11 @@ class Report:
                 "network",
                 f"{model.model_type}, {model.masks} masks, {model.pooling} pooling",
             ],
-            ["data", f"{self.data_folder}, {len(scores['classes'])} classes"],
+            ["data", f"{self.data_folder}, {len(scores.classes)} classes"],
             ["trained on", status.device or "–"],
             [
                 "scored",
-                f"{scores['n_mixtures']} recordings of the {self.split} split; {provenance.when(self.scores.path)}",
+                f"{scores.n_mixtures} recordings of the {self.split} split; {provenance.when(self.scores.path)}",
             ],
             ["report made", f"{provenance.moment(time.time())}, on {self.evaluation.device}"],
         ]
@@ -287,13 +286,15 @@ class Report:
             "Dots are the model's scores, bars their 95 % intervals over resampled mixtures."
         )
         parts += box(charts, "charts")
-        if steps := scores.scores["ladder"]:
+        if steps := scores.scores.breakdown:
             axes = _axes(3.2, width=7.5)
-            ladder(axes, steps)
+            improvement_breakdown(axes, steps)
             parts += heading("What is lost to what") + paragraph(
                 "From the best that any mask could do down to the model:"
             )
-            parts += _drawn(axes, f"SI-SDR improvement in dB: {_ladder_words(steps)}", name="wide")
+            parts += _drawn(
+                axes, f"SI-SDR improvement in dB: {_breakdown_words(steps)}", name="wide"
+            )
         return parts
 
     def confusion(self) -> Fragment:
@@ -394,9 +395,7 @@ class Report:
             "report": str(self.evaluation.device),
         }
         seeds = provenance.seeds(self.settings, scores.scores, self.data_folder)
-        versions = provenance.versions() | {
-            "absslab, when it was scored": str(scores.scores.get("version", "–"))
-        }
+        versions = provenance.versions() | {"absslab, when it was scored": scores.scores.absslab}
         tables = [
             heading(title) + _table(["", ""], list(map(list, facts_of.items())))
             for title, facts_of in {
@@ -417,7 +416,7 @@ class Report:
     @cached_property
     def _moved_to(self) -> str | None:
         """Where the data were when they were scored, if that was elsewhere."""
-        folder = self._known.get("EvaluationConfig", {}).get("data_folder")
+        folder = self._known.get("evaluation", {}).get("data_folder")
         return folder if isinstance(folder, str) and Path(folder).is_dir() else None
 
     def _evaluation(self) -> Evaluation:
@@ -425,20 +424,23 @@ class Report:
         config = EvaluationConfig(
             str(self.checkpoint), self.split, self._moved_to, device=self.device
         )
-        return Evaluation(
-            config, self._scored_with(SeparationConfig), self._scored_with(DetectionConfig)
+        return open_evaluation(
+            config,
+            self._scored_with("separation", SeparationConfig),
+            self._scored_with("detection", DetectionConfig),
         )
 
-    def _scored_with(self, kind: type[ConfigOf]) -> ConfigOf:
+    def _scored_with(self, section: str, kind: type[ConfigOf]) -> ConfigOf:
         try:
-            return kind.from_json(self._known.get(kind.__name__, {}))
+            return kind.from_json(self._known.get(section, {}))
         except InputError:  # of another version
             return kind.default_config()
 
     def _headlines(self) -> list[tuple[str, str]]:
         """Numbers and what they are."""
-        scores, found = self.scores.scores, []
-        ends = scores["intervals"]["scores"]
+        found = []
+        values = self.scores.scores.flat()
+        ends = self.scores.scores.intervals.scores
         wanted = {
             "tagging.auc": ("tagging AUC", ".3f"),
             "detection.event.f1": ("event F1", ".3f"),
@@ -447,16 +449,13 @@ class Report:
             "separation.leakage": ("leakage of absent classes, dB", ".0f"),
         }
         for name, (title, form) in wanted.items():
-            value: Any = scores
-            for part in name.split("."):
-                value = value.get(part) if isinstance(value, Mapping) else None
-            if isinstance(value, int | float):
+            if name in values:
                 interval = (
                     f"; 95 %: {format_number(ends[name][0], form)} to {format_number(ends[name][1], form)}"
                     if name in ends
                     else ""
                 )
-                found.append((format_number(value, form), f"{title}{interval}"))
+                found.append((format_number(values[name], form), f"{title}{interval}"))
         return found
 
     def _balance(self, counts: Mapping[str, Mapping[str, int]], unit: str, alt: str) -> Fragment:
@@ -497,7 +496,7 @@ def _drawn(axes: "Axes", alt: str, *, name: str = "chart") -> Fragment:
     return picture(figure, alt, name=name)  # type: ignore[arg-type]
 
 
-def _ladder_words(steps: Sequence[Mapping[str, Any]]) -> str:
+def _breakdown_words(steps: Sequence[BreakdownStep]) -> str:
     return ", ".join(
-        f"{step['system'].replace('_', ' ')} {step['si_sdr_improvement']:.1f}" for step in steps
+        f"{step.system.replace('_', ' ')} {step.si_sdr_improvement:.1f}" for step in steps
     )

@@ -16,7 +16,7 @@ import torch
 
 from absslab.cli.main import main
 from absslab.core.common.progress import Progress, run_with_progress
-from absslab.core.evaluation.score_table import read_scores
+from absslab.core.evaluation.score_files import read_scores
 from absslab.core.training.recipes import RECIPES
 
 
@@ -179,7 +179,8 @@ def test_train_evaluate_separate_from_the_command_line(settings, mixtures, tmp_p
     out = capsys.readouterr().out
     assert "SI-SDRi/dB" in out
     assert f"→ {scores}, {tmp_path}/scores.csv" in out
-    found, table = read_scores(scores)
+    table = read_scores(scores).table
+    found = json.loads(scores.read_text())
     assert {
         "split",
         "n_mixtures",
@@ -727,7 +728,7 @@ def test_recordings_without_sources_and_strong_labels_are_scored_and_it_is_said_
     ):
         assert words in out
     assert not [line for line in out.splitlines() if line.startswith("class") and "SI-SDRi" in line]
-    assert read_scores(tmp_path / "scores.json")[0]["separation"] is None
+    assert read_scores(tmp_path / "scores.json").scores.separation is None
 
 
 @pytest.fixture(scope="module")
@@ -770,13 +771,14 @@ def test_separated_sounds_of_any_system_are_scored_from_the_command_line(
         "no tagging: sounds come without probabilities",
     ):
         assert words in out
-    scores, table = read_scores(output)
+    table = read_scores(output).table
+    scores = json.loads(output.read_text())
     assert (scores["split"], scores["n_mixtures"], scores["table"]) == (None, 8, "scores.csv")
     assert scores["tagging"] is scores["segmentation"] is None
     assert scores["separation"]["si_sdr_improvement"] == pytest.approx(
         table["si_sdr_improvement"].mean(), rel=1e-5
     )
-    assert scores["settings"]["EstimatesConfig"] == {
+    assert scores["settings"]["estimates"] == {
         "estimates": str(separated),
         "references": str(mixtures / "test"),
     }
@@ -817,7 +819,7 @@ def test_separated_sounds_that_can_not_be_scored_are_one_line(
     assert "references is missing" in refused(capsys, "evaluate", "--estimates", separated)
     assert "estimates is missing" in refused(capsys, "evaluate", "--references", references)
     none = tmp_path / "none"
-    assert "is no folder" in refused(
+    assert "is not a directory" in refused(
         capsys, "evaluate", "--references", none, "--estimates", separated
     )
     shutil.copytree(separated, tmp_path / "estimates")

@@ -6,12 +6,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from absslab.core.data.strong_labels import SoundEvent
+from absslab.core.evaluation.scores import BreakdownStep
 from absslab.plots.charts import (
     chart_height,
     class_scores,
     confusion_map,
     distribution,
-    ladder,
+    improvement_breakdown,
     split_balance,
 )
 from absslab.plots.figures import INK, RANGE, Separated, in_ink, mask_figure, spectrogram, timeline
@@ -232,18 +233,13 @@ def test_charts_of_nothing_say_so(draw):
     assert "has this score" in axes.texts[0].get_text()
 
 
-def test_the_ladder_ends_at_the_model_and_names_what_each_step_costs():
+def test_the_breakdown_ends_at_the_model_and_names_what_each_step_costs():
     axes = Figure().subplots()
     steps = [
-        {
-            "system": "ideal_ratio_mask",
-            "si_sdr_improvement": 18.0,
-            "lost": None,
-            "to": "the mixture's phase",
-        },
-        {"system": "model", "si_sdr_improvement": 8.0, "lost": 10.0, "to": "the model's masks"},
+        BreakdownStep("ideal_ratio_mask", 18.0, "the mixture's phase"),
+        BreakdownStep("model", 8.0, "the model's masks", lost=10.0),
     ]
-    ladder(axes, steps)
+    improvement_breakdown(axes, steps)
     rendered(axes)
     assert names_of(axes) == ["ideal ratio mask", "model"]
     assert [bar.get_width() for bar in axes.patches] == [18.0, 8.0]

@@ -65,14 +65,14 @@ def test_the_commands_say_what_was_done(commands, run, mixtures):
 
 def test_what_scores_were_made_with_is_said_where_it_is_not_the_default():
     known = {
-        "EvaluationConfig": {
+        "evaluation": {
             "checkpoint_path": "R.ckpt",
             "split": "test",
             "data_folder": "moved",
             "device": "auto",
         }
     }
-    known |= {"SeparationConfig": {"smoothing": 0.0, "tag_exponent": 1.0, "of_another_version": 3}}
+    known |= {"separation": {"smoothing": 0.0, "tag_exponent": 1.0, "of_another_version": 3}}
     assert provenance.scoring_flags(known) == {"data_folder": "moved", "smoothing": 0.0}
     assert provenance.scoring_flags({}) == {}
 

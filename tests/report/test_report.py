@@ -65,7 +65,7 @@ def test_a_run_becomes_one_page_that_stands_alone_with_its_sounds_as_they_are(
     assert len(out.splitlines()) == 1
     assert re.fullmatch(rf"{re.escape(str(run))}/report\.html: \d+\.\d MB in \d+ s\n", out)
     assert "scoring on cpu" in err
-    assert read_run_scores(run, "test").scores["n_mixtures"] == 8
+    assert read_run_scores(run, "test").scores.n_mixtures == 8
     text = (run / "report.html").read_text()
     assert len(text.encode()) < MAX_CHARACTERS
     page = stands_alone(text)
@@ -124,7 +124,7 @@ def test_scores_that_are_there_are_used_and_those_of_an_older_model_are_not(run,
     before = (run / "scores.json").read_bytes()
     report = Report(run, device="cpu")
     assert report.is_scored
-    assert report.scores.scores["intervals"]["n_resamples"] == 20
+    assert report.scores.scores.intervals.n_resamples == 20
     report.summary()
     assert (run / "scores.json").read_bytes() == before
     model = run.with_name("small-run.ckpt")

@@ -1,24 +1,26 @@
-"""Systems side by side: scores of the same mixtures, their differences, and how sure these are.
+"""Compare systems: scores of the same mixtures, their differences, and how certain these are.
 
-Axes: R resamples, n mixtures. The same mixtures are drawn for all systems, so that what makes a mixture hard for all of
-them does not blur their difference.
+The same resamples of the mixtures are drawn for all systems, so that what makes a mixture hard for
+all of them does not blur their difference.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
 
 from absslab.core.common.config import Config, option
 from absslab.core.common.errors import InputError
-from absslab.core.evaluation.score_table import CONFIDENCE, Statistics, interval, read_scores
+from absslab.core.evaluation.score_files import read_scores
+from absslab.core.evaluation.score_table import CONFIDENCE, Statistics, interval
+from absslab.core.evaluation.scores import EvaluationResult, Scores
 from absslab.core.metrics.undefined import number
 
 KEYS = ["mixture", "class"]
-PLAIN = (  # scores that the table does not tell, only the JSON: compared without intervals
+PLAIN = (  # scores that are in the JSON alone, not in the table: compared without intervals
     "detection.frame.auc",
     "detection.frame.average_precision",
     "detection.psds.psds1",
@@ -26,179 +28,223 @@ PLAIN = (  # scores that the table does not tell, only the JSON: compared withou
     "segmentation.auc",
     "segmentation.average_precision",
 )
+_MAY_DIFFER = {"bss_eval", "n_resamples", "resampling_seed"}  # settings of two scorings
 
 
 @dataclass(frozen=True)
 class ComparisonConfig(Config):
     """How systems are compared."""
 
-    n_resamples: int = option(2000, "of the mixtures, for 95 % intervals", at_least=100)
-    resampling_seed: int = option(0, "of what is resampled", at_least=0)
+    n_resamples: int = option(2000, "resamples of the mixtures, for 95 % intervals", at_least=100)
+    resampling_seed: int = option(0, "seed of the resampling", at_least=0)
+
+
+class ComparedScore(TypedDict):
+    """A score of all systems; None where a system does not have it."""
+
+    values: list[float | None]
+    differences: list[float | None]  # from the first system; None for the first itself
+    intervals: list[list[float] | None]  # of the differences
+
+
+class Comparison(TypedDict):
+    """Scores of systems, as `absslab compare --output` writes them."""
+
+    systems: list[str]
+    n_mixtures: int
+    confidence: float
+    n_resamples: int
+    scores: dict[str, ComparedScore]  # by dotted name
+
+
+@dataclass(frozen=True)
+class _System:
+    """Scores of a system, and those of resampled mixtures, by dotted name."""
+
+    values: Mapping[str, float | None]
+    resampled: Mapping[str, np.ndarray]  # (R,) each
+    n_mixtures: int
 
 
 def compare(
     paths: Sequence[str | Path], config: ComparisonConfig = ComparisonConfig()
-) -> dict[str, Any]:
+) -> Comparison:
     """Compare systems by what `absslab evaluate --output` wrote of them.
 
     Args:
         paths: of the JSON files; the first is what the others are compared with.
-        config: how.
+        config: how they are compared.
 
     Returns:
-        {"systems", "n_mixtures", "scores": {name: {"values", "differences", "intervals"}}}: a value per system, None where
-        it has none; differences from the first system, None for the first itself; and their intervals, None also of
-        scores in `PLAIN`.
+        the scores of each system; those in `PLAIN` have no intervals.
 
     Raises:
-        InputError: fewer than two files, files that can't be read, other mixtures, classes or labels.
+        InputError: fewer than two files, files that can't be read, other mixtures, classes or
+            labels.
     """
     if len(paths) < 2:
         raise InputError(
-            f"there is {len(paths)} file to compare: expected at least two that absslab evaluate wrote"
+            f"there is {len(paths)} file to compare: expected at least two that absslab "
+            "evaluate wrote"
         )
-    read = [read_scores(path) for path in paths]
-    tables = [table.sort_values(KEYS, kind="stable").reset_index(drop=True) for _, table in read]
-    for path, table, (scores_of, _) in zip(paths[1:], tables[1:], read[1:], strict=True):
-        _check_settings(str(paths[0]), read[0][0], str(path), scores_of)
-        _check_same(str(paths[0]), tables[0], str(path), table)
-    statistics = [Statistics(table) for table in tables]
-    values = [
-        {name: number(value[0]) for name, value in one.scores().items()} for one in statistics
-    ]
-    drawn = [
-        one.resampled(n_resamples=config.n_resamples, seed=config.resampling_seed)
-        for one in statistics
-    ]
-    for of_one, (plain, _) in zip(values, read, strict=True):
-        of_one |= {name: _look_up(plain, name) for name in PLAIN}
+    results = [_sort_table(read_scores(path)) for path in paths]
+    first_path, *other_paths = map(str, paths)
+    first_result, *other_results = results
+    for path, result in zip(other_paths, other_results, strict=True):
+        _check_settings(first_path, first_result.scores, path, result.scores)
+        _check_rows(first_path, first_result.table, path, result.table)
+    systems = [_summarise_system(result, config) for result in results]
     scores = {}
-    for name, first in values[0].items():
-        of_all = [one.get(name) for one in values]
-        if (
-            name.startswith("baselines.")
-            or first is None
-            or all(value is None for value in of_all[1:])
-        ):
-            continue
-        differences: list[float | None] = [None]
-        intervals: list[list[float] | None] = [None]
-        for value, resampled in zip(of_all[1:], drawn[1:], strict=True):
-            differences.append(None if value is None else value - first)
-            known = value is not None and name in resampled and name in drawn[0]
-            apart = resampled[name] - drawn[0][name] if known else np.array([np.nan])
-            intervals.append(None if np.isnan(apart).all() else interval(apart))
-        scores[name] = {"values": of_all, "differences": differences, "intervals": intervals}
+    for name, value in systems[0].values.items():
+        others_have_it = any(system.values.get(name) is not None for system in systems[1:])
+        if value is not None and others_have_it and not name.startswith("baselines."):
+            scores[name] = _compare_score(name, systems)
     return {
         "systems": [str(path) for path in paths],
-        "n_mixtures": len(statistics[0].mixtures),
+        "n_mixtures": systems[0].n_mixtures,
         "confidence": CONFIDENCE,
         "n_resamples": config.n_resamples,
         "scores": scores,
     }
 
 
-def _look_up(scores: Any, name: str) -> float | None:
-    """A score by its dotted name; None where there is none."""
-    for key in name.split("."):
-        scores = scores.get(key) if isinstance(scores, Mapping) else None
-    return scores if isinstance(scores, int | float) else None
+def _sort_table(result: EvaluationResult) -> EvaluationResult:
+    table = result.table.sort_values(KEYS, kind="stable").reset_index(drop=True)
+    return result._replace(table=table)
 
 
-def _check_settings(
-    path: str, scores: Mapping[str, Any], other_path: str, other: Mapping[str, Any]
-) -> None:
-    """See that two systems were scored alike."""
-    here, there = (
-        dict((of.get("settings") or {}).get("ScoringConfig") or {}) for of in (scores, other)
+def _summarise_system(result: EvaluationResult, config: ComparisonConfig) -> _System:
+    statistics = Statistics(result.table)
+    plain = result.scores.flat()
+    return _System(
+        {
+            **{name: number(value[0]) for name, value in statistics.scores().items()},
+            **{name: plain.get(name) for name in PLAIN},
+        },
+        statistics.resampled(n_resamples=config.n_resamples, seed=config.resampling_seed),
+        len(statistics.mixtures),
     )
-    for name in (set(here) & set(there)) - {"bss_eval", "n_resamples", "resampling_seed"}:
-        if here[name] != there[name]:
+
+
+def _compare_score(name: str, systems: Sequence[_System]) -> ComparedScore:
+    first, *others = systems
+    differences: list[float | None] = [None]
+    intervals: list[list[float] | None] = [None]
+    first_value = first.values[name]
+    for system in others:
+        value = system.values.get(name)
+        if value is None or first_value is None:
+            differences.append(None)
+            intervals.append(None)
+            continue
+        differences.append(value - first_value)
+        ends = None
+        if name in system.resampled and name in first.resampled:
+            resampled = system.resampled[name] - first.resampled[name]  # (R,)
+            ends = None if np.isnan(resampled).all() else interval(resampled)
+        intervals.append(ends)
+    return {
+        "values": [system.values.get(name) for system in systems],
+        "differences": differences,
+        "intervals": intervals,
+    }
+
+
+def _check_settings(path: str, scores: Scores, other_path: str, other: Scores) -> None:
+    """Check that two systems were scored alike."""
+    settings = scores.settings.get("scoring", {})
+    other_settings = other.settings.get("scoring", {})
+    for name in (settings.keys() & other_settings.keys()) - _MAY_DIFFER:
+        if settings[name] != other_settings[name]:
             raise InputError(
-                f"{path} was scored with {name} {here[name]}, {other_path} with {there[name]}: evaluate both alike"
+                f"{path} was scored with {name} {settings[name]}, {other_path} with "
+                f"{other_settings[name]}: evaluate both alike"
             )
 
 
-def _check_same(path: str, table: pd.DataFrame, other_path: str, other: pd.DataFrame) -> None:
-    """See that two tables speak of the same."""
+def _check_rows(path: str, table: pd.DataFrame, other_path: str, other: pd.DataFrame) -> None:
+    """Check that two tables are of the same mixtures, classes and labels."""
     for key, plural in zip(KEYS, ("mixtures", "classes"), strict=True):
-        here, there = set(table[key]), set(other[key])
-        if here != there:
-            only = sorted(here - there) or sorted(there - here)
+        names = set(table[key])
+        other_names = set(other[key])
+        if names != other_names:
+            lacking = sorted(names - other_names) or sorted(other_names - names)
+            more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
             raise InputError(
-                f"{path} and {other_path} were scored on other {plural}: only one has {', '.join(only[:3])}"
-                + (f" and {len(only) - 3} more" if len(only) > 3 else "")
+                f"{path} and {other_path} were scored on other {plural}: only one has "
+                f"{', '.join(lacking[:3])}{more}"
             )
     if len(table) != len(other):
         raise InputError(
-            f"{path} has {len(table)} rows, {other_path} {len(other)}: expected one per mixture and class"
+            f"{path} has {len(table)} rows, {other_path} {len(other)}: expected one per mixture "
+            "and class"
         )
     for column in ("label", "present"):
-        ours, theirs = table[column].to_numpy(float), other[column].to_numpy(float)
-        apart = (ours != theirs) & ~np.isnan(ours) & ~np.isnan(theirs)
-        if apart.any():
-            mixture, name = table.loc[int(np.argmax(apart)), KEYS]
+        values = table[column].to_numpy(float)
+        other_values = other[column].to_numpy(float)
+        differ = (values != other_values) & ~np.isnan(values) & ~np.isnan(other_values)
+        if differ.any():
+            mixture, name = table.loc[int(np.argmax(differ)), KEYS]
             raise InputError(
-                f"{path} and {other_path} differ in whether {mixture} holds {name}: they are of other data"
+                f"{path} and {other_path} differ in whether {mixture} holds {name}: "
+                "they are of other data"
             )
 
 
-def comparison_text(compared: Mapping[str, Any], *, names: Sequence[str] = ()) -> str:
-    """A comparison as a table for a terminal; of single classes only the improvement and the leakage.
+def comparison_text(comparison: Comparison, *, names: Sequence[str] = ()) -> str:
+    """Write a comparison for a terminal; of single classes only the improvement and the leakage.
 
     Args:
-        compared: what `compare` returned.
-        names: of the systems; without, those of their files.
+        comparison: what `compare` returned.
+        names: of the systems; by default those of their files.
     """
-    names = list(names) or _short_names(compared["systems"])
-    scores = {
-        name: row for name, row in compared["scores"].items() if not name.startswith("per_class.")
-    }
-    shown = ("si_sdr_improvement", "leakage")
-    scores |= {
-        name: row
-        for name, row in compared["scores"].items()
-        if name not in scores and name.endswith(shown)
-    }
-    lines = [
-        [
-            "score",
-            names[0],
-            *(cell for name in names[1:] for cell in (name, "difference", "95 % interval")),
-        ]
-    ]
-    for score, row in scores.items():
-        cells = [_number(row["values"][0])]
+    names = list(names) or _short_names(comparison["systems"])
+    header = ["score", names[0]]
+    for name in names[1:]:
+        header += [name, "difference", "95 % interval"]
+    rows = [header]
+    for name in _select_scores(comparison):
+        score = comparison["scores"][name]
+        rows.append([name, _format_number(score["values"][0])])
         for value, difference, ends in zip(
-            row["values"][1:], row["differences"][1:], row["intervals"][1:], strict=True
+            score["values"][1:], score["differences"][1:], score["intervals"][1:], strict=True
         ):
-            cells += [_number(value), _number(difference, "+"), _interval(ends)]
-        lines.append([score, *cells])
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    text = [
-        "  ".join([f"{first:{widths[0]}}", *_aligned(rest, widths[1:])]).rstrip()
-        for first, *rest in lines
+            rows[-1] += [
+                _format_number(value),
+                _format_number(difference, "+"),
+                _format_interval(ends),
+            ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        f"{comparison['n_mixtures']} mixtures; differences from {names[0]}, mixture by mixture"
     ]
-    head = f"{compared['n_mixtures']} mixtures; differences from {names[0]}, mixture by mixture"
-    return "\n".join([head, *text, "* the 95 % interval excludes 0"])
+    for title, *cells in rows:
+        aligned = [f"{cell:>{width}}" for cell, width in zip(cells, widths[1:], strict=True)]
+        lines.append("  ".join([f"{title:{widths[0]}}", *aligned]).rstrip())
+    return "\n".join([*lines, "* the 95 % interval excludes 0"])
 
 
-def _number(value: float | None, sign: str = "") -> str:
+def _select_scores(comparison: Comparison) -> list[str]:
+    """Select the scores of all classes, then the improvement and the leakage of each class."""
+    per_class = [name for name in comparison["scores"] if name.startswith("per_class.")]
+    overall = [name for name in comparison["scores"] if name not in per_class]
+    return overall + [
+        name for name in per_class if name.endswith(("si_sdr_improvement", "leakage"))
+    ]
+
+
+def _format_number(value: float | None, sign: str = "") -> str:
     return "–" if value is None else format(value, f"{sign}.3f")
 
 
-def _interval(interval: Sequence[float] | None) -> str:
-    if interval is None:
+def _format_interval(ends: Sequence[float] | None) -> str:
+    if ends is None:
         return "– "
-    star = "*" if interval[0] > 0 or interval[1] < 0 else " "
-    return f"{interval[0]:+.3f} to {interval[1]:+.3f}{star}"
-
-
-def _aligned(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
-    return [f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True)]
+    star = "*" if ends[0] > 0 or ends[1] < 0 else " "
+    return f"{ends[0]:+.3f} to {ends[1]:+.3f}{star}"
 
 
 def _short_names(paths: Sequence[str]) -> list[str]:
-    """File names where they differ, otherwise with their folders."""
+    """Give file names where they differ, otherwise paths."""
     stems = [Path(path).stem for path in paths]
     return stems if len(set(stems)) == len(stems) else list(paths)

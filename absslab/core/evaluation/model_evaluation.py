@@ -1,30 +1,30 @@
-"""From a checkpoint and a split to every score, joined by class name.
+"""Score a checkpoint on a split; everything is joined by class name.
 
 Axes: K classes, M bands, T frames, N samples.
 """
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
+import torch
 
 from absslab.core.audio import sound_files
 from absslab.core.common.config import Config, option
 from absslab.core.common.devices import choose_device
 from absslab.core.common.errors import InputError
-from absslab.core.common.progress import Progress, Steps
-from absslab.core.data.audio_data_set import AudioDataSet, EmptySplitError, open_split
+from absslab.core.common.progress import Progress, Steps, run_to_end
+from absslab.core.data.audio_data_set import AudioDataSet, EmptySplitError, split_steps
 from absslab.core.data.layouts import LAYOUT_ALIASES, LAYOUTS, DataConfig
 from absslab.core.data.mixture_folder import source_files
 from absslab.core.data.splits import SPLITS
 from absslab.core.data.strong_labels import SoundEvent, read_events
 from absslab.core.evaluation.ideal_masks import IdealMasks
+from absslab.core.evaluation.score_summary import TRUE_TAGS, summarise_scores
 from absslab.core.evaluation.scorer import Estimate, Scorer, ScoringConfig, Truth, is_audible
-from absslab.core.evaluation.scores import TRUE_TAGS, score_report
+from absslab.core.evaluation.scores import EvaluationResult
 from absslab.core.metrics.tagging import best_thresholds
 from absslab.core.model.checkpoint import load_checkpoint
 from absslab.core.separation.detection import DetectionConfig, find_events, frame_activity
@@ -50,93 +50,93 @@ class EvaluationConfig(Config):
     device: str = option("auto", "auto: a GPU if there is one; cpu, cuda, cuda:1, …")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Evaluation:
-    """Scores a checkpoint on a split; iterate over `run`, then take `scores` and `table`.
+    """A model, and the recordings on which it is scored; `open_evaluation` makes one.
 
     Args:
-        config: which checkpoint, which split.
-        separation: how masks are applied.
+        split: which recordings these are.
+        separator: the model, and what is done to its masks.
         detection: how events are found.
         scoring: how all of it is scored.
-
-    Raises:
-        InputError: a checkpoint, folder or split that can't be used, classes other than the model's, strong labels that
-            do not fit.
+        data_set: the recordings that are scored.
+        validation: recordings on which thresholds are chosen; None where there are none.
+        table_folder: where the tables of the split are.
+        events: strong labels by recording, where there are some.
+        trained_thresholds: of the training settings: one per class, or one for all.
+        settings: configs that the scores depend on, by section.
     """
 
-    config: EvaluationConfig
-    separation: SeparationConfig = SeparationConfig()
-    detection: DetectionConfig = DetectionConfig()
-    scoring: ScoringConfig = ScoringConfig()
-
-    def __post_init__(self) -> None:
-        config = self.config
-        if not config.checkpoint_path:
-            raise InputError(
-                "checkpoint_path is missing: say it with --checkpoint_path, or give --estimates and --references"
-            )
-        self.device = choose_device(config.device)
-        checkpoint = load_checkpoint(config.checkpoint_path, self.device)
-        try:
-            settings = checkpoint.made["settings"]
-            data = DataConfig.from_json(settings["data"])
-            self._trained_thresholds = list(settings["training"]["thresholds"])
-        except (KeyError, TypeError):
-            raise InputError(
-                f"{config.checkpoint_path} does not say what it was trained on"
-            ) from None
-        if config.data_folder:
-            data = replace(data, data_folder=config.data_folder)
-        if config.data_set_type:
-            data = replace(data, data_set_type=config.data_set_type)
-        self._data = replace(data, in_memory=False)
-        self.separator = Separator(checkpoint.model, self.separation)
-        self.data_set = self._open(config.split)
-        self.validation = self._open_validation()
-        self.events = self._read_events()
-        self.scorer = self._new_scorer()
+    split: str
+    separator: Separator
+    detection: DetectionConfig
+    scoring: ScoringConfig
+    data_set: AudioDataSet
+    validation: AudioDataSet | None
+    table_folder: Path
+    events: dict[str, list[SoundEvent]] | None
+    trained_thresholds: list[float]
+    settings: dict[str, dict[str, object]]
 
     @property
     def classes(self) -> list[str]:
-        """Names, in the order of the model's masks."""
+        """Names of the classes, in the order of the model's masks."""
         return self.separator.classes
 
-    def run(self) -> Steps[None]:
-        """Choose thresholds on the validation recordings, then separate and score every recording, one at a time."""
-        done, total = 0, (len(self.validation) if self.validation else 0) + len(self.data_set)
-        self.scorer = self._new_scorer()
+    @property
+    def device(self) -> torch.device:
+        """Where the model computes."""
+        return self.separator.device
+
+    def run(self) -> Steps[EvaluationResult]:
+        """Choose thresholds on the validation recordings, then score every recording.
+
+        Yields:
+            how many recordings are done, of both kinds.
+
+        Returns:
+            the scores, and their table.
+        """
+        n_validation = len(self.validation) if self.validation else 0
+        total = n_validation + len(self.data_set)
+        thresholds = np.broadcast_to(self.trained_thresholds, len(self.classes)).tolist()
         if self.validation:
             tags = []
-            for waveform in (
-                self.validation[index].numpy() for index in range(len(self.validation))
-            ):
+            for index in range(n_validation):
+                waveform = self.validation[index].numpy()  # (N,)
                 tags.append(self._estimate_without_sources(waveform).probabilities)
-                done += 1
-                yield Progress(done, total)
-            self.scorer.thresholds = np.array(
-                best_thresholds(
-                    self.validation.labels, np.array(tags), otherwise=self._trained_thresholds
-                )
+                yield Progress(index + 1, total)
+            thresholds = best_thresholds(
+                self.validation.labels, np.array(tags), otherwise=self.trained_thresholds
             )
+        scorer = Scorer(
+            self.classes,
+            self.scoring,
+            thresholds=thresholds,
+            ideal_masks=IdealMasks(
+                self.separator.model.front_end, criterion=self.scoring.criterion
+            ),
+            device=str(self.device),
+        )
         for index in range(len(self.data_set)):
             truth = self.truth(index)
-            self.scorer.add(truth, self.estimate(truth))
-            done += 1
-            yield Progress(done, total)
+            scorer.add(truth, self.estimate(truth))
+            yield Progress(n_validation + index + 1, total)
+        return self._summarise(scorer)
 
     def truth(self, index: int) -> Truth:
-        """A recording of the split, and what is known of it."""
-        data_set, path = self.data_set, self.data_set.path(index)
-        mixture = data_set[index].numpy()  # (N,)
+        """Load a recording of the split, and what is known of it."""
+        path = self.data_set.path(index)
+        rate = self.data_set.sampling_rate
+        mixture = self.data_set[index].numpy()  # (N,)
         return Truth(
             name=self.name(index),
             path=str(path),
             mixture=mixture,
-            sampling_rate=data_set.sampling_rate,
-            labels=data_set.recording(index).labels,
+            sampling_rate=rate,
+            labels=self.data_set.recording(index).labels,
             events=None if self.events is None else self.events[self.name(index)],
-            references=load_references(path, self.classes, data_set.sampling_rate, len(mixture)),
+            references=load_references(path, self.classes, rate, len(mixture)),
         )
 
     def estimate(self, truth: Truth) -> Estimate:
@@ -144,14 +144,15 @@ class Evaluation:
         if truth.references is None:
             return self._estimate_without_sources(truth.mixture)
         rate = self.data_set.sampling_rate
+        config = self.separator.config
         resynthesis = Resynthesis(self.separator, truth.mixture, rate)
-        parts = list(resynthesis.stream(self.separation))
+        parts = list(resynthesis.stream(config))
         sources = concatenate(parts).sources[:, 0]  # (K, N)
         present = [self.classes.index(name) for name in truth.references]  # (J,)
-        if present and self.separator.model.competing and self.separation.tag_exponent:
+        if present and self.separator.model.competing and config.tag_exponent:
             # Tags decide how masks are refined: what would the true ones give?
             tags = np.array([float(name in truth.references) for name in self.classes], np.float32)
-            tagged = list(resynthesis.stream(self.separation, tags=tags, classes=present))
+            tagged = list(resynthesis.stream(config, tags=tags, classes=present))
             refined = concatenate(tagged).sources[:, 0]  # (J, N)
         else:
             refined = sources[present]  # (J, N)
@@ -160,44 +161,24 @@ class Evaluation:
         )
 
     def name(self, index: int) -> str:
-        """What a recording is called in tables: its path from the folder that has its labels on."""
-        return os.path.relpath(self.data_set.path(index), self._table_folder)
+        """Give a recording's name in tables: its path from the folder with its labels."""
+        return os.path.relpath(self.data_set.path(index), self.table_folder)
 
-    def scores(self) -> dict[str, Any]:
-        """The scores as plain data; null where there is none, and why."""
+    def _summarise(self, scorer: Scorer) -> EvaluationResult:
         missing = {}
-        if not self.scorer.n_scored["separation"]:
-            missing["separation"] = missing["segmentation"] = (
-                "the recordings come without their sources"
-            )
+        if not scorer.n_scored["separation"]:
+            missing["separation"] = "the recordings come without their sources"
+            missing["segmentation"] = missing["separation"]
         if self.events is None:
-            missing["detection"] = f"there is no {self._table_folder / 'events.tsv'}"
-        settings = {
-            part.__class__.__name__: part.to_json()
-            for part in (self.config, self.separation, self.detection, self.scoring)
-        }
-        return score_report(
-            self.scorer,
-            split=self.config.split,
+            missing["detection"] = f"there is no {self.table_folder / 'events.tsv'}"
+        scores = summarise_scores(
+            scorer,
+            split=self.split,
             missing=missing,
             thresholds_from="validation" if self.validation else "training settings",
-            settings=settings,
+            settings=self.settings,
         )
-
-    def table(self) -> pd.DataFrame:
-        """A row per mixture and class."""
-        return self.scorer.table()
-
-    def _new_scorer(self) -> Scorer:
-        thresholds = np.broadcast_to(self._trained_thresholds, len(self.classes)).tolist()
-        ideal_masks = IdealMasks(self.separator.model.front_end, criterion=self.scoring.criterion)
-        return Scorer(
-            self.classes,
-            self.scoring,
-            thresholds=thresholds,
-            ideal_masks=ideal_masks,
-            device=str(self.device),
-        )
+        return EvaluationResult(scores, scorer.table())
 
     def _estimate_without_sources(self, waveform: np.ndarray) -> Estimate:
         """Let the model tag and detect a recording (N,)."""
@@ -225,38 +206,121 @@ class Evaluation:
             events=find_events(activity, hop, self.classes, self.detection, length=duration),
         )
 
-    def _open(self, split: str) -> AudioDataSet:
-        rate = self.separator.model.front_end.config.sampling_rate
-        return open_split(self._data, split, sampling_rate=rate, classes=self.classes)
 
-    def _open_validation(self) -> AudioDataSet | None:
-        """Where thresholds are chosen; None where that is what is scored, or where there is none."""
-        if self.config.split == "validation":
-            return None
-        try:
-            return self._open("validation")
-        except EmptySplitError:
-            return None
+def evaluation_steps(
+    config: EvaluationConfig,
+    separation: SeparationConfig = SeparationConfig(),
+    detection: DetectionConfig = DetectionConfig(),
+    scoring: ScoringConfig = ScoringConfig(),
+) -> Steps[Evaluation]:
+    """Load a checkpoint, and open the recordings on which it is scored.
 
-    @cached_property
-    def _table_folder(self) -> Path:
-        """Where the tables of the split are: beside its recordings, or on top of them."""
-        is_split_folder = self._data.data_set_type == "mixture_folder"
-        return self.data_set.path(0).parent if is_split_folder else Path(self._data.data_folder)
+    Args:
+        config: which checkpoint, which split.
+        separation: how masks are applied.
+        detection: how events are found.
+        scoring: how all of it is scored.
 
-    def _read_events(self) -> dict[str, list[SoundEvent]] | None:
-        path = self._table_folder / "events.tsv"
-        if not path.is_file():
-            return None
-        rate, lengths = self.data_set.sampling_rate, self.data_set.lengths
-        durations = {self.name(index): lengths[index] / rate for index in range(len(self.data_set))}
-        return read_events(path, classes=self.classes, durations=durations)
+    Yields:
+        how many headers of recordings have been read, of each split.
+
+    Returns:
+        what scores the model.
+
+    Raises:
+        InputError: a checkpoint, folder or split that can't be used, classes other than the
+            model's, strong labels that do not fit.
+    """
+    if not config.checkpoint_path:
+        raise InputError(
+            "checkpoint_path is missing: say it with --checkpoint_path, or give --estimates "
+            "and --references"
+        )
+    checkpoint = load_checkpoint(config.checkpoint_path, choose_device(config.device))
+    try:
+        settings = checkpoint.made["settings"]
+        data = DataConfig.from_json(settings["data"])
+        trained_thresholds = list(settings["training"]["thresholds"])
+    except (KeyError, TypeError):
+        raise InputError(f"{config.checkpoint_path} does not say what it was trained on") from None
+    data = replace(
+        data,
+        data_folder=config.data_folder or data.data_folder,
+        data_set_type=config.data_set_type or data.data_set_type,
+        in_memory=False,
+    )
+    separator = Separator(checkpoint.model, separation)
+    rate = separator.model.front_end.config.sampling_rate
+    classes = separator.classes
+    data_set = yield from split_steps(data, config.split, sampling_rate=rate, classes=classes)
+    validation = None
+    if config.split != "validation":
+        with suppress(EmptySplitError):  # then thresholds are those of the training settings
+            validation = yield from split_steps(
+                data, "validation", sampling_rate=rate, classes=classes
+            )
+    if data.data_set_type == "mixture_folder":
+        table_folder = data_set.path(0).parent  # each split has tables of its own
+    else:
+        table_folder = Path(data.data_folder)
+    scoring_parts = {
+        "evaluation": config,
+        "separation": separation,
+        "detection": detection,
+        "scoring": scoring,
+    }
+    return Evaluation(
+        split=config.split,
+        separator=separator,
+        detection=detection,
+        scoring=scoring,
+        data_set=data_set,
+        validation=validation,
+        table_folder=table_folder,
+        events=_read_strong_labels(data_set, table_folder, classes),
+        trained_thresholds=trained_thresholds,
+        settings={section: part.to_json() for section, part in scoring_parts.items()},
+    )
+
+
+def open_evaluation(
+    config: EvaluationConfig,
+    separation: SeparationConfig = SeparationConfig(),
+    detection: DetectionConfig = DetectionConfig(),
+    scoring: ScoringConfig = ScoringConfig(),
+) -> Evaluation:
+    """Open what scores a model; see `evaluation_steps`."""
+    return run_to_end(evaluation_steps(config, separation, detection, scoring))
+
+
+def _read_strong_labels(
+    data_set: AudioDataSet, table_folder: Path, classes: list[str]
+) -> dict[str, list[SoundEvent]] | None:
+    """Read the strong labels of recordings; None where there are none."""
+    path = table_folder / "events.tsv"
+    if not path.is_file():
+        return None
+    names = [os.path.relpath(data_set.path(index), table_folder) for index in range(len(data_set))]
+    durations = {
+        name: length / data_set.sampling_rate
+        for name, length in zip(names, data_set.lengths, strict=True)
+    }
+    return read_events(path, classes=classes, durations=durations)
 
 
 def load_references(
     mixture: Path, classes: list[str], sampling_rate: int, n_samples: int
 ) -> dict[str, np.ndarray] | None:
-    """The sources that were mixed and are heard, by class name; None where they were not saved.
+    """Load the sources that were mixed and are audible, by class name.
+
+    Args:
+        mixture: file of the mixture.
+        classes: those that the model knows.
+        sampling_rate: Hz.
+        n_samples: of the mixture.
+
+    Returns:
+        (N,) by class name; None where sources were not saved.
 
     Raises:
         InputError: a source of a class that the model does not know, or not as long as the mixture.
@@ -275,7 +339,8 @@ def load_references(
         samples = sound_files.load(path, sampling_rate)
         if len(samples) != n_samples:
             raise InputError(
-                f"{path} has {len(samples)} samples, {mixture} has {n_samples}: expected the same length"
+                f"{path} has {len(samples)} samples, {mixture} has {n_samples}: "
+                "expected the same length"
             )
         if is_audible(samples):  # silent sources were written for absent classes
             references[name] = samples

@@ -4,15 +4,12 @@ Axes: R resamples, n mixtures, K classes, U levels of a score. Mixtures are resa
 not independent of each other.
 """
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 
 from absslab.core.common.errors import InputError
-from absslab.core.common.files import read_json, write_json, write_text
 from absslab.core.metrics.detection import f1_score
 from absslab.core.metrics.ranking import area_under_roc, average_precision
 from absslab.core.metrics.undefined import mean_of_defined, ratio
@@ -183,52 +180,6 @@ def interval(values: np.ndarray) -> list[float]:
     """The percentile interval of resampled scores."""
     tail = 50 * (1 - CONFIDENCE)
     return [float(value) for value in np.nanpercentile(values, [tail, 100 - tail])]
-
-
-def table_path(path: str | Path) -> Path:
-    """Where the table of scores is: a.csv of a.json."""
-    return Path(path).with_suffix(".csv")
-
-
-def write_scores(path: str | Path, scores: Mapping[str, Any], table: pd.DataFrame) -> None:
-    """Write scores as JSON and the table beside them as CSV, of the same name; each whole or not at all."""
-    beside = table_path(path)
-    write_text(beside, table.to_csv(index=False, float_format="%.7g"))
-    write_json(path, {**scores, "table": beside.name})
-
-
-def read_scores(path: str | Path) -> tuple[dict[str, Any], pd.DataFrame]:
-    """Read what `absslab evaluate --output` wrote: the scores, and the table beside them.
-
-    Raises:
-        InputError: files that are missing or were not written so.
-    """
-    scores = read_json(path)
-    if not isinstance(scores, Mapping) or "table" not in scores or "classes" not in scores:
-        raise InputError(
-            f"{path} does not hold scores with a table: write it with absslab evaluate --output"
-        )
-    beside = Path(path).parent / str(scores["table"])
-    try:
-        table = pd.read_csv(
-            beside,
-            dtype={"mixture": str, "class": str, "path": str},
-            keep_default_na=False,
-            na_values=[""],
-        )
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{beside}, the table of {path}, can't be read ({error}): evaluate once more"
-        ) from None
-    missing = [name for name in ("mixture", "class", "label", "present") if name not in table]
-    if missing or table.empty:
-        raise InputError(f"{beside} lacks {', '.join(missing) or 'rows'}: evaluate once more")
-    for name in ("label", "present"):
-        if not pd.api.types.is_numeric_dtype(table[name]):
-            raise InputError(
-                f"{beside}: the column {name} holds other things than numbers: evaluate once more"
-            )
-    return dict(scores), table
 
 
 def _mean_of(values: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:

@@ -1,287 +1,304 @@
-"""What was scored, as plain data: numbers or None, never NaN."""
+"""The scores of a system as one document: sections with stable names, and a version.
 
-from collections.abc import Mapping
-from typing import Any
+Every number also has a dotted name, such as `tagging.auc`, `detection.event.f1` or
+`per_class.speech.si_sdr_improvement` (`Scores.flat`): tables, reports, comparisons and the list
+of runs use these names, and so do the intervals. A number that is not defined is None, never NaN.
+"""
 
-import numpy as np
-import pandas as pd
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from absslab.core.common.documents import document_from_json, document_to_json
+from absslab.core.common.errors import InputError
 from absslab.core.common.version import __version__
-from absslab.core.evaluation.score_table import (
-    BASELINES,
-    CEILING,
-    CONFIDENCE,
-    COUNTED,
-    PHASE_SENSITIVE,
-    SEPARATION,
-    Statistics,
-)
-from absslab.core.evaluation.scorer import Scorer
-from absslab.core.metrics.detection import detection_scores, detection_scores_per_class, f1_score
-from absslab.core.metrics.ranking import BinnedCounts
-from absslab.core.metrics.tagging import tagging_scores, tagging_scores_per_class
-from absslab.core.metrics.undefined import mean_of_defined, number
 
-NAMES = {  # of tagging scores in JSON
-    "roc_auc_score": "auc",
-    "average_precision_score": "average_precision",
-    "f1-score": "f1",
-    "precision": "precision",
-    "recall": "recall",
-    "accuracy": "accuracy",
-    "matthews_corrcoef": "matthews",
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMAT = "absslab scores"
+VERSION = 2
+_OLD_SETTINGS = {  # version 1 called the sections of the settings by their classes
+    "EvaluationConfig": "evaluation",
+    "SeparationConfig": "separation",
+    "DetectionConfig": "detection",
+    "ScoringConfig": "scoring",
+    "EstimatesConfig": "estimates",
+    "FeatureConfig": "features",
 }
-TRUE_TAGS = "true_tags"  # the model's masks, refined by what is really in the recording
-LADDER = {  # from what no mask can lose to what the model gives: each step has one cause
-    PHASE_SENSITIVE: "the mixture's phase",
-    "ideal_ratio_mask": "masks between 0 and 1, drawn from energies",
-    "ideal_ratio_mask_mel": "bands instead of bins",
-    TRUE_TAGS: "the model's masks",
-    "": "its tags",
-}
-_N_EXTREME = 5  # of the worst and of the best mixtures
 
 
-def score_report(
-    scorer: Scorer,
-    *,
-    split: str | None,
-    missing: Mapping[str, str],
-    thresholds_from: str,
-    settings: Mapping[str, Any],
-) -> dict[str, Any]:
-    """All scores of what a scorer was given.
+@dataclass(frozen=True)
+class TagAverages:
+    """Scores of tags; thresholds matter to all but the first two."""
 
-    Args:
-        scorer: with at least one recording.
-        split: which recordings these were.
-        missing: why something could not be scored, by section.
-        thresholds_from: where the tags' thresholds were chosen.
-        settings: what all this was made with.
-    """
-    table = scorer.table()
-    statistics = Statistics(table)
-    values = {name: number(value[0]) for name, value in statistics.scores().items()}
-    tagging, of_tags = _tagging(scorer, table, thresholds_from)
-    detection, of_events = _detection(scorer)
-    segmentation, of_bins = _segmentation(scorer)
-    per_class: dict[str, dict[str, Any]] = {}
-    for k, name in enumerate(scorer.classes):
-        rows = table[table["class"] == name]
-        per_class[name] = {
-            "n_labelled": _count(rows["label"] == 1) if rows["label"].notna().any() else None,
-            "n_present": _count(rows["present"] == 1) if rows["present"].notna().any() else None,
-            **{
-                score: column[k]
-                for part in (of_tags, of_events, of_bins)
-                for score, column in part.items()
-            },
-            **{
-                score: values.get(f"per_class.{name}.{score}")
-                for score in SEPARATION
-                if score != "residual"
-            },
-            "ceiling": _mean(
-                rows.get(f"{CEILING}.si_sdr_improvement", pd.Series(dtype=float)).to_numpy()
-            ),
+    auc: float | None = None
+    average_precision: float | None = None
+    f1: float | None = None
+    precision: float | None = None
+    recall: float | None = None
+    accuracy: float | None = None
+    matthews: float | None = None
+
+
+@dataclass(frozen=True)
+class TaggingScores(TagAverages):
+    """Means over the classes, and weighted and micro averages."""
+
+    weighted: TagAverages | None = None
+    micro: TagAverages | None = None
+    n_positive: int | None = None
+    thresholds_from: str = ""
+
+
+@dataclass(frozen=True)
+class CountScores:
+    """Scores of detected frames, segments or events."""
+
+    f1: float | None = None  # mean over the classes
+    precision: float | None = None
+    recall: float | None = None
+    error_rate: float | None = None  # of all classes together
+    f1_micro: float | None = None
+    precision_micro: float | None = None
+    recall_micro: float | None = None
+    error_rate_macro: float | None = None
+
+
+@dataclass(frozen=True)
+class FrameScores(CountScores):
+    """Scores of detected frames, and of the activity without a threshold."""
+
+    auc: float | None = None
+    average_precision: float | None = None
+    binning_error: Mapping[str, float | None] | None = None  # the most that binning may change
+
+
+@dataclass(frozen=True)
+class PsdsScores:
+    """Polyphonic sound detection scores, for two sets of parameters."""
+
+    psds1: float | None = None
+    psds2: float | None = None
+
+
+@dataclass(frozen=True)
+class DetectionScores:
+    """When each class sounds, against strong labels."""
+
+    frame: FrameScores | None = None
+    segment: CountScores | None = None
+    event: CountScores | None = None
+    psds: PsdsScores | None = None
+
+
+@dataclass(frozen=True)
+class SegmentationScores:
+    """Masks against the ideal binary masks of the classes."""
+
+    f1: float | None = None
+    auc: float | None = None
+    average_precision: float | None = None
+    binning_error: Mapping[str, float | None] | None = None  # the most that binning may change
+
+
+@dataclass(frozen=True)
+class SourceScores:
+    """Means over the estimates of present classes, dB."""
+
+    si_sdr: float | None = None
+    si_sdr_improvement: float | None = None
+    sdr: float | None = None
+    sir: float | None = None
+    sar: float | None = None
+    image_sdr: float | None = None
+    isr: float | None = None
+
+
+@dataclass(frozen=True)
+class SeparationScores(SourceScores):
+    """Scores of separated sources, and of what should not be there, dB."""
+
+    leakage: float | None = None  # mean over absent classes
+    residual: float | None = None  # mean over mixtures
+    si_sdr_improvement_median: float | None = None
+    n_present: int = 0
+    n_absent: int = 0
+    n_silent_estimates: int = 0  # they have no SIR, SAR and ISR
+    n_silent_mixtures: int = 0  # they have no leakage and no residual
+    n_contradictions: int = 0  # between labels and sources
+    weighting: str = ""
+
+
+@dataclass(frozen=True)
+class BreakdownStep:
+    """A step from the best that any mask can do down to the model."""
+
+    system: str
+    si_sdr_improvement: float  # dB, mean
+    cause: str  # of what this step loses
+    lost: float | None = None  # dB, against the step before; None for the first
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """All scores of a class."""
+
+    n_labelled: int | None = None  # recordings with its label
+    n_present: int | None = None  # mixtures with its source
+    auc: float | None = None
+    average_precision: float | None = None
+    f1: float | None = None
+    precision: float | None = None
+    recall: float | None = None
+    accuracy: float | None = None
+    matthews: float | None = None
+    threshold: float | None = None
+    frame_f1: float | None = None
+    frame_error_rate: float | None = None
+    segment_f1: float | None = None
+    segment_error_rate: float | None = None
+    event_f1: float | None = None
+    event_error_rate: float | None = None
+    frame_auc: float | None = None
+    frame_average_precision: float | None = None
+    segmentation_f1: float | None = None
+    segmentation_auc: float | None = None
+    segmentation_average_precision: float | None = None
+    si_sdr: float | None = None
+    si_sdr_improvement: float | None = None
+    sdr: float | None = None
+    sir: float | None = None
+    sar: float | None = None
+    image_sdr: float | None = None
+    isr: float | None = None
+    leakage: float | None = None
+    ceiling: float | None = None  # SI-SDR improvement that masks over the model's bands allow
+
+
+@dataclass(frozen=True)
+class MixtureScore:
+    """A mixture, and the mean SI-SDR improvement of the classes in it, dB."""
+
+    mixture: str
+    path: str | None
+    classes: tuple[str, ...]
+    si_sdr_improvement: float
+
+
+@dataclass(frozen=True)
+class ExtremeMixtures:
+    """The mixtures with the lowest and the highest improvement."""
+
+    worst: tuple[MixtureScore, ...]
+    best: tuple[MixtureScore, ...]
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Intervals over resampled mixtures, by the dotted names of their scores."""
+
+    scores: Mapping[str, list[float]]
+    confidence: float = 0.95
+    n_resamples: int = 0
+
+
+@dataclass(frozen=True)
+class Scores:
+    """All scores of a system on some recordings; a section is None where it was not scored."""
+
+    classes: tuple[str, ...]
+    split: str | None = None
+    n_mixtures: int = 0
+    tagging: TaggingScores | None = None
+    detection: DetectionScores | None = None
+    segmentation: SegmentationScores | None = None
+    separation: SeparationScores | None = None
+    baselines: Mapping[str, SourceScores] | None = None
+    breakdown: tuple[BreakdownStep, ...] | None = None
+    per_class: Mapping[str, ClassScores] = field(default_factory=dict)
+    mixtures: ExtremeMixtures | None = None
+    intervals: Intervals = Intervals({})
+    settings: Mapping[str, Mapping[str, object]] = field(default_factory=dict)  # by section
+    n_scored: Mapping[str, int] = field(default_factory=dict)  # recordings, by section
+    n_values: Mapping[str, int] = field(default_factory=dict)  # that a mean is over, by score
+    missing: Mapping[str, str] = field(default_factory=dict)  # why, by section
+    absslab: str = __version__  # that scored
+
+    def flat(self) -> dict[str, float]:
+        """Give every number that is defined by its dotted name."""
+        sections = ("tagging", "detection", "segmentation", "separation", "baselines", "per_class")
+        return {
+            name: number
+            for section in sections
+            for name, number in _numbers(section, getattr(self, section))
         }
-    config = scorer.config
-    intervals = (
-        statistics.intervals(n_resamples=config.n_resamples, seed=config.resampling_seed)
-        if config.n_resamples
-        else {}
-    )
-    return {
-        "split": split,
-        "n_mixtures": len(scorer.names),
-        "classes": scorer.classes,
-        "tagging": tagging,
-        "detection": detection,
-        "segmentation": segmentation,
-        "separation": _separation(scorer, table, values),
-        "baselines": _baselines(scorer, values),
-        "ladder": _ladder(table),
-        "per_class": per_class,
-        "mixtures": _extremes(table),
-        "intervals": {
-            "confidence": CONFIDENCE,
-            "n_resamples": config.n_resamples,
-            "scores": intervals,
-        },
-        "settings": dict(settings),
-        "n_scored": dict(scorer.n_scored),
-        "n_values": {score: _count(table[score].notna()) for score in SEPARATION if score in table},
-        "version": __version__,
-        "missing": dict(missing) | _partly(scorer) | _left_out(scorer, detection),
-    }
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the document as plain data."""
+        return {"format": FORMAT, "version": VERSION, **document_to_json(self)}
+
+    @classmethod
+    def from_json(cls, content: object) -> Self:
+        """Read a document of this version, or of one before.
+
+        Raises:
+            InputError: it is of a newer version, or not a document of scores.
+        """
+        if not isinstance(content, Mapping) or "classes" not in content:
+            raise InputError("the file does not hold scores")
+        version = content.get("version")
+        if isinstance(version, int) and version > VERSION:
+            raise InputError(
+                f"its format version is {version}, newer than {VERSION}: update ABSSLab"
+            )
+        if not isinstance(version, int):  # version 1: the version of the package stands there
+            content = _from_version_1(content)
+        try:
+            return document_from_json(
+                cls,
+                {key: value for key, value in content.items() if key not in ("format", "version")},
+            )
+        except InputError as error:
+            author = content.get("absslab", "an unknown version")
+            raise InputError(f"{error}; it was written by {author}: score it once more") from None
 
 
-def _left_out(scorer: Scorer, detection: Mapping[str, Any] | None) -> dict[str, str]:
-    """What could have been scored, but was not: it was not asked for, or something is lacking."""
-    why = {}
-    if scorer.n_scored["separation"] and scorer.config.bss_eval == "none":
-        why["bss_eval"] = "--bss_eval none"
-    if detection and not scorer.n_scored["frames"]:
-        why["psds"] = "events come without curves of activity"
-    elif detection and detection["psds"] is None:
-        why["psds"] = "sed_scores_eval is not there: pip install 'absslab[psds]'"
-    elif detection and None in detection["psds"].values():
-        why["psds"] = "it is defined from two classes with events on"
-    return why
+class EvaluationResult(NamedTuple):
+    """What an evaluation gives."""
+
+    scores: Scores
+    table: "pd.DataFrame"  # a row per mixture and class
 
 
-def _partly(scorer: Scorer) -> dict[str, str]:
-    """What was scored on some of the recordings only."""
-    n = len(scorer.names)
-    return {
-        section: f"on {n_scored} of {n} recordings only: the others lack what it needs"
-        for section, n_scored in scorer.n_scored.items()
-        if 0 < n_scored < n
-    }
-
-
-def _tagging(
-    scorer: Scorer, table: pd.DataFrame, thresholds_from: str
-) -> tuple[dict[str, Any] | None, dict[str, list[Any]]]:
-    if not scorer.n_scored["tagging"]:
-        return None, {}
-    shape = (len(scorer.names), len(scorer.classes))
-    labels, said = (table[name].to_numpy(float).reshape(shape) for name in ("label", "probability"))
-    known = ~np.isnan(labels + said).any(1)  # (n,)
-    labels, said = labels[known], said[known]
-    options: dict[str, Any] = {"thresholds": scorer.thresholds.tolist()}
-    averages = {
-        average: {
-            NAMES[name]: value
-            for name, value in tagging_scores(labels, said, average=average, **options).items()
+def _from_version_1(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Rename what had other names in version 1."""
+    renamed = dict(content)
+    renamed["absslab"] = str(renamed.pop("version", "an unknown version"))
+    settings = renamed.get("settings")
+    if isinstance(settings, Mapping):
+        renamed["settings"] = {
+            _OLD_SETTINGS.get(name, name): values for name, values in settings.items()
         }
-        for average in ("macro", "weighted", "micro")
-    }
-    by_class = tagging_scores_per_class(labels, said, **options)
-    together = {
-        **averages.pop("macro"),
-        **averages,
-        "n_positive": int(labels.sum()),
-        "thresholds_from": thresholds_from,
-    }
-    return together, {NAMES[name]: column for name, column in by_class.items()} | {
-        "threshold": options["thresholds"]
-    }
+    steps = renamed.pop("ladder", None)
+    if isinstance(steps, list):
+        renamed["breakdown"] = [_rename_cause(step) for step in steps]
+    return renamed
 
 
-def _detection(scorer: Scorer) -> tuple[dict[str, Any] | None, dict[str, list[Any]]]:
-    if not scorer.n_scored["detection"]:
-        return None, {}
-    together: dict[str, Any] = {kind: detection_scores(scorer.counts[kind]) for kind in COUNTED}
-    per_class = {
-        f"{kind}_{score}": column
-        for kind in COUNTED
-        for score, column in detection_scores_per_class(scorer.counts[kind]).items()
-        if score in ("f1", "error_rate")
-    }
-    areas, of_class = _areas(scorer.frames, known=bool(scorer.n_scored["frames"]))
-    together["frame"] = areas | together["frame"]
-    return together | {"psds": scorer.psds()}, per_class | {
-        f"frame_{name}": column for name, column in of_class.items()
-    }
+def _rename_cause(step: object) -> object:
+    if not isinstance(step, dict):
+        return step
+    return {("cause" if key == "to" else key): value for key, value in step.items()}
 
 
-def _segmentation(scorer: Scorer) -> tuple[dict[str, Any] | None, dict[str, list[Any]]]:
-    if not scorer.n_scored["segmentation"]:
-        return None, {}
-    areas, of_class = _areas(scorer.bins, known=True)
-    f1 = f1_score(scorer.bins.decisions)  # (K,)
-    together = {"f1": _mean(f1), **areas}
-    of_class = {"f1": [number(value) for value in f1], **of_class}
-    return together, {f"segmentation_{name}": column for name, column in of_class.items()}
-
-
-def _areas(
-    counts: BinnedCounts, *, known: bool
-) -> tuple[dict[str, Any], dict[str, list[float | None]]]:
-    """Areas under curves: means over classes, by how much binning may have changed one at most, and each class's."""
-    if not known:
-        return {"auc": None, "average_precision": None}, {}
-    areas, errors = counts.areas, counts.errors
-    worst = {name: number(np.nanmax(values, initial=0)) for name, values in errors.items()}
-    return {name: _mean(values) for name, values in areas.items()} | {"binning_error": worst}, {
-        name: [number(value) for value in values] for name, values in areas.items()
-    }
-
-
-def _separation(
-    scorer: Scorer, table: pd.DataFrame, values: Mapping[str, float | None]
-) -> dict[str, Any] | None:
-    if not scorer.n_scored["separation"]:
-        return None
-    median = table["si_sdr_improvement"].median() if "si_sdr_improvement" in table else np.nan
-    return {
-        **{score: values.get(f"separation.{score}") for score in SEPARATION},
-        "si_sdr_improvement_median": number(median),
-        "n_present": _count(table["present"] == 1),
-        "n_absent": _count(table["present"] == 0),
-        "n_silent_estimates": scorer.n_silent_estimates,  # they have no SIR, SAR and ISR
-        "n_silent_mixtures": scorer.n_silent_mixtures,  # they have no leakage and no residual
-        "n_contradictions": _count(
-            (table["label"] != table["present"]) & table[["label", "present"]].notna().all(axis=1)
-        ),
-        "weighting": "means over all pairs of a mixture and a class present in it; leakage: absent; residual: mixtures",
-    }
-
-
-def _baselines(scorer: Scorer, values: Mapping[str, float | None]) -> dict[str, Any] | None:
-    if not scorer.n_scored["separation"]:
-        return None
-    scores = [score for score in SEPARATION if score not in ("leakage", "residual")]
-    return {
-        system: {score: values.get(f"baselines.{system}.{score}") for score in scores}
-        for system in BASELINES
-    }
-
-
-def _ladder(table: pd.DataFrame) -> list[dict[str, Any]] | None:
-    """Mean SI-SDR improvement from the best that any mask can do down to the model, and what each step costs."""
-    columns = {
-        system: f"{system}.si_sdr_improvement" if system else "si_sdr_improvement"
-        for system in LADDER
-    }
-    columns = {system: name for system, name in columns.items() if name in table}
-    if TRUE_TAGS not in columns or table[columns[TRUE_TAGS]].isna().all():
-        return None
-    steps: list[dict[str, Any]] = []
-    for system, name in columns.items():
-        mean = float(table[name].mean())
-        cost = steps[-1]["si_sdr_improvement"] - mean if steps else None
-        steps.append(
-            {
-                "system": system or "model",
-                "si_sdr_improvement": mean,
-                "lost": cost,
-                "to": LADDER[system],
-            }
-        )
-    return steps
-
-
-def _extremes(table: pd.DataFrame) -> dict[str, list[dict[str, Any]]] | None:
-    """The mixtures with the lowest and the highest mean improvement of what is present."""
-    if "si_sdr_improvement" not in table or table["si_sdr_improvement"].isna().all():
-        return None
-    scored = table.dropna(subset="si_sdr_improvement")
-    by_mixture = scored.groupby("mixture", sort=False).agg(
-        path=("path", "first"),
-        classes=("class", list),
-        si_sdr_improvement=("si_sdr_improvement", "mean"),
-    )
-    ordered = (
-        by_mixture.sort_values("si_sdr_improvement", kind="stable").reset_index().to_dict("records")
-    )
-    return {"worst": ordered[:_N_EXTREME], "best": ordered[::-1][:_N_EXTREME]}
-
-
-def _mean(values: np.ndarray) -> float | None:
-    return number(mean_of_defined(values))
-
-
-def _count(which: "pd.Series[bool]") -> int:
-    return int(which.sum())
+def _numbers(name: str, value: object) -> Iterator[tuple[str, float]]:
+    """Give the numbers below a section, with their dotted names."""
+    if is_dataclass(value) and not isinstance(value, type):
+        for item in fields(value):
+            yield from _numbers(f"{name}.{item.name}", getattr(value, item.name))
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _numbers(f"{name}.{key}", item)
+    elif isinstance(value, int | float):
+        yield name, value

@@ -11,6 +11,7 @@ import pandas as pd
 from absslab.core.common.config import format_setting
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import read_json
+from absslab.core.evaluation.score_files import read_scores_alone
 from absslab.core.training.run_directory import RunReader, best_checkpoint_path
 from absslab.core.training.run_status import RunStatus
 
@@ -144,12 +145,10 @@ def scores_on_test(folder: str | Path) -> dict[str, float]:
     folder = Path(folder)
     for path in (folder / "scores.json", folder.with_name(f"{folder.name}.json")):
         try:
-            scores = read_json(path)
+            values = read_scores_alone(path).flat()
         except InputError:
             continue
-        if isinstance(scores, Mapping) and "classes" in scores:
-            found = {title: _number(_at(scores, name)) for title, name in SCORES.items()}
-            return {title: value for title, value in found.items() if value is not None}
+        return {title: values[name] for title, name in SCORES.items() if name in values}
     return {}
 
 
@@ -290,12 +289,6 @@ def _fits(run: RunSummary, word: str) -> bool:
             for key, has in known.items()
         )
     return word in run.name.lower() or word in run.state
-
-
-def _at(content: Any, name: str) -> Any:
-    for part in name.split("."):
-        content = content.get(part) if isinstance(content, Mapping) else None
-    return content
 
 
 def _number(value: Any) -> float | None:

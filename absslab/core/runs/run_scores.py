@@ -1,16 +1,15 @@
 """The scores of a run: where they are, and which mixtures it does worst and best on."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from absslab.core.common.errors import InputError
-from absslab.core.evaluation.score_table import read_scores
-from absslab.core.evaluation.score_text import COLUMNS, interval_rows, score_rows, score_text
+from absslab.core.evaluation.score_files import read_scores
+from absslab.core.evaluation.score_text import COLUMNS
+from absslab.core.evaluation.scores import Scores
 from absslab.core.training.run_directory import best_checkpoint_path
 
 DOUBT = "doubt"  # how far a mixture's probabilities are from its labels, in the mean
@@ -19,11 +18,11 @@ LOWER_IS_BETTER = ("leakage", DOUBT)
 
 @dataclass(frozen=True)
 class RankedMixture:
-    """A mixture, and how well it came off."""
+    """A mixture, and its score."""
 
-    mixture: str  # as the table of scores calls it
+    mixture: str  # its name in the table of scores
     path: str
-    classes: tuple[str, ...]  # that are there
+    classes: tuple[str, ...]  # that are present
     score: float
 
 
@@ -39,58 +38,59 @@ class RunScores:
     """
 
     path: Path
-    scores: Mapping[str, Any]
+    scores: Scores
     table: pd.DataFrame
     is_old: bool = False
 
     @property
     def choices(self) -> dict[str, str]:
-        """The scores that classes have: name → title, the improvement first."""
-        rows = self.scores["per_class"].values()
-        found = {
-            key: title
-            for key, (title, _) in COLUMNS.items()
-            if any(row.get(key) is not None for row in rows)
+        """Scores that classes have: name → title, the improvement first."""
+        values = self.scores.flat()
+        offered = {
+            score: title
+            for score, (title, _) in COLUMNS.items()
+            if score != "ceiling"
+            and any(f"per_class.{name}.{score}" in values for name in self.scores.per_class)
         }
-        found.pop("ceiling", None)
-        return {
-            key: found[key] for key in sorted(found, key=lambda key: key != "si_sdr_improvement")
-        }
+        names = sorted(offered, key=lambda score: score != "si_sdr_improvement")
+        return {name: offered[name] for name in names}
 
     def per_class(self, score: str) -> dict[str, float | None]:
-        """A score of each class."""
-        return {name: row.get(score) for name, row in self.scores["per_class"].items()}
+        """Give a score of each class."""
+        values = self.scores.flat()
+        return {name: values.get(f"per_class.{name}.{score}") for name in self.scores.per_class}
 
     def intervals(self, score: str) -> dict[str, list[float]]:
-        """The 95 % intervals of those classes that have one."""
-        found = self.scores["intervals"]["scores"]
-        names = {name: f"per_class.{name}.{score}" for name in self.scores["classes"]}
-        return {name: found[key] for name, key in names.items() if key in found}
+        """Give the 95 % intervals of those classes that have one."""
+        intervals = self.scores.intervals.scores
+        names = {name: f"per_class.{name}.{score}" for name in self.scores.classes}
+        return {name: intervals[key] for name, key in names.items() if key in intervals}
 
     def per_mixture(self, score: str) -> tuple[str, pd.Series]:
-        """A score of each mixture, the mean over its classes; `DOUBT` where mixtures don't have that score."""
+        """Give a score of each mixture, the mean over its classes.
+
+        Returns:
+            the score's name, which is `DOUBT` where mixtures do not have the score, and its values.
+        """
         table = self.table
-        if score not in table or table[score].isna().all():
-            score = DOUBT
-            said = (
-                table["probability"] if "probability" in table else pd.Series(np.nan, table.index)
-            )
-            values = (pd.to_numeric(said) - table["label"]).abs()
+        if score in table and table[score].notna().any():
+            values = table[score]
         else:
-            values = pd.to_numeric(table[score])
+            score = DOUBT
+            unknown = pd.Series(np.nan, table.index)
+            values = (table.get("probability", unknown) - table["label"]).abs()
         return score, values.groupby(table["mixture"], sort=False).mean()
 
     def ranking(self, score: str) -> list[RankedMixture]:
-        """The mixtures that have a score, the worst first."""
+        """Rank the mixtures that have a score, the worst first."""
         score, values = self.per_mixture(score)
         ordered = values.dropna().sort_values(ascending=score not in LOWER_IS_BETTER, kind="stable")
-        there = self.table["present"].fillna(self.table["label"]) == 1
-        classes = self.table["class"][there].groupby(self.table["mixture"][there]).agg(tuple)
-        paths = (
-            self.table.groupby("mixture")["path"].first()
-            if "path" in self.table
-            else pd.Series(dtype=str)
-        )
+        table = self.table
+        present = table[table["present"].fillna(table["label"]) == 1]
+        classes = present.groupby("mixture")["class"].agg(tuple)
+        paths = pd.Series(dtype=str)
+        if "path" in table:
+            paths = table.groupby("mixture")["path"].first()
         return [
             RankedMixture(
                 str(name), str(paths.get(name) or ""), classes.get(name, ()), float(value)
@@ -99,20 +99,21 @@ class RunScores:
         ]
 
     def column(self, mixture: str, name: str) -> dict[str, float]:
-        """A column of the table for a mixture: class → value, without those that are not known."""
+        """Give a column of the table for a mixture: class → value, where it is known."""
         rows = self.table[self.table["mixture"] == mixture]
         if name not in rows:
             return {}
-        values = pd.to_numeric(rows[name])
         return {
             label: float(value)
-            for label, value in zip(rows["class"], values, strict=True)
+            for label, value in zip(rows["class"], rows[name], strict=True)
             if not np.isnan(value)
         }
 
 
 def typical_mixture(table: pd.DataFrame) -> str:
-    """Of the mixtures with three classes or more, if there are any, the one whose mean improvement is the median.
+    """Choose the mixture whose mean improvement is the median.
+
+    It is one of those with three classes or more, if there are any.
 
     Args:
         table: of scores, with improvements.
@@ -124,44 +125,36 @@ def typical_mixture(table: pd.DataFrame) -> str:
 
 
 def scores_path(run: str | Path, split: str) -> Path:
-    """Where the scores of a run on a split belong."""
+    """Give the place for the scores of a run on a split."""
     return Path(run) / ("scores.json" if split == "test" else f"scores-{split}.json")
 
 
 def read_run_scores(run: str | Path, split: str) -> RunScores | None:
-    """The scores of a run, in R/scores.json, R/scores-SPLIT.json or R.json; None where there are none of this split.
+    """Read the scores of a run, in R/scores.json, R/scores-SPLIT.json or R.json.
+
+    Returns:
+        None where there are none of this split.
 
     Raises:
-        InputError: they can't be read, are torn, or of a version that this one does not understand.
+        InputError: they can't be read, are damaged, or of a newer version.
     """
     run = Path(run)
     for path in (scores_path(run, split), run.with_name(f"{run.name}.json")):
         if not path.is_file():
             continue
         scores, table = read_scores(path)
-        try:
-            if scores["split"] not in (split, None):
-                continue
+        if scores.split in (split, None):
             checkpoint = best_checkpoint_path(run)
             is_old = checkpoint.is_file() and checkpoint.stat().st_mtime > path.stat().st_mtime
-            found = RunScores(path, scores, table, is_old)
-            score_text(scores), score_rows(scores), interval_rows(scores)
-            for score in found.choices:
-                found.ranking(score), found.intervals(score)
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            version = scores.get("version", "an unknown version")
-            raise InputError(
-                f"{path} can't be shown ({type(error).__name__}: {error}); it was written by {version}: score it once more"
-            ) from None
-        return found
+            return RunScores(path, scores, table, is_old)
     return None
 
 
 def locate_mixture(ranked: RankedMixture, folder: str | Path, split: str) -> Path:
-    """Where a mixture is now: where it was when it was scored, or in a folder that its data moved to.
+    """Find a mixture: where it was when it was scored, or in a folder that its data moved to.
 
     Raises:
-        InputError: in neither.
+        InputError: it is in neither.
     """
     places = [Path(ranked.path)] if ranked.path else []
     if folder:
@@ -170,6 +163,6 @@ def locate_mixture(ranked: RankedMixture, folder: str | Path, split: str) -> Pat
         if path.is_file():
             return path
     raise InputError(
-        f"{ranked.path or ranked.mixture} is not there any more: choose the folder that the mixtures are in now "
-        "(state.mixture_folder), or score the run once more"
+        f"{ranked.path or ranked.mixture} is not there any more: choose the folder that the "
+        "mixtures are in now (state.mixture_folder), or score the run once more"
     )

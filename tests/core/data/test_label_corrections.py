@@ -22,7 +22,7 @@ from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_folder import read_manifest
 from absslab.core.data.mixture_plan import MixtureFolderConfig
 from absslab.core.data.mixture_writer import write_mixtures
-from absslab.core.evaluation.model_evaluation import Evaluation, EvaluationConfig
+from absslab.core.evaluation.model_evaluation import EvaluationConfig, open_evaluation
 from absslab.core.training.experiment import Experiment
 
 CSV = "filename,split,knock,speech\na.wav,train,1,0\nsub/b.wav,test,0,1\n"
@@ -183,7 +183,7 @@ def test_a_correction_in_a_folder_of_mixtures_is_what_training_and_scores_read(f
         0
     ]
     assert item.labels == {name for name, present in labels.items() if not present}
-    evaluation = Evaluation(
+    evaluation = open_evaluation(
         EvaluationConfig(checkpoint_path=str(checkpoint), data_folder=str(folder))
     )
     assert list(evaluation.run())[-1].done

@@ -1,12 +1,15 @@
 """Systems side by side: the same mixtures, their differences, and how sure these are."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from absslab.core.common.errors import InputError
 from absslab.core.evaluation.comparison import ComparisonConfig, compare
-from absslab.core.evaluation.score_table import write_scores
+from absslab.core.evaluation.score_files import write_scores
+from absslab.core.evaluation.scores import Scores
 
 CLASSES = ["knock", "speech"]
 CONFIG = ComparisonConfig(n_resamples=400)
@@ -32,8 +35,10 @@ def table_of(improvements, *, n=30, labels=None, probabilities=None):
 
 
 def write(folder, name, table, **scores):
-    write_scores(folder / f"{name}.json", {"classes": CLASSES, **scores}, table)
-    return folder / f"{name}.json"
+    path = folder / f"{name}.json"
+    write_scores(path, Scores(tuple(CLASSES)), table)
+    path.write_text(json.dumps(json.loads(path.read_text()) | scores))
+    return path
 
 
 def noise(seed, n=30):
@@ -142,7 +147,7 @@ def test_one_file_alone_and_files_that_are_no_scores_are_refused(tmp_path):
 
 def test_systems_that_were_scored_otherwise_are_refused(tmp_path):
     def scored_with(collar, n_resamples):
-        return {"settings": {"ScoringConfig": {"collar": collar, "n_resamples": n_resamples}}}
+        return {"settings": {"scoring": {"collar": collar, "n_resamples": n_resamples}}}
 
     table = table_of(noise(0))
     first = write(tmp_path, "a", table, **scored_with(0.2, 10))

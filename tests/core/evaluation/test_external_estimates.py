@@ -10,11 +10,13 @@ import soundfile
 
 from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
+from absslab.core.common.progress import LongWork, run_to_end
 from absslab.core.data.strong_labels import write_events
 from absslab.core.evaluation.comparison import compare
-from absslab.core.evaluation.external_estimates import EstimatesConfig, EstimatesEvaluation
-from absslab.core.evaluation.model_evaluation import Evaluation, EvaluationConfig
-from absslab.core.evaluation.score_table import BASELINES, write_scores
+from absslab.core.evaluation.external_estimates import EstimatesConfig, open_estimates
+from absslab.core.evaluation.model_evaluation import EvaluationConfig, open_evaluation
+from absslab.core.evaluation.score_files import write_scores
+from absslab.core.evaluation.score_table import BASELINES
 from absslab.core.evaluation.scorer import ScoringConfig
 from absslab.core.separation.separated_folder import separate_file
 from absslab.core.separation.separator import Separator
@@ -76,20 +78,17 @@ def estimates(references, tmp_path):
 
 
 def prepared(references, estimates, scoring=QUICK):
-    return EstimatesEvaluation(
+    return open_estimates(
         EstimatesConfig(references=str(references), estimates=str(estimates)), scoring
     )
 
 
 def evaluated(references, estimates, scoring=QUICK):
-    evaluation = prepared(references, estimates, scoring)
-    for _ in evaluation.run():
-        pass
-    return evaluation
+    return run_to_end(prepared(references, estimates, scoring).run())
 
 
 def scores_of(references, estimates, scoring=QUICK):
-    scores = evaluated(references, estimates, scoring).scores()
+    scores = evaluated(references, estimates, scoring).scores.to_json()
     json.dumps(scores, allow_nan=False)
     return scores
 
@@ -137,9 +136,10 @@ def test_what_sounds_without_probabilities_and_masks_can_not_be_scored_is_said(
 def test_progress_goes_on_to_the_end_and_a_second_run_starts_anew(references, estimates):
     evaluation = prepared(references, estimates)
     for _ in range(2):
-        assert [(step.done, step.total) for step in evaluation.run()] == [(1, 3), (2, 3), (3, 3)]
-        assert evaluation.scores()["n_mixtures"] == 3
-    assert evaluation.table()["mixture"].tolist() == [
+        work = LongWork(evaluation.run())
+        assert [(step.done, step.total) for step in work] == [(1, 3), (2, 3), (3, 3)]
+        assert work.result.scores.n_mixtures == 3
+    assert work.result.table["mixture"].tolist() == [
         f"{name}.wav" for name in SOUNDING for _ in CLASSES
     ]
 
@@ -154,7 +154,7 @@ def test_estimates_are_joined_by_class_name_and_not_by_order(references, estimat
     (estimates / "a/speech.wav").rename(estimates / "a/other.wav")
     (estimates / "a/knock.wav").rename(estimates / "a/speech.wav")
     (estimates / "a/other.wav").rename(estimates / "a/knock.wav")
-    table = evaluated(references, estimates).table().set_index(["mixture", "class"])
+    table = evaluated(references, estimates).table.set_index(["mixture", "class"])
     assert (table.loc["a.wav"].loc[["speech", "knock"], "si_sdr"] < -20).all()
     assert table.loc[("b.wav", "speech"), "si_sdr"] > 60
 
@@ -392,8 +392,8 @@ DAMAGES = {
         lambda r, e: [without_sounds(r / "c"), (r / "c.wav").unlink()],
         "references/c",
     ),
-    "there is no folder of estimates": (lambda r, e: shutil.rmtree(e), "is no folder"),
-    "there is no folder of references": (lambda r, e: shutil.rmtree(r), "is no folder"),
+    "there is no folder of estimates": (lambda r, e: shutil.rmtree(e), "is not a directory"),
+    "there is no folder of references": (lambda r, e: shutil.rmtree(r), "is not a directory"),
     "an estimate holds NaN": (lambda r, e: with_nan(e / "a/knock.wav"), "a/knock.wav holds NaN"),
     "a mixture holds NaN": (lambda r, e: with_nan(r / "a.wav"), "a.wav holds NaN"),
     "a source holds NaN": (
@@ -434,9 +434,9 @@ def test_folders_are_refused_in_one_line_where(references, estimates, damage):
 
 def test_folders_that_were_not_named_are_missing():
     with pytest.raises(InputError, match="references is missing: say it with --references"):
-        EstimatesEvaluation(EstimatesConfig(estimates="x"))
+        open_estimates(EstimatesConfig(estimates="x"))
     with pytest.raises(InputError, match="estimates is missing: say it with --estimates"):
-        EstimatesEvaluation(EstimatesConfig(references="."))
+        open_estimates(EstimatesConfig(references="."))
 
 
 def test_a_mixture_in_which_no_class_sounds_has_leakage_alone(references, estimates):
@@ -444,7 +444,7 @@ def test_a_mixture_in_which_no_class_sounds_has_leakage_alone(references, estima
     without_sounds(references / "a")
     text = (references / "weak_labels.csv").read_text()
     (references / "weak_labels.csv").write_text(text.replace("a.wav,1,1,0", "a.wav,0,0,0"))
-    table = evaluated(references, estimates).table().set_index("mixture").loc["a.wav"]
+    table = evaluated(references, estimates).table.set_index("mixture").loc["a.wav"]
     assert (table["present"] == 0).all()
     assert table["leakage"].notna().all()
 
@@ -470,12 +470,11 @@ def separated(checkpoint, mixtures, tmp_path_factory):
 
 def test_what_separate_writes_has_the_scores_of_the_model(checkpoint, mixtures, separated):
     scoring = ScoringConfig(n_resamples=0)
-    model = Evaluation(
+    model = open_evaluation(
         EvaluationConfig(checkpoint_path=str(checkpoint), device="cpu"), scoring=scoring
     )
-    for _ in model.run():
-        pass
-    expected, found = model.scores(), scores_of(mixtures / "test", separated, scoring)
+    expected = run_to_end(model.run()).scores.to_json()
+    found = scores_of(mixtures / "test", separated, scoring)
     with open(mixtures / "test/weak_labels.csv", newline="", encoding="utf-8") as file:
         assert found["classes"] == next(csv.reader(file))[1:]
     for name in ("si_sdr", "si_sdr_improvement", "sdr"):
@@ -497,12 +496,13 @@ def test_a_model_and_its_separated_files_are_compared_mixture_by_mixture(
 ):
     """As the README does it: the two name mixtures alike."""
     scoring = ScoringConfig(bss_eval="none", n_resamples=0)
-    model = Evaluation(EvaluationConfig(checkpoint_path=str(checkpoint)), scoring=scoring)
+    model = open_evaluation(EvaluationConfig(checkpoint_path=str(checkpoint)), scoring=scoring)
     config = EstimatesConfig(estimates=str(separated), references=str(mixtures / "test"))
-    files = EstimatesEvaluation(config, scoring)
+    files = open_estimates(config, scoring)
     for name, evaluation in (("model", model), ("files", files)):
-        assert [step.done for step in evaluation.run()]
-        write_scores(tmp_path / f"{name}.json", evaluation.scores(), evaluation.table())
+        work = LongWork(evaluation.run())
+        assert [step.done for step in work]
+        write_scores(tmp_path / f"{name}.json", *work.result)
     compared = compare([tmp_path / "model.json", tmp_path / "files.json"])["scores"]
     assert compared["separation.si_sdr_improvement"]["differences"][1] == pytest.approx(0, abs=0.1)
     for kind in ("frame", "segment", "event"):

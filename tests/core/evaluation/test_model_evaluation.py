@@ -11,10 +11,11 @@ import torch
 
 from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
-from absslab.core.evaluation.model_evaluation import Evaluation, EvaluationConfig
+from absslab.core.common.progress import LongWork, run_to_end
+from absslab.core.evaluation.model_evaluation import EvaluationConfig, open_evaluation
+from absslab.core.evaluation.score_summary import NAMES
 from absslab.core.evaluation.score_table import BASELINES, Statistics
 from absslab.core.evaluation.scorer import ScoringConfig
-from absslab.core.evaluation.scores import NAMES
 from absslab.core.metrics import psds
 from absslab.core.metrics.separation import si_sdr
 from absslab.core.metrics.tagging import best_thresholds, tagging_scores
@@ -25,26 +26,28 @@ N_TEST, N_VALIDATION, N_CLASSES = 8, 8, 4
 
 
 def prepared(checkpoint, scoring=QUICK, **options):
-    return Evaluation(
+    return open_evaluation(
         EvaluationConfig(checkpoint_path=str(checkpoint), device="cpu", **options), scoring=scoring
     )
 
 
 def evaluated(checkpoint, scoring=QUICK, **options):
-    evaluation = prepared(checkpoint, scoring, **options)
-    for _ in evaluation.run():
-        pass
-    return evaluation
+    return run_to_end(prepared(checkpoint, scoring, **options).run())
 
 
 @pytest.fixture(scope="module")
-def evaluation(checkpoint):
-    return evaluated(checkpoint, ScoringConfig(n_resamples=200))
+def opened(checkpoint):
+    return prepared(checkpoint, ScoringConfig(n_resamples=200))
+
+
+@pytest.fixture(scope="module")
+def evaluation(opened):
+    return run_to_end(opened.run())
 
 
 @pytest.fixture(scope="module")
 def scores(evaluation):
-    return evaluation.scores()
+    return evaluation.scores.to_json()
 
 
 @pytest.fixture
@@ -80,15 +83,13 @@ def thresholds(scores):
 
 
 def test_scores_are_those_of_the_model_on_that_split_with_thresholds_chosen_on_validation(
-    checkpoint, settings, evaluation, scores
+    checkpoint, settings, opened, evaluation, scores
 ):
-    labels, said = columns(
-        evaluated(checkpoint, split="validation").table(), "label", "probability"
-    )
+    labels, said = columns(evaluated(checkpoint, split="validation").table, "label", "probability")
     chosen = best_thresholds(labels, said, otherwise=settings.training.thresholds)
     assert list(thresholds(scores).values()) == chosen
-    labels, said = columns(evaluation.table(), "label", "probability")
-    np.testing.assert_array_equal(labels, evaluation.data_set.labels)
+    labels, said = columns(evaluation.table, "label", "probability")
+    np.testing.assert_array_equal(labels, opened.data_set.labels)
     expected = tagging_scores(labels, said, thresholds=chosen)
     assert {NAMES[name]: value for name, value in expected.items()}.items() <= scores[
         "tagging"
@@ -102,17 +103,17 @@ def test_scores_are_those_of_the_model_on_that_split_with_thresholds_chosen_on_v
     assert (scores["split"], scores["n_mixtures"], scores["classes"]) == (
         "test",
         N_TEST,
-        evaluation.classes,
+        opened.classes,
     )
     assert (
         scores["separation"]["n_present"] + scores["separation"]["n_absent"] == N_TEST * N_CLASSES
     )
 
 
-def test_what_is_scored_is_what_the_separator_gives(checkpoint, evaluation):
-    table, separator = evaluation.table(), Separator.from_checkpoint(str(checkpoint))
+def test_what_is_scored_is_what_the_separator_gives(checkpoint, opened, evaluation):
+    table, separator = evaluation.table, Separator.from_checkpoint(str(checkpoint))
     for index in range(2):
-        truth = evaluation.truth(index)
+        truth = opened.truth(index)
         separation = separator.separate(truth.mixture, truth.sampling_rate)
         rows = table[table["mixture"] == truth.name].set_index("class")
         np.testing.assert_allclose(rows["probability"], separation.probabilities, rtol=1e-5)
@@ -126,10 +127,11 @@ def test_what_is_scored_is_what_the_separator_gives(checkpoint, evaluation):
 def test_progress_goes_on_to_the_end_and_a_second_run_starts_anew(checkpoint):
     evaluation = prepared(checkpoint)
     for _ in range(2):
-        steps = list(evaluation.run())
+        work = LongWork(evaluation.run())
+        steps = list(work)
         assert [step.done for step in steps] == list(range(1, N_VALIDATION + N_TEST + 1))
         assert {step.total for step in steps} == {N_VALIDATION + N_TEST}
-        assert evaluation.scores()["n_mixtures"] == N_TEST
+        assert work.result.scores.n_mixtures == N_TEST
 
 
 def test_the_scores_have_the_sections_and_names_that_others_read(scores):
@@ -150,7 +152,7 @@ def test_the_scores_have_the_sections_and_names_that_others_read(scores):
         "per_class",
         "missing",
         "settings",
-        "ladder",
+        "breakdown",
         "mixtures",
     } <= set(scores)
     for section, names in sections.items():
@@ -159,12 +161,7 @@ def test_the_scores_have_the_sections_and_names_that_others_read(scores):
         assert {"f1", "precision", "recall", "error_rate"} <= set(scores["detection"][kind])
     assert {"auc", "average_precision"} <= set(scores["detection"]["frame"])
     assert list(scores["per_class"]) == scores["classes"]
-    assert set(scores["settings"]) == {
-        "EvaluationConfig",
-        "SeparationConfig",
-        "DetectionConfig",
-        "ScoringConfig",
-    }
+    assert set(scores["settings"]) == {"evaluation", "separation", "detection", "scoring"}
 
 
 def test_scores_are_plain_data_without_nan(scores):
@@ -172,7 +169,7 @@ def test_scores_are_plain_data_without_nan(scores):
 
 
 def test_the_mixture_taken_for_its_sources_improves_nothing(evaluation, scores):
-    improvements = evaluation.table()["mixture.si_sdr_improvement"].dropna()
+    improvements = evaluation.table["mixture.si_sdr_improvement"].dropna()
     assert len(improvements) == scores["separation"]["n_present"]
     assert (improvements == 0).all()
     assert scores["baselines"]["mixture"]["si_sdr_improvement"] == 0
@@ -188,7 +185,7 @@ def test_ideal_masks_are_better_than_the_mixture_and_bins_better_than_bands(scor
 
 
 def test_the_steps_from_the_best_mask_down_to_the_model_add_up(scores):
-    first, *steps = scores["ladder"]
+    first, *steps = scores["breakdown"]
     assert first["system"] == "phase_sensitive_mask"
     assert steps[-1]["system"] == "model"
     left = first["si_sdr_improvement"] - sum(step["lost"] for step in steps)
@@ -196,7 +193,7 @@ def test_the_steps_from_the_best_mask_down_to_the_model_add_up(scores):
 
 
 def test_present_and_absent_classes_are_never_averaged_together(evaluation, scores):
-    table = evaluation.table()
+    table = evaluation.table
     present = table["present"] == 1
     assert set(table["present"]) == {0, 1}
     for name in (
@@ -222,13 +219,13 @@ def test_present_and_absent_classes_are_never_averaged_together(evaluation, scor
         assert row["leakage"] == pytest.approx(of_class["leakage"].mean(), nan_ok=True)
 
 
-def test_the_residual_is_what_no_class_took(evaluation, scores):
-    truth = evaluation.truth(0)
-    rest = truth.mixture - evaluation.estimate(truth).sources.sum(0)
+def test_the_residual_is_what_no_class_took(opened, evaluation, scores):
+    truth = opened.truth(0)
+    rest = truth.mixture - opened.estimate(truth).sources.sum(0)
     expected = 10 * np.log10(
         np.square(rest, dtype=float).sum() / np.square(truth.mixture, dtype=float).sum()
     )
-    residuals = evaluation.table().set_index("mixture")["residual"]
+    residuals = evaluation.table.set_index("mixture")["residual"]
     assert residuals[truth.name].to_numpy() == pytest.approx([expected] * N_CLASSES, abs=1e-3)
     assert scores["separation"]["residual"] == pytest.approx(
         residuals.groupby(level=0).first().mean()
@@ -237,9 +234,7 @@ def test_the_residual_is_what_no_class_took(evaluation, scores):
 
 def test_the_report_and_the_table_tell_the_same(evaluation, scores):
     """The scores are computed as a whole, and from the table as the intervals are: two ways, one result."""
-    again = {
-        name: float(value[0]) for name, value in Statistics(evaluation.table()).scores().items()
-    }
+    again = {name: float(value[0]) for name, value in Statistics(evaluation.table).scores().items()}
     expected = {
         f"tagging.{name}": scores["tagging"][name] for name in ("auc", "average_precision", "f1")
     }
@@ -267,7 +262,7 @@ def test_intervals_enclose_the_scores_they_belong_to(scores):
 
 
 def test_the_worst_and_the_best_mixtures_are_named(evaluation, scores):
-    means = evaluation.table().groupby("mixture")["si_sdr_improvement"].mean()
+    means = evaluation.table.groupby("mixture")["si_sdr_improvement"].mean()
     assert scores["mixtures"]["worst"][0]["mixture"] == means.idxmin()
     assert scores["mixtures"]["best"][0]["mixture"] == means.idxmax()
     assert scores["mixtures"]["best"][0]["si_sdr_improvement"] == pytest.approx(means.max())
@@ -284,7 +279,7 @@ def test_sources_are_joined_by_class_name_whatever_the_order_of_the_model(
         if name.startswith(("mask_net.to_masks.", "mask_net.sharpen.3.")):
             content["weights"][name] = value[[*order, 4]]  # the background stays last
     torch.save(content, tmp_path / "permuted.ckpt")
-    permuted = evaluated(tmp_path / "permuted.ckpt", ScoringConfig(n_resamples=0)).scores()
+    permuted = evaluated(tmp_path / "permuted.ckpt", ScoringConfig(n_resamples=0)).scores.to_json()
     assert permuted["classes"] == [scores["classes"][k] for k in order]
     assert set(permuted["per_class"]) == set(scores["per_class"])
     for name, row in scores["per_class"].items():
@@ -297,13 +292,13 @@ def test_thresholds_do_not_depend_on_the_recordings_that_are_scored(checkpoint, 
     rewritten(own_set / "test/weak_labels.csv", flipped)
     for index, path in enumerate(sorted((own_set / "test").glob("*.wav"))):
         sound_files.save(path, 0.1 * np.random.default_rng(index).standard_normal(32000), 16000)
-    other = evaluated(checkpoint, data_folder=str(own_set)).scores()
+    other = evaluated(checkpoint, data_folder=str(own_set)).scores.to_json()
     assert thresholds(other) == thresholds(scores)
     assert other["tagging"]["auc"] != scores["tagging"]["auc"]
     rewritten(own_set / "validation/weak_labels.csv", flipped)
-    assert thresholds(evaluated(checkpoint, data_folder=str(own_set)).scores()) != thresholds(
-        scores
-    )
+    assert thresholds(
+        evaluated(checkpoint, data_folder=str(own_set)).scores.to_json()
+    ) != thresholds(scores)
 
 
 @pytest.mark.parametrize("case", ["validation is scored", "there is no validation split"])
@@ -312,8 +307,9 @@ def test_thresholds_are_the_training_settings_where(checkpoint, settings, own_se
         shutil.rmtree(own_set / "validation")
     split = "validation" if case == "validation is scored" else "test"
     evaluation = prepared(checkpoint, data_folder=str(own_set), split=split)
-    assert [step.done for step in evaluation.run()] == list(range(1, 9))
-    found = evaluation.scores()
+    work = LongWork(evaluation.run())
+    assert [step.done for step in work] == list(range(1, 9))
+    found = work.result.scores.to_json()
     assert found["tagging"]["thresholds_from"] == "training settings"
     assert set(thresholds(found).values()) == set(settings.training.thresholds)
 
@@ -334,8 +330,10 @@ def test_without_saved_sources_there_is_tagging_and_it_is_said_what_is_missing(
     for folder in (own_set / "test").iterdir():
         if folder.is_dir():
             shutil.rmtree(folder)
-    found = evaluated(checkpoint, ScoringConfig(n_resamples=20), data_folder=str(own_set)).scores()
-    for section in ("separation", "segmentation", "baselines", "ladder", "mixtures"):
+    found = evaluated(
+        checkpoint, ScoringConfig(n_resamples=20), data_folder=str(own_set)
+    ).scores.to_json()
+    for section in ("separation", "segmentation", "baselines", "breakdown", "mixtures"):
         assert found[section] is None, section
     assert "sources" in found["missing"]["separation"]
     assert "sources" in found["missing"]["segmentation"]
@@ -349,17 +347,17 @@ def test_mixtures_of_which_only_some_have_sources_are_scored_where_they_have(
 ):
     shutil.rmtree(own_set / "test/000003")
     found = evaluated(checkpoint, data_folder=str(own_set))
-    table, whole = found.table(), evaluation.table()
+    table, whole = found.table, evaluation.table
     assert table[table["mixture"] == "000003.wav"]["present"].isna().all()
     rest = whole[whole["mixture"] != "000003.wav"]
-    assert found.scores()["separation"]["si_sdr"] == pytest.approx(rest["si_sdr"].mean())
-    assert found.scores()["tagging"] == scores["tagging"]
-    json.dumps(found.scores(), allow_nan=False)
+    assert found.scores.to_json()["separation"]["si_sdr"] == pytest.approx(rest["si_sdr"].mean())
+    assert found.scores.to_json()["tagging"] == scores["tagging"]
+    json.dumps(found.scores.to_json(), allow_nan=False)
 
 
 def test_without_strong_labels_there_is_no_detection_and_it_is_said(checkpoint, own_set, scores):
     (own_set / "test/events.tsv").unlink()
-    found = evaluated(checkpoint, data_folder=str(own_set)).scores()
+    found = evaluated(checkpoint, data_folder=str(own_set)).scores.to_json()
     assert found["detection"] is None
     assert "events.tsv" in found["missing"]["detection"]
     assert found["separation"]["si_sdr"] == pytest.approx(scores["separation"]["si_sdr"])
@@ -374,14 +372,14 @@ def test_psds_is_a_number_where_its_package_is_there_and_said_to_be_missing_wher
         assert all(0 <= value <= 1 for value in scores["detection"]["psds"].values())
         assert "psds" not in scores["missing"]
     monkeypatch.setattr(psds, "is_available", lambda: False)
-    found = evaluated(checkpoint).scores()
+    found = evaluated(checkpoint).scores.to_json()
     assert found["detection"]["psds"] is None
     assert "absslab[psds]" in found["missing"]["psds"]
     assert found["detection"]["event"] == scores["detection"]["event"]
 
 
 def test_without_bss_eval_there_is_si_sdr_alone(checkpoint, scores):
-    found = evaluated(checkpoint, ScoringConfig(bss_eval="none", n_resamples=0)).scores()
+    found = evaluated(checkpoint, ScoringConfig(bss_eval="none", n_resamples=0)).scores.to_json()
     for row in (found["separation"], *found["baselines"].values(), *found["per_class"].values()):
         assert row["sdr"] is row["sir"] is row["sar"] is None
     for name in ("si_sdr", "si_sdr_improvement", "leakage", "residual"):
@@ -409,9 +407,9 @@ def test_a_weakly_labelled_folder_with_the_same_recordings_has_the_same_scores(
     torch.save(content, tmp_path / "weak.ckpt")
     found = evaluated(tmp_path / "weak.ckpt", data_folder=str(own_set))
     assert found.name(0) == "test/000000.wav"
-    assert found.scores()["tagging"] == scores["tagging"]
-    assert found.scores()["detection"] == scores["detection"]
-    assert found.scores()["separation"]["si_sdr"] == scores["separation"]["si_sdr"]
+    assert found.scores.to_json()["tagging"] == scores["tagging"]
+    assert found.scores.to_json()["detection"] == scores["detection"]
+    assert found.scores.to_json()["separation"]["si_sdr"] == scores["separation"]["si_sdr"]
 
 
 @pytest.mark.parametrize(
@@ -466,7 +464,7 @@ def test_silent_sources_of_absent_classes_change_nothing(checkpoint, own_set, sc
         for name in scores["classes"]:
             if not (folder / f"{name}.flac").exists():
                 sound_files.save(folder / f"{name}.flac", np.zeros(32000), 16000)
-    found = evaluated(checkpoint, data_folder=str(own_set)).scores()
+    found = evaluated(checkpoint, data_folder=str(own_set)).scores.to_json()
     assert found["separation"]["n_absent"] == scores["separation"]["n_absent"]
     assert found["separation"]["leakage"] == scores["separation"]["leakage"]
 
@@ -484,11 +482,11 @@ def test_a_silent_recording_without_classes_is_scored(checkpoint, own_set):
         "".join(line for line in lines if not line.startswith("000001.wav"))
     )
     evaluation = evaluated(checkpoint, ScoringConfig(n_resamples=20), data_folder=str(own_set))
-    rows = evaluation.table().set_index("mixture").loc["000001.wav"]
+    rows = evaluation.table.set_index("mixture").loc["000001.wav"]
     assert (rows["present"] == 0).all()
     assert np.isfinite(rows["probability"]).all()
     assert rows[["leakage", "residual"]].isna().all(axis=None)  # relative to nothing
-    scores = evaluation.scores()
+    scores = evaluation.scores.to_json()
     assert scores["separation"]["n_silent_mixtures"] == 1
     json.dumps(scores, allow_nan=False)
 
@@ -507,9 +505,9 @@ def test_a_model_of_mixtures_scores_a_weakly_labelled_folder(checkpoint, mixture
     )
     options = {"data_folder": str(tmp_path), "data_set_type": "weakly_labelled_folder"}
     evaluation = evaluated(checkpoint, ScoringConfig(n_resamples=0), **options)
-    scores = evaluation.scores()
+    scores = evaluation.scores.to_json()
     assert scores["separation"] is None
     assert scores["tagging"]["thresholds_from"] == "training settings"
     assert scores["tagging"]["n_positive"] == 3
     assert scores["detection"]["segment"]["error_rate"] is not None
-    assert set(evaluation.table()["mixture"]) == {"a.wav", "deep/b.wav"}
+    assert set(evaluation.table["mixture"]) == {"a.wav", "deep/b.wav"}

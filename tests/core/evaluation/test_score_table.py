@@ -8,7 +8,9 @@ import pytest
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from absslab.core.common.errors import InputError
-from absslab.core.evaluation.score_table import Statistics, interval, read_scores, write_scores
+from absslab.core.evaluation.score_files import read_scores, write_scores
+from absslab.core.evaluation.score_table import Statistics, interval
+from absslab.core.evaluation.scores import Scores, TaggingScores
 
 NAN = np.nan
 
@@ -264,7 +266,7 @@ def awkward_table():
 def test_scores_and_table_come_back_as_they_were_written(tmp_path):
     table, scores = (
         awkward_table(),
-        {"split": "test", "classes": list(NAMES), "tagging": None, "x": [0.1, {"y": 1}]},
+        Scores(tuple(NAMES), split="test", missing={"x": "0.1"}),
     )
     write_scores(tmp_path / "deep" / "scores.json", scores, table)
     assert sorted(path.name for path in (tmp_path / "deep").iterdir()) == [
@@ -272,7 +274,9 @@ def test_scores_and_table_come_back_as_they_were_written(tmp_path):
         "scores.json",
     ]
     again, read = read_scores(tmp_path / "deep" / "scores.json")
-    assert again == {**scores, "table": "scores.csv"}
+    assert again == scores
+    written = json.loads((tmp_path / "deep" / "scores.json").read_text())
+    assert written == {**scores.to_json(), "table": "scores.csv"}
     for name in ("mixture", "class", "path"):
         assert read[name].tolist() == table[name].tolist()
     numbers = ["label", "present", "si_sdr", "sir", "residual"]
@@ -288,7 +292,7 @@ def test_scores_and_table_come_back_as_they_were_written(tmp_path):
 
 
 def test_the_folder_may_be_moved(tmp_path):
-    write_scores(tmp_path / "a/scores.json", {"classes": list(NAMES)}, awkward_table())
+    write_scores(tmp_path / "a/scores.json", Scores(tuple(NAMES)), awkward_table())
     (tmp_path / "a").rename(tmp_path / "b")
     assert len(read_scores(tmp_path / "b/scores.json")[1]) == len(NAMES) * len(MIXTURES)
 
@@ -315,9 +319,7 @@ def test_the_folder_may_be_moved(tmp_path):
     ],
 )
 def test_files_that_hold_no_scores_are_refused_in_one_line(tmp_path, file, content, words):
-    write_scores(
-        tmp_path / "scores.json", {"classes": ["speech", "knock"]}, new_table(2, si_sdr=1.0)
-    )
+    write_scores(tmp_path / "scores.json", Scores(("speech", "knock")), new_table(2, si_sdr=1.0))
     (tmp_path / file).unlink()
     if content is not None:
         (tmp_path / file).write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -331,15 +333,19 @@ def test_files_that_hold_no_scores_are_refused_in_one_line(tmp_path, file, conte
 def test_a_table_with_text_in_the_place_of_numbers_is_refused_in_one_line(tmp_path, column):
     table = new_table(2, si_sdr=1.0).astype({column: object})
     table.loc[1, column] = "loud"
-    write_scores(tmp_path / "scores.json", {"classes": ["speech", "knock"]}, table)
+    write_scores(tmp_path / "scores.json", Scores(("speech", "knock")), table)
     with pytest.raises(InputError) as error:
         Statistics(read_scores(tmp_path / "scores.json")[1]).scores()
     assert len(str(error.value).splitlines()) == 1
 
 
+def with_auc(auc):
+    return Scores((), tagging=TaggingScores(auc=auc))
+
+
 def test_scores_with_nan_are_not_written_as_json(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
-        write_scores(tmp_path / "scores.json", {"classes": [], "auc": NAN}, new_table(1))
+        write_scores(tmp_path / "scores.json", with_auc(NAN), new_table(1))
     assert not list(tmp_path.glob("*.json"))
-    write_scores(tmp_path / "scores.json", {"classes": [], "auc": None}, new_table(1))
-    assert json.loads((tmp_path / "scores.json").read_text())["auc"] is None
+    write_scores(tmp_path / "scores.json", with_auc(None), new_table(1))
+    assert json.loads((tmp_path / "scores.json").read_text())["tagging"]["auc"] is None

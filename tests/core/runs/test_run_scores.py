@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 from absslab.core.common.errors import InputError
-from absslab.core.evaluation.score_table import write_scores
+from absslab.core.evaluation.score_files import write_scores
 from absslab.core.evaluation.score_text import interval_rows, score_rows
+from absslab.core.evaluation.scores import Scores
 from absslab.core.runs.run_scores import (
     DOUBT,
     RankedMixture,
@@ -46,7 +47,7 @@ def scores(**change):
         return {"auc": value, "si_sdr_improvement": value, "leakage": None, "n_present": 2}
 
     return {
-        "split": "test", "n_mixtures": 3, "classes": list(CLASSES), "version": "0.1", "missing": {}, "ladder": None,
+        "split": "test", "n_mixtures": 3, "classes": list(CLASSES), "version": "0.1", "missing": {}, "breakdown": None,
         "tagging": {"auc": 0.5, "thresholds_from": "validation"}, "detection": None, "segmentation": None,
         "separation": {"si_sdr_improvement": 3.5, "n_present": 3, "n_contradictions": 0}, "mixtures": None,
         "baselines": {"mixture": {"si_sdr": -3.0, "si_sdr_improvement": 0.0},
@@ -60,7 +61,7 @@ def scores(**change):
 
 
 def write(path, **change):
-    write_scores(path, scores(**change), table())
+    write_scores(path, Scores.from_json(scores(**change)), table())
     return path
 
 
@@ -119,7 +120,8 @@ def test_what_classes_have_is_offered_the_improvement_first(tmp_path):
 
 
 def test_intervals_stand_where_their_scores_do():
-    rows, intervals = score_rows(scores()), interval_rows(scores())
+    document = Scores.from_json(scores())
+    rows, intervals = score_rows(document), interval_rows(document)
     assert [len(row) for row in intervals] == [len(row) for row in rows]
     place = {
         (row[0], title): ends

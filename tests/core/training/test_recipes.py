@@ -4,11 +4,12 @@ import os
 
 import pytest
 
+from absslab.core.common.progress import run_to_end
 from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_plan import MixtureFolderConfig
 from absslab.core.data.mixture_writer import write_mixtures
 from absslab.core.data.synthetic.office_sounds import cached_recordings
-from absslab.core.evaluation.model_evaluation import Evaluation, EvaluationConfig
+from absslab.core.evaluation.model_evaluation import EvaluationConfig, open_evaluation
 from absslab.core.training.experiment import Experiment
 from absslab.core.training.recipes import RECIPES
 from absslab.core.training.settings import Settings
@@ -37,12 +38,10 @@ def scores_of(recipe, event_folder, tmp_path, **flags):
     } | flags
     for _ in Experiment(Settings.from_flags(RECIPES[recipe] | flags)).run():
         pass
-    evaluation = Evaluation(
+    evaluation = open_evaluation(
         EvaluationConfig(checkpoint_path=str(tmp_path / "model.ckpt"), device="cpu")
     )
-    for _ in evaluation.run():
-        pass
-    return evaluation.scores()
+    return run_to_end(evaluation.run()).scores.to_json()
 
 
 @pytest.mark.slow

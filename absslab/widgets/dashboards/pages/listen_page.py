@@ -106,6 +106,6 @@ def _scores_html(run: Path, split: str) -> str:
         return paragraph(f"The scores cannot be read: {error_line(error)}")
     if scores is None:
         return paragraph("There are no scores yet: the host can make them with absslab evaluate.")
-    n_mixtures = scores.scores["n_mixtures"]
+    n_mixtures = scores.scores.n_mixtures
     caption = f"{n_mixtures} recordings; below scores 95 % intervals"
     return score_table(scores, caption=caption, remarks=False)

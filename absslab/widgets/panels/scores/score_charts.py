@@ -3,7 +3,7 @@
 from absslab.core.evaluation.score_table import CEILING
 from absslab.core.evaluation.score_text import BASELINE_TITLES
 from absslab.core.runs.run_scores import DOUBT, RunScores
-from absslab.plots.charts import chart_height, class_scores, distribution, ladder
+from absslab.plots.charts import chart_height, class_scores, distribution, improvement_breakdown
 from absslab.widgets.ui.chart_area import ChartArea
 
 DISTRIBUTION_HEIGHT = 2.2  # inches
@@ -19,7 +19,7 @@ def draw_scores(area: ChartArea, scores: RunScores, score: str) -> None:
         score: the name of the score.
     """
     title = scores.choices[score].replace("/dB", " / dB")
-    breakdown = scores.scores["ladder"] or []
+    breakdown = scores.scores.breakdown or ()
     heights = [chart_height(len(scores.per_class(score))), DISTRIBUTION_HEIGHT]
     if breakdown:
         heights.append(BREAKDOWN_HEIGHT)
@@ -40,5 +40,5 @@ def draw_scores(area: ChartArea, scores: RunScores, score: str) -> None:
         label = "mean |label − probability|"
     distribution(axes[1], values.to_list(), label=label)
     if breakdown:
-        ladder(axes[2], breakdown)
+        improvement_breakdown(axes[2], breakdown)
     area.draw()

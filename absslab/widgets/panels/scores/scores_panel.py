@@ -124,7 +124,7 @@ class ScoresPanel(WorkbenchPanel):
         self.labels.clear()
         path = locate_mixture(ranked, self.state.mixture_folder, self.split.value)
         caption = f"{path}: {', '.join(ranked.classes) or 'no class'}"
-        listen_to(self.listening, path, list(self.scores.scores["classes"]), caption=caption)
+        listen_to(self.listening, path, list(self.scores.scores.classes), caption=caption)
         probabilities = self.scores.column(mixture, "probability")
         self.labels.show(path, probabilities, self.scores.column(mixture, "present"))
         self.mixtures.mark(mixture)

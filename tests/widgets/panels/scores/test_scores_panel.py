@@ -4,7 +4,6 @@ import asyncio
 import csv
 import json
 import shutil
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,9 +11,11 @@ import pytest
 from ipywidgets.widgets.widget import _instances
 
 from absslab.core.common.errors import InputError
-from absslab.core.evaluation.model_evaluation import Evaluation, EvaluationConfig
-from absslab.core.evaluation.score_table import write_scores
+from absslab.core.common.progress import run_to_end
+from absslab.core.evaluation.model_evaluation import EvaluationConfig, open_evaluation
+from absslab.core.evaluation.score_files import write_scores
 from absslab.core.evaluation.scorer import ScoringConfig
+from absslab.core.evaluation.scores import Scores
 from absslab.widgets.panels import State
 from absslab.widgets.panels.scores import ScoresPanel
 from absslab.widgets.panels.scores.mixture_list import BEST, WORST
@@ -25,13 +26,11 @@ HTML = "<img src=x onerror=alert(1)>"
 @pytest.fixture(scope="module")
 def evaluation(checkpoint, mixtures):
     """A small model, scored on its test mixtures."""
-    evaluation = Evaluation(
+    evaluation = open_evaluation(
         EvaluationConfig(checkpoint_path=str(checkpoint), device="cpu"),
         scoring=ScoringConfig(n_resamples=50),
     )
-    for _ in evaluation.run():
-        pass
-    return SimpleNamespace(scores=evaluation.scores(), table=evaluation.table())
+    return run_to_end(evaluation.run())
 
 
 @pytest.fixture
@@ -70,7 +69,7 @@ def test_the_scores_of_the_selected_run_are_shown(panel, scored, evaluation):
     assert panel.mixtures.select.value is None
     means = evaluation.table.groupby("mixture")["si_sdr_improvement"].mean()
     assert panel.mixtures.select.options[0][1] == means.idxmin()
-    n_axes = 3 if evaluation.scores["ladder"] else 2
+    n_axes = 3 if evaluation.scores.breakdown else 2
     assert len(panel.chart._plot.figure.axes) == n_axes
 
 
@@ -268,11 +267,12 @@ def test_names_are_text_whatever_they_hold_and_a_hundred_classes_are_shown(panel
     tags = {"auc": 0.5, "average_precision": 0.5, "f1": 0.5, "thresholds_from": "validation"}
     scores = {
         "split": "test", "n_mixtures": 3, "classes": names, "tagging": tags, "detection": None, "segmentation": None,
-        "separation": None, "baselines": None, "ladder": None, "mixtures": None, "missing": {"separation": HTML},
+        "separation": None, "baselines": None, "breakdown": None, "mixtures": None, "missing": {"separation": HTML},
         "per_class": {name: {"n_labelled": 1, "auc": 0.5, "f1": None} for name in names},
         "intervals": {"scores": {}}, "version": "0.1",
     }  # fmt: skip
-    write_scores(tmp_path / "runs" / "other" / "scores.json", scores, pd.DataFrame(rows))
+    path = tmp_path / "runs" / "other" / "scores.json"
+    write_scores(path, Scores.from_json(scores), pd.DataFrame(rows))
     panel.state.run = str(tmp_path / "runs" / "other")
     assert panel.message == ""
     assert HTML not in panel.table.value

@@ -1,0 +1,102 @@
+"""Documents on disk as frozen dataclasses: from JSON, checked field by field, and back.
+
+A field may be a number, text, a truth value, another dataclass, a list, tuple or mapping of
+these, or None besides. A field of type `object` takes what there is.
+"""
+
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, Field, fields, is_dataclass
+from functools import cache
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from absslab.core.common.config import suggest_nearest
+from absslab.core.common.errors import InputError
+
+Document = TypeVar("Document")
+
+_SCALARS: dict[Any, tuple[type | tuple[type, ...], str]] = {
+    bool: (bool, "true or false"),
+    int: (int, "a whole number"),
+    float: ((int, float), "a number"),
+    str: (str, "text"),
+}
+
+
+def document_from_json(kind: type[Document], content: object, name: str = "") -> Document:
+    """Make a document of plain data.
+
+    Args:
+        kind: a dataclass.
+        content: what its `to_json` gave, as JSON holds it.
+        name: what the content is called in errors.
+
+    Raises:
+        InputError: an unknown or missing field, a value of another kind.
+    """
+    if not isinstance(content, Mapping):
+        raise InputError(f"{name or 'the content'} is {content!r:.50}: expected named fields")
+    types_of_fields = _field_types(kind)  # type: ignore[arg-type]
+    known: dict[str, Field[Any]] = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
+    for key in content:
+        if key not in known:
+            where = f"{name} has" if name else "there is"
+            raise InputError(f"{where} an unknown field {key!r}{suggest_nearest(key, known)}")
+    values = {}
+    for key, field in known.items():
+        full_name = f"{name}.{key}" if name else key
+        if key in content:
+            values[key] = _read(types_of_fields[key], content[key], full_name)
+        elif field.default is MISSING and field.default_factory is MISSING:
+            raise InputError(f"{full_name} is missing")
+    return kind(**values)
+
+
+def document_to_json(value: object) -> Any:
+    """Make plain data of a document, as JSON holds it."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: document_to_json(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {key: document_to_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [document_to_json(item) for item in value]
+    return value
+
+
+@cache
+def _field_types(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _read(kind: Any, content: object, name: str) -> Any:
+    """Read a value of a type."""
+    if kind is object:
+        return content
+    if kind in _SCALARS:
+        return _read_scalar(kind, content, name)
+    if is_dataclass(kind):
+        return document_from_json(kind, content, name)  # type: ignore[arg-type]
+    origin = get_origin(kind)
+    arguments = get_args(kind)
+    if origin in (Union, types.UnionType):
+        if content is None and type(None) in arguments:
+            return None
+        (kind,) = (argument for argument in arguments if argument is not type(None))
+        return _read(kind, content, name)
+    if origin in (list, tuple):
+        if not isinstance(content, Sequence) or isinstance(content, str):
+            raise InputError(f"{name} is {content!r:.50}: expected a list")
+        return origin(
+            _read(arguments[0], item, f"{name}[{index}]") for index, item in enumerate(content)
+        )
+    if not isinstance(content, Mapping):
+        raise InputError(f"{name} is {content!r:.50}: expected named values")
+    return {key: _read(arguments[1], item, f"{name}.{key}") for key, item in content.items()}
+
+
+def _read_scalar(kind: Any, content: object, name: str) -> object:
+    expected, description = _SCALARS[kind]
+    is_truth_value = isinstance(content, bool) and kind is not bool
+    if is_truth_value or not isinstance(content, expected):
+        raise InputError(f"{name} is {content!r:.50}: expected {description}")
+    return content

@@ -1,0 +1,353 @@
+"""Summarise what a scorer has counted: the document of scores.
+
+Axes: K classes, n mixtures.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from absslab.core.evaluation.score_table import (
+    BASELINES,
+    CEILING,
+    CONFIDENCE,
+    PHASE_SENSITIVE,
+    SEPARATION,
+    Statistics,
+)
+from absslab.core.evaluation.scorer import Scorer
+from absslab.core.evaluation.scores import (
+    BreakdownStep,
+    ClassScores,
+    CountScores,
+    DetectionScores,
+    ExtremeMixtures,
+    FrameScores,
+    Intervals,
+    MixtureScore,
+    PsdsScores,
+    Scores,
+    SegmentationScores,
+    SeparationScores,
+    SourceScores,
+    TagAverages,
+    TaggingScores,
+)
+from absslab.core.metrics.detection import detection_scores, detection_scores_per_class, f1_score
+from absslab.core.metrics.ranking import BinnedCounts
+from absslab.core.metrics.tagging import tagging_scores, tagging_scores_per_class
+from absslab.core.metrics.undefined import mean_of_defined, number
+
+NAMES = {  # of tagging scores in the document
+    "roc_auc_score": "auc",
+    "average_precision_score": "average_precision",
+    "f1-score": "f1",
+    "precision": "precision",
+    "recall": "recall",
+    "accuracy": "accuracy",
+    "matthews_corrcoef": "matthews",
+}
+TRUE_TAGS = "true_tags"  # the model's masks, refined by the classes that are really present
+BREAKDOWN = {  # systems from the best mask to the model, and the cause of what each step loses
+    PHASE_SENSITIVE: "the mixture's phase",
+    "ideal_ratio_mask": "masks between 0 and 1, drawn from energies",
+    "ideal_ratio_mask_mel": "bands instead of bins",
+    TRUE_TAGS: "the model's masks",
+    "": "its tags",
+}
+_N_EXTREME = 5  # of the worst and of the best mixtures
+_WEIGHTING = (
+    "means over all pairs of a mixture and a class present in it; leakage: absent; "
+    "residual: mixtures"
+)
+
+Columns = Mapping[str, list[float | None]]  # a value per class, by the name of a score
+
+
+def summarise_scores(
+    scorer: Scorer,
+    *,
+    split: str | None,
+    missing: Mapping[str, str],
+    thresholds_from: str,
+    settings: Mapping[str, Mapping[str, object]],
+) -> Scores:
+    """Summarise all scores of what a scorer was given.
+
+    Args:
+        scorer: with at least one recording.
+        split: which recordings these were.
+        missing: why something could not be scored, by section.
+        thresholds_from: where the tags' thresholds were chosen.
+        settings: what the scores were made with, by section.
+    """
+    table = scorer.table()
+    statistics = Statistics(table)
+    values = {name: number(value[0]) for name, value in statistics.scores().items()}
+    n_resamples = scorer.config.n_resamples
+    intervals: dict[str, list[float]] = {}
+    if n_resamples:
+        intervals = statistics.intervals(
+            n_resamples=n_resamples, seed=scorer.config.resampling_seed
+        )
+    detection = _summarise_detection(scorer)
+    return Scores(
+        split=split,
+        n_mixtures=len(scorer.names),
+        classes=tuple(scorer.classes),
+        tagging=_summarise_tagging(scorer, table, thresholds_from),
+        detection=detection,
+        segmentation=_summarise_segmentation(scorer),
+        separation=_summarise_separation(scorer, table, values),
+        baselines=_summarise_baselines(scorer, values),
+        breakdown=_break_down(table),
+        per_class=_summarise_classes(scorer, table, values),
+        mixtures=_find_extreme_mixtures(table),
+        intervals=Intervals(intervals, confidence=CONFIDENCE, n_resamples=n_resamples),
+        settings=settings,
+        n_scored=dict(scorer.n_scored),
+        n_values={score: _count(table[score].notna()) for score in SEPARATION if score in table},
+        missing={**missing, **_explain_partial(scorer), **_explain_left_out(scorer, detection)},
+    )
+
+
+def _explain_left_out(scorer: Scorer, detection: DetectionScores | None) -> dict[str, str]:
+    """Say what could have been scored, but was not: not asked for, or something is lacking."""
+    reasons = {}
+    if scorer.n_scored["separation"] and scorer.config.bss_eval == "none":
+        reasons["bss_eval"] = "--bss_eval none"
+    if detection is None:
+        return reasons
+    if not scorer.n_scored["frames"]:
+        reasons["psds"] = "events come without curves of activity"
+    elif detection.psds is None:
+        reasons["psds"] = "sed_scores_eval is not installed: pip install 'absslab[psds]'"
+    elif detection.psds.psds1 is None or detection.psds.psds2 is None:
+        reasons["psds"] = "it is defined from two classes with events on"
+    return reasons
+
+
+def _explain_partial(scorer: Scorer) -> dict[str, str]:
+    """Say what was scored on some of the recordings only."""
+    n = len(scorer.names)
+    return {
+        section: f"on {n_scored} of {n} recordings only: the others lack what it needs"
+        for section, n_scored in scorer.n_scored.items()
+        if 0 < n_scored < n
+    }
+
+
+def _labelled_tags(scorer: Scorer, table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Give labels and probabilities (n, K) of the recordings that have both."""
+    shape = (len(scorer.names), len(scorer.classes))
+    labels = table["label"].to_numpy(float).reshape(shape)  # (n, K)
+    probabilities = table["probability"].to_numpy(float).reshape(shape)  # (n, K)
+    known = ~np.isnan(labels + probabilities).any(1)  # (n,)
+    return labels[known], probabilities[known]
+
+
+def _summarise_tagging(
+    scorer: Scorer, table: pd.DataFrame, thresholds_from: str
+) -> TaggingScores | None:
+    if not scorer.n_scored["tagging"]:
+        return None
+    labels, probabilities = _labelled_tags(scorer, table)
+    thresholds = scorer.thresholds.tolist()
+
+    def average(kind: str) -> dict[str, float | None]:
+        scores = tagging_scores(labels, probabilities, thresholds=thresholds, average=kind)
+        return {NAMES[name]: value for name, value in scores.items()}
+
+    return TaggingScores(
+        **average("macro"),
+        weighted=TagAverages(**average("weighted")),
+        micro=TagAverages(**average("micro")),
+        n_positive=int(labels.sum()),
+        thresholds_from=thresholds_from,
+    )
+
+
+def _summarise_detection(scorer: Scorer) -> DetectionScores | None:
+    if not scorer.n_scored["detection"]:
+        return None
+    frame = FrameScores(**detection_scores(scorer.counts["frame"]))  # type: ignore[arg-type]
+    if scorer.n_scored["frames"]:
+        errors = _binning_errors(scorer.frames)
+        areas = _mean_areas(scorer.frames)
+        frame = replace(frame, binning_error=errors, **areas)
+    psds = scorer.psds()
+    return DetectionScores(
+        frame=frame,
+        segment=CountScores(**detection_scores(scorer.counts["segment"])),
+        event=CountScores(**detection_scores(scorer.counts["event"])),
+        psds=None if psds is None else PsdsScores(**psds),
+    )
+
+
+def _summarise_segmentation(scorer: Scorer) -> SegmentationScores | None:
+    if not scorer.n_scored["segmentation"]:
+        return None
+    return SegmentationScores(
+        f1=_mean(f1_score(scorer.bins.decisions)),
+        **_mean_areas(scorer.bins),
+        binning_error=_binning_errors(scorer.bins),
+    )
+
+
+def _mean_areas(counts: BinnedCounts) -> dict[str, float | None]:
+    """Give means over classes of areas under curves."""
+    return {name: _mean(values) for name, values in counts.areas.items()}
+
+
+def _binning_errors(counts: BinnedCounts) -> dict[str, float | None]:
+    """Give by how much binning may have changed an area at most."""
+    return {name: number(np.nanmax(values, initial=0)) for name, values in counts.errors.items()}
+
+
+def _summarise_separation(
+    scorer: Scorer, table: pd.DataFrame, values: Mapping[str, float | None]
+) -> SeparationScores | None:
+    if not scorer.n_scored["separation"]:
+        return None
+    median = np.nan
+    if "si_sdr_improvement" in table:
+        median = table["si_sdr_improvement"].median()
+    both_known = table[["label", "present"]].notna().all(axis=1)
+    return SeparationScores(
+        **{score: values.get(f"separation.{score}") for score in SEPARATION},
+        si_sdr_improvement_median=number(median),
+        n_present=_count(table["present"] == 1),
+        n_absent=_count(table["present"] == 0),
+        n_silent_estimates=scorer.n_silent_estimates,
+        n_silent_mixtures=scorer.n_silent_mixtures,
+        n_contradictions=_count((table["label"] != table["present"]) & both_known),
+        weighting=_WEIGHTING,
+    )
+
+
+def _summarise_baselines(
+    scorer: Scorer, values: Mapping[str, float | None]
+) -> dict[str, SourceScores] | None:
+    if not scorer.n_scored["separation"]:
+        return None
+    return {
+        system: SourceScores(**_by_score(values, f"baselines.{system}", ("leakage", "residual")))
+        for system in BASELINES
+    }
+
+
+def _summarise_classes(
+    scorer: Scorer, table: pd.DataFrame, values: Mapping[str, float | None]
+) -> dict[str, ClassScores]:
+    columns = {
+        **_tags_per_class(scorer, table),
+        **_events_per_class(scorer),
+        **_masks_per_class(scorer),
+    }
+    per_class = {}
+    for k, name in enumerate(scorer.classes):
+        rows = table[table["class"] == name]
+        ceilings = rows.get(f"{CEILING}.si_sdr_improvement", pd.Series(dtype=float))
+        per_class[name] = ClassScores(
+            n_labelled=_count_ones(rows["label"]),
+            n_present=_count_ones(rows["present"]),
+            **{score: column[k] for score, column in columns.items()},
+            **_by_score(values, f"per_class.{name}", ("residual",)),
+            ceiling=_mean(ceilings.to_numpy()),
+        )
+    return per_class
+
+
+def _by_score(
+    values: Mapping[str, float | None], section: str, without: tuple[str, ...]
+) -> dict[str, float | None]:
+    """Give the scores of separation of a section."""
+    return {score: values.get(f"{section}.{score}") for score in SEPARATION if score not in without}
+
+
+def _tags_per_class(scorer: Scorer, table: pd.DataFrame) -> Columns:
+    if not scorer.n_scored["tagging"]:
+        return {}
+    labels, probabilities = _labelled_tags(scorer, table)
+    thresholds = scorer.thresholds.tolist()
+    scores = tagging_scores_per_class(labels, probabilities, thresholds=thresholds)
+    return {**{NAMES[name]: column for name, column in scores.items()}, "threshold": thresholds}
+
+
+def _events_per_class(scorer: Scorer) -> Columns:
+    if not scorer.n_scored["detection"]:
+        return {}
+    columns: dict[str, list[float | None]] = {}
+    for kind, counts in scorer.counts.items():
+        scores = detection_scores_per_class(counts)
+        columns |= {f"{kind}_{score}": scores[score] for score in ("f1", "error_rate")}
+    if scorer.n_scored["frames"]:
+        columns |= _areas_per_class("frame", scorer.frames)
+    return columns
+
+
+def _masks_per_class(scorer: Scorer) -> Columns:
+    if not scorer.n_scored["segmentation"]:
+        return {}
+    f1 = [number(value) for value in f1_score(scorer.bins.decisions)]  # (K,)
+    return {"segmentation_f1": f1, **_areas_per_class("segmentation", scorer.bins)}
+
+
+def _areas_per_class(prefix: str, counts: BinnedCounts) -> dict[str, list[float | None]]:
+    return {f"{prefix}_{name}": list(map(number, values)) for name, values in counts.areas.items()}
+
+
+def _break_down(table: pd.DataFrame) -> tuple[BreakdownStep, ...] | None:
+    """Give the mean SI-SDR improvement of each system, and what it loses against the one before."""
+    columns = {
+        system: f"{system}.si_sdr_improvement" if system else "si_sdr_improvement"
+        for system in BREAKDOWN
+    }
+    columns = {system: name for system, name in columns.items() if name in table}
+    if TRUE_TAGS not in columns or table[columns[TRUE_TAGS]].isna().all():
+        return None
+    steps: list[BreakdownStep] = []
+    for system, name in columns.items():
+        mean = float(table[name].mean())
+        steps.append(
+            BreakdownStep(
+                system=system or "model",
+                si_sdr_improvement=mean,
+                lost=steps[-1].si_sdr_improvement - mean if steps else None,
+                cause=BREAKDOWN[system],
+            )
+        )
+    return tuple(steps)
+
+
+def _find_extreme_mixtures(table: pd.DataFrame) -> ExtremeMixtures | None:
+    """Find the mixtures with the lowest and the highest mean improvement of present classes."""
+    if "si_sdr_improvement" not in table or table["si_sdr_improvement"].isna().all():
+        return None
+    by_mixture = (
+        table.dropna(subset="si_sdr_improvement")
+        .groupby("mixture", sort=False)
+        .agg(
+            path=("path", "first"),
+            classes=("class", tuple),
+            si_sdr_improvement=("si_sdr_improvement", "mean"),
+        )
+    )
+    ordered = by_mixture.sort_values("si_sdr_improvement", kind="stable").reset_index()
+    mixtures = tuple(MixtureScore(**row) for row in ordered.to_dict("records"))
+    return ExtremeMixtures(worst=mixtures[:_N_EXTREME], best=mixtures[::-1][:_N_EXTREME])
+
+
+def _mean(values: np.ndarray) -> float | None:
+    return number(mean_of_defined(values))
+
+
+def _count(is_counted: "pd.Series[bool]") -> int:
+    return int(is_counted.sum())
+
+
+def _count_ones(column: "pd.Series[float]") -> int | None:
+    """Count ones; None where nothing is known."""
+    return _count(column == 1) if column.notna().any() else None
