@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from absslab.core.runs.catalogue import LOSS, epoch_metric
+from absslab.core.runs.catalogue import LOSS, get_epoch_metric
 from absslab.plots.figures import INK, on_any_page
 
 if TYPE_CHECKING:
@@ -89,10 +89,11 @@ def training_curves(
         found = line.get("losses")
         for name, value in found.items() if isinstance(found, Mapping) else ():
             losses.setdefault(name, {})[epoch] = value
-    losses["validation"] = {epoch: epoch_metric(line, LOSS) for epoch, line in ordered.items()}
+    losses["validation"] = {epoch: get_epoch_metric(line, LOSS) for epoch, line in ordered.items()}
     names = [name for name in dict.fromkeys([*METRICS, deciding]) if name != LOSS]
     metrics = {
-        name: {epoch: epoch_metric(line, name) for epoch, line in ordered.items()} for name in names
+        name: {epoch: get_epoch_metric(line, name) for epoch, line in ordered.items()}
+        for name in names
     }
     rates = {"learning rate": {epoch: line.get("learning_rate") for epoch, line in ordered.items()}}
     titled_lines = {

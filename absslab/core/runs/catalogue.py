@@ -1,4 +1,4 @@
-"""Runs side by side: what each is, how far it came, how well it did, and in which settings they differ."""
+"""The runs of a folder: what each is, how far it came, how well it does, how its settings differ."""
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,14 +15,8 @@ from absslab.core.evaluation.score_files import read_scores_alone
 from absslab.core.training.run_directory import RunReader, best_checkpoint_path
 from absslab.core.training.run_status import RunStatus
 
-FILES = (
-    "config.json",
-    "status.json",
-    "metrics.jsonl",
-    "last.ckpt",
-    "output.txt",
-)  # one of them makes a folder a run
-SCORES = {  # test scores of a table, and where absslab evaluate puts them
+RUN_FILES = ("config.json", "status.json", "metrics.jsonl", "last.ckpt", "output.txt")
+TEST_SCORES = {  # column of a table → dotted name of the score
     "tags AUC": "tagging.auc",
     "tags F1": "tagging.f1",
     "segment F1": "detection.segment.f1",
@@ -31,49 +25,77 @@ SCORES = {  # test scores of a table, and where absslab evaluate puts them
     "SI-SDRi / dB": "separation.si_sdr_improvement",
     "SDR / dB": "separation.sdr",
 }
-TRAINING_LOSS = "training loss"  # of `curves`: the total
-LOSS = "loss"  # of the metrics the one that is better when it is lower
+TRAINING_LOSS = "training loss"  # a curve: the total loss of each epoch
+LOSS = "loss"  # the only metric that is better when it is lower
 _NOT_COMPARED = ("save_path",)
 
 
 @dataclass(frozen=True)
 class RunSummary:
-    """A run directory, in short."""
+    """A run directory, in short.
+
+    Args:
+        path: of the run directory.
+        state: as `RunReader.state` gives it; empty if the run did not begin.
+        epoch: number of finished epochs.
+        n_epochs: that it will have; None if that is not known.
+        metric: that selects the best model.
+        best: the best value of that metric, on validation.
+        best_epoch: the epoch with that value.
+        device: that it is trained on.
+        begun: when it was last started, in seconds since 1970.
+        settings: of all configs, by name.
+        scores: by the names of `TEST_SCORES`, if it was evaluated.
+        problem: why it can't be used or followed; empty if there is no problem.
+    """
 
     path: Path
-    state: str = ""  # running, stopped, finished, failed, dead; nothing: it did not begin
-    epoch: int = 0  # done so far
+    state: str = ""
+    epoch: int = 0
     n_epochs: int | None = None
-    metric: str = ""  # that the best model has best
-    best: float | None = None  # of that metric, on validation
+    metric: str = ""
+    best: float | None = None
     best_epoch: int | None = None
     device: str = ""
-    begun: float = 0.0  # s since 1970: when it was started, or started again
-    settings: dict[str, Any] = field(default_factory=dict)  # by name, of all configs
-    scores: dict[str, float] = field(
-        default_factory=dict
-    )  # by the names of `SCORES`, where it was evaluated
-    problem: str = ""  # why it can't be used, or followed, in full
+    begun: float = 0.0
+    settings: dict[str, Any] = field(default_factory=dict)
+    scores: dict[str, float] = field(default_factory=dict)
+    problem: str = ""
 
     @property
     def name(self) -> str:
-        """Of its folder."""
+        """The name of its folder."""
         return self.path.name
 
 
 def find_runs(folder: str | Path) -> list[RunSummary]:
-    """The runs in a folder, the latest first; what is torn or foreign has its `problem`, and nothing is raised."""
+    """Find the runs in a folder, the latest first; damaged and foreign ones have a `problem`."""
     try:
         folders = [
-            path for path in Path(folder).iterdir() if any((path / name).exists() for name in FILES)
+            path
+            for path in Path(folder).iterdir()
+            if any((path / name).exists() for name in RUN_FILES)
         ]
     except OSError:
         return []
     return sorted(map(summarise_run, folders), key=lambda run: (-run.begun, run.name))
 
 
+def find_best_checkpoints(folder: str | Path) -> dict[str, Path]:
+    """Find the best checkpoints of the runs in a folder, the latest run first.
+
+    Args:
+        folder: the runs folder.
+
+    Returns:
+        run name → checkpoint, for the runs that have one.
+    """
+    checkpoints = {run.name: best_checkpoint_path(run.path) for run in find_runs(folder)}
+    return {name: path for name, path in checkpoints.items() if path.is_file()}
+
+
 def summarise_run(folder: str | Path) -> RunSummary:
-    """What a run directory tells; whatever it lacks is in `problem`."""
+    """Summarise a run directory; whatever is missing or damaged is told in `problem`."""
     folder = Path(folder)
     if not folder.is_dir():
         return RunSummary(folder, problem="the folder is gone")
@@ -88,10 +110,11 @@ def summarise_run(folder: str | Path) -> RunSummary:
             problems.append(str(error))
     # A run that is just being started has no settings yet, and that is no problem.
     is_new = state == "preparing" and not (folder / "config.json").exists()
-    settings = {} if is_new else _settings(folder, problems)
+    settings = {} if is_new else _read_settings(folder, problems)
     if settings and not status.state and not problems:
         problems.append("it did not begin")
-    epochs, metric = read_history(folder), str(settings.get("metric", ""))
+    epochs = read_history(folder)
+    metric = str(settings.get("metric", ""))
     best_epoch, best = find_best_epoch(epochs, metric)
     n_epochs = settings.get("n_epochs")
     return RunSummary(
@@ -103,18 +126,18 @@ def summarise_run(folder: str | Path) -> RunSummary:
         best=best,
         best_epoch=best_epoch,
         device=status.device,
-        begun=_begun(folder),
+        begun=_start_time(folder),
         settings=settings,
-        scores=scores_on_test(folder),
+        scores=read_test_scores(folder),
         problem="; ".join(problems),
     )
 
 
 def read_history(folder: str | Path) -> dict[int, dict[str, Any]]:
-    """The lines of metrics.jsonl by epoch, in order; torn ones are passed over, and no file is no lines."""
+    """Read the lines of metrics.jsonl by epoch, in order; damaged lines are skipped."""
     try:
-        about = (Path(folder) / "metrics.jsonl").stat()
-        return _history(str(folder), about.st_mtime_ns, about.st_size)
+        file_status = (Path(folder) / "metrics.jsonl").stat()
+        return _read_history(str(folder), file_status.st_mtime_ns, file_status.st_size)
     except (OSError, InputError):
         return {}
 
@@ -122,124 +145,155 @@ def read_history(folder: str | Path) -> dict[int, dict[str, Any]]:
 def find_best_epoch(
     epochs: Mapping[int, Mapping[str, Any]], metric: str
 ) -> tuple[int | None, float | None]:
-    """(epoch, value) where a validation metric is best; none where nothing was evaluated."""
-    values = {
-        epoch: value
-        for epoch, line in epochs.items()
-        if (value := epoch_metric(line, metric)) is not None
-    }
+    """Find the epoch with the best value of a validation metric.
+
+    Args:
+        epochs: lines of metrics.jsonl, by epoch.
+        metric: name of the metric.
+
+    Returns:
+        (epoch, value); (None, None) if no epoch was validated.
+    """
+    values = {}
+    for epoch, line in epochs.items():
+        value = get_epoch_metric(line, metric)
+        if value is not None:
+            values[epoch] = value
     if not values:
         return None, None
-    best = (min if metric == LOSS else max)(values, key=lambda epoch: values[epoch])
+    choose = min if metric == LOSS else max
+    best = choose(values, key=lambda epoch: values[epoch])
     return best, values[best]
 
 
-def epoch_metric(line: Mapping[str, Any], metric: str) -> float | None:
-    """A validation metric of an epoch's line, if it has one."""
+def get_epoch_metric(line: Mapping[str, Any], metric: str) -> float | None:
+    """Return a validation metric of an epoch's line; None if the line does not have it."""
     metrics = line.get("metrics")
-    return _number(metrics.get(metric)) if isinstance(metrics, Mapping) else None
+    return _to_number(metrics.get(metric)) if isinstance(metrics, Mapping) else None
 
 
-def scores_on_test(folder: str | Path) -> dict[str, float]:
-    """What `absslab evaluate --output` wrote to R/scores.json or R.json, by the names of `SCORES`; else nothing."""
+def read_test_scores(folder: str | Path) -> dict[str, float]:
+    """Read the test scores that `absslab evaluate --output` wrote to R/scores.json or R.json.
+
+    Returns:
+        the scores by the names of `TEST_SCORES`; empty if the run was not evaluated.
+    """
     folder = Path(folder)
     for path in (folder / "scores.json", folder.with_name(f"{folder.name}.json")):
         try:
             values = read_scores_alone(path).flat()
         except InputError:
             continue
-        return {title: values[name] for title, name in SCORES.items() if name in values}
+        return {title: values[name] for title, name in TEST_SCORES.items() if name in values}
     return {}
 
 
-def filter_runs(runs: Iterable[RunSummary], words: str) -> list[RunSummary]:
-    """The runs that all words fit: name=value a setting or the state, any other word a part of the name or of the state."""
-    return [run for run in runs if all(_fits(run, word.lower()) for word in words.split())]
+def filter_runs(runs: Iterable[RunSummary], query: str) -> list[RunSummary]:
+    """Select the runs that match all terms of a query.
+
+    Args:
+        runs: to select from.
+        query: terms with spaces between them: name=value for a setting or the state, or a part of
+            the name or of the state.
+    """
+    terms = query.lower().split()
+    return [run for run in runs if all(_matches(run, term) for term in terms)]
 
 
-def differing_settings(runs: Sequence[RunSummary]) -> pd.DataFrame:
-    """Settings in which runs differ, as one would type them: a row per setting, a column per run, in their order.
+def tabulate_differing_settings(runs: Sequence[RunSummary]) -> pd.DataFrame:
+    """Tabulate the settings in which runs differ: a row per setting, a column per run.
 
-    A setting that a run does not have, because its model has other parts, is empty.
+    Values are written as on the command line; a setting that a run does not have, because its
+    model has other parts, is empty.
     """
     settings = [
-        {name: format_setting(value) for name, value in run.settings.items()}
-        for run in runs
-        if run.settings
+        {name: format_setting(value) for name, value in run.settings.items()} for run in runs
     ]
-    names = dict.fromkeys(name for one in settings for name in one if name not in _NOT_COMPARED)
-    different = [name for name in names if len({one.get(name) for one in settings}) > 1]
+    known = [values for values in settings if values]
+    names = dict.fromkeys(name for values in known for name in values if name not in _NOT_COMPARED)
+    differing = [name for name in names if len({values.get(name) for values in known}) > 1]
     columns = {
-        i: [
-            format_setting(run.settings[name]) if name in run.settings else "" for name in different
-        ]
-        for i, run in enumerate(runs)
+        index: [values.get(name, "") for name in differing] for index, values in enumerate(settings)
     }
-    table = pd.DataFrame(columns, index=pd.Index(different, name="setting"), dtype=str)
+    table = pd.DataFrame(columns, index=pd.Index(differing, name="setting"), dtype=str)
     table.columns = pd.Index([run.name for run in runs])
     return table
 
 
-def run_table(runs: Sequence[RunSummary], *, n_settings: int = 8) -> pd.DataFrame:
-    """A row per run: state, epochs, validation and test scores, the first settings in which they differ, what is wrong."""
-    scores = [name for name in SCORES if any(name in run.scores for run in runs)]
-    different = differing_settings(runs)
-    different = different.loc[
-        (different == "").sum(axis=1).sort_values(kind="stable").index
-    ]  # what most have comes first
+def tabulate_runs(runs: Sequence[RunSummary], *, n_settings: int = 8) -> pd.DataFrame:
+    """Tabulate runs: a row per run with its state, epochs, scores, differing settings and problem.
+
+    Args:
+        runs: in the order of the rows.
+        n_settings: number of differing settings to show at most.
+    """
+    score_names = [name for name in TEST_SCORES if any(name in run.scores for run in runs)]
+    settings = tabulate_differing_settings(runs)
+    n_missing = (settings == "").sum(axis=1)
+    settings = settings.loc[n_missing.sort_values(kind="stable").index]  # shared settings first
     rows = []
-    for i, run in enumerate(runs):
-        of = f" of {run.n_epochs}" if run.n_epochs else ""
-        row = {"run": run.name, "state": run.state or "–", "epoch": f"{run.epoch}{of}"}
-        row["validation"] = (
-            "–" if run.best is None else f"{run.metric} {run.best:.4f}, epoch {run.best_epoch}"
-        )
-        row |= {name: f"{run.scores[name]:.3f}" if name in run.scores else "–" for name in scores}
-        rows.append(row | different.iloc[:n_settings, i].to_dict() | {"problem": run.problem})
+    for index, run in enumerate(runs):
+        row = {
+            "run": run.name,
+            "state": run.state or "–",
+            "epoch": f"{run.epoch} of {run.n_epochs}" if run.n_epochs else str(run.epoch),
+            "validation": "–",
+        }
+        if run.best is not None:
+            row["validation"] = f"{run.metric} {run.best:.4f}, epoch {run.best_epoch}"
+        for name in score_names:
+            row[name] = f"{run.scores[name]:.3f}" if name in run.scores else "–"
+        row |= settings.iloc[:n_settings, index].to_dict()
+        rows.append(row | {"problem": run.problem})
     table = pd.DataFrame(rows)
-    return table if any(run.problem for run in runs) or not rows else table.drop(columns="problem")
+    has_problems = any(run.problem for run in runs)
+    return table if has_problems or not rows else table.drop(columns="problem")
 
 
-def curves(runs: Sequence[RunSummary], metric: str) -> pd.DataFrame:
-    """Columns run, epoch, value: of a validation metric, or of `TRAINING_LOSS`."""
+def tabulate_curves(runs: Sequence[RunSummary], metric: str) -> pd.DataFrame:
+    """Tabulate a curve of runs over their epochs: columns run, epoch and value.
+
+    Args:
+        runs: whose curves are wanted.
+        metric: a validation metric, or `TRAINING_LOSS`.
+    """
     rows = []
     for run in runs:
         for epoch, line in read_history(run.path).items():
             losses = line.get("losses")
-            total = _number(losses.get("total")) if isinstance(losses, Mapping) else None
-            value = total if metric == TRAINING_LOSS else epoch_metric(line, metric)
+            total = _to_number(losses.get("total")) if isinstance(losses, Mapping) else None
+            value = total if metric == TRAINING_LOSS else get_epoch_metric(line, metric)
             if value is not None:
                 rows.append((run.name, epoch, value))
     return pd.DataFrame(rows, columns=["run", "epoch", "value"])
 
 
-def scores(runs: Sequence[RunSummary]) -> pd.DataFrame:
-    """Columns run, score, value: the test scores, those that are there."""
+def tabulate_scores(runs: Sequence[RunSummary]) -> pd.DataFrame:
+    """Tabulate the test scores of runs: columns run, score and value."""
     rows = [(run.name, name, value) for run in runs for name, value in run.scores.items()]
     return pd.DataFrame(rows, columns=["run", "score", "value"])
 
 
-def _settings(folder: Path, problems: list[str]) -> dict[str, Any]:
-    """All settings of a run by their names; what this version does not know is a problem, but shown."""
+def _read_settings(folder: Path, problems: list[str]) -> dict[str, Any]:
+    """Read all settings of a run by their names; unknown ones are kept, and noted as a problem."""
     if not (folder / "config.json").exists():
         problems.append("it did not begin: there is no config.json; see output.txt")
         return {}
     config = _read_mapping(folder / "config.json", problems)
     from absslab.core.training.settings import SECTIONS, canonical_names
 
-    parts = [
-        canonical_names(config[name]) for name in SECTIONS if isinstance(config.get(name), Mapping)
-    ]
-    if config and (problem := _problem(config)):
+    if config and (problem := _find_problem(config)):
         problems.append(problem)
-    return {
-        name: tuple(value) if isinstance(value, list) else value
-        for part in parts
-        for name, value in part.items()
-    }
+    settings = {}
+    for section in SECTIONS:
+        if isinstance(config.get(section), Mapping):
+            for name, value in canonical_names(config[section]).items():
+                settings[name] = tuple(value) if isinstance(value, list) else value
+    return settings
 
 
-def _problem(config: Mapping[str, Any]) -> str:
+def _find_problem(config: Mapping[str, Any]) -> str:
+    """Why settings can't be used, in one line; empty if they can."""
     from absslab.core.training.settings import Settings
 
     try:
@@ -264,15 +318,17 @@ def _read_mapping(path: Path, problems: list[str]) -> Mapping[str, Any]:
 
 
 @functools.lru_cache(maxsize=1024)
-def _history(folder: str, changed: int, size: int) -> dict[int, dict[str, Any]]:
+def _read_history(folder: str, modified: int, size: int) -> dict[int, dict[str, Any]]:
+    """Read metrics.jsonl once for each time of modification and size."""
     reader = RunReader(Path(folder))
     reader.poll()
     epochs = {epoch: line for epoch, line in reader.metrics.items() if isinstance(epoch, int)}
     return dict(sorted(epochs.items()))
 
 
-def _begun(folder: Path) -> float:
-    for name in ("config.json", "output.txt"):
+def _start_time(folder: Path) -> float:
+    """When a run was last started, in seconds since 1970; 0 if that is not known."""
+    for name in ("config.json", "output.txt", "status.json"):
         try:
             return (folder / name).stat().st_mtime
         except OSError:
@@ -280,29 +336,16 @@ def _begun(folder: Path) -> float:
     return 0.0
 
 
-def _fits(run: RunSummary, word: str) -> bool:
-    name, equals, value = word.partition("=")
-    if equals:
-        known = {"state": run.state, "device": run.device} | run.settings
-        return any(
-            key.lower() == name and format_setting(has).lower() == value
-            for key, has in known.items()
-        )
-    return word in run.name.lower() or word in run.state
+def _matches(run: RunSummary, term: str) -> bool:
+    name, equals, value = term.partition("=")
+    if not equals:
+        return term in run.name.lower() or term in run.state
+    settings = {"state": run.state, "device": run.device} | run.settings
+    return any(
+        setting.lower() == name and format_setting(own).lower() == value
+        for setting, own in settings.items()
+    )
 
 
-def _number(value: Any) -> float | None:
+def _to_number(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def find_best_checkpoints(folder: str | Path) -> dict[str, Path]:
-    """Find the best checkpoints of the runs in a folder, the latest run first.
-
-    Args:
-        folder: the runs folder.
-
-    Returns:
-        run name → checkpoint, for the runs that have one.
-    """
-    checkpoints = {run.name: best_checkpoint_path(run.path) for run in find_runs(folder)}
-    return {name: path for name, path in checkpoints.items() if path.is_file()}

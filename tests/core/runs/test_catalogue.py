@@ -6,14 +6,14 @@ import os
 import pytest
 
 from absslab.core.runs.catalogue import (
-    curves,
-    differing_settings,
     filter_runs,
     find_best_epoch,
     find_runs,
     read_history,
-    run_table,
     summarise_run,
+    tabulate_curves,
+    tabulate_differing_settings,
+    tabulate_runs,
 )
 from absslab.core.training.run_directory import RunWriter
 from absslab.core.training.settings import Settings
@@ -67,8 +67,8 @@ def test_of_the_loss_the_lowest_is_best():
 def test_no_folder_and_an_empty_one_hold_no_runs(tmp_path):
     assert find_runs(tmp_path) == []
     assert find_runs(tmp_path / "nowhere") == []
-    assert run_table([]).empty
-    assert differing_settings([]).empty
+    assert tabulate_runs([]).empty
+    assert tabulate_differing_settings([]).empty
     (tmp_path / "notes").mkdir()
     (tmp_path / "a.ckpt").touch()
     assert find_runs(tmp_path) == []
@@ -102,7 +102,7 @@ def test_torn_and_foreign_files_are_said_and_the_rest_is_told(tmp_path, name, co
     run = summarise_run(folder)
     assert run.problem or run.state == "dead"
     assert run.epoch == 2
-    assert len(run_table([run])) == 1
+    assert len(tabulate_runs([run])) == 1
 
 
 def test_torn_lines_are_passed_over(tmp_path):
@@ -113,7 +113,7 @@ def test_torn_lines_are_passed_over(tmp_path):
         )
     assert list(read_history(folder)) == [1, 2, 5]
     assert summarise_run(folder).epoch == 5
-    assert list(curves([summarise_run(folder)], "training loss")["value"]) == [2.0, 1.0]
+    assert list(tabulate_curves([summarise_run(folder)], "training loss")["value"]) == [2.0, 1.0]
 
 
 def test_a_run_that_never_began_and_one_that_is_gone_say_so(tmp_path):
@@ -128,7 +128,7 @@ def test_a_run_that_never_began_and_one_that_is_gone_say_so(tmp_path):
 
 
 def test_differences_are_the_settings_that_differ_as_one_would_type_them(two):
-    table = differing_settings(two)
+    table = tabulate_differing_settings(two)
     assert list(table.columns) == ["a", "b"]
     assert table.loc["learning_rate"].tolist() == ["0.001", "0.01"]
     assert table.loc["model_type"].tolist() == ["U_Net", "VGG_like_CNN"]
@@ -148,7 +148,7 @@ def test_the_table_has_test_scores_where_a_run_was_evaluated(two):
     two[1].path.with_name("b.json").write_text("{")
     runs = [summarise_run(run.path) for run in two]
     assert [run.scores for run in runs] == [{"tags AUC": 0.5, "SDR / dB": 3.0}, {}]
-    table = run_table(runs)
+    table = tabulate_runs(runs)
     assert table["tags AUC"].tolist() == ["0.500", "–"]
     assert table["validation"].tolist() == [
         "roc_auc_score 0.7500, epoch 2",
@@ -171,10 +171,10 @@ def test_words_choose_by_name_state_and_setting(two):
 
 
 def test_curves_are_long_and_in_order_of_epochs(two):
-    table = curves(two, "loss")
+    table = tabulate_curves(two, "loss")
     assert table["run"].tolist() == ["a", "a", "b", "b", "b"]
     assert table["value"].tolist() == [1.0, 0.5, 1.0, 0.2, 0.4]
-    assert curves(two, "nonsense").empty
+    assert tabulate_curves(two, "nonsense").empty
 
 
 def test_what_a_run_adds_is_seen_at_the_next_look(tmp_path):

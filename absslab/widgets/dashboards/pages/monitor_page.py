@@ -4,7 +4,7 @@ from pathlib import Path
 
 import ipywidgets
 
-from absslab.core.runs.catalogue import RunSummary, find_runs, run_table
+from absslab.core.runs.catalogue import RunSummary, find_runs, tabulate_runs
 from absslab.core.training.run_directory import RunReader
 from absslab.plots.html_tables import html_table
 from absslab.plots.html_text import paragraph
@@ -120,7 +120,7 @@ class MonitorPage(Page):
     def _table_html(self) -> str:
         if not self.runs:
             return paragraph("There are no runs here yet.")
-        table = run_table(self.runs, n_settings=_N_SETTINGS + len(_HIDDEN_COLUMNS))
+        table = tabulate_runs(self.runs, n_settings=_N_SETTINGS + len(_HIDDEN_COLUMNS))
         table = table.drop(columns=[name for name in _HIDDEN_COLUMNS if name in table])
         rows = [[self._without_folder(cell) for cell in row] for row in table.to_numpy().tolist()]
         return html_table(list(table.columns), rows, caption="the latest first")

@@ -8,12 +8,12 @@ from absslab.core.metrics.tagging import METRICS
 from absslab.core.runs.catalogue import (
     TRAINING_LOSS,
     RunSummary,
-    curves,
-    differing_settings,
     filter_runs,
     find_runs,
-    run_table,
-    scores,
+    tabulate_curves,
+    tabulate_differing_settings,
+    tabulate_runs,
+    tabulate_scores,
 )
 from absslab.plots.curves import compare_runs
 from absslab.plots.html_tables import html_table
@@ -146,7 +146,7 @@ class RunsPanel(WorkbenchPanel):
                 f"None of the {len(self.runs)} runs fits the filter: "
                 "clear it, or type a name, a state or setting=value."
             )
-        table = run_table(runs)
+        table = tabulate_runs(runs)
         caption = (
             f"{len(runs)} of {len(self.runs)} runs; "
             "the settings in which they differ are on the right"
@@ -174,8 +174,8 @@ class RunsPanel(WorkbenchPanel):
         self.comparison.layout.display = "" if runs else "none"
         self.differences.value = _differences_html(runs)
         title = self.metric.value
-        run_curves = curves(runs, title.removeprefix(VALIDATION))
-        run_scores = scores(runs)
+        run_curves = tabulate_curves(runs, title.removeprefix(VALIDATION))
+        run_scores = tabulate_scores(runs)
         content = (title, run_curves.to_numpy().tolist(), run_scores.to_numpy().tolist())
         if runs and content != self._drawn:
             self._drawn = content
@@ -189,7 +189,7 @@ class RunsPanel(WorkbenchPanel):
 
 
 def _differences_html(runs: list[RunSummary]) -> str:
-    differences = differing_settings(runs)
+    differences = tabulate_differing_settings(runs)
     rows = differences.reset_index().to_numpy().tolist()
     if rows:
         return html_table(["setting", *differences.columns], rows)
