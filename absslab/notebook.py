@@ -30,14 +30,14 @@ def listen(sound: Any, sampling_rate: int | None = None, *, title: str = "") -> 
         ['mixture', 'alert']
     """
     try:
-        from absslab.widgets.player.any_sound import tracks_of
+        from absslab.widgets.player.any_sound import make_tracks
         from absslab.widgets.player.player import Player
     except ModuleNotFoundError as error:
         if _is_own(error):
             raise
         raise _missing_package(error) from error
     file_name = Path(sound).name if isinstance(sound, str | Path) else ""
-    return Player(tracks_of(sound, sampling_rate), title=title or file_name)
+    return Player(make_tracks(sound, sampling_rate), title=title or file_name)
 
 
 def workbench(**state: str) -> "Workbench":

@@ -33,12 +33,12 @@ const REGION = { start: 0.1, end: 0.2, low: 100, high: 200 };
 
 test("what is heard is told to the kernel, and what the kernel kept is heard again after a reload", () => {
   player.setMix({ gains: [0, -6], solo: new Set([1]) });
-  assert.deepEqual(of("heard").at(-1).gains, [null, -6]);
-  const { mix } = of("heard").at(-1);
+  assert.deepEqual(of("mix").at(-1).gains, [null, -6]);
+  const { mix } = of("mix").at(-1);
   said.length = 0;
   introduce({ names: ["a", "b"], mix });
   assert.deepEqual(player.heardGains(), [null, -6]);
-  assert.deepEqual(of("heard").at(-1).gains, [null, -6]);
+  assert.deepEqual(of("mix").at(-1).gains, [null, -6]);
 });
 
 test("sounds of the same names but another length keep what is heard of them", () => {
@@ -51,7 +51,7 @@ test("levels are asked for when they are needed, and anew for new sounds", () =>
   player.setMix({ level: "loudness" });
   assert.equal(of("levels").length, 1);
   hear({ type: "levels", version: 1, levels: { loudness: [5, 7], peak: [0, 0] } });
-  assert.deepEqual(of("heard").at(-1).gains, [5, null]);
+  assert.deepEqual(of("mix").at(-1).gains, [5, null]);
   player.setMix({ level: "raw" });
   introduce({ version: 2 });
   assert.equal(of("levels").length, 1);
@@ -91,11 +91,11 @@ test("a picture of another stretch than the one that is wanted is not shown", ()
   const about = { track: 0, what: "sound", size: "large", axis: "mel", rows: 1, columns: 1, version: 1 };
   player.want(0, "sound", "large", "mel", 0, 1);
   player.want(0, "sound", "large", "mel", 0.4, 0.5);
-  hear({ type: "picture", ...about, start: 0, end: 1 }, [new Uint8Array(1)]);
+  hear({ type: "tile", ...about, start: 0, end: 1 }, [new Uint8Array(1)]);
   assert.equal(player.want(0, "sound", "large", "mel", 0.4, 0.5), undefined);
-  hear({ type: "picture", ...about, start: 0.4, end: 0.5 }, [new Uint8Array(1)]);
+  hear({ type: "tile", ...about, start: 0.4, end: 0.5 }, [new Uint8Array(1)]);
   assert.equal(player.want(0, "sound", "large", "mel", 0.4, 0.5).start, 0.4);
-  assert.equal(of("picture").length, 2);
+  assert.equal(of("tile").length, 2);
 });
 
 test("an error shows, and what could not be had is asked for again when one plays", async () => {

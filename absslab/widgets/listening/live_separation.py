@@ -1,4 +1,4 @@
-"""A recording that is separated while one listens: prepared once, answered anew for each setting of the masks.
+"""A recording that is separated while one listens: prepared once, then separated for each setting.
 
 Axes: K classes, C channels, N samples.
 """
@@ -21,11 +21,11 @@ from absslab.core.separation.detection import DetectionConfig, find_events, fram
 from absslab.core.separation.masks import SeparationConfig
 from absslab.core.separation.resynthesis import Resynthesis
 from absslab.core.separation.separator import Separation, Separator
-from absslab.widgets.listening.playback import events_of
+from absslab.widgets.listening.playback import read_known_events
 from absslab.widgets.player.display import separation_tracks
 from absslab.widgets.player.tracks import Resampled, Track, array_sound
 
-_MODELS = 4  # that are kept in memory
+_N_MODELS_KEPT = 4  # in memory
 
 
 @dataclass(frozen=True)
@@ -38,68 +38,87 @@ class Excerpt:
 
     @classmethod
     def of(cls, path: str | Path, start: float = 0.0, length: float = 60.0) -> "Excerpt":
-        """A stretch that begins at `start` and lasts `length` seconds, or till the end of the file.
+        """Return a stretch of a file, at most to its end.
+
+        Args:
+            path: the sound file.
+            start: of the stretch, in s.
+            length: of the stretch, in s.
 
         Raises:
-            InputError: a file that can't be read, a stretch that lies behind its end or has no length.
+            InputError: if the file can't be read, or the stretch begins after its end or has no
+                length.
         """
         duration = sound_files.info(path).duration
         if not 0 <= start < duration or not length > 0:
             raise InputError(
-                f"the excerpt begins at {start:g} s and lasts {length:g} s: expected a length above 0 and a "
-                f"beginning from 0 to below {duration:.2f} s, where {Path(path).name} ends"
+                f"the excerpt begins at {start:g} s and lasts {length:g} s: expected a length above "
+                f"0 and a beginning from 0 to below {duration:.2f} s, where {Path(path).name} ends"
             )
         return cls(Path(path), start, min(duration, start + length))
 
     def read(self, path: Path | None = None) -> tuple[np.ndarray, int]:
-        """Samples (C, N) of this stretch, of this file or of another one that runs along with it, and its rate in Hz."""
+        """Read the samples of this stretch.
+
+        Args:
+            path: of a file that is synchronous with this one; this file if it is None.
+
+        Returns:
+            The samples (C, N), and their sampling rate in Hz.
+        """
         path = path or self.path
         rate = sound_files.info(path).sampling_rate
         first = round(self.start * rate)
-        return sound_files.load_channels(
-            path, start=first, n_samples=max(1, round(self.end * rate) - first)
-        )
+        n_samples = max(1, round(self.end * rate) - first)
+        return sound_files.load_channels(path, start=first, n_samples=n_samples)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of a setting."""
+    """The separation of an excerpt with one setting.
+
+    Attributes:
+        tracks: to listen to.
+        events: that were detected.
+        probabilities: by class.
+        si_sdr: in dB, of the source of each class that has a reference, and its improvement over
+            the mixture.
+        separation: the sources and masks.
+        config: the setting.
+    """
 
     tracks: list[Track]
     events: list[SoundEvent]
-    probabilities: dict[str, float]  # by class
-    si_sdr: dict[
-        str, tuple[float, float]
-    ]  # class with a reference → (of its source, its improvement over the mixture), dB
+    probabilities: dict[str, float]
+    si_sdr: dict[str, tuple[float, float]]
     separation: Separation
-    config: SeparationConfig  # that made it
+    config: SeparationConfig
 
     def table(self) -> tuple[list[str], list[list[str]]]:
-        """Header and a row per class, the most probable first."""
+        """Return a header, and a row for each class, the most probable first."""
         rows = []
         for name, probability in sorted(self.probabilities.items(), key=lambda pair: -pair[1]):
-            scores = (
-                [f"{score:.1f}" for score in self.si_sdr[name]]
-                if name in self.si_sdr
-                else ["–", "–"]
-            )
+            scores = ["–", "–"]
+            if name in self.si_sdr:
+                scores = [f"{score:.1f}" for score in self.si_sdr[name]]
             rows.append([name, f"{probability:.3f}", *scores])
         return ["class", "probability", "SI-SDR / dB", "improvement / dB"], rows
 
 
 class LiveSeparation:
-    """Separates an excerpt with a model, as often as one likes.
+    """Separates an excerpt with a model, again and again with other settings.
 
     Args:
-        separator: the model.
-        excerpt: what is separated.
+        separator: with the model.
+        excerpt: to be separated.
 
     Raises:
-        InputError: the file or its references can't be read.
+        InputError: if the file or its references can't be read.
     """
 
     def __init__(self, separator: Separator, excerpt: Excerpt):
-        self.separator, self.excerpt = separator, excerpt
+        self.separator = separator
+        self.excerpt = excerpt
         self.waveform, self.sampling_rate = excerpt.read()  # (C, N)
         self._resynthesis = Resynthesis(separator, self.waveform, self.sampling_rate)
         self.references = self._read_references()
@@ -107,118 +126,128 @@ class LiveSeparation:
     def answer(
         self, config: SeparationConfig, detection: DetectionConfig = DetectionConfig()
     ) -> Answer:
-        """Masks as these settings have them, and what comes of them."""
-        separation, classes = self._resynthesis.separate(config), self.separator.classes
+        """Separate the excerpt with these settings, and detect its events."""
+        separation = self._resynthesis.separate(config)
+        classes = self.separator.classes
         activity = frame_activity(
             separation.masks, separation.power, separation.probabilities, detection
         )
-        length = self.waveform.shape[1] / self.sampling_rate
+        length = self.waveform.shape[1] / self.sampling_rate  # s
         events = find_events(activity, self.separator.hop, classes, detection, length=length)
         scores = {}
-        for name, reference in self._heard.items():
-            score = float(si_sdr(reference, separation.sources[classes.index(name)]).mean())
-            scores[name] = score, score - self._floor[name]
+        for name, reference in self._audible_references.items():
+            source = separation.sources[classes.index(name)]  # (C, N)
+            score = float(si_sdr(reference, source).mean())
+            scores[name] = (score, score - self._mixture_scores[name])
         probabilities = dict(zip(classes, separation.probabilities.tolist(), strict=True))
-        tracks = beside_references(separation, self.references)
+        tracks = interleave_references(separation, self.references)
         return Answer(tracks, events, probabilities, scores, separation, config)
 
     @cached_property
     def truth(self) -> list[SoundEvent] | None:
-        """Events that the table beside the file says, as they lie in the excerpt; None where it says nothing of the file.
+        """Events of the excerpt, from the table beside the file; None if that does not name it.
 
         Raises:
-            InputError: the table is damaged.
+            InputError: if the table is damaged.
         """
-        excerpt, events = self.excerpt, events_of(self.excerpt.path)
+        excerpt = self.excerpt
+        events = read_known_events(excerpt.path)
         if events is None:
             return None
         shifted = [
             replace(
-                one,
-                onset=max(0.0, one.onset - excerpt.start),
-                offset=min(one.offset, excerpt.end) - excerpt.start,
+                event,
+                onset=max(0.0, event.onset - excerpt.start),
+                offset=min(event.offset, excerpt.end) - excerpt.start,
             )
-            for one in events
+            for event in events
         ]
-        return [one for one in shifted if one.offset > one.onset]
+        return [event for event in shifted if event.offset > event.onset]
 
     @cached_property
-    def _heard(self) -> dict[str, np.ndarray]:
-        """References of the model's classes that sound in the excerpt, (C, N) each."""
-        found = {}
+    def _audible_references(self) -> dict[str, np.ndarray]:
+        """References (C, N) of the model's classes that are audible in the excerpt."""
+        references = {}
         for track in self.references:
-            samples = np.broadcast_to(
-                track.sound.read(0, self.waveform.shape[1]), self.waveform.shape
-            )
-            if track.name in self.separator.classes and all(
-                is_audible(channel) for channel in samples
-            ):
-                found[track.name] = samples
-        return found
+            if track.name not in self.separator.classes:
+                continue
+            samples = track.sound.read(0, self.waveform.shape[1])
+            samples = np.broadcast_to(samples, self.waveform.shape)  # (C, N)
+            if all(is_audible(channel) for channel in samples):
+                references[track.name] = samples
+        return references
 
     @cached_property
-    def _floor(self) -> dict[str, float]:
+    def _mixture_scores(self) -> dict[str, float]:
+        """SI-SDR of the mixture as an estimate of each reference, in dB."""
         return {
             name: float(si_sdr(samples, self.waveform).mean())
-            for name, samples in self._heard.items()
+            for name, samples in self._audible_references.items()
         }
 
     def _read_references(self) -> list[Track]:
-        found = []
+        references = []
         for name, path in source_files(self.excerpt.path).items():
             sound = array_sound(*self.excerpt.read(path))
             if sound.sampling_rate != self.sampling_rate:
                 sound = Resampled(sound, self.sampling_rate)
             if sound.n_channels not in (1, len(self.waveform)):
                 raise InputError(
-                    f"{path} has {sound.n_channels} channels, its mixture {len(self.waveform)}: expected as many, or one"
+                    f"{{path}} has {sound.n_channels} channels, its mixture {len(self.waveform)}: "
+                    "expected as many, or one",
+                    path=path,
                 )
-            found.append(Track(name, sound, "background" if name == "background" else "reference"))
-        return found
+            kind = "background" if name == "background" else "reference"
+            references.append(Track(name, sound, kind))
+        return references
 
 
 class LiveModels:
-    """Answers for any model and excerpt; the last ones are kept, so that only other settings are quick."""
+    """Separates any excerpt with any model; keeps the latest ones, so that other settings are quick."""
 
     def __init__(self) -> None:
-        self._load = lru_cache(maxsize=_MODELS)(_load)
+        self._load = lru_cache(maxsize=_N_MODELS_KEPT)(_load)
         self._live: tuple[tuple[Path, int, str, Excerpt], LiveSeparation] | None = None
 
     def separator(self, checkpoint: Path, device: str) -> Separator:
-        """The separator of a checkpoint, as it is now.
+        """Return the separator of a checkpoint, as the file is now.
 
         Raises:
-            InputError: the checkpoint or the device can't be used.
+            InputError: if the checkpoint or the device can't be used.
         """
         try:
             return self._load(checkpoint, checkpoint.stat().st_mtime_ns, device)
         except FileNotFoundError:
-            raise InputError(f"{checkpoint} was deleted: choose another model") from None
+            message = "{checkpoint} was deleted: choose another model"
+            raise InputError(message, checkpoint=checkpoint) from None
 
     def answer(
         self, checkpoint: Path, device: str, excerpt: Excerpt, config: SeparationConfig
     ) -> tuple[Answer, LiveSeparation]:
-        """What a model makes of an excerpt."""
+        """Separate an excerpt with a model."""
         separator = self.separator(checkpoint, device)
-        about = checkpoint, id(separator), device, excerpt
-        if self._live is None or self._live[0] != about:
-            self._live = about, LiveSeparation(separator, excerpt)
+        key = (checkpoint, id(separator), device, excerpt)
+        if self._live is None or self._live[0] != key:
+            self._live = (key, LiveSeparation(separator, excerpt))
         live = self._live[1]
         return live.answer(config), live
 
     def close(self) -> None:
-        """Free models and sounds."""
+        """Free the models and sounds."""
         self._load.cache_clear()
         self._live = None
 
 
-def _load(checkpoint: Path, changed: int, device: str) -> Separator:
-    """`changed` is when the file was; a model that was trained on is another one."""
+def _load(checkpoint: Path, changed_at: int, device: str) -> Separator:
+    """Load a checkpoint; `changed_at` is its time, so that a later version is loaded anew."""
     return Separator.from_checkpoint(str(checkpoint), choose_device(device))
 
 
-def beside_references(separation: Separation, references: Sequence[Track]) -> list[Track]:
-    """Mixture, sources and residual, each source that has a reference followed by it; classes that have one come first."""
+def interleave_references(separation: Separation, references: Sequence[Track]) -> list[Track]:
+    """Return the mixture, the sources, each followed by its reference, and the residual.
+
+    Classes with a reference come first.
+    """
     known = {track.name: track for track in references}
     mixture, *sources, residual = separation_tracks(separation)
     tracks = [mixture]

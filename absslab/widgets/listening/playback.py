@@ -1,4 +1,4 @@
-"""Recordings on disk, with what is known of them, in something to see and to hear."""
+"""Show recordings on disk with what is known of them: their sources and their events."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,37 +7,44 @@ from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
 from absslab.core.common.tables import read_table
 from absslab.core.data.strong_labels import COLUMNS, SoundEvent, read_events
-from absslab.widgets.listening.listening import Listening
+from absslab.widgets.listening.recording_view import RecordingView
 from absslab.widgets.player.tracks import mixture_tracks
+from absslab.widgets.ui.error_line import error_line
 
 
-def listen_to(listening: Listening, path: Path, classes: Sequence[str], *, caption: str) -> None:
-    """Show a recording, the sources that were saved with it, and on a timeline when they sound.
+def show_recording(
+    view: RecordingView, path: Path, classes: Sequence[str], *, caption: str
+) -> None:
+    """Show a recording, its saved sources, and its events on a timeline.
 
     Args:
-        listening: where.
+        view: where it is shown.
         path: the sound file.
-        classes: that it may hold.
-        caption: what it is; words are added where its events can't be read.
+        classes: that the recording may contain.
+        caption: plain text; a line is added if the events can't be read.
 
     Raises:
-        InputError: the recording can't be read.
+        InputError: if the recording can't be read.
     """
     tracks = mixture_tracks(path)
+    events = None
     try:
-        events = events_of(path)
+        events = read_known_events(path)
     except InputError as error:
-        events, caption = None, f"{caption}\nno timeline: {error}"
-    named = {event.event_label for event in events or ()}
-    rows = [name for name in classes if name in named]
-    listening.show(tracks, caption=caption, title=path.name, events=events, classes=rows)
+        caption = f"{caption}\nno timeline: {error_line(error)}"
+    present = {event.event_label for event in events or ()}
+    rows = [name for name in classes if name in present]
+    view.show(tracks, caption=caption, title=path.name, events=events, classes=rows)
 
 
-def events_of(path: Path) -> list[SoundEvent] | None:
-    """When what sounds in a recording, by the events.tsv beside it; None where there is none, or it does not name it.
+def read_known_events(path: Path) -> list[SoundEvent] | None:
+    """Read the events of a recording from the events.tsv beside it.
+
+    Returns:
+        None if there is no such table, or it does not name the recording.
 
     Raises:
-        InputError: the table can't be read, or does not fit the recording.
+        InputError: if the table can't be read, or does not fit the recording.
     """
     table = path.parent / "events.tsv"
     if not table.is_file():
@@ -45,7 +52,7 @@ def events_of(path: Path) -> list[SoundEvent] | None:
     rows = read_table(table, required=COLUMNS, delimiter="\t", key=None, may_be_empty=True)
     if path.name not in {row["filename"] for row in rows}:
         return None
-    classes = sorted({row["event_label"] for row in rows})  # a model, or scores, may know others
-    return read_events(
-        table, classes=classes, durations={path.name: sound_files.info(path).duration}
-    )[path.name]
+    # The classes of the table, because a model or a table of scores may know others.
+    classes = sorted({row["event_label"] for row in rows})
+    durations = {path.name: sound_files.info(path).duration}
+    return read_events(table, classes=classes, durations=durations)[path.name]

@@ -1,4 +1,4 @@
-"""One recording taken apart by several models: their masks, sounds and scores beside each other.
+"""One recording separated by several models: their masks, sounds and scores side by side.
 
 Axes: K classes, M bands, T frames.
 """
@@ -18,125 +18,143 @@ from absslab.widgets.listening.live_separation import Answer, Excerpt, LiveSepar
 from absslab.widgets.player.tracks import Track
 from absslab.widgets.ui.chart_area import ChartArea
 
-MOST_ROWS = 3  # classes that are shown of a recording whose sources are not known
-LONGEST = 60.0  # s of a recording
+MAX_GUESSED_CLASSES = 3  # that are shown of a recording whose sources are not known
+MAX_LENGTH = 60.0  # s of a recording that are separated
 
 
 class SideBySide(NamedTuple):
-    """What came of a recording."""
+    """A recording as several models separate it.
 
-    tracks: list[
-        Track
-    ]  # the mixture; of each class its reference, and "<class>, <model>" for each model
-    rows: list[
-        MaskRow
-    ]  # none where the models' masks have other bands or frames: they can't be put side by side
-    hop: float  # s
-    centres: np.ndarray  # (M,) Hz
+    Attributes:
+        tracks: the mixture; of each class its reference, and "<class>, <model>" for each model.
+        rows: the masks of each class. There are none if the masks of the models differ in bands or
+            frames, and can't be put side by side.
+        hop: of the masks, in s.
+        centres: of the bands in Hz, (M,).
+        header: of the table.
+        table: a row for each class.
+    """
+
+    tracks: list[Track]
+    rows: list[MaskRow]
+    hop: float
+    centres: np.ndarray
     header: list[str]
-    table: list[list[str]]  # a row per class
+    table: list[list[str]]
 
 
 def compare_models(
     separators: Mapping[str, Separator], path: Path, classes: Sequence[str] = ()
 ) -> SideBySide:
-    """Take a recording apart with each model.
+    """Separate a recording with each model.
 
     Args:
-        separators: by the models' names.
-        path: the recording; of the sources beside it the models' scores are told.
-        classes: to show; without, those whose sources are there, or else the most probable ones.
+        separators: by the names of the models.
+        path: the recording; the models get scores for sources that are saved beside it.
+        classes: to show; without any, those whose sources are saved, or else the most probable.
 
     Raises:
-        InputError: no model, a recording that can't be read.
+        InputError: if there is no model, or the recording can't be read.
     """
     if not separators:
         raise InputError("there is no model to compare: give at least one")
-    features = [one.model.front_end.config for one in separators.values()]
-    are_alike = all(
-        (one.hop_size, *one.centres) == (features[0].hop_size, *features[0].centres)
-        for one in features
-    )
-    live = {
-        name: LiveSeparation(one, Excerpt.of(path, length=LONGEST))
-        for name, one in separators.items()
-    }
-    answers = {name: one.answer(SeparationConfig()) for name, one in live.items()}
+    features = [separator.model.front_end.config for separator in separators.values()]
+    excerpt = Excerpt.of(path, length=MAX_LENGTH)
+    live = {name: LiveSeparation(model, excerpt) for name, model in separators.items()}
+    answers = {name: separation.answer(SeparationConfig()) for name, separation in live.items()}
     first = next(iter(live.values()))
     references = {track.name: track for track in first.references if track.kind == "reference"}
-    names = list(classes) or list(references) or _likely(answers)
-    rows = [_row(name, references.get(name), first, answers) for name in names] if are_alike else []
+    names = list(classes) or list(references) or _most_probable(answers)
+    rows = []
+    grids = {(config.hop_size, *config.centres) for config in features}
+    if len(grids) == 1:
+        rows = [_mask_row(name, references.get(name), first, answers) for name in names]
     tracks = [next(iter(answers.values())).tracks[0]]
     for name in names:
-        tracks += (
-            [Track(f"{name} (reference)", references[name].sound, "reference")]
-            if name in references
-            else []
-        )
-        for model, answer in answers.items():
-            found = [one for one in answer.tracks if one.name == name and one.kind == "source"]
-            tracks += [Track(f"{name}, {model}", one.sound, "source", one.mask) for one in found]
-    header = [
-        "class",
-        *(f"{model}\n{what}" for model in answers for what in ("probability", "SI-SDRi / dB")),
-    ]
-    table = [
-        [name, *(cell for answer in answers.values() for cell in _cells(name, answer))]
-        for name in names
-    ]
+        tracks += _class_tracks(name, references.get(name), answers)
     hop = features[0].hop_size / features[0].sampling_rate
+    header, table = _table(names, answers)
     return SideBySide(tracks, rows, hop, features[0].centres, header, table)
 
 
-def draw_masks(area: ChartArea, shown: SideBySide) -> None:
-    """Draw all masks, where they can be put side by side."""
-    if not shown.rows:
+def draw_masks(area: ChartArea, comparison: SideBySide) -> None:
+    """Draw all masks, if they can be put side by side."""
+    if not comparison.rows:
         area.clear()
         return
-    figure = area.begin(0.6 + 1.75 * len(shown.rows))
-    masks_side_by_side(figure, shown.rows, hop=shown.hop, centres=shown.centres)
+    figure = area.begin(0.6 + 1.75 * len(comparison.rows))
+    masks_side_by_side(figure, comparison.rows, hop=comparison.hop, centres=comparison.centres)
     area.draw()
 
 
-def _likely(answers: Mapping[str, Answer]) -> list[str]:
-    """The classes that the models find most probable."""
+def _most_probable(answers: Mapping[str, Answer]) -> list[str]:
+    """Return the classes that the models find most probable."""
     highest: dict[str, float] = {}
     for answer in answers.values():
         for name, probability in answer.probabilities.items():
             highest[name] = max(probability, highest.get(name, 0.0))
-    return sorted(highest, key=lambda name: -highest[name])[:MOST_ROWS]
+    return sorted(highest, key=lambda name: -highest[name])[:MAX_GUESSED_CLASSES]
 
 
-def _row(
+def _class_tracks(name: str, reference: Track | None, answers: Mapping[str, Answer]) -> list[Track]:
+    """Return the tracks of a class: its reference, and its source from each model."""
+    tracks = []
+    if reference is not None:
+        tracks.append(Track(f"{name} (reference)", reference.sound, "reference"))
+    for model, answer in answers.items():
+        for track in answer.tracks:
+            if track.name == name and track.kind == "source":
+                tracks.append(Track(f"{name}, {model}", track.sound, "source", track.mask))
+    return tracks
+
+
+def _mask_row(
     name: str, reference: Track | None, live: LiveSeparation, answers: Mapping[str, Answer]
 ) -> MaskRow:
-    masks, words = {}, {}
+    """Return the masks of a class by all models, with its probabilities and scores as texts."""
+    masks = {}
+    texts = {}
     for model, answer in answers.items():
         separation = answer.separation
-        known = name in separation.classes
-        shape = separation.power.shape
-        masks[model] = (
-            separation.masks[separation.classes.index(name)] if known else np.zeros(shape)
-        )
-        probability = f"{answer.probabilities[name]:.2f}" if known else "not learned"
-        score = f", {answer.si_sdr[name][1]:+.1f} dB" if name in answer.si_sdr else ""
-        words[model] = f"{probability}{score}".replace("-", "−")
-    power = next(iter(answers.values())).separation.power
+        if name in separation.classes:
+            masks[model] = separation.masks[separation.classes.index(name)]  # (M, T)
+            text = f"{answer.probabilities[name]:.2f}"
+        else:
+            masks[model] = np.zeros(separation.power.shape)  # (M, T)
+            text = "not learned"
+        if name in answer.si_sdr:
+            text += f", {answer.si_sdr[name][1]:+.1f} dB"
+        texts[model] = text.replace("-", "−")
     if reference is None:
-        return MaskRow(name, power, masks, words, is_mixture=True)
-    return MaskRow(name, _power(reference, live), masks, words)
+        power = next(iter(answers.values())).separation.power
+        return MaskRow(name, power, masks, texts, is_mixture=True)
+    return MaskRow(name, _band_power(reference, live), masks, texts)
 
 
-def _power(track: Track, live: LiveSeparation) -> np.ndarray:
-    """(M, T) of a source, at the model's rate."""
-    separator, sound = live.separator, track.sound
-    samples = sound.read(0, live.waveform.shape[1])
+def _band_power(track: Track, live: LiveSeparation) -> np.ndarray:
+    """Return the power of a source in the bands of a model, (M, T)."""
+    separator = live.separator
     front_end = separator.model.front_end
+    samples = track.sound.read(0, live.waveform.shape[1])  # (C, N)
     with torch.no_grad():
-        waveform = separator.to_model_rate(samples, sound.sampling_rate).to(front_end.device)
-        return front_end.power(front_end.stft(waveform[None]))[0].cpu().numpy()  # (M, T)
+        waveform = separator.to_model_rate(samples, track.sound.sampling_rate)
+        spectrum = front_end.stft(waveform.to(front_end.device)[None])
+        return front_end.power(spectrum)[0].cpu().numpy()  # (M, T)
 
 
-def _cells(name: str, answer: Answer) -> list[str]:
-    probability = f"{answer.probabilities[name]:.3f}" if name in answer.probabilities else "–"
-    return [probability, f"{answer.si_sdr[name][1]:.1f}" if name in answer.si_sdr else "–"]
+def _table(
+    names: Sequence[str], answers: Mapping[str, Answer]
+) -> tuple[list[str], list[list[str]]]:
+    """Return the header and the rows of the table of probabilities and scores."""
+    header = ["class"]
+    for model in answers:
+        header += [f"{model}\nprobability", f"{model}\nSI-SDRi / dB"]
+    rows = []
+    for name in names:
+        row = [name]
+        for answer in answers.values():
+            probability = answer.probabilities.get(name)
+            row.append("–" if probability is None else f"{probability:.3f}")
+            row.append(f"{answer.si_sdr[name][1]:.1f}" if name in answer.si_sdr else "–")
+        rows.append(row)
+    return header, rows

@@ -1,4 +1,4 @@
-"""Tracks of anything that sounds: files, folders, arrays and results of the core."""
+"""Tracks of anything that can be played: files, folders, arrays and results of the core."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,70 +12,70 @@ from absslab.core.common.rich_result import RichResult
 from absslab.core.data.recordings import audio_files
 from absslab.widgets.player.tracks import KINDS, Track, array_sound, file_sound, mixture_tracks
 
+_SEPARATED_KINDS = {"residual": "residual", "remix": "other", "background": "background"}
 
-def tracks_of(what: Any, sampling_rate: int | None = None) -> list[Track]:
-    """The tracks of anything that sounds.
+
+def make_tracks(sound: Any, sampling_rate: int | None = None) -> list[Track]:
+    """Make the tracks of anything that can be played.
 
     Args:
-        what: a sound file (with the sources that were saved beside it), a folder of sound files such as `absslab separate`
-            writes, a list of files, an array (N,) or (C, N), a dict of names to files or arrays, a `Mixture`, a
-            `Separation`.
-        sampling_rate: of arrays, Hz.
+        sound: a sound file (with the sources that were saved beside it), a folder of sound files
+            such as `absslab separate` writes, a list of files or tracks, an array (N,) or (C, N),
+            a dict of names to files or arrays, a `Mixture`, or a `Separation`.
+        sampling_rate: of arrays, in Hz.
 
     Raises:
-        InputError: none of these, a file that can't be read, an array without its sampling rate.
+        InputError: if it is none of these, a file can't be read, or the sampling rate of an array
+            is missing.
     """
-    if isinstance(what, str | Path):
-        return _folder_tracks(Path(what)) if Path(what).is_dir() else mixture_tracks(what)
-    if isinstance(what, Mapping):
-        return [_track(str(name), sound, sampling_rate) for name, sound in what.items()]
-    if isinstance(what, RichResult):
-        from absslab.widgets.player.display import (
-            result_tracks,
-        )  # torch is loaded for results alone
+    if isinstance(sound, str | Path):
+        return _folder_tracks(Path(sound)) if Path(sound).is_dir() else mixture_tracks(sound)
+    if isinstance(sound, Mapping):
+        return [_make_track(str(name), item, sampling_rate) for name, item in sound.items()]
+    if isinstance(sound, RichResult):
+        # Imported here, because it loads torch, which other sounds do not need.
+        from absslab.widgets.player.display import result_tracks
 
-        return result_tracks(what)
-    if hasattr(what, "__array__"):
-        return [_track("sound", np.asarray(what), sampling_rate)]
-    if isinstance(what, Sequence) and what and all(isinstance(one, Track) for one in what):
-        return list(what)
-    if isinstance(what, Sequence) and what and all(isinstance(one, str | Path) for one in what):
-        return [
-            Track(name, file_sound(path)) for name, path in zip(_names(what), what, strict=True)
-        ]
+        return result_tracks(sound)
+    if hasattr(sound, "__array__"):
+        return [_make_track("sound", np.asarray(sound), sampling_rate)]
+    if isinstance(sound, Sequence) and sound:
+        if all(isinstance(item, Track) for item in sound):
+            return list(sound)
+        if all(isinstance(item, str | Path) for item in sound):
+            names = _distinct_names(sound)
+            return [Track(name, file_sound(path)) for name, path in zip(names, sound, strict=True)]
     raise InputError(
-        f"{type(what).__name__} can't be listened to: expected a sound file, a folder or list of them, an array (N,) or "
-        "(C, N), or a dict of names to files or arrays"
+        f"{type(sound).__name__} can't be listened to: expected a sound file, a folder or list of "
+        "them, an array (N,) or (C, N), or a dict of names to files or arrays"
     )
 
 
 def _folder_tracks(folder: Path) -> list[Track]:
     files = audio_files(folder)
     if not files:
-        raise InputError(
-            f"{folder} holds no sound file: expected {', '.join(sound_files.SUFFIXES)}"
-        )
-    is_separated = (folder / "residual.wav").is_file()  # as absslab separate leaves it
-    kinds = {"residual": "residual", "remix": "other", "background": "background"}
+        kinds = ", ".join(sound_files.SUFFIXES)
+        raise InputError(f"{{folder}} holds no sound file: expected {kinds}", folder=folder)
+    is_separated = (folder / "residual.wav").is_file()  # written by absslab separate
+    default = "source" if is_separated else "other"
     tracks = [
-        Track(
-            path.stem, file_sound(path), kinds.get(path.stem, "source" if is_separated else "other")
-        )
+        Track(path.stem, file_sound(path), _SEPARATED_KINDS.get(path.stem, default))
         for path in files
     ]
     return sorted(tracks, key=lambda track: KINDS.index(track.kind))
 
 
-def _track(name: str, what: Any, sampling_rate: int | None) -> Track:
-    if isinstance(what, str | Path):
-        return Track(name, file_sound(what), name if name in KINDS else "other")
+def _make_track(name: str, sound: Any, sampling_rate: int | None) -> Track:
+    kind = name if name in KINDS else "other"
+    if isinstance(sound, str | Path):
+        return Track(name, file_sound(sound), kind)
     if sampling_rate is None:
-        raise InputError("sampling_rate is missing: an array does not say it")
-    return Track(name, array_sound(what, sampling_rate), name if name in KINDS else "other")
+        raise InputError("sampling_rate is missing: an array does not hold it")
+    return Track(name, array_sound(sound, sampling_rate), kind)
 
 
-def _names(paths: Iterable[str | Path]) -> list[str]:
-    """Stems, or as much of the paths as tells them apart."""
+def _distinct_names(paths: Iterable[str | Path]) -> list[str]:
+    """Return the stems of paths, or the whole paths if two stems are equal."""
     texts = [str(path) for path in paths]
     stems = [Path(text).stem for text in texts]
     return stems if len(set(stems)) == len(stems) else texts

@@ -1,4 +1,4 @@
-"""What results of the core look and sound like in a notebook."""
+"""How results of the core are shown and played in a notebook."""
 
 from functools import singledispatch
 from typing import Any
@@ -15,58 +15,58 @@ _players: WeakKeyDictionary[Any, Player] = WeakKeyDictionary()  # by result
 
 @singledispatch
 def result_tracks(result: Any) -> list[Track]:
-    """The tracks of a result.
+    """Return the tracks of a result.
 
     Raises:
-        TypeError: it has none.
+        TypeError: if the result has no sound.
     """
-    raise TypeError(f"{type(result).__name__} can't be heard")
+    raise TypeError(f"{type(result).__name__} has no sound that can be played")
 
 
 @result_tracks.register
 def mixed_tracks(mixed: Mixture) -> list[Track]:
-    """A mixture that was rendered, its sources as references, and its background."""
-    tracks = [Track("mixture", array_sound(mixed.mixture, mixed.sampling_rate), "mixture")]
+    """Return a rendered mixture, its sources as references, and its background."""
+    rate = mixed.sampling_rate
+    tracks = [Track("mixture", array_sound(mixed.mixture, rate), "mixture")]
     for name, source in mixed.sources.items():
-        tracks.append(Track(name, array_sound(source, mixed.sampling_rate), "reference"))
-    return [
-        *tracks,
-        Track("background", array_sound(mixed.background, mixed.sampling_rate), "background"),
-    ]
+        tracks.append(Track(name, array_sound(source, rate), "reference"))
+    tracks.append(Track("background", array_sound(mixed.background, rate), "background"))
+    return tracks
 
 
 @result_tracks.register
 def separation_tracks(separation: Separation) -> list[Track]:
-    """The mixture, what each class was given of it with its mask, and what was left."""
-    features, rate = separation.features, separation.sampling_rate
-    hop, centres = features.hop_size / features.sampling_rate, features.centres
-    tracks = [
-        Track(
-            "mixture", array_sound(separation.sources.sum(0) + separation.residual, rate), "mixture"
-        )
-    ]
-    for name, source, mask in zip(
+    """Return the mixture, the source of each class with its mask, and the residual."""
+    features = separation.features
+    rate = separation.sampling_rate
+    hop = features.hop_size / features.sampling_rate  # s
+    mixture = separation.sources.sum(0) + separation.residual  # (C, N)
+    tracks = [Track("mixture", array_sound(mixture, rate), "mixture")]
+    for name, source, values in zip(
         separation.classes, separation.sources, separation.masks, strict=True
     ):
-        tracks.append(Track(name, array_sound(source, rate), "source", Mask(mask, centres, hop)))
-    return [*tracks, Track("residual", array_sound(separation.residual, rate), "residual")]
+        mask = Mask(values, features.centres, hop)
+        tracks.append(Track(name, array_sound(source, rate), "source", mask))
+    tracks.append(Track("residual", array_sound(separation.residual, rate), "residual"))
+    return tracks
 
 
 def player_of(result: Any) -> Player:
-    """The player of a result: the same one, however often the result is shown, closed when the result is gone.
+    """Return the player of a result.
+
+    It is the same one however often the result is shown, and is closed when the result is deleted.
 
     Raises:
-        TypeError: the result can't be heard.
+        TypeError: if the result has no sound.
     """
     player = _players.get(result)
-    if player is None or not player.tracks:  # it was closed
-        player = _players[result] = Player(
-            result_tracks(result), title=type(result).__name__.lower()
-        )
+    if player is None or not player.tracks:  # there is none, or it was closed
+        player = Player(result_tracks(result), title=type(result).__name__.lower())
+        _players[result] = player
         finalize(result, _close, player, current_main_loop()).atexit = False
     return player
 
 
 def _close(player: Player, loop: MainLoop) -> None:
-    """Close when the loop is free: what is collected is so at any moment, and on any thread."""
+    """Close a player on the main loop: garbage is collected at any moment, on any thread."""
     loop.later(0, player.close)

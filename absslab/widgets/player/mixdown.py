@@ -1,4 +1,7 @@
-"""What is heard of several tracks, and how loud they are."""
+"""Mixes of several tracks: what a listener has chosen, the sum of the tracks, and its level.
+
+Axes: C channels, N samples.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,28 +15,40 @@ from absslab.widgets.player.tracks import Sound, Track
 
 _BLOCK = 20.0  # s that are read at once
 _PARTS = ("source", "residual")
-_MADE = ("mixture", *_PARTS)
-_N_BLOCKS = 30  # blocks that the loudness of a longer sound is measured on
+_SEPARATED = ("mixture", *_PARTS)  # kinds of tracks that `absslab separate` can make
+_N_LOUDNESS_BLOCKS = 30  # blocks on which the loudness of a long sound is measured
 
 
 @dataclass(frozen=True)
 class MixState:
-    """Which tracks are heard, and how loud."""
+    """Which tracks are heard, and how loud.
 
-    gains: tuple[float, ...]  # dB of each track; −inf: not heard
-    mix: dict[str, Any]  # what a person has chosen, as the page keeps it: solo, mute, gains, level
+    Attributes:
+        gains: dB of each track; −inf for a track that is not heard.
+        mix: the choices of the listener as the page keeps them: solo, mute, gains, level.
+    """
+
+    gains: tuple[float, ...]
+    mix: dict[str, Any]
 
     @classmethod
-    def only(cls, tracks: Sequence[Track], which: Sequence[int]) -> "MixState":
-        """Only these, as they are."""
-        gains = tuple(0.0 if k in which else float("-inf") for k in range(len(tracks)))
-        return cls(
-            gains, {"solo": list(which), "mute": [], "gains": [0.0] * len(tracks), "level": "raw"}
-        )
+    def only(cls, tracks: Sequence[Track], numbers: Sequence[int]) -> "MixState":
+        """Return the state in which only the tracks of these numbers are heard, at 0 dB."""
+        gains = tuple(0.0 if k in numbers else float("-inf") for k in range(len(tracks)))
+        own_gains = [0.0] * len(tracks)
+        return cls(gains, {"solo": list(numbers), "mute": [], "gains": own_gains, "level": "raw"})
 
     @classmethod
     def from_page(cls, tracks: Sequence[Track], content: Mapping[str, Any]) -> "MixState":
-        """What the page says: gains in dB, null for what is not heard, and the mix, which is kept for it."""
+        """Return the state that a page has sent.
+
+        Args:
+            tracks: that the page plays.
+            content: `gains` in dB, None for a track that is not heard; and `mix`.
+
+        Raises:
+            ValueError: if the gains do not fit the tracks.
+        """
         gains = [float("-inf") if gain is None else float(gain) for gain in content["gains"]]
         if len(gains) != len(tracks) or np.isnan(gains).any():
             raise ValueError("gains do not fit the tracks")
@@ -41,107 +56,124 @@ class MixState:
 
 
 @dataclass(frozen=True)
-class Remix:
-    """The sum of tracks with linear gains, as a sound: nothing is computed before it is read."""
+class MixedSound:
+    """The sum of tracks with linear gains, as a sound; it is computed when it is read.
 
-    tracks: tuple[Track, ...]  # of one sampling rate
+    Attributes:
+        tracks: of one sampling rate.
+        gains: linear, one per track.
+    """
+
+    tracks: tuple[Track, ...]
     gains: tuple[float, ...]
 
     @property
     def sampling_rate(self) -> int:
-        """Of all tracks, Hz."""
+        """Sampling rate of all tracks in Hz."""
         return self.tracks[0].sound.sampling_rate
 
     @property
     def n_samples(self) -> int:
-        """Of the longest track."""
-        return max(one.sound.n_samples for one in self.tracks)
+        """Number of samples per channel of the longest track."""
+        return max(track.sound.n_samples for track in self.tracks)
 
     @property
     def n_channels(self) -> int:
-        """Of the widest track, heard or not: it stays the same while gains change."""
-        return max(one.sound.n_channels for one in self.tracks)
+        """Largest number of channels of a track, heard or not: it stays when the gains change."""
+        return max(track.sound.n_channels for track in self.tracks)
 
     @property
     def seeks_well(self) -> bool:
-        """If all do."""
-        return all(one.sound.seeks_well for one in self.tracks)
+        """Whether all tracks seek well."""
+        return all(track.sound.seeks_well for track in self.tracks)
 
     def read(self, start: int, n_samples: int) -> np.ndarray:
-        """See `Sound`."""
-        total = remix(self.tracks, self.gains, start, n_samples)
+        """See `Sound.read`."""
+        total = mix_tracks(self.tracks, self.gains, start, n_samples)
         return np.broadcast_to(total, (self.n_channels, n_samples))
 
 
 class Level(NamedTuple):
-    """How loud a sound is."""
+    """Loudness and peak of a sound."""
 
     loudness: float  # LUFS
     peak: float  # dBFS
 
 
-def remix(
+def mix_tracks(
     tracks: Sequence[Track], gains: Sequence[float], start: int, n_samples: int
 ) -> np.ndarray:
-    """The sum of tracks with linear gains: (C, n_samples), in as many channels as the widest of them has."""
-    n_channels = max(
-        (one.sound.n_channels for one, gain in zip(tracks, gains, strict=True) if gain), default=1
-    )
+    """Return the sum of tracks, each with a linear gain.
+
+    Args:
+        tracks: of one sampling rate.
+        gains: linear, one per track; a track with gain 0 is not read.
+        start: the first sample.
+        n_samples: N.
+
+    Shape:
+        (C, N); C is the largest number of channels of a track with a gain.
+    """
+    heard = [(track.sound, gain) for track, gain in zip(tracks, gains, strict=True) if gain]
+    n_channels = max((sound.n_channels for sound, _ in heard), default=1)
     total = np.zeros((n_channels, n_samples), np.float32)
-    size = round(_BLOCK * tracks[0].sound.sampling_rate)
-    for at in range(0, n_samples, size):
-        n = min(size, n_samples - at)
-        heard = (
-            gain * one.sound.read(start + at, n)
-            for one, gain in zip(tracks, gains, strict=True)
-            if gain
-        )
-        total[:, at : at + n] = sum(heard, np.zeros((n_channels, n)))  # in double precision
+    block_size = round(_BLOCK * tracks[0].sound.sampling_rate)
+    for first in range(0, n_samples, block_size):
+        size = min(block_size, n_samples - first)
+        block = np.zeros((n_channels, size))  # in double precision
+        for sound, gain in heard:
+            block += gain * sound.read(start + first, size)
+        total[:, first : first + size] = block
     return total
 
 
-def remix_gains(tracks: Sequence[Track], heard: MixState) -> dict[str, float]:
-    """Gains in dB with which `absslab separate` makes what is heard: of each class and of the residual.
+def remix_gains(tracks: Sequence[Track], state: MixState) -> dict[str, float]:
+    """Return the gains in dB with which `absslab separate` makes what is heard.
+
+    Returns:
+        The gain of each class and of the residual.
 
     Raises:
-        InputError: something is heard that separating does not make, or nothing is.
+        InputError: if something is heard that separating does not make, or nothing is heard.
     """
-    linear = [10 ** (gain / 20) for gain in heard.gains]
-    foreign = [
-        track.name
-        for track, gain in zip(tracks, linear, strict=True)
-        if gain and track.kind not in _MADE
-    ]
+    linear = [10 ** (gain / 20) for gain in state.gains]
+    heard = [(track, gain) for track, gain in zip(tracks, linear, strict=True) if gain]
+    foreign = [track.name for track, _ in heard if track.kind not in _SEPARATED]
     if foreign:
         raise InputError(
-            f"{', '.join(foreign)} can be heard, which no model makes: mute it to save the settings of a remix"
+            f"{', '.join(foreign)} can be heard, which no model makes: "
+            "mute it to save the settings of a remix"
         )
-    whole = sum(
-        gain for track, gain in zip(tracks, linear, strict=True) if track.kind == "mixture"
-    )  # Σ sources + residual
+    # The mixture is the sum of all sources and the residual.
+    mixture_gain = sum(gain for track, gain in heard if track.kind == "mixture")
     gains = {
-        track.name: whole + gain
+        track.name: mixture_gain + gain
         for track, gain in zip(tracks, linear, strict=True)
         if track.kind in _PARTS
     }
     if not any(gains.values()):
         raise InputError("nothing is heard that could be saved: choose a track")
-    return {
-        name: float(20 * np.log10(gain)) if gain else float("-inf") for name, gain in gains.items()
-    }
+    return {name: _to_decibels(gain) for name, gain in gains.items()}
 
 
-def level_of(sound: Sound) -> Level:
-    """Peak of all of a sound, and loudness: of a long one of blocks that are spread evenly over it."""
-    size = round(_BLOCK * sound.sampling_rate)
-    starts = range(0, sound.n_samples, size)
-    measured = set(
-        np.linspace(0, len(starts) - 1, min(_N_BLOCKS, len(starts))).round().astype(int).tolist()
-    )
-    highest, kept = float("-inf"), []
+def measure_level(sound: Sound) -> Level:
+    """Measure the peak of a sound, and its loudness.
+
+    The loudness of a long sound is measured on blocks that are spread evenly over it.
+    """
+    block_size = round(_BLOCK * sound.sampling_rate)
+    starts = range(0, sound.n_samples, block_size)
+    n_blocks = min(_N_LOUDNESS_BLOCKS, len(starts))
+    measured = set(np.linspace(0, len(starts) - 1, n_blocks).round().astype(int).tolist())
+    highest = float("-inf")
+    blocks = []
     for i, start in enumerate(starts):
-        block = sound.read(start, min(size, sound.n_samples - start))
+        block = sound.read(start, min(block_size, sound.n_samples - start))  # (C, n)
         highest = max(highest, peak(block))
         if i in measured:
-            kept.append(block)
-    return Level(loudness(np.concatenate(kept, 1), sound.sampling_rate), highest)
+            blocks.append(block)
+    return Level(loudness(np.concatenate(blocks, 1), sound.sampling_rate), highest)
+
+
+def _to_decibels(gain: float) -> float:
+    return float(20 * np.log10(gain)) if gain else float("-inf")

@@ -1,13 +1,15 @@
-"""The player: tracks on one clock, seen, heard, cut out in time and frequency; one widget, without network.
+"""The multitrack player: tracks on one clock, with spectrograms and regions to listen to.
 
-Sound and pictures go to the page as messages with buffers, never into traits: a saved notebook holds none of it. The page
-asks for what it lacks, chunk by chunk; so the length of a sound is no matter. What the two say to each other:
+It is one widget and needs no network. Sound and spectrograms go to the page as messages with
+buffers, never into traits: a saved notebook holds none of them. The page asks for what it lacks,
+chunk by chunk, so a sound may have any length. The messages:
 
-=========  ===========================================================================================================
-page says  ready · need {chunks} · picture {track, what, start, end, …} · levels · heard {gains, mix} · save {name, gains}
-           brush {number, start, end, low, high, gains}
-it hears   tracks {tracks, rate, length, chunk, …} · pcm · picture · levels · brush · file · error · do {command}
-=========  ===========================================================================================================
+==============  ===================================================================================
+the page sends  ready · need {chunks} · tile {track, what, size, axis, start, end} · levels
+                mix {gains, mix} · save {name, gains} · brush {number, start, end, low, high, gains}
+it receives     tracks {tracks, rate, length, chunk, …} · pcm · tile · levels · brush · file
+                error {text} · do {command}
+==============  ===================================================================================
 """
 
 import logging
@@ -24,40 +26,41 @@ import traitlets
 from absslab.core.audio import sound_files
 from absslab.core.audio.region import cut_region
 from absslab.core.common.errors import InputError
-from absslab.widgets.player.mixdown import MixState, remix
+from absslab.widgets.player.mixdown import MixState, mix_tracks
 from absslab.widgets.player.playlist import Playlist
 from absslab.widgets.player.spectrogram_tiles import (
     AXES,
     Frequencies,
-    levels,
-    mask_picture,
-    picture,
+    level_pixels,
+    mask_pixels,
+    spectrogram_levels,
 )
-from absslab.widgets.player.tracks import Track, alike
+from absslab.widgets.player.tracks import Track, to_one_rate
 from absslab.widgets.ui.assets import read_script, read_style
 from absslab.widgets.ui.error_line import error_line
 from absslab.widgets.ui.main_loop import current_main_loop
 
-_ROWS = {"lane": 40, "large": 160}  # of pictures
+_ROWS = {"lane": 40, "large": 160}  # of a tile, by its size
 _COLUMNS = {"lane": 500, "large": 1200}
 _LONGEST_BRUSH = 120.0  # s
-_MOST_CHUNKS = 1000  # that a page may ask for at once
-_MOST_SAVED = 60_000_000  # bytes of a file that goes through the page
-_AROUND = 0.128  # s that a brush sees around its region
+_BRUSH_MARGIN = 0.128  # s of sound around a brushed region that its filter sees
+_MAX_CHUNKS = 1000  # that a page may ask for at once
+_MAX_SAVED = 60_000_000  # bytes of a file that is saved through the page
 _versions = count(1)
 Answer = tuple[dict[str, Any], list[Any]]  # content and buffers of a message
 _log = logging.getLogger("absslab")
 
 
 class Player(anywidget.AnyWidget):
-    """Tracks to listen to together; show it in a notebook, or as a part of a panel.
+    """Plays tracks together; show it in a notebook, or as a part of a panel.
 
     Args:
-        tracks: any number of them, of any lengths and sampling rates; the first is heard first, and its rate is theirs.
-        title: what is played, for the page and for screen readers.
+        tracks: of any number, lengths and sampling rates. The first one is heard first, and all
+            are played at its sampling rate.
+        title: a name for the page and for screen readers.
 
     Raises:
-        InputError: no track.
+        InputError: if there is no track.
     """
 
     _esm = read_script("absslab.widgets.player", "player.js")
@@ -66,325 +69,360 @@ class Player(anywidget.AnyWidget):
 
     def __init__(self, tracks: Sequence[Track], *, title: str = ""):
         self._loop = current_main_loop()
-        self._workers: dict[
-            str, Executor
-        ] = {}  # of sound, and of what takes long: that does not wait for this
-        self._is_ready = False
-        self._newest: dict[Any, int] = {}  # wishes that are superseded by later ones of their kind
-        self._wishes = count()
-        self._shown: Playlist | None = None
-        self._set(tracks)
+        # One worker reads sound; others do what takes long, so that sound never waits for it.
+        self._workers: dict[str, Executor] = {}
+        self._is_ready = False  # whether a page shows the player
+        self._latest: dict[Any, int] = {}  # number of the latest request of each kind
+        self._request_numbers = count()
+        self._playlist: Playlist | None = None
+        self._load(tracks)
         super().__init__(title=title)
         self.on_msg(self._receive)
 
     def show(self, tracks: Sequence[Track], *, title: str | None = None) -> None:
-        """Play other tracks. Where they have the names of those before, what is heard stays.
+        """Play other tracks.
 
-        If they are as long as well, the sound goes over to them while it plays.
+        If they have the names of the tracks before, the mix stays. If they are as long as well, the
+        sound goes over to them while it plays.
 
         Raises:
-            InputError: no track.
+            InputError: if there is no track.
         """
-        self._set(tracks)
+        self._load(tracks)
         if title is not None:
             self.title = title
         if self._is_ready:
-            self._introduce()
+            self._send_tracks()
 
     @property
     def tracks(self) -> list[Track]:
-        """What is played; nothing after `close`."""
-        return self._shown.tracks if self._shown else []
+        """The tracks; none after `close`."""
+        return self._playlist.tracks if self._playlist else []
 
     @property
     def sampling_rate(self) -> int:
-        """Of all tracks, Hz."""
-        return self._shown.sampling_rate if self._shown else 0
+        """Sampling rate of all tracks in Hz."""
+        return self._playlist.sampling_rate if self._playlist else 0
 
     @property
     def n_samples(self) -> int:
-        """Of the longest track."""
-        return self._shown.n_samples if self._shown else 0
+        """Number of samples of the longest track."""
+        return self._playlist.n_samples if self._playlist else 0
 
     @property
-    def heard(self) -> MixState:
-        """What is heard: which tracks, with which gains."""
-        return self._heard
+    def mix_state(self) -> MixState:
+        """Which tracks are heard, with which gains."""
+        return self._mix_state
 
     def hear(self, *names: str) -> None:
-        """Hear only these tracks.
+        """Let only these tracks be heard.
 
         Raises:
-            InputError: an unknown name.
+            InputError: if a name is unknown.
         """
-        self._heard = MixState.only(self.tracks, [self._number(name) for name in names])
-        self._tell({"type": "do", "command": "hear", "tracks": self._heard.mix["solo"]})
+        numbers = [self._find_track(name) for name in names]
+        self._mix_state = MixState.only(self.tracks, numbers)
+        self._send_message({"type": "do", "command": "hear", "tracks": numbers})
 
     def play(self) -> None:
-        """Begin to play; browsers allow it after a person has clicked somewhere on the page."""
-        self._tell({"type": "do", "command": "play"})
+        """Start to play; a browser allows it after a person has clicked on the page."""
+        self._send_message({"type": "do", "command": "play"})
 
     def pause(self) -> None:
-        """Stop, and stay there."""
-        self._tell({"type": "do", "command": "pause"})
+        """Stop, and keep the position."""
+        self._send_message({"type": "do", "command": "pause"})
 
     def seek(self, seconds: float) -> None:
-        """Go to an instant."""
-        self._tell({"type": "do", "command": "seek", "seconds": float(seconds)})
+        """Go to a position in s."""
+        self._send_message({"type": "do", "command": "seek", "seconds": float(seconds)})
 
     def offer(self, name: str, file_name: str) -> None:
-        """Let the browser save a track, as it is.
+        """Let the browser save a track as it is.
 
         Args:
             name: of the track.
             file_name: without suffix.
 
         Raises:
-            InputError: an unknown name.
+            InputError: if the name is unknown.
         """
         gains = [0.0] * len(self.tracks)
-        gains[self._number(name)] = 1.0
-        if self._shown is not None:
-            self._do("levels", self._file, self._shown, {"gains": gains, "name": file_name})
+        gains[self._find_track(name)] = 1.0
+        if self._playlist is not None:
+            request = {"gains": gains, "name": file_name}
+            self._submit("levels", self._render_file, self._playlist, request)
 
     def close(self) -> None:
-        """Free the sound here and in the page."""
+        """Free the sound in the kernel and in the page."""
         for worker in self._workers.values():
             worker.shutdown(wait=False, cancel_futures=True)
-        self._is_ready, self._shown = False, None
+        self._is_ready = False
+        self._playlist = None
         self.layout.close()
         super().close()
 
-    def _number(self, name: str) -> int:
-        """Of a track.
+    def _find_track(self, name: str) -> int:
+        """Return the number of a track.
 
         Raises:
-            InputError: there is none of this name.
+            InputError: if the name is unknown.
         """
         known = [track.name for track in self.tracks]
         if name not in known:
             raise InputError(f"there is no track {name!r}: expected {', '.join(known)}")
         return known.index(name)
 
-    def _set(self, tracks: Sequence[Track]) -> None:
-        before, shown = self._shown, Playlist(alike(tracks), next(_versions))
-        if before is not None and before.names == shown.names:
-            shown.top = before.top  # of the same tracks the colours keep their meaning
+    def _load(self, tracks: Sequence[Track]) -> None:
+        before = self._playlist
+        playlist = Playlist(to_one_rate(tracks), next(_versions))
+        if before is not None and before.names == playlist.names:
+            playlist.top = before.top  # the colours of the same tracks keep their meaning
         else:
-            self._heard = MixState.only(shown.tracks, [0])
-        self._shown = shown
+            self._mix_state = MixState.only(playlist.tracks, [0])
+        self._playlist = playlist
 
-    def _introduce(self) -> None:
-        """Say what there is to play; of a sound that fits into the page as a whole send what is heard at once."""
-        shown = self._shown
-        assert shown is not None
-        is_whole = shown.chunk >= shown.n_samples
-        at_once = (
-            [k for k, gain in enumerate(self._heard.gains) if gain > float("-inf")]
-            if is_whole
-            else []
-        )
-        about = [
+    def _send_tracks(self) -> None:
+        """Send a description of the tracks.
+
+        If each track fits into the page as a whole, the tracks that are heard are sent at once.
+        """
+        playlist = self._playlist
+        assert playlist is not None
+        is_one_chunk = playlist.chunk >= playlist.n_samples
+        gains = self._mix_state.gains
+        heard = [k for k, gain in enumerate(gains) if gain > float("-inf")]
+        sent_at_once = heard if is_one_chunk else []
+        descriptions = [
             {
-                "name": one.name,
-                "kind": one.kind,
-                "version": shown.version,
-                "has_mask": one.mask is not None,
+                "name": track.name,
+                "kind": track.kind,
+                "version": playlist.version,
+                "has_mask": track.mask is not None,
             }
-            for one in shown.tracks
+            for track in playlist.tracks
         ]
-        self._tell(
-            {
-                "type": "tracks", "tracks": about, "rate": shown.sampling_rate, "length": shown.n_samples,
-                "chunk": shown.chunk, "kept": shown.n_kept, "coming": at_once, "mix": self._heard.mix,
-            },
-            [_colours()],
-        )  # fmt: skip
-        for track in at_once:
-            self._do("sound", self._pcm, shown, track, 0)
+        content = {
+            "type": "tracks",
+            "tracks": descriptions,
+            "rate": playlist.sampling_rate,
+            "length": playlist.n_samples,
+            "chunk": playlist.chunk,
+            "kept": playlist.n_chunks_kept,
+            "coming": sent_at_once,
+            "mix": self._mix_state.mix,
+        }
+        self._send_message(content, [_colour_tables()])
+        for track in sent_at_once:
+            self._submit("sound", self._encode_chunk, playlist, track, 0)
 
     def _receive(self, _: Any, content: Mapping[str, Any], buffers: Any) -> None:
-        self._loop.call(self._answer, content)
+        self._loop.call(self._handle, content)
 
-    def _answer(self, content: Mapping[str, Any]) -> None:
-        """What the page says; it may be anything, and come after the end."""
-        shown = self._shown
-        if shown is None:
+    def _handle(self, content: Mapping[str, Any]) -> None:
+        """Handle a message of the page, which may hold anything, and may come after `close`."""
+        playlist = self._playlist
+        if playlist is None:
             return
         try:
             kind = content["type"]
             if kind == "ready":
                 self._is_ready = True
-                self._introduce()
+                self._send_tracks()
             elif kind == "need":
-                for track, chunk in content["chunks"][:_MOST_CHUNKS]:
-                    self._do(
-                        "sound", self._pcm, shown, shown.number(track), shown.chunk_number(chunk)
-                    )
-            elif kind == "picture":
-                key = (
-                    shown.number(content["track"]),
-                    *(content[name] for name in ("what", "size", "axis")),
-                )
-                if (
-                    content["what"] not in ("sound", "mask")
-                    or content["size"] not in _ROWS
-                    or content["axis"] not in AXES
-                ):
-                    raise ValueError("no such picture")
-                asked = dict(content) | {name: float(content[name]) for name in ("start", "end")}
-                self._do("pictures", self._picture, shown, asked, self._wish(key), key)
+                self._submit_chunks(playlist, content)
+            elif kind == "tile":
+                self._submit_tile(playlist, content)
             elif kind == "levels":
-                self._do("levels", self._level_gains, shown)
-            elif kind == "heard":
-                self._heard = MixState.from_page(shown.tracks, content)
+                self._submit("levels", self._measure_levels, playlist)
+            elif kind == "mix":
+                self._mix_state = MixState.from_page(playlist.tracks, content)
             elif kind == "brush":
-                self._do("sound", self._brush, shown, dict(content), self._wish("brush"))
+                number = self._count_request("brush")
+                self._submit("sound", self._cut_brush, playlist, dict(content), number)
             elif kind == "save":
-                self._do("levels", self._file, shown, dict(content))
+                self._submit("levels", self._render_file, playlist, dict(content))
         except (KeyError, TypeError, ValueError) as error:
-            _log.debug("a message of the page is not understood: %r", error)
+            _log.debug("a message of the page is not valid: %r", error)
 
-    def _wish(self, key: Any) -> int:
-        self._newest[key] = next(self._wishes)
-        return self._newest[key]
+    def _submit_chunks(self, playlist: Playlist, content: Mapping[str, Any]) -> None:
+        for track, chunk in content["chunks"][:_MAX_CHUNKS]:
+            track_number = playlist.check_track(track)
+            chunk_number = playlist.check_chunk(chunk)
+            self._submit("sound", self._encode_chunk, playlist, track_number, chunk_number)
 
-    def _do(
-        self, worker: str, function: Callable[..., Answer | None], shown: Playlist, *args: Any
+    def _submit_tile(self, playlist: Playlist, content: Mapping[str, Any]) -> None:
+        what, size, axis = content["what"], content["size"], content["axis"]
+        track = playlist.check_track(content["track"])
+        if what not in ("sound", "mask") or size not in _ROWS or axis not in AXES:
+            raise ValueError("no such tile")
+        stretch = {name: float(content[name]) for name in ("start", "end")}
+        key = (track, what, size, axis)
+        number = self._count_request(key)
+        self._submit("tiles", self._paint_tile, playlist, dict(content) | stretch, number, key)
+
+    def _count_request(self, kind: Any) -> int:
+        """Return the number of a new request, which supersedes earlier ones of its kind."""
+        self._latest[kind] = next(self._request_numbers)
+        return self._latest[kind]
+
+    def _submit(
+        self,
+        worker: str,
+        function: Callable[..., Answer | None],
+        playlist: Playlist,
+        *args: Any,
     ) -> None:
-        """Compute an answer beside the loop and send it, unless something else is played by then.
+        """Compute an answer beside the loop and send it, unless other tracks are played by then.
 
         Args:
-            worker: whose other work it waits for.
-            function, args: what makes the answer; None where it is superseded.
-            shown: what is played now.
+            worker: name of the worker; it does one thing after the other.
+            function: makes the answer; None if a later request has superseded it.
+            playlist: the first argument of the function.
+            args: its other arguments.
         """
 
         def answer() -> None:
-            if shown is not self._shown:
+            if playlist is not self._playlist:
                 return
             try:
-                found = function(shown, *args)
+                message = function(playlist, *args)
             except Exception as error:
                 if not isinstance(error, InputError | OSError):
                     _log.exception("the player failed")
-                place = {"track": args[0], "chunk": args[1]} if function == self._pcm else {}
-                found = {"type": "error", "text": error_line(error)} | place, []
-            if found:
-                self._loop.call(self._tell, *found)
+                content = {"type": "error", "text": error_line(error)}
+                if function == self._encode_chunk:
+                    content |= {"track": args[0], "chunk": args[1]}
+                message = content, []
+            if message:
+                self._loop.call(self._send_message, *message)
 
         if worker not in self._workers:
             self._workers[worker] = self._loop.make_worker(f"absslab {worker}")
         self._workers[worker].submit(answer)
 
-    def _tell(self, content: dict[str, Any], buffers: Sequence[Any] = ()) -> None:
-        if self._shown and self.comm is not None:
+    def _send_message(self, content: dict[str, Any], buffers: Sequence[Any] = ()) -> None:
+        if self._playlist and self.comm is not None:
             self.send(content, list(buffers))
 
-    def _pcm(self, shown: Playlist, track: int, chunk: int) -> Answer:
-        n = min(shown.chunk, shown.n_samples - chunk * shown.chunk)
-        samples = shown.tracks[track].sound.read(chunk * shown.chunk, n)  # (C, n)
-        return _coded(
-            {"type": "pcm", "track": track, "chunk": chunk, "version": shown.version}, samples
-        )
+    def _encode_chunk(self, playlist: Playlist, track: int, chunk: int) -> Answer:
+        first = chunk * playlist.chunk
+        n_samples = min(playlist.chunk, playlist.n_samples - first)
+        samples = playlist.tracks[track].sound.read(first, n_samples)  # (C, n)
+        content = {"type": "pcm", "track": track, "chunk": chunk, "version": playlist.version}
+        return _encode_samples(content, samples)
 
-    def _picture(
-        self, shown: Playlist, asked: dict[str, Any], wish: int, key: Any
+    def _paint_tile(
+        self, playlist: Playlist, request: dict[str, Any], number: int, key: Any
     ) -> Answer | None:
-        if self._newest[key] != wish:
+        if self._latest[key] != number:
             return None
-        track, size = shown.tracks[int(asked["track"])], str(asked["size"])
-        start, end = max(0.0, float(asked["start"])), min(shown.duration, float(asked["end"]))
-        frequencies = Frequencies(str(asked["axis"]), _ROWS[size], shown.sampling_rate / 2)
+        track = playlist.tracks[int(request["track"])]
+        size = str(request["size"])
+        start = max(0.0, float(request["start"]))
+        end = min(playlist.duration, float(request["end"]))
         if start >= end:
             return None
-        if asked["what"] == "mask":
+        frequencies = Frequencies(str(request["axis"]), _ROWS[size], playlist.sampling_rate / 2)
+        n_columns = _COLUMNS[size]
+        if request["what"] == "mask":
             if track.mask is None:
                 return None
-            pixels = mask_picture(
-                track.mask, frequencies, start=start, end=end, n_columns=_COLUMNS[size]
-            )
+            pixels = mask_pixels(track.mask, frequencies, start=start, end=end, n_columns=n_columns)
         else:
-            level = levels(track.sound, frequencies, start=start, end=end, n_columns=_COLUMNS[size])
-            pixels = picture(level, shown.brightest)
-        about = {name: asked[name] for name in ("track", "what", "size", "axis")}
-        about |= {"type": "picture", "start": start, "end": end, "version": shown.version}
-        about |= {"rows": len(pixels), "columns": pixels.shape[1], "top": shown.brightest}
-        return about, [pixels.tobytes()]
+            levels = spectrogram_levels(
+                track.sound, frequencies, start=start, end=end, n_columns=n_columns
+            )  # (R, X)
+            pixels = level_pixels(levels, playlist.brightest)
+        content = {name: request[name] for name in ("track", "what", "size", "axis")}
+        content |= {"type": "tile", "start": start, "end": end, "version": playlist.version}
+        content |= {"rows": len(pixels), "columns": pixels.shape[1], "top": playlist.brightest}
+        return content, [pixels.tobytes()]
 
-    def _level_gains(self, shown: Playlist) -> Answer:
-        return {"type": "levels", "version": shown.version, "levels": shown.level_gains}, []
+    def _measure_levels(self, playlist: Playlist) -> Answer:
+        return {
+            "type": "levels",
+            "version": playlist.version,
+            "levels": playlist.level_gains,
+        }, []
 
-    def _brush(self, shown: Playlist, asked: dict[str, Any], wish: int) -> Answer | None:
-        """What is heard of a region of time and frequency, faded at its ends."""
-        if self._newest["brush"] != wish:
+    def _cut_brush(self, playlist: Playlist, request: dict[str, Any], number: int) -> Answer | None:
+        """Cut a region of time and frequency out of what is heard, faded at its ends."""
+        if self._latest["brush"] != number:
             return None
-        start, end = max(0.0, float(asked["start"])), float(asked["end"])
+        start = max(0.0, float(request["start"]))
+        end = float(request["end"])
         if end - start > _LONGEST_BRUSH:
             raise InputError(
-                f"the region lasts {end - start:.0f} s: expected at most {_LONGEST_BRUSH:g} s; zoom in first"
+                f"the region lasts {end - start:.0f} s: expected at most {_LONGEST_BRUSH:g} s; "
+                "zoom in first"
             )
-        rate, gains = shown.sampling_rate, [float(gain) for gain in asked["gains"]]
-        first, last = round(start * rate), min(shown.n_samples, round(end * rate))
-        around = round(_AROUND * rate)
-        samples = remix(shown.tracks, gains, first - around, last - first + 2 * around)  # (C, n)
-        low, high = float(asked["low"]), float(asked["high"])
-        cut = cut_region(
+        rate = playlist.sampling_rate
+        gains = [float(gain) for gain in request["gains"]]
+        first = round(start * rate)
+        n_samples = min(playlist.n_samples, round(end * rate)) - first
+        margin = round(_BRUSH_MARGIN * rate)
+        samples = mix_tracks(
+            playlist.tracks, gains, first - margin, n_samples + 2 * margin
+        )  # (C, n + 2 margins)
+        region = cut_region(
             samples,
             rate,
-            start=around / rate,
-            end=(around + last - first) / rate,
-            low=low,
-            high=high,
+            start=margin / rate,
+            end=(margin + n_samples) / rate,
+            low=float(request["low"]),
+            high=float(request["high"]),
         )
-        about = {
+        content = {
             "type": "brush",
-            "number": asked["number"],
+            "number": request["number"],
             "start": first,
-            "n": last - first,
-            "version": shown.version,
+            "n": n_samples,
+            "version": playlist.version,
         }
-        return _coded(about, cut[:, around : around + last - first])
+        return _encode_samples(content, region[:, margin : margin + n_samples])  # (C, n)
 
-    def _file(self, shown: Playlist, asked: dict[str, Any]) -> Answer:
-        """A track as it is, or all that is heard with its gains, as a WAV."""
-        gains = [float(gain) for gain in asked["gains"]]
-        n_channels = max(
-            (one.sound.n_channels for one, gain in zip(shown.tracks, gains, strict=True) if gain),
-            default=1,
-        )
-        longest = _MOST_SAVED / (2 * n_channels * shown.sampling_rate)  # s
-        if shown.duration > longest:
+    def _render_file(self, playlist: Playlist, request: dict[str, Any]) -> Answer:
+        """Render the tracks with gains, one as it is or several, as a WAV file."""
+        gains = [float(gain) for gain in request["gains"]]
+        channels = [
+            track.sound.n_channels
+            for track, gain in zip(playlist.tracks, gains, strict=True)
+            if gain
+        ]
+        bytes_per_second = 2 * max(channels, default=1) * playlist.sampling_rate
+        longest = _MAX_SAVED / bytes_per_second  # s
+        if playlist.duration > longest:
             raise InputError(
-                f"the sound lasts {shown.duration / 60:.0f} min: expected at most {longest / 60:.0f} min to save from "
-                "here; absslab separate writes sounds of any length"
+                f"the sound lasts {playlist.duration / 60:.0f} min: "
+                f"expected at most {longest / 60:.0f} min to save from here; "
+                "absslab separate writes sounds of any length"
             )
-        samples = remix(shown.tracks, gains, 0, shown.n_samples)
-        name = (
-            "".join(c if c.isalnum() or c in " ._-" else "_" for c in str(asked["name"])).strip(
-                " ."
-            )
-            or "sound"
-        )
-        wav = sound_files.encode(
-            samples,
-            shown.sampling_rate,
-            subtype="PCM_16" if np.abs(samples).max() <= 1 else "FLOAT",
-        )
+        samples = mix_tracks(playlist.tracks, gains, 0, playlist.n_samples)  # (C, N)
+        subtype = "PCM_16" if np.abs(samples).max() <= 1 else "FLOAT"
+        wav = sound_files.encode(samples, playlist.sampling_rate, subtype=subtype)
+        name = _file_name(str(request["name"]))
         return {"type": "file", "name": f"{name}.wav", "mime": "audio/wav"}, [wav]
 
 
-def _coded(about: dict[str, Any], samples: np.ndarray) -> tuple[dict[str, Any], list[Any]]:
-    """Samples (C, n) as int16 and what they are to be multiplied with: a power of two, so that 16-bit sound stays exact."""
+def _file_name(text: str) -> str:
+    letters = [letter if letter.isalnum() or letter in " ._-" else "_" for letter in text]
+    return "".join(letters).strip(" .") or "sound"
+
+
+def _encode_samples(content: dict[str, Any], samples: np.ndarray) -> Answer:
+    """Encode samples (C, n) as int16 with a common factor, which is added to the content.
+
+    The factor is a power of two, so that 16-bit sound stays exact.
+    """
     peak = float(np.abs(samples).max(initial=0))
     scale = 2.0 ** np.ceil(np.log2(peak)) if peak > 2**-40 else 2.0**-40
-    whole = np.clip(np.round(samples * (32768 / scale)), -32768, 32767).astype("<i2")
-    return about | {"channels": len(samples), "scale": float(scale)}, [whole.tobytes()]
+    integers = np.clip(np.round(samples * (32768 / scale)), -32768, 32767).astype("<i2")
+    return content | {"channels": len(samples), "scale": float(scale)}, [integers.tobytes()]
 
 
 @cache
-def _colours() -> bytes:
-    """Two tables of 256 RGB values: of sound and of masks."""
+def _colour_tables() -> bytes:
+    """Return two tables of 256 RGB colours: for sounds and for masks."""
     import matplotlib
 
     tables = [matplotlib.colormaps[name](np.arange(256))[:, :3] for name in ("magma", "cividis")]

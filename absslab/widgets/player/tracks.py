@@ -1,4 +1,4 @@
-"""Sounds of any length, in memory or on disk, read window by window; and the tracks that a player plays together.
+"""Sounds of any length, in memory or on disk, and the tracks that a player plays together.
 
 Axes: C channels, N samples, M bands, T frames.
 """
@@ -16,49 +16,70 @@ from absslab.core.common.errors import InputError
 from absslab.core.data.mixture_folder import source_files
 
 KINDS = ("mixture", "source", "residual", "reference", "background", "other")
-RATES = (8000, 96000)  # Hz that every browser's audio takes
-_STEREO = 2  # channels that are heard as they are; of more their mean is
+RATES = (8000, 96000)  # Hz: lowest and highest sampling rate that every browser plays
+_STEREO = 2  # channels; more of them are played as their mean
 
 
 class Sound(Protocol):
-    """Samples that can be read from anywhere."""
+    """Samples that can be read from any position."""
 
     @property
     def sampling_rate(self) -> int:
-        """Hz."""
+        """Sampling rate in Hz."""
         ...
 
     @property
     def n_samples(self) -> int:
-        """Per channel."""
+        """Number of samples per channel."""
         ...
 
     @property
     def n_channels(self) -> int:
-        """One or two."""
+        """Number of channels: one or two."""
         ...
 
     @property
     def seeks_well(self) -> bool:
-        """Whether reading far into it is as quick as at its beginning."""
+        """Whether samples at the end are read as quickly as those at the beginning."""
         ...
 
     def read(self, start: int, n_samples: int) -> np.ndarray:
-        """Samples (C, n_samples) float32 from `start`; silence where there are none."""
+        """Read samples.
+
+        Args:
+            start: the first sample; may be negative.
+            n_samples: N.
+
+        Returns:
+            float32; silence before the beginning and after the end of the sound.
+
+        Shape:
+            (C, N).
+        """
         ...
 
 
 class Mask(NamedTuple):
-    """What a class takes of a mixture, to be laid over its picture."""
+    """The mask of a class, to be shown over the spectrogram of a mixture."""
 
     values: np.ndarray  # (M, T) in [0, 1]
     centres: np.ndarray  # (M,) Hz
-    hop: float  # s from frame to frame
+    hop: float  # s between frames
 
 
 @dataclass(frozen=True)
 class Track:
-    """A sound with a name; what it is to the others says its kind."""
+    """A sound with a name.
+
+    Attributes:
+        name: any text.
+        sound: its samples.
+        kind: one of `KINDS`, its relation to the other tracks.
+        mask: of a source, to be shown over the mixture.
+
+    Raises:
+        InputError: if the kind is unknown.
+    """
 
     name: str
     sound: Sound
@@ -68,7 +89,8 @@ class Track:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise InputError(
-                f"kind of the track {self.name!r} is {self.kind!r}: expected one of {', '.join(KINDS)}"
+                f"kind of the track {self.name!r} is {self.kind!r}: "
+                f"expected one of {', '.join(KINDS)}"
             )
 
 
@@ -81,28 +103,28 @@ class ArraySound:
 
     @property
     def n_samples(self) -> int:
-        """Per channel."""
+        """Number of samples per channel."""
         return self.samples.shape[1]
 
     @property
     def n_channels(self) -> int:
-        """One or two."""
+        """Number of channels: one or two."""
         return self.samples.shape[0]
 
     @property
     def seeks_well(self) -> bool:
-        """It is in memory."""
+        """Always true: the samples are in memory."""
         return True
 
     def read(self, start: int, n_samples: int) -> np.ndarray:
-        """See `Sound`."""
-        found = self.samples[:, max(0, start) : max(0, start + n_samples)]
-        return _padded(found, max(0, -start), n_samples)
+        """See `Sound.read`."""
+        samples = self.samples[:, max(0, start) : max(0, start + n_samples)]  # (C, n)
+        return _pad(samples, max(0, -start), n_samples)
 
 
 @dataclass(frozen=True)
 class FileSound:
-    """Samples on disk, of a file that stays there."""
+    """Samples in a file, which has to stay there."""
 
     path: Path
     sampling_rate: int
@@ -111,69 +133,71 @@ class FileSound:
 
     @property
     def seeks_well(self) -> bool:
-        """Not where frames of any size follow on each other."""
+        """False for formats whose frames differ in size."""
         return self.path.suffix.lower() not in (".mp3", ".ogg")
 
     def read(self, start: int, n_samples: int) -> np.ndarray:
-        """See `Sound`.
+        """See `Sound.read`.
 
         Raises:
-            InputError: the file is gone or can't be decoded there.
+            InputError: if the file does not exist any more, or can't be decoded there.
         """
-        first, end = (
-            min(max(0, start), self.n_samples),
-            min(max(0, start + n_samples), self.n_samples),
-        )
+        first = min(max(0, start), self.n_samples)
+        end = min(max(0, start + n_samples), self.n_samples)
         if end <= first:
             return np.zeros((self.n_channels, n_samples), np.float32)
-        found, _ = sound_files.load_channels(self.path, start=first, n_samples=end - first)
-        return _padded(_heard(found), max(0, -start), n_samples)
+        samples, _ = sound_files.load_channels(self.path, start=first, n_samples=end - first)
+        return _pad(_to_stereo(samples), max(0, -start), n_samples)  # (C, N)
 
 
 @dataclass(frozen=True)
 class Resampled:
-    """Another sound at another rate. Whole seconds are whole numbers of samples at both, so windows fit to each other."""
+    """Another sound at another sampling rate.
+
+    It is resampled in stretches of whole seconds. These are whole numbers of samples at both rates,
+    so that stretches which are read one after the other fit together.
+    """
 
     sound: Sound
     sampling_rate: int
 
     @property
     def n_samples(self) -> int:
-        """Per channel."""
+        """Number of samples per channel."""
         return max(1, round(self.sound.n_samples * self.sampling_rate / self.sound.sampling_rate))
 
     @property
     def n_channels(self) -> int:
-        """As the other's."""
+        """Number of channels of the other sound."""
         return self.sound.n_channels
 
     @property
     def seeks_well(self) -> bool:
-        """As the other."""
+        """Whether the other sound seeks well."""
         return self.sound.seeks_well
 
     def read(self, start: int, n_samples: int) -> np.ndarray:
-        """See `Sound`."""
-        rate, own = self.sampling_rate, self.sound.sampling_rate
-        first = (
-            start // rate - 1
-        )  # s: one more at each end, so that the filter sees its surroundings
+        """See `Sound.read`."""
+        rate = self.sampling_rate
+        own_rate = self.sound.sampling_rate
+        # In s, with one more second at each end for the filter of the resampling.
+        first = start // rate - 1
         last = -(-(start + n_samples) // rate) + 1
-        found = sound_files.resample(
-            self.sound.read(first * own, (last - first) * own), own, rate
-        )  # (C, n)
-        return found[:, start - first * rate :][:, :n_samples]
+        samples = self.sound.read(first * own_rate, (last - first) * own_rate)
+        samples = sound_files.resample(samples, own_rate, rate)  # (C, n)
+        return samples[:, start - first * rate :][:, :n_samples]  # (C, N)
 
 
 def array_sound(samples: np.ndarray, sampling_rate: int) -> Sound:
-    """The sound of an array.
+    """Make a sound of an array.
 
     Args:
-        samples: (N,) or (C, N) floats; of more than two channels the mean is heard.
-        sampling_rate: Hz.
+        samples: (N,) or (C, N) floats; more than two channels are played as their mean.
+        sampling_rate: in Hz.
 
     Raises:
-        InputError: another shape, no samples, NaN, a rate that is no whole number.
+        InputError: if the array has another shape, no samples or NaN, or the rate is no whole
+            number.
     """
     samples = np.asarray(samples)
     if samples.ndim not in (1, 2) or not samples.size:
@@ -182,69 +206,71 @@ def array_sound(samples: np.ndarray, sampling_rate: int) -> Sound:
         )
     if samples.ndim == 2 and samples.shape[0] > samples.shape[1]:
         raise InputError(
-            f"the sound has the shape {samples.shape}: expected (C, N), channels first; transpose it"
+            f"the sound has the shape {samples.shape}: expected (C, N), channels first; "
+            "transpose it"
         )
     if not np.issubdtype(samples.dtype, np.floating) or not np.isfinite(samples).all():
-        hint = (
-            "; divide 16-bit samples by 32768" if np.issubdtype(samples.dtype, np.integer) else ""
-        )
+        is_integer = np.issubdtype(samples.dtype, np.integer)
+        hint = "; divide 16-bit samples by 32768" if is_integer else ""
         raise InputError(
-            f"the sound ({samples.dtype}) is not of finite floats: expected samples in [−1, 1]{hint}"
+            f"the sound ({samples.dtype}) is not of finite floats: "
+            f"expected samples in [−1, 1]{hint}"
         )
     is_number = isinstance(sampling_rate, Real) and not isinstance(sampling_rate, bool)
     if not is_number or not float(sampling_rate).is_integer() or sampling_rate <= 0:
         raise InputError(f"sampling_rate is {sampling_rate!r}: expected a whole number of Hz")
-    return ArraySound(
-        _heard(np.atleast_2d(samples).astype(np.float32, copy=False)), int(sampling_rate)
-    )
+    channels = np.atleast_2d(samples).astype(np.float32, copy=False)  # (C, N)
+    return ArraySound(_to_stereo(channels), int(sampling_rate))
 
 
 def file_sound(path: str | Path) -> Sound:
-    """The sound of a file of any length; only its header is read now.
+    """Make a sound of a file of any length; only its header is read now.
 
     Raises:
-        InputError: the file is missing or no sound file.
+        InputError: if the file is missing or is no sound file.
     """
-    about = sound_files.info(path)
-    n_channels = about.n_channels if about.n_channels <= _STEREO else 1
-    return FileSound(Path(path).absolute(), about.sampling_rate, about.n_samples, n_channels)
+    info = sound_files.info(path)
+    n_channels = info.n_channels if info.n_channels <= _STEREO else 1
+    return FileSound(Path(path).absolute(), info.sampling_rate, info.n_samples, n_channels)
 
 
 def mixture_tracks(path: str | Path) -> list[Track]:
-    """A mixture, the sources that were saved with it as references, and its background.
+    """Return the tracks of a mixture: itself, its saved sources as references, its background.
 
     Raises:
-        InputError: a file that can't be read.
+        InputError: if a file can't be read.
     """
     sources = source_files(path)
     tracks = [Track("mixture" if sources else Path(path).stem, file_sound(path), "mixture")]
     for name, source in sources.items():
-        tracks.append(
-            Track(name, file_sound(source), "background" if name == "background" else "reference")
-        )
+        kind = "background" if name == "background" else "reference"
+        tracks.append(Track(name, file_sound(source), kind))
     return tracks
 
 
-def alike(tracks: Sequence[Track]) -> list[Track]:
-    """Tracks of one sampling rate, the first's, as near as browsers take it; shorter ones end in silence.
+def to_one_rate(tracks: Sequence[Track]) -> list[Track]:
+    """Return the tracks at one sampling rate: that of the first, as near as browsers play it.
 
     Raises:
-        InputError: no track.
+        InputError: if there is no track.
     """
     if not tracks:
         raise InputError("there is nothing to listen to: expected at least one track")
     rate = int(np.clip(tracks[0].sound.sampling_rate, *RATES))
-    return [
-        one if one.sound.sampling_rate == rate else replace(one, sound=Resampled(one.sound, rate))
-        for one in tracks
-    ]
+    resampled = []
+    for track in tracks:
+        if track.sound.sampling_rate != rate:
+            track = replace(track, sound=Resampled(track.sound, rate))
+        resampled.append(track)
+    return resampled
 
 
-def _heard(samples: np.ndarray) -> np.ndarray:
-    """(C, N): mono and stereo as they are, of more channels the mean."""
+def _to_stereo(samples: np.ndarray) -> np.ndarray:
+    """Return mono and stereo as they are, and the mean of more channels: (C, N)."""
     return samples if len(samples) <= _STEREO else samples.mean(0, keepdims=True)
 
 
-def _padded(samples: np.ndarray, before: int, n_samples: int) -> np.ndarray:
+def _pad(samples: np.ndarray, before: int, n_samples: int) -> np.ndarray:
+    """Add silence: `before` samples before, and as many after as make it (C, n_samples)."""
     before = min(before, n_samples)
     return np.pad(samples, ((0, 0), (before, n_samples - before - samples.shape[1])))

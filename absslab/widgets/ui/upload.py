@@ -137,7 +137,7 @@ class Upload(anywidget.AnyWidget):
         self._number = content.get("number")
         self._size = size
         self._offset = 0
-        self._send("next", number=self._number, offset=0)
+        self._send_message("next", number=self._number, offset=0)
 
     def _check_size(self, size: Any) -> int:
         """Return the size of the announced file in bytes.
@@ -176,7 +176,7 @@ class Upload(anywidget.AnyWidget):
             file.write(piece)
         self._offset += len(piece)
         if self._offset < self._size:
-            self._send("next", number=self._number, offset=self._offset)
+            self._send_message("next", number=self._number, offset=self._offset)
         else:
             self._decode(self._raw, self._number)
 
@@ -195,7 +195,7 @@ class Upload(anywidget.AnyWidget):
             before = self._accepted
             self._accepted = decoded
             self.cancel()
-            self._send("done", number=number, text=f"{name}: {description}")
+            self._send_message("done", number=number, text=f"{name}: {description}")
             self._arrived(Uploaded(decoded, name, description))
             if before is not None:
                 before.unlink(missing_ok=True)
@@ -205,7 +205,7 @@ class Upload(anywidget.AnyWidget):
                 decoded.unlink(missing_ok=True)
 
         def progress(step: Progress) -> None:
-            self._send("busy", number=number, text=text, share=step.done / step.total)
+            self._send_message("busy", number=number, text=text, share=step.done / step.total)
 
         self._job = BackgroundJob(
             self._loop,
@@ -215,7 +215,7 @@ class Upload(anywidget.AnyWidget):
             failed=self._refuse,
             ended=ended,
         )
-        self._send("busy", number=number, text=text, share=0.0)
+        self._send_message("busy", number=number, text=text, share=0.0)
         self._job.start()
 
     def _try(self, function: Callable[[], Any]) -> None:
@@ -229,9 +229,9 @@ class Upload(anywidget.AnyWidget):
             _log.error("an upload failed", exc_info=error)
         number = {} if self._number is None else {"number": self._number}
         self.cancel()
-        self._send("refused", text=error_line(error), **number)
+        self._send_message("refused", text=error_line(error), **number)
 
-    def _send(self, kind: str, **content: Any) -> None:
+    def _send_message(self, kind: str, **content: Any) -> None:
         if self.comm is not None:
             self.send({"type": kind} | content)
 

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from absslab.core.common.errors import InputError
-from absslab.widgets.player.mixdown import MixState, Remix, level_of, remix, remix_gains
+from absslab.widgets.player.mixdown import (
+    MixedSound,
+    MixState,
+    measure_level,
+    mix_tracks,
+    remix_gains,
+)
 from absslab.widgets.player.tracks import Track, array_sound
 
 RATE = 8000
@@ -27,14 +33,14 @@ def tracks(*kinds):
 def test_a_remix_is_the_sum_of_the_tracks_with_their_gains():
     some = tracks("source", "source", "residual")
     expected = 0.5 * some[0].sound.read(10, 100) + 2 * some[2].sound.read(10, 100)
-    np.testing.assert_allclose(remix(some, [0.5, 0, 2], 10, 100), expected, atol=1e-6)
+    np.testing.assert_allclose(mix_tracks(some, [0.5, 0, 2], 10, 100), expected, atol=1e-6)
 
 
 def test_a_stereo_track_makes_the_remix_stereo_and_silence_is_mono():
     some = [*tracks("source"), Track("wide", array_sound(np.ones((2, 50), np.float32), RATE))]
-    assert remix(some, [1, 1], 0, 50).shape == (2, 50)
-    assert remix(some, [1, 0], 0, 50).shape == (1, 50)
-    np.testing.assert_array_equal(remix(some, [0, 0], 0, 5), np.zeros((1, 5)))
+    assert mix_tracks(some, [1, 1], 0, 50).shape == (2, 50)
+    assert mix_tracks(some, [1, 0], 0, 50).shape == (1, 50)
+    np.testing.assert_array_equal(mix_tracks(some, [0, 0], 0, 5), np.zeros((1, 5)))
 
 
 def test_gains_of_a_remix_name_every_class_and_the_residual():
@@ -71,15 +77,15 @@ def test_the_level_of_a_long_sound_is_that_of_the_whole():
     rng = np.random.default_rng(1)
     long = array_sound((0.1 * rng.standard_normal(RATE * 700)).astype(np.float32), RATE)
     short = array_sound(long.read(0, RATE * 10), RATE)
-    assert level_of(long).loudness == pytest.approx(level_of(short).loudness, abs=0.1)
-    assert level_of(long).peak == pytest.approx(
+    assert measure_level(long).loudness == pytest.approx(measure_level(short).loudness, abs=0.1)
+    assert measure_level(long).peak == pytest.approx(
         20 * math.log10(abs(long.read(0, long.n_samples)).max()), abs=1e-4
     )
 
 
 def test_a_remix_is_a_sound_as_wide_and_as_long_as_its_widest_and_longest_track():
     wide = Track("wide", array_sound(np.ones((2, 50), np.float32), RATE))
-    made = Remix((*tracks("source"), wide), (0.5, 0.0))
+    made = MixedSound((*tracks("source"), wide), (0.5, 0.0))
     assert (made.sampling_rate, made.n_samples, made.n_channels, made.seeks_well) == (
         RATE,
         RATE,

@@ -1,9 +1,11 @@
 """The player's side in the kernel: what it tells the page, and what it makes of what the page says."""
 
 import asyncio
+import inspect
 import io
 import json
 
+import anywidget
 import ipywidgets
 import numpy as np
 import pytest
@@ -134,7 +136,7 @@ def test_a_sound_that_does_not_fit_comes_chunk_by_chunk(tmp_path):
 def test_pictures_of_sounds_and_masks_are_sent_as_bytes(page):
     page.says(type="ready")
     asked = {
-        "type": "picture",
+        "type": "tile",
         "track": 1,
         "size": "large",
         "axis": "mel",
@@ -153,7 +155,7 @@ def test_pictures_of_sounds_and_masks_are_sent_as_bytes(page):
 def test_all_pictures_share_one_range_of_levels(page):
     page.says(type="ready")
     asked = {
-        "type": "picture",
+        "type": "tile",
         "what": "sound",
         "size": "lane",
         "axis": "mel",
@@ -164,7 +166,7 @@ def test_all_pictures_share_one_range_of_levels(page):
     for track in range(3):
         ((about, pixels),) = page.says(**asked, track=track)
         brightest[track] = max(pixels[0])
-        assert about["top"] == page.player._shown.brightest
+        assert about["top"] == page.player._playlist.brightest
     assert (
         abs(brightest[0] - brightest[1]) <= 1
     )  # colour: the louder source is the mixture's brightest
@@ -228,7 +230,7 @@ def test_a_remix_beyond_full_scale_is_saved_without_clipping(page, sounds):
 
 def test_other_tracks_of_the_same_names_keep_what_is_heard(page, sounds):
     page.says(type="ready")
-    page.says(type="heard", gains=[None, 0, None], mix=MIX)
+    page.says(type="mix", gains=[None, 0, None], mix=MIX)
     page.told.clear()
     page.player.show(
         [Track(one.name, array_sound(tone(200), RATE), one.kind) for one in page.player.tracks]
@@ -244,8 +246,8 @@ def test_other_tracks_of_the_same_names_keep_what_is_heard(page, sounds):
 
 
 def test_what_is_heard_is_known_here_and_told_to_a_page_that_comes_anew(page):
-    page.says(type="heard", gains=[None, -6, 0], mix=MIX)
-    assert page.player.heard.gains == (float("-inf"), -6.0, 0.0)
+    page.says(type="mix", gains=[None, -6, 0], mix=MIX)
+    assert page.player.mix_state.gains == (float("-inf"), -6.0, 0.0)
     page.says(type="ready")
     assert page.told[0][0]["mix"] == MIX
     assert page.told[0][0]["coming"] == [1, 2]
@@ -257,7 +259,7 @@ def test_of_two_wishes_for_a_brush_only_the_later_is_answered(page, monkeypatch)
     waiting = []
     monkeypatch.setattr(
         page.player,
-        "_do",
+        "_submit",
         lambda worker, function, shown, *args: waiting.append((function, shown, args)),
     )
     region = {"start": 0.1, "end": 0.5, "low": 300.0, "high": 600.0, "gains": [1, 0, 0]}
@@ -270,7 +272,7 @@ def test_of_two_wishes_for_a_brush_only_the_later_is_answered(page, monkeypatch)
 
 def test_what_was_begun_for_other_tracks_is_never_told(page, monkeypatch):
     page.says(type="ready")
-    before = page.player._shown
+    before = page.player._playlist
     page.player.show(
         [
             Track(one.name, array_sound(tone(200, level=0.01), RATE), one.kind)
@@ -278,9 +280,9 @@ def test_what_was_begun_for_other_tracks_is_never_told(page, monkeypatch):
         ]
     )
     page.told.clear()
-    page.player._do("levels", page.player._level_gains, before)
+    page.player._submit("levels", page.player._measure_levels, before)
     assert page.told == []
-    assert page.player._shown.level_gains["peak"][0] == pytest.approx(39, abs=0.1)
+    assert page.player._playlist.level_gains["peak"][0] == pytest.approx(39, abs=0.1)
 
 
 def test_it_is_driven_from_python(page):
@@ -307,7 +309,7 @@ def test_it_is_driven_from_python(page):
         {"type": "heard", "gains": [1, 1, 1]},
         {"type": "brush", "number": 1, "start": 0, "end": 1, "low": 0, "high": 1, "gains": [1]},
         {
-            "type": "picture",
+            "type": "tile",
             "track": 99,
             "size": "lane",
             "axis": "mel",
@@ -426,7 +428,7 @@ def test_of_a_two_hour_file_only_what_is_asked_for_is_read(tmp_path):
     assert len(buffers[0]) <= about["chunk"] * 4
     assert np.abs(np.frombuffer(buffers[0], "<i2")).max() > 8000
     asked = {
-        "type": "picture",
+        "type": "tile",
         "track": 0,
         "what": "sound",
         "size": "large",
@@ -439,3 +441,8 @@ def test_of_a_two_hour_file_only_what_is_asked_for_is_read(tmp_path):
     assert set(np.flatnonzero(loudest)) == {picture["columns"] - 2, picture["columns"] - 1}
     ((about, _),) = page.says(type="save", gains=[1], name="all")
     assert "expected at most 6 min to save from here" in about["text"]
+
+
+def test_no_method_takes_the_place_of_one_of_ipywidgets():
+    own = {name for name, value in vars(Player).items() if inspect.isfunction(value)}
+    assert own & set(dir(anywidget.AnyWidget)) == {"__init__", "close"}

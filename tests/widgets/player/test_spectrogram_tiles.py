@@ -5,7 +5,12 @@ import pytest
 import soundfile
 
 from absslab.plots.figures import RANGE
-from absslab.widgets.player.spectrogram_tiles import Frequencies, levels, mask_picture, picture
+from absslab.widgets.player.spectrogram_tiles import (
+    Frequencies,
+    level_pixels,
+    mask_pixels,
+    spectrogram_levels,
+)
 from absslab.widgets.player.tracks import FileSound, Mask, array_sound, file_sound
 
 RATE = 16000
@@ -21,7 +26,7 @@ def tone(hertz, seconds, level=1.0):
 @pytest.mark.parametrize("axis", ["mel", "linear"])
 @pytest.mark.parametrize("hertz", [100, 440, 1000, 3000, 7500])
 def test_a_tone_is_brightest_in_the_row_that_has_its_frequency(axis, hertz):
-    level = levels(
+    level = spectrogram_levels(
         array_sound(tone(hertz, 2), RATE), FREQUENCIES[axis], start=0.5, end=1.5, n_columns=50
     )
     assert level.shape == (120, 50)
@@ -34,7 +39,7 @@ def test_a_tone_is_brightest_in_the_row_that_has_its_frequency(axis, hertz):
 def test_a_click_is_in_its_column():
     samples = np.zeros(4 * RATE, np.float32)
     samples[3 * RATE] = 1
-    level = levels(
+    level = spectrogram_levels(
         array_sound(samples, RATE), FREQUENCIES["mel"], start=0, end=4, n_columns=400
     ).max(0)
     loud = np.flatnonzero(level > level.max() - 3)
@@ -43,12 +48,14 @@ def test_a_click_is_in_its_column():
 
 def test_half_the_amplitude_is_six_decibels_less_in_the_same_colours():
     sounds = [array_sound(tone(1000, 1, gain), RATE) for gain in (1.0, 0.5)]
-    loud, quiet = (levels(one, FREQUENCIES["mel"], start=0, end=1, n_columns=20) for one in sounds)
+    loud, quiet = (
+        spectrogram_levels(one, FREQUENCIES["mel"], start=0, end=1, n_columns=20) for one in sounds
+    )
     assert loud.max() - quiet.max() == pytest.approx(6.02, abs=0.01)
     top = loud.max()
-    assert picture(loud, top).max() == 255
-    assert picture(quiet, top).max() == pytest.approx(255 * (1 - 6.02 / RANGE), abs=1)
-    assert picture(np.array([top - RANGE - 1]), top) == 0
+    assert level_pixels(loud, top).max() == 255
+    assert level_pixels(quiet, top).max() == pytest.approx(255 * (1 - 6.02 / RANGE), abs=1)
+    assert level_pixels(np.array([top - RANGE - 1]), top) == 0
 
 
 @pytest.mark.parametrize(("suffix", "most_reads"), [(".wav", 400), (".mp3", 5)])
@@ -62,7 +69,9 @@ def test_a_long_file_is_looked_at_here_and_there_or_where_seeking_is_dear_in_a_f
     monkeypatch.setattr(
         FileSound, "read", lambda self, start, n: reads.append(n) or read(self, start, n)
     )
-    level = levels(file_sound(path), FREQUENCIES["mel"], start=0, end=180, n_columns=100)
+    level = spectrogram_levels(
+        file_sound(path), FREQUENCIES["mel"], start=0, end=180, n_columns=100
+    )
     rows = level.argmax(0)
     centres = FREQUENCIES["mel"].centres
     assert np.all(np.abs(centres[rows[:49]] - 500) < 40)
@@ -71,7 +80,7 @@ def test_a_long_file_is_looked_at_here_and_there_or_where_seeking_is_dear_in_a_f
 
 
 def test_silence_is_dark_and_a_sound_shorter_than_a_window_is_seen():
-    silent = levels(
+    silent = spectrogram_levels(
         array_sound(np.zeros(RATE, np.float32), RATE),
         FREQUENCIES["mel"],
         start=0,
@@ -79,7 +88,7 @@ def test_silence_is_dark_and_a_sound_shorter_than_a_window_is_seen():
         n_columns=10,
     )
     assert silent.max() == pytest.approx(-120)
-    short = levels(
+    short = spectrogram_levels(
         array_sound(np.ones(1, np.float32), RATE),
         FREQUENCIES["mel"],
         start=0,
@@ -95,7 +104,7 @@ def test_a_mask_lies_where_its_bands_and_frames_are():
     values[2, 5] = 1
     mask = Mask(values, np.array([500.0, 1500.0, 3000.0, 6000.0]), hop=0.1)
     frequencies = FREQUENCIES["linear"]
-    shown = mask_picture(mask, frequencies, start=0, end=1, n_columns=100)
+    shown = mask_pixels(mask, frequencies, start=0, end=1, n_columns=100)
     rows, columns = np.nonzero(shown)
     assert set(np.unique(shown)) == {0, 255}
     assert 2250 - 70 < frequencies.centres[rows.min()] < 2250 + 70

@@ -6,14 +6,14 @@ import pytest
 from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
 from absslab.core.data.mixture_folder import source_files
-from absslab.widgets.player.any_sound import tracks_of
+from absslab.widgets.player.any_sound import make_tracks
 from absslab.widgets.player.tracks import (
     Resampled,
     Track,
-    alike,
     array_sound,
     file_sound,
     mixture_tracks,
+    to_one_rate,
 )
 
 
@@ -70,7 +70,7 @@ def test_windows_of_a_resampled_sound_fit_to_each_other(own, rate):
 
 
 def test_tracks_of_several_rates_are_brought_to_the_first_ones():
-    tracks = alike(
+    tracks = to_one_rate(
         [Track("a", array_sound(noise(16000), 16000)), Track("b", array_sound(noise(44100), 44100))]
     )
     assert [one.sound.sampling_rate for one in tracks] == [16000, 16000]
@@ -79,7 +79,7 @@ def test_tracks_of_several_rates_are_brought_to_the_first_ones():
 
 @pytest.mark.parametrize(("rate", "heard"), [(4000, 8000), (192000, 96000)])
 def test_rates_that_browsers_do_not_take_are_brought_to_the_nearest(rate, heard):
-    assert alike([Track("a", array_sound(noise(rate), rate))])[0].sound.sampling_rate == heard
+    assert to_one_rate([Track("a", array_sound(noise(rate), rate))])[0].sound.sampling_rate == heard
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_a_mixture_comes_with_the_sources_that_were_saved_with_it(mixtures):
 def test_a_separated_folder_has_sources_and_a_residual(tmp_path):
     for name in ("knock", "speech", "residual"):
         sound_files.save(tmp_path / f"{name}.wav", noise(800), 16000)
-    assert [(track.name, track.kind) for track in tracks_of(tmp_path)] == [
+    assert [(track.name, track.kind) for track in make_tracks(tmp_path)] == [
         ("knock", "source"),
         ("speech", "source"),
         ("residual", "residual"),
@@ -124,23 +124,23 @@ def test_tracks_are_made_of_whatever_sounds(tmp_path):
     for folder in ("a", "b"):
         sound_files.save(tmp_path / folder / "x.wav", noise(800), 16000)
     files = [tmp_path / "a" / "x.wav", tmp_path / "b" / "x.wav"]
-    assert [track.name for track in tracks_of(files)] == [str(path) for path in files]
-    assert [track.name for track in tracks_of({"one": files[0], "mixture": noise(5)}, 8000)] == [
+    assert [track.name for track in make_tracks(files)] == [str(path) for path in files]
+    assert [track.name for track in make_tracks({"one": files[0], "mixture": noise(5)}, 8000)] == [
         "one",
         "mixture",
     ]
-    assert tracks_of(noise(5), 8000)[0].sound.sampling_rate == 8000
-    assert tracks_of(tracks_of(files[0]))[0].name == "x"
+    assert make_tracks(noise(5), 8000)[0].sound.sampling_rate == 8000
+    assert make_tracks(make_tracks(files[0]))[0].name == "x"
 
 
 def test_a_tensor_is_an_array_and_a_file_without_sources_keeps_its_name(tmp_path):
     import torch
 
     np.testing.assert_array_equal(
-        tracks_of(torch.ones(5), 8000)[0].sound.read(0, 5), np.ones((1, 5))
+        make_tracks(torch.ones(5), 8000)[0].sound.read(0, 5), np.ones((1, 5))
     )
     sound_files.save(tmp_path / "own take.wav", noise(800), 16000)
-    assert [(track.name, track.kind) for track in tracks_of(tmp_path / "own take.wav")] == [
+    assert [(track.name, track.kind) for track in make_tracks(tmp_path / "own take.wav")] == [
         ("own take", "mixture")
     ]
 
@@ -155,16 +155,16 @@ def test_a_tensor_is_an_array_and_a_file_without_sources_keeps_its_name(tmp_path
 )
 def test_what_can_not_be_listened_to_says_what_can(what, words):
     with pytest.raises(InputError, match=words):
-        tracks_of(what)
+        make_tracks(what)
 
 
 def test_folders_without_sound_and_missing_files_are_named(tmp_path):
     with pytest.raises(InputError, match="holds no sound file"):
-        tracks_of(tmp_path)
+        make_tracks(tmp_path)
     with pytest.raises(InputError, match="does not exist"):
-        tracks_of(tmp_path / "missing.wav")
+        make_tracks(tmp_path / "missing.wav")
     with pytest.raises(InputError, match="expected at least one track"):
-        alike([])
+        to_one_rate([])
     with pytest.raises(InputError, match="kind of the track"):
         Track("a", array_sound(noise(4), 16000), "sound")
 

@@ -9,7 +9,7 @@ import numpy as np
 from absslab.core.common.progress import Progress
 from absslab.core.data.strong_labels import SoundEvent
 from absslab.plots.html_tables import html_table
-from absslab.widgets.listening.listening import Listening
+from absslab.widgets.listening.recording_view import RecordingView
 from absslab.widgets.player.tracks import Track, array_sound
 from absslab.widgets.ui.chart_area import ChartArea
 from absslab.widgets.ui.main_loop import current_main_loop
@@ -43,7 +43,7 @@ def test_a_chart_is_hidden_and_comes_again_on_the_same_canvas():
 
 
 def test_the_timeline_has_rows_of_what_sounds_and_of_all_where_nothing_does():
-    listening, classes = Listening(), ("alert", "knock", "speech")
+    listening, classes = RecordingView(), ("alert", "knock", "speech")
     tracks = [Track("mixture", array_sound(np.zeros(8000, np.float32), 8000), "mixture")]
     for events, truth, rows in (
         ([SoundEvent("knock", 0.0, 0.5)], None, ["knock"]),

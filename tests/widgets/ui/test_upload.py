@@ -1,5 +1,8 @@
 """Uploads as the page sends them, and as a page of ill will might."""
 
+import inspect
+
+import anywidget
 import numpy as np
 import pytest
 
@@ -190,3 +193,8 @@ def test_what_fails_after_it_arrived_is_said(page, sound, tmp_path):
     page.begin(size=len(sound))
     assert "out of luck" in page.piece(0, sound)["text"]
     page.upload.remove()
+
+
+def test_no_method_takes_the_place_of_one_of_ipywidgets():
+    own = {name for name, value in vars(Upload).items() if inspect.isfunction(value)}
+    assert own & set(dir(anywidget.AnyWidget)) == {"__init__", "close"}

@@ -23,7 +23,7 @@ from absslab.core.evaluation.listening_trials import (
 )
 from absslab.plots.html_text import paragraph
 from absslab.widgets.dashboards.pages.run_pair import LETTERS, RunPair
-from absslab.widgets.listening.listening import Listening
+from absslab.widgets.listening.recording_view import RecordingView
 from absslab.widgets.player.tracks import Track
 from absslab.widgets.ui.background import LatestOnly
 from absslab.widgets.ui.controls import button
@@ -60,7 +60,7 @@ class BlindComparison:
         self.number = -1  # of the current trial
         self.about = ipywidgets.HTML(paragraph(_HELP))
         self.start_button = button("begin", page.guard(self.start), is_main=True)
-        self.listening = Listening()
+        self.listening = RecordingView()
         self.votes = {choice: self._make_vote_button(choice) for choice in _VOTES}
         row = ipywidgets.HBox(list(self.votes.values()), layout={"flex_flow": "row wrap"})
         self._trial_area = ipywidgets.VBox([self.listening.widget, row], layout={"display": "none"})

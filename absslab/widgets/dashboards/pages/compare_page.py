@@ -13,7 +13,7 @@ from absslab.widgets.dashboards.pages.blind_comparison import BlindComparison
 from absslab.widgets.dashboards.pages.page import Page
 from absslab.widgets.dashboards.pages.recording_choice import RecordingChoice, recording_title
 from absslab.widgets.dashboards.pages.run_pair import RunPair
-from absslab.widgets.listening.listening import Listening
+from absslab.widgets.listening.recording_view import RecordingView
 from absslab.widgets.listening.side_by_side import SideBySide, draw_masks
 from absslab.widgets.ui.background import LatestOnly
 from absslab.widgets.ui.chart_area import ChartArea
@@ -65,7 +65,7 @@ class ComparePage(Page):
             recording_title(path.name, sorted(labels)) for path, labels in self.pair.recordings
         ]
         self.choice = RecordingChoice(titles, self.guard, self.separate)
-        self.listening = self.own(Listening())
+        self.listening = self.own(RecordingView())
         self.table = ipywidgets.HTML()
         self.chart = self.own(ChartArea())
         name_a, name_b = self.pair.names

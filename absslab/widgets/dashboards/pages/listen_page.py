@@ -13,8 +13,8 @@ from absslab.plots.html_tables import html_table, score_table
 from absslab.plots.html_text import paragraph
 from absslab.widgets.dashboards.pages.page import Page
 from absslab.widgets.dashboards.pages.recording_choice import RecordingChoice, recording_title
-from absslab.widgets.listening.listening import Listening
 from absslab.widgets.listening.live_separation import Answer, Excerpt, LiveModels, LiveSeparation
+from absslab.widgets.listening.recording_view import RecordingView
 from absslab.widgets.ui.background import LatestOnly
 from absslab.widgets.ui.error_line import error_line
 
@@ -68,7 +68,7 @@ class ListenPage(Page):
             for recording in recordings
         ]
         self.choice = RecordingChoice(titles, self.guard, self.separate)
-        self.listening = self.own(Listening())
+        self.listening = self.own(RecordingView())
         self.table = ipywidgets.HTML()
         scores = ipywidgets.Accordion(
             [ipywidgets.HTML(_scores_html(run, self.config.split))],

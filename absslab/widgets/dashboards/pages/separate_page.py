@@ -19,9 +19,9 @@ from absslab.widgets.dashboards.pages.page import Page
 from absslab.widgets.dashboards.pages.recording_choice import recording_title
 from absslab.widgets.dashboards.settings import DashboardConfig
 from absslab.widgets.dashboards.visitors import create_visitor_folder
-from absslab.widgets.listening.listening import Listening
 from absslab.widgets.listening.live_separation import LiveModels
-from absslab.widgets.player.mixdown import Remix
+from absslab.widgets.listening.recording_view import RecordingView
+from absslab.widgets.player.mixdown import MixedSound
 from absslab.widgets.player.tracks import Track, file_sound
 from absslab.widgets.ui.controls import button
 from absslab.widgets.ui.upload import Limits, Upload, Uploaded
@@ -69,7 +69,7 @@ class SeparatePage(Page):
         self.examples.observe(self.guard(lambda _: self._example_chosen()), "value")
         self.line = self.own(WorkLine(self.loop, self.fail))
         self.keep_controls = KeepControls(self.guard(self._choices_changed))
-        self.listening = self.own(Listening())
+        self.listening = self.own(RecordingView())
         self.download = button(
             "download the result", self.guard(self.download_result), is_main=True
         )
@@ -161,9 +161,9 @@ class SeparatePage(Page):
 
     def _update_player(self) -> None:
         gains = tuple(self.keep_controls.gains[track.name] for track in self._tracks)
-        after = Track("after", Remix(tuple(self._tracks), gains))
+        after = Track("after", MixedSound(tuple(self._tracks), gains))
         found = [track for track in self._tracks if track.name in self.keep_controls.found_names]
-        self.listening.hear([self._before, after, *found], title=self.name)
+        self.listening.show_tracks([self._before, after, *found], title=self.name)
 
     def _examples(self) -> list[tuple[str, str]]:
         """Return titles and paths of recordings of the run; none where its data are missing."""

@@ -9,7 +9,7 @@ from absslab.core.model.feature_inversion import (
     compare_front_ends,
 )
 from absslab.plots.laboratory import front_end_pictures
-from absslab.widgets.listening.listening import Listening
+from absslab.widgets.listening.recording_view import RecordingView
 from absslab.widgets.panels.panel import WorkbenchPanel
 from absslab.widgets.panels.state import State
 from absslab.widgets.player.tracks import Track, array_sound
@@ -51,7 +51,7 @@ class FrontEndsPanel(WorkbenchPanel):
         )
         self.sliders = self.own(Sliders({FrontEndConfig: CONTROLS}, self.guard(self._request)))
         self.chart = self.own(ChartArea())
-        self.listening = self.own(Listening())
+        self.listening = self.own(RecordingView())
         self.show(self.sliders, self.chart, self.listening)
         self.watch("mixture", self._request)
         if self.state.mixture:
@@ -82,6 +82,6 @@ class FrontEndsPanel(WorkbenchPanel):
         tracks = [Track("recording", array_sound(comparison.recording, rate), "mixture")]
         for name, sound in comparison.sounds.items():
             tracks.append(Track(name, array_sound(sound, rate)))
-        self.listening.hear(tracks, title=Path(self.state.mixture).name)
+        self.listening.show_tracks(tracks, title=Path(self.state.mixture).name)
         front_end_pictures(self.chart.begin(CHART_HEIGHT), comparison.pictures)
         self.chart.draw()

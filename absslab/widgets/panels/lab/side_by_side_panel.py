@@ -9,8 +9,8 @@ import ipywidgets
 from absslab.core.common.errors import InputError
 from absslab.core.data.mixture_folder import mixture_names
 from absslab.plots.html_tables import html_table
-from absslab.widgets.listening.listening import Listening
 from absslab.widgets.listening.live_separation import LiveModels
+from absslab.widgets.listening.recording_view import RecordingView
 from absslab.widgets.listening.side_by_side import SideBySide, compare_models, draw_masks
 from absslab.widgets.panels.panel import WorkbenchPanel
 from absslab.widgets.panels.state import State
@@ -57,7 +57,7 @@ class SideBySidePanel(WorkbenchPanel):
         next_button = button("next", self.guard(partial(self._step, 1)))
         self.table = ipywidgets.HTML()
         self.chart = self.own(ChartArea())
-        self.listening = self.own(Listening())
+        self.listening = self.own(RecordingView())
         row = ipywidgets.HBox(
             [self.index, previous_button, next_button], layout={"flex_flow": "row wrap"}
         )
@@ -117,5 +117,5 @@ class SideBySidePanel(WorkbenchPanel):
         self.comparison = comparison
         self.say("")
         self.table.value = html_table(comparison.header, comparison.table)
-        self.listening.hear(comparison.tracks, title=path.name)
+        self.listening.show_tracks(comparison.tracks, title=path.name)
         draw_masks(self.chart, comparison)

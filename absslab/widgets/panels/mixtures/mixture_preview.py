@@ -9,7 +9,7 @@ from absslab.core.data.mixing import MixingConfig, Mixture, MixtureSpec, render
 from absslab.core.data.mixture_plan import MixtureFolderConfig, MixturePlan, plan_mixtures
 from absslab.core.data.recordings import Recording
 from absslab.core.data.strong_labels import SoundEvent
-from absslab.widgets.listening.listening import Listening
+from absslab.widgets.listening.recording_view import RecordingView
 from absslab.widgets.panels.event_recordings import EventSource, event_source, indexing_steps
 from absslab.widgets.player.display import mixed_tracks
 from absslab.widgets.ui.background import LatestOnly
@@ -37,7 +37,9 @@ class MixturePreview(Part):
         failed: is called with errors.
     """
 
-    def __init__(self, loop: MainLoop, listening: Listening, failed: Callable[[Exception], Any]):
+    def __init__(
+        self, loop: MainLoop, listening: RecordingView, failed: Callable[[Exception], Any]
+    ):
         super().__init__(loop, failed)
         self.reading = self.own(WorkLine(loop, failed))
         self.widget = self.reading.widget

@@ -11,8 +11,8 @@ from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_folder import mixture_names, read_manifest
 from absslab.core.data.mixture_plan import MixtureFolderConfig
 from absslab.core.data.splits import SPLITS
-from absslab.widgets.listening.listening import Listening
-from absslab.widgets.listening.playback import listen_to
+from absslab.widgets.listening.playback import show_recording
+from absslab.widgets.listening.recording_view import RecordingView
 from absslab.widgets.panels.event_recordings import event_source, link_event_folder, writing_steps
 from absslab.widgets.panels.mixtures.mixture_preview import MixturePreview
 from absslab.widgets.panels.panel import WorkbenchPanel, known_split
@@ -44,7 +44,7 @@ class MixturesPanel(WorkbenchPanel):
         self.mixing = self.own(Form(MixingConfig, on_change=self.guard(self._refresh)))
         self.folder = self.own(Form(MixtureFolderConfig, on_change=self.guard(self._refresh)))
         self.writing = self.own(WorkLine(self.loop, self.fail))
-        self.listening = self.own(Listening())
+        self.listening = self.own(RecordingView())
         self.preview = self.own(MixturePreview(self.loop, self.listening, self.fail))
         self.which = ipywidgets.ToggleButtons(options=[DRAWN, WRITTEN])
         narrow = {"layout": {"width": "170px"}, "style": {"description_width": "55px"}}
@@ -190,5 +190,5 @@ class MixturesPanel(WorkbenchPanel):
             )
         path = Path(folder) / split / names[index]
         caption = f"{path}, number {index} of {len(names)}"
-        listen_to(self.listening, path, read_manifest(folder)["classes"], caption=caption)
+        show_recording(self.listening, path, read_manifest(folder)["classes"], caption=caption)
         self.state.mixture = str(path)

@@ -18,7 +18,7 @@ from absslab.core.data.recordings import (
 )
 from absslab.plots.charts import chart_height, split_balance
 from absslab.plots.html_tables import html_table
-from absslab.widgets.listening.listening import Listening
+from absslab.widgets.listening.recording_view import RecordingView
 from absslab.widgets.panels.event_recordings import (
     BUILT_IN,
     EventSource,
@@ -66,7 +66,7 @@ class RecordingsPanel(WorkbenchPanel):
         self.recording_control = ipywidgets.Dropdown(
             description="recording", layout=layout, style=style
         )
-        self.listening = self.own(Listening())
+        self.listening = self.own(RecordingView())
         self.class_control.observe(self.guard(lambda _: self._offer_recordings()), "value")
         self.recording_control.observe(self.guard(lambda _: self._play()), "value")
         self.show(

@@ -10,8 +10,8 @@ from absslab.core.data.splits import SPLITS
 from absslab.core.runs.run_scores import RunScores, locate_mixture, read_run_scores
 from absslab.plots.html_tables import score_table
 from absslab.plots.html_text import paragraph
-from absslab.widgets.listening.listening import Listening
-from absslab.widgets.listening.playback import listen_to
+from absslab.widgets.listening.playback import show_recording
+from absslab.widgets.listening.recording_view import RecordingView
 from absslab.widgets.panels.panel import WorkbenchPanel, known_split
 from absslab.widgets.panels.scores.label_editor import LabelEditor
 from absslab.widgets.panels.scores.mixture_list import MixtureList
@@ -54,7 +54,7 @@ class ScoresPanel(WorkbenchPanel):
         self.score_control = ipywidgets.Dropdown(description="score", layout=narrow, style=style)
         self.mixtures = self.own(MixtureList(self.loop, self.fail, self.choose))
         self.chart = self.own(ChartArea())
-        self.listening = self.own(Listening())
+        self.listening = self.own(RecordingView())
         self.labels = self.own(LabelEditor(self.loop, self.fail, self.say))
         self._reader = self.own(
             LatestOnly(
@@ -124,7 +124,7 @@ class ScoresPanel(WorkbenchPanel):
         self.labels.clear()
         path = locate_mixture(ranked, self.state.mixture_folder, self.split.value)
         caption = f"{path}: {', '.join(ranked.classes) or 'no class'}"
-        listen_to(self.listening, path, list(self.scores.scores.classes), caption=caption)
+        show_recording(self.listening, path, list(self.scores.scores.classes), caption=caption)
         probabilities = self.scores.column(mixture, "probability")
         self.labels.show(path, probabilities, self.scores.column(mixture, "present"))
         self.mixtures.mark(mixture)

@@ -7,7 +7,7 @@ import numpy as np
 from absslab.core.audio import sound_files
 from absslab.core.separation.masks import SeparationConfig
 from absslab.core.separation.settings import SeparationSettings, write_settings
-from absslab.widgets.player.mixdown import remix, remix_gains
+from absslab.widgets.player.mixdown import mix_tracks, remix_gains
 from absslab.widgets.player.player import Player
 
 
@@ -29,9 +29,9 @@ def save_remix(player: Player, config: SeparationConfig, stem: str) -> tuple[Pat
     base = Path(stem.removesuffix(".wav").removesuffix(".json")).expanduser()
     wav = base.with_name(f"{base.name}.wav")
     json = base.with_name(f"{base.name}.json")
-    settings = SeparationSettings(config, remix_gains(player.tracks, player.heard))
-    gains = [10 ** (gain / 20) for gain in player.heard.gains]  # from dB
-    samples = remix(player.tracks, gains, 0, player.n_samples)  # (C, N)
+    settings = SeparationSettings(config, remix_gains(player.tracks, player.mix_state))
+    gains = [10 ** (gain / 20) for gain in player.mix_state.gains]  # from dB
+    samples = mix_tracks(player.tracks, gains, 0, player.n_samples)  # (C, N)
     is_in_range = np.abs(samples).max() <= 1
     subtype = "PCM_16" if is_in_range else "FLOAT"
     sound_files.save(wav, samples, player.sampling_rate, subtype=subtype)

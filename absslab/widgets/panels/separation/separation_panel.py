@@ -10,14 +10,14 @@ from absslab.core.common.errors import InputError
 from absslab.core.common.progress import Steps
 from absslab.core.separation.separated_folder import separate_file
 from absslab.plots.html_tables import html_table
-from absslab.widgets.listening.listening import Listening
 from absslab.widgets.listening.live_separation import Answer, LiveModels, LiveSeparation
+from absslab.widgets.listening.recording_view import RecordingView
 from absslab.widgets.panels.panel import WorkbenchPanel
 from absslab.widgets.panels.separation.mask_controls import MaskControls
 from absslab.widgets.panels.separation.saved_remix import save_remix
 from absslab.widgets.panels.separation.separation_choice import SeparationChoice, SeparationTask
 from absslab.widgets.panels.state import State
-from absslab.widgets.player.any_sound import tracks_of
+from absslab.widgets.player.any_sound import make_tracks
 from absslab.widgets.ui.background import LatestOnly
 from absslab.widgets.ui.controls import button
 from absslab.widgets.ui.work_line import WorkLine
@@ -47,7 +47,7 @@ class SeparationPanel(WorkbenchPanel):
         self.choice = self.own(SeparationChoice(self))
         self.button = button("separate", self.guard(self.separate), is_main=True)
         self.masks = self.own(MaskControls(self.guard(self._change_masks)))
-        self.listening = self.own(Listening())
+        self.listening = self.own(RecordingView())
         self.scores = ipywidgets.HTML()
         self.save_path = ipywidgets.Text("heard", description="save as")
         self.output_folder = ipywidgets.Text(
@@ -154,7 +154,7 @@ class SeparationPanel(WorkbenchPanel):
         answer, live = result
         self.answer = answer
         self._saving.layout.display = ""
-        self.listening.hear(answer.tracks, title=live.excerpt.path.name)
+        self.listening.show_tracks(answer.tracks, title=live.excerpt.path.name)
         self.loop.later(DESCRIPTION_DELAY, self.guard(lambda: self._describe(answer, live)))
 
     def _describe(self, answer: Answer, live: LiveSeparation) -> None:
@@ -176,7 +176,7 @@ class SeparationPanel(WorkbenchPanel):
         self._task = None
         self._saving.layout.display = "none"
         caption = f"{folder}: the whole file"
-        self.listening.show(tracks_of(folder), caption=caption, title=folder.name)
+        self.listening.show(make_tracks(folder), caption=caption, title=folder.name)
         self.scores.value = ""
         self.say(
             f"written to {folder}; the sliders change nothing here: "

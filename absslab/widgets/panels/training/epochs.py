@@ -12,8 +12,8 @@ from absslab.core.runs.run_data import run_recordings
 from absslab.core.separation.masks import SeparationConfig
 from absslab.core.training.run_directory import RunReader
 from absslab.plots.html_text import paragraph
-from absslab.widgets.listening.listening import Listening
 from absslab.widgets.listening.live_separation import Excerpt, LiveModels
+from absslab.widgets.listening.recording_view import RecordingView
 from absslab.widgets.player.tracks import Track
 from absslab.widgets.ui.background import LatestOnly
 from absslab.widgets.ui.controls import button, offer
@@ -49,7 +49,7 @@ class EpochListener:
             options=[("–", 0)], description="epoch", continuous_update=False, disabled=True
         )
         self.button = button("listen", guard(self.listen))
-        self.listening = Listening()
+        self.listening = RecordingView()
         choice = ipywidgets.HBox(
             [self.mixture, self.epoch, self.button], layout=ipywidgets.Layout(flex_flow="row wrap")
         )

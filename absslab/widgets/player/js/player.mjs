@@ -55,7 +55,7 @@ export class Player {
 
   tell() {
     const { solo, mute, gains, level } = this.engine.mix;
-    this.say({ type: "heard", gains: this.heardGains(), mix: { solo: [...solo], mute: [...mute], gains, level } });
+    this.say({ type: "mix", gains: this.heardGains(), mix: { solo: [...solo], mute: [...mute], gains, level } });
   }
 
   #askForLevels() {
@@ -96,7 +96,7 @@ export class Player {
     const kept = this.pictures.get(key);
     if (!kept || !isSame(kept, { version, start, end })) {
       this.pictures.set(key, { ...kept, version, start, end, shown: kept?.shown });
-      this.say({ type: "picture", track, what, size, axis, start, end });
+      this.say({ type: "tile", track, what, size, axis, start, end });
     }
     return this.pictures.get(key).shown;
   }
@@ -113,7 +113,7 @@ export class Player {
     const bytes = buffers?.[0] && new Uint8Array(buffers[0].buffer ?? buffers[0], buffers[0].byteOffset ?? 0, buffers[0].byteLength);
     if (content.type === "tracks") this.#introduce(content, bytes);
     else if (content.type === "pcm") engine.put(content, toFloat(bytes, content.channels, content.scale));
-    else if (content.type === "picture") this.#picture(content, bytes);
+    else if (content.type === "tile") this.#picture(content, bytes);
     else if (content.type === "levels" && content.version === engine.tracks[0]?.version) {
       this.levelled = content.version;
       this.setMix({ levels: content.levels });

@@ -1094,7 +1094,7 @@ var Player = class {
   }
   tell() {
     const { solo, mute, gains, level } = this.engine.mix;
-    this.say({ type: "heard", gains: this.heardGains(), mix: { solo: [...solo], mute: [...mute], gains, level } });
+    this.say({ type: "mix", gains: this.heardGains(), mix: { solo: [...solo], mute: [...mute], gains, level } });
   }
   #askForLevels() {
     const version = this.engine.tracks[0]?.version;
@@ -1129,7 +1129,7 @@ var Player = class {
     const kept = this.pictures.get(key);
     if (!kept || !isSame(kept, { version, start, end })) {
       this.pictures.set(key, { ...kept, version, start, end, shown: kept?.shown });
-      this.say({ type: "picture", track, what, size, axis, start, end });
+      this.say({ type: "tile", track, what, size, axis, start, end });
     }
     return this.pictures.get(key).shown;
   }
@@ -1144,7 +1144,7 @@ var Player = class {
     const bytes = buffers?.[0] && new Uint8Array(buffers[0].buffer ?? buffers[0], buffers[0].byteOffset ?? 0, buffers[0].byteLength);
     if (content.type === "tracks") this.#introduce(content, bytes);
     else if (content.type === "pcm") engine.put(content, toFloat(bytes, content.channels, content.scale));
-    else if (content.type === "picture") this.#picture(content, bytes);
+    else if (content.type === "tile") this.#picture(content, bytes);
     else if (content.type === "levels" && content.version === engine.tracks[0]?.version) {
       this.levelled = content.version;
       this.setMix({ levels: content.levels });

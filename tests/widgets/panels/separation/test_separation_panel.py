@@ -15,10 +15,10 @@ from absslab.core.separation.masks import SeparationConfig
 from absslab.core.separation.separator import Separator
 from absslab.core.separation.settings import read_settings
 from absslab.widgets.listening.live_separation import Excerpt, LiveSeparation
-from absslab.widgets.listening.playback import events_of
+from absslab.widgets.listening.playback import read_known_events
 from absslab.widgets.panels import State
 from absslab.widgets.panels.separation import SeparationPanel
-from absslab.widgets.player.any_sound import tracks_of
+from absslab.widgets.player.any_sound import make_tracks
 from absslab.widgets.player.mixdown import MixState
 
 
@@ -214,8 +214,10 @@ def test_a_table_that_does_not_name_the_file_says_nothing_of_it(checkpoint, mixt
     (tmp_path / "events.tsv").write_text(
         "filename\tonset\toffset\tevent_label\nb.wav\t0\t1\ta class of no model\n"
     )
-    assert events_of(tmp_path / "a.wav") is None
-    assert [event.event_label for event in events_of(tmp_path / "b.wav")] == ["a class of no model"]
+    assert read_known_events(tmp_path / "a.wav") is None
+    assert [event.event_label for event in read_known_events(tmp_path / "b.wav")] == [
+        "a class of no model"
+    ]
     separator = Separator.from_checkpoint(str(checkpoint))
     assert LiveSeparation(separator, Excerpt.of(tmp_path / "a.wav")).truth is None
     (event,) = LiveSeparation(separator, Excerpt.of(tmp_path / "b.wav", 0.5, 1.0)).truth
@@ -228,7 +230,7 @@ def test_a_whole_file_is_written_to_a_folder_and_shown(panel, tmp_path):
     player = panel.listening.player
     assert {track.kind for track in player.tracks} == {"source", "residual"}
     total = sum(
-        track.sound.read(0, player.n_samples) for track in tracks_of(tmp_path / "out" / "000000")
+        track.sound.read(0, player.n_samples) for track in make_tracks(tmp_path / "out" / "000000")
     )
     np.testing.assert_allclose(total[0], sound_files.load(panel.choice.file), atol=1e-4)
 

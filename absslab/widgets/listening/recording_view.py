@@ -1,14 +1,7 @@
 """A recording to see and to hear: its caption, its events on a timeline, and the player."""
 
-from typing import TYPE_CHECKING
-
-from absslab.widgets.ui.chart_area import ChartArea
-
-if TYPE_CHECKING:
-    from absslab.widgets.player.player import Player
-
-
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import ipywidgets
 
@@ -16,18 +9,23 @@ from absslab.core.data.strong_labels import SoundEvent
 from absslab.plots.figures import timeline
 from absslab.plots.html_text import paragraph
 from absslab.widgets.player.tracks import Track
-from absslab.widgets.ui.part import close_tree
+from absslab.widgets.ui.chart_area import ChartArea
+from absslab.widgets.ui.part import Part, close_tree
+
+if TYPE_CHECKING:
+    from absslab.widgets.player.player import Player
 
 
-class Listening:
-    """A recording to see and to hear: what it is, its events on a timeline, and the player."""
+class RecordingView(Part):
+    """A recording to see and to hear: its caption, its events on a timeline, and the player."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.caption = ipywidgets.HTML()
-        self.chart = ChartArea()
-        self._place = ipywidgets.VBox()
+        self.chart = self.own(ChartArea())
+        self._player_box = ipywidgets.VBox()
         self.player: Player | None = None
-        self.widget = ipywidgets.VBox([self.caption, self.chart.widget, self._place])
+        self.widget = ipywidgets.VBox([self.caption, self.chart.widget, self._player_box])
 
     def show(
         self,
@@ -39,29 +37,29 @@ class Listening:
         truth: Iterable[SoundEvent] | None = None,
         classes: Sequence[str] = (),
     ) -> None:
-        """Show another recording; see `hear` and `describe`.
+        """Show another recording; see `show_tracks` and `describe`.
 
         Raises:
-            InputError: no track.
+            InputError: if there is no track.
         """
-        self.hear(tracks, title=title)
+        self.show_tracks(tracks, title=title)
         self.describe(caption, events=events, truth=truth, classes=classes)
 
-    def hear(self, tracks: Sequence[Track], *, title: str = "") -> None:
-        """Let other tracks be heard; of the same names, while they play.
+    def show_tracks(self, tracks: Sequence[Track], *, title: str = "") -> None:
+        """Put other tracks into the player; tracks of the same names go on playing.
 
         Args:
-            tracks: to hear.
+            tracks: to play.
             title: of the player.
 
         Raises:
-            InputError: no track.
+            InputError: if there is no track.
         """
         from absslab.widgets.player.player import Player
 
         if self.player is None:
             self.player = Player(tracks, title=title)
-            self._place.children = (self.player,)
+            self._player_box.children = (self.player,)
         else:
             self.player.show(tracks, title=title)
 
@@ -73,37 +71,39 @@ class Listening:
         truth: Iterable[SoundEvent] | None = None,
         classes: Sequence[str] = (),
     ) -> None:
-        """Say what is heard, and when what sounds.
+        """Show the caption and the timeline of the recording.
 
         Args:
-            caption: what it is, as text.
-            events: what sounds when; without, there is no timeline.
+            caption: plain text.
+            events: of the recording; there is no timeline if it is None.
             truth: events to compare with.
-            classes: the rows of the timeline; those of which there is no event are left out, unless there is none at all.
+            classes: the rows of the timeline. Classes without an event are left out, unless there
+                is no event at all.
         """
         self.caption.value = paragraph(caption)
         if events is None or self.player is None:
             self.chart.clear()
             return
-        events, truth = list(events), None if truth is None else list(truth)
-        named = {event.event_label for event in [*events, *(truth or [])]}
-        classes = [name for name in classes if name in named] or classes
-        length = self.player.n_samples / self.player.sampling_rate
-        figure = self.chart.begin(0.7 + 0.26 * max(2, len(classes)))
-        timeline(figure.subplots(), events, classes, length=length, truth=truth)
+        events = list(events)
+        truth = None if truth is None else list(truth)
+        present = {event.event_label for event in [*events, *(truth or [])]}
+        rows = [name for name in classes if name in present] or classes
+        length = self.player.n_samples / self.player.sampling_rate  # s
+        figure = self.chart.begin(0.7 + 0.26 * max(2, len(rows)))
+        timeline(figure.subplots(), events, rows, length=length, truth=truth)
         self.chart.draw()
 
     def clear(self, caption: str = "") -> None:
-        """Show nothing but words."""
+        """Show nothing but a caption."""
         self.caption.value = paragraph(caption)
         self.chart.clear()
-        self._place.children = ()
+        self._player_box.children = ()
         self._free_player()
 
     def close(self) -> None:
-        """Free sound and figure."""
-        self.chart.close()
+        """Free the sound and the figure."""
         self._free_player()
+        super().close()
 
     def _free_player(self) -> None:
         if self.player is not None:
