@@ -305,8 +305,8 @@ def test_it_is_driven_from_python(page):
         {"type": "other"},
         {"type": "need", "chunks": 3},
         {"type": "need", "chunks": [["a", "b"]]},
-        {"type": "heard", "gains": [1], "mix": {}},
-        {"type": "heard", "gains": [1, 1, 1]},
+        {"type": "mix", "gains": [1], "mix": {}},
+        {"type": "mix", "gains": [1, 1, 1]},
         {"type": "brush", "number": 1, "start": 0, "end": 1, "low": 0, "high": 1, "gains": [1]},
         {
             "type": "tile",

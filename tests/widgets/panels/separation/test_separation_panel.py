@@ -123,7 +123,7 @@ def test_what_is_heard_is_saved_and_the_command_line_makes_the_same(
     gains = [
         {"speech": -6.0, "residual": 3.0}.get(track.name, float("-inf")) for track in player.tracks
     ]
-    player._heard = MixState(tuple(gains), {})
+    player._mix_state = MixState(tuple(gains), {})
     wav, settings = panel.save(str(tmp_path / "mine"))
     assert read_settings(settings).separation.mask_power == 1.6
     assert read_settings(settings).gains["speech"] == pytest.approx(-6)
@@ -147,7 +147,7 @@ def test_what_is_heard_is_saved_and_the_command_line_makes_the_same(
 
 def test_wav_and_settings_that_are_saved_belong_together(panel, tmp_path, monkeypatch):
     panel.separate()
-    panel.listening.player._heard = MixState.only(panel.listening.player.tracks, [1])
+    panel.listening.player._mix_state = MixState.only(panel.listening.player.tracks, [1])
     monkeypatch.setattr(
         panel._latest, "request", lambda *args: None
     )  # the answer to the slider is not there yet
@@ -160,7 +160,7 @@ def test_references_that_are_heard_are_not_saved_as_settings(panel, tmp_path):
     panel.separate()
     player = panel.listening.player
     reference = next(k for k, track in enumerate(player.tracks) if track.kind == "reference")
-    player._heard = MixState.only(player.tracks, [reference])
+    player._mix_state = MixState.only(player.tracks, [reference])
     with pytest.raises(InputError, match="which no model makes"):
         panel.save(str(tmp_path / "x"))
     assert list(tmp_path.iterdir()) == []
