@@ -52,8 +52,9 @@ class Excerpt:
         duration = sound_files.info(path).duration
         if not 0 <= start < duration or not length > 0:
             raise InputError(
-                f"the excerpt begins at {start:g} s and lasts {length:g} s: expected a length above "
-                f"0 and a beginning from 0 to below {duration:.2f} s, where {Path(path).name} ends"
+                f"the excerpt begins at {start:g} s and lasts {length:g} s: expected a length "
+                f"above 0 and a beginning from 0 to below {duration:.2f} s, "
+                f"where {Path(path).name} ends"
             )
         return cls(Path(path), start, min(duration, start + length))
 
@@ -203,7 +204,10 @@ class LiveSeparation:
 
 
 class LiveModels:
-    """Separates any excerpt with any model; keeps the latest ones, so that other settings are quick."""
+    """Separates any excerpt with any model.
+
+    The latest models and the latest excerpt are kept, so that another setting is quick.
+    """
 
     def __init__(self) -> None:
         self._load = lru_cache(maxsize=_N_MODELS_KEPT)(_load)
