@@ -37,8 +37,10 @@ def generated(name: str, n_cases: int) -> list[oracles.Differences]:
 
 def real(folder: Path, n_cases: int, seconds: float = 4.0) -> list[oracles.Differences]:
     """Differences of BSS Eval on recordings: three sources anywhere in some seconds, leaking into each other, and noisy."""
-    rng, rate = np.random.default_rng(0), 16000
-    files, n = audio_files(folder), round(seconds * rate)
+    rng = np.random.default_rng(0)
+    rate = 16000
+    files = audio_files(folder)
+    n = round(seconds * rate)
     found = []
     for _ in range(n_cases):
         references = np.zeros((3, n), np.float32)

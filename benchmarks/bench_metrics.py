@@ -20,7 +20,8 @@ import numpy as np
 
 from absslab.core.metrics.bss_eval import bss_eval_images, bss_eval_sources
 
-SECONDS, RATE = 10, 16000
+SECONDS = 10
+RATE = 16000
 
 
 def seconds(function: Callable[[], object]) -> float:
@@ -42,7 +43,8 @@ def bss_ratios(n_sources: int, n_present: int, n_repetitions: int) -> None:
     estimates = (
         references + 0.3 * np.roll(references, 1, 0) + 0.1 * rng.standard_normal(references.shape)
     )
-    few, few_estimates = references[:n_present], estimates[:n_present]
+    few = references[:n_present]
+    few_estimates = estimates[:n_present]
     bss_eval_sources(references, estimates)  # once before: libraries wake up
     for name, theirs, ours, axes in (
         ("sources", separation.bss_eval_sources, bss_eval_sources, ()),

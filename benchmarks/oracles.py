@@ -44,7 +44,8 @@ def quiet() -> Any:
 @st.composite
 def taggings(draw: Callable[[Any], Any]) -> tuple[np.ndarray, np.ndarray, list[float]]:
     """Labels and probabilities (n, K) with ties, classes that are always or never there, and thresholds."""
-    n, n_classes = draw(st.integers(1, 40)), draw(st.integers(1, 5))
+    n = draw(st.integers(1, 40))
+    n_classes = draw(st.integers(1, 5))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     labels = (rng.random((n, n_classes)) < draw(st.sampled_from([0.0, 0.1, 0.5, 1.0]))).astype(
         np.float32
@@ -72,7 +73,8 @@ def tagging_differences(case: tuple[np.ndarray, np.ndarray, list[float]]) -> Dif
                 ("roc_auc_score", metrics.roc_auc_score),
                 ("average_precision_score", metrics.average_precision_score),
             ):
-                truth, said = labels[:, ranked], probabilities[:, ranked]
+                truth = labels[:, ranked]
+                said = probabilities[:, ranked]
                 if ours[name] is None:
                     assert not ranked.any() or len(np.unique(truth)) < 2
                 else:
@@ -111,7 +113,9 @@ def ranking_differences(case: tuple[np.ndarray, np.ndarray, list[float]]) -> Dif
     """Areas from counts per level, exact and weighted, against scikit-learn; binned ones by how far beyond their bound."""
     from sklearn import metrics
 
-    labels, probabilities, weights = case[0][:, 0], case[1][:, 0], case[1][:, -1] + 0.1
+    labels = case[0][:, 0]
+    probabilities = case[1][:, 0]
+    weights = case[1][:, -1] + 0.1
     if len(np.unique(labels)) < 2:
         return {}
     levels, places = np.unique(probabilities, return_inverse=True)
@@ -197,10 +201,8 @@ def detection_differences(
             counts["event"] += event_counts(reference, estimated, CLASSES)
         found: Differences = {}
         for kind, metric in theirs.items():
-            ours, of_class = (
-                detection_scores(counts[kind]),
-                detection_scores_per_class(counts[kind]),
-            )
+            ours = detection_scores(counts[kind])
+            of_class = detection_scores_per_class(counts[kind])
             expected = metric.results_overall_metrics()
             pairs = [(f"{kind} F1", ours["f1_micro"], expected["f_measure"]["f_measure"])]
             pairs.append(
@@ -231,7 +233,8 @@ def activities(
 ) -> tuple[dict[str, np.ndarray], dict[str, list[SoundEvent]]]:
     """Curves of activity (K, T) of some recordings of 5 s that follow their events more or less, 50 frames a second."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    curves, events = {}, {}
+    curves = {}
+    events = {}
     for index in range(draw(st.integers(1, 4))):
         sounding: list[SoundEvent] = []
         for event in (_event(rng, 5.0) for _ in range(draw(st.integers(0, 4)))):
@@ -247,7 +250,8 @@ def activities(
                 round(time * 50 + rng.normal(0, 3)) for time in (event.onset, event.offset)
             )
             curve[CLASSES.index(event.event_label), max(0, start) : max(0, stop)] += rng.random()
-        curves[f"{index}.wav"], events[f"{index}.wav"] = np.clip(curve, 0, 1).round(2), sounding
+        curves[f"{index}.wav"] = np.clip(curve, 0, 1).round(2)
+        events[f"{index}.wav"] = sounding
     return curves, events
 
 
@@ -301,7 +305,8 @@ def psds_differences(
 @st.composite
 def separations(draw: Callable[[Any], Any], n_at_most: int = 3) -> tuple[np.ndarray, np.ndarray]:
     """References and estimates (J, N): noise, tones, clicks, short ones, repeated ones; mixed up, filtered, quantised."""
-    n_sources, n = draw(st.integers(1, n_at_most)), draw(st.sampled_from([2500, 6000]))
+    n_sources = draw(st.integers(1, n_at_most))
+    n = draw(st.sampled_from([2500, 6000]))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     references = np.stack(
         [_signal(draw(st.sampled_from(_SIGNALS)), n, rng) for _ in range(n_sources)]

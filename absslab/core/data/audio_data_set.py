@@ -191,7 +191,7 @@ class _IndexedItems(Dataset[tuple[int, Tensor | InputError]]):
 def _pad(
     items: list[tuple[int, Tensor | InputError]],
 ) -> tuple[Tensor, Tensor | None, Tensor] | InputError:
-    """Pad waveforms to the longest; return them with their lengths, if these differ, and indices."""
+    """Pad waveforms to the longest; return them, their lengths if these differ, and indices."""
     waveforms: list[Tensor] = []
     for _, waveform in items:
         if isinstance(waveform, InputError):

@@ -164,8 +164,8 @@ def read_weakly_labelled_folder(config: DataConfig, folder: Path) -> LabelledRec
     """
     tables = [folder / name for name in (ONE_HOT, LISTS) if (folder / name).is_file()]
     if len(tables) != 1:
-        found = f"both {ONE_HOT} and {LISTS}" if tables else f"neither {ONE_HOT} nor {LISTS}"
-        raise InputError(f"{{path}} has {found}: expected one of them", path=folder)
+        content = f"both {ONE_HOT} and {LISTS}" if tables else f"neither {ONE_HOT} nor {LISTS}"
+        raise InputError(f"{{path}} has {content}: expected one of them", path=folder)
     (table,) = tables
     labels = read_weak_labels(table)
     _check_class_names(labels.classes, table)

@@ -42,7 +42,7 @@ class MixingConfig(Config):
     )
     snr_range: tuple[float, float] | None = option(
         None,
-        "events over background, drawn per mixture between two values, instead of white_noise_ratio",
+        "events over background, drawn between two values, instead of white_noise_ratio",
         unit="dB",
     )
     background_folder: str | None = option(

@@ -1,6 +1,7 @@
-"""Train, validation and test: an origin is never on two sides, every class is on all of them.
+"""Split recordings into train, validation and test.
 
-An *origin* is the source recording that a clip was cut from: two clips of one origin are not independent.
+An *origin* is the source recording that a clip was cut from. Two clips of one origin are not
+independent, so an origin is in one split only. Every class is in every split.
 """
 
 import warnings
@@ -18,9 +19,10 @@ Percentages = tuple[float, float, float]
 def split_origins(
     labels: Mapping[str, Sequence[str]], percentages: Percentages, seed: int
 ) -> dict[str, str]:
-    """Deal origins out to the splits, each class in proportion.
+    """Distribute origins over the splits, each class in proportion.
 
-    With one class per origin the shares are exact to one origin; with several, iterative stratification comes close.
+    With one class per origin the shares are exact to one origin; with several classes, iterative
+    stratification comes close.
 
     Args:
         labels: the classes of each origin.
@@ -31,83 +33,99 @@ def split_origins(
         the split of each origin.
 
     Raises:
-        InputError: a class has too few origins to be in every split that is to be filled, or the percentages don't add up.
+        InputError: a class has too few origins to be in every split of more than 0 %, or the
+            percentages do not add up.
 
     Source:
-        Sechidis, Tsoumakas, Vlahavas, On the stratification of multi-label data, ECML 2011 (several classes).
+        Sechidis, Tsoumakas, Vlahavas, On the stratification of multi-label data, ECML 2011
+        (several classes).
     """
-    wanted = check_percentages(percentages)
+    shares = check_percentages(percentages)
     origins = sorted(labels)
-    classes = sorted({label for origin in origins for label in labels[origin]})
+    classes = sorted(set().union(*labels.values()))
     for name in classes:
         count = sum(name in labels[origin] for origin in origins)
-        if count < len(wanted):
+        if count < len(shares):
             raise InputError(
-                f"class {name!r} has {count} origin{'s' * (count != 1)}: expected at least {len(wanted)}, one for each of "
-                f"{', '.join(wanted)}; add recordings, leave the class out or set a percentage to 0"
+                f"class {name!r} has {count} {'origin' if count == 1 else 'origins'}: "
+                f"expected at least {len(shares)}, one for each of {', '.join(shares)}; "
+                "add recordings, leave the class out or set a percentage to 0"
             )
     rng = np.random.default_rng(seed)
     if all(len(set(labels[origin])) == 1 for origin in origins):
-        dealt: dict[str, str] = {}
-        for name in classes:
-            of_class = [origin for origin in origins if name in labels[origin]]
-            rng.shuffle(of_class)
-            counts = _shares(len(of_class), wanted)
-            dealt |= zip(
-                of_class, (split for split in wanted for _ in range(counts[split])), strict=True
-            )
-        return dealt
-    return _complete(
-        _deal_multilabel(origins, classes, labels, wanted, rng), classes, labels, wanted
-    )
+        return _split_by_class(origins, classes, labels, shares, rng)
+    stratified = _stratify(origins, classes, labels, shares, rng)
+    return _fill_gaps(stratified, classes, labels, shares)
 
 
 def check_percentages(percentages: Percentages) -> dict[str, float]:
-    """The splits that are to be filled, with their percentages.
+    """Return the splits of more than 0 %, with their percentages.
 
     Raises:
         InputError: a negative percentage, no training, or a sum other than 100.
     """
     if not (min(percentages) >= 0 and percentages[0] > 0 and abs(sum(percentages) - 100) < 1e-6):
-        got = " ".join(f"{part:g}" for part in percentages)
+        given = " ".join(f"{part:g}" for part in percentages)
         raise InputError(
-            f"split percentages are {got}: expected three of at least 0, the first above 0, their sum 100"
+            f"split percentages are {given}: "
+            "expected three of at least 0, the first above 0, their sum 100"
         )
     return {split: part for split, part in zip(SPLITS, percentages, strict=True) if part > 0}
 
 
-def _shares(n: int, wanted: Mapping[str, float]) -> dict[str, int]:
-    """How many of n go to each split: the nearest whole numbers that give each at least one."""
-    exact = {split: n * part / 100 for split, part in wanted.items()}
-    counts = {split: max(1, int(share)) for split, share in exact.items()}
-    while sum(counts.values()) < n:
-        counts[max(exact, key=lambda split: exact[split] - counts[split])] += 1
-    while sum(counts.values()) > n:
-        counts[
-            max(
-                (s for s in counts if counts[s] > 1), key=lambda split: counts[split] - exact[split]
-            )
-        ] -= 1
-    return counts
-
-
-def _deal_multilabel(
+def _split_by_class(
     origins: list[str],
     classes: list[str],
     labels: Mapping[str, Sequence[str]],
-    wanted: Mapping[str, float],
+    shares: Mapping[str, float],
     rng: np.random.Generator,
 ) -> dict[str, str]:
-    """Peel off the last split, then the one before; what is left is the first."""
+    """Split origins of one class each, class by class."""
+    split_of_origin: dict[str, str] = {}
+    for name in classes:
+        members = [origin for origin in origins if name in labels[origin]]
+        rng.shuffle(members)
+        start = 0
+        for split, count in _counts(len(members), shares).items():
+            for origin in members[start : start + count]:
+                split_of_origin[origin] = split
+            start += count
+    return split_of_origin
+
+
+def _counts(n: int, shares: Mapping[str, float]) -> dict[str, int]:
+    """Divide n among the splits: the nearest whole numbers that give each at least one."""
+    exact = {split: n * percentage / 100 for split, percentage in shares.items()}
+    counts = {split: max(1, int(share)) for split, share in exact.items()}
+    while sum(counts.values()) < n:
+        neediest = max(exact, key=lambda split: exact[split] - counts[split])
+        counts[neediest] += 1
+    while sum(counts.values()) > n:
+        reducible = [split for split in counts if counts[split] > 1]
+        fullest = max(reducible, key=lambda split: counts[split] - exact[split])
+        counts[fullest] -= 1
+    return counts
+
+
+def _stratify(
+    origins: list[str],
+    classes: list[str],
+    labels: Mapping[str, Sequence[str]],
+    shares: Mapping[str, float],
+    rng: np.random.Generator,
+) -> dict[str, str]:
+    """Take the last split from all origins, then the one before; the rest is the first split."""
     from iterstrat.ml_stratifiers import MultilabelStratifiedShuffleSplit
 
-    dealt: dict[str, str] = {}
-    remaining, rest = list(origins), 100.0
-    for split in list(wanted)[:0:-1]:
-        table = np.array(
-            [[name in labels[origin] for name in classes] for origin in remaining], dtype=int
-        )
-        n_split = min(max(1, round(len(remaining) * wanted[split] / rest)), len(remaining) - 1)
+    split_of_origin: dict[str, str] = {}
+    remaining = list(origins)
+    remaining_share = 100.0
+    for split in list(shares)[:0:-1]:
+        table = np.zeros((len(remaining), len(classes)), int)
+        for row, origin in zip(table, remaining, strict=True):
+            row[:] = [name in labels[origin] for name in classes]
+        n_split = max(1, round(len(remaining) * shares[split] / remaining_share))
+        n_split = min(n_split, len(remaining) - 1)
         splitter = MultilabelStratifiedShuffleSplit(
             n_splits=1,
             test_size=n_split,
@@ -116,44 +134,48 @@ def _deal_multilabel(
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            keep, peeled = next(splitter.split(np.zeros(len(remaining)), table))
-        dealt |= {remaining[index]: split for index in peeled}
-        remaining, rest = [remaining[index] for index in keep], rest - wanted[split]
-    return dealt | {origin: next(iter(wanted)) for origin in remaining}
+            rest, chosen = next(splitter.split(np.zeros(len(remaining)), table))
+        for index in chosen:
+            split_of_origin[remaining[index]] = split
+        remaining = [remaining[index] for index in rest]
+        remaining_share -= shares[split]
+    first_split = next(iter(shares))
+    return split_of_origin | dict.fromkeys(remaining, first_split)
 
 
-def _complete(
-    dealt: Mapping[str, str],
+def _fill_gaps(
+    stratified: Mapping[str, str],
     classes: list[str],
     labels: Mapping[str, Sequence[str]],
-    wanted: Mapping[str, float],
+    shares: Mapping[str, float],
 ) -> dict[str, str]:
-    """Move single origins until every class, the rarest first, is in every split: stratification is only approximate."""
-    dealt = dict(dealt)
-    held = {
-        name: Counter(dealt[origin] for origin in dealt if name in labels[origin])
-        for name in classes
-    }
-    for name in sorted(classes, key=lambda name: held[name].total()):
-        for split in wanted:
-            if held[name][split]:
+    """Move single origins until every class, the rarest first, is in every split.
+
+    Stratification is only approximate.
+    """
+    split_of_origin = dict(stratified)
+    counts: dict[str, Counter[str]] = {name: Counter() for name in classes}  # origins in each split
+    for origin, split in split_of_origin.items():
+        for name in set(labels[origin]):
+            counts[name][split] += 1
+
+    def is_movable(origin: str) -> bool:
+        return all(counts[name][split_of_origin[origin]] > 1 for name in labels[origin])
+
+    for name in sorted(classes, key=lambda name: counts[name].total()):
+        members = [origin for origin in split_of_origin if name in labels[origin]]
+        for split in shares:
+            if counts[name][split]:
                 continue
-            movable = [
-                origin
-                for origin in dealt
-                if name in labels[origin]
-                and all(held[label][dealt[origin]] > 1 for label in set(labels[origin]))
-            ]
+            movable = [origin for origin in members if is_movable(origin)]
             if not movable:
                 raise InputError(
-                    f"class {name!r} can't be on all of {', '.join(wanted)} without another class missing there: "
-                    "add recordings, leave the class out or set a percentage to 0"
+                    f"class {name!r} can't be on all of {', '.join(shares)} without another class "
+                    "missing there: add recordings, leave the class out or set a percentage to 0"
                 )
-            moved = max(
-                movable,
-                key=lambda origin: (held[name][dealt[origin]], -len(labels[origin]), origin),
-            )
+            sizes = {origin: counts[name][split_of_origin[origin]] for origin in movable}
+            moved = max(movable, key=lambda origin: (sizes[origin], -len(labels[origin]), origin))
             for label in set(labels[moved]):
-                held[label].update({dealt[moved]: -1, split: 1})
-            dealt[moved] = split
-    return dealt
+                counts[label].update({split_of_origin[moved]: -1, split: 1})
+            split_of_origin[moved] = split
+    return split_of_origin

@@ -1,4 +1,4 @@
-"""What sounds when: strong labels, as tables in the DCASE convention."""
+"""Strong labels, which say when each class sounds, as tables in the DCASE convention."""
 
 import math
 import os
@@ -11,7 +11,7 @@ from absslab.core.common.errors import InputError
 from absslab.core.common.tables import read_table, write_table
 
 COLUMNS = ("filename", "onset", "offset", "event_label")
-_TOLERANCE = 0.1  # s that an annotation may end behind its file: people round
+_TOLERANCE = 0.1  # s that an annotation may end after its recording: people round
 
 
 @dataclass(frozen=True)
@@ -24,16 +24,17 @@ class SoundEvent:
 
 
 def write_events(path: str | Path, events: Iterable[tuple[str, float, float, str]]) -> None:
-    """Write strong labels as DCASE does: filename, onset, offset (seconds) and event_label, tab-separated.
+    """Write strong labels as a tab-separated table.
 
     Args:
         path: the file.
-        events: in that order.
+        events: filename, onset (s), offset (s) and event_label of each.
     """
-    rows = [(name, f"{onset:.6f}", f"{offset:.6f}", label) for name, onset, offset, label in events]
-    write_table(
-        path, COLUMNS, [dict(zip(COLUMNS, row, strict=True)) for row in rows], delimiter="\t"
-    )
+    rows = []
+    for name, onset, offset, label in events:
+        cells = (name, f"{onset:.6f}", f"{offset:.6f}", label)
+        rows.append(dict(zip(COLUMNS, cells, strict=True)))
+    write_table(path, COLUMNS, rows, delimiter="\t")
 
 
 def read_events(
@@ -42,65 +43,84 @@ def read_events(
     """Read strong labels, as `write_events` writes them.
 
     Args:
-        path: the file. A row with a filename alone says that nothing sounds there.
-        classes: the labels that may be there.
-        durations: s, of the recordings that are asked for; rows of other recordings are skipped if those exist.
+        path: the file. A row with only a filename says that nothing sounds in the recording.
+        classes: the labels that may occur.
+        durations: s, of the recordings whose events are wanted; rows of other recordings that
+            exist are skipped.
 
     Returns:
         the events of each of these recordings; none where the file names none.
 
     Raises:
-        InputError: times that are no numbers, negative, in the wrong order or beyond the recording; an unknown class; a
-            recording that is not there.
+        InputError: times that are not numbers, negative, in the wrong order or beyond the
+            recording; an unknown class; a recording that does not exist.
     """
     events: dict[str, list[SoundEvent]] = {name: [] for name in durations}
     rows = read_table(path, required=COLUMNS, delimiter="\t", key=None, may_be_empty=True)
     n_known = 0
     for number, row in enumerate(rows, start=2):
-        where, name = f"{path}, row {number}", os.path.normpath(row["filename"] or " ").strip()
-        label = row["event_label"]
+        name = os.path.normpath(row["filename"] or " ").strip()
         if name not in durations:
-            if not (Path(path).parent / name).is_file():
-                hint = suggest_nearest(name, durations)
-                meant = (
-                    hint
-                    if "did you mean" in hint
-                    else ": expected the name of a recording beside the table"
-                )
-                raise InputError(f"{where}: there is no recording {name!r}{meant}")
+            _check_recording_exists(Path(path), number, name, durations)
             continue
         n_known += 1
-        if not (row["onset"] or row["offset"] or label):
-            continue
-        onset, offset = (
-            _seconds(row[column], f"{where}: {column}") for column in ("onset", "offset")
-        )
-        if offset <= onset:
-            raise InputError(
-                f"{where}: the event ends at {offset:g} s, not behind its onset at {onset:g} s"
-            )
-        if label not in classes:
-            raise InputError(f"{where}: unknown class {label!r}{suggest_nearest(label, classes)}")
-        if offset > durations[name] + _TOLERANCE:
-            raise InputError(
-                f"{where}: the event ends at {offset:g} s, but {name} has {durations[name]:g} s"
-            )
-        if onset < durations[name]:
-            events[name].append(SoundEvent(label, onset, min(offset, durations[name])))
+        if row["onset"] or row["offset"] or row["event_label"]:
+            event = _read_event(row, Path(path), number, classes, durations[name], name)
+            if event.onset < durations[name]:
+                offset = min(event.offset, durations[name])
+                events[name].append(SoundEvent(event.event_label, event.onset, offset))
     if rows and not n_known:
+        example = next(iter(durations), "none")
         raise InputError(
-            f"{path} speaks of other recordings only: expected some such as {next(iter(durations), 'none')}"
+            f"{{path}} names only other recordings: expected recordings such as {example}",
+            path=path,
         )
     return events
 
 
-def _seconds(text: str, where: str) -> float:
+def _check_recording_exists(
+    path: Path, number: int, name: str, durations: Mapping[str, float]
+) -> None:
+    if (path.parent / name).is_file():
+        return
+    hint = suggest_nearest(name, durations)
+    if "did you mean" not in hint:
+        hint = ": expected the name of a recording next to the table"
+    raise InputError(f"{{path}}, row {number}: there is no recording {name!r}{hint}", path=path)
+
+
+def _read_event(
+    row: Mapping[str, str],
+    path: Path,
+    number: int,
+    classes: Sequence[str],
+    duration: float,
+    name: str,
+) -> SoundEvent:
+    """Read the event of a row, and check it."""
+    onset, offset = (_read_seconds(row, column, path, number) for column in ("onset", "offset"))
+    label = row["event_label"]
+    problem = ""
+    if offset <= onset:
+        problem = f"the event ends at {offset:g} s, not after its onset at {onset:g} s"
+    elif label not in classes:
+        problem = f"unknown class {label!r}{suggest_nearest(label, classes)}"
+    elif offset > duration + _TOLERANCE:
+        problem = f"the event ends at {offset:g} s, but {name} has {duration:g} s"
+    if problem:
+        raise InputError(f"{{path}}, row {number}: {problem}", path=path)
+    return SoundEvent(label, onset, offset)
+
+
+def _read_seconds(row: Mapping[str, str], column: str, path: Path, number: int) -> float:
     try:
-        seconds = float(text)
+        seconds = float(row[column])
     except ValueError:
         seconds = math.nan
     if not (math.isfinite(seconds) and seconds >= 0):
         raise InputError(
-            f"{where} is {text!r}: expected seconds from the beginning of the recording"
+            f"{{path}}, row {number}: {column} is {row[column]!r}: "
+            "expected seconds from the beginning of the recording",
+            path=path,
         )
     return seconds

@@ -92,7 +92,8 @@ def bss_eval_sources(
     Raises:
         InputError: shapes that do not fit, a silent reference, NaN.
     """
-    references, estimates = np.asarray(references), np.asarray(estimates)
+    references = np.asarray(references)
+    estimates = np.asarray(estimates)
     _validate(references, estimates, "J, N")
     return _decompose(references[:, None], estimates[..., None, :], device, FILTER_LENGTH).sources()
 
@@ -134,7 +135,8 @@ def decompose(
     Raises:
         InputError: see `bss_eval_sources`.
     """
-    references, estimates = np.asarray(references), np.asarray(estimates)
+    references = np.asarray(references)
+    estimates = np.asarray(estimates)
     _validate(references, estimates, "J, C, N")
     return _decompose(references, estimates, device, filter_length)
 
@@ -283,7 +285,8 @@ def _mir_eval(
 ) -> tuple[SourceScores, ImageScores]:
     separation = import_mir_eval()
     shape = estimates.shape[:-1]
-    sources, images = np.full((3, *shape), np.nan), np.full((4, *shape), np.nan)
+    sources = np.full((3, *shape), np.nan)
+    images = np.full((4, *shape), np.nan)
     sources[0] = images[0] = -np.inf
     for index in np.ndindex(shape[:-1]):
         heard = np.any(estimates[index], axis=-1)  # (J,)
@@ -353,6 +356,7 @@ def bss_eval(
     Raises:
         InputError: see `bss_eval_sources`; an unknown backend, mir_eval is missing.
     """
-    references, estimates = np.asarray(references), np.asarray(estimates)
+    references = np.asarray(references)
+    estimates = np.asarray(estimates)
     _validate(references, estimates, "J, N")
     return look_up("BSS Eval backend", backend, BACKENDS)(references, estimates, device)

@@ -71,10 +71,8 @@ def segment_counts(
     def roll(events: Sequence[SoundEvent]) -> np.ndarray:
         active = np.zeros((len(classes), n_segments), bool)
         for event in events:
-            start, stop = (
-                math.floor(event.onset / segment_length),
-                math.ceil(event.offset / segment_length),
-            )
+            start = math.floor(event.onset / segment_length)
+            stop = math.ceil(event.offset / segment_length)
             active[_index(classes, event), max(0, start) : stop] = True
         return active
 
@@ -134,10 +132,8 @@ def event_counts(
     hits = near & (there[:, None] == said)  # (events there, events said)
     matched = maximum_bipartite_matching(csr_array(hits), perm_type="column")  # the partner, or −1
     n_found = np.bincount(there[matched >= 0], minlength=len(classes))
-    missed, made_up = (
-        np.flatnonzero(matched < 0),
-        set(range(len(estimated))) - set(matched.tolist()),
-    )
+    missed = np.flatnonzero(matched < 0)
+    made_up = set(range(len(estimated))) - set(matched.tolist())
     n_substituted = 0
     for index in missed:  # one of another class in its place
         partner = next((other for other in sorted(made_up) if near[index, other]), None)

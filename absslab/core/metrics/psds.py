@@ -65,7 +65,8 @@ def psds(
     scores = {}
     for recording, activity in activities.items():
         edges = (np.arange(activity.shape[1] + 1) - 0.5) * hop
-        edges[0], edges[-1] = 0.0, max(durations[recording], edges[-2] + 1e-3)
+        edges[0] = 0.0
+        edges[-1] = max(durations[recording], edges[-2] + 1e-3)
         columns = np.concatenate([edges[:-1, None], edges[1:, None], activity[chosen].T], 1)
         scores[recording] = data_frame(columns, columns=["onset", "offset", *names])
     truth = {name: _apart(of_one) for name, of_one in events.items()}

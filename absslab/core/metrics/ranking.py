@@ -9,7 +9,8 @@ import numpy as np
 from absslab.core.common.errors import InputError
 from absslab.core.metrics.undefined import ratio
 
-_N_BINS, _SPAN = 8192, 16.0  # of log(p / (1 − p)), from −span to span
+_N_BINS = 8192
+_SPAN = 16.0  # of log(p / (1 − p)), from −span to span
 
 
 def area_under_roc(positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
@@ -28,7 +29,8 @@ def average_precision(positives: np.ndarray, negatives: np.ndarray) -> np.ndarra
     Shape:
         counts (…, U), (…, U) → (…); NaN where there are no positives.
     """
-    hits, alarms = _from_above(positives), _from_above(negatives)
+    hits = _from_above(positives)
+    alarms = _from_above(negatives)
     return ratio((positives * ratio(hits, hits + alarms, 0.0)).sum(-1), positives.sum(-1))
 
 
@@ -88,8 +90,10 @@ class BinnedCounts:
     def errors(self) -> dict[str, np.ndarray]:
         """How far from the exact areas those may be at most, whatever the order within the bins: (K,) each."""
         negatives, positives = self.counts
-        n_positive, n_negative = positives.sum(-1), negatives.sum(-1)
-        hits, alarms = _from_above(positives), _from_above(negatives)
+        n_positive = positives.sum(-1)
+        n_negative = negatives.sum(-1)
+        hits = _from_above(positives)
+        alarms = _from_above(negatives)
         above = hits - positives
         best = positives * ratio(
             hits, hits + alarms - negatives, 0.0

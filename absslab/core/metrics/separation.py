@@ -33,10 +33,8 @@ def si_sdr(reference: np.ndarray, estimate: np.ndarray) -> np.ndarray:
     target = (reference * estimate).sum(-1, keepdims=True) / energy * reference
     silent = ~estimate.any(-1)  # nothing of it is target: all counts as distortion
     total = (estimate**2).sum(-1) + silent
-    power, distortion = (
-        (target**2).sum(-1) / total,
-        ((estimate - target) ** 2).sum(-1) / total + silent,
-    )
+    power = (target**2).sum(-1) / total
+    distortion = ((estimate - target) ** 2).sum(-1) / total + silent
     return 10 * np.log10(np.maximum(power, _TINY) / np.maximum(distortion, _TINY))
 
 

@@ -24,7 +24,8 @@ def toeplitz_solver(lags: Tensor) -> Callable[[Tensor], Tensor]:
     Shape:
         (Q, Q, 2 L − 1) → a function of (L · Q, E) → (L · Q, E).
     """
-    n_signals, n_delays = len(lags), (lags.shape[-1] + 1) // 2
+    n_signals = len(lags)
+    n_delays = (lags.shape[-1] + 1) // 2
     around = lags.flip(-1)  # (Q, Q, 2 L − 1): from the largest lag on
     if n_signals * n_delays > _DENSE_UP_TO:
         triangle = factor(around[..., n_delays - 1 :].permute(0, 2, 1))
@@ -62,7 +63,8 @@ def factor(first_row: Tensor) -> Tensor | None:
     triangle = first_row.new_zeros((size * n_blocks, size * n_blocks))
     triangle[:size] = adds
     for k in range(1, n_blocks):
-        adds, takes = adds[:, :-size], takes[:, size:]
+        adds = adds[:, :-size]
+        takes = takes[:, size:]
         ratio = torch.linalg.solve_triangular(
             adds[:, :size], takes[:, :size], upper=True, left=False
         )  # (Q, Q)

@@ -115,14 +115,16 @@ def test_without_the_library_it_is_said_how_to_install_it(monkeypatch):
 
 
 def test_gains_of_each_mode():
-    loud, peaks = [-20.0, -30.0, -np.inf], [-10.0, -15.0, -np.inf]
+    loud = [-20.0, -30.0, -np.inf]
+    peaks = [-10.0, -15.0, -np.inf]
     assert matched_gains(loud, peaks, "raw") == [0, 0, 0]
     assert matched_gains(loud, peaks, "peak") == [9, 14, 0]
     assert matched_gains(loud, peaks, "loudness") == [0, 10, 0]
 
 
 def test_equal_loudness_is_lowered_until_no_peak_is_beyond_minus_1_dBFS():
-    loud, peaks = [-20.0, -40.0, -25.0], [-3.0, -12.0, -6.0]  # the second would reach +8
+    loud = [-20.0, -40.0, -25.0]
+    peaks = [-3.0, -12.0, -6.0]  # the second would reach +8
     gains = matched_gains(loud, peaks, "loudness")
     assert gains == pytest.approx([-9, 11, -4])
     assert max(high + gain for high, gain in zip(peaks, gains, strict=True)) == pytest.approx(-1)

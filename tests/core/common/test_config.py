@@ -53,7 +53,8 @@ def config_classes():
     """Every config of the package."""
     for module in pkgutil.walk_packages(absslab.core.__path__, "absslab.core."):
         importlib.import_module(module.name)
-    found, waiting = [], [Config]
+    found = []
+    waiting = [Config]
     while waiting:
         children = waiting.pop().__subclasses__()
         found += [child for child in children if child.__module__.startswith("absslab.")]

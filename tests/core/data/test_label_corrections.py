@@ -133,7 +133,8 @@ def test_on_a_full_disk_neither_the_label_nor_its_note_is_changed(tmp_path, full
     n_rows = 100 if what_fails == "the table" else 3
     table.write_text("filename,knock,speech\n" + "".join(f"{i}.wav,1,0\n" for i in range(n_rows)))
     correct_label(table, "0.wav", "speech", True)
-    before, notes = table.read_bytes(), noted(table)
+    before = table.read_bytes()
+    notes = noted(table)
     size = (
         300 if what_fails == "the table" else table.with_name("corrections.csv").stat().st_size + 10
     )

@@ -73,7 +73,8 @@ TEN = [f"{i}.wav,{int(i % 2 == 0)},{int(i % 2)}" for i in range(10)]
 @pytest.fixture(scope="module")
 def mixtures(tmp_path_factory):
     """A folder of ten mixtures of three classes of built-in recordings."""
-    events, output = tmp_path_factory.mktemp("events"), tmp_path_factory.mktemp("mixtures")
+    events = tmp_path_factory.mktemp("events")
+    output = tmp_path_factory.mktemp("mixtures")
     for name in ("switch", "mouse", "knock"):
         for take in range(1, 4):
             write(events / f"{name}{take:02d}.wav", synthesise(name, take), 44100)
@@ -359,7 +360,8 @@ def test_in_memory_and_from_disk_give_the_same_samples(tmp_path, subtype):
     kept, read = (
         build_data_set(items, ["dog"], RATE, in_memory=in_memory) for in_memory in (True, False)
     )
-    first, again = kept[0], kept[0]
+    first = kept[0]
+    again = kept[0]
     assert torch.equal(first, again)
     assert torch.equal(first, read[0])
     (tmp_path / "a.wav").unlink()

@@ -119,7 +119,7 @@ def test_rows_of_other_recordings_that_are_there_are_skipped_whatever_they_say(t
 
 def test_a_table_of_other_recordings_alone_is_refused(tmp_path):
     (tmp_path / "other.wav").write_bytes(b"")
-    assert "speaks of other recordings only: expected some such as a.wav" in refused(
+    assert "names only other recordings: expected recordings such as a.wav" in refused(
         tmp_path, "other.wav 0 1 cough"
     )
 
@@ -159,7 +159,7 @@ def test_what_lies_behind_the_recording_altogether_is_cut_to_nothing(tmp_path):
 def test_an_event_that_ends_before_it_begins_or_at_once_is_refused(tmp_path, onset, offset):
     message = refused(tmp_path, "b.wav 0 1 cough", f"a.wav {onset} {offset} cough")
     assert "events.tsv, row 3" in message
-    assert f"ends at {offset} s, not behind its onset at {onset} s" in message
+    assert f"ends at {offset} s, not after its onset at {onset} s" in message
 
 
 @pytest.mark.parametrize("label", ["couhg", "Cough", "coughs"])

@@ -283,7 +283,7 @@ def test_events_without_a_mixture_file_are_those_of_the_folder_of_sources(refere
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        (("a.wav", 0.3, 0.2, "speech"), "not behind its onset"),
+        (("a.wav", 0.3, 0.2, "speech"), "not after its onset"),
         (("a.wav", 0.1, 0.2, "song"), "unknown class 'song'"),
         (("a.wav", 0.1, 3.0, "speech"), "ends at 3 s, but a.wav has 0.5 s"),
     ],

@@ -415,7 +415,7 @@ def test_a_weakly_labelled_folder_with_the_same_recordings_has_the_same_scores(
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        ("000000.wav\t1.5\t0.5\tspeech", "ends at 0.5 s, not behind its onset at 1.5 s"),
+        ("000000.wav\t1.5\t0.5\tspeech", "ends at 0.5 s, not after its onset at 1.5 s"),
         ("000000.wav\t0.5\t1.5\tsong", "unknown class 'song'"),
         ("000000.wav\t0.5\t7\tspeech", "ends at 7 s, but 000000.wav has 2 s"),
         ("000000.wav\t-1\t1\tspeech", "onset is '-1'"),

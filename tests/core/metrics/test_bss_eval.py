@@ -59,7 +59,8 @@ def test_without_a_filter_the_ratios_are_those_of_the_energies(leak, noise):
         [one + leak * other + noise * foreign, other + leak * one + noise * foreign2]
     )
     parts = decompose(references[:, None], estimates[:, None], filter_length=1)
-    sources, images = parts.sources(), parts.images()
+    sources = parts.sources()
+    images = parts.images()
     ratios = {"sdr": leak**2 + noise**2, "sir": leak**2, "sar": noise**2 / (1 + leak**2)}
     for name, ratio in ratios.items():
         np.testing.assert_allclose(getattr(sources, name), -10 * np.log10(ratio), atol=1e-9)
@@ -220,7 +221,8 @@ def test_references_that_repeat_each_other_give_finite_numbers(delay):
 
 @pytest.mark.parametrize("kind", ["silent but for a click", "constant", "tone", "one sample long"])
 def test_references_that_say_little_give_numbers(kind):
-    other, time = noises(1)[0], np.arange(N)
+    other = noises(1)[0]
+    time = np.arange(N)
     poor = {
         "silent but for a click": (time == 700).astype(float),
         "constant": np.ones(N),

@@ -65,7 +65,8 @@ def roll(*rows):
 
 def test_frames_are_counted_cell_by_cell():
     """Of 6 errors one is a substitution: in frame 3 a knock was taken for a cough."""
-    reference, estimated = roll("xxx...", "...xx."), roll(".xxx..", "....xx")
+    reference = roll("xxx...", "...xx.")
+    estimated = roll(".xxx..", "....xx")
     assert lists(frame_counts(reference, estimated)) == ([(2, 1, 1), (1, 1, 1)], 3)
 
 
@@ -154,7 +155,8 @@ def test_an_event_is_found_where_it_begins_and_ends_and_of_its_class_only():
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_the_collar_itself_is_near_enough_and_a_hair_more_is_not(sign):
     """Times that are exact in binary."""
-    edge, hair = 0.25 * sign, 2**-20 * sign
+    edge = 0.25 * sign
+    hair = 2**-20 * sign
     options = {"collar": 0.25, "share_of_length": 0.0}
     assert of_events([cough(1, 2)], [cough(1 + edge, 2)], **options) == ([(1, 0, 0), (0, 0, 0)], 0)
     assert of_events([cough(1, 2)], [cough(1 + edge + hair, 2)], **options) == (
@@ -193,7 +195,8 @@ def test_one_estimate_finds_one_event_and_one_event_is_found_by_one_estimate():
 @pytest.mark.parametrize("order", [1, -1])
 def test_as_many_are_matched_as_can_be(order):
     """The first estimate is near both events, the second near the earlier one only: taking the nearest first finds one."""
-    reference, estimated = [cough(1.0, 2), cough(1.25, 2)], [cough(1.0, 2), cough(0.75, 2)]
+    reference = [cough(1.0, 2), cough(1.25, 2)]
+    estimated = [cough(1.0, 2), cough(0.75, 2)]
     options = {"collar": 0.25}
     assert of_events(reference, estimated[::order], **options) == ([(2, 0, 0), (0, 0, 0)], 0)
     assert of_events(reference[::-1], estimated[::order], **options) == ([(2, 0, 0), (0, 0, 0)], 0)
@@ -212,7 +215,8 @@ def test_an_event_of_another_class_in_its_place_is_one_substitution():
 
 def test_what_is_found_is_not_substituted_as_well():
     """Of three estimates one finds the cough, one of the knocks stands for the second cough, one is made up."""
-    reference, estimated = [cough(1, 2), cough(1.1, 2)], [knock(1, 2), cough(1, 2), knock(1, 2)]
+    reference = [cough(1, 2), cough(1.1, 2)]
+    estimated = [knock(1, 2), cough(1, 2), knock(1, 2)]
     assert of_events(reference, estimated) == ([(1, 0, 1), (0, 2, 0)], 2)
 
 
@@ -360,7 +364,8 @@ def test_counts_are_consistent(reference, estimated):
 
 
 def test_adding_modifies_neither():
-    one, other = event_counts([cough(0, 1)], [], CLASSES), event_counts([], [cough(0, 1)], CLASSES)
+    one = event_counts([cough(0, 1)], [], CLASSES)
+    other = event_counts([], [cough(0, 1)], CLASSES)
     total = one + other
     assert lists(total) == ([(0, 1, 1), (0, 0, 0)], 2)
     assert lists(one) == ([(0, 0, 1), (0, 0, 0)], 1)

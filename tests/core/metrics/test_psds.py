@@ -9,7 +9,8 @@ from absslab.core.data.strong_labels import SoundEvent
 from absslab.core.metrics.psds import SCENARIOS, is_available, psds
 
 CLASSES = ["cough", "knock", "speech"]
-HOP, LENGTH = 0.02, 10.0
+HOP = 0.02
+LENGTH = 10.0
 needs_sed_scores_eval = pytest.mark.skipif(
     not is_available(), reason="sed_scores_eval is missing: pip install absslab[psds]"
 )

@@ -58,13 +58,15 @@ def test_where_all_tie_the_area_is_a_half_and_the_precision_the_share_of_positiv
 
 @pytest.mark.parametrize(("order", "area", "precision"), [(1, 1, 1), (-1, 0, (1 / 4 + 2 / 5) / 2)])
 def test_a_perfect_order_has_an_area_of_1_and_the_reverse_of_0(order, area, precision):
-    positives, negatives = np.array([0, 0, 0, 1, 1])[::order], np.array([1, 1, 1, 0, 0])[::order]
+    positives = np.array([0, 0, 0, 1, 1])[::order]
+    negatives = np.array([1, 1, 1, 0, 0])[::order]
     assert area_under_roc(positives, negatives) == area
     assert average_precision(positives, negatives) == pytest.approx(precision)
 
 
 def test_levels_without_counts_do_not_matter():
-    positives, negatives = np.array([1, 0, 2, 1]), np.array([3, 1, 0, 1])
+    positives = np.array([1, 0, 2, 1])
+    negatives = np.array([3, 1, 0, 1])
     spread = np.zeros((2, 9), int)
     spread[:, [1, 2, 5, 7]] = positives, negatives
     assert area_under_roc(*spread) == area_under_roc(positives, negatives)
@@ -73,7 +75,8 @@ def test_levels_without_counts_do_not_matter():
 
 @pytest.mark.filterwarnings("error")
 def test_without_positives_or_negatives_there_is_nothing_to_rank():
-    none, some = np.zeros(3, int), np.array([1, 2, 0])
+    none = np.zeros(3, int)
+    some = np.array([1, 2, 0])
     assert np.isnan(area_under_roc(none, some))
     assert np.isnan(area_under_roc(some, none))
     assert np.isnan(average_precision(none, some))
@@ -82,7 +85,8 @@ def test_without_positives_or_negatives_there_is_nothing_to_rank():
 
 
 def test_weights_count_as_repetitions_do():
-    positives, negatives = np.array([0.5, 0, 1.5]), np.array([1.0, 2.5, 0.5])
+    positives = np.array([0.5, 0, 1.5])
+    negatives = np.array([1.0, 2.5, 0.5])
     assert area_under_roc(positives, negatives) == pytest.approx(
         (0.5 * 0.5 + 1.5 * (3.5 + 0.25)) / (2 * 4)
     )
@@ -182,7 +186,9 @@ def test_classes_that_are_never_or_always_there_have_no_area():
 def test_memory_does_not_grow_with_what_is_counted():
     rng = np.random.default_rng(0)
     binned = BinnedCounts(3)
-    shape, n_bytes, dtype = binned.counts.shape, binned.counts.nbytes, binned.counts.dtype
+    shape = binned.counts.shape
+    n_bytes = binned.counts.nbytes
+    dtype = binned.counts.dtype
     for _ in range(200):
         binned.add(rng.random((3, 50)), rng.random((3, 50)) < 0.5)
     assert (binned.counts.shape, binned.counts.nbytes, binned.counts.dtype) == (
@@ -195,8 +201,11 @@ def test_memory_does_not_grow_with_what_is_counted():
 
 def test_neither_order_nor_batches_nor_further_axes_matter():
     rng = np.random.default_rng(0)
-    probabilities, truth = rng.random((2, 60)), rng.random((2, 60)) < 0.4
-    at_once, split, folded = BinnedCounts(2), BinnedCounts(2), BinnedCounts(2)
+    probabilities = rng.random((2, 60))
+    truth = rng.random((2, 60)) < 0.4
+    at_once = BinnedCounts(2)
+    split = BinnedCounts(2)
+    folded = BinnedCounts(2)
     at_once.add(probabilities, truth)
     order = rng.permutation(60)
     for part in np.split(order, [0, 1, 8, 50]):
@@ -208,7 +217,8 @@ def test_neither_order_nor_batches_nor_further_axes_matter():
 
 def test_each_class_is_counted_for_itself():
     rng = np.random.default_rng(0)
-    probabilities, truth = rng.random((3, 40)), rng.random((3, 40)) < 0.4
+    probabilities = rng.random((3, 40))
+    truth = rng.random((3, 40)) < 0.4
     together = BinnedCounts(3)
     together.add(probabilities, truth)
     for k in range(3):
@@ -262,7 +272,8 @@ def test_nothing_may_be_added():
 
 
 def test_what_is_counted_is_not_modified():
-    probabilities, truth = np.array([[0.0, 0.3, 1.0]]), np.array([[True, False, True]])
+    probabilities = np.array([[0.0, 0.3, 1.0]])
+    truth = np.array([[True, False, True]])
     copies = probabilities.copy(), truth.copy()
     counted(probabilities[0], truth[0])
     np.testing.assert_array_equal(probabilities, copies[0])

@@ -52,7 +52,8 @@ def test_a_perfect_estimate_ends_at_120_dB_and_a_silent_or_foreign_one_at_minus_
 
 def test_leading_axes_are_scored_one_by_one():
     sources = orthogonal(6)
-    references, estimates = sources[:3], sources[:3] + np.array([[1], [0.1], [0.01]]) * sources[3:]
+    references = sources[:3]
+    estimates = sources[:3] + np.array([[1], [0.1], [0.01]]) * sources[3:]
     np.testing.assert_allclose(si_sdr(references, estimates), [0, 20, 40], atol=1e-6)
     np.testing.assert_allclose(
         si_sdr(references[:, None].repeat(2, 1), estimates[:, None].repeat(2, 1)),

@@ -29,7 +29,8 @@ def some(n=60, n_classes=4, seed=0):
     """Labels and probabilities that know something of them; every class is sometimes there and sometimes not."""
     rng = np.random.default_rng(seed)
     labels = (rng.random((n, n_classes)) < np.linspace(0.2, 0.7, n_classes)).astype(np.float32)
-    labels[0], labels[1] = 0, 1
+    labels[0] = 0
+    labels[1] = 1
     return labels, np.clip(0.3 * labels + 0.7 * rng.random((n, n_classes)), 0, 1)
 
 
@@ -186,10 +187,8 @@ def test_micro_scores_are_those_of_all_decisions_together(thresholds):
 
 def test_micro_counts_decisions_and_macro_classes():
     """One class is there three times of four and always found, the other once and never."""
-    labels, probabilities = (
-        np.array([[1, 0], [1, 0], [1, 0], [0, 1]]),
-        np.array([[0.9, 0.1]] * 3 + [[0.1, 0.1]]),
-    )
+    labels = np.array([[1, 0], [1, 0], [1, 0], [0, 1]])
+    probabilities = np.array([[0.9, 0.1]] * 3 + [[0.1, 0.1]])
     assert tagging_scores(labels, probabilities, average="micro")["recall"] == 3 / 4
     assert tagging_scores(labels, probabilities, average="macro")["recall"] == 1 / 2
     assert tagging_scores(labels, probabilities, average="weighted")["recall"] == 3 / 4
@@ -216,27 +215,28 @@ def test_micro_ranks_classes_that_are_always_or_never_there_against_each_other()
 
 def test_the_best_threshold_lies_in_the_middle_below_the_last_one_that_helps():
     """From 0.6 on: both that are there and one that is not, F1 0.8; from 0.9 on one of two, 2/3."""
-    labels, probabilities = np.array([[1], [1], [0], [0]]), np.array([[0.9], [0.6], [0.7], [0.2]])
+    labels = np.array([[1], [1], [0], [0]])
+    probabilities = np.array([[0.9], [0.6], [0.7], [0.2]])
     assert best_thresholds(labels, probabilities) == pytest.approx([0.4])
 
 
 def test_of_equally_good_thresholds_it_is_the_highest():
     """From 0.8 on one of one, F1 2/3; from 0.2 on two of four, 2/3 as well."""
-    labels, probabilities = np.array([[1], [0], [0], [1]]), np.array([[0.8], [0.6], [0.4], [0.2]])
+    labels = np.array([[1], [0], [0], [1]])
+    probabilities = np.array([[0.8], [0.6], [0.4], [0.2]])
     assert best_thresholds(labels, probabilities) == pytest.approx([0.7])
 
 
 def test_where_all_that_is_said_counts_the_threshold_is_half_the_lowest():
-    labels, probabilities = np.array([[1], [0], [1]]), np.array([[0.6], [0.6], [0.6]])
+    labels = np.array([[1], [0], [1]])
+    probabilities = np.array([[0.6], [0.6], [0.6]])
     assert best_thresholds(labels, probabilities) == pytest.approx([0.3])
     assert best_thresholds(labels, 0 * probabilities) == [0]
 
 
 def test_classes_that_are_told_apart_have_their_threshold_between():
-    labels, probabilities = (
-        np.array([[0, 1], [1, 0], [1, 0]]),
-        np.array([[0.1, 0.03], [0.7, 0.01], [0.9, 0.0]]),
-    )
+    labels = np.array([[0, 1], [1, 0], [1, 0]])
+    probabilities = np.array([[0.1, 0.03], [0.7, 0.01], [0.9, 0.0]])
     assert best_thresholds(labels, probabilities) == pytest.approx([0.4, 0.02])
 
 

@@ -64,7 +64,8 @@ def test_of_signals_that_repeat_each_other_the_projection_is_that_of_one_of_them
     monkeypatch, dense_up_to
 ):
     monkeypatch.setattr(toeplitz, "_DENSE_UP_TO", dense_up_to)
-    once, twice = noise(1), np.concatenate([noise(1), noise(1)])
+    once = noise(1)
+    twice = np.concatenate([noise(1), noise(1)])
     target = noise(1, 300 + 19, seed=2)
     projections = []
     for signals in (once, twice):

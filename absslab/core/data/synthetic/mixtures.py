@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from absslab.core.common.errors import InputError
+from absslab.core.common.progress import run_to_end
 from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_plan import MixtureFolderConfig
 from absslab.core.data.mixture_writer import write_mixtures
@@ -20,15 +21,15 @@ def built_in_mixtures(
     mixing: MixingConfig = MixingConfig(),
     seed: int = 0,
 ) -> Path:
-    """A folder of mixtures of the built-in recordings; what is there already is not made again.
+    """Write a folder of mixtures of the built-in recordings; mixtures that exist are kept.
 
     Args:
-        folder: new, empty, or one to go on with.
+        folder: new, empty, or one to continue.
         n_files: how many mixtures, of all splits.
         n_takes: recordings of each class.
         classes: that are mixed.
         mixing: how mixtures are drawn.
-        seed: of all that is drawn.
+        seed: of everything that is drawn.
 
     Raises:
         InputError: an unknown class, or a folder that was made with other settings.
@@ -39,10 +40,11 @@ def built_in_mixtures(
                 f"unknown class {name!r}; the built-in recordings are of: {', '.join(CLASSES)}"
             )
     events = cached_recordings(n_takes=n_takes)
-    recordings = [one for one in index_recordings(events) if one.event_label in classes]
+    recordings = [
+        recording for recording in index_recordings(events) if recording.event_label in classes
+    ]
     config = MixtureFolderConfig(
         event_folder=str(events), output_folder=str(folder), n_files=n_files, seed=seed
     )
-    for _ in write_mixtures(config, mixing, recordings):
-        pass
+    run_to_end(write_mixtures(config, mixing, recordings))
     return Path(folder)

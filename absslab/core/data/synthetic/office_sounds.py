@@ -1,7 +1,7 @@
-"""The built-in recordings: takes of the 16 office sounds of DCASE 2013, synthesised from a seed with a little physics.
+"""The built-in recordings: takes of the 16 office sounds of DCASE 2013, synthesised from a seed.
 
-Every take draws a `blend` first: zero for four of five, else how far the take leans towards the class that it is
-easily confused with in life. It comes out of its own class's generator all the same.
+Every take draws a `blend` first: 0 for four takes of five, else how far the take leans towards the
+class that it is easily confused with in life. The generator of its own class makes it all the same.
 """
 
 from collections.abc import Callable
@@ -45,10 +45,15 @@ GRAVITY = 9.81  # m/s^2
 
 
 def _alert(rng: Generator, blend: float) -> np.ndarray:
-    """A computer's beeps or chimes: one to four notes of a scale; leans to a phone's pairs of tones."""
+    """Synthesise beeps or chimes of a computer: one to four notes of a scale.
+
+    Leans to the pairs of tones of a phone.
+    """
     n_notes = int(rng.integers(1, 5)) + round(3 * blend)
-    root, note = log_uniform(rng, 500, 1800), rng.uniform(0.08, 0.25)
-    gap, drive = rng.uniform(0.01, 0.12), rng.uniform(0.3, 2.0)
+    root = log_uniform(rng, 500, 1800)
+    note = rng.uniform(0.08, 0.25)
+    gap = rng.uniform(0.01, 0.12)
+    drive = rng.uniform(0.3, 2.0)
     steps = rng.choice([0, 2, 4, 5, 7, 9, 12], n_notes)  # semitones
     pitches = root * 2 ** (steps / 12)
     if rng.random() < 0.5 * (1 - blend):
@@ -65,9 +70,15 @@ def _alert(rng: Generator, blend: float) -> np.ndarray:
 
 
 def _clearthroat(rng: Generator, blend: float) -> np.ndarray:
-    """A-hem: rough voiced noise, flutter of the soft palate at 25 to 60 Hz; leans to a cough's bursts."""
-    f0, length, flutter = rng.uniform(75, 170), rng.uniform(0.8, 1.05), rng.uniform(25, 60)
-    parts, onset = [], 0.0
+    """Synthesise rough voiced noise with a flutter of the soft palate at 25 to 60 Hz.
+
+    Leans to the bursts of a cough.
+    """
+    f0 = rng.uniform(75, 170)
+    length = rng.uniform(0.8, 1.05)
+    flutter = rng.uniform(25, 60)
+    parts = []
+    onset = 0.0
     for _ in range(rng.integers(1, 4)):
         duration = lean(blend, rng.uniform(0.25, 0.6), 0.22)
         n = n_samples(duration)
@@ -94,11 +105,17 @@ def _clearthroat(rng: Generator, blend: float) -> np.ndarray:
 
 
 def _cough(rng: Generator, blend: float) -> np.ndarray:
-    """One to three coughs: a burst as the glottis opens, rushing air, a voiced end; leans to clearthroat."""
-    f0, length = rng.uniform(110, 320), rng.uniform(0.8, 1.05)
-    parts, onset = [], 0.0
+    """Synthesise one to three coughs: the glottis opens, air rushes, the end is voiced.
+
+    Leans to clearthroat.
+    """
+    f0 = rng.uniform(110, 320)
+    length = rng.uniform(0.8, 1.05)
+    parts = []
+    onset = 0.0
     for i in range(rng.integers(1, 4)):
-        air, voiced = rng.uniform(0.1, 0.22), lean(blend, rng.uniform(0.05, 0.16), 0.3)
+        air = rng.uniform(0.1, 0.22)
+        voiced = lean(blend, rng.uniform(0.05, 0.16), 0.3)
         duration = air + voiced
         n = n_samples(duration)
         rush = (
@@ -125,7 +142,10 @@ def _cough(rng: Generator, blend: float) -> np.ndarray:
 
 
 def _doorslam(rng: Generator, blend: float) -> np.ndarray:
-    """The latch, the blow of air and leaf on frame, the wall's low modes, a rattle; leans to a knock."""
+    """Synthesise the latch, the blow of the leaf on the frame, low modes of the wall, a rattle.
+
+    Leans to a knock.
+    """
     leaf = strike(
         rng, plate(rng, lean(blend, rng.uniform(40, 80), 130), 14), tan_phi=0.05, contact=0.003
     )
@@ -151,7 +171,10 @@ def _doorslam(rng: Generator, blend: float) -> np.ndarray:
 
 
 def _drawer(rng: Generator, blend: float) -> np.ndarray:
-    """Rollers that rumble along a rail, then the front's knock; leans to a door that slams."""
+    """Synthesise rollers that rumble along a rail, and then the knock of the front.
+
+    Leans to a door that slams.
+    """
     slide = lean(blend, rng.uniform(0.4, 1.4), 0.3)
     n = n_samples(slide)
     rollers = (
@@ -167,7 +190,7 @@ def _drawer(rng: Generator, blend: float) -> np.ndarray:
     knocks = [(0.0, 0.3), (slide, 1.0), (slide + rng.uniform(0.04, 0.12), 0.35)]
     parts = [(t, gain * strike(rng, case, tan_phi=0.05, contact=0.001)) for t, gain in knocks]
     things = rng.uniform(800, 3000) * FREE_BAR[:4]
-    for t in slide + rng.uniform(0, 0.15, rng.integers(1, 5)):  # what lies in it
+    for t in slide + rng.uniform(0, 0.15, rng.integers(1, 5)):  # things that lie in it
         parts.append(
             (float(t), rng.uniform(0.05, 0.25) * strike(rng, things, tan_phi=0.01, contact=0.0002))
         )
@@ -175,14 +198,22 @@ def _drawer(rng: Generator, blend: float) -> np.ndarray:
 
 
 def _keyboard(rng: Generator, blend: float) -> np.ndarray:
-    """Keys that are typed at uneven times, a thud down and a click up each; leans to a mouse's few clicks."""
+    """Synthesise keys that are typed at uneven times, each with a thud down and a click up.
+
+    Leans to the few clicks of a mouse.
+    """
     n_strokes = int(lean(blend, float(rng.integers(5, 18)), 3))
-    pace, body, snap = rng.uniform(0.09, 0.26), rng.uniform(250, 600), rng.uniform(1800, 3500)
-    body, snap = lean(blend, body, 1000), lean(blend, snap, 4000)
-    parts, onset = [], 0.0
+    pace = rng.uniform(0.09, 0.26)
+    body = rng.uniform(250, 600)
+    snap = rng.uniform(1800, 3500)
+    body = lean(blend, body, 1000)
+    snap = lean(blend, snap, 4000)
+    parts = []
+    onset = 0.0
     for _ in range(n_strokes):
         key = rng.normal(1, 0.12)
-        hold, force = rng.uniform(0.05, 0.11), rng.uniform(0.4, 1)
+        hold = rng.uniform(0.05, 0.11)
+        force = rng.uniform(0.4, 1)
         down = click(rng, body=body * key, snap=snap * key, tan_phi=0.06)
         up = click(rng, body=1.4 * body * key, snap=1.3 * snap, tan_phi=0.05)
         parts += [(onset, force * down), (onset + hold, 0.4 * force * up)]
@@ -191,10 +222,14 @@ def _keyboard(rng: Generator, blend: float) -> np.ndarray:
 
 
 def _keys(rng: Generator, blend: float) -> np.ndarray:
-    """A bunch of keys that jingles: many light blows between a few steel bars; leans to a pen that drops."""
+    """Synthesise a jingling bunch of keys: many light blows between a few steel bars.
+
+    Leans to a pen that drops.
+    """
     duration = lean(blend, rng.uniform(0.5, 1.8), 0.6)
     n_blows = int(lean(blend, rng.uniform(18, 34), 9) * duration) + 3
-    lowest, tan_phi = log_uniform(rng, 2200, 4500), lean(blend, rng.uniform(0.0008, 0.004), 0.008)
+    lowest = log_uniform(rng, 2200, 4500)
+    tan_phi = lean(blend, rng.uniform(0.0008, 0.004), 0.008)
     bunch = [
         lowest * rng.uniform(0.9, 1.6) * FREE_BAR * rng.normal(1, 0.06, 5)
         for _ in range(rng.integers(3, 6))
@@ -216,13 +251,18 @@ def _keys(rng: Generator, blend: float) -> np.ndarray:
 
 
 def _knock(rng: Generator, blend: float) -> np.ndarray:
-    """Knuckles on a door, two to six times; leans to the blow of a door that slams."""
+    """Synthesise knuckles on a door, two to six times.
+
+    Leans to the blow of a door that slams.
+    """
     n_knocks = round(lean(blend, float(rng.integers(2, 7)), 1))
     door = plate(rng, lean(blend, rng.uniform(110, 260), 60), 14)
-    contact, pace = rng.uniform(0.0008, 0.0025), rng.uniform(0.13, 0.32)
+    contact = rng.uniform(0.0008, 0.0025)
+    pace = rng.uniform(0.13, 0.32)
     parts = []
     for i in range(n_knocks):
-        onset, force = pace * i * rng.normal(1, 0.03), rng.uniform(0.6, 1)
+        onset = pace * i * rng.normal(1, 0.03)
+        force = rng.uniform(0.6, 1)
         parts.append((onset, force * strike(rng, door, tan_phi=0.06, contact=contact)))
         parts.append((onset, 0.12 * force * noise_burst(rng, 400, 3000, t60=0.03)))
         parts.append((onset, 0.6 * blend * force * unit(noise_burst(rng, 40, 600, t60=0.25))))
@@ -230,17 +270,21 @@ def _knock(rng: Generator, blend: float) -> np.ndarray:
 
 
 def _laughter(rng: Generator, blend: float) -> np.ndarray:
-    """Ha-ha-ha: four to six breathy bursts a second, ever lower and weaker; leans to speech."""
-    f0, length = log_uniform(rng, 150, 420), rng.uniform(0.78, 1.05)
-    rate, n_bursts, vowel = (
-        rng.uniform(3.8, 6),
-        rng.integers(4, 12),
-        rng.choice([NEUTRAL, OPEN, 2, 3]),
-    )
-    parts, onset = [], 0.0
+    """Synthesise four to six breathy bursts a second, ever lower and weaker.
+
+    Leans to speech.
+    """
+    f0 = log_uniform(rng, 150, 420)
+    length = rng.uniform(0.78, 1.05)
+    rate = rng.uniform(3.8, 6)
+    n_bursts = rng.integers(4, 12)
+    vowel = rng.choice([NEUTRAL, OPEN, 2, 3])
+    parts = []
+    onset = 0.0
     for i in range(n_bursts):
         duration = rng.uniform(0.75, 0.95) / rate
-        n, progress = n_samples(duration), i / n_bursts
+        n = n_samples(duration)
+        progress = i / n_bursts
         pitch = (
             f0
             * (1 - 0.4 * progress)
@@ -265,19 +309,19 @@ def _laughter(rng: Generator, blend: float) -> np.ndarray:
 
 
 def _mouse(rng: Generator, blend: float) -> np.ndarray:
-    """One to three clicks, press and release; leans to a light switch, which is lower and has more body."""
-    body, snap = (
-        lean(blend, rng.uniform(900, 1700), 450),
-        lean(blend, rng.uniform(3200, 6000), 2400),
-    )
-    n_clicks, tan_phi, hold = (
-        rng.integers(1, 2 if blend else 4),
-        rng.uniform(0.03, 0.06),
-        rng.uniform(0.06, 0.15),
-    )
+    """Synthesise one to three clicks, press and release.
+
+    Leans to a light switch, which is lower and has more body.
+    """
+    body = lean(blend, rng.uniform(900, 1700), 450)
+    snap = lean(blend, rng.uniform(3200, 6000), 2400)
+    n_clicks = rng.integers(1, 2 if blend else 4)
+    tan_phi = rng.uniform(0.03, 0.06)
+    hold = rng.uniform(0.06, 0.15)
     press = click(rng, body=body, snap=snap, tan_phi=tan_phi)
     release = click(rng, body=1.15 * body, snap=1.2 * snap, tan_phi=tan_phi)
-    parts, onset = [], 0.0
+    parts = []
+    onset = 0.0
     for _ in range(n_clicks):
         parts += [
             (onset, rng.uniform(0.8, 1) * press),
@@ -288,22 +332,25 @@ def _mouse(rng: Generator, blend: float) -> np.ndarray:
 
 
 def _pageturn(rng: Generator, blend: float) -> np.ndarray:
-    """A sheet that is gripped, lifted and laid down: swishes that get brighter, with crackles; leans to a drawer."""
-    parts, onset = [], 0.0
+    """Synthesise a sheet that is gripped, lifted and laid down: brightening swishes and crackles.
+
+    Leans to a drawer.
+    """
+    parts = []
+    onset = 0.0
     for _ in range(rng.integers(1, 4)):
-        duration, peak = rng.uniform(0.2, 0.6), rng.uniform(0.3, 0.7)
-        low, n = lean(blend, log_uniform(rng, 500, 1500), 150), n_samples(duration)
-        dark, bright = (
-            noise(rng, duration, low, 4 * low),
-            noise(rng, duration, 3 * low, lean(blend, 14000, 3500)),
-        )
+        duration = rng.uniform(0.2, 0.6)
+        peak = rng.uniform(0.3, 0.7)
+        low = lean(blend, log_uniform(rng, 500, 1500), 150)
+        n = n_samples(duration)
+        dark = noise(rng, duration, low, 4 * low)
+        bright = noise(rng, duration, 3 * low, lean(blend, 14000, 3500))
         swish = dark * np.linspace(0.8, 0.2, n) + bright * np.linspace(0.2, 0.8, n)
         swish *= envelope([0, duration * peak, duration], [0, 1, 0])[:n] ** 1.5
         swish *= np.exp(wander(rng, duration, 40, 0.35)[:n])
         parts.append((onset, 0.3 * rng.uniform(0.5, 1) * swish))
-        for t in onset + rng.uniform(
-            0, duration, rng.poisson(60 * duration)
-        ):  # buckling of the paper
+        crackles = onset + rng.uniform(0, duration, rng.poisson(60 * duration))
+        for t in crackles:  # the paper buckles
             crackle = noise_burst(rng, 1500, 12000, t60=rng.uniform(0.003, 0.012), attack=0.0003)
             parts.append((float(t), rng.exponential(0.1) * crackle))
         onset += duration * rng.uniform(0.6, 1.4)
@@ -311,20 +358,19 @@ def _pageturn(rng: Generator, blend: float) -> np.ndarray:
 
 
 def _pendrop(rng: Generator, blend: float) -> np.ndarray:
-    """A pen that bounces: each flight and each impact is the last one's times the restitution; leans to keys."""
-    height, restitution = (
-        rng.uniform(0.04, 0.2),
-        rng.uniform(0.5, 0.72),
-    )  # m of the first bounce; share of speed kept
+    """Synthesise a pen that bounces; the restitution shortens each flight and weakens each impact.
+
+    Leans to keys.
+    """
+    height = rng.uniform(0.04, 0.2)  # m, of the first bounce
+    restitution = rng.uniform(0.5, 0.72)  # share of the speed that is kept
     flight = 2 * np.sqrt(2 * height / GRAVITY)  # s
     flights = flight * restitution ** np.arange(12)
     n_bounces = 1 + int(np.sum(flights > 0.012))  # then it rolls
     times = np.concatenate([[0.0], np.cumsum(flights)])[:n_bounces]
     barrel = lean(blend, log_uniform(rng, 1100, 3000), 3200) * FREE_BAR * rng.normal(1, 0.03, 5)
-    tan_phi, table = (
-        lean(blend, rng.uniform(0.008, 0.025), 0.002),
-        plate(rng, rng.uniform(180, 420), 8),
-    )
+    tan_phi = lean(blend, rng.uniform(0.008, 0.025), 0.002)
+    table = plate(rng, rng.uniform(180, 420), 8)
     parts = []
     for i, t in enumerate(times):
         blow = strike(rng, barrel, tan_phi=tan_phi, contact=0.00008)
@@ -340,11 +386,17 @@ def _pendrop(rng: Generator, blend: float) -> np.ndarray:
 
 
 def _phone(rng: Generator, blend: float) -> np.ndarray:
-    """Rings of a desk phone: two tones that sound together or alternate at 10 to 25 Hz; leans to an alert."""
+    """Synthesise a desk phone: two tones that sound together or alternate at 10 to 25 Hz.
+
+    Leans to an alert.
+    """
     low = lean(blend, log_uniform(rng, 420, 1100), 1000)
-    high, drive = low * rng.uniform(1.15, 1.4), rng.uniform(0.5, 4)
-    ring, pause = lean(blend, rng.uniform(0.4, 1.1), 0.2), lean(blend, rng.uniform(0.15, 0.5), 0.08)
-    together, rate = rng.random() < 0.4, rng.uniform(10, 25)
+    high = low * rng.uniform(1.15, 1.4)
+    drive = rng.uniform(0.5, 4)
+    ring = lean(blend, rng.uniform(0.4, 1.1), 0.2)
+    pause = lean(blend, rng.uniform(0.15, 0.5), 0.08)
+    together = rng.random() < 0.4
+    rate = rng.uniform(10, 25)
     t = np.arange(n_samples(ring)) / SAMPLING_RATE
     turn = 0.5 + 0.5 * np.tanh(4 * np.sin(2 * np.pi * rate * t))  # 0: the low tone, 1: the high one
     alternating = (1 - turn) * tone([low], ring, drive) + turn * tone([high], ring, drive)
@@ -354,13 +406,17 @@ def _phone(rng: Generator, blend: float) -> np.ndarray:
 
 
 def _printer(rng: Generator, blend: float) -> np.ndarray:
-    """A motor's hum, a stepper's whine that comes and goes with the carriage, puffs of paper; leans to a drawer."""
-    duration, period = lean(blend, rng.uniform(1.4, 3.0), 1.0), rng.uniform(0.18, 0.6)
+    """Synthesise the hum of a motor, the whine of a stepper at each carriage move, puffs of paper.
+
+    Leans to a drawer.
+    """
+    duration = lean(blend, rng.uniform(1.4, 3.0), 1.0)
+    period = rng.uniform(0.18, 0.6)
     t = np.arange(n_samples(duration)) / SAMPLING_RATE
-    motor, stepper = rng.uniform(70, 180), log_uniform(rng, 350, 1300)
-    sweep = np.tanh(
-        6 * np.sin(2 * np.pi * t / period + rng.uniform(0, 6))
-    )  # the carriage goes right and left
+    motor = rng.uniform(70, 180)
+    stepper = log_uniform(rng, 350, 1300)
+    # The carriage goes right and left.
+    sweep = np.tanh(6 * np.sin(2 * np.pi * t / period + rng.uniform(0, 6)))
     harmonics = [np.sin(2 * np.pi * k * motor * t + rng.uniform(0, 6)) / k for k in range(1, 9)]
     whine = np.sin(2 * np.pi * np.cumsum(stepper * (1 + 0.08 * sweep)) / SAMPLING_RATE)
     carriage = noise(
@@ -385,11 +441,16 @@ def _printer(rng: Generator, blend: float) -> np.ndarray:
 
 
 def _speech(rng: Generator, blend: float) -> np.ndarray:
-    """Three to six syllables a second through moving formants, fricatives and pauses between; leans to laughter."""
+    """Synthesise three to six syllables a second through moving formants, fricatives and pauses.
+
+    Leans to laughter.
+    """
     male = rng.random() < 0.5
     f0, length = (rng.uniform(85, 150), 1.0) if male else (rng.uniform(165, 250), 0.85)
-    n_syllables, rate = int(rng.integers(3, 13)), rng.uniform(3.2, 6)
-    parts, onset = [], 0.0
+    n_syllables = int(rng.integers(3, 13))
+    rate = rng.uniform(3.2, 6)
+    parts = []
+    onset = 0.0
     for i in range(n_syllables):
         if rng.random() < 0.4:
             hiss = rng.uniform(0.05, 0.12)
@@ -415,14 +476,17 @@ def _speech(rng: Generator, blend: float) -> np.ndarray:
 
 
 def _switch(rng: Generator, blend: float) -> np.ndarray:
-    """A rocker that snaps over and hits its stop a few ms later, on a wall plate; leans to a mouse's click."""
-    body, snap = (
-        lean(blend, rng.uniform(260, 550), 1000),
-        lean(blend, rng.uniform(1300, 2600), 3600),
-    )
-    tan_phi, n_snaps = rng.uniform(0.02, 0.05), rng.integers(1, 3)  # on, or on and off
+    """Synthesise a rocker on a wall plate that snaps over and hits its stop a few ms later.
+
+    Leans to the click of a mouse.
+    """
+    body = lean(blend, rng.uniform(260, 550), 1000)
+    snap = lean(blend, rng.uniform(1300, 2600), 3600)
+    tan_phi = rng.uniform(0.02, 0.05)
+    n_snaps = rng.integers(1, 3)  # on, or on and off
     wall = strike(rng, plate(rng, rng.uniform(120, 300), 8), tan_phi=0.05, contact=0.001)
-    parts, onset = [], 0.0
+    parts = []
+    onset = 0.0
     for _ in range(n_snaps):
         stop = onset + lean(blend, rng.uniform(0.006, 0.025), 0.09)
         parts.append(
@@ -460,11 +524,11 @@ CLASSES: tuple[str, ...] = tuple(sorted(GENERATORS))
 
 
 def synthesise(class_name: str, take: int, seed: int = 0) -> np.ndarray:
-    """One take of an office sound, the same for the same arguments.
+    """Synthesise a take of an office sound, the same for the same arguments.
 
     Args:
         class_name: one of `CLASSES`.
-        take: which take, from 0 on; each is another voice, object, pace, colour, room and level.
+        take: from 0 on; each has another voice, object, pace, colour, room and level.
         seed: of the whole set of recordings.
 
     Shape: -> (N,), float32 in [-1, 1] at 44100 Hz, 0.2 to 3 s long
@@ -482,10 +546,12 @@ def synthesise(class_name: str, take: int, seed: int = 0) -> np.ndarray:
 
 
 def write_recordings(folder: str | Path, *, n_takes: int = 20, seed: int = 0) -> list[Path]:
-    """Write alert01.wav to switch20.wav; files that exist are kept, and each appears whole or not at all.
+    """Write alert01.wav to switch20.wav; files that exist are kept.
+
+    Each file appears complete or not at all.
 
     Args:
-        folder: where to; made where it is missing.
+        folder: to write to; it is made if it is missing.
         n_takes: of each class.
         seed: of the whole set of recordings.
 
@@ -493,7 +559,7 @@ def write_recordings(folder: str | Path, *, n_takes: int = 20, seed: int = 0) ->
         InputError: for fewer than one take.
     """
     if n_takes < 1:
-        raise InputError(f"n_takes is {n_takes}; ask for 1 take of each class or more")
+        raise InputError(f"n_takes is {n_takes}: expected 1 take of each class or more")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
@@ -507,7 +573,7 @@ def write_recordings(folder: str | Path, *, n_takes: int = 20, seed: int = 0) ->
 
 
 def cached_recordings(*, n_takes: int = 20, seed: int = 0) -> Path:
-    """The folder of the recordings in the user's cache, made where something of it is missing.
+    """Return the folder of the recordings in the user's cache; write those that are missing.
 
     The cache is `$ABSSLAB_CACHE`, else `$XDG_CACHE_HOME/absslab`, else `~/.cache/absslab`.
 

@@ -194,7 +194,8 @@ def test_classes_are_distinct_but_not_trivially_so(recordings):
     train = [key for key in features if key[1] <= 14]
     test = [key for key in features if key[1] > 14]
     known = np.stack([features[key] for key in train])
-    mean, deviation = known.mean(axis=0), known.std(axis=0)
+    mean = known.mean(axis=0)
+    deviation = known.std(axis=0)
     classifier = neighbors.KNeighborsClassifier(1).fit(
         (known - mean) / deviation, [name for name, _ in train]
     )
