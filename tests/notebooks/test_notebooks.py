@@ -1,4 +1,4 @@
-"""The notebooks: thin and clean as they are kept, and each runs from top to bottom on little data."""
+"""The notebooks: thin, without outputs, and each runs from top to bottom on little data."""
 
 import ast
 import os
