@@ -8,6 +8,6 @@ from .separated_folder import separate_file as separate_file
 from .separator import Separation as Separation
 from .separator import Separator as Separator
 from .settings import SeparationSettings as SeparationSettings
+from .settings import mix_sources as mix_sources
 from .settings import read_settings as read_settings
-from .settings import remix as remix
 from .settings import write_settings as write_settings

@@ -1,6 +1,7 @@
 """Separate any recording with a trained model: its masks are applied to the recording's spectrum.
 
-Axes: K classes, C channels, F STFT bins, M bands, T frames, N samples. Σ sources + residual = input.
+Axes: K classes, C channels, F STFT bins, M bands, T frames, N samples.
+Σ sources + residual = input.
 
 The path of a recording: it is split into overlapping segments (segmentation); for each of them the
 model predicts masks at its own sampling rate, which are refined and shaped (masks) and applied
@@ -187,7 +188,7 @@ class Separator:
 
     @torch.no_grad()
     def predict(self, waveform: Tensor) -> Masks:
-        """Predict the masks of a recording (N,) at the model's rate, as they come from the model."""
+        """Predict the masks of a recording (N,) at the model's rate, before any postprocessing."""
         front_end = self.model.front_end
         spectrum = front_end.stft(waveform[None].to(self.device))  # (1, F, T)
         prediction = self.model.predict(spectrum)

@@ -1,18 +1,18 @@
-"""Settings of a separation as one heard them: of the masks, and of the gains of a remix; in a JSON file.
+"""Settings of a separation in a JSON file: what is done to the masks, and gains of the remix.
 
 ::
 
     {"format": "absslab separation settings", "version": 1,
-     "separation": {"mask_power": 2.0, …}, "gains": {"speech": 0.0, "keys": -12.0, "residual": null}}
+     "separation": {"mask_power": 2.0, …},
+     "gains": {"speech": 0.0, "keys": -12.0, "residual": null}}
 
-Gains are in dB; null (JSON has no infinity) leaves a sound out. Axes: K classes.
+Gains are in dB; null leaves a sound out, as JSON has no infinity. Axes: K classes.
 """
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -21,21 +21,22 @@ from absslab.core.common.errors import InputError
 from absslab.core.common.files import read_json, write_json
 from absslab.core.separation.masks import SeparationConfig
 
-FORMAT, VERSION = "absslab separation settings", 1
-RESIDUAL = "residual"  # what no class took; it has a gain like the classes
-HIGHEST_GAIN = 60.0  # dB
+FORMAT = "absslab separation settings"
+VERSION = 1
+RESIDUAL = "residual"  # what no class took; it has a gain as the classes have
+MAX_GAIN = 60.0  # dB
 
 
 @dataclass(frozen=True)
 class SeparationSettings:
-    """What is done to the masks, and how loud the classes are in the remix.
+    """What is done to the masks, and the gains of the classes in the remix.
 
     Args:
-        separation: of the masks.
-        gains: class, or "residual" → dB; −inf leaves it out, what is not named stays as it is.
+        separation: what is done to the masks.
+        gains: dB by class, or "residual"; −inf leaves it out, what is not named stays as it is.
 
     Raises:
-        InputError: a gain that is no number, NaN or above 60 dB.
+        InputError: a gain that is not a number, NaN or above 60 dB.
     """
 
     separation: SeparationConfig = SeparationConfig()
@@ -43,13 +44,10 @@ class SeparationSettings:
 
     def __post_init__(self) -> None:
         for name, gain in self.gains.items():
-            if (
-                not isinstance(gain, int | float)
-                or isinstance(gain, bool)
-                or not gain <= HIGHEST_GAIN
-            ):
+            if not isinstance(gain, int | float) or isinstance(gain, bool) or not gain <= MAX_GAIN:
                 raise InputError(
-                    f"the gain of {name} is {gain!r}: expected dB up to {HIGHEST_GAIN:g}, or -inf to leave it out"
+                    f"the gain of {name} is {gain!r}: expected dB up to {MAX_GAIN:g}, "
+                    "or -inf to leave it out"
                 )
 
 
@@ -57,7 +55,8 @@ def read_settings(path: str | Path) -> SeparationSettings:
     """Read settings that `write_settings` wrote.
 
     Raises:
-        InputError: the file is missing, damaged, from another program or a newer version, or sets what there is not.
+        InputError: the file is missing, damaged, from another program or a newer version, or has
+            unknown settings.
     """
     content = read_json(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
@@ -74,7 +73,7 @@ def read_settings(path: str | Path) -> SeparationSettings:
     for name in content:
         if name not in known:
             raise InputError(f"{path} has an unknown field {name!r}{suggest_nearest(name, known)}")
-    gains: Any = content.get("gains", {})
+    gains = content.get("gains", {})
     if not isinstance(gains, dict):
         raise InputError(f"{path} has the gains {gains!r:.50}: expected an object, class: dB")
     try:
@@ -87,7 +86,7 @@ def read_settings(path: str | Path) -> SeparationSettings:
 
 
 def write_settings(path: str | Path, settings: SeparationSettings) -> None:
-    """Write settings, whole or not at all."""
+    """Write settings to a file, which appears whole or not at all."""
     gains = {
         name: None if gain == -math.inf else float(gain) for name, gain in settings.gains.items()
     }
@@ -98,10 +97,10 @@ def write_settings(path: str | Path, settings: SeparationSettings) -> None:
 
 
 def parse_gains(texts: Iterable[str]) -> dict[str, float]:
-    """Gains as one types them: speech=-6 residual=-inf.
+    """Parse gains as one types them: speech=-6 residual=-inf.
 
     Raises:
-        InputError: no = or no number of dB, a name twice, a gain that `SeparationSettings` does not take.
+        InputError: no = or no number, a name twice, a gain that `SeparationSettings` refuses.
     """
     gains: dict[str, float] = {}
     for text in texts:
@@ -112,7 +111,8 @@ def parse_gains(texts: Iterable[str]) -> dict[str, float]:
             gain = math.nan
         if not name or math.isnan(gain):
             raise InputError(
-                f"gains has {text!r}: expected CLASS=dB, as in speech=-6, or speech=-inf to leave it out"
+                f"gains has {text!r}: expected CLASS=dB, as in speech=-6, or speech=-inf "
+                "to leave it out"
             )
         if name in gains:
             raise InputError(f"gains has {name} twice: keep one of them")
@@ -121,43 +121,46 @@ def parse_gains(texts: Iterable[str]) -> dict[str, float]:
 
 
 def check_gains(gains: Mapping[str, float], classes: Sequence[str]) -> None:
-    """See that gains name classes of the model, or the residual.
+    """Check that gains name classes of the model, or the residual.
 
     Raises:
         InputError: one does not.
     """
+    known = (*classes, RESIDUAL)
     for name in gains:
-        if name not in (*classes, RESIDUAL):
+        if name not in known:
             raise InputError(
-                f"gains names {name!r}, which is no class of the model{suggest_nearest(name, (*classes, RESIDUAL))}"
+                f"gains names {name!r}, which is no class of the model"
+                f"{suggest_nearest(name, known)}"
             )
 
 
 def gains_that_keep(kept: Iterable[str], classes: Sequence[str]) -> dict[str, float]:
-    """The gains that leave out all but some classes."""
-    return {name: -math.inf for name in (*classes, RESIDUAL) if name not in set(kept)}
+    """Give the gains that leave out all but some classes."""
+    kept = set(kept)
+    return {name: -math.inf for name in (*classes, RESIDUAL) if name not in kept}
 
 
-def remix(
+def mix_sources(
     sources: np.ndarray, residual: np.ndarray, classes: Sequence[str], gains: Mapping[str, float]
 ) -> np.ndarray:
-    """The sum of sources and residual, each with its gain; it may go beyond full scale.
+    """Add sources and residual, each with its gain; the sum may exceed full scale.
 
     Args:
         sources: (K, …).
         residual: (…).
         classes: K names.
-        gains: dB by class, or "residual"; what is not named counts as it is, with 0 dB.
+        gains: dB by class, or "residual"; what is not named has 0 dB.
 
     Shape:
         (…).
 
     Raises:
-        InputError: a gain of a class that there is not.
+        InputError: a gain of an unknown class.
     """
     check_gains(gains, classes)
     total = np.zeros_like(residual)
-    for name, sound in zip((*classes, RESIDUAL), (*sources, residual), strict=True):
+    for name, sound in zip((*classes, RESIDUAL), (*sources, residual), strict=True):  # (…)
         if factor := 10 ** (gains.get(name, 0.0) / 20):
             total += (sound * factor).astype(total.dtype, copy=False)
     return total

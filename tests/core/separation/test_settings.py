@@ -12,9 +12,9 @@ from absslab.core.separation.settings import (
     SeparationSettings,
     check_gains,
     gains_that_keep,
+    mix_sources,
     parse_gains,
     read_settings,
-    remix,
     write_settings,
 )
 
@@ -107,20 +107,22 @@ def test_a_gain_is_given_once_and_to_a_class_that_there_is():
 def test_a_remix_is_the_sum_with_its_gains():
     sources, residual = np.array([[1.0, 2.0], [10.0, 20.0]]), np.array([100.0, 200.0])
     classes = ["a", "b"]
-    np.testing.assert_array_equal(remix(sources, residual, classes, {}), [111, 222])
+    np.testing.assert_array_equal(mix_sources(sources, residual, classes, {}), [111, 222])
     np.testing.assert_allclose(
-        remix(sources, residual, classes, {"a": 20, "residual": -20}), [30, 60]
+        mix_sources(sources, residual, classes, {"a": 20, "residual": -20}), [30, 60]
     )
-    np.testing.assert_array_equal(remix(sources, residual, classes, {"b": -math.inf}), [101, 202])
     np.testing.assert_array_equal(
-        remix(sources, residual, classes, gains_that_keep(["b"], classes)), [10, 20]
+        mix_sources(sources, residual, classes, {"b": -math.inf}), [101, 202]
+    )
+    np.testing.assert_array_equal(
+        mix_sources(sources, residual, classes, gains_that_keep(["b"], classes)), [10, 20]
     )
     with pytest.raises(InputError, match="no class of the model"):
-        remix(sources, residual, classes, {"c": 0})
+        mix_sources(sources, residual, classes, {"c": 0})
 
 
 def test_a_remix_has_the_shape_and_precision_of_what_it_is_made_of_and_changes_nothing():
     sources, residual = np.ones((3, 2, 5), np.float32), np.ones((2, 5), np.float32)
-    mixed = remix(sources, residual, ["a", "b", "c"], {"a": 6})
+    mixed = mix_sources(sources, residual, ["a", "b", "c"], {"a": 6})
     assert (mixed.shape, mixed.dtype) == ((2, 5), np.float32)
     assert sources.min() == sources.max() == residual.min() == residual.max() == 1
