@@ -1,4 +1,4 @@
-"""How soon one hears something, and what it costs: the player and the separation panel in JupyterLab and Chromium.
+"""Measure how soon the player sounds and what it costs, in JupyterLab and Chromium.
 
 python benchmarks/player.py --checkpoint_path R.ckpt --mixture data/mixtures/test/000000.wav
 """
@@ -27,7 +27,7 @@ rng = np.random.default_rng(0)
 sounds = {f"track {i}": (0.1 * rng.standard_normal(160000)).astype(np.float32) for i in range(12)}
 """
 FIRST_SOUND = f"""
-const begun = performance.now();
+const start = performance.now();
 app.commands.execute("notebook:run-cell");
 const next = () => new Promise(requestAnimationFrame);
 let shown = null;
@@ -36,26 +36,29 @@ while (true) {{
     const player = {PLAYER};
     const play = player?.querySelector(".play");
     if (!play) continue;
-    shown ??= performance.now() - begun;
+    shown ??= performance.now() - start;
     const state = player.absslab.probe();
     if (!state.isPlaying) play.click();
-    if (state.out > 1e-4) return [shown, performance.now() - begun];
+    if (state.out > 1e-4) return [shown, performance.now() - start];
 }}
 """
 SLIDER = f"""
-const slider = document.querySelectorAll(".jp-NotebookPanel:not(.lm-mod-hidden) .widget-slider .noUi-handle")[argument[0]];
-const before = {PROBE}.sounding[argument[1]];
-const begun = performance.now();
-slider.dispatchEvent(new KeyboardEvent("keydown", {{ key: argument[2], keyCode: argument[2] === "ArrowRight" ? 39 : 37 }}));
+const [number, track, key] = argument;
+const handles = ".jp-NotebookPanel:not(.lm-mod-hidden) .widget-slider .noUi-handle";
+const slider = document.querySelectorAll(handles)[number];
+const before = {PROBE}.sounding[track];
+const start = performance.now();
+const keyCode = key === "ArrowRight" ? 39 : 37;
+slider.dispatchEvent(new KeyboardEvent("keydown", {{ key, keyCode }}));
 while (true) {{
     await new Promise(requestAnimationFrame);
-    if ({PROBE}.sounding[argument[1]] !== before) return performance.now() - begun;
+    if ({PROBE}.sounding[track] !== before) return performance.now() - start;
 }}
 """
 
 
 class Wire:
-    """Bytes that a page got through its web sockets."""
+    """Counts the bytes that a page receives through its web sockets."""
 
     def __init__(self, page: Any):
         self.n_bytes = 0
@@ -66,12 +69,12 @@ class Wire:
 
 
 def open_page(browser: Any) -> Any:
-    """A new page in a window of its own."""
+    """Open a page in a window of its own."""
     return browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
 
 
-def opened(page: Any, lab: Lab, name: str, *cells: str) -> Notebook:
-    """A notebook whose first cell has run, in a page that was clicked, which sound needs."""
+def open_notebook(page: Any, lab: Lab, name: str, *cells: str) -> Notebook:
+    """Open a notebook, run its first cell, and click on the page, which sound needs."""
     notebook = Notebook(page, lab, name, cells)
     notebook.run_cell(0)
     page.mouse.click(700, 400)
@@ -79,41 +82,45 @@ def opened(page: Any, lab: Lab, name: str, *cells: str) -> Notebook:
     return notebook
 
 
-def first_sound(browser: Any, lab: Lab, n: int) -> None:
-    """From running a cell to hearing 10 s in 12 tracks."""
-    shown, heard, wire = [], [], 0
+def measure_first_sound(browser: Any, lab: Lab, n: int) -> None:
+    """Measure the time from running a cell to the sound of 12 tracks of 10 s."""
+    times_to_player = []
+    times_to_sound = []
+    n_bytes = 0
     for i in range(n):
         page = open_page(browser)
         counter = Wire(page)
-        notebook = opened(
+        notebook = open_notebook(
             page, lab, f"first{i}", SOUNDS, "player = absslab.listen(sounds, 16000)\nplayer"
         )
         notebook.execute("import absslab.widgets.player.player")
         notebook.in_page("panel.content.activeCellIndex = 1")
         before = counter.n_bytes
-        times = notebook.in_page(FIRST_SOUND)
-        shown.append(times[0])
-        heard.append(times[1])
+        to_player, to_sound = notebook.in_page(FIRST_SOUND)
+        times_to_player.append(to_player)
+        times_to_sound.append(to_sound)
         page.wait_for_timeout(3000)
-        wire = counter.n_bytes - before
+        n_bytes = counter.n_bytes - before
         notebook.close()
         page.context.close()
-    print(f"cell to player, 12 tracks of 10 s: {statistics.median(shown):.0f} ms (median of {n})")
-    print(
-        f"cell to first sound: {statistics.median(heard):.0f} ms, {min(heard):.0f} to {max(heard):.0f}"
-    )
-    print(
-        f"over the wire, sound and pictures: {wire / 1e6:.2f} MB (the sound alone: {12 * 160000 * 2 / 1e6:.2f} MB)"
-    )
+    median = statistics.median(times_to_player)
+    print(f"cell to player, 12 tracks of 10 s: {median:.0f} ms (median of {n})")
+    median = statistics.median(times_to_sound)
+    fastest = min(times_to_sound)
+    slowest = max(times_to_sound)
+    print(f"cell to first sound: {median:.0f} ms, {fastest:.0f} to {slowest:.0f}")
+    sound = 12 * 160000 * 2 / 1e6  # MB
+    print(f"bytes to the page: {n_bytes / 1e6:.2f} MB (the sound alone: {sound:.2f} MB)")
 
 
-def slider(browser: Any, lab: Lab, checkpoint: Path, mixture: Path, n: int) -> None:
-    """From moving a slider to hearing it."""
+def measure_slider(browser: Any, lab: Lab, checkpoint: Path, mixture: Path, n: int) -> None:
+    """Measure the time from the move of a slider to the new sound."""
     page = open_page(browser)
+    run = checkpoint.with_suffix("")
     make = "from absslab.widgets.panels.separation import SeparationPanel\n"
     make += "from absslab.widgets.panels import State\n"
-    make += f"panel = SeparationPanel(State(mixture={str(mixture)!r}, run={str(checkpoint.with_suffix(''))!r}))"
-    notebook = opened(page, lab, "slider", make, "panel")
+    make += f"panel = SeparationPanel(State(mixture={str(mixture)!r}, run={str(run)!r}))"
+    notebook = open_notebook(page, lab, "slider", make, "panel")
     notebook.run_cell(1)
     page.get_by_role("button", name="separate", exact=True).click()
     page.wait_for_selector(".absslab-player .track", timeout=120_000)
@@ -126,17 +133,19 @@ def slider(browser: Any, lab: Lab, checkpoint: Path, mixture: Path, n: int) -> N
         times.append(notebook.in_page(SLIDER, [0, 1, "ArrowRight" if i % 2 else "ArrowLeft"]))
         page.wait_for_timeout(700)
     n_tracks = page.locator(".absslab-player .track").count()
+    median = statistics.median(times)
     print(
-        f"slider to new sound, {n_tracks} tracks: {statistics.median(times):.0f} ms (median of {n}; most {max(times):.0f})"
+        f"slider to new sound, {n_tracks} tracks: {median:.0f} ms "
+        f"(median of {n}; slowest {max(times):.0f})"
     )
     notebook.close()
     page.context.close()
 
 
-def memory(browser: Any, lab: Lab, n: int) -> None:
-    """What opening and closing the player leaves, in the kernel and in the page."""
+def measure_memory(browser: Any, lab: Lab, n: int) -> None:
+    """Measure what opening and closing the player leaves, in the kernel and in the page."""
     page = open_page(browser)
-    notebook = opened(page, lab, "memory", SOUNDS, "pass")
+    notebook = open_notebook(page, lab, "memory", SOUNDS, "pass")
     again = """
 player = absslab.listen(sounds, 16000)
 clear_output(); display(player)
@@ -156,14 +165,15 @@ clear_output(); display(player)
             left = notebook.execute("import ipywidgets; len(ipywidgets.widgets.widget._instances)")
             rss = kernel.memory_info().rss / 2**20
             print(
-                f"after {i + 1:2} times: kernel {rss:.0f} MiB, {left} widgets; page {heap:.1f} MiB of JavaScript"
+                f"after {i + 1:2} times: kernel {rss:.0f} MiB, {left} widgets; "
+                f"page {heap:.1f} MiB of JavaScript"
             )
     notebook.close()
     page.context.close()
 
 
 def main() -> None:
-    """Measure all of it."""
+    """Measure the first sound, a slider and the memory, and print the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--checkpoint_path", type=Path, help="a model, for the slider")
     parser.add_argument("--mixture", type=Path, help="a mixture of its classes")
@@ -172,13 +182,13 @@ def main() -> None:
     parser.add_argument("--chromium", default=CHROMIUM)
     arguments = parser.parse_args()
     with browsing(arguments.chromium) as (lab, browser):
-        begun = time.monotonic()
-        first_sound(browser, lab, arguments.n_repetitions)
+        start = time.monotonic()
+        measure_first_sound(browser, lab, arguments.n_repetitions)
         if arguments.checkpoint_path and arguments.mixture:
             paths = arguments.checkpoint_path.absolute(), arguments.mixture.absolute()
-            slider(browser, lab, *paths, 4 * arguments.n_repetitions)
-        memory(browser, lab, arguments.n_players)
-        print(f"({time.monotonic() - begun:.0f} s in all)")
+            measure_slider(browser, lab, *paths, 4 * arguments.n_repetitions)
+        measure_memory(browser, lab, arguments.n_players)
+        print(f"({time.monotonic() - start:.0f} s in all)")
 
 
 if __name__ == "__main__":

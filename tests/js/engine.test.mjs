@@ -178,7 +178,7 @@ test("tracks of the same names keep what is heard, others begin anew", () => {
   assert.deepEqual(engine.load({ ...meta, tracks: younger }), { mix: true, clock: true });
   assert.deepEqual(engine.load({ ...meta, length: 10, tracks: younger }), { mix: true, clock: false });
   assert.deepEqual(engine.mix.gains, [3, 0]);
-  assert.equal(engine.outputs[0].gain.gain.at(1), 10 ** (3 / 20), "what is heard is what is shown");
+  assert.equal(engine.graph.tracks[0].gain.gain.at(1), 10 ** (3 / 20), "what is heard is what is shown");
   assert.deepEqual(engine.load({ ...meta, tracks: [{ name: "else", kind: "other", version: 10 }] }), { mix: false, clock: false });
   assert.deepEqual([...engine.mix.solo], []);
 });

@@ -40,8 +40,8 @@ test("presets are the mixture, each source, everything but it, the residual and 
   assert.deepEqual(of("Everything but"), [[2, 3], [1, 3]]);
   assert.deepEqual(of("Left over"), [[3]]);
   assert.deepEqual(of("References"), [[4]]);
-  assert.equal(logic.presetOf(entries, new Set([3, 2])), entries.findIndex((one) => one.label === "all but speech"));
-  assert.equal(logic.presetOf(entries, new Set([0, 4])), -1);
+  assert.equal(logic.findPreset(entries, new Set([3, 2])), entries.findIndex((one) => one.label === "all but speech"));
+  assert.equal(logic.findPreset(entries, new Set([0, 4])), -1);
 });
 
 test("pieces follow on each other without gap or overlap, cut at chunks and at the loop", () => {
@@ -90,13 +90,13 @@ test("the chunks ahead are wanted first, and no more than may be kept", () => {
 });
 
 test("zooming keeps the instant under the pointer, and stays within the sound", () => {
-  const [from, to] = logic.zoomed([0, 10], 0.5, 4, 10);
+  const [from, to] = logic.zoomRange([0, 10], 0.5, 4, 10);
   assert.deepEqual([from, to], [2, 7]);
   assert.equal((4 - from) / (to - from), 0.4);
-  assert.deepEqual(logic.zoomed([2, 7], Infinity, 4, 10), [0, 10]);
-  assert.deepEqual(logic.zoomed([0, 10], 1e-9, 9.99, 10)[1] <= 10, true);
-  assert.deepEqual(logic.moved([2, 7], 100, 10), [5, 10]);
-  assert.deepEqual(logic.zoomed([0, 0.01], 0.5, 0, 0.01), [0, 0.01]);
+  assert.deepEqual(logic.zoomRange([2, 7], Infinity, 4, 10), [0, 10]);
+  assert.deepEqual(logic.zoomRange([0, 10], 1e-9, 9.99, 10)[1] <= 10, true);
+  assert.deepEqual(logic.moveRange([2, 7], 100, 10), [5, 10]);
+  assert.deepEqual(logic.zoomRange([0, 0.01], 0.5, 0, 0.01), [0, 0.01]);
 });
 
 test("ticks are round, and about as many as are wanted", () => {
@@ -110,12 +110,12 @@ test("ticks are round, and about as many as are wanted", () => {
 });
 
 test("times and gains read as people write them", () => {
-  assert.equal(logic.clock(3.254), "0:03.25");
-  assert.equal(logic.clock(59.999), "1:00.00");
-  assert.equal(logic.clock(3661.5), "1:01:01.50");
-  assert.equal(logic.clock(75, 0), "1:15");
-  assert.equal(logic.shownGain(-3), "−3.0 dB");
-  assert.equal(logic.shownHertz(1500), "1.5 kHz");
+  assert.equal(logic.formatTime(3.254), "0:03.25");
+  assert.equal(logic.formatTime(59.999), "1:00.00");
+  assert.equal(logic.formatTime(3661.5), "1:01:01.50");
+  assert.equal(logic.formatTime(75, 0), "1:15");
+  assert.equal(logic.formatGain(-3), "−3.0 dB");
+  assert.equal(logic.formatHertz(1500), "1.5 kHz");
 });
 
 test("frequencies and heights are each other's inverse on both axes", () => {
@@ -128,14 +128,14 @@ test("frequencies and heights are each other's inverse on both axes", () => {
 
 test("keys are commands, but not where a person types or uses a slider or a focused button", () => {
   const key = (name, more = {}) => ({ key: name, ...more });
-  assert.deepEqual(logic.command(key(" ")), ["toggle"]);
-  assert.deepEqual(logic.command(key("3")), ["hear", 2]);
-  assert.deepEqual(logic.command(key("M")), ["mute"]);
-  assert.deepEqual(logic.command(key("ArrowLeft", { shiftKey: true })), ["skip", -0.1]);
-  assert.equal(logic.command(key("m", { ctrlKey: true })), null);
-  assert.equal(logic.command(key("m"), { isText: true }), null);
-  assert.deepEqual(logic.command(key("Escape"), { isText: true }), ["clear"]);
-  assert.equal(logic.command(key("ArrowLeft"), { isSlider: true }), null);
-  assert.equal(logic.command(key(" "), { isKeyboardButton: true }), null);
-  assert.equal(logic.command(key("x")), null);
+  assert.deepEqual(logic.readKey(key(" ")), ["toggle"]);
+  assert.deepEqual(logic.readKey(key("3")), ["hear", 2]);
+  assert.deepEqual(logic.readKey(key("M")), ["mute"]);
+  assert.deepEqual(logic.readKey(key("ArrowLeft", { shiftKey: true })), ["skip", -0.1]);
+  assert.equal(logic.readKey(key("m", { ctrlKey: true })), null);
+  assert.equal(logic.readKey(key("m"), { isText: true }), null);
+  assert.deepEqual(logic.readKey(key("Escape"), { isText: true }), ["clear"]);
+  assert.equal(logic.readKey(key("ArrowLeft"), { isSlider: true }), null);
+  assert.equal(logic.readKey(key(" "), { isKeyboardButton: true }), null);
+  assert.equal(logic.readKey(key("x")), null);
 });

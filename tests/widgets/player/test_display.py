@@ -35,11 +35,11 @@ def widgets():
 @pytest.mark.parametrize("make", [mixture, separation])
 def test_however_often_a_result_is_shown_it_has_one_player_which_goes_with_it(make):
     before, result = widgets(), make()
-    shown = {result._repr_mimebundle_()[0][VIEW]["model_id"] for _ in range(10)}
-    assert len(shown) == 1
+    model_ids = {result._repr_mimebundle_()[0][VIEW]["model_id"] for _ in range(10)}
+    assert len(model_ids) == 1
     n_of_a_player = len(widgets() - before)
     other = make()
-    assert other._repr_mimebundle_()[0][VIEW]["model_id"] not in shown
+    assert other._repr_mimebundle_()[0][VIEW]["model_id"] not in model_ids
     assert len(widgets() - before) == 2 * n_of_a_player
     del result, other
     gc.collect()

@@ -1,4 +1,4 @@
-"""The player's side in the kernel: what it tells the page, and what it makes of what the page says."""
+"""The kernel side of the player: its messages to the page, and its answers to the page."""
 
 import asyncio
 import inspect
@@ -81,7 +81,7 @@ def test_the_page_is_told_what_there_is_and_gets_what_is_heard_at_once(page, sou
     ]
     assert (content["rate"], content["length"], content["chunk"]) == (RATE, RATE, RATE)
     assert len(buffers[0]) == 2 * 256 * 3
-    assert [one["track"] for one, _ in pcm] == [0] == content["coming"]
+    assert [content["track"] for content, _ in pcm] == [0] == content["coming"]
     np.testing.assert_allclose(samples_of(*pcm[0])[0], sum(sounds.values()), atol=1e-5)
 
 
@@ -233,7 +233,10 @@ def test_other_tracks_of_the_same_names_keep_what_is_heard(page, sounds):
     page.says(type="mix", gains=[None, 0, None], mix=MIX)
     page.told.clear()
     page.player.show(
-        [Track(one.name, array_sound(tone(200), RATE), one.kind) for one in page.player.tracks]
+        [
+            Track(track.name, array_sound(tone(200), RATE), track.kind)
+            for track in page.player.tracks
+        ]
     )
     ((about, _),) = page.of("tracks")
     assert about["coming"] == [1]
@@ -275,8 +278,8 @@ def test_what_was_begun_for_other_tracks_is_never_told(page, monkeypatch):
     before = page.player._playlist
     page.player.show(
         [
-            Track(one.name, array_sound(tone(200, level=0.01), RATE), one.kind)
-            for one in page.player.tracks
+            Track(track.name, array_sound(tone(200, level=0.01), RATE), track.kind)
+            for track in page.player.tracks
         ]
     )
     page.told.clear()

@@ -49,7 +49,8 @@ def test_a_click_is_in_its_column():
 def test_half_the_amplitude_is_six_decibels_less_in_the_same_colours():
     sounds = [array_sound(tone(1000, 1, gain), RATE) for gain in (1.0, 0.5)]
     loud, quiet = (
-        spectrogram_levels(one, FREQUENCIES["mel"], start=0, end=1, n_columns=20) for one in sounds
+        spectrogram_levels(sound, FREQUENCIES["mel"], start=0, end=1, n_columns=20)
+        for sound in sounds
     )
     assert loud.max() - quiet.max() == pytest.approx(6.02, abs=0.01)
     top = loud.max()
@@ -104,9 +105,9 @@ def test_a_mask_lies_where_its_bands_and_frames_are():
     values[2, 5] = 1
     mask = Mask(values, np.array([500.0, 1500.0, 3000.0, 6000.0]), hop=0.1)
     frequencies = FREQUENCIES["linear"]
-    shown = mask_pixels(mask, frequencies, start=0, end=1, n_columns=100)
-    rows, columns = np.nonzero(shown)
-    assert set(np.unique(shown)) == {0, 255}
+    pixels = mask_pixels(mask, frequencies, start=0, end=1, n_columns=100)
+    rows, columns = np.nonzero(pixels)
+    assert set(np.unique(pixels)) == {0, 255}
     assert 2250 - 70 < frequencies.centres[rows.min()] < 2250 + 70
     assert 4500 - 70 < frequencies.centres[rows.max()] < 4500 + 70
     assert (columns.min(), columns.max()) == (45, 54)

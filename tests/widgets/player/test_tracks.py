@@ -73,7 +73,7 @@ def test_tracks_of_several_rates_are_brought_to_the_first_ones():
     tracks = to_one_rate(
         [Track("a", array_sound(noise(16000), 16000)), Track("b", array_sound(noise(44100), 44100))]
     )
-    assert [one.sound.sampling_rate for one in tracks] == [16000, 16000]
+    assert [track.sound.sampling_rate for track in tracks] == [16000, 16000]
     assert tracks[1].sound.n_samples == 16000
 
 

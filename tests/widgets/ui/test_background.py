@@ -22,15 +22,15 @@ async def until(condition, seconds=20.0):
 
 def work(loop, steps, **more):
     """Work whose callbacks write down what they are called with, and on which thread."""
-    said = []
+    calls = []
 
     def note(name):
-        return lambda *args: said.append(
+        return lambda *args: calls.append(
             (name, *args, threading.current_thread() is threading.main_thread())
         )
 
     names = ("progress", "done", "failed", "cancelled")
-    return BackgroundJob(loop, steps, **{name: note(name) for name in names} | more), said
+    return BackgroundJob(loop, steps, **{name: note(name) for name in names} | more), calls
 
 
 def counting(n, *, wait=None, ended=None):
@@ -101,38 +101,38 @@ def test_a_ticker_ticks_until_it_is_cancelled_also_past_an_error(caplog):
 
 def test_work_reports_its_progress_and_its_end_on_the_main_thread():
     async def main():
-        one, said = work(current_main_loop(), counting(1000))
-        one.start()
-        assert one.is_running
-        await until(lambda: not one.is_running)
-        return said
+        job, calls = work(current_main_loop(), counting(1000))
+        job.start()
+        assert job.is_running
+        await until(lambda: not job.is_running)
+        return calls
 
-    said = asyncio.run(main())
-    assert said[0] == ("progress", Progress(1, 1000), True)
-    assert said[-2:] == [("progress", Progress(1000, 1000), True), ("done", True)]
-    assert len(said) < 500  # not each of the thousand
+    calls = asyncio.run(main())
+    assert calls[0] == ("progress", Progress(1, 1000), True)
+    assert calls[-2:] == [("progress", Progress(1000, 1000), True), ("done", True)]
+    assert len(calls) < 500  # not each of the thousand
 
 
 def test_without_a_loop_work_is_done_when_start_returns():
-    one, said = work(current_main_loop(), counting(3))
-    one.start()
-    assert not one.is_running
-    assert said[-1] == ("done", True)
+    job, calls = work(current_main_loop(), counting(3))
+    job.start()
+    assert not job.is_running
+    assert calls[-1] == ("done", True)
 
 
 def test_cancelled_work_closes_its_generator_and_is_never_done():
     async def main():
         wait, ended = threading.Event(), []
-        one, said = work(current_main_loop(), counting(5, wait=wait, ended=ended))
-        one.start()
-        await until(lambda: said)
-        one.cancel()
+        job, calls = work(current_main_loop(), counting(5, wait=wait, ended=ended))
+        job.start()
+        await until(lambda: calls)
+        job.cancel()
         wait.set()
-        await until(lambda: not one.is_running)
-        return said, ended
+        await until(lambda: not job.is_running)
+        return calls, ended
 
-    said, ended = asyncio.run(main())
-    assert said == [("progress", Progress(1, 5), True), ("cancelled", True)]
+    calls, ended = asyncio.run(main())
+    assert calls == [("progress", Progress(1, 5), True), ("cancelled", True)]
     assert ended == [True]
 
 
@@ -145,13 +145,13 @@ def test_work_that_is_cancelled_after_its_last_step_is_done():
             ending.append(True)
             wait.wait(20)
 
-        one, said = work(current_main_loop(), steps)
-        one.start()
-        await until(lambda: ending and said)
-        one.cancel()
+        job, calls = work(current_main_loop(), steps)
+        job.start()
+        await until(lambda: ending and calls)
+        job.cancel()
         wait.set()
-        await until(lambda: not one.is_running)
-        return said
+        await until(lambda: not job.is_running)
+        return calls
 
     assert [name for name, *_ in asyncio.run(main())] == ["progress", "done"]
 
@@ -166,13 +166,13 @@ def test_work_that_fails_while_it_is_cancelled_is_cancelled():
             raise OSError("half-way")
             yield
 
-        one, said = work(current_main_loop(), steps)
-        one.start()
+        job, calls = work(current_main_loop(), steps)
+        job.start()
         await until(lambda: begun)
-        one.cancel()
+        job.cancel()
         wait.set()
-        await until(lambda: not one.is_running)
-        return said
+        await until(lambda: not job.is_running)
+        return calls
 
     assert [name for name, *_ in asyncio.run(main())] == ["cancelled"]
 
@@ -180,18 +180,18 @@ def test_work_that_fails_while_it_is_cancelled_is_cancelled():
 def test_closed_work_calls_nothing_back():
     async def main():
         wait, ended = threading.Event(), []
-        one, said = work(current_main_loop(), counting(5, wait=wait, ended=ended))
-        one.start()
-        await until(lambda: said)
-        one.close()
+        job, calls = work(current_main_loop(), counting(5, wait=wait, ended=ended))
+        job.start()
+        await until(lambda: calls)
+        job.close()
         wait.set()
-        await until(lambda: not one.is_running)
-        one.start()
-        assert not one.is_running
-        return said, ended
+        await until(lambda: not job.is_running)
+        job.start()
+        assert not job.is_running
+        return calls, ended
 
-    said, ended = asyncio.run(main())
-    assert [name for name, *_ in said] == ["progress"]
+    calls, ended = asyncio.run(main())
+    assert [name for name, *_ in calls] == ["progress"]
     assert ended == [True]
 
 
@@ -200,10 +200,10 @@ def test_work_that_fails_hands_its_error_over():
         yield Progress(0, 2)
         raise InputError("no such folder")
 
-    one, said = work(current_main_loop(), steps)
-    one.start()
-    assert [name for name, *_ in said] == ["progress", "failed"]
-    assert str(said[-1][1]) == "no such folder"
+    job, calls = work(current_main_loop(), steps)
+    job.start()
+    assert [name for name, *_ in calls] == ["progress", "failed"]
+    assert str(calls[-1][1]) == "no such folder"
 
 
 def test_work_that_runs_is_not_started_twice():
@@ -214,10 +214,10 @@ def test_work_that_runs_is_not_started_twice():
             begun.append(1)
             yield Progress(1, 1)
 
-        one, _ = work(current_main_loop(), steps)
-        one.start()
-        one.start()
-        await until(lambda: not one.is_running)
+        job, _ = work(current_main_loop(), steps)
+        job.start()
+        job.start()
+        await until(lambda: not job.is_running)
         return begun
 
     assert asyncio.run(main()) == [1]

@@ -1,4 +1,4 @@
-"""Settings ↔ controls: each field has one, what it holds is the config, what can't be used is said where it stands."""
+"""Forms: a control for each field; their values are the config; problems stand beside them."""
 
 import dataclasses
 import importlib

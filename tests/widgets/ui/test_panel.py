@@ -1,4 +1,4 @@
-"""What all panels have: errors that show, callbacks on the main loop, an end that leaves nothing behind."""
+"""Panels: errors are shown, callbacks run on the main loop, and nothing is left after the end."""
 
 import asyncio
 import threading
@@ -82,13 +82,13 @@ def test_a_callback_from_a_subshells_thread_runs_on_the_main_one():
 
 def test_panels_meet_in_their_state_until_they_are_closed():
     state, seen = State(), []
-    one, other = Panel(state), Panel(state)
-    one.watch(["run", "mixture"], lambda: seen.append(state.run))
+    panel, other = Panel(state), Panel(state)
+    panel.watch(["run", "mixture"], lambda: seen.append(state.run))
     other.watch("run", raising(InputError("no such run")))
     state.run = "runs/a"
     assert seen == ["runs/a"]
     assert other.message == "no such run"
-    one.close()
+    panel.close()
     state.run = "runs/b"
     assert seen == ["runs/a"]
     other.close()

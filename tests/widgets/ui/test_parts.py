@@ -1,4 +1,4 @@
-"""Parts of panels: a table's numbers and text, a chart that comes and goes, a timeline of what sounds."""
+"""Parts of panels: tables, a chart that can be hidden, a timeline of events, long work."""
 
 import asyncio
 import threading

@@ -45,9 +45,9 @@ class Page:
 
 @pytest.fixture
 def page(tmp_path):
-    made = Page(tmp_path)
-    yield made
-    made.upload.close()
+    page = Page(tmp_path)
+    yield page
+    page.upload.close()
     assert list(tmp_path.iterdir()) == []
 
 

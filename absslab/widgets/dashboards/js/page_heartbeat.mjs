@@ -1,20 +1,23 @@
 // @ts-check
-// Tell the kernel every few seconds that this page is open: it cannot see that for itself.
+// Tells the kernel now and then that the page is open, which the kernel can't see itself.
+
+/** @import { Model } from "../../ui/js/widget.d.ts" */
 
 const INTERVAL = 10_000; // ms
 
 export default {
+  /** @param {{model: Model, el: HTMLElement}} widget */
   render({ model, el }) {
     el.hidden = true;
-    const send = () => {
+    const beat = () => {
       try {
         model.send({ type: "here" });
       } catch {
-        clearInterval(timer);
+        clearInterval(timer); // the kernel is gone
       }
     };
-    const timer = setInterval(send, INTERVAL);
-    send();
+    const timer = setInterval(beat, INTERVAL);
+    beat();
     return () => clearInterval(timer);
   },
 };

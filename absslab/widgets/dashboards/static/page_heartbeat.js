@@ -3,17 +3,18 @@
 // absslab/widgets/dashboards/js/page_heartbeat.mjs
 var INTERVAL = 1e4;
 var page_heartbeat_default = {
+  /** @param {{model: Model, el: HTMLElement}} widget */
   render({ model, el }) {
     el.hidden = true;
-    const send = () => {
+    const beat = () => {
       try {
         model.send({ type: "here" });
       } catch {
         clearInterval(timer);
       }
     };
-    const timer = setInterval(send, INTERVAL);
-    send();
+    const timer = setInterval(beat, INTERVAL);
+    beat();
     return () => clearInterval(timer);
   }
 };

@@ -1,223 +1,302 @@
 // @ts-check
-// Any number of tracks on one clock. All of them always run; what is heard is a matter of gains, so switching has no gap.
-//
-//   voice (source → envelope) → track gain → analyser ┐
-//   …                                                 ├→ parts ┐
-//                                        brush voices ┴→ brush ┴→ output analyser → destination
+// The engine plays any number of tracks on one clock. All of them always run, and only gains decide
+// which are heard: so a switch between tracks has no gap.
 
-import { FADE, pieces, positionAfter, trackGains, wantedChunks } from "./logic.mjs";
+import { AudioGraph, measure } from "./graph.mjs";
+import { FADE, isHeard, pieces, positionAfter, trackGains, wantedChunks } from "./logic.mjs";
 import { endVoice, ramp, sharedContext, startVoice } from "./voice.mjs";
 
-const LEAD = 0.03; // s from a command to its sound
-const AHEAD = 2.5; // s that are scheduled: timers of hidden pages run once a second
-const TICK = 200; // ms
-
 /**
- * A stretch of sound on the context's clock, and the voices that play it, by track.
- *
- * @typedef {{begin: number, frame: number, n: number, fadesIn: boolean, fadesOut: boolean, voices: Map<number | "brush", any>}} Piece
+ * @import { Brush, ChunkKey, Loop, Meta, Mix, ScheduledStretch, Track } from "./types.d.ts"
  */
 
+const LEAD = 0.03; // s from a command to its sound
+const AHEAD = 2.5; // s that are scheduled ahead: the timers of a hidden page run once a second
+const TICK = 200; // ms
+
+/** @type {any} What the players of a page share. */
+const page = globalThis;
+
 export class Engine {
-  /** @type {Piece[]} The pieces that are scheduled on the context's clock. */
+  /** @type {Meta | null} */
+  meta = null;
+  /** @type {Track[]} */
+  tracks = [];
+  /** @type {Map<string, {version: number, buffer: AudioBuffer}>} By "track:chunk". */
+  buffers = new Map();
+  /** @type {Mix} */
+  mix = newMix(0);
+  /** @type {Loop | null} */
+  loop = null;
+  /** @type {Brush | null} */
+  brush = null;
+  isPlaying = false;
+  isWaiting = false; // for sound that is missing
+  #rest = 0; // the position in frames while it does not play
+  /** @type {AudioGraph | null} */
+  graph = null;
+  /** @type {ScheduledStretch[]} */
   #scheduled = [];
-  /** @type {{position: number, at: number, isCut: boolean} | null} What to schedule next, `at` frames after the anchor. */
-  #next = null;
-  /** @type {{frame: number, position: number} | null} A frame of the context's clock, and the position that it plays. */
-  #anchor = null;
-  /** @type {ReturnType<typeof setInterval> | null} */
-  #timer = null;
-  /** @type {Set<string>} Keys "track:chunk" of the sound that was asked for. */
-  #asked = new Set();
-  /** @type {Set<string>} Keys of the sound that the kernel could not send. */
-  #failed = new Set();
-  /** @type {AudioContext | OfflineAudioContext | null} */
-  context = null;
-  /** @type {AnalyserNode | null} All that is heard. */
-  output = null;
-  /** @type {GainNode | null} All tracks together. */
-  parts = null;
-  /** @type {GainNode | null} The brushed region. */
-  brushed = null;
-  /** @type {{gain: GainNode, analyser: AnalyserNode}[]} The outputs of the tracks. */
-  outputs = [];
+  /** @type {{position: number, at: number, isCut: boolean} | null} */
+  #next = null; // the next position to schedule, `at` frames after the anchor
+  /** @type {{frame: number, position: number} | null} */
+  #anchor = null; // a frame of the clock, and the position that is heard at it
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #timer = undefined;
+  /** @type {Set<string>} */
+  #asked = new Set(); // "track:chunk" of the sound that was asked for
+  /** @type {Set<string>} */
+  #failed = new Set(); // "track:chunk" of the sound that the kernel could not send
 
   /**
    * @param {object} callbacks
-   * @param {(rate: number) => AudioContext | OfflineAudioContext} [callbacks.makeContext]
-   * @param {() => void} [callbacks.changed] is called when there is something new to show.
-   * @param {(chunks: number[][]) => void} [callbacks.wanted] is called with the [track, chunk] that are missing.
+   * @param {(rate: number) => BaseAudioContext} [callbacks.makeContext]
+   * @param {() => void} [callbacks.changed] is called when there is something new to show
+   * @param {(chunks: ChunkKey[]) => void} [callbacks.wanted] is called with chunks that are missing
    */
   constructor({ makeContext = sharedContext, changed = () => {}, wanted = () => {} } = {}) {
     this.makeContext = makeContext;
     this.changed = changed;
     this.wanted = wanted;
-    this.tracks = [];
-    this.buffers = new Map(); // "track:chunk" → {version, buffer}
-    this.mix = { solo: new Set(), mute: new Set(), gains: [], level: "raw", levels: null };
-    this.loop = null;
-    this.brush = null;
-    this.isPlaying = false;
-    this.isWaiting = false;
-    this.rest = 0; // frames: where it stands while it does not play
   }
 
   /**
-   * What is to be played: {rate, length, chunk, kept, tracks: [{name, kind, version}]}; returns what stays as it was.
+   * Load tracks, and return what stays as it was.
    *
-   * Tracks of the same names keep what is heard of them (mix); if they are as long as well, they go on where they are (clock).
+   * Tracks of the same names keep the mix. If they are as long as well, they go on playing where
+   * they are: they keep the clock.
+   *
+   * @param {Meta} meta
    */
   load(meta) {
-    const mix = sameNames(this.tracks, meta.tracks);
-    const clock = mix && Boolean(this.meta) && ["rate", "length", "chunk"].every((one) => this.meta[one] === meta[one]);
+    const before = this.meta;
+    const mix = haveSameNames(this.tracks, meta.tracks);
+    const clock = mix && before !== null && hasSameLength(before, meta);
     if (!clock) this.#silence();
     this.meta = meta;
     this.tracks = meta.tracks;
     this.#asked.clear();
     this.#failed.clear();
-    if (!mix) this.mix = { solo: new Set(), mute: new Set(), gains: meta.tracks.map(() => 0), level: "raw", levels: null };
+    if (!mix) this.mix = newMix(meta.tracks.length);
     if (clock) return { mix, clock };
-    this.isPlaying = this.isWaiting = false;
-    this.rest = 0;
-    this.loop = this.brush = null;
+    this.isPlaying = false;
+    this.isWaiting = false;
+    this.#rest = 0;
+    this.loop = null;
+    this.brush = null;
     this.buffers.clear();
-    this.#connect();
+    this.#disconnect();
+    this.graph = new AudioGraph(this.makeContext(meta.rate), meta.tracks.length);
     this.setMix({});
     return { mix, clock };
   }
 
-  /** Whether the browser waits for a person's click before it lets the page sound. */
+  /** Whether the browser waits for a click before it lets the page sound. */
   get isBlocked() {
-    return this.isPlaying && this.context?.state === "suspended";
+    return this.isPlaying && this.graph?.context.state === "suspended";
   }
 
   get length() {
     return this.meta?.length ?? 0;
   }
 
-  /** Sound has come: channels of Float32Array. What of it plays goes over to it; what was missed begins. */
-  put({ track, chunk, version }, channels) {
-    if (this.tracks[track]?.version !== version) return; // superseded on its way
-    this.buffers.set(`${track}:${chunk}`, { version, buffer: this.#buffer(channels) });
-    this.#asked.delete(`${track}:${chunk}`);
-    const at = this.#now() + this.#frames(LEAD);
-    for (const piece of this.#scheduled) {
-      const end = piece.begin + piece.n;
-      const old = piece.voices.get(track);
-      if (Math.floor(piece.frame / this.meta.chunk) !== chunk || end <= at || old?.version === version) continue;
-      const begin = Math.max(at, piece.begin);
-      if (old) endVoice(old, begin, this.meta.rate);
-      const late = { ...piece, begin, frame: piece.frame + begin - piece.begin, n: end - begin, fadesIn: begin > piece.begin || piece.fadesIn };
-      piece.voices.set(track, startVoice(this.context, this.meta.rate, late, this.#source(track, chunk)));
-    }
-    if (!this.isWaiting) this.tick();
-    else if (this.#ready(Math.floor(this.rest / this.meta.chunk))) this.#resume();
+  get chunk() {
+    return this.#loaded.chunk;
   }
 
-  /** A chunk could not be had: stop where it is missing, and ask again when a person wants to go on. */
+  get #loaded() {
+    if (!this.meta) throw new Error("no tracks are loaded");
+    return this.meta;
+  }
+
+  get #audio() {
+    if (!this.graph) throw new Error("no tracks are loaded");
+    return this.graph;
+  }
+
+  /**
+   * Take sound that has come. A stretch of it that plays already goes over to it; a stretch that
+   * had no sound yet begins.
+   *
+   * @param {{track: number, chunk: number, version: number}} key
+   * @param {Float32Array<ArrayBuffer>[]} channels
+   */
+  put({ track, chunk, version }, channels) {
+    if (this.tracks[track]?.version !== version) return; // it was superseded on its way
+    const key = `${track}:${chunk}`;
+    this.buffers.set(key, { version, buffer: this.#makeBuffer(channels) });
+    this.#asked.delete(key);
+    this.#joinScheduled(track, chunk, version);
+    if (!this.isWaiting) this.tick();
+    else if (this.#hasChunk(Math.floor(this.#rest / this.chunk))) this.#resume();
+  }
+
+  /** @param {number} track @param {number} chunk @param {number} version */
+  #joinScheduled(track, chunk, version) {
+    const { rate } = this.#loaded;
+    const earliest = this.#now() + this.#frames(LEAD);
+    for (const stretch of this.#scheduled) {
+      const end = stretch.begin + stretch.n;
+      const old = stretch.voices.get(track);
+      const isOfChunk = Math.floor(stretch.frame / this.chunk) === chunk;
+      if (!isOfChunk || end <= earliest || old?.version === version) continue;
+      const begin = Math.max(earliest, stretch.begin);
+      if (old) endVoice(old, begin, rate);
+      const rest = {
+        ...stretch,
+        begin,
+        frame: stretch.frame + begin - stretch.begin,
+        n: end - begin,
+        fadesIn: begin > stretch.begin || stretch.fadesIn,
+      };
+      const source = this.#source(track, chunk);
+      if (source) stretch.voices.set(track, startVoice(this.#audio.context, rate, rest, source));
+    }
+  }
+
+  /**
+   * Stop where a chunk is missing that the kernel can't send; it is asked for again when a person
+   * wants to go on.
+   *
+   * @param {number} track
+   * @param {number} chunk
+   */
   fail(track, chunk) {
     this.#failed.add(`${track}:${chunk}`);
     if (this.isWaiting) this.pause();
   }
 
-  /** Only what a brush took is heard: {start, n, channels}, or null for everything again. */
+  /**
+   * Let only a brushed region be heard, or everything again if it is null.
+   *
+   * @param {{start: number, n: number, channels: Float32Array<ArrayBuffer>[]} | null} brush
+   */
   setBrush(brush) {
     const isSame = brush && this.brush?.start === brush.start && this.brush.n === brush.n;
     const position = brush && !isSame ? brush.start : this.position;
-    this.brush = brush && { start: brush.start, n: brush.n, buffer: this.#buffer(brush.channels) };
-    this.loop = brush && [brush.start, brush.start + brush.n];
-    ramp(this.parts.gain, brush ? 0 : 1, this.context);
+    this.brush = null;
+    this.loop = null;
+    if (brush) {
+      const { start, n, channels } = brush;
+      this.brush = { start, n, buffer: this.#makeBuffer(channels) };
+      this.loop = [start, start + n];
+    }
+    ramp(this.#audio.allTracks.gain, brush ? 0 : 1, this.#audio.context);
     this.#moveTo(position);
   }
 
   async play() {
     if (!this.meta || this.isPlaying) return;
-    if (globalThis.absslabPlaying !== this) globalThis.absslabPlaying?.pause();
-    globalThis.absslabPlaying = this;
-    if (this.rest >= this.length) this.rest = this.loop?.[0] ?? 0;
-    if (this.loop && (this.rest >= this.loop[1] || this.rest < this.loop[0])) this.rest = this.loop[0];
+    if (page.absslabPlaying !== this) page.absslabPlaying?.pause();
+    page.absslabPlaying = this;
+    const { loop } = this;
+    if (this.#rest >= this.length) this.#rest = loop?.[0] ?? 0;
+    if (loop && (this.#rest >= loop[1] || this.#rest < loop[0])) this.#rest = loop[0];
     this.isPlaying = true;
-    this.#tryAgain();
-    await this.context.resume?.();
+    this.#forgetFailures();
+    const { context } = this.#audio;
+    if ("resume" in context) await /** @type {AudioContext} */ (context).resume();
     if (this.isPlaying) this.#resume();
   }
 
   pause() {
     if (!this.isPlaying) return;
-    this.rest = this.position;
+    this.#rest = this.position;
     this.#silence();
-    this.isPlaying = this.isWaiting = false;
+    this.isPlaying = false;
+    this.isWaiting = false;
     this.changed();
   }
 
+  /** @param {number} frame */
   seek(frame) {
     this.#moveTo(Math.max(0, Math.min(this.length, Math.round(frame))));
   }
 
-  /** A region in frames that is played again and again, or null; of a sound too short for one it is null. */
+  /**
+   * Play a region in frames again and again; a sound that is too short for a loop has none.
+   *
+   * @param {number[] | null} loop
+   */
   setLoop(loop) {
     const shortest = this.#frames(4 * FADE);
     const position = this.position;
+    this.loop = null;
     if (loop && this.length >= shortest) {
       const start = Math.max(0, Math.min(Math.round(loop[0]), this.length - shortest));
-      this.loop = [start, Math.min(this.length, Math.max(Math.round(loop[1]), start + shortest))];
-    } else this.loop = null;
-    const isOutside = this.loop && (position < this.loop[0] || position >= this.loop[1]);
-    this.#moveTo(isOutside ? this.loop[0] : position);
+      const end = Math.max(Math.round(loop[1]), start + shortest);
+      this.loop = [start, Math.min(this.length, end)];
+    }
+    this.#moveTo(this.#intoLoop(position));
   }
 
+  /** @param {number} position */
+  #intoLoop(position) {
+    const { loop } = this;
+    return loop && (position < loop[0] || position >= loop[1]) ? loop[0] : position;
+  }
+
+  /** @param {Partial<Mix>} mix */
   setMix(mix) {
     this.mix = { ...this.mix, ...mix };
-    trackGains(this.tracks.length, this.mix).forEach((gain, k) => ramp(this.outputs[k].gain.gain, gain, this.context));
+    trackGains(this.tracks.length, this.mix).forEach((gain, k) => {
+      ramp(this.#audio.tracks[k].gain.gain, gain, this.#audio.context);
+    });
     this.changed();
   }
 
   /** The frame that is heard now. */
   get position() {
-    if (!this.#anchor) return this.rest;
-    return positionAfter(this.#anchor.position, Math.max(0, this.#now() - this.#anchor.frame), this);
+    if (!this.#anchor) return this.#rest;
+    const elapsed = Math.max(0, this.#now() - this.#anchor.frame);
+    return positionAfter(this.#anchor.position, elapsed, this);
   }
 
-  /** What sounds, measured: root mean squares of the tracks behind their gains, and of all together. */
+  /** Measure what sounds now, of each track behind its gain and of all together; for tests. */
   probe() {
-    const rms = (analyser) => {
-      const samples = new Float32Array(analyser.fftSize);
-      analyser.getFloatTimeDomainData(samples);
-      return [Math.sqrt(samples.reduce((sum, x) => sum + x * x, 0) / samples.length), samples.reduce((most, x) => Math.max(most, Math.abs(x)), 0)];
-    };
-    const isBrushed = Boolean(this.brush);
-    const [out, peak] = this.output ? rms(this.output) : [0, 0];
+    const graph = this.graph;
+    const { rms, peak } = graph ? measure(graph.output) : { rms: 0, peak: 0 };
+    const isBrushed = this.brush !== null;
     return {
-      context: this.context?.state ?? "none",
+      context: graph?.context.state ?? "none",
       isPlaying: this.isPlaying,
       isWaiting: this.isWaiting,
       position: this.position / (this.meta?.rate ?? 1),
-      tracks: this.tracks.map((track, k) => ({ name: track.name, rms: isBrushed ? 0 : rms(this.outputs[k].analyser)[0] })),
+      tracks: this.tracks.map(({ name }, k) => {
+        return { name, rms: isBrushed ? 0 : measure(this.#audio.tracks[k].analyser).rms };
+      }),
       brush: isBrushed,
-      out,
+      out: rms,
       peak,
       n_voices: this.#voices().length,
-      sounding: this.tracks.map((_, k) => this.#sounding(k)),
+      sounding: this.tracks.map((_, k) => this.#soundingVersion(k)),
     };
   }
 
-  /** What is heard from one frame to another, rendered faster than it plays: channels of Float32Array. */
+  /**
+   * Render what is heard from one frame to another, faster than it plays; for tests.
+   *
+   * @param {number} from
+   * @param {number} to
+   */
   async render(from, to) {
-    const nChannels = Math.max(...[...this.buffers.values()].map(({ buffer }) => buffer.numberOfChannels));
-    const offline = new OfflineAudioContext(nChannels, to - from, this.meta.rate);
+    const buffers = [...this.buffers.values()];
+    const nChannels = Math.max(...buffers.map(({ buffer }) => buffer.numberOfChannels));
+    const offline = new OfflineAudioContext(nChannels, to - from, this.#loaded.rate);
     const twin = new Engine({ makeContext: () => offline });
-    twin.load(this.meta);
+    twin.load(this.#loaded);
     twin.buffers = this.buffers;
     twin.mix = this.mix;
     trackGains(this.tracks.length, this.mix).forEach((gain, k) => {
-      twin.outputs[k].gain.gain.cancelScheduledValues(0);
-      twin.outputs[k].gain.gain.setValueAtTime(gain, 0);
+      const parameter = twin.#audio.tracks[k].gain.gain;
+      parameter.cancelScheduledValues(0);
+      parameter.setValueAtTime(gain, 0);
     });
     twin.#anchor = { frame: 0, position: from };
     twin.#next = { position: from, at: 0, isCut: false };
     twin.#schedule(to - from);
     const rendered = await offline.startRendering();
-    return Array.from({ length: nChannels }, (_, c) => rendered.getChannelData(c));
+    return Array.from({ length: nChannels }, (_, channel) => rendered.getChannelData(channel));
   }
 
   dispose() {
@@ -225,88 +304,89 @@ export class Engine {
     this.#disconnect();
     this.buffers.clear();
     this.tracks = [];
-    this.meta = this.brush = null;
-    if (globalThis.absslabPlaying === this) globalThis.absslabPlaying = null;
+    this.meta = null;
+    this.brush = null;
+    if (page.absslabPlaying === this) page.absslabPlaying = null;
   }
 
-  /** These [track, chunk] come without being asked for. */
+  /**
+   * Expect chunks that the kernel sends without being asked.
+   *
+   * @param {ChunkKey[]} chunks
+   */
   expect(chunks) {
     for (const [track, chunk] of chunks) this.#asked.add(`${track}:${chunk}`);
   }
 
-  /** Ask for what is missing around the position, and forget what is far from it. */
+  /** Ask for the chunks that are missing around the position, and drop those far from it. */
   ask() {
     if (!this.meta) return;
     const chunks = wantedChunks(this.position, { ...this.meta, loop: this.loop });
+    const numbers = this.tracks.map((_, k) => k);
+    const heardFirst = [
+      ...numbers.filter((k) => isHeard(k, this.mix)),
+      ...numbers.filter((k) => !isHeard(k, this.mix)),
+    ];
+    /** @type {ChunkKey[]} */
     const missing = [];
     for (const chunk of chunks) {
-      const order = this.tracks.map((_, k) => k).sort((a, b) => this.#isHeard(b) - this.#isHeard(a));
-      for (const track of order) {
+      for (const track of heardFirst) {
         const key = `${track}:${chunk}`;
-        if (this.buffers.get(key)?.version === this.tracks[track].version || this.#asked.has(key)) continue;
+        const isCurrent = this.buffers.get(key)?.version === this.tracks[track].version;
+        if (isCurrent || this.#asked.has(key)) continue;
         this.#asked.add(key);
         missing.push([track, chunk]);
       }
     }
-    for (const key of this.buffers.keys()) if (!chunks.includes(Number(key.split(":")[1]))) this.buffers.delete(key);
+    for (const key of this.buffers.keys()) {
+      if (!chunks.includes(Number(key.split(":")[1]))) this.buffers.delete(key);
+    }
     if (missing.length) this.wanted(missing);
   }
 
-  /** The version of a track that sounds now. */
-  #sounding(track) {
+  /** @param {number} track */
+  #soundingVersion(track) {
     const now = this.#now();
-    return this.#scheduled.find((piece) => piece.begin <= now && now < piece.begin + piece.n)?.voices.get(track)?.version ?? null;
+    const current = this.#scheduled.find(({ begin, n }) => begin <= now && now < begin + n);
+    return current?.voices.get(track)?.version ?? null;
   }
 
   #voices() {
-    return this.#scheduled.flatMap((piece) => [...piece.voices.values()]);
+    return this.#scheduled.flatMap((stretch) => [...stretch.voices.values()]);
   }
 
-  #isHeard(track) {
-    return Number(!this.mix.mute.has(track) && (this.mix.solo.size === 0 || this.mix.solo.has(track)));
-  }
-
+  /** The frame of the clock. */
   #now() {
-    return Math.round((this.context?.currentTime ?? 0) * (this.meta?.rate ?? 1));
+    return Math.round((this.graph?.context.currentTime ?? 0) * (this.meta?.rate ?? 1));
   }
 
+  /** @param {number} seconds */
   #frames(seconds) {
-    return Math.round(seconds * this.meta.rate);
-  }
-
-  #connect() {
-    this.#disconnect();
-    this.context = this.makeContext(this.meta.rate);
-    const { context } = this;
-    this.output = context.createAnalyser();
-    this.output.connect(context.destination);
-    [this.parts, this.brushed] = [context.createGain(), context.createGain()];
-    this.parts.connect(this.output);
-    this.brushed.connect(this.output);
-    this.outputs = this.tracks.map(() => {
-      const [gain, analyser] = [context.createGain(), context.createAnalyser()];
-      gain.connect(analyser).connect(this.parts);
-      return { gain, analyser };
-    });
+    return Math.round(seconds * this.#loaded.rate);
   }
 
   #disconnect() {
-    const parts = (this.outputs ?? []).flatMap(({ gain, analyser }) => [gain, analyser]);
-    const nodes = [this.output, this.parts, this.brushed, ...parts].filter(Boolean);
-    setTimeout(() => nodes.forEach((node) => node.disconnect()), 1000 * (LEAD + 2 * FADE)); // when it has faded
-    this.outputs = [];
+    const graph = this.graph;
+    this.graph = null;
+    if (graph) setTimeout(() => graph.disconnect(), 1000 * (LEAD + 2 * FADE)); // when it has faded
   }
 
-  #buffer(channels) {
-    const buffer = this.context.createBuffer(channels.length, channels[0].length, this.meta.rate);
-    channels.forEach((samples, c) => buffer.copyToChannel(samples, c));
+  /** @param {Float32Array<ArrayBuffer>[]} channels */
+  #makeBuffer(channels) {
+    const { rate } = this.#loaded;
+    const buffer = this.#audio.context.createBuffer(channels.length, channels[0].length, rate);
+    channels.forEach((samples, channel) => buffer.copyToChannel(samples, channel));
     return buffer;
   }
 
-  /** Go on from a frame, playing or not. */
+  /**
+   * Go on from a frame, playing or not.
+   *
+   * @param {number} frame
+   */
   #moveTo(frame) {
-    this.rest = frame;
-    this.#tryAgain();
+    this.#rest = frame;
+    this.#forgetFailures();
     if (this.isPlaying) {
       this.#silence();
       this.#resume();
@@ -315,15 +395,15 @@ export class Engine {
     this.changed();
   }
 
-  #tryAgain() {
-    this.#failed.forEach((key) => this.#asked.delete(key));
+  #forgetFailures() {
+    for (const key of this.#failed) this.#asked.delete(key);
     this.#failed.clear();
   }
 
   #resume() {
     this.isWaiting = false;
-    this.#anchor = { frame: this.#now() + this.#frames(LEAD), position: this.rest };
-    this.#next = { position: this.rest, at: 0, isCut: true };
+    this.#anchor = { frame: this.#now() + this.#frames(LEAD), position: this.#rest };
+    this.#next = { position: this.#rest, at: 0, isCut: true };
     this.tick();
     this.#timer ??= setInterval(() => this.tick(), TICK);
     this.changed();
@@ -332,74 +412,118 @@ export class Engine {
   /** Let all that sounds fade out. */
   #silence() {
     clearInterval(this.#timer);
-    this.#timer = this.#anchor = this.#next = null;
+    this.#timer = undefined;
+    this.#anchor = null;
+    this.#next = null;
     if (!this.meta) return;
     const at = this.#now() + this.#frames(LEAD);
     for (const voice of this.#voices()) endVoice(voice, at, this.meta.rate);
     this.#scheduled = [];
   }
 
-  /** Schedule what comes, and see whether the sound is missing or over; called by a timer. */
+  /** Schedule what comes, and notice where sound is missing or has ended; a timer calls it. */
   tick() {
     if (!this.isPlaying || !this.#anchor) return;
     const now = this.#now();
     const elapsed = now - this.#anchor.frame;
-    this.#scheduled = this.#scheduled.filter((piece) => piece.begin + piece.n > now);
-    const isWhole = this.#schedule(elapsed + this.#frames(AHEAD));
+    this.#scheduled = this.#scheduled.filter((stretch) => stretch.begin + stretch.n > now);
+    const isComplete = this.#schedule(elapsed + this.#frames(AHEAD));
     this.ask();
-    if (!isWhole && elapsed >= this.#next.at) {
-      this.rest = this.#next.position;
+    const next = this.#next;
+    if (!next || elapsed < next.at) return;
+    if (!isComplete) {
       this.#silence();
+      this.#rest = next.position;
       this.isWaiting = true;
       this.changed();
-    } else if (isWhole && this.#next.position >= this.length && elapsed >= this.#next.at) {
+    } else if (next.position >= this.length) {
       this.#silence();
+      this.#rest = this.length;
       this.isPlaying = false;
-      this.rest = this.length;
       this.changed();
     }
   }
 
-  /** Schedule up to so many frames after the anchor; false where sound that is heard is missing. */
+  /**
+   * Schedule up to so many frames after the anchor; returns false where sound that is heard is
+   * missing.
+   *
+   * @param {number} until
+   */
   #schedule(until) {
-    for (const { frame, n, at, isCut } of pieces(this.#next.position, until - this.#next.at, this)) {
-      const chunk = Math.floor(frame / this.meta.chunk);
-      if (!this.#ready(chunk)) return false;
-      const wraps = Boolean(this.loop) && frame + n === this.loop[1];
-      const fadesIn = (at ? isCut : this.#next.isCut) && frame > 0;
-      const piece = { begin: this.#anchor.frame + this.#next.at, frame, n, fadesIn, fadesOut: wraps, voices: new Map() };
+    const { rate } = this.#loaded;
+    let next = this.#next;
+    const anchor = this.#anchor;
+    if (!next || !anchor) return false;
+    for (const { frame, n, at, isCut } of pieces(next.position, until - next.at, this)) {
+      const chunk = Math.floor(frame / this.chunk);
+      if (!this.#hasChunk(chunk)) return false;
+      const { loop } = this;
+      const wraps = loop !== null && frame + n === loop[1];
+      const isFirst = at === 0;
+      /** @type {ScheduledStretch} */
+      const stretch = {
+        begin: anchor.frame + next.at,
+        frame,
+        n,
+        fadesIn: (isFirst ? next.isCut : isCut) && frame > 0,
+        fadesOut: wraps,
+        voices: new Map(),
+      };
       this.tracks.forEach((_, k) => {
-        if (this.buffers.has(`${k}:${chunk}`)) piece.voices.set(k, startVoice(this.context, this.meta.rate, piece, this.#source(k, chunk)));
+        const source = this.#source(k, chunk);
+        if (source) stretch.voices.set(k, startVoice(this.#audio.context, rate, stretch, source));
       });
-      this.#startBrush(piece);
-      this.#scheduled.push(piece);
-      this.#next = { position: wraps ? this.loop[0] : frame + n, at: this.#next.at + n, isCut: wraps };
+      this.#startBrush(stretch);
+      this.#scheduled.push(stretch);
+      next = { position: wraps ? loop[0] : frame + n, at: next.at + n, isCut: wraps };
+      this.#next = next;
     }
     return true;
   }
 
-  get chunk() {
-    return this.meta.chunk;
+  /**
+   * Return whether a chunk is here of every track that is heard.
+   *
+   * @param {number} chunk
+   */
+  #hasChunk(chunk) {
+    return this.tracks.every((_, k) => !isHeard(k, this.mix) || this.buffers.has(`${k}:${chunk}`));
   }
 
-  /** Whether a chunk is there of every track that is heard. */
-  #ready(chunk) {
-    return this.tracks.every((_, k) => !this.#isHeard(k) || this.buffers.has(`${k}:${chunk}`));
-  }
-
+  /** @param {number} track @param {number} chunk */
   #source(track, chunk) {
-    return { ...this.buffers.get(`${track}:${chunk}`), offset: chunk * this.meta.chunk, output: this.outputs[track].gain };
+    const sound = this.buffers.get(`${track}:${chunk}`);
+    if (!sound) return null;
+    return { ...sound, offset: chunk * this.chunk, output: this.#audio.tracks[track].gain };
   }
 
+  /** @param {ScheduledStretch} stretch */
   #startBrush({ begin, frame, n, voices }) {
-    if (!this.brush) return;
-    const first = Math.max(frame, this.brush.start);
-    const length = Math.min(frame + n, this.brush.start + this.brush.n) - first;
-    const source = { buffer: this.brush.buffer, offset: this.brush.start, output: this.brushed };
-    if (length > 0) voices.set("brush", startVoice(this.context, this.meta.rate, { begin: begin + first - frame, frame: first, n: length }, source));
+    const { brush } = this;
+    if (!brush) return;
+    const first = Math.max(frame, brush.start);
+    const length = Math.min(frame + n, brush.start + brush.n) - first;
+    if (length <= 0) return;
+    const part = { begin: begin + first - frame, frame: first, n: length };
+    const source = { buffer: brush.buffer, offset: brush.start, output: this.#audio.brush };
+    const voice = startVoice(this.#audio.context, this.#loaded.rate, part, source);
+    voices.set("brush", voice);
   }
 }
 
-function sameNames(some, others) {
-  return some.length === others.length && some.every((track, k) => track.name === others[k].name && track.kind === others[k].kind);
+/** @param {number} n @returns {Mix} */
+function newMix(n) {
+  return { solo: new Set(), mute: new Set(), gains: Array(n).fill(0), level: "raw", levels: null };
+}
+
+/** @param {Track[]} tracks @param {Track[]} others */
+function haveSameNames(tracks, others) {
+  if (tracks.length !== others.length) return false;
+  return tracks.every(({ name, kind }, k) => name === others[k].name && kind === others[k].kind);
+}
+
+/** @param {Meta} meta @param {Meta} other */
+function hasSameLength(meta, other) {
+  return meta.rate === other.rate && meta.length === other.length && meta.chunk === other.chunk;
 }

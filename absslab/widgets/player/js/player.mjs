@@ -1,25 +1,36 @@
 // @ts-check
-// The widget: one engine per model, however often it is shown; what the kernel says, and what it is asked for.
+// The widget: one engine per model, however often it is shown, and the messages to and from the
+// kernel.
 
-import { appliedGain, toFloat } from "./logic.mjs";
 import { Engine } from "./engine.mjs";
-import { download } from "./picture.mjs";
+import { appliedGain, isHeard, toFloat, toLinear } from "./logic.mjs";
+import { download } from "../../ui/js/page.mjs";
 import { View } from "./view.mjs";
 
+/** @import { Model } from "../../ui/js/widget.d.ts" */
+/** @import { Mix, Region, Tile, TileRequest } from "./types.d.ts" */
+
 export class Player {
+  /** @type {Set<View>} */
+  views = new Set();
+  /** @type {Map<string, TileRequest>} */
+  #tiles = new Map(); // by "track:what:size:axis"
+  colours = new Uint8Array();
+  text = ""; // an error, shown until something else happens
+  /** @type {Region | null} */
+  region = null; // that is brushed
+  #nBrushes = 0; // the number of the latest brush: answers to older ones are dropped
+  /** @type {number | null} */
+  #levelVersion = null; // of the tracks whose levels are known
+
+  /** @param {Model} model */
   constructor(model) {
     this.model = model;
-    this.views = new Set();
-    this.pictures = new Map(); // "track:what:size:axis" → {…, pixels}
-    this.colours = null;
-    this.text = "";
-    this.region = null; // that is brushed: {start, end, low, high}
-    this.nBrushes = 0; // answers to older wishes are dropped
-    this.levelled = null; // the version of the tracks whose levels are known
     this.engine = new Engine({
       changed: () => this.changed(),
-      wanted: (chunks) => this.say({ type: "need", chunks }),
+      wanted: (chunks) => this.#send({ type: "need", chunks }),
     });
+    /** @param {any} content @param {any[]} buffers */
     this.receive = (content, buffers) => {
       try {
         this.#receive(content, buffers);
@@ -30,14 +41,21 @@ export class Player {
       this.changed();
     };
     model.on("msg:custom", this.receive);
-    this.say({ type: "ready" });
+    this.#send({ type: "ready" });
   }
 
-  say(content) {
+  /** Sampling rate in Hz. */
+  get rate() {
+    return this.engine.meta?.rate ?? 1;
+  }
+
+  /** @param {object} content */
+  #send(content) {
     try {
       this.model.send(content);
     } catch {
-      this.text = "the kernel is gone: what is here can be heard on; run the cell again for the rest";
+      this.text =
+        "the kernel is gone: what is here can be heard on; run the cell again for the rest";
     }
   }
 
@@ -45,133 +63,209 @@ export class Player {
     for (const view of this.views) view.update();
   }
 
-  /** Change what is heard, and let the kernel know. */
+  /**
+   * Change the mix, and let the kernel know.
+   *
+   * @param {Partial<Mix>} mix
+   */
   setMix(mix) {
     this.engine.setMix(mix);
     this.#askForLevels();
-    this.tell();
+    this.#sendMix();
     if (this.region) this.brush(this.region);
   }
 
-  tell() {
+  #sendMix() {
     const { solo, mute, gains, level } = this.engine.mix;
-    this.say({ type: "mix", gains: this.heardGains(), mix: { solo: [...solo], mute: [...mute], gains, level } });
+    const mix = { solo: [...solo], mute: [...mute], gains, level };
+    this.#send({ type: "mix", gains: this.heardGains(), mix });
   }
 
   #askForLevels() {
     const version = this.engine.tracks[0]?.version;
-    if (this.engine.mix.level !== "raw" && this.levelled !== version) this.say({ type: "levels" });
+    const areKnown = this.engine.mix.level === "raw" || this.#levelVersion === version;
+    if (!areKnown) this.#send({ type: "levels" });
   }
 
-  /** dB of each track, null where it is not heard. */
+  /** The gain of each track in dB; null where it is not heard. */
   heardGains() {
     const { mix, tracks } = this.engine;
-    const isHeard = (k) => !mix.mute.has(k) && (mix.solo.size === 0 || mix.solo.has(k));
-    return tracks.map((_, k) => (isHeard(k) ? appliedGain(k, mix) : null));
+    return tracks.map((_, k) => (isHeard(k, mix) ? appliedGain(k, mix) : null));
   }
 
   linearGains() {
-    return this.heardGains().map((gain) => (gain === null ? 0 : 10 ** (gain / 20)));
+    return this.heardGains().map((gain) => (gain === null ? 0 : toLinear(gain)));
   }
 
-  /** Hear only a region {start, end, low, high} of what is heard; null: everything again. */
+  /**
+   * Hear only a region of what is heard, or everything again if it is null.
+   *
+   * @param {Region | null} region
+   */
   brush(region) {
     this.text = "";
     this.region = region;
-    this.nBrushes += 1;
-    if (region) this.say({ type: "brush", number: this.nBrushes, ...region, gains: this.linearGains() });
-    else if (this.engine.brush) this.engine.setBrush(null);
+    this.#nBrushes += 1;
+    if (region) {
+      const gains = this.linearGains();
+      this.#send({ type: "brush", number: this.#nBrushes, ...region, gains });
+    } else if (this.engine.brush) {
+      this.engine.setBrush(null);
+    }
     this.changed();
   }
 
+  /** @param {number[]} gains linear, one per track @param {string} name */
   save(gains, name) {
     this.text = "";
-    this.say({ type: "save", gains, name });
+    this.#send({ type: "save", gains, name });
   }
 
-  /** Ask for a picture, unless it is there or on its way. */
+  /**
+   * Return the tile to show; ask for the wanted one, unless it is here or on its way.
+   *
+   * @param {number} track
+   * @param {string} what sound or mask
+   * @param {string} size lane or large
+   * @param {string} axis mel or linear
+   * @param {number} start s
+   * @param {number} end s
+   */
   want(track, what, size, axis, start, end) {
     const { version } = this.engine.tracks[track];
     const key = `${track}:${what}:${size}:${axis}`;
-    const kept = this.pictures.get(key);
-    if (!kept || !isSame(kept, { version, start, end })) {
-      this.pictures.set(key, { ...kept, version, start, end, shown: kept?.shown });
-      this.say({ type: "tile", track, what, size, axis, start, end });
+    const request = this.#tiles.get(key);
+    if (!request || !isSameStretch(request, { version, start, end })) {
+      this.#tiles.set(key, { version, start, end, shown: request?.shown });
+      this.#send({ type: "tile", track, what, size, axis, start, end });
     }
-    return this.pictures.get(key).shown;
+    return this.#tiles.get(key)?.shown;
+  }
+
+  /**
+   * Return the latest tile that has come.
+   *
+   * @param {number} track
+   * @param {string} what
+   * @param {string} size
+   * @param {string} axis
+   */
+  shownTile(track, what, size, axis) {
+    return this.#tiles.get(`${track}:${what}:${size}:${axis}`)?.shown;
   }
 
   dispose() {
     this.model.off("msg:custom", this.receive);
     this.engine.dispose();
-    this.pictures.clear();
+    this.#tiles.clear();
     for (const view of [...this.views]) view.dispose();
   }
 
+  /** @param {any} content @param {any[]} [buffers] */
   #receive(content, buffers) {
     const { engine } = this;
-    const bytes = buffers?.[0] && new Uint8Array(buffers[0].buffer ?? buffers[0], buffers[0].byteOffset ?? 0, buffers[0].byteLength);
-    if (content.type === "tracks") this.#introduce(content, bytes);
-    else if (content.type === "pcm") engine.put(content, toFloat(bytes, content.channels, content.scale));
-    else if (content.type === "tile") this.#picture(content, bytes);
-    else if (content.type === "levels" && content.version === engine.tracks[0]?.version) {
-      this.levelled = content.version;
-      this.setMix({ levels: content.levels });
-    } else if (content.type === "brush" && this.region && content.number === this.nBrushes) {
-      engine.setBrush({ start: content.start, n: content.n, channels: toFloat(bytes, content.channels, content.scale) });
-    } else if (content.type === "file") download(new Blob([bytes], { type: content.mime }), content.name);
-    else if (content.type === "do") this.#do(content);
-    else if (content.type === "error") {
-      this.text = content.text;
-      if (content.chunk !== undefined) engine.fail(content.track, content.chunk);
+    const bytes = toBytes(buffers?.[0]);
+    switch (content.type) {
+      case "tracks":
+        this.#load(content, bytes);
+        break;
+      case "pcm":
+        engine.put(content, toFloat(bytes, content.channels, content.scale));
+        break;
+      case "tile":
+        this.#keepTile({ ...content, pixels: bytes });
+        break;
+      case "levels":
+        if (content.version !== engine.tracks[0]?.version) break;
+        this.#levelVersion = content.version;
+        this.setMix({ levels: content.levels });
+        break;
+      case "brush":
+        if (!this.region || content.number !== this.#nBrushes) break;
+        engine.setBrush({
+          start: content.start,
+          n: content.n,
+          channels: toFloat(bytes, content.channels, content.scale),
+        });
+        break;
+      case "file":
+        download(new Blob([bytes], { type: content.mime }), content.name);
+        break;
+      case "do":
+        this.#do(content);
+        break;
+      case "error":
+        this.text = content.text;
+        if (content.chunk !== undefined) engine.fail(content.track, content.chunk);
+        break;
     }
   }
 
-  #introduce(content, colours) {
+  /** @param {any} content @param {Uint8Array<ArrayBuffer>} colours */
+  #load(content, colours) {
     this.text = "";
     this.colours = colours;
-    const kept = this.engine.load(content);
-    if (!kept.clock) {
-      this.pictures.clear();
+    const unchanged = this.engine.load(content);
+    if (!unchanged.clock) {
+      this.#tiles.clear();
       this.region = null;
       for (const view of this.views) view.build();
     }
-    if (!kept.mix) {
+    if (unchanged.mix) {
+      this.#askForLevels();
+    } else {
       const { solo, mute, gains, level } = content.mix;
-      this.levelled = null;
+      this.#levelVersion = null;
       this.setMix({ solo: new Set(solo), mute: new Set(mute), gains, level });
-    } else this.#askForLevels();
-    this.engine.expect(content.coming.map((track) => [track, 0]));
+    }
+    this.engine.expect(content.coming.map((/** @type {number} */ track) => [track, 0]));
     this.engine.ask();
     if (this.region) this.brush(this.region);
     for (const view of this.views) view.update();
   }
 
-  #picture(content, pixels) {
-    const kept = this.pictures.get(`${content.track}:${content.what}:${content.size}:${content.axis}`);
-    if (kept && isSame(kept, content)) kept.shown = { ...content, pixels };
+  /** @param {Tile} tile */
+  #keepTile(tile) {
+    const request = this.#tiles.get(`${tile.track}:${tile.what}:${tile.size}:${tile.axis}`);
+    if (request && isSameStretch(request, tile)) request.shown = tile;
   }
 
-  #do({ command, tracks, seconds }) {
+  /** @param {{command: string, tracks?: number[], seconds?: number}} command */
+  #do({ command, tracks = [], seconds = 0 }) {
     if (command === "hear") this.setMix({ solo: new Set(tracks), mute: new Set() });
     else if (command === "play") this.engine.play();
     else if (command === "pause") this.engine.pause();
-    else if (command === "seek") this.engine.seek(seconds * this.engine.meta.rate);
+    else if (command === "seek") this.engine.seek(seconds * this.rate);
   }
 }
 
-function isSame(some, other) {
-  return some.version === other.version && Math.abs(some.start - other.start) < 1e-6 && Math.abs(some.end - other.end) < 1e-6;
+/** @param {ArrayBuffer | ArrayBufferView<ArrayBuffer> | undefined} buffer */
+function toBytes(buffer) {
+  if (!buffer) return new Uint8Array();
+  if (!ArrayBuffer.isView(buffer)) return new Uint8Array(buffer);
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
 }
 
-/** Called once per model, however often it is shown. */
+/**
+ * @param {{version: number, start: number, end: number}} stretch
+ * @param {{version: number, start: number, end: number}} other
+ */
+function isSameStretch(stretch, other) {
+  if (stretch.version !== other.version) return false;
+  return Math.abs(stretch.start - other.start) < 1e-6 && Math.abs(stretch.end - other.end) < 1e-6;
+}
+
+/** anywidget calls this once per model, however often the model is shown. */
 export default () => {
+  /** @type {Player} */
   let player;
   return {
+    /** @param {{model: Model}} widget */
     initialize({ model }) {
       player = new Player(model);
       return () => player.dispose();
     },
+    /** @param {{model: Model, el: HTMLElement}} widget */
     render({ model, el }) {
       const view = new View(el, player, model.get("title"));
       const retitle = () => view.retitle(model.get("title"));

@@ -1,37 +1,68 @@
 // @ts-check
-// Pieces of sound on the context's clock: from a frame on, for some frames, faded where they do not go on from another.
+// Voices: stretches of sound on the context's clock, with fades where the sound is cut.
 
 import { FADE } from "./logic.mjs";
 
-/** @type {any} What the players of a page share. */
-const shared = globalThis;
+/** @import { Stretch, Voice, VoiceSource } from "./types.d.ts" */
 
-/** The page's audio context of a sampling rate; a context's own rate being the sound's, nothing is resampled. */
+/** @type {any} What the players of a page share. */
+const page = globalThis;
+
+/**
+ * Return the page's audio context of a sampling rate. Its own rate is the sound's, so that nothing
+ * is resampled.
+ *
+ * @param {number} rate
+ * @returns {AudioContext}
+ */
 export function sharedContext(rate) {
-  shared.absslabContexts ??= new Map();
-  const contexts = shared.absslabContexts;
-  if (!contexts.has(rate)) contexts.set(rate, new AudioContext({ sampleRate: rate, latencyHint: "interactive" }));
+  page.absslabContexts ??= new Map();
+  const contexts = page.absslabContexts;
+  if (!contexts.has(rate)) {
+    contexts.set(rate, new AudioContext({ sampleRate: rate, latencyHint: "interactive" }));
+  }
   return contexts.get(rate);
 }
 
 /**
- * Start a voice: frame `frame` of the sound at frame `begin` of the clock, for n frames.
+ * Start a voice that plays a stretch of the sound.
  *
- * The buffer holds the sound from frame `offset` on; the rate is the sound's.
+ * @param {BaseAudioContext} context
+ * @param {number} rate of the sound and of the clock
+ * @param {Stretch} stretch
+ * @param {VoiceSource} source
+ * @returns {Voice}
  */
-export function startVoice(context, rate, { begin, frame, n, fadesIn = false, fadesOut = false }, { buffer, version = null, offset, output }) {
-  const [source, envelope] = [context.createBufferSource(), context.createGain()];
-  const [from, to] = [begin / rate, (begin + n) / rate];
+export function startVoice(context, rate, stretch, { buffer, version, offset, output }) {
+  const { begin, frame, n, fadesIn = false, fadesOut = false } = stretch;
+  const source = context.createBufferSource();
+  const envelope = context.createGain();
+  const from = begin / rate;
+  const to = (begin + n) / rate;
   source.buffer = buffer;
   source.connect(envelope).connect(output);
-  if (fadesIn) envelope.gain.setValueAtTime(0, from).linearRampToValueAtTime(1, from + FADE);
-  if (fadesOut) envelope.gain.setValueAtTime(1, Math.max(from + FADE, to - FADE)).linearRampToValueAtTime(0, to);
+  if (fadesIn) {
+    envelope.gain.setValueAtTime(0, from).linearRampToValueAtTime(1, from + FADE);
+  }
+  if (fadesOut) {
+    const fadeStart = Math.max(from + FADE, to - FADE);
+    envelope.gain.setValueAtTime(1, fadeStart).linearRampToValueAtTime(0, to);
+  }
   source.start(from, (frame - offset) / rate, n / rate);
-  source.onended = () => [source, envelope].forEach((node) => node.disconnect());
+  source.onended = () => {
+    source.disconnect();
+    envelope.disconnect();
+  };
   return { version, source, envelope, begin, end: begin + n, fadesIn };
 }
 
-/** Let a voice fade out from a frame of the clock on, or never begin. */
+/**
+ * Let a voice fade out from a frame of the clock on, or never begin.
+ *
+ * @param {Voice} voice
+ * @param {number} at
+ * @param {number} rate
+ */
 export function endVoice(voice, at, rate) {
   if (voice.end <= at) return;
   if (voice.begin >= at) {
@@ -40,13 +71,21 @@ export function endVoice(voice, at, rate) {
     return;
   }
   const level = voice.fadesIn ? Math.min(1, (at - voice.begin) / (FADE * rate)) : 1;
+  const time = at / rate;
+  const { gain } = voice.envelope;
   voice.end = at;
-  voice.envelope.gain.cancelScheduledValues(at / rate);
-  voice.envelope.gain.setValueAtTime(level, at / rate).linearRampToValueAtTime(0, at / rate + FADE);
-  voice.source.stop(at / rate + FADE);
+  gain.cancelScheduledValues(time);
+  gain.setValueAtTime(level, time).linearRampToValueAtTime(0, time + FADE);
+  voice.source.stop(time + FADE);
 }
 
-/** Go over to a value without a click. */
+/**
+ * Change a parameter without a click.
+ *
+ * @param {AudioParam} parameter
+ * @param {number} value
+ * @param {BaseAudioContext} context
+ */
 export function ramp(parameter, value, context) {
   const now = context.currentTime;
   parameter.cancelScheduledValues(now);
