@@ -30,36 +30,36 @@ class ReportConfig(Config):
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Report as the flags say."""
-    begun = time.monotonic()
+    """Write a report as the flags say."""
+    begin = time.monotonic()
     parser = Parser(
-        "absslab report", description="Write one HTML page on a run, which opens without a network."
+        "absslab report", description="Write one HTML page on a run; it opens without a network."
     )
     add_flags(parser, ReportConfig)
     config = from_flags(ReportConfig, vars(parser.parse(arguments)))
     if not config.run_directory:
         raise InputError(
-            "run_directory is missing: say it with --run_directory, as in --run_directory runs/first"
+            "run_directory is missing: "
+            "give it with --run_directory, as in --run_directory runs/first"
         )
     output = Path(config.output or Path(config.run_directory) / "report.html")
     from absslab.report.render import check_installed, write_report
 
     check_installed()
-    from absslab.report.report import Report
+    from absslab.report.report import open_report
 
-    report = Report(
+    report = open_report(  # checks everything before the long work
         config.run_directory, split=config.split, n_examples=config.n_examples, device=config.device
-    )  # checks all, before long work
+    )
     check_output_path(output, ".html")
-    if report.unread:
-        print(f"scored anew: {report.unread}", file=sys.stderr, flush=True)
+    if report.scores_problem:
+        print(f"scored anew: {report.scores_problem}", file=sys.stderr, flush=True)
     if not report.is_scored:
-        print(f"scoring on {report.evaluation.device}", file=sys.stderr, flush=True)
+        print(f"scoring on {report.device}", file=sys.stderr, flush=True)
         run_with_progress(report.score(), "scored", "file")
     print("executing the notebook", file=sys.stderr, flush=True)
-    parameters = {
-        name: getattr(config, name)
-        for name in ("run_directory", "split", "n_examples", "device", "output")
-    }
-    written = write_report(output, parameters, title=f"{report.run.name}: report")
-    print(f"{written.path}: {written.n_bytes / 1e6:.1f} MB in {time.monotonic() - begun:.0f} s")
+    names = ("run_directory", "split", "n_examples", "device", "output")
+    parameters = {name: getattr(config, name) for name in names}
+    written = write_report(output, parameters, title=f"{report.name}: report")
+    seconds = time.monotonic() - begin
+    print(f"{written.path}: {written.n_bytes / 1e6:.1f} MB in {seconds:.0f} s")

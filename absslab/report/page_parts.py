@@ -6,18 +6,21 @@ Axes: N samples.
 import base64
 import functools
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from absslab.core.audio import sound_files
+from absslab.plots.html_tables import html_table
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+CHART_WIDTH = 4.9  # inches: two charts stand side by side on a wide page, one fills a narrow page
 _PIXELS_PER_INCH = 192  # of a figure: two for each pixel of the page
 
 
@@ -97,6 +100,30 @@ def picture(figure: "Figure", alt: str, *, name: str = "chart") -> Fragment:
     width, height = (round(96 / _PIXELS_PER_INCH * n) for n in Image.open(buffer).size)
     image = _render("picture", alt, width, height, _encode_data_uri("image/png", buffer.getvalue()))
     return box([image], name)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Fragment:
+    """A table; see `html_table`."""
+    return Fragment(html_table(header, rows))
+
+
+def chart_axes(height: float, *, width: float = CHART_WIDTH) -> "Axes":
+    """The axes of a new figure with one chart.
+
+    Args:
+        height: of the figure, in inches.
+        width: of the figure, in inches.
+    """
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained").subplots()
+
+
+def chart(axes: "Axes", alt: str, *, name: str = "chart") -> Fragment:
+    """A chart that was drawn on the axes of `chart_axes`; see `picture`."""
+    figure = axes.get_figure()
+    assert figure is not None
+    return picture(figure, alt, name=name)  # type: ignore[arg-type]
 
 
 def sound(samples: np.ndarray, sampling_rate: int, label: str) -> Fragment:

@@ -1,8 +1,7 @@
-"""What there is to say of a run in words and tables: its settings, its data, how to make it again."""
+"""What a run was made of: settings, data, commands, seeds, dates, versions and checksums."""
 
 import dataclasses
 import platform
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -24,6 +23,7 @@ from absslab.core.evaluation.scorer import ScoringConfig
 from absslab.core.evaluation.scores import Scores
 from absslab.core.separation.detection import DetectionConfig
 from absslab.core.separation.masks import SeparationConfig
+from absslab.core.training.run_directory import RunReader
 from absslab.core.training.settings import Settings
 
 PACKAGES = (
@@ -38,100 +38,104 @@ PACKAGES = (
     "matplotlib",
 )
 _TABLES = ("manifest.json", "weak_labels.csv", "weak.tsv")  # of a data folder
-_CHOICES = ("model_type", "pooling", "masks")  # said even where they are the default
-_COLUMNS = 96  # of a line of a command
-_PLACES = ("data_folder", "save_path")
+_ALWAYS_GIVEN = ("model_type", "pooling", "masks")  # also if they have their defaults
+_MAX_COLUMNS = 96  # of a line of a command
+_PATHS = ("data_folder", "save_path")
+_SCORING_CONFIGS: dict[str, type[Config]] = {  # by their sections in scores
+    "evaluation": EvaluationConfig,
+    "separation": SeparationConfig,
+    "detection": DetectionConfig,
+    "scoring": ScoringConfig,
+}
 
 
-def setting_rows(settings: Settings, *, changed: bool) -> list[list[str]]:
-    """Rows of part, setting, value, default and meaning: of the settings that are not the default, or of all."""
+def tabulate_settings(settings: Settings, *, changed_only: bool) -> list[list[str]]:
+    """Tabulate settings: rows of part, setting, value, default and meaning.
+
+    Args:
+        settings: of a training.
+        changed_only: leave out settings that have their defaults.
+    """
     rows = []
     for part, config in settings.sections().items():
         for field in dataclasses.fields(config):
-            value, unit = getattr(config, field.name), field.metadata["unit"]
-            if changed and value == field.default and field.name not in _CHOICES:
+            value = getattr(config, field.name)
+            if changed_only and not _is_given(field, value):
                 continue
-            with_unit = (
-                f"{format_setting(value)} {unit}".strip()
-                if value is not None
-                else format_setting(value)
-            )
-            rows.append(
-                [part, field.name, with_unit, format_setting(field.default), field.metadata["help"]]
-            )
+            text = format_setting(value)
+            if value is not None:
+                text = f"{text} {field.metadata['unit']}".strip()
+            default = format_setting(field.default)
+            rows.append([part, field.name, text, default, field.metadata["help"]])
     return rows
 
 
-def changed_settings(settings: Settings) -> dict[str, Any]:
-    """The settings that are not the default: enough to make all of them again."""
-    found = {}
+def find_changed_settings(settings: Settings) -> dict[str, Any]:
+    """Find the settings that differ from their defaults: all settings can be made from them."""
+    changed = {}
     for config in settings.sections().values():
         for field in dataclasses.fields(config):
             value = getattr(config, field.name)
-            if value != field.default or field.name in _CHOICES:
-                found[field.name] = value
-    return found
+            if _is_given(field, value):
+                changed[field.name] = value
+    return changed
 
 
-def labelled(settings: Settings, data_folder: str) -> tuple[list[LabelledRecording], list[str]]:
-    """The recordings of a run's data with their weak labels, and the classes.
+def read_labelled_recordings(
+    settings: Settings, data_folder: str
+) -> tuple[list[LabelledRecording], list[str]]:
+    """Read the recordings of a run's data with their weak labels, and the classes.
 
     Raises:
-        InputError: they are gone, or can't be read.
+        InputError: the data are gone, or can't be read.
     """
     if not Path(data_folder).is_dir():
         raise InputError(f"{data_folder}, the data of the run, is gone")
-    return find_layout(settings.data.data_set_type)(
-        dataclasses.replace(settings.data, data_folder=data_folder), Path(data_folder)
-    )
+    config = dataclasses.replace(settings.data, data_folder=data_folder)
+    return find_layout(config.data_set_type)(config, Path(data_folder))
 
 
-def counts(items: Sequence[LabelledRecording], classes: Sequence[str]) -> dict[str, dict[str, int]]:
-    """In how many recordings of each split a class is: class → split → how many."""
-    found = {name: dict.fromkeys(SPLITS, 0) for name in classes}
-    for item in items:
-        for name in item.labels:
-            found[name][item.split] += 1
-    return found
+def count_recordings(
+    recordings: Sequence[LabelledRecording], classes: Sequence[str]
+) -> dict[str, dict[str, int]]:
+    """Count the recordings with each class in each split: class → split → number."""
+    counts = {name: dict.fromkeys(SPLITS, 0) for name in classes}
+    for recording in recordings:
+        for name in recording.labels:
+            counts[name][recording.split] += 1
+    return counts
 
 
-def manifest_of(data_folder: str) -> dict[str, Any] | None:
-    """How the mixtures were made; None where the data are none, or were made by something else."""
+def find_manifest(data_folder: str) -> dict[str, Any] | None:
+    """Read how mixtures were made; None if the data are not mixtures that ABSSLab made."""
     try:
         return read_manifest(data_folder)
     except InputError:
         return None
 
 
-def recording_counts(manifest: Mapping[str, Any]) -> dict[str, dict[str, int]]:
-    """Isolated recordings per class and split that mixtures were drawn from."""
-    found = {name: dict.fromkeys(SPLITS, 0) for name in manifest["classes"]}
+def count_sources(manifest: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """Count the isolated recordings that mixtures are drawn from: class → split → number."""
+    counts = {name: dict.fromkeys(SPLITS, 0) for name in manifest["classes"]}
     for split, recordings in manifest["recordings"].items():
-        for one in recordings:
-            found[one["event_label"]][split] += 1
-    return found
+        for recording in recordings:
+            counts[recording["event_label"]][split] += 1
+    return counts
 
 
-def mixing_rows(manifest: Mapping[str, Any]) -> list[list[str]]:
-    """Rows of setting, value and meaning: how mixtures were drawn."""
-    fields = [
-        field
-        for config in (MixingConfig, MixtureFolderConfig)
-        for field in dataclasses.fields(config)
-    ]
+def tabulate_mixing(manifest: Mapping[str, Any]) -> list[list[str]]:
+    """Tabulate how mixtures were drawn: rows of setting, value and meaning."""
     settings = manifest["config"]
-    return [
-        [
-            field.name,
-            f"{format_setting(settings[field.name])} {field.metadata['unit']}".strip(),
-            field.metadata["help"],
-        ]
-        for field in fields
-        if settings.get(field.name) is not None
-    ]
+    fields = [*dataclasses.fields(MixingConfig), *dataclasses.fields(MixtureFolderConfig)]
+    rows = []
+    for field in fields:
+        if settings.get(field.name) is not None:
+            value = f"{format_setting(settings[field.name])} {field.metadata['unit']}".strip()
+            rows.append([field.name, value, field.metadata["help"]])
+    return rows
 
 
-def commands(
+def list_commands(
     settings: Settings,
     *,
     run: Path,
@@ -139,104 +143,89 @@ def commands(
     scoring: Mapping[str, Any],
     page: Mapping[str, Any],
 ) -> list[str]:
-    """The commands that make all of it again.
+    """List the commands that make all of it again.
 
     Args:
         settings: of the training.
         run: its directory.
         data_folder: where its data are.
-        scoring, page: flags of `absslab evaluate` and `absslab report`, but for the model; None: not given.
+        scoring: flags of `absslab evaluate` but for the model; those that are None are left out.
+        page: flags of `absslab report` but for the run; those that are None are left out.
     """
-    lines = []
-    if manifest := manifest_of(data_folder):
-        defaults = (
-            MixingConfig.default_config().to_json() | MixtureFolderConfig.default_config().to_json()
-        )
-        known = {name: value for name, value in manifest["config"].items() if name in defaults}
-        changed = {
+    commands = []
+    if manifest := find_manifest(data_folder):
+        defaults = MixingConfig.default_config().to_json()
+        defaults |= MixtureFolderConfig.default_config().to_json()
+        mixing = {
             name: value
-            for name, value in known.items()
-            if value != defaults[name] or name == "seed"
+            for name, value in manifest["config"].items()
+            if name in defaults and (value != defaults[name] or name == "seed")
         }
-        lines.append(_command("mix", changed | {"output_folder": data_folder}))
-    training = changed_settings(settings)
-    places = {name: training.pop(name, None) for name in _PLACES}
-    lines.append(
-        _command(
-            "train",
-            training | {"seed": settings.training.seed} | places | {"data_folder": data_folder},
-        )
-    )
-    lines.append(_command("evaluate", {"checkpoint_path": f"{run}.ckpt", **scoring}))
-    lines.append(_command("report", {"run_directory": str(run), **page}))
-    return lines
+        commands.append(_format_command("mix", mixing | {"output_folder": data_folder}))
+    training = find_changed_settings(settings)
+    paths = {name: training.pop(name, None) for name in _PATHS}
+    training |= {"seed": settings.training.seed} | paths | {"data_folder": data_folder}
+    commands.append(_format_command("train", training))
+    commands.append(_format_command("evaluate", {"checkpoint_path": f"{run}.ckpt", **scoring}))
+    commands.append(_format_command("report", {"run_directory": str(run), **page}))
+    return commands
 
 
-def scoring_flags(known: Mapping[str, Mapping[str, object]]) -> dict[str, Any]:
-    """What a run was scored with otherwise than by default, of the `settings` of its scores."""
-    found: dict[str, Any] = {}
-    kinds: dict[str, type[Config]] = {
-        "evaluation": EvaluationConfig,
-        "separation": SeparationConfig,
-        "detection": DetectionConfig,
-        "scoring": ScoringConfig,
-    }
-    for section, config in kinds.items():
+def find_scoring_flags(scoring_settings: Mapping[str, Mapping[str, object]]) -> dict[str, Any]:
+    """Find the settings of a scoring that differ from their defaults.
+
+    Args:
+        scoring_settings: by section, as scores hold them.
+    """
+    flags: dict[str, Any] = {}
+    for section, config in _SCORING_CONFIGS.items():
         defaults = config.default_config().to_json()
-        values = known.get(section, {})
-        found |= {
-            name: value
-            for name, value in values.items()
-            if name in defaults and value != defaults[name]
-        }
-    return {name: value for name, value in found.items() if name != "checkpoint_path"}
+        for name, value in scoring_settings.get(section, {}).items():
+            if name in defaults and value != defaults[name]:
+                flags[name] = value
+    flags.pop("checkpoint_path", None)
+    return flags
 
 
-def training_dates(run: Path) -> dict[str, str]:
-    """When the training began and last said something, by its log."""
-    try:
-        lines = (run / "log.txt").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    stamps = [line[:19] for line in lines if re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", line)]
-    known = [moment(datetime.fromisoformat(stamp).timestamp()) for stamp in stamps]  # local time
-    return {"training began": known[0], "its last word": known[-1]} if known else {}
+def find_training_dates(reader: RunReader) -> dict[str, str]:
+    """Find when a training began, and when it last wrote to its log."""
+    times = reader.read_log_times()
+    if not times:
+        return {}
+    return {"training began": format_time(times[0]), "its last word": format_time(times[-1])}
 
 
-def seeds(settings: Settings, scores: Scores, data_folder: str) -> dict[str, str]:
-    """What was drawn with which seed."""
-    found = {"training (weights, order, augmentation)": format_setting(settings.training.seed)}
-    if manifest := manifest_of(data_folder):
-        found["mixtures, and the split of their recordings"] = format_setting(manifest["seed"])
+def list_seeds(settings: Settings, scores: Scores, data_folder: str) -> dict[str, str]:
+    """List the seeds: what was drawn → its seed."""
+    seeds = {"training (weights, order, augmentation)": format_setting(settings.training.seed)}
+    if manifest := find_manifest(data_folder):
+        seeds["mixtures, and the split of their recordings"] = format_setting(manifest["seed"])
     else:
-        found["split of the recordings, where the data have none of their own"] = format_setting(
-            settings.data.split_seed
-        )
+        split_seed = format_setting(settings.data.split_seed)
+        seeds["split of the recordings, where the data have none of their own"] = split_seed
     resampling = scores.settings.get("scoring", {}).get("resampling_seed")
-    return found | (
-        {"resampling for the intervals": format_setting(resampling)}
-        if resampling is not None
-        else {}
-    )
+    if resampling is not None:
+        seeds["resampling for the intervals"] = format_setting(resampling)
+    return seeds
 
 
-def versions() -> dict[str, str]:
-    """What this report is made with."""
-    found = {
+def list_versions() -> dict[str, str]:
+    """List the versions of the software that makes this report."""
+    versions = {
         "absslab": __version__,
         "Python": platform.python_version(),
         "system": platform.platform(terse=True),
     }
     for name in PACKAGES:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
-def checksums(run: Path, data_folder: str) -> list[list[str]]:
-    """Rows of what, file and SHA-256: of the model, of its settings and of the table that the data are told by."""
+def tabulate_checksums(run: Path, data_folder: str) -> list[list[str]]:
+    """Tabulate checksums of model, settings and tables of the data: what, file and SHA-256."""
     folder = Path(data_folder)
     files = {"best model": Path(f"{run}.ckpt"), "settings": run / "config.json"}
     files |= {f"data: {name}": folder / name for name in _TABLES}
@@ -244,26 +233,28 @@ def checksums(run: Path, data_folder: str) -> list[list[str]]:
     return [[what, str(path), checksum(path)] for what, path in files.items() if path.is_file()]
 
 
-def when(path: Path) -> str:
-    """When a file was last written."""
-    return moment(path.stat().st_mtime) if path.exists() else "–"
+def format_file_time(path: Path) -> str:
+    """The time when a file was last written; a dash if there is no such file."""
+    return format_time(path.stat().st_mtime) if path.exists() else "–"
 
 
-def moment(seconds: float) -> str:
-    """A moment, in seconds since 1970, with its distance from universal time."""
+def format_time(seconds: float) -> str:
+    """A time, given in seconds since 1970, as local time with its offset from UTC."""
     return datetime.fromtimestamp(seconds).astimezone().isoformat(sep=" ", timespec="seconds")
 
 
-def _command(name: str, settings: Mapping[str, Any]) -> str:
-    """A command for a shell, in lines that a page has room for."""
-    words = [
-        shlex.quote(word)
-        for word in to_flags({key: value for key, value in settings.items() if value is not None})
-    ]
+def _is_given(field: "dataclasses.Field[Any]", value: Any) -> bool:
+    """Whether a setting is worth telling."""
+    return value != field.default or field.name in _ALWAYS_GIVEN
+
+
+def _format_command(name: str, settings: Mapping[str, Any]) -> str:
+    """A command for a shell, broken into lines that fit a page."""
+    given = {key: value for key, value in settings.items() if value is not None}
     lines = [f"absslab {name}"]
-    for word in words:
-        if len(lines[-1]) + len(word) < _COLUMNS:
-            lines[-1] += f" {word}"
+    for flag in map(shlex.quote, to_flags(given)):
+        if len(lines[-1]) + len(flag) < _MAX_COLUMNS:
+            lines[-1] += f" {flag}"
         else:
-            lines.append(f"  {word}")
+            lines.append(f"  {flag}")
     return " \\\n".join(lines)

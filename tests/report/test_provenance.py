@@ -28,15 +28,17 @@ def commands(run, mixtures):
         {"split": "test", "output": "s.json", "bss_eval": "none"},
         {"n_examples": 2, "output": None},
     )
-    return provenance.commands(
+    return provenance.list_commands(
         settings, run=run, data_folder=str(mixtures), scoring=scoring, page=page
     )
 
 
 def test_the_settings_that_are_not_the_default_make_all_of_them_again(run):
     settings = Settings.from_json(RunReader(run).config)
-    assert Settings.from_flags(provenance.changed_settings(settings)) == settings
-    changed, every = (provenance.setting_rows(settings, changed=one) for one in (True, False))
+    assert Settings.from_flags(provenance.find_changed_settings(settings)) == settings
+    changed, every = (
+        provenance.tabulate_settings(settings, changed_only=only) for only in (True, False)
+    )
     assert 5 < len(changed) < len(every)
     assert ["training", "n_epochs", "2", "300"] in [row[:4] for row in changed]
 
@@ -73,22 +75,22 @@ def test_what_scores_were_made_with_is_said_where_it_is_not_the_default():
         }
     }
     known |= {"separation": {"smoothing": 0.0, "tag_exponent": 1.0, "of_another_version": 3}}
-    assert provenance.scoring_flags(known) == {"data_folder": "moved", "smoothing": 0.0}
-    assert provenance.scoring_flags({}) == {}
+    assert provenance.find_scoring_flags(known) == {"data_folder": "moved", "smoothing": 0.0}
+    assert provenance.find_scoring_flags({}) == {}
 
 
 def test_counts_and_checksums_are_those_of_the_files(run, mixtures):
     settings = Settings.from_json(RunReader(run).config)
-    items, classes = provenance.labelled(settings, str(mixtures))
-    counts = provenance.counts(items, classes)
+    items, classes = provenance.read_labelled_recordings(settings, str(mixtures))
+    counts = provenance.count_recordings(items, classes)
     assert len(items) == 40
     assert sum(counts["speech"].values()) == sum("speech" in item.labels for item in items)
-    drawn = provenance.recording_counts(json.loads((mixtures / "manifest.json").read_text()))
+    drawn = provenance.count_sources(json.loads((mixtures / "manifest.json").read_text()))
     assert drawn["alert"] == {"train": 3, "validation": 1, "test": 1}
-    sums = {what: digest for what, _, digest in provenance.checksums(run, str(mixtures))}
+    sums = {what: digest for what, _, digest in provenance.tabulate_checksums(run, str(mixtures))}
     assert sums["best model"] == checksum(run.with_name("small-run.ckpt"))
     assert {"data: manifest.json", "labels: train", "settings"} <= set(sums)
-    began = provenance.training_dates(run)
+    began = provenance.find_training_dates(RunReader(run))
     assert list(began) == ["training began", "its last word"]
     (run / "log.txt").unlink()
-    assert provenance.training_dates(run) == {}
+    assert provenance.find_training_dates(RunReader(run)) == {}

@@ -14,6 +14,7 @@ import torch
 
 from absslab.cli.main import main
 from absslab.core.common.errors import InputError, WorkError
+from absslab.core.common.progress import run_to_end
 from absslab.core.common.resources import resource_folder
 from absslab.core.common.tables import read_table, write_table
 from absslab.core.runs.run_scores import read_run_scores
@@ -21,7 +22,7 @@ from absslab.core.training.run_directory import RunReader
 from absslab.report import examples
 from absslab.report.page import MAX_CHARACTERS
 from absslab.report.render import failed_notebook_path, write_report
-from absslab.report.report import Report
+from absslab.report.report import Report, open_report
 
 SECTIONS = (
     "Settings",
@@ -85,7 +86,7 @@ def test_a_run_becomes_one_page_that_stands_alone_with_its_sounds_as_they_are(
     assert len(page.anchors) == len(SECTIONS)
     assert len(page.pictures) >= 10
     assert "Traceback" not in text
-    scored = Report(run, device="cpu").scores
+    scored = open_report(run, device="cpu").scores
     worst = scored.ranking("si_sdr_improvement")[0]
     sounds = iter(page.sounds.items())
     name, uri = next(sounds)
@@ -122,18 +123,27 @@ def test_a_run_becomes_one_page_that_stands_alone_with_its_sounds_as_they_are(
 def test_scores_that_are_there_are_used_and_those_of_an_older_model_are_not(run, own_home):
     score(run)
     before = (run / "scores.json").read_bytes()
-    report = Report(run, device="cpu")
+    report = open_report(run, device="cpu")
     assert report.is_scored
     assert report.scores.scores.intervals.n_resamples == 20
     report.summary()
     assert (run / "scores.json").read_bytes() == before
     model = run.with_name("small-run.ckpt")
     model.touch()
-    assert not Report(run, device="cpu").is_scored
+    assert not open_report(run, device="cpu").is_scored
     (run / "scores.csv").unlink()
-    torn = Report(run, device="cpu")
+    torn = open_report(run, device="cpu")
     assert not torn.is_scored
-    assert "can't be read" in torn.unread
+    assert "can't be read" in torn.scores_problem
+
+
+def test_reading_scores_never_makes_them(run):
+    report = open_report(run, device="cpu")
+    with pytest.raises(InputError, match="is not scored on its test split"):
+        _ = report.scores
+    with pytest.raises(InputError, match="is not scored on its test split"):
+        report.summary()
+    assert not (run / "scores.json").exists()
 
 
 def test_field_recordings_without_sources_have_a_report_of_what_there_is(
@@ -170,7 +180,8 @@ def test_names_of_classes_are_never_taken_for_html(field_run, own_home, stands_a
         {hostile if name == "knock" else name: value for name, value in row.items()} for row in rows
     ]
     write_table(table, list(rows[0]), rows)
-    report = Report(field_run, n_examples=3, device="cpu")
+    report = open_report(field_run, n_examples=3, device="cpu")
+    run_to_end(report.score())
     parts = [
         report.summary(),
         report.configuration(),
@@ -192,22 +203,22 @@ def test_names_of_classes_are_never_taken_for_html(field_run, own_home, stands_a
 
 def test_what_does_not_fit_is_left_out_and_that_is_said(run, own_home):
     score(run)
-    everything = Report(run, n_examples=2, device="cpu").examples().html
+    everything = open_report(run, n_examples=2, device="cpu").examples().html
     assert everything.count("<h3>") == 6
     assert "did not fit" not in everything
-    less = Report(run, n_examples=2, device="cpu", limit=len(everything) // 2).examples().html
+    less = open_report(run, n_examples=2, device="cpu", limit=len(everything) // 2).examples().html
     assert len(less) < len(everything) // 2 + 500
     assert 1 <= less.count("<h3>") < 6
     assert f"{6 - less.count('<h3>')} more did not fit: a report stays under 15 MB" in less
-    assert "did not fit" in Report(run, device="cpu", limit=0).examples().html
-    assert "none was asked for" in Report(run, n_examples=0, device="cpu").examples().html
+    assert "did not fit" in open_report(run, device="cpu", limit=0).examples().html
+    assert "none was asked for" in open_report(run, n_examples=0, device="cpu").examples().html
 
 
 def test_of_long_recordings_the_beginning_is_shown(run, own_home, monkeypatch, stands_alone):
     score(run)
     monkeypatch.setattr(examples, "MAX_SAMPLES_16_BITS", 8000)
     monkeypatch.setattr(examples, "MAX_SAMPLES_FLOAT", 0)
-    text = Report(run, device="cpu").examples().html
+    text = open_report(run, device="cpu").examples().html
     assert text.count("Shown are the first 0.5 of 2 s") == 3
     assert {len(heard(uri)) for uri in stands_alone(text).sounds.values()} == {8000}
 
@@ -222,21 +233,21 @@ def test_a_run_that_is_not_finished_says_so(run, own_home, state, words):
     (run / "status.json").write_text(
         json.dumps(status | {"state": state, "epoch": 1, "pid_started": 0})
     )
-    text = Report(run, device="cpu").summary().html
+    text = open_report(run, device="cpu").summary().html
     assert words in text
     assert "1 of 2" in text
 
 
 def test_what_a_notebook_asks_for_is_checked(run):
     with pytest.raises(InputError, match="expected at least 0"):
-        Report(run, n_examples=-1)
+        open_report(run, n_examples=-1)
     with pytest.raises(InputError, match="there is no split 'dev'"):
-        Report(run, split="dev")
+        open_report(run, split="dev")
 
 
 def test_a_run_without_curves_says_so(run, own_home):
     (run / "metrics.jsonl").unlink()
-    assert "no curves" in Report(run, device="cpu").training().html
+    assert "no curves" in open_report(run, device="cpu").training().html
 
 
 def failing(path, source):

@@ -31,6 +31,8 @@ from absslab.core.training.run_status import (
     read_status,
 )
 
+_TIME_LENGTH = len("2026-01-31 12:00:00")  # characters at the begin of each line of the log
+
 
 def run_directory(save_path: str | Path) -> Path:
     """The run directory that belongs to the path of a best model: R for R.ckpt.
@@ -264,6 +266,20 @@ class RunReader:
         except (FileNotFoundError, NotADirectoryError):
             return ""
         return "\n".join(lines[-n_lines:])
+
+    def read_log_times(self) -> list[float]:
+        """The times of the lines of the log, in seconds since 1970."""
+        try:
+            log = (self.folder / "log.txt").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return []
+        times = []
+        for line in log.splitlines():
+            try:
+                times.append(datetime.fromisoformat(line[:_TIME_LENGTH]).timestamp())
+            except ValueError:  # the rest of a message with several lines
+                continue
+        return times
 
     def estimate_seconds_left(self) -> float | None:
         """Estimate how long the rest of the epochs will take, in s; None if the run is not running."""

@@ -1,0 +1,156 @@
+"""The run that a report is on: its directory, its settings, its model and its scores."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from absslab.core.common.config import Config
+from absslab.core.common.errors import InputError
+from absslab.core.common.progress import Steps
+from absslab.core.data.splits import SPLITS
+from absslab.core.evaluation.model_evaluation import Evaluation, EvaluationConfig, open_evaluation
+from absslab.core.evaluation.score_files import write_scores
+from absslab.core.runs.run_scores import RunScores, read_run_scores, scores_path
+from absslab.core.separation.detection import DetectionConfig
+from absslab.core.separation.masks import SeparationConfig
+from absslab.core.training.run_directory import RunReader, best_checkpoint_path
+from absslab.core.training.settings import Settings
+
+ConfigOf = TypeVar("ConfigOf", bound=Config)
+ScoringSettings = Mapping[str, Mapping[str, object]]  # by section, as scores hold them
+
+
+@dataclass(frozen=True)
+class ReportedRun:
+    """A run with all that a report reads of it; `open_run` makes one.
+
+    Args:
+        folder: the run directory.
+        split: of its data that is reported on.
+        reader: of the run directory; its metrics are read.
+        settings: of the training.
+        evaluation: of the best model on the split.
+        saved_scores: of the best model as it is; None if there are none.
+        scoring_settings: that the model was scored with.
+        requested_device: to separate and to score on, as it was asked for: auto, cpu, cuda, ….
+        scores_problem: why scores that are there can't be used; empty if they can.
+    """
+
+    folder: Path
+    split: str
+    reader: RunReader
+    settings: Settings
+    evaluation: Evaluation
+    saved_scores: RunScores | None
+    scoring_settings: ScoringSettings
+    requested_device: str
+    scores_problem: str = ""
+
+    @property
+    def checkpoint(self) -> Path:
+        """Path of the best model."""
+        return best_checkpoint_path(self.folder)
+
+    @property
+    def data_folder(self) -> str:
+        """The folder where the data of the run are now."""
+        return _moved_data_folder(self.scoring_settings) or self.settings.data.data_folder
+
+    @property
+    def scores(self) -> RunScores:
+        """The scores of the best model.
+
+        Raises:
+            InputError: the run is not scored.
+        """
+        if self.saved_scores is None:
+            raise InputError(
+                f"{self.folder} is not scored on its {self.split} split: "
+                "call run_with_progress(report.score(), 'scored', 'file') first"
+            )
+        return self.saved_scores
+
+
+def open_run(run_directory: str | Path, *, split: str, device: str) -> ReportedRun:
+    """Open a run: read its directory and its scores, load its model, open its data.
+
+    Args:
+        run_directory: as `absslab train` writes it, with the best model beside it.
+        split: train, validation or test.
+        device: to separate and to score on: auto, cpu, cuda, cuda:1, ….
+
+    Raises:
+        InputError: it is not a run directory, it has no model yet, its data are gone, or they do
+            not have this split.
+    """
+    folder = Path(run_directory)
+    reader = RunReader(folder)
+    if split not in SPLITS:
+        raise InputError(f"there is no split {split!r}: expected one of {', '.join(SPLITS)}")
+    if not folder.name or folder.name == "..":
+        folder = folder.resolve()
+    checkpoint = best_checkpoint_path(folder)
+    if not checkpoint.is_file():
+        raise InputError(
+            f"{checkpoint} does not exist: the run has no best model yet; wait for its first "
+            "validation, or bring the model beside the run directory"
+        )
+    try:
+        settings = Settings.from_json(reader.config)
+    except (KeyError, TypeError):
+        raise InputError(f"{folder}/config.json does not hold the settings of a training") from None
+    reader.poll()
+    saved_scores = None
+    scores_problem = ""
+    try:
+        saved_scores = read_run_scores(folder, split)
+    except InputError as error:
+        scores_problem = str(error)
+    scoring_settings = saved_scores.scores.settings if saved_scores else {}
+    evaluation = open_evaluation(  # with the same settings, so that one hears what was scored
+        EvaluationConfig(
+            str(checkpoint), split, _moved_data_folder(scoring_settings), device=device
+        ),
+        _read_config(SeparationConfig, scoring_settings.get("separation", {})),
+        _read_config(DetectionConfig, scoring_settings.get("detection", {})),
+    )
+    return ReportedRun(
+        folder=folder,
+        split=split,
+        reader=reader,
+        settings=settings,
+        evaluation=evaluation,
+        saved_scores=None if saved_scores is None or saved_scores.is_old else saved_scores,
+        scoring_settings=scoring_settings,
+        requested_device=device,
+        scores_problem=scores_problem,
+    )
+
+
+def score_run(run: ReportedRun) -> Steps[ReportedRun]:
+    """Score the best model, as `absslab evaluate` does, and write the scores to the run directory.
+
+    Yields:
+        how many recordings are done.
+
+    Returns:
+        the run, with its scores.
+    """
+    scores, table = yield from run.evaluation.run()
+    write_scores(scores_path(run.folder, run.split), scores, table)
+    saved_scores = read_run_scores(run.folder, run.split)
+    return replace(run, saved_scores=saved_scores, scoring_settings=scores.settings)
+
+
+def _moved_data_folder(scoring_settings: ScoringSettings) -> str | None:
+    """The folder of the data when they were scored, if that was another than for the training."""
+    folder = scoring_settings.get("evaluation", {}).get("data_folder")
+    return folder if isinstance(folder, str) and Path(folder).is_dir() else None
+
+
+def _read_config(config_class: type[ConfigOf], values: Mapping[str, object]) -> ConfigOf:
+    try:
+        return config_class.from_json(values)
+    except InputError:  # of another version
+        return config_class.default_config()

@@ -1,0 +1,59 @@
+"""The section of a report that tells how to make all of it again."""
+
+import time
+
+from absslab.report import provenance
+from absslab.report.page_parts import Fragment, box, code, heading, table
+from absslab.report.reported_run import ReportedRun
+
+
+def render_reproduction(run: ReportedRun, *, n_examples: int, output: str) -> Fragment:
+    """Render the commands, seeds, devices, dates, versions and checksums.
+
+    Args:
+        run: that is reported on.
+        n_examples: of each kind that the report shows.
+        output: the file of the page; empty if it is not known.
+    """
+    scores = run.scores
+    report_flags = {
+        "split": run.split,
+        "n_examples": n_examples,
+        "device": run.requested_device,
+        "output": output or None,
+    }
+    scoring_flags = provenance.find_scoring_flags(run.scoring_settings)
+    scoring_flags |= {"split": run.split, "output": str(scores.path)}
+    commands = provenance.list_commands(
+        run.settings,
+        run=run.folder,
+        data_folder=run.data_folder,
+        scoring=scoring_flags,
+        page=report_flags,
+    )
+    facts = {
+        "Seeds": provenance.list_seeds(run.settings, scores.scores, run.data_folder),
+        "Devices": {
+            "training": run.reader.status().device or "–",
+            "report": str(run.evaluation.device),
+        },
+        "Dates": {
+            **provenance.find_training_dates(run.reader),
+            "best model": provenance.format_file_time(run.checkpoint),
+            "scores": provenance.format_file_time(scores.path),
+            "report": provenance.format_time(time.time()),
+        },
+        "Versions": provenance.list_versions()
+        | {"absslab, when it was scored": scores.scores.absslab},
+    }
+    columns = []
+    for title, values in facts.items():
+        rows = [[name, value] for name, value in values.items()]
+        columns.append(box([heading(title), table(["", ""], rows)], "column"))
+    checksums = provenance.tabulate_checksums(run.folder, run.data_folder)
+    return (
+        code(commands)
+        + box(columns, "columns")
+        + heading("Checksums")
+        + table(["what", "file", "SHA-256"], checksums)
+    )

@@ -1,0 +1,109 @@
+"""Sections of a report on scores: charts of each class, and the confusion of classes."""
+
+from collections.abc import Sequence
+
+from absslab.core.evaluation.confusion import FEWEST, Confusion, confusion
+from absslab.core.evaluation.score_table import CEILING
+from absslab.core.evaluation.score_text import BASELINE_TITLES
+from absslab.core.evaluation.scores import BreakdownStep
+from absslab.core.runs.run_scores import DOUBT, RunScores
+from absslab.plots.charts import (
+    chart_height,
+    class_scores,
+    confusion_map,
+    distribution,
+    improvement_breakdown,
+)
+from absslab.report.page_parts import Fragment, box, chart, chart_axes, heading, paragraph
+
+_CLASS_SCORES = (  # that have a chart
+    "si_sdr_improvement",
+    "event_f1",
+    "average_precision",
+    "segmentation_f1",
+    "leakage",
+)
+_MAX_CLASSES = 30  # of the map of confusions
+_MAX_PAIRS = 10  # of confused classes in the list
+
+
+def render_score_charts(scores: RunScores) -> Fragment:
+    """Render the scores of each class, their spread over mixtures, and where improvement is lost."""
+    choices = scores.choices
+    charts = [_draw_class_scores(scores, name) for name in _CLASS_SCORES if name in choices]
+    charts.append(_draw_distribution(scores))
+    text = "Dots are the model's scores, bars their 95 % intervals over resampled mixtures."
+    parts = paragraph(text) + box(charts, "charts")
+    if scores.scores.breakdown:
+        parts += heading("What is lost to what")
+        parts += paragraph("From the best that any mask could do down to the model:")
+        parts += _draw_breakdown(scores.scores.breakdown)
+    return parts
+
+
+def render_confusion(scores: RunScores) -> Fragment:
+    """Render which classes are tagged where others are present."""
+    confusions = confusion(scores.table)
+    if confusions is None:
+        return paragraph("There are no tags to confuse: they were not scored.")
+    drawn = confusions.of(confusions.most_confused(_MAX_CLASSES))
+    parts = paragraph(
+        "A row is a class that is in the mixture. On the diagonal: in how many of these mixtures it "
+        "is found; in the other columns: how often that class is tagged though it is not there."
+    )
+    parts += _draw_confusion(drawn)
+    if len(drawn.classes) < len(confusions.classes):
+        parts += paragraph(
+            f"Of {len(confusions.classes)} classes those {len(drawn.classes)} that are confused "
+            "most are shown."
+        )
+    note = f"Pairs that fewer than {FEWEST} mixtures can tell are left out."
+    pairs = confusions.pairs()[:_MAX_PAIRS]
+    if not pairs:
+        return parts + paragraph(f"No class was tagged where it is not. {note}")
+    parts += paragraph(f"Tagged where it is not, the most frequent pairs first. {note}")
+    for pair in pairs:
+        share = f"{100 * pair.rate:.0f}\u00a0%"
+        parts += paragraph(
+            f"{pair.tagged}, where {pair.present} is: "
+            f"in {pair.n_tagged} of {pair.n_mixtures} ({share})",
+            "item",
+        )
+    return parts
+
+
+def _draw_class_scores(scores: RunScores, name: str) -> Fragment:
+    title = scores.choices[name].replace("/dB", " / dB")
+    values = scores.per_class(name)
+    baselines = {}
+    if name == "si_sdr_improvement":
+        baselines[BASELINE_TITLES[CEILING]] = scores.per_class("ceiling")
+    axes = chart_axes(chart_height(len(values)))
+    class_scores(axes, values, label=title, intervals=scores.intervals(name), baselines=baselines)
+    return chart(axes, f"{title} of each class with its 95 % interval")
+
+
+def _draw_distribution(scores: RunScores) -> Fragment:
+    name, values = scores.per_mixture("si_sdr_improvement")
+    label = "mean |label − probability|" if name == DOUBT else "SI-SDRi / dB, mean of a mixture"
+    axes = chart_axes(3.0)
+    distribution(axes, values.to_list(), label=label)
+    return chart(axes, f"{label}: how many mixtures have it")
+
+
+def _draw_breakdown(steps: Sequence[BreakdownStep]) -> Fragment:
+    axes = chart_axes(3.2, width=7.5)
+    improvement_breakdown(axes, steps)
+    values = ", ".join(
+        f"{step.system.replace('_', ' ')} {step.si_sdr_improvement:.1f}" for step in steps
+    )
+    return chart(axes, f"SI-SDR improvement in dB: {values}", name="wide")
+
+
+def _draw_confusion(confusions: Confusion) -> Fragment:
+    n_classes = len(confusions.classes)
+    width = min(9.5, 2.2 + 0.33 * max(8, n_classes))
+    axes = chart_axes(1.6 + 0.28 * n_classes, width=width)
+    confusion_map(axes, confusions.rates, confusions.classes)
+    alt = "How often each class is tagged where another one is; the pairs are listed below"
+    return chart(axes, alt, name="wide")
