@@ -1,5 +1,6 @@
 """What `import absslab` offers, and what each package exports."""
 
+import ast
 import importlib
 import pkgutil
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import types
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 
@@ -19,6 +21,7 @@ from absslab.core.evaluation.score_files import read_scores
 from absslab.core.separation.separator import Separation
 from absslab.core.training.trainer import EpochResult
 
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 PACKAGES = [
     module.name
     for module in pkgutil.walk_packages(absslab.__path__, "absslab.")
@@ -167,3 +170,22 @@ def test_separate_says_what_is_wrong_with_its_input(mixture, checkpoint):
         absslab.separate(mixture, checkpoint, sampling_rate=16000)
     with pytest.raises(InputError, match="expected"):
         absslab.separate(mixture.with_name("none.wav"), checkpoint)
+
+
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_everything_that_a_notebook_imports_is_there(path):
+    notebook = nbformat.read(path, as_version=nbformat.NO_CONVERT)
+    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    lines = [line for cell in code for line in cell.splitlines() if not line.startswith(("%", "!"))]
+    imports = [
+        (node.module, alias.name)
+        for node in ast.walk(ast.parse("\n".join(lines)))
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("absslab")
+        for alias in node.names
+    ]
+    missing = [
+        (module, name)
+        for module, name in imports
+        if not hasattr(importlib.import_module(module), name)
+    ]
+    assert missing == []

@@ -1,6 +1,9 @@
 from .checkpoint import load_checkpoint as load_checkpoint
 from .checkpoint import save_checkpoint as save_checkpoint
 from .feature_config import FeatureConfig as FeatureConfig
+from .feature_inversion import FRONT_ENDS as FRONT_ENDS
+from .feature_inversion import FeatureInversion as FeatureInversion
+from .feature_inversion import FrontEndConfig as FrontEndConfig
 from .front_end import FrontEnd as FrontEnd
 from .mask_expander import MaskExpander as MaskExpander
 from .mask_networks import MASK_NETS as MASK_NETS
