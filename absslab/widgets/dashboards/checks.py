@@ -57,7 +57,8 @@ def _check_runs(name: str, runs: Sequence[Path]) -> None:
         checkpoint = best_checkpoint_path(run)
         if n_expected is not None and not checkpoint.is_file():
             raise InputError(
-                "{run} has no model yet ({checkpoint} does not exist): wait for its first validation",
+                "{run} has no model yet ({checkpoint} does not exist): "
+                "wait for its first validation",
                 run=run,
                 checkpoint=checkpoint,
             )

@@ -28,6 +28,7 @@ from absslab.widgets.player.tracks import Track
 from absslab.widgets.ui.background import LatestOnly
 from absslab.widgets.ui.controls import button
 from absslab.widgets.ui.panel import Panel
+from absslab.widgets.ui.part import Part
 
 N_TRIALS = 10
 _HELP = (
@@ -38,7 +39,7 @@ _HELP = (
 _VOTES = {"X": "X is better", "none": "no difference", "Y": "Y is better"}
 
 
-class BlindComparison:
+class BlindComparison(Part):
     """The part of a page that asks for votes.
 
     Args:
@@ -48,19 +49,24 @@ class BlindComparison:
     """
 
     def __init__(self, page: Panel, pair: RunPair, folder: Path):
-        self._page = page
+        super().__init__(page.loop, page.fail)
         self._pair = pair
         self._path = votes_path(folder, pair.names)
-        self._latest = LatestOnly(
-            page.loop, self._prepare, deliver=page.guard(self._deliver), failed=self._fail
+        self._latest = self.own(
+            LatestOnly(
+                self.loop,
+                self._prepare,
+                deliver=self.guard(self._deliver),
+                failed=self._end_with_error,
+            )
         )
         self._heard_since = 0.0  # s; 0 while there is nothing to hear
         self.listener = secrets.token_hex(4)
         self.trials: list[Trial] = []
         self.number = -1  # of the current trial
         self.about = ipywidgets.HTML(paragraph(_HELP))
-        self.start_button = button("begin", page.guard(self.start), is_main=True)
-        self.listening = RecordingView()
+        self.start_button = button("begin", self.guard(self.start), is_main=True)
+        self.listening = self.own(RecordingView())
         self.votes = {choice: self._make_vote_button(choice) for choice in _VOTES}
         row = ipywidgets.HBox(list(self.votes.values()), layout={"flex_flow": "row wrap"})
         self._trial_area = ipywidgets.VBox([self.listening.widget, row], layout={"display": "none"})
@@ -107,13 +113,8 @@ class BlindComparison:
         append_vote(self._path, vote)
         self._next()
 
-    def close(self) -> None:
-        """Stop preparing sounds, and close the player."""
-        self._latest.close()
-        self.listening.close()
-
     def _make_vote_button(self, choice: str) -> ipywidgets.Button:
-        return button(_VOTES[choice], self._page.guard(lambda: self.vote(choice)))
+        return button(_VOTES[choice], self.guard(lambda: self.vote(choice)))
 
     def _enable_votes(self, is_enabled: bool) -> None:
         for vote_button in self.votes.values():
@@ -144,9 +145,9 @@ class BlindComparison:
         self._heard_since = time.monotonic()
         self._enable_votes(True)
 
-    def _fail(self, error: Exception) -> None:
-        """End the test where the sounds of a round cannot be loaded; votes stay, as does the page."""
-        self._page.fail(error)
+    def _end_with_error(self, error: Exception) -> None:
+        """End the test because the sounds of a round cannot be loaded; the votes stay stored."""
+        self.fail(error)
         self._end()
 
     def _end(self) -> None:

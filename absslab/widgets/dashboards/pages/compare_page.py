@@ -64,7 +64,7 @@ class ComparePage(Page):
         titles = [
             recording_title(path.name, sorted(labels)) for path, labels in self.pair.recordings
         ]
-        self.choice = RecordingChoice(titles, self.guard, self.separate)
+        self.choice = self.own(RecordingChoice(titles, self.separate, self.loop, self.fail))
         self.listening = self.own(RecordingView())
         self.table = ipywidgets.HTML()
         self.chart = self.own(ChartArea())

@@ -1,4 +1,4 @@
-"""Choices of what is kept of a recording: one row for each class that was found in it."""
+"""Choices of what is kept of a recording: a row for each class that was found in it."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -7,6 +7,8 @@ import ipywidgets
 
 from absslab.plots.html_text import paragraph
 from absslab.widgets.ui.binding import without_feedback
+from absslab.widgets.ui.main_loop import MainLoop
+from absslab.widgets.ui.part import Part
 
 GAINS = {"keep": 1.0, "soften": 10 ** (-12 / 20), "remove": 0.0}
 _MIN_DURATION = 0.05  # s that a class sounds for, to count as found
@@ -16,15 +18,24 @@ _HELP = (
 )
 
 
-class KeepControls:
+class KeepControls(Part):
     """Choices whether each class is kept, softened (by 12 dB) or removed.
 
     Args:
         on_change: is called when a choice has changed.
+        loop: where it is called; the loop that runs now if it is None.
+        failed: shows an error of it. Without it the error is raised.
     """
 
-    def __init__(self, on_change: Callable[[], Any]):
+    def __init__(
+        self,
+        on_change: Callable[[], Any],
+        loop: MainLoop | None = None,
+        failed: Callable[[Exception], Any] | None = None,
+    ):
+        super().__init__(loop, failed)
         self._on_change = on_change
+        self._handle_change = self.guard(lambda _: on_change())
         self._controls: dict[str, ipywidgets.ToggleButtons] = {}
         self._all_names: list[str] = []  # found or not; the rest comes last
         self.found_names: list[str] = []  # those that have a control; the rest comes last
@@ -32,7 +43,7 @@ class KeepControls:
 
     @property
     def gains(self) -> dict[str, float]:
-        """The linear gain of each class and of the rest; classes that were not found get the rest's."""
+        """The linear gains by name; a class that was not found gets the gain of the rest."""
         chosen = {name: GAINS[control.value] for name, control in self._controls.items()}
         rest_gain = chosen[self.found_names[-1]]
         return {name: chosen.get(name, rest_gain) for name in self._all_names}
@@ -82,9 +93,6 @@ class KeepControls:
                 self._controls[name].value = choice
         self._on_change()
 
-    def _handle_change(self, _: Any) -> None:
-        self._on_change()
-
     def _make_control(self) -> ipywidgets.ToggleButtons:
         control = ipywidgets.ToggleButtons(options=list(GAINS), style={"button_width": "82px"})
         control.observe(self._handle_change, "value")
@@ -104,7 +112,7 @@ class KeepControls:
             self.set_choices(dict.fromkeys(names, classes) | {rest_name: rest})
 
         preset = ipywidgets.Button(description=text, layout={"width": "auto"})
-        preset.on_click(choose)
+        preset.on_click(self.guard(choose))
         return preset
 
 

@@ -67,7 +67,7 @@ class ListenPage(Page):
             recording_title(Path(recording.path).name, sorted(recording.labels))
             for recording in recordings
         ]
-        self.choice = RecordingChoice(titles, self.guard, self.separate)
+        self.choice = self.own(RecordingChoice(titles, self.separate, self.loop, self.fail))
         self.listening = self.own(RecordingView())
         self.table = ipywidgets.HTML()
         scores = ipywidgets.Accordion(

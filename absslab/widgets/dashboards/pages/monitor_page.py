@@ -1,4 +1,4 @@
-"""The page monitor: the progress of trainings, and controls to start them where the host allows it."""
+"""The page monitor: the progress of trainings, and controls to start them where that is allowed."""
 
 from pathlib import Path
 

@@ -6,30 +6,38 @@ from typing import Any
 import ipywidgets
 
 from absslab.widgets.ui.controls import button
+from absslab.widgets.ui.main_loop import MainLoop
+from absslab.widgets.ui.part import Part
 
 
-class RecordingChoice:
+class RecordingChoice(Part):
     """A choice of one of several recordings.
 
     Args:
         titles: of the recordings.
-        guard: makes a callback of a function, such that its errors are shown; see `Panel.guard`.
         on_change: is called when another recording is chosen.
+        loop: where it is called.
+        failed: shows an error of it.
     """
 
     def __init__(
-        self, titles: Sequence[str], guard: Callable[..., Any], on_change: Callable[[], Any]
+        self,
+        titles: Sequence[str],
+        on_change: Callable[[], Any],
+        loop: MainLoop,
+        failed: Callable[[Exception], Any],
     ):
+        super().__init__(loop, failed)
         self.control = ipywidgets.Dropdown(
             options=[(title, index) for index, title in enumerate(titles)],
             layout={"width": "auto", "flex": "1 1 240px"},
         )
-        self.control.observe(guard(lambda _: on_change()), "value")
+        self.control.observe(self.guard(lambda _: on_change()), "value")
         buttons = [
-            button("previous", guard(lambda: self.step(-1))),
-            button("next", guard(lambda: self.step(1))),
+            button("previous", self.guard(lambda: self.step(-1))),
+            button("next", self.guard(lambda: self.step(1))),
         ]
-        self.widget: ipywidgets.Widget = ipywidgets.HBox(
+        self.widget = ipywidgets.HBox(
             [self.control, ipywidgets.HBox(buttons)], layout={"flex_flow": "row wrap"}
         )
 

@@ -68,7 +68,7 @@ class SeparatePage(Page):
         )
         self.examples.observe(self.guard(lambda _: self._example_chosen()), "value")
         self.line = self.own(WorkLine(self.loop, self.fail))
-        self.keep_controls = KeepControls(self.guard(self._choices_changed))
+        self.keep_controls = self.own(KeepControls(self._choices_changed, self.loop, self.fail))
         self.listening = self.own(RecordingView())
         self.download = button(
             "download the result", self.guard(self.download_result), is_main=True
