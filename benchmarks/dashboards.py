@@ -1,4 +1,4 @@
-"""How soon a dashboard is there, and what a visitor costs: Voila, Chromium, the model of a run.
+"""Measure how fast a dashboard opens and how much memory a visitor takes, in a browser.
 
 python benchmarks/dashboards.py --run_directory data/runs/first
 """
@@ -11,7 +11,7 @@ import tempfile
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 
@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from browser.dashboard import LOADED, Dashboard
 from browser.session import CHROMIUM, launched
 
-PAGES = {  # what a person waits for
+PAGES = {  # the element that a visitor waits for
     "listen": ".absslab-player .track",
     "separate": ".absslab-choose",
     "monitor": ".absslab-table",
@@ -31,19 +31,23 @@ PAGES = {  # what a person waits for
 MIB = 2**20
 
 
-def opened(browser: Any, url: str, what: str) -> tuple[Any, float, float]:
-    """A page in a window of its own, and after how many seconds it had a widget, and what it is there for."""
+def open_timed(browser: Any, url: str, selector: str) -> tuple[Any, float, float]:
+    """Open a page in a window of its own, and measure when its elements appear.
+
+    Returns:
+        The page, the seconds until its first widget, and until the element that is waited for.
+    """
     page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
-    begun = time.monotonic()
+    start = time.monotonic()
     page.goto(url, wait_until="commit")
     page.wait_for_selector(".absslab-dashboard h1", timeout=LOADED)
-    first = time.monotonic() - begun
-    page.wait_for_selector(what, timeout=LOADED)
-    return page, first, time.monotonic() - begun
+    first = time.monotonic() - start
+    page.wait_for_selector(selector, timeout=LOADED)
+    return page, first, time.monotonic() - start
 
 
-def ready(dashboard: Dashboard, seconds: float = 60) -> None:
-    """Wait until the processes that are kept ready have nothing to do any more."""
+def wait_until_preheated(dashboard: Dashboard, seconds: float = 60) -> None:
+    """Wait until the processes that were started ahead have nothing to do any more."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         processes = [psutil.Process(pid) for pid in dashboard.kernels]
@@ -51,31 +55,47 @@ def ready(dashboard: Dashboard, seconds: float = 60) -> None:
             return
 
 
-def measure(browser: Any, folder: Path, arguments: list[str], n: int) -> None:
-    """Print the figures of one dashboard, cold and with one process kept ready."""
-    name = arguments[0]
-    for preheat in (0, 1):
-        firsts, wholes, memory = [], [], []
-        for i in range(n):
-            with closing(
-                Dashboard(folder / f"{name}-{preheat}-{i}", [*arguments, "--preheat", str(preheat)])
-            ) as dashboard:
-                if preheat:
-                    ready(dashboard)
-                before = set(dashboard.kernels) if preheat else set()
-                page, first, whole = opened(browser, dashboard.url, PAGES[name])
-                firsts.append(first)
-                wholes.append(whole)
-                page.wait_for_timeout(2000)
-                (pid, *_) = before or dashboard.kernels
-                about = psutil.Process(pid).memory_full_info()
-                memory.append((about.rss / MIB, about.uss / MIB))
-                page.context.close()
-        rss, own = (statistics.median(column) for column in zip(*memory, strict=True))
-        kind = "preheated" if preheat else "cold"
+class Visit(NamedTuple):
+    """The measurements of one visit."""
+
+    first_widget: float  # s
+    whole_page: float  # s
+    rss: float  # MiB of the visitor's process
+    unshared: float  # MiB of it that no other process shares
+
+
+def visit(browser: Any, folder: Path, arguments: list[str], *, is_preheated: bool) -> Visit:
+    """Start a dashboard, open its page once, and measure."""
+    arguments = [*arguments, "--preheat", str(int(is_preheated))]
+    with closing(Dashboard(folder, arguments)) as dashboard:
+        if is_preheated:
+            wait_until_preheated(dashboard)
+        preheated = dashboard.kernels if is_preheated else []
+        page, first_widget, whole_page = open_timed(browser, dashboard.url, PAGES[arguments[0]])
+        page.wait_for_timeout(2000)
+        pid = (preheated or dashboard.kernels)[0]
+        usage = psutil.Process(pid).memory_full_info()
+        page.context.close()
+    return Visit(first_widget, whole_page, usage.rss / MIB, usage.uss / MIB)
+
+
+def measure(browser: Any, folder: Path, arguments: list[str], n_repetitions: int) -> None:
+    """Print the figures of a dashboard, without and with a process that is started ahead."""
+    for kind in ("cold", "preheated"):
+        visits = [
+            visit(
+                browser,
+                folder / f"{arguments[0]}-{kind}-{number}",
+                arguments,
+                is_preheated=kind == "preheated",
+            )
+            for number in range(n_repetitions)
+        ]
+        median = Visit(*(statistics.median(values) for values in zip(*visits, strict=True)))
         print(
-            f"{name:9} {kind:10} first widget {statistics.median(firsts):.1f} s, all {statistics.median(wholes):.1f} s; "
-            f"a visitor's process {rss:.0f} MiB, {own:.0f} MiB of it its own",
+            f"{arguments[0]:9} {kind:10} first widget {median.first_widget:.1f} s, "
+            f"all {median.whole_page:.1f} s; a visitor's process {median.rss:.0f} MiB, "
+            f"{median.unshared:.0f} MiB of it not shared",
             flush=True,
         )
 

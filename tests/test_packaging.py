@@ -1,4 +1,4 @@
-"""The wheel holds the package, its notebooks and its dashboards, built from a clone or from an sdist."""
+"""The wheel holds package, notebooks and dashboards, built from a clone or from an sdist."""
 
 import shutil
 import subprocess
@@ -32,7 +32,7 @@ def files_below(folder: Path) -> set[str]:
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
-    """The sources, and beside them what working with the notebooks leaves behind."""
+    """The sources that a wheel or an sdist is built from."""
     folder = tmp_path_factory.mktemp("clone")
     ignored = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "results")
     for name in FOLDERS:
@@ -44,6 +44,7 @@ def clone(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def used_clone(clone, tmp_path_factory):
+    """The same, with the files that Jupyter, reports and Python leave behind."""
     folder = shutil.copytree(clone, tmp_path_factory.mktemp("used") / "clone")
     for name in (
         "notebooks/.ipynb_checkpoints/1-checkpoint.ipynb",

@@ -1,4 +1,7 @@
-"""A JupyterLab and a browser for the tests of what people see; without a browser they skip, but not where CI is set."""
+"""A JupyterLab and a browser for tests of what people see.
+
+Without a browser these tests are skipped; where CI is set they fail instead.
+"""
 
 import os
 import re
@@ -18,7 +21,7 @@ from .session import CHROMIUM, LOOPBACK, launched
 
 @dataclass
 class Watch:
-    """What a page asked for and complained about: web addresses that are not of this machine, errors on the console."""
+    """The requests of a page to other machines, and the errors on its console."""
 
     left_loopback: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
@@ -35,7 +38,7 @@ class Watch:
 
 
 def watched(context: Any, watch: Watch) -> Any:
-    """A new page of a browser window, all of whose pages are watched."""
+    """Open a page in a browser window, and watch all pages of this window."""
     context.on("request", lambda request: watch.request(request.url))
     context.on(
         "console", lambda message: watch.error(message.text) if message.type == "error" else None
@@ -46,15 +49,15 @@ def watched(context: Any, watch: Watch) -> Any:
     return page
 
 
-def missing(what: str) -> None:
+def missing(requirement: str) -> None:
     if os.environ.get("CI"):
-        pytest.fail(f"the tests in a browser need {what}")
-    pytest.skip(f"needs {what}")
+        pytest.fail(f"the tests in a browser need {requirement}")
+    pytest.skip(f"needs {requirement}")
 
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """Path of the browser: ABSSLAB_CHROMIUM, else chromium on the PATH."""
+    """The path of the browser: ABSSLAB_CHROMIUM, or chromium on the PATH."""
     path = shutil.which(CHROMIUM)
     if not path:
         missing("chromium (Debian: apt install chromium), or its path in ABSSLAB_CHROMIUM")
@@ -74,23 +77,26 @@ def lab(chromium, tmp_path_factory) -> Iterator[Lab]:
     lab.close()
 
 
-# of one module only: while Playwright is on, asyncio takes the tests' thread for that of a running loop
+# for one module only: while Playwright runs, asyncio sees a running loop in the tests' thread
 @pytest.fixture(scope="module")
 def browser(chromium, tmp_path_factory) -> Iterator[Any]:
-    """Chromium without a window; the machine itself is all it reaches."""
+    """Chromium without a window, which reaches no other machine."""
     with launched(chromium, tmp_path_factory.mktemp("browser")) as browser:
         yield browser
 
 
 @pytest.fixture
 def watch() -> Watch:
-    """Of the test's page; a test that expects something removes it from here."""
+    """What the test's page did; a test that expects an error removes it from here."""
     return Watch()
 
 
 @pytest.fixture
 def page(browser, watch, request, screenshots) -> Iterator[Any]:
-    """A new browser window. At the end no request may have left this machine and no error may be on the console."""
+    """A new browser window.
+
+    At the end no request may have left this machine, and no error may be on the console.
+    """
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = watched(context, watch)
     page.on("dialog", lambda dialog: dialog.accept())  # leave a page with unsaved changes
@@ -104,7 +110,7 @@ def page(browser, watch, request, screenshots) -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def screenshots(tmp_path_factory) -> Path:
-    """Where pictures of pages go: ABSSLAB_SCREENSHOTS, else a temporary folder."""
+    """The folder for screenshots: ABSSLAB_SCREENSHOTS, or a temporary one."""
     folder = os.environ.get("ABSSLAB_SCREENSHOTS")
     folder = Path(folder) if folder else tmp_path_factory.mktemp("screenshots")
     folder.mkdir(parents=True, exist_ok=True)
@@ -113,7 +119,7 @@ def screenshots(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def open_notebook(page, lab, request) -> Iterator[Callable[..., Any]]:
-    """`open_notebook("a = 1", "a + 1")` makes a notebook of these cells and opens it; nothing has run yet."""
+    """`open_notebook("a = 1", "a + 1")` opens a notebook of these cells, and runs none of them."""
     from .notebook import Notebook
 
     opened: list[Notebook] = []
@@ -140,20 +146,24 @@ def pytest_runtest_makereport(item, call):
 
 @pytest.fixture(scope="module")
 def serve(tmp_path_factory):
-    """`serve("listen", "--run_directory", R)`: the same dashboard for all tests that ask for the same."""
+    """`serve("listen", "--run_directory", R)` starts a dashboard.
+
+    Tests that pass the same arguments share one, unless they ask for a fresh one.
+    """
     running: dict[tuple[str, ...], Dashboard] = {}
 
     def start(*arguments, fresh=False):
         arguments = tuple(map(str, arguments))
         if fresh or arguments not in running:
-            made = Dashboard(tmp_path_factory.mktemp("dashboard"), arguments)
-            running[(*arguments, str(len(running))) if fresh else arguments] = made
-            return made
+            dashboard = Dashboard(tmp_path_factory.mktemp("dashboard"), arguments)
+            key = (*arguments, str(len(running))) if fresh else arguments
+            running[key] = dashboard
+            return dashboard
         return running[arguments]
 
     yield start
-    for one in running.values():
-        one.close()
+    for dashboard in running.values():
+        dashboard.close()
 
 
 @pytest.fixture

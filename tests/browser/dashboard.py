@@ -1,4 +1,4 @@
-"""A dashboard as its host starts it: `absslab dashboard` in a process of its own, on a free loopback port."""
+"""A dashboard as its host starts it: `absslab dashboard` in its own process, on a free port."""
 
 import http.client
 import os
@@ -13,8 +13,8 @@ from typing import Any
 
 from .lab import at_home, free_port, isolated
 
-STARTED = 60  # s that a server may take
-LOADED = 60_000  # ms that a page may take
+STARTED = 60  # s until a server must answer
+LOADED = 60_000  # ms until a page must be loaded
 PROBE = "document.querySelectorAll('.absslab-player')[{}].absslab.probe()"
 
 
@@ -22,19 +22,17 @@ class Dashboard:
     """A running dashboard; `url` is its address, `visitors` the folder with its visitors' folders.
 
     Args:
-        folder: an empty folder, for all that the server and its kernels write.
+        folder: an empty folder, for all files that the server and its kernels write.
         arguments: of absslab dashboard, without host and port.
 
     Raises:
-        RuntimeError: the server did not come up; with what it said.
+        RuntimeError: the server did not start; the message has its output.
     """
 
     def __init__(self, folder: Path, arguments: Sequence[str]):
-        self.home, self.log, self._root = (
-            folder / "home",
-            folder / "server.log",
-            folder / "visitors",
-        )
+        self.home = folder / "home"
+        self.log = folder / "server.log"
+        self._root = folder / "visitors"
         self.home.mkdir(parents=True)
         self.port = free_port()
         own = ["--port", str(self.port), "--visitors_folder", str(self._root)]
@@ -45,36 +43,36 @@ class Dashboard:
                 command, env=isolated(self.home), start_new_session=True, **streams
             )
         end = time.monotonic() + STARTED
-        while "Ctrl-C ends it" not in self.said or not self._answers():
+        while "Ctrl-C ends it" not in self.printed or not self._answers():
             if self.process.poll() is not None or time.monotonic() > end:
                 self.close()
-                raise RuntimeError(f"the dashboard did not come up:\n{self.said}")
+                raise RuntimeError(f"the dashboard did not start:\n{self.printed}")
             time.sleep(0.1)
-        self.url = self.said[self.said.index("http://") :].split()[
-            0
-        ]  # with its token, where it has one
+        self.url = self.printed[self.printed.index("http://") :].split()[0]  # with its token
 
     @property
-    def said(self) -> str:
-        """What the server has printed so far."""
+    def printed(self) -> str:
+        """The output of the server so far."""
         return self.log.read_text(errors="replace")
 
     @property
     def visitors(self) -> list[Path]:
-        """The folders of those who look."""
+        """The folders of the visitors."""
         return sorted(self._root.glob("*/visitor-*"))
 
     @property
     def kernels(self) -> list[int]:
-        """The processes of those who look."""
+        """The processes of the visitors."""
         return [
-            one.pid for one in at_home(self.home) if "ipykernel_launcher" in " ".join(one.cmdline())
+            process.pid
+            for process in at_home(self.home)
+            if "ipykernel_launcher" in " ".join(process.cmdline())
         ]
 
     def get(
         self, path: str, *, headers: Mapping[str, str] = MappingProxyType({})
     ) -> tuple[int, bytes]:
-        """Status and body of a request whose path is sent as it is, `..` and all."""
+        """Return status and body of a request; its path is sent unchanged, `..` included."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
             connection.request("GET", path, headers=dict(headers))
@@ -84,13 +82,13 @@ class Dashboard:
             connection.close()
 
     def stop(self, seconds: float = 30, *, by: int = signal.SIGTERM) -> int:
-        """End the server as its host would; returns its exit status."""
+        """End the server as its host would, and return its exit status."""
         if self.process.poll() is None:
             os.kill(self.process.pid, by)
         return self.process.wait(seconds)
 
     def close(self) -> None:
-        """End the server and whatever it started, detached trainings too."""
+        """End the server and all processes that it started, detached trainings too."""
         try:
             self.stop()
         except subprocess.TimeoutExpired:
@@ -106,7 +104,7 @@ class Dashboard:
 
 
 def until(page: Any, condition: Callable[[], Any], seconds: float = 30, what: str = "") -> Any:
-    """What `condition` returns as soon as that is true; the page goes on meanwhile."""
+    """Wait until a condition is true while the page goes on, and return its value."""
     end = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < end, f"not within {seconds} s: {what}"
@@ -115,18 +113,18 @@ def until(page: Any, condition: Callable[[], Any], seconds: float = 30, what: st
 
 
 def open_page(page: Any, dashboard: Dashboard, heading: str) -> None:
-    """Open a dashboard, until its heading is there."""
+    """Open a dashboard, and wait for its heading."""
     page.goto(dashboard.url, wait_until="commit")
     page.get_by_role("heading", name=heading, exact=True).wait_for(timeout=LOADED)
 
 
 def probe(page: Any, player: int = 0) -> Any:
-    """What a player says of itself."""
+    """Return the state of a player."""
     return page.evaluate(PROBE.format(player))
 
 
 def loudest(page: Any, seconds: float = 2.5, player: int = 0) -> dict[str, float]:
-    """The most that each track sounded while it played."""
+    """Return the highest level of each track while it plays."""
     most: dict[str, float] = {}
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -137,7 +135,7 @@ def loudest(page: Any, seconds: float = 2.5, player: int = 0) -> dict[str, float
 
 
 def play(page: Any, player: int = 0) -> None:
-    """Play again and again what a player has."""
+    """Play the tracks of a player in a loop."""
     page.locator(".absslab-player").nth(player).locator(".track").first.wait_for(timeout=LOADED)
     page.locator(".absslab-player").nth(player).press("l")
     page.locator(".absslab-player .play").nth(player).click()

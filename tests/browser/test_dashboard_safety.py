@@ -1,4 +1,4 @@
-"""What visitors must not be able to do: over HTTP, over the web socket and with files that are none."""
+"""What visitors must not be able to do: over HTTP, over the web socket and with bad files."""
 
 import json
 import os
@@ -44,11 +44,11 @@ def noise(path, n_channels=1, rate=16000, seconds=1.0, **options):
 
 
 def forgive_that_the_server_is_gone(watch):
-    """The page goes on asking for it; what Chromium calls that depends on the moment."""
+    """Ignore errors of connections, which Chromium names differently from time to time."""
     watch.errors[:] = [error for error in watch.errors if "net::ERR_" not in error]
 
 
-def words(page):
+def upload_message(page):
     return page.locator(".absslab-upload .absslab-words")
 
 
@@ -68,10 +68,22 @@ def test_no_route_leads_out_of_what_is_served(separate, route, checkpoint):
 
 @pytest.mark.parametrize(
     "path",
-    ["/voila/files/separate.ipynb", "/voila/files/voila.json", "/voila/files/voila/templates/absslab/page.html",
-     "/voila/files/a.png", "/api/kernels", "/api/contents", "/api/sessions", "/api/terminals", "/voila/tree",
-     "/voila/render/separate.ipynb", "/tree", "/lab", "/nothing/here"],
-)  # fmt: skip
+    [
+        "/voila/files/separate.ipynb",
+        "/voila/files/voila.json",
+        "/voila/files/voila/templates/absslab/page.html",
+        "/voila/files/a.png",
+        "/api/kernels",
+        "/api/contents",
+        "/api/sessions",
+        "/api/terminals",
+        "/voila/tree",
+        "/voila/render/separate.ipynb",
+        "/tree",
+        "/lab",
+        "/nothing/here",
+    ],
+)
 def test_nothing_but_the_page_is_served(separate, path):
     status, body = separate.get(path)
     assert status in (302, 403, 404)
@@ -90,7 +102,7 @@ def test_the_page_shows_no_code_and_no_folder(separate, page, checkpoint):
 
 
 def test_no_code_can_be_run_over_the_socket(separate, page, tmp_path):
-    """As Voila has it: comm messages alone reach a kernel."""
+    """Voila passes on only the messages of widgets."""
     open_page(page, separate, "Separate")
     target = tmp_path / "run by a visitor"
     code = {"code": f"open({str(target)!r}, 'w')", "silent": False, "store_history": False}
@@ -100,19 +112,22 @@ def test_no_code_can_be_run_over_the_socket(separate, page, tmp_path):
     ]
     answers = page.evaluate(
         """([messages]) => new Promise((done) => {
-            const { kernelId } = JSON.parse(document.getElementById("jupyter-config-data").textContent);
+            const config = document.getElementById("jupyter-config-data").textContent;
+            const { kernelId } = JSON.parse(config);
             const socket = new WebSocket(`ws://${location.host}/api/kernels/${kernelId}/channels`);
-            const heard = [];
-            socket.onmessage = ({ data }) => heard.push(typeof data === "string" ? JSON.parse(data).msg_type : "binary");
+            const types = [];
+            socket.onmessage = ({ data }) => {
+                types.push(typeof data === "string" ? JSON.parse(data).msg_type : "binary");
+            };
             socket.onopen = () => {
                 for (const message of messages) socket.send(message);
-                setTimeout(() => { socket.close(); done(heard); }, 3000);
+                setTimeout(() => { socket.close(); done(types); }, 3000);
             };
             socket.onerror = () => done(["refused"]);
         })""",
         [messages],
     )
-    assert "comm_info_reply" in answers, "what is allowed is answered"
+    assert "comm_info_reply" in answers, "allowed messages are answered"
     assert "execute_reply" not in answers
     assert not target.exists()
     assert page.get_by_role("heading", name="Separate").is_visible()
@@ -177,10 +192,10 @@ def test_files_that_are_no_sound_get_one_clear_line(separate, page, tmp_path):
             60,
             line,
         )
-        assert "\n" not in words(page).inner_text()
+        assert "\n" not in upload_message(page).inner_text()
         assert str(tmp_path) not in page.content()
-        assert "visitor-" not in words(page).inner_text()
-    (folder,) = [one for one in separate.visitors if one.exists()][-1:]
+        assert "visitor-" not in upload_message(page).inner_text()
+    (folder,) = [visitor for visitor in separate.visitors if visitor.exists()][-1:]
     assert list(folder.iterdir()) == []
 
 
@@ -208,13 +223,13 @@ def test_a_name_is_nothing_but_text(separate, page, watch, name, tmp_path):
         {"name": name, "mimeType": "audio/wav", "buffer": content}
     )
     page.get_by_role("button", name="download the result").wait_for(timeout=LOADED)
-    assert name.replace("\\", "/").rpartition("/")[2] in words(page).inner_text()
+    assert name.replace("\\", "/").rpartition("/")[2] in upload_message(page).inner_text()
     assert page.locator("img[src=x]").count() == 0
     assert dialogs == []
-    made = [path for folder in separate.visitors for path in folder.rglob("*")]
+    written = [path for folder in separate.visitors for path in folder.rglob("*")]
     assert not [
         path
-        for path in made
+        for path in written
         if "evil" in path.name or "img" in path.name or "id" in path.stem.split("-")
     ]
     assert not list(separate.home.rglob("evil*"))
@@ -234,9 +249,9 @@ def test_a_run_that_vanishes_is_said_and_the_page_stays(serve, page, checkpoint,
     run.with_suffix(".ckpt").unlink()
     page.get_by_role("button", name="next").click()
     page.get_by_role("alert").wait_for()
-    said = page.get_by_role("alert").inner_text()
-    assert "gone.ckpt was deleted" in said
-    assert str(tmp_path) not in said
+    message = page.get_by_role("alert").inner_text()
+    assert "gone.ckpt was deleted" in message
+    assert str(tmp_path) not in message
     page.reload(wait_until="commit")
     page.get_by_role("heading", name="This page can't be shown").wait_for(timeout=LOADED)
     assert "Traceback" not in page.content()
@@ -260,15 +275,15 @@ def test_a_tab_closed_in_the_middle_of_a_separation_leaves_nothing(
         time.sleep(0.5)
     context.close()
     assert dashboard.stop() == 0
-    assert "Traceback" not in dashboard.said
+    assert "Traceback" not in dashboard.printed
 
 
 def test_a_page_that_is_left_without_a_word_is_ended(serve, page, checkpoint):
-    """A laptop that is shut says nothing."""
+    """A laptop that is closed sends no message."""
     dashboard = serve(
         "monitor", "--run_directory", checkpoint.with_suffix(""), "--idle_time", "10", fresh=True
     )
-    assert dashboard.get("/")[0] == 200  # a page that nobody opens: it never gives its process back
+    assert dashboard.get("/")[0] == 200  # no browser runs this page: it never ends its process
     until(page, lambda: len(dashboard.kernels) == 1, what="its process")
     until(page, lambda: not dashboard.kernels, 90, "the process is ended")
 
@@ -358,7 +373,9 @@ def test_a_training_goes_on_when_its_dashboard_is_stopped(serve, page, watch, mi
         "the run",
     )
     until(page, lambda: reader.state() == "running", 60, "the training runs")
-    until(page, lambda: page.get_by_role("cell", name="run-1").count(), 20, "it is listed")
+    until(
+        page, lambda: page.get_by_role("cell", name="run-1").count(), 20, "the run is in the table"
+    )
     reader.poll()
     before = max(reader.metrics, default=0)
     assert dashboard.stop() == 0
@@ -366,7 +383,7 @@ def test_a_training_goes_on_when_its_dashboard_is_stopped(serve, page, watch, mi
     page.goto("about:blank")
     forgive_that_the_server_is_gone(watch)
     end = time.monotonic() + 120
-    while max(reader.metrics, default=0) == before:  # it learns on
+    while max(reader.metrics, default=0) == before:  # the training goes on
         assert time.monotonic() < end
         assert reader.state() in ("running", "finished")
         time.sleep(0.2)

@@ -1,4 +1,4 @@
-"""Every dashboard in a browser that reaches nothing but this machine: its main action by clicks, and the right sound."""
+"""Every dashboard in a browser that reaches no other machine: its main action, and its sound."""
 
 import json
 import math
@@ -19,8 +19,8 @@ FOCUSED = (
 )
 
 
-def pictures(page, screenshots, name):
-    """Of a laptop and of a phone, light and dark."""
+def take_pictures(page, screenshots, name):
+    """Take screenshots for a laptop and for a phone, light and dark."""
     for width in (1280, 390):
         page.set_viewport_size({"width": width, "height": 900})
         for scheme in ("light", "dark"):
@@ -29,8 +29,8 @@ def pictures(page, screenshots, name):
             page.screenshot(
                 path=screenshots / f"dashboard_{name}_{width}_{scheme}.png", full_page=True
             )
-            wide = page.evaluate("document.documentElement.scrollWidth")
-            assert wide <= width, f"{name} is {wide} px wide in a window of {width}"
+            page_width = page.evaluate("document.documentElement.scrollWidth")
+            assert page_width <= width, f"{name} is {page_width} px wide in a window of {width}"
     page.set_viewport_size({"width": 1280, "height": 900})
     page.emulate_media(color_scheme="light")
 
@@ -41,8 +41,8 @@ def test_listen(serve, page, run, mixtures, screenshots):
     names = [track["name"] for track in probe(page)["tracks"]]
     assert names[0] == "mixture"
     reference = next(name for name in names if name.endswith("(reference)"))
-    most = loudest(page)
-    assert {name for name, rms in most.items() if rms > 0} == {"mixture"}
+    levels = loudest(page)
+    assert {name for name, rms in levels.items() if rms > 0} == {"mixture"}
     page.get_by_role("button", name="Hear only this", exact=False).nth(
         names.index(reference)
     ).click()
@@ -53,7 +53,7 @@ def test_listen(serve, page, run, mixtures, screenshots):
     page.get_by_role("button", name="next").click()
     until(page, lambda: title.inner_text() == "000001.wav", what="the next mixture")
     page.get_by_text("SI-SDR / dB").wait_for()
-    pictures(page, screenshots, "listen")
+    take_pictures(page, screenshots, "listen")
 
 
 def test_a_page_keeps_its_web_socket(serve, page, run):
@@ -66,7 +66,7 @@ def test_a_page_keeps_its_web_socket(serve, page, run):
     page.on("websocket", note)
     open_page(page, serve("listen", "--run_directory", run), "Listen")
     page.locator(".absslab-player .track").first.wait_for(timeout=LOADED)
-    page.wait_for_timeout(70_000)  # the server pings every 30 s: past two of its looks
+    page.wait_for_timeout(70_000)  # the server pings every 30 s: this is longer than two pings
     assert len(opened) == 1
     assert closed == []
 
@@ -78,11 +78,7 @@ def test_the_keyboard_leads_to_everything(serve, page, run):
     reached = set()
     for _ in range(60):
         page.keyboard.press("Tab")
-        reached.add(
-            page.evaluate(
-                "document.activeElement.closest('.absslab-player') ? 'player' : document.activeElement.tagName"
-            )
-        )
+        reached.add(page.evaluate(FOCUSED))
     assert {"SELECT", "BUTTON", "player"} <= reached
 
 
@@ -109,39 +105,36 @@ def test_separate_an_upload_remove_a_class_hear_it_and_download_it(
     play(page)
     assert {name for name, rms in loudest(page).items() if rms > 0} == {"before"}
     rows = page.locator(".absslab-keep")
-    kept = [
+    row_names = [
         rows.nth(i).locator(".widget-label").first.inner_text().partition(",")[0]
         for i in range(rows.count())
     ]
-    assert kept[-1] == "everything else"
+    assert row_names[-1] == "everything else"
     page.get_by_label("What is heard").select_option(label="after")
     before = loudest(page)["after"]
     assert before > 1e-3
     for i in range(rows.count()):
         rows.nth(i).get_by_role("button", name="remove").click()
-    until(
-        page, lambda: loudest(page, 0.5)["after"] == 0, 20, "nothing is left where all is removed"
-    )
+    until(page, lambda: loudest(page, 0.5)["after"] == 0, 20, "silence where all is removed")
     assert probe(page)["isPlaying"]
     rows.last.get_by_role("button", name="keep").click()
-    until(page, lambda: loudest(page, 0.5)["after"] > 0, 20, "what is kept is heard again")
+    until(page, lambda: loudest(page, 0.5)["after"] > 0, 20, "the kept part is heard again")
     with page.expect_download() as download:
         page.get_by_role("button", name="download the result").click()
-    download.value.save_as(tmp_path / "got.wav")
-    got, rate = soundfile.read(tmp_path / "got.wav")
-    (folder,) = [one for one in dashboard.visitors if list(one.glob("separated-*"))]
+    download.value.save_as(tmp_path / "downloaded.wav")
+    downloaded, rate = soundfile.read(tmp_path / "downloaded.wav")
+    (folder,) = [visitor for visitor in dashboard.visitors if list(visitor.glob("separated-*"))]
     files = {path.stem: soundfile.read(path)[0] for path in folder.glob("separated-*/*/*.wav")}
-    rest = sum(
-        samples for name, samples in files.items() if name not in kept
-    )  # what no class took, or one that is not there
+    # the residual, and the classes that were not found
+    rest = sum(samples for name, samples in files.items() if name not in row_names)
     assert rate == soundfile.info(mixture).samplerate
-    np.testing.assert_allclose(got, rest, atol=1e-4)
+    np.testing.assert_allclose(downloaded, rest, atol=1e-4)
     assert download.value.suggested_filename.startswith("000000 ")
     page.get_by_role("button", name="keep all").click()
     page.wait_for_timeout(500)
-    pictures(page, screenshots, "separate")
+    take_pictures(page, screenshots, "separate")
     page.goto("about:blank")
-    until(page, lambda: not folder.exists(), 30, "what the visitor brought is removed")
+    until(page, lambda: not folder.exists(), 30, "the upload is removed")
 
 
 def test_monitor_follows_a_run_that_grows(serve, page, run, screenshots, tmp_path):
@@ -157,7 +150,7 @@ def test_monitor_follows_a_run_that_grows(serve, page, run, screenshots, tmp_pat
     page.get_by_role("cell", name="2 of 2").first.wait_for()
     assert page.get_by_role("button", name="start", exact=True).count() == 0
     assert str(tmp_path) not in page.content()
-    pictures(page, screenshots, "monitor")
+    take_pictures(page, screenshots, "monitor")
 
 
 def test_compare_side_by_side_and_blind(serve, page, run, second_run, screenshots, tmp_path):
@@ -174,7 +167,7 @@ def test_compare_side_by_side_and_blind(serve, page, run, second_run, screenshot
     page.get_by_label("What is heard").first.select_option(label=a)
     page.wait_for_timeout(100)
     assert {name for name, rms in loudest(page).items() if rms > 0} == {a}
-    pictures(page, screenshots, "compare")
+    take_pictures(page, screenshots, "compare")
     page.get_by_role("tab", name="blind test").click()
     page.get_by_role("button", name="begin").click()
     page.get_by_text("Round 1 of").wait_for()
@@ -182,7 +175,7 @@ def test_compare_side_by_side_and_blind(serve, page, run, second_run, screenshot
     text = page.locator(".absslab-player:visible").inner_text()
     assert "X" in text
     assert second_run.name not in text
-    pictures(page, screenshots, "blind")
+    take_pictures(page, screenshots, "blind")
     number = 1
     while page.get_by_text(f"Round {number} of").count():
         better = page.get_by_role(
@@ -208,9 +201,9 @@ def test_compare_side_by_side_and_blind(serve, page, run, second_run, screenshot
         )
     page.get_by_text("All listeners so far").wait_for()
     (path,) = votes.glob("*.jsonl")
-    kept = read_votes(path)
-    assert len(kept) == number - 1 == len(path.read_text().splitlines())
-    assert {vote.x for vote in kept} == {run.name, second_run.name}
+    stored = read_votes(path)
+    assert len(stored) == number - 1 == len(path.read_text().splitlines())
+    assert {vote.x for vote in stored} == {run.name, second_run.name}
     assert json.loads(path.read_text().splitlines()[0])["systems"] == [run.name, second_run.name]
 
 
@@ -218,10 +211,10 @@ def test_two_visitors_do_not_meet(serve, page, browser, watch, run, mixtures):
     dashboard = serve("separate", "--run_directory", run, fresh=True)
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     other = watched(context, watch)
-    for one, name in ((page, "000000.wav"), (other, "000001.wav")):
-        open_page(one, dashboard, "Separate")
-        one.locator("input[type=file]").set_input_files(mixtures / "test" / name)
-        one.get_by_text("found:").wait_for(timeout=LOADED)
+    for visitor_page, name in ((page, "000000.wav"), (other, "000001.wav")):
+        open_page(visitor_page, dashboard, "Separate")
+        visitor_page.locator("input[type=file]").set_input_files(mixtures / "test" / name)
+        visitor_page.get_by_text("found:").wait_for(timeout=LOADED)
     assert page.locator(".absslab-player .title").inner_text() == "000000.wav"
     assert other.locator(".absslab-player .title").inner_text() == "000001.wav"
     assert len(dashboard.visitors) == 2
@@ -231,7 +224,7 @@ def test_two_visitors_do_not_meet(serve, page, browser, watch, run, mixtures):
         page,
         lambda: len(dashboard.visitors) == 1,
         40,
-        "one of them is gone, with what they brought",
+        "one of them has left, and the upload is removed",
     )
     page.get_by_role("button", name="keep all").click()
     play(page)

@@ -1,1 +1,5 @@
 """Dashboards for visitors: the Voila server, its limits, and its pages."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,4 +1,4 @@
-"""What is served is checked before it is; what the server is told, its kernels hear."""
+"""Settings are checked before a server starts, and reach the kernels of its visitors."""
 
 import json
 import os
@@ -55,10 +55,10 @@ def test_the_template_names_no_other_machine():
 
 def test_paths_are_made_absolute_and_defaults_are_filled_in(run, monkeypatch):
     monkeypatch.chdir(run.parent)
-    found = validate_settings("listen", DashboardConfig(run_directory=(run.name,)))
-    assert found.run_directory == (str(run),)
-    assert found.runs_folder == str(run.parent)
-    assert found.votes_folder == str(run.parent / "listening_tests")
+    config = validate_settings("listen", DashboardConfig(run_directory=(run.name,)))
+    assert config.run_directory == (str(run),)
+    assert config.runs_folder == str(run.parent)
+    assert config.votes_folder == str(run.parent / "listening_tests")
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_what_can_not_be_served_is_said(run, name, given, line, tmp_path, monkey
     if "run_directory" in given:
         given = given | {
             "run_directory": tuple(
-                str(run) if one == "RUN" else one for one in given["run_directory"]
+                str(run) if name == "RUN" else name for name in given["run_directory"]
             )
         }
     with pytest.raises(InputError, match=line):
@@ -190,7 +190,10 @@ def test_a_server_removes_what_killed_servers_left(tmp_path):
 
 
 def test_a_process_that_ends_takes_its_folder_with_it(tmp_path):
-    code = "import sys; from absslab.widgets.dashboards.visitors import create_visitor_folder; print(create_visitor_folder(sys.argv[1]).is_dir())"
+    code = (
+        "import sys; from absslab.widgets.dashboards.visitors import create_visitor_folder\n"
+        "print(create_visitor_folder(sys.argv[1]).is_dir())"
+    )
     out = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path)], check=True, capture_output=True, text=True
     ).stdout
@@ -210,9 +213,9 @@ def test_a_process_that_ends_takes_its_folder_with_it(tmp_path):
 )
 def test_bad_usage_is_one_line(arguments, line, capsys):
     assert main(["dashboard", *arguments]) == 2
-    said = capsys.readouterr().err
-    assert line in " ".join(said.split())
-    assert said.count("\n") == 1
+    printed = capsys.readouterr().err
+    assert line in " ".join(printed.split())
+    assert printed.count("\n") == 1
 
 
 def test_without_voila_it_says_how_to_get_it(run, monkeypatch, capsys):

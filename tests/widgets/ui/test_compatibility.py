@@ -1,4 +1,4 @@
-"""The undocumented names of other libraries that the package uses exist in the installed versions."""
+"""The installed versions of other libraries have the undocumented names that are used here."""
 
 import inspect
 from importlib import import_module
@@ -26,8 +26,9 @@ from absslab.widgets.ui.part import close_tree
 
 def broken(package: str, name: str) -> str:
     return (
-        f"{package} {version(package)} has no {name}: adapt the code that uses it (ui/compatibility.py, "
-        f"dashboards/server.py, dashboards/voila), or keep this version out in pyproject.toml"
+        f"{package} {version(package)} has no {name}: adapt the code that uses it "
+        f"(ui/compatibility.py, dashboards/server.py, dashboards/voila), "
+        f"or keep this version out in pyproject.toml"
     )
 
 

@@ -1,4 +1,4 @@
-"""Pages without a browser: what visitors do is a trait that is set, what they see is a trait that is read."""
+"""Pages without a browser: tests set the traits that visitors change, and read those they see."""
 
 import logging
 import shutil
@@ -27,7 +27,7 @@ from absslab.widgets.ui.upload import Uploaded
 
 @pytest.fixture(autouse=True)
 def _folders_are_named_again(monkeypatch):
-    """What a dashboard hides it hides for its whole process: other tests are of the same."""
+    """A dashboard hides folders in its whole process, which other tests share."""
     monkeypatch.setattr(error_line_module, "_hidden_folders", None)
 
 
@@ -43,7 +43,7 @@ def other_run(other_checkpoint):
 
 @pytest.fixture
 def opened(tmp_path):
-    """`opened("listen", run_directory=…)`: a page, closed at the end."""
+    """`opened("listen", run_directory=…)` opens a page that is closed at the end."""
     pages = []
 
     def open_it(name, **settings):
@@ -51,10 +51,10 @@ def opened(tmp_path):
         return pages[-1]
 
     yield open_it
-    for one in pages:
-        one.close()
+    for page in pages:
+        page.close()
     log = logging.getLogger("absslab")
-    for handler in [one for one in log.handlers if isinstance(one, logging.FileHandler)]:
+    for handler in [h for h in log.handlers if isinstance(h, logging.FileHandler)]:
         handler.close()
         log.removeHandler(handler)
     log.propagate = True
@@ -195,9 +195,10 @@ def test_compare_puts_both_side_by_side(opened, run, other_run, tmp_path):
         "compare", run_directory=[str(run), str(other_run)], votes_folder=str(tmp_path / "votes")
     )
     assert page.message == ""
-    found = names(page)
-    a = [name for name in found if name.endswith(", A")]
-    assert [f"{name[:-1]}B" for name in a] == [name for name in found if name.endswith(", B")]
+    track_names = names(page)
+    a = [name for name in track_names if name.endswith(", A")]
+    b = [name for name in track_names if name.endswith(", B")]
+    assert [f"{name[:-1]}B" for name in a] == b
     sounds = {track.name: track.sound for track in page.listening.player.tracks}
     assert abs(sounds[a[0]].read(0, 1000) - sounds[f"{a[0][:-1]}B"].read(0, 1000)).max() > 1e-6
     assert "A\nprobability" in page.table.value
@@ -284,7 +285,7 @@ def test_x_is_what_the_trial_says(opened, run, other_run, mixtures, tmp_path):
     trial = test.trials[0]
     compared = page.pair.compare(page.pair.paths[trial.mixture], [trial.label])
     sources = [
-        next(one for one in compared.tracks if one.name == f"{trial.label}, {letter}")
+        next(track for track in compared.tracks if track.name == f"{trial.label}, {letter}")
         for letter in "AB"
     ]
     heard = {track.name: track.sound for track in test.listening.player.tracks}
