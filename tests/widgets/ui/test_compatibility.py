@@ -6,6 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 
+import anywidget
 import jinja2
 import pytest
 from jupyter_client.kernelspec import KernelSpec
@@ -15,6 +16,8 @@ from matplotlib.figure import Figure
 
 from absslab.core.common.jupyter_kernel import KERNEL_ARGUMENTS
 from absslab.core.common.resources import resource_folder
+from absslab.widgets.dashboards.page_heartbeat import PageHeartbeat
+from absslab.widgets.player.player import Player
 from absslab.widgets.ui.compatibility import (
     disconnect_canvas,
     kernel_main_loop,
@@ -22,6 +25,7 @@ from absslab.widgets.ui.compatibility import (
     preheated_kernels,
 )
 from absslab.widgets.ui.part import close_tree
+from absslab.widgets.ui.upload import Upload
 
 
 def broken(package: str, name: str) -> str:
@@ -66,6 +70,14 @@ def test_the_installed_version_has_the_name(package, module, name):
     for part in name.split("."):
         assert hasattr(found, part), broken(package, f"{module}.{name}")
         found = getattr(found, part)
+
+
+@pytest.mark.parametrize("widget", [PageHeartbeat, Player, Upload])
+def test_a_widget_replaces_no_private_method_of_its_base(widget):
+    own = {name for name, value in vars(widget).items() if inspect.isfunction(value)}
+    private = {name for name in own if name.startswith("_") and not name.startswith("__")}
+    replaced = {name for name in private if hasattr(anywidget.AnyWidget, name)}
+    assert replaced == set(), f"anywidget {version('anywidget')} has methods of these names"
 
 
 def test_voila_keeps_its_preheated_kernels_in_pools():
