@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from absslab.core.evaluation.confusion import FEWEST, Confusion, confusion
+from absslab.core.evaluation.confusion import MIN_MIXTURES, Confusion, count_confusions
 from absslab.core.evaluation.score_table import CEILING
 from absslab.core.evaluation.score_text import BASELINE_TITLES
 from absslab.core.evaluation.scores import BreakdownStep
@@ -43,10 +43,10 @@ def render_score_charts(scores: RunScores) -> Fragment:
 
 def render_confusion(scores: RunScores) -> Fragment:
     """Render which classes are tagged where others are present."""
-    confusions = confusion(scores.table)
+    confusions = count_confusions(scores.table)
     if confusions is None:
         return paragraph("There are no tags to confuse: they were not scored.")
-    drawn = confusions.of(confusions.most_confused(_MAX_CLASSES))
+    drawn = confusions.select(confusions.most_confused(_MAX_CLASSES))
     parts = paragraph(
         "A row is a class that is in the mixture. On the diagonal: in how many of these mixtures it "
         "is found; in the other columns: how often that class is tagged though it is not there."
@@ -57,7 +57,7 @@ def render_confusion(scores: RunScores) -> Fragment:
             f"Of {len(confusions.classes)} classes those {len(drawn.classes)} that are confused "
             "most are shown."
         )
-    note = f"Pairs that fewer than {FEWEST} mixtures can tell are left out."
+    note = f"Pairs that fewer than {MIN_MIXTURES} mixtures can tell are left out."
     pairs = confusions.pairs()[:_MAX_PAIRS]
     if not pairs:
         return parts + paragraph(f"No class was tagged where it is not. {note}")

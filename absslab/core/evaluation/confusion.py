@@ -1,4 +1,4 @@
-"""Which classes are taken for which: found by their tags where they are, and tagged where others are.
+"""Count which classes are tagged where others are present.
 
 Axes: n mixtures, K classes.
 """
@@ -8,27 +8,30 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-FEWEST = 5  # mixtures that a rate needs to be worth words
+MIN_MIXTURES = 5  # that a rate needs to mean something
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A class that is tagged where it is not, beside one that is there."""
+    """A class that is tagged where it is absent and another one is present."""
 
     present: str
     tagged: str
     n_tagged: int
-    n_mixtures: int  # that hold the one and not the other
+    n_mixtures: int  # with the present class and without the tagged one
 
     @property
     def rate(self) -> float:
-        """Of these mixtures the part in which it is tagged."""
+        """The part of these mixtures in which it is tagged."""
         return self.n_tagged / self.n_mixtures
 
 
-@dataclass(frozen=True, eq=False)  # arrays have no one equality
+@dataclass(frozen=True, eq=False)  # arrays cannot be compared to a single truth value
 class Confusion:
-    """How often class j is tagged where class i is and j is not; on the diagonal how often i is found."""
+    """How often class j is tagged where i is present and j is not.
+
+    The diagonal says how often class i is tagged where it is present.
+    """
 
     classes: list[str]
     n_tagged: np.ndarray  # (K, K)
@@ -36,58 +39,74 @@ class Confusion:
 
     @property
     def rates(self) -> np.ndarray:
-        """(K, K), row i and column j; NaN where no mixture can tell."""
+        """Rates (K, K), row i and column j; NaN where there is no such mixture."""
         return np.where(self.n_mixtures > 0, self.n_tagged / np.maximum(self.n_mixtures, 1), np.nan)
 
-    def pairs(self, fewest: int = FEWEST) -> list[Pair]:
-        """The pairs that were confused at all, the highest rate first, of those that so many mixtures can tell."""
-        found = [
-            Pair(one, other, int(self.n_tagged[i, j]), int(self.n_mixtures[i, j]))
-            for i, one in enumerate(self.classes)
-            for j, other in enumerate(self.classes)
-            if i != j and self.n_tagged[i, j] and self.n_mixtures[i, j] >= fewest
-        ]
-        return sorted(found, key=lambda pair: (-pair.rate, -pair.n_tagged))
+    def pairs(self, min_mixtures: int = MIN_MIXTURES) -> list[Pair]:
+        """List the pairs that were confused, the highest rate first.
 
-    def of(self, classes: list[str]) -> "Confusion":
-        """The part of some classes."""
-        which = [self.classes.index(name) for name in classes]
+        Args:
+            min_mixtures: pairs with fewer mixtures are left out.
+        """
+        is_pair = (self.n_tagged > 0) & (self.n_mixtures >= min_mixtures)  # (K, K)
+        is_pair &= ~np.eye(len(self.classes), dtype=bool)
+        pairs = [
+            Pair(
+                self.classes[i],
+                self.classes[j],
+                int(self.n_tagged[i, j]),
+                int(self.n_mixtures[i, j]),
+            )
+            for i, j in np.argwhere(is_pair)
+        ]
+        return sorted(pairs, key=lambda pair: (-pair.rate, -pair.n_tagged))
+
+    def select(self, classes: list[str]) -> "Confusion":
+        """Select some classes."""
+        indices = [self.classes.index(name) for name in classes]
+        rows_and_columns = np.ix_(indices, indices)
         return Confusion(
-            classes, self.n_tagged[np.ix_(which, which)], self.n_mixtures[np.ix_(which, which)]
+            classes, self.n_tagged[rows_and_columns], self.n_mixtures[rows_and_columns]
         )
 
     def most_confused(self, n_classes: int) -> list[str]:
-        """The classes with the most wrong or missing tags, in their own order."""
+        """Name the classes with the most wrong or missing tags, in the order of `classes`."""
         wrong = self.n_tagged * (1 - np.eye(len(self.classes)))
         missed = np.diag(self.n_mixtures - self.n_tagged)  # (K,)
         worst = np.argsort(-(wrong.sum(0) + wrong.sum(1) + missed), kind="stable")[:n_classes]
         return [self.classes[k] for k in sorted(worst)]
 
 
-def confusion(table: pd.DataFrame) -> Confusion | None:
-    """Count confusions; None where nothing was tagged, or nothing is known to be there.
+def count_confusions(table: pd.DataFrame) -> Confusion | None:
+    """Count confusions of classes.
 
     Args:
-        table: of scores, a row per mixture and class, with the columns label, present and decision. A class is there by
-            its source, where that is known, otherwise by its label.
+        table: of scores, a row per mixture and class, with the columns label, present and
+            decision. Whether a class is present is told by its source, where that is known,
+            otherwise by its label.
+
+    Returns:
+        None where nothing was tagged, or nothing is known to be present.
     """
     if "decision" not in table:
         return None
     classes = list(dict.fromkeys(table["class"]))
-    there = pd.to_numeric(table["present"]).fillna(pd.to_numeric(table["label"]))
-    tagged = pd.to_numeric(table["decision"])
-    rows = [
-        table.assign(value=values).pivot_table(
+
+    def spread(values: pd.Series) -> np.ndarray:
+        """Spread a column over mixtures and classes: (n, K)."""
+        by_mixture = table.assign(value=values).pivot_table(
             index="mixture", columns="class", values="value", dropna=False
         )
-        for values in (there, tagged)
-    ]
-    present, decided = (part.reindex(columns=classes).to_numpy(float) for part in rows)  # (n, K)
-    known = ~np.isnan(present + decided).any(1)
-    if not known.any():
+        return by_mixture.reindex(columns=classes).to_numpy(float)
+
+    present = spread(pd.to_numeric(table["present"]).fillna(pd.to_numeric(table["label"])))
+    tagged = spread(pd.to_numeric(table["decision"]))
+    is_known = ~np.isnan(present + tagged).any(1)  # (n,)
+    if not is_known.any():
         return None
-    present, decided = present[known], decided[known]
+    present = present[is_known]
+    tagged = tagged[is_known]
     absent = 1 - present
     n_mixtures = present.T @ absent + np.diag(present.sum(0))  # (K, K)
-    n_tagged = present.T @ (absent * decided) + np.diag((present * decided).sum(0))
+    n_tagged = present.T @ (absent * tagged) + np.diag((present * tagged).sum(0))  # (K, K)
     return Confusion(classes, n_tagged, n_mixtures)

@@ -1,7 +1,10 @@
-"""What masks could do at best: estimates by masks that are drawn from the sources themselves. Ceilings, and a floor.
+"""Estimate sources with ideal masks, which are computed from the sources: ceilings, and a floor.
 
-Axes: J sources, F STFT bins, M bands, T frames, N samples. What is not a source, of the mixture, is its rest.
+Axes: J sources, F STFT bins, M bands, T frames, N samples. The rest of a source is the mixture
+without it.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -13,7 +16,12 @@ from absslab.core.model.mask_expander import MaskExpander
 
 
 def binary_mask(source: Tensor, rest: Tensor, *, criterion: float = 0.0) -> Tensor:
-    """Where a source is louder than the rest of the mixture by more than `criterion` dB.
+    """Mark where a source is louder than the rest of the mixture.
+
+    Args:
+        source: power.
+        rest: power.
+        criterion: by how much it must be louder, dB.
 
     Shape:
         powers (…), (…) → (…), 0 or 1.
@@ -24,7 +32,7 @@ def binary_mask(source: Tensor, rest: Tensor, *, criterion: float = 0.0) -> Tens
 
 
 def ratio_mask(source: Tensor, rest: Tensor) -> Tensor:
-    """The source's part of the sum of its power and that of the rest.
+    """Divide the power of a source by the sum of its power and that of the rest.
 
     Shape:
         powers (…), (…) → (…) in [0, 1].
@@ -35,7 +43,7 @@ def ratio_mask(source: Tensor, rest: Tensor) -> Tensor:
 
 
 class IdealMasks:
-    """Draws and applies ideal masks, at the resolution of a model.
+    """Computes and applies ideal masks, at the resolution of a model.
 
     Args:
         front_end: of the model: its STFT and its bands.
@@ -43,13 +51,14 @@ class IdealMasks:
     """
 
     def __init__(self, front_end: FrontEnd, *, criterion: float = 0.0):
-        self.front_end, self.criterion = front_end, criterion
+        self.front_end = front_end
+        self.criterion = criterion
         self.expander = MaskExpander(front_end.config, front_end.config.sampling_rate).to(
             front_end.device
         )
 
     def powers(self, mixture: np.ndarray, references: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Power per band of the sources, and of what else the mixture holds.
+        """Compute the power per band of the sources, and of their rests.
 
         Shape:
             (N,), (J, N) → (J, M, T), (J, M, T).
@@ -59,39 +68,43 @@ class IdealMasks:
 
     @torch.no_grad()
     def estimates(self, mixture: np.ndarray, references: np.ndarray) -> dict[str, np.ndarray]:
-        """What each ideal mask cuts out of the mixture, and the mixture itself.
+        """Apply each ideal mask to the mixture; the mixture itself is an estimate, too.
 
         Shape:
             (N,), (J, N) → (J, N) per name in `BASELINES`, and of `PHASE_SENSITIVE`.
         """
         spectrum, sources = self._spectra(mixture, references)  # (F, T), (J, F, T)
-        power, rest = sources.abs().square(), (spectrum - sources).abs().square()  # (J, F, T)
-        bands, other_bands = (
-            self.front_end.power(sources),
-            self.front_end.power(spectrum - sources),
-        )  # (J, M, T)
-        binary = binary_mask(bands, other_bands, criterion=self.criterion)
-        masks = (  # drawn when they are applied: one at a time is in memory
-            (
-                PHASE_SENSITIVE,
-                lambda: (sources * spectrum.conj()).real / spectrum.abs().square().clamp_min(1e-20),
+        rests = spectrum - sources  # (J, F, T)
+        power = sources.abs().square()  # (J, F, T)
+        rest_power = rests.abs().square()  # (J, F, T)
+        bands = self.front_end.power(sources)  # (J, M, T)
+        rest_bands = self.front_end.power(rests)  # (J, M, T)
+        n_frames = spectrum.shape[-1]
+
+        def phase_sensitive() -> Tensor:
+            return (sources * spectrum.conj()).real / spectrum.abs().square().clamp_min(1e-20)
+
+        def expand(mask: Tensor) -> Tensor:
+            return self.expander(mask, n_frames)  # (J, M, T) → (J, F, T)
+
+        masks: dict[str, Callable[[], Tensor]] = {  # functions, so that one at a time is in memory
+            PHASE_SENSITIVE: phase_sensitive,
+            "ideal_binary_mask": lambda: binary_mask(power, rest_power, criterion=self.criterion),
+            "ideal_ratio_mask": lambda: ratio_mask(power, rest_power),
+            "ideal_binary_mask_mel": lambda: expand(
+                binary_mask(bands, rest_bands, criterion=self.criterion)
             ),
-            ("ideal_binary_mask", lambda: binary_mask(power, rest, criterion=self.criterion)),
-            ("ideal_ratio_mask", lambda: ratio_mask(power, rest)),
-            ("ideal_binary_mask_mel", lambda: self.expander(binary, spectrum.shape[-1])),
-            (
-                "ideal_ratio_mask_mel",
-                lambda: self.expander(ratio_mask(bands, other_bands), spectrum.shape[-1]),
-            ),
-        )
+            "ideal_ratio_mask_mel": lambda: expand(ratio_mask(bands, rest_bands)),
+        }
         estimates = {MIXTURE: np.broadcast_to(mixture, references.shape)}
-        for name, draw in masks:
-            estimates[name] = (
-                self.front_end.stft.inverse(draw() * spectrum, mixture.shape[-1]).cpu().numpy()
-            )
+        for name, compute_mask in masks.items():
+            masked = compute_mask() * spectrum  # (J, F, T)
+            samples = self.front_end.stft.inverse(masked, mixture.shape[-1])  # (J, N)
+            estimates[name] = samples.cpu().numpy()
         return estimates
 
     def _spectra(self, mixture: np.ndarray, references: np.ndarray) -> tuple[Tensor, Tensor]:
-        both = np.concatenate([mixture[None], references]).astype(np.float32)
+        """Transform (N,) and (J, N) → (F, T) and (J, F, T)."""
+        both = np.concatenate([mixture[None], references]).astype(np.float32)  # (1 + J, N)
         spectra = self.front_end.stft(torch.from_numpy(both).to(self.front_end.device))
         return spectra[0], spectra[1:]

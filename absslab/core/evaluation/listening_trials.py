@@ -1,6 +1,7 @@
-"""A blind listening test of two systems: what is heard in which order, votes on disk, and what they tell.
+"""A blind listening test of two systems: its trials, the votes on disk, and their count.
 
-Votes are lines of a JSON Lines file, append-only; of a torn last line nothing is read.
+Votes are lines of a JSON Lines file, to which lines are only appended; an incomplete last line is
+not read.
 """
 
 import json
@@ -16,21 +17,21 @@ from absslab.core.common.errors import InputError
 from absslab.core.common.files import file_lock
 
 CHOICES = ("X", "Y", "none")  # which is better
-MOST_VOTES = 2000  # of one listener
+MAX_VOTES = 2000  # of a listener
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A class of a mixture, as two systems separated it; `first` says which of the two is heard first, and so called X."""
+    """A class of a mixture, as two systems separated it."""
 
     mixture: str
     label: str  # the class
-    first: int  # 0 or 1
+    first: int  # 0 or 1: the system that is heard first, and called X
 
 
 @dataclass(frozen=True)
 class Vote:
-    """What a listener said of a trial."""
+    """What a listener chose in a trial."""
 
     systems: tuple[str, str]
     listener: str
@@ -38,42 +39,40 @@ class Vote:
     label: str
     x: str  # the system that was heard as X
     choice: str  # X, Y (is better), none
-    seconds: float  # from when the sounds were there to the vote
+    seconds: float  # from when the sounds were loaded to the vote
     time: float  # s since 1970
 
     @property
     def preferred(self) -> str | None:
-        """The system that is better; None for neither."""
+        """The system that was found better; None for neither."""
         y = next(name for name in self.systems if name != self.x)
         return {"X": self.x, "Y": y}.get(self.choice)
 
 
 @dataclass(frozen=True)
 class Tally:
-    """What votes tell of two systems."""
+    """Votes on two systems, counted."""
 
     n_preferred: tuple[int, int]
     n_none: int
     n_listeners: int
-    share: float | None  # of the votes for one of them those for the second
+    share: float | None  # of the second system, in all votes for one of them
     interval: tuple[float, float] | None  # 95 %, of the share (Clopper and Pearson)
-    p_value: (
-        float | None
-    )  # that such a difference, or a larger one, comes from tossing a coin (two-sided)
+    p_value: float | None  # two-sided: of such a difference, or a larger one, by chance
 
 
 def draw_trials(
     rng: np.random.Generator, pairs: Sequence[tuple[str, str]], n_trials: int
 ) -> list[Trial]:
-    """Trials in random order, each system first in half of them.
+    """Draw trials in random order; each system is first in half of them.
 
     Args:
-        rng: randomness.
-        pairs: of a mixture and a class that is in it; none is drawn twice.
+        rng: source of randomness.
+        pairs: a mixture and a class that is in it, each; none is drawn twice.
         n_trials: at most.
 
     Raises:
-        InputError: there is nothing to hear.
+        InputError: there are no pairs.
     """
     if not pairs:
         raise InputError(
@@ -89,7 +88,7 @@ def draw_trials(
 
 
 def append_vote(path: str | Path, vote: Vote) -> None:
-    """Add a vote, of any number of listeners at a time.
+    """Append a vote; any number of listeners may vote at the same time.
 
     Raises:
         InputError: the listener has voted too often.
@@ -98,19 +97,19 @@ def append_vote(path: str | Path, vote: Vote) -> None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with file_lock(path.with_name(f".{path.name}.lock")):
-        if sum(one.listener == vote.listener for one in read_votes(path)) >= MOST_VOTES:
+        if sum(earlier.listener == vote.listener for earlier in read_votes(path)) >= MAX_VOTES:
             raise InputError(
-                f"there are {MOST_VOTES} votes of this listener already: that is enough"
+                f"there are {MAX_VOTES} votes of this listener already: that is enough"
             )
         with open(path, "ab+") as file:
             if file.tell() and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n":
-                file.write(b"\n")  # what was torn by a kill stays alone
+                file.write(b"\n")  # a line that a kill cut off stays alone
             line = asdict(vote) | {"preferred": vote.preferred}
             file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
 
 
 def read_votes(path: str | Path) -> list[Vote]:
-    """The votes of a file, without those that are torn; none where there is no file."""
+    """Read the votes of a file without damaged lines; there are none where there is no file."""
     try:
         lines = Path(path).read_bytes().split(b"\n")
     except FileNotFoundError:
@@ -120,7 +119,7 @@ def read_votes(path: str | Path) -> list[Vote]:
         try:
             content = json.loads(line)
             first, second = content["systems"]
-            del content["preferred"]  # the other fields tell it
+            del content["preferred"]  # it follows from the other fields
             vote = Vote(**(content | {"systems": (first, second)}))
             if first != second and vote.x in (first, second) and vote.choice in CHOICES:
                 votes.append(vote)
@@ -133,7 +132,7 @@ def tally(votes: Iterable[Vote], systems: tuple[str, str]) -> Tally:
     """Count the votes on two systems, in whichever order they were named.
 
     Args:
-        votes: those on other systems are passed over.
+        votes: those on other systems are ignored.
         systems: their names.
 
     Raises:
@@ -143,7 +142,9 @@ def tally(votes: Iterable[Vote], systems: tuple[str, str]) -> Tally:
     """
     if systems[0] == systems[1]:
         raise InputError(f"both systems are called {systems[0]!r}: expected two names")
-    counts, n_none, listeners = [0, 0], 0, set()
+    counts = [0, 0]
+    n_none = 0
+    listeners = set()
     for vote in votes:
         if sorted(vote.systems) != sorted(systems):
             continue
@@ -158,30 +159,30 @@ def tally(votes: Iterable[Vote], systems: tuple[str, str]) -> Tally:
         return Tally((0, 0), n_none, len(listeners), None, None, None)
     from scipy.stats import binomtest
 
-    found = binomtest(counts[1], n)
-    low, high = found.proportion_ci(0.95, "exact")
+    result = binomtest(counts[1], n)
+    low, high = result.proportion_ci(0.95, "exact")
     return Tally(
         (counts[0], counts[1]),
         n_none,
         len(listeners),
         counts[1] / n,
         (float(low), float(high)),
-        float(found.pvalue),
+        float(result.pvalue),
     )
 
 
 def votes_path(folder: str | Path, systems: tuple[str, str]) -> Path:
-    """Where votes on two systems are kept: the same file in whichever order they are named."""
+    """Give the file of votes on two systems: the same in whichever order they are named."""
     return Path(folder) / f"{'-'.join(name.replace('/', '_') for name in sorted(systems))}.jsonl"
 
 
 def new_vote(
     trial: Trial, systems: tuple[str, str], *, listener: str, choice: str, seconds: float
 ) -> Vote:
-    """A vote, as of now.
+    """Make a vote, with the time of now.
 
     Raises:
-        InputError: no such choice.
+        InputError: an unknown choice.
     """
     if choice not in CHOICES:
         raise InputError(f"the choice is {choice!r}: expected one of {', '.join(CHOICES)}")

@@ -36,11 +36,11 @@ from absslab.core.separation.separator import Separator
 
 @dataclass(frozen=True)
 class EvaluationConfig(Config):
-    """What is scored, and on what."""
+    """Which model is scored, and on which recordings."""
 
-    checkpoint_path: str = option("", "the model; what it was trained on is in it")
-    split: str = option("test", "which recordings", choices=SPLITS)
-    data_folder: str | None = option(None, "another folder of the same classes")
+    checkpoint_path: str = option("", "the model; it says what it was trained on")
+    split: str = option("test", "which recordings are scored", choices=SPLITS)
+    data_folder: str | None = option(None, "another folder with recordings of the same classes")
     data_set_type: str | None = option(
         None,
         "its layout, if that is another one",

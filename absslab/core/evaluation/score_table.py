@@ -1,7 +1,7 @@
-"""The table of an evaluation, a row per mixture and class, and what it tells: means, intervals, differences.
+"""Statistics of the table of an evaluation, which has a row per mixture and class.
 
-Axes: R resamples, n mixtures, K classes, U levels of a score. Mixtures are resampled, not rows: those of one mixture are
-not independent of each other.
+Axes: R resamples, n mixtures, K classes, U levels of a score. Mixtures are resampled, not rows:
+those of one mixture are not independent of each other.
 """
 
 from collections.abc import Callable
@@ -34,15 +34,11 @@ BASELINES = (
     "ideal_ratio_mask_mel",
 )
 CEILING = "ideal_ratio_mask_mel"  # what the model's masks could reach, class by class
-PHASE_SENSITIVE = "phase_sensitive_mask"  # the best real number for each bin: what it lacks, the mixture's phase has taken
-COUNTED = (
-    "frame",
-    "segment",
-    "event",
-)  # ways to count detections: columns frame_tp, _fp, _fn, _errors, …
+PHASE_SENSITIVE = "phase_sensitive_mask"  # the best real mask: it loses only to the mixture's phase
+COUNTED = ("frame", "segment", "event")  # counts of detections: columns frame_tp, frame_fp, …
 CONFIDENCE = 0.95
-_FEWEST = 5  # mixtures that an interval needs
-_AT_ONCE = 100  # resamples
+_MIN_MIXTURES = 5  # that an interval needs
+_RESAMPLES_AT_ONCE = 100
 
 
 class Statistics:
@@ -57,7 +53,8 @@ class Statistics:
         self.classes = list(dict.fromkeys(table["class"]))
         if len(table) != len(self.mixtures) * len(self.classes):
             raise InputError(
-                f"the table has {len(table)} rows: expected one per mixture and class, and each only once"
+                f"the table has {len(table)} rows: expected one per mixture and class, "
+                "and each only once"
             )
         place = {name: i for i, name in enumerate(self.mixtures)}
         order = {name: k for k, name in enumerate(self.classes)}
@@ -72,28 +69,18 @@ class Statistics:
         self._table = table
         self._parts: dict[str, Callable[[np.ndarray], np.ndarray]] = {}
         self._n_mixtures: dict[str, int] = {}  # that a mean is over
-        for name in (
-            *SEPARATION,
-            *(f"{system}.{score}" for system in BASELINES for score in SEPARATION),
-        ):
-            if (values := self._column(name)) is not None and not np.isnan(values).all():
-                prefix, _, score = name.rpartition(".")
-                values = (
-                    values[:, :1] if name == "residual" else values
-                )  # that is the mixture's: the same in all its rows
-                self._add_means(
-                    f"baselines.{prefix}.{score}" if prefix else f"separation.{score}", values
-                )
-                if not prefix and name != "residual":
-                    for k, of_class in enumerate(self.classes):
-                        self._add_means(f"per_class.{of_class}.{name}", values[:, k : k + 1])
+        for score in SEPARATION:
+            self._add_separation(score)
+        for system in BASELINES:
+            for score in SEPARATION:
+                self._add_means(f"baselines.{system}.{score}", self._column(f"{system}.{score}"))
         self._add_tagging()
         for kind in COUNTED:
             self._add_counts(f"detection.{kind}", kind)
         self._add_counts("segmentation", "segmentation")
 
     def scores(self, weights: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """Every score by name, such as separation.si_sdr, for weights of the mixtures.
+        """Compute every score for weights of the mixtures, by dotted name.
 
         Shape:
             (R, n), or none for the table as it is → (R,) each; NaN where a score is undefined.
@@ -102,30 +89,34 @@ class Statistics:
         return {name: part(weights) for name, part in self._parts.items()}
 
     def intervals(self, *, n_resamples: int, seed: int) -> dict[str, list[float]]:
-        """Percentile intervals of every score over resampled mixtures; scores of too few mixtures have none."""
-        found = self.resampled(n_resamples=n_resamples, seed=seed)
+        """Compute percentile intervals over resampled mixtures, where there are enough of them."""
+        resampled = self.resampled(n_resamples=n_resamples, seed=seed)
         return {
-            name: interval(values) for name, values in found.items() if not np.isnan(values).all()
+            name: interval(values)
+            for name, values in resampled.items()
+            if not np.isnan(values).all()
         }
 
     def resampled(self, *, n_resamples: int, seed: int) -> dict[str, np.ndarray]:
-        """Every score of resampled mixtures, (R,) each; the same seed draws the same mixtures in each table.
+        """Compute every score of resampled mixtures, (R,) each.
 
-        Scores that fewer than five mixtures have are left out: resampling can't tell how sure they are.
+        The same seed draws the same mixtures in each table. Scores that fewer than five mixtures
+        have are left out: resampling can't tell how certain they are.
         """
-        rng, n = np.random.default_rng(seed), len(self.mixtures)
+        rng = np.random.default_rng(seed)
+        n = len(self.mixtures)
         chunks = []
-        for start in range(0, n_resamples, _AT_ONCE):
-            size = min(_AT_ONCE, n_resamples - start)
+        for start in range(0, n_resamples, _RESAMPLES_AT_ONCE):
+            size = min(_RESAMPLES_AT_ONCE, n_resamples - start)
             chunks.append(self.scores(rng.multinomial(n, np.full(n, 1 / n), size)))
         return {
             name: np.concatenate([chunk[name] for chunk in chunks])
             for name in self._parts
-            if self._n_mixtures.get(name, len(self.mixtures)) >= _FEWEST
+            if self._n_mixtures.get(name, len(self.mixtures)) >= _MIN_MIXTURES
         }
 
     def _column(self, name: str) -> np.ndarray | None:
-        """(n, K), NaN where a cell is empty; None where there is no such column."""
+        """Read a column as (n, K), NaN where a cell is empty; None where it does not exist."""
         if name not in self._table:
             return None
         values = np.full(len(self.mixtures) * len(self.classes), np.nan)
@@ -133,30 +124,49 @@ class Statistics:
             values[self._rows] = pd.to_numeric(self._table[name]).to_numpy(float)
         except ValueError as error:
             raise InputError(
-                f"the column {name} of the table does not hold numbers ({error}): evaluate once more"
+                f"the column {name} of the table does not hold numbers ({error}): "
+                "evaluate once more"
             ) from None
         return values.reshape(len(self.mixtures), len(self.classes))
 
-    def _add_means(self, name: str, values: np.ndarray) -> None:
+    def _add_separation(self, score: str) -> None:
+        """Add the mean of a score over all sources, and that of each class."""
+        values = self._column(score)  # (n, K)
+        if score == "residual" and values is not None:
+            values = values[:, :1]  # it is the mixture's: the same in all its rows
+        self._add_means(f"separation.{score}", values)
+        if score == "residual" or values is None or np.isnan(values).all():
+            return
+        for k, name in enumerate(self.classes):
+            self._add_mean(f"per_class.{name}.{score}", values[:, k : k + 1])
+
+    def _add_means(self, name: str, values: np.ndarray | None) -> None:
+        """Add a mean, where there are values at all."""
+        if values is not None and not np.isnan(values).all():
+            self._add_mean(name, values)
+
+    def _add_mean(self, name: str, values: np.ndarray) -> None:
         self._parts[name] = _mean_of(values)
         self._n_mixtures[name] = int((~np.isnan(values)).any(1).sum())
 
     def _add_tagging(self) -> None:
-        labels, said, decided = (
-            self._column(name) for name in ("label", "probability", "decision")
-        )
-        if labels is None or said is None or decided is None:
+        labels = self._column("label")
+        probabilities = self._column("probability")
+        decisions = self._column("decision")
+        if labels is None or probabilities is None or decisions is None:
             return
-        known = ~np.isnan(labels + said + decided).any(1)  # (n,)
-        if not known.any():
+        is_known = ~np.isnan(labels + probabilities + decisions).any(1)  # (n,)
+        if not is_known.any():
             return
-        labels, said, decided = (np.where(known[:, None], of, 0) for of in (labels, said, decided))
+        labels = np.where(is_known[:, None], labels, 0)  # (n, K)
+        probabilities = np.where(is_known[:, None], probabilities, 0)  # (n, K)
+        decisions = np.where(is_known[:, None], decisions, 0)  # (n, K)
         for name, area in (("auc", area_under_roc), ("average_precision", average_precision)):
-            self._parts[f"tagging.{name}"] = _mean_area(labels, said, known, area)
+            self._parts[f"tagging.{name}"] = _mean_area(labels, probabilities, is_known, area)
         counts = np.stack(
-            [labels * decided, (1 - labels) * decided, labels * (1 - decided)]
+            [labels * decisions, (1 - labels) * decisions, labels * (1 - decisions)]
         )  # (3, n, K)
-        self._parts["tagging.f1"] = lambda weights: _mean_f1(counts, weights * known)
+        self._parts["tagging.f1"] = lambda weights: _mean_f1(counts, weights * is_known)
 
     def _add_counts(self, name: str, kind: str) -> None:
         columns = [self._column(f"{kind}_{count}") for count in ("tp", "fp", "fn")]
@@ -167,24 +177,23 @@ class Statistics:
         )  # (3, n, K)
         self._parts[f"{name}.f1"] = lambda weights: _mean_f1(counts, weights)
         if (errors := self._column(f"{kind}_errors")) is not None:
-            of_mixture, n_there = (
-                np.nan_to_num(errors[:, 0]),
-                (counts[0] + counts[2]).sum(1),
-            )  # (n,)
+            n_errors = np.nan_to_num(errors[:, 0])  # (n,): the mixture's, the same in all its rows
+            n_present = (counts[0] + counts[2]).sum(1)  # (n,)
             self._parts[f"{name}.error_rate"] = lambda weights: ratio(
-                weights @ of_mixture, weights @ n_there
+                weights @ n_errors, weights @ n_present
             )
 
 
 def interval(values: np.ndarray) -> list[float]:
-    """The percentile interval of resampled scores."""
+    """Compute the percentile interval of resampled scores."""
     tail = 50 * (1 - CONFIDENCE)
     return [float(value) for value in np.nanpercentile(values, [tail, 100 - tail])]
 
 
 def _mean_of(values: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """The mean of what there is in (n, K'), for weights (R, n)."""
-    sums, counts = np.nansum(values, 1), (~np.isnan(values)).sum(1)  # (n,)
+    """Give the mean of the defined values of (n, K′), as a function of weights (R, n)."""
+    sums = np.nansum(values, 1)  # (n,)
+    counts = (~np.isnan(values)).sum(1)  # (n,)
 
     def mean(weights: np.ndarray) -> np.ndarray:
         return ratio(weights @ sums, weights @ counts)
@@ -194,33 +203,39 @@ def _mean_of(values: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
 
 def _mean_area(
     labels: np.ndarray,
-    said: np.ndarray,
-    known: np.ndarray,
+    probabilities: np.ndarray,
+    is_known: np.ndarray,
     area: Callable[[np.ndarray, np.ndarray], np.ndarray],
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """Mean over classes of an area under a curve of (n, K), where `known` (n,), for weights (R, n).
+    """Give the mean over classes of an area under a curve, as a function of weights (R, n).
 
-    A class counts that has both kinds of labels.
+    A class counts where it has both kinds of labels.
+
+    Args:
+        labels: (n, K).
+        probabilities: (n, K).
+        is_known: (n,); other mixtures do not count.
+        area: of counts of positives and negatives (R, U) by level.
     """
-    orders = np.argsort(said, axis=0, kind="stable").T  # (K, n)
+    orders = np.argsort(probabilities, axis=0, kind="stable").T  # (K, n)
 
     def mean(weights: np.ndarray) -> np.ndarray:
-        areas, weights = [], weights * known
+        areas = []
+        known_weights = weights * is_known  # (R, n)
         for k, order in enumerate(orders):
-            levels = np.flatnonzero(
-                np.r_[True, np.diff(said[order, k]) > 0]
-            )  # where a new score begins: (U,)
-            positives, negatives = (
-                np.add.reduceat(weights[:, order] * of[order], levels, axis=1)
-                for of in (labels[:, k], 1 - labels[:, k])
-            )  # (R, U)
-            both = (positives.sum(1) > 0) & (negatives.sum(1) > 0)
-            areas.append(np.where(both, area(positives, negatives), np.nan))
+            rises = np.diff(probabilities[order, k]) > 0
+            levels = np.flatnonzero(np.r_[True, rises])  # (U,): where a new level begins
+            ordered_weights = known_weights[:, order]  # (R, n)
+            ordered_labels = labels[order, k]  # (n,)
+            positives = np.add.reduceat(ordered_weights * ordered_labels, levels, axis=1)
+            negatives = np.add.reduceat(ordered_weights * (1 - ordered_labels), levels, axis=1)
+            has_both = (positives.sum(1) > 0) & (negatives.sum(1) > 0)  # (R, U) → (R,)
+            areas.append(np.where(has_both, area(positives, negatives), np.nan))
         return mean_of_defined(np.stack(areas))
 
     return mean
 
 
 def _mean_f1(counts: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Mean over the classes that have some of F1 of counts (3, n, K), for weights (R, n) → (R,)."""
+    """Compute the mean F1 over classes of counts (3, n, K), for weights (R, n) → (R,)."""
     return mean_of_defined(f1_score(weights @ counts).T)

@@ -1,13 +1,13 @@
-"""One prediction → every score: recordings and what a system says of them go in, one by one; scores and a table come out.
+"""Score what a system says of recordings, one recording after the other.
 
-Axes: K classes, J classes that are present, M bands, T frames, N samples. Everything is joined by class name, and kept as
-counts and one row per mixture and class: memory hardly grows with the number of mixtures.
+Axes: K classes, J classes that are present, M bands, T frames, N samples. Everything is joined by
+class name, and kept as counts and one row per mixture and class: memory hardly grows with the
+number of mixtures.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,7 +31,7 @@ from absslab.core.metrics.ranking import BinnedCounts
 from absslab.core.metrics.separation import leakage, si_sdr
 
 _TRIM_EVERY = 50  # recordings; more often costs time
-_LIMIT = 120.0  # dB: what is beyond counts as this
+_LIMIT = 120.0  # dB: scores beyond it count as this
 
 
 @dataclass(frozen=True)
@@ -39,25 +39,34 @@ class ScoringConfig(Config):
     """How predictions are scored."""
 
     frame_length: float = option(
-        0.02, "of frame-wise F1, the same for all systems", unit="s", above=0
+        0.02, "frame length of frame-wise F1, the same for all systems", unit="s", above=0
     )
-    segment_length: float = option(1.0, "of segment-based detection scores", unit="s", above=0)
+    segment_length: float = option(
+        1.0, "segment length of segment-based detection scores", unit="s", above=0
+    )
     collar: float = option(
         0.2, "how far apart onsets may be in event-based scores", unit="s", at_least=0
     )
     share_of_length: float = option(
-        0.5, "offsets may be apart by this part of the event, or the collar", at_least=0, at_most=1
+        0.5,
+        "offsets may be apart by this part of the event's length, or by the collar",
+        at_least=0,
+        at_most=1,
     )
     criterion: float = option(
-        0.0, "by how much a class exceeds the rest where its ideal binary mask is 1", unit="dB"
+        0.0,
+        "by how much a class is louder than the rest where its ideal binary mask is 1",
+        unit="dB",
     )
     bss_eval: str = option("torch", "what computes SDR, SIR, SAR", choices=(*BACKENDS, "none"))
-    n_resamples: int = option(1000, "of the mixtures, for 95 % intervals; 0: none", at_least=0)
-    resampling_seed: int = option(0, "of what is resampled", at_least=0)
+    n_resamples: int = option(
+        1000, "resamples of the mixtures, for 95 % intervals; 0: none", at_least=0
+    )
+    resampling_seed: int = option(0, "seed of the resampling", at_least=0)
 
 
 def is_audible(samples: np.ndarray) -> bool:
-    """Whether a source sounds: it is neither silent nor constant."""
+    """Tell whether a source is audible: it is neither silent nor constant."""
     return bool(np.ptp(samples) > 0)
 
 
@@ -69,16 +78,14 @@ class Truth:
     path: str
     mixture: np.ndarray  # (N,)
     sampling_rate: int
-    labels: frozenset[str] | None = None  # the classes that are there
+    labels: frozenset[str] | None = None  # the classes that are present
     events: Sequence[SoundEvent] | None = None
-    references: Mapping[str, np.ndarray] | None = (
-        None  # (N,) of the classes that are present, by name
-    )
+    references: Mapping[str, np.ndarray] | None = None  # (N,) by name of the present classes
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a system says of a recording; None where it says nothing."""
+    """What a system says of a recording; a field is None where it says nothing."""
 
     probabilities: np.ndarray | None = None  # (K,)
     masks: np.ndarray | None = None  # (K, M, T)
@@ -86,20 +93,23 @@ class Estimate:
     hop: float = 0.0  # s, from one frame to the next
     events: Sequence[SoundEvent] | None = None
     sources: np.ndarray | None = None  # (K, N)
-    variants: Mapping[str, np.ndarray] = field(
-        default_factory=dict
-    )  # (J, N) of the present classes, as in the references: of them only SI-SDR is wanted
+    # Other estimates of the present classes, in the order of the references, (J, N) each: only
+    # their SI-SDR is computed.
+    variants: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 class Scorer:
-    """Takes recordings and estimates, keeps what scores need.
+    """Takes recordings and estimates, and keeps what scores need.
 
     Args:
         classes: K names, the order of an estimate's rows.
-        config: how is scored.
+        config: how they are scored.
         thresholds: of the tags' probabilities, one per class.
-        ideal_masks: what draws floors and ceilings.
+        ideal_masks: what estimates the baselines.
         device: where BSS Eval is computed.
+
+    Raises:
+        InputError: BSS Eval of `mir_eval` is wanted, which is not installed.
     """
 
     def __init__(
@@ -111,16 +121,19 @@ class Scorer:
         ideal_masks: IdealMasks,
         device: str = "cpu",
     ):
-        self.classes, self.config, self.thresholds = list(classes), config, np.asarray(thresholds)
-        self.ideal_masks, self.device = ideal_masks, device
-        self.columns: dict[str, list[np.ndarray]] = {}  # per mixture (K,)
+        self.classes = list(classes)
+        self.config = config
+        self.thresholds = np.asarray(thresholds)
+        self.ideal_masks = ideal_masks
+        self.device = device
+        self.columns: dict[str, list[np.ndarray]] = {}  # (K,) per mixture
         self.names: list[str] = []
         self.paths: list[str] = []
         if config.bss_eval == "mir_eval":
             import_mir_eval()
-        nothing = Counts(np.zeros((3, len(self.classes)), int))
-        self.counts = dict.fromkeys(COUNTED, nothing)
-        self.frames, self.bins = BinnedCounts(len(self.classes)), BinnedCounts(len(self.classes))
+        self.counts = dict.fromkeys(COUNTED, Counts(np.zeros((3, len(self.classes)), int)))
+        self.frames = BinnedCounts(len(self.classes))
+        self.bins = BinnedCounts(len(self.classes))
         self.activities: dict[str, np.ndarray] = {}  # (K, T), of recordings with strong labels
         self.events: dict[str, Sequence[SoundEvent]] = {}
         self.durations: dict[str, float] = {}  # s
@@ -128,13 +141,15 @@ class Scorer:
         self.n_scored = dict.fromkeys(
             ("tagging", "detection", "frames", "segmentation", "separation"), 0
         )
-        self.n_silent_estimates = self.n_silent_mixtures = 0
+        self.n_silent_estimates = 0
+        self.n_silent_mixtures = 0
 
     def add(self, truth: Truth, estimate: Estimate) -> None:
         """Score one more recording.
 
         Raises:
-            InputError: estimates of another length, NaN, probabilities outside [0, 1], references of unknown classes.
+            InputError: estimates of another length, NaN, probabilities outside [0, 1], references
+                of unknown classes.
         """
         row: dict[str, np.ndarray] = {}
         try:
@@ -154,21 +169,25 @@ class Scorer:
             release_memory()
 
     def table(self) -> pd.DataFrame:
-        """A row per mixture and class: mixture, path, class, and all scores; what is not defined is NaN."""
-        n, n_classes = len(self.names), len(self.classes)
-        columns: dict[str, Any] = {
+        """Make the table, a row per mixture and class; undefined scores are NaN."""
+        n = len(self.names)
+        n_classes = len(self.classes)
+        columns: dict[str, np.ndarray] = {
             "mixture": np.repeat(np.array(self.names, dtype=object), n_classes),
             "path": np.repeat(np.array(self.paths, dtype=object), n_classes),
             "class": np.tile(np.array(self.classes, dtype=object), n),
         }
-        for name in ("label", "present"):  # there, though empty, when nothing is known
+        for name in ("label", "present"):  # in the table even where nothing is known
             columns[name] = np.full(n * n_classes, np.nan)
-        return pd.DataFrame(
-            columns | {name: np.concatenate(values) for name, values in self.columns.items()}
-        )
+        columns |= {name: np.concatenate(values) for name, values in self.columns.items()}
+        return pd.DataFrame(columns)
 
     def psds(self) -> dict[str, float | None] | None:
-        """PSDS 1 and 2; None where there are no curves of activity, or `sed_scores_eval` is missing."""
+        """Compute PSDS 1 and 2.
+
+        Returns:
+            None where there are no curves of activity, or `sed_scores_eval` is missing.
+        """
         if not self.activities:
             return None
         return psds.psds(self.activities, self.events, self.durations, self.classes, hop=self.hop)
@@ -177,45 +196,53 @@ class Scorer:
         return np.full(len(self.classes), np.nan)
 
     def _check(self, truth: Truth, estimate: Estimate) -> None:
-        """See that sources fit each other and the mixture."""
+        """Check that sources fit each other and the mixture."""
         shape = (len(self.classes), len(truth.mixture))
         if estimate.sources is not None and estimate.sources.shape != shape:
             raise InputError(
-                f"estimates are {estimate.sources.shape}: expected {shape}, as many classes and samples"
+                f"estimates have the shape {estimate.sources.shape}: expected {shape}, "
+                "as many classes and samples"
             )
         for name, samples in (truth.references or {}).items():
             if samples.shape != truth.mixture.shape:
                 raise InputError(
-                    f"the source {name} has {len(samples)} samples, the mixture {len(truth.mixture)}"
+                    f"the source {name} has {len(samples)} samples, the mixture "
+                    f"{len(truth.mixture)}"
                 )
 
     def _score_tags(self, truth: Truth, estimate: Estimate, row: dict[str, np.ndarray]) -> None:
         if truth.labels is not None:
             row["label"] = np.array([float(name in truth.labels) for name in self.classes])
         if estimate.probabilities is not None:
-            said = np.asarray(estimate.probabilities, np.float64)
-            if said.shape != (len(self.classes),) or not ((said >= 0) & (said <= 1)).all():
+            probabilities = np.asarray(estimate.probabilities, np.float64)  # (K,)
+            is_valid = (probabilities >= 0) & (probabilities <= 1)
+            if probabilities.shape != (len(self.classes),) or not is_valid.all():
                 raise InputError(
-                    f"probabilities of shape {said.shape}: expected {len(self.classes)} values in [0, 1], no NaN"
+                    f"probabilities of shape {probabilities.shape}: expected "
+                    f"{len(self.classes)} values in [0, 1], no NaN"
                 )
-            row["probability"], row["decision"] = said, (said >= self.thresholds).astype(float)
+            row["probability"] = probabilities
+            row["decision"] = (probabilities >= self.thresholds).astype(float)
             self.n_scored["tagging"] += truth.labels is not None
 
     def _score_events(self, truth: Truth, estimate: Estimate, row: dict[str, np.ndarray]) -> None:
         if truth.events is None or estimate.events is None:
             return
-        length = len(truth.mixture) / truth.sampling_rate
-        config, both = self.config, (truth.events, estimate.events, self.classes)
-        n_frames, hop = math.ceil(length / config.frame_length), config.frame_length
-        active, found = (
-            frame_roll(events, self.classes, n_frames=n_frames, hop=hop)
-            for events in (truth.events, estimate.events)
-        )  # (K, T)
+        config = self.config
+        length = len(truth.mixture) / truth.sampling_rate  # s
+        n_frames = math.ceil(length / config.frame_length)
+        hop = config.frame_length
+        true_and_detected = (truth.events, estimate.events, self.classes)
         counts = {
-            "frame": frame_counts(active, found),
-            "segment": segment_counts(*both, length=length, segment_length=config.segment_length),
+            "frame": frame_counts(
+                frame_roll(truth.events, self.classes, n_frames=n_frames, hop=hop),  # (K, T)
+                frame_roll(estimate.events, self.classes, n_frames=n_frames, hop=hop),  # (K, T)
+            ),
+            "segment": segment_counts(
+                *true_and_detected, length=length, segment_length=config.segment_length
+            ),
             "event": event_counts(
-                *both, collar=config.collar, share_of_length=config.share_of_length
+                *true_and_detected, collar=config.collar, share_of_length=config.share_of_length
             ),
         }
         for kind, new in counts.items():
@@ -226,18 +253,14 @@ class Scorer:
         if estimate.activity is None:
             return
         n_frames = estimate.activity.shape[1]
-        self.frames.add(
-            estimate.activity,
-            frame_roll(truth.events, self.classes, n_frames=n_frames, hop=estimate.hop),
-        )
+        active = frame_roll(truth.events, self.classes, n_frames=n_frames, hop=estimate.hop)
+        self.frames.add(estimate.activity, active)  # (K, T) each
         self.n_scored["frames"] += 1
         if psds.is_available():
             self.activities[truth.name] = estimate.activity.astype(np.float32)
-            self.events[truth.name], self.durations[truth.name], self.hop = (
-                truth.events,
-                length,
-                estimate.hop,
-            )
+            self.events[truth.name] = truth.events
+            self.durations[truth.name] = length
+            self.hop = estimate.hop
 
     def _score_masks(self, truth: Truth, estimate: Estimate, row: dict[str, np.ndarray]) -> None:
         if truth.references is None or estimate.masks is None:
@@ -260,9 +283,9 @@ class Scorer:
         present = self._indices(truth.references)  # (J,)
         absent = np.setdiff1d(np.arange(len(self.classes)), present)
         row["present"] = np.isin(np.arange(len(self.classes)), present).astype(float)
-        row["leakage"], row["residual"] = self._empty(), self._empty()
-        row["leakage"][absent] = leakage(estimate.sources[absent], truth.mixture)
-        row["residual"][:] = leakage(truth.mixture - estimate.sources.sum(0), truth.mixture)
+        row["leakage"] = self._spread(leakage(estimate.sources[absent], truth.mixture), absent)
+        residual = leakage(truth.mixture - estimate.sources.sum(0), truth.mixture)
+        row["residual"] = np.full(len(self.classes), residual)
         self.n_scored["separation"] += 1
         self.n_silent_mixtures += not truth.mixture.any()
         if not len(present):
@@ -272,16 +295,12 @@ class Scorer:
         self.n_silent_estimates += int((~estimates.any(-1)).sum())
         ideal = self.ideal_masks.estimates(truth.mixture, references)  # (J, N) each
         floor = si_sdr(references, truth.mixture)  # (J,)
-        compared = {
-            "": estimates,
-            **ideal,
-            **estimate.variants,
-        }
-        for system, of_system in compared.items():
-            values = si_sdr(references, of_system)
-            self._set(
-                row, system, present, {"si_sdr": values, "si_sdr_improvement": values - floor}
-            )
+        compared = {"": estimates, **ideal, **estimate.variants}
+        for system, system_estimates in compared.items():
+            values = si_sdr(references, system_estimates)  # (J,)
+            prefix = f"{system}." if system else ""
+            row[f"{prefix}si_sdr"] = self._spread(values, present)
+            row[f"{prefix}si_sdr_improvement"] = self._spread(values - floor, present)
         if self.config.bss_eval == "none":
             return
         systems = ["", *BASELINES]
@@ -290,33 +309,36 @@ class Scorer:
             references, stacked, backend=self.config.bss_eval, device=self.device
         )
         for s, system in enumerate(systems):
-            scores = {"sdr": sources.sdr, "sir": sources.sir, "sar": sources.sar}
-            scores |= {"image_sdr": images.sdr, "isr": images.isr}
-            limited = {name: np.clip(values[s], -_LIMIT, _LIMIT) for name, values in scores.items()}
-            self._set(row, system, present, limited)
+            prefix = f"{system}." if system else ""
+            scores = {
+                "sdr": sources.sdr,
+                "sir": sources.sir,
+                "sar": sources.sar,
+                "image_sdr": images.sdr,
+                "isr": images.isr,
+            }  # (S, J) each
+            for score, values in scores.items():
+                limited = np.clip(values[s], -_LIMIT, _LIMIT)  # (J,)
+                row[f"{prefix}{score}"] = self._spread(limited, present)
 
-    def _set(
-        self,
-        row: dict[str, np.ndarray],
-        system: str,
-        present: np.ndarray,
-        scores: Mapping[str, np.ndarray],
-    ) -> None:
-        for score, values in scores.items():
-            name = f"{system}.{score}" if system else score
-            row[name] = self._empty()
-            row[name][present] = values
+    def _spread(self, values: np.ndarray, indices: np.ndarray) -> np.ndarray:
+        """Spread the values of some classes over all of them: (J,) → (K,), else NaN."""
+        spread = self._empty()
+        spread[indices] = values
+        return spread
 
     def _indices(self, references: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Give the indices (J,) of classes by name."""
         for name in references:
             if name not in self.classes:
                 raise InputError(
-                    f"there is a source of an unknown class {name!r}: expected {', '.join(self.classes)}"
+                    f"there is a source of an unknown class {name!r}: expected "
+                    f"{', '.join(self.classes)}"
                 )
         return np.array([self.classes.index(name) for name in references], int)
 
 
 def _set_counts(row: dict[str, np.ndarray], kind: str, decisions: np.ndarray) -> None:
-    """Columns of true positives, false positives and false negatives (3, K)."""
+    """Put true positives, false positives and false negatives (3, K) into columns of a row."""
     for name, values in zip(("tp", "fp", "fn"), decisions, strict=True):
         row[f"{kind}_{name}"] = values.astype(float)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from absslab.core.evaluation.confusion import Pair, confusion
+from absslab.core.evaluation.confusion import Pair, count_confusions
 
 NAN = np.nan
 
@@ -29,40 +29,44 @@ THREE = table(
 
 
 def test_a_class_is_confused_with_another_where_the_one_is_there_and_the_other_is_not():
-    found = confusion(THREE)
+    found = count_confusions(THREE)
     np.testing.assert_array_equal(found.n_mixtures, [[3, 2, 3], [1, 2, 2], [0, 0, 0]])
     np.testing.assert_array_equal(found.n_tagged, [[2, 1, 1], [1, 2, 1], [0, 0, 0]])
     np.testing.assert_allclose(found.rates, [[2 / 3, 1 / 2, 1 / 3], [1, 1, 1 / 2], [NAN, NAN, NAN]])
 
 
 def test_pairs_are_named_the_highest_rate_first_and_those_of_few_mixtures_not_at_all():
-    found = confusion(THREE)
+    found = count_confusions(THREE)
     pairs = [Pair("b", "a", 1, 1), Pair("a", "b", 1, 2), Pair("b", "c", 1, 2), Pair("a", "c", 1, 3)]
-    assert found.pairs(fewest=1) == pairs
-    assert found.pairs(fewest=3) == pairs[-1:]
+    assert found.pairs(min_mixtures=1) == pairs
+    assert found.pairs(min_mixtures=3) == pairs[-1:]
     assert pairs[-1].rate == pytest.approx(1 / 3)
     assert found.pairs() == []
 
 
 def test_labels_tell_what_is_there_where_sources_do_not():
     np.testing.assert_array_equal(
-        confusion(THREE.assign(present=NAN)).n_tagged, confusion(THREE).n_tagged
+        count_confusions(THREE.assign(present=NAN)).n_tagged, count_confusions(THREE).n_tagged
     )
     by_sources = THREE.assign(label=0.0)
-    np.testing.assert_array_equal(confusion(by_sources).n_tagged, confusion(THREE).n_tagged)
+    np.testing.assert_array_equal(
+        count_confusions(by_sources).n_tagged, count_confusions(THREE).n_tagged
+    )
 
 
 def test_mixtures_without_tags_do_not_count_and_none_is_no_confusion():
     partly = THREE.assign(decision=THREE["decision"].where(THREE["mixture"] != "4"))
-    np.testing.assert_array_equal(confusion(partly).n_mixtures, [[3, 2, 3], [0, 1, 1], [0, 0, 0]])
-    assert confusion(THREE.assign(decision=NAN)) is None
-    assert confusion(THREE.drop(columns="decision")) is None
-    assert confusion(THREE.assign(label=NAN, present=NAN)) is None
+    np.testing.assert_array_equal(
+        count_confusions(partly).n_mixtures, [[3, 2, 3], [0, 1, 1], [0, 0, 0]]
+    )
+    assert count_confusions(THREE.assign(decision=NAN)) is None
+    assert count_confusions(THREE.drop(columns="decision")) is None
+    assert count_confusions(THREE.assign(label=NAN, present=NAN)) is None
 
 
 def test_the_classes_that_are_confused_most_keep_their_order():
-    found = confusion(THREE)
+    found = count_confusions(THREE)
     assert found.most_confused(2) == ["a", "b"]
-    part = found.of(["b", "c"])
+    part = found.select(["b", "c"])
     np.testing.assert_array_equal(part.n_tagged, [[2, 1], [0, 0]])
     assert part.classes == ["b", "c"]

@@ -100,7 +100,7 @@ def test_listeners_may_vote_at_the_same_time(tmp_path):
 
 
 def test_nobody_fills_the_disk_with_votes(tmp_path, monkeypatch):
-    monkeypatch.setattr(listening_trials, "MOST_VOTES", 2)
+    monkeypatch.setattr(listening_trials, "MAX_VOTES", 2)
     append_vote(tmp_path / "v", vote("X"))
     append_vote(tmp_path / "v", vote("X"))
     with pytest.raises(InputError, match="that is enough"):

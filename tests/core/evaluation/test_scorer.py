@@ -484,7 +484,9 @@ def test_masks_and_activity_with_nan_are_refused_and_the_file_is_named():
 def test_estimates_of_another_shape_are_refused(shape):
     (speech,) = sounds(1)
     with pytest.raises(
-        InputError, match=rf"{PATH}: estimates are \({shape[0]}, {shape[1]}\): expected \(3, {N}\)"
+        InputError,
+        match=rf"{PATH}: estimates have the shape \({shape[0]}, {shape[1]}\): "
+        rf"expected \(3, {N}\)",
     ):
         scored((recording({"speech": speech}), Estimate(sources=np.ones(shape, np.float32))))
 
