@@ -1,4 +1,7 @@
-"""Tables → matplotlib axes: a row per class, scores and their spread. Axes of the data: K classes."""
+"""Charts of tables: a row per class, scores and their spread.
+
+Axes of the data: K classes.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,52 +11,60 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from absslab.core.evaluation.scores import BreakdownStep
-from absslab.plots.figures import FOUND, INK, explain, families, quiet, row_labels, short
+from absslab.plots.figures import (
+    FOUND,
+    INK,
+    add_colour_legend,
+    find_font_families,
+    label_rows,
+    shorten_name,
+    style_chart,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SPLIT_COLOURS = {"train": FOUND, "validation": "#e08a1e", "test": "#3f9b58"}
-_MOST_NUMBERS = 20  # classes, beyond which numbers in a map would touch each other
+_MOST_NUMBERS = 20  # classes; with more of them the numbers of a map would touch each other
 _MARKS = ("|", "x", "+", "d", "o")  # of baselines
 
 
 def chart_height(n_rows: int) -> float:
-    """Inches that a chart of so many rows needs."""
+    """Return the height in inches that a chart with so many rows needs."""
     return 1.0 + max(n_rows, 2) * (0.22 if n_rows <= 30 else 0.15)
 
 
-def split_balance(
+def draw_split_balance(
     axes: "Axes", counts: Mapping[str, Mapping[str, int]], *, unit: str = "recordings"
 ) -> None:
-    """How many recordings of each class are in each split: stacked bars.
+    """Draw how many recordings of each class are in each split, as stacked bars.
 
     Args:
         axes: where.
-        counts: class → split → how many.
+        counts: class → split → number.
         unit: what is counted.
     """
     from matplotlib.ticker import MaxNLocator
 
     rows = list(counts)
-    row_labels(axes, rows)
+    label_rows(axes, rows)
     lefts = np.zeros(len(rows))
-    shown = [split for split in SPLIT_COLOURS if any(counts[name].get(split) for name in rows)]
-    for split in shown:
+    splits = [split for split in SPLIT_COLOURS if any(counts[name].get(split) for name in rows)]
+    for split in splits:
         widths = np.array([counts[name].get(split, 0) for name in rows], float)
         axes.barh(
             np.arange(len(rows)), widths, 0.7, left=lefts, color=SPLIT_COLOURS[split], linewidth=0
         )
         lefts += widths
-    if shown:
-        explain(axes, {split: SPLIT_COLOURS[split] for split in shown})
+    if splits:
+        add_colour_legend(axes, {split: SPLIT_COLOURS[split] for split in splits})
     axes.set_xlim(0, max(lefts.max(initial=0), 1))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel(unit)
-    quiet(axes)
+    style_chart(axes)
 
 
-def class_scores(
+def draw_class_scores(
     axes: "Axes",
     scores: Mapping[str, float | None],
     *,
@@ -61,18 +72,18 @@ def class_scores(
     intervals: Mapping[str, Sequence[float]] | None = None,
     baselines: Mapping[str, Mapping[str, float | None]] | None = None,
 ) -> None:
-    """A score of each class with its interval, the best on top; classes without one are left out.
+    """Draw a score of each class with its interval, the best on top.
 
     Args:
         axes: where.
-        scores: class → score.
+        scores: class → score; classes without a score are left out.
         label: what is scored, and its unit.
         intervals: class → lower and upper end.
-        baselines: what else was scored → class → score, drawn as marks.
+        baselines: name of a baseline → class → score; each is drawn as marks.
     """
     defined = _defined(scores)
     rows = sorted(defined, key=defined.__getitem__, reverse=True)
-    row_labels(axes, rows)
+    label_rows(axes, rows)
     places = np.arange(len(rows))
     for y, name in enumerate(rows):
         if ends := (intervals or {}).get(name):
@@ -102,17 +113,19 @@ def class_scores(
             borderaxespad=0.2,
         )
     if not rows:
-        _say_nothing(axes, "no class has this score")
+        _write_note(axes, "no class has this score")
     axes.set_xlabel(label)
-    quiet(axes)
+    style_chart(axes)
 
 
-def distribution(axes: "Axes", values: Sequence[float | None] | np.ndarray, *, label: str) -> None:
-    """How a score is spread over mixtures: a histogram, with the median; absent values are left out.
+def draw_score_distribution(
+    axes: "Axes", values: Sequence[float | None] | np.ndarray, *, label: str
+) -> None:
+    """Draw how a score is spread over mixtures: a histogram, with the median.
 
     Args:
         axes: where.
-        values: one per mixture.
+        values: one per mixture; undefined ones are left out.
         label: what is scored, and its unit.
     """
     defined = np.array([value for value in values if value is not None], float)
@@ -124,21 +137,21 @@ def distribution(axes: "Axes", values: Sequence[float | None] | np.ndarray, *, l
         axes.axvline(median, color=INK, linewidth=1.2)
         axes.set_title(f"median {median:.2f} of {defined.size} mixture{'s' * (defined.size > 1)}")
     else:
-        _say_nothing(axes, "no mixture has this score")
+        _write_note(axes, "no mixture has this score")
     axes.set_xlabel(label)
     axes.set_ylabel("mixtures")
-    quiet(axes, along="y")
+    style_chart(axes, along="y")
 
 
-def improvement_breakdown(axes: "Axes", steps: Sequence[BreakdownStep]) -> None:
-    """From what no mask can lose down to the model: what is left after each loss, and what took it.
+def draw_improvement_breakdown(axes: "Axes", steps: Sequence[BreakdownStep]) -> None:
+    """Draw the improvement from ideal masks down to the model, and the cause of each loss.
 
     Args:
         axes: where.
         steps: `breakdown` of the scores.
     """
     left = [step.si_sdr_improvement for step in steps]
-    row_labels(axes, [step.system.replace("_", " ") for step in steps])
+    label_rows(axes, [step.system.replace("_", " ") for step in steps])
     axes.barh(
         np.arange(len(left)),
         left,
@@ -151,7 +164,7 @@ def improvement_breakdown(axes: "Axes", steps: Sequence[BreakdownStep]) -> None:
             cause = f"   {step.cause} takes the rest"
         else:
             cause = f"   {-step.lost:+.1f} to {step.cause}"
-        words = fill(f"{value:.1f}{cause}".replace("-", "−"), 46)
+        text = fill(f"{value:.1f}{cause}".replace("-", "−"), 46)
         place: dict[str, Any] = {
             "textcoords": "offset points",
             "xytext": (4, 0),
@@ -159,7 +172,7 @@ def improvement_breakdown(axes: "Axes", steps: Sequence[BreakdownStep]) -> None:
             "linespacing": 1.2,
         }
         axes.annotate(
-            words,
+            text,
             (max(value, 0), y),
             fontsize=9,
             color=INK,
@@ -169,11 +182,11 @@ def improvement_breakdown(axes: "Axes", steps: Sequence[BreakdownStep]) -> None:
         )
     axes.set_xlim(min([*left, 0]), top * 2.2)
     axes.set_xlabel("SI-SDR improvement / dB")
-    quiet(axes)
+    style_chart(axes)
 
 
-def confusion_map(axes: "Axes", rates: np.ndarray, classes: Sequence[str]) -> None:
-    """How often a class is tagged where another one is: a row per class that is there, a column per class that is tagged.
+def draw_confusion(axes: "Axes", rates: np.ndarray, classes: Sequence[str]) -> None:
+    """Draw how often a class is tagged where another is: a row per present class, a column per tag.
 
     Args:
         axes: where.
@@ -184,10 +197,10 @@ def confusion_map(axes: "Axes", rates: np.ndarray, classes: Sequence[str]) -> No
         rates, cmap="cividis", vmin=0, vmax=1, aspect="auto", interpolation="nearest"
     )
     image.cmap = image.cmap.with_extremes(bad="none")
-    row_labels(axes, classes)
-    axes.set_xticks(range(len(classes)), [short(name) for name in classes], rotation=90)
+    label_rows(axes, classes)
+    axes.set_xticks(range(len(classes)), [shorten_name(name) for name in classes], rotation=90)
     for label in axes.get_xticklabels():
-        label.set(parse_math=False, fontfamily=families())
+        label.set(parse_math=False, fontfamily=find_font_families())
     if len(classes) <= _MOST_NUMBERS:
         for i, j in np.argwhere(np.nan_to_num(rates) >= 0.005):
             colour = "black" if rates[i, j] > 0.55 else "white"
@@ -196,7 +209,7 @@ def confusion_map(axes: "Axes", rates: np.ndarray, classes: Sequence[str]) -> No
             )
     axes.set_xlabel("tagged, in % of the mixtures")
     axes.set_ylabel("in the mixture")
-    quiet(axes)
+    style_chart(axes)
     axes.grid(False)
 
 
@@ -208,9 +221,9 @@ def _defined(scores: Mapping[str, float | None]) -> dict[str, float]:
     }
 
 
-def _say_nothing(axes: "Axes", words: str) -> None:
+def _write_note(axes: "Axes", text: str) -> None:
     axes.set_xticks([])
     axes.set_yticks([])
     axes.text(
-        0.5, 0.5, words, transform=axes.transAxes, ha="center", va="center", fontsize=9, color=INK
+        0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", fontsize=9, color=INK
     )

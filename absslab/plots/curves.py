@@ -1,4 +1,4 @@
-"""What changes from epoch to epoch → matplotlib axes: lines that grow, and runs compared."""
+"""Charts over epochs: lines that grow while a run is followed, and runs compared."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from absslab.core.runs.catalogue import LOSS, get_epoch_metric
-from absslab.plots.figures import INK, on_any_page
+from absslab.plots.figures import INK, style_axes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,11 +18,11 @@ METRICS = (
     "roc_auc_score",
     "average_precision_score",
     "f1-score",
-)  # that are drawn, besides the one that decides
+)  # that are drawn, besides the one that selects the best model
 RATES = "learning rate"  # drawn on a logarithmic axis
 _DISTINCT = 10  # colours that colour-blind people can tell apart
-_SHORT = 12  # letters of a name that leave room for another beside it
-_FEW = 15  # points that are marked as such
+_SHORT = 12  # letters of a name that leave room for another name beside it
+_FEW = 15  # points; with fewer of them each is marked
 Points = tuple[Sequence[float], Sequence[float]]  # epochs, values
 
 
@@ -39,13 +39,20 @@ class Curves:
         self.axes = axes
         self._lines: dict[str, Line2D] = {}
         self._shown: dict[str, tuple[list[float], list[float]]] = {}
-        titled(axes, title)
-        over_epochs(axes)
+        style_curve_axes(axes, title)
+        label_epochs(axes)
         if log:
             axes.set_yscale("log")
 
     def show(self, series: Mapping[str, Points]) -> bool:
-        """Show exactly these lines; returns whether anything changed."""
+        """Show exactly these lines.
+
+        Args:
+            series: the points of each line, by its name.
+
+        Returns:
+            whether anything changed.
+        """
         wanted = {name: (list(x), list(y)) for name, (x, y) in series.items() if len(x)}
         if wanted == self._shown:
             return False
@@ -70,24 +77,24 @@ class Curves:
                 "ncols": ncols,
                 "columnspacing": 1.0,
             }
-            legend(self.axes, list(self._lines.values()), list(self._lines), **below)
+            add_legend(self.axes, list(self._lines.values()), list(self._lines), **below)
         return True
 
 
-def training_curves(
+def collect_training_curves(
     epochs: Mapping[int, Mapping[str, Any]], deciding: str
 ) -> dict[str, dict[str, Points]]:
-    """What there is to draw of a run: title → line → points.
+    """Collect the curves of a run: title → line → points.
 
     Args:
         epochs: the lines of metrics.jsonl, by epoch.
-        deciding: the metric that the best model has best.
+        deciding: the metric that selects the best model.
     """
     ordered = {epoch: epochs[epoch] for epoch in sorted(epochs)}
     losses: dict[str, dict[int, Any]] = {}
     for epoch, line in ordered.items():
-        found = line.get("losses")
-        for name, value in found.items() if isinstance(found, Mapping) else ():
+        by_name = line.get("losses")
+        for name, value in by_name.items() if isinstance(by_name, Mapping) else ():
             losses.setdefault(name, {})[epoch] = value
     losses["validation"] = {epoch: get_epoch_metric(line, LOSS) for epoch, line in ordered.items()}
     names = [name for name in dict.fromkeys([*METRICS, deciding]) if name != LOSS]
@@ -102,15 +109,15 @@ def training_curves(
         RATES: rates,
     }
     return {
-        title: {name: _points(values) for name, values in of.items()}
-        for title, of in titled_lines.items()
+        title: {name: _points(values) for name, values in lines.items()}
+        for title, lines in titled_lines.items()
     }
 
 
-def compare_runs(
+def draw_run_comparison(
     figure: "Figure", curves: "pd.DataFrame", scores: "pd.DataFrame", *, title: str
 ) -> None:
-    """Draw curves of runs, and where they were evaluated their scores: those in dB have an axis of their own.
+    """Draw the curves of runs, and their test scores; those in dB have axes of their own.
 
     Args:
         figure: where; it is cleared.
@@ -135,10 +142,10 @@ def compare_runs(
     ]
     widths = [3, *(max(1.0, 0.5 * part["score"].nunique()) for _, part in parts)]
     first, *others = figure.subplots(1, len(widths), width_ratios=widths, squeeze=False)[0]
-    compare_curves(first, curves, colours, title=title)
-    for axes, (of, part) in zip(others, parts, strict=True):
-        compare_scores(axes, part, colours, title=of)
-    legend(
+    draw_run_curves(first, curves, colours, title=title)
+    for axes, (part_title, part) in zip(others, parts, strict=True):
+        draw_run_scores(axes, part, colours, title=part_title)
+    add_legend(
         figure,
         [Patch(color=colours[name]) for name in names],
         names,
@@ -147,7 +154,7 @@ def compare_runs(
     )
 
 
-def compare_curves(
+def draw_run_curves(
     axes: "Axes", table: "pd.DataFrame", colours: Mapping[str, Any], *, title: str
 ) -> None:
     """Draw a line per run.
@@ -160,16 +167,16 @@ def compare_curves(
     """
     import seaborn
 
-    titled(axes, title)
+    style_curve_axes(axes, title)
     for name, own in table.groupby("run", sort=False):
         marker = {"marker": "o", "markersize": 4, "markeredgewidth": 0} if len(own) < _FEW else {}
         seaborn.lineplot(
             own, x="epoch", y="value", color=colours[name], ax=axes, errorbar=None, **marker
         )
-    over_epochs(axes)
+    label_epochs(axes)
 
 
-def compare_scores(
+def draw_run_scores(
     axes: "Axes", table: "pd.DataFrame", colours: Mapping[str, Any], *, title: str
 ) -> None:
     """Draw a bar per run and score.
@@ -182,7 +189,7 @@ def compare_scores(
     """
     import seaborn
 
-    titled(axes, title)
+    style_curve_axes(axes, title)
     order = [name for name in colours if name in set(table["run"])]
     palette = [colours[name] for name in order]
     numbers = table.assign(
@@ -204,15 +211,15 @@ def compare_scores(
     axes.tick_params(axis="x", labelrotation=30)
 
 
-def titled(axes: "Axes", title: str) -> None:
-    """The style of all of these."""
-    on_any_page(axes)
+def style_curve_axes(axes: "Axes", title: str) -> None:
+    """Set the title of a chart over epochs, and its style."""
+    style_axes(axes)
     axes.set_title(title, fontsize=9, loc="left", parse_math=False, color=INK)
     axes.tick_params(which="both", labelsize=8)
 
 
-def over_epochs(axes: "Axes") -> None:
-    """Epochs from left to right, which are whole."""
+def label_epochs(axes: "Axes") -> None:
+    """Label the horizontal axis with whole epochs."""
     from matplotlib.ticker import MaxNLocator
 
     axes.set_xlabel("epoch", fontsize=8, color=INK)
@@ -220,17 +227,28 @@ def over_epochs(axes: "Axes") -> None:
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
 
 
-def legend(
-    on: "Axes | Figure", handles: Sequence[Any], names: Sequence[str], **options: Any
+def add_legend(
+    parent: "Axes | Figure", handles: Sequence[Any], names: Sequence[str], **options: Any
 ) -> None:
-    """Name lines or bars; names are shown as they are, neither hidden for an underscore nor taken for mathematics."""
-    if (before := on.get_legend() if hasattr(on, "get_legend") else None) is not None:
-        before.remove()
+    """Add a legend, in place of an earlier one.
+
+    Names are shown as they are: a leading underscore hides none, and none is taken for mathematics.
+
+    Args:
+        parent: the axes or the figure that gets it.
+        handles: lines or bars.
+        names: of these.
+        options: of matplotlib's `legend`.
+    """
+    former = parent.get_legend() if hasattr(parent, "get_legend") else None
+    if former is not None:
+        former.remove()
     if not names:
         return
     look: dict[str, Any] = {"fontsize": 8, "frameon": False, "labelcolor": INK}
-    shown = on.legend(handles, [str(number) for number in range(len(names))], **look, **options)
-    for text, name in zip(shown.get_texts(), names, strict=False):
+    numbers = [str(number) for number in range(len(names))]
+    legend = parent.legend(handles, numbers, **look, **options)
+    for text, name in zip(legend.get_texts(), names, strict=False):
         text.set_parse_math(False)
         text.set_text(name)
 

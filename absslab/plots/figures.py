@@ -1,4 +1,7 @@
-"""Arrays → matplotlib axes, in one quiet style. Axes of the data: K classes, M bands, T frames."""
+"""Figures of arrays: spectrograms, masks, timelines, and the style of all charts.
+
+Axes of the data: K classes, M bands, T frames.
+"""
 
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
 
 COLOURS = "magma"
 RANGE = 70.0  # dB shown below the loudest bin of the mixture
-INK = "#7e7e7e"  # words and lines: of the same contrast on white as on a dark page
+INK = "#7e7e7e"  # text and lines: it has the same contrast on a white as on a dark page
 FOUND, TRUTH = "#2f86c9", "#8f8f8f"
 _FALLBACKS = (
     "Noto Sans",
@@ -25,25 +28,31 @@ _FALLBACKS = (
     "Noto Sans Devanagari",
 )
 _LONGEST_NAME = 28  # letters
-_MOST_ROWS = 30  # of a timeline, beyond which classes without events are left out
+_MOST_ROWS = 30  # of a timeline; with more of them classes without events are left out
 
 
 class Separated(NamedTuple):
-    """One class of a mixture, as `mask_figure` shows it."""
+    """One class of a mixture, as `draw_masks` shows it.
+
+    Args:
+        name: of the class.
+        reference: (M, T) power of the source that was mixed; None if it is absent or not known.
+        mask: (M, T) in [0, 1].
+        estimate: (M, T) power of the separated source.
+        improvement: of its SI-SDR, dB; None if it is not known.
+    """
 
     name: str
-    reference: (
-        np.ndarray | None
-    )  # (M, T) power of the source that was mixed; None: it is not there, or not known
-    mask: np.ndarray  # (M, T) in [0, 1]
-    estimate: np.ndarray  # (M, T) power of the separated source
-    improvement: float | None  # dB
+    reference: np.ndarray | None
+    mask: np.ndarray
+    estimate: np.ndarray
+    improvement: float | None
 
 
-def mask_figure(
+def draw_masks(
     mixture: np.ndarray, separated: Sequence[Separated], *, hop: float, centres: np.ndarray
 ) -> "Figure":
-    """A mixture and its classes: what was mixed, where that is known, the mask that was drawn, what was cut out.
+    """Draw a mixture, and of each class its reference if known, its mask and its estimate.
 
     Args:
         mixture: (M, T) power.
@@ -54,7 +63,7 @@ def mask_figure(
     from matplotlib.figure import Figure
 
     titles = ["what was mixed", "the mask", "what the mask cut out"]
-    titles = titles if any(one.reference is not None for one in separated) else titles[1:]
+    titles = titles if any(source.reference is not None for source in separated) else titles[1:]
     figure = Figure(figsize=(11, 1.5 + 1.55 * (len(separated) + 1)), layout="constrained", dpi=110)
     grid = figure.subplots(len(separated) + 1, len(titles), sharex=True, sharey=True, squeeze=False)
     top = 10 * np.log10(max(float(mixture.max()), 1e-12))
@@ -62,30 +71,32 @@ def mask_figure(
         axes.axis("off")
     above = grid[0, -2]
     above.axis("on")
-    image = spectrogram(above, mixture, hop=hop, centres=centres, top=top)
+    image = draw_spectrogram(above, mixture, hop=hop, centres=centres, top=top)
     above.tick_params(labelleft=True)
     above.set_ylabel("frequency / kHz", fontsize=9)
     above.set_title("the mixture: all that the model is given", fontsize=10)
     for axes, title in zip(grid[1] if separated else (), titles, strict=False):
         axes.set_title(title, fontsize=10)
     mask_image = None
-    for row, one in zip(grid[1:], separated, strict=True):
+    for row, source in zip(grid[1:], separated, strict=True):
         if len(titles) == 3:
-            reference = np.zeros_like(mixture) if one.reference is None else one.reference
-            spectrogram(row[0], reference, hop=hop, centres=centres, top=top)
-        mask_image = spectrogram(row[-2], one.mask, hop=hop, centres=centres, top=1.0, is_mask=True)
-        spectrogram(row[-1], one.estimate, hop=hop, centres=centres, top=top)
+            reference = np.zeros_like(mixture) if source.reference is None else source.reference
+            draw_spectrogram(row[0], reference, hop=hop, centres=centres, top=top)
+        mask_image = draw_spectrogram(
+            row[-2], source.mask, hop=hop, centres=centres, top=1.0, is_mask=True
+        )
+        draw_spectrogram(row[-1], source.estimate, hop=hop, centres=centres, top=top)
         row[0].set_ylabel(
-            f"{short(one.name)}\nfrequency / kHz",
+            f"{shorten_name(source.name)}\nfrequency / kHz",
             fontsize=9,
             parse_math=False,
-            fontfamily=families(),
+            fontfamily=find_font_families(),
         )
-        if one.improvement is not None:
-            sign = "+" if one.improvement >= 0 else ""
-            _note(row[-1], f"{sign}{one.improvement:.1f} dB SI-SDR")
+        if source.improvement is not None:
+            sign = "+" if source.improvement >= 0 else ""
+            _write_note(row[-1], f"{sign}{source.improvement:.1f} dB SI-SDR")
         elif len(titles) == 3:
-            _note(row[0], "not in the mixture")
+            _write_note(row[0], "not in the mixture")
     for axes in grid[-1]:
         axes.set_xlabel("time / s", fontsize=9)
     bar: dict[str, Any] = {"location": "bottom", "shrink": 0.7, "aspect": 30, "pad": 0.01}
@@ -97,14 +108,14 @@ def mask_figure(
     return figure
 
 
-def _note(axes: "Axes", words: str) -> None:
+def _write_note(axes: "Axes", text: str) -> None:
     axes.text(
-        0.99, 0.93, words, transform=axes.transAxes, ha="right", va="top", color="white", fontsize=9
+        0.99, 0.93, text, transform=axes.transAxes, ha="right", va="top", color="white", fontsize=9
     )
 
 
-def in_ink(figure: "Figure") -> "Figure":
-    """The same figure with its words and frames in `INK`, but for what is written into pictures."""
+def use_page_colours(figure: "Figure") -> "Figure":
+    """Give the text and the frames of a figure the colour `INK`, except for text in pictures."""
     for axes in figure.axes:
         axes.tick_params(which="both", colors=INK)
         for part in (axes.xaxis.label, axes.yaxis.label, axes.title):
@@ -114,7 +125,7 @@ def in_ink(figure: "Figure") -> "Figure":
     return figure
 
 
-def spectrogram(
+def draw_spectrogram(
     axes: "Axes",
     values: np.ndarray,
     *,
@@ -154,7 +165,7 @@ def spectrogram(
     return image
 
 
-def timeline(
+def draw_timeline(
     axes: "Axes",
     events: Iterable[SoundEvent],
     classes: Sequence[str],
@@ -162,19 +173,19 @@ def timeline(
     length: float,
     truth: Iterable[SoundEvent] | None = None,
 ) -> None:
-    """What sounds when: a row per class, a bar per event.
+    """Draw what sounds when: a row per class, a bar per event.
 
     Args:
         axes: where.
         events: those of one recording.
-        classes: the rows, from top to bottom; of very many only those that have events.
+        classes: the rows, from top to bottom; if there are very many, only those with events.
         length: s, of the recording.
         truth: events to compare with, drawn above the others in each row.
     """
     events, truth = list(events), None if truth is None else list(truth)
     named = {event.event_label for event in [*events, *(truth or [])]}
     rows = [name for name in classes if name in named or len(classes) <= _MOST_ROWS]
-    row_labels(axes, rows)
+    label_rows(axes, rows)
     half = 0.36 if truth is not None else 0.0
     for which, colour, top, height in (
         (truth or [], TRUTH, -0.38, half),
@@ -191,40 +202,40 @@ def timeline(
                     linewidth=0,
                 )
     if truth is not None:
-        explain(axes, {"truth": TRUTH, "found": FOUND})
+        add_colour_legend(axes, {"truth": TRUTH, "found": FOUND})
     axes.set_xlim(0, length)
     axes.set_xlabel("time / s")
     axes.hlines(np.arange(len(rows) - 1) + 0.5, 0, length, color=INK, alpha=0.2, linewidth=0.6)
-    quiet(axes)
+    style_chart(axes)
 
 
-def row_labels(axes: "Axes", names: Sequence[str]) -> None:
-    """Rows with a name each, from top to bottom; names are shown as they are, but for the middle of long ones."""
+def label_rows(axes: "Axes", names: Sequence[str]) -> None:
+    """Label rows from top to bottom; of long names the middle is left out."""
     size = 9 if len(names) <= _MOST_ROWS else 7
-    axes.set_yticks(range(len(names)), [short(name) for name in names])
+    axes.set_yticks(range(len(names)), [shorten_name(name) for name in names])
     for label in axes.get_yticklabels():
-        label.set(parse_math=False, fontsize=size, fontfamily=families())
+        label.set(parse_math=False, fontsize=size, fontfamily=find_font_families())
     axes.set_ylim(max(len(names), 1) - 0.5, -0.5)
 
 
-def short(name: str) -> str:
-    """A name without its middle, where it is long, and in one line."""
+def shorten_name(name: str) -> str:
+    """Return a name in one line, without its middle if it is long."""
     name = " ".join(name.split())
     half = _LONGEST_NAME // 2
     return name if len(name) <= _LONGEST_NAME else f"{name[: half - 1]}…{name[-half:]}"
 
 
 @cache
-def families() -> list[str]:
-    """Fonts, of those that are installed, for letters of any script."""
+def find_font_families() -> list[str]:
+    """Find the installed fonts that together have letters of many scripts."""
     from matplotlib import font_manager
 
     installed = {font.name for font in font_manager.fontManager.ttflist}
     return ["DejaVu Sans", *(name for name in _FALLBACKS if name in installed)]
 
 
-def explain(axes: "Axes", colours: dict[str, str]) -> None:
-    """Say above the axes what the colours are."""
+def add_colour_legend(axes: "Axes", colours: dict[str, str]) -> None:
+    """Explain colours above the axes."""
     from matplotlib.patches import Patch
 
     axes.legend(
@@ -240,8 +251,8 @@ def explain(axes: "Axes", colours: dict[str, str]) -> None:
     )
 
 
-def on_any_page(axes: "Axes", *, grid: Literal["x", "y", "both"] = "both") -> None:
-    """What charts and curves have in common: read on light and on dark pages, a faint grid, no frame above and right."""
+def style_axes(axes: "Axes", *, grid: Literal["x", "y", "both"] = "both") -> None:
+    """Style axes for light and for dark pages: a faint grid, no frame above and on the right."""
     axes.set_facecolor("none")
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(INK)
@@ -250,11 +261,11 @@ def on_any_page(axes: "Axes", *, grid: Literal["x", "y", "both"] = "both") -> No
     axes.set_axisbelow(True)
 
 
-def quiet(axes: "Axes", *, along: Literal["x", "y"] = "x") -> None:
-    """The style of charts: no frame, a grid along one axis."""
-    on_any_page(axes, grid=along)
+def style_chart(axes: "Axes", *, along: Literal["x", "y"] = "x") -> None:
+    """Style a chart: no frame, a grid along one axis."""
+    style_axes(axes, grid=along)
     axes.spines["left"].set_visible(False)
     axes.tick_params(length=0)
     axes.tick_params(axis=along, labelsize=9)
-    for words in (axes.xaxis.label, axes.yaxis.label, axes.title):
-        words.set(color=INK, fontsize=9)
+    for text in (axes.xaxis.label, axes.yaxis.label, axes.title):
+        text.set(color=INK, fontsize=9)

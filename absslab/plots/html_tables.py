@@ -9,13 +9,13 @@ from absslab.core.runs.run_scores import RunScores
 from absslab.plots.html_text import paragraph
 
 
-def score_table(scores: RunScores, *, caption: str = "", remarks: bool = True) -> str:
-    """HTML of all together, a row per class and the baselines, with 95 % intervals.
+def render_score_table(scores: RunScores, *, caption: str = "", remarks: bool = True) -> str:
+    """Render scores: a row per class and per baseline, with 95 % intervals.
 
     Args:
         scores: of a run.
-        caption: above the table; without, where they are and of what.
-        remarks: whether what else there is to say of them follows.
+        caption: above the table; without, the file of the scores and their split.
+        remarks: whether remarks on the scores follow.
     """
     header, *rows = score_rows(scores.scores)
     intervals = interval_rows(scores.scores)[1:]
@@ -30,23 +30,25 @@ def score_table(scores: RunScores, *, caption: str = "", remarks: bool = True) -
         caption
         or f"{scores.path}: {n} recordings of the {split} split; below scores 95 % intervals"
     )
-    return html_table(header, cells, caption=caption) + "".join(
+    return render_table(header, cells, caption=caption) + "".join(
         map(paragraph, score_remarks(scores.scores) if remarks else ())
     )
 
 
-def html_table(
+def render_table(
     header: Sequence[str],
     rows: Iterable[Sequence[object]],
     *,
     caption: str = "",
     marked: int | None = None,
 ) -> str:
-    """HTML of a table; nothing in its cells is taken for HTML, further lines of a cell are small, numbers stand right.
+    """Render a table: numbers stand on the right, further lines of a cell are small.
+
+    Nothing in the cells is taken for HTML.
 
     Args:
         header: titles of the columns.
-        rows: a row of cells each.
+        rows: the cells of each row.
         caption: above the table.
         marked: the number of a row that stands out.
     """
@@ -63,7 +65,10 @@ def html_table(
         f"<tr{current if number == marked else ''}>{''.join(map(_cell, row, looks))}</tr>"
         for number, row in enumerate(cells)
     )
-    table = f'<table class="absslab-table"><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table>'
+    table = (
+        f'<table class="absslab-table"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(body)}</tbody></table>"
+    )
     return f'{paragraph(caption)}<div class="absslab-scroll" tabindex="0">{table}</div>'
 
 

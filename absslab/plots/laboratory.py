@@ -1,4 +1,4 @@
-"""What the laboratories show: front ends beside each other, what poolings pull at, masks of several models.
+"""Figures of the laboratories: front ends, gradients of poolings, masks of several models.
 
 Axes of the data: M bands, T frames.
 """
@@ -10,7 +10,7 @@ import numpy as np
 
 from absslab.core.model.feature_inversion import Picture
 from absslab.core.model.toy_masks import HOP, Pooled, ToyMask
-from absslab.plots.figures import COLOURS, INK, short, spectrogram
+from absslab.plots.figures import COLOURS, INK, draw_spectrogram, shorten_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
 MASKS = "cividis"
-FEW = 12  # bins that are so few that they are marked, else nobody would see them
+FEW = 12  # bins; if a gradient has no more, they are marked, or nobody would see them
 
 
 class MaskRow(NamedTuple):
-    """One class of a recording, as several models have it."""
+    """The masks of several models for one class of a recording."""
 
     name: str
     power: np.ndarray  # (M, T) of what was mixed, or of the mixture where that is not known
@@ -31,32 +31,38 @@ class MaskRow(NamedTuple):
     is_mixture: bool = False  # whether the power is that of the mixture
 
 
-def front_end_pictures(figure: "Figure", pictures: Sequence[Picture]) -> None:
-    """Pictures in two columns, each from its darkest bin to its brightest.
+def draw_front_ends(figure: "Figure", pictures: Sequence[Picture]) -> None:
+    """Draw pictures of features in two columns, each from its darkest bin to its brightest.
 
     Args:
         figure: where.
         pictures: what front ends made of one recording.
     """
     grid = figure.subplots(-(-len(pictures) // 2), 2, sharex=True, squeeze=False)
-    for axes, one in zip(grid.flat, pictures, strict=False):
-        image = spectrogram(
-            axes, one.shades, hop=one.hop, centres=one.centres, top=1.0, is_mask=True
+    for axes, picture in zip(grid.flat, pictures, strict=False):
+        image = draw_spectrogram(
+            axes,
+            picture.shades,
+            hop=picture.hop,
+            centres=picture.centres,
+            top=1.0,
+            is_mask=True,
         )
         image.set_cmap(COLOURS)
-        _named(
+        _style_picture(
             axes,
-            f"{one.name.replace('_', '-').replace('pcen', 'PCEN')}: {one.shades.shape[0]} bands",
+            f"{picture.name.replace('_', '-').replace('pcen', 'PCEN')}: "
+            f"{picture.shades.shape[0]} bands",
         )
     for axes in grid.flat[len(pictures) :]:
         axes.set_visible(False)
     _edges(grid)
 
 
-def pooling_effects(
+def draw_pooling_effects(
     figure: "Figure", mask: ToyMask, pooled: Mapping[str, Pooled], *, n_steps: int
 ) -> None:
-    """The mask; then a row per pooling: its gradient, and the mask after some steps of learning.
+    """Draw a mask, and for each pooling its gradient and the mask after some steps of learning.
 
     Args:
         figure: where.
@@ -66,16 +72,17 @@ def pooling_effects(
     """
     grid = figure.subplots(len(pooled) + 1, 2, sharex=True, sharey=True, squeeze=False)
     shown = _plain(grid[0, 0], mask.values, cmap=MASKS, vmin=0, vmax=1)
-    _named(grid[0, 0], "the mask")
+    _style_picture(grid[0, 0], "the mask")
     _plain(grid[0, 1], mask.event, cmap=MASKS, vmin=0, vmax=1)
-    _named(grid[0, 1], "where the event really is")
+    _style_picture(grid[0, 1], "where the event really is")
     pull = None
-    for row, (name, one) in zip(grid[1:], pooled.items(), strict=True):
-        largest = max(float(np.abs(one.gradient).max()), 1e-12)
-        pull = _plain(row[0], one.gradient / largest, cmap="RdBu_r", vmin=-1, vmax=1)
-        if one.n_taught <= FEW:
+    for row, (name, result) in zip(grid[1:], pooled.items(), strict=True):
+        largest = max(float(np.abs(result.gradient).max()), 1e-12)
+        pull = _plain(row[0], result.gradient / largest, cmap="RdBu_r", vmin=-1, vmax=1)
+        if result.n_taught <= FEW:
             bands, frames = np.unravel_index(
-                np.argsort(-np.abs(one.gradient), axis=None)[: one.n_taught], one.gradient.shape
+                np.argsort(-np.abs(result.gradient), axis=None)[: result.n_taught],
+                result.gradient.shape,
             )
             row[0].plot(
                 frames * HOP,
@@ -86,9 +93,9 @@ def pooling_effects(
                 markersize=9,
                 markeredgewidth=1.5,
             )
-        _named(row[0], f"{name}: probability {one.probability:.2f}, gradient")
-        _plain(row[1], one.learned, cmap=MASKS, vmin=0, vmax=1)
-        _named(row[1], f"after {n_steps} steps: probability {one.probability_after:.2f}")
+        _style_picture(row[0], f"{name}: probability {result.probability:.2f}, gradient")
+        _plain(row[1], result.learned, cmap=MASKS, vmin=0, vmax=1)
+        _style_picture(row[1], f"after {n_steps} steps: probability {result.probability_after:.2f}")
     for axes in grid[:, 0]:
         axes.set_ylabel("band", fontsize=8, color=INK)
     for axes in grid[-1]:
@@ -98,10 +105,10 @@ def pooling_effects(
     _bar(figure, shown, grid[:, 1], "mask")
 
 
-def masks_side_by_side(
+def draw_model_masks(
     figure: "Figure", rows: Sequence[MaskRow], *, hop: float, centres: np.ndarray
 ) -> None:
-    """A row per class: what was mixed, then the mask of each model.
+    """Draw a row per class: what was mixed, then the mask of each model.
 
     Args:
         figure: where.
@@ -111,16 +118,16 @@ def masks_side_by_side(
     """
     models = list(rows[0].masks)
     grid = figure.subplots(len(rows), 1 + len(models), sharex=True, sharey=True, squeeze=False)
-    top = 10 * np.log10(max(max(float(one.power.max()) for one in rows), 1e-12))
-    for axes, one in zip(grid, rows, strict=True):
-        spectrogram(axes[0], one.power, hop=hop, centres=centres, top=top)
-        _named(
-            axes[0],
-            f"{short(one.name)}\n{'in the mixture' if one.is_mixture else 'as it was mixed'}",
-        )
+    loudest = max(float(row.power.max()) for row in rows)
+    top = 10 * np.log10(max(loudest, 1e-12))
+    for axes, row in zip(grid, rows, strict=True):
+        draw_spectrogram(axes[0], row.power, hop=hop, centres=centres, top=top)
+        origin = "in the mixture" if row.is_mixture else "as it was mixed"
+        _style_picture(axes[0], f"{shorten_name(row.name)}\n{origin}")
         for place, model in zip(axes[1:], models, strict=True):
-            spectrogram(place, one.masks[model], hop=hop, centres=centres, top=1.0, is_mask=True)
-            _named(place, f"{short(model)}\n{one.words[model]}")
+            mask = row.masks[model]
+            draw_spectrogram(place, mask, hop=hop, centres=centres, top=1.0, is_mask=True)
+            _style_picture(place, f"{shorten_name(model)}\n{row.words[model]}")
     _edges(grid)
 
 
@@ -132,8 +139,8 @@ def _plain(axes: "Axes", values: np.ndarray, **colours: Any) -> "AxesImage":
     )
 
 
-def _named(axes: "Axes", title: str) -> None:
-    """A title, and what is readable on light and on dark pages."""
+def _style_picture(axes: "Axes", title: str) -> None:
+    """Set a title, and colours for light and for dark pages."""
     axes.set_title(title, fontsize=9, loc="left", color=INK, parse_math=False)
     axes.tick_params(colors=INK, labelsize=8)
     for spine in axes.spines.values():

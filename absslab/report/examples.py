@@ -16,7 +16,7 @@ from absslab.core.evaluation.model_evaluation import Evaluation
 from absslab.core.evaluation.scorer import Truth
 from absslab.core.runs.run_scores import RankedMixture, RunScores
 from absslab.core.separation.separator import Separation
-from absslab.plots.figures import Separated, in_ink, mask_figure
+from absslab.plots.figures import Separated, draw_masks, use_page_colours
 from absslab.report.page_parts import (
     Fragment,
     box,
@@ -149,7 +149,7 @@ def draw_example(evaluation: Evaluation, example: Example) -> "Figure":
         separated = _power(evaluation, separation.sources[index])
         improvement = example.improvements.get(name)
         rows.append(Separated(name, reference, separation.masks[index], separated, improvement))
-    return mask_figure(
+    return draw_masks(
         _power(evaluation, example.truth.mixture),
         rows,
         hop=evaluation.separator.hop,
@@ -168,7 +168,7 @@ def render_example(evaluation: Evaluation, example: Example, title: str) -> Frag
             pair.insert(0, sound(truth.references[name], rate, f"{name}, as it was mixed"))
         players.append(paragraph(_describe_class(example, name), "class"))
         players.append(box(pair, "pair"))
-    figure = in_ink(draw_example(evaluation, example))
+    figure = use_page_colours(draw_example(evaluation, example))
     return (
         heading(title)
         + paragraph(_describe_mixture(example))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from absslab.core.audio import sound_files
-from absslab.plots.html_tables import html_table
+from absslab.plots.html_tables import render_table
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -104,7 +104,7 @@ def picture(figure: "Figure", alt: str, *, name: str = "chart") -> Fragment:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Fragment:
     """A table; see `html_table`."""
-    return Fragment(html_table(header, rows))
+    return Fragment(render_table(header, rows))
 
 
 def chart_axes(height: float, *, width: float = CHART_WIDTH) -> "Axes":

@@ -5,7 +5,7 @@ from pathlib import Path
 from absslab.core.common.errors import InputError
 from absslab.core.common.progress import Steps
 from absslab.core.runs.run_scores import RunScores
-from absslab.plots.html_tables import score_table
+from absslab.plots.html_tables import render_score_table
 from absslab.report import example_section, reproduction, run_sections, score_sections
 from absslab.report.page_parts import Fragment
 from absslab.report.reported_run import ReportedRun, open_run, score_run
@@ -86,7 +86,7 @@ class Report:
 
     def score_table(self) -> Fragment:
         """All scores with intervals, floors and ceilings, and what could not be scored."""
-        return Fragment(score_table(self.scores))
+        return Fragment(render_score_table(self.scores))
 
     def score_charts(self) -> Fragment:
         """The scores of each class, their spread over mixtures, and where improvement is lost."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from absslab.core.data.splits import SPLITS
 from absslab.core.evaluation.scores import Scores
 from absslab.core.runs.catalogue import find_best_epoch
-from absslab.plots.charts import chart_height, split_balance
-from absslab.plots.curves import RATES, Curves, training_curves
+from absslab.plots.charts import chart_height, draw_split_balance
+from absslab.plots.curves import RATES, Curves, collect_training_curves
 from absslab.report import provenance
 from absslab.report.page_parts import (
     Fragment,
@@ -120,7 +120,7 @@ def render_training(run: ReportedRun) -> Fragment:
     if not metrics:
         return paragraph("There are no curves: metrics.jsonl of the run is empty or gone.")
     charts = []
-    for title, lines in training_curves(metrics, run.settings.training.metric).items():
+    for title, lines in collect_training_curves(metrics, run.settings.training.metric).items():
         if any(len(epochs) for epochs, _ in lines.values()):
             axes = chart_axes(3.0)
             Curves(axes, title=title, log=title == RATES).show(lines)
@@ -148,5 +148,5 @@ def _render_headlines(scores: Scores) -> list[Fragment]:
 
 def _draw_balance(counts: Mapping[str, Mapping[str, int]], unit: str, alt: str) -> Fragment:
     axes = chart_axes(chart_height(len(counts)))
-    split_balance(axes, counts, unit=alt)
+    draw_split_balance(axes, counts, unit=alt)
     return chart(axes, f"{alt}, per split: {unit}")

@@ -9,10 +9,10 @@ from absslab.core.evaluation.scores import BreakdownStep
 from absslab.core.runs.run_scores import DOUBT, RunScores
 from absslab.plots.charts import (
     chart_height,
-    class_scores,
-    confusion_map,
-    distribution,
-    improvement_breakdown,
+    draw_class_scores,
+    draw_confusion,
+    draw_improvement_breakdown,
+    draw_score_distribution,
 )
 from absslab.report.page_parts import Fragment, box, chart, chart_axes, heading, paragraph
 
@@ -28,7 +28,7 @@ _MAX_PAIRS = 10  # of confused classes in the list
 
 
 def render_score_charts(scores: RunScores) -> Fragment:
-    """Render the scores of each class, their spread over mixtures, and where improvement is lost."""
+    """Render the scores of each class, their spread, and where improvement is lost."""
     choices = scores.choices
     charts = [_draw_class_scores(scores, name) for name in _CLASS_SCORES if name in choices]
     charts.append(_draw_distribution(scores))
@@ -48,8 +48,8 @@ def render_confusion(scores: RunScores) -> Fragment:
         return paragraph("There are no tags to confuse: they were not scored.")
     drawn = confusions.select(confusions.most_confused(_MAX_CLASSES))
     parts = paragraph(
-        "A row is a class that is in the mixture. On the diagonal: in how many of these mixtures it "
-        "is found; in the other columns: how often that class is tagged though it is not there."
+        "A row is a class that is in the mixture. On the diagonal: in how many of these mixtures "
+        "it is found; in the other columns: how often that class is tagged though it is not there."
     )
     parts += _draw_confusion(drawn)
     if len(drawn.classes) < len(confusions.classes):
@@ -79,7 +79,9 @@ def _draw_class_scores(scores: RunScores, name: str) -> Fragment:
     if name == "si_sdr_improvement":
         baselines[BASELINE_TITLES[CEILING]] = scores.per_class("ceiling")
     axes = chart_axes(chart_height(len(values)))
-    class_scores(axes, values, label=title, intervals=scores.intervals(name), baselines=baselines)
+    draw_class_scores(
+        axes, values, label=title, intervals=scores.intervals(name), baselines=baselines
+    )
     return chart(axes, f"{title} of each class with its 95 % interval")
 
 
@@ -87,13 +89,13 @@ def _draw_distribution(scores: RunScores) -> Fragment:
     name, values = scores.per_mixture("si_sdr_improvement")
     label = "mean |label − probability|" if name == DOUBT else "SI-SDRi / dB, mean of a mixture"
     axes = chart_axes(3.0)
-    distribution(axes, values.to_list(), label=label)
+    draw_score_distribution(axes, values.to_list(), label=label)
     return chart(axes, f"{label}: how many mixtures have it")
 
 
 def _draw_breakdown(steps: Sequence[BreakdownStep]) -> Fragment:
     axes = chart_axes(3.2, width=7.5)
-    improvement_breakdown(axes, steps)
+    draw_improvement_breakdown(axes, steps)
     values = ", ".join(
         f"{step.system.replace('_', ' ')} {step.si_sdr_improvement:.1f}" for step in steps
     )
@@ -104,6 +106,6 @@ def _draw_confusion(confusions: Confusion) -> Fragment:
     n_classes = len(confusions.classes)
     width = min(9.5, 2.2 + 0.33 * max(8, n_classes))
     axes = chart_axes(1.6 + 0.28 * n_classes, width=width)
-    confusion_map(axes, confusions.rates, confusions.classes)
+    draw_confusion(axes, confusions.rates, confusions.classes)
     alt = "How often each class is tagged where another one is; the pairs are listed below"
     return chart(axes, alt, name="wide")

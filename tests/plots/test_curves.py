@@ -10,7 +10,7 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from absslab.plots.curves import RATES, Curves, compare_runs, training_curves
+from absslab.plots.curves import RATES, Curves, collect_training_curves, draw_run_comparison
 from absslab.plots.figures import INK
 from absslab.widgets.ui.live_plot import Plot
 
@@ -50,7 +50,7 @@ def test_runs_are_compared_in_their_own_colours_and_their_names_are_text():
     rows = [(name, score, 0.5) for name in NAMES[1:] for score in ("tags F1", "SDR / dB")]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # a font without these letters
-        compare_runs(figure, curves, pd.DataFrame(rows, columns=SCORES), title="$loss$")
+        draw_run_comparison(figure, curves, pd.DataFrame(rows, columns=SCORES), title="$loss$")
         figure.savefig("/dev/null", format="png")
     (legend,) = figure.legends
     colours = [to_hex(patch.get_facecolor()) for patch in legend.get_patches()]
@@ -65,7 +65,9 @@ def test_runs_are_compared_in_their_own_colours_and_their_names_are_text():
 
 def test_nothing_to_compare_is_an_empty_figure():
     figure = Figure()
-    compare_runs(figure, pd.DataFrame(columns=CURVES), pd.DataFrame(columns=SCORES), title="loss")
+    draw_run_comparison(
+        figure, pd.DataFrame(columns=CURVES), pd.DataFrame(columns=SCORES), title="loss"
+    )
     figure.savefig("/dev/null", format="png")
     assert not figure.axes[0].lines
 
@@ -73,7 +75,7 @@ def test_nothing_to_compare_is_an_empty_figure():
 def test_many_runs_have_a_colour_each():
     figure = Figure()
     curves = pd.DataFrame([(f"run-{i}", 1, 1.0) for i in range(40)], columns=CURVES)
-    compare_runs(figure, curves, pd.DataFrame(columns=SCORES), title="loss")
+    draw_run_comparison(figure, curves, pd.DataFrame(columns=SCORES), title="loss")
     assert len({to_hex(line.get_color()) for line in figure.axes[0].lines}) == 40
 
 
@@ -81,7 +83,7 @@ def test_all_of_a_comparison_can_be_read_on_light_and_on_dark_pages():
     plot = Plot()
     rows = [("a", epoch, 1 / (1 + epoch)) for epoch in range(4)]
     scores = pd.DataFrame([("a", "tags AUC", 0.9), ("a", "SDR / dB", 7.0)], columns=SCORES)
-    compare_runs(plot.figure, pd.DataFrame(rows, columns=CURVES), scores, title="loss")
+    draw_run_comparison(plot.figure, pd.DataFrame(rows, columns=CURVES), scores, title="loss")
     assert plot.figure.patch.get_alpha() == 0
     for axes in plot.figure.axes:
         assert to_hex(axes.get_facecolor(), keep_alpha=True) == "#00000000"
@@ -143,12 +145,12 @@ def test_what_a_training_wrote_is_drawn_in_the_order_of_its_epochs():
         },
         1: {"losses": {"total": 2.0, "tag": "torn"}, "metrics": None},
     }
-    losses, metrics, rates = training_curves(epochs, "accuracy").values()
+    losses, metrics, rates = collect_training_curves(epochs, "accuracy").values()
     assert losses == {"total": ([1, 2], [2.0, 1.0]), "tag": ([], []), "validation": ([2], [0.5])}
     assert metrics["roc_auc_score"] == ([2], [0.7])
     assert metrics["accuracy"] == ([], [])
     assert rates == {RATES: ([2], [0.1])}
-    assert len(training_curves({}, "loss")) == 3
+    assert len(collect_training_curves({}, "loss")) == 3
 
 
 def test_a_single_epoch_has_one_whole_tick():

@@ -9,13 +9,21 @@ from absslab.core.data.strong_labels import SoundEvent
 from absslab.core.evaluation.scores import BreakdownStep
 from absslab.plots.charts import (
     chart_height,
-    class_scores,
-    confusion_map,
-    distribution,
-    improvement_breakdown,
-    split_balance,
+    draw_class_scores,
+    draw_confusion,
+    draw_improvement_breakdown,
+    draw_score_distribution,
+    draw_split_balance,
 )
-from absslab.plots.figures import INK, RANGE, Separated, in_ink, mask_figure, spectrogram, timeline
+from absslab.plots.figures import (
+    INK,
+    RANGE,
+    Separated,
+    draw_masks,
+    draw_spectrogram,
+    draw_timeline,
+    use_page_colours,
+)
 
 CENTRES = np.linspace(100, 7900, 16)
 HOP = 0.032
@@ -30,7 +38,7 @@ def test_a_row_per_class_shows_reference_mask_and_estimate_on_one_range_of_level
         Separated(name, picture(1), picture(2), picture(3), gain)
         for name, gain in (("alert", 12.3), ("knock", -4.5))
     ]
-    figure = mask_figure(picture(0), rows, hop=HOP, centres=CENTRES)
+    figure = draw_masks(picture(0), rows, hop=HOP, centres=CENTRES)
     images = [axes.images[0] for axes in figure.axes if axes.images]
     assert len(images) >= 1 + 2 * 3
     levels = {image.get_clim() for image in images if image.get_cmap().name == "magma"}
@@ -48,7 +56,7 @@ def test_a_row_per_class_shows_reference_mask_and_estimate_on_one_range_of_level
 
 def test_what_is_not_known_or_not_there_is_not_drawn_as_if_it_were():
     known, invented = Separated("a_$b", picture(1), picture(2), picture(3), 1.0), picture(3)
-    figure = mask_figure(
+    figure = draw_masks(
         picture(0),
         [known, Separated("c", None, picture(2), invented, None)],
         hop=HOP,
@@ -60,18 +68,18 @@ def test_what_is_not_known_or_not_there_is_not_drawn_as_if_it_were():
     ]
     assert len([axes for axes in figure.axes if axes.images]) == 1 + 2 * 3
     unknown = [Separated("a", None, picture(2), picture(3), None)]
-    figure = mask_figure(picture(0), unknown, hop=HOP, centres=CENTRES)
+    figure = draw_masks(picture(0), unknown, hop=HOP, centres=CENTRES)
     assert [axes.get_title() for axes in figure.axes[:4]][2:] == [
         "the mask",
         "what the mask cut out",
     ]
     assert [text.get_text() for axes in figure.axes for text in axes.texts] == []
-    assert mask_figure(picture(0), [], hop=HOP, centres=CENTRES).axes
+    assert draw_masks(picture(0), [], hop=HOP, centres=CENTRES).axes
 
 
 def test_in_ink_words_are_read_on_any_page():
     row = Separated("a", picture(1), picture(2), picture(3), 1.0)
-    figure = in_ink(mask_figure(picture(0), [row], hop=HOP, centres=CENTRES))
+    figure = use_page_colours(draw_masks(picture(0), [row], hop=HOP, centres=CENTRES))
     assert {axes.xaxis.label.get_color() for axes in figure.axes} == {INK}
     assert [text.get_color() for axes in figure.axes for text in axes.texts] == ["white"]
 
@@ -80,7 +88,7 @@ def test_a_frame_is_drawn_around_its_own_instant_and_a_band_at_its_own_frequency
     axes = Figure().subplots()
     power = np.full((16, 50), 1e-9)
     power[8, 25] = 1.0
-    image = spectrogram(axes, power, hop=HOP, centres=CENTRES, top=0.0)
+    image = draw_spectrogram(axes, power, hop=HOP, centres=CENTRES, top=0.0)
     left, right, bottom, top = image.get_extent()
     width = (right - left) / 50
     assert left + (25 + 0.5) * width == pytest.approx(25 * HOP)
@@ -126,7 +134,7 @@ def test_a_timeline_has_a_bar_per_event_in_the_row_of_its_class():
         SoundEvent("alert", 0.25, 4.0),
         SoundEvent("knock", 3.0, 3.5),
     ]
-    timeline(axes, events, ["alert", "knock", "speech"], length=5.0)
+    draw_timeline(axes, events, ["alert", "knock", "speech"], length=5.0)
     rendered(axes)
     assert names_of(axes) == ["alert", "knock", "speech"]
     assert bars(axes) == [(0, 0.25, 4.0), (1, 1.0, 1.5), (1, 3.0, 3.5)]
@@ -136,7 +144,7 @@ def test_a_timeline_has_a_bar_per_event_in_the_row_of_its_class():
 
 def test_truth_is_drawn_above_what_was_found_in_the_same_row():
     axes = Figure().subplots()
-    timeline(
+    draw_timeline(
         axes,
         [SoundEvent("knock", 1, 2)],
         ["knock"],
@@ -151,16 +159,18 @@ def test_truth_is_drawn_above_what_was_found_in_the_same_row():
 
 def test_of_very_many_classes_a_timeline_shows_those_with_events():
     axes = Figure().subplots()
-    timeline(axes, [SoundEvent("class 7", 1, 2)], [f"class {k}" for k in range(100)], length=5.0)
+    draw_timeline(
+        axes, [SoundEvent("class 7", 1, 2)], [f"class {k}" for k in range(100)], length=5.0
+    )
     assert names_of(axes) == ["class 7"]
     empty = Figure().subplots()
-    timeline(empty, [], [], length=5.0)
+    draw_timeline(empty, [], [], length=5.0)
     rendered(empty)
 
 
 def test_names_are_shown_as_they_are_and_long_ones_without_their_middle():
     axes = Figure().subplots()
-    timeline(axes, [], [*NAMES, "a" * 50 + "z", "two\nlines"], length=1.0)
+    draw_timeline(axes, [], [*NAMES, "a" * 50 + "z", "two\nlines"], length=1.0)
     rendered(axes)
     assert names_of(axes)[: len(NAMES)] == NAMES
     assert names_of(axes)[-2] == "a" * 13 + "…" + "a" * 13 + "z"
@@ -170,21 +180,21 @@ def test_names_are_shown_as_they_are_and_long_ones_without_their_middle():
 def test_the_balance_of_a_split_is_stacked_in_the_order_of_the_splits():
     axes = Figure().subplots()
     counts = {name: {"train": 8, "validation": 0, "test": 2 + k} for k, name in enumerate(NAMES)}
-    split_balance(axes, counts)
+    draw_split_balance(axes, counts)
     rendered(axes)
     assert names_of(axes) == NAMES
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["train", "test"]
     ends = [bar.get_x() + bar.get_width() for bar in axes.patches]
     assert ends == [8.0] * 6 + [10.0, 11.0, 12.0, 13.0, 14.0, 15.0]
     nothing = Figure().subplots()
-    split_balance(nothing, {})
+    draw_split_balance(nothing, {})
     rendered(nothing)
 
 
 def test_scores_of_classes_are_sorted_with_intervals_and_baselines_and_absent_ones_left_out():
     axes = Figure().subplots()
     scores = {"alert": 3.0, "knock": None, "speech": 9.0, "keys": float("nan"), "mouse": -1.0}
-    class_scores(
+    draw_class_scores(
         axes,
         scores,
         label="SI-SDRi / dB",
@@ -204,7 +214,7 @@ def test_scores_of_classes_are_sorted_with_intervals_and_baselines_and_absent_on
 def test_any_number_of_classes_fits_without_overlap_of_their_names(n_classes):
     figure = Figure(figsize=(8, chart_height(n_classes)), layout="constrained")
     axes = figure.subplots()
-    class_scores(axes, {f"class {k}": float(k) for k in range(n_classes)}, label="F1")
+    draw_class_scores(axes, {f"class {k}": float(k) for k in range(n_classes)}, label="F1")
     rendered(axes)
     boxes = sorted(
         (label.get_window_extent() for label in axes.get_yticklabels()), key=lambda box: box.y0
@@ -216,7 +226,7 @@ def test_any_number_of_classes_fits_without_overlap_of_their_names(n_classes):
 
 def test_a_distribution_counts_what_is_defined_and_marks_its_median():
     axes = Figure().subplots()
-    distribution(axes, [1.0, 2.0, None, float("nan"), 6.0], label="SI-SDRi / dB")
+    draw_score_distribution(axes, [1.0, 2.0, None, float("nan"), 6.0], label="SI-SDRi / dB")
     assert sum(patch.get_height() for patch in axes.patches) == 3
     assert axes.lines[0].get_xdata() == [2.0, 2.0]
     assert "median 2.00 of 3 mixtures" in axes.get_title()
@@ -224,7 +234,10 @@ def test_a_distribution_counts_what_is_defined_and_marks_its_median():
 
 @pytest.mark.parametrize(
     "draw",
-    [lambda axes: distribution(axes, [None], label="x"), lambda a: class_scores(a, {}, label="x")],
+    [
+        lambda axes: draw_score_distribution(axes, [None], label="x"),
+        lambda a: draw_class_scores(a, {}, label="x"),
+    ],
 )
 def test_charts_of_nothing_say_so(draw):
     axes = Figure().subplots()
@@ -239,7 +252,7 @@ def test_the_breakdown_ends_at_the_model_and_names_what_each_step_costs():
         BreakdownStep("ideal_ratio_mask", 18.0, "the mixture's phase"),
         BreakdownStep("model", 8.0, "the model's masks", lost=10.0),
     ]
-    improvement_breakdown(axes, steps)
+    draw_improvement_breakdown(axes, steps)
     rendered(axes)
     assert names_of(axes) == ["ideal ratio mask", "model"]
     assert [bar.get_width() for bar in axes.patches] == [18.0, 8.0]
@@ -252,7 +265,7 @@ def test_a_map_of_confusions_shows_the_rates_where_rows_and_columns_meet(n_class
     names = [*NAMES, *(f"class{k}" for k in range(30))][:n_classes]
     rates = np.eye(n_classes)
     rates[0, -1] = np.nan if n_classes > 1 else 1.0
-    confusion_map(axes, rates, names)
+    draw_confusion(axes, rates, names)
     rendered(axes)
     np.testing.assert_array_equal(np.ma.filled(axes.images[0].get_array(), np.nan), rates)
     assert names_of(axes)[0] == "alert"

@@ -1,4 +1,4 @@
-"""The runs of a folder: what each is, how far it came, how well it does, how its settings differ."""
+"""The runs of a folder: their states, epochs, scores and settings."""
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence

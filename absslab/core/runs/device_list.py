@@ -56,7 +56,7 @@ def list_devices() -> list[Device]:
 
 
 def find_device_users(device: str, runs_folder: str | Path) -> list[str]:
-    """Describe what uses a device already: runs of a folder, and the processes that nvidia-smi lists.
+    """Describe what uses a device: runs of a folder, and the processes that nvidia-smi lists.
 
     Args:
         device: as the flag --device takes it.

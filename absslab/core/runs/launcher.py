@@ -69,7 +69,7 @@ class Launcher:
             os.kill(status.pid, signal.SIGINT)  # it does not look for the file `stop` yet
 
     def state(self, folder: Path) -> str:
-        """The state of a run, as `RunReader.state` gives it; "gone" if there is no run."""
+        """Return the state of a run, as `RunReader.state` does; "gone" if there is no run."""
         try:
             return RunReader(folder).state()
         except InputError:
@@ -77,7 +77,11 @@ class Launcher:
             return "failed" if (folder / OUTPUT).exists() else "gone"
 
     def find_problem(self, folder: Path) -> str:
-        """Why the last start of a training came to nothing, in one line; empty if it began, or still may."""
+        """Find why the last start of a training came to nothing, in one line.
+
+        Returns:
+            the reason; empty if it began, or is still being prepared.
+        """
         state = self.state(folder)
         has_begun = read_status(folder / "status.json").progress is None
         if state in ("gone", "finished", *LIVE_STATES):
@@ -101,7 +105,7 @@ class Launcher:
 
 
 def read_plan(folder: Path) -> tuple[int | None, str]:
-    """The number of epochs that a run was planned to have, and its device; (None, "auto") if unknown."""
+    """Read the planned number of epochs of a run, and its device; (None, "auto") if unknown."""
     try:
         config: Any = RunReader(folder).config
         return config["training"]["n_epochs"], config["run"]["device"]

@@ -282,7 +282,7 @@ class RunReader:
         return times
 
     def estimate_seconds_left(self) -> float | None:
-        """Estimate how long the rest of the epochs will take, in s; None if the run is not running."""
+        """Estimate the seconds that the rest of the epochs will take; None if it is not running."""
         if self.state() != "running":
             return None
         return estimate_seconds_left(self.metrics, self.status())

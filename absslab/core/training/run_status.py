@@ -86,7 +86,8 @@ class RunStatus:
     def is_alive(self) -> bool:
         """Whether the process says that it prepares or runs, and is there.
 
-        On its own host its pid and the start of that pid tell; on another host only the heartbeat does.
+        On its own host its pid and the start of that pid tell; on another host only the heartbeat
+        does.
         """
         if not self.is_live:
             return False
@@ -202,7 +203,7 @@ def read_status(path: str | Path) -> RunStatus:
 
 
 def write_child_status(path: str | Path, pid: int, task: str) -> None:
-    """Write for a process that was just started that it prepares, unless it already did so itself.
+    """Write that a process which was just started prepares, unless it already did so itself.
 
     Args:
         path: of its status.json.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import ipywidgets
 
 from absslab.core.data.strong_labels import SoundEvent
-from absslab.plots.figures import timeline
+from absslab.plots.figures import draw_timeline
 from absslab.plots.html_text import paragraph
 from absslab.widgets.player.tracks import Track
 from absslab.widgets.ui.chart_area import ChartArea
@@ -90,7 +90,7 @@ class RecordingView(Part):
         rows = [name for name in classes if name in present] or classes
         length = self.player.n_samples / self.player.sampling_rate  # s
         figure = self.chart.begin(0.7 + 0.26 * max(2, len(rows)))
-        timeline(figure.subplots(), events, rows, length=length, truth=truth)
+        draw_timeline(figure.subplots(), events, rows, length=length, truth=truth)
         self.chart.draw()
 
     def clear(self, caption: str = "") -> None:

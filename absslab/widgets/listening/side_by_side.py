@@ -13,7 +13,7 @@ import torch
 from absslab.core.common.errors import InputError
 from absslab.core.separation.masks import SeparationConfig
 from absslab.core.separation.separator import Separator
-from absslab.plots.laboratory import MaskRow, masks_side_by_side
+from absslab.plots.laboratory import MaskRow, draw_model_masks
 from absslab.widgets.listening.live_separation import Answer, Excerpt, LiveSeparation
 from absslab.widgets.player.tracks import Track
 from absslab.widgets.ui.chart_area import ChartArea
@@ -83,7 +83,7 @@ def draw_masks(area: ChartArea, comparison: SideBySide) -> None:
         area.clear()
         return
     figure = area.begin(0.6 + 1.75 * len(comparison.rows))
-    masks_side_by_side(figure, comparison.rows, hop=comparison.hop, centres=comparison.centres)
+    draw_model_masks(figure, comparison.rows, hop=comparison.hop, centres=comparison.centres)
     area.draw()
 
 

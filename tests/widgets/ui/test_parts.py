@@ -8,7 +8,7 @@ import numpy as np
 
 from absslab.core.common.progress import Progress
 from absslab.core.data.strong_labels import SoundEvent
-from absslab.plots.html_tables import html_table
+from absslab.plots.html_tables import render_table
 from absslab.widgets.listening.recording_view import RecordingView
 from absslab.widgets.player.tracks import Track, array_sound
 from absslab.widgets.ui.chart_area import ChartArea
@@ -17,7 +17,7 @@ from absslab.widgets.ui.work_line import WorkLine
 
 
 def test_columns_of_numbers_stand_right_and_nothing_is_taken_for_html():
-    table = html_table(
+    table = render_table(
         ["name", "score", "<b>"], [["a", "−0.5\n0.1 to 0.2", 1], ["b", "–", "x<y"]], marked=1
     )
     assert table.count("<td>") == 4

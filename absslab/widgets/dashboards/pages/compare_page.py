@@ -7,7 +7,7 @@ import ipywidgets
 from absslab.core.common.errors import InputError
 from absslab.core.evaluation.comparison import compare, comparison_text
 from absslab.core.runs.run_scores import read_run_scores
-from absslab.plots.html_tables import html_table
+from absslab.plots.html_tables import render_table
 from absslab.plots.html_text import paragraph, preformatted
 from absslab.widgets.dashboards.pages.blind_comparison import BlindComparison
 from absslab.widgets.dashboards.pages.page import Page
@@ -92,7 +92,7 @@ class ComparePage(Page):
         comparison, path = result
         self.say("")
         self.listening.show(comparison.tracks, caption="", title=path.name)
-        self.table.value = html_table(comparison.header, comparison.table, caption=_HELP)
+        self.table.value = render_table(comparison.header, comparison.table, caption=_HELP)
         draw_masks(self.chart, comparison)
 
 

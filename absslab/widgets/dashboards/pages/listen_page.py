@@ -9,7 +9,7 @@ from absslab.core.runs.run_data import run_recordings
 from absslab.core.runs.run_scores import read_run_scores
 from absslab.core.separation.masks import SeparationConfig
 from absslab.core.training.run_directory import RunReader, best_checkpoint_path
-from absslab.plots.html_tables import html_table, score_table
+from absslab.plots.html_tables import render_score_table, render_table
 from absslab.plots.html_text import paragraph
 from absslab.widgets.dashboards.pages.page import Page
 from absslab.widgets.dashboards.pages.recording_choice import RecordingChoice, recording_title
@@ -96,7 +96,7 @@ class ListenPage(Page):
             truth=live.truth,
             classes=live.separator.classes,
         )
-        self.table.value = html_table(*answer.table(), caption=_SCORES_HELP)
+        self.table.value = render_table(*answer.table(), caption=_SCORES_HELP)
 
 
 def _scores_html(run: Path, split: str) -> str:
@@ -108,4 +108,4 @@ def _scores_html(run: Path, split: str) -> str:
         return paragraph("There are no scores yet: the host can make them with absslab evaluate.")
     n_mixtures = scores.scores.n_mixtures
     caption = f"{n_mixtures} recordings; below scores 95 % intervals"
-    return score_table(scores, caption=caption, remarks=False)
+    return render_score_table(scores, caption=caption, remarks=False)

@@ -6,7 +6,7 @@ import ipywidgets
 
 from absslab.core.runs.catalogue import RunSummary, find_runs, tabulate_runs
 from absslab.core.training.run_directory import RunReader
-from absslab.plots.html_tables import html_table
+from absslab.plots.html_tables import render_table
 from absslab.plots.html_text import paragraph
 from absslab.widgets.dashboards.pages.page import Page
 from absslab.widgets.dashboards.settings import DashboardConfig
@@ -123,7 +123,7 @@ class MonitorPage(Page):
         table = tabulate_runs(self.runs, n_settings=_N_SETTINGS + len(_HIDDEN_COLUMNS))
         table = table.drop(columns=[name for name in _HIDDEN_COLUMNS if name in table])
         rows = [[self._without_folder(cell) for cell in row] for row in table.to_numpy().tolist()]
-        return html_table(list(table.columns), rows, caption="the latest first")
+        return render_table(list(table.columns), rows, caption="the latest first")
 
     def _without_folder(self, cell: object) -> str:
         return without_folders(str(cell), [str(self._folder)])

@@ -8,7 +8,7 @@ from absslab.core.model.feature_inversion import (
     FrontEndConfig,
     compare_front_ends,
 )
-from absslab.plots.laboratory import front_end_pictures
+from absslab.plots.laboratory import draw_front_ends
 from absslab.widgets.listening.recording_view import RecordingView
 from absslab.widgets.panels.panel import WorkbenchPanel
 from absslab.widgets.panels.state import State
@@ -83,5 +83,5 @@ class FrontEndsPanel(WorkbenchPanel):
         for name, sound in comparison.sounds.items():
             tracks.append(Track(name, array_sound(sound, rate)))
         self.listening.show_tracks(tracks, title=Path(self.state.mixture).name)
-        front_end_pictures(self.chart.begin(CHART_HEIGHT), comparison.pictures)
+        draw_front_ends(self.chart.begin(CHART_HEIGHT), comparison.pictures)
         self.chart.draw()

@@ -12,8 +12,8 @@ from absslab.core.model.toy_masks import (
     ToyMaskConfig,
     compare_poolings,
 )
-from absslab.plots.html_tables import html_table
-from absslab.plots.laboratory import pooling_effects
+from absslab.plots.html_tables import render_table
+from absslab.plots.laboratory import draw_pooling_effects
 from absslab.widgets.panels.panel import WorkbenchPanel
 from absslab.widgets.panels.state import State
 from absslab.widgets.ui.background import LatestOnly
@@ -89,9 +89,9 @@ class PoolingPanel(WorkbenchPanel):
         self.say("")
         mask, pooled, n_steps = comparison
         rows = [_table_row(name, result, mask) for name, result in pooled.items()]
-        self.table.value = html_table(HEADER, rows)
+        self.table.value = render_table(HEADER, rows)
         figure = self.chart.begin(MASK_HEIGHT + ROW_HEIGHT * len(rows))
-        pooling_effects(figure, mask, pooled, n_steps=n_steps)
+        draw_pooling_effects(figure, mask, pooled, n_steps=n_steps)
         self.chart.draw()
 
 

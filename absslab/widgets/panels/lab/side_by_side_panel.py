@@ -8,7 +8,7 @@ import ipywidgets
 
 from absslab.core.common.errors import InputError
 from absslab.core.data.mixture_folder import mixture_names
-from absslab.plots.html_tables import html_table
+from absslab.plots.html_tables import render_table
 from absslab.widgets.listening.live_separation import LiveModels
 from absslab.widgets.listening.recording_view import RecordingView
 from absslab.widgets.listening.side_by_side import SideBySide, compare_models, draw_masks
@@ -116,6 +116,6 @@ class SideBySidePanel(WorkbenchPanel):
         comparison, path = answer
         self.comparison = comparison
         self.say("")
-        self.table.value = html_table(comparison.header, comparison.table)
+        self.table.value = render_table(comparison.header, comparison.table)
         self.listening.show_tracks(comparison.tracks, title=path.name)
         draw_masks(self.chart, comparison)

@@ -16,8 +16,8 @@ from absslab.core.data.recordings import (
     split_recordings,
     summarise_recordings,
 )
-from absslab.plots.charts import chart_height, split_balance
-from absslab.plots.html_tables import html_table
+from absslab.plots.charts import chart_height, draw_split_balance
+from absslab.plots.html_tables import render_table
 from absslab.widgets.listening.recording_view import RecordingView
 from absslab.widgets.panels.event_recordings import (
     BUILT_IN,
@@ -171,12 +171,12 @@ class RecordingsPanel(WorkbenchPanel):
             f"of {len(summaries)} classes, {n_seconds:.0f} s"
         )
         rows = [_table_row(summary) for summary in summaries]
-        self.table.value = html_table([*HEADER, *split], rows, caption=caption)
+        self.table.value = render_table([*HEADER, *split], rows, caption=caption)
         if not split:
             self.chart.clear()
             return
         counts = {summary.event_label: summary.in_split for summary in summaries}
-        split_balance(self.chart.begin(chart_height(len(counts))).subplots(), counts)
+        draw_split_balance(self.chart.begin(chart_height(len(counts))).subplots(), counts)
         self.chart.draw()
 
     def _recordings_of(self, event_label: str) -> list[Recording]:

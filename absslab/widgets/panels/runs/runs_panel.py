@@ -15,8 +15,8 @@ from absslab.core.runs.catalogue import (
     tabulate_runs,
     tabulate_scores,
 )
-from absslab.plots.curves import compare_runs
-from absslab.plots.html_tables import html_table
+from absslab.plots.curves import draw_run_comparison
+from absslab.plots.html_tables import render_table
 from absslab.plots.html_text import paragraph
 from absslab.widgets.panels.panel import WorkbenchPanel
 from absslab.widgets.panels.state import State
@@ -154,7 +154,7 @@ class RunsPanel(WorkbenchPanel):
         paths = [run.path for run in runs]
         marked = paths.index(self._run) if self._run in paths else None
         rows = table.to_numpy().tolist()
-        return html_table(list(table.columns), rows, caption=caption, marked=marked)
+        return render_table(list(table.columns), rows, caption=caption, marked=marked)
 
     def _show_selected_run(self) -> None:
         """Mark the run of the state; a comparison of several runs stays."""
@@ -179,7 +179,7 @@ class RunsPanel(WorkbenchPanel):
         content = (title, run_curves.to_numpy().tolist(), run_scores.to_numpy().tolist())
         if runs and content != self._drawn:
             self._drawn = content
-            compare_runs(self.plot.figure, run_curves, run_scores, title=title)
+            draw_run_comparison(self.plot.figure, run_curves, run_scores, title=title)
             self.plot.draw()
 
     def _stop_ticker(self) -> None:
@@ -192,7 +192,7 @@ def _differences_html(runs: list[RunSummary]) -> str:
     differences = tabulate_differing_settings(runs)
     rows = differences.reset_index().to_numpy().tolist()
     if rows:
-        return html_table(["setting", *differences.columns], rows)
+        return render_table(["setting", *differences.columns], rows)
     if len(runs) < 2:
         return paragraph("Choose several runs to compare their settings.")
     return paragraph("Their settings are the same.")

@@ -11,7 +11,7 @@ from absslab.core.data.label_corrections import (
     correct_label,
     read_recording_labels,
 )
-from absslab.plots.html_tables import html_table
+from absslab.plots.html_tables import render_table
 from absslab.plots.html_text import paragraph
 from absslab.widgets.ui.background import LatestOnly
 from absslab.widgets.ui.controls import button
@@ -134,7 +134,7 @@ class LabelEditor(Part):
         if labels.corrections:
             columns = ("time", "event_label", "from", "to")
             rows = [[row[column] for column in columns] for row in labels.corrections]
-            table = html_table(["corrected", "class", "from", "to"], rows)
+            table = render_table(["corrected", "class", "from", "to"], rows)
         self._about.value = paragraph(self._saved, "message", "status") + table
 
     def _doubt(self, name: str) -> float:

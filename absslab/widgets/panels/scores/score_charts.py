@@ -3,7 +3,12 @@
 from absslab.core.evaluation.score_table import CEILING
 from absslab.core.evaluation.score_text import BASELINE_TITLES
 from absslab.core.runs.run_scores import DOUBT, RunScores
-from absslab.plots.charts import chart_height, class_scores, distribution, improvement_breakdown
+from absslab.plots.charts import (
+    chart_height,
+    draw_class_scores,
+    draw_improvement_breakdown,
+    draw_score_distribution,
+)
 from absslab.widgets.ui.chart_area import ChartArea
 
 DISTRIBUTION_HEIGHT = 2.2  # inches
@@ -27,7 +32,7 @@ def draw_scores(area: ChartArea, scores: RunScores, score: str) -> None:
     ceilings = {}
     if score == "si_sdr_improvement":
         ceilings = {BASELINE_TITLES[CEILING]: scores.per_class("ceiling")}
-    class_scores(
+    draw_class_scores(
         axes[0],
         scores.per_class(score),
         label=title,
@@ -38,7 +43,7 @@ def draw_scores(area: ChartArea, scores: RunScores, score: str) -> None:
     label = f"{title}, mean of a mixture"
     if drawn_score == DOUBT:
         label = "mean |label − probability|"
-    distribution(axes[1], values.to_list(), label=label)
+    draw_score_distribution(axes[1], values.to_list(), label=label)
     if breakdown:
-        improvement_breakdown(axes[2], breakdown)
+        draw_improvement_breakdown(axes[2], breakdown)
     area.draw()

@@ -8,7 +8,7 @@ import ipywidgets
 from absslab.core.common.errors import InputError
 from absslab.core.data.splits import SPLITS
 from absslab.core.runs.run_scores import RunScores, locate_mixture, read_run_scores
-from absslab.plots.html_tables import score_table
+from absslab.plots.html_tables import render_score_table
 from absslab.plots.html_text import paragraph
 from absslab.widgets.listening.playback import show_recording
 from absslab.widgets.listening.recording_view import RecordingView
@@ -185,7 +185,7 @@ class ScoresPanel(WorkbenchPanel):
         if scores.is_old:
             self.say(f"The model is newer than {scores.path}: compute the scores again.", "warning")
         self.scores = scores
-        self.table.value = score_table(scores)
+        self.table.value = render_score_table(scores)
         offer(self.score_control, [(title, key) for key, title in scores.choices.items()])
 
     def _show_chosen_score(self) -> None:

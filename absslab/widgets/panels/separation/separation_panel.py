@@ -9,7 +9,7 @@ from absslab.core.common.devices import choose_device
 from absslab.core.common.errors import InputError
 from absslab.core.common.progress import Steps
 from absslab.core.separation.separated_folder import separate_file
-from absslab.plots.html_tables import html_table
+from absslab.plots.html_tables import render_table
 from absslab.widgets.listening.live_separation import Answer, LiveModels, LiveSeparation
 from absslab.widgets.listening.recording_view import RecordingView
 from absslab.widgets.panels.panel import WorkbenchPanel
@@ -166,7 +166,7 @@ class SeparationPanel(WorkbenchPanel):
             caption, events=answer.events, truth=live.truth, classes=live.separator.classes
         )
         self.masks.disable_unused(competing=live.separator.model.competing)
-        self.scores.value = html_table(*answer.table())
+        self.scores.value = render_table(*answer.table())
         self.say("")
 
     def _show_folder(self, folder: Path) -> None:

@@ -12,8 +12,8 @@ from absslab.core.runs.launcher import OUTPUT
 from absslab.core.runs.processes import read_last_lines
 from absslab.core.training.run_directory import RunReader
 from absslab.core.training.run_status import TaskProgress
-from absslab.plots.curves import RATES, Curves, training_curves
-from absslab.plots.html_tables import html_table
+from absslab.plots.curves import RATES, Curves, collect_training_curves
+from absslab.plots.html_tables import render_table
 from absslab.plots.html_text import paragraph, preformatted
 from absslab.widgets.ui.live_plot import Plot
 
@@ -40,7 +40,7 @@ class RunView:
         self.plot = Plot(height=300)
         titled = zip(
             self.plot.figure.subplots(1, 3, width_ratios=(4, 4, 3)),
-            training_curves({}, LOSS),
+            collect_training_curves({}, LOSS),
             strict=True,
         )
         self._curves = [Curves(axes, title=title, log=title == RATES) for axes, title in titled]
@@ -63,7 +63,7 @@ class RunView:
             return
         self.reader.poll()
         self.facts = self._facts(state)
-        about = html_table(list(self.facts), [list(self.facts.values())]) + paragraph(
+        about = render_table(list(self.facts), [list(self.facts.values())]) + paragraph(
             ENDED.get(state, "")
         )
         for widget, text in ((self._about, about), (self._log, preformatted(self.log(8)))):
@@ -113,7 +113,7 @@ class RunView:
     def _draw(self) -> None:
         reader = self.reader
         assert reader is not None
-        drawn = training_curves(reader.metrics, self._deciding()).values()
+        drawn = collect_training_curves(reader.metrics, self._deciding()).values()
         changes = [curves.show(lines) for curves, lines in zip(self._curves, drawn, strict=True)]
         if any(changes):
             self.plot.draw()
