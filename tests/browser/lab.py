@@ -1,4 +1,4 @@
-"""A JupyterLab of the tests' own: a process on a free loopback port, with its own home folder."""
+"""A JupyterLab for the tests: a process on a free loopback port, with its own home folder."""
 
 import json
 import os
@@ -21,7 +21,7 @@ SETTINGS = {
 
 
 def isolated(home: Path) -> dict[str, str]:
-    """The environment of a server that reads nothing of this user's, and writes nothing of theirs."""
+    """Return the environment of a server that neither reads nor writes files of this user."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -42,37 +42,39 @@ def isolated(home: Path) -> dict[str, str]:
 
 
 def at_home(home: Path) -> Iterator[psutil.Process]:
-    """The processes that have this home: a server's, its kernels' and all they started, detached ones too."""
+    """Yield the processes with this home: a server, its kernels, and all that they started.
+
+    Detached processes are among them.
+    """
     for process in psutil.process_iter():
         try:
             if process.environ().get("HOME") == str(home):
                 yield process
         except psutil.Error:
-            continue  # it has ended, or belongs to someone else
+            continue  # it has ended, or belongs to another user
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on."""
+    """Find a loopback port that is not in use."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return free.getsockname()[1]
 
 
 class Lab:
-    """A running JupyterLab; `root` is the folder it serves, `url` where it answers.
+    """A running JupyterLab; `root` is the folder that it serves, `url` its address.
 
     Args:
-        folder: an empty folder, for all that the server, its kernels and their processes write.
+        folder: an empty folder for everything that the server and its kernels write.
 
     Raises:
-        RuntimeError: the server did not come up; with the end of its log.
+        RuntimeError: the server did not start; the message has the end of its log.
     """
 
     def __init__(self, folder: Path):
         self.home, self.root, self.log = folder / "home", folder / "root", folder / "server.log"
-        self.token = secrets.token_hex(
-            16
-        )  # the server runs any code it is sent: not for others on this machine
+        # The server runs any code that it is sent: others on this machine must not reach it.
+        self.token = secrets.token_hex(16)
         config = self.home / "config"
         (config / "labconfig").mkdir(parents=True)
         (config / "labconfig" / "default_setting_overrides.json").write_text(json.dumps(SETTINGS))
@@ -108,12 +110,17 @@ class Lab:
                 return
             except OSError:
                 time.sleep(0.1)
+        log_end = self.log.read_text()[-3000:]
         raise RuntimeError(
-            f"JupyterLab did not come up within {seconds:.0f} s; its log ends:\n{self.log.read_text()[-3000:]}"
+            f"JupyterLab did not start within {seconds:.0f} s; its log ends:\n{log_end}"
         )
 
     def request(self, method: str, path: str) -> Any:
-        """What the server's REST interface answers, e.g. `request("GET", "/api/sessions")`; None where it says nothing."""
+        """Ask the server's REST interface, as in `request("GET", "/api/sessions")`.
+
+        Returns:
+            its answer, or None if the answer is empty.
+        """
         request = urllib.request.Request(
             self.url + path, method=method, headers={"Authorization": f"token {self.token}"}
         )
@@ -123,11 +130,11 @@ class Lab:
         return json.loads(text) if text else None
 
     def descendants(self) -> Iterator[psutil.Process]:
-        """The server, its kernels and all they started, detached processes too: all whose home is this server's."""
+        """Yield the server, its kernels and all that they started, detached processes too."""
         yield from at_home(self.home)
 
     def close(self) -> None:
-        """Ends the server, which ends its kernels, then whatever of theirs goes on."""
+        """End the server, which ends its kernels, then any process of theirs that goes on."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGTERM)
             try:

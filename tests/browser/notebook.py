@@ -1,4 +1,4 @@
-"""A notebook open in JupyterLab, driven as a person would: cells are run by Lab's own commands."""
+"""A notebook that is open in JupyterLab; its cells are run by JupyterLab's own commands."""
 
 import re
 import time
@@ -14,33 +14,38 @@ from .lab import Lab
 # `panel` is Lab's notebook panel; a promise that never settles must not hang the test.
 IN_PAGE = """([body, argument, milliseconds]) => {
     const panel = window.jupyterapp.shell.currentWidget;
-    const work = new (async () => {}).constructor("app", "panel", "argument", body)(window.jupyterapp, panel, argument);
-    const late = new Promise((_, reject) => setTimeout(() => reject(new Error("not done in time")), milliseconds));
-    return Promise.race([work, late]);
+    const AsyncFunction = (async () => {}).constructor;
+    const run = new AsyncFunction("app", "panel", "argument", body);
+    const timeOut = new Promise((_, reject) => {
+        setTimeout(() => reject(new Error("not done in time")), milliseconds);
+    });
+    return Promise.race([run(window.jupyterapp, panel, argument), timeOut]);
 }"""
 IS_READY = """() => {
     const dialog = document.querySelector(".jp-Dialog");
     if (dialog) return `JupyterLab asks: ${dialog.innerText}`;
     const context = window.jupyterapp?.shell?.currentWidget?.sessionContext;
     const kernel = context?.session?.kernel;
-    return context?.isReady && kernel?.connectionStatus === "connected" && kernel.status === "idle" && "ready";
+    const isConnected = context?.isReady && kernel?.connectionStatus === "connected";
+    return isConnected && kernel.status === "idle" && "ready";
 }"""
 TWO_FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 EXECUTE = """
-const future = panel.sessionContext.session.kernel.requestExecute({ code: argument, store_history: false });
-const said = [];
+const kernel = panel.sessionContext.session.kernel;
+const future = kernel.requestExecute({ code: argument, store_history: false });
+const printed = [];
 future.onIOPub = ({ header, content }) => {
-    if (header.msg_type === "stream") said.push(content.text);
-    if (header.msg_type === "execute_result") said.push(content.data["text/plain"]);
-    if (header.msg_type === "error") said.push(content.traceback.join("\\n"));
+    if (header.msg_type === "stream") printed.push(content.text);
+    if (header.msg_type === "execute_result") printed.push(content.data["text/plain"]);
+    if (header.msg_type === "error") printed.push(content.traceback.join("\\n"));
 };
 const reply = await future.done;
-return [reply.content.status === "ok", said.join("")];
+return [reply.content.status === "ok", printed.join("")];
 """
 
 
 class Notebook:
-    """A new notebook of the given cells, open in the page, its kernel connected and idle; nothing has run yet.
+    """A new notebook that is open in the page, with an idle kernel; no cell has run yet.
 
     Args:
         page: of Playwright's browser.
@@ -54,10 +59,8 @@ class Notebook:
         notebook = nbformat.v4.new_notebook(
             cells=[nbformat.v4.new_code_cell(cell) for cell in cells]
         )
-        notebook.metadata["kernelspec"] = {
-            "name": "python3",
-            "display_name": "Python 3",
-        }  # without it Lab asks for one
+        # Without a kernelspec JupyterLab asks for one.
+        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
         nbformat.write(notebook, self.path)
         page.goto(
             f"{lab.url}/lab/workspaces/{name}/tree/{self.path.name}?token={lab.token}",
@@ -66,14 +69,27 @@ class Notebook:
         self.wait_until_idle()
 
     def wait_until_idle(self, seconds: float = 60) -> None:
-        """Waits until the page is connected to its kernel and nothing runs there; a dialog is an error."""
+        """Wait until the page is connected to its kernel and the kernel is idle.
+
+        Raises:
+            AssertionError: JupyterLab shows a dialog.
+        """
         state = self.page.wait_for_function(
             IS_READY, timeout=1000 * seconds, polling=50
         ).json_value()
         assert state == "ready", state
 
     def until(self, condition: Callable[[], Any], seconds: float = 30, what: str = "") -> Any:
-        """What `condition` returns as soon as that is true, asked five times a second; the page goes on meanwhile."""
+        """Wait until a condition returns something true, and return this; the page goes on.
+
+        Args:
+            condition: is called five times a second.
+            seconds: how long to wait.
+            what: the condition in words, for the error.
+
+        Raises:
+            AssertionError: the condition did not become true in time.
+        """
         end = time.monotonic() + seconds
         while not (value := condition()):
             assert time.monotonic() < end, f"not within {seconds} s: {what or condition.__name__}"
@@ -81,11 +97,20 @@ class Notebook:
         return value
 
     def in_page(self, body: str, argument: Any = None, seconds: float = 60) -> Any:
-        """Runs the body of an async JavaScript function of `app` (Lab's), `panel` (this notebook's) and `argument`."""
+        """Run the body of an async JavaScript function in the page.
+
+        Args:
+            body: may use `app` (JupyterLab), `panel` (this notebook) and `argument`.
+            argument: JSON data.
+            seconds: how long it may take.
+        """
         return self.page.evaluate(IN_PAGE, [body, argument, 1000 * seconds])
 
     def command(self, name: str, seconds: float = 60, **arguments: Any) -> None:
-        """One of Lab's commands, e.g. `command("apputils:change-theme", theme="JupyterLab Dark")`."""
+        """Run a command of JupyterLab.
+
+        As in `command("apputils:change-theme", theme="JupyterLab Dark")`.
+        """
         self.in_page(
             "await app.commands.execute(argument.name, argument.arguments)",
             {"name": name, "arguments": arguments},
@@ -93,22 +118,22 @@ class Notebook:
         )
 
     def run_all(self, seconds: float = 60) -> None:
-        """Run > Run All Cells, until all have run.
+        """Choose Run > Run All Cells, and wait until all have run.
 
         Raises:
-            AssertionError: a cell ended in an error; with its traceback.
+            AssertionError: a cell ended in an error; the message has its traceback.
         """
         self.command("notebook:run-all-cells", seconds)
         self._must_not_have_failed()
 
     def run_cell(self, index: int, seconds: float = 60) -> None:
-        """Runs one cell, until it has run; raises as `run_all` does."""
+        """Run one cell, and wait for its end; raises as `run_all` does."""
         self.in_page("panel.content.deselectAll(); panel.content.activeCellIndex = argument", index)
         self.command("notebook:run-cell", seconds)
         self._must_not_have_failed()
 
     def add_and_run(self, source: str, seconds: float = 60) -> int:
-        """Adds a cell at the end, runs it and returns its index."""
+        """Add a cell at the end, run it and return its index."""
         index = self.in_page(
             """const { content } = panel;
             const n = content.model.cells.length;
@@ -120,28 +145,34 @@ class Notebook:
         return index
 
     def execute(self, code: str, seconds: float = 60) -> str:
-        """Runs code in the kernel without a cell, and returns what it prints and the repr of its last expression.
+        """Run code in the kernel without a cell.
+
+        Returns:
+            what it prints, and the repr of its last expression.
 
         Raises:
-            AssertionError: it ended in an error; with its traceback.
+            AssertionError: the code ended in an error; the message has its traceback.
         """
         ok, text = self.in_page(EXECUTE, code, seconds)
         assert ok, plain(text)
         return plain(text).strip()
 
     def restart_kernel(self) -> None:
-        """Kernel > Restart Kernel, until the new one is idle; what the cells show stays."""
+        """Restart the kernel, and wait until the new one is idle; the outputs of cells stay."""
         self.in_page("await panel.sessionContext.restartKernel()")
         self.wait_until_idle()
 
     def reload(self) -> None:
-        """Saves, then loads the page anew; the kernel goes on."""
+        """Save the notebook, and load the page again; the kernel goes on."""
         self.save()
         self.page.reload(wait_until="commit")
         self.wait_until_idle()
 
     def output(self, index: int = -1) -> Locator:
-        """What the cell shows, to look for things in: `notebook.output(0).get_by_role("button", name="Play")`."""
+        """Return the output area of a cell, in which elements can be found.
+
+        As in `notebook.output(0).get_by_role("button", name="Play")`.
+        """
         return (
             self.page.locator(".jp-NotebookPanel:visible .jp-Cell")
             .nth(index)
@@ -149,29 +180,28 @@ class Notebook:
         )
 
     def outputs(self, index: int = -1) -> str:
-        """The text of what the cell shows, widgets' too."""
+        """Return the text of a cell's output, that of widgets included."""
         self.output(index).scroll_into_view_if_needed()
-        self.page.evaluate(
-            TWO_FRAMES
-        )  # Lab renders no cell that is out of view, and one without rendering has no text
+        # JupyterLab renders only cells that are in view; the others have no text.
+        self.page.evaluate(TWO_FRAMES)
         return "\n".join(
             text.strip()
             for text in self.output(index).locator(".jp-OutputArea-output").all_inner_texts()
         )
 
     def save(self) -> int:
-        """Saves the notebook and returns the size of its file in bytes."""
+        """Save the notebook, and return the size of its file in bytes."""
         self.in_page("await panel.context.save()")
         return self.path.stat().st_size
 
     def screenshot(self, name: str, folder: Path) -> Path:
-        """The page as it is now, as `folder/name.png`."""
+        """Save a picture of the page as `folder/name.png`."""
         folder.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=folder / f"{name}.png")
         return folder / f"{name}.png"
 
     def close(self) -> None:
-        """Ends the notebook's kernel."""
+        """End the notebook's kernel."""
         for session in self.lab.request("GET", "/api/sessions"):
             if session["path"] == self.path.name:
                 self.lab.request("DELETE", f"/api/sessions/{session['id']}")
@@ -189,5 +219,5 @@ class Notebook:
 
 
 def plain(text: str) -> str:
-    """Without the colours of a terminal."""
+    """Remove the colours of a terminal from a text."""
     return re.sub(r"\x1b\[[0-9;]*m", "", text)

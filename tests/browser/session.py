@@ -1,4 +1,4 @@
-"""A JupyterLab and a browser, for as long as one looks."""
+"""A JupyterLab and a browser, for the length of a `with` block."""
 
 import os
 import shutil
@@ -19,11 +19,11 @@ LOOPBACK = {"127.0.0.1", "localhost"}
 
 @contextmanager
 def launched(chromium: str, home: Path) -> Iterator["Browser"]:
-    """Chromium without a window; the machine itself is all it reaches.
+    """Start Chromium without a window; it reaches nothing but this machine.
 
     Args:
         chromium: its path.
-        home: the folder that it takes for its user's.
+        home: its home folder.
     """
     from playwright.sync_api import sync_playwright
 
@@ -40,10 +40,10 @@ def launched(chromium: str, home: Path) -> Iterator["Browser"]:
 
 @contextmanager
 def browsing(chromium: str) -> Iterator[tuple[Lab, "Browser"]]:
-    """A JupyterLab in a folder of its own and a browser; of both nothing is left.
+    """Start a JupyterLab in a temporary folder and a browser; at the end both are removed.
 
     Args:
-        chromium: path of the browser, or its name on the PATH.
+        chromium: the path of the browser, or its name on the PATH.
 
     Raises:
         FileNotFoundError: there is no such browser.

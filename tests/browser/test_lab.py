@@ -1,4 +1,4 @@
-"""The means of the tests in a browser work: a notebook runs, widgets answer, sound sounds, what is forbidden is seen."""
+"""The tools of the browser tests work: notebooks, widgets, sound, and the watch on requests."""
 
 import math
 
@@ -21,14 +21,17 @@ class Tone(anywidget.AnyWidget):
         el.append(button);
         button.onclick = () => {
             const context = new AudioContext();
-            const [tone, gain, analyser] = [context.createOscillator(), context.createGain(), context.createAnalyser()];
+            const tone = context.createOscillator();
+            const gain = context.createGain();
+            const analyser = context.createAnalyser();
             gain.gain.value = 0.5;
             tone.connect(gain).connect(analyser).connect(context.destination);
             tone.start();
             const samples = new Float32Array(analyser.fftSize);
             window.probe = () => {
                 analyser.getFloatTimeDomainData(samples);
-                return [context.state, Math.sqrt(samples.reduce((sum, x) => sum + x * x, 0) / samples.length)];
+                const energy = samples.reduce((sum, x) => sum + x * x, 0);
+                return [context.state, Math.sqrt(energy / samples.length)];
             };
         };
     } };
@@ -46,8 +49,10 @@ canvas.toolbar_visible = canvas.header_visible = canvas.footer_visible = False
 line, = figure.add_subplot().plot([0, 1, 0])
 canvas
 """
-SUM_OF_PIXELS = """(canvas) => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height)
-    .data.reduce((sum, value) => sum + value, 0)"""
+SUM_OF_PIXELS = """(canvas) => {
+    const picture = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    return picture.data.reduce((sum, value) => sum + value, 0);
+}"""
 
 
 def test_cells_run_and_their_results_and_errors_come_back(open_notebook):

@@ -1,4 +1,4 @@
-"""The panels in a real browser: masks are changed while one listens, a training outlives its notebook's kernel."""
+"""The panels in a real browser: masks change while they play, a training outlives its kernel."""
 
 import math
 import time
@@ -25,7 +25,7 @@ def probe(page):
 
 
 def loudest(notebook, page, names, seconds=2.5):
-    """The most that each of these tracks sounded, of what is played again and again."""
+    """Return the highest level of each of these tracks while a loop plays."""
     most = dict.fromkeys(names, 0.0)
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -101,7 +101,8 @@ def test_a_training_is_started_seen_growing_attached_again_after_a_restart_and_s
         "data_folder": str(mixtures),
         "save_path": str(runs / "first.ckpt"),
     }
-    show = f"panel = TrainingPanel(State(runs_folder={str(runs)!r}))\npanel.form.set({SMALL | own!r})\npanel"
+    make = f"panel = TrainingPanel(State(runs_folder={str(runs)!r}))"
+    show = f"{make}\npanel.form.set({SMALL | own!r})\npanel"
     notebook = open_notebook(set_up, show)
     notebook.run_all()
     page.get_by_role("button", name="start", exact=True).click()
@@ -124,7 +125,7 @@ def test_a_training_is_started_seen_growing_attached_again_after_a_restart_and_s
     notebook.restart_kernel()
     assert psutil.pid_exists(pid)
     notebook.run_cell(0)
-    index = notebook.add_and_run(f"panel = TrainingPanel(State(runs_folder={str(runs)!r}))\npanel")
+    index = notebook.add_and_run(f"{make}\npanel")
     picker = notebook.output(index).get_by_label("run", exact=True)
     picker.select_option(index=1)
     notebook.until(lambda: int(notebook.execute(drawn)) > first, 30, "the same curves")
@@ -138,7 +139,7 @@ def test_a_training_is_started_seen_growing_attached_again_after_a_restart_and_s
     reader.poll()
     assert len(reader.metrics) >= 2
     assert all(math.isfinite(epoch["losses"]["total"]) for epoch in reader.metrics.values())
-    # What the old canvas says, which stays in the page without a kernel to talk to.
+    # These come from the old canvas, which stays in the page without a kernel.
     watch.errors = [error for error in watch.errors if "Cannot send" not in error]
 
 

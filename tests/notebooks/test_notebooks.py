@@ -29,7 +29,8 @@ RUNS = {  # notebook → parameters, and what holds at its end
         """
         await until(lambda: panel.listening.player and mixtures.listening.player)
         assert len(panel.recordings) == 48
-        assert {"mixture", "background", *spec.labels} == {track.name for track in mixtures.listening.player.tracks}
+        names = {track.name for track in mixtures.listening.player.tracks}
+        assert names == {"mixture", "background", *spec.labels}
         assert (office / "test" / "mixtures.jsonl").is_file()
         assert panel.message == mixtures.message == ""
         """,
@@ -71,7 +72,8 @@ RUNS = {  # notebook → parameters, and what holds at its end
         await until(lambda: beside.comparison)
         await until(lambda: beside.message == "")
         assert "linear_softmax" in laboratory.comparison.pooled
-        assert {track.name.rpartition(", ")[2] for track in beside.comparison.tracks if track.kind == "source"} == set(poolings)
+        sources = [track.name for track in beside.comparison.tracks if track.kind == "source"]
+        assert {name.rpartition(", ")[2] for name in sources} == set(poolings)
         assert laboratory.message == ""
         """,
     ),
@@ -81,7 +83,8 @@ RUNS = {  # notebook → parameters, and what holds at its end
         await until(lambda: beside.comparison)
         await until(lambda: beside.message == "")
         assert set(scores) == {"thesis", "recommended"}
-        assert [one for one in Out.values() if type(one) is int] == [0, 0, 2], "exit status of mix, train and a wrong flag"
+        statuses = [output for output in Out.values() if type(output) is int]
+        assert statuses == [0, 0, 2], "exit status of mix, train and a wrong flag"
         assert pd.io.common.file_exists(f"{folder}/runs/thesis_command.ckpt")
         """,
     ),
@@ -91,7 +94,7 @@ UNTIL = "from absslab.widgets.panels.training.waiting import until\n"
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """An empty folder to work in and a home of its own; what notebooks share there the first of them makes."""
+    """An empty folder and a home for the notebooks; they share what is made there."""
     home, work = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("work")
     with pytest.MonkeyPatch.context() as patch:
         for name in [
@@ -154,7 +157,7 @@ def test_a_notebook_is_thin_and_clean_and_begins_with_what_one_will_learn(name):
 
 
 def test_every_notebook_is_run():
-    """That of the report by the tests of the report."""
+    """The notebook of the report is run by the tests of the report."""
     assert sorted([*RUNS, "6_report.ipynb"]) == NAMES
 
 
@@ -173,8 +176,8 @@ def test_a_notebook_runs_from_top_to_bottom(name, place):
     NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(place)}}).execute()
     outputs = [output for cell in code_cells(notebook) for output in cell.outputs]
     assert [output for output in outputs if output.output_type == "error"] == []
-    said = "".join(output.text for output in outputs if output.output_type == "stream")
-    assert "Traceback" not in said
+    printed = "".join(output.text for output in outputs if output.output_type == "stream")
+    assert "Traceback" not in printed
     assert any(
         "application/vnd.jupyter.widget-view+json" in output.get("data", {}) for output in outputs
     )

@@ -23,7 +23,7 @@ from absslab.widgets.ui.forms import Form
 from absslab.widgets.ui.work_line import WorkLine
 
 DRAWN = "newly drawn"
-WRITTEN = "from the written set"
+WRITTEN = "from the set"
 
 
 class MixturesPanel(WorkbenchPanel):

@@ -78,8 +78,7 @@ class ScoresPanel(WorkbenchPanel):
         self.watch(("run", "split"), self.read)
         self.watch(("runs_folder", "runs_changed"), self._offer_runs)
         self._offer_runs()
-        if self.state.run:
-            self.read()
+        self.read()
 
     def read(self) -> None:
         """Read the scores of the selected run and split again."""
@@ -169,6 +168,7 @@ class ScoresPanel(WorkbenchPanel):
         self.listening.clear()
         self.labels.clear()
         offer(self.score_control, ())
+        self.score_control.layout.display = "none"
         self.mixtures.show(())
 
     def _show_error(self, error: Exception) -> None:

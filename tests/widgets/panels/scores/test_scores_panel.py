@@ -259,18 +259,32 @@ def test_names_are_text_whatever_they_hold_and_a_hundred_classes_are_shown(panel
         *(f"class {k}" for k in range(95)),
     ]
     rng = np.random.default_rng(0)
-    rows = [
-        {"mixture": f"{HTML}{i}.wav", "path": f"/gone/{i}.wav", "class": name, "label": float(k == i), "present": np.nan,
-         "probability": rng.random(), "decision": 0.0}
-        for i in range(3) for k, name in enumerate(names)
-    ]  # fmt: skip
+    rows = []
+    for i in range(3):
+        for k, name in enumerate(names):
+            rows.append(
+                {
+                    "mixture": f"{HTML}{i}.wav",
+                    "path": f"/gone/{i}.wav",
+                    "class": name,
+                    "label": float(k == i),
+                    "present": np.nan,
+                    "probability": rng.random(),
+                    "decision": 0.0,
+                }
+            )
     tags = {"auc": 0.5, "average_precision": 0.5, "f1": 0.5, "thresholds_from": "validation"}
-    scores = {
-        "split": "test", "n_mixtures": 3, "classes": names, "tagging": tags, "detection": None, "segmentation": None,
-        "separation": None, "baselines": None, "breakdown": None, "mixtures": None, "missing": {"separation": HTML},
+    empty = ("detection", "segmentation", "separation", "baselines", "breakdown", "mixtures")
+    scores = dict.fromkeys(empty) | {
+        "split": "test",
+        "n_mixtures": 3,
+        "classes": names,
+        "tagging": tags,
+        "missing": {"separation": HTML},
         "per_class": {name: {"n_labelled": 1, "auc": 0.5, "f1": None} for name in names},
-        "intervals": {"scores": {}}, "version": "0.1",
-    }  # fmt: skip
+        "intervals": {"scores": {}},
+        "version": "0.1",
+    }
     path = tmp_path / "runs" / "other" / "scores.json"
     write_scores(path, Scores.from_json(scores), pd.DataFrame(rows))
     panel.state.run = str(tmp_path / "runs" / "other")
