@@ -66,7 +66,7 @@ def copy_notebooks(folder: Path) -> list[Path]:
         OSError: the folder can't be written.
     """
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file: expected a folder for the notebooks")
+        raise InputError("{folder} is a file: expected a folder for the notebooks", folder=folder)
     shipped = sorted(resource_folder("notebooks").glob("*.ipynb"))
     missing = {path: folder / path.name for path in shipped if not (folder / path.name).exists()}
     for path, copy in missing.items():

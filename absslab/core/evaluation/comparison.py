@@ -157,8 +157,10 @@ def _check_settings(path: str, scores: Scores, other_path: str, other: Scores) -
     for name in (settings.keys() & other_settings.keys()) - _MAY_DIFFER:
         if settings[name] != other_settings[name]:
             raise InputError(
-                f"{path} was scored with {name} {settings[name]}, {other_path} with "
-                f"{other_settings[name]}: evaluate both alike"
+                f"{{path}} was scored with {name} {settings[name]}, {{other_path}} with "
+                f"{other_settings[name]}: evaluate both alike",
+                path=path,
+                other_path=other_path,
             )
 
 
@@ -171,13 +173,17 @@ def _check_rows(path: str, table: pd.DataFrame, other_path: str, other: pd.DataF
             lacking = sorted(names - other_names) or sorted(other_names - names)
             more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
             raise InputError(
-                f"{path} and {other_path} were scored on other {plural}: only one has "
-                f"{', '.join(lacking[:3])}{more}"
+                f"{{path}} and {{other_path}} were scored on other {plural}: only one has "
+                f"{', '.join(lacking[:3])}{more}",
+                path=path,
+                other_path=other_path,
             )
     if len(table) != len(other):
         raise InputError(
-            f"{path} has {len(table)} rows, {other_path} {len(other)}: expected one per mixture "
-            "and class"
+            f"{{path}} has {len(table)} rows, {{other_path}} {len(other)}: expected one per mixture "
+            "and class",
+            path=path,
+            other_path=other_path,
         )
     for column in ("label", "present"):
         values = table[column].to_numpy(float)
@@ -186,8 +192,10 @@ def _check_rows(path: str, table: pd.DataFrame, other_path: str, other: pd.DataF
         if differ.any():
             mixture, name = table.loc[int(np.argmax(differ)), KEYS]
             raise InputError(
-                f"{path} and {other_path} differ in whether {mixture} holds {name}: "
-                "they are of other data"
+                f"{{path}} and {{other_path}} differ in whether {mixture} holds {name}: "
+                "they are of other data",
+                path=path,
+                other_path=other_path,
             )
 
 

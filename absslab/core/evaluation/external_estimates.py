@@ -182,7 +182,8 @@ class EstimatesEvaluation:
         for filename in filenames:
             if Path(filename).stem != name:
                 raise InputError(
-                    f"{path} has events of {filename}: expected the events of {truth.name} alone"
+                    f"{{path}} has events of {filename}: expected the events of {truth.name} alone",
+                    path=path,
                 )
         durations = dict.fromkeys(filenames, len(truth.mixture) / self.sampling_rate)
         events_by_file = read_events(path, classes=self.classes, durations=durations)
@@ -192,8 +193,9 @@ class EstimatesEvaluation:
         info = sound_files.info(path)
         if info.sampling_rate != self.sampling_rate:
             raise InputError(
-                f"{path} has {info.sampling_rate} Hz: expected {self.sampling_rate} Hz, "
-                "as the first reference"
+                f"{{path}} has {info.sampling_rate} Hz: expected {self.sampling_rate} Hz, "
+                "as the first reference",
+                path=path,
             )
         return sound_files.load(path, self.sampling_rate)
 
@@ -216,7 +218,7 @@ def open_estimates(
         if not folder:
             raise InputError(f"{flag} is missing: say it with --{flag}")
         if not Path(folder).is_dir():
-            raise InputError(f"{flag}: {folder} is not a directory")
+            raise InputError(f"{flag}: {{folder}} is not a directory", folder=folder)
     references = Path(config.references)
     estimates = Path(config.estimates)
     names = _sub_folders(references)

@@ -242,7 +242,10 @@ def evaluation_steps(
         data = DataConfig.from_json(settings["data"])
         trained_thresholds = list(settings["training"]["thresholds"])
     except (KeyError, TypeError):
-        raise InputError(f"{config.checkpoint_path} does not say what it was trained on") from None
+        raise InputError(
+            "{checkpoint_path} does not say what it was trained on",
+            checkpoint_path=config.checkpoint_path,
+        ) from None
     data = replace(
         data,
         data_folder=config.data_folder or data.data_folder,
@@ -334,13 +337,15 @@ def load_references(
             continue
         if name not in classes:
             raise InputError(
-                f"{path} is the source of an unknown class: expected {', '.join(classes)}"
+                f"{{path}} is the source of an unknown class: expected {', '.join(classes)}",
+                path=path,
             )
         samples = sound_files.load(path, sampling_rate)
         if len(samples) != n_samples:
             raise InputError(
-                f"{path} has {len(samples)} samples, {mixture} has {n_samples}: "
-                "expected the same length"
+                f"{{path}} has {len(samples)} samples, {mixture} has {n_samples}: "
+                "expected the same length",
+                path=path,
             )
         if is_audible(samples):  # silent sources were written for absent classes
             references[name] = samples

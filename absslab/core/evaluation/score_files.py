@@ -36,7 +36,8 @@ def read_scores(path: str | Path) -> EvaluationResult:
     content = read_json(path)
     if not isinstance(content, Mapping) or "table" not in content or "classes" not in content:
         raise InputError(
-            f"{path} does not hold scores with a table: write it with absslab evaluate --output"
+            "{path} does not hold scores with a table: write it with absslab evaluate --output",
+            path=path,
         )
     table = _read_table(Path(path).parent / str(content["table"]), path)
     return EvaluationResult(_parse(path, content), table)
@@ -57,7 +58,7 @@ def _parse(path: str | Path, content: object) -> Scores:
     try:
         return Scores.from_json(content)
     except InputError as error:
-        raise InputError(f"{path} can't be read: {error}") from None
+        raise InputError(f"{{path}} can't be read: {error}", path=path) from None
 
 
 def _read_table(path: Path, scores_path: str | Path) -> pd.DataFrame:
@@ -70,14 +71,18 @@ def _read_table(path: Path, scores_path: str | Path) -> pd.DataFrame:
         )
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{path}, the table of {scores_path}, can't be read ({error}): evaluate once more"
+            f"{{path}}, the table of {scores_path}, can't be read ({error}): evaluate once more",
+            path=path,
         ) from None
     missing = [name for name in ("mixture", "class", "label", "present") if name not in table]
     if missing or table.empty:
-        raise InputError(f"{path} lacks {', '.join(missing) or 'rows'}: evaluate once more")
+        raise InputError(
+            f"{{path}} lacks {', '.join(missing) or 'rows'}: evaluate once more", path=path
+        )
     for name in table.columns.difference(_TEXT_COLUMNS, sort=False):
         if not pd.api.types.is_numeric_dtype(table[name]):
             raise InputError(
-                f"{path}: the column {name} holds other things than numbers: evaluate once more"
+                f"{{path}}: the column {name} holds other things than numbers: evaluate once more",
+                path=path,
             )
     return table

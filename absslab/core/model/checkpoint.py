@@ -73,31 +73,36 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """
     if not Path(path).is_file():
         raise InputError(
-            f"{path} does not exist or is no file: expected a checkpoint that absslab train wrote"
+            "{path} does not exist or is no file: expected a checkpoint that absslab train wrote",
+            path=path,
         )
     try:
         with warnings.catch_warnings(action="ignore"):  # torch warns about other programs' files
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise InputError(
-            f"{path} holds more than weights and plain data, or is no checkpoint: "
-            "it was not loaded; expected a checkpoint that absslab train wrote"
+            "{path} holds more than weights and plain data, or is no checkpoint: "
+            "it was not loaded; expected a checkpoint that absslab train wrote",
+            path=path,
         ) from None
     except Exception as error:  # torch's readers raise many kinds on damaged files
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise InputError(
-            f"{path} is truncated or no checkpoint ({reason}): "
-            "expected a checkpoint that absslab train wrote"
+            f"{{path}} is truncated or no checkpoint ({reason}): "
+            "expected a checkpoint that absslab train wrote",
+            path=path,
         ) from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(
-            f"{path} is from another program: expected a checkpoint that absslab train wrote"
+            "{path} is from another program: expected a checkpoint that absslab train wrote",
+            path=path,
         )
     if not isinstance(content.get("version"), int):
-        raise InputError(f"{path} is damaged: it lacks its format version")
+        raise InputError("{path} is damaged: it lacks its format version", path=path)
     if content["version"] > VERSION:
         raise InputError(
-            f"{path} has format version {content['version']}, newer than {VERSION}: update ABSSLab"
+            f"{{path}} has format version {content['version']}, newer than {VERSION}: update ABSSLab",
+            path=path,
         )
     return _translate_weight_names(content)
 
@@ -123,7 +128,9 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Che
         model.load_state_dict(content["weights"])
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         reason = textwrap.shorten(str(error), 300)  # torch lists every weight on a line of its own
-        raise InputError(f"{path} is damaged: its parts do not fit together ({reason})") from None
+        raise InputError(
+            f"{{path}} is damaged: its parts do not fit together ({reason})", path=path
+        ) from None
     return Checkpoint(model.to(device).eval(), configs, made)
 
 

@@ -30,7 +30,9 @@ class Launcher:
         """
         self.check_idle(folder)
         if (folder / "last.ckpt").exists():
-            raise InputError(f"{folder} holds a run: choose another save_path, or resume that run")
+            raise InputError(
+                "{folder} holds a run: choose another save_path, or resume that run", folder=folder
+            )
         _start_training(arguments, folder)
 
     def resume(self, folder: Path, n_epochs: int | None = None) -> None:
@@ -47,7 +49,8 @@ class Launcher:
         checkpoint = folder / "last.ckpt"
         if not checkpoint.exists():
             raise InputError(
-                f"{folder} has no last.ckpt, it ended before its first epoch did: start it anew"
+                "{folder} has no last.ckpt, it ended before its first epoch did: start it anew",
+                folder=folder,
             )
         flags: dict[str, Any] = {"checkpoint_path": str(checkpoint)}
         if n_epochs:
@@ -62,7 +65,9 @@ class Launcher:
         """
         state = self.state(folder)
         if state not in LIVE_STATES:
-            raise InputError(f"{folder} is not running ({state}): there is nothing to stop")
+            raise InputError(
+                f"{{folder}} is not running ({state}): there is nothing to stop", folder=folder
+            )
         request_stop(folder)
         status = read_status(folder / "status.json")
         if state == "preparing" and status.is_on_this_host and status.pid is not None:
@@ -100,7 +105,8 @@ class Launcher:
         """
         if self.state(folder) in LIVE_STATES:
             raise InputError(
-                f"{folder} is being trained: stop it first, or choose another save_path"
+                "{folder} is being trained: stop it first, or choose another save_path",
+                folder=folder,
             )
 
 

@@ -26,7 +26,8 @@ def run_recordings(
     values: Any = reader.config.get("data")
     if not isinstance(values, Mapping):
         raise InputError(
-            f"{reader.folder}/config.json does not say which data the run was trained on"
+            "{folder}/config.json does not say which data the run was trained on",
+            folder=reader.folder,
         )
     config = DataConfig.from_json(values)
     config = replace(config, data_folder=data_folder or config.data_folder)

@@ -68,16 +68,20 @@ def find_inputs(inputs: Sequence[str], output_folder: str | Path = "") -> list[P
     """
     files: list[Path] = []
     if Path(output_folder).is_file():
-        raise InputError(f"{output_folder} is a file: expected a folder to write to")
+        raise InputError(
+            "{output_folder} is a file: expected a folder to write to", output_folder=output_folder
+        )
     for name in inputs:
         path = Path(name)
         if path.is_dir() and not audio_files(path):
             raise InputError(
-                f"{path} holds no sound file: expected {', '.join(sound_files.SUFFIXES)}"
+                f"{{path}} holds no sound file: expected {', '.join(sound_files.SUFFIXES)}",
+                path=path,
             )
         if path.is_dir() and path.resolve() == Path(output_folder).resolve():
             raise InputError(
-                f"{path} is both input and output_folder: choose another folder to write to"
+                "{path} is both input and output_folder: choose another folder to write to",
+                path=path,
             )
         files += audio_files(path) if path.is_dir() else [path]
     by_stem: dict[str, Path] = {}
@@ -85,8 +89,9 @@ def find_inputs(inputs: Sequence[str], output_folder: str | Path = "") -> list[P
         sound_files.check(path)
         if path.stem in by_stem:
             raise InputError(
-                f"{path} and {by_stem[path.stem]} would both write to {path.stem}/: "
-                "separate them into different folders"
+                f"{{path}} and {by_stem[path.stem]} would both write to {path.stem}/: "
+                "separate them into different folders",
+                path=path,
             )
         by_stem[path.stem] = path
     return files
@@ -203,7 +208,9 @@ def _check_replaceable(folder: Path, path: Path) -> None:
     """Check that a folder holds nothing but what `absslab separate` wrote, or does not exist."""
     if folder.resolve() == path.resolve().parent:
         raise InputError(
-            f"{path} lies in {folder}, which would be written: choose another output_folder"
+            "{path} lies in {folder}, which would be written: choose another output_folder",
+            path=path,
+            folder=folder,
         )
     if not folder.exists():
         return
@@ -216,7 +223,8 @@ def _check_replaceable(folder: Path, path: Path) -> None:
         ) and (not names or {"residual.wav", "events.tsv"} <= names)
     if not is_ours:
         raise InputError(
-            f"{folder} exists and was not written by absslab separate: choose another output_folder"
+            "{folder} exists and was not written by absslab separate: choose another output_folder",
+            folder=folder,
         )
 
 
@@ -245,6 +253,7 @@ def _check_space(folder: Path, info: sound_files.AudioInfo, subtypes: Iterable[s
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise InputError(
-            f"{folder} needs {needed / 1e9:.2f} GB, but {free / 1e9:.2f} GB are free: "
-            "choose another disk"
+            f"{{folder}} needs {needed / 1e9:.2f} GB, but {free / 1e9:.2f} GB are free: "
+            "choose another disk",
+            folder=folder,
         )

@@ -61,28 +61,35 @@ def read_settings(path: str | Path) -> SeparationSettings:
     content = read_json(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(
-            f"{path} holds no settings of a separation: expected a file with format {FORMAT!r}"
+            f"{{path}} holds no settings of a separation: expected a file with format {FORMAT!r}",
+            path=path,
         )
     if not isinstance(content.get("version"), int):
-        raise InputError(f"{path} is damaged: it lacks its format version")
+        raise InputError("{path} is damaged: it lacks its format version", path=path)
     if content["version"] > VERSION:
         raise InputError(
-            f"{path} has format version {content['version']}, newer than {VERSION}: update ABSSLab"
+            f"{{path}} has format version {content['version']}, newer than {VERSION}: "
+            "update ABSSLab",
+            path=path,
         )
     known = ("format", "version", "separation", "gains")
     for name in content:
         if name not in known:
-            raise InputError(f"{path} has an unknown field {name!r}{suggest_nearest(name, known)}")
+            raise InputError(
+                f"{{path}} has an unknown field {name!r}{suggest_nearest(name, known)}", path=path
+            )
     gains = content.get("gains", {})
     if not isinstance(gains, dict):
-        raise InputError(f"{path} has the gains {gains!r:.50}: expected an object, class: dB")
+        raise InputError(
+            f"{{path}} has the gains {gains!r:.50}: expected an object, class: dB", path=path
+        )
     try:
         separation = SeparationConfig.from_json(content.get("separation", {}))
         return SeparationSettings(
             separation, {name: -math.inf if dB is None else dB for name, dB in gains.items()}
         )
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+        raise InputError(f"{{path}}: {error}", path=path) from None
 
 
 def write_settings(path: str | Path, settings: SeparationSettings) -> None:

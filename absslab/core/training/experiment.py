@@ -68,7 +68,8 @@ class Experiment:
         )
         if self.state is not None and self.state["resume"]["data"] != self.data_fingerprint:
             raise InputError(
-                f"{settings.data.data_folder} has other recordings or labels than the run began with: start a new run"
+                "{data_folder} has other recordings or labels than the run began with: start a new run",
+                data_folder=settings.data.data_folder,
             )
         torch.manual_seed(settings.training.seed)
         model = build_model(settings.models, train.classes).to(self.device)
@@ -115,12 +116,15 @@ class Experiment:
         content = read_checkpoint(checkpoint)
         if "resume" not in content:
             raise InputError(
-                f"{checkpoint} is a finished model: to go on with a run give its last.ckpt"
+                "{checkpoint} is a finished model: to go on with a run give its last.ckpt",
+                checkpoint=checkpoint,
             )
         try:
             settings = Settings.from_json(content["made"]["settings"])
         except (KeyError, TypeError) as error:
-            raise InputError(f"{checkpoint} is damaged: it lacks settings ({error})") from None
+            raise InputError(
+                f"{{checkpoint}} is damaged: it lacks settings ({error})", checkpoint=checkpoint
+            ) from None
         folder = (
             Path(checkpoint).resolve().parent
         )  # the run may have been moved, or is resumed from elsewhere

@@ -53,11 +53,12 @@ class FeatureStore:
             made_with = self.file.attrs["fingerprint"]
         except (OSError, KeyError) as error:
             raise InputError(
-                f"{path} is no feature store ({error}): remove it, it is made again"
+                f"{{path}} is no feature store ({error}): remove it, it is made again", path=path
             ) from None
         if made_with != expected:
             raise InputError(
-                f"{path} holds features made with other settings or recordings: remove it, it is made again"
+                "{path} holds features made with other settings or recordings: remove it, it is made again",
+                path=path,
             )
 
     def __len__(self) -> int:

@@ -86,12 +86,14 @@ class RunWriter:
         is_own = status.is_of_this_process and status.state == "preparing"
         if status.is_alive and not is_own:
             raise InputError(
-                f"{folder} is being trained by another process: stop that first, or save elsewhere"
+                "{folder} is being trained by another process: stop that first, or save elsewhere",
+                folder=folder,
             )
         if writer.last_checkpoint.exists() and not (resume and folder.samefile(resume)):
             raise InputError(
-                f"{folder} holds a run: go on with --checkpoint_path {writer.last_checkpoint}, "
-                "or choose another --save_path"
+                f"{{folder}} holds a run: go on with --checkpoint_path {writer.last_checkpoint}, "
+                "or choose another --save_path",
+                folder=folder,
             )
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "stop").unlink(missing_ok=True)
@@ -190,8 +192,9 @@ class RunReader:
             run = self.folder.with_suffix("")
             hint = f"; did you mean {run}?" if (run / "config.json").is_file() else ""
         raise InputError(
-            f"{self.folder} is not a run directory: "
-            f"expected one with config.json, as absslab train writes{hint}"
+            "{folder} is not a run directory: "
+            f"expected one with config.json, as absslab train writes{hint}",
+            folder=self.folder,
         )
 
     @property
@@ -204,7 +207,8 @@ class RunReader:
         config = read_json(self.folder / "config.json")
         if not isinstance(config, dict):
             raise InputError(
-                f"{self.folder}/config.json is damaged: expected an object with all settings"
+                "{folder}/config.json is damaged: expected an object with all settings",
+                folder=self.folder,
             )
         return config
 

@@ -70,7 +70,8 @@ class ScoringJob:
         checkpoint = best_checkpoint_path(run)
         if not checkpoint.is_file():
             raise InputError(
-                f"{checkpoint} does not exist: the run has no best model yet, or it was moved"
+                "{checkpoint} does not exist: the run has no best model yet, or it was moved",
+                checkpoint=checkpoint,
             )
         output = scores_path(run, split)
         self._status_path = output.with_suffix(".status.json")

@@ -63,7 +63,8 @@ class Follower:
         path = Path(folder).absolute()
         if self._launcher.state(path) == "gone":
             raise InputError(
-                f"{path} is not a run directory: expected one with config.json, as absslab train writes"
+                "{path} is not a run directory: expected one with config.json, as absslab train writes",
+                path=path,
             )
         self._stop_looking()
         self.folder, self.state = path, ""

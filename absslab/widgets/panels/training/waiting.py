@@ -71,16 +71,19 @@ async def ended(folder: str | Path, *, seconds: float = 24 * 3600.0) -> RunReade
         waited = time.monotonic() - begin
         if state == "gone" and waited > min(seconds, _BEGIN):
             raise InputError(
-                f"{folder} is not a run directory: no training has begun there within {waited:.0f} s"
+                f"{{folder}} is not a run directory: no training has begun there within {waited:.0f} s",
+                folder=folder,
             )
         if waited > seconds:
             raise InputError(
-                f"{folder} is {state} after {seconds:g} s: it goes on; wait again, or stop it"
+                f"{{folder}} is {state} after {seconds:g} s: it goes on; wait again, or stop it",
+                folder=folder,
             )
         await asyncio.sleep(_LOOK)
     if state != "finished" and state != "stopped":
         raise InputError(
-            f"{folder} has {state}: {read_last_lines(folder / OUTPUT, 1) or 'see its log.txt'}"
+            f"{{folder}} has {state}: {read_last_lines(folder / OUTPUT, 1) or 'see its log.txt'}",
+            folder=folder,
         )
     reader = RunReader(folder)
     reader.poll()
