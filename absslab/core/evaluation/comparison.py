@@ -180,8 +180,8 @@ def _check_rows(path: str, table: pd.DataFrame, other_path: str, other: pd.DataF
             )
     if len(table) != len(other):
         raise InputError(
-            f"{{path}} has {len(table)} rows, {{other_path}} {len(other)}: expected one per mixture "
-            "and class",
+            f"{{path}} has {len(table)} rows, {{other_path}} {len(other)}: "
+            "expected one per mixture and class",
             path=path,
             other_path=other_path,
         )
