@@ -9,7 +9,7 @@ __all__ = ["TrainingPanel"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the panel when it is first asked for: it loads PyTorch, which `run_view` does without."""
+    """Import the panel when it is first used: it loads PyTorch, which `run_view` does not need."""
     if name == "TrainingPanel":
         from absslab.widgets.panels.training.training_panel import TrainingPanel
 
