@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _command(arguments: list[str]) -> tuple[str, list[str]]:
-    """The command and its arguments; the thesis wrote --mode COMMAND."""
+    """Return the command and its arguments; the thesis wrote --mode COMMAND."""
     arguments = [
         part
         for word in arguments

@@ -104,7 +104,7 @@ class Example:
         return [*present, *mistaken][:_MAX_CLASSES]
 
     def source(self, name: str) -> np.ndarray:
-        """The separated source of a class, (N,).
+        """Return the separated source of a class, (N,).
 
         It has 16 bits if the mixture has 16, as `absslab separate` writes it.
         """
@@ -178,7 +178,7 @@ def render_example(evaluation: Evaluation, example: Example, title: str) -> Frag
 
 
 def _power(evaluation: Evaluation, waveform: np.ndarray) -> np.ndarray:
-    """The power spectrogram of a waveform (N,), (M, T)."""
+    """Return the power spectrogram of a waveform (N,), (M, T)."""
     front_end = evaluation.separator.model.front_end
     batch = torch.from_numpy(np.ascontiguousarray(waveform))[None]  # (1, N)
     batch = batch.to(front_end.device)

@@ -58,7 +58,7 @@ def _render_cells(notebook: Any) -> str:
 
 
 def _without_messages(cell: Any) -> Any:
-    """A cell without what it printed."""
+    """Return a cell without what it printed."""
     if cell.cell_type != "code":
         return cell
     cleaned = cell.copy()

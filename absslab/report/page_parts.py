@@ -42,24 +42,24 @@ class Fragment:
 
 @functools.cache
 def html_templates() -> "Environment":
-    """The templates of this package; they escape all text that they are given."""
+    """Return the templates of this package; they escape all text that they are given."""
     from jinja2 import Environment, PackageLoader
 
     return Environment(loader=PackageLoader("absslab.report"), autoescape=True)
 
 
 def paragraph(text: str, name: str = "words") -> Fragment:
-    """A paragraph of class absslab-<name>; no text, no paragraph."""
+    """Render a paragraph of class absslab-<name>; no text, no paragraph."""
     return _render("paragraph", text, name) if text else Fragment()
 
 
 def format_number(value: float, form: str) -> str:
-    """A number with a minus sign, not a hyphen."""
+    """Return a number with a minus sign, not a hyphen."""
     return f"{value:{form}}".replace("-", "−")
 
 
 def heading(text: str) -> Fragment:
-    """A heading within a section."""
+    """Render a heading within a section."""
     return _render("heading", text)
 
 
@@ -69,7 +69,7 @@ def box(parts: Iterable[Fragment], name: str) -> Fragment:
 
 
 def details(summary: str, inside: Fragment) -> Fragment:
-    """A part that is shown after a click on its summary."""
+    """Render a part that is shown after a click on its summary."""
     return _render("details", summary, inside.html)
 
 
@@ -79,7 +79,7 @@ def code(lines: Iterable[str]) -> Fragment:
 
 
 def picture(figure: "Figure", alt: str, *, name: str = "chart") -> Fragment:
-    """A figure as PNG without a background, for light and for dark pages.
+    """Render a figure as PNG without a background, for light and for dark pages.
 
     Args:
         figure: what is drawn.
@@ -103,12 +103,12 @@ def picture(figure: "Figure", alt: str, *, name: str = "chart") -> Fragment:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Fragment:
-    """A table; see `html_table`."""
+    """Render a table; see `html_table`."""
     return Fragment(render_table(header, rows))
 
 
 def chart_axes(height: float, *, width: float = CHART_WIDTH) -> "Axes":
-    """The axes of a new figure with one chart.
+    """Return the axes of a new figure with one chart.
 
     Args:
         height: of the figure, in inches.
@@ -120,14 +120,14 @@ def chart_axes(height: float, *, width: float = CHART_WIDTH) -> "Axes":
 
 
 def chart(axes: "Axes", alt: str, *, name: str = "chart") -> Fragment:
-    """A chart that was drawn on the axes of `chart_axes`; see `picture`."""
+    """Render a chart that was drawn on the axes of `chart_axes`; see `picture`."""
     figure = axes.get_figure()
     assert figure is not None
     return picture(figure, alt, name=name)  # type: ignore[arg-type]
 
 
 def sound(samples: np.ndarray, sampling_rate: int, label: str) -> Fragment:
-    """A sound at its true level, to be played by the page.
+    """Render a sound at its true level, to be played by the page.
 
     Args:
         samples: (N,).
@@ -138,7 +138,7 @@ def sound(samples: np.ndarray, sampling_rate: int, label: str) -> Fragment:
 
 
 def sound_data_uri(samples: np.ndarray, sampling_rate: int) -> str:
-    """Samples (N,) as FLAC if 16 bits hold them exactly, otherwise as WAV of floats."""
+    """Return samples (N,) as FLAC if 16 bits hold them exactly, otherwise as WAV of floats."""
     if fits_16_bits(samples):
         flac = sound_files.encode(samples, sampling_rate, container="FLAC")
         return _encode_data_uri("audio/flac", flac)

@@ -234,12 +234,12 @@ def tabulate_checksums(run: Path, data_folder: str) -> list[list[str]]:
 
 
 def format_file_time(path: Path) -> str:
-    """The time when a file was last written; a dash if there is no such file."""
+    """Return the time when a file was last written; a dash if there is no such file."""
     return format_time(path.stat().st_mtime) if path.exists() else "–"
 
 
 def format_time(seconds: float) -> str:
-    """A time, given in seconds since 1970, as local time with its offset from UTC."""
+    """Return a time, given in seconds since 1970, as local time with its offset from UTC."""
     return datetime.fromtimestamp(seconds).astimezone().isoformat(sep=" ", timespec="seconds")
 
 
@@ -249,7 +249,7 @@ def _is_given(field: "dataclasses.Field[Any]", value: Any) -> bool:
 
 
 def _format_command(name: str, settings: Mapping[str, Any]) -> str:
-    """A command for a shell, broken into lines that fit a page."""
+    """Return a command for a shell, broken into lines that fit a page."""
     given = {key: value for key, value in settings.items() if value is not None}
     lines = [f"absslab {name}"]
     for flag in map(shlex.quote, to_flags(given)):

@@ -50,7 +50,7 @@ def check_installed() -> None:
 
 
 def failed_notebook_path(output: str | Path) -> Path:
-    """The path where a notebook that failed is kept."""
+    """Return the path where a notebook that failed is kept."""
     output = Path(output)
     return output.with_name(f"{output.stem}.failed.ipynb")
 
@@ -122,7 +122,7 @@ def _execute(notebook: str | Path, parameters: Mapping[str, Any], failed: Path) 
 
 
 def _own_kernel_manager() -> Any:
-    """A class that starts kernels of this Python, whatever else is installed as "python3"."""
+    """Return a class that starts kernels of this Python, not of another "python3"."""
     from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager
 

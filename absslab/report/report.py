@@ -69,11 +69,11 @@ class Report:
         return self._run.scores
 
     def summary(self) -> Fragment:
-        """The most important scores, and what the run is."""
+        """Render the most important scores, and what the run is."""
         return run_sections.render_summary(self._run)
 
     def configuration(self) -> Fragment:
-        """The settings that differ from their defaults, and all of them folded away."""
+        """Render the settings that differ from their defaults, and all of them folded away."""
         return run_sections.render_configuration(self._run)
 
     def data(self) -> Fragment:
@@ -81,7 +81,7 @@ class Report:
         return run_sections.render_data(self._run)
 
     def training(self) -> Fragment:
-        """The losses, the scores on validation and the learning rate over the epochs."""
+        """Render the losses, the scores on validation and the learning rate over the epochs."""
         return run_sections.render_training(self._run)
 
     def score_table(self) -> Fragment:
@@ -89,7 +89,7 @@ class Report:
         return Fragment(render_score_table(self.scores))
 
     def score_charts(self) -> Fragment:
-        """The scores of each class, their spread over mixtures, and where improvement is lost."""
+        """Render the scores of each class, their spread, and where improvement is lost."""
         return score_sections.render_score_charts(self.scores)
 
     def confusion(self) -> Fragment:
@@ -97,13 +97,13 @@ class Report:
         return score_sections.render_confusion(self.scores)
 
     def examples(self) -> Fragment:
-        """The worst, the median and the best mixtures, as many as the page can hold."""
+        """Render the worst, the median and the best mixtures, as many as the page can hold."""
         return example_section.render_examples(
             self._run, n_each=self._n_examples, limit=self._limit
         )
 
     def reproduction(self, output: str = "") -> Fragment:
-        """The commands, seeds, devices, dates, versions and checksums.
+        """Render the commands, seeds, devices, dates, versions and checksums.
 
         Args:
             output: the file of the page, for the command that makes it again.

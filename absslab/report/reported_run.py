@@ -144,7 +144,7 @@ def score_run(run: ReportedRun) -> Steps[ReportedRun]:
 
 
 def _moved_data_folder(scoring_settings: ScoringSettings) -> str | None:
-    """The folder of the data when they were scored, if that was another than for the training."""
+    """Return the folder of the data when they were scored, if they were moved since training."""
     folder = scoring_settings.get("evaluation", {}).get("data_folder")
     return folder if isinstance(folder, str) and Path(folder).is_dir() else None
 

@@ -33,12 +33,12 @@ class Device:
 
 
 def cpu_device() -> Device:
-    """The one device that every machine has."""
+    """Return the one device that every machine has."""
     return Device("cpu", f"{os.cpu_count()} cores")
 
 
 def list_devices() -> list[Device]:
-    """The CPU, and the GPUs that nvidia-smi lists; CUDA is not touched in this process.
+    """Return the CPU, and the GPUs that nvidia-smi lists; CUDA is not touched in this process.
 
     nvidia-smi may take seconds: do not call this in the main loop.
     """
@@ -74,7 +74,7 @@ def find_device_users(device: str, runs_folder: str | Path) -> list[str]:
 
 
 def _resolve_name(device: str, devices: Sequence[Device]) -> str:
-    """The name of the one device that a value of --device stands for."""
+    """Return the name of the one device that a value of --device stands for."""
     has_gpu = any(known.name.startswith("cuda") for known in devices)
     names = {"auto": "cuda:0" if has_gpu else "cpu", "cuda": "cuda:0"}
     return names.get(device, device)
@@ -97,7 +97,7 @@ def _query(flag: str) -> list[list[str]]:
 
 
 def _select_visible(gpus: list[list[str]]) -> list[list[str]]:
-    """The GPUs that CUDA_VISIBLE_DEVICES selects, in its order: PyTorch numbers them so."""
+    """Return the GPUs that CUDA_VISIBLE_DEVICES selects, in its order: PyTorch numbers them so."""
     selection = os.environ.get("CUDA_VISIBLE_DEVICES")
     if selection is None:
         return gpus

@@ -27,11 +27,11 @@ class Job:
         return self._process.pid
 
     def poll(self) -> int | None:
-        """The exit status; None while it runs."""
+        """Return the exit status; None while it runs."""
         return self._process.poll()
 
     def read_log_end(self, n_lines: int = 20) -> str:
-        """The last lines of its output."""
+        """Return the last lines of its output."""
         return read_last_lines(self.log, n_lines)
 
     def stop(self) -> None:
@@ -66,7 +66,7 @@ def start_process(arguments: Sequence[str], log: Path) -> Job:
 
 
 def read_last_lines(path: Path, n_lines: int = 20) -> str:
-    """The last lines of a text file; empty if there is no such file."""
+    """Return the last lines of a text file; empty if there is no such file."""
     try:
         with open(path, "rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 400 * n_lines))

@@ -13,7 +13,7 @@ from absslab.core.training.run_directory import RunReader
 def run_recordings(
     reader: RunReader, split: str, *, data_folder: str = ""
 ) -> list[LabelledRecording]:
-    """The recordings of a split of a run's data.
+    """Return the recordings of a split of a run's data.
 
     Args:
         reader: of the run.

@@ -35,7 +35,7 @@ _TIME_LENGTH = len("2026-01-31 12:00:00")  # characters at the begin of each lin
 
 
 def run_directory(save_path: str | Path) -> Path:
-    """The run directory that belongs to the path of a best model: R for R.ckpt.
+    """Return the run directory that belongs to the path of a best model: R for R.ckpt.
 
     Raises:
         InputError: the path does not end in .ckpt.
@@ -47,7 +47,7 @@ def run_directory(save_path: str | Path) -> Path:
 
 
 def best_checkpoint_path(run: str | Path) -> Path:
-    """The path of the best model of a run directory: R.ckpt for R."""
+    """Return the path of the best model of a run directory: R.ckpt for R."""
     run = Path(run)
     return run.with_name(f"{run.name}.ckpt")
 
@@ -257,12 +257,12 @@ class RunReader:
         return "stopped" if is_stopped else "dead"
 
     def epoch_checkpoints(self) -> dict[int, Path]:
-        """The models of epochs that were kept, by epoch."""
+        """Return the models of epochs that were kept, by epoch."""
         paths = sorted(self.folder.glob("epochs/*.ckpt"))
         return {int(path.stem): path for path in paths if path.stem.isdecimal()}
 
     def read_log_end(self, n_lines: int = 20) -> str:
-        """The last lines of the log."""
+        """Return the last lines of the log."""
         try:
             with open(self.folder / "log.txt", "rb") as file:
                 file.seek(max(0, file.seek(0, os.SEEK_END) - 1000 * n_lines))
@@ -272,7 +272,7 @@ class RunReader:
         return "\n".join(lines[-n_lines:])
 
     def read_log_times(self) -> list[float]:
-        """The times of the lines of the log, in seconds since 1970."""
+        """Return the times of the lines of the log, in seconds since 1970."""
         try:
             log = (self.folder / "log.txt").read_text(encoding="utf-8", errors="replace")
         except OSError:

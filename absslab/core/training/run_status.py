@@ -113,7 +113,7 @@ class RunStatus:
 
     @classmethod
     def from_json(cls, values: Any) -> "RunStatus":
-        """The status that `to_json` described; values of a wrong type are left out."""
+        """Return the status that `to_json` described; values of a wrong type are left out."""
         if not isinstance(values, Mapping):
             return cls()
         known: dict[str, Any] = {}
@@ -232,7 +232,7 @@ def write_child_status(path: str | Path, pid: int, task: str) -> None:
 
 @contextmanager
 def report_state(path: str | Path | None) -> Iterator[StatusFile]:
-    """Keep a status.json while a block is worked on: preparing at its begin, its outcome at its end.
+    """Keep a status.json while a block runs: preparing at its begin, the outcome at its end.
 
     Args:
         path: of the status.json; with None nothing is written.
