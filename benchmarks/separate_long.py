@@ -1,6 +1,7 @@
 """Separate a long recording: peak memory, real-time factor, length, and what the outputs add up to.
 
-python benchmarks/separate_long.py --checkpoint_path R.ckpt --mixtures FOLDER/test --output_folder data/bench_separate
+python benchmarks/separate_long.py --checkpoint_path R.ckpt --mixtures FOLDER/test \\
+    --output_folder data/bench_separate
 """
 
 import argparse
@@ -17,10 +18,10 @@ BLOCK = 1 << 20
 
 
 def write_long(mixtures: Path, path: Path, minutes: float) -> None:
-    """Mixtures one behind the other, over and over, as one 16-bit file."""
+    """Write mixtures one after the other, over and over, as one 16-bit file."""
     files = sorted(mixtures.glob("*.wav"))
     rate = soundfile.info(files[0]).samplerate
-    left = round(minutes * 60 * rate)
+    left = round(minutes * 60 * rate)  # samples
     with soundfile.SoundFile(path, "w", rate, 1, "PCM_16") as long:
         while left:
             for file in files:
@@ -30,20 +31,19 @@ def write_long(mixtures: Path, path: Path, minutes: float) -> None:
 
 
 def largest_difference(long: Path, folder: Path) -> float:
-    """max |input − Σ outputs|, block by block."""
+    """Compute max |input − Σ outputs|, block by block."""
     parts = [soundfile.SoundFile(path) for path in folder.glob("*.wav")]
     assert all(part.frames == soundfile.info(long).frames for part in parts)
     difference = 0.0
-    with soundfile.SoundFile(long) as whole:
-        while len(block := whole.read(BLOCK)):
-            difference = max(
-                difference, float(np.abs(block - sum(part.read(BLOCK) for part in parts)).max())
-            )
+    with soundfile.SoundFile(long) as recording:
+        while len(block := recording.read(BLOCK)):
+            total = sum(part.read(BLOCK) for part in parts)
+            difference = max(difference, float(np.abs(block - total).max()))
     return difference
 
 
 def main() -> None:
-    """Print the figures for two lengths: memory must not grow with it."""
+    """Print the figures for two lengths: memory must not grow with the length."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -58,18 +58,17 @@ def main() -> None:
     for minutes in arguments.minutes:
         long = arguments.output_folder / f"long{minutes:g}.wav"
         write_long(arguments.mixtures, long, minutes)
+        flags = ["--checkpoint_path", arguments.checkpoint_path, "--input", long]
+        flags += ["--output_folder", arguments.output_folder]
         start = time.perf_counter()
-        subprocess.run(
-            [sys.executable, "-m", "absslab", "separate", "--checkpoint_path", arguments.checkpoint_path, "--input", long,
-             "--output_folder", arguments.output_folder],
-            check=True,
-        )  # fmt: skip
+        subprocess.run([sys.executable, "-m", "absslab", "separate", *flags], check=True)
         seconds = time.perf_counter() - start
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         difference = largest_difference(long, arguments.output_folder / long.stem)
         print(
-            f"{minutes:g} min: {seconds:.0f} s, real-time factor {seconds / 60 / minutes:.4f}, peak memory {peak:.0f} MiB, "
-            f"{soundfile.info(long).frames} samples in and out, max |input − Σ outputs| {difference:g}",
+            f"{minutes:g} min: {seconds:.0f} s, real-time factor {seconds / 60 / minutes:.4f}, "
+            f"peak memory {peak:.0f} MiB, {soundfile.info(long).frames} samples in and out, "
+            f"max |input − Σ outputs| {difference:g}",
             flush=True,
         )
 

@@ -11,8 +11,10 @@ from absslab.core.evaluation.comparison import ComparisonConfig, compare, compar
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Compare as the flags say."""
-    parser = Parser("absslab compare", description="Put scores of the same mixtures side by side.")
+    """Compare systems, as the flags say."""
+    parser = Parser(
+        "absslab compare", description="Compare systems by their scores of the same mixtures."
+    )
     parser.add_argument(
         "scores", nargs="+", metavar="SCORES.json", help="what absslab evaluate --output wrote"
     )

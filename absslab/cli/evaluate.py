@@ -22,17 +22,17 @@ from absslab.core.separation.detection import DetectionConfig
 from absslab.core.separation.masks import SeparationConfig
 from absslab.core.training.run_status import report_state, report_steps
 
-_OF_MODELS = (EvaluationConfig, SeparationConfig, DetectionConfig)
+_MODEL_CONFIGS = (EvaluationConfig, SeparationConfig, DetectionConfig)
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Score as the flags say."""
+    """Score a model or estimates, as the flags say."""
     parser = Parser(
         "absslab evaluate",
         description="Score a checkpoint on a split of the data it was made for, or separated "
         "sounds, whatever made them.",
     )
-    for config_class in (*_OF_MODELS, EstimatesConfig, ScoringConfig):
+    for config_class in (*_MODEL_CONFIGS, EstimatesConfig, ScoringConfig):
         add_flags(parser, config_class)
     parser.add_argument(
         "--output", metavar="TEXT", help="write the scores as JSON, and a table beside it as CSV"
@@ -74,15 +74,12 @@ def _open_evaluation(given: Mapping[str, Any]) -> Evaluation | EstimatesEvaluati
         )
         print(f"scoring on {evaluation.device}", flush=True)
         return evaluation
-    useless = [
-        name
-        for config_class in _OF_MODELS
-        for name in given
-        if name in config_class.default_config().to_json()
-    ]
-    if useless:
-        raise InputError(
-            f"--{useless[0]} is of a model, --estimates of sounds that are separated already: "
-            "give one of them"
-        )
+    for config_class in _MODEL_CONFIGS:
+        names = config_class.default_config().to_json()
+        for name in given:
+            if name in names:
+                raise InputError(
+                    f"--{name} is for a model, --estimates for sounds that are separated "
+                    "already: pass one of them"
+                )
     return open_estimates(from_flags(EstimatesConfig, given), scoring)

@@ -20,17 +20,15 @@ from absslab.core.separation.settings import SeparationSettings, parse_gains, re
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Separate as the flags say."""
-    parser = Parser(
-        "absslab separate", description="Take recordings apart into one file per class."
-    )
+    """Separate files, as the flags say."""
+    parser = Parser("absslab separate", description="Separate recordings into one file per class.")
     for config_class in (SeparatedFolderConfig, SeparationConfig, DetectionConfig):
         add_flags(parser, config_class)
     given = vars(parser.parse(arguments))
     config = from_flags(SeparatedFolderConfig, given)
     for name in ("checkpoint_path", "input", "output_folder"):
         if not getattr(config, name):
-            raise InputError(f"{name} is missing: say it with --{name}")
+            raise InputError(f"{name} is missing: pass --{name}")
     settings = read_settings(config.settings) if config.settings else SeparationSettings()
     gains = {**settings.gains, **parse_gains(config.gains)}
     device = choose_device(config.device)

@@ -808,7 +808,7 @@ def test_settings_of_a_model_do_not_go_with_separated_sounds(
         tmp_path / "s.json",
     ]
     error = refused(capsys, *command, *flags)
-    assert f"{flags[0]} is of a model" in error
+    assert f"{flags[0]} is for a model" in error
     assert not list(tmp_path.iterdir())
 
 

@@ -216,7 +216,7 @@ def open_estimates(
     for flag in ("references", "estimates"):
         folder = getattr(config, flag)
         if not folder:
-            raise InputError(f"{flag} is missing: say it with --{flag}")
+            raise InputError(f"{flag} is missing: pass --{flag}")
         if not Path(folder).is_dir():
             raise InputError(f"{flag}: {{folder}} is not a directory", folder=folder)
     references = Path(config.references)

@@ -233,8 +233,7 @@ def evaluation_steps(
     """
     if not config.checkpoint_path:
         raise InputError(
-            "checkpoint_path is missing: say it with --checkpoint_path, or give --estimates "
-            "and --references"
+            "checkpoint_path is missing: pass --checkpoint_path, or --estimates and --references"
         )
     checkpoint = load_checkpoint(config.checkpoint_path, choose_device(config.device))
     try:

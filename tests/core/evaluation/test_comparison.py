@@ -53,7 +53,7 @@ def test_a_system_compared_with_itself_differs_by_nothing(tmp_path):
 
 
 def test_a_constant_gain_is_found_exactly_however_much_mixtures_differ(tmp_path):
-    """The mixtures are paired: their own spread, of 5 dB, is not in the interval of the difference."""
+    """Mixtures are paired: their own spread, of 5 dB, is not in the interval of the difference."""
     first, second = (
         write(tmp_path, "a", table_of(noise(0))),
         write(tmp_path, "b", table_of(noise(0) + 0.5)),

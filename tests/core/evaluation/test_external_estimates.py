@@ -267,7 +267,7 @@ def test_events_of_other_mixtures_are_refused(references, estimates):
 
 
 def test_events_without_a_mixture_file_are_those_of_the_folder_of_sources(references, estimates):
-    """A row of events.tsv names a.wav; whether that file is there does not change what sounds when."""
+    """A row of events.tsv names a.wav; whether that file exists does not change its events."""
     write_events(references / "events.tsv", EVENTS)
     for name in SOUNDING:
         write_events(
@@ -433,9 +433,9 @@ def test_folders_are_refused_in_one_line_where(references, estimates, damage):
 
 
 def test_folders_that_were_not_named_are_missing():
-    with pytest.raises(InputError, match="references is missing: say it with --references"):
+    with pytest.raises(InputError, match="references is missing: pass --references"):
         open_estimates(EstimatesConfig(estimates="x"))
-    with pytest.raises(InputError, match="estimates is missing: say it with --estimates"):
+    with pytest.raises(InputError, match="estimates is missing: pass --estimates"):
         open_estimates(EstimatesConfig(references="."))
 
 

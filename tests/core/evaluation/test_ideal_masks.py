@@ -1,4 +1,4 @@
-"""Ideal masks: closed forms, what physics says of tones and noise, and which mask can't be beaten."""
+"""Ideal masks: closed forms, tones and noise, and which mask can't be beaten."""
 
 import numpy as np
 import pytest
@@ -179,7 +179,7 @@ def test_where_the_model_sees_bins_its_masks_are_those_of_bins():
 
 
 def test_a_source_alone_is_kept_as_it_is():
-    """Its ratio masks are 1: nothing is lost, but of mel bands what no filter covers, DC and half the rate."""
+    """Its ratio masks are 1: mel bands lose only DC and half the rate, which no filter covers."""
     source = noises(1)
     masks = ideal_masks()
     estimates = masks.estimates(source[0], source)

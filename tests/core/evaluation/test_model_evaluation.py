@@ -233,7 +233,7 @@ def test_the_residual_is_what_no_class_took(opened, evaluation, scores):
 
 
 def test_the_report_and_the_table_tell_the_same(evaluation, scores):
-    """The scores are computed as a whole, and from the table as the intervals are: two ways, one result."""
+    """Scores are computed as a whole, and from the table: two ways, one result."""
     again = {name: float(value[0]) for name, value in Statistics(evaluation.table).scores().items()}
     expected = {
         f"tagging.{name}": scores["tagging"][name] for name in ("auc", "average_precision", "f1")
@@ -271,7 +271,7 @@ def test_the_worst_and_the_best_mixtures_are_named(evaluation, scores):
 def test_sources_are_joined_by_class_name_whatever_the_order_of_the_model(
     checkpoint, tmp_path, scores
 ):
-    """The same model with its classes and masks in another order has the same score of each class."""
+    """The same model with its classes in another order has the same score of each class."""
     content = torch.load(checkpoint, weights_only=True)
     order = [2, 0, 3, 1]
     content["classes"] = [content["classes"][k] for k in order]
@@ -405,8 +405,9 @@ def test_a_weakly_labelled_folder_with_the_same_recordings_has_the_same_scores(
     content = torch.load(checkpoint, weights_only=True)
     content["made"]["settings"]["data"]["data_set_type"] = "weakly_labelled_folder"
     torch.save(content, tmp_path / "weak.ckpt")
-    found = evaluated(tmp_path / "weak.ckpt", data_folder=str(own_set))
-    assert found.name(0) == "test/000000.wav"
+    weak = prepared(tmp_path / "weak.ckpt", data_folder=str(own_set))
+    assert weak.name(0) == "test/000000.wav"
+    found = run_to_end(weak.run())
     assert found.scores.to_json()["tagging"] == scores["tagging"]
     assert found.scores.to_json()["detection"] == scores["detection"]
     assert found.scores.to_json()["separation"]["si_sdr"] == scores["separation"]["si_sdr"]
@@ -492,7 +493,7 @@ def test_a_silent_recording_without_classes_is_scored(checkpoint, own_set):
 
 
 def test_a_model_of_mixtures_scores_a_weakly_labelled_folder(checkpoint, mixtures, tmp_path):
-    """Long recordings of another rate and layout, in sub-folders, with strong labels and without sources."""
+    """Long recordings of another rate, in sub-folders, with strong labels, without sources."""
     rng = np.random.default_rng(0)
     (tmp_path / "deep").mkdir()
     for name in ("a.wav", "deep/b.wav"):

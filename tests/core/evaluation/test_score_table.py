@@ -170,7 +170,7 @@ def test_the_interval_of_a_mean_is_that_of_the_normal_distribution(n, deviation)
 
 
 def test_mixtures_are_resampled_and_not_rows():
-    """Four rows that always agree tell no more than one: the interval is twice as wide as that of independent rows."""
+    """Four rows that always agree tell no more than one: the interval is twice as wide."""
     values = np.random.default_rng(0).standard_normal((200, 4))
     independent = new_table(200, tuple("abcd"), si_sdr=values)
     correlated = new_table(200, tuple("abcd"), si_sdr=values[:, :1])
@@ -185,7 +185,8 @@ def test_the_same_seed_gives_the_same_intervals_and_another_one_others():
         Statistics(table).intervals(n_resamples=250, seed=seed) for seed in (3, 3, 4)
     )
     assert first == again
-    assert set(first) == {"separation.si_sdr", "per_class.speech.si_sdr", "per_class.knock.si_sdr"} | {
+    per_class = {"per_class.speech.si_sdr", "per_class.knock.si_sdr"}
+    assert set(first) == per_class | {"separation.si_sdr"} | {
         "tagging.auc", "tagging.average_precision", "tagging.f1"
     }  # fmt: skip
     assert first["separation.si_sdr"] != other["separation.si_sdr"]

@@ -1,4 +1,4 @@
-"""The scores of a run: found where they belong, ranked by mixture, refused where they can't be understood."""
+"""The scores of a run: found where they belong, ranked by mixture, refused where damaged."""
 
 import json
 import os
@@ -47,17 +47,31 @@ def scores(**change):
         return {"auc": value, "si_sdr_improvement": value, "leakage": None, "n_present": 2}
 
     return {
-        "split": "test", "n_mixtures": 3, "classes": list(CLASSES), "version": "0.1", "missing": {}, "breakdown": None,
-        "tagging": {"auc": 0.5, "thresholds_from": "validation"}, "detection": None, "segmentation": None,
-        "separation": {"si_sdr_improvement": 3.5, "n_present": 3, "n_contradictions": 0}, "mixtures": None,
-        "baselines": {"mixture": {"si_sdr": -3.0, "si_sdr_improvement": 0.0},
-                      "ideal_ratio_mask_mel": {"si_sdr": 5.0, "si_sdr_improvement": 8.0}},
+        "split": "test",
+        "n_mixtures": 3,
+        "classes": list(CLASSES),
+        "version": "0.1",
+        "missing": {},
+        "breakdown": None,
+        "tagging": {"auc": 0.5, "thresholds_from": "validation"},
+        "detection": None,
+        "segmentation": None,
+        "separation": {"si_sdr_improvement": 3.5, "n_present": 3, "n_contradictions": 0},
+        "mixtures": None,
+        "baselines": {
+            "mixture": {"si_sdr": -3.0, "si_sdr_improvement": 0.0},
+            "ideal_ratio_mask_mel": {"si_sdr": 5.0, "si_sdr_improvement": 8.0},
+        },
         "per_class": {"alert": one(2.5), "knock": one(None)},
-        "intervals": {"scores": {
-            "per_class.alert.si_sdr_improvement": [2.0, 3.0], "separation.si_sdr_improvement": [3.0, 4.0],
-            "tagging.auc": [0.4, 0.6], "baselines.ideal_ratio_mask_mel.si_sdr_improvement": [7.0, 9.0],
-        }},
-    } | change  # fmt: skip
+        "intervals": {
+            "scores": {
+                "per_class.alert.si_sdr_improvement": [2.0, 3.0],
+                "separation.si_sdr_improvement": [3.0, 4.0],
+                "tagging.auc": [0.4, 0.6],
+                "baselines.ideal_ratio_mask_mel.si_sdr_improvement": [7.0, 9.0],
+            }
+        },
+    } | change
 
 
 def write(path, **change):

@@ -177,9 +177,9 @@ def test_leaving_in_the_middle_leaves_nothing_half_written(separator, tmp_path):
 
 def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(checkpoint, tmp_path):
     path = write(tmp_path / "a.wav", n=16000 * 4)
+    flags = ["--checkpoint_path", checkpoint, "--input", path, "--output_folder", tmp_path / "out"]
     done = subprocess.run(
-        [sys.executable, "-m", "absslab", "separate", "--checkpoint_path", checkpoint, "--input", path,
-         "--output_folder", tmp_path / "out"],
+        [sys.executable, "-m", "absslab", "separate", *flags],
         capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)),
     )  # fmt: skip

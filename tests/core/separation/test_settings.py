@@ -1,4 +1,4 @@
-"""Settings of a separation: kept in a file, refused where they can't be meant, applied as dB say."""
+"""Settings of a separation: kept in a file, checked, applied in dB."""
 
 import json
 import math
