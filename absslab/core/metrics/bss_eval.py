@@ -1,13 +1,16 @@
-"""BSS Eval version 3: how much of an estimate is its source, other sources, and artefacts, a filter being forgiven.
+"""BSS Eval version 3: how much of an estimate is its source, other sources, and artefacts.
 
-Axes: J sources, C channels, N samples, L filter taps, Q = J · C reference signals, E estimated signals, F bins of an FFT.
+Axes: J sources, C channels, N samples, L filter taps, Q = J · C reference signals, E estimated
+signals, F bins of an FFT.
 
-An estimate is projected on the delays 0 … L − 1 of its own reference, and on those of all references. The Gram matrix of
-the delays is factored once, for all estimates of the same references, and everything else is FFTs: that is what makes it
-fast. The numbers are those of `mir_eval` 0.8, which can be chosen as the backend.
+An estimate is projected on the delays 0 … L − 1 of its own reference, so that a filter does not
+count as an error, and on those of all references. The Gram matrix of the delays is factored once
+for all estimates of the same references, and everything else is FFTs, which makes it fast. The
+numbers are those of `mir_eval` 0.8, which can be chosen as the backend.
 
-Source: Vincent, Gribonval, Févotte, Performance measurement in blind audio source separation, 2006 (sources); Vincent,
-Araki et al., The signal separation evaluation campaign (2007-2010), 2012 (images).
+Source: Vincent, Gribonval, Févotte, Performance measurement in blind audio source separation, 2006
+(sources); Vincent, Araki et al., The signal separation evaluation campaign (2007-2010), 2012
+(images).
 """
 
 import warnings
@@ -18,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from absslab.core.common.config import look_up
 from absslab.core.common.errors import InputError
@@ -29,7 +32,10 @@ _SAMPLES_AT_ONCE = 1 << 21  # of estimates: 13 of ten seconds
 
 
 class SourceScores(NamedTuple):
-    """In dB; NaN where it is undefined: SIR and SAR of a silent estimate, SIR where there is one source."""
+    """Scores in dB.
+
+    SIR and SAR of a silent estimate and SIR of a single source are undefined: NaN.
+    """
 
     sdr: np.ndarray  # (…, J): source to distortion
     sir: np.ndarray  # (…, J): source to interferences
@@ -37,7 +43,7 @@ class SourceScores(NamedTuple):
 
 
 class ImageScores(NamedTuple):
-    """In dB; a filter that an estimate went through counts as spatial distortion. NaN as in `SourceScores`."""
+    """Scores in dB; a filter counts as spatial distortion. NaN as in `SourceScores`."""
 
     sdr: np.ndarray  # (…, J)
     isr: np.ndarray  # (…, J): image to spatial distortion
@@ -47,7 +53,7 @@ class ImageScores(NamedTuple):
 
 @dataclass(frozen=True)
 class Decomposition:
-    """Energies of what estimates consist of, summed over channels; each (…, J)."""
+    """Energies of the parts of estimates, summed over channels; each (…, J)."""
 
     image: np.ndarray  # the reference
     estimate: np.ndarray
@@ -55,31 +61,33 @@ class Decomposition:
     own: np.ndarray  # projection on the delays of the own reference
     spatial: np.ndarray  # own − reference
     rest: np.ndarray  # estimate − own
-    every: np.ndarray  # projection on the delays of all references
-    interference: np.ndarray  # every − own
-    artefacts: np.ndarray  # estimate − every
+    projection: np.ndarray  # on the delays of all references
+    interference: np.ndarray  # projection − own
+    artefacts: np.ndarray  # estimate − projection
 
     def sources(self) -> SourceScores:
-        """The scores that forgive the estimate a filter."""
+        """Return the scores in which a filter is no error."""
         sdr = np.where(self.estimate > 0, _decibel(self.own, self.rest), -np.inf)
-        return SourceScores(sdr, self._sir(), _decibel(self.every, self.artefacts))
+        return SourceScores(sdr, self._sir(), self._sar())
 
     def images(self) -> ImageScores:
-        """The scores that forgive nothing."""
+        """Return the scores in which a filter is an error."""
         isr = np.where(self.estimate > 0, _decibel(self.image, self.spatial), np.nan)
-        return ImageScores(
-            _decibel(self.image, self.error), isr, self._sir(), _decibel(self.every, self.artefacts)
-        )
+        return ImageScores(_decibel(self.image, self.error), isr, self._sir(), self._sar())
 
     def _sir(self) -> np.ndarray:
-        several = self.own.shape[-1] > 1
-        return _decibel(self.own, self.interference) if several else np.full_like(self.own, np.nan)
+        if self.own.shape[-1] == 1:
+            return np.full_like(self.own, np.nan)
+        return _decibel(self.own, self.interference)
+
+    def _sar(self) -> np.ndarray:
+        return _decibel(self.projection, self.artefacts)
 
 
 def bss_eval_sources(
     references: np.ndarray, estimates: np.ndarray, *, device: str = "cpu"
 ) -> SourceScores:
-    """SDR, SIR and SAR of estimated sources, one channel each; estimate j is of reference j.
+    """Compute SDR, SIR and SAR of estimated sources of one channel; estimate j is of reference j.
 
     Args:
         references: (J, N), none silent.
@@ -101,7 +109,7 @@ def bss_eval_sources(
 def bss_eval_images(
     references: np.ndarray, estimates: np.ndarray, *, device: str = "cpu"
 ) -> ImageScores:
-    """SDR, ISR, SIR and SAR of estimated source images of one or more channels.
+    """Compute SDR, ISR, SIR and SAR of estimated source images of one or more channels.
 
     Args:
         references: (J, C, N), none silent in all its channels.
@@ -124,13 +132,13 @@ def decompose(
     device: str = "cpu",
     filter_length: int = FILTER_LENGTH,
 ) -> Decomposition:
-    """Split estimates into what references explain and what they do not.
+    """Decompose estimates into the parts that references explain, and the rest.
 
     Args:
         references: (J, C, N), none silent in all its channels.
         estimates: (…, J, C, N).
         device: where it is computed, in float64.
-        filter_length: L, the taps that are forgiven.
+        filter_length: L, the taps of a filter that is no error.
 
     Raises:
         InputError: see `bss_eval_sources`.
@@ -144,27 +152,27 @@ def decompose(
 def _decompose(
     references: np.ndarray, estimates: np.ndarray, device: str, filter_length: int
 ) -> Decomposition:
-    leading, (n_sources, n_channels, n_samples) = estimates.shape[:-3], references.shape
-    flat = estimates.reshape(
-        -1, n_channels, n_samples
-    )  # (E / C, C, N): system by system, source by source
+    leading = estimates.shape[:-3]
+    n_sources, n_channels, n_samples = references.shape
+    # System by system, and source by source.
+    flat = estimates.reshape(-1, n_channels, n_samples)  # (E / C, C, N)
     owners = np.tile(np.arange(n_sources), len(flat) // n_sources)  # (E / C,)
-    subspace = _Delays(_on_device(references, device), filter_length)
+    subspace = _DelaySubspace(_to_device(references, device), filter_length)
     step = max(1, _SAMPLES_AT_ONCE // (n_channels * n_samples))
-    parts = [
-        subspace.energies(_on_device(flat[at : at + step], device), owners[at : at + step])
-        for at in range(0, len(flat), step)
-    ]
+    parts = []
+    for start in range(0, len(flat), step):
+        batch = _to_device(flat[start : start + step], device)
+        parts.append(subspace.energies(batch, owners[start : start + step]))
     energies = torch.cat(parts, 1).cpu().numpy().reshape(-1, *leading, n_sources)  # (9, …, J)
     return Decomposition(*energies)
 
 
-def _on_device(signals: np.ndarray, device: str) -> Tensor:
-    """A copy, whatever view was given."""
+def _to_device(signals: np.ndarray, device: str) -> Tensor:
+    """Copy signals; they may be a view of any memory layout."""
     return torch.from_numpy(np.array(signals, np.float64, order="C")).to(device)
 
 
-class _Delays:
+class _DelaySubspace:
     """The space that all delays of the references span, and each reference's own part of it."""
 
     def __init__(self, references: Tensor, filter_length: int):
@@ -183,73 +191,95 @@ class _Delays:
         self.solve_all = toeplitz_solver(lags) if self.n_sources > 1 else self.solve_own[0]
 
     def _lags(self) -> Tensor:
-        """Correlations of all pairs of references at the lags 1 − L … L − 1."""
+        """Return the correlations of all pairs of references at the lags 1 − L … L − 1."""
         n = self.filter_length
         pairs = []
         for spectrum in self.spectra:
             lags = torch.fft.irfft(spectrum.conj() * self.spectra, self.size)  # (Q, size)
             pairs.append(torch.cat([lags[:, lags.shape[1] - n + 1 :], lags[:, :n]], 1))
-        return torch.stack(pairs)
+        return torch.stack(pairs)  # (Q, Q, 2 L − 1)
 
     def energies(self, estimates: Tensor, owners: np.ndarray) -> Tensor:
-        """Of estimates (E / C, C, N) of the sources `owners` (E / C,): (9, E / C), as `Decomposition` lists them."""
-        n_padded = self.n_samples + self.filter_length - 1
-        flat = estimates.reshape(-1, self.n_samples)  # (E, N)
-        spectra = torch.fft.rfft(flat, self.size)  # (E, F)
-        products = torch.stack(
-            [
-                torch.fft.irfft(one.conj() * spectra, self.size)[:, : self.filter_length]
-                for one in self.spectra
-            ]
-        )  # (Q, E, L)
-        filters = self._filters(self.solve_all, products)  # (Q, E, L)
-        every = self._filtered(self.spectra, filters).reshape(*estimates.shape[:2], n_padded)
-        if self.n_sources == 1:
-            own = every
-        else:
-            own = torch.empty_like(every)
-            signals = torch.arange(len(flat), device=flat.device).view(
-                -1, self.n_channels
-            )  # (E / C, C)
-            for j in range(self.n_sources):
-                mine = torch.from_numpy(np.flatnonzero(owners == j)).to(flat.device)
-                if not len(mine):
-                    continue
-                rows = slice(j * self.n_channels, (j + 1) * self.n_channels)
-                filters = self._filters(
-                    self.solve_own[j], products[rows][:, signals[mine].flatten()]
-                )
-                own[mine] = self._filtered(self.spectra[rows], filters).reshape(
-                    len(mine), self.n_channels, n_padded
-                )
+        """Compute the energies of estimates.
+
+        Args:
+            estimates: (E / C, C, N).
+            owners: the source that each is an estimate of, (E / C,).
+
+        Returns:
+            (9, E / C), as `Decomposition` lists them.
+        """
+        products = self._correlate(estimates)  # (Q, E, L)
+        projection = self._project(self.solve_all, self.spectra, products)
+        projection = projection.view(*estimates.shape[:2], -1)  # (E / C, C, N + L − 1)
+        own = projection
+        if self.n_sources > 1:
+            own = self._project_on_owners(products, owners)
         pad = (0, self.filter_length - 1)
-        image = torch.nn.functional.pad(
-            self.references[torch.from_numpy(owners).to(flat.device)], pad
-        )
-        estimate = torch.nn.functional.pad(estimates, pad)  # (E / C, C, N + L − 1)
+        owner_indices = torch.from_numpy(owners).to(estimates.device)
+        image = nn.functional.pad(self.references[owner_indices], pad)  # (E / C, C, N + L − 1)
+        estimate = nn.functional.pad(estimates, pad)  # (E / C, C, N + L − 1)
         zero = estimate.new_zeros(())
-        pairs = [
+        differences = (
             (image, zero),
             (estimate, zero),
             (estimate, image),
             (own, zero),
             (own, image),
             (estimate, own),
-        ]
-        pairs += [(every, zero), (every, own), (estimate, every)]
-        return torch.stack([(one - other).square_().sum((1, 2)) for one, other in pairs])
+            (projection, zero),
+            (projection, own),
+            (estimate, projection),
+        )
+        energies = [(first - second).square_().sum((1, 2)) for first, second in differences]
+        return torch.stack(energies)  # (9, E / C)
 
-    def _filters(self, solve: Callable[[Tensor], Tensor], products: Tensor) -> Tensor:
-        """The filters on some references that come nearest to the estimates: (Q, E, L) → (Q, E, L)."""
+    def _correlate(self, estimates: Tensor) -> Tensor:
+        """Correlate estimates (E / C, C, N) with the delays of the references: (Q, E, L)."""
+        spectra = torch.fft.rfft(estimates.reshape(-1, self.n_samples), self.size)  # (E, F)
+        products = []
+        for spectrum in self.spectra:
+            correlation = torch.fft.irfft(spectrum.conj() * spectra, self.size)  # (E, size)
+            products.append(correlation[:, : self.filter_length])
+        return torch.stack(products)  # (Q, E, L)
+
+    def _project_on_owners(self, products: Tensor, owners: np.ndarray) -> Tensor:
+        """Project estimates on the delays of their own references: (E / C, C, N + L − 1)."""
+        n_padded = self.n_samples + self.filter_length - 1
+        own = products.new_empty((len(owners), self.n_channels, n_padded))
+        signals = torch.arange(products.shape[1], device=products.device)  # (E,)
+        signals = signals.view(-1, self.n_channels)  # (E / C, C)
+        for j in range(self.n_sources):
+            indices = torch.from_numpy(np.flatnonzero(owners == j)).to(products.device)
+            if not len(indices):
+                continue
+            rows = slice(j * self.n_channels, (j + 1) * self.n_channels)
+            columns = signals[indices].flatten()
+            projection = self._project(
+                self.solve_own[j], self.spectra[rows], products[rows][:, columns]
+            )
+            own[indices] = projection.view(len(indices), self.n_channels, n_padded)
+        return own
+
+    def _project(
+        self, solve: Callable[[Tensor], Tensor], spectra: Tensor, products: Tensor
+    ) -> Tensor:
+        """Project estimates on the delays of some references.
+
+        Args:
+            solve: of the Gram matrix of these delays.
+            spectra: of the references, (Q, F).
+            products: of the estimates with the delays, (Q, E, L).
+
+        Returns:
+            the sums of the filtered references that are nearest to the estimates, (E, N + L − 1).
+        """
         n_references, n_estimates, n_taps = products.shape
         right = products.permute(2, 0, 1).reshape(-1, n_estimates)  # (L · Q, E)
-        return solve(right).view(n_taps, n_references, n_estimates).permute(1, 2, 0)
-
-    def _filtered(self, spectra: Tensor, filters: Tensor) -> Tensor:
-        """The sum of the filtered references: (Q, F), (Q, E, L) → (E, N + L − 1)."""
+        filters = solve(right).view(n_taps, n_references, n_estimates).permute(1, 2, 0)  # (Q, E, L)
         total = sum(
-            one * torch.fft.rfft(of_one, self.size)
-            for one, of_one in zip(spectra, filters, strict=True)
+            spectrum * torch.fft.rfft(taps, self.size)
+            for spectrum, taps in zip(spectra, filters, strict=True)
         )  # (E, F)
         return torch.fft.irfft(total, self.size)[:, : self.n_samples + self.filter_length - 1]
 
@@ -260,12 +290,12 @@ def _decibel(energy: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def _validate(references: np.ndarray, estimates: np.ndarray, axes: str) -> None:
-    """See that estimates are of the references, whose axes are J, N or J, C, N."""
+    """Check that estimates fit the references, whose axes are J, N or J, C, N."""
     n_axes = axes.count(",") + 1
     if references.ndim != n_axes or estimates.shape[-n_axes:] != references.shape:
         raise InputError(
-            f"references are {references.shape} and estimates {estimates.shape}: expected ({axes}) and (…, {axes}), "
-            "the same sources, channels and samples"
+            f"references are {references.shape} and estimates {estimates.shape}: "
+            f"expected ({axes}) and (…, {axes}), the same sources, channels and samples"
         )
     if not (np.isfinite(references).all() and np.isfinite(estimates).all()):
         raise InputError("a signal holds NaN or infinite samples")
@@ -273,14 +303,14 @@ def _validate(references: np.ndarray, estimates: np.ndarray, axes: str) -> None:
         raise InputError("a reference is silent: BSS Eval is defined for present classes only")
 
 
-def _torch(
+def _score_with_torch(
     references: np.ndarray, estimates: np.ndarray, device: str
 ) -> tuple[SourceScores, ImageScores]:
     parts = _decompose(references[:, None], estimates[..., None, :], device, FILTER_LENGTH)
     return parts.sources(), parts.images()
 
 
-def _mir_eval(
+def _score_with_mir_eval(
     references: np.ndarray, estimates: np.ndarray, device: str
 ) -> tuple[SourceScores, ImageScores]:
     separation = import_mir_eval()
@@ -289,66 +319,63 @@ def _mir_eval(
     images = np.full((4, *shape), np.nan)
     sources[0] = images[0] = -np.inf
     for index in np.ndindex(shape[:-1]):
-        heard = np.any(estimates[index], axis=-1)  # (J,)
+        audible = np.any(estimates[index], axis=-1)  # (J,)
         estimated = estimates[index].astype(np.float64)
-        estimated[~heard, 0] = (
-            1.0  # it refuses silent estimates; that of another source does not change a score
-        )
-        with _quiet():
-            *found, _ = separation.bss_eval_sources(
+        # mir_eval refuses silent estimates; the estimate of another source changes no score.
+        estimated[~audible, 0] = 1.0
+        with _ignore_warnings():
+            *source_scores, _ = separation.bss_eval_sources(
                 references.astype(np.float64), estimated, compute_permutation=False
             )
-            *of_images, _ = separation.bss_eval_images(
+            *image_scores, _ = separation.bss_eval_images(
                 references[..., None].astype(np.float64),
                 estimated[..., None],
                 compute_permutation=False,
             )
-        for kept, new in ((sources, found), (images, of_images)):
-            for row, values in zip(kept, new, strict=True):
-                row[index] = np.where(heard, values, row[index])
-    images[0] = np.where(
-        estimates.any(-1), images[0], 0.0
-    )  # nothing of the image: all of it is error
+        new_scores = [*source_scores, *image_scores]
+        for row, values in zip([*sources, *images], new_scores, strict=True):
+            row[index] = np.where(audible, values, row[index])
+    images[0] = np.where(estimates.any(-1), images[0], 0.0)  # without the image all is error
     if len(references) == 1:
         sources[1] = images[2] = np.nan
     return SourceScores(*sources), ImageScores(*images)
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _ignore_warnings() -> Iterator[None]:
     with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
         warnings.filterwarnings("ignore", "mir_eval.separation", FutureWarning)
         yield
 
 
 def import_mir_eval() -> Any:
-    """The module of mir_eval that separation is scored by.
+    """Import the module of mir_eval that scores separation.
 
     Raises:
-        InputError: it is not there, or another version.
+        InputError: it is missing, or has another version.
     """
     try:
         from mir_eval import separation
     except ImportError:
         raise InputError(
-            "mir_eval 0.8 is not there: pip install 'mir_eval>=0.8,<0.9', or use bss_eval torch"
+            "mir_eval 0.8 is missing: pip install 'mir_eval>=0.8,<0.9', or use bss_eval torch"
         ) from None
     return separation
 
 
-BACKENDS = {"torch": _torch, "mir_eval": _mir_eval}
+BACKENDS = {"torch": _score_with_torch, "mir_eval": _score_with_mir_eval}
 
 
 def bss_eval(
     references: np.ndarray, estimates: np.ndarray, *, backend: str = "torch", device: str = "cpu"
 ) -> tuple[SourceScores, ImageScores]:
-    """Both variants at once, of one channel.
+    """Compute both variants of the scores at once, of one channel.
 
     Args:
         references: (J, N), none silent.
         estimates: (…, J, N).
-        backend: torch (ours) or mir_eval (needs mir_eval 0.8).
-        device: where ours computes.
+        backend: torch (this module) or mir_eval (needs mir_eval 0.8).
+        device: where torch computes.
 
     Shape:
         (J, N), (…, J, N) → (…, J) each.

@@ -1,13 +1,16 @@
-"""Detection: when each class sounds. Events in, counts and scores out.
+"""Detection scores, which say how well the times of each class were found.
+
+Events become counts, and counts become scores.
 
 Axes: K classes, T frames or segments. An event has event_label, onset and offset in s.
 
-Counts are kept per class: true positives, false positives, false negatives; and, over all classes, errors, in which an
-event of the wrong class is one substitution rather than a deletion and an insertion. Counts of several recordings add up.
-F1 is None where nothing was there and nothing was said; the error rate is None where nothing was there.
+Counts are kept per class: true positives, false positives, false negatives; and, over all classes,
+errors, in which an event of the wrong class is one substitution instead of a deletion and an
+insertion. Counts of several recordings add up. F1 is None where there is neither a reference event
+nor an estimated one; the error rate is None where there is no reference event.
 
-Source: Mesaros, Heittola, Virtanen, Metrics for polyphonic sound event detection, 2016. The numbers are
-those of `sed_eval`.
+Source: Mesaros, Heittola, Virtanen, Metrics for polyphonic sound event detection, 2016. The numbers
+are those of `sed_eval`.
 """
 
 import math
@@ -23,7 +26,7 @@ from absslab.core.metrics.undefined import mean_of_defined, number, ratio
 
 @dataclass(frozen=True)
 class Counts:
-    """What was found, what was made up, what was missed."""
+    """Hits, false alarms and misses."""
 
     decisions: np.ndarray  # (3, K): true positives, false positives, false negatives
     errors: int = 0  # substitutions + deletions + insertions
@@ -33,18 +36,13 @@ class Counts:
 
 
 def frame_counts(reference: np.ndarray, estimated: np.ndarray) -> Counts:
-    """Counts of the cells of two activity rolls (K, T), bool."""
-    found, said, there = (
-        roll.sum(0) for roll in (reference & estimated, estimated, reference)
-    )  # (T,)
-    decisions = np.stack(
-        [
-            (reference & estimated).sum(1),
-            (estimated & ~reference).sum(1),
-            (reference & ~estimated).sum(1),
-        ]
-    )
-    return Counts(decisions, int((np.maximum(there, said) - found).sum()))
+    """Count the cells of two activity rolls (K, T), bool."""
+    hits = reference & estimated  # (K, T)
+    false_alarms = estimated & ~reference  # (K, T)
+    misses = reference & ~estimated  # (K, T)
+    decisions = np.stack([hits.sum(1), false_alarms.sum(1), misses.sum(1)])  # (3, K)
+    n_active = np.maximum(reference.sum(0), estimated.sum(0))  # (T,)
+    return Counts(decisions, int((n_active - hits.sum(0)).sum()))
 
 
 def segment_counts(
@@ -55,12 +53,13 @@ def segment_counts(
     length: float,
     segment_length: float = 1.0,
 ) -> Counts:
-    """Segment-based counts: is a class active anywhere in each segment of a recording?
+    """Count segments of a recording in which a class is active anywhere.
 
     Args:
-        reference, estimated: events of one recording.
+        reference: events of the recording.
+        estimated: events of the recording.
         classes: K names.
-        length: of the recording, s; what is beyond is not looked at.
+        length: of the recording, s; later parts of events are ignored.
         segment_length: s.
 
     Raises:
@@ -69,11 +68,11 @@ def segment_counts(
     n_segments = math.ceil(length / segment_length)
 
     def roll(events: Sequence[SoundEvent]) -> np.ndarray:
-        active = np.zeros((len(classes), n_segments), bool)
+        active = np.zeros((len(classes), n_segments), bool)  # (K, T)
         for event in events:
             start = math.floor(event.onset / segment_length)
             stop = math.ceil(event.offset / segment_length)
-            active[_index(classes, event), max(0, start) : stop] = True
+            active[_class_index(classes, event), max(0, start) : stop] = True
         return active
 
     return frame_counts(roll(reference), roll(estimated))
@@ -82,15 +81,25 @@ def segment_counts(
 def frame_roll(
     events: Sequence[SoundEvent], classes: Sequence[str], *, n_frames: int, hop: float
 ) -> np.ndarray:
-    """Which classes are active at the centres of frames, which are at 0, hop, 2 · hop, …: (K, T), bool.
+    """Return which classes are active at the centres of frames.
+
+    Args:
+        events: of a recording.
+        classes: K names.
+        n_frames: T.
+        hop: s; the centres are at 0, hop, 2 · hop, ….
+
+    Returns:
+        (K, T), bool.
 
     Raises:
         InputError: an event of an unknown class.
     """
-    active = np.zeros((len(classes), n_frames), bool)
-    centres = np.arange(n_frames) * hop
+    active = np.zeros((len(classes), n_frames), bool)  # (K, T)
+    centres = np.arange(n_frames) * hop  # (T,)
     for event in events:
-        active[_index(classes, event)] |= (event.onset <= centres) & (centres < event.offset)
+        is_inside = (event.onset <= centres) & (centres < event.offset)  # (T,)
+        active[_class_index(classes, event)] |= is_inside
     return active
 
 
@@ -102,15 +111,17 @@ def event_counts(
     collar: float = 0.2,
     share_of_length: float = 0.5,
 ) -> Counts:
-    """Event-based counts: an event is found if one of its class begins and ends where it does.
+    """Count events; one is found if an estimated event of its class begins and ends where it does.
 
-    Each event is matched to at most one, so that as many as possible are matched.
+    Each event is matched to at most one other, so that as many as possible are matched.
 
     Args:
-        reference, estimated: events of one recording.
+        reference: events of the recording.
+        estimated: events of the recording.
         classes: K names.
         collar: how far apart onsets may be, s.
-        share_of_length: offsets may be apart by this share of the event's length, or by the collar if that is more.
+        share_of_length: offsets may be apart by this share of the event's length, or by the collar
+            if that is more.
 
     Raises:
         InputError: an event of an unknown class.
@@ -118,86 +129,90 @@ def event_counts(
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import maximum_bipartite_matching
 
-    there = np.array([_index(classes, event) for event in reference], int)
-    said = np.array([_index(classes, event) for event in estimated], int)
-    n_there, n_said = (np.bincount(which, minlength=len(classes)) for which in (there, said))
+    reference_classes = np.array([_class_index(classes, event) for event in reference], int)
+    estimated_classes = np.array([_class_index(classes, event) for event in estimated], int)
+    n_reference = np.bincount(reference_classes, minlength=len(classes))  # (K,)
+    n_estimated = np.bincount(estimated_classes, minlength=len(classes))  # (K,)
     if not reference or not estimated:
-        return Counts(np.stack([0 * n_there, n_said, n_there]), len(reference) + len(estimated))
-    near = np.array(
-        [
-            [_is_near(one, other, collar, share_of_length) for other in estimated]
-            for one in reference
-        ]
-    )
-    hits = near & (there[:, None] == said)  # (events there, events said)
-    matched = maximum_bipartite_matching(csr_array(hits), perm_type="column")  # the partner, or −1
-    n_found = np.bincount(there[matched >= 0], minlength=len(classes))
-    missed = np.flatnonzero(matched < 0)
-    made_up = set(range(len(estimated))) - set(matched.tolist())
-    n_substituted = 0
-    for index in missed:  # one of another class in its place
-        partner = next((other for other in sorted(made_up) if near[index, other]), None)
+        decisions = np.stack([0 * n_reference, n_estimated, n_reference])  # (3, K)
+        return Counts(decisions, len(reference) + len(estimated))
+    near = np.zeros((len(reference), len(estimated)), bool)
+    for row, event in zip(near, reference, strict=True):
+        row[:] = [_is_near(event, other, collar, share_of_length) for other in estimated]
+    hits = near & (reference_classes[:, None] == estimated_classes)  # (reference, estimated)
+    partners = maximum_bipartite_matching(csr_array(hits), perm_type="column")  # index, or −1
+    n_hits = np.bincount(reference_classes[partners >= 0], minlength=len(classes))  # (K,)
+    misses = np.flatnonzero(partners < 0).tolist()
+    false_alarms = sorted(set(range(len(estimated))) - set(partners.tolist()))
+    n_substitutions = _count_substitutions(near, misses, false_alarms)
+    n_errors = len(reference) + len(estimated) - 2 * int(n_hits.sum()) - n_substitutions
+    decisions = np.stack([n_hits, n_estimated - n_hits, n_reference - n_hits])  # (3, K)
+    return Counts(decisions, n_errors)
+
+
+def _count_substitutions(near: np.ndarray, misses: list[int], false_alarms: list[int]) -> int:
+    """Count the missed events in whose place there is an event of another class."""
+    unused = list(false_alarms)
+    n_substitutions = 0
+    for index in misses:
+        partner = next((other for other in unused if near[index, other]), None)
         if partner is not None:
-            made_up.remove(partner)
-            n_substituted += 1
-    n_errors = len(reference) + len(estimated) - 2 * int(n_found.sum()) - n_substituted
-    return Counts(np.stack([n_found, n_said - n_found, n_there - n_found]), n_errors)
+            unused.remove(partner)
+            n_substitutions += 1
+    return n_substitutions
 
 
 def f1_score(decisions: np.ndarray) -> np.ndarray:
-    """F1 of counts (3, …) → (…); NaN where nothing was there and nothing was said."""
-    found, made_up, missed = decisions
-    return ratio(2 * found, 2 * found + made_up + missed)
+    """Compute F1 of counts (3, …) → (…); NaN where all counts are 0."""
+    hits, false_alarms, misses = decisions
+    return ratio(2 * hits, 2 * hits + false_alarms + misses)
 
 
 def detection_scores(counts: Counts) -> dict[str, float | None]:
-    """Scores over classes, as DCASE reports them.
+    """Compute scores over all classes, as DCASE reports them.
 
-    F1, precision and recall are means over classes, and ..._micro those of all counts together; the error rate is that of
-    all counts together, and error_rate_macro the mean over classes. Precision is that of the classes that were said, recall
-    and error rates are those of the classes that were there.
+    F1, precision and recall are means over classes, and ..._micro those of all counts together; the
+    error rate is that of all counts together, and error_rate_macro the mean over classes. Precision
+    is the mean over classes with estimated events, recall and error rates are those over classes
+    with reference events.
     """
     per_class = _scores(counts.decisions)
-    together = _scores(counts.decisions.sum(1, keepdims=True))
-    n_there = int((counts.decisions[0] + counts.decisions[2]).sum())
-    macro = {name: number(mean_of_defined(values)) for name, values in per_class.items()}
-    micro = {
-        f"{name}_micro": number(values[0])
-        for name, values in together.items()
-        if name != "error_rate"
-    }
+    pooled = _scores(counts.decisions.sum(1, keepdims=True))
+    n_reference = int((counts.decisions[0] + counts.decisions[2]).sum())
+    macro_names = ("f1", "precision", "recall")
+    macro = {name: number(mean_of_defined(per_class[name])) for name in macro_names}
+    micro = {f"{name}_micro": number(pooled[name][0]) for name in macro_names}
     return {
-        **{name: value for name, value in macro.items() if name != "error_rate"},
-        "error_rate": counts.errors / n_there if n_there else None,
+        **macro,
+        "error_rate": counts.errors / n_reference if n_reference else None,
         **micro,
-        "error_rate_macro": macro["error_rate"],
+        "error_rate_macro": number(mean_of_defined(per_class["error_rate"])),
     }
 
 
 def detection_scores_per_class(counts: Counts) -> dict[str, list[float | None]]:
-    """F1, precision, recall and error rate of each class."""
-    return {
-        name: [number(value) for value in values]
-        for name, values in _scores(counts.decisions).items()
-    }
+    """Compute F1, precision, recall and error rate of each class."""
+    return {name: list(map(number, values)) for name, values in _scores(counts.decisions).items()}
 
 
 def _scores(decisions: np.ndarray) -> dict[str, np.ndarray]:
-    found, made_up, missed = decisions
+    hits, false_alarms, misses = decisions
     return {
         "f1": f1_score(decisions),
-        "precision": ratio(found, found + made_up),
-        "recall": ratio(found, found + missed),
-        "error_rate": ratio(made_up + missed, found + missed),
+        "precision": ratio(hits, hits + false_alarms),
+        "recall": ratio(hits, hits + misses),
+        "error_rate": ratio(false_alarms + misses, hits + misses),
     }
 
 
-def _is_near(one: SoundEvent, other: SoundEvent, collar: float, share_of_length: float) -> bool:
-    tolerance = max(collar, share_of_length * (one.offset - one.onset))
-    return abs(one.onset - other.onset) <= collar and abs(one.offset - other.offset) <= tolerance
+def _is_near(event: SoundEvent, other: SoundEvent, collar: float, share_of_length: float) -> bool:
+    """Return whether another event begins and ends where an event does."""
+    tolerance = max(collar, share_of_length * (event.offset - event.onset))
+    is_onset_near = abs(event.onset - other.onset) <= collar
+    return is_onset_near and abs(event.offset - other.offset) <= tolerance
 
 
-def _index(classes: Sequence[str], event: SoundEvent) -> int:
+def _class_index(classes: Sequence[str], event: SoundEvent) -> int:
     if event.event_label not in classes:
         raise InputError(
             f"there is an event of {event.event_label!r}: expected one of {', '.join(classes)}"

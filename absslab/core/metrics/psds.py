@@ -1,17 +1,20 @@
-"""Polyphonic sound detection scores: detection at all thresholds at once. Axes: K classes, T frames.
+"""Polyphonic sound detection scores: detection at all thresholds at once.
 
-The scores are those of `sed_scores_eval`, which is optional: `pip install 'absslab[psds]'`.
+Axes: K classes, T frames. The scores are those of `sed_scores_eval`, which is optional:
+`pip install 'absslab[psds]'`.
 """
 
 import warnings
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from absslab.core.data.strong_labels import SoundEvent
 
-SCENARIOS = {  # of DCASE 2021 task 4: 1 wants events located well, 2 wants classes told apart
+# Of DCASE 2021 task 4: the first rewards good localisation, the second few confused classes.
+SCENARIOS = {
     "psds1": {"dtc_threshold": 0.7, "gtc_threshold": 0.7, "alpha_st": 1.0},
     "psds2": {
         "dtc_threshold": 0.1,
@@ -24,10 +27,10 @@ SCENARIOS = {  # of DCASE 2021 task 4: 1 wants events located well, 2 wants clas
 
 
 def is_available() -> bool:
-    """Whether `sed_scores_eval` is there and can be imported."""
+    """Return whether `sed_scores_eval` can be imported."""
     try:
-        _import()
-    except Exception:  # also one that was built for other versions: scores can do without
+        _import_scorer()
+    except Exception:  # any, as of a build for other versions: these scores are optional
         return False
     return True
 
@@ -40,46 +43,55 @@ def psds(
     *,
     hop: float,
 ) -> dict[str, float | None]:
-    """PSDS 1 and 2 over the classes that have an event; None where fewer than two have, of which it is not defined.
+    """Compute PSDS 1 and 2 over the classes that have an event.
 
     Events of one class that touch each other count as one.
 
     Args:
-        activities: (K, T) per recording; a frame stands for half a hop before and behind its centre at 0, hop, ….
-        events: what sounds when, per recording.
+        activities: (K, T) per recording; a frame stands for half a hop before and after its centre
+            at 0, hop, ….
+        events: reference events per recording.
         durations: s, per recording.
         classes: K names.
         hop: s.
 
+    Returns:
+        a score per scenario; None where fewer than two classes have an event, since the score is
+        not defined then.
+
     Raises:
         ImportError: `sed_scores_eval` is missing.
 
-    Source: Bilen et al., arXiv 1910.08440; Ebbers et al., arXiv 2201.13148.
+    Source:
+        Bilen et al., arXiv 1910.08440; Ebbers et al., arXiv 2201.13148.
     """
-    intersection_based, data_frame = _import()
-    sounding = {event.event_label for of_one in events.values() for event in of_one}
-    chosen = [k for k, name in enumerate(classes) if name in sounding]
-    if len(chosen) < 2:
+    intersection_based, data_frame = _import_scorer()
+    sounding = {event.event_label for event in chain.from_iterable(events.values())}
+    indices = [k for k, name in enumerate(classes) if name in sounding]
+    if len(indices) < 2:
         return dict.fromkeys(SCENARIOS)
-    names = [classes[k] for k in chosen]
+    names = [classes[k] for k in indices]
     scores = {}
     for recording, activity in activities.items():
         edges = (np.arange(activity.shape[1] + 1) - 0.5) * hop
         edges[0] = 0.0
         edges[-1] = max(durations[recording], edges[-2] + 1e-3)
-        columns = np.concatenate([edges[:-1, None], edges[1:, None], activity[chosen].T], 1)
+        columns = np.concatenate(
+            [edges[:-1, None], edges[1:, None], activity[indices].T], 1
+        )  # (T, 2 + …)
         scores[recording] = data_frame(columns, columns=["onset", "offset", *names])
-    truth = {name: _apart(of_one) for name, of_one in events.items()}
-    return {
-        scenario: float(
-            intersection_based.psds(scores, truth, dict(durations), max_efpr=100.0, **options)[0]
+    truth = {name: _merge_events(of_recording) for name, of_recording in events.items()}
+    result: dict[str, float | None] = {}
+    for scenario, options in SCENARIOS.items():
+        score, *_ = intersection_based.psds(
+            scores, truth, dict(durations), max_efpr=100.0, **options
         )
-        for scenario, options in SCENARIOS.items()
-    }
+        result[scenario] = float(score)
+    return result
 
 
-def _apart(events: Sequence[SoundEvent]) -> list[tuple[float, float, str]]:
-    """(onset, offset, event_label), those of one class that overlap or touch taken together."""
+def _merge_events(events: Sequence[SoundEvent]) -> list[tuple[float, float, str]]:
+    """Return (onset, offset, event_label) of events; those of a class that touch become one."""
     merged: list[tuple[float, float, str]] = []
     for event in sorted(events, key=lambda event: (event.event_label, event.onset)):
         if merged and merged[-1][2] == event.event_label and event.onset <= merged[-1][1]:
@@ -89,12 +101,15 @@ def _apart(events: Sequence[SoundEvent]) -> list[tuple[float, float, str]]:
     return merged
 
 
-def _import() -> Any:
-    """The module, and data frames as its compiled curves need them: pandas 3 hands out arrays that can't be written to."""
+def _import_scorer() -> Any:
+    """Import the module, and make the data frames that its compiled curves need.
+
+    The arrays of pandas 3 are read-only, which the curves can't use.
+    """
     import pandas as pd
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of its dependencies
+        warnings.simplefilter("ignore")  # warnings of its dependencies
         from sed_scores_eval import intersection_based
 
     class Column(pd.Series):

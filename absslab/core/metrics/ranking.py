@@ -1,7 +1,8 @@
-"""Ranking: how well a score puts what is there above what is not, from counts per level of the score.
+"""Ranking scores, which say how well a score puts positives above negatives.
 
-Axes: K classes, U levels in ascending order. Counts per level are all that the areas under curves need: of distinct scores
-they give the exact areas, of binned ones areas whose error is known, in memory that does not grow with what is counted.
+Axes: K classes, U levels of the score in ascending order. Counts per level are all that the areas
+under curves need. Counts of distinct scores give the exact areas; counts of binned scores give
+areas whose error is known, in memory that does not grow with the number of scores.
 """
 
 import numpy as np
@@ -14,7 +15,9 @@ _SPAN = 16.0  # of log(p / (1 − p)), from −span to span
 
 
 def area_under_roc(positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
-    """Area under the receiver operating characteristic: how often a positive is above a negative, ties counting half.
+    """Compute the area under the receiver operating characteristic.
+
+    It says how often a positive is above a negative; ties count half.
 
     Shape:
         counts (…, U), (…, U) → (…); NaN where there are no positives or no negatives.
@@ -24,7 +27,7 @@ def area_under_roc(positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
 
 
 def average_precision(positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
-    """Mean over positives of the precision at their level, as scikit-learn defines it.
+    """Compute the mean over positives of the precision at their level, as scikit-learn does.
 
     Shape:
         counts (…, U), (…, U) → (…); NaN where there are no positives.
@@ -35,21 +38,20 @@ def average_precision(positives: np.ndarray, negatives: np.ndarray) -> np.ndarra
 
 
 class BinnedCounts:
-    """Counts of probabilities that belong to what is there, and to what is not, in bins of log-odds.
+    """Counts of probabilities of positives and of negatives, in bins of log-odds.
 
-    Exactly 0 and exactly 1 have levels of their own: what is equal there is no question of binning.
+    Exactly 0 and exactly 1 have levels of their own, since ties there do not come from binning.
 
     Args:
         n_classes: K.
     """
 
     def __init__(self, n_classes: int):
-        self.counts = np.zeros(
-            (2, n_classes, _N_BINS + 2), np.int64
-        )  # negatives, positives; 0, bins, 1
+        # Axes: negatives and positives; classes; the level 0, the bins, the level 1.
+        self.counts = np.zeros((2, n_classes, _N_BINS + 2), np.int64)
 
     def add(self, probabilities: np.ndarray, truth: np.ndarray) -> None:
-        """Count more.
+        """Count more probabilities.
 
         Args:
             probabilities: (K, …) in [0, 1].
@@ -60,7 +62,8 @@ class BinnedCounts:
         """
         if probabilities.shape != truth.shape or len(truth) != self.counts.shape[1]:
             raise InputError(
-                f"probabilities are {probabilities.shape}, truth {truth.shape}: expected the same (K, …)"
+                f"probabilities are {probabilities.shape}, truth {truth.shape}: "
+                "expected the same (K, …)"
             )
         if not ((probabilities >= 0) & (probabilities <= 1 + 1e-6)).all():
             raise InputError("probabilities hold NaN or values outside [0, 1]")
@@ -69,10 +72,10 @@ class BinnedCounts:
             log_odds = np.log(values) - np.log1p(-np.minimum(values, 1.0))
         bins = np.clip((log_odds + _SPAN) * (_N_BINS / 2 / _SPAN), 0, _N_BINS - 1).astype(np.int64)
         half = _N_BINS // 2
-        bins = np.where(
-            values >= 0.5, np.maximum(bins, half), np.minimum(bins, half - 1)
-        )  # whatever rounding made of it
-        bins = np.where(values <= 0, 0, np.where(values >= 1, _N_BINS + 1, bins + 1))
+        # Rounding must not move a value across 0.5.
+        bins = np.where(values >= 0.5, np.maximum(bins, half), np.minimum(bins, half - 1))
+        bins = np.where(values >= 1, _N_BINS + 1, bins + 1)
+        bins = np.where(values <= 0, 0, bins)  # (K, n)
         rows = np.arange(len(bins))[:, None] + len(bins) * truth.reshape(bins.shape)  # (K, n)
         places = (rows * self.counts.shape[-1] + bins).ravel()
         self.counts += np.bincount(places, minlength=self.counts.size).reshape(self.counts.shape)
@@ -88,17 +91,16 @@ class BinnedCounts:
 
     @property
     def errors(self) -> dict[str, np.ndarray]:
-        """How far from the exact areas those may be at most, whatever the order within the bins: (K,) each."""
+        """Bounds of the distance to the exact areas, whatever the order in the bins: (K,) each."""
         negatives, positives = self.counts
         n_positive = positives.sum(-1)
         n_negative = negatives.sum(-1)
         hits = _from_above(positives)
         alarms = _from_above(negatives)
         above = hits - positives
-        best = positives * ratio(
-            hits, hits + alarms - negatives, 0.0
-        )  # all positives of a bin first
-        worst = positives * ratio(above + 1, above + 1 + alarms, 0.0)  # all of them last
+        # All positives of a bin come first, or all of them last.
+        best = positives * ratio(hits, hits + alarms - negatives, 0.0)
+        worst = positives * ratio(above + 1, above + 1 + alarms, 0.0)
         binned = slice(1, -1)  # 0 and 1 are exact
         return {
             "auc": ratio((positives * negatives)[:, binned].sum(-1) / 2, n_positive * n_negative),
@@ -107,7 +109,7 @@ class BinnedCounts:
 
     @property
     def decisions(self) -> np.ndarray:
-        """True positives, false positives and false negatives (3, K) where a half and more counts as there."""
+        """True positives, false positives, false negatives (3, K) at a threshold of one half."""
         negatives, positives = self.counts
         half = _N_BINS // 2 + 1
         return np.stack(
@@ -116,5 +118,5 @@ class BinnedCounts:
 
 
 def _from_above(counts: np.ndarray) -> np.ndarray:
-    """How many there are at each level and above."""
+    """Count at each level those at this level and above."""
     return np.flip(np.flip(counts, -1).cumsum(-1), -1)

@@ -1,8 +1,10 @@
-"""Tagging: which classes a recording holds. Axes: n recordings, K classes. Scores are scikit-learn's.
+"""Tagging scores, which say how well the classes of recordings are recognised.
 
-Conventions: labels (n, K) are 0 or 1, probabilities (n, K) in [0, 1]. A class that is always or never there has no
-ranking score; one that is never there and never said has neither F1 nor precision nor recall. They are None per class and
-left out of the averages.
+Axes: n recordings, K classes. The scores are those of scikit-learn.
+
+Labels (n, K) are 0 or 1, probabilities (n, K) are in [0, 1]. A class that is always or never
+present has no ranking score; one that is never present and never predicted has neither F1 nor
+precision nor recall. Such scores are None per class, and left out of the averages.
 """
 
 from collections.abc import Sequence
@@ -24,14 +26,15 @@ AVERAGES = ("weighted", "macro", "micro")
 
 
 def validate(labels: np.ndarray, probabilities: np.ndarray) -> None:
-    """See that labels and probabilities can be compared.
+    """Check that labels and probabilities can be compared.
 
     Raises:
-        InputError: other shapes, no recordings, values that are no labels or no probabilities.
+        InputError: different shapes, no recordings, values that are no labels or no probabilities.
     """
     if labels.shape != probabilities.shape or labels.ndim != 2:
         raise InputError(
-            f"labels are {labels.shape}, probabilities {probabilities.shape}: expected the same (n, K)"
+            f"labels are {labels.shape}, probabilities {probabilities.shape}: "
+            "expected the same (n, K)"
         )
     if not len(labels):
         raise InputError("there are no recordings to score")
@@ -48,12 +51,14 @@ def tagging_scores(
     thresholds: Sequence[float] = (0.5,),
     average: str = "macro",
 ) -> dict[str, float | None]:
-    """All tagging scores, averaged over classes.
+    """Compute all tagging scores, averaged over classes.
 
     Args:
-        labels, probabilities: (n, K).
-        thresholds: from which probability on a class is said to be there: one, or one per class.
-        average: macro: classes count alike; weighted: as often as they are there; micro: all decisions count alike.
+        labels: (n, K).
+        probabilities: (n, K).
+        thresholds: the lowest probabilities at which a class is predicted: one, or one per class.
+        average: macro: classes count alike; weighted: as often as they are present; micro: all
+            decisions count alike.
 
     Returns:
         a score per name in `METRICS`; None where no class has one.
@@ -74,27 +79,32 @@ def tagging_scores(
 def tagging_scores_per_class(
     labels: np.ndarray, probabilities: np.ndarray, *, thresholds: Sequence[float] = (0.5,)
 ) -> dict[str, list[float | None]]:
-    """All tagging scores of each class: K values per name in `METRICS`.
+    """Compute all tagging scores of each class: K values per name in `METRICS`.
 
     Raises:
         InputError: see `validate`; a wrong number of thresholds.
     """
     decisions = _decisions(labels, probabilities, thresholds)
     columns = zip(labels.T.astype(int), probabilities.T, decisions.T, strict=True)
-    per_class = [_scores(*column) for column in columns]
-    return {name: [scores[name] for scores in per_class] for name in METRICS}
+    per_class: dict[str, list[float | None]] = {name: [] for name in METRICS}
+    for column in columns:
+        for name, value in _scores(*column).items():
+            per_class[name].append(value)
+    return per_class
 
 
 def best_thresholds(
     labels: np.ndarray, probabilities: np.ndarray, *, otherwise: Sequence[float] = (0.5,)
 ) -> list[float]:
-    """The threshold of each class with the highest F1: to be chosen on other recordings than those that are scored.
+    """Choose the threshold of each class with the highest F1.
 
-    It lies in the middle between two probabilities; of equally good ones it is the highest.
+    Choose them on other recordings than those that are scored. A threshold lies in the middle
+    between two probabilities; of equally good ones it is the highest.
 
     Args:
-        labels, probabilities: (n, K).
-        otherwise: of a class that is never or always there: one, or one per class.
+        labels: (n, K).
+        probabilities: (n, K).
+        otherwise: thresholds of classes that are never or always present: one, or one per class.
 
     Raises:
         InputError: see `validate`.
@@ -102,19 +112,18 @@ def best_thresholds(
     from sklearn.metrics import precision_recall_curve
 
     validate(labels, probabilities)
-    chosen = np.broadcast_to(np.asarray(otherwise, float), labels.shape[1]).tolist()
-    for k, (truth, said) in enumerate(
-        zip(labels.T, probabilities.T.astype(np.float64), strict=True)
-    ):
+    thresholds = np.broadcast_to(np.asarray(otherwise, float), labels.shape[1]).tolist()
+    columns = zip(labels.T, probabilities.T.astype(np.float64), strict=True)
+    for k, (truth, predicted) in enumerate(columns):
         if not 0 < truth.mean() < 1:
             continue
-        precision, recall, levels = precision_recall_curve(
-            truth, said
-        )  # ascending levels, and one more point
+        # The levels ascend; precision and recall have one more point.
+        precision, recall, levels = precision_recall_curve(truth, predicted)
         f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
         best = int(len(levels) - 1 - np.argmax(f1[:-1][::-1]))
-        chosen[k] = float((levels[best] + (levels[best - 1] if best else 0.0)) / 2)
-    return chosen
+        next_lower = levels[best - 1] if best else 0.0
+        thresholds[k] = float((levels[best] + next_lower) / 2)
+    return thresholds
 
 
 def _decisions(
@@ -126,39 +135,37 @@ def _decisions(
         raise InputError(
             f"there are {len(thresholds)} thresholds: expected 1, or {n_classes}, one per class"
         )
-    return (probabilities >= np.broadcast_to(np.asarray(thresholds), n_classes)).astype(
-        int
-    )  # (n, K)
+    per_class = np.broadcast_to(np.asarray(thresholds), n_classes)  # (K,)
+    return (probabilities >= per_class).astype(int)  # (n, K)
 
 
-def _scores(truth: np.ndarray, said: np.ndarray, decided: np.ndarray) -> dict[str, float | None]:
-    """Of one class: (n,) each."""
+def _scores(
+    truth: np.ndarray, probabilities: np.ndarray, decided: np.ndarray
+) -> dict[str, float | None]:
+    """Compute all scores of one class from its labels, probabilities and decisions (n,)."""
     from sklearn import metrics
 
-    is_ranked = 0 < truth.mean() < 1
-    one_value = (
-        len({*truth, *decided}) == 1
-    )  # of Matthews' coefficient scikit-learn gives 0 as well, but warns
-    is_anywhere = truth.any() or decided.any()
-    scores = {
-        "roc_auc_score": metrics.roc_auc_score(truth, said) if is_ranked else None,
-        "average_precision_score": metrics.average_precision_score(truth, said)
-        if is_ranked
-        else None,
-        "f1-score": metrics.f1_score(truth, decided, zero_division=0) if is_anywhere else None,
-        "precision": metrics.precision_score(truth, decided, zero_division=0)
-        if is_anywhere
-        else None,
-        "recall": metrics.recall_score(truth, decided, zero_division=0) if is_anywhere else None,
-        "accuracy": metrics.accuracy_score(truth, decided),
-        "matthews_corrcoef": 0.0 if one_value else metrics.matthews_corrcoef(truth, decided),
-    }
+    scores: dict[str, float | None] = dict.fromkeys(METRICS)
+    if 0 < truth.mean() < 1:
+        scores["roc_auc_score"] = metrics.roc_auc_score(truth, probabilities)
+        scores["average_precision_score"] = metrics.average_precision_score(truth, probabilities)
+    if truth.any() or decided.any():
+        scores["f1-score"] = metrics.f1_score(truth, decided, zero_division=0)
+        scores["precision"] = metrics.precision_score(truth, decided, zero_division=0)
+        scores["recall"] = metrics.recall_score(truth, decided, zero_division=0)
+    scores["accuracy"] = metrics.accuracy_score(truth, decided)
+    scores["matthews_corrcoef"] = 0.0
+    if len({*truth, *decided}) > 1:  # else scikit-learn gives 0 as well, but warns
+        scores["matthews_corrcoef"] = metrics.matthews_corrcoef(truth, decided)
     return {name: None if value is None else float(value) for name, value in scores.items()}
 
 
 def _mean(values: Sequence[float | None], weights: np.ndarray) -> float | None:
-    kept = [
-        (value, weight) for value, weight in zip(values, weights, strict=True) if value is not None
-    ]
-    total = sum(weight for _, weight in kept)
-    return float(sum(value * weight for value, weight in kept) / total) if total else None
+    """Return the weighted mean of the defined values, if there are any."""
+    total = 0.0
+    total_weight = 0.0
+    for value, weight in zip(values, weights, strict=True):
+        if value is not None:
+            total += value * weight
+            total_weight += weight
+    return float(total / total_weight) if total_weight else None

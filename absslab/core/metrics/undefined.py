@@ -1,19 +1,22 @@
-"""What is not defined: NaN in arrays, None in JSON; never 0, and left out of means."""
+"""Scores that are not defined: NaN in arrays, None in JSON. They are left out of means."""
 
 import numpy as np
 
 
 def ratio(numerator: np.ndarray, denominator: np.ndarray, otherwise: float = np.nan) -> np.ndarray:
-    """A ratio, and `otherwise` where the denominator is 0."""
+    """Divide; where the denominator is 0, return `otherwise`."""
     result = np.full(np.broadcast(numerator, denominator).shape, otherwise)
     return np.divide(numerator, denominator, out=result, where=np.asarray(denominator) > 0)
 
 
 def mean_of_defined(values: np.ndarray) -> np.ndarray:
-    """The mean over the first axis of what is defined: (n, …) → (…), NaN where nothing is."""
+    """Return the mean over the first axis of the defined values: (n, …) → (…).
+
+    It is NaN where no value is defined.
+    """
     return ratio(np.nansum(values, 0), (~np.isnan(values)).sum(0))
 
 
 def number(value: float | np.ndarray) -> float | None:
-    """A number as JSON has it."""
+    """Return a number as JSON holds it."""
     return None if np.isnan(value) else float(value)
