@@ -29,10 +29,10 @@ from absslab.core.model.separation_model import ModelConfig, SeparationModel
 from absslab.core.separation.detection import DetectionConfig
 from absslab.core.separation.masks import SeparationConfig
 from absslab.core.separation.separator import Separation, Separator
+from absslab.core.training.events import TrainingEvent
 from absslab.core.training.experiment import train_or_resume
 from absslab.core.training.recipes import RECIPES
 from absslab.core.training.settings import Settings, canonical_names
-from absslab.core.training.trainer import EpochResult, StepDone
 
 __all__ = ["Separator", "evaluate", "load_model", "mix", "separate", "train"]
 
@@ -77,7 +77,7 @@ def train(
     save_path: str | Path,
     *,
     recipe: str = "recommended",
-    progress: Callable[[StepDone | EpochResult], object] | None = None,
+    progress: Callable[[TrainingEvent], object] | None = None,
     **settings: Setting,
 ) -> Path:
     """Train a model on weakly labelled recordings; the same call goes on with a run that was cut.

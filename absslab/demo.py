@@ -16,9 +16,9 @@ from absslab.core.evaluation.model_evaluation import EvaluationConfig, open_eval
 from absslab.core.evaluation.score_files import write_scores
 from absslab.core.runs.run_scores import read_run_scores, scores_path, typical_mixture
 from absslab.core.separation.separated_folder import separate_file
+from absslab.core.training.events import TrainingEvent
 from absslab.core.training.experiment import train_or_resume
 from absslab.core.training.recipes import RECIPES
-from absslab.core.training.trainer import EpochResult, StepDone
 from absslab.report.examples import draw_example, separate_example
 from absslab.report.render import ReportFile, write_report
 
@@ -73,7 +73,7 @@ class Demo:
         )
         yield from write_mixtures(folder, MixingConfig())
 
-    def train(self) -> Iterator[StepDone | EpochResult]:
+    def train(self) -> Iterator[TrainingEvent]:
         """Train with the recommended recipe, or continue a training that was interrupted."""
         flags = {
             "data_folder": str(self.mixtures),

@@ -19,7 +19,7 @@ from absslab.core.common.progress import Progress
 from absslab.core.data.mixture_folder import read_manifest
 from absslab.core.evaluation.score_files import read_scores
 from absslab.core.separation.separator import Separation
-from absslab.core.training.trainer import EpochResult
+from absslab.core.training.events import EpochResult
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 PACKAGES = [

@@ -1,53 +1,63 @@
 """absslab train."""
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from absslab.cli.parser import Parser
 from absslab.core.common.config import add_flags, field_names, from_flags, look_up
-from absslab.core.common.devices import choose_precision
+from absslab.core.common.progress import LongWork
 from absslab.core.model.mask_networks import MASK_NETS
 from absslab.core.model.pooling import POOLINGS
 from absslab.core.model.separation_model import ModelConfig
 from absslab.core.training.epoch_lines import print_epochs
+from absslab.core.training.events import TrainingEvent, TrainingStarted
 from absslab.core.training.experiment import Experiment
 from absslab.core.training.recipes import RECIPES
+from absslab.core.training.run_directory import run_directory
 from absslab.core.training.settings import Settings
 
 
 def run(arguments: Sequence[str]) -> None:
     """Train as the flags say."""
     experiment = _experiment(arguments)
-    manager, settings = experiment.manager, experiment.settings
-    print(
-        f"training {settings.model.model_type} on {experiment.device} "
-        f"({choose_precision(settings.training.precision, experiment.device)}): {len(manager.train)} recordings, "
-        f"{len(manager.model.classes)} classes, validation on {len(manager.validation)}",
-        flush=True,
-    )
-    if manager.epoch >= settings.training.n_epochs:
-        print(f"the run is finished ({manager.epoch} epochs); --n_epochs trains longer")
-    try:
-        print_epochs(experiment.run(), settings.training.metric)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"stopped; {_how_to_go_on(experiment)}") from None
-    if manager.epoch < settings.training.n_epochs and not manager.is_out_of_patience:
-        print(f"stopped; {_how_to_go_on(experiment)}", flush=True)
-    best = experiment.writer.save_path
-    print(
-        f"best model: {best}" if best.exists() else f"no model yet; {_how_to_go_on(experiment)}",
-        flush=True,
-    )
+    settings = experiment.settings
+    with closing(experiment.run()) as steps:  # its end is written even if printing fails
+        training = LongWork(steps)
+        try:
+            print_epochs(_announce(training, settings), settings.training.metric)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(f"stopped; {_how_to_resume(settings)}") from None
+    outcome = training.result
+    if outcome.state == "stopped":
+        print(f"stopped; {_how_to_resume(settings)}", flush=True)
+    if outcome.save_path.exists():
+        print(f"best model: {outcome.save_path}", flush=True)
+    else:
+        print(f"no model yet; {_how_to_resume(settings)}", flush=True)
 
 
-def _how_to_go_on(experiment: Experiment) -> str:
-    last = experiment.writer.last_checkpoint
-    return (
-        f"go on with absslab train --checkpoint_path {last}"
-        if last.exists()
-        else "the same command starts again"
-    )
+def _announce(events: Iterable[TrainingEvent], settings: Settings) -> Iterator[TrainingEvent]:
+    """Pass events on, and print what is trained when the preparation is over."""
+    for event in events:
+        if isinstance(event, TrainingStarted):
+            print(
+                f"training {settings.model.model_type} on {event.device} ({event.precision}): "
+                f"{event.n_recordings} recordings, {event.n_classes} classes, "
+                f"validation on {event.n_validation_recordings}",
+                flush=True,
+            )
+            if event.epoch >= event.n_epochs:
+                print(f"the run is finished ({event.epoch} epochs); --n_epochs trains longer")
+        yield event
+
+
+def _how_to_resume(settings: Settings) -> str:
+    last_checkpoint = run_directory(settings.run.save_path) / "last.ckpt"
+    if last_checkpoint.exists():
+        return f"go on with absslab train --checkpoint_path {last_checkpoint}"
+    return "the same command starts again"
 
 
 def _experiment(arguments: Sequence[str]) -> Experiment:
@@ -58,9 +68,10 @@ def _experiment(arguments: Sequence[str]) -> Experiment:
     config_classes = Settings.config_classes(chosen)
     parser = Parser(
         "absslab train",
-        usage="absslab train [--recipe recommended] --data_folder FOLDER --save_path R.ckpt [any flag below]",
-        description="Train a model on weakly labelled recordings. Flags and defaults are those of the model type, "
-        "the pooling and the recipe that are chosen.",
+        usage="absslab train [--recipe recommended] --data_folder FOLDER --save_path R.ckpt "
+        "[any flag below]",
+        description="Train a model on weakly labelled recordings. "
+        "Flags and defaults are those of the model type, the pooling and the recipe that are chosen.",
     )
     _add_choices(parser)
     first = {name: config_classes[name] for name in ("run", "data")}

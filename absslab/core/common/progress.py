@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+Step = TypeVar("Step")
 Result = TypeVar("Result")
 LINE_INTERVAL = 5.0  # s between two lines of progress where stderr is a file
 
@@ -35,7 +36,7 @@ def run_to_end(steps: Generator[object, None, Result]) -> Result:
             return result
 
 
-class LongWork(Generic[Result]):
+class LongWork(Generic[Step, Result]):
     """Long work that keeps its result: iterate over it, then take `result`.
 
     Args:
@@ -44,10 +45,10 @@ class LongWork(Generic[Result]):
 
     result: Result
 
-    def __init__(self, steps: Steps[Result]):
+    def __init__(self, steps: Generator[Step, None, Result]):
         self._steps = steps
 
-    def __iter__(self) -> Iterator[Progress]:
+    def __iter__(self) -> Iterator[Step]:
         """Yield the progress; keep the result at the end."""
         self.result = yield from self._steps
 

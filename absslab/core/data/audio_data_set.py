@@ -273,28 +273,18 @@ def build_data_set(
     )
 
 
-def split_steps(
-    config: DataConfig,
-    split: str,
-    *,
-    sampling_rate: int,
-    classes: Sequence[str] | None = None,
-    cut: bool = False,
-) -> Steps[AudioDataSet]:
-    """Read the headers of one split's recordings, and make a data set of them.
+def read_split(
+    config: DataConfig, split: str, *, classes: Sequence[str] | None = None
+) -> tuple[list[LabelledRecording], list[str]]:
+    """Read which recordings a split has and their labels, without opening a recording.
 
     Args:
         config: which folder, and how it is read.
         split: train, validation or test.
-        sampling_rate: Hz.
         classes: those of the model, in its order; by default the folder's own.
-        cut: cut long recordings into clips of up to `config.clip_length`.
-
-    Yields:
-        how many headers have been read.
 
     Returns:
-        the data set.
+        the recordings, and the classes in the order of the model.
 
     Raises:
         EmptySplitError: the split has no recordings.
@@ -319,10 +309,40 @@ def split_steps(
         raise EmptySplitError(
             f"{{path}} has no recordings in its {split} split: it needs more of them", path=folder
         )
+    return recordings, list(classes or own_classes)
+
+
+def split_steps(
+    config: DataConfig,
+    split: str,
+    *,
+    sampling_rate: int,
+    classes: Sequence[str] | None = None,
+    cut: bool = False,
+) -> Steps[AudioDataSet]:
+    """Read the headers of one split's recordings, and make a data set of them.
+
+    Args:
+        config: which folder, and how it is read.
+        split: train, validation or test.
+        sampling_rate: Hz.
+        classes: those of the model, in its order; by default the folder's own.
+        cut: cut long recordings into clips of up to `config.clip_length`.
+
+    Yields:
+        how many headers have been read.
+
+    Returns:
+        the data set.
+
+    Raises:
+        InputError: see `read_split`; also a recording that is missing or cut short.
+    """
+    recordings, model_classes = read_split(config, split, classes=classes)
     return (
         yield from data_set_steps(
             recordings,
-            classes or own_classes,
+            model_classes,
             sampling_rate,
             in_memory=config.in_memory,
             clip_length=config.clip_length if cut else None,

@@ -6,7 +6,7 @@ the offset of a logarithm is a level.
 """
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
@@ -95,15 +95,24 @@ class FrontEnd(nn.Module):
         power = spectra.real**2 + spectra.imag**2
         return power if self.filters is None else self.filters @ power
 
-    @torch.no_grad()
     def fit(self, feature_batches: Iterable[Tensor]) -> None:
+        """Set mean and standard deviation from batches of features; see `fit_steps`."""
+        for _ in self.fit_steps(feature_batches):
+            pass
+
+    @torch.no_grad()
+    def fit_steps(self, feature_batches: Iterable[Tensor]) -> Iterator[int]:
         """Set mean and standard deviation from batches of features (B, 1, M, T), in one pass.
+
+        Yields:
+            how many recordings have been seen.
 
         Raises:
             InputError: there are no batches.
         """
         if not self.config.standardise:
             return
+        n_recordings = 0
         per_band = self.config.normalisation == "band"
         axes = (0, 2) if per_band else (0, 1, 2)
         count = 0
@@ -114,6 +123,8 @@ class FrontEnd(nn.Module):
             count += features.numel() // (features.shape[1] if per_band else 1)
             total = total + features.sum(axes).cpu()
             squares = squares + features.square().sum(axes).cpu()
+            n_recordings += len(batch)
+            yield n_recordings
         if not count:
             raise InputError(
                 "there is nothing to take mean and deviation from: the training split is empty"

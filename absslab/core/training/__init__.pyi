@@ -1,6 +1,11 @@
 from .augmentation import AugmentationConfig as AugmentationConfig
 from .config import TrainingConfig as TrainingConfig
 from .epoch_lines import print_epochs as print_epochs
+from .events import EpochResult as EpochResult
+from .events import PreparationProgress as PreparationProgress
+from .events import StepDone as StepDone
+from .events import TrainingOutcome as TrainingOutcome
+from .events import TrainingStarted as TrainingStarted
 from .experiment import Experiment as Experiment
 from .experiment import train_or_resume as train_or_resume
 from .recipes import RECIPES as RECIPES
@@ -8,5 +13,4 @@ from .run_directory import RunReader as RunReader
 from .run_directory import request_stop as request_stop
 from .settings import RunConfig as RunConfig
 from .settings import Settings as Settings
-from .trainer import EpochResult as EpochResult
-from .trainer import StepDone as StepDone
+from .trainer import Trainer as Trainer

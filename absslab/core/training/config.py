@@ -9,10 +9,10 @@ from absslab.core.common.config import Config, option
 from absslab.core.common.devices import PRECISIONS
 from absslab.core.metrics.tagging import AVERAGES, METRICS
 from absslab.core.training.losses import TAG_LOSSES
+from absslab.core.training.schedules import SCHEDULES
 
 OPTIMIZERS: dict[str, Any] = {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW}
 LOSS = "loss"  # as a metric: the validation loss
-SCHEDULERS = ("none", "stepLR", "multiStepLR", "reduceLROnPlateau", "oneCycle")
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class TrainingConfig(Config):
     learning_rate: float = option(1e-3, "of the optimizer; the highest one with oneCycle", above=0)
     weight_decay: float = option(1e-5, "of the optimizer", at_least=0)
     gradient_clip: float = option(0.0, "largest norm of the gradient; 0: any", at_least=0)
-    scheduler_type: str = option("stepLR", "course of the learning rate", choices=SCHEDULERS)
+    scheduler_type: str = option("stepLR", "course of the learning rate", choices=SCHEDULES)
     scheduler_step_size: int = option(50, "stepLR: every so many", unit="epochs", at_least=1)
     scheduler_gamma: float = option(
         0.5, "stepLR, multiStepLR, reduceLROnPlateau: factor of a step", above=0, at_most=1

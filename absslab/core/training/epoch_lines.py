@@ -2,36 +2,61 @@
 
 import sys
 from collections.abc import Iterable
+from typing import Any
 
-from absslab.core.training.trainer import EpochResult, StepDone
+from absslab.core.training.events import (
+    EpochResult,
+    PreparationProgress,
+    StepDone,
+    TrainingEvent,
+)
 
 
-def print_epochs(events: Iterable[StepDone | EpochResult], metric: str) -> None:
-    """Print a line per epoch, and show between them how far it is."""
+def print_epochs(events: Iterable[TrainingEvent], metric: str) -> None:
+    """Print a line per epoch; in a terminal a bar shows how far preparation and epochs are.
+
+    Args:
+        events: of a training.
+        metric: the one that the best model is chosen by; its value is in each line.
+    """
     from tqdm import tqdm
 
-    with tqdm(unit=" steps", file=sys.stderr, disable=not sys.stderr.isatty(), leave=False) as bar:
+    task = ""
+    with tqdm(file=sys.stderr, disable=not sys.stderr.isatty(), leave=False) as bar:
         for event in events:
-            if isinstance(event, EpochResult):
-                with tqdm.external_write_mode():
-                    print(_line(event, metric), flush=True)
-                continue
-            if event.step == 1:
-                bar.reset(total=event.n_steps)
-                bar.set_description(f"epoch {event.epoch}", refresh=False)
-            bar.update()
-
-
-def _line(result: EpochResult, metric: str) -> str:
-    parts = "  ".join(f"{name} {value:.4f}" for name, value in result.losses.items())
-    line = f"epoch {result.epoch:3}/{result.n_epochs}  {result.seconds:6.1f} s  {parts}"
-    if result.metrics:
-        names = dict.fromkeys([metric, "roc_auc_score", "f1-score"])
-        scores = "  ".join(f"{name} {format_score(result.metrics[name])}" for name in names)
-        line += f"  |  validation {scores}{'  best' * result.is_best}"
-    return line
+            match event:
+                case EpochResult():
+                    with tqdm.external_write_mode():
+                        print(_format_epoch(event, metric), flush=True)
+                case PreparationProgress():
+                    if event.task != task:
+                        _start_task(bar, event.task, "recordings", event.total)
+                        task = event.task
+                    bar.update(event.done - bar.n)
+                case StepDone():
+                    if event.step == 1:
+                        _start_task(bar, f"epoch {event.epoch}", "steps", event.n_steps)
+                    bar.update(event.step - bar.n)
 
 
 def format_score(value: float | None) -> str:
-    """A score, or a dash where there is none."""
+    """Return a score as text, or a dash where there is none."""
     return "–" if value is None else f"{value:.4f}"
+
+
+def _start_task(bar: Any, task: str, unit: str, total: int) -> None:
+    """Start the bar anew for another task."""
+    bar.unit = f" {unit}"
+    bar.reset(total=total)
+    bar.set_description(task, refresh=False)
+
+
+def _format_epoch(result: EpochResult, metric: str) -> str:
+    losses = "  ".join(f"{name} {value:.4f}" for name, value in result.losses.items())
+    line = f"epoch {result.epoch:3}/{result.n_epochs}  {result.seconds:6.1f} s  {losses}"
+    if not result.metrics:
+        return line
+    names = dict.fromkeys([metric, "roc_auc_score", "f1-score"])
+    scores = "  ".join(f"{name} {format_score(result.metrics[name])}" for name in names)
+    best = "  best" if result.is_best else ""
+    return f"{line}  |  validation {scores}{best}"

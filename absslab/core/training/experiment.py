@@ -1,6 +1,6 @@
-"""A training from its settings to its run directory: started, followed, stopped, resumed."""
+"""A training from its settings to its run directory: prepared, followed, stopped, resumed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,20 @@ from absslab.core.audio import sound_files
 from absslab.core.common.config import fingerprint, format_setting
 from absslab.core.common.devices import choose_device
 from absslab.core.common.errors import InputError
-from absslab.core.data.audio_data_set import open_split
+from absslab.core.common.progress import LongWork, Result, Steps
+from absslab.core.data.audio_data_set import AudioDataSet, data_set_steps, read_split
+from absslab.core.data.layouts import LabelledRecording
 from absslab.core.model.checkpoint import read_checkpoint, save_checkpoint
 from absslab.core.model.separation_model import build_model
-from absslab.core.training.feature_store import open_store
+from absslab.core.training.events import (
+    EpochResult,
+    PreparationProgress,
+    StepDone,
+    TrainingEvent,
+    TrainingOutcome,
+    TrainingStarted,
+)
+from absslab.core.training.feature_store import FeatureStore, store_steps
 from absslab.core.training.run_directory import (
     RunReader,
     RunWriter,
@@ -22,96 +32,64 @@ from absslab.core.training.run_directory import (
     run_directory,
 )
 from absslab.core.training.settings import Settings, canonical_names
-from absslab.core.training.trainer import EpochResult, StepDone, TrainingManager
+from absslab.core.training.trainer import Trainer
 
 CHANGEABLE = (
-    "n_epochs", "test_every", "patience", "device", "data_folder", "in_memory", "n_loaders", "save_path", "keep_every"
-)  # fmt: skip
+    "n_epochs",
+    "test_every",
+    "patience",
+    "device",
+    "data_folder",
+    "in_memory",
+    "n_loaders",
+    "save_path",
+    "keep_every",
+)
+TrainingSteps = Generator[TrainingEvent, None, TrainingOutcome]
+Preparation = Generator[PreparationProgress, None, Trainer]
 
 
-@dataclass
+@dataclass(frozen=True)
+class Labels:
+    """Which recordings a training has, and what is in them; no recording is opened for it."""
+
+    classes: Sequence[str]
+    train: Sequence[LabelledRecording]
+    validation: Sequence[LabelledRecording]
+
+    @property
+    def fingerprint(self) -> str:
+        """Differs if the training recordings have other names or labels."""
+        return fingerprint([[Path(item.path).name, sorted(item.labels)] for item in self.train])
+
+
+@dataclass(frozen=True)
 class Experiment:
-    """A training that is ready to run.
+    """A training; `run` does all of it.
 
     Args:
         settings: of everything.
-        state: content of a `last.ckpt` to go on from.
+        checkpoint: content of the `last.ckpt` of a run that is resumed.
         resumed: the run directory that it is from.
-
-    Raises:
-        InputError: settings, folders or labels that can't be used; a run that is already there.
     """
 
     settings: Settings
-    state: Mapping[str, Any] | None = None
+    checkpoint: Mapping[str, Any] | None = None
     resumed: Path | None = None
-
-    def __post_init__(self) -> None:
-        settings = self.settings
-        if not settings.run.save_path:
-            raise InputError(
-                "save_path is missing: say it with --save_path, as in --save_path runs/first.ckpt"
-            )
-        run_directory(settings.run.save_path)
-        self.device = choose_device(settings.run.device)
-        rate = settings.features.sampling_rate
-        data = replace(
-            settings.data, in_memory=settings.data.in_memory and not settings.data.feature_store
-        )
-        classes = None if self.state is None else self.state["classes"]
-        train = open_split(data, "train", sampling_rate=rate, classes=classes, cut=True)
-        validation = open_split(
-            data, "validation", sampling_rate=rate, classes=train.classes, cut=True
-        )
-        self.data_fingerprint = fingerprint(
-            [[Path(one.path).name, sorted(one.labels)] for one in train.recordings]
-        )
-        if self.state is not None and self.state["resume"]["data"] != self.data_fingerprint:
-            raise InputError(
-                "{data_folder} has other recordings or labels than the run began with: start a new run",
-                data_folder=settings.data.data_folder,
-            )
-        torch.manual_seed(settings.training.seed)
-        model = build_model(settings.models, train.classes).to(self.device)
-        stores = None
-        if folder := settings.data.feature_store:
-            stores = (
-                open_store(folder, train, model.front_end),
-                open_store(folder, validation, model.front_end),
-            )
-        self.manager = TrainingManager(
-            model,
-            settings.training,
-            settings.augmentation,
-            train,
-            validation,
-            stores,
-            settings.data.n_loaders,
-        )
-        if self.state is None:
-            for item in validation.recordings:
-                sound_files.check(
-                    item.path
-                )  # training recordings are decoded for the normalisation; these would come late
-            self.manager.fit_normalisation()
-        else:
-            self.manager.load_state(self.state["resume"], self.state["weights"])
-        self.writer = RunWriter.begin(
-            settings.run.save_path, settings.to_json(), resume=self.resumed
-        )
 
     @classmethod
     def resume(
         cls, checkpoint: str | Path, changes: Mapping[str, Any] | None = None
     ) -> "Experiment":
-        """Go on from a run's last.ckpt.
+        """Return the training that continues a run.
 
         Args:
             checkpoint: last.ckpt of the run directory.
             changes: settings to change, of those in `CHANGEABLE`.
 
         Raises:
-            InputError: not a checkpoint to resume from, or a change that would make it another training.
+            InputError: not a checkpoint to resume from, or a change that would make it another
+                training.
         """
         content = read_checkpoint(checkpoint)
         if "resume" not in content:
@@ -125,65 +103,46 @@ class Experiment:
             raise InputError(
                 f"{{checkpoint}} is damaged: it lacks settings ({error})", checkpoint=checkpoint
             ) from None
-        folder = (
-            Path(checkpoint).resolve().parent
-        )  # the run may have been moved, or is resumed from elsewhere
-        settings = replace(
-            settings, run=replace(settings.run, save_path=str(best_checkpoint_path(folder)))
-        )
-        changes = dict(changes or {})
-        for name in changes:
-            if name not in CHANGEABLE:
-                raise InputError(
-                    f"{name} can't change when a run is resumed; what can: {', '.join(CHANGEABLE)}"
-                )
-        if (
-            settings.training.scheduler_type == "oneCycle"
-            and changes.get("n_epochs", 0) > settings.training.n_epochs
-        ):
-            raise InputError(
-                f"n_epochs can't grow beyond {settings.training.n_epochs}: oneCycle planned the learning rate for them; "
-                "start a new run"
-            )
-        parts = {}
-        for part in ("data", "training", "run"):
-            config = getattr(settings, part)
-            parts[part] = replace(
-                config, **{name: value for name, value in changes.items() if hasattr(config, name)}
-            )
-        return cls(replace(settings, **parts), content, folder)
+        # The run may have been moved, or is resumed from another working directory.
+        folder = Path(checkpoint).resolve().parent
+        save_path = str(best_checkpoint_path(folder))
+        settings = replace(settings, run=replace(settings.run, save_path=save_path))
+        return cls(_change_settings(settings, changes or {}), content, folder)
 
-    def run(self) -> Iterator[StepDone | EpochResult]:
-        """Train, and keep the run directory up to date.
+    def run(self) -> TrainingSteps:
+        """Prepare and train, and keep the run directory up to date.
+
+        Settings and labels are checked first. Then the run directory is written, and only then is
+        the first recording opened.
+
+        Yields:
+            `PreparationProgress`, then one `TrainingStarted`, then `StepDone` after each step and
+            `EpochResult` after each epoch.
+
+        Returns:
+            how the training ended.
 
         Raises:
+            InputError: settings, folders or labels that can't be used; a run that is already there.
             KeyboardInterrupt: Ctrl-C; the run directory says "stopped" and can be resumed.
         """
-        writer, manager, config = self.writer, self.manager, self.settings.training
-        writer.write_status(
-            "running",
-            epoch=manager.epoch,
-            n_epochs=config.n_epochs,
-            device=str(self.device),
-            n_recordings=len(manager.train),
-        )
-        writer.log(
-            f"training on {self.device}, {len(manager.train)} recordings, from epoch {manager.epoch + 1}"
-        )
+        settings = self.settings
+        self._check_settings()
+        labels = self._read_labels()
+        writer = RunWriter.begin(settings.run.save_path, settings.to_json(), resume=self.resumed)
+        epoch = 0 if self.checkpoint is None else self.checkpoint["resume"]["epoch"]
         state = "failed"
         try:
-            for event in manager.run():
+            for event in self._prepare_and_train(labels, writer):
                 if isinstance(event, EpochResult):
-                    self._save(event)
+                    epoch = event.epoch
                 elif writer.is_stop_requested:
                     state = "stopped"
-                    return
-                else:
-                    writer.write_heartbeat(
-                        epoch=event.epoch - 1, step=event.step, n_steps=event.n_steps
-                    )
+                    break
+                _report(event, writer)
                 yield event
-            state = "finished"
+            else:
+                state = "finished"
         except (KeyboardInterrupt, GeneratorExit):
             state = "stopped"
             raise
@@ -191,46 +150,227 @@ class Experiment:
             writer.log(f"failed: {error}")
             raise
         finally:
-            writer.log(f"{state} after epoch {manager.epoch}")
-            writer.write_status(state, epoch=manager.epoch)
+            writer.log(f"{state} after epoch {epoch}")
+            writer.write_status(state, epoch=epoch)
+        return TrainingOutcome(state, epoch, writer.save_path, writer.last_checkpoint)
 
-    def _save(self, result: EpochResult) -> None:
-        """The best model first, then the metrics, then the state: a kill between any two loses nothing."""
-        manager, configs = self.manager, self.settings.models
+    def prepare(self) -> Preparation:
+        """Read the recordings and take the statistics of their features.
+
+        Yields:
+            how far each task is.
+
+        Returns:
+            the trainer.
+
+        Raises:
+            InputError: settings, folders, labels or recordings that can't be used.
+        """
+        self._check_settings()
+        return (yield from self._prepare(self._read_labels()))
+
+    def _check_settings(self) -> None:
+        """Check what can be checked without reading anything."""
+        settings = self.settings
+        if not settings.run.save_path:
+            raise InputError(
+                "save_path is missing: say it with --save_path, as in --save_path runs/first.ckpt"
+            )
+        run_directory(settings.run.save_path)
+        choose_device(settings.run.device)
+        needs_waveforms = settings.augmentation.needs_waveforms or settings.training.share_weight
+        if settings.data.feature_store and needs_waveforms:
+            raise InputError(
+                "feature_store keeps features, but augmentation and share_weight need waveforms: "
+                "leave it out, or set pair_probability, equaliser, gain_range and share_weight "
+                "to 0 and roll to False"
+            )
+
+    def _read_labels(self) -> Labels:
+        """Read which recordings there are, and check their labels against the settings."""
+        settings = self.settings
+        known = None if self.checkpoint is None else self.checkpoint["classes"]
+        train, classes = read_split(settings.data, "train", classes=known)
+        validation, _ = read_split(settings.data, "validation", classes=classes)
+        labels = Labels(classes, train, validation)
+        if self.checkpoint and self.checkpoint["resume"]["data"] != labels.fingerprint:
+            raise InputError(
+                "{data_folder} has other recordings or labels than the run began with: "
+                "start a new run",
+                data_folder=settings.data.data_folder,
+            )
+        n_thresholds = len(settings.training.thresholds)
+        if n_thresholds not in (1, len(classes)):
+            raise InputError(
+                f"thresholds has {n_thresholds} values: "
+                f"expected 1, or {len(classes)}, one per class"
+            )
+        return labels
+
+    def _prepare(self, labels: Labels) -> Preparation:
+        settings = self.settings
+        train = yield from _report_task(
+            "indexing training recordings", self._data_set_steps(labels.train, labels.classes)
+        )
+        validation = yield from _report_task(
+            "indexing validation recordings",
+            self._data_set_steps(labels.validation, labels.classes),
+        )
+        torch.manual_seed(settings.training.seed)
+        device = choose_device(settings.run.device)
+        model = build_model(settings.models, labels.classes).to(device)
+        stores: tuple[FeatureStore, FeatureStore] | None = None
+        if folder := settings.data.feature_store:
+            train_store = yield from _report_task(
+                "computing training features", store_steps(folder, train, model.front_end)
+            )
+            validation_store = yield from _report_task(
+                "computing validation features", store_steps(folder, validation, model.front_end)
+            )
+            stores = (train_store, validation_store)
+        trainer = Trainer(
+            model,
+            settings.training,
+            settings.augmentation,
+            train,
+            validation,
+            stores,
+            settings.data.n_loaders,
+        )
+        if self.checkpoint is not None:
+            trainer.load_state(self.checkpoint["resume"], self.checkpoint["weights"])
+            return trainer
+        # Training recordings are decoded for the statistics; an error in these would come late.
+        for index, recording in enumerate(validation.recordings, start=1):
+            sound_files.check(recording.path)
+            yield PreparationProgress(
+                "checking validation recordings", index, len(validation.recordings)
+            )
+        for n_read in trainer.fit_normalisation():
+            yield PreparationProgress("reading training recordings", n_read, len(train))
+        return trainer
+
+    def _data_set_steps(
+        self, recordings: Sequence[LabelledRecording], classes: Sequence[str]
+    ) -> Steps[AudioDataSet]:
+        data = self.settings.data
+        return data_set_steps(
+            recordings,
+            classes,
+            self.settings.features.sampling_rate,
+            in_memory=data.in_memory and not data.feature_store,
+            clip_length=data.clip_length,
+        )
+
+    def _prepare_and_train(self, labels: Labels, writer: RunWriter) -> Iterator[TrainingEvent]:
+        trainer = yield from self._prepare(labels)
+        yield TrainingStarted(
+            device=str(trainer.model.device),
+            precision=trainer.precision,
+            n_recordings=len(trainer.train),
+            n_validation_recordings=len(trainer.validation),
+            n_classes=len(labels.classes),
+            epoch=trainer.epoch,
+            n_epochs=self.settings.training.n_epochs,
+        )
+        for event in trainer.run():
+            if isinstance(event, EpochResult):
+                self._save(event, trainer, writer, labels.fingerprint)
+            yield event
+
+    def _save(
+        self, result: EpochResult, trainer: Trainer, writer: RunWriter, data_fingerprint: str
+    ) -> None:
+        """Save the best model, then the metrics, then the state: a kill between loses nothing."""
+        configs = self.settings.models
+        model = trainer.average.model
         made = {
             "settings": self.settings.to_json(),
             "epoch": result.epoch,
             "metrics": result.metrics,
         }
         if result.is_best:
-            save_checkpoint(self.writer.save_path, manager.averaged, configs, made)
-        if (every := self.settings.run.keep_every) and result.epoch % every == 0:
-            save_checkpoint(
-                self.writer.epoch_checkpoint_path(result.epoch), manager.averaged, configs, made
+            save_checkpoint(writer.save_path, model, configs, made)
+        keep_every = self.settings.run.keep_every
+        if keep_every and result.epoch % keep_every == 0:
+            save_checkpoint(writer.epoch_checkpoint_path(result.epoch), model, configs, made)
+        writer.add_metrics(result.to_json())
+        state = trainer.state() | {"data": data_fingerprint}
+        save_checkpoint(writer.last_checkpoint, model, configs, made, resume=state)
+        metric = self.settings.training.metric
+        score = result.metrics[metric] if result.metrics else None
+        scores = "" if score is None else f", validation {metric} {score:.4f}"
+        writer.log(f"epoch {result.epoch}: loss {result.losses['total']:.4f}{scores}")
+
+
+def _report(event: TrainingEvent, writer: RunWriter) -> None:
+    """Write into the run directory how far the training is."""
+    match event:
+        case PreparationProgress():
+            writer.report_preparation(event.task, event.done, event.total)
+        case TrainingStarted():
+            writer.write_status(
+                "running",
+                epoch=event.epoch,
+                n_epochs=event.n_epochs,
+                device=event.device,
+                n_recordings=event.n_recordings,
             )
-        self.writer.add_metrics(result.to_json())
-        save_checkpoint(
-            self.writer.last_checkpoint,
-            manager.averaged,
-            configs,
-            made,
-            resume=manager.state() | {"data": self.data_fingerprint},
+            writer.log(
+                f"training on {event.device}, {event.n_recordings} recordings, "
+                f"from epoch {event.epoch + 1}"
+            )
+        case StepDone():
+            writer.write_heartbeat(epoch=event.epoch - 1, step=event.step, n_steps=event.n_steps)
+        case EpochResult():
+            writer.write_status("running", epoch=event.epoch, step=0)
+
+
+def _report_task(task: str, steps: Steps[Result]) -> Generator[PreparationProgress, None, Result]:
+    """Pass on the progress of long work, with the name of the task."""
+    work = LongWork(steps)
+    for step in work:
+        yield PreparationProgress(task, step.done, step.total)
+    return work.result
+
+
+def _change_settings(settings: Settings, changes: Mapping[str, Any]) -> Settings:
+    """Return the settings with changes that leave it the same training."""
+    for name in changes:
+        if name not in CHANGEABLE:
+            raise InputError(
+                f"{name} can't change when a run is resumed; what can: {', '.join(CHANGEABLE)}"
+            )
+    n_planned = settings.training.n_epochs
+    if settings.training.scheduler_type == "oneCycle" and changes.get("n_epochs", 0) > n_planned:
+        raise InputError(
+            f"n_epochs can't grow beyond {n_planned}: oneCycle planned the learning rate for them; "
+            "start a new run"
         )
-        name = self.settings.training.metric
-        score = result.metrics[name] if result.metrics else None
-        scores = f", validation {name} {score:.4f}" if score is not None else ""
-        self.writer.log(f"epoch {result.epoch}: loss {result.losses['total']:.4f}{scores}")
-        self.writer.write_status("running", epoch=result.epoch, step=0)
+    changed: dict[str, Any] = {}
+    for section in ("data", "training", "run"):
+        config = getattr(settings, section)
+        own = {name: value for name, value in changes.items() if hasattr(config, name)}
+        changed[section] = replace(config, **own)
+    return replace(settings, **changed)
 
 
-def train_or_resume(values: Mapping[str, Any]) -> Iterator[StepDone | EpochResult]:
-    """Train as flags say, or go on with that training where it was cut; one that is finished is not trained again.
+def train_or_resume(
+    values: Mapping[str, Any],
+) -> Generator[TrainingEvent, None, TrainingOutcome | None]:
+    """Train as flags say, or continue that training if it was cut; a finished one is left alone.
 
     Args:
-        values: of any fields of any of the configs, by the fields' names.
+        values: of any fields of any of the configs, by the fields' names or aliases.
+
+    Yields:
+        the events of `Experiment.run`.
+
+    Returns:
+        how the training ended; None if it was finished before.
 
     Raises:
-        InputError: what `Experiment` refuses, or a run of other settings in the same place.
+        InputError: see `Experiment.run`; also a run of other settings in the same place.
     """
     places = {
         name: str(Path(values[name]).resolve())
@@ -239,17 +379,26 @@ def train_or_resume(values: Mapping[str, Any]) -> Iterator[StepDone | EpochResul
     }
     settings = Settings.from_flags({**values, **places})
     folder = run_directory(settings.run.save_path)
-    if not (folder / "last.ckpt").exists():
-        yield from Experiment(settings).run()
-        return
+    last_checkpoint = folder / "last.ckpt"
+    if not last_checkpoint.exists():
+        return (yield from Experiment(settings).run())
     reader = RunReader(folder)
-    config = reader.config
+    _check_same_settings(folder, reader.config, settings)
+    if reader.state() == "finished":
+        return None
+    return (yield from Experiment.resume(last_checkpoint, {"device": settings.run.device}).run())
+
+
+def _check_same_settings(folder: Path, config: Mapping[str, Any], settings: Settings) -> None:
+    """Check that a run was trained with these settings, wherever it and its data lie."""
     for section, values_now in settings.to_json().items():
+        if section == "run":
+            continue
         values_before = canonical_names(config[section])
         for name, now in values_now.items():
             before = values_before.get(name)
-            if before != now and section != "run" and name != "data_folder":
-                words = f"{folder} was trained with {name} {format_setting(before)}, not {format_setting(now)}"
-                raise InputError(f"{words}: choose another place, or remove it")
-    if reader.state() != "finished":
-        yield from Experiment.resume(folder / "last.ckpt", {"device": settings.run.device}).run()
+            if before != now and name != "data_folder":
+                raise InputError(
+                    f"{folder} was trained with {name} {format_setting(before)}, "
+                    f"not {format_setting(now)}: choose another place, or remove it"
+                )

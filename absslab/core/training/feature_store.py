@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from absslab.core.common.config import fingerprint
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import atomic_write
+from absslab.core.common.progress import Progress, Steps, run_to_end
 from absslab.core.data.audio_data_set import AudioDataSet
 from absslab.core.model.front_end import FrontEnd
 
@@ -69,8 +70,8 @@ class FeatureStore:
         start, stop = self.edges[index], self.edges[index + 1]
         return torch.from_numpy(self.features[:, :, start:stop])
 
-    def pictures(self) -> Iterator[Tensor]:
-        """The features of each recording (1, C, M, T)."""
+    def features_one_by_one(self) -> Iterator[Tensor]:
+        """Yield the features of each recording: (1, C, M, T)."""
         return (self[index][None] for index in range(len(self)))
 
     def batches(
@@ -104,37 +105,59 @@ def store_fingerprint(data_set: AudioDataSet, front_end: FrontEnd) -> str:
     return fingerprint([VERSION, settings, files, data_set.clips])
 
 
-def open_store(folder: str | Path, data_set: AudioDataSet, front_end: FrontEnd) -> FeatureStore:
-    """Open the store of a data set's features, and make it first where there is none."""
+def store_steps(
+    folder: str | Path, data_set: AudioDataSet, front_end: FrontEnd
+) -> Steps[FeatureStore]:
+    """Open the store of a data set's features, and make it first if there is none.
+
+    Args:
+        folder: of the stores; one file per data set and front end.
+        data_set: whose features they are.
+        front_end: that computes them.
+
+    Yields:
+        how many recordings' features have been computed.
+
+    Returns:
+        the store.
+    """
     key = store_fingerprint(data_set, front_end)
     path = Path(folder) / f"features-{key}.h5"
     if not path.exists():
-        make_store(path, key, data_set, front_end)
+        yield from make_store(path, key, data_set, front_end)
     return FeatureStore(path, data_set, key)
 
 
-def make_store(path: Path, key: str, data_set: AudioDataSet, front_end: FrontEnd) -> None:
-    """Write the features of every recording, whole or not at all."""
+def open_store(folder: str | Path, data_set: AudioDataSet, front_end: FrontEnd) -> FeatureStore:
+    """Open the store of a data set's features; see `store_steps`."""
+    return run_to_end(store_steps(folder, data_set, front_end))
+
+
+def make_store(path: Path, key: str, data_set: AudioDataSet, front_end: FrontEnd) -> Steps[None]:
+    """Write the features of every recording, whole or not at all.
+
+    Yields:
+        how many recordings' features have been computed.
+    """
     import h5py
 
     config = front_end.config
     n_frames = [config.n_frames(length) for length in data_set.lengths]
     edges = np.concatenate([[0], np.cumsum(n_frames)])
+    shape = (1, config.n_bands, int(edges[-1]))  # (C, M, ΣT)
+    chunks = (1, config.n_bands, min(256, int(edges[-1])))
     with atomic_write(path) as unfinished, h5py.File(unfinished, "w") as file:
-        features = file.create_dataset(
-            "features",
-            (1, config.n_bands, int(edges[-1])),
-            np.float32,
-            chunks=(1, config.n_bands, min(256, int(edges[-1]))),
-        )
-        for index, picture in enumerate(_pictures(data_set, front_end)):
-            features[:, :, edges[index] : edges[index + 1]] = picture
+        stored = file.create_dataset("features", shape, np.float32, chunks=chunks)
+        for index in range(len(data_set)):
+            features = _compute_features(data_set[index], front_end)  # (C, M, T)
+            stored[:, :, edges[index] : edges[index + 1]] = features
+            yield Progress(index + 1, len(data_set))
         file["edges"] = edges
         file.attrs["fingerprint"] = key
 
 
 @torch.no_grad()
-def _pictures(data_set: AudioDataSet, front_end: FrontEnd) -> Iterator[np.ndarray]:
-    for index in range(len(data_set)):
-        waveform = data_set[index].to(front_end.device)
-        yield front_end.features(front_end.stft(waveform[None]))[0].cpu().numpy()  # (1, M, T)
+def _compute_features(waveform: Tensor, front_end: FrontEnd) -> np.ndarray:
+    """Return features before normalisation: (N,) → (1, M, T)."""
+    spectra = front_end.stft(waveform.to(front_end.device)[None])  # (1, F, T)
+    return front_end.features(spectra)[0].cpu().numpy()  # (1, M, T)

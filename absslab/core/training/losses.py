@@ -28,6 +28,32 @@ def _soft_margin(probabilities: Tensor, labels: Tensor) -> Tensor:
 TAG_LOSSES = {"BCE": _bce, "MultiLabelSoftMarginLoss": _soft_margin}
 
 
+def combine_losses(
+    tag: Tensor,
+    absent: Tensor,
+    share: Tensor | None = None,
+    *,
+    l1_weight: float,
+    share_weight: float,
+) -> dict[str, Tensor]:
+    """Return the loss that training minimises, "total", and its parts by name.
+
+    Args:
+        tag: loss of the tags.
+        absent: mean of the masks of absent classes.
+        share: loss on the shares of events and background, if there is one.
+        l1_weight: λ: (1 − λ) · tag + λ · absent.
+        share_weight: of `share`.
+
+    Shape:
+        all ().
+    """
+    total = (1 - l1_weight) * tag + l1_weight * absent
+    if share is None:
+        return {"total": total, "tag": tag, "absent": absent}
+    return {"total": total + share_weight * share, "tag": tag, "absent": absent, "share": share}
+
+
 def absent_mask_loss(masks: Tensor, labels: Tensor, n_frames: Tensor | None = None) -> Tensor:
     """Mean of the masks of classes that are not there; 0 where every class is.
 

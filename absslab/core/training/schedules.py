@@ -1,56 +1,25 @@
-"""Courses of the learning rate, under one name from the command line to the step."""
+"""Courses of the learning rate, from epoch to epoch or from step to step."""
 
 from typing import Any
 
 import torch
 from torch.optim import lr_scheduler
 
-from absslab.core.training.config import TrainingConfig
-
 
 class Schedule:
-    """Sets the learning rate: after each step (oneCycle), each epoch, or each evaluation (reduceLROnPlateau).
+    """A constant learning rate; the other schedules are derived from it.
 
     Args:
         optimizer: whose rate it sets.
-        config: type and parameters.
+        config: the `TrainingConfig`, which takes its choices from the registry below.
         steps_per_epoch: optimizer steps of an epoch.
     """
 
-    def __init__(
-        self, optimizer: torch.optim.Optimizer, config: TrainingConfig, steps_per_epoch: int
-    ):
-        self.optimizer, self.type, self.n_steps_done = optimizer, config.scheduler_type, 0
-        self.total_steps = config.n_epochs * steps_per_epoch
-        self.scheduler: Any = None
-        match self.type:
-            case "stepLR":
-                self.scheduler = lr_scheduler.StepLR(
-                    optimizer, config.scheduler_step_size, config.scheduler_gamma
-                )
-            case "multiStepLR":
-                self.scheduler = lr_scheduler.MultiStepLR(
-                    optimizer, config.scheduler_milestones, config.scheduler_gamma
-                )
-            case "reduceLROnPlateau":
-                self.scheduler = lr_scheduler.ReduceLROnPlateau(
-                    optimizer,
-                    mode="max",
-                    factor=config.scheduler_gamma,
-                    patience=config.scheduler_patience,
-                    threshold_mode="abs",  # a relative one takes an equal negative score for a better one
-                )
-            case "oneCycle":
-                self.scheduler = lr_scheduler.OneCycleLR(
-                    optimizer,
-                    config.learning_rate,
-                    total_steps=self.total_steps + 1,
-                    pct_start=max(
-                        config.scheduler_warm_up, 1.5 / (self.total_steps + 1)
-                    ),  # of a whole step, torch divides by 0
-                    final_div_factor=100,
-                    cycle_momentum=False,
-                )
+    scheduler: Any = None  # PyTorch's own, where there is one
+
+    def __init__(self, optimizer: torch.optim.Optimizer, config: Any, steps_per_epoch: int):
+        self.optimizer = optimizer
+        self.n_steps_done = 0
 
     @property
     def learning_rate(self) -> float:
@@ -60,31 +29,107 @@ class Schedule:
     def after_step(self) -> None:
         """Call after each step of the optimizer."""
         self.n_steps_done += 1
-        if self.type == "oneCycle" and self.n_steps_done <= self.total_steps:
-            self.scheduler.step()
 
     def after_epoch(self, score: float | None) -> None:
-        """Call after each epoch, with the score (larger is better) where it was evaluated."""
-        if self.type in ("stepLR", "multiStepLR"):
-            self.scheduler.step()
-        elif self.type == "reduceLROnPlateau" and score is not None:
-            self.scheduler.step(score)
+        """Call after each epoch, with the score (larger is better) if it was evaluated."""
 
     def state_dict(self) -> dict[str, Any]:
-        """All that resuming needs, as plain data."""
-        inner = self.scheduler.state_dict() if self.scheduler else {}
-        kept = {
-            key: value
-            for key, value in inner.items()
+        """Return all that resuming needs, as plain data."""
+        state = self.scheduler.state_dict() if self.scheduler else {}
+        plain = {
+            name: dict(value) if isinstance(value, dict) else value
+            for name, value in state.items()
             if isinstance(value, int | float | str | list | dict | bool)
         }
-        return {
-            "n_steps_done": self.n_steps_done,
-            "scheduler": {k: dict(v) if isinstance(v, dict) else v for k, v in kept.items()},
-        }
+        return {"n_steps_done": self.n_steps_done, "scheduler": plain}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` returned."""
+        """Continue from what `state_dict` returned."""
         self.n_steps_done = state["n_steps_done"]
         if self.scheduler:
             self.scheduler.load_state_dict({**self.scheduler.state_dict(), **state["scheduler"]})
+
+
+class StepSchedule(Schedule):
+    """Multiplies the rate by a factor every so many epochs."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, config: Any, steps_per_epoch: int):
+        super().__init__(optimizer, config, steps_per_epoch)
+        self.scheduler = lr_scheduler.StepLR(
+            optimizer, config.scheduler_step_size, config.scheduler_gamma
+        )
+
+    def after_epoch(self, score: float | None) -> None:
+        """Count the epoch."""
+        self.scheduler.step()
+
+
+class MilestoneSchedule(Schedule):
+    """Multiplies the rate by a factor after certain epochs."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, config: Any, steps_per_epoch: int):
+        super().__init__(optimizer, config, steps_per_epoch)
+        self.scheduler = lr_scheduler.MultiStepLR(
+            optimizer, config.scheduler_milestones, config.scheduler_gamma
+        )
+
+    def after_epoch(self, score: float | None) -> None:
+        """Count the epoch."""
+        self.scheduler.step()
+
+
+class PlateauSchedule(Schedule):
+    """Multiplies the rate by a factor when the score has not risen for so many evaluations."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, config: Any, steps_per_epoch: int):
+        super().__init__(optimizer, config, steps_per_epoch)
+        self.scheduler = lr_scheduler.ReduceLROnPlateau(
+            optimizer,
+            mode="max",
+            factor=config.scheduler_gamma,
+            patience=config.scheduler_patience,
+            threshold_mode="abs",  # a relative one takes an equal negative score for a better one
+        )
+
+    def after_epoch(self, score: float | None) -> None:
+        """Count the evaluation, if there was one."""
+        if score is not None:
+            self.scheduler.step(score)
+
+
+class OneCycleSchedule(Schedule):
+    """Raises the rate step by step, then lowers it to almost 0 at the end of the training."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, config: Any, steps_per_epoch: int):
+        super().__init__(optimizer, config, steps_per_epoch)
+        self.total_steps = config.n_epochs * steps_per_epoch
+        n_rates = self.total_steps + 1
+        shortest_rise = 1.5 / n_rates  # PyTorch divides by 0 if the rise is a whole step
+        self.scheduler = lr_scheduler.OneCycleLR(
+            optimizer,
+            config.learning_rate,
+            total_steps=n_rates,
+            pct_start=max(config.scheduler_warm_up, shortest_rise),
+            final_div_factor=100,
+            cycle_momentum=False,
+        )
+
+    def after_step(self) -> None:
+        """Set the rate of the next step."""
+        super().after_step()
+        if self.n_steps_done <= self.total_steps:
+            self.scheduler.step()
+
+
+SCHEDULES: dict[str, type[Schedule]] = {
+    "none": Schedule,
+    "stepLR": StepSchedule,
+    "multiStepLR": MilestoneSchedule,
+    "reduceLROnPlateau": PlateauSchedule,
+    "oneCycle": OneCycleSchedule,
+}
+
+
+def build_schedule(optimizer: torch.optim.Optimizer, config: Any, steps_per_epoch: int) -> Schedule:
+    """Build the schedule that a config names."""
+    return SCHEDULES[config.scheduler_type](optimizer, config, steps_per_epoch)

@@ -220,5 +220,5 @@ def test_a_run_does_not_go_on_with_corrected_labels_and_says_so(new_run, folder,
     with pytest.raises(
         InputError, match="other recordings or labels than the run began with: start a new run"
     ):
-        Experiment.resume(tmp_path / "run/last.ckpt", {"n_epochs": 3})
+        list(Experiment.resume(tmp_path / "run/last.ckpt", {"n_epochs": 3}).run())
     assert json.loads((tmp_path / "run/config.json").read_text())["training"]["n_epochs"] == 2

@@ -16,12 +16,18 @@ import torch
 
 from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
+from absslab.core.common.progress import LongWork, run_to_end
 from absslab.core.model.checkpoint import load_checkpoint, read_checkpoint
+from absslab.core.training.events import (
+    EpochResult,
+    PreparationProgress,
+    StepDone,
+    TrainingStarted,
+)
 from absslab.core.training.experiment import Experiment, train_or_resume
 from absslab.core.training.recipes import RECIPES
 from absslab.core.training.run_directory import RunReader
 from absslab.core.training.settings import Settings
-from absslab.core.training.trainer import EpochResult
 
 
 def finish(experiment: Experiment) -> list[EpochResult]:
@@ -32,7 +38,7 @@ def cut_after(experiment: Experiment, n_epochs: int) -> None:
     """Leave the run in the middle of the epoch that follows, as a kill would: only what is on disk remains."""
     run = experiment.run()
     for event in run:
-        if not isinstance(event, EpochResult) and event.epoch == n_epochs + 1 and event.step == 2:
+        if isinstance(event, StepDone) and event.epoch == n_epochs + 1 and event.step == 2:
             break
     run.close()
 
@@ -103,7 +109,8 @@ def test_the_best_score_so_far_survives_a_resume(new_run, tmp_path):
     settings = with_training(new_run, n_epochs=3, metric="loss", scheduler_type="none")
     cut_after(Experiment(settings), 2)
     best = read_checkpoint(tmp_path / "run/last.ckpt")["resume"]["best"]
-    assert Experiment.resume(tmp_path / "run/last.ckpt").manager.best == best
+    trainer = run_to_end(Experiment.resume(tmp_path / "run/last.ckpt").prepare())
+    assert trainer.best == best
 
 
 def test_early_stopping_stops_after_so_many_evaluations_without_a_better_one(new_run):
@@ -117,7 +124,8 @@ def test_early_stopping_stops_after_so_many_evaluations_without_a_better_one(new
 
 def test_the_file_stop_stops_a_run_which_can_then_be_resumed(new_run, tmp_path):
     run = Experiment(new_run).run()
-    next(run)
+    while not isinstance(next(run), StepDone):
+        pass
     (tmp_path / "run" / "stop").touch()
     rest = list(run)
     assert not any(isinstance(event, EpochResult) and event.epoch == 2 for event in rest)
@@ -139,7 +147,7 @@ def test_models_of_every_so_many_epochs_are_kept_and_can_be_used(new_run, tmp_pa
 def test_a_run_is_not_overwritten_but_named_with_how_to_go_on(new_run):
     finish(Experiment(new_run))
     with pytest.raises(InputError, match=r"go on with --checkpoint_path .*last\.ckpt"):
-        Experiment(new_run)
+        finish(Experiment(new_run))
 
 
 def test_what_would_make_it_another_training_can_not_change_on_resume(new_run, tmp_path):
@@ -160,7 +168,7 @@ def test_one_cycle_can_not_grow_beyond_what_it_planned(new_run, tmp_path):
 
 def test_thresholds_are_one_or_one_per_class(new_run):
     with pytest.raises(InputError, match="expected 1, or 4"):
-        Experiment(with_training(new_run, thresholds=(0.5, 0.5)))
+        finish(Experiment(with_training(new_run, thresholds=(0.5, 0.5))))
     assert finish(Experiment(with_training(new_run, n_epochs=1, thresholds=(0.1, 0.2, 0.3, 0.4))))
 
 
@@ -168,7 +176,7 @@ def test_a_device_that_is_not_there_is_refused(new_run):
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
     with pytest.raises(InputError, match="no CUDA GPU"):
-        Experiment(replace(new_run, run=replace(new_run.run, device="cuda")))
+        finish(Experiment(replace(new_run, run=replace(new_run.run, device="cuda"))))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -187,12 +195,10 @@ def test_features_can_come_from_a_store_and_are_the_same(new_run, tmp_path):
         data=replace(plain.data, feature_store=str(tmp_path / "store")),
         run=replace(plain.run, save_path=str(tmp_path / "stored.ckpt")),
     )
-    managers = [Experiment(one).manager for one in (plain, stored)]
-    for manager in managers:
-        manager.fit_normalisation()
-    (loss, _), (stored_loss, _) = (
-        manager.evaluate() for manager in managers
-    )  # same weights, before any training
+    loss, stored_loss = (  # of the same weights, before any training
+        run_to_end(Experiment(settings).prepare()).validate().metrics
+        for settings in (plain, stored)
+    )
     assert stored_loss["loss"] == pytest.approx(loss["loss"], rel=1e-5)
     assert (
         len(
@@ -205,7 +211,7 @@ def test_features_can_come_from_a_store_and_are_the_same(new_run, tmp_path):
         == 2
     )
     with pytest.raises(InputError, match="feature_store"):
-        Experiment(replace(new_run, data=stored.data))
+        finish(Experiment(replace(new_run, data=stored.data)))
 
 
 def test_dropout_and_early_stopping_resume_bit_for_bit_as_well(new_run, tmp_path):
@@ -281,8 +287,12 @@ def test_a_bad_recording_leaves_no_run_behind_and_the_same_settings_work_once_it
         good = path.read_bytes()
         path.write_bytes(good[:5000])
         with pytest.raises(InputError, match=r"000000\.wav is cut short"):
-            Experiment(settings)
-        assert not (tmp_path / "run").exists()
+            finish(Experiment(settings))
+        reader = RunReader(tmp_path / "run")  # it says what failed, and blocks no other start
+        assert reader.state() == "failed"
+        assert "000000.wav is cut short" in reader.read_log_end()
+        assert not (tmp_path / "run" / "last.ckpt").exists()
+        assert not (tmp_path / "run.ckpt").exists()
         path.write_bytes(good)
     assert len(finish(Experiment(settings))) == 2
 
@@ -306,7 +316,9 @@ def test_other_recordings_than_the_run_began_with_are_refused(new_run, mixtures,
     table = tmp_path / "set/train/weak_labels.csv"
     table.write_text("\n".join(table.read_text().splitlines()[:-1]) + "\n")
     with pytest.raises(InputError, match="other recordings or labels"):
-        Experiment.resume(tmp_path / "run/last.ckpt", {"data_folder": str(tmp_path / "set")})
+        finish(
+            Experiment.resume(tmp_path / "run/last.ckpt", {"data_folder": str(tmp_path / "set")})
+        )
 
 
 @pytest.mark.parametrize("moment", [0.0, 0.02, 0.3, "first"])
@@ -378,3 +390,40 @@ def test_a_training_is_done_once_gone_on_with_after_a_cut_and_refused_with_other
         InputError, match=r"once was trained with n_epochs 2, not 3: choose another place"
     ):
         list(train_or_resume(flags | {"n_epochs": 3}))
+
+
+def test_a_run_says_that_it_prepares_before_a_recording_is_opened(new_run, tmp_path, monkeypatch):
+    seen = []
+    opened = sound_files.info
+
+    def info(path):
+        seen.append(RunReader(tmp_path / "run").status())
+        return opened(path)
+
+    monkeypatch.setattr(sound_files, "info", info)
+    events = list(Experiment(new_run).run())
+    assert seen[0].state == "preparing"
+    tasks = [event for event in events if isinstance(event, PreparationProgress)]
+    assert all(0 <= event.done <= event.total for event in tasks)
+    assert tasks[-1].done == tasks[-1].total == 24
+    (started,) = [event for event in events if isinstance(event, TrainingStarted)]
+    assert events.index(started) == len(tasks)
+    assert (started.n_recordings, started.n_validation_recordings) == (24, 8)
+
+
+def test_a_training_returns_how_it_ended(new_run, tmp_path):
+    training = LongWork(Experiment(new_run).run())
+    assert list(training)
+    assert (training.result.state, training.result.epoch) == ("finished", 2)
+    assert training.result.save_path == tmp_path / "run.ckpt"
+    assert training.result.last_checkpoint == tmp_path / "run" / "last.ckpt"
+
+
+def test_settings_that_can_not_be_used_overwrite_nothing(new_run, tmp_path):
+    cut_after(Experiment(new_run), 1)
+    config = (tmp_path / "run" / "config.json").read_bytes()
+    for changes in ({"data_folder": str(tmp_path)}, {"device": "cuda:99"}):
+        with pytest.raises(InputError):
+            finish(Experiment.resume(tmp_path / "run/last.ckpt", changes))
+        assert (tmp_path / "run" / "config.json").read_bytes() == config
+        assert RunReader(tmp_path / "run").state() == "stopped"

@@ -170,12 +170,16 @@ def test_an_hdf5_file_of_another_program_is_refused(tmp_path):
 
 
 def test_a_store_cut_while_it_is_written_leaves_nothing(tmp_path, data_set, monkeypatch):
+    computed = []
+
     def cut(*_):
-        yield np.zeros((1, 8, CONFIG.n_frames(4000)), np.float32)
-        raise KeyboardInterrupt
+        if computed:
+            raise KeyboardInterrupt
+        computed.append(np.zeros((1, 8, CONFIG.n_frames(4000)), np.float32))
+        return computed[0]
 
     with monkeypatch.context() as patch:
-        patch.setattr(feature_store, "_pictures", cut)
+        patch.setattr(feature_store, "_compute_features", cut)
         with pytest.raises(KeyboardInterrupt):
             open_store(tmp_path / "store", data_set, FrontEnd(CONFIG))
     assert os.listdir(tmp_path / "store") == []

@@ -5,8 +5,8 @@ import torch
 from torch.optim import lr_scheduler
 
 from absslab.core.common.errors import InputError
-from absslab.core.training.config import SCHEDULERS, TrainingConfig
-from absslab.core.training.schedules import Schedule
+from absslab.core.training.config import TrainingConfig
+from absslab.core.training.schedules import SCHEDULES, build_schedule
 
 N_EPOCHS, STEPS = 12, 3
 SCORES = [0.5, 0.6, None, 0.6, 0.55, 0.6, None, 0.59, 0.7, 0.7, 0.6, 0.5]
@@ -17,7 +17,7 @@ CONFIGS = {
     "reduceLROnPlateau": {"scheduler_patience": 1, "scheduler_gamma": 0.3},
     "oneCycle": {"scheduler_warm_up": 0.25},
 }
-every_type = pytest.mark.parametrize("name", SCHEDULERS)
+every_type = pytest.mark.parametrize("name", SCHEDULES)
 
 
 def config_of(name):
@@ -43,7 +43,7 @@ def epoch(optimizer, schedule, number):
 
 def course(name):
     optimizer = optimizer_of()
-    schedule = Schedule(optimizer, config_of(name), STEPS)
+    schedule = build_schedule(optimizer, config_of(name), STEPS)
     return [epoch(optimizer, schedule, number) for number in range(N_EPOCHS)]
 
 
@@ -123,12 +123,12 @@ def test_one_cycle_rises_to_the_learning_rate_and_ends_near_zero():
 @pytest.mark.parametrize("cut", [1, 4, 6, 11])
 def test_a_course_that_is_cut_goes_on_as_if_it_were_not(name, cut, tmp_path):
     optimizer = optimizer_of()
-    schedule = Schedule(optimizer, config_of(name), STEPS)
+    schedule = build_schedule(optimizer, config_of(name), STEPS)
     rates = [epoch(optimizer, schedule, number) for number in range(cut)]
     torch.save([optimizer.state_dict(), schedule.state_dict()], tmp_path / "state")
     of_optimizer, of_schedule = torch.load(tmp_path / "state", weights_only=True)
     optimizer = optimizer_of()
-    schedule = Schedule(optimizer, config_of(name), STEPS)
+    schedule = build_schedule(optimizer, config_of(name), STEPS)
     optimizer.load_state_dict(of_optimizer)
     schedule.load_state_dict(of_schedule)
     rates += [epoch(optimizer, schedule, number) for number in range(cut, N_EPOCHS)]
@@ -137,7 +137,7 @@ def test_a_course_that_is_cut_goes_on_as_if_it_were_not(name, cut, tmp_path):
 
 def test_more_steps_than_planned_leave_one_cycle_at_its_end():
     optimizer = optimizer_of()
-    schedule = Schedule(optimizer, config_of("oneCycle"), STEPS)
+    schedule = build_schedule(optimizer, config_of("oneCycle"), STEPS)
     for number in [*range(N_EPOCHS), 0]:
         rates = epoch(optimizer, schedule, number)
     assert len(set(rates)) == 1
@@ -145,7 +145,7 @@ def test_more_steps_than_planned_leave_one_cycle_at_its_end():
 
 @every_type
 def test_the_name_on_the_command_line_is_the_name_of_the_schedule(name):
-    assert Schedule(optimizer_of(), config_of(name), STEPS).type == name
+    assert type(build_schedule(optimizer_of(), config_of(name), STEPS)) is SCHEDULES[name]
 
 
 def test_an_unknown_name_is_refused():
@@ -157,7 +157,7 @@ def test_an_unknown_name_is_refused():
 
 def test_a_score_that_is_negative_and_stays_the_same_is_no_improvement():
     optimizer = optimizer_of()
-    schedule = Schedule(optimizer, config_of("reduceLROnPlateau"), STEPS)
+    schedule = build_schedule(optimizer, config_of("reduceLROnPlateau"), STEPS)
     for _ in range(4):
         schedule.after_epoch(-1.0)  # a loss, turned so that larger is better
     assert schedule.learning_rate < 0.01
@@ -170,7 +170,7 @@ def test_one_cycle_has_a_course_however_short_the_training(n_steps, warm_up):
         n_epochs=1, learning_rate=0.01, scheduler_type="oneCycle", scheduler_warm_up=warm_up
     )
     optimizer = optimizer_of()
-    schedule = Schedule(optimizer, config, n_steps)
+    schedule = build_schedule(optimizer, config, n_steps)
     for _ in range(n_steps):
         assert 0 < schedule.learning_rate <= 0.01
         optimizer.step()

@@ -1,0 +1,69 @@
+"""What a training reports while it prepares and runs: small frozen dataclasses."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class PreparationProgress:
+    """How far a task is that comes before the first epoch."""
+
+    task: str  # a few words, such as "checking recordings"
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class TrainingStarted:
+    """The preparation is over; what will be trained, and on what."""
+
+    device: str
+    precision: str
+    n_recordings: int
+    n_validation_recordings: int
+    n_classes: int
+    epoch: int  # that is done already; 0: a new run
+    n_epochs: int
+
+
+@dataclass(frozen=True)
+class StepDone:
+    """One step of the optimizer is done."""
+
+    epoch: int
+    step: int
+    n_steps: int
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """What came of one epoch."""
+
+    epoch: int  # from 1
+    n_epochs: int
+    losses: dict[str, float]  # training: total and its parts
+    learning_rate: float  # at the end
+    seconds: float
+    recordings_per_second: float
+    metrics: dict[str, float | None] | None = None  # validation, in epochs that evaluate
+    per_class: dict[str, dict[str, float | None]] | None = None  # class → metric → value
+    is_best: bool = False
+    gpu_memory: int | None = None  # bytes, the most so far
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data, as JSON holds it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class TrainingOutcome:
+    """How a training ended; its generator returns it."""
+
+    state: str  # finished or stopped
+    epoch: int  # the last one that is done
+    save_path: Path  # of the best model
+    last_checkpoint: Path  # from which the run can be resumed
+
+
+TrainingEvent = PreparationProgress | TrainingStarted | StepDone | EpochResult

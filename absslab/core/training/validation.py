@@ -1,0 +1,72 @@
+"""Loss and tagging scores of a model on the validation recordings.
+
+Axes: B batch, K classes.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from absslab.core.data.audio_data_set import AudioDataSet, Batch
+from absslab.core.metrics.tagging import tagging_scores, tagging_scores_per_class
+from absslab.core.model.separation_model import SeparationModel
+from absslab.core.training.config import LOSS, TrainingConfig
+from absslab.core.training.feature_store import FeatureBatch
+from absslab.core.training.objective import Objective
+
+
+class ValidationScores(NamedTuple):
+    """How well a model does on the validation recordings."""
+
+    metrics: dict[str, float | None]  # averaged over the classes, and the loss
+    per_class: dict[str, dict[str, float | None]]  # class → metric → value
+
+    def rank(self, metric: str) -> float:
+        """Return the value of a metric, turned so that larger is better; undefined is the worst."""
+        value = self.metrics[metric]
+        if value is None:
+            return -np.inf
+        return -value if metric == LOSS else value
+
+
+@torch.no_grad()
+def validate(
+    model: SeparationModel,
+    objective: Objective,
+    data_set: AudioDataSet,
+    batches: Iterable[Batch | FeatureBatch],
+    config: TrainingConfig,
+) -> ValidationScores:
+    """Score a model.
+
+    The probability of a recording that was cut is the highest of its clips, as when it is
+    separated.
+
+    Args:
+        model: to score.
+        objective: computes loss and probabilities of a batch.
+        data_set: the validation recordings.
+        batches: of that data set, on the model's device.
+        config: thresholds and averages of the scores.
+    """
+    model.eval()
+    clip_probabilities = np.zeros(data_set.labels.shape, np.float32)
+    total = 0.0
+    for batch in batches:
+        batch_loss = objective(model, batch)
+        total += float(batch_loss.losses["total"]) * len(batch.labels)
+        clips = batch.indices.cpu().numpy()
+        clip_probabilities[clips] = batch_loss.probabilities.cpu().numpy()
+    labels, probabilities = data_set.max_per_recording(clip_probabilities)
+    thresholds = config.thresholds
+    metrics: dict[str, float | None] = {LOSS: total / len(data_set)}
+    metrics |= tagging_scores(
+        labels, probabilities, thresholds=thresholds, average=config.metric_average
+    )
+    by_metric = tagging_scores_per_class(labels, probabilities, thresholds=thresholds)
+    per_class = {}
+    for k, name in enumerate(model.classes):
+        per_class[name] = {metric: values[k] for metric, values in by_metric.items()}
+    return ValidationScores(metrics, per_class)

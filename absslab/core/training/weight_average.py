@@ -1,0 +1,39 @@
+"""A running average of a model's weights."""
+
+import copy
+
+import torch
+
+from absslab.core.model.separation_model import SeparationModel
+
+
+class WeightAverage:
+    """A copy of a model whose weights follow the model's slowly; without decay the model itself.
+
+    Args:
+        trained: the model that is trained.
+        decay: of the average, per step; 0: none is taken.
+    """
+
+    def __init__(self, trained: SeparationModel, decay: float):
+        self.trained = trained
+        self.decay = decay
+        self.model = copy.deepcopy(trained) if decay else trained
+
+    @torch.no_grad()
+    def update(self, n_steps: int) -> None:
+        """Move the average towards the weights of the trained model.
+
+        Args:
+            n_steps: that the optimizer has made: early on the average follows quickly.
+        """
+        if self.model is self.trained:
+            return
+        decay = min(self.decay, n_steps / (n_steps + 10))
+        averages = self.model.state_dict().values()
+        weights = self.trained.state_dict().values()
+        for average, weight in zip(averages, weights, strict=True):
+            if average.is_floating_point():
+                average.lerp_(weight, 1 - decay)
+            else:
+                average.copy_(weight)
