@@ -21,12 +21,10 @@ def run(arguments: Sequence[str]) -> None:
     given = vars(parser.parse(arguments))
     name = given.pop("name")
     if name not in DASHBOARDS:
-        said = (
-            f"there is no dashboard {name!r}{suggest_nearest(name, DASHBOARDS)}"
-            if name
-            else f"say which dashboard: {'; '.join(f'{one} ({what})' for one, what in DASHBOARDS.items())}"
-        )
-        raise InputError(said)
+        if name:
+            raise InputError(f"there is no dashboard {name!r}{suggest_nearest(name, DASHBOARDS)}")
+        known = "; ".join(f"{title} ({purpose})" for title, purpose in DASHBOARDS.items())
+        raise InputError(f"say which dashboard: {known}")
     shown, server = from_flags(DashboardConfig, given), from_flags(ServerConfig, given)
     try:
         from absslab.widgets.dashboards.server import ensure_token, serve

@@ -11,7 +11,7 @@ from absslab.report.render import check_installed
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Go the whole way on the built-in recordings."""
+    """Mix, train, evaluate and separate the built-in recordings."""
     check_installed()
     from absslab.demo import Demo, DemoConfig
 
@@ -32,5 +32,6 @@ def run(arguments: Sequence[str]) -> None:
     print("5/5 drawing and writing the report", flush=True)
     report = demo.report()
     print(
-        f"separated sounds: {demo.folder}/separated/   picture: {demo.folder}/masks.png   report: {report.path}"
+        f"separated sounds: {demo.folder}/separated/   picture: {demo.folder}/masks.png   "
+        f"report: {report.path}"
     )

@@ -19,7 +19,7 @@ class LabConfig(Config):
     """Where the notebooks are, and where JupyterLab answers."""
 
     folder: str = option(
-        "notebooks", "your copies of the notebooks: those missing are added, none is overwritten"
+        "notebooks", "your copies of the notebooks: missing ones are added, none is overwritten"
     )
     host: str = option(
         "127.0.0.1", "address to listen at; whoever reaches it with its token can run anything"
@@ -47,7 +47,7 @@ def run(arguments: Sequence[str]) -> None:
         "port": config.port,
         "open_browser": config.open_browser,
     }
-    if os.geteuid() == 0:  # in a container one often is; without it JupyterLab does not start
+    if os.geteuid() == 0:  # common in a container; without it JupyterLab does not start
         settings["allow_root"] = True
     flags = [f"--ServerApp.{name}={value}" for name, value in settings.items()]
     os.execv(
@@ -56,7 +56,7 @@ def run(arguments: Sequence[str]) -> None:
 
 
 def copy_notebooks(folder: Path) -> list[Path]:
-    """Copy the notebooks that come with the package into a folder; those that are there stay as they are.
+    """Copy the notebooks that come with the package into a folder; existing ones stay as they are.
 
     Returns:
         those that were copied.

@@ -25,7 +25,7 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit status."""
+    """Run a command, and return the exit status."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     command = ""
     try:
@@ -73,7 +73,8 @@ def _overview() -> str:
         [
             f"ABSSLab {__version__}: separate and detect sounds with models trained on weak labels",
             "",
-            "usage: absslab COMMAND …         absslab COMMAND --help lists the flags with units and defaults",
+            "usage: absslab COMMAND …         "
+            "absslab COMMAND --help lists the flags with units and defaults",
             "",
             *lines,
         ]

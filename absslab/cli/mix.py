@@ -22,6 +22,5 @@ def run(arguments: Sequence[str]) -> None:
     config = from_flags(MixtureFolderConfig, given)
     run_with_progress(write_mixtures(config, from_flags(MixingConfig, given)), "mixtures", "file")
     counts = read_manifest(config.output_folder)["n_mixtures"]
-    print(
-        f"{config.n_files} mixtures in {config.output_folder}: {', '.join(f'{n} {split}' for split, n in counts.items())}"
-    )
+    per_split = ", ".join(f"{n} {split}" for split, n in counts.items())
+    print(f"{config.n_files} mixtures in {config.output_folder}: {per_split}")

@@ -15,6 +15,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(prog=prog, allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
+        """Raise the error instead of printing it and exiting."""
         raise InputError(message)
 
     def parse(
@@ -24,7 +25,7 @@ class Parser(argparse.ArgumentParser):
 
         Args:
             arguments: of the command.
-            elsewhere: what to say of a flag that is unknown here but has a meaning with other choices.
+            elsewhere: gives a hint on a flag that is only known together with other choices.
 
         Raises:
             InputError: an unknown flag, a missing or wrong value.
@@ -34,7 +35,8 @@ class Parser(argparse.ArgumentParser):
             name = unknown[0].partition("=")[0]
             if not name.startswith("-"):
                 raise InputError(
-                    f"unexpected {name!r}: expected a flag; see absslab {self.prog.split()[-1]} --help"
+                    f"unexpected {name!r}: expected a flag; "
+                    f"see absslab {self.prog.split()[-1]} --help"
                 )
             known = [flag for flag in self._option_string_actions if flag.startswith("--")]
             hint = elsewhere(name.lstrip("-")) or suggest_nearest(name, known)

@@ -1,4 +1,4 @@
-"""What uses a device, asked beside the main loop before something is started there."""
+"""Find out what uses a device, beside the main loop, before something is started on it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ class DeviceCheck:
     """Sees what uses a device, then goes on; one at a time.
 
     Args:
-        panel: whose part this is, and where errors are shown; where no loop runs, who asks gets them.
+        panel: whose part this is. It shows errors; without a loop they are raised.
         changed: called when a check begins, and when it has ended.
     """
 

@@ -1,4 +1,4 @@
-"""One validation mixture, separated by the model of each epoch: one hears how it learns."""
+"""Listen to one validation mixture as the models of the epochs separate it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -93,7 +93,9 @@ class EpochListener:
         self.epoch.disabled = not kept
 
     def listen(self, epoch: int | None = None, mixture: str = "") -> None:
-        """Separate a mixture with the model of an epoch, and show the player; what is heard goes on, with other sources.
+        """Separate a mixture with the model of an epoch, and show it in the player.
+
+        A player that is playing goes on, with the other sources.
 
         Args:
             epoch: one of those that were kept; without, the one that is chosen.
@@ -109,12 +111,14 @@ class EpochListener:
         epoch = self.epoch.value if epoch is None else epoch
         if epoch not in self.kept:
             raise InputError(
-                f"the model of epoch {epoch} was not kept: there is {', '.join(map(str, self.kept))}"
+                f"the model of epoch {epoch} was not kept: "
+                f"there is {', '.join(map(str, self.kept))}"
             )
         mixture = mixture or self.mixture.value or ""
         if not mixture:
             raise InputError(
-                "there is no validation mixture to listen to: choose a run whose data_folder is there"
+                "there is no validation mixture to listen to: "
+                "choose a run whose data_folder is there"
             )
         with self._setting():
             self.epoch.value = epoch
@@ -132,7 +136,7 @@ class EpochListener:
 
     @contextmanager
     def _setting(self) -> Iterator[None]:
-        """Controls that change here are no choice of the person's."""
+        """Change controls without taking that for a choice of the person."""
         self._is_setting = True
         try:
             yield

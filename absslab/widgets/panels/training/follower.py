@@ -1,4 +1,4 @@
-"""One run of the runs folder, followed: chosen, looked at once a second while it lives, heard epoch by epoch."""
+"""Follow one run of the runs folder, and listen to the models of its epochs."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -27,13 +27,15 @@ class Follower:
     Args:
         panel: whose part this is.
         launcher: tells how a run is.
-        on_change: called when the run, or its state, is another.
+        on_change: called when another run is followed, or its state has changed.
     """
 
     def __init__(self, panel: Panel, launcher: Launcher, on_change: Callable[[], Any]):
-        self._panel, self._launcher, self._on_change = panel, launcher, on_change
+        self._panel = panel
+        self._launcher = launcher
+        self._on_change = on_change
         self.folder: Path | None = None
-        self.state = ""  # preparing, running, stopped, finished, failed, dead, gone; nothing: no run is followed
+        self.state = ""  # as `RunReader.state` gives it; empty while no run is followed
         self._ticker: Ticker | None = None
         self._is_setting = False
         self.view = RunView()
@@ -63,7 +65,8 @@ class Follower:
         path = Path(folder).absolute()
         if self._launcher.state(path) == "gone":
             raise InputError(
-                "{path} is not a run directory: expected one with config.json, as absslab train writes",
+                "{path} is not a run directory: "
+                "expected one with config.json, as absslab train writes",
                 path=path,
             )
         self._stop_looking()

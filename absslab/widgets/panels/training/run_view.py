@@ -1,4 +1,7 @@
-"""A run as one follows it: where it is, its curves, the end of its log. It reads the run directory and nothing else."""
+"""A view of a run: its state, its curves, the end of its log.
+
+It reads the run directory and nothing else.
+"""
 
 import time
 from collections.abc import Mapping
@@ -17,12 +20,14 @@ from absslab.plots.html_tables import render_table
 from absslab.plots.html_text import paragraph, preformatted
 from absslab.widgets.ui.live_plot import Plot
 
-SILENCE = 20  # s without a sign of life that are worth a word
+SILENCE = 20  # s without a heartbeat after which that is shown
 ENDED = {
     "finished": "all epochs are done",
     "stopped": "it was stopped; resume goes on where it was",
     "failed": "it failed; see the log below for what to change, then resume or start anew",
-    "dead": "it died: its process is gone, killed or out of memory; resume goes on from its last epoch",
+    "dead": (
+        "it died: its process is gone, killed or out of memory; resume goes on from its last epoch"
+    ),
     "gone": "its folder was deleted",
 }
 
@@ -31,12 +36,13 @@ class RunView:
     """Shows a run directory; `update` looks at it again.
 
     Args:
-        has_log: the end of the log is shown too; it names files and folders of the machine.
+        has_log: whether the end of the log is shown; it names files and folders of the machine.
     """
 
     def __init__(self, *, has_log: bool = True) -> None:
         self._has_log = has_log
-        self._about, self._log = ipywidgets.HTML(), ipywidgets.HTML()
+        self._about = ipywidgets.HTML()
+        self._log = ipywidgets.HTML()
         self.plot = Plot(height=300)
         titled = zip(
             self.plot.figure.subplots(1, 3, width_ratios=(4, 4, 3)),
@@ -46,7 +52,7 @@ class RunView:
         self._curves = [Curves(axes, title=title, log=title == RATES) for axes, title in titled]
         self.widget = ipywidgets.VBox([self._about, self.plot.widget, self._log])
         self.reader: RunReader | None = None
-        self.facts: dict[str, str] = {}  # what is shown of the run, in words
+        self.facts: dict[str, str] = {}  # that are shown of the run, by their titles
 
     def follow(self, reader: RunReader | None) -> None:
         """Show another run, or none."""
@@ -54,7 +60,7 @@ class RunView:
         self._about.value = self._log.value = ""
 
     def update(self, state: str) -> None:
-        """Look again, and publish what changed.
+        """Read the run directory again, and show what changed.
 
         Args:
             state: of the run, as the launcher tells it.
@@ -62,7 +68,7 @@ class RunView:
         if self.reader is None:
             return
         self.reader.poll()
-        self.facts = self._facts(state)
+        self.facts = self._collect_facts(state)
         about = render_table(list(self.facts), [list(self.facts.values())]) + paragraph(
             ENDED.get(state, "")
         )
@@ -72,7 +78,7 @@ class RunView:
         self._draw()
 
     def log(self, n_lines: int = 20) -> str:
-        """The end of the log, and of what the process printed where it ended otherwise than well."""
+        """Return the end of the log; after a failure also the end of what the process printed."""
         if self.reader is None or not self._has_log:
             return ""
         text = self.reader.read_log_end(n_lines)
@@ -86,8 +92,8 @@ class RunView:
         """Free the figure."""
         self.plot.close()
 
-    def _facts(self, state: str) -> dict[str, str]:
-        """What there is to say of a run, by its title."""
+    def _collect_facts(self, state: str) -> dict[str, str]:
+        """Collect the facts to show of the run, by their titles."""
         reader = self.reader
         assert reader is not None
         status = reader.status()
@@ -97,29 +103,31 @@ class RunView:
             facts["state"] = f"preparing: {_describe_progress(status.progress)}"
         silence = time.time() - (status.heartbeat or time.time())
         if state == "running" and silence > SILENCE:
-            facts["state"] = f"running, no sign of life for {in_words(silence)}"
+            facts["state"] = f"running, no sign of life for {format_duration(silence)}"
         epoch = max(reader.metrics, default=0) if status.epoch is None else status.epoch
         facts["epoch"] = f"{epoch} of {_or_unknown(status.n_epochs)}"
         if state == "running" and status.step:
             facts["epoch"] += f", step {status.step} of {_or_unknown(status.n_steps)}"
         facts["device"] = status.device or "–"
-        facts["learning rate"] = _shown(last.get("learning_rate"), "{:.3g}")
-        facts["recordings/s"] = _shown(last.get("recordings_per_second"), "{:.1f}")
-        facts["GPU memory"] = _shown(_scaled(last.get("gpu_memory"), 2**-30), "{:.2f} GiB")
+        facts["learning rate"] = _format_number(last.get("learning_rate"), "{:.3g}")
+        facts["recordings/s"] = _format_number(last.get("recordings_per_second"), "{:.1f}")
+        facts["GPU memory"] = _format_number(_scale(last.get("gpu_memory"), 2**-30), "{:.2f} GiB")
         left = reader.estimate_seconds_left()
-        facts["time left"] = "–" if left is None else in_words(left)
+        facts["time left"] = "–" if left is None else format_duration(left)
         return facts
 
     def _draw(self) -> None:
         reader = self.reader
         assert reader is not None
-        drawn = collect_training_curves(reader.metrics, self._deciding()).values()
-        changes = [curves.show(lines) for curves, lines in zip(self._curves, drawn, strict=True)]
+        lines_by_title = collect_training_curves(reader.metrics, self._find_metric()).values()
+        changes = [
+            curves.show(lines) for curves, lines in zip(self._curves, lines_by_title, strict=True)
+        ]
         if any(changes):
             self.plot.draw()
 
-    def _deciding(self) -> str:
-        """The metric that the best model has best."""
+    def _find_metric(self) -> str:
+        """Find the metric that selects the best model."""
         try:
             training = self.reader.config.get("training") if self.reader else None
         except InputError:  # damaged, or gone: its curves can be seen all the same
@@ -127,18 +135,18 @@ class RunView:
         return str(training.get("metric", LOSS)) if isinstance(training, Mapping) else LOSS
 
 
-def in_words(seconds: float) -> str:
-    """A time, as coarse as one wants it."""
+def format_duration(seconds: float) -> str:
+    """Format a duration in the unit that suits it."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def _shown(value: Any, form: str) -> str:
+def _format_number(value: Any, form: str) -> str:
     return form.format(value) if isinstance(value, int | float) else "–"
 
 
-def _scaled(value: Any, factor: float) -> Any:
+def _scale(value: Any, factor: float) -> Any:
     return value * factor if isinstance(value, int | float) else None
 
 

@@ -1,4 +1,4 @@
-"""All settings of a training as controls, those that are used most first; parts follow the choice of model and recipe."""
+"""All settings of a training as controls, the most used ones first."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -102,7 +102,7 @@ class TrainingForm:
         return Settings.from_flags(self._defaults | self.values())
 
     def arguments(self) -> list[str]:
-        """Of a command line that trains so, with what differs only, and paths that hold from everywhere.
+        """Return the arguments of `absslab train` for these settings, with absolute paths.
 
         Raises:
             InputError: values that can't be used.
@@ -131,9 +131,8 @@ class TrainingForm:
                 form.set(own)
         if rest:
             known = [name for form in self.forms.values() for name in form.controls]
-            raise InputError(
-                f"there is no setting {next(iter(rest))!r}{suggest_nearest(next(iter(rest)), known)}"
-            )
+            unknown = next(iter(rest))
+            raise InputError(f"there is no setting {unknown!r}{suggest_nearest(unknown, known)}")
 
     def set_devices(self, devices: Sequence[Device]) -> None:
         """Offer these devices; what is chosen stays chosen."""
@@ -155,7 +154,7 @@ class TrainingForm:
         return Form(config_class, defaults=self._defaults, on_change=self._changed, **options)
 
     def _parts(self) -> dict[str, type[Config]]:
-        """The configs of the chosen parts."""
+        """Return the config classes of the chosen mask network and pooling."""
         chosen = {
             name: self.forms["model"].controls[name].value for name in ("model_type", "pooling")
         }

@@ -1,4 +1,4 @@
-"""Train: choose settings, start a process that outlives the notebook, follow it, hear what each epoch has learned."""
+"""Train: choose settings, start a process that outlives the notebook, follow and hear it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +19,7 @@ from absslab.widgets.ui.controls import button
 
 
 class TrainingPanel(WorkbenchPanel):
-    """Start, follow, stop and resume trainings; it can be attached to any run, as all it shows is in the run directory."""
+    """Start, follow, stop and resume trainings, whichever process started them."""
 
     title = "training"
 
@@ -63,13 +63,15 @@ class TrainingPanel(WorkbenchPanel):
             self.guard(self.attach)(self.state.run)
 
     def start(self, *, anyway: bool = False) -> None:
-        """Start a training with what the form shows, and follow it; in a notebook a moment later, when its device was seen.
+        """Start a training with the settings of the form, and follow it.
+
+        In a notebook it starts a moment later, when its device was looked at.
 
         Args:
-            anyway: also on a device that is in use; else that is said, and nothing is started.
+            anyway: also on a device that is in use; otherwise nothing is started on it.
 
         Raises:
-            InputError: settings that can't be used, a run that is there already, or one that is being started.
+            InputError: settings that can't be used, an existing run, or one that is being started.
         """
         arguments, run = self.form.arguments(), self.form.settings.run
         folder = run_directory(Path(run.save_path).absolute())
@@ -114,7 +116,7 @@ class TrainingPanel(WorkbenchPanel):
         self.follower.attach(folder)
 
     def listen(self, epoch: int | None = None, mixture: str = "") -> None:
-        """Hear a validation mixture as the model of an epoch separates it; see `EpochListener.listen`."""
+        """Play a validation mixture as the model of an epoch separates it."""
         self.follower.epochs.listen(epoch, mixture)
 
     def _launch(self, folder: Path, device: str, anyway: bool, launch: Callable[[], None]) -> None:
@@ -165,7 +167,7 @@ class TrainingPanel(WorkbenchPanel):
 
 
 def _free_path(folder: Path) -> Path:
-    """The first of run-1.ckpt, run-2.ckpt, … that is not there yet."""
+    """Return the first of run-1.ckpt, run-2.ckpt, … that does not exist yet."""
     taken = {path.name for path in folder.glob("run-*")}
     return next(
         folder / f"run-{n}.ckpt"

@@ -18,7 +18,7 @@ _BEGIN = 60.0  # s that a training may take until its process is there
 
 
 async def until(condition: Callable[[], Any], *, seconds: float = 60.0) -> Any:
-    """What a condition gives as soon as that is true.
+    """Wait until a condition is true, and return its value.
 
     Args:
         condition: asked again and again.
@@ -36,7 +36,7 @@ async def until(condition: Callable[[], Any], *, seconds: float = 60.0) -> Any:
 
 
 def start_or_follow(panel: TrainingPanel) -> Path:
-    """Start the training that the panel's form describes, or follow it where it was started before; its run directory.
+    """Start the training that a panel's form describes, or follow it if it was started before.
 
     Args:
         panel: that shows it; the device may be in use.
@@ -53,7 +53,9 @@ def start_or_follow(panel: TrainingPanel) -> Path:
 
 
 async def ended(folder: str | Path, *, seconds: float = 24 * 3600.0) -> RunReader:
-    """Wait until a training has ended, by its run directory: `run = await ended("runs/first")`.
+    """Wait until a training has ended.
+
+    Use it as in `run = await ended("runs/first")`.
 
     Args:
         folder: the run directory; the training, a process of its own, may still be about to begin.
@@ -71,7 +73,8 @@ async def ended(folder: str | Path, *, seconds: float = 24 * 3600.0) -> RunReade
         waited = time.monotonic() - begin
         if state == "gone" and waited > min(seconds, _BEGIN):
             raise InputError(
-                f"{{folder}} is not a run directory: no training has begun there within {waited:.0f} s",
+                "{folder} is not a run directory: "
+                f"no training has begun there within {waited:.0f} s",
                 folder=folder,
             )
         if waited > seconds:
