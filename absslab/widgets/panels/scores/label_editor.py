@@ -132,8 +132,10 @@ class LabelEditor(Part):
         self._save_button.layout.display = ""
         table = ""
         if labels.corrections:
-            columns = ("time", "event_label", "from", "to")
-            rows = [[row[column] for column in columns] for row in labels.corrections]
+            rows = [
+                [row["time"], row["event_label"], row["from"], row["to"]]
+                for row in labels.corrections
+            ]
             table = render_table(["corrected", "class", "from", "to"], rows)
         self._about.value = paragraph(self._saved, "message", "status") + table
 

@@ -1,6 +1,7 @@
 """The panel of runs: a table of whatever is in the folder, filtered, chosen and compared."""
 
 import asyncio
+import itertools
 import json
 import shutil
 
@@ -39,6 +40,10 @@ def panel(tmp_path):
     panel = RunsPanel(State(runs_folder=str(tmp_path)))
     yield panel
     panel.close()
+
+
+def heights(axes):
+    return [bar.get_height() for bar in itertools.chain.from_iterable(axes.containers)]
 
 
 def titles(panel):
@@ -109,8 +114,8 @@ def test_several_chosen_runs_are_compared_by_curves_scores_and_settings(panel):
         "a",
         "b",
     ]
-    assert sorted(bar.get_height() for bars in tags.containers for bar in bars) == [0.5, 0.7]
-    assert [bar.get_height() for bars in in_db.containers for bar in bars] == [3.0]
+    assert sorted(heights(tags)) == [0.5, 0.7]
+    assert heights(in_db) == [3.0]
     assert "learning_rate" in panel.differences.value
     assert "save_path" not in panel.differences.value
     panel.metric.value = "training loss"
