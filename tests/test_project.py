@@ -14,6 +14,10 @@ from absslab.cli.main import COMMANDS
 from absslab.core.common.config import Config
 
 ROOT = Path(__file__).parents[1]
+PAGES = [  # the README and the manual, which holds what the README links to
+    *(ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 CONDA_NAMES = {"pysoundfile": "soundfile", "soxr-python": "soxr", "pytorch": "torch"}
 
 
@@ -38,8 +42,8 @@ def test_the_conda_environment_has_the_same_packages_and_bounds_as_the_project()
 
 
 def test_the_readme_names_commands_flags_and_files_that_exist():
-    text = (ROOT / "README.md").read_text()
-    commands = set(re.findall(r"^absslab ([a-z-]+)", text, flags=re.MULTILINE))
+    text = "\n".join(path.read_text() for path in PAGES)
+    commands = set(re.findall(r"^absslab ([a-z]+)", text, flags=re.MULTILINE))
     assert commands
     assert commands <= set(COMMANDS)
     for target in re.findall(r"^make ([a-z]+)", text, flags=re.MULTILINE):
@@ -56,6 +60,7 @@ def test_the_readme_names_commands_flags_and_files_that_exist():
     known |= {"recipe", "checkpoint_path", "output", "mode", "help"}
     for script in (ROOT / "benchmarks").glob("*.py"):
         known |= set(re.findall(r'add_argument\("--(\w+)"', script.read_text()))
+    known |= {"editable", "directory"}  # of pip and of http.server
     flags = set(re.findall(r"(?<![\w-])--([A-Za-z]\w*)", text))
     assert flags - known == set()
 
