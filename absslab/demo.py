@@ -11,7 +11,7 @@ from absslab.core.common.progress import Progress, Steps, run_to_end
 from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_plan import MixtureFolderConfig
 from absslab.core.data.mixture_writer import write_mixtures
-from absslab.core.data.synthetic.office_sounds import cached_recordings
+from absslab.core.data.synthetic.recording_files import cached_recordings
 from absslab.core.evaluation.model_evaluation import EvaluationConfig, open_evaluation
 from absslab.core.evaluation.score_files import write_scores
 from absslab.core.runs.run_scores import read_run_scores, scores_path, typical_mixture

@@ -7,7 +7,7 @@ from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_plan import MixtureFolderConfig, event_steps
 from absslab.core.data.mixture_writer import write_mixtures
 from absslab.core.data.recordings import IndexedFolder
-from absslab.core.data.synthetic.office_sounds import cached_recordings
+from absslab.core.data.synthetic.recording_files import cached_recordings
 from absslab.widgets.panels.panel import WorkbenchPanel
 from absslab.widgets.ui.forms import Form
 

@@ -8,7 +8,7 @@ from absslab.core.common.progress import run_to_end
 from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_plan import MixtureFolderConfig
 from absslab.core.data.mixture_writer import write_mixtures
-from absslab.core.data.synthetic.office_sounds import cached_recordings
+from absslab.core.data.synthetic.recording_files import cached_recordings
 from absslab.core.evaluation.model_evaluation import EvaluationConfig, open_evaluation
 from absslab.core.training.experiment import Experiment
 from absslab.core.training.recipes import RECIPES

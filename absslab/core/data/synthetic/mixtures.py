@@ -9,7 +9,8 @@ from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_plan import MixtureFolderConfig
 from absslab.core.data.mixture_writer import write_mixtures
 from absslab.core.data.recordings import index_recordings
-from absslab.core.data.synthetic.office_sounds import CLASSES, cached_recordings
+from absslab.core.data.synthetic.office_sounds import CLASSES
+from absslab.core.data.synthetic.recording_files import cached_recordings
 
 
 def built_in_mixtures(

@@ -5,14 +5,11 @@ class that it is easily confused with in life. The generator of its own class ma
 """
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 from numpy.random import Generator
 
-from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
-from absslab.core.common.files import cache_folder
 from absslab.core.data.synthetic.physics import (
     BANDWIDTHS,
     BELL,
@@ -39,7 +36,6 @@ from absslab.core.data.synthetic.physics import (
     wander,
 )
 
-VERSION = 1  # raised when the sounds change: part of the cache's name
 CONFUSABLE_SHARE = 0.2
 GRAVITY = 9.81  # m/s^2
 
@@ -543,44 +539,3 @@ def synthesise(class_name: str, take: int, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng([seed, CLASSES.index(class_name), take])
     blend = rng.uniform(0.35, 0.75) if rng.random() < CONFUSABLE_SHARE else 0.0
     return finish(rng, GENERATORS[class_name](rng, blend))
-
-
-def write_recordings(folder: str | Path, *, n_takes: int = 20, seed: int = 0) -> list[Path]:
-    """Write alert01.wav to switch20.wav; files that exist are kept.
-
-    Each file appears complete or not at all.
-
-    Args:
-        folder: to write to; it is made if it is missing.
-        n_takes: of each class.
-        seed: of the whole set of recordings.
-
-    Raises:
-        InputError: for fewer than one take.
-    """
-    if n_takes < 1:
-        raise InputError(f"n_takes is {n_takes}: expected 1 take of each class or more")
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for class_name in CLASSES:
-        for take in range(1, n_takes + 1):
-            path = folder / f"{class_name}{take:02d}.wav"
-            if not path.exists():
-                sound_files.save(path, synthesise(class_name, take, seed), SAMPLING_RATE)
-            paths.append(path)
-    return paths
-
-
-def cached_recordings(*, n_takes: int = 20, seed: int = 0) -> Path:
-    """Return the folder of the recordings in the user's cache; write those that are missing.
-
-    The cache is `$ABSSLAB_CACHE`, else `$XDG_CACHE_HOME/absslab`, else `~/.cache/absslab`.
-
-    Args:
-        n_takes: of each class.
-        seed: of the whole set of recordings.
-    """
-    folder = cache_folder() / f"demo_events-v{VERSION}-seed{seed}-takes{n_takes}"
-    write_recordings(folder, n_takes=n_takes, seed=seed)
-    return folder

@@ -5,14 +5,9 @@ import pytest
 import soundfile
 from scipy.signal import find_peaks
 
-from absslab.core.data.synthetic import office_sounds
-from absslab.core.data.synthetic.office_sounds import (
-    CLASSES,
-    SAMPLING_RATE,
-    cached_recordings,
-    synthesise,
-    write_recordings,
-)
+from absslab.core.data.synthetic import office_sounds, recording_files
+from absslab.core.data.synthetic.office_sounds import CLASSES, SAMPLING_RATE, synthesise
+from absslab.core.data.synthetic.recording_files import cached_recordings, write_recordings
 
 N_TAKES = 20
 
@@ -209,8 +204,8 @@ def test_an_unknown_class_is_refused_with_the_known_ones_named():
 
 
 def test_recordings_are_written_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(office_sounds, "CLASSES", ("alert", "switch"))
-    monkeypatch.setattr(office_sounds, "synthesise", lambda *_: np.full(9000, 0.5, np.float32))
+    monkeypatch.setattr(recording_files, "CLASSES", ("alert", "switch"))
+    monkeypatch.setattr(recording_files, "synthesise", lambda *_: np.full(9000, 0.5, np.float32))
     (tmp_path / "alert01.wav").write_bytes(b"kept")
     paths = write_recordings(tmp_path, n_takes=2)
     assert [path.name for path in paths] == [
@@ -248,7 +243,7 @@ def test_an_interrupted_write_leaves_whole_files_only_and_goes_on(tmp_path, monk
 
 
 def test_the_cache_is_where_the_environment_says(tmp_path, monkeypatch):
-    monkeypatch.setattr(office_sounds, "CLASSES", ("mouse", "switch"))
+    monkeypatch.setattr(recording_files, "CLASSES", ("mouse", "switch"))
     monkeypatch.setenv("ABSSLAB_CACHE", str(tmp_path / "cache"))
     folder = cached_recordings(n_takes=1, seed=3)
     assert folder.parent == tmp_path / "cache"
