@@ -1,4 +1,6 @@
-"""How far our scores are from those of trusted implementations: the largest differences on generated and on real cases.
+"""Compare our scores with those of trusted implementations.
+
+The largest differences on generated and on real cases are printed.
 
 python benchmarks/agreement.py --event_folder RECORDINGS
 """
@@ -36,7 +38,9 @@ def generated(name: str, n_cases: int) -> list[oracles.Differences]:
 
 
 def real(folder: Path, n_cases: int, seconds: float = 4.0) -> list[oracles.Differences]:
-    """Differences of BSS Eval on recordings: three sources anywhere in some seconds, leaking into each other, and noisy."""
+    """Differences of BSS Eval on recordings: three sources anywhere in some seconds, leaking into
+    each other, and noisy.
+    """
     rng = np.random.default_rng(0)
     rate = 16000
     files = audio_files(folder)

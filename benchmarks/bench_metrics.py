@@ -80,14 +80,30 @@ def evaluation(
     """Seconds and peak memory (MiB) of a whole evaluation, the process' start included."""
     mixtures = output_folder / f"mixtures{n_mixtures}"
     run(
-        "mix", "--event_folder", event_folder, "--output_folder", mixtures, "--n_files", round(n_mixtures / 0.8),
-        "--split_percentages", 10, 10, 80, "--seed", 0,
-    )  # fmt: skip
+        "mix",
+        "--event_folder",
+        event_folder,
+        "--output_folder",
+        mixtures,
+        "--n_files",
+        round(n_mixtures / 0.8),
+        "--split_percentages",
+        10,
+        10,
+        80,
+        "--seed",
+        0,
+    )
     start = time.perf_counter()
     peak = run(
-        "evaluate", "--checkpoint_path", checkpoint_path, "--data_folder", mixtures, "--output",
+        "evaluate",
+        "--checkpoint_path",
+        checkpoint_path,
+        "--data_folder",
+        mixtures,
+        "--output",
         output_folder / f"scores{n_mixtures}.json",
-    )  # fmt: skip
+    )
     taken = time.perf_counter() - start
     print(
         f"whole evaluation of {n_mixtures} mixtures: {taken:.0f} s, peak memory {peak:.0f} MiB",

@@ -22,10 +22,22 @@ def main() -> None:
     arguments = parser.parse_args()
     start = time.perf_counter()
     subprocess.run(
-        [sys.executable, "-m", "absslab", "mix", "--event_folder", arguments.event_folder, "--output_folder",
-         arguments.output_folder, "--n_files", str(arguments.n_files), "--seed", "0"],
+        [
+            sys.executable,
+            "-m",
+            "absslab",
+            "mix",
+            "--event_folder",
+            arguments.event_folder,
+            "--output_folder",
+            arguments.output_folder,
+            "--n_files",
+            str(arguments.n_files),
+            "--seed",
+            "0",
+        ],
         check=True,
-    )  # fmt: skip
+    )
     seconds = time.perf_counter() - start
     files = [path for path in Path(arguments.output_folder).rglob("*") if path.is_file()]
     n_bytes = sum(path.stat().st_size for path in files)

@@ -1,6 +1,9 @@
-"""Our scores beside those of trusted implementations, on generated cases; used by the tests and by agreement.py.
+"""Compare our scores with those of trusted implementations on generated cases.
 
-Each function scores one case twice and returns the largest differences by score. Cases are hypothesis strategies.
+Used by the tests and by agreement.py.
+
+Each function scores one case twice and returns the largest differences by score. Cases are
+hypothesis strategies.
 """
 
 import warnings
@@ -38,12 +41,14 @@ def quiet() -> Any:
         yield
 
 
-# --- tagging and ranking against scikit-learn -----------------------------------------------------------------------
+# --- tagging and ranking against scikit-learn -----------------------------------------------------
 
 
 @st.composite
 def taggings(draw: Callable[[Any], Any]) -> tuple[np.ndarray, np.ndarray, list[float]]:
-    """Labels and probabilities (n, K) with ties, classes that are always or never there, and thresholds."""
+    """Labels and probabilities (n, K) with ties, classes that are always or never there, and
+    thresholds.
+    """
     n = draw(st.integers(1, 40))
     n_classes = draw(st.integers(1, 5))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
@@ -58,7 +63,9 @@ def taggings(draw: Callable[[Any], Any]) -> tuple[np.ndarray, np.ndarray, list[f
 
 
 def tagging_differences(case: tuple[np.ndarray, np.ndarray, list[float]]) -> Differences:
-    """Macro, weighted and micro scores against scikit-learn's own averages, over the classes where they are defined."""
+    """Macro, weighted and micro scores against scikit-learn's own averages, over the classes where
+    they are defined.
+    """
     from sklearn import metrics
 
     labels, probabilities, thresholds = case
@@ -110,7 +117,9 @@ def tagging_differences(case: tuple[np.ndarray, np.ndarray, list[float]]) -> Dif
 
 
 def ranking_differences(case: tuple[np.ndarray, np.ndarray, list[float]]) -> Differences:
-    """Areas from counts per level, exact and weighted, against scikit-learn; binned ones by how far beyond their bound."""
+    """Areas from counts per level, exact and weighted, against scikit-learn; binned ones by how far
+    beyond their bound.
+    """
     from sklearn import metrics
 
     labels = case[0][:, 0]
@@ -146,14 +155,16 @@ def ranking_differences(case: tuple[np.ndarray, np.ndarray, list[float]]) -> Dif
     }
 
 
-# --- detection against sed_eval and sed_scores_eval -----------------------------------------------------------------
+# --- detection against sed_eval and sed_scores_eval -----------------------------------------------
 
 
 @st.composite
 def detections(
     draw: Callable[[Any], Any],
 ) -> list[tuple[list[SoundEvent], list[SoundEvent], float]]:
-    """Recordings: events that are there, events that were said (some of them moved ones), and a length in s."""
+    """Recordings: events that are there, events that were said (some of them moved ones), and a
+    length in s.
+    """
     recordings = []
     for _ in range(draw(st.integers(1, 3))):
         rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
@@ -178,7 +189,9 @@ def _event(rng: np.random.Generator, length: float) -> SoundEvent:
 def detection_differences(
     recordings: list[tuple[list[SoundEvent], list[SoundEvent], float]],
 ) -> Differences:
-    """Segment- and event-based F1, precision, recall and error rate, overall and of each class, against sed_eval."""
+    """Segment- and event-based F1, precision, recall and error rate, overall and of each class,
+    against sed_eval.
+    """
     with quiet():
         import sed_eval
 
@@ -218,7 +231,9 @@ def detection_differences(
             for name, mine, other in pairs:
                 if mine is not None:
                     found[name] = max(found.get(name, 0.0), abs(mine - other))
-                else:  # nothing there, and for F1 nothing said either: sed_eval gives 0, NaN, or divides by 2e-16
+                # nothing there, and for F1 nothing said either: sed_eval gives 0, NaN, or divides
+                # by 2e-16
+                else:
                     assert np.isnan(other) or other == 0 or other > 1e12
     return found
 
@@ -231,7 +246,9 @@ def _dictionaries(events: list[SoundEvent]) -> list[dict[str, Any]]:
 def activities(
     draw: Callable[[Any], Any],
 ) -> tuple[dict[str, np.ndarray], dict[str, list[SoundEvent]]]:
-    """Curves of activity (K, T) of some recordings of 5 s that follow their events more or less, 50 frames a second."""
+    """Curves of activity (K, T) of some recordings of 5 s that follow their events more or less, 50
+    frames a second.
+    """
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     curves = {}
     events = {}
@@ -290,21 +307,33 @@ def psds_differences(
         pd.DataFrame.to_numpy = lambda self, *a, **k: np.array(read_only[1](self, *a, **k))
         try:
             expected = {
-                "psds1": theirs(frames, truth, durations, dtc_threshold=0.7, gtc_threshold=0.7, alpha_st=1)[0],
-                "psds2": theirs(frames, truth, durations, dtc_threshold=0.1, gtc_threshold=0.1, cttc_threshold=0.3,
-                                alpha_ct=0.5, alpha_st=1)[0],
-            }  # fmt: skip
+                "psds1": theirs(
+                    frames, truth, durations, dtc_threshold=0.7, gtc_threshold=0.7, alpha_st=1
+                )[0],
+                "psds2": theirs(
+                    frames,
+                    truth,
+                    durations,
+                    dtc_threshold=0.1,
+                    gtc_threshold=0.1,
+                    cttc_threshold=0.3,
+                    alpha_ct=0.5,
+                    alpha_st=1,
+                )[0],
+            }
         finally:
             pd.Series.to_numpy, pd.DataFrame.to_numpy = read_only
     return {name: abs(ours[name] - value) for name, value in expected.items()}
 
 
-# --- separation against mir_eval ------------------------------------------------------------------------------------
+# --- separation against mir_eval ------------------------------------------------------------------
 
 
 @st.composite
 def separations(draw: Callable[[Any], Any], n_at_most: int = 3) -> tuple[np.ndarray, np.ndarray]:
-    """References and estimates (J, N): noise, tones, clicks, short ones, repeated ones; mixed up, filtered, quantised."""
+    """References and estimates (J, N): noise, tones, clicks, short ones, repeated ones; mixed up,
+    filtered, quantised.
+    """
     n_sources = draw(st.integers(1, n_at_most))
     n = draw(st.sampled_from([2500, 6000]))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
@@ -331,7 +360,9 @@ _SIGNALS = ("noise", "tone", "click", "short", "coloured")
 
 
 def _signal(kind: str, n: int, rng: np.random.Generator) -> np.ndarray:
-    """A signal as recordings are: with a trace of noise, 90 dB below full scale, and on the 16-bit grid."""
+    """A signal as recordings are: with a trace of noise, 90 dB below full scale, and on the 16-bit
+    grid.
+    """
     signal = 0.3 * rng.standard_normal(n)
     if kind == "tone":
         signal = 0.5 * np.sin(
@@ -359,7 +390,9 @@ def bss_differences(case: tuple[np.ndarray, np.ndarray]) -> Differences:
 
 
 def stereo_differences(case: tuple[np.ndarray, np.ndarray]) -> Differences:
-    """Images of two channels: in the second all is later, softer, noisier, and mixed up a little."""
+    """Images of two channels: in the second all is later, softer, noisier, and mixed up a
+    little.
+    """
     from mir_eval import separation
 
     noise = 1e-3 * np.random.default_rng(0).standard_normal(case[0].shape)

@@ -1,4 +1,6 @@
-"""What many tests start from, made once: a few built-in recordings, a folder of mixtures, a small trained model."""
+"""What many tests start from, made once: a few built-in recordings, a folder of mixtures, a small
+trained model.
+"""
 
 import resource
 import shutil
@@ -129,7 +131,9 @@ def new_run(settings, tmp_path) -> Settings:
 
 @pytest.fixture
 def full_disk() -> Callable[[int], AbstractContextManager[None]]:
-    """A context in which no file, of worker processes neither, grows beyond so many bytes, as on a full disk."""
+    """A context in which no file, of worker processes neither, grows beyond so many bytes, as on a
+    full disk.
+    """
 
     @contextmanager
     def limit(n_bytes: int) -> Iterator[None]:

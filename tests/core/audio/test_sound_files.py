@@ -1,4 +1,6 @@
-"""Sound files: good ones load right whatever their coding; bad ones are refused by name; what is written is whole."""
+"""Sound files: good ones load right whatever their coding; bad ones are refused by name; what is
+written is whole.
+"""
 
 import io
 import os

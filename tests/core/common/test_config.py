@@ -1,4 +1,6 @@
-"""Settings: dataclass, JSON and flags say the same; what a field does not take is refused with words that help."""
+"""Settings: dataclass, JSON and flags say the same; what a field does not take is refused with
+words that help.
+"""
 
 import dataclasses
 import importlib

@@ -75,8 +75,10 @@ def test_corrections_are_noted_and_the_first_original_is_kept(table):
     assert header == ["time", "filename", "event_label", "from", "to"]
     of_knock = ["0", "1"] if table.suffix == ".csv" else ["1", "0"]
     assert [line[1:] for line in lines] == [
-        ["a.wav", "speech", "0", "1"], ["sub/b.wav", "knock", *of_knock], ["a.wav", "speech", "1", "0"]
-    ]  # fmt: skip
+        ["a.wav", "speech", "0", "1"],
+        ["sub/b.wav", "knock", *of_knock],
+        ["a.wav", "speech", "1", "0"],
+    ]
     assert all(datetime.fromisoformat(line[0]).tzinfo for line in lines)
     correct_label(table, "sub/b.wav", "knock", table.suffix != ".csv")
     assert read_table(table, required=(), delimiter="," if table.suffix == ".csv" else "\t")

@@ -67,7 +67,7 @@ def data_set_of(folder, waveforms, labels=("dog",), **options):
 TEN = [f"{i}.wav,{int(i % 2 == 0)},{int(i % 2)}" for i in range(10)]
 
 
-# --- folders of mixtures ---------------------------------------------------------------------------------------------
+# --- folders of mixtures --------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +136,7 @@ def test_splits_with_other_classes_are_refused(tmp_path):
     assert "other classes" in refused(DataConfig(data_folder=str(tmp_path)))
 
 
-# --- folders of anything ---------------------------------------------------------------------------------------------
+# --- folders of anything --------------------------------------------------------------------------
 
 
 def test_one_hot_labels_split_a_folder_without_overlap_and_completely(tmp_path):
@@ -296,7 +296,7 @@ def test_a_layout_is_found_by_its_name_in_the_thesis():
     assert config.to_json()["data_set_type"] == "mixture_folder"
 
 
-# --- samples ---------------------------------------------------------------------------------------------------------
+# --- samples --------------------------------------------------------------------------------------
 
 
 def test_other_rates_channels_and_formats_become_mono_at_one_rate(tmp_path):
@@ -414,7 +414,7 @@ def test_a_recording_with_NaN_is_refused(tmp_path):
     assert "NaN" in refused(config_of(folder))
 
 
-# --- batches ---------------------------------------------------------------------------------------------------------
+# --- batches --------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,6 @@
-"""Folders of mixtures: the same bytes however they were made, what they hold, and what is refused."""
+"""Folders of mixtures: the same bytes however they were made, what they hold, and what is
+refused.
+"""
 
 import csv
 import dataclasses

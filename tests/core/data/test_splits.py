@@ -71,7 +71,8 @@ def test_with_several_classes_per_origin_the_shares_come_close():
 
 
 def test_classes_that_cannot_all_be_on_every_side_are_refused_by_name():
-    # a puts 1, 2, 3 on three sides and b 1, 2, 4: 3 and 4 are on one side, which leaves d two for three sides
+    # a puts 1, 2, 3 on three sides and b 1, 2, 4: 3 and 4 are on one side, which leaves d two for
+    # three sides
     labels = {"1": ["a", "b"], "2": ["a", "b"], "3": ["a", "d"], "4": ["b", "d"], "5": ["d"]}
     with pytest.raises(
         InputError, match=r"class '[abd]' can't be on all of train, validation, test"

@@ -1,4 +1,6 @@
-"""Strong labels: what was written is read back; what cannot have happened is refused, with its place."""
+"""Strong labels: what was written is read back; what cannot have happened is refused, with its
+place.
+"""
 
 import pytest
 from hypothesis import given, settings

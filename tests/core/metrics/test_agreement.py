@@ -1,4 +1,6 @@
-"""Agreement with scikit-learn, sed_eval, sed_scores_eval and mir_eval: on generated cases, and on real recordings."""
+"""Agreement with scikit-learn, sed_eval, sed_scores_eval and mir_eval: on generated cases, and on
+real recordings.
+"""
 
 import os
 from pathlib import Path
@@ -56,7 +58,9 @@ def test_our_scores_are_those_of_the_trusted_implementation(name):
 )
 @pytest.mark.parametrize("on_grid", [False, True], ids=["floats", "as 16-bit files hold them"])
 def test_on_real_recordings_both_backends_agree(on_grid):
-    """Four sounds in four seconds, separated with leaks, an equaliser, noise, and one almost perfectly."""
+    """Four sounds in four seconds, separated with leaks, an equaliser, noise, and one almost
+    perfectly.
+    """
     pytest.importorskip("mir_eval")
     first = {
         path.stem.rstrip("0123456789"): path

@@ -1,4 +1,6 @@
-"""BSS Eval: closed forms where no filter is forgiven, physics where one is, and mir_eval where nothing else knows."""
+"""BSS Eval: closed forms where no filter is forgiven, physics where one is, and mir_eval where
+nothing else knows.
+"""
 
 import sys
 
@@ -20,7 +22,9 @@ TAPS = np.array([0.2, 1.0, -0.5, 0.1])  # mostly a delay
 
 
 def noises(n_signals=2, *, seed=0, n=N):
-    """White noise that ends 100 samples before the end: what a short filter makes of it is all there."""
+    """White noise that ends 100 samples before the end: what a short filter makes of it is all
+    there.
+    """
     signals = np.random.default_rng(seed).standard_normal((n_signals, n))
     signals[:, -100:] = 0
     return signals
@@ -79,7 +83,9 @@ def test_of_an_image_a_wrong_gain_is_spatial_distortion(gain):
 
 
 def test_of_two_channels_the_energies_add_up():
-    """In the right channel, which is half as loud, the gain is wrong by 0.2: 0.25 · 0.04 of 1.25."""
+    """In the right channel, which is half as loud, the gain is wrong by 0.2: 0.25 · 0.04
+    of 1.25.
+    """
     left = noises()
     references = np.stack([left, 0.5 * noises(seed=1)], 1)  # (J, C, N)
     estimates = references * np.array([1.0, 1.2])[:, None]
@@ -204,7 +210,9 @@ def test_one_source_has_no_interference():
 
 @pytest.mark.parametrize("delay", [0, 1, 5, 300])
 def test_references_that_repeat_each_other_give_finite_numbers(delay):
-    """Another source is then as good an explanation as the own one: nothing interferes but by the taps that are beyond."""
+    """Another source is then as good an explanation as the own one: nothing interferes but by the
+    taps that are beyond.
+    """
     one = noises(1)[0]
     one[-400:] = 0
     references = np.stack([one, np.roll(one, delay), noises(1, seed=5)[0]])
@@ -465,7 +473,9 @@ def alone(low):
 def test_where_references_have_nothing_in_a_band_artefacts_are_not_larger_than_those_of_mir_eval(
     low, which, noise, noise_too
 ):
-    """The Gram matrix is singular up to rounding: there is more than one answer, and the better one explains more."""
+    """The Gram matrix is singular up to rounding: there is more than one answer, and the better one
+    explains more.
+    """
     pytest.importorskip("mir_eval")
     references = which(low)
     disturbance = noises(len(references), seed=9)

@@ -194,7 +194,9 @@ def test_one_estimate_finds_one_event_and_one_event_is_found_by_one_estimate():
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_as_many_are_matched_as_can_be(order):
-    """The first estimate is near both events, the second near the earlier one only: taking the nearest first finds one."""
+    """The first estimate is near both events, the second near the earlier one only: taking the
+    nearest first finds one.
+    """
     reference = [cough(1.0, 2), cough(1.25, 2)]
     estimated = [cough(1.0, 2), cough(0.75, 2)]
     options = {"collar": 0.25}
@@ -214,7 +216,9 @@ def test_an_event_of_another_class_in_its_place_is_one_substitution():
 
 
 def test_what_is_found_is_not_substituted_as_well():
-    """Of three estimates one finds the cough, one of the knocks stands for the second cough, one is made up."""
+    """Of three estimates one finds the cough, one of the knocks stands for the second cough, one is
+    made up.
+    """
     reference = [cough(1, 2), cough(1.1, 2)]
     estimated = [knock(1, 2), cough(1, 2), knock(1, 2)]
     assert of_events(reference, estimated) == ([(1, 0, 1), (0, 2, 0)], 2)
@@ -268,7 +272,9 @@ def test_where_nothing_was_there_recall_and_error_rate_have_no_value():
 
 
 def test_scores_are_the_ratios_of_the_counts():
-    """Cough: 3 found, 1 made up, 2 missed; knock: 1 found, 0 made up, 3 missed; of 6 errors one is a substitution."""
+    """Cough: 3 found, 1 made up, 2 missed; knock: 1 found, 0 made up, 3 missed; of 6 errors one is
+    a substitution.
+    """
     counts = Counts(np.array([[3, 1], [1, 0], [2, 3]]), 5)
     assert detection_scores(counts) == pytest.approx(
         {

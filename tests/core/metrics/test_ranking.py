@@ -1,4 +1,6 @@
-"""Ranking: areas computed by hand, and binned ones never further from the exact ones than they say."""
+"""Ranking: areas computed by hand, and binned ones never further from the exact ones than
+they say.
+"""
 
 import numpy as np
 import pytest
@@ -20,7 +22,9 @@ def counted(probabilities, truth):
 
 
 def near_both_ends(rng, n):
-    """Values that crowd towards 0 and 1, some of which single precision no longer tells from them."""
+    """Values that crowd towards 0 and 1, some of which single precision no longer tells
+    from them.
+    """
     return 1 / (1 + np.exp(-rng.normal(0, 12, n)))
 
 
@@ -38,7 +42,9 @@ SPREADS = {
 
 
 def test_the_area_under_ROC_is_how_often_a_positive_is_above_a_negative():
-    """Levels low, middle, high. The middle positive beats two negatives and ties with one, each high one beats three."""
+    """Levels low, middle, high. The middle positive beats two negatives and ties with one, each
+    high one beats three.
+    """
     assert area_under_roc(np.array([0, 1, 2]), np.array([2, 1, 0])) == pytest.approx(
         (2.5 + 3 + 3) / 9
     )
@@ -162,7 +168,9 @@ def test_the_error_is_none_where_the_bins_hold_one_kind_each_or_one_value_alone(
 
 
 def test_the_error_of_a_bin_of_both_kinds_is_what_its_worst_order_would_change():
-    """One positive and one negative in a bin: it may be above or below, the area may be 1 or 0, the precision 1 or ½."""
+    """One positive and one negative in a bin: it may be above or below, the area may be 1 or 0, the
+    precision 1 or ½.
+    """
     binned = counted([0.3, 0.3], [True, False])
     assert (binned.areas["auc"][0], binned.errors["auc"][0]) == (0.5, 0.5)
     assert (binned.areas["average_precision"][0], binned.errors["average_precision"][0]) == (

@@ -26,7 +26,9 @@ RANKED = {
 
 
 def some(n=60, n_classes=4, seed=0):
-    """Labels and probabilities that know something of them; every class is sometimes there and sometimes not."""
+    """Labels and probabilities that know something of them; every class is sometimes there and
+    sometimes not.
+    """
     rng = np.random.default_rng(seed)
     labels = (rng.random((n, n_classes)) < np.linspace(0.2, 0.7, n_classes)).astype(np.float32)
     labels[0] = 0

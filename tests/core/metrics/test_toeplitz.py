@@ -29,7 +29,9 @@ def noise(n_signals, n=300, seed=0):
 
 
 def low(signals):
-    """Signals in which high frequencies are 60 dB down: the matrix is ill-conditioned, not singular."""
+    """Signals in which high frequencies are 60 dB down: the matrix is ill-conditioned, not
+    singular.
+    """
     smooth = np.apply_along_axis(np.convolve, 1, signals, np.hanning(9), "same")
     return smooth + 1e-3 * noise(*signals.shape, seed=1)
 

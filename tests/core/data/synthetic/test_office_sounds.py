@@ -1,4 +1,6 @@
-"""The built-in recordings: what holds for all of them, what physics says of each, and that they are stored safely."""
+"""The built-in recordings: what holds for all of them, what physics says of each, and that they are
+stored safely.
+"""
 
 import numpy as np
 import pytest
@@ -46,7 +48,9 @@ def frame_levels(samples, hop=441):
 
 
 def n_onsets(samples, rise=2.0):
-    """How often the level of 10 ms is `rise` times that of 10 ms before and within 26 dB of the loudest."""
+    """How often the level of 10 ms is `rise` times that of 10 ms before and within 26 dB of the
+    loudest.
+    """
     levels = frame_levels(samples)
     before = np.concatenate([[1e-9], levels[:-1]])
     return int(np.sum((levels > rise * before) & (levels > 0.05 * np.max(levels))))
