@@ -71,7 +71,7 @@ def _experiment(arguments: Sequence[str]) -> Experiment:
         usage="absslab train [--recipe recommended] --data_folder FOLDER --save_path R.ckpt "
         "[any flag below]",
         description="Train a model on weakly labelled recordings. "
-        "Flags and defaults are those of the model type, the pooling and the recipe that are chosen.",
+        "Flags and defaults are those of the chosen model type, pooling and recipe.",
     )
     _add_choices(parser)
     first = {name: config_classes[name] for name in ("run", "data")}

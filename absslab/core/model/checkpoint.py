@@ -101,7 +101,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise InputError("{path} is damaged: it lacks its format version", path=path)
     if content["version"] > VERSION:
         raise InputError(
-            f"{{path}} has format version {content['version']}, newer than {VERSION}: update ABSSLab",
+            f"{{path}} has format version {content['version']}, newer than {VERSION}: "
+            "update ABSSLab",
             path=path,
         )
     return _translate_weight_names(content)

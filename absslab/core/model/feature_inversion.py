@@ -1,4 +1,4 @@
-"""What a front end keeps of a recording: pictures of it, and sound made of nothing but a picture.
+"""What a front end keeps of a recording: its features, and sound made of nothing but them.
 
 Axes: F STFT bins, M bands (bins, where a front end has no mel bands), T frames, N samples.
 """
@@ -78,7 +78,7 @@ class Picture(NamedTuple):
 
 
 class FeatureInversion:
-    """One recording as every front end has it.
+    """One recording through every front end.
 
     Args:
         waveform: (N,).
@@ -100,28 +100,31 @@ class FeatureInversion:
         waveform = np.asarray(waveform, np.float32)
         if waveform.ndim != 1 or not waveform.any():
             raise InputError(
-                f"the recording has the shape {waveform.shape}: expected samples (N,) that are not all 0"
+                f"the recording has the shape {waveform.shape}: "
+                "expected samples (N,) that are not all 0"
             )
-        self.waveform, self.sampling_rate, self.config = waveform, sampling_rate, config
+        self.waveform = waveform
+        self.sampling_rate = sampling_rate
+        self.config = config
 
     def picture(self, name: str) -> Picture:
-        """The recording as a front end shows it."""
+        """Return the recording as a front end shows it."""
         features = self._features(name)
         return Picture(
             name, self._shades(name), features.centres, features.hop_size / features.sampling_rate
         )
 
     def sound(self, name: str) -> np.ndarray:
-        """What can be heard of a picture, as loud as the recording: (N,)."""
+        """Return the sound of a front end's picture, as loud as the recording: (N,)."""
         shades = self._shades(name)
         if self.config.levels == "brightness":
             bands = 10 ** (DARKEST * (1 - shades) / 20) * (shades > 0)
         else:
-            bands = self._undone(name, shades)
+            bands = self._invert(name, shades)
         magnitude = self._linear(name, torch.from_numpy(bands.astype(np.float32)))  # (F, T)
         stft = self._stft
         sound = stft.inverse(magnitude * self._carrier, len(self.waveform)).numpy()
-        return _as_loud_as(sound, self.waveform)
+        return _match_loudness(sound, self.waveform)
 
     @cached_property
     def _stft(self) -> STFT:
@@ -136,7 +139,7 @@ class FeatureInversion:
 
     @cached_property
     def _carrier(self) -> torch.Tensor:
-        """Of magnitude 1: exactly, or as the mean of noise."""
+        """Return what is given the magnitudes; its own is 1, exactly or as the mean of noise."""
         if self.config.carrier == "phase":
             return torch.exp(1j * self._spectrum.angle())
         noise = np.random.default_rng(0).standard_normal(len(self.waveform)).astype(np.float32)
@@ -153,7 +156,7 @@ class FeatureInversion:
         )
 
     def _values(self, name: str) -> np.ndarray:
-        """What the front end makes of magnitudes: (M, T)."""
+        """Return what the front end makes of magnitudes: (M, T)."""
         bands = (
             FrontEnd(self._features(name)).features(self._spectrum[None])[0, 0].numpy()
         )  # (M, T)
@@ -165,13 +168,13 @@ class FeatureInversion:
         steps = self.config.shades - 1
         return np.round(shades * steps) / steps if steps > 0 else shades
 
-    def _undone(self, name: str, shades: np.ndarray) -> np.ndarray:
-        """Magnitudes (M, T) that have these shades."""
+    def _invert(self, name: str, shades: np.ndarray) -> np.ndarray:
+        """Return magnitudes (M, T) that have these shades."""
         values = self._values(name)
         return self._kind(name).undo(values.min() + shades * np.ptp(values), self.config)
 
     def _linear(self, name: str, bands: torch.Tensor) -> torch.Tensor:
-        """Magnitudes of bands (M, T) → of bins (F, T)."""
+        """Spread magnitudes of bands (M, T) over bins (F, T)."""
         return MaskExpander(self._features(name), self.sampling_rate)(bands[None], bands.shape[-1])[
             0
         ]
@@ -185,13 +188,14 @@ def pcen(
     bias: float = 2.0,
     power: float = 0.5,
 ) -> np.ndarray:
-    """Per-channel energy normalisation: (E / (ε + L)ᵅ + δ)ʳ − δʳ, where L is the band's own level, smoothed.
+    """Normalise the energy of each band by its own recent level: (E / (ε + L)ᵅ + δ)ʳ − δʳ.
 
-    L is what the band had until now, so that an onset stays, and what is sustained is divided out.
+    L is the smoothed level of the band until now: an onset stays, a sustained sound is divided out.
 
     Args:
         bands: magnitudes.
-        smoothing: s, the weight of a frame in L; after some 1 / s frames an event is divided out itself.
+        smoothing: s, the weight of a frame in L; after some 1 / s frames an event itself is
+            divided out.
         gain: α; 1 divides all of the level out, 0 nothing.
         bias: δ.
         power: r.
@@ -206,7 +210,7 @@ def pcen(
 
 
 def _smoothed(bands: np.ndarray, weight: float) -> np.ndarray:
-    """L(t) = (1 − s) L(t − 1) + s E(t), from a level before the first frame that is the first frame's."""
+    """Return L(t) = (1 − s) L(t − 1) + s E(t); the level before the first frame is that frame's."""
     start = (1 - weight) * bands[..., :1]
     return lfilter([weight], [1, weight - 1], bands, zi=start)[0]
 
@@ -229,7 +233,7 @@ def _normalised(bands: np.ndarray, config: FrontEndConfig) -> np.ndarray:
 
 
 def _relative(values: np.ndarray, config: FrontEndConfig) -> np.ndarray:
-    """Magnitudes relative to the level that was divided out."""
+    """Return magnitudes relative to the level that was divided out."""
     return (values + config.pcen_bias**config.pcen_power) ** (
         1 / config.pcen_power
     ) - config.pcen_bias
@@ -243,9 +247,10 @@ FRONT_ENDS = {
 }
 
 
-def _as_loud_as(sound: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """A sound with the energy of another one, unless its peak forbids it."""
-    energy, peak = float(np.sum(sound.astype(np.float64) ** 2)), float(np.abs(sound).max())
+def _match_loudness(sound: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return a sound with the energy of another one, unless its peak would be too high."""
+    energy = float(np.sum(sound.astype(np.float64) ** 2))
+    peak = float(np.abs(sound).max())
     if not energy:
         return sound
     gain = np.sqrt(float(np.sum(other.astype(np.float64) ** 2)) / energy)

@@ -46,7 +46,7 @@ class MaskExpander(nn.Module):
         return self.weights @ masks[..., :n_frames]  # (K, F, n_frames)
 
     def _interpolate(self, masks: Tensor, n_frames: int) -> Tensor:
-        """Interpolate in time from the model's frames to the audio's: (K, M, T) → (K, M, n_frames)."""
+        """Interpolate in time to the audio's frames: (K, M, T) → (K, M, n_frames)."""
         model_hop = self.config.hop_size / self.config.sampling_rate  # s
         model_frames_per_frame = self.hop_size / self.sampling_rate / model_hop
         position = torch.arange(n_frames, device=masks.device) * model_frames_per_frame

@@ -1,8 +1,9 @@
-"""Networks that draw masks: features (B, C, M, T) → logits (B, K′, M, T) at the features' own resolution.
+"""Networks that draw masks: features (B, C, M, T) → logits (B, K′, M, T) at the same resolution.
 
 Each has a convolution `to_masks` whose bias is what a mask starts from.
 
-Axes: B batch, C channels, K′ outputs (classes, and a background where masks compete), M bands, T frames.
+Axes: B batch, C channels, K′ outputs (classes, and a background where masks compete), M bands,
+T frames.
 """
 
 from collections.abc import Sequence
@@ -18,9 +19,10 @@ from absslab.core.common.errors import InputError
 
 
 class VGGLikeCNN(nn.Module):
-    """Plain convolution blocks: convolution → batch norm → dropout → ReLU, then a 1 × 1 convolution to the masks.
+    """Plain blocks of convolution → batch norm → dropout → ReLU, then a 1 × 1 convolution.
 
-    A block with a stride makes the masks coarser; they are interpolated back to the features' resolution.
+    A block with a stride makes the masks coarser; they are interpolated back to the features'
+    resolution.
 
     Args:
         n_outputs: K′.
@@ -76,15 +78,16 @@ class VGGLikeCNN(nn.Module):
 
 
 class UNet(nn.Module):
-    """A U-Net at half resolution around a recurrent layer that sees all frequencies of a frame at once.
+    """A U-Net at half resolution around a recurrent layer that sees all frequencies at once.
 
-    Which class an event has shows in its whole spectrum and in its course over time; where it lies in time and
-    frequency shows in the bins. So the deepest level is flattened over frequency and runs through a bidirectional GRU,
-    which decides what sounds when; skip connections carry the detail back up. Little is computed at full resolution,
-    where convolutions cost most: a few channels that sharpen the masks.
+    The class of an event shows in its whole spectrum and in its course over time; its place in time
+    and frequency shows in the bins. So the deepest level is flattened over frequency and runs
+    through a bidirectional GRU, which decides what sounds when; skip connections carry the detail
+    back up. Little is computed at full resolution, where convolutions cost most: a few channels
+    that sharpen the masks.
 
-    Besides the features the network sees each band relative to its mean over time (a steady background vanishes)
-    and the bin's frequency.
+    Besides the features the network sees each band relative to its mean over time (a steady
+    background vanishes) and the bin's frequency.
 
     Args:
         n_outputs: K′.
@@ -97,7 +100,8 @@ class UNet(nn.Module):
     Shape:
         (B, 1, M, T) → (B, K′, M, T).
 
-    Source: Ronneberger et al., arXiv 1505.04597 (U-Net); Çakır et al., arXiv 1702.06286 (convolutional recurrent).
+    Source: Ronneberger et al., arXiv 1505.04597 (U-Net); Çakır et al., arXiv 1702.06286
+    (convolutional recurrent).
     """
 
     def __init__(
@@ -179,7 +183,7 @@ class UNet(nn.Module):
 
 
 def frequency_channel(features: Tensor) -> Tensor:
-    """Each bin's frequency, from −1 to 1: (B, C, M, T) → (B, 1, M, T)."""
+    """Return each bin's frequency, from −1 to 1: (B, C, M, T) → (B, 1, M, T)."""
     B, _, M, T = features.shape
     return torch.linspace(-1, 1, M, device=features.device, dtype=features.dtype)[:, None].expand(
         B, 1, M, T
@@ -213,12 +217,12 @@ class VGGLikeCNNConfig(Config):
             values = getattr(self, name)
             if values is not None and len(values) not in (1, len(self.channels)):
                 raise InputError(
-                    f"{name} has {len(values)} values: expected {len(self.channels)}, one per block (channels has "
-                    f"{len(self.channels)}), or one for all"
+                    f"{name} has {len(values)} values: expected {len(self.channels)}, "
+                    f"one per block (channels has {len(self.channels)}), or one for all"
                 )
 
     def per_block(self, name: str) -> tuple[Any, ...]:
-        """A setting with as many values as there are blocks."""
+        """Return a setting with as many values as there are blocks."""
         values = getattr(self, name)
         if values is None:
             return tuple(kernel // 2 for kernel in self.per_block("kernel_sizes"))
@@ -266,5 +270,5 @@ MASK_NETS: dict[str, tuple[type[Config], Any]] = {
 
 
 def find_mask_net(name: str) -> tuple[type[Config], Any]:
-    """The config class of a mask network, and what builds one from (config, n_bands, n_outputs)."""
+    """Return the config class of a mask network, and the function that builds one."""
     return look_up("model type", name, MASK_NETS)

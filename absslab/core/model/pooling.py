@@ -1,7 +1,8 @@
-"""Classification mappings: a mask over time and frequency → the probability that its class sounds.
+"""Poolings: a mask over time and frequency → the probability that its class sounds.
 
-Axes: B batch, K classes, M bands, T frames. All take masks (B, K, M, T) in [0, 1] and, for recordings that were padded
-to a common length, `n_frames` (B,): how many of the T frames are real. All return (B, K) in [0, 1].
+Axes: B batch, K classes, M bands, T frames. All take masks (B, K, M, T) in [0, 1] and, for
+recordings that were padded to a common length, `n_frames` (B,): how many of the T frames are real.
+All return (B, K) in [0, 1].
 """
 
 from dataclasses import dataclass
@@ -44,8 +45,8 @@ class GAP(nn.Module):
 class GWRP(nn.Module):
     """Global weighted rank pooling: Σ rʲ x₍ⱼ₎ / Σ rʲ over a mask's values in descending order.
 
-    r = 0 is the maximum, r = 1 the mean. r says how many bins count (about 1 / (1 − r)), whatever the size of the mask;
-    `fraction` says the same as a fraction of the mask, which is invariant to its size.
+    r = 0 is the maximum, r = 1 the mean. r says how many bins count (about 1 / (1 − r)), whatever
+    the size of the mask; `fraction` says the same as a fraction of the mask.
 
     Args:
         r: weight of a bin relative to the one ranked before it, in [0, 1].
@@ -59,7 +60,8 @@ class GWRP(nn.Module):
 
     def __init__(self, *, r: float = 0.999, fraction: float | None = None):
         super().__init__()
-        self.r, self.fraction = r, fraction
+        self.r = r
+        self.fraction = fraction
         self.weights: Tensor
         self.register_buffer("weights", torch.empty(0), persistent=False)
 
@@ -96,17 +98,19 @@ class GWRP(nn.Module):
 
 
 class LinearSoftmax(nn.Module):
-    """Linear softmax pooling: Σ x² / (Σ x + pseudocount): a mean in which a value weighs as much as it is large.
+    """Linear softmax pooling: Σ x² / (Σ x + pseudocount), a mean weighted by the values themselves.
 
-    Its gradient raises large values and lowers small ones: it learns fast from weak labels and sharpens masks.
+    Its gradient raises large values and lowers small ones: it learns fast from weak labels and
+    sharpens masks.
 
     Args:
-        pseudocount: bins of value 0 or 1 that a mask must outweigh; above 0 a few stray bins mean no class.
+        pseudocount: bins that a mask must outweigh; above 0, a few stray bins are not a class.
 
     Shape:
         (B, K, M, T) → (B, K).
 
-    Source: Wang, Li, Metze, A comparison of five multiple instance learning pooling functions, arXiv 1810.09050.
+    Source: Wang, Li, Metze, A comparison of five multiple instance learning pooling functions,
+    arXiv 1810.09050.
     """
 
     def __init__(self, *, pseudocount: float = 20.0):
@@ -129,7 +133,8 @@ class ExponentialSoftmax(nn.Module):
     Shape:
         (B, K, M, T) → (B, K).
 
-    Source: Wang, Li, Metze, A comparison of five multiple instance learning pooling functions, arXiv 1810.09050.
+    Source: Wang, Li, Metze, A comparison of five multiple instance learning pooling functions,
+    arXiv 1810.09050.
     """
 
     def __init__(self, *, sharpness: float = 10.0):

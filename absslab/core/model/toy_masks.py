@@ -1,4 +1,4 @@
-"""A mask one can shape by hand, and what poolings do to it: the probability, the gradient, where learning leads.
+"""A mask that is shaped by hand, and what poolings do to it: probability, gradient and learning.
 
 Axes: M bands, T frames.
 """
@@ -78,7 +78,7 @@ class Pooled(NamedTuple):
 
 
 def build_poolings(settings: Mapping[str, Any]) -> dict[str, nn.Module]:
-    """Every pooling there is, by name.
+    """Build every pooling, by name.
 
     Args:
         settings: of any of their configs' fields, by name: decay, pseudocount, sharpness, ….
@@ -92,9 +92,10 @@ def build_poolings(settings: Mapping[str, Any]) -> dict[str, nn.Module]:
 def pool(pooling: nn.Module, mask: np.ndarray, *, label: int = 1, n_steps: int = 0) -> Pooled:
     """Pool a mask, and let its bins learn from its label.
 
-    Each step follows the gradient of the probability with respect to the bins' logits, upwards for the label 1, downwards
-    for 0; it is as long as changes the bin with the largest gradient by half a unit. (The loss only scales this gradient,
-    and a network shares its weights between bins: this shows the direction in which a pooling pulls.)
+    Each step follows the gradient of the probability with respect to the bins' logits, upwards for
+    the label 1, downwards for 0; its length changes the bin with the largest gradient by half a
+    unit. (The loss only scales this gradient, and a network shares its weights between bins: this
+    shows the direction in which a pooling pulls.)
 
     Args:
         pooling: masks (1, 1, M, T) → (1, 1).
@@ -108,9 +109,9 @@ def pool(pooling: nn.Module, mask: np.ndarray, *, label: int = 1, n_steps: int =
     for _ in range(n_steps):
         now = logits.sigmoid()
         slope = _with_gradient(pooling, now)[1] * now * (1 - now)  # (M, T), of the logits
-        logits = logits + (
-            1 if label else -1
-        ) * _LARGEST_STEP * slope / slope.abs().max().clamp_min(1e-12)
+        direction = 1 if label else -1
+        step = _LARGEST_STEP * slope / slope.abs().max().clamp_min(1e-12)  # (M, T)
+        logits = logits + direction * step
     learned = logits.sigmoid()
     return Pooled(
         probability, gradient.numpy(), learned.numpy(), _with_gradient(pooling, learned)[0]

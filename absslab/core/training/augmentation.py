@@ -1,4 +1,4 @@
-"""What training does to a batch before the model sees it: roll, colour, gain, and recordings added in pairs.
+"""How training varies a batch: it rolls, colours and scales recordings, and adds them in pairs.
 
 Axes: B batch, K classes, F STFT bins, T frames, N samples.
 """
@@ -137,7 +137,7 @@ def _varied(
 def _equaliser_curves(
     rng: np.random.Generator, deviation: float, B: int, n_bins: int, sampling_rate: int
 ) -> Tensor:
-    """Gains in dB (B, F): random at seven frequencies, evenly spaced to the ear, straight lines between them."""
+    """Draw gains in dB: random at seven mel frequencies, interpolated between: (B, F)."""
     points = rng.normal(0, deviation, (B, 7))
     hertz = np.linspace(0, sampling_rate / 2, n_bins)
     to_the_ear = np.log1p(hertz / 700)  # the mel scale, but for its unit

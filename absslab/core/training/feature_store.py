@@ -1,7 +1,8 @@
 """Features computed once and kept in HDF5, keyed by what made them.
 
-Axes: C channels, M bands, T frames. A file holds the features of all recordings of a data set one behind the other
-along time, before normalisation, so that recordings of any lengths fit, and more of them than memory holds.
+Axes: B batch, C channels, K classes, M bands, T frames. A file holds the features of all recordings
+of a data set one behind the other along time, before normalisation: recordings may have any
+lengths, and all of them together may be larger than the memory.
 """
 
 from collections.abc import Iterator
@@ -58,7 +59,8 @@ class FeatureStore:
             ) from None
         if made_with != expected:
             raise InputError(
-                "{path} holds features made with other settings or recordings: remove it, it is made again",
+                "{path} holds features made with other settings or recordings: "
+                "remove it, it is made again",
                 path=path,
             )
 
@@ -77,7 +79,7 @@ class FeatureStore:
     def batches(
         self, batch_size: int, *, rng: np.random.Generator | None = None
     ) -> Iterator[FeatureBatch]:
-        """The same recordings in the same batches as the data set's own `batches`, read from disk as they are asked for."""
+        """Yield the batches of the data set's own `batches`, as features read from disk."""
         labels, lengths = (
             torch.from_numpy(self.data_set.labels),
             torch.tensor(self.data_set.lengths),
@@ -94,7 +96,7 @@ class FeatureStore:
 
 
 def store_fingerprint(data_set: AudioDataSet, front_end: FrontEnd) -> str:
-    """What features depend on: the code, the front end's settings but normalisation, and the recordings."""
+    """Return a key of what features depend on: code, front end but normalisation, files."""
     settings = front_end.config.to_json()
     for name in ("standardise", "normalisation"):
         del settings[name]

@@ -1,4 +1,4 @@
-"""What training minimises: tags against weak labels, masks of absent classes, and shares of mixed pairs.
+"""What training minimises: tags against weak labels, masks of absent classes, shares of pairs.
 
 Axes: B batch, K classes, M bands, T frames.
 """
@@ -55,7 +55,7 @@ def combine_losses(
 
 
 def absent_mask_loss(masks: Tensor, labels: Tensor, n_frames: Tensor | None = None) -> Tensor:
-    """Mean of the masks of classes that are not there; 0 where every class is.
+    """Return the mean of the masks of absent classes; 0 if every class is present.
 
     Shape:
         masks (B, K, M, T), labels (B, K), n_frames (B,): frames that are no padding → ().
@@ -74,17 +74,18 @@ class Shares(NamedTuple):
 
 
 class ShareTargets(nn.Module):
-    """Shares of events and background, from the powers of two recordings that are known before they are added.
+    """Shares of events and background, from the powers of two recordings before they are added.
 
-    Within a recording the steady background of each band is estimated by a quantile over time (scaled so that it is
-    exact for Gaussian noise); what exceeds it is taken for events.
+    Within a recording the steady background of each band is estimated by a quantile over time
+    (scaled so that it is exact for Gaussian noise); what exceeds it is taken for events.
 
     Args:
         front_end: whose bands the powers have.
         quantile: of a band's power over time.
         excess: how many times the estimated background a bin must exceed to count as event.
-        power_exponent: a bin's weight is its power to this exponent, relative to the recording's mean, …
-        weight_floor: … plus this.
+        power_exponent: a bin's weight is its power to this exponent, relative to the recording's
+            mean, plus `weight_floor`.
+        weight_floor: smallest weight of a bin.
 
     Shape:
         forward: powers (B, M, T) of the first, of the second, of their sum → Shares.
@@ -100,8 +101,10 @@ class ShareTargets(nn.Module):
         weight_floor: float = 0.1,
     ):
         super().__init__()
-        self.quantile, self.excess = quantile, excess
-        self.power_exponent, self.weight_floor = power_exponent, weight_floor
+        self.quantile = quantile
+        self.excess = excess
+        self.power_exponent = power_exponent
+        self.weight_floor = weight_floor
         noise = torch.randn(
             1, 400 * front_end.config.window_size, generator=torch.Generator().manual_seed(0)
         )
@@ -118,7 +121,8 @@ class ShareTargets(nn.Module):
         events_first = (first - self.excess * self.background(first, n_frames)).clamp_min(0)
         events_second = (second - self.excess * self.background(second, n_frames)).clamp_min(0)
         both = first + second + 1e-14
-        share_first, share_second = events_first / both, events_second / both
+        share_first = events_first / both
+        share_second = events_second / both
         weights = total.clamp_min(0) ** self.power_exponent
         weights = weights / weights.mean((1, 2), keepdim=True).clamp_min(1e-12) + self.weight_floor
         if n_frames is not None:
@@ -126,7 +130,7 @@ class ShareTargets(nn.Module):
         return Shares(share_first, share_second, 1 - share_first - share_second, weights)
 
     def background(self, power: Tensor, n_frames: Tensor | None = None) -> Tensor:
-        """Mean power of each band's steady background: (B, M, T) → (B, M, 1)."""
+        """Estimate the mean power of each band's steady background: (B, M, T) → (B, M, 1)."""
         T = power.shape[-1]
         if n_frames is None:
             low = power.kthvalue(
@@ -148,16 +152,17 @@ def share_loss(
     labels_first: Tensor,
     labels_second: Tensor,
 ) -> Tensor:
-    """Cross-entropy between whose the energy is and whose the masks say it is.
+    """Return the cross-entropy between the shares of the energy and those that the masks give.
 
-    What the weak labels leave open stays open: of the events of a recording it is only known that they belong to *one of
-    its* classes, so the masks of those are summed before the logarithm. Absent classes are pushed to 0 by what the
-    present ones and the background must hold.
+    Of the events of a recording it is only known that they belong to *one of its* classes, so the
+    masks of those are summed before the logarithm. Absent classes are pushed to 0 by what the
+    present classes and the background must hold.
 
     Shape:
         masks (B, K, M, T), log_background (B, M, T), labels (B, K) each → ().
 
-    Source: the loss of partial-label learning (Jin, Ghahramani, Learning with multiple labels, NIPS 2002) per bin.
+    Source: the loss of partial-label learning per bin (Jin, Ghahramani, Learning with multiple
+    labels, NIPS 2002).
     """
     labels = torch.stack([labels_first, labels_second], 1)  # (B, 2, K)
     grouped = torch.einsum("bgk,bkmt->bgmt", labels, masks).clamp(max=1)  # (B, 2, M, T)

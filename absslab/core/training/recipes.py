@@ -3,7 +3,8 @@
 from typing import Any
 
 RECIPES: dict[str, dict[str, Any]] = {
-    # The settings of the thesis' own runs: 3 blocks of 5 × 5 × 64, GWRP, independent masks, L1 on absent ones.
+    # The settings of the thesis' own runs: 3 blocks of 5 × 5 × 64, GWRP, independent masks, L1 on
+    # absent ones.
     "thesis": {
         "model_type": "VGG_like_CNN",
         "channels": (64, 64, 64),

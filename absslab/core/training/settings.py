@@ -32,7 +32,7 @@ class RunConfig(Config):
 
 @dataclass(frozen=True)
 class Settings:
-    """All configs of a training. Its fields are the sections of config.json, and stand only here."""
+    """All configs of a training; the fields are the sections of config.json."""
 
     features: FeatureConfig
     model: ModelConfig

@@ -201,7 +201,7 @@ class Trainer:
         return type(batch)(*parts)  # type: ignore[arg-type]
 
     def _epoch_result(self, sums: Mapping[str, Tensor], start: float) -> EpochResult:
-        """Return what came of the steps of an epoch that began at `start`, before it is evaluated."""
+        """Return what came of an epoch that began at `start`, before it is evaluated."""
         epoch = self.epoch + 1
         losses = {name: float(total) / self.n_steps for name, total in sums.items()}
         if not np.isfinite(losses["total"]):
