@@ -47,7 +47,8 @@ def main() -> None:
         f"{n / seconds:.0f} mixtures per second on {os.cpu_count()} cores ({seconds:.1f} s for {n})"
     )
     print(
-        f"{n_bytes / n / 1e6:.2f} MB per mixture; {on_disk / n / 1e6:.2f} MB on disk; {len(files) / n:.1f} files"
+        f"{n_bytes / n / 1e6:.2f} MB per mixture; {on_disk / n / 1e6:.2f} MB on disk; "
+        f"{len(files) / n:.1f} files"
     )
 
 

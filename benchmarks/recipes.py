@@ -2,7 +2,8 @@
 
     python benchmarks/recipes.py --event_folder RECORDINGS --output_folder data/recipes
 
-A seed decides the split of the recordings, the mixtures and the training. What a cut run has finished is not done again.
+A seed decides the split of the recordings, the mixtures and the training. An interrupted run,
+started again, keeps what it has finished.
 """
 
 import argparse
@@ -27,7 +28,10 @@ def absslab(*arguments: object) -> None:
 
 
 def measure(recipe: str, seed: int, arguments: argparse.Namespace) -> dict[str, float]:
-    """Train and score one recipe with one seed; minutes are from the first epoch to the end, validation included."""
+    """Train and score a recipe with a seed.
+
+    The minutes are counted from the first epoch to the end and include validation.
+    """
     folder = Path(arguments.output_folder)
     mixtures, model = folder / f"mixtures{seed}", folder / f"{recipe}{seed}.ckpt"
     scores = model.with_suffix(".json")
@@ -92,15 +96,15 @@ def main() -> None:
                 )
             )
     print(
-        "| recipe | seed | epochs | training, min | tagging AUC | event F1 | mask F1 | SI-SDRi mean (median), dB "
-        "| its ceiling, dB | leakage, dB |"
+        "| recipe | seed | epochs | training, min | tagging AUC | event F1 | mask F1 "
+        "| SI-SDRi mean (median), dB | its ceiling, dB | leakage, dB |"
     )
     print("|---|---|---|---|---|---|---|---|---|---|")
     for recipe, seed, row in lines:
         print(
             f"| {recipe} | {seed} | {row['epochs']:.0f} | {row['minutes']:.1f} | {row['auc']:.3f} "
-            f"| {row['event']:.3f} | {row['mask']:.3f} | {row['mean']:.1f} ({row['median']:.1f}) | {row['ceiling']:.1f} "
-            f"| {row['leakage']:.0f} |"
+            f"| {row['event']:.3f} | {row['mask']:.3f} | {row['mean']:.1f} ({row['median']:.1f}) "
+            f"| {row['ceiling']:.1f} | {row['leakage']:.0f} |"
         )
     print(f"\n{(time.time() - start) / 60:.0f} minutes in all", file=sys.stderr)
 

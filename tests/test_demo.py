@@ -11,7 +11,10 @@ from absslab.cli.main import main
 
 @pytest.fixture
 def small_demo(monkeypatch, event_folder, tmp_path):
-    """The demo on the tests' four classes, with a short training and a home of its own for the report's kernel."""
+    """Shorten the demo: the tests' four classes and a short training.
+
+    The report's kernel gets its own home folder.
+    """
     for name in (
         "HOME",
         "IPYTHONDIR",

@@ -19,7 +19,9 @@ parts = {{"speech": tone(440, 0.2), "knock": tone(1000, 0.1), "phone": tone(3000
 
 def tracks(scale=1.0):
     some = [Track("mixture", array_sound(sum(parts.values()), rate), "mixture")]
-    some += [Track(name, array_sound(scale * samples, rate), "source") for name, samples in parts.items()]
+    some += [
+        Track(name, array_sound(scale * samples, rate), "source") for name, samples in parts.items()
+    ]
     return [*some, Track("residual", array_sound(0 * t, rate), "residual")]
 """
 SHOW = 'player = Player(tracks(), title="tones")\nplayer'
@@ -54,7 +56,10 @@ class Seen:
         }
 
     def hears(self, *names, **levels):
-        """Waits until just these tracks sound, at these amplitudes or their own: an analyser looks back for 0.13 s."""
+        """Wait until exactly these tracks sound, at these amplitudes or their own.
+
+        An analyser looks back for 0.13 s.
+        """
         expected = {
             name: pytest.approx(levels.get(name, LEVELS.get(name)), rel=0.03)
             for name in (*names, *levels)
@@ -71,7 +76,10 @@ class Seen:
         return self.page.locator(".absslab-player .overlay").bounding_box()
 
     def drag(self, start, end, low=0.3, high=0.7):
-        """From one instant to another, in seconds of four; low and high are parts of the picture's height."""
+        """Drag from one instant to another, in seconds of four.
+
+        low and high are parts of the picture's height.
+        """
         box = self.box()
         x = lambda seconds: box["x"] + 58 + seconds / 4 * (box["width"] - 66)  # noqa: E731
         y = lambda part: box["y"] + 6 + (1 - part) * (box["height"] - 28)  # noqa: E731

@@ -57,7 +57,8 @@ def test_the_core_imports_nothing_that_draws_or_shows():
         "import importlib, pkgutil, sys, absslab.core\n"
         "for module in pkgutil.walk_packages(absslab.core.__path__, 'absslab.core.'):\n"
         "    importlib.import_module(module.name)\n"
-        "print([name for name in ('absslab.widgets', 'ipywidgets', 'IPython', 'matplotlib') if name in sys.modules])"
+        "forbidden = ('absslab.widgets', 'ipywidgets', 'IPython', 'matplotlib')\n"
+        "print([name for name in forbidden if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -142,10 +143,12 @@ def test_the_thesis_own_training_command_runs_as_it_stands(mixtures, tmp_path, m
     (tmp_path / "Datadir").mkdir()
     (tmp_path / "Datadir/remixed_DCASE2013_2k").symlink_to(mixtures)
     command = (
-        "--mode train --model_type VGG_like_CNN --drop_out_probs 0.3 0.4 0.5 0.5 0.5 0.0 --classification_mapping GWRP "
-        "--data_set_type DCASE2013_remixed_data_set --data_folder Datadir/remixed_DCASE2013_2k --loss_f BCE "
-        "--scale_transform True --use_batch_norm True --n_epochs 1 --scheduler_type multiStepLR --scheduler_gamma 1.0 "
-        "--scheduler_milestones 150 300 --test_every 5 --learning_rate 0.0001 --weight_decay 0.0 --metric f1-score "
+        "--mode train --model_type VGG_like_CNN --drop_out_probs 0.3 0.4 0.5 0.5 0.5 0.0 "
+        "--classification_mapping GWRP --data_set_type DCASE2013_remixed_data_set "
+        "--data_folder Datadir/remixed_DCASE2013_2k --loss_f BCE "
+        "--scale_transform True --use_batch_norm True --n_epochs 1 "
+        "--scheduler_type multiStepLR --scheduler_gamma 1.0 --scheduler_milestones 150 300 "
+        "--test_every 5 --learning_rate 0.0001 --weight_decay 0.0 --metric f1-score "
         "--save_path results/models/test1.ckpt"
     )
     assert main(command.split()) == 0
@@ -204,8 +207,14 @@ def test_train_evaluate_separate_from_the_command_line(settings, mixtures, tmp_p
     ]
     assert main([*command, "--keep", "speech", "knock"]) == 0
     assert {path.name for path in (out / "000000").iterdir()} == {
-        "alert.wav", "knock.wav", "pageturn.wav", "speech.wav", "residual.wav", "remix.wav", "events.tsv"
-    }  # fmt: skip
+        "alert.wav",
+        "knock.wav",
+        "pageturn.wav",
+        "speech.wav",
+        "residual.wav",
+        "remix.wav",
+        "events.tsv",
+    }
     again = ["train", "--data_folder", str(mixtures), "--save_path", str(model), *flags]
     assert "go on with --checkpoint_path" in refused_quietly(capsys, again)
 
@@ -574,7 +583,10 @@ def test_cuda_is_refused_by_every_command_where_there_is_none(
 
 
 def failed(capsys, *arguments: object) -> str:
-    """Run a command that fails, maybe after it has said where it runs: status 2, one line on stderr."""
+    """Run a command that fails with status 2 and one line on stderr, and return that line.
+
+    Before it fails, the command may print where it runs.
+    """
     assert main([str(argument) for argument in arguments]) == 2
     _, err = capsys.readouterr()
     assert len(err.splitlines()) == 1, err
@@ -950,8 +962,12 @@ def test_ctrl_c_while_separating_leaves_nothing_half_written(checkpoint, tmp_pat
         "--output_folder",
         tmp_path / "o",
     ]
-    process = subprocess.Popen([sys.executable, "-m", "absslab", *command], stderr=subprocess.PIPE, text=True,
-                               env=os.environ | {"OMP_NUM_THREADS": "1"})  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-m", "absslab", *command],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
     while not list(tmp_path.glob("o/.long*/.residual*")):
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)

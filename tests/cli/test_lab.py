@@ -1,4 +1,4 @@
-"""absslab lab: the notebooks that are missing are copied, what a person has stays, and JupyterLab takes over."""
+"""absslab lab copies the missing notebooks, keeps what a person has, and starts JupyterLab."""
 
 import importlib.util
 import os

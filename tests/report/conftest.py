@@ -1,4 +1,4 @@
-"""Runs to report on, copies of the one that the tests train, and a home of their own for kernels."""
+"""Runs to report on (copies of the run that the tests train), and a home folder for kernels."""
 
 import json
 import re

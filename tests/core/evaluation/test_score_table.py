@@ -211,7 +211,7 @@ def test_more_resamples_begin_with_the_same_ones():
     np.testing.assert_array_equal(many[:100], few)
 
 
-def test_undefined_scores_and_those_of_few_mixtures_have_no_interval_and_undefined_resamples_are_left_out():
+def test_undefined_scores_and_few_mixtures_have_no_interval_and_undefined_resamples_are_left_out():
     values = np.full((6, 2), NAN)
     values[:5, 0] = 4.0
     found = Statistics(new_table(6, si_sdr=values, sir=NAN)).intervals(n_resamples=100, seed=0)

@@ -91,7 +91,7 @@ def test_average_precision_is_that_of_the_scores_not_of_the_decisions():
 
 
 @pytest.mark.parametrize("constant", [0, 1])
-def test_a_class_that_is_always_or_never_there_has_no_ranking_score_and_does_not_count_in_the_average(
+def test_a_class_always_or_never_there_has_no_ranking_score_and_does_not_count_in_the_average(
     constant,
 ):
     labels, probabilities = some()

@@ -1,4 +1,4 @@
-"""The picture and its way back: checked against torch, scipy and librosa, and against what physics says of a sine."""
+"""The features and their inverse agree with torch, scipy, librosa and the physics of a sine."""
 
 import dataclasses
 
@@ -167,7 +167,7 @@ def test_the_log_offset_is_the_level_that_silence_has(feature_type):
 
 
 def test_a_sine_at_the_level_of_the_offset_is_3_dB_in_8_above_silence():
-    """A tone as loud as the offset doubles what is under the logarithm: the offset means a level."""
+    """A tone as loud as the offset doubles the logarithm's argument: the offset is a level."""
     config = FeatureConfig(feature_type="log_spectrogram", log_offset=1e-2)
     features = normalised_features(FrontEnd(config), sine(100 * RATE / 1024, 1e-2)[None])[
         0, 0, 100, 2:-2
@@ -351,7 +351,7 @@ def test_at_a_lower_rate_bands_mean_the_same_frequencies():
 
 @pytest.mark.parametrize("rate", [8000, 11025, 44100])
 def test_over_a_minute_masks_do_not_drift_in_time(rate):
-    """Each frame's mask holds its own time in seconds; what comes out is the time of the audio's own frames."""
+    """Masks holding their frames' times, in seconds, expand to the times of the audio's frames."""
     config = FeatureConfig()
     own_hop = config.hop_size / RATE
     masks = (torch.arange(config.n_frames(60 * RATE)) * own_hop).float().expand(1, 64, -1)

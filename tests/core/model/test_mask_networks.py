@@ -1,4 +1,4 @@
-"""Mask networks: one interface, the features' own resolution, and no parameter without a gradient."""
+"""Mask networks share an interface, keep the resolution, and train all of their parameters."""
 
 from dataclasses import replace
 

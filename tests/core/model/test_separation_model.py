@@ -1,4 +1,4 @@
-"""The model as a whole, and its file: what it predicts survives, and what is not a checkpoint is refused unread."""
+"""The model and its checkpoint: predictions survive, and other files are refused unread."""
 
 import os
 import pickle
@@ -94,7 +94,7 @@ def test_a_plain_network_may_compete_too():
 
 @pytest.mark.parametrize("pooling", ["GMP", "GAP", "GWRP", "linear_softmax", "exponential_softmax"])
 def test_padding_behind_a_recording_is_not_counted_as_frames(pooling):
-    """A plain 1 × 1 network sees single bins: padded or not, a recording then has the same probabilities."""
+    """Padding does not change the probabilities of a plain 1 × 1 network, seeing single bins."""
     mapping = ModelConfig(pooling=pooling)
     net = VGGLikeCNNConfig(channels=(4,), kernel_sizes=(1,))
     model = build_model(

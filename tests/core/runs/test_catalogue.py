@@ -109,7 +109,8 @@ def test_torn_lines_are_passed_over(tmp_path):
     folder = make_run(tmp_path, "a")
     with open(folder / "metrics.jsonl", "ab") as file:
         file.write(
-            b'{"epoch": 3, "los\n\xff\xfe\n{"epoch": "four"}\n[1]\n{"epoch": 5, "metrics": 7, "losses": []}\n{"epoch": 6'
+            b'{"epoch": 3, "los\n\xff\xfe\n{"epoch": "four"}\n[1]\n'
+            b'{"epoch": 5, "metrics": 7, "losses": []}\n{"epoch": 6'
         )
     assert list(read_history(folder)) == [1, 2, 5]
     assert summarise_run(folder).epoch == 5

@@ -19,7 +19,7 @@ def wait_for(job):
 
 @pytest.fixture
 def fake_gpus(tmp_path, monkeypatch):
-    """An nvidia-smi on the PATH that tells of two GPUs, of which the first is in use by this process."""
+    """Put an nvidia-smi on the PATH that lists two GPUs; this process uses the first."""
     program = tmp_path / "bin" / "nvidia-smi"
     program.parent.mkdir()
     program.write_text(

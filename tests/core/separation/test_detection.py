@@ -34,7 +34,7 @@ def test_the_high_threshold_itself_is_enough_and_the_low_one_is_not():
     assert found([0, 0.2, 0.5, 0.2]) == [("a", 1.5, 2.5)]
 
 
-def test_a_frame_stands_for_half_a_hop_before_and_behind_its_centre_and_nothing_begins_before_the_recording():
+def test_a_frame_stands_for_half_a_hop_before_and_behind_its_centre_nothing_before_the_recording():
     assert found([0.9, 0, 0, 0.9]) == [("a", 0, 0.5), ("a", 2.5, 3.5)]
 
 

@@ -265,7 +265,7 @@ def test_masks_are_shaped_as_computed_by_hand():
     assert masks.flatten().tolist() == pytest.approx([0.5, 0.1, 0.2])  # not modified
 
 
-def test_masks_that_claim_more_than_there_is_are_divided_and_none_is_lost_however_high_the_exponent():
+def test_masks_claiming_more_than_there_is_are_divided_and_none_is_lost_however_high_the_exponent():
     shaped = shape_masks(
         torch.tensor([0.9, 0.6, 0.0])[:, None, None], SeparationConfig(wiener=1)
     ).flatten()

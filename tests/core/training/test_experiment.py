@@ -35,7 +35,7 @@ def finish(experiment: Experiment) -> list[EpochResult]:
 
 
 def cut_after(experiment: Experiment, n_epochs: int) -> None:
-    """Leave the run in the middle of the epoch that follows, as a kill would: only what is on disk remains."""
+    """Stop the run in the middle of the next epoch, as a kill would: only its files remain."""
     run = experiment.run()
     for event in run:
         if isinstance(event, StepDone) and event.epoch == n_epochs + 1 and event.step == 2:

@@ -1,4 +1,4 @@
-"""The feature store: what is kept is what would be computed, and nothing that was made otherwise is ever used."""
+"""The feature store holds what would be computed, and is never used for other settings."""
 
 import os
 from dataclasses import replace

@@ -1,4 +1,7 @@
-"""Losses: finite at the edges, minimal where they should be, and shares that follow the physics of sound."""
+"""Losses are finite at the edges and minimal where they should be.
+
+Shares follow the physics of sound.
+"""
 
 import pytest
 import torch

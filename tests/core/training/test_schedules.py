@@ -104,7 +104,10 @@ def test_milestones_multiply_the_rate_and_a_double_one_twice():
 
 
 def test_the_rate_falls_when_the_score_has_not_risen_for_longer_than_the_patience():
-    """0.6 in epoch 2; not better in 4 and 5: 0.3 of it from 6 on; not better in 6 and 8, nor in 10 and 11."""
+    """The rate is multiplied by 0.3 after two validations that are not better.
+
+    The score is 0.6 in epoch 2; it is not better in 4 and 5, in 6 and 8, nor in 10 and 11.
+    """
     rates = [rates[0] for rates in course("reduceLROnPlateau")]
     assert rates == pytest.approx([0.01] * 5 + [0.003] * 3 + [0.0009] * 3 + [0.00027])
 

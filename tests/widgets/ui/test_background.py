@@ -223,7 +223,7 @@ def test_work_that_runs_is_not_started_twice():
     assert asyncio.run(main()) == [1]
 
 
-def test_of_many_requests_only_the_first_and_the_latest_are_computed_and_only_the_latest_is_delivered():
+def test_of_many_requests_only_the_first_and_latest_are_computed_and_only_the_latest_delivered():
     async def main():
         go, computed, delivered = threading.Event(), [], []
 

@@ -62,9 +62,16 @@ def test_every_config_of_the_package_has_a_form_that_holds_its_defaults():
 
 def test_each_kind_of_field_is_read_from_its_control(form):
     typed = {
-        "rate": 8000, "level": 0.25, "is_mono": False, "window": "hamming", "folder": "/a b", "pattern": "none",
-        "sizes": "7 9", "gains": "-6 6", "highest": "1e3",
-    }  # fmt: skip
+        "rate": 8000,
+        "level": 0.25,
+        "is_mono": False,
+        "window": "hamming",
+        "folder": "/a b",
+        "pattern": "none",
+        "sizes": "7 9",
+        "gains": "-6 6",
+        "highest": "1e3",
+    }
     for name, value in typed.items():
         form.controls[name].value = value
     expected = Settings(8000, 0.25, False, "hamming", "/a b", None, (7, 9), (-6.0, 6.0), 1000.0)

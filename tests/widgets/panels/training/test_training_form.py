@@ -68,10 +68,20 @@ def test_the_command_line_reads_the_arguments_as_the_settings_that_were_shown(
     form, mixtures, tmp_path
 ):
     form.set(
-        {"data_folder": str(mixtures), "save_path": str(tmp_path / "a b.ckpt"), "unet_channels": (8, 8, 8), "n_mels": 32,
-         "fine_channels": 4, "context": 8, "n_epochs": 1, "pair_gain_range": (-3.5, 3.0), "device": "cpu",
-         "origin_pattern": r"^(\w+)-x", "thresholds": (0.25,)}
-    )  # fmt: skip
+        {
+            "data_folder": str(mixtures),
+            "save_path": str(tmp_path / "a b.ckpt"),
+            "unet_channels": (8, 8, 8),
+            "n_mels": 32,
+            "fine_channels": 4,
+            "context": 8,
+            "n_epochs": 1,
+            "pair_gain_range": (-3.5, 3.0),
+            "device": "cpu",
+            "origin_pattern": r"^(\w+)-x",
+            "thresholds": (0.25,),
+        }
+    )
     experiment = _experiment(form.arguments()[1:])
     assert experiment.settings == form.settings
 

@@ -1,4 +1,4 @@
-"""Trainings that are started, followed, stopped and resumed from a panel, each as a process of its own."""
+"""A panel starts, follows, stops and resumes trainings, each in its own process."""
 
 import asyncio
 import json
@@ -23,10 +23,20 @@ from absslab.widgets.panels.training import TrainingPanel, training_panel
 
 LOSS = "loss in training, and on validation"
 SMALL = {
-    "recipe": "none", "model_type": "U_Net", "unet_channels": (8, 8, 8), "fine_channels": 4, "context": 8, "n_mels": 32,
-    "pooling": "linear_softmax", "masks": "competing", "precision": "float32", "device": "cpu",
-    "batch_size": 8, "test_every": 1, "n_epochs": 2,
-}  # fmt: skip
+    "recipe": "none",
+    "model_type": "U_Net",
+    "unet_channels": (8, 8, 8),
+    "fine_channels": 4,
+    "context": 8,
+    "n_mels": 32,
+    "pooling": "linear_softmax",
+    "masks": "competing",
+    "precision": "float32",
+    "device": "cpu",
+    "batch_size": 8,
+    "test_every": 1,
+    "n_epochs": 2,
+}
 
 
 @pytest.fixture
@@ -67,7 +77,8 @@ def busy_gpu(tmp_path, monkeypatch):
     program = tmp_path / "bin" / "nvidia-smi"
     program.parent.mkdir()
     program.write_text(
-        f'#!/bin/sh\ncase "$*" in *query-gpu*) echo "0, GPU-a, Brand X, 9, 10";; *) echo "GPU-a, {os.getpid()}, 8";; esac\n'
+        '#!/bin/sh\ncase "$*" in *query-gpu*) echo "0, GPU-a, Brand X, 9, 10";; '
+        f'*) echo "GPU-a, {os.getpid()}, 8";; esac\n'
     )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
@@ -81,7 +92,8 @@ def slow_gpu(tmp_path, monkeypatch):
     program.parent.mkdir()
     program.write_text(
         f'#!/bin/sh\nwhile [ ! -e "{answer}" ]; do sleep 0.02; done\n'
-        f'case "$*" in *query-gpu*) echo "0, GPU-a, Brand X, 9, 10";; *) echo "GPU-a, {os.getpid()}, 8";; esac\n'
+        'case "$*" in *query-gpu*) echo "0, GPU-a, Brand X, 9, 10";; '
+        f'*) echo "GPU-a, {os.getpid()}, 8";; esac\n'
     )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
@@ -488,7 +500,8 @@ def test_a_torn_or_foreign_status_is_followed(panel, trained, content):
     (trained / "status.json").write_text(content)
     with open(trained / "metrics.jsonl", "ab") as file:
         file.write(
-            b'{"epoch": 3, "losses": [], "metrics": 5, "learning_rate": "fast"}\n\xff\xfe{"epoch": 4, "lo'
+            b'{"epoch": 3, "losses": [], "metrics": 5, "learning_rate": "fast"}\n'
+            b'\xff\xfe{"epoch": 4, "lo'
         )
     panel.attach(trained)
     assert panel.follower.state == "dead"
