@@ -61,7 +61,7 @@ def _how_to_resume(settings: Settings) -> str:
 
 
 def _experiment(arguments: Sequence[str]) -> Experiment:
-    """What the flags ask for: a new training, or one to go on with."""
+    """Make the training that the flags ask for: a new one, or one to resume."""
     about_parts = _first_look(arguments)
     recipe = look_up("recipe", about_parts.recipe, RECIPES) if about_parts.recipe else {}
     chosen = from_flags(ModelConfig, recipe | vars(about_parts))

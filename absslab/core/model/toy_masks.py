@@ -146,7 +146,7 @@ def compare_poolings(settings: Mapping[str, Any], label: int, n_steps: int) -> P
 
 
 def _with_gradient(pooling: nn.Module, mask: Tensor) -> tuple[float, Tensor]:
-    """The probability, and its gradient (M, T)."""
+    """Compute the probability and its gradient (M, T)."""
     mask = mask.detach().requires_grad_()
     probability = pooling(mask[None, None])[0, 0]
     (gradient,) = torch.autograd.grad(probability, mask)

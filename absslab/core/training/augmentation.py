@@ -116,7 +116,7 @@ def _varied(
     sampling_rate: int,
     rng: np.random.Generator,
 ) -> Tensor:
-    """Rolled, coloured and scaled spectra (B, F, T) of waveforms (B, N)."""
+    """Roll, colour and scale waveforms (B, N); return their spectra (B, F, T)."""
     B, N = waveforms.shape
     if config.roll:
         lengths = [N] * B if n_samples is None else n_samples.tolist()
