@@ -27,7 +27,7 @@ RUNS = {  # notebook → parameters, and what holds at its end
     "1_recordings_and_mixtures.ipynb": (
         {"n_takes": 3, "n_files": 40},
         """
-        await until(lambda: panel.listening.player and mixtures.listening.player)
+        await wait_until(lambda: panel.listening.player and mixtures.listening.player)
         assert len(panel.recordings) == 48
         names = {track.name for track in mixtures.listening.player.tracks}
         assert names == {"mixture", "background", *spec.labels}
@@ -38,8 +38,8 @@ RUNS = {  # notebook → parameters, and what holds at its end
     "2_front_ends_compared.ipynb": (
         {"n_takes": 3, "n_files": 10},
         """
-        await until(lambda: panel.comparison)
-        await until(lambda: panel.listening.player)
+        await wait_until(lambda: panel.comparison)
+        await wait_until(lambda: panel.listening.player)
         assert [track.name for track in panel.listening.player.tracks] == ["recording", *FRONT_ENDS]
         assert panel.message == ""
         """,
@@ -51,15 +51,15 @@ RUNS = {  # notebook → parameters, and what holds at its end
         assert reader.state() == "finished" and len(epochs) == 2
         assert reader.status().pid != os.getpid()
         assert run.with_suffix(".ckpt").is_file()
-        await until(lambda: panel.follower.epochs.listening.player)
+        await wait_until(lambda: panel.follower.epochs.listening.player)
         assert panel.message == ""
         """,
     ),
     "4_separate_and_listen.ipynb": (
         OFFICE,
         """
-        await until(lambda: panel.answer)
-        await until(lambda: panel.message == "")
+        await wait_until(lambda: panel.answer)
+        await wait_until(lambda: panel.message == "")
         assert panel.listening.player.tracks[0].name == "mixture"
         assert separated.sources.shape == (16, 2, 8 * 44100)
         assert Path(folder, "separated", "stereo", "residual.wav").is_file()
@@ -68,9 +68,9 @@ RUNS = {  # notebook → parameters, and what holds at its end
     "5_pooling_laboratory.ipynb": (
         FEW | {"n_epochs": 1, "poolings": ["GMP", "linear_softmax"], "flags": TINY},
         """
-        await until(lambda: laboratory.comparison)
-        await until(lambda: beside.comparison)
-        await until(lambda: beside.message == "")
+        await wait_until(lambda: laboratory.comparison)
+        await wait_until(lambda: beside.comparison)
+        await wait_until(lambda: beside.message == "")
         assert "linear_softmax" in laboratory.comparison.pooled
         sources = [track.name for track in beside.comparison.tracks if track.kind == "source"]
         assert {name.rpartition(", ")[2] for name in sources} == set(poolings)
@@ -80,8 +80,8 @@ RUNS = {  # notebook → parameters, and what holds at its end
     "7_from_the_thesis.ipynb": (
         FEW | {"n_epochs": 1, "n_epochs_thesis": 1, "flags": TINY | {"channels": [8, 8, 8]}},
         """
-        await until(lambda: beside.comparison)
-        await until(lambda: beside.message == "")
+        await wait_until(lambda: beside.comparison)
+        await wait_until(lambda: beside.message == "")
         assert set(scores) == {"thesis", "recommended"}
         statuses = [output for output in Out.values() if type(output) is int]
         assert statuses == [0, 0, 2], "exit status of mix, train and a wrong flag"
@@ -89,7 +89,7 @@ RUNS = {  # notebook → parameters, and what holds at its end
         """,
     ),
 }
-UNTIL = "from absslab.widgets.panels.training.waiting import until\n"
+WAIT_UNTIL = "from absslab.widgets.panels.training.waiting import wait_until\n"
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +172,7 @@ def test_a_notebook_runs_from_top_to_bottom(name, place):
     parameters, check = RUNS[name]
     notebook = parameterize_notebook(load_notebook_node(str(FOLDER / name)), parameters)
     lines = [line.strip() for line in check.strip().splitlines()]
-    notebook.cells.append(nbformat.v4.new_code_cell(UNTIL + "\n".join(lines)))
+    notebook.cells.append(nbformat.v4.new_code_cell(WAIT_UNTIL + "\n".join(lines)))
     NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(place)}}).execute()
     outputs = [output for cell in code_cells(notebook) for output in cell.outputs]
     assert [output for output in outputs if output.output_type == "error"] == []

@@ -104,18 +104,16 @@ class Form:
         valid = {
             name: check_setting(self.config_class, name, value) for name, value in values.items()
         }
-        with without_feedback(self._on_control, *self.controls.values()):
-            for name, value in valid.items():
-                if name in self.controls:
-                    _set_value(self.controls[name], self._to_control(name, value))
-                else:
-                    self._initial[name] = value
+        self._show(valid)
         self._changed()
 
     def reset(self, defaults: Mapping[str, Any] | None = None) -> None:
-        """Show the defaults: the fields' own, replaced by those that are given."""
+        """Show the defaults: the fields' own, replaced by those that are given.
+
+        `on_change` is not called, so that several forms can be reset as one change.
+        """
         self.defaults = self._with_own_defaults(defaults or {})
-        self.set(self.defaults)
+        self._show(self.defaults)
 
     def offer(self, name: str, options: Sequence[tuple[str, Any]]) -> None:
         """Offer other (label, value) pairs in a dropdown; the chosen value stays chosen."""
@@ -137,6 +135,16 @@ class Form:
         # The layouts have to be closed too where no control uses them.
         for widget in (self.widget, self._layout, self._wide):
             close_tree(widget)
+
+    def _show(self, values: Mapping[str, Any]) -> None:
+        """Show valid values."""
+        with without_feedback(self._on_control, *self.controls.values()):
+            for name, value in values.items():
+                if name in self.controls:
+                    _set_value(self.controls[name], self._to_control(name, value))
+                else:
+                    self._initial[name] = value
+        self._mark_problems()
 
     def _with_own_defaults(self, defaults: Mapping[str, Any]) -> dict[str, Any]:
         own = {field.name: field.default for field in dataclasses.fields(self.config_class)}

@@ -1,4 +1,4 @@
-"""Find out what uses a device, beside the main loop, before something is started on it."""
+"""Find out beside the main loop what uses a device, before a training is started on it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,52 +9,55 @@ from absslab.core.runs.device_list import find_device_users
 from absslab.widgets.ui.background import LatestOnly
 from absslab.widgets.ui.panel import Panel
 
-GoOn = Callable[[list[str]], Any]  # called with what uses the device, in words
+UsersHandler = Callable[[list[str]], Any]  # is called with what uses the device, described
 
 
 class DeviceCheck:
-    """Sees what uses a device, then goes on; one at a time.
+    """Finds what uses a device, then calls a function with it; one check at a time.
 
     Args:
-        panel: whose part this is. It shows errors; without a loop they are raised.
-        changed: called when a check begins, and when it has ended.
+        panel: that this check belongs to. It shows errors; without a loop they are raised.
+        changed: is called when a check begins, and when it has ended.
     """
 
     def __init__(self, panel: Panel, changed: Callable[[], Any]):
         self.is_running = False
-        self._changed, self._failed = changed, panel.fail
+        self._changed = changed
+        self._show_error = panel.fail
         deliver = self._end if panel.loop.is_inline else panel.guard(self._end)
-        self._latest = LatestOnly(panel.loop, _with_users, deliver=deliver, failed=self._fail)
+        self._latest = LatestOnly(panel.loop, _find_users, deliver=deliver, failed=self._fail)
 
-    def request(self, device: str, runs_folder: str | Path, go_on: GoOn) -> None:
-        """Call `go_on` with what uses a device.
+    def request(self, device: str, runs_folder: str | Path, handle_users: UsersHandler) -> None:
+        """Call `handle_users` with what uses a device.
 
         Raises:
-            InputError: a check is going on.
+            InputError: if a check is running.
         """
         if self.is_running:
             raise InputError("a training is being started: wait until it has begun")
         self.is_running = True
         self._changed()
-        self._latest.request(device, runs_folder, go_on)
+        self._latest.request(device, runs_folder, handle_users)
 
     def close(self) -> None:
-        """Go on with nothing."""
+        """Drop the check that is running."""
         self._latest.close()
 
-    def _end(self, answer: tuple[list[str], GoOn]) -> None:
-        users, go_on = answer
+    def _end(self, answer: tuple[list[str], UsersHandler]) -> None:
+        users, handle_users = answer
         self.is_running = False
         try:
-            go_on(users)
+            handle_users(users)
         finally:
             self._changed()
 
     def _fail(self, error: Exception) -> None:
         self.is_running = False
         self._changed()
-        self._failed(error)
+        self._show_error(error)
 
 
-def _with_users(device: str, runs_folder: str | Path, go_on: GoOn) -> tuple[list[str], GoOn]:
-    return find_device_users(device, runs_folder), go_on
+def _find_users(
+    device: str, runs_folder: str | Path, handle_users: UsersHandler
+) -> tuple[list[str], UsersHandler]:
+    return find_device_users(device, runs_folder), handle_users

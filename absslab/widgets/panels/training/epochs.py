@@ -1,13 +1,11 @@
 """Listen to one validation mixture as the models of the epochs separate it."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import ipywidgets
 
 from absslab.core.common.errors import InputError
+from absslab.core.data.layouts import LabelledRecording
 from absslab.core.runs.run_data import run_recordings
 from absslab.core.separation.masks import SeparationConfig
 from absslab.core.training.run_directory import RunReader
@@ -16,81 +14,83 @@ from absslab.widgets.listening.live_separation import Excerpt, LiveModels
 from absslab.widgets.listening.recording_view import RecordingView
 from absslab.widgets.player.tracks import Track
 from absslab.widgets.ui.background import LatestOnly
+from absslab.widgets.ui.binding import without_feedback
 from absslab.widgets.ui.controls import button, offer
-from absslab.widgets.ui.main_loop import MainLoop
+from absslab.widgets.ui.panel import Panel
+from absslab.widgets.ui.part import Part
 
-NONE_KEPT = "no epoch can be listened to: with keep_every 1 a training keeps the model of each"
-_LONGEST = 60.0  # s of a mixture that are separated: enough to hear, and soon there
+NO_CHECKPOINTS = (
+    "no epoch can be listened to: set keep_every to 1, and a training keeps the model of each epoch"
+)
+_MAX_DURATION = 60.0  # s of a mixture that are separated: enough to hear, and quickly done
+_NO_EPOCHS = [("–", 0)]  # options of the slider
 
 
-class EpochListener:
-    """Choice of a mixture and of an epoch, and the player.
+class EpochListener(Part):
+    """The choice of a mixture and of an epoch, and the player.
 
     Args:
-        loop: where callbacks are called.
-        guard: makes a callback of a function, so that its errors show.
-        failed: called with what goes wrong while it separates.
+        panel: that this part belongs to; it shows errors.
     """
 
-    def __init__(
-        self,
-        loop: MainLoop,
-        guard: Callable[[Callable[..., Any]], Callable[..., None]],
-        failed: Callable[[Exception], Any],
-    ):
-        self.kept: dict[int, Path] = {}
-        self._failed = failed
+    def __init__(self, panel: Panel):
+        super().__init__(panel.loop, panel.fail)
+        self.checkpoints: dict[int, Path] = {}  # by epoch
         self._reader: RunReader | None = None
-        self._is_setting = self._is_asked = False  # asked: an epoch was chosen to be heard
-        self._models = LiveModels()
-        self._latest = LatestOnly(loop, self._separated, deliver=self._deliver, failed=self._fail)
+        self._has_chosen_epoch = False  # whether a person has chosen one to listen to
         self.mixture = ipywidgets.Dropdown(description="mixture")
         self.epoch = ipywidgets.SelectionSlider(
-            options=[("–", 0)], description="epoch", continuous_update=False, disabled=True
+            options=_NO_EPOCHS, description="epoch", continuous_update=False, disabled=True
         )
-        self.button = button("listen", guard(self.listen))
-        self.listening = RecordingView()
+        self.button = button("listen", self.guard(self.listen))
+        self.listening = self.own(RecordingView())
+        self._models = self.own(LiveModels())
+        self._latest = self.own(
+            LatestOnly(
+                self.loop, self._separate, deliver=self._show_separation, failed=self._show_failure
+            )
+        )
         choice = ipywidgets.HBox(
-            [self.mixture, self.epoch, self.button], layout=ipywidgets.Layout(flex_flow="row wrap")
+            [self.mixture, self.epoch, self.button], layout={"flex_flow": "row wrap"}
         )
         self.widget = ipywidgets.VBox([choice, self.listening.widget])
-        changed = guard(lambda _: self._choice_changed())
-        self.epoch.observe(changed, "value")
-        self.mixture.observe(changed, "value")
+        self._on_choice = self.guard(lambda _: self._listen_again())
+        self.epoch.observe(self._on_choice, "value")
+        self.mixture.observe(self._on_choice, "value")
 
     def follow(self, reader: RunReader | None) -> None:
-        """Offer the validation mixtures of another run, and its epochs; or nothing.
+        """Offer the validation mixtures of another run, and its epochs; nothing if it is None.
 
         Raises:
-            InputError: its data can't be read; its epochs are offered all the same.
+            InputError: if the data of the run can't be read; its epochs are offered all the same.
         """
-        self._reader, self._is_asked = reader, False
+        self._reader = reader
+        self._has_chosen_epoch = False
         self._latest.cancel()
         self.listening.clear()
         self.mixture.options = []
         self.update()
-        if reader and not self.kept:
-            self.listening.clear(NONE_KEPT)
-        items = run_recordings(reader, "validation") if reader else []
-        titles = [
-            f"{Path(one.path).name}: {', '.join(sorted(one.labels)) or 'nothing'}" for one in items
-        ]
-        offer(self.mixture, [(title, one.path) for title, one in zip(titles, items, strict=True)])
+        if reader is not None and not self.checkpoints:
+            self.listening.clear(NO_CHECKPOINTS)
+        recordings = [] if reader is None else run_recordings(reader, "validation")
+        offer(self.mixture, [(_title(recording), recording.path) for recording in recordings])
 
     def update(self) -> None:
-        """Look for models that were kept since."""
-        kept = self._reader.epoch_checkpoints() if self._reader else {}
-        if kept == self.kept:
+        """Offer the epochs whose models have been kept since the last update."""
+        checkpoints = {} if self._reader is None else self._reader.epoch_checkpoints()
+        if checkpoints == self.checkpoints:
             return
-        if not self.kept:
+        if not self.checkpoints:
             self.listening.caption.value = ""
-        self.kept = kept
-        is_heard = self._is_asked and self.epoch.value in kept
-        value = self.epoch.value if is_heard else max(kept, default=0)
-        with self._setting():  # with other options it falls back to the first
-            self.epoch.options = [(str(epoch), epoch) for epoch in kept] or [("–", 0)]
-            self.epoch.value = value
-        self.epoch.disabled = not kept
+        self.checkpoints = checkpoints
+        epoch = max(checkpoints, default=0)
+        if self._has_chosen_epoch and self.epoch.value in checkpoints:
+            epoch = self.epoch.value
+        # The slider falls back to its first option when the options change.
+        with without_feedback(self._on_choice, self.epoch):
+            self.epoch.options = [(str(number), number) for number in checkpoints] or _NO_EPOCHS
+            self.epoch.value = epoch
+        self.epoch.disabled = not checkpoints
 
     def listen(self, epoch: int | None = None, mixture: str = "") -> None:
         """Separate a mixture with the model of an epoch, and show it in the player.
@@ -98,69 +98,57 @@ class EpochListener:
         A player that is playing goes on, with the other sources.
 
         Args:
-            epoch: one of those that were kept; without, the one that is chosen.
-            mixture: a sound file; without, the one that is chosen.
+            epoch: an epoch whose model was kept; the chosen one if it is None.
+            mixture: path of a sound file; the chosen mixture if it is empty.
 
         Raises:
-            InputError: no run, no such epoch, no mixture.
+            InputError: if there is no run, no model of this epoch, or no mixture.
         """
-        if not self.kept:
+        if not self.checkpoints:
             raise InputError(
                 "no epoch's model was kept: set keep_every to 1 before a training is started"
             )
         epoch = self.epoch.value if epoch is None else epoch
-        if epoch not in self.kept:
+        if epoch not in self.checkpoints:
             raise InputError(
                 f"the model of epoch {epoch} was not kept: "
-                f"there is {', '.join(map(str, self.kept))}"
+                f"choose one of {', '.join(map(str, self.checkpoints))}"
             )
         mixture = mixture or self.mixture.value or ""
         if not mixture:
             raise InputError(
-                "there is no validation mixture to listen to: "
-                "choose a run whose data_folder is there"
+                "there is no validation mixture to listen to: choose a run whose data_folder exists"
             )
-        with self._setting():
+        with without_feedback(self._on_choice, self.epoch, self.mixture):
             self.epoch.value = epoch
             if mixture in [path for _, path in self.mixture.options]:
                 self.mixture.value = mixture
-        self._is_asked = True
+        self._has_chosen_epoch = True
         self.listening.caption.value = paragraph("separating …")
-        self._latest.request(self.kept[epoch], mixture, epoch)
+        self._latest.request(self.checkpoints[epoch], mixture, epoch)
 
-    def close(self) -> None:
-        """Free sound and models."""
-        self._latest.close()
-        self._models.close()
-        self.listening.close()
-
-    @contextmanager
-    def _setting(self) -> Iterator[None]:
-        """Change controls without taking that for a choice of the person."""
-        self._is_setting = True
-        try:
-            yield
-        finally:
-            self._is_setting = False
-
-    def _choice_changed(self) -> None:
-        if self.listening.player is not None and not self._is_setting:
+    def _listen_again(self) -> None:
+        """Play what was chosen now, if something was played before."""
+        if self.listening.player is not None:
             self.listen()
 
-    def _separated(
-        self, checkpoint: Path, mixture: str, epoch: int
-    ) -> tuple[list[Track], str, str]:
-        """Tracks, caption and title; in a thread."""
-        answer, _ = self._models.answer(
-            checkpoint, "cpu", Excerpt.of(mixture, length=_LONGEST), SeparationConfig()
-        )
+    def _separate(self, checkpoint: Path, mixture: str, epoch: int) -> tuple[list[Track], str, str]:
+        """Return the tracks, the caption and the title; runs in a thread."""
+        excerpt = Excerpt.of(mixture, length=_MAX_DURATION)
+        answer, _ = self._models.answer(checkpoint, "cpu", excerpt, SeparationConfig())
         name = Path(mixture).name
         return answer.tracks, f"{name}, separated by the model of epoch {epoch}", name
 
-    def _fail(self, error: Exception) -> None:
-        self.listening.caption.value = ""
-        self._failed(error)
-
-    def _deliver(self, answer: tuple[list[Track], str, str]) -> None:
+    def _show_separation(self, answer: tuple[list[Track], str, str]) -> None:
         tracks, caption, title = answer
         self.listening.show(tracks, caption=caption, title=title)
+
+    def _show_failure(self, error: Exception) -> None:
+        self.listening.caption.value = ""
+        self.fail(error)
+
+
+def _title(recording: LabelledRecording) -> str:
+    """Name a recording and the classes in it."""
+    classes = ", ".join(sorted(recording.labels)) or "no class"
+    return f"{Path(recording.path).name}: {classes}"

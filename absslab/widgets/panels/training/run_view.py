@@ -19,31 +19,33 @@ from absslab.plots.curves import RATES, Curves, collect_training_curves
 from absslab.plots.html_tables import render_table
 from absslab.plots.html_text import paragraph, preformatted
 from absslab.widgets.ui.live_plot import Plot
+from absslab.widgets.ui.part import Part
 
-SILENCE = 20  # s without a heartbeat after which that is shown
+SILENCE_LIMIT = 20  # s without a heartbeat, after which the view says so
 ENDED = {
     "finished": "all epochs are done",
-    "stopped": "it was stopped; resume goes on where it was",
-    "failed": "it failed; see the log below for what to change, then resume or start anew",
+    "stopped": "it was stopped; resume continues where it was",
+    "failed": "it failed; the log below says why: correct it, then resume or start a new run",
     "dead": (
-        "it died: its process is gone, killed or out of memory; resume goes on from its last epoch"
+        "its process died: it was killed, or had no memory left; resume goes on from its last epoch"
     ),
     "gone": "its folder was deleted",
 }
 
 
-class RunView:
-    """Shows a run directory; `update` looks at it again.
+class RunView(Part):
+    """Shows a run directory; `update` reads it again.
 
     Args:
         has_log: whether the end of the log is shown; it names files and folders of the machine.
     """
 
     def __init__(self, *, has_log: bool = True) -> None:
+        super().__init__()
         self._has_log = has_log
         self._about = ipywidgets.HTML()
         self._log = ipywidgets.HTML()
-        self.plot = Plot(height=300)
+        self.plot = self.own(Plot(height=300))
         titled = zip(
             self.plot.figure.subplots(1, 3, width_ratios=(4, 4, 3)),
             collect_training_curves({}, LOSS),
@@ -52,29 +54,27 @@ class RunView:
         self._curves = [Curves(axes, title=title, log=title == RATES) for axes, title in titled]
         self.widget = ipywidgets.VBox([self._about, self.plot.widget, self._log])
         self.reader: RunReader | None = None
-        self.facts: dict[str, str] = {}  # that are shown of the run, by their titles
+        self.facts: dict[str, str] = {}  # about the run that are shown, by their titles
 
     def follow(self, reader: RunReader | None) -> None:
         """Show another run, or none."""
         self.reader = reader
-        self._about.value = self._log.value = ""
+        self._about.value = ""
+        self._log.value = ""
 
     def update(self, state: str) -> None:
-        """Read the run directory again, and show what changed.
+        """Read the run directory again, and show what has changed.
 
         Args:
-            state: of the run, as the launcher tells it.
+            state: of the run, as `Launcher.state` gives it.
         """
         if self.reader is None:
             return
         self.reader.poll()
         self.facts = self._collect_facts(state)
-        about = render_table(list(self.facts), [list(self.facts.values())]) + paragraph(
-            ENDED.get(state, "")
-        )
-        for widget, text in ((self._about, about), (self._log, preformatted(self.log(8)))):
-            if widget.value != text:
-                widget.value = text
+        table = render_table(list(self.facts), [list(self.facts.values())])
+        self._about.value = table + paragraph(ENDED.get(state, ""))
+        self._log.value = preformatted(self.log(8))
         self._draw()
 
     def log(self, n_lines: int = 20) -> str:
@@ -83,14 +83,9 @@ class RunView:
             return ""
         text = self.reader.read_log_end(n_lines)
         if self.reader.state() in ("failed", "dead"):
-            text = "\n".join(
-                filter(None, [text, read_last_lines(self.reader.folder / OUTPUT, n_lines)])
-            )
+            printed = read_last_lines(self.reader.folder / OUTPUT, n_lines)
+            text = "\n".join(filter(None, [text, printed]))
         return text
-
-    def close(self) -> None:
-        """Free the figure."""
-        self.plot.close()
 
     def _collect_facts(self, state: str) -> dict[str, str]:
         """Collect the facts to show of the run, by their titles."""
@@ -102,7 +97,7 @@ class RunView:
         if state == "preparing" and status.progress is not None:
             facts["state"] = f"preparing: {_describe_progress(status.progress)}"
         silence = time.time() - (status.heartbeat or time.time())
-        if state == "running" and silence > SILENCE:
+        if state == "running" and silence > SILENCE_LIMIT:
             facts["state"] = f"running, no sign of life for {format_duration(silence)}"
         epoch = max(reader.metrics, default=0) if status.epoch is None else status.epoch
         facts["epoch"] = f"{epoch} of {_or_unknown(status.n_epochs)}"
@@ -130,16 +125,20 @@ class RunView:
         """Find the metric that selects the best model."""
         try:
             training = self.reader.config.get("training") if self.reader else None
-        except InputError:  # damaged, or gone: its curves can be seen all the same
-            training = None
-        return str(training.get("metric", LOSS)) if isinstance(training, Mapping) else LOSS
+        except InputError:  # damaged or deleted: the curves can be shown all the same
+            return LOSS
+        if not isinstance(training, Mapping):
+            return LOSS
+        return str(training.get("metric", LOSS))
 
 
 def format_duration(seconds: float) -> str:
     """Format a duration in the unit that suits it."""
     if seconds < 90:
         return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
 
 
 def _format_number(value: Any, form: str) -> str:

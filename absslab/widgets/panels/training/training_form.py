@@ -8,36 +8,40 @@ import ipywidgets
 
 from absslab.core.common.config import Config, look_up, suggest_nearest, to_flags
 from absslab.core.common.errors import InputError
-from absslab.core.data.layouts import LAYOUTS, DataConfig
-from absslab.core.model.feature_config import FeatureConfig
-from absslab.core.model.mask_networks import find_mask_net
-from absslab.core.model.pooling import find_pooling
+from absslab.core.data.layouts import LAYOUTS
 from absslab.core.model.separation_model import ModelConfig
 from absslab.core.runs.device_list import Device
-from absslab.core.training.augmentation import AugmentationConfig
-from absslab.core.training.config import TrainingConfig
 from absslab.core.training.recipes import RECIPES
-from absslab.core.training.settings import RunConfig, Settings, canonical_names
+from absslab.core.training.settings import SECTIONS, RunConfig, Settings, canonical_names
 from absslab.plots.html_text import paragraph
 from absslab.widgets.ui.forms import GRID, Form
-from absslab.widgets.ui.main_loop import current_main_loop
-from absslab.widgets.ui.part import close_tree
+from absslab.widgets.ui.part import Part
 
 NO_RECIPE = "none"
-FIRST_OF_DATA = ("data_folder", "data_set_type")
-FIRST_OF_TRAINING = ("n_epochs", "batch_size", "learning_rate", "seed")
-FIRST = ("run", "data", "model", "training")  # in view; the others are folded away
-PLACES = ("run", "data", "other data")  # what no recipe changes
+VISIBLE = ("run", "data", "model", "training")  # forms above the others, which are folded away
+# The order of the sections in flags; sections that it does not name come last.
+ORDER = ("model", "run", "data", "training", "mask_net", "pooling", "features", "augmentation")
+# The fields of long sections that are visible; the others have a form "other <section>".
+MAIN_FIELDS = {
+    "training": ("n_epochs", "batch_size", "learning_rate", "seed"),
+    "data": ("data_folder", "data_set_type"),
+}
+FORM_OPTIONS: dict[str, dict[str, Any]] = {  # of `Form`, by section
+    "run": {"initial": RunConfig(keep_every=1), "choices": {"device": ["auto"]}},
+    "data": {"only": MAIN_FIELDS["data"], "choices": {"data_set_type": list(LAYOUTS)}},
+    "training": {"only": MAIN_FIELDS["training"]},
+}
+KEPT_BY_RECIPES = ("run", "data", "other data")  # forms that no recipe changes
 PATHS = ("data_folder", "save_path", "feature_store")
 
 
-class TrainingForm:
-    """Every field of a training's configs, as a control.
+class TrainingForm(Part):
+    """A control for every field of a training's configs.
 
     Args:
-        recipe: to begin with; with none each field has its own default.
+        recipe: to begin with; with "none" each field has its own default.
         devices: to choose from.
-        on_change: called when anything has changed.
+        on_change: is called when a control has changed.
     """
 
     def __init__(
@@ -47,95 +51,96 @@ class TrainingForm:
         devices: Sequence[Device] = (),
         on_change: Callable[[], Any] | None = None,
     ):
-        self._on_change, self._loop, self._is_setting = on_change, current_main_loop(), False
-        about = {
-            "description": "recipe",
-            "style": {"description_width": "170px"},
-            "layout": {"width": "auto"},
-        }
-        self.recipe = ipywidgets.Dropdown(options=[NO_RECIPE, *RECIPES], value=recipe, **about)
-        help = ipywidgets.HTML(
+        super().__init__()
+        self._on_change = on_change
+        self.recipe = ipywidgets.Dropdown(
+            options=[NO_RECIPE, *RECIPES],
+            value=recipe,
+            description="recipe",
+            style={"description_width": "170px"},
+            layout={"width": "auto"},
+        )
+        recipe_help = ipywidgets.HTML(
             paragraph("sets many of the fields below at once; each can still be changed")
         )
-        self.forms: dict[str, Form] = {"model": self._form(ModelConfig)}
-        self.forms |= {
-            "run": self._form(
-                RunConfig, initial=RunConfig(keep_every=1), choices={"device": ["auto"]}
-            ),
-            "data": self._form(
-                DataConfig, only=FIRST_OF_DATA, choices={"data_set_type": list(LAYOUTS)}
-            ),
-            "training": self._form(TrainingConfig, only=FIRST_OF_TRAINING),
-            "mask network": self._form(self._parts()["mask network"]),
-            "pooling": self._form(self._parts()["pooling"]),
-            "features": self._form(FeatureConfig),
-            "augmentation": self._form(AugmentationConfig),
-            "other training": self._form(TrainingConfig, leave_out=FIRST_OF_TRAINING),
-            "other data": self._form(DataConfig, leave_out=FIRST_OF_DATA),
-        }
-        self._rest = ipywidgets.Accordion()
-        self._place()
-        first = [self.forms[name].widget for name in FIRST]
+        self.forms: dict[str, Form] = {}
+        self._make_forms()
+        self._folded = ipywidgets.Accordion()
+        self._place_folded()
+        visible = [self.forms[name].widget for name in VISIBLE]
         self.widget = ipywidgets.VBox(
-            [ipywidgets.GridBox([self.recipe, help], layout=GRID), *first, self._rest]
+            [
+                ipywidgets.GridBox([self.recipe, recipe_help], layout=GRID),
+                *visible,
+                self._folded,
+            ]
         )
         self.set_devices(devices)
-        self.recipe.observe(lambda _: self._loop.call(self._recipe_changed), "value")
+        self.recipe.observe(self.guard(lambda _: self._apply_recipe()), "value")
 
     def values(self) -> dict[str, Any]:
-        """All fields that differ from the recipe's, or from their own defaults.
+        """Return all fields that differ from the recipe's, or from their own defaults.
 
         Raises:
-            InputError: a value that can't be used.
+            InputError: if a config does not take a value.
         """
-        return {
-            name: value for form in self.forms.values() for name, value in form.values().items()
-        }
+        values: dict[str, Any] = {}
+        for form in self.forms.values():
+            values |= form.values()
+        return values
 
     @property
     def settings(self) -> Settings:
         """The settings that the controls show.
 
         Raises:
-            InputError: values that can't be used.
+            InputError: if a config does not take a value.
         """
-        return Settings.from_flags(self._defaults | self.values())
+        return Settings.from_flags(self._recipe_values | self.values())
 
     def arguments(self) -> list[str]:
         """Return the arguments of `absslab train` for these settings, with absolute paths.
 
         Raises:
-            InputError: values that can't be used.
+            InputError: if a config does not take a value.
         """
-        _ = self.settings
+        _ = self.settings  # checks all values together
         values = self.values()
-        values |= {name: str(Path(values[name]).absolute()) for name in PATHS if values.get(name)}
+        for name in PATHS:
+            if values.get(name):
+                values[name] = str(Path(values[name]).absolute())
         recipe = [] if self.recipe.value == NO_RECIPE else [f"--recipe={self.recipe.value}"]
         return ["train", *recipe, *to_flags(values)]
 
     def set(self, values: Mapping[str, Any]) -> None:
-        """Show these values; the others stay. The name recipe chooses one, before all else.
+        """Show these values; the others stay.
+
+        Args:
+            values: by the fields' names or aliases. The name "recipe" chooses a recipe, before
+                the other values are set.
 
         Raises:
-            InputError: a name that the chosen parts do not have, or a value that can't be used.
+            InputError: if the chosen configs do not have a name, or do not take a value.
         """
-        rest = canonical_names(values)
-        if "recipe" in rest:
-            name = rest.pop("recipe") or NO_RECIPE
-            look_up("recipe", name, {NO_RECIPE: {}} | RECIPES)
-            self.recipe.value = name
-        for title in ("model", *self.forms):  # the model first: with it come other fields
-            form = self.forms[title]
-            own = {name: rest.pop(name) for name in list(rest) if name in form.controls}
-            if own:
-                form.set(own)
-        if rest:
-            known = [name for form in self.forms.values() for name in form.controls]
-            unknown = next(iter(rest))
+        remaining = canonical_names(values)
+        if "recipe" in remaining:
+            recipe = remaining.pop("recipe") or NO_RECIPE
+            look_up("recipe", recipe, {NO_RECIPE: {}} | RECIPES)
+            self.recipe.value = recipe
+        for section in list(self.forms):  # the model first: it decides which other fields exist
+            form = self.forms[section]
+            names = [name for name in remaining if name in form.controls]
+            if names:
+                form.set({name: remaining.pop(name) for name in names})
+        if remaining:
+            known: list[str] = []
+            for form in self.forms.values():
+                known += form.controls
+            unknown = next(iter(remaining))
             raise InputError(f"there is no setting {unknown!r}{suggest_nearest(unknown, known)}")
 
     def set_devices(self, devices: Sequence[Device]) -> None:
-        """Offer these devices; what is chosen stays chosen."""
+        """Offer these devices; the chosen one stays chosen."""
         described = [(f"{device.name}: {device.description}", device.name) for device in devices]
         self.forms["run"].offer("device", [("auto", "auto"), *described])
 
@@ -144,67 +149,76 @@ class TrainingForm:
         self._on_change = None
         for form in self.forms.values():
             form.close()
-        close_tree(self.widget)
+        super().close()
 
     @property
-    def _defaults(self) -> dict[str, Any]:
+    def _recipe_values(self) -> dict[str, Any]:
         return RECIPES.get(self.recipe.value, {})
 
-    def _form(self, config_class: type[Config], **options: Any) -> Form:
-        return Form(config_class, defaults=self._defaults, on_change=self._changed, **options)
+    def _make_forms(self) -> None:
+        self.forms["model"] = self._make_form("model", ModelConfig)
+        classes = self._config_classes()
+        for section in dict.fromkeys([*ORDER, *SECTIONS]):
+            if section != "model":
+                self.forms[section] = self._make_form(section, classes[section])
+        for section, fields in MAIN_FIELDS.items():
+            title = f"other {section}"
+            self.forms[title] = self._make_form(title, classes[section], leave_out=fields)
 
-    def _parts(self) -> dict[str, type[Config]]:
-        """Return the config classes of the chosen mask network and pooling."""
-        chosen = {
-            name: self.forms["model"].controls[name].value for name in ("model_type", "pooling")
-        }
-        return {
-            "mask network": find_mask_net(chosen["model_type"])[0],
-            "pooling": find_pooling(chosen["pooling"])[0],
-        }
+    def _make_form(self, name: str, config_class: type[Config], **options: Any) -> Form:
+        return Form(
+            config_class,
+            defaults=self._recipe_values,
+            on_change=self._handle_change,
+            **FORM_OPTIONS.get(name, {}),
+            **options,
+        )
 
-    def _recipe_changed(self) -> None:
-        self._is_setting = True
-        try:
-            self.forms["model"].reset(self._defaults)
-            self._replace_parts()
-            for name, form in self.forms.items():
-                if name not in PLACES:
-                    form.reset(self._defaults)
-        finally:
-            self._is_setting = False
-        self._changed()
+    def _config_classes(self) -> dict[str, type[Config]]:
+        """Return the config class of each section, for the chosen mask network and pooling."""
+        controls = self.forms["model"].controls
+        return Settings.config_classes(
+            ModelConfig(model_type=controls["model_type"].value, pooling=controls["pooling"].value)
+        )
 
-    def _changed(self) -> None:
-        if self._is_setting or "other data" not in self.forms:
-            return
-        self._replace_parts()
+    def _apply_recipe(self) -> None:
+        """Show the values of the chosen recipe, as one change."""
+        self.forms["model"].reset(self._recipe_values)
+        self._replace_forms()
+        for name, form in self.forms.items():
+            if name not in KEPT_BY_RECIPES:
+                form.reset(self._recipe_values)
+        self._handle_change()
+
+    def _handle_change(self) -> None:
+        self._replace_forms()
         if self._on_change is not None:
             self._on_change()
 
-    def _replace_parts(self) -> None:
-        """Where another model was chosen, show its settings instead."""
+    def _replace_forms(self) -> None:
+        """Show the fields of the chosen mask network and pooling where others were shown."""
         replaced = []
-        for title, config_class in self._parts().items():
-            if self.forms[title].config_class is not config_class:
-                replaced.append(self.forms[title])
-                self.forms[title] = self._form(config_class)
+        for section, config_class in self._config_classes().items():
+            if self.forms[section].config_class is not config_class:
+                replaced.append(self.forms[section])
+                self.forms[section] = self._make_form(section, config_class)
         if replaced:
-            self._place()
+            self._place_folded()
             for form in replaced:
                 form.close()
 
-    def _place(self) -> None:
+    def _place_folded(self) -> None:
+        """Put the forms that are not always visible into the accordion, with their titles."""
         controls = self.forms["model"].controls
         titles = {
-            "mask network": f"mask network: {controls['model_type'].value}",
+            "mask_net": f"mask network: {controls['model_type'].value}",
             "pooling": f"pooling: {controls['pooling'].value}",
-            "other training": "more of the training",
-            "other data": "more of the data",
+            "other training": "more settings of the training",
+            "other data": "more settings of the data",
         }
-        rest = [name for name in self.forms if name not in FIRST]
-        opened = self._rest.selected_index
-        self._rest.children = [self.forms[name].widget for name in rest]
-        for index, name in enumerate(rest):
-            self._rest.set_title(index, titles.get(name, name))
-        self._rest.selected_index = opened
+        names = [name for name in self.forms if name not in VISIBLE]
+        opened = self._folded.selected_index
+        self._folded.children = [self.forms[name].widget for name in names]
+        for index, name in enumerate(names):
+            self._folded.set_title(index, titles.get(name, name))
+        self._folded.selected_index = opened

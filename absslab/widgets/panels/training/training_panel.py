@@ -1,4 +1,4 @@
-"""Train: choose settings, start a process that outlives the notebook, follow and hear it."""
+"""Train: choose settings, start a process that outlives the notebook, follow it and listen."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -47,71 +47,76 @@ class TrainingPanel(WorkbenchPanel):
         self.settings = ipywidgets.Accordion(
             [self.form.widget], titles=["settings of a new training"], selected_index=0
         )
-        self.follower = self.own(Follower(self, self.launcher, self._run_changed))
-        look = button("look again", self.guard(self._look_again))
-        ending = [self.stop_button, self.resume_button, self.up_to]
-        rows = [self.start_button, self.anyway], [self.follower.runs, look], ending
-        first, *others = [ipywidgets.HBox(row, layout={"flex_flow": "row wrap"}) for row in rows]
-        self.show(self.settings, first, self._line, *others, self.follower.widget)
-        self.watch("mixture_folder", self._take_folder)
-        self._take_folder()
+        self.follower = self.own(Follower(self, self.launcher, self._handle_run_change))
+        refresh_button = button("refresh", self.guard(self._refresh))
+        self.show(
+            self.settings,
+            _row(self.start_button, self.anyway),
+            self._line,
+            _row(self.follower.runs, refresh_button),
+            _row(self.stop_button, self.resume_button, self.up_to),
+            self.follower,
+        )
+        self.watch("mixture_folder", self._take_mixture_folder)
+        self._take_mixture_folder()
         self.form.set({"save_path": str(_free_path(Path(self.state.runs_folder)))})
         self._enable()
         self._devices.request()
         if self.state.run:
-            self.settings.selected_index = None  # never later: what one looks at would move away
+            # Only now: later the page would move while a person looks at it.
+            self.settings.selected_index = None
             self.guard(self.attach)(self.state.run)
 
     def start(self, *, anyway: bool = False) -> None:
         """Start a training with the settings of the form, and follow it.
 
-        In a notebook it starts a moment later, when its device was looked at.
+        In a notebook it starts a moment later, when it is known what uses its device.
 
         Args:
-            anyway: also on a device that is in use; otherwise nothing is started on it.
+            anyway: start it even if the device is in use.
 
         Raises:
-            InputError: settings that can't be used, an existing run, or one that is being started.
+            InputError: if a config does not take a value, the run exists already, or a training
+                is being started.
         """
-        arguments, run = self.form.arguments(), self.form.settings.run
+        arguments = self.form.arguments()
+        run = self.form.settings.run
         folder = run_directory(Path(run.save_path).absolute())
         self._launch(folder, run.device, anyway, lambda: self.launcher.start(arguments, folder))
 
     def resume(self, n_epochs: int | None = None, *, anyway: bool = False) -> None:
-        """Go on with the run that is followed.
+        """Continue the run that is followed.
 
         Args:
-            n_epochs: up to this epoch; without, as far as it was to go.
-            anyway: also on a device that is in use.
+            n_epochs: train up to this epoch; as far as was planned if it is None.
+            anyway: resume it even if the device is in use.
 
         Raises:
-            InputError: no run, one that is running, or one with nothing to go on from.
+            InputError: if no run is followed, it is running, or it has no checkpoint to continue
+                from.
         """
-        folder = self._folder()
+        folder = self._followed_folder()
         n_planned, device = read_plan(folder)
-        self._launch(
-            folder,
-            device,
-            anyway,
-            lambda: self.launcher.resume(folder, None if n_epochs == n_planned else n_epochs),
-        )
+        n_wanted = None if n_epochs == n_planned else n_epochs
+        self._launch(folder, device, anyway, lambda: self.launcher.resume(folder, n_wanted))
 
     def stop(self) -> None:
-        """Stop the run that is followed, after the step that it is at.
+        """Stop the run that is followed, after its current step.
 
         Raises:
-            InputError: no run, or one that is not running.
+            InputError: if no run is followed, or it is not running.
         """
-        self.launcher.stop(self._folder())
+        self.launcher.stop(self._followed_folder())
         self.say(
-            "stopping after the step that it is at; resume goes on from the end of the epoch before"
+            "stopping after the current step; "
+            "resume goes on from the end of the last complete epoch"
         )
 
     def attach(self, folder: str | Path) -> None:
-        """Follow a run, of this or of any other process, that runs or has ended.
+        """Follow a run that is running or has ended, whichever process started it.
 
         Raises:
-            InputError: the folder is not a run directory.
+            InputError: if the folder is not a run directory.
         """
         self.follower.attach(folder)
 
@@ -122,55 +127,64 @@ class TrainingPanel(WorkbenchPanel):
     def _launch(self, folder: Path, device: str, anyway: bool, launch: Callable[[], None]) -> None:
         self.launcher.check_idle(folder)
 
-        def unless_used(users: list[str]) -> None:
+        def launch_unless_used(users: list[str]) -> None:
             self.anyway.layout.display = "" if users else "none"
             if users and not anyway:
-                words = "tick “start anyway” and start, or choose another"
-                self.say(f"{device} is in use by {', '.join(users)}: {words}", "warning")
+                self.say(
+                    f"{device} is in use by {', '.join(users)}: "
+                    "tick “start anyway” and press the button again, or choose another device",
+                    "warning",
+                )
                 return
             launch()
-            self.anyway.value, self.anyway.layout.display = False, "none"
+            self.anyway.value = False
+            self.anyway.layout.display = "none"
             self.attach(folder)
             self.state.runs_changed += 1
 
-        self._check.request(device, self.state.runs_folder, unless_used)
+        self._check.request(device, self.state.runs_folder, launch_unless_used)
 
-    def _folder(self) -> Path:
+    def _followed_folder(self) -> Path:
         if self.follower.folder is None:
-            raise InputError("no run is followed: choose one, or start one")
+            raise InputError("no run is followed: choose one from the list, or start a training")
         return self.follower.folder
 
-    def _run_changed(self) -> None:
-        self.up_to.value = read_plan(self._folder())[0] or 0
+    def _handle_run_change(self) -> None:
+        n_planned, _ = read_plan(self._followed_folder())
+        self.up_to.value = n_planned or 0
         self._enable()
 
     def _enable(self) -> None:
-        """Let those buttons be pressed that would do something."""
-        follower, path = self.follower, self.form.forms["run"].controls["save_path"].value
-        is_this = follower.folder is not None and Path(path).absolute() == Path(
-            f"{follower.folder}.ckpt"
-        )
-        self.start_button.disabled = self._check.is_running or (follower.is_live and is_this)
-        self.stop_button.disabled = not follower.is_live
-        self.resume_button.disabled = (
-            self._check.is_running or follower.is_live or follower.folder is None
-        )
+        """Enable those buttons that would do something."""
+        folder = self.follower.folder
+        is_live = self.follower.is_live
+        is_starting = self._check.is_running
+        save_path = Path(self.form.forms["run"].controls["save_path"].value).absolute()
+        is_followed = folder is not None and save_path == Path(f"{folder}.ckpt")
+        self.start_button.disabled = is_starting or (is_live and is_followed)
+        self.stop_button.disabled = not is_live
+        self.resume_button.disabled = is_starting or is_live or folder is None
 
-    def _look_again(self) -> None:
+    def _refresh(self) -> None:
+        """Show what has changed on the machine: devices, runs, the run that is followed."""
         self._devices.request()
         self.follower.refresh()
         self.follower.update()
 
-    def _take_folder(self) -> None:
+    def _take_mixture_folder(self) -> None:
+        """Train on the mixtures that are selected in the state."""
         if self.state.mixture_folder:
             self.form.set({"data_folder": self.state.mixture_folder})
+
+
+def _row(*widgets: ipywidgets.Widget) -> ipywidgets.HBox:
+    return ipywidgets.HBox(widgets, layout={"flex_flow": "row wrap"})
 
 
 def _free_path(folder: Path) -> Path:
     """Return the first of run-1.ckpt, run-2.ckpt, … that does not exist yet."""
     taken = {path.name for path in folder.glob("run-*")}
-    return next(
-        folder / f"run-{n}.ckpt"
-        for n in range(1, 10**6)
-        if not {f"run-{n}", f"run-{n}.ckpt"} & taken
-    )
+    number = 1
+    while f"run-{number}" in taken or f"run-{number}.ckpt" in taken:
+        number += 1
+    return folder / f"run-{number}.ckpt"

@@ -1,4 +1,4 @@
-"""Wait in a notebook's cell while the panels above it go on."""
+"""Wait in a cell of a notebook while the panels above it stay alive."""
 
 import asyncio
 import time
@@ -13,25 +13,25 @@ from absslab.core.training.run_directory import RunReader, run_directory
 from absslab.core.training.run_status import LIVE_STATES
 from absslab.widgets.panels.training.training_panel import TrainingPanel
 
-_LOOK = 0.5  # s between two looks
-_BEGIN = 60.0  # s that a training may take until its process is there
+_POLL_INTERVAL = 0.5  # s
+_START_LIMIT = 60.0  # s that a training may take until its run directory exists
 
 
-async def until(condition: Callable[[], Any], *, seconds: float = 60.0) -> Any:
+async def wait_until(condition: Callable[[], Any], *, seconds: float = 60.0) -> Any:
     """Wait until a condition is true, and return its value.
 
     Args:
-        condition: asked again and again.
-        seconds: how long.
+        condition: is called again and again.
+        seconds: how long to wait at most.
 
     Raises:
-        InputError: it did not become true.
+        InputError: if it did not become true in this time.
     """
     end = time.monotonic() + seconds
     while not (value := condition()):
         if time.monotonic() > end:
-            raise InputError(f"nothing came within {seconds:g} s")
-        await asyncio.sleep(min(_LOOK, seconds / 10))
+            raise InputError(f"the condition did not become true within {seconds:g} s")
+        await asyncio.sleep(min(_POLL_INTERVAL, seconds / 10))
     return value
 
 
@@ -39,10 +39,13 @@ def start_or_follow(panel: TrainingPanel) -> Path:
     """Start the training that a panel's form describes, or follow it if it was started before.
 
     Args:
-        panel: that shows it; the device may be in use.
+        panel: that shows the training. It is started even if the device is in use.
+
+    Returns:
+        the run directory.
 
     Raises:
-        InputError: settings that can't be used.
+        InputError: if a config does not take a value.
     """
     folder = run_directory(Path(panel.form.settings.run.save_path).absolute())
     if panel.launcher.state(folder) == "gone":
@@ -52,26 +55,28 @@ def start_or_follow(panel: TrainingPanel) -> Path:
     return folder
 
 
-async def ended(folder: str | Path, *, seconds: float = 24 * 3600.0) -> RunReader:
+async def wait_for_training(folder: str | Path, *, seconds: float = 24 * 3600.0) -> RunReader:
     """Wait until a training has ended.
 
-    Use it as in `run = await ended("runs/first")`.
+    Use it as in `run = await wait_for_training("runs/first")`.
 
     Args:
-        folder: the run directory; the training, a process of its own, may still be about to begin.
-        seconds: how long to wait; the training goes on all the same.
+        folder: the run directory. The training runs in a process of its own, and may not have
+            begun yet.
+        seconds: how long to wait at most; the training goes on after that.
 
     Returns:
-        what reads the run directory, its metrics read.
+        the reader of the run directory; it has read the metrics.
 
     Raises:
-        InputError: it did not begin, it failed, or it takes longer.
+        InputError: if the training did not begin, failed, or takes longer.
     """
-    folder, launcher = Path(folder).absolute(), Launcher()
+    folder = Path(folder).absolute()
+    launcher = Launcher()
     begin = time.monotonic()
     while (state := launcher.state(folder)) in (*LIVE_STATES, "gone"):
         waited = time.monotonic() - begin
-        if state == "gone" and waited > min(seconds, _BEGIN):
+        if state == "gone" and waited > min(seconds, _START_LIMIT):
             raise InputError(
                 "{folder} is not a run directory: "
                 f"no training has begun there within {waited:.0f} s",
@@ -79,14 +84,14 @@ async def ended(folder: str | Path, *, seconds: float = 24 * 3600.0) -> RunReade
             )
         if waited > seconds:
             raise InputError(
-                f"{{folder}} is {state} after {seconds:g} s: it goes on; wait again, or stop it",
+                f"{{folder}} is still {state} after {seconds:g} s: wait again, or stop it",
                 folder=folder,
             )
-        await asyncio.sleep(_LOOK)
+        await asyncio.sleep(_POLL_INTERVAL)
     if state != "finished" and state != "stopped":
+        reason = read_last_lines(folder / OUTPUT, 1) or "see its log.txt"
         raise InputError(
-            f"{{folder}} has {state}: {read_last_lines(folder / OUTPUT, 1) or 'see its log.txt'}",
-            folder=folder,
+            f"{{folder}} did not finish, its state is {state}: {reason}", folder=folder
         )
     reader = RunReader(folder)
     reader.poll()

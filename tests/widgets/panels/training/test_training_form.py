@@ -117,7 +117,7 @@ def test_changes_are_told_and_nothing_is_left_after_the_end():
     assert told == [1]
     form.set({"model_type": "VGG_like_CNN"})
     assert told == [1, 1]
-    assert form._rest.get_title(0) == "mask network: VGG_like_CNN"
+    assert form._folded.get_title(0) == "mask network: VGG_like_CNN"
     form.recipe.value = "thesis"
     assert told == [1, 1, 1]
     form.close()

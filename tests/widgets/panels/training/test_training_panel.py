@@ -137,7 +137,7 @@ def lines_of(panel):
 
 
 def shown(widget):
-    return "".join(one.value for one in widget.children if isinstance(one, ipywidgets.HTML))
+    return "".join(child.value for child in widget.children if isinstance(child, ipywidgets.HTML))
 
 
 def test_a_training_is_started_followed_attached_to_stopped_and_resumed(panel, state):
@@ -204,7 +204,7 @@ def test_a_training_is_followed_by_itself_once_a_second_until_it_ends(state, mon
             await asyncio.sleep(0.05)
         assert not ticker.is_running
         assert panel.follower.state == "finished", panel.follower.view.log()
-        assert list(panel.follower.epochs.kept) == [1, 2]
+        assert list(panel.follower.epochs.checkpoints) == [1, 2]
         panel.listen(1)
         while panel.follower.epochs.listening.player is None:
             assert panel.message == ""
@@ -330,7 +330,7 @@ def test_a_slow_nvidia_smi_holds_nothing_up_and_its_gpus_come_when_they_are_know
             assert separation.choice.device.value == "cpu"
             assert panel.form.settings.run.device == "cpu"
             slow_gpu.unlink()
-            panel._look_again()
+            panel._refresh()
             slow_gpu.touch()
             await until(lambda: not panel._devices.is_running)
         finally:
@@ -443,7 +443,7 @@ def test_the_same_mixture_is_heard_as_each_epochs_model_separates_it(panel, trai
     assert "epoch 1" in epochs.listening.caption.value
     epochs.mixture.value = epochs.mixture.options[1][1]
     assert player.title == "000001.wav"
-    with pytest.raises(InputError, match="epoch 7 was not kept: there is 1, 2"):
+    with pytest.raises(InputError, match="epoch 7 was not kept: choose one of 1, 2"):
         panel.listen(7)
     (trained / "epochs" / "000002.ckpt").unlink()
     panel.listen(2)
@@ -481,7 +481,7 @@ def test_a_run_that_is_deleted_while_one_watches_says_so(panel, trained):
     panel.follower.update()
     assert panel.follower.state == "gone"
     assert panel.message.endswith("its folder was deleted")
-    panel._look_again()
+    panel._refresh()
 
 
 def test_a_run_of_a_newer_version_is_followed_as_far_as_it_can_be(panel, trained):

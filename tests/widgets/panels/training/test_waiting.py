@@ -8,34 +8,34 @@ from absslab.core.common.errors import InputError
 from absslab.core.training.run_directory import RunWriter
 from absslab.widgets.panels import State
 from absslab.widgets.panels.training import TrainingPanel, waiting
-from absslab.widgets.panels.training.waiting import ended, start_or_follow, until
+from absslab.widgets.panels.training.waiting import start_or_follow, wait_for_training, wait_until
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr(waiting, "_LOOK", 0.02)
+    monkeypatch.setattr(waiting, "_POLL_INTERVAL", 0.02)
 
 
 def test_a_condition_is_waited_for_while_the_loop_goes_on():
     async def wait():
         found = []
         asyncio.get_running_loop().call_later(0.1, found.append, "it")
-        return await until(lambda: found, seconds=5)
+        return await wait_until(lambda: found, seconds=5)
 
     assert asyncio.run(wait()) == ["it"]
-    with pytest.raises(InputError, match=r"nothing came within 0.1 s"):
-        asyncio.run(until(lambda: False, seconds=0.1))
+    with pytest.raises(InputError, match=r"the condition did not become true within 0.1 s"):
+        asyncio.run(wait_until(lambda: False, seconds=0.1))
 
 
 def test_a_training_that_has_ended_is_read(checkpoint):
-    reader = asyncio.run(ended(checkpoint.with_suffix("")))
+    reader = asyncio.run(wait_for_training(checkpoint.with_suffix("")))
     assert reader.state() == "finished"
     assert sorted(reader.metrics) == [1, 2]
 
 
 def test_a_training_that_begins_later_is_waited_for_till_its_end(tmp_path):
     async def wait():
-        waiting_for = asyncio.create_task(ended(tmp_path / "run"))
+        waiting_for = asyncio.create_task(wait_for_training(tmp_path / "run"))
         await asyncio.sleep(0.1)
         writer = RunWriter.begin(tmp_path / "run.ckpt", {"data": {}})
         writer.write_status("running")
@@ -51,14 +51,14 @@ def test_a_training_that_begins_later_is_waited_for_till_its_end(tmp_path):
 
 def test_one_that_never_begins_that_takes_too_long_or_that_failed_is_said(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="no training has begun there"):
-        asyncio.run(ended(tmp_path / "none", seconds=0.1))
+        asyncio.run(wait_for_training(tmp_path / "none", seconds=0.1))
     writer = RunWriter.begin(tmp_path / "run.ckpt", {"data": {}})
     writer.write_status("running")
-    with pytest.raises(InputError, match=r"is running after 0.1 s: it goes on"):
-        asyncio.run(ended(tmp_path / "run", seconds=0.1))
+    with pytest.raises(InputError, match=r"is still running after 0.1 s: wait again"):
+        asyncio.run(wait_for_training(tmp_path / "run", seconds=0.1))
     writer.write_status("failed")
-    with pytest.raises(InputError, match=r"has failed: see its log.txt"):
-        asyncio.run(ended(tmp_path / "run"))
+    with pytest.raises(InputError, match=r"did not finish, its state is failed: see its log.txt"):
+        asyncio.run(wait_for_training(tmp_path / "run"))
 
 
 def test_a_run_that_is_there_is_followed_and_not_started_again(checkpoint, mixtures):
