@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from absslab.cli.parser import Parser
 from absslab.core.common.config import add_flags, from_flags, suggest_nearest
 from absslab.core.common.errors import InputError
-from absslab.widgets.dashboards.settings import DASHBOARDS, DashboardConfig, ServerConfig
+from absslab.widgets.dashboards.registry import DASHBOARDS
+from absslab.widgets.dashboards.settings import DashboardConfig, ServerConfig
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -23,9 +24,12 @@ def run(arguments: Sequence[str]) -> None:
     if name not in DASHBOARDS:
         if name:
             raise InputError(f"there is no dashboard {name!r}{suggest_nearest(name, DASHBOARDS)}")
-        known = "; ".join(f"{title} ({purpose})" for title, purpose in DASHBOARDS.items())
+        known = "; ".join(
+            f"{title} ({dashboard.purpose})" for title, dashboard in DASHBOARDS.items()
+        )
         raise InputError(f"say which dashboard: {known}")
-    shown, server = from_flags(DashboardConfig, given), from_flags(ServerConfig, given)
+    shown = from_flags(DashboardConfig, given)
+    server = from_flags(ServerConfig, given)
     try:
         from absslab.widgets.dashboards.server import ensure_token, serve
     except ModuleNotFoundError as error:

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from absslab.core.common.config import look_up
 from absslab.core.common.errors import InputError
 from absslab.core.training.run_directory import RunReader, best_checkpoint_path
+from absslab.widgets.dashboards.registry import DASHBOARDS, Dashboard
 from absslab.widgets.dashboards.settings import DashboardConfig
-
-_N_RUNS = {"listen": 1, "separate": 1, "compare": 2}  # dashboards that need the models of runs
 
 
 def validate_settings(name: str, config: DashboardConfig) -> DashboardConfig:
@@ -19,21 +19,24 @@ def validate_settings(name: str, config: DashboardConfig) -> DashboardConfig:
         config: its settings as the host gave them.
 
     Raises:
-        InputError: the number of runs is wrong, a run has no model, a folder does not exist, the
-            device does not exist, or the split holds no recording.
+        InputError: there is no such dashboard, the number of runs is wrong, a run has no model, a
+            folder or the device does not exist, or the split holds no recording.
     """
+    dashboard: Dashboard = look_up("dashboard", name, DASHBOARDS)
     runs = [Path(run).absolute() for run in config.run_directory]
-    _check_runs(name, runs)
+    _check_runs(name, dashboard.n_runs, runs)
     runs_folder = Path(config.runs_folder or (runs[0].parent if runs else "runs")).absolute()
-    if name == "monitor" and not runs_folder.is_dir():
+    if dashboard.n_runs is None and not runs_folder.is_dir():
         raise InputError(
             "{folder} is not a directory: pass the folder with the runs with --runs_folder",
             folder=runs_folder,
         )
     if config.mixture_folder and not Path(config.mixture_folder).is_dir():
         raise InputError(f"mixture_folder is {config.mixture_folder!r}: expected a directory")
-    if name in _N_RUNS:
-        _check_use(name, runs[0], config)
+    if dashboard.n_runs is not None:
+        _check_device(config)
+    if dashboard.needs_recordings:
+        _check_recordings(runs[0], config)
     return replace(
         config,
         run_directory=tuple(map(str, runs)),
@@ -44,9 +47,8 @@ def validate_settings(name: str, config: DashboardConfig) -> DashboardConfig:
     )
 
 
-def _check_runs(name: str, runs: Sequence[Path]) -> None:
+def _check_runs(name: str, n_expected: int | None, runs: Sequence[Path]) -> None:
     """Check that there are as many runs as the dashboard shows, with models where it needs them."""
-    n_expected = _N_RUNS.get(name)
     if n_expected is not None and len(runs) != n_expected:
         raise InputError(
             f"run_directory names {len(runs)} runs: {name} shows {n_expected}; "
@@ -66,15 +68,19 @@ def _check_runs(name: str, runs: Sequence[Path]) -> None:
         raise InputError("{run} is named twice: expected two runs to compare", run=runs[0])
 
 
-def _check_use(name: str, run: Path, config: DashboardConfig) -> None:
-    """Check that the device exists, and that there are recordings to listen to."""
-    # these import torch, which the monitor does not need
+def _check_device(config: DashboardConfig) -> None:
+    """Check that the device exists."""
+    # imports torch, which the monitor does not need
     from absslab.core.common.devices import choose_device
-    from absslab.core.runs.run_data import run_recordings
 
     choose_device(config.device)
-    if name == "separate":
-        return
+
+
+def _check_recordings(run: Path, config: DashboardConfig) -> None:
+    """Check that there are recordings to listen to."""
+    # imports torch, which the monitor does not need
+    from absslab.core.runs.run_data import run_recordings
+
     if not run_recordings(RunReader(run), config.split, data_folder=config.mixture_folder):
         raise InputError(
             f"the {config.split} split of {run.name} holds no recording: "

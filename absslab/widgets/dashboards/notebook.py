@@ -8,8 +8,8 @@ from typing import Any
 
 from absslab.core.common.config import look_up
 from absslab.widgets.dashboards.pages.page import Page, ProblemPage
+from absslab.widgets.dashboards.registry import DASHBOARDS, Dashboard
 from absslab.widgets.dashboards.settings import (
-    DASHBOARDS,
     ENVIRONMENT,
     DashboardConfig,
     settings_from_environment,
@@ -32,14 +32,14 @@ def open_page(name: str, **settings: Any) -> Page:
     Raises:
         InputError: there is no such dashboard, or no such setting.
     """
-    look_up("dashboard", name, DASHBOARDS)
+    dashboard: Dashboard = look_up("dashboard", name, DASHBOARDS)
     config = DashboardConfig.from_json(settings) if settings else settings_from_environment()
     page: Page | None = None
     try:
         _log_to_visitors_folder(config)
         if ENVIRONMENT in os.environ:
             _hide_folders_of(config)
-        page = _page_class(name)(config)
+        page = dashboard.import_page()(config)
         page.build()
     except Exception as error:
         if page is not None:
@@ -74,24 +74,3 @@ def _hide_folders_of(config: DashboardConfig) -> None:
             str(Path.home()),
         ]
     )
-
-
-def _page_class(name: str) -> type[Page]:
-    """Import the class of a page; the other pages would only take memory."""
-    match name:
-        case "listen":
-            from absslab.widgets.dashboards.pages.listen_page import ListenPage
-
-            return ListenPage
-        case "separate":
-            from absslab.widgets.dashboards.pages.separate_page import SeparatePage
-
-            return SeparatePage
-        case "monitor":
-            from absslab.widgets.dashboards.pages.monitor_page import MonitorPage
-
-            return MonitorPage
-        case _:
-            from absslab.widgets.dashboards.pages.compare_page import ComparePage
-
-            return ComparePage

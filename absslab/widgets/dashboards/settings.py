@@ -11,13 +11,6 @@ from dataclasses import dataclass
 from absslab.core.common.config import Config, option
 from absslab.core.data.splits import SPLITS
 
-DASHBOARDS = {
-    "listen": "the test mixtures of a run: see them, hear them, compare with references and scores",
-    "separate": "separate a recording, keep or remove its classes, hear it before and after, "
-    "download it",
-    "monitor": "the progress of trainings",
-    "compare": "two runs on the same mixtures, and a blind listening test that stores its votes",
-}  # each is the notebook of this name
 ENVIRONMENT = "ABSSLAB_DASHBOARD"  # settings as JSON, in the environment of each visitor's kernel
 NO_TOKEN = "none"
 

@@ -1,11 +1,12 @@
 """All panels as tabs that share one state."""
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import ipywidgets
 
-from absslab.core.common.config import suggest_nearest
+from absslab.core.common.config import look_up, suggest_nearest
 from absslab.core.common.errors import InputError
 from absslab.plots.html_text import paragraph
 from absslab.widgets.panels.state import State
@@ -15,8 +16,54 @@ from absslab.widgets.ui.panel import Panel, view_of
 from absslab.widgets.ui.part import close_tree
 from absslab.widgets.ui.style import CSS
 
-PANELS = ("recordings", "mixtures", "training", "runs", "separation", "report")  # order of the tabs
 _log = logging.getLogger("absslab")
+
+
+def _import_recordings_panel() -> type[Panel]:
+    from absslab.widgets.panels.recordings import RecordingsPanel
+
+    return RecordingsPanel
+
+
+def _import_mixtures_panel() -> type[Panel]:
+    from absslab.widgets.panels.mixtures import MixturesPanel
+
+    return MixturesPanel
+
+
+def _import_training_panel() -> type[Panel]:
+    from absslab.widgets.panels.training import TrainingPanel
+
+    return TrainingPanel
+
+
+def _import_runs_panel() -> type[Panel]:
+    from absslab.widgets.panels.runs import RunsPanel
+
+    return RunsPanel
+
+
+def _import_separation_panel() -> type[Panel]:
+    from absslab.widgets.panels.separation import SeparationPanel
+
+    return SeparationPanel
+
+
+def _import_scores_panel() -> type[Panel]:
+    from absslab.widgets.panels.scores import ScoresPanel
+
+    return ScoresPanel
+
+
+# The class of a panel is imported when its tab is opened.
+PANELS: dict[str, Callable[[], type[Panel]]] = {  # tab → its panel, in order
+    "recordings": _import_recordings_panel,
+    "mixtures": _import_mixtures_panel,
+    "training": _import_training_panel,
+    "runs": _import_runs_panel,
+    "separation": _import_separation_panel,
+    "report": _import_scores_panel,
+}
 
 
 class Workbench:
@@ -39,7 +86,7 @@ class Workbench:
                 raise InputError(f"the workbench has no {name!r}{suggest_nearest(name, known)}")
         self.state = State(**state)
         self._panels: dict[str, Panel] = {}
-        self._tabs = ipywidgets.Tab([ipywidgets.VBox() for _ in PANELS], titles=PANELS)
+        self._tabs = ipywidgets.Tab([ipywidgets.VBox() for _ in PANELS], titles=tuple(PANELS))
         loop = current_main_loop()
         self._tabs.observe(lambda _: loop.call(self._open_tab), "selected_index")
         self._tabs.selected_index = 0
@@ -53,9 +100,14 @@ class Workbench:
         return self.panel(name)
 
     def panel(self, name: str) -> Panel:
-        """Return the panel of a tab; make it if this has not been done yet."""
+        """Return the panel of a tab; make it if this has not been done yet.
+
+        Raises:
+            InputError: there is no such panel.
+        """
         if name not in self._panels:
-            panel = _panel_class(name)(self.state)
+            panel_class = look_up("panel", name, PANELS)()
+            panel = panel_class(self.state)
             self._panels[name] = panel
             self._fill_tab(name, panel.widget)
         return self._panels[name]
@@ -63,7 +115,7 @@ class Workbench:
     def show(self, name: str) -> Panel:
         """Open the tab of a panel and return the panel."""
         panel = self.panel(name)
-        self._tabs.selected_index = PANELS.index(name)
+        self._tabs.selected_index = list(PANELS).index(name)
         return panel
 
     def close(self) -> None:
@@ -79,7 +131,7 @@ class Workbench:
         """
         if self._tabs.selected_index is None:
             return
-        name = PANELS[self._tabs.selected_index]
+        name = list(PANELS)[self._tabs.selected_index]
         try:
             self.panel(name)
         except Exception as error:
@@ -88,7 +140,7 @@ class Workbench:
             self._fill_tab(name, ipywidgets.HTML(CSS + message))
 
     def _fill_tab(self, name: str, widget: ipywidgets.Widget) -> None:
-        box = self._tabs.children[PANELS.index(name)]
+        box = self._tabs.children[list(PANELS).index(name)]
         replaced = box.children
         box.children = (widget,)
         for child in replaced:
@@ -96,32 +148,3 @@ class Workbench:
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         return view_of(self.widget, **options)
-
-
-def _panel_class(name: str) -> type[Panel]:
-    """Import the class of a panel; a panel whose tab is never opened is never imported."""
-    match name:
-        case "recordings":
-            from absslab.widgets.panels.recordings import RecordingsPanel
-
-            return RecordingsPanel
-        case "mixtures":
-            from absslab.widgets.panels.mixtures import MixturesPanel
-
-            return MixturesPanel
-        case "training":
-            from absslab.widgets.panels.training import TrainingPanel
-
-            return TrainingPanel
-        case "runs":
-            from absslab.widgets.panels.runs import RunsPanel
-
-            return RunsPanel
-        case "separation":
-            from absslab.widgets.panels.separation import SeparationPanel
-
-            return SeparationPanel
-        case _:
-            from absslab.widgets.panels.scores import ScoresPanel
-
-            return ScoresPanel

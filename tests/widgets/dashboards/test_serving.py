@@ -17,9 +17,9 @@ from absslab.core.common.errors import InputError
 from absslab.core.common.resources import resource_folder
 from absslab.widgets.dashboards import server as server_module
 from absslab.widgets.dashboards.checks import validate_settings
+from absslab.widgets.dashboards.registry import DASHBOARDS
 from absslab.widgets.dashboards.server import OwnKernelSpecs, ensure_token, serve
 from absslab.widgets.dashboards.settings import (
-    DASHBOARDS,
     ENVIRONMENT,
     DashboardConfig,
     ServerConfig,
@@ -46,6 +46,11 @@ def test_every_dashboard_is_a_notebook_of_one_cell_that_opens_its_page():
         assert notebook["metadata"]["kernelspec"]["name"] == "python3"
 
 
+def test_every_dashboard_has_a_page_of_its_own():
+    pages = {name: dashboard.import_page().__name__ for name, dashboard in DASHBOARDS.items()}
+    assert pages == {name: f"{name.capitalize()}Page" for name in DASHBOARDS}
+
+
 def test_the_template_names_no_other_machine():
     for path in (resource_folder("dashboards") / "voila").rglob("*"):
         if path.is_file():
@@ -65,6 +70,7 @@ def test_paths_are_made_absolute_and_defaults_are_filled_in(run, monkeypatch):
     ("name", "given", "line"),
     [
         ("listen", {}, "names 0 runs: listen shows 1"),
+        ("lisen", {"run_directory": ("RUN",)}, "there is no dashboard 'lisen'"),
         ("compare", {"run_directory": ("RUN",)}, "names 1 runs: compare shows 2"),
         ("separate", {"run_directory": ("RUN", "RUN")}, "names 2 runs"),
         ("listen", {"run_directory": ("nowhere",)}, "nowhere is not a run directory"),

@@ -26,6 +26,12 @@ def test_every_panel_opens_without_an_error(workbench):
         assert workbench.widget.get_title(workbench.widget.selected_index) == name
 
 
+def test_every_tab_has_a_panel_of_its_own():
+    classes = {name: import_panel().__name__ for name, import_panel in PANELS.items()}
+    assert classes.pop("report") == "ScoresPanel"
+    assert classes == {name: f"{name.capitalize()}Panel" for name in classes}
+
+
 def test_a_panel_is_made_when_its_tab_is_looked_at(workbench):
     assert list(workbench._panels) == ["recordings"]
     workbench.widget.selected_index = list(PANELS).index("separation")
@@ -72,6 +78,8 @@ def test_unknown_names_are_refused_with_the_nearest():
         absslab.workbench(run_folder="x")
     with pytest.raises(AttributeError, match="did you mean training"):
         _ = absslab.workbench().trainin
+    with pytest.raises(InputError, match="there is no panel 'trainin'; there is recordings"):
+        absslab.workbench().show("trainin")
 
 
 def test_closing_leaves_nothing(mixtures, checkpoint):
