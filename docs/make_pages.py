@@ -24,7 +24,7 @@ from nbconvert import MarkdownExporter
 import absslab
 from absslab.cli.main import COMMANDS
 from absslab.cli.parser import Parser
-from absslab.core.common.config import add_flags, format_setting
+from absslab.core.common.config import add_flags, describe_config, format_setting
 from absslab.core.model.mask_networks import MASK_NETS
 from absslab.core.model.pooling import POOLINGS
 from absslab.core.training.recipes import RECIPES
@@ -37,8 +37,9 @@ COPIED = {  # page → the file at the top of the repository that it shows
 }
 CHOICES = (("model_type", MASK_NETS), ("pooling", POOLINGS))
 
-DEPENDENT = {  # configs whose flags there are with one value of another flag only
-    config.__name__ for _, registry in CHOICES for config, _ in registry.values()
+GENERAL = ("positional arguments", "options")  # groups that argparse makes
+DEPENDENT = {  # titles of flags that exist with one value of another flag only
+    describe_config(config)[0] for _, registry in CHOICES for config, _ in registry.values()
 }
 
 
@@ -154,9 +155,10 @@ def _flag_tables(parser: argparse.ArgumentParser, *, titles: bool = True) -> Ite
             continue
         if titles and group.title in DEPENDENT:
             continue
-        if titles and group.description:
-            yield f"### {_title(group.title)}\n"
-            yield f"{group.description}\n"
+        if titles and group.title not in GENERAL:
+            yield f"### {group.title}\n"
+            if group.description:
+                yield f"{group.description}\n"
         yield "| flag | value | meaning |"
         yield "|---|---|---|"
         for action in actions:
@@ -167,12 +169,6 @@ def _flag_tables(parser: argparse.ArgumentParser, *, titles: bool = True) -> Ite
             )
             yield f"| {names} | {value}{' …' * (action.nargs == '+')} | {meaning} |"
         yield ""
-
-
-def _title(config_name: str) -> str:
-    """Return the name of a config as words: MixtureFolderConfig becomes Mixture folder."""
-    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z]*", config_name.removesuffix("Config"))
-    return " ".join(words).capitalize()
 
 
 def _python_page() -> Iterator[str]:

@@ -11,15 +11,15 @@ from absslab.core.evaluation.comparison import ComparisonConfig, compare, compar
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Compare systems, as the flags say."""
+    """Compare the systems that the arguments name."""
     parser = Parser(
         "absslab compare", description="Compare systems by their scores of the same mixtures."
     )
     parser.add_argument(
-        "scores", nargs="+", metavar="SCORES.json", help="what absslab evaluate --output wrote"
+        "scores", nargs="+", metavar="SCORES.json", help="file that absslab evaluate --output wrote"
     )
     add_flags(parser, ComparisonConfig)
-    parser.add_argument("--output", metavar="TEXT", help="write the comparison as JSON")
+    parser.add_argument("--output", metavar="FILE", help="write the comparison as JSON")
     given = vars(parser.parse(arguments))
     if given["output"]:
         check_output_path(given["output"])

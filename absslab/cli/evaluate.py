@@ -26,21 +26,21 @@ _MODEL_CONFIGS = (EvaluationConfig, SeparationConfig, DetectionConfig)
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Score a model or estimates, as the flags say."""
+    """Score the model or the estimates that the flags name."""
     parser = Parser(
         "absslab evaluate",
-        description="Score a checkpoint on a split of the data it was made for, or separated "
-        "sounds, whatever made them.",
+        description="Score a checkpoint on a split of the data it was trained on, or sounds that "
+        "another program has separated.",
     )
     for config_class in (*_MODEL_CONFIGS, EstimatesConfig, ScoringConfig):
         add_flags(parser, config_class)
     parser.add_argument(
-        "--output", metavar="TEXT", help="write the scores as JSON, and a table beside it as CSV"
+        "--output", metavar="FILE", help="write the scores as JSON, and a table beside it as CSV"
     )
     parser.add_argument(
         "--status_path",
-        metavar="TEXT",
-        help="keep this JSON file up to date with how far the work is, for other programs",
+        metavar="FILE",
+        help="JSON file that is kept up to date with the progress, for other programs",
     )
     given = vars(parser.parse(arguments))
     output = given.pop("output")
@@ -79,7 +79,7 @@ def _open_evaluation(given: Mapping[str, Any]) -> Evaluation | EstimatesEvaluati
         for name in given:
             if name in names:
                 raise InputError(
-                    f"--{name} is for a model, --estimates for sounds that are separated "
-                    "already: pass one of them"
+                    f"--{name} is for a model, --estimates for sounds that are already "
+                    "separated: pass one of them"
                 )
     return open_estimates(from_flags(EstimatesConfig, given), scoring)

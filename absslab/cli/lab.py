@@ -19,19 +19,21 @@ class LabConfig(Config):
     """Where the notebooks are, and where JupyterLab answers."""
 
     folder: str = option(
-        "notebooks", "your copies of the notebooks: missing ones are added, none is overwritten"
+        "notebooks",
+        "your copies of the notebooks: missing ones are added, none is overwritten",
+        metavar="FOLDER",
     )
     host: str = option(
-        "127.0.0.1", "address to listen at; whoever reaches it with its token can run anything"
+        "127.0.0.1", "address to listen on; anyone with access and the token can run any code"
     )
     port: int = option(
-        8888, "to listen at; where it is taken, the next one", at_least=0, at_most=65535
+        8888, "port to listen on; if it is taken, the next free one", at_least=0, at_most=65535
     )
     open_browser: bool = option(True, "open a browser as well")
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Copy the notebooks that are missing, and become JupyterLab."""
+    """Copy the notebooks that are missing, and replace this process by JupyterLab."""
     parser = Parser("absslab lab", description="Open JupyterLab with the notebooks.")
     add_flags(parser, LabConfig)
     config = from_flags(LabConfig, vars(parser.parse(arguments)))
@@ -50,9 +52,8 @@ def run(arguments: Sequence[str]) -> None:
     if os.geteuid() == 0:  # common in a container; without it JupyterLab does not start
         settings["allow_root"] = True
     flags = [f"--ServerApp.{name}={value}" for name, value in settings.items()]
-    os.execv(
-        sys.executable, [sys.executable, "-m", "jupyterlab", *flags]
-    )  # its exit status is ours, and so is Ctrl-C
+    # JupyterLab replaces this process: its exit status is the command's, and it gets Ctrl-C.
+    os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", *flags])
 
 
 def copy_notebooks(folder: Path) -> list[Path]:

@@ -16,21 +16,25 @@ from absslab.core.data.splits import SPLITS
 
 @dataclass(frozen=True)
 class ReportConfig(Config):
-    """What is reported, and where it goes."""
+    """Which run is reported, and where the page is written."""
 
-    run_directory: str = option("", "of a training: R, beside its best model R.ckpt")
-    split: str = option("test", "which recordings", choices=SPLITS)
+    run_directory: str = option(
+        "", "R of a training, beside its best model R.ckpt", metavar="FOLDER", required=True
+    )
+    split: str = option("test", "recordings to report on", choices=SPLITS)
     n_examples: int = option(
-        1, "of the worst, of the median and of the best mixtures that are shown", at_least=0
+        1, "how many of the worst, the median and the best mixtures are shown", at_least=0
     )
     output: str = option(
-        "", "the page, a file that ends in .html; none: report.html in the run directory"
+        "",
+        "the page, a file that ends in .html; none: report.html in the run directory",
+        metavar="FILE",
     )
     device: str = option("auto", "auto: a GPU if there is one; cpu, cuda, cuda:1, …")
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Write a report as the flags say."""
+    """Write the report that the flags ask for."""
     begin = time.monotonic()
     parser = Parser(
         "absslab report", description="Write one HTML page on a run; it opens without a network."
@@ -38,10 +42,7 @@ def run(arguments: Sequence[str]) -> None:
     add_flags(parser, ReportConfig)
     config = from_flags(ReportConfig, vars(parser.parse(arguments)))
     if not config.run_directory:
-        raise InputError(
-            "run_directory is missing: "
-            "give it with --run_directory, as in --run_directory runs/first"
-        )
+        raise InputError("run_directory is missing: pass it, as in --run_directory runs/first")
     output = Path(config.output or Path(config.run_directory) / "report.html")
     from absslab.report.render import check_installed, write_report
 
@@ -53,7 +54,7 @@ def run(arguments: Sequence[str]) -> None:
     )
     check_output_path(output, ".html")
     if report.scores_problem:
-        print(f"scored anew: {report.scores_problem}", file=sys.stderr, flush=True)
+        print(f"scoring again: {report.scores_problem}", file=sys.stderr, flush=True)
     if not report.is_scored:
         print(f"scoring on {report.device}", file=sys.stderr, flush=True)
         run_with_progress(report.score(), "scored", "file")

@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import difflib
 import hashlib
+import inspect
 import json
 import math
 import operator
@@ -30,6 +31,8 @@ def option(
     help: str,
     *,
     unit: str = "",
+    metavar: str = "",
+    required: bool = False,
     choices: Iterable[Any] = (),
     at_least: float | None = None,
     above: float | None = None,
@@ -43,16 +46,20 @@ def option(
         default: the value when none is given.
         help: one line for a person; it becomes the flag's help.
         unit: s, Hz, dB, ….
+        metavar: stands for the value in the help of the flag, such as FILE; by default the type.
+        required: the help says so instead of the default; commands check that it is given.
         choices: the only values allowed.
         at_least: the lowest value allowed; of a tuple, for each of its elements.
         above: values must be higher than this; of a tuple, each of its elements.
         at_most: the highest value allowed; of a tuple, for each of its elements.
-        aliases: other names of the field, which flags and files of before may use.
+        aliases: other names of the field, which flags and older files may use.
         value_aliases: other names of values, and the value that each stands for.
     """
     metadata = dict(
         help=help,
         unit=unit,
+        metavar=metavar,
+        required=required,
         choices=tuple(choices),
         at_least=at_least,
         above=above,
@@ -180,15 +187,13 @@ def add_flags(
     """Add a flag for each field; the namespace holds only flags that are given.
 
     Args:
-        parser: gets a group of flags, named after the class.
+        parser: gets a group of flags, titled by the docstring of the class.
         config_class: the config whose fields become flags.
         defaults: shown in the help instead of the fields' own defaults.
     """
     hints = typing.get_type_hints(config_class)
     defaults = resolve_aliases(config_class, defaults or {})
-    group = parser.add_argument_group(
-        config_class.__name__, (config_class.__doc__ or "").partition("\n")[0]
-    )
+    group = parser.add_argument_group(*describe_config(config_class))
     for field in dataclasses.fields(config_class):
         hint = hints[field.name]
         _, is_tuple, _ = _element_type(hint)
@@ -199,9 +204,15 @@ def add_flags(
             default=argparse.SUPPRESS,
             type=_parser_of(hint),
             nargs="+" if is_tuple else None,
-            metavar=_metavar(hint),
+            metavar=_metavar(field, hint),
             help=_help_text(field, defaults.get(field.name, field.default)).replace("%", "%%"),
         )
+
+
+def describe_config(config_class: type[Config]) -> tuple[str, str]:
+    """Return the title and the description of a config's flags, from the docstring of its class."""
+    title, _, description = inspect.cleandoc(config_class.__doc__ or "").partition("\n")
+    return title.removesuffix("."), " ".join(description.split())
 
 
 def _help_text(field: dataclasses.Field[Any], default: Any) -> str:
@@ -211,8 +222,8 @@ def _help_text(field: dataclasses.Field[Any], default: Any) -> str:
     text = field.metadata["help"]
     if choices:
         text += f"; one of {', '.join(map(str, choices))}"
-    default = format_setting(default)
-    return f"{text} (default {default}, {unit})" if unit else f"{text} (default {default})"
+    note = "required" if field.metadata["required"] else f"default {format_setting(default)}"
+    return f"{text} ({note}, {unit})" if unit else f"{text} ({note})"
 
 
 def from_flags(config_class: type[Config], given: Mapping[str, Any]) -> Any:
@@ -346,8 +357,13 @@ def _parser_of(hint: Any) -> Callable[[str], Any]:
     return parse
 
 
-def _metavar(hint: Any) -> str:
+def _metavar(field: dataclasses.Field[Any], hint: Any) -> str:
+    """Return what stands for the value of a flag in its help."""
+    if field.metadata["metavar"]:
+        return str(field.metadata["metavar"])
     element, _, _ = _element_type(hint)
+    if element is str and field.metadata["choices"]:
+        return "NAME"
     return {bool: "True|False", int: "N", float: "X", str: "TEXT"}[element]
 
 

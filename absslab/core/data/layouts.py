@@ -33,7 +33,9 @@ class DataConfig(Config):
         "layout of the folder: mixture_folder (which absslab mix writes) or weakly_labelled_folder",
         value_aliases=LAYOUT_ALIASES,
     )
-    data_folder: str = option("", "the folder with the recordings and their weak labels")
+    data_folder: str = option(
+        "", "folder of the recordings and their weak labels", metavar="FOLDER", required=True
+    )
     split_percentages: tuple[float, float, float] = option(
         (80.0, 10.0, 10.0),
         "train, validation and test, where the folder has no split of its own",
@@ -53,7 +55,9 @@ class DataConfig(Config):
         True, "keep decoded recordings in memory instead of reading them for each batch"
     )
     feature_store: str | None = option(
-        None, "folder of HDF5 files that keep the features of whole recordings, computed once"
+        None,
+        "folder of HDF5 files that keep the features of whole recordings, computed once",
+        metavar="FOLDER",
     )
     n_loaders: int = option(
         0, "with in_memory False: processes that read batches ahead; 0: none", at_least=0

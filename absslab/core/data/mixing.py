@@ -46,7 +46,7 @@ class MixingConfig(Config):
         unit="dB",
     )
     background_folder: str | None = option(
-        None, "recordings to use as background instead of white noise"
+        None, "recordings to use as background instead of white noise", metavar="FOLDER"
     )
     event_gain_range: tuple[float, float] = option(
         (0.0, 0.0), "gain of each event, drawn between two values", unit="dB"

@@ -22,27 +22,31 @@ from absslab.core.data.splits import SPLITS, check_percentages
 
 @dataclass(frozen=True)
 class MixtureFolderConfig(Config):
-    """What is written, from what, and where."""
+    """Where the recordings come from, and which mixtures are written."""
 
     event_folder: str = option(
         "",
         "folder of isolated recordings, one sound each",
+        metavar="FOLDER",
+        required=True,
         aliases=("DCASE_2013_stereo_data_folder",),
     )
-    output_folder: str = option("", "folder to write: new, empty, or one to continue")
+    output_folder: str = option(
+        "", "folder to write: new, empty, or one to continue", metavar="FOLDER", required=True
+    )
     n_files: int = option(2000, "how many mixtures", at_least=1)
     split_percentages: tuple[float, float, float] = option(
         (80.0, 10.0, 10.0), "train, validation and test", unit="%"
     )
     recordings_csv: str | None = option(
-        None, "table with filename, event_label and, if known, origin"
+        None, "table with filename, event_label and, if known, origin", metavar="FILE"
     )
     origin_pattern: str | None = option(
         None, "regular expression that finds the origin in a file name"
     )
     sources: str = option("active", "which sources to save", choices=("none", "active", "all"))
-    seed: int = option(0, "of the split and of everything that is drawn", at_least=0)
-    n_workers: int = option(0, "processes; 0: one per core", at_least=0)
+    seed: int = option(0, "random seed of the split and of the mixtures", at_least=0)
+    n_workers: int = option(0, "number of processes; 0: one per core", at_least=0)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -35,8 +35,10 @@ _MAY_DIFFER = {"bss_eval", "n_resamples", "resampling_seed"}  # settings of two 
 class ComparisonConfig(Config):
     """How systems are compared."""
 
-    n_resamples: int = option(2000, "resamples of the mixtures, for 95 % intervals", at_least=100)
-    resampling_seed: int = option(0, "seed of the resampling", at_least=0)
+    n_resamples: int = option(
+        2000, "number of resamples of the mixtures for 95 % intervals", at_least=100
+    )
+    resampling_seed: int = option(0, "random seed for resampling", at_least=0)
 
 
 class ComparedScore(TypedDict):

@@ -42,10 +42,14 @@ class EstimatesConfig(Config):
     """Separated sounds to score instead of a checkpoint."""
 
     estimates: str = option(
-        "", "folder with a folder of separated sources per mixture, as absslab separate writes"
+        "",
+        "folder with a folder of separated sources per mixture, as absslab separate writes",
+        metavar="FOLDER",
     )
     references: str = option(
-        "", "folder of mixtures with their sources, as a split that absslab mix wrote"
+        "",
+        "folder of mixtures with their sources, as a split that absslab mix wrote",
+        metavar="FOLDER",
     )
 
 

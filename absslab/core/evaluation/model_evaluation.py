@@ -38,9 +38,17 @@ from absslab.core.separation.separator import Separator
 class EvaluationConfig(Config):
     """Which model is scored, and on which recordings."""
 
-    checkpoint_path: str = option("", "the model; it says what it was trained on")
+    checkpoint_path: str = option(
+        "",
+        "the model to score, unless --estimates and --references are given; "
+        "it says what it was trained on",
+        metavar="FILE",
+        required=True,
+    )
     split: str = option("test", "which recordings are scored", choices=SPLITS)
-    data_folder: str | None = option(None, "another folder with recordings of the same classes")
+    data_folder: str | None = option(
+        None, "another folder with recordings of the same classes", metavar="FOLDER"
+    )
     data_set_type: str | None = option(
         None,
         "its layout, if that is another one",

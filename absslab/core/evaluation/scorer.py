@@ -39,30 +39,34 @@ class ScoringConfig(Config):
     """How predictions are scored."""
 
     frame_length: float = option(
-        0.02, "frame length of frame-wise F1, the same for all systems", unit="s", above=0
+        0.02,
+        "length of a frame in frame-wise scores; use the same for all systems",
+        unit="s",
+        above=0,
     )
     segment_length: float = option(
-        1.0, "segment length of segment-based detection scores", unit="s", above=0
+        1.0, "length of a segment in segment-based scores", unit="s", above=0
     )
     collar: float = option(
-        0.2, "how far apart onsets may be in event-based scores", unit="s", at_least=0
+        0.2, "largest difference of matching onsets in event-based scores", unit="s", at_least=0
     )
     share_of_length: float = option(
         0.5,
-        "offsets may be apart by this part of the event's length, or by the collar",
+        "largest difference of matching offsets, relative to the event's length; the collar is "
+        "allowed in any case",
         at_least=0,
         at_most=1,
     )
     criterion: float = option(
         0.0,
-        "by how much a class is louder than the rest where its ideal binary mask is 1",
+        "an ideal binary mask is 1 where its class is louder than the rest by more than this",
         unit="dB",
     )
-    bss_eval: str = option("torch", "what computes SDR, SIR, SAR", choices=(*BACKENDS, "none"))
+    bss_eval: str = option("torch", "implementation of SDR, SIR, SAR", choices=(*BACKENDS, "none"))
     n_resamples: int = option(
-        1000, "resamples of the mixtures, for 95 % intervals; 0: none", at_least=0
+        1000, "number of resamples of the mixtures for 95 % intervals; 0: no intervals", at_least=0
     )
-    resampling_seed: int = option(0, "seed of the resampling", at_least=0)
+    resampling_seed: int = option(0, "random seed for resampling", at_least=0)
 
 
 def is_audible(samples: np.ndarray) -> bool:

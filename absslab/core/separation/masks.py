@@ -15,7 +15,10 @@ from absslab.core.common.config import Config, option
 
 @dataclass(frozen=True)
 class SeparationConfig(Config):
-    """What is done to the masks; `smoothing` and `tag_exponent` only matter where masks compete."""
+    """What is done to the masks.
+
+    `smoothing` and `tag_exponent` only matter where masks compete.
+    """
 
     smoothing: float = option(
         0.5,

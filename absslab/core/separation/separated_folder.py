@@ -41,9 +41,18 @@ _SUBTYPES = {  # of the input → of the outputs; FLOAT for all others
 class SeparatedFolderConfig(Config):
     """What is separated, and where it goes."""
 
-    checkpoint_path: str = option("", "the model, as absslab train writes it")
-    input: tuple[str, ...] = option((), "sound files, or folders of them; sub-folders are left out")
-    output_folder: str = option("", "a folder per file is written into it")
+    checkpoint_path: str = option(
+        "", "the model, as absslab train writes it", metavar="FILE", required=True
+    )
+    input: tuple[str, ...] = option(
+        (),
+        "sound files, or folders of them; sub-folders are left out",
+        metavar="PATH",
+        required=True,
+    )
+    output_folder: str = option(
+        "", "a folder per file is written into it", metavar="FOLDER", required=True
+    )
     keep: tuple[str, ...] = option((), "also write remix.wav: the sum of just these classes")
     gains: tuple[str, ...] = option(
         (),
@@ -55,6 +64,7 @@ class SeparatedFolderConfig(Config):
         "",
         "JSON file with settings of the masks and gains, as saved while listening; "
         "flags take precedence over it",
+        metavar="FILE",
     )
     device: str = option("auto", "auto: a GPU if there is one; cpu, cuda, cuda:1, …")
 

@@ -19,7 +19,10 @@ class RunConfig(Config):
     """Where the run goes, and what it keeps."""
 
     save_path: str = option(
-        "", "file of the best model, R.ckpt; the run directory R stands beside it"
+        "",
+        "file of the best model, R.ckpt; the run directory R stands beside it",
+        metavar="FILE",
+        required=True,
     )
     device: str = option("auto", "auto: a GPU if there is one; cpu, cuda, cuda:1, …")
     keep_every: int = option(

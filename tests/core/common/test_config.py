@@ -301,8 +301,32 @@ def test_every_config_of_the_package_explains_all_its_fields_and_has_good_defaul
     for field in dataclasses.fields(config_class):
         assert field.metadata["help"]
         assert f"--{field.name}" in text
-        assert f"(default {format_setting(field.default)}" in text
+        default = f"default {format_setting(field.default)}"
+        assert f"({'required' if field.metadata['required'] else default}" in text
     assert from_flags(config_class, vars(made.parse([]))) == config
+
+
+def test_the_help_is_titled_in_words_and_says_what_is_required():
+    @dataclasses.dataclass(frozen=True)
+    class TunerConfig(Config):
+        """How strings are tuned.
+
+        Only for
+        stringed instruments.
+        """
+
+        path: str = option("", "the instrument", metavar="FILE", required=True)
+        pitch: float = option(440.0, "of the first string", unit="Hz")
+        kind: str = option("lute", "its kind", choices=("lute", "harp"))
+
+    tuner = Parser("absslab test")
+    add_flags(tuner, TunerConfig)
+    text = " ".join(tuner.format_help().split())
+    assert "How strings are tuned: Only for stringed instruments. --path FILE" in text
+    assert "TunerConfig" not in text
+    assert "--path FILE the instrument (required)" in text
+    assert "--pitch X of the first string (default 440, Hz)" in text
+    assert "--kind NAME its kind; one of lute, harp (default lute)" in text
 
 
 def test_settings_as_flags_are_read_back_as_they_were():
