@@ -12,7 +12,7 @@ from absslab.core.data.audio_data_set import open_split
 from absslab.core.data.layouts import DataConfig
 from absslab.core.model.checkpoint import load_checkpoint
 from absslab.core.separation import separator as separator_module
-from absslab.core.separation.masks import SeparationConfig, refine_masks, shape_masks
+from absslab.core.separation.masks import SeparationConfig, shape_masks
 from absslab.core.separation.segmentation import Segmentation, choose_segmentation
 from absslab.core.separation.separator import Separator
 
@@ -171,51 +171,6 @@ def test_masks_have_a_value_per_band_and_frame_whatever_the_length(separator, n_
     )
 
 
-def test_refining_divides_what_classes_take_and_takes_no_more():
-    generator = torch.Generator().manual_seed(0)
-    masks = torch.rand(3, 8, 50, generator=generator) / 3
-    power = torch.rand(8, 50, generator=generator)
-    refined = refine_masks(
-        masks, power, torch.tensor([0.9, 0.1, 0.5]), SeparationConfig(), hop=0.032
-    )
-    torch.testing.assert_close(refined.sum(0), masks.sum(0))
-    assert (refined >= 0).all()
-    unchanged = refine_masks(
-        masks,
-        power,
-        torch.tensor([0.9, 0.1, 0.5]),
-        SeparationConfig(smoothing=0, tag_exponent=0),
-        hop=0.032,
-    )
-    torch.testing.assert_close(unchanged, masks)
-
-
-def test_a_class_that_is_not_in_the_recording_yields():
-    masks = torch.full((2, 4, 20), 0.4)
-    refined = refine_masks(
-        masks,
-        torch.ones(4, 20),
-        torch.tensor([0.95, 0.01]),
-        SeparationConfig(smoothing=0),
-        hop=0.032,
-    )
-    assert (refined[0] > 0.75).all()
-
-
-def test_a_stray_bin_goes_to_the_class_that_sounds_around_it():
-    masks = torch.zeros(2, 4, 60)
-    masks[0] = 0.9
-    masks[0, 2, 30], masks[1, 2, 30] = 0.3, 0.6
-    refined = refine_masks(
-        masks,
-        torch.ones(4, 60),
-        torch.tensor([0.5, 0.5]),
-        SeparationConfig(tag_exponent=0),
-        hop=0.032,
-    )
-    assert refined[0, 2, 30] > 0.8
-
-
 def test_a_checkpoint_is_enough(checkpoint):
     separator = Separator.from_checkpoint(str(checkpoint), config=SeparationConfig(smoothing=0))
     assert separator.classes == ["alert", "knock", "pageturn", "speech"]
@@ -233,53 +188,6 @@ def test_the_power_of_a_long_recording_has_no_seams(separator):
     np.testing.assert_allclose(
         separator.separate(waveform, 16000).power, whole, rtol=1e-3, atol=1e-7 * whole.max()
     )
-
-
-def some_masks() -> torch.Tensor:
-    """(3, 8, 50), which add up to at most 1."""
-    generator = torch.Generator().manual_seed(0)
-    return torch.rand(3, 8, 50, generator=generator) / 3
-
-
-def test_with_its_defaults_shaping_leaves_the_masks_as_they_are():
-    masks = some_masks()
-    assert torch.equal(shape_masks(masks, SeparationConfig()), masks)
-
-
-def test_masks_are_shaped_as_computed_by_hand():
-    masks = torch.tensor([0.5, 0.1, 0.2])[:, None, None]  # the rest is 0.2
-    for config, expected in (
-        (SeparationConfig(mask_power=2), (0.25, 0.01, 0.04)),
-        (SeparationConfig(mask_power=0), (1, 1, 1)),
-        (SeparationConfig(mask_threshold=0.2), (0.5, 0, 0.2)),
-        (SeparationConfig(wiener=1), (0.5, 0.1, 0.2)),
-        (SeparationConfig(wiener=2), (25 / 34, 1 / 34, 4 / 34)),
-        (SeparationConfig(mask_floor=0.1), (0.55, 0.19, 0.28)),
-        (
-            SeparationConfig(mask_power=2, mask_threshold=0.02, wiener=1, mask_floor=0.5),
-            (0.625, 0.5, 0.52),
-        ),
-    ):
-        shaped = shape_masks(masks, config).flatten()
-        torch.testing.assert_close(shaped, torch.tensor(expected, dtype=torch.float32))
-    assert masks.flatten().tolist() == pytest.approx([0.5, 0.1, 0.2])  # not modified
-
-
-def test_masks_claiming_more_than_there_is_are_divided_and_none_is_lost_however_high_the_exponent():
-    shaped = shape_masks(
-        torch.tensor([0.9, 0.6, 0.0])[:, None, None], SeparationConfig(wiener=1)
-    ).flatten()
-    torch.testing.assert_close(shaped, torch.tensor([0.6, 0.4, 0.0]))
-    for masks in (
-        some_masks(),
-        1e-20 * some_masks(),
-        torch.zeros(3, 8, 50),
-        torch.full((3, 8, 50), 0.34),
-    ):
-        shaped = shape_masks(masks, SeparationConfig(wiener=500))
-        assert shaped.isfinite().all()
-        assert (shaped.sum(0) <= 1 + 1e-6).all()
-    torch.testing.assert_close(shaped, torch.full((3, 8, 50), 1 / 3))
 
 
 @pytest.mark.parametrize(
@@ -301,12 +209,3 @@ def test_however_masks_are_shaped_nothing_is_lost(separator, short_mixture, conf
     )
     shaped = shape_masks(torch.from_numpy(plain.masks), config).numpy()
     np.testing.assert_allclose(separated.masks, shaped, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("mask_power", -1), ("mask_threshold", 1.1), ("wiener", -0.1), ("mask_floor", 2)],
-)
-def test_settings_of_the_masks_have_limits(name, value):
-    with pytest.raises(InputError, match=f"{name} is"):
-        SeparationConfig(**{name: value})

@@ -1,0 +1,216 @@
+"""Checkpoints: predictions survive, and files that are no checkpoints are refused unread."""
+
+import os
+import pickle
+
+import pytest
+import torch
+
+from absslab.core.common.errors import InputError
+from absslab.core.model.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint
+from absslab.core.model.mask_networks import VGGLikeCNNConfig
+from absslab.core.model.pooling import GWRPConfig
+from absslab.core.model.separation_model import (
+    ModelConfig,
+    ModelConfigs,
+    build_model,
+)
+
+from .small_models import CLASSES, FEATURES, UNET, VGG, every_kind, trained, waveforms
+
+
+@pytest.fixture
+def saved(tmp_path):
+    path = tmp_path / "model.ckpt"
+    save_checkpoint(path, trained(VGG), VGG, {"epoch": 7})
+    return path
+
+
+@every_kind
+def test_what_was_saved_predicts_bit_for_bit_the_same(configs, tmp_path):
+    model, x = trained(configs), waveforms(2, 4000)
+    before = model(x)
+    save_checkpoint(tmp_path / "model.ckpt", model, configs, {"epoch": 7, "metrics": {"auc": None}})
+    loaded = load_checkpoint(tmp_path / "model.ckpt")
+    assert all(torch.equal(a, b) for a, b in zip(loaded.model(x), before, strict=True))
+    assert loaded.model.classes == tuple(CLASSES)
+    assert loaded.configs == configs
+    assert not loaded.model.training
+    assert loaded.made["epoch"] == 7
+    assert set(loaded.made) >= {"absslab", "torch", "date"}
+
+
+def test_a_checkpoint_holds_weights_and_plain_data_only(saved):
+    content = torch.load(saved, weights_only=True)
+    assert content["format"] == "absslab checkpoint"
+    assert content["classes"] == CLASSES
+
+
+def test_what_resuming_needs_travels_along(tmp_path):
+    save_checkpoint(
+        tmp_path / "last.ckpt", trained(VGG), VGG, {}, resume={"epoch": 3, "best": None}
+    )
+    assert read_checkpoint(tmp_path / "last.ckpt")["resume"] == {"epoch": 3, "best": None}
+
+
+class Malicious:
+    """What makes a file that runs a program when it is unpickled."""
+
+    def __init__(self, trace):
+        self.trace = trace
+
+    def __reduce__(self):
+        return (open, (str(self.trace), "w"))
+
+
+def refused(path):
+    """The message with which a file is refused: one line that names it."""
+    with pytest.raises(InputError) as error:
+        load_checkpoint(path)
+    message = str(error.value)
+    assert "\n" not in message
+    assert str(path) in message
+    assert len(message) < 600
+    return message
+
+
+@pytest.mark.parametrize("part", [0.0, 0.01, 0.3, 0.5, 0.9, 0.99, 0.9999])
+def test_a_truncated_checkpoint_is_refused(saved, part):
+    content = saved.read_bytes()
+    saved.write_bytes(content[: int(part * len(content))])
+    refused(saved)
+
+
+@pytest.mark.parametrize("size", [1, 10, 1000])
+def test_random_bytes_are_refused(tmp_path, size):
+    path = tmp_path / "random.ckpt"
+    path.write_bytes(
+        torch.randint(256, (size,), generator=torch.Generator().manual_seed(size))
+        .byte()
+        .numpy()
+        .tobytes()
+    )
+    refused(path)
+
+
+def test_a_text_is_refused(tmp_path):
+    path = tmp_path / "text.ckpt"
+    path.write_text("weights\n1.0\n")
+    refused(path)
+
+
+def test_a_folder_and_a_file_that_is_not_there_are_refused(tmp_path):
+    assert "does not exist or is no file" in refused(tmp_path)
+    assert "does not exist or is no file" in refused(tmp_path / "missing.ckpt")
+
+
+@pytest.mark.parametrize(
+    "content", [{"state_dict": {"w": torch.zeros(2)}}, torch.zeros(3), [1, 2], {"format": "other"}]
+)
+def test_a_file_of_another_program_is_refused(tmp_path, content):
+    path = tmp_path / "other.ckpt"
+    torch.save(content, path)
+    assert "another program" in refused(path)
+
+
+@pytest.mark.parametrize(
+    "write", [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content))]
+)
+@pytest.mark.parametrize(
+    "inside", [lambda bad: bad, lambda bad: {"format": "absslab checkpoint", "made": bad}]
+)
+def test_a_malicious_pickle_is_refused_without_a_warning_and_not_executed(
+    tmp_path, write, inside, recwarn
+):
+    path, trace = tmp_path / "bad.ckpt", tmp_path / "was_here"
+    write(inside(Malicious(trace)), path)
+    refused(path)
+    assert not trace.exists()
+    assert os.listdir(tmp_path) == ["bad.ckpt"]
+    assert not recwarn.list
+
+
+@every_kind
+def test_weights_under_their_names_before_are_read(configs, tmp_path):
+    model, before = trained(configs), {"mean": "shift", "std": "deviation"}
+    path = tmp_path / "last.ckpt"
+    save_checkpoint(path, model, configs, {}, resume={"weights": model.state_dict()})
+    content = torch.load(path, weights_only=True)
+    for part in (content, content["resume"]):
+        for name, old in before.items():
+            part["weights"][f"front_end.{old}"] = part["weights"].pop(f"front_end.{name}")
+    torch.save(content, path)
+    assert torch.equal(load_checkpoint(path).model.front_end.std, model.front_end.std)
+    assert set(read_checkpoint(path)["resume"]["weights"]) == set(model.state_dict())
+
+
+def changed(path, **changes):
+    content = torch.load(path, weights_only=True)
+    torch.save(
+        {key: value for key, value in {**content, **changes}.items() if value is not ...}, path
+    )
+
+
+def test_a_newer_format_asks_for_an_update(saved):
+    changed(saved, version=2)
+    assert "version 2, newer than 1: update ABSSLab" in refused(saved)
+
+
+@pytest.mark.parametrize("missing", ["version", "configs", "classes", "weights", "made"])
+def test_a_checkpoint_that_lacks_a_part_is_refused(saved, missing):
+    changed(saved, **{missing: ...})
+    assert missing in refused(saved)
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("version", "one"),
+        ("classes", 5),
+        ("classes", ["dog"]),
+        ("weights", {}),
+        ("weights", [1, 2]),
+        ("configs", None),
+        ("configs", {"features": {}}),
+        ("configs", {**VGG.to_json(), "features": {"n_bands": 3}}),
+        ("configs", {**VGG.to_json(), "features": {"n_mels": 17}}),
+        ("configs", {**VGG.to_json(), "mask_net": {"channels": [4, 5]}}),
+        ("configs", {**VGG.to_json(), "model": {"model_type": "ResNet"}}),
+    ],
+)
+def test_parts_that_do_not_fit_together_are_refused(saved, part, value):
+    changed(saved, **{part: value})
+    refused(saved)
+
+
+def test_weights_that_do_not_fit_are_named(saved):
+    changed(saved, configs={**VGG.to_json(), "mask_net": {"channels": [4, 5]}})
+    assert "mask_net.blocks" in refused(saved)
+
+
+def test_an_interrupted_save_leaves_the_old_file(saved, monkeypatch):
+    before = saved.read_bytes()
+
+    def cut(content, file):
+        file.write(b"half of it")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch, "save", cut)
+    with pytest.raises(KeyboardInterrupt):
+        save_checkpoint(saved, trained(UNET), UNET, {})
+    assert saved.read_bytes() == before
+    assert os.listdir(saved.parent) == [saved.name]
+
+
+@pytest.mark.parametrize("name", ["../../escaped", "a/b", "residual", "", 3])
+def test_a_checkpoint_whose_classes_would_name_other_files_is_refused(tmp_path, name):
+    configs = ModelConfigs.from_json(
+        ModelConfigs(FEATURES, ModelConfig(), VGGLikeCNNConfig(), GWRPConfig()).to_json()
+    )
+    model = build_model(configs, ["one", "two"])
+    save_checkpoint(tmp_path / "m.ckpt", model, configs, {})
+    content = torch.load(tmp_path / "m.ckpt", weights_only=True)
+    content["classes"] = ["one", name]
+    torch.save(content, tmp_path / "m.ckpt")
+    with pytest.raises(InputError):
+        load_checkpoint(tmp_path / "m.ckpt")
