@@ -61,4 +61,4 @@ $(VENV)/%.installed: pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo build node_modules *.egg-info
+	rm -rf $(VENV) demo build site node_modules *.egg-info

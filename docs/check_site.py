@@ -63,7 +63,7 @@ def problems(site: Path) -> Iterator[str]:
     """Yield a line for each address that is foreign or leads nowhere.
 
     Args:
-        site: the folder that MkDocs wrote.
+        site: the folder that Zensical wrote.
     """
     for path in sorted([*site.rglob("*.html"), *site.rglob("*.css")]):
         text = path.read_text()

@@ -65,10 +65,14 @@ def make_pages(folder: Path) -> None:
 
 
 def _notebook_page(path: Path) -> str:
-    """Return a notebook as Markdown; its outputs are not in the repository."""
+    """Return a notebook as Markdown; its outputs are not in the repository.
+
+    Its links lead to the pages of the manual.
+    """
     notebook = nbformat.read(path, as_version=4)
     text, _ = MarkdownExporter().from_notebook_node(notebook)
-    return re.sub(r"\]\((\w+)\.ipynb\)", r"](\1.md)", text)
+    text = re.sub(r"\]\((\w+)\.ipynb\)", r"](\1.md)", text)
+    return text.replace("](../docs/", "](../")
 
 
 def _copied_page(name: str) -> str:

@@ -192,7 +192,7 @@ def find_training_dates(reader: RunReader) -> dict[str, str]:
     times = reader.read_log_times()
     if not times:
         return {}
-    return {"training began": format_time(times[0]), "its last word": format_time(times[-1])}
+    return {"training began": format_time(times[0]), "last line of its log": format_time(times[-1])}
 
 
 def list_seeds(settings: Settings, scores: Scores, data_folder: str) -> dict[str, str]:
@@ -244,7 +244,7 @@ def format_time(seconds: float) -> str:
 
 
 def _is_given(field: "dataclasses.Field[Any]", value: Any) -> bool:
-    """Whether a setting is worth telling."""
+    """Whether a command needs this setting to do the same again."""
     return value != field.default or field.name in _ALWAYS_GIVEN
 
 

@@ -1,4 +1,4 @@
-"""The section of a report that tells how to make all of it again."""
+"""The section of a report with the commands that reproduce it."""
 
 import time
 

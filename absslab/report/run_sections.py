@@ -93,7 +93,7 @@ def render_data(run: ReportedRun) -> Fragment:
     header = ["class", *(f"{split} {kind}" for split in SPLITS)]
     rows = [[name, *map(str, by_split.values())] for name, by_split in counts.items()]
     if manifest is None:
-        text += paragraph("They come with weak labels alone: nothing tells how they were made.")
+        text += paragraph("They come with weak labels alone; how they were made is not known.")
         return text + box(charts, "charts") + details("counts", table(header, rows))
     source_counts = provenance.count_sources(manifest)
     n_sources = sum(sum(by_split.values()) for by_split in source_counts.values())

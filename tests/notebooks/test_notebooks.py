@@ -95,7 +95,8 @@ WAIT_UNTIL = "from absslab.widgets.panels.training.waiting import wait_until\n"
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """An empty folder and a home for the notebooks; they share what is made there."""
-    home, work = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("work")
+    home = tmp_path_factory.mktemp("home")
+    work = tmp_path_factory.mktemp("work")
     with pytest.MonkeyPatch.context() as patch:
         for name in [
             name for name in os.environ if name.startswith(("JUPYTER", "JPY_", "XDG_", "MPL"))
@@ -165,6 +166,16 @@ def test_every_notebook_is_run():
 def test_a_notebook_s_links_lead_to_notebooks(name):
     links = re.findall(r"\]\(([^)]+\.ipynb)\)", (FOLDER / name).read_text(encoding="utf-8"))
     assert [link for link in links if not (FOLDER / link).is_file()] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_notebook_refers_to_the_manual_by_links_that_exist(name):
+    notebook = nbformat.read(FOLDER / name, as_version=nbformat.NO_CONVERT)
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    assert "README" not in text, "the manual has the reasons and the results: link to its page"
+    for page, section in re.findall(r"\]\((\.\./[^)#]+)#?([^)]*)\)", text):
+        headings = re.findall(r"^#+ (.+)$", (FOLDER / page).read_text(), flags=re.MULTILINE)
+        assert section in ("", *(heading.lower().replace(" ", "-") for heading in headings)), page
 
 
 @pytest.mark.parametrize("name", RUNS)

@@ -91,6 +91,6 @@ def test_counts_and_checksums_are_those_of_the_files(run, mixtures):
     assert sums["best model"] == checksum(run.with_name("small-run.ckpt"))
     assert {"data: manifest.json", "labels: train", "settings"} <= set(sums)
     began = provenance.find_training_dates(RunReader(run))
-    assert list(began) == ["training began", "its last word"]
+    assert list(began) == ["training began", "last line of its log"]
     (run / "log.txt").unlink()
     assert provenance.find_training_dates(RunReader(run)) == {}

@@ -385,19 +385,21 @@ def compile_pattern(pattern: str | None) -> re.Pattern[str] | None:
     """Compile a regular expression that finds origins.
 
     Raises:
-        InputError: it is none.
+        InputError: the pattern is not a regular expression.
     """
     try:
         return re.compile(pattern) if pattern else None
     except re.error as error:
-        raise InputError(f"origin pattern {pattern!r} is no regular expression ({error})") from None
+        raise InputError(
+            f"origin pattern {pattern!r} is not a regular expression ({error})"
+        ) from None
 
 
 def origin_of(path: Path, pattern: re.Pattern[str]) -> str:
     """Return the origin that a pattern finds in a file's name.
 
     Raises:
-        InputError: it finds none.
+        InputError: it finds no origin.
     """
     match = pattern.search(path.name)
     origin = match[1 if pattern.groups else 0] if match else None

@@ -26,7 +26,11 @@ class VGGLikeCNN(nn.Module):
 
     Args:
         n_outputs: K′.
-        channels, kernel_sizes, strides, paddings, drop_out_probs: one value per block.
+        channels: output channels of each block.
+        kernel_sizes: of the convolution of each block.
+        strides: of the convolution of each block.
+        paddings: of the convolution of each block.
+        drop_out_probs: probability of dropout in each block.
         use_batch_norm: whether convolutions are followed by batch norm (they then have no bias).
         use_coordinates: whether a second input channel tells each bin's frequency, from −1 to 1.
 

@@ -95,13 +95,13 @@ class Launcher:
             return ""
         if state == "stopped":
             return "it was stopped while it was being set up"
-        return read_last_lines(folder / OUTPUT, 1) or "it ended without a word"
+        return read_last_lines(folder / OUTPUT, 1) or "it ended without a message"
 
     def check_idle(self, folder: Path) -> None:
         """Check that no process trains there.
 
         Raises:
-            InputError: one does.
+            InputError: a process trains there.
         """
         if self.state(folder) in LIVE_STATES:
             raise InputError(

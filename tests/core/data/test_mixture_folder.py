@@ -483,7 +483,7 @@ def test_an_output_folder_that_cannot_be_written_is_said_in_one_line(
         ("--n_fils 3", "unknown flag --n_fils; did you mean --n_files?"),
         ("--background_folder /nowhere", "/nowhere is not a directory"),
         ("--recordings_csv /nowhere.csv", "/nowhere.csv does not exist"),
-        ("--origin_pattern (", "no regular expression"),
+        ("--origin_pattern (", "not a regular expression"),
     ],
 )
 def test_a_bad_setting_is_said_in_one_line_and_makes_no_folder(

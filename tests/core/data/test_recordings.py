@@ -176,7 +176,7 @@ def test_a_pattern_that_finds_no_origin_is_refused(tmp_path, pattern):
 
 
 def test_a_pattern_that_is_none_is_refused(tmp_path):
-    with pytest.raises(InputError, match="no regular expression"):
+    with pytest.raises(InputError, match="not a regular expression"):
         index_recordings(fill(tmp_path, ["alert01.wav"]), origin_pattern="tape(")
 
 

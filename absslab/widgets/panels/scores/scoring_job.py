@@ -112,13 +112,13 @@ class ScoringJob:
             self._failed(InputError(f"{self._title} can't be scored: {last_line}"))
 
     def cancel(self) -> None:
-        """Stop the process; scores of before stay."""
+        """Stop the process; earlier scores are kept."""
         if self._job is not None:
             self._is_cancelled = True
             self._job.stop()
 
     def close(self) -> None:
-        """Stop the process, and look at it no more."""
+        """Stop the process, and no longer watch it."""
         self.cancel()
         self._end()
 

@@ -198,7 +198,7 @@ def test_a_recording_that_was_deleted_meanwhile_is_reported(panel, tmp_path):
 def test_a_pattern_that_is_none_is_said(panel, event_folder):
     panel.state.event_folder = str(event_folder)
     panel.form.set({"origin_pattern": "tape("})
-    assert "no regular expression" in panel.message
+    assert "not a regular expression" in panel.message
 
 
 def test_reading_goes_on_beside_the_loop_and_can_be_cancelled(tmp_path):
