@@ -17,6 +17,12 @@ def workbench(mixtures, checkpoint):
     workbench.close()
 
 
+def descendants(widget):
+    """Return all widgets below a widget; one that is shown in two places is listed twice."""
+    children = getattr(widget, "children", ())
+    return [member for child in children for member in [child, *descendants(child)]]
+
+
 def test_every_panel_opens_without_an_error(workbench):
     for name in PANELS:
         panel = workbench.show(name)
@@ -30,6 +36,12 @@ def test_every_tab_has_a_panel_of_its_own():
     classes = {name: import_panel().__name__ for name, import_panel in PANELS.items()}
     assert classes.pop("report") == "ScoresPanel"
     assert classes == {name: f"{name.capitalize()}Panel" for name in classes}
+
+
+def test_every_panel_has_one_message_line(workbench):
+    for name in PANELS:
+        panel = workbench.show(name)
+        assert descendants(panel.widget).count(panel._line) == 1, name
 
 
 def test_a_panel_is_made_when_its_tab_is_looked_at(workbench):

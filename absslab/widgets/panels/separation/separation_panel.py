@@ -58,8 +58,7 @@ class SeparationPanel(WorkbenchPanel):
             "separate the whole file to a folder", self.guard(self.separate_whole)
         )
         save_button = button("save what you hear", self.guard(self.save))
-        save_row = ipywidgets.HBox([self.save_path, save_button])
-        self._saving = ipywidgets.VBox([save_row, self._line], layout={"display": "none"})
+        self._save_row = ipywidgets.HBox([self.save_path, save_button], layout={"display": "none"})
         self.show(
             self.choice,
             ipywidgets.HBox(
@@ -72,7 +71,7 @@ class SeparationPanel(WorkbenchPanel):
             ),
             self.listening,
             self.scores,
-            self._saving,
+            self._save_row,
         )
 
     def separate(self, path: str = "", checkpoint: str = "") -> None:
@@ -153,7 +152,7 @@ class SeparationPanel(WorkbenchPanel):
         """Play new sources at once; events and scores follow when no newer sources come."""
         answer, live = result
         self.answer = answer
-        self._saving.layout.display = ""
+        self._save_row.layout.display = ""
         self.listening.show_tracks(answer.tracks, title=live.excerpt.path.name)
         self.loop.later(DESCRIPTION_DELAY, self.guard(lambda: self._describe(answer, live)))
 
@@ -174,7 +173,7 @@ class SeparationPanel(WorkbenchPanel):
         # The sliders would change an excerpt that is no longer shown.
         self.answer = None
         self._task = None
-        self._saving.layout.display = "none"
+        self._save_row.layout.display = "none"
         caption = f"{folder}: the whole file"
         self.listening.show(make_tracks(folder), caption=caption, title=folder.name)
         self.scores.value = ""
