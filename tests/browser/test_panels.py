@@ -172,5 +172,5 @@ def test_every_tab_of_the_workbench_opens(
             page.wait_for_timeout(700)
             notebook.screenshot(f"workbench_{name}_{theme.rpartition(' ')[2].lower()}", screenshots)
     assert notebook.execute(
-        "[panel._line.value.count('alert') for panel in workbench._panels.values()]"
+        "[panel.message_line.value.count('alert') for panel in workbench._panels.values()]"
     ) == str([0] * 6)

@@ -31,13 +31,13 @@ class Panel(Part):
         super().__init__()
         self.state: Any = self.state_class() if state is None else state
         self.message = ""  # the text in the message line
-        self._line = ipywidgets.HTML(CSS)
-        self.widget = ipywidgets.VBox([self._line])
+        self.message_line = ipywidgets.HTML(CSS)
+        self.widget = ipywidgets.VBox([self.message_line])
         self.widget.add_class("absslab-panel")
 
     def show(self, *children: Any) -> None:
         """Show these widgets or parts, below the message line unless it is one of them."""
-        above = () if self._line in children else (self._line,)
+        above = () if self.message_line in children else (self.message_line,)
         self.widget.children = (*above, *map(_widget_of, children))
 
     def say(self, text: str, kind: str = "note") -> None:
@@ -51,7 +51,7 @@ class Panel(Part):
             return
         kind = kind or "note"
         self.message = text
-        self._line.value = CSS + message(text, kind, ROLES[kind])
+        self.message_line.value = CSS + message(text, kind, ROLES[kind])
 
     def fail(self, error: BaseException) -> None:
         """Show an error in the message line.

@@ -26,7 +26,7 @@ def descendants(widget):
 def test_every_panel_opens_without_an_error(workbench):
     for name in PANELS:
         panel = workbench.show(name)
-        assert 'role="alert"' not in panel._line.value, (name, panel.message)
+        assert 'role="alert"' not in panel.message_line.value, (name, panel.message)
         assert panel is getattr(workbench, name)
         assert panel.state is workbench.state
         assert workbench.widget.get_title(workbench.widget.selected_index) == name
@@ -41,7 +41,7 @@ def test_every_tab_has_a_panel_of_its_own():
 def test_every_panel_has_one_message_line(workbench):
     for name in PANELS:
         panel = workbench.show(name)
-        assert descendants(panel.widget).count(panel._line) == 1, name
+        assert descendants(panel.widget).count(panel.message_line) == 1, name
 
 
 def test_a_panel_is_made_when_its_tab_is_looked_at(workbench):

@@ -13,7 +13,7 @@ from absslab.widgets.listening.recording_view import RecordingView
 from absslab.widgets.player.tracks import Track, array_sound
 from absslab.widgets.ui.chart_area import ChartArea
 from absslab.widgets.ui.main_loop import current_main_loop
-from absslab.widgets.ui.work_line import WorkLine
+from absslab.widgets.ui.progress_line import ProgressLine
 
 
 def test_columns_of_numbers_stand_right_and_nothing_is_taken_for_html():
@@ -81,7 +81,7 @@ def test_long_work_is_done_one_at_a_time_and_the_newest_follows():
 
             return made
 
-        line = WorkLine(current_main_loop(), lambda error: done.append(-1))
+        line = ProgressLine(current_main_loop(), lambda error: done.append(-1))
         for i in range(10):
             line.run(steps(i), task="work", done=lambda i=i: done.append(i))
             await asyncio.sleep(0.005)
@@ -103,7 +103,7 @@ def test_work_that_waits_can_be_cancelled():
             time.sleep(0.1)
             yield Progress(1, 1)
 
-        line = WorkLine(current_main_loop(), lambda error: None)
+        line = ProgressLine(current_main_loop(), lambda error: None)
         line.run(steps, task="first", done=lambda: done.append(1))
         line.run(steps, task="second", done=lambda: done.append(2))
         line.cancel()

@@ -42,7 +42,7 @@ class Page(Panel):
     def show(self, *children: Any) -> None:
         """Show widgets below the heading and the introduction."""
         heading = ipywidgets.HTML(f"<h1>{self.title}</h1>{paragraph(self.introduction, 'lead')}")
-        super().show(heading, self._line, *children, self.heartbeat)
+        super().show(heading, self.message_line, *children, self.heartbeat)
 
     def pause(self) -> None:
         """Stop work and updates, because nobody has the page open any more."""

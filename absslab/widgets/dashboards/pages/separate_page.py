@@ -25,7 +25,7 @@ from absslab.widgets.player.mixdown import MixedSound
 from absslab.widgets.player.tracks import Track, file_sound
 from absslab.widgets.ui.controls import button
 from absslab.widgets.ui.upload import Limits, Upload, Uploaded
-from absslab.widgets.ui.work_line import WorkLine
+from absslab.widgets.ui.progress_line import ProgressLine
 
 _N_EXAMPLES = 30  # recordings of the run that are offered for a try
 _REST = "everything else"
@@ -67,7 +67,7 @@ class SeparatePage(Page):
             layout={"width": "auto", "max_width": "100%"},
         )
         self.examples.observe(self.guard(lambda _: self._example_chosen()), "value")
-        self.line = self.own(WorkLine(self.loop, self.fail))
+        self.progress_line = self.own(ProgressLine(self.loop, self.fail))
         self.keep_controls = self.own(KeepControls(self._choices_changed, self.loop, self.fail))
         self.listening = self.own(RecordingView())
         self.download = button(
@@ -77,7 +77,7 @@ class SeparatePage(Page):
             [self.keep_controls.widget, self.download, self.listening.widget],
             layout={"display": "none"},
         )
-        self.show(self.upload, self.examples, self.line, self.result)
+        self.show(self.upload, self.examples, self.progress_line, self.result)
 
     def separate(self, path: Path, name: str) -> None:
         """Separate a recording into files of this visitor, and show the result.
@@ -93,7 +93,7 @@ class SeparatePage(Page):
         def separate_steps() -> Iterator[Progress]:
             yield from separate_file(self._separator(), path, folder)
 
-        self.line.run(
+        self.progress_line.run(
             separate_steps,
             task=f"separating {name}, samples",
             done=lambda: self._show_result(path, name, folder / path.stem),
@@ -113,7 +113,7 @@ class SeparatePage(Page):
 
     def clear(self) -> None:
         """Hide the result, and delete its files."""
-        self.line.drop()
+        self.progress_line.drop()
         self.say("")
         self.result.layout.display = "none"
         self.listening.clear()
@@ -122,7 +122,7 @@ class SeparatePage(Page):
 
     def pause(self) -> None:
         """Cancel the separation and the upload, because nobody waits for them."""
-        self.line.cancel()
+        self.progress_line.cancel()
         self.upload.cancel()
 
     def close(self) -> None:

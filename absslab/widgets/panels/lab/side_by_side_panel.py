@@ -61,7 +61,7 @@ class SideBySidePanel(WorkbenchPanel):
         row = ipywidgets.HBox(
             [self.index, previous_button, next_button], layout={"flex_flow": "row wrap"}
         )
-        self.show(row, self._line, self.table, self.chart, self.listening)
+        self.show(row, self.message_line, self.table, self.chart, self.listening)
         self.watch("mixture", self._request)
         if self.state.mixture_folder:
             self.browse(0)

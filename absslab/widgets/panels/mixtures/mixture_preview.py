@@ -15,7 +15,7 @@ from absslab.widgets.player.display import mixed_tracks
 from absslab.widgets.ui.background import LatestOnly
 from absslab.widgets.ui.main_loop import MainLoop
 from absslab.widgets.ui.part import Part
-from absslab.widgets.ui.work_line import WorkLine
+from absslab.widgets.ui.progress_line import ProgressLine
 
 
 class DrawnMixture(NamedTuple):
@@ -41,7 +41,7 @@ class MixturePreview(Part):
         self, loop: MainLoop, listening: RecordingView, failed: Callable[[Exception], Any]
     ):
         super().__init__(loop, failed)
-        self.reading = self.own(WorkLine(loop, failed))
+        self.reading = self.own(ProgressLine(loop, failed))
         self.widget = self.reading.widget
         self._listening = listening
         self._recordings: tuple[Recording, ...] = ()

@@ -20,7 +20,7 @@ from absslab.widgets.panels.state import State
 from absslab.widgets.ui.binding import without_feedback
 from absslab.widgets.ui.controls import button
 from absslab.widgets.ui.forms import Form
-from absslab.widgets.ui.work_line import WorkLine
+from absslab.widgets.ui.progress_line import ProgressLine
 
 DRAWN = "newly drawn"
 WRITTEN = "from the set"
@@ -43,7 +43,7 @@ class MixturesPanel(WorkbenchPanel):
         self._shown: tuple[Any, ...] | None = None  # the choice and settings of what is shown
         self.mixing = self.own(Form(MixingConfig, on_change=self.guard(self._refresh)))
         self.folder = self.own(Form(MixtureFolderConfig, on_change=self.guard(self._refresh)))
-        self.writing = self.own(WorkLine(self.loop, self.fail))
+        self.writing = self.own(ProgressLine(self.loop, self.fail))
         self.listening = self.own(RecordingView())
         self.preview = self.own(MixturePreview(self.loop, self.listening, self.fail))
         self.which = ipywidgets.ToggleButtons(options=[DRAWN, WRITTEN])
@@ -66,7 +66,7 @@ class MixturesPanel(WorkbenchPanel):
         self.show(
             forms,
             self.writing,
-            self._line,
+            self.message_line,
             self.which,
             number_row,
             self.preview,

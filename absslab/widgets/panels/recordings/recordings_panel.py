@@ -32,7 +32,7 @@ from absslab.widgets.player.tracks import Track, file_sound
 from absslab.widgets.ui.chart_area import ChartArea
 from absslab.widgets.ui.controls import button, offer
 from absslab.widgets.ui.forms import Form
-from absslab.widgets.ui.work_line import WorkLine
+from absslab.widgets.ui.progress_line import ProgressLine
 
 FIELDS = ("event_folder", "recordings_csv", "origin_pattern", "split_percentages", "seed")
 HEADER = ["class", "recordings", "origins", "total / s", "shortest / s", "longest / s"]
@@ -56,7 +56,7 @@ class RecordingsPanel(WorkbenchPanel):
         self.form = self.own(
             Form(MixtureFolderConfig, only=FIELDS, on_change=self.guard(self._use_settings))
         )
-        self.line = self.own(WorkLine(self.loop, self.fail))
+        self.progress_line = self.own(ProgressLine(self.loop, self.fail))
         self.button = button("read the recordings", self.guard(self.index), is_main=True)
         self.table = ipywidgets.HTML()
         self.chart = self.own(ChartArea())
@@ -71,7 +71,7 @@ class RecordingsPanel(WorkbenchPanel):
         self.recording_control.observe(self.guard(lambda _: self._play()), "value")
         self.show(
             self.form,
-            ipywidgets.HBox([self.button, self.line.widget]),
+            ipywidgets.HBox([self.button, self.progress_line.widget]),
             self.table,
             ipywidgets.HBox(
                 [self.class_control, self.recording_control], layout={"flex_flow": "row wrap"}
@@ -96,7 +96,7 @@ class RecordingsPanel(WorkbenchPanel):
         offer(self.class_control, ())
         self.say("")
         work = LongWork(indexing_steps(config, skip_bad_files=True))
-        self.line.run(
+        self.progress_line.run(
             lambda: iter(work),
             task="reading the recordings",
             done=lambda: self._show_recordings(work.result),
@@ -107,7 +107,7 @@ class RecordingsPanel(WorkbenchPanel):
 
     def cancel(self) -> None:
         """Stop reading."""
-        self.line.cancel()
+        self.progress_line.cancel()
 
     def choose(self, event_label: str, index: int = 0) -> Recording:
         """Play a recording of a class.

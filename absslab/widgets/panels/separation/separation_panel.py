@@ -20,7 +20,7 @@ from absslab.widgets.panels.state import State
 from absslab.widgets.player.any_sound import make_tracks
 from absslab.widgets.ui.background import LatestOnly
 from absslab.widgets.ui.controls import button
-from absslab.widgets.ui.work_line import WorkLine
+from absslab.widgets.ui.progress_line import ProgressLine
 
 DESCRIPTION_DELAY = 0.3  # s without a newer sound before events and scores are shown
 
@@ -53,7 +53,7 @@ class SeparationPanel(WorkbenchPanel):
         self.output_folder = ipywidgets.Text(
             "separated", description="folder", style={"description_width": "50px"}
         )
-        self.line = self.own(WorkLine(self.loop, self.fail))
+        self.progress_line = self.own(ProgressLine(self.loop, self.fail))
         whole_button = button(
             "separate the whole file to a folder", self.guard(self.separate_whole)
         )
@@ -64,8 +64,8 @@ class SeparationPanel(WorkbenchPanel):
             ipywidgets.HBox(
                 [self.button, whole_button, self.output_folder], layout={"flex_flow": "row wrap"}
             ),
-            self.line,
-            self._line,
+            self.progress_line,
+            self.message_line,
             ipywidgets.Accordion(
                 [self.masks.widget], titles=["masks: change them while it plays"], selected_index=0
             ),
@@ -133,7 +133,7 @@ class SeparationPanel(WorkbenchPanel):
             separator = replace(self._models.separator(checkpoint, device), config=config)
             yield from separate_file(separator, path, folder)
 
-        self.line.run(
+        self.progress_line.run(
             separate,
             task=f"separating {path.name}, samples",
             done=lambda: self._show_folder(folder / path.stem),
@@ -142,7 +142,7 @@ class SeparationPanel(WorkbenchPanel):
 
     def cancel(self) -> None:
         """Stop separating the whole file."""
-        self.line.cancel()
+        self.progress_line.cancel()
 
     def _change_masks(self) -> None:
         if self._task is not None:

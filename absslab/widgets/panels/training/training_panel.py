@@ -52,7 +52,7 @@ class TrainingPanel(WorkbenchPanel):
         self.show(
             self.settings,
             _row(self.start_button, self.anyway),
-            self._line,
+            self.message_line,
             _row(self.follower.runs, refresh_button),
             _row(self.stop_button, self.resume_button, self.up_to),
             self.follower,

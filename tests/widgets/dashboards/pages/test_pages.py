@@ -123,7 +123,7 @@ def test_an_example_can_be_tried(opened, run):
 def test_what_nobody_waits_for_is_not_separated_on(opened, run, monkeypatch):
     page = opened("separate", run_directory=[str(run)])
     ended = []
-    monkeypatch.setattr(page.line, "cancel", lambda: ended.append("separation"))
+    monkeypatch.setattr(page.progress_line, "cancel", lambda: ended.append("separation"))
     monkeypatch.setattr(page.upload, "cancel", lambda: ended.append("upload"))
     page.heartbeat._on_leave()
     assert ended == ["separation", "upload"]

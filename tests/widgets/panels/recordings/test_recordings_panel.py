@@ -207,13 +207,13 @@ def test_reading_goes_on_beside_the_loop_and_can_be_cancelled(tmp_path):
     async def read():
         panel = RecordingsPanel()
         panel.state.event_folder = str(tmp_path)
-        assert panel.line.is_running
+        assert panel.progress_line.is_running
         panel.cancel()
-        while panel.line.is_running:
+        while panel.progress_line.is_running:
             await asyncio.sleep(0.01)
         cancelled = panel.message, list(panel.recordings)
         panel.index()
-        while panel.line.is_running:
+        while panel.progress_line.is_running:
             await asyncio.sleep(0.01)
         n_recordings = len(panel.recordings)
         panel.close()

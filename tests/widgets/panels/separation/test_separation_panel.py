@@ -253,7 +253,7 @@ def test_what_can_not_be_separated_is_said_in_the_panel(panel, change, words):
         getattr(panel.choice, name).value = value
     panel.guard(panel.separate)()
     assert words in panel.message
-    assert 'role="alert"' in panel._line.value
+    assert 'role="alert"' in panel.message_line.value
 
 
 def test_a_damaged_or_deleted_model_is_said_in_the_panel(panel, checkpoint, tmp_path):

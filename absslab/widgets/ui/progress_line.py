@@ -12,7 +12,7 @@ from absslab.widgets.ui.main_loop import MainLoop
 from absslab.widgets.ui.part import Part
 
 
-class WorkLine(Part):
+class ProgressLine(Part):
     """A progress bar and a cancel button for one job at a time; hidden while there is no job.
 
     Args:
