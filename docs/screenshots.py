@@ -54,7 +54,7 @@ def player(browser: Any, lab: Any, demo: Path, output: Path) -> None:
     shown = page.locator(".absslab-player")
     shown.press("2")
     page.get_by_label("Picture", exact=True).select_option("both")
-    notebook.execute("panel.listening.player.seek(4.2)")
+    notebook.execute("panel.recording_view.player.seek(4.2)")
     page.wait_for_timeout(3000)
     shown.screenshot(path=output)
 

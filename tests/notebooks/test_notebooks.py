@@ -27,9 +27,9 @@ RUNS = {  # notebook → parameters, and what holds at its end
     "1_recordings_and_mixtures.ipynb": (
         {"n_takes": 3, "n_files": 40},
         """
-        await wait_until(lambda: panel.listening.player and mixtures.listening.player)
+        await wait_until(lambda: panel.recording_view.player and mixtures.recording_view.player)
         assert len(panel.recordings) == 48
-        names = {track.name for track in mixtures.listening.player.tracks}
+        names = {track.name for track in mixtures.recording_view.player.tracks}
         assert names == {"mixture", "background", *spec.labels}
         assert (office / "test" / "mixtures.jsonl").is_file()
         assert panel.message == mixtures.message == ""
@@ -39,8 +39,8 @@ RUNS = {  # notebook → parameters, and what holds at its end
         {"n_takes": 3, "n_files": 10},
         """
         await wait_until(lambda: panel.comparison)
-        await wait_until(lambda: panel.listening.player)
-        assert [track.name for track in panel.listening.player.tracks] == ["recording", *FRONT_ENDS]
+        await wait_until(lambda: panel.recording_view.player)
+        assert [track.name for track in panel.recording_view.player.tracks] == ["recording", *FRONT_ENDS]
         assert panel.message == ""
         """,
     ),
@@ -51,7 +51,7 @@ RUNS = {  # notebook → parameters, and what holds at its end
         assert reader.state() == "finished" and len(epochs) == 2
         assert reader.status().pid != os.getpid()
         assert run.with_suffix(".ckpt").is_file()
-        await wait_until(lambda: panel.follower.epochs.listening.player)
+        await wait_until(lambda: panel.follower.epochs.recording_view.player)
         assert panel.message == ""
         """,
     ),
@@ -60,7 +60,7 @@ RUNS = {  # notebook → parameters, and what holds at its end
         """
         await wait_until(lambda: panel.answer)
         await wait_until(lambda: panel.message == "")
-        assert panel.listening.player.tracks[0].name == "mixture"
+        assert panel.recording_view.player.tracks[0].name == "mixture"
         assert separated.sources.shape == (16, 2, 8 * 44100)
         assert Path(folder, "separated", "stereo", "residual.wav").is_file()
         """,

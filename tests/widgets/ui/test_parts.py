@@ -43,20 +43,20 @@ def test_a_chart_is_hidden_and_comes_again_on_the_same_canvas():
 
 
 def test_the_timeline_has_rows_of_what_sounds_and_of_all_where_nothing_does():
-    listening, classes = RecordingView(), ("alert", "knock", "speech")
+    view, classes = RecordingView(), ("alert", "knock", "speech")
     tracks = [Track("mixture", array_sound(np.zeros(8000, np.float32), 8000), "mixture")]
     for events, truth, rows in (
         ([SoundEvent("knock", 0.0, 0.5)], None, ["knock"]),
         ([SoundEvent("speech", 0.0, 0.5)], [SoundEvent("alert", 0.1, 0.5)], ["alert", "speech"]),
         ([], None, list(classes)),
     ):
-        listening.show(tracks, caption="one", events=events, truth=truth, classes=classes)
-        (axes,) = listening.chart._plot.figure.axes
+        view.show(tracks, caption="one", events=events, truth=truth, classes=classes)
+        (axes,) = view.chart._plot.figure.axes
         assert [label.get_text() for label in axes.get_yticklabels()] == rows
-    listening.clear("nothing")
-    assert listening.player is None
-    assert listening.chart.widget.layout.display == "none"
-    listening.close()
+    view.clear("nothing")
+    assert view.player is None
+    assert view.chart.widget.layout.display == "none"
+    view.close()
 
 
 def test_long_work_is_done_one_at_a_time_and_the_newest_follows():

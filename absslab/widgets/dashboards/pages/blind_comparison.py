@@ -66,10 +66,12 @@ class BlindComparison(Part):
         self.number = -1  # of the current trial
         self.about = ipywidgets.HTML(paragraph(_HELP))
         self.start_button = button("begin", self.guard(self.start), is_main=True)
-        self.listening = self.own(RecordingView())
+        self.recording_view = self.own(RecordingView())
         self.votes = {choice: self._make_vote_button(choice) for choice in _VOTES}
         row = ipywidgets.HBox(list(self.votes.values()), layout={"flex_flow": "row wrap"})
-        self._trial_area = ipywidgets.VBox([self.listening.widget, row], layout={"display": "none"})
+        self._trial_area = ipywidgets.VBox(
+            [self.recording_view.widget, row], layout={"display": "none"}
+        )
         self.result = ipywidgets.HTML()
         self.widget = ipywidgets.VBox(
             [self.about, self.start_button, self._trial_area, self.result]
@@ -140,8 +142,8 @@ class BlindComparison(Part):
 
     def _deliver(self, prepared: tuple[Trial, list[Track]]) -> None:
         trial, tracks = prepared
-        self.listening.clear()
-        self.listening.show(_blind_tracks(trial, tracks), caption="", title=trial.label)
+        self.recording_view.clear()
+        self.recording_view.show(_blind_tracks(trial, tracks), caption="", title=trial.label)
         self._heard_since = time.monotonic()
         self._enable_votes(True)
 
@@ -152,7 +154,7 @@ class BlindComparison(Part):
 
     def _end(self) -> None:
         self._trial_area.layout.display = "none"
-        self.listening.clear()
+        self.recording_view.clear()
         names = self._pair.names
         votes = read_votes(self._path)
         own_votes = [vote for vote in votes if vote.listener == self.listener]

@@ -65,7 +65,7 @@ class ComparePage(Page):
             recording_title(path.name, sorted(labels)) for path, labels in self.pair.recordings
         ]
         self.choice = self.own(RecordingChoice(titles, self.separate, self.loop, self.fail))
-        self.listening = self.own(RecordingView())
+        self.recording_view = self.own(RecordingView())
         self.table = ipywidgets.HTML()
         self.chart = self.own(ChartArea())
         name_a, name_b = self.pair.names
@@ -78,7 +78,7 @@ class ComparePage(Page):
             [
                 ipywidgets.HTML(paragraph(f"A is {name_a}, B is {name_b}", "lead")),
                 self.choice.widget,
-                self.listening.widget,
+                self.recording_view.widget,
                 self.table,
                 self.chart.widget,
                 scores,
@@ -91,7 +91,7 @@ class ComparePage(Page):
     def _deliver(self, result: tuple[SideBySide, Path]) -> None:
         comparison, path = result
         self.say("")
-        self.listening.show(comparison.tracks, caption="", title=path.name)
+        self.recording_view.show(comparison.tracks, caption="", title=path.name)
         self.table.value = render_table(comparison.header, comparison.table, caption=_HELP)
         draw_masks(self.chart, comparison)
 

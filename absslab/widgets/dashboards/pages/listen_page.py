@@ -68,7 +68,7 @@ class ListenPage(Page):
             for recording in recordings
         ]
         self.choice = self.own(RecordingChoice(titles, self.separate, self.loop, self.fail))
-        self.listening = self.own(RecordingView())
+        self.recording_view = self.own(RecordingView())
         self.table = ipywidgets.HTML()
         scores = ipywidgets.Accordion(
             [ipywidgets.HTML(_scores_html(run, self.config.split))],
@@ -76,7 +76,7 @@ class ListenPage(Page):
             selected_index=None,
         )
         help_text = ipywidgets.HTML(paragraph(_HELP))
-        self.show(self.choice, self.listening, self.table, help_text, scores)
+        self.show(self.choice, self.recording_view, self.table, help_text, scores)
         self.separate()
 
     def separate(self) -> None:
@@ -88,7 +88,7 @@ class ListenPage(Page):
     def _deliver(self, result: tuple[Answer, LiveSeparation]) -> None:
         answer, live = result
         self.say("")
-        self.listening.show(
+        self.recording_view.show(
             answer.tracks,
             caption="",
             title=live.excerpt.path.name,

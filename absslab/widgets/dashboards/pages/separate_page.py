@@ -24,8 +24,8 @@ from absslab.widgets.listening.recording_view import RecordingView
 from absslab.widgets.player.mixdown import MixedSound
 from absslab.widgets.player.tracks import Track, file_sound
 from absslab.widgets.ui.controls import button
-from absslab.widgets.ui.upload import Limits, Upload, Uploaded
 from absslab.widgets.ui.progress_line import ProgressLine
+from absslab.widgets.ui.upload import Limits, Upload, Uploaded
 
 _N_EXAMPLES = 30  # recordings of the run that are offered for a try
 _REST = "everything else"
@@ -69,12 +69,12 @@ class SeparatePage(Page):
         self.examples.observe(self.guard(lambda _: self._example_chosen()), "value")
         self.progress_line = self.own(ProgressLine(self.loop, self.fail))
         self.keep_controls = self.own(KeepControls(self._choices_changed, self.loop, self.fail))
-        self.listening = self.own(RecordingView())
+        self.recording_view = self.own(RecordingView())
         self.download = button(
             "download the result", self.guard(self.download_result), is_main=True
         )
         self.result = ipywidgets.VBox(
-            [self.keep_controls.widget, self.download, self.listening.widget],
+            [self.keep_controls.widget, self.download, self.recording_view.widget],
             layout={"display": "none"},
         )
         self.show(self.upload, self.examples, self.progress_line, self.result)
@@ -106,17 +106,17 @@ class SeparatePage(Page):
         Raises:
             InputError: nothing was separated yet.
         """
-        if self.listening.player is None:
+        if self.recording_view.player is None:
             raise InputError("there is nothing to download yet: bring a recording first")
         file_name = f"{Path(self.name).stem} {self.keep_controls.description}"
-        self.listening.player.offer("after", file_name)
+        self.recording_view.player.offer("after", file_name)
 
     def clear(self) -> None:
         """Hide the result, and delete its files."""
         self.progress_line.drop()
         self.say("")
         self.result.layout.display = "none"
-        self.listening.clear()
+        self.recording_view.clear()
         for folder in self.folder.glob("separated-*"):
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -156,14 +156,14 @@ class SeparatePage(Page):
         self.result.layout.display = ""
 
     def _choices_changed(self) -> None:
-        if self.listening.player is not None:
+        if self.recording_view.player is not None:
             self._update_player()
 
     def _update_player(self) -> None:
         gains = tuple(self.keep_controls.gains[track.name] for track in self._tracks)
         after = Track("after", MixedSound(tuple(self._tracks), gains))
         found = [track for track in self._tracks if track.name in self.keep_controls.found_names]
-        self.listening.show_tracks([self._before, after, *found], title=self.name)
+        self.recording_view.show_tracks([self._before, after, *found], title=self.name)
 
     def _examples(self) -> list[tuple[str, str]]:
         """Return titles and paths of recordings of the run; none where its data are missing."""

@@ -51,8 +51,8 @@ class FrontEndsPanel(WorkbenchPanel):
         )
         self.sliders = self.own(Sliders({FrontEndConfig: CONTROLS}, self.guard(self._request)))
         self.chart = self.own(ChartArea())
-        self.listening = self.own(RecordingView())
-        self.show(self.sliders, self.chart, self.listening)
+        self.recording_view = self.own(RecordingView())
+        self.show(self.sliders, self.chart, self.recording_view)
         self.watch("mixture", self._request)
         if self.state.mixture:
             self._request()
@@ -82,6 +82,6 @@ class FrontEndsPanel(WorkbenchPanel):
         tracks = [Track("recording", array_sound(comparison.recording, rate), "mixture")]
         for name, sound in comparison.sounds.items():
             tracks.append(Track(name, array_sound(sound, rate)))
-        self.listening.show_tracks(tracks, title=Path(self.state.mixture).name)
+        self.recording_view.show_tracks(tracks, title=Path(self.state.mixture).name)
         draw_front_ends(self.chart.begin(CHART_HEIGHT), comparison.pictures)
         self.chart.draw()

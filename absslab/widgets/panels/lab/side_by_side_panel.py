@@ -57,11 +57,11 @@ class SideBySidePanel(WorkbenchPanel):
         next_button = button("next", self.guard(partial(self._step, 1)))
         self.table = ipywidgets.HTML()
         self.chart = self.own(ChartArea())
-        self.listening = self.own(RecordingView())
+        self.recording_view = self.own(RecordingView())
         row = ipywidgets.HBox(
             [self.index, previous_button, next_button], layout={"flex_flow": "row wrap"}
         )
-        self.show(row, self.message_line, self.table, self.chart, self.listening)
+        self.show(row, self.message_line, self.table, self.chart, self.recording_view)
         self.watch("mixture", self._request)
         if self.state.mixture_folder:
             self.browse(0)
@@ -117,5 +117,5 @@ class SideBySidePanel(WorkbenchPanel):
         self.comparison = comparison
         self.say("")
         self.table.value = render_table(comparison.header, comparison.table)
-        self.listening.show_tracks(comparison.tracks, title=path.name)
+        self.recording_view.show_tracks(comparison.tracks, title=path.name)
         draw_masks(self.chart, comparison)

@@ -33,17 +33,17 @@ class MixturePreview(Part):
 
     Args:
         loop: to which the widgets belong.
-        listening: shows the mixtures.
+        recording_view: shows the mixtures.
         failed: is called with errors.
     """
 
     def __init__(
-        self, loop: MainLoop, listening: RecordingView, failed: Callable[[Exception], Any]
+        self, loop: MainLoop, recording_view: RecordingView, failed: Callable[[Exception], Any]
     ):
         super().__init__(loop, failed)
         self.reading = self.own(ProgressLine(loop, failed))
         self.widget = self.reading.widget
-        self._listening = listening
+        self._recording_view = recording_view
         self._recordings: tuple[Recording, ...] = ()
         self._source: EventSource | None = None  # of the recordings
         self._latest = self.own(
@@ -87,7 +87,7 @@ class MixturePreview(Part):
         caption = f"{mixture.split}, number {mixture.number}: {', '.join(spec.labels)}; {level}"
         if mixture.number >= mixture.n_written:
             caption += f"; a written set would hold only {mixture.n_written} of this split"
-        self._listening.show(
+        self._recording_view.show(
             tracks,
             caption=caption,
             title=spec.filename,

@@ -44,8 +44,8 @@ class MixturesPanel(WorkbenchPanel):
         self.mixing = self.own(Form(MixingConfig, on_change=self.guard(self._refresh)))
         self.folder = self.own(Form(MixtureFolderConfig, on_change=self.guard(self._refresh)))
         self.writing = self.own(ProgressLine(self.loop, self.fail))
-        self.listening = self.own(RecordingView())
-        self.preview = self.own(MixturePreview(self.loop, self.listening, self.fail))
+        self.recording_view = self.own(RecordingView())
+        self.preview = self.own(MixturePreview(self.loop, self.recording_view, self.fail))
         self.which = ipywidgets.ToggleButtons(options=[DRAWN, WRITTEN])
         narrow = {"layout": {"width": "170px"}, "style": {"description_width": "55px"}}
         self.split = ipywidgets.Dropdown(options=SPLITS, description="split", **narrow)
@@ -70,7 +70,7 @@ class MixturesPanel(WorkbenchPanel):
             self.which,
             number_row,
             self.preview,
-            self.listening,
+            self.recording_view,
         )
         link_event_folder(self, self.folder)
         self.link("split", self.split, to_control=known_split)
@@ -190,5 +190,5 @@ class MixturesPanel(WorkbenchPanel):
             )
         path = Path(folder) / split / names[index]
         caption = f"{path}, number {index} of {len(names)}"
-        show_recording(self.listening, path, read_manifest(folder)["classes"], caption=caption)
+        show_recording(self.recording_view, path, read_manifest(folder)["classes"], caption=caption)
         self.state.mixture = str(path)

@@ -66,7 +66,7 @@ class RecordingsPanel(WorkbenchPanel):
         self.recording_control = ipywidgets.Dropdown(
             description="recording", layout=layout, style=style
         )
-        self.listening = self.own(RecordingView())
+        self.recording_view = self.own(RecordingView())
         self.class_control.observe(self.guard(lambda _: self._offer_recordings()), "value")
         self.recording_control.observe(self.guard(lambda _: self._play()), "value")
         self.show(
@@ -76,7 +76,7 @@ class RecordingsPanel(WorkbenchPanel):
             ipywidgets.HBox(
                 [self.class_control, self.recording_control], layout={"flex_flow": "row wrap"}
             ),
-            self.listening,
+            self.recording_view,
             self.chart,
         )
         link_event_folder(self, self.form)
@@ -92,7 +92,7 @@ class RecordingsPanel(WorkbenchPanel):
         self.recordings = []
         self.table.value = ""
         self.chart.clear()
-        self.listening.clear()
+        self.recording_view.clear()
         offer(self.class_control, ())
         self.say("")
         work = LongWork(indexing_steps(config, skip_bad_files=True))
@@ -201,7 +201,7 @@ class RecordingsPanel(WorkbenchPanel):
             f"origin {recording.origin}"
         )
         track = Track(Path(recording.path).stem, file_sound(recording.path))
-        self.listening.show([track], caption=caption)
+        self.recording_view.show([track], caption=caption)
 
 
 def _table_row(summary: ClassSummary) -> list[object]:

@@ -54,7 +54,7 @@ class ScoresPanel(WorkbenchPanel):
         self.score_control = ipywidgets.Dropdown(description="score", layout=narrow, style=style)
         self.mixtures = self.own(MixtureList(self.loop, self.fail, self.choose))
         self.chart = self.own(ChartArea())
-        self.listening = self.own(RecordingView())
+        self.recording_view = self.own(RecordingView())
         self.labels = self.own(LabelEditor(self.loop, self.fail, self.say))
         self._reader = self.own(
             LatestOnly(
@@ -69,7 +69,7 @@ class ScoresPanel(WorkbenchPanel):
             self.score_control,
             self.chart,
             self.mixtures,
-            self.listening,
+            self.recording_view,
             self.labels,
         )
         self.link("run", self.run)
@@ -123,7 +123,7 @@ class ScoresPanel(WorkbenchPanel):
         self.labels.clear()
         path = locate_mixture(ranked, self.state.mixture_folder, self.split.value)
         caption = f"{path}: {', '.join(ranked.classes) or 'no class'}"
-        show_recording(self.listening, path, list(self.scores.scores.classes), caption=caption)
+        show_recording(self.recording_view, path, list(self.scores.scores.classes), caption=caption)
         probabilities = self.scores.column(mixture, "probability")
         self.labels.show(path, probabilities, self.scores.column(mixture, "present"))
         self.mixtures.mark(mixture)
@@ -165,7 +165,7 @@ class ScoresPanel(WorkbenchPanel):
         self.table.value = ""
         self.say("")
         self.chart.clear()
-        self.listening.clear()
+        self.recording_view.clear()
         self.labels.clear()
         offer(self.score_control, ())
         self.score_control.layout.display = "none"

@@ -47,7 +47,7 @@ class SeparationPanel(WorkbenchPanel):
         self.choice = self.own(SeparationChoice(self))
         self.button = button("separate", self.guard(self.separate), is_main=True)
         self.masks = self.own(MaskControls(self.guard(self._change_masks)))
-        self.listening = self.own(RecordingView())
+        self.recording_view = self.own(RecordingView())
         self.scores = ipywidgets.HTML()
         self.save_path = ipywidgets.Text("heard", description="save as")
         self.output_folder = ipywidgets.Text(
@@ -69,7 +69,7 @@ class SeparationPanel(WorkbenchPanel):
             ipywidgets.Accordion(
                 [self.masks.widget], titles=["masks: change them while it plays"], selected_index=0
             ),
-            self.listening,
+            self.recording_view,
             self.scores,
             self._save_row,
         )
@@ -106,7 +106,7 @@ class SeparationPanel(WorkbenchPanel):
             InputError: nothing is separated yet, or a track is heard that no model makes.
             OSError: the files can't be written.
         """
-        player = self.listening.player
+        player = self.recording_view.player
         if player is None or self.answer is None:
             raise InputError("there is nothing to save: separate a recording first")
         wav, json = save_remix(player, self.answer.config, path or self.save_path.value or "heard")
@@ -153,7 +153,7 @@ class SeparationPanel(WorkbenchPanel):
         answer, live = result
         self.answer = answer
         self._save_row.layout.display = ""
-        self.listening.show_tracks(answer.tracks, title=live.excerpt.path.name)
+        self.recording_view.show_tracks(answer.tracks, title=live.excerpt.path.name)
         self.loop.later(DESCRIPTION_DELAY, self.guard(lambda: self._describe(answer, live)))
 
     def _describe(self, answer: Answer, live: LiveSeparation) -> None:
@@ -161,7 +161,7 @@ class SeparationPanel(WorkbenchPanel):
             return
         excerpt = live.excerpt
         caption = f"{excerpt.path.name}, {excerpt.start:.1f} to {excerpt.end:.1f} s"
-        self.listening.describe(
+        self.recording_view.describe(
             caption, events=answer.events, truth=live.truth, classes=live.separator.classes
         )
         self.masks.disable_unused(competing=live.separator.model.competing)
@@ -175,7 +175,7 @@ class SeparationPanel(WorkbenchPanel):
         self._task = None
         self._save_row.layout.display = "none"
         caption = f"{folder}: the whole file"
-        self.listening.show(make_tracks(folder), caption=caption, title=folder.name)
+        self.recording_view.show(make_tracks(folder), caption=caption, title=folder.name)
         self.scores.value = ""
         self.say(
             f"written to {folder}; the sliders change nothing here: "

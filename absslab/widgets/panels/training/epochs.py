@@ -43,7 +43,7 @@ class EpochListener(Part):
             options=_NO_EPOCHS, description="epoch", continuous_update=False, disabled=True
         )
         self.button = button("listen", self.guard(self.listen))
-        self.listening = self.own(RecordingView())
+        self.recording_view = self.own(RecordingView())
         self._models = self.own(LiveModels())
         self._latest = self.own(
             LatestOnly(
@@ -53,7 +53,7 @@ class EpochListener(Part):
         choice = ipywidgets.HBox(
             [self.mixture, self.epoch, self.button], layout={"flex_flow": "row wrap"}
         )
-        self.widget = ipywidgets.VBox([choice, self.listening.widget])
+        self.widget = ipywidgets.VBox([choice, self.recording_view.widget])
         self._on_choice = self.guard(lambda _: self._listen_again())
         self.epoch.observe(self._on_choice, "value")
         self.mixture.observe(self._on_choice, "value")
@@ -67,11 +67,11 @@ class EpochListener(Part):
         self._reader = reader
         self._has_chosen_epoch = False
         self._latest.cancel()
-        self.listening.clear()
+        self.recording_view.clear()
         self.mixture.options = []
         self.update()
         if reader is not None and not self.checkpoints:
-            self.listening.clear(NO_CHECKPOINTS)
+            self.recording_view.clear(NO_CHECKPOINTS)
         recordings = [] if reader is None else run_recordings(reader, "validation")
         offer(self.mixture, [(_title(recording), recording.path) for recording in recordings])
 
@@ -81,7 +81,7 @@ class EpochListener(Part):
         if checkpoints == self.checkpoints:
             return
         if not self.checkpoints:
-            self.listening.caption.value = ""
+            self.recording_view.caption.value = ""
         self.checkpoints = checkpoints
         epoch = max(checkpoints, default=0)
         if self._has_chosen_epoch and self.epoch.value in checkpoints:
@@ -124,12 +124,12 @@ class EpochListener(Part):
             if mixture in [path for _, path in self.mixture.options]:
                 self.mixture.value = mixture
         self._has_chosen_epoch = True
-        self.listening.caption.value = paragraph("separating …")
+        self.recording_view.caption.value = paragraph("separating …")
         self._latest.request(self.checkpoints[epoch], mixture, epoch)
 
     def _listen_again(self) -> None:
         """Play what was chosen now, if something was played before."""
-        if self.listening.player is not None:
+        if self.recording_view.player is not None:
             self.listen()
 
     def _separate(self, checkpoint: Path, mixture: str, epoch: int) -> tuple[list[Track], str, str]:
@@ -141,10 +141,10 @@ class EpochListener(Part):
 
     def _show_separation(self, answer: tuple[list[Track], str, str]) -> None:
         tracks, caption, title = answer
-        self.listening.show(tracks, caption=caption, title=title)
+        self.recording_view.show(tracks, caption=caption, title=title)
 
     def _show_failure(self, error: Exception) -> None:
-        self.listening.caption.value = ""
+        self.recording_view.caption.value = ""
         self.fail(error)
 
 

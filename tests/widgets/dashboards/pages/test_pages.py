@@ -61,7 +61,7 @@ def opened(tmp_path):
 
 
 def names(page):
-    return [track.name for track in page.listening.player.tracks]
+    return [track.name for track in page.recording_view.player.tracks]
 
 
 def test_listen_begins_with_the_first_recording_and_goes_round(opened, run, mixtures):
@@ -69,11 +69,11 @@ def test_listen_begins_with_the_first_recording_and_goes_round(opened, run, mixt
     assert page.message == ""
     assert len(page.files) == 8
     assert names(page)[0] == "mixture"
-    assert page.listening.player.title == "000000.wav"
+    assert page.recording_view.player.title == "000000.wav"
     page.choice.step(-1)
-    assert page.listening.player.title == "000007.wav"
+    assert page.recording_view.player.title == "000007.wav"
     page.choice.step(1)
-    assert page.listening.player.title == "000000.wav"
+    assert page.recording_view.player.title == "000000.wav"
     assert "SI-SDR" in page.table.value
     assert str(mixtures) not in "".join(title for title, _ in page.choice.control.options)
 
@@ -92,11 +92,11 @@ def test_separate_keeps_softens_and_removes(opened, run, mixtures, tmp_path):
     mixture = mixtures / "test" / "000000.wav"
     page._upload_done(Uploaded(mixture, "mine.wav", ""))
     assert page.result.layout.display == ""
-    tracks = {track.name: track.sound for track in page.listening.player.tracks}
+    tracks = {track.name: track.sound for track in page.recording_view.player.tracks}
     n = tracks["before"].n_samples
     np.testing.assert_allclose(tracks["after"].read(0, n), tracks["before"].read(0, n), atol=1e-6)
     page.keep_controls.set_choices({page.keep_controls.found_names[-1]: "soften"})
-    after = {track.name: track.sound for track in page.listening.player.tracks}["after"]
+    after = {track.name: track.sound for track in page.recording_view.player.tracks}["after"]
     (folder,) = page.folder.glob(f"separated-*/{mixture.stem}")
     files = {path.stem: soundfile.read(path)[0] for path in folder.glob("*.wav")}
     kept = sum(samples for name, samples in files.items() if name in page.keep_controls.found_names)
@@ -107,7 +107,7 @@ def test_separate_keeps_softens_and_removes(opened, run, mixtures, tmp_path):
     assert "soften everything else" in page.keep_controls.description
     page.clear()
     assert not folder.exists()
-    assert page.listening.player is None
+    assert page.recording_view.player is None
     page.close()
     assert not page.folder.exists()
 
@@ -115,9 +115,9 @@ def test_separate_keeps_softens_and_removes(opened, run, mixtures, tmp_path):
 def test_an_example_can_be_tried(opened, run):
     page = opened("separate", run_directory=[str(run)])
     page.examples.value = page.examples.options[1][1]
-    assert page.listening.player is not None
+    assert page.recording_view.player is not None
     with soundfile.SoundFile(page.examples.value) as file:
-        assert page.listening.player.n_samples == file.frames
+        assert page.recording_view.player.n_samples == file.frames
 
 
 def test_what_nobody_waits_for_is_not_separated_on(opened, run, monkeypatch):
@@ -199,7 +199,7 @@ def test_compare_puts_both_side_by_side(opened, run, other_run, tmp_path):
     a = [name for name in track_names if name.endswith(", A")]
     b = [name for name in track_names if name.endswith(", B")]
     assert [f"{name[:-1]}B" for name in a] == b
-    sounds = {track.name: track.sound for track in page.listening.player.tracks}
+    sounds = {track.name: track.sound for track in page.recording_view.player.tracks}
     assert abs(sounds[a[0]].read(0, 1000) - sounds[f"{a[0][:-1]}B"].read(0, 1000)).max() > 1e-6
     assert "A\nprobability" in page.table.value
     assert "B\nprobability" in page.table.value
@@ -210,9 +210,9 @@ def test_a_blind_test_tells_nothing_before_its_end(opened, run, other_run, tmp_p
     page = opened("compare", run_directory=[str(run), str(other_run)], votes_folder=str(votes))
     test = page.test
     test.start(np.random.default_rng(0))
-    assert [track.name for track in test.listening.player.tracks][:3] == ["mixture", "X", "Y"]
-    assert all(track.mask is None for track in test.listening.player.tracks)
-    seen = test.about.value + test.result.value + test.listening.player.title
+    assert [track.name for track in test.recording_view.player.tracks][:3] == ["mixture", "X", "Y"]
+    assert all(track.mask is None for track in test.recording_view.player.tracks)
+    seen = test.about.value + test.result.value + test.recording_view.player.title
     assert run.name not in seen
     while test.number < len(test.trials):
         test.vote("X")
@@ -288,7 +288,7 @@ def test_x_is_what_the_trial_says(opened, run, other_run, mixtures, tmp_path):
         next(track for track in compared.tracks if track.name == f"{trial.label}, {letter}")
         for letter in "AB"
     ]
-    heard = {track.name: track.sound for track in test.listening.player.tracks}
+    heard = {track.name: track.sound for track in test.recording_view.player.tracks}
     for name, which in (("X", trial.first), ("Y", 1 - trial.first)):
         np.testing.assert_array_equal(heard[name].read(0, 500), sources[which].sound.read(0, 500))
         assert abs(heard[name].read(0, 500) - sources[1 - which].sound.read(0, 500)).max() > 1e-6, (
@@ -392,6 +392,6 @@ def test_settings_of_a_notebook_of_ones_own_take_the_place_of_the_servers(
 def test_the_levels_of_what_is_kept_are_those_of_the_file(opened, run, mixtures):
     page = opened("separate", run_directory=[str(run)])
     page.separate(mixtures / "test" / "000001.wav", "x.wav")
-    before = next(track for track in page.listening.player.tracks if track.name == "before")
+    before = next(track for track in page.recording_view.player.tracks if track.name == "before")
     samples = sound_files.load(mixtures / "test" / "000001.wav")
     np.testing.assert_array_equal(before.sound.read(0, len(samples))[0], samples)

@@ -75,7 +75,7 @@ def test_a_slider_can_come_back_to_its_default(panel_class):
 
 
 def test_front_ends_are_seen_and_heard_and_follow_the_sliders(front_ends):
-    assert [track.name for track in front_ends.listening.player.tracks] == [
+    assert [track.name for track in front_ends.recording_view.player.tracks] == [
         "recording",
         *FRONT_ENDS,
     ]

@@ -29,7 +29,7 @@ def panel(event_folder):
 def sounds(panel):
     return {
         track.name: track.sound.read(0, track.sound.n_samples)[0]
-        for track in panel.listening.player.tracks
+        for track in panel.recording_view.player.tracks
     }
 
 
@@ -49,17 +49,20 @@ def test_a_mixture_is_drawn_and_is_the_sum_of_what_one_hears_beside_it(panel):
     panel.draw(3, "train")
     assert panel.message == ""
     heard = sounds(panel)
-    assert [track.kind for track in panel.listening.player.tracks][:2] == ["mixture", "reference"]
+    assert [track.kind for track in panel.recording_view.player.tracks][:2] == [
+        "mixture",
+        "reference",
+    ]
     mixture = heard.pop("mixture")
     np.testing.assert_array_equal(mixture, np.sum(list(heard.values()), axis=0, dtype=np.float32))
-    assert "train, number 3: " in panel.listening.caption.value
-    assert len(panel.listening.chart.widget.children) == 1
+    assert "train, number 3: " in panel.recording_view.caption.value
+    assert len(panel.recording_view.chart.widget.children) == 1
 
 
 def test_nothing_is_read_or_drawn_before_it_is_asked_for(panel):
     panel.index.value = 5
     panel.mixing.set({"max_event": 2})
-    assert panel.listening.player is None
+    assert panel.recording_view.player is None
 
 
 def test_the_same_number_gives_the_same_mixture_and_the_next_another_one(panel):
@@ -105,9 +108,9 @@ def test_what_is_drawn_is_what_a_set_would_hold(panel, tmp_path):
     panel.draw(2, "validation")
     written = sound_files.load(tmp_path / "set" / "validation" / "000002.wav")
     np.testing.assert_array_equal(sounds(panel)["mixture"], written)
-    assert "would hold only" not in panel.listening.caption.value
+    assert "would hold only" not in panel.recording_view.caption.value
     panel.draw(3, "validation")
-    assert "would hold only 3 of this split" in panel.listening.caption.value
+    assert "would hold only 3 of this split" in panel.recording_view.caption.value
 
 
 def test_a_set_is_written_and_chosen_for_all_panels(panel, tmp_path):
@@ -129,14 +132,14 @@ def test_mixtures_of_a_set_are_chosen_for_all_panels_with_their_events(panel, mi
     assert panel.state.split == "train"
     spec = read_specs(mixtures, "train")[2]
     assert sounds(panel).keys() == {"mixture", *spec.labels, "background"}
-    axes = panel.listening.chart._plot.figure.axes[0]
+    axes = panel.recording_view.chart._plot.figure.axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == spec.labels
     panel.step(1)
     assert panel.state.mixture.endswith("000003.wav")
     panel.state.split = "test"
     assert panel.state.mixture == str(mixtures / "test" / "000003.wav")
     panel.which.value = DRAWN
-    assert "test, number 3" in panel.listening.caption.value
+    assert "test, number 3" in panel.recording_view.caption.value
 
 
 @pytest.mark.parametrize(
@@ -163,7 +166,7 @@ def test_a_set_that_changes_while_it_is_shown_is_said(panel, mixtures, tmp_path)
     panel.browse(0, "test")
     (tmp_path / "set" / "test" / "events.tsv").write_text("torn")
     panel.browse(0, "test")
-    assert "no timeline: " in panel.listening.caption.value
+    assert "no timeline: " in panel.recording_view.caption.value
     (tmp_path / "set" / "test" / "000001.wav").unlink()
     panel.guard(panel.step)(1)
     assert "000001.wav does not exist" in panel.message
@@ -254,8 +257,8 @@ def test_classes_are_text_whatever_their_names_hold(panel, tmp_path):
     for index in range(4):
         panel.browse(index, "train")
         panel.draw(index, "train")
-        assert HTML not in panel.listening.caption.value
-        panel.listening.chart._plot.figure.canvas.draw()
+        assert HTML not in panel.recording_view.caption.value
+        panel.recording_view.chart._plot.figure.canvas.draw()
     assert panel.message == ""
 
 
@@ -264,7 +267,7 @@ def test_a_hundred_classes_are_mixed(panel, tmp_path):
     panel.mixing.set({"max_event": 100, "length": 10.0})
     panel.draw(1)
     assert panel.message == ""
-    assert len(panel.listening.player.tracks) > 3
+    assert len(panel.recording_view.player.tracks) > 3
 
 
 def test_writing_goes_on_beside_the_loop_is_not_started_twice_and_is_gone_on_with_after_a_cancel(

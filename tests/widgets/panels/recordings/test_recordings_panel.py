@@ -44,7 +44,7 @@ def test_a_folder_that_is_chosen_elsewhere_is_read_and_the_first_recording_can_b
     assert len(panel.recordings) == 20
     assert panel.class_control.options == ("alert", "knock", "pageturn", "speech")
     assert "20 recordings of 4 classes" in panel.table.value
-    (track,) = panel.listening.player.tracks
+    (track,) = panel.recording_view.player.tracks
     assert (track.name, track.sound.sampling_rate) == ("alert01", 44100)
     assert len(panel.chart.widget.children) == 1
 
@@ -99,10 +99,10 @@ def test_a_class_and_a_recording_are_chosen_by_control_or_from_python(panel, eve
     assert [label for label, _ in panel.recording_control.options] == [
         f"speech{i:02d}.wav" for i in range(1, 6)
     ]
-    assert panel.listening.player.tracks[0].name == "speech01"
+    assert panel.recording_view.player.tracks[0].name == "speech01"
     chosen = panel.choose("knock", 2)
     assert chosen.path.endswith("knock03.wav")
-    assert panel.listening.player.tracks[0].name == "knock03"
+    assert panel.recording_view.player.tracks[0].name == "knock03"
     for name, index in (("bird", 0), ("knock", 5), ("knock", -1)):
         with pytest.raises(InputError, match="there is no recording"):
             panel.choose(name, index)
@@ -124,7 +124,7 @@ def test_files_that_can_t_be_used_are_named_and_the_others_shown(panel, tmp_path
         "alert9.wav is not a read",
     ):
         assert words in panel.message
-    assert panel.listening.player is not None
+    assert panel.recording_view.player is not None
 
 
 def test_a_folder_of_bad_files_only_shows_what_is_wrong(panel, tmp_path):
@@ -179,7 +179,7 @@ def test_names_of_classes_are_text_whatever_they_hold(panel, tmp_path):
     assert HTML not in panel.table.value
     assert "&lt;img src=x onerror=alert(1)&gt;" in panel.table.value
     panel.choose(HTML, 1)
-    assert HTML not in panel.listening.caption.value
+    assert HTML not in panel.recording_view.caption.value
 
 
 def test_a_hundred_classes_are_shown(panel, tmp_path):

@@ -106,7 +106,7 @@ def test_a_mixture_that_is_chosen_is_selected_for_all_and_opens_with_its_labels(
     panel.mixtures.select.value = name
     assert panel.message == ""
     assert panel.state.mixture == str(scored / "data" / "test" / name)
-    tracks = panel.listening.player.tracks
+    tracks = panel.recording_view.player.tracks
     assert tracks[0].kind == "mixture"
     assert any(track.kind == "reference" for track in tracks)
     assert set(panel.labels.boxes) == {"alert", "knock", "pageturn", "speech"}
@@ -165,7 +165,7 @@ def test_a_correction_that_can_t_be_saved_is_said(panel, scored):
     assert "weak_labels.csv does not exist" in panel.message
     panel.choose("000001.wav")
     assert "it has no labels to correct" in panel.labels._about.value
-    assert panel.listening.player is not None
+    assert panel.recording_view.player is not None
 
 
 def test_data_that_moved_are_found_in_the_folder_that_is_chosen_now(panel, scored):

@@ -41,7 +41,7 @@ def panel(checkpoint, mixture, tmp_path):
 
 
 def samples_of(panel, name):
-    player = panel.listening.player
+    player = panel.recording_view.player
     track = next(track for track in player.tracks if track.name == name)
     return track.sound.read(0, player.n_samples)
 
@@ -83,7 +83,7 @@ def test_a_mixture_is_shown_with_sources_references_scores_and_events(panel, che
     )
     for name, source in zip(expected.classes, expected.sources, strict=True):
         np.testing.assert_allclose(samples_of(panel, name), source, atol=1e-6)
-    kinds = {track.kind for track in panel.listening.player.tracks}
+    kinds = {track.kind for track in panel.recording_view.player.tracks}
     assert kinds == {"mixture", "source", "residual", "reference", "background"}
     for name, (score, improvement) in panel.answer.si_sdr.items():
         reference = sound_files.load(mixture.with_suffix("") / f"{name}.flac")
@@ -92,7 +92,7 @@ def test_a_mixture_is_shown_with_sources_references_scores_and_events(panel, che
             score - si_sdr(reference, sound_files.load(mixture)), abs=1e-3
         )
     references = [
-        track.name for track in panel.listening.player.tracks if track.kind == "reference"
+        track.name for track in panel.recording_view.player.tracks if track.kind == "reference"
     ]
     assert {f"{name} (reference)" for name in panel.answer.si_sdr} == set(references)
     assert "improvement" in panel.scores.value
@@ -119,7 +119,7 @@ def test_what_is_heard_is_saved_and_the_command_line_makes_the_same(
 ):
     panel.separate()
     panel.masks.sliders["mask_power"].value = 1.6
-    player = panel.listening.player
+    player = panel.recording_view.player
     gains = [
         {"speech": -6.0, "residual": 3.0}.get(track.name, float("-inf")) for track in player.tracks
     ]
@@ -147,7 +147,7 @@ def test_what_is_heard_is_saved_and_the_command_line_makes_the_same(
 
 def test_wav_and_settings_that_are_saved_belong_together(panel, tmp_path, monkeypatch):
     panel.separate()
-    panel.listening.player._mix_state = MixState.only(panel.listening.player.tracks, [1])
+    panel.recording_view.player._mix_state = MixState.only(panel.recording_view.player.tracks, [1])
     monkeypatch.setattr(
         panel._latest, "request", lambda *args: None
     )  # the answer to the slider is not there yet
@@ -158,7 +158,7 @@ def test_wav_and_settings_that_are_saved_belong_together(panel, tmp_path, monkey
 
 def test_references_that_are_heard_are_not_saved_as_settings(panel, tmp_path):
     panel.separate()
-    player = panel.listening.player
+    player = panel.recording_view.player
     reference = next(k for k, track in enumerate(player.tracks) if track.kind == "reference")
     player._mix_state = MixState.only(player.tracks, [reference])
     with pytest.raises(InputError, match="which no model makes"):
@@ -227,7 +227,7 @@ def test_a_table_that_does_not_name_the_file_says_nothing_of_it(checkpoint, mixt
 def test_a_whole_file_is_written_to_a_folder_and_shown(panel, tmp_path):
     panel.output_folder.value = str(tmp_path / "out")
     panel.separate_whole()
-    player = panel.listening.player
+    player = panel.recording_view.player
     assert {track.kind for track in player.tracks} == {"source", "residual"}
     total = sum(
         track.sound.read(0, player.n_samples) for track in make_tracks(tmp_path / "out" / "000000")
@@ -302,7 +302,7 @@ def test_an_uploaded_sound_is_separated_and_removed_with_the_panel(panel, mixtur
     }
     panel.choice.upload.set_trait("value", (upload,))
     panel.separate()
-    assert panel.listening.player.title == "own.wav"
+    assert panel.recording_view.player.title == "own.wav"
     folder = panel.choice.uploads.path
     panel.close()
     assert not folder.exists()

@@ -206,10 +206,10 @@ def test_a_training_is_followed_by_itself_once_a_second_until_it_ends(state, mon
         assert panel.follower.state == "finished", panel.follower.view.log()
         assert list(panel.follower.epochs.checkpoints) == [1, 2]
         panel.listen(1)
-        while panel.follower.epochs.listening.player is None:
+        while panel.follower.epochs.recording_view.player is None:
             assert panel.message == ""
             await asyncio.sleep(0.02)
-        names = [track.name for track in panel.follower.epochs.listening.player.tracks]
+        names = [track.name for track in panel.follower.epochs.recording_view.player.tracks]
         panel.close()
         return names
 
@@ -430,17 +430,17 @@ def test_the_same_mixture_is_heard_as_each_epochs_model_separates_it(panel, trai
     assert epochs.epoch.value == 2
     assert len(epochs.mixture.options) == 8
     epochs.button.click()
-    player = epochs.listening.player
+    player = epochs.recording_view.player
     names = [track.name for track in player.tracks]
     references = [name for name in names if name.endswith(" (reference)")]
     assert references
     assert all(name.removesuffix(" (reference)") in names for name in references)
     before = player.tracks[1].sound.read(0, 8000)
     epochs.epoch.value = 1
-    assert epochs.listening.player is player
+    assert epochs.recording_view.player is player
     assert [track.name for track in player.tracks] == names
     assert (player.tracks[1].sound.read(0, 8000) != before).any()
-    assert "epoch 1" in epochs.listening.caption.value
+    assert "epoch 1" in epochs.recording_view.caption.value
     epochs.mixture.value = epochs.mixture.options[1][1]
     assert player.title == "000001.wav"
     with pytest.raises(InputError, match="epoch 7 was not kept: choose one of 1, 2"):
@@ -528,7 +528,7 @@ def test_a_closed_panel_leaves_no_widget_no_figure_and_no_ticker(state, trained)
         assert panel.follower.state == "running"
         ticker, figure = panel.follower._ticker, panel.follower.view.plot.figure
         panel.listen(1)
-        while panel.follower.epochs.listening.player is None:
+        while panel.follower.epochs.recording_view.player is None:
             await asyncio.sleep(0.02)
         panel.close()
         panel.close()
