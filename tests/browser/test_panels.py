@@ -53,7 +53,7 @@ def test_masks_are_changed_while_it_plays(open_notebook, page, checkpoint, mixtu
     names = [track["name"] for track in probe(page)["tracks"]][1:-1]
     sources = [
         name
-        for name in notebook.execute("' '.join(panel.answer.probabilities)").strip("'").split()
+        for name in notebook.execute("' '.join(panel.live_result.probabilities)").strip("'").split()
         if name in names
     ]
     before = loudest(notebook, page, sources)

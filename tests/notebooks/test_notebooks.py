@@ -40,7 +40,8 @@ RUNS = {  # notebook → parameters, and what holds at its end
         """
         await wait_until(lambda: panel.comparison)
         await wait_until(lambda: panel.recording_view.player)
-        assert [track.name for track in panel.recording_view.player.tracks] == ["recording", *FRONT_ENDS]
+        names = [track.name for track in panel.recording_view.player.tracks]
+        assert names == ["recording", *FRONT_ENDS]
         assert panel.message == ""
         """,
     ),
@@ -58,7 +59,7 @@ RUNS = {  # notebook → parameters, and what holds at its end
     "4_separate_and_listen.ipynb": (
         OFFICE,
         """
-        await wait_until(lambda: panel.answer)
+        await wait_until(lambda: panel.live_result)
         await wait_until(lambda: panel.message == "")
         assert panel.recording_view.player.tracks[0].name == "mixture"
         assert separated.sources.shape == (16, 2, 8 * 44100)

@@ -75,7 +75,7 @@ class Excerpt:
 
 
 @dataclass(frozen=True)
-class Answer:
+class LiveResult:
     """The separation of an excerpt with one setting.
 
     Attributes:
@@ -124,9 +124,9 @@ class LiveSeparation:
         self._resynthesis = Resynthesis(separator, self.waveform, self.sampling_rate)
         self.references = self._read_references()
 
-    def answer(
+    def separate(
         self, config: SeparationConfig, detection: DetectionConfig = DetectionConfig()
-    ) -> Answer:
+    ) -> LiveResult:
         """Separate the excerpt with these settings, and detect its events."""
         separation = self._resynthesis.separate(config)
         classes = self.separator.classes
@@ -142,7 +142,7 @@ class LiveSeparation:
             scores[name] = (score, score - self._mixture_scores[name])
         probabilities = dict(zip(classes, separation.probabilities.tolist(), strict=True))
         tracks = interleave_references(separation, self.references)
-        return Answer(tracks, events, probabilities, scores, separation, config)
+        return LiveResult(tracks, events, probabilities, scores, separation, config)
 
     @cached_property
     def truth(self) -> list[SoundEvent] | None:
@@ -225,16 +225,16 @@ class LiveModels:
             message = "{checkpoint} was deleted: choose another model"
             raise InputError(message, checkpoint=checkpoint) from None
 
-    def answer(
+    def separate_excerpt(
         self, checkpoint: Path, device: str, excerpt: Excerpt, config: SeparationConfig
-    ) -> tuple[Answer, LiveSeparation]:
+    ) -> tuple[LiveResult, LiveSeparation]:
         """Separate an excerpt with a model."""
         separator = self.separator(checkpoint, device)
         key = (checkpoint, id(separator), device, excerpt)
         if self._live is None or self._live[0] != key:
             self._live = (key, LiveSeparation(separator, excerpt))
         live = self._live[1]
-        return live.answer(config), live
+        return live.separate(config), live
 
     def close(self) -> None:
         """Free the models and sounds."""

@@ -14,7 +14,7 @@ from absslab.core.common.errors import InputError
 from absslab.core.separation.masks import SeparationConfig
 from absslab.core.separation.separator import Separator
 from absslab.plots.laboratory import MaskRow, draw_model_masks
-from absslab.widgets.listening.live_separation import Answer, Excerpt, LiveSeparation
+from absslab.widgets.listening.live_separation import Excerpt, LiveResult, LiveSeparation
 from absslab.widgets.player.tracks import Track
 from absslab.widgets.ui.chart_area import ChartArea
 
@@ -61,19 +61,19 @@ def compare_models(
     features = [separator.model.front_end.config for separator in separators.values()]
     excerpt = Excerpt.of(path, length=MAX_LENGTH)
     live = {name: LiveSeparation(model, excerpt) for name, model in separators.items()}
-    answers = {name: separation.answer(SeparationConfig()) for name, separation in live.items()}
+    results = {name: separation.separate(SeparationConfig()) for name, separation in live.items()}
     first = next(iter(live.values()))
     references = {track.name: track for track in first.references if track.kind == "reference"}
-    names = list(classes) or list(references) or _most_probable(answers)
+    names = list(classes) or list(references) or _most_probable(results)
     rows = []
     grids = {(config.hop_size, *config.centres) for config in features}
     if len(grids) == 1:
-        rows = [_mask_row(name, references.get(name), first, answers) for name in names]
-    tracks = [next(iter(answers.values())).tracks[0]]
+        rows = [_mask_row(name, references.get(name), first, results) for name in names]
+    tracks = [next(iter(results.values())).tracks[0]]
     for name in names:
-        tracks += _class_tracks(name, references.get(name), answers)
+        tracks += _class_tracks(name, references.get(name), results)
     hop = features[0].hop_size / features[0].sampling_rate
-    header, table = _table(names, answers)
+    header, table = _table(names, results)
     return SideBySide(tracks, rows, hop, features[0].centres, header, table)
 
 
@@ -87,46 +87,48 @@ def draw_masks(area: ChartArea, comparison: SideBySide) -> None:
     area.draw()
 
 
-def _most_probable(answers: Mapping[str, Answer]) -> list[str]:
+def _most_probable(results: Mapping[str, LiveResult]) -> list[str]:
     """Return the classes that the models find most probable."""
     highest: dict[str, float] = {}
-    for answer in answers.values():
-        for name, probability in answer.probabilities.items():
+    for result in results.values():
+        for name, probability in result.probabilities.items():
             highest[name] = max(probability, highest.get(name, 0.0))
     return sorted(highest, key=lambda name: -highest[name])[:MAX_GUESSED_CLASSES]
 
 
-def _class_tracks(name: str, reference: Track | None, answers: Mapping[str, Answer]) -> list[Track]:
+def _class_tracks(
+    name: str, reference: Track | None, results: Mapping[str, LiveResult]
+) -> list[Track]:
     """Return the tracks of a class: its reference, and its source from each model."""
     tracks = []
     if reference is not None:
         tracks.append(Track(f"{name} (reference)", reference.sound, "reference"))
-    for model, answer in answers.items():
-        for track in answer.tracks:
+    for model, result in results.items():
+        for track in result.tracks:
             if track.name == name and track.kind == "source":
                 tracks.append(Track(f"{name}, {model}", track.sound, "source", track.mask))
     return tracks
 
 
 def _mask_row(
-    name: str, reference: Track | None, live: LiveSeparation, answers: Mapping[str, Answer]
+    name: str, reference: Track | None, live: LiveSeparation, results: Mapping[str, LiveResult]
 ) -> MaskRow:
     """Return the masks of a class by all models, with its probabilities and scores as texts."""
     masks = {}
     texts = {}
-    for model, answer in answers.items():
-        separation = answer.separation
+    for model, result in results.items():
+        separation = result.separation
         if name in separation.classes:
             masks[model] = separation.masks[separation.classes.index(name)]  # (M, T)
-            text = f"{answer.probabilities[name]:.2f}"
+            text = f"{result.probabilities[name]:.2f}"
         else:
             masks[model] = np.zeros(separation.power.shape)  # (M, T)
             text = "not learned"
-        if name in answer.si_sdr:
-            text += f", {answer.si_sdr[name][1]:+.1f} dB"
+        if name in result.si_sdr:
+            text += f", {result.si_sdr[name][1]:+.1f} dB"
         texts[model] = text.replace("-", "−")
     if reference is None:
-        power = next(iter(answers.values())).separation.power
+        power = next(iter(results.values())).separation.power
         return MaskRow(name, power, masks, texts, is_mixture=True)
     return MaskRow(name, _band_power(reference, live), masks, texts)
 
@@ -143,18 +145,18 @@ def _band_power(track: Track, live: LiveSeparation) -> np.ndarray:
 
 
 def _table(
-    names: Sequence[str], answers: Mapping[str, Answer]
+    names: Sequence[str], results: Mapping[str, LiveResult]
 ) -> tuple[list[str], list[list[str]]]:
     """Return the header and the rows of the table of probabilities and scores."""
     header = ["class"]
-    for model in answers:
+    for model in results:
         header += [f"{model}\nprobability", f"{model}\nSI-SDRi / dB"]
     rows = []
     for name in names:
         row = [name]
-        for answer in answers.values():
-            probability = answer.probabilities.get(name)
+        for result in results.values():
+            probability = result.probabilities.get(name)
             row.append("–" if probability is None else f"{probability:.3f}")
-            row.append(f"{answer.si_sdr[name][1]:.1f}" if name in answer.si_sdr else "–")
+            row.append(f"{result.si_sdr[name][1]:.1f}" if name in result.si_sdr else "–")
         rows.append(row)
     return header, rows

@@ -47,7 +47,7 @@ _BRUSH_MARGIN = 0.128  # s of sound around a brushed region that its filter sees
 _MAX_CHUNKS = 1000  # that a page may ask for at once
 _MAX_SAVED = 60_000_000  # bytes of a file that is saved through the page
 _versions = count(1)
-Answer = tuple[dict[str, Any], list[Any]]  # content and buffers of a message
+Message = tuple[dict[str, Any], list[Any]]  # content and buffers of a message
 _log = logging.getLogger("absslab")
 
 
@@ -268,20 +268,20 @@ class Player(anywidget.AnyWidget):
     def _submit(
         self,
         worker: str,
-        function: Callable[..., Answer | None],
+        function: Callable[..., Message | None],
         playlist: Playlist,
         *args: Any,
     ) -> None:
-        """Compute an answer beside the loop and send it, unless other tracks are played by then.
+        """Compute a message beside the loop and send it, unless other tracks are played by then.
 
         Args:
             worker: name of the worker; it does one thing after the other.
-            function: makes the answer; None if a later request has superseded it.
+            function: makes the message; None if a later request has superseded it.
             playlist: the first argument of the function.
             args: its other arguments.
         """
 
-        def answer() -> None:
+        def compute() -> None:
             if playlist is not self._playlist:
                 return
             try:
@@ -298,13 +298,13 @@ class Player(anywidget.AnyWidget):
 
         if worker not in self._workers:
             self._workers[worker] = self._loop.make_worker(f"absslab {worker}")
-        self._workers[worker].submit(answer)
+        self._workers[worker].submit(compute)
 
     def _send_message(self, content: dict[str, Any], buffers: Sequence[Any] = ()) -> None:
         if self._playlist and self.comm is not None:
             self.send(content, list(buffers))
 
-    def _encode_chunk(self, playlist: Playlist, track: int, chunk: int) -> Answer:
+    def _encode_chunk(self, playlist: Playlist, track: int, chunk: int) -> Message:
         first = chunk * playlist.chunk
         n_samples = min(playlist.chunk, playlist.n_samples - first)
         samples = playlist.tracks[track].sound.read(first, n_samples)  # (C, n)
@@ -313,7 +313,7 @@ class Player(anywidget.AnyWidget):
 
     def _paint_tile(
         self, playlist: Playlist, request: dict[str, Any], number: int, key: Any
-    ) -> Answer | None:
+    ) -> Message | None:
         if self._latest[key] != number:
             return None
         track = playlist.tracks[int(request["track"])]
@@ -338,14 +338,16 @@ class Player(anywidget.AnyWidget):
         content |= {"rows": len(pixels), "columns": pixels.shape[1], "top": playlist.brightest}
         return content, [pixels.tobytes()]
 
-    def _measure_levels(self, playlist: Playlist) -> Answer:
+    def _measure_levels(self, playlist: Playlist) -> Message:
         return {
             "type": "levels",
             "version": playlist.version,
             "levels": playlist.level_gains,
         }, []
 
-    def _cut_brush(self, playlist: Playlist, request: dict[str, Any], number: int) -> Answer | None:
+    def _cut_brush(
+        self, playlist: Playlist, request: dict[str, Any], number: int
+    ) -> Message | None:
         """Cut a region of time and frequency out of what is heard, faded at its ends."""
         if self._latest["brush"] != number:
             return None
@@ -381,7 +383,7 @@ class Player(anywidget.AnyWidget):
         }
         return _encode_samples(content, region[:, margin : margin + n_samples])  # (C, n)
 
-    def _render_file(self, playlist: Playlist, request: dict[str, Any]) -> Answer:
+    def _render_file(self, playlist: Playlist, request: dict[str, Any]) -> Message:
         """Render the tracks with gains, one as it is or several, as a WAV file."""
         gains = [float(gain) for gain in request["gains"]]
         channels = [
@@ -409,7 +411,7 @@ def _file_name(text: str) -> str:
     return "".join(letters).strip(" .") or "sound"
 
 
-def _encode_samples(content: dict[str, Any], samples: np.ndarray) -> Answer:
+def _encode_samples(content: dict[str, Any], samples: np.ndarray) -> Message:
     """Encode samples (C, n) as int16 with a common factor, which is added to the content.
 
     The factor is a power of two, so that 16-bit sound stays exact.

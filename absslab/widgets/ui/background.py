@@ -185,16 +185,16 @@ class LatestOnly:
                 self._waiting = None
             callback = self._deliver
             try:
-                answer = self._function(*args)
+                result = self._function(*args)
             except Exception as error:
                 callback = self._failed
-                answer = error
+                result = error
             try:
-                self._loop.call(self._hand_over, number, callback, answer)
+                self._loop.call(self._hand_over, number, callback, result)
             except BaseException:  # on an inline loop the error of the callback is the caller's
                 self._is_busy = False
                 raise
 
-    def _hand_over(self, number: int, callback: Callable[[Any], Any], answer: Any) -> None:
+    def _hand_over(self, number: int, callback: Callable[[Any], Any], result: Any) -> None:
         if not self._is_closed and number == self._latest_number:
-            callback(answer)
+            callback(result)

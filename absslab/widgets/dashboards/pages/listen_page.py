@@ -13,7 +13,12 @@ from absslab.plots.html_tables import render_score_table, render_table
 from absslab.plots.html_text import paragraph
 from absslab.widgets.dashboards.pages.page import Page
 from absslab.widgets.dashboards.pages.recording_choice import RecordingChoice, recording_title
-from absslab.widgets.listening.live_separation import Answer, Excerpt, LiveModels, LiveSeparation
+from absslab.widgets.listening.live_separation import (
+    Excerpt,
+    LiveModels,
+    LiveResult,
+    LiveSeparation,
+)
 from absslab.widgets.listening.recording_view import RecordingView
 from absslab.widgets.ui.background import LatestOnly
 from absslab.widgets.ui.error_line import error_line
@@ -61,7 +66,9 @@ class ListenPage(Page):
         self.files = [Path(recording.path) for recording in recordings]
         self._models = self.own(LiveModels())
         self._latest = self.own(
-            LatestOnly(self.loop, self._models.answer, deliver=self._deliver, failed=self.fail)
+            LatestOnly(
+                self.loop, self._models.separate_excerpt, deliver=self._deliver, failed=self.fail
+            )
         )
         titles = [
             recording_title(Path(recording.path).name, sorted(recording.labels))
@@ -85,18 +92,18 @@ class ListenPage(Page):
         excerpt = Excerpt.of(self.files[self.choice.index], length=_MAX_DURATION)
         self._latest.request(self._checkpoint, self.config.device, excerpt, SeparationConfig())
 
-    def _deliver(self, result: tuple[Answer, LiveSeparation]) -> None:
-        answer, live = result
+    def _deliver(self, result_and_separation: tuple[LiveResult, LiveSeparation]) -> None:
+        result, live = result_and_separation
         self.say("")
         self.recording_view.show(
-            answer.tracks,
+            result.tracks,
             caption="",
             title=live.excerpt.path.name,
-            events=answer.events,
+            events=result.events,
             truth=live.truth,
             classes=live.separator.classes,
         )
-        self.table.value = render_table(*answer.table(), caption=_SCORES_HELP)
+        self.table.value = render_table(*result.table(), caption=_SCORES_HELP)
 
 
 def _scores_html(run: Path, split: str) -> str:

@@ -10,7 +10,7 @@ from absslab.core.common.errors import InputError
 from absslab.core.common.progress import Steps
 from absslab.core.separation.separated_folder import separate_file
 from absslab.plots.html_tables import render_table
-from absslab.widgets.listening.live_separation import Answer, LiveModels, LiveSeparation
+from absslab.widgets.listening.live_separation import LiveModels, LiveResult, LiveSeparation
 from absslab.widgets.listening.recording_view import RecordingView
 from absslab.widgets.panels.panel import WorkbenchPanel
 from absslab.widgets.panels.separation.mask_controls import MaskControls
@@ -38,11 +38,13 @@ class SeparationPanel(WorkbenchPanel):
 
     def __init__(self, state: State | None = None):
         super().__init__(state)
-        self.answer: Answer | None = None
+        self.live_result: LiveResult | None = None
         self._task: SeparationTask | None = None  # of the sources that are shown
         self._models = self.own(LiveModels())
         self._latest = self.own(
-            LatestOnly(self.loop, self._models.answer, deliver=self._play, failed=self.fail)
+            LatestOnly(
+                self.loop, self._models.separate_excerpt, deliver=self._play, failed=self.fail
+            )
         )
         self.choice = self.own(SeparationChoice(self))
         self.button = button("separate", self.guard(self.separate), is_main=True)
@@ -107,9 +109,11 @@ class SeparationPanel(WorkbenchPanel):
             OSError: the files can't be written.
         """
         player = self.recording_view.player
-        if player is None or self.answer is None:
+        if player is None or self.live_result is None:
             raise InputError("there is nothing to save: separate a recording first")
-        wav, json = save_remix(player, self.answer.config, path or self.save_path.value or "heard")
+        wav, json = save_remix(
+            player, self.live_result.config, path or self.save_path.value or "heard"
+        )
         self.say(
             f"saved {wav} and {json}: absslab separate --settings {json} does the same to any file"
         )
@@ -148,30 +152,30 @@ class SeparationPanel(WorkbenchPanel):
         if self._task is not None:
             self._latest.request(*self._task, self.masks.config)
 
-    def _play(self, result: tuple[Answer, LiveSeparation]) -> None:
+    def _play(self, result_and_separation: tuple[LiveResult, LiveSeparation]) -> None:
         """Play new sources at once; events and scores follow when no newer sources come."""
-        answer, live = result
-        self.answer = answer
+        result, live = result_and_separation
+        self.live_result = result
         self._save_row.layout.display = ""
-        self.recording_view.show_tracks(answer.tracks, title=live.excerpt.path.name)
-        self.loop.later(DESCRIPTION_DELAY, self.guard(lambda: self._describe(answer, live)))
+        self.recording_view.show_tracks(result.tracks, title=live.excerpt.path.name)
+        self.loop.later(DESCRIPTION_DELAY, self.guard(lambda: self._describe(result, live)))
 
-    def _describe(self, answer: Answer, live: LiveSeparation) -> None:
-        if self.answer is not answer:
+    def _describe(self, result: LiveResult, live: LiveSeparation) -> None:
+        if self.live_result is not result:
             return
         excerpt = live.excerpt
         caption = f"{excerpt.path.name}, {excerpt.start:.1f} to {excerpt.end:.1f} s"
         self.recording_view.describe(
-            caption, events=answer.events, truth=live.truth, classes=live.separator.classes
+            caption, events=result.events, truth=live.truth, classes=live.separator.classes
         )
         self.masks.disable_unused(competing=live.separator.model.competing)
-        self.scores.value = render_table(*answer.table())
+        self.scores.value = render_table(*result.table())
         self.say("")
 
     def _show_folder(self, folder: Path) -> None:
         """Show the sources of a whole file."""
         # The sliders would change an excerpt that is no longer shown.
-        self.answer = None
+        self.live_result = None
         self._task = None
         self._save_row.layout.display = "none"
         caption = f"{folder}: the whole file"

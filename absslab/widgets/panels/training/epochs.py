@@ -135,9 +135,9 @@ class EpochListener(Part):
     def _separate(self, checkpoint: Path, mixture: str, epoch: int) -> tuple[list[Track], str, str]:
         """Return the tracks, the caption and the title; runs in a thread."""
         excerpt = Excerpt.of(mixture, length=_MAX_DURATION)
-        answer, _ = self._models.answer(checkpoint, "cpu", excerpt, SeparationConfig())
+        result, _ = self._models.separate_excerpt(checkpoint, "cpu", excerpt, SeparationConfig())
         name = Path(mixture).name
-        return answer.tracks, f"{name}, separated by the model of epoch {epoch}", name
+        return result.tracks, f"{name}, separated by the model of epoch {epoch}", name
 
     def _show_separation(self, answer: tuple[list[Track], str, str]) -> None:
         tracks, caption, title = answer

@@ -308,8 +308,8 @@ def test_a_page_that_can_not_be_made_says_why(opened, name, line):
 
 def test_what_visitors_can_not_mend_is_for_the_hosts_log(opened, run, tmp_path, monkeypatch):
     page = opened("listen", run_directory=[str(run)])
-    monkeypatch.setattr(page._models, "answer", lambda *_: 1 / 0)
-    page._latest._function = page._models.answer
+    monkeypatch.setattr(page._models, "separate_excerpt", lambda *_: 1 / 0)
+    page._latest._function = page._models.separate_excerpt
     page.choice.step(1)
     assert "the host's log has the details" in page.message
     assert "ZeroDivision" not in page.message

@@ -85,7 +85,7 @@ def test_a_mixture_is_shown_with_sources_references_scores_and_events(panel, che
         np.testing.assert_allclose(samples_of(panel, name), source, atol=1e-6)
     kinds = {track.kind for track in panel.recording_view.player.tracks}
     assert kinds == {"mixture", "source", "residual", "reference", "background"}
-    for name, (score, improvement) in panel.answer.si_sdr.items():
+    for name, (score, improvement) in panel.live_result.si_sdr.items():
         reference = sound_files.load(mixture.with_suffix("") / f"{name}.flac")
         assert score == pytest.approx(si_sdr(reference, samples_of(panel, name)[0]), abs=1e-3)
         assert improvement == pytest.approx(
@@ -94,7 +94,7 @@ def test_a_mixture_is_shown_with_sources_references_scores_and_events(panel, che
     references = [
         track.name for track in panel.recording_view.player.tracks if track.kind == "reference"
     ]
-    assert {f"{name} (reference)" for name in panel.answer.si_sdr} == set(references)
+    assert {f"{name} (reference)" for name in panel.live_result.si_sdr} == set(references)
     assert "improvement" in panel.scores.value
 
 
@@ -193,7 +193,7 @@ def test_references_of_another_rate_are_compared_at_the_mixtures(checkpoint, mix
         )
     separator = Separator.from_checkpoint(str(checkpoint))
     scores = [
-        LiveSeparation(separator, Excerpt.of(path)).answer(SeparationConfig()).si_sdr
+        LiveSeparation(separator, Excerpt.of(path)).separate(SeparationConfig()).si_sdr
         for path in (mixture, copy)
     ]
     assert scores[0]
@@ -314,8 +314,8 @@ def test_the_latest_setting_wins_where_a_loop_runs(checkpoint, mixture):
         panel.separate()
         for value in np.linspace(0, 3, 20):
             panel.masks.sliders["mask_power"].value = value
-            if panel.answer is None:
-                await wait_until(lambda: panel.answer is not None)
+            if panel.live_result is None:
+                await wait_until(lambda: panel.live_result is not None)
             await asyncio.sleep(0.002)
         await wait_until(lambda: not panel._latest.is_running)
         got = samples_of(panel, "residual")
