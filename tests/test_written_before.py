@@ -13,14 +13,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
+import absslab
 from absslab.cli.main import main
 from absslab.core.audio import sound_files
+from absslab.core.common.progress import run_to_end
 from absslab.core.data.mixture_folder import read_manifest, read_specs, source_files
 from absslab.core.runs.catalogue import find_runs
 from absslab.core.runs.run_scores import read_run_scores
 from absslab.core.separation.separator import Separator
 from absslab.core.separation.settings import read_settings
+from absslab.core.training.experiment import train_or_resume
 from absslab.core.training.run_directory import RunReader
 
 WRITTEN = Path(__file__).parent / "fixtures" / "version_0_1_0"
@@ -76,6 +80,51 @@ def test_a_run_is_gone_on_with(folder, capsys):
     assert main(["train", "--checkpoint_path", str(folder / "vgg" / "last.ckpt"), *flags]) == 0
     assert "epoch   3/3" in capsys.readouterr().out
     assert RunReader(folder / "vgg").state() == "finished"
+
+
+def flags_of(run, folder):
+    """The flags that a run of before was trained with; its data now lie in this folder."""
+    config = json.loads((run / "config.json").read_text())
+    flags = {name: value for section in config.values() for name, value in section.items()}
+    paths = {"data_folder": str(folder / "mixtures"), "save_path": f"{run}.ckpt"}
+    return flags | paths
+
+
+def cut(run, n_epochs):
+    """Make a run one that was to have more epochs."""
+    path = run / "last.ckpt"
+    content = torch.load(path, weights_only=True)
+    content["made"]["settings"]["training"]["n_epochs"] = n_epochs
+    torch.save(content, path)
+    config = json.loads((run / "config.json").read_text())
+    config["training"]["n_epochs"] = n_epochs
+    (run / "config.json").write_text(json.dumps(config))
+    status = json.loads((run / "status.json").read_text())
+    (run / "status.json").write_text(json.dumps(status | {"state": "stopped"}))
+
+
+@pytest.mark.parametrize("model", ["unet", "vgg"])
+def test_a_finished_training_is_left_alone(folder, model):
+    flags = flags_of(folder / model, folder)
+    before = (folder / model / "metrics.jsonl").read_bytes()
+    assert run_to_end(train_or_resume(flags)) is None
+    paths = [flags.pop("data_folder"), flags.pop("save_path")]
+    assert absslab.train(*paths, **flags) == folder / f"{model}.ckpt"
+    assert (folder / model / "metrics.jsonl").read_bytes() == before
+
+
+def test_a_training_that_was_cut_goes_on(folder):
+    cut(folder / "vgg", n_epochs=3)
+    outcome = run_to_end(train_or_resume(flags_of(folder / "vgg", folder)))
+    assert (outcome.state, outcome.epoch) == ("finished", 3)
+
+
+def test_train_goes_on_with_a_training_that_was_cut(folder):
+    cut(folder / "vgg", n_epochs=3)
+    flags = flags_of(folder / "vgg", folder)
+    absslab.train(flags.pop("data_folder"), flags.pop("save_path"), **flags)
+    assert RunReader(folder / "vgg").state() == "finished"
+    assert len((folder / "vgg" / "metrics.jsonl").read_text().splitlines()) == 3
 
 
 def test_scores_are_read_with_their_table():

@@ -280,15 +280,14 @@ def _read_settings(folder: Path, problems: list[str]) -> dict[str, Any]:
         problems.append("it did not begin: there is no config.json; see output.txt")
         return {}
     config = _read_mapping(folder / "config.json", problems)
-    from absslab.core.training.settings import SECTIONS, canonical_names
+    from absslab.core.training.settings import canonical_config
 
     if config and (problem := _find_problem(config)):
         problems.append(problem)
     settings = {}
-    for section in SECTIONS:
-        if isinstance(config.get(section), Mapping):
-            for name, value in canonical_names(config[section]).items():
-                settings[name] = tuple(value) if isinstance(value, list) else value
+    for values in canonical_config(config).values():
+        for name, value in values.items():
+            settings[name] = tuple(value) if isinstance(value, list) else value
     return settings
 
 
@@ -337,12 +336,15 @@ def _start_time(folder: Path) -> float:
 
 
 def _matches(run: RunSummary, term: str) -> bool:
-    name, equals, value = term.partition("=")
+    name, equals, text = term.partition("=")
     if not equals:
         return term in run.name.lower() or term in run.state
+    from absslab.core.training.settings import canonical_term
+
+    name, value = canonical_term(name, text)
     settings = {"state": run.state, "device": run.device} | run.settings
     return any(
-        setting.lower() == name and format_setting(own).lower() == value
+        setting.lower() == name.lower() and format_setting(own).lower() == value.lower()
         for setting, own in settings.items()
     )
 

@@ -31,7 +31,7 @@ from absslab.core.training.run_directory import (
     best_checkpoint_path,
     run_directory,
 )
-from absslab.core.training.settings import Settings, canonical_names
+from absslab.core.training.settings import Settings, canonical_config
 from absslab.core.training.trainer import Trainer
 
 CHANGEABLE = (
@@ -386,15 +386,18 @@ def train_or_resume(
     _check_same_settings(folder, reader.config, settings)
     if reader.state() == "finished":
         return None
-    return (yield from Experiment.resume(last_checkpoint, {"device": settings.run.device}).run())
+    # The data may have been moved since.
+    changes = {"device": settings.run.device, "data_folder": settings.data.data_folder}
+    return (yield from Experiment.resume(last_checkpoint, changes).run())
 
 
 def _check_same_settings(folder: Path, config: Mapping[str, Any], settings: Settings) -> None:
     """Check that a run was trained with these settings, wherever it and its data lie."""
+    config = canonical_config(config)
     for section, values_now in settings.to_json().items():
         if section == "run":
             continue
-        values_before = canonical_names(config[section])
+        values_before = config.get(section, {})
         for name, now in values_now.items():
             before = values_before.get(name)
             if before != now and name != "data_folder":

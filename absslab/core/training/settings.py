@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any
 
 from absslab.core.common.config import Config, field_names, from_flags, option
+from absslab.core.common.errors import InputError
 from absslab.core.data.layouts import DataConfig
 from absslab.core.model.feature_config import FeatureConfig
 from absslab.core.model.mask_networks import MASK_NETS, find_mask_net
@@ -106,10 +108,71 @@ def canonical_names(values: Mapping[str, Any]) -> dict[str, Any]:
 
     Names that no config knows stay as they are: a newer version may have written them.
     """
-    canonical: dict[str, str] = {}
-    for config_class in _all_config_classes():
-        canonical |= field_names(config_class)
+    canonical = _canonical_names_of_settings()
     return {canonical.get(name, name): value for name, value in values.items()}
+
+
+def canonical_settings(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings under the names of today, with the names that values have today.
+
+    Names and values that no config knows stay as they are.
+    """
+    return {name: _canonical_value(name, value) for name, value in canonical_names(values).items()}
+
+
+def canonical_config(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the content of a config.json in the names and values of today, by section.
+
+    A config that this version can't use, or only a part of one, is translated as far as it is
+    known.
+    """
+    try:
+        return Settings.from_json(config).to_json()
+    except (InputError, KeyError, TypeError, AttributeError):
+        return {
+            section: canonical_settings(config[section])
+            for section in SECTIONS
+            if isinstance(config.get(section), Mapping)
+        }
+
+
+def canonical_term(name: str, text: str) -> tuple[str, str]:
+    """Return a setting that a person has typed, in any case, in the name and value of today.
+
+    >>> canonical_term("Data_Set_Type", "dcase2013_remixed_data_set")
+    ('data_set_type', 'mixture_folder')
+    """
+    names = {known.lower(): today for known, today in _canonical_names_of_settings().items()}
+    name = names.get(name.lower(), name)
+    values = {str(old).lower(): new for old, new in _value_aliases().get(name, {}).items()}
+    return name, str(values.get(text.lower(), text))
+
+
+def _canonical_value(name: str, value: Any) -> Any:
+    aliases = _value_aliases().get(name, {})
+    if not aliases or not isinstance(value, str):
+        return value
+    return aliases.get(value, value)
+
+
+@cache
+def _canonical_names_of_settings() -> dict[str, str]:
+    """List all names of all settings of a training, each with its name of today."""
+    names: dict[str, str] = {}
+    for config_class in _all_config_classes():
+        names |= field_names(config_class)
+    return names
+
+
+@cache
+def _value_aliases() -> dict[str, Mapping[Any, Any]]:
+    """List the other names of values, by the names of the settings that have some."""
+    aliases: dict[str, Mapping[Any, Any]] = {}
+    for config_class in _all_config_classes():
+        for field in fields(config_class):
+            if field.metadata["value_aliases"]:
+                aliases[field.name] = field.metadata["value_aliases"]
+    return aliases
 
 
 def _all_config_classes() -> Iterable[type[Config]]:

@@ -171,6 +171,33 @@ def test_words_choose_by_name_state_and_setting(two):
     assert names("nonsense=1") == ""
 
 
+def test_runs_of_before_and_of_today_are_found_and_compared_alike(tmp_path):
+    flags = {"data_set_type": "mixture_folder", "loss": "BCE", "pooling": "GWRP", "decay": 0.999}
+    make_run(tmp_path, "today", **flags)
+    folder = make_run(tmp_path, "before", **flags)
+    config = json.loads((folder / "config.json").read_text())
+    config["data"]["data_set_type"] = "DCASE2013_remixed_data_set"
+    for section, name, alias in (
+        ("training", "loss", "loss_f"),
+        ("model", "pooling", "classification_mapping"),
+        ("pooling", "decay", "dc"),
+    ):
+        config[section][alias] = config[section].pop(name)
+    (folder / "config.json").write_text(json.dumps(config))
+    runs = find_runs(tmp_path)
+    assert tabulate_differing_settings(runs).empty
+    for term in (
+        "data_set_type=mixture_folder",
+        "data_set_type=DCASE2013_remixed_data_set",
+        "dc=0.999",
+        "decay=0.999",
+        "loss_f=BCE",
+        "classification_mapping=GWRP",
+    ):
+        assert {run.name for run in filter_runs(runs, term)} == {"today", "before"}, term
+    assert filter_runs(runs, "loss_f=MultiLabelSoftMarginLoss") == []
+
+
 def test_curves_are_long_and_in_order_of_epochs(two):
     table = tabulate_curves(two, "loss")
     assert table["run"].tolist() == ["a", "a", "b", "b", "b"]

@@ -5,7 +5,13 @@ from dataclasses import fields
 import pytest
 
 from absslab.core.common.errors import InputError
-from absslab.core.training.settings import SECTIONS, Settings, canonical_names
+from absslab.core.training.settings import (
+    SECTIONS,
+    Settings,
+    canonical_config,
+    canonical_names,
+    canonical_settings,
+)
 
 THESIS = {
     "loss_f": "MultiLabelSoftMarginLoss",
@@ -39,6 +45,13 @@ def test_a_config_with_the_names_of_the_thesis_is_read():
         before[section] = {aliases.get(name, name): v for name, v in before[section].items()}
     assert "loss_f" in before["training"]
     assert Settings.from_json(before) == settings
+
+
+def test_values_of_the_thesis_mean_those_of_today():
+    before = {"data_set_type": "DCASE2013_remixed_data_set", "dc": 0.9, "quantum": [1]}
+    today = {"data_set_type": "mixture_folder", "decay": 0.9, "quantum": [1]}
+    assert canonical_settings(before) == today
+    assert canonical_config({"data": before}) == {"data": today}
 
 
 def test_the_sections_are_those_of_the_config_file():
