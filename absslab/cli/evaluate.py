@@ -49,9 +49,9 @@ def run(arguments: Sequence[str]) -> None:
         check_output_path(output)
         if table_path(output).exists() and not Path(output).exists():
             raise InputError(
-                f"output is {{output}}, but {table_path(output)}, where its table would be, "
-                "is something else",
+                "output is {output}, but {table}, where its table would be, is something else",
                 output=output,
+                table=table_path(output),
             )
     with report_state(status_path) as status:
         evaluation = _open_evaluation(given)

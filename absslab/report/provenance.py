@@ -90,7 +90,7 @@ def read_labelled_recordings(
         InputError: the data are gone, or can't be read.
     """
     if not Path(data_folder).is_dir():
-        raise InputError(f"{data_folder}, the data of the run, is gone")
+        raise InputError("{folder}, the data of the run, is gone", folder=data_folder)
     config = dataclasses.replace(settings.data, data_folder=data_folder)
     return find_layout(config.data_set_type)(config, Path(data_folder))
 

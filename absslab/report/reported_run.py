@@ -66,8 +66,9 @@ class ReportedRun:
         """
         if self.saved_scores is None:
             raise InputError(
-                f"{self.folder} is not scored on its {self.split} split: "
-                "call run_with_progress(report.score(), 'scored', 'file') first"
+                f"{{folder}} is not scored on its {self.split} split: "
+                "call run_with_progress(report.score(), 'scored', 'file') first",
+                folder=self.folder,
             )
         return self.saved_scores
 
@@ -93,13 +94,16 @@ def open_run(run_directory: str | Path, *, split: str, device: str) -> ReportedR
     checkpoint = best_checkpoint_path(folder)
     if not checkpoint.is_file():
         raise InputError(
-            f"{checkpoint} does not exist: the run has no best model yet; wait for its first "
-            "validation, or bring the model beside the run directory"
+            "{checkpoint} does not exist: the run has no best model yet; wait for its first "
+            "validation, or bring the model beside the run directory",
+            checkpoint=checkpoint,
         )
     try:
         settings = Settings.from_json(reader.config)
     except (KeyError, TypeError):
-        raise InputError(f"{folder}/config.json does not hold the settings of a training") from None
+        raise InputError(
+            "{config} does not hold the settings of a training", config=folder / "config.json"
+        ) from None
     reader.poll()
     saved_scores = None
     scores_problem = ""

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
 
 
 class _PathsError(Exception):
@@ -13,6 +14,23 @@ class _PathsError(Exception):
         self.template = message
         self.paths = {name: os.fspath(path) for name, path in paths.items()}
         super().__init__(_fill(message, self.paths))
+
+    def wrap(self, message: str, **paths: str | os.PathLike[str]) -> Self:
+        """Return an error with more text around this one's; the paths of both stay data.
+
+        Args:
+            message: as for a new error; the field `{error}` stands for this error's message.
+            paths: the files and folders that the message names.
+
+        Examples:
+            >>> inner = InputError("{path} is no file", path="/data/a.wav")
+            >>> inner.wrap("{path}: {error}", path="/data/list.csv").with_names()
+            'list.csv: a.wav is no file'
+        """
+        fields = {name: f"{{inner_{name}}}" for name in self.paths}  # both may name a `path`
+        inner_paths = {f"inner_{name}": path for name, path in self.paths.items()}
+        template = _fill(message, {"error": _fill(self.template, fields)})
+        return type(self)(template, **paths, **inner_paths)
 
     @property
     def path(self) -> Path | None:

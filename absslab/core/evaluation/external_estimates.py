@@ -170,8 +170,10 @@ class EstimatesEvaluation:
             samples = self._read_samples(files[label])
             if len(samples) != n_samples:
                 raise InputError(
-                    f"{files[label]} has {len(samples)} samples, {mixture} has {n_samples}: "
-                    "expected the same length"
+                    f"{{path}} has {len(samples)} samples, {{mixture}} has {n_samples}: "
+                    "expected the same length",
+                    path=files[label],
+                    mixture=mixture,
                 )
             estimates.append(samples)
         return estimates

@@ -163,7 +163,7 @@ class Scorer:
             self._score_masks(truth, estimate, row)
             self._score_sources(truth, estimate, row)
         except InputError as error:
-            raise InputError(f"{{path}}: {error}", path=truth.path) from None
+            raise error.wrap("{path}: {error}", path=truth.path) from None
         for name in {**self.columns, **row}:
             column = self.columns.setdefault(name, [self._empty()] * len(self.names))
             column.append(row.get(name, self._empty()))

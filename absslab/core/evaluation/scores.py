@@ -261,7 +261,7 @@ class Scores:
             )
         except InputError as error:
             author = content.get("absslab", "an unknown version")
-            raise InputError(f"{error}; it was written by {author}: score it once more") from None
+            raise error.wrap(f"{{error}}; it was written by {author}: score it once more") from None
 
 
 class EvaluationResult(NamedTuple):

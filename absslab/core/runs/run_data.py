@@ -34,8 +34,9 @@ def run_recordings(
     folder = Path(config.data_folder)
     if not config.data_folder or not folder.is_dir():
         raise InputError(
-            f"{config.data_folder or 'data_folder'}, the data of the run {reader.folder.name}, "
-            "is not there"
+            "{data_folder}, the data of the run {run}, is not there",
+            data_folder=config.data_folder or "data_folder",
+            run=reader.folder.name,
         )
     items, _ = find_layout(config.data_set_type)(config, folder)
     return [item for item in items if item.split == split]

@@ -163,6 +163,7 @@ def locate_mixture(ranked: RankedMixture, folder: str | Path, split: str) -> Pat
         if path.is_file():
             return path
     raise InputError(
-        f"{ranked.path or ranked.mixture} is not there any more: choose the folder that the "
-        "mixtures are in now (state.mixture_folder), or score the run once more"
+        "{mixture} is not there any more: choose the folder that the mixtures are in now "
+        "(state.mixture_folder), or score the run once more",
+        mixture=ranked.path or ranked.mixture,
     )

@@ -89,7 +89,7 @@ def read_settings(path: str | Path) -> SeparationSettings:
             separation, {name: -math.inf if dB is None else dB for name, dB in gains.items()}
         )
     except InputError as error:
-        raise InputError(f"{{path}}: {error}", path=path) from None
+        raise error.wrap("{path}: {error}", path=path) from None
 
 
 def write_settings(path: str | Path, settings: SeparationSettings) -> None:

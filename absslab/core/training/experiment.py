@@ -402,6 +402,7 @@ def _check_same_settings(folder: Path, config: Mapping[str, Any], settings: Sett
             before = values_before.get(name)
             if before != now and name != "data_folder":
                 raise InputError(
-                    f"{folder} was trained with {name} {format_setting(before)}, "
-                    f"not {format_setting(now)}: choose another place, or remove it"
+                    f"{{folder}} was trained with {name} {format_setting(before)}, "
+                    f"not {format_setting(now)}: choose another place, or remove it",
+                    folder=folder,
                 )

@@ -42,7 +42,9 @@ def run_directory(save_path: str | Path) -> Path:
     """
     path = Path(save_path)
     if path.suffix != ".ckpt":
-        raise InputError(f"save_path is {str(path)!r}: expected a file name that ends in .ckpt")
+        raise InputError(
+            "save_path is '{path}': expected a file name that ends in .ckpt", path=path
+        )
     return path.with_suffix("")
 
 
@@ -91,9 +93,10 @@ class RunWriter:
             )
         if writer.last_checkpoint.exists() and not (resume and folder.samefile(resume)):
             raise InputError(
-                f"{{folder}} holds a run: go on with --checkpoint_path {writer.last_checkpoint}, "
+                "{folder} holds a run: go on with --checkpoint_path {checkpoint}, "
                 "or choose another --save_path",
                 folder=folder,
+                checkpoint=writer.last_checkpoint,
             )
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "stop").unlink(missing_ok=True)

@@ -32,7 +32,9 @@ def validate_settings(name: str, config: DashboardConfig) -> DashboardConfig:
             folder=runs_folder,
         )
     if config.mixture_folder and not Path(config.mixture_folder).is_dir():
-        raise InputError(f"mixture_folder is {config.mixture_folder!r}: expected a directory")
+        raise InputError(
+            "mixture_folder is '{folder}': expected a directory", folder=config.mixture_folder
+        )
     if dashboard.n_runs is not None:
         _check_device(config)
     if dashboard.needs_recordings:

@@ -28,6 +28,15 @@ def test_a_path_may_hold_braces_and_be_a_root():
     assert error.with_names() == "{folder} and / in ."
 
 
+def test_an_error_in_another_keeps_its_paths():
+    inner = InputError("{path} names {x}", path="/a b/c.wav")
+    error = inner.wrap("{path}: {error}, see {table}", path="/d e/f.csv", table="/g/h.csv")
+    assert isinstance(error, InputError)
+    assert str(error) == "/d e/f.csv: /a b/c.wav names {x}, see /g/h.csv"
+    assert error.with_names() == "f.csv: c.wav names {x}, see h.csv"
+    assert error.path == Path("/d e/f.csv")
+
+
 def test_an_error_survives_the_way_between_processes():
     error = pickle.loads(pickle.dumps(InputError("{path} is {empty}", path="/a/b.wav")))
     assert (str(error), error.with_names(), error.path) == (

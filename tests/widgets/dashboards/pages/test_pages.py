@@ -1,5 +1,6 @@
 """Pages without a browser: tests set the traits that visitors change, and read those they see."""
 
+import json
 import logging
 import shutil
 import time
@@ -323,6 +324,22 @@ def test_messages_of_a_dashboard_name_no_folders(opened, run, monkeypatch, check
     page.choice.step(1)
     assert "gone.wav does not exist" in page.message
     assert str(checkpoint.parent) not in page.message
+
+
+@pytest.mark.parametrize("name", ["listen", "compare"])
+def test_a_page_without_its_data_does_not_say_where_they_were(
+    opened, run, other_run, tmp_path, monkeypatch, name
+):
+    monkeypatch.setenv(ENVIRONMENT, "{}")
+    moved = tmp_path / "moved"
+    shutil.copytree(run, moved)
+    config = json.loads((run / "config.json").read_text())
+    config["data"]["data_folder"] = "/srv/my private data/secret mixtures/house"
+    (moved / "config.json").write_text(json.dumps(config))
+    shutil.copy(run.with_suffix(".ckpt"), moved.with_suffix(".ckpt"))
+    runs = [str(moved), str(other_run)][: 2 if name == "compare" else 1]
+    page = opened(name, run_directory=runs)
+    assert page.message == "house, the data of the run moved, is not there"
 
 
 @pytest.mark.parametrize(
