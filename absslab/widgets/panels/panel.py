@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import ExitStack
 
+import ipywidgets
 import traitlets
 
 from absslab.core.data.splits import SPLITS
@@ -19,7 +20,7 @@ class WorkbenchPanel(Panel):
     def link(
         self,
         name: str,
-        control: traitlets.HasTraits,
+        control: ipywidgets.ValueWidget,
         *,
         to_control: Callable[[str], str] = str,
     ) -> None:
@@ -32,11 +33,18 @@ class WorkbenchPanel(Panel):
             control: a control whose value is a string; it takes the value of the state now.
             to_control: makes of the state's value one that the control can show.
         """
-        selected = (self.state, name)
-        shown = (control, "value")
+
+        def set_state() -> None:
+            setattr(self.state, name, control.value.strip())
+
+        # The message of a control may come on another thread: the state changes on the main loop.
+        handler = self.guard(lambda _: set_state())
         links = self.own(ExitStack())
-        links.callback(traitlets.dlink(selected, shown, to_control).unlink)
-        links.callback(traitlets.dlink(shown, selected, str.strip).unlink)
+        to_shown = traitlets.dlink((self.state, name), (control, "value"), to_control)
+        links.callback(to_shown.unlink)
+        set_state()  # a control with options may not have been able to show the state's value
+        control.observe(handler, "value")
+        links.callback(control.unobserve, handler, "value")
 
 
 def known_split(split: str) -> str:

@@ -1,5 +1,8 @@
 """The base of the panels: controls and the state stay equal until the panel is closed."""
 
+import asyncio
+import threading
+
 import ipywidgets
 import pytest
 
@@ -37,6 +40,31 @@ def test_a_control_with_options_shows_a_known_split(panel):
     panel.state.split = "train"
     panel.state.split = "no such split"
     assert control.value == "test"
+
+
+def test_the_state_changes_on_the_main_loop_alone():
+    """Messages of controls come on other threads where a kernel has subshells."""
+
+    async def main():
+        panel = WorkbenchPanel(State())
+        control = ipywidgets.Text()
+        panel.link("runs_folder", control)
+        threads = []
+        panel.state.observe(lambda _: threads.append(threading.current_thread()), "runs_folder")
+        await asyncio.to_thread(setattr, control, "value", "typed")
+        await asyncio.sleep(0.01)
+        panel.close()
+        return threads, panel.state.runs_folder
+
+    assert asyncio.run(main()) == ([threading.main_thread()], "typed")
+
+
+def test_a_split_that_a_control_can_not_show_leaves_the_state():
+    panel = WorkbenchPanel(State(split="no such split"))
+    control = ipywidgets.Dropdown(options=["train", "validation", "test"])
+    panel.link("split", control, to_control=known_split)
+    assert panel.state.split == control.value == "test"
+    panel.close()
 
 
 def test_a_closed_panel_is_no_longer_linked(panel):
