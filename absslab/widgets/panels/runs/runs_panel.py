@@ -15,6 +15,7 @@ from absslab.core.runs.catalogue import (
     tabulate_runs,
     tabulate_scores,
 )
+from absslab.core.training.run_status import LIVE_STATES
 from absslab.plots.curves import draw_run_comparison
 from absslab.plots.html_tables import render_table
 from absslab.plots.html_text import paragraph
@@ -100,7 +101,7 @@ class RunsPanel(WorkbenchPanel):
         """Read the runs folder again."""
         self.runs = find_runs(Path(self.state.runs_folder).absolute())
         self._show_runs()
-        is_live = any(run.state == "running" for run in self.runs)
+        is_live = any(run.state in LIVE_STATES for run in self.runs)
         if is_live and self._ticker is None:
             self._ticker = self.loop.every(POLL_INTERVAL, self.guard(self.refresh))
         elif not is_live:

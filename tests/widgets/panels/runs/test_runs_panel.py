@@ -9,6 +9,7 @@ import ipywidgets
 import pytest
 
 from absslab.core.training.run_directory import RunWriter
+from absslab.core.training.run_status import LIVE_STATES
 from absslab.core.training.settings import Settings
 from absslab.widgets.panels import State
 from absslab.widgets.panels.runs import RunsPanel, runs_panel
@@ -176,11 +177,12 @@ def test_a_run_that_is_torn_deleted_newer_or_never_began_has_its_row(panel, tmp_
     assert panel.message == ""
 
 
-def test_a_live_run_is_looked_at_again_until_it_ends(tmp_path, monkeypatch):
+@pytest.mark.parametrize("state", LIVE_STATES)
+def test_a_live_run_is_looked_at_again_until_it_ends(tmp_path, monkeypatch, state):
     monkeypatch.setattr(runs_panel, "POLL_INTERVAL", 0.02)
 
     async def main():
-        folder = make_run(tmp_path, "a", state="running")
+        folder = make_run(tmp_path, "a", state=state)
         panel = RunsPanel(State(runs_folder=str(tmp_path)))
         ticker = panel._ticker
         status = json.loads((folder / "status.json").read_text())
