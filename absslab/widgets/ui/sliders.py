@@ -12,7 +12,8 @@ from absslab.plots.html_text import paragraph
 from absslab.widgets.ui.binding import without_feedback
 from absslab.widgets.ui.part import close_tree
 
-Range = tuple[float, float]  # lowest and highest value
+# lowest value, highest value and, where it is not to be chosen by their distance, the step
+Range = tuple[float, float] | tuple[float, float, float]
 Choices = Sequence[tuple[str, Any]]  # (label, value)
 GRID = {"grid_template_columns": "repeat(auto-fit, minmax(300px, 1fr))", "grid_gap": "4px 24px"}
 
@@ -84,13 +85,13 @@ def _make_control(field: "dataclasses.Field[Any]", values: Range | Choices) -> i
         "layout": ipywidgets.Layout(width="auto"),
         "style": {"description_width": "130px"},
     }
-    first, last = values[0], values[-1]
-    if isinstance(first, tuple):
+    if isinstance(values[0], tuple):
         return ipywidgets.Dropdown(options=list(values), **look)
     if isinstance(field.default, int):
-        return ipywidgets.IntSlider(min=first, max=last, **look)
-    low, high = float(str(first)), float(str(last))
-    step = _round_step(high - low)
+        return ipywidgets.IntSlider(min=values[0], max=values[1], **look)
+    low = float(str(values[0]))
+    high = float(str(values[1]))
+    step = float(str(values[2])) if len(values) > 2 else _round_step(high - low)
     digits = max(0, -math.floor(math.log10(step * (1 + 1e-9))))
     readout_format = f".{digits}f"
     return ipywidgets.FloatSlider(

@@ -10,13 +10,13 @@ from absslab.widgets.ui.controls import button
 from absslab.widgets.ui.part import Part
 from absslab.widgets.ui.sliders import Sliders
 
-RANGES = {  # field of the config → lowest and highest value
-    "mask_power": (0.0, 4.0),
-    "mask_threshold": (0.0, 1.0),
-    "wiener": (0.0, 4.0),
-    "mask_floor": (0.0, 1.0),
-    "smoothing": (0.0, 2.0),
-    "tag_exponent": (0.0, 4.0),
+RANGES = {  # field of the config → lowest value, highest value and step
+    "mask_power": (0.0, 4.0, 0.04),
+    "mask_threshold": (0.0, 1.0, 0.01),
+    "wiener": (0.0, 4.0, 0.04),
+    "mask_floor": (0.0, 1.0, 0.01),
+    "smoothing": (0.0, 2.0, 0.02),
+    "tag_exponent": (0.0, 4.0, 0.04),
 }
 ONLY_COMPETING = ("smoothing", "tag_exponent")  # have no effect on independent masks
 

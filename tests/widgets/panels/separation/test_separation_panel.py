@@ -54,6 +54,11 @@ def si_sdr(reference, estimate):
     return 10 * np.log10((target**2).sum() / ((estimate - target) ** 2).sum())
 
 
+def test_a_slider_has_a_hundred_steps(panel):
+    for name, slider in panel.masks.sliders.items():
+        assert (slider.max - slider.min) / slider.step == pytest.approx(100), name
+
+
 def test_the_state_says_what_is_separated_and_the_controls_say_it_to_the_state(
     panel, checkpoint, mixture
 ):
