@@ -57,6 +57,8 @@ def indexing_steps(
 ) -> Steps[IndexedFolder]:
     """Find the recordings of a folder and the class of each, and decode them one at a time.
 
+    The files are found at once, before the first step: a folder that can't be used raises here.
+
     Three layouts are understood::
 
         folder/alert01.wav                 the class is the name without its trailing digits
@@ -88,7 +90,7 @@ def indexing_steps(
     for file in files:
         check_class_name(file.event_label, file.path)
     files = _add_origins(folder, files, origin_pattern)
-    return (yield from _decode(files, skip_bad_files=skip_bad_files))
+    return _decode(files, skip_bad_files=skip_bad_files)
 
 
 def index_recordings(

@@ -36,6 +36,19 @@ def indexing_steps(
     return (yield from event_steps(_with_event_folder(config), skip_bad_files=skip_bad_files))
 
 
+def checked_indexing_steps(config: MixtureFolderConfig) -> Steps[IndexedFolder]:
+    """Index recordings as `indexing_steps` does, except files that can't be used.
+
+    The folder is looked at before the first step.
+
+    Raises:
+        InputError: the folder can't be used; raised by the call itself.
+    """
+    if config.event_folder:
+        return event_steps(config, skip_bad_files=True)
+    return indexing_steps(config, skip_bad_files=True)
+
+
 def writing_steps(config: MixtureFolderConfig, mixing: MixingConfig) -> Steps[None]:
     """Index the recordings as `indexing_steps` does, then write mixtures of them.
 

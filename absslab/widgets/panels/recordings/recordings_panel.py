@@ -22,8 +22,8 @@ from absslab.widgets.listening.recording_view import RecordingView
 from absslab.widgets.panels.event_recordings import (
     BUILT_IN,
     EventSource,
+    checked_indexing_steps,
     event_source,
-    indexing_steps,
     link_event_folder,
 )
 from absslab.widgets.panels.panel import WorkbenchPanel
@@ -89,13 +89,13 @@ class RecordingsPanel(WorkbenchPanel):
         """
         config = self.form.config
         self._source = event_source(config)
+        work = LongWork(checked_indexing_steps(config))  # raises before anything is cleared
         self.recordings = []
         self.table.value = ""
         self.chart.clear()
         self.recording_view.clear()
         offer(self.class_control, ())
         self.say("")
-        work = LongWork(indexing_steps(config, skip_bad_files=True))
         self.progress_line.run(
             lambda: iter(work),
             task="reading the recordings",

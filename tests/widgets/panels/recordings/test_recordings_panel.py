@@ -195,6 +195,16 @@ def test_a_recording_that_was_deleted_meanwhile_is_reported(panel, tmp_path):
     assert "alert3.wav does not exist" in panel.message
 
 
+def test_a_folder_that_can_not_be_used_leaves_what_is_shown(panel, event_folder, tmp_path):
+    panel.state.event_folder = str(event_folder)
+    table, player = panel.table.value, panel.recording_view.player
+    panel.state.event_folder = str(tmp_path / "gone")
+    assert "gone is not a directory" in panel.message
+    assert panel.table.value == table
+    assert panel.recording_view.player is player is not None
+    assert len(panel.recordings) == 20
+
+
 def test_a_pattern_that_is_none_is_said(panel, event_folder):
     panel.state.event_folder = str(event_folder)
     panel.form.set({"origin_pattern": "tape("})
