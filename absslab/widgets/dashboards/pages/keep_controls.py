@@ -44,6 +44,8 @@ class KeepControls(Part):
     @property
     def gains(self) -> dict[str, float]:
         """The linear gains by name; a class that was not found gets the gain of the rest."""
+        if not self.found_names:  # no recording was shown yet
+            return {}
         chosen = {name: GAINS[control.value] for name, control in self._controls.items()}
         rest_gain = chosen[self.found_names[-1]]
         return {name: chosen.get(name, rest_gain) for name in self._all_names}

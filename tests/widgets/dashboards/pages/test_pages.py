@@ -140,6 +140,7 @@ def test_download_without_a_result_is_refused(opened, run):
 def test_keeping_lists_what_sounds_longest_first_and_the_rest_last():
     changed = []
     keeping = KeepControls(lambda: changed.append(1))
+    assert keeping.gains == {}
     keeping.set_classes({"a": 0.0, "b": 1.0, "c": 2.0, "d": 0.01}, rest="rest")
     assert keeping.found_names == ["c", "b", "rest"]
     assert keeping.gains == {"a": 1, "b": 1, "c": 1, "d": 1, "rest": 1}
