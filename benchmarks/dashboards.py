@@ -109,7 +109,8 @@ def main() -> None:
     arguments = parser.parse_args()
     run = arguments.run_directory.absolute()
     with tempfile.TemporaryDirectory() as folder:
-        home, other = Path(folder) / "browser", Path(folder) / "other"
+        home = Path(folder) / "browser"
+        other = Path(folder) / "other"
         home.mkdir()
         shutil.copytree(run, other)
         shutil.copy(best_checkpoint_path(run), best_checkpoint_path(other))

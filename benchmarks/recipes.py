@@ -33,10 +33,12 @@ def measure(recipe: str, seed: int, arguments: argparse.Namespace) -> dict[str, 
     The minutes are counted from the first epoch to the end and include validation.
     """
     folder = Path(arguments.output_folder)
-    mixtures, model = folder / f"mixtures{seed}", folder / f"{recipe}{seed}.ckpt"
+    mixtures = folder / f"mixtures{seed}"
+    model = folder / f"{recipe}{seed}.ckpt"
     scores = model.with_suffix(".json")
     if not scores.exists():
-        source, size = ["--event_folder", arguments.event_folder], ["--n_files", arguments.n_files]
+        source = ["--event_folder", arguments.event_folder]
+        size = ["--n_files", arguments.n_files]
         absslab("mix", *source, "--output_folder", mixtures, *size, "--seed", seed)
         last = model.with_suffix("") / "last.ckpt"
         epochs = ["--n_epochs", EPOCHS[recipe]] if EPOCHS[recipe] else []
@@ -83,7 +85,8 @@ def main() -> None:
     parser.add_argument("--recipes", nargs="+", default=list(EPOCHS), choices=EPOCHS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     arguments = parser.parse_args()
-    start, lines = time.time(), []
+    start = time.time()
+    lines = []
     for recipe in arguments.recipes:
         rows = [measure(recipe, seed, arguments) for seed in arguments.seeds]
         lines += [(recipe, str(seed), row) for seed, row in zip(arguments.seeds, rows, strict=True)]

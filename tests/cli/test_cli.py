@@ -195,7 +195,8 @@ def test_train_evaluate_separate_from_the_command_line(settings, mixtures, tmp_p
     } <= set(found)
     assert {"baselines", "per_class", "intervals", "settings", "missing", "table"} <= set(found)
     assert (found["split"], found["n_mixtures"], len(table)) == ("test", 8, 8 * 4)
-    mixture, out = mixtures / "test/000000.wav", tmp_path / "out"
+    mixture = mixtures / "test/000000.wav"
+    out = tmp_path / "out"
     command = [
         "separate",
         "--checkpoint_path",
@@ -270,7 +271,8 @@ BAD_FILES = ["text", "empty", "silent", "nan", "no samples", "truncated", "corru
 def test_separate_refuses_bad_files_before_it_writes_anything(
     capsys, checkpoint, mixtures, tmp_path, kind
 ):
-    bad, good = bad_file(tmp_path / "bad.wav", kind), mixtures / "test/000000.wav"
+    bad = bad_file(tmp_path / "bad.wav", kind)
+    good = mixtures / "test/000000.wav"
     error = refused(capsys, "separate", "--checkpoint_path", checkpoint, "--input", good, bad,
                     "--output_folder", tmp_path / "out")  # fmt: skip
     assert "bad.wav" in error
@@ -656,7 +658,8 @@ def own_set(mixtures, tmp_path):
 
 def damaged(folder, problem):
     """Make something of a split unfit to be scored; returns what the refusal must name."""
-    table, events = folder / "weak_labels.csv", folder / "events.tsv"
+    table = folder / "weak_labels.csv"
+    events = folder / "events.tsv"
     if problem == "has no folder":
         shutil.rmtree(folder)
         return "no recordings in its test split"
@@ -699,7 +702,8 @@ def damaged(folder, problem):
     ],
 )
 def test_evaluate_refuses_in_one_line_a_split_that(capsys, checkpoint, own_set, tmp_path, problem):
-    words, output = damaged(own_set / "test", problem), tmp_path / "out/scores.json"
+    words = damaged(own_set / "test", problem)
+    output = tmp_path / "out/scores.json"
     command = [
         "evaluate",
         "--checkpoint_path",
@@ -827,7 +831,8 @@ def test_settings_of_a_model_do_not_go_with_separated_sounds(
 def test_separated_sounds_that_can_not_be_scored_are_one_line(
     capsys, mixtures, separated, tmp_path
 ):
-    references, output = mixtures / "test", tmp_path / "out/scores.json"
+    references = mixtures / "test"
+    output = tmp_path / "out/scores.json"
     assert "references is missing" in refused(capsys, "evaluate", "--estimates", separated)
     assert "estimates is missing" in refused(capsys, "evaluate", "--references", references)
     none = tmp_path / "none"

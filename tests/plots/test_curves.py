@@ -39,7 +39,8 @@ def test_lines_grow_come_and_go_without_being_drawn_anew(axes):
 
 
 NAMES = ["_hidden", "$\\frac{1}{2}$", "<b>bold</b>", "größe 音", "100 %"]
-CURVES, SCORES = ["run", "epoch", "value"], ["run", "score", "value"]
+CURVES = ["run", "epoch", "value"]
+SCORES = ["run", "score", "value"]
 
 
 def test_runs_are_compared_in_their_own_colours_and_their_names_are_text():
@@ -120,7 +121,8 @@ def test_a_closed_plot_leaves_nothing_behind():
 
 def test_many_calls_to_draw_are_few_drawings(monkeypatch):
     async def main():
-        plot, drawn = Plot(), []
+        plot = Plot()
+        drawn = []
         monkeypatch.setattr(
             type(plot.widget), "draw_idle", lambda self: drawn.append(time.monotonic())
         )

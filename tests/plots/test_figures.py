@@ -55,7 +55,8 @@ def test_a_row_per_class_shows_reference_mask_and_estimate_on_one_range_of_level
 
 
 def test_what_is_not_known_or_not_there_is_not_drawn_as_if_it_were():
-    known, invented = Separated("a_$b", picture(1), picture(2), picture(3), 1.0), picture(3)
+    known = Separated("a_$b", picture(1), picture(2), picture(3), 1.0)
+    invented = picture(3)
     figure = draw_masks(
         picture(0),
         [known, Separated("c", None, picture(2), invented, None)],

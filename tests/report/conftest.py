@@ -56,7 +56,8 @@ def run(checkpoint, tmp_path) -> Path:
 @pytest.fixture
 def field_run(run, mixtures, tmp_path) -> Path:
     """The same run, as if it were of weakly labelled recordings whose sources nobody knows."""
-    field, rows = tmp_path / "field", []
+    field = tmp_path / "field"
+    rows = []
     field.mkdir()
     for split in ("train", "validation", "test"):
         for row in read_table(mixtures / split / "weak_labels.csv", required=("filename",)):

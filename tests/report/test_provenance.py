@@ -24,10 +24,8 @@ def flags_of(line):
 @pytest.fixture
 def commands(run, mixtures):
     settings = Settings.from_json(RunReader(run).config)
-    scoring, page = (
-        {"split": "test", "output": "s.json", "bss_eval": "none"},
-        {"n_examples": 2, "output": None},
-    )
+    scoring = {"split": "test", "output": "s.json", "bss_eval": "none"}
+    page = {"n_examples": 2, "output": None}
     return provenance.list_commands(
         settings, run=run, data_folder=str(mixtures), scoring=scoring, page=page
     )

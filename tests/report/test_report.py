@@ -40,7 +40,8 @@ def command(run, *more):
 
 
 def score(run):
-    model, output = run.with_name(f"{run.name}.ckpt"), run / "scores.json"
+    model = run.with_name(f"{run.name}.ckpt")
+    output = run / "scores.json"
     flags = [
         "--checkpoint_path",
         model,
@@ -168,10 +169,8 @@ def test_field_recordings_without_sources_have_a_report_of_what_there_is(
 
 def test_names_of_classes_are_never_taken_for_html(field_run, own_home, stands_alone):
     hostile = """<script>alert("x")&$y_{1}$"""
-    model, table = (
-        field_run.with_name("small-run.ckpt"),
-        field_run.parents[1] / "field" / "weak_labels.csv",
-    )
+    model = field_run.with_name("small-run.ckpt")
+    table = field_run.parents[1] / "field" / "weak_labels.csv"
     content = torch.load(model, weights_only=True)
     content["classes"] = [hostile if name == "knock" else name for name in content["classes"]]
     torch.save(content, model)

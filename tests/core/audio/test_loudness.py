@@ -25,10 +25,10 @@ def test_a_sine_of_997_Hz_at_full_scale_has_minus_3_01_LUFS_as_the_standard_says
 
 
 def test_channels_add_their_energies():
-    one = sine()
-    assert loudness(np.stack([one, one]), 48000) == pytest.approx(0.0, abs=0.05)
-    assert loudness(np.stack([one, 0 * one]), 48000) == pytest.approx(-3.01, abs=0.05)
-    assert loudness(one[None], 48000) == loudness(one, 48000)
+    channel = sine()
+    assert loudness(np.stack([channel, channel]), 48000) == pytest.approx(0.0, abs=0.05)
+    assert loudness(np.stack([channel, 0 * channel]), 48000) == pytest.approx(-3.01, abs=0.05)
+    assert loudness(channel[None], 48000) == loudness(channel, 48000)
 
 
 def test_of_more_channels_than_the_standard_knows_the_mean_is_measured():
@@ -73,8 +73,8 @@ def test_sounds_measured_in_threads_leave_the_warnings_as_they_are(request):
     before = list(warnings.filters)
     sounds = [sine(seconds=0.6, rate=8000) * (np.arange(4800) > 4000) for _ in range(200)]
     with ThreadPoolExecutor(8) as threads:
-        found = list(threads.map(lambda one: loudness(one, 8000), sounds))
-    assert len(set(found)) == 1
+        measured = list(threads.map(lambda sound: loudness(sound, 8000), sounds))
+    assert len(set(measured)) == 1
     assert list(warnings.filters) == before
 
 
@@ -96,7 +96,7 @@ def test_the_peak_is_that_of_the_loudest_channel():
 
 def test_what_is_no_sound_is_refused():
     for samples in (np.zeros(0), np.zeros((1, 2, 3)), np.zeros((2, 0))):
-        for measure in (peak, lambda one: loudness(one, 16000)):
+        for measure in (peak, lambda waveform: loudness(waveform, 16000)):
             with pytest.raises(InputError, match="at least one sample"):
                 measure(samples)
 
@@ -128,7 +128,7 @@ def test_equal_loudness_is_lowered_until_no_peak_is_beyond_minus_1_dBFS():
     gains = matched_gains(loud, peaks, "loudness")
     assert gains == pytest.approx([-9, 11, -4])
     assert max(high + gain for high, gain in zip(peaks, gains, strict=True)) == pytest.approx(-1)
-    assert len({round(one + gain, 6) for one, gain in zip(loud, gains, strict=True)}) == 1
+    assert len({round(level + gain, 6) for level, gain in zip(loud, gains, strict=True)}) == 1
 
 
 def test_silent_tracks_have_no_gain_and_none_at_all_is_no_error():

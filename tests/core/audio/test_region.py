@@ -25,7 +25,9 @@ def level(samples: np.ndarray, frequency: float, rate: int) -> float:
 def test_of_three_tones_at_two_instants_exactly_the_one_in_the_rectangle_survives(rate):
     frequencies = (500, 1500, 3000)
     recording = sum(
-        tone(one, rate, *when) for one in frequencies for when in ((0.2, 1.2), (1.8, 2.8))
+        tone(frequency, rate, *when)
+        for frequency in frequencies
+        for when in ((0.2, 1.2), (1.8, 2.8))
     )
     cut = cut_region(recording, rate, start=1.9, end=2.7, low=1200, high=1800)
     middle = slice(round(2.0 * rate), round(2.6 * rate))
@@ -51,8 +53,8 @@ def test_the_whole_range_is_the_input(shape):
 
 
 def test_channels_are_cut_alike_and_the_input_is_left_as_it_is():
-    one = tone(1000, 16000, 0, 3)
-    stereo = np.stack([one, -0.5 * one])
+    channel = tone(1000, 16000, 0, 3)
+    stereo = np.stack([channel, -0.5 * channel])
     before = stereo.copy()
     cut = cut_region(stereo, 16000, start=1, end=2, low=900, high=1100)
     np.testing.assert_allclose(cut[1], -0.5 * cut[0], atol=1e-6)
@@ -91,7 +93,8 @@ def test_it_is_the_same_whatever_lies_far_from_it():
     other = waveform.copy()
     other[:8000] = other[40000:] = 0
     first, second = (
-        cut_region(one, 16000, start=1, end=2, low=500, high=700) for one in (waveform, other)
+        cut_region(recording, 16000, start=1, end=2, low=500, high=700)
+        for recording in (waveform, other)
     )
     np.testing.assert_allclose(first, second, atol=1e-6)
 

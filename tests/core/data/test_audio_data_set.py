@@ -48,13 +48,13 @@ def test_the_lengths_are_those_of_the_waveforms(tmp_path, rate, n_samples):
 
 @pytest.mark.parametrize("n_samples", [8000, 8001, 20011, 24000])
 def test_cutting_a_long_recording_loses_no_sample(tmp_path, n_samples):
-    whole = np.random.default_rng(0).integers(-3000, 3000, n_samples) / 32768
-    data_set = data_set_of(tmp_path, [whole], clip_length=1.0)
+    recording = np.random.default_rng(0).integers(-3000, 3000, n_samples) / 32768
+    data_set = data_set_of(tmp_path, [recording], clip_length=1.0)
     assert len(data_set) == -(-n_samples // 8000)
     assert max(data_set.lengths) <= 8000
     assert max(data_set.lengths) - min(data_set.lengths) <= 1
     np.testing.assert_array_equal(
-        torch.cat([data_set[index] for index in range(len(data_set))]), whole.astype(np.float32)
+        torch.cat([data_set[index] for index in range(len(data_set))]), recording.astype(np.float32)
     )
     assert data_set.labels.tolist() == [[1, 0]] * len(data_set)
     assert {data_set.path(index).name for index in range(len(data_set))} == {"0.wav"}
@@ -71,15 +71,15 @@ def test_training_cuts_long_recordings_and_scoring_does_not(tmp_path):
 def test_in_memory_and_from_disk_give_the_same_samples(tmp_path, subtype):
     write(tmp_path / "a.wav", tone(5000), subtype=subtype)
     items = [LabelledRecording(str(tmp_path / "a.wav"), frozenset({"dog"}), "a")]
-    kept, read = (
+    in_memory_set, on_disk_set = (
         build_data_set(items, ["dog"], RATE, in_memory=in_memory) for in_memory in (True, False)
     )
-    first = kept[0]
-    again = kept[0]
+    first = in_memory_set[0]
+    again = in_memory_set[0]
     assert torch.equal(first, again)
-    assert torch.equal(first, read[0])
+    assert torch.equal(first, on_disk_set[0])
     (tmp_path / "a.wav").unlink()
-    assert torch.equal(kept[0], first)
+    assert torch.equal(in_memory_set[0], first)
 
 
 def test_full_scale_survives_in_memory(tmp_path):
@@ -109,7 +109,7 @@ def test_silence_without_a_label_and_a_silent_part_of_a_long_recording_are_fine(
 @pytest.mark.parametrize("content", [b"", b"no sound at all, just a text that was named so"])
 def test_what_is_no_sound_is_refused_when_the_folder_is_opened(tmp_path, content):
     folder = weak(tmp_path, TEN)
-    dealt = {
+    paths_of_splits = {
         split: [
             item.path
             for item in open_split(config_of(folder), split, sampling_rate=RATE).recordings
@@ -117,9 +117,11 @@ def test_what_is_no_sound_is_refused_when_the_folder_is_opened(tmp_path, content
         for split in ("train", "validation", "test")
     }
     (folder / "3.wav").write_bytes(content)
-    in_which = next(split for split, rows in dealt.items() if str(folder / "3.wav") in rows)
+    split_of_3 = next(
+        split for split, rows in paths_of_splits.items() if str(folder / "3.wav") in rows
+    )
     with pytest.raises(InputError, match=r"3\.wav"):
-        open_split(config_of(folder), in_which, sampling_rate=RATE)
+        open_split(config_of(folder), split_of_3, sampling_rate=RATE)
 
 
 def test_a_recording_with_NaN_is_refused(tmp_path):
@@ -162,12 +164,12 @@ def test_without_a_generator_batches_come_in_order(equal):
 
 def test_an_epoch_has_every_recording_once_in_an_order_that_the_generator_decides(equal, unequal):
     for data_set in (equal, unequal):
-        one, again, other = (
+        first, again, other = (
             indices(data_set.batches(3, rng=np.random.default_rng(seed))) for seed in (1, 1, 2)
         )
-        assert sorted(index for group in one for index in group) == list(range(len(data_set)))
-        assert one == again
-        assert one != other
+        assert sorted(index for group in first for index in group) == list(range(len(data_set)))
+        assert first == again
+        assert first != other
 
 
 def test_recordings_of_different_lengths_are_padded_with_silence(unequal):
@@ -187,12 +189,12 @@ def test_recordings_of_similar_length_meet(unequal):
 
 
 def test_batches_read_ahead_in_another_process_are_the_same(unequal):
-    here, there = (
+    in_this_process, in_another_process = (
         list(unequal.batches(5, rng=np.random.default_rng(0), n_loaders=n_loaders))
         for n_loaders in (0, 1)
     )
-    for one, other in zip(here, there, strict=True):
-        assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+    for batch, other in zip(in_this_process, in_another_process, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(batch, other, strict=True))
 
 
 def test_an_error_in_another_process_is_the_same_error(tmp_path):

@@ -94,7 +94,7 @@ def test_what_is_so_already_is_no_correction(table):
 
 
 @pytest.mark.parametrize(
-    ("filename", "event_label", "words"),
+    ("filename", "event_label", "message"),
     [
         ("b.wav", "speech", "no recording 'b.wav'"),
         ("../a.wav", "speech", "no recording"),
@@ -103,9 +103,9 @@ def test_what_is_so_already_is_no_correction(table):
         ("a.wav", "filename", "no class 'filename'"),
     ],
 )
-def test_what_there_is_not_is_refused_and_changes_nothing(table, filename, event_label, words):
+def test_what_there_is_not_is_refused_and_changes_nothing(table, filename, event_label, message):
     before = table.read_text()
-    with pytest.raises(InputError, match=words):
+    with pytest.raises(InputError, match=message):
         correct_label(table, filename, event_label, True)
     assert table.read_text() == before
     assert not original(table).exists()
@@ -201,8 +201,10 @@ def test_going_on_with_a_folder_of_mixtures_does_not_undo_corrections(folder):
         (folder / name / "000000.wav").unlink()
     settings = read_manifest(folder)["config"]
     config, mixing = (
-        one.from_json({name: value for name, value in settings.items() if hasattr(one(), name)})
-        for one in (MixtureFolderConfig, MixingConfig)
+        config_type.from_json(
+            {name: value for name, value in settings.items() if hasattr(config_type(), name)}
+        )
+        for config_type in (MixtureFolderConfig, MixingConfig)
     )
     untouched = (folder / "test/weak_labels.csv").read_bytes()
     list(write_mixtures(replace(config, output_folder=str(folder), n_workers=1), mixing))

@@ -38,7 +38,7 @@ def mixtures(tmp_path_factory):
 def test_a_folder_of_mixtures_has_its_three_splits_and_the_labels_of_its_table(mixtures):
     config = DataConfig(data_folder=str(mixtures))
     sets = {split: open_split(config, split, sampling_rate=RATE) for split in THESIS_SPLITS}
-    assert {split: len(one) for split, one in sets.items()} == {
+    assert {split: len(data_set) for split, data_set in sets.items()} == {
         "train": 8,
         "validation": 1,
         "test": 1,
@@ -63,8 +63,8 @@ def test_the_thesis_names_of_the_splits_are_read(mixtures, tmp_path):
         (folder / name).symlink_to(mixtures / ours)
     for split in ("train", "validation", "test"):
         ours, theirs = (
-            open_split(DataConfig(data_folder=str(one)), split, sampling_rate=RATE)
-            for one in (mixtures, folder)
+            open_split(DataConfig(data_folder=str(path)), split, sampling_rate=RATE)
+            for path in (mixtures, folder)
         )
         assert ours.labels.tolist() == theirs.labels.tolist()
         assert torch.equal(ours[0], theirs[0])
@@ -94,9 +94,9 @@ def test_one_hot_labels_split_a_folder_without_overlap_and_completely(tmp_path):
     sets = [
         open_split(config, split, sampling_rate=RATE) for split in ("train", "validation", "test")
     ]
-    paths = [item.path for one in sets for item in one.recordings]
+    paths = [item.path for data_set in sets for item in data_set.recordings]
     assert len(paths) == len(set(paths)) == 10
-    assert all(one.labels.sum(0).all() for one in sets)
+    assert all(data_set.labels.sum(0).all() for data_set in sets)
     again = open_split(config, "train", sampling_rate=RATE)
     assert [item.path for item in again.recordings] == [item.path for item in sets[0].recordings]
 

@@ -73,7 +73,7 @@ def tones(tmp_path_factory):
             (level * np.sin(2 * np.pi * 500 * time)).astype(np.float32),
             8000,
         )
-    return {one.event_label: one for one in index_recordings(folder)}
+    return {recording.event_label: recording for recording in index_recordings(folder)}
 
 
 def one_event(recording, onset=0.5, duration=None, gain=0.0, **fields):
@@ -106,10 +106,12 @@ def test_events_are_whole_unless_the_end_cuts_them_and_no_scrap_is_kept(
 ):
     recordings = imagined(durations)
     spec = draw(seed, recordings, max_event=max_event, overlap=overlap)
-    whole = {one.path: max(1, round(one.duration * 8000)) for one in recordings}
+    full_lengths = {
+        recording.path: max(1, round(recording.duration * 8000)) for recording in recordings
+    }
     for event, (start, end) in zip(spec.events, places(spec), strict=True):
         assert end <= 24000
-        if end - start < whole[event.recording]:
+        if end - start < full_lengths[event.recording]:
             assert end == 24000
             assert end - start >= SHORTEST_EVENT * 8000
 
@@ -270,10 +272,10 @@ def test_the_noise_is_gaussian_white_and_without_offset(tones):
 
 
 def test_other_seeds_make_other_noise(tones):
-    one, other = (
+    first, other = (
         render(one_event(tones["long"], snr=0.0, noise_seed=(seed,))).background for seed in (1, 2)
     )
-    assert abs(np.corrcoef(one, other)[0, 1]) < 0.05
+    assert abs(np.corrcoef(first, other)[0, 1]) < 0.05
 
 
 def test_a_gain_in_decibels_is_one_of_the_level(tones):
@@ -302,13 +304,13 @@ def test_what_would_clip_is_scaled_down_with_its_parts(tones):
 
 
 def test_two_events_of_a_class_are_added_in_its_source(tones):
-    one = one_event(tones["quiet"], onset=0.0)
+    single = one_event(tones["quiet"], onset=0.0)
     both = dataclasses.replace(
-        one, events=(*one.events, dataclasses.replace(one.events[0], onset=0.5))
+        single, events=(*single.events, dataclasses.replace(single.events[0], onset=0.5))
     )
     assert both.labels == ["quiet"]
     assert energy(render(both).mixture[4000:8000]) == pytest.approx(
-        4 * energy(render(one).mixture[4000:8000]), rel=1e-3
+        4 * energy(render(single).mixture[4000:8000]), rel=1e-3
     )
 
 

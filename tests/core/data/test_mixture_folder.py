@@ -99,14 +99,14 @@ def wait_for(process, condition):
 
 def group(process):
     """The processes of a process' group that still run."""
-    found = []
-    for one in psutil.process_iter():
+    processes = []
+    for member in psutil.process_iter():
         try:
-            if os.getpgid(one.pid) == process.pid and one.status() != psutil.STATUS_ZOMBIE:
-                found.append(one)
+            if os.getpgid(member.pid) == process.pid and member.status() != psutil.STATUS_ZOMBIE:
+                processes.append(member)
         except (ProcessLookupError, psutil.NoSuchProcess):
             continue
-    return found
+    return processes
 
 
 def ends(process):
@@ -130,15 +130,15 @@ def fail(capsys, *arguments):
 
 
 @pytest.fixture(scope="module")
-def made(event_folder, tmp_path_factory):
+def mixture_folder(event_folder, tmp_path_factory):
     """Thirty mixtures of half a second with all sources."""
     output = tmp_path_factory.mktemp("made") / "O"
     write(event_folder, output, sources="all", mixing=SHORT | {"overlap": True})
     return output
 
 
-def test_the_folder_holds_what_the_manifest_says(event_folder, made):
-    manifest = read_manifest(made)
+def test_the_folder_holds_what_the_manifest_says(event_folder, mixture_folder):
+    manifest = read_manifest(mixture_folder)
     assert manifest["classes"] == sorted({path.name[:-6] for path in event_folder.iterdir()})
     assert manifest["n_mixtures"] == {"train": 18, "validation": 6, "test": 6}
     assert (manifest["seed"], manifest["config"]["length"], manifest["config"]["overlap"]) == (
@@ -146,7 +146,7 @@ def test_the_folder_holds_what_the_manifest_says(event_folder, made):
         0.5,
         True,
     )
-    assert sorted(path.name for path in made.iterdir()) == [
+    assert sorted(path.name for path in mixture_folder.iterdir()) == [
         "manifest.json",
         "test",
         "train",
@@ -155,17 +155,17 @@ def test_the_folder_holds_what_the_manifest_says(event_folder, made):
     for split, n_mixtures in manifest["n_mixtures"].items():
         names = [f"{i:06d}" for i in range(n_mixtures)]
         tables = ["events.tsv", "mixtures.jsonl", "weak_labels.csv"]
-        assert sorted(path.name for path in (made / split).iterdir()) == sorted(
+        assert sorted(path.name for path in (mixture_folder / split).iterdir()) == sorted(
             [*names, *(f"{name}.wav" for name in names), *tables]
         )
 
 
-def test_labels_events_and_specs_agree(made):
-    classes = read_manifest(made)["classes"]
+def test_labels_events_and_specs_agree(mixture_folder):
+    classes = read_manifest(mixture_folder)["classes"]
     for split in SPLITS:
-        specs = read_specs(made, split)
-        table = rows(made / split / "weak_labels.csv")
-        events = rows(made / split / "events.tsv", "\t")
+        specs = read_specs(mixture_folder, split)
+        table = rows(mixture_folder / split / "weak_labels.csv")
+        events = rows(mixture_folder / split / "events.tsv", "\t")
         assert list(table[0]) == ["filename", *classes]
         assert list(events[0]) == ["filename", "onset", "offset", "event_label"]
         assert [row["filename"] for row in table] == [spec.filename for spec in specs]
@@ -181,14 +181,14 @@ def test_labels_events_and_specs_agree(made):
                 assert 0 <= float(event["onset"]) < float(event["offset"]) <= 0.5
 
 
-def test_mixtures_sources_and_specs_agree_sample_by_sample(made):
+def test_mixtures_sources_and_specs_agree_sample_by_sample(mixture_folder):
     for split in SPLITS:
-        for spec in read_specs(made, split):
-            path = made / split / spec.filename
+        for spec in read_specs(mixture_folder, split):
+            path = mixture_folder / split / spec.filename
             mixture = samples_of(path)
             assert len(mixture) == 4000
             sources = {name: samples_of(source) for name, source in source_files(path).items()}
-            assert sources.keys() == {*read_manifest(made)["classes"], "background"}
+            assert sources.keys() == {*read_manifest(mixture_folder)["classes"], "background"}
             np.testing.assert_array_equal(np.sum(list(sources.values()), axis=0), mixture)
             assert sorted(name for name, source in sources.items() if source.any()) == sorted(
                 [*spec.labels, "background"]
@@ -196,49 +196,60 @@ def test_mixtures_sources_and_specs_agree_sample_by_sample(made):
             np.testing.assert_array_equal(mixture, render(spec).mixture * 32768)
 
 
-def test_no_recording_and_no_origin_is_in_two_splits(made):
-    manifest = read_manifest(made)
+def test_no_recording_and_no_origin_is_in_two_splits(mixture_folder):
+    manifest = read_manifest(mixture_folder)
     origins = {
-        split: {one["origin"] for one in part} for split, part in manifest["recordings"].items()
+        split: {recording["origin"] for recording in part}
+        for split, part in manifest["recordings"].items()
     }
     assert len(set.union(*origins.values())) == sum(map(len, origins.values())) == 20
     for split in SPLITS:
         used = {
-            Path(event.recording).name for spec in read_specs(made, split) for event in spec.events
+            Path(event.recording).name
+            for spec in read_specs(mixture_folder, split)
+            for event in spec.events
         }
-        assert used <= {one["path"] for one in manifest["recordings"][split]}
+        assert used <= {recording["path"] for recording in manifest["recordings"][split]}
 
 
-def test_the_manifest_identifies_every_recording(event_folder, made):
-    for part in read_manifest(made)["recordings"].values():
-        for one in part:
-            assert sound_files.info(event_folder / one["path"]).duration == one["duration"]
-            assert one["path"].startswith(one["event_label"])
-            assert len(one["sha256"]) == 64
+def test_the_manifest_identifies_every_recording(event_folder, mixture_folder):
+    for part in read_manifest(mixture_folder)["recordings"].values():
+        for recording in part:
+            assert (
+                sound_files.info(event_folder / recording["path"]).duration == recording["duration"]
+            )
+            assert recording["path"].startswith(recording["event_label"])
+            assert len(recording["sha256"]) == 64
 
 
-def test_active_sources_are_those_that_sound_and_none_are_none(event_folder, made, tmp_path):
+def test_active_sources_are_those_that_sound_and_none_are_none(
+    event_folder, mixture_folder, tmp_path
+):
     for sources in ("none", "active"):
         write(event_folder, tmp_path / sources, sources=sources, mixing=SHORT | {"overlap": True})
         for split in SPLITS:
-            for spec in read_specs(made, split):
+            for spec in read_specs(mixture_folder, split):
                 name = f"{split}/{spec.filename}"
-                assert (tmp_path / sources / name).read_bytes() == (made / name).read_bytes()
+                assert (tmp_path / sources / name).read_bytes() == (
+                    mixture_folder / name
+                ).read_bytes()
                 saved = source_files(tmp_path / sources / name)
                 assert sorted(saved) == (
                     [] if sources == "none" else sorted([*spec.labels, "background"])
                 )
                 for label, path in saved.items():
-                    assert path.read_bytes() == source_files(made / name)[label].read_bytes()
+                    assert (
+                        path.read_bytes() == source_files(mixture_folder / name)[label].read_bytes()
+                    )
 
 
 def test_the_same_seed_makes_the_same_bytes_with_one_worker_and_with_two(event_folder, tmp_path):
-    one = write(event_folder, tmp_path / "one", n_files=50)
-    two = write(event_folder, tmp_path / "two", n_files=50, n_workers=2)
+    by_one_worker = write(event_folder, tmp_path / "one", n_files=50)
+    by_two_workers = write(event_folder, tmp_path / "two", n_files=50, n_workers=2)
     write(event_folder, tmp_path / "other", n_files=50, seed=1)
-    assert one[-1] == two[-1]
-    assert [step.done for step in two] == sorted(step.done for step in two)
-    assert (one[0].done, one[-1].done, one[-1].total) == (0, 50, 50)
+    assert by_one_worker[-1] == by_two_workers[-1]
+    assert [step.done for step in by_two_workers] == sorted(step.done for step in by_two_workers)
+    assert (by_one_worker[0].done, by_one_worker[-1].done, by_one_worker[-1].total) == (0, 50, 50)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
     assert (
         contents(tmp_path / "one")["train/000000.wav"]
@@ -410,7 +421,7 @@ def test_backgrounds_are_split_as_well_and_may_be_called_anything(event_folder, 
     manifest = read_manifest(tmp_path / "O")
     for split, n in zip(SPLITS, (3, 1, 1), strict=True):
         used = {Path(spec.background).name for spec in read_specs(tmp_path / "O", split)}
-        known = {one["path"] for one in manifest["backgrounds"][split]}
+        known = {background["path"] for background in manifest["backgrounds"][split]}
         assert len(known) == n
         assert used <= known
     assert "background" not in manifest["classes"]
@@ -489,10 +500,10 @@ def test_an_output_folder_that_cannot_be_written_is_said_in_one_line(
 def test_a_bad_setting_is_said_in_one_line_and_makes_no_folder(
     event_folder, tmp_path, capsys, flags, message
 ):
-    said = fail(
+    error_line = fail(
         capsys, "--event_folder", event_folder, "--output_folder", tmp_path / "O", *flags.split(" ")
     )
-    assert message in said
+    assert message in error_line
     assert not (tmp_path / "O").exists()
 
 

@@ -67,33 +67,33 @@ def test_a_name_without_a_class_is_refused(tmp_path, name):
 
 def test_a_class_that_begins_as_another_is_another(tmp_path):
     names = ["key01.wav", "key02.wav", "keyboard01.wav", "keys1.wav", "keysDrop040.wav"]
-    found = index_recordings(fill(tmp_path, names))
-    assert labels(found) == dict(
+    recordings = index_recordings(fill(tmp_path, names))
+    assert labels(recordings) == dict(
         zip(names, ["key", "key", "keyboard", "keys", "keysDrop"], strict=True)
     )
-    assert classes_of(found) == ["key", "keyboard", "keys", "keysDrop"]
-    assert [one.origin for one in found] == names
-    assert {one.duration for one in found} == {0.01}
+    assert classes_of(recordings) == ["key", "keyboard", "keys", "keysDrop"]
+    assert [recording.origin for recording in recordings] == names
+    assert {recording.duration for recording in recordings} == {0.01}
 
 
 def test_the_class_may_be_the_sub_folder_whatever_the_files_are_called(tmp_path):
-    found = index_recordings(
+    recordings = index_recordings(
         fill(
             tmp_path, ["alert/speech01.wav", "speech/a.flac", "speech/deep/b.wav", "speech/01.wav"]
         )
     )
-    assert labels(found) == {
+    assert labels(recordings) == {
         "speech01.wav": "alert",
         "a.flac": "speech",
         "b.wav": "speech",
         "01.wav": "speech",
     }
-    assert len({one.origin for one in found}) == 4
+    assert len({recording.origin for recording in recordings}) == 4
 
 
 def test_files_of_one_name_in_two_sub_folders_are_two_origins(tmp_path):
-    found = index_recordings(fill(tmp_path, ["alert/1.wav", "speech/1.wav"]))
-    assert [one.origin for one in found] == ["alert/1.wav", "speech/1.wav"]
+    recordings = index_recordings(fill(tmp_path, ["alert/1.wav", "speech/1.wav"]))
+    assert [recording.origin for recording in recordings] == ["alert/1.wav", "speech/1.wav"]
 
 
 def test_hidden_files_and_other_files_are_no_recordings(tmp_path):
@@ -104,7 +104,7 @@ def test_hidden_files_and_other_files_are_no_recordings(tmp_path):
 
 def test_recordings_come_in_one_order_however_the_folder_lists_them(tmp_path):
     names = ["b2.wav", "a10.wav", "a9.wav", "B1.wav"]
-    assert [one.path for one in index_recordings(fill(tmp_path, names))] == sorted(
+    assert [recording.path for recording in index_recordings(fill(tmp_path, names))] == sorted(
         str(tmp_path / name) for name in names
     )
 
@@ -133,9 +133,11 @@ def test_a_csv_says_class_and_origin(tmp_path):
     fill(tmp_path, ["x.wav", "sub/y.wav", "left_out.wav"])
     table = tmp_path / "t.csv"
     table.write_text("filename,event_label,origin\nx.wav,speech,tape 1\nsub/y.wav,alert,\n")
-    found = {one.event_label: one for one in index_recordings(tmp_path, csv=table)}
-    assert found.keys() == {"speech", "alert"}
-    assert (found["speech"].origin, found["alert"].origin) == ("tape 1", "sub/y.wav")
+    by_class = {
+        recording.event_label: recording for recording in index_recordings(tmp_path, csv=table)
+    }
+    assert by_class.keys() == {"speech", "alert"}
+    assert (by_class["speech"].origin, by_class["alert"].origin) == ("tape 1", "sub/y.wav")
 
 
 @pytest.mark.parametrize(
@@ -164,9 +166,9 @@ def test_a_csv_that_does_not_fit_the_folder_is_refused(tmp_path, text, message):
 def test_the_origin_may_be_found_in_the_name(tmp_path):
     fill(tmp_path, ["alert_tape1_01.wav", "alert_tape1_02.wav", "alert_tape2_01.wav"])
     by_group = index_recordings(tmp_path, origin_pattern=r"_(tape\d+)_")
-    assert [one.origin for one in by_group] == ["tape1", "tape1", "tape2"]
+    assert [recording.origin for recording in by_group] == ["tape1", "tape1", "tape2"]
     by_match = index_recordings(tmp_path, origin_pattern=r"tape\d+")
-    assert [one.origin for one in by_match] == ["tape1", "tape1", "tape2"]
+    assert [recording.origin for recording in by_match] == ["tape1", "tape1", "tape2"]
 
 
 @pytest.mark.parametrize("pattern", [r"reel(\d)", r"alert(x)?", "x*"])
@@ -213,9 +215,13 @@ def test_recordings_of_a_reserved_name_are_refused_by_name(tmp_path):
 
 
 def test_backgrounds_may_be_called_anything_and_lie_anywhere(tmp_path):
-    found = index_backgrounds(fill(tmp_path, ["background1.wav", "02.wav", "street/a,b.wav"]))
-    assert [one.origin for one in found] == ["02.wav", "background1.wav", "street/a,b.wav"]
-    assert classes_of(found) == ["background"]
+    backgrounds = index_backgrounds(fill(tmp_path, ["background1.wav", "02.wav", "street/a,b.wav"]))
+    assert [recording.origin for recording in backgrounds] == [
+        "02.wav",
+        "background1.wav",
+        "street/a,b.wav",
+    ]
+    assert classes_of(backgrounds) == ["background"]
 
 
 @pytest.mark.parametrize("index", [index_recordings, index_backgrounds])
@@ -239,9 +245,11 @@ def test_a_bad_recording_is_refused_by_name(tmp_path):
 
 
 def test_a_class_with_one_recording_is_named(tmp_path):
-    found = index_recordings(fill(tmp_path, [*(f"alert{i}.wav" for i in range(5)), "speech1.wav"]))
+    recordings = index_recordings(
+        fill(tmp_path, [*(f"alert{i}.wav" for i in range(5)), "speech1.wav"])
+    )
     with pytest.raises(InputError, match=r"class 'speech' has 1 origin: expected at least 3"):
-        split_recordings(found)
+        split_recordings(recordings)
 
 
 def test_clips_of_one_origin_are_never_on_two_sides(tmp_path):
@@ -251,24 +259,24 @@ def test_clips_of_one_origin_are_never_on_two_sides(tmp_path):
         for tape in range(10)
         for clip in range(3)
     ]
-    found = index_recordings(fill(tmp_path, names), origin_pattern=r"[a-z]+\d+")
-    split = split_recordings(found, percentages=(60, 20, 20), seed=3)
-    assert sorted(one.path for side in split.values() for one in side) == [
-        one.path for one in found
+    recordings = index_recordings(fill(tmp_path, names), origin_pattern=r"[a-z]+\d+")
+    split = split_recordings(recordings, percentages=(60, 20, 20), seed=3)
+    assert sorted(recording.path for side in split.values() for recording in side) == [
+        recording.path for recording in recordings
     ]
-    sides = [{one.origin for one in side} for side in split.values()]
+    sides = [{recording.origin for recording in side} for side in split.values()]
     assert [len(side) for side in sides] == [12, 4, 4]
     assert len(set.union(*sides)) == sum(map(len, sides)) == 20
-    assert all(classes_of(side) == classes_of(found) for side in split.values())
+    assert all(classes_of(side) == classes_of(recordings) for side in split.values())
 
 
 def test_an_origin_with_several_classes_stays_on_one_side(tmp_path):
     names = [f"{label}/tape{tape}.wav" for label in ("alert", "speech") for tape in range(12)]
-    found = index_recordings(fill(tmp_path, names), origin_pattern=r"tape\d+")
-    split = split_recordings(found, seed=1)
-    sides = [{one.origin for one in side} for side in split.values()]
+    recordings = index_recordings(fill(tmp_path, names), origin_pattern=r"tape\d+")
+    split = split_recordings(recordings, seed=1)
+    sides = [{recording.origin for recording in side} for side in split.values()]
     assert sum(map(len, sides)) == len(set.union(*sides)) == 12
-    assert all(classes_of(side) == classes_of(found) for side in split.values())
+    assert all(classes_of(side) == classes_of(recordings) for side in split.values())
 
 
 def test_a_side_of_nothing_is_empty(tmp_path):
@@ -312,7 +320,7 @@ def test_bad_files_are_passed_over_and_kept_in_mind_where_that_is_wanted(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("names", "what"),
+    ("names", "description"),
     [
         (["train/weak_labels.csv"], r"a folder of mixtures \(it has train/weak_labels\.csv\)"),
         (["training/weak_labels.csv"], "a folder of mixtures"),
@@ -321,12 +329,14 @@ def test_bad_files_are_passed_over_and_kept_in_mind_where_that_is_wanted(tmp_pat
         (["weak.tsv"], "weakly labelled audio"),
     ],
 )
-def test_mixtures_and_weakly_labelled_audio_are_not_taken_for_recordings(tmp_path, names, what):
+def test_mixtures_and_weakly_labelled_audio_are_not_taken_for_recordings(
+    tmp_path, names, description
+):
     fill(tmp_path, ["train/0001.wav", "test/0001.wav"])
     for name in names:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    with pytest.raises(InputError, match=f"is {what}"):
+    with pytest.raises(InputError, match=f"is {description}"):
         index_recordings(tmp_path)
     (tmp_path / "t.csv").write_text("filename,event_label\ntrain/0001.wav,speech\n")
     assert len(index_recordings(tmp_path, csv=tmp_path / "t.csv")) == 1
@@ -335,9 +345,12 @@ def test_mixtures_and_weakly_labelled_audio_are_not_taken_for_recordings(tmp_pat
 def test_a_summary_tells_what_there_is_of_each_class(tmp_path):
     fill(tmp_path, ["b/1.wav", "a/tape1_1.wav", "a/tape1_2.wav", "a/tape2_1.wav"])
     sound_files.save(tmp_path / "a" / "tape3_1.wav", np.tile(CLICK, 4), 8000)
-    found = index_recordings(tmp_path, origin_pattern=r"tape\d|^1")
-    split = {"train": [one for one in found if one.event_label == "a"], "test": []}
-    a, b = summarise_recordings(found, split)
+    recordings = index_recordings(tmp_path, origin_pattern=r"tape\d|^1")
+    split = {
+        "train": [recording for recording in recordings if recording.event_label == "a"],
+        "test": [],
+    }
+    a, b = summarise_recordings(recordings, split)
     assert (a.event_label, a.n_recordings, a.n_origins, a.in_split) == (
         "a",
         4,

@@ -64,10 +64,10 @@ def test_nothing_to_write_is_a_header_alone_and_reads_as_silence(tmp_path):
 def test_names_may_hold_anything(tmp_path):
     names = ['a "b".wav', "tab\there.wav", "ü ß, comma.wav"]
     write_events(tmp_path / "events.tsv", [(name, 0.0, 1.0, "cough") for name in names])
-    found = read_events(
+    events_of_files = read_events(
         tmp_path / "events.tsv", classes=CLASSES, durations=dict.fromkeys(names, 2.0)
     )
-    assert found == {name: [SoundEvent("cough", 0.0, 1.0)] for name in names}
+    assert events_of_files == {name: [SoundEvent("cough", 0.0, 1.0)] for name in names}
 
 
 @settings(deadline=None, max_examples=50)
@@ -86,8 +86,8 @@ def test_times_are_kept_to_the_microsecond(tmp_path_factory, drawn):
     rows = [(name, onset, onset + length, label) for name, onset, length, label in drawn]
     path = tmp_path_factory.mktemp("events") / "events.tsv"
     write_events(path, rows)
-    found = read_events(path, classes=CLASSES, durations=dict.fromkeys(DURATIONS, 7200.1))
-    for name, events in found.items():
+    events_of_files = read_events(path, classes=CLASSES, durations=dict.fromkeys(DURATIONS, 7200.1))
+    for name, events in events_of_files.items():
         expected = [row for row in rows if row[0] == name]
         assert [event.event_label for event in events] == [row[3] for row in expected]
         assert [event.onset for event in events] == pytest.approx(
@@ -198,8 +198,8 @@ def test_line_endings_and_a_byte_order_mark_do_not_matter(tmp_path):
     (tmp_path / "events.tsv").write_bytes(
         ("\ufeff" + HEADER + "a.wav\t0\t1\tcough\n").replace("\n", "\r\n").encode()
     )
-    found = read_events(tmp_path / "events.tsv", classes=CLASSES, durations=DURATIONS)
-    assert found["a.wav"] == [SoundEvent("cough", 0.0, 1.0)]
+    events_of_files = read_events(tmp_path / "events.tsv", classes=CLASSES, durations=DURATIONS)
+    assert events_of_files["a.wav"] == [SoundEvent("cough", 0.0, 1.0)]
 
 
 def test_rows_may_repeat_and_overlap_in_the_order_of_the_file(tmp_path):

@@ -54,20 +54,16 @@ def test_a_system_compared_with_itself_differs_by_nothing(tmp_path):
 
 def test_a_constant_gain_is_found_exactly_however_much_mixtures_differ(tmp_path):
     """Mixtures are paired: their own spread, of 5 dB, is not in the interval of the difference."""
-    first, second = (
-        write(tmp_path, "a", table_of(noise(0))),
-        write(tmp_path, "b", table_of(noise(0) + 0.5)),
-    )
+    first = write(tmp_path, "a", table_of(noise(0)))
+    second = write(tmp_path, "b", table_of(noise(0) + 0.5))
     row = compare([first, second], CONFIG)["scores"]["separation.si_sdr_improvement"]
     assert row["values"][1] - row["values"][0] == pytest.approx(0.5, abs=1e-5)
     assert row["intervals"][1] == pytest.approx([0.5, 0.5], abs=1e-5)
 
 
 def test_systems_that_differ_by_chance_have_an_interval_that_holds_zero(tmp_path):
-    first, second = (
-        write(tmp_path, "a", table_of(noise(0))),
-        write(tmp_path, "b", table_of(noise(1))),
-    )
+    first = write(tmp_path, "a", table_of(noise(0)))
+    second = write(tmp_path, "b", table_of(noise(1)))
     low, high = compare([first, second], CONFIG)["scores"]["separation.si_sdr_improvement"][
         "intervals"
     ][1]
@@ -128,7 +124,8 @@ def test_scores_that_are_no_means_over_mixtures_are_compared_without_an_interval
 )
 def test_scores_of_other_data_are_refused(tmp_path, change, words):
     table = table_of(noise(0))
-    first, second = write(tmp_path, "a", table), write(tmp_path, "b", change(table))
+    first = write(tmp_path, "a", table)
+    second = write(tmp_path, "b", change(table))
     with pytest.raises(InputError, match=words):
         compare([first, second], CONFIG)
 

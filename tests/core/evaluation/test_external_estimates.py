@@ -21,7 +21,8 @@ from absslab.core.evaluation.scorer import ScoringConfig
 from absslab.core.separation.separated_folder import separate_file
 from absslab.core.separation.separator import Separator
 
-RATE, N = 16000, 8000
+RATE = 16000
+N = 8000
 SOUNDING = {"a": ("speech", "knock"), "b": ("speech",), "c": ("knock",)}  # alert never sounds
 CLASSES = ("speech", "knock", "alert")
 EVENTS = [
@@ -459,10 +460,8 @@ def test_sounds_of_several_channels_are_their_mean(references, estimates):
 @pytest.fixture(scope="module")
 def separated(checkpoint, mixtures, tmp_path_factory):
     """What `absslab separate` writes for the test split."""
-    folder, separator = (
-        tmp_path_factory.mktemp("separated"),
-        Separator.from_checkpoint(str(checkpoint)),
-    )
+    folder = tmp_path_factory.mktemp("separated")
+    separator = Separator.from_checkpoint(str(checkpoint))
     for path in sorted((mixtures / "test").glob("*.wav")):
         assert list(separate_file(separator, path, folder))
     return folder

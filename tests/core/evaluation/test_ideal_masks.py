@@ -10,9 +10,12 @@ from absslab.core.metrics.separation import si_sdr
 from absslab.core.model.feature_config import FeatureConfig
 from absslab.core.model.front_end import FrontEnd
 
-RATE, N = 16000, 24000
-BINARY, RATIO = "ideal_binary_mask", "ideal_ratio_mask"
-LINEAR, MEL = (BINARY, RATIO), (f"{BINARY}_mel", f"{RATIO}_mel")
+RATE = 16000
+N = 24000
+BINARY = "ideal_binary_mask"
+RATIO = "ideal_ratio_mask"
+LINEAR = (BINARY, RATIO)
+MEL = (f"{BINARY}_mel", f"{RATIO}_mel")
 MASKS = (PHASE_SENSITIVE, *LINEAR, *MEL)
 
 
@@ -44,7 +47,8 @@ def quality(estimates, references):
 
 
 def test_a_binary_mask_is_where_the_source_is_louder():
-    source, rest = torch.tensor([0.0, 1.0, 2.0, 1.0]), torch.tensor([1.0, 2.0, 1.0, 0.0])
+    source = torch.tensor([0.0, 1.0, 2.0, 1.0])
+    rest = torch.tensor([1.0, 2.0, 1.0, 0.0])
     assert binary_mask(source, rest).tolist() == [0, 0, 1, 1]
 
 
@@ -66,10 +70,8 @@ def test_the_criterion_shifts_the_border_by_decibels(criterion):
 
 
 def test_a_ratio_mask_is_the_share_of_the_power():
-    source, rest = (
-        torch.tensor([1.0, 3.0, 0.0, 2.0, 1e-6]),
-        torch.tensor([3.0, 1.0, 5.0, 0.0, 1e-6]),
-    )
+    source = torch.tensor([1.0, 3.0, 0.0, 2.0, 1e-6])
+    rest = torch.tensor([3.0, 1.0, 5.0, 0.0, 1e-6])
     torch.testing.assert_close(ratio_mask(source, rest), torch.tensor([0.25, 0.75, 0.0, 1.0, 0.5]))
 
 
@@ -82,7 +84,8 @@ def test_where_there_is_nothing_masks_are_0():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_masks_are_numbers_of_the_kind_of_the_powers_binary_ones_0_or_1(dtype):
     source, rest = torch.rand(2, 50, 20, generator=torch.Generator().manual_seed(0), dtype=dtype)
-    binary, ratio = binary_mask(source, rest), ratio_mask(source, rest)
+    binary = binary_mask(source, rest)
+    ratio = ratio_mask(source, rest)
     assert set(binary.unique().tolist()) == {0, 1}
     assert binary.dtype == ratio.dtype == dtype
     assert ((ratio >= 0) & (ratio <= 1)).all()

@@ -22,7 +22,9 @@ from absslab.core.metrics.tagging import best_thresholds, tagging_scores
 from absslab.core.separation.separator import Separator
 
 QUICK = ScoringConfig(bss_eval="none", n_resamples=0)
-N_TEST, N_VALIDATION, N_CLASSES = 8, 8, 4
+N_TEST = 8
+N_VALIDATION = 8
+N_CLASSES = 4
 
 
 def prepared(checkpoint, scoring=QUICK, **options):
@@ -111,7 +113,8 @@ def test_scores_are_those_of_the_model_on_that_split_with_thresholds_chosen_on_v
 
 
 def test_what_is_scored_is_what_the_separator_gives(checkpoint, opened, evaluation):
-    table, separator = evaluation.table, Separator.from_checkpoint(str(checkpoint))
+    table = evaluation.table
+    separator = Separator.from_checkpoint(str(checkpoint))
     for index in range(2):
         truth = opened.truth(index)
         separation = separator.separate(truth.mixture, truth.sampling_rate)
@@ -347,7 +350,8 @@ def test_mixtures_of_which_only_some_have_sources_are_scored_where_they_have(
 ):
     shutil.rmtree(own_set / "test/000003")
     found = evaluated(checkpoint, data_folder=str(own_set))
-    table, whole = found.table, evaluation.table
+    table = found.table
+    whole = evaluation.table
     assert table[table["mixture"] == "000003.wav"]["present"].isna().all()
     rest = whole[whole["mixture"] != "000003.wav"]
     assert found.scores.to_json()["separation"]["si_sdr"] == pytest.approx(rest["si_sdr"].mean())
@@ -391,7 +395,9 @@ def test_a_weakly_labelled_folder_with_the_same_recordings_has_the_same_scores(
     checkpoint, own_set, scores, tmp_path
 ):
     """Its tables lie on top: recordings are named by their paths from there."""
-    classes, lines, events = None, [], []
+    classes = None
+    lines = []
+    events = []
     for split in ("train", "validation", "test"):
         header, *rows = (own_set / split / "weak_labels.csv").read_text().splitlines()
         classes = header.split(",", 1)[1]

@@ -35,7 +35,8 @@ def tags(n, n_classes, seed=0, decimals=1):
     """Labels and probabilities with ties; every class has both kinds of labels."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 2, (n, n_classes)).astype(float)
-    labels[0], labels[1] = 0, 1
+    labels[0] = 0
+    labels[1] = 1
     said = np.clip(0.3 * labels + 0.7 * rng.uniform(size=labels.shape), 0, 1).round(decimals)
     return labels, said, (said >= 0.5).astype(float)
 
@@ -246,7 +247,8 @@ MIXTURES = ("000000.wav", "007", "NA", "sub/a, b.wav", 'say "x".wav', "1e3", "ü
 def awkward_table():
     """Names that look like numbers or like nothing, and cells that are empty."""
     rng = np.random.default_rng(0)
-    n, n_classes = len(MIXTURES), len(NAMES)
+    n = len(MIXTURES)
+    n_classes = len(NAMES)
     si_sdr = 20 * rng.standard_normal((n, n_classes))
     present = rng.integers(0, 2, (n, n_classes)).astype(float)
     table = new_table(
@@ -265,10 +267,8 @@ def awkward_table():
 
 
 def test_scores_and_table_come_back_as_they_were_written(tmp_path):
-    table, scores = (
-        awkward_table(),
-        Scores(tuple(NAMES), split="test", missing={"x": "0.1"}),
-    )
+    table = awkward_table()
+    scores = Scores(tuple(NAMES), split="test", missing={"x": "0.1"})
     write_scores(tmp_path / "deep" / "scores.json", scores, table)
     assert sorted(path.name for path in (tmp_path / "deep").iterdir()) == [
         "scores.csv",

@@ -17,7 +17,8 @@ from absslab.core.model.feature_config import FeatureConfig
 from absslab.core.model.front_end import FrontEnd
 
 CLASSES = ("speech", "knock", "alert")
-RATE, N = 16000, 8000
+RATE = 16000
+N = 8000
 FRONT_END = FrontEnd(FeatureConfig(sampling_rate=RATE))
 HOP = FRONT_END.config.hop_size / RATE  # s
 N_FRAMES = FRONT_END.config.n_frames(N)
@@ -172,10 +173,8 @@ def test_scores_do_not_depend_on_the_order_of_sources_and_classes():
         "knock": knock + 0.1 * speech,
         "alert": 0.2 * noise,
     }
-    probabilities, events = (
-        {"speech": 0.9, "knock": 0.4, "alert": 0.6},
-        [SoundEvent("speech", 0.1, 0.4)],
-    )
+    probabilities = {"speech": 0.9, "knock": 0.4, "alert": 0.6}
+    events = [SoundEvent("speech", 0.1, 0.4)]
     results = []
     for classes in (CLASSES, CLASSES[::-1]):
         truth = recording(
@@ -375,7 +374,8 @@ def test_mixtures_of_which_only_some_have_strong_labels_or_sources():
     alone = report(scored((whole, estimate)))
     for order in ((whole, bare), (bare, whole)):
         scorer = scored(*((truth, estimate) for truth in order))
-        scores, table = report(scorer), scorer.table()
+        scores = report(scorer)
+        table = scorer.table()
         assert scores["n_mixtures"] == 2
         assert table["mixture"].tolist() == [truth.name for truth in order for _ in CLASSES]
         for section in ("separation", "segmentation", "baselines", "detection"):
@@ -438,7 +438,8 @@ def test_the_report_and_the_statistics_of_the_table_agree():
             (truth, Estimate(probabilities=rng.uniform(size=3), events=found, sources=estimate))
         )
     scorer = scored(*pairs)
-    scores, again = report(scorer), Statistics(scorer.table()).scores()
+    scores = report(scorer)
+    again = Statistics(scorer.table()).scores()
     for section in ("tagging", "separation"):
         for name in set(scores[section]) & {
             key.partition(".")[2] for key in again if key.startswith(f"{section}.")
@@ -534,10 +535,8 @@ def test_a_reference_that_is_silent_or_constant_is_refused():
 def test_nothing_is_beyond_120_dB():
     speech, knock = sounds(2)
     truth = recording({"speech": speech, "knock": knock})
-    perfect, absurd = (
-        Estimate(sources=sources(truth.references)),
-        Estimate(sources=sources({"alert": 1e8 * speech})),
-    )
+    perfect = Estimate(sources=sources(truth.references))
+    absurd = Estimate(sources=sources({"alert": 1e8 * speech}))
     scorer = scored((truth, perfect), (replace(truth, name="b.wav"), absurd))
     for name in ("si_sdr", "sdr", "sir", "sar", "isr", "image_sdr", "leakage", "residual"):
         values = scorer.table()[name].dropna()

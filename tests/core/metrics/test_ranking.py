@@ -250,8 +250,8 @@ def test_decisions_are_those_of_a_half_and_more(dtype):
     ]
     probabilities = np.concatenate([rng.random(1000), corners * 3]).astype(dtype)
     truth = rng.random(len(probabilities)) < 0.5
-    said = probabilities >= 0.5
-    expected = [(said & truth).sum(), (said & ~truth).sum(), (~said & truth).sum()]
+    decisions = probabilities >= 0.5
+    expected = [(decisions & truth).sum(), (decisions & ~truth).sum(), (~decisions & truth).sum()]
     assert counted(probabilities, truth).decisions[:, 0].tolist() == expected
 
 

@@ -25,7 +25,7 @@ RANKED = {
 }
 
 
-def some(n=60, n_classes=4, seed=0):
+def random_labels_and_probabilities(n=60, n_classes=4, seed=0):
     """Labels and probabilities that know something of them; every class is sometimes there and
     sometimes not.
     """
@@ -39,7 +39,7 @@ def some(n=60, n_classes=4, seed=0):
 @pytest.mark.parametrize("average", ["macro", "weighted"])
 @pytest.mark.parametrize("thresholds", [(0.5,), (0.3,), (0.2, 0.4, 0.6, 0.8)])
 def test_averages_are_those_of_scikit_learn(average, thresholds):
-    labels, probabilities = some()
+    labels, probabilities = random_labels_and_probabilities()
     scores = tagging_scores(labels, probabilities, thresholds=thresholds, average=average)
     decisions = (probabilities >= np.array(thresholds)).astype(int)
     for name, oracle in RANKED.items():
@@ -61,19 +61,21 @@ def test_averages_are_those_of_scikit_learn(average, thresholds):
 @settings(deadline=None, max_examples=20)
 @given(seed=st.integers(0, 1000), threshold=st.floats(0, 1))
 def test_each_class_has_the_scores_of_scikit_learn(seed, threshold):
-    labels, probabilities = some(n=12, n_classes=2, seed=seed)
+    labels, probabilities = random_labels_and_probabilities(n=12, n_classes=2, seed=seed)
     scores = tagging_scores_per_class(labels, probabilities, thresholds=[threshold])
     for k in range(2):
-        said = probabilities[:, k] >= threshold
+        decisions = probabilities[:, k] >= threshold
         for name, oracle in RANKED.items():
             assert scores[name][k] == pytest.approx(oracle(labels[:, k], probabilities[:, k]))
         for name, oracle in THRESHOLDED.items():
-            assert scores[name][k] == pytest.approx(oracle(labels[:, k], said, zero_division=0))
-        assert scores["accuracy"][k] == pytest.approx((said == labels[:, k]).mean())
+            assert scores[name][k] == pytest.approx(
+                oracle(labels[:, k], decisions, zero_division=0)
+            )
+        assert scores["accuracy"][k] == pytest.approx((decisions == labels[:, k]).mean())
 
 
 def test_thresholds_change_decisions_but_not_rankings():
-    labels, probabilities = some()
+    labels, probabilities = random_labels_and_probabilities()
     low, high = (
         tagging_scores(labels, probabilities, thresholds=[threshold]) for threshold in (0.2, 0.8)
     )
@@ -94,7 +96,7 @@ def test_average_precision_is_that_of_the_scores_not_of_the_decisions():
 def test_a_class_always_or_never_there_has_no_ranking_score_and_does_not_count_in_the_average(
     constant,
 ):
-    labels, probabilities = some()
+    labels, probabilities = random_labels_and_probabilities()
     labels[:, 1] = constant
     per_class = tagging_scores_per_class(labels, probabilities)
     others = [0, 2, 3]
@@ -129,7 +131,7 @@ def test_a_single_recording_can_be_scored():
 
 
 def test_labels_and_probabilities_are_left_as_they_are():
-    labels, probabilities = some()
+    labels, probabilities = random_labels_and_probabilities()
     copies = labels.copy(), probabilities.copy()
     tagging_scores(labels, probabilities)
     np.testing.assert_array_equal(labels, copies[0])
@@ -137,7 +139,7 @@ def test_labels_and_probabilities_are_left_as_they_are():
 
 
 def test_scores_are_plain_numbers():
-    labels, probabilities = some()
+    labels, probabilities = random_labels_and_probabilities()
     assert {type(value) for value in tagging_scores(labels, probabilities).values()} == {float}
 
 
@@ -160,20 +162,20 @@ def test_what_cannot_be_scored_is_refused_with_its_shapes(labels, probabilities,
 
 
 def test_thresholds_are_one_or_one_per_class():
-    labels, probabilities = some()
+    labels, probabilities = random_labels_and_probabilities()
     with pytest.raises(InputError, match="there are 3 thresholds: expected 1, or 4, one per class"):
         tagging_scores(labels, probabilities, thresholds=(0.1, 0.2, 0.3))
 
 
 def test_an_average_that_there_is_not_is_refused():
-    labels, probabilities = some()
+    labels, probabilities = random_labels_and_probabilities()
     with pytest.raises(InputError, match=r"'samples'.*weighted, macro, micro"):
         tagging_scores(labels, probabilities, average="samples")
 
 
 @pytest.mark.parametrize("thresholds", [(0.5,), (0.2, 0.4, 0.6, 0.8)])
 def test_micro_scores_are_those_of_all_decisions_together(thresholds):
-    labels, probabilities = some()
+    labels, probabilities = random_labels_and_probabilities()
     scores = tagging_scores(labels, probabilities, thresholds=thresholds, average="micro")
     decisions = (probabilities >= np.array(thresholds)).astype(int)
     for name, oracle in RANKED.items():
@@ -244,7 +246,7 @@ def test_classes_that_are_told_apart_have_their_threshold_between():
 
 @pytest.mark.parametrize("constant", [0, 1])
 def test_a_class_that_is_never_or_always_there_keeps_its_threshold(constant):
-    labels, probabilities = some(n_classes=3)
+    labels, probabilities = random_labels_and_probabilities(n_classes=3)
     labels[:, 1] = constant
     chosen = best_thresholds(labels, probabilities)
     assert chosen[1] == 0.5
@@ -263,16 +265,16 @@ def test_a_class_that_is_never_or_always_there_keeps_its_threshold(constant):
     dtype=st.sampled_from([np.float32, np.float64]),
 )
 def test_no_other_threshold_has_a_higher_F1(seed, n_levels, dtype):
-    labels, probabilities = some(n=15, n_classes=2, seed=seed)
+    labels, probabilities = random_labels_and_probabilities(n=15, n_classes=2, seed=seed)
     probabilities = (np.round(probabilities * n_levels) / n_levels).astype(dtype)
     chosen = best_thresholds(labels, probabilities)
-    assert [type(one) for one in chosen] == [float, float]
-    for truth, said, threshold in zip(labels.T, probabilities.T, chosen, strict=True):
+    assert [type(threshold_of_class) for threshold_of_class in chosen] == [float, float]
+    for truth, probability, threshold in zip(labels.T, probabilities.T, chosen, strict=True):
         others = [
-            metrics.f1_score(truth, said >= other, zero_division=0)
-            for other in [*np.unique(said), 0.5, 1.0]
+            metrics.f1_score(truth, probability >= other, zero_division=0)
+            for other in [*np.unique(probability), 0.5, 1.0]
         ]
-        assert metrics.f1_score(truth, said >= threshold) == pytest.approx(max(others))
+        assert metrics.f1_score(truth, probability >= threshold) == pytest.approx(max(others))
 
 
 def test_thresholds_are_chosen_from_what_can_be_scored_only():

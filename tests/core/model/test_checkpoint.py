@@ -28,7 +28,8 @@ def saved(tmp_path):
 
 @every_kind
 def test_what_was_saved_predicts_bit_for_bit_the_same(configs, tmp_path):
-    model, x = trained(configs), waveforms(2, 4000)
+    model = trained(configs)
+    x = waveforms(2, 4000)
     before = model(x)
     save_checkpoint(tmp_path / "model.ckpt", model, configs, {"epoch": 7, "metrics": {"auc": None}})
     loaded = load_checkpoint(tmp_path / "model.ckpt")
@@ -122,7 +123,8 @@ def test_a_file_of_another_program_is_refused(tmp_path, content):
 def test_a_malicious_pickle_is_refused_without_a_warning_and_not_executed(
     tmp_path, write, inside, recwarn
 ):
-    path, trace = tmp_path / "bad.ckpt", tmp_path / "was_here"
+    path = tmp_path / "bad.ckpt"
+    trace = tmp_path / "was_here"
     write(inside(Malicious(trace)), path)
     refused(path)
     assert not trace.exists()
@@ -132,7 +134,8 @@ def test_a_malicious_pickle_is_refused_without_a_warning_and_not_executed(
 
 @every_kind
 def test_weights_under_their_names_before_are_read(configs, tmp_path):
-    model, before = trained(configs), {"mean": "shift", "std": "deviation"}
+    model = trained(configs)
+    before = {"mean": "shift", "std": "deviation"}
     path = tmp_path / "last.ckpt"
     save_checkpoint(path, model, configs, {}, resume={"weights": model.state_dict()})
     content = torch.load(path, weights_only=True)

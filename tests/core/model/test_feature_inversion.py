@@ -32,7 +32,8 @@ def test_pictures_go_from_black_to_white_and_sounds_are_as_long_and_as_loud_as_t
     name, loud_then_quiet
 ):
     front_ends = FeatureInversion(loud_then_quiet, RATE, FrontEndConfig(n_mels=40))
-    picture, sound = front_ends.picture(name), front_ends.sound(name)
+    picture = front_ends.picture(name)
+    sound = front_ends.sound(name)
     assert (picture.shades.min(), picture.shades.max()) == pytest.approx((0, 1))
     assert picture.shades.shape[0] == len(picture.centres) == (513 if name == "spectrogram" else 40)
     assert sound.shape == loud_then_quiet.shape
@@ -48,8 +49,8 @@ def test_a_spectrogram_with_the_recording_s_phase_is_the_recording(loud_then_qui
 
 
 def test_mel_and_log_mel_hold_the_same_until_shades_are_lost(loud_then_quiet):
-    whole = FeatureInversion(loud_then_quiet, RATE)
-    np.testing.assert_allclose(whole.sound("log_mel"), whole.sound("mel"), atol=1e-3)
+    inversion = FeatureInversion(loud_then_quiet, RATE)
+    np.testing.assert_allclose(inversion.sound("log_mel"), inversion.sound("mel"), atol=1e-3)
     rounded = FeatureInversion(loud_then_quiet, RATE, FrontEndConfig(shades=8))
     quiet = {name: energy(rounded.sound(name)[RATE + 2000 :], 2000) for name in ("mel", "log_mel")}
     assert quiet["mel"] < 1e-3 * quiet["log_mel"], (

@@ -119,7 +119,8 @@ def test_one_pass_gives_the_statistics_of_two(normalisation):
 @pytest.mark.parametrize(("normalisation", "n"), [("band", 16), ("scalar", 1)])
 def test_statistics_travel_in_the_state(normalisation, n):
     config = FeatureConfig(normalisation=normalisation, n_mels=16)
-    fitted, fresh = FrontEnd(config), FrontEnd(config)
+    fitted = FrontEnd(config)
+    fresh = FrontEnd(config)
     fit(fitted, [noise(2, 4000)])
     state = fitted.state_dict()
     assert {name: value.shape for name, value in state.items()} == {

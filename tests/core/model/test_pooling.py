@@ -110,10 +110,12 @@ def test_a_fraction_does_not_depend_on_the_size_of_the_map():
 def test_padding_never_changes_the_result(pooling, n_frames, n_padding, rubbish, seed):
     T = max(n_frames) + n_padding
     masks = random_masks(len(n_frames), 2, 3, T, seed=seed)
-    for one, n in zip(masks, n_frames, strict=True):
-        one[..., n:] = rubbish
+    for mask, n in zip(masks, n_frames, strict=True):
+        mask[..., n:] = rubbish
     together = pooling(masks, torch.tensor(n_frames))
-    alone = torch.cat([pooling(one[None, ..., :n]) for one, n in zip(masks, n_frames, strict=True)])
+    alone = torch.cat(
+        [pooling(mask[None, ..., :n]) for mask, n in zip(masks, n_frames, strict=True)]
+    )
     assert torch.allclose(together, alone, atol=1e-5)
 
 
@@ -182,9 +184,9 @@ def test_the_weights_of_GWRP_are_a_buffer_that_is_not_saved_and_made_once():
     pooling(torch.zeros(1, 1, 2, 3))
     assert [name for name, _ in pooling.named_buffers()] == ["weights"]
     assert not pooling.state_dict()
-    made = pooling.weights
+    weights = pooling.weights
     pooling(torch.ones(5, 2, 3, 2))
-    assert pooling.weights is made
+    assert pooling.weights is weights
     pooling(torch.ones(1, 1, 4, 4))
     assert len(pooling.weights) == 16
 

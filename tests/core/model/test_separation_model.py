@@ -74,8 +74,10 @@ def test_padding_behind_a_recording_is_not_counted_as_frames(pooling):
 
 @every_kind
 def test_waveforms_spectra_and_features_give_one_prediction(configs):
-    model, x = trained(configs), waveforms(2, 4000)
-    spectra, lengths = model.front_end.stft(x), torch.tensor([4000, 3000])
+    model = trained(configs)
+    x = waveforms(2, 4000)
+    spectra = model.front_end.stft(x)
+    lengths = torch.tensor([4000, 3000])
     expected = model(x, lengths)
     n_frames = FEATURES.n_frames(lengths)
     for prediction in (

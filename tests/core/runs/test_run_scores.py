@@ -21,7 +21,8 @@ from absslab.core.runs.run_scores import (
 )
 
 NAN = np.nan
-MIXTURES, CLASSES = ("a.wav", "b.wav", "c.wav"), ("alert", "knock")
+MIXTURES = ("a.wav", "b.wav", "c.wav")
+CLASSES = ("alert", "knock")
 
 
 def table():
@@ -135,7 +136,8 @@ def test_what_classes_have_is_offered_the_improvement_first(tmp_path):
 
 def test_intervals_stand_where_their_scores_do():
     document = Scores.from_json(scores())
-    rows, intervals = score_rows(document), interval_rows(document)
+    rows = score_rows(document)
+    intervals = interval_rows(document)
     assert [len(row) for row in intervals] == [len(row) for row in rows]
     place = {
         (row[0], title): ends

@@ -11,7 +11,7 @@ HOP = 0.1
 PLAIN = DetectionConfig(high_threshold=0.5, low_threshold=0.2, close_gaps=0.0, shortest_event=0.0)
 
 
-def found(*curves, **changes):
+def detect(*curves, **changes):
     """(label, onset, offset) in frames; classes are a, b, …."""
     config = DetectionConfig(**{**PLAIN.to_json(), **changes})
     events = find_events(np.array(curves), HOP, list("abc")[: len(curves)], config)
@@ -22,60 +22,60 @@ def found(*curves, **changes):
 
 
 def test_an_event_reaches_the_high_threshold_and_lasts_as_long_as_it_is_above_the_low_one():
-    assert found([0, 0.3, 0.3, 0.6, 0.3, 0.1, 0]) == [("a", 0.5, 4.5)]
+    assert detect([0, 0.3, 0.3, 0.6, 0.3, 0.1, 0]) == [("a", 0.5, 4.5)]
 
 
 def test_what_never_reaches_the_high_threshold_is_no_event():
-    assert found([0, 0.3, 0.49, 0.3, 0]) == []
+    assert detect([0, 0.3, 0.49, 0.3, 0]) == []
 
 
 def test_the_high_threshold_itself_is_enough_and_the_low_one_is_not():
-    assert found([0, 0.5, 0]) == [("a", 0.5, 1.5)]
-    assert found([0, 0.2, 0.5, 0.2]) == [("a", 1.5, 2.5)]
+    assert detect([0, 0.5, 0]) == [("a", 0.5, 1.5)]
+    assert detect([0, 0.2, 0.5, 0.2]) == [("a", 1.5, 2.5)]
 
 
 def test_a_frame_stands_for_half_a_hop_before_and_behind_its_centre_nothing_before_the_recording():
-    assert found([0.9, 0, 0, 0.9]) == [("a", 0, 0.5), ("a", 2.5, 3.5)]
+    assert detect([0.9, 0, 0, 0.9]) == [("a", 0, 0.5), ("a", 2.5, 3.5)]
 
 
 def test_silence_holds_no_event():
-    assert found([0.0] * 5, [0.0] * 5) == []
+    assert detect([0.0] * 5, [0.0] * 5) == []
 
 
 def test_gaps_up_to_the_limit_are_closed_and_longer_ones_are_not():
     curve = [0, 0.9, 0, 0, 0.9, 0, 0, 0, 0.9]
-    assert found(curve, close_gaps=0.2) == [("a", 0.5, 4.5), ("a", 7.5, 8.5)]
-    assert found(curve, close_gaps=0.3) == [("a", 0.5, 8.5)]
-    assert len(found(curve)) == 3
+    assert detect(curve, close_gaps=0.2) == [("a", 0.5, 4.5), ("a", 7.5, 8.5)]
+    assert detect(curve, close_gaps=0.3) == [("a", 0.5, 8.5)]
+    assert len(detect(curve)) == 3
 
 
 def test_a_gap_limit_between_two_frames_is_rounded_down():
-    assert len(found([0.9, 0, 0, 0.9], close_gaps=0.19)) == 2
+    assert len(detect([0.9, 0, 0, 0.9], close_gaps=0.19)) == 2
 
 
 def test_events_shorter_than_the_limit_are_dropped():
     curve = [0, 0.9, 0, 0.9, 0.9, 0.9, 0]
-    assert found(curve, shortest_event=0.3) == [("a", 2.5, 5.5)]
-    assert found(curve, shortest_event=0.31) == []
+    assert detect(curve, shortest_event=0.3) == [("a", 2.5, 5.5)]
+    assert detect(curve, shortest_event=0.31) == []
 
 
 def test_gaps_are_closed_before_short_events_are_dropped():
-    assert found([0.9, 0, 0.9, 0, 0], close_gaps=0.1, shortest_event=0.3) == [("a", 0, 2.5)]
+    assert detect([0.9, 0, 0.9, 0, 0], close_gaps=0.1, shortest_event=0.3) == [("a", 0, 2.5)]
 
 
 def test_the_loud_frame_may_lie_on_the_other_side_of_a_closed_gap():
-    assert found([0, 0.3, 0, 0.9, 0], close_gaps=0.1) == [("a", 0.5, 3.5)]
+    assert detect([0, 0.3, 0, 0.9, 0], close_gaps=0.1) == [("a", 0.5, 3.5)]
 
 
 def test_by_the_rule_of_Kong_gaps_are_closed_between_stretches_that_have_a_loud_frame_alone():
     """Both thresholds first, then gaps, then short events."""
     kong = {"close_gaps_first": False, "close_gaps": 0.1}
-    assert found([0, 0.3, 0, 0.9, 0], **kong) == [("a", 2.5, 3.5)]
-    assert found([0, 0.3, 0.6, 0, 0.9, 0], shortest_event=0.4, **kong) == [("a", 0.5, 4.5)]
+    assert detect([0, 0.3, 0, 0.9, 0], **kong) == [("a", 2.5, 3.5)]
+    assert detect([0, 0.3, 0.6, 0, 0.9, 0], shortest_event=0.4, **kong) == [("a", 0.5, 4.5)]
 
 
 def test_events_come_in_the_order_of_their_onsets_and_each_class_has_its_own():
-    assert found([0, 0, 0.9, 0], [0, 0.9, 0.9, 0], [0.9, 0, 0, 0.9]) == [
+    assert detect([0, 0, 0.9, 0], [0, 0.9, 0.9, 0], [0.9, 0, 0, 0.9]) == [
         ("c", 0, 0.5),
         ("b", 0.5, 2.5),
         ("a", 1.5, 2.5),
@@ -120,7 +120,8 @@ def activity_of(masks, power, probabilities=None, **options):
 
 @pytest.mark.parametrize("rule", ["magnitude", "bins"])
 def test_activity_lies_between_the_smallest_and_the_largest_mask_value_of_a_frame(rule):
-    masks, power = random_masks(3, 8, 20), random_masks(8, 20)
+    masks = random_masks(3, 8, 20)
+    power = random_masks(8, 20)
     activity = activity_of(masks, power, activity=rule)
     assert activity.shape == (3, 20)
     assert (activity <= masks.max(1) + 1e-6).all()
@@ -138,7 +139,8 @@ def test_a_class_that_takes_all_is_fully_active_and_silence_is_not():
 
 
 def test_activity_is_the_part_of_the_magnitude_or_of_the_bins_that_the_mask_takes():
-    masks, power = [[[1.0], [0.0]], [[0.0], [0.5]]], [[9.0], [1.0]]  # magnitudes 3 and 1
+    masks = [[[1.0], [0.0]], [[0.0], [0.5]]]
+    power = [[9.0], [1.0]]  # magnitudes 3 and 1
     assert activity_of(masks, power).tolist() == [[0.75], [0.125]]
     assert activity_of(masks, power, activity="bins").tolist() == [[0.5], [0.25]]
 

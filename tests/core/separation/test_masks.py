@@ -41,7 +41,8 @@ def test_a_class_that_is_not_in_the_recording_yields():
 def test_a_stray_bin_goes_to_the_class_that_sounds_around_it():
     masks = torch.zeros(2, 4, 60)
     masks[0] = 0.9
-    masks[0, 2, 30], masks[1, 2, 30] = 0.3, 0.6
+    masks[0, 2, 30] = 0.3
+    masks[1, 2, 30] = 0.6
     refined = refine_masks(
         masks,
         torch.ones(4, 60),
@@ -52,14 +53,14 @@ def test_a_stray_bin_goes_to_the_class_that_sounds_around_it():
     assert refined[0, 2, 30] > 0.8
 
 
-def some_masks() -> torch.Tensor:
+def random_masks() -> torch.Tensor:
     """(3, 8, 50), which add up to at most 1."""
     generator = torch.Generator().manual_seed(0)
     return torch.rand(3, 8, 50, generator=generator) / 3
 
 
 def test_with_its_defaults_shaping_leaves_the_masks_as_they_are():
-    masks = some_masks()
+    masks = random_masks()
     assert torch.equal(shape_masks(masks, SeparationConfig()), masks)
 
 
@@ -88,8 +89,8 @@ def test_masks_claiming_more_than_there_is_are_divided_and_none_is_lost_however_
     ).flatten()
     torch.testing.assert_close(shaped, torch.tensor([0.6, 0.4, 0.0]))
     for masks in (
-        some_masks(),
-        1e-20 * some_masks(),
+        random_masks(),
+        1e-20 * random_masks(),
         torch.zeros(3, 8, 50),
         torch.full((3, 8, 50), 0.34),
     ):

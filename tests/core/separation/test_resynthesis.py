@@ -38,10 +38,8 @@ def test_it_gives_what_separating_gives_whatever_the_settings(separator, samplin
     given = waveform.copy()
     resynthesis = Resynthesis(separator, waveform, sampling_rate)
     for config in CONFIGS:
-        again, expected = (
-            resynthesis.separate(config),
-            Separator(separator.model, config).separate(waveform, sampling_rate),
-        )
+        again = resynthesis.separate(config)
+        expected = Separator(separator.model, config).separate(waveform, sampling_rate)
         for name in ARRAYS:
             np.testing.assert_allclose(
                 getattr(again, name), getattr(expected, name), atol=1e-6, err_msg=name
@@ -50,7 +48,8 @@ def test_it_gives_what_separating_gives_whatever_the_settings(separator, samplin
 
 
 def test_the_model_is_asked_once(separator, monkeypatch):
-    asked, predict = [], Separator.predict
+    asked = []
+    predict = Separator.predict
     monkeypatch.setattr(
         Separator,
         "predict",

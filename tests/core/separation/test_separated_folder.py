@@ -84,7 +84,7 @@ def test_a_folder_written_before_is_replaced_whole(separator, tmp_path):
     list(separate_file(separator, path, tmp_path / "out", keep=("speech",)))
     list(separate_file(separator, path, tmp_path / "out"))
     assert not (tmp_path / "out/a/remix.wav").exists()
-    assert [one.name for one in (tmp_path / "out").iterdir()] == ["a"]
+    assert [folder.name for folder in (tmp_path / "out").iterdir()] == ["a"]
 
 
 def test_a_folder_of_someone_elses_and_the_inputs_own_are_not_touched(separator, tmp_path):
@@ -134,17 +134,17 @@ def test_with_gains_of_0_dB_the_remix_is_the_input(separator, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "message"),
     [
         ({"keep": ("speech",), "gains": {"speech": 1.0}}, "give one of them"),
         ({"gains": {"speach": 1.0}}, "did you mean speech"),
     ],
 )
 def test_gains_that_can_not_be_meant_are_refused_before_anything_is_written(
-    separator, tmp_path, options, words
+    separator, tmp_path, options, message
 ):
     path = write(tmp_path / "a.wav")
-    with pytest.raises(InputError, match=words):
+    with pytest.raises(InputError, match=message):
         list(separate_file(separator, path, tmp_path / "out", **options))
     assert not (tmp_path / "out").exists()
 

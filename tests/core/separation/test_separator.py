@@ -138,14 +138,14 @@ def test_a_model_can_be_trained_on_after_it_has_separated(checkpoint, short_mixt
 
 def test_blocks_of_any_length_give_the_same(separator, short_mixture):
     waveform = np.tile(short_mixture, 16)[None]
-    whole = np.concatenate(
+    in_one_block = np.concatenate(
         [part.sources for part in separator.stream([waveform], 16000, waveform.shape[1])], -1
     )
     blocks = np.array_split(waveform, [7, 5000, 5001, 300_000], axis=1)
-    again = np.concatenate(
+    in_blocks = np.concatenate(
         [part.sources for part in separator.stream(blocks, 16000, waveform.shape[1])], -1
     )
-    np.testing.assert_array_equal(whole, again)
+    np.testing.assert_array_equal(in_one_block, in_blocks)
 
 
 def test_memory_is_bounded_by_segments_that_shrink_with_the_number_of_channels(separator):
@@ -182,11 +182,11 @@ def test_the_power_of_a_long_recording_has_no_seams(separator):
     waveform = noise(50 * 16000)
     front_end = separator.model.front_end
     with torch.no_grad():
-        whole = front_end.power(front_end.stft(torch.from_numpy(waveform)[None]))[
+        expected = front_end.power(front_end.stft(torch.from_numpy(waveform)[None]))[
             0
         ].numpy()  # (M, T)
     np.testing.assert_allclose(
-        separator.separate(waveform, 16000).power, whole, rtol=1e-3, atol=1e-7 * whole.max()
+        separator.separate(waveform, 16000).power, expected, rtol=1e-3, atol=1e-7 * expected.max()
     )
 
 
@@ -201,8 +201,8 @@ def test_the_power_of_a_long_recording_has_no_seams(separator):
 )
 def test_however_masks_are_shaped_nothing_is_lost(separator, short_mixture, config):
     plain, separated = (
-        Separator(separator.model, one).separate(short_mixture, 16000)
-        for one in (SeparationConfig(), config)
+        Separator(separator.model, choice).separate(short_mixture, 16000)
+        for choice in (SeparationConfig(), config)
     )
     np.testing.assert_allclose(
         separated.sources.sum(0) + separated.residual, short_mixture, atol=1e-6

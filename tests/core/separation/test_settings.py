@@ -39,7 +39,7 @@ def test_what_a_file_leaves_out_has_its_default(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "message"),
     [
         ("{", "not readable JSON"),
         ("[]", "holds no settings of a separation"),
@@ -64,12 +64,12 @@ def test_what_a_file_leaves_out_has_its_default(tmp_path):
     ],
 )
 def test_a_file_that_can_not_be_meant_is_refused_in_one_line_that_names_it(
-    tmp_path, content, words
+    tmp_path, content, message
 ):
     (tmp_path / "s.json").write_text(content)
     with pytest.raises(InputError) as refused:
         read_settings(tmp_path / "s.json")
-    assert words in str(refused.value)
+    assert message in str(refused.value)
     assert "s.json" in str(refused.value)
     assert "\n" not in str(refused.value)
 
@@ -105,7 +105,8 @@ def test_a_gain_is_given_once_and_to_a_class_that_there_is():
 
 
 def test_a_remix_is_the_sum_with_its_gains():
-    sources, residual = np.array([[1.0, 2.0], [10.0, 20.0]]), np.array([100.0, 200.0])
+    sources = np.array([[1.0, 2.0], [10.0, 20.0]])
+    residual = np.array([100.0, 200.0])
     classes = ["a", "b"]
     np.testing.assert_array_equal(mix_sources(sources, residual, classes, {}), [111, 222])
     np.testing.assert_allclose(
@@ -122,7 +123,8 @@ def test_a_remix_is_the_sum_with_its_gains():
 
 
 def test_a_remix_has_the_shape_and_precision_of_what_it_is_made_of_and_changes_nothing():
-    sources, residual = np.ones((3, 2, 5), np.float32), np.ones((2, 5), np.float32)
+    sources = np.ones((3, 2, 5), np.float32)
+    residual = np.ones((2, 5), np.float32)
     mixed = mix_sources(sources, residual, ["a", "b", "c"], {"a": 6})
     assert (mixed.shape, mixed.dtype) == ((2, 5), np.float32)
     assert sources.min() == sources.max() == residual.min() == residual.max() == 1

@@ -78,7 +78,8 @@ def test_pairs_are_as_frequent_as_the_probability_says_and_labels_go_with_the_so
     paired = []
     for seed in range(40):
         pairs = augmented(batch(), config, seed)
-        has_label, has_sound = pairs.labels_second.any(1), energy(pairs.second) > 0
+        has_label = pairs.labels_second.any(1)
+        has_sound = energy(pairs.second) > 0
         assert torch.equal(has_label, has_sound)
         paired += has_label.tolist()
     assert np.mean(paired) == pytest.approx(0.7, abs=0.1)
@@ -172,14 +173,15 @@ def test_the_equaliser_is_smooth_constant_in_time_and_of_the_deviation_asked_for
     ],
 )
 def test_the_same_generator_gives_the_same_and_another_one_something_else(config):
-    one, again, other = (augmented(batch(), config, seed) for seed in (3, 3, 4))
-    assert torch.equal(one.first, again.first)
-    assert torch.equal(one.second, again.second)
-    assert not torch.equal(one.first, other.first)
+    first, again, other = (augmented(batch(), config, seed) for seed in (3, 3, 4))
+    assert torch.equal(first.first, again.first)
+    assert torch.equal(first.second, again.second)
+    assert not torch.equal(first.first, other.first)
 
 
 def test_the_batch_itself_is_not_modified():
-    original, copy = batch(), batch()
+    original = batch()
+    copy = batch()
     augmented(original, AugmentationConfig(pair_probability=1.0, roll=True, equaliser=2.0))
     assert torch.equal(original.waveforms, copy.waveforms)
     assert torch.equal(original.labels, copy.labels)

@@ -64,22 +64,21 @@ def test_a_run_that_was_cut_ends_with_the_same_weights_as_one_that_was_not(
         scheduler_milestones=(1, 2),
         scheduler_patience=0,
     )
-    whole = with_training(new_run, **options)
-    finish(Experiment(whole))
-    cut = replace(whole, run=replace(whole.run, save_path=str(tmp_path / "cut.ckpt")))
+    uncut = with_training(new_run, **options)
+    finish(Experiment(uncut))
+    cut = replace(uncut, run=replace(uncut.run, save_path=str(tmp_path / "cut.ckpt")))
     cut_after(Experiment(cut), 1)
     results = finish(Experiment.resume(tmp_path / "cut" / "last.ckpt"))
     assert [result.epoch for result in results] == [2, 3]
-    expected, resumed = (
-        read_checkpoint(tmp_path / "run/last.ckpt"),
-        read_checkpoint(tmp_path / "cut/last.ckpt"),
-    )
+    expected = read_checkpoint(tmp_path / "run/last.ckpt")
+    resumed = read_checkpoint(tmp_path / "cut/last.ckpt")
     for part in ("weights",):
         for name, value in expected[part].items():
             assert torch.equal(value, resumed[part][name]), name
     for name, value in expected["resume"]["weights"].items():
         assert torch.equal(value, resumed["resume"]["weights"][name]), name
-    best, again = weights(tmp_path / "run.ckpt"), weights(tmp_path / "cut.ckpt")
+    best = weights(tmp_path / "run.ckpt")
+    again = weights(tmp_path / "cut.ckpt")
     assert all(torch.equal(best[name], again[name]) for name in best)
 
 
@@ -100,9 +99,9 @@ def test_the_run_directory_holds_what_the_design_says(settings, checkpoint):
 def test_the_saved_model_is_that_of_the_best_epoch_by_the_declared_metric(new_run):
     experiment = Experiment(with_training(new_run, n_epochs=4, metric="loss"))
     losses = {result.epoch: result.metrics["loss"] for result in finish(experiment)}
-    made = load_checkpoint(new_run.run.save_path).made
-    assert made["epoch"] == min(losses, key=losses.get)
-    assert made["metrics"]["loss"] == min(losses.values())
+    provenance = load_checkpoint(new_run.run.save_path).made
+    assert provenance["epoch"] == min(losses, key=losses.get)
+    assert provenance["metrics"]["loss"] == min(losses.values())
 
 
 def test_the_best_score_so_far_survives_a_resume(new_run, tmp_path):
@@ -135,10 +134,10 @@ def test_the_file_stop_stops_a_run_which_can_then_be_resumed(new_run, tmp_path):
 def test_models_of_every_so_many_epochs_are_kept_and_can_be_used(new_run, tmp_path):
     settings = with_training(replace(new_run, run=replace(new_run.run, keep_every=2)), n_epochs=5)
     finish(Experiment(settings))
-    kept = RunReader(tmp_path / "run").epoch_checkpoints()
-    assert list(kept) == [2, 4]
-    assert [load_checkpoint(path).made["epoch"] for path in kept.values()] == [2, 4]
-    first, second = (weights(path) for path in kept.values())
+    checkpoints = RunReader(tmp_path / "run").epoch_checkpoints()
+    assert list(checkpoints) == [2, 4]
+    assert [load_checkpoint(path).made["epoch"] for path in checkpoints.values()] == [2, 4]
+    first, second = (weights(path) for path in checkpoints.values())
     assert any(not torch.equal(first[name], second[name]) for name in first)
     list(Experiment.resume(tmp_path / "run/last.ckpt", {"n_epochs": 7, "keep_every": 3}).run())
     assert list(RunReader(tmp_path / "run").epoch_checkpoints()) == [2, 4, 6]
@@ -182,8 +181,8 @@ def test_a_device_that_is_not_there_is_refused(new_run):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpu_trains_as_a_cpu_does(new_run, tmp_path):
     on_cpu = finish(Experiment(new_run))
-    there = replace(new_run.run, device="cuda", save_path=str(tmp_path / "gpu.ckpt"))
-    on_gpu = finish(Experiment(replace(new_run, run=there)))
+    gpu_run = replace(new_run.run, device="cuda", save_path=str(tmp_path / "gpu.ckpt"))
+    on_gpu = finish(Experiment(replace(new_run, run=gpu_run)))
     assert on_gpu[0].losses["total"] == pytest.approx(on_cpu[0].losses["total"], rel=1e-2)
 
 
@@ -230,14 +229,15 @@ def test_dropout_and_early_stopping_resume_bit_for_bit_as_well(new_run, tmp_path
         "device": "cpu",
         "precision": "float32",
     }
-    whole, cut = (
+    uncut, cut = (
         Settings.from_flags(flags | {"save_path": str(tmp_path / f"{name}.ckpt")})
         for name in ("whole", "cut")
     )
-    results = finish(Experiment(whole))
+    results = finish(Experiment(uncut))
     cut_after(Experiment(cut), 2)
     assert finish(Experiment.resume(tmp_path / "cut/last.ckpt"))[-1].epoch == results[-1].epoch
-    expected, resumed = weights(tmp_path / "whole/last.ckpt"), weights(tmp_path / "cut/last.ckpt")
+    expected = weights(tmp_path / "whole/last.ckpt")
+    resumed = weights(tmp_path / "cut/last.ckpt")
     assert all(torch.equal(expected[name], resumed[name]) for name in expected)
 
 

@@ -23,7 +23,8 @@ CONFIG = FeatureConfig(sampling_rate=RATE, n_mels=8)
 
 def recordings(folder, lengths=(4000, 1000, 2500)):
     folder.mkdir(exist_ok=True)
-    rng, items = np.random.default_rng(0), []
+    rng = np.random.default_rng(0)
+    items = []
     for index, n in enumerate(lengths):
         soundfile.write(folder / f"{index}.wav", 0.1 * rng.standard_normal(n), RATE)
         items.append(
@@ -124,7 +125,10 @@ def test_other_recordings_or_another_order_change_the_fingerprint(tmp_path, data
     soundfile.write(data_set.path(1), np.zeros(1001), RATE)
     fingerprints = [
         before,
-        *(store_fingerprint(one, front_end) for one in (fewer, other_order, data_set)),
+        *(
+            store_fingerprint(recordings_set, front_end)
+            for recordings_set in (fewer, other_order, data_set)
+        ),
     ]
     assert len(set(fingerprints)) == 4
 
@@ -158,8 +162,8 @@ def test_features_made_with_other_settings_are_refused(tmp_path, data_set):
 @pytest.mark.parametrize("content", [b"", b"features, as a text", None])
 def test_a_damaged_store_is_refused(tmp_path, data_set, content):
     path = stored(tmp_path, data_set)
-    whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2] if content is None else content)
+    undamaged = path.read_bytes()
+    path.write_bytes(undamaged[: len(undamaged) // 2] if content is None else content)
     assert "is no feature store" in refused(path, store_fingerprint(data_set, FrontEnd(CONFIG)))
 
 

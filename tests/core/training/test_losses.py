@@ -44,8 +44,8 @@ def burst(frequency, start, stop, amplitude=0.5, seconds=4.0):
 
 
 def powers(front_end, first, second):
-    spectra = [front_end.stft(one) for one in (first, second)]
-    return [front_end.power(one) for one in (*spectra, sum(spectra))]
+    spectra = [front_end.stft(waveform) for waveform in (first, second)]
+    return [front_end.power(spectrum) for spectrum in (*spectra, sum(spectra))]
 
 
 def band_of(front_end, frequency):
@@ -78,10 +78,8 @@ def test_masks_of_absent_classes_are_pushed_down_and_those_of_present_ones_let_a
 def test_a_tag_that_is_certainly_wrong_costs_much_but_not_infinitely(name):
     probabilities = torch.tensor([[0.0, 1.0]], requires_grad=True)
     labels = torch.tensor([[1.0, 0.0]])
-    wrong, right = (
-        TAG_LOSSES[name](probabilities, labels),
-        TAG_LOSSES[name](1 - probabilities, labels),
-    )
+    wrong = TAG_LOSSES[name](probabilities, labels)
+    right = TAG_LOSSES[name](1 - probabilities, labels)
     wrong.backward()
     assert torch.isfinite(wrong)
     assert torch.isfinite(probabilities.grad).all()
@@ -126,18 +124,21 @@ def test_the_bins_of_a_tone_burst_belong_to_it(front_end, targets):
     shares = targets(*powers(front_end, noise() + burst(1000, 1, 2), torch.zeros(1, 4 * RATE)))
     band = band_of(front_end, 1000)
     frames = torch.arange(shares.first.shape[-1]) * CONFIG.hop_size / RATE
-    inside, outside = (frames > 1.1) & (frames < 1.9), (frames < 0.9) | (frames > 2.1)
+    inside = (frames > 1.1) & (frames < 1.9)
+    outside = (frames < 0.9) | (frames > 2.1)
     assert shares.first[0, band, inside].min() > 0.99
     assert shares.first[0, :, outside].mean() < 0.1
 
 
 def test_two_bursts_of_two_recordings_get_their_shares(front_end, targets):
     """Same instant, same band: the louder one by 6 dB has four fifths of the energy."""
-    first, second = burst(1000, 1, 2), burst(1000, 1, 2, amplitude=0.25)
+    first = burst(1000, 1, 2)
+    second = burst(1000, 1, 2, amplitude=0.25)
     shares = targets(
         *powers(front_end, noise(level=1e-4) + first, noise(level=1e-4, seed=1) + second)
     )
-    band, middle = band_of(front_end, 1000), round(1.5 * RATE / CONFIG.hop_size)
+    band = band_of(front_end, 1000)
+    middle = round(1.5 * RATE / CONFIG.hop_size)
     assert shares.first[0, band, middle].item() == pytest.approx(0.8, abs=0.01)
     assert shares.second[0, band, middle].item() == pytest.approx(0.2, abs=0.01)
 
@@ -146,9 +147,10 @@ def test_exchanging_the_recordings_exchanges_their_shares(front_end, targets):
     first, second, total = powers(
         front_end, noise() + burst(1000, 1, 2), noise(seed=1) + burst(2000, 2, 3)
     )
-    one, other = targets(first, second, total), targets(second, first, total)
-    assert torch.allclose(one.first, other.second, atol=1e-6)
-    assert torch.allclose(one.background, other.background, atol=1e-6)
+    shares = targets(first, second, total)
+    exchanged = targets(second, first, total)
+    assert torch.allclose(shares.first, exchanged.second, atol=1e-6)
+    assert torch.allclose(shares.background, exchanged.background, atol=1e-6)
 
 
 def test_silence_has_finite_shares(targets):
@@ -161,7 +163,7 @@ def test_silence_has_finite_shares(targets):
 def test_padding_does_not_count_and_changes_no_share(front_end, targets):
     recordings = noise() + burst(1000, 1, 2), noise(seed=1) + burst(2000, 2, 3)
     alone = targets(*powers(front_end, *recordings))
-    padded = [torch.nn.functional.pad(one, (0, 3 * RATE)) for one in recordings]
+    padded = [torch.nn.functional.pad(recording, (0, 3 * RATE)) for recording in recordings]
     n_frames = CONFIG.n_frames(4 * RATE)
     together = targets(*powers(front_end, *padded), torch.tensor([n_frames]))
     for name in ("first", "second", "background"):
@@ -174,7 +176,8 @@ def test_padding_does_not_count_and_changes_no_share(front_end, targets):
 
 def test_loud_bins_count_more(front_end, targets):
     shares = targets(*powers(front_end, noise() + burst(1000, 1, 2), torch.zeros(1, 4 * RATE)))
-    band, middle = band_of(front_end, 1000), round(1.5 * RATE / CONFIG.hop_size)
+    band = band_of(front_end, 1000)
+    middle = round(1.5 * RATE / CONFIG.hop_size)
     assert shares.weights[0, band, middle] > 3 * shares.weights.median()
 
 
@@ -184,7 +187,8 @@ def test_shares_are_made_on_the_device_of_the_front_end(front_end, targets):
 
 
 # One bin; three classes: the first recording holds classes 0 and 1, the second class 2.
-FIRST, SECOND = torch.tensor([[1.0, 1.0, 0.0]]), torch.tensor([[0.0, 0.0, 1.0]])
+FIRST = torch.tensor([[1.0, 1.0, 0.0]])
+SECOND = torch.tensor([[0.0, 0.0, 1.0]])
 
 
 def shares_of(first, second, background):

@@ -8,7 +8,8 @@ from absslab.core.common.errors import InputError
 from absslab.core.training.config import TrainingConfig
 from absslab.core.training.schedules import SCHEDULES, build_schedule
 
-N_EPOCHS, STEPS = 12, 3
+N_EPOCHS = 12
+STEPS = 3
 SCORES = [0.5, 0.6, None, 0.6, 0.55, 0.6, None, 0.59, 0.7, 0.7, 0.6, 0.5]
 CONFIGS = {
     "none": {},
