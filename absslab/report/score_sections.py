@@ -16,7 +16,7 @@ from absslab.plots.charts import (
 )
 from absslab.report.page_parts import Fragment, box, chart, chart_axes, heading, paragraph
 
-_CLASS_SCORES = (  # that have a chart
+_CLASS_SCORES = (  # scores of classes that have a chart
     "si_sdr_improvement",
     "event_f1",
     "average_precision",
@@ -32,11 +32,13 @@ def render_score_charts(scores: RunScores) -> Fragment:
     choices = scores.choices
     charts = [_draw_class_scores(scores, name) for name in _CLASS_SCORES if name in choices]
     charts.append(_draw_distribution(scores))
-    text = "Dots are the model's scores, bars their 95 % intervals over resampled mixtures."
+    text = "Dots are the model's scores."
+    if any(scores.intervals(name) for name in _CLASS_SCORES):
+        text += " Bars, where a score has them, are 95 % intervals over resampled mixtures."
     parts = paragraph(text) + box(charts, "charts")
     if scores.scores.breakdown:
-        parts += heading("What is lost to what")
-        parts += paragraph("From the best that any mask could do down to the model:")
+        parts += heading("Where improvement is lost")
+        parts += paragraph("From the best that any mask can reach down to the model:")
         parts += _draw_breakdown(scores.scores.breakdown)
     return parts
 
@@ -45,27 +47,28 @@ def render_confusion(scores: RunScores) -> Fragment:
     """Render which classes are tagged where others are present."""
     confusions = count_confusions(scores.table)
     if confusions is None:
-        return paragraph("There are no tags to confuse: they were not scored.")
+        return paragraph("Tags were not scored, so confusions of classes are not known.")
     drawn = confusions.select(confusions.most_confused(_MAX_CLASSES))
     parts = paragraph(
-        "A row is a class that is in the mixture. On the diagonal: in how many of these mixtures "
-        "it is found; in the other columns: how often that class is tagged though it is not there."
+        "Each row is a class that is in the mixture. The diagonal shows in how many of these "
+        "mixtures it is tagged, the other columns how often that class is tagged without being "
+        "present."
     )
     parts += _draw_confusion(drawn)
     if len(drawn.classes) < len(confusions.classes):
         parts += paragraph(
-            f"Of {len(confusions.classes)} classes those {len(drawn.classes)} that are confused "
-            "most are shown."
+            f"The {len(drawn.classes)} classes that are confused most are shown, of "
+            f"{len(confusions.classes)}."
         )
-    note = f"Pairs that fewer than {MIN_MIXTURES} mixtures can tell are left out."
+    note = f"Pairs that can be counted in fewer than {MIN_MIXTURES} mixtures are left out."
     pairs = confusions.pairs()[:_MAX_PAIRS]
     if not pairs:
-        return parts + paragraph(f"No class was tagged where it is not. {note}")
-    parts += paragraph(f"Tagged where it is not, the most frequent pairs first. {note}")
+        return parts + paragraph(f"No class was tagged where it is absent. {note}")
+    parts += paragraph(f"Classes tagged where they are absent, the most frequent pairs first. {note}")
     for pair in pairs:
         share = f"{100 * pair.rate:.0f}\u00a0%"
         parts += paragraph(
-            f"{pair.tagged}, where {pair.present} is: "
+            f"{pair.tagged} where {pair.present} is present: "
             f"in {pair.n_tagged} of {pair.n_mixtures} ({share})",
             "item",
         )
@@ -79,10 +82,10 @@ def _draw_class_scores(scores: RunScores, name: str) -> Fragment:
     if name == "si_sdr_improvement":
         baselines[BASELINE_TITLES[CEILING]] = scores.per_class("ceiling")
     axes = chart_axes(chart_height(len(values)))
-    draw_class_scores(
-        axes, values, label=title, intervals=scores.intervals(name), baselines=baselines
-    )
-    return chart(axes, f"{title} of each class with its 95 % interval")
+    intervals = scores.intervals(name)
+    draw_class_scores(axes, values, label=title, intervals=intervals, baselines=baselines)
+    alt = f"{title} of each class"
+    return chart(axes, f"{alt} with its 95 % interval" if intervals else alt)
 
 
 def _draw_distribution(scores: RunScores) -> Fragment:
