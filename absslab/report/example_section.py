@@ -1,6 +1,6 @@
 """The section of a report with the worst, the median and the best mixtures."""
 
-from absslab.core.runs.run_scores import DOUBT, RankedMixture
+from absslab.core.runs.run_scores import TAG_ERROR, RankedMixture
 from absslab.report.examples import choose_examples, interleave, render_example, separate_example
 from absslab.report.page import MAX_CHARACTERS
 from absslab.report.page_parts import Fragment, format_number, heading, paragraph
@@ -24,7 +24,7 @@ def render_examples(run: ReportedRun, *, n_each: int, limit: int) -> Fragment:
     if not n_each:
         return paragraph("No mixture is shown: none was asked for.")
     criterion = "the mean SI-SDR improvement of what they hold"
-    if score == DOUBT:
+    if score == TAG_ERROR:
         criterion = "the distance of probabilities from labels"
     rendered: dict[str, Fragment] = {}  # by kind
     n_characters = 0
@@ -52,7 +52,7 @@ def render_examples(run: ReportedRun, *, n_each: int, limit: int) -> Fragment:
 
 def _render_ranked(run: ReportedRun, kind: str, ranked: RankedMixture, score: str) -> Fragment:
     value = f"{format_number(ranked.score, '.1f')} dB"
-    if score == DOUBT:
+    if score == TAG_ERROR:
         value = f"{ranked.score:.2f} from its labels"
     title = f"{kind}: {ranked.mixture}, {value}"
     example = separate_example(run.evaluation, run.scores, ranked.mixture)

@@ -6,7 +6,7 @@ from absslab.core.evaluation.confusion import MIN_MIXTURES, Confusion, count_con
 from absslab.core.evaluation.score_table import CEILING
 from absslab.core.evaluation.score_text import BASELINE_TITLES
 from absslab.core.evaluation.scores import BreakdownStep
-from absslab.core.runs.run_scores import DOUBT, RunScores
+from absslab.core.runs.run_scores import TAG_ERROR, RunScores
 from absslab.plots.charts import (
     chart_height,
     draw_class_scores,
@@ -29,7 +29,7 @@ _MAX_PAIRS = 10  # of confused classes in the list
 
 def render_score_charts(scores: RunScores) -> Fragment:
     """Render the scores of each class, their spread, and where improvement is lost."""
-    choices = scores.choices
+    choices = scores.class_score_titles
     charts = [_draw_class_scores(scores, name) for name in _CLASS_SCORES if name in choices]
     charts.append(_draw_distribution(scores))
     text = "Dots are the model's scores."
@@ -64,7 +64,9 @@ def render_confusion(scores: RunScores) -> Fragment:
     pairs = confusions.pairs()[:_MAX_PAIRS]
     if not pairs:
         return parts + paragraph(f"No class was tagged where it is absent. {note}")
-    parts += paragraph(f"Classes tagged where they are absent, the most frequent pairs first. {note}")
+    parts += paragraph(
+        f"Classes tagged where they are absent, the most frequent pairs first. {note}"
+    )
     for pair in pairs:
         share = f"{100 * pair.rate:.0f}\u00a0%"
         parts += paragraph(
@@ -76,7 +78,7 @@ def render_confusion(scores: RunScores) -> Fragment:
 
 
 def _draw_class_scores(scores: RunScores, name: str) -> Fragment:
-    title = scores.choices[name].replace("/dB", " / dB")
+    title = scores.class_score_titles[name].replace("/dB", " / dB")
     values = scores.per_class(name)
     baselines = {}
     if name == "si_sdr_improvement":
@@ -90,7 +92,7 @@ def _draw_class_scores(scores: RunScores, name: str) -> Fragment:
 
 def _draw_distribution(scores: RunScores) -> Fragment:
     name, values = scores.per_mixture("si_sdr_improvement")
-    label = "mean |label − probability|" if name == DOUBT else "SI-SDRi / dB, mean of a mixture"
+    label = "mean |label − probability|" if name == TAG_ERROR else "SI-SDRi / dB, mean of a mixture"
     axes = chart_axes(3.0)
     draw_score_distribution(axes, values.to_list(), label=label)
     return chart(axes, f"{label}: how many mixtures have it")

@@ -19,7 +19,13 @@ from absslab.core.common.config import suggest_nearest
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import atomic_write, file_lock, write_bytes
 from absslab.core.common.tables import original_path, read_table, table_text
-from absslab.core.data.weak_labels import LISTS, ONE_HOT, LabelledRow, WeakLabels, read_weak_labels
+from absslab.core.data.weak_labels import (
+    LABEL_LISTS_FILE,
+    MULTI_HOT_FILE,
+    LabelledRow,
+    WeakLabels,
+    read_weak_labels,
+)
 
 CORRECTIONS = ("time", "filename", "event_label", "from", "to")  # columns of corrections.csv
 
@@ -45,14 +51,14 @@ def labels_table(recording: str | Path) -> Path:
     path = Path(recording).absolute()
     for folder in path.parents:
         filename = path.relative_to(folder).as_posix()
-        for table in (folder / ONE_HOT, folder / LISTS):
+        for table in (folder / MULTI_HOT_FILE, folder / LABEL_LISTS_FILE):
             if not table.is_file():
                 continue
             if any(row.filename == filename for row in read_weak_labels(table).rows):
                 return table
     raise InputError(
-        f"no {ONE_HOT} or {LISTS} next to {{path}} or in a folder above names it: "
-        "it has no labels to correct",
+        f"no {MULTI_HOT_FILE} or {LABEL_LISTS_FILE} next to {{path}} or in a folder above names "
+        "it: it has no labels to correct",
         path=recording,
     )
 
@@ -132,7 +138,7 @@ def _correct_locked(table: Path, filename: str, event_label: str, present: bool)
     if not original_path(table).exists():
         write_bytes(original_path(table), table.read_bytes())
     notes = table.with_name("corrections.csv")
-    delimiter = "," if table.name == ONE_HOT else "\t"
+    delimiter = "," if table.name == MULTI_HOT_FILE else "\t"
     texts = {
         notes: _add_note(notes, filename, event_label, present),
         table: table_text(list(cells[index]), cells, delimiter=delimiter),
@@ -147,7 +153,7 @@ def _correct_cells(
     table: Path, weak_labels: WeakLabels, index: int, event_label: str, present: bool
 ) -> dict[str, str]:
     """Return the cells of a row that a correction changes."""
-    if table.name == ONE_HOT:
+    if table.name == MULTI_HOT_FILE:
         return {event_label: str(int(present))}
     row = weak_labels.rows[index]
     n_labelled = sum(event_label in other.labels for other in weak_labels.rows)

@@ -13,10 +13,10 @@ from absslab.core.data.mixture_folder import read_manifest
 from absslab.core.data.recordings import check_class_name, compile_pattern, file_within, origin_of
 from absslab.core.data.splits import SPLITS, split_origins
 from absslab.core.data.weak_labels import (
-    LISTS,
-    ONE_HOT,
+    LABEL_LISTS_FILE,
+    MULTI_HOT_FILE,
     LabelledRow,
-    read_one_hot,
+    read_multi_hot,
     read_weak_labels,
 )
 
@@ -106,13 +106,13 @@ def read_mixture_folder(config: DataConfig, folder: Path) -> LabelledRecordings:
     for split, name in _find_split_folders(folder).items():
         if not (folder / name).is_dir():
             continue
-        table = folder / name / ONE_HOT
+        table = folder / name / MULTI_HOT_FILE
         if not table.is_file():
             raise InputError(
                 "{path} is missing: the folder is not finished, run the same absslab mix again",
                 path=table,
             )
-        labels = read_one_hot(table)
+        labels = read_multi_hot(table)
         if classes and set(classes) != set(labels.classes):
             raise InputError(
                 f"{{path}} has other classes than the previous split: {', '.join(labels.classes)}",
@@ -132,7 +132,7 @@ def _find_split_folders(folder: Path) -> dict[str, str]:
         return {split: split for split in SPLITS}
     if (folder / "training").is_dir():
         return THESIS_SPLITS
-    tables = [name for name in (ONE_HOT, LISTS) if (folder / name).is_file()]
+    tables = [name for name in (MULTI_HOT_FILE, LABEL_LISTS_FILE) if (folder / name).is_file()]
     hint = ""
     if tables:
         hint = f"; since it has {tables[0]}, add --data_set_type weakly_labelled_folder"
@@ -166,9 +166,15 @@ def read_weakly_labelled_folder(config: DataConfig, folder: Path) -> LabelledRec
         InputError: no table or two of them, a table that can't be used, a missing recording, or
             too few recordings for the split.
     """
-    tables = [folder / name for name in (ONE_HOT, LISTS) if (folder / name).is_file()]
+    tables = [
+        folder / name for name in (MULTI_HOT_FILE, LABEL_LISTS_FILE) if (folder / name).is_file()
+    ]
     if len(tables) != 1:
-        content = f"both {ONE_HOT} and {LISTS}" if tables else f"neither {ONE_HOT} nor {LISTS}"
+        content = (
+            f"both {MULTI_HOT_FILE} and {LABEL_LISTS_FILE}"
+            if tables
+            else f"neither {MULTI_HOT_FILE} nor {LABEL_LISTS_FILE}"
+        )
         raise InputError(f"{{path}} has {content}: expected one of them", path=folder)
     (table,) = tables
     labels = read_weak_labels(table)

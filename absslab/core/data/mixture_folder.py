@@ -1,9 +1,9 @@
-"""A folder of mixtures on disk: its layout, and how it is read.
+"""Read a folder of mixtures, which has this layout.
 
 ::
 
-    O/manifest.json                   format version, config, seed, classes, recordings, split
-    O/train/ validation/ test/
+    output_folder/manifest.json       format version, config, seed, classes, recordings, split
+    output_folder/train/ validation/ test/
         000000.wav                    the mixture
         000000/speech.flac …          the sources that sound in it, and background.flac
         weak_labels.csv               filename,alert,clearthroat,…   0/1
@@ -11,7 +11,7 @@
         mixtures.jsonl                one MixtureSpec per line
 
 The tables are written last: a split that has them is complete. Sources are FLAC, in which silence
-takes no space.
+takes almost no space.
 """
 
 import json
@@ -44,13 +44,13 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
         raise InputError(
             f"{{path}} has format version {manifest['version']}, newer than {VERSION}: "
             "update ABSSLab",
-            path=folder,
+            path=path,
         )
     return manifest
 
 
 def read_specs(folder: str | Path, split: str) -> list[MixtureSpec]:
-    """Read the specs of a split's mixtures, in their order."""
+    """Read the specifications of the mixtures of a split, in order."""
     lines = (Path(folder) / split / "mixtures.jsonl").read_text(encoding="utf-8").splitlines()
     return [MixtureSpec.from_json(json.loads(line)) for line in lines]
 
@@ -73,10 +73,10 @@ def mixture_names(folder: str | Path, split: str) -> list[str]:
 
 
 def source_files(mixture: str | Path) -> dict[str, Path]:
-    """Find the saved sources of a mixture by class, and its background under that name.
+    """Find the saved sources of a mixture by class, and its background as "background".
 
     Returns:
-        the files; none where no sources were saved.
+        the files; empty if no sources were saved.
     """
     folder = Path(mixture).with_suffix("")
     if not folder.is_dir():

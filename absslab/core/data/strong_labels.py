@@ -10,7 +10,7 @@ from absslab.core.common.config import suggest_nearest
 from absslab.core.common.errors import InputError
 from absslab.core.common.tables import read_table, write_table
 
-COLUMNS = ("filename", "onset", "offset", "event_label")
+EVENT_COLUMNS = ("filename", "onset", "offset", "event_label")
 _TOLERANCE = 0.1  # s that an annotation may end after its recording: people round
 
 
@@ -33,8 +33,8 @@ def write_events(path: str | Path, events: Iterable[tuple[str, float, float, str
     rows = []
     for name, onset, offset, label in events:
         cells = (name, f"{onset:.6f}", f"{offset:.6f}", label)
-        rows.append(dict(zip(COLUMNS, cells, strict=True)))
-    write_table(path, COLUMNS, rows, delimiter="\t")
+        rows.append(dict(zip(EVENT_COLUMNS, cells, strict=True)))
+    write_table(path, EVENT_COLUMNS, rows, delimiter="\t")
 
 
 def read_events(
@@ -56,7 +56,7 @@ def read_events(
             recording; an unknown class; a recording that does not exist.
     """
     events: dict[str, list[SoundEvent]] = {name: [] for name in durations}
-    rows = read_table(path, required=COLUMNS, delimiter="\t", key=None, may_be_empty=True)
+    rows = read_table(path, required=EVENT_COLUMNS, delimiter="\t", key=None, may_be_empty=True)
     n_known = 0
     for number, row in enumerate(rows, start=2):
         name = os.path.normpath(row["filename"] or " ").strip()

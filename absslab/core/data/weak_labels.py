@@ -6,14 +6,14 @@ from pathlib import Path
 from absslab.core.common.errors import InputError
 from absslab.core.common.tables import read_table
 
-ONE_HOT = "weak_labels.csv"
-LISTS = "weak.tsv"
-OTHER_COLUMNS = ("filename", "split", "origin")  # of a one-hot table; each other one is a class
+MULTI_HOT_FILE = "weak_labels.csv"
+LABEL_LISTS_FILE = "weak.tsv"
+OTHER_COLUMNS = ("filename", "split", "origin")  # of a multi-hot table; all others are classes
 
 
 @dataclass(frozen=True)
 class LabelledRow:
-    """A row of a table and the classes that it names."""
+    """A row of a table, and its classes."""
 
     cells: dict[str, str]  # by column
     labels: list[str]
@@ -33,25 +33,26 @@ class WeakLabels:
 
 
 def read_weak_labels(path: Path) -> WeakLabels:
-    """Read a table of weak labels in either format; its name says which.
+    """Read a table of weak labels; the name of the file tells its format.
 
     Raises:
-        InputError: another name, or a table that can't be used.
+        InputError: the file has another name, or the table can't be used.
     """
-    if path.name == ONE_HOT:
-        return read_one_hot(path)
-    if path.name == LISTS:
+    if path.name == MULTI_HOT_FILE:
+        return read_multi_hot(path)
+    if path.name == LABEL_LISTS_FILE:
         return read_label_lists(path)
     raise InputError(
-        f"{{path}} is no table of weak labels: expected {ONE_HOT} or {LISTS}", path=path
+        f"{{path}} is not a table of weak labels: expected {MULTI_HOT_FILE} or {LABEL_LISTS_FILE}",
+        path=path,
     )
 
 
-def read_one_hot(path: Path) -> WeakLabels:
+def read_multi_hot(path: Path) -> WeakLabels:
     """Read a table with a column of 0 and 1 per class.
 
     Raises:
-        InputError: a file that can't be read, no class, a cell that is neither 0 nor 1.
+        InputError: the file can't be read, has no class, or a cell is neither 0 nor 1.
     """
     table = read_table(path, required=("filename",))
     classes = [name for name in table[0] if name not in OTHER_COLUMNS]
@@ -75,7 +76,7 @@ def read_label_lists(path: Path) -> WeakLabels:
     """Read a tab-separated table with a comma-separated list of classes per recording.
 
     Raises:
-        InputError: a file that can't be read, no class in any row.
+        InputError: the file can't be read, or no row has a class.
     """
     rows = []
     for cells in read_table(path, required=("filename", "event_labels"), delimiter="\t"):
@@ -84,7 +85,8 @@ def read_label_lists(path: Path) -> WeakLabels:
     classes = sorted(set().union(*(row.labels for row in rows)))
     if not classes:
         raise InputError(
-            "{path} labels nothing: expected comma-separated classes in the column event_labels",
+            "{path} contains no labels: expected comma-separated classes in the column "
+            "event_labels",
             path=path,
         )
     return WeakLabels(rows, classes)

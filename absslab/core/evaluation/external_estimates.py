@@ -26,7 +26,7 @@ from absslab.core.common.progress import Progress, Steps
 from absslab.core.common.tables import read_table
 from absslab.core.data.mixture_folder import source_files
 from absslab.core.data.strong_labels import SoundEvent, read_events
-from absslab.core.data.weak_labels import read_one_hot
+from absslab.core.data.weak_labels import read_multi_hot
 from absslab.core.evaluation.ideal_masks import IdealMasks
 from absslab.core.evaluation.score_summary import summarise_scores
 from absslab.core.evaluation.scorer import Estimate, Scorer, ScoringConfig, Truth, is_audible
@@ -255,7 +255,7 @@ def _read_labels(references: Path) -> tuple[dict[str, frozenset[str]], list[str]
     path = references / "weak_labels.csv"
     if not path.is_file():
         return {}, []
-    table = read_one_hot(path)
+    table = read_multi_hot(path)
     labels = {Path(row.filename).stem: frozenset(row.labels) for row in table.rows}
     return labels, table.classes
 

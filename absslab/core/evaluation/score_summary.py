@@ -1,4 +1,4 @@
-"""Summarise what a scorer has counted: the document of scores.
+"""Compute the document of scores from what a scorer has collected.
 
 Axes: K classes, n mixtures.
 """
@@ -32,15 +32,15 @@ from absslab.core.evaluation.scores import (
     SegmentationScores,
     SeparationScores,
     SourceScores,
-    TagAverages,
     TaggingScores,
+    TagScores,
 )
 from absslab.core.metrics.detection import detection_scores, detection_scores_per_class, f1_score
 from absslab.core.metrics.ranking import BinnedCounts
 from absslab.core.metrics.tagging import tagging_scores, tagging_scores_per_class
 from absslab.core.metrics.undefined import mean_of_defined, number
 
-NAMES = {  # of tagging scores in the document
+TAG_SCORE_NAMES = {  # metric → field of TagScores
     "roc_auc_score": "auc",
     "average_precision_score": "average_precision",
     "f1-score": "f1",
@@ -158,12 +158,12 @@ def _summarise_tagging(
 
     def average(kind: str) -> dict[str, float | None]:
         scores = tagging_scores(labels, probabilities, thresholds=thresholds, average=kind)
-        return {NAMES[name]: value for name, value in scores.items()}
+        return {TAG_SCORE_NAMES[name]: value for name, value in scores.items()}
 
     return TaggingScores(
         **average("macro"),
-        weighted=TagAverages(**average("weighted")),
-        micro=TagAverages(**average("micro")),
+        weighted=TagScores(**average("weighted")),
+        micro=TagScores(**average("micro")),
         n_positive=int(labels.sum()),
         thresholds_from=thresholds_from,
     )
@@ -273,7 +273,10 @@ def _tags_per_class(scorer: Scorer, table: pd.DataFrame) -> Columns:
     labels, probabilities = _labelled_tags(scorer, table)
     thresholds = scorer.thresholds.tolist()
     scores = tagging_scores_per_class(labels, probabilities, thresholds=thresholds)
-    return {**{NAMES[name]: column for name, column in scores.items()}, "threshold": thresholds}
+    return {
+        **{TAG_SCORE_NAMES[name]: column for name, column in scores.items()},
+        "threshold": thresholds,
+    }
 
 
 def _events_per_class(scorer: Scorer) -> Columns:

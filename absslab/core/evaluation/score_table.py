@@ -1,7 +1,7 @@
 """Statistics of the table of an evaluation, which has a row per mixture and class.
 
-Axes: R resamples, n mixtures, K classes, U levels of a score. Mixtures are resampled, not rows:
-those of one mixture are not independent of each other.
+Axes: R resamples, n mixtures, K classes, U distinct values of a probability.
+Mixtures are resampled, not rows: the rows of a mixture are not independent of each other.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ SEPARATION = (
     "leakage",
     "residual",
 )
-MIXTURE = "mixture"  # the floor: the mixture is taken for each source
+MIXTURE = "mixture"  # the lower reference: the mixture itself is the estimate of each source
 BASELINES = (
     MIXTURE,
     "ideal_binary_mask",
@@ -33,12 +33,14 @@ BASELINES = (
     "ideal_binary_mask_mel",
     "ideal_ratio_mask_mel",
 )
-CEILING = "ideal_ratio_mask_mel"  # what the model's masks could reach, class by class
-PHASE_SENSITIVE = "phase_sensitive_mask"  # the best real mask: it loses only to the mixture's phase
-COUNTED = ("frame", "segment", "event")  # counts of detections: columns frame_tp, frame_fp, …
+CEILING = "ideal_ratio_mask_mel"  # the best that the model's masks can reach
+# The best real mask: what even it cannot recover is due to the mixture's phase.
+PHASE_SENSITIVE = "phase_sensitive_mask"
+# What detections are counted in; the table has the columns frame_tp, frame_fp, ….
+DETECTION_KINDS = ("frame", "segment", "event")
 CONFIDENCE = 0.95
-_MIN_MIXTURES = 5  # that an interval needs
-_RESAMPLES_AT_ONCE = 100
+_MIN_MIXTURES = 5  # needed for an interval
+_RESAMPLES_PER_BATCH = 100
 
 
 class Statistics:
@@ -68,28 +70,30 @@ class Statistics:
             )
         self._table = table
         self._parts: dict[str, Callable[[np.ndarray], np.ndarray]] = {}
-        self._n_mixtures: dict[str, int] = {}  # that a mean is over
+        self._n_mixtures: dict[str, int] = {}  # number of mixtures in a mean
         for score in SEPARATION:
             self._add_separation(score)
         for system in BASELINES:
             for score in SEPARATION:
                 self._add_means(f"baselines.{system}.{score}", self._column(f"{system}.{score}"))
         self._add_tagging()
-        for kind in COUNTED:
+        for kind in DETECTION_KINDS:
             self._add_counts(f"detection.{kind}", kind)
         self._add_counts("segmentation", "segmentation")
 
     def scores(self, weights: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """Compute every score for weights of the mixtures, by dotted name.
+        """Compute all scores for weights of the mixtures, by dotted name.
+
+        Without weights all mixtures count alike.
 
         Shape:
-            (R, n), or none for the table as it is → (R,) each; NaN where a score is undefined.
+            (R, n) → (R,) each; NaN where a score is undefined.
         """
         weights = np.ones((1, len(self.mixtures))) if weights is None else weights
         return {name: part(weights) for name, part in self._parts.items()}
 
     def intervals(self, *, n_resamples: int, seed: int) -> dict[str, list[float]]:
-        """Compute percentile intervals over resampled mixtures, where there are enough of them."""
+        """Compute percentile intervals of scores that enough mixtures have, over resamples."""
         resampled = self.resampled(n_resamples=n_resamples, seed=seed)
         return {
             name: interval(values)
@@ -101,13 +105,13 @@ class Statistics:
         """Compute every score of resampled mixtures, (R,) each.
 
         The same seed draws the same mixtures in each table. Scores that fewer than five mixtures
-        have are left out: resampling can't tell how certain they are.
+        have are left out: resampling does not measure their uncertainty.
         """
         rng = np.random.default_rng(seed)
         n = len(self.mixtures)
         chunks = []
-        for start in range(0, n_resamples, _RESAMPLES_AT_ONCE):
-            size = min(_RESAMPLES_AT_ONCE, n_resamples - start)
+        for start in range(0, n_resamples, _RESAMPLES_PER_BATCH):
+            size = min(_RESAMPLES_PER_BATCH, n_resamples - start)
             chunks.append(self.scores(rng.multinomial(n, np.full(n, 1 / n), size)))
         return {
             name: np.concatenate([chunk[name] for chunk in chunks])
@@ -133,7 +137,7 @@ class Statistics:
         """Add the mean of a score over all sources, and that of each class."""
         values = self._column(score)  # (n, K)
         if score == "residual" and values is not None:
-            values = values[:, :1]  # it is the mixture's: the same in all its rows
+            values = values[:, :1]  # a mixture has one residual, the same in all its rows
         self._add_means(f"separation.{score}", values)
         if score == "residual" or values is None or np.isnan(values).all():
             return
@@ -141,7 +145,7 @@ class Statistics:
             self._add_mean(f"per_class.{name}.{score}", values[:, k : k + 1])
 
     def _add_means(self, name: str, values: np.ndarray | None) -> None:
-        """Add a mean, where there are values at all."""
+        """Add a mean, if any value is defined."""
         if values is not None and not np.isnan(values).all():
             self._add_mean(name, values)
 
@@ -177,7 +181,9 @@ class Statistics:
         )  # (3, n, K)
         self._parts[f"{name}.f1"] = lambda weights: _mean_f1(counts, weights)
         if (errors := self._column(f"{kind}_errors")) is not None:
-            n_errors = np.nan_to_num(errors[:, 0])  # (n,): the mixture's, the same in all its rows
+            n_errors = np.nan_to_num(
+                errors[:, 0]
+            )  # (n,): a mixture has one number, the same in all rows
             n_present = (counts[0] + counts[2]).sum(1)  # (n,)
             self._parts[f"{name}.error_rate"] = lambda weights: ratio(
                 weights @ n_errors, weights @ n_present
@@ -191,7 +197,7 @@ def interval(values: np.ndarray) -> list[float]:
 
 
 def _mean_of(values: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """Give the mean of the defined values of (n, K′), as a function of weights (R, n)."""
+    """Return the mean of the defined values of (n, K′), as a function of weights (R, n)."""
     sums = np.nansum(values, 1)  # (n,)
     counts = (~np.isnan(values)).sum(1)  # (n,)
 
@@ -207,7 +213,7 @@ def _mean_area(
     is_known: np.ndarray,
     area: Callable[[np.ndarray, np.ndarray], np.ndarray],
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """Give the mean over classes of an area under a curve, as a function of weights (R, n).
+    """Return the mean over classes of an area under a curve, as a function of weights (R, n).
 
     A class counts where it has both kinds of labels.
 
@@ -215,7 +221,7 @@ def _mean_area(
         labels: (n, K).
         probabilities: (n, K).
         is_known: (n,); other mixtures do not count.
-        area: of counts of positives and negatives (R, U) by level.
+        area: computes it from the counts (R, U) of positives and negatives per distinct value.
     """
     orders = np.argsort(probabilities, axis=0, kind="stable").T  # (K, n)
 
@@ -224,11 +230,11 @@ def _mean_area(
         known_weights = weights * is_known  # (R, n)
         for k, order in enumerate(orders):
             rises = np.diff(probabilities[order, k]) > 0
-            levels = np.flatnonzero(np.r_[True, rises])  # (U,): where a new level begins
+            starts = np.flatnonzero(np.r_[True, rises])  # (U,): where a new value begins
             ordered_weights = known_weights[:, order]  # (R, n)
             ordered_labels = labels[order, k]  # (n,)
-            positives = np.add.reduceat(ordered_weights * ordered_labels, levels, axis=1)
-            negatives = np.add.reduceat(ordered_weights * (1 - ordered_labels), levels, axis=1)
+            positives = np.add.reduceat(ordered_weights * ordered_labels, starts, axis=1)
+            negatives = np.add.reduceat(ordered_weights * (1 - ordered_labels), starts, axis=1)
             has_both = (positives.sum(1) > 0) & (negatives.sum(1) > 0)  # (R, U) → (R,)
             areas.append(np.where(has_both, area(positives, negatives), np.nan))
         return mean_of_defined(np.stack(areas))

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from absslab.core.evaluation.score_table import CEILING
 from absslab.core.evaluation.scores import Scores
 
-COLUMNS = {  # score of a class → title and format
+SCORE_COLUMNS = {  # score of a class → title and format
     "auc": ("AUC", ".3f"),
     "average_precision": ("AP", ".3f"),
     "f1": ("F1", ".3f"),
@@ -94,11 +94,11 @@ def score_rows(scores: Scores) -> list[list[str]]:
     """
     values = scores.flat()
     columns = _columns(values)
-    header = ["class", "present", *(COLUMNS[column][0] for column in columns)]
+    header = ["class", "present", *(SCORE_COLUMNS[column][0] for column in columns)]
     rows = [header]
     for title, n_present, names in _rows(scores, columns):
         cells = [
-            _format_cell(values.get(name), COLUMNS[column][1])
+            _format_cell(values.get(name), SCORE_COLUMNS[column][1])
             for column, name in zip(columns, names, strict=True)
         ]
         rows.append([title, "" if n_present is None else str(n_present), *cells])
@@ -111,7 +111,7 @@ def interval_rows(scores: Scores) -> list[list[str]]:
     rows = [[""] * (len(columns) + 2)]
     for row in _rows(scores, columns):
         cells = [
-            _format_interval(scores.intervals.scores.get(name), COLUMNS[column][1])
+            _format_interval(scores.intervals.scores.get(name), SCORE_COLUMNS[column][1])
             for column, name in zip(columns, row.names, strict=True)
         ]
         rows.append(["", "", *cells])

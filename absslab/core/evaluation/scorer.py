@@ -17,7 +17,7 @@ from absslab.core.common.errors import InputError
 from absslab.core.common.parallel import release_memory
 from absslab.core.data.strong_labels import SoundEvent
 from absslab.core.evaluation.ideal_masks import IdealMasks, binary_mask
-from absslab.core.evaluation.score_table import BASELINES, COUNTED
+from absslab.core.evaluation.score_table import BASELINES, DETECTION_KINDS
 from absslab.core.metrics import psds
 from absslab.core.metrics.bss_eval import BACKENDS, bss_eval, import_mir_eval
 from absslab.core.metrics.detection import (
@@ -135,7 +135,7 @@ class Scorer:
         self.paths: list[str] = []
         if config.bss_eval == "mir_eval":
             import_mir_eval()
-        self.counts = dict.fromkeys(COUNTED, Counts(np.zeros((3, len(self.classes)), int)))
+        self.counts = dict.fromkeys(DETECTION_KINDS, Counts(np.zeros((3, len(self.classes)), int)))
         self.frames = BinnedCounts(len(self.classes))
         self.bins = BinnedCounts(len(self.classes))
         self.activities: dict[str, np.ndarray] = {}  # (K, T), of recordings with strong labels

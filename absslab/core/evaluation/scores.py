@@ -29,8 +29,8 @@ _OLD_SETTINGS = {  # version 1 called the sections of the settings by their clas
 
 
 @dataclass(frozen=True)
-class TagAverages:
-    """Scores of tags; thresholds matter to all but the first two."""
+class TagScores:
+    """Scores of tags; all but `auc` and `average_precision` depend on the thresholds."""
 
     auc: float | None = None
     average_precision: float | None = None
@@ -42,20 +42,20 @@ class TagAverages:
 
 
 @dataclass(frozen=True)
-class TaggingScores(TagAverages):
+class TaggingScores(TagScores):
     """Means over the classes, and weighted and micro averages."""
 
-    weighted: TagAverages | None = None
-    micro: TagAverages | None = None
+    weighted: TagScores | None = None
+    micro: TagScores | None = None
     n_positive: int | None = None
     thresholds_from: str = ""
 
 
 @dataclass(frozen=True)
 class CountScores:
-    """Scores of detected frames, segments or events."""
+    """Scores of detections, counted in frames, segments or events."""
 
-    f1: float | None = None  # mean over the classes
+    f1: float | None = None  # mean over the classes, as precision and recall
     precision: float | None = None
     recall: float | None = None
     error_rate: float | None = None  # of all classes together
@@ -67,11 +67,13 @@ class CountScores:
 
 @dataclass(frozen=True)
 class FrameScores(CountScores):
-    """Scores of detected frames, and of the activity without a threshold."""
+    """Scores counted in frames, and scores of the activity that need no threshold."""
 
     auc: float | None = None
     average_precision: float | None = None
-    binning_error: Mapping[str, float | None] | None = None  # the most that binning may change
+    binning_error: Mapping[str, float | None] | None = (
+        None  # upper bound of the error due to binning
+    )
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class PsdsScores:
 
 @dataclass(frozen=True)
 class DetectionScores:
-    """When each class sounds, against strong labels."""
+    """Scores of when each class sounds, compared with strong labels."""
 
     frame: FrameScores | None = None
     segment: CountScores | None = None
@@ -94,17 +96,19 @@ class DetectionScores:
 
 @dataclass(frozen=True)
 class SegmentationScores:
-    """Masks against the ideal binary masks of the classes."""
+    """Scores of masks, compared with the ideal binary masks of the classes."""
 
     f1: float | None = None
     auc: float | None = None
     average_precision: float | None = None
-    binning_error: Mapping[str, float | None] | None = None  # the most that binning may change
+    binning_error: Mapping[str, float | None] | None = (
+        None  # upper bound of the error due to binning
+    )
 
 
 @dataclass(frozen=True)
 class SourceScores:
-    """Means over the estimates of present classes, dB."""
+    """Scores of the estimates of present classes, dB: means, or those of one class."""
 
     si_sdr: float | None = None
     si_sdr_improvement: float | None = None
@@ -117,7 +121,7 @@ class SourceScores:
 
 @dataclass(frozen=True)
 class SeparationScores(SourceScores):
-    """Scores of separated sources, and of what should not be there, dB."""
+    """Scores of separated sources, and levels of leakage and residual, dB."""
 
     leakage: float | None = None  # mean over absent classes
     residual: float | None = None  # mean over mixtures
@@ -136,23 +140,16 @@ class BreakdownStep:
 
     system: str
     si_sdr_improvement: float  # dB, mean
-    cause: str  # of what this step loses
-    lost: float | None = None  # dB, against the step before; None for the first
+    cause: str  # why this step loses improvement
+    lost: float | None = None  # dB, less than the step before; None for the first
 
 
 @dataclass(frozen=True)
-class ClassScores:
-    """All scores of a class."""
+class ClassScores(TagScores, SourceScores):
+    """All scores of a class; those of its sources are means over mixtures."""
 
     n_labelled: int | None = None  # recordings with its label
     n_present: int | None = None  # mixtures with its source
-    auc: float | None = None
-    average_precision: float | None = None
-    f1: float | None = None
-    precision: float | None = None
-    recall: float | None = None
-    accuracy: float | None = None
-    matthews: float | None = None
     threshold: float | None = None
     frame_f1: float | None = None
     frame_error_rate: float | None = None
@@ -165,15 +162,8 @@ class ClassScores:
     segmentation_f1: float | None = None
     segmentation_auc: float | None = None
     segmentation_average_precision: float | None = None
-    si_sdr: float | None = None
-    si_sdr_improvement: float | None = None
-    sdr: float | None = None
-    sir: float | None = None
-    sar: float | None = None
-    image_sdr: float | None = None
-    isr: float | None = None
     leakage: float | None = None
-    ceiling: float | None = None  # SI-SDR improvement that masks over the model's bands allow
+    ceiling: float | None = None  # best SI-SDR improvement of masks over the model's bands
 
 
 @dataclass(frozen=True)
@@ -221,12 +211,12 @@ class Scores:
     intervals: Intervals = Intervals({})
     settings: Mapping[str, Mapping[str, object]] = field(default_factory=dict)  # by section
     n_scored: Mapping[str, int] = field(default_factory=dict)  # recordings, by section
-    n_values: Mapping[str, int] = field(default_factory=dict)  # that a mean is over, by score
-    missing: Mapping[str, str] = field(default_factory=dict)  # why, by section
-    absslab: str = __version__  # that scored
+    n_values: Mapping[str, int] = field(default_factory=dict)  # in each mean, by score
+    missing: Mapping[str, str] = field(default_factory=dict)  # reasons, by section
+    absslab: str = __version__  # the version that computed the scores
 
     def flat(self) -> dict[str, float]:
-        """Give every number that is defined by its dotted name."""
+        """Return all numbers that are defined, by their dotted names."""
         sections = ("tagging", "detection", "segmentation", "separation", "baselines", "per_class")
         return {
             name: number
@@ -235,15 +225,15 @@ class Scores:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """Give the document as plain data."""
+        """Return the document as plain data."""
         return {"format": FORMAT, "version": VERSION, **document_to_json(self)}
 
     @classmethod
     def from_json(cls, content: object) -> Self:
-        """Read a document of this version, or of one before.
+        """Read a document of this or an earlier version.
 
         Raises:
-            InputError: it is of a newer version, or not a document of scores.
+            InputError: the document is of a newer version, or holds no scores.
         """
         if not isinstance(content, Mapping) or "classes" not in content:
             raise InputError("the file does not hold scores")
@@ -252,7 +242,7 @@ class Scores:
             raise InputError(
                 f"its format version is {version}, newer than {VERSION}: update ABSSLab"
             )
-        if not isinstance(version, int):  # version 1: the version of the package stands there
+        if not isinstance(version, int):  # version 1 held the version of the package here
             content = _from_version_1(content)
         try:
             return document_from_json(
@@ -265,14 +255,14 @@ class Scores:
 
 
 class EvaluationResult(NamedTuple):
-    """What an evaluation gives."""
+    """The result of an evaluation."""
 
     scores: Scores
     table: "pd.DataFrame"  # a row per mixture and class
 
 
 def _from_version_1(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Rename what had other names in version 1."""
+    """Rename the fields that had other names in version 1."""
     renamed = dict(content)
     renamed["absslab"] = str(renamed.pop("version", "an unknown version"))
     settings = renamed.get("settings")
@@ -293,7 +283,7 @@ def _rename_cause(step: object) -> object:
 
 
 def _numbers(name: str, value: object) -> Iterator[tuple[str, float]]:
-    """Give the numbers below a section, with their dotted names."""
+    """Yield the numbers below a section, with their dotted names."""
     if is_dataclass(value) and not isinstance(value, type):
         for item in fields(value):
             yield from _numbers(f"{name}.{item.name}", getattr(value, item.name))

@@ -8,12 +8,12 @@ import pandas as pd
 
 from absslab.core.common.errors import InputError
 from absslab.core.evaluation.score_files import read_scores
-from absslab.core.evaluation.score_text import COLUMNS
+from absslab.core.evaluation.score_text import SCORE_COLUMNS
 from absslab.core.evaluation.scores import Scores
 from absslab.core.training.run_directory import best_checkpoint_path
 
-DOUBT = "doubt"  # how far a mixture's probabilities are from its labels, in the mean
-LOWER_IS_BETTER = ("leakage", DOUBT)
+TAG_ERROR = "tag_error"  # mean distance of a mixture's probabilities from its labels
+LOWER_IS_BETTER = ("leakage", TAG_ERROR)
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,12 @@ class RunScores:
     is_old: bool = False
 
     @property
-    def choices(self) -> dict[str, str]:
+    def class_score_titles(self) -> dict[str, str]:
         """Scores that classes have: name → title, the improvement first."""
         values = self.scores.flat()
         offered = {
             score: title
-            for score, (title, _) in COLUMNS.items()
+            for score, (title, _) in SCORE_COLUMNS.items()
             if score != "ceiling"
             and any(f"per_class.{name}.{score}" in values for name in self.scores.per_class)
         }
@@ -76,7 +76,7 @@ class RunScores:
         if score in table and table[score].notna().any():
             values = table[score]
         else:
-            score = DOUBT
+            score = TAG_ERROR
             unknown = pd.Series(np.nan, table.index)
             values = (table.get("probability", unknown) - table["label"]).abs()
         return score, values.groupby(table["mixture"], sort=False).mean()

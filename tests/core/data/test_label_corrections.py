@@ -114,7 +114,7 @@ def test_what_there_is_not_is_refused_and_changes_nothing(table, filename, event
 def test_a_table_that_is_missing_or_no_table_of_labels_is_said(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         correct_label(tmp_path / "weak_labels.csv", "a.wav", "speech", True)
-    with pytest.raises(InputError, match="no table of weak labels"):
+    with pytest.raises(InputError, match="is not a table of weak labels"):
         correct_label(tmp_path / "events.tsv", "a.wav", "speech", True)
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from absslab.core.common.errors import InputError
-from absslab.core.data.strong_labels import COLUMNS, SoundEvent, read_events, write_events
+from absslab.core.data.strong_labels import EVENT_COLUMNS, SoundEvent, read_events, write_events
 
 CLASSES = ["cough", "knock", "speech"]
 DURATIONS = {"a.wav": 10.0, "b.wav": 2.0}
@@ -49,7 +49,7 @@ def test_the_table_is_that_of_DCASE(tmp_path):
     assert (tmp_path / "events.tsv").read_bytes() == (
         b"filename\tonset\toffset\tevent_label\na.wav\t0.500000\t1.250000\tcough\na.wav\t0.333333\t2.000000\tknock\n"
     )
-    assert tuple(HEADER.split()) == COLUMNS
+    assert tuple(HEADER.split()) == EVENT_COLUMNS
 
 
 def test_nothing_to_write_is_a_header_alone_and_reads_as_silence(tmp_path):

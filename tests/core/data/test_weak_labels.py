@@ -45,7 +45,7 @@ def test_a_table_of_labels_that_cannot_be_used_is_refused(tmp_path, rows, header
 
 def test_a_list_without_any_label_or_without_its_column_is_refused(tmp_path):
     labels = dict(name="weak.tsv")
-    assert "labels nothing" in refused(
+    assert "contains no labels" in refused(
         config_of(weak(tmp_path / "1", ["a.wav\t"], header="filename\tevent_labels", **labels))
     )
     assert "no column 'event_labels'" in refused(

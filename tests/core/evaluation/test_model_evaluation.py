@@ -13,7 +13,7 @@ from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
 from absslab.core.common.progress import LongWork, run_to_end
 from absslab.core.evaluation.model_evaluation import EvaluationConfig, open_evaluation
-from absslab.core.evaluation.score_summary import NAMES
+from absslab.core.evaluation.score_summary import TAG_SCORE_NAMES
 from absslab.core.evaluation.score_table import BASELINES, Statistics
 from absslab.core.evaluation.scorer import ScoringConfig
 from absslab.core.metrics import psds
@@ -93,13 +93,13 @@ def test_scores_are_those_of_the_model_on_that_split_with_thresholds_chosen_on_v
     labels, said = columns(evaluation.table, "label", "probability")
     np.testing.assert_array_equal(labels, opened.data_set.labels)
     expected = tagging_scores(labels, said, thresholds=chosen)
-    assert {NAMES[name]: value for name, value in expected.items()}.items() <= scores[
+    assert {TAG_SCORE_NAMES[name]: value for name, value in expected.items()}.items() <= scores[
         "tagging"
     ].items()
     for average in ("weighted", "micro"):
         expected = tagging_scores(labels, said, thresholds=chosen, average=average)
         assert scores["tagging"][average] == {
-            NAMES[name]: value for name, value in expected.items()
+            TAG_SCORE_NAMES[name]: value for name, value in expected.items()
         }
     assert scores["tagging"]["thresholds_from"] == "validation"
     assert (scores["split"], scores["n_mixtures"], scores["classes"]) == (

@@ -12,7 +12,7 @@ from absslab.core.evaluation.score_files import write_scores
 from absslab.core.evaluation.score_text import interval_rows, score_rows
 from absslab.core.evaluation.scores import Scores
 from absslab.core.runs.run_scores import (
-    DOUBT,
+    TAG_ERROR,
     RankedMixture,
     locate_mixture,
     read_run_scores,
@@ -117,7 +117,7 @@ def test_mixtures_are_ranked_from_the_worst_by_the_mean_over_their_classes(tmp_p
 def test_a_score_that_mixtures_do_not_have_ranks_them_by_how_far_tags_are_from_labels(tmp_path):
     write(tmp_path / "run" / "scores.json")
     found = read_run_scores(tmp_path / "run", "test")
-    assert found.per_mixture("auc")[0] == DOUBT
+    assert found.per_mixture("auc")[0] == TAG_ERROR
     ranked = found.ranking("auc")
     assert [one.mixture for one in ranked] == ["b.wav", "a.wav", "c.wav"]
     assert [one.score for one in ranked] == pytest.approx([0.45, 0.2, 0.1])
@@ -127,7 +127,7 @@ def test_a_score_that_mixtures_do_not_have_ranks_them_by_how_far_tags_are_from_l
 def test_what_classes_have_is_offered_the_improvement_first(tmp_path):
     write(tmp_path / "run" / "scores.json")
     found = read_run_scores(tmp_path / "run", "test")
-    assert list(found.choices) == ["si_sdr_improvement", "auc"]
+    assert list(found.class_score_titles) == ["si_sdr_improvement", "auc"]
     assert found.per_class("auc") == {"alert": 2.5, "knock": None}
     assert found.intervals("si_sdr_improvement") == {"alert": [2.0, 3.0]}
     assert found.column("b.wav", "si_sdr_improvement") == {"alert": 3.0}

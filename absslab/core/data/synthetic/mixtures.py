@@ -1,4 +1,4 @@
-"""Mixtures of the built-in recordings: something to work on, without a download."""
+"""Mixtures of the built-in recordings: sample data that needs no download."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,15 +22,15 @@ def built_in_mixtures(
     mixing: MixingConfig = MixingConfig(),
     seed: int = 0,
 ) -> Path:
-    """Write a folder of mixtures of the built-in recordings; mixtures that exist are kept.
+    """Write a folder of mixtures of the built-in recordings; existing mixtures are kept.
 
     Args:
-        folder: new, empty, or one to continue.
-        n_files: how many mixtures, of all splits.
-        n_takes: recordings of each class.
-        classes: that are mixed.
+        folder: a new or empty folder, or one to continue.
+        n_files: number of mixtures in all splits together.
+        n_takes: number of recordings of each class.
+        classes: classes of the recordings that are mixed.
         mixing: how mixtures are drawn.
-        seed: of everything that is drawn.
+        seed: random seed.
 
     Raises:
         InputError: an unknown class, or a folder that was made with other settings.

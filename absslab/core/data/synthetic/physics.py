@@ -37,7 +37,7 @@ def n_samples(duration: float) -> int:
     return max(1, round(duration * SAMPLING_RATE))
 
 
-def lean(blend: float, own: float, other: float) -> float:
+def interpolate(blend: float, own: float, other: float) -> float:
     """Interpolate between a class's own value (blend 0) and that of another class (blend 1)."""
     return own + blend * (other - own)
 
@@ -47,12 +47,12 @@ def log_uniform(rng: Generator, low: float, high: float) -> float:
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
-def unit(sound: np.ndarray) -> np.ndarray:
+def normalise_peak(sound: np.ndarray) -> np.ndarray:
     """Scale a sound to a peak of one."""
     return sound / np.max(np.abs(sound))
 
 
-def place(parts: list[tuple[float, np.ndarray]]) -> np.ndarray:
+def mix_at(parts: list[tuple[float, np.ndarray]]) -> np.ndarray:
     """Add sounds up, each from its own onset on.
 
     Args:
@@ -152,12 +152,13 @@ def strike(
     Args:
         rng: the randomness.
         frequencies: of the body's modes, Hz.
-        tan_phi: internal friction: about 0.002 of steel, 0.02 of plastic, 0.06 of a door's wood.
+        tan_phi: internal friction: about 0.002 for steel, 0.02 for plastic, 0.06 for a
+            wooden door.
         contact: seconds of contact; a soft or slow blow lasts longer and excites fewer high modes.
 
     Shape: (P,) -> (N,)
     Source: Wildes and Richards, "Recovering material properties from sound", 1988:
-        t60 = 6.91 / (pi f tan_phi).
+        t60 = T60_IN_TIME_CONSTANTS / (pi f tan_phi).
     """
     frequencies = frequencies[frequencies < HIGHEST_FREQUENCY]
     t60s = np.clip(T60_IN_TIME_CONSTANTS / (np.pi * frequencies * tan_phi), 0.004, 0.9)
@@ -184,7 +185,7 @@ def click(rng: Generator, *, body: float, snap: float, tan_phi: float) -> np.nda
     shell = strike(rng, plate(rng, body, 6), tan_phi=tan_phi, contact=0.0004)
     spring = strike(rng, snap * FREE_BAR[:3] * rng.normal(1, 0.05, 3), tan_phi=0.02, contact=0.0001)
     scrape = noise_burst(rng, snap / 2, snap * 3, t60=0.012, attack=0.0005)
-    return place([(0.0, shell), (0.0, 0.8 * spring), (0.0, 0.2 * scrape)])
+    return mix_at([(0.0, shell), (0.0, 0.8 * spring), (0.0, 0.2 * scrape)])
 
 
 def tone(frequencies: list[float], duration: float, drive: float) -> np.ndarray:
@@ -221,7 +222,7 @@ def glottis(rng: Generator, f0: np.ndarray, *, breath: float, roughness: float =
     return (1 - breath) * pulses + 0.6 * breath * aspiration
 
 
-def tract(rng: Generator, vowels: list[int] | np.ndarray, length: float) -> np.ndarray:
+def draw_formants(rng: Generator, vowels: list[int] | np.ndarray, length: float) -> np.ndarray:
     """Draw the formants of a vocal tract.
 
     Args:
@@ -303,7 +304,7 @@ def room(rng: Generator, samples: np.ndarray, *, t60: float, level: float) -> np
     return fftconvolve(samples, response)
 
 
-def finish(rng: Generator, dry: np.ndarray) -> np.ndarray:
+def add_room_and_colour(rng: Generator, dry: np.ndarray) -> np.ndarray:
     """Make a recording of a dry sound: add colour and room, trim, fade, and vary the level.
 
     The level varies by 12 dB.

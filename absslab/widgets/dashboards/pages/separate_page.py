@@ -9,7 +9,7 @@ import ipywidgets
 from absslab.core.common.errors import InputError
 from absslab.core.common.progress import Progress
 from absslab.core.common.tables import read_table
-from absslab.core.data.strong_labels import COLUMNS
+from absslab.core.data.strong_labels import EVENT_COLUMNS
 from absslab.core.runs.run_data import run_recordings
 from absslab.core.separation.separated_folder import separate_file
 from absslab.core.separation.separator import Separator
@@ -182,7 +182,7 @@ class SeparatePage(Page):
 
 def _event_durations(path: Path) -> dict[str, float]:
     """Return for how many seconds each class sounds, from a table of detected events."""
-    rows = read_table(path, required=COLUMNS, delimiter="\t", key=None, may_be_empty=True)
+    rows = read_table(path, required=EVENT_COLUMNS, delimiter="\t", key=None, may_be_empty=True)
     durations: dict[str, float] = {}
     for row in rows:
         label = row["event_label"]

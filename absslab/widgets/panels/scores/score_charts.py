@@ -2,7 +2,7 @@
 
 from absslab.core.evaluation.score_table import CEILING
 from absslab.core.evaluation.score_text import BASELINE_TITLES
-from absslab.core.runs.run_scores import DOUBT, RunScores
+from absslab.core.runs.run_scores import TAG_ERROR, RunScores
 from absslab.plots.charts import (
     chart_height,
     draw_class_scores,
@@ -23,7 +23,7 @@ def draw_scores(area: ChartArea, scores: RunScores, score: str) -> None:
         scores: of a run.
         score: the name of the score.
     """
-    title = scores.choices[score].replace("/dB", " / dB")
+    title = scores.class_score_titles[score].replace("/dB", " / dB")
     breakdown = scores.scores.breakdown or ()
     heights = [chart_height(len(scores.per_class(score))), DISTRIBUTION_HEIGHT]
     if breakdown:
@@ -41,7 +41,7 @@ def draw_scores(area: ChartArea, scores: RunScores, score: str) -> None:
     )
     drawn_score, values = scores.per_mixture(score)
     label = f"{title}, mean of a mixture"
-    if drawn_score == DOUBT:
+    if drawn_score == TAG_ERROR:
         label = "mean |label − probability|"
     draw_score_distribution(axes[1], values.to_list(), label=label)
     if breakdown:

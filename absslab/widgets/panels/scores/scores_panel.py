@@ -186,7 +186,9 @@ class ScoresPanel(WorkbenchPanel):
             self.say(f"The model is newer than {scores.path}: compute the scores again.", "warning")
         self.scores = scores
         self.table.value = render_score_table(scores)
-        offer(self.score_control, [(title, key) for key, title in scores.choices.items()])
+        offer(
+            self.score_control, [(title, key) for key, title in scores.class_score_titles.items()]
+        )
 
     def _show_chosen_score(self) -> None:
         """Draw the score that is chosen, and rank the mixtures by it."""

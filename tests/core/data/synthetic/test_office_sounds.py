@@ -159,9 +159,9 @@ def test_keys_are_the_brightest_of_what_is_struck(recordings):
 
 def test_the_flights_of_a_pen_get_shorter(monkeypatch):
     onsets = []
-    place = office_sounds.place
+    mix_at = office_sounds.mix_at
     monkeypatch.setattr(
-        office_sounds, "place", lambda parts: onsets.append([t for t, _ in parts]) or place(parts)
+        office_sounds, "mix_at", lambda parts: onsets.append([t for t, _ in parts]) or mix_at(parts)
     )
     for take in range(5):
         office_sounds._pendrop(np.random.default_rng(take), 0.0)
