@@ -83,6 +83,15 @@ def test_every_room_of_the_core_exports_names():
     assert {"absslab.plots", "absslab.report"} <= set(PACKAGES)
 
 
+def test_every_package_of_the_widgets_exports_names():
+    found = {
+        module.name
+        for module in pkgutil.walk_packages(absslab.widgets.__path__, "absslab.widgets.")
+        if module.ispkg
+    }
+    assert found <= set(PACKAGES)
+
+
 def test_recordings_are_read_without_torch():
     loaded = modules_after("from absslab.core.data import index_recordings, write_mixtures")
     assert "torch" not in loaded

@@ -1,1 +1,5 @@
 """The widget kit: panels, background work, forms, plots, uploads. It knows no audio model."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,10 @@
+from .any_sound import make_tracks as make_tracks
+from .display import player_of as player_of
+from .mixdown import mix_tracks as mix_tracks
+from .player import Player as Player
+from .tracks import Mask as Mask
+from .tracks import Sound as Sound
+from .tracks import Track as Track
+from .tracks import array_sound as array_sound
+from .tracks import file_sound as file_sound
+from .tracks import mixture_tracks as mixture_tracks

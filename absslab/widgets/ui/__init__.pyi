@@ -1,0 +1,17 @@
+from .background import BackgroundJob as BackgroundJob
+from .background import LatestOnly as LatestOnly
+from .chart_area import ChartArea as ChartArea
+from .controls import button as button
+from .forms import Form as Form
+from .live_plot import Plot as Plot
+from .main_loop import MainLoop as MainLoop
+from .main_loop import Ticker as Ticker
+from .main_loop import current_main_loop as current_main_loop
+from .panel import Panel as Panel
+from .part import Part as Part
+from .part import close_tree as close_tree
+from .sliders import Sliders as Sliders
+from .upload import Limits as Limits
+from .upload import Upload as Upload
+from .upload import Uploaded as Uploaded
+from .work_line import WorkLine as WorkLine
