@@ -7,8 +7,8 @@ the repository are made here. `make docs` then builds the site from this folder,
 names.
 """
 
-import argparse
 import importlib
+import itertools
 import pkgutil
 import re
 import shutil
@@ -39,7 +39,7 @@ CHOICES = (("model_type", MASK_NETS), ("pooling", POOLINGS))
 
 GENERAL = ("positional arguments", "options")  # groups that argparse makes
 DEPENDENT = {  # titles of flags that exist with one value of another flag only
-    describe_config(config)[0] for _, registry in CHOICES for config, _ in registry.values()
+    describe_config(config)[0] for config, _ in [*MASK_NETS.values(), *POOLINGS.values()]
 }
 
 
@@ -132,7 +132,7 @@ def _choices_of_train() -> Iterator[str]:
         for name, (config, _) in registry.items():
             parser = Parser("absslab train", add_help=False)
             add_flags(parser, config)
-            if any(group._group_actions for group in parser._action_groups):
+            if any(parser.flag_groups()):
                 yield f"### With `--{flag} {name}`\n"
                 yield from _flag_tables(parser, titles=False)
 
@@ -143,7 +143,7 @@ def _recipes() -> Iterator[str]:
     yield "What `--recipe` sets; each can be given besides.\n"
     yield f"| setting | {' | '.join(RECIPES)} |"
     yield f"|---|{'---|' * len(RECIPES)}"
-    for name in dict.fromkeys(name for recipe in RECIPES.values() for name in recipe):
+    for name in dict.fromkeys(itertools.chain(*RECIPES.values())):
         cells = (
             format_setting(recipe[name]) if name in recipe else "" for recipe in RECIPES.values()
         )
@@ -151,12 +151,9 @@ def _recipes() -> Iterator[str]:
     yield ""
 
 
-def _flag_tables(parser: argparse.ArgumentParser, *, titles: bool = True) -> Iterator[str]:
+def _flag_tables(parser: Parser, *, titles: bool = True) -> Iterator[str]:
     """Yield a table for each group of flags."""
-    for group in parser._action_groups:
-        actions = [action for action in group._group_actions if action.dest != "help"]
-        if not actions:
-            continue
+    for group in parser.flag_groups():
         if titles and group.title in DEPENDENT:
             continue
         if titles and group.title not in GENERAL:
@@ -165,7 +162,7 @@ def _flag_tables(parser: argparse.ArgumentParser, *, titles: bool = True) -> Ite
                 yield f"{group.description}\n"
         yield "| flag | value | meaning |"
         yield "|---|---|---|"
-        for action in actions:
+        for action in group.flags:
             names = "<br>".join(f"`{name}`" for name in action.option_strings) or "(none)"
             value = str(action.metavar or "").replace("|", " or ")
             meaning = (

@@ -1,11 +1,19 @@
 """The argument parser of all commands."""
 
 import argparse
-from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, NoReturn
 
 from absslab.core.common.config import suggest_nearest
 from absslab.core.common.errors import InputError
+
+
+class FlagGroup(NamedTuple):
+    """Flags that `--help` lists together."""
+
+    title: str
+    description: str
+    flags: list[argparse.Action]
 
 
 class Parser(argparse.ArgumentParser):
@@ -13,6 +21,13 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, prog: str, **options: Any):
         super().__init__(prog=prog, allow_abbrev=False, **options)
+
+    def flag_groups(self) -> Iterator[FlagGroup]:
+        """Yield the groups that hold any flag besides --help."""
+        for group in self._action_groups:  # argparse offers them by these private names alone
+            flags = [action for action in group._group_actions if action.dest != "help"]
+            if flags:
+                yield FlagGroup(group.title or "", group.description or "", flags)
 
     def error(self, message: str) -> NoReturn:
         """Raise the error instead of printing it and exiting."""

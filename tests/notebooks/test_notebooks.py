@@ -99,10 +99,9 @@ def place(tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     work = tmp_path_factory.mktemp("work")
     with pytest.MonkeyPatch.context() as patch:
-        for name in [
-            name for name in os.environ if name.startswith(("JUPYTER", "JPY_", "XDG_", "MPL"))
-        ]:
-            patch.delenv(name)
+        for name in list(os.environ):
+            if name.startswith(("JUPYTER", "JPY_", "XDG_", "MPL")):
+                patch.delenv(name)
         for name in (
             "HOME",
             "IPYTHONDIR",
