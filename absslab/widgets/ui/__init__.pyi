@@ -10,8 +10,8 @@ from .main_loop import current_main_loop as current_main_loop
 from .panel import Panel as Panel
 from .part import Part as Part
 from .part import close_tree as close_tree
+from .progress_line import ProgressLine as ProgressLine
 from .sliders import Sliders as Sliders
 from .upload import Limits as Limits
 from .upload import Upload as Upload
 from .upload import Uploaded as Uploaded
-from .work_line import WorkLine as WorkLine
