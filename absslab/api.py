@@ -5,10 +5,10 @@ arguments. `import absslab` offers them as `absslab.mix` and so on. They only wa
 generators of the core; what shows progress or can be stopped uses those generators.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from absslab.core.audio import sound_files
 from absslab.core.common.config import Config, field_names, from_flags, look_up, suggest_nearest
 from absslab.core.common.devices import choose_device
 from absslab.core.common.errors import InputError
-from absslab.core.common.progress import LongWork, Progress
+from absslab.core.common.progress import LongWork, Progress, Result, Step
 from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_plan import MixtureFolderConfig
 from absslab.core.data.mixture_writer import write_mixtures
@@ -68,7 +68,7 @@ def mix(
     values = _plain_names(settings, (MixtureFolderConfig, MixingConfig))
     paths = {"event_folder": str(event_folder), "output_folder": str(output_folder)}
     config = from_flags(MixtureFolderConfig, values | paths)
-    _wait_for(write_mixtures(config, from_flags(MixingConfig, values)), progress)
+    _run_steps(write_mixtures(config, from_flags(MixingConfig, values)), progress)
     return Path(output_folder)
 
 
@@ -104,7 +104,7 @@ def train(
     config_classes = Settings.config_classes(from_flags(ModelConfig, values)).values()
     _plain_names(settings, config_classes)  # refuses names of other parts
     paths = {"data_folder": str(data_folder), "save_path": str(save_path)}
-    _wait_for(train_or_resume(values | paths), progress)
+    _run_steps(train_or_resume(values | paths), progress)
     return Path(save_path)
 
 
@@ -144,9 +144,7 @@ def evaluate(
     if data_folder is not None:
         values["data_folder"] = str(data_folder)
     evaluation = open_evaluation(*(from_flags(config, values) for config in configs))
-    work = LongWork(evaluation.run())
-    _wait_for(work, progress)
-    scores, table = work.result
+    scores, table = _run_steps(evaluation.run(), progress)
     if output is not None:
         write_scores(output, scores, table)
     return scores
@@ -235,7 +233,13 @@ def _plain_names(
     return {names[name]: value for name, value in settings.items()}
 
 
-def _wait_for(steps: Iterable[Any], progress: Callable[[Any], object] | None) -> None:
-    for step in steps:
-        if progress is not None:
-            progress(step)
+def _run_steps(
+    steps: Generator[Step, None, Result], progress: Callable[[Step], object] | None
+) -> Result:
+    """Run long work; it is also closed when `progress` fails, so that it cleans up at once."""
+    work = LongWork(steps)
+    with closing(steps):
+        for step in work:
+            if progress is not None:
+                progress(step)
+    return work.result

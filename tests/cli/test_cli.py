@@ -897,7 +897,7 @@ def separate_flags(checkpoint, mixtures, out) -> list[object]:
         (["--settings", "newer.json"], "newer than 1: update ABSSLab"),
         (["--settings", "foreign.json"], "no settings of a separation"),
         (["--settings", "none.json"], "does not exist"),
-        (["--settings", "gains.json", "--gains", "hum=3"], "no class of the model"),
+        (["--settings", "gains.json", "--gains", "hum=3"], "not a class of the model"),
         (["--mask_floor", "2"], "mask_floor is 2: expected at most 1"),
         (["--mask_power", "-1"], "mask_power is -1: expected at least 0"),
         (["--wiener", "nan"], "wiener is nan: expected a finite number"),

@@ -7,6 +7,7 @@ a test run the same generator.
 import sys
 import time
 from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -56,6 +57,8 @@ class LongWork(Generic[Step, Result]):
 def run_with_progress(steps: Steps[Result], text: str, unit: str) -> Result:
     """Run long work and show its progress: a bar in a terminal, a line now and then elsewhere.
 
+    The work is also closed when its progress can't be shown, so that it cleans up at once.
+
     Args:
         steps: yields the progress and returns the result.
         text: what is being done, as in "scored".
@@ -65,10 +68,11 @@ def run_with_progress(steps: Steps[Result], text: str, unit: str) -> Result:
         the result of the work.
     """
     work = LongWork(steps)
-    if sys.stderr.isatty():
-        _show_bar(work, text, unit)
-    else:
-        _print_lines(work, text, unit)
+    with closing(steps):
+        if sys.stderr.isatty():
+            _show_bar(work, text, unit)
+        else:
+            _print_lines(work, text, unit)
     return work.result
 
 

@@ -120,7 +120,7 @@ def correct_label(table: str | Path, filename: str, event_label: str, present: b
         OSError: the folder can't be written.
     """
     table = Path(table)
-    read_weak_labels(table)  # a file that is no table gets no lock
+    read_weak_labels(table)  # a file that is not a table gets no lock
     with file_lock(table.with_name(".corrections.lock")):
         return _correct_locked(table, filename, event_label, present)
 

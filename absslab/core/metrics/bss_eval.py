@@ -66,7 +66,7 @@ class Decomposition:
     artefacts: np.ndarray  # estimate − projection
 
     def sources(self) -> SourceScores:
-        """Return the scores in which a filter is no error."""
+        """Return the scores in which a filter does not count as an error."""
         sdr = np.where(self.estimate > 0, _decibel(self.own, self.rest), -np.inf)
         return SourceScores(sdr, self._sir(), self._sar())
 
@@ -138,7 +138,7 @@ def decompose(
         references: (J, C, N), none silent in all its channels.
         estimates: (…, J, C, N).
         device: where it is computed, in float64.
-        filter_length: L, the taps of a filter that is no error.
+        filter_length: L, the taps of a filter that does not count as an error.
 
     Raises:
         InputError: see `bss_eval_sources`.

@@ -29,7 +29,8 @@ def validate(labels: np.ndarray, probabilities: np.ndarray) -> None:
     """Check that labels and probabilities can be compared.
 
     Raises:
-        InputError: different shapes, no recordings, values that are no labels or no probabilities.
+        InputError: different shapes, no recordings, values that are not labels or not
+            probabilities.
     """
     if labels.shape != probabilities.shape or labels.ndim != 2:
         raise InputError(

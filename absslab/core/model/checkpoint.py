@@ -73,7 +73,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """
     if not Path(path).is_file():
         raise InputError(
-            "{path} does not exist or is no file: expected a checkpoint that absslab train wrote",
+            "{path} does not exist or is not a file: "
+            "expected a checkpoint that absslab train wrote",
             path=path,
         )
     try:
@@ -81,14 +82,14 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise InputError(
-            "{path} holds more than weights and plain data, or is no checkpoint: "
+            "{path} holds more than weights and plain data, or is not a checkpoint: "
             "it was not loaded; expected a checkpoint that absslab train wrote",
             path=path,
         ) from None
     except Exception as error:  # torch's readers raise many kinds on damaged files
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise InputError(
-            f"{{path}} is truncated or no checkpoint ({reason}): "
+            f"{{path}} is truncated or not a checkpoint ({reason}): "
             "expected a checkpoint that absslab train wrote",
             path=path,
         ) from None

@@ -137,7 +137,7 @@ def check_gains(gains: Mapping[str, float], classes: Sequence[str]) -> None:
     for name in gains:
         if name not in known:
             raise InputError(
-                f"gains names {name!r}, which is no class of the model"
+                f"gains names {name!r}, which is not a class of the model"
                 f"{suggest_nearest(name, known)}"
             )
 

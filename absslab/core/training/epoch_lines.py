@@ -1,7 +1,7 @@
 """What a terminal or a notebook prints of a training: a line per epoch."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from typing import Any
 
 from absslab.core.training.events import (
@@ -15,10 +15,25 @@ from absslab.core.training.events import (
 def print_epochs(events: Iterable[TrainingEvent], metric: str) -> None:
     """Print a line per epoch; in a terminal a bar shows how far preparation and epochs are.
 
+    The training is also closed when printing fails, so that it writes its final state at once.
+
     Args:
         events: of a training.
         metric: the one that the best model is chosen by; its value is in each line.
     """
+    try:
+        _print_events(events, metric)
+    finally:
+        if isinstance(events, Generator):
+            events.close()
+
+
+def format_score(value: float | None) -> str:
+    """Return a score as text, or a dash where there is none."""
+    return "–" if value is None else f"{value:.4f}"
+
+
+def _print_events(events: Iterable[TrainingEvent], metric: str) -> None:
     from tqdm import tqdm
 
     task = ""
@@ -37,11 +52,6 @@ def print_epochs(events: Iterable[TrainingEvent], metric: str) -> None:
                     if event.step == 1:
                         _start_task(bar, f"epoch {event.epoch}", "steps", event.n_steps)
                     bar.update(event.step - bar.n)
-
-
-def format_score(value: float | None) -> str:
-    """Return a score as text, or a dash where there is none."""
-    return "–" if value is None else f"{value:.4f}"
 
 
 def _start_task(bar: Any, task: str, unit: str, total: int) -> None:

@@ -55,7 +55,7 @@ class FeatureStore:
             made_with = self.file.attrs["fingerprint"]
         except (OSError, KeyError) as error:
             raise InputError(
-                f"{{path}} is no feature store ({error}): remove it, it is made again", path=path
+                f"{{path}} is not a feature store ({error}): remove it, it is made again", path=path
             ) from None
         if made_with != expected:
             raise InputError(

@@ -196,7 +196,7 @@ def array_sound(samples: np.ndarray, sampling_rate: int) -> Sound:
         sampling_rate: in Hz.
 
     Raises:
-        InputError: if the array has another shape, no samples or NaN, or the rate is no whole
+        InputError: if the array has another shape, no samples or NaN, or the rate is not a whole
             number.
     """
     samples = np.asarray(samples)
@@ -227,7 +227,7 @@ def file_sound(path: str | Path) -> Sound:
     """Make a sound of a file of any length; only its header is read now.
 
     Raises:
-        InputError: if the file is missing or is no sound file.
+        InputError: if the file is missing or is not a sound file.
     """
     info = sound_files.info(path)
     n_channels = info.n_channels if info.n_channels <= _STEREO else 1

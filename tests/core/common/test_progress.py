@@ -2,6 +2,7 @@
 
 import pytest
 
+from absslab.core.common import progress
 from absslab.core.common.progress import LongWork, Progress, run_to_end, run_with_progress
 
 
@@ -38,3 +39,23 @@ def test_a_terminal_gets_a_bar(monkeypatch, capsys):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     assert run_with_progress(count_to(3), "counted", "number") == "counted to 3"
     assert "counted" in capsys.readouterr().err
+
+
+def test_long_work_is_closed_when_its_progress_can_not_be_shown(monkeypatch):
+    closed = []
+
+    def steps():
+        try:
+            yield Progress(1, 2)
+        finally:
+            closed.append(True)
+
+    def fail(*args, **options):
+        raise BrokenPipeError("nobody reads")
+
+    monkeypatch.setattr(progress, "LINE_INTERVAL", 0.0)
+    monkeypatch.setattr("builtins.print", fail)
+    with pytest.raises(BrokenPipeError) as raised:
+        run_with_progress(steps(), "scored", "file")
+    assert raised.value.__traceback__ is not None  # which would keep the work alive
+    assert closed == [True]

@@ -101,8 +101,8 @@ def test_a_text_is_refused(tmp_path):
 
 
 def test_a_folder_and_a_file_that_is_not_there_are_refused(tmp_path):
-    assert "does not exist or is no file" in refused(tmp_path)
-    assert "does not exist or is no file" in refused(tmp_path / "missing.ckpt")
+    assert "does not exist or is not a file" in refused(tmp_path)
+    assert "does not exist or is not a file" in refused(tmp_path / "missing.ckpt")
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def test_a_remix_is_the_sum_with_its_gains():
     np.testing.assert_array_equal(
         mix_sources(sources, residual, classes, gains_that_keep(["b"], classes)), [10, 20]
     )
-    with pytest.raises(InputError, match="no class of the model"):
+    with pytest.raises(InputError, match="not a class of the model"):
         mix_sources(sources, residual, classes, {"c": 0})
 
 

@@ -18,6 +18,7 @@ from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
 from absslab.core.common.progress import LongWork, run_to_end
 from absslab.core.model.checkpoint import load_checkpoint, read_checkpoint
+from absslab.core.training.epoch_lines import print_epochs
 from absslab.core.training.events import (
     EpochResult,
     PreparationProgress,
@@ -417,6 +418,20 @@ def test_a_training_returns_how_it_ended(new_run, tmp_path):
     assert (training.result.state, training.result.epoch) == ("finished", 2)
     assert training.result.save_path == tmp_path / "run.ckpt"
     assert training.result.last_checkpoint == tmp_path / "run" / "last.ckpt"
+
+
+def test_a_training_writes_its_end_when_its_epochs_can_not_be_printed(
+    new_run, tmp_path, monkeypatch
+):
+    def fail(*args, **options):
+        raise BrokenPipeError("nobody reads")
+
+    monkeypatch.setattr("builtins.print", fail)
+    with pytest.raises(BrokenPipeError) as raised:
+        print_epochs(Experiment(new_run).run(), "loss")
+    status = RunReader(tmp_path / "run").status()
+    assert raised.value.__traceback__ is not None  # which would keep the training alive
+    assert (status.state, status.epoch) == ("stopped", 1)
 
 
 def test_settings_that_can_not_be_used_overwrite_nothing(new_run, tmp_path):

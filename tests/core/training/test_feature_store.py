@@ -164,13 +164,13 @@ def test_a_damaged_store_is_refused(tmp_path, data_set, content):
     path = stored(tmp_path, data_set)
     undamaged = path.read_bytes()
     path.write_bytes(undamaged[: len(undamaged) // 2] if content is None else content)
-    assert "is no feature store" in refused(path, store_fingerprint(data_set, FrontEnd(CONFIG)))
+    assert "is not a feature store" in refused(path, store_fingerprint(data_set, FrontEnd(CONFIG)))
 
 
 def test_an_hdf5_file_of_another_program_is_refused(tmp_path):
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["data"] = np.zeros(3)
-    assert "is no feature store" in refused(tmp_path / "other.h5", "0" * 16)
+    assert "is not a feature store" in refused(tmp_path / "other.h5", "0" * 16)
 
 
 def test_a_store_cut_while_it_is_written_leaves_nothing(tmp_path, data_set, monkeypatch):
