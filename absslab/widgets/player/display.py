@@ -1,4 +1,4 @@
-"""How results of the core are shown and played in a notebook."""
+"""The tracks of the core's results, and the player in which a notebook shows a result."""
 
 from functools import singledispatch
 from typing import Any
