@@ -17,7 +17,7 @@ function playing({ length = 4000, chunk = 4000, kept = 1, n = 2, version = 1, pu
   asked = [];
   engine = new Engine({ makeContext: () => clock, wanted: (chunks) => asked.push(...chunks) });
   const tracks = Array.from({ length: n }, (_, k) => ({ name: `t${k}`, kind: "other", version }));
-  engine.load({ rate: RATE, length, chunk, kept, tracks });
+  engine.load({ rate: RATE, length, chunk_length: chunk, kept, tracks });
   engine.setMix({ solo: new Set([0]) });
   if (put) for (let k = 0; k < n; k++) for (let i = 0; i * chunk < length; i++) give(k, i);
 }
@@ -25,7 +25,7 @@ function playing({ length = 4000, chunk = 4000, kept = 1, n = 2, version = 1, pu
 const value = (k, frame, version = 1) => k + version * (frame / 10000);
 
 function give(track, chunk, version = 1) {
-  const { length, chunk: size } = engine.meta;
+  const { length, chunk_length: size } = engine.meta;
   const n = Math.min(size, length - chunk * size);
   engine.put({ track, chunk, version }, [Float32Array.from({ length: n }, (_, i) => value(track, chunk * size + i, version))]);
 }
@@ -175,11 +175,11 @@ test("tracks of the same names keep what is heard, others begin anew", () => {
   engine.setMix({ gains: [3, 0] });
   const { meta } = engine;
   const younger = meta.tracks.map((track) => ({ ...track, version: 9 }));
-  assert.deepEqual(engine.load({ ...meta, tracks: younger }), { mix: true, clock: true });
-  assert.deepEqual(engine.load({ ...meta, length: 10, tracks: younger }), { mix: true, clock: false });
+  assert.deepEqual(engine.load({ ...meta, tracks: younger }), { keepsMix: true, keepsClock: true });
+  assert.deepEqual(engine.load({ ...meta, length: 10, tracks: younger }), { keepsMix: true, keepsClock: false });
   assert.deepEqual(engine.mix.gains, [3, 0]);
   assert.equal(engine.graph.tracks[0].gain.gain.at(1), 10 ** (3 / 20), "what is heard is what is shown");
-  assert.deepEqual(engine.load({ ...meta, tracks: [{ name: "else", kind: "other", version: 10 }] }), { mix: false, clock: false });
+  assert.deepEqual(engine.load({ ...meta, tracks: [{ name: "else", kind: "other", version: 10 }] }), { keepsMix: false, keepsClock: false });
   assert.deepEqual([...engine.mix.solo], []);
 });
 

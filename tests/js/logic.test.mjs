@@ -12,7 +12,7 @@ const TRACKS = [
   { name: "residual", kind: "residual" },
   { name: "speech", kind: "reference" },
 ];
-const mix = (more = {}) => ({ solo: new Set(), mute: new Set(), gains: [0, 0, 0], level: "raw", levels: null, ...more });
+const mix = (more = {}) => ({ solo: new Set(), mute: new Set(), gains: [0, 0, 0], level: "raw", matchedGains: null, ...more });
 
 test("a soloed track silences the others, and mute wins over solo", () => {
   assert.deepEqual(logic.trackGains(3, mix()), [1, 1, 1]);
@@ -21,8 +21,8 @@ test("a soloed track silences the others, and mute wins over solo", () => {
 });
 
 test("a track's own gain and that of its level add up in dB, and raw levels add nothing", () => {
-  const levels = { loudness: [0, 14, 0], peak: [1, 2, 3] };
-  const some = mix({ gains: [0, 6, 0], levels });
+  const matchedGains = { loudness: [0, 14, 0], peak: [1, 2, 3] };
+  const some = mix({ gains: [0, 6, 0], matchedGains });
   assert.ok(Math.abs(logic.trackGains(3, some)[1] - 10 ** 0.3) < 1e-12);
   assert.ok(Math.abs(logic.trackGains(3, { ...some, level: "loudness" })[1] - 10) < 1e-12);
   assert.equal(logic.appliedGain(2, { ...some, level: "peak" }), 3);
@@ -45,7 +45,7 @@ test("presets are the mixture, each source, everything but it, the residual and 
 });
 
 test("pieces follow on each other without gap or overlap, cut at chunks and at the loop", () => {
-  const about = { length: 20, chunk: 8, loop: [4, 10] };
+  const about = { length: 20, chunkLength: 8, loop: [4, 10] };
   const found = logic.pieces(5, 30, about);
   assert.equal(found.reduce((sum, one) => sum + one.n, 0), 30);
   found.forEach((one, i) => {
@@ -60,14 +60,14 @@ test("pieces follow on each other without gap or overlap, cut at chunks and at t
 });
 
 test("without a loop pieces end with the sound, and so does the position", () => {
-  const about = { length: 20, chunk: 8, loop: null };
+  const about = { length: 20, chunkLength: 8, loop: null };
   assert.equal(logic.pieces(15, 100, about).reduce((sum, one) => sum + one.n, 0), 5);
   assert.equal(logic.positionAfter(15, 100, about), 20);
   assert.deepEqual(logic.pieces(20, 100, about), []);
 });
 
 test("behind its loop a sound plays to its end", () => {
-  const about = { length: 20, chunk: 20, loop: [2, 5] };
+  const about = { length: 20, chunkLength: 20, loop: [2, 5] };
   assert.deepEqual(logic.pieces(6, 100, about), [{ frame: 6, n: 14, at: 0, isCut: true }]);
   assert.equal(logic.positionAfter(6, 3, about), 9);
 });
@@ -82,11 +82,11 @@ test("samples come out of any place of a buffer, channel by channel", () => {
 });
 
 test("the chunks ahead are wanted first, and no more than may be kept", () => {
-  const about = { length: 100, chunk: 10, kept: 4, loop: null };
+  const about = { length: 100, chunkLength: 10, kept: 4, loop: null };
   assert.deepEqual(logic.wantedChunks(35, about), [3, 4, 5, 6]);
   assert.deepEqual(logic.wantedChunks(95, about), [9, 8]);
   assert.deepEqual(logic.wantedChunks(35, { ...about, loop: [12, 38] }), [3, 1, 4, 5]);
-  assert.deepEqual(logic.wantedChunks(0, { ...about, chunk: 100, kept: 1 }), [0]);
+  assert.deepEqual(logic.wantedChunks(0, { ...about, chunkLength: 100, kept: 1 }), [0]);
 });
 
 test("zooming keeps the instant under the pointer, and stays within the sound", () => {

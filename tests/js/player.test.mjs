@@ -24,7 +24,7 @@ beforeEach(() => {
 
 function introduce({ version = 1, length = 1000, names = ["mixture", "speech"], mix = MIX } = {}) {
   const tracks = names.map((name) => ({ name, kind: "other", version, has_mask: false }));
-  hear({ type: "tracks", tracks, rate: 1000, length, chunk: length, kept: 1, coming: [], mix }, [new Uint8Array(1536)]);
+  hear({ type: "tracks", tracks, rate: 1000, length, chunk_length: length, kept: 1, coming: [], mix }, [new Uint8Array(1536)]);
 }
 
 const brushAnswer = (number, start) => hear({ type: "brush", number, start, n: 100, channels: 1, scale: 1 }, [new Uint8Array(200)]);
@@ -49,20 +49,20 @@ test("sounds of the same names but another length keep what is heard of them", (
 
 test("levels are asked for when they are needed, and anew for new sounds", () => {
   player.setMix({ level: "loudness" });
-  assert.equal(of("levels").length, 1);
-  hear({ type: "levels", version: 1, levels: { loudness: [5, 7], peak: [0, 0] } });
+  assert.equal(of("matched_gains").length, 1);
+  hear({ type: "matched_gains", version: 1, gains: { loudness: [5, 7], peak: [0, 0] } });
   assert.deepEqual(of("mix").at(-1).gains, [5, null]);
   player.setMix({ level: "raw" });
   introduce({ version: 2 });
-  assert.equal(of("levels").length, 1);
+  assert.equal(of("matched_gains").length, 1);
   player.setMix({ level: "loudness" });
-  assert.equal(of("levels").length, 2);
+  assert.equal(of("matched_gains").length, 2);
 });
 
 test("levels of sounds that are no longer there are dropped", () => {
   player.setMix({ level: "peak" });
   introduce({ version: 2 });
-  hear({ type: "levels", version: 1, levels: { loudness: [5, 7], peak: [9, 9] } });
+  hear({ type: "matched_gains", version: 1, gains: { loudness: [5, 7], peak: [9, 9] } });
   assert.deepEqual(player.heardGains(), [0, null]);
 });
 
@@ -83,7 +83,7 @@ test("a brush is cut anew when gains or levels change", () => {
   player.setMix({ gains: [-6, 0] });
   assert.ok(Math.abs(of("brush").at(-1).gains[0] - 10 ** (-6 / 20)) < 1e-12);
   player.setMix({ level: "peak" });
-  hear({ type: "levels", version: 1, levels: { loudness: [0, 0], peak: [12, 0] } });
+  hear({ type: "matched_gains", version: 1, gains: { loudness: [0, 0], peak: [12, 0] } });
   assert.ok(Math.abs(of("brush").at(-1).gains[0] - 10 ** (6 / 20)) < 1e-12);
 });
 

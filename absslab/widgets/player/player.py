@@ -5,9 +5,9 @@ buffers, never into traits: a saved notebook holds none of them. The page asks f
 chunk by chunk, so a sound may have any length. The messages:
 
 ==============  ===================================================================================
-the page sends  ready · need {chunks} · tile {track, what, size, axis, start, end} · levels
+the page sends  ready · need {chunks} · tile {track, what, size, axis, start, end} · matched_gains
                 mix {gains, mix} · save {name, gains} · brush {number, start, end, low, high, gains}
-it receives     tracks {tracks, rate, length, chunk, …} · pcm · tile · levels · brush · file
+it receives     tracks {tracks, rate, length, …} · pcm · tile · matched_gains · brush · file
                 error {text} · do {command}
 ==============  ===================================================================================
 """
@@ -69,7 +69,8 @@ class Player(anywidget.AnyWidget):
 
     def __init__(self, tracks: Sequence[Track], *, title: str = ""):
         self._loop = current_main_loop()
-        # One worker reads sound; others do what takes long, so that sound never waits for it.
+        # By name: "sound", "tiles" and "slow", so that sound waits neither for a tile nor for what
+        # reads whole tracks.
         self._workers: dict[str, Executor] = {}
         self._is_ready = False  # whether a page shows the player
         self._latest: dict[Any, int] = {}  # number of the latest request of each kind
@@ -150,7 +151,7 @@ class Player(anywidget.AnyWidget):
         gains[self._find_track(name)] = 1.0
         if self._playlist is not None:
             request = {"gains": gains, "name": file_name}
-            self._submit("levels", self._render_file, self._playlist, request)
+            self._submit("slow", self._render_file, self._playlist, request)
 
     def close(self) -> None:
         """Free the sound in the kernel and in the page."""
@@ -175,8 +176,8 @@ class Player(anywidget.AnyWidget):
     def _load(self, tracks: Sequence[Track]) -> None:
         before = self._playlist
         playlist = Playlist(to_one_rate(tracks), next(_versions))
-        if before is not None and before.names == playlist.names:
-            playlist.top = before.top  # the colours of the same tracks keep their meaning
+        if before is not None and before.identities == playlist.identities:
+            playlist.keep_colours_of(before)  # the colours of the same tracks keep their meaning
         else:
             self._mix_state = MixState.only(playlist.tracks, [0])
         self._playlist = playlist
@@ -188,7 +189,7 @@ class Player(anywidget.AnyWidget):
         """
         playlist = self._playlist
         assert playlist is not None
-        is_one_chunk = playlist.chunk >= playlist.n_samples
+        is_one_chunk = playlist.chunk_length >= playlist.n_samples
         gains = self._mix_state.gains
         heard = [k for k, gain in enumerate(gains) if gain > float("-inf")]
         sent_at_once = heard if is_one_chunk else []
@@ -206,7 +207,7 @@ class Player(anywidget.AnyWidget):
             "tracks": descriptions,
             "rate": playlist.sampling_rate,
             "length": playlist.n_samples,
-            "chunk": playlist.chunk,
+            "chunk_length": playlist.chunk_length,
             "kept": playlist.n_chunks_kept,
             "coming": sent_at_once,
             "mix": self._mix_state.mix,
@@ -232,15 +233,15 @@ class Player(anywidget.AnyWidget):
                 self._submit_chunks(playlist, content)
             elif kind == "tile":
                 self._submit_tile(playlist, content)
-            elif kind == "levels":
-                self._submit("levels", self._measure_levels, playlist)
+            elif kind == "matched_gains":
+                self._submit("slow", self._match_gains, playlist)
             elif kind == "mix":
                 self._mix_state = MixState.from_page(playlist.tracks, content)
             elif kind == "brush":
                 number = self._count_request("brush")
                 self._submit("sound", self._cut_brush, playlist, dict(content), number)
             elif kind == "save":
-                self._submit("levels", self._render_file, playlist, dict(content))
+                self._submit("slow", self._render_file, playlist, dict(content))
         except (KeyError, TypeError, ValueError) as error:
             _log.debug("a message of the page is not valid: %r", error)
 
@@ -305,8 +306,8 @@ class Player(anywidget.AnyWidget):
             self.send(content, list(buffers))
 
     def _encode_chunk(self, playlist: Playlist, track: int, chunk: int) -> Message:
-        first = chunk * playlist.chunk
-        n_samples = min(playlist.chunk, playlist.n_samples - first)
+        first = chunk * playlist.chunk_length
+        n_samples = min(playlist.chunk_length, playlist.n_samples - first)
         samples = playlist.tracks[track].sound.read(first, n_samples)  # (C, n)
         content = {"type": "pcm", "track": track, "chunk": chunk, "version": playlist.version}
         return _encode_samples(content, samples)
@@ -338,11 +339,11 @@ class Player(anywidget.AnyWidget):
         content |= {"rows": len(pixels), "columns": pixels.shape[1], "top": playlist.brightest}
         return content, [pixels.tobytes()]
 
-    def _measure_levels(self, playlist: Playlist) -> Message:
+    def _match_gains(self, playlist: Playlist) -> Message:
         return {
-            "type": "levels",
+            "type": "matched_gains",
             "version": playlist.version,
-            "levels": playlist.level_gains,
+            "gains": playlist.matched_gains,
         }, []
 
     def _cut_brush(

@@ -1,7 +1,7 @@
 """The tracks of a player: the chunks in which they are sent, and what is measured of them once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -19,24 +19,22 @@ class Playlist:
 
     Attributes:
         tracks: of one sampling rate.
-        version: tells answers for these tracks from answers for the tracks before.
-        top: dB of the brightest colour of all tiles; measured when it is first needed.
-        levels: gains in dB that make all tracks equally loud, or give them equal peaks.
+        version: tells messages about these tracks from messages about the tracks before.
     """
 
     tracks: list[Track]
     version: int
-    top: float | None = None
-    levels: dict[str, list[float]] | None = None
+    _brightest: float | None = field(default=None, init=False)
+    _matched_gains: dict[str, list[float]] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.sampling_rate = self.tracks[0].sound.sampling_rate
         self.n_samples = max(track.sound.n_samples for track in self.tracks)
-        self.chunk, self.n_chunks_kept = _choose_chunks(self.tracks, self.n_samples)
+        self.chunk_length, self.n_chunks_kept = _choose_chunks(self.tracks, self.n_samples)
 
     @property
-    def names(self) -> list[tuple[str, str]]:
-        """Name and kind of each track; a playlist with the same names keeps the mix."""
+    def identities(self) -> list[tuple[str, str]]:
+        """Name and kind of each track; a playlist with the same identities keeps the mix."""
         return [(track.name, track.kind) for track in self.tracks]
 
     def check_track(self, number: object) -> int:
@@ -53,7 +51,7 @@ class Playlist:
         Raises:
             ValueError: if there is no such chunk.
         """
-        return _check_number(number, -(-self.n_samples // self.chunk))
+        return _check_number(number, -(-self.n_samples // self.chunk_length))
 
     @property
     def duration(self) -> float:
@@ -62,8 +60,11 @@ class Playlist:
 
     @property
     def brightest(self) -> float:
-        """Level in dB of the brightest colour: the highest of any track in a coarse spectrogram."""
-        if self.top is None:
+        """Level in dB of the brightest colour: the highest of any track in a coarse spectrogram.
+
+        It is measured when it is first needed.
+        """
+        if self._brightest is None:
             frequencies = Frequencies("mel", 40, self.sampling_rate / 2)
             highest = []
             for track in self.tracks:
@@ -71,19 +72,26 @@ class Playlist:
                     track.sound, frequencies, start=0, end=self.duration, n_columns=200
                 )  # (R, X)
                 highest.append(levels.max())
-            self.top = float(max(highest))
-        return self.top
+            self._brightest = float(max(highest))
+        return self._brightest
+
+    def keep_colours_of(self, other: "Playlist") -> None:
+        """Use the brightest colour of another playlist, if it has been measured."""
+        self._brightest = other._brightest
 
     @property
-    def level_gains(self) -> dict[str, list[float]]:
-        """Gains in dB by mode, `loudness` or `peak`; measured when they are first asked for."""
-        if self.levels is None:
+    def matched_gains(self) -> dict[str, list[float]]:
+        """Gains in dB that make all tracks equally loud, or give them equal peaks.
+
+        The modes are `loudness` and `peak`. The gains are measured when they are first needed.
+        """
+        if self._matched_gains is None:
             measured = [measure_level(track.sound) for track in self.tracks]
             loudness = [level.loudness for level in measured]
             peaks = [level.peak for level in measured]
             modes = ("loudness", "peak")
-            self.levels = {mode: matched_gains(loudness, peaks, mode) for mode in modes}
-        return self.levels
+            self._matched_gains = {mode: matched_gains(loudness, peaks, mode) for mode in modes}
+        return self._matched_gains
 
 
 def _check_number(number: object, n: int) -> int:

@@ -79,7 +79,7 @@ def test_the_page_is_told_what_there_is_and_gets_what_is_heard_at_once(page, sou
         ("speech", "source", True),
         ("knock", "source", True),
     ]
-    assert (content["rate"], content["length"], content["chunk"]) == (RATE, RATE, RATE)
+    assert (content["rate"], content["length"], content["chunk_length"]) == (RATE, RATE, RATE)
     assert len(buffers[0]) == 2 * 256 * 3
     assert [content["track"] for content, _ in pcm] == [0] == content["coming"]
     np.testing.assert_allclose(samples_of(*pcm[0])[0], sum(sounds.values()), atol=1e-5)
@@ -122,14 +122,14 @@ def test_a_sound_that_does_not_fit_comes_chunk_by_chunk(tmp_path):
     page = Page(listen(tmp_path / "long.wav"))
     page.says(type="ready")
     ((about, _),) = page.told
-    assert about["chunk"] < about["length"] == whole.shape[1]
-    assert about["chunk"] * about["kept"] * 4 <= BUDGET
-    last = -(-about["length"] // about["chunk"]) - 1
+    assert about["chunk_length"] < about["length"] == whole.shape[1]
+    assert about["chunk_length"] * about["kept"] * 4 <= BUDGET
+    last = -(-about["length"] // about["chunk_length"]) - 1
     for chunk in (0, 5, last):
         page.says(type="need", chunks=[[0, chunk]])
         ((content, buffers),) = page.told
-        start = chunk * about["chunk"]
-        expected = whole[:, start : start + about["chunk"]]
+        start = chunk * about["chunk_length"]
+        expected = whole[:, start : start + about["chunk_length"]]
         np.testing.assert_array_equal(samples_of(content, buffers) * 32768, expected)
 
 
@@ -189,11 +189,11 @@ def test_a_brushed_region_is_cut_out_of_what_is_heard(page):
 
 def test_levels_are_matched_when_the_page_asks(page):
     page.says(type="ready")
-    ((about, _),) = page.says(type="levels")
-    assert set(about["levels"]) == {"loudness", "peak"}
+    ((about, _),) = page.says(type="matched_gains")
+    assert set(about["gains"]) == {"loudness", "peak"}
     after = [
         gain + 20 * np.log10(level)
-        for gain, level in zip(about["levels"]["peak"][1:], (0.25, 0.1), strict=True)
+        for gain, level in zip(about["gains"]["peak"][1:], (0.25, 0.1), strict=True)
     ]
     assert after == pytest.approx([-1, -1], abs=0.05)
 
@@ -283,9 +283,9 @@ def test_what_was_begun_for_other_tracks_is_never_told(page, monkeypatch):
         ]
     )
     page.told.clear()
-    page.player._submit("levels", page.player._measure_levels, before)
+    page.player._submit("slow", page.player._match_gains, before)
     assert page.told == []
-    assert page.player._playlist.level_gains["peak"][0] == pytest.approx(39, abs=0.1)
+    assert page.player._playlist.matched_gains["peak"][0] == pytest.approx(39, abs=0.1)
 
 
 def test_it_is_driven_from_python(page):
@@ -351,8 +351,8 @@ def test_silence_can_be_listened_to_at_every_level():
     page = Page(listen(np.zeros(RATE, np.float32), RATE))
     page.says(type="ready")
     assert not samples_of(*page.of("pcm")[0]).any()
-    ((about, _),) = page.says(type="levels")
-    assert about["levels"] == {"loudness": [0.0], "peak": [0.0]}
+    ((about, _),) = page.says(type="matched_gains")
+    assert about["gains"] == {"loudness": [0.0], "peak": [0.0]}
 
 
 def test_a_hundred_tracks_with_any_names_are_shown():
@@ -427,8 +427,10 @@ def test_of_a_two_hour_file_only_what_is_asked_for_is_read(tmp_path):
     page.says(type="ready")
     ((about, _),) = page.told
     assert about["length"] == n_samples
-    ((_, buffers),) = page.says(type="need", chunks=[[0, (n_samples - 5 * rate) // about["chunk"]]])
-    assert len(buffers[0]) <= about["chunk"] * 4
+    ((_, buffers),) = page.says(
+        type="need", chunks=[[0, (n_samples - 5 * rate) // about["chunk_length"]]]
+    )
+    assert len(buffers[0]) <= about["chunk_length"] * 4
     assert np.abs(np.frombuffer(buffers[0], "<i2")).max() > 8000
     asked = {
         "type": "tile",

@@ -1,6 +1,16 @@
 // @ts-check
 // The engine plays any number of tracks on one clock. All of them always run, and only gains decide
 // which are heard: so a switch between tracks has no gap.
+//
+// The words of the engine; all counts are in frames (samples per channel):
+//   position  a frame of the sound;
+//   rest      the position while nothing plays;
+//   clock     the time of the audio context in frames: it also counts while nothing plays;
+//   anchor    a frame of the clock and the position that is heard at it; it connects the two;
+//   chunk     a part of a track as the kernel sends it, of `chunkLength` frames;
+//   stretch   a part of the sound that plays without a jump, from a frame of the clock on;
+//   voice     what plays one track in a stretch, with its fades;
+//   isCut     whether a stretch begins where the one before did not end; then it fades in.
 
 import { AudioGraph, measure } from "./graph.mjs";
 import { FADE, isHeard, pieces, positionAfter, trackGains, wantedChunks } from "./logic.mjs";
@@ -70,15 +80,15 @@ export class Engine {
    */
   load(meta) {
     const before = this.meta;
-    const mix = haveSameNames(this.tracks, meta.tracks);
-    const clock = mix && before !== null && hasSameLength(before, meta);
-    if (!clock) this.#silence();
+    const keepsMix = haveSameNames(this.tracks, meta.tracks);
+    const keepsClock = keepsMix && before !== null && hasSameLength(before, meta);
+    if (!keepsClock) this.#silence();
     this.meta = meta;
     this.tracks = meta.tracks;
     this.#asked.clear();
     this.#failed.clear();
-    if (!mix) this.mix = newMix(meta.tracks.length);
-    if (clock) return { mix, clock };
+    if (!keepsMix) this.mix = newMix(meta.tracks.length);
+    if (keepsClock) return { keepsMix, keepsClock };
     this.isPlaying = false;
     this.isWaiting = false;
     this.#rest = 0;
@@ -88,7 +98,7 @@ export class Engine {
     this.#disconnect();
     this.graph = new AudioGraph(this.makeContext(meta.rate), meta.tracks.length);
     this.setMix({});
-    return { mix, clock };
+    return { keepsMix, keepsClock };
   }
 
   /** Whether the browser waits for a click before it lets the page sound. */
@@ -100,8 +110,8 @@ export class Engine {
     return this.meta?.length ?? 0;
   }
 
-  get chunk() {
-    return this.#loaded.chunk;
+  get chunkLength() {
+    return this.#loaded.chunk_length;
   }
 
   get #loaded() {
@@ -128,7 +138,7 @@ export class Engine {
     this.#asked.delete(key);
     this.#joinScheduled(track, chunk, version);
     if (!this.isWaiting) this.tick();
-    else if (this.#hasChunk(Math.floor(this.#rest / this.chunk))) this.#resume();
+    else if (this.#hasChunk(Math.floor(this.#rest / this.chunkLength))) this.#resume();
   }
 
   /** @param {number} track @param {number} chunk @param {number} version */
@@ -138,11 +148,11 @@ export class Engine {
     for (const stretch of this.#scheduled) {
       const end = stretch.begin + stretch.n;
       const old = stretch.voices.get(track);
-      const isOfChunk = Math.floor(stretch.frame / this.chunk) === chunk;
+      const isOfChunk = Math.floor(stretch.frame / this.chunkLength) === chunk;
       if (!isOfChunk || end <= earliest || old?.version === version) continue;
       const begin = Math.max(earliest, stretch.begin);
       if (old) endVoice(old, begin, rate);
-      const rest = {
+      const remainder = {
         ...stretch,
         begin,
         frame: stretch.frame + begin - stretch.begin,
@@ -150,7 +160,7 @@ export class Engine {
         fadesIn: begin > stretch.begin || stretch.fadesIn,
       };
       const source = this.#source(track, chunk);
-      if (source) stretch.voices.set(track, startVoice(this.#audio.context, rate, rest, source));
+      if (source) stretch.voices.set(track, startVoice(this.#audio.context, rate, remainder, source));
     }
   }
 
@@ -321,7 +331,11 @@ export class Engine {
   /** Ask for the chunks that are missing around the position, and drop those far from it. */
   ask() {
     if (!this.meta) return;
-    const chunks = wantedChunks(this.position, { ...this.meta, loop: this.loop });
+    const chunks = wantedChunks(this.position, {
+      ...this.meta,
+      chunkLength: this.chunkLength,
+      loop: this.loop,
+    });
     const numbers = this.tracks.map((_, k) => k);
     const heardFirst = [
       ...numbers.filter((k) => isHeard(k, this.mix)),
@@ -456,7 +470,7 @@ export class Engine {
     const anchor = this.#anchor;
     if (!next || !anchor) return false;
     for (const { frame, n, at, isCut } of pieces(next.position, until - next.at, this)) {
-      const chunk = Math.floor(frame / this.chunk);
+      const chunk = Math.floor(frame / this.chunkLength);
       if (!this.#hasChunk(chunk)) return false;
       const { loop } = this;
       const wraps = loop !== null && frame + n === loop[1];
@@ -495,7 +509,7 @@ export class Engine {
   #source(track, chunk) {
     const sound = this.buffers.get(`${track}:${chunk}`);
     if (!sound) return null;
-    return { ...sound, offset: chunk * this.chunk, output: this.#audio.tracks[track].gain };
+    return { ...sound, offset: chunk * this.chunkLength, output: this.#audio.tracks[track].gain };
   }
 
   /** @param {ScheduledStretch} stretch */
@@ -514,7 +528,7 @@ export class Engine {
 
 /** @param {number} n @returns {Mix} */
 function newMix(n) {
-  return { solo: new Set(), mute: new Set(), gains: Array(n).fill(0), level: "raw", levels: null };
+  return { solo: new Set(), mute: new Set(), gains: Array(n).fill(0), level: "raw", matchedGains: null };
 }
 
 /** @param {Track[]} tracks @param {Track[]} others */
@@ -525,5 +539,5 @@ function haveSameNames(tracks, others) {
 
 /** @param {Meta} meta @param {Meta} other */
 function hasSameLength(meta, other) {
-  return meta.rate === other.rate && meta.length === other.length && meta.chunk === other.chunk;
+  return meta.rate === other.rate && meta.length === other.length && meta.chunk_length === other.chunk_length;
 }

@@ -17,7 +17,7 @@ export function isHeard(track, mix) {
 }
 
 /**
- * Return the linear gain of each track, from its own gain and that of its level.
+ * Return the linear gain of each track, from its own gain and its matched gain.
  *
  * @param {number} n
  * @param {Mix} mix
@@ -29,24 +29,24 @@ export function trackGains(n, mix) {
 }
 
 /**
- * Return the dB by which a track is changed: its own gain and that of its level.
+ * Return the dB by which a track is changed: its own gain and its matched gain.
  *
  * @param {number} track
  * @param {Mix} mix
  */
 export function appliedGain(track, mix) {
-  return (mix.gains[track] ?? 0) + levelGain(track, mix);
+  return (mix.gains[track] ?? 0) + matchedGain(track, mix);
 }
 
 /**
- * Return the dB that the level of the mix asks for; 0 while they are not measured.
+ * Return the dB by which a track is matched to the others; 0 while they are not measured.
  *
  * @param {number} track
  * @param {Mix} mix
  */
-function levelGain(track, mix) {
+function matchedGain(track, mix) {
   if (mix.level === "raw") return 0;
-  return mix.levels?.[mix.level]?.[track] ?? 0;
+  return mix.matchedGains?.[mix.level]?.[track] ?? 0;
 }
 
 /** @param {number} dB */
@@ -107,16 +107,16 @@ export function findPreset(entries, solo) {
  *
  * @param {number} position
  * @param {number} nWanted
- * @param {{length: number, chunk: number, loop: Loop | null}} sound
+ * @param {{length: number, chunkLength: number, loop: Loop | null}} sound
  */
-export function pieces(position, nWanted, { length, chunk, loop }) {
+export function pieces(position, nWanted, { length, chunkLength, loop }) {
   const list = [];
   let frame = position;
   let at = 0;
   let isCut = true;
   while (at < nWanted) {
     const loopEnd = loop && frame < loop[1] ? loop[1] : null;
-    const chunkEnd = (Math.floor(frame / chunk) + 1) * chunk;
+    const chunkEnd = (Math.floor(frame / chunkLength) + 1) * chunkLength;
     const n = Math.min(Math.min(loopEnd ?? length, chunkEnd) - frame, nWanted - at);
     if (n > 0) list.push({ frame, n, at, isCut });
     at += n;
@@ -170,14 +170,14 @@ export function toFloat(bytes, nChannels, scale) {
  * Return the chunks to keep: those around a position, the ones ahead first.
  *
  * @param {number} position
- * @param {{length: number, chunk: number, kept: number, loop: Loop | null}} sound
+ * @param {{length: number, chunkLength: number, kept: number, loop: Loop | null}} sound
  */
-export function wantedChunks(position, { length, chunk, kept, loop }) {
-  const last = Math.ceil(length / chunk) - 1;
-  const current = Math.min(last, Math.floor(position / chunk));
+export function wantedChunks(position, { length, chunkLength, kept, loop }) {
+  const last = Math.ceil(length / chunkLength) - 1;
+  const current = Math.min(last, Math.floor(position / chunkLength));
   const ahead = Array.from({ length: kept }, (_, i) => current + i);
   const around = loop
-    ? [current, Math.floor(loop[0] / chunk), ...ahead]
+    ? [current, Math.floor(loop[0] / chunkLength), ...ahead]
     : [...ahead, current - 1];
   return [...new Set(around)].filter((i) => i >= 0 && i <= last).slice(0, kept);
 }

@@ -21,7 +21,7 @@ export class Player {
   region = null; // that is brushed
   #nBrushes = 0; // the number of the latest brush: answers to older ones are dropped
   /** @type {number | null} */
-  #levelVersion = null; // of the tracks whose levels are known
+  #matchedVersion = null; // of the tracks whose matched gains are known
 
   /** @param {Model} model */
   constructor(model) {
@@ -70,7 +70,7 @@ export class Player {
    */
   setMix(mix) {
     this.engine.setMix(mix);
-    this.#askForLevels();
+    this.#askForMatchedGains();
     this.#sendMix();
     if (this.region) this.brush(this.region);
   }
@@ -81,10 +81,10 @@ export class Player {
     this.#send({ type: "mix", gains: this.heardGains(), mix });
   }
 
-  #askForLevels() {
+  #askForMatchedGains() {
     const version = this.engine.tracks[0]?.version;
-    const areKnown = this.engine.mix.level === "raw" || this.#levelVersion === version;
-    if (!areKnown) this.#send({ type: "levels" });
+    const areKnown = this.engine.mix.level === "raw" || this.#matchedVersion === version;
+    if (!areKnown) this.#send({ type: "matched_gains" });
   }
 
   /** The gain of each track in dB; null where it is not heard. */
@@ -175,10 +175,10 @@ export class Player {
       case "tile":
         this.#keepTile({ ...content, pixels: bytes });
         break;
-      case "levels":
+      case "matched_gains":
         if (content.version !== engine.tracks[0]?.version) break;
-        this.#levelVersion = content.version;
-        this.setMix({ levels: content.levels });
+        this.#matchedVersion = content.version;
+        this.setMix({ matchedGains: content.gains });
         break;
       case "brush":
         if (!this.region || content.number !== this.#nBrushes) break;
@@ -205,17 +205,17 @@ export class Player {
   #load(content, colours) {
     this.text = "";
     this.colours = colours;
-    const unchanged = this.engine.load(content);
-    if (!unchanged.clock) {
+    const { keepsClock, keepsMix } = this.engine.load(content);
+    if (!keepsClock) {
       this.#tiles.clear();
       this.region = null;
       for (const view of this.views) view.build();
     }
-    if (unchanged.mix) {
-      this.#askForLevels();
+    if (keepsMix) {
+      this.#askForMatchedGains();
     } else {
       const { solo, mute, gains, level } = content.mix;
-      this.#levelVersion = null;
+      this.#matchedVersion = null;
       this.setMix({ solo: new Set(solo), mute: new Set(mute), gains, level });
     }
     this.engine.expect(content.coming.map((/** @type {number} */ track) => [track, 0]));

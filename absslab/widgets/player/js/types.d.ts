@@ -20,18 +20,18 @@ export interface Track {
 export interface Meta {
   rate: number;
   length: number;
-  chunk: number;
+  chunk_length: number;
   kept: number;
   tracks: Track[];
 }
 
-/** Choices of the listener: gains in dB; levels are gains in dB by mode, once they are known. */
+/** Choices of the listener: gains in dB; matchedGains are the gains by level, once they are known. */
 export interface Mix {
   solo: Set<number>;
   mute: Set<number>;
   gains: number[];
   level: string;
-  levels: Record<string, number[]> | null;
+  matchedGains: Record<string, number[]> | null;
 }
 
 export interface Preset {

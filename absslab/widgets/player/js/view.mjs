@@ -157,8 +157,8 @@ export class View {
       row.mute.setAttribute("aria-pressed", String(mix.mute.has(k)));
       row.solo.setAttribute("aria-pressed", String(mix.solo.has(k)));
       row.gain.value = String(mix.gains[k] ?? 0);
-      const areLevelsKnown = mix.level === "raw" || mix.levels;
-      row.applied.textContent = areLevelsKnown ? formatGain(appliedGain(k, mix)) : "…";
+      const areGainsKnown = mix.level === "raw" || mix.matchedGains;
+      row.applied.textContent = areGainsKnown ? formatGain(appliedGain(k, mix)) : "…";
     });
     this.draw();
   }

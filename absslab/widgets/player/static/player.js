@@ -49,11 +49,11 @@ function trackGains(n, mix) {
   });
 }
 function appliedGain(track, mix) {
-  return (mix.gains[track] ?? 0) + levelGain(track, mix);
+  return (mix.gains[track] ?? 0) + matchedGain(track, mix);
 }
-function levelGain(track, mix) {
+function matchedGain(track, mix) {
   if (mix.level === "raw") return 0;
-  return mix.levels?.[mix.level]?.[track] ?? 0;
+  return mix.matchedGains?.[mix.level]?.[track] ?? 0;
 }
 var toLinear = (dB) => 10 ** (dB / 20);
 function presets(tracks) {
@@ -85,14 +85,14 @@ function findPreset(entries, solo) {
     return entry.solo.length === solo.size && entry.solo.every((k) => solo.has(k));
   });
 }
-function pieces(position, nWanted, { length, chunk, loop }) {
+function pieces(position, nWanted, { length, chunkLength, loop }) {
   const list = [];
   let frame = position;
   let at = 0;
   let isCut = true;
   while (at < nWanted) {
     const loopEnd = loop && frame < loop[1] ? loop[1] : null;
-    const chunkEnd = (Math.floor(frame / chunk) + 1) * chunk;
+    const chunkEnd = (Math.floor(frame / chunkLength) + 1) * chunkLength;
     const n = Math.min(Math.min(loopEnd ?? length, chunkEnd) - frame, nWanted - at);
     if (n > 0) list.push({ frame, n, at, isCut });
     at += n;
@@ -125,11 +125,11 @@ function toFloat(bytes, nChannels, scale) {
     return samples;
   });
 }
-function wantedChunks(position, { length, chunk, kept, loop }) {
-  const last = Math.ceil(length / chunk) - 1;
-  const current = Math.min(last, Math.floor(position / chunk));
+function wantedChunks(position, { length, chunkLength, kept, loop }) {
+  const last = Math.ceil(length / chunkLength) - 1;
+  const current = Math.min(last, Math.floor(position / chunkLength));
   const ahead = Array.from({ length: kept }, (_, i) => current + i);
-  const around = loop ? [current, Math.floor(loop[0] / chunk), ...ahead] : [...ahead, current - 1];
+  const around = loop ? [current, Math.floor(loop[0] / chunkLength), ...ahead] : [...ahead, current - 1];
   return [...new Set(around)].filter((i) => i >= 0 && i <= last).slice(0, kept);
 }
 function zoomRange([from, to], factor, around, duration, shortest = 0.05) {
@@ -340,15 +340,15 @@ var Engine = class _Engine {
    */
   load(meta) {
     const before = this.meta;
-    const mix = haveSameNames(this.tracks, meta.tracks);
-    const clock = mix && before !== null && hasSameLength(before, meta);
-    if (!clock) this.#silence();
+    const keepsMix = haveSameNames(this.tracks, meta.tracks);
+    const keepsClock = keepsMix && before !== null && hasSameLength(before, meta);
+    if (!keepsClock) this.#silence();
     this.meta = meta;
     this.tracks = meta.tracks;
     this.#asked.clear();
     this.#failed.clear();
-    if (!mix) this.mix = newMix(meta.tracks.length);
-    if (clock) return { mix, clock };
+    if (!keepsMix) this.mix = newMix(meta.tracks.length);
+    if (keepsClock) return { keepsMix, keepsClock };
     this.isPlaying = false;
     this.isWaiting = false;
     this.#rest = 0;
@@ -358,7 +358,7 @@ var Engine = class _Engine {
     this.#disconnect();
     this.graph = new AudioGraph(this.makeContext(meta.rate), meta.tracks.length);
     this.setMix({});
-    return { mix, clock };
+    return { keepsMix, keepsClock };
   }
   /** Whether the browser waits for a click before it lets the page sound. */
   get isBlocked() {
@@ -367,8 +367,8 @@ var Engine = class _Engine {
   get length() {
     return this.meta?.length ?? 0;
   }
-  get chunk() {
-    return this.#loaded.chunk;
+  get chunkLength() {
+    return this.#loaded.chunk_length;
   }
   get #loaded() {
     if (!this.meta) throw new Error("no tracks are loaded");
@@ -392,7 +392,7 @@ var Engine = class _Engine {
     this.#asked.delete(key);
     this.#joinScheduled(track, chunk, version);
     if (!this.isWaiting) this.tick();
-    else if (this.#hasChunk(Math.floor(this.#rest / this.chunk))) this.#resume();
+    else if (this.#hasChunk(Math.floor(this.#rest / this.chunkLength))) this.#resume();
   }
   /** @param {number} track @param {number} chunk @param {number} version */
   #joinScheduled(track, chunk, version) {
@@ -401,11 +401,11 @@ var Engine = class _Engine {
     for (const stretch of this.#scheduled) {
       const end = stretch.begin + stretch.n;
       const old = stretch.voices.get(track);
-      const isOfChunk = Math.floor(stretch.frame / this.chunk) === chunk;
+      const isOfChunk = Math.floor(stretch.frame / this.chunkLength) === chunk;
       if (!isOfChunk || end <= earliest || old?.version === version) continue;
       const begin = Math.max(earliest, stretch.begin);
       if (old) endVoice(old, begin, rate);
-      const rest = {
+      const remainder = {
         ...stretch,
         begin,
         frame: stretch.frame + begin - stretch.begin,
@@ -413,7 +413,7 @@ var Engine = class _Engine {
         fadesIn: begin > stretch.begin || stretch.fadesIn
       };
       const source = this.#source(track, chunk);
-      if (source) stretch.voices.set(track, startVoice(this.#audio.context, rate, rest, source));
+      if (source) stretch.voices.set(track, startVoice(this.#audio.context, rate, remainder, source));
     }
   }
   /**
@@ -571,7 +571,11 @@ var Engine = class _Engine {
   /** Ask for the chunks that are missing around the position, and drop those far from it. */
   ask() {
     if (!this.meta) return;
-    const chunks = wantedChunks(this.position, { ...this.meta, loop: this.loop });
+    const chunks = wantedChunks(this.position, {
+      ...this.meta,
+      chunkLength: this.chunkLength,
+      loop: this.loop
+    });
     const numbers = this.tracks.map((_, k) => k);
     const heardFirst = [
       ...numbers.filter((k) => isHeard(k, this.mix)),
@@ -693,7 +697,7 @@ var Engine = class _Engine {
     const anchor = this.#anchor;
     if (!next || !anchor) return false;
     for (const { frame, n, at, isCut } of pieces(next.position, until - next.at, this)) {
-      const chunk = Math.floor(frame / this.chunk);
+      const chunk = Math.floor(frame / this.chunkLength);
       if (!this.#hasChunk(chunk)) return false;
       const { loop } = this;
       const wraps = loop !== null && frame + n === loop[1];
@@ -729,7 +733,7 @@ var Engine = class _Engine {
   #source(track, chunk) {
     const sound = this.buffers.get(`${track}:${chunk}`);
     if (!sound) return null;
-    return { ...sound, offset: chunk * this.chunk, output: this.#audio.tracks[track].gain };
+    return { ...sound, offset: chunk * this.chunkLength, output: this.#audio.tracks[track].gain };
   }
   /** @param {ScheduledStretch} stretch */
   #startBrush({ begin, frame, n, voices }) {
@@ -745,14 +749,14 @@ var Engine = class _Engine {
   }
 };
 function newMix(n) {
-  return { solo: /* @__PURE__ */ new Set(), mute: /* @__PURE__ */ new Set(), gains: Array(n).fill(0), level: "raw", levels: null };
+  return { solo: /* @__PURE__ */ new Set(), mute: /* @__PURE__ */ new Set(), gains: Array(n).fill(0), level: "raw", matchedGains: null };
 }
 function haveSameNames(tracks, others) {
   if (tracks.length !== others.length) return false;
   return tracks.every(({ name, kind }, k) => name === others[k].name && kind === others[k].kind);
 }
 function hasSameLength(meta, other) {
-  return meta.rate === other.rate && meta.length === other.length && meta.chunk === other.chunk;
+  return meta.rate === other.rate && meta.length === other.length && meta.chunk_length === other.chunk_length;
 }
 
 // absslab/widgets/ui/js/page.mjs
@@ -1319,8 +1323,8 @@ var View = class {
       row.mute.setAttribute("aria-pressed", String(mix.mute.has(k)));
       row.solo.setAttribute("aria-pressed", String(mix.solo.has(k)));
       row.gain.value = String(mix.gains[k] ?? 0);
-      const areLevelsKnown = mix.level === "raw" || mix.levels;
-      row.applied.textContent = areLevelsKnown ? formatGain(appliedGain(k, mix)) : "…";
+      const areGainsKnown = mix.level === "raw" || mix.matchedGains;
+      row.applied.textContent = areGainsKnown ? formatGain(appliedGain(k, mix)) : "…";
     });
     this.draw();
   }
@@ -1611,8 +1615,8 @@ var Player = class {
   #nBrushes = 0;
   // the number of the latest brush: answers to older ones are dropped
   /** @type {number | null} */
-  #levelVersion = null;
-  // of the tracks whose levels are known
+  #matchedVersion = null;
+  // of the tracks whose matched gains are known
   /** @param {Model} model */
   constructor(model) {
     this.model = model;
@@ -1655,7 +1659,7 @@ var Player = class {
    */
   setMix(mix) {
     this.engine.setMix(mix);
-    this.#askForLevels();
+    this.#askForMatchedGains();
     this.#sendMix();
     if (this.region) this.brush(this.region);
   }
@@ -1664,10 +1668,10 @@ var Player = class {
     const mix = { solo: [...solo], mute: [...mute], gains, level };
     this.#send({ type: "mix", gains: this.heardGains(), mix });
   }
-  #askForLevels() {
+  #askForMatchedGains() {
     const version = this.engine.tracks[0]?.version;
-    const areKnown = this.engine.mix.level === "raw" || this.#levelVersion === version;
-    if (!areKnown) this.#send({ type: "levels" });
+    const areKnown = this.engine.mix.level === "raw" || this.#matchedVersion === version;
+    if (!areKnown) this.#send({ type: "matched_gains" });
   }
   /** The gain of each track in dB; null where it is not heard. */
   heardGains() {
@@ -1750,10 +1754,10 @@ var Player = class {
       case "tile":
         this.#keepTile({ ...content, pixels: bytes });
         break;
-      case "levels":
+      case "matched_gains":
         if (content.version !== engine.tracks[0]?.version) break;
-        this.#levelVersion = content.version;
-        this.setMix({ levels: content.levels });
+        this.#matchedVersion = content.version;
+        this.setMix({ matchedGains: content.gains });
         break;
       case "brush":
         if (!this.region || content.number !== this.#nBrushes) break;
@@ -1779,17 +1783,17 @@ var Player = class {
   #load(content, colours) {
     this.text = "";
     this.colours = colours;
-    const unchanged = this.engine.load(content);
-    if (!unchanged.clock) {
+    const { keepsClock, keepsMix } = this.engine.load(content);
+    if (!keepsClock) {
       this.#tiles.clear();
       this.region = null;
       for (const view of this.views) view.build();
     }
-    if (unchanged.mix) {
-      this.#askForLevels();
+    if (keepsMix) {
+      this.#askForMatchedGains();
     } else {
       const { solo, mute, gains, level } = content.mix;
-      this.#levelVersion = null;
+      this.#matchedVersion = null;
       this.setMix({ solo: new Set(solo), mute: new Set(mute), gains, level });
     }
     this.engine.expect(content.coming.map((track) => [track, 0]));
