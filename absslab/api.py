@@ -13,7 +13,14 @@ from pathlib import Path
 import numpy as np
 
 from absslab.core.audio import sound_files
-from absslab.core.common.config import Config, field_names, from_flags, look_up, suggest_nearest
+from absslab.core.common.config import (
+    Config,
+    field_names,
+    from_flags,
+    look_up,
+    rename_settings,
+    suggest_nearest,
+)
 from absslab.core.common.devices import choose_device
 from absslab.core.common.errors import InputError
 from absslab.core.common.progress import LongWork, Progress, Result, Step
@@ -32,10 +39,11 @@ from absslab.core.separation.separator import Separation, Separator
 from absslab.core.training.events import TrainingEvent
 from absslab.core.training.experiment import train_or_resume
 from absslab.core.training.recipes import RECIPES
-from absslab.core.training.settings import Settings, canonical_names
+from absslab.core.training.settings import Settings, canonical_names, find_other_part
 
 __all__ = ["Separator", "evaluate", "load_model", "mix", "separate", "train"]
 
+_LONGEST_HINT = 200  # characters: a list of all settings would hide the message
 Setting = str | float | Sequence[str | float] | None
 
 
@@ -76,16 +84,20 @@ def train(
     data_folder: str | Path,
     save_path: str | Path,
     *,
-    recipe: str = "recommended",
+    recipe: str | None = "recommended",
     progress: Callable[[TrainingEvent], object] | None = None,
     **settings: Setting,
 ) -> Path:
     """Train a model on weakly labelled recordings; the same call goes on with a run that was cut.
 
+    It differs from `absslab train` in two ways: it starts from the recipe "recommended", where the
+    command starts from the plain defaults unless it is given --recipe; and it goes on with a run
+    that was cut, where the command needs --checkpoint_path.
+
     Args:
         data_folder: Folder of mixtures, or of recordings with weak labels.
         save_path: File of the best model, `R.ckpt`; the run directory `R` stands beside it.
-        recipe: The settings to start from: recommended or thesis.
+        recipe: The settings to start from: recommended or thesis; None: the plain defaults.
         progress: A function that is called with each step and each epoch.
         settings: Any flags of `absslab train`, such as n_epochs=12, device="cpu".
 
@@ -100,9 +112,10 @@ def train(
         >>> absslab.train(mixture_folder, tmp_path / "R.ckpt", n_epochs=1, **small_model).name
         'R.ckpt'
     """
-    values = look_up("recipe", recipe, RECIPES) | canonical_names(settings)
+    start = {} if recipe is None else look_up("recipe", recipe, RECIPES)
+    values = start | canonical_names(settings)
     config_classes = Settings.config_classes(from_flags(ModelConfig, values)).values()
-    _plain_names(settings, config_classes)  # refuses names of other parts
+    _plain_names(settings, config_classes, find_other_part)  # refuses names of other parts
     paths = {"data_folder": str(data_folder), "save_path": str(save_path)}
     _run_steps(train_or_resume(values | paths), progress)
     return Path(save_path)
@@ -166,7 +179,8 @@ def separate(
         sound: A sound file, or an array (N,) or (C, N) of floats in [−1, 1].
         model: A checkpoint, a loaded model, or a separator.
         sampling_rate: Sampling rate of an array, Hz; a file says its own.
-        device: Where a checkpoint computes: auto, cpu, cuda, cuda:1 and so on.
+        device: Where a checkpoint computes: auto, cpu, cuda, cuda:1 and so on; a loaded model or a
+            separator computes where it is.
         settings: Any settings of the masks, such as mask_power=2; see `SeparationConfig`.
 
     Returns:
@@ -174,7 +188,8 @@ def separate(
         (N,) without the channels.
 
     Raises:
-        InputError: A file, an array, a checkpoint or a setting that can't be used.
+        InputError: A file, an array, a checkpoint or a setting that can't be used; a device with a
+            model that is loaded already.
 
     Examples:
         >>> separation = absslab.separate(mixture, model)
@@ -215,22 +230,46 @@ def _separator(
 ) -> Separator:
     if isinstance(model, str | Path):
         model = load_model(model, device)
+    elif device != "auto":
+        raise InputError(
+            f"device is {device!r}, but the model is loaded already and computes where it is: "
+            "leave device out, or pass the checkpoint's path"
+        )
     if isinstance(model, SeparationModel):
         return Separator(model, SeparationConfig(**settings))
     return replace(model, config=replace(model.config, **settings))
 
 
 def _plain_names(
-    settings: Mapping[str, Setting], configs: Iterable[type[Config]]
+    settings: Mapping[str, Setting],
+    configs: Iterable[type[Config]],
+    find_hint: Callable[[str], str] = lambda name: "",
 ) -> dict[str, Setting]:
-    """Return the settings under the names of their fields, whichever alias they came by."""
+    """Return the settings under the names of their fields, whichever alias they came by.
+
+    Args:
+        settings: by name or alias.
+        configs: that the settings are of.
+        find_hint: tells where a setting is known that these configs do not have.
+
+    Raises:
+        InputError: an unknown setting, or one by two of its names with different values.
+    """
     names: dict[str, str] = {}
     for config in configs:
         names |= field_names(config)
     for name in settings:
         if name not in names:
-            raise InputError(f"there is no setting {name!r}{suggest_nearest(name, names)}")
-    return {names[name]: value for name, value in settings.items()}
+            raise InputError(f"there is no setting {name!r}{_hint(name, names, find_hint)}")
+    return rename_settings(names, settings)
+
+
+def _hint(name: str, known: Iterable[str], find_hint: Callable[[str], str]) -> str:
+    """Return a hint to append to a message about an unknown setting."""
+    if hint := find_hint(name):
+        return f": {hint}"
+    nearest = suggest_nearest(name, known)
+    return nearest if len(nearest) < _LONGEST_HINT else "; see the command's --help"
 
 
 def _run_steps(

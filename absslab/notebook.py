@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from absslab.core.common.errors import InputError
 from absslab.core.common.rich_result import RichResult
 
 if TYPE_CHECKING:
@@ -10,7 +11,9 @@ if TYPE_CHECKING:
     from absslab.widgets.player.player import Player
 
 
-def listen(sound: Any, sampling_rate: int | None = None, *, title: str = "") -> "Player":
+def listen(
+    sound: Any = None, sampling_rate: int | None = None, *, title: str = "", what: Any = None
+) -> "Player":
     """Show the player for anything that sounds, in a notebook.
 
     Args:
@@ -19,10 +22,11 @@ def listen(sound: Any, sampling_rate: int | None = None, *, title: str = "") -> 
             (C, N), or a dict of names to files or arrays.
         sampling_rate: Sampling rate of arrays, Hz.
         title: The text above the player.
+        what: The name of `sound` in version 0.1.0; it still works.
 
     Raises:
-        InputError: The sound is none of these, a file can't be read, or an array is not a sound
-            or comes without its sampling rate.
+        InputError: The sound is none of these, it is missing or given twice, a file can't be
+            read, or an array is not a sound or comes without its sampling rate.
 
     Examples:
         >>> player = absslab.listen(mixture)
@@ -36,6 +40,9 @@ def listen(sound: Any, sampling_rate: int | None = None, *, title: str = "") -> 
         if _is_own(error):
             raise
         raise _missing_package(error) from error
+    if (sound is None) == (what is None):
+        raise InputError("sound is missing, or given twice (what is its old name): pass one sound")
+    sound = what if sound is None else sound
     file_name = Path(sound).name if isinstance(sound, str | Path) else ""
     return Player(make_tracks(sound, sampling_rate), title=title or file_name)
 

@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 
 import absslab
+from absslab import api
 from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
 from absslab.core.common.progress import Progress
 from absslab.core.data.mixture_folder import read_manifest
 from absslab.core.evaluation.score_files import read_scores
 from absslab.core.separation.separator import Separation
+from absslab.core.training.config import TrainingConfig
 from absslab.core.training.events import EpochResult
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
@@ -134,6 +136,31 @@ def test_train_refuses_settings_that_do_not_belong_to_its_choices(mixtures, tmp_
         absslab.train(mixtures, tmp_path / "R.ckpt", decay=0.9)
 
 
+def test_train_tells_in_short_where_an_unknown_setting_belongs(mixtures, tmp_path):
+    path = tmp_path / "R.ckpt"
+    with pytest.raises(InputError, match=r"'decay': it is a setting of --pooling GWRP$"):
+        absslab.train(mixtures, path, decay=0.9)
+    with pytest.raises(InputError, match="'n_epoch'; did you mean n_epochs"):
+        absslab.train(mixtures, path, n_epoch=1)
+    with pytest.raises(InputError, match=r"'zzzzzz'; see the command's --help$"):
+        absslab.train(mixtures, path, zzzzzz=1)
+
+
+def test_a_setting_under_two_names_with_two_values_is_refused(mixtures, tmp_path):
+    with pytest.raises(InputError, match="dc and decay are the same setting"):
+        absslab.train(mixtures, tmp_path / "R.ckpt", pooling="GWRP", dc=0.9, decay=0.8)
+    with pytest.raises(InputError, match="same setting"):
+        api._plain_names({"loss_f": "BCE", "loss": "MultiLabelSoftMarginLoss"}, [TrainingConfig])
+
+
+def test_train_without_a_recipe_starts_from_the_plain_defaults(mixtures, tmp_path, monkeypatch):
+    given = []
+    monkeypatch.setattr(api, "train_or_resume", lambda values: iter([given.append(values)]))
+    paths = {"data_folder": str(mixtures), "save_path": str(tmp_path / "R.ckpt")}
+    absslab.train(**paths, recipe=None, n_epochs=1)
+    assert given == [{"n_epochs": 1} | paths]
+
+
 def test_evaluate_gives_the_scores_and_writes_them(checkpoint, tmp_path):
     steps = []
     output = tmp_path / "scores.json"
@@ -170,6 +197,22 @@ def test_separate_passes_settings_on_to_the_masks(mixture, checkpoint):
     assert (sharp.masks <= absslab.separate(mixture, model).masks + 1e-6).all()
     with pytest.raises(InputError, match="no setting 'mask_pover'; did you mean mask_power"):
         absslab.separate(mixture, model, mask_pover=2)
+
+
+def test_separate_moves_no_model_that_is_loaded(mixture, checkpoint):
+    model = absslab.load_model(checkpoint, "cpu")
+    for given in (model, absslab.Separator(model)):
+        with pytest.raises(InputError, match="device is 'cpu', but the model is loaded already"):
+            absslab.separate(mixture, given, device="cpu")
+
+
+def test_listen_takes_the_sound_by_its_name_of_before(mixture):
+    player = absslab.listen(what=mixture)
+    assert player.tracks[0].name == "mixture"
+    player.close()
+    for sounds in ({}, {"sound": mixture, "what": mixture}):
+        with pytest.raises(InputError, match="sound is missing, or given twice"):
+            absslab.listen(**sounds)
 
 
 def test_separate_says_what_is_wrong_with_its_input(mixture, checkpoint):

@@ -6,17 +6,15 @@ from contextlib import closing
 from pathlib import Path
 
 from absslab.cli.parser import Parser
-from absslab.core.common.config import add_flags, field_names, from_flags, look_up
+from absslab.core.common.config import add_flags, from_flags, look_up
 from absslab.core.common.progress import LongWork
-from absslab.core.model.mask_networks import MASK_NETS
-from absslab.core.model.pooling import POOLINGS
 from absslab.core.model.separation_model import ModelConfig
 from absslab.core.training.epoch_lines import print_epochs
 from absslab.core.training.events import TrainingEvent, TrainingStarted
 from absslab.core.training.experiment import Experiment
 from absslab.core.training.recipes import RECIPES
 from absslab.core.training.run_directory import run_directory
-from absslab.core.training.settings import Settings
+from absslab.core.training.settings import Settings, find_other_part
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -77,7 +75,7 @@ def _experiment(arguments: Sequence[str]) -> Experiment:
     first = {name: config_classes[name] for name in ("run", "data")}
     for config_class in (first | config_classes).values():
         add_flags(parser, config_class, defaults=recipe)
-    given = vars(parser.parse(arguments, elsewhere=_other_choice))
+    given = vars(parser.parse(arguments, elsewhere=_hint_at_other_part))
     checkpoint, recipe_name = given.pop("checkpoint_path"), given.pop("recipe")
     for name in ("data_folder", "feature_store"):
         if given.get(name):
@@ -111,10 +109,6 @@ def _add_choices(parser: Parser) -> None:
     )
 
 
-def _other_choice(flag: str) -> str:
-    """Where an unknown flag is known: with another mask network or another pooling."""
-    for kind, registry in (("model_type", MASK_NETS), ("pooling", POOLINGS)):
-        for name, (config, _) in registry.items():
-            if flag in field_names(config):
-                return f": it is a setting of --{kind} {name}"
-    return ""
+def _hint_at_other_part(flag: str) -> str:
+    hint = find_other_part(flag)
+    return f": {hint}" if hint else ""

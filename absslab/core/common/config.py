@@ -137,11 +137,22 @@ def resolve_aliases(config_class: type[Config], values: Mapping[str, Any]) -> di
         InputError: a setting is given by two of its names, with different values.
     """
     names = field_names(config_class)
+    return rename_settings(names, {name: values[name] for name in values if name in names})
+
+
+def rename_settings(names: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings by the names of their fields; a setting without one keeps its name.
+
+    Args:
+        names: of settings, each with the name of its field.
+        values: settings by name or alias.
+
+    Raises:
+        InputError: a setting is given by two of its names, with different values.
+    """
     given_as: dict[str, str] = {}
     for name in values:
-        if name not in names:
-            continue
-        other = given_as.setdefault(names[name], name)
+        other = given_as.setdefault(names.get(name, name), name)
         if other != name and values[other] != values[name]:
             raise InputError(f"{other} and {name} are the same setting: pass one of them")
     return {field_name: values[name] for field_name, name in given_as.items()}

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any
 
-from absslab.core.common.config import Config, field_names, from_flags, option
+from absslab.core.common.config import Config, field_names, from_flags, option, rename_settings
 from absslab.core.common.errors import InputError
 from absslab.core.data.layouts import DataConfig
 from absslab.core.model.feature_config import FeatureConfig
@@ -107,15 +107,20 @@ def canonical_names(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings under the names of today, where they came under an alias.
 
     Names that no config knows stay as they are: a newer version may have written them.
+
+    Raises:
+        InputError: a setting is given by two of its names, with different values.
     """
-    canonical = _canonical_names_of_settings()
-    return {canonical.get(name, name): value for name, value in values.items()}
+    return rename_settings(_canonical_names_of_settings(), values)
 
 
 def canonical_settings(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings under the names of today, with the names that values have today.
 
     Names and values that no config knows stay as they are.
+
+    Raises:
+        InputError: a setting is given by two of its names, with different values.
     """
     return {name: _canonical_value(name, value) for name, value in canonical_names(values).items()}
 
@@ -130,10 +135,30 @@ def canonical_config(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         return Settings.from_json(config).to_json()
     except (InputError, KeyError, TypeError, AttributeError):
         return {
-            section: canonical_settings(config[section])
+            section: _translate_if_possible(config[section])
             for section in SECTIONS
             if isinstance(config.get(section), Mapping)
         }
+
+
+def _translate_if_possible(values: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return canonical_settings(values)
+    except InputError:
+        return dict(values)
+
+
+def find_other_part(name: str) -> str:
+    """Say with which mask network or pooling there is a setting; empty if with none.
+
+    >>> find_other_part("decay")
+    'it is a setting of --pooling GWRP'
+    """
+    for kind, registry in (("model_type", MASK_NETS), ("pooling", POOLINGS)):
+        for part, (config_class, _) in registry.items():
+            if name in field_names(config_class):
+                return f"it is a setting of --{kind} {part}"
+    return ""
 
 
 def canonical_term(name: str, text: str) -> tuple[str, str]:

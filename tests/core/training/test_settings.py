@@ -47,6 +47,14 @@ def test_a_config_with_the_names_of_the_thesis_is_read():
     assert Settings.from_json(before) == settings
 
 
+def test_names_of_one_setting_with_two_values_are_refused():
+    with pytest.raises(InputError, match="dc and decay are the same setting"):
+        canonical_names({"dc": 0.9, "decay": 0.8})
+    assert canonical_names({"dc": 0.9, "decay": 0.9}) == {"decay": 0.9}
+    both = {"pooling": {"dc": 0.9, "decay": 0.8}}
+    assert canonical_config(both) == both, "a damaged file is shown as it is"
+
+
 def test_values_of_the_thesis_mean_those_of_today():
     before = {"data_set_type": "DCASE2013_remixed_data_set", "dc": 0.9, "quantum": [1]}
     today = {"data_set_type": "mixture_folder", "decay": 0.9, "quantum": [1]}
