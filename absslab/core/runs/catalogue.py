@@ -71,11 +71,7 @@ class RunSummary:
 def find_runs(folder: str | Path) -> list[RunSummary]:
     """Find the runs in a folder, the latest first; damaged and foreign ones have a `problem`."""
     try:
-        folders = [
-            path
-            for path in Path(folder).iterdir()
-            if any((path / name).exists() for name in RUN_FILES)
-        ]
+        folders = [path for path in Path(folder).iterdir() if _looks_like_run(path)]
     except OSError:
         return []
     return sorted(map(summarise_run, folders), key=lambda run: (-run.begun, run.name))
@@ -196,8 +192,10 @@ def filter_runs(runs: Iterable[RunSummary], query: str) -> list[RunSummary]:
         query: terms with spaces between them: name=value for a setting or the state, or a part of
             the name or of the state.
     """
-    terms = query.lower().split()
-    return [run for run in runs if all(_matches(run, term) for term in terms)]
+    selected = list(runs)
+    for term in query.lower().split():
+        selected = [run for run in selected if _matches(run, term)]
+    return selected
 
 
 def tabulate_differing_settings(runs: Sequence[RunSummary]) -> pd.DataFrame:
@@ -206,15 +204,19 @@ def tabulate_differing_settings(runs: Sequence[RunSummary]) -> pd.DataFrame:
     Values are written as on the command line; a setting that a run does not have, because its
     model has other parts, is empty.
     """
-    settings = [
-        {name: format_setting(value) for name, value in run.settings.items()} for run in runs
-    ]
+    settings = [_format_settings(run) for run in runs]
     known = [values for values in settings if values]
-    names = dict.fromkeys(name for values in known for name in values if name not in _NOT_COMPARED)
-    differing = [name for name in names if len({values.get(name) for values in known}) > 1]
-    columns = {
-        index: [values.get(name, "") for name in differing] for index, values in enumerate(settings)
-    }
+    names: dict[str, None] = {}  # in the order in which they occur
+    for values in known:
+        names |= dict.fromkeys(values)
+    differing = []
+    for name in names:
+        different_values = {values.get(name) for values in known}
+        if name not in _NOT_COMPARED and len(different_values) > 1:
+            differing.append(name)
+    columns = {}
+    for index, values in enumerate(settings):
+        columns[index] = [values.get(name, "") for name in differing]
     table = pd.DataFrame(columns, index=pd.Index(differing, name="setting"), dtype=str)
     table.columns = pd.Index([run.name for run in runs])
     return table
@@ -227,7 +229,10 @@ def tabulate_runs(runs: Sequence[RunSummary], *, n_settings: int = 8) -> pd.Data
         runs: in the order of the rows.
         n_settings: number of differing settings to show at most.
     """
-    score_names = [name for name in TEST_SCORES if any(name in run.scores for run in runs)]
+    names_of_scores: set[str] = set()
+    for run in runs:
+        names_of_scores |= run.scores.keys()
+    score_names = [name for name in TEST_SCORES if name in names_of_scores]
     settings = tabulate_differing_settings(runs)
     n_missing = (settings == "").sum(axis=1)
     settings = settings.loc[n_missing.sort_values(kind="stable").index]  # shared settings first
@@ -270,8 +275,18 @@ def tabulate_curves(runs: Sequence[RunSummary], metric: str) -> pd.DataFrame:
 
 def tabulate_scores(runs: Sequence[RunSummary]) -> pd.DataFrame:
     """Tabulate the test scores of runs: columns run, score and value."""
-    rows = [(run.name, name, value) for run in runs for name, value in run.scores.items()]
+    rows: list[tuple[str, str, float]] = []
+    for run in runs:
+        rows += [(run.name, name, value) for name, value in run.scores.items()]
     return pd.DataFrame(rows, columns=["run", "score", "value"])
+
+
+def _looks_like_run(folder: Path) -> bool:
+    return any((folder / name).exists() for name in RUN_FILES)
+
+
+def _format_settings(run: RunSummary) -> dict[str, str]:
+    return {name: format_setting(value) for name, value in run.settings.items()}
 
 
 def _read_settings(folder: Path, problems: list[str]) -> dict[str, Any]:
@@ -292,7 +307,7 @@ def _read_settings(folder: Path, problems: list[str]) -> dict[str, Any]:
 
 
 def _find_problem(config: Mapping[str, Any]) -> str:
-    """Why settings can't be used, in one line; empty if they can."""
+    """Find why settings can't be used, in one line; empty if they can."""
     from absslab.core.training.settings import Settings
 
     try:
@@ -311,7 +326,7 @@ def _read_mapping(path: Path, problems: list[str]) -> Mapping[str, Any]:
         problems.append(str(error))
         return {}
     if not isinstance(content, Mapping):
-        problems.append(f"{path.name} holds no object")
+        problems.append(f"{path.name} does not hold an object")
         return {}
     return content
 
@@ -326,7 +341,7 @@ def _read_history(folder: str, modified: int, size: int) -> dict[int, dict[str, 
 
 
 def _start_time(folder: Path) -> float:
-    """When a run was last started, in seconds since 1970; 0 if that is not known."""
+    """Return when a run was last started, in seconds since 1970; 0 if that is not known."""
     for name in ("config.json", "output.txt", "status.json"):
         try:
             return (folder / name).stat().st_mtime

@@ -1,4 +1,4 @@
-"""The devices of this machine that one can train on, and what uses them already."""
+"""The devices of this machine that can be trained on, and what uses them already."""
 
 import csv
 import io
@@ -69,8 +69,11 @@ def find_device_users(device: str, runs_folder: str | Path) -> list[str]:
         for run in find_runs(runs_folder)
         if run.state in LIVE_STATES and _resolve_name(run.device, devices) == wanted
     ]
-    processes = [user for known in devices if known.name == wanted for user in known.in_use_by]
-    return [f"the training {run.name}" for run in runs] + processes
+    users = [f"the training {run.name}" for run in runs]
+    for known in devices:
+        if known.name == wanted:
+            users += known.in_use_by
+    return users
 
 
 def _resolve_name(device: str, devices: Sequence[Device]) -> str:
@@ -81,7 +84,7 @@ def _resolve_name(device: str, devices: Sequence[Device]) -> str:
 
 
 def _query(flag: str) -> list[list[str]]:
-    """Rows that nvidia-smi prints; none if it is not installed, or if it does not answer."""
+    """Return the rows that nvidia-smi prints; none if it is not installed or does not answer."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return []
@@ -93,7 +96,7 @@ def _query(flag: str) -> list[list[str]]:
     except (OSError, ValueError, subprocess.SubprocessError):  # ValueError: it is not text
         return []
     rows = csv.reader(io.StringIO(answer.stdout))
-    return [[cell.strip() for cell in row] for row in rows if row]
+    return [list(map(str.strip, row)) for row in rows if row]
 
 
 def _select_visible(gpus: list[list[str]]) -> list[list[str]]:
@@ -102,7 +105,7 @@ def _select_visible(gpus: list[list[str]]) -> list[list[str]]:
     if selection is None:
         return gpus
     visible = []
-    for selected in [part.strip() for part in selection.split(",") if part.strip()]:
+    for selected in map(str.strip, selection.split(",")):
         for gpu in gpus:
             index, uuid = gpu[:2]
             if index == selected or (selected.startswith("GPU-") and uuid.startswith(selected)):

@@ -7,7 +7,7 @@ lengths, and all of them together may be larger than the memory.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -33,42 +33,59 @@ class FeatureBatch(NamedTuple):
 
 
 class FeatureStore:
-    """The features of a data set on disk.
+    """The features of a data set on disk; `open` opens the file.
 
     Args:
-        path: an HDF5 file that `make_store` wrote.
+        file: the open HDF5 file.
         data_set: whose features they are; no recording of it is decoded again.
-        expected: the fingerprint that the features must carry.
-
-    Raises:
-        InputError: the file is damaged or was made with other settings or from other recordings.
+        features: the data set of the file with all features, (C, M, ΣT).
+        edges: where the features of each recording begin, and where the last ones end.
     """
 
-    def __init__(self, path: Path, data_set: AudioDataSet, expected: str):
+    def __init__(self, file: Any, data_set: AudioDataSet, features: Any, edges: np.ndarray):
+        self.file = file
+        self.data_set = data_set
+        self.features = features
+        self.edges = edges
+
+    @classmethod
+    def open(cls, path: Path, data_set: AudioDataSet, expected: str) -> "FeatureStore":
+        """Open a file of features.
+
+        Args:
+            path: an HDF5 file that `make_store` wrote.
+            data_set: whose features they are.
+            expected: the fingerprint that the features must have.
+
+        Raises:
+            InputError: if the file is damaged, or holds the features of other settings or other
+                recordings.
+        """
         import h5py
 
-        self.data_set = data_set
-
         try:
-            self.file = h5py.File(path, "r")
-            self.features, self.edges = self.file["features"], self.file["edges"][:]
-            made_with = self.file.attrs["fingerprint"]
+            file = h5py.File(path, "r")
+            features = file["features"]
+            edges = file["edges"][:]
+            made_with = file.attrs["fingerprint"]
         except (OSError, KeyError) as error:
             raise InputError(
-                f"{{path}} is not a feature store ({error}): remove it, it is made again", path=path
+                f"{{path}} is not a feature store ({error}): remove it, and it is made again",
+                path=path,
             ) from None
         if made_with != expected:
             raise InputError(
                 "{path} holds features made with other settings or recordings: "
-                "remove it, it is made again",
+                "remove it, and it is made again",
                 path=path,
             )
+        return cls(file, data_set, features, edges)
 
     def __len__(self) -> int:
         return len(self.edges) - 1
 
     def __getitem__(self, index: int) -> Tensor:
-        """Features of one recording (C, M, T), not normalised."""
+        """Return the features of one recording (C, M, T), not normalised."""
         start, stop = self.edges[index], self.edges[index + 1]
         return torch.from_numpy(self.features[:, :, start:stop])
 
@@ -80,15 +97,12 @@ class FeatureStore:
         self, batch_size: int, *, rng: np.random.Generator | None = None
     ) -> Iterator[FeatureBatch]:
         """Yield the batches of the data set's own `batches`, as features read from disk."""
-        labels, lengths = (
-            torch.from_numpy(self.data_set.labels),
-            torch.tensor(self.data_set.lengths),
-        )
+        labels = torch.from_numpy(self.data_set.labels)
+        lengths = torch.tensor(self.data_set.lengths)
         for group in self.data_set.groups(batch_size, rng=rng):
-            pictures = [self[index].movedim(-1, 0) for index in group]  # (T, C, M) each
-            features = nn.utils.rnn.pad_sequence(pictures, batch_first=True).movedim(
-                1, -1
-            )  # (B, C, M, T)
+            frames = [self[index].movedim(-1, 0) for index in group]  # (T, C, M) each
+            padded = nn.utils.rnn.pad_sequence(frames, batch_first=True)  # (B, T, C, M)
+            features = padded.movedim(1, -1)  # (B, C, M, T)
             differ = len(set(lengths[group].tolist())) > 1
             yield FeatureBatch(
                 features, lengths[group] if differ else None, labels[group], torch.tensor(group)
@@ -127,7 +141,7 @@ def store_steps(
     path = Path(folder) / f"features-{key}.h5"
     if not path.exists():
         yield from make_store(path, key, data_set, front_end)
-    return FeatureStore(path, data_set, key)
+    return FeatureStore.open(path, data_set, key)
 
 
 def open_store(folder: str | Path, data_set: AudioDataSet, front_end: FrontEnd) -> FeatureStore:

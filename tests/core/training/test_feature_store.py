@@ -147,10 +147,10 @@ def stored(tmp_path, data_set):
 
 def refused(path, expected, data_set=None):
     with pytest.raises(InputError) as error:
-        FeatureStore(path, data_set, expected)
+        FeatureStore.open(path, data_set, expected)
     assert "\n" not in str(error.value)
     assert str(path) in str(error.value)
-    assert "remove it, it is made again" in str(error.value)
+    assert "remove it, and it is made again" in str(error.value)
     return str(error.value)
 
 
