@@ -1,4 +1,4 @@
-# Everything happens in a virtual environment of the project's own; PYTHON names what makes it.
+# Everything happens in a virtual environment of the project's own, which the interpreter PYTHON creates.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -52,7 +52,7 @@ docs: $(VENV)/docs.installed  ## the manual, in site/: python3 -m http.server --
 lab: $(VENV)/lab.installed  ## JupyterLab with the notebooks
 	$(BIN)/absslab lab
 
-check: $(VENV)/dev.installed  ## style, types, and which room imports which
+check: $(VENV)/dev.installed  ## style, types, and which package imports which
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
 
 $(VENV)/%.installed: pyproject.toml

@@ -1,4 +1,4 @@
-"""What every room uses: configs, errors, files, tables, progress, processes, devices."""
+"""What every package uses: configs, errors, files, tables, progress, processes, devices."""
 
 import lazy_loader
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from absslab.core.model.mask_networks import VGGLikeCNNConfig
-from absslab.core.model.pooling import GWRPConfig, find_pooling
+from absslab.core.model.pooling import POOLINGS, GWRPConfig, find_pooling
 from absslab.core.model.separation_model import (
     BACKGROUND_BIAS,
     ModelConfig,
@@ -56,7 +56,7 @@ def test_a_plain_network_may_compete_too():
     assert prediction.log_background.exp().mean() > 0.6
 
 
-@pytest.mark.parametrize("pooling", ["GMP", "GAP", "GWRP", "linear_softmax", "exponential_softmax"])
+@pytest.mark.parametrize("pooling", POOLINGS)
 def test_padding_behind_a_recording_is_not_counted_as_frames(pooling):
     """Padding does not change the probabilities of a plain 1 × 1 network, seeing single bins."""
     mapping = ModelConfig(pooling=pooling)
