@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from absslab.core.model.feature_inversion import Picture
-from absslab.core.model.toy_masks import HOP, Pooled, ToyMask
+from absslab.core.model.hand_drawn_mask import HOP, HandDrawnMask, Pooled
 from absslab.plots.figures import COLOURS, INK, draw_spectrogram, shorten_name
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def draw_front_ends(figure: "Figure", pictures: Sequence[Picture]) -> None:
 
 
 def draw_pooling_effects(
-    figure: "Figure", mask: ToyMask, pooled: Mapping[str, Pooled], *, n_steps: int
+    figure: "Figure", mask: HandDrawnMask, pooled: Mapping[str, Pooled], *, n_steps: int
 ) -> None:
     """Draw a mask, and for each pooling its gradient and the mask after some steps of learning.
 

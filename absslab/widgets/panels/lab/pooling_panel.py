@@ -4,14 +4,14 @@ from typing import Any
 
 import ipywidgets
 
-from absslab.core.model.pooling import ExponentialSoftmaxConfig, GWRPConfig, LinearSoftmaxConfig
-from absslab.core.model.toy_masks import (
+from absslab.core.model.hand_drawn_mask import (
+    HandDrawnMask,
+    HandDrawnMaskConfig,
     Pooled,
     PoolingComparison,
-    ToyMask,
-    ToyMaskConfig,
     compare_poolings,
 )
+from absslab.core.model.pooling import ExponentialSoftmaxConfig, GWRPConfig, LinearSoftmaxConfig
 from absslab.plots.html_tables import render_table
 from absslab.plots.laboratory import draw_pooling_effects
 from absslab.widgets.panels.panel import WorkbenchPanel
@@ -24,7 +24,7 @@ MAX_STEPS = 60
 MASK_HEIGHT = 1.3  # inches of the chart for the mask itself
 ROW_HEIGHT = 1.15  # inches of the chart for each pooling
 CONTROLS: dict[Any, Any] = {  # config class → field → range
-    ToyMaskConfig: {
+    HandDrawnMaskConfig: {
         "duration": (0.04, 4.0),
         "bandwidth": (1, 32),
         "height": (0.0, 1.0),
@@ -95,7 +95,7 @@ class PoolingPanel(WorkbenchPanel):
         self.chart.draw()
 
 
-def _table_row(name: str, pooled: Pooled, mask: ToyMask) -> list[str]:
+def _table_row(name: str, pooled: Pooled, mask: HandDrawnMask) -> list[str]:
     n_bins = pooled.n_taught
     return [
         name,

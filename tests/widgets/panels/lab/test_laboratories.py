@@ -8,8 +8,8 @@ from ipywidgets.widgets.widget import _instances
 
 from absslab.core.common.errors import InputError
 from absslab.core.model.feature_inversion import FRONT_ENDS, FrontEndConfig
+from absslab.core.model.hand_drawn_mask import HandDrawnMaskConfig
 from absslab.core.model.pooling import POOLINGS
-from absslab.core.model.toy_masks import ToyMaskConfig
 from absslab.widgets.panels import State
 from absslab.widgets.panels.lab import FrontEndsPanel, PoolingPanel, SideBySidePanel
 from absslab.widgets.ui.sliders import Sliders
@@ -46,7 +46,7 @@ def test_sliders_say_what_they_are_set_to_and_every_default_can_be_reached():
     seen = []
     sliders = Sliders(
         {
-            ToyMaskConfig: {"duration": (0.04, 4.0), "n_stray": (0, 30)},
+            HandDrawnMaskConfig: {"duration": (0.04, 4.0), "n_stray": (0, 30)},
             FrontEndConfig: {"shades": (("all", 0), ("8", 8))},
         },
         lambda: seen.append(1),
@@ -55,7 +55,7 @@ def test_sliders_say_what_they_are_set_to_and_every_default_can_be_reached():
     sliders.set(duration=2.0, shades=8)
     assert (
         len(seen),
-        sliders.config(ToyMaskConfig).duration,
+        sliders.config(HandDrawnMaskConfig).duration,
         sliders.config(FrontEndConfig).shades,
     ) == (1, 2.0, 8)
     sliders.controls["n_stray"].value = 4

@@ -3,25 +3,30 @@
 import numpy as np
 import pytest
 
+from absslab.core.model.hand_drawn_mask import (
+    HandDrawnMaskConfig,
+    build_poolings,
+    make_hand_drawn_mask,
+    pool,
+)
 from absslab.core.model.pooling import POOLINGS
-from absslab.core.model.toy_masks import ToyMaskConfig, build_poolings, pool, toy_mask
 
 POOLS = build_poolings({"pseudocount": 0.0, "decay": 0.99, "sharpness": 10.0})
 
 
 @pytest.fixture
 def mask():
-    return toy_mask(ToyMaskConfig(n_stray=0, noise=0.05, height=0.7))
+    return make_hand_drawn_mask(HandDrawnMaskConfig(n_stray=0, noise=0.05, height=0.7))
 
 
 def test_a_mask_has_the_event_and_the_stray_bins_that_were_asked_for():
-    config = ToyMaskConfig(duration=0.5, bandwidth=8, height=0.5, noise=0.1, n_stray=5)
-    drawn = toy_mask(config)
+    config = HandDrawnMaskConfig(duration=0.5, bandwidth=8, height=0.5, noise=0.1, n_stray=5)
+    drawn = make_hand_drawn_mask(config)
     assert drawn.values.shape == (32, 125)
     assert drawn.event.sum() == 8 * 16
     assert drawn.values[drawn.event].mean() == pytest.approx(0.5, abs=0.02)
     assert (drawn.values[~drawn.event] > 0.99).sum() == 5
-    np.testing.assert_array_equal(toy_mask(config).values, drawn.values)
+    np.testing.assert_array_equal(make_hand_drawn_mask(config).values, drawn.values)
 
 
 def test_every_pooling_is_there():
@@ -60,7 +65,7 @@ def test_linear_softmax_lowers_bins_below_half_its_probability(mask):
 
 
 def test_stray_bins_take_the_lesson_from_GMP():
-    drawn = toy_mask(ToyMaskConfig(n_stray=3))
+    drawn = make_hand_drawn_mask(HandDrawnMaskConfig(n_stray=3))
     pooled = pool(POOLS["GMP"], drawn.values, n_steps=20)
     assert pooled.share(drawn.event) == 0.0
     np.testing.assert_allclose(pooled.learned[drawn.event], drawn.values[drawn.event], atol=1e-5)

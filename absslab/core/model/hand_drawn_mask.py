@@ -20,7 +20,7 @@ _LARGEST_STEP = 0.5  # of a logit
 
 
 @dataclass(frozen=True)
-class ToyMaskConfig(Config):
+class HandDrawnMaskConfig(Config):
     """A mask of one event of 4 s by 32 bands."""
 
     duration: float = option(1.0, "how long the event is", unit="s", at_least=HOP, at_most=LENGTH)
@@ -35,14 +35,14 @@ class ToyMaskConfig(Config):
     seed: int = option(0, "of noise and stray bins", at_least=0)
 
 
-class ToyMask(NamedTuple):
+class HandDrawnMask(NamedTuple):
     """A mask, and where the event really is."""
 
     values: np.ndarray  # (M, T) in [0, 1]
     event: np.ndarray  # (M, T) bool
 
 
-def toy_mask(config: ToyMaskConfig) -> ToyMask:
+def make_hand_drawn_mask(config: HandDrawnMaskConfig) -> HandDrawnMask:
     """Draw a mask: the same for the same settings."""
     rng = np.random.default_rng(config.seed)
     n_frames = round(LENGTH / HOP)
@@ -54,7 +54,7 @@ def toy_mask(config: ToyMaskConfig) -> ToyMask:
     values[event] = config.height + 0.1 * rng.uniform(-1, 1, event.sum())
     elsewhere = rng.permutation(np.flatnonzero(~event))[: config.n_stray]
     values.flat[elsewhere] = 1.0
-    return ToyMask(values.clip(_MARGIN, 1 - _MARGIN), event)
+    return HandDrawnMask(values.clip(_MARGIN, 1 - _MARGIN), event)
 
 
 class Pooled(NamedTuple):
@@ -121,7 +121,7 @@ def pool(pooling: nn.Module, mask: np.ndarray, *, label: int = 1, n_steps: int =
 class PoolingComparison(NamedTuple):
     """A mask, and what each pooling makes of it."""
 
-    mask: ToyMask
+    mask: HandDrawnMask
     pooled: dict[str, Pooled]  # by pooling
     n_steps: int
 
@@ -137,7 +137,7 @@ def compare_poolings(settings: Mapping[str, Any], label: int, n_steps: int) -> P
     Raises:
         InputError: a value that the mask or a pooling does not take.
     """
-    mask = toy_mask(from_flags(ToyMaskConfig, settings))
+    mask = make_hand_drawn_mask(from_flags(HandDrawnMaskConfig, settings))
     pooled = {
         name: pool(pooling, mask.values, label=label, n_steps=n_steps)
         for name, pooling in build_poolings(settings).items()
