@@ -3,7 +3,7 @@
 from absslab.core.runs.run_scores import TAG_ERROR, RankedMixture
 from absslab.report.examples import choose_examples, interleave, render_example, separate_example
 from absslab.report.page import MAX_CHARACTERS
-from absslab.report.page_parts import Fragment, format_number, heading, paragraph
+from absslab.report.page_parts import Fragment, format_number, heading, prose
 from absslab.report.reported_run import ReportedRun
 
 _MAX_TRIALS = 3  # examples that do not fit, before the others are not made at all
@@ -20,9 +20,9 @@ def render_examples(run: ReportedRun, *, n_each: int, limit: int) -> Fragment:
     score, _ = run.scores.per_mixture("si_sdr_improvement")
     ranking = run.scores.ranking("si_sdr_improvement")
     if not ranking:
-        return paragraph("No mixture has a score to choose by.")
+        return prose("No mixture has a score to choose by.")
     if not n_each:
-        return paragraph("No mixture is shown: none was asked for.")
+        return prose("No mixture is shown: none was asked for.")
     criterion = "the mean SI-SDR improvement of what they hold"
     if score == TAG_ERROR:
         criterion = "the distance of probabilities from labels"
@@ -39,14 +39,14 @@ def render_examples(run: ReportedRun, *, n_each: int, limit: int) -> Fragment:
             continue
         n_characters += len(example.html)
         rendered[kind] = rendered.get(kind, Fragment()) + example
-    parts = paragraph(
+    parts = prose(
         f"Chosen by {criterion}. Levels are true: what is quiet in the file is quiet here."
     )
     for kind in ("worst", "median", "best"):
         parts += rendered.get(kind, Fragment())
     if n_left_out:
         megabytes = MAX_CHARACTERS // 1_000_000
-        parts += paragraph(f"{n_left_out} more did not fit: a report stays under {megabytes} MB.")
+        parts += prose(f"{n_left_out} more did not fit: a report stays under {megabytes} MB.")
     return parts
 
 
@@ -57,5 +57,5 @@ def _render_ranked(run: ReportedRun, kind: str, ranked: RankedMixture, score: st
     title = f"{kind}: {ranked.mixture}, {value}"
     example = separate_example(run.evaluation, run.scores, ranked.mixture)
     if example is None:
-        return heading(title) + paragraph("It is not in the data any more.")
+        return heading(title) + prose("It is not in the data any more.")
     return render_example(run.evaluation, example, title)

@@ -23,8 +23,8 @@ from absslab.report.page_parts import (
     fits_16_bits,
     format_number,
     heading,
-    paragraph,
     picture,
+    prose,
     sound,
 )
 
@@ -166,12 +166,12 @@ def render_example(evaluation: Evaluation, example: Example, title: str) -> Frag
         pair = [sound(example.source(name), rate, f"{name}, separated")]
         if truth.references and name in truth.references:
             pair.insert(0, sound(truth.references[name], rate, f"{name}, as it was mixed"))
-        players.append(paragraph(_describe_class(example, name), "class"))
+        players.append(prose(_describe_class(example, name), "class"))
         players.append(box(pair, "pair"))
     figure = use_page_colours(draw_example(evaluation, example))
     return (
         heading(title)
-        + paragraph(_describe_mixture(example))
+        + prose(_describe_mixture(example))
         + picture(figure, _describe_figure(example), name="wide")
         + box(players, "sounds")
     )

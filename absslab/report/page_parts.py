@@ -48,9 +48,9 @@ def html_templates() -> "Environment":
     return Environment(loader=PackageLoader("absslab.report"), autoescape=True)
 
 
-def paragraph(text: str, name: str = "words") -> Fragment:
+def prose(text: str, name: str = "words") -> Fragment:
     """Render a paragraph of class absslab-<name>; no text, no paragraph."""
-    return _render("paragraph", text, name) if text else Fragment()
+    return _render("prose", text, name) if text else Fragment()
 
 
 def format_number(value: float, form: str) -> str:

@@ -1,6 +1,7 @@
 """Sections of a report on the run itself: summary, settings, data, training."""
 
 import time
+from collections import Counter
 from collections.abc import Mapping
 
 from absslab.core.data.splits import SPLITS
@@ -16,7 +17,7 @@ from absslab.report.page_parts import (
     chart_axes,
     details,
     format_number,
-    paragraph,
+    prose,
     table,
 )
 from absslab.report.reported_run import ReportedRun
@@ -69,7 +70,7 @@ def render_configuration(run: ReportedRun) -> Fragment:
     changed = provenance.tabulate_settings(run.settings, changed_only=True)
     everything = provenance.tabulate_settings(run.settings, changed_only=False)
     return (
-        paragraph(
+        prose(
             "The settings of this run that differ from their defaults, and its network, pooling "
             "and kind of masks:"
         )
@@ -83,21 +84,19 @@ def render_data(run: ReportedRun) -> Fragment:
     recordings, classes = provenance.read_labelled_recordings(run.settings, run.data_folder)
     manifest = provenance.find_manifest(run.data_folder)
     kind = "mixtures" if manifest else "recordings"
-    n_per_split = {
-        split: sum(recording.split == split for recording in recordings) for split in SPLITS
-    }
-    splits = ", ".join(f"{n} {split}" for split, n in n_per_split.items() if n)
+    n_per_split = Counter(recording.split for recording in recordings)
+    splits = ", ".join(f"{n_per_split[split]} {split}" for split in SPLITS if n_per_split[split])
     counts = provenance.count_recordings(recordings, classes)
-    text = paragraph(f"{len(recordings)} {kind} of {len(classes)} classes: {splits}.")
+    text = prose(f"{len(recordings)} {kind} of {len(classes)} classes: {splits}.")
     charts = [_draw_balance(counts, kind, f"{kind} that hold a class")]
     header = ["class", *(f"{split} {kind}" for split in SPLITS)]
     rows = [[name, *map(str, by_split.values())] for name, by_split in counts.items()]
     if manifest is None:
-        text += paragraph("They come with weak labels alone; how they were made is not known.")
+        text += prose("They come with weak labels alone; how they were made is not known.")
         return text + box(charts, "charts") + details("counts", table(header, rows))
     source_counts = provenance.count_sources(manifest)
     n_sources = sum(sum(by_split.values()) for by_split in source_counts.values())
-    text += paragraph(
+    text += prose(
         f"They are mixed, with seed {manifest['seed']}, from {n_sources} isolated recordings, "
         "which were split before: no recording is in two splits."
     )
@@ -118,7 +117,7 @@ def render_training(run: ReportedRun) -> Fragment:
     """Render the losses, the scores on validation and the learning rate over the epochs."""
     metrics = run.reader.metrics
     if not metrics:
-        return paragraph("There are no curves: metrics.jsonl of the run is empty or gone.")
+        return prose("There are no curves: metrics.jsonl of the run is empty or gone.")
     charts = []
     for title, lines in collect_training_curves(metrics, run.settings.training.metric).items():
         if any(len(epochs) for epochs, _ in lines.values()):
@@ -128,7 +127,7 @@ def render_training(run: ReportedRun) -> Fragment:
     durations = [line.get("seconds") for line in metrics.values()]
     known = [seconds for seconds in durations if isinstance(seconds, int | float)]
     duration = f"{sum(known) / 60:.1f} minutes" if known else "an unknown time"
-    return paragraph(f"{len(metrics)} epochs took {duration}.") + box(charts, "charts")
+    return prose(f"{len(metrics)} epochs took {duration}.") + box(charts, "charts")
 
 
 def _render_headlines(scores: Scores) -> list[Fragment]:
@@ -141,8 +140,8 @@ def _render_headlines(scores: Scores) -> list[Fragment]:
         if name in scores.intervals.scores:
             low, high = (format_number(end, form) for end in scores.intervals.scores[name])
             title = f"{title}; 95 %: {low} to {high}"
-        number = paragraph(format_number(values[name], form), "value")
-        headlines.append(box([number, paragraph(title, "what")], "number"))
+        number = prose(format_number(values[name], form), "value")
+        headlines.append(box([number, prose(title, "what")], "number"))
     return headlines
 
 

@@ -14,7 +14,7 @@ from absslab.plots.charts import (
     draw_improvement_breakdown,
     draw_score_distribution,
 )
-from absslab.report.page_parts import Fragment, box, chart, chart_axes, heading, paragraph
+from absslab.report.page_parts import Fragment, box, chart, chart_axes, heading, prose
 
 _CLASS_SCORES = (  # scores of classes that have a chart
     "si_sdr_improvement",
@@ -35,10 +35,10 @@ def render_score_charts(scores: RunScores) -> Fragment:
     text = "Dots are the model's scores."
     if any(scores.intervals(name) for name in _CLASS_SCORES):
         text += " Bars, where a score has them, are 95 % intervals over resampled mixtures."
-    parts = paragraph(text) + box(charts, "charts")
+    parts = prose(text) + box(charts, "charts")
     if scores.scores.breakdown:
         parts += heading("Where improvement is lost")
-        parts += paragraph("From the best that any mask can reach down to the model:")
+        parts += prose("From the best that any mask can reach down to the model:")
         parts += _draw_breakdown(scores.scores.breakdown)
     return parts
 
@@ -47,29 +47,29 @@ def render_confusion(scores: RunScores) -> Fragment:
     """Render which classes are tagged where others are present."""
     confusions = count_confusions(scores.table)
     if confusions is None:
-        return paragraph("Tags were not scored, so confusions of classes are not known.")
+        return prose("Tags were not scored, so confusions of classes are not known.")
     drawn = confusions.select(confusions.most_confused(_MAX_CLASSES))
-    parts = paragraph(
+    parts = prose(
         "Each row is a class that is in the mixture. The diagonal shows in how many of these "
         "mixtures it is tagged, the other columns how often that class is tagged without being "
         "present."
     )
     parts += _draw_confusion(drawn)
     if len(drawn.classes) < len(confusions.classes):
-        parts += paragraph(
+        parts += prose(
             f"The {len(drawn.classes)} classes that are confused most are shown, of "
             f"{len(confusions.classes)}."
         )
     note = f"Pairs that can be counted in fewer than {MIN_MIXTURES} mixtures are left out."
     pairs = confusions.pairs()[:_MAX_PAIRS]
     if not pairs:
-        return parts + paragraph(f"No class was tagged where it is absent. {note}")
-    parts += paragraph(
+        return parts + prose(f"No class was tagged where it is absent. {note}")
+    parts += prose(
         f"Classes tagged where they are absent, the most frequent pairs first. {note}"
     )
     for pair in pairs:
         share = f"{100 * pair.rate:.0f}\u00a0%"
-        parts += paragraph(
+        parts += prose(
             f"{pair.tagged} where {pair.present} is present: "
             f"in {pair.n_tagged} of {pair.n_mixtures} ({share})",
             "item",

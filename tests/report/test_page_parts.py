@@ -18,8 +18,8 @@ from absslab.report.page_parts import (
     details,
     format_number,
     heading,
-    paragraph,
     picture,
+    prose,
     sound,
 )
 
@@ -61,7 +61,7 @@ class Tags(HTMLParser):
 def test_nothing_in_a_name_is_taken_for_html():
     figure = Figure(figsize=(1, 1))
     parts = [
-        paragraph(HOSTILE),
+        prose(HOSTILE),
         heading(HOSTILE),
         code([HOSTILE]),
         details(HOSTILE, Fragment()),
@@ -78,7 +78,7 @@ def test_nothing_in_a_name_is_taken_for_html():
 def test_a_notebook_keeps_the_html_once():
     assert len(repr(Fragment("x" * 1000))) < 50
     assert Fragment("a")._repr_html_() == "a"
-    assert (paragraph("a") + paragraph("")).html == paragraph("a").html
+    assert (prose("a") + prose("")).html == prose("a").html
     assert format_number(-1.26, ".1f") == "−1.3"
 
 

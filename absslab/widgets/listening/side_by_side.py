@@ -77,7 +77,7 @@ def compare_models(
     return SideBySide(tracks, rows, hop, features[0].centres, header, table)
 
 
-def draw_masks(area: ChartArea, comparison: SideBySide) -> None:
+def draw_comparison(area: ChartArea, comparison: SideBySide) -> None:
     """Draw all masks, if they can be put side by side."""
     if not comparison.rows:
         area.clear()

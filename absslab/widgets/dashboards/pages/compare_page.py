@@ -14,7 +14,7 @@ from absslab.widgets.dashboards.pages.page import Page
 from absslab.widgets.dashboards.pages.recording_choice import RecordingChoice, recording_title
 from absslab.widgets.dashboards.pages.run_pair import RunPair
 from absslab.widgets.listening.recording_view import RecordingView
-from absslab.widgets.listening.side_by_side import SideBySide, draw_masks
+from absslab.widgets.listening.side_by_side import SideBySide, draw_comparison
 from absslab.widgets.ui.background import LatestOnly
 from absslab.widgets.ui.chart_area import ChartArea
 from absslab.widgets.ui.error_line import error_line
@@ -93,7 +93,7 @@ class ComparePage(Page):
         self.say("")
         self.recording_view.show(comparison.tracks, caption="", title=path.name)
         self.table.value = render_table(comparison.header, comparison.table, caption=_HELP)
-        draw_masks(self.chart, comparison)
+        draw_comparison(self.chart, comparison)
 
 
 def _comparison_html(pair: RunPair, split: str) -> str:

@@ -11,7 +11,7 @@ from absslab.core.data.mixture_folder import mixture_names
 from absslab.plots.html_tables import render_table
 from absslab.widgets.listening.live_separation import LiveModels
 from absslab.widgets.listening.recording_view import RecordingView
-from absslab.widgets.listening.side_by_side import SideBySide, compare_models, draw_masks
+from absslab.widgets.listening.side_by_side import SideBySide, compare_models, draw_comparison
 from absslab.widgets.panels.panel import WorkbenchPanel
 from absslab.widgets.panels.state import State
 from absslab.widgets.ui.background import LatestOnly
@@ -118,4 +118,4 @@ class SideBySidePanel(WorkbenchPanel):
         self.say("")
         self.table.value = render_table(comparison.header, comparison.table)
         self.recording_view.show_tracks(comparison.tracks, title=path.name)
-        draw_masks(self.chart, comparison)
+        draw_comparison(self.chart, comparison)
