@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -119,6 +119,27 @@ def read_json(path: str | Path) -> Any:
         raise InputError(
             f"{{path}} is not readable JSON ({describe_reason(error)})", path=path
         ) from None
+
+
+def check_version(content: Mapping[str, Any], path: str | Path, *, newest: int) -> None:
+    """Check that a file of ours has a format version that can be read.
+
+    Args:
+        content: of the file.
+        path: of the file.
+        newest: the version that is written now.
+
+    Raises:
+        InputError: it has no version, or a newer one.
+    """
+    version = content.get("version")
+    if not isinstance(version, int):
+        raise InputError("{path} is damaged: it lacks its format version", path=path)
+    if version > newest:
+        raise InputError(
+            f"{{path}} has format version {version}, newer than {newest}: update ABSSLab",
+            path=path,
+        )
 
 
 def check_output_path(path: str | Path, suffix: str = ".json") -> None:

@@ -20,7 +20,7 @@ from typing import Any
 
 from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
-from absslab.core.common.files import read_json
+from absslab.core.common.files import check_version, read_json
 from absslab.core.common.tables import read_table
 from absslab.core.data.mixing import MixtureSpec
 
@@ -38,14 +38,9 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
     manifest = read_json(path)
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise InputError("{path} was not written by absslab mix", path=path)
-    if not isinstance(manifest.get("version"), int) or not isinstance(manifest.get("config"), dict):
-        raise InputError("{path} is damaged: it lacks its version or settings", path=path)
-    if manifest["version"] > VERSION:
-        raise InputError(
-            f"{{path}} has format version {manifest['version']}, newer than {VERSION}: "
-            "update ABSSLab",
-            path=path,
-        )
+    check_version(manifest, path, newest=VERSION)
+    if not isinstance(manifest.get("config"), dict):
+        raise InputError("{path} is damaged: it lacks its settings", path=path)
     return manifest
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 
 from absslab.core.common.errors import InputError
-from absslab.core.common.files import write_bytes
+from absslab.core.common.files import check_version, write_bytes
 from absslab.core.common.version import __version__
 from absslab.core.data.recordings import check_class_name
 from absslab.core.model.separation_model import ModelConfigs, SeparationModel, build_model
@@ -98,14 +98,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             "{path} is from another program: expected a checkpoint that absslab train wrote",
             path=path,
         )
-    if not isinstance(content.get("version"), int):
-        raise InputError("{path} is damaged: it lacks its format version", path=path)
-    if content["version"] > VERSION:
-        raise InputError(
-            f"{{path}} has format version {content['version']}, newer than {VERSION}: "
-            "update ABSSLab",
-            path=path,
-        )
+    check_version(content, path, newest=VERSION)
     return _translate_weight_names(content)
 
 

@@ -10,6 +10,23 @@ from absslab.core.data.layouts import DataConfig, LabelledRecording, find_layout
 from absslab.core.training.run_directory import RunReader
 
 
+def require_recordings(
+    reader: RunReader, split: str, *, data_folder: str = ""
+) -> list[LabelledRecording]:
+    """Return the recordings of a split as `run_recordings` does, at least one.
+
+    Raises:
+        InputError: as `run_recordings`; or the split holds no recording.
+    """
+    recordings = run_recordings(reader, split, data_folder=data_folder)
+    if not recordings:
+        raise InputError(
+            f"the {split} split of {reader.folder.name} holds no recording: "
+            "choose another split with --split"
+        )
+    return recordings
+
+
 def run_recordings(
     reader: RunReader, split: str, *, data_folder: str = ""
 ) -> list[LabelledRecording]:

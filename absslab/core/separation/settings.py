@@ -18,7 +18,7 @@ import numpy as np
 
 from absslab.core.common.config import suggest_nearest
 from absslab.core.common.errors import InputError
-from absslab.core.common.files import read_json, write_json
+from absslab.core.common.files import check_version, read_json, write_json
 from absslab.core.separation.masks import SeparationConfig
 
 FORMAT = "absslab separation settings"
@@ -64,14 +64,7 @@ def read_settings(path: str | Path) -> SeparationSettings:
             f"{{path}} holds no settings of a separation: expected a file with format {FORMAT!r}",
             path=path,
         )
-    if not isinstance(content.get("version"), int):
-        raise InputError("{path} is damaged: it lacks its format version", path=path)
-    if content["version"] > VERSION:
-        raise InputError(
-            f"{{path}} has format version {content['version']}, newer than {VERSION}: "
-            "update ABSSLab",
-            path=path,
-        )
+    check_version(content, path, newest=VERSION)
     known = ("format", "version", "separation", "gains")
     for name in content:
         if name not in known:

@@ -8,7 +8,7 @@ from absslab.core.common.config import look_up
 from absslab.core.common.errors import InputError
 from absslab.core.training.run_directory import RunReader, best_checkpoint_path
 from absslab.widgets.dashboards.registry import DASHBOARDS, Dashboard
-from absslab.widgets.dashboards.settings import DashboardConfig
+from absslab.widgets.dashboards.settings import DashboardConfig, same_run_error
 
 
 def validate_settings(name: str, config: DashboardConfig) -> DashboardConfig:
@@ -67,7 +67,7 @@ def _check_runs(name: str, n_expected: int | None, runs: Sequence[Path]) -> None
                 checkpoint=checkpoint,
             )
     if n_expected == 2 and runs[0].samefile(runs[1]):
-        raise InputError("{run} is named twice: expected two runs to compare", run=runs[0])
+        raise same_run_error(runs[0])
 
 
 def _check_device(config: DashboardConfig) -> None:
@@ -81,13 +81,9 @@ def _check_device(config: DashboardConfig) -> None:
 def _check_recordings(run: Path, config: DashboardConfig) -> None:
     """Check that there are recordings to listen to."""
     # imports torch, which the monitor does not need
-    from absslab.core.runs.run_data import run_recordings
+    from absslab.core.runs.run_data import require_recordings
 
-    if not run_recordings(RunReader(run), config.split, data_folder=config.mixture_folder):
-        raise InputError(
-            f"the {config.split} split of {run.name} holds no recording: "
-            f"choose another split with --split"
-        )
+    require_recordings(RunReader(run), config.split, data_folder=config.mixture_folder)
 
 
 def _absolute(folder: str) -> str:

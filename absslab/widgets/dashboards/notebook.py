@@ -61,7 +61,11 @@ def _log_to_visitors_folder(config: DashboardConfig) -> None:
 
 
 def _hide_folders_of(config: DashboardConfig) -> None:
-    """Leave the folders of the host out of all messages, since visitors read them."""
+    """Leave the folders of the host out of all messages, since visitors read them.
+
+    Errors of ours keep their paths as data. The folders are needed for the texts of other
+    libraries, whose paths may hold spaces; see `without_folders`.
+    """
     run_parents = [os.path.dirname(run) for run in config.run_directory]
     hide_folders(
         [

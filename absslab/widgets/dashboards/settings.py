@@ -7,8 +7,10 @@ environment.
 import json
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from absslab.core.common.config import Config, option
+from absslab.core.common.errors import InputError
 from absslab.core.data.splits import SPLITS
 
 ENVIRONMENT = "ABSSLAB_DASHBOARD"  # settings as JSON, in the environment of each visitor's kernel
@@ -71,3 +73,8 @@ class ServerConfig(Config):
 def settings_from_environment() -> DashboardConfig:
     """Return the settings of the dashboard that runs this kernel, or the defaults outside one."""
     return DashboardConfig.from_json(json.loads(os.environ.get(ENVIRONMENT, "{}")))
+
+
+def same_run_error(run: Path) -> InputError:
+    """Return the error for a run that would be compared with itself."""
+    return InputError("{run} is named twice: expected two runs to compare", run=run)

@@ -31,8 +31,10 @@ def hide_folders(folders: Sequence[str]) -> None:
 def without_folders(text: str, folders: Sequence[str] = ()) -> str:
     """Return a text that names files only, without their folders.
 
-    Our own errors keep their paths as data, which is exact. This is for texts whose paths are not
-    data: those of other libraries, and tables. It takes out these folders and absolute paths.
+    Our own errors keep their paths as data, which is exact. This is for two texts that don't: the
+    text of another library inside one of our errors, and the cells of the monitor's table, which
+    hold any setting and the problems of runs that can't be read. It takes out the given folders
+    and absolute paths; of a path with spaces outside the given folders, a part remains.
     """
     for folder in sorted(filter(None, folders), key=len, reverse=True):
         text = re.sub(rf"{re.escape(folder.rstrip('/'))}/(?:[^\s/:;,'\"()<>]+/)*", "", text)

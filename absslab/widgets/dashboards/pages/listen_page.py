@@ -5,7 +5,7 @@ from pathlib import Path
 import ipywidgets
 
 from absslab.core.common.errors import InputError
-from absslab.core.runs.run_data import run_recordings
+from absslab.core.runs.run_data import require_recordings
 from absslab.core.runs.run_scores import read_run_scores
 from absslab.core.separation.masks import SeparationConfig
 from absslab.core.training.run_directory import RunReader, best_checkpoint_path
@@ -54,14 +54,9 @@ class ListenPage(Page):
         if len(self.config.run_directory) != 1:
             raise InputError("no run is shown: absslab dashboard listen --run_directory R")
         run = Path(self.config.run_directory[0])
-        recordings = run_recordings(
+        recordings = require_recordings(
             RunReader(run), self.config.split, data_folder=self.config.mixture_folder
         )
-        if not recordings:
-            raise InputError(
-                f"the {self.config.split} split of {run.name} holds no recording: "
-                f"choose another split with --split"
-            )
         self._checkpoint = best_checkpoint_path(run)
         self.files = [Path(recording.path) for recording in recordings]
         self._models = self.own(LiveModels())

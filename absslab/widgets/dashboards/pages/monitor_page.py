@@ -122,7 +122,7 @@ class MonitorPage(Page):
             return paragraph("There are no runs here yet.")
         table = tabulate_runs(self.runs, n_settings=_N_SETTINGS + len(_HIDDEN_COLUMNS))
         table = table.drop(columns=[name for name in _HIDDEN_COLUMNS if name in table])
-        rows = [[self._without_folder(cell) for cell in row] for row in table.to_numpy().tolist()]
+        rows = [list(map(self._without_folder, row)) for row in table.to_numpy().tolist()]
         return render_table(list(table.columns), rows, caption="the latest first")
 
     def _without_folder(self, cell: object) -> str:

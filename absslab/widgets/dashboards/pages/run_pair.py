@@ -4,11 +4,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from absslab.core.common.errors import InputError
-from absslab.core.runs.run_data import run_recordings
+from absslab.core.runs.run_data import require_recordings
 from absslab.core.separation.separator import Separator
 from absslab.core.training.run_directory import RunReader, best_checkpoint_path
-from absslab.widgets.dashboards.settings import DashboardConfig
+from absslab.widgets.dashboards.settings import DashboardConfig, same_run_error
 from absslab.widgets.listening.live_separation import LiveModels
 from absslab.widgets.listening.side_by_side import SideBySide, compare_models
 
@@ -31,14 +30,9 @@ class RunPair:
         self.names = distinct_names(first, second)
         self._device = config.device
         self._models = LiveModels()
-        recordings = run_recordings(
+        recordings = require_recordings(
             RunReader(first), config.split, data_folder=config.mixture_folder
         )
-        if not recordings:
-            raise InputError(
-                f"the {config.split} split of {first.name} holds no recording: "
-                f"choose another split with --split"
-            )
         self.recordings = [(Path(recording.path), recording.labels) for recording in recordings]
         # votes name recordings by their paths below the common folder, which may be moved
         folder = Path(os.path.commonpath([path.parent for path, _ in self.recordings]))
@@ -92,4 +86,4 @@ def distinct_names(first: Path, second: Path) -> tuple[str, str]:
     for n in range(1, max(len(first_parts), len(second_parts)) + 1):
         if first_parts[-n:] != second_parts[-n:]:
             return "/".join(first_parts[-n:]), "/".join(second_parts[-n:])
-    raise InputError("{run} is named twice: expected two runs to compare", run=first)
+    raise same_run_error(first)
