@@ -28,7 +28,7 @@ def run(arguments: Sequence[str]) -> None:
             f"{title} ({dashboard.purpose})" for title, dashboard in DASHBOARDS.items()
         )
         raise InputError(f"say which dashboard: {known}")
-    shown = from_flags(DashboardConfig, given)
+    config = from_flags(DashboardConfig, given)
     server = from_flags(ServerConfig, given)
     try:
         from absslab.widgets.dashboards.server import ensure_token, serve
@@ -40,6 +40,6 @@ def run(arguments: Sequence[str]) -> None:
 
     serve(
         name,
-        validate_settings(name, shown),
-        ensure_token(server, allow_training=shown.allow_training),
+        validate_settings(name, config),
+        ensure_token(server, allow_training=config.allow_training),
     )

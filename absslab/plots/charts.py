@@ -49,7 +49,8 @@ def draw_split_balance(
     rows = list(counts)
     label_rows(axes, rows)
     lefts = np.zeros(len(rows))
-    splits = [split for split in SPLIT_COLOURS if any(counts[name].get(split) for name in rows)]
+    used = {split for by_split in counts.values() for split, n in by_split.items() if n}
+    splits = [split for split in SPLIT_COLOURS if split in used]
     for split in splits:
         widths = np.array([counts[name].get(split, 0) for name in rows], float)
         axes.barh(

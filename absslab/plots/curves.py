@@ -98,20 +98,19 @@ def collect_training_curves(
             losses.setdefault(name, {})[epoch] = value
     losses["validation"] = {epoch: get_epoch_metric(line, LOSS) for epoch, line in ordered.items()}
     names = [name for name in dict.fromkeys([*METRICS, deciding]) if name != LOSS]
-    metrics = {
-        name: {epoch: get_epoch_metric(line, name) for epoch, line in ordered.items()}
-        for name in names
-    }
+    metrics = {}
+    for name in names:
+        metrics[name] = {epoch: get_epoch_metric(line, name) for epoch, line in ordered.items()}
     rates = {"learning rate": {epoch: line.get("learning_rate") for epoch, line in ordered.items()}}
     titled_lines = {
         "loss in training, and on validation": losses,
         "scores on validation": metrics,
         RATES: rates,
     }
-    return {
-        title: {name: _points(values) for name, values in lines.items()}
-        for title, lines in titled_lines.items()
-    }
+    curves = {}
+    for title, lines in titled_lines.items():
+        curves[title] = {name: _points(values) for name, values in lines.items()}
+    return curves
 
 
 def draw_run_comparison(

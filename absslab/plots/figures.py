@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 COLOURS = "magma"
 RANGE = 70.0  # dB shown below the loudest bin of the mixture
 INK = "#7e7e7e"  # text and lines: it has the same contrast on a white as on a dark page
-FOUND, TRUTH = "#2f86c9", "#8f8f8f"
+FOUND = "#2f86c9"
+TRUTH = "#8f8f8f"
 _FALLBACKS = (
     "Noto Sans",
     "Noto Sans CJK JP",
@@ -182,13 +183,14 @@ def draw_timeline(
         length: s, of the recording.
         truth: events to compare with, drawn above the others in each row.
     """
-    events, truth = list(events), None if truth is None else list(truth)
-    named = {event.event_label for event in [*events, *(truth or [])]}
+    events = list(events)
+    true_events = [] if truth is None else list(truth)
+    named = {event.event_label for event in [*events, *true_events]}
     rows = [name for name in classes if name in named or len(classes) <= _MOST_ROWS]
     label_rows(axes, rows)
     half = 0.36 if truth is not None else 0.0
     for which, colour, top, height in (
-        (truth or [], TRUTH, -0.38, half),
+        (true_events, TRUTH, -0.38, half),
         (events, FOUND, -0.38 + half, 0.76 - half),
     ):
         for event in which:

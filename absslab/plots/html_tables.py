@@ -19,10 +19,10 @@ def render_score_table(scores: RunScores, *, caption: str = "", remarks: bool = 
     """
     header, *rows = score_rows(scores.scores)
     intervals = interval_rows(scores.scores)[1:]
-    cells = [
-        [f"{cell}\n{ends}".strip() for cell, ends in zip(*pair, strict=True)]
-        for pair in zip(rows, intervals, strict=True)
-    ]
+    cells = []
+    for row, row_intervals in zip(rows, intervals, strict=True):
+        pairs = zip(row, row_intervals, strict=True)
+        cells.append([f"{cell}\n{interval}".strip() for cell, interval in pairs])
     cells.insert(0, cells.pop(len(scores.scores.per_class)))
     n = scores.scores.n_mixtures
     split = scores.scores.split or "given"
@@ -52,7 +52,7 @@ def render_table(
         caption: above the table.
         marked: the number of a row that stands out.
     """
-    cells = [[str(content) for content in row] for row in rows]
+    cells = [list(map(str, row)) for row in rows]
     columns = zip(*cells, strict=True) if cells else [()] * len(header)
     looks = [
         ' class="absslab-number"' if all(map(_is_number, column)) else "" for column in columns

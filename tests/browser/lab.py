@@ -72,7 +72,9 @@ class Lab:
     """
 
     def __init__(self, folder: Path):
-        self.home, self.root, self.log = folder / "home", folder / "root", folder / "server.log"
+        self.home = folder / "home"
+        self.root = folder / "root"
+        self.log = folder / "server.log"
         # The server runs any code that it is sent: others on this machine must not reach it.
         self.token = secrets.token_hex(16)
         config = self.home / "config"

@@ -55,7 +55,9 @@ class Notebook:
     """
 
     def __init__(self, page: Page, lab: Lab, name: str, cells: Sequence[str]):
-        self.page, self.lab, self.path = page, lab, lab.root / f"{name}.ipynb"
+        self.page = page
+        self.lab = lab
+        self.path = lab.root / f"{name}.ipynb"
         notebook = nbformat.v4.new_notebook(
             cells=[nbformat.v4.new_code_cell(cell) for cell in cells]
         )

@@ -57,7 +57,8 @@ def test_listen(serve, page, run, mixtures, screenshots):
 
 
 def test_a_page_keeps_its_web_socket(serve, page, run):
-    opened, closed = [], []
+    opened = []
+    closed = []
 
     def note(socket):
         opened.append(socket)

@@ -37,7 +37,8 @@ def loudest(notebook, page, names, seconds=2.5):
 
 
 def test_masks_are_changed_while_it_plays(open_notebook, page, checkpoint, mixtures, screenshots):
-    run, mixture = checkpoint.with_suffix(""), mixtures / "test" / "000000.wav"
+    run = checkpoint.with_suffix("")
+    mixture = mixtures / "test" / "000000.wav"
     notebook = open_notebook(
         "from absslab.widgets.panels.separation import SeparationPanel\n"
         "from absslab.widgets.panels import State",

@@ -35,7 +35,8 @@ class Seen:
     """The player as it is in the page."""
 
     def __init__(self, page, notebook):
-        self.page, self.notebook = page, notebook
+        self.page = page
+        self.notebook = notebook
         page.wait_for_selector(".absslab-player .track")
         self.wait(lambda state: len(state["tracks"]) == 5, "tracks")
 
@@ -236,7 +237,8 @@ def test_names_are_text_and_nothing_of_the_sound_is_saved_in_the_notebook(open_n
 def test_a_long_file_plays_from_anywhere_while_only_parts_of_it_are_in_the_page(
     open_notebook, page, lab
 ):
-    rate, minutes = 16000, 30
+    rate = 16000
+    minutes = 30
     with soundfile.SoundFile(lab.root / "long.wav", "w", rate, 1, "PCM_16") as file:
         for minute in range(minutes):
             t = np.arange(60 * rate) / rate

@@ -252,7 +252,9 @@ class Player(anywidget.AnyWidget):
             self._submit("sound", self._encode_chunk, playlist, track_number, chunk_number)
 
     def _submit_tile(self, playlist: Playlist, content: Mapping[str, Any]) -> None:
-        what, size, axis = content["what"], content["size"], content["axis"]
+        what = content["what"]
+        size = content["size"]
+        axis = content["axis"]
         track = playlist.check_track(content["track"])
         if what not in ("sound", "mask") or size not in _ROWS or axis not in AXES:
             raise ValueError("no such tile")
