@@ -64,9 +64,7 @@ def render_confusion(scores: RunScores) -> Fragment:
     pairs = confusions.pairs()[:_MAX_PAIRS]
     if not pairs:
         return parts + prose(f"No class was tagged where it is absent. {note}")
-    parts += prose(
-        f"Classes tagged where they are absent, the most frequent pairs first. {note}"
-    )
+    parts += prose(f"Classes tagged where they are absent, the most frequent pairs first. {note}")
     for pair in pairs:
         share = f"{100 * pair.rate:.0f}\u00a0%"
         parts += prose(
