@@ -104,7 +104,8 @@ class LinearSoftmax(nn.Module):
     sharpens masks.
 
     Args:
-        pseudocount: bins that a mask must outweigh; above 0, a few stray bins are not a class.
+        pseudocount: added to the denominator: about how many full bins a mask needs before it
+            counts as a class.
 
     Shape:
         (B, K, M, T) → (B, K).
