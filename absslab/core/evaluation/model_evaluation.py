@@ -29,7 +29,6 @@ from absslab.core.metrics.tagging import best_thresholds
 from absslab.core.model.checkpoint import load_checkpoint
 from absslab.core.separation.detection import DetectionConfig, find_events, frame_activity
 from absslab.core.separation.masks import SeparationConfig
-from absslab.core.separation.resynthesis import Resynthesis
 from absslab.core.separation.segmentation import Segment, concatenate
 from absslab.core.separation.separator import Separator
 
@@ -152,18 +151,23 @@ class Evaluation:
         if truth.references is None:
             return self._estimate_without_sources(truth.mixture)
         rate = self.data_set.sampling_rate
-        config = self.separator.config
-        resynthesis = Resynthesis(self.separator, truth.mixture, rate)
-        parts = list(resynthesis.stream(config))
-        sources = concatenate(parts).sources[:, 0]  # (K, N)
+        n_classes = len(self.classes)
         present = [self.classes.index(name) for name in truth.references]  # (J,)
-        if present and self.separator.model.competing and config.tag_exponent:
-            # Tags decide how masks are refined: what would the true ones give?
-            tags = np.array([float(name in truth.references) for name in self.classes], np.float32)
-            tagged = list(resynthesis.stream(config, tags=tags, classes=present))
-            refined = concatenate(tagged).sources[:, 0]  # (J, N)
-        else:
-            refined = sources[present]  # (J, N)
+        # Where tags decide how masks are refined: what would the true ones give?
+        is_refined = self.separator.model.competing and self.separator.config.tag_exponent > 0
+        tags = np.array([float(name in truth.references) for name in self.classes], np.float32)
+        parts = list(
+            self.separator.stream(
+                [truth.mixture[None]],
+                rate,
+                len(truth.mixture),
+                tags=tags,
+                tagged=present if is_refined else (),
+            )
+        )
+        synthesised = np.concatenate([part.sources[:, 0] for part in parts], -1)  # (K + J or K, N)
+        sources = synthesised[:n_classes]  # (K, N)
+        refined = synthesised[n_classes:] if is_refined else sources[present]  # (J, N)
         return replace(
             self._make_estimate(parts, rate), sources=sources, variants={TRUE_TAGS: refined}
         )

@@ -1,6 +1,6 @@
 """Separate one recording again and again with other settings: its masks are predicted only once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -79,30 +79,21 @@ class Resynthesis:
             whole, self._waveform, self._sampling_rate, self._separator.model
         )
 
-    def stream(
-        self,
-        config: SeparationConfig,
-        *,
-        tags: np.ndarray | None = None,
-        classes: Sequence[int] | None = None,
-    ) -> Iterator[Segment]:
+    def stream(self, config: SeparationConfig) -> Iterator[Segment]:
         """Give what `Separator(model, config).stream` gives, without asking the model again.
 
         Args:
             config: what is done to the masks.
-            tags: (K,) presence of the classes, where it is known better than by the model.
-            classes: indices of the J sources that are synthesised; all of them without it.
 
         Yields:
-            parts that follow on each other and cover the recording; sources are (J, C, n).
+            parts that follow on each other and cover the recording; sources are (K, C, n).
         """
         separator = replace(self._separator, config=config)
 
         def separate_segment(segment: _PredictedSegment) -> Segment:
-            masks = separator.postprocess(segment.predicted, tags)
-            chosen = masks.masks if classes is None else masks.masks[list(classes)]  # (J, M, T)
+            masks = separator.postprocess(segment.predicted)
             n_samples = segment.mixture.shape[1]
-            sources = self._synthesis.sources(segment.spectrum, chosen, n_samples)
+            sources = self._synthesis.sources(segment.spectrum, masks.masks, n_samples)
             return make_segment(segment.mixture, masks, sources)
 
         segments = map(separate_segment, self._segments)

@@ -8,7 +8,7 @@ model predicts masks at its own sampling rate, which are refined and shaped (mas
 to the segment's spectrum (synthesis); then the segments are faded into each other (segmentation).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Self
@@ -142,6 +142,8 @@ class Separator:
         n_samples: int,
         *,
         with_sources: bool = True,
+        tags: np.ndarray | None = None,
+        tagged: Sequence[int] = (),
     ) -> Iterator[Segment]:
         """Separate a recording that comes block by block; only a segment of it is in memory.
 
@@ -151,9 +153,12 @@ class Separator:
             n_samples: of the recording.
             with_sources: synthesise the sources; without them it is faster, and the parts
                 have 0 sources.
+            tags: (K,) presence of the classes, where it is known better than by the model.
+            tagged: indices of the J classes whose sources are synthesised a second time, with
+                masks that are refined with `tags`; they follow on the K sources.
 
         Yields:
-            parts that follow on each other and cover the recording.
+            parts that follow on each other and cover the recording; sources are (K + J, C, n).
         """
         source_blocks = iter(blocks)
         first = next(source_blocks)  # (C, n)
@@ -166,11 +171,16 @@ class Separator:
         synthesis = MaskSynthesis(self.model.front_end.config, sampling_rate, self.device)
 
         def separate_segment(mixture: np.ndarray) -> Segment:
-            masks = self.postprocess(self.predict(self.to_model_rate(mixture, sampling_rate)))
+            predicted = self.predict(self.to_model_rate(mixture, sampling_rate))
+            masks = self.postprocess(predicted)
             if not with_sources:
                 return make_segment(mixture, masks, np.empty((0, *mixture.shape), np.float32))
             spectrum = synthesis.spectrum(mixture)
-            sources = synthesis.sources(spectrum, masks.masks, mixture.shape[1])
+            sources = synthesis.sources(spectrum, masks.masks, mixture.shape[1])  # (K, C, n)
+            if tagged:
+                refined = self.postprocess(predicted, tags).masks[list(tagged)]  # (J, M, T)
+                again = synthesis.sources(spectrum, refined, mixture.shape[1])  # (J, C, n)
+                sources = np.concatenate([sources, again])  # (K + J, C, n)
             return make_segment(mixture, masks, sources)
 
         mixtures = split_into_segments(chain([first], source_blocks), n_samples, segmentation)

@@ -3,6 +3,8 @@
 import csv
 import json
 import shutil
+import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,12 +15,13 @@ from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
 from absslab.core.common.progress import LongWork, run_to_end
 from absslab.core.evaluation.model_evaluation import EvaluationConfig, open_evaluation
-from absslab.core.evaluation.score_summary import TAG_SCORE_NAMES
+from absslab.core.evaluation.score_summary import TAG_SCORE_NAMES, TRUE_TAGS
 from absslab.core.evaluation.score_table import BASELINES, Statistics
 from absslab.core.evaluation.scorer import ScoringConfig
 from absslab.core.metrics import psds
 from absslab.core.metrics.separation import si_sdr
 from absslab.core.metrics.tagging import best_thresholds, tagging_scores
+from absslab.core.separation.masks import SeparationConfig
 from absslab.core.separation.separator import Separator
 
 QUICK = ScoringConfig(bss_eval="none", n_resamples=0)
@@ -125,6 +128,53 @@ def test_what_is_scored_is_what_the_separator_gives(checkpoint, opened, evaluati
             assert rows.loc[name, "si_sdr"] == pytest.approx(expected, abs=1e-3)
             gained = expected - si_sdr(reference, truth.mixture)
             assert rows.loc[name, "si_sdr_improvement"] == pytest.approx(gained, abs=1e-3)
+
+
+@pytest.mark.parametrize("tag_exponent", [0.0, 1.0])
+def test_a_recording_is_scored_with_one_segment_in_memory(checkpoint, monkeypatch, tag_exponent):
+    n_alive = []
+    predicted = []
+    predict = Separator.predict
+
+    def watched(self, waveform):
+        masks = predict(self, waveform)
+        predicted.append(weakref.ref(masks.masks))
+        n_alive.append(sum(reference() is not None for reference in predicted))
+        return masks
+
+    monkeypatch.setattr(Separator, "predict", watched)
+    prepared_evaluation = open_evaluation(
+        EvaluationConfig(checkpoint_path=str(checkpoint), device="cpu"),
+        SeparationConfig(tag_exponent=tag_exponent),
+        scoring=QUICK,
+    )
+    truth = prepared_evaluation.truth(0)
+    repeated = {name: np.tile(samples, 40) for name, samples in truth.references.items()}
+    longer = replace(truth, mixture=np.tile(truth.mixture, 40), references=repeated)
+    prepared_evaluation.estimate(longer)
+    assert len(n_alive) > 2
+    assert max(n_alive) <= 2
+
+
+def test_true_tags_refine_the_masks_as_if_the_model_had_given_them(checkpoint, opened):
+    truth = opened.truth(0)
+    tags = np.array([float(name in truth.references) for name in opened.classes], np.float32)
+    plain = Separator.from_checkpoint(str(checkpoint))
+
+    class Told(Separator):
+        def postprocess(self, predicted, _=None):
+            return super().postprocess(predicted, tags)
+
+    assert plain.model.competing
+    told = Told(plain.model)
+    estimate = opened.estimate(truth)
+    separation = plain.separate(truth.mixture, truth.sampling_rate)
+    refined = told.separate(truth.mixture, truth.sampling_rate).sources[tags > 0]
+    order = [opened.classes.index(name) for name in truth.references]
+    in_order = list(np.flatnonzero(tags))
+    np.testing.assert_array_equal(estimate.sources, separation.sources)
+    expected = refined[[in_order.index(index) for index in order]]
+    np.testing.assert_array_equal(estimate.variants[TRUE_TAGS], expected)
 
 
 def test_progress_goes_on_to_the_end_and_a_second_run_starts_anew(checkpoint):
