@@ -8,13 +8,13 @@ from absslab.cli.parser import Parser
 from absslab.core.common.config import add_flags, from_flags
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import check_output_path
-from absslab.core.common.progress import run_with_progress
+from absslab.core.common.progress import Steps, run_to_end, run_with_progress
 from absslab.core.evaluation.external_estimates import (
     EstimatesConfig,
     EstimatesEvaluation,
     open_estimates,
 )
-from absslab.core.evaluation.model_evaluation import Evaluation, EvaluationConfig, open_evaluation
+from absslab.core.evaluation.model_evaluation import Evaluation, EvaluationConfig, evaluation_steps
 from absslab.core.evaluation.score_files import table_path, write_scores
 from absslab.core.evaluation.score_text import score_text
 from absslab.core.evaluation.scorer import ScoringConfig
@@ -54,7 +54,10 @@ def run(arguments: Sequence[str]) -> None:
                 table=table_path(output),
             )
     with report_state(status_path) as status:
-        evaluation = _open_evaluation(given)
+        opening = report_steps(status, _opening_steps(given), "reading recordings")
+        evaluation = run_to_end(opening)
+        if isinstance(evaluation, Evaluation):
+            print(f"scoring on {evaluation.device}", flush=True)
         steps = report_steps(status, evaluation.run(), "scoring")
         scores, table = run_with_progress(steps, "scored", "file")
         print(score_text(scores))
@@ -63,17 +66,18 @@ def run(arguments: Sequence[str]) -> None:
             print(f"→ {output}, {table_path(output)}")
 
 
-def _open_evaluation(given: Mapping[str, Any]) -> Evaluation | EstimatesEvaluation:
+def _opening_steps(given: Mapping[str, Any]) -> Steps[Evaluation | EstimatesEvaluation]:
+    """Open what is scored, and tell how many headers of recordings have been read."""
     scoring = from_flags(ScoringConfig, given)
     if not {"estimates", "references"} & set(given):
-        evaluation = open_evaluation(
-            from_flags(EvaluationConfig, given),
-            from_flags(SeparationConfig, given),
-            from_flags(DetectionConfig, given),
-            scoring,
+        return (
+            yield from evaluation_steps(
+                from_flags(EvaluationConfig, given),
+                from_flags(SeparationConfig, given),
+                from_flags(DetectionConfig, given),
+                scoring,
+            )
         )
-        print(f"scoring on {evaluation.device}", flush=True)
-        return evaluation
     for config_class in _MODEL_CONFIGS:
         names = config_class.default_config().to_json()
         for name in given:

@@ -18,6 +18,7 @@ from absslab.cli.main import main
 from absslab.core.common.progress import Progress, run_with_progress
 from absslab.core.evaluation.score_files import read_scores
 from absslab.core.training.recipes import RECIPES
+from absslab.core.training.run_status import StatusFile, read_status
 
 
 def refused(capsys, *arguments: object) -> str:
@@ -1045,3 +1046,20 @@ def test_where_there_is_no_terminal_long_work_says_now_and_then_how_far_it_is(mo
     assert 1 < len(lines) < 8
     assert lines[0].startswith("scored: ")
     assert lines[0].endswith(" of 8 files")
+
+
+def test_evaluate_says_how_far_it_is_while_headers_are_read(checkpoint, tmp_path, monkeypatch):
+    tasks = []
+    report = StatusFile.report
+
+    def watched(self, task, done, total, **options):
+        tasks.append((task, done, total))
+        report(self, task, done, total, **options)
+
+    monkeypatch.setattr(StatusFile, "report", watched)
+    status_path = tmp_path / "status.json"
+    flags = ["--checkpoint_path", str(checkpoint), "--status_path", str(status_path)]
+    assert main(["evaluate", *flags, "--bss_eval", "none", "--device", "cpu"]) == 0
+    assert ("reading recordings", 8, 8) in tasks
+    assert tasks[-1] == ("scoring", 16, 16)
+    assert read_status(status_path).state == "finished"
