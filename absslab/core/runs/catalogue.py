@@ -177,8 +177,9 @@ def read_test_scores(folder: str | Path) -> dict[str, float]:
     folder = Path(folder)
     for path in (folder / "scores.json", folder.with_name(f"{folder.name}.json")):
         try:
-            values = read_scores_alone(path).flat()
-        except InputError:
+            file_status = path.stat()
+            values = _read_flat_scores(str(path), file_status.st_mtime_ns, file_status.st_size)
+        except (OSError, InputError):
             continue
         return {title: values[name] for title, name in TEST_SCORES.items() if name in values}
     return {}
@@ -338,6 +339,12 @@ def _read_history(folder: str, modified: int, size: int) -> dict[int, dict[str, 
     reader.poll()
     epochs = {epoch: line for epoch, line in reader.metrics.items() if isinstance(epoch, int)}
     return dict(sorted(epochs.items()))
+
+
+@functools.lru_cache(maxsize=1024)
+def _read_flat_scores(path: str, modified: int, size: int) -> Mapping[str, float]:
+    """Read a file of scores once for each time of modification and size."""
+    return read_scores_alone(path).flat()
 
 
 def _start_time(folder: Path) -> float:

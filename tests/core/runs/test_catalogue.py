@@ -2,9 +2,13 @@
 
 import json
 import os
+import shutil
+from pathlib import Path
 
 import pytest
 
+from absslab.core.evaluation.score_files import read_scores_alone
+from absslab.core.runs import catalogue
 from absslab.core.runs.catalogue import (
     filter_runs,
     find_best_epoch,
@@ -17,6 +21,8 @@ from absslab.core.runs.catalogue import (
 )
 from absslab.core.training.run_directory import RunWriter
 from absslab.core.training.settings import Settings
+
+WRITTEN = Path(__file__).parents[2] / "fixtures" / "version_0_1_0"
 
 
 def make_run(folder, name, *, losses=(1.0, 0.5), state="finished", **flags):
@@ -157,6 +163,27 @@ def test_the_table_has_test_scores_where_a_run_was_evaluated(two):
     ]
     assert table["epoch"].tolist() == ["2 of 2", "3 of 2"]
     assert "problem" not in table
+
+
+def test_scores_are_read_again_only_when_their_file_has_changed(tmp_path, monkeypatch):
+    folder = tmp_path / "unet"
+    shutil.copytree(WRITTEN / "unet", folder)
+    read = []
+
+    def watched(path):
+        read.append(path)
+        return read_scores_alone(path)
+
+    monkeypatch.setattr(catalogue, "read_scores_alone", watched)
+    before = summarise_run(folder).scores
+    assert before
+    assert summarise_run(folder).scores == before
+    assert len(read) == 1
+    (folder / "scores.json").write_text((folder / "scores.json").read_text() + " ")
+    assert summarise_run(folder).scores == before
+    assert len(read) == 2
+    (folder / "scores.json").unlink()
+    assert summarise_run(folder).scores == {}
 
 
 def test_words_choose_by_name_state_and_setting(two):
