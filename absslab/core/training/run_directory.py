@@ -207,7 +207,14 @@ class RunReader:
         Raises:
             InputError: they are damaged, or missing.
         """
-        config = read_json(self.folder / "config.json")
+        path = self.folder / "config.json"
+        if self._exists and not path.exists() and self.state() == "preparing":
+            raise InputError(
+                "{folder} is only being prepared: its settings are not written yet; "
+                "try again in a moment",
+                folder=self.folder,
+            )
+        config = read_json(path)
         if not isinstance(config, dict):
             raise InputError(
                 "{folder}/config.json is damaged: expected an object with all settings",

@@ -14,7 +14,12 @@ from absslab.core.training.run_directory import (
     request_stop,
     run_directory,
 )
-from absslab.core.training.run_status import RunStatus, TaskProgress, write_child_status
+from absslab.core.training.run_status import (
+    RunStatus,
+    StatusFile,
+    TaskProgress,
+    write_child_status,
+)
 
 
 def test_a_reader_sees_each_epoch_once_and_waits_for_the_end_of_a_torn_line(tmp_path):
@@ -300,3 +305,14 @@ def test_models_that_were_kept_are_found_by_epoch(tmp_path):
         10: writer.epoch_checkpoint_path(10),
     }
     assert list(reader.epoch_checkpoints()) == [5, 10]
+
+
+def test_a_run_that_only_prepares_says_that_its_settings_are_to_come(tmp_path):
+    folder = tmp_path / "R"
+    folder.mkdir()
+    StatusFile(folder / "status.json").write("preparing")
+    with pytest.raises(InputError, match="only being prepared: its settings are not written yet"):
+        _ = RunReader(folder).config
+    StatusFile(folder / "status.json").write("failed")
+    with pytest.raises(InputError, match=r"config\.json does not exist"):
+        _ = RunReader(folder).config
