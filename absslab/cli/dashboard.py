@@ -10,9 +10,9 @@ from absslab.widgets.dashboards.settings import DashboardConfig, ServerConfig
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Serve the dashboard that is named."""
+    """Serve the dashboard that the arguments name."""
     parser = Parser(
-        "absslab dashboard", description="Serve a dashboard: a page for those who never see code."
+        "absslab dashboard", description="Serve a dashboard: a page for people who do not program."
     )
     parser.add_argument(
         "name", nargs="?", default="", metavar="NAME", help=f"one of {', '.join(DASHBOARDS)}"

@@ -1,6 +1,7 @@
 """The command line: flags made from the configs' fields, results on stdout, progress on stderr.
 
-Exit status: 0 done; 2 bad usage or bad input, said in one line; 130 interrupted; 1 anything else.
+Exit status: 0 done; 2 bad usage or bad input, with a one-line message; 130 interrupted;
+1 anything else.
 """
 
 import importlib
@@ -14,12 +15,12 @@ from absslab.core.common.version import __version__
 COMMANDS = {
     "demo": "mix, train, evaluate and separate the built-in recordings; ends with a report to open",
     "mix": "make a folder of mixtures from isolated recordings",
-    "train": "train a model on weakly labelled recordings, or go on with a run that was cut",
-    "evaluate": "score a checkpoint, or sounds that others separated: tags, events, masks, sources",
+    "train": "train a model on weakly labelled recordings, or resume an interrupted run",
+    "evaluate": "score a checkpoint, or sounds separated elsewhere: tags, events, masks, sources",
     "compare": "put scores of the same mixtures side by side, with intervals of their differences",
-    "separate": "take recordings apart into one file per class",
-    "dashboard": "serve a page for those who never see code: listen, separate, monitor, compare",
-    "report": "one HTML page on a run: settings, data, curves, scores, mixtures to see and to hear",
+    "separate": "separate recordings into one file per class",
+    "dashboard": "serve a page for people who do not program: listen, separate, monitor, compare",
+    "report": "write one HTML page on a run: settings, data, curves, scores, examples with sound",
     "lab": "open JupyterLab with the notebooks",
 }  # each is the module of this name in absslab.cli
 
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     command = ""
     try:
-        command, rest = _command(arguments)
+        command, rest = _split_command(arguments)
         if command:
             importlib.import_module(f"absslab.cli.{command}").run(rest)
         return 0
@@ -41,11 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         place = f"{error.filename}: " if error.filename else ""
         return _fail(command, f"{place}{error.strerror or error}", 2)
     except KeyboardInterrupt as error:
-        return _fail(command, str(error) or "interrupted; nothing is half-written", 130)
+        return _fail(command, str(error) or "interrupted; no file is left incomplete", 130)
 
 
-def _command(arguments: list[str]) -> tuple[str, list[str]]:
-    """Return the command and its arguments; the thesis wrote --mode COMMAND."""
+def _split_command(arguments: list[str]) -> tuple[str, list[str]]:
+    """Split arguments into the command and its own; --mode COMMAND, as in the thesis, works."""
     arguments = [
         part
         for word in arguments
@@ -82,6 +83,6 @@ def _overview() -> str:
 
 
 def _fail(command: str, message: str, status: int) -> int:
-    words = " ".join(message.split())  # one line, whatever a path or a library's message holds
-    print(f"absslab {command}: {words}" if command else f"absslab: {words}", file=sys.stderr)
+    line = " ".join(message.split())  # a path or a message of a library may have several lines
+    print(f"absslab {command}: {line}" if command else f"absslab: {line}", file=sys.stderr)
     return status

@@ -12,7 +12,7 @@ from absslab.core.data.mixture_writer import write_mixtures
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Mix as the flags say."""
+    """Make the mixtures that the flags ask for."""
     parser = Parser(
         "absslab mix", description="Make a folder of mixtures from isolated recordings."
     )

@@ -17,7 +17,7 @@ class FlagGroup(NamedTuple):
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line, and which names the nearest flag to an unknown one."""
+    """A parser that raises one-line errors, and suggests the nearest flag to an unknown one."""
 
     def __init__(self, prog: str, **options: Any):
         super().__init__(prog=prog, allow_abbrev=False, **options)
@@ -34,13 +34,13 @@ class Parser(argparse.ArgumentParser):
         raise InputError(message)
 
     def parse(
-        self, arguments: Sequence[str], elsewhere: Callable[[str], str] = lambda flag: ""
+        self, arguments: Sequence[str], explain_unknown: Callable[[str], str] = lambda flag: ""
     ) -> argparse.Namespace:
         """Parse all arguments.
 
         Args:
             arguments: of the command.
-            elsewhere: gives a hint on a flag that is only known together with other choices.
+            explain_unknown: returns a hint on an unknown flag; empty where it has none.
 
         Raises:
             InputError: an unknown flag, a missing or wrong value.
@@ -54,6 +54,6 @@ class Parser(argparse.ArgumentParser):
                     f"see absslab {self.prog.split()[-1]} --help"
                 )
             known = [flag for flag in self._option_string_actions if flag.startswith("--")]
-            hint = elsewhere(name.lstrip("-")) or suggest_nearest(name, known)
+            hint = explain_unknown(name.lstrip("-")) or suggest_nearest(name, known)
             raise InputError(f"unknown flag {name}" + (hint if len(hint) < 200 else "; see --help"))
         return namespace

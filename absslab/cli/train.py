@@ -18,10 +18,12 @@ from absslab.core.training.settings import Settings, find_other_part
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Train as the flags say."""
-    experiment = _experiment(arguments)
+    """Train, or resume a training, as the flags ask."""
+    experiment = _open_experiment(arguments)
     settings = experiment.settings
-    with closing(experiment.run()) as steps:  # its end is written even if printing fails
+    with closing(
+        experiment.run()
+    ) as steps:  # closing writes the end of the run even if printing fails
         training = LongWork(steps)
         try:
             print_epochs(_announce(training, settings), settings.training.metric)
@@ -37,7 +39,7 @@ def run(arguments: Sequence[str]) -> None:
 
 
 def _announce(events: Iterable[TrainingEvent], settings: Settings) -> Iterator[TrainingEvent]:
-    """Pass events on, and print what is trained when the preparation is over."""
+    """Pass events on, and describe the training when it starts."""
     for event in events:
         if isinstance(event, TrainingStarted):
             print(
@@ -58,38 +60,39 @@ def _how_to_resume(settings: Settings) -> str:
     return "the same command starts again"
 
 
-def _experiment(arguments: Sequence[str]) -> Experiment:
+def _open_experiment(arguments: Sequence[str]) -> Experiment:
     """Make the training that the flags ask for: a new one, or one to resume."""
-    about_parts = _first_look(arguments)
-    recipe = look_up("recipe", about_parts.recipe, RECIPES) if about_parts.recipe else {}
-    chosen = from_flags(ModelConfig, recipe | vars(about_parts))
+    model_flags = _parse_model_flags(arguments)
+    recipe = look_up("recipe", model_flags.recipe, RECIPES) if model_flags.recipe else {}
+    chosen = from_flags(ModelConfig, recipe | vars(model_flags))
     config_classes = Settings.config_classes(chosen)
     parser = Parser(
         "absslab train",
         usage="absslab train [--recipe recommended] --data_folder FOLDER --save_path R.ckpt "
-        "[any flag below]",
+        "[other flags]",
         description="Train a model on weakly labelled recordings. "
-        "Flags and defaults are those of the chosen model type, pooling and recipe.",
+        "The flags and defaults shown are those of the chosen model type, pooling and recipe.",
     )
     _add_choices(parser)
     first = {name: config_classes[name] for name in ("run", "data")}
     for config_class in (first | config_classes).values():
         add_flags(parser, config_class, defaults=recipe)
-    given = vars(parser.parse(arguments, elsewhere=_hint_at_other_part))
-    checkpoint, recipe_name = given.pop("checkpoint_path"), given.pop("recipe")
+    given = vars(parser.parse(arguments, explain_unknown=_hint_at_other_part))
+    checkpoint = given.pop("checkpoint_path")
+    recipe_name = given.pop("recipe")
     for name in ("data_folder", "feature_store"):
         if given.get(name):
-            given[name] = str(
-                Path(given[name]).resolve()
-            )  # a checkpoint is used from other working directories
+            # A checkpoint is also used from other working directories.
+            given[name] = str(Path(given[name]).resolve())
     if checkpoint:
-        return Experiment.resume(
-            checkpoint, given | ({"recipe": recipe_name} if recipe_name else {})
-        )
+        if recipe_name:
+            given["recipe"] = recipe_name
+        return Experiment.resume(checkpoint, given)
     return Experiment(Settings.from_flags(recipe | given))
 
 
-def _first_look(arguments: Sequence[str]) -> Namespace:
+def _parse_model_flags(arguments: Sequence[str]) -> Namespace:
+    """Parse the flags that decide which other flags there are."""
     parser = Parser("absslab train", add_help=False)
     _add_choices(parser)
     add_flags(parser, ModelConfig)
@@ -99,13 +102,15 @@ def _first_look(arguments: Sequence[str]) -> Namespace:
 def _add_choices(parser: Parser) -> None:
     parser.add_argument(
         "--recipe",
-        metavar="TEXT",
-        help=f"sets many flags at once, each of which can be given besides: {', '.join(RECIPES)}",
+        metavar="NAME",
+        help=f"sets many flags at once; flags that are given as well take precedence; one of "
+        f"{', '.join(RECIPES)}",
     )
     parser.add_argument(
         "--checkpoint_path",
-        metavar="TEXT",
-        help="last.ckpt of a run directory: go on with that run, bit for bit",
+        metavar="FILE",
+        help="last.ckpt of a run directory: resume that run as if it had not been interrupted; "
+        "no other flag is required",
     )
 
 

@@ -28,7 +28,8 @@ def render_score_table(scores: RunScores, *, caption: str = "", remarks: bool = 
     split = scores.scores.split or "given"
     caption = (
         caption
-        or f"{scores.path}: {n} recordings of the {split} split; below scores 95 % intervals"
+        or f"{scores.path}: {n} recordings of the {split} split; 95 % intervals stand "
+        "below the scores"
     )
     return render_table(header, cells, caption=caption) + "".join(
         map(paragraph, score_remarks(scores.scores) if remarks else ())

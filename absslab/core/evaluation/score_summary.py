@@ -49,15 +49,15 @@ TAG_SCORE_NAMES = {  # metric → field of TagScores
     "accuracy": "accuracy",
     "matthews_corrcoef": "matthews",
 }
-TRUE_TAGS = "true_tags"  # the model's masks, refined by the classes that are really present
-BREAKDOWN = {  # systems from the best mask to the model, and the cause of what each step loses
+TRUE_TAGS = "true_tags"  # the model's masks, given which classes are present
+BREAKDOWN = {  # systems from the best mask to the model, and why each loses improvement
     PHASE_SENSITIVE: "the mixture's phase",
     "ideal_ratio_mask": "masks between 0 and 1, drawn from energies",
     "ideal_ratio_mask_mel": "bands instead of bins",
     TRUE_TAGS: "the model's masks",
     "": "its tags",
 }
-_N_EXTREME = 5  # of the worst and of the best mixtures
+_N_EXTREME = 5  # number of worst and of best mixtures
 _WEIGHTING = (
     "means over all pairs of a mixture and a class present in it; leakage: absent; "
     "residual: mixtures"
@@ -74,14 +74,14 @@ def summarise_scores(
     thresholds_from: str,
     settings: Mapping[str, Mapping[str, object]],
 ) -> Scores:
-    """Summarise all scores of what a scorer was given.
+    """Compute all scores of the recordings that a scorer has scored.
 
     Args:
         scorer: with at least one recording.
-        split: which recordings these were.
+        split: the split of the recordings.
         missing: why something could not be scored, by section.
-        thresholds_from: where the tags' thresholds were chosen.
-        settings: what the scores were made with, by section.
+        thresholds_from: what the thresholds of the tags were chosen on.
+        settings: the settings of the evaluation, by section.
     """
     table = scorer.table()
     statistics = Statistics(table)
@@ -114,7 +114,7 @@ def summarise_scores(
 
 
 def _explain_left_out(scorer: Scorer, detection: DetectionScores | None) -> dict[str, str]:
-    """Say what could have been scored, but was not: not asked for, or something is lacking."""
+    """Explain which possible scores were not computed, and why."""
     reasons = {}
     if scorer.n_scored["separation"] and scorer.config.bss_eval == "none":
         reasons["bss_eval"] = "--bss_eval none"
@@ -125,12 +125,12 @@ def _explain_left_out(scorer: Scorer, detection: DetectionScores | None) -> dict
     elif detection.psds is None:
         reasons["psds"] = "sed_scores_eval is not installed: pip install 'absslab[psds]'"
     elif detection.psds.psds1 is None or detection.psds.psds2 is None:
-        reasons["psds"] = "it is defined from two classes with events on"
+        reasons["psds"] = "it needs at least two classes with events"
     return reasons
 
 
 def _explain_partial(scorer: Scorer) -> dict[str, str]:
-    """Say what was scored on some of the recordings only."""
+    """Explain what was scored on only some of the recordings."""
     n = len(scorer.names)
     return {
         section: f"on {n_scored} of {n} recordings only: the others lack what it needs"
@@ -140,7 +140,7 @@ def _explain_partial(scorer: Scorer) -> dict[str, str]:
 
 
 def _labelled_tags(scorer: Scorer, table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Give labels and probabilities (n, K) of the recordings that have both."""
+    """Return labels and probabilities (n, K) of the recordings that have both."""
     shape = (len(scorer.names), len(scorer.classes))
     labels = table["label"].to_numpy(float).reshape(shape)  # (n, K)
     probabilities = table["probability"].to_numpy(float).reshape(shape)  # (n, K)
@@ -197,12 +197,12 @@ def _summarise_segmentation(scorer: Scorer) -> SegmentationScores | None:
 
 
 def _mean_areas(counts: BinnedCounts) -> dict[str, float | None]:
-    """Give means over classes of areas under curves."""
+    """Compute the means over classes of areas under curves."""
     return {name: _mean(values) for name, values in counts.areas.items()}
 
 
 def _binning_errors(counts: BinnedCounts) -> dict[str, float | None]:
-    """Give by how much binning may have changed an area at most."""
+    """Return the upper bounds of the errors of areas due to binning."""
     return {name: number(np.nanmax(values, initial=0)) for name, values in counts.errors.items()}
 
 
@@ -263,7 +263,7 @@ def _summarise_classes(
 def _by_score(
     values: Mapping[str, float | None], section: str, without: tuple[str, ...]
 ) -> dict[str, float | None]:
-    """Give the scores of separation of a section."""
+    """Select the scores of separation of a section."""
     return {score: values.get(f"{section}.{score}") for score in SEPARATION if score not in without}
 
 
@@ -303,7 +303,7 @@ def _areas_per_class(prefix: str, counts: BinnedCounts) -> dict[str, list[float 
 
 
 def _break_down(table: pd.DataFrame) -> tuple[BreakdownStep, ...] | None:
-    """Give the mean SI-SDR improvement of each system, and what it loses against the one before."""
+    """Compute the mean SI-SDR improvement of each system, and its loss to the one before."""
     columns = {
         system: f"{system}.si_sdr_improvement" if system else "si_sdr_improvement"
         for system in BREAKDOWN

@@ -1,4 +1,4 @@
-"""Scores as text: a row per class, all classes together, baselines, and what is missing."""
+"""Write scores as text: a row per class, all classes, baselines, and remarks."""
 
 from typing import NamedTuple
 
@@ -46,12 +46,12 @@ class _Row(NamedTuple):
     """A row of the table."""
 
     title: str
-    n_present: int | None  # in how many recordings the class is
+    n_present: int | None  # number of recordings with the class
     names: list[str]  # dotted names of its scores, one per column
 
 
 def score_text(scores: Scores) -> str:
-    """Write scores for a terminal: the table, and remarks on it."""
+    """Write the table of scores and its remarks for a terminal."""
     rows = score_rows(scores)
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     split = f"{scores.split}: " if scores.split else ""
@@ -79,7 +79,7 @@ def score_remarks(scores: Scores) -> list[str]:
     if scores.separation and scores.separation.n_contradictions:
         lines.append(
             f"labels and sources contradict each other {scores.separation.n_contradictions} "
-            "times: see label and present in the table"
+            "times: compare the columns label and present of the table"
         )
     for name, reason in scores.missing.items():
         lines.append(f"{name}: {reason}" if reason.startswith("on ") else f"no {name}: {reason}")
@@ -87,14 +87,14 @@ def score_remarks(scores: Scores) -> list[str]:
 
 
 def score_rows(scores: Scores) -> list[list[str]]:
-    """Give scores as rows of cells, without empty columns.
+    """Return scores as rows of cells, without empty columns.
 
     Returns:
         a header, a row per class, a row of all classes together, a row per baseline.
     """
     values = scores.flat()
     columns = _columns(values)
-    header = ["class", "present", *(SCORE_COLUMNS[column][0] for column in columns)]
+    header = ["class", "n present", *(SCORE_COLUMNS[column][0] for column in columns)]
     rows = [header]
     for title, n_present, names in _rows(scores, columns):
         cells = [
@@ -106,7 +106,7 @@ def score_rows(scores: Scores) -> list[list[str]]:
 
 
 def interval_rows(scores: Scores) -> list[list[str]]:
-    """Give the 95 % intervals in the places of `score_rows`; no text where there is none."""
+    """Return the 95 % intervals in the cells of `score_rows`; a cell without one is empty."""
     columns = _columns(scores.flat())
     rows = [[""] * (len(columns) + 2)]
     for row in _rows(scores, columns):
@@ -119,7 +119,7 @@ def interval_rows(scores: Scores) -> list[list[str]]:
 
 
 def _columns(values: dict[str, float]) -> list[str]:
-    """Give the columns of which there is a score of all classes together."""
+    """List the columns that have a score of all classes together."""
     return [column for column, name in _ALL_CLASSES.items() if name in values]
 
 
@@ -165,8 +165,8 @@ def _breakdown_remark(scores: Scores) -> list[str]:
     first, *steps = scores.breakdown
     parts = [f"{-(step.lost or 0.0):+.1f} {step.cause}".replace("-", "−", 1) for step in steps]
     return [
-        "SI-SDRi/dB, what is lost to what: "
-        f"{first.si_sdr_improvement:.1f} is all that {first.cause} leaves to a mask; "
+        "SI-SDRi, where improvement is lost: "
+        f"{first.si_sdr_improvement:.1f} dB is the best that a mask can reach with {first.cause}; "
         f"{'; '.join(parts)}; = {steps[-1].si_sdr_improvement:.1f}"
     ]
 

@@ -30,8 +30,8 @@ from absslab.core.metrics.detection import (
 from absslab.core.metrics.ranking import BinnedCounts
 from absslab.core.metrics.separation import leakage, si_sdr
 
-_TRIM_EVERY = 50  # recordings; more often costs time
-_LIMIT = 120.0  # dB: scores beyond it count as this
+_RELEASE_EVERY = 50  # recordings; releasing memory more often costs time
+_LIMIT = 120.0  # dB: BSS Eval scores are clipped to ± this
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def is_audible(samples: np.ndarray) -> bool:
 
 @dataclass(frozen=True)
 class Truth:
-    """A recording and what is known of it."""
+    """A recording, and its labels, events and sources where they are known."""
 
     name: str
     path: str
@@ -89,7 +89,7 @@ class Truth:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a system says of a recording; a field is None where it says nothing."""
+    """The output of a system for a recording; a field is None where there is none."""
 
     probabilities: np.ndarray | None = None  # (K,)
     masks: np.ndarray | None = None  # (K, M, T)
@@ -103,17 +103,17 @@ class Estimate:
 
 
 class Scorer:
-    """Takes recordings and estimates, and keeps what scores need.
+    """Scores estimates recording by recording, and collects the results.
 
     Args:
         classes: K names, the order of an estimate's rows.
-        config: how they are scored.
+        config: how recordings are scored.
         thresholds: of the tags' probabilities, one per class.
-        ideal_masks: what estimates the baselines.
+        ideal_masks: estimates the baselines.
         device: where BSS Eval is computed.
 
     Raises:
-        InputError: BSS Eval of `mir_eval` is wanted, which is not installed.
+        InputError: `mir_eval` is to compute BSS Eval, but is not installed.
     """
 
     def __init__(
@@ -149,11 +149,11 @@ class Scorer:
         self.n_silent_mixtures = 0
 
     def add(self, truth: Truth, estimate: Estimate) -> None:
-        """Score one more recording.
+        """Score a recording.
 
         Raises:
-            InputError: estimates of another length, NaN, probabilities outside [0, 1], references
-                of unknown classes.
+            InputError: the estimates have another length, contain NaN or probabilities outside
+                [0, 1], or there are references of unknown classes.
         """
         row: dict[str, np.ndarray] = {}
         try:
@@ -169,11 +169,11 @@ class Scorer:
             column.append(row.get(name, self._empty()))
         self.names.append(truth.name)
         self.paths.append(truth.path)
-        if len(self.names) % _TRIM_EVERY == 0:
+        if len(self.names) % _RELEASE_EVERY == 0:
             release_memory()
 
     def table(self) -> pd.DataFrame:
-        """Make the table, a row per mixture and class; undefined scores are NaN."""
+        """Return the table, a row per mixture and class; undefined scores are NaN."""
         n = len(self.names)
         n_classes = len(self.classes)
         columns: dict[str, np.ndarray] = {
@@ -181,7 +181,7 @@ class Scorer:
             "path": np.repeat(np.array(self.paths, dtype=object), n_classes),
             "class": np.tile(np.array(self.classes, dtype=object), n),
         }
-        for name in ("label", "present"):  # in the table even where nothing is known
+        for name in ("label", "present"):  # columns that every table has
             columns[name] = np.full(n * n_classes, np.nan)
         columns |= {name: np.concatenate(values) for name, values in self.columns.items()}
         return pd.DataFrame(columns)
@@ -200,7 +200,7 @@ class Scorer:
         return np.full(len(self.classes), np.nan)
 
     def _check(self, truth: Truth, estimate: Estimate) -> None:
-        """Check that sources fit each other and the mixture."""
+        """Check that the estimates and the references have the shape of the mixture."""
         shape = (len(self.classes), len(truth.mixture))
         if estimate.sources is not None and estimate.sources.shape != shape:
             raise InputError(
@@ -326,13 +326,13 @@ class Scorer:
                 row[f"{prefix}{score}"] = self._spread(limited, present)
 
     def _spread(self, values: np.ndarray, indices: np.ndarray) -> np.ndarray:
-        """Spread the values of some classes over all of them: (J,) → (K,), else NaN."""
+        """Place the values of some classes in a row of all classes: (J,) → (K,), others NaN."""
         spread = self._empty()
         spread[indices] = values
         return spread
 
     def _indices(self, references: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Give the indices (J,) of classes by name."""
+        """Return the indices (J,) of classes by name."""
         for name in references:
             if name not in self.classes:
                 raise InputError(

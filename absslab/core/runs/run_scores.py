@@ -1,4 +1,4 @@
-"""The scores of a run: where they are, and which mixtures it does worst and best on."""
+"""The scores of a run, where they are stored, and its mixtures ranked by a score."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +44,7 @@ class RunScores:
 
     @property
     def class_score_titles(self) -> dict[str, str]:
-        """Scores that classes have: name → title, the improvement first."""
+        """Titles of the scores that classes have, by name; the improvement comes first."""
         values = self.scores.flat()
         offered = {
             score: title
@@ -70,7 +70,7 @@ class RunScores:
         """Give a score of each mixture, the mean over its classes.
 
         Returns:
-            the score's name, which is `DOUBT` where mixtures do not have the score, and its values.
+            the score's name, which is `TAG_ERROR` where mixtures lack the score, and its values.
         """
         table = self.table
         if score in table and table[score].notna().any():

@@ -5,7 +5,7 @@ import dataclasses
 import ipywidgets
 import pytest
 
-from absslab.cli.train import _experiment
+from absslab.cli.train import _open_experiment
 from absslab.core.common.errors import InputError
 from absslab.core.model.mask_networks import MASK_NETS
 from absslab.core.model.pooling import POOLINGS
@@ -82,7 +82,7 @@ def test_the_command_line_reads_the_arguments_as_the_settings_that_were_shown(
             "thresholds": (0.25,),
         }
     )
-    experiment = _experiment(form.arguments()[1:])
+    experiment = _open_experiment(form.arguments()[1:])
     assert experiment.settings == form.settings
 
 
