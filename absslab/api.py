@@ -44,6 +44,7 @@ from absslab.core.training.settings import Settings, canonical_names, find_other
 __all__ = ["Separator", "evaluate", "load_model", "mix", "separate", "train"]
 
 _LONGEST_HINT = 200  # characters: a list of all settings would hide the message
+_MAX_CHANNELS = 64  # of an array that is longer than it is wide
 Setting = str | float | Sequence[str | float] | None
 
 
@@ -60,7 +61,9 @@ def mix(
         event_folder: Folder of isolated recordings, one sound each.
         output_folder: Folder to write: new, empty, or one to go on with.
         progress: A function that is called with each step of the work.
-        settings: Any flags of `absslab mix`, such as n_files=2000, seed=0, max_event=6.
+        settings: Any flags of `absslab mix`, such as n_files=2000, seed=0, max_event=6. One process
+            works unless `n_workers` says otherwise: several can only be started by a script that
+            has its calls below `if __name__ == "__main__":`.
 
     Returns:
         The folder of mixtures.
@@ -73,7 +76,7 @@ def mix(
         >>> sorted(path.name for path in folder.iterdir())
         ['manifest.json', 'test', 'train', 'validation']
     """
-    values = _plain_names(settings, (MixtureFolderConfig, MixingConfig))
+    values = {"n_workers": 1} | _plain_names(settings, (MixtureFolderConfig, MixingConfig))
     paths = {"event_folder": str(event_folder), "output_folder": str(output_folder)}
     config = from_flags(MixtureFolderConfig, values | paths)
     _run_steps(write_mixtures(config, from_flags(MixingConfig, values)), progress)
@@ -205,7 +208,18 @@ def separate(
         if sampling_rate is None:
             raise InputError("sampling_rate is missing: an array does not say its own")
         waveform, rate = np.asarray(sound), sampling_rate
+        _check_channels(waveform)
     return _separator(model, device, settings).separate(waveform, rate)
+
+
+def _check_channels(waveform: np.ndarray) -> None:
+    """Refuse an array (N, C), as some libraries read files: its samples are no channels."""
+    if waveform.ndim == 2 and waveform.shape[0] > max(waveform.shape[1], _MAX_CHANNELS):
+        n_channels, n_samples = waveform.shape
+        raise InputError(
+            f"the array has {n_channels} channels of {n_samples} samples: expected (C, N); "
+            "transpose it"
+        )
 
 
 def load_model(path: str | Path, device: str = "auto") -> SeparationModel:

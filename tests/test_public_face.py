@@ -109,6 +109,19 @@ def test_mix_writes_the_folder_that_the_command_writes(event_folder, tmp_path):
     assert steps[-1] == Progress(10, 10)
 
 
+def test_a_plain_script_can_mix_without_a_main_guard(event_folder, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        f"import absslab\nabsslab.mix({str(event_folder)!r}, 'mixtures', n_files=30, length=0.5)\n"
+        "print('finished')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "finished\n"), done.stderr
+    assert len(list((tmp_path / "mixtures").glob("*/*.wav"))) == 30
+
+
 def test_mix_refuses_a_setting_that_is_unknown(event_folder, tmp_path):
     with pytest.raises(InputError, match="no setting 'n_file'; did you mean n_files"):
         absslab.mix(event_folder, tmp_path / "set", n_file=10)
@@ -188,6 +201,14 @@ def test_separate_takes_a_file_an_array_and_any_form_of_the_model(mixture, check
         np.testing.assert_array_equal(same.sources, separation.sources[:, 0])
     total = separation.sources.sum(0)[0] + separation.residual[0]
     np.testing.assert_allclose(total, samples, atol=1e-6)
+
+
+def test_separate_refuses_an_array_whose_samples_come_first(checkpoint):
+    samples_first = np.zeros((3000, 2), np.float32)
+    with pytest.raises(
+        InputError, match=r"3000 channels of 2 samples: expected \(C, N\); transpose"
+    ):
+        absslab.separate(samples_first, checkpoint, sampling_rate=16000)
 
 
 def test_separate_passes_settings_on_to_the_masks(mixture, checkpoint):

@@ -49,8 +49,16 @@ def _announce(events: Iterable[TrainingEvent], settings: Settings) -> Iterator[T
                 flush=True,
             )
             if event.epoch >= event.n_epochs:
-                print(f"the run is finished ({event.epoch} epochs); --n_epochs trains longer")
+                print(
+                    f"the run is finished ({event.epoch} epochs); {_how_to_train_longer(settings)}"
+                )
         yield event
+
+
+def _how_to_train_longer(settings: Settings) -> str:
+    if settings.training.scheduler_type == "oneCycle":  # it planned the learning rate to its end
+        return "start a new run with a larger --n_epochs to train longer"
+    return "raise --n_epochs to train longer"
 
 
 def _how_to_resume(settings: Settings) -> str:

@@ -45,7 +45,9 @@ class STFT(nn.Module):
     def forward(self, waveform: Tensor) -> Tensor:
         """Transform a waveform to a complex spectrum."""
         flat = waveform.reshape(-1, waveform.shape[-1])  # (B, N)
-        flat = nn.functional.pad(flat, (0, -flat.shape[-1] % self.hop_size))  # (B, N')
+        # an odd window takes a sample more than the zeros that torch.stft adds at both ends
+        n_padded = -flat.shape[-1] % self.hop_size + self.window_size % 2
+        flat = nn.functional.pad(flat, (0, n_padded))  # (B, N')
         spectrum = torch.stft(
             flat,
             self.window_size,

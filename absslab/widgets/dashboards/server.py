@@ -38,7 +38,11 @@ from absslab.widgets.dashboards.visitors import (
     create_server_folder,
     remove_abandoned_folders,
 )
-from absslab.widgets.ui.compatibility import n_page_connections, preheated_kernels
+from absslab.widgets.ui.compatibility import (
+    n_page_connections,
+    preheated_kernels,
+    silence_ping_warning,
+)
 
 _SWEEP_INTERVAL = 10.0  # s
 _PLACE_TIMEOUT = (
@@ -240,6 +244,7 @@ def serve(name: str, config: DashboardConfig, server: ServerConfig) -> None:
     folder = create_server_folder(config.visitors_folder)
     try:
         _set_environment(replace(config, visitors_folder=str(folder)), notebooks)
+        silence_ping_warning()
         app = DashboardServer(server, folder)
         app.config_file_paths = [str(notebooks)]
         app.initialize([str(notebooks / f"{name}.ipynb"), *_voila_flags(server)])

@@ -6,6 +6,7 @@ were not tried, and `tests/widgets/ui/test_compatibility.py` says which version 
 
 import asyncio
 import functools
+import logging
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -84,3 +85,16 @@ def n_page_connections(kernel_manager: Any, kernel_id: str) -> int:
     The public `kernel_model` has this number too, but fails while the kernel starts.
     """
     return int(kernel_manager._kernel_connections.get(kernel_id, 0))
+
+
+def silence_ping_warning() -> None:
+    """Keep a warning of tornado out of a server's output that means nothing to its host.
+
+    jupyter_server gives the time-out of its web sockets in milliseconds where tornado expects
+    seconds. jupyter_server alone uses it, so the limit that tornado warns of does not matter.
+    """
+    logging.getLogger("tornado.general").addFilter(_is_not_about_pings)
+
+
+def _is_not_about_pings(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith("The websocket_ping_timeout")

@@ -1,5 +1,7 @@
 """The STFT agrees with librosa, torch and scipy, and its inverse gives back the waveform."""
 
+import math
+
 import librosa
 import numpy as np
 import pytest
@@ -94,3 +96,13 @@ def test_a_sine_of_amplitude_a_has_the_magnitude_a(window, amplitude):
         magnitude.amax(0), torch.full((magnitude.shape[1],), amplitude), rtol=1e-3
     )
     assert (magnitude.argmax(0) == 100).all()
+
+
+@pytest.mark.parametrize(("window_size", "hop_size"), [(9, 9), (7, 3), (8, 4), (705, 352)])
+@pytest.mark.parametrize("n_hops", [0, 1, 3, 10])
+def test_odd_windows_have_as_many_frames_as_even_ones(window_size, hop_size, n_hops):
+    stft = STFT(window_size=window_size, hop_size=hop_size)
+    for n_samples in (n_hops * hop_size, n_hops * hop_size + 1):
+        n_frames = math.ceil(n_samples / hop_size) + 1
+        if n_samples:
+            assert stft(torch.zeros(n_samples)).shape[-1] == n_frames
