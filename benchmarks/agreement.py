@@ -20,7 +20,7 @@ from absslab.core.metrics import psds
 def generated(name: str, n_cases: int) -> list[oracles.Differences]:
     """Differences on so many cases that hypothesis makes up."""
     cases, compare = oracles.COMPARISONS[name]
-    found: list[oracles.Differences] = []
+    differences: list[oracles.Differences] = []
 
     @settings(
         max_examples=n_cases,
@@ -31,10 +31,10 @@ def generated(name: str, n_cases: int) -> list[oracles.Differences]:
     )
     @given(cases)
     def collect(case: object) -> None:
-        found.append(compare(case))
+        differences.append(compare(case))
 
     collect()
-    return found
+    return differences
 
 
 def real(folder: Path, n_cases: int, seconds: float = 4.0) -> list[oracles.Differences]:
@@ -45,7 +45,7 @@ def real(folder: Path, n_cases: int, seconds: float = 4.0) -> list[oracles.Diffe
     rate = 16000
     files = audio_files(folder)
     n = round(seconds * rate)
-    found = []
+    differences = []
     for _ in range(n_cases):
         references = np.zeros((3, n), np.float32)
         for reference, index in zip(
@@ -56,10 +56,10 @@ def real(folder: Path, n_cases: int, seconds: float = 4.0) -> list[oracles.Diffe
             reference[start : start + len(samples)] = samples
         leaking = np.eye(3) + rng.choice([0.01, 0.1, 0.5]) * rng.standard_normal((3, 3))
         noise = rng.choice([1e-4, 1e-3, 0.05]) * rng.standard_normal(references.shape)
-        found.append(
+        differences.append(
             oracles.bss_differences((references, (leaking @ references + noise).astype(np.float32)))
         )
-    return found
+    return differences
 
 
 def main() -> None:
@@ -88,10 +88,10 @@ def main() -> None:
         show("mir_eval, real recordings", real(arguments.event_folder, arguments.n_cases // 10))
 
 
-def show(name: str, found: list[oracles.Differences]) -> None:
+def show(name: str, differences: list[oracles.Differences]) -> None:
     """A line per score."""
     unit = " dB" if "mir_eval" in name else ""
-    for score, (difference, n_cases) in oracles.largest(found).items():
+    for score, (difference, n_cases) in oracles.largest(differences).items():
         print(f"| {name} | {score} | {difference:.1g}{unit} | {n_cases} |", flush=True)
 
 

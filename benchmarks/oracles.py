@@ -71,7 +71,7 @@ def tagging_differences(case: tuple[np.ndarray, np.ndarray, list[float]]) -> Dif
     labels, probabilities, thresholds = case
     decisions = probabilities >= np.array(thresholds)
     both = (labels.min(0) == 0) & (labels.max(0) == 1)
-    found: Differences = {}
+    differences: Differences = {}
     with quiet():
         for average in ("macro", "weighted", "micro"):
             ours = tagging_scores(labels, probabilities, thresholds=thresholds, average=average)
@@ -81,12 +81,12 @@ def tagging_differences(case: tuple[np.ndarray, np.ndarray, list[float]]) -> Dif
                 ("average_precision_score", metrics.average_precision_score),
             ):
                 truth = labels[:, ranked]
-                said = probabilities[:, ranked]
+                ranked_probabilities = probabilities[:, ranked]
                 if ours[name] is None:
                     assert not ranked.any() or len(np.unique(truth)) < 2
                 else:
-                    found[f"{average} {name}"] = abs(
-                        ours[name] - area(truth, said, average=average)
+                    differences[f"{average} {name}"] = abs(
+                        ours[name] - area(truth, ranked_probabilities, average=average)
                     )
             for name, score in (
                 ("f1-score", metrics.f1_score),
@@ -112,8 +112,8 @@ def tagging_differences(case: tuple[np.ndarray, np.ndarray, list[float]]) -> Dif
                 if not known:
                     assert ours[name] is None
                     continue
-                found[f"{average} {name}"] = abs(ours[name] - expected)
-    return found
+                differences[f"{average} {name}"] = abs(ours[name] - expected)
+    return differences
 
 
 def ranking_differences(case: tuple[np.ndarray, np.ndarray, list[float]]) -> Differences:
@@ -212,7 +212,7 @@ def detection_differences(
             theirs["event"].evaluate(*both)
             counts["segment"] += segment_counts(reference, estimated, CLASSES, length=length)
             counts["event"] += event_counts(reference, estimated, CLASSES)
-        found: Differences = {}
+        differences: Differences = {}
         for kind, metric in theirs.items():
             ours = detection_scores(counts[kind])
             of_class = detection_scores_per_class(counts[kind])
@@ -230,12 +230,12 @@ def detection_differences(
                 pairs.append((f"{kind} error rate of a class", of_class["error_rate"][k], rate))
             for name, mine, other in pairs:
                 if mine is not None:
-                    found[name] = max(found.get(name, 0.0), abs(mine - other))
+                    differences[name] = max(differences.get(name, 0.0), abs(mine - other))
                 # nothing there, and for F1 nothing said either: sed_eval gives 0, NaN, or divides
                 # by 2e-16
                 else:
                     assert np.isnan(other) or other == 0 or other > 1e12
-    return found
+    return differences
 
 
 def _dictionaries(events: list[SoundEvent]) -> list[dict[str, Any]]:
@@ -350,7 +350,7 @@ def separations(draw: Callable[[Any], Any], n_at_most: int = 3) -> tuple[np.ndar
     estimates = mixing @ references
     if draw(st.booleans()):
         taps = rng.standard_normal(32) * np.exp(-np.arange(32) / 4)
-        estimates = np.stack([np.convolve(one, taps)[:n] for one in estimates])
+        estimates = np.stack([np.convolve(source, taps)[:n] for source in estimates])
     return references, estimates + draw(st.sampled_from([1e-4, 0.01, 1.0])) * rng.standard_normal(
         (n_sources, n)
     )
@@ -418,10 +418,10 @@ def _apart(ours: np.ndarray, theirs: np.ndarray) -> float:
     )
 
 
-def largest(found: Iterable[Differences]) -> dict[str, tuple[float, int]]:
+def largest(cases: Iterable[Differences]) -> dict[str, tuple[float, int]]:
     """(largest difference, number of cases) by score."""
     result: dict[str, tuple[float, int]] = {}
-    for differences in found:
+    for differences in cases:
         for name, value in differences.items():
             worst, n = result.get(name, (0.0, 0))
             result[name] = (max(worst, float(value)), n + 1)

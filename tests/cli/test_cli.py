@@ -105,7 +105,7 @@ def test_unknown_flags_and_commands_are_refused_with_the_nearest_known_one(capsy
 
 
 @pytest.mark.parametrize(
-    ("flags", "words"),
+    ("flags", "message"),
     [
         (["--max_event", "0"], "max_event is 0: expected at least 1"),
         (["--white_noise_ratio", "2"], "white_noise_ratio is 2: expected at most 1"),
@@ -118,11 +118,13 @@ def test_unknown_flags_and_commands_are_refused_with_the_nearest_known_one(capsy
         (["--event_gain_range", "3", "-3"], "lower value first"),
     ],
 )
-def test_values_out_of_range_are_refused_in_one_line(capsys, event_folder, tmp_path, flags, words):
+def test_values_out_of_range_are_refused_in_one_line(
+    capsys, event_folder, tmp_path, flags, message
+):
     error = refused(
         capsys, "mix", "--event_folder", event_folder, "--output_folder", tmp_path / "out", *flags
     )
-    assert words in error
+    assert message in error
     assert not (tmp_path / "out").exists()
 
 
@@ -184,7 +186,7 @@ def test_train_evaluate_separate_from_the_command_line(settings, mixtures, tmp_p
     assert "SI-SDRi/dB" in out
     assert f"→ {scores}, {tmp_path}/scores.csv" in out
     table = read_scores(scores).table
-    found = json.loads(scores.read_text())
+    sections = json.loads(scores.read_text())
     assert {
         "split",
         "n_mixtures",
@@ -193,9 +195,9 @@ def test_train_evaluate_separate_from_the_command_line(settings, mixtures, tmp_p
         "detection",
         "segmentation",
         "separation",
-    } <= set(found)
-    assert {"baselines", "per_class", "intervals", "settings", "missing", "table"} <= set(found)
-    assert (found["split"], found["n_mixtures"], len(table)) == ("test", 8, 8 * 4)
+    } <= set(sections)
+    assert {"baselines", "per_class", "intervals", "settings", "missing", "table"} <= set(sections)
+    assert (sections["split"], sections["n_mixtures"], len(table)) == ("test", 8, 8 * 4)
     mixture = mixtures / "test/000000.wav"
     out = tmp_path / "out"
     command = [
@@ -357,9 +359,16 @@ def test_an_output_folder_that_can_not_be_written_is_refused(
     capsys, checkpoint, event_folder, mixtures, tmp_path
 ):
     (tmp_path / "file").write_text("in the way")
-    there = tmp_path / "file" / "below"
+    impossible_folder = tmp_path / "file" / "below"
     assert "file" in refused(
-        capsys, "mix", "--event_folder", event_folder, "--output_folder", there, "--n_workers", 1
+        capsys,
+        "mix",
+        "--event_folder",
+        event_folder,
+        "--output_folder",
+        impossible_folder,
+        "--n_workers",
+        1,
     )
     mixture = mixtures / "test/000000.wav"
     refused(
@@ -370,7 +379,7 @@ def test_an_output_folder_that_can_not_be_written_is_refused(
         "--input",
         mixture,
         "--output_folder",
-        there,
+        impossible_folder,
     )
     refused(
         capsys,
@@ -380,7 +389,7 @@ def test_an_output_folder_that_can_not_be_written_is_refused(
         "--data_folder",
         mixtures,
         "--save_path",
-        there / "r.ckpt",
+        impossible_folder / "r.ckpt",
     )
 
 
@@ -703,7 +712,7 @@ def damaged(folder, problem):
     ],
 )
 def test_evaluate_refuses_in_one_line_a_split_that(capsys, checkpoint, own_set, tmp_path, problem):
-    words = damaged(own_set / "test", problem)
+    message = damaged(own_set / "test", problem)
     output = tmp_path / "out/scores.json"
     command = [
         "evaluate",
@@ -714,7 +723,7 @@ def test_evaluate_refuses_in_one_line_a_split_that(capsys, checkpoint, own_set, 
         "--bss_eval",
         "none",
     ]
-    assert words in failed(capsys, *command, "--output", output)
+    assert message in failed(capsys, *command, "--output", output)
     assert not output.parent.exists()
 
 
@@ -736,14 +745,14 @@ def test_recordings_without_sources_and_strong_labels_are_scored_and_it_is_said_
     assert main(["evaluate", *map(str, flags)]) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    for words in (
+    for expected in (
         "test: 8 recordings",
         "AUC",
         "no separation:",
         "no segmentation:",
         "no detection:",
     ):
-        assert words in out
+        assert expected in out
     assert not [line for line in out.splitlines() if line.startswith("class") and "SI-SDRi" in line]
     assert read_scores(tmp_path / "scores.json").scores.separation is None
 
@@ -781,13 +790,13 @@ def test_separated_sounds_of_any_system_are_scored_from_the_command_line(
     assert main(["evaluate", *map(str, flags)]) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    for words in (
+    for expected in (
         "8 recordings",
         "SI-SDRi/dB",
         "ideal binary mask",
         "no tagging: sounds come without probabilities",
     ):
-        assert words in out
+        assert expected in out
     table = read_scores(output).table
     scores = json.loads(output.read_text())
     assert (scores["split"], scores["n_mixtures"], scores["table"]) == (None, 8, "scores.csv")
@@ -859,14 +868,14 @@ def test_separated_sounds_that_can_not_be_scored_are_one_line(
 
 
 def test_settings_of_scores_out_of_range_are_refused_in_one_line(capsys, checkpoint):
-    for flags, words in (
+    for flags, message in (
         (["--segment_length", 0], "segment_length is 0: expected more than 0"),
         (["--collar", -1], "collar is -1: expected at least 0"),
         (["--bss_eval", "fast"], "bss_eval is 'fast': expected one of"),
         (["--n_resamples", -5], "n_resamples is -5"),
         (["--split", "tset"], "split is 'tset': expected one of train, validation, test"),
     ):
-        assert words in refused(capsys, "evaluate", "--checkpoint_path", checkpoint, *flags)
+        assert message in refused(capsys, "evaluate", "--checkpoint_path", checkpoint, *flags)
 
 
 SETTINGS = {"format": "absslab separation settings", "version": 1}
@@ -885,7 +894,7 @@ def separate_flags(checkpoint, mixtures, out) -> list[object]:
 
 
 @pytest.mark.parametrize(
-    ("flags", "words"),
+    ("flags", "message"),
     [
         (["--gains", "speach=-6"], "did you mean speech"),
         (["--gains", "speech=loud"], "expected CLASS=dB"),
@@ -905,13 +914,15 @@ def separate_flags(checkpoint, mixtures, out) -> list[object]:
     ],
 )
 def test_settings_and_gains_that_can_not_be_meant_are_refused_before_anything_is_written(
-    capsys, checkpoint, mixtures, tmp_path, monkeypatch, flags, words
+    capsys, checkpoint, mixtures, tmp_path, monkeypatch, flags, message
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "gains.json").write_text(json.dumps(SETTINGS | {"gains": {"speech": 3}}))
     (tmp_path / "newer.json").write_text(json.dumps(SETTINGS | {"version": 2}))
     (tmp_path / "foreign.json").write_text("{}")
-    assert words in refused(capsys, *separate_flags(checkpoint, mixtures, tmp_path / "out"), *flags)
+    assert message in refused(
+        capsys, *separate_flags(checkpoint, mixtures, tmp_path / "out"), *flags
+    )
     assert not (tmp_path / "out").exists()
 
 

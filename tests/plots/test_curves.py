@@ -88,14 +88,14 @@ def test_all_of_a_comparison_can_be_read_on_light_and_on_dark_pages():
     assert plot.figure.patch.get_alpha() == 0
     for axes in plot.figure.axes:
         assert to_hex(axes.get_facecolor(), keep_alpha=True) == "#00000000"
-        words = [
+        texts = [
             axes.xaxis.label,
             axes.yaxis.label,
             axes._left_title,
             *axes.get_xticklabels(),
             *axes.get_yticklabels(),
         ]
-        assert {to_hex(one.get_color()) for one in words if one.get_text()} == {INK}
+        assert {to_hex(label.get_color()) for label in texts if label.get_text()} == {INK}
     assert {to_hex(text.get_color()) for text in plot.figure.legends[0].get_texts()} == {INK}
     plot.close()
 

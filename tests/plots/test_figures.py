@@ -96,8 +96,8 @@ def test_a_frame_is_drawn_around_its_own_instant_and_a_band_at_its_own_frequency
     assert (bottom, top) == (0, 16)
     at_4_khz = axes.get_yticks()[2]
     assert np.interp(at_4_khz - 0.5, np.arange(16), CENTRES) == pytest.approx(4000)
-    shown = image.get_array()
-    assert shown[8, 25] == pytest.approx(0.0)
+    pixels = image.get_array()
+    assert pixels[8, 25] == pytest.approx(0.0)
     assert image.get_clim() == (-RANGE, 0.0)
 
 
@@ -152,9 +152,11 @@ def test_truth_is_drawn_above_what_was_found_in_the_same_row():
         length=5.0,
         truth=[SoundEvent("knock", 1.5, 2)],
     )
-    truth, found = (collection.get_paths()[0].get_extents() for collection in axes.collections[:2])
-    assert (truth.x0, found.x0) == (1.5, 1.0)
-    assert truth.y1 <= found.y0 + 1e-9
+    truth, detected = (
+        collection.get_paths()[0].get_extents() for collection in axes.collections[:2]
+    )
+    assert (truth.x0, detected.x0) == (1.5, 1.0)
+    assert truth.y1 <= detected.y0 + 1e-9
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["truth", "found"]
 
 

@@ -97,19 +97,21 @@ class Page(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
-        found = dict(attributes)
+        attribute_values = dict(attributes)
         self._in = tag
         self.tags.add(tag)
         self.references += [value or "" for name, value in attributes if name in _FETCHING]
         self.styles += [value or "" for name, value in attributes if name == "style"]
-        self.identifiers += [found["id"]] if "id" in found else []
+        self.identifiers += [attribute_values["id"]] if "id" in attribute_values else []
         if tag == "a":
-            self.anchors.append(found.get("href", ""))
+            self.anchors.append(attribute_values.get("href", ""))
         if tag == "img":
-            self.pictures.append(found)
+            self.pictures.append(attribute_values)
         if tag == "audio":
-            self.sounds[f"{len(self.sounds)} {found['aria-label']}"] = found["src"]
-        self.language = found.get("lang", "") if tag == "html" else self.language
+            self.sounds[f"{len(self.sounds)} {attribute_values['aria-label']}"] = attribute_values[
+                "src"
+            ]
+        self.language = attribute_values.get("lang", "") if tag == "html" else self.language
 
     def handle_endtag(self, tag):
         self._in = ""
@@ -121,16 +123,18 @@ class Page(HTMLParser):
 
 def _check(text: str) -> Page:
     """See that a page refers to nothing but itself."""
-    found = Page(text)
-    foreign = [one[:80] for one in found.references if not one.startswith(("data:", "#"))]
+    page = Page(text)
+    foreign = [
+        reference[:80] for reference in page.references if not reference.startswith(("data:", "#"))
+    ]
     assert foreign == []
-    assert {anchor.lstrip("#") for anchor in found.anchors} <= set(found.identifiers)
-    assert not found.tags & {"script", "link", "iframe", "object", "embed", "base"}
-    for style in found.styles:
+    assert {anchor.lstrip("#") for anchor in page.anchors} <= set(page.identifiers)
+    assert not page.tags & {"script", "link", "iframe", "object", "embed", "base"}
+    for style in page.styles:
         assert "@import" not in style
         assert re.findall(r"url\((?!['\"]?data:)", style) == []
-    assert all(picture.get("alt") for picture in found.pictures)
-    return found
+    assert all(picture.get("alt") for picture in page.pictures)
+    return page
 
 
 @pytest.fixture

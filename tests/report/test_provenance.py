@@ -34,10 +34,10 @@ def commands(run, mixtures):
 def test_the_settings_that_are_not_the_default_make_all_of_them_again(run):
     settings = Settings.from_json(RunReader(run).config)
     assert Settings.from_flags(provenance.find_changed_settings(settings)) == settings
-    changed, every = (
+    changed, all_flags = (
         provenance.tabulate_settings(settings, changed_only=only) for only in (True, False)
     )
-    assert 5 < len(changed) < len(every)
+    assert 5 < len(changed) < len(all_flags)
     assert ["training", "n_epochs", "2", "300"] in [row[:4] for row in changed]
 
 
@@ -85,7 +85,7 @@ def test_counts_and_checksums_are_those_of_the_files(run, mixtures):
     assert sum(counts["speech"].values()) == sum("speech" in item.labels for item in items)
     drawn = provenance.count_sources(json.loads((mixtures / "manifest.json").read_text()))
     assert drawn["alert"] == {"train": 3, "validation": 1, "test": 1}
-    sums = {what: digest for what, _, digest in provenance.tabulate_checksums(run, str(mixtures))}
+    sums = {name: digest for name, _, digest in provenance.tabulate_checksums(run, str(mixtures))}
     assert sums["best model"] == checksum(run.with_name("small-run.ckpt"))
     assert {"data: manifest.json", "labels: train", "settings"} <= set(sums)
     began = provenance.find_training_dates(RunReader(run))

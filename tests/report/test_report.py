@@ -74,7 +74,7 @@ def test_a_run_becomes_one_page_that_stands_alone_with_its_sounds_as_they_are(
     assert page.title == "small-run: report"
     for section in SECTIONS:
         assert section in text
-    for words in (
+    for expected in (
         "finished",
         "SI-SDRi",
         "ideal ratio mask, mel",
@@ -83,7 +83,7 @@ def test_a_run_becomes_one_page_that_stands_alone_with_its_sounds_as_they_are(
         "absslab mix",
         "torch",
     ):
-        assert words in text
+        assert expected in text
     assert len(page.anchors) == len(SECTIONS)
     assert len(page.pictures) >= 10
     assert "Traceback" not in text
@@ -154,13 +154,13 @@ def test_field_recordings_without_sources_have_a_report_of_what_there_is(
     assert main(command(field_run, "--output", output, "--n_examples", "2")) == 0
     text = output.read_text()
     page = stands_alone(text)
-    for words in (
+    for expected in (
         "without their sources",
         "How its sources sound alone is not known",
         "weak labels alone",
         "AUC",
     ):
-        assert words in text
+        assert expected in text
     assert not [name for name in page.sounds if "as it was mixed" in name]
     assert len([name for name in page.sounds if "the mixture" in name]) == 6
     assert f"--output={output}" in text
@@ -223,17 +223,17 @@ def test_of_long_recordings_the_beginning_is_shown(run, own_home, monkeypatch, s
 
 
 @pytest.mark.parametrize(
-    ("state", "words"),
+    ("state", "expected"),
     [("stopped", "before its last epoch"), ("running", "its training died"), ("failed", "failed")],
 )
-def test_a_run_that_is_not_finished_says_so(run, own_home, state, words):
+def test_a_run_that_is_not_finished_says_so(run, own_home, state, expected):
     score(run)
     status = RunReader(run).status().to_json()
     (run / "status.json").write_text(
         json.dumps(status | {"state": state, "epoch": 1, "pid_started": 0})
     )
     text = open_report(run, device="cpu").summary().html
-    assert words in text
+    assert expected in text
     assert "1 of 2" in text
 
 
@@ -260,7 +260,7 @@ def failing(path, source):
 
 
 @pytest.mark.parametrize(
-    ("source", "words"),
+    ("source", "expected"),
     [
         (
             "print('so far')\nraise ValueError('it broke')",
@@ -270,12 +270,12 @@ def failing(path, source):
     ],
 )
 def test_a_cell_that_fails_keeps_the_notebook_and_the_report_before(
-    tmp_path, own_home, source, words
+    tmp_path, own_home, source, expected
 ):
     output = tmp_path / "pages" / "report.html"
     output.parent.mkdir()
     output.write_text("the report before")
-    with pytest.raises(WorkError, match=words) as caught:
+    with pytest.raises(WorkError, match=expected) as caught:
         write_report(output, {}, title="run", notebook=failing(tmp_path / "n.ipynb", source))
     assert str(failed_notebook_path(output)) in str(caught.value)
     assert output.read_text() == "the report before"

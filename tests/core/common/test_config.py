@@ -55,19 +55,19 @@ def config_classes():
     """Every config of the package."""
     for module in pkgutil.walk_packages(absslab.core.__path__, "absslab.core."):
         importlib.import_module(module.name)
-    found = []
+    classes = []
     waiting = [Config]
     while waiting:
         children = waiting.pop().__subclasses__()
-        found += [child for child in children if child.__module__.startswith("absslab.")]
+        classes += [child for child in children if child.__module__.startswith("absslab.")]
         waiting += children
-    return sorted(found, key=lambda one: one.__name__)
+    return sorted(classes, key=lambda config_class: config_class.__name__)
 
 
 def parser():
-    made = Parser("absslab test")
-    add_flags(made, Settings)
-    return made
+    test_parser = Parser("absslab test")
+    add_flags(test_parser, Settings)
+    return test_parser
 
 
 def from_command_line(*arguments):
@@ -105,8 +105,8 @@ def test_a_config_survives_the_command_line(config):
 
 
 @given(settings, settings)
-def test_fingerprints_are_equal_exactly_where_configs_are(one, other):
-    assert (one.fingerprint() == other.fingerprint()) == (one == other)
+def test_fingerprints_are_equal_exactly_where_configs_are(first, other):
+    assert (first.fingerprint() == other.fingerprint()) == (first == other)
 
 
 @pytest.mark.parametrize(
@@ -290,20 +290,22 @@ def test_settings_are_shown_as_one_would_type_them():
     assert shown_values == ["16000", "0.05", "80 10", "none", "True", "none", "x"]
 
 
-@pytest.mark.parametrize("config_class", config_classes(), ids=lambda one: one.__name__)
+@pytest.mark.parametrize(
+    "config_class", config_classes(), ids=lambda each_class: each_class.__name__
+)
 def test_every_config_of_the_package_explains_all_its_fields_and_has_good_defaults(config_class):
     config = config_class.default_config()
     assert config_class.from_json(config.to_json()) == config
-    made = Parser("absslab test")
-    add_flags(made, config_class)
-    text = " ".join(made.format_help().split())
+    parser_of_class = Parser("absslab test")
+    add_flags(parser_of_class, config_class)
+    text = " ".join(parser_of_class.format_help().split())
     assert config_class.__doc__
     for field in dataclasses.fields(config_class):
         assert field.metadata["help"]
         assert f"--{field.name}" in text
         default = f"default {format_setting(field.default)}"
         assert f"({'required' if field.metadata['required'] else default}" in text
-    assert from_flags(config_class, vars(made.parse([]))) == config
+    assert from_flags(config_class, vars(parser_of_class.parse([]))) == config
 
 
 def test_the_help_is_titled_in_words_and_says_what_is_required():

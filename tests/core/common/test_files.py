@@ -63,17 +63,20 @@ def test_what_dead_processes_left_is_removed_and_what_living_ones_write_is_not(t
     )  # it has ended, but nobody has asked how
     (tmp_path / "sub").mkdir()
     dead = [tmp_path / f".a.wav.{ended.pid}.part", tmp_path / "sub" / f".b.{zombie.pid}.part"]
-    kept = [temporary_sibling(tmp_path / "c.wav"), tmp_path / "sub" / f".d.wav.{os.getppid()}.part"]
+    living = [
+        temporary_sibling(tmp_path / "c.wav"),
+        tmp_path / "sub" / f".d.wav.{os.getppid()}.part",
+    ]
     foreign = [
         tmp_path / name
         for name in (".part", ".x.part", ".film.mkv.part", "y.1.part", ".1.part", ".a.wav")
     ]
-    for path in [*dead, *kept, *foreign]:
+    for path in [*dead, *living, *foreign]:
         path.write_bytes(b"")
     remove_unfinished(tmp_path)
     zombie.wait()
     assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(
-        [*kept, *foreign]
+        [*living, *foreign]
     )
 
 

@@ -108,7 +108,7 @@ def test_scores_that_are_no_means_over_mixtures_are_compared_without_an_interval
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "message"),
     [
         (
             lambda table: table[table["mixture"] != "000003.wav"],
@@ -122,11 +122,11 @@ def test_scores_that_are_no_means_over_mixtures_are_compared_without_an_interval
         (lambda table: pd.concat([table, table[:1]]), "has 60 rows"),
     ],
 )
-def test_scores_of_other_data_are_refused(tmp_path, change, words):
+def test_scores_of_other_data_are_refused(tmp_path, change, message):
     table = table_of(noise(0))
     first = write(tmp_path, "a", table)
     second = write(tmp_path, "b", change(table))
-    with pytest.raises(InputError, match=words):
+    with pytest.raises(InputError, match=message):
         compare([first, second], CONFIG)
 
 

@@ -29,19 +29,21 @@ THREE = table(
 
 
 def test_a_class_is_confused_with_another_where_the_one_is_there_and_the_other_is_not():
-    found = count_confusions(THREE)
-    np.testing.assert_array_equal(found.n_mixtures, [[3, 2, 3], [1, 2, 2], [0, 0, 0]])
-    np.testing.assert_array_equal(found.n_tagged, [[2, 1, 1], [1, 2, 1], [0, 0, 0]])
-    np.testing.assert_allclose(found.rates, [[2 / 3, 1 / 2, 1 / 3], [1, 1, 1 / 2], [NAN, NAN, NAN]])
+    confusions = count_confusions(THREE)
+    np.testing.assert_array_equal(confusions.n_mixtures, [[3, 2, 3], [1, 2, 2], [0, 0, 0]])
+    np.testing.assert_array_equal(confusions.n_tagged, [[2, 1, 1], [1, 2, 1], [0, 0, 0]])
+    np.testing.assert_allclose(
+        confusions.rates, [[2 / 3, 1 / 2, 1 / 3], [1, 1, 1 / 2], [NAN, NAN, NAN]]
+    )
 
 
 def test_pairs_are_named_the_highest_rate_first_and_those_of_few_mixtures_not_at_all():
-    found = count_confusions(THREE)
+    confusions = count_confusions(THREE)
     pairs = [Pair("b", "a", 1, 1), Pair("a", "b", 1, 2), Pair("b", "c", 1, 2), Pair("a", "c", 1, 3)]
-    assert found.pairs(min_mixtures=1) == pairs
-    assert found.pairs(min_mixtures=3) == pairs[-1:]
+    assert confusions.pairs(min_mixtures=1) == pairs
+    assert confusions.pairs(min_mixtures=3) == pairs[-1:]
     assert pairs[-1].rate == pytest.approx(1 / 3)
-    assert found.pairs() == []
+    assert confusions.pairs() == []
 
 
 def test_labels_tell_what_is_there_where_sources_do_not():
@@ -65,8 +67,8 @@ def test_mixtures_without_tags_do_not_count_and_none_is_no_confusion():
 
 
 def test_the_classes_that_are_confused_most_keep_their_order():
-    found = count_confusions(THREE)
-    assert found.most_confused(2) == ["a", "b"]
-    part = found.select(["b", "c"])
+    confusions = count_confusions(THREE)
+    assert confusions.most_confused(2) == ["a", "b"]
+    part = confusions.select(["b", "c"])
     np.testing.assert_array_equal(part.n_tagged, [[2, 1], [0, 0]])
     assert part.classes == ["b", "c"]

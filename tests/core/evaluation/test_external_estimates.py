@@ -39,7 +39,7 @@ def noise(*seed, level=0.1):
 
 def write_labels(folder, classes=CLASSES):
     rows = [
-        ",".join([f"{name}.wav", *(str(int(one in of)) for one in classes)])
+        ",".join([f"{name}.wav", *(str(int(label in of)) for label in classes)])
         for name, of in SOUNDING.items()
     ]
     (folder / "weak_labels.csv").write_text(
@@ -52,12 +52,12 @@ def references(tmp_path):
     """Three mixtures of 0.5 s with their sources and backgrounds, on the 16-bit grid."""
     folder = tmp_path / "references"
     for name, classes in SOUNDING.items():
-        parts = {one: noise(ord(name), k) for k, one in enumerate(classes)} | {
+        parts = {label: noise(ord(name), k) for k, label in enumerate(classes)} | {
             "background": noise(9, level=0.01)
         }
-        parts = {one: sound_files.quantise(samples, "PCM_16") for one, samples in parts.items()}
-        for one, samples in parts.items():
-            sound_files.save(folder / name / f"{one}.flac", samples, RATE)
+        parts = {label: sound_files.quantise(samples, "PCM_16") for label, samples in parts.items()}
+        for label, samples in parts.items():
+            sound_files.save(folder / name / f"{label}.flac", samples, RATE)
         sound_files.save(folder / f"{name}.wav", sum(parts.values()), RATE)
     write_labels(folder)
     return folder
@@ -68,13 +68,13 @@ def estimates(references, tmp_path):
     """The sources themselves, and silence where there is none."""
     folder = tmp_path / "estimates"
     for name, sounding in SOUNDING.items():
-        for one in CLASSES:
+        for label in CLASSES:
             samples = (
-                sound_files.load(references / name / f"{one}.flac")
-                if one in sounding
+                sound_files.load(references / name / f"{label}.flac")
+                if label in sounding
                 else np.zeros(N)
             )
-            sound_files.save(folder / name / f"{one}.wav", samples, RATE)
+            sound_files.save(folder / name / f"{label}.wav", samples, RATE)
     return folder
 
 
@@ -205,8 +205,8 @@ def test_silent_estimates_have_the_lowest_score_and_are_counted(references, esti
 def test_silent_references_are_absent_classes(references, estimates):
     scores = scores_of(references, estimates)
     for name, sounding in SOUNDING.items():
-        for one in set(CLASSES) - set(sounding):
-            sound_files.save(references / name / f"{one}.flac", np.zeros(N), RATE)
+        for label in set(CLASSES) - set(sounding):
+            sound_files.save(references / name / f"{label}.flac", np.zeros(N), RATE)
     assert scores_of(references, estimates)["separation"] == scores["separation"]
 
 
@@ -282,7 +282,7 @@ def test_events_without_a_mixture_file_are_those_of_the_folder_of_sources(refere
 
 @pytest.mark.parametrize("side", ["references", "estimates"])
 @pytest.mark.parametrize(
-    ("row", "words"),
+    ("row", "expected"),
     [
         (("a.wav", 0.3, 0.2, "speech"), "not after its onset"),
         (("a.wav", 0.1, 0.2, "song"), "unknown class 'song'"),
@@ -290,7 +290,7 @@ def test_events_without_a_mixture_file_are_those_of_the_folder_of_sources(refere
     ],
 )
 def test_events_that_do_not_fit_are_refused_and_the_row_is_named(
-    references, estimates, side, row, words
+    references, estimates, side, row, expected
 ):
     write_events(references / "events.tsv", EVENTS)
     for name in SOUNDING:
@@ -299,7 +299,7 @@ def test_events_that_do_not_fit_are_refused_and_the_row_is_named(
     write_events(path, [EVENTS[0], row])
     message = refusal(references, estimates)
     assert "events.tsv, row 3" in message
-    assert words in message
+    assert expected in message
 
 
 def cut(path, n_samples):
@@ -428,9 +428,9 @@ DAMAGES = {
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_folders_are_refused_in_one_line_where(references, estimates, damage):
-    change, words = DAMAGES[damage]
+    change, message = DAMAGES[damage]
     change(references, estimates)
-    assert words in refusal(references, estimates)
+    assert message in refusal(references, estimates)
 
 
 def test_folders_that_were_not_named_are_missing():
@@ -473,21 +473,21 @@ def test_what_separate_writes_has_the_scores_of_the_model(checkpoint, mixtures, 
         EvaluationConfig(checkpoint_path=str(checkpoint), device="cpu"), scoring=scoring
     )
     expected = run_to_end(model.run()).scores.to_json()
-    found = scores_of(mixtures / "test", separated, scoring)
+    scores = scores_of(mixtures / "test", separated, scoring)
     with open(mixtures / "test/weak_labels.csv", newline="", encoding="utf-8") as file:
-        assert found["classes"] == next(csv.reader(file))[1:]
+        assert scores["classes"] == next(csv.reader(file))[1:]
     for name in ("si_sdr", "si_sdr_improvement", "sdr"):
-        assert found["separation"][name] == pytest.approx(expected["separation"][name], abs=0.1), (
+        assert scores["separation"][name] == pytest.approx(expected["separation"][name], abs=0.1), (
             name
         )  # 16 bits
     for name in ("n_present", "n_absent"):
-        assert found["separation"][name] == expected["separation"][name]
+        assert scores["separation"][name] == expected["separation"][name]
     for name in BASELINES[:3]:  # those that do not depend on the model's bands
-        assert found["baselines"][name]["si_sdr"] == pytest.approx(
+        assert scores["baselines"][name]["si_sdr"] == pytest.approx(
             expected["baselines"][name]["si_sdr"], abs=0.01
         )
     for kind in ("segment", "event"):
-        assert found["detection"][kind] == pytest.approx(expected["detection"][kind])
+        assert scores["detection"][kind] == pytest.approx(expected["detection"][kind])
 
 
 def test_a_model_and_its_separated_files_are_compared_mixture_by_mixture(

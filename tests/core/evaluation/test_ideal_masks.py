@@ -229,12 +229,12 @@ def test_of_two_sources_alone_ratio_and_binary_masks_share_out_the_mixture():
 def test_a_background_takes_its_part():
     source, background = noises()
     estimates = ideal_masks().estimates(source + background, source[None])
-    kept = {
+    energy_ratios = {
         name: np.square(estimate).sum() / np.square(source + background).sum()
         for name, estimate in estimates.items()
     }
-    assert kept[MIXTURE] == 1
-    assert all(0.1 < kept[name] < 0.9 for name in MASKS)  # it is as loud
+    assert energy_ratios[MIXTURE] == 1
+    assert all(0.1 < energy_ratios[name] < 0.9 for name in MASKS)  # it is as loud
 
 
 @pytest.mark.parametrize("names", [(BINARY,), (MEL[0],)])

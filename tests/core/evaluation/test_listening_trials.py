@@ -30,8 +30,8 @@ def vote(choice, *, first=0, listener="a", systems=SYSTEMS):
 
 def test_no_pair_is_drawn_twice_and_each_system_is_first_in_half_of_them():
     trials = draw_trials(np.random.default_rng(0), PAIRS, 10)
-    assert len({(one.mixture, one.label) for one in trials}) == 10
-    assert sum(one.first for one in trials) == 5
+    assert len({(trial.mixture, trial.label) for trial in trials}) == 10
+    assert sum(trial.first for trial in trials) == 5
     assert trials != draw_trials(np.random.default_rng(1), PAIRS, 10)
     assert trials == draw_trials(np.random.default_rng(0), PAIRS, 10)
     assert len(draw_trials(np.random.default_rng(0), PAIRS[:3], 10)) == 3
@@ -55,13 +55,13 @@ def test_the_tally_is_that_of_the_binomial_test():
         + [vote("none", listener="b")] * 4
         + [vote("X", systems=("x", "y"))]
     )
-    found = tally(votes, SYSTEMS)
-    assert (found.n_preferred, found.n_none, found.n_listeners) == ((1, 9), 4, 2)
-    assert found.share == 0.9
-    assert found.p_value == pytest.approx(
+    result = tally(votes, SYSTEMS)
+    assert (result.n_preferred, result.n_none, result.n_listeners) == ((1, 9), 4, 2)
+    assert result.share == 0.9
+    assert result.p_value == pytest.approx(
         2 * 11 / 1024
     )  # of ten tosses one or none, or nine or ten
-    low, high = found.interval
+    low, high = result.interval
     assert low == pytest.approx(0.55498, abs=1e-5)  # Clopper and Pearson, from their table
     assert high == pytest.approx(0.99747, abs=1e-5)
     assert tally(votes, SYSTEMS[::-1]).n_preferred == (9, 1)
@@ -80,7 +80,7 @@ def test_votes_last_and_a_torn_one_costs_no_other(tmp_path):
     append_vote(path, vote("Y"))
     with path.open("a") as file:
         file.write('[1]\n{"systems": 3}\n')
-    assert [one.choice for one in read_votes(path)] == ["X", "Y"]
+    assert [stored.choice for stored in read_votes(path)] == ["X", "Y"]
 
 
 def _vote_often(path):

@@ -90,17 +90,19 @@ def thresholds(scores):
 def test_scores_are_those_of_the_model_on_that_split_with_thresholds_chosen_on_validation(
     checkpoint, settings, opened, evaluation, scores
 ):
-    labels, said = columns(evaluated(checkpoint, split="validation").table, "label", "probability")
-    chosen = best_thresholds(labels, said, otherwise=settings.training.thresholds)
+    labels, probabilities = columns(
+        evaluated(checkpoint, split="validation").table, "label", "probability"
+    )
+    chosen = best_thresholds(labels, probabilities, otherwise=settings.training.thresholds)
     assert list(thresholds(scores).values()) == chosen
-    labels, said = columns(evaluation.table, "label", "probability")
+    labels, probabilities = columns(evaluation.table, "label", "probability")
     np.testing.assert_array_equal(labels, opened.data_set.labels)
-    expected = tagging_scores(labels, said, thresholds=chosen)
+    expected = tagging_scores(labels, probabilities, thresholds=chosen)
     assert {TAG_SCORE_NAMES[name]: value for name, value in expected.items()}.items() <= scores[
         "tagging"
     ].items()
     for average in ("weighted", "micro"):
-        expected = tagging_scores(labels, said, thresholds=chosen, average=average)
+        expected = tagging_scores(labels, probabilities, thresholds=chosen, average=average)
         assert scores["tagging"][average] == {
             TAG_SCORE_NAMES[name]: value for name, value in expected.items()
         }
@@ -362,9 +364,9 @@ def test_thresholds_are_the_training_settings_where(checkpoint, settings, own_se
     evaluation = prepared(checkpoint, data_folder=str(own_set), split=split)
     work = LongWork(evaluation.run())
     assert [step.done for step in work] == list(range(1, 9))
-    found = work.result.scores.to_json()
-    assert found["tagging"]["thresholds_from"] == "training settings"
-    assert set(thresholds(found).values()) == set(settings.training.thresholds)
+    own_scores = work.result.scores.to_json()
+    assert own_scores["tagging"]["thresholds_from"] == "training settings"
+    assert set(thresholds(own_scores).values()) == set(settings.training.thresholds)
 
 
 @pytest.mark.parametrize("samples", [np.zeros(0), np.full(32000, np.nan)])
@@ -383,39 +385,41 @@ def test_without_saved_sources_there_is_tagging_and_it_is_said_what_is_missing(
     for folder in (own_set / "test").iterdir():
         if folder.is_dir():
             shutil.rmtree(folder)
-    found = evaluated(
+    own_scores = evaluated(
         checkpoint, ScoringConfig(n_resamples=20), data_folder=str(own_set)
     ).scores.to_json()
     for section in ("separation", "segmentation", "baselines", "breakdown", "mixtures"):
-        assert found[section] is None, section
-    assert "sources" in found["missing"]["separation"]
-    assert "sources" in found["missing"]["segmentation"]
-    assert found["tagging"] == scores["tagging"]
-    assert found["detection"] == scores["detection"]
-    json.dumps(found, allow_nan=False)
+        assert own_scores[section] is None, section
+    assert "sources" in own_scores["missing"]["separation"]
+    assert "sources" in own_scores["missing"]["segmentation"]
+    assert own_scores["tagging"] == scores["tagging"]
+    assert own_scores["detection"] == scores["detection"]
+    json.dumps(own_scores, allow_nan=False)
 
 
 def test_mixtures_of_which_only_some_have_sources_are_scored_where_they_have(
     checkpoint, own_set, evaluation, scores
 ):
     shutil.rmtree(own_set / "test/000003")
-    found = evaluated(checkpoint, data_folder=str(own_set))
-    table = found.table
-    whole = evaluation.table
+    own_evaluation = evaluated(checkpoint, data_folder=str(own_set))
+    table = own_evaluation.table
+    full_table = evaluation.table
     assert table[table["mixture"] == "000003.wav"]["present"].isna().all()
-    rest = whole[whole["mixture"] != "000003.wav"]
-    assert found.scores.to_json()["separation"]["si_sdr"] == pytest.approx(rest["si_sdr"].mean())
-    assert found.scores.to_json()["tagging"] == scores["tagging"]
-    json.dumps(found.scores.to_json(), allow_nan=False)
+    rest = full_table[full_table["mixture"] != "000003.wav"]
+    assert own_evaluation.scores.to_json()["separation"]["si_sdr"] == pytest.approx(
+        rest["si_sdr"].mean()
+    )
+    assert own_evaluation.scores.to_json()["tagging"] == scores["tagging"]
+    json.dumps(own_evaluation.scores.to_json(), allow_nan=False)
 
 
 def test_without_strong_labels_there_is_no_detection_and_it_is_said(checkpoint, own_set, scores):
     (own_set / "test/events.tsv").unlink()
-    found = evaluated(checkpoint, data_folder=str(own_set)).scores.to_json()
-    assert found["detection"] is None
-    assert "events.tsv" in found["missing"]["detection"]
-    assert found["separation"]["si_sdr"] == pytest.approx(scores["separation"]["si_sdr"])
-    json.dumps(found, allow_nan=False)
+    own_scores = evaluated(checkpoint, data_folder=str(own_set)).scores.to_json()
+    assert own_scores["detection"] is None
+    assert "events.tsv" in own_scores["missing"]["detection"]
+    assert own_scores["separation"]["si_sdr"] == pytest.approx(scores["separation"]["si_sdr"])
+    json.dumps(own_scores, allow_nan=False)
 
 
 def test_psds_is_a_number_where_its_package_is_there_and_said_to_be_missing_where_not(
@@ -426,19 +430,25 @@ def test_psds_is_a_number_where_its_package_is_there_and_said_to_be_missing_wher
         assert all(0 <= value <= 1 for value in scores["detection"]["psds"].values())
         assert "psds" not in scores["missing"]
     monkeypatch.setattr(psds, "is_available", lambda: False)
-    found = evaluated(checkpoint).scores.to_json()
-    assert found["detection"]["psds"] is None
-    assert "absslab[psds]" in found["missing"]["psds"]
-    assert found["detection"]["event"] == scores["detection"]["event"]
+    own_scores = evaluated(checkpoint).scores.to_json()
+    assert own_scores["detection"]["psds"] is None
+    assert "absslab[psds]" in own_scores["missing"]["psds"]
+    assert own_scores["detection"]["event"] == scores["detection"]["event"]
 
 
 def test_without_bss_eval_there_is_si_sdr_alone(checkpoint, scores):
-    found = evaluated(checkpoint, ScoringConfig(bss_eval="none", n_resamples=0)).scores.to_json()
-    for row in (found["separation"], *found["baselines"].values(), *found["per_class"].values()):
+    own_scores = evaluated(
+        checkpoint, ScoringConfig(bss_eval="none", n_resamples=0)
+    ).scores.to_json()
+    for row in (
+        own_scores["separation"],
+        *own_scores["baselines"].values(),
+        *own_scores["per_class"].values(),
+    ):
         assert row["sdr"] is row["sir"] is row["sar"] is None
     for name in ("si_sdr", "si_sdr_improvement", "leakage", "residual"):
-        assert found["separation"][name] == scores["separation"][name]
-    assert found["intervals"]["scores"] == {}
+        assert own_scores["separation"][name] == scores["separation"][name]
+    assert own_scores["intervals"]["scores"] == {}
 
 
 def test_a_weakly_labelled_folder_with_the_same_recordings_has_the_same_scores(
@@ -463,14 +473,14 @@ def test_a_weakly_labelled_folder_with_the_same_recordings_has_the_same_scores(
     torch.save(content, tmp_path / "weak.ckpt")
     weak = prepared(tmp_path / "weak.ckpt", data_folder=str(own_set))
     assert weak.name(0) == "test/000000.wav"
-    found = run_to_end(weak.run())
-    assert found.scores.to_json()["tagging"] == scores["tagging"]
-    assert found.scores.to_json()["detection"] == scores["detection"]
-    assert found.scores.to_json()["separation"]["si_sdr"] == scores["separation"]["si_sdr"]
+    own_evaluation = run_to_end(weak.run())
+    assert own_evaluation.scores.to_json()["tagging"] == scores["tagging"]
+    assert own_evaluation.scores.to_json()["detection"] == scores["detection"]
+    assert own_evaluation.scores.to_json()["separation"]["si_sdr"] == scores["separation"]["si_sdr"]
 
 
 @pytest.mark.parametrize(
-    ("row", "words"),
+    ("row", "message"),
     [
         ("000000.wav\t1.5\t0.5\tspeech", "ends at 0.5 s, not after its onset at 1.5 s"),
         ("000000.wav\t0.5\t1.5\tsong", "unknown class 'song'"),
@@ -482,14 +492,14 @@ def test_a_weakly_labelled_folder_with_the_same_recordings_has_the_same_scores(
     ],
 )
 def test_strong_labels_that_do_not_fit_are_refused_and_the_row_is_named(
-    checkpoint, own_set, row, words
+    checkpoint, own_set, row, message
 ):
     path = own_set / "test/events.tsv"
     n_rows = len(path.read_text().splitlines())
     path.write_text(path.read_text() + row + "\n")
     with pytest.raises(InputError, match=rf"events\.tsv, row {n_rows + 1}") as error:
         prepared(checkpoint, data_folder=str(own_set))
-    assert words in str(error.value)
+    assert message in str(error.value)
 
 
 def test_classes_other_than_the_models_are_refused_and_named(checkpoint, own_set):
@@ -521,9 +531,9 @@ def test_silent_sources_of_absent_classes_change_nothing(checkpoint, own_set, sc
         for name in scores["classes"]:
             if not (folder / f"{name}.flac").exists():
                 sound_files.save(folder / f"{name}.flac", np.zeros(32000), 16000)
-    found = evaluated(checkpoint, data_folder=str(own_set)).scores.to_json()
-    assert found["separation"]["n_absent"] == scores["separation"]["n_absent"]
-    assert found["separation"]["leakage"] == scores["separation"]["leakage"]
+    own_scores = evaluated(checkpoint, data_folder=str(own_set)).scores.to_json()
+    assert own_scores["separation"]["n_absent"] == scores["separation"]["n_absent"]
+    assert own_scores["separation"]["leakage"] == scores["separation"]["leakage"]
 
 
 def test_a_silent_recording_without_classes_is_scored(checkpoint, own_set):

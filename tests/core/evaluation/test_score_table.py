@@ -37,8 +37,10 @@ def tags(n, n_classes, seed=0, decimals=1):
     labels = rng.integers(0, 2, (n, n_classes)).astype(float)
     labels[0] = 0
     labels[1] = 1
-    said = np.clip(0.3 * labels + 0.7 * rng.uniform(size=labels.shape), 0, 1).round(decimals)
-    return labels, said, (said >= 0.5).astype(float)
+    probabilities = np.clip(0.3 * labels + 0.7 * rng.uniform(size=labels.shape), 0, 1).round(
+        decimals
+    )
+    return labels, probabilities, (probabilities >= 0.5).astype(float)
 
 
 def width(table, name, **options):
@@ -84,9 +86,14 @@ def test_scores_of_baselines_have_names_of_their_own():
 
 
 def test_the_order_of_rows_does_not_matter():
-    labels, said, decision = tags(12, 3)
+    labels, probabilities, decision = tags(12, 3)
     table = new_table(
-        12, tuple("abc"), label=labels, probability=said, decision=decision, si_sdr=said - labels
+        12,
+        tuple("abc"),
+        label=labels,
+        probability=probabilities,
+        decision=decision,
+        si_sdr=probabilities - labels,
     )
     tables = (table, table.sample(frac=1, random_state=0))
     first, shuffled = (
@@ -113,14 +120,14 @@ def test_a_row_that_is_there_in_place_of_another_is_refused():
 
 @pytest.mark.parametrize("decimals", [1, 6])
 def test_weighted_tagging_scores_are_scikit_learns_on_repeated_rows(decimals):
-    labels, said, decision = tags(15, 3, decimals=decimals)
+    labels, probabilities, decision = tags(15, 3, decimals=decimals)
     weights = np.random.default_rng(1).integers(0, 4, (20, 15))
     weights[:, :2] = 1  # both kinds of labels in every class
-    table = new_table(15, tuple("abc"), label=labels, probability=said, decision=decision)
+    table = new_table(15, tuple("abc"), label=labels, probability=probabilities, decision=decision)
     scores = Statistics(table).scores(weights)
     for row, weight in enumerate(weights):
         truth, probability, decided = (
-            np.repeat(values, weight, 0).T for values in (labels, said, decision)
+            np.repeat(values, weight, 0).T for values in (labels, probabilities, decision)
         )
         for name, reference, of in (
             ("auc", roc_auc_score, probability),
@@ -135,8 +142,8 @@ def test_weighted_tagging_scores_are_scikit_learns_on_repeated_rows(decimals):
 
 def test_a_class_without_positives_among_the_resampled_is_left_out_of_the_mean_area():
     labels = np.array([[1.0, 1.0], [0.0, 0.0], [0.0, 1.0]])
-    said = np.array([[0.9, 0.2], [0.1, 0.6], [0.4, 0.8]])
-    table = new_table(3, label=labels, probability=said, decision=said > 0.5)
+    probabilities = np.array([[0.9, 0.2], [0.1, 0.6], [0.4, 0.8]])
+    table = new_table(3, label=labels, probability=probabilities, decision=probabilities > 0.5)
     auc = Statistics(table).scores(np.array([[1, 1, 1], [0, 1, 2], [0, 0, 1]]))["tagging.auc"]
     np.testing.assert_allclose(auc, [(1 + 0.5) / 2, 1, NAN])
 
@@ -146,17 +153,19 @@ def test_weighted_detection_scores_are_those_of_repeated_counts():
     counts = rng.integers(0, 4, (3, 10, 2)).astype(float)
     table = new_table(10, **dict(zip(("event_tp", "event_fp", "event_fn"), counts, strict=True)))
     weights = rng.integers(0, 3, (5, 10))
-    found, made_up, missed = np.einsum("rn,cnk->crk", weights, counts)
-    expected = (2 * found / (2 * found + made_up + missed)).mean(1)
+    hits, made_up, missed = np.einsum("rn,cnk->crk", weights, counts)
+    expected = (2 * hits / (2 * hits + made_up + missed)).mean(1)
     np.testing.assert_allclose(Statistics(table).scores(weights)["detection.event.f1"], expected)
     assert "detection.segment.f1" not in Statistics(table).scores()
 
 
 def test_a_constant_has_an_interval_without_width():
-    found = Statistics(new_table(20, si_sdr=3.5, leakage=-20.0)).intervals(n_resamples=300, seed=0)
-    assert found["separation.si_sdr"] == [3.5, 3.5]
-    assert found["separation.leakage"] == [-20.0, -20.0]
-    assert found["per_class.speech.si_sdr"] == [3.5, 3.5]
+    intervals = Statistics(new_table(20, si_sdr=3.5, leakage=-20.0)).intervals(
+        n_resamples=300, seed=0
+    )
+    assert intervals["separation.si_sdr"] == [3.5, 3.5]
+    assert intervals["separation.leakage"] == [-20.0, -20.0]
+    assert intervals["per_class.speech.si_sdr"] == [3.5, 3.5]
 
 
 @pytest.mark.parametrize(("n", "deviation"), [(400, 2.0), (100, 0.1)])
@@ -181,8 +190,10 @@ def test_mixtures_are_resampled_and_not_rows():
 
 def test_the_same_seed_gives_the_same_intervals_and_another_one_others():
     """A new score with an interval is added to `expected`."""
-    labels, said, decision = tags(30, 2)
-    table = new_table(30, label=labels, probability=said, decision=decision, si_sdr=said)
+    labels, probabilities, decision = tags(30, 2)
+    table = new_table(
+        30, label=labels, probability=probabilities, decision=decision, si_sdr=probabilities
+    )
     first, again, other = (
         Statistics(table).intervals(n_resamples=250, seed=seed) for seed in (3, 3, 4)
     )
@@ -201,9 +212,10 @@ def test_the_same_seed_gives_the_same_intervals_and_another_one_others():
 def test_the_same_mixtures_are_drawn_in_every_table():
     """What two systems differ by is then seen without the spread of the mixtures."""
     values = np.random.default_rng(0).standard_normal((25, 2))
-    one, other = (Statistics(new_table(25, si_sdr=values + gain)) for gain in (0, 1))
+    first, other = (Statistics(new_table(25, si_sdr=values + gain)) for gain in (0, 1))
     drawn = [
-        one_of.resampled(n_resamples=130, seed=5)["separation.si_sdr"] for one_of in (one, other)
+        statistics.resampled(n_resamples=130, seed=5)["separation.si_sdr"]
+        for statistics in (first, other)
     ]
     assert drawn[0].shape == (130,)
     np.testing.assert_allclose(drawn[1] - drawn[0], 1)
@@ -220,10 +232,10 @@ def test_more_resamples_begin_with_the_same_ones():
 def test_undefined_scores_and_few_mixtures_have_no_interval_and_undefined_resamples_are_left_out():
     values = np.full((6, 2), NAN)
     values[:5, 0] = 4.0
-    found = Statistics(new_table(6, si_sdr=values, sir=NAN)).intervals(n_resamples=100, seed=0)
-    assert found["separation.si_sdr"] == [4.0, 4.0]
-    assert "separation.sir" not in found
-    assert "per_class.knock.si_sdr" not in found
+    intervals = Statistics(new_table(6, si_sdr=values, sir=NAN)).intervals(n_resamples=100, seed=0)
+    assert intervals["separation.si_sdr"] == [4.0, 4.0]
+    assert "separation.sir" not in intervals
+    assert "per_class.knock.si_sdr" not in intervals
     values[4, 0] = NAN
     assert Statistics(new_table(6, si_sdr=values)).intervals(n_resamples=100, seed=0) == {}
 
@@ -234,15 +246,19 @@ def test_an_interval_leaves_out_two_and_a_half_percent_on_either_side():
 
 
 def test_some_mixtures_without_labels_or_counts_leave_the_rest_as_it_is():
-    labels, said, decision = tags(6, 2)
+    labels, probabilities, decision = tags(6, 2)
     labels[3] = NAN
-    table = new_table(6, label=labels, probability=said, decision=decision, si_sdr=said)
+    table = new_table(
+        6, label=labels, probability=probabilities, decision=decision, si_sdr=probabilities
+    )
     scores = Statistics(table).scores()
-    assert scores["separation.si_sdr"][0] == pytest.approx(said.mean())
-    kept = np.arange(6) != 3
-    whole = new_table(5, label=labels[kept], probability=said[kept], decision=decision[kept])
+    assert scores["separation.si_sdr"][0] == pytest.approx(probabilities.mean())
+    labelled = np.arange(6) != 3
+    labelled_table = new_table(
+        5, label=labels[labelled], probability=probabilities[labelled], decision=decision[labelled]
+    )
     for name in ("tagging.auc", "tagging.average_precision", "tagging.f1"):
-        assert scores[name][0] == pytest.approx(Statistics(whole).scores()[name][0])
+        assert scores[name][0] == pytest.approx(Statistics(labelled_table).scores()[name][0])
 
 
 NAMES = ("NA", "nan", "None", "1", "true")
@@ -293,8 +309,8 @@ def test_scores_and_table_come_back_as_they_were_written(tmp_path):
     statistics = Statistics(read)
     assert (statistics.mixtures, statistics.classes) == (list(MIXTURES), list(NAMES))
     expected = {name: value[0] for name, value in Statistics(table).scores().items()}
-    found = {name: value[0] for name, value in statistics.scores().items()}
-    assert found == pytest.approx(expected, rel=1e-5)
+    recomputed = {name: value[0] for name, value in statistics.scores().items()}
+    assert recomputed == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_folder_may_be_moved(tmp_path):
@@ -304,7 +320,7 @@ def test_the_folder_may_be_moved(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("file", "content", "words"),
+    ("file", "content", "message"),
     [
         ("scores.json", None, "does not exist"),
         ("scores.json", "{", "not readable JSON"),
@@ -324,14 +340,14 @@ def test_the_folder_may_be_moved(tmp_path):
         ("scores.csv", "x\n1\n", "lacks mixture, class, label, present"),
     ],
 )
-def test_files_that_hold_no_scores_are_refused_in_one_line(tmp_path, file, content, words):
+def test_files_that_hold_no_scores_are_refused_in_one_line(tmp_path, file, content, message):
     write_scores(tmp_path / "scores.json", Scores(("speech", "knock")), new_table(2, si_sdr=1.0))
     (tmp_path / file).unlink()
     if content is not None:
         (tmp_path / file).write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(InputError) as error:
         read_scores(tmp_path / "scores.json")
-    assert words in str(error.value)
+    assert message in str(error.value)
     assert len(str(error.value).splitlines()) == 1
 
 

@@ -96,7 +96,9 @@ def test_perfect_estimates_have_the_highest_scores_and_leave_nothing():
 def test_estimates_with_orthogonal_noise_have_its_ratio_as_si_sdr(snr):
     speech, knock, noise = sounds(3)
     truth = recording({"speech": speech, "knock": knock})
-    estimate = {name: one + noise * 10 ** (-snr / 20) for name, one in truth.references.items()}
+    estimate = {
+        name: source + noise * 10 ** (-snr / 20) for name, source in truth.references.items()
+    }
     scorer = scored((truth, Estimate(sources=sources(estimate))), bss_eval="none")
     for name in ("speech", "knock"):
         assert cell(scorer, name, "si_sdr") == pytest.approx(snr, abs=1e-2)
@@ -363,16 +365,16 @@ def test_variants_have_si_sdr_alone():
 
 def test_mixtures_of_which_only_some_have_strong_labels_or_sources():
     speech, noise = sounds(2)
-    whole = recording({"speech": speech}, rest=noise, events=[SoundEvent("speech", 0.0, 0.5)])
-    bare = replace(whole, name="b.wav", references=None, events=None)
+    complete = recording({"speech": speech}, rest=noise, events=[SoundEvent("speech", 0.0, 0.5)])
+    bare = replace(complete, name="b.wav", references=None, events=None)
     estimate = Estimate(
         probabilities=np.array([0.9, 0.2, 0.1]),
         masks=np.full((3, FRONT_END.config.n_bands, N_FRAMES), 0.3, np.float32),
         events=[SoundEvent("speech", 0.0, 0.5)],
         sources=sources({"speech": speech + 0.1 * noise}),
     )
-    alone = report(scored((whole, estimate)))
-    for order in ((whole, bare), (bare, whole)):
+    alone = report(scored((complete, estimate)))
+    for order in ((complete, bare), (bare, complete)):
         scorer = scored(*((truth, estimate) for truth in order))
         scores = report(scorer)
         table = scorer.table()
@@ -428,14 +430,14 @@ def test_the_report_and_the_statistics_of_the_table_agree():
         events = [SoundEvent(name, 0.1, 0.4) for name in references]
         truth = recording(references, rest=0.1 * noise, name=f"{index}.wav", events=events)
         gains = rng.uniform(0.1, 1, 3)
-        found = [
+        detected = [
             SoundEvent(name, 0.1, 0.4)
             for name, gain in zip(CLASSES, gains, strict=True)
             if gain > 0.5
         ]
-        estimate = sources({name: one + gains[0] * noise for name, one in references.items()})
+        estimate = sources({name: source + gains[0] * noise for name, source in references.items()})
         pairs.append(
-            (truth, Estimate(probabilities=rng.uniform(size=3), events=found, sources=estimate))
+            (truth, Estimate(probabilities=rng.uniform(size=3), events=detected, sources=estimate))
         )
     scorer = scored(*pairs)
     scores = report(scorer)
@@ -464,11 +466,12 @@ def test_estimates_that_are_not_finite_are_refused_and_the_file_is_named(value):
 
 
 @pytest.mark.parametrize(
-    "said", [[0.5, np.nan, 0.5], [0.5, 1.01, 0.5], [-0.01, 0.5, 0.5], [0.5, 0.5], [[0.5] * 3]]
+    "probabilities",
+    [[0.5, np.nan, 0.5], [0.5, 1.01, 0.5], [-0.01, 0.5, 0.5], [0.5, 0.5], [[0.5] * 3]],
 )
-def test_probabilities_that_are_none_are_refused_and_the_file_is_named(said):
+def test_probabilities_that_are_none_are_refused_and_the_file_is_named(probabilities):
     with pytest.raises(InputError, match=f"{PATH}: probabilities of shape .* expected 3 values"):
-        scored((recording({}), Estimate(probabilities=np.array(said))))
+        scored((recording({}), Estimate(probabilities=np.array(probabilities))))
 
 
 def test_masks_and_activity_with_nan_are_refused_and_the_file_is_named():

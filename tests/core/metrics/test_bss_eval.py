@@ -57,10 +57,10 @@ def assert_close(ours, expected, atol):
 
 @pytest.mark.parametrize(("leak", "noise"), [(0.1, 0.01), (0.01, 0.1), (1.0, 2.0)])
 def test_without_a_filter_the_ratios_are_those_of_the_energies(leak, noise):
-    one, other, foreign, foreign2 = orthonormal(4)
-    references = np.stack([one, other])
+    first, other, foreign, foreign2 = orthonormal(4)
+    references = np.stack([first, other])
     estimates = np.stack(
-        [one + leak * other + noise * foreign, other + leak * one + noise * foreign2]
+        [first + leak * other + noise * foreign, other + leak * first + noise * foreign2]
     )
     parts = decompose(references[:, None], estimates[:, None], filter_length=1)
     sources = parts.sources()
@@ -213,9 +213,9 @@ def test_references_that_repeat_each_other_give_finite_numbers(delay):
     """Another source is then as good an explanation as the own one: nothing interferes but by the
     taps that are beyond.
     """
-    one = noises(1)[0]
-    one[-400:] = 0
-    references = np.stack([one, np.roll(one, delay), noises(1, seed=5)[0]])
+    signal = noises(1)[0]
+    signal[-400:] = 0
+    references = np.stack([signal, np.roll(signal, delay), noises(1, seed=5)[0]])
     estimates = references + 0.1 * noises(3, seed=9)
     for scores in bss_eval(references, estimates):
         for score in scores:
@@ -267,8 +267,8 @@ def test_leading_axes_are_systems_that_are_scored_one_by_one():
     for variant, scores in enumerate(together):
         for score in scores:
             assert score.shape == (2, 2, 3)
-        for i, one in enumerate(estimates):
-            alone = bss_eval(references, one)[variant]
+        for i, estimate in enumerate(estimates):
+            alone = bss_eval(references, estimate)[variant]
             assert_close(type(alone)(*(score.reshape(4, 3)[i] for score in scores)), alone, 1e-9)
 
 
@@ -336,10 +336,10 @@ def test_integers_are_samples_as_well():
 @pytest.mark.parametrize(
     "view",
     [
-        lambda one: one[::-1],
-        lambda one: one[:, ::-1],
-        lambda one: one.T.copy().T,
-        lambda one: one.repeat(2, 1)[:, ::2],
+        lambda array: array[::-1],
+        lambda array: array[:, ::-1],
+        lambda array: array.T.copy().T,
+        lambda array: array.repeat(2, 1)[:, ::2],
     ],
     ids=["sources reversed", "time reversed", "other order of axes", "every other sample"],
 )
@@ -348,7 +348,7 @@ def test_a_view_is_as_good_as_a_copy(view, backend):
         pytest.importorskip("mir_eval")
     references = noises()
     views = view(references), view(disturbed(references))
-    copies = [np.ascontiguousarray(one) for one in views]
+    copies = [np.ascontiguousarray(array) for array in views]
     for ours, expected in zip(
         bss_eval(*views, backend=backend), bss_eval(*copies, backend=backend), strict=True
     ):

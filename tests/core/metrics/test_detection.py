@@ -361,29 +361,31 @@ def test_counts_are_consistent(reference, estimated):
         event_counts(reference, estimated, CLASSES),
         segment_counts(reference, estimated, CLASSES, length=5.0),
     ):
-        found, made_up, missed = counts.decisions.sum(1)
+        hits, made_up, missed = counts.decisions.sum(1)
         assert max(made_up, missed) <= counts.errors <= made_up + missed
-    found, made_up, missed = event_counts(reference, estimated, CLASSES).decisions
+    hits, made_up, missed = event_counts(reference, estimated, CLASSES).decisions
     for k, name in enumerate(CLASSES):
-        assert found[k] + missed[k] == sum(event.event_label == name for event in reference)
-        assert found[k] + made_up[k] == sum(event.event_label == name for event in estimated)
+        assert hits[k] + missed[k] == sum(event.event_label == name for event in reference)
+        assert hits[k] + made_up[k] == sum(event.event_label == name for event in estimated)
 
 
 def test_adding_modifies_neither():
-    one = event_counts([cough(0, 1)], [], CLASSES)
+    first = event_counts([cough(0, 1)], [], CLASSES)
     other = event_counts([], [cough(0, 1)], CLASSES)
-    total = one + other
+    total = first + other
     assert lists(total) == ([(0, 1, 1), (0, 0, 0)], 2)
-    assert lists(one) == ([(0, 0, 1), (0, 0, 0)], 1)
+    assert lists(first) == ([(0, 0, 1), (0, 0, 0)], 1)
     assert lists(other) == ([(0, 1, 0), (0, 0, 0)], 1)
 
 
 @pytest.mark.parametrize(
     "count",
     [
-        lambda one, other: segment_counts(one, other, CLASSES, length=4.0),
-        lambda one, other: event_counts(one, other, CLASSES),
-        lambda one, other: frame_roll([*one, *other], CLASSES, n_frames=5, hop=0.1),
+        lambda reference, estimated: segment_counts(reference, estimated, CLASSES, length=4.0),
+        lambda reference, estimated: event_counts(reference, estimated, CLASSES),
+        lambda reference, estimated: frame_roll(
+            [*reference, *estimated], CLASSES, n_frames=5, hop=0.1
+        ),
     ],
     ids=["segments", "events", "frames"],
 )

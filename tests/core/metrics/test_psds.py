@@ -67,10 +67,10 @@ def test_a_detector_of_the_opposite_has_0():
 def test_only_the_order_of_the_levels_matters():
     rng = np.random.default_rng(0)
     curves = {
-        name: 0.4 * one + 0.6 * rng.random((3, 1)) * rng.random(one.shape)
-        for name, one in perfect(ALL).items()
+        name: 0.4 * curve + 0.6 * rng.random((3, 1)) * rng.random(curve.shape)
+        for name, curve in perfect(ALL).items()
     }
-    assert scores({name: one**3 / 2 for name, one in curves.items()}, ALL) == pytest.approx(
+    assert scores({name: curve**3 / 2 for name, curve in curves.items()}, ALL) == pytest.approx(
         scores(curves, ALL)
     )
 
@@ -79,8 +79,8 @@ def test_only_the_order_of_the_levels_matters():
 def test_a_class_that_is_never_found_costs_the_mean_and_the_spread():
     """Found are 1, 1 and 0 of the events: mean less deviation."""
     curves = perfect(ALL)
-    for one in curves.values():
-        one[1] = 0
+    for curve in curves.values():
+        curve[1] = 0
     assert scores(curves, ALL) == pytest.approx(both(2 / 3 - np.sqrt(2 / 9)))
 
 
@@ -88,9 +88,9 @@ def test_a_class_that_is_never_found_costs_the_mean_and_the_spread():
 def test_an_event_of_which_half_is_found_counts_where_location_hardly_matters():
     curves = perfect(ALL)
     curves["b.wav"][1, round(3.26 / HOP) :] = 0
-    found = scores(curves, ALL)
-    assert found["psds2"] == pytest.approx(1)
-    assert found["psds1"] < 0.5
+    psds = scores(curves, ALL)
+    assert psds["psds2"] == pytest.approx(1)
+    assert psds["psds1"] < 0.5
 
 
 @needs_sed_scores_eval
@@ -100,9 +100,9 @@ def test_classes_without_events_are_left_out():
         for name, of_one in ALL.items()
     }
     curves = perfect(events)
-    for one in curves.values():
-        one[2] = np.random.default_rng(0).random(501)
-    of_two = {name: one[:2] for name, one in curves.items()}
+    for curve in curves.values():
+        curve[2] = np.random.default_rng(0).random(501)
+    of_two = {name: curve[:2] for name, curve in curves.items()}
     assert scores(curves, events) == scores(of_two, events, CLASSES[:2]) == pytest.approx(both(1))
 
 
@@ -129,7 +129,7 @@ def test_events_of_one_class_that_overlap_or_touch_are_one(parts, order):
     events = ALL | {"a.wav": [*coughs, *SPEECH][::order]}
     assert scores(perfect(ALL), events) == pytest.approx(both(1))
     rng = np.random.default_rng(1)
-    curves = {name: 0.5 * one + 0.5 * rng.random((3, 1)) for name, one in perfect(ALL).items()}
+    curves = {name: 0.5 * curve + 0.5 * rng.random((3, 1)) for name, curve in perfect(ALL).items()}
     assert scores(curves, events) == scores(curves, ALL)
 
 
@@ -150,15 +150,15 @@ def test_a_recording_may_be_a_little_shorter_or_longer_than_its_frames(length):
 @needs_sed_scores_eval
 @pytest.mark.filterwarnings("error:::absslab")
 def test_single_precision_and_read_only_curves_will_do_and_nothing_is_modified():
-    curves = {name: one.astype(np.float32) for name, one in perfect(ALL).items()}
-    for one in curves.values():
-        one.flags.writeable = False
-    before = {name: one.copy() for name, one in curves.items()}
+    curves = {name: curve.astype(np.float32) for name, curve in perfect(ALL).items()}
+    for curve in curves.values():
+        curve.flags.writeable = False
+    before = {name: curve.copy() for name, curve in curves.items()}
     events = {name: list(of_one) for name, of_one in ALL.items()}
     assert scores(curves, events) == pytest.approx(both(1))
     assert events == ALL
-    for name, one in curves.items():
-        np.testing.assert_array_equal(one, before[name])
+    for name, curve in curves.items():
+        np.testing.assert_array_equal(curve, before[name])
 
 
 def test_without_sed_scores_eval_it_is_not_available_and_says_so(monkeypatch):

@@ -82,12 +82,12 @@ def test_levels_without_counts_do_not_matter():
 @pytest.mark.filterwarnings("error")
 def test_without_positives_or_negatives_there_is_nothing_to_rank():
     none = np.zeros(3, int)
-    some = np.array([1, 2, 0])
-    assert np.isnan(area_under_roc(none, some))
-    assert np.isnan(area_under_roc(some, none))
-    assert np.isnan(average_precision(none, some))
+    counts = np.array([1, 2, 0])
+    assert np.isnan(area_under_roc(none, counts))
+    assert np.isnan(area_under_roc(counts, none))
+    assert np.isnan(average_precision(none, counts))
     assert np.isnan(average_precision(none, none))
-    assert average_precision(some, none) == 1
+    assert average_precision(counts, none) == 1
 
 
 def test_weights_count_as_repetitions_do():

@@ -28,14 +28,14 @@ CLASSES = ("alert", "knock")
 def table():
     """Both classes in a.wav, alert in b.wav, none in c.wav."""
     pairs = [(mixture, name) for mixture in MIXTURES for name in CLASSES]
-    there = [1.0, 1.0, 1.0, 0.0, 0.0, 0.0]
+    present = [1.0, 1.0, 1.0, 0.0, 0.0, 0.0]
     return pd.DataFrame(
         {
             "mixture": [mixture for mixture, _ in pairs],
             "path": [f"/data/test/{mixture}" for mixture, _ in pairs],
             "class": [name for _, name in pairs],
-            "label": there,
-            "present": there,
+            "label": present,
+            "present": present,
             "probability": [0.8, 0.8, 1.0, 0.9, 0.1, 0.1],
             "si_sdr_improvement": [2.0, 6.0, 3.0, NAN, NAN, NAN],
             "leakage": [NAN, NAN, NAN, -20.0, -30.0, -50.0],
@@ -44,7 +44,7 @@ def table():
 
 
 def scores(**change):
-    def one(value):
+    def scores_of_class(value):
         return {"auc": value, "si_sdr_improvement": value, "leakage": None, "n_present": 2}
 
     return {
@@ -63,7 +63,7 @@ def scores(**change):
             "mixture": {"si_sdr": -3.0, "si_sdr_improvement": 0.0},
             "ideal_ratio_mask_mel": {"si_sdr": 5.0, "si_sdr_improvement": 8.0},
         },
-        "per_class": {"alert": one(2.5), "knock": one(None)},
+        "per_class": {"alert": scores_of_class(2.5), "knock": scores_of_class(None)},
         "intervals": {
             "scores": {
                 "per_class.alert.si_sdr_improvement": [2.0, 3.0],
@@ -103,12 +103,12 @@ def test_scores_are_old_when_the_model_is_newer(tmp_path):
 
 def test_mixtures_are_ranked_from_the_worst_by_the_mean_over_their_classes(tmp_path):
     write(tmp_path / "run" / "scores.json")
-    found = read_run_scores(tmp_path / "run", "test")
-    assert found.ranking("si_sdr_improvement") == [
+    run_scores = read_run_scores(tmp_path / "run", "test")
+    assert run_scores.ranking("si_sdr_improvement") == [
         RankedMixture("b.wav", "/data/test/b.wav", ("alert",), 3.0),
         RankedMixture("a.wav", "/data/test/a.wav", ("alert", "knock"), 4.0),
     ]
-    assert [(one.mixture, one.score) for one in found.ranking("leakage")] == [
+    assert [(ranked.mixture, ranked.score) for ranked in run_scores.ranking("leakage")] == [
         ("b.wav", -20.0),
         ("c.wav", -40.0),
     ]
@@ -116,9 +116,9 @@ def test_mixtures_are_ranked_from_the_worst_by_the_mean_over_their_classes(tmp_p
 
 def test_a_score_that_mixtures_do_not_have_ranks_them_by_how_far_tags_are_from_labels(tmp_path):
     write(tmp_path / "run" / "scores.json")
-    found = read_run_scores(tmp_path / "run", "test")
-    assert found.per_mixture("auc")[0] == TAG_ERROR
-    ranked = found.ranking("auc")
+    run_scores = read_run_scores(tmp_path / "run", "test")
+    assert run_scores.per_mixture("auc")[0] == TAG_ERROR
+    ranked = run_scores.ranking("auc")
     assert [one.mixture for one in ranked] == ["b.wav", "a.wav", "c.wav"]
     assert [one.score for one in ranked] == pytest.approx([0.45, 0.2, 0.1])
     assert ranked[2].classes == ()
@@ -126,12 +126,12 @@ def test_a_score_that_mixtures_do_not_have_ranks_them_by_how_far_tags_are_from_l
 
 def test_what_classes_have_is_offered_the_improvement_first(tmp_path):
     write(tmp_path / "run" / "scores.json")
-    found = read_run_scores(tmp_path / "run", "test")
-    assert list(found.class_score_titles) == ["si_sdr_improvement", "auc"]
-    assert found.per_class("auc") == {"alert": 2.5, "knock": None}
-    assert found.intervals("si_sdr_improvement") == {"alert": [2.0, 3.0]}
-    assert found.column("b.wav", "si_sdr_improvement") == {"alert": 3.0}
-    assert found.column("b.wav", "sdr") == {}
+    run_scores = read_run_scores(tmp_path / "run", "test")
+    assert list(run_scores.class_score_titles) == ["si_sdr_improvement", "auc"]
+    assert run_scores.per_class("auc") == {"alert": 2.5, "knock": None}
+    assert run_scores.intervals("si_sdr_improvement") == {"alert": [2.0, 3.0]}
+    assert run_scores.column("b.wav", "si_sdr_improvement") == {"alert": 3.0}
+    assert run_scores.column("b.wav", "sdr") == {}
 
 
 def test_intervals_stand_where_their_scores_do():
@@ -188,6 +188,6 @@ def test_the_typical_mixture_has_several_classes_and_the_median_improvement():
         for name, value in (("low", -9.0), ("middle", 5.0), ("high", 30.0))
         for step in (-1, 0, 1)
     ]
-    found = pd.DataFrame(rows, columns=["mixture", "si_sdr_improvement"])
-    assert typical_mixture(found) == "middle"
-    assert typical_mixture(found[:2]) == "few.wav"
+    scored_rows = pd.DataFrame(rows, columns=["mixture", "si_sdr_improvement"])
+    assert typical_mixture(scored_rows) == "middle"
+    assert typical_mixture(scored_rows[:2]) == "few.wav"
