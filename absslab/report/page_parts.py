@@ -147,7 +147,7 @@ def sound_data_uri(samples: np.ndarray, sampling_rate: int) -> str:
 
 
 def fits_16_bits(samples: np.ndarray) -> bool:
-    """Whether 16 bits hold samples exactly."""
+    """Return whether 16 bits hold samples exactly."""
     return bool(np.array_equal(samples, sound_files.quantise(samples, "PCM_16")))
 
 

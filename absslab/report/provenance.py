@@ -244,7 +244,7 @@ def format_time(seconds: float) -> str:
 
 
 def _is_given(field: "dataclasses.Field[Any]", value: Any) -> bool:
-    """Whether a command needs this setting to do the same again."""
+    """Return whether a command needs this setting to do the same again."""
     return value != field.default or field.name in _ALWAYS_GIVEN
 
 

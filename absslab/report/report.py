@@ -77,7 +77,7 @@ class Report:
         return run_sections.render_configuration(self._run)
 
     def data(self) -> Fragment:
-        """How many recordings of each class are in each split, and how they were mixed."""
+        """Show how many recordings of each class are in each split, and how they were mixed."""
         return run_sections.render_data(self._run)
 
     def training(self) -> Fragment:
@@ -93,7 +93,7 @@ class Report:
         return score_sections.render_score_charts(self.scores)
 
     def confusion(self) -> Fragment:
-        """Which classes are tagged where others are present."""
+        """Show which classes are tagged where others are present."""
         return score_sections.render_confusion(self.scores)
 
     def examples(self) -> Fragment:

@@ -167,23 +167,22 @@ class Statistics:
         decisions = np.where(is_known[:, None], decisions, 0)  # (n, K)
         for name, area in (("auc", area_under_roc), ("average_precision", average_precision)):
             self._parts[f"tagging.{name}"] = _mean_area(labels, probabilities, is_known, area)
-        counts = np.stack(
-            [labels * decisions, (1 - labels) * decisions, labels * (1 - decisions)]
-        )  # (3, n, K)
+        hits = labels * decisions
+        false_alarms = (1 - labels) * decisions
+        misses = labels * (1 - decisions)
+        counts = np.stack([hits, false_alarms, misses])  # (3, n, K)
         self._parts["tagging.f1"] = lambda weights: _mean_f1(counts, weights * is_known)
 
     def _add_counts(self, name: str, kind: str) -> None:
         columns = [self._column(f"{kind}_{count}") for count in ("tp", "fp", "fn")]
         if any(column is None or np.isnan(column).all() for column in columns):
             return
-        counts = np.stack(
-            [np.nan_to_num(column) for column in columns if column is not None]
-        )  # (3, n, K)
+        known = [np.nan_to_num(column) for column in columns if column is not None]
+        counts = np.stack(known)  # (3, n, K)
         self._parts[f"{name}.f1"] = lambda weights: _mean_f1(counts, weights)
         if (errors := self._column(f"{kind}_errors")) is not None:
-            n_errors = np.nan_to_num(
-                errors[:, 0]
-            )  # (n,): a mixture has one number, the same in all rows
+            # a mixture has one number of errors, which all of its rows repeat
+            n_errors = np.nan_to_num(errors[:, 0])  # (n,)
             n_present = (counts[0] + counts[2]).sum(1)  # (n,)
             self._parts[f"{name}.error_rate"] = lambda weights: ratio(
                 weights @ n_errors, weights @ n_present

@@ -72,7 +72,7 @@ class Pooled(NamedTuple):
         return int(np.searchsorted(sizes, 0.9 * sizes[-1])) + 1 if sizes[-1] else 0
 
     def share(self, where: np.ndarray) -> float:
-        """How much of the gradient some bins (M, T) have, from 0 to 1."""
+        """Return the share of the gradient that some bins (M, T) have, from 0 to 1."""
         sizes = np.abs(self.gradient)
         return float(sizes[where].sum() / sizes.sum()) if sizes.any() else 0.0
 

@@ -70,15 +70,13 @@ class VGGLikeCNN(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Draw masks, as logits."""
         M, T = features.shape[-2:]
-        x = (
-            torch.cat([features, frequency_channel(features)], 1)
-            if self.use_coordinates
-            else features
-        )
+        x = features
+        if self.use_coordinates:
+            x = torch.cat([features, frequency_channel(features)], 1)  # (B, 2, M, T)
         logits = self.to_masks(self.blocks(x))  # (B, K′, M′, T′)
-        return (
-            logits if logits.shape[-2:] == (M, T) else F.interpolate(logits, size=(M, T))
-        )  # (B, K′, M, T)
+        if logits.shape[-2:] != (M, T):
+            logits = F.interpolate(logits, size=(M, T))  # (B, K′, M, T)
+        return logits
 
 
 class UNet(nn.Module):
@@ -147,43 +145,34 @@ class UNet(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Draw masks, as logits."""
         M, T = features.shape[-2:]
-        n_frames = max(
-            16, T + -T % 8
-        )  # two at the deepest level: batch norm learns from no single value
-        padded = F.pad(
-            features, (0, n_frames - T, 0, 8 * self.depth - M), mode="replicate"
-        )  # (B, 1, M′, T′)
-        x = torch.cat(
-            [padded, padded - padded.mean(3, keepdim=True), frequency_channel(padded)], 1
-        )  # (B, 3, M′, T′)
+        # at least two frames at the deepest level: batch norm can't learn from a single value
+        n_frames = max(16, T + -T % 8)
+        padding = (0, n_frames - T, 0, 8 * self.depth - M)
+        padded = F.pad(features, padding, mode="replicate")  # (B, 1, M′, T′)
+        relative = padded - padded.mean(3, keepdim=True)
+        x = torch.cat([padded, relative, frequency_channel(padded)], 1)  # (B, 3, M′, T′)
         half = self.down1(x)  # (B, c1, M′/2, T′/2)
         quarter = self.down2(F.max_pool2d(half, 2))  # (B, c2, M′/4, T′/4)
         eighth = self.down3(F.max_pool2d(quarter, 2))  # (B, c3, M′/8, T′/8)
         eighth = eighth + self._context(eighth)
-        up = self.up2(
-            torch.cat([F.interpolate(eighth, scale_factor=2), quarter], 1)
-        )  # (B, c2, M′/4, T′/4)
-        up = self.up1(
-            torch.cat([F.interpolate(up, scale_factor=2), half], 1)
-        )  # (B, c1, M′/2, T′/2)
-        fine = F.interpolate(self.fine_from_coarse(up), scale_factor=2) + self.fine_from_input(
-            x
-        )  # (B, fine, M′, T′)
-        logits = F.interpolate(self.to_masks(up), scale_factor=2) + self.sharpen(
-            fine
-        )  # (B, K′, M′, T′)
+        up = torch.cat([F.interpolate(eighth, scale_factor=2), quarter], 1)
+        up = self.up2(up)  # (B, c2, M′/4, T′/4)
+        up = torch.cat([F.interpolate(up, scale_factor=2), half], 1)
+        up = self.up1(up)  # (B, c1, M′/2, T′/2)
+        coarse = F.interpolate(self.fine_from_coarse(up), scale_factor=2)
+        fine = coarse + self.fine_from_input(x)  # (B, fine, M′, T′)
+        coarse_logits = F.interpolate(self.to_masks(up), scale_factor=2)
+        logits = coarse_logits + self.sharpen(fine)  # (B, K′, M′, T′)
         return logits[..., :M, :T]
 
     def _context(self, x: Tensor) -> Tensor:
         frames = self.to_context(x.flatten(1, 2))  # (B, 2·context, T′/8)
-        with torch.autocast(
-            x.device.type, enabled=False
-        ):  # bfloat16 is slower than float32 in a CPU's GRU
+        # on a CPU a GRU is slower in bfloat16 than in float32
+        with torch.autocast(x.device.type, enabled=False):
             frames = frames.float().transpose(1, 2)  # (B, T′/8, 2·context)
             frames = frames + self.context(frames)[0]
-        return self.from_context(frames.transpose(1, 2)).unflatten(
-            1, (-1, self.depth)
-        )  # (B, c3, M′/8, T′/8)
+        context = self.from_context(frames.transpose(1, 2))  # (B, c3 · M′/8, T′/8)
+        return context.unflatten(1, (-1, self.depth))  # (B, c3, M′/8, T′/8)
 
 
 def frequency_channel(features: Tensor) -> Tensor:

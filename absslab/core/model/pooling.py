@@ -80,13 +80,12 @@ class GWRP(nn.Module):
             if len(self.weights) != n_bins or self.weights.device != masks.device:
                 self.weights = self._weights(torch.tensor(n_bins, device=masks.device), n_bins)
             weights = self.weights.float()  # (M·T,)
-        pooled = (values.float() @ weights[..., None])[..., 0] / weights.sum(
-            -1, keepdim=True
-        )  # (B, K)
+        total = weights.sum(-1, keepdim=True)
+        pooled = (values.float() @ weights[..., None])[..., 0] / total  # (B, K)
         return pooled.clamp(0, 1)  # rounding may lift a mean of ones above 1
 
     def _weights(self, counts: Tensor, n_bins: int) -> Tensor:
-        """Weights of the ranks of masks of which `counts` (…) bins are real: (…, n_bins)."""
+        """Compute the ranks' weights for masks with `counts` (…) real bins: (…, n_bins)."""
         counts = counts[..., None].double()
         r = (
             torch.full_like(counts, self.r)
@@ -120,9 +119,8 @@ class LinearSoftmax(nn.Module):
 
     def forward(self, masks: Tensor, n_frames: Tensor | None = None) -> Tensor:
         """Pool masks."""
-        return _sum(masks.square(), n_frames) / (
-            _sum(masks, n_frames) + self.pseudocount + 1e-8
-        )  # (B, K)
+        total = _sum(masks, n_frames) + self.pseudocount + 1e-8  # (B, K)
+        return _sum(masks.square(), n_frames) / total  # (B, K)
 
 
 class ExponentialSoftmax(nn.Module):
@@ -149,12 +147,11 @@ class ExponentialSoftmax(nn.Module):
 
 
 def real_frames(masks: Tensor, n_frames: Tensor | None) -> Tensor:
-    """Which frames are no padding: (B, 1, 1, T), or True for all where `n_frames` is None."""
+    """Find the frames that are not padding: (B, 1, 1, T); True where `n_frames` is None."""
     if n_frames is None:
         return torch.ones((), dtype=torch.bool, device=masks.device)
-    real = (
-        torch.arange(masks.shape[-1], device=masks.device) < n_frames.to(masks.device)[:, None]
-    )  # (B, T)
+    frames = torch.arange(masks.shape[-1], device=masks.device)
+    real = frames < n_frames.to(masks.device)[:, None]  # (B, T)
     return real[:, None, None]
 
 
@@ -197,7 +194,12 @@ class GWRPConfig(Config):
 class LinearSoftmaxConfig(Config):
     """Linear softmax pooling."""
 
-    pseudocount: float = option(20.0, "bins that a mask must outweigh", unit="bins", at_least=0)
+    pseudocount: float = option(
+        20.0,
+        "about how many full bins a mask needs before its probability reaches one half",
+        unit="bins",
+        at_least=0,
+    )
 
 
 @dataclass(frozen=True)

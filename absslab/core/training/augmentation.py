@@ -88,9 +88,8 @@ def augment(
     lengths = None if batch.n_samples is None else batch.n_samples[partner]
     second = _varied(batch.waveforms[partner], lengths, config, stft, sampling_rate, rng)
     level = _uniform(rng, config.pair_gain_range, B, first.device)
-    paired &= (_energy(first) > 0) & (
-        _energy(second) > 0
-    )  # silence has no level to add another one at
+    # a level relative to silence is not defined, so silent recordings are not paired
+    paired &= (_energy(first) > 0) & (_energy(second) > 0)
     gain = (_energy(first) / _energy(second).clamp_min(1e-12)).sqrt() * 10 ** (level / 20) * paired
     return Pairs(
         first,

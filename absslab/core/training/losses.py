@@ -15,10 +15,10 @@ _EPSILON = 1e-4  # of a share: no bin costs more than 9.2 nats, however wrong
 
 
 def _bce(probabilities: Tensor, labels: Tensor) -> Tensor:
-    loss = nn.functional.binary_cross_entropy(probabilities.nan_to_num().clamp(0, 1), labels)
-    return (
-        loss + 0 * probabilities.sum()
-    )  # torch would stop at NaN in its own words; so it is in the loss, where one looks
+    # torch refuses NaN with a message of its own; the trainer looks for it in the loss instead
+    clean = probabilities.nan_to_num().clamp(0, 1)
+    loss = nn.functional.binary_cross_entropy(clean, labels)
+    return loss + 0 * probabilities.sum()  # NaN where a probability is NaN
 
 
 def _soft_margin(probabilities: Tensor, labels: Tensor) -> Tensor:

@@ -130,7 +130,7 @@ class ScoringJob:
 
 
 def _has_data(run: str) -> bool:
-    """Whether the folder that a run was trained on is still where it was."""
+    """Return whether the folder that a run was trained on is still where it was."""
     try:
         return Path(read_json(Path(run) / "config.json")["data"]["data_folder"]).is_dir()
     except (InputError, KeyError, TypeError):
