@@ -168,7 +168,11 @@ def test_a_setting_under_two_names_with_two_values_is_refused(mixtures, tmp_path
 
 def test_train_without_a_recipe_starts_from_the_plain_defaults(mixtures, tmp_path, monkeypatch):
     given = []
-    monkeypatch.setattr(api, "train_or_resume", lambda values: iter([given.append(values)]))
+
+    def train_nothing(values):
+        yield given.append(values)
+
+    monkeypatch.setattr(api, "train_or_resume", train_nothing)
     paths = {"data_folder": str(mixtures), "save_path": str(tmp_path / "R.ckpt")}
     absslab.train(**paths, recipe=None, n_epochs=1)
     assert given == [{"n_epochs": 1} | paths]

@@ -58,7 +58,7 @@ def run(arguments: Sequence[str]) -> None:
     if not report.is_scored:
         print(f"scoring on {report.device}", file=sys.stderr, flush=True)
         run_with_progress(report.score(), "scored", "file")
-    print("executing the notebook", file=sys.stderr, flush=True)
+    print("making the report", file=sys.stderr, flush=True)
     names = ("run_directory", "split", "n_examples", "device", "output")
     parameters = {name: getattr(config, name) for name in names}
     written = write_report(output, parameters, title=f"{report.name}: report")
