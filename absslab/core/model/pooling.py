@@ -119,8 +119,9 @@ class LinearSoftmax(nn.Module):
 
     def forward(self, masks: Tensor, n_frames: Tensor | None = None) -> Tensor:
         """Pool masks."""
+        weighted = _sum(masks.square(), n_frames)  # (B, K)
         total = _sum(masks, n_frames) + self.pseudocount + 1e-8  # (B, K)
-        return _sum(masks.square(), n_frames) / total  # (B, K)
+        return weighted / total
 
 
 class ExponentialSoftmax(nn.Module):
