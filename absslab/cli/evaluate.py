@@ -9,6 +9,7 @@ from absslab.core.common.config import add_flags, from_flags
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import check_output_path
 from absslab.core.common.progress import Steps, run_to_end, run_with_progress
+from absslab.core.common.run_status import report_state, report_steps
 from absslab.core.evaluation.external_estimates import (
     EstimatesConfig,
     EstimatesEvaluation,
@@ -20,7 +21,6 @@ from absslab.core.evaluation.score_text import score_text
 from absslab.core.evaluation.scorer import ScoringConfig
 from absslab.core.separation.detection import DetectionConfig
 from absslab.core.separation.masks import SeparationConfig
-from absslab.core.training.run_status import report_state, report_steps
 
 _MODEL_CONFIGS = (EvaluationConfig, SeparationConfig, DetectionConfig)
 

@@ -16,9 +16,9 @@ import torch
 
 from absslab.cli.main import main
 from absslab.core.common.progress import Progress, run_with_progress
+from absslab.core.common.run_status import StatusFile, read_status
 from absslab.core.evaluation.score_files import read_scores
 from absslab.core.training.recipes import RECIPES
-from absslab.core.training.run_status import StatusFile, read_status
 
 
 def refused(capsys, *arguments: object) -> str:

@@ -11,9 +11,9 @@ import pandas as pd
 from absslab.core.common.config import format_setting
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import read_json
+from absslab.core.common.run_status import RunStatus
 from absslab.core.evaluation.score_files import read_scores_alone
 from absslab.core.training.run_directory import RunReader, best_checkpoint_path
-from absslab.core.training.run_status import RunStatus
 
 RUN_FILES = ("config.json", "status.json", "metrics.jsonl", "last.ckpt", "output.txt")
 TEST_SCORES = {  # column of a table → dotted name of the score

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import psutil
 
+from absslab.core.common.run_status import LIVE_STATES
 from absslab.core.runs.catalogue import find_runs
-from absslab.core.training.run_status import LIVE_STATES
 
 _TIME_LIMIT = 5  # s that nvidia-smi may take
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from absslab.core.common.config import to_flags
 from absslab.core.common.errors import InputError
+from absslab.core.common.run_status import LIVE_STATES, read_status, write_child_status
 from absslab.core.runs.processes import read_last_lines, start_process
 from absslab.core.training.run_directory import RunReader, request_stop
-from absslab.core.training.run_status import LIVE_STATES, read_status, write_child_status
 
 OUTPUT = "output.txt"  # in the run directory: what the process printed
 

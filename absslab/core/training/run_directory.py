@@ -23,7 +23,7 @@ from typing import Any
 
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import read_json, write_json
-from absslab.core.training.run_status import (
+from absslab.core.common.run_status import (
     STATES,
     RunStatus,
     StatusFile,

@@ -7,18 +7,18 @@ import shutil
 import pytest
 
 from absslab.core.common.errors import InputError
+from absslab.core.common.run_status import (
+    RunStatus,
+    StatusFile,
+    TaskProgress,
+    write_child_status,
+)
 from absslab.core.training.run_directory import (
     RunReader,
     RunWriter,
     estimate_seconds_left,
     request_stop,
     run_directory,
-)
-from absslab.core.training.run_status import (
-    RunStatus,
-    StatusFile,
-    TaskProgress,
-    write_child_status,
 )
 
 

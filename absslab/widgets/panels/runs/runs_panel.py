@@ -4,6 +4,7 @@ from pathlib import Path
 
 import ipywidgets
 
+from absslab.core.common.run_status import LIVE_STATES
 from absslab.core.metrics.tagging import METRICS
 from absslab.core.runs.catalogue import (
     TRAINING_LOSS,
@@ -15,7 +16,6 @@ from absslab.core.runs.catalogue import (
     tabulate_runs,
     tabulate_scores,
 )
-from absslab.core.training.run_status import LIVE_STATES
 from absslab.plots.curves import draw_run_comparison
 from absslab.plots.html_tables import render_table
 from absslab.plots.html_text import paragraph

@@ -9,10 +9,10 @@ import ipywidgets
 
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import read_json
+from absslab.core.common.run_status import read_status, write_child_status
 from absslab.core.runs.processes import Job, start_process
 from absslab.core.runs.run_scores import scores_path
 from absslab.core.training.run_directory import best_checkpoint_path
-from absslab.core.training.run_status import read_status, write_child_status
 from absslab.plots.html_text import preformatted
 from absslab.widgets.ui.controls import button
 from absslab.widgets.ui.main_loop import MainLoop, Ticker

@@ -7,10 +7,10 @@ from typing import Any
 import ipywidgets
 
 from absslab.core.common.errors import InputError
+from absslab.core.common.run_status import LIVE_STATES
 from absslab.core.runs.catalogue import find_runs
 from absslab.core.runs.launcher import Launcher
 from absslab.core.training.run_directory import RunReader
-from absslab.core.training.run_status import LIVE_STATES
 from absslab.widgets.panels.training.epochs import EpochListener
 from absslab.widgets.panels.training.run_view import ENDED, RunView
 from absslab.widgets.ui.binding import without_feedback

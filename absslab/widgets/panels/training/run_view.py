@@ -10,11 +10,11 @@ from typing import Any
 import ipywidgets
 
 from absslab.core.common.errors import InputError
+from absslab.core.common.run_status import TaskProgress
 from absslab.core.runs.catalogue import LOSS
 from absslab.core.runs.launcher import OUTPUT
 from absslab.core.runs.processes import read_last_lines
 from absslab.core.training.run_directory import RunReader
-from absslab.core.training.run_status import TaskProgress
 from absslab.plots.curves import RATES, Curves, collect_training_curves
 from absslab.plots.html_tables import render_table
 from absslab.plots.html_text import paragraph, preformatted

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from absslab.core.common.errors import InputError
+from absslab.core.common.run_status import LIVE_STATES
 from absslab.core.runs.launcher import OUTPUT, Launcher
 from absslab.core.runs.processes import read_last_lines
 from absslab.core.training.run_directory import RunReader, run_directory
-from absslab.core.training.run_status import LIVE_STATES
 from absslab.widgets.panels.training.training_panel import TrainingPanel
 
 _POLL_INTERVAL = 0.5  # s

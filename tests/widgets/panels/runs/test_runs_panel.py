@@ -8,8 +8,8 @@ import shutil
 import ipywidgets
 import pytest
 
+from absslab.core.common.run_status import LIVE_STATES
 from absslab.core.training.run_directory import RunWriter
-from absslab.core.training.run_status import LIVE_STATES
 from absslab.core.training.settings import Settings
 from absslab.widgets.panels import State
 from absslab.widgets.panels.runs import RunsPanel, runs_panel

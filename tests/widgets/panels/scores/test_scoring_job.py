@@ -2,7 +2,7 @@
 
 import pytest
 
-from absslab.core.training.run_status import StatusFile
+from absslab.core.common.run_status import StatusFile
 from absslab.widgets.panels.scores.scoring_job import ScoringJob
 from absslab.widgets.ui.main_loop import current_main_loop
 

@@ -12,11 +12,11 @@ import ipywidgets
 import pytest
 
 from absslab.core.common.errors import InputError
+from absslab.core.common.run_status import TaskProgress, write_child_status
 from absslab.core.runs import processes
 from absslab.core.runs.catalogue import find_runs
 from absslab.core.training.experiment import Experiment
 from absslab.core.training.run_directory import RunReader, request_stop
-from absslab.core.training.run_status import TaskProgress, write_child_status
 from absslab.widgets.panels import State
 from absslab.widgets.panels.separation import SeparationPanel
 from absslab.widgets.panels.training import TrainingPanel, training_panel

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from absslab.core.common.progress import Progress, run_to_end
-from absslab.core.training.run_status import (
+from absslab.core.common.run_status import (
     RunStatus,
     TaskProgress,
     read_status,
