@@ -79,8 +79,8 @@ def mix(
     values = {"n_workers": 1} | _plain_names(settings, (MixtureFolderConfig, MixingConfig))
     paths = {"event_folder": str(event_folder), "output_folder": str(output_folder)}
     config = from_flags(MixtureFolderConfig, values | paths)
-    _run_steps(write_mixtures(config, from_flags(MixingConfig, values)), progress)
-    return Path(output_folder)
+    steps = write_mixtures(config, from_flags(MixingConfig, values))
+    return _run_steps(steps, progress).folder
 
 
 def train(

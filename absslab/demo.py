@@ -10,7 +10,7 @@ from absslab.core.common.files import atomic_write
 from absslab.core.common.progress import Progress, Steps, run_to_end
 from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_plan import MixtureFolderConfig
-from absslab.core.data.mixture_writer import write_mixtures
+from absslab.core.data.mixture_writer import WrittenMixtures, write_mixtures
 from absslab.core.data.synthetic.recording_files import cached_recordings
 from absslab.core.evaluation.model_evaluation import EvaluationConfig, open_evaluation
 from absslab.core.evaluation.score_files import write_scores
@@ -61,7 +61,7 @@ class Demo:
         self.model = self.folder / "model.ckpt"
         self.run = self.model.with_suffix("")
 
-    def mix(self) -> Steps[None]:
+    def mix(self) -> Steps[WrittenMixtures]:
         """Synthesise the recordings, unless the cache has them, and mix them."""
         config = self.config
         recordings = cached_recordings(n_takes=config.n_takes, seed=config.seed)
@@ -71,7 +71,7 @@ class Demo:
             n_files=config.n_files,
             seed=config.seed,
         )
-        yield from write_mixtures(folder, MixingConfig())
+        return (yield from write_mixtures(folder, MixingConfig()))
 
     def train(self) -> Iterator[TrainingEvent]:
         """Train with the recommended recipe, or continue a training that was interrupted."""

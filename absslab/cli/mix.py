@@ -6,7 +6,6 @@ from absslab.cli.parser import Parser
 from absslab.core.common.config import add_flags, from_flags
 from absslab.core.common.progress import run_with_progress
 from absslab.core.data.mixing import MixingConfig
-from absslab.core.data.mixture_folder import read_manifest
 from absslab.core.data.mixture_plan import MixtureFolderConfig
 from absslab.core.data.mixture_writer import write_mixtures
 
@@ -20,7 +19,7 @@ def run(arguments: Sequence[str]) -> None:
     add_flags(parser, MixingConfig)
     given = vars(parser.parse(arguments))
     config = from_flags(MixtureFolderConfig, given)
-    run_with_progress(write_mixtures(config, from_flags(MixingConfig, given)), "mixtures", "file")
-    counts = read_manifest(config.output_folder)["n_mixtures"]
-    per_split = ", ".join(f"{n} {split}" for split, n in counts.items())
+    steps = write_mixtures(config, from_flags(MixingConfig, given))
+    written = run_with_progress(steps, "mixtures", "file")
+    per_split = ", ".join(f"{n} {split}" for split, n in written.counts.items())
     print(f"{config.n_files} mixtures in {config.output_folder}: {per_split}")

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 Step = TypeVar("Step")
@@ -18,10 +18,17 @@ LINE_INTERVAL = 5.0  # s between two lines of progress where stderr is a file
 
 @dataclass(frozen=True)
 class Progress:
-    """How far long work has come."""
+    """How far long work has come.
+
+    Args:
+        done: number of items that are done.
+        total: number of all items; 0 while it is not known.
+        stage: what is being done now, a few words; empty in the stage that the work is named for.
+    """
 
     done: int
     total: int
+    stage: str = ""
 
 
 Steps = Generator[Progress, None, Result]  # long work with a result
@@ -54,6 +61,19 @@ class LongWork(Generic[Step, Result]):
         self.result = yield from self._steps
 
 
+def name_stage(steps: Steps[Result], stage: str) -> Steps[Result]:
+    """Pass on the steps of a part of long work, and its result.
+
+    Args:
+        steps: of the part.
+        stage: what the part does, a few words.
+    """
+    work = LongWork(steps)
+    for step in work:
+        yield replace(step, stage=stage)
+    return work.result
+
+
 def run_with_progress(steps: Steps[Result], text: str, unit: str) -> Result:
     """Run long work and show its progress: a bar in a terminal, a line now and then elsewhere.
 
@@ -80,7 +100,8 @@ def _print_lines(steps: Iterable[Progress], text: str, unit: str) -> None:
     printed_at = time.monotonic()
     for step in steps:
         if time.monotonic() - printed_at >= LINE_INTERVAL:
-            print(f"{text}: {step.done} of {step.total} {unit}s", file=sys.stderr, flush=True)
+            task = step.stage or text
+            print(f"{task}: {step.done} of {step.total} {unit}s", file=sys.stderr, flush=True)
             printed_at = time.monotonic()
 
 
@@ -90,6 +111,11 @@ def _show_bar(steps: Iterable[Progress], text: str, unit: str) -> None:
     with tqdm(
         desc=text, unit=f" {unit}s", file=sys.stderr, leave=False, unit_scale=unit == "sample"
     ) as bar:
+        stage = ""
         for step in steps:
+            if step.stage != stage:
+                stage = step.stage
+                bar.reset()
+                bar.set_description(stage or text)
             bar.total = step.total
             bar.update(step.done - bar.n)

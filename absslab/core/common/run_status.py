@@ -259,14 +259,14 @@ def report_steps(file: StatusFile, steps: Steps[Result], task: str) -> Steps[Res
     Args:
         file: the status.json.
         steps: of the work.
-        task: what the work is, a few words.
+        task: what the work is, a few words; stages that have a name are reported by it.
 
     Returns:
         the result of the work.
     """
     work = LongWork(steps)
     for step in work:
-        file.report(task, step.done, step.total)
+        file.report(step.stage or task, step.done, step.total)
         yield step
     return work.result
 

@@ -17,6 +17,7 @@ from .mixture_folder import read_specs as read_specs
 from .mixture_plan import MixtureFolderConfig as MixtureFolderConfig
 from .mixture_plan import MixturePlan as MixturePlan
 from .mixture_plan import plan_mixtures as plan_mixtures
+from .mixture_writer import WrittenMixtures as WrittenMixtures
 from .mixture_writer import write_mixtures as write_mixtures
 from .recordings import Recording as Recording
 from .recordings import index_recordings as index_recordings

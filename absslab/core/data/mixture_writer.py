@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import remove_unfinished, write_json, write_text
 from absslab.core.common.parallel import map_in_processes
-from absslab.core.common.progress import Progress, Steps, run_to_end
+from absslab.core.common.progress import Progress, Steps, name_stage
 from absslab.core.common.tables import original_path, write_table
 from absslab.core.data.mixing import MixingConfig, MixtureSpec, render
 from absslab.core.data.mixture_folder import FORMAT, VERSION, read_manifest
@@ -20,7 +21,7 @@ from absslab.core.data.mixture_plan import (
     MixtureFolderConfig,
     MixturePlan,
     event_steps,
-    plan_mixtures,
+    planning_steps,
 )
 from absslab.core.data.recordings import Recording, checksum
 from absslab.core.data.strong_labels import write_events
@@ -29,9 +30,22 @@ _CHUNK = 20  # mixtures that a worker makes before it reports
 _SETTINGS_OF_PLACE = ("event_folder", "background_folder", "recordings_csv")  # may change
 
 
+@dataclass(frozen=True)
+class WrittenMixtures:
+    """The folder that `write_mixtures` wrote, or found complete.
+
+    Args:
+        folder: of the mixtures.
+        counts: mixtures of each split that has any.
+    """
+
+    folder: Path
+    counts: dict[str, int]
+
+
 def write_mixtures(
     config: MixtureFolderConfig, mixing: MixingConfig, recordings: Sequence[Recording] | None = None
-) -> Steps[None]:
+) -> Steps[WrittenMixtures]:
     """Write a folder of mixtures; mixtures that exist are kept.
 
     The same seed gives the same bytes, whatever the number of workers and however often the work
@@ -43,7 +57,11 @@ def write_mixtures(
         recordings: those of the event folder, where they are indexed already.
 
     Yields:
-        how many mixtures exist by now.
+        how many recordings are read, of how many the checksum is known, and then how many mixtures
+        exist by now; the stages before the last have names.
+
+    Returns:
+        the folder, and how many mixtures it holds.
 
     Raises:
         InputError: no recordings, a class with too few of them, a folder that is not one of
@@ -61,9 +79,11 @@ def write_mixtures(
         )
     _check_output_folder(output)
     if recordings is None:
-        recordings = run_to_end(event_steps(config)).recordings
-    plan = plan_mixtures(config, mixing, recordings)
-    manifest = _describe_plan(plan)
+        indexed = yield from name_stage(event_steps(config), "reading recordings")
+        recordings = indexed.recordings
+    planning = planning_steps(config, mixing, recordings)
+    plan = yield from name_stage(planning, "reading backgrounds")
+    manifest = yield from name_stage(_describe_plan(plan), "checksums of recordings")
     _write_or_compare_manifest(output, manifest)
     remove_unfinished(output)
     specs = {
@@ -83,6 +103,7 @@ def write_mixtures(
         yield Progress(n_done, len(jobs))
     for split in specs:
         _write_tables(output / split, specs[split], plan.classes)
+    return WrittenMixtures(output, plan.counts)
 
 
 def _check_output_folder(output: Path) -> None:
@@ -102,12 +123,21 @@ def _check_output_folder(output: Path) -> None:
         )
 
 
-def _describe_plan(plan: MixturePlan) -> dict[str, Any]:
-    """Return the manifest of a plan."""
+def _describe_plan(plan: MixturePlan) -> Steps[dict[str, Any]]:
+    """Return the manifest of a plan; yields how many files have been read."""
     config = plan.config
     settings = {**plan.mixing.to_json(), **config.to_json()}
     for name in ("output_folder", "n_workers"):
         del settings[name]
+    event_folder = config.event_folder
+    background_folder = plan.mixing.background_folder or ""
+    n_recordings = sum(map(len, plan.split.values()))
+    n_backgrounds = sum(map(len, plan.backgrounds.values()))
+    total = n_recordings + n_backgrounds
+    recordings = yield from _describe_splits(plan.split, event_folder, 0, total)
+    backgrounds = yield from _describe_splits(
+        plan.backgrounds, background_folder, n_recordings, total
+    )
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -115,28 +145,39 @@ def _describe_plan(plan: MixturePlan) -> dict[str, Any]:
         "seed": config.seed,
         "classes": plan.classes,
         "n_mixtures": plan.counts,
-        "recordings": {
-            split: _describe_recordings(recordings, config.event_folder)
-            for split, recordings in plan.split.items()
-        },
-        "backgrounds": {
-            split: _describe_recordings(recordings, plan.mixing.background_folder or "")
-            for split, recordings in plan.backgrounds.items()
-        },
+        "recordings": recordings,
+        "backgrounds": backgrounds,
     }
 
 
-def _describe_recordings(recordings: Sequence[Recording], folder: str) -> list[dict[str, Any]]:
-    return [
-        {
-            "path": Path(recording.path).relative_to(folder).as_posix(),
-            "event_label": recording.event_label,
-            "origin": recording.origin,
-            "duration": recording.duration,
-            "sha256": checksum(recording.path),
-        }
-        for recording in recordings
-    ]
+def _describe_splits(
+    splits: dict[str, list[Recording]], folder: str, n_done: int, total: int
+) -> Steps[dict[str, list[dict[str, Any]]]]:
+    """Describe the recordings of each split.
+
+    Args:
+        splits: the recordings.
+        folder: that they lie in.
+        n_done: number of files whose checksums were computed before.
+        total: number of files whose checksums are computed in all.
+    """
+    described: dict[str, list[dict[str, Any]]] = {split: [] for split in splits}
+    for split, recordings in splits.items():
+        for recording in recordings:
+            yield Progress(n_done, total)
+            described[split].append(_describe_recording(recording, folder))
+            n_done += 1
+    return described
+
+
+def _describe_recording(recording: Recording, folder: str) -> dict[str, Any]:
+    return {
+        "path": Path(recording.path).relative_to(folder).as_posix(),
+        "event_label": recording.event_label,
+        "origin": recording.origin,
+        "duration": recording.duration,
+        "sha256": checksum(recording.path),
+    }
 
 
 def _write_or_compare_manifest(output: Path, manifest: dict[str, Any]) -> None:

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from absslab.core.common.progress import Progress, Steps
+from absslab.core.common.progress import Progress, Steps, name_stage
 from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_plan import MixtureFolderConfig, event_steps
-from absslab.core.data.mixture_writer import write_mixtures
+from absslab.core.data.mixture_writer import WrittenMixtures, write_mixtures
 from absslab.core.data.recordings import IndexedFolder
 from absslab.core.data.synthetic.recording_files import cached_recordings
 from absslab.widgets.panels.panel import WorkbenchPanel
@@ -49,19 +49,23 @@ def checked_indexing_steps(config: MixtureFolderConfig) -> Steps[IndexedFolder]:
     return indexing_steps(config, skip_bad_files=True)
 
 
-def writing_steps(config: MixtureFolderConfig, mixing: MixingConfig) -> Steps[None]:
+def writing_steps(config: MixtureFolderConfig, mixing: MixingConfig) -> Steps[WrittenMixtures]:
     """Index the recordings as `indexing_steps` does, then write mixtures of them.
 
     Args:
         config: which mixtures are written, and where.
         mixing: how mixtures are drawn.
 
+    Returns:
+        the folder, and how many mixtures it holds.
+
     Raises:
         InputError: the recordings, the settings or the output folder can't be used.
         OSError: a file can't be written.
     """
-    indexed = yield from indexing_steps(config)
-    yield from write_mixtures(_with_event_folder(config), mixing, indexed.recordings)
+    indexed = yield from name_stage(indexing_steps(config), "reading recordings")
+    writing = write_mixtures(_with_event_folder(config), mixing, indexed.recordings)
+    return (yield from writing)
 
 
 def link_event_folder(panel: WorkbenchPanel, form: Form) -> None:

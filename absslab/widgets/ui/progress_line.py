@@ -101,10 +101,11 @@ class ProgressLine(Part):
 
     def _show_progress(self, progress: Progress) -> None:
         self.bar.value = progress.done / max(1, progress.total)
+        task = f"{self._task}: {progress.stage}" if progress.stage else self._task
         if progress.total:
-            self.label.value = f"{self._task}: {progress.done} of {progress.total}"
+            self.label.value = f"{task}: {progress.done} of {progress.total}"
         else:
-            self.label.value = f"{self._task} …"
+            self.label.value = f"{task} …"
 
     def _hide_then(self, function: Callable[..., Any]) -> Callable[..., None]:
         """Return a callback that hides the line and calls the function; its errors are shown."""

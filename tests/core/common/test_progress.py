@@ -3,7 +3,13 @@
 import pytest
 
 from absslab.core.common import progress
-from absslab.core.common.progress import LongWork, Progress, run_to_end, run_with_progress
+from absslab.core.common.progress import (
+    LongWork,
+    Progress,
+    name_stage,
+    run_to_end,
+    run_with_progress,
+)
 
 
 def count_to(total):
@@ -33,6 +39,26 @@ def test_an_error_in_long_work_is_raised():
     for run in (run_to_end, lambda steps: run_with_progress(steps, "done", "file")):
         with pytest.raises(OSError, match="the disk is full"):
             run(fail())
+
+
+def two_stages():
+    yield from name_stage(count_to(2), "reading")
+    return (yield from count_to(3))
+
+
+def test_a_stage_of_long_work_has_a_name(monkeypatch, capsys):
+    work = LongWork(two_stages())
+    assert list(work)[1:3] == [Progress(2, 2, "reading"), Progress(1, 3)]
+    assert work.result == "counted to 3"
+    monkeypatch.setattr(progress, "LINE_INTERVAL", 0.0)
+    run_with_progress(two_stages(), "counted", "number")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[1:3] == ["reading: 2 of 2 numbers", "counted: 1 of 3 numbers"]
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    run_with_progress(two_stages(), "counted", "number")
+    bars = capsys.readouterr().err
+    assert "reading:" in bars
+    assert "counted:" in bars
 
 
 def test_a_terminal_gets_a_bar(monkeypatch, capsys):

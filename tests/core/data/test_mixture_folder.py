@@ -22,10 +22,11 @@ import soundfile
 from absslab.cli.main import main
 from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
+from absslab.core.common.progress import LongWork, Progress
 from absslab.core.data.mixing import MixingConfig, render
 from absslab.core.data.mixture_folder import mixture_names, read_manifest, read_specs, source_files
 from absslab.core.data.mixture_plan import MixtureFolderConfig, plan_mixtures
-from absslab.core.data.mixture_writer import write_mixtures
+from absslab.core.data.mixture_writer import WrittenMixtures, write_mixtures
 from absslab.core.data.recordings import index_recordings
 from absslab.core.data.splits import SPLITS
 
@@ -34,12 +35,12 @@ THIRDS = (60.0, 20.0, 20.0)
 
 
 def write(event_folder, output, *, mixing=SHORT, **settings):
-    """Make a folder of mixtures; returns how far it said it was."""
+    """Make a folder of mixtures; returns how many mixtures it said there were."""
     settings = {"n_files": 30, "split_percentages": THIRDS, "n_workers": 1} | settings
     config = MixtureFolderConfig(
         event_folder=str(event_folder), output_folder=str(output), **settings
     )
-    return list(write_mixtures(config, MixingConfig(**mixing)))
+    return [step for step in write_mixtures(config, MixingConfig(**mixing)) if not step.stage]
 
 
 def contents(folder):
@@ -646,6 +647,33 @@ def test_recordings_that_are_indexed_already_are_not_read_again(event_folder, tm
     list(write_mixtures(config, MixingConfig(**SHORT), recordings))
     held = read_manifest(tmp_path / "O")["recordings"].values()
     assert sum(len(part) for part in held) == 15
+
+
+@pytest.mark.parametrize("is_indexed", [True, False])
+def test_progress_begins_before_the_first_file_is_read(event_folder, tmp_path, is_indexed):
+    streets = tmp_path / "streets"
+    for i in range(3):
+        samples = np.random.default_rng(i).uniform(-1, 1, 8000)
+        sound_files.save(streets / f"{i}.flac", samples, 8000)
+    config = MixtureFolderConfig(
+        event_folder=str(event_folder), output_folder=str(tmp_path / "O"), n_files=5, n_workers=1
+    )
+    mixing = MixingConfig(**SHORT, background_folder=str(streets))
+    recordings = index_recordings(event_folder) if is_indexed else None
+    work = LongWork(write_mixtures(config, mixing, recordings))
+    steps = list(work)
+    n_recordings = len(list(event_folder.iterdir()))
+    stages = [
+        Progress(0, n_recordings, "reading recordings"),
+        Progress(0, 3, "reading backgrounds"),
+        Progress(0, n_recordings + 3, "checksums of recordings"),
+        Progress(0, 5),
+    ]
+    assert [step for step in steps if step.done == 0] == stages[is_indexed:]
+    assert steps[-1] == Progress(5, 5)
+    folder, counts = tmp_path / "O", {"train": 5}
+    assert work.result == WrittenMixtures(folder, read_manifest(folder)["n_mixtures"])
+    assert work.result.counts == counts
 
 
 def test_mixtures_are_named_in_the_order_of_their_table(event_folder, tmp_path):

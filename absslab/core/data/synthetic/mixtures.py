@@ -47,5 +47,4 @@ def built_in_mixtures(
     config = MixtureFolderConfig(
         event_folder=str(events), output_folder=str(folder), n_files=n_files, seed=seed
     )
-    run_to_end(write_mixtures(config, mixing, recordings))
-    return Path(folder)
+    return run_to_end(write_mixtures(config, mixing, recordings)).folder

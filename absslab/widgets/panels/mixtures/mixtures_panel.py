@@ -7,9 +7,11 @@ from typing import Any
 import ipywidgets
 
 from absslab.core.common.errors import InputError
+from absslab.core.common.progress import LongWork
 from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_folder import mixture_names, read_manifest
 from absslab.core.data.mixture_plan import MixtureFolderConfig
+from absslab.core.data.mixture_writer import WrittenMixtures
 from absslab.core.data.splits import SPLITS
 from absslab.widgets.listening.playback import show_recording
 from absslab.widgets.listening.recording_view import RecordingView
@@ -125,10 +127,11 @@ class MixturesPanel(WorkbenchPanel):
         if not folder:
             raise InputError("output_folder is missing: choose where the set is to be written")
         self.say("")
+        work = LongWork(writing_steps(config, mixing))
         self.writing.run(
-            lambda: writing_steps(config, mixing),
+            lambda: iter(work),
             task=f"writing {folder}",
-            done=lambda: self._select_written(folder),
+            done=lambda: self._select_written(work.result),
             cancelled=lambda: self.say(
                 f"Cancelled: “write the set” goes on with {folder}.", "warning"
             ),
@@ -139,11 +142,11 @@ class MixturesPanel(WorkbenchPanel):
         self.writing.cancel()
         self.preview.reading.cancel()
 
-    def _select_written(self, folder: str) -> None:
+    def _select_written(self, written: WrittenMixtures) -> None:
         """Select a set that was written for all panels."""
-        counts = read_manifest(folder)["n_mixtures"]
+        folder = str(written.folder)
         self.state.mixture_folder = folder
-        text = ", ".join(f"{n_mixtures} {split}" for split, n_mixtures in counts.items())
+        text = ", ".join(f"{n_mixtures} {split}" for split, n_mixtures in written.counts.items())
         self.say(f"{folder} holds {text} mixtures.")
 
     def _choose(self, which: str, index: int, split: str | None) -> None:
