@@ -94,8 +94,8 @@ def train(
     """Train a model on weakly labelled recordings; the same call goes on with a run that was cut.
 
     It differs from `absslab train` in two ways: it starts from the recipe "recommended", where the
-    command starts from the plain defaults unless it is given --recipe; and it goes on with a run
-    that was cut, where the command needs --checkpoint_path.
+    command starts from the plain defaults unless it is given --recipe; and the same call goes on
+    with a run that was stopped, where the command needs --checkpoint_path R/last.ckpt.
 
     Args:
         data_folder: Folder of mixtures, or of recordings with weak labels.

@@ -34,7 +34,7 @@ def run(arguments: Sequence[str]) -> None:
         print(f"stopped; {_how_to_resume(settings)}", flush=True)
     if outcome.save_path.exists():
         print(f"best model: {outcome.save_path}", flush=True)
-    else:
+    elif outcome.state != "stopped":
         print(f"no model yet; {_how_to_resume(settings)}", flush=True)
 
 
@@ -65,7 +65,7 @@ def _how_to_resume(settings: Settings) -> str:
     last_checkpoint = run_directory(settings.run.save_path) / "last.ckpt"
     if last_checkpoint.exists():
         return f"go on with absslab train --checkpoint_path {last_checkpoint}"
-    return "the same command starts again"
+    return "no epoch was complete yet: give the same command again to start from the beginning"
 
 
 def _open_experiment(arguments: Sequence[str]) -> Experiment:

@@ -18,6 +18,7 @@ from absslab.cli.main import main
 from absslab.core.common.progress import Progress, run_with_progress
 from absslab.core.common.run_status import StatusFile, read_status
 from absslab.core.evaluation.score_files import read_scores
+from absslab.core.training.events import TrainingOutcome
 from absslab.core.training.recipes import RECIPES
 
 
@@ -423,6 +424,23 @@ def test_ctrl_c_while_training_is_one_line_that_says_how_to_go_on(settings, mixt
     assert not list(tmp_path.rglob("*.part"))
     more = ["train", "--checkpoint_path", str(tmp_path / "r/last.ckpt"), "--n_epochs", "4"]
     assert main(more) == 0
+
+
+def test_a_run_stopped_in_its_first_epoch_is_told_once_to_start_again(
+    mixtures, tmp_path, monkeypatch, capsys
+):
+    path = tmp_path / "r.ckpt"
+
+    def stop_before_an_epoch(experiment):
+        yield from ()
+        return TrainingOutcome("stopped", 0, path, tmp_path / "r/last.ckpt")
+
+    monkeypatch.setattr("absslab.cli.train.Experiment.run", stop_before_an_epoch)
+    assert main(["train", "--data_folder", str(mixtures), "--save_path", str(path)]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "stopped; no epoch was complete yet: "
+        "give the same command again to start from the beginning"
+    ]
 
 
 def messages(err: str) -> list[str]:

@@ -49,7 +49,7 @@ class Launcher:
         checkpoint = folder / "last.ckpt"
         if not checkpoint.exists():
             raise InputError(
-                "{folder} has no last.ckpt, it ended before its first epoch did: start it anew",
+                "{folder} has no last.ckpt, since no epoch was complete yet: start it again",
                 folder=folder,
             )
         flags: dict[str, Any] = {"checkpoint_path": str(checkpoint)}
