@@ -77,9 +77,13 @@ def test_the_wheel_holds_what_is_not_python(wheel):
         "absslab/dashboards/voila.json",
         "absslab/dashboards/voila/templates/absslab/dashboard.css",
         "absslab/notebooks/6_report.ipynb",
+        "absslab/plots/templates/table.html.j2",
+        "absslab/report/templates/page.html.j2",
+        "absslab/widgets/dashboards/pages/templates/heading.html.j2",
         "absslab/widgets/dashboards/static/page_heartbeat.js",
         "absslab/widgets/player/static/player.js",
         "absslab/widgets/ui/css/panel.css",
+        "absslab/widgets/ui/templates/style.html.j2",
     } <= wheel
 
 

@@ -1,11 +1,11 @@
 """Tables as HTML, of scores and of anything."""
 
-import html
 import re
 from collections.abc import Iterable, Sequence
 
 from absslab.core.evaluation.score_text import interval_rows, score_remarks, score_rows
 from absslab.core.runs.run_scores import RunScores
+from absslab.plots.html_templates import render_template
 from absslab.plots.html_text import paragraph
 
 
@@ -53,29 +53,23 @@ def render_table(
         caption: above the table.
         marked: the number of a row that stands out.
     """
-    cells = [list(map(str, row)) for row in rows]
-    columns = zip(*cells, strict=True) if cells else [()] * len(header)
-    looks = [
-        ' class="absslab-number"' if all(map(_is_number, column)) else "" for column in columns
-    ]
-    current = ' aria-current="true"'
-    head = "".join(
-        f"<th{look}>{html.escape(title)}</th>" for title, look in zip(header, looks, strict=True)
+    texts = [list(map(str, row)) for row in rows]
+    columns = zip(*texts, strict=True) if texts else [()] * len(header)
+    return render_template(
+        "absslab.plots",
+        "table.html.j2",
+        caption=paragraph(caption),
+        header=header,
+        looks=["absslab-number" if all(map(_is_number, column)) else "" for column in columns],
+        cells=[list(map(_split_cell, row)) for row in texts],
+        marked=marked,
     )
-    body = (
-        f"<tr{current if number == marked else ''}>{''.join(map(_cell, row, looks))}</tr>"
-        for number, row in enumerate(cells)
-    )
-    table = (
-        f'<table class="absslab-table"><thead><tr>{head}</tr></thead>'
-        f"<tbody>{''.join(body)}</tbody></table>"
-    )
-    return f'{paragraph(caption)}<div class="absslab-scroll" tabindex="0">{table}</div>'
 
 
-def _cell(content: str, look: str) -> str:
-    first, _, more = html.escape(content).partition("\n")
-    return f"<td{look}>{first}" + (f"<br><small>{more}</small>" if more else "") + "</td>"
+def _split_cell(content: str) -> tuple[str, str]:
+    """Return the first line of a cell, and its further lines."""
+    first, _, more = content.partition("\n")
+    return first, more
 
 
 def _is_number(content: str) -> bool:

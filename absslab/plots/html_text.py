@@ -1,17 +1,16 @@
 """Text as HTML in which nothing is taken for markup."""
 
-import html
+from absslab.plots.html_templates import render_macro
 
 
 def paragraph(text: str, name: str = "help", role: str = "") -> str:
     """Return a text as HTML of class absslab-<name>; nothing in the text is taken for HTML."""
-    about = f' role="{role}"' if role else ""
-    return f'<div class="absslab-{name}"{about}>{html.escape(text)}</div>' if text else ""
+    return _render("paragraph", text, name, role)
 
 
 def preformatted(text: str) -> str:
     """Return a log as HTML, line by line."""
-    return f'<pre class="absslab-log" tabindex="0">{html.escape(text)}</pre>' if text else ""
+    return _render("preformatted", text)
 
 
 def message(text: str, kind: str, role: str) -> str:
@@ -22,5 +21,8 @@ def message(text: str, kind: str, role: str) -> str:
         kind: note, warning or error.
         role: for screen readers: status or alert.
     """
-    name = f"absslab-message absslab-{kind}"
-    return f'<div class="{name}" role="{role}">{html.escape(text)}</div>' if text else ""
+    return _render("message", text, kind, role)
+
+
+def _render(macro: str, text: str, *values: str) -> str:
+    return render_macro("absslab.plots", "text.html.j2", macro, text, *values) if text else ""

@@ -1,11 +1,10 @@
 """Make one page of an executed notebook; it stands alone: nothing is fetched from anywhere."""
 
 import re
-from itertools import count
 from typing import Any
 
 from absslab.core.common.errors import WorkError
-from absslab.report.page_parts import html_templates
+from absslab.plots.html_templates import render_template
 
 MAX_CHARACTERS = 15_000_000  # of a page
 NOTEBOOK_ONLY = "by-hand"  # tag of cells that are of use in a notebook alone
@@ -23,12 +22,16 @@ def render_page(notebook: Any, title: str) -> str:
         WorkError: the page is larger than a report may be.
     """
     body = _render_cells(notebook)
-    sections = _HEADING.findall(body)
-    contents = html_templates().get_template("contents.html.j2").render(sections=sections)
-    numbers = count()
-    body = _HEADING.sub(lambda match: f'<h2 id="section-{next(numbers)}">{match[1]}</h2>', body)
-    body = body.replace("</h1>", f"</h1>{contents}", 1)
-    text = html_templates().get_template("page.html.j2").render(title=title, body=body)
+    before_sections, *pieces = _HEADING.split(body)
+    opening, heading_end, introduction = before_sections.partition("</h1>")
+    text = render_template(
+        "absslab.report",
+        "page.html.j2",
+        title=title,
+        opening=opening + heading_end,
+        introduction=introduction,
+        sections=list(zip(pieces[::2], pieces[1::2], strict=True)),
+    )
     if len(text.encode()) > MAX_CHARACTERS:
         raise WorkError(
             f"the report would take {len(text) / 1e6:.1f} MB: "

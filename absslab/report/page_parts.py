@@ -4,7 +4,6 @@ Axes: N samples.
 """
 
 import base64
-import functools
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,9 +13,9 @@ import numpy as np
 
 from absslab.core.audio import sound_files
 from absslab.plots.html_tables import render_table
+from absslab.plots.html_templates import render_macro
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -38,14 +37,6 @@ class Fragment:
 
     def __add__(self, other: "Fragment") -> "Fragment":
         return Fragment(self.html + other.html)
-
-
-@functools.cache
-def html_templates() -> "Environment":
-    """Return the templates of this package; they escape all text that they are given."""
-    from jinja2 import Environment, PackageLoader
-
-    return Environment(loader=PackageLoader("absslab.report"), autoescape=True)
 
 
 def prose(text: str, name: str = "words") -> Fragment:
@@ -153,8 +144,7 @@ def fits_16_bits(samples: np.ndarray) -> bool:
 
 def _render(macro: str, *values: Any) -> Fragment:
     """Render a macro of parts.html.j2."""
-    module: Any = html_templates().get_template("parts.html.j2").module
-    return Fragment(str(getattr(module, macro)(*values)))
+    return Fragment(render_macro("absslab.report", "parts.html.j2", macro, *values))
 
 
 def _encode_data_uri(media_type: str, content: bytes) -> str:

@@ -63,7 +63,7 @@ def test_a_panel_that_can_not_be_made_says_why_in_its_tab_and_is_made_once_it_ca
         workbench.widget.selected_index = place
         (message,) = workbench.widget.children[place].children
         assert 'role="alert"' in message.value
-        assert "ModuleNotFoundError: No module named &#x27;&lt;b&gt;ipympl" in message.value
+        assert "ModuleNotFoundError: No module named &#39;&lt;b&gt;ipympl" in message.value
         assert "the panel separation can't be made" in caplog.text
         assert "Traceback" in caplog.text
         with pytest.raises(ModuleNotFoundError):

@@ -104,9 +104,9 @@ def test_units_and_help_stand_beside_the_control_as_text(form):
     [
         ("rate", 0, "rate is 0: expected more than 0"),
         ("level", 1.5, "level is 1.5: expected at most 1"),
-        ("sizes", "3 x", "sizes is &#x27;3 x&#x27;: expected a list, each a whole number"),
+        ("sizes", "3 x", "sizes is &#39;3 x&#39;: expected a list, each a whole number"),
         ("gains", "1 2 3", "gains has 3 values (1 2 3): expected 2"),
-        ("highest", "loud", "highest is &#x27;loud&#x27;: expected a number"),
+        ("highest", "loud", "highest is &#39;loud&#39;: expected a number"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_marked_where_it_stands_until_it_is_put_right(

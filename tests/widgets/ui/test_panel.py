@@ -50,7 +50,7 @@ def test_any_other_error_says_its_type_and_leaves_a_traceback_in_the_log(panel, 
 
 def test_what_is_said_is_text_and_never_html(panel):
     panel.say('<img src=x onerror=alert(1)> & "speech"')
-    assert "&lt;img src=x onerror=alert(1)&gt; &amp; &quot;speech&quot;" in line(panel)
+    assert "&lt;img src=x onerror=alert(1)&gt; &amp; &#34;speech&#34;" in line(panel)
     assert "<img" not in line(panel)
     assert 'role="status"' in line(panel)
     panel.say("")

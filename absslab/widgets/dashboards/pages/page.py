@@ -6,7 +6,7 @@ from typing import Any
 import ipywidgets
 
 from absslab.core.common.errors import InputError
-from absslab.plots.html_text import paragraph
+from absslab.plots.html_templates import render_template
 from absslab.widgets.dashboards.page_heartbeat import PageHeartbeat
 from absslab.widgets.dashboards.settings import DashboardConfig
 from absslab.widgets.ui.panel import Panel
@@ -41,8 +41,13 @@ class Page(Panel):
 
     def show(self, *children: Any) -> None:
         """Show widgets below the heading and the introduction."""
-        heading = ipywidgets.HTML(f"<h1>{self.title}</h1>{paragraph(self.introduction, 'lead')}")
-        super().show(heading, self.message_line, *children, self.heartbeat)
+        heading = render_template(
+            "absslab.widgets.dashboards.pages",
+            "heading.html.j2",
+            title=self.title,
+            introduction=self.introduction,
+        )
+        super().show(ipywidgets.HTML(heading), self.message_line, *children, self.heartbeat)
 
     def pause(self) -> None:
         """Stop work and updates, because nobody has the page open any more."""

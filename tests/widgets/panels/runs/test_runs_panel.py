@@ -171,7 +171,7 @@ def test_a_run_that_is_torn_deleted_newer_or_never_began_has_its_row(panel, tmp_
     shutil.rmtree(tmp_path / "c")
     panel.refresh()
     assert panel.table.value.count("<tr>") == 4
-    for text in ("no setting &#x27;teacher&#x27;", "dead", "did not begin"):
+    for text in ("no setting &#39;teacher&#39;", "dead", "did not begin"):
         assert text in panel.table.value
     assert sorted(run.name for run in panel.selected) == ["a", "b"]
     assert panel.message == ""
