@@ -69,7 +69,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Read the content of a checkpoint onto the CPU, without executing anything in it.
 
     Raises:
-        InputError: the file is missing, truncated, from another program or from a newer version.
+        InputError: the file is missing, damaged, from another program or from a newer version.
     """
     if not Path(path).is_file():
         raise InputError(
@@ -82,17 +82,17 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise InputError(
-            "{path} holds more than weights and plain data, or is not a checkpoint: "
-            "it was not loaded; expected a checkpoint that absslab train wrote",
+            "{path} is not a checkpoint or holds more than weights and plain data: "
+            "it was not loaded, expected a whole file that absslab train wrote",
             path=path,
         ) from None
+    except OSError as error:
+        raise InputError(f"{{path}} can't be read: {error.strerror or error}", path=path) from error
     except Exception as error:  # torch's readers raise many kinds on damaged files
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise InputError(
-            f"{{path}} is truncated or not a checkpoint ({reason}): "
-            "expected a checkpoint that absslab train wrote",
+            "{path} is damaged or not a checkpoint: expected a whole file that absslab train wrote",
             path=path,
-        ) from None
+        ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(
             "{path} is from another program: expected a checkpoint that absslab train wrote",

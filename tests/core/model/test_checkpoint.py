@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 
 import pytest
 import torch
@@ -80,6 +81,26 @@ def test_a_truncated_checkpoint_is_refused(saved, part):
     content = saved.read_bytes()
     saved.write_bytes(content[: int(part * len(content))])
     refused(saved)
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"(", b"weights", b"\x80\x02\x80", b"PK\x03\x04weights", None]
+)
+def test_damage_is_told_in_plain_words(saved, damage):
+    content = saved.read_bytes()
+    saved.write_bytes(content[: len(content) // 2] if damage is None else damage)
+    assert re.fullmatch(
+        f"{re.escape(str(saved))} is (damaged|not a checkpoint) or [a-z ]+: [a-z, ]+",
+        refused(saved),
+    )
+
+
+def test_a_checkpoint_that_may_not_be_read_is_refused_with_the_reason(saved, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(torch, "load", refuse)
+    assert refused(saved).endswith("can't be read: Permission denied")
 
 
 @pytest.mark.parametrize("size", [1, 10, 1000])
