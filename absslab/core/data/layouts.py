@@ -38,7 +38,8 @@ class DataConfig(Config):
     )
     split_percentages: tuple[float, float, float] = option(
         (80.0, 10.0, 10.0),
-        "train, validation and test, where the folder has no split of its own",
+        "train, validation and test, where the folder has no split of its own; each class needs an "
+        "origin in each part above 0",
         unit="%",
     )
     split_seed: int = option(0, "seed of that split", at_least=0)

@@ -49,7 +49,8 @@ def split_origins(
             raise InputError(
                 f"class {name!r} has {count} {'origin' if count == 1 else 'origins'}: "
                 f"expected at least {len(shares)}, one for each of {', '.join(shares)}; "
-                "add recordings, leave the class out or set a percentage to 0"
+                "add recordings of it, leave the class out or set one of split_percentages to 0 "
+                "(a recording is an origin of its own where none is given)"
             )
     rng = np.random.default_rng(seed)
     if all(len(set(labels[origin])) == 1 for origin in origins):
@@ -170,8 +171,9 @@ def _fill_gaps(
             movable = [origin for origin in members if is_movable(origin)]
             if not movable:
                 raise InputError(
-                    f"class {name!r} can't be on all of {', '.join(shares)} without another class "
-                    "missing there: add recordings, leave the class out or set a percentage to 0"
+                    f"class {name!r} can't be in each of {', '.join(shares)} without another class "
+                    "missing there: add recordings of it, leave the class out or set one of "
+                    "split_percentages to 0"
                 )
             sizes = {origin: counts[name][split_of_origin[origin]] for origin in movable}
             moved = max(movable, key=lambda origin: (sizes[origin], -len(labels[origin]), origin))

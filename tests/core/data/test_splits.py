@@ -75,7 +75,7 @@ def test_classes_that_cannot_all_be_on_every_side_are_refused_by_name():
     # three sides
     labels = {"1": ["a", "b"], "2": ["a", "b"], "3": ["a", "d"], "4": ["b", "d"], "5": ["d"]}
     with pytest.raises(
-        InputError, match=r"class '[abd]' can't be on all of train, validation, test"
+        InputError, match=r"class '[abd]' can't be in each of train, validation, test"
     ):
         split_origins(labels, PERCENTAGES, 0)
 
