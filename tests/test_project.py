@@ -60,7 +60,7 @@ def test_the_readme_names_commands_flags_and_files_that_exist():
     known |= {"recipe", "checkpoint_path", "output", "mode", "help"}
     for script in (ROOT / "benchmarks").glob("*.py"):
         known |= set(re.findall(r'add_argument\("--(\w+)"', script.read_text()))
-    known |= {"editable", "directory"}  # of pip and of http.server
+    known |= {"editable", "index", "directory"}  # of pip and of http.server
     flags = set(re.findall(r"(?<![\w-])--([A-Za-z]\w*)", text))
     assert flags - known == set()
 
