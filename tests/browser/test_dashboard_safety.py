@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -335,10 +336,24 @@ def test_nothing_is_left_however_the_server_ends(serve, page, watch, checkpoint,
     page.get_by_role("button", name="download the result").wait_for(timeout=LOADED)
     (folder,) = dashboard.visitors
     assert dashboard.stop(by=by) == 0
+    assert dashboard.printed.splitlines()[1:] == ["stopped"]
     assert not folder.parent.exists()
     assert dashboard.kernels == []
     page.goto("about:blank")
     forgive_that_the_server_is_gone(watch)
+
+
+def test_ctrl_c_is_one_quiet_line_while_a_page_is_made(serve, checkpoint):
+    run = checkpoint.with_suffix("")
+    dashboard = serve("monitor", "--run_directory", run, fresh=True)
+    with socket.create_connection(("127.0.0.1", dashboard.port)) as visitor:
+        visitor.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        end = time.monotonic() + 30
+        while not dashboard.kernels and time.monotonic() < end:
+            time.sleep(0.01)
+        assert dashboard.stop(by=signal.SIGINT) == 0
+    assert dashboard.printed.splitlines()[1:] == ["stopped"]
+    assert dashboard.kernels == []
 
 
 def test_a_token_is_asked_for(serve, page, watch, checkpoint):

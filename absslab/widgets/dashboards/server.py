@@ -1,6 +1,7 @@
 """The Voila server of a dashboard; each of its visitors has a process and a folder of their own."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -15,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
 import tornado.web
 from jinja2 import ChoiceLoader, FileSystemLoader
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
@@ -48,6 +50,7 @@ _SWEEP_INTERVAL = 10.0  # s
 _PLACE_TIMEOUT = (
     10.0  # s to wait for a free place; a page that is reloaded is about to free its own
 )
+_KILL_TIMEOUT = 5.0  # s to wait until killed processes are gone
 _CONNECT_TIMEOUT = 60.0  # s after which a process ends whose page was fetched but never ran
 _MAX_LOG_PART = 65536  # bytes of a visitor's log that are shown at a time
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -99,12 +102,29 @@ class DashboardServer(Voila):
     def listen(self) -> None:
         """Serve until a signal comes."""
         PeriodicCallback(self.sweep, 1000 * _SWEEP_INTERVAL).start()
-        message = f"{self.address}   (Ctrl-C ends it)"
-        IOLoop.current().add_callback(lambda: print(message, flush=True))
-        try:
-            super().listen()
-        finally:
-            self._show_logs()
+        IOLoop.current().add_callback(self._announce)
+        super().listen()
+
+    def stop(self) -> None:
+        """Kill the processes of all visitors.
+
+        Asked to end, a kernel that is starting or busy prints a traceback. It has nothing to save:
+        files appear whole or not at all, trainings are processes of their own, and `serve` removes
+        the folders.
+        """
+        self._show_logs()
+        kernels = psutil.Process().children()  # those that the kernel manager does not know yet too
+        for kernel in kernels:
+            with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+                os.killpg(kernel.pid, signal.SIGKILL)
+        psutil.wait_procs(kernels, timeout=_KILL_TIMEOUT)
+        shutil.rmtree(self.connection_dir, ignore_errors=True)
+        print("stopped", flush=True)
+
+    def _announce(self) -> None:
+        # Ctrl-C ends the loop as a termination does; Python's own handler would raise in any task.
+        signal.signal(signal.SIGINT, signal.getsignal(signal.SIGTERM))
+        print(f"{self.address}   (Ctrl-C ends it)", flush=True)
 
     @property
     def address(self) -> str:
