@@ -47,23 +47,38 @@ class Demo:
 
     Args:
         config: how much is made, and where.
-
-    Raises:
-        InputError: the device can't be used.
     """
 
     config: DemoConfig
 
-    def __post_init__(self) -> None:
-        choose_device(self.config.device)
-        self.folder = Path(self.config.output_folder)
-        self.mixtures = self.folder / "mixtures"
-        self.model = self.folder / "model.ckpt"
-        self.run = self.model.with_suffix("")
+    @property
+    def folder(self) -> Path:
+        """Folder of all output."""
+        return Path(self.config.output_folder)
+
+    @property
+    def mixtures(self) -> Path:
+        """Folder of the mixtures."""
+        return self.folder / "mixtures"
+
+    @property
+    def model(self) -> Path:
+        """File of the best model."""
+        return self.folder / "model.ckpt"
+
+    @property
+    def run(self) -> Path:
+        """The run directory."""
+        return self.model.with_suffix("")
 
     def mix(self) -> Steps[WrittenMixtures]:
-        """Synthesise the recordings, unless the cache has them, and mix them."""
+        """Synthesise the recordings, unless the cache has them, and mix them.
+
+        Raises:
+            InputError: the device of the later steps can't be used.
+        """
         config = self.config
+        choose_device(config.device)
         recordings = cached_recordings(n_takes=config.n_takes, seed=config.seed)
         folder = MixtureFolderConfig(
             event_folder=str(recordings),

@@ -63,7 +63,7 @@ def test_a_model_separates_as_it_did(model):
 
 
 def test_a_run_directory_is_followed():
-    reader = RunReader(WRITTEN / "unet")
+    reader = RunReader.open(WRITTEN / "unet")
     assert reader.state() == "finished"
     assert [line["epoch"] for line in reader.poll()] == [1, 2]
     assert sorted(reader.epoch_checkpoints()) == [1, 2]
@@ -79,7 +79,7 @@ def test_a_run_is_gone_on_with(folder, capsys):
     flags = ["--data_folder", str(folder / "mixtures"), "--n_epochs", "3"]
     assert main(["train", "--checkpoint_path", str(folder / "vgg" / "last.ckpt"), *flags]) == 0
     assert "epoch   3/3" in capsys.readouterr().out
-    assert RunReader(folder / "vgg").state() == "finished"
+    assert RunReader.open(folder / "vgg").state() == "finished"
 
 
 def flags_of(run, folder):
@@ -135,7 +135,7 @@ def test_train_goes_on_with_a_training_that_was_cut(folder):
     cut(folder / "vgg", n_epochs=3)
     flags = flags_of(folder / "vgg", folder)
     absslab.train(flags.pop("data_folder"), flags.pop("save_path"), **flags)
-    assert RunReader(folder / "vgg").state() == "finished"
+    assert RunReader.open(folder / "vgg").state() == "finished"
     assert len((folder / "vgg" / "metrics.jsonl").read_text().splitlines()) == 3
 
 

@@ -86,7 +86,7 @@ def open_run(run_directory: str | Path, *, split: str, device: str) -> ReportedR
             not have this split.
     """
     folder = Path(run_directory)
-    reader = RunReader(folder)
+    reader = RunReader.open(folder)
     if split not in SPLITS:
         raise InputError(f"there is no split {split!r}: expected one of {', '.join(SPLITS)}")
     if not folder.name or folder.name == "..":

@@ -383,7 +383,7 @@ def test_a_training_goes_on_when_its_dashboard_is_stopped(serve, page, watch, mi
     page.get_by_role("button", name="start", exact=True).click()
     reader = until(
         page,
-        lambda: (runs / "run-1" / "config.json").exists() and RunReader(runs / "run-1"),
+        lambda: (runs / "run-1" / "config.json").exists() and RunReader.open(runs / "run-1"),
         60,
         "the run",
     )

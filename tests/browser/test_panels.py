@@ -108,7 +108,9 @@ def test_a_training_is_started_seen_growing_attached_again_after_a_restart_and_s
     notebook.run_all()
     page.get_by_role("button", name="start", exact=True).click()
     reader = notebook.until(
-        lambda: (runs / "first" / "config.json").exists() and RunReader(runs / "first"), 60, "a run"
+        lambda: (runs / "first" / "config.json").exists() and RunReader.open(runs / "first"),
+        60,
+        "a run",
     )
     notebook.until(lambda: reader.state() == "running", 60, "running")
     pid = reader.status().pid

@@ -23,7 +23,7 @@ def flags_of(line):
 
 @pytest.fixture
 def commands(run, mixtures):
-    settings = Settings.from_json(RunReader(run).config)
+    settings = Settings.from_json(RunReader.open(run).config)
     scoring = {"split": "test", "output": "s.json", "bss_eval": "none"}
     page = {"n_examples": 2, "output": None}
     return provenance.list_commands(
@@ -32,7 +32,7 @@ def commands(run, mixtures):
 
 
 def test_the_settings_that_are_not_the_default_make_all_of_them_again(run):
-    settings = Settings.from_json(RunReader(run).config)
+    settings = Settings.from_json(RunReader.open(run).config)
     assert Settings.from_flags(provenance.find_changed_settings(settings)) == settings
     changed, all_flags = (
         provenance.tabulate_settings(settings, changed_only=only) for only in (True, False)
@@ -78,7 +78,7 @@ def test_what_scores_were_made_with_is_said_where_it_is_not_the_default():
 
 
 def test_counts_and_checksums_are_those_of_the_files(run, mixtures):
-    settings = Settings.from_json(RunReader(run).config)
+    settings = Settings.from_json(RunReader.open(run).config)
     items, classes = provenance.read_labelled_recordings(settings, str(mixtures))
     counts = provenance.count_recordings(items, classes)
     assert len(items) == 40
@@ -88,7 +88,7 @@ def test_counts_and_checksums_are_those_of_the_files(run, mixtures):
     sums = {name: digest for name, _, digest in provenance.tabulate_checksums(run, str(mixtures))}
     assert sums["best model"] == checksum(run.with_name("small-run.ckpt"))
     assert {"data: manifest.json", "labels: train", "settings"} <= set(sums)
-    began = provenance.find_training_dates(RunReader(run))
+    began = provenance.find_training_dates(RunReader.open(run))
     assert list(began) == ["training began", "last line of its log"]
     (run / "log.txt").unlink()
-    assert provenance.find_training_dates(RunReader(run)) == {}
+    assert provenance.find_training_dates(RunReader.open(run)) == {}

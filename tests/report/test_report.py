@@ -228,7 +228,7 @@ def test_of_long_recordings_the_beginning_is_shown(run, own_home, monkeypatch, s
 )
 def test_a_run_that_is_not_finished_says_so(run, own_home, state, expected):
     score(run)
-    status = RunReader(run).status().to_json()
+    status = RunReader.open(run).status().to_json()
     (run / "status.json").write_text(
         json.dumps(status | {"state": state, "epoch": 1, "pid_started": 0})
     )

@@ -363,34 +363,54 @@ def _to_subtype(samples: np.ndarray, subtype: str) -> np.ndarray:
 
 
 class WavWriter:
-    """Writes a long WAV block by block, under another name until `close`.
-
-    A file of more than 4 GiB is written as RF64.
+    """Writes a long WAV block by block, under another name until `close`; `open` begins one.
 
     Args:
         path: the file; it appears at `close`.
-        sampling_rate: Hz.
-        n_channels: that are going to be written.
-        n_samples: that are going to be written, per channel.
+        unfinished: its name until then.
+        file: of that name, open for writing.
         subtype: PCM_16, PCM_24 or FLOAT.
-
-    Raises:
-        OSError: the file can't be written, the disk is full.
+        n_samples: that are going to be written, per channel.
     """
 
     def __init__(
-        self, path: str | Path, sampling_rate: int, n_channels: int, n_samples: int, subtype: str
+        self,
+        path: Path,
+        unfinished: Path,
+        file: soundfile.SoundFile,
+        subtype: str,
+        n_samples: int,
     ):
-        self.path = Path(path)
+        self.path = path
         self.subtype = subtype
         self.n_samples = n_samples
         self.n_written = 0
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._unfinished = temporary_sibling(self.path)
+        self._unfinished = unfinished
+        self._file = file
+
+    @classmethod
+    def open(
+        cls, path: str | Path, sampling_rate: int, n_channels: int, n_samples: int, subtype: str
+    ) -> "WavWriter":
+        """Open a new file; one of more than 4 GiB is written as RF64.
+
+        Args:
+            path: the file; it appears at `close`.
+            sampling_rate: Hz.
+            n_channels: that are going to be written.
+            n_samples: that are going to be written, per channel.
+            subtype: PCM_16, PCM_24 or FLOAT.
+
+        Raises:
+            OSError: the file can't be written, the disk is full.
+        """
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = temporary_sibling(path)
         is_long = size_in_bytes(n_samples, n_channels, subtype) >= _MAX_WAV_SIZE
         try:
-            self._file = soundfile.SoundFile(
-                os.fspath(self._unfinished),
+            file = soundfile.SoundFile(
+                os.fspath(unfinished),
                 "w",
                 sampling_rate,
                 n_channels,
@@ -398,11 +418,9 @@ class WavWriter:
                 format="RF64" if is_long else "WAV",
             )
         except soundfile.LibsndfileError as error:
-            self._unfinished.unlink(missing_ok=True)
-            raise self._error(error.error_string.rstrip(".")) from None
-
-    def _error(self, reason: str) -> OSError:
-        return OSError(errno.EIO, f"can't be written ({reason})", str(self.path))
+            unfinished.unlink(missing_ok=True)
+            raise _write_error(path, error.error_string.rstrip(".")) from None
+        return cls(path, unfinished, file, subtype, n_samples)
 
     def write(self, samples: np.ndarray) -> None:
         """Append samples (C, N)."""
@@ -410,7 +428,7 @@ class WavWriter:
             self._file.write(_to_subtype(samples, self.subtype).T)
         except (soundfile.LibsndfileError, AssertionError):
             # A short write is an assertion in soundfile.
-            raise self._error("is the disk full?") from None
+            raise _write_error(self.path, "is the disk full?") from None
         self.n_written += samples.shape[1]
 
     def close(self) -> None:
@@ -423,10 +441,14 @@ class WavWriter:
             is_complete = False
         if not is_complete:
             self.discard()
-            raise self._error("is the disk full?")
+            raise _write_error(self.path, "is the disk full?")
         os.replace(self._unfinished, self.path)
 
     def discard(self) -> None:
         """Remove an incomplete file; do nothing after `close`."""
         self._file.close()
         self._unfinished.unlink(missing_ok=True)
+
+
+def _write_error(path: Path, reason: str) -> OSError:
+    return OSError(errno.EIO, f"can't be written ({reason})", str(path))

@@ -105,7 +105,7 @@ def transcode_upload(
     resampler = None
     if rate != info.sampling_rate:
         resampler = soxr.ResampleStream(info.sampling_rate, rate, n_channels, dtype="float32")
-    writer = sound_files.WavWriter(target, rate, n_channels, n_samples, subtype)
+    writer = sound_files.WavWriter.open(target, rate, n_channels, n_samples, subtype)
     n_read = 0
     is_silent = True
     try:

@@ -116,7 +116,7 @@ def _sort_table(result: EvaluationResult) -> EvaluationResult:
 
 
 def _summarise_system(result: EvaluationResult, config: ComparisonConfig) -> _System:
-    statistics = Statistics(result.table)
+    statistics = Statistics.from_table(result.table)
     plain = result.scores.flat()
     return _System(
         {

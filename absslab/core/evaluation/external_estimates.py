@@ -29,7 +29,14 @@ from absslab.core.data.strong_labels import SoundEvent, read_events
 from absslab.core.data.weak_labels import read_multi_hot
 from absslab.core.evaluation.ideal_masks import IdealMasks
 from absslab.core.evaluation.score_summary import summarise_scores
-from absslab.core.evaluation.scorer import Estimate, Scorer, ScoringConfig, Truth, is_audible
+from absslab.core.evaluation.scorer import (
+    Estimate,
+    Scorer,
+    ScoringConfig,
+    Truth,
+    check_backend,
+    is_audible,
+)
 from absslab.core.evaluation.scores import EvaluationResult
 from absslab.core.model.feature_config import FeatureConfig
 from absslab.core.model.front_end import FrontEnd
@@ -85,7 +92,11 @@ class EstimatesEvaluation:
 
         Returns:
             the scores, and their table.
+
+        Raises:
+            InputError: `mir_eval` is to compute BSS Eval, but is not installed.
         """
+        check_backend(self.scoring)
         features = FeatureConfig(sampling_rate=self.sampling_rate)  # of ideal masks
         scorer = Scorer(
             self.classes,

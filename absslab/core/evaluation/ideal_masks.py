@@ -5,6 +5,7 @@ without it.
 """
 
 from collections.abc import Callable
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -53,9 +54,12 @@ class IdealMasks:
     def __init__(self, front_end: FrontEnd, *, criterion: float = 0.0):
         self.front_end = front_end
         self.criterion = criterion
-        self.expander = MaskExpander(front_end.config, front_end.config.sampling_rate).to(
-            front_end.device
-        )
+
+    @cached_property
+    def expander(self) -> MaskExpander:
+        """Spreads masks of the model's bands over the bins of its STFT."""
+        config = self.front_end.config
+        return MaskExpander(config, config.sampling_rate).to(self.front_end.device)
 
     def powers(self, mixture: np.ndarray, references: np.ndarray) -> tuple[Tensor, Tensor]:
         """Compute the power per band of the sources, and of their rests.

@@ -23,7 +23,14 @@ from absslab.core.data.splits import SPLITS
 from absslab.core.data.strong_labels import SoundEvent, read_events
 from absslab.core.evaluation.ideal_masks import IdealMasks
 from absslab.core.evaluation.score_summary import TRUE_TAGS, summarise_scores
-from absslab.core.evaluation.scorer import Estimate, Scorer, ScoringConfig, Truth, is_audible
+from absslab.core.evaluation.scorer import (
+    Estimate,
+    Scorer,
+    ScoringConfig,
+    Truth,
+    check_backend,
+    is_audible,
+)
 from absslab.core.evaluation.scores import EvaluationResult
 from absslab.core.metrics.tagging import best_thresholds
 from absslab.core.model.checkpoint import load_checkpoint
@@ -103,7 +110,11 @@ class Evaluation:
 
         Returns:
             the scores, and their table.
+
+        Raises:
+            InputError: `mir_eval` is to compute BSS Eval, but is not installed.
         """
+        check_backend(self.scoring)
         n_validation = len(self.validation) if self.validation else 0
         total = n_validation + len(self.data_set)
         thresholds = np.broadcast_to(self.trained_thresholds, len(self.classes)).tolist()

@@ -84,7 +84,7 @@ def summarise_scores(
         settings: the settings of the evaluation, by section.
     """
     table = scorer.table()
-    statistics = Statistics(table)
+    statistics = Statistics.from_table(table)
     values = {name: number(value[0]) for name, value in statistics.scores().items()}
     n_resamples = scorer.config.n_resamples
     intervals: dict[str, list[float]] = {}

@@ -5,6 +5,8 @@ Mixtures are resampled, not rows: the rows of a mixture are not independent of e
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -43,43 +45,51 @@ _MIN_MIXTURES = 5  # needed for an interval
 _RESAMPLES_PER_BATCH = 100
 
 
+class _Part(NamedTuple):
+    """A score, as a function of the weights of the mixtures."""
+
+    compute: Callable[[np.ndarray], np.ndarray]  # (R, n) → (R,)
+    n_mixtures: int  # that have it
+
+
+@dataclass(frozen=True)
 class Statistics:
-    """Scores of a table, for any weights of its mixtures.
+    """Scores of a table, for any weights of its mixtures; `from_table` makes them.
 
     Args:
-        table: see `Scorer.table`.
+        mixtures: n names, in the order of the weights.
+        classes: K names, in their order in the table.
+        parts: each score by its dotted name.
     """
 
-    def __init__(self, table: pd.DataFrame):
-        self.mixtures = list(dict.fromkeys(table["mixture"]))
-        self.classes = list(dict.fromkeys(table["class"]))
-        if len(table) != len(self.mixtures) * len(self.classes):
-            raise InputError(
-                f"the table has {len(table)} rows: expected one per mixture and class, "
-                "and each only once"
-            )
-        place = {name: i for i, name in enumerate(self.mixtures)}
-        order = {name: k for k, name in enumerate(self.classes)}
-        self._rows = (
-            table["mixture"].map(place).to_numpy() * len(self.classes)
-            + table["class"].map(order).to_numpy()
-        )
-        if len(set(self._rows)) != len(table):
-            raise InputError(
-                "the table has rows twice: expected one per mixture and class, each only once"
-            )
-        self._table = table
-        self._parts: dict[str, Callable[[np.ndarray], np.ndarray]] = {}
-        self._n_mixtures: dict[str, int] = {}  # number of mixtures in a mean
+    mixtures: list[str]
+    classes: list[str]
+    parts: dict[str, _Part]
+
+    @classmethod
+    def from_table(cls, table: pd.DataFrame) -> "Statistics":
+        """Prepare all scores that a table holds.
+
+        Args:
+            table: see `Scorer.table`.
+
+        Raises:
+            InputError: a mixture and a class have no row or two rows, or a column holds something
+                else than numbers.
+        """
+        columns = _Columns.from_table(table)
+        parts: dict[str, _Part] = {}
         for score in SEPARATION:
-            self._add_separation(score)
+            parts |= _separation_parts(columns, score)
         for system in BASELINES:
             for score in SEPARATION:
-                self._add_means(f"baselines.{system}.{score}", self._column(f"{system}.{score}"))
-        self._add_tagging()
+                name = f"baselines.{system}.{score}"
+                parts |= _mean_parts(name, columns.read(f"{system}.{score}"))
+        parts |= _tagging_parts(columns)
         for kind in DETECTION_KINDS:
-            self._add_counts(f"detection.{kind}", kind)
-        self._add_counts("segmentation", "segmentation")
+            parts |= _count_parts(columns, f"detection.{kind}", kind)
+        parts |= _count_parts(columns, "segmentation", "segmentation")
+        return cls(columns.mixtures, columns.classes, parts)
 
     def scores(self, weights: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """Compute all scores for weights of the mixtures, by dotted name.
@@ -90,7 +100,7 @@ class Statistics:
             (R, n) → (R,) each; NaN where a score is undefined.
         """
         weights = np.ones((1, len(self.mixtures))) if weights is None else weights
-        return {name: part(weights) for name, part in self._parts.items()}
+        return {name: part.compute(weights) for name, part in self.parts.items()}
 
     def intervals(self, *, n_resamples: int, seed: int) -> dict[str, list[float]]:
         """Compute percentile intervals of scores that enough mixtures have, over resamples."""
@@ -115,17 +125,55 @@ class Statistics:
             chunks.append(self.scores(rng.multinomial(n, np.full(n, 1 / n), size)))
         return {
             name: np.concatenate([chunk[name] for chunk in chunks])
-            for name in self._parts
-            if self._n_mixtures.get(name, len(self.mixtures)) >= _MIN_MIXTURES
+            for name, part in self.parts.items()
+            if part.n_mixtures >= _MIN_MIXTURES
         }
 
-    def _column(self, name: str) -> np.ndarray | None:
+
+@dataclass(frozen=True)
+class _Columns:
+    """The columns of a table, by mixture and class.
+
+    Args:
+        table: a row per mixture and class, in any order.
+        mixtures: n names, in their order in the table.
+        classes: K names, in their order in the table.
+        places: of each row of the table in (n, K), flattened.
+    """
+
+    table: pd.DataFrame
+    mixtures: list[str]
+    classes: list[str]
+    places: np.ndarray
+
+    @classmethod
+    def from_table(cls, table: pd.DataFrame) -> "_Columns":
+        mixtures = list(dict.fromkeys(table["mixture"]))
+        classes = list(dict.fromkeys(table["class"]))
+        if len(table) != len(mixtures) * len(classes):
+            raise InputError(
+                f"the table has {len(table)} rows: expected one per mixture and class, "
+                "and each only once"
+            )
+        place = {name: i for i, name in enumerate(mixtures)}
+        order = {name: k for k, name in enumerate(classes)}
+        places = (
+            table["mixture"].map(place).to_numpy() * len(classes)
+            + table["class"].map(order).to_numpy()
+        )
+        if len(set(places)) != len(table):
+            raise InputError(
+                "the table has rows twice: expected one per mixture and class, each only once"
+            )
+        return cls(table, mixtures, classes, places)
+
+    def read(self, name: str) -> np.ndarray | None:
         """Read a column as (n, K), NaN where a cell is empty; None where it does not exist."""
-        if name not in self._table:
+        if name not in self.table:
             return None
         values = np.full(len(self.mixtures) * len(self.classes), np.nan)
         try:
-            values[self._rows] = pd.to_numeric(self._table[name]).to_numpy(float)
+            values[self.places] = pd.to_numeric(self.table[name]).to_numpy(float)
         except ValueError as error:
             raise InputError(
                 f"the column {name} of the table does not hold numbers ({error}): "
@@ -133,60 +181,79 @@ class Statistics:
             ) from None
         return values.reshape(len(self.mixtures), len(self.classes))
 
-    def _add_separation(self, score: str) -> None:
-        """Add the mean of a score over all sources, and that of each class."""
-        values = self._column(score)  # (n, K)
-        if score == "residual" and values is not None:
-            values = values[:, :1]  # a mixture has one residual, the same in all its rows
-        self._add_means(f"separation.{score}", values)
-        if score == "residual" or values is None or np.isnan(values).all():
-            return
-        for k, name in enumerate(self.classes):
-            self._add_mean(f"per_class.{name}.{score}", values[:, k : k + 1])
 
-    def _add_means(self, name: str, values: np.ndarray | None) -> None:
-        """Add a mean, if any value is defined."""
-        if values is not None and not np.isnan(values).all():
-            self._add_mean(name, values)
+def _separation_parts(columns: _Columns, score: str) -> dict[str, _Part]:
+    """Give the mean of a score over all sources, and that of each class."""
+    values = columns.read(score)  # (n, K)
+    if score == "residual" and values is not None:
+        values = values[:, :1]  # a mixture has one residual, the same in all its rows
+    parts = _mean_parts(f"separation.{score}", values)
+    if score == "residual" or values is None or not parts:
+        return parts
+    for k, name in enumerate(columns.classes):
+        parts[f"per_class.{name}.{score}"] = _mean_part(values[:, k : k + 1])
+    return parts
 
-    def _add_mean(self, name: str, values: np.ndarray) -> None:
-        self._parts[name] = _mean_of(values)
-        self._n_mixtures[name] = int((~np.isnan(values)).any(1).sum())
 
-    def _add_tagging(self) -> None:
-        labels = self._column("label")
-        probabilities = self._column("probability")
-        decisions = self._column("decision")
-        if labels is None or probabilities is None or decisions is None:
-            return
-        is_known = ~np.isnan(labels + probabilities + decisions).any(1)  # (n,)
-        if not is_known.any():
-            return
-        labels = np.where(is_known[:, None], labels, 0)  # (n, K)
-        probabilities = np.where(is_known[:, None], probabilities, 0)  # (n, K)
-        decisions = np.where(is_known[:, None], decisions, 0)  # (n, K)
-        for name, area in (("auc", area_under_roc), ("average_precision", average_precision)):
-            self._parts[f"tagging.{name}"] = _mean_area(labels, probabilities, is_known, area)
-        hits = labels * decisions
-        false_alarms = (1 - labels) * decisions
-        misses = labels * (1 - decisions)
-        counts = np.stack([hits, false_alarms, misses])  # (3, n, K)
-        self._parts["tagging.f1"] = lambda weights: _mean_f1(counts, weights * is_known)
+def _mean_parts(name: str, values: np.ndarray | None) -> dict[str, _Part]:
+    """Give a mean, if any value is defined."""
+    if values is None or np.isnan(values).all():
+        return {}
+    return {name: _mean_part(values)}
 
-    def _add_counts(self, name: str, kind: str) -> None:
-        columns = [self._column(f"{kind}_{count}") for count in ("tp", "fp", "fn")]
-        if any(column is None or np.isnan(column).all() for column in columns):
-            return
-        known = [np.nan_to_num(column) for column in columns if column is not None]
-        counts = np.stack(known)  # (3, n, K)
-        self._parts[f"{name}.f1"] = lambda weights: _mean_f1(counts, weights)
-        if (errors := self._column(f"{kind}_errors")) is not None:
-            # a mixture has one number of errors, which all of its rows repeat
-            n_errors = np.nan_to_num(errors[:, 0])  # (n,)
-            n_present = (counts[0] + counts[2]).sum(1)  # (n,)
-            self._parts[f"{name}.error_rate"] = lambda weights: ratio(
-                weights @ n_errors, weights @ n_present
-            )
+
+def _mean_part(values: np.ndarray) -> _Part:
+    return _Part(_mean_of(values), int((~np.isnan(values)).any(1).sum()))
+
+
+def _tagging_parts(columns: _Columns) -> dict[str, _Part]:
+    labels = columns.read("label")
+    probabilities = columns.read("probability")
+    decisions = columns.read("decision")
+    if labels is None or probabilities is None or decisions is None:
+        return {}
+    is_known = ~np.isnan(labels + probabilities + decisions).any(1)  # (n,)
+    if not is_known.any():
+        return {}
+    n_mixtures = len(columns.mixtures)
+    labels = np.where(is_known[:, None], labels, 0)  # (n, K)
+    probabilities = np.where(is_known[:, None], probabilities, 0)  # (n, K)
+    decisions = np.where(is_known[:, None], decisions, 0)  # (n, K)
+    parts = {}
+    for name, area in (("auc", area_under_roc), ("average_precision", average_precision)):
+        mean_area = _mean_area(labels, probabilities, is_known, area)
+        parts[f"tagging.{name}"] = _Part(mean_area, n_mixtures)
+    hits = labels * decisions
+    false_alarms = (1 - labels) * decisions
+    misses = labels * (1 - decisions)
+    counts = np.stack([hits, false_alarms, misses])  # (3, n, K)
+    parts["tagging.f1"] = _Part(lambda weights: _mean_f1(counts, weights * is_known), n_mixtures)
+    return parts
+
+
+def _count_parts(columns: _Columns, name: str, kind: str) -> dict[str, _Part]:
+    """Give F1 and the error rate of what is counted.
+
+    Args:
+        columns: of the table.
+        name: of the section, dotted.
+        kind: which columns are counted, such as frame.
+    """
+    columns_of_kind = [columns.read(f"{kind}_{count}") for count in ("tp", "fp", "fn")]
+    if any(column is None or np.isnan(column).all() for column in columns_of_kind):
+        return {}
+    known = [np.nan_to_num(column) for column in columns_of_kind if column is not None]
+    counts = np.stack(known)  # (3, n, K)
+    n_mixtures = len(columns.mixtures)
+    parts = {f"{name}.f1": _Part(lambda weights: _mean_f1(counts, weights), n_mixtures)}
+    if (errors := columns.read(f"{kind}_errors")) is not None:
+        # a mixture has one number of errors, which all of its rows repeat
+        n_errors = np.nan_to_num(errors[:, 0])  # (n,)
+        n_present = (counts[0] + counts[2]).sum(1)  # (n,)
+        parts[f"{name}.error_rate"] = _Part(
+            lambda weights: ratio(weights @ n_errors, weights @ n_present), n_mixtures
+        )
+    return parts
 
 
 def interval(values: np.ndarray) -> list[float]:

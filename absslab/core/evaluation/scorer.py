@@ -69,6 +69,16 @@ class ScoringConfig(Config):
     resampling_seed: int = option(0, "random seed for resampling", at_least=0)
 
 
+def check_backend(config: ScoringConfig) -> None:
+    """Check that what computes BSS Eval is installed, before anything is scored.
+
+    Raises:
+        InputError: `mir_eval` is to compute it, but is not installed.
+    """
+    if config.bss_eval == "mir_eval":
+        import_mir_eval()
+
+
 def is_audible(samples: np.ndarray) -> bool:
     """Tell whether a source is audible: it is neither silent nor constant."""
     return bool(np.ptp(samples) > 0)
@@ -111,9 +121,6 @@ class Scorer:
         thresholds: of the tags' probabilities, one per class.
         ideal_masks: estimates the baselines.
         device: where BSS Eval is computed.
-
-    Raises:
-        InputError: `mir_eval` is to compute BSS Eval, but is not installed.
     """
 
     def __init__(
@@ -133,8 +140,6 @@ class Scorer:
         self.columns: dict[str, list[np.ndarray]] = {}  # (K,) per mixture
         self.names: list[str] = []
         self.paths: list[str] = []
-        if config.bss_eval == "mir_eval":
-            import_mir_eval()
         self.counts = dict.fromkeys(DETECTION_KINDS, Counts(np.zeros((3, len(self.classes)), int)))
         self.frames = BinnedCounts(len(self.classes))
         self.bins = BinnedCounts(len(self.classes))

@@ -157,7 +157,7 @@ def _decompose(
     # System by system, and source by source.
     flat = estimates.reshape(-1, n_channels, n_samples)  # (E / C, C, N)
     owners = np.tile(np.arange(n_sources), len(flat) // n_sources)  # (E / C,)
-    subspace = _DelaySubspace(_to_device(references, device), filter_length)
+    subspace = _DelaySubspace.span(_to_device(references, device), filter_length)
     step = max(1, _SAMPLES_AT_ONCE // (n_channels * n_samples))
     parts = []
     for start in range(0, len(flat), step):
@@ -172,32 +172,53 @@ def _to_device(signals: np.ndarray, device: str) -> Tensor:
     return torch.from_numpy(np.array(signals, np.float64, order="C")).to(device)
 
 
+@dataclass(frozen=True)
 class _DelaySubspace:
-    """The space that all delays of the references span, and each reference's own part of it."""
+    """The space that all delays of the references span, and each reference's own part of it.
 
-    def __init__(self, references: Tensor, filter_length: int):
+    Args:
+        references: (J, C, N).
+        filter_length: number of delays of each, L.
+        size: of the Fourier transforms.
+        spectra: of the references, (Q, F).
+        solve_own: solves for the filters of the channels of each reference.
+        solve_all: solves for the filters of all references together.
+    """
+
+    references: Tensor
+    filter_length: int
+    size: int
+    spectra: Tensor
+    solve_own: list[Callable[[Tensor], Tensor]]
+    solve_all: Callable[[Tensor], Tensor]
+
+    @classmethod
+    def span(cls, references: Tensor, filter_length: int) -> "_DelaySubspace":
+        """Factorise the correlations of references (J, C, N) and their delays."""
         from scipy.fft import next_fast_len
 
-        self.n_sources, self.n_channels, self.n_samples = references.shape
-        self.filter_length = filter_length
-        self.references = references  # (J, C, N)
-        self.size = next_fast_len(self.n_samples + filter_length - 1, real=True)
-        self.spectra = torch.fft.rfft(references.reshape(-1, self.n_samples), self.size)  # (Q, F)
-        lags = self._lags()  # (Q, Q, 2 L − 1)
-        self.solve_own = []
-        for j in range(self.n_sources):
-            rows = slice(j * self.n_channels, (j + 1) * self.n_channels)
-            self.solve_own.append(toeplitz_solver(lags[rows, rows]))
-        self.solve_all = toeplitz_solver(lags) if self.n_sources > 1 else self.solve_own[0]
+        n_sources, n_channels, n_samples = references.shape
+        size = next_fast_len(n_samples + filter_length - 1, real=True)
+        spectra = torch.fft.rfft(references.reshape(-1, n_samples), size)  # (Q, F)
+        lags = _correlate_pairs(spectra, size, filter_length)  # (Q, Q, 2 L − 1)
+        solve_own = []
+        for j in range(n_sources):
+            rows = slice(j * n_channels, (j + 1) * n_channels)
+            solve_own.append(toeplitz_solver(lags[rows, rows]))
+        solve_all = toeplitz_solver(lags) if n_sources > 1 else solve_own[0]
+        return cls(references, filter_length, size, spectra, solve_own, solve_all)
 
-    def _lags(self) -> Tensor:
-        """Return the correlations of all pairs of references at the lags 1 − L … L − 1."""
-        n = self.filter_length
-        pairs = []
-        for spectrum in self.spectra:
-            lags = torch.fft.irfft(spectrum.conj() * self.spectra, self.size)  # (Q, size)
-            pairs.append(torch.cat([lags[:, lags.shape[1] - n + 1 :], lags[:, :n]], 1))
-        return torch.stack(pairs)  # (Q, Q, 2 L − 1)
+    @property
+    def n_sources(self) -> int:
+        return self.references.shape[0]
+
+    @property
+    def n_channels(self) -> int:
+        return self.references.shape[1]
+
+    @property
+    def n_samples(self) -> int:
+        return self.references.shape[2]
 
     def energies(self, estimates: Tensor, owners: np.ndarray) -> Tensor:
         """Compute the energies of estimates.
@@ -282,6 +303,24 @@ class _DelaySubspace:
             for spectrum, taps in zip(spectra, filters, strict=True)
         )  # (E, F)
         return torch.fft.irfft(total, self.size)[:, : self.n_samples + self.filter_length - 1]
+
+
+def _correlate_pairs(spectra: Tensor, size: int, n_lags: int) -> Tensor:
+    """Correlate all pairs of references at the lags 1 − L … L − 1.
+
+    Args:
+        spectra: of the references, (Q, F).
+        size: of the Fourier transforms.
+        n_lags: L.
+
+    Shape:
+        (Q, F) → (Q, Q, 2 L − 1).
+    """
+    pairs = []
+    for spectrum in spectra:
+        lags = torch.fft.irfft(spectrum.conj() * spectra, size)  # (Q, size)
+        pairs.append(torch.cat([lags[:, lags.shape[1] - n_lags + 1 :], lags[:, :n_lags]], 1))
+    return torch.stack(pairs)  # (Q, Q, 2 L − 1)
 
 
 def _decibel(energy: np.ndarray, other: np.ndarray) -> np.ndarray:

@@ -101,7 +101,7 @@ def summarise_run(folder: str | Path) -> RunSummary:
     if (folder / "status.json").exists():
         status = RunStatus.from_json(_read_mapping(folder / "status.json", problems))
         try:
-            state = RunReader(folder).state()
+            state = RunReader.open(folder).state()
         except (InputError, OSError) as error:
             problems.append(str(error))
     # A run that is just being started has no settings yet, and that is no problem.
@@ -335,7 +335,7 @@ def _read_mapping(path: Path, problems: list[str]) -> Mapping[str, Any]:
 @functools.lru_cache(maxsize=1024)
 def _read_history(folder: str, modified: int, size: int) -> dict[int, dict[str, Any]]:
     """Read metrics.jsonl once for each time of modification and size."""
-    reader = RunReader(Path(folder))
+    reader = RunReader.open(folder)
     reader.poll()
     epochs = {epoch: line for epoch, line in reader.metrics.items() if isinstance(epoch, int)}
     return dict(sorted(epochs.items()))

@@ -76,7 +76,7 @@ class Launcher:
     def state(self, folder: Path) -> str:
         """Return the state of a run, as `RunReader.state` does; "gone" if there is no run."""
         try:
-            return RunReader(folder).state()
+            return RunReader.open(folder).state()
         except InputError:
             # Versions before status.json said "preparing" left a start that failed so.
             return "failed" if (folder / OUTPUT).exists() else "gone"
@@ -113,7 +113,7 @@ class Launcher:
 def read_plan(folder: Path) -> tuple[int | None, str]:
     """Read the planned number of epochs of a run, and its device; (None, "auto") if unknown."""
     try:
-        config: Any = RunReader(folder).config
+        config: Any = RunReader.open(folder).config
         return config["training"]["n_epochs"], config["run"]["device"]
     except (InputError, KeyError, TypeError):
         return None, "auto"

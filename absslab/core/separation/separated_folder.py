@@ -173,7 +173,7 @@ def separate_file(
     try:
         for name, kind in subtypes.items():
             writers.append(
-                sound_files.WavWriter(
+                sound_files.WavWriter.open(
                     unfinished / f"{name}.wav",
                     info.sampling_rate,
                     info.n_channels,

@@ -31,7 +31,7 @@ from absslab.core.separation.segmentation import (
     crossfade_segments,
     split_into_segments,
 )
-from absslab.core.separation.synthesis import MaskSynthesis
+from absslab.core.separation.synthesis import build_mask_synthesis
 
 
 @dataclass(frozen=True, eq=False)  # arrays cannot be compared to a single truth value
@@ -168,7 +168,7 @@ class Separator:
             n_classes=len(self.classes),
             hop=self.hop,
         )
-        synthesis = MaskSynthesis(self.model.front_end.config, sampling_rate, self.device)
+        synthesis = build_mask_synthesis(self.model.front_end.config, sampling_rate, self.device)
 
         def separate_segment(mixture: np.ndarray) -> Segment:
             predicted = self.predict(self.to_model_rate(mixture, sampling_rate))

@@ -3,6 +3,8 @@
 Axes: K classes, C channels, F STFT bins, M bands, T frames, n samples.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -12,23 +14,21 @@ from absslab.core.model.feature_config import FeatureConfig
 from absslab.core.model.mask_expander import MaskExpander
 
 
+@dataclass(frozen=True)
 class MaskSynthesis:
     """Synthesises sources from masks and the mixture's own spectrum, channel by channel.
 
+    `build_mask_synthesis` makes one.
+
     Args:
-        features: of the model that predicts the masks.
-        sampling_rate: of the mixtures, Hz.
-        device: where it computes.
+        stft: of the mixtures.
+        expander: spreads masks over the bins and frames of this STFT.
+        device: where both are.
     """
 
-    def __init__(self, features: FeatureConfig, sampling_rate: int, device: torch.device):
-        self._device = device
-        self._expander = MaskExpander(features, sampling_rate).to(device)
-        self._stft = STFT(
-            window_size=self._expander.window_size,
-            hop_size=self._expander.hop_size,
-            window=features.window,
-        ).to(device)
+    stft: STFT
+    expander: MaskExpander
+    device: torch.device
 
     @torch.no_grad()
     def spectrum(self, mixture: np.ndarray) -> Tensor:
@@ -37,7 +37,7 @@ class MaskSynthesis:
         Shape:
             (C, n) → complex (C, F, T).
         """
-        return self._stft(torch.from_numpy(np.ascontiguousarray(mixture)).to(self._device))
+        return self.stft(torch.from_numpy(np.ascontiguousarray(mixture)).to(self.device))
 
     @torch.no_grad()
     def sources(self, spectrum: Tensor, masks: Tensor, n_samples: int) -> np.ndarray:
@@ -53,6 +53,23 @@ class MaskSynthesis:
         """
         sources = np.empty((len(masks), len(spectrum), n_samples), np.float32)  # (K, C, n)
         for k, mask in enumerate(masks):  # all classes at once need more memory, and are no faster
-            linear = self._expander(mask[None], spectrum.shape[-1])  # (1, F, T)
-            sources[k] = self._stft.inverse(linear * spectrum, n_samples).cpu().numpy()
+            linear = self.expander(mask[None], spectrum.shape[-1])  # (1, F, T)
+            sources[k] = self.stft.inverse(linear * spectrum, n_samples).cpu().numpy()
         return sources
+
+
+def build_mask_synthesis(
+    features: FeatureConfig, sampling_rate: int, device: torch.device
+) -> MaskSynthesis:
+    """Build what synthesises sources from the masks of a model.
+
+    Args:
+        features: of the model.
+        sampling_rate: of the mixtures, Hz.
+        device: where it computes.
+    """
+    expander = MaskExpander(features, sampling_rate).to(device)
+    stft = STFT(
+        window_size=expander.window_size, hop_size=expander.hop_size, window=features.window
+    ).to(device)
+    return MaskSynthesis(stft, expander, device)

@@ -14,3 +14,5 @@ from .run_directory import request_stop as request_stop
 from .settings import RunConfig as RunConfig
 from .settings import Settings as Settings
 from .trainer import Trainer as Trainer
+from .trainer import TrainingData as TrainingData
+from .trainer import build_trainer as build_trainer

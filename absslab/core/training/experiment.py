@@ -32,7 +32,7 @@ from absslab.core.training.run_directory import (
     run_directory,
 )
 from absslab.core.training.settings import Settings, canonical_config
-from absslab.core.training.trainer import Trainer
+from absslab.core.training.trainer import Trainer, TrainingData, build_trainer
 
 CHANGEABLE = (
     "n_epochs",
@@ -228,15 +228,8 @@ class Experiment:
                 "computing validation features", store_steps(folder, validation, model.front_end)
             )
             stores = (train_store, validation_store)
-        trainer = Trainer(
-            model,
-            settings.training,
-            settings.augmentation,
-            train,
-            validation,
-            stores,
-            settings.data.n_loaders,
-        )
+        data = TrainingData(train, validation, stores, settings.data.n_loaders)
+        trainer = build_trainer(model, settings.training, settings.augmentation, data)
         if self.checkpoint is not None:
             trainer.load_state(self.checkpoint["resume"], self.checkpoint["weights"])
             return trainer
@@ -267,8 +260,8 @@ class Experiment:
         yield TrainingStarted(
             device=str(trainer.model.device),
             precision=trainer.precision,
-            n_recordings=len(trainer.train),
-            n_validation_recordings=len(trainer.validation),
+            n_recordings=len(trainer.data.train),
+            n_validation_recordings=len(trainer.data.validation),
             n_classes=len(labels.classes),
             epoch=trainer.epoch,
             n_epochs=self.settings.training.n_epochs,
@@ -382,7 +375,7 @@ def train_or_resume(
     last_checkpoint = folder / "last.ckpt"
     if not last_checkpoint.exists():
         return (yield from Experiment(settings).run())
-    reader = RunReader(folder)
+    reader = RunReader.open(folder)
     _check_same_settings(folder, reader.config, settings)
     if reader.state() == "finished":
         return None

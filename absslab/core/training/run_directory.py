@@ -174,11 +174,8 @@ class RunReader:
     """Follows a run directory, from any process, also if it is deleted or begun anew meanwhile.
 
     Args:
-        folder: the run directory.
+        folder: the run directory; `open` checks that it is one.
         metrics: the lines of metrics.jsonl that were read so far, by epoch.
-
-    Raises:
-        InputError: the folder is not a run directory.
     """
 
     folder: Path
@@ -186,18 +183,24 @@ class RunReader:
     _offset: int = 0
     _inode: int | None = None  # of metrics.jsonl
 
-    def __post_init__(self) -> None:
-        self.folder = Path(self.folder)
-        if self._exists:
-            return
+    @classmethod
+    def open(cls, folder: str | Path) -> "RunReader":
+        """Begin to follow a run directory.
+
+        Raises:
+            InputError: the folder is not a run directory.
+        """
+        reader = cls(Path(folder))
+        if reader._exists:
+            return reader
         hint = ""
-        if self.folder.suffix == ".ckpt":
-            run = self.folder.with_suffix("")
+        if reader.folder.suffix == ".ckpt":
+            run = reader.folder.with_suffix("")
             hint = f"; did you mean {run}?" if (run / "config.json").is_file() else ""
         raise InputError(
             "{folder} is not a run directory: "
             f"expected one with config.json, as absslab train writes{hint}",
-            folder=self.folder,
+            folder=reader.folder,
         )
 
     @property
@@ -335,4 +338,4 @@ def request_stop(folder: str | Path) -> None:
         InputError: the folder is not a run directory.
         OSError: it can't be written.
     """
-    (RunReader(Path(folder)).folder / "stop").touch()
+    (RunReader.open(folder).folder / "stop").touch()

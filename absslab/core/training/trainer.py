@@ -5,7 +5,7 @@ A run that is cut and resumed ends bit for bit with the weights of one that was 
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,53 +22,80 @@ from absslab.core.training.events import EpochResult, StepDone
 from absslab.core.training.feature_store import FeatureBatch, FeatureStore
 from absslab.core.training.losses import ShareTargets
 from absslab.core.training.objective import Objective
-from absslab.core.training.schedules import build_schedule
+from absslab.core.training.schedules import Schedule, build_schedule
 from absslab.core.training.validation import ValidationScores, validate
-from absslab.core.training.weight_average import WeightAverage
+from absslab.core.training.weight_average import WeightAverage, build_weight_average
 
 
-class Trainer:
-    """Trains a model; iterate over `run`.
+@dataclass(frozen=True)
+class TrainingData:
+    """The recordings of a training, and how they are read.
 
     Args:
-        model: on its device, with the statistics of its features set (`fit_normalisation`).
-        config: how it is trained.
-        augmentation: how training recordings are varied.
         train: recordings to train on.
         validation: recordings to choose the best model by.
         stores: features of both data sets, if they are not computed again and again.
         n_loaders: processes that read ahead.
+    """
 
-    Raises:
-        InputError: the device lacks the precision.
+    train: AudioDataSet
+    validation: AudioDataSet
+    stores: tuple[FeatureStore, FeatureStore] | None = None
+    n_loaders: int = 0
+
+    def train_batches(
+        self, batch_size: int, rng: np.random.Generator
+    ) -> Iterator[Batch | FeatureBatch]:
+        """Yield shuffled batches of the training recordings."""
+        if self.stores:
+            return self.stores[0].batches(batch_size, rng=rng)
+        return self.train.batches(batch_size, rng=rng, n_loaders=self.n_loaders)
+
+    def validation_batches(self, batch_size: int) -> Iterator[Batch | FeatureBatch]:
+        """Yield batches of the validation recordings: one at a time where lengths differ."""
+        size = batch_size if len(set(self.validation.lengths)) == 1 else 1
+        if self.stores:
+            return self.stores[1].batches(size)
+        return self.validation.batches(size, n_loaders=self.n_loaders)
+
+
+class Trainer:
+    """Trains a model; iterate over `run`. `build_trainer` makes one.
+
+    Args:
+        model: on its device, with the statistics of its features set (`fit_normalisation`).
+        config: how it is trained.
+        data: the recordings.
+        precision: in which the mask network computes, by name.
+        average: the weights that are evaluated and saved.
+        objective: the loss.
+        optimizer: of the model's parameters.
+        schedule: of the learning rate.
+        scaler: of the gradients.
     """
 
     def __init__(
         self,
         model: SeparationModel,
         config: TrainingConfig,
-        augmentation: AugmentationConfig,
-        train: AudioDataSet,
-        validation: AudioDataSet,
-        stores: tuple[FeatureStore, FeatureStore] | None = None,
-        n_loaders: int = 0,
+        data: TrainingData,
+        *,
+        precision: str,
+        average: WeightAverage,
+        objective: Objective,
+        optimizer: torch.optim.Optimizer,
+        schedule: Schedule,
+        scaler: torch.amp.GradScaler,
     ):
         self.model = model
         self.config = config
-        self.train = train
-        self.validation = validation
-        self.stores = stores
-        self.n_loaders = n_loaders
-        self.precision = choose_precision(config.precision, model.device)
-        precision = PRECISIONS[self.precision]
-        self.average = WeightAverage(model, config.average_decay)  # evaluated and saved
-        targets = ShareTargets(model.front_end).to(model.device) if config.share_weight else None
-        self.objective = Objective(config, augmentation, precision, targets)
-        groups = parameter_groups(model, config)
-        self.optimizer = OPTIMIZERS[config.optimizer](groups, lr=config.learning_rate)
-        self.n_steps = -(-len(train) // config.batch_size)
-        self.schedule = build_schedule(self.optimizer, config, self.n_steps)
-        self.scaler = torch.amp.GradScaler(model.device.type, enabled=precision is torch.float16)
+        self.data = data
+        self.precision = precision
+        self.average = average
+        self.objective = objective
+        self.optimizer = optimizer
+        self.schedule = schedule
+        self.scaler = scaler
         self.epoch = 0  # done so far
         self.best: float | None = None  # rank of the best model, larger is better
         self.evaluations_since_best = 0
@@ -88,7 +115,8 @@ class Trainer:
             torch.manual_seed(int(rng.integers(1 << 62)))  # dropout
             self.model.train()
             sums: dict[str, Tensor] = {}
-            for step, batch in enumerate(self._train_batches(rng), start=1):
+            batches = self.data.train_batches(config.batch_size, rng)
+            for step, batch in enumerate(map(self._to_device, batches), start=1):
                 self.optimizer.zero_grad(set_to_none=True)
                 losses, _ = self.objective(self.model, batch, rng)
                 self.scaler.scale(losses["total"]).backward()
@@ -116,6 +144,11 @@ class Trainer:
             yield result
 
     @property
+    def n_steps(self) -> int:
+        """Number of steps of an epoch."""
+        return steps_per_epoch(self.data, self.config)
+
+    @property
     def is_out_of_patience(self) -> bool:
         """Whether early stopping ends the training."""
         return 0 < self.config.patience <= self.evaluations_since_best
@@ -127,12 +160,13 @@ class Trainer:
             how many recordings have been read.
         """
         front_end = self.model.front_end
-        if self.stores:
-            yield from front_end.fit_steps(self.stores[0].features_one_by_one())
+        data = self.data
+        if data.stores:
+            yield from front_end.fit_steps(data.stores[0].features_one_by_one())
         else:
             # One at a time where lengths differ: padding is not sound to learn from.
-            size = 1 if len(set(self.train.lengths)) > 1 else self.config.batch_size
-            batches = self.train.batches(size, n_loaders=self.n_loaders)
+            size = 1 if len(set(data.train.lengths)) > 1 else self.config.batch_size
+            batches = data.train.batches(size, n_loaders=data.n_loaders)
             yield from front_end.fit_steps(
                 front_end.features(front_end.stft(batch.waveforms.to(front_end.device)))
                 for batch in batches
@@ -143,16 +177,11 @@ class Trainer:
     def validate(self) -> ValidationScores:
         """Score the model that would be saved on the validation recordings."""
         self.model.eval()
-        size = self.config.batch_size if len(set(self.validation.lengths)) == 1 else 1
-        batches: Iterator[Batch | FeatureBatch] = (
-            self.stores[1].batches(size)
-            if self.stores
-            else self.validation.batches(size, n_loaders=self.n_loaders)
-        )
+        batches = self.data.validation_batches(self.config.batch_size)
         return validate(
             self.average.model,
             self.objective,
-            self.validation,
+            self.data.validation,
             map(self._to_device, batches),
             self.config,
         )
@@ -185,16 +214,6 @@ class Trainer:
         self.best = state["best"]
         self.evaluations_since_best = state["evaluations_since_best"]
 
-    def _train_batches(self, rng: np.random.Generator) -> Iterator[Batch | FeatureBatch]:
-        """Yield shuffled batches on the model's device."""
-        size = self.config.batch_size
-        batches: Iterator[Batch | FeatureBatch] = (
-            self.stores[0].batches(size, rng=rng)
-            if self.stores
-            else self.train.batches(size, rng=rng, n_loaders=self.n_loaders)
-        )
-        return map(self._to_device, batches)
-
     def _to_device(self, batch: Batch | FeatureBatch) -> Batch | FeatureBatch:
         device = self.model.device
         parts = [None if part is None else part.to(device, non_blocking=True) for part in batch]
@@ -218,7 +237,7 @@ class Trainer:
             losses,
             self.schedule.learning_rate,
             seconds,
-            len(self.train) / seconds,
+            len(self.data.train) / seconds,
             gpu_memory=torch.cuda.max_memory_allocated(device) if is_gpu else None,
         )
 
@@ -229,6 +248,46 @@ class Trainer:
             self.best = rank
         self.evaluations_since_best = 0 if is_best else self.evaluations_since_best + 1
         return is_best
+
+
+def build_trainer(
+    model: SeparationModel,
+    config: TrainingConfig,
+    augmentation: AugmentationConfig,
+    data: TrainingData,
+) -> Trainer:
+    """Build what a training needs besides its model and its data.
+
+    Args:
+        model: on its device.
+        config: how it is trained.
+        augmentation: how training recordings are varied.
+        data: the recordings.
+
+    Raises:
+        InputError: the device lacks the precision.
+    """
+    precision = choose_precision(config.precision, model.device)
+    dtype = PRECISIONS[precision]
+    targets = ShareTargets(model.front_end).to(model.device) if config.share_weight else None
+    groups = parameter_groups(model, config)
+    optimizer = OPTIMIZERS[config.optimizer](groups, lr=config.learning_rate)
+    return Trainer(
+        model,
+        config,
+        data,
+        precision=precision,
+        average=build_weight_average(model, config.average_decay),
+        objective=Objective(config, augmentation, dtype, targets),
+        optimizer=optimizer,
+        schedule=build_schedule(optimizer, config, steps_per_epoch(data, config)),
+        scaler=torch.amp.GradScaler(model.device.type, enabled=dtype is torch.float16),
+    )
+
+
+def steps_per_epoch(data: TrainingData, config: TrainingConfig) -> int:
+    """Count the batches of an epoch; the last one may be smaller."""
+    return -(-len(data.train) // config.batch_size)
 
 
 def parameter_groups(model: nn.Module, config: TrainingConfig) -> list[dict[str, Any]]:

@@ -12,13 +12,14 @@ class WeightAverage:
 
     Args:
         trained: the model that is trained.
-        decay: of the average, per step; 0: none is taken.
+        model: the copy; the trained model itself where no average is taken.
+        decay: of the average, per step.
     """
 
-    def __init__(self, trained: SeparationModel, decay: float):
+    def __init__(self, trained: SeparationModel, model: SeparationModel, decay: float):
         self.trained = trained
+        self.model = model
         self.decay = decay
-        self.model = copy.deepcopy(trained) if decay else trained
 
     @torch.no_grad()
     def update(self, n_steps: int) -> None:
@@ -37,3 +38,13 @@ class WeightAverage:
                 average.lerp_(weight, 1 - decay)
             else:
                 average.copy_(weight)
+
+
+def build_weight_average(trained: SeparationModel, decay: float) -> WeightAverage:
+    """Begin an average with the present weights of a model.
+
+    Args:
+        trained: the model that is trained.
+        decay: of the average, per step; 0: none is taken.
+    """
+    return WeightAverage(trained, copy.deepcopy(trained) if decay else trained, decay)

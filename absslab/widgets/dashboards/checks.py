@@ -57,7 +57,7 @@ def _check_runs(name: str, n_expected: int | None, runs: Sequence[Path]) -> None
             f"pass as many with --run_directory"
         )
     for run in runs:
-        RunReader(run)
+        RunReader.open(run)
         checkpoint = best_checkpoint_path(run)
         if n_expected is not None and not checkpoint.is_file():
             raise InputError(
@@ -83,7 +83,7 @@ def _check_recordings(run: Path, config: DashboardConfig) -> None:
     # imports torch, which the monitor does not need
     from absslab.core.runs.run_data import require_recordings
 
-    require_recordings(RunReader(run), config.split, data_folder=config.mixture_folder)
+    require_recordings(RunReader.open(run), config.split, data_folder=config.mixture_folder)
 
 
 def _absolute(folder: str) -> str:

@@ -121,7 +121,7 @@ class LiveSeparation:
         self.separator = separator
         self.excerpt = excerpt
         self.waveform, self.sampling_rate = excerpt.read()  # (C, N)
-        self._resynthesis = Resynthesis(separator, self.waveform, self.sampling_rate)
+        self._resynthesis = Resynthesis.prepare(separator, self.waveform, self.sampling_rate)
         self.references = self._read_references()
 
     def separate(

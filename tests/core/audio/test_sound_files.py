@@ -317,7 +317,7 @@ def test_a_full_disk_leaves_no_file(tmp_path, full_disk):
 @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
 def test_a_writer_writes_block_by_block_what_save_writes_at_once(tmp_path, subtype):
     samples = np.random.default_rng(0).uniform(-0.9, 0.9, (2, 5000)).astype(np.float32)
-    writer = sound_files.WavWriter(tmp_path / "new" / "a.wav", RATE, 2, 5000, subtype)
+    writer = sound_files.WavWriter.open(tmp_path / "new" / "a.wav", RATE, 2, 5000, subtype)
     writer.write(samples[:, :1234])
     writer.write(samples[:, 1234:])
     assert not (tmp_path / "new" / "a.wav").exists()
@@ -335,7 +335,7 @@ def test_a_writer_writes_block_by_block_what_save_writes_at_once(tmp_path, subty
     ("n_samples", "container"), [(1000, "WAV"), ((1 << 31) - (1 << 16), "WAV"), (1 << 31, "RF64")]
 )
 def test_a_writer_takes_rf64_where_four_gibibytes_would_not_do(tmp_path, n_samples, container):
-    writer = sound_files.WavWriter(tmp_path / "a.wav", RATE, 1, n_samples, "PCM_16")
+    writer = sound_files.WavWriter.open(tmp_path / "a.wav", RATE, 1, n_samples, "PCM_16")
     writer.write(tone(440)[None])
     (unfinished,) = tmp_path.iterdir()
     writer._file.flush()
@@ -345,7 +345,7 @@ def test_a_writer_takes_rf64_where_four_gibibytes_would_not_do(tmp_path, n_sampl
 
 
 def test_a_writer_that_got_fewer_samples_than_promised_leaves_nothing(tmp_path):
-    writer = sound_files.WavWriter(tmp_path / "a.wav", RATE, 1, 1000, "PCM_16")
+    writer = sound_files.WavWriter.open(tmp_path / "a.wav", RATE, 1, 1000, "PCM_16")
     writer.write(np.zeros((1, 999)))
     with pytest.raises(OSError, match=r"a\.wav"):
         writer.close()
@@ -358,7 +358,7 @@ def test_a_writer_on_a_full_disk_leaves_nothing(tmp_path, full_disk, limit):
 
     def write():
         nonlocal writer
-        writer = sound_files.WavWriter(tmp_path / "a.wav", RATE, 1, RATE, "PCM_16")
+        writer = sound_files.WavWriter.open(tmp_path / "a.wav", RATE, 1, RATE, "PCM_16")
         for block in np.split(tone(440)[None], 10, axis=1):
             writer.write(block)
         writer.close()
@@ -371,7 +371,7 @@ def test_a_writer_on_a_full_disk_leaves_nothing(tmp_path, full_disk, limit):
 
 
 def test_a_writer_that_can_only_not_finish_on_a_full_disk_leaves_nothing(tmp_path, full_disk):
-    writer = sound_files.WavWriter(tmp_path / "a.wav", RATE, 1, RATE, "PCM_16")
+    writer = sound_files.WavWriter.open(tmp_path / "a.wav", RATE, 1, RATE, "PCM_16")
     writer.write(tone(440)[None])
     os.truncate(next(tmp_path.iterdir()), 5000)
     with pytest.raises(OSError, match=r"a\.wav"):
@@ -382,7 +382,7 @@ def test_a_writer_that_can_only_not_finish_on_a_full_disk_leaves_nothing(tmp_pat
 def test_a_writer_below_a_file_is_an_error_of_the_system(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OSError, match="file"):
-        sound_files.WavWriter(tmp_path / "file" / "a.wav", RATE, 1, 10, "PCM_16")
+        sound_files.WavWriter.open(tmp_path / "file" / "a.wav", RATE, 1, 10, "PCM_16")
 
 
 def test_ctrl_c_while_a_file_is_encoded_comes_through(monkeypatch):

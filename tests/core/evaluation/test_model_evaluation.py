@@ -289,7 +289,10 @@ def test_the_residual_is_what_no_class_took(opened, evaluation, scores):
 
 def test_the_report_and_the_table_tell_the_same(evaluation, scores):
     """Scores are computed as a whole, and from the table: two ways, one result."""
-    again = {name: float(value[0]) for name, value in Statistics(evaluation.table).scores().items()}
+    again = {
+        name: float(value[0])
+        for name, value in Statistics.from_table(evaluation.table).scores().items()
+    }
     expected = {
         f"tagging.{name}": scores["tagging"][name] for name in ("auc", "average_precision", "f1")
     }

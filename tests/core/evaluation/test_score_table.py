@@ -44,13 +44,15 @@ def tags(n, n_classes, seed=0, decimals=1):
 
 
 def width(table, name, **options):
-    low, high = Statistics(table).intervals(**{"n_resamples": 2000, "seed": 0} | options)[name]
+    low, high = Statistics.from_table(table).intervals(
+        **{"n_resamples": 2000, "seed": 0} | options
+    )[name]
     return high - low
 
 
 def test_means_are_those_of_what_there_is():
     values = np.array([[1.0, NAN], [3.0, 8.0], [NAN, NAN]])
-    scores = Statistics(
+    scores = Statistics.from_table(
         new_table(3, si_sdr=values, leakage=np.where(np.isnan(values), -30.0, NAN))
     ).scores()
     assert scores["separation.si_sdr"].tolist() == [
@@ -63,7 +65,7 @@ def test_means_are_those_of_what_there_is():
 
 def test_weights_count_mixtures_as_often_as_they_say():
     values = np.array([[1.0, NAN], [3.0, 8.0], [NAN, 5.0]])
-    scores = Statistics(new_table(3, si_sdr=values)).scores(
+    scores = Statistics.from_table(new_table(3, si_sdr=values)).scores(
         np.array([[2, 1, 0], [0, 0, 3], [1, 0, 0]])
     )
     np.testing.assert_allclose(scores["separation.si_sdr"], [13 / 4, 5, 1])
@@ -72,14 +74,14 @@ def test_weights_count_mixtures_as_often_as_they_say():
 
 def test_the_residual_counts_each_mixture_once():
     residual = np.array([[-10.0] * 4, [-20.0] * 4, [-60.0] * 4])
-    scores = Statistics(new_table(3, tuple("abcd"), residual=residual)).scores()
+    scores = Statistics.from_table(new_table(3, tuple("abcd"), residual=residual)).scores()
     assert scores["separation.residual"].tolist() == [-30.0]
     assert not any(name.endswith(".residual") for name in scores if name.startswith("per_class"))
 
 
 def test_scores_of_baselines_have_names_of_their_own():
     table = new_table(2, **{"mixture.si_sdr": np.array([[1.0, 2.0], [3.0, NAN]]), "si_sdr": 7.0})
-    scores = Statistics(table).scores()
+    scores = Statistics.from_table(table).scores()
     assert scores["baselines.mixture.si_sdr"].tolist() == [2.0]
     assert scores["separation.si_sdr"].tolist() == [7.0]
     assert "per_class.speech.mixture.si_sdr" not in scores
@@ -97,7 +99,8 @@ def test_the_order_of_rows_does_not_matter():
     )
     tables = (table, table.sample(frac=1, random_state=0))
     first, shuffled = (
-        {name: value[0] for name, value in Statistics(one).scores().items()} for one in tables
+        {name: value[0] for name, value in Statistics.from_table(one).scores().items()}
+        for one in tables
     )
     assert shuffled == pytest.approx(first)
 
@@ -106,7 +109,7 @@ def test_rows_that_are_not_one_per_mixture_and_class_are_refused():
     table = new_table(3, si_sdr=1.0)
     for wrong in (table.iloc[1:], pd.concat([table, table.iloc[:1]])):
         with pytest.raises(InputError, match="one per mixture and class"):
-            Statistics(wrong)
+            Statistics.from_table(wrong)
 
 
 def test_a_row_that_is_there_in_place_of_another_is_refused():
@@ -115,7 +118,7 @@ def test_a_row_that_is_there_in_place_of_another_is_refused():
         "knock"  # as many rows as there should be, but one twice and one not at all
     )
     with pytest.raises(InputError, match="each only once"):
-        Statistics(table)
+        Statistics.from_table(table)
 
 
 @pytest.mark.parametrize("decimals", [1, 6])
@@ -124,7 +127,7 @@ def test_weighted_tagging_scores_are_scikit_learns_on_repeated_rows(decimals):
     weights = np.random.default_rng(1).integers(0, 4, (20, 15))
     weights[:, :2] = 1  # both kinds of labels in every class
     table = new_table(15, tuple("abc"), label=labels, probability=probabilities, decision=decision)
-    scores = Statistics(table).scores(weights)
+    scores = Statistics.from_table(table).scores(weights)
     for row, weight in enumerate(weights):
         truth, probability, decided = (
             np.repeat(values, weight, 0).T for values in (labels, probabilities, decision)
@@ -144,7 +147,9 @@ def test_a_class_without_positives_among_the_resampled_is_left_out_of_the_mean_a
     labels = np.array([[1.0, 1.0], [0.0, 0.0], [0.0, 1.0]])
     probabilities = np.array([[0.9, 0.2], [0.1, 0.6], [0.4, 0.8]])
     table = new_table(3, label=labels, probability=probabilities, decision=probabilities > 0.5)
-    auc = Statistics(table).scores(np.array([[1, 1, 1], [0, 1, 2], [0, 0, 1]]))["tagging.auc"]
+    auc = Statistics.from_table(table).scores(np.array([[1, 1, 1], [0, 1, 2], [0, 0, 1]]))[
+        "tagging.auc"
+    ]
     np.testing.assert_allclose(auc, [(1 + 0.5) / 2, 1, NAN])
 
 
@@ -155,12 +160,14 @@ def test_weighted_detection_scores_are_those_of_repeated_counts():
     weights = rng.integers(0, 3, (5, 10))
     hits, made_up, missed = np.einsum("rn,cnk->crk", weights, counts)
     expected = (2 * hits / (2 * hits + made_up + missed)).mean(1)
-    np.testing.assert_allclose(Statistics(table).scores(weights)["detection.event.f1"], expected)
-    assert "detection.segment.f1" not in Statistics(table).scores()
+    np.testing.assert_allclose(
+        Statistics.from_table(table).scores(weights)["detection.event.f1"], expected
+    )
+    assert "detection.segment.f1" not in Statistics.from_table(table).scores()
 
 
 def test_a_constant_has_an_interval_without_width():
-    intervals = Statistics(new_table(20, si_sdr=3.5, leakage=-20.0)).intervals(
+    intervals = Statistics.from_table(new_table(20, si_sdr=3.5, leakage=-20.0)).intervals(
         n_resamples=300, seed=0
     )
     assert intervals["separation.si_sdr"] == [3.5, 3.5]
@@ -172,7 +179,7 @@ def test_a_constant_has_an_interval_without_width():
 def test_the_interval_of_a_mean_is_that_of_the_normal_distribution(n, deviation):
     values = np.random.default_rng(0).normal(10, deviation, (n, 1))
     values = 10 + deviation * (values - values.mean()) / values.std()
-    statistics = Statistics(new_table(n, ("speech",), si_sdr=values))
+    statistics = Statistics.from_table(new_table(n, ("speech",), si_sdr=values))
     low, high = statistics.intervals(n_resamples=4000, seed=0)["separation.si_sdr"]
     expected = 1.96 * deviation / np.sqrt(n)
     assert 10 - low == pytest.approx(expected, rel=0.15)
@@ -195,7 +202,7 @@ def test_the_same_seed_gives_the_same_intervals_and_another_one_others():
         30, label=labels, probability=probabilities, decision=decision, si_sdr=probabilities
     )
     first, again, other = (
-        Statistics(table).intervals(n_resamples=250, seed=seed) for seed in (3, 3, 4)
+        Statistics.from_table(table).intervals(n_resamples=250, seed=seed) for seed in (3, 3, 4)
     )
     assert first == again
     per_class = {"per_class.speech.si_sdr", "per_class.knock.si_sdr"}
@@ -212,7 +219,7 @@ def test_the_same_seed_gives_the_same_intervals_and_another_one_others():
 def test_the_same_mixtures_are_drawn_in_every_table():
     """What two systems differ by is then seen without the spread of the mixtures."""
     values = np.random.default_rng(0).standard_normal((25, 2))
-    first, other = (Statistics(new_table(25, si_sdr=values + gain)) for gain in (0, 1))
+    first, other = (Statistics.from_table(new_table(25, si_sdr=values + gain)) for gain in (0, 1))
     drawn = [
         statistics.resampled(n_resamples=130, seed=5)["separation.si_sdr"]
         for statistics in (first, other)
@@ -222,7 +229,7 @@ def test_the_same_mixtures_are_drawn_in_every_table():
 
 
 def test_more_resamples_begin_with_the_same_ones():
-    statistics = Statistics(new_table(9, si_sdr=np.arange(18.0).reshape(9, 2)))
+    statistics = Statistics.from_table(new_table(9, si_sdr=np.arange(18.0).reshape(9, 2)))
     few, many = (
         statistics.resampled(n_resamples=n, seed=0)["separation.si_sdr"] for n in (100, 300)
     )
@@ -232,12 +239,16 @@ def test_more_resamples_begin_with_the_same_ones():
 def test_undefined_scores_and_few_mixtures_have_no_interval_and_undefined_resamples_are_left_out():
     values = np.full((6, 2), NAN)
     values[:5, 0] = 4.0
-    intervals = Statistics(new_table(6, si_sdr=values, sir=NAN)).intervals(n_resamples=100, seed=0)
+    intervals = Statistics.from_table(new_table(6, si_sdr=values, sir=NAN)).intervals(
+        n_resamples=100, seed=0
+    )
     assert intervals["separation.si_sdr"] == [4.0, 4.0]
     assert "separation.sir" not in intervals
     assert "per_class.knock.si_sdr" not in intervals
     values[4, 0] = NAN
-    assert Statistics(new_table(6, si_sdr=values)).intervals(n_resamples=100, seed=0) == {}
+    assert (
+        Statistics.from_table(new_table(6, si_sdr=values)).intervals(n_resamples=100, seed=0) == {}
+    )
 
 
 def test_an_interval_leaves_out_two_and_a_half_percent_on_either_side():
@@ -251,14 +262,16 @@ def test_some_mixtures_without_labels_or_counts_leave_the_rest_as_it_is():
     table = new_table(
         6, label=labels, probability=probabilities, decision=decision, si_sdr=probabilities
     )
-    scores = Statistics(table).scores()
+    scores = Statistics.from_table(table).scores()
     assert scores["separation.si_sdr"][0] == pytest.approx(probabilities.mean())
     labelled = np.arange(6) != 3
     labelled_table = new_table(
         5, label=labels[labelled], probability=probabilities[labelled], decision=decision[labelled]
     )
     for name in ("tagging.auc", "tagging.average_precision", "tagging.f1"):
-        assert scores[name][0] == pytest.approx(Statistics(labelled_table).scores()[name][0])
+        assert scores[name][0] == pytest.approx(
+            Statistics.from_table(labelled_table).scores()[name][0]
+        )
 
 
 NAMES = ("NA", "nan", "None", "1", "true")
@@ -306,9 +319,9 @@ def test_scores_and_table_come_back_as_they_were_written(tmp_path):
     np.testing.assert_allclose(
         read[numbers].to_numpy(float), table[numbers].to_numpy(float), rtol=1e-6
     )
-    statistics = Statistics(read)
+    statistics = Statistics.from_table(read)
     assert (statistics.mixtures, statistics.classes) == (list(MIXTURES), list(NAMES))
-    expected = {name: value[0] for name, value in Statistics(table).scores().items()}
+    expected = {name: value[0] for name, value in Statistics.from_table(table).scores().items()}
     recomputed = {name: value[0] for name, value in statistics.scores().items()}
     assert recomputed == pytest.approx(expected, rel=1e-5)
 
@@ -357,7 +370,7 @@ def test_a_table_with_text_in_the_place_of_numbers_is_refused_in_one_line(tmp_pa
     table.loc[1, column] = "loud"
     write_scores(tmp_path / "scores.json", Scores(("speech", "knock")), table)
     with pytest.raises(InputError) as error:
-        Statistics(read_scores(tmp_path / "scores.json")[1]).scores()
+        Statistics.from_table(read_scores(tmp_path / "scores.json")[1]).scores()
     assert len(str(error.value).splitlines()) == 1
 
 

@@ -441,7 +441,7 @@ def test_the_report_and_the_statistics_of_the_table_agree():
         )
     scorer = scored(*pairs)
     scores = report(scorer)
-    again = Statistics(scorer.table()).scores()
+    again = Statistics.from_table(scorer.table()).scores()
     for section in ("tagging", "separation"):
         for name in set(scores[section]) & {
             key.partition(".")[2] for key in again if key.startswith(f"{section}.")

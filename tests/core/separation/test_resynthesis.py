@@ -36,7 +36,7 @@ def separator(checkpoint) -> Separator:
 def test_it_gives_what_separating_gives_whatever_the_settings(separator, sampling_rate, shape):
     waveform = (0.1 * np.random.default_rng(0).standard_normal(shape)).astype(np.float32)
     given = waveform.copy()
-    resynthesis = Resynthesis(separator, waveform, sampling_rate)
+    resynthesis = Resynthesis.prepare(separator, waveform, sampling_rate)
     for config in CONFIGS:
         again = resynthesis.separate(config)
         expected = Separator(separator.model, config).separate(waveform, sampling_rate)
@@ -55,14 +55,14 @@ def test_the_model_is_asked_once(separator, monkeypatch):
         "predict",
         lambda self, waveform: asked.append(len(waveform)) or predict(self, waveform),
     )
-    resynthesis = Resynthesis(separator, np.full(32000, 0.1, np.float32), 16000)
+    resynthesis = Resynthesis.prepare(separator, np.full(32000, 0.1, np.float32), 16000)
     for config in CONFIGS:
         resynthesis.separate(config)
     assert asked == [32000]
 
 
 def test_what_came_out_can_be_changed_without_changing_what_comes_next(separator):
-    resynthesis = Resynthesis(separator, np.full(32000, 0.1, np.float32), 16000)
+    resynthesis = Resynthesis.prepare(separator, np.full(32000, 0.1, np.float32), 16000)
     first = resynthesis.separate(SeparationConfig(smoothing=0, tag_exponent=0))
     expected = {name: getattr(first, name).copy() for name in ARRAYS}
     for name in ARRAYS:
@@ -75,4 +75,4 @@ def test_what_came_out_can_be_changed_without_changing_what_comes_next(separator
 def test_what_is_no_waveform_is_refused(separator):
     for waveform in (np.zeros(0, np.float32), np.full(100, np.nan), np.zeros((1, 2, 3))):
         with pytest.raises(InputError):
-            Resynthesis(separator, waveform, 16000)
+            Resynthesis.prepare(separator, waveform, 16000)

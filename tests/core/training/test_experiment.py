@@ -129,19 +129,19 @@ def test_the_file_stop_stops_a_run_which_can_then_be_resumed(new_run, tmp_path):
     (tmp_path / "run" / "stop").touch()
     rest = list(run)
     assert not any(isinstance(event, EpochResult) and event.epoch == 2 for event in rest)
-    assert RunReader(tmp_path / "run").state() == "stopped"
+    assert RunReader.open(tmp_path / "run").state() == "stopped"
 
 
 def test_models_of_every_so_many_epochs_are_kept_and_can_be_used(new_run, tmp_path):
     settings = with_training(replace(new_run, run=replace(new_run.run, keep_every=2)), n_epochs=5)
     finish(Experiment(settings))
-    checkpoints = RunReader(tmp_path / "run").epoch_checkpoints()
+    checkpoints = RunReader.open(tmp_path / "run").epoch_checkpoints()
     assert list(checkpoints) == [2, 4]
     assert [load_checkpoint(path).made["epoch"] for path in checkpoints.values()] == [2, 4]
     first, second = (weights(path) for path in checkpoints.values())
     assert any(not torch.equal(first[name], second[name]) for name in first)
     list(Experiment.resume(tmp_path / "run/last.ckpt", {"n_epochs": 7, "keep_every": 3}).run())
-    assert list(RunReader(tmp_path / "run").epoch_checkpoints()) == [2, 4, 6]
+    assert list(RunReader.open(tmp_path / "run").epoch_checkpoints()) == [2, 4, 6]
 
 
 def test_a_run_is_not_overwritten_but_named_with_how_to_go_on(new_run):
@@ -289,7 +289,7 @@ def test_a_bad_recording_leaves_no_run_behind_and_the_same_settings_work_once_it
         path.write_bytes(good[:5000])
         with pytest.raises(InputError, match=r"000000\.wav is cut short"):
             finish(Experiment(settings))
-        reader = RunReader(tmp_path / "run")  # it says what failed, and blocks no other start
+        reader = RunReader.open(tmp_path / "run")  # it says what failed, and blocks no other start
         assert reader.state() == "failed"
         assert "000000.wav is cut short" in reader.read_log_end()
         assert not (tmp_path / "run" / "last.ckpt").exists()
@@ -307,7 +307,7 @@ def test_a_run_is_resumed_where_it_lies_whatever_the_working_directory(
     monkeypatch.chdir(tmp_path / "elsewhere")
     finish(Experiment.resume("../runs/a/last.ckpt"))
     assert (tmp_path / "runs" / "a.ckpt").exists()
-    assert RunReader(tmp_path / "runs" / "a").state() == "finished"
+    assert RunReader.open(tmp_path / "runs" / "a").state() == "finished"
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
@@ -357,7 +357,7 @@ def test_a_kill_at_any_moment_leaves_a_run_that_resumes_or_starts_again(settings
         )
         assert [result.epoch for result in finish(Experiment(changed))] == [1, 2]
         return
-    reader = RunReader(tmp_path / "killed")
+    reader = RunReader.open(tmp_path / "killed")
     assert reader.state() == "dead"
     reader.poll()
     done = max(reader.metrics)
@@ -372,7 +372,7 @@ def test_a_training_that_diverges_ends_with_what_to_do(new_run, tmp_path):
     diverging = with_training(new_run, learning_rate=1e30, average_decay=0.0)
     with pytest.raises(InputError, match=r"the loss is .* in epoch 1: lower learning_rate"):
         finish(Experiment(diverging))
-    assert RunReader(tmp_path / "run").state() == "failed"
+    assert RunReader.open(tmp_path / "run").state() == "failed"
 
 
 def test_a_training_is_done_once_gone_on_with_after_a_cut_and_refused_with_other_settings(
@@ -398,7 +398,7 @@ def test_a_run_says_that_it_prepares_before_a_recording_is_opened(new_run, tmp_p
     opened = sound_files.info
 
     def info(path):
-        seen.append(RunReader(tmp_path / "run").status())
+        seen.append(RunReader.open(tmp_path / "run").status())
         return opened(path)
 
     monkeypatch.setattr(sound_files, "info", info)
@@ -429,7 +429,7 @@ def test_a_training_writes_its_end_when_its_epochs_can_not_be_printed(
     monkeypatch.setattr("builtins.print", fail)
     with pytest.raises(BrokenPipeError) as raised:
         print_epochs(Experiment(new_run).run(), "loss")
-    status = RunReader(tmp_path / "run").status()
+    status = RunReader.open(tmp_path / "run").status()
     assert raised.value.__traceback__ is not None  # which would keep the training alive
     assert (status.state, status.epoch) == ("stopped", 1)
 
@@ -441,4 +441,4 @@ def test_settings_that_can_not_be_used_overwrite_nothing(new_run, tmp_path):
         with pytest.raises(InputError):
             finish(Experiment.resume(tmp_path / "run/last.ckpt", changes))
         assert (tmp_path / "run" / "config.json").read_bytes() == config
-        assert RunReader(tmp_path / "run").state() == "stopped"
+        assert RunReader.open(tmp_path / "run").state() == "stopped"

@@ -24,7 +24,7 @@ from absslab.core.training.run_directory import (
 
 def test_a_reader_sees_each_epoch_once_and_waits_for_the_end_of_a_torn_line(tmp_path):
     writer = RunWriter.begin(tmp_path / "r.ckpt", {})
-    reader = RunReader(tmp_path / "r")
+    reader = RunReader.open(tmp_path / "r")
     assert reader.poll() == []
     writer.add_metrics({"epoch": 1})
     assert [line["epoch"] for line in reader.poll()] == [1]
@@ -44,7 +44,7 @@ def test_after_a_kill_a_torn_line_is_passed_over_and_the_next_is_whole(tmp_path)
     with open(tmp_path / "r/metrics.jsonl", "a") as file:
         file.write('{"epoch": 1}\n{"epoch": 2, "lo')
     RunWriter.begin(tmp_path / "r.ckpt", {}, resume=writer.folder).add_metrics({"epoch": 2})
-    reader = RunReader(tmp_path / "r")
+    reader = RunReader.open(tmp_path / "r")
     assert [line["epoch"] for line in reader.poll()] == [1, 2]
 
 
@@ -52,7 +52,7 @@ def test_of_two_lines_on_one_epoch_the_later_holds(tmp_path):
     writer = RunWriter.begin(tmp_path / "r.ckpt", {})
     for loss in (1.0, 2.0):
         writer.add_metrics({"epoch": 1, "loss": loss})
-    reader = RunReader(tmp_path / "r")
+    reader = RunReader.open(tmp_path / "r")
     reader.poll()
     assert reader.metrics[1]["loss"] == 2.0
 
@@ -89,7 +89,7 @@ def test_a_run_that_is_being_trained_is_not_resumed_twice(tmp_path):
 def test_a_run_that_never_finished_an_epoch_starts_again_under_its_name(tmp_path):
     RunWriter.begin(tmp_path / "r.ckpt", {}).write_status("failed")
     RunWriter.begin(tmp_path / "r.ckpt", {"n": 2})
-    assert RunReader(tmp_path / "r").config == {"n": 2}
+    assert RunReader.open(tmp_path / "r").config == {"n": 2}
 
 
 def test_a_run_is_not_resumed_into_another_runs_directory(tmp_path):
@@ -99,7 +99,7 @@ def test_a_run_is_not_resumed_into_another_runs_directory(tmp_path):
         writer.last_checkpoint.touch()
     with pytest.raises(InputError, match="holds a run"):
         RunWriter.begin(tmp_path / "b.ckpt", {}, resume=tmp_path / "a")
-    assert RunReader(tmp_path / "b").config == {"run": "b"}
+    assert RunReader.open(tmp_path / "b").config == {"run": "b"}
 
 
 def test_an_old_stop_file_does_not_stop_the_next_run(tmp_path):
@@ -112,10 +112,10 @@ def test_an_old_stop_file_does_not_stop_the_next_run(tmp_path):
 
 def test_only_a_run_directory_can_be_followed(tmp_path):
     with pytest.raises(InputError, match=r"not a run directory.* train writes$"):
-        RunReader(tmp_path)
+        RunReader.open(tmp_path)
     RunWriter.begin(tmp_path / "r.ckpt", {})
     with pytest.raises(InputError, match=r"not a run directory.*; did you mean .*/r\?$"):
-        RunReader(tmp_path / "r.ckpt")
+        RunReader.open(tmp_path / "r.ckpt")
 
 
 def test_the_run_directory_stands_beside_the_model():
@@ -130,7 +130,7 @@ def test_a_run_that_is_deleted_while_it_is_watched_is_gone_and_one_that_takes_it
     writer = RunWriter.begin(tmp_path / "r.ckpt", {})
     for epoch in (1, 2):
         writer.add_metrics({"epoch": epoch})
-    reader = RunReader(tmp_path / "r")
+    reader = RunReader.open(tmp_path / "r")
     assert len(reader.poll()) == 2
     shutil.rmtree(tmp_path / "r")
     assert (reader.poll(), reader.state(), reader.status(), reader.read_log_end()) == (
@@ -154,7 +154,7 @@ def test_metrics_that_are_replaced_by_fewer_are_read_anew(tmp_path):
     writer = RunWriter.begin(tmp_path / "r.ckpt", {})
     for epoch in (1, 2, 3):
         writer.add_metrics({"epoch": epoch})
-    reader = RunReader(tmp_path / "r")
+    reader = RunReader.open(tmp_path / "r")
     reader.poll()
     (tmp_path / "r/metrics.jsonl").write_text(
         '{"epoch": 1, "loss": 2.0}\n'
@@ -166,7 +166,7 @@ def test_metrics_that_are_replaced_by_fewer_are_read_anew(tmp_path):
 @pytest.mark.parametrize("content", ['{"state": "runn', "[1]", "", "\x00\xff"])
 def test_a_status_that_is_torn_or_foreign_says_nothing_and_the_run_is_dead(tmp_path, content):
     RunWriter.begin(tmp_path / "r.ckpt", {})
-    reader = RunReader(tmp_path / "r")
+    reader = RunReader.open(tmp_path / "r")
     (tmp_path / "r/status.json").unlink()
     assert (reader.status(), reader.state()) == (RunStatus(), "dead")
     (tmp_path / "r/status.json").write_text(content)
@@ -178,12 +178,12 @@ def test_lines_that_are_no_metrics_are_passed_over(tmp_path):
     (tmp_path / "r/metrics.jsonl").write_text(
         '[]\n"text"\n{"epoch": null}\n{"epoch": [1]}\n{}\n\n{"epoch": 3}\n'
     )
-    assert RunReader(tmp_path / "r").poll() == [{"epoch": 3}]
+    assert RunReader.open(tmp_path / "r").poll() == [{"epoch": 3}]
 
 
 def test_the_settings_of_a_newer_version_are_plain_data_and_damaged_ones_are_said(tmp_path):
     RunWriter.begin(tmp_path / "r.ckpt", {"training": {"quantum": True}})
-    reader = RunReader(tmp_path / "r")
+    reader = RunReader.open(tmp_path / "r")
     assert reader.config == {"training": {"quantum": True}}
     for content in ("{", "[]"):
         (tmp_path / "r/config.json").write_text(content)
@@ -195,7 +195,7 @@ def test_the_status_carries_what_was_said_of_progress(tmp_path):
     writer = RunWriter.begin(tmp_path / "r.ckpt", {})
     writer.write_status("running", epoch=1, n_epochs=5, device="cpu")
     writer.write_status("running", step=2, n_steps=4)
-    reader = RunReader(tmp_path / "r")
+    reader = RunReader.open(tmp_path / "r")
     status = reader.status()
     assert {
         "state",
@@ -217,7 +217,7 @@ def test_the_status_carries_what_was_said_of_progress(tmp_path):
 
 def test_a_run_prepares_from_its_first_moment_with_progress_as_numbers(tmp_path):
     writer = RunWriter.begin(tmp_path / "r.ckpt", {})
-    reader = RunReader(tmp_path / "r")
+    reader = RunReader.open(tmp_path / "r")
     assert reader.state() == "preparing"
     writer.report_preparation("checking recordings", 3, 12)
     assert reader.status().progress == TaskProgress("checking recordings", 3, 12)
@@ -235,7 +235,7 @@ def test_a_run_that_its_launcher_announced_is_begun_by_that_process_alone(tmp_pa
         RunWriter.begin(tmp_path / "r.ckpt", {})
     path.unlink()
     write_child_status(path, os.getpid(), "starting")
-    assert RunReader(tmp_path / "r").state() == "preparing"
+    assert RunReader.open(tmp_path / "r").state() == "preparing"
     assert RunWriter.begin(tmp_path / "r.ckpt", {}).folder == path.parent
 
 
@@ -244,7 +244,7 @@ def test_a_run_that_is_stopped_before_it_can_say_so_was_stopped(tmp_path):
     status = writer.folder / "status.json"
     values = json.loads(status.read_text())
     status.write_text(json.dumps(values | {"pid_started": 0.0}))
-    reader = RunReader(writer.folder)
+    reader = RunReader.open(writer.folder)
     assert reader.state() == "dead"
     request_stop(writer.folder)
     assert reader.state() == "stopped"
@@ -272,7 +272,7 @@ def test_the_time_left_follows_the_latest_epochs():
 
 def test_the_tail_of_the_log_is_its_last_lines(tmp_path):
     writer = RunWriter.begin(tmp_path / "r.ckpt", {})
-    reader = RunReader(tmp_path / "r")
+    reader = RunReader.open(tmp_path / "r")
     assert reader.read_log_end() == ""
     for number in range(1000):
         writer.log(f"<b>line {number}</b>")
@@ -293,7 +293,7 @@ def test_a_run_is_asked_to_stop_by_its_folder(tmp_path):
 
 def test_models_that_were_kept_are_found_by_epoch(tmp_path):
     writer = RunWriter.begin(tmp_path / "r.ckpt", {})
-    reader = RunReader(tmp_path / "r")
+    reader = RunReader.open(tmp_path / "r")
     assert reader.epoch_checkpoints() == {}
     for epoch in (10, 5):
         writer.epoch_checkpoint_path(epoch).parent.mkdir(exist_ok=True)
@@ -312,7 +312,7 @@ def test_a_run_that_only_prepares_says_that_its_settings_are_to_come(tmp_path):
     folder.mkdir()
     StatusFile(folder / "status.json").write("preparing")
     with pytest.raises(InputError, match="only being prepared: its settings are not written yet"):
-        _ = RunReader(folder).config
+        _ = RunReader.open(folder).config
     StatusFile(folder / "status.json").write("failed")
     with pytest.raises(InputError, match=r"config\.json does not exist"):
-        _ = RunReader(folder).config
+        _ = RunReader.open(folder).config

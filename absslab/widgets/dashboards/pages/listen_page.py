@@ -55,7 +55,7 @@ class ListenPage(Page):
             raise InputError("no run is shown: absslab dashboard listen --run_directory R")
         run = Path(self.config.run_directory[0])
         recordings = require_recordings(
-            RunReader(run), self.config.split, data_folder=self.config.mixture_folder
+            RunReader.open(run), self.config.split, data_folder=self.config.mixture_folder
         )
         self._checkpoint = best_checkpoint_path(run)
         self.files = [Path(recording.path) for recording in recordings]

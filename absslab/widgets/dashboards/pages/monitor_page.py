@@ -112,7 +112,7 @@ class MonitorPage(Page):
             self.view.widget.layout.display = "none"
             return
         if reader is None or reader.folder != path:
-            reader = RunReader(path)
+            reader = RunReader.open(path)
             self.view.follow(reader)
         self.view.update(reader.state())
         self.view.widget.layout.display = ""

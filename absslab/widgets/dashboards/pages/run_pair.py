@@ -31,7 +31,7 @@ class RunPair:
         self._device = config.device
         self._models = LiveModels()
         recordings = require_recordings(
-            RunReader(first), config.split, data_folder=config.mixture_folder
+            RunReader.open(first), config.split, data_folder=config.mixture_folder
         )
         self.recordings = [(Path(recording.path), recording.labels) for recording in recordings]
         # votes name recordings by their paths below the common folder, which may be moved

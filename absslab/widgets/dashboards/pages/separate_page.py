@@ -167,7 +167,7 @@ class SeparatePage(Page):
 
     def _examples(self) -> list[tuple[str, str]]:
         """Return titles and paths of recordings of the run; none where its data are missing."""
-        reader = RunReader(self._run)
+        reader = RunReader.open(self._run)
         try:
             recordings = run_recordings(
                 reader, self.config.split, data_folder=self.config.mixture_folder

@@ -130,7 +130,7 @@ class Follower(Part):
     def _open(self) -> None:
         """Start reading the run directory."""
         assert self.folder is not None
-        reader = RunReader(self.folder)
+        reader = RunReader.open(self.folder)
         self.view.follow(reader)
         try:
             self.epochs.follow(reader)

@@ -93,6 +93,6 @@ async def wait_for_training(folder: str | Path, *, seconds: float = 24 * 3600.0)
         raise InputError(
             f"{{folder}} did not finish, its state is {state}: {reason}", folder=folder
         )
-    reader = RunReader(folder)
+    reader = RunReader.open(folder)
     reader.poll()
     return reader

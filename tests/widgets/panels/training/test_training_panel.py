@@ -243,7 +243,7 @@ def test_a_training_that_is_stopped_before_python_is_up_was_stopped(tmp_path):
 def test_a_training_is_preparing_within_a_second_of_the_press_of_start(panel):
     pressed = time.monotonic()
     panel.start_button.click()
-    reader = RunReader(Path(panel.state.runs_folder) / "run-1")
+    reader = RunReader.open(Path(panel.state.runs_folder) / "run-1")
     assert reader.state() == "preparing"
     assert time.monotonic() - pressed < 1
     assert reader.status().progress == TaskProgress("starting")
