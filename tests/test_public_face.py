@@ -105,7 +105,7 @@ def test_mix_writes_the_folder_that_the_command_writes(event_folder, tmp_path):
         event_folder, tmp_path / "set", n_files=10, length=1.0, n_workers=1, progress=steps.append
     )
     assert folder == tmp_path / "set"
-    assert read_manifest(folder)["n_mixtures"] == {"train": 8, "validation": 1, "test": 1}
+    assert read_manifest(folder).n_mixtures == {"train": 8, "validation": 1, "test": 1}
     assert steps[-1] == Progress(10, 10)
 
 

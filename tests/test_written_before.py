@@ -20,6 +20,7 @@ from absslab.cli.main import main
 from absslab.core.audio import sound_files
 from absslab.core.common.progress import run_to_end
 from absslab.core.data.mixture_folder import read_manifest, read_specs, source_files
+from absslab.core.evaluation.comparison import Comparison
 from absslab.core.runs.catalogue import find_runs
 from absslab.core.runs.run_scores import read_run_scores
 from absslab.core.separation.separator import Separator
@@ -40,7 +41,8 @@ def folder(tmp_path):
 
 def test_mixtures_are_read():
     manifest = read_manifest(WRITTEN / "mixtures")
-    assert manifest["n_mixtures"] == {"train": 18, "validation": 6, "test": 6}
+    assert manifest.n_mixtures == {"train": 18, "validation": 6, "test": 6}
+    assert manifest.to_json() == json.loads((WRITTEN / "mixtures" / "manifest.json").read_text())
     assert len(read_specs(WRITTEN / "mixtures", "test")) == 6
     mixture, rate = sound_files.load_channels(WRITTEN / "mixtures" / "test" / "000000.wav")
     parts = source_files(WRITTEN / "mixtures" / "test" / "000000.wav").values()
@@ -172,6 +174,7 @@ def test_scores_are_compared(folder, capsys):
     before = json.loads((folder / "comparison.json").read_text())
     after = json.loads(output.read_text())
     assert after["scores"] == before["scores"]
+    assert Comparison.from_json(before).scores == Comparison.from_json(after).scores
 
 
 def test_settings_of_a_separation_are_read():

@@ -30,5 +30,5 @@ def run(arguments: Sequence[str]) -> None:
     compared = compare(given["scores"], from_flags(ComparisonConfig, given))
     print(comparison_text(compared))
     if given["output"]:
-        write_json(given["output"], compared)
+        write_json(given["output"], compared.to_json())
         print(f"→ {given['output']}")

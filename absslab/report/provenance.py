@@ -14,7 +14,7 @@ from absslab.core.common.errors import InputError
 from absslab.core.common.version import __version__
 from absslab.core.data.layouts import LabelledRecording, find_layout
 from absslab.core.data.mixing import MixingConfig
-from absslab.core.data.mixture_folder import read_manifest
+from absslab.core.data.mixture_folder import Manifest, read_manifest
 from absslab.core.data.mixture_plan import MixtureFolderConfig
 from absslab.core.data.recordings import checksum
 from absslab.core.data.splits import SPLITS
@@ -106,7 +106,7 @@ def count_recordings(
     return counts
 
 
-def find_manifest(data_folder: str) -> dict[str, Any] | None:
+def find_manifest(data_folder: str) -> Manifest | None:
     """Read how mixtures were made; None if the data are not mixtures that ABSSLab made."""
     try:
         return read_manifest(data_folder)
@@ -114,18 +114,18 @@ def find_manifest(data_folder: str) -> dict[str, Any] | None:
         return None
 
 
-def count_sources(manifest: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+def count_sources(manifest: Manifest) -> dict[str, dict[str, int]]:
     """Count the isolated recordings that mixtures are drawn from: class → split → number."""
-    counts = {name: dict.fromkeys(SPLITS, 0) for name in manifest["classes"]}
-    for split, recordings in manifest["recordings"].items():
+    counts = {name: dict.fromkeys(SPLITS, 0) for name in manifest.classes}
+    for split, recordings in manifest.recordings.items():
         for recording in recordings:
-            counts[recording["event_label"]][split] += 1
+            counts[recording.event_label][split] += 1
     return counts
 
 
-def tabulate_mixing(manifest: Mapping[str, Any]) -> list[list[str]]:
+def tabulate_mixing(manifest: Manifest) -> list[list[str]]:
     """Tabulate how mixtures were drawn: rows of setting, value and meaning."""
-    settings = manifest["config"]
+    settings = manifest.config
     fields = [*dataclasses.fields(MixingConfig), *dataclasses.fields(MixtureFolderConfig)]
     rows = []
     for field in fields:
@@ -158,7 +158,7 @@ def list_commands(
         defaults |= MixtureFolderConfig.default_config().to_json()
         mixing = {
             name: value
-            for name, value in manifest["config"].items()
+            for name, value in manifest.config.items()
             if name in defaults and (value != defaults[name] or name == "seed")
         }
         commands.append(_format_command("mix", mixing | {"output_folder": data_folder}))
@@ -199,7 +199,7 @@ def list_seeds(settings: Settings, scores: Scores, data_folder: str) -> dict[str
     """List the seeds: what was drawn → its seed."""
     seeds = {"training (weights, order, augmentation)": format_setting(settings.training.seed)}
     if manifest := find_manifest(data_folder):
-        seeds["mixtures, and the split of their recordings"] = format_setting(manifest["seed"])
+        seeds["mixtures, and the split of their recordings"] = format_setting(manifest.seed)
     else:
         split_seed = format_setting(settings.data.split_seed)
         seeds["split of the recordings, where the data have none of their own"] = split_seed

@@ -97,7 +97,7 @@ def render_data(run: ReportedRun) -> Fragment:
     source_counts = provenance.count_sources(manifest)
     n_sources = sum(sum(by_split.values()) for by_split in source_counts.values())
     text += prose(
-        f"They are mixed, with seed {manifest['seed']}, from {n_sources} isolated recordings, "
+        f"They are mixed, with seed {manifest.seed}, from {n_sources} isolated recordings, "
         "which were split before: no recording is in two splits."
     )
     alt = "isolated recordings that mixtures are drawn from"

@@ -1,6 +1,5 @@
 """What there is to say of a run: settings and commands from which the same comes out again."""
 
-import json
 import shlex
 
 import pytest
@@ -47,7 +46,7 @@ def test_the_commands_say_what_was_done(commands, run, mixtures):
     add_flags(parser, MixingConfig)
     add_flags(parser, MixtureFolderConfig)
     given = vars(parser.parse(flags_of(mix)))
-    config = read_manifest(mixtures)["config"]
+    config = read_manifest(mixtures).config
     assert given["length"] == config["length"] == 2.0
     assert {name: config[name] for name in ("n_files", "max_event", "seed", "event_folder")} == {
         name: given[name] for name in ("n_files", "max_event", "seed", "event_folder")
@@ -83,7 +82,7 @@ def test_counts_and_checksums_are_those_of_the_files(run, mixtures):
     counts = provenance.count_recordings(items, classes)
     assert len(items) == 40
     assert sum(counts["speech"].values()) == sum("speech" in item.labels for item in items)
-    drawn = provenance.count_sources(json.loads((mixtures / "manifest.json").read_text()))
+    drawn = provenance.count_sources(read_manifest(mixtures))
     assert drawn["alert"] == {"train": 3, "validation": 1, "test": 1}
     sums = {name: digest for name, _, digest in provenance.tabulate_checksums(run, str(mixtures))}
     assert sums["best model"] == checksum(run.with_name("small-run.ckpt"))

@@ -12,6 +12,7 @@ from .mixing import Mixture as Mixture
 from .mixing import MixtureSpec as MixtureSpec
 from .mixing import render as render
 from .mixing import sample_spec as sample_spec
+from .mixture_folder import Manifest as Manifest
 from .mixture_folder import read_manifest as read_manifest
 from .mixture_folder import read_specs as read_specs
 from .mixture_plan import MixtureFolderConfig as MixtureFolderConfig

@@ -15,10 +15,13 @@ takes almost no space.
 """
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from absslab.core.audio import sound_files
+from absslab.core.common.documents import document_from_json, document_to_json
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import check_version, read_json
 from absslab.core.common.tables import read_table
@@ -26,22 +29,79 @@ from absslab.core.data.mixing import MixtureSpec
 
 FORMAT = "absslab mixtures"
 VERSION = 1
+_HEAD = ("format", "version")  # they stand before the fields of the manifest
 
 
-def read_manifest(folder: str | Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class MixedRecording:
+    """A recording that mixtures are made of.
+
+    Args:
+        path: from the folder of the recordings, with slashes.
+        event_label: its class; "background" if it is a background.
+        origin: the longer recording that it was cut from.
+        duration: s.
+        sha256: of the file, in hexadecimal.
+    """
+
+    path: str
+    event_label: str
+    origin: str
+    duration: float
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """How a folder of mixtures was made, and of what.
+
+    Args:
+        config: the settings of `MixingConfig` and `MixtureFolderConfig` by their names, but for the
+            output folder and the number of processes.
+        seed: of the split and of the mixtures.
+        classes: sorted.
+        n_mixtures: of each split that has any.
+        recordings: that the mixtures of each split are drawn from.
+        backgrounds: background recordings of each split; none where backgrounds are noise.
+    """
+
+    config: Mapping[str, object]
+    seed: int
+    classes: list[str]
+    n_mixtures: dict[str, int]
+    recordings: dict[str, list[MixedRecording]]
+    backgrounds: dict[str, list[MixedRecording]]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the manifest as plain data."""
+        return {"format": FORMAT, "version": VERSION, **document_to_json(self)}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, object]) -> Self:
+        """Read what `to_json` returned.
+
+        Raises:
+            InputError: a field is missing, unknown, or of another kind.
+        """
+        fields = {name: value for name, value in content.items() if name not in _HEAD}
+        return document_from_json(cls, fields)
+
+
+def read_manifest(folder: str | Path) -> Manifest:
     """Read the manifest of a folder of mixtures.
 
     Raises:
-        InputError: it is missing, was not written by ABSSLab, or has a newer version.
+        InputError: it is missing or damaged, was not written by ABSSLab, or has a newer version.
     """
     path = Path(folder) / "manifest.json"
-    manifest = read_json(path)
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+    content = read_json(path)
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError("{path} was not written by absslab mix", path=path)
-    check_version(manifest, path, newest=VERSION)
-    if not isinstance(manifest.get("config"), dict):
-        raise InputError("{path} is damaged: it lacks its settings", path=path)
-    return manifest
+    check_version(content, path, newest=VERSION)
+    try:
+        return Manifest.from_json(content)
+    except InputError as error:
+        raise error.wrap("{path} is damaged: {error}", path=path) from None
 
 
 def read_specs(folder: str | Path, split: str) -> list[MixtureSpec]:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from absslab.core.common.parallel import map_in_processes
 from absslab.core.common.progress import Progress, Steps, name_stage
 from absslab.core.common.tables import original_path, write_table
 from absslab.core.data.mixing import MixingConfig, MixtureSpec, render
-from absslab.core.data.mixture_folder import FORMAT, VERSION, read_manifest
+from absslab.core.data.mixture_folder import Manifest, MixedRecording, read_manifest
 from absslab.core.data.mixture_plan import (
     MixtureFolderConfig,
     MixturePlan,
@@ -123,7 +122,7 @@ def _check_output_folder(output: Path) -> None:
         )
 
 
-def _describe_plan(plan: MixturePlan) -> Steps[dict[str, Any]]:
+def _describe_plan(plan: MixturePlan) -> Steps[Manifest]:
     """Return the manifest of a plan; yields how many files have been read."""
     config = plan.config
     settings = {**plan.mixing.to_json(), **config.to_json()}
@@ -138,21 +137,19 @@ def _describe_plan(plan: MixturePlan) -> Steps[dict[str, Any]]:
     backgrounds = yield from _describe_splits(
         plan.backgrounds, background_folder, n_recordings, total
     )
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "config": settings,
-        "seed": config.seed,
-        "classes": plan.classes,
-        "n_mixtures": plan.counts,
-        "recordings": recordings,
-        "backgrounds": backgrounds,
-    }
+    return Manifest(
+        config=settings,
+        seed=config.seed,
+        classes=plan.classes,
+        n_mixtures=plan.counts,
+        recordings=recordings,
+        backgrounds=backgrounds,
+    )
 
 
 def _describe_splits(
     splits: dict[str, list[Recording]], folder: str, n_done: int, total: int
-) -> Steps[dict[str, list[dict[str, Any]]]]:
+) -> Steps[dict[str, list[MixedRecording]]]:
     """Describe the recordings of each split.
 
     Args:
@@ -161,7 +158,7 @@ def _describe_splits(
         n_done: number of files whose checksums were computed before.
         total: number of files whose checksums are computed in all.
     """
-    described: dict[str, list[dict[str, Any]]] = {split: [] for split in splits}
+    described: dict[str, list[MixedRecording]] = {split: [] for split in splits}
     for split, recordings in splits.items():
         for recording in recordings:
             yield Progress(n_done, total)
@@ -170,32 +167,36 @@ def _describe_splits(
     return described
 
 
-def _describe_recording(recording: Recording, folder: str) -> dict[str, Any]:
-    return {
-        "path": Path(recording.path).relative_to(folder).as_posix(),
-        "event_label": recording.event_label,
-        "origin": recording.origin,
-        "duration": recording.duration,
-        "sha256": checksum(recording.path),
-    }
+def _describe_recording(recording: Recording, folder: str) -> MixedRecording:
+    return MixedRecording(
+        path=Path(recording.path).relative_to(folder).as_posix(),
+        event_label=recording.event_label,
+        origin=recording.origin,
+        duration=recording.duration,
+        sha256=checksum(recording.path),
+    )
 
 
-def _write_or_compare_manifest(output: Path, manifest: dict[str, Any]) -> None:
+def _write_or_compare_manifest(output: Path, manifest: Manifest) -> None:
     """Write the manifest, or check that the existing one differs only in where recordings lie."""
     if not (output / "manifest.json").exists():
-        write_json(output / "manifest.json", manifest)
+        write_json(output / "manifest.json", manifest.to_json())
         return
     existing = read_manifest(output)
-    for name, value in manifest["config"].items():
-        before = existing["config"].get(name)
+    for name, value in manifest.config.items():
+        before = existing.config.get(name)
         if before != value and name not in _SETTINGS_OF_PLACE:
             raise InputError(
                 f"{{path}} was made with {name} {before}, not {value}: "
                 f"choose another folder or the same {name}",
                 path=output,
             )
-    for name in ("recordings", "backgrounds"):
-        if existing[name] != manifest[name]:
+    parts = {
+        "recordings": (existing.recordings, manifest.recordings),
+        "backgrounds": (existing.backgrounds, manifest.backgrounds),
+    }
+    for name, (before, now) in parts.items():
+        if before != now:
             raise InputError(
                 f"{{path}} was made from other {name} than these: choose another folder",
                 path=output,

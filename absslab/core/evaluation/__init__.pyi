@@ -1,3 +1,4 @@
+from .comparison import Comparison as Comparison
 from .comparison import ComparisonConfig as ComparisonConfig
 from .comparison import compare as compare
 from .comparison import comparison_text as comparison_text

@@ -7,18 +7,21 @@ all of them does not blur their difference.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
 from absslab.core.common.config import Config, option
+from absslab.core.common.documents import document_from_json, document_to_json
 from absslab.core.common.errors import InputError
 from absslab.core.evaluation.score_files import read_scores
 from absslab.core.evaluation.score_table import CONFIDENCE, Statistics, interval
 from absslab.core.evaluation.scores import EvaluationResult, Scores
 from absslab.core.metrics.undefined import number
 
+FORMAT = "absslab comparison"
+VERSION = 1
 KEYS = ["mixture", "class"]
 PLAIN = (  # scores that are in the JSON alone, not in the table: compared without intervals
     "detection.frame.auc",
@@ -41,7 +44,8 @@ class ComparisonConfig(Config):
     resampling_seed: int = option(0, "random seed for resampling", at_least=0)
 
 
-class ComparedScore(TypedDict):
+@dataclass(frozen=True)
+class ComparedScore:
     """A score of all systems; None where a system does not have it."""
 
     values: list[float | None]
@@ -49,7 +53,8 @@ class ComparedScore(TypedDict):
     intervals: list[list[float] | None]  # of the differences
 
 
-class Comparison(TypedDict):
+@dataclass(frozen=True)
+class Comparison:
     """Scores of systems, as `absslab compare --output` writes them."""
 
     systems: list[str]
@@ -57,6 +62,28 @@ class Comparison(TypedDict):
     confidence: float
     n_resamples: int
     scores: dict[str, ComparedScore]  # by dotted name
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the comparison as plain data."""
+        return {"format": FORMAT, "version": VERSION, **document_to_json(self)}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, object]) -> Self:
+        """Read what `to_json` returned, or what version 0.1.0 wrote, which has no version number.
+
+        Raises:
+            InputError: a newer version, or a field is missing, unknown, or of another kind.
+        """
+        fields = dict(content)
+        name = fields.pop("format", FORMAT)
+        version = fields.pop("version", VERSION)
+        if name != FORMAT:
+            raise InputError(f"the format is {name!r}: expected {FORMAT!r}")
+        if not isinstance(version, int) or version > VERSION:
+            raise InputError(
+                f"its format version is {version}, newer than {VERSION}: update ABSSLab"
+            )
+        return document_from_json(cls, fields)
 
 
 @dataclass(frozen=True)
@@ -101,13 +128,13 @@ def compare(
         others_have_it = any(system.values.get(name) is not None for system in systems[1:])
         if value is not None and others_have_it and not name.startswith("baselines."):
             scores[name] = _compare_score(name, systems)
-    return {
-        "systems": [str(path) for path in paths],
-        "n_mixtures": systems[0].n_mixtures,
-        "confidence": CONFIDENCE,
-        "n_resamples": config.n_resamples,
-        "scores": scores,
-    }
+    return Comparison(
+        systems=[str(path) for path in paths],
+        n_mixtures=systems[0].n_mixtures,
+        confidence=CONFIDENCE,
+        n_resamples=config.n_resamples,
+        scores=scores,
+    )
 
 
 def _sort_table(result: EvaluationResult) -> EvaluationResult:
@@ -145,11 +172,8 @@ def _compare_score(name: str, systems: Sequence[_System]) -> ComparedScore:
             resampled = system.resampled[name] - first.resampled[name]  # (R,)
             ends = None if np.isnan(resampled).all() else interval(resampled)
         intervals.append(ends)
-    return {
-        "values": [system.values.get(name) for system in systems],
-        "differences": differences,
-        "intervals": intervals,
-    }
+    values = [system.values.get(name) for system in systems]
+    return ComparedScore(values, differences, intervals)
 
 
 def _check_settings(path: str, scores: Scores, other_path: str, other: Scores) -> None:
@@ -208,16 +232,16 @@ def comparison_text(comparison: Comparison, *, names: Sequence[str] = ()) -> str
         comparison: what `compare` returned.
         names: of the systems; by default those of their files.
     """
-    names = list(names) or _short_names(comparison["systems"])
+    names = list(names) or _short_names(comparison.systems)
     header = ["score", names[0]]
     for name in names[1:]:
         header += [name, "difference", "95 % interval"]
     rows = [header]
     for name in _select_scores(comparison):
-        score = comparison["scores"][name]
-        rows.append([name, _format_number(score["values"][0])])
+        score = comparison.scores[name]
+        rows.append([name, _format_number(score.values[0])])
         for value, difference, ends in zip(
-            score["values"][1:], score["differences"][1:], score["intervals"][1:], strict=True
+            score.values[1:], score.differences[1:], score.intervals[1:], strict=True
         ):
             rows[-1] += [
                 _format_number(value),
@@ -225,9 +249,7 @@ def comparison_text(comparison: Comparison, *, names: Sequence[str] = ()) -> str
                 _format_interval(ends),
             ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        f"{comparison['n_mixtures']} mixtures; differences from {names[0]}, mixture by mixture"
-    ]
+    lines = [f"{comparison.n_mixtures} mixtures; differences from {names[0]}, mixture by mixture"]
     for title, *cells in rows:
         aligned = [f"{cell:>{width}}" for cell, width in zip(cells, widths[1:], strict=True)]
         lines.append("  ".join([f"{title:{widths[0]}}", *aligned]).rstrip())
@@ -236,8 +258,8 @@ def comparison_text(comparison: Comparison, *, names: Sequence[str] = ()) -> str
 
 def _select_scores(comparison: Comparison) -> list[str]:
     """Select the scores of all classes, then the improvement and the leakage of each class."""
-    per_class = [name for name in comparison["scores"] if name.startswith("per_class.")]
-    overall = [name for name in comparison["scores"] if name not in per_class]
+    per_class = [name for name in comparison.scores if name.startswith("per_class.")]
+    overall = [name for name in comparison.scores if name not in per_class]
     return overall + [
         name for name in per_class if name.endswith(("si_sdr_improvement", "leakage"))
     ]

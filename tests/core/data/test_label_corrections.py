@@ -199,7 +199,7 @@ def test_going_on_with_a_folder_of_mixtures_does_not_undo_corrections(folder):
     corrected = table.read_bytes()
     for name in ("train", "test"):
         (folder / name / "000000.wav").unlink()
-    settings = read_manifest(folder)["config"]
+    settings = read_manifest(folder).config
     config, mixing = (
         config_type.from_json(
             {name: value for name, value in settings.items() if hasattr(config_type(), name)}

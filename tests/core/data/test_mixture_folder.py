@@ -140,9 +140,9 @@ def mixture_folder(event_folder, tmp_path_factory):
 
 def test_the_folder_holds_what_the_manifest_says(event_folder, mixture_folder):
     manifest = read_manifest(mixture_folder)
-    assert manifest["classes"] == sorted({path.name[:-6] for path in event_folder.iterdir()})
-    assert manifest["n_mixtures"] == {"train": 18, "validation": 6, "test": 6}
-    assert (manifest["seed"], manifest["config"]["length"], manifest["config"]["overlap"]) == (
+    assert manifest.classes == sorted({path.name[:-6] for path in event_folder.iterdir()})
+    assert manifest.n_mixtures == {"train": 18, "validation": 6, "test": 6}
+    assert (manifest.seed, manifest.config["length"], manifest.config["overlap"]) == (
         0,
         0.5,
         True,
@@ -153,7 +153,7 @@ def test_the_folder_holds_what_the_manifest_says(event_folder, mixture_folder):
         "train",
         "validation",
     ]
-    for split, n_mixtures in manifest["n_mixtures"].items():
+    for split, n_mixtures in manifest.n_mixtures.items():
         names = [f"{i:06d}" for i in range(n_mixtures)]
         tables = ["events.tsv", "mixtures.jsonl", "weak_labels.csv"]
         assert sorted(path.name for path in (mixture_folder / split).iterdir()) == sorted(
@@ -162,7 +162,7 @@ def test_the_folder_holds_what_the_manifest_says(event_folder, mixture_folder):
 
 
 def test_labels_events_and_specs_agree(mixture_folder):
-    classes = read_manifest(mixture_folder)["classes"]
+    classes = read_manifest(mixture_folder).classes
     for split in SPLITS:
         specs = read_specs(mixture_folder, split)
         table = rows(mixture_folder / split / "weak_labels.csv")
@@ -189,7 +189,7 @@ def test_mixtures_sources_and_specs_agree_sample_by_sample(mixture_folder):
             mixture = samples_of(path)
             assert len(mixture) == 4000
             sources = {name: samples_of(source) for name, source in source_files(path).items()}
-            assert sources.keys() == {*read_manifest(mixture_folder)["classes"], "background"}
+            assert sources.keys() == {*read_manifest(mixture_folder).classes, "background"}
             np.testing.assert_array_equal(np.sum(list(sources.values()), axis=0), mixture)
             assert sorted(name for name, source in sources.items() if source.any()) == sorted(
                 [*spec.labels, "background"]
@@ -200,8 +200,8 @@ def test_mixtures_sources_and_specs_agree_sample_by_sample(mixture_folder):
 def test_no_recording_and_no_origin_is_in_two_splits(mixture_folder):
     manifest = read_manifest(mixture_folder)
     origins = {
-        split: {recording["origin"] for recording in part}
-        for split, part in manifest["recordings"].items()
+        split: {recording.origin for recording in part}
+        for split, part in manifest.recordings.items()
     }
     assert len(set.union(*origins.values())) == sum(map(len, origins.values())) == 20
     for split in SPLITS:
@@ -210,17 +210,15 @@ def test_no_recording_and_no_origin_is_in_two_splits(mixture_folder):
             for spec in read_specs(mixture_folder, split)
             for event in spec.events
         }
-        assert used <= {recording["path"] for recording in manifest["recordings"][split]}
+        assert used <= {recording.path for recording in manifest.recordings[split]}
 
 
 def test_the_manifest_identifies_every_recording(event_folder, mixture_folder):
-    for part in read_manifest(mixture_folder)["recordings"].values():
+    for part in read_manifest(mixture_folder).recordings.values():
         for recording in part:
-            assert (
-                sound_files.info(event_folder / recording["path"]).duration == recording["duration"]
-            )
-            assert recording["path"].startswith(recording["event_label"])
-            assert len(recording["sha256"]) == 64
+            assert sound_files.info(event_folder / recording.path).duration == recording.duration
+            assert recording.path.startswith(recording.event_label)
+            assert len(recording.sha256) == 64
 
 
 def test_active_sources_are_those_that_sound_and_none_are_none(
@@ -422,17 +420,17 @@ def test_backgrounds_are_split_as_well_and_may_be_called_anything(event_folder, 
     manifest = read_manifest(tmp_path / "O")
     for split, n in zip(SPLITS, (3, 1, 1), strict=True):
         used = {Path(spec.background).name for spec in read_specs(tmp_path / "O", split)}
-        known = {background["path"] for background in manifest["backgrounds"][split]}
+        known = {background.path for background in manifest.backgrounds[split]}
         assert len(known) == n
         assert used <= known
-    assert "background" not in manifest["classes"]
+    assert "background" not in manifest.classes
     with pytest.raises(InputError, match=r"other backgrounds"):
         write(event_folder, tmp_path / "O")
 
 
 def test_few_files_go_to_train_first(event_folder, tmp_path):
     write(event_folder, tmp_path / "O", n_files=1)
-    assert read_manifest(tmp_path / "O")["n_mixtures"] == {"train": 1}
+    assert read_manifest(tmp_path / "O").n_mixtures == {"train": 1}
 
 
 @pytest.mark.parametrize("n_workers", [1, 2])
@@ -628,7 +626,7 @@ def test_a_plan_draws_what_is_written_and_more(event_folder, tmp_path):
         split_percentages=THIRDS,
     )
     plan = plan_mixtures(config, MixingConfig(**SHORT), index_recordings(event_folder))
-    assert plan.counts == read_manifest(tmp_path / "O")["n_mixtures"]
+    assert plan.counts == read_manifest(tmp_path / "O").n_mixtures
     for split in SPLITS:
         assert [plan.spec(split, index) for index in range(plan.counts[split])] == read_specs(
             tmp_path / "O", split
@@ -645,8 +643,25 @@ def test_recordings_that_are_indexed_already_are_not_read_again(event_folder, tm
     )
     recordings = index_recordings(event_folder)[:15]
     list(write_mixtures(config, MixingConfig(**SHORT), recordings))
-    held = read_manifest(tmp_path / "O")["recordings"].values()
+    held = read_manifest(tmp_path / "O").recordings.values()
     assert sum(len(part) for part in held) == 15
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"config": None}, "config is None: expected named values"),
+        ({"n_mixtures": {"train": "all"}}, "n_mixtures.train is 'all': expected a whole number"),
+        ({"recordings": {"train": [{"path": "a.wav"}]}}, "event_label is missing"),
+        ({"colour": "red"}, "unknown field 'colour'"),
+    ],
+)
+def test_a_damaged_manifest_is_said_with_what_is_wrong(mixture_folder, tmp_path, change, message):
+    content = json.loads((mixture_folder / "manifest.json").read_text())
+    (tmp_path / "manifest.json").write_text(json.dumps(content | change))
+    with pytest.raises(InputError, match=message) as error:
+        read_manifest(tmp_path)
+    assert error.value.path == tmp_path / "manifest.json"
 
 
 @pytest.mark.parametrize("is_indexed", [True, False])
@@ -672,7 +687,7 @@ def test_progress_begins_before_the_first_file_is_read(event_folder, tmp_path, i
     assert [step for step in steps if step.done == 0] == stages[is_indexed:]
     assert steps[-1] == Progress(5, 5)
     folder, counts = tmp_path / "O", {"train": 5}
-    assert work.result == WrittenMixtures(folder, read_manifest(folder)["n_mixtures"])
+    assert work.result == WrittenMixtures(folder, read_manifest(folder).n_mixtures)
     assert work.result.counts == counts
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from absslab.core.common.errors import InputError
-from absslab.core.evaluation.comparison import ComparisonConfig, compare
+from absslab.core.evaluation.comparison import ComparedScore, Comparison, ComparisonConfig, compare
 from absslab.core.evaluation.score_files import write_scores
 from absslab.core.evaluation.scores import Scores
 
@@ -47,26 +47,25 @@ def noise(seed, n=30):
 
 def test_a_system_compared_with_itself_differs_by_nothing(tmp_path):
     path = write(tmp_path, "a", table_of(noise(0)))
-    for row in compare([path, path], CONFIG)["scores"].values():
-        assert row["differences"] == [None, 0.0]
-        assert row["intervals"][1] == [0.0, 0.0]
+    for row in compare([path, path], CONFIG).scores.values():
+        assert row.differences == [None, 0.0]
+        assert row.intervals[1] == [0.0, 0.0]
 
 
 def test_a_constant_gain_is_found_exactly_however_much_mixtures_differ(tmp_path):
     """Mixtures are paired: their own spread, of 5 dB, is not in the interval of the difference."""
     first = write(tmp_path, "a", table_of(noise(0)))
     second = write(tmp_path, "b", table_of(noise(0) + 0.5))
-    row = compare([first, second], CONFIG)["scores"]["separation.si_sdr_improvement"]
-    assert row["values"][1] - row["values"][0] == pytest.approx(0.5, abs=1e-5)
-    assert row["intervals"][1] == pytest.approx([0.5, 0.5], abs=1e-5)
+    row = compare([first, second], CONFIG).scores["separation.si_sdr_improvement"]
+    assert row.values[1] - row.values[0] == pytest.approx(0.5, abs=1e-5)
+    assert row.intervals[1] == pytest.approx([0.5, 0.5], abs=1e-5)
 
 
 def test_systems_that_differ_by_chance_have_an_interval_that_holds_zero(tmp_path):
     first = write(tmp_path, "a", table_of(noise(0)))
     second = write(tmp_path, "b", table_of(noise(1)))
-    low, high = compare([first, second], CONFIG)["scores"]["separation.si_sdr_improvement"][
-        "intervals"
-    ][1]
+    row = compare([first, second], CONFIG).scores["separation.si_sdr_improvement"]
+    low, high = row.intervals[1]
     assert low < 0 < high
     assert high - low == pytest.approx(2 * 1.96 * 5 * np.sqrt(2 / 45), rel=0.4)
 
@@ -76,26 +75,26 @@ def test_the_first_is_what_all_others_are_compared_with(tmp_path):
         write(tmp_path, name, table_of(noise(0) + gain))
         for name, gain in (("a", 0), ("b", 1), ("c", -2))
     ]
-    row = compare(paths, CONFIG)["scores"]["separation.si_sdr_improvement"]
-    assert row["differences"][1:] == pytest.approx([1, -2], abs=1e-5)
+    row = compare(paths, CONFIG).scores["separation.si_sdr_improvement"]
+    assert row.differences[1:] == pytest.approx([1, -2], abs=1e-5)
 
 
 def test_rows_are_joined_by_mixture_and_class_whatever_their_order(tmp_path):
     table = table_of(noise(0))
     path = write(tmp_path, "a", table)
     shuffled = write(tmp_path, "b", table.sample(frac=1, random_state=0))
-    for row in compare([path, shuffled], CONFIG)["scores"].values():
-        assert row["differences"][1] == pytest.approx(0, abs=1e-9)
-        assert row["intervals"][1] == pytest.approx([0, 0], abs=1e-9)
+    for row in compare([path, shuffled], CONFIG).scores.values():
+        assert row.differences[1] == pytest.approx(0, abs=1e-9)
+        assert row.intervals[1] == pytest.approx([0, 0], abs=1e-9)
 
 
 def test_scores_that_only_one_system_has_are_left_out_or_empty(tmp_path):
     first = write(tmp_path, "a", table_of(noise(0)))
     second = write(tmp_path, "b", table_of(noise(0)).drop(columns=["probability", "decision"]))
-    assert "tagging.auc" not in compare([first, second], CONFIG)["scores"]
-    row = compare([first, second, first], CONFIG)["scores"]["tagging.auc"]
-    assert row["values"][1] is None
-    assert row["intervals"] == [None, None, [0.0, 0.0]]
+    assert "tagging.auc" not in compare([first, second], CONFIG).scores
+    row = compare([first, second, first], CONFIG).scores["tagging.auc"]
+    assert row.values[1] is None
+    assert row.intervals == [None, None, [0.0, 0.0]]
 
 
 def test_scores_that_are_no_means_over_mixtures_are_compared_without_an_interval(tmp_path):
@@ -103,8 +102,8 @@ def test_scores_that_are_no_means_over_mixtures_are_compared_without_an_interval
         write(tmp_path, name, table_of(noise(0)), segmentation={"auc": f1})
         for name, f1 in (("a", 0.5), ("b", 0.75))
     ]
-    row = compare(paths, CONFIG)["scores"]["segmentation.auc"]
-    assert row == {"values": [0.5, 0.75], "differences": [None, 0.25], "intervals": [None, None]}
+    row = compare(paths, CONFIG).scores["segmentation.auc"]
+    assert row == ComparedScore([0.5, 0.75], [None, 0.25], [None, None])
 
 
 @pytest.mark.parametrize(
@@ -149,7 +148,7 @@ def test_systems_that_were_scored_otherwise_are_refused(tmp_path):
     table = table_of(noise(0))
     first = write(tmp_path, "a", table, **scored_with(0.2, 10))
     alike = write(tmp_path, "b", table, **scored_with(0.2, 20))
-    assert compare([first, alike], CONFIG)["n_mixtures"] == 30
+    assert compare([first, alike], CONFIG).n_mixtures == 30
     other = write(tmp_path, "c", table, **scored_with(2.0, 10))
     with pytest.raises(
         InputError,
@@ -165,3 +164,18 @@ def test_a_table_with_text_in_the_place_of_numbers_is_refused(tmp_path):
         InputError, match=r"b.csv: the column label holds other things than numbers"
     ):
         compare([path, damaged], CONFIG)
+
+
+def test_a_comparison_comes_back_as_it_was_written(tmp_path):
+    first = write(tmp_path, "a", table_of(noise(0)))
+    second = write(tmp_path, "b", table_of(noise(0)).drop(columns=["probability", "decision"]))
+    compared = compare([first, second, first], CONFIG)
+    written = json.loads(json.dumps(compared.to_json()))
+    assert Comparison.from_json(written) == compared
+    assert (written["format"], written["version"]) == ("absslab comparison", 1)
+    with pytest.raises(InputError, match="newer than 1: update ABSSLab"):
+        Comparison.from_json(written | {"version": 2})
+    with pytest.raises(InputError, match="the format is 'absslab scores'"):
+        Comparison.from_json(written | {"format": "absslab scores"})
+    with pytest.raises(InputError, match="n_mixtures is 'many': expected a whole number"):
+        Comparison.from_json(written | {"n_mixtures": "many"})

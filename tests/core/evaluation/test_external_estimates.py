@@ -502,7 +502,7 @@ def test_a_model_and_its_separated_files_are_compared_mixture_by_mixture(
         work = LongWork(evaluation.run())
         assert [step.done for step in work]
         write_scores(tmp_path / f"{name}.json", *work.result)
-    compared = compare([tmp_path / "model.json", tmp_path / "files.json"])["scores"]
-    assert compared["separation.si_sdr_improvement"]["differences"][1] == pytest.approx(0, abs=0.1)
+    compared = compare([tmp_path / "model.json", tmp_path / "files.json"]).scores
+    assert compared["separation.si_sdr_improvement"].differences[1] == pytest.approx(0, abs=0.1)
     for kind in ("frame", "segment", "event"):
-        assert compared[f"detection.{kind}.f1"]["differences"][1] == pytest.approx(0, abs=1e-6)
+        assert compared[f"detection.{kind}.f1"].differences[1] == pytest.approx(0, abs=1e-6)

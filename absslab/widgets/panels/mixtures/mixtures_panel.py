@@ -193,5 +193,5 @@ class MixturesPanel(WorkbenchPanel):
             )
         path = Path(folder) / split / names[index]
         caption = f"{path}, number {index} of {len(names)}"
-        show_recording(self.recording_view, path, read_manifest(folder)["classes"], caption=caption)
+        show_recording(self.recording_view, path, read_manifest(folder).classes, caption=caption)
         self.state.mixture = str(path)

@@ -21,8 +21,8 @@ def test_chosen_classes_are_mixed_and_the_second_time_nothing_is_made(tmp_path):
         tmp_path / "set", n_files=10, classes=["knock", "speech"], mixing=SHORT
     )
     manifest = read_manifest(folder)
-    assert manifest["classes"] == ["knock", "speech"]
-    assert manifest["n_mixtures"] == {"train": 8, "validation": 1, "test": 1}
+    assert manifest.classes == ["knock", "speech"]
+    assert manifest.n_mixtures == {"train": 8, "validation": 1, "test": 1}
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.wav")}
     assert len(before) == 10
     built_in_mixtures(folder, n_files=10, classes=["knock", "speech"], mixing=SHORT)

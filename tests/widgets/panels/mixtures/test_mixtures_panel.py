@@ -122,7 +122,7 @@ def test_a_set_is_written_and_chosen_for_all_panels(panel, tmp_path):
     panel.write()
     assert seen == [output]
     assert panel.message == f"{output} holds 24 train, 3 validation, 3 test mixtures."
-    assert read_manifest(output)["n_mixtures"] == {"train": 24, "validation": 3, "test": 3}
+    assert read_manifest(output).n_mixtures == {"train": 24, "validation": 3, "test": 3}
 
 
 def test_mixtures_of_a_set_are_chosen_for_all_panels_with_their_events(panel, mixtures):
@@ -183,7 +183,7 @@ def test_without_a_folder_the_built_in_recordings_are_mixed(event_folder, tmp_pa
     assert panel.message == ""
     panel.folder.set({"output_folder": str(tmp_path / "set"), "n_files": 10, "n_workers": 1})
     panel.write()
-    assert read_manifest(tmp_path / "set")["config"]["event_folder"] == str(event_folder)
+    assert read_manifest(tmp_path / "set").config["event_folder"] == str(event_folder)
     panel.close()
 
 
