@@ -150,4 +150,4 @@ def _write(writer: sound_files.WavWriter, samples: np.ndarray) -> None:
 
 def _with_name(error: InputError, name: str) -> InputError:
     """Return the error with the name by which a person knows the file, instead of its path."""
-    return InputError(error.template, **dict.fromkeys(error.paths, name))
+    return InputError(error.template, **dict.fromkeys(error.paths, name), **error.reasons)

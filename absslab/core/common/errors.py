@@ -1,36 +1,68 @@
-"""Errors that a person can understand and act on; the paths in their messages are data."""
+"""Errors that a person can understand and act on.
+
+The paths in their messages are data, and so is what another library said.
+"""
 
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 
-class _PathsError(Exception):
-    """The base of the errors below: a message with a field for each path that it names."""
+class Reason(NamedTuple):
+    """Why another library refused something.
 
-    def __init__(self, message: str, **paths: str | os.PathLike[str]):
+    Args:
+        text: what it said, which may name folders.
+        kind: what may be said to anybody: the system's own reason, or the kind of the error.
+    """
+
+    text: str
+    kind: str
+
+    @classmethod
+    def of(cls, error: BaseException) -> "Reason":
+        """Return the reason that an error gives, without the file that it is about."""
+        if isinstance(error, _FieldsError):
+            return cls(str(error), error.with_names())
+        if isinstance(error, OSError) and error.strerror:
+            return cls(error.strerror, error.strerror)
+        return cls(str(error), type(error).__name__)
+
+
+class _FieldsError(Exception):
+    """The base of the errors below: a message with fields for paths and for reasons."""
+
+    def __init__(self, message: str, **fields: str | os.PathLike[str] | Reason):
         self.template = message
-        self.paths = {name: os.fspath(path) for name, path in paths.items()}
-        super().__init__(_fill(message, self.paths))
+        self.paths: dict[str, str] = {}
+        self.reasons: dict[str, Reason] = {}
+        for name, value in fields.items():
+            if isinstance(value, Reason):
+                self.reasons[name] = value
+            else:
+                self.paths[name] = os.fspath(value)
+        texts = {name: reason.text for name, reason in self.reasons.items()}
+        super().__init__(_fill(message, self.paths | texts))
 
-    def wrap(self, message: str, **paths: str | os.PathLike[str]) -> Self:
-        """Return an error with more text around this one's; the paths of both stay data.
+    def wrap(self, message: str, **fields: str | os.PathLike[str] | Reason) -> Self:
+        """Return an error with more text around this one's; the fields of both stay data.
 
         Args:
             message: as for a new error; the field `{error}` stands for this error's message.
-            paths: the files and folders that the message names.
+            fields: the files and folders that the message names, and reasons.
 
         Examples:
             >>> inner = InputError("{path} is no file", path="/data/a.wav")
             >>> inner.wrap("{path}: {error}", path="/data/list.csv").with_names()
             'list.csv: a.wav is no file'
         """
-        fields = {name: f"{{inner_{name}}}" for name in self.paths}  # both may name a `path`
-        inner_paths = {f"inner_{name}": path for name, path in self.paths.items()}
-        template = _fill(message, {"error": _fill(self.template, fields)})
-        return type(self)(template, **paths, **inner_paths)
+        own_fields: dict[str, str | Reason] = {**self.paths, **self.reasons}
+        renamed = {name: f"{{inner_{name}}}" for name in own_fields}  # both may name a `path`
+        inner_fields = {f"inner_{name}": value for name, value in own_fields.items()}
+        template = _fill(message, {"error": _fill(self.template, renamed)})
+        return type(self)(template, **fields, **inner_fields)
 
     @property
     def path(self) -> Path | None:
@@ -38,17 +70,24 @@ class _PathsError(Exception):
         return next((Path(path) for path in self.paths.values()), None)
 
     def with_names(self) -> str:
-        """Return the message with the last part of each path: its reader must not see folders."""
-        return _fill(self.template, {name: last_part(path) for name, path in self.paths.items()})
+        """Return the message for a reader who must not see folders.
+
+        It has the last part of each path, and of a reason only the kind.
+        """
+        names = {name: last_part(path) for name, path in self.paths.items()}
+        kinds = {name: reason.kind for name, reason in self.reasons.items()}
+        return _fill(self.template, names | kinds)
 
 
-class InputError(_PathsError, ValueError):
+class InputError(_FieldsError, ValueError):
     """Input that cannot be used.
 
     Args:
         message: one line that says what came, what is expected and what to do. A path stands in
-            it as a field in braces. A message without paths needs no fields and may hold braces.
-        paths: the files and folders that the message names, by the names of their fields.
+            it as a field in braces, and so does what another library said. A message without
+            either needs no fields and may hold braces.
+        fields: the files and folders that the message names, and the reasons that it gives, by the
+            names of their fields.
 
     Examples:
         >>> error = InputError("{path} is not a directory: expected recordings", path="/data/field")
@@ -58,15 +97,18 @@ class InputError(_PathsError, ValueError):
         'field is not a directory: expected recordings'
         >>> error.path.name
         'field'
+        >>> reason = Reason.of(ValueError("no table in /data/field/a.csv"))
+        >>> InputError("{path} can't be read ({reason})", path="a.csv", reason=reason).with_names()
+        "a.csv can't be read (ValueError)"
     """
 
 
-class WorkError(_PathsError, RuntimeError):
+class WorkError(_FieldsError, RuntimeError):
     """Work that failed although its input could be used.
 
     Args:
         message: one line that says where it failed and which results are kept; see `InputError`.
-        paths: the files and folders that the message names.
+        fields: the files and folders that the message names, and reasons.
     """
 
 
@@ -75,25 +117,25 @@ def describe_error(error: BaseException, *, names_only: bool = False) -> str:
 
     Args:
         error: an error of ours or of the operating system; others give their own text.
-        names_only: name files without their folders. The text of an error that does not keep
-            its paths as data is unchanged.
+        names_only: name files without their folders. Of an error that does not keep its paths
+            as data only the kind is said.
     """
-    if isinstance(error, _PathsError):
+    if isinstance(error, _FieldsError):
         return error.with_names() if names_only else str(error)
-    if isinstance(error, OSError):
-        reason = error.strerror or str(error)
-        if not error.filename:
-            return reason
+    reason = Reason.of(error)
+    text = reason.kind if names_only else reason.text
+    if isinstance(error, OSError) and error.filename:
         path = os.fsdecode(error.filename)
-        return f"{last_part(path) if names_only else path}: {reason}"
-    return str(error)
+        return f"{last_part(path) if names_only else path}: {text}"
+    return text
 
 
-def describe_reason(error: BaseException) -> str:
-    """Return why something failed, without the file, for a message that names the file itself."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error)
+def is_told_whole(error: BaseException) -> bool:
+    """Tell whether the message without folders leaves out nothing but folders."""
+    if isinstance(error, _FieldsError):
+        return all(reason.text == reason.kind for reason in error.reasons.values())
+    reason = Reason.of(error)
+    return reason.text == reason.kind
 
 
 def last_part(path: str) -> str:
@@ -101,6 +143,6 @@ def last_part(path: str) -> str:
     return Path(path).name or path
 
 
-def _fill(template: str, paths: Mapping[str, str]) -> str:
-    """Put paths into their fields; other braces belong to the text."""
-    return re.sub(r"\{(\w+)\}", lambda field: paths.get(field[1], field[0]), template)
+def _fill(template: str, texts: Mapping[str, str]) -> str:
+    """Put texts into their fields; other braces belong to the message."""
+    return re.sub(r"\{(\w+)\}", lambda field: texts.get(field[1], field[0]), template)

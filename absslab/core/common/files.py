@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from absslab.core.common.errors import InputError, describe_reason
+from absslab.core.common.errors import InputError, Reason
 
 
 @contextmanager
@@ -117,7 +117,7 @@ def read_json(path: str | Path) -> Any:
         raise InputError("{path} does not exist", path=path) from None
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(
-            f"{{path}} is not readable JSON ({describe_reason(error)})", path=path
+            "{path} is not readable JSON ({reason})", path=path, reason=Reason.of(error)
         ) from None
 
 

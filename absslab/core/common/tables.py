@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from absslab.core.common.errors import InputError, describe_reason
+from absslab.core.common.errors import InputError, Reason
 from absslab.core.common.files import write_text
 
 
@@ -70,7 +70,7 @@ def _read_lines(path: Path, delimiter: str) -> list[tuple[int, list[str]]]:
         raise InputError("{path} does not exist", path=path) from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(
-            f"{{path}} can't be read as a table ({describe_reason(error)})", path=path
+            "{path} can't be read as a table ({reason})", path=path, reason=Reason.of(error)
         ) from None
 
 

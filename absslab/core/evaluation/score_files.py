@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from absslab.core.common.errors import InputError, describe_reason
+from absslab.core.common.errors import InputError, Reason
 from absslab.core.common.files import read_json, write_json, write_text
 from absslab.core.evaluation.scores import EvaluationResult, Scores
 
@@ -71,10 +71,10 @@ def _read_table(path: Path, scores_path: str | Path) -> pd.DataFrame:
         )
     except (OSError, ValueError) as error:
         raise InputError(
-            "{path}, the table of {scores_path}, can't be read "
-            f"({describe_reason(error)}): evaluate once more",
+            "{path}, the table of {scores_path}, can't be read ({reason}): evaluate once more",
             path=path,
             scores_path=scores_path,
+            reason=Reason.of(error),
         ) from None
     missing = [name for name in ("mixture", "class", "label", "present") if name not in table]
     if missing or table.empty:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, Reason
 from absslab.core.metrics.detection import f1_score
 from absslab.core.metrics.ranking import area_under_roc, average_precision
 from absslab.core.metrics.undefined import mean_of_defined, ratio
@@ -176,8 +176,9 @@ class _Columns:
             values[self.places] = pd.to_numeric(self.table[name]).to_numpy(float)
         except ValueError as error:
             raise InputError(
-                f"the column {name} of the table does not hold numbers ({error}): "
-                "evaluate once more"
+                f"the column {name} of the table does not hold numbers ({{reason}}): "
+                "evaluate once more",
+                reason=Reason.of(error),
             ) from None
         return values.reshape(len(self.mixtures), len(self.classes))
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, Reason
 from absslab.core.common.files import check_version, write_bytes
 from absslab.core.common.version import __version__
 from absslab.core.data.recordings import check_class_name
@@ -87,7 +87,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             path=path,
         ) from None
     except OSError as error:
-        raise InputError(f"{{path}} can't be read: {error.strerror or error}", path=path) from error
+        reason = Reason.of(error)
+        raise InputError("{path} can't be read: {reason}", path=path, reason=reason) from error
     except Exception as error:  # torch's readers raise many kinds on damaged files
         raise InputError(
             "{path} is damaged or not a checkpoint: expected a whole file that absslab train wrote",
@@ -122,9 +123,11 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Che
         model = build_model(configs, classes)
         model.load_state_dict(content["weights"])
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        reason = textwrap.shorten(str(error), 300)  # torch lists every weight on a line of its own
+        text = textwrap.shorten(str(error), 300)  # torch lists every weight on a line of its own
         raise InputError(
-            f"{{path}} is damaged: its parts do not fit together ({reason})", path=path
+            "{path} is damaged: its parts do not fit together ({reason})",
+            path=path,
+            reason=Reason.of(error)._replace(text=text),
         ) from None
     return Checkpoint(model.to(device).eval(), configs, made)
 

@@ -1,6 +1,7 @@
 """The runs of a folder: their states, epochs, scores and settings."""
 
 import functools
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from absslab.core.common.config import format_setting
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, describe_error, last_part
 from absslab.core.common.files import read_json
 from absslab.core.common.run_status import RunStatus
 from absslab.core.evaluation.score_files import read_scores_alone
@@ -46,7 +47,7 @@ class RunSummary:
         begun: when it was last started, in seconds since 1970.
         settings: of all configs, by name.
         scores: by the names of `TEST_SCORES`, if it was evaluated.
-        problem: why it can't be used or followed; empty if there is no problem.
+        problems: why it can't be used or followed.
     """
 
     path: Path
@@ -60,16 +61,29 @@ class RunSummary:
     begun: float = 0.0
     settings: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)
-    problem: str = ""
+    problems: tuple[InputError | OSError, ...] = ()
 
     @property
     def name(self) -> str:
         """The name of its folder."""
         return self.path.name
 
+    @property
+    def problem(self) -> str:
+        """All problems in one line; empty if there is none."""
+        return self.describe_problems()
+
+    def describe_problems(self, *, names_only: bool = False) -> str:
+        """Return all problems in one line; empty if there is none.
+
+        Args:
+            names_only: name files without their folders: the reader must not see these.
+        """
+        return "; ".join(describe_error(error, names_only=names_only) for error in self.problems)
+
 
 def find_runs(folder: str | Path) -> list[RunSummary]:
-    """Find the runs in a folder, the latest first; damaged and foreign ones have a `problem`."""
+    """Find the runs in a folder, the latest first; damaged and foreign ones have problems."""
     try:
         folders = [path for path in Path(folder).iterdir() if _looks_like_run(path)]
     except OSError:
@@ -91,11 +105,11 @@ def find_best_checkpoints(folder: str | Path) -> dict[str, Path]:
 
 
 def summarise_run(folder: str | Path) -> RunSummary:
-    """Summarise a run directory; whatever is missing or damaged is told in `problem`."""
+    """Summarise a run directory; whatever is missing or damaged is one of its problems."""
     folder = Path(folder)
     if not folder.is_dir():
-        return RunSummary(folder, problem="the folder is gone")
-    problems: list[str] = []
+        return RunSummary(folder, problems=(InputError("the folder is gone"),))
+    problems: list[InputError | OSError] = []
     status = RunStatus()
     state = ""
     if (folder / "status.json").exists():
@@ -103,12 +117,12 @@ def summarise_run(folder: str | Path) -> RunSummary:
         try:
             state = RunReader.open(folder).state()
         except (InputError, OSError) as error:
-            problems.append(str(error))
+            problems.append(error)
     # A run that is just being started has no settings yet, and that is no problem.
     is_new = state == "preparing" and not (folder / "config.json").exists()
     settings = {} if is_new else _read_settings(folder, problems)
     if settings and not status.state and not problems:
-        problems.append("it did not begin")
+        problems.append(InputError("it did not begin"))
     epochs = read_history(folder)
     metric = str(settings.get("metric", ""))
     best_epoch, best = find_best_epoch(epochs, metric)
@@ -125,7 +139,7 @@ def summarise_run(folder: str | Path) -> RunSummary:
         begun=_start_time(folder),
         settings=settings,
         scores=read_test_scores(folder),
-        problem="; ".join(problems),
+        problems=tuple(problems),
     )
 
 
@@ -199,13 +213,19 @@ def filter_runs(runs: Iterable[RunSummary], query: str) -> list[RunSummary]:
     return selected
 
 
-def tabulate_differing_settings(runs: Sequence[RunSummary]) -> pd.DataFrame:
+def tabulate_differing_settings(
+    runs: Sequence[RunSummary], *, names_only: bool = False
+) -> pd.DataFrame:
     """Tabulate the settings in which runs differ: a row per setting, a column per run.
 
     Values are written as on the command line; a setting that a run does not have, because its
     model has other parts, is empty.
+
+    Args:
+        runs: in the order of the columns.
+        names_only: name files and folders without the folders that they are in.
     """
-    settings = [_format_settings(run) for run in runs]
+    settings = [_format_settings(run, names_only) for run in runs]
     known = [values for values in settings if values]
     names: dict[str, None] = {}  # in the order in which they occur
     for values in known:
@@ -223,18 +243,21 @@ def tabulate_differing_settings(runs: Sequence[RunSummary]) -> pd.DataFrame:
     return table
 
 
-def tabulate_runs(runs: Sequence[RunSummary], *, n_settings: int = 8) -> pd.DataFrame:
+def tabulate_runs(
+    runs: Sequence[RunSummary], *, n_settings: int = 8, names_only: bool = False
+) -> pd.DataFrame:
     """Tabulate runs: a row per run with its state, epochs, scores, differing settings and problem.
 
     Args:
         runs: in the order of the rows.
         n_settings: number of differing settings to show at most.
+        names_only: name files and folders without the folders that they are in.
     """
     names_of_scores: set[str] = set()
     for run in runs:
         names_of_scores |= run.scores.keys()
     score_names = [name for name in TEST_SCORES if name in names_of_scores]
-    settings = tabulate_differing_settings(runs)
+    settings = tabulate_differing_settings(runs, names_only=names_only)
     n_missing = (settings == "").sum(axis=1)
     settings = settings.loc[n_missing.sort_values(kind="stable").index]  # shared settings first
     rows = []
@@ -250,9 +273,9 @@ def tabulate_runs(runs: Sequence[RunSummary], *, n_settings: int = 8) -> pd.Data
         for name in score_names:
             row[name] = f"{run.scores[name]:.3f}" if name in run.scores else "–"
         row |= settings.iloc[:n_settings, index].to_dict()
-        rows.append(row | {"problem": run.problem})
+        rows.append(row | {"problem": run.describe_problems(names_only=names_only)})
     table = pd.DataFrame(rows)
-    has_problems = any(run.problem for run in runs)
+    has_problems = any(run.problems for run in runs)
     return table if has_problems or not rows else table.drop(columns="problem")
 
 
@@ -286,19 +309,33 @@ def _looks_like_run(folder: Path) -> bool:
     return any((folder / name).exists() for name in RUN_FILES)
 
 
-def _format_settings(run: RunSummary) -> dict[str, str]:
-    return {name: format_setting(value) for name, value in run.settings.items()}
+def _format_settings(run: RunSummary, names_only: bool) -> dict[str, str]:
+    settings = run.settings
+    if names_only:
+        settings = {name: _leave_names(value) for name, value in settings.items()}
+    return {name: format_setting(value) for name, value in settings.items()}
 
 
-def _read_settings(folder: Path, problems: list[str]) -> dict[str, Any]:
+def _leave_names(value: Any) -> Any:
+    """Return a setting without the folders of the paths in it."""
+    if isinstance(value, str) and os.path.isabs(value):
+        return last_part(value)
+    if isinstance(value, tuple | list):
+        return tuple(map(_leave_names, value))
+    if isinstance(value, Mapping):
+        return {name: _leave_names(item) for name, item in value.items()}
+    return value
+
+
+def _read_settings(folder: Path, problems: list[InputError | OSError]) -> dict[str, Any]:
     """Read all settings of a run by their names; unknown ones are kept, and noted as a problem."""
     if not (folder / "config.json").exists():
-        problems.append("it did not begin: there is no config.json; see output.txt")
+        problems.append(InputError("it did not begin: there is no config.json; see output.txt"))
         return {}
     config = _read_mapping(folder / "config.json", problems)
     from absslab.core.training.settings import canonical_config
 
-    if config and (problem := _find_problem(config)):
+    if config and (problem := _find_problem(config)) is not None:
         problems.append(problem)
     settings = {}
     for values in canonical_config(config).values():
@@ -307,27 +344,27 @@ def _read_settings(folder: Path, problems: list[str]) -> dict[str, Any]:
     return settings
 
 
-def _find_problem(config: Mapping[str, Any]) -> str:
-    """Find why settings can't be used, in one line; empty if they can."""
+def _find_problem(config: Mapping[str, Any]) -> InputError | None:
+    """Find why settings can't be used; None if they can."""
     from absslab.core.training.settings import Settings
 
     try:
         Settings.from_json(config)
     except InputError as error:
-        return f"{error}: made by another version of absslab?"
+        return error.wrap("{error}: made by another version of absslab?")
     except (KeyError, TypeError, AttributeError):
-        return "config.json does not hold the settings of a training"
-    return ""
+        return InputError("config.json does not hold the settings of a training")
+    return None
 
 
-def _read_mapping(path: Path, problems: list[str]) -> Mapping[str, Any]:
+def _read_mapping(path: Path, problems: list[InputError | OSError]) -> Mapping[str, Any]:
     try:
         content = read_json(path)
     except InputError as error:
-        problems.append(str(error))
+        problems.append(error)
         return {}
     if not isinstance(content, Mapping):
-        problems.append(f"{path.name} does not hold an object")
+        problems.append(InputError(f"{path.name} does not hold an object"))
         return {}
     return content
 

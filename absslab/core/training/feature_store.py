@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from absslab.core.common.config import fingerprint
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, Reason
 from absslab.core.common.files import atomic_write
 from absslab.core.common.progress import Progress, Steps, run_to_end
 from absslab.core.data.audio_data_set import AudioDataSet
@@ -70,8 +70,9 @@ class FeatureStore:
             made_with = file.attrs["fingerprint"]
         except (OSError, KeyError) as error:
             raise InputError(
-                f"{{path}} is not a feature store ({error}): remove it, and it is made again",
+                "{path} is not a feature store ({reason}): remove it, and it is made again",
                 path=path,
+                reason=Reason(str(error), type(error).__name__),
             ) from None
         if made_with != expected:
             raise InputError(

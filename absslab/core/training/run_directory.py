@@ -193,15 +193,15 @@ class RunReader:
         reader = cls(Path(folder))
         if reader._exists:
             return reader
-        hint = ""
-        if reader.folder.suffix == ".ckpt":
-            run = reader.folder.with_suffix("")
-            hint = f"; did you mean {run}?" if (run / "config.json").is_file() else ""
-        raise InputError(
+        error = InputError(
             "{folder} is not a run directory: "
-            f"expected one with config.json, as absslab train writes{hint}",
+            "expected one with config.json, as absslab train writes",
             folder=reader.folder,
         )
+        run = reader.folder.with_suffix("")
+        if reader.folder.suffix == ".ckpt" and (run / "config.json").is_file():
+            raise error.wrap("{error}; did you mean {run}?", run=run)
+        raise error
 
     @property
     def config(self) -> dict[str, Any]:

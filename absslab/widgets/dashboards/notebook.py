@@ -38,7 +38,7 @@ def open_page(name: str, **settings: Any) -> Page:
     try:
         _log_to_visitors_folder(config)
         if ENVIRONMENT in os.environ:
-            _hide_folders_of(config)
+            hide_folders()  # visitors read the messages
         page = dashboard.import_page()(config)
         page.build()
     except Exception as error:
@@ -58,23 +58,3 @@ def _log_to_visitors_folder(config: DashboardConfig) -> None:
     handler.setFormatter(logging.Formatter("%(asctime)s visitor %(process)d: %(message)s"))
     _log.addHandler(handler)
     _log.propagate = False
-
-
-def _hide_folders_of(config: DashboardConfig) -> None:
-    """Leave the folders of the host out of all messages, since visitors read them.
-
-    Errors of ours keep their paths as data. The folders are needed for the texts of other
-    libraries, whose paths may hold spaces; see `without_folders`.
-    """
-    run_parents = [os.path.dirname(run) for run in config.run_directory]
-    hide_folders(
-        [
-            *config.run_directory,
-            *run_parents,
-            config.runs_folder,
-            config.mixture_folder,
-            config.votes_folder,
-            config.visitors_folder,
-            str(Path.home()),
-        ]
-    )

@@ -1,41 +1,32 @@
 """Errors in one line for a person: a researcher sees whole paths, a visitor only names of files."""
 
-import re
-from collections.abc import Sequence
+import logging
 
-from absslab.core.common.errors import InputError, WorkError, describe_error
+from absslab.core.common.errors import InputError, WorkError, describe_error, is_told_whole
 
-_hidden_folders: tuple[str, ...] | None = None  # None: whole paths are shown
+_log = logging.getLogger("absslab")
+_hides_folders = False
 
 
 def error_line(error: BaseException) -> str:
-    """Return an error as one line; it names no folders after a call of `hide_folders`."""
-    is_hidden = _hidden_folders is not None
-    text = describe_error(error, names_only=is_hidden)
-    if not isinstance(error, InputError | WorkError | OSError):
-        text = f"Something went wrong: {type(error).__name__}: {text}"
-    line = " ".join(text.split())
-    return line if _hidden_folders is None else without_folders(line, _hidden_folders)
+    """Return an error as one line; it names no folders after a call of `hide_folders`.
 
-
-def hide_folders(folders: Sequence[str]) -> None:
-    """Show no folders in errors from now on: the readers are visitors.
-
-    Args:
-        folders: that errors are known to name.
+    What another library says may name folders. Then it is not shown, but written to the log
+    `absslab`.
     """
-    global _hidden_folders
-    _hidden_folders = tuple(folders)
+    text = describe_error(error, names_only=_hides_folders)
+    is_foreign = not isinstance(error, InputError | WorkError | OSError)
+    if _hides_folders and not is_told_whole(error):
+        _log.warning("shown without what another library said: %s", describe_error(error))
+        text = f"{text}; the host's log has the details"
+    elif is_foreign:
+        text = f"{type(error).__name__}: {text}"
+    if is_foreign:
+        text = f"Something went wrong: {text}"
+    return " ".join(text.split())
 
 
-def without_folders(text: str, folders: Sequence[str] = ()) -> str:
-    """Return a text that names files only, without their folders.
-
-    Our own errors keep their paths as data, which is exact. This is for two texts that don't: the
-    text of another library inside one of our errors, and the cells of the monitor's table, which
-    hold any setting and the problems of runs that can't be read. It takes out the given folders
-    and absolute paths; of a path with spaces outside the given folders, a part remains.
-    """
-    for folder in sorted(filter(None, folders), key=len, reverse=True):
-        text = re.sub(rf"{re.escape(folder.rstrip('/'))}/(?:[^\s/:;,'\"()<>]+/)*", "", text)
-    return re.sub(r"(?<![\w.:/])(?:/[^\s/:;,'\"()<>]+)*/(?=[^\s/])", "", text)
+def hide_folders() -> None:
+    """Show no folders in errors from now on: the readers are visitors."""
+    global _hides_folders
+    _hides_folders = True

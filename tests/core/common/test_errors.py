@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from absslab.core.common.errors import InputError, WorkError, describe_error, describe_reason
+from absslab.core.common.errors import InputError, Reason, WorkError, describe_error, is_told_whole
 
 
 @pytest.mark.parametrize("error_class", [InputError, WorkError])
@@ -52,12 +52,31 @@ def test_errors_of_the_system_are_described_with_and_without_folders(tmp_path):
     error = caught.value
     assert describe_error(error) == f"{tmp_path}/missing.wav: No such file or directory"
     assert describe_error(error, names_only=True) == "missing.wav: No such file or directory"
-    assert describe_reason(error) == "No such file or directory"
+    assert Reason.of(error) == ("No such file or directory", "No such file or directory")
+    assert is_told_whole(error)
     assert describe_error(OSError("the disk is full")) == "the disk is full"
+    assert describe_error(OSError("/a/b is full"), names_only=True) == "OSError"
+    assert not is_told_whole(OSError("/a/b is full"))
 
 
 def test_errors_of_ours_and_of_others_are_described():
     error = InputError("{path} is empty", path="/a/b.wav")
-    assert describe_error(error) == describe_reason(error) == "/a/b.wav is empty"
+    assert describe_error(error) == Reason.of(error).text == "/a/b.wav is empty"
+    assert Reason.of(error).kind == "b.wav is empty"
     assert describe_error(error, names_only=True) == "b.wav is empty"
     assert describe_error(KeyError("x")) == "'x'"
+    assert describe_error(KeyError("/a/b.wav"), names_only=True) == "KeyError"
+    assert not is_told_whole(KeyError("/a/b.wav"))
+
+
+def test_what_another_library_said_is_data_as_well():
+    reason = Reason.of(ValueError("no table in /a/b.csv"))
+    error = InputError("{path} can't be read ({reason}): {hint}", path="/a/b.csv", reason=reason)
+    assert str(error) == "/a/b.csv can't be read (no table in /a/b.csv): {hint}"
+    assert error.with_names() == "b.csv can't be read (ValueError): {hint}"
+    assert error.path == Path("/a/b.csv")
+    assert not is_told_whole(error)
+    wrapped = error.wrap("{path}: {error} ({reason})", path="/c/d", reason=Reason.of(KeyError("e")))
+    assert wrapped.with_names() == "d: b.csv can't be read (ValueError): {hint} (KeyError)"
+    again = pickle.loads(pickle.dumps(wrapped))
+    assert (str(again), again.with_names()) == (str(wrapped), wrapped.with_names())

@@ -13,7 +13,6 @@ from absslab.widgets.dashboards.settings import DashboardConfig
 from absslab.widgets.panels import State
 from absslab.widgets.panels.training.run_view import RunView
 from absslab.widgets.ui.binding import without_feedback
-from absslab.widgets.ui.error_line import without_folders
 from absslab.widgets.ui.main_loop import Ticker
 from absslab.widgets.ui.panel import Panel
 
@@ -120,13 +119,12 @@ class MonitorPage(Page):
     def _table_html(self) -> str:
         if not self.runs:
             return paragraph("There are no runs here yet.")
-        table = tabulate_runs(self.runs, n_settings=_N_SETTINGS + len(_HIDDEN_COLUMNS))
+        table = tabulate_runs(
+            self.runs, n_settings=_N_SETTINGS + len(_HIDDEN_COLUMNS), names_only=True
+        )
         table = table.drop(columns=[name for name in _HIDDEN_COLUMNS if name in table])
-        rows = [list(map(self._without_folder, row)) for row in table.to_numpy().tolist()]
+        rows = [list(map(str, row)) for row in table.to_numpy().tolist()]
         return render_table(list(table.columns), rows, caption="the latest first")
-
-    def _without_folder(self, cell: object) -> str:
-        return without_folders(str(cell), [str(self._folder)])
 
 
 def _training_panel(runs_folder: Path, mixture_folder: str) -> Panel:

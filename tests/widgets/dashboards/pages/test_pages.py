@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from absslab.core.audio import sound_files
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, Reason, describe_error
 from absslab.core.evaluation.listening_trials import Tally, read_votes
 from absslab.widgets.dashboards import notebook as notebook_module
 from absslab.widgets.dashboards import page_heartbeat as heartbeat_module
@@ -22,14 +22,14 @@ from absslab.widgets.dashboards.pages.page import ProblemPage
 from absslab.widgets.dashboards.pages.run_pair import distinct_names
 from absslab.widgets.dashboards.settings import ENVIRONMENT, DashboardConfig
 from absslab.widgets.ui import error_line as error_line_module
-from absslab.widgets.ui.error_line import without_folders
+from absslab.widgets.ui.error_line import error_line, hide_folders
 from absslab.widgets.ui.upload import Uploaded
 
 
 @pytest.fixture(autouse=True)
 def _folders_are_named_again(monkeypatch):
     """A dashboard hides folders in its whole process, which other tests share."""
-    monkeypatch.setattr(error_line_module, "_hidden_folders", None)
+    monkeypatch.setattr(error_line_module, "_hides_folders", False)
 
 
 @pytest.fixture
@@ -185,6 +185,33 @@ def test_monitor_shows_runs_and_no_folders(opened, run, mixtures, tmp_path):
     shutil.rmtree(tmp_path / "runs")
     page.refresh()
     assert "no runs here" in page.table.value
+
+
+def test_monitor_names_no_folder_of_a_setting_or_of_a_damaged_run(opened, run, tmp_path):
+    secret = "/srv/my private data"
+    for name in ("one", "two"):
+        folder = tmp_path / "my runs" / name
+        shutil.copytree(run, folder)
+        config = json.loads((folder / "config.json").read_text())
+        config["data"]["feature_store"] = f"{secret}/features of {name}"
+        config["training"]["teachers"] = [f"{secret}/teacher of {name}.ckpt"]
+        (folder / "config.json").write_text(json.dumps(config))
+    damaged = tmp_path / "my runs" / "damaged"
+    (damaged / "config.json").mkdir(parents=True)
+    shutil.copytree(damaged, damaged.with_name("torn"))
+    (damaged.with_name("torn") / "status.json").write_text("{")
+    page = opened("monitor", runs_folder=str(tmp_path / "my runs"))
+    table = page.table.value
+    for shown in (
+        "features of one",
+        "teacher of two.ckpt",
+        "no setting &#x27;teachers&#x27;",
+        "config.json is not readable JSON (Is a directory)",
+        "status.json is not readable JSON (JSONDecodeError)",
+    ):
+        assert shown in table
+    for hidden in ("/srv", "private", "my runs", str(tmp_path)):
+        assert hidden not in table
 
 
 def test_monitor_offers_trainings_where_the_host_allows_them(opened, tmp_path):
@@ -343,20 +370,34 @@ def test_a_page_without_its_data_does_not_say_where_they_were(
     assert page.message == "house, the data of the run moved, is not there"
 
 
+DETAILS = "; the host's log has the details"
+
+
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("error", "expected"),
     [
-        ("/a/b/c.wav is gone", "c.wav is gone"),
-        ("12 of 100 s, 3/4 and ../x", "12 of 100 s, 3/4 and ../x"),
-        ("see '/a/b.txt', (/c/d)", "see 'b.txt', (d)"),
-        ("http://127.0.0.1/x", "http://127.0.0.1/x"),
-        ("a / b", "a / b"),
-        ("/home/my runs/a b/x.wav is gone", "x.wav is gone"),
-        ("/home/my runs/y", "y"),
+        (InputError("{path} is gone", path="/a/b/c.wav"), "c.wav is gone"),
+        (InputError("12 of 100 s, 3/4 and ../x"), "12 of 100 s, 3/4 and ../x"),
+        (InputError("see '{a}', ({b})", a="/a/b.txt", b="/c/d"), "see 'b.txt', (d)"),
+        (InputError("http://127.0.0.1/x"), "http://127.0.0.1/x"),
+        (InputError("a / b"), "a / b"),
+        (InputError("{path} is gone", path="/home/my runs/a b/x.wav"), "x.wav is gone"),
+        (InputError("{path}", path="/home/my runs/y"), "y"),
+        (FileNotFoundError(2, "No such file", "/home/my runs/y"), "y: No such file"),
+        (OSError("no space in /home/my runs"), f"OSError{DETAILS}"),
+        (KeyError("/home/my runs"), f"Something went wrong: KeyError{DETAILS}"),
+        (
+            InputError("{path} ({reason})", path="/a/b", reason=Reason.of(ValueError("in /a/b"))),
+            f"b (ValueError){DETAILS}",
+        ),
     ],
 )
-def test_of_paths_the_last_part_is_left(text, expected):
-    assert without_folders(text, ["/home/my runs", "/home/my runs/a b"]) == expected
+def test_of_paths_the_last_part_is_left(error, expected, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("absslab"), "propagate", True)
+    hide_folders()
+    assert error_line(error) == expected
+    logged = [record.getMessage() for record in caplog.records]
+    assert any(describe_error(error) in line for line in logged) == expected.endswith(DETAILS)
 
 
 def test_it_is_known_when_nobody_looks_any_more(monkeypatch):
