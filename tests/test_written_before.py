@@ -109,8 +109,8 @@ def cut(run, n_epochs):
 def test_a_training_repeated_now_has_the_losses_it_had(folder, model):
     flags = flags_of(folder / model, folder) | {"save_path": str(folder / "again.ckpt")}
     run_to_end(train_or_resume(flags))
-    expected = [epoch["losses"] for epoch in RunReader(folder / model).poll()]
-    losses = [epoch["losses"] for epoch in RunReader(folder / "again").poll()]
+    expected = [epoch["losses"] for epoch in RunReader.open(folder / model).poll()]
+    losses = [epoch["losses"] for epoch in RunReader.open(folder / "again").poll()]
     assert len(losses) == len(expected) == 2
     for loss, expected_loss in zip(losses, expected, strict=True):
         # processors round differently; bit for bit it is the same on the one that wrote these

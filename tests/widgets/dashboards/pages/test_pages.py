@@ -1,5 +1,6 @@
 """Pages without a browser: tests set the traits that visitors change, and read those they see."""
 
+import html
 import json
 import logging
 import shutil
@@ -201,11 +202,11 @@ def test_monitor_names_no_folder_of_a_setting_or_of_a_damaged_run(opened, run, t
     shutil.copytree(damaged, damaged.with_name("torn"))
     (damaged.with_name("torn") / "status.json").write_text("{")
     page = opened("monitor", runs_folder=str(tmp_path / "my runs"))
-    table = page.table.value
+    table = html.unescape(page.table.value)
     for shown in (
         "features of one",
         "teacher of two.ckpt",
-        "no setting &#x27;teachers&#x27;",
+        "no setting 'teachers'",
         "config.json is not readable JSON (Is a directory)",
         "status.json is not readable JSON (JSONDecodeError)",
     ):
