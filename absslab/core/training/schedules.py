@@ -1,6 +1,6 @@
 """Courses of the learning rate, from epoch to epoch or from step to step."""
 
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch.optim import lr_scheduler
@@ -11,15 +11,24 @@ class Schedule:
 
     Args:
         optimizer: whose rate it sets.
-        config: the `TrainingConfig`, which takes its choices from the registry below.
-        steps_per_epoch: optimizer steps of an epoch.
+        scheduler: PyTorch's own, where there is one.
     """
 
-    scheduler: Any = None  # PyTorch's own, where there is one
-
-    def __init__(self, optimizer: torch.optim.Optimizer, config: Any, steps_per_epoch: int):
+    def __init__(self, optimizer: torch.optim.Optimizer, scheduler: Any = None):
         self.optimizer = optimizer
+        self.scheduler = scheduler
         self.n_steps_done = 0
+
+    @classmethod
+    def build(cls, optimizer: torch.optim.Optimizer, config: Any, steps_per_epoch: int) -> Self:
+        """Build the schedule that a config describes.
+
+        Args:
+            optimizer: whose rate it sets.
+            config: the `TrainingConfig`, which takes its choices from the registry below.
+            steps_per_epoch: optimizer steps of an epoch.
+        """
+        return cls(optimizer)
 
     @property
     def learning_rate(self) -> float:
@@ -53,11 +62,11 @@ class Schedule:
 class StepSchedule(Schedule):
     """Multiplies the rate by a factor every so many epochs."""
 
-    def __init__(self, optimizer: torch.optim.Optimizer, config: Any, steps_per_epoch: int):
-        super().__init__(optimizer, config, steps_per_epoch)
-        self.scheduler = lr_scheduler.StepLR(
-            optimizer, config.scheduler_step_size, config.scheduler_gamma
-        )
+    @classmethod
+    def build(cls, optimizer: torch.optim.Optimizer, config: Any, steps_per_epoch: int) -> Self:
+        """Build the schedule that a config describes."""
+        step_size = config.scheduler_step_size
+        return cls(optimizer, lr_scheduler.StepLR(optimizer, step_size, config.scheduler_gamma))
 
     def after_epoch(self, score: float | None) -> None:
         """Count the epoch."""
@@ -67,11 +76,13 @@ class StepSchedule(Schedule):
 class MilestoneSchedule(Schedule):
     """Multiplies the rate by a factor after certain epochs."""
 
-    def __init__(self, optimizer: torch.optim.Optimizer, config: Any, steps_per_epoch: int):
-        super().__init__(optimizer, config, steps_per_epoch)
-        self.scheduler = lr_scheduler.MultiStepLR(
+    @classmethod
+    def build(cls, optimizer: torch.optim.Optimizer, config: Any, steps_per_epoch: int) -> Self:
+        """Build the schedule that a config describes."""
+        scheduler = lr_scheduler.MultiStepLR(
             optimizer, config.scheduler_milestones, config.scheduler_gamma
         )
+        return cls(optimizer, scheduler)
 
     def after_epoch(self, score: float | None) -> None:
         """Count the epoch."""
@@ -81,15 +92,17 @@ class MilestoneSchedule(Schedule):
 class PlateauSchedule(Schedule):
     """Multiplies the rate by a factor when the score has not risen for so many evaluations."""
 
-    def __init__(self, optimizer: torch.optim.Optimizer, config: Any, steps_per_epoch: int):
-        super().__init__(optimizer, config, steps_per_epoch)
-        self.scheduler = lr_scheduler.ReduceLROnPlateau(
+    @classmethod
+    def build(cls, optimizer: torch.optim.Optimizer, config: Any, steps_per_epoch: int) -> Self:
+        """Build the schedule that a config describes."""
+        scheduler = lr_scheduler.ReduceLROnPlateau(
             optimizer,
             mode="max",
             factor=config.scheduler_gamma,
             patience=config.scheduler_patience,
             threshold_mode="abs",  # a relative one takes an equal negative score for a better one
         )
+        return cls(optimizer, scheduler)
 
     def after_epoch(self, score: float | None) -> None:
         """Count the evaluation, if there was one."""
@@ -98,14 +111,25 @@ class PlateauSchedule(Schedule):
 
 
 class OneCycleSchedule(Schedule):
-    """Raises the rate step by step, then lowers it to almost 0 at the end of the training."""
+    """Raises the rate step by step, then lowers it to almost 0 at the end of the training.
 
-    def __init__(self, optimizer: torch.optim.Optimizer, config: Any, steps_per_epoch: int):
-        super().__init__(optimizer, config, steps_per_epoch)
-        self.total_steps = config.n_epochs * steps_per_epoch
-        n_rates = self.total_steps + 1
+    Args:
+        optimizer: whose rate it sets.
+        scheduler: PyTorch's own.
+        total_steps: of the whole training.
+    """
+
+    def __init__(self, optimizer: torch.optim.Optimizer, scheduler: Any, total_steps: int):
+        super().__init__(optimizer, scheduler)
+        self.total_steps = total_steps
+
+    @classmethod
+    def build(cls, optimizer: torch.optim.Optimizer, config: Any, steps_per_epoch: int) -> Self:
+        """Build the schedule that a config describes."""
+        total_steps = config.n_epochs * steps_per_epoch
+        n_rates = total_steps + 1
         shortest_rise = 1.5 / n_rates  # PyTorch divides by 0 if the rise is a whole step
-        self.scheduler = lr_scheduler.OneCycleLR(
+        scheduler = lr_scheduler.OneCycleLR(
             optimizer,
             config.learning_rate,
             total_steps=n_rates,
@@ -113,6 +137,7 @@ class OneCycleSchedule(Schedule):
             final_div_factor=100,
             cycle_momentum=False,
         )
+        return cls(optimizer, scheduler, total_steps)
 
     def after_step(self) -> None:
         """Set the rate of the next step."""
@@ -132,4 +157,4 @@ SCHEDULES: dict[str, type[Schedule]] = {
 
 def build_schedule(optimizer: torch.optim.Optimizer, config: Any, steps_per_epoch: int) -> Schedule:
     """Build the schedule that a config names."""
-    return SCHEDULES[config.scheduler_type](optimizer, config, steps_per_epoch)
+    return SCHEDULES[config.scheduler_type].build(optimizer, config, steps_per_epoch)
