@@ -147,7 +147,7 @@ def _recipes() -> Iterator[str]:
         cells = (
             format_setting(recipe[name]) if name in recipe else "" for recipe in RECIPES.values()
         )
-        yield f"| `--{name}` | {' | '.join(cells)} |"
+        yield f"| `--{name}`{{.flag}} | {' | '.join(cells)} |"
     yield ""
 
 
@@ -163,7 +163,7 @@ def _flag_tables(parser: Parser, *, titles: bool = True) -> Iterator[str]:
         yield "| flag | value | meaning |"
         yield "|---|---|---|"
         for action in group.flags:
-            names = "<br>".join(f"`{name}`" for name in action.option_strings) or "(none)"
+            names = "<br>".join(f"`{name}`{{.flag}}" for name in action.option_strings) or "(none)"
             value = str(action.metavar or "").replace("|", " or ")
             meaning = (
                 (action.help or "").replace("%%", "%").replace("|", "\\|").replace("<", "&lt;")
