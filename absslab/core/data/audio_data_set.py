@@ -19,26 +19,26 @@ from absslab.core.common.progress import Progress, Steps, run_to_end
 from absslab.core.data.layouts import DataConfig, LabelledRecording, find_layout
 from absslab.core.data.splits import SPLITS
 
-_SORTED_BATCHES = 50  # as many batches of recordings are sorted by length at a time
+_SORTED_BATCHES = 50  # number of batches whose recordings are sorted by length together
 
 
 class EmptySplitError(InputError):
-    """A folder that can be used, but has no recordings in a split."""
+    """The folder can be used, but has no recordings in the wanted split."""
 
 
 class Batch(NamedTuple):
-    """Recordings padded to the longest."""
+    """Recordings that are padded to the length of the longest one."""
 
     waveforms: Tensor  # (B, N)
-    n_samples: Tensor | None  # (B,): lengths without padding; None: no recording is padded
+    n_samples: Tensor | None  # (B,): lengths without padding; None: all have equal length
     labels: Tensor  # (B, K)
-    indices: Tensor  # (B,): which items of the data set
+    indices: Tensor  # (B,): indices into the data set
 
 
 class Clip(NamedTuple):
     """A recording, or a part of one."""
 
-    recording: int  # its index
+    recording: int  # index of the recording
     start: int  # samples at the file's own rate
     n_samples: int  # at the file's own rate
 
@@ -47,15 +47,15 @@ class Clip(NamedTuple):
 class AudioDataSet(Dataset[Tensor]):
     """Recordings of one split, or clips of them, as mono waveforms (N,) at one rate.
 
-    Made by `open_split` and `build_data_set`.
+    `open_split` and `build_data_set` return one.
 
     Args:
         recordings: the recordings.
-        classes: the order of the labels' columns.
+        classes: the classes, in the order of the labels' columns.
         sampling_rate: Hz; recordings of other rates are resampled.
         clips: the items of the data set.
-        lengths: samples of each clip, at `sampling_rate`.
-        in_memory: whether decoded clips are kept.
+        lengths: number of samples of each clip, at `sampling_rate`.
+        in_memory: whether decoded clips are kept in memory.
     """
 
     recordings: Sequence[LabelledRecording]
@@ -75,13 +75,13 @@ class AudioDataSet(Dataset[Tensor]):
         return self._recording_labels()[[clip.recording for clip in self.clips]]
 
     def max_per_recording(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return what is true of whole recordings, where values are known of their clips.
+        """Combine values of clips to values of whole recordings: the maximum over the clips.
 
         Args:
-            values: of the clips, (number of clips, K).
+            values: values of the clips, (number of clips, K).
 
         Returns:
-            the labels of the recordings and the highest value of the clips of each, both
+            the labels of the recordings, and the maximum over the clips of each recording, both
             (number of recordings, K).
         """
         labels = self._recording_labels()
@@ -96,18 +96,18 @@ class AudioDataSet(Dataset[Tensor]):
         return table
 
     def recording(self, index: int) -> LabelledRecording:
-        """Return the recording that an item comes from."""
+        """Return the recording that an item of the data set comes from."""
         return self.recordings[self.clips[index].recording]
 
     def path(self, index: int) -> Path:
-        """Return the file that an item comes from."""
+        """Return the path of the recording that an item of the data set comes from."""
         return Path(self.recording(index).path)
 
     def __getitem__(self, index: int) -> Tensor:
         """Read a clip (N,).
 
         Raises:
-            InputError: its recording can't be decoded, holds NaN, or is silent although labelled.
+            InputError: the recording can't be decoded, holds NaN, or is silent but has labels.
         """
         if index in self._decoded:
             return _decompress(self._decoded[index])
@@ -127,7 +127,7 @@ class AudioDataSet(Dataset[Tensor]):
         return torch.from_numpy(waveform)
 
     def _is_whole(self, index: int) -> bool:
-        """Return whether a clip is a whole recording: neither neighbour belongs to it."""
+        """Tell whether a clip is a whole recording: no neighbouring clip is of the same one."""
         neighbours = self.clips[max(0, index - 1) : index + 2]
         recording = self.clips[index].recording
         return sum(clip.recording == recording for clip in neighbours) == 1
@@ -138,9 +138,9 @@ class AudioDataSet(Dataset[Tensor]):
         """Iterate over the clips in batches.
 
         Args:
-            batch_size: clips in a batch.
-            rng: shuffles the clips; None keeps their order.
-            n_loaders: processes that read ahead, unless the clips are in memory.
+            batch_size: number of clips in a batch.
+            rng: source of randomness for shuffling the clips; None keeps their order.
+            n_loaders: number of processes that read ahead, unless the clips are in memory.
         """
         labels = torch.from_numpy(self.labels)
         loader: DataLoader[tuple[int, Tensor | InputError]] = DataLoader(
@@ -156,7 +156,7 @@ class AudioDataSet(Dataset[Tensor]):
             yield Batch(waveforms, n_samples, labels[indices], indices)
 
     def groups(self, batch_size: int, *, rng: np.random.Generator | None = None) -> list[list[int]]:
-        """Return which clips are in each batch; where lengths differ, similar ones are together."""
+        """Return the clips of each batch; if lengths differ, similar lengths are together."""
         order = np.arange(len(self)) if rng is None else rng.permutation(len(self))
         if len(set(self.lengths)) > 1:
             n_sorted = _SORTED_BATCHES * batch_size
@@ -173,9 +173,9 @@ class AudioDataSet(Dataset[Tensor]):
 
 
 class _IndexedItems(Dataset[tuple[int, Tensor | InputError]]):
-    """Items with their indices, or with what is wrong with them.
+    """Items with their indices; an item that can't be read is replaced by its error.
 
-    An error that is raised in a loader's process would come back as a traceback of many lines.
+    An error raised in a loader's process would arrive as a traceback of many lines.
     """
 
     def __init__(self, data_set: AudioDataSet):
@@ -191,7 +191,7 @@ class _IndexedItems(Dataset[tuple[int, Tensor | InputError]]):
 def _pad(
     items: list[tuple[int, Tensor | InputError]],
 ) -> tuple[Tensor, Tensor | None, Tensor] | InputError:
-    """Pad waveforms to the longest; return them, their lengths if these differ, and indices."""
+    """Pad waveforms to the longest; return these, their lengths if they differ, and the indices."""
     waveforms: list[Tensor] = []
     for _, waveform in items:
         if isinstance(waveform, InputError):
@@ -205,7 +205,7 @@ def _pad(
 
 
 def _compress(waveform: np.ndarray) -> np.ndarray:
-    """Return the waveform as 16-bit integers if these hold it exactly."""
+    """Return the waveform as 16-bit integers if they represent it exactly."""
     scaled = waveform * 32768
     fits = np.abs(scaled).max(initial=0) < 32768 and np.array_equal(scaled, np.round(scaled))
     return scaled.astype(np.int16) if fits else waveform
@@ -224,15 +224,15 @@ def data_set_steps(
     in_memory: bool = True,
     clip_length: float | None = None,
 ) -> Steps[AudioDataSet]:
-    """Read the headers of recordings, and make a data set of them.
+    """Read the headers of recordings, and make a data set of the recordings.
 
     Args:
         recordings: the recordings.
-        classes: the order of the labels' columns.
+        classes: the classes, in the order of the labels' columns.
         sampling_rate: Hz.
-        in_memory: keep decoded clips.
-        clip_length: cut longer recordings into equal clips of up to this many seconds, each of
-            which has the labels of its recording; None cuts nothing.
+        in_memory: whether to keep decoded clips in memory.
+        clip_length: cut longer recordings into equal clips of at most this length (s); each clip
+            gets the labels of its recording. None: do not cut.
 
     Yields:
         how many headers have been read.
@@ -276,23 +276,23 @@ def build_data_set(
 def read_split(
     config: DataConfig, split: str, *, classes: Sequence[str] | None = None
 ) -> tuple[list[LabelledRecording], list[str]]:
-    """Read which recordings a split has and their labels, without opening a recording.
+    """Read the recordings of a split and their labels from tables, without opening a sound file.
 
     Args:
-        config: which folder, and how it is read.
+        config: the folder, and how to read it.
         split: train, validation or test.
-        classes: those of the model, in its order; by default the folder's own.
+        classes: classes of the model, in its order; by default those of the folder.
 
     Returns:
         the recordings, and the classes in the order of the model.
 
     Raises:
         EmptySplitError: the split has no recordings.
-        InputError: no such folder or split, a folder that the layout does not describe, or other
-            classes than the model's.
+        InputError: the folder or split does not exist, the folder has another layout, or its
+            classes are not those of the model.
     """
     if not config.data_folder:
-        raise InputError("data_folder is missing: say it with --data_folder")
+        raise InputError("data_folder is missing: pass --data_folder")
     folder = Path(config.data_folder)
     if not folder.is_dir():
         raise InputError(
@@ -307,7 +307,7 @@ def read_split(
     recordings = [recording for recording in recordings if recording.split == split]
     if not recordings:
         raise EmptySplitError(
-            f"{{path}} has no recordings in its {split} split: it needs more of them", path=folder
+            f"{{path}} has no recordings in its {split} split: add recordings", path=folder
         )
     return recordings, list(classes or own_classes)
 
@@ -320,14 +320,14 @@ def split_steps(
     classes: Sequence[str] | None = None,
     cut: bool = False,
 ) -> Steps[AudioDataSet]:
-    """Read the headers of one split's recordings, and make a data set of them.
+    """Read the headers of the recordings of a split, and make a data set of the recordings.
 
     Args:
-        config: which folder, and how it is read.
+        config: the folder, and how to read it.
         split: train, validation or test.
         sampling_rate: Hz.
-        classes: those of the model, in its order; by default the folder's own.
-        cut: cut long recordings into clips of up to `config.clip_length`.
+        classes: classes of the model, in its order; by default those of the folder.
+        cut: whether to cut long recordings into clips of at most `config.clip_length`.
 
     Yields:
         how many headers have been read.
@@ -336,7 +336,7 @@ def split_steps(
         the data set.
 
     Raises:
-        InputError: see `read_split`; also a recording that is missing or cut short.
+        InputError: see `read_split`; also if a recording is missing or cut short.
     """
     recordings, model_classes = read_split(config, split, classes=classes)
     return (
@@ -358,7 +358,7 @@ def open_split(
     classes: Sequence[str] | None = None,
     cut: bool = False,
 ) -> AudioDataSet:
-    """Make a data set of one split's recordings; see `split_steps`."""
+    """Make a data set of the recordings of a split; see `split_steps`."""
     return run_to_end(
         split_steps(config, split, sampling_rate=sampling_rate, classes=classes, cut=cut)
     )
@@ -375,6 +375,6 @@ def _check_classes(own: Sequence[str], expected: Sequence[str], folder: Path) ->
         differences.append(f"adds {', '.join(extra)}")
     if differences:
         raise InputError(
-            f"the classes of {{path}} are not the model's: it {' and '.join(differences)}",
+            f"the classes of {{path}} are not those of the model: it {' and '.join(differences)}",
             path=folder,
         )

@@ -1,13 +1,13 @@
-"""Correct weak labels that turn out to be wrong, in their table.
+"""Correct wrong weak labels in the table that holds them.
 
-The next training learns from the corrected ones.
+The next training uses the corrected labels.
 
 ::
 
     folder/weak_labels.csv             (or weak.tsv) with the corrections
-           weak_labels.original.csv    as it was before the first correction
-           corrections.csv             time,filename,event_label,from,to   0/1; a line each
-           .corrections.lock           so that corrections are made one after the other
+           weak_labels.original.csv    the table before the first correction
+           corrections.csv             time,filename,event_label,from,to   0/1; one line each
+           .corrections.lock           lock, so that only one correction is made at a time
 """
 
 from contextlib import ExitStack
@@ -32,12 +32,12 @@ CORRECTIONS = ("time", "filename", "event_label", "from", "to")  # columns of co
 
 @dataclass(frozen=True)
 class RecordingLabels:
-    """The weak labels of a recording, and how they were corrected."""
+    """The weak labels of a recording, and all corrections of them."""
 
     table: Path
     filename: str  # as in the table
-    labels: dict[str, bool]  # of every class of the table
-    corrections: list[dict[str, str]]  # rows of corrections.csv, the earliest first
+    labels: dict[str, bool]  # for every class of the table
+    corrections: list[dict[str, str]]  # rows of corrections.csv, oldest first
 
 
 def labels_table(recording: str | Path) -> Path:
@@ -46,7 +46,7 @@ def labels_table(recording: str | Path) -> Path:
     In it the recording is called `Path(recording).relative_to(table.parent).as_posix()`.
 
     Raises:
-        InputError: there is no such table, or one on the way can't be read.
+        InputError: there is no such table, or a table on the way up can't be read.
     """
     path = Path(recording).absolute()
     for folder in path.parents:
@@ -64,14 +64,14 @@ def labels_table(recording: str | Path) -> Path:
 
 
 def read_labels(table: str | Path, filename: str) -> dict[str, bool]:
-    """Read which classes a recording is labelled with.
+    """Read the weak labels of a recording from a table.
 
     Args:
         table: weak_labels.csv or weak.tsv.
-        filename: as the table has it.
+        filename: name of the recording in the table.
 
     Returns:
-        for every class of the table whether the recording is labelled with it.
+        for every class of the table, whether the recording is labelled with it.
 
     Raises:
         InputError: the table can't be read, or does not name the file.
@@ -83,7 +83,7 @@ def read_labels(table: str | Path, filename: str) -> dict[str, bool]:
 
 
 def read_recording_labels(recording: str | Path) -> RecordingLabels:
-    """Read the weak labels of a recording, and how they were corrected before.
+    """Read the weak labels of a recording, and the earlier corrections of them.
 
     Args:
         recording: the sound file.
@@ -99,28 +99,28 @@ def read_recording_labels(recording: str | Path) -> RecordingLabels:
 
 
 def correct_label(table: str | Path, filename: str, event_label: str, present: bool) -> bool:
-    """Note that a recording holds a class, or does not.
+    """Change whether a recording is labelled with a class.
 
-    The table as it was before the first correction is kept next to it, and every correction is
-    noted in corrections.csv: both files are changed, or neither. Corrections of several panels or
-    processes wait for each other.
+    The table before the first correction is kept next to it, and every correction is recorded in
+    corrections.csv. Both files are changed, or neither. Corrections by several panels or processes
+    are made one after the other.
 
     Args:
         table: weak_labels.csv or weak.tsv.
-        filename: as the table has it.
+        filename: name of the recording in the table.
         event_label: a class of the table.
-        present: whether the recording holds it.
+        present: whether the class occurs in the recording.
 
     Returns:
-        whether the label was another one before; if not, nothing is written.
+        whether the label was changed; if it was right already, nothing is written.
 
     Raises:
-        InputError: no such table, file or class; the last label of a class in a weak.tsv, whose
-            classes are those that it names.
+        InputError: the table, recording or class does not exist, or this would remove the last
+            label of a class from a weak.tsv, where a class without labels does not exist.
         OSError: the folder can't be written.
     """
     table = Path(table)
-    read_weak_labels(table)  # a file that is not a table gets no lock
+    read_weak_labels(table)  # do not make a lock beside a file that is not a table
     with file_lock(table.with_name(".corrections.lock")):
         return _correct_locked(table, filename, event_label, present)
 
@@ -143,7 +143,7 @@ def _correct_locked(table: Path, filename: str, event_label: str, present: bool)
         notes: _add_note(notes, filename, event_label, present),
         table: table_text(list(cells[index]), cells, delimiter=delimiter),
     }
-    with ExitStack() as files:  # both are written before either appears
+    with ExitStack() as files:  # both files are complete before either is replaced
         for path, text in texts.items():
             files.enter_context(atomic_write(path)).write_bytes(text.encode())
     return True
@@ -160,7 +160,7 @@ def _correct_cells(
     if not present and n_labelled == 1:
         raise InputError(
             f"{row.filename} is the only recording in {{path}} with {event_label}: "
-            "without it the class would be gone; label another one first",
+            "without it the class would not exist; label another recording with it first",
             path=table,
         )
     labels = [name for name in row.labels if name != event_label]

@@ -1,6 +1,7 @@
-"""Layouts of a folder of weakly labelled recordings: how each is read, and how it is split.
+"""Read the labels and splits of folders of weakly labelled recordings, in several layouts.
 
-A layout is a function that reads a folder. To add one, write the function and name it in `LAYOUTS`.
+A layout is a function that reads such a folder. To add one, write the function and name it in
+`LAYOUTS`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +27,7 @@ THESIS_SPLITS = {"train": "training", "validation": "development", "test": "vali
 
 @dataclass(frozen=True)
 class DataConfig(Config):
-    """Which recordings are used, and how they are read."""
+    """The folder of recordings to use, and how to read it."""
 
     data_set_type: str = option(
         "mixture_folder",
@@ -38,17 +39,17 @@ class DataConfig(Config):
     )
     split_percentages: tuple[float, float, float] = option(
         (80.0, 10.0, 10.0),
-        "train, validation and test, where the folder has no split of its own; each class needs an "
-        "origin in each part above 0",
+        "train, validation and test, if the folder does not define its split; each class needs an "
+        "origin in each split above 0",
         unit="%",
     )
     split_seed: int = option(0, "seed of that split", at_least=0)
     origin_pattern: str | None = option(
-        None, "regular expression that finds the origin in a file name"
+        None, "regular expression that finds the origin (the longer recording) in a file name"
     )
     clip_length: float = option(
         60.0,
-        "for training and validation, longer recordings are cut into equal clips up to this long",
+        "for training and validation, cut longer recordings into equal clips up to this long",
         unit="s",
         above=0,
     )
@@ -61,7 +62,7 @@ class DataConfig(Config):
         metavar="FOLDER",
     )
     n_loaders: int = option(
-        0, "with in_memory False: processes that read batches ahead; 0: none", at_least=0
+        0, "with in_memory False: number of processes that read batches ahead; 0: none", at_least=0
     )
 
     def __post_init__(self) -> None:
@@ -93,14 +94,14 @@ def read_mixture_folder(config: DataConfig, folder: Path) -> LabelledRecordings:
             000000.wav …
 
     Args:
-        config: not used; the folder says everything.
+        config: not used; the folder defines everything.
         folder: the folder of mixtures.
 
     Returns:
         the recordings of all splits, and the classes.
 
     Raises:
-        InputError: a folder of another layout, or one that is not finished.
+        InputError: the folder has another layout, or is not complete.
     """
     recordings: list[LabelledRecording] = []
     classes: list[str] = []
@@ -126,7 +127,7 @@ def read_mixture_folder(config: DataConfig, folder: Path) -> LabelledRecordings:
 
 
 def _find_split_folders(folder: Path) -> dict[str, str]:
-    """Return the name of each split's folder in a folder of mixtures."""
+    """Return the name of the sub-folder of each split."""
     if (folder / "train").is_dir():
         if (folder / "manifest.json").exists():
             read_manifest(folder)
@@ -153,19 +154,19 @@ def read_weakly_labelled_folder(config: DataConfig, folder: Path) -> LabelledRec
         folder/weak.tsv          filename    event_labels      dog,speech   (the DCASE convention)
         folder/a.wav  b.flac  sub/c.mp3 …
 
-    A column `split` (train, validation, test) that is filled in every row is followed; without it
-    the folder is split by origin and stratified.
+    If the table has a column `split` (train, validation or test in every row), it is used.
+    Otherwise the recordings are split by origin, stratified by class.
 
     Args:
-        config: how the folder is split, and where origins are found.
+        config: settings of the split and of origins.
         folder: the folder with the table.
 
     Returns:
         the recordings of all splits, and the classes.
 
     Raises:
-        InputError: no table or two of them, a table that can't be used, a missing recording, or
-            too few recordings for the split.
+        InputError: there is no table or there are two, a table can't be used, a recording is
+            missing, or there are too few recordings for the split.
     """
     tables = [
         folder / name for name in (MULTI_HOT_FILE, LABEL_LISTS_FILE) if (folder / name).is_file()
@@ -190,7 +191,7 @@ def read_weakly_labelled_folder(config: DataConfig, folder: Path) -> LabelledRec
     for recording in recordings:
         by_origin.setdefault(recording.origin, []).append(recording)
     if any(recording.split for recording in recordings):
-        _check_own_split(recordings, by_origin)
+        _check_given_split(recordings, by_origin)
         return recordings, labels.classes
     labels_by_origin = {}
     for origin, group in by_origin.items():
@@ -200,14 +201,15 @@ def read_weakly_labelled_folder(config: DataConfig, folder: Path) -> LabelledRec
     return recordings, labels.classes
 
 
-def _check_own_split(
+def _check_given_split(
     recordings: Sequence[LabelledRecording], by_origin: Mapping[str, Sequence[LabelledRecording]]
 ) -> None:
-    """Check that a split of the user's own is complete and keeps each origin on one side."""
+    """Check that a split that the table defines is complete and keeps each origin in one split."""
     for recording in recordings:
         if not recording.split:
             raise InputError(
-                "{path} has no split, but others do: fill the column split, or remove it",
+                "{path} has no split, but other recordings have one: "
+                "fill the column split, or remove it",
                 path=recording.path,
             )
     for origin, group in by_origin.items():
@@ -243,7 +245,7 @@ LAYOUTS: dict[str, Layout] = {
 
 
 def find_layout(name: str) -> Layout:
-    """Find the function that reads a layout, by its name or its name in the thesis.
+    """Return the function that reads a layout, given its name or its name in the thesis.
 
     Raises:
         InputError: there is no such layout; the message lists those that exist.

@@ -1,6 +1,7 @@
-"""Mixtures of recordings: draw one as plain data (`MixtureSpec`), then render it to sound.
+"""Draw a mixture of recordings as plain data (`MixtureSpec`), then render it to sound.
 
-Axes: N samples. mixture = Σ sources + background, exactly: all of them lie on the 16-bit grid.
+Axes: N samples. The mixture is exactly the sum of its sources and its background: all of them are
+rounded to 16 bit, so that no rounding error is left when they are saved.
 """
 
 import dataclasses
@@ -19,14 +20,14 @@ from absslab.core.data.recordings import Recording, classes_of
 
 SAMPLING_RATES = (8000, 16000, 44100)  # Hz
 SHORTEST_LENGTH = 0.064  # s: one analysis window
-SHORTEST_EVENT = 0.05  # s: an event that is cut is kept if at least this much remains
+SHORTEST_EVENT = 0.05  # s: an event that is cut shorter than this is left out
 PEAK = 0.99  # a mixture that would exceed this is scaled down together with its sources
-_MAX_TRIES = 100  # onsets drawn for an event that must keep to a bound on overlap
+_MAX_TRIES = 100  # draws of an onset that satisfies the limits on overlap
 
 
 @dataclass(frozen=True)
 class MixingConfig(Config):
-    """How mixtures are drawn."""
+    """Settings for drawing mixtures."""
 
     length: float = option(10.0, "length of a mixture", unit="s", above=0)
     max_event: int = option(4, "a mixture has 1 to this many events", at_least=1)
@@ -38,20 +39,22 @@ class MixingConfig(Config):
         None, "with overlap: two events overlap at most this long", unit="s", at_least=0
     )
     white_noise_ratio: float = option(
-        0.05, "energy of the background relative to that of the events", at_least=0, at_most=1
+        0.05, "energy of the background, divided by the energy of the events", at_least=0, at_most=1
     )
     snr_range: tuple[float, float] | None = option(
         None,
-        "events over background, drawn between two values, instead of white_noise_ratio",
+        "range of the level of the events above the background; replaces white_noise_ratio",
         unit="dB",
     )
     background_folder: str | None = option(
         None, "recordings to use as background instead of white noise", metavar="FOLDER"
     )
     event_gain_range: tuple[float, float] = option(
-        (0.0, 0.0), "gain of each event, drawn between two values", unit="dB"
+        (0.0, 0.0), "range of the random gain of each event", unit="dB"
     )
-    sampling_rate: int = option(16000, "of the mixtures", unit="Hz", choices=SAMPLING_RATES)
+    sampling_rate: int = option(
+        16000, "sampling rate of the mixtures", unit="Hz", choices=SAMPLING_RATES
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -80,9 +83,9 @@ class MixingConfig(Config):
 
 @dataclass(frozen=True)
 class Event:
-    """A recording's place in a mixture."""
+    """A recording that is part of a mixture, with its time and gain."""
 
-    recording: str  # its path
+    recording: str  # path of the sound file
     event_label: str
     onset: float  # s
     duration: float  # s, after cutting
@@ -90,7 +93,7 @@ class Event:
 
     @property
     def offset(self) -> float:
-        """When the event ends, in seconds."""
+        """The time at which the event ends, in seconds."""
         return self.onset + self.duration
 
 
@@ -102,33 +105,33 @@ class MixtureSpec:
     length: float  # s
     sampling_rate: int  # Hz
     events: tuple[Event, ...]  # in the order of their onsets
-    snr: float | None  # events over background, dB; None: no background
+    snr: float | None  # level of the events above the background, dB; None: no background
     noise_seed: tuple[int, ...]
-    background: str | None = None  # a recording; None: white noise
+    background: str | None = None  # path of a recording; None: white noise
     background_start: float = 0.0  # s into that recording
 
     @property
     def labels(self) -> list[str]:
-        """Classes that sound, sorted."""
+        """The classes of the events, sorted."""
         return sorted({event.event_label for event in self.events})
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain data, as JSON holds it."""
+        """Return the spec as plain data that can be written as JSON."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "MixtureSpec":
-        """Return the spec that `to_json` has described."""
+        """Make a spec from the data that `to_json` returned."""
         events = tuple(Event(**event) for event in values["events"])
         return cls(**{**values, "events": events, "noise_seed": tuple(values["noise_seed"])})
 
 
-@dataclass(frozen=True, eq=False)  # arrays are not compared as a whole
+@dataclass(frozen=True, eq=False)  # arrays can't be compared to a single truth value
 class Mixture(RichResult):
-    """A rendered mixture: mixture = Σ sources + background. A notebook shows it as a player."""
+    """A rendered mixture with its sources and background; a notebook displays it as a player."""
 
     mixture: np.ndarray  # (N,) float32
-    sources: dict[str, np.ndarray]  # by class, those that sound: (N,) float32 each
+    sources: dict[str, np.ndarray]  # by class, only those present: (N,) float32 each
     background: np.ndarray  # (N,) float32
     sampling_rate: int  # Hz
 
@@ -148,18 +151,19 @@ def sample_spec(
 ) -> MixtureSpec:
     """Draw a mixture.
 
-    The number of events is uniform, and so are their classes and the recordings of each class.
-    Without overlap the silences before, between and after the events are a Dirichlet draw; events
-    that do not fit are cut, or left out where less than `SHORTEST_EVENT` would remain. With overlap
-    onsets are uniform; an event that finds no place within the bounds on overlap is left out.
+    The number of events, the class of each and the recording of this class are drawn from uniform
+    distributions. Without overlap, the lengths of the silences before, between and after the events
+    are drawn from a Dirichlet distribution; an event that reaches beyond the end is cut, or left
+    out if less than `SHORTEST_EVENT` would remain. With overlap, onsets are uniform; an event for
+    which no onset satisfies the limits on overlap is left out.
 
     Args:
-        rng: the randomness of this mixture.
-        recordings: to draw from.
-        config: how mixtures are drawn.
-        filename: of the mixture, noted in the spec.
+        rng: source of randomness.
+        recordings: the recordings to choose from.
+        config: settings for drawing mixtures.
+        filename: name of the mixture, stored in the spec.
         backgrounds: recordings to draw the background from; white noise if there are none.
-        noise_seed: seed of the white noise.
+        noise_seed: seed of the white noise, stored in the spec.
     """
     drawn = _draw_recordings(rng, recordings, config.max_event)
     rate = config.sampling_rate
@@ -238,7 +242,7 @@ def _place_with_overlap(
         for _ in range(_MAX_TRIES):
             start = int(rng.integers(0, max(1, config.n_samples - min(size, shortest) + 1)))
             place = (start, min(size, config.n_samples - start))
-            if _keeps_to_bounds(place, places, config):
+            if _satisfies_limits(place, places, config):
                 break
         else:
             place = (0, 0)
@@ -246,10 +250,10 @@ def _place_with_overlap(
     return places
 
 
-def _keeps_to_bounds(
+def _satisfies_limits(
     place: tuple[int, int], earlier: list[tuple[int, int]], config: MixingConfig
 ) -> bool:
-    """Return whether a place keeps to the bounds on overlap with the earlier ones."""
+    """Tell whether an event's place satisfies the limits on overlap with the earlier events."""
     start, size = place
     stop = start + size
     others = [(other, other + length) for other, length in earlier if length]  # (start, stop)
@@ -274,11 +278,12 @@ def _count_sounding(spans: list[tuple[int, int]], instant: int) -> int:
 def render(spec: MixtureSpec) -> Mixture:
     """Render a mixture to sound.
 
-    The background is scaled to the spec's SNR relative to the energy that the events have in the
-    mixture, after cutting. Sources and background are rounded to 16 bit; their sum is the mixture.
+    The background is scaled so that the SNR of the spec holds for the energy of the events as they
+    are in the mixture, after cutting. Sources and background are rounded to 16 bit; their sum is
+    the mixture.
 
     Args:
-        spec: of the mixture.
+        spec: the mixture to render.
 
     Returns:
         the mixture with its sources (N,) and its background (N,).

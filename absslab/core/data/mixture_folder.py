@@ -1,4 +1,4 @@
-"""Read a folder of mixtures, which has this layout.
+"""Read a folder of mixtures.
 
 ::
 
@@ -10,8 +10,8 @@
         events.tsv                    filename onset offset event_label
         mixtures.jsonl                one MixtureSpec per line
 
-The tables are written last: a split that has them is complete. Sources are FLAC, in which silence
-takes almost no space.
+The tables are written last, so a split that has them is complete. Sources are written as FLAC
+because silence takes almost no space in it.
 """
 
 import json
@@ -114,8 +114,8 @@ def mixture_names(folder: str | Path, split: str) -> list[str]:
     """List the files of a split's mixtures, as its table of weak labels names them.
 
     Raises:
-        InputError: there is no such table: not a folder of mixtures, not finished, or without
-            this split.
+        InputError: there is no such table: the folder does not hold mixtures, is not finished, or
+            has no such split.
     """
     path = Path(folder) / split / "weak_labels.csv"
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""Which mixtures a folder is going to hold: recordings are split first, then drawn from."""
+"""Plan the mixtures of a folder: split the recordings, then draw mixtures of each split."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from absslab.core.data.splits import SPLITS, check_percentages
 
 @dataclass(frozen=True)
 class MixtureFolderConfig(Config):
-    """Where the recordings come from, and which mixtures are written."""
+    """The folder of recordings, and the folder of mixtures to write."""
 
     event_folder: str = option(
         "",
@@ -34,7 +34,7 @@ class MixtureFolderConfig(Config):
     output_folder: str = option(
         "", "folder to write: new, empty, or one to continue", metavar="FOLDER", required=True
     )
-    n_files: int = option(2000, "how many mixtures", at_least=1)
+    n_files: int = option(2000, "number of mixtures", at_least=1)
     split_percentages: tuple[float, float, float] = option(
         (80.0, 10.0, 10.0), "train, validation and test", unit="%"
     )
@@ -42,7 +42,7 @@ class MixtureFolderConfig(Config):
         None, "table with filename, event_label and, if known, origin", metavar="FILE"
     )
     origin_pattern: str | None = option(
-        None, "regular expression that finds the origin in a file name"
+        None, "regular expression that finds the origin (the longer recording) in a file name"
     )
     sources: str = option("active", "which sources to save", choices=("none", "active", "all"))
     seed: int = option(0, "random seed of the split and of the mixtures", at_least=0)
@@ -55,14 +55,14 @@ class MixtureFolderConfig(Config):
 
 @dataclass(frozen=True)
 class MixturePlan:
-    """The mixtures that a folder is going to hold, without their sound; made by `plan_mixtures`.
+    """The mixtures to be written to a folder, before they are rendered; see `plan_mixtures`.
 
     Args:
-        config: how many mixtures, and of what seed.
-        mixing: how mixtures are drawn.
-        recordings: those of the event folder.
-        split: those that the mixtures of each split are drawn from.
-        backgrounds: background recordings of each split; none where backgrounds are noise.
+        config: number of mixtures, seed and folders.
+        mixing: settings for drawing mixtures.
+        recordings: all recordings of the event folder.
+        split: the recordings of each split, from which its mixtures are drawn.
+        backgrounds: background recordings of each split; empty if backgrounds are noise.
     """
 
     config: MixtureFolderConfig
@@ -78,7 +78,7 @@ class MixturePlan:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Mixtures of each split: rounded down, the rest goes to train."""
+        """Number of mixtures in each split: rounded down; the remainder goes to train."""
         percentages = check_percentages(self.config.split_percentages)
         n_files = self.config.n_files
         counts = {split: int(n_files * part / 100) for split, part in percentages.items()}
@@ -86,11 +86,11 @@ class MixturePlan:
         return {split: count for split, count in counts.items() if count}
 
     def spec(self, split: str, index: int) -> MixtureSpec:
-        """Draw a mixture; it may have a higher index than those that are written.
+        """Draw a mixture of a split; any index is allowed, also beyond those that are written.
 
         Args:
             split: train, validation or test.
-            index: of the mixture in its split.
+            index: index of the mixture in its split.
 
         Returns:
             the same mixture for the same arguments.
@@ -129,12 +129,12 @@ def event_steps(
 def planning_steps(
     config: MixtureFolderConfig, mixing: MixingConfig, recordings: Sequence[Recording]
 ) -> Steps[MixturePlan]:
-    """Split recordings, and read and split the background recordings if there are any.
+    """Split the recordings, and read and split the background recordings if there are any.
 
     Args:
-        config: how many mixtures, and of what seed.
-        mixing: how mixtures are drawn.
-        recordings: those of the event folder.
+        config: number of mixtures, seed and folders.
+        mixing: settings for drawing mixtures.
+        recordings: all recordings of the event folder.
 
     Yields:
         how many background recordings have been decoded.
@@ -143,8 +143,8 @@ def planning_steps(
         the plan.
 
     Raises:
-        InputError: no recordings, or a class or a background folder with too few of them for the
-            split.
+        InputError: there are no recordings, or a class or the background folder has too few for
+            the split.
     """
     split = split_recordings(recordings, percentages=config.split_percentages, seed=config.seed)
     backgrounds: dict[str, list[Recording]] = {name: [] for name in SPLITS}

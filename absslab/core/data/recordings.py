@@ -1,6 +1,6 @@
-"""Isolated event recordings: index a folder, find the class and the origin of each, split them.
+"""Index a folder of isolated recordings, with the class and origin of each, and split them.
 
-Recordings are split before anything is mixed, so that no sound is on two sides.
+Recordings are split before anything is mixed, so that no sound is in two splits.
 """
 
 import glob
@@ -18,7 +18,7 @@ from absslab.core.common.progress import Progress, Steps, run_to_end
 from absslab.core.common.tables import read_table
 from absslab.core.data.splits import SPLITS, Percentages, split_origins
 
-# These names stand next to the classes in folders and tables.
+# Not allowed as class names: folders and tables use these names beside those of classes.
 RESERVED = ("background", "mixture", "residual", "remix", "filename")
 
 
@@ -28,7 +28,7 @@ class Recording:
 
     path: str
     event_label: str  # its class
-    origin: str  # the source recording that it was cut from
+    origin: str  # the longer recording that it was cut from
     duration: float  # s
 
 
@@ -37,7 +37,7 @@ class IndexedFolder:
     """The recordings of a folder."""
 
     recordings: list[Recording]  # in the order of their paths
-    problems: list[str]  # what is wrong with each file that was skipped
+    problems: list[str]  # the error of each file that was skipped
 
 
 class _EventFile(NamedTuple):
@@ -45,7 +45,7 @@ class _EventFile(NamedTuple):
 
     path: Path
     event_label: str
-    origin: str  # empty where it is not known yet
+    origin: str  # empty if not yet known
 
 
 def indexing_steps(
@@ -57,9 +57,10 @@ def indexing_steps(
 ) -> Steps[IndexedFolder]:
     """Find the recordings of a folder and the class of each, and decode them one at a time.
 
-    The files are found at once, before the first step: a folder that can't be used raises here.
+    The files are listed in the call itself, before the first step, so that the call raises if the
+    folder can't be used.
 
-    Three layouts are understood::
+    A folder may have one of three layouts::
 
         folder/alert01.wav                 the class is the name without its trailing digits
         folder/alert/anything.wav          the class is the sub-folder
@@ -72,18 +73,18 @@ def indexing_steps(
         origin_pattern: a regular expression that is searched in the file's name; its first group
             (or the whole match) is the origin. Without it, and without an origin in the CSV, every
             file is its own origin.
-        skip_bad_files: skip files that can't be used, and note what is wrong with each.
+        skip_bad_files: whether to skip files that can't be used, and return their errors.
 
     Yields:
         how many files have been decoded.
 
     Returns:
-        the recordings and, of the files that were skipped, the problems.
+        the recordings, and the errors of the files that were skipped.
 
     Raises:
-        InputError: no folder, no audio in it, a layout that is ambiguous or that of a folder of
-            mixtures, a class name that can't name a file, a file that is unreadable, truncated,
-            silent or holds NaN, a CSV with missing columns, files or values.
+        InputError: the folder is missing, holds no audio, has an ambiguous layout or holds
+            mixtures; a class name can't be a file name; a file is unreadable, truncated, silent or
+            holds NaN; the CSV lacks columns, files or values.
     """
     folder = Path(folder)
     files = _list_from_csv(folder, Path(csv)) if csv else _list_from_names(folder)
@@ -103,11 +104,11 @@ def index_recordings(
 def background_steps(
     folder: str | Path, *, origin_pattern: str | None = None
 ) -> Steps[list[Recording]]:
-    """Find the recordings of a folder and its sub-folders, all of the class 'background'.
+    """Find the recordings of a folder and its sub-folders, with the class 'background' for all.
 
     Args:
-        folder: holds sound files with any names.
-        origin_pattern: as `indexing_steps` takes it.
+        folder: a folder of sound files with any names.
+        origin_pattern: see `indexing_steps`.
 
     Yields:
         how many files have been decoded.
@@ -116,7 +117,7 @@ def background_steps(
         the recordings in the order of their paths.
 
     Raises:
-        InputError: as `indexing_steps`.
+        InputError: see `indexing_steps`.
     """
     folder = Path(folder)
     files = [_EventFile(path, "background", "") for path in _list_audio_below(folder)]
@@ -162,9 +163,9 @@ def _add_origins(
 
 
 def class_of(path: str | Path) -> str:
-    """Return the class that a file's name says: the name without its trailing digits.
+    """Return the class that a file is named after: its name without trailing digits.
 
-    What joins the digits to the name is left out as well.
+    A space, underscore, dot or hyphen before the digits is removed as well.
 
     Examples:
         >>> class_of("keys03.wav"), class_of("keyboard_12.flac")
@@ -179,14 +180,14 @@ def class_of(path: str | Path) -> str:
 
 
 def check_class_name(name: str, place: str | Path) -> None:
-    """Check that a class can name a file and a column.
+    """Check that a class name can be the name of a file and of a column.
 
     Args:
-        name: of the class.
+        name: name of the class.
         place: the file that the name comes from.
 
     Raises:
-        InputError: it can't.
+        InputError: the name can't be used.
     """
     is_plain = name and name == name.strip() and not name.startswith(".")
     if not is_plain or re.search(r"[/\\,\x00-\x1f]", name):
@@ -209,7 +210,7 @@ def classes_of(recordings: Iterable[Recording]) -> list[str]:
 
 @dataclass(frozen=True)
 class ClassSummary:
-    """How many recordings of a class there are, and how long."""
+    """Number and lengths of the recordings of a class."""
 
     event_label: str
     n_recordings: int
@@ -217,7 +218,7 @@ class ClassSummary:
     total: float  # s
     shortest: float  # s
     longest: float  # s
-    in_split: dict[str, int]  # recordings in each split
+    in_split: dict[str, int]  # number of recordings in each split
 
 
 def summarise_recordings(
@@ -226,8 +227,8 @@ def summarise_recordings(
     """Summarise the recordings of each class, in the order of the classes.
 
     Args:
-        recordings: of `index_recordings`.
-        split: of `split_recordings`; empty where they can't be split.
+        recordings: the result of `index_recordings`.
+        split: the result of `split_recordings`; empty if they can't be split.
     """
     by_class: dict[str, list[Recording]] = {}
     for recording in recordings:
@@ -266,12 +267,12 @@ def split_recordings(
     """Split recordings by origin, stratified by class.
 
     Args:
-        recordings: of `index_recordings`.
-        percentages: of train, validation and test.
-        seed: of the shuffling.
+        recordings: the result of `index_recordings`.
+        percentages: those of train, validation and test.
+        seed: seed of the shuffling.
 
     Returns:
-        train, validation and test, disjoint, each in the given order; a split of 0 % is empty.
+        the recordings of train, validation and test, in the given order; a split of 0 % is empty.
 
     Raises:
         InputError: a class has too few origins; the message names it.
@@ -288,7 +289,7 @@ def split_recordings(
 
 
 def file_within(folder: Path, name: str, table: Path) -> Path:
-    """Return the file in a folder, or below it, that a table names.
+    """Return the path of a file that a table names, relative to a folder.
 
     Raises:
         InputError: there is no such file, or the name leads out of the folder.
@@ -335,7 +336,7 @@ def _check_folder(folder: Path) -> None:
 
 
 def _check_holds_no_mixtures(folder: Path) -> None:
-    """Check that sub-folders of mixtures are not taken for classes."""
+    """Check that a folder does not hold mixtures: its sub-folders would be taken for classes."""
     tables = [folder / name for name in ("weak_labels.csv", "weak.tsv")]
     tables += [folder / split / "weak_labels.csv" for split in (*SPLITS, "training", "development")]
     evidence = [path for path in tables if path.is_file()]
@@ -401,13 +402,13 @@ def origin_of(path: Path, pattern: re.Pattern[str]) -> str:
     """Return the origin that a pattern finds in a file's name.
 
     Raises:
-        InputError: it finds no origin.
+        InputError: the pattern finds no origin.
     """
     match = pattern.search(path.name)
     origin = match[1 if pattern.groups else 0] if match else None
     if not origin:
         raise InputError(
             f"origin pattern {pattern.pattern!r} does not match {path.name}: "
-            "expected it in every file name"
+            "it must match every file name"
         )
     return origin

@@ -1,7 +1,7 @@
 """Split recordings into train, validation and test.
 
-An *origin* is the source recording that a clip was cut from. Two clips of one origin are not
-independent, so an origin is in one split only. Every class is in every split.
+An *origin* is the longer recording that a clip was cut from. Two clips of one origin are not
+independent, so all clips of an origin are put into the same split. Every split has every class.
 """
 
 import warnings
@@ -19,15 +19,15 @@ Percentages = tuple[float, float, float]
 def split_origins(
     labels: Mapping[str, Sequence[str]], percentages: Percentages, seed: int
 ) -> dict[str, str]:
-    """Distribute origins over the splits, each class in proportion.
+    """Distribute origins over the splits, so that each class has the given percentages.
 
-    With one class per origin the shares are exact to one origin; with several classes, iterative
-    stratification comes close.
+    If each origin has one class, the number of origins is exact to one; if origins have several
+    classes, iterative stratification gives it approximately.
 
     Args:
         labels: the classes of each origin.
-        percentages: of train, validation and test; their sum is 100.
-        seed: of the shuffling.
+        percentages: those of train, validation and test; their sum is 100.
+        seed: seed of the shuffling.
 
     Returns:
         the split of each origin.
@@ -63,7 +63,7 @@ def check_percentages(percentages: Percentages) -> dict[str, float]:
     """Return the splits of more than 0 %, with their percentages.
 
     Raises:
-        InputError: a negative percentage, no training, or a sum other than 100.
+        InputError: a percentage is negative, train has 0 %, or the sum is not 100.
     """
     if not (min(percentages) >= 0 and percentages[0] > 0 and abs(sum(percentages) - 100) < 1e-6):
         given = " ".join(f"{part:g}" for part in percentages)
@@ -81,7 +81,7 @@ def _split_by_class(
     shares: Mapping[str, float],
     rng: np.random.Generator,
 ) -> dict[str, str]:
-    """Split origins of one class each, class by class."""
+    """Split origins that have one class each, class by class."""
     split_of_origin: dict[str, str] = {}
     for name in classes:
         members = [origin for origin in origins if name in labels[origin]]
@@ -95,7 +95,7 @@ def _split_by_class(
 
 
 def _counts(n: int, shares: Mapping[str, float]) -> dict[str, int]:
-    """Divide n among the splits: the nearest whole numbers that give each at least one."""
+    """Divide n among the splits: whole numbers near their shares, at least 1 each."""
     exact = {split: n * percentage / 100 for split, percentage in shares.items()}
     counts = {split: max(1, int(share)) for split, share in exact.items()}
     while sum(counts.values()) < n:
@@ -115,7 +115,7 @@ def _stratify(
     shares: Mapping[str, float],
     rng: np.random.Generator,
 ) -> dict[str, str]:
-    """Take the last split from all origins, then the one before; the rest is the first split."""
+    """Choose the origins of the last split, then of the one before; the rest is the first split."""
     from iterstrat.ml_stratifiers import MultilabelStratifiedShuffleSplit
 
     split_of_origin: dict[str, str] = {}
@@ -150,9 +150,9 @@ def _fill_gaps(
     labels: Mapping[str, Sequence[str]],
     shares: Mapping[str, float],
 ) -> dict[str, str]:
-    """Move single origins until every class, the rarest first, is in every split.
+    """Move single origins until every class is in every split, starting with the rarest class.
 
-    Stratification is only approximate.
+    This is needed because stratification is only approximate.
     """
     split_of_origin = dict(stratified)
     counts: dict[str, Counter[str]] = {name: Counter() for name in classes}  # origins in each split

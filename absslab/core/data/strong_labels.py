@@ -1,4 +1,4 @@
-"""Strong labels, which say when each class sounds, as tables in the DCASE convention."""
+"""Read and write strong labels (when each class sounds) as tables in the DCASE convention."""
 
 import math
 import os
@@ -11,12 +11,14 @@ from absslab.core.common.errors import InputError
 from absslab.core.common.tables import read_table, write_table
 
 EVENT_COLUMNS = ("filename", "onset", "offset", "event_label")
-_TOLERANCE = 0.1  # s that an annotation may end after its recording: people round
+_TOLERANCE = (
+    0.1  # s: an annotation may end this much after its recording, since times are often rounded
+)
 
 
 @dataclass(frozen=True)
 class SoundEvent:
-    """A class and when it sounds."""
+    """A sound of a class, with its onset and offset."""
 
     event_label: str
     onset: float  # s
@@ -28,7 +30,7 @@ def write_events(path: str | Path, events: Iterable[tuple[str, float, float, str
 
     Args:
         path: the file.
-        events: filename, onset (s), offset (s) and event_label of each.
+        events: filename, onset (s), offset (s) and event_label of each event.
     """
     rows = []
     for name, onset, offset, label in events:
@@ -43,17 +45,17 @@ def read_events(
     """Read strong labels, as `write_events` writes them.
 
     Args:
-        path: the file. A row with only a filename says that nothing sounds in the recording.
-        classes: the labels that may occur.
-        durations: s, of the recordings whose events are wanted; rows of other recordings that
-            exist are skipped.
+        path: the file. A row with only a filename means that the recording has no events.
+        classes: the classes that may occur.
+        durations: length (s) of each recording whose events are wanted; rows of other recordings
+            are skipped if these exist.
 
     Returns:
-        the events of each of these recordings; none where the file names none.
+        the events of each of these recordings; an empty list if the file has none of a recording.
 
     Raises:
-        InputError: times that are not numbers, negative, in the wrong order or beyond the
-            recording; an unknown class; a recording that does not exist.
+        InputError: times are not numbers, negative, in the wrong order or after the end of the
+            recording; a class is unknown; a recording does not exist.
     """
     events: dict[str, list[SoundEvent]] = {name: [] for name in durations}
     rows = read_table(path, required=EVENT_COLUMNS, delimiter="\t", key=None, may_be_empty=True)
@@ -97,7 +99,7 @@ def _read_event(
     duration: float,
     name: str,
 ) -> SoundEvent:
-    """Read the event of a row, and check it."""
+    """Read and check the event of a row."""
     onset, offset = (_read_seconds(row, column, path, number) for column in ("onset", "offset"))
     label = row["event_label"]
     problem = ""

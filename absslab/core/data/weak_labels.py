@@ -1,4 +1,4 @@
-"""Tables of weak labels: one column per class, or a list of classes per recording."""
+"""Read tables of weak labels: one column per class, or a list of classes per recording."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,32 +8,36 @@ from absslab.core.common.tables import read_table
 
 MULTI_HOT_FILE = "weak_labels.csv"
 LABEL_LISTS_FILE = "weak.tsv"
-OTHER_COLUMNS = ("filename", "split", "origin")  # of a multi-hot table; all others are classes
+OTHER_COLUMNS = (
+    "filename",
+    "split",
+    "origin",
+)  # of a multi-hot table; all other columns are classes
 
 
 @dataclass(frozen=True)
 class LabelledRow:
-    """A row of a table, and its classes."""
+    """A row of a table: a recording with its classes."""
 
     cells: dict[str, str]  # by column
     labels: list[str]
 
     @property
     def filename(self) -> str:
-        """The recording, as the table names it."""
+        """The name of the recording in the table."""
         return self.cells["filename"]
 
 
 @dataclass(frozen=True)
 class WeakLabels:
-    """A table of weak labels."""
+    """The rows and the classes of a table of weak labels."""
 
     rows: list[LabelledRow]
     classes: list[str]
 
 
 def read_weak_labels(path: Path) -> WeakLabels:
-    """Read a table of weak labels; the name of the file tells its format.
+    """Read a table of weak labels, in the format that belongs to its file name.
 
     Raises:
         InputError: the file has another name, or the table can't be used.

@@ -1,7 +1,7 @@
-"""Compare systems: scores of the same mixtures, their differences, and how certain these are.
+"""Compare systems by their scores of the same mixtures: differences with 95 % intervals.
 
-The same resamples of the mixtures are drawn for all systems, so that what makes a mixture hard for
-all of them does not blur their difference.
+All systems are scored on the same resamples of the mixtures. A mixture that is hard for all of
+them then changes all their scores together, and does not widen the interval of the difference.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ from absslab.core.metrics.undefined import number
 FORMAT = "absslab comparison"
 VERSION = 1
 KEYS = ["mixture", "class"]
-PLAIN = (  # scores that are in the JSON alone, not in the table: compared without intervals
+PLAIN = (  # scores that only the JSON holds, not the table: compared without intervals
     "detection.frame.auc",
     "detection.frame.average_precision",
     "detection.psds.psds1",
@@ -31,12 +31,16 @@ PLAIN = (  # scores that are in the JSON alone, not in the table: compared witho
     "segmentation.auc",
     "segmentation.average_precision",
 )
-_MAY_DIFFER = {"bss_eval", "n_resamples", "resampling_seed"}  # settings of two scorings
+_MAY_DIFFER = {
+    "bss_eval",
+    "n_resamples",
+    "resampling_seed",
+}  # settings in which two evaluations may differ
 
 
 @dataclass(frozen=True)
 class ComparisonConfig(Config):
-    """How systems are compared."""
+    """Settings of a comparison of systems."""
 
     n_resamples: int = option(
         2000, "number of resamples of the mixtures for 95 % intervals", at_least=100
@@ -98,18 +102,18 @@ class _System:
 def compare(
     paths: Sequence[str | Path], config: ComparisonConfig = ComparisonConfig()
 ) -> Comparison:
-    """Compare systems by what `absslab evaluate --output` wrote of them.
+    """Compare systems by the files that `absslab evaluate --output` wrote for them.
 
     Args:
-        paths: of the JSON files; the first is what the others are compared with.
-        config: how they are compared.
+        paths: the JSON files; the others are compared with the first.
+        config: settings of the comparison.
 
     Returns:
-        the scores of each system; those in `PLAIN` have no intervals.
+        the scores of each system and their differences; scores in `PLAIN` have no intervals.
 
     Raises:
-        InputError: fewer than two files, files that can't be read, other mixtures, classes or
-            labels.
+        InputError: there are fewer than two files, a file can't be read, or the systems were
+            scored on different mixtures, classes or labels.
     """
     if len(paths) < 2:
         raise InputError(
@@ -177,14 +181,14 @@ def _compare_score(name: str, systems: Sequence[_System]) -> ComparedScore:
 
 
 def _check_settings(path: str, scores: Scores, other_path: str, other: Scores) -> None:
-    """Check that two systems were scored alike."""
+    """Check that two systems were scored with the same settings."""
     settings = scores.settings.get("scoring", {})
     other_settings = other.settings.get("scoring", {})
     for name in (settings.keys() & other_settings.keys()) - _MAY_DIFFER:
         if settings[name] != other_settings[name]:
             raise InputError(
                 f"{{path}} was scored with {name} {settings[name]}, {{other_path}} with "
-                f"{other_settings[name]}: evaluate both alike",
+                f"{other_settings[name]}: evaluate both with the same settings",
                 path=path,
                 other_path=other_path,
             )
@@ -199,7 +203,7 @@ def _check_rows(path: str, table: pd.DataFrame, other_path: str, other: pd.DataF
             lacking = sorted(names - other_names) or sorted(other_names - names)
             more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
             raise InputError(
-                f"{{path}} and {{other_path}} were scored on other {plural}: only one has "
+                f"{{path}} and {{other_path}} were scored on different {plural}: only one has "
                 f"{', '.join(lacking[:3])}{more}",
                 path=path,
                 other_path=other_path,
@@ -219,18 +223,18 @@ def _check_rows(path: str, table: pd.DataFrame, other_path: str, other: pd.DataF
             mixture, name = table.loc[int(np.argmax(differ)), KEYS]
             raise InputError(
                 f"{{path}} and {{other_path}} differ in whether {mixture} holds {name}: "
-                "they are of other data",
+                "they were scored on different data",
                 path=path,
                 other_path=other_path,
             )
 
 
 def comparison_text(comparison: Comparison, *, names: Sequence[str] = ()) -> str:
-    """Write a comparison for a terminal; of single classes only the improvement and the leakage.
+    """Format a comparison for a terminal; single classes show only improvement and leakage.
 
     Args:
-        comparison: what `compare` returned.
-        names: of the systems; by default those of their files.
+        comparison: the result of `compare`.
+        names: names of the systems; by default the names of their files.
     """
     names = list(names) or _short_names(comparison.systems)
     header = ["score", names[0]]
@@ -277,6 +281,6 @@ def _format_interval(ends: Sequence[float] | None) -> str:
 
 
 def _short_names(paths: Sequence[str]) -> list[str]:
-    """Give file names where they differ, otherwise paths."""
+    """Return the file names without suffix if they differ, otherwise the paths."""
     stems = [Path(path).stem for path in paths]
     return stems if len(set(stems)) == len(stems) else list(paths)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-MIN_MIXTURES = 5  # that a rate needs to mean something
+MIN_MIXTURES = 5  # a rate over fewer mixtures means little
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Pair:
 
     @property
     def rate(self) -> float:
-        """The part of these mixtures in which it is tagged."""
+        """The share of these mixtures in which the absent class is tagged."""
         return self.n_tagged / self.n_mixtures
 
 
@@ -62,7 +62,7 @@ class Confusion:
         return sorted(pairs, key=lambda pair: (-pair.rate, -pair.n_tagged))
 
     def select(self, classes: list[str]) -> "Confusion":
-        """Select some classes."""
+        """Return the confusions between some of the classes."""
         indices = [self.classes.index(name) for name in classes]
         rows_and_columns = np.ix_(indices, indices)
         return Confusion(
@@ -81,12 +81,12 @@ def count_confusions(table: pd.DataFrame) -> Confusion | None:
     """Count confusions of classes.
 
     Args:
-        table: of scores, a row per mixture and class, with the columns label, present and
-            decision. Whether a class is present is told by its source, where that is known,
-            otherwise by its label.
+        table: the table of an evaluation: a row per mixture and class, with the columns label,
+            present and decision. The column present (whether there is a source) decides whether
+            a class is present; where it is empty, the label does.
 
     Returns:
-        None where nothing was tagged, or nothing is known to be present.
+        the counts; None if there are no decisions, or neither labels nor sources.
     """
     if "decision" not in table:
         return None

@@ -1,15 +1,17 @@
-"""Score separated sounds, whatever made them, against the sources they should be.
+"""Score separated sounds of any system against the true sources.
 
 ::
 
-    references/a.wav                  the mixture; where it is missing, the sum of what lies in a/
+    references/a.wav                  the mixture; if missing, the sum of the sounds in a/
                a/speech.flac …        the sources that sound in it, and background.flac
-               weak_labels.csv        if there is one, its columns are the classes
-               events.tsv             if there is one, detection is scored too
+               weak_labels.csv        optional: its columns are the classes
+               events.tsv             optional: if it exists, detection is scored too
     estimates/a/speech.wav …          an estimate of every class, as absslab separate writes them
-              a/events.tsv            what was detected in it
+              a/events.tsv            optional: the events that were detected in the mixture
 
-This is the layout of a split of a folder of mixtures, and of what `absslab separate` writes.
+The references have the layout of a split that `absslab mix` wrote; the estimates have the layout
+that `absslab separate` writes.
+
 Axes: K classes, N samples.
 """
 
@@ -41,7 +43,7 @@ from absslab.core.evaluation.scores import EvaluationResult
 from absslab.core.model.feature_config import FeatureConfig
 from absslab.core.model.front_end import FrontEnd
 
-NOT_CLASSES = ("background", "residual", "remix")
+NOT_CLASSES = ("background", "residual", "remix")  # names of files that are no class
 
 
 @dataclass(frozen=True)
@@ -62,16 +64,16 @@ class EstimatesConfig(Config):
 
 @dataclass(frozen=True)
 class EstimatesEvaluation:
-    """Separated sounds and the sources they are scored against; `open_estimates` makes one.
+    """Separated sounds and their true sources, as `open_estimates` returns them.
 
     Args:
-        config: which folders.
-        scoring: how they are scored.
-        names: of the mixtures.
-        classes: that every mixture has an estimate of.
-        labels: the classes that a mixture holds, where there are weak labels.
-        events: strong labels by file name of the mixture, where there are some.
-        detects: whether there are events of the estimates, too.
+        config: the two folders.
+        scoring: settings of the scores.
+        names: names of the mixtures, without suffix.
+        classes: the classes; every mixture has an estimate of each.
+        labels: the classes that are present, by name of the mixture; empty without weak labels.
+        events: strong labels by file name of the mixture; None if there are none.
+        has_detections: whether the estimates come with detected events.
         sampling_rate: Hz.
     """
 
@@ -81,7 +83,7 @@ class EstimatesEvaluation:
     classes: list[str]
     labels: dict[str, frozenset[str]]
     events: dict[str, list[SoundEvent]] | None
-    detects: bool
+    has_detections: bool
     sampling_rate: int
 
     def run(self) -> Steps[EvaluationResult]:
@@ -127,7 +129,7 @@ class EstimatesEvaluation:
         }
         if self.events is None:
             missing["detection"] = f"there is no {Path(self.config.references) / 'events.tsv'}"
-        elif not self.detects:
+        elif not self.has_detections:
             missing["detection"] = f"there is no events.tsv in the folders of {self._estimates}"
         return missing
 
@@ -191,7 +193,7 @@ class EstimatesEvaluation:
 
     def _read_detected(self, name: str, truth: Truth) -> list[SoundEvent] | None:
         """Read the events that were detected in a mixture."""
-        if truth.events is None or not self.detects:
+        if truth.events is None or not self.has_detections:
             return None
         path = self._estimates / name / "events.tsv"
         rows = read_table(path, required=("filename",), delimiter="\t", key=None, may_be_empty=True)
@@ -220,15 +222,15 @@ class EstimatesEvaluation:
 def open_estimates(
     config: EstimatesConfig, scoring: ScoringConfig = ScoringConfig()
 ) -> EstimatesEvaluation:
-    """Look at folders of separated sounds and of their references, and check that they fit.
+    """Check that folders of separated sounds and of references belong together, and open them.
 
     Args:
-        config: which folders.
-        scoring: how they are scored.
+        config: the two folders.
+        scoring: settings of the scores.
 
     Raises:
-        InputError: a folder that is missing or empty, mixtures or classes that only one of them
-            has, strong labels that do not fit.
+        InputError: a folder is missing or empty, a mixture or class exists in only one of them,
+            or strong labels do not fit the mixtures.
     """
     for flag in ("references", "estimates"):
         folder = getattr(config, flag)
@@ -241,7 +243,7 @@ def open_estimates(
     names = _sub_folders(references)
     if "test" in names and (references / "test" / "weak_labels.csv").is_file():
         raise InputError(
-            f"{references} holds whole splits: expected one of them, such as {references}/test"
+            f"{references} holds several splits: expected one of them, such as {references}/test"
         )
     if not names:
         raise InputError(f"{references} holds no folders of sources: expected one per mixture")
@@ -256,13 +258,13 @@ def open_estimates(
         classes=classes,
         labels=labels,
         events=_read_strong_labels(references, names, classes),
-        detects=_has_detections(estimates, names),
+        has_detections=_has_detections(estimates, names),
         sampling_rate=sound_files.info(sounds[0]).sampling_rate,
     )
 
 
 def _read_labels(references: Path) -> tuple[dict[str, frozenset[str]], list[str]]:
-    """Read what each mixture holds, and all classes, where there are weak labels."""
+    """Read the weak labels by name of the mixture, and the classes; both empty without a file."""
     path = references / "weak_labels.csv"
     if not path.is_file():
         return {}, []
@@ -295,7 +297,7 @@ def _find_classes(
 def _read_strong_labels(
     references: Path, names: list[str], classes: list[str]
 ) -> dict[str, list[SoundEvent]] | None:
-    """Read strong labels by file name of the mixture; None where there are none."""
+    """Read strong labels by file name of the mixture; None if there is no file of them."""
     path = references / "events.tsv"
     if not path.is_file():
         return None
@@ -309,13 +311,13 @@ def _read_strong_labels(
 def _has_detections(estimates: Path, names: list[str]) -> bool:
     """Tell whether events were detected: in all mixtures, or in none.
 
-    Otherwise leaving out difficult mixtures would pay.
+    If some mixtures could be left out, leaving out difficult ones would improve the scores.
     """
     has_events = [(estimates / name / "events.tsv").is_file() for name in names]
     if any(has_events) and not all(has_events):
         lacking = estimates / names[has_events.index(False)]
         raise InputError(
-            f"{lacking} has no events.tsv, but others have: expected one in each, or in none"
+            f"{lacking} has no events.tsv, but others have one: expected it in each, or in none"
         )
     return all(has_events)
 
@@ -336,7 +338,7 @@ def _find_mixture(references: Path, name: str) -> Path | None:
 
 
 def _filename(references: Path, name: str) -> str:
-    """Give the name of a mixture in events.tsv."""
+    """Return the name of a mixture in events.tsv."""
     path = _find_mixture(references, name)
     return path.name if path else f"{name}.wav"
 

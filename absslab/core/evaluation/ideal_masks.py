@@ -1,7 +1,8 @@
-"""Estimate sources with ideal masks, which are computed from the sources: ceilings, and a floor.
+"""Estimate sources with ideal masks, which are computed from the true sources.
 
-Axes: J sources, F STFT bins, M bands, T frames, N samples. The rest of a source is the mixture
-without it.
+Their scores are upper limits for a model; those of the mixture itself are a lower limit.
+Axes: J sources, F STFT bins, M bands, T frames, N samples. The "rest" of a source is the mixture
+minus this source.
 """
 
 from collections.abc import Callable
@@ -20,9 +21,9 @@ def binary_mask(source: Tensor, rest: Tensor, *, criterion: float = 0.0) -> Tens
     """Mark where a source is louder than the rest of the mixture.
 
     Args:
-        source: power.
-        rest: power.
-        criterion: by how much it must be louder, dB.
+        source: power of the source.
+        rest: power of the rest of the mixture.
+        criterion: how much louder the source must be, dB.
 
     Shape:
         powers (…), (…) → (…), 0 or 1.
@@ -47,8 +48,8 @@ class IdealMasks:
     """Computes and applies ideal masks, at the resolution of a model.
 
     Args:
-        front_end: of the model: its STFT and its bands.
-        criterion: of binary masks, dB.
+        front_end: front end of the model, for its STFT and its bands.
+        criterion: how much louder a source must be for binary masks, dB.
     """
 
     def __init__(self, front_end: FrontEnd, *, criterion: float = 0.0):
@@ -62,7 +63,7 @@ class IdealMasks:
         return MaskExpander(config, config.sampling_rate).to(self.front_end.device)
 
     def powers(self, mixture: np.ndarray, references: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Compute the power per band of the sources, and of their rests.
+        """Compute the power per band of each source, and of the rest of each source.
 
         Shape:
             (N,), (J, N) → (J, M, T), (J, M, T).
@@ -72,10 +73,10 @@ class IdealMasks:
 
     @torch.no_grad()
     def estimates(self, mixture: np.ndarray, references: np.ndarray) -> dict[str, np.ndarray]:
-        """Apply each ideal mask to the mixture; the mixture itself is an estimate, too.
+        """Apply each ideal mask to the mixture, and add the mixture itself as an estimate.
 
         Shape:
-            (N,), (J, N) → (J, N) per name in `BASELINES`, and of `PHASE_SENSITIVE`.
+            (N,), (J, N) → (J, N) for each name in `BASELINES` and for `PHASE_SENSITIVE`.
         """
         spectrum, sources = self._spectra(mixture, references)  # (F, T), (J, F, T)
         rests = spectrum - sources  # (J, F, T)
@@ -91,7 +92,7 @@ class IdealMasks:
         def expand(mask: Tensor) -> Tensor:
             return self.expander(mask, n_frames)  # (J, M, T) → (J, F, T)
 
-        masks: dict[str, Callable[[], Tensor]] = {  # functions, so that one at a time is in memory
+        masks: dict[str, Callable[[], Tensor]] = {  # functions: only one mask is in memory
             PHASE_SENSITIVE: phase_sensitive,
             "ideal_binary_mask": lambda: binary_mask(power, rest_power, criterion=self.criterion),
             "ideal_ratio_mask": lambda: ratio_mask(power, rest_power),

@@ -1,7 +1,7 @@
-"""A blind listening test of two systems: its trials, the votes on disk, and their count.
+"""A blind listening test of two systems: draw its trials, store the votes and count them.
 
-Votes are lines of a JSON Lines file, to which lines are only appended; an incomplete last line is
-not read.
+Each vote is a line of a JSON Lines file. Lines are only appended; an incomplete line is skipped
+when votes are read.
 """
 
 import json
@@ -17,16 +17,16 @@ from absslab.core.common.errors import InputError
 from absslab.core.common.files import file_lock
 
 CHOICES = ("X", "Y", "none")  # which is better
-MAX_VOTES = 2000  # of a listener
+MAX_VOTES = 2000  # per listener
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A class of a mixture, as two systems separated it."""
+    """A class of a mixture, to be compared as separated by each of two systems."""
 
     mixture: str
     label: str  # the class
-    first: int  # 0 or 1: the system that is heard first, and called X
+    first: int  # 0 or 1: index of the system that is called X and heard first
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,13 @@ class Vote:
     mixture: str
     label: str
     x: str  # the system that was heard as X
-    choice: str  # X, Y (is better), none
-    seconds: float  # from when the sounds were loaded to the vote
+    choice: str  # the better one: X, Y or none
+    seconds: float  # from the loading of the sounds to the vote
     time: float  # s since 1970
 
     @property
     def preferred(self) -> str | None:
-        """The system that was found better; None for neither."""
+        """The system that the listener found better; None for neither."""
         y = next(name for name in self.systems if name != self.x)
         return {"X": self.x, "Y": y}.get(self.choice)
 
@@ -56,9 +56,9 @@ class Tally:
     n_preferred: tuple[int, int]
     n_none: int
     n_listeners: int
-    share: float | None  # of the second system, in all votes for one of them
-    interval: tuple[float, float] | None  # 95 %, of the share (Clopper and Pearson)
-    p_value: float | None  # two-sided: of such a difference, or a larger one, by chance
+    share: float | None  # votes for the second system, divided by votes for either
+    interval: tuple[float, float] | None  # 95 % interval of the share (Clopper and Pearson)
+    p_value: float | None  # two-sided: probability of at least this difference by chance
 
 
 def draw_trials(
@@ -68,8 +68,8 @@ def draw_trials(
 
     Args:
         rng: source of randomness.
-        pairs: a mixture and a class that is in it, each; none is drawn twice.
-        n_trials: at most.
+        pairs: pairs of a mixture and a class present in it; none is drawn twice.
+        n_trials: number of trials; fewer if there are fewer pairs.
 
     Raises:
         InputError: there are no pairs.
@@ -88,11 +88,11 @@ def draw_trials(
 
 
 def append_vote(path: str | Path, vote: Vote) -> None:
-    """Append a vote; any number of listeners may vote at the same time.
+    """Append a vote to a file; any number of listeners may vote at the same time.
 
     Raises:
-        InputError: the listener has voted too often.
-        OSError: it can't be written.
+        InputError: the listener has reached the limit of votes.
+        OSError: the file can't be written.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -103,13 +103,13 @@ def append_vote(path: str | Path, vote: Vote) -> None:
             )
         with open(path, "ab+") as file:
             if file.tell() and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n":
-                file.write(b"\n")  # a line that a kill cut off stays alone
+                file.write(b"\n")  # do not continue a line that was cut off by a kill
             line = asdict(vote) | {"preferred": vote.preferred}
             file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
 
 
 def read_votes(path: str | Path) -> list[Vote]:
-    """Read the votes of a file without damaged lines; there are none where there is no file."""
+    """Read the votes of a file, without damaged lines; a missing file has no votes."""
     try:
         lines = Path(path).read_bytes().split(b"\n")
     except FileNotFoundError:
@@ -129,11 +129,11 @@ def read_votes(path: str | Path) -> list[Vote]:
 
 
 def tally(votes: Iterable[Vote], systems: tuple[str, str]) -> Tally:
-    """Count the votes on two systems, in whichever order they were named.
+    """Count the votes on two systems; the order in which a vote names them does not matter.
 
     Args:
-        votes: those on other systems are ignored.
-        systems: their names.
+        votes: any votes; those on other systems are ignored.
+        systems: names of the two systems.
 
     Raises:
         InputError: both have the same name.
@@ -172,17 +172,17 @@ def tally(votes: Iterable[Vote], systems: tuple[str, str]) -> Tally:
 
 
 def votes_path(folder: str | Path, systems: tuple[str, str]) -> Path:
-    """Give the file of votes on two systems: the same in whichever order they are named."""
+    """Return the path of the votes on two systems: the same for either order of their names."""
     return Path(folder) / f"{'-'.join(name.replace('/', '_') for name in sorted(systems))}.jsonl"
 
 
 def new_vote(
     trial: Trial, systems: tuple[str, str], *, listener: str, choice: str, seconds: float
 ) -> Vote:
-    """Make a vote, with the time of now.
+    """Make a vote with the current time.
 
     Raises:
-        InputError: an unknown choice.
+        InputError: the choice is unknown.
     """
     if choice not in CHOICES:
         raise InputError(f"the choice is {choice!r}: expected one of {', '.join(CHOICES)}")

@@ -1,4 +1,4 @@
-"""Score a checkpoint on a split; everything is joined by class name.
+"""Score a checkpoint on a split. Labels, sources and masks are matched by class name.
 
 Axes: K classes, M bands, T frames, N samples.
 """
@@ -42,22 +42,22 @@ from absslab.core.separation.separator import Separator
 
 @dataclass(frozen=True)
 class EvaluationConfig(Config):
-    """Which model is scored, and on which recordings."""
+    """The model to score, and the recordings to score it on."""
 
     checkpoint_path: str = option(
         "",
-        "the model to score, unless --estimates and --references are given; "
-        "it says what it was trained on",
+        "the model to score, unless --estimates and --references are given; its file also holds "
+        "the settings of the data that it was trained on",
         metavar="FILE",
         required=True,
     )
-    split: str = option("test", "which recordings are scored", choices=SPLITS)
+    split: str = option("test", "the split whose recordings are scored", choices=SPLITS)
     data_folder: str | None = option(
         None, "another folder with recordings of the same classes", metavar="FOLDER"
     )
     data_set_type: str | None = option(
         None,
-        "its layout, if that is another one",
+        "layout of this folder, where it differs from that of the training data",
         choices=LAYOUTS,
         value_aliases=LAYOUT_ALIASES,
     )
@@ -66,19 +66,19 @@ class EvaluationConfig(Config):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A model, and the recordings on which it is scored; `open_evaluation` makes one.
+    """A model and the recordings to score it on, as `open_evaluation` returns them.
 
     Args:
-        split: which recordings these are.
-        separator: the model, and what is done to its masks.
-        detection: how events are found.
-        scoring: how all of it is scored.
-        data_set: the recordings that are scored.
-        validation: recordings on which thresholds are chosen; None where there are none.
-        table_folder: where the tables of the split are.
-        events: strong labels by recording, where there are some.
-        trained_thresholds: of the training settings: one per class, or one for all.
-        settings: configs that the scores depend on, by section.
+        split: name of the split that is scored.
+        separator: the model, with the settings for its masks.
+        detection: settings for finding events.
+        scoring: settings of the scores.
+        data_set: the recordings of the split.
+        validation: recordings for choosing thresholds; None if there is no validation split.
+        table_folder: folder with the label tables of the split.
+        events: strong labels by name of the recording; None if there are none.
+        trained_thresholds: those of the training settings: one per class, or one for all classes.
+        settings: fields of the configs that the scores depend on, by section.
     """
 
     split: str
@@ -99,14 +99,14 @@ class Evaluation:
 
     @property
     def device(self) -> torch.device:
-        """Where the model computes."""
+        """The device on which the model computes."""
         return self.separator.device
 
     def run(self) -> Steps[EvaluationResult]:
         """Choose thresholds on the validation recordings, then score every recording.
 
         Yields:
-            how many recordings are done, of both kinds.
+            how many recordings of both sets are done.
 
         Returns:
             the scores, and their table.
@@ -143,7 +143,7 @@ class Evaluation:
         return self._summarise(scorer)
 
     def truth(self, index: int) -> Truth:
-        """Load a recording of the split, and what is known of it."""
+        """Load a recording of the split, with its labels, events and sources."""
         path = self.data_set.path(index)
         rate = self.data_set.sampling_rate
         mixture = self.data_set[index].numpy()  # (N,)
@@ -158,13 +158,14 @@ class Evaluation:
         )
 
     def estimate(self, truth: Truth) -> Estimate:
-        """Let the model tag, detect and separate a recording."""
+        """Tag, detect and separate a recording with the model."""
         if truth.references is None:
             return self._estimate_without_sources(truth.mixture)
         rate = self.data_set.sampling_rate
         n_classes = len(self.classes)
         present = [self.classes.index(name) for name in truth.references]  # (J,)
-        # Where tags decide how masks are refined: what would the true ones give?
+        # If tags decide how masks are refined, also separate with the true tags, to see how much
+        # is lost through wrong tags.
         is_refined = self.separator.model.competing and self.separator.config.tag_exponent > 0
         tags = np.array([float(name in truth.references) for name in self.classes], np.float32)
         parts = list(
@@ -184,7 +185,7 @@ class Evaluation:
         )
 
     def name(self, index: int) -> str:
-        """Give a recording's name in tables: its path from the folder with its labels."""
+        """Return a recording's name in tables: its path relative to the folder with its labels."""
         return os.path.relpath(self.data_set.path(index), self.table_folder)
 
     def _summarise(self, scorer: Scorer) -> EvaluationResult:
@@ -204,13 +205,13 @@ class Evaluation:
         return EvaluationResult(scores, scorer.table())
 
     def _estimate_without_sources(self, waveform: np.ndarray) -> Estimate:
-        """Let the model tag and detect a recording (N,)."""
+        """Tag and detect a recording (N,) with the model, without separating it."""
         rate = self.data_set.sampling_rate
         parts = self.separator.stream([waveform[None]], rate, len(waveform), with_sources=False)
         return self._make_estimate(list(parts), rate)
 
     def _make_estimate(self, parts: list[Segment], sampling_rate: int) -> Estimate:
-        """Detect events in a separated recording, and put all together but the sources."""
+        """Detect events in a separated recording, and collect everything except its sources."""
         activity = np.concatenate(
             [
                 frame_activity(part.masks, part.power, part.probabilities, self.detection)
@@ -218,12 +219,12 @@ class Evaluation:
             ],
             -1,
         )  # (K, T)
-        whole = concatenate(parts)
+        recording = concatenate(parts)
         hop = self.separator.hop
-        duration = whole.mixture.shape[1] / sampling_rate
+        duration = recording.mixture.shape[1] / sampling_rate
         return Estimate(
-            probabilities=whole.probabilities,
-            masks=whole.masks,
+            probabilities=recording.probabilities,
+            masks=recording.masks,
             activity=activity,
             hop=hop,
             events=find_events(activity, hop, self.classes, self.detection, length=duration),
@@ -236,23 +237,23 @@ def evaluation_steps(
     detection: DetectionConfig = DetectionConfig(),
     scoring: ScoringConfig = ScoringConfig(),
 ) -> Steps[Evaluation]:
-    """Load a checkpoint, and open the recordings on which it is scored.
+    """Load a checkpoint, and open the recordings to score it on.
 
     Args:
-        config: which checkpoint, which split.
-        separation: how masks are applied.
-        detection: how events are found.
-        scoring: how all of it is scored.
+        config: the checkpoint and the split.
+        separation: settings for applying masks.
+        detection: settings for finding events.
+        scoring: settings of the scores.
 
     Yields:
-        how many headers of recordings have been read, of each split.
+        how many headers of sound files have been read, split by split.
 
     Returns:
-        what scores the model.
+        the evaluation, ready to run.
 
     Raises:
-        InputError: a checkpoint, folder or split that can't be used, classes other than the
-            model's, strong labels that do not fit.
+        InputError: a checkpoint, folder or split can't be used, the recordings have other classes
+            than the model, or strong labels do not fit the recordings.
     """
     if not config.checkpoint_path:
         raise InputError(
@@ -280,12 +281,12 @@ def evaluation_steps(
     data_set = yield from split_steps(data, config.split, sampling_rate=rate, classes=classes)
     validation = None
     if config.split != "validation":
-        with suppress(EmptySplitError):  # then thresholds are those of the training settings
+        with suppress(EmptySplitError):  # the thresholds of the training settings are used
             validation = yield from split_steps(
                 data, "validation", sampling_rate=rate, classes=classes
             )
     if data.data_set_type == "mixture_folder":
-        table_folder = data_set.path(0).parent  # each split has tables of its own
+        table_folder = data_set.path(0).parent  # each split has its own tables
     else:
         table_folder = Path(data.data_folder)
     scoring_parts = {
@@ -314,14 +315,14 @@ def open_evaluation(
     detection: DetectionConfig = DetectionConfig(),
     scoring: ScoringConfig = ScoringConfig(),
 ) -> Evaluation:
-    """Open what scores a model; see `evaluation_steps`."""
+    """Open an evaluation without reporting progress; see `evaluation_steps`."""
     return run_to_end(evaluation_steps(config, separation, detection, scoring))
 
 
 def _read_strong_labels(
     data_set: AudioDataSet, table_folder: Path, classes: list[str]
 ) -> dict[str, list[SoundEvent]] | None:
-    """Read the strong labels of recordings; None where there are none."""
+    """Read the strong labels of the recordings; None if there is no file of them."""
     path = table_folder / "events.tsv"
     if not path.is_file():
         return None
@@ -336,22 +337,23 @@ def _read_strong_labels(
 def load_references(
     mixture: Path, classes: list[str], sampling_rate: int, n_samples: int
 ) -> dict[str, np.ndarray] | None:
-    """Load the sources that were mixed and are audible, by class name.
+    """Load the saved sources of a mixture that are audible, by class name.
 
     Args:
-        mixture: file of the mixture.
-        classes: those that the model knows.
+        mixture: path of the mixture.
+        classes: the classes of the model.
         sampling_rate: Hz.
-        n_samples: of the mixture.
+        n_samples: length of the mixture.
 
     Returns:
-        (N,) by class name; None where sources were not saved.
+        (N,) by class name; None if the sources were not saved.
 
     Raises:
-        InputError: a source of a class that the model does not know, or not as long as the mixture.
+        InputError: a source belongs to a class that the model does not know, or is not as long
+            as the mixture.
     """
     files = source_files(mixture)
-    if not {*classes, "background"} & set(files):  # a folder of that name, but not of sources
+    if not {*classes, "background"} & set(files):  # the folder has the name, but holds no sources
         return None
     references = {}
     for name, path in files.items():
@@ -369,6 +371,6 @@ def load_references(
                 "expected the same length",
                 path=path,
             )
-        if is_audible(samples):  # silent sources were written for absent classes
+        if is_audible(samples):  # absent classes may have silent files
             references[name] = samples
     return references

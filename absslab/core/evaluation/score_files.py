@@ -13,7 +13,7 @@ _TEXT_COLUMNS = ("mixture", "class", "path")
 
 
 def table_path(path: str | Path) -> Path:
-    """Give the place of the table of scores: a.csv of a.json."""
+    """Return the path of the table that belongs to a file of scores: a.csv for a.json."""
     return Path(path).with_suffix(".csv")
 
 
@@ -22,16 +22,16 @@ def write_scores(path: str | Path, scores: Scores, table: pd.DataFrame) -> None:
 
     Each file appears whole or not at all.
     """
-    beside = table_path(path)
-    write_text(beside, table.to_csv(index=False, float_format="%.7g"))
-    write_json(path, {**scores.to_json(), "table": beside.name})
+    csv_path = table_path(path)
+    write_text(csv_path, table.to_csv(index=False, float_format="%.7g"))
+    write_json(path, {**scores.to_json(), "table": csv_path.name})
 
 
 def read_scores(path: str | Path) -> EvaluationResult:
     """Read what `absslab evaluate --output` wrote: the scores, and the table beside them.
 
     Raises:
-        InputError: files that are missing, damaged, of a newer version or of another kind.
+        InputError: a file is missing, damaged, of a newer version or of another kind.
     """
     content = read_json(path)
     if not isinstance(content, Mapping) or "table" not in content or "classes" not in content:

@@ -1,4 +1,4 @@
-"""Compute the document of scores from what a scorer has collected.
+"""Summarise what a scorer has collected as a document of scores.
 
 Axes: K classes, n mixtures.
 """
@@ -52,7 +52,7 @@ TAG_SCORE_NAMES = {  # metric → field of TagScores
 TRUE_TAGS = "true_tags"  # the model's masks, given which classes are present
 BREAKDOWN = {  # systems from the best mask to the model, and why each loses improvement
     PHASE_SENSITIVE: "the mixture's phase",
-    "ideal_ratio_mask": "masks between 0 and 1, drawn from energies",
+    "ideal_ratio_mask": "masks between 0 and 1, computed from powers",
     "ideal_ratio_mask_mel": "bands instead of bins",
     TRUE_TAGS: "the model's masks",
     "": "its tags",
@@ -77,10 +77,10 @@ def summarise_scores(
     """Compute all scores of the recordings that a scorer has scored.
 
     Args:
-        scorer: with at least one recording.
+        scorer: a scorer that has scored at least one recording.
         split: the split of the recordings.
         missing: why something could not be scored, by section.
-        thresholds_from: what the thresholds of the tags were chosen on.
+        thresholds_from: where the thresholds of the tags come from, as text.
         settings: the settings of the evaluation, by section.
     """
     table = scorer.table()
@@ -121,7 +121,7 @@ def _explain_left_out(scorer: Scorer, detection: DetectionScores | None) -> dict
     if detection is None:
         return reasons
     if not scorer.n_scored["frames"]:
-        reasons["psds"] = "events come without curves of activity"
+        reasons["psds"] = "events come without activity over time"
     elif detection.psds is None:
         reasons["psds"] = "sed_scores_eval is not installed: pip install 'absslab[psds]'"
     elif detection.psds.psds1 is None or detection.psds.psds2 is None:

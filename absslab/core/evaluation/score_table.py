@@ -36,9 +36,9 @@ BASELINES = (
     "ideal_ratio_mask_mel",
 )
 CEILING = "ideal_ratio_mask_mel"  # the best that the model's masks can reach
-# The best real mask: what even it cannot recover is due to the mixture's phase.
+# The best real-valued mask; the error that remains with it is due to the mixture's phase.
 PHASE_SENSITIVE = "phase_sensitive_mask"
-# What detections are counted in; the table has the columns frame_tp, frame_fp, ….
+# The units in which detections are counted; the table has the columns frame_tp, frame_fp, ….
 DETECTION_KINDS = ("frame", "segment", "event")
 CONFIDENCE = 0.95
 _MIN_MIXTURES = 5  # needed for an interval
@@ -94,7 +94,7 @@ class Statistics:
     def scores(self, weights: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """Compute all scores for weights of the mixtures, by dotted name.
 
-        Without weights all mixtures count alike.
+        Without weights, all mixtures count equally.
 
         Shape:
             (R, n) → (R,) each; NaN where a score is undefined.
@@ -103,7 +103,7 @@ class Statistics:
         return {name: part.compute(weights) for name, part in self.parts.items()}
 
     def intervals(self, *, n_resamples: int, seed: int) -> dict[str, list[float]]:
-        """Compute percentile intervals of scores that enough mixtures have, over resamples."""
+        """Compute percentile intervals over resamples, of scores that enough mixtures have."""
         resampled = self.resampled(n_resamples=n_resamples, seed=seed)
         return {
             name: interval(values)
@@ -112,7 +112,7 @@ class Statistics:
         }
 
     def resampled(self, *, n_resamples: int, seed: int) -> dict[str, np.ndarray]:
-        """Compute every score of resampled mixtures, (R,) each.
+        """Compute the scores of resampled mixtures, (R,) each.
 
         The same seed draws the same mixtures in each table. Scores that fewer than five mixtures
         have are left out: resampling does not measure their uncertainty.
@@ -287,8 +287,8 @@ def _mean_area(
     Args:
         labels: (n, K).
         probabilities: (n, K).
-        is_known: (n,); other mixtures do not count.
-        area: computes it from the counts (R, U) of positives and negatives per distinct value.
+        is_known: (n,), whether a mixture counts.
+        area: function that computes the area from the counts (R, U) of positives and of negatives
     """
     orders = np.argsort(probabilities, axis=0, kind="stable").T  # (K, n)
 

@@ -1,4 +1,4 @@
-"""Write scores as text: a row per class, all classes, baselines, and remarks."""
+"""Format scores as text: rows for each class, all classes and baselines, then remarks."""
 
 from typing import NamedTuple
 
@@ -51,7 +51,7 @@ class _Row(NamedTuple):
 
 
 def score_text(scores: Scores) -> str:
-    """Write the table of scores and its remarks for a terminal."""
+    """Format the table of scores and its remarks for a terminal."""
     rows = score_rows(scores)
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     split = f"{scores.split}: " if scores.split else ""
@@ -65,7 +65,7 @@ def score_text(scores: Scores) -> str:
 
 
 def score_remarks(scores: Scores) -> list[str]:
-    """Write what the table does not show: intervals, where improvement is lost, what is missing."""
+    """Format what the table does not show: intervals, lost improvement, missing scores."""
     lines = [
         *_interval_remark(scores),
         *_breakdown_remark(scores),
@@ -87,10 +87,10 @@ def score_remarks(scores: Scores) -> list[str]:
 
 
 def score_rows(scores: Scores) -> list[list[str]]:
-    """Return scores as rows of cells, without empty columns.
+    """Return scores as rows of text cells, without empty columns.
 
     Returns:
-        a header, a row per class, a row of all classes together, a row per baseline.
+        a header, a row per class, a row for all classes together, a row per baseline.
     """
     values = scores.flat()
     columns = _columns(values)

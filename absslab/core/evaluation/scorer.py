@@ -1,8 +1,8 @@
-"""Score what a system says of recordings, one recording after the other.
+"""Score the output of a system, one recording after the other.
 
-Axes: K classes, J classes that are present, M bands, T frames, N samples. Everything is joined by
-class name, and kept as counts and one row per mixture and class: memory hardly grows with the
-number of mixtures.
+Labels, events and sources are matched by class name. Only counts and one row per mixture and class
+are kept, so that memory hardly grows with the number of mixtures.
+Axes: K classes, J classes that are present, M bands, T frames, N samples.
 """
 
 import math
@@ -36,7 +36,7 @@ _LIMIT = 120.0  # dB: BSS Eval scores are clipped to ± this
 
 @dataclass(frozen=True)
 class ScoringConfig(Config):
-    """How predictions are scored."""
+    """Settings of the scores."""
 
     frame_length: float = option(
         0.02,
@@ -117,9 +117,9 @@ class Scorer:
 
     Args:
         classes: K names, the order of an estimate's rows.
-        config: how recordings are scored.
-        thresholds: of the tags' probabilities, one per class.
-        ideal_masks: estimates the baselines.
+        config: settings of the scores.
+        thresholds: a class is tagged from this probability on; one per class.
+        ideal_masks: computes the estimates of the baselines.
         device: where BSS Eval is computed.
     """
 
@@ -157,8 +157,8 @@ class Scorer:
         """Score a recording.
 
         Raises:
-            InputError: the estimates have another length, contain NaN or probabilities outside
-                [0, 1], or there are references of unknown classes.
+            InputError: estimates or references have another shape than expected, probabilities
+                are NaN or outside [0, 1], or a reference belongs to an unknown class.
         """
         row: dict[str, np.ndarray] = {}
         try:
@@ -195,7 +195,8 @@ class Scorer:
         """Compute PSDS 1 and 2.
 
         Returns:
-            None where there are no curves of activity, or `sed_scores_eval` is missing.
+            the scores; None if no recording has activity over time, or `sed_scores_eval` is not
+            installed.
         """
         if not self.activities:
             return None
@@ -210,7 +211,7 @@ class Scorer:
         if estimate.sources is not None and estimate.sources.shape != shape:
             raise InputError(
                 f"estimates have the shape {estimate.sources.shape}: expected {shape}, "
-                "as many classes and samples"
+                "one source per class, as long as the mixture"
             )
         for name, samples in (truth.references or {}).items():
             if samples.shape != truth.mixture.shape:

@@ -128,15 +128,15 @@ class SeparationScores(SourceScores):
     si_sdr_improvement_median: float | None = None
     n_present: int = 0
     n_absent: int = 0
-    n_silent_estimates: int = 0  # they have no SIR, SAR and ISR
-    n_silent_mixtures: int = 0  # they have no leakage and no residual
+    n_silent_estimates: int = 0  # these have no SIR, SAR and ISR
+    n_silent_mixtures: int = 0  # these have no leakage and no residual
     n_contradictions: int = 0  # between labels and sources
     weighting: str = ""
 
 
 @dataclass(frozen=True)
 class BreakdownStep:
-    """A step from the best that any mask can do down to the model."""
+    """A step in the breakdown from the best possible mask down to the model."""
 
     system: str
     si_sdr_improvement: float  # dB, mean
@@ -242,7 +242,7 @@ class Scores:
             raise InputError(
                 f"its format version is {version}, newer than {VERSION}: update ABSSLab"
             )
-        if not isinstance(version, int):  # version 1 held the version of the package here
+        if not isinstance(version, int):  # in version 1 this was the version of the package
             content = _from_version_1(content)
         try:
             return document_from_json(

@@ -1,5 +1,6 @@
-"""How training varies a batch: it rolls, colours and scales recordings, and adds them in pairs.
+"""Vary the recordings of a training batch at random, and add them in pairs.
 
+A recording is varied by a circular shift in time, an equaliser and a gain.
 Axes: B batch, K classes, F STFT bins, T frames, N samples.
 """
 
@@ -18,21 +19,23 @@ from absslab.core.data.audio_data_set import Batch
 
 @dataclass(frozen=True)
 class AugmentationConfig(Config):
-    """How training recordings are varied; nothing here needs more than weak labels."""
+    """Settings of the variation of training recordings, which keeps their weak labels right."""
 
     pair_probability: float = option(
-        0.0, "of adding a second recording to one", at_least=0, at_most=1
+        0.0, "probability of adding a second recording to a recording", at_least=0, at_most=1
     )
     pair_gain_range: tuple[float, float] = option(
-        (-6.0, 6.0), "level of the second relative to the first", unit="dB"
+        (-6.0, 6.0), "range of the level of the second recording relative to the first", unit="dB"
     )
     roll: bool = option(
-        False, "start each recording at a random instant; what falls off the end comes first"
+        False, "start each recording at a random time, and append the part before that to its end"
     )
     gain_range: tuple[float, float] = option(
-        (0.0, 0.0), "gain of each recording, drawn between two values", unit="dB"
+        (0.0, 0.0), "range of the random gain of each recording", unit="dB"
     )
-    equaliser: float = option(0.0, "deviation of a random, smooth equaliser", unit="dB", at_least=0)
+    equaliser: float = option(
+        0.0, "standard deviation of a random, smooth equaliser", unit="dB", at_least=0
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -43,18 +46,18 @@ class AugmentationConfig(Config):
 
     @property
     def needs_waveforms(self) -> bool:
-        """Whether stored features would not do."""
+        """Whether waveforms are needed, so that stored features can't be used."""
         return bool(self.pair_probability or self.roll or self.equaliser or any(self.gain_range))
 
 
 class Pairs(NamedTuple):
-    """Two recordings that are added; the second is silence, without labels, where none is."""
+    """Recordings with others to add; where none is added, the other is silence without labels."""
 
     first: Tensor  # complex (B, F, T)
     second: Tensor  # complex (B, F, T)
     labels_first: Tensor  # (B, K)
     labels_second: Tensor  # (B, K)
-    n_samples: Tensor | None  # (B,): of the sum, without padding
+    n_samples: Tensor | None  # (B,): length of the sum without padding
 
 
 def augment(
@@ -64,17 +67,17 @@ def augment(
     sampling_rate: int,
     rng: np.random.Generator,
 ) -> Pairs:
-    """Vary a batch's recordings and add them in pairs: each meets another one of the same batch.
+    """Vary the recordings of a batch, and add another recording of the batch to some of them.
 
     Args:
-        batch: its tensors on the device of the model.
-        config: how.
-        stft: of the model.
+        batch: the batch, on the device of the model.
+        config: how recordings are varied.
+        stft: STFT of the model.
         sampling_rate: Hz.
-        rng: all randomness comes from here.
+        rng: source of randomness.
     """
     B = len(batch.waveforms)
-    first = _varied(batch.waveforms, batch.n_samples, config, stft, sampling_rate, rng)
+    first = _vary(batch.waveforms, batch.n_samples, config, stft, sampling_rate, rng)
     paired = torch.from_numpy(rng.random(B) < config.pair_probability).to(first.device)
     if B < 2 or not paired.any():
         return Pairs(
@@ -86,8 +89,8 @@ def augment(
         )
     partner = torch.from_numpy((np.arange(B) + rng.integers(1, B)) % B)
     lengths = None if batch.n_samples is None else batch.n_samples[partner]
-    second = _varied(batch.waveforms[partner], lengths, config, stft, sampling_rate, rng)
-    level = _uniform(rng, config.pair_gain_range, B, first.device)
+    second = _vary(batch.waveforms[partner], lengths, config, stft, sampling_rate, rng)
+    level = _draw_uniform(rng, config.pair_gain_range, B, first.device)
     # a level relative to silence is not defined, so silent recordings are not paired
     paired &= (_energy(first) > 0) & (_energy(second) > 0)
     gain = (_energy(first) / _energy(second).clamp_min(1e-12)).sqrt() * 10 ** (level / 20) * paired
@@ -96,18 +99,18 @@ def augment(
         second * gain[:, None, None],
         batch.labels,
         batch.labels[partner] * paired[:, None],
-        _longer(batch.n_samples, lengths, paired),
+        _sum_lengths(batch.n_samples, lengths, paired),
     )
 
 
-def _longer(own: Tensor | None, partners: Tensor | None, paired: Tensor) -> Tensor | None:
-    """Lengths of the sums: of both recordings the longer, where two are added."""
+def _sum_lengths(own: Tensor | None, partners: Tensor | None, paired: Tensor) -> Tensor | None:
+    """Return the length of each sum: if two recordings are added, that of the longer one."""
     if own is None or partners is None:
         return None
     return torch.where(paired, torch.maximum(own, partners), own)
 
 
-def _varied(
+def _vary(
     waveforms: Tensor,
     n_samples: Tensor | None,
     config: AugmentationConfig,
@@ -115,7 +118,7 @@ def _varied(
     sampling_rate: int,
     rng: np.random.Generator,
 ) -> Tensor:
-    """Roll, colour and scale waveforms (B, N); return their spectra (B, F, T)."""
+    """Shift, equalise and scale waveforms (B, N) at random; return their spectra (B, F, T)."""
     B, N = waveforms.shape
     if config.roll:
         lengths = [N] * B if n_samples is None else n_samples.tolist()
@@ -125,28 +128,28 @@ def _varied(
         ]
         waveforms = torch.nn.utils.rnn.pad_sequence(rolled, batch_first=True)  # (B, N)
     spectra = stft(waveforms)  # (B, F, T)
-    gain = _uniform(rng, config.gain_range, B, spectra.device)[:, None]  # (B, 1)
+    gain = _draw_uniform(rng, config.gain_range, B, spectra.device)[:, None]  # (B, 1)
     if config.equaliser:
-        gain = gain + _equaliser_curves(
+        gain = gain + _draw_equalisers(
             rng, config.equaliser, B, spectra.shape[1], sampling_rate
         ).to(spectra.device)
     return spectra * 10 ** (gain / 20)[:, :, None]
 
 
-def _equaliser_curves(
+def _draw_equalisers(
     rng: np.random.Generator, deviation: float, B: int, n_bins: int, sampling_rate: int
 ) -> Tensor:
-    """Draw gains in dB: random at seven mel frequencies, interpolated between: (B, F)."""
+    """Draw gains in dB (B, F): random at seven mel frequencies, interpolated between them."""
     points = rng.normal(0, deviation, (B, 7))
     hertz = np.linspace(0, sampling_rate / 2, n_bins)
-    to_the_ear = np.log1p(hertz / 700)  # the mel scale, but for its unit
-    position = to_the_ear / to_the_ear[-1] * 6
+    mel = np.log1p(hertz / 700)  # the mel scale, apart from a constant factor
+    position = mel / mel[-1] * 6
     return torch.from_numpy(
         np.stack([np.interp(position, np.arange(7), row) for row in points]).astype(np.float32)
     )
 
 
-def _uniform(
+def _draw_uniform(
     rng: np.random.Generator, bounds: tuple[float, float], B: int, device: torch.device
 ) -> Tensor:
     return torch.from_numpy(rng.uniform(*bounds, B).astype(np.float32)).to(device)

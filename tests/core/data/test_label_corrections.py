@@ -120,7 +120,7 @@ def test_a_table_that_is_missing_or_no_table_of_labels_is_said(tmp_path):
 
 def test_a_class_of_a_table_of_lists_does_not_get_lost(tmp_path):
     (tmp_path / "weak.tsv").write_text(TSV)
-    with pytest.raises(InputError, match="without it the class would be gone"):
+    with pytest.raises(InputError, match="without it the class would not exist"):
         correct_label(tmp_path / "weak.tsv", "sub/b.wav", "speech", False)
     correct_label(tmp_path / "weak.tsv", "c.wav", "speech", True)
     correct_label(tmp_path / "weak.tsv", "sub/b.wav", "speech", False)

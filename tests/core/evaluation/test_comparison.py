@@ -111,11 +111,11 @@ def test_scores_that_are_no_means_over_mixtures_are_compared_without_an_interval
     [
         (
             lambda table: table[table["mixture"] != "000003.wav"],
-            "other mixtures: only one has 000003.wav",
+            "different mixtures: only one has 000003.wav",
         ),
         (
             lambda table: table.replace({"class": {"speech": "song"}}),
-            "other classes: only one has speech",
+            "different classes: only one has speech",
         ),
         (lambda table: table.assign(label=1.0), "differ in whether 000000.wav holds speech"),
         (lambda table: pd.concat([table, table[:1]]), "has 60 rows"),
@@ -152,7 +152,8 @@ def test_systems_that_were_scored_otherwise_are_refused(tmp_path):
     other = write(tmp_path, "c", table, **scored_with(2.0, 10))
     with pytest.raises(
         InputError,
-        match=r"a.json was scored with collar 0.2, .*c.json with 2.0: evaluate both alike",
+        match=r"a.json was scored with collar 0.2, .*c.json with 2.0: "
+        "evaluate both with the same settings",
     ):
         compare([first, other], CONFIG)
 

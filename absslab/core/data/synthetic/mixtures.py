@@ -22,24 +22,22 @@ def built_in_mixtures(
     mixing: MixingConfig = MixingConfig(),
     seed: int = 0,
 ) -> Path:
-    """Write a folder of mixtures of the built-in recordings; existing mixtures are kept.
+    """Write a folder of mixtures of the built-in recordings, and keep mixtures that exist.
 
     Args:
         folder: a new or empty folder, or one to continue.
         n_files: number of mixtures in all splits together.
         n_takes: number of recordings of each class.
         classes: classes of the recordings that are mixed.
-        mixing: how mixtures are drawn.
+        mixing: settings for drawing mixtures.
         seed: random seed.
 
     Raises:
-        InputError: an unknown class, or a folder that was made with other settings.
+        InputError: a class is unknown, or the folder was made with other settings.
     """
     for name in classes:
         if name not in CLASSES:
-            raise InputError(
-                f"unknown class {name!r}; the built-in recordings are of: {', '.join(CLASSES)}"
-            )
+            raise InputError(f"unknown class {name!r}: expected one of {', '.join(CLASSES)}")
     events = cached_recordings(n_takes=n_takes)
     recordings = [
         recording for recording in index_recordings(events) if recording.event_label in classes

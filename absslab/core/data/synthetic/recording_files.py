@@ -1,4 +1,4 @@
-"""The built-in recordings as files: in a folder, or in the user's cache."""
+"""Write the built-in recordings as files: to a folder, or to the user's cache."""
 
 from pathlib import Path
 
@@ -8,21 +8,21 @@ from absslab.core.common.files import cache_folder
 from absslab.core.data.synthetic.office_sounds import CLASSES, synthesise
 from absslab.core.data.synthetic.physics import SAMPLING_RATE
 
-VERSION = 1  # raised when the sounds change: part of the cache's name
+VERSION = 1  # part of the cache's name; increase it when the sounds change
 
 
 def write_recordings(folder: str | Path, *, n_takes: int = 20, seed: int = 0) -> list[Path]:
-    """Write alert01.wav to switch20.wav; files that exist are kept.
+    """Write the recordings, alert01.wav to switch20.wav, and keep files that exist.
 
     Each file appears complete or not at all.
 
     Args:
-        folder: to write to; it is made if it is missing.
-        n_takes: of each class.
-        seed: of the whole set of recordings.
+        folder: the folder to write to; it is made if it is missing.
+        n_takes: number of recordings of each class.
+        seed: seed of the whole set of recordings.
 
     Raises:
-        InputError: for fewer than one take.
+        InputError: `n_takes` is less than 1.
     """
     if n_takes < 1:
         raise InputError(f"n_takes is {n_takes}: expected 1 take of each class or more")
@@ -44,8 +44,8 @@ def cached_recordings(*, n_takes: int = 20, seed: int = 0) -> Path:
     The cache is `$ABSSLAB_CACHE`, else `$XDG_CACHE_HOME/absslab`, else `~/.cache/absslab`.
 
     Args:
-        n_takes: of each class.
-        seed: of the whole set of recordings.
+        n_takes: number of recordings of each class.
+        seed: seed of the whole set of recordings.
     """
     folder = cache_folder() / f"demo_events-v{VERSION}-seed{seed}-takes{n_takes}"
     write_recordings(folder, n_takes=n_takes, seed=seed)
