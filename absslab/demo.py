@@ -1,4 +1,4 @@
-"""Go the whole way on the built-in recordings: mix, train, evaluate, separate, report."""
+"""Run every step on the built-in recordings: mix, train, evaluate, separate, report."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,18 +27,22 @@ N_EXAMPLES = 3  # test mixtures that are separated to files
 
 @dataclass(frozen=True)
 class DemoConfig(Config):
-    """What the demo makes."""
+    """Output and size of the demo."""
 
     output_folder: str = option(
-        "demo", "folder for all output; the same command continues where it was interrupted"
+        "demo",
+        "folder for all output; the same command continues where it was interrupted",
+        metavar="FOLDER",
     )
     n_files: int = option(1000, "number of mixtures of the built-in recordings", at_least=100)
-    n_takes: int = option(20, "recordings per class", at_least=20)
+    n_takes: int = option(20, "number of recordings per class", at_least=20)
     n_epochs: int = option(
         RECIPES["recommended"]["n_epochs"], "number of training epochs", at_least=1
     )
-    seed: int = option(0, "seed of everything that is drawn", at_least=0)
-    device: str = option("auto", "auto: a GPU if there is one; cpu, cuda, cuda:1, …")
+    seed: int = option(0, "random seed of all steps", at_least=0)
+    device: str = option(
+        "auto", "auto (a GPU if there is one), cpu, cuda, cuda:1, …", metavar="DEVICE"
+    )
 
 
 @dataclass
@@ -109,10 +113,10 @@ class Demo:
 
     def separate(self) -> Steps[None]:
         """Separate the first test mixtures to files."""
-        for done in range(N_EXAMPLES):
-            path = self.evaluation.data_set.path(done)
+        for index in range(N_EXAMPLES):
+            path = self.evaluation.data_set.path(index)
             run_to_end(separate_file(self.evaluation.separator, path, self.folder / "separated"))
-            yield Progress(done + 1, N_EXAMPLES)
+            yield Progress(index + 1, N_EXAMPLES)
 
     def report(self) -> ReportFile:
         """Draw the masks of a typical mixture into masks.png, and write report.html."""

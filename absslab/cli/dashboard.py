@@ -10,12 +10,16 @@ from absslab.widgets.dashboards.settings import DashboardConfig, ServerConfig
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Serve the dashboard that the arguments name."""
+    """Serve the dashboard that is named in the arguments."""
     parser = Parser(
         "absslab dashboard", description="Serve a dashboard: a page for people who do not program."
     )
     parser.add_argument(
-        "name", nargs="?", default="", metavar="NAME", help=f"one of {', '.join(DASHBOARDS)}"
+        "name",
+        nargs="?",
+        default="",
+        metavar="NAME",
+        help=f"the dashboard: {', '.join(DASHBOARDS)}",
     )
     add_flags(parser, DashboardConfig)
     add_flags(parser, ServerConfig)
@@ -27,7 +31,7 @@ def run(arguments: Sequence[str]) -> None:
         known = "; ".join(
             f"{title} ({dashboard.purpose})" for title, dashboard in DASHBOARDS.items()
         )
-        raise InputError(f"say which dashboard: {known}")
+        raise InputError(f"the name of a dashboard is missing: expected one of {known}")
     config = from_flags(DashboardConfig, given)
     server = from_flags(ServerConfig, given)
     try:

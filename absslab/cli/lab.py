@@ -16,20 +16,22 @@ from absslab.core.common.resources import resource_folder
 
 @dataclass(frozen=True)
 class LabConfig(Config):
-    """Where the notebooks are, and where JupyterLab answers."""
+    """The folder of the notebooks, and the address of JupyterLab."""
 
     folder: str = option(
         "notebooks",
-        "your copies of the notebooks: missing ones are added, none is overwritten",
+        "folder for your copies of the notebooks: missing ones are added, none is overwritten",
         metavar="FOLDER",
     )
     host: str = option(
-        "127.0.0.1", "address to listen on; anyone with access and the token can run any code"
+        "127.0.0.1",
+        "address to listen on; anyone with access and the token can run any code",
+        metavar="ADDRESS",
     )
     port: int = option(
-        8888, "port to listen on; if it is taken, the next free one", at_least=0, at_most=65535
+        8888, "port to listen on; if it is in use, the next free one", at_least=0, at_most=65535
     )
-    open_browser: bool = option(True, "open a browser as well")
+    open_browser: bool = option(True, "open JupyterLab in a browser")
 
 
 def run(arguments: Sequence[str]) -> None:

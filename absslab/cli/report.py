@@ -16,28 +16,34 @@ from absslab.core.data.splits import SPLITS
 
 @dataclass(frozen=True)
 class ReportConfig(Config):
-    """Which run is reported, and where the page is written."""
+    """The run to report on, and the page to write."""
 
     run_directory: str = option(
-        "", "R of a training, beside its best model R.ckpt", metavar="FOLDER", required=True
+        "",
+        "run directory R of a training, beside its model R.ckpt",
+        metavar="FOLDER",
+        required=True,
     )
-    split: str = option("test", "recordings to report on", choices=SPLITS)
+    split: str = option("test", "split to report on", choices=SPLITS)
     n_examples: int = option(
-        1, "how many of the worst, the median and the best mixtures are shown", at_least=0
+        1, "number of the worst, of the median and of the best mixtures to show", at_least=0
     )
     output: str = option(
         "",
-        "the page, a file that ends in .html; none: report.html in the run directory",
+        "page to write, a file that ends in .html; by default report.html in the run directory",
         metavar="FILE",
     )
-    device: str = option("auto", "auto: a GPU if there is one; cpu, cuda, cuda:1, …")
+    device: str = option(
+        "auto", "auto (a GPU if there is one), cpu, cuda, cuda:1, …", metavar="DEVICE"
+    )
 
 
 def run(arguments: Sequence[str]) -> None:
     """Write the report that the flags ask for."""
     begin = time.monotonic()
     parser = Parser(
-        "absslab report", description="Write one HTML page on a run; it opens without a network."
+        "absslab report",
+        description="Write a report on a run as one HTML page that needs no network.",
     )
     add_flags(parser, ReportConfig)
     config = from_flags(ReportConfig, vars(parser.parse(arguments)))

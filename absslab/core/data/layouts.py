@@ -32,6 +32,7 @@ class DataConfig(Config):
     data_set_type: str = option(
         "mixture_folder",
         "layout of the folder: mixture_folder (which absslab mix writes) or weakly_labelled_folder",
+        metavar="NAME",
         value_aliases=LAYOUT_ALIASES,
     )
     data_folder: str = option(
@@ -45,7 +46,9 @@ class DataConfig(Config):
     )
     split_seed: int = option(0, "seed of that split", at_least=0)
     origin_pattern: str | None = option(
-        None, "regular expression that finds the origin (the longer recording) in a file name"
+        None,
+        "regular expression that finds the origin (the longer recording) in a file name",
+        metavar="PATTERN",
     )
     clip_length: float = option(
         60.0,

@@ -30,13 +30,13 @@ class MixingConfig(Config):
     """Settings for drawing mixtures."""
 
     length: float = option(10.0, "length of a mixture", unit="s", above=0)
-    max_event: int = option(4, "a mixture has 1 to this many events", at_least=1)
+    max_event: int = option(4, "largest number of events in a mixture", at_least=1)
     overlap: bool = option(False, "whether events may overlap")
     max_polyphony: int | None = option(
-        None, "with overlap: at most this many events at once", at_least=1
+        None, "with overlap: largest number of events at the same time", at_least=1
     )
     max_overlap: float | None = option(
-        None, "with overlap: two events overlap at most this long", unit="s", at_least=0
+        None, "with overlap: longest overlap of two events", unit="s", at_least=0
     )
     white_noise_ratio: float = option(
         0.05, "energy of the background, divided by the energy of the events", at_least=0, at_most=1
@@ -47,7 +47,7 @@ class MixingConfig(Config):
         unit="dB",
     )
     background_folder: str | None = option(
-        None, "recordings to use as background instead of white noise", metavar="FOLDER"
+        None, "folder of recordings to use as background instead of white noise", metavar="FOLDER"
     )
     event_gain_range: tuple[float, float] = option(
         (0.0, 0.0), "range of the random gain of each event", unit="dB"

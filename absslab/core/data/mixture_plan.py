@@ -42,7 +42,9 @@ class MixtureFolderConfig(Config):
         None, "table with filename, event_label and, if known, origin", metavar="FILE"
     )
     origin_pattern: str | None = option(
-        None, "regular expression that finds the origin (the longer recording) in a file name"
+        None,
+        "regular expression that finds the origin (the longer recording) in a file name",
+        metavar="PATTERN",
     )
     sources: str = option("active", "which sources to save", choices=("none", "active", "all"))
     seed: int = option(0, "random seed of the split and of the mixtures", at_least=0)

@@ -61,7 +61,9 @@ class EvaluationConfig(Config):
         choices=LAYOUTS,
         value_aliases=LAYOUT_ALIASES,
     )
-    device: str = option("auto", "auto: a GPU if there is one; cpu, cuda, cuda:1, …")
+    device: str = option(
+        "auto", "auto (a GPU if there is one), cpu, cuda, cuda:1, …", metavar="DEVICE"
+    )
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ class ScoringConfig(Config):
 
     frame_length: float = option(
         0.02,
-        "length of a frame in frame-wise scores; use the same for all systems",
+        "length of a frame in frame-based scores; use the same for all systems",
         unit="s",
         above=0,
     )
@@ -52,14 +52,14 @@ class ScoringConfig(Config):
     )
     share_of_length: float = option(
         0.5,
-        "largest difference of matching offsets, relative to the event's length; the collar is "
-        "allowed in any case",
+        "largest difference of matching offsets, as a fraction of the event's length; a "
+        "difference up to the collar is always allowed",
         at_least=0,
         at_most=1,
     )
     criterion: float = option(
         0.0,
-        "an ideal binary mask is 1 where its class is louder than the rest by more than this",
+        "ideal binary masks are 1 where a class is louder than the rest by more than this",
         unit="dB",
     )
     bss_eval: str = option("torch", "implementation of SDR, SIR, SAR", choices=(*BACKENDS, "none"))

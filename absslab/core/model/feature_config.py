@@ -16,9 +16,11 @@ FEATURE_TYPES = ("spectrogram", "log_spectrogram", "mel", "log_mel")
 
 @dataclass(frozen=True)
 class FeatureConfig(Config):
-    """What the mask network sees."""
+    """Features that the mask network gets."""
 
-    sampling_rate: int = option(16000, "audio is resampled to this", unit="Hz", at_least=1000)
+    sampling_rate: int = option(
+        16000, "sampling rate to which audio is resampled", unit="Hz", at_least=1000
+    )
     window: str = option("hamming", "window of the STFT", choices=WINDOWS)
     window_length: float = option(0.064, "length of the STFT's window", unit="s", above=0)
     hop_length: float = option(0.032, "time from one frame to the next", unit="s", above=0)
@@ -27,21 +29,21 @@ class FeatureConfig(Config):
     f_min: float = option(0.0, "lowest frequency of the mel bands", unit="Hz", at_least=0)
     f_max: float | None = option(
         None,
-        "highest frequency of the mel bands; none: half the sampling rate",
+        "highest frequency of the mel bands; by default half the sampling rate",
         unit="Hz",
         above=0,
     )
     log_offset: float = option(
-        1e-6, "added to magnitudes (1 is full scale) before the logarithm", above=0
+        1e-6, "value added to magnitudes (1 is full scale) before the logarithm", above=0
     )
     standardise: bool = option(
         True,
-        "subtract the training set's mean, divide by its standard deviation",
+        "subtract the mean of the training features, and divide by their standard deviation",
         aliases=["scale_transform"],
     )
     normalisation: str = option(
         "band",
-        "mean and standard deviation per band, or one of each for all bands",
+        "band: a mean and a standard deviation per band; scalar: one of each for all bands",
         choices=("band", "scalar"),
     )
 

@@ -1,6 +1,7 @@
-"""What a front end keeps of a recording: its features, and sound made of nothing but them.
+"""Compute features of a recording by several front ends, and turn the features back into sound.
 
-Axes: F STFT bins, M bands (bins, where a front end has no mel bands), T frames, N samples.
+The sound makes audible what the features keep of the recording.
+Axes: F STFT bins, M bands (STFT bins, if a front end has no mel bands), T frames, N samples.
 """
 
 from collections.abc import Callable
@@ -22,76 +23,89 @@ from absslab.core.model.mask_expander import MaskExpander
 
 CARRIERS = ("phase", "noise")
 LEVELS = ("true", "brightness")
-DARKEST = -60.0  # dB: what black is worth, where brightness is heard
-COMPARED_DURATION = 20.0  # s; of a longer recording, its beginning is compared
+DARKEST = -60.0  # dB: level of a black bin when brightness is taken as the level
+COMPARED_DURATION = 20.0  # s; only the beginning of a longer recording is compared
 COMPARED_RATE = 16000  # Hz
 _TINY = 1e-6
 
 
 @dataclass(frozen=True)
 class FrontEndConfig(Config):
-    """How pictures are made, and how they are heard."""
+    """Settings of the front ends, and of turning their features back into sound."""
 
-    n_mels: int = option(64, "mel bands", at_least=4, at_most=256)
+    n_mels: int = option(64, "number of mel bands", at_least=4, at_most=256)
     log_offset: float = option(
-        -80.0, "log_mel: level that is added before the logarithm", unit="dB", at_most=0
+        -80.0, "log_mel: magnitude that is added before the logarithm", unit="dB", at_most=0
     )
     pcen_gain: float = option(
-        0.98, "pcen: how much of a band's recent level is divided out", at_least=0, at_most=1
+        0.98,
+        "pcen: exponent of a band's recent level, by which it is divided",
+        at_least=0,
+        at_most=1,
     )
     pcen_smoothing: float = option(
-        0.04, "pcen: weight of a frame in that level", above=0, at_most=1
+        0.04, "pcen: weight of the newest frame in this level", above=0, at_most=1
     )
-    pcen_bias: float = option(2.0, "pcen: offset before the power", at_least=0)
-    pcen_power: float = option(0.5, "pcen: exponent that compresses", above=0, at_most=1)
-    shades: int = option(0, "shades that a picture is rounded to; 0: none are lost", at_least=0)
+    pcen_bias: float = option(
+        2.0, "pcen: offset that is added before the power is taken", at_least=0
+    )
+    pcen_power: float = option(
+        0.5, "pcen: exponent of the power, which compresses", above=0, at_most=1
+    )
+    shades: int = option(
+        0, "number of shades that features are rounded to; 0: no rounding", at_least=0
+    )
     carrier: str = option(
         "phase",
-        "what is given the picture's levels: the recording's phase, or noise",
+        "signal that gets the levels of the features: phase (of the recording), or noise",
         choices=CARRIERS,
     )
     levels: str = option(
-        "true", "levels as they were, or as bright as the picture is", choices=LEVELS
+        "true",
+        "levels of the sound: true (those of the recording), or brightness (of the features)",
+        choices=LEVELS,
     )
 
     @property
     def offset(self) -> float:
-        """What is added to magnitudes before the logarithm; 1 is full scale."""
+        """The magnitude that is added before the logarithm; 1 is full scale."""
         return 10 ** (self.log_offset / 20)
 
 
 class FrontEndKind(NamedTuple):
-    """What makes a picture of magnitudes, and magnitudes of a picture again."""
+    """A front end as two functions: magnitudes to features, and features to magnitudes."""
 
-    features: str  # what it is made of: spectrogram or mel
-    make: Callable[[np.ndarray, FrontEndConfig], np.ndarray]  # (M, T) → (M, T)
-    undo: Callable[[np.ndarray, FrontEndConfig], np.ndarray]  # (M, T) → (M, T)
+    feature_type: str  # kind of the magnitudes: spectrogram or mel
+    transform: Callable[[np.ndarray, FrontEndConfig], np.ndarray]  # (M, T) → (M, T)
+    invert: Callable[[np.ndarray, FrontEndConfig], np.ndarray]  # (M, T) → (M, T)
 
 
-class Picture(NamedTuple):
-    """What a mask network would be given."""
+class ScaledFeatures(NamedTuple):
+    """The features of a recording, as a mask network would get them, scaled to [0, 1]."""
 
-    name: str
-    shades: np.ndarray  # (M, T) from 0, the darkest bin of the recording, to 1
+    name: str  # of the front end
+    shades: np.ndarray  # (M, T), 0 is the lowest feature of the recording, 1 the highest
     centres: np.ndarray  # (M,) Hz
     hop: float  # s
 
 
 class FeatureInversion:
-    """One recording through every front end.
+    """Computes the features of a recording by each front end, and sounds from these features.
 
     Args:
         waveform: (N,).
         sampling_rate: Hz.
-        config: of the front ends.
+        config: settings of the front ends.
 
     Raises:
-        InputError: no samples, more than one channel, a silent recording.
+        InputError: the recording has no samples, several channels, or is silent.
 
     Examples:
         >>> inversion = FeatureInversion(waveform, 16000)
-        >>> inversion.picture("log_mel").shades.shape, inversion.sound("log_mel").shape
-        ((64, 64), (32000,))
+        >>> inversion.compute_features("log_mel").shades.shape
+        (64, 64)
+        >>> inversion.compute_sound("log_mel").shape
+        (32000,)
     """
 
     def __init__(
@@ -107,31 +121,29 @@ class FeatureInversion:
         self.sampling_rate = sampling_rate
         self.config = config
 
-    def picture(self, name: str) -> Picture:
-        """Return the recording as a front end shows it."""
-        features = self._features(name)
-        return Picture(
-            name, self._shades(name), features.centres, features.hop_size / features.sampling_rate
+    def compute_features(self, name: str) -> ScaledFeatures:
+        """Compute the features of the recording by a front end, scaled to [0, 1]."""
+        config = self._feature_config(name)
+        return ScaledFeatures(
+            name, self._compute_shades(name), config.centres, config.hop_size / config.sampling_rate
         )
 
-    def sound(self, name: str) -> np.ndarray:
-        """Return the sound of a front end's picture, as loud as the recording: (N,)."""
-        shades = self._shades(name)
+    def compute_sound(self, name: str) -> np.ndarray:
+        """Turn the features of a front end into a sound (N,) that is as loud as the recording."""
+        shades = self._compute_shades(name)
         if self.config.levels == "brightness":
             bands = 10 ** (DARKEST * (1 - shades) / 20) * (shades > 0)
         else:
             bands = self._invert(name, shades)
-        magnitude = self._linear(name, torch.from_numpy(bands.astype(np.float32)))  # (F, T)
+        magnitude = self._expand(name, torch.from_numpy(bands.astype(np.float32)))  # (F, T)
         stft = self._stft
         sound = stft.inverse(magnitude * self._carrier, len(self.waveform)).numpy()
         return _match_loudness(sound, self.waveform)
 
     @cached_property
     def _stft(self) -> STFT:
-        features = self._features("spectrogram")
-        return STFT(
-            window_size=features.window_size, hop_size=features.hop_size, window=features.window
-        )
+        config = self._feature_config("spectrogram")
+        return STFT(window_size=config.window_size, hop_size=config.hop_size, window=config.window)
 
     @cached_property
     def _spectrum(self) -> torch.Tensor:
@@ -139,45 +151,48 @@ class FeatureInversion:
 
     @cached_property
     def _carrier(self) -> torch.Tensor:
-        """Return what is given the magnitudes; its own is 1, exactly or as the mean of noise."""
+        """Compute the spectrum (F, T) to multiply by magnitudes; its own magnitude is 1.
+
+        For the phase it is exactly 1 in each bin; for noise it is 1 on average.
+        """
         if self.config.carrier == "phase":
             return torch.exp(1j * self._spectrum.angle())
         noise = np.random.default_rng(0).standard_normal(len(self.waveform)).astype(np.float32)
         spectrum = self._stft(torch.from_numpy(noise))
         return spectrum / spectrum.abs().mean()
 
-    def _kind(self, name: str) -> FrontEndKind:
+    def _find_kind(self, name: str) -> FrontEndKind:
         return look_up("front end", name, FRONT_ENDS)
 
-    def _features(self, name: str) -> FeatureConfig:
-        kind = self._kind(name)
+    def _feature_config(self, name: str) -> FeatureConfig:
         return FeatureConfig(
-            sampling_rate=self.sampling_rate, feature_type=kind.features, n_mels=self.config.n_mels
+            sampling_rate=self.sampling_rate,
+            feature_type=self._find_kind(name).feature_type,
+            n_mels=self.config.n_mels,
         )
 
-    def _values(self, name: str) -> np.ndarray:
-        """Return what the front end makes of magnitudes: (M, T)."""
-        bands = (
-            FrontEnd(self._features(name)).features(self._spectrum[None])[0, 0].numpy()
-        )  # (M, T)
-        return self._kind(name).make(bands, self.config)
+    def _compute_values(self, name: str) -> np.ndarray:
+        """Compute the features (M, T) without scaling them."""
+        front_end = FrontEnd(self._feature_config(name))
+        magnitudes = front_end.features(self._spectrum[None])[0, 0].numpy()  # (M, T)
+        return self._find_kind(name).transform(magnitudes, self.config)
 
-    def _shades(self, name: str) -> np.ndarray:
-        values = self._values(name)
+    def _compute_shades(self, name: str) -> np.ndarray:
+        """Scale the features (M, T) to [0, 1], and round them if the config says so."""
+        values = self._compute_values(name)
         shades = (values - values.min()) / max(float(np.ptp(values)), 1e-12)
         steps = self.config.shades - 1
         return np.round(shades * steps) / steps if steps > 0 else shades
 
     def _invert(self, name: str, shades: np.ndarray) -> np.ndarray:
-        """Return magnitudes (M, T) that have these shades."""
-        values = self._values(name)
-        return self._kind(name).undo(values.min() + shades * np.ptp(values), self.config)
+        """Compute the magnitudes (M, T) that have these shades."""
+        values = self._compute_values(name)
+        return self._find_kind(name).invert(values.min() + shades * np.ptp(values), self.config)
 
-    def _linear(self, name: str, bands: torch.Tensor) -> torch.Tensor:
-        """Spread magnitudes of bands (M, T) over bins (F, T)."""
-        return MaskExpander(self._features(name), self.sampling_rate)(bands[None], bands.shape[-1])[
-            0
-        ]
+    def _expand(self, name: str, bands: torch.Tensor) -> torch.Tensor:
+        """Expand magnitudes of bands (M, T) to STFT bins (F, T)."""
+        expander = MaskExpander(self._feature_config(name), self.sampling_rate)
+        return expander(bands[None], bands.shape[-1])[0]
 
 
 def pcen(
@@ -190,13 +205,14 @@ def pcen(
 ) -> np.ndarray:
     """Normalise the energy of each band by its own recent level: (E / (ε + L)ᵅ + δ)ʳ − δʳ.
 
-    L is the smoothed level of the band until now: an onset stays, a sustained sound is divided out.
+    L is the smoothed level of the band until now. An onset keeps its height, because L is still
+    low; a sustained sound is divided by its own level.
 
     Args:
         bands: magnitudes.
-        smoothing: s, the weight of a frame in L; after some 1 / s frames an event itself is
-            divided out.
-        gain: α; 1 divides all of the level out, 0 nothing.
+        smoothing: s, the weight of the newest frame in L; about 1 / s frames after its onset, an
+            event is divided by its own level.
+        gain: α; with 1 the level is divided out completely, with 0 not at all.
         bias: δ.
         power: r.
 
@@ -205,50 +221,54 @@ def pcen(
 
     Source: Wang et al., arXiv 1607.05666, equations 1 and 2.
     """
-    level = _smoothed(bands, smoothing)
+    level = _smooth(bands, smoothing)
     return (bands / (_TINY + level) ** gain + bias) ** power - bias**power
 
 
-def _smoothed(bands: np.ndarray, weight: float) -> np.ndarray:
-    """Return L(t) = (1 − s) L(t − 1) + s E(t); the level before the first frame is that frame's."""
+def _smooth(bands: np.ndarray, weight: float) -> np.ndarray:
+    """Compute L(t) = (1 − s) L(t − 1) + s E(t), with L(0) = E(0)."""
     start = (1 - weight) * bands[..., :1]
     return lfilter([weight], [1, weight - 1], bands, zi=start)[0]
 
 
-def _same(bands: np.ndarray, config: FrontEndConfig) -> np.ndarray:
-    return bands
+def _leave_unchanged(magnitudes: np.ndarray, config: FrontEndConfig) -> np.ndarray:
+    return magnitudes
 
 
-def _logarithm(bands: np.ndarray, config: FrontEndConfig) -> np.ndarray:
-    return np.log(bands + config.offset)
+def _apply_logarithm(magnitudes: np.ndarray, config: FrontEndConfig) -> np.ndarray:
+    return np.log(magnitudes + config.offset)
 
 
-def _exponential(values: np.ndarray, config: FrontEndConfig) -> np.ndarray:
+def _invert_logarithm(values: np.ndarray, config: FrontEndConfig) -> np.ndarray:
     return np.maximum(np.exp(values) - config.offset, 0)
 
 
-def _normalised(bands: np.ndarray, config: FrontEndConfig) -> np.ndarray:
-    gain, bias, power = config.pcen_gain, config.pcen_bias, config.pcen_power
-    return pcen(bands, smoothing=config.pcen_smoothing, gain=gain, bias=bias, power=power)
+def _apply_pcen(magnitudes: np.ndarray, config: FrontEndConfig) -> np.ndarray:
+    return pcen(
+        magnitudes,
+        smoothing=config.pcen_smoothing,
+        gain=config.pcen_gain,
+        bias=config.pcen_bias,
+        power=config.pcen_power,
+    )
 
 
-def _relative(values: np.ndarray, config: FrontEndConfig) -> np.ndarray:
-    """Return magnitudes relative to the level that was divided out."""
-    return (values + config.pcen_bias**config.pcen_power) ** (
-        1 / config.pcen_power
-    ) - config.pcen_bias
+def _invert_pcen(values: np.ndarray, config: FrontEndConfig) -> np.ndarray:
+    """Compute magnitudes relative to the level that was divided out, which is not known."""
+    power = config.pcen_power
+    return (values + config.pcen_bias**power) ** (1 / power) - config.pcen_bias
 
 
 FRONT_ENDS = {
-    "spectrogram": FrontEndKind("spectrogram", _same, _same),
-    "mel": FrontEndKind("mel", _same, _same),
-    "log_mel": FrontEndKind("mel", _logarithm, _exponential),
-    "pcen": FrontEndKind("mel", _normalised, _relative),
+    "spectrogram": FrontEndKind("spectrogram", _leave_unchanged, _leave_unchanged),
+    "mel": FrontEndKind("mel", _leave_unchanged, _leave_unchanged),
+    "log_mel": FrontEndKind("mel", _apply_logarithm, _invert_logarithm),
+    "pcen": FrontEndKind("mel", _apply_pcen, _invert_pcen),
 }
 
 
 def _match_loudness(sound: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Return a sound with the energy of another one, unless its peak would be too high."""
+    """Scale a sound to the energy of another one, or less if its peak would be too high."""
     energy = float(np.sum(sound.astype(np.float64) ** 2))
     peak = float(np.abs(sound).max())
     if not energy:
@@ -258,12 +278,12 @@ def _match_loudness(sound: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 class FrontEndComparison(NamedTuple):
-    """The features of a recording by each front end, and what can still be heard in them."""
+    """The features of a recording by each front end, and the sounds made from them."""
 
     recording: np.ndarray  # (N,)
     sampling_rate: int  # Hz
-    pictures: list[Picture]
-    sounds: dict[str, np.ndarray]  # by front end, (N,)
+    features: list[ScaledFeatures]  # of each front end
+    sounds: dict[str, np.ndarray]  # by front end, (N,) each
 
 
 def compare_front_ends(path: str, config: FrontEndConfig) -> FrontEndComparison:
@@ -271,7 +291,7 @@ def compare_front_ends(path: str, config: FrontEndConfig) -> FrontEndComparison:
 
     Args:
         path: the sound file.
-        config: of all front ends.
+        config: settings of the front ends.
 
     Raises:
         InputError: the file can't be read, or it is silent.
@@ -279,6 +299,6 @@ def compare_front_ends(path: str, config: FrontEndConfig) -> FrontEndComparison:
     n_samples = round(COMPARED_DURATION * sound_files.info(path).sampling_rate)
     recording = sound_files.load(path, COMPARED_RATE, n_samples=n_samples)  # (N,)
     inversion = FeatureInversion(recording, COMPARED_RATE, config)
-    pictures = [inversion.picture(name) for name in FRONT_ENDS]
-    sounds = {name: inversion.sound(name) for name in FRONT_ENDS}
-    return FrontEndComparison(recording, COMPARED_RATE, pictures, sounds)
+    features = [inversion.compute_features(name) for name in FRONT_ENDS]
+    sounds = {name: inversion.compute_sound(name) for name in FRONT_ENDS}
+    return FrontEndComparison(recording, COMPARED_RATE, features, sounds)

@@ -190,17 +190,21 @@ def _block(n_in: int, n_out: int, *, kernel: int = 3, stride: int = 1) -> nn.Seq
 
 @dataclass(frozen=True)
 class VGGLikeCNNConfig(Config):
-    """VGG_like_CNN: plain convolution blocks; one value per block, or one for all."""
+    """VGG_like_CNN: plain convolution blocks; give one value per block, or one for all."""
 
-    channels: tuple[int, ...] = option((64,) * 6, "of each block", at_least=1)
-    kernel_sizes: tuple[int, ...] = option((3,), "of each block", unit="bins", at_least=1)
-    strides: tuple[int, ...] = option((1,), "of each block", unit="bins", at_least=1)
-    paddings: tuple[int, ...] | None = option(
-        None, "of each block; none: half the kernel", unit="bins", at_least=0
+    channels: tuple[int, ...] = option((64,) * 6, "channels of each block", at_least=1)
+    kernel_sizes: tuple[int, ...] = option(
+        (3,), "kernel size of each block", unit="bins", at_least=1
     )
-    drop_out_probs: tuple[float, ...] = option((0.0,), "of each block", at_least=0, at_most=0.99)
-    use_batch_norm: bool = option(True, "batch norm after each convolution")
-    use_coordinates: bool = option(False, "tell the network each bin's frequency")
+    strides: tuple[int, ...] = option((1,), "stride of each block", unit="bins", at_least=1)
+    paddings: tuple[int, ...] | None = option(
+        None, "padding of each block; by default half the kernel", unit="bins", at_least=0
+    )
+    drop_out_probs: tuple[float, ...] = option(
+        (0.0,), "drop-out probability of each block", at_least=0, at_most=0.99
+    )
+    use_batch_norm: bool = option(True, "use batch norm after each convolution")
+    use_coordinates: bool = option(False, "give the network the frequency of each bin as an input")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -227,11 +231,15 @@ class UNetConfig(Config):
     """U_Net: convolutions at three resolutions around a recurrent layer."""
 
     unet_channels: tuple[int, int, int] = option(
-        (32, 64, 128), "at 1/2, 1/4 and 1/8 of the resolution", at_least=1
+        (32, 64, 128), "channels at 1/2, 1/4 and 1/8 of the resolution", at_least=1
     )
-    fine_channels: int = option(16, "at full resolution", at_least=1)
-    context: int = option(128, "units of the recurrent layer in each direction", at_least=1)
-    drop_out: float = option(0.1, "at the lowest resolution", at_least=0, at_most=0.99)
+    fine_channels: int = option(16, "channels at full resolution", at_least=1)
+    context: int = option(
+        128, "number of units of the recurrent layer in each direction", at_least=1
+    )
+    drop_out: float = option(
+        0.1, "drop-out probability at the lowest resolution", at_least=0, at_most=0.99
+    )
 
 
 def _build_vgg(config: VGGLikeCNNConfig, n_bands: int, n_outputs: int) -> VGGLikeCNN:

@@ -1,8 +1,8 @@
-"""Poolings: a mask over time and frequency → the probability that its class sounds.
+"""Poolings, which turn a mask over time and frequency into the probability of its class.
 
 Axes: B batch, K classes, M bands, T frames. All take masks (B, K, M, T) in [0, 1] and, for
-recordings that were padded to a common length, `n_frames` (B,): how many of the T frames are real.
-All return (B, K) in [0, 1].
+recordings that were padded to a common length, `n_frames` (B,): the number of frames that are not
+padding. All return (B, K) in [0, 1].
 """
 
 from dataclasses import dataclass
@@ -45,12 +45,12 @@ class GAP(nn.Module):
 class GWRP(nn.Module):
     """Global weighted rank pooling: Σ rʲ x₍ⱼ₎ / Σ rʲ over a mask's values in descending order.
 
-    r = 0 is the maximum, r = 1 the mean. r says how many bins count (about 1 / (1 − r)), whatever
-    the size of the mask; `fraction` says the same as a fraction of the mask.
+    The decay r determines how many bins count: about 1 / (1 − r), for masks of any size. r = 0
+    gives the maximum, r = 1 the mean. With `decay_fraction`, this number is a fraction of the mask.
 
     Args:
-        r: weight of a bin relative to the one ranked before it, in [0, 1].
-        fraction: if given, r = 1 − 1 / (fraction · number of bins) instead.
+        decay: r, the weight of a bin relative to the bin ranked before it, in [0, 1].
+        decay_fraction: if given, r = 1 − 1 / (decay_fraction · number of bins) instead.
 
     Shape:
         (B, K, M, T) → (B, K).
@@ -58,10 +58,10 @@ class GWRP(nn.Module):
     Source: Kolesnikov, Lampert, arXiv 1603.06098; Kong et al., arXiv 1711.03037.
     """
 
-    def __init__(self, *, r: float = 0.999, fraction: float | None = None):
+    def __init__(self, *, decay: float = 0.999, decay_fraction: float | None = None):
         super().__init__()
-        self.r = r
-        self.fraction = fraction
+        self.decay = decay
+        self.decay_fraction = decay_fraction
         self.weights: Tensor
         self.register_buffer("weights", torch.empty(0), persistent=False)
 
@@ -85,26 +85,25 @@ class GWRP(nn.Module):
         return pooled.clamp(0, 1)  # rounding may lift a mean of ones above 1
 
     def _weights(self, counts: Tensor, n_bins: int) -> Tensor:
-        """Compute the ranks' weights for masks with `counts` (…) real bins: (…, n_bins)."""
+        """Compute weights of ranks (…, n_bins) for masks whose first `counts` (…) bins are real."""
         counts = counts[..., None].double()
-        r = (
-            torch.full_like(counts, self.r)
-            if self.fraction is None
-            else (1 - 1 / (self.fraction * counts)).clamp_min(0)
-        )
+        if self.decay_fraction is None:
+            decay = torch.full_like(counts, self.decay)
+        else:
+            decay = (1 - 1 / (self.decay_fraction * counts)).clamp_min(0)
         ranks = torch.arange(n_bins, device=counts.device)
-        return (r**ranks * (ranks < counts)).float()
+        return (decay**ranks * (ranks < counts)).float()
 
 
 class LinearSoftmax(nn.Module):
     """Linear softmax pooling: Σ x² / (Σ x + pseudocount), a mean weighted by the values themselves.
 
-    Its gradient raises large values and lowers small ones: it learns fast from weak labels and
-    sharpens masks.
+    Its gradient raises large values and lowers small ones, so that training from weak labels is
+    fast and masks become sharp.
 
     Args:
-        pseudocount: added to the denominator: about how many full bins a mask needs before it
-            counts as a class.
+        pseudocount: added to the denominator: about the number of bins of value 1 that a mask
+            needs for a probability of one half.
 
     Shape:
         (B, K, M, T) → (B, K).
@@ -128,7 +127,7 @@ class ExponentialSoftmax(nn.Module):
     """Exponential softmax pooling: Σ x eᵃˣ / Σ eᵃˣ.
 
     Args:
-        sharpness: a; 0 is the mean, ∞ the maximum.
+        sharpness: a; 0 gives the mean, ∞ the maximum.
 
     Shape:
         (B, K, M, T) → (B, K).
@@ -148,7 +147,7 @@ class ExponentialSoftmax(nn.Module):
 
 
 def real_frames(masks: Tensor, n_frames: Tensor | None) -> Tensor:
-    """Find the frames that are not padding: (B, 1, 1, T); True where `n_frames` is None."""
+    """Find the frames that are not padding: (B, 1, 1, T); a single True if `n_frames` is None."""
     if n_frames is None:
         return torch.ones((), dtype=torch.bool, device=masks.device)
     frames = torch.arange(masks.shape[-1], device=masks.device)
@@ -168,7 +167,7 @@ def _n_bins(masks: Tensor, n_frames: Tensor | None) -> Tensor | int:
 
 @dataclass(frozen=True)
 class NoConfig(Config):
-    """Nothing to set."""
+    """A config without settings."""
 
 
 @dataclass(frozen=True)
@@ -184,7 +183,7 @@ class GWRPConfig(Config):
     )
     decay_fraction: float | None = option(
         None,
-        "instead of decay: the fraction of the mask that counts, whatever its size",
+        "instead of decay: the fraction of a mask's bins that counts, for masks of any size",
         above=0,
         at_most=1,
         aliases=["dc_fraction"],
@@ -197,7 +196,7 @@ class LinearSoftmaxConfig(Config):
 
     pseudocount: float = option(
         20.0,
-        "about how many full bins a mask needs before its probability reaches one half",
+        "about the number of bins of value 1 that a mask needs for a probability of one half",
         unit="bins",
         at_least=0,
     )
@@ -207,13 +206,16 @@ class LinearSoftmaxConfig(Config):
 class ExponentialSoftmaxConfig(Config):
     """Exponential softmax pooling."""
 
-    sharpness: float = option(10.0, "0 is the mean, infinity the maximum", at_least=0)
+    sharpness: float = option(10.0, "0 gives the mean, infinity the maximum", at_least=0)
 
 
 POOLINGS: dict[str, tuple[type[Config], Any]] = {
     "GMP": (NoConfig, lambda config: GMP()),
     "GAP": (NoConfig, lambda config: GAP()),
-    "GWRP": (GWRPConfig, lambda config: GWRP(r=config.decay, fraction=config.decay_fraction)),
+    "GWRP": (
+        GWRPConfig,
+        lambda config: GWRP(decay=config.decay, decay_fraction=config.decay_fraction),
+    ),
     "linear_softmax": (
         LinearSoftmaxConfig,
         lambda config: LinearSoftmax(pseudocount=config.pseudocount),

@@ -16,13 +16,14 @@ from absslab.core.model.front_end import FrontEnd
 from absslab.core.model.mask_networks import MASK_NETS, find_mask_net
 from absslab.core.model.pooling import POOLINGS, find_pooling
 
-# Where masks compete, everything starts as background, and classes have to earn their bins.
+# Added to the background's output of competing masks, so that an untrained model assigns most of
+# each bin to the background.
 BACKGROUND_BIAS = 3.0
 
 
 @dataclass(frozen=True)
 class ModelConfig(Config):
-    """Which parts the model has."""
+    """Parts of the model."""
 
     model_type: str = option("VGG_like_CNN", "mask network", choices=MASK_NETS)
     pooling: str = option(
@@ -33,15 +34,15 @@ class ModelConfig(Config):
     )
     masks: str = option(
         "independent",
-        "independent: each class decides alone (sigmoid); "
-        "competing: classes and a background share each bin (softmax)",
+        "independent: the mask of each class is computed alone (sigmoid); "
+        "competing: the masks of the classes and of a background add up to 1 (softmax)",
         choices=("independent", "competing"),
     )
 
 
 @dataclass(frozen=True)
 class ModelConfigs:
-    """All that builds a model, except its classes."""
+    """All configs that are needed to build a model."""
 
     features: FeatureConfig
     model: ModelConfig

@@ -1,4 +1,4 @@
-"""Detect from masks when each class sounds.
+"""Detect from masks when each class is active.
 
 Axes: K classes, M bands, T frames.
 """
@@ -17,25 +17,27 @@ class DetectionConfig(Config):
     """Thresholds and durations of events."""
 
     high_threshold: float = option(
-        0.5, "an event has a frame with at least this activity, …", at_least=0, at_most=1
+        0.5, "an event needs a frame with at least this activity", at_least=0, at_most=1
     )
     low_threshold: float = option(
-        0.2, "… and lasts as long as the activity stays above this", at_least=0, at_most=1
+        0.2, "an event lasts as long as the activity stays above this", at_least=0, at_most=1
     )
-    close_gaps: float = option(0.3, "pauses up to this do not end an event", unit="s", at_least=0)
+    close_gaps: float = option(0.3, "longest pause within an event", unit="s", at_least=0)
     close_gaps_first: bool = option(
         True,
-        "close gaps before the high threshold is checked, so that quiet parts may join an event; "
-        "False: after it (Kong's rule)",
+        "True: close gaps before the high threshold is applied, so that quiet parts may join an "
+        "event; False: close them after it (Kong's rule)",
     )
-    shortest_event: float = option(0.1, "shorter events are dropped", unit="s", at_least=0)
+    shortest_event: float = option(
+        0.1, "length of the shortest event; shorter ones are dropped", unit="s", at_least=0
+    )
     tag_threshold: float = option(
         0.1, "a class with at most this probability has no events", at_least=0, at_most=1
     )
     activity: str = option(
         "magnitude",
-        "how the share of a class in a frame is measured: of the magnitude (a few loud bins "
-        "suffice), or of the bins (Kong's rule)",
+        "activity of a class in a frame: its share of the magnitude (a few loud bins suffice), or "
+        "of the bins (Kong's rule)",
         choices=("magnitude", "bins"),
     )
 

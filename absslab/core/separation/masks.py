@@ -1,4 +1,4 @@
-"""What is done to the masks of a model before they are applied.
+"""Refine and shape the masks of a model before they are applied.
 
 Axes: K classes, M bands, T frames.
 """
@@ -15,44 +15,44 @@ from absslab.core.common.config import Config, option
 
 @dataclass(frozen=True)
 class SeparationConfig(Config):
-    """What is done to the masks.
+    """Changes to the masks before they are applied.
 
-    `smoothing` and `tag_exponent` only matter where masks compete.
+    `smoothing` and `tag_exponent` have an effect only on competing masks.
     """
 
     smoothing: float = option(
         0.5,
-        "a bin that several classes claim goes to the class that claims most within this time; "
+        "divide each bin among the classes by how strongly they are present within this duration; "
         "0: off",
         unit="s",
         at_least=0,
     )
     tag_exponent: float = option(
         1.0,
-        "how strongly classes that are probably not in the recording lose the bins that "
-        "others claim too; 0: off",
+        "how strongly classes that are probably not in the recording lose their share of each bin "
+        "to the others; 0: off",
         at_least=0,
     )
     mask_power: float = option(
-        1.0, "exponent of the masks; above 1 it makes doubtful bins smaller", at_least=0
+        1.0, "exponent of the masks; above 1, small values become smaller", at_least=0
     )
-    mask_threshold: float = option(0.0, "masks below this become 0", at_least=0, at_most=1)
+    mask_threshold: float = option(0.0, "mask values below this become 0", at_least=0, at_most=1)
     wiener: float = option(
         0.0,
         "exponent of a Wiener-style division of each bin among the classes and the rest; 0: off",
         at_least=0,
     )
     mask_floor: float = option(
-        0.0, "the least share of the mixture that each class gets", at_least=0, at_most=1
+        0.0, "smallest value of a mask: share of the mixture in each source", at_least=0, at_most=1
     )
 
 
 class Masks(NamedTuple):
-    """Masks of a recording or a segment, and what is needed to refine them."""
+    """Masks of a recording or a segment, with the values that are needed to refine them."""
 
     masks: Tensor  # (K, M, T)
-    probabilities: Tensor  # (K,) that a class is present
-    power: Tensor  # (M, T) of the mixture
+    probabilities: Tensor  # (K,), probability that each class is present
+    power: Tensor  # (M, T), power of the mixture
 
 
 def postprocess(
@@ -63,14 +63,14 @@ def postprocess(
     hop: float,
     tags: Tensor | None = None,
 ) -> Masks:
-    """Refine masks where they compete, then shape them.
+    """Refine competing masks, then shape masks of either kind.
 
     Args:
         predicted: masks as the model predicts them.
-        config: what is done to them.
-        competing: whether the classes share each bin.
-        hop: seconds from one frame to the next.
-        tags: (K,) presence of the classes, where it is known better than by the model.
+        config: the changes to make.
+        competing: whether the masks compete.
+        hop: time from one frame to the next, s.
+        tags: (K,) presence of the classes, if it is known better than from the model.
     """
     masks = predicted.masks
     if competing:
@@ -82,15 +82,15 @@ def postprocess(
 def refine_masks(
     masks: Tensor, power: Tensor, probabilities: Tensor, config: SeparationConfig, hop: float
 ) -> Tensor:
-    """Give contested bins to the classes that sound around that time and are in the recording.
+    """Divide bins anew, in favour of classes that sound around that time and are in the recording.
 
     The sum of all masks in a bin does not change, only its division among the classes.
 
     Args:
-        masks: of the classes.
-        power: of the mixture.
-        probabilities: that a class is present.
-        config: `smoothing` and `tag_exponent` are used.
+        masks: masks of the classes.
+        power: power of the mixture.
+        probabilities: probability that each class is present.
+        config: settings, of which `smoothing` and `tag_exponent` are used.
         hop: seconds from one frame to the next.
 
     Shape:
@@ -112,7 +112,7 @@ def refine_masks(
 def shape_masks(masks: Tensor, config: SeparationConfig) -> Tensor:
     """Apply power, threshold, Wiener-style division and floor, in this order.
 
-    With their defaults the masks stay as they are. The division gives a class the share
+    With the default settings the masks do not change. The division gives a class the share
     mᵖ / (Σ mᵖ + rᵖ) of a bin, where the rest r = max(0, 1 − Σ m) belongs to no class.
 
     Shape:

@@ -1,9 +1,9 @@
-"""Separate a file into a folder.
+"""Separate sound files, each into a folder.
 
 ::
 
     S/<stem of the file>/speech.wav …   a source per class, at the input's rate, channels and length
-                         residual.wav   what no class took: Σ sources + residual = input
+                         residual.wav   the input minus the sum of all sources
                          remix.wav      the sum of some classes, or of all with gains
                          events.tsv     filename onset offset event_label
 
@@ -39,34 +39,39 @@ _SUBTYPES = {  # of the input → of the outputs; FLOAT for all others
 
 @dataclass(frozen=True)
 class SeparatedFolderConfig(Config):
-    """What is separated, and where it goes."""
+    """Files to separate, and the folder to write to."""
 
     checkpoint_path: str = option(
-        "", "the model, as absslab train writes it", metavar="FILE", required=True
+        "", "a model that absslab train wrote", metavar="FILE", required=True
     )
     input: tuple[str, ...] = option(
         (),
-        "sound files, or folders of them; sub-folders are left out",
+        "sound files, or folders of sound files (without their sub-folders)",
         metavar="PATH",
         required=True,
     )
     output_folder: str = option(
-        "", "a folder per file is written into it", metavar="FOLDER", required=True
+        "", "folder that gets a sub-folder for each file", metavar="FOLDER", required=True
     )
-    keep: tuple[str, ...] = option((), "also write remix.wav: the sum of just these classes")
+    keep: tuple[str, ...] = option(
+        (), "also write remix.wav: the sum of only these classes", metavar="CLASS"
+    )
     gains: tuple[str, ...] = option(
         (),
         "also write remix.wav: the sum of sources and residual with these gains, as in "
         "speech=-6 residual=-inf",
         unit="dB",
+        metavar="CLASS=GAIN",
     )
     settings: str = option(
         "",
-        "JSON file with settings of the masks and gains, as saved while listening; "
+        "JSON file with settings of the masks and gains, as panels and dashboards save it; "
         "flags take precedence over it",
         metavar="FILE",
     )
-    device: str = option("auto", "auto: a GPU if there is one; cpu, cuda, cuda:1, …")
+    device: str = option(
+        "auto", "auto (a GPU if there is one), cpu, cuda, cuda:1, …", metavar="DEVICE"
+    )
 
 
 def find_inputs(inputs: Sequence[str], output_folder: str | Path = "") -> list[Path]:

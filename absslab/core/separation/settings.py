@@ -1,4 +1,4 @@
-"""Settings of a separation in a JSON file: what is done to the masks, and gains of the remix.
+"""Settings of a separation in a JSON file: changes to the masks, and gains of the remix.
 
 ::
 
@@ -23,20 +23,20 @@ from absslab.core.separation.masks import SeparationConfig
 
 FORMAT = "absslab separation settings"
 VERSION = 1
-RESIDUAL = "residual"  # what no class took; it has a gain as the classes have
+RESIDUAL = "residual"  # the input minus all sources; it has a gain as the classes have
 MAX_GAIN = 60.0  # dB
 
 
 @dataclass(frozen=True)
 class SeparationSettings:
-    """What is done to the masks, and the gains of the classes in the remix.
+    """Changes to the masks, and the gains of the classes in the remix.
 
     Args:
-        separation: what is done to the masks.
-        gains: dB by class, or "residual"; −inf leaves it out, what is not named stays as it is.
+        separation: changes to the masks.
+        gains: dB, by class or "residual"; −inf leaves the sound out, others have 0 dB.
 
     Raises:
-        InputError: a gain that is not a number, NaN or above 60 dB.
+        InputError: a gain is not a number, NaN or above 60 dB.
     """
 
     separation: SeparationConfig = SeparationConfig()

@@ -19,7 +19,7 @@ from absslab.core.data.audio_data_set import Batch
 
 @dataclass(frozen=True)
 class AugmentationConfig(Config):
-    """Settings of the variation of training recordings, which keeps their weak labels right."""
+    """Random variation of training recordings; their weak labels stay correct."""
 
     pair_probability: float = option(
         0.0, "probability of adding a second recording to a recording", at_least=0, at_most=1

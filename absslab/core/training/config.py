@@ -17,10 +17,10 @@ LOSS = "loss"  # as a metric: the validation loss
 
 @dataclass(frozen=True)
 class TrainingConfig(Config):
-    """How the model is trained."""
+    """Settings of the training."""
 
-    n_epochs: int = option(300, "passes over the training recordings", at_least=1)
-    batch_size: int = option(24, "recordings per step", at_least=1)
+    n_epochs: int = option(300, "number of passes over the training recordings", at_least=1)
+    batch_size: int = option(24, "number of recordings per step", at_least=1)
     loss: str = option("BCE", "loss of the tags", choices=TAG_LOSSES, aliases=["loss_f"])
     l1_weight: float = option(
         0.3,
@@ -32,45 +32,70 @@ class TrainingConfig(Config):
         0.0, "weight of the loss on shares of events and background", at_least=0
     )
     optimizer: str = option(
-        "Adam", "Adam, or with decoupled weight decay AdamW", choices=OPTIMIZERS
+        "Adam", "Adam, or AdamW with decoupled weight decay", choices=OPTIMIZERS
     )
-    learning_rate: float = option(1e-3, "of the optimizer; the highest one with oneCycle", above=0)
-    weight_decay: float = option(1e-5, "of the optimizer", at_least=0)
-    gradient_clip: float = option(0.0, "largest norm of the gradient; 0: any", at_least=0)
-    scheduler_type: str = option("stepLR", "course of the learning rate", choices=SCHEDULES)
-    scheduler_step_size: int = option(50, "stepLR: every so many", unit="epochs", at_least=1)
+    learning_rate: float = option(
+        1e-3, "learning rate of the optimizer; with oneCycle, the highest one", above=0
+    )
+    weight_decay: float = option(1e-5, "weight decay of the optimizer", at_least=0)
+    gradient_clip: float = option(0.0, "largest norm of the gradient; 0: no limit", at_least=0)
+    scheduler_type: str = option("stepLR", "schedule of the learning rate", choices=SCHEDULES)
+    scheduler_step_size: int = option(
+        50, "stepLR: time from one step of the learning rate to the next", unit="epochs", at_least=1
+    )
     scheduler_gamma: float = option(
-        0.5, "stepLR, multiStepLR, reduceLROnPlateau: factor of a step", above=0, at_most=1
+        0.5,
+        "stepLR, multiStepLR, reduceLROnPlateau: factor of the learning rate in a step",
+        above=0,
+        at_most=1,
     )
     scheduler_milestones: tuple[int, ...] = option(
-        (150, 300), "multiStepLR: after these", unit="epochs", at_least=1
+        (150, 300), "multiStepLR: times at which a step is made", unit="epochs", at_least=1
     )
     scheduler_patience: int = option(
-        5, "reduceLROnPlateau: without improvement", unit="evaluations", at_least=0
+        5,
+        "reduceLROnPlateau: time without improvement before a step",
+        unit="evaluations",
+        at_least=0,
     )
     scheduler_warm_up: float = option(
-        0.2, "oneCycle: part of the training that rises", above=0, at_most=0.9
+        0.2,
+        "oneCycle: fraction of the training in which the learning rate rises",
+        above=0,
+        at_most=0.9,
     )
     average_decay: float = option(
         0.0,
-        "decay per step of the running average of the weights, which is what is saved; 0: none",
+        "decay per step of a running average of the weights, which is saved instead of the last "
+        "weights; 0: no average",
         at_least=0,
         at_most=0.99999,
     )
     test_every: int = option(
-        10, "evaluate every so many, and after the last", unit="epochs", at_least=1
+        10, "evaluate after every so many epochs, and after the last", unit="epochs", at_least=1
     )
     metric: str = option(
-        "roc_auc_score", "what the best model has best, on validation", choices=(*METRICS, LOSS)
+        "roc_auc_score",
+        "validation metric by which the best model is chosen",
+        choices=(*METRICS, LOSS),
     )
-    metric_average: str = option("weighted", "of the metrics over the classes", choices=AVERAGES)
-    thresholds: tuple[float, ...] = option((0.5,), "one, or one per class", at_least=0, at_most=1)
+    metric_average: str = option(
+        "weighted", "average of the metrics over the classes", choices=AVERAGES
+    )
+    thresholds: tuple[float, ...] = option(
+        (0.5,),
+        "probability from which on a class is tagged: one for all, or one per class",
+        at_least=0,
+        at_most=1,
+    )
     patience: int = option(
-        0, "stop after so many evaluations without a better one; 0: never", at_least=0
+        0, "stop after so many evaluations without improvement; 0: do not stop early", at_least=0
     )
     precision: str = option(
-        "auto", "of the mask network's arithmetic", choices=("auto", *PRECISIONS)
+        "auto", "number format of the mask network's arithmetic", choices=("auto", *PRECISIONS)
     )
     seed: int = option(
-        0, "of the weights, the order of the recordings and all augmentation", at_least=0
+        0,
+        "random seed of the weights, the order of the recordings and the augmentation",
+        at_least=0,
     )

@@ -18,18 +18,20 @@ from absslab.core.training.config import TrainingConfig
 
 @dataclass(frozen=True)
 class RunConfig(Config):
-    """Where the run goes, and what it keeps."""
+    """Files and device of the run."""
 
     save_path: str = option(
         "",
-        "file of the best model, R.ckpt; the run directory R stands beside it",
+        "file for the best model, R.ckpt; the run directory R is made beside it",
         metavar="FILE",
         required=True,
     )
-    device: str = option("auto", "auto: a GPU if there is one; cpu, cuda, cuda:1, …")
+    device: str = option(
+        "auto", "auto (a GPU if there is one), cpu, cuda, cuda:1, …", metavar="DEVICE"
+    )
     keep_every: int = option(
         0,
-        "also keep the model of every so many, to hear how it learns; 0: none",
+        "also keep the model after every so many epochs, to hear how it learns; 0: do not",
         unit="epochs",
         at_least=0,
     )

@@ -1,7 +1,7 @@
 """Settings of a dashboard and of its server.
 
-The server gets them as flags, and passes those of the dashboard on to its kernels in their
-environment.
+The server gets both as flags. It passes the settings of the dashboard to its kernels in an
+environment variable.
 """
 
 import json
@@ -19,53 +19,75 @@ NO_TOKEN = "none"
 
 @dataclass(frozen=True)
 class DashboardConfig(Config):
-    """What a dashboard shows, and what a visitor may do."""
+    """Content of the dashboard, and limits for its visitors."""
 
-    run_directory: tuple[str, ...] = option((), "the run to show; compare needs two")
+    run_directory: tuple[str, ...] = option(
+        (), "run directory of the run to show; compare needs two", metavar="FOLDER"
+    )
     runs_folder: str = option(
-        "", "for monitor: the folder with the runs; by default the parent of run_directory"
+        "",
+        "for monitor: folder of the runs; by default the parent of run_directory",
+        metavar="FOLDER",
     )
-    split: str = option("test", "whose mixtures are offered", choices=SPLITS)
+    split: str = option("test", "split whose mixtures can be chosen", choices=SPLITS)
     mixture_folder: str = option(
-        "", "where the mixtures are now, if they were moved since the run was trained on them"
+        "",
+        "folder of the mixtures, if they were moved since the run was trained on them",
+        metavar="FOLDER",
     )
-    device: str = option("cpu", "that separates: cpu, auto, cuda, cuda:1, …")
+    device: str = option(
+        "cpu", "device for separation: cpu, auto, cuda, cuda:1, …", metavar="DEVICE"
+    )
     max_upload_size: float = option(
         100.0, "largest size of an upload", unit="MB", above=0, at_most=4000
     )
-    max_uploads: int = option(20, "number of uploads that each visitor may make", at_least=0)
-    max_duration: float = option(300.0, "longest recording to separate", unit="s", above=0)
+    max_uploads: int = option(20, "largest number of uploads per visitor", at_least=0)
+    max_duration: float = option(
+        300.0, "length of the longest recording that can be separated", unit="s", above=0
+    )
     votes_folder: str = option(
-        "", "where compare stores its votes; by default listening_tests beside the first run"
+        "",
+        "for compare: folder for the votes; by default listening_tests beside the first run",
+        metavar="FOLDER",
     )
     allow_training: bool = option(
-        False, "let visitors of monitor start and stop trainings, which read and write files here"
+        False,
+        "for monitor: let visitors start and stop trainings, which read and write files of the "
+        "server",
     )
     visitors_folder: str = option(
-        "", "where uploads are stored while they are needed; by default a temporary folder"
+        "",
+        "folder for uploads while they are in use; by default a temporary folder",
+        metavar="FOLDER",
     )
 
 
 @dataclass(frozen=True)
 class ServerConfig(Config):
-    """The address of a dashboard's server, who may enter, and how many."""
+    """Address of the server, and access of visitors."""
 
     host: str = option(
-        "127.0.0.1", "address to listen on; any but this machine's own needs a token"
+        "127.0.0.1",
+        "address to listen on; one that other machines can reach needs a token",
+        metavar="ADDRESS",
     )
-    port: int = option(8866, "to listen on; 0: any that is free", at_least=0, at_most=65535)
-    base_url: str = option("/", "path below which a proxy reaches the server")
+    port: int = option(8866, "port to listen on; 0: any free port", at_least=0, at_most=65535)
+    base_url: str = option("/", "path of the server's URL, if a proxy adds one", metavar="PATH")
     token: str = option(
-        "", f"that visitors have to enter; {NO_TOKEN}: a proxy in front decides who may enter"
+        "",
+        f"token that visitors have to enter; {NO_TOKEN}: no token, since a proxy checks visitors",
     )
     max_visitors: int = option(
-        8, "number of visitors at a time; each has a process of their own", at_least=1
+        8, "largest number of visitors at the same time; each gets its own process", at_least=1
     )
     idle_time: float = option(
-        300.0, "after which a page that nobody looks at is ended", unit="s", at_least=10
+        300.0,
+        "time after which the process of a page that nobody has open is ended",
+        unit="s",
+        at_least=10,
     )
     preheat: int = option(
-        0, "number of processes started ahead, so that pages open at once", at_least=0
+        0, "number of processes started in advance, so that pages open fast", at_least=0
     )
     open_browser: bool = option(False, "open the page in a browser on this machine")
 

@@ -32,10 +32,12 @@ def test_pictures_go_from_black_to_white_and_sounds_are_as_long_and_as_loud_as_t
     name, loud_then_quiet
 ):
     front_ends = FeatureInversion(loud_then_quiet, RATE, FrontEndConfig(n_mels=40))
-    picture = front_ends.picture(name)
-    sound = front_ends.sound(name)
-    assert (picture.shades.min(), picture.shades.max()) == pytest.approx((0, 1))
-    assert picture.shades.shape[0] == len(picture.centres) == (513 if name == "spectrogram" else 40)
+    features = front_ends.compute_features(name)
+    sound = front_ends.compute_sound(name)
+    assert (features.shades.min(), features.shades.max()) == pytest.approx((0, 1))
+    assert (
+        features.shades.shape[0] == len(features.centres) == (513 if name == "spectrogram" else 40)
+    )
     assert sound.shape == loud_then_quiet.shape
     assert np.isfinite(sound).all()
     is_as_loud = np.mean(sound**2) == pytest.approx(np.mean(loud_then_quiet**2), rel=0.01)
@@ -44,15 +46,22 @@ def test_pictures_go_from_black_to_white_and_sounds_are_as_long_and_as_loud_as_t
 
 def test_a_spectrogram_with_the_recording_s_phase_is_the_recording(loud_then_quiet):
     np.testing.assert_allclose(
-        FeatureInversion(loud_then_quiet, RATE).sound("spectrogram"), loud_then_quiet, atol=1e-5
+        FeatureInversion(loud_then_quiet, RATE).compute_sound("spectrogram"),
+        loud_then_quiet,
+        atol=1e-5,
     )
 
 
 def test_mel_and_log_mel_hold_the_same_until_shades_are_lost(loud_then_quiet):
     inversion = FeatureInversion(loud_then_quiet, RATE)
-    np.testing.assert_allclose(inversion.sound("log_mel"), inversion.sound("mel"), atol=1e-3)
+    np.testing.assert_allclose(
+        inversion.compute_sound("log_mel"), inversion.compute_sound("mel"), atol=1e-3
+    )
     rounded = FeatureInversion(loud_then_quiet, RATE, FrontEndConfig(shades=8))
-    quiet = {name: energy(rounded.sound(name)[RATE + 2000 :], 2000) for name in ("mel", "log_mel")}
+    quiet = {
+        name: energy(rounded.compute_sound(name)[RATE + 2000 :], 2000)
+        for name in ("mel", "log_mel")
+    }
     assert quiet["mel"] < 1e-3 * quiet["log_mel"], (
         "40 dB are less than a shade of eight where the picture is linear"
     )
@@ -61,15 +70,15 @@ def test_mel_and_log_mel_hold_the_same_until_shades_are_lost(loud_then_quiet):
 def test_as_bright_as_the_picture_pcen_evens_out_levels(loud_then_quiet):
     ratios = {}
     for name in ("log_mel", "pcen"):
-        sound = FeatureInversion(loud_then_quiet, RATE, FrontEndConfig(levels="brightness")).sound(
-            name
-        )
+        sound = FeatureInversion(
+            loud_then_quiet, RATE, FrontEndConfig(levels="brightness")
+        ).compute_sound(name)
         ratios[name] = energy(sound, 500) / energy(sound, 2000)
     assert ratios["pcen"] < 0.1 * ratios["log_mel"]
 
 
 def test_noise_as_a_carrier_has_the_picture_s_levels_and_another_phase(loud_then_quiet):
-    sound = FeatureInversion(loud_then_quiet, RATE, FrontEndConfig(carrier="noise")).sound(
+    sound = FeatureInversion(loud_then_quiet, RATE, FrontEndConfig(carrier="noise")).compute_sound(
         "spectrogram"
     )
     assert energy(sound, 500) / energy(sound, 1000) > 1e3
@@ -126,4 +135,4 @@ def test_what_is_no_recording_is_refused(waveform):
 
 def test_an_unknown_front_end_names_the_known_ones():
     with pytest.raises(InputError, match="there is spectrogram, mel, log_mel, pcen"):
-        FeatureInversion(np.ones(2000), RATE).picture("gammatone")
+        FeatureInversion(np.ones(2000), RATE).compute_features("gammatone")

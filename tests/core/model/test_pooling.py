@@ -21,10 +21,10 @@ from absslab.core.model.pooling import (
 ALL = [
     GMP(),
     GAP(),
-    GWRP(r=0.9),
-    GWRP(r=0.0),
-    GWRP(r=1.0),
-    GWRP(fraction=0.3),
+    GWRP(decay=0.9),
+    GWRP(decay=0.0),
+    GWRP(decay=1.0),
+    GWRP(decay_fraction=0.3),
     LinearSoftmax(),
     LinearSoftmax(pseudocount=0.0),
     ExponentialSoftmax(),
@@ -45,14 +45,14 @@ def random_masks(*shape, seed=0):
     [
         (GMP(), 0.8),
         (GAP(), 0.375),
-        (GWRP(r=0.0), 0.8),
-        (GWRP(r=0.5), (0.8 + 0.4 / 2 + 0.2 / 4 + 0.1 / 8) / (1 + 1 / 2 + 1 / 4 + 1 / 8)),
-        (GWRP(r=1.0), 0.375),
+        (GWRP(decay=0.0), 0.8),
+        (GWRP(decay=0.5), (0.8 + 0.4 / 2 + 0.2 / 4 + 0.1 / 8) / (1 + 1 / 2 + 1 / 4 + 1 / 8)),
+        (GWRP(decay=1.0), 0.375),
         (
-            GWRP(fraction=0.5),
+            GWRP(decay_fraction=0.5),
             (0.8 + 0.4 / 2 + 0.2 / 4 + 0.1 / 8) / (1 + 1 / 2 + 1 / 4 + 1 / 8),
         ),  # r = 1 − 1 / (0.5 · 4)
-        (GWRP(fraction=0.25), 0.8),  # one bin of four
+        (GWRP(decay_fraction=0.25), 0.8),  # one bin of four
         (LinearSoftmax(pseudocount=0.0), 0.85 / 1.5),
         (LinearSoftmax(pseudocount=2.0), 0.85 / 3.5),
         (ExponentialSoftmax(sharpness=0.0), 0.375),
@@ -71,7 +71,7 @@ def test_each_pooling_gives_what_one_computes_by_hand(pooling, expected):
 @pytest.mark.parametrize("r", [0.0, 0.3, 0.99, 0.9998, 1.0])
 def test_GWRP_is_its_definition_in_a_loop(r):
     masks = random_masks(2, 3, 8, 9)
-    pooled = GWRP(r=r)(masks)
+    pooled = GWRP(decay=r)(masks)
     for b in range(2):
         for k in range(3):
             ranked = sorted(masks[b, k].flatten().tolist(), reverse=True)
@@ -81,7 +81,7 @@ def test_GWRP_is_its_definition_in_a_loop(r):
 
 
 def test_at_0_999_nine_tenths_of_the_weight_lie_on_29_percent_of_a_map_of_7936_bins():
-    pooling = GWRP(r=0.999)
+    pooling = GWRP(decay=0.999)
     pooling(torch.zeros(1, 1, 64, 124))
     weights = pooling.weights.double()
     assert ((weights.cumsum(0) / weights.sum() < 0.9).sum() / 7936).item() == pytest.approx(
@@ -94,9 +94,9 @@ def test_a_fraction_does_not_depend_on_the_size_of_the_map():
     small = torch.zeros(1, 1, 10, 10)
     small[:, :, :2] = 1
     large = small.repeat(1, 1, 4, 8)
-    pooled = [GWRP(fraction=0.2)(masks).item() for masks in (small, large)]
+    pooled = [GWRP(decay_fraction=0.2)(masks).item() for masks in (small, large)]
     assert pooled[0] == pytest.approx(pooled[1], abs=0.01)
-    assert abs(GWRP(r=0.95)(small) - GWRP(r=0.95)(large)) > 0.1
+    assert abs(GWRP(decay=0.95)(small) - GWRP(decay=0.95)(large)) > 0.1
 
 
 @by_name
@@ -179,7 +179,7 @@ def test_masks_of_zeros_have_finite_gradients(pooling):
     assert torch.isfinite(masks.grad).all()
 
 
-@pytest.mark.parametrize("pooling", [GAP(), GWRP(r=0.9), GWRP(fraction=0.3)])
+@pytest.mark.parametrize("pooling", [GAP(), GWRP(decay=0.9), GWRP(decay_fraction=0.3)])
 def test_ranked_and_mean_pooling_reach_every_bin(pooling):
     masks = random_masks(1, 1, 4, 4).requires_grad_()
     pooling(masks).sum().backward()
@@ -187,7 +187,7 @@ def test_ranked_and_mean_pooling_reach_every_bin(pooling):
 
 
 def test_the_weights_of_GWRP_are_a_buffer_that_is_not_saved_and_made_once():
-    pooling = GWRP(r=0.9)
+    pooling = GWRP(decay=0.9)
     pooling(torch.zeros(1, 1, 2, 3))
     assert [name for name, _ in pooling.named_buffers()] == ["weights"]
     assert not pooling.state_dict()
@@ -210,10 +210,10 @@ def test_masks_of_any_precision_are_pooled(pooling, dtype, n_frames):
 
 
 def test_a_model_in_double_precision_takes_GWRP_along():
-    pooling = GWRP(r=0.9)
+    pooling = GWRP(decay=0.9)
     pooling(random_masks(1, 1, 2, 2))
     masks = random_masks(1, 1, 2, 2)
-    assert pooling.double()(masks.double()).item() == pytest.approx(GWRP(r=0.9)(masks).item())
+    assert pooling.double()(masks.double()).item() == pytest.approx(GWRP(decay=0.9)(masks).item())
 
 
 @by_name
@@ -248,6 +248,6 @@ def test_a_weight_that_is_none_is_refused(name, setting):
 @pytest.mark.parametrize("size", [(64, 63), (64, 311), (40, 7)])
 def test_gwrp_of_a_full_mask_is_no_more_than_1_in_any_arithmetic(size):
     masks = torch.full((2, 3, *size), 1.0)
-    assert (GWRP(r=0.999)(masks) <= 1).all()
+    assert (GWRP(decay=0.999)(masks) <= 1).all()
     with torch.autocast("cpu", torch.bfloat16):
-        assert (GWRP(r=0.999)(masks) <= 1).all()
+        assert (GWRP(decay=0.999)(masks) <= 1).all()

@@ -1,4 +1,4 @@
-"""The page listen: the mixtures of a run, separated, beside their references."""
+"""The page listen: mixtures of a run with their separated sources and references."""
 
 from pathlib import Path
 
@@ -23,14 +23,14 @@ from absslab.widgets.listening.recording_view import RecordingView
 from absslab.widgets.ui.background import LatestOnly
 from absslab.widgets.ui.error_line import error_line
 
-_MAX_DURATION = 60.0  # s of a recording that are shown
+_MAX_DURATION = 60.0  # s; a longer recording is cut
 _HELP = (
-    "“mixture” is all that the model was given. Below it is what the model separated for each "
-    "class; “(reference)” is what was really mixed, where that is known. Press play, then click "
-    "the names to hear one after the other."
+    "“mixture” is the input of the model. Below it are the sources that the model separated, one "
+    "per class; “(reference)” is the true source, if it is known. Press play, then click a name to "
+    "hear that sound alone."
 )
 _SCORES_HELP = (
-    "probability: how sure the model is that the class is present. SI-SDR: how close its source "
+    "probability: the model's probability that the class is present. SI-SDR: how close its source "
     "is to the reference; improvement: how much closer than the mixture. Higher is better."
 )
 
@@ -41,18 +41,18 @@ class ListenPage(Page):
     title = "Listen"
     introduction = (
         "Recordings that were not used in training, separated into the classes that the model "
-        "knows. It was trained with weak labels alone: they say which classes a recording holds, "
-        "but not when they sound or what they sound like."
+        "knows. The model was trained only with weak labels: they tell which classes occur in a "
+        "recording, but not when, and not how each class sounds alone."
     )
 
     def build(self) -> None:
         """Separate and show the first recording.
 
         Raises:
-            InputError: there is not one run, or its data cannot be used.
+            InputError: not exactly one run is given, or its data can't be used.
         """
         if len(self.config.run_directory) != 1:
-            raise InputError("no run is shown: absslab dashboard listen --run_directory R")
+            raise InputError("expected one run: absslab dashboard listen --run_directory R")
         run = Path(self.config.run_directory[0])
         recordings = require_recordings(
             RunReader.open(run), self.config.split, data_folder=self.config.mixture_folder
@@ -74,7 +74,7 @@ class ListenPage(Page):
         self.table = ipywidgets.HTML()
         scores = ipywidgets.Accordion(
             [ipywidgets.HTML(_scores_html(run, self.config.split))],
-            titles=["scores of all recordings together"],
+            titles=["scores over all recordings"],
             selected_index=None,
         )
         help_text = ipywidgets.HTML(paragraph(_HELP))
@@ -105,9 +105,11 @@ def _scores_html(run: Path, split: str) -> str:
     try:
         scores = read_run_scores(run, split)
     except InputError as error:
-        return paragraph(f"The scores cannot be read: {error_line(error)}")
+        return paragraph(f"The scores can't be read: {error_line(error)}")
     if scores is None:
-        return paragraph("There are no scores yet: the host can make them with absslab evaluate.")
+        return paragraph(
+            "There are no scores yet: whoever runs this page can make them with absslab evaluate."
+        )
     n_mixtures = scores.scores.n_mixtures
-    caption = f"{n_mixtures} recordings; below scores 95 % intervals"
+    caption = f"{n_mixtures} recordings; the small numbers below scores are 95 % intervals"
     return render_score_table(scores, caption=caption, remarks=False)

@@ -1,4 +1,4 @@
-"""The page monitor: the progress of trainings, and controls to start them where that is allowed."""
+"""The page monitor: the progress of trainings, and controls to start them if this is allowed."""
 
 from pathlib import Path
 
@@ -18,8 +18,9 @@ from absslab.widgets.ui.panel import Panel
 
 POLL_INTERVAL = 2.0  # s, while somebody has the page open
 _N_SETTINGS = 5  # columns of settings in which the runs differ
-# settings that name folders of the host, or that the table shows elsewhere
+# settings that name folders of the server, or that the table shows elsewhere
 _HIDDEN_COLUMNS = ("data_folder", "save_path", "checkpoint_path", "n_epochs")
+_COLUMN_TITLES = {"data_set_type": "layout of the data"}  # others are the names of the settings
 
 
 class MonitorPage(Page):
@@ -27,8 +28,8 @@ class MonitorPage(Page):
 
     title = "Trainings"
     introduction = (
-        "Every training in the runs folder of this machine: its progress, and its scores on "
-        "recordings that it does not learn from."
+        "All trainings in the runs folder of this server: their progress, and their scores on "
+        "recordings that are not used for learning."
     )
 
     def __init__(self, config: DashboardConfig):
@@ -39,7 +40,7 @@ class MonitorPage(Page):
         self.training: Panel | None = None
 
     def build(self) -> None:
-        """Show the runs, and the first run that the host named."""
+        """Show the runs, and follow the first one that the settings name."""
         self.table = ipywidgets.HTML()
         self.run = ipywidgets.Dropdown(
             description="run", layout={"width": "auto", "max_width": "420px"}
@@ -66,7 +67,7 @@ class MonitorPage(Page):
         """
         self.runs = find_runs(self._folder)
         table = self._table_html()
-        if self.table.value != table:  # a kernel that sends updates all the time is never ended
+        if self.table.value != table:  # unneeded updates would keep the kernel from being ended
             self.table.value = table
         options = [
             (f"{run.name}: {run.state or 'did not begin'}", str(run.path)) for run in self.runs
@@ -95,7 +96,7 @@ class MonitorPage(Page):
         super().close()
 
     def _offer_runs(self, options: list[tuple[str, str]], chosen: str | None) -> None:
-        """Let the visitor choose from other runs; the chosen one stays where it still exists."""
+        """Offer these runs to the visitor; the chosen run stays chosen if it still exists."""
         paths = [path for _, path in options]
         if chosen not in paths:
             chosen = next(iter(paths), None)
@@ -128,7 +129,7 @@ class MonitorPage(Page):
 
 
 def _training_panel(runs_folder: Path, mixture_folder: str) -> Panel:
-    # imports all models: too much memory for visitors who only look
+    # Imported here because it imports all models, which need much memory: most visitors only look.
     from absslab.widgets.panels.training.training_panel import TrainingPanel
 
     return TrainingPanel(State(runs_folder=str(runs_folder), mixture_folder=mixture_folder))

@@ -1,4 +1,4 @@
-"""Front ends side by side: the features that a mask network is given, to see and to hear."""
+"""Panel that shows the features of several front ends, and plays sounds made from them."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from absslab.widgets.ui.sliders import Choices, Range, Sliders
 CHART_HEIGHT = 5.2  # inches
 CONTROLS: dict[str, Range | Choices] = {  # field → range or choices
     "carrier": (("the recording's phase", "phase"), ("noise: the features alone", "noise")),
-    "levels": (("as in the recording", "true"), ("as bright as the picture", "brightness")),
+    "levels": (("as in the recording", "true"), ("from brightness", "brightness")),
     "shades": (("all", 0), *((str(n), n) for n in (64, 32, 16, 8, 4, 2))),
     "n_mels": (8, 128),
     "log_offset": (-120.0, -20.0),
@@ -83,5 +83,5 @@ class FrontEndsPanel(WorkbenchPanel):
         for name, sound in comparison.sounds.items():
             tracks.append(Track(name, array_sound(sound, rate)))
         self.recording_view.show_tracks(tracks, title=Path(self.state.mixture).name)
-        draw_front_ends(self.chart.begin(CHART_HEIGHT), comparison.pictures)
+        draw_front_ends(self.chart.begin(CHART_HEIGHT), comparison.features)
         self.chart.draw()

@@ -328,7 +328,7 @@ def test_x_is_what_the_trial_says(opened, run, other_run, mixtures, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "line"),
-    [("listen", "no run is shown"), ("separate", "no run"), ("compare", "two runs")],
+    [("listen", "expected one run"), ("separate", "no run"), ("compare", "two runs")],
 )
 def test_a_page_that_can_not_be_made_says_why(opened, name, line):
     page = opened(name)

@@ -84,7 +84,7 @@ def test_front_ends_are_seen_and_heard_and_follow_the_sliders(front_ends):
     ]  # fmt: skip
     before = front_ends.comparison.sounds["mel"]
     front_ends.sliders.set(carrier="noise", n_mels=16)
-    assert front_ends.comparison.pictures[1].shades.shape[0] == 16
+    assert front_ends.comparison.features[1].shades.shape[0] == 16
     assert not np.array_equal(front_ends.comparison.sounds["mel"], before)
     drawn(front_ends).canvas.draw()
     assert front_ends.message == ""
@@ -126,7 +126,7 @@ def test_models_are_compared_class_by_class_and_the_same_model_does_the_same(sid
     for row in comparison.rows:
         np.testing.assert_array_equal(row.masks["first"], row.masks["again"])
         assert row.masks["first"].shape == row.power.shape
-        assert "dB" in row.words["first"]
+        assert "dB" in row.captions["first"]
     assert [row[1:3] for row in comparison.table] == [row[3:5] for row in comparison.table]
     assert len(drawn(side_by_side).axes) == 3 * len(classes)
     drawn(side_by_side).canvas.draw()
