@@ -1,6 +1,6 @@
 """Separate and detect sounds with models trained on weak labels.
 
-The names below are imported when they are first used: `import absslab` alone loads no torch.
+The names in `__all__` are imported on first use, so that `import absslab` does not load PyTorch.
 """
 
 import importlib

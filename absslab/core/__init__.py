@@ -1,1 +1,1 @@
-"""The path of the data: recordings, mixtures, features, masks, training, separation, scores."""
+"""Everything that is computed: data, model, training, separation, scores. It draws nothing."""

@@ -1,4 +1,7 @@
-"""Arrays and tables as matplotlib figures and HTML tables."""
+"""Matplotlib figures and HTML tables of arrays and scores.
+
+Names are listed in __init__.pyi and imported on first use.
+"""
 
 import lazy_loader
 

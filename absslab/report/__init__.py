@@ -1,4 +1,7 @@
-"""Reports: one page on a run, made of a notebook; it opens without a network."""
+"""Reports: a run as one HTML page that needs no network, made from a notebook.
+
+Names are listed in __init__.pyi and imported on first use.
+"""
 
 import lazy_loader
 

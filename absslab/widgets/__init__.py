@@ -1,1 +1,1 @@
-"""What one sees and hears; nothing here computes what the core computes."""
+"""Panels, dashboards and the player for notebooks; all computation is in `absslab.core`."""

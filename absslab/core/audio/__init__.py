@@ -1,4 +1,7 @@
-"""Sound: files, transforms, loudness."""
+"""Read, write and transform sound: files, STFT, loudness, regions, uploads.
+
+Names are listed in __init__.pyi and imported on first use.
+"""
 
 import lazy_loader
 

@@ -1,4 +1,7 @@
-"""What every package uses: configs, errors, files, tables, progress, processes, devices."""
+"""Tools that every package uses: configs, errors, files, tables, progress, processes, devices.
+
+Names are listed in __init__.pyi and imported on first use.
+"""
 
 import lazy_loader
 

@@ -1,4 +1,7 @@
-"""Data: recordings, splits, mixtures, folders, labels."""
+"""Training data: recordings, splits, mixtures, folders of mixtures, weak and strong labels.
+
+Names are listed in __init__.pyi and imported on first use.
+"""
 
 import lazy_loader
 

@@ -1,4 +1,7 @@
-"""Scores: of models, of other systems' estimates, of listeners."""
+"""Scores of models, of other systems' estimates, and of listening tests.
+
+Names are listed in __init__.pyi and imported on first use.
+"""
 
 import lazy_loader
 

@@ -1,4 +1,7 @@
-"""Scores: arrays in, numbers out; one module per task."""
+"""Metrics as functions of arrays, one module per task.
+
+Names are listed in __init__.pyi and imported on first use.
+"""
 
 import lazy_loader
 

@@ -1,4 +1,7 @@
-"""The model: front end, mask networks, pooling."""
+"""The model: front end, mask networks, poolings, checkpoints.
+
+Names are listed in __init__.pyi and imported on first use.
+"""
 
 import lazy_loader
 

@@ -1,4 +1,7 @@
-"""Runs on disk: their catalogue, scores, data and processes."""
+"""Runs on disk: their catalogue, scores and data, and trainings as processes.
+
+Names are listed in __init__.pyi and imported on first use.
+"""
 
 import lazy_loader
 

@@ -1,4 +1,7 @@
-"""Separation and detection with a trained model."""
+"""Separation of recordings with a trained model, and detection of events.
+
+Names are listed in __init__.pyi and imported on first use.
+"""
 
 import lazy_loader
 

@@ -1,4 +1,7 @@
-"""Training: losses, augmentation, schedules, the trainer and its run directory."""
+"""Training: losses, augmentation, schedules, the trainer and its run directory.
+
+Names are listed in __init__.pyi and imported on first use.
+"""
 
 import lazy_loader
 

@@ -1,4 +1,7 @@
-"""Dashboards for visitors: the Voila server, its limits, and its pages."""
+"""Dashboards for visitors: the Voila server, its limits, and its pages.
+
+Names are listed in __init__.pyi and imported on first use.
+"""
 
 import lazy_loader
 

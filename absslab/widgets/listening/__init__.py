@@ -1,4 +1,7 @@
-"""What several panels and dashboards share to let people see and hear results."""
+"""Parts that panels and dashboards share: recordings, live separation, models side by side.
+
+Names are listed in __init__.pyi and imported on first use.
+"""
 
 import lazy_loader
 

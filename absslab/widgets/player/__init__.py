@@ -1,4 +1,7 @@
-"""The multitrack player."""
+"""The multitrack player for notebooks and dashboards.
+
+Names are listed in __init__.pyi and imported on first use.
+"""
 
 import lazy_loader
 

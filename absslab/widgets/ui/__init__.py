@@ -1,4 +1,7 @@
-"""The widget kit: panels, background work, forms, plots, uploads. It knows no audio model."""
+"""The widget kit: panels, background work, forms, plots, uploads; it needs no audio model.
+
+Names are listed in __init__.pyi and imported on first use.
+"""
 
 import lazy_loader
 

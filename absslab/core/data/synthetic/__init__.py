@@ -1,4 +1,7 @@
-"""The built-in recordings, synthesised from a seed."""
+"""The built-in recordings of office sounds, which are synthesised from a seed.
+
+Names are listed in __init__.pyi and imported on first use.
+"""
 
 import lazy_loader
 

@@ -1,4 +1,7 @@
-"""The pages of the dashboards, a file per page."""
+"""The pages of the dashboards, one module per page.
+
+Names are listed in __init__.pyi and imported on first use.
+"""
 
 import lazy_loader
 
