@@ -1,6 +1,6 @@
-"""Compare our scores with those of trusted implementations.
+"""Compare the scores of ABSSLab with those of trusted implementations.
 
-The largest differences on generated and on real cases are printed.
+It prints the largest differences on generated and on real cases.
 
 python benchmarks/agreement.py --event_folder RECORDINGS
 """
@@ -17,8 +17,8 @@ from absslab.core.data.recordings import audio_files
 from absslab.core.metrics import psds
 
 
-def generated(name: str, n_cases: int) -> list[oracles.Differences]:
-    """Differences on so many cases that hypothesis makes up."""
+def compare_on_generated_cases(name: str, n_cases: int) -> list[oracles.Differences]:
+    """Return the differences on cases that hypothesis generates."""
     cases, compare = oracles.COMPARISONS[name]
     differences: list[oracles.Differences] = []
 
@@ -37,9 +37,12 @@ def generated(name: str, n_cases: int) -> list[oracles.Differences]:
     return differences
 
 
-def real(folder: Path, n_cases: int, seconds: float = 4.0) -> list[oracles.Differences]:
-    """Differences of BSS Eval on recordings: three sources anywhere in some seconds, leaking into
-    each other, and noisy.
+def compare_on_recordings(
+    folder: Path, n_cases: int, seconds: float = 4.0
+) -> list[oracles.Differences]:
+    """Return the differences of BSS Eval on noisy mixtures of three recordings.
+
+    Each estimate contains a part of the other sources.
     """
     rng = np.random.default_rng(0)
     rate = 16000
@@ -54,16 +57,16 @@ def real(folder: Path, n_cases: int, seconds: float = 4.0) -> list[oracles.Diffe
             samples = sound_files.load(files[index], rate)[:n]
             start = rng.integers(0, n - len(samples) + 1)
             reference[start : start + len(samples)] = samples
-        leaking = np.eye(3) + rng.choice([0.01, 0.1, 0.5]) * rng.standard_normal((3, 3))
+        mixing = np.eye(3) + rng.choice([0.01, 0.1, 0.5]) * rng.standard_normal((3, 3))
         noise = rng.choice([1e-4, 1e-3, 0.05]) * rng.standard_normal(references.shape)
         differences.append(
-            oracles.bss_differences((references, (leaking @ references + noise).astype(np.float32)))
+            oracles.bss_differences((references, (mixing @ references + noise).astype(np.float32)))
         )
     return differences
 
 
 def main() -> None:
-    """Print a table in Markdown."""
+    """Compare all scores, and print a table in Markdown."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -72,7 +75,7 @@ def main() -> None:
         "--n_cases",
         type=int,
         default=500,
-        help="generated ones per comparison; of mir_eval a fifth",
+        help="number of generated cases per comparison; for mir_eval a fifth of it",
     )
     arguments = parser.parse_args()
     print("| compared with | score | largest difference | cases |\n|---|---|---|---|")
@@ -80,18 +83,17 @@ def main() -> None:
         if name == "sed_scores_eval" and not psds.is_available():
             print(f"| {name} | is not installed | | |")
             continue
-        show(
-            name,
-            generated(name, arguments.n_cases // 5 if "mir_eval" in name else arguments.n_cases),
-        )
+        n_cases = arguments.n_cases // 5 if "mir_eval" in name else arguments.n_cases
+        print_differences(name, compare_on_generated_cases(name, n_cases))
     if arguments.event_folder:
-        show("mir_eval, real recordings", real(arguments.event_folder, arguments.n_cases // 10))
+        differences = compare_on_recordings(arguments.event_folder, arguments.n_cases // 10)
+        print_differences("mir_eval, real recordings", differences)
 
 
-def show(name: str, differences: list[oracles.Differences]) -> None:
-    """A line per score."""
+def print_differences(name: str, differences: list[oracles.Differences]) -> None:
+    """Print a row of the table for each score."""
     unit = " dB" if "mir_eval" in name else ""
-    for score, (difference, n_cases) in oracles.largest(differences).items():
+    for score, (difference, n_cases) in oracles.find_largest(differences).items():
         print(f"| {name} | {score} | {difference:.1g}{unit} | {n_cases} |", flush=True)
 
 

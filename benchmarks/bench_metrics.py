@@ -1,11 +1,12 @@
-"""How fast scores are, and how much memory they take.
+"""Measure how fast scores are computed, and how much memory they take.
 
 python benchmarks/bench_metrics.py
 python benchmarks/bench_metrics.py --checkpoint_path R.ckpt --event_folder RECORDINGS \\
     --output_folder data/bench_metrics
 
-Our BSS Eval and that of mir_eval are timed in turn, in one run. With a checkpoint of the
-recordings' classes, evaluations of 200 and 2,000 test mixtures are measured too, each in a process.
+BSS Eval of ABSSLab and of mir_eval are timed alternately, in one run. With a checkpoint that knows
+the classes of the recordings, evaluations of 200 and 2,000 test mixtures are measured too, each in
+its own process.
 """
 
 import argparse
@@ -25,15 +26,15 @@ SECONDS = 10
 RATE = 16000
 
 
-def seconds(function: Callable[[], object]) -> float:
-    """How long a call takes."""
+def time_call(function: Callable[..., object], *arguments: object, **keywords: object) -> float:
+    """Call a function, and return the duration of the call in seconds."""
     start = time.perf_counter()
-    function()
+    function(*arguments, **keywords)
     return time.perf_counter() - start
 
 
-def bss_ratios(n_sources: int, n_present: int, n_repetitions: int) -> None:
-    """mir_eval on all sources; ours on all, and on those that are present."""
+def compare_bss_eval(n_sources: int, n_present: int, n_repetitions: int) -> None:
+    """Time mir_eval on all sources, and ABSSLab on all and on only some of them."""
     import warnings
 
     from mir_eval import separation
@@ -46,20 +47,18 @@ def bss_ratios(n_sources: int, n_present: int, n_repetitions: int) -> None:
     )
     few = references[:n_present]
     few_estimates = estimates[:n_present]
-    bss_eval_sources(references, estimates)  # once before: libraries wake up
+    bss_eval_sources(references, estimates)  # the first call also initialises libraries
     for name, theirs, ours, axes in (
         ("sources", separation.bss_eval_sources, bss_eval_sources, ()),
         ("images", separation.bss_eval_images, bss_eval_images, (None,)),
     ):
         times = []
         for _ in range(n_repetitions):
-            slow = seconds(
-                lambda theirs=theirs, axes=axes: theirs(
-                    references[(..., *axes)], estimates[(..., *axes)], compute_permutation=False
-                )
+            slow = time_call(
+                theirs, references[(..., *axes)], estimates[(..., *axes)], compute_permutation=False
             )
-            all_ours = seconds(lambda: ours(references[_channel(axes)], estimates[_channel(axes)]))  # noqa: B023
-            present = seconds(lambda: ours(few[_channel(axes)], few_estimates[_channel(axes)]))  # noqa: B023
+            all_ours = time_call(ours, references[_channel(axes)], estimates[_channel(axes)])
+            present = time_call(ours, few[_channel(axes)], few_estimates[_channel(axes)])
             times.append((slow, all_ours, present))
         slow, all_ours, present = (statistics.median(column) for column in zip(*times, strict=True))
         ratio = statistics.median(a / b for a, b, _ in times)
@@ -77,12 +76,12 @@ def _channel(axes: tuple[None, ...]) -> tuple[object, ...]:
     return (slice(None), None) if axes else (...,)
 
 
-def evaluation(
+def measure_evaluation(
     checkpoint_path: Path, event_folder: Path, output_folder: Path, n_mixtures: int
 ) -> float:
-    """Seconds and peak memory (MiB) of a whole evaluation, the process' start included."""
+    """Print time and peak memory of a whole evaluation process; return the memory in MiB."""
     mixtures = output_folder / f"mixtures{n_mixtures}"
-    run(
+    run_command(
         "mix",
         "--event_folder",
         event_folder,
@@ -98,7 +97,7 @@ def evaluation(
         0,
     )
     start = time.perf_counter()
-    peak = run(
+    peak = run_command(
         "evaluate",
         "--checkpoint_path",
         checkpoint_path,
@@ -115,8 +114,8 @@ def evaluation(
     return peak
 
 
-def run(*arguments: object) -> float:
-    """A command of the product; its peak memory in MiB."""
+def run_command(*arguments: object) -> float:
+    """Run a command of ABSSLab, and return its peak memory in MiB."""
     process = subprocess.Popen(
         [sys.executable, "-m", "absslab", *map(str, arguments)], stdout=subprocess.DEVNULL
     )
@@ -127,7 +126,7 @@ def run(*arguments: object) -> float:
 
 
 def main() -> None:
-    """Print the figures."""
+    """Run the measurements that the arguments ask for."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -137,14 +136,21 @@ def main() -> None:
     parser.add_argument("--n_mixtures", type=int, nargs="*", default=[200, 2000])
     parser.add_argument("--n_sources", type=int, default=11)
     parser.add_argument("--n_present", type=int, default=4)
-    parser.add_argument("--n_repetitions", type=int, default=3, help="of BSS Eval; 0: leave it out")
+    parser.add_argument(
+        "--n_repetitions",
+        type=int,
+        default=3,
+        help="number of repetitions of BSS Eval; 0: leave it out",
+    )
     arguments = parser.parse_args()
     if arguments.n_repetitions:
-        bss_ratios(arguments.n_sources, arguments.n_present, arguments.n_repetitions)
+        compare_bss_eval(arguments.n_sources, arguments.n_present, arguments.n_repetitions)
     if arguments.checkpoint_path:
-        where = (arguments.checkpoint_path, arguments.event_folder, arguments.output_folder)
-        peaks = [evaluation(*where, n_mixtures) for n_mixtures in arguments.n_mixtures]
-        print(f"peak memory, last to first: {peaks[-1] / peaks[0]:.2f}")
+        paths = (arguments.checkpoint_path, arguments.event_folder, arguments.output_folder)
+        peaks = [measure_evaluation(*paths, n_mixtures) for n_mixtures in arguments.n_mixtures]
+        print(
+            f"peak memory of the last evaluation, relative to the first: {peaks[-1] / peaks[0]:.2f}"
+        )
 
 
 if __name__ == "__main__":

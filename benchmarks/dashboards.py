@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from browser.dashboard import LOADED, Dashboard
 from browser.session import CHROMIUM, launched
 
-PAGES = {  # the element that a visitor waits for
+PAGES = {  # page → selector of the element that shows that the page is complete
     "listen": ".absslab-player .track",
     "separate": ".absslab-choose",
     "monitor": ".absslab-table",
@@ -32,10 +32,10 @@ MIB = 2**20
 
 
 def open_timed(browser: Any, url: str, selector: str) -> tuple[Any, float, float]:
-    """Open a page in a window of its own, and measure when its elements appear.
+    """Open a page in a new window, and measure when its elements appear.
 
     Returns:
-        The page, the seconds until its first widget, and until the element that is waited for.
+        The page, the seconds until its first widget, and the seconds until the selected element.
     """
     page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
     start = time.monotonic()
@@ -47,7 +47,7 @@ def open_timed(browser: Any, url: str, selector: str) -> tuple[Any, float, float
 
 
 def wait_until_preheated(dashboard: Dashboard, seconds: float = 60) -> None:
-    """Wait until the processes that were started ahead have nothing to do any more."""
+    """Wait until the processes that were started in advance are idle."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         processes = [psutil.Process(pid) for pid in dashboard.kernels]
@@ -61,7 +61,7 @@ class Visit(NamedTuple):
     first_widget: float  # s
     whole_page: float  # s
     rss: float  # MiB of the visitor's process
-    unshared: float  # MiB of it that no other process shares
+    unshared: float  # MiB of it that it shares with no other process
 
 
 def visit(browser: Any, folder: Path, arguments: list[str], *, is_preheated: bool) -> Visit:
@@ -80,7 +80,7 @@ def visit(browser: Any, folder: Path, arguments: list[str], *, is_preheated: boo
 
 
 def measure(browser: Any, folder: Path, arguments: list[str], n_repetitions: int) -> None:
-    """Print the figures of a dashboard, without and with a process that is started ahead."""
+    """Print the measurements of a dashboard, without and with a process started in advance."""
     for kind in ("cold", "preheated"):
         visits = [
             visit(
@@ -103,7 +103,9 @@ def measure(browser: Any, folder: Path, arguments: list[str], n_repetitions: int
 def main() -> None:
     """Measure all dashboards."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--run_directory", type=Path, required=True, help="of a run with a model")
+    parser.add_argument(
+        "--run_directory", type=Path, required=True, help="run directory of a run with a model"
+    )
     parser.add_argument("--n_repetitions", type=int, default=3)
     parser.add_argument("--chromium", default=CHROMIUM)
     arguments = parser.parse_args()

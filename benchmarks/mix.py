@@ -1,4 +1,4 @@
-"""How fast mixtures are written, and how much disk one takes.
+"""Measure how fast mixtures are written, and how much disk space they take.
 
 python benchmarks/mix.py --event_folder RECORDINGS --output_folder data/bench_mix
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Print files per second, the command's start included, and bytes per mixture."""
+    """Print mixtures per second, including the start of the command, and bytes per mixture."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

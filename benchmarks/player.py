@@ -1,4 +1,4 @@
-"""Measure how soon the player sounds and what it costs, in JupyterLab and Chromium.
+"""Measure delay, data and memory of the player, in JupyterLab and Chromium.
 
 python benchmarks/player.py --checkpoint_path R.ckpt --mixture data/mixtures/test/000000.wav
 """
@@ -57,7 +57,7 @@ while (true) {{
 """
 
 
-class Wire:
+class ByteCounter:
     """Counts the bytes that a page receives through its web sockets."""
 
     def __init__(self, page: Any):
@@ -69,12 +69,12 @@ class Wire:
 
 
 def open_page(browser: Any) -> Any:
-    """Open a page in a window of its own."""
+    """Open a page in a new window."""
     return browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
 
 
 def open_notebook(page: Any, lab: Lab, name: str, *cells: str) -> Notebook:
-    """Open a notebook, run its first cell, and click on the page, which sound needs."""
+    """Open a notebook, run its first cell, and click on the page: browsers play no sound before."""
     notebook = Notebook(page, lab, name, cells)
     notebook.run_cell(0)
     page.mouse.click(700, 400)
@@ -89,7 +89,7 @@ def measure_first_sound(browser: Any, lab: Lab, n: int) -> None:
     n_bytes = 0
     for i in range(n):
         page = open_page(browser)
-        counter = Wire(page)
+        counter = ByteCounter(page)
         notebook = open_notebook(
             page, lab, f"first{i}", SOUNDS, "player = absslab.listen(sounds, 16000)\nplayer"
         )
@@ -117,10 +117,10 @@ def measure_slider(browser: Any, lab: Lab, checkpoint: Path, mixture: Path, n: i
     """Measure the time from the move of a slider to the new sound."""
     page = open_page(browser)
     run = checkpoint.with_suffix("")
-    make = "from absslab.widgets.panels.separation import SeparationPanel\n"
-    make += "from absslab.widgets.panels import State\n"
-    make += f"panel = SeparationPanel(State(mixture={str(mixture)!r}, run={str(run)!r}))"
-    notebook = open_notebook(page, lab, "slider", make, "panel")
+    setup = "from absslab.widgets.panels.separation import SeparationPanel\n"
+    setup += "from absslab.widgets.panels import State\n"
+    setup += f"panel = SeparationPanel(State(mixture={str(mixture)!r}, run={str(run)!r}))"
+    notebook = open_notebook(page, lab, "slider", setup, "panel")
     notebook.run_cell(1)
     page.get_by_role("button", name="separate", exact=True).click()
     page.wait_for_selector(".absslab-player .track", timeout=120_000)
@@ -143,16 +143,16 @@ def measure_slider(browser: Any, lab: Lab, checkpoint: Path, mixture: Path, n: i
 
 
 def measure_memory(browser: Any, lab: Lab, n: int) -> None:
-    """Measure what opening and closing the player leaves, in the kernel and in the page."""
+    """Measure the memory of kernel and page after the player was opened and closed many times."""
     page = open_page(browser)
     notebook = open_notebook(page, lab, "memory", SOUNDS, "pass")
-    again = """
+    show_player = """
 player = absslab.listen(sounds, 16000)
 clear_output(); display(player)
 """
     session = page.context.new_cdp_session(page)
     kernel = psutil.Process(int(notebook.execute("os.getpid()")))
-    notebook.in_page("panel.content.widgets[1].model.sharedModel.setSource(argument)", again)
+    notebook.in_page("panel.content.widgets[1].model.sharedModel.setSource(argument)", show_player)
     for i in range(n):
         notebook.run_cell(1)
         page.wait_for_selector(".absslab-player .track")
@@ -162,10 +162,12 @@ clear_output(); display(player)
             page.wait_for_timeout(1000)
             session.send("HeapProfiler.collectGarbage")
             heap = session.send("Runtime.getHeapUsage")["usedSize"] / 2**20
-            left = notebook.execute("import ipywidgets; len(ipywidgets.widgets.widget._instances)")
+            n_widgets = notebook.execute(
+                "import ipywidgets; len(ipywidgets.widgets.widget._instances)"
+            )
             rss = kernel.memory_info().rss / 2**20
             print(
-                f"after {i + 1:2} times: kernel {rss:.0f} MiB, {left} widgets; "
+                f"after {i + 1:2} times: kernel {rss:.0f} MiB, {n_widgets} widgets; "
                 f"page {heap:.1f} MiB of JavaScript"
             )
     notebook.close()
@@ -175,10 +177,12 @@ clear_output(); display(player)
 def main() -> None:
     """Measure the first sound, a slider and the memory, and print the results."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--checkpoint_path", type=Path, help="a model, for the slider")
-    parser.add_argument("--mixture", type=Path, help="a mixture of its classes")
+    parser.add_argument("--checkpoint_path", type=Path, help="a model, for measuring the slider")
+    parser.add_argument("--mixture", type=Path, help="a mixture with classes of the model")
     parser.add_argument("--n_repetitions", type=int, default=9)
-    parser.add_argument("--n_players", type=int, default=50, help="opened and closed")
+    parser.add_argument(
+        "--n_players", type=int, default=50, help="number of players to open and close"
+    )
     parser.add_argument("--chromium", default=CHROMIUM)
     arguments = parser.parse_args()
     with browsing(arguments.chromium) as (lab, browser):

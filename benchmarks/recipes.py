@@ -1,9 +1,9 @@
-"""Compare recipes on isolated recordings: tagging and separation on test mixtures, over seeds.
+"""Compare recipes by their scores on test mixtures of isolated recordings, for several seeds.
 
     python benchmarks/recipes.py --event_folder RECORDINGS --output_folder data/recipes
 
-A seed decides the split of the recordings, the mixtures and the training. An interrupted run,
-started again, keeps what it has finished.
+The seed determines the split of the recordings, the mixtures and the training. Start it again
+after an interruption: finished trainings and scores are kept.
 """
 
 import argparse
@@ -16,21 +16,21 @@ from pathlib import Path
 
 from absslab.core.evaluation.score_files import read_scores_alone
 
-EPOCHS = {
-    "thesis": 3,
+EPOCHS = {  # number of epochs; None: that of the recipe
+    "thesis": 3,  # takes as long as the recommended recipe on two cores
     "recommended": None,
-}  # None: the recipe's own. Three of the thesis' take as long on two cores.
+}
 
 
 def absslab(*arguments: object) -> None:
-    """Run a command of the product."""
+    """Run a command of ABSSLab."""
     subprocess.run([sys.executable, "-m", "absslab", *map(str, arguments)], check=True)
 
 
 def measure(recipe: str, seed: int, arguments: argparse.Namespace) -> dict[str, float]:
-    """Train and score a recipe with a seed.
+    """Train a recipe with a seed, and return its scores.
 
-    The minutes are counted from the first epoch to the end and include validation.
+    The minutes run from the first epoch to the end and include validation.
     """
     folder = Path(arguments.output_folder)
     mixtures = folder / f"mixtures{seed}"
@@ -60,10 +60,10 @@ def measure(recipe: str, seed: int, arguments: argparse.Namespace) -> dict[str, 
         absslab("evaluate", "--checkpoint_path", model, "--split", "test", "--output", scores)
     values = read_scores_alone(scores).flat()
     log = (model.with_suffix("") / "log.txt").read_text().splitlines()
-    begun, ended = (datetime.fromisoformat(line[:19]) for line in (log[0], log[-1]))
+    start, end = (datetime.fromisoformat(line[:19]) for line in (log[0], log[-1]))
     return {
         "epochs": sum("epoch " in line and ": loss" in line for line in log),
-        "minutes": (ended - begun).total_seconds() / 60,
+        "minutes": (end - start).total_seconds() / 60,
         "auc": values["tagging.auc"],
         "mean": values["separation.si_sdr_improvement"],
         "median": values["separation.si_sdr_improvement_median"],
@@ -75,7 +75,7 @@ def measure(recipe: str, seed: int, arguments: argparse.Namespace) -> dict[str, 
 
 
 def main() -> None:
-    """Print a table in Markdown: a line per recipe and seed, and the means."""
+    """Print a table in Markdown: a row per recipe and seed, and a row of means."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -100,7 +100,7 @@ def main() -> None:
             )
     print(
         "| recipe | seed | epochs | training, min | tagging AUC | event F1 | mask F1 "
-        "| SI-SDRi mean (median), dB | its ceiling, dB | leakage, dB |"
+        "| SI-SDRi mean (median), dB | ceiling of SI-SDRi, dB | leakage, dB |"
     )
     print("|---|---|---|---|---|---|---|---|---|---|")
     for recipe, seed, row in lines:

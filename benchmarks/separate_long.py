@@ -1,4 +1,4 @@
-"""Separate a long recording: peak memory, real-time factor, length, and what the outputs add up to.
+"""Separate long recordings, and measure memory, speed and whether the outputs add up to the input.
 
 python benchmarks/separate_long.py --checkpoint_path R.ckpt --mixtures FOLDER/test \\
     --output_folder data/bench_separate
@@ -18,19 +18,19 @@ BLOCK = 1 << 20
 
 
 def write_long(mixtures: Path, path: Path, minutes: float) -> None:
-    """Write mixtures one after the other, over and over, as one 16-bit file."""
+    """Write a long 16-bit file: all mixtures one after the other, repeated."""
     files = sorted(mixtures.glob("*.wav"))
     rate = soundfile.info(files[0]).samplerate
-    left = round(minutes * 60 * rate)  # samples
+    n_missing = round(minutes * 60 * rate)  # samples
     with soundfile.SoundFile(path, "w", rate, 1, "PCM_16") as long:
-        while left:
+        while n_missing:
             for file in files:
-                samples = soundfile.read(file, dtype="int16")[0][:left]
+                samples = soundfile.read(file, dtype="int16")[0][:n_missing]
                 long.write(samples)
-                left -= len(samples)
+                n_missing -= len(samples)
 
 
-def largest_difference(long: Path, folder: Path) -> float:
+def measure_difference(long: Path, folder: Path) -> float:
     """Compute max |input − Σ outputs|, block by block."""
     parts = [soundfile.SoundFile(path) for path in folder.glob("*.wav")]
     assert all(part.frames == soundfile.info(long).frames for part in parts)
@@ -43,13 +43,16 @@ def largest_difference(long: Path, folder: Path) -> float:
 
 
 def main() -> None:
-    """Print the figures for two lengths: memory must not grow with the length."""
+    """Print the measurements for several lengths; memory must not grow with the length."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--checkpoint_path", required=True)
     parser.add_argument(
-        "--mixtures", type=Path, required=True, help="folder of mixtures to string together"
+        "--mixtures",
+        type=Path,
+        required=True,
+        help="folder of mixtures that are put one after the other",
     )
     parser.add_argument("--output_folder", type=Path, required=True)
     parser.add_argument("--minutes", nargs="+", type=float, default=[6, 60])
@@ -64,7 +67,7 @@ def main() -> None:
         subprocess.run([sys.executable, "-m", "absslab", "separate", *flags], check=True)
         seconds = time.perf_counter() - start
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-        difference = largest_difference(long, arguments.output_folder / long.stem)
+        difference = measure_difference(long, arguments.output_folder / long.stem)
         print(
             f"{minutes:g} min: {seconds:.0f} s, real-time factor {seconds / 60 / minutes:.4f}, "
             f"peak memory {peak:.0f} MiB, {soundfile.info(long).frames} samples in and out, "
