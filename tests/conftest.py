@@ -1,6 +1,4 @@
-"""What many tests start from, made once: a few built-in recordings, a folder of mixtures, a small
-trained model.
-"""
+"""Make once what many tests need: recordings, a folder of mixtures, a small trained model."""
 
 import resource
 import shutil
@@ -23,7 +21,7 @@ from absslab.core.training.experiment import Experiment
 from absslab.core.training.settings import Settings
 
 CLASSES = ("alert", "knock", "pageturn", "speech")
-SMALL = {  # flags of a model that trains in seconds
+SMALL = {  # flags of a model that trains within seconds
     "model_type": "U_Net",
     "unet_channels": (8, 8, 8),
     "fine_channels": 4,
@@ -40,7 +38,7 @@ hypothesis.settings.load_profile("absslab")
 
 @pytest.fixture(autouse=True)
 def _no_progress_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Print no lines of progress: whether one is due depends on the machine's speed."""
+    """Print no lines of progress, which appear only on slow machines."""
     monkeypatch.setattr("absslab.core.common.progress.LINE_INTERVAL", float("inf"))
 
 
@@ -58,7 +56,7 @@ def event_folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def mixtures(event_folder, tmp_path_factory) -> Path:
-    """Forty mixtures of 2 s: 24 to train on, 8 to validate, 8 to test."""
+    """Forty mixtures of 2 s: 24 for training, 8 for validation, 8 for test."""
     folder = tmp_path_factory.mktemp("mixtures") / "set"
     config = MixtureFolderConfig(
         event_folder=str(event_folder),
@@ -75,7 +73,7 @@ def mixtures(event_folder, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def settings(mixtures, tmp_path_factory) -> Settings:
-    """A training of two epochs with all that the recommended recipe does, small."""
+    """A small training of two epochs with all features of the recommended recipe."""
     save_path = tmp_path_factory.mktemp("runs") / "model.ckpt"
     flags = SMALL | {
         "data_folder": str(mixtures),
@@ -111,7 +109,7 @@ def checkpoint(settings) -> Path:
 
 @pytest.fixture(scope="session")
 def other_checkpoint(checkpoint, tmp_path_factory) -> Path:
-    """Another run on the same data, whose model hears otherwise."""
+    """Another run on the same data, whose model gives other results."""
     copied = tmp_path_factory.mktemp("other runs") / "other.ckpt"
     shutil.copytree(checkpoint.with_suffix(""), copied.with_suffix(""))
     content = torch.load(checkpoint, weights_only=True)
@@ -125,14 +123,15 @@ def other_checkpoint(checkpoint, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def new_run(settings, tmp_path) -> Settings:
-    """The same training, to be run anew."""
+    """The same training in a new run directory, not yet started."""
     return replace(settings, run=replace(settings.run, save_path=str(tmp_path / "run.ckpt")))
 
 
 @pytest.fixture
 def full_disk() -> Callable[[int], AbstractContextManager[None]]:
-    """A context in which no file, of worker processes neither, grows beyond so many bytes, as on a
-    full disk.
+    """A context in which no file can grow beyond a limit, as on a full disk.
+
+    The limit also holds for worker processes.
     """
 
     @contextmanager

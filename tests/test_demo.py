@@ -1,4 +1,4 @@
-"""The demo, small: every step, and a report that stands alone."""
+"""A small demo runs every step, and its report needs no other file."""
 
 import re
 import sys
@@ -49,7 +49,9 @@ def test_the_demo_goes_the_whole_way_and_the_second_time_trains_no_more(
     assert len(list((folder / "separated").iterdir())) == 3
     assert (folder / "model" / "scores.json").is_file()
     page = (folder / "report.html").read_text()
-    assert re.findall(r"(?:src|href)=\"(?!data:|#)", page) == []  # nothing is fetched from anywhere
+    assert (
+        re.findall(r"(?:src|href)=\"(?!data:|#)", page) == []
+    )  # nothing is loaded from other servers
     assert page.count("<audio") >= 3
     assert "Traceback" not in page
     assert main(small_demo) == 0

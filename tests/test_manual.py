@@ -1,4 +1,4 @@
-"""The manual is true: its paths and names exist, its commands are understood, its code runs."""
+"""The paths and names in the manual exist, its commands are valid, and its code runs."""
 
 import doctest
 import importlib
@@ -33,7 +33,7 @@ MARKDOWN = Sybil(parsers=[PythonCodeBlockParser(), SkipParser()], pattern="*.md"
 
 
 def script(name: str) -> ModuleType:
-    """A script of docs/ as a module."""
+    """Import a script of docs/ as a module."""
     spec = importlib.util.spec_from_file_location(f"docs_{name}", ROOT / "docs" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
@@ -43,7 +43,7 @@ def script(name: str) -> ModuleType:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory) -> Path:
-    """All pages of the manual, with those that are made from the code."""
+    """All pages of the manual, including those made from the code."""
     folder = tmp_path_factory.mktemp("manual") / "pages"
     script("make_pages").make_pages(folder)
     return folder
@@ -51,7 +51,7 @@ def built(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def place(event_folder, mixtures, checkpoint, tmp_path_factory) -> Path:
-    """A folder with the files that the manual's examples begin with."""
+    """A folder with the files that the examples of the manual need."""
     folder = tmp_path_factory.mktemp("place")
     (folder / "data/runs").mkdir(parents=True)
     (folder / "data/recordings").symlink_to(event_folder)
@@ -67,7 +67,7 @@ def place(event_folder, mixtures, checkpoint, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def names(place, small_model, monkeypatch) -> dict[str, object]:
-    """What the examples use without making it."""
+    """The variables that examples use without defining them."""
     monkeypatch.chdir(place)
     samples = sound_files.load("meeting.wav")
     references = np.stack([np.roll(samples, shift) for shift in (0, 4000)])  # (2, N)
@@ -82,18 +82,18 @@ def names(place, small_model, monkeypatch) -> dict[str, object]:
 
 
 def shell_lines(text: str) -> list[str]:
-    """The commands in the shell blocks of a page, continued lines joined."""
+    """Return the commands in the shell blocks of a page, with continued lines joined."""
     blocks = re.findall(r"^```sh\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
     return [line for block in blocks for line in block.replace("\\\n", " ").splitlines() if line]
 
 
 def backticked(text: str) -> list[str]:
-    """What stands in backticks on a page, outside of its blocks of code."""
+    """Return the text in backticks on a page, outside of code blocks."""
     return re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S))
 
 
 def resolves(dotted: str) -> bool:
-    """Whether a dotted name is a module, or something in one."""
+    """Tell whether a dotted name is a module or a name in one."""
     module = dotted
     rest: list[str] = []
     while module:
@@ -174,7 +174,7 @@ def test_the_reference_of_commands_has_every_command_and_flag(built):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_command_of_a_page_is_understood(page):
-    """Parsed by the command's own parser, but not run."""
+    """Commands are parsed by their own parsers, but not run."""
     parse = Parser.parse
 
     class ParsedError(Exception):
@@ -208,7 +208,7 @@ def test_the_python_code_of_a_page_runs(page, names):
 
 
 def modules_with_examples() -> list[str]:
-    """The modules whose docstrings hold examples."""
+    """Find the modules whose docstrings contain examples."""
     found = []
     for module in pkgutil.walk_packages(absslab.__path__, "absslab."):
         path = Path(importlib.util.find_spec(module.name).origin)

@@ -32,7 +32,7 @@ def files_below(folder: Path) -> set[str]:
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
-    """The sources that a wheel or an sdist is built from."""
+    """A copy of the sources for building a wheel or an sdist."""
     folder = tmp_path_factory.mktemp("clone")
     ignored = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "results")
     for name in FOLDERS:

@@ -1,4 +1,4 @@
-"""The project's own files keep in step."""
+"""The files of the project agree with each other."""
 
 import dataclasses
 import importlib

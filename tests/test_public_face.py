@@ -1,4 +1,4 @@
-"""What `import absslab` offers, and what each package exports."""
+"""`import absslab` and each package export the expected names."""
 
 import ast
 import importlib
@@ -37,7 +37,7 @@ def mixture(mixtures) -> Path:
 
 
 def modules_after(statement: str) -> set[str]:
-    """The modules that a fresh interpreter holds after a statement."""
+    """Return the modules that are loaded after a statement in a new interpreter."""
     code = f"{statement}\nimport sys\nprint(*sys.modules)"
     printed = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
@@ -71,7 +71,7 @@ def test_every_exported_name_of_a_package_is_there(name):
 
 @pytest.mark.parametrize("name", PACKAGES)
 def test_no_exported_name_hides_a_module(name):
-    """Otherwise what `from package import name` gives would depend on what was imported before."""
+    """Otherwise the result of `from package import name` would depend on earlier imports."""
     package = importlib.import_module(name)
     for module in pkgutil.iter_modules(package.__path__):
         exported = getattr(package, module.name, None) if module.name in package.__all__ else None
@@ -145,7 +145,7 @@ def test_train_refuses_settings_that_do_not_belong_to_its_choices(mixtures, tmp_
         absslab.train(mixtures, tmp_path / "R.ckpt", recipe="thesys")
     with pytest.raises(
         InputError, match="no setting 'decay'"
-    ):  # of GWRP; recommended pools otherwise
+    ):  # a setting of GWRP; the recommended recipe uses another pooling
         absslab.train(mixtures, tmp_path / "R.ckpt", decay=0.9)
 
 

@@ -1,9 +1,9 @@
-"""Files that version 0.1.0 wrote are still read, and say what they said.
+"""Files that version 0.1.0 wrote are still read, with the same content.
 
 `fixtures/version_0_1_0` was written by commit 8c748e0 in the folder /data/written: a folder of
 mixtures, two trainings (a U-Net with competing masks, a VGG-like network with independent ones),
 their scores, a comparison, a separated recording and its settings, and `separations.npz` with
-what `Separator.separate` made of a recording.
+what `Separator.separate` returned for a recording.
 """
 
 import json
@@ -33,7 +33,7 @@ WRITTEN = Path(__file__).parent / "fixtures" / "version_0_1_0"
 
 @pytest.fixture
 def folder(tmp_path):
-    """A copy, whose runs can be gone on with."""
+    """A copy whose runs can be resumed."""
     copied = tmp_path / "written"
     shutil.copytree(WRITTEN, copied)
     return copied
@@ -85,7 +85,7 @@ def test_a_run_is_gone_on_with(folder, capsys):
 
 
 def flags_of(run, folder):
-    """The flags that a run of before was trained with; its data now lie in this folder."""
+    """Return the flags that a run was trained with; its data are now in this folder."""
     config = json.loads((run / "config.json").read_text())
     flags = {name: value for section in config.values() for name, value in section.items()}
     paths = {"data_folder": str(folder / "mixtures"), "save_path": f"{run}.ckpt"}
@@ -93,7 +93,7 @@ def flags_of(run, folder):
 
 
 def cut(run, n_epochs):
-    """Make a run one that was to have more epochs."""
+    """Change a run to one with more epochs, which is not finished."""
     path = run / "last.ckpt"
     content = torch.load(path, weights_only=True)
     content["made"]["settings"]["training"]["n_epochs"] = n_epochs
@@ -113,7 +113,7 @@ def test_a_training_repeated_now_has_the_losses_it_had(folder, model):
     losses = [epoch["losses"] for epoch in RunReader.open(folder / "again").poll()]
     assert len(losses) == len(expected) == 2
     for loss, expected_loss in zip(losses, expected, strict=True):
-        # processors round differently; bit for bit it is the same on the one that wrote these
+        # processors round differently; on the one that wrote these, values are equal bit by bit
         assert loss == pytest.approx(expected_loss, rel=1e-4)
 
 

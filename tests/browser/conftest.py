@@ -1,6 +1,6 @@
-"""A JupyterLab and a browser for tests of what people see.
+"""A JupyterLab and a browser for tests of the pages.
 
-Without a browser these tests are skipped; where CI is set they fail instead.
+Without a browser these tests are skipped; if the variable CI is set, they fail instead.
 """
 
 import os
@@ -77,7 +77,7 @@ def lab(chromium, tmp_path_factory) -> Iterator[Lab]:
     lab.close()
 
 
-# for one module only: while Playwright runs, asyncio sees a running loop in the tests' thread
+# ends after each module: while Playwright runs, asyncio sees a running loop in the tests' thread
 @pytest.fixture(scope="module")
 def browser(chromium, tmp_path_factory) -> Iterator[Any]:
     """Chromium without a window, which reaches no other machine."""
@@ -87,7 +87,7 @@ def browser(chromium, tmp_path_factory) -> Iterator[Any]:
 
 @pytest.fixture
 def watch() -> Watch:
-    """What the test's page did; a test that expects an error removes it from here."""
+    """Requests and errors of the test's page; a test that expects an error removes it from here."""
     return Watch()
 
 

@@ -1,4 +1,4 @@
-"""A dashboard as its host starts it: `absslab dashboard` in its own process, on a free port."""
+"""Start a dashboard for tests: `absslab dashboard` in its own process, on a free port."""
 
 import http.client
 import os
@@ -13,8 +13,8 @@ from typing import Any
 
 from .lab import at_home, free_port, isolated
 
-STARTED = 60  # s until a server must answer
-LOADED = 60_000  # ms until a page must be loaded
+STARTED = 60  # s, within which a server must answer
+LOADED = 60_000  # ms, within which a page must be loaded
 PROBE = "document.querySelectorAll('.absslab-player')[{}].absslab.probe()"
 
 
@@ -82,7 +82,7 @@ class Dashboard:
             connection.close()
 
     def stop(self, seconds: float = 30, *, by: int = signal.SIGTERM) -> int:
-        """End the server as its host would, and return its exit status."""
+        """End the server as Ctrl-C does, and return its exit status."""
         if self.process.poll() is None:
             os.kill(self.process.pid, by)
         return self.process.wait(seconds)
@@ -104,7 +104,7 @@ class Dashboard:
 
 
 def until(page: Any, condition: Callable[[], Any], seconds: float = 30, what: str = "") -> Any:
-    """Wait until a condition is true while the page goes on, and return its value."""
+    """Wait until a condition is true, while the page keeps running, and return its value."""
     end = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < end, f"not within {seconds} s: {what}"

@@ -42,7 +42,7 @@ def isolated(home: Path) -> dict[str, str]:
 
 
 def at_home(home: Path) -> Iterator[psutil.Process]:
-    """Yield the processes with this home: a server, its kernels, and all that they started.
+    """Yield the processes with this home folder: a server, its kernels, and all that they started.
 
     Detached processes are among them.
     """
@@ -75,7 +75,7 @@ class Lab:
         self.home = folder / "home"
         self.root = folder / "root"
         self.log = folder / "server.log"
-        # The server runs any code that it is sent: others on this machine must not reach it.
+        # The server runs any code that it gets, so other users of this machine must not reach it.
         self.token = secrets.token_hex(16)
         config = self.home / "config"
         (config / "labconfig").mkdir(parents=True)
@@ -126,7 +126,7 @@ class Lab:
         request = urllib.request.Request(
             self.url + path, method=method, headers={"Authorization": f"token {self.token}"}
         )
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never by a proxy
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # bypasses any proxy
         with opener.open(request, timeout=20) as answer:
             text = answer.read()
         return json.loads(text) if text else None
@@ -136,7 +136,7 @@ class Lab:
         yield from at_home(self.home)
 
     def close(self) -> None:
-        """End the server, which ends its kernels, then any process of theirs that goes on."""
+        """End the server with its kernels, then any process of theirs that still runs."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGTERM)
             try:

@@ -1,4 +1,4 @@
-"""A notebook that is open in JupyterLab; its cells are run by JupyterLab's own commands."""
+"""Open a notebook in JupyterLab, and run its cells with JupyterLab's own commands."""
 
 import re
 import time
@@ -48,9 +48,9 @@ class Notebook:
     """A new notebook that is open in the page, with an idle kernel; no cell has run yet.
 
     Args:
-        page: of Playwright's browser.
-        lab: the JupyterLab that serves it.
-        name: of the file, without its suffix.
+        page: a page of Playwright's browser.
+        lab: the JupyterLab that serves the notebook.
+        name: name of the file, without its suffix.
         cells: the source of each code cell.
     """
 
@@ -61,7 +61,7 @@ class Notebook:
         notebook = nbformat.v4.new_notebook(
             cells=[nbformat.v4.new_code_cell(cell) for cell in cells]
         )
-        # Without a kernelspec JupyterLab asks for one.
+        # Without a kernelspec, JupyterLab shows a dialog.
         notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
         nbformat.write(notebook, self.path)
         page.goto(
@@ -82,10 +82,10 @@ class Notebook:
         assert state == "ready", state
 
     def until(self, condition: Callable[[], Any], seconds: float = 30, what: str = "") -> Any:
-        """Wait until a condition returns something true, and return this; the page goes on.
+        """Wait until a condition returns a true value, and return it; the page keeps running.
 
         Args:
-            condition: is called five times a second.
+            condition: function that is called five times a second.
             seconds: how long to wait.
             what: the condition in words, for the error.
 
@@ -165,7 +165,7 @@ class Notebook:
         self.wait_until_idle()
 
     def reload(self) -> None:
-        """Save the notebook, and load the page again; the kernel goes on."""
+        """Save the notebook, and load the page again; the kernel keeps running."""
         self.save()
         self.page.reload(wait_until="commit")
         self.wait_until_idle()
@@ -184,7 +184,7 @@ class Notebook:
     def outputs(self, index: int = -1) -> str:
         """Return the text of a cell's output, that of widgets included."""
         self.output(index).scroll_into_view_if_needed()
-        # JupyterLab renders only cells that are in view; the others have no text.
+        # JupyterLab renders only cells that are in view; others have no text.
         self.page.evaluate(TWO_FRAMES)
         return "\n".join(
             text.strip()

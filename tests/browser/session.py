@@ -1,4 +1,4 @@
-"""A JupyterLab and a browser, for the length of a `with` block."""
+"""Start a JupyterLab and a browser for the duration of a `with` block."""
 
 import os
 import shutil
@@ -19,11 +19,11 @@ LOOPBACK = {"127.0.0.1", "localhost"}
 
 @contextmanager
 def launched(chromium: str, home: Path) -> Iterator["Browser"]:
-    """Start Chromium without a window; it reaches nothing but this machine.
+    """Start Chromium without a window; it can reach only this machine.
 
     Args:
-        chromium: its path.
-        home: its home folder.
+        chromium: path of the browser.
+        home: home folder of the browser.
     """
     from playwright.sync_api import sync_playwright
 

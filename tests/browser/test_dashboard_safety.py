@@ -1,4 +1,4 @@
-"""What visitors must not be able to do: over HTTP, over the web socket and with bad files."""
+"""Visitors can do no harm: over HTTP, over the web socket, or with bad files."""
 
 import json
 import os
@@ -44,8 +44,8 @@ def noise(path, n_channels=1, rate=16000, seconds=1.0, **options):
     return path
 
 
-def forgive_that_the_server_is_gone(watch):
-    """Ignore errors of connections, which Chromium names differently from time to time."""
+def ignore_lost_connections(watch):
+    """Ignore errors about lost connections, for which Chromium has several messages."""
     watch.errors[:] = [error for error in watch.errors if "net::ERR_" not in error]
 
 
@@ -103,7 +103,7 @@ def test_the_page_shows_no_code_and_no_folder(separate, page, checkpoint):
 
 
 def test_no_code_can_be_run_over_the_socket(separate, page, tmp_path):
-    """Voila passes on only the messages of widgets."""
+    """Voila forwards only the messages of widgets."""
     open_page(page, separate, "Separate")
     target = tmp_path / "run by a visitor"
     code = {"code": f"open({str(target)!r}, 'w')", "silent": False, "store_history": False}
@@ -280,11 +280,13 @@ def test_a_tab_closed_in_the_middle_of_a_separation_leaves_nothing(
 
 
 def test_a_page_that_is_left_without_a_word_is_ended(serve, page, checkpoint):
-    """A laptop that is closed sends no message."""
+    """A closed laptop sends no message when it leaves the page."""
     dashboard = serve(
         "monitor", "--run_directory", checkpoint.with_suffix(""), "--idle_time", "10", fresh=True
     )
-    assert dashboard.get("/")[0] == 200  # no browser runs this page: it never ends its process
+    assert (
+        dashboard.get("/")[0] == 200
+    )  # no browser runs this page, so it never asks to end its process
     until(page, lambda: len(dashboard.kernels) == 1, what="its process")
     until(page, lambda: not dashboard.kernels, 90, "the process is ended")
 
@@ -340,7 +342,7 @@ def test_nothing_is_left_however_the_server_ends(serve, page, watch, checkpoint,
     assert not folder.parent.exists()
     assert dashboard.kernels == []
     page.goto("about:blank")
-    forgive_that_the_server_is_gone(watch)
+    ignore_lost_connections(watch)
 
 
 def test_ctrl_c_is_one_quiet_line_while_a_page_is_made(serve, checkpoint):
@@ -396,7 +398,7 @@ def test_a_training_goes_on_when_its_dashboard_is_stopped(serve, page, watch, mi
     assert dashboard.stop() == 0
     assert not dashboard.kernels
     page.goto("about:blank")
-    forgive_that_the_server_is_gone(watch)
+    ignore_lost_connections(watch)
     end = time.monotonic() + 120
     while max(reader.metrics, default=0) == before:  # the training goes on
         assert time.monotonic() < end

@@ -1,4 +1,4 @@
-"""Every dashboard in a browser that reaches no other machine: its main action, and its sound."""
+"""The main action and the sound of every dashboard, in a browser that reaches no other machine."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""The tools of the browser tests work: notebooks, widgets, sound, and the watch on requests."""
+"""The tools of the browser tests work: notebooks, widgets, sound, and watching of requests."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The panels in a real browser: masks change while they play, a training outlives its kernel."""
+"""The panels in a browser: masks change while sound plays, a training outlives its kernel."""
 
 import math
 import time
@@ -142,7 +142,7 @@ def test_a_training_is_started_seen_growing_attached_again_after_a_restart_and_s
     reader.poll()
     assert len(reader.metrics) >= 2
     assert all(math.isfinite(epoch["losses"]["total"]) for epoch in reader.metrics.values())
-    # These come from the old canvas, which stays in the page without a kernel.
+    # These errors come from the old canvas, which stays in the page without a kernel.
     watch.errors = [error for error in watch.errors if "Cannot send" not in error]
 
 

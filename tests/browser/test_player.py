@@ -1,4 +1,4 @@
-"""The player in a real browser: which sound plays, at which level, is measured behind all gains."""
+"""The player in a browser: which sounds play and how loud, measured after all gains."""
 
 import math
 
@@ -32,7 +32,7 @@ def tone(hertz, level):
 
 
 class Seen:
-    """The player as it is in the page."""
+    """Reads and operates the player in the page."""
 
     def __init__(self, page, notebook):
         self.page = page
@@ -49,7 +49,7 @@ class Seen:
         )
 
     def heard(self):
-        """Amplitude of each track that sounds."""
+        """Return the amplitude of each track that sounds."""
         return {
             one["name"]: one["rms"] * math.sqrt(2)
             for one in self.probe()["tracks"]
@@ -57,9 +57,9 @@ class Seen:
         }
 
     def hears(self, *names, **levels):
-        """Wait until exactly these tracks sound, at these amplitudes or their own.
+        """Wait until exactly these tracks sound, at these amplitudes (by default their own).
 
-        An analyser looks back for 0.13 s.
+        The analyser measures the last 0.13 s.
         """
         expected = {
             name: pytest.approx(levels.get(name, LEVELS.get(name)), rel=0.03)
@@ -77,9 +77,9 @@ class Seen:
         return self.page.locator(".absslab-player .overlay").bounding_box()
 
     def drag(self, start, end, low=0.3, high=0.7):
-        """Drag from one instant to another, in seconds of four.
+        """Drag from one time to another, in seconds; the sound has four.
 
-        low and high are parts of the picture's height.
+        `low` and `high` are fractions of the height of the spectrogram.
         """
         box = self.box()
         x = lambda seconds: box["x"] + 58 + seconds / 4 * (box["width"] - 66)  # noqa: E731
@@ -99,7 +99,7 @@ def seen(open_notebook, page) -> Seen:
 
 
 def test_it_plays_switches_solos_mutes_loops_and_brushes(seen, page, screenshots):
-    seen.press("l")  # all of it, again and again
+    seen.press("l")  # the whole sound in a loop
     page.click(".absslab-player .play")
     playing = seen.wait(lambda state: state["isPlaying"] and state["position"] > 0.3, "playing")
     assert playing["context"] == "running"
@@ -110,7 +110,7 @@ def test_it_plays_switches_solos_mutes_loops_and_brushes(seen, page, screenshots
         seen.press(key)
         seen.hears(name)
     seen.press("b")
-    seen.hears("knock")  # B: back to what was heard before
+    seen.hears("knock")  # B: back to the tracks heard before
     seen.press("b")
     seen.hears("phone")
 

@@ -1,4 +1,4 @@
-"""The command line: what it understands, and what it says where it does not."""
+"""The command line: the flags it accepts, and its messages for wrong ones."""
 
 import json
 import os
@@ -23,7 +23,7 @@ from absslab.core.training.recipes import RECIPES
 
 
 def refused(capsys, *arguments: object) -> str:
-    """Run a command that is refused: status 2, one line on stderr, nothing on stdout."""
+    """Run a command that must be refused with status 2, one line on stderr and no output."""
     assert main([str(argument) for argument in arguments]) == 2
     out, err = capsys.readouterr()
     assert out == ""
@@ -33,7 +33,7 @@ def refused(capsys, *arguments: object) -> str:
 
 
 def small_flags(settings) -> list[str]:
-    """The flags that ask for the tests' small training."""
+    """Return the flags of the small training of the tests."""
     flags = []
     for section, config in settings.sections().items():
         for name, value in ({} if section in ("data", "run") else config.to_json()).items():
@@ -252,7 +252,7 @@ def test_recipes_are_one_flag_apart_and_each_setting_is_still_a_flag(mixtures, t
 
 
 def bad_file(path, kind):
-    """A file that is no good input."""
+    """Write a file that can't be used as an input."""
     good = 0.1 * np.random.default_rng(0).standard_normal(16000)
     if kind == "text":
         path.write_text("This is no sound at all. " * 100)
@@ -444,7 +444,7 @@ def test_a_run_stopped_in_its_first_epoch_is_told_once_to_start_again(
 
 
 def messages(err: str) -> list[str]:
-    """What a process printed on stderr, without the lines of progress of a slow machine."""
+    """Return the lines on stderr without progress, which only slow machines print."""
     return [line for line in err.splitlines() if not re.fullmatch(r".+: \d+ of \d+ \w+", line)]
 
 
@@ -472,7 +472,7 @@ def test_a_full_disk_ends_a_training_in_one_line_and_leaves_no_half_checkpoint(
 
 
 def labels_that(problem, folder):
-    """A weakly labelled folder with something wrong in its table."""
+    """Write a weakly labelled folder with an error in its table."""
     rows = {
         "name an unknown file": ["filename,hum", "0.wav,1", "9.wav,0"],
         "lack a column": ["name,hum", "0.wav,1"],
@@ -680,12 +680,12 @@ def test_a_full_disk_leaves_no_half_written_scores(capsys, checkpoint, tmp_path,
 
 @pytest.fixture
 def own_set(mixtures, tmp_path):
-    """A copy of the mixtures that a test may damage."""
+    """Copy the mixtures, so that a test may damage them."""
     return shutil.copytree(mixtures, tmp_path / "set")
 
 
 def damaged(folder, problem):
-    """Make something of a split unfit to be scored; returns what the refusal must name."""
+    """Damage a split so that it can't be scored; return what the message must contain."""
     table = folder / "weak_labels.csv"
     events = folder / "events.tsv"
     if problem == "has no folder":
@@ -777,7 +777,7 @@ def test_recordings_without_sources_and_strong_labels_are_scored_and_it_is_said_
 
 @pytest.fixture(scope="module")
 def separated(checkpoint, mixtures, tmp_path_factory):
-    """What `absslab separate` writes of the test split."""
+    """The folder that `absslab separate` wrote for the test split."""
     folder = tmp_path_factory.mktemp("separated") / "out"
     flags = [
         "--checkpoint_path",

@@ -1,4 +1,4 @@
-"""absslab lab copies the missing notebooks, keeps what a person has, and starts JupyterLab."""
+"""absslab lab copies missing notebooks, keeps those that exist, and starts JupyterLab."""
 
 import importlib.util
 import os
@@ -12,7 +12,7 @@ from absslab.cli.main import main
 
 @pytest.fixture
 def shipped(tmp_path, monkeypatch):
-    """A package's notebooks, of which one has left results."""
+    """The notebooks of a package, beside the results of a run of one."""
     folder = tmp_path / "package" / "notebooks"
     (folder / "results").mkdir(parents=True)
     (folder / "results" / "model.ckpt").touch()
@@ -24,7 +24,7 @@ def shipped(tmp_path, monkeypatch):
 
 @pytest.fixture
 def started(monkeypatch):
-    """The command lines of what would have taken this process's place."""
+    """The command lines of the programs that would have replaced this process."""
     lines = []
     monkeypatch.setattr(os, "execv", lambda path, arguments: lines.append((path, arguments)))
     return lines

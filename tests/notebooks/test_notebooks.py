@@ -1,4 +1,4 @@
-"""The notebooks: thin, without outputs, and each runs from top to bottom on little data."""
+"""The notebooks are short and without outputs, and each runs completely on little data."""
 
 import ast
 import os
@@ -23,7 +23,7 @@ TINY = {
 }
 OFFICE = {"n_takes": 3, "n_files": 40, "n_epochs": 2, "flags": TINY}
 FEW = {"n_takes": 3, "n_files": 40, "classes": ["alert", "knock", "speech"]}
-RUNS = {  # notebook → parameters, and what holds at its end
+RUNS = {  # notebook → parameters, and a condition that is true at its end
     "1_recordings_and_mixtures.ipynb": (
         {"n_takes": 3, "n_files": 40},
         """
@@ -95,7 +95,7 @@ WAIT_UNTIL = "from absslab.widgets.panels.training.waiting import wait_until\n"
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """An empty folder and a home for the notebooks; they share what is made there."""
+    """An empty folder and a home folder for the notebooks; they share their results."""
     home = tmp_path_factory.mktemp("home")
     work = tmp_path_factory.mktemp("work")
     with pytest.MonkeyPatch.context() as patch:
@@ -127,7 +127,7 @@ def test_a_notebook_is_thin_and_clean_and_begins_with_what_one_will_learn(name):
     nbformat.validate(notebook)
     assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
     assert notebook.metadata.kernelspec.name == "python3", (
-        "without a kernelspec JupyterLab asks for one"
+        "without a kernelspec, JupyterLab shows a dialog"
     )
     assert notebook.cells[0].cell_type == "markdown"
     assert "will learn" in notebook.cells[0].source + notebook.cells[1].source
@@ -153,7 +153,7 @@ def test_a_notebook_is_thin_and_clean_and_begins_with_what_one_will_learn(name):
         assert not [node for node in ast.walk(tree) if isinstance(node, logic)], cell.source
     text = "\n".join(cell.source for cell in notebook.cells)
     assert not re.search(r"(?<![\w.)\]}])/(?:home|root|tmp|work|Users|opt|mnt|data)\b", text), (
-        "a path of some machine"
+        "the notebook contains a path of a machine"
     )
 
 
@@ -172,7 +172,7 @@ def test_a_notebook_s_links_lead_to_notebooks(name):
 def test_a_notebook_refers_to_the_manual_by_links_that_exist(name):
     notebook = nbformat.read(FOLDER / name, as_version=nbformat.NO_CONVERT)
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    assert "README" not in text, "the manual has the reasons and the results: link to its page"
+    assert "README" not in text, "reasons and results belong into the manual: link to its page"
     for page, section in re.findall(r"\]\((\.\./[^)#]+)#?([^)]*)\)", text):
         headings = re.findall(r"^#+ (.+)$", (FOLDER / page).read_text(), flags=re.MULTILINE)
         assert section in ("", *(heading.lower().replace(" ", "-") for heading in headings)), page

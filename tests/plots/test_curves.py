@@ -1,4 +1,4 @@
-"""Figures that live: lines that grow, names that stay text, nothing left after the end."""
+"""Live figures: lines grow, names stay plain text, and nothing remains after the end."""
 
 import asyncio
 import time
@@ -50,7 +50,9 @@ def test_runs_are_compared_in_their_own_colours_and_their_names_are_text():
     )
     rows = [(name, score, 0.5) for name in NAMES[1:] for score in ("tags F1", "SDR / dB")]
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")  # a font without these letters
+        warnings.filterwarnings(
+            "ignore", message="Glyph"
+        )  # warnings of a font without these letters
         draw_run_comparison(figure, curves, pd.DataFrame(rows, columns=SCORES), title="$loss$")
         figure.savefig("/dev/null", format="png")
     (legend,) = figure.legends

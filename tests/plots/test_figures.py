@@ -1,4 +1,4 @@
-"""Figures show the arrays they are given, where they belong."""
+"""Figures show the given arrays at the right places."""
 
 import numpy as np
 import pytest
@@ -112,7 +112,7 @@ NAMES = [
 
 
 def rendered(axes):
-    """Draw to pixels: a name that is taken for mathematics fails here."""
+    """Draw the figure to pixels; this fails if a name is parsed as mathematics."""
     FigureCanvasAgg(axes.figure).draw()
 
 
@@ -121,7 +121,7 @@ def names_of(axes):
 
 
 def bars(axes):
-    """(row, begin, end) of each bar of a timeline, row by the middle of its extent."""
+    """Return (row, begin, end) of each bar of a timeline."""
     boxes = [
         path.get_extents() for collection in axes.collections for path in collection.get_paths()
     ]

@@ -1,4 +1,4 @@
-"""Runs to report on (copies of the run that the tests train), and a home folder for kernels."""
+"""Runs to report on, copies of the run that the tests train, and a home folder for kernels."""
 
 import json
 import re
@@ -28,7 +28,7 @@ _FETCHING = {
 
 @pytest.fixture
 def own_home(tmp_path, monkeypatch) -> Path:
-    """Nothing of the person's settings is read, nothing is written to them."""
+    """A temporary home folder: settings of the user are neither read nor written."""
     home = tmp_path / "home"
     home.mkdir()
     for name in (
@@ -55,7 +55,7 @@ def run(checkpoint, tmp_path) -> Path:
 
 @pytest.fixture
 def field_run(run, mixtures, tmp_path) -> Path:
-    """The same run, as if it were of weakly labelled recordings whose sources nobody knows."""
+    """The same run, made to look as if trained on weakly labelled recordings without sources."""
     field = tmp_path / "field"
     rows = []
     field.mkdir()
@@ -70,7 +70,7 @@ def field_run(run, mixtures, tmp_path) -> Path:
 
 
 def move_data(run: Path, **data: str) -> None:
-    """Let a run and its model say that they were trained on other data."""
+    """Change the data that a run and its model were trained on, in their settings."""
     config = json.loads((run / "config.json").read_text())
     config["data"] |= data
     (run / "config.json").write_text(json.dumps(config))
@@ -81,7 +81,7 @@ def move_data(run: Path, **data: str) -> None:
 
 
 class Page(HTMLParser):
-    """A page's references, pictures and sounds."""
+    """Collects the references, images and sounds of a page."""
 
     def __init__(self, text: str):
         super().__init__()
@@ -122,7 +122,7 @@ class Page(HTMLParser):
 
 
 def _check(text: str) -> Page:
-    """See that a page refers to nothing but itself."""
+    """Check that a page refers to no other file."""
     page = Page(text)
     foreign = [
         reference[:80] for reference in page.references if not reference.startswith(("data:", "#"))
@@ -139,5 +139,5 @@ def _check(text: str) -> Page:
 
 @pytest.fixture
 def stands_alone() -> Callable[[str], Page]:
-    """Sees that a page refers to nothing but itself, and tells what is on it."""
+    """A function that checks that a page refers to no other file, and returns its content."""
     return _check

@@ -1,4 +1,4 @@
-"""Which mixtures are shown."""
+"""The report shows the worst, median and best mixtures."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The page of a notebook: it stands alone, has contents, and says nothing of how it was made."""
+"""The page of a notebook is a single file with contents, and without traces of its making."""
 
 import nbformat
 import pytest

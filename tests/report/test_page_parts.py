@@ -1,4 +1,4 @@
-"""Parts of a page: levels are true, and no name is taken for HTML."""
+"""Parts of a page: levels are true, and names are escaped."""
 
 import base64
 import io
@@ -48,7 +48,7 @@ def test_sounds_are_the_very_samples_at_their_level(samples, kind):
 
 
 class Tags(HTMLParser):
-    """The names of all tags."""
+    """Collects the names of all tags."""
 
     def __init__(self):
         super().__init__()

@@ -1,4 +1,4 @@
-"""What there is to say of a run: settings and commands from which the same comes out again."""
+"""A report lists the settings and commands that reproduce a run."""
 
 import shlex
 
@@ -16,7 +16,7 @@ from absslab.report import provenance
 
 
 def flags_of(line):
-    """The words after the command."""
+    """Return the words after the name of a command."""
     return shlex.split(line.replace("\\\n", ""))[2:]
 
 

@@ -1,4 +1,4 @@
-"""absslab report: one page that stands alone, or one line that says why not."""
+"""absslab report writes one page that needs no other file, or prints one line on the error."""
 
 import base64
 import io
@@ -117,7 +117,7 @@ def test_a_run_becomes_one_page_that_stands_alone_with_its_sounds_as_they_are(
     )[0]
     assert (
         np.abs(heard(uri) - separated).max() <= 1.01 / 32768
-    )  # there the residual's rounding is shared out
+    )  # there, the rounding of the residual is distributed
     assert uri.startswith("data:audio/flac")
 
 

@@ -1,4 +1,4 @@
-"""The sections of a report on scores: their texts promise what the charts show."""
+"""The texts of the score sections describe what the charts show."""
 
 import html
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Loudness against closed forms of the standard; levels that make sounds comparable."""
+"""Loudness equals closed forms of the standard; levels make sounds comparable."""
 
 import builtins
 import sys

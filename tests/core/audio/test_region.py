@@ -1,4 +1,4 @@
-"""Of tones in a recording exactly those in the rectangle survive."""
+"""A region keeps exactly the tones inside of it."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def tone(frequency: float, rate: int, start: float, end: float, length: float = 
 
 
 def level(samples: np.ndarray, frequency: float, rate: int) -> float:
-    """dB of the tone of a frequency."""
+    """Return the level of the tone of a frequency, dB."""
     n = len(samples)
     window = np.blackman(n)
     phase = np.exp(-2j * np.pi * frequency * np.arange(n) / rate)

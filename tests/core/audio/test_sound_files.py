@@ -1,6 +1,4 @@
-"""Sound files: good ones load right whatever their coding; bad ones are refused by name; what is
-written is whole.
-"""
+"""Sound files of every coding are read, bad ones are refused, and written ones are complete."""
 
 import io
 import os
@@ -26,7 +24,7 @@ def tone(frequency, seconds=1.0, rate=RATE, level=0.5):
 
 
 def frequency_and_level(samples, rate):
-    """Of the strongest partial of a tone, from the middle half, away from the edges."""
+    """Measure the strongest partial of a tone, from its middle half, away from the edges."""
     middle = samples[len(samples) // 4 : -len(samples) // 4]
     window = np.hanning(len(middle))
     spectrum = np.abs(np.fft.rfft(middle * window))
@@ -386,7 +384,7 @@ def test_a_writer_below_a_file_is_an_error_of_the_system(tmp_path):
 
 
 def test_ctrl_c_while_a_file_is_encoded_comes_through(monkeypatch):
-    """libsndfile calls back to write; an exception there would be printed and forgotten."""
+    """libsndfile writes through a callback, in which exceptions are only printed."""
     original = io.BytesIO.write
 
     class Interrupted(io.BytesIO):

@@ -35,7 +35,7 @@ def sine(amplitude):
 def test_the_inverse_gives_back_a_waveform_of_any_length_at_any_overlap(
     window_size, hop_part, n_samples, window
 ):
-    if window == "hann":  # its ends are zero: neighbours must reach over them
+    if window == "hann":  # its ends are zero, so neighbouring windows must cover them
         hop_part = min(hop_part, 0.5)
     stft = STFT(
         window_size=window_size, hop_size=max(1, int(hop_part * window_size)), window=window

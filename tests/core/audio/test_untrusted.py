@@ -1,4 +1,4 @@
-"""Files of unknown people are taken in within limits, and what can't be is refused in one line."""
+"""Uploads are decoded within limits; those that can't be are refused in one line."""
 
 import numpy as np
 import pytest

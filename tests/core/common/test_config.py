@@ -1,6 +1,4 @@
-"""Settings: dataclass, JSON and flags say the same; what a field does not take is refused with
-words that help.
-"""
+"""Dataclasses, JSON and flags of settings agree; wrong values get a helpful message."""
 
 import dataclasses
 import importlib
@@ -30,7 +28,7 @@ from absslab.core.common.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class Settings(Config):
-    """One field of each kind."""
+    """A config with a field of each kind."""
 
     count: int = option(3, "how many", at_least=1, at_most=100)
     ratio: float = option(0.5, "how much", at_least=0, at_most=1)
@@ -52,7 +50,7 @@ class OtherSettings(Settings):
 
 
 def config_classes():
-    """Every config of the package."""
+    """Return every config class of the package."""
     for module in pkgutil.walk_packages(absslab.core.__path__, "absslab.core."):
         importlib.import_module(module.name)
     classes = []

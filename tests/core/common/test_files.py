@@ -1,4 +1,4 @@
-"""Files appear whole or not at all; what was killed is cleared away, what still runs is not."""
+"""Files appear complete or not at all; only unfinished files of dead processes are removed."""
 
 import os
 import subprocess
@@ -60,7 +60,7 @@ def test_what_dead_processes_left_is_removed_and_what_living_ones_write_is_not(t
     ended.wait()
     os.waitid(
         os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT
-    )  # it has ended, but nobody has asked how
+    )  # it has ended, but its exit status has not been read
     (tmp_path / "sub").mkdir()
     dead = [tmp_path / f".a.wav.{ended.pid}.part", tmp_path / "sub" / f".b.{zombie.pid}.part"]
     living = [

@@ -1,4 +1,4 @@
-"""Long work: its progress is shown or not, and its result is returned."""
+"""The progress of long work is printed or not, and its result is returned."""
 
 import pytest
 

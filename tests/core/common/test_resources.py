@@ -1,4 +1,4 @@
-"""Notebooks and dashboards are found in a clone and in an installed package alike."""
+"""Notebooks and dashboards are found in a clone and in an installed package."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from absslab.core.common.resources import resource_folder
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    """An installed package of nothing but its core."""
+    """An installed package without notebooks and dashboards."""
     core = tmp_path / "site-packages" / "absslab" / "core" / "common"
     core.mkdir(parents=True)
     monkeypatch.setattr(resources, "__file__", str(core / "resources.py"))

@@ -1,4 +1,4 @@
-"""A status.json tells how far any followed process is, and how it ended."""
+"""A status.json tells how far a process is, and how it ended."""
 
 import json
 

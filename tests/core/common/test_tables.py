@@ -1,4 +1,4 @@
-"""Tables: what was written is read back; what is ambiguous is refused, with its place."""
+"""Tables are read back as written; ambiguous ones are refused, with the place of the error."""
 
 import pytest
 

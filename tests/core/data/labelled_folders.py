@@ -1,4 +1,4 @@
-"""Small folders of labelled recordings that the tests of the data share."""
+"""Make small folders of labelled recordings for the tests of the data."""
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ def read_all(config, split="train", **options):
 
 
 def refused(config, split="train", **options):
-    """Return the message with which a folder is refused: a single line."""
+    """Return the message with which a folder is refused, a single line."""
     with pytest.raises(InputError) as error:
         read_all(config, split, **options)
     assert "\n" not in str(error.value)

@@ -1,4 +1,4 @@
-"""Weak labels corrected by hand: what was there before is kept, and nothing undoes a correction."""
+"""Corrections of weak labels keep the original table, and none is lost."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""Both layouts of a folder are read into recordings with labels and splits, or are refused."""
+"""Both layouts of a folder are read as recordings with labels and splits, or are refused."""
 
 from dataclasses import replace
 
@@ -86,7 +86,7 @@ def test_splits_with_other_classes_are_refused(tmp_path):
     assert "other classes" in refused(DataConfig(data_folder=str(tmp_path)))
 
 
-# --- folders of anything --------------------------------------------------------------------------
+# --- weakly labelled folders ----------------------------------------------------------------------
 
 
 def test_one_hot_labels_split_a_folder_without_overlap_and_completely(tmp_path):

@@ -1,4 +1,4 @@
-"""Mixtures: what a draw may and may not hold, and the physics of what is rendered from it."""
+"""Drawn mixtures satisfy their settings, and rendered ones obey physics."""
 
 import dataclasses
 import json
@@ -29,7 +29,7 @@ durations = st.lists(st.floats(0.005, 6), min_size=1, max_size=6)
 
 
 def imagined(durations):
-    """Recordings that are drawn from but never read."""
+    """Recordings that only exist as entries: their files are never read."""
     return [
         Recording(f"{i}.wav", f"class{i % 3}", f"{i}", duration)
         for i, duration in enumerate(durations)
@@ -50,7 +50,7 @@ def energy(samples):
 
 
 def places(spec):
-    """(first, behind the last) sample of each event."""
+    """Return the first sample of each event, and the one after its last."""
     return [
         (round(e.onset * spec.sampling_rate), round(e.offset * spec.sampling_rate))
         for e in spec.events

@@ -1,6 +1,4 @@
-"""Folders of mixtures: the same bytes however they were made, what they hold, and what is
-refused.
-"""
+"""Folders of mixtures: always the same bytes for the same settings, their content, and errors."""
 
 import csv
 import dataclasses
@@ -35,7 +33,7 @@ THIRDS = (60.0, 20.0, 20.0)
 
 
 def write(event_folder, output, *, mixing=SHORT, **settings):
-    """Make a folder of mixtures; returns how many mixtures it said there were."""
+    """Write a folder of mixtures, and return the number of mixtures in its progress."""
     settings = {"n_files": 30, "split_percentages": THIRDS, "n_workers": 1} | settings
     config = MixtureFolderConfig(
         event_folder=str(event_folder), output_folder=str(output), **settings
@@ -62,7 +60,7 @@ def samples_of(path):
 
 
 def start(event_folder, output, *flags):
-    """The command in a process group of its own."""
+    """Start the command in a new process group."""
     command = [
         sys.executable,
         "-m",
@@ -92,14 +90,14 @@ def start(event_folder, output, *flags):
 
 
 def wait_for(process, condition):
-    """Wait until something holds; the process must not have ended by then."""
+    """Wait until a condition is true; the process must not end before."""
     while not condition():
         assert process.poll() is None, process.communicate()
         time.sleep(0.002)
 
 
 def group(process):
-    """The processes of a process' group that still run."""
+    """Return the processes of a process group that still run."""
     processes = []
     for member in psutil.process_iter():
         try:
@@ -111,7 +109,7 @@ def group(process):
 
 
 def ends(process):
-    """Whether nothing of a process' group runs any more, or soon will not."""
+    """Tell whether all processes of a group end within some seconds."""
     for _ in range(500):
         if not group(process):
             return True
@@ -120,7 +118,7 @@ def ends(process):
 
 
 def fail(capsys, *arguments):
-    """Run a command that must fail; returns the one line it says."""
+    """Run a command that must fail, and return its one line of output."""
     assert main(["mix", *map(str, arguments)]) == 2
     out, err = capsys.readouterr()
     assert out == ""
@@ -317,10 +315,10 @@ def test_ctrl_c_ends_with_one_line_and_leaves_nothing_half_written(
     wait_for(process, lambda: len(group(process)) >= n_processes)
     wait_for(process, lambda: len(list((tmp_path / "O").glob("*/*.wav"))) >= n_made)
     time.sleep(delay)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
+    os.killpg(process.pid, signal.SIGINT)  # to the whole group, as a terminal does
     out, err = process.communicate()
     assert (process.returncode, out) == (130, "")
-    # A slow machine prints lines of progress before.
+    # A slow machine prints lines of progress first.
     lines = [line for line in err.splitlines() if not re.fullmatch(r".+: \d+ of \d+ \w+", line)]
     assert len(lines) == 1
     assert lines[0].startswith("absslab mix: interrupted; ")
@@ -451,7 +449,7 @@ def test_a_full_disk_is_said_in_one_line_and_leaves_nothing_half_written(
         message = fail(capsys, *flags, "--n_workers", n_workers)
     assert (
         "File too large" in message
-    )  # what the system says here; "No space left on device" on a disk that is full
+    )  # the message of the system here; on a full disk it is "No space left on device"
     assert str(tmp_path / "O") in message
     left = [path for path in (tmp_path / "O").rglob("*") if path.is_file()]
     assert {path.suffix for path in left} <= {".json", ".flac"}

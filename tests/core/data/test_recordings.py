@@ -1,4 +1,4 @@
-"""Recordings: the class and the origin of each, in three layouts; what can't be told is refused."""
+"""Class and origin of recordings are found in three layouts; ambiguous folders are refused."""
 
 import numpy as np
 import pytest

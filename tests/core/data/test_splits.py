@@ -1,4 +1,4 @@
-"""Splits: an origin is on one side only, every class on all of them, in proportion."""
+"""An origin is in one split only, and every class is in all splits, in proportion."""
 
 from collections import Counter
 
@@ -29,7 +29,7 @@ def test_with_one_class_per_origin_each_class_is_shared_out_exactly(counts, trai
         held = Counter(split for origin, split in dealt.items() if origin.startswith(f"{name}-"))
         for split, part in zip(SPLITS, percentages, strict=True):
             assert held[split] >= 1
-            # to one origin, but for those that a side which would stay empty takes from the others
+            # exact to one origin, apart from origins that an otherwise empty split takes
             assert (
                 abs(held[split] - count * part / 100) < 1
                 or held[split] == 1
@@ -71,8 +71,8 @@ def test_with_several_classes_per_origin_the_shares_come_close():
 
 
 def test_classes_that_cannot_all_be_on_every_side_are_refused_by_name():
-    # a puts 1, 2, 3 on three sides and b 1, 2, 4: 3 and 4 are on one side, which leaves d two for
-    # three sides
+    # class a needs 1, 2 and 3 in three different splits, class b 1, 2 and 4: so 3 and 4 are in the
+    # same split, and class d has only two splits for its origins
     labels = {"1": ["a", "b"], "2": ["a", "b"], "3": ["a", "d"], "4": ["b", "d"], "5": ["d"]}
     with pytest.raises(
         InputError, match=r"class '[abd]' can't be in each of train, validation, test"

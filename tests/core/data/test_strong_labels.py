@@ -1,6 +1,4 @@
-"""Strong labels: what was written is read back; what cannot have happened is refused, with its
-place.
-"""
+"""Strong labels are read back as written; impossible ones are refused, with their place."""
 
 import pytest
 from hypothesis import given, settings
@@ -22,7 +20,7 @@ def read(folder, *rows, durations=DURATIONS):
 
 
 def refused(folder, *rows):
-    """The one line that says why."""
+    """Return the message with which a file is refused, a single line."""
     with pytest.raises(InputError) as caught:
         read(folder, *rows)
     assert "\n" not in str(caught.value)

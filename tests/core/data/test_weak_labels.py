@@ -1,4 +1,4 @@
-"""Tables of weak labels: both forms are read, and tables that cannot be used are refused."""
+"""Both formats of weak labels are read, and tables that can't be used are refused."""
 
 import pytest
 

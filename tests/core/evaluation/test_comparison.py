@@ -1,4 +1,4 @@
-"""Systems side by side: the same mixtures, their differences, and how sure these are."""
+"""Comparisons of systems: differences on the same mixtures, and their intervals."""
 
 import json
 
@@ -16,7 +16,7 @@ CONFIG = ComparisonConfig(n_resamples=400)
 
 
 def table_of(improvements, *, n=30, labels=None, probabilities=None):
-    """A row per mixture and class; "knock" is in every mixture and "speech" in every other one."""
+    """Make a table of scores; "knock" is in every mixture, "speech" in every second one."""
     present = np.stack([np.ones(n), np.arange(n) % 2], 1)
     labels = present if labels is None else labels
     return pd.DataFrame(
@@ -53,7 +53,7 @@ def test_a_system_compared_with_itself_differs_by_nothing(tmp_path):
 
 
 def test_a_constant_gain_is_found_exactly_however_much_mixtures_differ(tmp_path):
-    """Mixtures are paired: their own spread, of 5 dB, is not in the interval of the difference."""
+    """Mixtures are paired, so their spread of 5 dB does not widen the interval."""
     first = write(tmp_path, "a", table_of(noise(0)))
     second = write(tmp_path, "b", table_of(noise(0) + 0.5))
     row = compare([first, second], CONFIG).scores["separation.si_sdr_improvement"]

@@ -1,4 +1,4 @@
-"""Confusion of classes, counted by hand."""
+"""Confusions of classes are those counted by hand."""
 
 import numpy as np
 import pandas as pd
@@ -16,13 +16,13 @@ def table(rows):
 
 THREE = table(
     [
-        # a alone; b is tagged besides
+        # a is present and found; b is wrongly tagged
         ("1", "a", 1, 1, 1), ("1", "b", 0, 0, 1), ("1", "c", 0, 0, 0),
-        # a alone, missed; c is tagged instead
+        # a is present but missed; c is wrongly tagged
         ("2", "a", 1, 1, 0), ("2", "b", 0, 0, 0), ("2", "c", 0, 0, 1),
-        # a and b, both found
+        # a and b are present and found
         ("3", "a", 1, 1, 1), ("3", "b", 1, 1, 1), ("3", "c", 0, 0, 0),
-        # b alone; a and c are tagged besides
+        # b is present and found; a and c are wrongly tagged
         ("4", "a", 0, 0, 1), ("4", "b", 1, 1, 1), ("4", "c", 0, 0, 1),
     ]
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Separated sounds of any system, scored against the sources they should be."""
+"""Separated sounds of any system are scored against the true sources."""
 
 import csv
 import json
@@ -49,7 +49,7 @@ def write_labels(folder, classes=CLASSES):
 
 @pytest.fixture
 def references(tmp_path):
-    """Three mixtures of 0.5 s with their sources and backgrounds, on the 16-bit grid."""
+    """Three mixtures of 0.5 s with their sources and backgrounds, rounded to 16 bit."""
     folder = tmp_path / "references"
     for name, classes in SOUNDING.items():
         parts = {label: noise(ord(name), k) for k, label in enumerate(classes)} | {
@@ -65,7 +65,7 @@ def references(tmp_path):
 
 @pytest.fixture
 def estimates(references, tmp_path):
-    """The sources themselves, and silence where there is none."""
+    """Perfect estimates: the sources themselves, and silence for absent classes."""
     folder = tmp_path / "estimates"
     for name, sounding in SOUNDING.items():
         for label in CLASSES:
@@ -95,7 +95,7 @@ def scores_of(references, estimates, scoring=QUICK):
 
 
 def refusal(references, estimates):
-    """The one line that refuses these folders."""
+    """Return the message with which these folders are refused, a single line."""
     with pytest.raises(InputError) as error:
         evaluated(references, estimates)
     assert len(str(error.value).splitlines()) == 1
@@ -268,7 +268,7 @@ def test_events_of_other_mixtures_are_refused(references, estimates):
 
 
 def test_events_without_a_mixture_file_are_those_of_the_folder_of_sources(references, estimates):
-    """A row of events.tsv names a.wav; whether that file exists does not change its events."""
+    """A row of events.tsv names a.wav; its events count whether or not this file exists."""
     write_events(references / "events.tsv", EVENTS)
     for name in SOUNDING:
         write_events(
@@ -441,7 +441,7 @@ def test_folders_that_were_not_named_are_missing():
 
 
 def test_a_mixture_in_which_no_class_sounds_has_leakage_alone(references, estimates):
-    """Its folder may be empty, if there is the mixture."""
+    """Its folder of sources may be empty, if the file of the mixture exists."""
     without_sounds(references / "a")
     text = (references / "weak_labels.csv").read_text()
     (references / "weak_labels.csv").write_text(text.replace("a.wav,1,1,0", "a.wav,0,0,0"))
@@ -459,7 +459,7 @@ def test_sounds_of_several_channels_are_their_mean(references, estimates):
 
 @pytest.fixture(scope="module")
 def separated(checkpoint, mixtures, tmp_path_factory):
-    """What `absslab separate` writes for the test split."""
+    """The folder that `absslab separate` wrote for the test split."""
     folder = tmp_path_factory.mktemp("separated")
     separator = Separator.from_checkpoint(str(checkpoint))
     for path in sorted((mixtures / "test").glob("*.wav")):
@@ -482,7 +482,7 @@ def test_what_separate_writes_has_the_scores_of_the_model(checkpoint, mixtures, 
         )  # 16 bits
     for name in ("n_present", "n_absent"):
         assert scores["separation"][name] == expected["separation"][name]
-    for name in BASELINES[:3]:  # those that do not depend on the model's bands
+    for name in BASELINES[:3]:  # baselines that do not depend on the bands of the model
         assert scores["baselines"][name]["si_sdr"] == pytest.approx(
             expected["baselines"][name]["si_sdr"], abs=0.01
         )
@@ -493,7 +493,7 @@ def test_what_separate_writes_has_the_scores_of_the_model(checkpoint, mixtures, 
 def test_a_model_and_its_separated_files_are_compared_mixture_by_mixture(
     checkpoint, mixtures, separated, tmp_path
 ):
-    """As the README does it: the two name mixtures alike."""
+    """Both give the same names to mixtures, as the commands in the manual need."""
     scoring = ScoringConfig(bss_eval="none", n_resamples=0)
     model = open_evaluation(EvaluationConfig(checkpoint_path=str(checkpoint)), scoring=scoring)
     config = EstimatesConfig(estimates=str(separated), references=str(mixtures / "test"))

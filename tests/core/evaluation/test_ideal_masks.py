@@ -1,4 +1,4 @@
-"""Ideal masks: closed forms, tones and noise, and which mask can't be beaten."""
+"""Ideal masks: closed forms, tones and noises, and which mask is the best."""
 
 import numpy as np
 import pytest
@@ -34,13 +34,13 @@ def noises(n_signals=2, seed=0, n=N):
 
 
 def bursts(seed=0):
-    """Noises that sound now and then, each for itself: what masks are made for."""
+    """Noises that rarely sound at the same time, so that masks can separate them."""
     rng = np.random.default_rng(seed)
     return noises(3, seed=seed) * (rng.random((3, 12)) < 0.5).repeat(N // 12, 1)
 
 
 def quality(estimates, references):
-    """Mean SI-SDR over sources by name."""
+    """Return the mean SI-SDR over sources, by name of the mask."""
     return {
         name: si_sdr(references, np.array(estimate)).mean() for name, estimate in estimates.items()
     }
@@ -182,7 +182,7 @@ def test_where_the_model_sees_bins_its_masks_are_those_of_bins():
 
 
 def test_a_source_alone_is_kept_as_it_is():
-    """Its ratio masks are 1: mel bands lose only DC and half the rate, which no filter covers."""
+    """Its ratio masks are 1, except at 0 Hz and at half the rate, which no mel band covers."""
     source = noises(1)
     masks = ideal_masks()
     estimates = masks.estimates(source[0], source)

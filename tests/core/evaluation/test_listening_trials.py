@@ -1,4 +1,4 @@
-"""Blind tests: trials are balanced, votes last, and the tally is the binomial test's."""
+"""Blind tests: trials are balanced, votes are kept, and the tally is a binomial test."""
 
 import json
 import multiprocessing
@@ -60,9 +60,9 @@ def test_the_tally_is_that_of_the_binomial_test():
     assert result.share == 0.9
     assert result.p_value == pytest.approx(
         2 * 11 / 1024
-    )  # of ten tosses one or none, or nine or ten
+    )  # probability of 0, 1, 9 or 10 heads in ten tosses
     low, high = result.interval
-    assert low == pytest.approx(0.55498, abs=1e-5)  # Clopper and Pearson, from their table
+    assert low == pytest.approx(0.55498, abs=1e-5)  # from the table of Clopper and Pearson
     assert high == pytest.approx(0.99747, abs=1e-5)
     assert tally(votes, SYSTEMS[::-1]).n_preferred == (9, 1)
     assert tally([], SYSTEMS).share is None

@@ -1,4 +1,4 @@
-"""From a checkpoint alone to the scores of a split."""
+"""A checkpoint is enough to compute the scores of a split."""
 
 import csv
 import json
@@ -57,17 +57,17 @@ def scores(evaluation):
 
 @pytest.fixture
 def own_set(mixtures, tmp_path):
-    """A copy of the mixtures that a test may damage."""
+    """Copy the mixtures, so that a test may damage them."""
     return shutil.copytree(mixtures, tmp_path / "set")
 
 
 def columns(table, *names):
-    """(n, K) each."""
+    """Return columns of a table as (n, K) each."""
     return [table[name].to_numpy(float).reshape(-1, N_CLASSES) for name in names]
 
 
 def rewritten(path, change, delimiter=","):
-    """A table with its rows changed."""
+    """Rewrite a table with changed rows."""
     with open(path, newline="", encoding="utf-8") as file:
         header, *rows = csv.reader(file, delimiter=delimiter)
     lines = [header, *(change(row) for row in rows)]
@@ -79,7 +79,7 @@ def flipped(row):
 
 
 def numbers(row):
-    """With NaN where there is no score."""
+    """Replace None by NaN."""
     return {name: np.nan if value is None else value for name, value in row.items()}
 
 
@@ -262,7 +262,7 @@ def test_present_and_absent_classes_are_never_averaged_together(evaluation, scor
     assert (table["leakage"].notna() == ~present).all()
     np.testing.assert_array_equal(
         table["present"], table["label"]
-    )  # these mixtures hold what they are labelled with
+    )  # labels and sources of these mixtures agree
     assert scores["separation"]["si_sdr_improvement"] == pytest.approx(
         table["si_sdr_improvement"][present].mean()
     )
@@ -329,7 +329,7 @@ def test_the_worst_and_the_best_mixtures_are_named(evaluation, scores):
 def test_sources_are_joined_by_class_name_whatever_the_order_of_the_model(
     checkpoint, tmp_path, scores
 ):
-    """The same model with its classes in another order has the same score of each class."""
+    """A model with its classes in another order has the same score for each class."""
     content = torch.load(checkpoint, weights_only=True)
     order = [2, 0, 3, 1]
     content["classes"] = [content["classes"][k] for k in order]
@@ -376,7 +376,7 @@ def test_thresholds_are_the_training_settings_where(checkpoint, settings, own_se
 def test_a_validation_recording_that_can_not_be_read_is_refused_and_named(
     checkpoint, own_set, samples
 ):
-    """Else thresholds would silently be others."""
+    """Otherwise other thresholds would be used without notice."""
     soundfile.write(own_set / "validation/000001.wav", samples, 16000, subtype="FLOAT")
     with pytest.raises(InputError, match=r"validation/000001\.wav"):
         evaluated(checkpoint, data_folder=str(own_set))
@@ -457,7 +457,7 @@ def test_without_bss_eval_there_is_si_sdr_alone(checkpoint, scores):
 def test_a_weakly_labelled_folder_with_the_same_recordings_has_the_same_scores(
     checkpoint, own_set, scores, tmp_path
 ):
-    """Its tables lie on top: recordings are named by their paths from there."""
+    """Its tables are in the top folder, and recordings are named by their paths from there."""
     classes = None
     lines = []
     events = []
@@ -529,7 +529,7 @@ def test_a_source_of_another_length_than_its_mixture_is_refused(checkpoint, own_
 
 
 def test_silent_sources_of_absent_classes_change_nothing(checkpoint, own_set, scores):
-    """As `absslab mix --sources all` writes them."""
+    """`absslab mix --sources all` writes such sources."""
     for folder in (path for path in (own_set / "test").iterdir() if path.is_dir()):
         for name in scores["classes"]:
             if not (folder / f"{name}.flac").exists():
@@ -555,14 +555,14 @@ def test_a_silent_recording_without_classes_is_scored(checkpoint, own_set):
     rows = evaluation.table.set_index("mixture").loc["000001.wav"]
     assert (rows["present"] == 0).all()
     assert np.isfinite(rows["probability"]).all()
-    assert rows[["leakage", "residual"]].isna().all(axis=None)  # relative to nothing
+    assert rows[["leakage", "residual"]].isna().all(axis=None)  # relative to silence
     scores = evaluation.scores.to_json()
     assert scores["separation"]["n_silent_mixtures"] == 1
     json.dumps(scores, allow_nan=False)
 
 
 def test_a_model_of_mixtures_scores_a_weakly_labelled_folder(checkpoint, mixtures, tmp_path):
-    """Long recordings of another rate, in sub-folders, with strong labels, without sources."""
+    """Recordings are long, of another rate, in sub-folders, with strong labels but no sources."""
     rng = np.random.default_rng(0)
     (tmp_path / "deep").mkdir()
     for name in ("a.wav", "deep/b.wav"):

@@ -1,4 +1,4 @@
-"""What a table of scores tells: means, intervals, and the way to a file and back."""
+"""The table of scores: means, intervals, and writing and reading it."""
 
 import json
 
@@ -32,7 +32,7 @@ def new_table(n, classes=("speech", "knock"), **columns):
 
 
 def tags(n, n_classes, seed=0, decimals=1):
-    """Labels and probabilities with ties; every class has both kinds of labels."""
+    """Make labels and probabilities with ties; each class has positive and negative labels."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 2, (n, n_classes)).astype(float)
     labels[0] = 0
@@ -57,7 +57,7 @@ def test_means_are_those_of_what_there_is():
     ).scores()
     assert scores["separation.si_sdr"].tolist() == [
         4.0
-    ]  # of three present sources, not of classes or mixtures
+    ]  # over three present sources, not over classes or mixtures
     assert scores["per_class.speech.si_sdr"].tolist() == [2.0]
     assert scores["per_class.knock.si_sdr"].tolist() == [8.0]
     assert scores["separation.leakage"].tolist() == [-30.0]
@@ -115,7 +115,7 @@ def test_rows_that_are_not_one_per_mixture_and_class_are_refused():
 def test_a_row_that_is_there_in_place_of_another_is_refused():
     table = new_table(3, si_sdr=1.0)
     table.loc[0, "class"] = (
-        "knock"  # as many rows as there should be, but one twice and one not at all
+        "knock"  # the expected number of rows, but one is there twice and one is missing
     )
     with pytest.raises(InputError, match="each only once"):
         Statistics.from_table(table)
@@ -125,7 +125,7 @@ def test_a_row_that_is_there_in_place_of_another_is_refused():
 def test_weighted_tagging_scores_are_scikit_learns_on_repeated_rows(decimals):
     labels, probabilities, decision = tags(15, 3, decimals=decimals)
     weights = np.random.default_rng(1).integers(0, 4, (20, 15))
-    weights[:, :2] = 1  # both kinds of labels in every class
+    weights[:, :2] = 1  # every class has positive and negative labels
     table = new_table(15, tuple("abc"), label=labels, probability=probabilities, decision=decision)
     scores = Statistics.from_table(table).scores(weights)
     for row, weight in enumerate(weights):
@@ -187,7 +187,7 @@ def test_the_interval_of_a_mean_is_that_of_the_normal_distribution(n, deviation)
 
 
 def test_mixtures_are_resampled_and_not_rows():
-    """Four rows that always agree tell no more than one: the interval is twice as wide."""
+    """Four rows that always agree are no more certain than one: the interval is twice as wide."""
     values = np.random.default_rng(0).standard_normal((200, 4))
     independent = new_table(200, tuple("abcd"), si_sdr=values)
     correlated = new_table(200, tuple("abcd"), si_sdr=values[:, :1])
@@ -217,7 +217,7 @@ def test_the_same_seed_gives_the_same_intervals_and_another_one_others():
 
 
 def test_the_same_mixtures_are_drawn_in_every_table():
-    """What two systems differ by is then seen without the spread of the mixtures."""
+    """The spread of the mixtures then does not hide the difference of two systems."""
     values = np.random.default_rng(0).standard_normal((25, 2))
     first, other = (Statistics.from_table(new_table(25, si_sdr=values + gain)) for gain in (0, 1))
     drawn = [
@@ -279,7 +279,7 @@ MIXTURES = ("000000.wav", "007", "NA", "sub/a, b.wav", 'say "x".wav', "1e3", "ü
 
 
 def awkward_table():
-    """Names that look like numbers or like nothing, and cells that are empty."""
+    """A table with names that look like numbers or are empty, and with empty cells."""
     rng = np.random.default_rng(0)
     n = len(MIXTURES)
     n_classes = len(NAMES)

@@ -1,4 +1,4 @@
-"""One recording after the other in, scores and a table out: closed forms on synthetic signals."""
+"""The scorer gives known scores and tables for synthetic signals."""
 
 import json
 from dataclasses import replace
@@ -26,13 +26,13 @@ PATH = "/somewhere/a.wav"
 
 
 def sounds(n_sounds, seed=0):
-    """Signals without mean, orthogonal to each other, of the same energy: (n_sounds, N)."""
+    """Make signals (n_sounds, N) with zero mean, orthogonal and of equal energy."""
     signals = np.random.default_rng(seed).standard_normal((N, n_sounds))
     return (5 * np.linalg.qr(signals - signals.mean(0))[0].T).astype(np.float32)
 
 
 def recording(references, *, rest=0.0, name="a.wav", labels=None, events=None):
-    """The sum of its sources and of a rest."""
+    """Make a recording: the sum of its sources and of a remainder."""
     mixture = np.sum([*references.values(), np.zeros(N, np.float32) + rest], axis=0).astype(
         np.float32
     )
@@ -41,7 +41,7 @@ def recording(references, *, rest=0.0, name="a.wav", labels=None, events=None):
 
 
 def sources(estimates, classes=CLASSES):
-    """(K, N): silence where nothing is said."""
+    """Make estimates (K, N), silent unless given."""
     return np.stack([estimates.get(name, np.zeros(N, np.float32)) for name in classes])
 
 
@@ -59,7 +59,7 @@ def scored(*pairs, classes=CLASSES, **settings):
 
 
 def report(scorer):
-    """What a person reads; never NaN."""
+    """Format the scores as text, and check that there is no NaN in it."""
     scores = summarise_scores(
         scorer, split="test", missing={}, thresholds_from="validation", settings={}
     ).to_json()
@@ -81,7 +81,7 @@ def test_perfect_estimates_have_the_highest_scores_and_leave_nothing():
     assert separation["si_sdr"] == pytest.approx(120)
     assert separation["si_sdr_improvement"] == pytest.approx(
         120
-    )  # of two equally loud sounds the mixture has 0 dB
+    )  # the SI-SDR of a mixture of two equally loud sounds is 0 dB
     assert separation["leakage"] == pytest.approx(-120)
     assert separation["residual"] == pytest.approx(-120)
     assert min(separation[name] for name in ("sdr", "sir", "sar", "image_sdr", "isr")) > 100
@@ -203,7 +203,7 @@ def test_scores_do_not_depend_on_the_order_of_sources_and_classes():
 
 
 def test_the_mixture_is_the_floor_and_ideal_masks_are_above_it():
-    """Two tones far apart: masks take them apart, and each has half of the mixture's energy."""
+    """Two tones of different frequencies, each with half of the energy: masks separate them."""
     time = np.arange(N) / RATE
     low, high = (0.1 * np.sin(2 * np.pi * f * time).astype(np.float32) for f in (500, 4000))
     truth = recording({"speech": low, "alert": high})
@@ -241,7 +241,7 @@ def test_masks_that_are_the_ideal_binary_masks_segment_perfectly_and_their_inver
 
 
 def test_the_criterion_says_by_how_much_a_class_must_exceed_the_rest():
-    """A tone 10 dB above another in its band has bins at 5 dB, and none at 15 dB."""
+    """A tone 10 dB above another in its band exceeds it by 5 dB, but not by 15 dB."""
     (speech,) = sounds(1)
     truth = recording({"speech": speech}, rest=10 ** (-10 / 20) * speech)
     masks = np.ones((3, FRONT_END.config.n_bands, N_FRAMES), np.float32)
@@ -307,7 +307,7 @@ def test_events_that_are_the_true_ones_are_all_found():
         assert scores["detection"][kind]["f1"] == 1
         assert scores["detection"][kind]["error_rate"] == 0
         assert scores["per_class"]["speech"][f"{kind}_f1"] == 1
-        assert scores["per_class"]["alert"][f"{kind}_f1"] is None  # neither there nor said
+        assert scores["per_class"]["alert"][f"{kind}_f1"] is None  # neither present nor detected
     assert scores["detection"]["psds"] is None
     assert scores["detection"]["frame"]["auc"] is None
 
@@ -351,7 +351,7 @@ def test_activity_that_is_high_exactly_where_events_are_ranks_frames_perfectly()
 def test_variants_have_si_sdr_alone():
     speech, noise = sounds(2)
     truth = recording({"speech": speech}, rest=noise)
-    better = (speech + 0.01 * noise)[None]  # of the present class
+    better = (speech + 0.01 * noise)[None]  # row of the present class
     scorer = scored(
         (
             truth,

@@ -18,7 +18,7 @@ from absslab.core.evaluation.scores import (
     TaggingScores,
 )
 
-ADDED_SINCE_0_1_0: frozenset[str] = frozenset()  # names of scores, in whatever section
+ADDED_SINCE_0_1_0: frozenset[str] = frozenset()  # names of scores, in any section
 WRITTEN = Path(__file__).parents[2] / "fixtures" / "version_0_1_0"
 SCORES = Scores(
     ("speech",),
@@ -47,7 +47,7 @@ def test_every_defined_number_has_a_dotted_name():
 
 
 def without_added(section):
-    """Leave out the scores that were added since, which must be undefined."""
+    """Remove the scores that were added since 0.1.0, and check that they are undefined."""
     if not isinstance(section, dict):
         return section
     assert all(section[name] is None for name in ADDED_SINCE_0_1_0 & section.keys())

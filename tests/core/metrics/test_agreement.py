@@ -1,6 +1,4 @@
-"""Agreement with scikit-learn, sed_eval, sed_scores_eval and mir_eval: on generated cases, and on
-real recordings.
-"""
+"""Scores agree with other implementations, on generated cases and on real recordings."""
 
 import os
 from pathlib import Path
@@ -15,7 +13,7 @@ from absslab.core.metrics import psds
 from absslab.core.metrics.bss_eval import bss_eval
 
 RATE = 16000
-CHECKED = {  # against whom: (what must be there, how far scores may be apart, number of cases)
+CHECKED = {  # comparison → package that it needs, largest allowed difference, number of cases
     "scikit-learn: tagging": ("sklearn", 1e-12, 50),
     "scikit-learn: areas from counts": ("sklearn", 1e-12, 50),
     "sed_eval": ("sed_eval", 1e-12, 50),
@@ -58,9 +56,7 @@ def test_our_scores_are_those_of_the_trusted_implementation(name):
 )
 @pytest.mark.parametrize("on_grid", [False, True], ids=["floats", "as 16-bit files hold them"])
 def test_on_real_recordings_both_backends_agree(on_grid):
-    """Four sounds in four seconds, separated with leaks, an equaliser, noise, and one almost
-    perfectly.
-    """
+    """Estimates of four sounds leak, are filtered or noisy; one is almost perfect."""
     pytest.importorskip("mir_eval")
     first = {
         path.stem.rstrip("0123456789"): path

@@ -1,6 +1,4 @@
-"""BSS Eval: closed forms where no filter is forgiven, physics where one is, and mir_eval where
-nothing else knows.
-"""
+"""BSS Eval: closed forms without an allowed filter, physics with one, and mir_eval for the rest."""
 
 import sys
 
@@ -22,9 +20,7 @@ TAPS = np.array([0.2, 1.0, -0.5, 0.1])  # mostly a delay
 
 
 def noises(n_signals=2, *, seed=0, n=N):
-    """White noise that ends 100 samples before the end: what a short filter makes of it is all
-    there.
-    """
+    """Make white noises that end 100 samples early, so that filtering them cuts nothing off."""
     signals = np.random.default_rng(seed).standard_normal((n_signals, n))
     signals[:, -100:] = 0
     return signals
@@ -39,7 +35,7 @@ def filtered(signals, taps=TAPS):
 
 
 def disturbed(references, *, leak=0.1, noise=0.03, seed=9):
-    """Each estimate holds a little of the next source, and noise."""
+    """Make estimates with noise and a little of the next source."""
     return (
         references
         + leak * np.roll(references, 1, axis=0)
@@ -83,9 +79,7 @@ def test_of_an_image_a_wrong_gain_is_spatial_distortion(gain):
 
 
 def test_of_two_channels_the_energies_add_up():
-    """In the right channel, which is half as loud, the gain is wrong by 0.2: 0.25 · 0.04
-    of 1.25.
-    """
+    """The right channel is half as loud, its gain wrong by 0.2: an error of 0.25 · 0.04 / 1.25."""
     left = noises()
     references = np.stack([left, 0.5 * noises(seed=1)], 1)  # (J, C, N)
     estimates = references * np.array([1.0, 1.2])[:, None]
@@ -97,7 +91,7 @@ def test_of_two_channels_the_energies_add_up():
     assert min(*images.sir, *images.sar) > 100
 
 
-# what is forgiven
+# allowed distortions
 
 
 def test_a_short_filter_is_forgiven_in_sources_but_not_in_images():
@@ -174,7 +168,7 @@ def test_another_source_that_went_through_a_filter_is_interference_all_the_same(
     np.testing.assert_allclose(sources.sir, -10 * np.log10(0.01 * (TAPS**2).sum()), atol=1)
 
 
-# corners
+# corner cases
 
 
 def test_a_perfect_estimate_is_above_100_dB():
@@ -191,7 +185,7 @@ def test_a_silent_estimate_has_no_SIR_and_no_SAR_and_changes_no_other_score():
     estimates[1] = 0
     sources, images = bss_eval(references, estimates)
     assert sources.sdr[1] == -np.inf
-    assert images.sdr[1] == 0  # all of the image is error
+    assert images.sdr[1] == 0  # the whole image is error
     assert np.isnan(
         [sources.sir[1], sources.sar[1], images.isr[1], images.sir[1], images.sar[1]]
     ).all()
@@ -210,9 +204,7 @@ def test_one_source_has_no_interference():
 
 @pytest.mark.parametrize("delay", [0, 1, 5, 300])
 def test_references_that_repeat_each_other_give_finite_numbers(delay):
-    """Another source is then as good an explanation as the own one: nothing interferes but by the
-    taps that are beyond.
-    """
+    """The other source then explains the estimate as well, so hardly anything is interference."""
     signal = noises(1)[0]
     signal[-400:] = 0
     references = np.stack([signal, np.roll(signal, delay), noises(1, seed=5)[0]])
@@ -251,7 +243,7 @@ def test_signals_may_be_shorter_than_the_filter():
         assert np.isfinite(scores.sdr).all()
 
 
-# shapes, kinds of numbers, views
+# shapes, number types, views
 
 
 def test_leading_axes_are_systems_that_are_scored_one_by_one():
@@ -357,20 +349,20 @@ def test_a_view_is_as_good_as_a_copy(view, backend):
 
 @pytest.mark.filterwarnings("error")
 def test_the_mixture_itself_is_an_estimate_and_nothing_is_modified():
-    """As `IdealMasks` hands it out: one read-only signal that stands for all."""
+    """`IdealMasks` passes one read-only signal as the estimate of all sources."""
     references = noises()
     mixture = references.sum(0)
     references.flags.writeable = mixture.flags.writeable = False
     copies = references.copy(), mixture.copy()
     sources, _ = bss_eval(references, np.broadcast_to(mixture, references.shape))
-    chance = FILTER_LENGTH / N  # of one noise that the delays of the other explain
+    chance = FILTER_LENGTH / N  # part of a noise that delays of the other noise explain
     np.testing.assert_allclose(sources.sir, 10 * np.log10((1 + chance) / (1 - chance)), atol=0.3)
     assert sources.sar.min() > 100
     np.testing.assert_array_equal(references, copies[0])
     np.testing.assert_array_equal(mixture, copies[1])
 
 
-# refused
+# wrong input
 
 
 @pytest.mark.parametrize("backend", ["torch", "mir_eval"])
@@ -443,14 +435,14 @@ def test_both_backends_agree(n_sources):
 
 
 def brick_wall(signals):
-    """Nothing above 0.1 of half the sampling rate."""
+    """Remove everything above 0.1 of half the sampling rate."""
     spectra = np.fft.rfft(signals)
     spectra[:, N // 20 :] = 0
     return np.fft.irfft(spectra, N)
 
 
 def steep(signals):
-    """−160 dB above a third of half the sampling rate."""
+    """Reduce everything above a third of half the sampling rate by 160 dB."""
     return filtered(signals, scipy.signal.firwin(255, 0.3, window=("kaiser", 20)))
 
 
@@ -473,9 +465,7 @@ def alone(low):
 def test_where_references_have_nothing_in_a_band_artefacts_are_not_larger_than_those_of_mir_eval(
     low, which, noise, noise_too
 ):
-    """The Gram matrix is singular up to rounding: there is more than one answer, and the better one
-    explains more.
-    """
+    """The Gram matrix is nearly singular: of several solutions the best has the least error."""
     pytest.importorskip("mir_eval")
     references = which(low)
     disturbance = noises(len(references), seed=9)

@@ -1,4 +1,4 @@
-"""Detection scores: frames, segments and events counted by hand."""
+"""Detection scores are those counted by hand, in frames, segments and events."""
 
 from functools import reduce
 from operator import add
@@ -44,7 +44,7 @@ def knock(onset, offset):
 
 
 def lists(counts):
-    """(found, made up, missed) of each class, and errors."""
+    """Return (found, false, missed) of each class, and the errors."""
     return [tuple(column) for column in counts.decisions.T.tolist()], counts.errors
 
 
@@ -64,7 +64,7 @@ def roll(*rows):
 
 
 def test_frames_are_counted_cell_by_cell():
-    """Of 6 errors one is a substitution: in frame 3 a knock was taken for a cough."""
+    """One of 6 errors is a substitution: in frame 3 a knock is detected as a cough."""
     reference = roll("xxx...", "...xx.")
     estimated = roll(".xxx..", "....xx")
     assert lists(frame_counts(reference, estimated)) == ([(2, 1, 1), (1, 1, 1)], 3)
@@ -136,7 +136,7 @@ def test_the_last_segment_may_be_shorter_than_the_others():
     ("segment_length", "n_segments"), [(0.5, 4), (1.0, 2), (2.0, 1), (4.0, 1), (8.0, 1)]
 )
 def test_the_length_of_segments_can_be_chosen(segment_length, n_segments):
-    """From 0 to 2 s."""
+    """The segment is from 0 to 2 s."""
     assert segments([cough(0, 2)], [cough(0, 2)], segment_length=segment_length) == (
         [(n_segments, 0, 0), (0, 0, 0)],
         0,
@@ -154,7 +154,7 @@ def test_an_event_is_found_where_it_begins_and_ends_and_of_its_class_only():
 
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_the_collar_itself_is_near_enough_and_a_hair_more_is_not(sign):
-    """Times that are exact in binary."""
+    """All times are exact as binary numbers."""
     edge = 0.25 * sign
     hair = 2**-20 * sign
     options = {"collar": 0.25, "share_of_length": 0.0}
@@ -171,7 +171,7 @@ def test_the_collar_itself_is_near_enough_and_a_hair_more_is_not(sign):
 
 
 def test_a_long_event_may_end_half_its_length_off_but_must_begin_where_it_does():
-    """Half of 4 s."""
+    """Half of 4 s is allowed for the offset."""
     for offset, is_found in ((8, 1), (4, 1), (8 + 2**-20, 0), (4 - 2**-20, 0)):
         missed = 1 - is_found
         assert of_events([cough(2, 6)], [cough(2, offset)]) == (
@@ -182,7 +182,7 @@ def test_a_long_event_may_end_half_its_length_off_but_must_begin_where_it_does()
 
 
 def test_half_the_length_is_that_of_the_event_that_is_there():
-    """Of a short event neither half nor collar reach; of a long estimate half would."""
+    """Neither half of the short event nor the collar is enough; half of the estimate would be."""
     assert of_events([cough(0, 0.5)], [cough(0, 4)]) == ([(0, 1, 1), (0, 0, 0)], 2)
     assert of_events([cough(0, 4)], [cough(0, 2.5)]) == ([(1, 0, 0), (0, 0, 0)], 0)
 
@@ -194,8 +194,9 @@ def test_one_estimate_finds_one_event_and_one_event_is_found_by_one_estimate():
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_as_many_are_matched_as_can_be(order):
-    """The first estimate is near both events, the second near the earlier one only: taking the
-    nearest first finds one.
+    """The first estimate matches both events, the second only the earlier one.
+
+    Matching each estimate with its nearest event would find only one.
     """
     reference = [cough(1.0, 2), cough(1.25, 2)]
     estimated = [cough(1.0, 2), cough(0.75, 2)]
@@ -216,9 +217,7 @@ def test_an_event_of_another_class_in_its_place_is_one_substitution():
 
 
 def test_what_is_found_is_not_substituted_as_well():
-    """Of three estimates one finds the cough, one of the knocks stands for the second cough, one is
-    made up.
-    """
+    """Of three estimates one finds a cough, one substitutes the second cough, and one is false."""
     reference = [cough(1, 2), cough(1.1, 2)]
     estimated = [knock(1, 2), cough(1, 2), knock(1, 2)]
     assert of_events(reference, estimated) == ([(1, 0, 1), (0, 2, 0)], 2)
@@ -228,7 +227,7 @@ def test_each_substitute_stands_for_one_event():
     assert of_events([cough(1, 2), cough(1, 2)], [knock(1, 2)]) == ([(0, 0, 2), (0, 1, 0)], 2)
 
 
-# nothing there, nothing said
+# no events, no detections
 
 
 @pytest.mark.parametrize("count", [segments, of_events])
@@ -272,8 +271,9 @@ def test_where_nothing_was_there_recall_and_error_rate_have_no_value():
 
 
 def test_scores_are_the_ratios_of_the_counts():
-    """Cough: 3 found, 1 made up, 2 missed; knock: 1 found, 0 made up, 3 missed; of 6 errors one is
-    a substitution.
+    """Cough: 3 found, 1 false, 2 missed; knock: 1 found, 0 false, 3 missed.
+
+    One of 6 errors is a substitution.
     """
     counts = Counts(np.array([[3, 1], [1, 0], [2, 3]]), 5)
     assert detection_scores(counts) == pytest.approx(
@@ -356,7 +356,7 @@ def test_counts_of_recordings_add_up_to_those_of_all_of_them_one_behind_the_othe
 @settings(deadline=None, max_examples=60)
 @given(st.lists(events, max_size=6), st.lists(events, max_size=6))
 def test_counts_are_consistent(reference, estimated):
-    """What is found or missed was there; of errors as many as can be are substitutions, or none."""
+    """Found and missed events add up to the true ones; substitutions are counted as defined."""
     for counts in (
         event_counts(reference, estimated, CLASSES),
         segment_counts(reference, estimated, CLASSES, length=5.0),

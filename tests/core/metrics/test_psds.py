@@ -1,4 +1,4 @@
-"""PSDS: detectors whose score is known, and what it is not defined for."""
+"""PSDS of detectors with a known score, and cases in which it is undefined."""
 
 import sys
 
@@ -25,7 +25,7 @@ ALL = {"a.wav": [*COUGHS, *SPEECH], "b.wav": KNOCKS, "c.wav": []}
 
 
 def activity(events, classes=CLASSES):
-    """1 in the frames of the events, else 0: (K, T)."""
+    """Make the activity (K, T): 1 in the frames of the events, 0 elsewhere."""
     curves = np.zeros((len(classes), 501))
     for event in events:
         curves[
@@ -77,7 +77,7 @@ def test_only_the_order_of_the_levels_matters():
 
 @needs_sed_scores_eval
 def test_a_class_that_is_never_found_costs_the_mean_and_the_spread():
-    """Found are 1, 1 and 0 of the events: mean less deviation."""
+    """The classes have recall 1, 1 and 0; the score is their mean minus their deviation."""
     curves = perfect(ALL)
     for curve in curves.values():
         curve[1] = 0

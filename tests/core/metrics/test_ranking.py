@@ -1,6 +1,4 @@
-"""Ranking: areas computed by hand, and binned ones never further from the exact ones than
-they say.
-"""
+"""Areas under curves are those computed by hand; binned ones keep to the bound of their error."""
 
 import numpy as np
 import pytest
@@ -15,16 +13,14 @@ ORACLES = {"auc": metrics.roc_auc_score, "average_precision": metrics.average_pr
 
 
 def counted(probabilities, truth):
-    """Counts of one class."""
+    """Return the binned counts of one class."""
     binned = BinnedCounts(1)
     binned.add(np.asarray(probabilities)[None], np.asarray(truth, bool)[None])
     return binned
 
 
 def near_both_ends(rng, n):
-    """Values that crowd towards 0 and 1, some of which single precision no longer tells
-    from them.
-    """
+    """Draw values near 0 and 1, some so near that they equal 0 or 1 in single precision."""
     return 1 / (1 + np.exp(-rng.normal(0, 12, n)))
 
 
@@ -42,8 +38,9 @@ SPREADS = {
 
 
 def test_the_area_under_ROC_is_how_often_a_positive_is_above_a_negative():
-    """Levels low, middle, high. The middle positive beats two negatives and ties with one, each
-    high one beats three.
+    """Levels are low, middle, high.
+
+    The middle positive is above two negatives and ties with one; each high one is above three.
     """
     assert area_under_roc(np.array([0, 1, 2]), np.array([2, 1, 0])) == pytest.approx(
         (2.5 + 3 + 3) / 9
@@ -51,7 +48,7 @@ def test_the_area_under_ROC_is_how_often_a_positive_is_above_a_negative():
 
 
 def test_average_precision_is_the_mean_precision_at_the_levels_of_the_positives():
-    """High: two of two. Middle and above: three of four."""
+    """Precision is 2 / 2 at the high level, and 3 / 4 from the middle level on."""
     assert average_precision(np.array([0, 1, 2]), np.array([2, 1, 0])) == pytest.approx(
         (1 + 1 + 3 / 4) / 3
     )
@@ -168,9 +165,7 @@ def test_the_error_is_none_where_the_bins_hold_one_kind_each_or_one_value_alone(
 
 
 def test_the_error_of_a_bin_of_both_kinds_is_what_its_worst_order_would_change():
-    """One positive and one negative in a bin: it may be above or below, the area may be 1 or 0, the
-    precision 1 or ½.
-    """
+    """A positive and a negative share a bin: the area may be 1 or 0, the precision 1 or ½."""
     binned = counted([0.3, 0.3], [True, False])
     assert (binned.areas["auc"][0], binned.errors["auc"][0]) == (0.5, 0.5)
     assert (binned.areas["average_precision"][0], binned.errors["average_precision"][0]) == (
@@ -309,7 +304,7 @@ def test_what_cannot_be_counted_is_refused_and_counts_nothing(probabilities, tru
 
 
 def test_what_is_exactly_0_is_no_question_of_binning():
-    """Most activities are 0, ruled out by a tag: that they are equal is known."""
+    """Most activities are 0, because a tag excludes the class: they are known to be equal."""
     rng = np.random.default_rng(0)
     probabilities = np.where(rng.random(5000) < 0.9, 0.0, rng.random(5000))
     truth = rng.random(5000) < 0.1 + 0.5 * probabilities

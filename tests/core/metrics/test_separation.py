@@ -1,4 +1,4 @@
-"""SI-SDR and leakage: closed forms."""
+"""SI-SDR and leakage equal closed forms."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ N = 4000
 
 
 def orthogonal(n_signals=2, seed=0):
-    """Signals without mean, orthogonal to each other, of energy 1."""
+    """Make signals with zero mean and energy 1 that are orthogonal to each other."""
     signals = np.random.default_rng(seed).standard_normal((N, n_signals))
     return np.linalg.qr(signals - signals.mean(0))[0].T
 
@@ -69,7 +69,7 @@ def test_single_precision_is_enough():
 
 @pytest.mark.parametrize("level", [0.0, 0.1, -1.0])
 def test_a_silent_reference_is_an_error_and_not_minus_220_dB(level):
-    """A constant is silence: it moves no air."""
+    """A constant signal counts as silence, since it makes no sound."""
     with pytest.raises(InputError, match="silent"):
         si_sdr(np.full(N, level), orthogonal()[0])
     with pytest.raises(InputError, match="silent"):

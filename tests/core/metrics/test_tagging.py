@@ -1,4 +1,4 @@
-"""Tagging scores: scikit-learn's, class by class and averaged."""
+"""Tagging scores equal those of scikit-learn, per class and averaged."""
 
 import numpy as np
 import pytest
@@ -26,9 +26,7 @@ RANKED = {
 
 
 def random_labels_and_probabilities(n=60, n_classes=4, seed=0):
-    """Labels and probabilities that know something of them; every class is sometimes there and
-    sometimes not.
-    """
+    """Draw labels and correlated probabilities; each class is present in some, not in all."""
     rng = np.random.default_rng(seed)
     labels = (rng.random((n, n_classes)) < np.linspace(0.2, 0.7, n_classes)).astype(np.float32)
     labels[0] = 0
@@ -84,7 +82,7 @@ def test_thresholds_change_decisions_but_not_rankings():
 
 
 def test_average_precision_is_that_of_the_scores_not_of_the_decisions():
-    """All of them are above the threshold: decisions say nothing, the order says everything."""
+    """All probabilities are above the threshold: decisions are equal, but the order is right."""
     labels = np.array([[0], [0], [1], [1]])
     scores = tagging_scores(labels, np.array([[0.6], [0.7], [0.8], [0.9]]))
     assert scores["average_precision_score"] == 1
@@ -190,7 +188,7 @@ def test_micro_scores_are_those_of_all_decisions_together(thresholds):
 
 
 def test_micro_counts_decisions_and_macro_classes():
-    """One class is there three times of four and always found, the other once and never."""
+    """One class is present in three of four and always found, the other in one and never found."""
     labels = np.array([[1, 0], [1, 0], [1, 0], [0, 1]])
     probabilities = np.array([[0.9, 0.1]] * 3 + [[0.1, 0.1]])
     assert tagging_scores(labels, probabilities, average="micro")["recall"] == 3 / 4
@@ -214,18 +212,18 @@ def test_micro_ranks_classes_that_are_always_or_never_there_against_each_other()
     )
 
 
-# thresholds that are chosen
+# choice of thresholds
 
 
 def test_the_best_threshold_lies_in_the_middle_below_the_last_one_that_helps():
-    """From 0.6 on: both that are there and one that is not, F1 0.8; from 0.9 on one of two, 2/3."""
+    """From 0.6 on two true and one false tag, F1 0.8; from 0.9 on one of two true ones, 2/3."""
     labels = np.array([[1], [1], [0], [0]])
     probabilities = np.array([[0.9], [0.6], [0.7], [0.2]])
     assert best_thresholds(labels, probabilities) == pytest.approx([0.4])
 
 
 def test_of_equally_good_thresholds_it_is_the_highest():
-    """From 0.8 on one of one, F1 2/3; from 0.2 on two of four, 2/3 as well."""
+    """From 0.8 on one true tag of two, F1 2/3; from 0.2 on two true and two false ones, 2/3 too."""
     labels = np.array([[1], [0], [0], [1]])
     probabilities = np.array([[0.8], [0.6], [0.4], [0.2]])
     assert best_thresholds(labels, probabilities) == pytest.approx([0.7])

@@ -1,4 +1,4 @@
-"""Block Toeplitz systems: what is factored fast is what the whole matrix says."""
+"""The fast solution of block Toeplitz systems equals that of the full matrix."""
 
 import numpy as np
 import pytest
@@ -9,13 +9,13 @@ from absslab.core.metrics.toeplitz import factor, toeplitz_solver
 
 
 def delayed(signals, n_delays):
-    """All delays 0 … L − 1 of signals (Q, N), delay by delay: (L · Q, N + L − 1)."""
+    """Delay signals (Q, N) by 0 … L − 1, ordered by delay: (L · Q, N + L − 1)."""
     padded = np.pad(signals, ((0, 0), (0, n_delays - 1)))
     return np.concatenate([np.roll(padded, delay, axis=1) for delay in range(n_delays)])
 
 
 def lags_of(signals, n_delays):
-    """Correlations at the lags 1 − L … L − 1, by hand."""
+    """Compute correlations at the lags 1 − L … L − 1 directly."""
     n = signals.shape[1]
     full = [
         [np.correlate(q, p, "full")[n - n_delays : n + n_delays - 1] for q in signals]
@@ -29,9 +29,7 @@ def noise(n_signals, n=300, seed=0):
 
 
 def low(signals):
-    """Signals in which high frequencies are 60 dB down: the matrix is ill-conditioned, not
-    singular.
-    """
+    """Make signals with little high frequencies: the matrix is ill-conditioned, not singular."""
     smooth = np.apply_along_axis(np.convolve, 1, signals, np.hanning(9), "same")
     return smooth + 1e-3 * noise(*signals.shape, seed=1)
 

@@ -1,4 +1,4 @@
-"""Signals that the tests of the features and of the masks share."""
+"""Make signals for the tests of features and masks."""
 
 import torch
 

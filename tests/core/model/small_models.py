@@ -1,4 +1,4 @@
-"""Small models of both kinds that the tests of the model and of its checkpoint share."""
+"""Make small models of both kinds for the tests of the model and of checkpoints."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Checkpoints: predictions survive, and files that are no checkpoints are refused unread."""
+"""Checkpoints keep predictions, and other files are refused without running code from them."""
 
 import os
 import pickle
@@ -56,7 +56,7 @@ def test_what_resuming_needs_travels_along(tmp_path):
 
 
 class Malicious:
-    """What makes a file that runs a program when it is unpickled."""
+    """An object whose file runs a program when it is unpickled."""
 
     def __init__(self, trace):
         self.trace = trace
@@ -66,7 +66,7 @@ class Malicious:
 
 
 def refused(path):
-    """The message with which a file is refused: one line that names it."""
+    """Return the message with which a file is refused: one line that names the file."""
     with pytest.raises(InputError) as error:
         load_checkpoint(path)
     message = str(error.value)

@@ -29,7 +29,7 @@ def test_the_config_knows_how_many_frames_there_are(n_samples):
         {
             "hop_length": 0.04,
             "window": "hann",
-        },  # its ends are zero: what lies between two frames would be lost
+        },  # its ends are zero, so samples between two frames would be lost
         {"f_min": 9000.0},
         {"f_max": 9000.0},
         {"f_min": 500.0, "f_max": 400.0},

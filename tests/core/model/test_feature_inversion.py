@@ -1,4 +1,4 @@
-"""Front ends: pictures from black to white, and what their sounds keep of a recording."""
+"""Features are scaled from 0 to 1, and their sounds keep what they should of a recording."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def tone(frequency, level, seconds=1.0):
 
 @pytest.fixture
 def loud_then_quiet():
-    """A tone of −6 dB, then one of another frequency at −46 dB."""
+    """A tone at −6 dB, then one of another frequency at −46 dB."""
     return np.concatenate([tone(500, -6), tone(2000, -46)])
 
 
@@ -41,7 +41,9 @@ def test_pictures_go_from_black_to_white_and_sounds_are_as_long_and_as_loud_as_t
     assert sound.shape == loud_then_quiet.shape
     assert np.isfinite(sound).all()
     is_as_loud = np.mean(sound**2) == pytest.approx(np.mean(loud_then_quiet**2), rel=0.01)
-    assert is_as_loud or np.abs(sound).max() == pytest.approx(1.0, rel=1e-3), "but for its peak"
+    assert is_as_loud or np.abs(sound).max() == pytest.approx(1.0, rel=1e-3), (
+        "unless its peak is the limit"
+    )
 
 
 def test_a_spectrogram_with_the_recording_s_phase_is_the_recording(loud_then_quiet):
@@ -63,7 +65,7 @@ def test_mel_and_log_mel_hold_the_same_until_shades_are_lost(loud_then_quiet):
         for name in ("mel", "log_mel")
     }
     assert quiet["mel"] < 1e-3 * quiet["log_mel"], (
-        "40 dB are less than a shade of eight where the picture is linear"
+        "on a linear scale, 40 dB down is less than one of eight shades"
     )
 
 
@@ -93,7 +95,7 @@ def test_pcen_is_its_definition_for_a_steady_band_and_forgets_its_level():
     np.testing.assert_allclose(pcen(steady, gain=0.0, bias=0.0, power=1.0), steady)
 
 
-STEP = np.r_[np.full(100, 0.001), np.full(400, 0.1)]  # an event of 40 dB over what was before
+STEP = np.r_[np.full(100, 0.001), np.full(400, 0.1)]  # an event 40 dB above the level before
 ONSET = 100  # its frame
 
 
@@ -107,9 +109,9 @@ def test_pcen_keeps_an_onset_and_divides_out_what_is_sustained(smoothing):
         == pytest.approx((0.1 / (1e-6 + level) ** 0.98 + 2) ** 0.5 - 2**0.5)
     )
     assert shown[-1] == pytest.approx(shown[ONSET - 1], rel=0.1), (
-        "sustained, the event is as dark as what was before"
+        "a sustained event ends at the value before its onset"
     )
-    assert (np.diff(shown[ONSET:]) <= 1e-12).all(), "it fades from its onset on"
+    assert (np.diff(shown[ONSET:]) <= 1e-12).all(), "the value falls after the onset"
 
 
 def test_pcen_knows_nothing_of_what_comes_later():

@@ -13,7 +13,7 @@ from .signals import RATE, noise
 
 
 def normalised_features(front_end, waveforms):
-    """What the mask network is given: (B, N) → (B, 1, M, T)."""
+    """Compute the input of the mask network: (B, N) → (B, 1, M, T)."""
     return front_end(front_end.stft(waveforms))
 
 
@@ -64,7 +64,7 @@ def test_the_log_offset_is_the_level_that_silence_has(feature_type):
 
 
 def test_a_sine_at_the_level_of_the_offset_is_3_dB_in_8_above_silence():
-    """A tone as loud as the offset doubles the logarithm's argument: the offset is a level."""
+    """A tone as loud as the offset doubles the argument of the logarithm."""
     config = FeatureConfig(feature_type="log_spectrogram", log_offset=1e-2)
     time = torch.arange(RATE, dtype=torch.float64)
     sine = 1e-2 * torch.sin(2 * torch.pi * 100 / 1024 * time).float()  # in the middle of bin 100
@@ -104,7 +104,7 @@ def test_over_the_fitted_set_features_have_mean_0_and_deviation_1(normalisation)
 @pytest.mark.parametrize("normalisation", ["band", "scalar"])
 def test_one_pass_gives_the_statistics_of_two(normalisation):
     front_end = FrontEnd(FeatureConfig(normalisation=normalisation, n_mels=16, feature_type="mel"))
-    loud = 1e3 + noise(2, 6000)  # a mean far above the deviation
+    loud = 1e3 + noise(2, 6000)  # a mean much larger than the standard deviation
     fit(front_end, [loud[:1], loud[1:]])
     features = front_end.features(front_end.stft(loud)).double()
     over = (0, 1, 3) if normalisation == "band" else (0, 1, 2, 3)

@@ -1,4 +1,4 @@
-"""Masks shaped by hand: the gradients that poolings are known for, and where they lead."""
+"""Poolings have their known gradients on an artificial mask, and change it accordingly."""
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ def test_the_gradient_is_that_of_small_differences(name, mask):
     other[place] -= 2e-2
     change = pooled.probability - pool(POOLS[name], other).probability
     if name == "GMP":
-        assert 0 < change <= 2e-2 + 1e-6, "the next bin is the largest then"
+        assert 0 < change <= 2e-2 + 1e-6, "a small step may make another bin the largest"
     else:
         assert change == pytest.approx(2e-2 * pooled.gradient[place], rel=0.2, abs=2e-6)
 

@@ -1,4 +1,4 @@
-"""Masks over the model's bands are expanded to the bins and frames of the audio's own transform."""
+"""Masks over the model's bands are expanded to the bins and frames of the audio's STFT."""
 
 import dataclasses
 
@@ -80,7 +80,7 @@ def test_at_a_lower_rate_bands_mean_the_same_frequencies():
     centres = librosa.mel_frequencies(66, fmin=0, fmax=8000)[1:-1]
     masks = (
         torch.from_numpy(centres)[:, None].float().expand(64, 3)[None]
-    )  # each band's mask is its centre in Hz
+    )  # the mask of each band is its centre frequency in Hz
     linear = expander(masks, 3)[0, :, 0]
     frequencies = np.fft.rfftfreq(expander.window_size, 1 / 8000)
     inside = (frequencies > 200) & (frequencies < 3900)
@@ -89,7 +89,7 @@ def test_at_a_lower_rate_bands_mean_the_same_frequencies():
 
 @pytest.mark.parametrize("rate", [8000, 11025, 44100])
 def test_over_a_minute_masks_do_not_drift_in_time(rate):
-    """Masks holding their frames' times, in seconds, expand to the times of the audio's frames."""
+    """Masks that hold the times of their frames expand to the times of the audio's frames."""
     config = FeatureConfig()
     own_hop = config.hop_size / RATE
     masks = (torch.arange(config.n_frames(60 * RATE)) * own_hop).float().expand(1, 64, -1)

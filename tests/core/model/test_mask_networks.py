@@ -79,7 +79,7 @@ def test_every_parameter_gets_a_gradient(name, training):
         assert torch.isfinite(parameter.grad).all(), parameter_name
         assert training or parameter.grad.any(), (
             parameter_name
-        )  # a bias before batch norm moves nothing in training
+        )  # a bias before batch norm has no effect in training
 
 
 @pytest.mark.parametrize("use_batch_norm", [True, False])

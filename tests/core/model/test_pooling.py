@@ -1,4 +1,4 @@
-"""Poolings: numbers computed by hand, and what holds for all of them."""
+"""Poolings give numbers computed by hand, and have the properties that all need."""
 
 import math
 
@@ -90,7 +90,7 @@ def test_at_0_999_nine_tenths_of_the_weight_lie_on_29_percent_of_a_map_of_7936_b
 
 
 def test_a_fraction_does_not_depend_on_the_size_of_the_map():
-    """Pool maps of which a fifth is 1: a fraction gives the same for each size, r does not."""
+    """If a fifth of a mask is 1, `decay_fraction` gives the same for all sizes, `decay` not."""
     small = torch.zeros(1, 1, 10, 10)
     small[:, :, :2] = 1
     large = small.repeat(1, 1, 4, 8)

@@ -58,7 +58,7 @@ def test_a_plain_network_may_compete_too():
 
 @pytest.mark.parametrize("pooling", POOLINGS)
 def test_padding_behind_a_recording_is_not_counted_as_frames(pooling):
-    """Padding does not change the probabilities of a plain 1 × 1 network, seeing single bins."""
+    """Padding does not change the probabilities of a network whose kernels cover single bins."""
     mapping = ModelConfig(pooling=pooling)
     net = VGGLikeCNNConfig(channels=(4,), kernel_sizes=(1,))
     model = build_model(

@@ -1,4 +1,4 @@
-"""Runs side by side: what is torn, foreign, newer or gone is said, never raised."""
+"""Runs are compared; incomplete, foreign, newer or missing ones are reported, not raised."""
 
 import json
 import os
@@ -26,7 +26,7 @@ WRITTEN = Path(__file__).parents[2] / "fixtures" / "version_0_1_0"
 
 
 def make_run(folder, name, *, losses=(1.0, 0.5), state="finished", **flags):
-    """A run directory of so many epochs, without training."""
+    """Write a run directory with some epochs, without training."""
     settings = Settings.from_flags(
         {"n_epochs": 2, "metric": "roc_auc_score", "save_path": f"{folder / name}.ckpt"} | flags
     )

@@ -11,7 +11,7 @@ from absslab.core.runs.device_list import list_devices
 
 @pytest.fixture
 def fake_gpus(tmp_path, monkeypatch):
-    """Put an nvidia-smi on the PATH that lists two GPUs; this process uses the first."""
+    """Put a fake nvidia-smi on the PATH: two GPUs, of which this process uses the first."""
     program = tmp_path / "bin" / "nvidia-smi"
     program.parent.mkdir()
     program.write_text(

@@ -1,4 +1,4 @@
-"""Processes go on after their starter, keep their output, and can be stopped."""
+"""Processes outlive the one that started them, keep their output, and can be stopped."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""The scores of a run: found where they belong, ranked by mixture, refused where damaged."""
+"""Scores of a run are found, ranked by mixture, and refused if damaged."""
 
 import json
 import os
@@ -26,7 +26,7 @@ CLASSES = ("alert", "knock")
 
 
 def table():
-    """Both classes in a.wav, alert in b.wav, none in c.wav."""
+    """A table: both classes in a.wav, alert in b.wav, none in c.wav."""
     pairs = [(mixture, name) for mixture in MIXTURES for name in CLASSES]
     present = [1.0, 1.0, 1.0, 0.0, 0.0, 0.0]
     return pd.DataFrame(

@@ -1,4 +1,4 @@
-"""Detection: curves drawn by hand, events counted by hand."""
+"""Detection finds the expected events in activities written by hand."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ PLAIN = DetectionConfig(high_threshold=0.5, low_threshold=0.2, close_gaps=0.0, s
 
 
 def detect(*curves, **changes):
-    """(label, onset, offset) in frames; classes are a, b, …."""
+    """Detect events: (label, onset, offset) in frames; classes are called a, b, …."""
     config = DetectionConfig(**{**PLAIN.to_json(), **changes})
     events = find_events(np.array(curves), HOP, list("abc")[: len(curves)], config)
     return [
@@ -68,7 +68,7 @@ def test_the_loud_frame_may_lie_on_the_other_side_of_a_closed_gap():
 
 
 def test_by_the_rule_of_Kong_gaps_are_closed_between_stretches_that_have_a_loud_frame_alone():
-    """Both thresholds first, then gaps, then short events."""
+    """Both thresholds are applied first, then gaps are closed, then short events dropped."""
     kong = {"close_gaps_first": False, "close_gaps": 0.1}
     assert detect([0, 0.3, 0, 0.9, 0], **kong) == [("a", 2.5, 3.5)]
     assert detect([0, 0.3, 0.6, 0, 0.9, 0], shortest_event=0.4, **kong) == [("a", 0.5, 4.5)]

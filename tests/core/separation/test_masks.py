@@ -1,4 +1,4 @@
-"""Masks are refined and shaped as computed by hand, and nothing is lost or taken twice."""
+"""Masks are refined and shaped as computed by hand, and bins are never shared out twice."""
 
 import pytest
 import torch
@@ -54,7 +54,7 @@ def test_a_stray_bin_goes_to_the_class_that_sounds_around_it():
 
 
 def random_masks() -> torch.Tensor:
-    """(3, 8, 50), which add up to at most 1."""
+    """Make masks (3, 8, 50) that add up to at most 1."""
     generator = torch.Generator().manual_seed(0)
     return torch.rand(3, 8, 50, generator=generator) / 3
 

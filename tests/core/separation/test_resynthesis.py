@@ -1,4 +1,4 @@
-"""Cutting again what was predicted once."""
+"""A resynthesis with other settings uses the masks that were predicted first."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ CONFIGS = (
     SeparationConfig(),
     SeparationConfig(smoothing=0, tag_exponent=0),
     SeparationConfig(mask_power=2, mask_threshold=0.1, wiener=1.5, mask_floor=0.05),
-    SeparationConfig(),  # as at first, whatever came between
+    SeparationConfig(),  # the first settings again, after others
 )
 
 ARRAYS = ("sources", "residual", "probabilities", "masks", "power")

@@ -1,4 +1,4 @@
-"""What separating files leaves on disk."""
+"""Separating files writes the expected folders."""
 
 import os
 import resource
@@ -64,7 +64,7 @@ def test_the_files_add_up_to_the_input_at_its_rate_channels_and_length(
 def test_a_recording_at_full_scale_is_the_sum_of_its_files_too(
     separator, tmp_path, monkeypatch, gains
 ):
-    """Sources that add up to more than full scale must not be cut off."""
+    """Sources that exceed full scale must not be clipped."""
     samples = np.sign(np.sin(np.arange(8000) / 7)) * 0.999
     soundfile.write(tmp_path / "loud.wav", samples, 16000)
 

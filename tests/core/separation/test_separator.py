@@ -1,4 +1,4 @@
-"""Separation: nothing is lost, nothing is shifted, and long recordings have no seams."""
+"""Separation loses and shifts nothing, and long recordings have no audible joins."""
 
 from pathlib import Path
 
@@ -80,7 +80,7 @@ def test_a_long_recording_is_separated_as_if_it_were_one_piece(
     error = in_pieces.sources - in_one.sources
     assert (
         10 * np.log10(np.sum(error**2) / np.sum(in_one.sources**2)) < -15
-    )  # the recurrent layer sees other contexts
+    )  # the recurrent layer gets other contexts
     edges = [
         round(k * 19.968 * sampling_rate + x * sampling_rate)
         for k in (1,)
@@ -92,7 +92,7 @@ def test_a_long_recording_is_separated_as_if_it_were_one_piece(
 
 
 class Fixed(Separator):
-    """Masks that depend on the frame alone: the loud half of the bands of each frame is speech."""
+    """Masks that depend only on the frame: the louder half of its bands is speech."""
 
     def postprocess(self, predicted, tags=None):
         power = predicted.power  # (M, T)

@@ -1,4 +1,4 @@
-"""Settings of a separation: kept in a file, checked, applied in dB."""
+"""Settings of a separation are saved, checked, and applied in dB."""
 
 import json
 import math

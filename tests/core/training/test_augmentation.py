@@ -1,4 +1,4 @@
-"""Augmentation: what changes, by how much, and what must not change."""
+"""Augmentation changes recordings by the right amount, and nothing else."""
 
 import numpy as np
 import pytest
@@ -162,7 +162,7 @@ def test_the_equaliser_is_smooth_constant_in_time_and_of_the_deviation_asked_for
     curves = curves[..., 1]
     assert curves[:, 0].std().item() == pytest.approx(3, abs=0.5)
     assert curves.mean().abs() < 0.5
-    assert curves.diff(dim=1).abs().max() < 2  # from one of 129 bins to the next
+    assert curves.diff(dim=1).abs().max() < 2  # differences between neighbours of 129 bins
 
 
 @pytest.mark.parametrize(

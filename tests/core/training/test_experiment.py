@@ -1,4 +1,4 @@
-"""A training from its settings to its run directory."""
+"""A training writes the expected run directory for its settings."""
 
 import json
 import os
@@ -36,7 +36,7 @@ def finish(experiment: Experiment) -> list[EpochResult]:
 
 
 def cut_after(experiment: Experiment, n_epochs: int) -> None:
-    """Stop the run in the middle of the next epoch, as a kill would: only its files remain."""
+    """Interrupt the run in the middle of the next epoch, as a kill does."""
     run = experiment.run()
     for event in run:
         if isinstance(event, StepDone) and event.epoch == n_epochs + 1 and event.step == 2:
@@ -195,7 +195,7 @@ def test_features_can_come_from_a_store_and_are_the_same(new_run, tmp_path):
         data=replace(plain.data, feature_store=str(tmp_path / "store")),
         run=replace(plain.run, save_path=str(tmp_path / "stored.ckpt")),
     )
-    loss, stored_loss = (  # of the same weights, before any training
+    loss, stored_loss = (  # the same weights, before any training
         run_to_end(Experiment(settings).prepare()).validate().metrics
         for settings in (plain, stored)
     )

@@ -1,4 +1,4 @@
-"""The feature store holds what would be computed, and is never used for other settings."""
+"""The feature store holds the same features as computed ones, and only for its settings."""
 
 import os
 from dataclasses import replace

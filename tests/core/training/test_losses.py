@@ -89,7 +89,7 @@ def test_a_tag_that_is_certainly_wrong_costs_much_but_not_infinitely(name):
 
 @pytest.mark.parametrize("name", TAG_LOSSES)
 def test_tag_losses_are_the_cross_entropy_of_probabilities(name):
-    """Of a probability's logit the soft margin is the same thing."""
+    """The soft margin loss of a probability's logit is the cross-entropy, too."""
     labels = torch.tensor([[1.0, 0.0, 1.0]])
     loss = TAG_LOSSES[name](torch.tensor([[0.8, 0.3, 0.5]]), labels)
     assert loss.item() == pytest.approx(
@@ -131,7 +131,7 @@ def test_the_bins_of_a_tone_burst_belong_to_it(front_end, targets):
 
 
 def test_two_bursts_of_two_recordings_get_their_shares(front_end, targets):
-    """Same instant, same band: the louder one by 6 dB has four fifths of the energy."""
+    """Both are at the same time in the same band; one is 6 dB louder and has 4/5 of the energy."""
     first = burst(1000, 1, 2)
     second = burst(1000, 1, 2, amplitude=0.25)
     shares = targets(
@@ -197,7 +197,7 @@ def shares_of(first, second, background):
 
 
 def loss_of(masks, shares, labels_first=FIRST, labels_second=SECOND):
-    """Of one bin, masks (K + 1,) with the background last."""
+    """Compute the loss of one bin from masks (K + 1,), with the background last."""
     masks = torch.as_tensor(masks)
     return share_loss(
         masks[:-1].reshape(1, -1, 1, 1),
@@ -245,7 +245,7 @@ def test_how_classes_of_one_recording_divide_its_events_stays_open(part):
 def test_masks_of_absent_classes_are_pushed_down():
     logits = torch.zeros(4, requires_grad=True)
     loss_of(logits.softmax(0), shares_of(0.6, 0.0, 0.4), labels_second=torch.zeros(1, 3)).backward()
-    assert logits.grad[2] > 0  # descending lowers the class that neither recording holds
+    assert logits.grad[2] > 0  # a gradient step lowers the class that neither recording contains
     assert logits.grad[3] < 0
 
 

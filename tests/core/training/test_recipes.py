@@ -1,4 +1,4 @@
-"""The recipes do what they promise, on sounds that the model has not met."""
+"""The recipes reach their scores on recordings that were not used in training."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""A run directory: written by one process, followed by any."""
+"""A run directory is written by one process, and any other can follow it."""
 
 import json
 import os
@@ -72,7 +72,9 @@ def test_a_run_is_alive_if_its_pid_and_start_say_so_and_on_another_host_if_its_h
     assert not is_alive(
         status | {"pid_started": status["pid_started"] - 100}
     )  # the pid was given to another process
-    assert is_alive(status | {"heartbeat": status["heartbeat"] - 3600})  # busy for long, but there
+    assert is_alive(
+        status | {"heartbeat": status["heartbeat"] - 3600}
+    )  # busy for a long time, but alive
     assert is_alive(status | {"host": "elsewhere", "pid": 2**22 + 1})
     assert not is_alive(status | {"host": "elsewhere", "heartbeat": status["heartbeat"] - 3600})
     assert not is_alive({"state": "running"})
@@ -140,7 +142,7 @@ def test_a_run_that_is_deleted_while_it_is_watched_is_gone_and_one_that_takes_it
         "",
     )
     assert (reader.epoch_checkpoints(), reader.estimate_seconds_left()) == ({}, None)
-    assert sorted(reader.metrics) == [1, 2]  # what was seen stays
+    assert sorted(reader.metrics) == [1, 2]  # what was read before remains
     with pytest.raises(InputError, match="does not exist"):
         _ = reader.config
     again = RunWriter.begin(tmp_path / "r.ckpt", {})

@@ -1,4 +1,4 @@
-"""Learning rates: the course of each is torch's own, and a cut in the middle does not change it."""
+"""Schedules give the learning rates of torch, also after an interruption."""
 
 import pytest
 import torch
@@ -32,7 +32,7 @@ def optimizer_of(optimizer=torch.optim.Adam):
 
 
 def epoch(optimizer, schedule, number):
-    """The rate of each step, and that after the epoch."""
+    """Return the rate of each step of an epoch, and the one after it."""
     rates = []
     for _ in range(STEPS):
         rates.append(schedule.learning_rate)
@@ -49,7 +49,7 @@ def course(name):
 
 
 def torchs_own(name, optimizer):
-    """(scheduler, when it steps)."""
+    """Return the scheduler of torch, and when it steps."""
     return {
         "none": lambda: (None, None),
         "stepLR": lambda: (lr_scheduler.StepLR(optimizer, 3, 0.5), "epoch"),
@@ -105,7 +105,7 @@ def test_milestones_multiply_the_rate_and_a_double_one_twice():
 
 
 def test_the_rate_falls_when_the_score_has_not_risen_for_longer_than_the_patience():
-    """The rate is multiplied by 0.3 after two validations that are not better.
+    """The rate is multiplied by 0.3 after two validations without improvement.
 
     The score is 0.6 in epoch 2; it is not better in 4 and 5, in 6 and 8, nor in 10 and 11.
     """
@@ -163,7 +163,7 @@ def test_a_score_that_is_negative_and_stays_the_same_is_no_improvement():
     optimizer = optimizer_of()
     schedule = build_schedule(optimizer, config_of("reduceLROnPlateau"), STEPS)
     for _ in range(4):
-        schedule.after_epoch(-1.0)  # a loss, turned so that larger is better
+        schedule.after_epoch(-1.0)  # a loss, negated so that larger is better
     assert schedule.learning_rate < 0.01
 
 

@@ -1,4 +1,4 @@
-"""The settings of a training under their names of today, and under those of the thesis."""
+"""The settings of a training can be given by their own names and by those of the thesis."""
 
 from dataclasses import fields
 
@@ -52,7 +52,7 @@ def test_names_of_one_setting_with_two_values_are_refused():
         canonical_names({"dc": 0.9, "decay": 0.8})
     assert canonical_names({"dc": 0.9, "decay": 0.9}) == {"decay": 0.9}
     both = {"pooling": {"dc": 0.9, "decay": 0.8}}
-    assert canonical_config(both) == both, "a damaged file is shown as it is"
+    assert canonical_config(both) == both, "settings of a damaged file are shown unchanged"
 
 
 def test_values_of_the_thesis_mean_those_of_today():

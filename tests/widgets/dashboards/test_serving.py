@@ -161,7 +161,7 @@ def test_kernels_hear_what_the_server_was_told_and_nothing_is_left(run, monkeypa
     assert started["told"].max_uploads == 3
     assert started["told"].visitors_folder == str(started["folder"])
     assert started["is_there"]
-    assert started["server"].port > 0, "0 is any that is free"
+    assert started["server"].port > 0, "0 means any free port"
     assert App.voila_configuration.kernel_spec_manager_class is OwnKernelSpecs
     assert list((tmp_path / "visitors").iterdir()) == []
     assert "--VoilaConfiguration.preheat_kernel=True" in started["arguments"]

@@ -43,7 +43,7 @@ def test_a_control_with_options_shows_a_known_split(panel):
 
 
 def test_the_state_changes_on_the_main_loop_alone():
-    """Messages of controls come on other threads where a kernel has subshells."""
+    """In a kernel with subshells, messages of controls arrive on other threads."""
 
     async def main():
         panel = WorkbenchPanel(State())

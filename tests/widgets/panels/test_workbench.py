@@ -1,4 +1,4 @@
-"""All panels in one: made when their tab is opened, sharing one state, closed without a trace."""
+"""The workbench makes panels when their tab is opened; they share a state, and close cleanly."""
 
 import ipywidgets
 import pytest

@@ -1,4 +1,4 @@
-"""Results show themselves as players: one of each result, for as long as there is the result."""
+"""Results are displayed as players: one per result, which lives as long as the result."""
 
 import asyncio
 import gc

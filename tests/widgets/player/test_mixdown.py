@@ -1,4 +1,4 @@
-"""What is heard is the sum of tracks with their gains, and can be said as gains of a remix."""
+"""The sound is the sum of tracks with their gains, which can be expressed as gains of a remix."""
 
 import math
 

@@ -34,7 +34,7 @@ def tone(hertz, seconds=1.0, level=0.25):
 
 
 class Page:
-    """The page that shows a player: gathers what it is told."""
+    """A fake page that shows a player and collects its messages."""
 
     def __init__(self, player):
         self.player, self.told = player, []
@@ -169,10 +169,10 @@ def test_all_pictures_share_one_range_of_levels(page):
         assert about["top"] == page.player._playlist.brightest
     assert (
         abs(brightest[0] - brightest[1]) <= 1
-    )  # colour: the louder source is the mixture's brightest
+    )  # the louder source has the brightest colour of the mixture
     assert (
         brightest[1] - brightest[2] > 255 * 20 * np.log10(2.5) / RANGE - 2
-    )  # and its band is narrower besides
+    )  # and its band is also narrower
 
 
 def test_a_brushed_region_is_cut_out_of_what_is_heard(page):
@@ -184,7 +184,7 @@ def test_a_brushed_region_is_cut_out_of_what_is_heard(page):
     middle = slice(2000, 6000)
     np.testing.assert_allclose(cut[middle], tone(440)[4000:12000][middle], atol=0.02)
     for end in (cut[:16], cut[-16:]):
-        assert np.abs(end).max() < 0.01, "it is faded at its ends: it is played again and again"
+        assert np.abs(end).max() < 0.01, "it fades at its ends, because it is played in a loop"
 
 
 def test_levels_are_matched_when_the_page_asks(page):
@@ -412,7 +412,9 @@ def test_of_a_two_hour_file_only_what_is_asked_for_is_read(tmp_path):
     path = tmp_path / "two_hours.wav"
     with soundfile.SoundFile(path, "w", rate, 2, "PCM_16") as file:
         file.write(np.zeros((1, 2)))
-    with open(path, "r+b") as raw:  # sparse: a header of the right length, and a tone near the end
+    with open(
+        path, "r+b"
+    ) as raw:  # a sparse file: a header for the full length, and a tone near the end
         head = bytearray(raw.read(44))
         n_bytes = n_samples * 4
         head[4:8], head[40:44] = (n_bytes + 36).to_bytes(4, "little"), n_bytes.to_bytes(4, "little")

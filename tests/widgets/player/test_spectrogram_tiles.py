@@ -1,4 +1,4 @@
-"""Pictures show what sounds where it sounds, on one range of levels."""
+"""Spectrograms show sounds at the right place, and all on the same range of levels."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Sounds are read from anywhere, at any rate, without seams; tracks come from whatever one has."""
+"""Parts of sounds are read at any rate without gaps; tracks are made from files and arrays."""
 
 import numpy as np
 import pytest
@@ -65,7 +65,9 @@ def test_windows_of_a_resampled_sound_fit_to_each_other(own, rate):
     windows = np.concatenate([sound.read(start, size) for start in range(0, 5 * rate, size)], 1)[
         0, : len(whole)
     ]
-    middle = slice(rate // 10, -rate // 10)  # the whole one has no surroundings at its ends
+    middle = slice(
+        rate // 10, -rate // 10
+    )  # at its ends, the whole sound has no neighbouring samples
     np.testing.assert_allclose(windows[middle], whole[middle], atol=2e-5)
 
 

@@ -1,4 +1,4 @@
-"""Work beside the main loop: what comes back, where, and that nothing comes after the end."""
+"""Background work: results arrive on the main loop, and none after the end."""
 
 import asyncio
 import threading
@@ -16,12 +16,12 @@ async def until(condition, seconds=20.0):
     """Let the loop run until something is so."""
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "it never came"
+        assert time.monotonic() < end, "the callback was not called"
         await asyncio.sleep(0.005)
 
 
 def work(loop, steps, **more):
-    """Work whose callbacks write down what they are called with, and on which thread."""
+    """Work whose callbacks record their arguments and thread."""
     calls = []
 
     def note(name):
@@ -110,7 +110,7 @@ def test_work_reports_its_progress_and_its_end_on_the_main_thread():
     calls = asyncio.run(main())
     assert calls[0] == ("progress", Progress(1, 1000), True)
     assert calls[-2:] == [("progress", Progress(1000, 1000), True), ("done", True)]
-    assert len(calls) < 500  # not each of the thousand
+    assert len(calls) < 500  # not each of the thousand values
 
 
 def test_without_a_loop_work_is_done_when_start_returns():

@@ -94,7 +94,10 @@ def blocks(template: Path) -> set[str]:
 def test_voilas_template_has_the_blocks_that_ours_replaces():
     ours = blocks(resource_folder("dashboards") / "voila/templates/absslab/index.html.j2")
     present = set()
-    for package in ("voila", "nbconvert"):  # Voila's template extends nbconvert's of the same name
+    for package in (
+        "voila",
+        "nbconvert",
+    ):  # Voila's template extends the template of nbconvert with the same name
         for folder in jupyter_path(package, "templates", "lab"):
             if Path(folder).is_dir():
                 present |= blocks(Path(folder) / "index.html.j2")

@@ -1,4 +1,4 @@
-"""Forms: a control for each field; their values are the config; problems stand beside them."""
+"""Forms have a control for each field; their values make the config; problems appear beside it."""
 
 import dataclasses
 import importlib
@@ -15,7 +15,7 @@ from absslab.widgets.ui.forms import Form
 
 @dataclasses.dataclass(frozen=True)
 class Settings(Config):
-    """One field of each kind."""
+    """A config with a field of each kind."""
 
     rate: int = option(16000, "samples in a second", unit="Hz", above=0)
     level: float = option(0.5, "of the noise", at_least=0, at_most=1)

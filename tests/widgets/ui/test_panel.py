@@ -1,4 +1,4 @@
-"""Panels: errors are shown, callbacks run on the main loop, and nothing is left after the end."""
+"""Panels show errors, run callbacks on the main loop, and leave nothing behind when closed."""
 
 import asyncio
 import threading

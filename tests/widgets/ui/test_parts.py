@@ -35,7 +35,7 @@ def test_a_chart_is_hidden_and_comes_again_on_the_same_canvas():
     area.clear()
     assert area.widget.layout.display == "none"
     figure = area.begin(3.5)
-    assert area.widget.children == (canvas,), "ipympl never takes a canvas out of a page"
+    assert area.widget.children == (canvas,), "ipympl never removes a canvas from a page"
     assert figure.axes == []
     assert figure.get_figheight() == 3.5
     assert area.widget.layout.display == ""
@@ -60,7 +60,7 @@ def test_the_timeline_has_rows_of_what_sounds_and_of_all_where_nothing_does():
 
 
 def test_long_work_is_done_one_at_a_time_and_the_newest_follows():
-    """Whoever asks again and again gets one thread, and the answer to the last question."""
+    """Many requests use one thread, and only the last one is answered."""
 
     async def ask() -> tuple[list[int], list[int], int]:
         begun, done, running, most = [], [], 0, 0

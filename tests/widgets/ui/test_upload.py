@@ -1,4 +1,4 @@
-"""Uploads as the page sends them, and as a page of ill will might."""
+"""Uploads as the page sends them, and as a malicious page could."""
 
 import inspect
 
@@ -19,7 +19,7 @@ def sound():
 
 
 class Page:
-    """Stands for the page: it sends, and keeps what it hears."""
+    """A fake page, which sends messages and collects those it gets."""
 
     def __init__(self, folder):
         self.heard, self.arrived = [], []
@@ -61,7 +61,7 @@ def test_a_sound_comes_in_pieces_and_is_what_was_sent(page, sound, tmp_path):
     assert sound_files.encode(sound_files.load(uploaded.path), 16000) == sound
     assert [path.name for path in tmp_path.iterdir()] == [
         uploaded.path.name
-    ]  # what came is gone, what it became is kept
+    ]  # the uploaded bytes are removed, the converted file is kept
 
 
 def test_another_upload_takes_the_place_of_the_one_before(page, sound, tmp_path):
@@ -103,7 +103,7 @@ def test_a_piece_that_was_not_asked_for_ends_the_upload(page, tmp_path, offset, 
     assert list(tmp_path.iterdir()) == []
     n_heard = len(page.heard)
     page.piece(0, b"x")
-    assert len(page.heard) == n_heard, "what comes later is not heard"
+    assert len(page.heard) == n_heard, "later messages are ignored"
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_one_that_is_cancelled_when_it_is_whole_already_is_removed(
         exists = False
 
         def call(self, function, *args):
-            if function.__name__ == "_end":  # just before it is told, the page gives up
+            if function.__name__ == "_end":  # the page cancels just before it gets the answer
                 page.upload.cancel()
             function(*args)
 

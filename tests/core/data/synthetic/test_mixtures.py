@@ -1,4 +1,4 @@
-"""Mixtures of the built-in recordings: of the classes that are asked for, made once."""
+"""Mixtures of the built-in recordings have the requested classes, and are made only once."""
 
 import pytest
 

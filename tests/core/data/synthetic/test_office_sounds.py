@@ -1,6 +1,4 @@
-"""The built-in recordings: what holds for all of them, what physics says of each, and that they are
-stored safely.
-"""
+"""The built-in recordings: their common properties, the physics of each class, and safe storage."""
 
 import numpy as np
 import pytest
@@ -27,7 +25,7 @@ def takes(recordings, class_name):
 
 
 def power_spectrum(samples):
-    """Frequencies in Hz and the power at each."""
+    """Return frequencies in Hz, and the power at each."""
     return np.fft.rfftfreq(len(samples), 1 / SAMPLING_RATE), np.abs(np.fft.rfft(samples)) ** 2
 
 
@@ -42,14 +40,16 @@ def share_of_energy(samples, low, high):
 
 
 def frame_levels(samples, hop=441):
-    """RMS of every 10 ms."""
+    """Return the RMS of every 10 ms."""
     n_frames = len(samples) // hop
     return np.sqrt(np.mean(samples[: n_frames * hop].reshape(n_frames, hop) ** 2, axis=1))
 
 
 def n_onsets(samples, rise=2.0):
-    """How often the level of 10 ms is `rise` times that of 10 ms before and within 26 dB of the
-    loudest.
+    """Count onsets.
+
+    An onset is a block of 10 ms that is `rise` times as loud as the block before, and at most 26 dB
+    below the loudest one.
     """
     levels = frame_levels(samples)
     before = np.concatenate([[1e-9], levels[:-1]])
@@ -170,7 +170,7 @@ def test_the_flights_of_a_pen_get_shorter(monkeypatch):
         assert len(flights) >= 3
         np.testing.assert_allclose(
             restitution, restitution[0]
-        )  # each impact keeps the same share of the speed
+        )  # each impact keeps the same fraction of the speed
         assert 0.5 <= restitution[0] <= 0.72
 
 

@@ -1,4 +1,4 @@
-"""Pages without a browser: tests set the traits that visitors change, and read those they see."""
+"""Pages without a browser: tests set what visitors change, and read what visitors see."""
 
 import html
 import json
@@ -322,7 +322,7 @@ def test_x_is_what_the_trial_says(opened, run, other_run, mixtures, tmp_path):
     for name, which in (("X", trial.first), ("Y", 1 - trial.first)):
         np.testing.assert_array_equal(heard[name].read(0, 500), sources[which].sound.read(0, 500))
         assert abs(heard[name].read(0, 500) - sources[1 - which].sound.read(0, 500)).max() > 1e-6, (
-            "they can be told apart"
+            "their names differ"
         )
 
 

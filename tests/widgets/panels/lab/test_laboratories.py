@@ -143,7 +143,7 @@ def test_the_next_mixture_is_compared_and_selected_for_all_panels(side_by_side, 
     alone.write_bytes((mixtures / "test" / "000002.wav").read_bytes())
     side_by_side.compare(alone)
     assert len(side_by_side.comparison.rows) == 3, (
-        "the most probable classes, where no sources are known"
+        "the most probable classes are shown if no sources are known"
     )
     assert {track.kind for track in side_by_side.comparison.tracks} == {"mixture", "source"}
 

@@ -1,4 +1,4 @@
-"""The panel of mixtures: draw one to hear it, write a set, choose one of a set for all panels."""
+"""The panel of mixtures draws and plays a mixture, writes a set, and chooses one for all panels."""
 
 import asyncio
 import shutil
@@ -282,7 +282,7 @@ def test_writing_goes_on_beside_the_loop_is_not_started_twice_and_is_gone_on_wit
         panel.write()
         with pytest.raises(InputError, match="is being written"):
             panel.write()
-        panel.draw(1)  # listening goes on meanwhile
+        panel.draw(1)  # the player can be used meanwhile
         while not list(output.rglob("*.wav")):
             await asyncio.sleep(0.01)
         panel.cancel()

@@ -1,4 +1,4 @@
-"""The panel of recordings: classes, split and sounds of a folder, and what is wrong with it."""
+"""The panel of recordings shows classes, split, sounds and problems of a folder."""
 
 import asyncio
 import re
@@ -212,7 +212,9 @@ def test_a_pattern_that_is_none_is_said(panel, event_folder):
 
 
 def test_reading_goes_on_beside_the_loop_and_can_be_cancelled(tmp_path):
-    fill(tmp_path, [f"alert{i}.wav" for i in range(100)])  # more than are read before the cancel
+    fill(
+        tmp_path, [f"alert{i}.wav" for i in range(100)]
+    )  # more files than are read before the cancel
 
     async def read():
         panel = RecordingsPanel()

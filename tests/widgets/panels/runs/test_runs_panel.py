@@ -1,4 +1,4 @@
-"""The panel of runs: a table of whatever is in the folder, filtered, chosen and compared."""
+"""The panel of runs lists all runs of a folder, and filters, chooses and compares them."""
 
 import asyncio
 import itertools
@@ -16,7 +16,7 @@ from absslab.widgets.panels.runs import RunsPanel, runs_panel
 
 
 def make_run(folder, name, *, losses=(1.0, 0.5), state="finished", scores=None, **flags):
-    """A run directory of so many epochs, without training."""
+    """Write a run directory with some epochs, without training."""
     settings = Settings.from_flags({"n_epochs": 2, "save_path": f"{folder / name}.ckpt"} | flags)
     writer = RunWriter.begin(folder / f"{name}.ckpt", settings.to_json())
     for epoch, loss in enumerate(losses, start=1):

@@ -1,4 +1,4 @@
-"""The panel of scores: what it shows of a run, how mixtures are opened and labels corrected."""
+"""The panel of scores shows a run, opens its mixtures and corrects its labels."""
 
 import asyncio
 import csv
@@ -35,7 +35,7 @@ def evaluation(checkpoint, mixtures):
 
 @pytest.fixture
 def scored(evaluation, checkpoint, mixtures, tmp_path):
-    """A run and its data, both copies, with scores."""
+    """A copy of a run with scores, and a copy of its data."""
     shutil.copytree(mixtures, tmp_path / "data")
     shutil.copytree(checkpoint.with_suffix(""), tmp_path / "runs" / "model")
     shutil.copy(checkpoint, tmp_path / "runs" / "model.ckpt")

@@ -1,4 +1,4 @@
-"""A process that scores is followed by its status.json."""
+"""A scoring process is followed through its status.json."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from absslab.widgets.ui.main_loop import current_main_loop
 
 
 class Process:
-    """Stands for a job that has printed something, and goes on."""
+    """A fake job that has printed something and still runs."""
 
     printed, status = "", None
 
@@ -21,7 +21,7 @@ class Process:
 
 @pytest.fixture
 def scoring(tmp_path):
-    """`scoring(failed=…)`: a job whose process is not real."""
+    """`scoring(failed=…)` makes a job with a fake process."""
 
     def make(**callbacks):
         job = ScoringJob(current_main_loop(), **({"failed": print, "done": print} | callbacks))

@@ -1,4 +1,4 @@
-"""Separation by ear: choose, listen, move a slider, save, and get the same on the command line."""
+"""The separation panel: choose, listen, move a slider, save; the command line gives the same."""
 
 import asyncio
 import shutil
@@ -155,7 +155,7 @@ def test_wav_and_settings_that_are_saved_belong_together(panel, tmp_path, monkey
     panel.recording_view.player._mix_state = MixState.only(panel.recording_view.player.tracks, [1])
     monkeypatch.setattr(
         panel._latest, "request", lambda *args: None
-    )  # the answer to the slider is not there yet
+    )  # the result of the slider's change is still being computed
     panel.masks.sliders["mask_threshold"].value = 1.0
     _, settings = panel.save(str(tmp_path / "mine"))
     assert read_settings(settings).separation.mask_threshold == 0

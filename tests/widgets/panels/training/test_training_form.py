@@ -1,4 +1,4 @@
-"""All settings of a training as controls: what they show is what is trained."""
+"""The form shows all settings of a training, and the training uses the values shown."""
 
 import dataclasses
 

@@ -57,7 +57,7 @@ def panel(state):
 
 @pytest.fixture(scope="session")
 def kept(settings, tmp_path_factory):
-    """A run directory of two epochs whose models were kept."""
+    """A run directory of two epochs, with the model of each."""
     save_path = tmp_path_factory.mktemp("kept") / "run.ckpt"
     settings = replace(settings, run=replace(settings.run, save_path=str(save_path), keep_every=1))
     for _ in Experiment(settings).run():
@@ -67,13 +67,13 @@ def kept(settings, tmp_path_factory):
 
 @pytest.fixture
 def trained(kept, tmp_path):
-    """The same, to be damaged."""
+    """A copy of it, which a test may damage."""
     return Path(shutil.copytree(kept, tmp_path / "run"))
 
 
 @pytest.fixture
 def busy_gpu(tmp_path, monkeypatch):
-    """An nvidia-smi that tells of one GPU, which this process uses."""
+    """A fake nvidia-smi with one GPU, which this process uses."""
     program = tmp_path / "bin" / "nvidia-smi"
     program.parent.mkdir()
     program.write_text(
@@ -87,7 +87,7 @@ def busy_gpu(tmp_path, monkeypatch):
 
 @pytest.fixture
 def slow_gpu(tmp_path, monkeypatch):
-    """The nvidia-smi of a busy GPU, which answers when this file is there."""
+    """A fake nvidia-smi with a busy GPU, which answers only when this file exists."""
     program, answer = tmp_path / "bin" / "nvidia-smi", tmp_path / "answer"
     program.parent.mkdir()
     program.write_text(
@@ -121,7 +121,7 @@ def wait_for(panel, condition, seconds=120):
 
 
 def lines_of(panel):
-    """The curves that are drawn: title → name → number of points."""
+    """Return the drawn curves: title → name → number of points."""
     found = {}
     for axes in panel.follower.view.plot.figure.axes:
         title = axes.get_title(loc="left")
@@ -165,7 +165,7 @@ def test_a_training_is_started_followed_attached_to_stopped_and_resumed(panel, s
 
     other = TrainingPanel(
         State(runs_folder=state.runs_folder)
-    )  # as after a restart of the kernel: nothing is known but the folder
+    )  # as after a restart of the kernel: only the folder is known
     assert "run-1: running" in [label for label, _ in other.follower.runs.options]
     other.follower.runs.value = str(folder)
     assert other.follower.state == "running"
@@ -391,7 +391,7 @@ def test_a_live_run_on_the_same_device_is_said(panel, state, trained):
     status = json.loads((folder / "status.json").read_text())
     (folder / "status.json").write_text(
         json.dumps(status | {"state": "running"})
-    )  # its process is this one
+    )  # the process that uses it is this one
     panel.start()
     assert "cpu is in use by the training other" in panel.message
     assert panel.follower.folder is None

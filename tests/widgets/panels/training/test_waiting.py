@@ -1,4 +1,4 @@
-"""Waiting in a cell: for a training that is about to begin, that ends, that fails."""
+"""Waiting in a cell for a training that will start, that ends, or that fails."""
 
 import asyncio
 
