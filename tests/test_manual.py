@@ -98,14 +98,14 @@ def resolves(dotted: str) -> bool:
     rest: list[str] = []
     while module:
         try:
-            found = importlib.import_module(module)
+            value = importlib.import_module(module)
         except ModuleNotFoundError:
             module, _, last = module.rpartition(".")
             rest = [last, *rest]
             continue
         for name in rest:
-            found = getattr(found, name, None)
-        return found is not None
+            value = getattr(value, name, None)
+        return value is not None
     return False
 
 
@@ -160,8 +160,8 @@ def test_the_navigation_names_every_page(built):
                 for inside in entry.values():
                     yield from [inside] if isinstance(inside, str) else pages(inside)
 
-    found = {str(path.relative_to(built)) for path in built.rglob("*.md")}
-    assert set(pages(nav)) == found
+    files = {str(path.relative_to(built)) for path in built.rglob("*.md")}
+    assert set(pages(nav)) == files
 
 
 def test_the_reference_of_commands_has_every_command_and_flag(built):
@@ -209,19 +209,19 @@ def test_the_python_code_of_a_page_runs(page, names):
 
 def modules_with_examples() -> list[str]:
     """Find the modules whose docstrings contain examples."""
-    found = []
+    modules = []
     for module in pkgutil.walk_packages(absslab.__path__, "absslab."):
         path = Path(importlib.util.find_spec(module.name).origin)
         with tokenize.open(path) as file:
             if ">>> " in file.read():
-                found.append(module.name)
-    return found
+                modules.append(module.name)
+    return modules
 
 
 @pytest.mark.parametrize("name", modules_with_examples())
 def test_the_examples_of_docstrings_run(name, names, mixtures, event_folder, checkpoint, tmp_path):
     mixture = mixtures / "test/000000.wav"
-    given = names | {
+    variables = names | {
         "event_folder": event_folder,
         "mixture": mixture,
         "mixture_folder": mixtures,
@@ -232,7 +232,7 @@ def test_the_examples_of_docstrings_run(name, names, mixtures, event_folder, che
     }
     module = importlib.import_module(name)
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
-    tests = doctest.DocTestFinder(exclude_empty=True).find(module, extraglobs=given)
+    tests = doctest.DocTestFinder(exclude_empty=True).find(module, extraglobs=variables)
     for test in tests:
         assert runner.run(test).failed == 0, test.name
     assert runner.tries > 0
@@ -259,8 +259,8 @@ def test_the_pictures_are_drawn(tmp_path):
 )
 def test_a_page_that_loads_from_elsewhere_is_found(page, problem, tmp_path):
     (tmp_path / "index.html").write_text(f"<a href='https://example.org'>a link</a>{page}")
-    (found,) = script("check_site").problems(tmp_path)
-    assert problem in found
+    (line,) = script("check_site").problems(tmp_path)
+    assert problem in line
 
 
 def test_a_page_that_loads_its_own_files_is_fine(tmp_path):

@@ -80,18 +80,20 @@ def test_no_exported_name_hides_a_module(name):
 
 def test_every_room_of_the_core_exports_names():
     rooms = {name for name in PACKAGES if name.startswith("absslab.core.")}
-    found = {module.name for module in pkgutil.iter_modules(absslab.core.__path__, "absslab.core.")}
-    assert found <= rooms
+    modules = {
+        module.name for module in pkgutil.iter_modules(absslab.core.__path__, "absslab.core.")
+    }
+    assert modules <= rooms
     assert {"absslab.plots", "absslab.report"} <= set(PACKAGES)
 
 
 def test_every_package_of_the_widgets_exports_names():
-    found = {
+    packages = {
         module.name
         for module in pkgutil.walk_packages(absslab.widgets.__path__, "absslab.widgets.")
         if module.ispkg
     }
-    assert found <= set(PACKAGES)
+    assert packages <= set(PACKAGES)
 
 
 def test_recordings_are_read_without_torch():
@@ -167,15 +169,15 @@ def test_a_setting_under_two_names_with_two_values_is_refused(mixtures, tmp_path
 
 
 def test_train_without_a_recipe_starts_from_the_plain_defaults(mixtures, tmp_path, monkeypatch):
-    given = []
+    calls = []
 
     def train_nothing(values):
-        yield given.append(values)
+        yield calls.append(values)
 
     monkeypatch.setattr(api, "train_or_resume", train_nothing)
     paths = {"data_folder": str(mixtures), "save_path": str(tmp_path / "R.ckpt")}
     absslab.train(**paths, recipe=None, n_epochs=1)
-    assert given == [{"n_epochs": 1} | paths]
+    assert calls == [{"n_epochs": 1} | paths]
 
 
 def test_evaluate_gives_the_scores_and_writes_them(checkpoint, tmp_path):
@@ -184,8 +186,8 @@ def test_evaluate_gives_the_scores_and_writes_them(checkpoint, tmp_path):
     scores = absslab.evaluate(
         checkpoint, output=output, device="cpu", bss_eval="none", progress=steps.append
     )
-    written, _ = read_scores(output)
-    assert written.per_class == scores.per_class
+    saved_scores, _ = read_scores(output)
+    assert saved_scores.per_class == scores.per_class
     assert steps[-1].done == steps[-1].total == 16, "8 validation and 8 test mixtures"
 
 
@@ -200,9 +202,11 @@ def test_separate_takes_a_file_an_array_and_any_form_of_the_model(mixture, check
     samples = sound_files.load(mixture)
     assert separation.sources.shape == (4, 1, len(samples))
     model = absslab.load_model(checkpoint, "cpu")
-    for given in (model, absslab.Separator(model)):
-        same = absslab.separate(samples, given, sampling_rate=separation.sampling_rate)
-        np.testing.assert_array_equal(same.sources, separation.sources[:, 0])
+    for model_or_separator in (model, absslab.Separator(model)):
+        again = absslab.separate(
+            samples, model_or_separator, sampling_rate=separation.sampling_rate
+        )
+        np.testing.assert_array_equal(again.sources, separation.sources[:, 0])
     total = separation.sources.sum(0)[0] + separation.residual[0]
     np.testing.assert_allclose(total, samples, atol=1e-6)
 
@@ -226,9 +230,9 @@ def test_separate_passes_settings_on_to_the_masks(mixture, checkpoint):
 
 def test_separate_moves_no_model_that_is_loaded(mixture, checkpoint):
     model = absslab.load_model(checkpoint, "cpu")
-    for given in (model, absslab.Separator(model)):
+    for model_or_separator in (model, absslab.Separator(model)):
         with pytest.raises(InputError, match="device is 'cpu', but the model is loaded already"):
-            absslab.separate(mixture, given, device="cpu")
+            absslab.separate(mixture, model_or_separator, device="cpu")
 
 
 def test_listen_takes_the_sound_by_its_name_of_before(mixture):

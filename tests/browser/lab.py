@@ -22,7 +22,7 @@ SETTINGS = {
 
 def isolated(home: Path) -> dict[str, str]:
     """Return the environment of a server that neither reads nor writes files of this user."""
-    kept = {
+    variables = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("JUPYTER", "JPY_", "XDG_"))
@@ -38,7 +38,7 @@ def isolated(home: Path) -> dict[str, str]:
         "MPLCONFIGDIR": home / "matplotlib",
     }
     threads = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
-    return kept | threads | {name: str(folder) for name, folder in folders.items()}
+    return variables | threads | {name: str(folder) for name, folder in folders.items()}
 
 
 def at_home(home: Path) -> Iterator[psutil.Process]:

@@ -227,10 +227,10 @@ def test_a_name_is_nothing_but_text(separate, page, watch, name, tmp_path):
     assert name.replace("\\", "/").rpartition("/")[2] in upload_message(page).inner_text()
     assert page.locator("img[src=x]").count() == 0
     assert dialogs == []
-    written = [path for folder in separate.visitors for path in folder.rglob("*")]
+    paths = [path for folder in separate.visitors for path in folder.rglob("*")]
     assert not [
         path
-        for path in written
+        for path in paths
         if "evil" in path.name or "img" in path.name or "id" in path.stem.split("-")
     ]
     assert not list(separate.home.rglob("evil*"))

@@ -99,9 +99,9 @@ def test_a_live_figure_is_drawn_without_a_request_elsewhere(open_notebook, watch
     notebook = open_notebook(FIGURE)
     notebook.run_all()
     canvas = notebook.output().locator("canvas").first
-    drawn = notebook.until(lambda: canvas.evaluate(SUM_OF_PIXELS), what="picture")
+    first_sum = notebook.until(lambda: canvas.evaluate(SUM_OF_PIXELS), what="picture")
     notebook.execute("line.set_ydata([1, 0, 1]); line.set_linewidth(9); canvas.draw_idle()")
-    notebook.until(lambda: canvas.evaluate(SUM_OF_PIXELS) != drawn, what="another picture")
+    notebook.until(lambda: canvas.evaluate(SUM_OF_PIXELS) != first_sum, what="another picture")
     assert watch.n_requests > 0
     assert watch.left_loopback == []
 

@@ -114,14 +114,16 @@ def test_a_training_is_started_seen_growing_attached_again_after_a_restart_and_s
     )
     notebook.until(lambda: reader.state() == "running", 60, "running")
     pid = reader.status().pid
-    drawn = (
+    count_points = (
         "max([len(line.get_xdata()) for axes in panel.follower.view.plot.figure.axes "
         "for line in axes.lines], default=0)"
     )
     first = notebook.until(
-        lambda: int(notebook.execute(drawn)) >= 2 and int(notebook.execute(drawn)), 60, "curves"
+        lambda: int(notebook.execute(count_points)) >= 2 and int(notebook.execute(count_points)),
+        60,
+        "curves",
     )
-    notebook.until(lambda: int(notebook.execute(drawn)) > first, 30, "growing curves")
+    notebook.until(lambda: int(notebook.execute(count_points)) > first, 30, "growing curves")
     page.wait_for_timeout(1500)
     notebook.screenshot("training_running", screenshots)
 
@@ -131,7 +133,7 @@ def test_a_training_is_started_seen_growing_attached_again_after_a_restart_and_s
     index = notebook.add_and_run(f"{make}\npanel")
     picker = notebook.output(index).get_by_label("run", exact=True)
     picker.select_option(index=1)
-    notebook.until(lambda: int(notebook.execute(drawn)) > first, 30, "the same curves")
+    notebook.until(lambda: int(notebook.execute(count_points)) > first, 30, "the same curves")
     assert reader.state() == "running"
     assert reader.status().pid == pid
 
@@ -155,7 +157,7 @@ def test_every_tab_of_the_workbench_opens(
     )
     notebook = open_notebook(f"import absslab\nworkbench = absslab.workbench({folders})\nworkbench")
     notebook.run_all()
-    shown = {
+    expected_texts = {
         "recordings": "read the recordings",
         "mixtures": "draw",
         "training": "start",
@@ -165,12 +167,12 @@ def test_every_tab_of_the_workbench_opens(
     }
     for theme in ("JupyterLab Light", "JupyterLab Dark"):
         notebook.command("apputils:change-theme", theme=theme)
-        for name, words in shown.items():
+        for name, text in expected_texts.items():
             page.locator(".widget-tab .lm-TabBar-tabLabel", has_text=name).first.click()
             notebook.until(
-                lambda words=words: words in notebook.output(0).inner_text(),
+                lambda text=text: text in notebook.output(0).inner_text(),
                 30,
-                f"{name} shows {words!r}",
+                f"{name} shows {text!r}",
             )
             page.wait_for_timeout(700)
             notebook.screenshot(f"workbench_{name}_{theme.rpartition(' ')[2].lower()}", screenshots)

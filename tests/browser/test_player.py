@@ -31,7 +31,7 @@ def tone(hertz, level):
     return (level * np.sin(2 * np.pi * hertz * np.arange(4 * RATE) / RATE)).astype(np.float32)
 
 
-class Seen:
+class PlayerInPage:
     """Reads and operates the player in the page."""
 
     def __init__(self, page, notebook):
@@ -48,15 +48,15 @@ class Seen:
             lambda: condition(state := self.probe()) and state, seconds, what
         )
 
-    def heard(self):
+    def amplitudes(self):
         """Return the amplitude of each track that sounds."""
         return {
-            one["name"]: one["rms"] * math.sqrt(2)
-            for one in self.probe()["tracks"]
-            if one["rms"] > 1e-5
+            track["name"]: track["rms"] * math.sqrt(2)
+            for track in self.probe()["tracks"]
+            if track["rms"] > 1e-5
         }
 
-    def hears(self, *names, **levels):
+    def wait_for_tracks(self, *names, **levels):
         """Wait until exactly these tracks sound, at these amplitudes (by default their own).
 
         The analyser measures the last 0.13 s.
@@ -66,9 +66,9 @@ class Seen:
             for name in (*names, *levels)
         }
         try:
-            self.notebook.until(lambda: self.heard() == expected, 8)
+            self.notebook.until(lambda: self.amplitudes() == expected, 8)
         except AssertionError:
-            raise AssertionError(f"heard {self.heard()}, expected {expected}") from None
+            raise AssertionError(f"heard {self.amplitudes()}, expected {expected}") from None
 
     def press(self, key):
         self.page.locator(".absslab-player").press(key)
@@ -92,87 +92,87 @@ class Seen:
 
 
 @pytest.fixture
-def seen(open_notebook, page) -> Seen:
+def player(open_notebook, page) -> PlayerInPage:
     notebook = open_notebook(SET_UP, SHOW)
     notebook.run_all()
-    return Seen(page, notebook)
+    return PlayerInPage(page, notebook)
 
 
-def test_it_plays_switches_solos_mutes_loops_and_brushes(seen, page, screenshots):
-    seen.press("l")  # the whole sound in a loop
+def test_it_plays_switches_solos_mutes_loops_and_brushes(player, page, screenshots):
+    player.press("l")  # the whole sound in a loop
     page.click(".absslab-player .play")
-    playing = seen.wait(lambda state: state["isPlaying"] and state["position"] > 0.3, "playing")
+    playing = player.wait(lambda state: state["isPlaying"] and state["position"] > 0.3, "playing")
     assert playing["context"] == "running"
     mixed = math.sqrt(sum(level**2 for level in LEVELS.values()))
-    seen.hears(mixture=mixed)
+    player.wait_for_tracks(mixture=mixed)
 
     for key, name in (("2", "speech"), ("3", "knock"), ("4", "phone")):
-        seen.press(key)
-        seen.hears(name)
-    seen.press("b")
-    seen.hears("knock")  # B: back to the tracks heard before
-    seen.press("b")
-    seen.hears("phone")
+        player.press(key)
+        player.wait_for_tracks(name)
+    player.press("b")
+    player.wait_for_tracks("knock")  # B: back to the tracks heard before
+    player.press("b")
+    player.wait_for_tracks("phone")
 
     page.get_by_label("Solo, with others that are soloed (S): speech").click()
-    seen.hears("speech", "phone")
+    player.wait_for_tracks("speech", "phone")
     page.get_by_label("Mute (M): phone").click()
-    seen.hears("speech")
+    player.wait_for_tracks("speech")
 
     page.get_by_label("What is heard").select_option(label="all but knock")
-    seen.hears("speech", "phone")
+    player.wait_for_tracks("speech", "phone")
     page.get_by_label("Gain of speech in dB").evaluate(
         "(e) => { e.value = -6; e.dispatchEvent(new Event('input')) }"
     )
-    seen.hears("phone", speech=0.2 * 10 ** (-6 / 20))
+    player.wait_for_tracks("phone", speech=0.2 * 10 ** (-6 / 20))
 
     page.get_by_label("Level", exact=True).select_option("peak")
     page.get_by_label("What is heard").select_option(label="knock")
     gain = page.locator(".absslab-player .track output").nth(2)
-    seen.notebook.until(lambda: gain.inner_text() == "+19.0 dB", 20, "the gain that is applied")
-    seen.hears(knock=10 ** (-1 / 20))
+    player.notebook.until(lambda: gain.inner_text() == "+19.0 dB", 20, "the gain that is applied")
+    player.wait_for_tracks(knock=10 ** (-1 / 20))
     page.get_by_label("Level", exact=True).select_option("raw")
 
-    seen.drag(1.0, 1.5)
+    player.drag(1.0, 1.5)
     positions = []
     for _ in range(12):
         page.wait_for_timeout(120)
-        positions.append(seen.probe()["position"])
+        positions.append(player.probe()["position"])
     assert all(0.98 <= position <= 1.52 for position in positions), positions
     assert any(
         later < earlier for earlier, later in zip(positions[:-1], positions[1:], strict=True)
     ), "it came round"
-    seen.press("Escape")
+    player.press("Escape")
 
     page.get_by_label("What is heard").select_option(label="mixture")
     page.get_by_label("Dragging in the picture").select_option("brush")
-    seen.drag(2.0, 3.0, low=0.1, high=0.27)  # 200 to 680 Hz on the mel axis: the first tone alone
-    brushed = seen.wait(lambda state: state["brush"], "the brushed sound")
+    player.drag(2.0, 3.0, low=0.1, high=0.27)  # 200 to 680 Hz on the mel axis: the first tone alone
+    brushed = player.wait(lambda state: state["brush"], "the brushed sound")
     page.wait_for_timeout(400)
-    brushed = seen.probe()
+    brushed = player.probe()
     assert brushed["out"] * math.sqrt(2) == pytest.approx(0.2, rel=0.05)
     assert 2.0 <= brushed["position"] <= 3.02
-    seen.notebook.screenshot("player_brushed", screenshots)
-    seen.press("Escape")
-    seen.hears(mixture=mixed)
+    player.notebook.screenshot("player_brushed", screenshots)
+    player.press("Escape")
+    player.wait_for_tracks(mixture=mixed)
 
-    seen.press(" ")
-    assert seen.wait(lambda state: not state["isPlaying"], "paused")
-    seen.hears()
-
-
-def test_clicking_in_the_picture_and_keys_move_the_position(seen, page):
-    seen.drag(3.0, 3.0, low=0.5, high=0.5)
-    assert seen.probe()["position"] == pytest.approx(3.0, abs=0.02)
-    seen.press("ArrowLeft")
-    assert seen.probe()["position"] == pytest.approx(2.0, abs=0.02)
-    seen.press("Shift+ArrowRight")
-    assert seen.probe()["position"] == pytest.approx(2.1, abs=0.02)
-    seen.press("Home")
-    assert seen.probe()["position"] == 0
+    player.press(" ")
+    assert player.wait(lambda state: not state["isPlaying"], "paused")
+    player.wait_for_tracks()
 
 
-def test_the_mix_is_what_numpy_makes_of_it_sample_by_sample(seen, page):
+def test_clicking_in_the_picture_and_keys_move_the_position(player, page):
+    player.drag(3.0, 3.0, low=0.5, high=0.5)
+    assert player.probe()["position"] == pytest.approx(3.0, abs=0.02)
+    player.press("ArrowLeft")
+    assert player.probe()["position"] == pytest.approx(2.0, abs=0.02)
+    player.press("Shift+ArrowRight")
+    assert player.probe()["position"] == pytest.approx(2.1, abs=0.02)
+    player.press("Home")
+    assert player.probe()["position"] == 0
+
+
+def test_the_mix_is_what_numpy_makes_of_it_sample_by_sample(player, page):
     page.get_by_label("What is heard").select_option(label="all but knock")
     page.get_by_label("Gain of phone in dB").evaluate(
         "(e) => { e.value = 4.5; e.dispatchEvent(new Event('input')) }"
@@ -192,19 +192,19 @@ def test_the_mix_is_what_numpy_makes_of_it_sample_by_sample(seen, page):
     )  # half a step of 16 bits in the two sounds that were sent, and their gains
 
 
-def test_new_sound_takes_over_while_it_plays(seen, page):
+def test_new_sound_takes_over_while_it_plays(player, page):
     page.click(".absslab-player .play")
-    seen.press("2")
-    seen.hears("speech")
-    before = seen.probe()
-    seen.notebook.execute("player.show(tracks(0.5))")
-    after = seen.wait(lambda state: state["sounding"] != before["sounding"], "new tracks")
-    seen.hears(speech=0.1)
+    player.press("2")
+    player.wait_for_tracks("speech")
+    before = player.probe()
+    player.notebook.execute("player.show(tracks(0.5))")
+    after = player.wait(lambda state: state["sounding"] != before["sounding"], "new tracks")
+    player.wait_for_tracks(speech=0.1)
     assert after["isPlaying"]
     assert after["position"] > before["position"]
 
 
-def test_a_track_what_is_heard_and_the_picture_are_saved(seen, page, tmp_path):
+def test_a_track_what_is_heard_and_the_picture_are_saved(player, page, tmp_path):
     page.get_by_label("What is heard").select_option(label="all but knock")
     with page.expect_download() as download:
         page.get_by_title("All that is heard, with its gains, as WAV").click()
@@ -260,18 +260,18 @@ def test_a_long_file_plays_from_anywhere_while_only_parts_of_it_are_in_the_page(
         assert state()["out"] * math.sqrt(2) == pytest.approx(0.02 * (minute + 1), rel=0.05)
 
 
-def test_after_a_click_on_a_button_space_plays_and_the_notebook_can_be_saved(seen, page):
+def test_after_a_click_on_a_button_space_plays_and_the_notebook_can_be_saved(player, page):
     page.locator(".absslab-player .name", has_text="knock").click()
     page.keyboard.press(" ")
-    seen.wait(lambda state: state["isPlaying"], "playing")
-    seen.hears("knock")
+    player.wait(lambda state: state["isPlaying"], "playing")
+    player.wait_for_tracks("knock")
     page.get_by_label("Mute (M): phone").click()
     page.keyboard.press(" ")
-    seen.wait(lambda state: not state["isPlaying"], "paused")
-    before = seen.notebook.path.stat().st_mtime_ns
+    player.wait(lambda state: not state["isPlaying"], "paused")
+    before = player.notebook.path.stat().st_mtime_ns
     page.keyboard.press("Control+s")
-    seen.notebook.until(
-        lambda: seen.notebook.path.stat().st_mtime_ns > before, 10, "the notebook saved"
+    player.notebook.until(
+        lambda: player.notebook.path.stat().st_mtime_ns > before, 10, "the notebook saved"
     )
     page.get_by_label("Gain of knock in dB").press("ArrowLeft")
     assert page.get_by_label("Gain of knock in dB").input_value() == "-0.5"

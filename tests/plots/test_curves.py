@@ -124,20 +124,20 @@ def test_a_closed_plot_leaves_nothing_behind():
 def test_many_calls_to_draw_are_few_drawings(monkeypatch):
     async def main():
         plot = Plot()
-        drawn = []
+        times = []
         monkeypatch.setattr(
-            type(plot.widget), "draw_idle", lambda self: drawn.append(time.monotonic())
+            type(plot.widget), "draw_idle", lambda self: times.append(time.monotonic())
         )
         for _ in range(20):
             plot.draw()
-        while len(drawn) < 2:
+        while len(times) < 2:
             await asyncio.sleep(0.01)
         plot.close()
-        return drawn
+        return times
 
-    drawn = asyncio.run(main())
-    assert len(drawn) == 2
-    assert drawn[1] - drawn[0] >= 0.49
+    times = asyncio.run(main())
+    assert len(times) == 2
+    assert times[1] - times[0] >= 0.49
 
 
 def test_what_a_training_wrote_is_drawn_in_the_order_of_its_epochs():

@@ -189,9 +189,9 @@ def test_the_balance_of_a_split_is_stacked_in_the_order_of_the_splits():
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["train", "test"]
     ends = [bar.get_x() + bar.get_width() for bar in axes.patches]
     assert ends == [8.0] * 6 + [10.0, 11.0, 12.0, 13.0, 14.0, 15.0]
-    nothing = Figure().subplots()
-    draw_split_balance(nothing, {})
-    rendered(nothing)
+    empty_axes = Figure().subplots()
+    draw_split_balance(empty_axes, {})
+    rendered(empty_axes)
 
 
 def test_scores_of_classes_are_sorted_with_intervals_and_baselines_and_absent_ones_left_out():

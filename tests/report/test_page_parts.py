@@ -41,10 +41,10 @@ def decoded(uri):
 def test_sounds_are_the_very_samples_at_their_level(samples, kind):
     samples = samples.astype(np.float32)
     uri = re.search(r'src="([^"]+)"', sound(samples, 16000, "a").html)[1]
-    found_kind, heard, rate = decoded(uri)
+    found_kind, decoded_samples, rate = decoded(uri)
     assert found_kind == kind
     assert rate == 16000
-    np.testing.assert_array_equal(heard, samples)
+    np.testing.assert_array_equal(decoded_samples, samples)
 
 
 class Tags(HTMLParser):

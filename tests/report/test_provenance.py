@@ -49,7 +49,7 @@ def test_the_commands_say_what_was_done(commands, run, mixtures):
     config = read_manifest(mixtures).config
     assert given["length"] == config["length"] == 2.0
     assert {name: config[name] for name in ("n_files", "max_event", "seed", "event_folder")} == {
-        name: given[name] for name in ("n_files", "max_event", "seed", "event_folder")
+        name: flags[name] for name in ("n_files", "max_event", "seed", "event_folder")
     }
     assert f"--data_folder={mixtures}" in flags_of(train)
     assert flags_of(evaluate) == [

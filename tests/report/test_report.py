@@ -55,7 +55,7 @@ def score(run):
     assert main(["evaluate", *map(str, flags)]) == 0
 
 
-def heard(uri):
+def decode_sound(uri):
     return soundfile.read(io.BytesIO(base64.b64decode(uri.partition(",")[2])), dtype="float32")[0]
 
 
@@ -93,12 +93,12 @@ def test_a_run_becomes_one_page_that_stands_alone_with_its_sounds_as_they_are(
     name, uri = next(sounds)
     assert name == "0 the mixture"
     samples, _ = soundfile.read(mixtures / "test" / worst.mixture, dtype="float32")
-    np.testing.assert_array_equal(heard(uri), samples)
+    np.testing.assert_array_equal(decode_sound(uri), samples)
     name, uri = next(sounds)
     label = name.partition(" ")[2].removesuffix(", as it was mixed")
     folder = mixtures / "test" / worst.mixture.removesuffix(".wav")
     np.testing.assert_array_equal(
-        heard(uri), soundfile.read(folder / f"{label}.flac", dtype="float32")[0]
+        decode_sound(uri), soundfile.read(folder / f"{label}.flac", dtype="float32")[0]
     )
     name, uri = next(sounds)
     out = run.parent / "separated"
@@ -116,7 +116,7 @@ def test_a_run_becomes_one_page_that_stands_alone_with_its_sounds_as_they_are(
         out / worst.mixture.removesuffix(".wav") / f"{label}.wav", dtype="float32"
     )[0]
     assert (
-        np.abs(heard(uri) - separated).max() <= 1.01 / 32768
+        np.abs(decode_sound(uri) - separated).max() <= 1.01 / 32768
     )  # there, the rounding of the residual is distributed
     assert uri.startswith("data:audio/flac")
 
@@ -219,7 +219,7 @@ def test_of_long_recordings_the_beginning_is_shown(run, own_home, monkeypatch, s
     monkeypatch.setattr(examples, "MAX_SAMPLES_FLOAT", 0)
     text = open_report(run, device="cpu").examples().html
     assert text.count("Shown are the first 0.5 of 2 s") == 3
-    assert {len(heard(uri)) for uri in stands_alone(text).sounds.values()} == {8000}
+    assert {len(decode_sound(uri)) for uri in stands_alone(text).sounds.values()} == {8000}
 
 
 @pytest.mark.parametrize(

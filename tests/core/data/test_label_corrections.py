@@ -44,7 +44,7 @@ def table(request, tmp_path) -> Path:
     return tmp_path / request.param
 
 
-def noted(table: Path) -> list[list[str]]:
+def read_corrections(table: Path) -> list[list[str]]:
     with open(table.with_name("corrections.csv"), newline="") as file:
         return list(csv.reader(file))
 
@@ -71,7 +71,7 @@ def test_corrections_are_noted_and_the_first_original_is_kept(table):
     correct_label(table, "sub/b.wav", "knock", table.suffix == ".csv")
     correct_label(table, "a.wav", "speech", False)
     assert original(table).read_text() == before
-    header, *lines = noted(table)
+    header, *lines = read_corrections(table)
     assert header == ["time", "filename", "event_label", "from", "to"]
     of_knock = ["0", "1"] if table.suffix == ".csv" else ["1", "0"]
     assert [line[1:] for line in lines] == [
@@ -136,18 +136,18 @@ def test_on_a_full_disk_neither_the_label_nor_its_note_is_changed(tmp_path, full
     table.write_text("filename,knock,speech\n" + "".join(f"{i}.wav,1,0\n" for i in range(n_rows)))
     correct_label(table, "0.wav", "speech", True)
     before = table.read_bytes()
-    notes = noted(table)
+    notes = read_corrections(table)
     size = (
         300 if what_fails == "the table" else table.with_name("corrections.csv").stat().st_size + 10
     )
     with full_disk(size), pytest.raises(OSError, match=r"weak_labels\.csv|corrections\.csv"):
         correct_label(table, "1.wav", "speech", True)
     assert table.read_bytes() == before
-    assert noted(table) == notes
+    assert read_corrections(table) == notes
     assert not list(tmp_path.glob("*.part"))
     assert not list(tmp_path.glob(".*.part"))
     assert correct_label(table, "1.wav", "speech", True)
-    assert len(noted(table)) == len(notes) + 1
+    assert len(read_corrections(table)) == len(notes) + 1
 
 
 def test_corrections_of_several_panels_at_once_are_all_there(tmp_path):
@@ -156,15 +156,15 @@ def test_corrections_of_several_panels_at_once_are_all_there(tmp_path):
     table.write_text("filename,knock,speech\n" + "".join(f"{name},1,0\n" for name in names))
     all_here = Barrier(4)
 
-    def correct(mine):
+    def correct(own_names):
         all_here.wait(20)
-        return [correct_label(table, name, "speech", True) for name in mine]
+        return [correct_label(table, name, "speech", True) for name in own_names]
 
     with ThreadPoolExecutor(4) as panels:
-        answers = list(panels.map(correct, (names[i::4] for i in range(4))))
-    assert all(map(all, answers))
+        changed = list(panels.map(correct, (names[i::4] for i in range(4))))
+    assert all(map(all, changed))
     assert all(read_labels(table, name)["speech"] for name in names)
-    assert sorted(line[1] for line in noted(table)[1:]) == sorted(names)
+    assert sorted(line[1] for line in read_corrections(table)[1:]) == sorted(names)
 
 
 def test_the_table_of_a_recording_is_beside_it_or_above(table, monkeypatch):

@@ -172,8 +172,8 @@ def test_with_overlap_events_do_overlap_and_starts_are_spread_over_the_length():
 
 def test_classes_are_drawn_alike_however_many_recordings_they_have():
     recordings = [Recording(f"{i}", "common" if i else "rare", f"{i}", 0.1) for i in range(20)]
-    drawn = [event.event_label for seed in range(300) for event in draw(seed, recordings).events]
-    assert 0.42 < drawn.count("rare") / len(drawn) < 0.58
+    labels = [event.event_label for seed in range(300) for event in draw(seed, recordings).events]
+    assert 0.42 < labels.count("rare") / len(labels) < 0.58
 
 
 def test_the_same_generator_draws_the_same_and_another_does_not():

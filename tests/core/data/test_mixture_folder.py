@@ -451,9 +451,9 @@ def test_a_full_disk_is_said_in_one_line_and_leaves_nothing_half_written(
         "File too large" in message
     )  # the message of the system here; on a full disk it is "No space left on device"
     assert str(tmp_path / "O") in message
-    left = [path for path in (tmp_path / "O").rglob("*") if path.is_file()]
-    assert {path.suffix for path in left} <= {".json", ".flac"}
-    for path in left:
+    paths = [path for path in (tmp_path / "O").rglob("*") if path.is_file()]
+    assert {path.suffix for path in paths} <= {".json", ".flac"}
+    for path in paths:
         if path.suffix == ".flac":
             assert sound_files.check(path).duration == 20
 

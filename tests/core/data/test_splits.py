@@ -26,13 +26,15 @@ def test_with_one_class_per_origin_each_class_is_shared_out_exactly(counts, trai
     dealt = split_origins(single_label(counts), percentages, seed)
     assert dealt.keys() == single_label(counts).keys()
     for name, count in counts.items():
-        held = Counter(split for origin, split in dealt.items() if origin.startswith(f"{name}-"))
+        in_split = Counter(
+            split for origin, split in dealt.items() if origin.startswith(f"{name}-")
+        )
         for split, part in zip(SPLITS, percentages, strict=True):
-            assert held[split] >= 1
+            assert in_split[split] >= 1
             # exact to one origin, apart from origins that an otherwise empty split takes
             assert (
-                abs(held[split] - count * part / 100) < 1
-                or held[split] == 1
+                abs(in_split[split] - count * part / 100) < 1
+                or in_split[split] == 1
                 or count * min(percentages) < 100
             )
 
@@ -40,8 +42,8 @@ def test_with_one_class_per_origin_each_class_is_shared_out_exactly(counts, trai
 def test_twenty_takes_of_a_class_become_sixteen_two_and_two():
     dealt = split_origins(single_label({"keys": 20, "speech": 20}), PERCENTAGES, 0)
     for name in ("keys", "speech"):
-        held = Counter(split for origin, split in dealt.items() if origin.startswith(name))
-        assert held == {"train": 16, "validation": 2, "test": 2}
+        in_split = Counter(split for origin, split in dealt.items() if origin.startswith(name))
+        assert in_split == {"train": 16, "validation": 2, "test": 2}
 
 
 @given(
@@ -65,9 +67,9 @@ def test_with_several_classes_per_origin_the_shares_come_close():
     }
     dealt = split_origins(labels, (60.0, 20.0, 20.0), 3)
     for name in "abc":
-        held = Counter(split for origin, split in dealt.items() if name in labels[origin])
-        assert abs(held["test"] / 120 - 0.2) < 0.05
-        assert abs(held["train"] / 120 - 0.6) < 0.08
+        in_split = Counter(split for origin, split in dealt.items() if name in labels[origin])
+        assert abs(in_split["test"] / 120 - 0.2) < 0.05
+        assert abs(in_split["train"] / 120 - 0.6) < 0.08
 
 
 def test_classes_that_cannot_all_be_on_every_side_are_refused_by_name():

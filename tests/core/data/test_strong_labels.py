@@ -80,8 +80,8 @@ def test_names_may_hold_anything(tmp_path):
         max_size=5,
     )
 )
-def test_times_are_kept_to_the_microsecond(tmp_path_factory, drawn):
-    rows = [(name, onset, onset + length, label) for name, onset, length, label in drawn]
+def test_times_are_kept_to_the_microsecond(tmp_path_factory, rows_drawn):
+    rows = [(name, onset, onset + length, label) for name, onset, length, label in rows_drawn]
     path = tmp_path_factory.mktemp("events") / "events.tsv"
     write_events(path, rows)
     events_of_files = read_events(path, classes=CLASSES, durations=dict.fromkeys(DURATIONS, 7200.1))

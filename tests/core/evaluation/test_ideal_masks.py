@@ -76,9 +76,9 @@ def test_a_ratio_mask_is_the_share_of_the_power():
 
 
 def test_where_there_is_nothing_masks_are_0():
-    nothing = torch.zeros(3)
-    assert ratio_mask(nothing, nothing).tolist() == [0, 0, 0]
-    assert binary_mask(nothing, nothing).tolist() == [0, 0, 0]
+    silence = torch.zeros(3)
+    assert ratio_mask(silence, silence).tolist() == [0, 0, 0]
+    assert binary_mask(silence, silence).tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

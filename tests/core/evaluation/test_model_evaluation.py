@@ -168,10 +168,10 @@ def test_true_tags_refine_the_masks_as_if_the_model_had_given_them(checkpoint, o
             return super().postprocess(predicted, tags)
 
     assert plain.model.competing
-    told = Told(plain.model)
+    separator_with_tags = Told(plain.model)
     estimate = opened.estimate(truth)
     separation = plain.separate(truth.mixture, truth.sampling_rate)
-    refined = told.separate(truth.mixture, truth.sampling_rate).sources[tags > 0]
+    refined = separator_with_tags.separate(truth.mixture, truth.sampling_rate).sources[tags > 0]
     order = [opened.classes.index(name) for name in truth.references]
     in_order = list(np.flatnonzero(tags))
     np.testing.assert_array_equal(estimate.sources, separation.sources)
@@ -243,8 +243,8 @@ def test_the_steps_from_the_best_mask_down_to_the_model_add_up(scores):
     first, *steps = scores["breakdown"]
     assert first["system"] == "phase_sensitive_mask"
     assert steps[-1]["system"] == "model"
-    left = first["si_sdr_improvement"] - sum(step["lost"] for step in steps)
-    assert left == pytest.approx(scores["separation"]["si_sdr_improvement"])
+    remaining = first["si_sdr_improvement"] - sum(step["lost"] for step in steps)
+    assert remaining == pytest.approx(scores["separation"]["si_sdr_improvement"])
 
 
 def test_present_and_absent_classes_are_never_averaged_together(evaluation, scores):

@@ -138,7 +138,7 @@ def test_weighted_tagging_scores_are_scikit_learns_on_repeated_rows(decimals):
             ("f1", f1_score, decided),
         ):
             expected = np.mean(
-                [reference(one, other) for one, other in zip(truth, of, strict=True)]
+                [reference(label, other) for label, other in zip(truth, of, strict=True)]
             )
             assert scores[f"tagging.{name}"][row] == pytest.approx(expected), name
 
@@ -224,8 +224,8 @@ def test_the_same_mixtures_are_drawn_in_every_table():
         statistics.resampled(n_resamples=130, seed=5)["separation.si_sdr"]
         for statistics in (first, other)
     ]
-    assert drawn[0].shape == (130,)
-    np.testing.assert_allclose(drawn[1] - drawn[0], 1)
+    assert resampled[0].shape == (130,)
+    np.testing.assert_allclose(resampled[1] - resampled[0], 1)
 
 
 def test_more_resamples_begin_with_the_same_ones():
@@ -310,8 +310,8 @@ def test_scores_and_table_come_back_as_they_were_written(tmp_path):
     ]
     again, read = read_scores(tmp_path / "deep" / "scores.json")
     assert again == scores
-    written = json.loads((tmp_path / "deep" / "scores.json").read_text())
-    assert written == {**scores.to_json(), "table": "scores.csv"}
+    content = json.loads((tmp_path / "deep" / "scores.json").read_text())
+    assert content == {**scores.to_json(), "table": "scores.csv"}
     for name in ("mixture", "class", "path"):
         assert read[name].tolist() == table[name].tolist()
     numbers = ["label", "present", "si_sdr", "sir", "residual"]

@@ -149,13 +149,13 @@ def test_leakage_is_the_level_of_an_absent_class_below_the_mixture():
 
 
 @pytest.mark.parametrize(
-    ("taken", "expected"), [(0.9, -20.0), (0.0, 0.0), (1.0, -120.0), (11.0, 20.0)]
+    ("share", "expected"), [(0.9, -20.0), (0.0, 0.0), (1.0, -120.0), (11.0, 20.0)]
 )
-def test_the_residual_is_the_level_of_what_no_class_took(taken, expected):
+def test_the_residual_is_the_level_of_what_no_class_took(share, expected):
     (speech,) = sounds(1)
     truth = recording({"speech": speech})
     scorer = scored(
-        (truth, Estimate(sources=sources({"speech": taken * truth.mixture}))), bss_eval="none"
+        (truth, Estimate(sources=sources({"speech": share * truth.mixture}))), bss_eval="none"
     )
     assert report(scorer)["separation"]["residual"] == pytest.approx(expected, abs=1e-3)
 

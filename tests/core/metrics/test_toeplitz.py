@@ -64,11 +64,11 @@ def test_of_signals_that_repeat_each_other_the_projection_is_that_of_one_of_them
     monkeypatch, dense_up_to
 ):
     monkeypatch.setattr(toeplitz, "_DENSE_UP_TO", dense_up_to)
-    once = noise(1)
+    single = noise(1)
     twice = np.concatenate([noise(1), noise(1)])
     target = noise(1, 300 + 19, seed=2)
     projections = []
-    for signals in (once, twice):
+    for signals in (single, twice):
         basis = delayed(signals, 20)
         solution = toeplitz_solver(lags_of(signals, 20))(torch.from_numpy(basis @ target.T)).numpy()
         projections.append(basis.T @ solution)

@@ -101,17 +101,17 @@ ONSET = 100  # its frame
 
 @pytest.mark.parametrize("smoothing", [0.04, 0.2, 0.5])
 def test_pcen_keeps_an_onset_and_divides_out_what_is_sustained(smoothing):
-    shown = pcen(STEP[None], smoothing=smoothing)[0]
+    normalised = pcen(STEP[None], smoothing=smoothing)[0]
     level = (1 - smoothing) * 0.001 + smoothing * 0.1
     assert (
-        shown[ONSET]
-        == shown.max()
+        normalised[ONSET]
+        == normalised.max()
         == pytest.approx((0.1 / (1e-6 + level) ** 0.98 + 2) ** 0.5 - 2**0.5)
     )
-    assert shown[-1] == pytest.approx(shown[ONSET - 1], rel=0.1), (
+    assert normalised[-1] == pytest.approx(normalised[ONSET - 1], rel=0.1), (
         "a sustained event ends at the value before its onset"
     )
-    assert (np.diff(shown[ONSET:]) <= 1e-12).all(), "the value falls after the onset"
+    assert (np.diff(normalised[ONSET:]) <= 1e-12).all(), "the value falls after the onset"
 
 
 def test_pcen_knows_nothing_of_what_comes_later():
@@ -123,8 +123,8 @@ def test_pcen_knows_nothing_of_what_comes_later():
 def test_pcen_the_more_a_frame_weighs_the_less_is_left_of_an_event_but_its_onset():
     lengths = []
     for smoothing in (0.01, 0.04, 0.2, 0.5):
-        shown = pcen(STEP[None], smoothing=smoothing)[0, ONSET:]
-        lengths.append(int((shown > 1.5 * shown[-1]).sum()))
+        normalised = pcen(STEP[None], smoothing=smoothing)[0, ONSET:]
+        lengths.append(int((normalised > 1.5 * normalised[-1]).sum()))
     assert lengths == sorted(set(lengths), reverse=True), lengths
     assert lengths[-1] <= 2
 

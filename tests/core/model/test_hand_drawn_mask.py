@@ -21,12 +21,12 @@ def mask():
 
 def test_a_mask_has_the_event_and_the_stray_bins_that_were_asked_for():
     config = HandDrawnMaskConfig(duration=0.5, bandwidth=8, height=0.5, noise=0.1, n_stray=5)
-    drawn = make_hand_drawn_mask(config)
-    assert drawn.values.shape == (32, 125)
-    assert drawn.event.sum() == 8 * 16
-    assert drawn.values[drawn.event].mean() == pytest.approx(0.5, abs=0.02)
-    assert (drawn.values[~drawn.event] > 0.99).sum() == 5
-    np.testing.assert_array_equal(make_hand_drawn_mask(config).values, drawn.values)
+    mask = make_hand_drawn_mask(config)
+    assert mask.values.shape == (32, 125)
+    assert mask.event.sum() == 8 * 16
+    assert mask.values[mask.event].mean() == pytest.approx(0.5, abs=0.02)
+    assert (mask.values[~mask.event] > 0.99).sum() == 5
+    np.testing.assert_array_equal(make_hand_drawn_mask(config).values, mask.values)
 
 
 def test_every_pooling_is_there():

@@ -119,8 +119,8 @@ def test_a_score_that_mixtures_do_not_have_ranks_them_by_how_far_tags_are_from_l
     run_scores = read_run_scores(tmp_path / "run", "test")
     assert run_scores.per_mixture("auc")[0] == TAG_ERROR
     ranked = run_scores.ranking("auc")
-    assert [one.mixture for one in ranked] == ["b.wav", "a.wav", "c.wav"]
-    assert [one.score for one in ranked] == pytest.approx([0.45, 0.2, 0.1])
+    assert [row.mixture for row in ranked] == ["b.wav", "a.wav", "c.wav"]
+    assert [row.score for row in ranked] == pytest.approx([0.45, 0.2, 0.1])
     assert ranked[2].classes == ()
 
 

@@ -48,17 +48,17 @@ def test_it_gives_what_separating_gives_whatever_the_settings(separator, samplin
 
 
 def test_the_model_is_asked_once(separator, monkeypatch):
-    asked = []
+    lengths = []
     predict = Separator.predict
     monkeypatch.setattr(
         Separator,
         "predict",
-        lambda self, waveform: asked.append(len(waveform)) or predict(self, waveform),
+        lambda self, waveform: lengths.append(len(waveform)) or predict(self, waveform),
     )
     resynthesis = Resynthesis.prepare(separator, np.full(32000, 0.1, np.float32), 16000)
     for config in CONFIGS:
         resynthesis.separate(config)
-    assert asked == [32000]
+    assert lengths == [32000]
 
 
 def test_what_came_out_can_be_changed_without_changing_what_comes_next(separator):

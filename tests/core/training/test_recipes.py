@@ -18,8 +18,8 @@ from absslab.core.training.settings import Settings
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_recipe_is_made_of_settings_that_exist(recipe):
     settings = Settings.from_flags(RECIPES[recipe])
-    taken = {name for part in settings.to_json().values() for name in part}
-    assert set(RECIPES[recipe]) <= taken
+    setting_names = {name for part in settings.to_json().values() for name in part}
+    assert set(RECIPES[recipe]) <= setting_names
 
 
 def scores_of(recipe, event_folder, tmp_path, **flags):

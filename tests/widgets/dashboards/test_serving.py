@@ -108,23 +108,23 @@ def test_a_run_without_a_model_can_be_followed_but_not_heard(run, tmp_path):
 
 def test_a_server_that_others_reach_has_a_token():
     assert ensure_token(ServerConfig()).token == ""
-    made = [ensure_token(ServerConfig(host="0.0.0.0")).token for _ in range(2)]
-    assert min(map(len, made)) >= 24
-    assert made[0] != made[1]
+    tokens = [ensure_token(ServerConfig(host="0.0.0.0")).token for _ in range(2)]
+    assert min(map(len, tokens)) >= 24
+    assert tokens[0] != tokens[1]
     assert ensure_token(ServerConfig(host="0.0.0.0", token="mine")).token == "mine"
     assert ensure_token(ServerConfig(host="0.0.0.0", token="none")).token == "none"
     assert ensure_token(ServerConfig(), allow_training=True).token
 
 
 def test_a_port_that_is_taken_is_said_before_anything_is_started(run):
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
+    with socket.socket() as occupied:
+        occupied.bind(("127.0.0.1", 0))
+        occupied.listen()
         with pytest.raises(InputError, match=r"cannot listen on 127\.0\.0\.1:"):
             serve(
                 "listen",
                 DashboardConfig(run_directory=(str(run),)),
-                ServerConfig(port=taken.getsockname()[1]),
+                ServerConfig(port=occupied.getsockname()[1]),
             )
 
 
@@ -152,11 +152,11 @@ def test_kernels_hear_what_the_server_was_told_and_nothing_is_left(run, monkeypa
     monkeypatch.setenv(ENVIRONMENT, "{}")
     monkeypatch.setenv("JUPYTER_PATH", "")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    shown = DashboardConfig(
+    config = DashboardConfig(
         run_directory=(str(run),), max_uploads=3, visitors_folder=str(tmp_path / "visitors")
     )
     hangup = signal.getsignal(signal.SIGHUP)
-    serve("listen", shown, ServerConfig(port=0, max_visitors=2, preheat=1))
+    serve("listen", config, ServerConfig(port=0, max_visitors=2, preheat=1))
     signal.signal(signal.SIGHUP, hangup)
     assert started["told"].max_uploads == 3
     assert started["told"].visitors_folder == str(started["folder"])
@@ -169,8 +169,8 @@ def test_kernels_hear_what_the_server_was_told_and_nothing_is_left(run, monkeypa
 
 
 def test_folders_of_processes_that_are_gone_are_removed(tmp_path):
-    kept = create_visitor_folder(tmp_path)
-    assert kept.stat().st_mode & 0o777 == 0o700
+    folder = create_visitor_folder(tmp_path)
+    assert folder.stat().st_mode & 0o777 == 0o700
     code = (
         "import os, sys; from absslab.widgets.dashboards.visitors import create_visitor_folder\n"
         "create_visitor_folder(sys.argv[1]); os._exit(1)"  # killed
@@ -179,7 +179,7 @@ def test_folders_of_processes_that_are_gone_are_removed(tmp_path):
     (tmp_path / "visitor-x-mine").mkdir()
     assert len(list(tmp_path.iterdir())) == 3
     assert remove_abandoned_folders(tmp_path) == 1
-    assert {path.name for path in tmp_path.iterdir()} == {kept.name, "visitor-x-mine"}
+    assert {path.name for path in tmp_path.iterdir()} == {folder.name, "visitor-x-mine"}
 
 
 def test_a_server_removes_what_killed_servers_left(tmp_path):

@@ -85,12 +85,12 @@ def test_the_level_of_a_long_sound_is_that_of_the_whole():
 
 def test_a_remix_is_a_sound_as_wide_and_as_long_as_its_widest_and_longest_track():
     wide = Track("wide", array_sound(np.ones((2, 50), np.float32), RATE))
-    made = MixedSound((*tracks("source"), wide), (0.5, 0.0))
-    assert (made.sampling_rate, made.n_samples, made.n_channels, made.seeks_well) == (
+    sound = MixedSound((*tracks("source"), wide), (0.5, 0.0))
+    assert (sound.sampling_rate, sound.n_samples, sound.n_channels, sound.seeks_well) == (
         RATE,
         RATE,
         2,
         True,
     )
-    expected = 0.5 * made.tracks[0].sound.read(10, 100)
-    np.testing.assert_allclose(made.read(10, 100), np.repeat(expected, 2, axis=0), atol=1e-7)
+    expected = 0.5 * sound.tracks[0].sound.read(10, 100)
+    np.testing.assert_allclose(sound.read(10, 100), np.repeat(expected, 2, axis=0), atol=1e-7)

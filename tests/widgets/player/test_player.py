@@ -37,16 +37,16 @@ class Page:
     """A fake page that shows a player and collects its messages."""
 
     def __init__(self, player):
-        self.player, self.told = player, []
-        player.send = lambda content, buffers=None: self.told.append((content, buffers))
+        self.player, self.messages = player, []
+        player.send = lambda content, buffers=None: self.messages.append((content, buffers))
 
     def says(self, **content):
-        self.told.clear()
+        self.messages.clear()
         self.player._handle_custom_msg(content, [])
-        return self.told
+        return self.messages
 
     def of(self, kind):
-        return [(content, buffers) for content, buffers in self.told if content["type"] == kind]
+        return [(content, buffers) for content, buffers in self.messages if content["type"] == kind]
 
 
 @pytest.fixture
@@ -67,13 +67,13 @@ def page(sounds):
 
 
 def samples_of(content, buffers):
-    whole = np.frombuffer(buffers[0], "<i2").reshape(content["channels"], -1)
-    return whole / 32768 * content["scale"]
+    samples = np.frombuffer(buffers[0], "<i2").reshape(content["channels"], -1)
+    return samples / 32768 * content["scale"]
 
 
 def test_the_page_is_told_what_there_is_and_gets_what_is_heard_at_once(page, sounds):
     page.says(type="ready")
-    (content, buffers), *pcm = page.told
+    (content, buffers), *pcm = page.messages
     assert [(track["name"], track["kind"], track["has_mask"]) for track in content["tracks"]] == [
         ("mixture", "mixture", False),
         ("speech", "source", True),
@@ -108,34 +108,34 @@ def test_levels_are_true_however_loud_or_quiet_a_sound_is(level):
 
 
 def test_sixteen_bit_sound_arrives_bit_by_bit(tmp_path):
-    whole = np.random.default_rng(0).integers(-20000, 20000, RATE).astype(np.int16)
-    sound_files.save(tmp_path / "a.wav", whole, RATE)
+    samples_in_file = np.random.default_rng(0).integers(-20000, 20000, RATE).astype(np.int16)
+    sound_files.save(tmp_path / "a.wav", samples_in_file, RATE)
     page = Page(listen(tmp_path / "a.wav"))
     page.says(type="ready")
-    np.testing.assert_array_equal(samples_of(*page.of("pcm")[0])[0] * 32768, whole)
+    np.testing.assert_array_equal(samples_of(*page.of("pcm")[0])[0] * 32768, samples_in_file)
 
 
 def test_a_sound_that_does_not_fit_comes_chunk_by_chunk(tmp_path):
     rng = np.random.default_rng(0)
-    whole = rng.integers(-20000, 20000, (2, 44100 * 240)).astype(np.int16)
-    sound_files.save(tmp_path / "long.wav", whole, 44100)
+    samples_in_file = rng.integers(-20000, 20000, (2, 44100 * 240)).astype(np.int16)
+    sound_files.save(tmp_path / "long.wav", samples_in_file, 44100)
     page = Page(listen(tmp_path / "long.wav"))
     page.says(type="ready")
-    ((about, _),) = page.told
-    assert about["chunk_length"] < about["length"] == whole.shape[1]
+    ((about, _),) = page.messages
+    assert about["chunk_length"] < about["length"] == samples_in_file.shape[1]
     assert about["chunk_length"] * about["kept"] * 4 <= BUDGET
     last = -(-about["length"] // about["chunk_length"]) - 1
     for chunk in (0, 5, last):
         page.says(type="need", chunks=[[0, chunk]])
-        ((content, buffers),) = page.told
+        ((content, buffers),) = page.messages
         start = chunk * about["chunk_length"]
-        expected = whole[:, start : start + about["chunk_length"]]
+        expected = samples_in_file[:, start : start + about["chunk_length"]]
         np.testing.assert_array_equal(samples_of(content, buffers) * 32768, expected)
 
 
 def test_pictures_of_sounds_and_masks_are_sent_as_bytes(page):
     page.says(type="ready")
-    asked = {
+    request = {
         "type": "tile",
         "track": 1,
         "size": "large",
@@ -143,18 +143,18 @@ def test_pictures_of_sounds_and_masks_are_sent_as_bytes(page):
         "start": 0.0,
         "end": 1.0,
     }
-    ((sound, pixels),) = page.says(**asked, what="sound")
+    ((sound, pixels),) = page.says(**request, what="sound")
     assert len(pixels[0]) == sound["rows"] * sound["columns"]
     image = np.frombuffer(pixels[0], np.uint8).reshape(sound["rows"], -1)
     assert image.max() > 200
-    ((_, pixels),) = page.says(**asked, what="mask")
+    ((_, pixels),) = page.says(**request, what="mask")
     assert set(pixels[0]) == {128}
-    assert page.says(**{**asked, "track": 0}, what="mask") == []
+    assert page.says(**{**request, "track": 0}, what="mask") == []
 
 
 def test_all_pictures_share_one_range_of_levels(page):
     page.says(type="ready")
-    asked = {
+    request = {
         "type": "tile",
         "what": "sound",
         "size": "lane",
@@ -164,7 +164,7 @@ def test_all_pictures_share_one_range_of_levels(page):
     }
     brightest = {}
     for track in range(3):
-        ((about, pixels),) = page.says(**asked, track=track)
+        ((about, pixels),) = page.says(**request, track=track)
         brightest[track] = max(pixels[0])
         assert about["top"] == page.player._playlist.brightest
     assert (
@@ -209,7 +209,7 @@ def test_what_is_heard_is_saved_with_its_gains(page, sounds):
 
 def test_a_track_can_be_offered_from_python(page, sounds):
     page.says(type="ready")
-    page.told.clear()
+    page.messages.clear()
     page.player.offer("knock", "the knock: <b>")
     ((about, buffers),) = page.of("file")
     assert about["name"] == "the knock_ _b_.wav"
@@ -231,7 +231,7 @@ def test_a_remix_beyond_full_scale_is_saved_without_clipping(page, sounds):
 def test_other_tracks_of_the_same_names_keep_what_is_heard(page, sounds):
     page.says(type="ready")
     page.says(type="mix", gains=[None, 0, None], mix=MIX)
-    page.told.clear()
+    page.messages.clear()
     page.player.show(
         [
             Track(track.name, array_sound(tone(200), RATE), track.kind)
@@ -242,7 +242,7 @@ def test_other_tracks_of_the_same_names_keep_what_is_heard(page, sounds):
     assert about["coming"] == [1]
     assert about["mix"] == MIX
     assert [content["track"] for content, _ in page.of("pcm")] == [1]
-    page.told.clear()
+    page.messages.clear()
     page.player.show([Track("else", array_sound(tone(200), RATE))], title="else")
     assert page.of("tracks")[0][0]["coming"] == [0]
     assert page.player.title == "else"
@@ -252,25 +252,25 @@ def test_what_is_heard_is_known_here_and_told_to_a_page_that_comes_anew(page):
     page.says(type="mix", gains=[None, -6, 0], mix=MIX)
     assert page.player.mix_state.gains == (float("-inf"), -6.0, 0.0)
     page.says(type="ready")
-    assert page.told[0][0]["mix"] == MIX
-    assert page.told[0][0]["coming"] == [1, 2]
+    assert page.messages[0][0]["mix"] == MIX
+    assert page.messages[0][0]["coming"] == [1, 2]
 
 
 def test_of_two_wishes_for_a_brush_only_the_later_is_answered(page, monkeypatch):
     page.says(type="ready")
-    page.told.clear()
+    page.messages.clear()
     waiting = []
     monkeypatch.setattr(
         page.player,
         "_submit",
-        lambda worker, function, shown, *args: waiting.append((function, shown, args)),
+        lambda worker, function, content, *args: waiting.append((function, content, args)),
     )
     region = {"start": 0.1, "end": 0.5, "low": 300.0, "high": 600.0, "gains": [1, 0, 0]}
     for number in (1, 2):
         page.player._handle_custom_msg({"type": "brush", "number": number, **region}, [])
-    answers = [function(shown, *args) for function, shown, args in waiting]
-    assert answers[0] is None
-    assert answers[1][0]["number"] == 2
+    results = [function(content, *args) for function, content, args in waiting]
+    assert results[0] is None
+    assert results[1][0]["number"] == 2
 
 
 def test_what_was_begun_for_other_tracks_is_never_told(page, monkeypatch):
@@ -282,21 +282,21 @@ def test_what_was_begun_for_other_tracks_is_never_told(page, monkeypatch):
             for track in page.player.tracks
         ]
     )
-    page.told.clear()
+    page.messages.clear()
     page.player._submit("slow", page.player._match_gains, before)
-    assert page.told == []
+    assert page.messages == []
     assert page.player._playlist.matched_gains["peak"][0] == pytest.approx(39, abs=0.1)
 
 
 def test_it_is_driven_from_python(page):
     page.says(type="ready")
-    page.told.clear()
+    page.messages.clear()
     page.player.hear("knock")
     page.player.seek(0.5)
     page.player.play()
     page.player.pause()
-    assert [content["command"] for content, _ in page.told] == ["hear", "seek", "play", "pause"]
-    assert page.told[0][0]["tracks"] == [2]
+    assert [content["command"] for content, _ in page.messages] == ["hear", "seek", "play", "pause"]
+    assert page.messages[0][0]["tracks"] == [2]
     with pytest.raises(InputError, match="there is no track 'nothing'"):
         page.player.hear("nothing")
 
@@ -360,7 +360,7 @@ def test_a_hundred_tracks_with_any_names_are_shown():
     player = listen({name: tone(100 + i, 0.2) for i, name in enumerate(names)}, RATE)
     page = Page(player)
     page.says(type="ready")
-    assert [track["name"] for track in page.told[0][0]["tracks"]] == names
+    assert [track["name"] for track in page.messages[0][0]["tracks"]] == names
 
 
 def test_results_show_themselves_as_players(checkpoint):
@@ -388,7 +388,7 @@ def test_a_closed_player_says_nothing_and_leaves_nothing():
     player.close()
     page.says(type="ready")
     player.close()
-    assert page.told == []
+    assert page.messages == []
     after = set(ipywidgets.widgets.widget._instances)
     assert after == before
 
@@ -402,7 +402,7 @@ def test_where_a_loop_runs_answers_come_on_it_and_in_a_thread():
                 break
             await asyncio.sleep(0.02)
         page.player.close()
-        return [content["type"] for content, _ in page.told]
+        return [content["type"] for content, _ in page.messages]
 
     assert asyncio.run(run()) == ["tracks", "pcm"]
 
@@ -427,14 +427,14 @@ def test_of_a_two_hour_file_only_what_is_asked_for_is_read(tmp_path):
         )
     page = Page(listen(path))
     page.says(type="ready")
-    ((about, _),) = page.told
+    ((about, _),) = page.messages
     assert about["length"] == n_samples
     ((_, buffers),) = page.says(
         type="need", chunks=[[0, (n_samples - 5 * rate) // about["chunk_length"]]]
     )
     assert len(buffers[0]) <= about["chunk_length"] * 4
     assert np.abs(np.frombuffer(buffers[0], "<i2")).max() > 8000
-    asked = {
+    request = {
         "type": "tile",
         "track": 0,
         "what": "sound",
@@ -443,7 +443,7 @@ def test_of_a_two_hour_file_only_what_is_asked_for_is_read(tmp_path):
         "start": 0,
         "end": 7200,
     }
-    ((picture, pixels),) = page.says(**asked)
+    ((picture, pixels),) = page.says(**request)
     loudest = np.frombuffer(pixels[0], np.uint8).reshape(picture["rows"], -1).max(0)
     assert set(np.flatnonzero(loudest)) == {picture["columns"] - 2, picture["columns"] - 1}
     ((about, _),) = page.says(type="save", gains=[1], name="all")

@@ -59,16 +59,16 @@ def test_of_more_than_two_channels_the_mean_is_heard(tmp_path):
 def test_windows_of_a_resampled_sound_fit_to_each_other(own, rate):
     samples = noise(own * 5)
     sound = Resampled(array_sound(samples, own), rate)
-    whole = sound_files.resample(samples, own, rate)
-    assert sound.n_samples == len(whole)
+    resampled = sound_files.resample(samples, own, rate)
+    assert sound.n_samples == len(resampled)
     size = rate // 3 + 7
     windows = np.concatenate([sound.read(start, size) for start in range(0, 5 * rate, size)], 1)[
-        0, : len(whole)
+        0, : len(resampled)
     ]
     middle = slice(
         rate // 10, -rate // 10
     )  # at its ends, the whole sound has no neighbouring samples
-    np.testing.assert_allclose(windows[middle], whole[middle], atol=2e-5)
+    np.testing.assert_allclose(windows[middle], resampled[middle], atol=2e-5)
 
 
 def test_tracks_of_several_rates_are_brought_to_the_first_ones():
@@ -79,9 +79,12 @@ def test_tracks_of_several_rates_are_brought_to_the_first_ones():
     assert tracks[1].sound.n_samples == 16000
 
 
-@pytest.mark.parametrize(("rate", "heard"), [(4000, 8000), (192000, 96000)])
-def test_rates_that_browsers_do_not_take_are_brought_to_the_nearest(rate, heard):
-    assert to_one_rate([Track("a", array_sound(noise(rate), rate))])[0].sound.sampling_rate == heard
+@pytest.mark.parametrize(("rate", "played_rate"), [(4000, 8000), (192000, 96000)])
+def test_rates_that_browsers_do_not_take_are_brought_to_the_nearest(rate, played_rate):
+    assert (
+        to_one_rate([Track("a", array_sound(noise(rate), rate))])[0].sound.sampling_rate
+        == played_rate
+    )
 
 
 @pytest.mark.parametrize(

@@ -158,17 +158,17 @@ def test_work_that_is_cancelled_after_its_last_step_is_done():
 
 def test_work_that_fails_while_it_is_cancelled_is_cancelled():
     async def main():
-        wait, begun = threading.Event(), []
+        wait, started = threading.Event(), []
 
         def steps():
-            begun.append(True)
+            started.append(True)
             wait.wait(20)
             raise OSError("half-way")
             yield
 
         job, calls = work(current_main_loop(), steps)
         job.start()
-        await until(lambda: begun)
+        await until(lambda: started)
         job.cancel()
         wait.set()
         await until(lambda: not job.is_running)
@@ -208,17 +208,17 @@ def test_work_that_fails_hands_its_error_over():
 
 def test_work_that_runs_is_not_started_twice():
     async def main():
-        begun = []
+        started = []
 
         def steps():
-            begun.append(1)
+            started.append(1)
             yield Progress(1, 1)
 
         job, _ = work(current_main_loop(), steps)
         job.start()
         job.start()
         await until(lambda: not job.is_running)
-        return begun
+        return started
 
     assert asyncio.run(main()) == [1]
 
@@ -248,14 +248,14 @@ def test_of_many_requests_only_the_first_and_latest_are_computed_and_only_the_la
 
 
 def test_an_error_of_the_latest_request_is_handed_over_and_the_next_request_is_answered():
-    answers, errors = [], []
+    results, errors = [], []
     latest = LatestOnly(
-        current_main_loop(), lambda x: 1 / x, deliver=answers.append, failed=errors.append
+        current_main_loop(), lambda x: 1 / x, deliver=results.append, failed=errors.append
     )
     latest.request(0)
     latest.request(2)
     assert isinstance(errors[0], ZeroDivisionError)
-    assert answers == [0.5]
+    assert results == [0.5]
 
 
 def test_without_a_loop_an_error_of_the_delivery_is_the_callers_and_the_next_request_is_answered():
@@ -276,22 +276,22 @@ def test_without_a_loop_an_error_of_the_delivery_is_the_callers_and_the_next_req
 
 def test_after_close_no_answer_is_delivered():
     async def main():
-        go, begun, delivered = threading.Event(), [], []
+        go, started, delivered = threading.Event(), [], []
 
         def slow(x):
-            begun.append(x)
+            started.append(x)
             go.wait(20)
 
         latest = LatestOnly(
             current_main_loop(), slow, deliver=delivered.append, failed=delivered.append
         )
         latest.request(1)
-        await until(lambda: begun)
+        await until(lambda: started)
         latest.close()
         go.set()
         await until(lambda: not latest.is_running)
         latest.request(2)
         await asyncio.sleep(0.02)
-        return begun, delivered
+        return started, delivered
 
     assert asyncio.run(main()) == ([1], [])

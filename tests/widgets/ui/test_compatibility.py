@@ -66,10 +66,10 @@ def broken(package: str, name: str) -> str:
     ],
 )
 def test_the_installed_version_has_the_name(package, module, name):
-    found = import_module(module)
+    value = import_module(module)
     for part in name.split("."):
-        assert hasattr(found, part), broken(package, f"{module}.{name}")
-        found = getattr(found, part)
+        assert hasattr(value, part), broken(package, f"{module}.{name}")
+        value = getattr(value, part)
 
 
 @pytest.mark.parametrize("widget", [PageHeartbeat, Player, Upload])

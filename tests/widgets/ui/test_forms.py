@@ -157,20 +157,20 @@ def test_fields_without_a_control_keep_their_initial_values():
 
 
 def test_a_change_is_told_once_also_where_many_values_are_set():
-    told = []
+    changes = []
     form = Form(
         Settings,
-        on_change=lambda: told.append(1),
+        on_change=lambda: changes.append(1),
         choices={"folder": ["a", "b"]},
         initial=Settings(folder="a"),
     )
     form.controls["folder"].value = "b"
-    assert (len(told), form.config.folder) == (1, "b")
+    assert (len(changes), form.config.folder) == (1, "b")
     form.set({"rate": 8000, "level": 0.1, "sizes": (1,)})
-    assert len(told) == 2
+    assert len(changes) == 2
     form.close()
     form.controls["rate"].value = 1
-    assert len(told) == 2
+    assert len(changes) == 2
 
 
 def test_setting_what_the_config_does_not_take_changes_nothing(form):

@@ -63,13 +63,13 @@ def test_long_work_is_done_one_at_a_time_and_the_newest_follows():
     """Many requests use one thread, and only the last one is answered."""
 
     async def ask() -> tuple[list[int], list[int], int]:
-        begun, done, running, most = [], [], 0, 0
+        started, done, running, most = [], [], 0, 0
         all_asked = threading.Event()
 
         def steps(i):
             def made():
                 nonlocal running, most
-                begun.append(i)
+                started.append(i)
                 running += 1
                 most = max(most, running)
                 try:
@@ -89,10 +89,10 @@ def test_long_work_is_done_one_at_a_time_and_the_newest_follows():
         all_asked.set()
         while line.is_running:
             await asyncio.sleep(0.01)
-        return begun, done, most
+        return started, done, most
 
-    begun, done, most = asyncio.run(ask())
-    assert (begun, done, most) == ([0, 9], [9], 1)
+    started, done, most = asyncio.run(ask())
+    assert (started, done, most) == ([0, 9], [9], 1)
 
 
 def test_work_that_waits_can_be_cancelled():

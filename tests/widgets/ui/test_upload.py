@@ -22,9 +22,9 @@ class Page:
     """A fake page, which sends messages and collects those it gets."""
 
     def __init__(self, folder):
-        self.heard, self.arrived = [], []
+        self.answers, self.arrived = [], []
         self.upload = Upload(folder, LIMITS, arrived=self.arrived.append)
-        self.upload.send = lambda content, buffers=None: self.heard.append(content)
+        self.upload.send = lambda content, buffers=None: self.answers.append(content)
 
     def say(self, content, *buffers):
         self.upload._handle_msg(
@@ -36,11 +36,11 @@ class Page:
 
     def begin(self, name="a.wav", size=100, number=1):
         self.say({"type": "begin", "number": number, "name": name, "size": size})
-        return self.heard[-1]
+        return self.answers[-1]
 
     def piece(self, offset, content, number=1):
         self.say({"type": "piece", "number": number, "offset": offset}, memoryview(content))
-        return self.heard[-1]
+        return self.answers[-1]
 
 
 @pytest.fixture
@@ -87,9 +87,9 @@ def test_another_upload_takes_the_place_of_the_one_before(page, sound, tmp_path)
     ],
 )
 def test_what_may_not_come_is_refused_before_it_does(page, tmp_path, name, size, line):
-    heard = page.begin(name=name, size=size)
-    assert heard["type"] == "refused"
-    assert line in heard["text"]
+    answer = page.begin(name=name, size=size)
+    assert answer["type"] == "refused"
+    assert line in answer["text"]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -101,9 +101,9 @@ def test_a_piece_that_was_not_asked_for_ends_the_upload(page, tmp_path, offset, 
     page.begin(size=100)
     assert page.piece(offset, content)["type"] == "refused"
     assert list(tmp_path.iterdir()) == []
-    n_heard = len(page.heard)
+    n_answers = len(page.answers)
     page.piece(0, b"x")
-    assert len(page.heard) == n_heard, "later messages are ignored"
+    assert len(page.answers) == n_answers, "later messages are ignored"
 
 
 @pytest.mark.parametrize(
@@ -178,10 +178,10 @@ def test_it_can_be_cancelled(page, sound, tmp_path):
 
 def test_what_is_no_sound_is_refused_by_its_name_alone(page, tmp_path):
     page.begin(name="notes.wav", size=5)
-    heard = page.piece(0, b"words")
-    assert heard["type"] == "refused"
-    assert "notes.wav is not a readable sound file" in heard["text"]
-    assert str(tmp_path) not in heard["text"]
+    answer = page.piece(0, b"words")
+    assert answer["type"] == "refused"
+    assert "notes.wav is not a readable sound file" in answer["text"]
+    assert str(tmp_path) not in answer["text"]
     assert list(tmp_path.iterdir()) == []
 
 

@@ -101,11 +101,13 @@ def test_separate_keeps_softens_and_removes(opened, run, mixtures, tmp_path):
     after = {track.name: track.sound for track in page.recording_view.player.tracks}["after"]
     (folder,) = page.folder.glob(f"separated-*/{mixture.stem}")
     files = {path.stem: soundfile.read(path)[0] for path in folder.glob("*.wav")}
-    kept = sum(samples for name, samples in files.items() if name in page.keep_controls.found_names)
+    kept_sum = sum(
+        samples for name, samples in files.items() if name in page.keep_controls.found_names
+    )
     rest = sum(
         samples for name, samples in files.items() if name not in page.keep_controls.found_names
     )
-    np.testing.assert_allclose(after.read(0, n)[0], kept + 10 ** (-12 / 20) * rest, atol=1e-5)
+    np.testing.assert_allclose(after.read(0, n)[0], kept_sum + 10 ** (-12 / 20) * rest, atol=1e-5)
     assert "soften everything else" in page.keep_controls.description
     page.clear()
     assert not folder.exists()
@@ -246,10 +248,13 @@ def test_a_blind_test_tells_nothing_before_its_end(opened, run, other_run, tmp_p
     assert run.name not in seen
     while test.number < len(test.trials):
         test.vote("X")
-    kept = read_votes(next(votes.glob("*.jsonl")))
-    assert len(kept) == len(test.trials)
-    n_first = sum(vote.preferred == run.name for vote in kept)
-    assert f"You: {n_first} for {run.name}, {len(kept) - n_first} for other" in test.result.value
+    saved_votes = read_votes(next(votes.glob("*.jsonl")))
+    assert len(saved_votes) == len(test.trials)
+    n_first = sum(vote.preferred == run.name for vote in saved_votes)
+    assert (
+        f"You: {n_first} for {run.name}, {len(saved_votes) - n_first} for other"
+        in test.result.value
+    )
     assert "no more than chance" in test.result.value
     test.votes["X"].disabled = False
     test.votes["X"].click()
@@ -271,10 +276,10 @@ def test_a_round_whose_sounds_are_gone_ends_the_test_and_one_may_begin_again(
         "compare", run_directory=[str(run), str(other_run)], votes_folder=str(tmp_path / "votes")
     )
 
-    def gone(*_):
+    def fail(*_):
         raise InputError("gone.wav does not exist")
 
-    page.pair.compare = gone
+    page.pair.compare = fail
     page.test.start()
     assert "gone.wav does not exist" in page.message
     assert page.test.start_button.layout.display == ""
@@ -318,12 +323,12 @@ def test_x_is_what_the_trial_says(opened, run, other_run, mixtures, tmp_path):
         next(track for track in compared.tracks if track.name == f"{trial.label}, {letter}")
         for letter in "AB"
     ]
-    heard = {track.name: track.sound for track in test.recording_view.player.tracks}
+    tracks = {track.name: track.sound for track in test.recording_view.player.tracks}
     for name, which in (("X", trial.first), ("Y", 1 - trial.first)):
-        np.testing.assert_array_equal(heard[name].read(0, 500), sources[which].sound.read(0, 500))
-        assert abs(heard[name].read(0, 500) - sources[1 - which].sound.read(0, 500)).max() > 1e-6, (
-            "their names differ"
-        )
+        np.testing.assert_array_equal(tracks[name].read(0, 500), sources[which].sound.read(0, 500))
+        assert (
+            abs(tracks[name].read(0, 500) - sources[1 - which].sound.read(0, 500)).max() > 1e-6
+        ), "their names differ"
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def side_by_side(checkpoint, mixtures):
     panel.close()
 
 
-def drawn(panel):
+def figure_of(panel):
     return panel.chart._plot.figure
 
 
@@ -79,14 +79,14 @@ def test_front_ends_are_seen_and_heard_and_follow_the_sliders(front_ends):
         "recording",
         *FRONT_ENDS,
     ]
-    assert [axes.get_title(loc="left").split(":")[0] for axes in drawn(front_ends).axes] == [
+    assert [axes.get_title(loc="left").split(":")[0] for axes in figure_of(front_ends).axes] == [
         "spectrogram", "mel", "log-mel", "PCEN",
     ]  # fmt: skip
     before = front_ends.comparison.sounds["mel"]
     front_ends.sliders.set(carrier="noise", n_mels=16)
     assert front_ends.comparison.features[1].shades.shape[0] == 16
     assert not np.array_equal(front_ends.comparison.sounds["mel"], before)
-    drawn(front_ends).canvas.draw()
+    figure_of(front_ends).canvas.draw()
     assert front_ends.message == ""
 
 
@@ -103,7 +103,9 @@ def test_front_ends_follow_the_selected_recording_and_say_what_is_wrong(front_en
 def test_poolings_are_shown_and_follow_the_sliders(poolings):
     assert list(poolings.comparison.pooled) == list(POOLINGS)
     assert all(name in poolings.table.value for name in POOLINGS)
-    assert len([axes for axes in drawn(poolings).axes if axes.images]) >= 2 * (1 + len(POOLINGS))
+    assert len([axes for axes in figure_of(poolings).axes if axes.images]) >= 2 * (
+        1 + len(POOLINGS)
+    )
     before = poolings.comparison.pooled["GWRP"].probability
     poolings.sliders.controls["decay"].value = 1.0
     after = poolings.comparison.pooled
@@ -111,8 +113,8 @@ def test_poolings_are_shown_and_follow_the_sliders(poolings):
     assert after["GWRP"].probability == pytest.approx(after["GAP"].probability, rel=1e-5)
     poolings.label.value, poolings.n_steps.value = 0, 30
     assert poolings.comparison.pooled["GAP"].probability_after < after["GAP"].probability
-    assert "after 30 steps" in drawn(poolings).axes[3].get_title(loc="left")
-    drawn(poolings).canvas.draw()
+    assert "after 30 steps" in figure_of(poolings).axes[3].get_title(loc="left")
+    figure_of(poolings).canvas.draw()
     assert poolings.message == ""
 
 
@@ -128,8 +130,8 @@ def test_models_are_compared_class_by_class_and_the_same_model_does_the_same(sid
         assert row.masks["first"].shape == row.power.shape
         assert "dB" in row.captions["first"]
     assert [row[1:3] for row in comparison.table] == [row[3:5] for row in comparison.table]
-    assert len(drawn(side_by_side).axes) == 3 * len(classes)
-    drawn(side_by_side).canvas.draw()
+    assert len(figure_of(side_by_side).axes) == 3 * len(classes)
+    figure_of(side_by_side).canvas.draw()
 
 
 def test_the_next_mixture_is_compared_and_selected_for_all_panels(side_by_side, mixtures, tmp_path):

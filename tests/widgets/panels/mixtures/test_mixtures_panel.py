@@ -48,13 +48,13 @@ def fill(folder, names):
 def test_a_mixture_is_drawn_and_is_the_sum_of_what_one_hears_beside_it(panel):
     panel.draw(3, "train")
     assert panel.message == ""
-    heard = sounds(panel)
+    tracks = sounds(panel)
     assert [track.kind for track in panel.recording_view.player.tracks][:2] == [
         "mixture",
         "reference",
     ]
-    mixture = heard.pop("mixture")
-    np.testing.assert_array_equal(mixture, np.sum(list(heard.values()), axis=0, dtype=np.float32))
+    mixture = tracks.pop("mixture")
+    np.testing.assert_array_equal(mixture, np.sum(list(tracks.values()), axis=0, dtype=np.float32))
     assert "train, number 3: " in panel.recording_view.caption.value
     assert len(panel.recording_view.chart.widget.children) == 1
 
@@ -106,8 +106,8 @@ def test_what_is_drawn_is_what_a_set_would_hold(panel, tmp_path):
     panel.folder.set({"output_folder": str(tmp_path / "set"), "n_files": 30})
     panel.write()
     panel.draw(2, "validation")
-    written = sound_files.load(tmp_path / "set" / "validation" / "000002.wav")
-    np.testing.assert_array_equal(sounds(panel)["mixture"], written)
+    saved = sound_files.load(tmp_path / "set" / "validation" / "000002.wav")
+    np.testing.assert_array_equal(sounds(panel)["mixture"], saved)
     assert "would hold only" not in panel.recording_view.caption.value
     panel.draw(3, "validation")
     assert "would hold only 3 of this split" in panel.recording_view.caption.value

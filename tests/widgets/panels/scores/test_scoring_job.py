@@ -46,13 +46,13 @@ def test_the_bar_goes_as_far_as_the_process_says(scoring):
 
 
 def test_an_error_when_the_scores_are_shown_is_said(scoring):
-    said = []
+    errors = []
 
     def done():
         raise OSError("the disk is gone")
 
-    job = scoring(failed=said.append, done=done)
+    job = scoring(failed=errors.append, done=done)
     job._job.status = 0
     job.update()
-    assert [str(error) for error in said] == ["the disk is gone"]
+    assert [str(error) for error in errors] == ["the disk is gone"]
     assert not job.is_running

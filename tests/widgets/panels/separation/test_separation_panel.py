@@ -182,9 +182,9 @@ def test_an_excerpt_has_its_own_references_and_events(checkpoint, mixture):
     total = sum(track.sound.read(0, 16000) for track in live.references)
     np.testing.assert_allclose(total, live.waveform, atol=1e-6)
     assert all(0 <= event.onset < event.offset <= 1.0 for event in live.truth)
-    whole = LiveSeparation(live.separator, Excerpt.of(mixture))
+    live_of_file = LiveSeparation(live.separator, Excerpt.of(mixture))
     assert {event.event_label for event in live.truth} <= {
-        event.event_label for event in whole.truth
+        event.event_label for event in live_of_file.truth
     }
 
 
@@ -293,8 +293,8 @@ def test_an_upload_that_is_no_sound_is_said_and_stays_where_it_does_no_harm(
     }
     panel.choice.upload.set_trait("value", (upload,))
     assert words in panel.message
-    (kept,) = panel.choice.uploads.path.iterdir()
-    assert kept.parent == panel.choice.uploads.path
+    (upload_folder,) = panel.choice.uploads.path.iterdir()
+    assert upload_folder.parent == panel.choice.uploads.path
 
 
 def test_an_uploaded_sound_is_separated_and_removed_with_the_panel(panel, mixture):

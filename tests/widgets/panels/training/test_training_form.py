@@ -111,14 +111,14 @@ def test_devices_are_offered_with_what_they_are_and_the_choice_stays(form):
 
 
 def test_changes_are_told_and_nothing_is_left_after_the_end():
-    before, told = set(ipywidgets.widgets.widget._instances), []
-    form = TrainingForm(on_change=lambda: told.append(1))
+    before, changes = set(ipywidgets.widgets.widget._instances), []
+    form = TrainingForm(on_change=lambda: changes.append(1))
     form.forms["training"].controls["n_epochs"].value = 5
-    assert told == [1]
+    assert changes == [1]
     form.set({"model_type": "VGG_like_CNN"})
-    assert told == [1, 1]
+    assert changes == [1, 1]
     assert form._folded.get_title(0) == "mask network: VGG_like_CNN"
     form.recipe.value = "thesis"
-    assert told == [1, 1, 1]
+    assert changes == [1, 1, 1]
     form.close()
     assert set(ipywidgets.widgets.widget._instances) == before

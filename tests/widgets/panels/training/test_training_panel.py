@@ -56,7 +56,7 @@ def panel(state):
 
 
 @pytest.fixture(scope="session")
-def kept(settings, tmp_path_factory):
+def run_with_epochs(settings, tmp_path_factory):
     """A run directory of two epochs, with the model of each."""
     save_path = tmp_path_factory.mktemp("kept") / "run.ckpt"
     settings = replace(settings, run=replace(settings.run, save_path=str(save_path), keep_every=1))
@@ -66,9 +66,9 @@ def kept(settings, tmp_path_factory):
 
 
 @pytest.fixture
-def trained(kept, tmp_path):
+def trained(run_with_epochs, tmp_path):
     """A copy of it, which a test may damage."""
-    return Path(shutil.copytree(kept, tmp_path / "run"))
+    return Path(shutil.copytree(run_with_epochs, tmp_path / "run"))
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def wait_for(panel, condition, seconds=120):
 
 def lines_of(panel):
     """Return the drawn curves: title → name → number of points."""
-    found = {}
+    curves = {}
     for axes in panel.follower.view.plot.figure.axes:
         title = axes.get_title(loc="left")
         names = (
@@ -130,13 +130,13 @@ def lines_of(panel):
             if axes.legend_
             else [title] * len(axes.lines)
         )
-        found[title] = {
+        curves[title] = {
             name: len(line.get_xdata()) for name, line in zip(names, axes.lines, strict=True)
         }
-    return found
+    return curves
 
 
-def shown(widget):
+def html_of(widget):
     return "".join(child.value for child in widget.children if isinstance(child, ipywidgets.HTML))
 
 
@@ -413,15 +413,15 @@ def test_without_a_run_nothing_fails(panel, state):
 
 
 def test_two_panels_on_one_run_show_the_same(trained):
-    one, other = TrainingPanel(), TrainingPanel()
-    one.attach(trained)
-    other.attach(trained)
-    assert lines_of(one) == lines_of(other)
-    assert lines_of(one)[LOSS]["total"] == 2
-    one.close()
-    other.follower.update()
-    assert other.follower.state == "finished"
-    other.close()
+    first, second = TrainingPanel(), TrainingPanel()
+    first.attach(trained)
+    second.attach(trained)
+    assert lines_of(first) == lines_of(second)
+    assert lines_of(first)[LOSS]["total"] == 2
+    first.close()
+    second.follower.update()
+    assert second.follower.state == "finished"
+    second.close()
 
 
 def test_the_same_mixture_is_heard_as_each_epochs_model_separates_it(panel, trained):
@@ -452,13 +452,13 @@ def test_the_same_mixture_is_heard_as_each_epochs_model_separates_it(panel, trai
 
 def test_what_a_gpu_holds_is_said(panel, trained):
     panel.attach(trained)
-    assert "GiB" not in shown(panel.follower.view.widget)
+    assert "GiB" not in html_of(panel.follower.view.widget)
     with open(trained / "metrics.jsonl", "a") as file:
         file.write(
             json.dumps({"epoch": 3, "losses": {"total": 1.0}, "gpu_memory": 3 * 2**29}) + "\n"
         )
     panel.follower.view.update(panel.follower.state)
-    assert "1.50 GiB" in shown(panel.follower.view.widget)
+    assert "1.50 GiB" in html_of(panel.follower.view.widget)
 
 
 def test_a_run_that_died_says_so_and_how_to_go_on(panel, trained):
@@ -470,7 +470,7 @@ def test_a_run_that_died_says_so_and_how_to_go_on(panel, trained):
     panel.attach(trained)
     assert panel.follower.state == "dead"
     assert "resume goes on from its last epoch" in panel.message
-    assert "Killed &lt;b&gt;here&lt;/b&gt;" in shown(panel.follower.view.widget)
+    assert "Killed &lt;b&gt;here&lt;/b&gt;" in html_of(panel.follower.view.widget)
     assert not panel.resume_button.disabled
 
 
@@ -506,7 +506,7 @@ def test_a_torn_or_foreign_status_is_followed(panel, trained, content):
     panel.attach(trained)
     assert panel.follower.state == "dead"
     assert lines_of(panel)[LOSS]["total"] == 2
-    assert "<b>" not in shown(panel.follower.view.widget)
+    assert "<b>" not in html_of(panel.follower.view.widget)
 
 
 def test_data_that_is_gone_is_said_and_the_curves_are_shown(panel, trained):

@@ -18,9 +18,9 @@ def _quick(monkeypatch):
 
 def test_a_condition_is_waited_for_while_the_loop_goes_on():
     async def wait():
-        found = []
-        asyncio.get_running_loop().call_later(0.1, found.append, "it")
-        return await wait_until(lambda: found, seconds=5)
+        items = []
+        asyncio.get_running_loop().call_later(0.1, items.append, "it")
+        return await wait_until(lambda: items, seconds=5)
 
     assert asyncio.run(wait()) == ["it"]
     with pytest.raises(InputError, match=r"the condition did not become true within 0.1 s"):
