@@ -162,7 +162,7 @@ def draw_improvement_breakdown(axes: "Axes", steps: Sequence[BreakdownStep]) -> 
     top = max([*left, 1e-3])
     for y, (step, value) in enumerate(zip(steps, left, strict=True)):
         if step.lost is None:
-            cause = f"   {step.cause} takes the rest"
+            cause = f"   the rest is lost to {step.cause}"
         else:
             cause = f"   {-step.lost:+.1f} to {step.cause}"
         text = fill(f"{value:.1f}{cause}".replace("-", "−"), 46)

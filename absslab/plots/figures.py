@@ -1,4 +1,4 @@
-"""Figures of arrays: spectrograms, masks, timelines, and the style of all charts.
+"""Draw figures of arrays (spectrograms, masks, timelines), and set the style of all charts.
 
 Axes of the data: K classes, M bands, T frames.
 """
@@ -33,11 +33,11 @@ _MOST_ROWS = 30  # of a timeline; with more of them classes without events are l
 
 
 class Separated(NamedTuple):
-    """One class of a mixture, as `draw_masks` shows it.
+    """A class of a mixture: a row of `draw_masks`.
 
     Args:
         name: of the class.
-        reference: (M, T) power of the source that was mixed; None if it is absent or not known.
+        reference: (M, T) power of the true source; None if it is absent or not known.
         mask: (M, T) in [0, 1].
         estimate: (M, T) power of the separated source.
         improvement: of its SI-SDR, dB; None if it is not known.
@@ -63,7 +63,7 @@ def draw_masks(
     """
     from matplotlib.figure import Figure
 
-    titles = ["what was mixed", "the mask", "what the mask cut out"]
+    titles = ["reference", "mask", "separated source"]
     titles = titles if any(source.reference is not None for source in separated) else titles[1:]
     figure = Figure(figsize=(11, 1.5 + 1.55 * (len(separated) + 1)), layout="constrained", dpi=110)
     grid = figure.subplots(len(separated) + 1, len(titles), sharex=True, sharey=True, squeeze=False)
@@ -75,7 +75,7 @@ def draw_masks(
     image = draw_spectrogram(above, mixture, hop=hop, centres=centres, top=top)
     above.tick_params(labelleft=True)
     above.set_ylabel("frequency / kHz", fontsize=9)
-    above.set_title("the mixture: all that the model is given", fontsize=10)
+    above.set_title("mixture: the input of the model", fontsize=10)
     for axes, title in zip(grid[1] if separated else (), titles, strict=False):
         axes.set_title(title, fontsize=10)
     mask_image = None
@@ -103,9 +103,7 @@ def draw_masks(
     bar: dict[str, Any] = {"location": "bottom", "shrink": 0.7, "aspect": 30, "pad": 0.01}
     figure.colorbar(image, ax=grid[:, -1], label="level / dB", **bar)
     if mask_image is not None:
-        figure.colorbar(
-            mask_image, ax=grid[:, -2], label="mask: the part that this class takes", **bar
-        )
+        figure.colorbar(mask_image, ax=grid[:, -2], label="mask: share of this class", **bar)
     return figure
 
 
@@ -174,7 +172,7 @@ def draw_timeline(
     length: float,
     truth: Iterable[SoundEvent] | None = None,
 ) -> None:
-    """Draw what sounds when: a row per class, a bar per event.
+    """Draw a timeline: a row per class, a bar per event.
 
     Args:
         axes: where.
@@ -212,7 +210,7 @@ def draw_timeline(
 
 
 def label_rows(axes: "Axes", names: Sequence[str]) -> None:
-    """Label rows from top to bottom; of long names the middle is left out."""
+    """Label rows from top to bottom; the middle of long names is left out."""
     size = 9 if len(names) <= _MOST_ROWS else 7
     axes.set_yticks(range(len(names)), [shorten_name(name) for name in names])
     for label in axes.get_yticklabels():

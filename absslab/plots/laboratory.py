@@ -125,7 +125,7 @@ def draw_model_masks(
     top = 10 * np.log10(max(loudest, 1e-12))
     for axes, row in zip(grid, rows, strict=True):
         draw_spectrogram(axes[0], row.power, hop=hop, centres=centres, top=top)
-        origin = "in the mixture" if row.is_mixture else "true source"
+        origin = "in the mixture" if row.is_mixture else "reference"
         _style_axes(axes[0], f"{shorten_name(row.name)}\n{origin}")
         for mask_axes, model in zip(axes[1:], models, strict=True):
             mask = row.masks[model]

@@ -22,10 +22,10 @@ def render_examples(run: ReportedRun, *, n_each: int, limit: int) -> Fragment:
     if not ranking:
         return prose("No mixture has a score to choose by.")
     if not n_each:
-        return prose("No mixture is shown: none was asked for.")
-    criterion = "the mean SI-SDR improvement of what they hold"
+        return prose("No mixture is shown, since n_examples is 0.")
+    criterion = "the mean SI-SDR improvement of the classes in them"
     if score == TAG_ERROR:
-        criterion = "the distance of probabilities from labels"
+        criterion = "the mean distance of the probabilities from the labels"
     rendered: dict[str, Fragment] = {}  # by kind
     n_characters = 0
     n_left_out = 0
@@ -40,13 +40,13 @@ def render_examples(run: ReportedRun, *, n_each: int, limit: int) -> Fragment:
         n_characters += len(example.html)
         rendered[kind] = rendered.get(kind, Fragment()) + example
     parts = prose(
-        f"Chosen by {criterion}. Levels are true: what is quiet in the file is quiet here."
+        f"Chosen by {criterion}. Sounds are played at the level that they have in the file."
     )
     for kind in ("worst", "median", "best"):
         parts += rendered.get(kind, Fragment())
     if n_left_out:
         megabytes = MAX_CHARACTERS // 1_000_000
-        parts += prose(f"{n_left_out} more did not fit: a report stays under {megabytes} MB.")
+        parts += prose(f"{n_left_out} more did not fit: a report is limited to {megabytes} MB.")
     return parts
 
 
@@ -57,5 +57,5 @@ def _render_ranked(run: ReportedRun, kind: str, ranked: RankedMixture, score: st
     title = f"{kind}: {ranked.mixture}, {value}"
     example = separate_example(run.evaluation, run.scores, ranked.mixture)
     if example is None:
-        return heading(title) + prose("It is not in the data any more.")
+        return heading(title) + prose("It no longer exists in the data.")
     return render_example(run.evaluation, example, title)

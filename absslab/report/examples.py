@@ -1,4 +1,4 @@
-"""Mixtures to see and to hear: which ones, how the model separates them, as parts of a page.
+"""Choose mixtures for a report, separate them, and render them as parts of a page.
 
 Axes: K classes, M bands, T frames, N samples.
 """
@@ -39,7 +39,7 @@ _MAX_CLASSES = 6  # of a mixture
 def choose_examples(
     ranking: Sequence[RankedMixture], n_each: int
 ) -> dict[str, list[RankedMixture]]:
-    """Choose the worst, the median and the best of a ranking; no mixture is in two of them.
+    """Choose the worst, the median and the best mixtures of a ranking, each mixture only once.
 
     Args:
         ranking: the worst first.
@@ -62,7 +62,7 @@ def choose_examples(
 def interleave(
     chosen: Mapping[str, Sequence[RankedMixture]],
 ) -> Iterator[tuple[str, RankedMixture]]:
-    """Yield the first of each kind, then the second of each: if not all fit, some of each do."""
+    """Yield the first of each kind, then the second of each, and so on."""
     for row in zip_longest(*chosen.values()):
         for kind, ranked in zip(chosen, row, strict=True):
             if ranked is not None:
@@ -165,7 +165,7 @@ def render_example(evaluation: Evaluation, example: Example, title: str) -> Frag
     for name in example.classes:
         pair = [sound(example.source(name), rate, f"{name}, separated")]
         if truth.references and name in truth.references:
-            pair.insert(0, sound(truth.references[name], rate, f"{name}, as it was mixed"))
+            pair.insert(0, sound(truth.references[name], rate, f"{name}, reference"))
         players.append(prose(_describe_class(example, name), "class"))
         players.append(box(pair, "pair"))
     figure = use_page_colours(draw_example(evaluation, example))
@@ -186,21 +186,20 @@ def _power(evaluation: Evaluation, waveform: np.ndarray) -> np.ndarray:
 
 
 def _describe_mixture(example: Example) -> str:
-    sentences = [f"It holds {_join(example.present)}."]
+    sentences = [f"It contains {_join(example.present)}."]
     if missed := example.present - example.tagged:
         sentences.append(f"Not found: {_join(missed)}.")
     if mistaken := example.tagged - example.present:
-        sentences.append(f"Tagged, but not in it: {_join(mistaken)}.")
+        sentences.append(f"Tagged, but not present: {_join(mistaken)}.")
     length = len(example.truth.mixture) / example.truth.sampling_rate
     if length < example.full_length:
         sentences.append(
-            f"Shown are the first {length:.3g} of {example.full_length:.3g} s, "
-            "separated by themselves."
+            f"Only the first {length:.3g} of {example.full_length:.3g} s are separated and shown."
         )
     if n_hidden := len(example.present | example.tagged) - len(example.classes):
-        sentences.append(f"{n_hidden} more of its classes are not shown.")
+        sentences.append(f"{n_hidden} more classes are not shown.")
     if example.truth.references is None:
-        sentences.append("How its sources sound alone is not known.")
+        sentences.append("Its true sources are not known.")
     return " ".join(sentences)
 
 
@@ -217,9 +216,9 @@ def _describe_class(example: Example, name: str) -> str:
 
 
 def _describe_figure(example: Example) -> str:
-    columns = ["the mask", "what the mask cut out"]
+    columns = ["mask", "separated source"]
     if example.truth.references:
-        columns.insert(0, "what was mixed")
+        columns.insert(0, "reference")
     classes = _join(example.classes)
     return f"Spectrogram of {example.truth.name}, and for {classes}: {', '.join(columns)}"
 

@@ -1,4 +1,4 @@
-"""Parts of a page: HTML that a notebook shows, with pictures and sounds inside it.
+"""Make parts of a page: HTML fragments that contain their images and sounds.
 
 Axes: N samples.
 """
@@ -40,7 +40,7 @@ class Fragment:
 
 
 def prose(text: str, name: str = "words") -> Fragment:
-    """Render a paragraph of class absslab-<name>; no text, no paragraph."""
+    """Render a paragraph of class absslab-<name>; an empty text gives no paragraph."""
     return _render("prose", text, name) if text else Fragment()
 
 
@@ -55,7 +55,7 @@ def heading(text: str) -> Fragment:
 
 
 def box(parts: Iterable[Fragment], name: str) -> Fragment:
-    """Parts in a box of class absslab-<name>."""
+    """Render parts in a box of class absslab-<name>."""
     return _render("box", "".join(part.html for part in parts), name)
 
 
@@ -65,7 +65,7 @@ def details(summary: str, inside: Fragment) -> Fragment:
 
 
 def code(lines: Iterable[str]) -> Fragment:
-    """Commands, one per line."""
+    """Render commands, one per line."""
     return _render("code", "\n".join(lines))
 
 

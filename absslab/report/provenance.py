@@ -1,4 +1,4 @@
-"""What a run was made of: settings, data, commands, seeds, dates, versions and checksums."""
+"""Collect what a run was made of: settings, data, commands, seeds, dates, versions, checksums."""
 
 import dataclasses
 import platform
@@ -143,7 +143,7 @@ def list_commands(
     scoring: Mapping[str, Any],
     page: Mapping[str, Any],
 ) -> list[str]:
-    """List the commands that make all of it again.
+    """List the commands that reproduce the run, its scores and this report.
 
     Args:
         settings: of the training.
@@ -196,13 +196,13 @@ def find_training_dates(reader: RunReader) -> dict[str, str]:
 
 
 def list_seeds(settings: Settings, scores: Scores, data_folder: str) -> dict[str, str]:
-    """List the seeds: what was drawn → its seed."""
+    """List the seeds, by what was drawn with them."""
     seeds = {"training (weights, order, augmentation)": format_setting(settings.training.seed)}
     if manifest := find_manifest(data_folder):
         seeds["mixtures, and the split of their recordings"] = format_setting(manifest.seed)
     else:
         split_seed = format_setting(settings.data.split_seed)
-        seeds["split of the recordings, where the data have none of their own"] = split_seed
+        seeds["split of the recordings, if the data do not define one"] = split_seed
     resampling = scores.settings.get("scoring", {}).get("resampling_seed")
     if resampling is not None:
         seeds["resampling for the intervals"] = format_setting(resampling)
@@ -244,7 +244,7 @@ def format_time(seconds: float) -> str:
 
 
 def _is_given(field: "dataclasses.Field[Any]", value: Any) -> bool:
-    """Return whether a command needs this setting to do the same again."""
+    """Tell whether a command needs this setting to do the same again."""
     return value != field.default or field.name in _ALWAYS_GIVEN
 
 

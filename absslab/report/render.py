@@ -1,4 +1,4 @@
-"""Execute the notebook of a report and write its page, whole or not at all."""
+"""Execute the notebook of a report, and write its page completely or not at all."""
 
 import importlib
 import logging

@@ -1,4 +1,4 @@
-"""The report on a run: each of its parts is something that a notebook shows."""
+"""The report on a run; a notebook shows each of its parts."""
 
 from pathlib import Path
 
@@ -39,7 +39,7 @@ class Report:
 
     @property
     def scores_problem(self) -> str:
-        """Why scores that are there can't be used; empty if they can."""
+        """The reason why existing scores can't be used; empty if they can."""
         return self._run.scores_problem
 
     @property
@@ -69,7 +69,7 @@ class Report:
         return self._run.scores
 
     def summary(self) -> Fragment:
-        """Render the most important scores, and what the run is."""
+        """Render the most important scores, and facts about the run."""
         return run_sections.render_summary(self._run)
 
     def configuration(self) -> Fragment:
@@ -85,7 +85,7 @@ class Report:
         return run_sections.render_training(self._run)
 
     def score_table(self) -> Fragment:
-        """All scores with intervals, floors and ceilings, and what could not be scored."""
+        """Render all scores with intervals, floors and ceilings, and what could not be scored."""
         return Fragment(render_score_table(self.scores))
 
     def score_charts(self) -> Fragment:

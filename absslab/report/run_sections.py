@@ -23,12 +23,12 @@ from absslab.report.page_parts import (
 from absslab.report.reported_run import ReportedRun
 
 _STATES = {
-    "preparing": "it is being set up to be trained further; all below is on the best model so far",
-    "running": "it is still being trained; all below is on the best model so far",
+    "preparing": "it is being prepared for training; this report is on the best model so far",
+    "running": "it is still being trained; this report is on the best model so far",
     "finished": "all epochs are done",
-    "stopped": "it was stopped before its last epoch; all below is on the best model until then",
-    "failed": "its training failed; all below is on the best model until then",
-    "dead": "its training died before its last epoch; all below is on the best model until then",
+    "stopped": "it was stopped before its last epoch; this report is on the best model until then",
+    "failed": "its training failed; this report is on the best model until then",
+    "dead": "its process died before its last epoch; this report is on the best model until then",
 }
 _HEADLINES = {  # dotted name of the score → its title and format
     "tagging.auc": ("tagging AUC", ".3f"),
@@ -92,7 +92,7 @@ def render_data(run: ReportedRun) -> Fragment:
     header = ["class", *(f"{split} {kind}" for split in SPLITS)]
     rows = [[name, *map(str, by_split.values())] for name, by_split in counts.items()]
     if manifest is None:
-        text += prose("They come with weak labels alone; how they were made is not known.")
+        text += prose("They come only with weak labels; how they were made is not known.")
         return text + box(charts, "charts") + details("counts", table(header, rows))
     source_counts = provenance.count_sources(manifest)
     n_sources = sum(sum(by_split.values()) for by_split in source_counts.values())

@@ -1,4 +1,4 @@
-"""Sections of a report on scores: charts of each class, and the confusion of classes."""
+"""Render the sections of a report on scores: charts per class, and the confusion of classes."""
 
 from collections.abc import Sequence
 
@@ -38,13 +38,13 @@ def render_score_charts(scores: RunScores) -> Fragment:
     parts = prose(text) + box(charts, "charts")
     if scores.scores.breakdown:
         parts += heading("Where improvement is lost")
-        parts += prose("From the best that any mask can reach down to the model:")
+        parts += prose("From the improvement of the best possible mask down to that of the model:")
         parts += _draw_breakdown(scores.scores.breakdown)
     return parts
 
 
 def render_confusion(scores: RunScores) -> Fragment:
-    """Render which classes are tagged where others are present."""
+    """Render how often each class is tagged where another one is present."""
     confusions = count_confusions(scores.table)
     if confusions is None:
         return prose("Tags were not scored, so confusions of classes are not known.")

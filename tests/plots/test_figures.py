@@ -71,8 +71,8 @@ def test_what_is_not_known_or_not_there_is_not_drawn_as_if_it_were():
     unknown = [Separated("a", None, picture(2), picture(3), None)]
     figure = draw_masks(picture(0), unknown, hop=HOP, centres=CENTRES)
     assert [axes.get_title() for axes in figure.axes[:4]][2:] == [
-        "the mask",
-        "what the mask cut out",
+        "mask",
+        "separated source",
     ]
     assert [text.get_text() for axes in figure.axes for text in axes.texts] == []
     assert draw_masks(picture(0), [], hop=HOP, centres=CENTRES).axes

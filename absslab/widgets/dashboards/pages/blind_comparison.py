@@ -1,6 +1,7 @@
 """A blind listening test of two runs.
 
-A listener hears X and Y, votes for the better one, and learns only at the end which was which.
+A listener hears X and Y and votes for the better one. Only at the end the page tells which model
+was X and which was Y.
 """
 
 import secrets
@@ -32,7 +33,7 @@ from absslab.widgets.ui.part import Part
 
 N_TRIALS = 10
 _HELP = (
-    "You hear the same sound as two models separated it from a recording. You are not told which "
+    "You hear the same sound, separated from a recording by two models. You are not told which "
     f"model is which, and their order changes. There are {N_TRIALS} rounds; each vote is stored "
     "without your name. Headphones help."
 )
@@ -167,7 +168,7 @@ class BlindComparison(Part):
 
 
 def _blind_tracks(trial: Trial, tracks: list[Track]) -> list[Track]:
-    """Name the sources of a trial X and Y, without their masks, which would give them away."""
+    """Name the sources of a trial X and Y, without their masks, which could reveal the models."""
     sounds = {track.name: track.sound for track in tracks}
     mixture = tracks[0]
     letters = {"X": LETTERS[trial.first], "Y": LETTERS[1 - trial.first]}
@@ -176,7 +177,7 @@ def _blind_tracks(trial: Trial, tracks: list[Track]) -> list[Track]:
         for name, letter in letters.items()
     ]
     references = [
-        Track("what was mixed", track.sound, "reference")
+        Track("reference", track.sound, "reference")
         for track in tracks
         if track.kind == "reference"
     ]
@@ -184,11 +185,11 @@ def _blind_tracks(trial: Trial, tracks: list[Track]) -> list[Track]:
 
 
 def describe_votes(votes: Tally, names: tuple[str, str]) -> str:
-    """Say in a sentence which run was preferred, and how sure that is.
+    """Describe in a sentence which run was preferred, and how certain this is.
 
     Args:
-        votes: as counted.
-        names: of the runs.
+        votes: the counted votes.
+        names: names of the runs.
     """
     n_first, n_second = votes.n_preferred
     text = f"{n_first} for {names[0]}, {n_second} for {names[1]}, {votes.n_none} for neither"
@@ -198,7 +199,7 @@ def describe_votes(votes: Tally, names: tuple[str, str]) -> str:
     share = round(100 * n_second / n_decided)
     low, high = (round(100 * end) for end in votes.interval)
     is_significant = votes.p_value is not None and votes.p_value < 0.05
-    verdict = "more than chance explains" if is_significant else "no more than chance may explain"
+    verdict = "a significant difference" if is_significant else "not a significant difference"
     return (
         f"{text}. Of {n_decided} votes for one of them {n_second} ({share} %; 95 % interval "
         f"{low} to {high} %) are for {names[1]}: {verdict}."

@@ -26,22 +26,22 @@ _HELP = (
 
 
 class ComparePage(Page):
-    """The sources of both runs for one mixture, with their scores; and the blind test."""
+    """Shows a mixture as both models separate it, with scores, and a blind listening test."""
 
     title = "Compare"
     introduction = (
-        "Two models separate the same recordings. Compare them by ear and by their scores; or say "
-        "which you prefer without knowing which is which."
+        "Two models separate the same recordings. Compare sounds and scores, or take part in "
+        "a blind listening test."
     )
 
     def build(self) -> None:
         """Separate the first mixture with both models, and show the results.
 
         Raises:
-            InputError: there are not two runs, or their data cannot be used.
+            InputError: not exactly two runs are given, or their data can't be used.
         """
         if len(self.config.run_directory) != 2:
-            raise InputError("two runs are compared: absslab dashboard compare --run_directory A B")
+            raise InputError("expected two runs: absslab dashboard compare --run_directory A B")
         self.pair = self.own(RunPair(self.config))
         self._latest = self.own(
             LatestOnly(self.loop, self._compare, deliver=self._deliver, failed=self.fail)
@@ -71,7 +71,7 @@ class ComparePage(Page):
         name_a, name_b = self.pair.names
         scores = ipywidgets.Accordion(
             [ipywidgets.HTML(_comparison_html(self.pair, self.config.split))],
-            titles=["scores of all recordings together"],
+            titles=["scores over all recordings"],
             selected_index=None,
         )
         return ipywidgets.VBox(
@@ -97,13 +97,14 @@ class ComparePage(Page):
 
 
 def _comparison_html(pair: RunPair, split: str) -> str:
-    """Return what `absslab compare` prints of both runs, or why they cannot be compared."""
+    """Return what `absslab compare` prints for both runs, or why they can't be compared."""
     try:
         paths = [scores.path for run in pair.runs if (scores := read_run_scores(run, split))]
         if len(paths) < len(pair.runs):
             return paragraph(
-                "Not both runs have scores: the host can make them with absslab evaluate."
+                "One of the runs has no scores: whoever runs this page can make them with "
+                "absslab evaluate."
             )
         return preformatted(comparison_text(compare(paths), names=pair.names))
     except InputError as error:
-        return paragraph(f"The scores cannot be compared: {error_line(error)}")
+        return paragraph(f"The scores can't be compared: {error_line(error)}")

@@ -1,4 +1,4 @@
-"""Choices of what is kept of a recording: a row for each class that was found in it."""
+"""Choices which classes of a recording are kept: a row for each class found in it."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from absslab.widgets.ui.main_loop import MainLoop
 from absslab.widgets.ui.part import Part
 
 GAINS = {"keep": 1.0, "soften": 10 ** (-12 / 20), "remove": 0.0}
-_MIN_DURATION = 0.05  # s that a class sounds for, to count as found
+_MIN_DURATION = 0.05  # s; a class that sounds for less than this counts as not found
 _HELP = (
     "“soften” makes a sound 12 dB quieter, “remove” silences it; "
     "you hear the result as “after” below"
@@ -52,7 +52,7 @@ class KeepControls(Part):
 
     @property
     def description(self) -> str:
-        """The choices in a few words, for the name of a file."""
+        """A short description of the choices, for the name of a file."""
         changes = [
             f"{control.value} {name}"
             for name, control in self._controls.items()

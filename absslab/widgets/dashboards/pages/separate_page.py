@@ -1,4 +1,4 @@
-"""The page separate: which sounds a recording holds, and the recording without some of them."""
+"""The page separate: find the sounds in a recording, and remove some of them."""
 
 import shutil
 from collections.abc import Iterator
@@ -32,11 +32,11 @@ _REST = "everything else"
 
 
 class SeparatePage(Page):
-    """Upload or choose a recording, keep or remove its classes, hear the result, download it."""
+    """Upload or choose a recording, keep or remove its classes, listen, and download the result."""
 
     title = "Separate"
     introduction = (
-        "Bring a recording: the model finds which sounds it holds. Keep what you want, remove the "
+        "Upload a recording: the model finds the sounds in it. Keep what you want, remove the "
         "rest, listen, and download the result."
     )
 
@@ -51,11 +51,11 @@ class SeparatePage(Page):
         """Show the upload and the examples.
 
         Raises:
-            InputError: there is not one run.
+            InputError: not exactly one run is given.
         """
         config = self.config
         if len(config.run_directory) != 1:
-            raise InputError("no run is shown: absslab dashboard separate --run_directory R")
+            raise InputError("expected one run: absslab dashboard separate --run_directory R")
         self._run = Path(config.run_directory[0])
         self._models = self.own(LiveModels())
         limits = Limits(
@@ -107,7 +107,7 @@ class SeparatePage(Page):
             InputError: nothing was separated yet.
         """
         if self.recording_view.player is None:
-            raise InputError("there is nothing to download yet: bring a recording first")
+            raise InputError("there is nothing to download yet: upload or choose a recording first")
         file_name = f"{Path(self.name).stem} {self.keep_controls.description}"
         self.recording_view.player.offer("after", file_name)
 
@@ -121,7 +121,7 @@ class SeparatePage(Page):
             shutil.rmtree(folder, ignore_errors=True)
 
     def pause(self) -> None:
-        """Cancel the separation and the upload, because nobody waits for them."""
+        """Cancel the separation and the upload, because the visitor has left."""
         self.progress_line.cancel()
         self.upload.cancel()
 

@@ -137,7 +137,7 @@ def test_what_nobody_waits_for_is_not_separated_on(opened, run, monkeypatch):
 def test_download_without_a_result_is_refused(opened, run):
     page = opened("separate", run_directory=[str(run)])
     page.download.click()
-    assert "bring a recording first" in page.message
+    assert "upload or choose a recording first" in page.message
 
 
 def test_keeping_lists_what_sounds_longest_first_and_the_rest_last():
@@ -255,7 +255,7 @@ def test_a_blind_test_tells_nothing_before_its_end(opened, run, other_run, tmp_p
         f"You: {n_first} for {run.name}, {len(saved_votes) - n_first} for other"
         in test.result.value
     )
-    assert "no more than chance" in test.result.value
+    assert "not a significant difference" in test.result.value
     test.votes["X"].disabled = False
     test.votes["X"].click()
     assert "not loaded yet" in page.message
@@ -304,7 +304,7 @@ def test_one_run_is_not_compared_with_itself():
 
 @pytest.mark.parametrize(
     ("p_value", "words"),
-    [(0.0, "more than chance explains"), (0.3, "no more than chance"), (None, ".")],
+    [(0.0, ": a significant difference"), (0.3, "not a significant difference"), (None, ".")],
 )
 def test_how_sure_votes_are_is_said(p_value, words):
     counted = Tally((1, 9), 0, 1, 0.9, None if p_value is None else (0.5, 1.0), p_value)
@@ -333,7 +333,11 @@ def test_x_is_what_the_trial_says(opened, run, other_run, mixtures, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "line"),
-    [("listen", "expected one run"), ("separate", "no run"), ("compare", "two runs")],
+    [
+        ("listen", "expected one run"),
+        ("separate", "expected one run"),
+        ("compare", "expected two runs"),
+    ],
 )
 def test_a_page_that_can_not_be_made_says_why(opened, name, line):
     page = opened(name)
