@@ -1,4 +1,4 @@
-"""The loudness of sounds, and gains that make them equally loud.
+"""Measure the loudness of sounds, and compute gains that make them equally loud.
 
 Axes: C channels, N samples.
 """
@@ -12,9 +12,11 @@ from absslab.core.common.config import look_up
 from absslab.core.common.errors import InputError
 
 BLOCK = 0.4  # s, of the standard's gate
-HIGHEST_PEAK = -1.0  # dBFS that levelled sounds may reach
-_MAX_CHANNELS = 5  # that the standard knows: left, right, centre, two surrounds
-_SILENT_PEAK = -90.0  # dBFS: below it the standard's gate takes every block for silence
+HIGHEST_PEAK = -1.0  # dBFS, largest peak of sounds with adjusted levels
+_MAX_CHANNELS = 5  # largest number with weights in the standard: left, right, centre, two surrounds
+_SILENT_PEAK = (
+    -90.0
+)  # dBFS: below this level the gate of the standard takes every block for silence
 # pyloudnorm changes and restores the filters of warnings, which all threads share.
 _pyloudnorm_lock = Lock()
 
@@ -22,9 +24,8 @@ _pyloudnorm_lock = Lock()
 def loudness(samples: np.ndarray, sampling_rate: int) -> float:
     """Measure the integrated loudness.
 
-    A sound shorter than one gating block of 400 ms is measured as that block, padded with silence:
-    the value says how loud its energy is in 400 ms. The standard has no weights for more than five
-    channels; of those the mean is measured.
+    A sound shorter than one gating block of 400 ms is padded with silence to this length. The
+    standard has no weights for more than five channels; their mean is measured instead.
 
     Args:
         samples: (N,) or (C, N), at least one sample.
@@ -35,7 +36,7 @@ def loudness(samples: np.ndarray, sampling_rate: int) -> float:
         silence.
 
     Raises:
-        InputError: no samples, another shape, or pyloudnorm is not installed.
+        InputError: there are no samples, the shape is another, or pyloudnorm is not installed.
 
     Source:
         ITU-R BS.1770-4.
@@ -51,8 +52,8 @@ def loudness(samples: np.ndarray, sampling_rate: int) -> float:
         return -np.inf
     missing = max(0, int(np.ceil(BLOCK * sampling_rate)) - channels.shape[1])
     channels = np.pad(channels, ((0, 0), (0, missing)))  # (C, N')
-    with _pyloudnorm_lock, np.errstate(all="ignore"):  # pauses have no logarithm
-        # DeMan has exactly the coefficients of the standard.
+    with _pyloudnorm_lock, np.errstate(all="ignore"):  # the logarithm of silence is not defined
+        # The filters "DeMan" have exactly the coefficients of the standard.
         meter = pyloudnorm.Meter(sampling_rate, filter_class="DeMan", block_size=BLOCK)
         measured = float(meter.integrated_loudness(channels.T))
     return -np.inf if np.isnan(measured) else measured
@@ -68,7 +69,7 @@ def peak(samples: np.ndarray) -> float:
         dBFS; −inf for silence.
 
     Raises:
-        InputError: no samples, another shape.
+        InputError: there are no samples, or the shape is another.
     """
     largest = float(np.abs(_channels(samples)).max())
     return 20 * np.log10(largest) if largest else -np.inf
@@ -112,10 +113,10 @@ def matched_gains(loudness: Sequence[float], peaks: Sequence[float], mode: str) 
     """Compute gains that make tracks comparable.
 
     Args:
-        loudness: of the tracks, LUFS.
-        peaks: of the tracks, dBFS.
-        mode: raw: as they are; loudness: all as loud as the first, or less where a peak would
-            exceed −1 dBFS; peak: each up to −1 dBFS.
+        loudness: loudness of each track, LUFS.
+        peaks: peak of each track, dBFS.
+        mode: raw: no change; loudness: all as loud as the first, or softer if a peak would exceed
+            −1 dBFS; peak: the peak of each becomes −1 dBFS.
 
     Returns:
         dB; 0 for a silent track.

@@ -16,7 +16,7 @@ FADE = 0.01  # s, at both ends
 def cut_region(
     waveform: np.ndarray, sampling_rate: int, *, start: float, end: float, low: float, high: float
 ) -> np.ndarray:
-    """Cut a rectangle of time and frequency out of a recording; around it there is silence.
+    """Keep only a rectangle of time and frequency of a recording; the rest becomes silent.
 
     Bins outside are set to 0; at least one bin is kept. Both ends are faded over 10 ms, unless they
     are those of the recording.
@@ -54,7 +54,9 @@ def cut_region(
     spectrum = stft(torch.from_numpy(excerpt))  # (…, F, T)
     frequencies = np.fft.rfftfreq(window_size, 1 / sampling_rate)  # (F,)
     inside = (low <= frequencies) & (frequencies <= high)
-    inside[np.abs(frequencies - (low + high) / 2).argmin()] = True  # a rectangle lower than a bin
+    inside[np.abs(frequencies - (low + high) / 2).argmin()] = (
+        True  # a rectangle that is narrower than a bin
+    )
     mask = torch.from_numpy(inside)[:, None]  # (F, 1)
     band = stft.inverse(spectrum * mask, stop - begin).numpy()  # (…, stop − begin)
     fades = _fades(last - first, sampling_rate, first > 0, last < n_samples)  # (last − first,)
@@ -81,7 +83,7 @@ def _clip_range(
 
 
 def _fades(n_samples: int, sampling_rate: int, fade_in: bool, fade_out: bool) -> np.ndarray:
-    """Return gains (N,) with a raised cosine at the ends that are to be faded."""
+    """Return gains (N,) with a raised cosine at the ends to fade."""
     n = min(round(FADE * sampling_rate), n_samples // 2)
     rising = (0.5 - 0.5 * np.cos(np.pi * (np.arange(n) + 0.5) / max(1, n))).astype(np.float32)
     fades = np.ones(n_samples, np.float32)

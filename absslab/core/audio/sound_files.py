@@ -1,4 +1,4 @@
-"""Sound files: their headers, reading as float32, resampling, and writing.
+"""Read headers and samples of sound files, resample, and write sound files.
 
 Axes: C channels, N samples. Audio is float32 in [−1, 1].
 """
@@ -23,8 +23,8 @@ from absslab.core.common.signals import defer_interrupts
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 _STEPS = {"PCM_16": 1 << 15, "PCM_24": 1 << 23}  # per unit of amplitude
 _BYTES = {"PCM_16": 2, "PCM_24": 3, "FLOAT": 4}  # per sample
-_BLOCK = 1 << 18  # samples that are read at a time where the file need not be in memory
-_MAX_SAMPLES = 1 << 60  # a FLAC that was written to a pipe claims more
+_BLOCK = 1 << 18  # samples to read at a time, if the file need not be in memory
+_MAX_SAMPLES = 1 << 60  # a FLAC file that was written to a pipe has a larger number in its header
 _MAX_WAV_SIZE = (1 << 32) - (1 << 16)  # bytes; a longer file is written as RF64
 # Sizes that sox and ffmpeg write to a pipe, and that RF64 always has.
 _PIPE_SIZE = 0x7FFFF000
@@ -38,7 +38,7 @@ class AudioInfo:
     sampling_rate: int  # Hz
     n_samples: int  # per channel
     n_channels: int
-    subtype: str  # how the samples are coded, as libsndfile calls it
+    subtype: str  # coding of the samples, as libsndfile calls it
 
     @property
     def duration(self) -> float:
@@ -47,7 +47,7 @@ class AudioInfo:
 
 
 def is_audio(path: str | Path) -> bool:
-    """Return whether a file has the suffix of a sound file and is not hidden."""
+    """Tell whether a file has the suffix of a sound file and is not hidden."""
     path = Path(path)
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
@@ -89,7 +89,7 @@ def open_audio(path: str | Path) -> soundfile.SoundFile:
 
 
 def _find_problem(file: soundfile.SoundFile, path: str | Path) -> str:
-    """Return what is wrong with an open file, and what to do; nothing if it is complete."""
+    """Return what is wrong with an open file, and what to do; empty if it is complete."""
     if file.frames == 0:
         return "holds 0 samples: replace or remove it"
     if file.frames > _MAX_SAMPLES:
@@ -100,7 +100,7 @@ def _find_problem(file: soundfile.SoundFile, path: str | Path) -> str:
 
 
 def _is_cut_short(file: soundfile.SoundFile, path: str | Path) -> bool:
-    """Return whether a WAV claims more bytes than the file has, or an Ogg lacks its last page."""
+    """Tell whether a WAV has fewer bytes than its header says, or an Ogg lacks its last page."""
     with open(path, "rb") as raw:
         if file.format == "OGG":
             return _is_ogg_cut_short(raw)
@@ -138,8 +138,8 @@ def check(path: str | Path) -> AudioInfo:
     """Decode a file from end to end, block by block, and return its header.
 
     Raises:
-        InputError: what `info` raises; also a file that can't be decoded to its end, is shorter
-            than its header says, holds NaN or infinite samples, or only zeros.
+        InputError: see `info`; also if the file can't be decoded to its end, is shorter than its
+            header says, holds NaN or infinite samples, or only zeros.
     """
     with open_audio(path) as file:
         n_samples = 0
@@ -174,7 +174,7 @@ def _read(file: soundfile.SoundFile, n_samples: int, path: str | Path) -> np.nda
 
 
 def read_blocks(path: str | Path) -> Iterator[np.ndarray]:
-    """Read a file's samples (C, n), some at a time.
+    """Read the samples of a file in blocks (C, n).
 
     Yields:
         the next samples, float32.
@@ -195,7 +195,7 @@ def load_channels(
     Args:
         path: the file.
         start: the first sample to read.
-        n_samples: how many to read; −1 means all that follow.
+        n_samples: number of samples to read; −1 means all that follow.
 
     Returns:
         samples (C, N) float32, and the sampling rate in Hz.
@@ -218,7 +218,7 @@ def load(
         path: the file.
         sampling_rate: resample to this rate in Hz; None keeps the file's.
         start: the first sample to read, at the file's own rate.
-        n_samples: how many to read, at the file's own rate; −1 means all that follow.
+        n_samples: number of samples to read, at the file's own rate; −1 means all that follow.
 
     Returns:
         samples (N,) float32.
@@ -236,7 +236,7 @@ def load(
 def load_event(path: str, sampling_rate: int) -> np.ndarray:
     """Read an isolated recording as mono, and keep it in memory.
 
-    Mixtures draw the same recordings again and again.
+    Many mixtures contain the same recordings.
 
     Args:
         path: the file.
@@ -299,7 +299,7 @@ def save(
         subtype: PCM_16, PCM_24 or FLOAT.
 
     Raises:
-        OSError: the file can't be written, the disk is full.
+        OSError: the file can't be written, or the disk is full.
     """
     container = Path(path).suffix.lstrip(".").upper()
     write_bytes(path, encode(samples, sampling_rate, subtype=subtype, container=container))
@@ -322,7 +322,7 @@ def encode(
     if samples.dtype != np.int16:
         samples = _to_subtype(samples, subtype)
     coded = np.atleast_2d(samples)  # (C, N)
-    # Raised in a callback from libsndfile, an interrupt would be printed and lost.
+    # An interrupt in a callback of libsndfile would only be printed, and lost.
     with defer_interrupts():
         soundfile.write(buffer, coded.T, sampling_rate, subtype=subtype, format=container)
     return buffer.getvalue()
@@ -334,7 +334,7 @@ def size_in_bytes(n_samples: int, n_channels: int, subtype: str) -> int:
 
 
 def quantise(samples: np.ndarray, subtype: str) -> np.ndarray:
-    """Return the nearest samples that a file of a subtype holds exactly.
+    """Round samples to values that a file of a subtype can hold exactly.
 
     Args:
         samples: of any shape, in [−1, 1].
@@ -352,7 +352,7 @@ def quantise(samples: np.ndarray, subtype: str) -> np.ndarray:
 def _to_subtype(samples: np.ndarray, subtype: str) -> np.ndarray:
     """Return samples in the type that libsndfile writes without scaling.
 
-    Its own scaling of floats loses one part in 32768.
+    Its own scaling of floats has an error of 1/32768.
     """
     if subtype not in _STEPS:
         return samples.astype(np.float32)
@@ -432,7 +432,7 @@ class WavWriter:
         self.n_written += samples.shape[1]
 
     def close(self) -> None:
-        """Finish the file and let it appear under its name."""
+        """Finish the file, and give it its final name."""
         try:
             self._file.close()
             n_saved = info(self._unfinished).n_samples

@@ -12,8 +12,8 @@ WINDOWS = {"hamming": torch.hamming_window, "hann": torch.hann_window}
 class STFT(nn.Module):
     """Short-time Fourier transform and its inverse; frames are centred, borders padded with zeros.
 
-    There are frames until one is centred on the last sample or after it. So all samples are covered
-    as well as those in the middle, and the inverse is exact for any length, at any overlap.
+    The last frame is centred on the last sample or after it. So the samples at both ends are
+    covered as well as those in the middle, and the inverse is exact for any length and overlap.
 
     Args:
         window_size: samples.
@@ -45,7 +45,7 @@ class STFT(nn.Module):
     def forward(self, waveform: Tensor) -> Tensor:
         """Transform a waveform to a complex spectrum."""
         flat = waveform.reshape(-1, waveform.shape[-1])  # (B, N)
-        # an odd window takes a sample more than the zeros that torch.stft adds at both ends
+        # an odd window needs one sample more than torch.stft adds at both ends
         n_padded = -flat.shape[-1] % self.hop_size + self.window_size % 2
         flat = nn.functional.pad(flat, (0, n_padded))  # (B, N')
         spectrum = torch.stft(

@@ -1,4 +1,4 @@
-"""BSS Eval version 3: how much of an estimate is its source, other sources, and artefacts.
+"""BSS Eval version 3: split an estimate into its source, other sources, and artefacts.
 
 Axes: J sources, C channels, N samples, L filter taps, Q = J · C reference signals, E estimated
 signals, F bins of an FFT.
@@ -28,7 +28,7 @@ from absslab.core.common.errors import InputError
 from absslab.core.metrics.toeplitz import toeplitz_solver
 
 FILTER_LENGTH = 512
-_SAMPLES_AT_ONCE = 1 << 21  # of estimates: 13 of ten seconds
+_SAMPLES_AT_ONCE = 1 << 21  # of estimates at a time: 13 of ten seconds
 
 
 class SourceScores(NamedTuple):
@@ -98,7 +98,7 @@ def bss_eval_sources(
         (J, N), (…, J, N) → (…, J) each.
 
     Raises:
-        InputError: shapes that do not fit, a silent reference, NaN.
+        InputError: shapes do not fit, a reference is silent, or there is NaN.
     """
     references = np.asarray(references)
     estimates = np.asarray(estimates)
@@ -132,7 +132,7 @@ def decompose(
     device: str = "cpu",
     filter_length: int = FILTER_LENGTH,
 ) -> Decomposition:
-    """Decompose estimates into the parts that references explain, and the rest.
+    """Decompose estimates into parts that references explain, and the rest.
 
     Args:
         references: (J, C, N), none silent in all its channels.
@@ -168,7 +168,7 @@ def _decompose(
 
 
 def _to_device(signals: np.ndarray, device: str) -> Tensor:
-    """Copy signals; they may be a view of any memory layout."""
+    """Copy signals, which may be views of any memory layout."""
     return torch.from_numpy(np.array(signals, np.float64, order="C")).to(device)
 
 
@@ -374,7 +374,9 @@ def _score_with_mir_eval(
         new_scores = [*source_scores, *image_scores]
         for row, values in zip([*sources, *images], new_scores, strict=True):
             row[index] = np.where(audible, values, row[index])
-    images[0] = np.where(estimates.any(-1), images[0], 0.0)  # without the image all is error
+    images[0] = np.where(
+        estimates.any(-1), images[0], 0.0
+    )  # without the image, everything is error
     if len(references) == 1:
         sources[1] = images[2] = np.nan
     return SourceScores(*sources), ImageScores(*images)
@@ -391,7 +393,7 @@ def import_mir_eval() -> Any:
     """Import the module of mir_eval that scores separation.
 
     Raises:
-        InputError: it is missing, or has another version.
+        InputError: it is not installed, or has another version.
     """
     try:
         from mir_eval import separation
@@ -420,7 +422,7 @@ def bss_eval(
         (J, N), (…, J, N) → (…, J) each.
 
     Raises:
-        InputError: see `bss_eval_sources`; an unknown backend, mir_eval is missing.
+        InputError: see `bss_eval_sources`; also if the backend is unknown or mir_eval is missing.
     """
     references = np.asarray(references)
     estimates = np.asarray(estimates)

@@ -1,4 +1,4 @@
-"""Detection scores, which say how well the times of each class were found.
+"""Detection scores, which measure how well the times of each class were found.
 
 Events become counts, and counts become scores.
 
@@ -59,11 +59,11 @@ def segment_counts(
         reference: events of the recording.
         estimated: events of the recording.
         classes: K names.
-        length: of the recording, s; later parts of events are ignored.
+        length: length of the recording, s; later parts of events are ignored.
         segment_length: s.
 
     Raises:
-        InputError: an event of an unknown class.
+        InputError: an event has an unknown class.
     """
     n_segments = math.ceil(length / segment_length)
 
@@ -93,7 +93,7 @@ def frame_roll(
         (K, T), bool.
 
     Raises:
-        InputError: an event of an unknown class.
+        InputError: an event has an unknown class.
     """
     active = np.zeros((len(classes), n_frames), bool)  # (K, T)
     centres = np.arange(n_frames) * hop  # (T,)
@@ -111,7 +111,7 @@ def event_counts(
     collar: float = 0.2,
     share_of_length: float = 0.5,
 ) -> Counts:
-    """Count events; one is found if an estimated event of its class begins and ends where it does.
+    """Count events; one is found if an estimated event of its class has nearly the same times.
 
     Each event is matched to at most one other, so that as many as possible are matched.
 
@@ -119,12 +119,12 @@ def event_counts(
         reference: events of the recording.
         estimated: events of the recording.
         classes: K names.
-        collar: how far apart onsets may be, s.
-        share_of_length: offsets may be apart by this share of the event's length, or by the collar
-            if that is more.
+        collar: largest difference of onsets, s.
+        share_of_length: largest difference of offsets, as a fraction of the event's length; at
+            least the collar is allowed.
 
     Raises:
-        InputError: an event of an unknown class.
+        InputError: an event has an unknown class.
     """
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import maximum_bipartite_matching
@@ -151,7 +151,7 @@ def event_counts(
 
 
 def _count_substitutions(near: np.ndarray, misses: list[int], false_alarms: list[int]) -> int:
-    """Count the missed events in whose place there is an event of another class."""
+    """Count the missed events that have an estimated event of another class in their place."""
     unused = list(false_alarms)
     n_substitutions = 0
     for index in misses:
@@ -206,7 +206,7 @@ def _scores(decisions: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _is_near(event: SoundEvent, other: SoundEvent, collar: float, share_of_length: float) -> bool:
-    """Return whether another event begins and ends where an event does."""
+    """Tell whether another event begins and ends near the times of an event."""
     tolerance = max(collar, share_of_length * (event.offset - event.onset))
     is_onset_near = abs(event.onset - other.onset) <= collar
     return is_onset_near and abs(event.offset - other.offset) <= tolerance

@@ -30,7 +30,7 @@ def is_available() -> bool:
     """Return whether `sed_scores_eval` can be imported."""
     try:
         _import_scorer()
-    except Exception:  # any, as of a build for other versions: these scores are optional
+    except Exception:  # any error, such as of a build for other versions: these scores are optional
         return False
     return True
 
@@ -56,7 +56,7 @@ def psds(
         hop: s.
 
     Returns:
-        a score per scenario; None where fewer than two classes have an event, since the score is
+        a score per scenario; None if fewer than two classes have an event, since the score is
         not defined then.
 
     Raises:
@@ -102,9 +102,9 @@ def _merge_events(events: Sequence[SoundEvent]) -> list[tuple[float, float, str]
 
 
 def _import_scorer() -> Any:
-    """Import the module, and make the data frames that its compiled curves need.
+    """Import the module, with data frames that its compiled code can use.
 
-    The arrays of pandas 3 are read-only, which the curves can't use.
+    The arrays of pandas 3 are read-only, which the compiled code can't use.
     """
     import pandas as pd
 

@@ -1,4 +1,4 @@
-"""Ranking scores, which say how well a score puts positives above negatives.
+"""Ranking scores, which measure how well a score puts positives above negatives.
 
 Axes: K classes, U levels of the score in ascending order. Counts per level are all that the areas
 under curves need. Counts of distinct scores give the exact areas; counts of binned scores give
@@ -17,7 +17,7 @@ _SPAN = 16.0  # of log(p / (1 − p)), from −span to span
 def area_under_roc(positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
     """Compute the area under the receiver operating characteristic.
 
-    It says how often a positive is above a negative; ties count half.
+    It is the probability that a positive is above a negative; ties count half.
 
     Shape:
         counts (…, U), (…, U) → (…); NaN where there are no positives or no negatives.
@@ -58,7 +58,7 @@ class BinnedCounts:
             truth: (K, …) bool.
 
         Raises:
-            InputError: shapes that differ, NaN or values outside [0, 1].
+            InputError: shapes differ, or there are NaN or values outside [0, 1].
         """
         if probabilities.shape != truth.shape or len(truth) != self.counts.shape[1]:
             raise InputError(
@@ -91,17 +91,17 @@ class BinnedCounts:
 
     @property
     def errors(self) -> dict[str, np.ndarray]:
-        """Bounds of the distance to the exact areas, whatever the order in the bins: (K,) each."""
+        """Bounds of the error of the areas, for any order of the scores within bins: (K,) each."""
         negatives, positives = self.counts
         n_positive = positives.sum(-1)
         n_negative = negatives.sum(-1)
         hits = _from_above(positives)
         alarms = _from_above(negatives)
         above = hits - positives
-        # All positives of a bin come first, or all of them last.
+        # the extremes: all positives of a bin come first, or all come last
         best = positives * ratio(hits, hits + alarms - negatives, 0.0)
         worst = positives * ratio(above + 1, above + 1 + alarms, 0.0)
-        binned = slice(1, -1)  # 0 and 1 are exact
+        binned = slice(1, -1)  # the levels 0 and 1 are exact
         return {
             "auc": ratio((positives * negatives)[:, binned].sum(-1) / 2, n_positive * n_negative),
             "average_precision": ratio((best - worst)[:, binned].clip(0).sum(-1), n_positive),
@@ -118,5 +118,5 @@ class BinnedCounts:
 
 
 def _from_above(counts: np.ndarray) -> np.ndarray:
-    """Count at each level those at this level and above."""
+    """Sum the counts at each level and above."""
     return np.flip(np.flip(counts, -1).cumsum(-1), -1)

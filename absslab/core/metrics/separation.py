@@ -24,8 +24,8 @@ def si_sdr(reference: np.ndarray, estimate: np.ndarray) -> np.ndarray:
         (…, N), (…, N) → (…).
 
     Raises:
-        InputError: lengths that differ, a silent reference (an absent class is scored by
-            `leakage`), NaN.
+        InputError: lengths differ, there is NaN, or a reference is silent (use `leakage` for absent
+            classes).
 
     Source:
         Le Roux et al., SDR – half-baked or well done?, arXiv 1811.02508, with means removed.
@@ -35,11 +35,11 @@ def si_sdr(reference: np.ndarray, estimate: np.ndarray) -> np.ndarray:
     reference = reference - reference.mean(-1, keepdims=True, dtype=np.float64)
     estimate = estimate - estimate.mean(-1, keepdims=True, dtype=np.float64)
     energy = (reference**2).sum(-1, keepdims=True)  # (…, 1)
-    # The mean of a constant may leave a trace of rounding.
+    # Subtracting the mean of a constant may leave a rounding error.
     if not (energy > (_TINY * peak) ** 2).all():
         raise InputError("a reference is silent: SI-SDR is defined for present classes only")
     target = (reference * estimate).sum(-1, keepdims=True) / energy * reference
-    silent = ~estimate.any(-1)  # (…): a silent estimate counts as distortion only
+    silent = ~estimate.any(-1)  # (…): a silent estimate is only distortion
     total = (estimate**2).sum(-1) + silent  # (…)
     power = (target**2).sum(-1) / total
     distortion = ((estimate - target) ** 2).sum(-1) / total + silent
@@ -59,7 +59,7 @@ def leakage(estimate: np.ndarray, mixture: np.ndarray) -> np.ndarray:
         estimate (…, N), mixture (N,) → (…).
 
     Raises:
-        InputError: lengths that differ, NaN.
+        InputError: lengths differ, or there is NaN.
     """
     _validate(estimate, mixture)
     estimate_energy = np.square(estimate, dtype=np.float64).sum(-1)  # (…)

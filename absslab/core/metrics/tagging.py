@@ -1,4 +1,4 @@
-"""Tagging scores, which say how well the classes of recordings are recognised.
+"""Tagging scores, which measure how well the classes of recordings are recognised.
 
 Axes: n recordings, K classes. The scores are those of scikit-learn.
 
@@ -29,7 +29,7 @@ def validate(labels: np.ndarray, probabilities: np.ndarray) -> None:
     """Check that labels and probabilities can be compared.
 
     Raises:
-        InputError: different shapes, no recordings, values that are not labels or not
+        InputError: shapes differ, there are no recordings, or values are not labels or not
             probabilities.
     """
     if labels.shape != probabilities.shape or labels.ndim != 2:
@@ -58,14 +58,14 @@ def tagging_scores(
         labels: (n, K).
         probabilities: (n, K).
         thresholds: the lowest probabilities at which a class is predicted: one, or one per class.
-        average: macro: classes count alike; weighted: as often as they are present; micro: all
-            decisions count alike.
+        average: macro: classes have equal weights; weighted: weights are the numbers of positives;
+            micro: all decisions have equal weights.
 
     Returns:
         a score per name in `METRICS`; None where no class has one.
 
     Raises:
-        InputError: see `validate`; a wrong number of thresholds, an unknown average.
+        InputError: see `validate`; also a wrong number of thresholds, or an unknown average.
     """
     if average not in AVERAGES:
         raise InputError(f"average is {average!r}: expected one of {', '.join(AVERAGES)}")
@@ -83,7 +83,7 @@ def tagging_scores_per_class(
     """Compute all tagging scores of each class: K values per name in `METRICS`.
 
     Raises:
-        InputError: see `validate`; a wrong number of thresholds.
+        InputError: see `validate`; also if the number of thresholds is wrong.
     """
     decisions = _decisions(labels, probabilities, thresholds)
     columns = zip(labels.T.astype(int), probabilities.T, decisions.T, strict=True)
@@ -100,7 +100,7 @@ def best_thresholds(
     """Choose the threshold of each class with the highest F1.
 
     Choose them on other recordings than those that are scored. A threshold lies in the middle
-    between two probabilities; of equally good ones it is the highest.
+    between two probabilities; if several are equally good, it is the highest.
 
     Args:
         labels: (n, K).
@@ -156,7 +156,7 @@ def _scores(
         scores["recall"] = metrics.recall_score(truth, decided, zero_division=0)
     scores["accuracy"] = metrics.accuracy_score(truth, decided)
     scores["matthews_corrcoef"] = 0.0
-    if len({*truth, *decided}) > 1:  # else scikit-learn gives 0 as well, but warns
+    if len({*truth, *decided}) > 1:  # otherwise scikit-learn also gives 0, but warns
         scores["matthews_corrcoef"] = metrics.matthews_corrcoef(truth, decided)
     return {name: None if value is None else float(value) for name, value in scores.items()}
 

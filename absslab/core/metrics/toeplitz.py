@@ -8,16 +8,16 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-_DENSE_UP_TO = 2048  # unknowns; up to here the dense factorisation is as fast
+_DENSE_UP_TO = 2048  # unknowns; up to this number the dense factorisation is as fast
 _N_REFINEMENTS = 3
 
 
 def toeplitz_solver(lags: Tensor) -> Callable[[Tensor], Tensor]:
     """Return a function that solves gram · x = right in the sense of least squares.
 
-    The Gram matrix holds the inner products of all delays. Signals that repeat each other, or are
-    empty in a band, make it singular up to rounding. Then a little is added to its diagonal, and a
-    few steps of iterative refinement remove the error that this causes.
+    The Gram matrix holds the inner products of all delays. It is singular up to rounding if signals
+    repeat each other or are empty in a band. A small value is then added to its diagonal, and a few
+    steps of iterative refinement remove the error that this causes.
 
     Args:
         lags: correlations of the signals p and q, Σ p(t) q(t + l), at the lags l = 1 − L … L − 1.

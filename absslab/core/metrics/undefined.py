@@ -1,10 +1,10 @@
-"""Scores that are not defined: NaN in arrays, None in JSON. They are left out of means."""
+"""Handle undefined scores: NaN in arrays, None in JSON, left out of means."""
 
 import numpy as np
 
 
 def ratio(numerator: np.ndarray, denominator: np.ndarray, otherwise: float = np.nan) -> np.ndarray:
-    """Divide; where the denominator is 0, return `otherwise`."""
+    """Divide, and return `otherwise` where the denominator is 0."""
     result = np.full(np.broadcast(numerator, denominator).shape, otherwise)
     return np.divide(numerator, denominator, out=result, where=np.asarray(denominator) > 0)
 
@@ -18,5 +18,5 @@ def mean_of_defined(values: np.ndarray) -> np.ndarray:
 
 
 def number(value: float | np.ndarray) -> float | None:
-    """Return a number as JSON holds it."""
+    """Return a number for JSON: None instead of NaN."""
     return None if np.isnan(value) else float(value)

@@ -1,8 +1,8 @@
-"""From waveforms to the features that a mask network sees.
+"""Compute the features that a mask network gets from waveforms.
 
 Axes: B batch, F STFT bins, M bands (mel bands or STFT bins), T frames, N samples. Magnitudes are
-scaled so that a sine of amplitude a has the magnitude a: features do not depend on the window, and
-the offset of a logarithm is a level.
+scaled so that a sine of amplitude a has the magnitude a. So features do not depend on the window,
+and the offset of the logarithm is a level.
 """
 
 import warnings
@@ -21,8 +21,8 @@ def mel_filters(config: FeatureConfig, window_size: int, sampling_rate: int) -> 
     """Return the model's mel bands over the bins of an STFT at any sampling rate.
 
     Args:
-        config: the model's features, which say how many bands there are and where.
-        window_size: of the STFT, samples.
+        config: features of the model, which define the bands.
+        window_size: window of the STFT, samples.
         sampling_rate: Hz.
 
     Shape:
@@ -33,7 +33,9 @@ def mel_filters(config: FeatureConfig, window_size: int, sampling_rate: int) -> 
     import librosa
 
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Empty filters")  # bands above half a lower sampling rate
+        warnings.filterwarnings(
+            "ignore", "Empty filters"
+        )  # bands above half of a low sampling rate
         return librosa.filters.mel(
             sr=sampling_rate,
             n_fft=window_size,
@@ -44,7 +46,7 @@ def mel_filters(config: FeatureConfig, window_size: int, sampling_rate: int) -> 
 
 
 class FrontEnd(nn.Module):
-    """Complex spectra → normalised features: bands, logarithm, and statistics that training sets.
+    """Computes normalised features of complex spectra: bands, logarithm, normalisation.
 
     Args:
         config: see `FeatureConfig`.
@@ -71,7 +73,7 @@ class FrontEnd(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the front end computes."""
+        """The device on which the front end computes."""
         return self.mean.device
 
     def forward(self, spectra: Tensor) -> Tensor:
@@ -127,7 +129,8 @@ class FrontEnd(nn.Module):
             yield n_recordings
         if not count:
             raise InputError(
-                "there is nothing to take mean and deviation from: the training split is empty"
+                "there are no features to compute mean and standard deviation of: "
+                "the training split is empty"
             )
         mean = total / count
         std = (squares / count - mean**2).clamp_min(0).sqrt().clamp_min(1e-4)
@@ -136,7 +139,7 @@ class FrontEnd(nn.Module):
 
 
 def _averaging_filters(config: FeatureConfig) -> Tensor | None:
-    """Return mel filters whose weights add up to 1: a band is a mean of bins. (M, F)."""
+    """Return mel filters (M, F) whose weights add up to 1, so that a band is a mean of bins."""
     if not config.is_mel:
         return None
     filters = mel_filters(config, config.window_size, config.sampling_rate)

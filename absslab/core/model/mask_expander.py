@@ -1,4 +1,4 @@
-"""Masks over the model's bands and frames, spread over the bins and frames of any STFT.
+"""Expand masks over the model's bands and frames to the bins and frames of any STFT.
 
 Axes: K classes, F STFT bins, M mel bands, T frames.
 """
@@ -12,15 +12,15 @@ from absslab.core.model.front_end import mel_filters
 
 
 class MaskExpander(nn.Module):
-    """Masks over bands and frames → masks over an STFT of the same durations at any sampling rate.
+    """Expands masks to an STFT with windows of the same duration, at any sampling rate.
 
     A linear bin takes the mean of the masks, weighted by the filters that cover it; frames are
     interpolated in time. At a rate above the model's, bins above the model's highest frequency take
     the highest band's mask. Bins that no filter covers stay 0: their sound goes to the residual.
 
     Args:
-        config: the model's features.
-        sampling_rate: of the audio, Hz.
+        config: features of the model.
+        sampling_rate: sampling rate of the audio, Hz.
 
     Shape:
         forward: (K, M, T) and n_frames → (K, F, n_frames).
@@ -40,7 +40,7 @@ class MaskExpander(nn.Module):
         self.register_buffer("weights", weights, persistent=False)
 
     def forward(self, masks: Tensor, n_frames: int) -> Tensor:
-        """Spread masks over linear frequency and over the frames of the audio's own STFT."""
+        """Expand masks to linear frequency, and to the frames of the audio's own STFT."""
         if self.sampling_rate != self.config.sampling_rate:
             masks = self._interpolate(masks, n_frames)  # (K, M, n_frames)
         return self.weights @ masks[..., :n_frames]  # (K, F, n_frames)
@@ -56,7 +56,7 @@ class MaskExpander(nn.Module):
         return torch.lerp(masks[..., before], masks[..., after], (position - before).clamp(0, 1))
 
     def _bin_weights(self) -> np.ndarray:
-        """Return how much each band counts in each bin: (F, M)."""
+        """Return the weight of each band in each bin: (F, M)."""
         config = self.config
         frequencies = np.fft.rfftfreq(self.window_size, 1 / self.sampling_rate)  # (F,)
         if config.is_mel:

@@ -1,6 +1,6 @@
-"""Networks that draw masks: features (B, C, M, T) → logits (B, K′, M, T) at the same resolution.
+"""Mask networks: features (B, C, M, T) → logits of masks (B, K′, M, T), same resolution.
 
-Each has a convolution `to_masks` whose bias is what a mask starts from.
+The last convolution of each is `to_masks`; its bias sets the masks of an untrained network.
 
 Axes: B batch, C channels, K′ outputs (classes, and a background where masks compete), M bands,
 T frames.
@@ -27,12 +27,12 @@ class VGGLikeCNN(nn.Module):
     Args:
         n_outputs: K′.
         channels: output channels of each block.
-        kernel_sizes: of the convolution of each block.
-        strides: of the convolution of each block.
-        paddings: of the convolution of each block.
+        kernel_sizes: kernel size of each block.
+        strides: stride of each block.
+        paddings: padding of each block.
         drop_out_probs: probability of dropout in each block.
         use_batch_norm: whether convolutions are followed by batch norm (they then have no bias).
-        use_coordinates: whether a second input channel tells each bin's frequency, from −1 to 1.
+        use_coordinates: whether a second input channel holds each bin's frequency, from −1 to 1.
 
     Shape:
         (B, 1, M, T) → (B, K′, M, T).
@@ -68,7 +68,7 @@ class VGGLikeCNN(nn.Module):
         self.to_masks = nn.Conv2d(n_in, n_outputs, 1)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Draw masks, as logits."""
+        """Compute the logits of masks."""
         M, T = features.shape[-2:]
         x = features
         if self.use_coordinates:
@@ -82,22 +82,22 @@ class VGGLikeCNN(nn.Module):
 class UNet(nn.Module):
     """A U-Net at half resolution around a recurrent layer that sees all frequencies at once.
 
-    The class of an event shows in its whole spectrum and in its course over time; its place in time
-    and frequency shows in the bins. So the deepest level is flattened over frequency and runs
-    through a bidirectional GRU, which decides what sounds when; skip connections carry the detail
-    back up. Little is computed at full resolution, where convolutions cost most: a few channels
-    that sharpen the masks.
+    The class of an event is recognised by its whole spectrum and how it changes over time, its
+    place in time and frequency by the single bins. So the deepest level is flattened over frequency
+    and passed through a bidirectional GRU, which finds the classes over time; skip connections add
+    the detail again. Full resolution, where convolutions are most expensive, has only a few
+    channels, which sharpen the masks.
 
-    Besides the features the network sees each band relative to its mean over time (a steady
-    background vanishes) and the bin's frequency.
+    Besides the features, the network gets each band relative to its mean over time (which removes a
+    steady background) and the frequency of each bin.
 
     Args:
         n_outputs: K′.
         n_bands: M.
-        channels: of the three levels, at 1/2, 1/4 and 1/8 of the resolution.
-        fine_channels: at full resolution.
-        context: units of the GRU in each direction.
-        drop_out: at the deepest level.
+        channels: channels of the three levels, at 1/2, 1/4 and 1/8 of the resolution.
+        fine_channels: channels at full resolution.
+        context: number of units of the GRU in each direction.
+        drop_out: probability of dropout at the deepest level.
 
     Shape:
         (B, 1, M, T) → (B, K′, M, T).
@@ -143,7 +143,7 @@ class UNet(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """Draw masks, as logits."""
+        """Compute the logits of masks."""
         M, T = features.shape[-2:]
         # at least two frames at the deepest level: batch norm can't learn from a single value
         n_frames = max(16, T + -T % 8)

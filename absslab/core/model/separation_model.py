@@ -50,7 +50,7 @@ class ModelConfigs:
     pooling: Config
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain data, as JSON holds it."""
+        """Return the configs as plain data that can be written as JSON."""
         return {
             name: getattr(self, name).to_json()
             for name in ("features", "model", "mask_net", "pooling")
@@ -58,7 +58,7 @@ class ModelConfigs:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "ModelConfigs":
-        """Return the configs that `to_json` described."""
+        """Make configs from the data that `to_json` returned."""
         model = ModelConfig.from_json(values["model"])
         return cls(
             FeatureConfig.from_json(values["features"]),
@@ -69,7 +69,7 @@ class ModelConfigs:
 
 
 class Prediction(NamedTuple):
-    """What the model predicts for a batch."""
+    """Predictions of the model for a batch."""
 
     probabilities: Tensor  # (B, K)
     masks: Tensor  # (B, K, M, T)
@@ -79,7 +79,7 @@ class Prediction(NamedTuple):
 class SeparationModel(nn.Module):
     """Front end, mask network and pooling.
 
-    Training, evaluation and separation all go through `predict`; `forward` puts the STFT before it.
+    Training, evaluation and separation all call `predict`; `forward` computes the STFT first.
 
     Args:
         front_end: complex spectra (B, F, T) → features (B, 1, M, T).
@@ -112,11 +112,11 @@ class SeparationModel(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the model computes."""
+        """The device on which the model computes."""
         return self.front_end.device
 
     def n_frames(self, n_samples: Tensor | None) -> Tensor | None:
-        """Return how many frames recordings of so many samples have: (B,) → (B,)."""
+        """Compute the number of frames from the number of samples: (B,) → (B,)."""
         return None if n_samples is None else self.front_end.config.n_frames(n_samples)
 
     def forward(
@@ -130,7 +130,7 @@ class SeparationModel(nn.Module):
 
         Args:
             waveforms: (B, N), at the model's sampling rate.
-            n_samples: (B,), how long each recording is without its padding; None: none is padded.
+            n_samples: (B,), length of each recording without padding; None: no recording is padded.
             precision: see `predict`.
         """
         spectra = self.front_end.stft(waveforms)  # complex (B, F, T)
@@ -147,8 +147,8 @@ class SeparationModel(nn.Module):
 
         Args:
             spectra: complex (B, F, T), as the front end's STFT gives them.
-            n_frames: (B,), how many frames are no padding; None: all.
-            precision: in which the mask network, and nothing else, computes.
+            n_frames: (B,), number of frames that are not padding; None: all.
+            precision: number format in which the mask network (and only this part) computes.
         """
         features = self.front_end(spectra)  # (B, 1, M, T)
         return self.predict_from_features(features, n_frames, precision=precision)
@@ -171,7 +171,7 @@ class SeparationModel(nn.Module):
         else:
             masks = logits.sigmoid()  # (B, K, M, T)
             log_no_class = nn.functional.logsigmoid(-logits)
-            log_background = log_no_class.sum(1)  # (B, M, T): that no class takes the bin
+            log_background = log_no_class.sum(1)  # (B, M, T), log of "in no class"
         probabilities = self.pooling(masks, n_frames)  # (B, K)
         return Prediction(probabilities, masks, log_background)
 
@@ -180,7 +180,7 @@ def build_model(configs: ModelConfigs, classes: Sequence[str]) -> SeparationMode
     """Build a model with fresh weights.
 
     Args:
-        configs: of its parts.
+        configs: configs of its parts.
         classes: names of the classes to tell apart.
     """
     competing = configs.model.masks == "competing"

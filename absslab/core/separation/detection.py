@@ -55,14 +55,14 @@ def frame_activity(
 ) -> np.ndarray:
     """Compute the share of each class in each frame; it is 0 where the class is not tagged.
 
-    Measured by magnitude, it is 1 where all loud bins belong to a class, however few they are, and
-    a frame of background has 0 for all classes. Measured by bins, it is the mean of the mask.
+    With `activity="magnitude"`, it is 1 if all loud bins belong to a class, even if there are only
+    few, and 0 for all classes in a frame of background. With "bins", it is the mean of the mask.
 
     Args:
-        masks: of the classes.
-        power: of the mixture.
-        probabilities: that a class is present.
-        config: `activity` and `tag_threshold` are used.
+        masks: masks of the classes.
+        power: power of the mixture.
+        probabilities: probability that each class is present.
+        config: settings, of which `activity` and `tag_threshold` are used.
 
     Shape:
         masks (K, M, T), power (M, T), probabilities (K,) → (K, T) in [0, 1].
@@ -90,10 +90,10 @@ def find_events(
     Args:
         activity: (K, T); a frame covers the time from half a hop before its centre to half a hop
             after it.
-        hop: seconds from one frame to the next.
+        hop: time from one frame to the next, s.
         classes: K names.
         config: thresholds and durations.
-        length: of the recording, s; no event ends after it.
+        length: length of the recording, s; no event ends after it.
 
     Returns:
         events in the order of their onsets.

@@ -91,7 +91,7 @@ def refine_masks(
         power: power of the mixture.
         probabilities: probability that each class is present.
         config: settings, of which `smoothing` and `tag_exponent` are used.
-        hop: seconds from one frame to the next.
+        hop: time from one frame to the next, s.
 
     Shape:
         masks (K, M, T), power (M, T), probabilities (K,) → (K, M, T).

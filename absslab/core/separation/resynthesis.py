@@ -1,4 +1,4 @@
-"""Separate one recording again and again with other settings: its masks are predicted only once."""
+"""Separate a recording repeatedly with other settings; its masks are predicted only once."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ from absslab.core.separation.synthesis import MaskSynthesis, build_mask_synthesi
 
 
 class _PredictedSegment(NamedTuple):
-    """What is needed to synthesise the sources of a segment."""
+    """The data that are needed to synthesise the sources of a segment."""
 
     mixture: np.ndarray  # (C, n)
     spectrum: Tensor  # complex (C, F, T)
@@ -32,8 +32,8 @@ class _PredictedSegment(NamedTuple):
 class Resynthesis:
     """A recording that is separated again and again with other settings; `prepare` makes one.
 
-    It keeps the model's masks and the spectrum: some 10 bytes per sample and channel, on the
-    model's device.
+    It keeps the masks of the model and the spectrum, about 10 bytes per sample and channel, on the
+    device of the model.
 
     Args:
         separator: whose model predicted the masks; its config is not used.
@@ -92,20 +92,20 @@ class Resynthesis:
         return cls(separator, waveform, sampling_rate, synthesis, segmentation, segments)
 
     def separate(self, config: SeparationConfig) -> Separation:
-        """Give what `Separator(model, config).separate` gives, without asking the model again."""
+        """Return what `Separator(model, config).separate` returns, without running the model."""
         whole = concatenate(list(self.stream(config)))
         return Separation.from_segment(
             whole, self.waveform, self.sampling_rate, self.separator.model
         )
 
     def stream(self, config: SeparationConfig) -> Iterator[Segment]:
-        """Give what `Separator(model, config).stream` gives, without asking the model again.
+        """Yield what `Separator(model, config).stream` yields, without running the model again.
 
         Args:
-            config: what is done to the masks.
+            config: changes to the masks.
 
         Yields:
-            parts that follow on each other and cover the recording; sources are (K, C, n).
+            consecutive parts that cover the recording; sources are (K, C, n).
         """
         separator = replace(self.separator, config=config)
 

@@ -1,4 +1,4 @@
-"""Separate long recordings in overlapping segments: memory is bounded, and there are no seams.
+"""Separate long recordings in overlapping segments, in bounded memory and without audible joins.
 
 Axes: K classes, C channels, M bands, T frames of the model, N samples; n and t are those of a part.
 """
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-_OVERLAP_FRAMES = 128  # of the model: two neighbouring segments share this many
+_OVERLAP_FRAMES = 128  # frames of the model that two neighbouring segments share
 _LONGEST_ADVANCE = 20.0  # s
 _SAMPLES_AT_ONCE = 1 << 26  # of all sources of a segment
 
@@ -19,19 +19,19 @@ class Segment(NamedTuple):
 
     mixture: np.ndarray  # (C, n)
     sources: np.ndarray  # (K, C, n)
-    masks: np.ndarray  # (K, M, t) as applied: of the model's frames whose centres lie in this part
+    masks: np.ndarray  # (K, M, t) as applied, for the model's frames whose centres lie in this part
     power: np.ndarray  # (M, t) of the mixture, the mean of its channels, at the model's rate
-    probabilities: np.ndarray  # (K,) that a class is present around this part
+    probabilities: np.ndarray  # (K,), probability that each class is present around this part
 
 
 @dataclass(frozen=True)
 class Segmentation:
-    """How a recording is cut into overlapping segments.
+    """Lengths for cutting a recording into overlapping segments.
 
     Args:
-        overlap: samples that two neighbouring segments share.
-        advance: samples from the start of a segment to the start of the next.
-        frame_length: samples from one of the model's frames to the next.
+        overlap: number of samples that two neighbouring segments share.
+        advance: number of samples from the start of a segment to the start of the next.
+        frame_length: number of samples from one frame of the model to the next.
     """
 
     overlap: int
@@ -52,13 +52,13 @@ class Segmentation:
 def choose_segmentation(
     *, sampling_rate: int, n_channels: int, n_classes: int, hop: float
 ) -> Segmentation:
-    """Choose lengths that are multiples of eight frames: about 20 s, or less where memory is short.
+    """Choose lengths that are multiples of eight frames: about 20 s, or less to limit memory.
 
     Args:
-        sampling_rate: of the recording, Hz.
-        n_channels: of the recording.
-        n_classes: how many sources it is separated into.
-        hop: seconds from one of the model's frames to the next.
+        sampling_rate: sampling rate of the recording, Hz.
+        n_channels: number of channels of the recording.
+        n_classes: number of sources.
+        hop: time from one frame of the model to the next, s.
     """
     unit = 8 * hop  # s
     overlap = _OVERLAP_FRAMES * hop  # s
@@ -74,11 +74,11 @@ def choose_segmentation(
 def split_into_segments(
     blocks: Iterable[np.ndarray], n_samples: int, segmentation: Segmentation
 ) -> Iterator[np.ndarray]:
-    """Cut a recording that comes block by block into overlapping segments.
+    """Cut a recording that is given block by block into overlapping segments.
 
     Args:
         blocks: (C, n) each, of any lengths, `n_samples` in all.
-        n_samples: of the recording.
+        n_samples: length of the recording.
         segmentation: lengths of the segments.
 
     Yields:
@@ -101,19 +101,19 @@ def crossfade_segments(
     """Fade overlapping segments into each other.
 
     Args:
-        segments: of the whole recording, in order.
-        n_samples: of the recording.
+        segments: all segments of the recording, in order.
+        n_samples: length of the recording.
         segmentation: lengths of the segments.
 
     Yields:
-        parts that follow on each other without gaps and cover the recording.
+        consecutive parts without gaps that cover the recording.
     """
     overlap = segmentation.overlap
     advance = segmentation.advance
     advance_frames = segmentation.advance_frames
     overlap_frames = segmentation.overlap_frames
     start = 0
-    tail: Segment | None = None  # of the segment before: what overlaps with this one
+    tail: Segment | None = None  # the part of the previous segment that overlaps with this one
     for segment in segments:
         if tail is not None:
             segment = segment._replace(
@@ -143,7 +143,7 @@ def crossfade_segments(
 
 
 def concatenate(parts: Sequence[Segment]) -> Segment:
-    """Concatenate parts that follow on each other; a probability is the highest of all parts."""
+    """Concatenate consecutive parts; each probability is the highest of all parts."""
     return Segment(
         np.concatenate([part.mixture for part in parts], -1),  # (C, N)
         np.concatenate([part.sources for part in parts], -1),  # (K, C, N)
@@ -154,10 +154,10 @@ def concatenate(parts: Sequence[Segment]) -> Segment:
 
 
 def _fade_in(before: np.ndarray, segment: np.ndarray, overlap: int) -> np.ndarray:
-    """Fade from the end of the segment before into the start of this segment.
+    """Fade from the end of the previous segment into the start of this segment.
 
-    The fade takes the middle half of the overlap: in its first and last quarter one of the two
-    segments sees too little of what is around it.
+    The fade takes the middle half of the overlap. In the first and the last quarter, one of the two
+    segments has too little context for a good prediction.
 
     Shape:
         (…, overlap), (…, n) → (…, n).

@@ -29,7 +29,7 @@ from absslab.core.separation.segmentation import Segment
 from absslab.core.separation.separator import Separator
 from absslab.core.separation.settings import check_gains, gains_that_keep, mix_sources
 
-_SUBTYPES = {  # of the input → of the outputs; FLOAT for all others
+_SUBTYPES = {  # coding of the input → coding of the outputs; FLOAT for all others
     "PCM_U8": "PCM_16",
     "PCM_S8": "PCM_16",
     "PCM_16": "PCM_16",
@@ -75,11 +75,11 @@ class SeparatedFolderConfig(Config):
 
 
 def find_inputs(inputs: Sequence[str], output_folder: str | Path = "") -> list[Path]:
-    """Find the files that were named, and those in the folders that were named.
+    """List the given files, and the sound files in the given folders.
 
     Raises:
-        InputError: a file that is missing, corrupt, cut short, silent or holds NaN, a folder
-            without audio, two files that would write to the same folder.
+        InputError: a file is missing, corrupt, cut short, silent or holds NaN, a folder has no
+            audio, or two files would be written to the same folder.
     """
     files: list[Path] = []
     if Path(output_folder).is_file():
@@ -113,15 +113,14 @@ def find_inputs(inputs: Sequence[str], output_folder: str | Path = "") -> list[P
 
 
 def check_remix(keep: Sequence[str], gains: Mapping[str, float], classes: Sequence[str]) -> None:
-    """Check that the remix is described once at most, and by classes of the model.
+    """Check that the remix is given in at most one way, and only by classes of the model.
 
     Raises:
         InputError: keep and gains are both given, or name an unknown class.
     """
     if keep and gains:
         raise InputError(
-            "keep and gains (or the settings' gains) both say what remix.wav holds: "
-            "give one of them"
+            "keep and gains (or the settings' gains) both define remix.wav: give one of them"
         )
     for name in keep:
         if name not in classes:
@@ -143,20 +142,21 @@ def separate_file(
     Args:
         separator: the model.
         path: a sound file.
-        output_folder: a folder named after the file appears in it, whole or not at all, and
+        output_folder: a folder named after the file appears in it, complete or not at all, and
             replaces one that was written there before.
         keep: classes whose sum becomes remix.wav.
-        gains: dB by class, or "residual", of the sum of all that becomes remix.wav instead; what
-            is not named has 0 dB. That file holds floats: gains may lead beyond full scale.
-        detection: how events are found.
+        gains: dB, by class or "residual": remix.wav becomes the sum of all sounds with these gains;
+            sounds without a gain have 0 dB. The file holds floats, since the sum may exceed full
+            scale.
+        detection: settings for finding events.
 
     Yields:
         how many samples are done.
 
     Raises:
-        InputError: a file that can't be used, an unknown class, both keep and gains, a folder of
-            that name that `absslab separate` did not write, too little space.
-        OSError: the folder can't be written, the disk is full.
+        InputError: the file can't be used, a class is unknown, both keep and gains are given, there
+            is a folder of this name that `absslab separate` did not write, or too little space.
+        OSError: the folder can't be written, or the disk is full.
     """
     path = Path(path)
     folder = Path(output_folder) / path.stem
@@ -220,7 +220,7 @@ def separate_file(
 
 
 def _check_replaceable(folder: Path, path: Path) -> None:
-    """Check that a folder holds nothing but what `absslab separate` wrote, or does not exist."""
+    """Check that a folder does not exist, or that `absslab separate` wrote all of its files."""
     if folder.resolve() == path.resolve().parent:
         raise InputError(
             "{path} lies in {folder}, which would be written: choose another output_folder",
@@ -246,8 +246,8 @@ def _check_replaceable(folder: Path, path: Path) -> None:
 def _round_outputs(part: Segment, subtype: str) -> list[np.ndarray]:
     """Round sources and residual (C, n) of a part, so that their sum is exact on disk as well.
 
-    The residual of a loud recording may exceed full scale. What would be cut off goes back to the
-    source that is furthest on the other side, whose samples it only makes smaller.
+    The residual of a loud recording may exceed full scale. The excess is then added to the source
+    whose sample is largest with the opposite sign; this only makes that sample smaller.
     """
     sources = np.stack([sound_files.quantise(source, subtype) for source in part.sources])
     residual = part.mixture - sources.sum(0)  # (K, C, n) → (C, n)

@@ -1,4 +1,4 @@
-"""Separate any recording with a trained model: its masks are applied to the recording's spectrum.
+"""Separate any recording with a trained model, by applying masks to its spectrum.
 
 Axes: K classes, C channels, F STFT bins, M bands, T frames, N samples.
 Σ sources + residual = input.
@@ -34,12 +34,12 @@ from absslab.core.separation.segmentation import (
 from absslab.core.separation.synthesis import build_mask_synthesis
 
 
-@dataclass(frozen=True, eq=False)  # arrays cannot be compared to a single truth value
+@dataclass(frozen=True, eq=False)  # arrays can't be compared to a single truth value
 class Separation(RichResult):
-    """A recording and its separated sources; a notebook shows it as a player."""
+    """A recording and its separated sources; a notebook displays it as a player."""
 
     sources: np.ndarray  # (K, C, N) or (K, N), as the input
-    residual: np.ndarray  # (C, N) or (N,): what no class took
+    residual: np.ndarray  # (C, N) or (N,): the input minus all sources
     probabilities: np.ndarray  # (K,): the highest over the recording
     masks: np.ndarray  # (K, M, T) of the model's frames, as they were applied
     power: np.ndarray  # (M, T) of the mixture
@@ -79,7 +79,7 @@ class Separator:
 
     Args:
         model: a trained model; it is not changed.
-        config: what is done to its masks.
+        config: changes to its masks.
 
     Examples:
         >>> separator = Separator.from_checkpoint(model)
@@ -108,13 +108,13 @@ class Separator:
 
     @property
     def hop(self) -> float:
-        """Seconds from one frame of the masks to the next."""
+        """Time from one frame of the masks to the next, in seconds."""
         features = self.model.front_end.config
         return features.hop_size / features.sampling_rate
 
     @property
     def device(self) -> torch.device:
-        """Where the model computes."""
+        """The device on which the model computes."""
         return self.model.device
 
     def separate(self, waveform: np.ndarray, sampling_rate: int) -> Separation:
@@ -128,7 +128,7 @@ class Separator:
             sources (K, …) and residual as the input.
 
         Raises:
-            InputError: another shape, no samples, NaN.
+            InputError: the waveform has another shape, no samples, or NaN.
         """
         waveform = check_waveform(waveform)
         blocks = [np.atleast_2d(waveform)]
@@ -145,20 +145,20 @@ class Separator:
         tags: np.ndarray | None = None,
         tagged: Sequence[int] = (),
     ) -> Iterator[Segment]:
-        """Separate a recording that comes block by block; only a segment of it is in memory.
+        """Separate a recording that is given block by block; only one segment is in memory.
 
         Args:
             blocks: (C, n) each, of any lengths, `n_samples` in all.
             sampling_rate: Hz.
-            n_samples: of the recording.
+            n_samples: length of the recording.
             with_sources: synthesise the sources; without them it is faster, and the parts
                 have 0 sources.
-            tags: (K,) presence of the classes, where it is known better than by the model.
+            tags: (K,) presence of the classes, if it is known better than from the model.
             tagged: indices of the J classes whose sources are synthesised a second time, with
-                masks that are refined with `tags`; they follow on the K sources.
+                masks that are refined with `tags`; these come after the K sources.
 
         Yields:
-            parts that follow on each other and cover the recording; sources are (K + J, C, n).
+            consecutive parts that cover the recording; sources are (K + J, C, n).
         """
         source_blocks = iter(blocks)
         first = next(source_blocks)  # (C, n)
@@ -210,11 +210,11 @@ class Separator:
 
     @torch.no_grad()
     def postprocess(self, predicted: Masks, tags: np.ndarray | None = None) -> Masks:
-        """Refine and shape predicted masks, as the config says.
+        """Refine and shape predicted masks according to the config.
 
         Args:
-            predicted: what `predict` returned.
-            tags: (K,) presence of the classes, where it is known better than by the model.
+            predicted: the result of `predict`.
+            tags: (K,) presence of the classes, if it is known better than from the model.
         """
         return postprocess(
             predicted,
@@ -226,7 +226,7 @@ class Separator:
 
 
 def make_segment(mixture: np.ndarray, masks: Masks, sources: np.ndarray) -> Segment:
-    """Put a mixture (C, n), its masks as applied, and its sources (K, C, n) together in NumPy."""
+    """Make a segment of NumPy arrays: mixture (C, n), applied masks, and sources (K, C, n)."""
     return Segment(
         mixture,
         sources,
@@ -240,7 +240,7 @@ def check_waveform(waveform: np.ndarray) -> np.ndarray:
     """Check a waveform, and convert it to float32.
 
     Raises:
-        InputError: a shape other than (N,) or (C, N), no samples, NaN.
+        InputError: the shape is not (N,) or (C, N), or the waveform has no samples or NaN.
     """
     if waveform.ndim not in (1, 2) or not waveform.size:
         raise InputError(

@@ -86,7 +86,7 @@ def read_settings(path: str | Path) -> SeparationSettings:
 
 
 def write_settings(path: str | Path, settings: SeparationSettings) -> None:
-    """Write settings to a file, which appears whole or not at all."""
+    """Write settings to a file, which appears complete or not at all."""
     gains = {
         name: None if gain == -math.inf else float(gain) for name, gain in settings.gains.items()
     }
@@ -97,10 +97,10 @@ def write_settings(path: str | Path, settings: SeparationSettings) -> None:
 
 
 def parse_gains(texts: Iterable[str]) -> dict[str, float]:
-    """Parse gains as one types them: speech=-6 residual=-inf.
+    """Parse gains from the command line: speech=-6 residual=-inf.
 
     Raises:
-        InputError: no = or no number, a name twice, a gain that `SeparationSettings` refuses.
+        InputError: there is no = or no number, a name is given twice, or a gain is not allowed.
     """
     gains: dict[str, float] = {}
     for text in texts:
@@ -124,7 +124,7 @@ def check_gains(gains: Mapping[str, float], classes: Sequence[str]) -> None:
     """Check that gains name classes of the model, or the residual.
 
     Raises:
-        InputError: one does not.
+        InputError: a name is neither a class nor the residual.
     """
     known = (*classes, RESIDUAL)
     for name in gains:
@@ -136,7 +136,7 @@ def check_gains(gains: Mapping[str, float], classes: Sequence[str]) -> None:
 
 
 def gains_that_keep(kept: Iterable[str], classes: Sequence[str]) -> dict[str, float]:
-    """Give the gains that leave out all but some classes."""
+    """Return gains that keep only some classes."""
     kept = set(kept)
     return {name: -math.inf for name in (*classes, RESIDUAL) if name not in kept}
 
@@ -150,13 +150,13 @@ def mix_sources(
         sources: (K, …).
         residual: (…).
         classes: K names.
-        gains: dB by class, or "residual"; what is not named has 0 dB.
+        gains: dB, by class or "residual"; sounds without a gain have 0 dB.
 
     Shape:
         (…).
 
     Raises:
-        InputError: a gain of an unknown class.
+        InputError: a gain belongs to an unknown class.
     """
     check_gains(gains, classes)
     total = np.zeros_like(residual)

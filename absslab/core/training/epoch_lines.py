@@ -1,4 +1,4 @@
-"""What a terminal or a notebook prints of a training: a line per epoch."""
+"""Print a training in a terminal or a notebook: a line per epoch."""
 
 import sys
 from collections.abc import Generator, Iterable

@@ -1,4 +1,4 @@
-"""What a training reports while it prepares and runs: small frozen dataclasses."""
+"""Events that a training yields while it prepares and runs, as small frozen dataclasses."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class PreparationProgress:
-    """How far a task is that comes before the first epoch."""
+    """Progress of a task that is done before the first epoch."""
 
     task: str  # a few words, such as "checking recordings"
     done: int
@@ -16,7 +16,7 @@ class PreparationProgress:
 
 @dataclass(frozen=True)
 class TrainingStarted:
-    """The preparation is over; what will be trained, and on what."""
+    """The preparation is over; the fields say what is trained, and on which device."""
 
     device: str
     precision: str
@@ -38,7 +38,7 @@ class StepDone:
 
 @dataclass(frozen=True)
 class EpochResult:
-    """What came of one epoch."""
+    """The result of one epoch."""
 
     epoch: int  # from 1
     n_epochs: int

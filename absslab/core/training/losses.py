@@ -1,4 +1,4 @@
-"""What training minimises: tags against weak labels, masks of absent classes, shares of pairs.
+"""Losses of a training: tags against weak labels, masks of absent classes, shares of pairs.
 
 Axes: B batch, K classes, M bands, T frames.
 """
@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from absslab.core.model.front_end import FrontEnd
 from absslab.core.model.pooling import GAP, real_frames
 
-_EPSILON = 1e-4  # of a share: no bin costs more than 9.2 nats, however wrong
+_EPSILON = 1e-4  # smallest share: limits the loss of a bin to 9.2 nats
 
 
 def _bce(probabilities: Tensor, labels: Tensor) -> Tensor:
-    # torch refuses NaN with a message of its own; the trainer looks for it in the loss instead
+    # torch raises an error for NaN; the trainer checks the loss for NaN instead
     clean = probabilities.nan_to_num().clamp(0, 1)
     loss = nn.functional.binary_cross_entropy(clean, labels)
     return loss + 0 * probabilities.sum()  # NaN where a probability is NaN
@@ -58,31 +58,31 @@ def absent_mask_loss(masks: Tensor, labels: Tensor, n_frames: Tensor | None = No
     """Return the mean of the masks of absent classes; 0 if every class is present.
 
     Shape:
-        masks (B, K, M, T), labels (B, K), n_frames (B,): frames that are no padding → ().
+        masks (B, K, M, T), labels (B, K), n_frames (B,): frames that are not padding → ().
     """
     absent = 1 - labels  # (B, K)
     return (GAP()(masks, n_frames) * absent).sum() / absent.sum().clamp_min(1)
 
 
 class Shares(NamedTuple):
-    """Whose the energy of each bin is, in two recordings that were added; the three add up to 1."""
+    """Shares of the energy of each bin in the sum of two recordings; the three add up to 1."""
 
     first: Tensor  # (B, M, T): of the first recording's events
     second: Tensor  # (B, M, T): of the second's
     background: Tensor  # (B, M, T): of the steady background of both
-    weights: Tensor  # (B, M, T): how much a bin counts: 1 on average, plus the floor
+    weights: Tensor  # (B, M, T): weight of each bin, 1 on average, plus the floor
 
 
 class ShareTargets(nn.Module):
     """Shares of events and background, from the powers of two recordings before they are added.
 
-    Within a recording the steady background of each band is estimated by a quantile over time
-    (scaled so that it is exact for Gaussian noise); what exceeds it is taken for events.
+    Within a recording, the steady background of each band is estimated by a quantile over time
+    (scaled so that it is exact for Gaussian noise); power above it is assumed to be events.
 
     Args:
-        front_end: whose bands the powers have.
-        quantile: of a band's power over time.
-        excess: how many times the estimated background a bin must exceed to count as event.
+        front_end: front end of the model, whose bands the powers have.
+        quantile: quantile of a band's power over time.
+        excess: a bin counts as event if its power exceeds the estimated background by this factor.
         power_exponent: a bin's weight is its power to this exponent, relative to the recording's
             mean, plus `weight_floor`.
         weight_floor: smallest weight of a bin.
@@ -117,7 +117,7 @@ class ShareTargets(nn.Module):
     def forward(
         self, first: Tensor, second: Tensor, total: Tensor, n_frames: Tensor | None = None
     ) -> Shares:
-        """Split every bin's energy."""
+        """Compute the shares of each bin."""
         events_first = (first - self.excess * self.background(first, n_frames)).clamp_min(0)
         events_second = (second - self.excess * self.background(second, n_frames)).clamp_min(0)
         both = first + second + 1e-14
@@ -154,9 +154,9 @@ def share_loss(
 ) -> Tensor:
     """Return the cross-entropy between the shares of the energy and those that the masks give.
 
-    Of the events of a recording it is only known that they belong to *one of its* classes, so the
-    masks of those are summed before the logarithm. Absent classes are pushed to 0 by what the
-    present classes and the background must hold.
+    It is only known that the events of a recording belong to *one of its* classes, so the masks of
+    these classes are summed before the logarithm. Absent classes are pushed to 0, because the masks
+    of the present classes and of the background have to reach their shares.
 
     Shape:
         masks (B, K, M, T), log_background (B, M, T), labels (B, K) each → ().

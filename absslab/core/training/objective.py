@@ -1,4 +1,4 @@
-"""From a batch of recordings to its loss.
+"""Compute the loss of a batch of recordings.
 
 Axes: B batch, K classes, F STFT bins, M bands, T frames.
 """
@@ -25,7 +25,7 @@ from absslab.core.training.losses import (
 
 
 class BatchLoss(NamedTuple):
-    """The loss of a batch, and what the model predicts for it."""
+    """The loss of a batch, and the predictions of the model."""
 
     losses: dict[str, Tensor]  # "total" and its parts, () each
     probabilities: Tensor  # (B, K)
@@ -36,10 +36,10 @@ class Objective:
     """Computes the loss of batches.
 
     Args:
-        config: which losses, and their weights.
+        config: the losses and their weights.
         augmentation: how training recordings are varied.
-        precision: in which the mask network computes.
-        share_targets: of the loss on shares, if it has a weight.
+        precision: number format in which the mask network computes.
+        share_targets: computes the targets of the loss on shares, if this loss has a weight.
     """
 
     config: TrainingConfig
@@ -56,9 +56,9 @@ class Objective:
         """Compute the loss of a batch.
 
         Args:
-            model: that predicts.
+            model: the model that predicts.
             batch: waveforms or stored features, on the model's device.
-            rng: of the augmentation; without it nothing is augmented.
+            rng: source of randomness for the augmentation; without it nothing is augmented.
         """
         if isinstance(batch, FeatureBatch):
             features = model.front_end.normalise(batch.features)  # (B, 1, M, T)

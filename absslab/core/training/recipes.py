@@ -25,8 +25,8 @@ RECIPES: dict[str, dict[str, Any]] = {
         "n_epochs": 300,
         "test_every": 10,
     },
-    # Competing masks, taught by whose energy each bin of a pair of recordings is. The reasons
-    # stand in docs/tasks/train.md.
+    # Competing masks, trained with the known shares of two added recordings. The reasons are given
+    # in docs/tasks/train.md.
     "recommended": {
         "model_type": "U_Net",
         "pooling": "linear_softmax",

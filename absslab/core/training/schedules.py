@@ -1,4 +1,4 @@
-"""Courses of the learning rate, from epoch to epoch or from step to step."""
+"""Schedules of the learning rate, per epoch or per step."""
 
 from typing import Any, Self
 
@@ -32,7 +32,7 @@ class Schedule:
 
     @property
     def learning_rate(self) -> float:
-        """The rate of the next step."""
+        """The learning rate of the next step."""
         return float(self.optimizer.param_groups[0]["lr"])
 
     def after_step(self) -> None:
@@ -43,7 +43,7 @@ class Schedule:
         """Call after each epoch, with the score (larger is better) if it was evaluated."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that resuming needs, as plain data."""
+        """Return the state that is needed for resuming, as plain data."""
         state = self.scheduler.state_dict() if self.scheduler else {}
         plain = {
             name: dict(value) if isinstance(value, dict) else value
@@ -53,14 +53,14 @@ class Schedule:
         return {"n_steps_done": self.n_steps_done, "scheduler": plain}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from what `state_dict` returned."""
+        """Restore a state that `state_dict` returned."""
         self.n_steps_done = state["n_steps_done"]
         if self.scheduler:
             self.scheduler.load_state_dict({**self.scheduler.state_dict(), **state["scheduler"]})
 
 
 class StepSchedule(Schedule):
-    """Multiplies the rate by a factor every so many epochs."""
+    """Multiplies the rate by a factor after every so many epochs."""
 
     @classmethod
     def build(cls, optimizer: torch.optim.Optimizer, config: Any, steps_per_epoch: int) -> Self:
@@ -100,7 +100,7 @@ class PlateauSchedule(Schedule):
             mode="max",
             factor=config.scheduler_gamma,
             patience=config.scheduler_patience,
-            threshold_mode="abs",  # a relative one takes an equal negative score for a better one
+            threshold_mode="abs",  # a relative one takes an equal negative score for better
         )
         return cls(optimizer, scheduler)
 

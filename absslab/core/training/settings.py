@@ -81,7 +81,7 @@ class Settings:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Settings":
-        """Return the settings that `to_json` described."""
+        """Make settings from the data that `to_json` returned."""
         classes = cls.config_classes(ModelConfig.from_json(values["model"]))
         configs: dict[str, Any] = {
             name: config_class.from_json(values[name]) for name, config_class in classes.items()
@@ -89,7 +89,7 @@ class Settings:
         return cls(**configs)
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain data, as JSON holds it."""
+        """Return the settings as plain data that can be written as JSON."""
         return {name: config.to_json() for name, config in self.sections().items()}
 
     def sections(self) -> dict[str, Config]:
@@ -106,9 +106,9 @@ SECTIONS = tuple(field.name for field in fields(Settings))
 
 
 def canonical_names(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings under the names of today, where they came under an alias.
+    """Replace aliases of settings by their current names.
 
-    Names that no config knows stay as they are: a newer version may have written them.
+    Names that no config knows are not changed: a newer version may have written them.
 
     Raises:
         InputError: a setting is given by two of its names, with different values.
@@ -117,9 +117,9 @@ def canonical_names(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def canonical_settings(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings under the names of today, with the names that values have today.
+    """Replace aliases of settings and of their values by the current names.
 
-    Names and values that no config knows stay as they are.
+    Names and values that no config knows are not changed.
 
     Raises:
         InputError: a setting is given by two of its names, with different values.
@@ -128,10 +128,10 @@ def canonical_settings(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def canonical_config(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the content of a config.json in the names and values of today, by section.
+    """Return the content of a config.json with current names and values, by section.
 
-    A config that this version can't use, or only a part of one, is translated as far as it is
-    known.
+    A config that this version can't use, or a part of a config, is translated as far as its names
+    are known.
     """
     try:
         return Settings.from_json(config).to_json()
@@ -151,7 +151,7 @@ def _translate_if_possible(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def find_other_part(name: str) -> str:
-    """Say with which mask network or pooling there is a setting; empty if with none.
+    """Tell which mask network or pooling has a setting; empty if none has it.
 
     >>> find_other_part("decay")
     'it is a setting of --pooling GWRP'
@@ -164,7 +164,7 @@ def find_other_part(name: str) -> str:
 
 
 def canonical_term(name: str, text: str) -> tuple[str, str]:
-    """Return a setting that a person has typed, in any case, in the name and value of today.
+    """Return the current name and value of a setting that a person has typed, in any case.
 
     >>> canonical_term("Data_Set_Type", "dcase2013_remixed_data_set")
     ('data_set_type', 'mixture_folder')
@@ -184,7 +184,7 @@ def _canonical_value(name: str, value: Any) -> Any:
 
 @cache
 def _canonical_names_of_settings() -> dict[str, str]:
-    """List all names of all settings of a training, each with its name of today."""
+    """List all names of all settings of a training, each with its current name."""
     names: dict[str, str] = {}
     for config_class in _all_config_classes():
         names |= field_names(config_class)
@@ -203,7 +203,7 @@ def _value_aliases() -> dict[str, Mapping[Any, Any]]:
 
 
 def _all_config_classes() -> Iterable[type[Config]]:
-    """Yield every config class of a training, whichever mask network and pooling are chosen."""
+    """Yield every config class of a training, for all mask networks and poolings."""
     yield from Settings.config_classes(ModelConfig()).values()
     for config_class, _ in (*MASK_NETS.values(), *POOLINGS.values()):
         yield config_class

@@ -18,13 +18,13 @@ from absslab.core.training.objective import Objective
 
 
 class ValidationScores(NamedTuple):
-    """How well a model does on the validation recordings."""
+    """Scores of a model on the validation recordings."""
 
     metrics: dict[str, float | None]  # averaged over the classes, and the loss
     per_class: dict[str, dict[str, float | None]]  # class → metric → value
 
     def rank(self, metric: str) -> float:
-        """Return the value of a metric, turned so that larger is better; undefined is the worst."""
+        """Return a metric, negated if lower is better; an undefined value is the worst."""
         value = self.metrics[metric]
         if value is None:
             return -np.inf
@@ -41,14 +41,13 @@ def validate(
 ) -> ValidationScores:
     """Score a model.
 
-    The probability of a recording that was cut is the highest of its clips, as when it is
-    separated.
+    The probability of a recording that was cut is the highest of its clips, as in a separation.
 
     Args:
-        model: to score.
-        objective: computes loss and probabilities of a batch.
+        model: the model to score.
+        objective: computes the loss and the probabilities of a batch.
         data_set: the validation recordings.
-        batches: of that data set, on the model's device.
+        batches: batches of this data set, on the device of the model.
         config: thresholds and averages of the scores.
     """
     model.eval()
