@@ -1,8 +1,8 @@
 """The functions for Python: mix, train, evaluate, separate.
 
 Each does what the command of the same name does, and takes the command's flags as keyword
-arguments. `import absslab` offers them as `absslab.mix` and so on. They only wait for the
-generators of the core; what shows progress or can be stopped uses those generators.
+arguments. `import absslab` offers them as `absslab.mix` and so on. They run the generators of the
+core to their end; code that shows progress or stops the work uses these generators directly.
 """
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
@@ -43,8 +43,8 @@ from absslab.core.training.settings import Settings, canonical_names, find_other
 
 __all__ = ["Separator", "evaluate", "load_model", "mix", "separate", "train"]
 
-_LONGEST_HINT = 200  # characters: a list of all settings would hide the message
-_MAX_CHANNELS = 64  # of an array that is longer than it is wide
+_LONGEST_HINT = 200  # characters: a longer list of settings would hide the message
+_MAX_CHANNELS = 64  # largest number of channels of an array with more channels than samples
 Setting = str | float | Sequence[str | float] | None
 
 
@@ -59,17 +59,17 @@ def mix(
 
     Args:
         event_folder: Folder of isolated recordings, one sound each.
-        output_folder: Folder to write: new, empty, or one to go on with.
+        output_folder: Folder to write: new, empty, or one to continue.
         progress: A function that is called with each step of the work.
-        settings: Any flags of `absslab mix`, such as n_files=2000, seed=0, max_event=6. One process
-            works unless `n_workers` says otherwise: several can only be started by a script that
-            has its calls below `if __name__ == "__main__":`.
+        settings: Any flags of `absslab mix`, such as n_files=2000, seed=0, max_event=6. The default
+            of `n_workers` is 1 here: a script can start several processes only if its calls are
+            below `if __name__ == "__main__":`.
 
     Returns:
         The folder of mixtures.
 
     Raises:
-        InputError: A folder or a setting that can't be used.
+        InputError: A folder or a setting can't be used.
 
     Examples:
         >>> folder = absslab.mix(event_folder, tmp_path / "mixtures", n_files=10, length=1.0)
@@ -91,15 +91,15 @@ def train(
     progress: Callable[[TrainingEvent], object] | None = None,
     **settings: Setting,
 ) -> Path:
-    """Train a model on weakly labelled recordings; the same call goes on with a run that was cut.
+    """Train a model on weakly labelled recordings; the same call continues an interrupted run.
 
-    It differs from `absslab train` in two ways: it starts from the recipe "recommended", where the
-    command starts from the plain defaults unless it is given --recipe; and the same call goes on
-    with a run that was stopped, where the command needs --checkpoint_path R/last.ckpt.
+    It differs from `absslab train` in two ways. It uses the recipe "recommended", while the command
+    uses the plain defaults unless --recipe is given. And the same call continues a run that was
+    stopped, while the command needs --checkpoint_path R/last.ckpt.
 
     Args:
         data_folder: Folder of mixtures, or of recordings with weak labels.
-        save_path: File of the best model, `R.ckpt`; the run directory `R` stands beside it.
+        save_path: File for the best model, `R.ckpt`; the run directory `R` is made beside it.
         recipe: The settings to start from: recommended or thesis; None: the plain defaults.
         progress: A function that is called with each step and each epoch.
         settings: Any flags of `absslab train`, such as n_epochs=12, device="cpu".
@@ -108,8 +108,8 @@ def train(
         The file of the best model.
 
     Raises:
-        InputError: A folder, labels or a setting that can't be used, or a run of other settings
-            in the same place.
+        InputError: A folder, labels or a setting can't be used, or there is a run with other
+            settings in the same place.
 
     Examples:
         >>> absslab.train(mixture_folder, tmp_path / "R.ckpt", n_epochs=1, **small_model).name
@@ -118,7 +118,9 @@ def train(
     start = {} if recipe is None else look_up("recipe", recipe, RECIPES)
     values = start | canonical_names(settings)
     config_classes = Settings.config_classes(from_flags(ModelConfig, values)).values()
-    _plain_names(settings, config_classes, find_other_part)  # refuses names of other parts
+    _plain_names(
+        settings, config_classes, find_other_part
+    )  # refuses settings of other mask networks and poolings
     paths = {"data_folder": str(data_folder), "save_path": str(save_path)}
     _run_steps(train_or_resume(values | paths), progress)
     return Path(save_path)
@@ -136,9 +138,9 @@ def evaluate(
     """Score a model on recordings: tags, events, masks and sources.
 
     Args:
-        model: The checkpoint; what it was trained on is in it.
-        split: Which recordings: train, validation or test.
-        data_folder: Another folder of the same classes than the one that it was trained on.
+        model: The checkpoint, which also holds the settings of the data.
+        split: The split to score: train, validation or test.
+        data_folder: Another folder with the same classes, instead of the one used for training.
         output: File to write the scores to as JSON, with a table beside it as CSV.
         progress: A function that is called with each step of the work.
         settings: Any other flags of `absslab evaluate`, such as device="cpu", bss_eval="none".
@@ -147,7 +149,7 @@ def evaluate(
         The scores.
 
     Raises:
-        InputError: A checkpoint, folder, split or setting that can't be used.
+        InputError: A checkpoint, folder, split or setting can't be used.
 
     Examples:
         >>> scores = absslab.evaluate(model, bss_eval="none")
@@ -181,7 +183,7 @@ def separate(
     Args:
         sound: A sound file, or an array (N,) or (C, N) of floats in [−1, 1].
         model: A checkpoint, a loaded model, or a separator.
-        sampling_rate: Sampling rate of an array, Hz; a file says its own.
+        sampling_rate: Sampling rate of an array, Hz; leave it out for a file.
         device: Where a checkpoint computes: auto, cpu, cuda, cuda:1 and so on; a loaded model or a
             separator computes where it is.
         settings: Any settings of the masks, such as mask_power=2; see `SeparationConfig`.
@@ -191,8 +193,8 @@ def separate(
         (N,) without the channels.
 
     Raises:
-        InputError: A file, an array, a checkpoint or a setting that can't be used; a device with a
-            model that is loaded already.
+        InputError: A file, an array, a checkpoint or a setting can't be used, or a device is given
+            with a model that is already loaded.
 
     Examples:
         >>> separation = absslab.separate(mixture, model)
@@ -202,18 +204,20 @@ def separate(
     _plain_names(settings, (SeparationConfig,))
     if isinstance(sound, str | Path):
         if sampling_rate is not None:
-            raise InputError(f"sampling_rate is given, but {sound} is a file and says its own")
+            raise InputError(
+                f"sampling_rate is given, but {sound} is a file, which has its own sampling rate"
+            )
         waveform, rate = sound_files.load_channels(sound)  # (C, N)
     else:
         if sampling_rate is None:
-            raise InputError("sampling_rate is missing: an array does not say its own")
+            raise InputError("sampling_rate is missing: pass the sampling rate of the array")
         waveform, rate = np.asarray(sound), sampling_rate
         _check_channels(waveform)
     return _separator(model, device, settings).separate(waveform, rate)
 
 
 def _check_channels(waveform: np.ndarray) -> None:
-    """Refuse an array (N, C), as some libraries read files: its samples are no channels."""
+    """Refuse an array (N, C), the shape that some libraries use: it would have many channels."""
     if waveform.ndim == 2 and waveform.shape[0] > max(waveform.shape[1], _MAX_CHANNELS):
         n_channels, n_samples = waveform.shape
         raise InputError(
@@ -246,7 +250,7 @@ def _separator(
         model = load_model(model, device)
     elif device != "auto":
         raise InputError(
-            f"device is {device!r}, but the model is loaded already and computes where it is: "
+            f"device is {device!r}, but the model is already loaded on a device: "
             "leave device out, or pass the checkpoint's path"
         )
     if isinstance(model, SeparationModel):
@@ -259,15 +263,15 @@ def _plain_names(
     configs: Iterable[type[Config]],
     find_hint: Callable[[str], str] = lambda name: "",
 ) -> dict[str, Setting]:
-    """Return the settings under the names of their fields, whichever alias they came by.
+    """Replace aliases of settings by the names of their fields.
 
     Args:
-        settings: by name or alias.
-        configs: that the settings are of.
-        find_hint: tells where a setting is known that these configs do not have.
+        settings: values by name or alias.
+        configs: the configs that have the settings.
+        find_hint: returns a hint for a setting that these configs do not have.
 
     Raises:
-        InputError: an unknown setting, or one by two of its names with different values.
+        InputError: a setting is unknown, or given by two of its names with different values.
     """
     names: dict[str, str] = {}
     for config in configs:
@@ -289,7 +293,7 @@ def _hint(name: str, known: Iterable[str], find_hint: Callable[[str], str]) -> s
 def _run_steps(
     steps: Generator[Step, None, Result], progress: Callable[[Step], object] | None
 ) -> Result:
-    """Run long work; it is also closed when `progress` fails, so that it cleans up at once."""
+    """Run long work; if `progress` raises, the work is closed too, so that it cleans up at once."""
     work = LongWork(steps)
     with closing(steps):
         for step in work:

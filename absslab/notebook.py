@@ -1,4 +1,4 @@
-"""What a notebook shows: the player, the workbench, and results of the core as players."""
+"""Show the player, the workbench, and results of the core in a notebook."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def listen(
     sound: Any = None, sampling_rate: int | None = None, *, title: str = "", what: Any = None
 ) -> "Player":
-    """Show the player for anything that sounds, in a notebook.
+    """Show a player for any kind of sound in a notebook.
 
     Args:
         sound: A sound file of any length (with the sources that were saved beside it), a folder
@@ -51,11 +51,11 @@ def workbench(**state: str) -> "Workbench":
     """Show all panels as tabs: recordings, mixtures, training, runs, separation, report.
 
     Args:
-        state: Where to begin: event_folder, mixture_folder, runs_folder, run, mixture, split;
+        state: Initial values: event_folder, mixture_folder, runs_folder, run, mixture, split;
             see `absslab.widgets.panels.state.State`.
 
     Raises:
-        InputError: The state has no such name.
+        InputError: The state has no field of this name.
 
     Examples:
         >>> bench = absslab.workbench(mixture_folder=str(mixture_folder))
@@ -73,11 +73,11 @@ def workbench(**state: str) -> "Workbench":
 
 
 def render_as_player(result: RichResult, **options: Any) -> Any:
-    """Show a result of the core as a player, or as text where the widgets are not installed.
+    """Show a result of the core as a player, or as text if the widgets are not installed.
 
     Args:
         result: The result, such as a `Separation`.
-        options: What IPython passes to `_repr_mimebundle_`.
+        options: Arguments that IPython passes to `_repr_mimebundle_`.
     """
     try:
         from absslab.widgets.player.display import player_of

@@ -231,7 +231,7 @@ def test_separate_passes_settings_on_to_the_masks(mixture, checkpoint):
 def test_separate_moves_no_model_that_is_loaded(mixture, checkpoint):
     model = absslab.load_model(checkpoint, "cpu")
     for model_or_separator in (model, absslab.Separator(model)):
-        with pytest.raises(InputError, match="device is 'cpu', but the model is loaded already"):
+        with pytest.raises(InputError, match="device is 'cpu', but the model is already loaded"):
             absslab.separate(mixture, model_or_separator, device="cpu")
 
 
@@ -247,7 +247,7 @@ def test_listen_takes_the_sound_by_its_name_of_before(mixture):
 def test_separate_says_what_is_wrong_with_its_input(mixture, checkpoint):
     with pytest.raises(InputError, match="sampling_rate is missing"):
         absslab.separate(np.zeros(100, np.float32), checkpoint)
-    with pytest.raises(InputError, match="is a file and says its own"):
+    with pytest.raises(InputError, match="is a file, which has its own sampling rate"):
         absslab.separate(mixture, checkpoint, sampling_rate=16000)
     with pytest.raises(InputError, match="expected"):
         absslab.separate(mixture.with_name("none.wav"), checkpoint)

@@ -11,7 +11,7 @@ from absslab.core.evaluation.comparison import ComparisonConfig, compare, compar
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Compare the systems that the arguments name."""
+    """Compare the systems whose scores are given by the arguments."""
     parser = Parser(
         "absslab compare", description="Compare systems by their scores of the same mixtures."
     )

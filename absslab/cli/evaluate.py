@@ -26,7 +26,7 @@ _MODEL_CONFIGS = (EvaluationConfig, SeparationConfig, DetectionConfig)
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Score the model or the estimates that the flags name."""
+    """Score the model or the estimates that are given by the flags."""
     parser = Parser(
         "absslab evaluate",
         description="Score a checkpoint on a split of the data it was trained on, or sounds that "
@@ -49,7 +49,7 @@ def run(arguments: Sequence[str]) -> None:
         check_output_path(output)
         if table_path(output).exists() and not Path(output).exists():
             raise InputError(
-                "output is {output}, but {table}, where its table would be, is something else",
+                "output is {output}, but {table}, the place of its table, is something else",
                 output=output,
                 table=table_path(output),
             )
@@ -67,7 +67,7 @@ def run(arguments: Sequence[str]) -> None:
 
 
 def _opening_steps(given: Mapping[str, Any]) -> Steps[Evaluation | EstimatesEvaluation]:
-    """Open what is scored, and tell how many headers of recordings have been read."""
+    """Open the evaluation, and yield how many headers of recordings have been read."""
     scoring = from_flags(ScoringConfig, given)
     if not {"estimates", "references"} & set(given):
         return (

@@ -51,18 +51,20 @@ def run(arguments: Sequence[str]) -> None:
         "port": config.port,
         "open_browser": config.open_browser,
     }
-    if os.geteuid() == 0:  # common in a container; without it JupyterLab does not start
+    if (
+        os.geteuid() == 0
+    ):  # root is common in a container; without this flag JupyterLab does not start
         settings["allow_root"] = True
     flags = [f"--ServerApp.{name}={value}" for name, value in settings.items()]
-    # JupyterLab replaces this process: its exit status is the command's, and it gets Ctrl-C.
+    # JupyterLab replaces this process, so it gets Ctrl-C and sets the exit status.
     os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", *flags])
 
 
 def copy_notebooks(folder: Path) -> list[Path]:
-    """Copy the notebooks that come with the package into a folder; existing ones stay as they are.
+    """Copy the notebooks of the package into a folder; existing ones are not changed.
 
     Returns:
-        those that were copied.
+        the notebooks that were copied.
 
     Raises:
         InputError: the folder is a file, or the package lacks its notebooks.

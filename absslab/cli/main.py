@@ -1,4 +1,4 @@
-"""The command line: flags made from the configs' fields, results on stdout, progress on stderr.
+"""The command line: flags are fields of configs, results go to stdout, progress to stderr.
 
 Exit status: 0 done; 2 bad usage or bad input, with a one-line message; 130 interrupted;
 1 anything else.
@@ -13,16 +13,16 @@ from absslab.core.common.errors import InputError, WorkError
 from absslab.core.common.version import __version__
 
 COMMANDS = {
-    "demo": "mix, train, evaluate and separate the built-in recordings; ends with a report to open",
+    "demo": "mix, train, evaluate and separate the built-in recordings, and write a report",
     "mix": "make a folder of mixtures from isolated recordings",
     "train": "train a model on weakly labelled recordings, or resume an interrupted run",
-    "evaluate": "score a checkpoint, or sounds separated elsewhere: tags, events, masks, sources",
-    "compare": "put scores of the same mixtures side by side, with intervals of their differences",
+    "evaluate": "score a checkpoint, or sounds of another program: tags, events, masks, sources",
+    "compare": "compare scores of the same mixtures, with intervals of their differences",
     "separate": "separate recordings into one file per class",
     "dashboard": "serve a page for people who do not program: listen, separate, monitor, compare",
-    "report": "write one HTML page on a run: settings, data, curves, scores, examples with sound",
+    "report": "write a report on a run as one HTML page: settings, data, curves, scores, examples",
     "lab": "open JupyterLab with the notebooks",
-}  # each is the module of this name in absslab.cli
+}  # each command is the module of this name in absslab.cli
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _split_command(arguments: list[str]) -> tuple[str, list[str]]:
-    """Split arguments into the command and its own; --mode COMMAND, as in the thesis, works."""
+    """Split arguments into the command and its arguments; also accept --mode COMMAND."""
     arguments = [
         part
         for word in arguments

@@ -11,7 +11,7 @@ from absslab.core.data.mixture_writer import write_mixtures
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Make the mixtures that the flags ask for."""
+    """Write the mixtures that the flags describe."""
     parser = Parser(
         "absslab mix", description="Make a folder of mixtures from isolated recordings."
     )

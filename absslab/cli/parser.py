@@ -24,7 +24,7 @@ class Parser(argparse.ArgumentParser):
 
     def flag_groups(self) -> Iterator[FlagGroup]:
         """Yield the groups that hold any flag besides --help."""
-        for group in self._action_groups:  # argparse offers them by these private names alone
+        for group in self._action_groups:  # argparse offers them only by these private names
             flags = [action for action in group._group_actions if action.dest != "help"]
             if flags:
                 yield FlagGroup(group.title or "", group.description or "", flags)
@@ -39,11 +39,11 @@ class Parser(argparse.ArgumentParser):
         """Parse all arguments.
 
         Args:
-            arguments: of the command.
-            explain_unknown: returns a hint on an unknown flag; empty where it has none.
+            arguments: arguments of the command.
+            explain_unknown: returns a hint on an unknown flag; empty if it has none.
 
         Raises:
-            InputError: an unknown flag, a missing or wrong value.
+            InputError: a flag is unknown, or a value missing or wrong.
         """
         namespace, unknown = self.parse_known_args(arguments)
         if unknown:

@@ -39,7 +39,7 @@ class ReportConfig(Config):
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Write the report that the flags ask for."""
+    """Write the report that the flags describe."""
     begin = time.monotonic()
     parser = Parser(
         "absslab report",
@@ -55,7 +55,7 @@ def run(arguments: Sequence[str]) -> None:
     check_installed()
     from absslab.report.report import open_report
 
-    report = open_report(  # checks everything before the long work
+    report = open_report(  # checks all input before the long work
         config.run_directory, split=config.split, n_examples=config.n_examples, device=config.device
     )
     check_output_path(output, ".html")

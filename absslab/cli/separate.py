@@ -20,7 +20,7 @@ from absslab.core.separation.settings import SeparationSettings, parse_gains, re
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Separate the files that the flags name."""
+    """Separate the files that are given by the flags."""
     parser = Parser("absslab separate", description="Separate recordings into one file per class.")
     for config_class in (SeparatedFolderConfig, SeparationConfig, DetectionConfig):
         add_flags(parser, config_class)

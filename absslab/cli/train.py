@@ -18,7 +18,7 @@ from absslab.core.training.settings import Settings, find_other_part
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Train, or resume a training, as the flags ask."""
+    """Train, or resume a training, according to the flags."""
     experiment = _open_experiment(arguments)
     settings = experiment.settings
     with closing(
@@ -39,7 +39,7 @@ def run(arguments: Sequence[str]) -> None:
 
 
 def _announce(events: Iterable[TrainingEvent], settings: Settings) -> Iterator[TrainingEvent]:
-    """Pass events on, and describe the training when it starts."""
+    """Yield all events, and describe the training when it starts."""
     for event in events:
         if isinstance(event, TrainingStarted):
             print(
@@ -56,7 +56,9 @@ def _announce(events: Iterable[TrainingEvent], settings: Settings) -> Iterator[T
 
 
 def _how_to_train_longer(settings: Settings) -> str:
-    if settings.training.scheduler_type == "oneCycle":  # it planned the learning rate to its end
+    if (
+        settings.training.scheduler_type == "oneCycle"
+    ):  # its learning rate was planned for this number of epochs
         return "start a new run with a larger --n_epochs to train longer"
     return "raise --n_epochs to train longer"
 
@@ -69,7 +71,7 @@ def _how_to_resume(settings: Settings) -> str:
 
 
 def _open_experiment(arguments: Sequence[str]) -> Experiment:
-    """Make the training that the flags ask for: a new one, or one to resume."""
+    """Make the training that the flags describe: a new one, or one to resume."""
     model_flags = _parse_model_flags(arguments)
     recipe = look_up("recipe", model_flags.recipe, RECIPES) if model_flags.recipe else {}
     chosen = from_flags(ModelConfig, recipe | vars(model_flags))
@@ -100,7 +102,7 @@ def _open_experiment(arguments: Sequence[str]) -> Experiment:
 
 
 def _parse_model_flags(arguments: Sequence[str]) -> Namespace:
-    """Parse the flags that decide which other flags there are."""
+    """Parse the flags that decide which other flags exist."""
     parser = Parser("absslab train", add_help=False)
     _add_choices(parser)
     add_flags(parser, ModelConfig)

@@ -1,4 +1,4 @@
-"""A recording that is separated while one listens: prepared once, then separated for each setting.
+"""Separate a recording while it plays: it is prepared once, then separated for each setting.
 
 Axes: K classes, C channels, N samples.
 """
@@ -30,7 +30,7 @@ _N_MODELS_KEPT = 4  # in memory
 
 @dataclass(frozen=True)
 class Excerpt:
-    """A stretch of a sound file."""
+    """An excerpt of a sound file."""
 
     path: Path
     start: float  # s
@@ -38,12 +38,12 @@ class Excerpt:
 
     @classmethod
     def of(cls, path: str | Path, start: float = 0.0, length: float = 60.0) -> "Excerpt":
-        """Return a stretch of a file, at most to its end.
+        """Return an excerpt of a file, at most to its end.
 
         Args:
             path: the sound file.
-            start: of the stretch, in s.
-            length: of the stretch, in s.
+            start: start of the excerpt, s.
+            length: length of the excerpt, s.
 
         Raises:
             InputError: if the file can't be read, or the stretch begins after its end or has no
@@ -59,10 +59,10 @@ class Excerpt:
         return cls(Path(path), start, min(duration, start + length))
 
     def read(self, path: Path | None = None) -> tuple[np.ndarray, int]:
-        """Read the samples of this stretch.
+        """Read the samples of this excerpt.
 
         Args:
-            path: of a file that is synchronous with this one; this file if it is None.
+            path: path of a file that is synchronous with this one; this file if it is None.
 
         Returns:
             The samples (C, N), and their sampling rate in Hz.
@@ -107,11 +107,11 @@ class LiveResult:
 
 
 class LiveSeparation:
-    """Separates an excerpt with a model, again and again with other settings.
+    """Separates an excerpt with a model, repeatedly with other settings.
 
     Args:
-        separator: with the model.
-        excerpt: to be separated.
+        separator: separator with the model.
+        excerpt: excerpt to separate.
 
     Raises:
         InputError: if the file or its references can't be read.
@@ -243,7 +243,7 @@ class LiveModels:
 
 
 def _load(checkpoint: Path, changed_at: int, device: str) -> Separator:
-    """Load a checkpoint; `changed_at` is its time, so that a later version is loaded anew."""
+    """Load a checkpoint; `changed_at` is the time of its file, so that a new file is reloaded."""
     return Separator.from_checkpoint(str(checkpoint), choose_device(device))
 
 

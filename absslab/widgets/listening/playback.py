@@ -1,4 +1,4 @@
-"""Show recordings on disk with what is known of them: their sources and their events."""
+"""Show recordings on disk with their sources and events, if these are known."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ def show_recording(
     Args:
         view: where it is shown.
         path: the sound file.
-        classes: that the recording may contain.
+        classes: classes that the recording may contain.
         caption: plain text; a line is added if the events can't be read.
 
     Raises:
@@ -41,7 +41,7 @@ def read_known_events(path: Path) -> list[SoundEvent] | None:
     """Read the events of a recording from the events.tsv beside it.
 
     Returns:
-        None if there is no such table, or it does not name the recording.
+        the events; None if there is no such table, or it does not name the recording.
 
     Raises:
         InputError: if the table can't be read, or does not fit the recording.

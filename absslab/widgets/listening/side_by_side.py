@@ -1,4 +1,4 @@
-"""One recording separated by several models: their masks, sounds and scores side by side.
+"""Separate a recording with several models, and compare their masks, sounds and scores.
 
 Axes: K classes, M bands, T frames.
 """
@@ -23,15 +23,15 @@ MAX_LENGTH = 60.0  # s of a recording that are separated
 
 
 class SideBySide(NamedTuple):
-    """A recording as several models separate it.
+    """The results of several models for one recording.
 
     Attributes:
         tracks: the mixture; of each class its reference, and "<class>, <model>" for each model.
         rows: the masks of each class. There are none if the masks of the models differ in bands or
             frames, and can't be put side by side.
-        hop: of the masks, in s.
-        centres: of the bands in Hz, (M,).
-        header: of the table.
+        hop: time from one frame of the masks to the next, s.
+        centres: centre frequencies of the bands (M,), Hz.
+        header: header of the table.
         table: a row for each class.
     """
 
@@ -51,7 +51,7 @@ def compare_models(
     Args:
         separators: by the names of the models.
         path: the recording; the models get scores for sources that are saved beside it.
-        classes: to show; without any, those whose sources are saved, or else the most probable.
+        classes: classes to show; by default those with saved sources, otherwise the most probable.
 
     Raises:
         InputError: if there is no model, or the recording can't be read.

@@ -1,4 +1,4 @@
-"""The recordings that panels work on: those of a folder, or the built-in ones if none is chosen."""
+"""Read the recordings for panels: those of a folder, or the built-in ones if none is chosen."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ def indexing_steps(
 
     Args:
         config: names the event folder.
-        skip_bad_files: skip files that can't be used, and note what is wrong with each.
+        skip_bad_files: whether to skip files that can't be used, and return their errors.
 
     Raises:
         InputError: the folder can't be used.
@@ -39,7 +39,7 @@ def indexing_steps(
 def checked_indexing_steps(config: MixtureFolderConfig) -> Steps[IndexedFolder]:
     """Index recordings as `indexing_steps` does, except files that can't be used.
 
-    The folder is looked at before the first step.
+    The folder is checked before the first step.
 
     Raises:
         InputError: the folder can't be used; raised by the call itself.
@@ -53,11 +53,11 @@ def writing_steps(config: MixtureFolderConfig, mixing: MixingConfig) -> Steps[Wr
     """Index the recordings as `indexing_steps` does, then write mixtures of them.
 
     Args:
-        config: which mixtures are written, and where.
-        mixing: how mixtures are drawn.
+        config: number of mixtures, seed and folders.
+        mixing: settings for drawing mixtures.
 
     Returns:
-        the folder, and how many mixtures it holds.
+        the folder, and the number of mixtures in it.
 
     Raises:
         InputError: the recordings, the settings or the output folder can't be used.

@@ -26,7 +26,7 @@ class WorkbenchPanel(Panel):
     ) -> None:
         """Keep a trait of the state and the value of a control equal until the panel is closed.
 
-        What a person types comes without surrounding spaces.
+        Spaces around text that the user types are removed.
 
         Args:
             name: the trait, a string.

@@ -1,4 +1,4 @@
-"""Mixtures that are drawn to be seen and heard, without being written."""
+"""Draw mixtures to see and hear them, without writing them."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -32,9 +32,9 @@ class MixturePreview(Part):
     """Draws mixtures and shows the latest; recordings are read when they are first needed.
 
     Args:
-        loop: to which the widgets belong.
+        loop: the loop that the widgets belong to.
         recording_view: shows the mixtures.
-        failed: is called with errors.
+        failed: function that is called with errors.
     """
 
     def __init__(
@@ -53,13 +53,13 @@ class MixturePreview(Part):
     def request(
         self, config: MixtureFolderConfig, mixing: MixingConfig, split: str, number: int
     ) -> None:
-        """Draw a mixture and show it: the same one for the same arguments.
+        """Draw a mixture and show it; the same arguments give the same mixture.
 
         Args:
-            config: names the recordings and the seed.
-            mixing: how mixtures are drawn.
+            config: settings with the recordings and the seed.
+            mixing: settings for drawing mixtures.
             split: train, validation or test.
-            number: of the mixture in the split.
+            number: number of the mixture in the split.
         """
         if event_source(config) == self._source:
             self._latest.request(config, mixing, self._recordings, split, number)

@@ -1,4 +1,4 @@
-"""The panel of mixtures: draw one to see and to hear it, or write a whole set."""
+"""The panel of mixtures: draw a mixture to see and hear it, or write a set of mixtures."""
 
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,7 @@ WRITTEN = "from the set"
 
 
 class MixturesPanel(WorkbenchPanel):
-    """Mixtures to hear and to write.
+    """Panel that draws, plays and writes mixtures.
 
     `draw` makes one to listen to, `write` makes a set, `browse` plays one of the set in
     `state.mixture_folder`.
@@ -55,7 +55,7 @@ class MixturesPanel(WorkbenchPanel):
         write_button = button("write the set", self.guard(self.write))
         forms = ipywidgets.Accordion(
             [self.mixing.widget, ipywidgets.VBox([self.folder.widget, write_button])],
-            titles=["how mixtures are drawn", "write a set of mixtures"],
+            titles=["settings for drawing mixtures", "write a set of mixtures"],
             selected_index=0,
         )
         show_button = button("show the mixture", self.guard(self._show), is_main=True)
@@ -82,10 +82,10 @@ class MixturesPanel(WorkbenchPanel):
         self.watch("mixture_folder", self._refresh)
 
     def draw(self, index: int = 0, split: str | None = None) -> None:
-        """Draw a mixture and play it: the same one for the same number, split and settings.
+        """Draw a mixture and play it; the same number, split and settings give the same mixture.
 
         Args:
-            index: its number in the split; it may be beyond those that a written set would hold.
+            index: its number in the split; it may exceed the number of mixtures in a written set.
             split: train, validation or test; if None, the one that is chosen.
 
         Raises:
@@ -109,7 +109,7 @@ class MixturesPanel(WorkbenchPanel):
         """Go to the next mixture, or to the previous one.
 
         Args:
-            by: how far to go; negative goes back.
+            by: number of mixtures to move; negative goes back.
         """
         self._choose(self.which.value, max(0, self.index.value + by), None)
 
@@ -133,7 +133,7 @@ class MixturesPanel(WorkbenchPanel):
             task=f"writing {folder}",
             done=lambda: self._select_written(work.result),
             cancelled=lambda: self.say(
-                f"Cancelled: “write the set” goes on with {folder}.", "warning"
+                f"Cancelled: “write the set” continues {folder}.", "warning"
             ),
         )
 

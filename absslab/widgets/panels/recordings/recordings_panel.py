@@ -1,4 +1,4 @@
-"""The panel of isolated recordings: how many there are, how they are split, how they sound."""
+"""The panel of isolated recordings: their number, split and sounds."""
 
 import os
 from pathlib import Path
@@ -101,7 +101,7 @@ class RecordingsPanel(WorkbenchPanel):
             task="reading the recordings",
             done=lambda: self._show_recordings(work.result),
             cancelled=lambda: self.say(
-                "Cancelled: nothing is shown. Read the recordings to begin again.", "warning"
+                "Cancelled: press “read the recordings” to start again.", "warning"
             ),
         )
 
@@ -130,7 +130,7 @@ class RecordingsPanel(WorkbenchPanel):
         return recordings[index]
 
     def _use_settings(self) -> None:
-        """Read the recordings if they come from elsewhere now; else only show the new split."""
+        """Read the recordings if their source has changed; otherwise only show the new split."""
         try:
             config = self.form.config
         except InputError:
@@ -147,7 +147,7 @@ class RecordingsPanel(WorkbenchPanel):
         offer(self.class_control, classes_of(self.recordings))
 
     def _show_split(self) -> None:
-        """Show what is wrong with files, and how many recordings are in each split."""
+        """Show errors of files, and the number of recordings in each split."""
         config = self.form.config
         messages = []
         if self._problems:

@@ -1,4 +1,4 @@
-"""Score a run in a process of its own, and show how far it is."""
+"""Score a run in a separate process, and show its progress."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -55,8 +55,8 @@ class ScoringJob:
 
         Args:
             run: its directory.
-            split: of the data that it was trained on.
-            moved_to: where these data are now, if they were moved.
+            split: the split of its data to score.
+            moved_to: the folder of these data, if they were moved.
             flags: more flags of the command.
 
         Raises:
@@ -89,7 +89,7 @@ class ScoringJob:
         self.update()
 
     def update(self) -> None:
-        """Show how far the process is; called every second."""
+        """Show the progress of the process; called every second."""
         if self._job is None:
             return
         exit_status = self._job.poll()

@@ -1,4 +1,4 @@
-"""What a person hears of a separation, saved together with the settings that make it."""
+"""Save what the listener hears of a separation, with the settings that produce it."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def save_remix(player: Player, config: SeparationConfig, stem: str) -> tuple[Pat
     """Save what a player plays, and the settings that `absslab separate --settings` takes.
 
     Args:
-        player: with the tracks of a separation.
+        player: a player with the tracks of a separation.
         config: the settings of the masks.
         stem: path of the two files without their suffix; a suffix .wav or .json is removed.
 
@@ -23,7 +23,7 @@ def save_remix(player: Player, config: SeparationConfig, stem: str) -> tuple[Pat
         the WAV file and the JSON file.
 
     Raises:
-        InputError: a track is heard that no model makes, or none is heard.
+        InputError: a track is heard that no model makes, or no track is heard.
         OSError: the files can't be written.
     """
     base = Path(stem.removesuffix(".wav").removesuffix(".json")).expanduser()

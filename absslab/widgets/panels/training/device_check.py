@@ -1,4 +1,4 @@
-"""Find out beside the main loop what uses a device, before a training is started on it."""
+"""Find the users of a device in a thread, before a training is started on it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,14 +9,14 @@ from absslab.core.runs.device_list import find_device_users
 from absslab.widgets.ui.background import LatestOnly
 from absslab.widgets.ui.panel import Panel
 
-UsersHandler = Callable[[list[str]], Any]  # is called with what uses the device, described
+UsersHandler = Callable[[list[str]], Any]  # is called with descriptions of the users
 
 
 class DeviceCheck:
-    """Finds what uses a device, then calls a function with it; one check at a time.
+    """Finds the users of a device, then calls a function with them; one check at a time.
 
     Args:
-        panel: that this check belongs to. It shows errors; without a loop they are raised.
+        panel: the panel of this check, which shows errors; without a loop they are raised.
         changed: is called when a check begins, and when it has ended.
     """
 
@@ -28,7 +28,7 @@ class DeviceCheck:
         self._latest = LatestOnly(panel.loop, _find_users, deliver=deliver, failed=self._fail)
 
     def request(self, device: str, runs_folder: str | Path, handle_users: UsersHandler) -> None:
-        """Call `handle_users` with what uses a device.
+        """Call `handle_users` with the users of a device.
 
         Raises:
             InputError: if a check is running.

@@ -1,4 +1,4 @@
-"""Listen to one validation mixture as the models of the epochs separate it."""
+"""Listen to a validation mixture as the model of each epoch separates it."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from absslab.widgets.ui.panel import Panel
 from absslab.widgets.ui.part import Part
 
 NO_CHECKPOINTS = (
-    "no epoch can be listened to: set keep_every to 1, and a training keeps the model of each epoch"
+    "no models of epochs were kept: set keep_every to 1 to keep the model of each epoch"
 )
 _MAX_DURATION = 60.0  # s of a mixture that are separated: enough to hear, and quickly done
 _NO_EPOCHS = [("–", 0)]  # options of the slider
@@ -37,7 +37,7 @@ class EpochListener(Part):
         super().__init__(panel.loop, panel.fail)
         self.checkpoints: dict[int, Path] = {}  # by epoch
         self._reader: RunReader | None = None
-        self._has_chosen_epoch = False  # whether a person has chosen one to listen to
+        self._has_chosen_epoch = False  # whether the user has chosen one to listen to
         self.mixture = ipywidgets.Dropdown(description="mixture")
         self.epoch = ipywidgets.SelectionSlider(
             options=_NO_EPOCHS, description="epoch", continuous_update=False, disabled=True

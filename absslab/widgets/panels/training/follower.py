@@ -56,7 +56,7 @@ class Follower(Part):
 
     @property
     def is_live(self) -> bool:
-        """Whether the run is running, or being set up."""
+        """Whether the run is running, or being prepared."""
         return self.state in LIVE_STATES
 
     def attach(self, folder: str | Path) -> None:
@@ -144,7 +144,7 @@ class Follower(Part):
         assert self.folder is not None
         if self.state == "preparing":
             self._panel.say(
-                f"{self.folder.name} is being set up: recordings are read, features are normalised"
+                f"{self.folder.name} is being prepared: recordings and features are read"
             )
         elif problem := self._launcher.find_problem(self.folder):
             self._panel.say(f"{self.folder.name} was not started: {problem}", "error")

@@ -24,11 +24,9 @@ from absslab.widgets.ui.part import Part
 SILENCE_LIMIT = 20  # s without a heartbeat, after which the view says so
 ENDED = {
     "finished": "all epochs are done",
-    "stopped": "it was stopped; resume continues where it was",
+    "stopped": "it was stopped; resume continues it",
     "failed": "it failed; the log below says why: correct it, then resume or start a new run",
-    "dead": (
-        "its process died: it was killed, or had no memory left; resume goes on from its last epoch"
-    ),
+    "dead": ("its process was killed, or ran out of memory; resume continues from its last epoch"),
     "gone": "its folder was deleted",
 }
 
@@ -37,7 +35,7 @@ class RunView(Part):
     """Shows a run directory; `update` reads it again.
 
     Args:
-        has_log: whether the end of the log is shown; it names files and folders of the machine.
+        has_log: whether to show the end of the log, which contains paths of the machine.
     """
 
     def __init__(self, *, has_log: bool = True) -> None:
@@ -66,7 +64,7 @@ class RunView(Part):
         """Read the run directory again, and show what has changed.
 
         Args:
-            state: of the run, as `Launcher.state` gives it.
+            state: state of the run, as `Launcher.state` returns it.
         """
         if self.reader is None:
             return
@@ -98,7 +96,7 @@ class RunView(Part):
             facts["state"] = f"preparing: {_describe_progress(status.progress)}"
         silence = time.time() - (status.heartbeat or time.time())
         if state == "running" and silence > SILENCE_LIMIT:
-            facts["state"] = f"running, no sign of life for {format_duration(silence)}"
+            facts["state"] = f"running, no heartbeat for {format_duration(silence)}"
         epoch = max(reader.metrics, default=0) if status.epoch is None else status.epoch
         facts["epoch"] = f"{epoch} of {_or_unknown(status.n_epochs)}"
         if state == "running" and status.step:

@@ -1,4 +1,4 @@
-"""Train: choose settings, start a process that outlives the notebook, follow it and listen."""
+"""The panel of trainings: choose settings, start a process, follow it, and listen."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -63,14 +63,14 @@ class TrainingPanel(WorkbenchPanel):
         self._enable()
         self._devices.request()
         if self.state.run:
-            # Only now: later the page would move while a person looks at it.
+            # Shown from the beginning: later the page would move while the user looks at it.
             self.settings.selected_index = None
             self.guard(self.attach)(self.state.run)
 
     def start(self, *, anyway: bool = False) -> None:
         """Start a training with the settings of the form, and follow it.
 
-        In a notebook it starts a moment later, when it is known what uses its device.
+        In a notebook it starts a moment later, after a check of whether the device is in use.
 
         Args:
             anyway: start it even if the device is in use.
@@ -109,7 +109,7 @@ class TrainingPanel(WorkbenchPanel):
         self.launcher.stop(self._followed_folder())
         self.say(
             "stopping after the current step; "
-            "resume goes on from the end of the last complete epoch"
+            "resume continues from the end of the last complete epoch"
         )
 
     def attach(self, folder: str | Path) -> None:
@@ -155,7 +155,7 @@ class TrainingPanel(WorkbenchPanel):
         self._enable()
 
     def _enable(self) -> None:
-        """Enable those buttons that would do something."""
+        """Enable the buttons that have an effect in the current state."""
         folder = self.follower.folder
         is_live = self.follower.is_live
         is_starting = self._check.is_running
@@ -166,7 +166,7 @@ class TrainingPanel(WorkbenchPanel):
         self.resume_button.disabled = is_starting or is_live or folder is None
 
     def _refresh(self) -> None:
-        """Show what has changed on the machine: devices, runs, the run that is followed."""
+        """Update devices, runs, and the run that is followed."""
         self._devices.request()
         self.follower.refresh()
         self.follower.update()

@@ -21,8 +21,8 @@ async def wait_until(condition: Callable[[], Any], *, seconds: float = 60.0) -> 
     """Wait until a condition is true, and return its value.
 
     Args:
-        condition: is called again and again.
-        seconds: how long to wait at most.
+        condition: function that is called repeatedly.
+        seconds: longest time to wait.
 
     Raises:
         InputError: if it did not become true in this time.
@@ -61,7 +61,7 @@ async def wait_for_training(folder: str | Path, *, seconds: float = 24 * 3600.0)
     Use it as in `run = await wait_for_training("runs/first")`.
 
     Args:
-        folder: the run directory. The training runs in a process of its own, and may not have
+        folder: the run directory. The training runs in a separate process, and may not have
             begun yet.
         seconds: how long to wait at most; the training goes on after that.
 

@@ -145,7 +145,7 @@ def test_a_training_is_started_followed_attached_to_stopped_and_resumed(panel, s
     panel.start_button.click()
     folder = panel.follower.folder
     assert panel.follower.state == "preparing"
-    assert panel.message == "run-1 is being set up: recordings are read, features are normalised"
+    assert panel.message == "run-1 is being prepared: recordings and features are read"
     assert panel.start_button.disabled
     with pytest.raises(InputError, match="is being trained: stop it first"):
         panel.start()
@@ -469,7 +469,7 @@ def test_a_run_that_died_says_so_and_how_to_go_on(panel, trained):
     (trained / "output.txt").write_text("Killed <b>here</b>\n")
     panel.attach(trained)
     assert panel.follower.state == "dead"
-    assert "resume goes on from its last epoch" in panel.message
+    assert "resume continues from its last epoch" in panel.message
     assert "Killed &lt;b&gt;here&lt;/b&gt;" in html_of(panel.follower.view.widget)
     assert not panel.resume_button.disabled
 
