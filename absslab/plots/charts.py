@@ -1,4 +1,4 @@
-"""Charts of tables: a row per class, scores and their spread.
+"""Draw charts of tables: a row per class, scores and their distribution.
 
 Axes of the data: K classes.
 """
@@ -37,12 +37,12 @@ def chart_height(n_rows: int) -> float:
 def draw_split_balance(
     axes: "Axes", counts: Mapping[str, Mapping[str, int]], *, unit: str = "recordings"
 ) -> None:
-    """Draw how many recordings of each class are in each split, as stacked bars.
+    """Draw the number of recordings of each class in each split, as stacked bars.
 
     Args:
-        axes: where.
+        axes: the axes to draw on.
         counts: class → split → number.
-        unit: what is counted.
+        unit: name of the things that are counted.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -76,9 +76,9 @@ def draw_class_scores(
     """Draw a score of each class with its interval, the best on top.
 
     Args:
-        axes: where.
+        axes: the axes to draw on.
         scores: class → score; classes without a score are left out.
-        label: what is scored, and its unit.
+        label: name of the score, and its unit.
         intervals: class → lower and upper end.
         baselines: name of a baseline → class → score; each is drawn as marks.
     """
@@ -122,12 +122,12 @@ def draw_class_scores(
 def draw_score_distribution(
     axes: "Axes", values: Sequence[float | None] | np.ndarray, *, label: str
 ) -> None:
-    """Draw how a score is spread over mixtures: a histogram, with the median.
+    """Draw the distribution of a score over mixtures: a histogram, with the median.
 
     Args:
-        axes: where.
+        axes: the axes to draw on.
         values: one per mixture; undefined ones are left out.
-        label: what is scored, and its unit.
+        label: name of the score, and its unit.
     """
     defined = np.array([value for value in values if value is not None], float)
     defined = defined[np.isfinite(defined)]
@@ -148,7 +148,7 @@ def draw_improvement_breakdown(axes: "Axes", steps: Sequence[BreakdownStep]) -> 
     """Draw the improvement from ideal masks down to the model, and the cause of each loss.
 
     Args:
-        axes: where.
+        axes: the axes to draw on.
         steps: `breakdown` of the scores.
     """
     left = [step.si_sdr_improvement for step in steps]
@@ -187,10 +187,10 @@ def draw_improvement_breakdown(axes: "Axes", steps: Sequence[BreakdownStep]) -> 
 
 
 def draw_confusion(axes: "Axes", rates: np.ndarray, classes: Sequence[str]) -> None:
-    """Draw how often a class is tagged where another is: a row per present class, a column per tag.
+    """Draw how often a class is tagged where another is present: rows are present, columns tagged.
 
     Args:
-        axes: where.
+        axes: the axes to draw on.
         rates: (K, K) in [0, 1]; NaN where it is not known.
         classes: K names.
     """

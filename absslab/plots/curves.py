@@ -1,4 +1,4 @@
-"""Charts over epochs: lines that grow while a run is followed, and runs compared."""
+"""Draw charts over epochs: lines that grow while a run is followed, and comparisons of runs."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,20 +18,20 @@ METRICS = (
     "roc_auc_score",
     "average_precision_score",
     "f1-score",
-)  # that are drawn, besides the one that selects the best model
+)  # number of metrics to draw, besides the one that selects the best model
 RATES = "learning rate"  # drawn on a logarithmic axis
 _DISTINCT = 10  # colours that colour-blind people can tell apart
-_SHORT = 12  # letters of a name that leave room for another name beside it
-_FEW = 15  # points; with fewer of them each is marked
+_SHORT = 12  # longest name, in letters, that leaves room for another one beside it
+_FEW = 15  # points; a line with fewer of them has markers
 Points = tuple[Sequence[float], Sequence[float]]  # epochs, values
 
 
 class Curves:
-    """Lines over epochs on one axes; they are updated in place.
+    """Lines over epochs on one pair of axes, which are updated in place.
 
     Args:
-        axes: where.
-        title: over them.
+        axes: the axes to draw on.
+        title: title of the lines.
         log: whether the values' axis is logarithmic.
     """
 
@@ -119,10 +119,10 @@ def draw_run_comparison(
     """Draw the curves of runs, and their test scores; those in dB have axes of their own.
 
     Args:
-        figure: where; it is cleared.
+        figure: the figure to draw on; it is cleared.
         curves: columns run, epoch, value.
         scores: columns run, score, value.
-        title: what the curves are.
+        title: title of the curves.
     """
     import seaborn
     from matplotlib.patches import Patch
@@ -159,10 +159,10 @@ def draw_run_curves(
     """Draw a line per run.
 
     Args:
-        axes: where.
+        axes: the axes to draw on.
         table: columns run, epoch, value.
-        colours: of the runs.
-        title: what the values are.
+        colours: colour of each run.
+        title: title of the values.
     """
     import seaborn
 
@@ -181,10 +181,10 @@ def draw_run_scores(
     """Draw a bar per run and score.
 
     Args:
-        axes: where.
+        axes: the axes to draw on.
         table: columns run, score, value.
-        colours: of the runs.
-        title: what the values are.
+        colours: colour of each run.
+        title: title of the values.
     """
     import seaborn
 
@@ -236,8 +236,8 @@ def add_legend(
     Args:
         parent: the axes or the figure that gets it.
         handles: lines or bars.
-        names: of these.
-        options: of matplotlib's `legend`.
+        names: names of the handles.
+        options: options of matplotlib's `legend`.
     """
     former = parent.get_legend() if hasattr(parent, "get_legend") else None
     if former is not None:

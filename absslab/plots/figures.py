@@ -36,11 +36,11 @@ class Separated(NamedTuple):
     """A class of a mixture: a row of `draw_masks`.
 
     Args:
-        name: of the class.
+        name: name of the class.
         reference: (M, T) power of the true source; None if it is absent or not known.
         mask: (M, T) in [0, 1].
         estimate: (M, T) power of the separated source.
-        improvement: of its SI-SDR, dB; None if it is not known.
+        improvement: improvement of its SI-SDR, dB; None if it is not known.
     """
 
     name: str
@@ -58,8 +58,8 @@ def draw_masks(
     Args:
         mixture: (M, T) power.
         separated: a row per class.
-        hop: s from frame to frame.
-        centres: (M,) frequencies of the bands in Hz.
+        hop: time from one frame to the next, s.
+        centres: centre frequencies (M,) of the bands, Hz.
     """
     from matplotlib.figure import Figure
 
@@ -136,12 +136,12 @@ def draw_spectrogram(
     """Draw power (M, T) in dB below `top`, or a mask in [0, 1].
 
     Args:
-        axes: where.
+        axes: the axes to draw on.
         values: (M, T).
-        hop: s from frame to frame.
-        centres: (M,) frequencies of the bands in Hz.
-        top: dB of the brightest colour.
-        is_mask: values are shown as they are, from 0 to 1.
+        hop: time from one frame to the next, s.
+        centres: centre frequencies (M,) of the bands, Hz.
+        top: level of the brightest colour, dB.
+        is_mask: whether values are a mask, drawn from 0 to 1.
     """
     shown = values if is_mask else 10 * np.log10(np.maximum(values, 1e-12))
     n_bands, n_frames = values.shape
@@ -175,10 +175,10 @@ def draw_timeline(
     """Draw a timeline: a row per class, a bar per event.
 
     Args:
-        axes: where.
+        axes: the axes to draw on.
         events: those of one recording.
         classes: the rows, from top to bottom; if there are very many, only those with events.
-        length: s, of the recording.
+        length: length of the recording, s.
         truth: events to compare with, drawn above the others in each row.
     """
     events = list(events)

@@ -13,7 +13,7 @@ def render_score_table(scores: RunScores, *, caption: str = "", remarks: bool = 
     """Render scores: a row per class and per baseline, with 95 % intervals.
 
     Args:
-        scores: of a run.
+        scores: scores of a run.
         caption: above the table; without, the file of the scores and their split.
         remarks: whether remarks on the scores follow.
     """

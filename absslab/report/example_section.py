@@ -13,9 +13,9 @@ def render_examples(run: ReportedRun, *, n_each: int, limit: int) -> Fragment:
     """Render the worst, the median and the best mixtures with pictures and sounds.
 
     Args:
-        run: that is reported on.
-        n_each: how many of each kind.
-        limit: number of characters that they may take; those beyond it are left out.
+        run: the run to report on.
+        n_each: number of each kind.
+        limit: largest number of characters; examples that exceed it are left out.
     """
     score, _ = run.scores.per_mixture("si_sdr_improvement")
     ranking = run.scores.ranking("si_sdr_improvement")

@@ -31,8 +31,8 @@ from absslab.report.page_parts import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MAX_SAMPLES_16_BITS = 320_000  # of a recording that 16 bits hold exactly
-MAX_SAMPLES_FLOAT = 128_000  # of any other: it takes more of the page
+MAX_SAMPLES_16_BITS = 320_000  # limit for a recording that 16 bits represent exactly
+MAX_SAMPLES_FLOAT = 128_000  # limit for others, which need more space in the page
 _MAX_CLASSES = 6  # of a mixture
 
 
@@ -43,7 +43,7 @@ def choose_examples(
 
     Args:
         ranking: the worst first.
-        n_each: how many of each kind.
+        n_each: number of each kind.
     """
     middle = max(0, (len(ranking) - n_each) // 2)
     candidates = {
@@ -75,11 +75,11 @@ class Example:
 
     Args:
         truth: the mixture and what is known of it.
-        separation: what the model makes of it.
-        probabilities: of classes, as far as they are known.
+        separation: the result of the model.
+        probabilities: probability of each class, if it is known.
         tagged: classes whose probability is above their threshold.
         improvements: SI-SDR improvement in dB, by class.
-        full_length: of the recording, in s.
+        full_length: length of the recording, s.
     """
 
     truth: Truth

@@ -73,9 +73,9 @@ def picture(figure: "Figure", alt: str, *, name: str = "chart") -> Fragment:
     """Render a figure as PNG without a background, for light and for dark pages.
 
     Args:
-        figure: what is drawn.
-        alt: a description of it.
-        name: of its class, absslab-<name>.
+        figure: the figure to render.
+        alt: a description of the figure.
+        name: name of its CSS class, absslab-<name>.
     """
     from PIL import Image  # matplotlib needs it too
 
@@ -102,8 +102,8 @@ def chart_axes(height: float, *, width: float = CHART_WIDTH) -> "Axes":
     """Return the axes of a new figure with one chart.
 
     Args:
-        height: of the figure, in inches.
-        width: of the figure, in inches.
+        height: height of the figure, inches.
+        width: width of the figure, inches.
     """
     from matplotlib.figure import Figure
 
@@ -123,7 +123,7 @@ def sound(samples: np.ndarray, sampling_rate: int, label: str) -> Fragment:
     Args:
         samples: (N,).
         sampling_rate: Hz.
-        label: what it is.
+        label: label of the sound.
     """
     return _render("sound", label, sound_data_uri(samples, sampling_rate))
 

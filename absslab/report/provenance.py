@@ -53,7 +53,7 @@ def tabulate_settings(settings: Settings, *, changed_only: bool) -> list[list[st
     """Tabulate settings: rows of part, setting, value, default and meaning.
 
     Args:
-        settings: of a training.
+        settings: settings of a training.
         changed_only: leave out settings that have their defaults.
     """
     rows = []
@@ -146,9 +146,9 @@ def list_commands(
     """List the commands that reproduce the run, its scores and this report.
 
     Args:
-        settings: of the training.
-        run: its directory.
-        data_folder: where its data are.
+        settings: settings of the training.
+        run: run directory.
+        data_folder: folder of its data.
         scoring: flags of `absslab evaluate` but for the model; those that are None are left out.
         page: flags of `absslab report` but for the run; those that are None are left out.
     """
@@ -175,7 +175,7 @@ def find_scoring_flags(scoring_settings: Mapping[str, Mapping[str, object]]) -> 
     """Find the settings of a scoring that differ from their defaults.
 
     Args:
-        scoring_settings: by section, as scores hold them.
+        scoring_settings: settings by section, as in the scores.
     """
     flags: dict[str, Any] = {}
     for section, config in _SCORING_CONFIGS.items():

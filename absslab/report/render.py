@@ -26,9 +26,9 @@ class ReportFile:
     """A report that was written.
 
     Args:
-        path: of the HTML file.
+        path: path of the HTML file.
         n_bytes: its size.
-        seconds: that it took.
+        seconds: time that it took.
     """
 
     path: Path
@@ -66,9 +66,9 @@ def write_report(
 
     Args:
         output: the HTML file.
-        parameters: of the notebook.
-        title: of the page.
-        notebook: to execute; without, the one that comes with the package.
+        parameters: parameters of the notebook.
+        title: title of the page.
+        notebook: the notebook to execute; by default the one of the package.
 
     Raises:
         InputError: a package is missing.

@@ -17,8 +17,8 @@ class Report:
     """The parts of a report; `open_report` makes one.
 
     Args:
-        run: that is reported on.
-        n_examples: how many of the worst, the median and the best mixtures are shown.
+        run: the run to report on.
+        n_examples: number of the worst, the median and the best mixtures to show.
         limit: number of characters that examples may take; those beyond it are left out.
     """
 
@@ -126,8 +126,8 @@ def open_report(
     Args:
         run_directory: as `absslab train` writes it, with the best model beside it.
         split: train, validation or test.
-        n_examples: how many of the worst, the median and the best mixtures are shown.
-        device: to separate and to score on: auto, cpu, cuda, cuda:1, ….
+        n_examples: number of the worst, the median and the best mixtures to show.
+        device: device for separating and scoring: auto, cpu, cuda, cuda:1, ….
         limit: number of characters that examples may take; those beyond it are left out.
 
     Raises:

@@ -27,13 +27,13 @@ class ReportedRun:
 
     Args:
         folder: the run directory.
-        split: of its data that is reported on.
-        reader: of the run directory; its metrics are read.
-        settings: of the training.
-        evaluation: of the best model on the split.
-        saved_scores: of the best model as it is; None if there are none.
-        scoring_settings: that the model was scored with.
-        requested_device: to separate and to score on, as it was asked for: auto, cpu, cuda, ….
+        split: the split of its data to report on.
+        reader: reader of the run directory, which has read the metrics.
+        settings: settings of the training.
+        evaluation: evaluation of the best model on the split.
+        saved_scores: scores of the current best model; None if there are none.
+        scoring_settings: settings with which the model was scored.
+        requested_device: device for separating and scoring, as requested: auto, cpu, cuda, ….
         scores_problem: why scores that are there can't be used; empty if they can.
     """
 
@@ -79,7 +79,7 @@ def open_run(run_directory: str | Path, *, split: str, device: str) -> ReportedR
     Args:
         run_directory: as `absslab train` writes it, with the best model beside it.
         split: train, validation or test.
-        device: to separate and to score on: auto, cpu, cuda, cuda:1, ….
+        device: device for separating and scoring: auto, cpu, cuda, cuda:1, ….
 
     Raises:
         InputError: it is not a run directory, it has no model yet, its data are gone, or they do

@@ -11,8 +11,8 @@ def render_reproduction(run: ReportedRun, *, n_examples: int, output: str) -> Fr
     """Render the commands, seeds, devices, dates, versions and checksums.
 
     Args:
-        run: that is reported on.
-        n_examples: of each kind that the report shows.
+        run: the run to report on.
+        n_examples: number of examples of each kind in the report.
         output: the file of the page; empty if it is not known.
     """
     scores = run.scores

@@ -272,8 +272,8 @@ def resample(samples: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
 
     Args:
         samples: (…, N).
-        from_rate: of the samples, Hz.
-        to_rate: of the result, Hz.
+        from_rate: sampling rate of the samples, Hz.
+        to_rate: sampling rate of the result, Hz.
 
     Shape:
         (…, N) → (…, round(N · to_rate / from_rate)), at least 1.
@@ -337,7 +337,7 @@ def quantise(samples: np.ndarray, subtype: str) -> np.ndarray:
     """Round samples to values that a file of a subtype can hold exactly.
 
     Args:
-        samples: of any shape, in [−1, 1].
+        samples: samples of any shape, in [−1, 1].
         subtype: PCM_16, PCM_24 or FLOAT.
 
     Returns:

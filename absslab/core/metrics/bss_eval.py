@@ -92,7 +92,7 @@ def bss_eval_sources(
     Args:
         references: (J, N), none silent.
         estimates: (…, J, N); leading axes are systems that are scored on the same references.
-        device: where it is computed, in float64.
+        device: device for the computation, in float64.
 
     Shape:
         (J, N), (…, J, N) → (…, J) each.
@@ -114,7 +114,7 @@ def bss_eval_images(
     Args:
         references: (J, C, N), none silent in all its channels.
         estimates: (…, J, C, N).
-        device: where it is computed, in float64.
+        device: device for the computation, in float64.
 
     Shape:
         (J, C, N), (…, J, C, N) → (…, J) each.
@@ -137,7 +137,7 @@ def decompose(
     Args:
         references: (J, C, N), none silent in all its channels.
         estimates: (…, J, C, N).
-        device: where it is computed, in float64.
+        device: device for the computation, in float64.
         filter_length: L, the taps of a filter that does not count as an error.
 
     Raises:
@@ -288,9 +288,9 @@ class _DelaySubspace:
         """Project estimates on the delays of some references.
 
         Args:
-            solve: of the Gram matrix of these delays.
-            spectra: of the references, (Q, F).
-            products: of the estimates with the delays, (Q, E, L).
+            solve: solves systems with the Gram matrix of these delays.
+            spectra: spectra of the references, (Q, F).
+            products: inner products of the estimates with the delays, (Q, E, L).
 
         Returns:
             the sums of the filtered references that are nearest to the estimates, (E, N + L − 1).
@@ -416,7 +416,7 @@ def bss_eval(
         references: (J, N), none silent.
         estimates: (…, J, N).
         backend: torch (this module) or mir_eval (needs mir_eval 0.8).
-        device: where torch computes.
+        device: device on which torch computes.
 
     Shape:
         (J, N), (…, J, N) → (…, J) each.

@@ -84,7 +84,7 @@ def frame_roll(
     """Return which classes are active at the centres of frames.
 
     Args:
-        events: of a recording.
+        events: events of a recording.
         classes: K names.
         n_frames: T.
         hop: s; the centres are at 0, hop, 2 · hop, ….

@@ -47,7 +47,7 @@ def factor(first_row: Tensor) -> Tensor | None:
     the next: L² · Q³ steps instead of L³ · Q³.
 
     Args:
-        first_row: of blocks.
+        first_row: first row of blocks.
 
     Returns:
         R; None if the matrix is not positive definite.

@@ -18,8 +18,8 @@ def print_epochs(events: Iterable[TrainingEvent], metric: str) -> None:
     The training is also closed when printing fails, so that it writes its final state at once.
 
     Args:
-        events: of a training.
-        metric: the one that the best model is chosen by; its value is in each line.
+        events: events of a training.
+        metric: the metric that selects the best model; each line has its value.
     """
     try:
         _print_events(events, metric)
@@ -29,7 +29,7 @@ def print_epochs(events: Iterable[TrainingEvent], metric: str) -> None:
 
 
 def format_score(value: float | None) -> str:
-    """Return a score as text, or a dash where there is none."""
+    """Return a score as text, or a dash if there is none."""
     return "–" if value is None else f"{value:.4f}"
 
 
@@ -55,7 +55,7 @@ def _print_events(events: Iterable[TrainingEvent], metric: str) -> None:
 
 
 def _start_task(bar: Any, task: str, unit: str, total: int) -> None:
-    """Start the bar anew for another task."""
+    """Start a new bar for another task."""
     bar.unit = f" {unit}"
     bar.reset(total=total)
     bar.set_description(task, refresh=False)

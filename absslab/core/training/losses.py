@@ -43,7 +43,7 @@ def combine_losses(
         absent: mean of the masks of absent classes.
         share: loss on the shares of events and background, if there is one.
         l1_weight: λ: (1 − λ) · tag + λ · absent.
-        share_weight: of `share`.
+        share_weight: weight of `share`.
 
     Shape:
         all ().

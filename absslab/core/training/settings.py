@@ -71,7 +71,7 @@ class Settings:
         """Return the settings that flags name, with defaults for the others.
 
         Args:
-            values: of any fields of any of the configs, by the fields' names or aliases.
+            values: values of any fields of the configs, by their names or aliases.
         """
         classes = cls.config_classes(from_flags(ModelConfig, values))
         configs: dict[str, Any] = {

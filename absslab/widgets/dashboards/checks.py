@@ -15,8 +15,8 @@ def validate_settings(name: str, config: DashboardConfig) -> DashboardConfig:
     """Check that a dashboard can be served, and return its settings with absolute paths.
 
     Args:
-        name: of the dashboard.
-        config: its settings as the host gave them.
+        name: name of the dashboard.
+        config: the given settings.
 
     Raises:
         InputError: there is no such dashboard, the number of runs is wrong, a run has no model, a

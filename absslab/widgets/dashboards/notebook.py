@@ -1,4 +1,4 @@
-"""The one call in the notebook of a dashboard: it opens the page with the server's settings."""
+"""Open the page of a dashboard with the server's settings: the only call in its notebook."""
 
 import logging
 import os
@@ -25,9 +25,9 @@ def open_page(name: str, **settings: Any) -> Page:
     """Make the page of a dashboard; where that fails, a page that says why.
 
     Args:
-        name: of the dashboard.
-        settings: fields of `DashboardConfig`, for a notebook of one's own; without any, those of
-            the server.
+        name: name of the dashboard.
+        settings: fields of `DashboardConfig`, for use in any notebook; by default those of the
+            server.
 
     Raises:
         InputError: there is no such dashboard, or no such setting.

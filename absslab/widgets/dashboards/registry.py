@@ -1,4 +1,4 @@
-"""The dashboards: what each is for, what it needs, and its page."""
+"""The dashboards: the purpose, the needs and the page of each."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Dashboard:
-    """What the command line, the checks and the notebook of a dashboard need to know of it.
+    """The properties of a dashboard that the command line, the checks and its notebook need.
 
     Args:
-        purpose: one line for the host.
-        n_runs: how many runs with a model it shows; None where it shows all runs of a folder.
+        purpose: its purpose in one line.
+        n_runs: number of runs with a model that it shows; None: all runs of a folder.
         needs_recordings: whether the split must hold recordings.
         import_page: imports the class of its page. The other pages are not imported, since they
             would only take memory.
@@ -54,7 +54,7 @@ def _import_compare_page() -> type[Page]:
 
 DASHBOARDS = {  # each is the notebook of this name
     "listen": Dashboard(
-        "the test mixtures of a run: see them, hear them, compare with references and scores",
+        "see and hear the test mixtures of a run, with references and scores",
         n_runs=1,
         needs_recordings=True,
         import_page=_import_listen_page,

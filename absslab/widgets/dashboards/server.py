@@ -1,4 +1,4 @@
-"""The Voila server of a dashboard; each of its visitors has a process and a folder of their own."""
+"""The Voila server of a dashboard; each visitor has a separate process and folder."""
 
 import asyncio
 import contextlib
@@ -48,7 +48,7 @@ from absslab.widgets.ui.compatibility import (
 
 _SWEEP_INTERVAL = 10.0  # s
 _PLACE_TIMEOUT = (
-    10.0  # s to wait for a free place; a page that is reloaded is about to free its own
+    10.0  # s to wait for a free place; a page that is being reloaded will free one soon
 )
 _KILL_TIMEOUT = 5.0  # s to wait until killed processes are gone
 _CONNECT_TIMEOUT = 60.0  # s after which a process ends whose page was fetched but never ran
@@ -58,12 +58,12 @@ _ALL_INTERFACES = ("0.0.0.0", "::", "")
 
 
 class DashboardServer(Voila):
-    """Voila with a limit on its visitors, which removes what they leave behind.
+    """Voila with a limit on its visitors; it removes their files when they have left.
 
     Args:
-        config: where the server listens, and how many visitors it admits.
+        config: address of the server, and limit on its visitors.
         folder: contains the folders and the logs of the visitors.
-        options: of Voila.
+        options: options of Voila.
     """
 
     def __init__(self, config: ServerConfig, folder: Path, **options: Any):
@@ -252,9 +252,9 @@ def serve(name: str, config: DashboardConfig, server: ServerConfig) -> None:
     """Serve a dashboard until it is interrupted or terminated.
 
     Args:
-        name: of the dashboard.
-        config: what it shows, as `validate_settings` returns it.
-        server: where it listens, and how many visitors it admits.
+        name: name of the dashboard.
+        config: settings of the dashboard, as `validate_settings` returns them.
+        server: address of the server, and limit on its visitors.
 
     Raises:
         InputError: the port is taken, or this machine does not have the address.
@@ -280,7 +280,7 @@ def ensure_token(server: ServerConfig, *, allow_training: bool = False) -> Serve
     """Add a random token if none was given and others can reach the server or change files.
 
     Args:
-        server: as the host configured it.
+        server: the given settings of the server.
         allow_training: whether visitors may start trainings, which read and write files.
     """
     if server.token or (server.host in _LOOPBACK and not allow_training):

@@ -79,10 +79,10 @@ class LiveResult:
     """The separation of an excerpt with one setting.
 
     Attributes:
-        tracks: to listen to.
-        events: that were detected.
-        probabilities: by class.
-        si_sdr: in dB, of the source of each class that has a reference, and its improvement over
+        tracks: tracks to listen to.
+        events: detected events.
+        probabilities: probability of each class.
+        si_sdr: dB: SI-SDR of the source of each class with a reference, and its improvement over
             the mixture.
         separation: the sources and masks.
         config: the setting.

@@ -18,7 +18,7 @@ def show_recording(
     """Show a recording, its saved sources, and its events on a timeline.
 
     Args:
-        view: where it is shown.
+        view: the view that shows it.
         path: the sound file.
         classes: classes that the recording may contain.
         caption: plain text; a line is added if the events can't be read.

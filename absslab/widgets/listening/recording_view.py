@@ -1,4 +1,4 @@
-"""A recording to see and to hear: its caption, its events on a timeline, and the player."""
+"""Show a recording: its caption, its events on a timeline, and the player."""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class RecordingView(Part):
-    """A recording to see and to hear: its caption, its events on a timeline, and the player."""
+    """A view of a recording: its caption, its events on a timeline, and the player."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,8 +49,8 @@ class RecordingView(Part):
         """Put other tracks into the player; tracks of the same names go on playing.
 
         Args:
-            tracks: to play.
-            title: of the player.
+            tracks: tracks to play.
+            title: title of the player.
 
         Raises:
             InputError: if there is no track.
@@ -75,7 +75,7 @@ class RecordingView(Part):
 
         Args:
             caption: plain text.
-            events: of the recording; there is no timeline if it is None.
+            events: events of the recording; None: no timeline.
             truth: events to compare with.
             classes: the rows of the timeline. Classes without an event are left out, unless there
                 is no event at all.

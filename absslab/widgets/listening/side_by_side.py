@@ -49,7 +49,7 @@ def compare_models(
     """Separate a recording with each model.
 
     Args:
-        separators: by the names of the models.
+        separators: separator of each model, by its name.
         path: the recording; the models get scores for sources that are saved beside it.
         classes: classes to show; by default those with saved sources, otherwise the most probable.
 

@@ -72,7 +72,7 @@ class Workbench:
     From Python, `workbench.training` is the panel in the tab "training", and so on.
 
     Args:
-        state: what is selected at first: event_folder, mixture_folder, runs_folder, run, mixture,
+        state: initial values: event_folder, mixture_folder, runs_folder, run, mixture,
             split; see `State`.
 
     Raises:

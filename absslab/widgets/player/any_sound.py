@@ -1,4 +1,4 @@
-"""Tracks of anything that can be played: files, folders, arrays and results of the core."""
+"""Make tracks of anything that can be played: files, folders, arrays and results of the core."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ def make_tracks(sound: Any, sampling_rate: int | None = None) -> list[Track]:
         sound: a sound file (with the sources that were saved beside it), a folder of sound files
             such as `absslab separate` writes, a list of files or tracks, an array (N,) or (C, N),
             a dict of names to files or arrays, a `Mixture`, or a `Separation`.
-        sampling_rate: of arrays, in Hz.
+        sampling_rate: sampling rate of arrays, Hz.
 
     Raises:
         InputError: if it is none of these, a file can't be read, or the sampling rate of an array

@@ -1,4 +1,4 @@
-"""Mixes of several tracks: what a listener has chosen, the sum of the tracks, and its level.
+"""Mix tracks: the choices of a listener, the sum of the tracks, and its level.
 
 Axes: C channels, N samples.
 """
@@ -21,7 +21,7 @@ _N_LOUDNESS_BLOCKS = 30  # blocks on which the loudness of a long sound is measu
 
 @dataclass(frozen=True)
 class MixState:
-    """Which tracks are heard, and how loud.
+    """The tracks that are heard, and their gains.
 
     Attributes:
         gains: dB of each track; −inf for a track that is not heard.
@@ -43,7 +43,7 @@ class MixState:
         """Return the state that a page has sent.
 
         Args:
-            tracks: that the page plays.
+            tracks: tracks that the page plays.
             content: `gains` in dB, None for a track that is not heard; and `mix`.
 
         Raises:
@@ -60,8 +60,8 @@ class MixedSound:
     """The sum of tracks with linear gains, as a sound; it is computed when it is read.
 
     Attributes:
-        tracks: of one sampling rate.
-        gains: linear, one per track.
+        tracks: tracks with the same sampling rate.
+        gains: linear gains, one per track.
     """
 
     tracks: tuple[Track, ...]
@@ -106,7 +106,7 @@ def mix_tracks(
     """Return the sum of tracks, each with a linear gain.
 
     Args:
-        tracks: of one sampling rate.
+        tracks: tracks with the same sampling rate.
         gains: linear, one per track; a track with gain 0 is not read.
         start: the first sample.
         n_samples: N.
@@ -128,13 +128,13 @@ def mix_tracks(
 
 
 def remix_gains(tracks: Sequence[Track], state: MixState) -> dict[str, float]:
-    """Return the gains in dB with which `absslab separate` makes what is heard.
+    """Return the gains in dB with which `absslab separate` produces the sound that is heard.
 
     Returns:
         The gain of each class and of the residual.
 
     Raises:
-        InputError: if something is heard that separating does not make, or nothing is heard.
+        InputError: if a track is heard that `absslab separate` can't make, or no track is heard.
     """
     linear = [10 ** (gain / 20) for gain in state.gains]
     heard = [(track, gain) for track, gain in zip(tracks, linear, strict=True) if gain]

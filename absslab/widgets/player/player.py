@@ -1,4 +1,4 @@
-"""The multitrack player: tracks on one clock, with spectrograms and regions to listen to.
+"""The multitrack player: tracks played in sync, with spectrograms and regions to listen to.
 
 It is one widget and needs no network. Sound and spectrograms go to the page as messages with
 buffers, never into traits: a saved notebook holds none of them. The page asks for what it lacks,
@@ -55,7 +55,7 @@ class Player(anywidget.AnyWidget):
     """Plays tracks together; show it in a notebook, or as a part of a panel.
 
     Args:
-        tracks: of any number, lengths and sampling rates. The first one is heard first, and all
+        tracks: any number, of any lengths and sampling rates. The first one is heard first, and all
             are played at its sampling rate.
         title: a name for the page and for screen readers.
 
@@ -116,7 +116,7 @@ class Player(anywidget.AnyWidget):
         return self._mix_state
 
     def hear(self, *names: str) -> None:
-        """Let only these tracks be heard.
+        """Play only these tracks, and silence the others.
 
         Raises:
             InputError: if a name is unknown.
@@ -141,7 +141,7 @@ class Player(anywidget.AnyWidget):
         """Let the browser save a track as it is.
 
         Args:
-            name: of the track.
+            name: name of the track.
             file_name: without suffix.
 
         Raises:
@@ -275,10 +275,10 @@ class Player(anywidget.AnyWidget):
         playlist: Playlist,
         *args: Any,
     ) -> None:
-        """Compute a message beside the loop and send it, unless other tracks are played by then.
+        """Compute a message in a thread and send it, unless other tracks are played by then.
 
         Args:
-            worker: name of the worker; it does one thing after the other.
+            worker: name of the worker thread, which does one task after the other.
             function: makes the message; None if a later request has superseded it.
             playlist: the first argument of the function.
             args: its other arguments.
@@ -351,7 +351,7 @@ class Player(anywidget.AnyWidget):
     def _cut_brush(
         self, playlist: Playlist, request: dict[str, Any], number: int
     ) -> Message | None:
-        """Cut a region of time and frequency out of what is heard, faded at its ends."""
+        """Cut a region of time and frequency out of the sound that is heard, and fade its ends."""
         if self._latest["brush"] != number:
             return None
         start = max(0.0, float(request["start"]))

@@ -1,4 +1,4 @@
-"""The tracks of a player: the chunks in which they are sent, and what is measured of them once."""
+"""The tracks of a player, the chunks in which they are sent, and measurements of the tracks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ class Playlist:
     """The tracks that are played now.
 
     Attributes:
-        tracks: of one sampling rate.
+        tracks: tracks with the same sampling rate.
         version: tells messages about these tracks from messages about the tracks before.
     """
 

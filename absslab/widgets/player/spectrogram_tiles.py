@@ -1,6 +1,6 @@
-"""Spectrogram tiles: any stretch of a sound of any length, in a given number of pixels.
+"""Compute spectrogram tiles: any part of a sound of any length, in a given number of pixels.
 
-All tiles of a player share one range of levels, so that what is brighter is louder.
+All tiles of a player share one range of levels, so that brighter means louder.
 Axes: R rows from low to high frequencies, X columns, W windows per column, F bins of the STFT,
 C channels, M bands, T frames.
 """
@@ -15,8 +15,10 @@ from absslab.plots.figures import RANGE
 from absslab.widgets.player.tracks import Mask, Sound
 
 _WINDOW = 0.064  # s
-_WINDOWS_PER_COLUMN = 4  # at most; a longer column is sampled by so many windows
-# A stretch up to this length is read at once instead of window by window; so are blocks of a sound
+_WINDOWS_PER_COLUMN = (
+    4  # largest number of windows in a column; longer columns are sampled by this many
+)
+# A part up to this length is read at once instead of window by window; so are blocks of a sound
 # that seeks badly.
 _BLOCK = 60.0  # s
 
@@ -63,10 +65,10 @@ def spectrogram_levels(
     """Compute the level of each row and column in dB; a sine of full scale has 0 dB.
 
     Args:
-        sound: whose spectrogram is computed; the powers of its channels are averaged.
+        sound: the sound; the powers of its channels are averaged.
         frequencies: the rows; each shows the mean over its band.
-        start: of the stretch, in s.
-        end: of the stretch, in s.
+        start: start of the part, s.
+        end: end of the part, s.
         n_columns: X.
 
     Shape:
@@ -99,10 +101,10 @@ def mask_pixels(
     """Return a mask as bytes in the rows and columns of a tile; 255 where the mask is 1.
 
     Args:
-        mask: to show.
+        mask: the mask to show.
         frequencies: the rows.
-        start: of the stretch, in s.
-        end: of the stretch, in s.
+        start: start of the part, s.
+        end: end of the part, s.
         n_columns: X.
 
     Shape:

@@ -1,4 +1,4 @@
-"""Sounds of any length, in memory or on disk, and the tracks that a player plays together.
+"""Sounds of any length, in memory or on disk, and the tracks of a player.
 
 Axes: C channels, N samples, M bands, T frames.
 """
@@ -75,7 +75,7 @@ class Track:
         name: any text.
         sound: its samples.
         kind: one of `KINDS`, its relation to the other tracks.
-        mask: of a source, to be shown over the mixture.
+        mask: mask of a source, to show over the mixture.
 
     Raises:
         InputError: if the kind is unknown.
@@ -154,8 +154,8 @@ class FileSound:
 class Resampled:
     """Another sound at another sampling rate.
 
-    It is resampled in stretches of whole seconds. These are whole numbers of samples at both rates,
-    so that stretches which are read one after the other fit together.
+    It is resampled in parts of whole seconds. These are whole numbers of samples at both rates, so
+    that consecutive parts fit together.
     """
 
     sound: Sound
@@ -193,7 +193,7 @@ def array_sound(samples: np.ndarray, sampling_rate: int) -> Sound:
 
     Args:
         samples: (N,) or (C, N) floats; more than two channels are played as their mean.
-        sampling_rate: in Hz.
+        sampling_rate: Hz.
 
     Raises:
         InputError: if the array has another shape, no samples or NaN, or the rate is not a whole

@@ -538,8 +538,8 @@ def synthesise(class_name: str, take: int, seed: int = 0) -> np.ndarray:
 
     Args:
         class_name: one of `CLASSES`.
-        take: from 0 on; each has another voice, object, pace, colour, room and level.
-        seed: of the whole set of recordings.
+        take: number of the take; each has another voice, object, pace, colour, room and level.
+        seed: seed of the whole set of recordings.
 
     Shape: -> (N,), float32 in [-1, 1] at 44100 Hz, 0.2 to 3 s long
 

@@ -128,7 +128,7 @@ def modes(frequencies: np.ndarray, t60s: np.ndarray, gains: np.ndarray) -> np.nd
     """Compute the impulse response of a vibrating body: a sum of damped sines.
 
     Args:
-        frequencies: of the modes, Hz.
+        frequencies: frequencies of the modes, Hz.
         t60s: seconds in which each falls by 60 dB.
         gains: amplitudes at the strike.
 
@@ -151,7 +151,7 @@ def strike(
 
     Args:
         rng: the randomness.
-        frequencies: of the body's modes, Hz.
+        frequencies: frequencies of the body's modes, Hz.
         tan_phi: internal friction: about 0.002 for steel, 0.02 for plastic, 0.06 for a
             wooden door.
         contact: seconds of contact; a soft or slow blow lasts longer and excites fewer high modes.
@@ -291,7 +291,7 @@ def room(rng: Generator, samples: np.ndarray, *, t60: float, level: float) -> np
         rng: the randomness.
         samples: the dry sound.
         t60: reverberation time, seconds.
-        level: of the reverberation's energy, dB below the direct sound's.
+        level: energy of the reverberation, dB below that of the direct sound.
 
     Shape: (N,) -> (N + t60 in samples - 1,)
     """

@@ -44,9 +44,9 @@ class BlindComparison(Part):
     """The part of a page that asks for votes.
 
     Args:
-        page: that this is a part of; it shows the errors.
+        page: the page of this part, which shows errors.
         pair: the two runs.
-        folder: where votes are stored.
+        folder: folder for the votes.
     """
 
     def __init__(self, page: Panel, pair: RunPair, folder: Path):

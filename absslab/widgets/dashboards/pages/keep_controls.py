@@ -23,7 +23,7 @@ class KeepControls(Part):
 
     Args:
         on_change: is called when a choice has changed.
-        loop: where it is called; the loop that runs now if it is None.
+        loop: loop on which it is called; by default the current one.
         failed: shows an error of it. Without it the error is raised.
     """
 
@@ -64,7 +64,7 @@ class KeepControls(Part):
         """Show the choices for another recording, the longest sounding class first; all are kept.
 
         Args:
-            durations: of each class, in seconds.
+            durations: duration of each class, s.
             rest: name of the part that belongs to no class.
         """
         found = [name for name in durations if durations[name] >= _MIN_DURATION]

@@ -14,9 +14,9 @@ class RecordingChoice(Part):
     """A choice of one of several recordings.
 
     Args:
-        titles: of the recordings.
+        titles: titles of the recordings.
         on_change: is called when another recording is chosen.
-        loop: where it is called.
+        loop: loop on which it is called.
         failed: shows an error of it.
     """
 

@@ -83,8 +83,8 @@ class SeparatePage(Page):
         """Separate a recording into files of this visitor, and show the result.
 
         Args:
-            path: of the recording.
-            name: by which the visitor knows it.
+            path: path of the recording.
+            name: its name for the visitor.
         """
         self.clear()
         self._n_separated += 1

@@ -114,7 +114,7 @@ class RecordingsPanel(WorkbenchPanel):
 
         Args:
             event_label: the class.
-            index: which of its recordings, in the order of their paths.
+            index: number of the recording of this class, in the order of their paths.
 
         Raises:
             InputError: there is no such class or recording.

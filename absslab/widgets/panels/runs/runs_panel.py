@@ -93,7 +93,7 @@ class RunsPanel(WorkbenchPanel):
         """Choose runs: one is selected for all panels, several are compared.
 
         Args:
-            names: of the runs.
+            names: names of the runs.
         """
         self.selection.value = tuple(str(run.path) for run in self.listed if run.name in names)
 

@@ -29,7 +29,7 @@ class LabelEditor(Part):
     """Checkboxes with the weak labels of a recording; `save` corrects those that were changed.
 
     Args:
-        loop: to which the widgets belong.
+        loop: the loop that the widgets belong to.
         failed: shows an error.
         say: shows a message.
     """
@@ -71,7 +71,7 @@ class LabelEditor(Part):
 
         Args:
             path: the sound file.
-            probabilities: the model's, by class.
+            probabilities: probabilities of the model, by class.
             sources: class → 1 if its source was mixed in, 0 if not; only classes for which this
                 is known.
         """

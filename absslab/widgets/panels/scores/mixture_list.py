@@ -19,7 +19,7 @@ class MixtureList(Part):
     """A list of mixtures, the worst or the best first; at first none is chosen.
 
     Args:
-        loop: to which the widgets belong.
+        loop: the loop that the widgets belong to.
         failed: shows an error.
         on_choice: is called with the name of the mixture that is chosen.
     """
@@ -51,7 +51,7 @@ class MixtureList(Part):
         """List mixtures, at most `MAX_LISTED`.
 
         Args:
-            ranked: from the worst to the best.
+            ranked: ranked mixtures, the worst first.
         """
         self._ranked = ranked
         self._chosen = None

@@ -19,8 +19,8 @@ def draw_scores(area: ChartArea, scores: RunScores, score: str) -> None:
     """Draw a score by class, its distribution over mixtures, and where separation is lost.
 
     Args:
-        area: where to draw.
-        scores: of a run.
+        area: the area to draw on.
+        scores: scores of a run.
         score: the name of the score.
     """
     title = scores.class_score_titles[score].replace("/dB", " / dB")

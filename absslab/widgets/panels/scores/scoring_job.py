@@ -54,7 +54,7 @@ class ScoringJob:
         """Start to score a run.
 
         Args:
-            run: its directory.
+            run: run directory.
             split: the split of its data to score.
             moved_to: the folder of these data, if they were moved.
             flags: more flags of the command.

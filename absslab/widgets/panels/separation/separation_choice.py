@@ -34,7 +34,7 @@ class SeparationChoice(Part):
     """Controls for model, file, excerpt and device; they follow the panel's state, and set it.
 
     Args:
-        panel: its `state.run` and `state.mixture` are chosen here.
+        panel: the panel whose `state.run` and `state.mixture` are chosen.
     """
 
     def __init__(self, panel: WorkbenchPanel):
@@ -145,7 +145,7 @@ class SeparationChoice(Part):
         """All that is chosen.
 
         Raises:
-            InputError: as `checkpoint` and `excerpt`.
+            InputError: see `checkpoint` and `excerpt`.
         """
         return SeparationTask(self.checkpoint, self.device.value, self.excerpt)
 

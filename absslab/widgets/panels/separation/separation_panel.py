@@ -99,7 +99,7 @@ class SeparationPanel(WorkbenchPanel):
         `absslab separate --settings` takes the JSON file.
 
         Args:
-            path: of the two files, without a suffix; if empty, the path in the panel.
+            path: path of the two files, without a suffix; if empty, the path in the panel.
 
         Returns:
             the WAV file and the JSON file.

@@ -30,7 +30,7 @@ class EpochListener(Part):
     """The choice of a mixture and of an epoch, and the player.
 
     Args:
-        panel: that this part belongs to; it shows errors.
+        panel: the panel of this part, which shows errors.
     """
 
     def __init__(self, panel: Panel):

@@ -27,7 +27,7 @@ class Follower(Part):
     """The part of a panel that follows the run which is selected in the panel's state.
 
     Args:
-        panel: that this part belongs to.
+        panel: the panel of this part.
         launcher: tells the state of a run.
         on_change: is called when another run is followed, or when its state has changed.
     """

@@ -39,8 +39,8 @@ class TrainingForm(Part):
     """A control for every field of a training's configs.
 
     Args:
-        recipe: to begin with; with "none" each field has its own default.
-        devices: to choose from.
+        recipe: initial recipe; with "none" each field has its own default.
+        devices: devices to choose from.
         on_change: is called when a control has changed.
     """
 
@@ -116,7 +116,7 @@ class TrainingForm(Part):
         """Show these values; the others stay.
 
         Args:
-            values: by the fields' names or aliases. The name "recipe" chooses a recipe, before
+            values: by the names or aliases of fields. The name "recipe" chooses a recipe, before
                 the other values are set.
 
         Raises:

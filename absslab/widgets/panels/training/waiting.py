@@ -39,7 +39,7 @@ def start_or_follow(panel: TrainingPanel) -> Path:
     """Start the training that a panel's form describes, or follow it if it was started before.
 
     Args:
-        panel: that shows the training. It is started even if the device is in use.
+        panel: the panel that shows the training. It is started even if the device is in use.
 
     Returns:
         the run directory.
@@ -63,7 +63,7 @@ async def wait_for_training(folder: str | Path, *, seconds: float = 24 * 3600.0)
     Args:
         folder: the run directory. The training runs in a separate process, and may not have
             begun yet.
-        seconds: how long to wait at most; the training goes on after that.
+        seconds: longest time to wait; the training goes on after that.
 
     Returns:
         the reader of the run directory; it has read the metrics.
