@@ -1,4 +1,4 @@
-"""Check that the built manual loads nothing from elsewhere, and that its own files are there.
+"""Check that the built manual loads nothing from other servers, and that its files exist.
 
 python docs/check_site.py site
 """
@@ -60,7 +60,7 @@ def style_addresses(text: str) -> list[str]:
 
 
 def problems(site: Path) -> Iterator[str]:
-    """Yield a line for each address that is foreign or leads nowhere.
+    """Yield a line for each address that is on another server or does not exist.
 
     Args:
         site: the folder that Zensical wrote.
@@ -86,7 +86,7 @@ def problems(site: Path) -> Iterator[str]:
 
 
 def main() -> int:
-    """Print the problems; the exit status is 1 where there are any."""
+    """Print the problems; the exit status is 1 if there are any."""
     site = Path(sys.argv[1] if len(sys.argv) > 1 else "site")
     if not (site / "index.html").is_file():
         print(f"{site} holds no index.html: build the manual first, with make docs")

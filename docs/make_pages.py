@@ -2,9 +2,9 @@
 
 python docs/make_pages.py build/manual
 
-The references of commands and of Python, the notebooks as pages, and copies of files at the top of
-the repository are made here. `make docs` then builds the site from this folder, which `mkdocs.yml`
-names.
+This writes the references of commands and of Python, the notebooks as pages, and copies of files at
+the top of the repository. `make docs` then builds the site from the folder, which is named in
+`mkdocs.yml`.
 """
 
 import importlib
@@ -38,7 +38,7 @@ COPIED = {  # page → the file at the top of the repository that it shows
 CHOICES = (("model_type", MASK_NETS), ("pooling", POOLINGS))
 
 GENERAL = ("positional arguments", "options")  # groups that argparse makes
-DEPENDENT = {  # titles of flags that exist with one value of another flag only
+DEPENDENT = {  # titles of flags that exist only with one value of another flag
     describe_config(config)[0] for config, _ in [*MASK_NETS.values(), *POOLINGS.values()]
 }
 
@@ -47,7 +47,7 @@ def make_pages(folder: Path) -> None:
     """Write all pages of the manual.
 
     Args:
-        folder: where they go; what it held before is removed.
+        folder: folder for the pages; its earlier content is removed.
     """
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(
@@ -97,8 +97,8 @@ def command_parser(name: str, arguments: Sequence[str] = ()) -> Parser:
     """Return the parser that a command makes for these arguments.
 
     Args:
-        name: of the command.
-        arguments: flags that decide which flags there are, such as --recipe.
+        name: name of the command.
+        arguments: flags that decide which other flags exist, such as --recipe.
     """
 
     def stop(parser: Parser, *args: Any, **options: Any) -> None:
@@ -116,7 +116,7 @@ def command_parser(name: str, arguments: Sequence[str] = ()) -> Parser:
 def _commands_page() -> Iterator[str]:
     """Yield the lines of the reference of all commands."""
     yield "# Commands\n"
-    yield "Every flag with its unit and default. `absslab COMMAND --help` prints the same.\n"
+    yield "All flags with their units and defaults. `absslab COMMAND --help` prints the same.\n"
     for name, summary in COMMANDS.items():
         yield f"## absslab {name}\n"
         yield f"{summary[0].upper()}{summary[1:]}.\n"
@@ -138,9 +138,9 @@ def _choices_of_train() -> Iterator[str]:
 
 
 def _recipes() -> Iterator[str]:
-    """Yield what each recipe sets."""
+    """Yield the settings of each recipe."""
     yield "### Recipes\n"
-    yield "What `--recipe` sets; each can be given besides.\n"
+    yield "The settings of each recipe; flags that are given as well take precedence.\n"
     yield f"| setting | {' | '.join(RECIPES)} |"
     yield f"|---|{'---|' * len(RECIPES)}"
     for name in dict.fromkeys(itertools.chain(*RECIPES.values())):
@@ -175,7 +175,7 @@ def _flag_tables(parser: Parser, *, titles: bool = True) -> Iterator[str]:
 def _python_page() -> Iterator[str]:
     """Yield the reference of all exported names, package by package."""
     yield "# Python\n"
-    yield "What each package exports, made from the docstrings.\n"
+    yield "The names that each package exports, with their docstrings.\n"
     yield "## absslab\n"
     for name in absslab.__all__:
         if not name.startswith("__"):
@@ -189,7 +189,7 @@ def _python_page() -> Iterator[str]:
         entries = [entry for entry in entries if entry]
         if entries:
             yield f"## {module.name}\n"
-            yield f"{(package.__doc__ or '').strip()}\n"
+            yield f"{(package.__doc__ or '').strip().splitlines()[0]}\n"
             for entry in entries:
                 yield from _entry(entry)
 
@@ -199,7 +199,7 @@ def _entry(path: str) -> Iterator[str]:
 
 
 def _defined_at(package: Any, name: str) -> str:
-    """Return the dotted name of what a package exports; nothing for a module."""
+    """Return the dotted name of an exported object; empty for a module."""
     exported = getattr(package, name)
     if hasattr(exported, "__module__") and hasattr(exported, "__qualname__"):
         return f"{exported.__module__}.{exported.__qualname__}"

@@ -31,7 +31,7 @@ FOLDER = Path(__file__).parent / "pictures"
 
 @dataclass(frozen=True)
 class Example:
-    """A mixture of the built-in recordings, with all that is known of it."""
+    """A mixture of the built-in recordings, with its sources and events."""
 
     mixture: np.ndarray  # (N,)
     sources: dict[str, np.ndarray]  # class, or "background" → (N,)
@@ -77,7 +77,7 @@ def make_example(folder: Path) -> Example:
 
 
 def band_power(samples: np.ndarray, config: FeatureConfig) -> np.ndarray:
-    """Power of a sound (N,) in the bands of the model, (M, T)."""
+    """Compute the power (M, T) of a sound (N,) in the bands of the model."""
     front_end = FrontEnd(config)
     spectrum = front_end.stft(torch.from_numpy(samples[None]))  # (1, F, T)
     return front_end.power(spectrum)[0].numpy()
@@ -101,7 +101,7 @@ def show_power(axes: plt.Axes, power: np.ndarray, top: float, seconds: float, ti
 
 
 def weak_labels(example: Example) -> plt.Figure:
-    """Draw what training is given of a recording, and what it is not."""
+    """Draw a recording with its weak labels, and the events that training does not use."""
     config = FeatureConfig()
     power = band_power(example.mixture, config)
     seconds = len(example.mixture) / RATE
@@ -112,19 +112,19 @@ def weak_labels(example: Example) -> plt.Figure:
     labels = ",  ".join(f"{name} {int(name in present)}" for name in CLASSES)
     show_power(
         upper, power, 10 * np.log10(power.max()), seconds,
-        f"given: the recording, and its weak labels   {labels}",
+        f"used in training: the recording and its weak labels   {labels}",
     )  # fmt: skip
     for name, onset, offset in example.events:
         lower.barh(CLASSES.index(name), offset - onset, left=onset, height=0.6, color="#3b6fb6")
     lower.set_yticks(range(len(CLASSES)), CLASSES)
     lower.invert_yaxis()
-    lower.set_title("never given: when each class sounds", loc="left", fontsize=10)
+    lower.set_title("not used: the times at which each class sounds", loc="left", fontsize=10)
     lower.set_xlabel("time / s")
     return figure
 
 
 def masks(example: Example) -> plt.Figure:
-    """Draw a mixture, the mask of one class, and what the mask cuts out."""
+    """Draw a mixture, the mask of one class, and the separated source."""
     config = FeatureConfig()
     power = band_power(example.mixture, config)
     parts = {name: band_power(samples, config) for name, samples in example.sources.items()}
@@ -148,7 +148,7 @@ def masks(example: Example) -> plt.Figure:
 
 
 def pooling() -> plt.Figure:
-    """Draw what each pooling makes of a short event, a long one, and stray bins."""
+    """Draw the result of each pooling for a short event, a long one, and stray bins."""
     shape = (64, 311)  # bands and frames of 10 s
     toys = {
         name: np.full(shape, 0.02, np.float32)
@@ -214,7 +214,7 @@ def competing(example: Example) -> plt.Figure:
         left.step(bands, mask, where="mid", color=colour, label=name)
     left.set_title("independent: both classes may claim a bin", loc="left", fontsize=10)
     right.stackplot(bands, shares, colors=colours, labels=names, step="mid")
-    right.set_title("competing: each bin is shared out", loc="left", fontsize=10)
+    right.set_title("competing: each bin is divided", loc="left", fontsize=10)
     for axes in (left, right):
         axes.set_xlabel("mel band, in one frame")
         axes.set_ylim(0, 1.05)
@@ -227,7 +227,7 @@ def write_pictures(folder: Path) -> list[Path]:
     """Draw all pictures and return their files.
 
     Args:
-        folder: where they go.
+        folder: folder for the pictures.
     """
     with tempfile.TemporaryDirectory() as temporary:
         example = make_example(Path(temporary))

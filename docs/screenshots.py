@@ -1,4 +1,4 @@
-"""Photograph the player, a dashboard and the report, with what the demo wrote.
+"""Take screenshots of the player, a dashboard and the report, with the output of the demo.
 
 python docs/screenshots.py --demo demo
 """
@@ -35,14 +35,14 @@ def typical(demo: Path) -> Path:
 
 
 def new_page(browser: Any, height: int) -> Any:
-    """Open a page in a window of its own, so high that nothing has to be scrolled."""
+    """Open a page in a new window that is high enough to need no scrolling."""
     return browser.new_context(
         viewport={"width": 1180, "height": height}, device_scale_factor=1.25
     ).new_page()
 
 
 def player(browser: Any, lab: Any, demo: Path, output: Path) -> None:
-    """Photograph the player of the separation panel: a mixture under a mask."""
+    """Take a screenshot of the player in the separation panel: a mixture under a mask."""
     page = new_page(browser, 2400)
     notebook = Notebook(
         page, lab, "picture", [SHOW.format(run=str(demo / "model"), mixture=str(typical(demo)))]
@@ -60,7 +60,7 @@ def player(browser: Any, lab: Any, demo: Path, output: Path) -> None:
 
 
 def dashboard(browser: Any, demo: Path, output: Path) -> None:
-    """Photograph the dashboard: a separated mixture, one of its classes and the noise removed."""
+    """Take a screenshot of the dashboard: a mixture without one of its classes and the noise."""
     with tempfile.TemporaryDirectory() as folder:
         arguments = ["separate", "--run_directory", str(demo / "model")]
         with closing(Dashboard(Path(folder), arguments)) as served:
@@ -78,7 +78,7 @@ def dashboard(browser: Any, demo: Path, output: Path) -> None:
 
 
 def report(browser: Any, demo: Path, output: Path) -> None:
-    """Photograph what the report shows of the worst mixture."""
+    """Take a screenshot of the worst mixture in the report."""
     page = new_page(browser, 1100)
     page.goto((demo / "report.html").as_uri())
     page.get_by_role("heading", name="Mixtures to see and to hear").evaluate(
@@ -89,9 +89,11 @@ def report(browser: Any, demo: Path, output: Path) -> None:
 
 
 def main() -> None:
-    """Take the pictures."""
+    """Take all screenshots."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--demo", type=Path, default=Path("demo"), help="what absslab demo wrote")
+    parser.add_argument(
+        "--demo", type=Path, default=Path("demo"), help="folder that absslab demo wrote"
+    )
     parser.add_argument("--output", type=Path, default=PICTURES, help="the folder of the pictures")
     parser.add_argument("--chromium", default=CHROMIUM)
     arguments = parser.parse_args()
