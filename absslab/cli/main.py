@@ -30,9 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     command = ""
     try:
-        command, rest = _split_command(arguments)
+        command, own_arguments = _split_command(arguments)
         if command:
-            importlib.import_module(f"absslab.cli.{command}").run(rest)
+            importlib.import_module(f"absslab.cli.{command}").run(own_arguments)
         return 0
     except InputError as error:
         return _fail(command, str(error), 2)

@@ -151,22 +151,22 @@ def draw_improvement_breakdown(axes: "Axes", steps: Sequence[BreakdownStep]) -> 
         axes: the axes to draw on.
         steps: `breakdown` of the scores.
     """
-    left = [step.si_sdr_improvement for step in steps]
+    improvements = [step.si_sdr_improvement for step in steps]
     label_rows(axes, [step.system.replace("_", " ") for step in steps])
     axes.barh(
-        np.arange(len(left)),
-        left,
+        np.arange(len(improvements)),
+        improvements,
         0.6,
         color=[FOUND if step.system == "model" else "#a9c9e3" for step in steps],
     )
-    top = max([*left, 1e-3])
-    for y, (step, value) in enumerate(zip(steps, left, strict=True)):
+    top = max([*improvements, 1e-3])
+    for y, (step, value) in enumerate(zip(steps, improvements, strict=True)):
         if step.lost is None:
             cause = f"   the rest is lost to {step.cause}"
         else:
             cause = f"   {-step.lost:+.1f} to {step.cause}"
         text = fill(f"{value:.1f}{cause}".replace("-", "−"), 46)
-        place: dict[str, Any] = {
+        text_style: dict[str, Any] = {
             "textcoords": "offset points",
             "xytext": (4, 0),
             "va": "center",
@@ -179,9 +179,9 @@ def draw_improvement_breakdown(axes: "Axes", steps: Sequence[BreakdownStep]) -> 
             color=INK,
             parse_math=False,
             annotation_clip=False,
-            **place,
+            **text_style,
         )
-    axes.set_xlim(min([*left, 0]), top * 2.2)
+    axes.set_xlim(min([*improvements, 0]), top * 2.2)
     axes.set_xlabel("SI-SDR improvement / dB")
     style_chart(axes)
 

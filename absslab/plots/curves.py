@@ -140,9 +140,9 @@ def draw_run_comparison(
         if len(part)
     ]
     widths = [3, *(max(1.0, 0.5 * part["score"].nunique()) for _, part in parts)]
-    first, *others = figure.subplots(1, len(widths), width_ratios=widths, squeeze=False)[0]
-    draw_run_curves(first, curves, colours, title=title)
-    for axes, (part_title, part) in zip(others, parts, strict=True):
+    curve_axes, *score_axes = figure.subplots(1, len(widths), width_ratios=widths, squeeze=False)[0]
+    draw_run_curves(curve_axes, curves, colours, title=title)
+    for axes, (part_title, part) in zip(score_axes, parts, strict=True):
         draw_run_scores(axes, part, colours, title=part_title)
     add_legend(
         figure,
@@ -167,10 +167,10 @@ def draw_run_curves(
     import seaborn
 
     style_curve_axes(axes, title)
-    for name, own in table.groupby("run", sort=False):
-        marker = {"marker": "o", "markersize": 4, "markeredgewidth": 0} if len(own) < _FEW else {}
+    for name, rows in table.groupby("run", sort=False):
+        marker = {"marker": "o", "markersize": 4, "markeredgewidth": 0} if len(rows) < _FEW else {}
         seaborn.lineplot(
-            own, x="epoch", y="value", color=colours[name], ax=axes, errorbar=None, **marker
+            rows, x="epoch", y="value", color=colours[name], ax=axes, errorbar=None, **marker
         )
     label_epochs(axes)
 

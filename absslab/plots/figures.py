@@ -143,10 +143,10 @@ def draw_spectrogram(
         top: level of the brightest colour, dB.
         is_mask: whether values are a mask, drawn from 0 to 1.
     """
-    shown = values if is_mask else 10 * np.log10(np.maximum(values, 1e-12))
+    pixels = values if is_mask else 10 * np.log10(np.maximum(values, 1e-12))
     n_bands, n_frames = values.shape
     image = axes.imshow(
-        shown,
+        pixels,
         origin="lower",
         aspect="auto",
         interpolation="nearest",
@@ -193,10 +193,10 @@ def draw_timeline(
     ):
         for event in which:
             if event.event_label in rows:
-                place = (rows.index(event.event_label) + top, height)
+                vertical_range = (rows.index(event.event_label) + top, height)
                 axes.broken_barh(
                     [(event.onset, event.offset - event.onset)],
-                    place,
+                    vertical_range,
                     color=colour,
                     alpha=0.8,
                     linewidth=0,

@@ -68,8 +68,8 @@ def render_table(
 
 def _split_cell(content: str) -> tuple[str, str]:
     """Return the first line of a cell, and its further lines."""
-    first, _, more = content.partition("\n")
-    return first, more
+    first_line, _, further_lines = content.partition("\n")
+    return first_line, further_lines
 
 
 def _is_number(content: str) -> bool:

@@ -51,12 +51,12 @@ def choose_examples(
         "best": ranking[::-1][:n_each],
         "median": ranking[middle : middle + n_each],
     }
-    taken: set[str] = set()
-    chosen = {}
+    used_names: set[str] = set()
+    unique = {}
     for kind, mixtures in candidates.items():
-        chosen[kind] = [ranked for ranked in mixtures if ranked.mixture not in taken]
-        taken |= {ranked.mixture for ranked in mixtures}
-    return {kind: chosen[kind] for kind in ("worst", "median", "best")}
+        unique[kind] = [ranked for ranked in mixtures if ranked.mixture not in used_names]
+        used_names |= {ranked.mixture for ranked in mixtures}
+    return {kind: unique[kind] for kind in ("worst", "median", "best")}
 
 
 def interleave(

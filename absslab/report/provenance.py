@@ -230,7 +230,9 @@ def tabulate_checksums(run: Path, data_folder: str) -> list[list[str]]:
     files = {"best model": Path(f"{run}.ckpt"), "settings": run / "config.json"}
     files |= {f"data: {name}": folder / name for name in _TABLES}
     files |= {f"labels: {split}": folder / split / "weak_labels.csv" for split in SPLITS}
-    return [[what, str(path), checksum(path)] for what, path in files.items() if path.is_file()]
+    return [
+        [content, str(path), checksum(path)] for content, path in files.items() if path.is_file()
+    ]
 
 
 def format_file_time(path: Path) -> str:

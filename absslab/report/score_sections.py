@@ -48,16 +48,16 @@ def render_confusion(scores: RunScores) -> Fragment:
     confusions = count_confusions(scores.table)
     if confusions is None:
         return prose("Tags were not scored, so confusions of classes are not known.")
-    drawn = confusions.select(confusions.most_confused(_MAX_CLASSES))
+    most_confused = confusions.select(confusions.most_confused(_MAX_CLASSES))
     parts = prose(
         "Each row is a class that is in the mixture. The diagonal shows in how many of these "
         "mixtures it is tagged, the other columns how often that class is tagged without being "
         "present."
     )
-    parts += _draw_confusion(drawn)
-    if len(drawn.classes) < len(confusions.classes):
+    parts += _draw_confusion(most_confused)
+    if len(most_confused.classes) < len(confusions.classes):
         parts += prose(
-            f"The {len(drawn.classes)} classes that are confused most are shown, of "
+            f"The {len(most_confused.classes)} classes that are confused most are shown, of "
             f"{len(confusions.classes)}."
         )
     note = f"Pairs that can be counted in fewer than {MIN_MIXTURES} mixtures are left out."

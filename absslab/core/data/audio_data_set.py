@@ -364,10 +364,12 @@ def open_split(
     )
 
 
-def _check_classes(own: Sequence[str], expected: Sequence[str], folder: Path) -> None:
+def _check_classes(
+    folder_classes: Sequence[str], model_classes: Sequence[str], folder: Path
+) -> None:
     """Check that a folder has the classes of the model, in any order."""
-    missing = sorted(set(expected) - set(own))
-    extra = sorted(set(own) - set(expected))
+    missing = sorted(set(model_classes) - set(folder_classes))
+    extra = sorted(set(folder_classes) - set(model_classes))
     differences = []
     if missing:
         differences.append(f"lacks {', '.join(missing)}")

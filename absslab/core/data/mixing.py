@@ -256,17 +256,17 @@ def _satisfies_limits(
     """Tell whether an event's place satisfies the limits on overlap with the earlier events."""
     start, size = place
     stop = start + size
-    others = [(other, other + length) for other, length in earlier if length]  # (start, stop)
+    spans = [(other, other + length) for other, length in earlier if length]  # (start, stop)
     if config.max_overlap is not None:
         longest = config.max_overlap * config.sampling_rate
-        for other_start, other_stop in others:
+        for other_start, other_stop in spans:
             if min(stop, other_stop) - max(start, other_start) > longest:
                 return False
     if config.max_polyphony is not None:
         # Polyphony can only grow where an event begins.
-        instants = [start, *(other for other, _ in others if start < other < stop)]
+        instants = [start, *(other for other, _ in spans if start < other < stop)]
         for instant in instants:
-            if _count_sounding(others, instant) >= config.max_polyphony:
+            if _count_sounding(spans, instant) >= config.max_polyphony:
                 return False
     return True
 

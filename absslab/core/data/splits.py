@@ -135,10 +135,10 @@ def _stratify(
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            rest, chosen = next(splitter.split(np.zeros(len(remaining)), table))
-        for index in chosen:
+            remaining_indices, split_indices = next(splitter.split(np.zeros(len(remaining)), table))
+        for index in split_indices:
             split_of_origin[remaining[index]] = split
-        remaining = [remaining[index] for index in rest]
+        remaining = [remaining[index] for index in remaining_indices]
         remaining_share -= shares[split]
     first_split = next(iter(shares))
     return split_of_origin | dict.fromkeys(remaining, first_split)

@@ -233,9 +233,9 @@ class _DelaySubspace:
         products = self._correlate(estimates)  # (Q, E, L)
         projection = self._project(self.solve_all, self.spectra, products)
         projection = projection.view(*estimates.shape[:2], -1)  # (E / C, C, N + L − 1)
-        own = projection
+        own_projection = projection
         if self.n_sources > 1:
-            own = self._project_on_owners(products, owners)
+            own_projection = self._project_on_owners(products, owners)
         pad = (0, self.filter_length - 1)
         owner_indices = torch.from_numpy(owners).to(estimates.device)
         image = nn.functional.pad(self.references[owner_indices], pad)  # (E / C, C, N + L − 1)
@@ -245,11 +245,11 @@ class _DelaySubspace:
             (image, zero),
             (estimate, zero),
             (estimate, image),
-            (own, zero),
-            (own, image),
-            (estimate, own),
+            (own_projection, zero),
+            (own_projection, image),
+            (estimate, own_projection),
             (projection, zero),
-            (projection, own),
+            (projection, own_projection),
             (estimate, projection),
         )
         energies = [(first - second).square_().sum((1, 2)) for first, second in differences]

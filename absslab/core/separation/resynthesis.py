@@ -93,7 +93,7 @@ class Resynthesis:
 
     def separate(self, config: SeparationConfig) -> Separation:
         """Return what `Separator(model, config).separate` returns, without running the model."""
-        whole = concatenate(list(self.stream(config)))
+        segment = concatenate(list(self.stream(config)))
         return Separation.from_segment(
             whole, self.waveform, self.sampling_rate, self.separator.model
         )

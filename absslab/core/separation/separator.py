@@ -179,8 +179,10 @@ class Separator:
             sources = synthesis.sources(spectrum, masks.masks, mixture.shape[1])  # (K, C, n)
             if tagged:
                 refined = self.postprocess(predicted, tags).masks[list(tagged)]  # (J, M, T)
-                again = synthesis.sources(spectrum, refined, mixture.shape[1])  # (J, C, n)
-                sources = np.concatenate([sources, again])  # (K + J, C, n)
+                refined_sources = synthesis.sources(
+                    spectrum, refined, mixture.shape[1]
+                )  # (J, C, n)
+                sources = np.concatenate([sources, refined_sources])  # (K + J, C, n)
             return make_segment(mixture, masks, sources)
 
         mixtures = split_into_segments(chain([first], source_blocks), n_samples, segmentation)

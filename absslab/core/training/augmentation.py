@@ -103,11 +103,13 @@ def augment(
     )
 
 
-def _sum_lengths(own: Tensor | None, partners: Tensor | None, paired: Tensor) -> Tensor | None:
+def _sum_lengths(
+    lengths: Tensor | None, partner_lengths: Tensor | None, paired: Tensor
+) -> Tensor | None:
     """Return the length of each sum: if two recordings are added, that of the longer one."""
-    if own is None or partners is None:
+    if lengths is None or partner_lengths is None:
         return None
-    return torch.where(paired, torch.maximum(own, partners), own)
+    return torch.where(paired, torch.maximum(lengths, partner_lengths), lengths)
 
 
 def _vary(

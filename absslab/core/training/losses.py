@@ -120,9 +120,9 @@ class ShareTargets(nn.Module):
         """Compute the shares of each bin."""
         events_first = (first - self.excess * self.background(first, n_frames)).clamp_min(0)
         events_second = (second - self.excess * self.background(second, n_frames)).clamp_min(0)
-        both = first + second + 1e-14
-        share_first = events_first / both
-        share_second = events_second / both
+        total_power = first + second + 1e-14
+        share_first = events_first / total_power
+        share_second = events_second / total_power
         weights = total.clamp_min(0) ** self.power_exponent
         weights = weights / weights.mean((1, 2), keepdim=True).clamp_min(1e-12) + self.weight_floor
         if n_frames is not None:

@@ -114,14 +114,14 @@ def mix_tracks(
     Shape:
         (C, N); C is the largest number of channels of a track with a gain.
     """
-    heard = [(track.sound, gain) for track, gain in zip(tracks, gains, strict=True) if gain]
-    n_channels = max((sound.n_channels for sound, _ in heard), default=1)
+    audible = [(track.sound, gain) for track, gain in zip(tracks, gains, strict=True) if gain]
+    n_channels = max((sound.n_channels for sound, _ in audible), default=1)
     total = np.zeros((n_channels, n_samples), np.float32)
     block_size = round(_BLOCK * tracks[0].sound.sampling_rate)
     for first in range(0, n_samples, block_size):
         size = min(block_size, n_samples - first)
         block = np.zeros((n_channels, size))  # in double precision
-        for sound, gain in heard:
+        for sound, gain in audible:
             block += gain * sound.read(start + first, size)
         total[:, first : first + size] = block
     return total

@@ -252,14 +252,14 @@ class Player(anywidget.AnyWidget):
             self._submit("sound", self._encode_chunk, playlist, track_number, chunk_number)
 
     def _submit_tile(self, playlist: Playlist, content: Mapping[str, Any]) -> None:
-        what = content["what"]
+        content_kind = content["what"]
         size = content["size"]
         axis = content["axis"]
         track = playlist.check_track(content["track"])
-        if what not in ("sound", "mask") or size not in _ROWS or axis not in AXES:
+        if content_kind not in ("sound", "mask") or size not in _ROWS or axis not in AXES:
             raise ValueError("no such tile")
         stretch = {name: float(content[name]) for name in ("start", "end")}
-        key = (track, what, size, axis)
+        key = (track, content_kind, size, axis)
         number = self._count_request(key)
         self._submit("tiles", self._paint_tile, playlist, dict(content) | stretch, number, key)
 

@@ -67,18 +67,18 @@ class KeepControls(Part):
             durations: duration of each class, s.
             rest: name of the part that belongs to no class.
         """
-        found = [name for name in durations if durations[name] >= _MIN_DURATION]
-        found.sort(key=lambda name: -durations[name])
-        missing = [name for name in durations if name not in found]
+        found_classes = [name for name in durations if durations[name] >= _MIN_DURATION]
+        found_classes.sort(key=lambda name: -durations[name])
+        missing = [name for name in durations if name not in found_classes]
         self._all_names = [*durations, rest]
-        self.found_names = [*found, rest]
+        self.found_names = [*found_classes, rest]
         self._controls = {name: self._make_control() for name in self.found_names}
         presets = [
             self._make_preset("keep all", classes="keep", rest="keep"),
             self._make_preset("remove everything else", classes="keep", rest="remove"),
         ]
         self.widget.children = (
-            ipywidgets.HTML(paragraph(_summary(len(found)), "lead") + paragraph(_HELP)),
+            ipywidgets.HTML(paragraph(_summary(len(found_classes)), "lead") + paragraph(_HELP)),
             *(self._make_row(name, durations.get(name)) for name in self.found_names),
             ipywidgets.HBox(presets, layout={"flex_flow": "row wrap"}),
             ipywidgets.HTML(paragraph(f"not found: {', '.join(missing)}") if missing else ""),

@@ -162,8 +162,10 @@ class SeparatePage(Page):
     def _update_player(self) -> None:
         gains = tuple(self.keep_controls.gains[track.name] for track in self._tracks)
         after = Track("after", MixedSound(tuple(self._tracks), gains))
-        found = [track for track in self._tracks if track.name in self.keep_controls.found_names]
-        self.recording_view.show_tracks([self._before, after, *found], title=self.name)
+        found_tracks = [
+            track for track in self._tracks if track.name in self.keep_controls.found_names
+        ]
+        self.recording_view.show_tracks([self._before, after, *found_tracks], title=self.name)
 
     def _examples(self) -> list[tuple[str, str]]:
         """Return titles and paths of recordings of the run; none where its data are missing."""

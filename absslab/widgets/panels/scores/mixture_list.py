@@ -38,10 +38,10 @@ class MixtureList(Part):
             options=[WORST, BEST], layout=ipywidgets.Layout(width="160px")
         )
         self.select = ipywidgets.Select(rows=8, layout=ipywidgets.Layout(width="auto"))
-        about = ipywidgets.HTML(
+        explanation = ipywidgets.HTML(
             paragraph("Mixtures ranked by this score, with their classes: choose one to hear it.")
         )
-        header = ipywidgets.HBox([self.order, about], layout={"align_items": "center"})
+        header = ipywidgets.HBox([self.order, explanation], layout={"align_items": "center"})
         self.widget = ipywidgets.VBox([header, self.select])
         self.order.observe(self.guard(lambda _: self.show(self._ranked)), "value")
         self.select.observe(self.guard(lambda _: self._choose()), "value")

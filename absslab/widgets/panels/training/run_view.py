@@ -105,8 +105,8 @@ class RunView(Part):
         facts["learning rate"] = _format_number(last.get("learning_rate"), "{:.3g}")
         facts["recordings/s"] = _format_number(last.get("recordings_per_second"), "{:.1f}")
         facts["GPU memory"] = _format_number(_scale(last.get("gpu_memory"), 2**-30), "{:.2f} GiB")
-        left = reader.estimate_seconds_left()
-        facts["time left"] = "–" if left is None else format_duration(left)
+        seconds_left = reader.estimate_seconds_left()
+        facts["time left"] = "–" if seconds_left is None else format_duration(seconds_left)
         return facts
 
     def _draw(self) -> None:

@@ -183,8 +183,8 @@ def _row(*widgets: ipywidgets.Widget) -> ipywidgets.HBox:
 
 def _free_path(folder: Path) -> Path:
     """Return the first of run-1.ckpt, run-2.ckpt, … that does not exist yet."""
-    taken = {path.name for path in folder.glob("run-*")}
+    existing_names = {path.name for path in folder.glob("run-*")}
     number = 1
-    while f"run-{number}" in taken or f"run-{number}.ckpt" in taken:
+    while f"run-{number}" in existing_names or f"run-{number}.ckpt" in existing_names:
         number += 1
     return folder / f"run-{number}.ckpt"
