@@ -20,7 +20,7 @@ from absslab.core.training.run_directory import best_checkpoint_path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from browser.dashboard import LOADED, Dashboard
-from browser.session import CHROMIUM, launched
+from browser.session import CHROMIUM, launch_browser
 
 PAGES = {  # page → selector of the element that shows that the page is complete
     "listen": ".absslab-player .track",
@@ -116,7 +116,7 @@ def main() -> None:
         home.mkdir()
         shutil.copytree(run, other)
         shutil.copy(best_checkpoint_path(run), best_checkpoint_path(other))
-        with launched(str(shutil.which(arguments.chromium)), home) as browser:
+        with launch_browser(str(shutil.which(arguments.chromium)), home) as browser:
             for name in PAGES:
                 runs = [str(run), str(other)] if name == "compare" else [str(run)]
                 measure(

@@ -87,7 +87,7 @@ def shell_lines(text: str) -> list[str]:
     return [line for block in blocks for line in block.replace("\\\n", " ").splitlines() if line]
 
 
-def backticked(text: str) -> list[str]:
+def find_backticked(text: str) -> list[str]:
     """Return the text in backticks on a page, outside of code blocks."""
     return re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S))
 
@@ -112,7 +112,7 @@ def resolves(dotted: str) -> bool:
 @pytest.mark.parametrize("page", PAGES)
 def test_every_path_and_dotted_name_of_a_page_exists(page):
     text = (ROOT / page).read_text()
-    mentioned = [*backticked(text), *re.findall(r"python ((?:benchmarks|docs)/\w+\.py)", text)]
+    mentioned = [*find_backticked(text), *re.findall(r"python ((?:benchmarks|docs)/\w+\.py)", text)]
     paths = [name for name in mentioned if re.fullmatch(rf"(?:{'|'.join(FOLDERS)})/[\w./-]*", name)]
     missing = [path for path in paths if not (ROOT / path).exists() and path not in WRITTEN]
     dotted = [name for name in mentioned if re.fullmatch(r"absslab(\.\w+)+", name)]
@@ -125,7 +125,7 @@ def test_every_identifier_of_the_architecture_is_in_the_code():
     files = [path for folder in folders for path in folder.rglob("*") if path.suffix in suffixes]
     code = "\n".join(path.read_text() for path in [*files, ROOT / "pyproject.toml"])
     words = set(re.findall(r"\w+", code)) | {path.name for path in files}
-    names = backticked((ROOT / "ARCHITECTURE.md").read_text())
+    names = find_backticked((ROOT / "ARCHITECTURE.md").read_text())
     names = [name for name in names if re.fullmatch(r"[A-Za-z_][\w.]*(?:\(\))?", name)]
     unknown = [
         name

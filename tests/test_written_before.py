@@ -92,7 +92,7 @@ def flags_of(run, folder):
     return flags | paths
 
 
-def cut(run, n_epochs):
+def interrupt_run(run, n_epochs):
     """Change a run to one with more epochs, which is not finished."""
     path = run / "last.ckpt"
     content = torch.load(path, weights_only=True)
@@ -128,13 +128,13 @@ def test_a_finished_training_is_left_alone(folder, model):
 
 
 def test_a_training_that_was_cut_goes_on(folder):
-    cut(folder / "vgg", n_epochs=3)
+    interrupt_run(folder / "vgg", n_epochs=3)
     outcome = run_to_end(train_or_resume(flags_of(folder / "vgg", folder)))
     assert (outcome.state, outcome.epoch) == ("finished", 3)
 
 
 def test_train_goes_on_with_a_training_that_was_cut(folder):
-    cut(folder / "vgg", n_epochs=3)
+    interrupt_run(folder / "vgg", n_epochs=3)
     flags = flags_of(folder / "vgg", folder)
     absslab.train(flags.pop("data_folder"), flags.pop("save_path"), **flags)
     assert RunReader.open(folder / "vgg").state() == "finished"

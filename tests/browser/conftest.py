@@ -16,7 +16,7 @@ import pytest
 
 from .dashboard import Dashboard
 from .lab import Lab
-from .session import CHROMIUM, LOOPBACK, launched
+from .session import CHROMIUM, LOOPBACK, launch_browser
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Watch:
         self.errors.append(text)
 
 
-def watched(context: Any, watch: Watch) -> Any:
+def open_watched_page(context: Any, watch: Watch) -> Any:
     """Open a page in a browser window, and watch all pages of this window."""
     context.on("request", lambda request: watch.request(request.url))
     context.on(
@@ -81,7 +81,7 @@ def lab(chromium, tmp_path_factory) -> Iterator[Lab]:
 @pytest.fixture(scope="module")
 def browser(chromium, tmp_path_factory) -> Iterator[Any]:
     """Chromium without a window, which reaches no other machine."""
-    with launched(chromium, tmp_path_factory.mktemp("browser")) as browser:
+    with launch_browser(chromium, tmp_path_factory.mktemp("browser")) as browser:
         yield browser
 
 
@@ -98,7 +98,7 @@ def page(browser, watch, request, screenshots) -> Iterator[Any]:
     At the end no request may have left this machine, and no error may be on the console.
     """
     context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = watched(context, watch)
+    page = open_watched_page(context, watch)
     page.on("dialog", lambda dialog: dialog.accept())  # leave a page with unsaved changes
     yield page
     if request.node.stash.get(FAILED, False):

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from .lab import at_home, free_port, isolated
+from .lab import at_home, free_port, isolated_environment
 
 STARTED = 60  # s, within which a server must answer
 LOADED = 60_000  # ms, within which a page must be loaded
@@ -40,7 +40,7 @@ class Dashboard:
         with self.log.open("wb") as log:
             streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
             self.process = subprocess.Popen(
-                command, env=isolated(self.home), start_new_session=True, **streams
+                command, env=isolated_environment(self.home), start_new_session=True, **streams
             )
         end = time.monotonic() + STARTED
         while "Ctrl-C ends it" not in self.printed or not self._answers():

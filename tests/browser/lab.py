@@ -20,7 +20,7 @@ SETTINGS = {
 }
 
 
-def isolated(home: Path) -> dict[str, str]:
+def isolated_environment(home: Path) -> dict[str, str]:
     """Return the environment of a server that neither reads nor writes files of this user."""
     variables = {
         name: value
@@ -92,7 +92,7 @@ class Lab:
             *(f"--ServerApp.{flag}" for flag in flags),
             "--expose-app-in-browser",
         ]
-        environment = isolated(self.home) | {"JUPYTER_TOKEN": self.token}
+        environment = isolated_environment(self.home) | {"JUPYTER_TOKEN": self.token}
         with self.log.open("wb") as log:
             streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
             self.process = subprocess.Popen(

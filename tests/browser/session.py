@@ -18,7 +18,7 @@ LOOPBACK = {"127.0.0.1", "localhost"}
 
 
 @contextmanager
-def launched(chromium: str, home: Path) -> Iterator["Browser"]:
+def launch_browser(chromium: str, home: Path) -> Iterator["Browser"]:
     """Start Chromium without a window; it can reach only this machine.
 
     Args:
@@ -54,6 +54,6 @@ def browsing(chromium: str) -> Iterator[tuple[Lab, "Browser"]]:
     with (
         tempfile.TemporaryDirectory() as folder,
         closing(Lab(Path(folder))) as lab,
-        launched(path, lab.home) as browser,
+        launch_browser(path, lab.home) as browser,
     ):
         yield lab, browser

@@ -15,7 +15,7 @@ import soundfile
 
 from absslab.core.training.run_directory import RunReader, request_stop
 
-from .conftest import watched
+from .conftest import open_watched_page
 from .dashboard import LOADED, loudest, open_page, play, until
 
 pytestmark = pytest.mark.slow
@@ -263,7 +263,7 @@ def test_a_tab_closed_in_the_middle_of_a_separation_leaves_nothing(
 ):
     dashboard = serve("separate", "--run_directory", checkpoint.with_suffix(""), fresh=True)
     context = browser.new_context()
-    page = watched(context, watch)
+    page = open_watched_page(context, watch)
     open_page(page, dashboard, "Separate")
     long = noise(tmp_path / "long.wav", 2, 44100, 120.0)
     page.locator("input[type=file]").set_input_files(long)

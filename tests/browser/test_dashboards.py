@@ -10,7 +10,7 @@ import soundfile
 
 from absslab.core.evaluation.listening_trials import read_votes
 
-from .conftest import watched
+from .conftest import open_watched_page
 from .dashboard import LOADED, loudest, open_page, play, probe, until
 
 pytestmark = pytest.mark.slow
@@ -213,7 +213,7 @@ def test_compare_side_by_side_and_blind(serve, page, run, second_run, screenshot
 def test_two_visitors_do_not_meet(serve, page, browser, watch, run, mixtures):
     dashboard = serve("separate", "--run_directory", run, fresh=True)
     context = browser.new_context(viewport={"width": 1280, "height": 900})
-    other = watched(context, watch)
+    other = open_watched_page(context, watch)
     for visitor_page, name in ((page, "000000.wav"), (other, "000001.wav")):
         open_page(visitor_page, dashboard, "Separate")
         visitor_page.locator("input[type=file]").set_input_files(mixtures / "test" / name)

@@ -22,7 +22,7 @@ from absslab.core.training.events import TrainingOutcome
 from absslab.core.training.recipes import RECIPES
 
 
-def refused(capsys, *arguments: object) -> str:
+def run_refused(capsys, *arguments: object) -> str:
     """Run a command that must be refused with status 2, one line on stderr and no output."""
     assert main([str(argument) for argument in arguments]) == 2
     out, err = capsys.readouterr()
@@ -94,13 +94,15 @@ def test_the_help_of_a_recipe_shows_the_recipes_flags_and_defaults(capsys):
 
 
 def test_unknown_flags_and_commands_are_refused_with_the_nearest_known_one(capsys):
-    assert "did you mean train" in refused(capsys, "trian")
-    assert "unknown flag --lenght; did you mean --length?" in refused(capsys, "mix", "--lenght", 3)
-    assert "unknown flag --use_cuda" in refused(capsys, "train", "--use_cuda", "True")
-    assert "it is a setting of --model_type VGG_like_CNN" in refused(
+    assert "did you mean train" in run_refused(capsys, "trian")
+    assert "unknown flag --lenght; did you mean --length?" in run_refused(
+        capsys, "mix", "--lenght", 3
+    )
+    assert "unknown flag --use_cuda" in run_refused(capsys, "train", "--use_cuda", "True")
+    assert "it is a setting of --model_type VGG_like_CNN" in run_refused(
         capsys, "train", "--model_type", "U_Net", "--drop_out_probs", 0.1
     )
-    assert "it is a setting of --pooling GWRP" in refused(
+    assert "it is a setting of --pooling GWRP" in run_refused(
         capsys, "train", "--classification_mapping", "GMP", "--dc", 0.9
     )
 
@@ -122,7 +124,7 @@ def test_unknown_flags_and_commands_are_refused_with_the_nearest_known_one(capsy
 def test_values_out_of_range_are_refused_in_one_line(
     capsys, event_folder, tmp_path, flags, message
 ):
-    error = refused(
+    error = run_refused(
         capsys, "mix", "--event_folder", event_folder, "--output_folder", tmp_path / "out", *flags
     )
     assert message in error
@@ -226,7 +228,7 @@ def test_train_evaluate_separate_from_the_command_line(settings, mixtures, tmp_p
 
 def refused_quietly(capsys, arguments):
     capsys.readouterr()
-    return refused(capsys, *arguments)
+    return run_refused(capsys, *arguments)
 
 
 def test_recipes_are_one_flag_apart_and_each_setting_is_still_a_flag(mixtures, tmp_path):
@@ -277,7 +279,7 @@ def test_separate_refuses_bad_files_before_it_writes_anything(
 ):
     bad = bad_file(tmp_path / "bad.wav", kind)
     good = mixtures / "test/000000.wav"
-    error = refused(capsys, "separate", "--checkpoint_path", checkpoint, "--input", good, bad,
+    error = run_refused(capsys, "separate", "--checkpoint_path", checkpoint, "--input", good, bad,
                     "--output_folder", tmp_path / "out")  # fmt: skip
     assert "bad.wav" in error
     assert not (tmp_path / "out").exists()
@@ -290,7 +292,9 @@ def test_mix_refuses_bad_recordings_before_it_writes_anything(capsys, event_fold
     for path in event_folder.iterdir():
         (folder / path.name).symlink_to(path)
     bad_file(folder / "speech99.wav", kind)
-    error = refused(capsys, "mix", "--event_folder", folder, "--output_folder", tmp_path / "out")
+    error = run_refused(
+        capsys, "mix", "--event_folder", folder, "--output_folder", tmp_path / "out"
+    )
     assert "speech99.wav" in error
     assert not (tmp_path / "out").exists()
 
@@ -320,12 +324,14 @@ def test_train_refuses_bad_recordings(capsys, settings, tmp_path, kind):
 
 
 def test_what_is_missing_is_named(capsys, checkpoint, mixtures, tmp_path):
-    assert "event_folder is missing" in refused(capsys, "mix")
-    assert "save_path is missing" in refused(capsys, "train")
-    assert "data_folder is missing" in refused(capsys, "train", "--save_path", tmp_path / "r.ckpt")
-    assert "checkpoint_path is missing" in refused(capsys, "evaluate")
-    assert "checkpoint_path is missing" in refused(capsys, "separate")
-    assert "does not exist" in refused(
+    assert "event_folder is missing" in run_refused(capsys, "mix")
+    assert "save_path is missing" in run_refused(capsys, "train")
+    assert "data_folder is missing" in run_refused(
+        capsys, "train", "--save_path", tmp_path / "r.ckpt"
+    )
+    assert "checkpoint_path is missing" in run_refused(capsys, "evaluate")
+    assert "checkpoint_path is missing" in run_refused(capsys, "separate")
+    assert "does not exist" in run_refused(
         capsys, "evaluate", "--checkpoint_path", tmp_path / "none.ckpt"
     )
     flags = [
@@ -336,8 +342,8 @@ def test_what_is_missing_is_named(capsys, checkpoint, mixtures, tmp_path):
         "--input",
         tmp_path / "none.wav",
     ]
-    assert "none.wav" in refused(capsys, "separate", *flags)
-    assert "cuda" in refused(
+    assert "none.wav" in run_refused(capsys, "separate", *flags)
+    assert "cuda" in run_refused(
         capsys, "evaluate", "--checkpoint_path", checkpoint, "--device", "cuda:99"
     )
     assert not (tmp_path / "o").exists()
@@ -351,8 +357,8 @@ def test_a_malicious_checkpoint_is_refused_and_never_executed(capsys, mixtures, 
     torch.save(
         {"format": "absslab checkpoint", "version": 1, "made": Malicious()}, tmp_path / "m.ckpt"
     )
-    assert "not loaded" in refused(capsys, "evaluate", "--checkpoint_path", tmp_path / "m.ckpt")
-    assert "not loaded" in refused(capsys, "train", "--checkpoint_path", tmp_path / "m.ckpt")
+    assert "not loaded" in run_refused(capsys, "evaluate", "--checkpoint_path", tmp_path / "m.ckpt")
+    assert "not loaded" in run_refused(capsys, "train", "--checkpoint_path", tmp_path / "m.ckpt")
     assert not (tmp_path / "executed").exists()
 
 
@@ -361,7 +367,7 @@ def test_an_output_folder_that_can_not_be_written_is_refused(
 ):
     (tmp_path / "file").write_text("in the way")
     impossible_folder = tmp_path / "file" / "below"
-    assert "file" in refused(
+    assert "file" in run_refused(
         capsys,
         "mix",
         "--event_folder",
@@ -372,7 +378,7 @@ def test_an_output_folder_that_can_not_be_written_is_refused(
         1,
     )
     mixture = mixtures / "test/000000.wav"
-    refused(
+    run_refused(
         capsys,
         "separate",
         "--checkpoint_path",
@@ -382,7 +388,7 @@ def test_an_output_folder_that_can_not_be_written_is_refused(
         "--output_folder",
         impossible_folder,
     )
-    refused(
+    run_refused(
         capsys,
         "train",
         "--recipe",
@@ -504,7 +510,7 @@ def test_train_refuses_labels_that(capsys, tmp_path, problem):
         "--save_path",
         tmp_path / "runs/r.ckpt",
     ]
-    assert "weak_labels.csv" in refused(capsys, "train", *flags)
+    assert "weak_labels.csv" in run_refused(capsys, "train", *flags)
     assert not (tmp_path / "runs").exists()
 
 
@@ -521,8 +527,8 @@ def test_empty_folders_and_folders_without_audio_are_refused(capsys, checkpoint,
             "--output_folder",
             tmp_path / "out",
         ]
-        assert name in refused(capsys, "separate", *separate)
-        assert name in refused(
+        assert name in run_refused(capsys, "separate", *separate)
+        assert name in run_refused(
             capsys, "mix", "--event_folder", tmp_path / name, "--output_folder", tmp_path / "out"
         )
         for layout in ("weakly_labelled_folder", "DCASE2013_remixed_data_set"):
@@ -534,7 +540,7 @@ def test_empty_folders_and_folders_without_audio_are_refused(capsys, checkpoint,
                 "--save_path",
                 tmp_path / "out/r.ckpt",
             ]
-            assert name in refused(capsys, "train", *train)
+            assert name in run_refused(capsys, "train", *train)
     assert not (tmp_path / "out").exists()
 
 
@@ -561,7 +567,7 @@ def test_every_command_refuses_a_checkpoint_that_is(capsys, checkpoint, mixtures
             tmp_path / "out",
         ],
     ):
-        assert "bad.ckpt" in refused(capsys, *command)
+        assert "bad.ckpt" in run_refused(capsys, *command)
     assert not (tmp_path / "out").exists()
 
 
@@ -576,7 +582,7 @@ def test_other_classes_than_the_models_are_refused_and_named(
         ["evaluate", "--checkpoint_path", checkpoint],
         ["train", "--checkpoint_path", last],
     ):
-        assert "lacks speech and adds song" in refused(
+        assert "lacks speech and adds song" in run_refused(
             capsys, *command, "--data_folder", tmp_path / "set"
         )
 
@@ -608,11 +614,11 @@ def test_cuda_is_refused_by_every_command_where_there_is_none(
         ],
         ["demo", "--output_folder", tmp_path / "out"],
     ):
-        assert "no CUDA GPU" in refused(capsys, *command, "--device", "cuda")
+        assert "no CUDA GPU" in run_refused(capsys, *command, "--device", "cuda")
     assert not (tmp_path / "out").exists()
 
 
-def failed(capsys, *arguments: object) -> str:
+def run_failing(capsys, *arguments: object) -> str:
     """Run a command that fails with status 2 and one line on stderr, and return that line.
 
     Before it fails, the command may print where it runs.
@@ -627,7 +633,7 @@ def failed(capsys, *arguments: object) -> str:
 def test_scores_that_can_not_be_written_are_one_line(capsys, checkpoint, tmp_path):
     (tmp_path / "file").write_text("in the way")
     output = tmp_path / "file/scores.json"
-    failed(
+    run_failing(
         capsys,
         "evaluate",
         "--checkpoint_path",
@@ -644,7 +650,7 @@ def test_a_folder_in_the_place_of_the_scores_is_refused_and_nothing_is_written(
     capsys, checkpoint, tmp_path
 ):
     (tmp_path / "folder").mkdir()
-    failed(
+    run_failing(
         capsys,
         "evaluate",
         "--checkpoint_path",
@@ -658,7 +664,7 @@ def test_a_folder_in_the_place_of_the_scores_is_refused_and_nothing_is_written(
 
 
 def test_scores_are_not_written_in_place_of_their_table(capsys, checkpoint, tmp_path):
-    error = refused(
+    error = run_refused(
         capsys, "evaluate", "--checkpoint_path", checkpoint, "--output", tmp_path / "x.csv"
     )
     assert "x.csv': expected the name of a file that ends in .json" in error
@@ -667,7 +673,7 @@ def test_scores_are_not_written_in_place_of_their_table(capsys, checkpoint, tmp_
 
 def test_a_full_disk_leaves_no_half_written_scores(capsys, checkpoint, tmp_path, full_disk):
     with full_disk(1000):
-        failed(
+        run_failing(
             capsys,
             "evaluate",
             "--checkpoint_path",
@@ -684,7 +690,7 @@ def own_set(mixtures, tmp_path):
     return shutil.copytree(mixtures, tmp_path / "set")
 
 
-def damaged(folder, problem):
+def damage_split(folder, problem):
     """Damage a split so that it can't be scored; return what the message must contain."""
     table = folder / "weak_labels.csv"
     events = folder / "events.tsv"
@@ -730,7 +736,7 @@ def damaged(folder, problem):
     ],
 )
 def test_evaluate_refuses_in_one_line_a_split_that(capsys, checkpoint, own_set, tmp_path, problem):
-    message = damaged(own_set / "test", problem)
+    message = damage_split(own_set / "test", problem)
     output = tmp_path / "out/scores.json"
     command = [
         "evaluate",
@@ -741,7 +747,7 @@ def test_evaluate_refuses_in_one_line_a_split_that(capsys, checkpoint, own_set, 
         "--bss_eval",
         "none",
     ]
-    assert message in failed(capsys, *command, "--output", output)
+    assert message in run_failing(capsys, *command, "--output", output)
     assert not output.parent.exists()
 
 
@@ -851,7 +857,7 @@ def test_settings_of_a_model_do_not_go_with_separated_sounds(
         "--output",
         tmp_path / "s.json",
     ]
-    error = refused(capsys, *command, *flags)
+    error = run_refused(capsys, *command, *flags)
     assert f"{flags[0]} is for a model" in error
     assert not list(tmp_path.iterdir())
 
@@ -861,10 +867,10 @@ def test_separated_sounds_that_can_not_be_scored_are_one_line(
 ):
     references = mixtures / "test"
     output = tmp_path / "out/scores.json"
-    assert "references is missing" in refused(capsys, "evaluate", "--estimates", separated)
-    assert "estimates is missing" in refused(capsys, "evaluate", "--references", references)
+    assert "references is missing" in run_refused(capsys, "evaluate", "--estimates", separated)
+    assert "estimates is missing" in run_refused(capsys, "evaluate", "--references", references)
     none = tmp_path / "none"
-    assert "is not a directory" in refused(
+    assert "is not a directory" in run_refused(
         capsys, "evaluate", "--references", none, "--estimates", separated
     )
     shutil.copytree(separated, tmp_path / "estimates")
@@ -879,9 +885,9 @@ def test_separated_sounds_that_can_not_be_scored_are_one_line(
         "--output",
         output,
     ]
-    assert "000007/speech.wav has 31999 samples" in refused(capsys, "evaluate", *flags)
+    assert "000007/speech.wav has 31999 samples" in run_refused(capsys, "evaluate", *flags)
     (tmp_path / "estimates/000007/speech.wav").unlink()
-    assert "000007 lacks the class speech" in refused(capsys, "evaluate", *flags)
+    assert "000007 lacks the class speech" in run_refused(capsys, "evaluate", *flags)
     assert not output.parent.exists()
 
 
@@ -893,7 +899,7 @@ def test_settings_of_scores_out_of_range_are_refused_in_one_line(capsys, checkpo
         (["--n_resamples", -5], "n_resamples is -5"),
         (["--split", "tset"], "split is 'tset': expected one of train, validation, test"),
     ):
-        assert message in refused(capsys, "evaluate", "--checkpoint_path", checkpoint, *flags)
+        assert message in run_refused(capsys, "evaluate", "--checkpoint_path", checkpoint, *flags)
 
 
 SETTINGS = {"format": "absslab separation settings", "version": 1}
@@ -938,7 +944,7 @@ def test_settings_and_gains_that_can_not_be_meant_are_refused_before_anything_is
     (tmp_path / "gains.json").write_text(json.dumps(SETTINGS | {"gains": {"speech": 3}}))
     (tmp_path / "newer.json").write_text(json.dumps(SETTINGS | {"version": 2}))
     (tmp_path / "foreign.json").write_text("{}")
-    assert message in refused(
+    assert message in run_refused(
         capsys, *separate_flags(checkpoint, mixtures, tmp_path / "out"), *flags
     )
     assert not (tmp_path / "out").exists()
@@ -1046,18 +1052,18 @@ def test_scores_are_compared_from_end_to_end(checkpoint, tmp_path, capsys):
 def test_scores_never_take_the_place_of_other_files(capsys, checkpoint, tmp_path):
     flags = ["--checkpoint_path", str(checkpoint), "--bss_eval", "none", "--n_resamples", "0"]
     (tmp_path / "weak_labels.csv").write_text("filename,a\n")
-    assert "is something else" in refused(
+    assert "is something else" in run_refused(
         capsys, "evaluate", *flags, "--output", str(tmp_path / "weak_labels.json")
     )
     copy = shutil.copy(checkpoint, tmp_path / "model.ckpt")
-    assert "ends in .json" in refused(capsys, "evaluate", *flags, "--output", copy)
+    assert "ends in .json" in run_refused(capsys, "evaluate", *flags, "--output", copy)
     assert main(["evaluate", *flags, "--output", str(tmp_path / "a.json")]) == 0
     assert (
         main(["evaluate", *flags, "--output", str(tmp_path / "a.json")]) == 0
     )  # its own may be written anew
     capsys.readouterr()
     both = [str(tmp_path / "a.json")] * 2
-    assert "is one of the scores" in refused(capsys, "compare", *both, "--output", both[0])
+    assert "is one of the scores" in run_refused(capsys, "compare", *both, "--output", both[0])
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "a.csv",
         "a.json",

@@ -111,7 +111,7 @@ NAMES = [
 ]
 
 
-def rendered(axes):
+def render(axes):
     """Draw the figure to pixels; this fails if a name is parsed as mathematics."""
     FigureCanvasAgg(axes.figure).draw()
 
@@ -136,7 +136,7 @@ def test_a_timeline_has_a_bar_per_event_in_the_row_of_its_class():
         SoundEvent("knock", 3.0, 3.5),
     ]
     draw_timeline(axes, events, ["alert", "knock", "speech"], length=5.0)
-    rendered(axes)
+    render(axes)
     assert names_of(axes) == ["alert", "knock", "speech"]
     assert bars(axes) == [(0, 0.25, 4.0), (1, 1.0, 1.5), (1, 3.0, 3.5)]
     assert axes.get_xlim() == (0, 5.0)
@@ -168,13 +168,13 @@ def test_of_very_many_classes_a_timeline_shows_those_with_events():
     assert names_of(axes) == ["class 7"]
     empty = Figure().subplots()
     draw_timeline(empty, [], [], length=5.0)
-    rendered(empty)
+    render(empty)
 
 
 def test_names_are_shown_as_they_are_and_long_ones_without_their_middle():
     axes = Figure().subplots()
     draw_timeline(axes, [], [*NAMES, "a" * 50 + "z", "two\nlines"], length=1.0)
-    rendered(axes)
+    render(axes)
     assert names_of(axes)[: len(NAMES)] == NAMES
     assert names_of(axes)[-2] == "a" * 13 + "…" + "a" * 13 + "z"
     assert names_of(axes)[-1] == "two lines"
@@ -184,14 +184,14 @@ def test_the_balance_of_a_split_is_stacked_in_the_order_of_the_splits():
     axes = Figure().subplots()
     counts = {name: {"train": 8, "validation": 0, "test": 2 + k} for k, name in enumerate(NAMES)}
     draw_split_balance(axes, counts)
-    rendered(axes)
+    render(axes)
     assert names_of(axes) == NAMES
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["train", "test"]
     ends = [bar.get_x() + bar.get_width() for bar in axes.patches]
     assert ends == [8.0] * 6 + [10.0, 11.0, 12.0, 13.0, 14.0, 15.0]
     empty_axes = Figure().subplots()
     draw_split_balance(empty_axes, {})
-    rendered(empty_axes)
+    render(empty_axes)
 
 
 def test_scores_of_classes_are_sorted_with_intervals_and_baselines_and_absent_ones_left_out():
@@ -204,7 +204,7 @@ def test_scores_of_classes_are_sorted_with_intervals_and_baselines_and_absent_on
         intervals={"speech": [8.0, 10.0]},
         baselines={"ideal": {"speech": 12.0, "alert": None, "knock": 5.0}, "none": {}},
     )
-    rendered(axes)
+    render(axes)
     assert names_of(axes) == ["speech", "alert", "mouse"]
     interval, model, ideal = (line.get_xydata().tolist() for line in axes.lines)
     assert interval == [[8.0, 0.0], [10.0, 0.0]]
@@ -218,7 +218,7 @@ def test_any_number_of_classes_fits_without_overlap_of_their_names(n_classes):
     figure = Figure(figsize=(8, chart_height(n_classes)), layout="constrained")
     axes = figure.subplots()
     draw_class_scores(axes, {f"class {k}": float(k) for k in range(n_classes)}, label="F1")
-    rendered(axes)
+    render(axes)
     boxes = sorted(
         (label.get_window_extent() for label in axes.get_yticklabels()), key=lambda box: box.y0
     )
@@ -245,7 +245,7 @@ def test_a_distribution_counts_what_is_defined_and_marks_its_median():
 def test_charts_of_nothing_say_so(draw):
     axes = Figure().subplots()
     draw(axes)
-    rendered(axes)
+    render(axes)
     assert "has this score" in axes.texts[0].get_text()
 
 
@@ -256,7 +256,7 @@ def test_the_breakdown_ends_at_the_model_and_names_what_each_step_costs():
         BreakdownStep("model", 8.0, "the model's masks", lost=10.0),
     ]
     draw_improvement_breakdown(axes, steps)
-    rendered(axes)
+    render(axes)
     assert names_of(axes) == ["ideal ratio mask", "model"]
     assert [bar.get_width() for bar in axes.patches] == [18.0, 8.0]
     assert "−10.0 to the model's masks" in axes.texts[1].get_text()
@@ -269,7 +269,7 @@ def test_a_map_of_confusions_shows_the_rates_where_rows_and_columns_meet(n_class
     rates = np.eye(n_classes)
     rates[0, -1] = np.nan if n_classes > 1 else 1.0
     draw_confusion(axes, rates, names)
-    rendered(axes)
+    render(axes)
     np.testing.assert_array_equal(np.ma.filled(axes.images[0].get_array(), np.nan), rates)
     assert names_of(axes)[0] == "alert"
     assert len(axes.get_xticklabels()) == n_classes

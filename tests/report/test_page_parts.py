@@ -26,7 +26,7 @@ from absslab.report.page_parts import (
 HOSTILE = """"><script>alert('x')</script>&amp;"""
 
 
-def decoded(uri):
+def decode(uri):
     kind, _, data = uri.partition(";base64,")
     samples, rate = soundfile.read(io.BytesIO(base64.b64decode(data)), dtype="float32")
     return kind, samples, rate
@@ -41,7 +41,7 @@ def decoded(uri):
 def test_sounds_are_the_very_samples_at_their_level(samples, kind):
     samples = samples.astype(np.float32)
     uri = re.search(r'src="([^"]+)"', sound(samples, 16000, "a").html)[1]
-    found_kind, decoded_samples, rate = decoded(uri)
+    found_kind, decoded_samples, rate = decode(uri)
     assert found_kind == kind
     assert rate == 16000
     np.testing.assert_array_equal(decoded_samples, samples)

@@ -303,7 +303,7 @@ def test_work_that_failed_is_one_line_and_status_1(run, own_home, monkeypatch, c
     assert not (run / "report.html").exists()
 
 
-def refused(capsys, *arguments):
+def refusal_of(capsys, *arguments):
     assert main(list(map(str, arguments))) == 2
     out, err = capsys.readouterr()
     assert out == ""
@@ -318,29 +318,29 @@ def test_input_that_can_not_be_used_is_one_line_before_any_work(
         raise AssertionError("work was begun")
 
     monkeypatch.setattr(Report, "score", no_work)
-    assert "run_directory is missing" in refused(capsys, "report")
-    assert "is not a run directory" in refused(capsys, *command(tmp_path / "none"))
-    assert "did you mean --n_examples" in refused(capsys, *command(run, "--examples", 1))
-    assert "n_examples is -1" in refused(capsys, *command(run, "--n_examples", -1))
-    assert "split is 'tset'" in refused(capsys, *command(run, "--split", "tset"))
-    assert "expected the name of a file that ends in .html" in refused(
+    assert "run_directory is missing" in refusal_of(capsys, "report")
+    assert "is not a run directory" in refusal_of(capsys, *command(tmp_path / "none"))
+    assert "did you mean --n_examples" in refusal_of(capsys, *command(run, "--examples", 1))
+    assert "n_examples is -1" in refusal_of(capsys, *command(run, "--n_examples", -1))
+    assert "split is 'tset'" in refusal_of(capsys, *command(run, "--split", "tset"))
+    assert "expected the name of a file that ends in .html" in refusal_of(
         capsys, *command(run, "--output", "report.pdf")
     )
     (tmp_path / "file").touch()
-    assert "nothing can be written" in refused(
+    assert "nothing can be written" in refusal_of(
         capsys, *command(run, "--output", tmp_path / "file" / "a.html")
     )
     model = run.with_name("small-run.ckpt")
     shutil.move(model, tmp_path / "model.ckpt")
-    assert "no best model yet" in refused(capsys, *command(run))
+    assert "no best model yet" in refusal_of(capsys, *command(run))
     shutil.move(tmp_path / "model.ckpt", model)
     table = tmp_path / "field" / "weak_labels.csv"
     table.write_text(table.read_text().replace(",test", ",train"))
-    assert "no recordings in its test split" in refused(capsys, *command(run))
+    assert "no recordings in its test split" in refusal_of(capsys, *command(run))
     shutil.rmtree(tmp_path / "field")
-    assert "is not a directory" in refused(capsys, *command(run))
+    assert "is not a directory" in refusal_of(capsys, *command(run))
     monkeypatch.setitem(__import__("sys").modules, "papermill", None)
-    assert "pip install 'absslab[report]'" in refused(capsys, *command(run))
+    assert "pip install 'absslab[report]'" in refusal_of(capsys, *command(run))
     assert [
         path.name for path in run.iterdir() if "report" in path.name or "scores" in path.name
     ] == []

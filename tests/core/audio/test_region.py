@@ -13,7 +13,7 @@ def tone(frequency: float, rate: int, start: float, end: float, length: float = 
     return (0.2 * inside * np.sin(2 * np.pi * frequency * time)).astype(np.float32)
 
 
-def level(samples: np.ndarray, frequency: float, rate: int) -> float:
+def tone_level(samples: np.ndarray, frequency: float, rate: int) -> float:
     """Return the level of the tone of a frequency, dB."""
     n = len(samples)
     window = np.blackman(n)
@@ -31,11 +31,13 @@ def test_of_three_tones_at_two_instants_exactly_the_one_in_the_rectangle_survive
     )
     cut = cut_region(recording, rate, start=1.9, end=2.7, low=1200, high=1800)
     middle = slice(round(2.0 * rate), round(2.6 * rate))
-    assert level(cut[middle], 1500, rate) == pytest.approx(
-        level(recording[middle], 1500, rate), abs=0.1
+    assert tone_level(cut[middle], 1500, rate) == pytest.approx(
+        tone_level(recording[middle], 1500, rate), abs=0.1
     )
     for other in (500, 3000):
-        assert level(cut[middle], other, rate) < level(recording[middle], other, rate) - 50
+        assert (
+            tone_level(cut[middle], other, rate) < tone_level(recording[middle], other, rate) - 50
+        )
     assert np.abs(cut[: round(1.9 * rate)]).max() == np.abs(cut[round(2.7 * rate) :]).max() == 0
 
 

@@ -32,7 +32,7 @@ def frequency_and_level(samples, rate):
     return peak * rate / len(middle), 2 * spectrum[peak] / window.sum()
 
 
-def cut(path, share=0.6):
+def truncate_file(path, share=0.6):
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
 
 
@@ -137,7 +137,7 @@ def test_a_file_is_good_whole_and_refused_cut_short(tmp_path, container):
     else:
         soundfile.write(path, noise, RATE, format=container)
     assert sound_files.check(path).n_samples == 3 * RATE
-    cut(path)
+    truncate_file(path)
     with pytest.raises(InputError, match=rf"{path.name}.*(cut short|can't be decoded)"):
         sound_files.check(path)
 

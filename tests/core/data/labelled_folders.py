@@ -40,7 +40,7 @@ def read_all(config, split="train", **options):
     return [data_set[index] for index in range(len(data_set))]
 
 
-def refused(config, split="train", **options):
+def refusal_of(config, split="train", **options):
     """Return the message with which a folder is refused, a single line."""
     with pytest.raises(InputError) as error:
         read_all(config, split, **options)

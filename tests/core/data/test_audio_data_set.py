@@ -8,7 +8,7 @@ from absslab.core.common.errors import InputError
 from absslab.core.data.audio_data_set import build_data_set, open_split
 from absslab.core.data.layouts import LabelledRecording
 
-from .labelled_folders import RATE, TEN, config_of, data_set_of, refused, tone, weak, write
+from .labelled_folders import RATE, TEN, config_of, data_set_of, refusal_of, tone, weak, write
 
 # --- samples --------------------------------------------------------------------------------------
 
@@ -127,7 +127,7 @@ def test_what_is_no_sound_is_refused_when_the_folder_is_opened(tmp_path, content
 def test_a_recording_with_NaN_is_refused(tmp_path):
     folder = weak(tmp_path, ["a.wav,1,0,train"], header="filename,dog,bell,split")
     write(folder / "a.wav", np.where(np.arange(800) == 5, np.nan, tone(800)), subtype="FLOAT")
-    assert "NaN" in refused(config_of(folder))
+    assert "NaN" in refusal_of(config_of(folder))
 
 
 # --- batches --------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from absslab.core.data.mixture_plan import MixtureFolderConfig
 from absslab.core.data.mixture_writer import write_mixtures
 from absslab.core.data.synthetic.office_sounds import synthesise
 
-from .labelled_folders import RATE, TEN, config_of, refused, weak, write
+from .labelled_folders import RATE, TEN, config_of, refusal_of, weak, write
 
 # --- folders of mixtures --------------------------------------------------------------------------
 
@@ -73,17 +73,17 @@ def test_the_thesis_names_of_the_splits_are_read(mixtures, tmp_path):
 def test_an_unfinished_folder_of_mixtures_is_refused(mixtures, tmp_path):
     (tmp_path / "train").mkdir()
     (tmp_path / "manifest.json").write_text((mixtures / "manifest.json").read_text())
-    assert "not finished" in refused(DataConfig(data_folder=str(tmp_path)))
+    assert "not finished" in refusal_of(DataConfig(data_folder=str(tmp_path)))
 
 
 def test_a_folder_that_is_none_of_mixtures_is_refused(tmp_path):
-    assert "neither train/ nor training/" in refused(DataConfig(data_folder=str(tmp_path)))
+    assert "neither train/ nor training/" in refusal_of(DataConfig(data_folder=str(tmp_path)))
 
 
 def test_splits_with_other_classes_are_refused(tmp_path):
     weak(tmp_path / "train", TEN)
     weak(tmp_path / "test", ["0.wav,1,0"], header="filename,dog,cat")
-    assert "other classes" in refused(DataConfig(data_folder=str(tmp_path)))
+    assert "other classes" in refusal_of(DataConfig(data_folder=str(tmp_path)))
 
 
 # --- weakly labelled folders ----------------------------------------------------------------------
@@ -112,14 +112,14 @@ def test_a_split_column_is_followed(tmp_path):
 
 def test_a_split_column_with_empty_cells_is_refused(tmp_path):
     rows = [f"{row},{'train' if i else ''}" for i, row in enumerate(TEN)]
-    message = refused(config_of(weak(tmp_path, rows, header="filename,dog,bell,split")))
+    message = refusal_of(config_of(weak(tmp_path, rows, header="filename,dog,bell,split")))
     assert "0.wav" in message
     assert "split" in message
 
 
 def test_a_split_that_there_is_not_is_refused(tmp_path):
     rows = [f"{row},dev" for row in TEN]
-    assert "'dev'; expected one of train, validation, test" in refused(
+    assert "'dev'; expected one of train, validation, test" in refusal_of(
         config_of(weak(tmp_path, rows, header="filename,dog,bell,split"))
     )
 
@@ -147,25 +147,25 @@ def test_the_origin_may_stand_in_the_file_name(tmp_path):
 
 
 def test_a_pattern_that_does_not_match_is_refused(tmp_path):
-    assert "does not match" in refused(config_of(weak(tmp_path, TEN), origin_pattern="take"))
+    assert "does not match" in refusal_of(config_of(weak(tmp_path, TEN), origin_pattern="take"))
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
     folder = weak(tmp_path, TEN)
     (folder / "3.wav").unlink()
-    assert "names 3.wav, which is not in" in refused(config_of(folder))
+    assert "names 3.wav, which is not in" in refusal_of(config_of(folder))
 
 
 def test_both_tables_or_none_are_refused(tmp_path):
-    assert "neither weak_labels.csv nor weak.tsv" in refused(config_of(tmp_path))
+    assert "neither weak_labels.csv nor weak.tsv" in refusal_of(config_of(tmp_path))
     weak(tmp_path, TEN)
     (tmp_path / "weak.tsv").write_text("filename\tevent_labels\n0.wav\tdog\n")
-    assert "both weak_labels.csv and weak.tsv" in refused(config_of(tmp_path))
+    assert "both weak_labels.csv and weak.tsv" in refusal_of(config_of(tmp_path))
 
 
 def test_classes_other_than_the_models_are_refused_by_name(tmp_path):
     config = config_of(weak(tmp_path, TEN))
-    message = refused(config, classes=["dog", "cat"])
+    message = refusal_of(config, classes=["dog", "cat"])
     assert "lacks cat and adds bell" in message
 
 
@@ -179,11 +179,11 @@ def test_the_models_order_of_classes_is_used(tmp_path):
 
 
 def test_what_is_no_folder_and_no_split_is_refused(tmp_path):
-    assert "data_folder is missing" in refused(DataConfig())
-    assert "is not a directory" in refused(config_of(tmp_path / "missing"))
-    assert "no split 'all'" in refused(config_of(weak(tmp_path, TEN)), "all")
+    assert "data_folder is missing" in refusal_of(DataConfig())
+    assert "is not a directory" in refusal_of(config_of(tmp_path / "missing"))
+    assert "no split 'all'" in refusal_of(config_of(weak(tmp_path, TEN)), "all")
     config = config_of(tmp_path, split_percentages=(80.0, 20.0, 0.0))
-    assert "no recordings in its test split" in refused(config, "test")
+    assert "no recordings in its test split" in refusal_of(config, "test")
 
 
 def test_an_unknown_layout_lists_the_known_ones():
@@ -217,4 +217,4 @@ def test_a_split_of_the_users_own_keeps_an_origin_on_one_side(tmp_path):
         for name, origin, split in (("a", "x", "train"), ("b", "x", "test"))
     ]
     folder = weak(tmp_path, rows, header="filename,dog,bell,origin,split")
-    assert "origin 'x' is in test and train" in refused(config_of(folder))
+    assert "origin 'x' is in test and train" in refusal_of(config_of(folder))

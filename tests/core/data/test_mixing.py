@@ -28,7 +28,7 @@ seeds = st.integers(0, 2**32)
 durations = st.lists(st.floats(0.005, 6), min_size=1, max_size=6)
 
 
-def imagined(durations):
+def make_entries(durations):
     """Recordings that only exist as entries: their files are never read."""
     return [
         Recording(f"{i}.wav", f"class{i % 3}", f"{i}", duration)
@@ -92,7 +92,7 @@ def one_event(recording, onset=0.5, duration=None, gain=0.0, **fields):
 
 @given(seeds, durations, st.integers(1, 9))
 def test_without_overlap_events_follow_each_other_within_the_length(seed, durations, max_event):
-    spec = draw(seed, imagined(durations), max_event=max_event)
+    spec = draw(seed, make_entries(durations), max_event=max_event)
     assert 1 <= len(spec.events) <= max_event
     ends = 0
     for start, end in places(spec):
@@ -104,7 +104,7 @@ def test_without_overlap_events_follow_each_other_within_the_length(seed, durati
 def test_events_are_whole_unless_the_end_cuts_them_and_no_scrap_is_kept(
     seed, durations, max_event, overlap
 ):
-    recordings = imagined(durations)
+    recordings = make_entries(durations)
     spec = draw(seed, recordings, max_event=max_event, overlap=overlap)
     full_lengths = {
         recording.path: max(1, round(recording.duration * 8000)) for recording in recordings
@@ -121,18 +121,18 @@ def test_events_that_just_fit_are_all_whole(duration):
     max_event = int(0.2 / duration)
     size = round(duration * 8000)
     specs = [
-        draw(seed, imagined([duration]), length=0.2, max_event=max_event) for seed in range(200)
+        draw(seed, make_entries([duration]), length=0.2, max_event=max_event) for seed in range(200)
     ]
     assert {len(spec.events) for spec in specs} == set(range(1, max_event + 1))
     assert all(end - start == size for spec in specs for start, end in places(spec))
 
 
 def test_events_that_fit_are_all_there_and_one_that_does_not_is_cut():
-    fits = draw(0, imagined([0.1]), max_event=8)
+    fits = draw(0, make_entries([0.1]), max_event=8)
     assert all(event.duration == pytest.approx(0.1) for event in fits.events)
-    numbers = {len(draw(seed, imagined([0.1]), max_event=8).events) for seed in range(200)}
+    numbers = {len(draw(seed, make_entries([0.1]), max_event=8).events) for seed in range(200)}
     assert numbers == set(range(1, 9))
-    cut = draw(0, imagined([9.0]), max_event=1)
+    cut = draw(0, make_entries([9.0]), max_event=1)
     assert [(event.onset, event.duration) for event in cut.events] == [(0.0, 3.0)]
 
 
@@ -140,7 +140,7 @@ def test_events_that_fit_are_all_there_and_one_that_does_not_is_cut():
 def test_with_overlap_its_bounds_hold(seed, durations, max_polyphony, max_overlap):
     spec = draw(
         seed,
-        imagined(durations),
+        make_entries(durations),
         max_event=9,
         overlap=True,
         max_polyphony=max_polyphony,
@@ -158,7 +158,7 @@ def test_with_overlap_its_bounds_hold(seed, durations, max_polyphony, max_overla
 
 def test_with_overlap_events_do_overlap_and_starts_are_spread_over_the_length():
     specs = [
-        draw(seed, imagined([0.5, 0.7, 0.6]), max_event=4, overlap=True) for seed in range(300)
+        draw(seed, make_entries([0.5, 0.7, 0.6]), max_event=4, overlap=True) for seed in range(300)
     ]
     assert any(
         start < end
@@ -177,22 +177,24 @@ def test_classes_are_drawn_alike_however_many_recordings_they_have():
 
 
 def test_the_same_generator_draws_the_same_and_another_does_not():
-    recordings = imagined([0.1, 0.2, 0.3])
+    recordings = make_entries([0.1, 0.2, 0.3])
     assert draw(5, recordings) == draw(5, recordings)
     assert draw(5, recordings).events != draw(6, recordings).events
 
 
 @given(seeds, st.tuples(st.integers(-30, 0), st.integers(0, 30)))
 def test_gains_and_snr_stay_in_their_ranges(seed, bounds):
-    spec = draw(seed, imagined([0.2]), event_gain_range=bounds, snr_range=bounds)
+    spec = draw(seed, make_entries([0.2]), event_gain_range=bounds, snr_range=bounds)
     assert all(bounds[0] <= event.gain <= bounds[1] for event in spec.events)
     assert bounds[0] <= spec.snr <= bounds[1]
 
 
 def test_the_noise_ratio_is_the_energy_of_the_noise_over_that_of_the_events():
-    assert draw(0, imagined([0.2]), white_noise_ratio=0.05).snr == pytest.approx(13.0103, abs=1e-4)
-    assert draw(0, imagined([0.2]), white_noise_ratio=1).snr == 0
-    assert draw(0, imagined([0.2]), white_noise_ratio=0).snr is None
+    assert draw(0, make_entries([0.2]), white_noise_ratio=0.05).snr == pytest.approx(
+        13.0103, abs=1e-4
+    )
+    assert draw(0, make_entries([0.2]), white_noise_ratio=1).snr == 0
+    assert draw(0, make_entries([0.2]), white_noise_ratio=0).snr is None
 
 
 @pytest.mark.parametrize("overlap", [False, True])
@@ -351,7 +353,7 @@ def test_a_background_recording_longer_than_the_mixture_is_cut_anywhere(tones, t
 
 @given(seeds, durations, st.booleans())
 def test_a_spec_survives_json(seed, durations, overlap):
-    spec = draw(seed, imagined(durations), overlap=overlap, snr_range=(-5, 5))
+    spec = draw(seed, make_entries(durations), overlap=overlap, snr_range=(-5, 5))
     assert MixtureSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
 
 

@@ -19,7 +19,7 @@ def read(folder, *rows, durations=DURATIONS):
     return read_events(folder / "events.tsv", classes=CLASSES, durations=durations)
 
 
-def refused(folder, *rows):
+def refusal_of(folder, *rows):
     """Return the message with which a file is refused, a single line."""
     with pytest.raises(InputError) as caught:
         read(folder, *rows)
@@ -119,7 +119,7 @@ def test_rows_of_other_recordings_that_are_there_are_skipped_whatever_they_say(t
 
 def test_a_table_of_other_recordings_alone_is_refused(tmp_path):
     (tmp_path / "other.wav").write_bytes(b"")
-    assert "names only other recordings: expected recordings such as a.wav" in refused(
+    assert "names only other recordings: expected recordings such as a.wav" in refusal_of(
         tmp_path, "other.wav 0 1 cough"
     )
 
@@ -129,13 +129,13 @@ def test_names_are_the_same_however_their_path_is_written(tmp_path):
 
 
 def test_a_recording_that_is_not_there_is_refused_with_the_nearest_that_is(tmp_path):
-    message = refused(tmp_path, "a.wav 0 1 cough", "bb.wav 0 1 cough")
+    message = refusal_of(tmp_path, "a.wav 0 1 cough", "bb.wav 0 1 cough")
     assert "events.tsv, row 3" in message
     assert "no recording 'bb.wav'" in message
     assert "did you mean b.wav?" in message
     (tmp_path / "folder.wav").mkdir()
-    assert "no recording 'folder.wav'" in refused(tmp_path, "folder.wav 0 1 cough")
-    assert "no recording ''" in refused(tmp_path, " 0 1 cough")
+    assert "no recording 'folder.wav'" in refusal_of(tmp_path, "folder.wav 0 1 cough")
+    assert "no recording ''" in refusal_of(tmp_path, " 0 1 cough")
 
 
 def test_an_event_may_end_up_to_a_tenth_of_a_second_behind_the_recording_and_is_cut(tmp_path):
@@ -143,44 +143,44 @@ def test_an_event_may_end_up_to_a_tenth_of_a_second_behind_the_recording_and_is_
         SoundEvent("cough", 1.5, 2.0),
         SoundEvent("knock", 1.5, 2.0),
     ]
-    message = refused(tmp_path, "b.wav 1.5 2.101 cough")
+    message = refusal_of(tmp_path, "b.wav 1.5 2.101 cough")
     assert "row 2" in message
     assert "2.101 s, but b.wav has 2 s" in message
 
 
 def test_what_lies_behind_the_recording_altogether_is_cut_to_nothing(tmp_path):
     assert read(tmp_path, "b.wav 2 2.05 cough", "b.wav 2.05 2.1 cough")["b.wav"] == []
-    assert "b.wav has 2 s" in refused(tmp_path, "b.wav 3 4 cough")
+    assert "b.wav has 2 s" in refusal_of(tmp_path, "b.wav 3 4 cough")
 
 
 @pytest.mark.parametrize(
     ("onset", "offset"), [("2", "1"), ("1", "1"), ("1.5", "1.4999"), ("0", "0")]
 )
 def test_an_event_that_ends_before_it_begins_or_at_once_is_refused(tmp_path, onset, offset):
-    message = refused(tmp_path, "b.wav 0 1 cough", f"a.wav {onset} {offset} cough")
+    message = refusal_of(tmp_path, "b.wav 0 1 cough", f"a.wav {onset} {offset} cough")
     assert "events.tsv, row 3" in message
     assert f"ends at {offset} s, not after its onset at {onset} s" in message
 
 
 @pytest.mark.parametrize("label", ["couhg", "Cough", "coughs"])
 def test_an_unknown_class_is_refused_with_the_nearest(tmp_path, label):
-    message = refused(tmp_path, f"a.wav 0 1 {label}")
+    message = refusal_of(tmp_path, f"a.wav 0 1 {label}")
     assert "events.tsv, row 2" in message
     assert f"unknown class '{label}'; did you mean cough?" in message
 
 
 def test_a_class_that_is_near_to_none_is_refused_with_all_there_are(tmp_path):
-    assert "unknown class 'xyz'; there is cough, knock, speech" in refused(
+    assert "unknown class 'xyz'; there is cough, knock, speech" in refusal_of(
         tmp_path, "a.wav 0 1 xyz"
     )
-    assert "unknown class ''" in refused(tmp_path, "a.wav 0 1 ")
+    assert "unknown class ''" in refusal_of(tmp_path, "a.wav 0 1 ")
 
 
 @pytest.mark.parametrize("text", ["-0.5", "nan", "inf", "-inf", "1,5", "1:05", "one", "", "0x1"])
 @pytest.mark.parametrize("column", ["onset", "offset"])
 def test_times_that_are_none_are_refused_as_they_stand(tmp_path, column, text):
     row = f"a.wav {text} 2 cough" if column == "onset" else f"a.wav 0 {text} cough"
-    message = refused(tmp_path, "b.wav 0 1 cough", row)
+    message = refusal_of(tmp_path, "b.wav 0 1 cough", row)
     assert f"events.tsv, row 3: {column} is {text!r}: expected seconds" in message
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from absslab.core.data.audio_data_set import open_split
 
-from .labelled_folders import RATE, config_of, refused, weak
+from .labelled_folders import RATE, config_of, refusal_of, weak
 
 
 def test_comma_separated_labels_are_read_and_an_empty_list_is_no_class(tmp_path):
@@ -40,14 +40,14 @@ def test_comma_separated_labels_are_read_and_an_empty_list_is_no_class(tmp_path)
     ],
 )
 def test_a_table_of_labels_that_cannot_be_used_is_refused(tmp_path, rows, header, complaint):
-    assert complaint in refused(config_of(weak(tmp_path, rows, header=header)))
+    assert complaint in refusal_of(config_of(weak(tmp_path, rows, header=header)))
 
 
 def test_a_list_without_any_label_or_without_its_column_is_refused(tmp_path):
     labels = dict(name="weak.tsv")
-    assert "contains no labels" in refused(
+    assert "contains no labels" in refusal_of(
         config_of(weak(tmp_path / "1", ["a.wav\t"], header="filename\tevent_labels", **labels))
     )
-    assert "no column 'event_labels'" in refused(
+    assert "no column 'event_labels'" in refusal_of(
         config_of(weak(tmp_path / "2", ["a.wav\tdog"], header="filename\tlabels", **labels))
     )

@@ -15,7 +15,7 @@ CLASSES = ["knock", "speech"]
 CONFIG = ComparisonConfig(n_resamples=400)
 
 
-def table_of(improvements, *, n=30, labels=None, probabilities=None):
+def make_table(improvements, *, n=30, labels=None, probabilities=None):
     """Make a table of scores; "knock" is in every mixture, "speech" in every second one."""
     present = np.stack([np.ones(n), np.arange(n) % 2], 1)
     labels = present if labels is None else labels
@@ -72,7 +72,7 @@ def test_systems_that_differ_by_chance_have_an_interval_that_holds_zero(tmp_path
 
 def test_the_first_is_what_all_others_are_compared_with(tmp_path):
     paths = [
-        write(tmp_path, name, table_of(noise(0) + gain))
+        write(tmp_path, name, make_table(noise(0) + gain))
         for name, gain in (("a", 0), ("b", 1), ("c", -2))
     ]
     row = compare(paths, CONFIG).scores["separation.si_sdr_improvement"]
@@ -80,7 +80,7 @@ def test_the_first_is_what_all_others_are_compared_with(tmp_path):
 
 
 def test_rows_are_joined_by_mixture_and_class_whatever_their_order(tmp_path):
-    table = table_of(noise(0))
+    table = make_table(noise(0))
     path = write(tmp_path, "a", table)
     shuffled = write(tmp_path, "b", table.sample(frac=1, random_state=0))
     for row in compare([path, shuffled], CONFIG).scores.values():
@@ -99,7 +99,7 @@ def test_scores_that_only_one_system_has_are_left_out_or_empty(tmp_path):
 
 def test_scores_that_are_no_means_over_mixtures_are_compared_without_an_interval(tmp_path):
     paths = [
-        write(tmp_path, name, table_of(noise(0)), segmentation={"auc": f1})
+        write(tmp_path, name, make_table(noise(0)), segmentation={"auc": f1})
         for name, f1 in (("a", 0.5), ("b", 0.75))
     ]
     row = compare(paths, CONFIG).scores["segmentation.auc"]
@@ -122,7 +122,7 @@ def test_scores_that_are_no_means_over_mixtures_are_compared_without_an_interval
     ],
 )
 def test_scores_of_other_data_are_refused(tmp_path, change, message):
-    table = table_of(noise(0))
+    table = make_table(noise(0))
     first = write(tmp_path, "a", table)
     second = write(tmp_path, "b", change(table))
     with pytest.raises(InputError, match=message):
@@ -130,7 +130,7 @@ def test_scores_of_other_data_are_refused(tmp_path, change, message):
 
 
 def test_one_file_alone_and_files_that_are_no_scores_are_refused(tmp_path):
-    path = write(tmp_path, "a", table_of(noise(0)))
+    path = write(tmp_path, "a", make_table(noise(0)))
     with pytest.raises(InputError, match="expected at least two"):
         compare([path])
     (tmp_path / "other.json").write_text("[1]")
@@ -145,7 +145,7 @@ def test_systems_that_were_scored_otherwise_are_refused(tmp_path):
     def scored_with(collar, n_resamples):
         return {"settings": {"scoring": {"collar": collar, "n_resamples": n_resamples}}}
 
-    table = table_of(noise(0))
+    table = make_table(noise(0))
     first = write(tmp_path, "a", table, **scored_with(0.2, 10))
     alike = write(tmp_path, "b", table, **scored_with(0.2, 20))
     assert compare([first, alike], CONFIG).n_mixtures == 30
@@ -159,8 +159,8 @@ def test_systems_that_were_scored_otherwise_are_refused(tmp_path):
 
 
 def test_a_table_with_text_in_the_place_of_numbers_is_refused(tmp_path):
-    path = write(tmp_path, "a", table_of(noise(0)))
-    damaged = write(tmp_path, "b", table_of(noise(0)).assign(label="yes"), detection=[1])
+    path = write(tmp_path, "a", make_table(noise(0)))
+    damaged = write(tmp_path, "b", make_table(noise(0)).assign(label="yes"), detection=[1])
     with pytest.raises(
         InputError, match=r"b.csv: the column label holds other things than numbers"
     ):

@@ -78,18 +78,18 @@ def estimates(references, tmp_path):
     return folder
 
 
-def prepared(references, estimates, scoring=QUICK):
+def open_folders(references, estimates, scoring=QUICK):
     return open_estimates(
         EstimatesConfig(references=str(references), estimates=str(estimates)), scoring
     )
 
 
-def evaluated(references, estimates, scoring=QUICK):
-    return run_to_end(prepared(references, estimates, scoring).run())
+def evaluate(references, estimates, scoring=QUICK):
+    return run_to_end(open_folders(references, estimates, scoring).run())
 
 
 def scores_of(references, estimates, scoring=QUICK):
-    scores = evaluated(references, estimates, scoring).scores.to_json()
+    scores = evaluate(references, estimates, scoring).scores.to_json()
     json.dumps(scores, allow_nan=False)
     return scores
 
@@ -97,7 +97,7 @@ def scores_of(references, estimates, scoring=QUICK):
 def refusal(references, estimates):
     """Return the message with which these folders are refused, a single line."""
     with pytest.raises(InputError) as error:
-        evaluated(references, estimates)
+        evaluate(references, estimates)
     assert len(str(error.value).splitlines()) == 1
     return str(error.value)
 
@@ -135,7 +135,7 @@ def test_what_sounds_without_probabilities_and_masks_can_not_be_scored_is_said(
 
 
 def test_progress_goes_on_to_the_end_and_a_second_run_starts_anew(references, estimates):
-    evaluation = prepared(references, estimates)
+    evaluation = open_folders(references, estimates)
     for _ in range(2):
         work = LongWork(evaluation.run())
         assert [(step.done, step.total) for step in work] == [(1, 3), (2, 3), (3, 3)]
@@ -155,7 +155,7 @@ def test_estimates_are_joined_by_class_name_and_not_by_order(references, estimat
     (estimates / "a/speech.wav").rename(estimates / "a/other.wav")
     (estimates / "a/knock.wav").rename(estimates / "a/speech.wav")
     (estimates / "a/other.wav").rename(estimates / "a/knock.wav")
-    table = evaluated(references, estimates).table.set_index(["mixture", "class"])
+    table = evaluate(references, estimates).table.set_index(["mixture", "class"])
     assert (table.loc["a.wav"].loc[["speech", "knock"], "si_sdr"] < -20).all()
     assert table.loc[("b.wav", "speech"), "si_sdr"] > 60
 
@@ -302,7 +302,7 @@ def test_events_that_do_not_fit_are_refused_and_the_row_is_named(
     assert expected in message
 
 
-def cut(path, n_samples):
+def truncate_sound(path, n_samples):
     sound_files.save(path, np.resize(sound_files.load(path), n_samples), RATE)
 
 
@@ -312,7 +312,7 @@ def with_nan(path):
     soundfile.write(path, samples, RATE, subtype="FLOAT")
 
 
-def rerated(path):
+def change_rate(path):
     sound_files.save(path, sound_files.load(path), 8000)
 
 
@@ -324,27 +324,27 @@ def without_sounds(folder):
 
 DAMAGES = {
     "an estimate is shorter": (
-        lambda r, e: cut(e / "b/speech.wav", N - 1),
+        lambda r, e: truncate_sound(e / "b/speech.wav", N - 1),
         "b/speech.wav has 7999 samples",
     ),
     "an estimate is longer": (
-        lambda r, e: cut(e / "b/alert.wav", N + 1),
+        lambda r, e: truncate_sound(e / "b/alert.wav", N + 1),
         "b/alert.wav has 8001 samples",
     ),
     "a source is shorter": (
-        lambda r, e: cut(r / "b/speech.flac", N - 1),
+        lambda r, e: truncate_sound(r / "b/speech.flac", N - 1),
         "speech has 7999 samples, the mixture 8000",
     ),
-    "a mixture is longer": (lambda r, e: cut(r / "b.wav", N + 1), "8001"),
+    "a mixture is longer": (lambda r, e: truncate_sound(r / "b.wav", N + 1), "8001"),
     "an estimate has another rate": (
-        lambda r, e: rerated(e / "c/knock.wav"),
+        lambda r, e: change_rate(e / "c/knock.wav"),
         "c/knock.wav has 8000 Hz: expected 16000 Hz",
     ),
     "a source has another rate": (
-        lambda r, e: rerated(r / "c/knock.flac"),
+        lambda r, e: change_rate(r / "c/knock.flac"),
         "c/knock.flac has 8000 Hz",
     ),
-    "a mixture has another rate": (lambda r, e: rerated(r / "c.wav"), "c.wav has 8000 Hz"),
+    "a mixture has another rate": (lambda r, e: change_rate(r / "c.wav"), "c.wav has 8000 Hz"),
     "an estimate is missing": (
         lambda r, e: (e / "b/knock.wav").unlink(),
         "estimates/b lacks the class knock",
@@ -445,7 +445,7 @@ def test_a_mixture_in_which_no_class_sounds_has_leakage_alone(references, estima
     without_sounds(references / "a")
     text = (references / "weak_labels.csv").read_text()
     (references / "weak_labels.csv").write_text(text.replace("a.wav,1,1,0", "a.wav,0,0,0"))
-    table = evaluated(references, estimates).table.set_index("mixture").loc["a.wav"]
+    table = evaluate(references, estimates).table.set_index("mixture").loc["a.wav"]
     assert (table["present"] == 0).all()
     assert table["leakage"].notna().all()
 

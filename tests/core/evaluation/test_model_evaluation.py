@@ -30,19 +30,19 @@ N_VALIDATION = 8
 N_CLASSES = 4
 
 
-def prepared(checkpoint, scoring=QUICK, **options):
+def prepare(checkpoint, scoring=QUICK, **options):
     return open_evaluation(
         EvaluationConfig(checkpoint_path=str(checkpoint), device="cpu", **options), scoring=scoring
     )
 
 
-def evaluated(checkpoint, scoring=QUICK, **options):
-    return run_to_end(prepared(checkpoint, scoring, **options).run())
+def evaluate(checkpoint, scoring=QUICK, **options):
+    return run_to_end(prepare(checkpoint, scoring, **options).run())
 
 
 @pytest.fixture(scope="module")
 def opened(checkpoint):
-    return prepared(checkpoint, ScoringConfig(n_resamples=200))
+    return prepare(checkpoint, ScoringConfig(n_resamples=200))
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def rewritten(path, change, delimiter=","):
     path.write_text("".join(delimiter.join(row) + "\n" for row in lines))
 
 
-def flipped(row):
+def flip_labels(row):
     return [row[0], *(str(1 - int(cell)) for cell in row[1:])]
 
 
@@ -91,7 +91,7 @@ def test_scores_are_those_of_the_model_on_that_split_with_thresholds_chosen_on_v
     checkpoint, settings, opened, evaluation, scores
 ):
     labels, probabilities = columns(
-        evaluated(checkpoint, split="validation").table, "label", "probability"
+        evaluate(checkpoint, split="validation").table, "label", "probability"
     )
     chosen = best_thresholds(labels, probabilities, otherwise=settings.training.thresholds)
     assert list(thresholds(scores).values()) == chosen
@@ -180,7 +180,7 @@ def test_true_tags_refine_the_masks_as_if_the_model_had_given_them(checkpoint, o
 
 
 def test_progress_goes_on_to_the_end_and_a_second_run_starts_anew(checkpoint):
-    evaluation = prepared(checkpoint)
+    evaluation = prepare(checkpoint)
     for _ in range(2):
         work = LongWork(evaluation.run())
         steps = list(work)
@@ -337,7 +337,7 @@ def test_sources_are_joined_by_class_name_whatever_the_order_of_the_model(
         if name.startswith(("mask_net.to_masks.", "mask_net.sharpen.3.")):
             content["weights"][name] = value[[*order, 4]]  # the background stays last
     torch.save(content, tmp_path / "permuted.ckpt")
-    permuted = evaluated(tmp_path / "permuted.ckpt", ScoringConfig(n_resamples=0)).scores.to_json()
+    permuted = evaluate(tmp_path / "permuted.ckpt", ScoringConfig(n_resamples=0)).scores.to_json()
     assert permuted["classes"] == [scores["classes"][k] for k in order]
     assert set(permuted["per_class"]) == set(scores["per_class"])
     for name, row in scores["per_class"].items():
@@ -347,15 +347,15 @@ def test_sources_are_joined_by_class_name_whatever_the_order_of_the_model(
 
 
 def test_thresholds_do_not_depend_on_the_recordings_that_are_scored(checkpoint, own_set, scores):
-    rewritten(own_set / "test/weak_labels.csv", flipped)
+    rewritten(own_set / "test/weak_labels.csv", flip_labels)
     for index, path in enumerate(sorted((own_set / "test").glob("*.wav"))):
         sound_files.save(path, 0.1 * np.random.default_rng(index).standard_normal(32000), 16000)
-    other = evaluated(checkpoint, data_folder=str(own_set)).scores.to_json()
+    other = evaluate(checkpoint, data_folder=str(own_set)).scores.to_json()
     assert thresholds(other) == thresholds(scores)
     assert other["tagging"]["auc"] != scores["tagging"]["auc"]
-    rewritten(own_set / "validation/weak_labels.csv", flipped)
+    rewritten(own_set / "validation/weak_labels.csv", flip_labels)
     assert thresholds(
-        evaluated(checkpoint, data_folder=str(own_set)).scores.to_json()
+        evaluate(checkpoint, data_folder=str(own_set)).scores.to_json()
     ) != thresholds(scores)
 
 
@@ -364,7 +364,7 @@ def test_thresholds_are_the_training_settings_where(checkpoint, settings, own_se
     if case == "there is no validation split":
         shutil.rmtree(own_set / "validation")
     split = "validation" if case == "validation is scored" else "test"
-    evaluation = prepared(checkpoint, data_folder=str(own_set), split=split)
+    evaluation = prepare(checkpoint, data_folder=str(own_set), split=split)
     work = LongWork(evaluation.run())
     assert [step.done for step in work] == list(range(1, 9))
     own_scores = work.result.scores.to_json()
@@ -379,7 +379,7 @@ def test_a_validation_recording_that_can_not_be_read_is_refused_and_named(
     """Otherwise other thresholds would be used without notice."""
     soundfile.write(own_set / "validation/000001.wav", samples, 16000, subtype="FLOAT")
     with pytest.raises(InputError, match=r"validation/000001\.wav"):
-        evaluated(checkpoint, data_folder=str(own_set))
+        evaluate(checkpoint, data_folder=str(own_set))
 
 
 def test_without_saved_sources_there_is_tagging_and_it_is_said_what_is_missing(
@@ -388,7 +388,7 @@ def test_without_saved_sources_there_is_tagging_and_it_is_said_what_is_missing(
     for folder in (own_set / "test").iterdir():
         if folder.is_dir():
             shutil.rmtree(folder)
-    own_scores = evaluated(
+    own_scores = evaluate(
         checkpoint, ScoringConfig(n_resamples=20), data_folder=str(own_set)
     ).scores.to_json()
     for section in ("separation", "segmentation", "baselines", "breakdown", "mixtures"):
@@ -404,7 +404,7 @@ def test_mixtures_of_which_only_some_have_sources_are_scored_where_they_have(
     checkpoint, own_set, evaluation, scores
 ):
     shutil.rmtree(own_set / "test/000003")
-    own_evaluation = evaluated(checkpoint, data_folder=str(own_set))
+    own_evaluation = evaluate(checkpoint, data_folder=str(own_set))
     table = own_evaluation.table
     full_table = evaluation.table
     assert table[table["mixture"] == "000003.wav"]["present"].isna().all()
@@ -418,7 +418,7 @@ def test_mixtures_of_which_only_some_have_sources_are_scored_where_they_have(
 
 def test_without_strong_labels_there_is_no_detection_and_it_is_said(checkpoint, own_set, scores):
     (own_set / "test/events.tsv").unlink()
-    own_scores = evaluated(checkpoint, data_folder=str(own_set)).scores.to_json()
+    own_scores = evaluate(checkpoint, data_folder=str(own_set)).scores.to_json()
     assert own_scores["detection"] is None
     assert "events.tsv" in own_scores["missing"]["detection"]
     assert own_scores["separation"]["si_sdr"] == pytest.approx(scores["separation"]["si_sdr"])
@@ -433,14 +433,14 @@ def test_psds_is_a_number_where_its_package_is_there_and_said_to_be_missing_wher
         assert all(0 <= value <= 1 for value in scores["detection"]["psds"].values())
         assert "psds" not in scores["missing"]
     monkeypatch.setattr(psds, "is_available", lambda: False)
-    own_scores = evaluated(checkpoint).scores.to_json()
+    own_scores = evaluate(checkpoint).scores.to_json()
     assert own_scores["detection"]["psds"] is None
     assert "absslab[psds]" in own_scores["missing"]["psds"]
     assert own_scores["detection"]["event"] == scores["detection"]["event"]
 
 
 def test_without_bss_eval_there_is_si_sdr_alone(checkpoint, scores):
-    own_scores = evaluated(
+    own_scores = evaluate(
         checkpoint, ScoringConfig(bss_eval="none", n_resamples=0)
     ).scores.to_json()
     for row in (
@@ -474,7 +474,7 @@ def test_a_weakly_labelled_folder_with_the_same_recordings_has_the_same_scores(
     content = torch.load(checkpoint, weights_only=True)
     content["made"]["settings"]["data"]["data_set_type"] = "weakly_labelled_folder"
     torch.save(content, tmp_path / "weak.ckpt")
-    weak = prepared(tmp_path / "weak.ckpt", data_folder=str(own_set))
+    weak = prepare(tmp_path / "weak.ckpt", data_folder=str(own_set))
     assert weak.name(0) == "test/000000.wav"
     own_evaluation = run_to_end(weak.run())
     assert own_evaluation.scores.to_json()["tagging"] == scores["tagging"]
@@ -501,7 +501,7 @@ def test_strong_labels_that_do_not_fit_are_refused_and_the_row_is_named(
     n_rows = len(path.read_text().splitlines())
     path.write_text(path.read_text() + row + "\n")
     with pytest.raises(InputError, match=rf"events\.tsv, row {n_rows + 1}") as error:
-        prepared(checkpoint, data_folder=str(own_set))
+        prepare(checkpoint, data_folder=str(own_set))
     assert message in str(error.value)
 
 
@@ -509,13 +509,13 @@ def test_classes_other_than_the_models_are_refused_and_named(checkpoint, own_set
     for table in own_set.rglob("weak_labels.csv"):
         table.write_text(table.read_text().replace("speech", "song"))
     with pytest.raises(InputError, match="lacks speech and adds song"):
-        prepared(checkpoint, data_folder=str(own_set))
+        prepare(checkpoint, data_folder=str(own_set))
 
 
 def test_a_source_of_an_unknown_class_is_refused_and_named(checkpoint, own_set):
     sound_files.save(own_set / "test/000002/song.flac", 0.1 * np.ones(32000), 16000)
     with pytest.raises(InputError, match=r"000002/song\.flac is the source of an unknown class"):
-        evaluated(checkpoint, data_folder=str(own_set))
+        evaluate(checkpoint, data_folder=str(own_set))
 
 
 @pytest.mark.parametrize("n_samples", [31999, 32001, 1])
@@ -525,7 +525,7 @@ def test_a_source_of_another_length_than_its_mixture_is_refused(checkpoint, own_
     )
     sound_files.save(path, 0.1 * np.random.default_rng(0).standard_normal(n_samples), 16000)
     with pytest.raises(InputError, match=r"has \d+ samples, .*000002\.wav has 32000"):
-        evaluated(checkpoint, data_folder=str(own_set))
+        evaluate(checkpoint, data_folder=str(own_set))
 
 
 def test_silent_sources_of_absent_classes_change_nothing(checkpoint, own_set, scores):
@@ -534,7 +534,7 @@ def test_silent_sources_of_absent_classes_change_nothing(checkpoint, own_set, sc
         for name in scores["classes"]:
             if not (folder / f"{name}.flac").exists():
                 sound_files.save(folder / f"{name}.flac", np.zeros(32000), 16000)
-    own_scores = evaluated(checkpoint, data_folder=str(own_set)).scores.to_json()
+    own_scores = evaluate(checkpoint, data_folder=str(own_set)).scores.to_json()
     assert own_scores["separation"]["n_absent"] == scores["separation"]["n_absent"]
     assert own_scores["separation"]["leakage"] == scores["separation"]["leakage"]
 
@@ -551,7 +551,7 @@ def test_a_silent_recording_without_classes_is_scored(checkpoint, own_set):
     (own_set / "test/events.tsv").write_text(
         "".join(line for line in lines if not line.startswith("000001.wav"))
     )
-    evaluation = evaluated(checkpoint, ScoringConfig(n_resamples=20), data_folder=str(own_set))
+    evaluation = evaluate(checkpoint, ScoringConfig(n_resamples=20), data_folder=str(own_set))
     rows = evaluation.table.set_index("mixture").loc["000001.wav"]
     assert (rows["present"] == 0).all()
     assert np.isfinite(rows["probability"]).all()
@@ -574,7 +574,7 @@ def test_a_model_of_mixtures_scores_a_weakly_labelled_folder(checkpoint, mixture
         "filename\tonset\toffset\tevent_label\na.wav\t1\t24\talert\na.wav\t2\t3\tspeech\ndeep/b.wav\t0\t25\tknock\n"
     )
     options = {"data_folder": str(tmp_path), "data_set_type": "weakly_labelled_folder"}
-    evaluation = evaluated(checkpoint, ScoringConfig(n_resamples=0), **options)
+    evaluation = evaluate(checkpoint, ScoringConfig(n_resamples=0), **options)
     scores = evaluation.scores.to_json()
     assert scores["separation"] is None
     assert scores["tagging"]["thresholds_from"] == "training settings"

@@ -51,7 +51,7 @@ def new_scorer(classes=CLASSES, criterion=0.0, **settings):
     return Scorer(classes, config, thresholds=[0.5] * len(classes), ideal_masks=masks)
 
 
-def scored(*pairs, classes=CLASSES, **settings):
+def score(*pairs, classes=CLASSES, **settings):
     scorer = new_scorer(classes, **settings)
     for truth, estimate in pairs:
         scorer.add(truth, estimate)
@@ -76,7 +76,7 @@ def cell(scorer, of_class, column, mixture="a.wav"):
 def test_perfect_estimates_have_the_highest_scores_and_leave_nothing():
     speech, knock = sounds(2)
     truth = recording({"speech": speech, "knock": knock})
-    scores = report(scored((truth, Estimate(sources=sources(truth.references)))))
+    scores = report(score((truth, Estimate(sources=sources(truth.references)))))
     separation = scores["separation"]
     assert separation["si_sdr"] == pytest.approx(120)
     assert separation["si_sdr_improvement"] == pytest.approx(
@@ -99,7 +99,7 @@ def test_estimates_with_orthogonal_noise_have_its_ratio_as_si_sdr(snr):
     estimate = {
         name: source + noise * 10 ** (-snr / 20) for name, source in truth.references.items()
     }
-    scorer = scored((truth, Estimate(sources=sources(estimate))), bss_eval="none")
+    scorer = score((truth, Estimate(sources=sources(estimate))), bss_eval="none")
     for name in ("speech", "knock"):
         assert cell(scorer, name, "si_sdr") == pytest.approx(snr, abs=1e-2)
         assert cell(scorer, name, "si_sdr_improvement") == pytest.approx(snr, abs=1e-2)
@@ -108,20 +108,20 @@ def test_estimates_with_orthogonal_noise_have_its_ratio_as_si_sdr(snr):
 def test_silent_estimates_are_counted_and_have_the_lowest_score():
     speech, knock = sounds(2)
     truth = recording({"speech": speech, "knock": knock})
-    scorer = scored((truth, Estimate(sources=sources({"speech": speech}))))
+    scorer = score((truth, Estimate(sources=sources({"speech": speech}))))
     scores = report(scorer)
     assert scores["separation"]["n_silent_estimates"] == 1
     assert scores["per_class"]["knock"]["si_sdr"] == pytest.approx(-120)
     assert scores["per_class"]["knock"]["sdr"] == pytest.approx(-120)
     assert scores["separation"]["si_sdr"] == pytest.approx(0, abs=1e-6)
     assert (
-        report(scored((truth, Estimate(sources=sources({})))))["separation"]["n_silent_estimates"]
+        report(score((truth, Estimate(sources=sources({})))))["separation"]["n_silent_estimates"]
         == 2
     )
 
 
 def test_an_all_silent_mixture_without_classes_is_scored_without_nan():
-    scorer = scored((recording({}), Estimate(sources=sources({}), probabilities=np.zeros(3))))
+    scorer = score((recording({}), Estimate(sources=sources({}), probabilities=np.zeros(3))))
     separation = report(scorer)["separation"]
     assert (
         separation["si_sdr"] is separation["sdr"] is separation["si_sdr_improvement_median"] is None
@@ -140,7 +140,7 @@ def test_leakage_is_the_level_of_an_absent_class_below_the_mixture():
     speech, noise = sounds(2)
     truth = recording({"speech": speech}, rest=noise)
     estimate = sources({"speech": speech, "knock": 0.1 * truth.mixture, "alert": 0.01 * noise})
-    scorer = scored((truth, Estimate(sources=estimate)), bss_eval="none")
+    scorer = score((truth, Estimate(sources=estimate)), bss_eval="none")
     assert cell(scorer, "knock", "leakage") == pytest.approx(-20, abs=1e-4)
     assert cell(scorer, "alert", "leakage") == pytest.approx(-40 - 10 * np.log10(2), abs=1e-3)
     assert np.isnan(cell(scorer, "speech", "leakage"))
@@ -154,7 +154,7 @@ def test_leakage_is_the_level_of_an_absent_class_below_the_mixture():
 def test_the_residual_is_the_level_of_what_no_class_took(share, expected):
     (speech,) = sounds(1)
     truth = recording({"speech": speech})
-    scorer = scored(
+    scorer = score(
         (truth, Estimate(sources=sources({"speech": share * truth.mixture}))), bss_eval="none"
     )
     assert report(scorer)["separation"]["residual"] == pytest.approx(expected, abs=1e-3)
@@ -164,7 +164,7 @@ def test_the_residual_counts_a_mixture_once_and_not_once_per_class():
     (speech,) = sounds(1)
     truths = [recording({"speech": speech}, name=name) for name in ("a.wav", "b.wav")]
     estimates = [Estimate(sources=sources({"speech": taken * speech})) for taken in (0.9, 0.0)]
-    separation = report(scored(*zip(truths, estimates, strict=True), bss_eval="none"))["separation"]
+    separation = report(score(*zip(truths, estimates, strict=True), bss_eval="none"))["separation"]
     assert separation["residual"] == pytest.approx(-10, abs=1e-3)
 
 
@@ -189,7 +189,7 @@ def test_scores_do_not_depend_on_the_order_of_sources_and_classes():
             events=[SoundEvent("speech", 0.1, 0.4), SoundEvent("knock", 0.1, 0.4)],
             sources=sources(estimates, classes),
         )
-        results.append(report(scored((truth, estimate), classes=classes))["per_class"])
+        results.append(report(score((truth, estimate), classes=classes))["per_class"])
     assert set(results[0]) == set(results[1])
     for name, row in results[0].items():
         assert {key for key, value in row.items() if value is None} == {
@@ -208,9 +208,7 @@ def test_the_mixture_is_the_floor_and_ideal_masks_are_above_it():
     low, high = (0.1 * np.sin(2 * np.pi * f * time).astype(np.float32) for f in (500, 4000))
     truth = recording({"speech": low, "alert": high})
     scores = report(
-        scored(
-            (truth, Estimate(sources=sources({"speech": truth.mixture, "alert": truth.mixture})))
-        )
+        score((truth, Estimate(sources=sources({"speech": truth.mixture, "alert": truth.mixture}))))
     )
     assert (
         scores["baselines"]["mixture"]["si_sdr_improvement"]
@@ -228,7 +226,7 @@ def test_masks_that_are_the_ideal_binary_masks_segment_perfectly_and_their_inver
     power, rest = IdealMasks(FRONT_END).powers(truth.mixture, np.stack([speech, knock]))
     masks = torch.zeros(3, *power.shape[1:])
     masks[:2] = (power > rest).float()
-    scores = report(scored((truth, Estimate(masks=masks.numpy()))))
+    scores = report(score((truth, Estimate(masks=masks.numpy()))))
     assert {name: scores["segmentation"][name] for name in ("f1", "auc", "average_precision")} == {
         "f1": 1.0,
         "auc": 1.0,
@@ -236,7 +234,7 @@ def test_masks_that_are_the_ideal_binary_masks_segment_perfectly_and_their_inver
     }
     assert scores["per_class"]["alert"]["segmentation_auc"] is None  # it has no bins
     assert scores["separation"] is None
-    inverse = report(scored((truth, Estimate(masks=1 - masks.numpy()))))["segmentation"]
+    inverse = report(score((truth, Estimate(masks=1 - masks.numpy()))))["segmentation"]
     assert inverse["f1"] == inverse["auc"] == 0
 
 
@@ -247,7 +245,7 @@ def test_the_criterion_says_by_how_much_a_class_must_exceed_the_rest():
     masks = np.ones((3, FRONT_END.config.n_bands, N_FRAMES), np.float32)
     recalled = {}
     for criterion in (5.0, 15.0):
-        recalled[criterion] = report(scored((truth, Estimate(masks=masks)), criterion=criterion))[
+        recalled[criterion] = report(score((truth, Estimate(masks=masks)), criterion=criterion))[
             "per_class"
         ]["speech"]
     assert recalled[5.0]["segmentation_f1"] == pytest.approx(1)
@@ -258,7 +256,7 @@ def test_one_class_alone_is_scored_and_has_no_sir():
     speech, noise = sounds(2)
     truth = recording({"speech": speech}, rest=noise)
     estimate = Estimate(probabilities=np.array([0.8]), sources=(speech + 0.1 * noise)[None])
-    scores = report(scored((truth, estimate), classes=("speech",)))
+    scores = report(score((truth, estimate), classes=("speech",)))
     assert scores["separation"]["si_sdr"] == pytest.approx(20, abs=1e-2)
     assert scores["separation"]["sdr"] == pytest.approx(20, abs=1)
     assert scores["separation"]["sir"] is None
@@ -275,7 +273,7 @@ def test_classes_that_are_never_or_always_there_have_no_area_under_a_curve(label
         )
         for index in range(3)
     ]
-    scores = report(scored(*pairs, n_resamples=10))
+    scores = report(score(*pairs, n_resamples=10))
     assert scores["tagging"]["auc"] is scores["tagging"]["average_precision"] is None
     assert all(row["auc"] is None for row in scores["per_class"].values())
     assert "tagging.auc" not in scores["intervals"]["scores"]
@@ -301,7 +299,7 @@ def test_a_class_counts_as_said_from_its_threshold_on():
 def test_events_that_are_the_true_ones_are_all_found():
     events = [SoundEvent("speech", 0.1, 0.3), SoundEvent("knock", 0.05, 0.45)]
     scores = report(
-        scored((recording({}, events=events), Estimate(events=events)), segment_length=0.1)
+        score((recording({}, events=events), Estimate(events=events)), segment_length=0.1)
     )
     for kind in ("frame", "segment", "event"):
         assert scores["detection"][kind]["f1"] == 1
@@ -317,7 +315,7 @@ def test_a_missed_and_a_made_up_event_are_counted_in_their_classes():
         {}, events=[SoundEvent("speech", 0.0, 0.25), SoundEvent("speech", 0.375, 0.5)]
     )
     estimate = Estimate(events=[SoundEvent("speech", 0.0, 0.25), SoundEvent("knock", 0.0, 0.1)])
-    scorer = scored((truth, estimate), collar=0.05, segment_length=0.125)
+    scorer = score((truth, estimate), collar=0.05, segment_length=0.125)
     assert [cell(scorer, "speech", f"event_{name}") for name in ("tp", "fp", "fn")] == [1, 0, 1]
     assert [cell(scorer, "speech", f"segment_{name}") for name in ("tp", "fp", "fn")] == [2, 0, 1]
     assert [cell(scorer, "knock", f"event_{name}") for name in ("tp", "fp", "fn")] == [0, 1, 0]
@@ -332,7 +330,7 @@ def test_activity_that_is_high_exactly_where_events_are_ranks_frames_perfectly()
     activity = np.full((3, N_FRAMES), 0.1)
     activity[0, 5:10] = activity[1, 2:6] = 0.8
     scores = report(
-        scored((recording({}, events=events), Estimate(activity=activity, hop=HOP, events=events)))
+        score((recording({}, events=events), Estimate(activity=activity, hop=HOP, events=events)))
     )
     assert (
         scores["detection"]["frame"]["auc"]
@@ -341,7 +339,7 @@ def test_activity_that_is_high_exactly_where_events_are_ranks_frames_perfectly()
     )
     assert scores["per_class"]["alert"]["frame_auc"] is None
     reverse = report(
-        scored(
+        score(
             (recording({}, events=events), Estimate(activity=1 - activity, hop=HOP, events=events))
         )
     )
@@ -352,7 +350,7 @@ def test_variants_have_si_sdr_alone():
     speech, noise = sounds(2)
     truth = recording({"speech": speech}, rest=noise)
     better = (speech + 0.01 * noise)[None]  # row of the present class
-    scorer = scored(
+    scorer = score(
         (
             truth,
             Estimate(sources=sources({"speech": truth.mixture}), variants={"true_tags": better}),
@@ -373,9 +371,9 @@ def test_mixtures_of_which_only_some_have_strong_labels_or_sources():
         events=[SoundEvent("speech", 0.0, 0.5)],
         sources=sources({"speech": speech + 0.1 * noise}),
     )
-    alone = report(scored((complete, estimate)))
+    alone = report(score((complete, estimate)))
     for order in ((complete, bare), (bare, complete)):
-        scorer = scored(*((truth, estimate) for truth in order))
+        scorer = score(*((truth, estimate) for truth in order))
         scores = report(scorer)
         table = scorer.table()
         assert scores["n_mixtures"] == 2
@@ -399,13 +397,13 @@ def test_recordings_without_weak_labels_are_left_out_of_tagging():
         for index, labels in enumerate([{"speech"}, {"knock", "alert"}])
     ]
     unlabelled = replace(pairs[0][0], name="c.wav", labels=None)
-    alone = report(scored(*pairs))["tagging"]
-    assert report(scored(*pairs, (unlabelled, pairs[0][1])))["tagging"] == alone
+    alone = report(score(*pairs))["tagging"]
+    assert report(score(*pairs, (unlabelled, pairs[0][1])))["tagging"] == alone
 
 
 def test_nothing_known_leaves_every_section_empty_and_the_table_whole():
     truth = Truth("a.wav", PATH, sounds(1)[0], RATE)
-    scorer = scored((truth, Estimate(probabilities=np.full(3, 0.5))), n_resamples=5)
+    scorer = score((truth, Estimate(probabilities=np.full(3, 0.5))), n_resamples=5)
     scores = report(scorer)
     assert all(
         scores[name] is None
@@ -439,7 +437,7 @@ def test_the_report_and_the_statistics_of_the_table_agree():
         pairs.append(
             (truth, Estimate(probabilities=rng.uniform(size=3), events=detected, sources=estimate))
         )
-    scorer = scored(*pairs)
+    scorer = score(*pairs)
     scores = report(scorer)
     again = Statistics.from_table(scorer.table()).scores()
     for section in ("tagging", "separation"):
@@ -462,7 +460,7 @@ def test_estimates_that_are_not_finite_are_refused_and_the_file_is_named(value):
         estimate = sources({"speech": speech, "knock": knock})
         estimate[CLASSES.index(name), 100] = value
         with pytest.raises(InputError, match=f"{PATH}: .*NaN"):
-            scored((recording({"speech": speech, "knock": knock}), Estimate(sources=estimate)))
+            score((recording({"speech": speech, "knock": knock}), Estimate(sources=estimate)))
 
 
 @pytest.mark.parametrize(
@@ -471,7 +469,7 @@ def test_estimates_that_are_not_finite_are_refused_and_the_file_is_named(value):
 )
 def test_probabilities_that_are_none_are_refused_and_the_file_is_named(probabilities):
     with pytest.raises(InputError, match=f"{PATH}: probabilities of shape .* expected 3 values"):
-        scored((recording({}), Estimate(probabilities=np.array(probabilities))))
+        score((recording({}), Estimate(probabilities=np.array(probabilities))))
 
 
 def test_masks_and_activity_with_nan_are_refused_and_the_file_is_named():
@@ -479,9 +477,9 @@ def test_masks_and_activity_with_nan_are_refused_and_the_file_is_named():
     masks = np.full((3, FRONT_END.config.n_bands, N_FRAMES), 0.5, np.float32)
     masks[2, 3, 4] = np.nan
     with pytest.raises(InputError, match=f"{PATH}: .*NaN"):
-        scored((recording({"speech": speech}), Estimate(masks=masks)))
+        score((recording({"speech": speech}), Estimate(masks=masks)))
     with pytest.raises(InputError, match=f"{PATH}: .*NaN"):
-        scored((recording({}, events=[]), Estimate(activity=masks[:, 3], hop=HOP, events=[])))
+        score((recording({}, events=[]), Estimate(activity=masks[:, 3], hop=HOP, events=[])))
 
 
 @pytest.mark.parametrize("shape", [(3, N - 1), (3, N + 1), (2, N), (4, N)])
@@ -492,7 +490,7 @@ def test_estimates_of_another_shape_are_refused(shape):
         match=rf"{PATH}: estimates have the shape \({shape[0]}, {shape[1]}\): "
         rf"expected \(3, {N}\)",
     ):
-        scored((recording({"speech": speech}), Estimate(sources=np.ones(shape, np.float32))))
+        score((recording({"speech": speech}), Estimate(sources=np.ones(shape, np.float32))))
 
 
 @pytest.mark.parametrize("with_masks", [False, True])
@@ -507,7 +505,7 @@ def test_references_of_another_length_are_refused(n_samples, with_masks):
     for references in ({"knock": other}, {"speech": speech, "knock": other}):
         changed = replace(truth, references=references)
         with pytest.raises(InputError, match=f"{PATH}: .*knock has {n_samples} samples.*{N}"):
-            scored((changed, Estimate(masks=masks, sources=sources({"speech": speech}))))
+            score((changed, Estimate(masks=masks, sources=sources({"speech": speech}))))
 
 
 @pytest.mark.parametrize("part", ["masks", "sources"])
@@ -520,14 +518,14 @@ def test_references_of_unknown_classes_are_refused_and_named(part):
     with pytest.raises(
         InputError, match=f"{PATH}: .*unknown class 'song': expected speech, knock, alert"
     ):
-        scored((recording({"song": song}), Estimate(**{part: of_part[part]})))
+        score((recording({"song": song}), Estimate(**{part: of_part[part]})))
 
 
 def test_a_reference_that_is_silent_or_constant_is_refused():
     (speech,) = sounds(1)
     for silent in (np.zeros(N, np.float32), np.full(N, 0.1, np.float32)):
         with pytest.raises(InputError, match=f"{PATH}: a reference is silent"):
-            scored(
+            score(
                 (
                     recording({"knock": silent}, rest=speech),
                     Estimate(sources=sources({"knock": speech})),
@@ -540,7 +538,7 @@ def test_nothing_is_beyond_120_dB():
     truth = recording({"speech": speech, "knock": knock})
     perfect = Estimate(sources=sources(truth.references))
     absurd = Estimate(sources=sources({"alert": 1e8 * speech}))
-    scorer = scored((truth, perfect), (replace(truth, name="b.wav"), absurd))
+    scorer = score((truth, perfect), (replace(truth, name="b.wav"), absurd))
     for name in ("si_sdr", "sdr", "sir", "sar", "isr", "image_sdr", "leakage", "residual"):
         values = scorer.table()[name].dropna()
         assert len(values), name

@@ -30,11 +30,11 @@ def orthonormal(n_signals, seed=0):
     return np.linalg.qr(np.random.default_rng(seed).standard_normal((N, n_signals)))[0].T
 
 
-def filtered(signals, taps=TAPS):
+def filter_signals(signals, taps=TAPS):
     return np.stack([np.convolve(signal, taps)[: signals.shape[-1]] for signal in signals])
 
 
-def disturbed(references, *, leak=0.1, noise=0.03, seed=9):
+def disturb(references, *, leak=0.1, noise=0.03, seed=9):
     """Make estimates with noise and a little of the next source."""
     return (
         references
@@ -96,7 +96,7 @@ def test_of_two_channels_the_energies_add_up():
 
 def test_a_short_filter_is_forgiven_in_sources_but_not_in_images():
     references = noises()
-    sources, images = bss_eval(references, filtered(references))
+    sources, images = bss_eval(references, filter_signals(references))
     assert sources.sdr.min() > 100
     assert sources.sar.min() > 100
     assert images.sdr.max() < 5
@@ -122,7 +122,7 @@ def test_what_comes_too_early_is_not_forgiven():
 @pytest.mark.parametrize("gain", [1e-3, -1.0, 50.0])
 def test_the_scale_of_the_estimate_does_not_change_the_scores_of_sources(gain):
     references = noises()
-    estimates = disturbed(references)
+    estimates = disturb(references)
     assert_close(
         bss_eval_sources(references, gain * estimates),
         bss_eval_sources(references, estimates),
@@ -133,7 +133,7 @@ def test_the_scale_of_the_estimate_does_not_change_the_scores_of_sources(gain):
 @pytest.mark.parametrize("gain", [1e-3, 20.0])
 def test_the_level_of_all_does_not_change_any_score(gain):
     references = noises()
-    estimates = disturbed(references)
+    estimates = disturb(references)
     for scaled, plain in zip(
         bss_eval(gain * references, gain * estimates), bss_eval(references, estimates), strict=True
     ):
@@ -143,7 +143,7 @@ def test_the_level_of_all_does_not_change_any_score(gain):
 def test_more_of_another_source_lowers_SIR_but_hardly_SAR():
     references = noises()
     scores = (
-        bss_eval(references, disturbed(references, leak=leak, noise=0.01)) for leak in (0.02, 0.2)
+        bss_eval(references, disturb(references, leak=leak, noise=0.01)) for leak in (0.02, 0.2)
     )
     for less, more in zip(*scores, strict=True):
         np.testing.assert_allclose(less.sir - more.sir, 20, atol=0.5)
@@ -153,7 +153,7 @@ def test_more_of_another_source_lowers_SIR_but_hardly_SAR():
 
 def test_more_noise_lowers_SAR_but_not_SIR():
     references = noises()
-    scores = (bss_eval(references, disturbed(references, noise=noise)) for noise in (0.003, 0.03))
+    scores = (bss_eval(references, disturb(references, noise=noise)) for noise in (0.003, 0.03))
     for less, more in zip(*scores, strict=True):
         np.testing.assert_allclose(less.sar - more.sar, 20, atol=0.3)
         np.testing.assert_allclose(less.sir, more.sir, atol=0.3)
@@ -162,7 +162,7 @@ def test_more_noise_lowers_SAR_but_not_SIR():
 
 def test_another_source_that_went_through_a_filter_is_interference_all_the_same():
     references = noises()
-    estimates = references + 0.1 * filtered(references[::-1])
+    estimates = references + 0.1 * filter_signals(references[::-1])
     sources = bss_eval_sources(references, estimates)
     assert sources.sar.min() > 100
     np.testing.assert_allclose(sources.sir, -10 * np.log10(0.01 * (TAPS**2).sum()), atol=1)
@@ -180,7 +180,7 @@ def test_a_perfect_estimate_is_above_100_dB():
 
 def test_a_silent_estimate_has_no_SIR_and_no_SAR_and_changes_no_other_score():
     references = noises(3)
-    estimates = disturbed(references)
+    estimates = disturb(references)
     expected = bss_eval(references, estimates)
     estimates[1] = 0
     sources, images = bss_eval(references, estimates)
@@ -196,7 +196,7 @@ def test_a_silent_estimate_has_no_SIR_and_no_SAR_and_changes_no_other_score():
 
 def test_one_source_has_no_interference():
     references = noises(1)
-    for scores in bss_eval(references, disturbed(references, leak=0)):
+    for scores in bss_eval(references, disturb(references, leak=0)):
         assert np.isnan(scores.sir).all()
         np.testing.assert_allclose(scores.sar, -20 * np.log10(0.03), atol=1)
         assert np.isfinite(scores.sdr).all()
@@ -249,10 +249,7 @@ def test_signals_may_be_shorter_than_the_filter():
 def test_leading_axes_are_systems_that_are_scored_one_by_one():
     references = noises(3)
     estimates = np.stack(
-        [
-            disturbed(references, leak=leak, seed=9 + i)
-            for i, leak in enumerate([0.0, 0.1, 0.3, 1.0])
-        ]
+        [disturb(references, leak=leak, seed=9 + i) for i, leak in enumerate([0.0, 0.1, 0.3, 1.0])]
     )
     estimates[2, 1] = 0
     together = bss_eval(references, estimates.reshape(2, 2, 3, N))
@@ -289,7 +286,7 @@ def test_systems_of_two_channels_are_scored_one_by_one():
 
 def test_the_order_of_the_sources_does_not_matter():
     references = noises(3)
-    estimates = disturbed(references)
+    estimates = disturb(references)
     order = [2, 0, 1]
     for turned, plain in zip(
         bss_eval(references[order], estimates[order]), bss_eval(references, estimates), strict=True
@@ -299,7 +296,7 @@ def test_the_order_of_the_sources_does_not_matter():
 
 def test_both_variants_are_those_that_can_be_had_alone():
     references = noises()
-    estimates = disturbed(references)
+    estimates = disturb(references)
     sources, images = bss_eval(references, estimates)
     assert_close(bss_eval_sources(references, estimates), sources, 1e-9)
     assert_close(bss_eval_images(references[:, None], estimates[:, None]), images, 1e-9)
@@ -307,7 +304,7 @@ def test_both_variants_are_those_that_can_be_had_alone():
 
 def test_single_precision_gives_the_same_scores():
     references = noises()
-    estimates = disturbed(references)
+    estimates = disturb(references)
     single = bss_eval(references.astype(np.float32), estimates.astype(np.float32))
     for ours, expected in zip(single, bss_eval(references, estimates), strict=True):
         assert_close(ours, expected, 1e-3)
@@ -315,7 +312,7 @@ def test_single_precision_gives_the_same_scores():
 
 def test_integers_are_samples_as_well():
     references = np.round(1000 * noises()).astype(np.int16)
-    estimates = np.round(disturbed(references)).astype(np.int16)
+    estimates = np.round(disturb(references)).astype(np.int16)
     for ours, expected in zip(
         bss_eval(references, estimates),
         bss_eval(references.astype(float), estimates.astype(float)),
@@ -339,7 +336,7 @@ def test_a_view_is_as_good_as_a_copy(view, backend):
     if backend == "mir_eval":
         pytest.importorskip("mir_eval")
     references = noises()
-    views = view(references), view(disturbed(references))
+    views = view(references), view(disturb(references))
     copies = [np.ascontiguousarray(array) for array in views]
     for ours, expected in zip(
         bss_eval(*views, backend=backend), bss_eval(*copies, backend=backend), strict=True
@@ -424,7 +421,7 @@ def test_both_backends_agree(n_sources):
     pytest.importorskip("mir_eval")
     references = noises(n_sources)
     systems = np.stack(
-        [filtered(disturbed(references)), disturbed(references, leak=0.5, noise=0.5)]
+        [filter_signals(disturb(references)), disturb(references, leak=0.5, noise=0.5)]
     )
     systems[1, 0] = 0
     ours, theirs = (
@@ -443,7 +440,7 @@ def brick_wall(signals):
 
 def steep(signals):
     """Reduce everything above a third of half the sampling rate by 160 dB."""
-    return filtered(signals, scipy.signal.firwin(255, 0.3, window=("kaiser", 20)))
+    return filter_signals(signals, scipy.signal.firwin(255, 0.3, window=("kaiser", 20)))
 
 
 def both_low(low):

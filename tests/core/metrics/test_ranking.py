@@ -12,7 +12,7 @@ from absslab.core.metrics.ranking import BinnedCounts, area_under_roc, average_p
 ORACLES = {"auc": metrics.roc_auc_score, "average_precision": metrics.average_precision_score}
 
 
-def counted(probabilities, truth):
+def count(probabilities, truth):
     """Return the binned counts of one class."""
     binned = BinnedCounts(1)
     binned.add(np.asarray(probabilities)[None], np.asarray(truth, bool)[None])
@@ -121,7 +121,7 @@ def test_binned_areas_are_never_further_from_the_exact_ones_than_they_say(spread
     ranks = probabilities.argsort().argsort() / 4000
     truth = (1 - skill) * rng.random(4000) + skill * ranks > 1 - share
     truth[:2] = False, True
-    binned = counted(probabilities, truth)
+    binned = count(probabilities, truth)
     for name, oracle in ORACLES.items():
         error = binned.errors[name][0]
         assert abs(binned.areas[name][0] - oracle(truth, probabilities)) <= error + 1e-12
@@ -139,7 +139,7 @@ def test_binned_areas_are_never_further_from_the_exact_ones_than_they_say(spread
 )
 def test_whatever_was_counted_the_error_is_a_bound(cases):
     probabilities, truth = map(np.array, zip(*cases, strict=True))
-    binned = counted(probabilities, truth)
+    binned = count(probabilities, truth)
     for name, oracle in ORACLES.items():
         if truth.all() or not truth.any():
             continue
@@ -152,13 +152,13 @@ def test_whatever_was_counted_the_error_is_a_bound(cases):
 def test_of_many_values_the_error_is_small():
     rng = np.random.default_rng(0)
     truth = rng.random(50_000) < 0.1
-    binned = counted(1 / (1 + np.exp(-rng.normal(3.0 * truth - 3, 2))), truth)
+    binned = count(1 / (1 + np.exp(-rng.normal(3.0 * truth - 3, 2))), truth)
     assert binned.errors["auc"][0] < 1e-3
     assert binned.errors["average_precision"][0] < 2e-3
 
 
 def test_the_error_is_none_where_the_bins_hold_one_kind_each_or_one_value_alone():
-    binned = counted([0.1, 0.2, 0.2, 0.6, 0.7], [False, False, False, True, True])
+    binned = count([0.1, 0.2, 0.2, 0.6, 0.7], [False, False, False, True, True])
     assert binned.errors["auc"][0] == 0
     assert binned.errors["average_precision"][0] == 0
     assert binned.areas["auc"][0] == 1
@@ -166,7 +166,7 @@ def test_the_error_is_none_where_the_bins_hold_one_kind_each_or_one_value_alone(
 
 def test_the_error_of_a_bin_of_both_kinds_is_what_its_worst_order_would_change():
     """A positive and a negative share a bin: the area may be 1 or 0, the precision 1 or ½."""
-    binned = counted([0.3, 0.3], [True, False])
+    binned = count([0.3, 0.3], [True, False])
     assert (binned.areas["auc"][0], binned.errors["auc"][0]) == (0.5, 0.5)
     assert (binned.areas["average_precision"][0], binned.errors["average_precision"][0]) == (
         0.5,
@@ -225,7 +225,7 @@ def test_each_class_is_counted_for_itself():
     together = BinnedCounts(3)
     together.add(probabilities, truth)
     for k in range(3):
-        alone = counted(probabilities[k], truth[k])
+        alone = count(probabilities[k], truth[k])
         assert together.areas["auc"][k] == alone.areas["auc"][0]
         assert together.decisions[:, k].tolist() == alone.decisions[:, 0].tolist()
 
@@ -247,7 +247,7 @@ def test_decisions_are_those_of_a_half_and_more(dtype):
     truth = rng.random(len(probabilities)) < 0.5
     decisions = probabilities >= 0.5
     expected = [(decisions & truth).sum(), (decisions & ~truth).sum(), (~decisions & truth).sum()]
-    assert counted(probabilities, truth).decisions[:, 0].tolist() == expected
+    assert count(probabilities, truth).decisions[:, 0].tolist() == expected
 
 
 @pytest.mark.parametrize(
@@ -259,16 +259,16 @@ def test_decisions_are_those_of_a_half_and_more(dtype):
     ],
 )
 def test_the_numbers_next_to_a_half_are_on_their_sides(probability, is_said):
-    assert counted(np.array([probability]), [True]).decisions[:, 0].tolist() == [
+    assert count(np.array([probability]), [True]).decisions[:, 0].tolist() == [
         is_said,
         0,
         not is_said,
     ]
-    assert counted(np.array([probability]), [False]).decisions[:, 0].tolist() == [0, is_said, 0]
+    assert count(np.array([probability]), [False]).decisions[:, 0].tolist() == [0, is_said, 0]
 
 
 def test_nothing_may_be_added():
-    binned = counted([0.3, 0.8], [False, True])
+    binned = count([0.3, 0.8], [False, True])
     before = binned.counts.copy()
     binned.add(np.zeros((1, 0)), np.zeros((1, 0), bool))
     np.testing.assert_array_equal(binned.counts, before)
@@ -278,7 +278,7 @@ def test_what_is_counted_is_not_modified():
     probabilities = np.array([[0.0, 0.3, 1.0]])
     truth = np.array([[True, False, True]])
     copies = probabilities.copy(), truth.copy()
-    counted(probabilities[0], truth[0])
+    count(probabilities[0], truth[0])
     np.testing.assert_array_equal(probabilities, copies[0])
     np.testing.assert_array_equal(truth, copies[1])
 

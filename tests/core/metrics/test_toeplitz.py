@@ -8,7 +8,7 @@ from absslab.core.metrics import toeplitz
 from absslab.core.metrics.toeplitz import factor, toeplitz_solver
 
 
-def delayed(signals, n_delays):
+def delay_signals(signals, n_delays):
     """Delay signals (Q, N) by 0 … L − 1, ordered by delay: (L · Q, N + L − 1)."""
     padded = np.pad(signals, ((0, 0), (0, n_delays - 1)))
     return np.concatenate([np.roll(padded, delay, axis=1) for delay in range(n_delays)])
@@ -41,7 +41,7 @@ def test_the_triangle_is_that_of_the_inner_products_of_all_delays(n_signals, n_d
     signals = shape(noise(n_signals))
     lags = lags_of(signals, n_delays)
     triangle = factor(lags.flip(-1)[..., n_delays - 1 :].permute(0, 2, 1)).numpy()
-    gram = delayed(signals, n_delays) @ delayed(signals, n_delays).T
+    gram = delay_signals(signals, n_delays) @ delay_signals(signals, n_delays).T
     np.testing.assert_allclose(triangle.T @ triangle, gram, atol=1e-11 * gram.max())
     np.testing.assert_allclose(triangle, np.triu(triangle), atol=1e-11 * triangle.max())
 
@@ -50,7 +50,7 @@ def test_the_triangle_is_that_of_the_inner_products_of_all_delays(n_signals, n_d
 @pytest.mark.parametrize("n_signals", [1, 3])
 def test_the_solution_is_that_of_least_squares(monkeypatch, n_signals, dense_up_to):
     monkeypatch.setattr(toeplitz, "_DENSE_UP_TO", dense_up_to)
-    basis = delayed(noise(n_signals), 20)
+    basis = delay_signals(noise(n_signals), 20)
     target = noise(2, basis.shape[1], seed=2)
     solution = toeplitz_solver(lags_of(noise(n_signals), 20))(
         torch.from_numpy(basis @ target.T)
@@ -69,7 +69,7 @@ def test_of_signals_that_repeat_each_other_the_projection_is_that_of_one_of_them
     target = noise(1, 300 + 19, seed=2)
     projections = []
     for signals in (single, twice):
-        basis = delayed(signals, 20)
+        basis = delay_signals(signals, 20)
         solution = toeplitz_solver(lags_of(signals, 20))(torch.from_numpy(basis @ target.T)).numpy()
         projections.append(basis.T @ solution)
     np.testing.assert_allclose(projections[0], projections[1], atol=1e-6)

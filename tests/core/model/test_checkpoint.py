@@ -65,7 +65,7 @@ class Malicious:
         return (open, (str(self.trace), "w"))
 
 
-def refused(path):
+def refusal_of(path):
     """Return the message with which a file is refused: one line that names the file."""
     with pytest.raises(InputError) as error:
         load_checkpoint(path)
@@ -80,7 +80,7 @@ def refused(path):
 def test_a_truncated_checkpoint_is_refused(saved, part):
     content = saved.read_bytes()
     saved.write_bytes(content[: int(part * len(content))])
-    refused(saved)
+    refusal_of(saved)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_damage_is_told_in_plain_words(saved, damage):
     saved.write_bytes(content[: len(content) // 2] if damage is None else damage)
     assert re.fullmatch(
         f"{re.escape(str(saved))} is (damaged|not a checkpoint) or [a-z ]+: [a-z, ]+",
-        refused(saved),
+        refusal_of(saved),
     )
 
 
@@ -100,7 +100,7 @@ def test_a_checkpoint_that_may_not_be_read_is_refused_with_the_reason(saved, mon
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(torch, "load", refuse)
-    assert refused(saved).endswith("can't be read: Permission denied")
+    assert refusal_of(saved).endswith("can't be read: Permission denied")
 
 
 @pytest.mark.parametrize("size", [1, 10, 1000])
@@ -112,18 +112,18 @@ def test_random_bytes_are_refused(tmp_path, size):
         .numpy()
         .tobytes()
     )
-    refused(path)
+    refusal_of(path)
 
 
 def test_a_text_is_refused(tmp_path):
     path = tmp_path / "text.ckpt"
     path.write_text("weights\n1.0\n")
-    refused(path)
+    refusal_of(path)
 
 
 def test_a_folder_and_a_file_that_is_not_there_are_refused(tmp_path):
-    assert "does not exist or is not a file" in refused(tmp_path)
-    assert "does not exist or is not a file" in refused(tmp_path / "missing.ckpt")
+    assert "does not exist or is not a file" in refusal_of(tmp_path)
+    assert "does not exist or is not a file" in refusal_of(tmp_path / "missing.ckpt")
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_a_folder_and_a_file_that_is_not_there_are_refused(tmp_path):
 def test_a_file_of_another_program_is_refused(tmp_path, content):
     path = tmp_path / "other.ckpt"
     torch.save(content, path)
-    assert "another program" in refused(path)
+    assert "another program" in refusal_of(path)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_a_malicious_pickle_is_refused_without_a_warning_and_not_executed(
     path = tmp_path / "bad.ckpt"
     trace = tmp_path / "was_here"
     write(inside(Malicious(trace)), path)
-    refused(path)
+    refusal_of(path)
     assert not trace.exists()
     assert os.listdir(tmp_path) == ["bad.ckpt"]
     assert not recwarn.list
@@ -177,13 +177,13 @@ def changed(path, **changes):
 
 def test_a_newer_format_asks_for_an_update(saved):
     changed(saved, version=2)
-    assert "version 2, newer than 1: update ABSSLab" in refused(saved)
+    assert "version 2, newer than 1: update ABSSLab" in refusal_of(saved)
 
 
 @pytest.mark.parametrize("missing", ["version", "configs", "classes", "weights", "made"])
 def test_a_checkpoint_that_lacks_a_part_is_refused(saved, missing):
     changed(saved, **{missing: ...})
-    assert missing in refused(saved)
+    assert missing in refusal_of(saved)
 
 
 @pytest.mark.parametrize(
@@ -204,12 +204,12 @@ def test_a_checkpoint_that_lacks_a_part_is_refused(saved, missing):
 )
 def test_parts_that_do_not_fit_together_are_refused(saved, part, value):
     changed(saved, **{part: value})
-    refused(saved)
+    refusal_of(saved)
 
 
 def test_weights_that_do_not_fit_are_named(saved):
     changed(saved, configs={**VGG.to_json(), "mask_net": {"channels": [4, 5]}})
-    assert "mask_net.blocks" in refused(saved)
+    assert "mask_net.blocks" in refusal_of(saved)
 
 
 def test_an_interrupted_save_leaves_the_old_file(saved, monkeypatch):

@@ -25,7 +25,7 @@ def batch(B=6, N=2048, n_samples=None, seed=0):
     return Batch(waveforms, n_samples, torch.eye(B), torch.arange(B))
 
 
-def augmented(of, config, seed=0):
+def augment_batch(of, config, seed=0):
     return augment(of, config, STFT_, RATE, np.random.default_rng(seed))
 
 
@@ -39,7 +39,7 @@ def energy(spectra):
 
 def test_with_everything_off_nothing_changes():
     original = batch()
-    pairs = augmented(original, OFF)
+    pairs = augment_batch(original, OFF)
     assert torch.equal(pairs.first, STFT_(original.waveforms))
     assert not pairs.second.any()
     assert torch.equal(pairs.labels_first, original.labels)
@@ -48,7 +48,7 @@ def test_with_everything_off_nothing_changes():
 
 def test_each_recording_meets_another_one_of_its_batch():
     original = batch()
-    pairs = augmented(original, AugmentationConfig(pair_probability=1.0))
+    pairs = augment_batch(original, AugmentationConfig(pair_probability=1.0))
     partners = pairs.labels_second.argmax(1)
     assert pairs.labels_second.sum(1).tolist() == [1] * 6
     assert sorted(partners.tolist()) == list(range(6))
@@ -65,7 +65,7 @@ def test_the_second_is_as_loud_as_the_range_says_relative_to_the_first():
     levels = torch.cat(
         [
             10 * (energy(pairs.second) / energy(pairs.first)).log10()
-            for pairs in (augmented(batch(), config, s) for s in range(20))
+            for pairs in (augment_batch(batch(), config, s) for s in range(20))
         ]
     )
     assert levels.min() >= -6.01
@@ -77,7 +77,7 @@ def test_pairs_are_as_frequent_as_the_probability_says_and_labels_go_with_the_so
     config = AugmentationConfig(pair_probability=0.7)
     paired = []
     for seed in range(40):
-        pairs = augmented(batch(), config, seed)
+        pairs = augment_batch(batch(), config, seed)
         has_label = pairs.labels_second.any(1)
         has_sound = energy(pairs.second) > 0
         assert torch.equal(has_label, has_sound)
@@ -90,19 +90,19 @@ def test_what_cannot_be_heard_lends_no_labels(silent):
     original = batch(B=4)
     original.waveforms[1 : 4 if silent == "all but one" else 2] = 0
     for seed in range(5):
-        pairs = augmented(original, AugmentationConfig(pair_probability=1.0), seed)
+        pairs = augment_batch(original, AugmentationConfig(pair_probability=1.0), seed)
         assert torch.equal(pairs.labels_second.any(1), energy(pairs.second) > 0)
 
 
 def test_a_batch_of_one_never_pairs():
-    pairs = augmented(batch(B=1), AugmentationConfig(pair_probability=1.0))
+    pairs = augment_batch(batch(B=1), AugmentationConfig(pair_probability=1.0))
     assert not pairs.second.any()
     assert not pairs.labels_second.any()
 
 
 def test_rolling_is_circular_and_keeps_the_energy():
     original = batch()
-    pairs = augmented(original, AugmentationConfig(roll=True))
+    pairs = augment_batch(original, AugmentationConfig(roll=True))
     shifts = set()
     for rolled, waveform in zip(sound(pairs.first, 2048), original.waveforms, strict=True):
         assert rolled.square().sum().item() == pytest.approx(
@@ -118,7 +118,7 @@ def test_rolling_is_circular_and_keeps_the_energy():
 def test_padded_recordings_roll_within_their_own_length():
     lengths = [500, 1000, 2048]
     original = batch(B=3, n_samples=lengths)
-    pairs = augmented(original, AugmentationConfig(roll=True))
+    pairs = augment_batch(original, AugmentationConfig(roll=True))
     for rolled, waveform, n in zip(
         sound(pairs.first, 2048), original.waveforms, lengths, strict=True
     ):
@@ -129,7 +129,7 @@ def test_padded_recordings_roll_within_their_own_length():
 
 def test_a_sum_is_as_long_as_the_longer_of_the_two():
     lengths = torch.tensor([500, 1000, 2048])
-    pairs = augmented(
+    pairs = augment_batch(
         batch(B=3, n_samples=lengths.tolist()), AugmentationConfig(pair_probability=1.0)
     )
     partners = pairs.labels_second.argmax(1)
@@ -137,7 +137,7 @@ def test_a_sum_is_as_long_as_the_longer_of_the_two():
 
 
 def test_a_recording_that_meets_none_keeps_its_length():
-    pairs = augmented(
+    pairs = augment_batch(
         batch(B=3, n_samples=[500, 1000, 2048]), AugmentationConfig(pair_probability=0.5), seed=1
     )
     alone = ~pairs.labels_second.any(1)
@@ -147,7 +147,7 @@ def test_a_recording_that_meets_none_keeps_its_length():
 
 def test_the_gain_of_a_recording_lies_in_its_range():
     original = batch(B=40, N=512)
-    pairs = augmented(original, AugmentationConfig(gain_range=(-10.0, -4.0)))
+    pairs = augment_batch(original, AugmentationConfig(gain_range=(-10.0, -4.0)))
     gain = 10 * (energy(pairs.first) / energy(STFT_(original.waveforms))).log10()
     assert gain.min() >= -10.01
     assert gain.max() <= -3.99
@@ -156,7 +156,7 @@ def test_the_gain_of_a_recording_lies_in_its_range():
 
 def test_the_equaliser_is_smooth_constant_in_time_and_of_the_deviation_asked_for():
     original = batch(B=200, N=512)
-    pairs = augmented(original, AugmentationConfig(equaliser=3.0))
+    pairs = augment_batch(original, AugmentationConfig(equaliser=3.0))
     curves = 20 * (pairs.first / STFT_(original.waveforms)).abs().log10()  # dB (B, F, T)
     assert (curves - curves[..., :1]).abs().max() < 1e-2
     curves = curves[..., 1]
@@ -173,7 +173,7 @@ def test_the_equaliser_is_smooth_constant_in_time_and_of_the_deviation_asked_for
     ],
 )
 def test_the_same_generator_gives_the_same_and_another_one_something_else(config):
-    first, again, other = (augmented(batch(), config, seed) for seed in (3, 3, 4))
+    first, again, other = (augment_batch(batch(), config, seed) for seed in (3, 3, 4))
     assert torch.equal(first.first, again.first)
     assert torch.equal(first.second, again.second)
     assert not torch.equal(first.first, other.first)
@@ -182,7 +182,7 @@ def test_the_same_generator_gives_the_same_and_another_one_something_else(config
 def test_the_batch_itself_is_not_modified():
     original = batch()
     copy = batch()
-    augmented(original, AugmentationConfig(pair_probability=1.0, roll=True, equaliser=2.0))
+    augment_batch(original, AugmentationConfig(pair_probability=1.0, roll=True, equaliser=2.0))
     assert torch.equal(original.waveforms, copy.waveforms)
     assert torch.equal(original.labels, copy.labels)
 

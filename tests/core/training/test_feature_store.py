@@ -145,7 +145,7 @@ def stored(tmp_path, data_set):
     return path
 
 
-def refused(path, expected, data_set=None):
+def refusal_of(path, expected, data_set=None):
     with pytest.raises(InputError) as error:
         FeatureStore.open(path, data_set, expected)
     assert "\n" not in str(error.value)
@@ -156,7 +156,7 @@ def refused(path, expected, data_set=None):
 
 def test_features_made_with_other_settings_are_refused(tmp_path, data_set):
     path = stored(tmp_path, data_set)
-    assert "other settings or recordings" in refused(path, "0" * 16)
+    assert "other settings or recordings" in refusal_of(path, "0" * 16)
 
 
 @pytest.mark.parametrize("content", [b"", b"features, as a text", None])
@@ -164,13 +164,15 @@ def test_a_damaged_store_is_refused(tmp_path, data_set, content):
     path = stored(tmp_path, data_set)
     undamaged = path.read_bytes()
     path.write_bytes(undamaged[: len(undamaged) // 2] if content is None else content)
-    assert "is not a feature store" in refused(path, store_fingerprint(data_set, FrontEnd(CONFIG)))
+    assert "is not a feature store" in refusal_of(
+        path, store_fingerprint(data_set, FrontEnd(CONFIG))
+    )
 
 
 def test_an_hdf5_file_of_another_program_is_refused(tmp_path):
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["data"] = np.zeros(3)
-    assert "is not a feature store" in refused(tmp_path / "other.h5", "0" * 16)
+    assert "is not a feature store" in refusal_of(tmp_path / "other.h5", "0" * 16)
 
 
 def test_a_store_cut_while_it_is_written_leaves_nothing(tmp_path, data_set, monkeypatch):
