@@ -45,9 +45,9 @@ def test_the_commands_say_what_was_done(commands, run, mixtures):
     parser = Parser("absslab mix")
     add_flags(parser, MixingConfig)
     add_flags(parser, MixtureFolderConfig)
-    given = vars(parser.parse(flags_of(mix)))
+    flags = vars(parser.parse(flags_of(mix)))
     config = read_manifest(mixtures).config
-    assert given["length"] == config["length"] == 2.0
+    assert flags["length"] == config["length"] == 2.0
     assert {name: config[name] for name in ("n_files", "max_event", "seed", "event_folder")} == {
         name: flags[name] for name in ("n_files", "max_event", "seed", "event_folder")
     }

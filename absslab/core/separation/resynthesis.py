@@ -95,7 +95,7 @@ class Resynthesis:
         """Return what `Separator(model, config).separate` returns, without running the model."""
         segment = concatenate(list(self.stream(config)))
         return Separation.from_segment(
-            whole, self.waveform, self.sampling_rate, self.separator.model
+            segment, self.waveform, self.sampling_rate, self.separator.model
         )
 
     def stream(self, config: SeparationConfig) -> Iterator[Segment]:

@@ -46,7 +46,7 @@ def noise(seed, n=30):
 
 
 def test_a_system_compared_with_itself_differs_by_nothing(tmp_path):
-    path = write(tmp_path, "a", table_of(noise(0)))
+    path = write(tmp_path, "a", make_table(noise(0)))
     for row in compare([path, path], CONFIG).scores.values():
         assert row.differences == [None, 0.0]
         assert row.intervals[1] == [0.0, 0.0]
@@ -54,16 +54,16 @@ def test_a_system_compared_with_itself_differs_by_nothing(tmp_path):
 
 def test_a_constant_gain_is_found_exactly_however_much_mixtures_differ(tmp_path):
     """Mixtures are paired, so their spread of 5 dB does not widen the interval."""
-    first = write(tmp_path, "a", table_of(noise(0)))
-    second = write(tmp_path, "b", table_of(noise(0) + 0.5))
+    first = write(tmp_path, "a", make_table(noise(0)))
+    second = write(tmp_path, "b", make_table(noise(0) + 0.5))
     row = compare([first, second], CONFIG).scores["separation.si_sdr_improvement"]
     assert row.values[1] - row.values[0] == pytest.approx(0.5, abs=1e-5)
     assert row.intervals[1] == pytest.approx([0.5, 0.5], abs=1e-5)
 
 
 def test_systems_that_differ_by_chance_have_an_interval_that_holds_zero(tmp_path):
-    first = write(tmp_path, "a", table_of(noise(0)))
-    second = write(tmp_path, "b", table_of(noise(1)))
+    first = write(tmp_path, "a", make_table(noise(0)))
+    second = write(tmp_path, "b", make_table(noise(1)))
     row = compare([first, second], CONFIG).scores["separation.si_sdr_improvement"]
     low, high = row.intervals[1]
     assert low < 0 < high
@@ -89,8 +89,8 @@ def test_rows_are_joined_by_mixture_and_class_whatever_their_order(tmp_path):
 
 
 def test_scores_that_only_one_system_has_are_left_out_or_empty(tmp_path):
-    first = write(tmp_path, "a", table_of(noise(0)))
-    second = write(tmp_path, "b", table_of(noise(0)).drop(columns=["probability", "decision"]))
+    first = write(tmp_path, "a", make_table(noise(0)))
+    second = write(tmp_path, "b", make_table(noise(0)).drop(columns=["probability", "decision"]))
     assert "tagging.auc" not in compare([first, second], CONFIG).scores
     row = compare([first, second, first], CONFIG).scores["tagging.auc"]
     assert row.values[1] is None
@@ -168,8 +168,8 @@ def test_a_table_with_text_in_the_place_of_numbers_is_refused(tmp_path):
 
 
 def test_a_comparison_comes_back_as_it_was_written(tmp_path):
-    first = write(tmp_path, "a", table_of(noise(0)))
-    second = write(tmp_path, "b", table_of(noise(0)).drop(columns=["probability", "decision"]))
+    first = write(tmp_path, "a", make_table(noise(0)))
+    second = write(tmp_path, "b", make_table(noise(0)).drop(columns=["probability", "decision"]))
     compared = compare([first, second, first], CONFIG)
     written = json.loads(json.dumps(compared.to_json()))
     assert Comparison.from_json(written) == compared

@@ -220,7 +220,7 @@ def test_the_same_mixtures_are_drawn_in_every_table():
     """The spread of the mixtures then does not hide the difference of two systems."""
     values = np.random.default_rng(0).standard_normal((25, 2))
     first, other = (Statistics.from_table(new_table(25, si_sdr=values + gain)) for gain in (0, 1))
-    drawn = [
+    resampled = [
         statistics.resampled(n_resamples=130, seed=5)["separation.si_sdr"]
         for statistics in (first, other)
     ]
