@@ -125,7 +125,8 @@ class MonitorPage(Page):
         )
         table = table.drop(columns=[name for name in _HIDDEN_COLUMNS if name in table])
         rows = [list(map(str, row)) for row in table.to_numpy().tolist()]
-        return render_table(list(table.columns), rows, caption="the latest first")
+        titles = [_COLUMN_TITLES.get(name, name.replace("_", " ")) for name in table.columns]
+        return render_table(titles, rows, caption="the latest first")
 
 
 def _training_panel(runs_folder: Path, mixture_folder: str) -> Panel:
