@@ -55,6 +55,16 @@ class Demo:
 
     config: DemoConfig
 
+    @classmethod
+    def open(cls, config: DemoConfig) -> "Demo":
+        """Return the demo, once it is sure that its last steps can use the device.
+
+        Raises:
+            InputError: the device can't be used.
+        """
+        choose_device(config.device)
+        return cls(config)
+
     @property
     def folder(self) -> Path:
         """Folder of all output."""
@@ -76,13 +86,8 @@ class Demo:
         return self.model.with_suffix("")
 
     def mix(self) -> Steps[WrittenMixtures]:
-        """Synthesise the recordings, unless the cache has them, and mix them.
-
-        Raises:
-            InputError: the device of the later steps can't be used.
-        """
+        """Synthesise the recordings, unless the cache has them, and mix them."""
         config = self.config
-        choose_device(config.device)
         recordings = cached_recordings(n_takes=config.n_takes, seed=config.seed)
         folder = MixtureFolderConfig(
             event_folder=str(recordings),

@@ -19,7 +19,7 @@ def run(arguments: Sequence[str]) -> None:
         "absslab demo", description="Mix, train, evaluate and separate the built-in recordings."
     )
     add_flags(parser, DemoConfig)
-    demo = Demo(from_flags(DemoConfig, vars(parser.parse(arguments))))
+    demo = Demo.open(from_flags(DemoConfig, vars(parser.parse(arguments))))
     print(f"1/5 mixing {demo.config.n_files} mixtures of the built-in recordings", flush=True)
     run_with_progress(demo.mix(), "mixtures", "file")
     print(f"2/5 training by the recommended recipe, {demo.config.n_epochs} epochs", flush=True)
