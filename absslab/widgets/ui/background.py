@@ -189,11 +189,7 @@ class LatestOnly:
             except Exception as error:
                 callback = self._failed
                 result = error
-            try:
-                self._loop.call(self._hand_over, number, callback, result)
-            except BaseException:  # on an inline loop the error of the callback is the caller's
-                self._is_busy = False
-                raise
+            self._loop.call(self._hand_over, number, callback, result)
 
     def _hand_over(self, number: int, callback: Callable[[Any], Any], result: Any) -> None:
         if not self._is_closed and number == self._latest_number:

@@ -1,82 +1,138 @@
 """The main loop: widgets and figures are touched on it alone.
 
 Callbacks of widgets may come on other threads (the subshells of a kernel), and results of long
-work always do. Both are handed to the main loop. In a notebook or a dashboard this is the event
-loop of the kernel (`AsyncioLoop`). A plain script and most tests have no running loop: there
-everything happens at once, in the thread of the caller (`InlineLoop`).
+work always do. Both are handed to the main loop, which is an asyncio event loop.
+
+In a notebook or a dashboard this is the event loop of the kernel. In a plain script no event loop
+runs. Its work is done in threads all the same, and the results wait until the script lets the loop
+run, with `MainLoop.settle` or `MainLoop.run_until`. Tests drive panels in the same way.
 """
 
 import asyncio
 import logging
 import threading
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any
+from weakref import WeakValueDictionary, finalize
 
 from absslab.widgets.ui.compatibility import kernel_main_loop
 
+_TIME_LIMIT = 60.0  # s
 _log = logging.getLogger("absslab")
 
 
-class MainLoop(ABC):
-    """Calls functions where widgets may be touched, and runs long work elsewhere."""
+class MainLoop:
+    """Calls functions where widgets may be touched, and runs long work elsewhere.
 
-    is_inline: bool  # whether everything happens at once, in the thread of the caller
+    What is handed to it after the end of its event loop is dropped.
 
-    @abstractmethod
+    Args:
+        loop: the event loop.
+        thread: where it runs.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, thread: threading.Thread):
+        self._loop = loop
+        self._thread = thread
+        self._unfinished: set[object] = set()  # has an object for all that `settle` waits for
+        self._has_called = asyncio.Event()  # is set after each call on the loop
+
     def call(self, function: Callable[..., Any], *args: Any) -> None:
         """Call a function on the loop, from any thread; at once if it is the loop's own thread."""
-
-    @abstractmethod
-    def later(self, seconds: float, function: Callable[[], Any]) -> None:
-        """Call a function on the loop once, after a time in seconds."""
-
-    @abstractmethod
-    def start_thread(self, function: Callable[[], Any], name: str) -> None:
-        """Run a function beside the loop; it does not keep the process from ending."""
-
-    @abstractmethod
-    def make_worker(self, name: str) -> Executor:
-        """Make a worker that runs functions beside the loop, one after the other."""
-
-    @abstractmethod
-    def every(self, seconds: float, function: Callable[[], Any]) -> "Ticker":
-        """Call a function again and again, first after `seconds`, until the ticker is cancelled."""
-
-
-class AsyncioLoop(MainLoop):
-    """An event loop that runs; what is handed to it after its end is dropped."""
-
-    is_inline = False
-
-    def __init__(self, loop: asyncio.AbstractEventLoop):
-        self._loop = loop
-
-    def call(self, function: Callable[..., Any], *args: Any) -> None:
-        """See `MainLoop`."""
-        if _loop_of_this_thread() is self._loop:
+        if threading.current_thread() is self._thread and not self._loop.is_closed():
             function(*args)
         else:
-            self._enqueue(function, *args)
+            self._enqueue(self._call, function, *args)
 
     def later(self, seconds: float, function: Callable[[], Any]) -> None:
-        """See `MainLoop`."""
-        self._enqueue(self._loop.call_later, seconds, function)
+        """Call a function on the loop once, after a time in seconds."""
+        self._call_later(seconds, self._track(function))
 
     def start_thread(self, function: Callable[[], Any], name: str) -> None:
-        """See `MainLoop`."""
-        threading.Thread(target=function, name=name, daemon=True).start()
+        """Run a function beside the loop; it does not keep the process from ending."""
+        threading.Thread(target=self._track(function), name=name, daemon=True).start()
 
     def make_worker(self, name: str) -> Executor:
-        """See `MainLoop`."""
-        return ThreadPoolExecutor(1, name)
+        """Make a worker that runs functions beside the loop, one after the other."""
+        return _Worker(self, name)
 
     def every(self, seconds: float, function: Callable[[], Any]) -> "Ticker":
-        """See `MainLoop`."""
-        ticker = Ticker(self, seconds, function)
-        self.later(seconds, ticker.tick)
+        """Call a function again and again, first after `seconds`, until the ticker is cancelled."""
+        ticker = Ticker(function)
+
+        def tick() -> None:
+            ticker.tick()
+            if ticker.is_running:
+                self._call_later(seconds, tick)
+
+        self._call_later(seconds, tick)
         return ticker
+
+    async def until(self, condition: Callable[[], Any], *, seconds: float = _TIME_LIMIT) -> None:
+        """Wait until a condition is true; it is tested after each call on the loop.
+
+        Args:
+            condition: depends on what happens on the loop alone.
+            seconds: how long to wait at most.
+
+        Raises:
+            TimeoutError: if it did not become true in this time.
+        """
+        async with asyncio.timeout(seconds):
+            while not condition():
+                self._has_called.clear()
+                await self._has_called.wait()
+
+    def run_until(self, condition: Callable[[], Any], *, seconds: float = _TIME_LIMIT) -> None:
+        """Let a loop that nobody else runs run until a condition is true; see `until`.
+
+        Raises:
+            RuntimeError: if a loop runs in this thread, as in a notebook: await `until` there.
+            TimeoutError: if the condition did not become true in this time.
+        """
+        if _running_loop() is not None:
+            raise RuntimeError("the main loop runs by itself here: await its `until` instead")
+        self._loop.run_until_complete(self.until(condition, seconds=seconds))
+
+    def settle(self, *, seconds: float = _TIME_LIMIT) -> None:
+        """Let the loop run until no work is left; tickers go on, but are not waited for.
+
+        Args:
+            seconds: how long to wait at most.
+
+        Raises:
+            RuntimeError: if a loop runs in this thread, as in a notebook.
+            TimeoutError: if some work has not ended in this time.
+        """
+        self.run_until(lambda: not self._unfinished, seconds=seconds)
+
+    def begin(self) -> Callable[[], None]:
+        """Make `settle` wait until the function that is returned is called, from any thread."""
+        work = object()
+        self._unfinished.add(work)
+        return lambda: self._enqueue(self._call, self._unfinished.discard, work)
+
+    def _track(self, function: Callable[[], Any]) -> Callable[[], None]:
+        """Return a function that `settle` waits for, to be called once."""
+        finish = self.begin()
+
+        def tracked() -> None:
+            try:
+                function()
+            finally:
+                finish()
+
+        return tracked
+
+    def _call(self, function: Callable[..., Any], *args: Any) -> None:
+        try:
+            function(*args)
+        finally:
+            self._has_called.set()
+
+    def _call_later(self, seconds: float, function: Callable[[], Any]) -> None:
+        self._enqueue(self._loop.call_later, seconds, self._call, function)
 
     def _enqueue(self, function: Callable[..., Any], *args: Any) -> None:
         try:
@@ -85,38 +141,10 @@ class AsyncioLoop(MainLoop):
             _log.debug("dropped %r: the loop is closed", function)
 
 
-class InlineLoop(MainLoop):
-    """No loop at all: every function is called at once, and a ticker never ticks by itself."""
-
-    is_inline = True
-
-    def call(self, function: Callable[..., Any], *args: Any) -> None:
-        """See `MainLoop`."""
-        function(*args)
-
-    def later(self, seconds: float, function: Callable[[], Any]) -> None:
-        """Call the function now: there is nothing that waits."""
-        function()
-
-    def start_thread(self, function: Callable[[], Any], name: str) -> None:
-        """Run the function now."""
-        function()
-
-    def make_worker(self, name: str) -> Executor:
-        """See `MainLoop`."""
-        return _InlineExecutor()
-
-    def every(self, seconds: float, function: Callable[[], Any]) -> "Ticker":
-        """Return a ticker that ticks only when its `tick` is called."""
-        return Ticker(self, seconds, function)
-
-
 class Ticker:
     """Calls a function at regular intervals. Made by `MainLoop.every`; the loop keeps it alive."""
 
-    def __init__(self, loop: MainLoop, seconds: float, function: Callable[[], Any]):
-        self._loop = loop
-        self._seconds = seconds
+    def __init__(self, function: Callable[[], Any]):
         self._function = function
         self.is_running = True
 
@@ -127,40 +155,68 @@ class Ticker:
     close = cancel
 
     def tick(self) -> None:
-        """Call the function, and again after the interval."""
+        """Call the function now, unless the ticker is cancelled; its errors are logged."""
         if not self.is_running:
             return
         try:
             self._function()
         except Exception:
             _log.exception("the function of a ticker failed")
-        finally:
-            if self.is_running and not self._loop.is_inline:
-                self._loop.later(self._seconds, self.tick)
 
 
-class _InlineExecutor(Executor):
-    """Runs what is submitted at once; its errors are raised in the caller."""
+class _Worker(ThreadPoolExecutor):
+    """Runs functions one after the other; the loop's `settle` waits for them."""
+
+    def __init__(self, loop: MainLoop, name: str):
+        super().__init__(1, name)
+        self._main_loop = loop
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **options: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        future.set_result(function(*args, **options))
+        future = super().submit(function, *args, **options)
+        finish = self._main_loop.begin()
+        future.add_done_callback(lambda _: finish())
         return future
 
 
+class _LoopOfThread(threading.local):
+    """Per thread: the loop that nobody runs, if one was needed."""
+
+    loop: MainLoop | None = None
+
+
+_running_loops: WeakValueDictionary[asyncio.AbstractEventLoop, MainLoop] = WeakValueDictionary()
+_loop_of_thread = _LoopOfThread()
+
+
 def current_main_loop() -> MainLoop:
-    """Return the loop that runs here, or an `InlineLoop` where none runs.
+    """Return the loop that runs in this thread, or one that nobody runs where there is none.
 
     On the thread of a kernel's subshell it is the loop of the kernel's main thread.
     """
-    loop = _loop_of_this_thread()
-    if threading.current_thread() is not threading.main_thread():
-        loop = kernel_main_loop() or loop
-    return InlineLoop() if loop is None else AsyncioLoop(loop)
+    thread = threading.current_thread()
+    kernel_loop = None if thread is threading.main_thread() else kernel_main_loop()
+    if kernel_loop is not None:
+        return _wrap(kernel_loop, threading.main_thread())
+    running = _running_loop()
+    if running is not None:
+        return _wrap(running, thread)
+    if _loop_of_thread.loop is None:
+        loop = asyncio.new_event_loop()
+        _loop_of_thread.loop = MainLoop(loop, thread)
+        finalize(_loop_of_thread.loop, loop.close)  # at the end of the thread or of the process
+    return _loop_of_thread.loop
 
 
-def _loop_of_this_thread() -> asyncio.AbstractEventLoop | None:
+def _running_loop() -> asyncio.AbstractEventLoop | None:
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
+
+
+def _wrap(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> MainLoop:
+    """Return the one main loop of a running event loop."""
+    main_loop = _running_loops.get(loop)
+    if main_loop is None:
+        main_loop = _running_loops[loop] = MainLoop(loop, thread)
+    return main_loop

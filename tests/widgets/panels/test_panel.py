@@ -52,7 +52,7 @@ def test_the_state_changes_on_the_main_loop_alone():
         threads = []
         panel.state.observe(lambda _: threads.append(threading.current_thread()), "runs_folder")
         await asyncio.to_thread(setattr, control, "value", "typed")
-        await asyncio.sleep(0.01)
+        await panel.loop.until(lambda: threads)
         panel.close()
         return threads, panel.state.runs_folder
 

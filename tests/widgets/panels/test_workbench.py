@@ -23,9 +23,10 @@ def descendants(widget):
     return [member for child in children for member in [child, *descendants(child)]]
 
 
-def test_every_panel_opens_without_an_error(workbench):
+def test_every_panel_opens_without_an_error(workbench, settle):
     for name in PANELS:
         panel = workbench.show(name)
+        settle()
         assert 'role="alert"' not in panel.message_line.value, (name, panel.message)
         assert panel is getattr(workbench, name)
         assert panel.state is workbench.state
@@ -94,11 +95,12 @@ def test_unknown_names_are_refused_with_the_nearest():
         absslab.workbench().show("trainin")
 
 
-def test_closing_leaves_nothing(mixtures, checkpoint):
+def test_closing_leaves_nothing(mixtures, checkpoint, settle):
     before = set(ipywidgets.widgets.widget._instances)
     workbench = absslab.workbench(mixture_folder=str(mixtures), runs_folder=str(checkpoint.parent))
     for name in PANELS:
         workbench.show(name)
+    settle()
     workbench.close()
     assert set(ipywidgets.widgets.widget._instances) == before
 

@@ -11,6 +11,7 @@ from absslab.core.data.mixing import Mixture
 from absslab.core.model.feature_config import FeatureConfig
 from absslab.core.separation.separator import Separation
 from absslab.widgets.player.display import player_of
+from absslab.widgets.ui.main_loop import current_main_loop
 
 RATE = 8000
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -33,7 +34,7 @@ def widgets():
 
 
 @pytest.mark.parametrize("make", [mixture, separation])
-def test_however_often_a_result_is_shown_it_has_one_player_which_goes_with_it(make):
+def test_however_often_a_result_is_shown_it_has_one_player_which_goes_with_it(make, settle):
     before, result = widgets(), make()
     model_ids = {result._repr_mimebundle_()[0][VIEW]["model_id"] for _ in range(10)}
     assert len(model_ids) == 1
@@ -43,6 +44,7 @@ def test_however_often_a_result_is_shown_it_has_one_player_which_goes_with_it(ma
     assert len(widgets() - before) == 2 * n_of_a_player
     del result, other
     gc.collect()
+    settle()
     assert widgets() == before
 
 
@@ -52,13 +54,9 @@ def test_where_a_loop_runs_the_player_goes_when_the_loop_is_free():
         result._repr_mimebundle_()
         del result
         gc.collect()
-        for _ in range(100):
-            if widgets() == before:
-                return True
-            await asyncio.sleep(0.01)
-        return False
+        await current_main_loop().until(lambda: widgets() == before)
 
-    assert asyncio.run(run())
+    asyncio.run(run())
 
 
 def test_a_player_that_was_closed_is_made_anew():

@@ -20,6 +20,7 @@ from absslab.widgets.player.display import player_of
 from absslab.widgets.player.player import Player
 from absslab.widgets.player.playlist import BUDGET
 from absslab.widgets.player.tracks import Mask, Track, array_sound
+from absslab.widgets.ui.main_loop import current_main_loop
 
 RATE = 16000
 
@@ -40,9 +41,14 @@ class Page:
         self.player, self.messages = player, []
         player.send = lambda content, buffers=None: self.messages.append((content, buffers))
 
-    def says(self, **content):
-        self.messages.clear()
+    def sends(self, **content):
         self.player._handle_custom_msg(content, [])
+
+    def says(self, **content):
+        """Send a message, and return the messages that answer it."""
+        self.messages.clear()
+        self.sends(**content)
+        current_main_loop().settle()
         return self.messages
 
     def of(self, kind):
@@ -207,10 +213,11 @@ def test_what_is_heard_is_saved_with_its_gains(page, sounds):
     np.testing.assert_allclose(samples, 0.5 * sounds["speech"] + sounds["knock"], atol=1e-4)
 
 
-def test_a_track_can_be_offered_from_python(page, sounds):
+def test_a_track_can_be_offered_from_python(page, sounds, settle):
     page.says(type="ready")
     page.messages.clear()
     page.player.offer("knock", "the knock: <b>")
+    settle()
     ((about, buffers),) = page.of("file")
     assert about["name"] == "the knock_ _b_.wav"
     np.testing.assert_allclose(
@@ -228,7 +235,7 @@ def test_a_remix_beyond_full_scale_is_saved_without_clipping(page, sounds):
     )
 
 
-def test_other_tracks_of_the_same_names_keep_what_is_heard(page, sounds):
+def test_other_tracks_of_the_same_names_keep_what_is_heard(page, sounds, settle):
     page.says(type="ready")
     page.says(type="mix", gains=[None, 0, None], mix=MIX)
     page.messages.clear()
@@ -238,12 +245,14 @@ def test_other_tracks_of_the_same_names_keep_what_is_heard(page, sounds):
             for track in page.player.tracks
         ]
     )
+    settle()
     ((about, _),) = page.of("tracks")
     assert about["coming"] == [1]
     assert about["mix"] == MIX
     assert [content["track"] for content, _ in page.of("pcm")] == [1]
     page.messages.clear()
     page.player.show([Track("else", array_sound(tone(200), RATE))], title="else")
+    settle()
     assert page.of("tracks")[0][0]["coming"] == [0]
     assert page.player.title == "else"
 
@@ -273,7 +282,7 @@ def test_of_two_wishes_for_a_brush_only_the_later_is_answered(page, monkeypatch)
     assert results[1][0]["number"] == 2
 
 
-def test_what_was_begun_for_other_tracks_is_never_told(page, monkeypatch):
+def test_what_was_begun_for_other_tracks_is_never_told(page, settle):
     page.says(type="ready")
     before = page.player._playlist
     page.player.show(
@@ -282,8 +291,10 @@ def test_what_was_begun_for_other_tracks_is_never_told(page, monkeypatch):
             for track in page.player.tracks
         ]
     )
+    settle()
     page.messages.clear()
     page.player._submit("slow", page.player._match_gains, before)
+    settle()
     assert page.messages == []
     assert page.player._playlist.matched_gains["peak"][0] == pytest.approx(39, abs=0.1)
 
@@ -324,7 +335,7 @@ def test_it_is_driven_from_python(page):
 )
 def test_a_page_may_say_anything(page, content):
     page.says(type="ready")
-    page.player._handle_custom_msg(content, [])
+    page.sends(**content)
     page.says(type="need", chunks=[[1, 0]])
     assert len(page.of("pcm")) == 1
 
@@ -396,11 +407,8 @@ def test_a_closed_player_says_nothing_and_leaves_nothing():
 def test_where_a_loop_runs_answers_come_on_it_and_in_a_thread():
     async def run():
         page = Page(listen(tone(440), RATE))
-        page.says(type="ready")
-        for _ in range(100):
-            if page.of("pcm"):
-                break
-            await asyncio.sleep(0.02)
+        page.sends(type="ready")
+        await current_main_loop().until(lambda: page.of("pcm"))
         page.player.close()
         return [content["type"] for content, _ in page.messages]
 

@@ -71,8 +71,7 @@ def test_a_callback_from_a_subshells_thread_runs_on_the_main_one():
         callback = panel.guard(lambda: seen.append(threading.current_thread()))
         thread = threading.Thread(target=callback)
         thread.start()
-        while not seen:
-            await asyncio.sleep(0.005)
+        await panel.loop.until(lambda: seen)
         thread.join()
         panel.close()
         return seen

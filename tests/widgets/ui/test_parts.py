@@ -1,8 +1,6 @@
 """Parts of panels: tables, a chart that can be hidden, a timeline of events, long work."""
 
-import asyncio
 import threading
-import time
 
 import numpy as np
 
@@ -12,7 +10,6 @@ from absslab.plots.html_tables import render_table
 from absslab.widgets.listening.recording_view import RecordingView
 from absslab.widgets.player.tracks import Track, array_sound
 from absslab.widgets.ui.chart_area import ChartArea
-from absslab.widgets.ui.main_loop import current_main_loop
 from absslab.widgets.ui.progress_line import ProgressLine
 
 
@@ -59,56 +56,50 @@ def test_the_timeline_has_rows_of_what_sounds_and_of_all_where_nothing_does():
     view.close()
 
 
-def test_long_work_is_done_one_at_a_time_and_the_newest_follows():
+def test_long_work_is_done_one_at_a_time_and_the_newest_follows(loop):
     """Many requests use one thread, and only the last one is answered."""
+    started, done, running, most = [], [], 0, 0
+    first_started, all_asked = threading.Event(), threading.Event()
 
-    async def ask() -> tuple[list[int], list[int], int]:
-        started, done, running, most = [], [], 0, 0
-        all_asked = threading.Event()
+    def steps(i):
+        def made():
+            nonlocal running, most
+            started.append(i)
+            first_started.set()
+            running += 1
+            most = max(most, running)
+            try:
+                for _ in range(3):
+                    all_asked.wait(20)
+                    yield Progress(1, 2)
+            finally:
+                running -= 1
 
-        def steps(i):
-            def made():
-                nonlocal running, most
-                started.append(i)
-                running += 1
-                most = max(most, running)
-                try:
-                    for _ in range(3):
-                        all_asked.wait(20)
-                        yield Progress(1, 2)
-                finally:
-                    running -= 1
+        return made
 
-            return made
-
-        line = ProgressLine(current_main_loop(), lambda error: done.append(-1))
-        for i in range(10):
-            line.run(steps(i), task="work", done=lambda i=i: done.append(i))
-            await asyncio.sleep(0.005)
-        assert line.is_running
-        all_asked.set()
-        while line.is_running:
-            await asyncio.sleep(0.01)
-        return started, done, most
-
-    started, done, most = asyncio.run(ask())
+    line = ProgressLine(loop, lambda error: done.append(-1))
+    for i in range(10):
+        line.run(steps(i), task="work", done=lambda i=i: done.append(i))
+        assert first_started.wait(20)
+    assert line.is_running
+    all_asked.set()
+    loop.settle()
+    assert not line.is_running
     assert (started, done, most) == ([0, 9], [9], 1)
 
 
-def test_work_that_waits_can_be_cancelled():
-    async def ask() -> list[int]:
-        done = []
+def test_work_that_waits_can_be_cancelled(loop):
+    done, go = [], threading.Event()
 
-        def steps():
-            time.sleep(0.1)
-            yield Progress(1, 1)
+    def steps():
+        go.wait(20)
+        yield Progress(1, 1)
 
-        line = ProgressLine(current_main_loop(), lambda error: None)
-        line.run(steps, task="first", done=lambda: done.append(1))
-        line.run(steps, task="second", done=lambda: done.append(2))
-        line.cancel()
-        await asyncio.sleep(0.4)
-        assert not line.is_running
-        return done
-
-    assert asyncio.run(ask()) == []
+    line = ProgressLine(loop, lambda error: None)
+    line.run(steps, task="first", done=lambda: done.append(1))
+    line.run(steps, task="second", done=lambda: done.append(2))
+    line.cancel()
+    go.set()
+    loop.settle()
+    assert not line.is_running
+    assert done == []

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from absslab.core.audio import sound_files
+from absslab.widgets.ui.main_loop import current_main_loop
 from absslab.widgets.ui.upload import Limits, Upload
 
 LIMITS = Limits(size=1_000_000, count=3, duration=5.0)
@@ -33,6 +34,7 @@ class Page:
                 "buffers": list(buffers),
             }
         )
+        current_main_loop().settle()
 
     def begin(self, name="a.wav", size=100, number=1):
         self.say({"type": "begin", "number": number, "name": name, "size": size})
@@ -44,10 +46,11 @@ class Page:
 
 
 @pytest.fixture
-def page(tmp_path):
+def page(tmp_path, settle):
     page = Page(tmp_path)
     yield page
     page.upload.close()
+    settle()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -144,17 +147,16 @@ def test_a_refused_file_leaves_the_one_before(page, sound, tmp_path):
 
 
 def test_one_that_is_cancelled_when_it_is_whole_already_is_removed(
-    page, sound, tmp_path, monkeypatch
+    page, sound, tmp_path, monkeypatch, loop
 ):
-    class Loop:
-        exists = False
+    call_on_loop = loop.call
 
-        def call(self, function, *args):
-            if function.__name__ == "_end":  # the page cancels just before it gets the answer
-                page.upload.cancel()
-            function(*args)
+    def call(function, *args):
+        if function.__name__ == "_end":  # the page cancels just before it gets the answer
+            call_on_loop(page.upload.cancel)
+        call_on_loop(function, *args)
 
-    page.upload._loop = Loop()
+    monkeypatch.setattr(loop, "call", call)
     page.begin(size=len(sound))
     page.piece(0, sound)
     assert page.arrived == []

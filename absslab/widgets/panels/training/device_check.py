@@ -16,7 +16,7 @@ class DeviceCheck:
     """Finds the users of a device, then calls a function with them; one check at a time.
 
     Args:
-        panel: the panel of this check, which shows errors; without a loop they are raised.
+        panel: the panel of this check, which shows errors.
         changed: is called when a check begins, and when it has ended.
     """
 
@@ -24,7 +24,7 @@ class DeviceCheck:
         self.is_running = False
         self._changed = changed
         self._show_error = panel.fail
-        deliver = self._end if panel.loop.is_inline else panel.guard(self._end)
+        deliver = panel.guard(self._end)
         self._latest = LatestOnly(panel.loop, _find_users, deliver=deliver, failed=self._fail)
 
     def request(self, device: str, runs_folder: str | Path, handle_users: UsersHandler) -> None:

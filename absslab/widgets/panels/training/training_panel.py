@@ -70,14 +70,15 @@ class TrainingPanel(WorkbenchPanel):
     def start(self, *, anyway: bool = False) -> None:
         """Start a training with the settings of the form, and follow it.
 
-        In a notebook it starts a moment later, after a check of whether the device is in use.
+        It starts a moment later, after a check of whether the device is in use. An error of that
+        moment, such as that the run exists already, is shown in the message line.
 
         Args:
             anyway: start it even if the device is in use.
 
         Raises:
-            InputError: if a config does not take a value, the run exists already, or a training
-                is being started.
+            InputError: if a config does not take a value, the run is being trained, or another
+                training is being started.
         """
         arguments = self.form.arguments()
         run = self.form.settings.run

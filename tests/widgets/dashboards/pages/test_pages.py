@@ -44,12 +44,13 @@ def other_run(other_checkpoint):
 
 
 @pytest.fixture
-def opened(tmp_path):
+def opened(tmp_path, settle):
     """`opened("listen", run_directory=…)` opens a page that is closed at the end."""
     pages = []
 
     def open_it(name, **settings):
         pages.append(open_page(name, visitors_folder=str(tmp_path), **settings))
+        settle()
         return pages[-1]
 
     yield open_it
@@ -66,15 +67,17 @@ def names(page):
     return [track.name for track in page.recording_view.player.tracks]
 
 
-def test_listen_begins_with_the_first_recording_and_goes_round(opened, run, mixtures):
+def test_listen_begins_with_the_first_recording_and_goes_round(opened, run, mixtures, settle):
     page = opened("listen", run_directory=[str(run)])
     assert page.message == ""
     assert len(page.files) == 8
     assert names(page)[0] == "mixture"
     assert page.recording_view.player.title == "000000.wav"
     page.choice.step(-1)
+    settle()
     assert page.recording_view.player.title == "000007.wav"
     page.choice.step(1)
+    settle()
     assert page.recording_view.player.title == "000000.wav"
     assert "SI-SDR" in page.table.value
     assert str(mixtures) not in "".join(title for title, _ in page.choice.control.options)
@@ -89,15 +92,17 @@ def test_data_that_moved_are_found(opened, checkpoint, mixtures, tmp_path):
     assert {path.parent for path in page.files} == {moved / "test"}
 
 
-def test_separate_keeps_softens_and_removes(opened, run, mixtures, tmp_path):
+def test_separate_keeps_softens_and_removes(opened, run, mixtures, tmp_path, settle):
     page = opened("separate", run_directory=[str(run)])
     mixture = mixtures / "test" / "000000.wav"
     page._upload_done(Uploaded(mixture, "mine.wav", ""))
+    settle()
     assert page.result.layout.display == ""
     tracks = {track.name: track.sound for track in page.recording_view.player.tracks}
     n = tracks["before"].n_samples
     np.testing.assert_allclose(tracks["after"].read(0, n), tracks["before"].read(0, n), atol=1e-6)
     page.keep_controls.set_choices({page.keep_controls.found_names[-1]: "soften"})
+    settle()
     after = {track.name: track.sound for track in page.recording_view.player.tracks}["after"]
     (folder,) = page.folder.glob(f"separated-*/{mixture.stem}")
     files = {path.stem: soundfile.read(path)[0] for path in folder.glob("*.wav")}
@@ -116,9 +121,10 @@ def test_separate_keeps_softens_and_removes(opened, run, mixtures, tmp_path):
     assert not page.folder.exists()
 
 
-def test_an_example_can_be_tried(opened, run):
+def test_an_example_can_be_tried(opened, run, settle):
     page = opened("separate", run_directory=[str(run)])
     page.examples.value = page.examples.options[1][1]
+    settle()
     assert page.recording_view.player is not None
     with soundfile.SoundFile(page.examples.value) as file:
         assert page.recording_view.player.n_samples == file.frames
@@ -237,17 +243,19 @@ def test_compare_puts_both_side_by_side(opened, run, other_run, tmp_path):
     assert "B\nprobability" in page.table.value
 
 
-def test_a_blind_test_tells_nothing_before_its_end(opened, run, other_run, tmp_path):
+def test_a_blind_test_tells_nothing_before_its_end(opened, run, other_run, tmp_path, settle):
     votes = tmp_path / "votes"
     page = opened("compare", run_directory=[str(run), str(other_run)], votes_folder=str(votes))
     test = page.test
     test.start(np.random.default_rng(0))
+    settle()
     assert [track.name for track in test.recording_view.player.tracks][:3] == ["mixture", "X", "Y"]
     assert all(track.mask is None for track in test.recording_view.player.tracks)
     seen = test.about.value + test.result.value + test.recording_view.player.title
     assert run.name not in seen
     while test.number < len(test.trials):
         test.vote("X")
+        settle()
     saved_votes = read_votes(next(votes.glob("*.jsonl")))
     assert len(saved_votes) == len(test.trials)
     n_first = sum(vote.preferred == run.name for vote in saved_votes)
@@ -258,6 +266,7 @@ def test_a_blind_test_tells_nothing_before_its_end(opened, run, other_run, tmp_p
     assert "not a significant difference" in test.result.value
     test.votes["X"].disabled = False
     test.votes["X"].click()
+    settle()
     assert "not loaded yet" in page.message
 
 
@@ -270,7 +279,7 @@ def test_votes_name_recordings_and_not_where_they_are(opened, run, other_run, mi
 
 
 def test_a_round_whose_sounds_are_gone_ends_the_test_and_one_may_begin_again(
-    opened, run, other_run, tmp_path
+    opened, run, other_run, tmp_path, settle
 ):
     page = opened(
         "compare", run_directory=[str(run), str(other_run)], votes_folder=str(tmp_path / "votes")
@@ -281,6 +290,7 @@ def test_a_round_whose_sounds_are_gone_ends_the_test_and_one_may_begin_again(
 
     page.pair.compare = fail
     page.test.start()
+    settle()
     assert "gone.wav does not exist" in page.message
     assert page.test.start_button.layout.display == ""
 
@@ -311,12 +321,13 @@ def test_how_sure_votes_are_is_said(p_value, words):
     assert words in describe_votes(counted, ("a", "b"))
 
 
-def test_x_is_what_the_trial_says(opened, run, other_run, mixtures, tmp_path):
+def test_x_is_what_the_trial_says(opened, run, other_run, mixtures, tmp_path, settle):
     page = opened(
         "compare", run_directory=[str(run), str(other_run)], votes_folder=str(tmp_path / "votes")
     )
     test = page.test
     test.start(np.random.default_rng(1))
+    settle()
     trial = test.trials[0]
     compared = page.pair.compare(page.pair.paths[trial.mixture], [trial.label])
     sources = [
@@ -345,21 +356,25 @@ def test_a_page_that_can_not_be_made_says_why(opened, name, line):
     assert line in page.message
 
 
-def test_what_visitors_can_not_mend_is_for_the_hosts_log(opened, run, tmp_path, monkeypatch):
+def test_what_visitors_can_not_mend_is_for_the_hosts_log(
+    opened, run, tmp_path, monkeypatch, settle
+):
     page = opened("listen", run_directory=[str(run)])
     monkeypatch.setattr(page._models, "separate_excerpt", lambda *_: 1 / 0)
     page._latest._function = page._models.separate_excerpt
     page.choice.step(1)
+    settle()
     assert "the host's log has the details" in page.message
     assert "ZeroDivision" not in page.message
     assert "ZeroDivisionError" in next(tmp_path.glob("log-*.txt")).read_text()
 
 
-def test_messages_of_a_dashboard_name_no_folders(opened, run, monkeypatch, checkpoint):
+def test_messages_of_a_dashboard_name_no_folders(opened, run, monkeypatch, checkpoint, settle):
     monkeypatch.setenv(ENVIRONMENT, "{}")
     page = opened("listen", run_directory=[str(run)])
     page.files[1] = checkpoint.parent / "deep" / "gone.wav"
     page.choice.step(1)
+    settle()
     assert "gone.wav does not exist" in page.message
     assert str(checkpoint.parent) not in page.message
 
@@ -432,7 +447,7 @@ def test_it_is_known_when_nobody_looks_any_more(monkeypatch):
     heartbeat.close()
 
 
-def test_a_page_frees_what_it_opened(run, tmp_path):
+def test_a_page_frees_what_it_opened(run, tmp_path, settle):
     import ipywidgets
 
     before = len(ipywidgets.widgets.widget._instances)
@@ -443,6 +458,7 @@ def test_a_page_frees_what_it_opened(run, tmp_path):
             runs_folder=str(run.parent),
             visitors_folder=str(tmp_path),
         )
+        settle()
         page.close()
     assert len(ipywidgets.widgets.widget._instances) == before
     logging.getLogger("absslab").handlers.clear()
@@ -450,17 +466,19 @@ def test_a_page_frees_what_it_opened(run, tmp_path):
 
 
 def test_settings_of_a_notebook_of_ones_own_take_the_place_of_the_servers(
-    run, monkeypatch, tmp_path
+    run, monkeypatch, tmp_path, settle
 ):
     monkeypatch.setenv(ENVIRONMENT, '{"split": "validation"}')
     page = open_page("listen", run_directory=[str(run)])
+    settle()
     assert page.config == DashboardConfig(run_directory=(str(run),))
     page.close()
 
 
-def test_the_levels_of_what_is_kept_are_those_of_the_file(opened, run, mixtures):
+def test_the_levels_of_what_is_kept_are_those_of_the_file(opened, run, mixtures, settle):
     page = opened("separate", run_directory=[str(run)])
     page.separate(mixtures / "test" / "000001.wav", "x.wav")
+    settle()
     before = next(track for track in page.recording_view.player.tracks if track.name == "before")
     samples = sound_files.load(mixtures / "test" / "000001.wav")
     np.testing.assert_array_equal(before.sound.read(0, len(samples))[0], samples)

@@ -16,24 +16,27 @@ from absslab.widgets.ui.sliders import Sliders
 
 
 @pytest.fixture
-def front_ends(mixtures):
+def front_ends(mixtures, settle):
     panel = FrontEndsPanel(State(mixture=str(mixtures / "test" / "000000.wav")))
+    settle()
     yield panel
     panel.close()
 
 
 @pytest.fixture
-def poolings():
+def poolings(settle):
     panel = PoolingPanel()
+    settle()
     yield panel
     panel.close()
 
 
 @pytest.fixture
-def side_by_side(checkpoint, mixtures):
+def side_by_side(checkpoint, mixtures, settle):
     panel = SideBySidePanel(
         {"first": checkpoint, "again": checkpoint}, State(mixture_folder=str(mixtures))
     )
+    settle()
     yield panel
     panel.close()
 
@@ -74,7 +77,7 @@ def test_a_slider_can_come_back_to_its_default(panel_class):
     panel.close()
 
 
-def test_front_ends_are_seen_and_heard_and_follow_the_sliders(front_ends):
+def test_front_ends_are_seen_and_heard_and_follow_the_sliders(front_ends, settle):
     assert [track.name for track in front_ends.recording_view.player.tracks] == [
         "recording",
         *FRONT_ENDS,
@@ -84,23 +87,29 @@ def test_front_ends_are_seen_and_heard_and_follow_the_sliders(front_ends):
     ]  # fmt: skip
     before = front_ends.comparison.sounds["mel"]
     front_ends.sliders.set(carrier="noise", n_mels=16)
+    settle()
     assert front_ends.comparison.features[1].shades.shape[0] == 16
     assert not np.array_equal(front_ends.comparison.sounds["mel"], before)
     figure_of(front_ends).canvas.draw()
     assert front_ends.message == ""
 
 
-def test_front_ends_follow_the_selected_recording_and_say_what_is_wrong(front_ends, mixtures):
+def test_front_ends_follow_the_selected_recording_and_say_what_is_wrong(
+    front_ends, mixtures, settle
+):
     before = front_ends.comparison.recording
     front_ends.look(mixtures / "test" / "000001.wav")
+    settle()
     assert not np.array_equal(front_ends.comparison.recording, before)
     front_ends.state.mixture = "nowhere.wav"
+    settle()
     assert "nowhere.wav does not exist" in front_ends.message
     front_ends.state.mixture = ""
+    settle()
     assert "no recording is chosen" in front_ends.message
 
 
-def test_poolings_are_shown_and_follow_the_sliders(poolings):
+def test_poolings_are_shown_and_follow_the_sliders(poolings, settle):
     assert list(poolings.comparison.pooled) == list(POOLINGS)
     assert all(name in poolings.table.value for name in POOLINGS)
     assert len([axes for axes in figure_of(poolings).axes if axes.images]) >= 2 * (
@@ -108,10 +117,12 @@ def test_poolings_are_shown_and_follow_the_sliders(poolings):
     )
     before = poolings.comparison.pooled["GWRP"].probability
     poolings.sliders.controls["decay"].value = 1.0
+    settle()
     after = poolings.comparison.pooled
     assert after["GWRP"].probability < before
     assert after["GWRP"].probability == pytest.approx(after["GAP"].probability, rel=1e-5)
     poolings.label.value, poolings.n_steps.value = 0, 30
+    settle()
     assert poolings.comparison.pooled["GAP"].probability_after < after["GAP"].probability
     assert "after 30 steps" in figure_of(poolings).axes[3].get_title(loc="left")
     figure_of(poolings).canvas.draw()
@@ -134,26 +145,32 @@ def test_models_are_compared_class_by_class_and_the_same_model_does_the_same(sid
     figure_of(side_by_side).canvas.draw()
 
 
-def test_the_next_mixture_is_compared_and_selected_for_all_panels(side_by_side, mixtures, tmp_path):
+def test_the_next_mixture_is_compared_and_selected_for_all_panels(
+    side_by_side, mixtures, tmp_path, settle
+):
     first = side_by_side.comparison
     side_by_side._step(1)
+    settle()
     assert side_by_side.comparison is not first
     assert side_by_side.state.mixture == str(mixtures / "test" / "000001.wav")
     side_by_side.index.value = 99
+    settle()
     assert "has 8 test mixtures: expected a number up to 7" in side_by_side.message
     alone = tmp_path / "alone.wav"
     alone.write_bytes((mixtures / "test" / "000002.wav").read_bytes())
     side_by_side.compare(alone)
+    settle()
     assert len(side_by_side.comparison.rows) == 3, (
         "the most probable classes are shown if no sources are known"
     )
     assert {track.kind for track in side_by_side.comparison.tracks} == {"mixture", "source"}
 
 
-def test_what_can_t_be_compared_is_said(mixtures, tmp_path):
+def test_what_can_t_be_compared_is_said(mixtures, tmp_path, settle):
     with pytest.raises(InputError, match="there is no model to compare"):
         SideBySidePanel({})
     panel = SideBySidePanel({"lost": tmp_path / "lost.ckpt"}, State(mixture_folder=str(mixtures)))
+    settle()
     assert "lost.ckpt was deleted" in panel.message
     panel.close()
 
@@ -165,10 +182,7 @@ def test_in_a_notebook_they_work_beside_the_loop(mixtures, checkpoint):
             PoolingPanel(),
             SideBySidePanel({"model": checkpoint}, State(mixture_folder=str(mixtures))),
         )
-        for _ in range(600):
-            await asyncio.sleep(0.05)
-            if all(panel.comparison for panel in panels):
-                break
+        await panels[0].loop.until(lambda: all(panel.comparison for panel in panels))
         messages = [panel.message for panel in panels]
         for panel in panels:
             panel.close()

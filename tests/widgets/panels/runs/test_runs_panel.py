@@ -187,8 +187,7 @@ def test_a_live_run_is_looked_at_again_until_it_ends(tmp_path, monkeypatch, stat
         ticker = panel._ticker
         status = json.loads((folder / "status.json").read_text())
         (folder / "status.json").write_text(json.dumps(status | {"state": "finished"}))
-        while ticker.is_running:
-            await asyncio.sleep(0.01)
+        await panel.loop.until(lambda: not ticker.is_running)
         assert panel.runs[0].state == "finished"
         panel.close()
 

@@ -47,8 +47,9 @@ def scored(evaluation, checkpoint, mixtures, tmp_path):
 
 
 @pytest.fixture
-def panel(scored):
+def panel(scored, settle):
     panel = ScoresPanel(State(runs_folder=str(scored / "runs")))
+    settle()
     yield panel
     panel.close()
 
@@ -57,9 +58,10 @@ def run_of(scored):
     return str(scored / "runs" / "model")
 
 
-def test_the_scores_of_the_selected_run_are_shown(panel, scored, evaluation):
+def test_the_scores_of_the_selected_run_are_shown(panel, scored, evaluation, settle):
     assert panel.run.options == (run_of(scored),)
     panel.state.run = run_of(scored)
+    settle()
     assert panel.message == ""
     assert panel.run.value == run_of(scored)
     for words in ("alert", "pageturn", "SI-SDRi/dB", " to ", "worst mixtures"):
@@ -73,37 +75,48 @@ def test_the_scores_of_the_selected_run_are_shown(panel, scored, evaluation):
     assert len(panel.chart._plot.figure.axes) == n_axes
 
 
-def test_a_run_chosen_in_the_panel_is_selected_for_all(panel, scored):
+def test_a_run_chosen_in_the_panel_is_selected_for_all(panel, scored, settle):
     panel.run.value = run_of(scored)
+    settle()
     assert panel.state.run == run_of(scored)
     assert panel.scores is not None
     panel.state.run = ""
+    settle()
     assert panel.scores is None
     assert panel.table.value == ""
 
 
-def test_a_panel_that_opens_on_a_selected_run_shows_it(scored):
+def test_a_panel_that_opens_on_a_selected_run_shows_it(scored, settle):
     panel = ScoresPanel(State(run=run_of(scored)))
+    settle()
     assert panel.scores is not None
     panel.close()
 
 
-def test_mixtures_are_ranked_by_the_score_that_is_chosen(panel, scored):
+def test_mixtures_are_ranked_by_the_score_that_is_chosen(panel, scored, settle):
     panel.state.run = run_of(scored)
+    settle()
     ranked = [name for _, name in panel.mixtures.select.options]
     panel.mixtures.order.value = BEST
+    settle()
     assert [name for _, name in panel.mixtures.select.options] == ranked[::-1]
     panel.mixtures.order.value = WORST
+    settle()
     panel.score_control.value = "leakage"
+    settle()
     leaks = panel.scores.table.groupby("mixture")["leakage"].mean().dropna()
     assert panel.mixtures.select.options[0][1] == leaks.idxmax()
     assert panel.mixtures.select.value is None
 
 
-def test_a_mixture_that_is_chosen_is_selected_for_all_and_opens_with_its_labels(panel, scored):
+def test_a_mixture_that_is_chosen_is_selected_for_all_and_opens_with_its_labels(
+    panel, scored, settle
+):
     panel.state.run = run_of(scored)
+    settle()
     name = panel.mixtures.select.options[0][1]
     panel.mixtures.select.value = name
+    settle()
     assert panel.message == ""
     assert panel.state.mixture == str(scored / "data" / "test" / name)
     tracks = panel.recording_view.player.tracks
@@ -122,22 +135,27 @@ def test_a_mixture_that_is_chosen_is_selected_for_all_and_opens_with_its_labels(
     assert words[0] == f"the model: {rows['probability'][next(iter(panel.labels.boxes))]:.3f}"
 
 
-def test_the_list_follows_a_mixture_chosen_from_python(panel, scored):
+def test_the_list_follows_a_mixture_chosen_from_python(panel, scored, settle):
     panel.state.run = run_of(scored)
+    settle()
     path = panel.choose("000003.wav")
+    settle()
     assert path == scored / "data" / "test" / "000003.wav"
     assert panel.mixtures.select.value == "000003.wav"
     with pytest.raises(InputError, match="there is no mixture '000009"):
         panel.choose("000009.wav")
 
 
-def test_a_label_is_corrected_noted_and_shown_again(panel, scored):
+def test_a_label_is_corrected_noted_and_shown_again(panel, scored, settle):
     panel.state.run = run_of(scored)
+    settle()
     panel.choose("000003.wav")
+    settle()
     box = panel.labels.boxes["knock"]
     before = box.value
     box.value = not before
     panel.labels._save_button.click()
+    settle()
     assert "if it is one of its training recordings" in panel.message
     with open(scored / "data" / "test" / "weak_labels.csv", newline="") as file:
         row = next(row for row in csv.DictReader(file) if row["filename"] == "000003.wav")
@@ -145,8 +163,10 @@ def test_a_label_is_corrected_noted_and_shown_again(panel, scored):
     assert panel.labels.boxes["knock"].value is not before
     assert "corrected" in panel.labels._about.value
     panel.choose("000001.wav")
+    settle()
     assert "<table" not in panel.labels._about.value
     panel.choose("000003.wav")
+    settle()
     assert panel.labels.boxes["knock"].value is not before
     assert "<table" in panel.labels._about.value
     assert panel.correct({"knock": before}) == ["knock"]
@@ -156,52 +176,65 @@ def test_a_label_is_corrected_noted_and_shown_again(panel, scored):
         panel.correct({"bird": True})
 
 
-def test_a_correction_that_can_t_be_saved_is_said(panel, scored):
+def test_a_correction_that_can_t_be_saved_is_said(panel, scored, settle):
     panel.state.run = run_of(scored)
+    settle()
     panel.choose("000003.wav")
+    settle()
     (scored / "data" / "test" / "weak_labels.csv").unlink()
     panel.labels.boxes["knock"].value = not panel.labels.boxes["knock"].value
     panel.labels._save_button.click()
+    settle()
     assert "weak_labels.csv does not exist" in panel.message
     panel.choose("000001.wav")
+    settle()
     assert "it has no labels to correct" in panel.labels._about.value
     assert panel.recording_view.player is not None
 
 
-def test_data_that_moved_are_found_in_the_folder_that_is_chosen_now(panel, scored):
+def test_data_that_moved_are_found_in_the_folder_that_is_chosen_now(panel, scored, settle):
     panel.state.run = run_of(scored)
+    settle()
     (scored / "data").rename(scored / "moved")
     panel.mixtures.select.value = "000003.wav"
+    settle()
     assert "000003.wav is not there any more: choose the folder" in panel.message
     panel.state.mixture_folder = str(scored / "moved")
+    settle()
     assert panel.choose("000003.wav") == scored / "moved" / "test" / "000003.wav"
+    settle()
     assert panel.message != ""
     assert set(panel.labels.boxes) == {"alert", "knock", "pageturn", "speech"}
 
 
-def test_a_run_without_scores_of_this_split_says_so(panel, scored):
+def test_a_run_without_scores_of_this_split_says_so(panel, scored, settle):
     panel.state.run = run_of(scored)
+    settle()
     panel.split.value = "validation"
+    settle()
     assert panel.state.split == "validation"
     assert "has no scores of its validation split" in panel.table.value
     assert panel.mixtures.select.options == ()
     panel.state.split = "test"
+    settle()
     assert panel.scores is not None
 
 
-def test_scores_beside_the_run_are_found_as_well(panel, scored):
+def test_scores_beside_the_run_are_found_as_well(panel, scored, settle):
     for suffix in (".json", ".csv"):
         shutil.move(
             scored / "runs" / "model" / f"scores{suffix}", scored / "runs" / f"scores{suffix}"
         )
     (scored / "runs" / "scores.json").rename(scored / "runs" / "model.json")
     panel.state.run = run_of(scored)
+    settle()
     assert panel.scores.path == scored / "runs" / "model.json"
 
 
-def test_a_model_that_is_newer_than_its_scores_is_said(panel, scored):
+def test_a_model_that_is_newer_than_its_scores_is_said(panel, scored, settle):
     (scored / "runs" / "model.ckpt").touch()
     panel.state.run = run_of(scored)
+    settle()
     assert "The model is newer than" in panel.message
     assert panel.scores is not None
 
@@ -226,30 +259,34 @@ def changed(**change):
     ],
 )
 def test_scores_that_are_torn_or_of_a_newer_version_are_refused_in_one_line(
-    panel, scored, change, message
+    panel, scored, change, message, settle
 ):
     path = scored / "runs" / "model" / "scores.json"
     path.write_text(change(path.read_text()))
     panel.state.run = run_of(scored)
+    settle()
     assert message in panel.message
     assert "\n" not in panel.message
     assert panel.scores is None
 
 
-def test_a_table_that_is_torn_or_deleted_is_said(panel, scored):
+def test_a_table_that_is_torn_or_deleted_is_said(panel, scored, settle):
     table = scored / "runs" / "model" / "scores.csv"
     table.write_text(table.read_text()[:300].replace("label", "lable"))
     panel.state.run = run_of(scored)
+    settle()
     assert "lacks label" in panel.message
     table.unlink()
     panel.guard(panel.read)()
+    settle()
     assert "scores.csv" in panel.message
     shutil.rmtree(scored / "runs")
     panel.guard(panel.read)()
+    settle()
     assert "has no scores" in panel.table.value
 
 
-def test_names_are_text_whatever_they_hold_and_a_hundred_classes_are_shown(panel, tmp_path):
+def test_names_are_text_whatever_they_hold_and_a_hundred_classes_are_shown(panel, tmp_path, settle):
     names = [
         HTML,
         "\"quotes\" & 'more'",
@@ -288,20 +325,24 @@ def test_names_are_text_whatever_they_hold_and_a_hundred_classes_are_shown(panel
     path = tmp_path / "runs" / "other" / "scores.json"
     write_scores(path, Scores.from_json(scores), pd.DataFrame(rows))
     panel.state.run = str(tmp_path / "runs" / "other")
+    settle()
     assert panel.message == ""
     assert HTML not in panel.table.value
     assert panel.score_control.value == "auc"
     assert len(panel.mixtures.select.options) == 3
     panel.chart._plot.figure.canvas.draw()
     panel.mixtures.select.value = f"{HTML}1.wav"
+    settle()
     assert "is not there any more" in panel.message
     assert HTML not in panel.widget.children[0].value
 
 
 @pytest.mark.parametrize("state", [{}, {"run": "/nowhere/run"}])
-def test_a_run_that_can_t_be_scored_says_why(state):
+def test_a_run_that_can_t_be_scored_says_why(state, settle):
     panel = ScoresPanel(State(**state))
+    settle()
     panel.guard(panel.score)()
+    settle()
     assert (
         "no run is selected" if not state else "/nowhere/run.ckpt does not exist"
     ) in panel.message
@@ -318,19 +359,15 @@ def test_a_run_is_scored_in_a_process_of_its_own_once_at_a_time(scored):
         panel.score("--device", "cpu", "--n_resamples", "0")
         with pytest.raises(InputError, match="is being scored"):
             panel.score()
-        while panel.job.is_running:
-            await asyncio.sleep(0.05)
-        while panel.scores is None and not panel.message:
-            await asyncio.sleep(0.05)
+        await panel.loop.until(lambda: not panel.job.is_running, seconds=300)
+        await panel.loop.until(lambda: panel.scores is not None or panel.message)
         result = panel.message, panel.scores.path, panel.state.runs_changed
         panel.score("--no_such_flag", "1")
-        while panel.job.is_running:
-            await asyncio.sleep(0.05)
+        await panel.loop.until(lambda: not panel.job.is_running, seconds=300)
         failed = panel.message
         panel.score()
         panel.cancel()
-        while panel.job.is_running:
-            await asyncio.sleep(0.05)
+        await panel.loop.until(lambda: not panel.job.is_running, seconds=300)
         cancelled = panel.message
         panel.score()
         process = panel.job._job
@@ -345,11 +382,14 @@ def test_a_run_is_scored_in_a_process_of_its_own_once_at_a_time(scored):
     assert cancelled == ""
 
 
-def test_closing_frees_all_widgets(scored):
+def test_closing_frees_all_widgets(scored, settle):
     before = set(_instances)
     panel = ScoresPanel(State(run=run_of(scored)))
+    settle()
     panel.choose("000003.wav")
+    settle()
     panel.close()
     panel.close()
     panel.state.run = ""
+    settle()
     assert set(_instances) <= before

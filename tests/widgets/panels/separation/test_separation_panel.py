@@ -28,7 +28,7 @@ def mixture(mixtures):
 
 
 @pytest.fixture
-def panel(checkpoint, mixture, tmp_path):
+def panel(checkpoint, mixture, tmp_path, settle):
     panel = SeparationPanel(
         State(
             runs_folder=str(checkpoint.parent),
@@ -36,6 +36,7 @@ def panel(checkpoint, mixture, tmp_path):
             mixture=str(mixture),
         )
     )
+    settle()
     yield panel
     panel.close()
 
@@ -60,28 +61,36 @@ def test_a_slider_has_a_hundred_steps(panel):
 
 
 def test_the_state_says_what_is_separated_and_the_controls_say_it_to_the_state(
-    panel, checkpoint, mixture
+    panel, checkpoint, mixture, settle
 ):
     assert panel.choice.checkpoint == checkpoint
     assert panel.choice.file == mixture
     panel.choice.path.value = str(mixture.with_name("000001.wav"))
+    settle()
     assert panel.state.mixture == str(mixture.with_name("000001.wav"))
     panel.state.mixture = str(mixture)
+    settle()
     assert panel.choice.path.value == str(mixture)
 
 
-def test_the_mixtures_of_the_set_are_offered(panel, mixtures):
+def test_the_mixtures_of_the_set_are_offered(panel, mixtures, settle):
     assert panel.choice.path.options == ()
     panel.state.mixture_folder = str(mixtures)
+    settle()
     assert str(mixtures / "test" / "000000.wav") in panel.choice.path.options
     panel.state.split = "validation"
+    settle()
     assert {path.split("/")[-2] for path in panel.choice.path.options} == {"validation"}
     panel.state.mixture_folder = "nowhere"
+    settle()
     assert panel.choice.path.options == ()
 
 
-def test_a_mixture_is_shown_with_sources_references_scores_and_events(panel, checkpoint, mixture):
+def test_a_mixture_is_shown_with_sources_references_scores_and_events(
+    panel, checkpoint, mixture, settle
+):
     panel.separate()
+    settle()
     assert panel.message == ""
     expected = Separator.from_checkpoint(str(checkpoint)).separate(
         *sound_files.load_channels(mixture)
@@ -103,16 +112,20 @@ def test_a_mixture_is_shown_with_sources_references_scores_and_events(panel, che
     assert "improvement" in panel.scores.value
 
 
-def test_a_slider_changes_the_sound_as_the_core_does(panel, checkpoint, mixture):
+def test_a_slider_changes_the_sound_as_the_core_does(panel, checkpoint, mixture, settle):
     panel.separate()
+    settle()
     panel.masks.sliders["mask_threshold"].value = 0.5
+    settle()
     panel.masks.sliders["mask_power"].value = 2.0
+    settle()
     config = SeparationConfig(mask_threshold=0.5, mask_power=2.0)
     expected = Separator.from_checkpoint(str(checkpoint), config=config).separate(
         *sound_files.load_channels(mixture)
     )
     np.testing.assert_allclose(samples_of(panel, "residual"), expected.residual, atol=1e-6)
     panel.masks.set(SeparationConfig())
+    settle()
     untouched = Separator.from_checkpoint(str(checkpoint)).separate(
         *sound_files.load_channels(mixture)
     )
@@ -120,10 +133,12 @@ def test_a_slider_changes_the_sound_as_the_core_does(panel, checkpoint, mixture)
 
 
 def test_what_is_heard_is_saved_and_the_command_line_makes_the_same(
-    panel, checkpoint, mixture, tmp_path
+    panel, checkpoint, mixture, tmp_path, settle
 ):
     panel.separate()
+    settle()
     panel.masks.sliders["mask_power"].value = 1.6
+    settle()
     player = panel.recording_view.player
     gains = [
         {"speech": -6.0, "residual": 3.0}.get(track.name, float("-inf")) for track in player.tracks
@@ -150,19 +165,22 @@ def test_what_is_heard_is_saved_and_the_command_line_makes_the_same(
     )
 
 
-def test_wav_and_settings_that_are_saved_belong_together(panel, tmp_path, monkeypatch):
+def test_wav_and_settings_that_are_saved_belong_together(panel, tmp_path, monkeypatch, settle):
     panel.separate()
+    settle()
     panel.recording_view.player._mix_state = MixState.only(panel.recording_view.player.tracks, [1])
     monkeypatch.setattr(
         panel._latest, "request", lambda *args: None
     )  # the result of the slider's change is still being computed
     panel.masks.sliders["mask_threshold"].value = 1.0
+    settle()
     _, settings = panel.save(str(tmp_path / "mine"))
     assert read_settings(settings).separation.mask_threshold == 0
 
 
-def test_references_that_are_heard_are_not_saved_as_settings(panel, tmp_path):
+def test_references_that_are_heard_are_not_saved_as_settings(panel, tmp_path, settle):
     panel.separate()
+    settle()
     player = panel.recording_view.player
     reference = next(k for k, track in enumerate(player.tracks) if track.kind == "reference")
     player._mix_state = MixState.only(player.tracks, [reference])
@@ -171,8 +189,9 @@ def test_references_that_are_heard_are_not_saved_as_settings(panel, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_nothing_can_be_saved_before_something_is_separated(panel):
+def test_nothing_can_be_saved_before_something_is_separated(panel, settle):
     panel.guard(panel.save)()
+    settle()
     assert panel.message == "there is nothing to save: separate a recording first"
 
 
@@ -229,9 +248,10 @@ def test_a_table_that_does_not_name_the_file_says_nothing_of_it(checkpoint, mixt
     assert (event.onset, event.offset) == (0.0, 0.5)
 
 
-def test_a_whole_file_is_written_to_a_folder_and_shown(panel, tmp_path):
+def test_a_whole_file_is_written_to_a_folder_and_shown(panel, tmp_path, settle):
     panel.output_folder.value = str(tmp_path / "out")
     panel.separate_whole()
+    settle()
     player = panel.recording_view.player
     assert {track.kind for track in player.tracks} == {"source", "residual"}
     total = sum(
@@ -252,24 +272,29 @@ def test_a_whole_file_is_written_to_a_folder_and_shown(panel, tmp_path):
         ({"length": 500.0}, "at most 120 s"),
     ],
 )
-def test_what_can_not_be_separated_is_said_in_the_panel(panel, change, words):
+def test_what_can_not_be_separated_is_said_in_the_panel(panel, change, words, settle):
     panel.state.run = ""
+    settle()
     for name, value in change.items():
         getattr(panel.choice, name).value = value
     panel.guard(panel.separate)()
+    settle()
     assert words in panel.message
     assert 'role="alert"' in panel.message_line.value
 
 
-def test_a_damaged_or_deleted_model_is_said_in_the_panel(panel, checkpoint, tmp_path):
+def test_a_damaged_or_deleted_model_is_said_in_the_panel(panel, checkpoint, tmp_path, settle):
     shutil.copy(checkpoint, tmp_path / "mine.ckpt")
     (tmp_path / "text.ckpt").write_text("no model")
     panel.separate(checkpoint=str(tmp_path / "text.ckpt"))
+    settle()
     assert "text.ckpt" in panel.message
     panel.separate(checkpoint=str(tmp_path / "mine.ckpt"))
+    settle()
     assert panel.message == ""
     (tmp_path / "mine.ckpt").unlink()
     panel.guard(panel.separate)()
+    settle()
     assert "mine.ckpt does not exist" in panel.message
 
 
@@ -282,7 +307,7 @@ def test_a_damaged_or_deleted_model_is_said_in_the_panel(panel, checkpoint, tmp_
     ],
 )
 def test_an_upload_that_is_no_sound_is_said_and_stays_where_it_does_no_harm(
-    panel, name, content, words
+    panel, name, content, words, settle
 ):
     upload = {
         "name": name,
@@ -292,12 +317,13 @@ def test_an_upload_that_is_no_sound_is_said_and_stays_where_it_does_no_harm(
         "last_modified": datetime.now(),
     }
     panel.choice.upload.set_trait("value", (upload,))
+    settle()
     assert words in panel.message
     (upload_folder,) = panel.choice.uploads.path.iterdir()
     assert upload_folder.parent == panel.choice.uploads.path
 
 
-def test_an_uploaded_sound_is_separated_and_removed_with_the_panel(panel, mixture):
+def test_an_uploaded_sound_is_separated_and_removed_with_the_panel(panel, mixture, settle):
     upload = {
         "name": "own.wav",
         "type": "",
@@ -306,7 +332,9 @@ def test_an_uploaded_sound_is_separated_and_removed_with_the_panel(panel, mixtur
         "last_modified": datetime.now(),
     }
     panel.choice.upload.set_trait("value", (upload,))
+    settle()
     panel.separate()
+    settle()
     assert panel.recording_view.player.title == "own.wav"
     folder = panel.choice.uploads.path
     panel.close()
@@ -320,19 +348,12 @@ def test_the_latest_setting_wins_where_a_loop_runs(checkpoint, mixture):
         for value in np.linspace(0, 3, 20):
             panel.masks.sliders["mask_power"].value = value
             if panel.live_result is None:
-                await wait_until(lambda: panel.live_result is not None)
+                await panel.loop.until(lambda: panel.live_result is not None)
             await asyncio.sleep(0.002)
-        await wait_until(lambda: not panel._latest.is_running)
+        await panel.loop.until(lambda: not panel._latest.is_running)
         got = samples_of(panel, "residual")
         panel.close()
         return got
-
-    async def wait_until(condition):
-        for _ in range(1000):
-            if condition():
-                return
-            await asyncio.sleep(0.02)
-        raise TimeoutError
 
     config = SeparationConfig(mask_power=3.0)
     expected = Separator.from_checkpoint(str(checkpoint), config=config).separate(
@@ -341,11 +362,13 @@ def test_the_latest_setting_wins_where_a_loop_runs(checkpoint, mixture):
     np.testing.assert_allclose(asyncio.run(run()), expected.residual, atol=1e-6)
 
 
-def test_closing_leaves_no_widget_and_no_observer(checkpoint, mixture):
+def test_closing_leaves_no_widget_and_no_observer(checkpoint, mixture, settle):
     state = State(run=str(checkpoint.with_suffix("")), mixture=str(mixture))
     before = set(ipywidgets.widgets.widget._instances)
     panel = SeparationPanel(state)
+    settle()
     panel.separate()
+    settle()
     panel.close()
     state.mixture = "other.wav"
     assert set(ipywidgets.widgets.widget._instances) == before

@@ -101,15 +101,9 @@ def slow_gpu(tmp_path, monkeypatch):
     return answer
 
 
-async def until(condition, seconds=60):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never came"
-        await asyncio.sleep(0.02)
-
-
 def wait_for(panel, condition, seconds=120):
     end = time.monotonic() + seconds
+    panel.loop.settle()
     while not condition():
         assert time.monotonic() < end, (
             panel.follower.state,
@@ -118,6 +112,7 @@ def wait_for(panel, condition, seconds=120):
         )
         time.sleep(0.05)
         panel.follower.update()
+        panel.loop.settle()
 
 
 def lines_of(panel):
@@ -140,9 +135,10 @@ def html_of(widget):
     return "".join(child.value for child in widget.children if isinstance(child, ipywidgets.HTML))
 
 
-def test_a_training_is_started_followed_attached_to_stopped_and_resumed(panel, state):
+def test_a_training_is_started_followed_attached_to_stopped_and_resumed(panel, state, settle):
     panel.form.set({"n_epochs": 400})
     panel.start_button.click()
+    settle()
     folder = panel.follower.folder
     assert panel.follower.state == "preparing"
     assert panel.message == "run-1 is being prepared: recordings and features are read"
@@ -166,14 +162,17 @@ def test_a_training_is_started_followed_attached_to_stopped_and_resumed(panel, s
     other = TrainingPanel(
         State(runs_folder=state.runs_folder)
     )  # as after a restart of the kernel: only the folder is known
+    settle()
     assert "run-1: running" in [label for label, _ in other.follower.runs.options]
     other.follower.runs.value = str(folder)
+    settle()
     assert other.follower.state == "running"
     assert other.follower.view.reader.metrics
     other.form.set(SMALL | {"save_path": f"{folder}.ckpt", "data_folder": state.mixture_folder})
     with pytest.raises(InputError, match="is being trained"):
         other.start()
     other.stop_button.click()
+    settle()
     wait_for(other, lambda: other.follower.state == "stopped")
     other.close()
 
@@ -181,10 +180,12 @@ def test_a_training_is_started_followed_attached_to_stopped_and_resumed(panel, s
     assert panel.follower.state == "stopped"
     assert not panel.resume_button.disabled
     n_done = max(panel.follower.view.reader.metrics)
-    with pytest.raises(InputError, match="holds a run: choose another save_path"):
-        panel.start()
+    panel.start()
+    settle()
+    assert "holds a run: choose another save_path" in panel.message
     panel.up_to.value = n_done + 1
     panel.resume_button.click()
+    settle()
     assert panel.follower.state == "preparing"
     wait_for(panel, lambda: not panel.follower.is_live)
     assert panel.follower.state == "finished", panel.follower.view.log()
@@ -197,18 +198,16 @@ def test_a_training_is_followed_by_itself_once_a_second_until_it_ends(state, mon
         panel = TrainingPanel(state)
         panel.form.set(SMALL)
         panel.start()
-        await until(lambda: panel.follower.is_live)
+        await panel.loop.until(lambda: panel.follower.is_live)
         ticker = panel.follower._ticker
         assert ticker.is_running
-        while panel.follower.is_live:
-            await asyncio.sleep(0.05)
+        await panel.loop.until(lambda: not panel.follower.is_live, seconds=120)
         assert not ticker.is_running
         assert panel.follower.state == "finished", panel.follower.view.log()
         assert list(panel.follower.epochs.checkpoints) == [1, 2]
         panel.listen(1)
-        while panel.follower.epochs.recording_view.player is None:
-            assert panel.message == ""
-            await asyncio.sleep(0.02)
+        await panel.loop.until(lambda: panel.follower.epochs.recording_view.player or panel.message)
+        assert panel.message == ""
         names = [track.name for track in panel.follower.epochs.recording_view.player.tracks]
         panel.close()
         return names
@@ -218,15 +217,18 @@ def test_a_training_is_followed_by_itself_once_a_second_until_it_ends(state, mon
     assert {"alert", "knock", "pageturn", "speech", "residual"} <= set(names)
 
 
-def test_a_training_that_cannot_start_says_why_and_what_was_printed(panel, tmp_path):
+def test_a_training_that_cannot_start_says_why_and_what_was_printed(panel, tmp_path, settle):
     panel.form.set({"data_folder": str(tmp_path)})
     panel.start()
+    settle()
     wait_for(panel, lambda: not panel.follower.is_live)
     assert panel.message.startswith("run-1 was not started: absslab train: ")
     assert "has neither train/ nor training/" in panel.message
     assert not panel.start_button.disabled
     other = TrainingPanel(State(runs_folder=panel.state.runs_folder))
+    settle()
     other.attach(panel.follower.folder)
+    settle()
     assert other.message == panel.message
     other.close()
 
@@ -240,9 +242,10 @@ def test_a_training_that_is_stopped_before_python_is_up_was_stopped(tmp_path):
     assert launcher.find_problem(tmp_path) == "it was stopped while it was being set up"
 
 
-def test_a_training_is_preparing_within_a_second_of_the_press_of_start(panel):
+def test_a_training_is_preparing_within_a_second_of_the_press_of_start(panel, settle):
     pressed = time.monotonic()
     panel.start_button.click()
+    settle()
     reader = RunReader.open(Path(panel.state.runs_folder) / "run-1")
     assert reader.state() == "preparing"
     assert time.monotonic() - pressed < 1
@@ -251,28 +254,32 @@ def test_a_training_is_preparing_within_a_second_of_the_press_of_start(panel):
     assert (run.state, run.problem) == ("preparing", "")
 
 
-def test_a_training_that_is_stopped_while_it_is_set_up_ends_at_once(panel):
+def test_a_training_that_is_stopped_while_it_is_set_up_ends_at_once(panel, settle):
     panel.start()
+    settle()
     assert panel.follower.state == "preparing"
     panel.stop_button.click()
+    settle()
     wait_for(panel, lambda: not panel.follower.is_live)
     assert panel.message == "run-1 was not started: it was stopped while it was being set up"
     assert not panel.follower.folder.joinpath("last.ckpt").exists()
     panel.start()
+    settle()
     wait_for(panel, lambda: panel.follower.state == "finished")
 
 
-def test_bad_settings_start_no_process(panel, monkeypatch):
+def test_bad_settings_start_no_process(panel, monkeypatch, settle):
     monkeypatch.setattr(
         processes.subprocess, "Popen", lambda *_, **__: pytest.fail("a process was started")
     )
     panel.form.forms["training"].controls["n_epochs"].value = 0
     panel.start_button.click()
+    settle()
     assert panel.message == "n_epochs is 0: expected at least 1"
     assert not panel.start_button.disabled
 
 
-def test_start_pressed_twice_starts_once(panel, monkeypatch):
+def test_start_pressed_twice_starts_once(panel, monkeypatch, settle):
     started = []
     real = training_panel.Launcher.start
     monkeypatch.setattr(
@@ -281,14 +288,16 @@ def test_start_pressed_twice_starts_once(panel, monkeypatch):
         lambda self, arguments, folder: (started.append(folder), real(self, arguments, folder)),
     )
     panel.start_button.click()
+    settle()
     panel.start_button.click()
+    settle()
     assert len(started) == 1
     assert "is being trained" in panel.message
     wait_for(panel, lambda: not panel.follower.is_live)
 
 
 def test_a_gpu_in_use_is_said_and_only_a_deliberate_second_step_starts_on_it(
-    busy_gpu, panel, monkeypatch
+    busy_gpu, panel, monkeypatch, settle
 ):
     started = []
     monkeypatch.setattr(
@@ -298,16 +307,20 @@ def test_a_gpu_in_use_is_said_and_only_a_deliberate_second_step_starts_on_it(
     for device in ("auto", "cuda", "cuda:0"):
         panel.form.set({"device": device})
         panel.start_button.click()
+        settle()
         panel.start_button.click()
+        settle()
         assert f"{device} is in use by process {os.getpid()} (" in panel.message
     assert started == []
     panel.anyway.value = True
     panel.start_button.click()
+    settle()
     assert "--device=cuda:0" in started[0]
     assert not panel.anyway.value
     assert panel.anyway.layout.display == "none"
     panel.form.set({"device": "cpu"})
     panel.start_button.click()
+    settle()
     assert len(started) == 2
     labels = [label for label, _ in panel.form.forms["run"].controls["device"].options]
     assert "cuda:0: Brand X, 9 of 10 MiB in use" in labels
@@ -324,7 +337,7 @@ def test_a_slow_nvidia_smi_holds_nothing_up_and_its_gpus_come_when_they_are_know
             separation.choice.device.value = "cpu"
             panel.form.set({"device": "cpu"})
             slow_gpu.touch()
-            await until(
+            await panel.loop.until(
                 lambda: "cuda:0" in names(panel) and "cuda:0" in separation.choice.device.options
             )
             assert separation.choice.device.value == "cpu"
@@ -332,7 +345,7 @@ def test_a_slow_nvidia_smi_holds_nothing_up_and_its_gpus_come_when_they_are_know
             slow_gpu.unlink()
             panel._refresh()
             slow_gpu.touch()
-            await until(lambda: not panel._devices.is_running)
+            await panel.loop.until(lambda: not panel._devices.is_running)
         finally:
             slow_gpu.touch()
             panel.close()
@@ -359,7 +372,7 @@ def test_while_a_slow_nvidia_smi_is_asked_a_training_is_started_once_and_the_pag
             panel.start_button.click()
             assert panel.message == "a training is being started: wait until it has begun"
             slow_gpu.touch()
-            await until(lambda: "cuda:0 is in use by process" in panel.message)
+            await panel.loop.until(lambda: "cuda:0 is in use by process" in panel.message)
             assert not panel.start_button.disabled
             assert started == []
             slow_gpu.unlink()
@@ -367,8 +380,8 @@ def test_while_a_slow_nvidia_smi_is_asked_a_training_is_started_once_and_the_pag
             panel.start_button.click()
             panel.start_button.click()
             slow_gpu.touch()
-            await until(lambda: started)
-            await until(lambda: not panel.start_button.disabled)
+            await panel.loop.until(lambda: started)
+            await panel.loop.until(lambda: not panel.start_button.disabled)
 
             def refuse(self, arguments, folder):
                 raise InputError("not now")
@@ -376,7 +389,7 @@ def test_while_a_slow_nvidia_smi_is_asked_a_training_is_started_once_and_the_pag
             monkeypatch.setattr(training_panel.Launcher, "start", refuse)
             panel.form.set({"device": "cpu"})
             panel.start_button.click()
-            await until(lambda: panel.message == "not now")
+            await panel.loop.until(lambda: panel.message == "not now")
             assert not panel.start_button.disabled
         finally:
             slow_gpu.touch()
@@ -386,13 +399,14 @@ def test_while_a_slow_nvidia_smi_is_asked_a_training_is_started_once_and_the_pag
     assert len(started) == 1
 
 
-def test_a_live_run_on_the_same_device_is_said(panel, state, trained):
+def test_a_live_run_on_the_same_device_is_said(panel, state, trained, settle):
     folder = Path(shutil.copytree(trained, Path(state.runs_folder) / "other"))
     status = json.loads((folder / "status.json").read_text())
     (folder / "status.json").write_text(
         json.dumps(status | {"state": "running"})
     )  # the process that uses it is this one
     panel.start()
+    settle()
     assert "cpu is in use by the training other" in panel.message
     assert panel.follower.folder is None
 
@@ -412,10 +426,11 @@ def test_without_a_run_nothing_fails(panel, state):
     assert panel.resume_button.disabled
 
 
-def test_two_panels_on_one_run_show_the_same(trained):
+def test_two_panels_on_one_run_show_the_same(trained, settle):
     first, second = TrainingPanel(), TrainingPanel()
     first.attach(trained)
     second.attach(trained)
+    settle()
     assert lines_of(first) == lines_of(second)
     assert lines_of(first)[LOSS]["total"] == 2
     first.close()
@@ -424,12 +439,14 @@ def test_two_panels_on_one_run_show_the_same(trained):
     second.close()
 
 
-def test_the_same_mixture_is_heard_as_each_epochs_model_separates_it(panel, trained):
+def test_the_same_mixture_is_heard_as_each_epochs_model_separates_it(panel, trained, settle):
     panel.attach(trained)
+    settle()
     epochs = panel.follower.epochs
     assert epochs.epoch.value == 2
     assert len(epochs.mixture.options) == 8
     epochs.button.click()
+    settle()
     player = epochs.recording_view.player
     names = [track.name for track in player.tracks]
     references = [name for name in names if name.endswith(" (reference)")]
@@ -437,21 +454,25 @@ def test_the_same_mixture_is_heard_as_each_epochs_model_separates_it(panel, trai
     assert all(name.removesuffix(" (reference)") in names for name in references)
     before = player.tracks[1].sound.read(0, 8000)
     epochs.epoch.value = 1
+    settle()
     assert epochs.recording_view.player is player
     assert [track.name for track in player.tracks] == names
     assert (player.tracks[1].sound.read(0, 8000) != before).any()
     assert "epoch 1" in epochs.recording_view.caption.value
     epochs.mixture.value = epochs.mixture.options[1][1]
+    settle()
     assert player.title == "000001.wav"
     with pytest.raises(InputError, match="epoch 7 was not kept: choose one of 1, 2"):
         panel.listen(7)
     (trained / "epochs" / "000002.ckpt").unlink()
     panel.listen(2)
+    settle()
     assert "was deleted" in panel.message
 
 
-def test_what_a_gpu_holds_is_said(panel, trained):
+def test_what_a_gpu_holds_is_said(panel, trained, settle):
     panel.attach(trained)
+    settle()
     assert "GiB" not in html_of(panel.follower.view.widget)
     with open(trained / "metrics.jsonl", "a") as file:
         file.write(
@@ -461,21 +482,23 @@ def test_what_a_gpu_holds_is_said(panel, trained):
     assert "1.50 GiB" in html_of(panel.follower.view.widget)
 
 
-def test_a_run_that_died_says_so_and_how_to_go_on(panel, trained):
+def test_a_run_that_died_says_so_and_how_to_go_on(panel, trained, settle):
     status = json.loads((trained / "status.json").read_text())
     (trained / "status.json").write_text(
         json.dumps(status | {"state": "running", "pid_started": 1.0})
     )
     (trained / "output.txt").write_text("Killed <b>here</b>\n")
     panel.attach(trained)
+    settle()
     assert panel.follower.state == "dead"
     assert "resume continues from its last epoch" in panel.message
     assert "Killed &lt;b&gt;here&lt;/b&gt;" in html_of(panel.follower.view.widget)
     assert not panel.resume_button.disabled
 
 
-def test_a_run_that_is_deleted_while_one_watches_says_so(panel, trained):
+def test_a_run_that_is_deleted_while_one_watches_says_so(panel, trained, settle):
     panel.attach(trained)
+    settle()
     shutil.rmtree(trained)
     panel.follower.update()
     panel.follower.update()
@@ -484,11 +507,12 @@ def test_a_run_that_is_deleted_while_one_watches_says_so(panel, trained):
     panel._refresh()
 
 
-def test_a_run_of_a_newer_version_is_followed_as_far_as_it_can_be(panel, trained):
+def test_a_run_of_a_newer_version_is_followed_as_far_as_it_can_be(panel, trained, settle):
     config = json.loads((trained / "config.json").read_text())
     config["data"]["teacher"] = {"<b>new</b>": 1}
     (trained / "config.json").write_text(json.dumps(config))
     panel.attach(trained)
+    settle()
     assert "no setting 'teacher'" in panel.message
     assert lines_of(panel)[LOSS]["total"] == 2
 
@@ -496,7 +520,7 @@ def test_a_run_of_a_newer_version_is_followed_as_far_as_it_can_be(panel, trained
 @pytest.mark.parametrize(
     "content", ["", "[1]", '{"state": "running", "epoch": "<b>x</b>", "heartbeat": "y"}', '{"st']
 )
-def test_a_torn_or_foreign_status_is_followed(panel, trained, content):
+def test_a_torn_or_foreign_status_is_followed(panel, trained, content, settle):
     (trained / "status.json").write_text(content)
     with open(trained / "metrics.jsonl", "ab") as file:
         file.write(
@@ -504,16 +528,18 @@ def test_a_torn_or_foreign_status_is_followed(panel, trained, content):
             b'\xff\xfe{"epoch": 4, "lo'
         )
     panel.attach(trained)
+    settle()
     assert panel.follower.state == "dead"
     assert lines_of(panel)[LOSS]["total"] == 2
     assert "<b>" not in html_of(panel.follower.view.widget)
 
 
-def test_data_that_is_gone_is_said_and_the_curves_are_shown(panel, trained):
+def test_data_that_is_gone_is_said_and_the_curves_are_shown(panel, trained, settle):
     config = json.loads((trained / "config.json").read_text())
     config["data"]["data_folder"] = "/nowhere"
     (trained / "config.json").write_text(json.dumps(config))
     panel.attach(trained)
+    settle()
     assert "/nowhere, the data of the run" in panel.message
     assert lines_of(panel)[LOSS]["total"] == 2
 
@@ -528,8 +554,7 @@ def test_a_closed_panel_leaves_no_widget_no_figure_and_no_ticker(state, trained)
         assert panel.follower.state == "running"
         ticker, figure = panel.follower._ticker, panel.follower.view.plot.figure
         panel.listen(1)
-        while panel.follower.epochs.recording_view.player is None:
-            await asyncio.sleep(0.02)
+        await panel.loop.until(lambda: panel.follower.epochs.recording_view.player)
         panel.close()
         panel.close()
         state.run = "elsewhere"
