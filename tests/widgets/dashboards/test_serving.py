@@ -210,7 +210,7 @@ def test_a_process_that_ends_takes_its_folder_with_it(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ([], "the name of a dashboard is missing: expected one of listen (the test mixtures"),
+        ([], "the name of a dashboard is missing: expected one of listen (see and hear"),
         (["lisen"], "there is no dashboard 'lisen'; did you mean listen?"),
         (["listen"], "listen shows 1"),
         (["listen", "--prot", "1"], "unknown flag --prot; did you mean --port?"),
