@@ -1,4 +1,4 @@
-"""Sound files that strangers upload: accepted within limits, whatever their headers promise.
+"""Check and convert sound files that strangers upload, within limits that headers can't change.
 
 Axes: C channels, n samples of a block.
 """
@@ -13,16 +13,16 @@ from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
 from absslab.core.common.progress import Progress, Steps
 
-MOST_CHANNELS = 2  # of files with more, the mean of the channels is taken
-HIGHEST_RATE = 48000  # Hz; higher rates are lowered to it
-_RATES = (1000, 768000)  # Hz that a file may have
-_MAX_CHANNELS = 64  # that a file may have
+MOST_CHANNELS = 2  # files with more channels are reduced to their mean
+HIGHEST_RATE = 48000  # Hz; higher rates are reduced to it
+_RATES = (1000, 768000)  # Hz, lowest and highest rate of a file
+_MAX_CHANNELS = 64  # largest number of channels of a file
 _SUBTYPES = {"PCM_U8": "PCM_16", "PCM_S8": "PCM_16", "PCM_16": "PCM_16"}  # others: PCM_24
 
 
 @dataclass(frozen=True)
 class UploadInspection:
-    """What a file is, and what it becomes when it is accepted."""
+    """The properties of a file, and of its copy after it is accepted."""
 
     info: sound_files.AudioInfo  # of the file itself
     sampling_rate: int  # Hz, of the copy
@@ -30,7 +30,7 @@ class UploadInspection:
 
     @property
     def description(self) -> str:
-        """Length, rate and channels of the copy, and what differs from the file."""
+        """Length, rate and channels of the copy, and its differences from the file."""
         changes = []
         if self.n_channels != self.info.n_channels:
             changes.append(f"the mean of its {self.info.n_channels} channels")
@@ -50,7 +50,7 @@ def inspect_upload(path: str | Path, *, name: str, max_duration: float) -> Uploa
 
     Args:
         path: the file.
-        name: what it is called in messages.
+        name: name of the file in messages.
         max_duration: s.
 
     Raises:
@@ -85,7 +85,7 @@ def transcode_upload(
     Args:
         path: the file.
         target: the WAV, which appears complete or not at all.
-        name: what the file is called in messages.
+        name: name of the file in messages.
         max_duration: s; decoding ends there, whatever the header says.
 
     Yields:
@@ -144,10 +144,10 @@ def _resample(resampler: soxr.ResampleStream, block: np.ndarray, *, is_last: boo
 
 
 def _write(writer: sound_files.WavWriter, samples: np.ndarray) -> None:
-    """Write as many samples as the file still lacks: a resampler may give one more."""
+    """Write the samples that are still missing; a resampler may return one too many."""
     writer.write(samples[:, : writer.n_samples - writer.n_written])
 
 
 def _with_name(error: InputError, name: str) -> InputError:
-    """Return the error with the name by which a person knows the file, instead of its path."""
+    """Return the error with the name of the file for the user, instead of its path."""
     return InputError(error.template, **dict.fromkeys(error.paths, name), **error.reasons)

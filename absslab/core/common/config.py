@@ -43,17 +43,17 @@ def option(
     """Describe a field of a config.
 
     Args:
-        default: the value when none is given.
-        help: one line for a person; it becomes the flag's help.
+        default: value if none is given.
+        help: one line for the user; it becomes the help of the flag.
         unit: s, Hz, dB, ….
-        metavar: stands for the value in the help of the flag, such as FILE; by default the type.
-        required: the help says so instead of the default; commands check that it is given.
+        metavar: name of the value in the help of the flag, such as FILE; by default the type.
+        required: the help says "required" instead of the default; commands check that it is given.
         choices: the only values allowed.
-        at_least: the lowest value allowed; of a tuple, for each of its elements.
-        above: values must be higher than this; of a tuple, each of its elements.
-        at_most: the highest value allowed; of a tuple, for each of its elements.
+        at_least: lowest allowed value; in a tuple, of each element.
+        above: values must be higher than this; in a tuple, each element.
+        at_most: highest allowed value; in a tuple, of each element.
         aliases: other names of the field, which flags and older files may use.
-        value_aliases: other names of values, and the value that each stands for.
+        value_aliases: other names of values, each with its value.
     """
     metadata = dict(
         help=help,
@@ -87,13 +87,13 @@ class Config:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Return the config that `to_json` has described.
+        """Make a config from the data that `to_json` returned.
 
         Args:
             values: settings by the names of the fields, or by their aliases.
 
         Raises:
-            InputError: an unknown field, or a value that the field does not take.
+            InputError: a field is unknown, or a field does not allow its value.
         """
         if not isinstance(values, Mapping):
             raise InputError(
@@ -109,7 +109,7 @@ class Config:
         return cls(**resolve_aliases(cls, values))
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain data, as JSON holds it: tuples become lists."""
+        """Return the config as plain data for JSON: tuples become lists."""
         return json.loads(json.dumps(dataclasses.asdict(self)))
 
     def fingerprint(self) -> str:
@@ -118,7 +118,7 @@ class Config:
 
 
 def field_names(config_class: type[Config]) -> dict[str, str]:
-    """List all names that settings of a config go by, each with the name of its field."""
+    """List all names of settings of a config, aliases included, each with the name of its field."""
     names = {}
     for field in dataclasses.fields(config_class):
         for name in (field.name, *field.metadata["aliases"]):
@@ -141,10 +141,10 @@ def resolve_aliases(config_class: type[Config], values: Mapping[str, Any]) -> di
 
 
 def rename_settings(names: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings by the names of their fields; a setting without one keeps its name.
+    """Return settings by the names of their fields; a setting without a field keeps its name.
 
     Args:
-        names: of settings, each with the name of its field.
+        names: names of settings, each with the name of its field.
         values: settings by name or alias.
 
     Raises:
@@ -198,7 +198,7 @@ def add_flags(
     """Add a flag for each field; the namespace holds only flags that are given.
 
     Args:
-        parser: gets a group of flags, titled by the docstring of the class.
+        parser: the parser that gets a group of flags, with the docstring of the class as its title.
         config_class: the config whose fields become flags.
         defaults: shown in the help instead of the fields' own defaults.
     """
@@ -249,7 +249,7 @@ def from_flags(config_class: type[Config], given: Mapping[str, Any]) -> Any:
 
 
 def to_flags(values: Mapping[str, Any]) -> list[str]:
-    """Return settings as the command line takes them.
+    """Return settings as arguments of a command.
 
     >>> to_flags({"n_epochs": 12, "channels": (8, 8)})
     ['--n_epochs=12', '--channels', '8', '8']
@@ -279,11 +279,11 @@ def check_setting(config_class: type[Config], name: str, value: Any) -> Any:
 
     Args:
         config_class: the config.
-        name: of the field, or an alias.
-        value: to check.
+        name: name of the field, or an alias.
+        value: the value to check.
 
     Raises:
-        InputError: there is no such field, or it does not take this value.
+        InputError: there is no such field, or it does not allow this value.
     """
     fields = {field.name: field for field in dataclasses.fields(config_class)}
     field_name = field_names(config_class).get(name)
@@ -295,15 +295,15 @@ def check_setting(config_class: type[Config], name: str, value: Any) -> Any:
 
 
 def parse_setting(config_class: type[Config], name: str, text: str) -> Any:
-    """Return a field's value from text that a person has typed, as after a flag.
+    """Parse the value of a field from text that a person has typed, as after a flag.
 
     Args:
         config_class: the config.
-        name: of the field, or an alias.
-        text: an empty text means none, where that is allowed.
+        name: name of the field, or an alias.
+        text: the text; an empty text means none, if that is allowed.
 
     Raises:
-        InputError: the field does not take this.
+        InputError: the field does not allow this value.
     """
     hint = typing.get_type_hints(config_class)[field_names(config_class).get(name, name)]
     _, is_tuple, optional = _element_type(hint)
@@ -319,7 +319,7 @@ def parse_setting(config_class: type[Config], name: str, text: str) -> Any:
 
 
 def _convert(field: dataclasses.Field[Any], value: Any, hint: Any) -> Any:
-    """Return a value in its field's type and by its own name, or raise an error."""
+    """Return a value in the type of its field, with aliases replaced, or raise an error."""
     value = _convert_type(field.name, value, hint)
     value_aliases = field.metadata["value_aliases"]
     if isinstance(value, tuple):
@@ -333,7 +333,7 @@ def _convert(field: dataclasses.Field[Any], value: Any, hint: Any) -> Any:
 
 
 def _element_type(hint: Any) -> tuple[Any, bool, bool]:
-    """Take an annotation apart.
+    """Analyse an annotation.
 
     Returns:
         the type of the value, or of a tuple's elements; whether it is a tuple; whether the value
@@ -369,7 +369,7 @@ def _parser_of(hint: Any) -> Callable[[str], Any]:
 
 
 def _metavar(field: dataclasses.Field[Any], hint: Any) -> str:
-    """Return what stands for the value of a flag in its help."""
+    """Return the name of a flag's value in its help."""
     if field.metadata["metavar"]:
         return str(field.metadata["metavar"])
     element, _, _ = _element_type(hint)
@@ -416,7 +416,7 @@ def _convert_element(name: str, value: Any, element: type, hint: Any) -> Any:
 
 
 def _kind(hint: Any) -> str:
-    """Return what a field takes, in words."""
+    """Describe the values that a field allows."""
     element, is_tuple, _ = _element_type(hint)
     kinds = {bool: "True or False", int: "a whole number", float: "a number", str: "text"}
     kind = kinds[element]

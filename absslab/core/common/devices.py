@@ -37,9 +37,9 @@ def choose_precision(name: str, device: torch.device) -> str:
     """Choose the precision to train in.
 
     Args:
-        name: auto, float32, bfloat16 or float16; auto takes bfloat16 where the hardware has it,
-            which is faster and as good.
-        device: to compute on.
+        name: auto, float32, bfloat16 or float16; auto chooses bfloat16 if the hardware supports it,
+            which is faster and gives equally good models.
+        device: the device to compute on.
 
     Returns:
         float32, bfloat16 or float16.

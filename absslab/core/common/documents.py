@@ -1,7 +1,7 @@
-"""Documents on disk as frozen dataclasses: from JSON, checked field by field, and back.
+"""Convert documents on disk from JSON to frozen dataclasses, checking each field, and back.
 
 A field may be a number, text, a truth value, another dataclass, a list, tuple or mapping of
-these, or None besides. A field of type `object` takes what there is.
+these; it may also allow None. A field of type `object` may have any value.
 """
 
 import types
@@ -24,15 +24,15 @@ _SCALARS: dict[Any, tuple[type | tuple[type, ...], str]] = {
 
 
 def document_from_json(kind: type[Document], content: object, name: str = "") -> Document:
-    """Make a document of plain data.
+    """Make a document from plain data.
 
     Args:
         kind: a dataclass.
-        content: what its `to_json` gave, as JSON holds it.
-        name: what the content is called in errors.
+        content: plain data, as its `to_json` returned them.
+        name: name of the content in errors.
 
     Raises:
-        InputError: an unknown or missing field, a value of another kind.
+        InputError: a field is unknown or missing, or a value has another type.
     """
     if not isinstance(content, Mapping):
         raise InputError(f"{name or 'the content'} is {content!r:.50}: expected named fields")
@@ -53,7 +53,7 @@ def document_from_json(kind: type[Document], content: object, name: str = "") ->
 
 
 def document_to_json(value: object) -> Any:
-    """Make plain data of a document, as JSON holds it."""
+    """Return a document as plain data that can be written as JSON."""
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: document_to_json(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):

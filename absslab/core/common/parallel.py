@@ -1,4 +1,4 @@
-"""Work that several processes share, and the memory that it leaves behind."""
+"""Share work between several processes, and release memory after large work."""
 
 import concurrent.futures
 import ctypes
@@ -22,15 +22,15 @@ def map_in_processes(
     The processes end when their parent ends, and leave Ctrl-C to it.
 
     Args:
-        function: can be pickled, as can its jobs and results.
+        function: the function; it, its jobs and its results can be pickled.
         jobs: the arguments of the function.
-        n_workers: how many processes; 0: one per core, 1: only this process.
+        n_workers: number of processes; 0: one per core, 1: only this process.
 
     Yields:
-        the results as they come, in no particular order.
+        the results in the order in which they are ready.
 
     Raises:
-        Exception: any that the function raises; no further job is begun then.
+        Exception: any that the function raises; no further job is started then.
     """
     n_workers = min(n_workers or os.cpu_count() or 1, len(jobs))
     if n_workers <= 1:
@@ -50,18 +50,18 @@ def map_in_processes(
 
 
 def release_memory() -> None:
-    """Return freed memory to the system, where the C library can do so.
+    """Return freed memory to the system, if the C library can do so.
 
     Large arrays of changing sizes leave holes behind.
     """
     try:
         ctypes.CDLL(None).malloc_trim(0)
-    except (OSError, AttributeError, TypeError):  # another library than glibc
+    except (OSError, AttributeError, TypeError):  # the C library is not glibc
         return
 
 
 def _end_with_parent() -> None:
-    """End this worker when its parent ends, for whatever reason."""
+    """End this worker when its parent ends for any reason."""
     parent = multiprocessing.parent_process()
 
     def watch() -> None:

@@ -1,4 +1,4 @@
-"""How far long work has come, and ways to run it to its end.
+"""Progress of long work, and functions that run it to its end.
 
 Long work is a generator that yields its progress and *returns* its result. A command, a panel and
 a test run the same generator.
@@ -13,17 +13,17 @@ from typing import Generic, TypeVar
 
 Step = TypeVar("Step")
 Result = TypeVar("Result")
-LINE_INTERVAL = 5.0  # s between two lines of progress where stderr is a file
+LINE_INTERVAL = 5.0  # s between two lines of progress if stderr is a file
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far long work has come.
+    """Progress of long work.
 
     Args:
         done: number of items that are done.
-        total: number of all items; 0 while it is not known.
-        stage: what is being done now, a few words; empty in the stage that the work is named for.
+        total: number of all items; 0 as long as it is not known.
+        stage: name of the current stage, a few words; empty in the main stage.
     """
 
     done: int
@@ -48,7 +48,7 @@ class LongWork(Generic[Step, Result]):
     """Long work that keeps its result: iterate over it, then take `result`.
 
     Args:
-        steps: yields the progress and returns the result.
+        steps: generator that yields the progress and returns the result.
     """
 
     result: Result
@@ -62,11 +62,11 @@ class LongWork(Generic[Step, Result]):
 
 
 def name_stage(steps: Steps[Result], stage: str) -> Steps[Result]:
-    """Pass on the steps of a part of long work, and its result.
+    """Yield the steps of a part of long work with the name of its stage, and return its result.
 
     Args:
-        steps: of the part.
-        stage: what the part does, a few words.
+        steps: steps of the part.
+        stage: name of the stage, a few words.
     """
     work = LongWork(steps)
     for step in work:
@@ -75,14 +75,14 @@ def name_stage(steps: Steps[Result], stage: str) -> Steps[Result]:
 
 
 def run_with_progress(steps: Steps[Result], text: str, unit: str) -> Result:
-    """Run long work and show its progress: a bar in a terminal, a line now and then elsewhere.
+    """Run long work and show its progress: a bar in a terminal, otherwise a line now and then.
 
-    The work is also closed when its progress can't be shown, so that it cleans up at once.
+    If the progress can't be shown, the work is closed too, so that it cleans up at once.
 
     Args:
-        steps: yields the progress and returns the result.
-        text: what is being done, as in "scored".
-        unit: what is counted, in the singular.
+        steps: generator that yields the progress and returns the result.
+        text: description of the work, such as "scored".
+        unit: name of an item, in the singular.
 
     Returns:
         the result of the work.

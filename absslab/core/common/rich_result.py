@@ -1,4 +1,4 @@
-"""Results that a notebook shows as more than text.
+"""Results that a notebook can display as more than text.
 
 The core knows no notebook. A package that can show results registers a function
 that does so; `absslab` itself registers one that makes players.
@@ -16,17 +16,17 @@ def register_renderer(renderer: Renderer) -> None:
 
     Args:
         renderer: called with the result and IPython's options; returns data and metadata by
-            MIME type, or None where it can't show the result.
+            MIME type, or None if it can't show the result.
     """
     global _renderer
     _renderer = renderer
 
 
 class RichResult:
-    """The base of results that a notebook shows as more than text."""
+    """The base of results that a notebook can display as more than text."""
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        """Answer IPython: the text alone where nothing else can be shown."""
+        """Return the display for IPython; only text if no renderer can show the result."""
         rendered = None if _renderer is None else _renderer(self, **options)
         if rendered is None:
             return {"text/plain": repr(self)}

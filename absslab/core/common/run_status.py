@@ -1,4 +1,4 @@
-"""What a process says of itself in a status.json, for other processes that follow it."""
+"""The status of a process in a status.json, for other processes that follow it."""
 
 import os
 import socket
@@ -15,22 +15,24 @@ from absslab.core.common.errors import InputError
 from absslab.core.common.files import read_json, write_json
 from absslab.core.common.progress import LongWork, Result, Steps
 
-VERSION = 1  # of the document; files of before it had a number are read as version 1
+VERSION = 1  # of the document; files without a number are read as version 1
 LIVE_STATES = ("preparing", "running")
 STATES = (*LIVE_STATES, "stopped", "finished", "failed")
-HEARTBEAT = 5.0  # s between two signs of life
-_MISSED_HEARTBEATS = 120  # that are tolerated: a long validation is not a death
+HEARTBEAT = 5.0  # s between two heartbeats
+_MISSED_HEARTBEATS = (
+    120  # s without a heartbeat after which a process counts as dead; a long validation takes less
+)
 _BETWEEN_REPORTS = 0.5  # s between two reports of progress
 
 
 @dataclass(frozen=True)
 class TaskProgress:
-    """How far a process is with one task.
+    """Progress of a process with one task.
 
     Args:
-        task: a few words, for a person.
+        task: the task in a few words, for the user.
         done: number of items that are done.
-        total: number of all items; 0 while it is not known.
+        total: number of all items; 0 as long as it is not known.
     """
 
     task: str
@@ -39,13 +41,13 @@ class TaskProgress:
 
     @property
     def fraction(self) -> float:
-        """The part that is done, 0 to 1."""
+        """The fraction that is done, from 0 to 1."""
         return self.done / self.total if self.total else 0.0
 
 
 @dataclass(frozen=True)
 class RunStatus:
-    """The content of a status.json; a field is None as long as the process has not given it.
+    """The content of a status.json; a field is None as long as the process has not written it.
 
     Args:
         state: one of `STATES`; empty if there is no status, or if it can't be read.
@@ -56,11 +58,11 @@ class RunStatus:
         step: the last finished step of the epoch that is being trained.
         n_steps: number of steps of that epoch.
         n_recordings: number of recordings to train on.
-        device: that the process computes on, as PyTorch names it.
+        device: device on which the process computes, as PyTorch names it.
         host: name of the machine.
-        pid: of the process.
-        pid_started: when the process was started, in seconds since 1970: a pid alone may by now
-            belong to another process.
+        pid: id of the process.
+        pid_started: when the process was started, in seconds since 1970. By now, another process
+            may have the same pid.
         heartbeat: when this was written, in seconds since 1970.
     """
 
@@ -79,15 +81,15 @@ class RunStatus:
 
     @property
     def is_live(self) -> bool:
-        """Whether the process says that it prepares or runs; see `is_alive`."""
+        """Whether the status says that the process prepares or runs; see `is_alive`."""
         return self.state in LIVE_STATES
 
     @property
     def is_alive(self) -> bool:
-        """Whether the process says that it prepares or runs, and is there.
+        """Whether the status says that the process prepares or runs, and the process exists.
 
-        On its own host its pid and the start of that pid tell; on another host only the heartbeat
-        does.
+        On its own host this is decided by the pid and its start time; on another host by the
+        heartbeat.
         """
         if not self.is_live:
             return False
@@ -103,17 +105,17 @@ class RunStatus:
 
     @property
     def is_on_this_host(self) -> bool:
-        """Whether the process is one of this machine."""
+        """Whether the process runs on this machine."""
         return self.host == socket.gethostname()
 
     @property
     def is_of_this_process(self) -> bool:
-        """Whether it is about this process."""
+        """Whether this is the status of the current process."""
         return self.is_on_this_host and self.pid == os.getpid()
 
     @classmethod
     def from_json(cls, values: Any) -> "RunStatus":
-        """Return the status that `to_json` described; values of a wrong type are left out."""
+        """Make a status from the data of `to_json`; values of a wrong type are left out."""
         if not isinstance(values, Mapping):
             return cls()
         known: dict[str, Any] = {}
@@ -130,7 +132,7 @@ class RunStatus:
         return cls(**known)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data, as JSON holds it, without the fields that are not known."""
+        """Return the status as plain data for JSON, without unknown fields."""
         values = asdict(self)
         known = {name: value for name, value in values.items() if value not in (None, "")}
         return {"version": VERSION, "state": self.state} | known
@@ -140,7 +142,7 @@ class StatusFile:
     """The status.json of this process, kept up to date.
 
     Args:
-        path: of the file; with None nothing is written.
+        path: path of the file; with None nothing is written.
     """
 
     def __init__(self, path: Path | None):
@@ -152,7 +154,7 @@ class StatusFile:
 
         Args:
             state: one of `STATES`.
-            changes: other fields of `RunStatus` that change; the rest stays.
+            changes: other fields of `RunStatus` to change; the rest stays.
 
         Raises:
             OSError: the file can't be written.
@@ -175,13 +177,13 @@ class StatusFile:
             self.write(self.status.state or "running", **changes)
 
     def report(self, task: str, done: int, total: int, *, state: str = "running") -> None:
-        """Write how far a task is: when it begins, when it ends, and now and then between.
+        """Write the progress of a task: at its start, at its end, and now and then between.
 
         Args:
-            task: a few words, for a person.
+            task: the task in a few words, for the user.
             done: number of items that are done.
             total: number of all items.
-            state: that the process is in.
+            state: state of the process.
         """
         before = self.status.progress
         is_new = before is None or before.task != task or self.status.state != state
@@ -195,7 +197,7 @@ class StatusFile:
 
 
 def read_status(path: str | Path) -> RunStatus:
-    """Read a status.json; one that is missing, damaged or foreign gives an empty status."""
+    """Read a status.json; a missing, damaged or foreign file gives an empty status."""
     try:
         return RunStatus.from_json(read_json(path))
     except (InputError, OSError):
@@ -203,12 +205,12 @@ def read_status(path: str | Path) -> RunStatus:
 
 
 def write_child_status(path: str | Path, pid: int, task: str) -> None:
-    """Write that a process which was just started prepares, unless it already did so itself.
+    """Write that a process that was just started prepares, unless it has already written this.
 
     Args:
-        path: of its status.json.
-        pid: of the process.
-        task: that it begins with, a few words.
+        path: path of its status.json.
+        pid: id of the process.
+        task: its first task, in a few words.
 
     Raises:
         OSError: the file can't be written.
@@ -232,10 +234,10 @@ def write_child_status(path: str | Path, pid: int, task: str) -> None:
 
 @contextmanager
 def report_state(path: str | Path | None) -> Iterator[StatusFile]:
-    """Keep a status.json while a block runs: preparing at its begin, the outcome at its end.
+    """Keep a status.json while a block runs: "preparing" at first, and the outcome at the end.
 
     Args:
-        path: of the status.json; with None nothing is written.
+        path: path of the status.json; with None nothing is written.
 
     Raises:
         OSError: the file can't be written.
@@ -254,12 +256,12 @@ def report_state(path: str | Path | None) -> Iterator[StatusFile]:
 
 
 def report_steps(file: StatusFile, steps: Steps[Result], task: str) -> Steps[Result]:
-    """Pass on the steps of long work, and write to a status.json how far it is.
+    """Yield the steps of long work, and write their progress to a status.json.
 
     Args:
         file: the status.json.
-        steps: of the work.
-        task: what the work is, a few words; stages that have a name are reported by it.
+        steps: steps of the work.
+        task: the work in a few words; stages with a name are reported by this name.
 
     Returns:
         the result of the work.

@@ -1,4 +1,4 @@
-"""Defer Ctrl-C where it must not interrupt."""
+"""Defer Ctrl-C in code that must not be interrupted."""
 
 import signal
 import threading
@@ -13,12 +13,12 @@ def defer_interrupts() -> Iterator[None]:
     Processes that are started in the block never receive it: their parent handles it.
     """
     received = []
-    # No other thread may set a handler, or needs to.
+    # Only the main thread may set a handler, and needs one.
     in_main = threading.current_thread() is threading.main_thread()
     handler = None
     if in_main:
         handler = signal.signal(signal.SIGINT, lambda *_: received.append(True))
-    # A new process inherits the mask.
+    # Processes that are started in the block inherit the mask.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -25,7 +25,7 @@ from absslab.core.data.mixture_plan import (
 from absslab.core.data.recordings import Recording, checksum
 from absslab.core.data.strong_labels import write_events
 
-_CHUNK = 20  # mixtures that a worker makes before it reports
+_CHUNK = 20  # number of mixtures that a worker makes before it reports
 _SETTINGS_OF_PLACE = ("event_folder", "background_folder", "recordings_csv")  # may change
 
 
@@ -34,8 +34,8 @@ class WrittenMixtures:
     """The folder that `write_mixtures` wrote, or found complete.
 
     Args:
-        folder: of the mixtures.
-        counts: mixtures of each split that has any.
+        folder: folder of the mixtures.
+        counts: number of mixtures of each split that has any.
     """
 
     folder: Path
@@ -47,13 +47,12 @@ def write_mixtures(
 ) -> Steps[WrittenMixtures]:
     """Write a folder of mixtures; mixtures that exist are kept.
 
-    The same seed gives the same bytes, whatever the number of workers and however often the work
-    was interrupted.
+    The same seed gives the same bytes, for any number of workers and of interruptions.
 
     Args:
-        config: from what, where to, how many.
-        mixing: how mixtures are drawn.
-        recordings: those of the event folder, where they are indexed already.
+        config: folders, number of mixtures and seed.
+        mixing: settings for drawing mixtures.
+        recordings: those of the event folder, if they have already been indexed.
 
     Yields:
         how many recordings are read, of how many the checksum is known, and then how many mixtures
@@ -63,13 +62,13 @@ def write_mixtures(
         the folder, and how many mixtures it holds.
 
     Raises:
-        InputError: no recordings, a class with too few of them, a folder that is not one of
+        InputError: there are no recordings, a class has too few, or the folder does not hold
             mixtures or was made with other settings.
-        OSError: the folder can't be written, the disk is full.
+        OSError: the folder can't be written, or the disk is full.
     """
     for name in ("event_folder", "output_folder"):
         if not getattr(config, name):
-            raise InputError(f"{name} is missing: say it with --{name}")
+            raise InputError(f"{name} is missing: pass --{name}")
     output = Path(config.output_folder)
     if output.resolve().is_relative_to(Path(config.event_folder).resolve()):
         raise InputError(
@@ -154,7 +153,7 @@ def _describe_splits(
 
     Args:
         splits: the recordings.
-        folder: that they lie in.
+        folder: the folder that they are in.
         n_done: number of files whose checksums were computed before.
         total: number of files whose checksums are computed in all.
     """
@@ -211,7 +210,7 @@ def _write_chunk(chunk: list[tuple[str, MixtureSpec]], classes: list[str], sourc
 
 
 def _write_mixture(folder: Path, spec: MixtureSpec, classes: list[str], sources: str) -> None:
-    """Write the sources first and the mixture last: a mixture that exists has its sources."""
+    """Write the sources first and the mixture last: each existing mixture then has its sources."""
     rendered = render(spec)
     parts: dict[str, np.ndarray] = {}
     if sources == "all":
@@ -226,7 +225,7 @@ def _write_mixture(folder: Path, spec: MixtureSpec, classes: list[str], sources:
 
 
 def _to_16_bit(samples: np.ndarray) -> np.ndarray:
-    return (samples * 32768).astype(np.int16)  # exact: the samples lie on the 16-bit grid
+    return (samples * 32768).astype(np.int16)  # exact, since the samples are rounded to 16 bit
 
 
 def _write_tables(folder: Path, specs: list[MixtureSpec], classes: list[str]) -> None:
@@ -239,7 +238,7 @@ def _write_tables(folder: Path, specs: list[MixtureSpec], classes: list[str]) ->
     write_events(folder / "events.tsv", events)
     table = folder / "weak_labels.csv"
     if table.exists() and original_path(table).exists():
-        return  # a person has corrected it
+        return  # it holds corrections by the user
     rows = []
     for spec in specs:
         labels = {name: int(name in spec.labels) for name in classes}

@@ -1,4 +1,4 @@
-"""A model on disk: written whole, read strictly, loaded ready to predict."""
+"""Save a model completely or not at all, check it when reading, and load it ready to predict."""
 
 import io
 import pickle
@@ -27,7 +27,7 @@ class Checkpoint(NamedTuple):
 
     model: SeparationModel
     configs: ModelConfigs
-    made: dict[str, Any]  # training and data configs, scores, epoch, versions
+    made: dict[str, Any]  # settings of training and data, scores, epoch, versions
 
 
 def save_checkpoint(
@@ -43,8 +43,8 @@ def save_checkpoint(
         path: the file.
         model: the model.
         configs: the configs that built it.
-        made: plain data about how it was made.
-        more: tensors and plain data that resuming needs.
+        made: plain data about the origin of the model.
+        more: tensors and plain data for resuming.
     """
     content = {
         "format": FORMAT,
@@ -89,7 +89,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     except OSError as error:
         reason = Reason.of(error)
         raise InputError("{path} can't be read: {reason}", path=path, reason=reason) from error
-    except Exception as error:  # torch's readers raise many kinds on damaged files
+    except Exception as error:  # torch raises many kinds of errors for damaged files
         raise InputError(
             "{path} is damaged or not a checkpoint: expected a whole file that absslab train wrote",
             path=path,
@@ -108,10 +108,10 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Che
 
     Args:
         path: the file.
-        device: where the model goes.
+        device: the device of the model.
 
     Raises:
-        InputError: see `read_checkpoint`; also weights that do not fit their own configs.
+        InputError: see `read_checkpoint`; also if weights do not fit their configs.
     """
     content = read_checkpoint(path)
     try:
@@ -123,7 +123,7 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Che
         model = build_model(configs, classes)
         model.load_state_dict(content["weights"])
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        text = textwrap.shorten(str(error), 300)  # torch lists every weight on a line of its own
+        text = textwrap.shorten(str(error), 300)  # torch lists every weight on a separate line
         raise InputError(
             "{path} is damaged: its parts do not fit together ({reason})",
             path=path,
@@ -133,7 +133,7 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Che
 
 
 def _translate_weight_names(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the weights of checkpoints of version 0.1.0 the names that they have today."""
+    """Rename the weights of checkpoints of version 0.1.0 to their current names."""
     translated = dict(content)
     if isinstance(content.get("weights"), dict):
         translated["weights"] = _rename_keys(content["weights"])

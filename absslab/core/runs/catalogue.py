@@ -1,4 +1,4 @@
-"""The runs of a folder: their states, epochs, scores and settings."""
+"""Summarise the runs of a folder: their states, epochs, scores and settings."""
 
 import functools
 import os
@@ -33,20 +33,20 @@ _NOT_COMPARED = ("save_path",)
 
 @dataclass(frozen=True)
 class RunSummary:
-    """A run directory, in short.
+    """The summary of a run directory.
 
     Args:
-        path: of the run directory.
-        state: as `RunReader.state` gives it; empty if the run did not begin.
+        path: path of the run directory.
+        state: see `RunReader.state`; empty if the run did not begin.
         epoch: number of finished epochs.
-        n_epochs: that it will have; None if that is not known.
-        metric: that selects the best model.
+        n_epochs: planned number of epochs; None if it is not known.
+        metric: metric that selects the best model.
         best: the best value of that metric, on validation.
         best_epoch: the epoch with that value.
-        device: that it is trained on.
+        device: device on which it is trained.
         begun: when it was last started, in seconds since 1970.
-        settings: of all configs, by name.
-        scores: by the names of `TEST_SCORES`, if it was evaluated.
+        settings: settings of all configs, by name.
+        scores: scores by the names of `TEST_SCORES`, if it was evaluated.
         problems: why it can't be used or followed.
     """
 
@@ -203,7 +203,7 @@ def filter_runs(runs: Iterable[RunSummary], query: str) -> list[RunSummary]:
     """Select the runs that match all terms of a query.
 
     Args:
-        runs: to select from.
+        runs: the runs to select from.
         query: terms with spaces between them: name=value for a setting or the state, or a part of
             the name or of the state.
     """
@@ -249,8 +249,8 @@ def tabulate_runs(
     """Tabulate runs: a row per run with its state, epochs, scores, differing settings and problem.
 
     Args:
-        runs: in the order of the rows.
-        n_settings: number of differing settings to show at most.
+        runs: the runs, in the order of the rows.
+        n_settings: largest number of differing settings to show.
         names_only: name files and folders without the folders that they are in.
     """
     names_of_scores: set[str] = set()
@@ -283,7 +283,7 @@ def tabulate_curves(runs: Sequence[RunSummary], metric: str) -> pd.DataFrame:
     """Tabulate a curve of runs over their epochs: columns run, epoch and value.
 
     Args:
-        runs: whose curves are wanted.
+        runs: the runs.
         metric: a validation metric, or `TRAINING_LOSS`.
     """
     rows = []

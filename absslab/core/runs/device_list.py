@@ -1,4 +1,4 @@
-"""The devices of this machine that can be trained on, and what uses them already."""
+"""List the devices of this machine for training, and the processes that use them."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ import psutil
 from absslab.core.common.run_status import LIVE_STATES
 from absslab.core.runs.catalogue import find_runs
 
-_TIME_LIMIT = 5  # s that nvidia-smi may take
+_TIME_LIMIT = 5  # s, time limit for nvidia-smi
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Device:
     """A device to train on.
 
     Args:
-        name: as the flag --device takes it.
-        description: for a person.
+        name: its name for the flag --device.
+        description: description for the user.
         in_use_by: the processes that use it, each described in a few words.
     """
 
@@ -33,7 +33,7 @@ class Device:
 
 
 def cpu_device() -> Device:
-    """Return the one device that every machine has."""
+    """Return the CPU, which every machine has."""
     return Device("cpu", f"{os.cpu_count()} cores")
 
 
@@ -59,8 +59,8 @@ def find_device_users(device: str, runs_folder: str | Path) -> list[str]:
     """Describe what uses a device: runs of a folder, and the processes that nvidia-smi lists.
 
     Args:
-        device: as the flag --device takes it.
-        runs_folder: where to look for runs.
+        device: value of the flag --device.
+        runs_folder: the folder of runs.
     """
     devices = list_devices()
     wanted = _resolve_name(device, devices)
@@ -116,6 +116,6 @@ def _select_visible(gpus: list[list[str]]) -> list[list[str]]:
 def _describe_process(pid: str, memory: str) -> str:
     try:
         name = psutil.Process(int(pid)).name()
-    except (psutil.Error, ValueError):  # another user's, or in another container
+    except (psutil.Error, ValueError):  # the process of another user, or in another container
         name = "unknown"
     return f"process {pid} ({name}, {memory} MiB)"

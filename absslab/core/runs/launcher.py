@@ -1,4 +1,4 @@
-"""Trainings as processes: start, stop and resume them, and tell what became of them."""
+"""Start, stop and resume trainings as processes, and tell their states."""
 
 import os
 import signal
@@ -16,17 +16,17 @@ OUTPUT = "output.txt"  # in the run directory: what the process printed
 
 
 class Launcher:
-    """Trainings by their run directories, no matter which process started them."""
+    """Controls trainings by their run directories, no matter which process started them."""
 
     def start(self, arguments: Sequence[str], folder: Path) -> None:
         """Start a new training.
 
         Args:
-            arguments: of the command line, among them --save_path=<folder>.ckpt.
-            folder: its run directory.
+            arguments: arguments of `absslab train`, with --save_path=<folder>.ckpt.
+            folder: the run directory.
 
         Raises:
-            InputError: a run is there already.
+            InputError: there is already a run.
         """
         self.check_idle(folder)
         if (folder / "last.ckpt").exists():
@@ -39,8 +39,8 @@ class Launcher:
         """Continue a run.
 
         Args:
-            folder: its run directory.
-            n_epochs: train up to this epoch; without, as far as was planned.
+            folder: the run directory.
+            n_epochs: train up to this epoch; by default as planned.
 
         Raises:
             InputError: it is running, or has no checkpoint to continue from.
@@ -71,7 +71,9 @@ class Launcher:
         request_stop(folder)
         status = read_status(folder / "status.json")
         if state == "preparing" and status.is_on_this_host and status.pid is not None:
-            os.kill(status.pid, signal.SIGINT)  # it does not look for the file `stop` yet
+            os.kill(
+                status.pid, signal.SIGINT
+            )  # in this state it does not look for the file `stop` yet
 
     def state(self, folder: Path) -> str:
         """Return the state of a run, as `RunReader.state` does; "gone" if there is no run."""
@@ -82,7 +84,7 @@ class Launcher:
             return "failed" if (folder / OUTPUT).exists() else "gone"
 
     def find_problem(self, folder: Path) -> str:
-        """Find why the last start of a training came to nothing, in one line.
+        """Find the reason why the last start of a training failed, in one line.
 
         Returns:
             the reason; empty if it began, or is still being prepared.
@@ -94,7 +96,7 @@ class Launcher:
         if has_begun and (folder / "config.json").exists():
             return ""
         if state == "stopped":
-            return "it was stopped while it was being set up"
+            return "it was stopped while it was being prepared"
         return read_last_lines(folder / OUTPUT, 1) or "it ended without a message"
 
     def check_idle(self, folder: Path) -> None:

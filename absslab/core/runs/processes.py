@@ -1,4 +1,4 @@
-"""Processes of absslab that outlive the notebook that started them."""
+"""Start processes of absslab that outlive the notebook that started them."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 class Job:
-    """A process that this one started, and that goes on after this one has ended.
+    """A process that was started here, and that goes on after this one has ended.
 
     Args:
         process: the process that was started.
@@ -35,7 +35,7 @@ class Job:
         return read_last_lines(self.log, n_lines)
 
     def stop(self) -> None:
-        """Interrupt it, as Ctrl-C does; it cleans up and ends."""
+        """Interrupt it as Ctrl-C does, so that it cleans up and ends."""
         if self.poll() is None:
             self._process.send_signal(signal.SIGINT)
 
@@ -44,8 +44,8 @@ def start_process(arguments: Sequence[str], log: Path) -> Job:
     """Start `python -m absslab …` as a process of its own session.
 
     Args:
-        arguments: of the command line, the command first.
-        log: gets all that it prints; the former content is lost.
+        arguments: the command and its arguments.
+        log: file for its output; earlier content is lost.
 
     Raises:
         OSError: the log can't be written, or there is no memory for a process.
@@ -60,7 +60,7 @@ def start_process(arguments: Sequence[str], log: Path) -> Job:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    # Without this it would stay as a zombie when it has ended, and look alive.
+    # Otherwise it would stay as a zombie after its end, and seem to run.
     threading.Thread(target=process.wait, daemon=True).start()
     return Job(process, log)
 

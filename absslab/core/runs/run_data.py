@@ -1,4 +1,4 @@
-"""The recordings of a run: what it was trained, validated and tested on."""
+"""Find the recordings of a run, of each split."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,7 +13,7 @@ from absslab.core.training.run_directory import RunReader
 def require_recordings(
     reader: RunReader, split: str, *, data_folder: str = ""
 ) -> list[LabelledRecording]:
-    """Return the recordings of a split as `run_recordings` does, at least one.
+    """Return the recordings of a split like `run_recordings`, but require at least one.
 
     Raises:
         InputError: as `run_recordings`; or the split holds no recording.
@@ -33,9 +33,9 @@ def run_recordings(
     """Return the recordings of a split of a run's data.
 
     Args:
-        reader: of the run.
+        reader: reader of the run.
         split: train, validation or test.
-        data_folder: where the data are now, if not where the run was trained on them.
+        data_folder: folder of the data, if they were moved since the training.
 
     Raises:
         InputError: the run's settings or its data can't be read.
@@ -51,7 +51,7 @@ def run_recordings(
     folder = Path(config.data_folder)
     if not config.data_folder or not folder.is_dir():
         raise InputError(
-            "{data_folder}, the data of the run {run}, is not there",
+            "{data_folder}, the data of the run {run}, does not exist",
             data_folder=config.data_folder or "data_folder",
             run=reader.folder.name,
         )

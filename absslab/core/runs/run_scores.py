@@ -1,4 +1,4 @@
-"""The scores of a run, where they are stored, and its mixtures ranked by a score."""
+"""Find and read the scores of a run, and rank its mixtures by a score."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,11 +28,11 @@ class RankedMixture:
 
 @dataclass(frozen=True)
 class RunScores:
-    """What `absslab evaluate --output` wrote of a run.
+    """The scores that `absslab evaluate --output` wrote for a run.
 
     Args:
-        path: of the JSON file.
-        scores: what it holds.
+        path: path of the JSON file.
+        scores: the scores in it.
         table: a row per mixture and class.
         is_old: the model has been trained further since.
     """
@@ -56,21 +56,21 @@ class RunScores:
         return {name: offered[name] for name in names}
 
     def per_class(self, score: str) -> dict[str, float | None]:
-        """Give a score of each class."""
+        """Return a score of each class."""
         values = self.scores.flat()
         return {name: values.get(f"per_class.{name}.{score}") for name in self.scores.per_class}
 
     def intervals(self, score: str) -> dict[str, list[float]]:
-        """Give the 95 % intervals of those classes that have one."""
+        """Return the 95 % intervals of the classes that have one."""
         intervals = self.scores.intervals.scores
         names = {name: f"per_class.{name}.{score}" for name in self.scores.classes}
         return {name: intervals[key] for name, key in names.items() if key in intervals}
 
     def per_mixture(self, score: str) -> tuple[str, pd.Series]:
-        """Give a score of each mixture, the mean over its classes.
+        """Return a score of each mixture, the mean over its classes.
 
         Returns:
-            the score's name, which is `TAG_ERROR` where mixtures lack the score, and its values.
+            the name of the score, which is `TAG_ERROR` if mixtures lack it, and its values.
         """
         table = self.table
         if score in table and table[score].notna().any():
@@ -99,7 +99,7 @@ class RunScores:
         ]
 
     def column(self, mixture: str, name: str) -> dict[str, float]:
-        """Give a column of the table for a mixture: class → value, where it is known."""
+        """Return a column of the table for a mixture: class → value, if it is known."""
         rows = self.table[self.table["mixture"] == mixture]
         if name not in rows:
             return {}
@@ -116,7 +116,7 @@ def typical_mixture(table: pd.DataFrame) -> str:
     It is one of those with three classes or more, if there are any.
 
     Args:
-        table: of scores, with improvements.
+        table: table of scores, with improvements.
     """
     present = table.dropna(subset="si_sdr_improvement").groupby("mixture")["si_sdr_improvement"]
     counts = present.count()
@@ -125,7 +125,7 @@ def typical_mixture(table: pd.DataFrame) -> str:
 
 
 def scores_path(run: str | Path, split: str) -> Path:
-    """Give the place for the scores of a run on a split."""
+    """Return the path for the scores of a run on a split."""
     return Path(run) / ("scores.json" if split == "test" else f"scores-{split}.json")
 
 
@@ -133,7 +133,7 @@ def read_run_scores(run: str | Path, split: str) -> RunScores | None:
     """Read the scores of a run, in R/scores.json, R/scores-SPLIT.json or R.json.
 
     Returns:
-        None where there are none of this split.
+        the scores; None if there are none of this split.
 
     Raises:
         InputError: they can't be read, are damaged, or of a newer version.
@@ -151,10 +151,10 @@ def read_run_scores(run: str | Path, split: str) -> RunScores | None:
 
 
 def locate_mixture(ranked: RankedMixture, folder: str | Path, split: str) -> Path:
-    """Find a mixture: where it was when it was scored, or in a folder that its data moved to.
+    """Find the file of a mixture: at its place when it was scored, or in a folder of moved data.
 
     Raises:
-        InputError: it is in neither.
+        InputError: it is in neither place.
     """
     places = [Path(ranked.path)] if ranked.path else []
     if folder:
@@ -163,7 +163,7 @@ def locate_mixture(ranked: RankedMixture, folder: str | Path, split: str) -> Pat
         if path.is_file():
             return path
     raise InputError(
-        "{mixture} is not there any more: choose the folder that the mixtures are in now "
+        "{mixture} does not exist any more: choose the folder that the mixtures are in now "
         "(state.mixture_folder), or score the run once more",
         mixture=ranked.path or ranked.mixture,
     )

@@ -18,12 +18,12 @@ from absslab.core.model.mask_expander import MaskExpander
 class MaskSynthesis:
     """Synthesises sources from masks and the mixture's own spectrum, channel by channel.
 
-    `build_mask_synthesis` makes one.
+    `build_mask_synthesis` returns one.
 
     Args:
-        stft: of the mixtures.
-        expander: spreads masks over the bins and frames of this STFT.
-        device: where both are.
+        stft: STFT of the mixtures.
+        expander: expands masks to the bins and frames of this STFT.
+        device: device of both.
     """
 
     stft: STFT
@@ -44,9 +44,9 @@ class MaskSynthesis:
         """Apply masks to a spectrum, and transform back.
 
         Args:
-            spectrum: of the mixture.
+            spectrum: spectrum of the mixture.
             masks: over the model's bands and frames.
-            n_samples: of the mixture.
+            n_samples: length of the mixture.
 
         Shape:
             (C, F, T), (K, M, T′) → (K, C, n_samples).
@@ -65,8 +65,8 @@ def build_mask_synthesis(
 
     Args:
         features: of the model.
-        sampling_rate: of the mixtures, Hz.
-        device: where it computes.
+        sampling_rate: sampling rate of the mixtures, Hz.
+        device: device for the computation.
     """
     expander = MaskExpander(features, sampling_rate).to(device)
     stft = STFT(

@@ -1,4 +1,4 @@
-"""A training from its settings to its run directory: prepared, followed, stopped, resumed."""
+"""A training from its settings to its run directory: prepare, run, stop and resume it."""
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -51,7 +51,7 @@ Preparation = Generator[PreparationProgress, None, Trainer]
 
 @dataclass(frozen=True)
 class Labels:
-    """Which recordings a training has, and what is in them; no recording is opened for it."""
+    """The recordings of a training and their labels, read without opening a recording."""
 
     classes: Sequence[str]
     train: Sequence[LabelledRecording]
@@ -59,18 +59,18 @@ class Labels:
 
     @property
     def fingerprint(self) -> str:
-        """Differs if the training recordings have other names or labels."""
+        """A fingerprint that differs if training recordings have other names or labels."""
         return fingerprint([[Path(item.path).name, sorted(item.labels)] for item in self.train])
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """A training; `run` does all of it.
+    """A training; `run` prepares and trains.
 
     Args:
-        settings: of everything.
-        checkpoint: content of the `last.ckpt` of a run that is resumed.
-        resumed: the run directory that it is from.
+        settings: all settings.
+        checkpoint: content of the `last.ckpt` of a run to resume.
+        resumed: the run directory of this checkpoint.
     """
 
     settings: Settings
@@ -85,7 +85,7 @@ class Experiment:
 
         Args:
             checkpoint: last.ckpt of the run directory.
-            changes: settings to change, of those in `CHANGEABLE`.
+            changes: settings in `CHANGEABLE` to change.
 
         Raises:
             InputError: not a checkpoint to resume from, or a change that would make it another
@@ -94,7 +94,7 @@ class Experiment:
         content = read_checkpoint(checkpoint)
         if "resume" not in content:
             raise InputError(
-                "{checkpoint} is a finished model: to go on with a run give its last.ckpt",
+                "{checkpoint} is a finished model: to continue a run, pass its last.ckpt",
                 checkpoint=checkpoint,
             )
         try:
@@ -170,12 +170,10 @@ class Experiment:
         return (yield from self._prepare(self._read_labels()))
 
     def _check_settings(self) -> None:
-        """Check what can be checked without reading anything."""
+        """Check the settings that can be checked without reading files."""
         settings = self.settings
         if not settings.run.save_path:
-            raise InputError(
-                "save_path is missing: say it with --save_path, as in --save_path runs/first.ckpt"
-            )
+            raise InputError("save_path is missing: pass it, as in --save_path runs/first.ckpt")
         run_directory(settings.run.save_path)
         choose_device(settings.run.device)
         needs_waveforms = settings.augmentation.needs_waveforms or settings.training.share_weight
@@ -233,7 +231,7 @@ class Experiment:
         if self.checkpoint is not None:
             trainer.load_state(self.checkpoint["resume"], self.checkpoint["weights"])
             return trainer
-        # Training recordings are decoded for the statistics; an error in these would come late.
+        # Training recordings are decoded for the statistics; errors in others would come late.
         for index, recording in enumerate(validation.recordings, start=1):
             sound_files.check(recording.path)
             yield PreparationProgress(
@@ -297,7 +295,7 @@ class Experiment:
 
 
 def _report(event: TrainingEvent, writer: RunWriter) -> None:
-    """Write into the run directory how far the training is."""
+    """Write the progress of the training to the run directory."""
     match event:
         case PreparationProgress():
             writer.report_preparation(event.task, event.done, event.total)
@@ -320,7 +318,7 @@ def _report(event: TrainingEvent, writer: RunWriter) -> None:
 
 
 def _report_task(task: str, steps: Steps[Result]) -> Generator[PreparationProgress, None, Result]:
-    """Pass on the progress of long work, with the name of the task."""
+    """Yield the progress of long work with the name of the task."""
     work = LongWork(steps)
     for step in work:
         yield PreparationProgress(task, step.done, step.total)
@@ -328,7 +326,7 @@ def _report_task(task: str, steps: Steps[Result]) -> Generator[PreparationProgre
 
 
 def _change_settings(settings: Settings, changes: Mapping[str, Any]) -> Settings:
-    """Return the settings with changes that leave it the same training."""
+    """Apply changes to settings that do not make it another training."""
     for name in changes:
         if name not in CHANGEABLE:
             raise InputError(
@@ -351,10 +349,10 @@ def _change_settings(settings: Settings, changes: Mapping[str, Any]) -> Settings
 def train_or_resume(
     values: Mapping[str, Any],
 ) -> Generator[TrainingEvent, None, TrainingOutcome | None]:
-    """Train as flags say, or continue that training if it was cut; a finished one is left alone.
+    """Train with the given settings, or continue an interrupted training; keep a finished one.
 
     Args:
-        values: of any fields of any of the configs, by the fields' names or aliases.
+        values: values of any fields of the configs, by their names or aliases.
 
     Yields:
         the events of `Experiment.run`.
@@ -385,7 +383,7 @@ def train_or_resume(
 
 
 def _check_same_settings(folder: Path, config: Mapping[str, Any], settings: Settings) -> None:
-    """Check that a run was trained with these settings, wherever it and its data lie."""
+    """Check that a run was trained with these settings, apart from the paths of its files."""
     config = canonical_config(config)
     for section, values_now in settings.to_json().items():
         if section == "run":

@@ -1,4 +1,4 @@
-"""Features computed once and kept in HDF5, keyed by what made them.
+"""Store features in HDF5 files, under a key of all that they depend on.
 
 Axes: B batch, C channels, K classes, M bands, T frames. A file holds the features of all recordings
 of a data set one behind the other along time, before normalisation: recordings may have any
@@ -20,16 +20,16 @@ from absslab.core.common.progress import Progress, Steps, run_to_end
 from absslab.core.data.audio_data_set import AudioDataSet
 from absslab.core.model.front_end import FrontEnd
 
-VERSION = 1  # raised when the same settings give other features
+VERSION = 1  # increase it when the same settings give other features
 
 
 class FeatureBatch(NamedTuple):
-    """Features of recordings, padded to the longest."""
+    """Features of recordings that are padded to the longest one."""
 
     features: Tensor  # (B, C, M, T), not normalised
     n_samples: Tensor | None  # (B,): length of the recordings without padding; None: none is padded
     labels: Tensor  # (B, K)
-    indices: Tensor  # (B,): which recordings
+    indices: Tensor  # (B,): indices of the recordings
 
 
 class FeatureStore:
@@ -37,9 +37,9 @@ class FeatureStore:
 
     Args:
         file: the open HDF5 file.
-        data_set: whose features they are; no recording of it is decoded again.
+        data_set: the data set of these features; its recordings are not decoded again.
         features: the data set of the file with all features, (C, M, ΣT).
-        edges: where the features of each recording begin, and where the last ones end.
+        edges: first frame of each recording, and the end of the last one.
     """
 
     def __init__(self, file: Any, data_set: AudioDataSet, features: Any, edges: np.ndarray):
@@ -54,8 +54,8 @@ class FeatureStore:
 
         Args:
             path: an HDF5 file that `make_store` wrote.
-            data_set: whose features they are.
-            expected: the fingerprint that the features must have.
+            data_set: the data set of these features.
+            expected: the expected fingerprint.
 
         Raises:
             InputError: if the file is damaged, or holds the features of other settings or other
@@ -70,14 +70,14 @@ class FeatureStore:
             made_with = file.attrs["fingerprint"]
         except (OSError, KeyError) as error:
             raise InputError(
-                "{path} is not a feature store ({reason}): remove it, and it is made again",
+                "{path} is not a feature store ({reason}): remove it, then it will be made again",
                 path=path,
                 reason=Reason(str(error), type(error).__name__),
             ) from None
         if made_with != expected:
             raise InputError(
                 "{path} holds features made with other settings or recordings: "
-                "remove it, and it is made again",
+                "remove it, then it will be made again",
                 path=path,
             )
         return cls(file, data_set, features, edges)
@@ -111,7 +111,7 @@ class FeatureStore:
 
 
 def store_fingerprint(data_set: AudioDataSet, front_end: FrontEnd) -> str:
-    """Return a key of what features depend on: code, front end but normalisation, files."""
+    """Return a key of all that features depend on: code, front end without normalisation, files."""
     settings = front_end.config.to_json()
     for name in ("standardise", "normalisation"):
         del settings[name]
@@ -128,9 +128,9 @@ def store_steps(
     """Open the store of a data set's features, and make it first if there is none.
 
     Args:
-        folder: of the stores; one file per data set and front end.
-        data_set: whose features they are.
-        front_end: that computes them.
+        folder: folder of the stores, with one file per data set and front end.
+        data_set: the data set of these features.
+        front_end: front end that computes them.
 
     Yields:
         how many recordings' features have been computed.

@@ -1,11 +1,11 @@
-"""A run directory on disk: one process writes it, any process follows it.
+"""Write and follow a run directory: one process writes it, any process can follow it.
 
 ::
 
     R/config.json     all settings
-      metrics.jsonl   a line per epoch, append-only; of two lines on one epoch the later one counts
+      metrics.jsonl   a line per epoch, append-only; the last line of an epoch counts
       status.json     state, progress, epoch, pid, heartbeat; see `RunStatus`
-      log.txt         what happened, for a person
+      log.txt         what happened, for the user
       last.ckpt       the latest epoch, with all that is needed to resume
       epochs/         000010.ckpt …: models of the epochs that `keep_every` selects
       stop            create this file and the training stops
@@ -84,7 +84,7 @@ class RunWriter:
         writer = cls(save_path)
         folder = writer.folder
         status = read_status(folder / "status.json")
-        # Whoever started this process may have written that it prepares.
+        # The process that started this one may have written that it prepares.
         is_own = status.is_of_this_process and status.state == "preparing"
         if status.is_alive and not is_own:
             raise InputError(
@@ -111,7 +111,7 @@ class RunWriter:
         return self.folder / "last.ckpt"
 
     def epoch_checkpoint_path(self, epoch: int) -> Path:
-        """Path of the model of an epoch, if that is to be kept."""
+        """Return the path for the model of an epoch, if it is to be kept."""
         return self.folder / "epochs" / f"{epoch:06d}.ckpt"
 
     @property
@@ -120,7 +120,7 @@ class RunWriter:
         return (self.folder / "stop").exists()
 
     def report_preparation(self, task: str, done: int, total: int) -> None:
-        """Write how far the preparation of the training is.
+        """Write the progress of the preparation.
 
         Args:
             task: a few words, such as "checking recordings".
@@ -134,7 +134,7 @@ class RunWriter:
 
         Args:
             state: one of `STATES`; with "running" the preparation is over, and its progress goes.
-            changes: other fields of `RunStatus` that change; the rest stays.
+            changes: other fields of `RunStatus` to change; the rest stays.
         """
         if state == "running":
             changes = {"progress": None} | changes
@@ -160,7 +160,7 @@ class RunWriter:
             os.fsync(file.fileno())
 
     def _end_incomplete_lines(self) -> None:
-        """End the last line of each file: a killed process may have left it without its end."""
+        """End the last line of each file, which a killed process may have left incomplete."""
         for name in ("metrics.jsonl", "log.txt"):
             path = self.folder / name
             content = path.read_bytes() if path.exists() else b""
@@ -171,7 +171,7 @@ class RunWriter:
 
 @dataclass
 class RunReader:
-    """Follows a run directory, from any process, also if it is deleted or begun anew meanwhile.
+    """Follows a run directory from any process, also if it is deleted or made again meanwhile.
 
     Args:
         folder: the run directory; `open` checks that it is one.
@@ -205,7 +205,7 @@ class RunReader:
 
     @property
     def config(self) -> dict[str, Any]:
-        """All settings of the run, as plain data: a newer version may have written unknown ones.
+        """All settings of the run as plain data; a newer version may have written unknown ones.
 
         Raises:
             InputError: they are damaged, or missing.
@@ -255,17 +255,17 @@ class RunReader:
         return new
 
     def status(self) -> RunStatus:
-        """Read what the run last said of itself; an empty status if there is none."""
+        """Read the last status of the run; empty if there is none."""
         return read_status(self.folder / "status.json")
 
     def state(self) -> str:
-        """One of `STATES`, or dead: its process is gone without a word, or gone: it was deleted."""
+        """One of `STATES`, or dead (its process ended without a word), or gone (it was deleted)."""
         if not self._exists:
             return "gone"
         status = self.status()
         if status.state in STATES and (status.is_alive or not status.is_live):
             return status.state
-        # A process that was interrupted before Python was up could not write this itself.
+        # A process that was interrupted before Python had started could not write its status.
         is_stopped = status.state == "preparing" and (self.folder / "stop").exists()
         return "stopped" if is_stopped else "dead"
 
@@ -306,7 +306,7 @@ class RunReader:
 
     @property
     def _exists(self) -> bool:
-        """Whether the folder is a run's: one that is just being started has only a status yet."""
+        """Whether the folder is a run directory; at first it has only a status."""
         return any((self.folder / name).is_file() for name in ("config.json", "status.json"))
 
 
@@ -317,10 +317,10 @@ def estimate_seconds_left(
 
     Args:
         metrics: the lines of metrics.jsonl, by epoch.
-        status: of the run.
+        status: status of the run.
 
     Returns:
-        seconds; None if that can't be told.
+        seconds; None if they can't be estimated.
     """
     latest = [metrics[epoch].get("seconds") for epoch in sorted(metrics)][-5:]
     durations = [seconds for seconds in latest if isinstance(seconds, int | float)]

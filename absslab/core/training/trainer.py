@@ -1,6 +1,6 @@
-"""Training: one loop over epochs and batches, and the state from which a cut run continues.
+"""Training: one loop over epochs and batches, and the state for resuming an interrupted run.
 
-A run that is cut and resumed ends bit for bit with the weights of one that was not cut.
+A run that is interrupted and resumed ends with exactly the weights of an uninterrupted one.
 """
 
 import time
@@ -34,8 +34,8 @@ class TrainingData:
     Args:
         train: recordings to train on.
         validation: recordings to choose the best model by.
-        stores: features of both data sets, if they are not computed again and again.
-        n_loaders: processes that read ahead.
+        stores: stored features of both data sets, if they are used.
+        n_loaders: number of processes that read ahead.
     """
 
     train: AudioDataSet
@@ -64,7 +64,7 @@ class Trainer:
 
     Args:
         model: on its device, with the statistics of its features set (`fit_normalisation`).
-        config: how it is trained.
+        config: settings of the training.
         data: the recordings.
         precision: in which the mask network computes, by name.
         average: the weights that are evaluated and saved.
@@ -101,9 +101,9 @@ class Trainer:
         self.evaluations_since_best = 0
 
     def run(self) -> Iterator[StepDone | EpochResult]:
-        """Train the epochs that are left; after each event the state can be saved or left.
+        """Train the remaining epochs; after each event the state may be saved.
 
-        What an epoch does depends only on the state at its start and on its number.
+        The result of an epoch depends only on the state at its start and on its number.
 
         Raises:
             InputError: the loss is not finite.
@@ -154,7 +154,7 @@ class Trainer:
         return 0 < self.config.patience <= self.evaluations_since_best
 
     def fit_normalisation(self) -> Iterator[int]:
-        """Take mean and standard deviation of the features from the training recordings.
+        """Compute mean and standard deviation of the features of the training recordings.
 
         Yields:
             how many recordings have been read.
@@ -164,7 +164,7 @@ class Trainer:
         if data.stores:
             yield from front_end.fit_steps(data.stores[0].features_one_by_one())
         else:
-            # One at a time where lengths differ: padding is not sound to learn from.
+            # One at a time if lengths differ, because padding must not count.
             size = 1 if len(set(data.train.lengths)) > 1 else self.config.batch_size
             batches = data.train.batches(size, n_loaders=data.n_loaders)
             yield from front_end.fit_steps(
@@ -187,7 +187,7 @@ class Trainer:
         )
 
     def state(self) -> dict[str, Any]:
-        """Return all that resuming needs besides the averaged weights: tensors and plain data."""
+        """Return the state for resuming, apart from averaged weights, as tensors and plain data."""
         return {
             "weights": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -199,11 +199,11 @@ class Trainer:
         }
 
     def load_state(self, state: Mapping[str, Any], averaged: Mapping[str, Tensor]) -> None:
-        """Continue from what `state` returned.
+        """Restore a state.
 
         Args:
-            state: what `state` returned.
-            averaged: weights of the model that was saved.
+            state: the result of `state`.
+            averaged: averaged weights, those of the saved model.
         """
         self.model.load_state_dict(state["weights"])
         self.average.model.load_state_dict(averaged)
@@ -220,7 +220,7 @@ class Trainer:
         return type(batch)(*parts)  # type: ignore[arg-type]
 
     def _epoch_result(self, sums: Mapping[str, Tensor], start: float) -> EpochResult:
-        """Return what came of an epoch that began at `start`, before it is evaluated."""
+        """Return the result of an epoch that began at `start`, before its evaluation."""
         epoch = self.epoch + 1
         losses = {name: float(total) / self.n_steps for name, total in sums.items()}
         if not np.isfinite(losses["total"]):
@@ -260,12 +260,12 @@ def build_trainer(
 
     Args:
         model: on its device.
-        config: how it is trained.
+        config: settings of the training.
         augmentation: how training recordings are varied.
         data: the recordings.
 
     Raises:
-        InputError: the device lacks the precision.
+        InputError: the device does not support the precision.
     """
     precision = choose_precision(config.precision, model.device)
     dtype = PRECISIONS[precision]
@@ -291,7 +291,7 @@ def steps_per_epoch(data: TrainingData, config: TrainingConfig) -> int:
 
 
 def parameter_groups(model: nn.Module, config: TrainingConfig) -> list[dict[str, Any]]:
-    """Return which parameters decay: with Adam all, as in the thesis; with AdamW only weights.
+    """Group parameters by weight decay: with Adam all decay, as in the thesis, with AdamW weights.
 
     Biases and norms do not decay with AdamW.
     """

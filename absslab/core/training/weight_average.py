@@ -8,7 +8,7 @@ from absslab.core.model.separation_model import SeparationModel
 
 
 class WeightAverage:
-    """A copy of a model whose weights follow the model's slowly; without decay the model itself.
+    """A copy of a model whose weights follow slowly; without decay it is the model itself.
 
     Args:
         trained: the model that is trained.
@@ -26,7 +26,7 @@ class WeightAverage:
         """Move the average towards the weights of the trained model.
 
         Args:
-            n_steps: that the optimizer has made: early on the average follows quickly.
+            n_steps: number of optimizer steps so far; at first the average follows faster.
         """
         if self.model is self.trained:
             return
@@ -45,6 +45,6 @@ def build_weight_average(trained: SeparationModel, decay: float) -> WeightAverag
 
     Args:
         trained: the model that is trained.
-        decay: of the average, per step; 0: none is taken.
+        decay: decay of the average per step; 0: no average.
     """
     return WeightAverage(trained, copy.deepcopy(trained) if decay else trained, decay)

@@ -507,7 +507,7 @@ def test_a_bad_setting_is_said_in_one_line_and_makes_no_folder(
 @pytest.mark.parametrize("missing", ["--event_folder", "--output_folder"])
 def test_a_missing_folder_is_said_in_one_line(tmp_path, capsys, missing):
     (other,) = {"--event_folder", "--output_folder"} - {missing}
-    assert f"say it with {missing}" in fail(capsys, other, tmp_path / "O")
+    assert f"pass {missing}" in fail(capsys, other, tmp_path / "O")
 
 
 @pytest.mark.parametrize(

@@ -177,7 +177,7 @@ def test_a_mixture_is_found_where_it_was_or_in_the_folder_it_moved_to(tmp_path):
         == tmp_path / "new" / "test" / "a.wav"
     )
     for folder in ("", tmp_path / "nowhere"):
-        with pytest.raises(InputError, match=r"a\.wav is not there any more: choose the folder"):
+        with pytest.raises(InputError, match=r"a\.wav does not exist any more: choose the folder"):
             locate_mixture(ranked, folder, "test")
 
 

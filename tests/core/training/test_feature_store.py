@@ -150,7 +150,7 @@ def refusal_of(path, expected, data_set=None):
         FeatureStore.open(path, data_set, expected)
     assert "\n" not in str(error.value)
     assert str(path) in str(error.value)
-    assert "remove it, and it is made again" in str(error.value)
+    assert "remove it, then it will be made again" in str(error.value)
     return str(error.value)
 
 

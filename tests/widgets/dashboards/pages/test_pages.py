@@ -392,7 +392,7 @@ def test_a_page_without_its_data_does_not_say_where_they_were(
     shutil.copy(run.with_suffix(".ckpt"), moved.with_suffix(".ckpt"))
     runs = [str(moved), str(other_run)][: 2 if name == "compare" else 1]
     page = opened(name, run_directory=runs)
-    assert page.message == "house, the data of the run moved, is not there"
+    assert page.message == "house, the data of the run moved, does not exist"
 
 
 DETAILS = "; the host's log has the details"

@@ -198,7 +198,7 @@ def test_data_that_moved_are_found_in_the_folder_that_is_chosen_now(panel, score
     (scored / "data").rename(scored / "moved")
     panel.mixtures.select.value = "000003.wav"
     settle()
-    assert "000003.wav is not there any more: choose the folder" in panel.message
+    assert "000003.wav does not exist any more: choose the folder" in panel.message
     panel.state.mixture_folder = str(scored / "moved")
     settle()
     assert panel.choose("000003.wav") == scored / "moved" / "test" / "000003.wav"
@@ -333,7 +333,7 @@ def test_names_are_text_whatever_they_hold_and_a_hundred_classes_are_shown(panel
     panel.chart._plot.figure.canvas.draw()
     panel.mixtures.select.value = f"{HTML}1.wav"
     settle()
-    assert "is not there any more" in panel.message
+    assert "does not exist any more" in panel.message
     assert HTML not in panel.widget.children[0].value
 
 

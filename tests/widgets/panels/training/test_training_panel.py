@@ -239,7 +239,7 @@ def test_a_training_that_is_stopped_before_python_is_up_was_stopped(tmp_path):
     request_stop(tmp_path)
     launcher = training_panel.Launcher()
     assert launcher.state(tmp_path) == "stopped"
-    assert launcher.find_problem(tmp_path) == "it was stopped while it was being set up"
+    assert launcher.find_problem(tmp_path) == "it was stopped while it was being prepared"
 
 
 def test_a_training_is_preparing_within_a_second_of_the_press_of_start(panel, settle):
