@@ -116,7 +116,7 @@ def collect_training_curves(
 def draw_run_comparison(
     figure: "Figure", curves: "pd.DataFrame", scores: "pd.DataFrame", *, title: str
 ) -> None:
-    """Draw the curves of runs, and their test scores; those in dB have axes of their own.
+    """Draw the curves of runs, and their test scores; scores in dB have separate axes.
 
     Args:
         figure: the figure to draw on; it is cleared.
@@ -231,7 +231,8 @@ def add_legend(
 ) -> None:
     """Add a legend, in place of an earlier one.
 
-    Names are shown as they are: a leading underscore hides none, and none is taken for mathematics.
+    Names are shown unchanged: an underscore does not hide them, and they are not parsed as
+    mathematics.
 
     Args:
         parent: the axes or the figure that gets it.

@@ -11,9 +11,9 @@ def render_template(package: str, name: str, **values: Any) -> str:
     """Render a template as HTML.
 
     Args:
-        package: whose folder `templates` holds the file.
-        name: of the file.
-        values: for its variables; they are escaped unless the template says that they are HTML.
+        package: the package with the file in its folder `templates`.
+        name: name of the file.
+        values: values of its variables; they are escaped unless the template marks them as HTML.
     """
     return _open_templates(package).get_template(name).render(values)
 
@@ -22,10 +22,10 @@ def render_macro(package: str, name: str, macro: str, *values: Any) -> str:
     """Render a macro of a template as HTML.
 
     Args:
-        package: whose folder `templates` holds the file.
-        name: of the file.
+        package: the package with the file in its folder `templates`.
+        name: name of the file.
         macro: its name in the file.
-        values: its arguments; they are escaped unless the macro says that they are HTML.
+        values: its arguments; they are escaped unless the macro marks them as HTML.
     """
     module: Any = _open_templates(package).get_template(name).module
     return str(getattr(module, macro)(*values))

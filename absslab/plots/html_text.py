@@ -17,7 +17,7 @@ def message(text: str, kind: str, role: str) -> str:
     """Return a text as a message of a panel.
 
     Args:
-        text: shown as it is; nothing is shown if it is empty.
+        text: the text, which is escaped; an empty text gives nothing.
         kind: note, warning or error.
         role: for screen readers: status or alert.
     """

@@ -14,7 +14,7 @@ CHARACTERS_FOR_EXAMPLES = 11_500_000  # of those of a page
 
 
 class Report:
-    """The parts of a report; `open_report` makes one.
+    """The parts of a report, as `open_report` returns it.
 
     Args:
         run: the run to report on.
@@ -44,7 +44,7 @@ class Report:
 
     @property
     def is_scored(self) -> bool:
-        """Whether there are scores of the best model as it is."""
+        """Whether there are scores of the current best model."""
         return self._run.saved_scores is not None
 
     @property
@@ -77,7 +77,7 @@ class Report:
         return run_sections.render_configuration(self._run)
 
     def data(self) -> Fragment:
-        """Show how many recordings of each class are in each split, and how they were mixed."""
+        """Render the number of recordings of each class in each split, and how they were mixed."""
         return run_sections.render_data(self._run)
 
     def training(self) -> Fragment:

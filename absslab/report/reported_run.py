@@ -23,7 +23,7 @@ ScoringSettings = Mapping[str, Mapping[str, object]]  # by section, as scores ho
 
 @dataclass(frozen=True)
 class ReportedRun:
-    """A run with all that a report reads of it; `open_run` makes one.
+    """A run with all data for a report, as `open_run` returns it.
 
     Args:
         folder: the run directory.

@@ -80,7 +80,7 @@ def render_configuration(run: ReportedRun) -> Fragment:
 
 
 def render_data(run: ReportedRun) -> Fragment:
-    """Render how many recordings of each class are in each split, and how they were mixed."""
+    """Render the number of recordings of each class in each split, and how they were mixed."""
     recordings, classes = provenance.read_labelled_recordings(run.settings, run.data_folder)
     manifest = provenance.find_manifest(run.data_folder)
     kind = "mixtures" if manifest else "recordings"

@@ -50,9 +50,8 @@ def render_confusion(scores: RunScores) -> Fragment:
         return prose("Tags were not scored, so confusions of classes are not known.")
     most_confused = confusions.select(confusions.most_confused(_MAX_CLASSES))
     parts = prose(
-        "Each row is a class that is in the mixture. The diagonal shows in how many of these "
-        "mixtures it is tagged, the other columns how often that class is tagged without being "
-        "present."
+        "Each row is a class that is present. The diagonal shows how often this class is tagged, "
+        "the other columns how often another class is tagged without being present."
     )
     parts += _draw_confusion(most_confused)
     if len(most_confused.classes) < len(confusions.classes):
@@ -93,7 +92,7 @@ def _draw_distribution(scores: RunScores) -> Fragment:
     label = "mean |label − probability|" if name == TAG_ERROR else "SI-SDRi / dB, mean of a mixture"
     axes = chart_axes(3.0)
     draw_score_distribution(axes, values.to_list(), label=label)
-    return chart(axes, f"{label}: how many mixtures have it")
+    return chart(axes, f"{label}: number of mixtures")
 
 
 def _draw_breakdown(steps: Sequence[BreakdownStep]) -> Fragment:

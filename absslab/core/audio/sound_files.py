@@ -93,7 +93,7 @@ def _find_problem(file: soundfile.SoundFile, path: str | Path) -> str:
     if file.frames == 0:
         return "holds 0 samples: replace or remove it"
     if file.frames > _MAX_SAMPLES:
-        return "does not say how many samples it holds: write it again, to a file"
+        return "has no number of samples in its header: write it again, to a file"
     if _is_cut_short(file, path):
         return "is cut short (its header promises more samples): replace or remove it"
     return ""
@@ -294,7 +294,7 @@ def save(
 
     Args:
         path: the file.
-        samples: (N,) or (C, N); float in [−1, 1], or int16, which is written as it is.
+        samples: (N,) or (C, N); float in [−1, 1], or int16, which is written unchanged.
         sampling_rate: Hz.
         subtype: PCM_16, PCM_24 or FLOAT.
 
@@ -313,7 +313,7 @@ def encode(
     The file is made in memory, so that a full disk is an OSError and does not leave a short file.
 
     Args:
-        samples: (N,) or (C, N); float in [−1, 1], or int16, which is written as it is.
+        samples: (N,) or (C, N); float in [−1, 1], or int16, which is written unchanged.
         sampling_rate: Hz.
         subtype: PCM_16, PCM_24 or FLOAT.
         container: WAV or FLAC.

@@ -86,10 +86,10 @@ def transcode_upload(
         path: the file.
         target: the WAV, which appears complete or not at all.
         name: name of the file in messages.
-        max_duration: s; decoding ends there, whatever the header says.
+        max_duration: s; decoding stops there, even if the header says otherwise.
 
     Yields:
-        how many of the file's samples are done.
+        how many samples of the file are done.
 
     Raises:
         InputError: what `inspect_upload` raises; also a file that is corrupt, cut short, holds

@@ -131,7 +131,7 @@ def describe_error(error: BaseException, *, names_only: bool = False) -> str:
 
 
 def is_told_whole(error: BaseException) -> bool:
-    """Tell whether the message without folders leaves out nothing but folders."""
+    """Tell whether the message without folders differs only in the folders."""
     if isinstance(error, _FieldsError):
         return all(reason.text == reason.kind for reason in error.reasons.values())
     reason = Reason.of(error)

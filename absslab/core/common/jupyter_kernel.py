@@ -1,4 +1,4 @@
-"""Start a Jupyter kernel in this Python, whatever kernel is installed as python3."""
+"""Start a Jupyter kernel in this Python, even if another one is installed as python3."""
 
 import sys
 

@@ -62,7 +62,7 @@ class Manifest:
         classes: sorted.
         n_mixtures: of each split that has any.
         recordings: that the mixtures of each split are drawn from.
-        backgrounds: background recordings of each split; none where backgrounds are noise.
+        backgrounds: background recordings of each split; empty if backgrounds are noise.
     """
 
     config: Mapping[str, object]

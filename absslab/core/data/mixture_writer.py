@@ -55,7 +55,7 @@ def write_mixtures(
         recordings: those of the event folder, if they have already been indexed.
 
     Yields:
-        how many recordings are read, of how many the checksum is known, and then how many mixtures
+        how many recordings are read, how many checksums are computed, and then how many mixtures
         exist by now; the stages before the last have names.
 
     Returns:
@@ -122,7 +122,7 @@ def _check_output_folder(output: Path) -> None:
 
 
 def _describe_plan(plan: MixturePlan) -> Steps[Manifest]:
-    """Return the manifest of a plan; yields how many files have been read."""
+    """Return the manifest of a plan, and yield how many files have been read."""
     config = plan.config
     settings = {**plan.mixing.to_json(), **config.to_json()}
     for name in ("output_folder", "n_workers"):
@@ -203,7 +203,7 @@ def _write_or_compare_manifest(output: Path, manifest: Manifest) -> None:
 
 
 def _write_chunk(chunk: list[tuple[str, MixtureSpec]], classes: list[str], sources: str) -> int:
-    """Render and write some mixtures; return how many."""
+    """Render and write some mixtures, and return their number."""
     for folder, spec in chunk:
         _write_mixture(Path(folder), spec, classes, sources)
     return len(chunk)

@@ -50,7 +50,7 @@ def split_origins(
                 f"class {name!r} has {count} {'origin' if count == 1 else 'origins'}: "
                 f"expected at least {len(shares)}, one for each of {', '.join(shares)}; "
                 "add recordings of it, leave the class out or set one of split_percentages to 0 "
-                "(a recording is an origin of its own where none is given)"
+                "(a recording without an origin counts as one origin)"
             )
     rng = np.random.default_rng(seed)
     if all(len(set(labels[origin])) == 1 for origin in origins):

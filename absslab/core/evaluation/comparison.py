@@ -50,7 +50,7 @@ class ComparisonConfig(Config):
 
 @dataclass(frozen=True)
 class ComparedScore:
-    """A score of all systems; None where a system does not have it."""
+    """A score of all systems; None for systems that do not have it."""
 
     values: list[float | None]
     differences: list[float | None]  # from the first system; None for the first itself

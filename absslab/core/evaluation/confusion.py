@@ -30,7 +30,7 @@ class Pair:
 class Confusion:
     """How often class j is tagged where i is present and j is not.
 
-    The diagonal says how often class i is tagged where it is present.
+    The diagonal counts how often class i is tagged where it is present.
     """
 
     classes: list[str]

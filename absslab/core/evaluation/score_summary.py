@@ -352,5 +352,5 @@ def _count(is_counted: "pd.Series[bool]") -> int:
 
 
 def _count_ones(column: "pd.Series[float]") -> int | None:
-    """Count ones; None where nothing is known."""
+    """Count ones; None if no value is known."""
     return _count(column == 1) if column.notna().any() else None

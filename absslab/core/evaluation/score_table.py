@@ -49,12 +49,12 @@ class _Part(NamedTuple):
     """A score, as a function of the weights of the mixtures."""
 
     compute: Callable[[np.ndarray], np.ndarray]  # (R, n) → (R,)
-    n_mixtures: int  # that have it
+    n_mixtures: int  # number of mixtures that have it
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """Scores of a table, for any weights of its mixtures; `from_table` makes them.
+    """Scores of a table, for any weights of its mixtures; see `from_table`.
 
     Args:
         mixtures: n names, in the order of the weights.
@@ -71,11 +71,11 @@ class Statistics:
         """Prepare all scores that a table holds.
 
         Args:
-            table: see `Scorer.table`.
+            table: a row per mixture and class, as `Scorer.table` returns it.
 
         Raises:
-            InputError: a mixture and a class have no row or two rows, or a column holds something
-                else than numbers.
+            InputError: a mixture and a class have no row or two rows, or a column does not hold
+                numbers.
         """
         columns = _Columns.from_table(table)
         parts: dict[str, _Part] = {}
@@ -138,7 +138,7 @@ class _Columns:
         table: a row per mixture and class, in any order.
         mixtures: n names, in their order in the table.
         classes: K names, in their order in the table.
-        places: of each row of the table in (n, K), flattened.
+        places: index of each row of the table in (n, K), flattened.
     """
 
     table: pd.DataFrame
@@ -168,7 +168,7 @@ class _Columns:
         return cls(table, mixtures, classes, places)
 
     def read(self, name: str) -> np.ndarray | None:
-        """Read a column as (n, K), NaN where a cell is empty; None where it does not exist."""
+        """Read a column as (n, K), with NaN for empty cells; None if it does not exist."""
         if name not in self.table:
             return None
         values = np.full(len(self.mixtures) * len(self.classes), np.nan)

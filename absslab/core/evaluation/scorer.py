@@ -99,7 +99,7 @@ class Truth:
 
 @dataclass(frozen=True)
 class Estimate:
-    """The output of a system for a recording; a field is None where there is none."""
+    """The output of a system for a recording; fields that it does not have are None."""
 
     probabilities: np.ndarray | None = None  # (K,)
     masks: np.ndarray | None = None  # (K, M, T)

@@ -195,7 +195,7 @@ class Intervals:
 
 @dataclass(frozen=True)
 class Scores:
-    """All scores of a system on some recordings; a section is None where it was not scored."""
+    """All scores of a system on some recordings; a section that was not scored is None."""
 
     classes: tuple[str, ...]
     split: str | None = None

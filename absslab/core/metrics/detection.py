@@ -6,8 +6,8 @@ Axes: K classes, T frames or segments. An event has event_label, onset and offse
 
 Counts are kept per class: true positives, false positives, false negatives; and, over all classes,
 errors, in which an event of the wrong class is one substitution instead of a deletion and an
-insertion. Counts of several recordings add up. F1 is None where there is neither a reference event
-nor an estimated one; the error rate is None where there is no reference event.
+insertion. Counts of several recordings add up. F1 is None if there is neither a reference event nor
+an estimated one; the error rate is None if there is no reference event.
 
 Source: Mesaros, Heittola, Virtanen, Metrics for polyphonic sound event detection, 2016. The numbers
 are those of `sed_eval`.

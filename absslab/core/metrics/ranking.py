@@ -40,7 +40,7 @@ def average_precision(positives: np.ndarray, negatives: np.ndarray) -> np.ndarra
 class BinnedCounts:
     """Counts of probabilities of positives and of negatives, in bins of log-odds.
 
-    Exactly 0 and exactly 1 have levels of their own, since ties there do not come from binning.
+    Exactly 0 and exactly 1 have separate levels, since ties there do not come from binning.
 
     Args:
         n_classes: K.

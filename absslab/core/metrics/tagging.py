@@ -62,7 +62,7 @@ def tagging_scores(
             micro: all decisions have equal weights.
 
     Returns:
-        a score per name in `METRICS`; None where no class has one.
+        a score per name in `METRICS`; None if no class has one.
 
     Raises:
         InputError: see `validate`; also a wrong number of thresholds, or an unknown average.

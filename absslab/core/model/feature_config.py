@@ -101,7 +101,7 @@ class FeatureConfig(Config):
         return librosa.mel_frequencies(n_mels=n_edges, fmin=self.f_min, fmax=self.highest)[1:-1]
 
     def n_frames(self, n_samples: Count) -> Count:
-        """Return how many frames a waveform of so many samples has.
+        """Return the number of frames of a waveform with a number of samples.
 
         The first frame is centred on the first sample, the last on or behind the last sample.
         """

@@ -178,7 +178,7 @@ class FeatureInversion:
         return self._find_kind(name).transform(magnitudes, self.config)
 
     def _compute_shades(self, name: str) -> np.ndarray:
-        """Scale the features (M, T) to [0, 1], and round them if the config says so."""
+        """Scale the features (M, T) to [0, 1], and round them if the config has `shades`."""
         values = self._compute_values(name)
         shades = (values - values.min()) / max(float(np.ptp(values)), 1e-12)
         steps = self.config.shades - 1

@@ -105,7 +105,7 @@ def find_best_checkpoints(folder: str | Path) -> dict[str, Path]:
 
 
 def summarise_run(folder: str | Path) -> RunSummary:
-    """Summarise a run directory; whatever is missing or damaged is one of its problems."""
+    """Summarise a run directory; all that is missing or damaged is among its problems."""
     folder = Path(folder)
     if not folder.is_dir():
         return RunSummary(folder, problems=(InputError("the folder is gone"),))

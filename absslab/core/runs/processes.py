@@ -41,7 +41,7 @@ class Job:
 
 
 def start_process(arguments: Sequence[str], log: Path) -> Job:
-    """Start `python -m absslab …` as a process of its own session.
+    """Start `python -m absslab …` as a process in a new session.
 
     Args:
         arguments: the command and its arguments.

@@ -82,7 +82,7 @@ def postprocess(
 def refine_masks(
     masks: Tensor, power: Tensor, probabilities: Tensor, config: SeparationConfig, hop: float
 ) -> Tensor:
-    """Divide bins anew, in favour of classes that sound around that time and are in the recording.
+    """Divide bins again, in favour of classes that sound around that time and are in the recording.
 
     The sum of all masks in a bin does not change, only its division among the classes.
 

@@ -30,7 +30,7 @@ class _PredictedSegment(NamedTuple):
 
 @dataclass(frozen=True)
 class Resynthesis:
-    """A recording that is separated again and again with other settings; `prepare` makes one.
+    """A recording that is separated repeatedly with other settings; make one with `prepare`.
 
     It keeps the masks of the model and the spectrum, about 10 bytes per sample and channel, on the
     device of the model.

@@ -133,7 +133,7 @@ def store_steps(
         front_end: front end that computes them.
 
     Yields:
-        how many recordings' features have been computed.
+        how many recordings are done.
 
     Returns:
         the store.
@@ -154,7 +154,7 @@ def make_store(path: Path, key: str, data_set: AudioDataSet, front_end: FrontEnd
     """Write the features of every recording, whole or not at all.
 
     Yields:
-        how many recordings' features have been computed.
+        how many recordings are done.
     """
     import h5py
 

@@ -55,7 +55,7 @@ def best_checkpoint_path(run: str | Path) -> Path:
 
 
 class RunWriter:
-    """Writes a run directory; `begin` makes one.
+    """Writes a run directory; make one with `begin`.
 
     Args:
         save_path: path of the best model, R.ckpt; the directory is R.

@@ -60,7 +60,7 @@ class TrainingData:
 
 
 class Trainer:
-    """Trains a model; iterate over `run`. `build_trainer` makes one.
+    """Trains a model; iterate over `run`. Make one with `build_trainer`.
 
     Args:
         model: on its device, with the statistics of its features set (`fit_normalisation`).
@@ -256,7 +256,7 @@ def build_trainer(
     augmentation: AugmentationConfig,
     data: TrainingData,
 ) -> Trainer:
-    """Build what a training needs besides its model and its data.
+    """Build a trainer from configs, a model and data.
 
     Args:
         model: on its device.

@@ -22,7 +22,7 @@ _MAX_LOG_SIZE = 1_000_000  # bytes
 
 
 def open_page(name: str, **settings: Any) -> Page:
-    """Make the page of a dashboard; where that fails, a page that says why.
+    """Make the page of a dashboard; if this fails, make a page that shows the error.
 
     Args:
         name: name of the dashboard.

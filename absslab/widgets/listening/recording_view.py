@@ -94,7 +94,7 @@ class RecordingView(Part):
         self.chart.draw()
 
     def clear(self, caption: str = "") -> None:
-        """Show nothing but a caption."""
+        """Show only a caption."""
         self.caption.value = paragraph(caption)
         self.chart.clear()
         self._player_box.children = ()

@@ -12,7 +12,7 @@ from absslab.widgets.ui.panel import Panel
 
 
 class WorkbenchPanel(Panel):
-    """A panel that shares the state of a workbench, or has a state of its own."""
+    """A panel that shares the state of a workbench, or has a separate state."""
 
     state_class = State
     state: State
@@ -31,7 +31,7 @@ class WorkbenchPanel(Panel):
         Args:
             name: the trait, a string.
             control: a control whose value is a string; it takes the value of the state now.
-            to_control: makes of the state's value one that the control can show.
+            to_control: converts the value of the state to one that the control can show.
         """
 
         def set_state() -> None:

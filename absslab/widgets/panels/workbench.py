@@ -127,7 +127,7 @@ class Workbench:
     def _open_tab(self) -> None:
         """Make the panel of the open tab.
 
-        If this fails, the tab says why; it is tried again when the tab is opened next.
+        If this fails, the tab shows the error, and it is tried again when the tab is opened next.
         """
         if self._tabs.selected_index is None:
             return

@@ -138,7 +138,7 @@ class Player(anywidget.AnyWidget):
         self._send_message({"type": "do", "command": "seek", "seconds": float(seconds)})
 
     def offer(self, name: str, file_name: str) -> None:
-        """Let the browser save a track as it is.
+        """Let the browser save a track unchanged.
 
         Args:
             name: name of the track.
@@ -387,7 +387,7 @@ class Player(anywidget.AnyWidget):
         return _encode_samples(content, region[:, margin : margin + n_samples])  # (C, n)
 
     def _render_file(self, playlist: Playlist, request: dict[str, Any]) -> Message:
-        """Render the tracks with gains, one as it is or several, as a WAV file."""
+        """Render the tracks with gains, a single one unchanged, as a WAV file."""
         gains = [float(gain) for gain in request["gains"]]
         channels = [
             track.sound.n_channels

@@ -101,7 +101,7 @@ def _check_number(number: object, n: int) -> int:
 
 
 def _choose_chunks(tracks: Sequence[Track], n_samples: int) -> tuple[int, int]:
-    """Return the samples of a chunk, and how many chunks of each track a page keeps.
+    """Return the number of samples of a chunk, and of chunks of each track that a page keeps.
 
     Tracks that fit into the budget as a whole are one chunk each.
     """

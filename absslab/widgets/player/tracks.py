@@ -266,7 +266,7 @@ def to_one_rate(tracks: Sequence[Track]) -> list[Track]:
 
 
 def _to_stereo(samples: np.ndarray) -> np.ndarray:
-    """Return mono and stereo as they are, and the mean of more channels: (C, N)."""
+    """Return mono and stereo unchanged, and the mean of more channels: (C, N)."""
     return samples if len(samples) <= _STEREO else samples.mean(0, keepdims=True)
 
 

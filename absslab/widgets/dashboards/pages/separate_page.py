@@ -168,7 +168,7 @@ class SeparatePage(Page):
         self.recording_view.show_tracks([self._before, after, *found_tracks], title=self.name)
 
     def _examples(self) -> list[tuple[str, str]]:
-        """Return titles and paths of recordings of the run; none where its data are missing."""
+        """Return titles and paths of recordings of the run; empty if its data are missing."""
         reader = RunReader.open(self._run)
         try:
             recordings = run_recordings(
@@ -183,7 +183,7 @@ class SeparatePage(Page):
 
 
 def _event_durations(path: Path) -> dict[str, float]:
-    """Return for how many seconds each class sounds, from a table of detected events."""
+    """Return the duration (s) of each class, from a table of detected events."""
     rows = read_table(path, required=EVENT_COLUMNS, delimiter="\t", key=None, may_be_empty=True)
     durations: dict[str, float] = {}
     for row in rows:
