@@ -53,15 +53,15 @@ class MixedRecording:
 
 @dataclass(frozen=True)
 class Manifest:
-    """How a folder of mixtures was made, and of what.
+    """The settings and recordings from which a folder of mixtures was made.
 
     Args:
-        config: the settings of `MixingConfig` and `MixtureFolderConfig` by their names, but for the
+        config: the settings of `MixingConfig` and `MixtureFolderConfig` by their names, without the
             output folder and the number of processes.
-        seed: of the split and of the mixtures.
-        classes: sorted.
-        n_mixtures: of each split that has any.
-        recordings: that the mixtures of each split are drawn from.
+        seed: seed of the split and of the mixtures.
+        classes: classes, sorted.
+        n_mixtures: number of mixtures of each split that has any.
+        recordings: recordings of each split, from which its mixtures are drawn.
         backgrounds: background recordings of each split; empty if backgrounds are noise.
     """
 

@@ -76,6 +76,7 @@ class ServerConfig(Config):
     token: str = option(
         "",
         f"token that visitors have to enter; {NO_TOKEN}: no token, since a proxy checks visitors",
+        metavar="TOKEN",
     )
     max_visitors: int = option(
         8, "largest number of visitors at the same time; each gets its own process", at_least=1
