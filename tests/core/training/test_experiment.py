@@ -155,7 +155,7 @@ def test_what_would_make_it_another_training_can_not_change_on_resume(new_run, t
     last = tmp_path / "run" / "last.ckpt"
     with pytest.raises(InputError, match="learning_rate can't change"):
         Experiment.resume(last, {"learning_rate": 1.0})
-    with pytest.raises(InputError, match=r"give its last\.ckpt"):
+    with pytest.raises(InputError, match=r"pass its last\.ckpt"):
         Experiment.resume(tmp_path / "run.ckpt")
     assert [result.epoch for result in finish(Experiment.resume(last, {"n_epochs": 3}))] == [3]
 
