@@ -25,6 +25,7 @@ from tornado.web import HTTPError
 from voila.app import Voila
 from voila.static_file_handler import TemplateStaticFileHandler
 from voila.tornado.handler import TornadoVoilaHandler
+from voila.tornado.kernel_websocket_handler import VoilaKernelWebsocketHandler
 
 from absslab.core.common.errors import InputError
 from absslab.core.common.jupyter_kernel import KERNEL_ARGUMENTS
@@ -89,10 +90,11 @@ class DashboardServer(Voila):
         return settings
 
     def init_handlers(self) -> list[Any]:
-        """Replace Voila's handler of the page and its handler of the templates' files."""
+        """Replace Voila's handlers of the page, of the templates' files and of the web socket."""
         replacements = {
             TornadoVoilaHandler: _LimitedPageHandler,
             TemplateStaticFileHandler: _TemplateFileHandler,
+            VoilaKernelWebsocketHandler: KernelSocketHandler,
         }
         return [
             (path, replacements.get(handler, handler), *options)
@@ -230,6 +232,20 @@ class _TemplateFileHandler(TemplateStaticFileHandler):
             return str(super().get_absolute_path(root, path))
         except (AssertionError, ValueError):
             raise HTTPError(404) from None
+
+
+class KernelSocketHandler(VoilaKernelWebsocketHandler):
+    """Voila's handler of a page's web socket, which drops what comes after it has closed it.
+
+    The server closes a socket whose page does not answer in time, over a slow line for example.
+    From then on jupyter_server does not know the protocol: it would misread the next message of the
+    page, take hundreds of megabytes for it and log a traceback. The page connects again by itself.
+    """
+
+    def on_message(self, ws_message: str | bytes) -> None:
+        """Handle a message unless the socket is closed on this side."""
+        if self.ws_connection is not None:
+            super().on_message(ws_message)
 
 
 class OwnKernelSpecs(KernelSpecManager):

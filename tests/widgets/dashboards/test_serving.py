@@ -18,7 +18,12 @@ from absslab.core.common.resources import resource_folder
 from absslab.widgets.dashboards import server as server_module
 from absslab.widgets.dashboards.checks import validate_settings
 from absslab.widgets.dashboards.registry import DASHBOARDS
-from absslab.widgets.dashboards.server import OwnKernelSpecs, ensure_token, serve
+from absslab.widgets.dashboards.server import (
+    KernelSocketHandler,
+    OwnKernelSpecs,
+    ensure_token,
+    serve,
+)
 from absslab.widgets.dashboards.settings import (
     ENVIRONMENT,
     DashboardConfig,
@@ -166,6 +171,17 @@ def test_kernels_hear_what_the_server_was_told_and_nothing_is_left(run, monkeypa
     assert list((tmp_path / "visitors").iterdir()) == []
     assert "--VoilaConfiguration.preheat_kernel=True" in started["arguments"]
     assert os.environ["JUPYTER_PATH"] == str(resource_folder("dashboards"))
+
+
+def test_a_message_on_a_socket_that_the_server_has_closed_is_dropped():
+    taken = []
+    handler = KernelSocketHandler.__new__(KernelSocketHandler)
+    handler.connection = SimpleNamespace(handle_incoming_message=taken.append)
+    handler.ws_connection = object()
+    handler.on_message(b"1")
+    handler.ws_connection = None
+    handler.on_message(b"2")
+    assert taken == [b"1"]
 
 
 def test_folders_of_processes_that_are_gone_are_removed(tmp_path):
