@@ -106,6 +106,28 @@ test("an error shows, and what could not be had is asked for again when one play
   assert.equal(of("need").flatMap((content) => content.chunks).length, before + 1);
 });
 
+test("what is heard is asked for at once, the rest a few at a time", () => {
+  const names = ["a", "b", "c", "d", "e", "f", "g", "h"];
+  const mix = { ...MIX, gains: names.map(() => 0) };
+  const asked = () => of("need").flatMap(({ chunks }) => chunks.map(([track]) => track));
+  const pcm = (track, version) =>
+    hear({ type: "pcm", track, chunk: 0, version, channels: 1, scale: 1 }, [new Uint8Array(2000)]);
+  said.length = 0;
+  introduce({ version: 2, names, mix });
+  assert.deepEqual(asked(), [0, 1, 2, 3]);
+  pcm(1, 1);
+  assert.deepEqual(asked(), [0, 1, 2, 3], "sound of before is not counted");
+  pcm(0, 2);
+  assert.deepEqual(asked(), [0, 1, 2, 3, 4]);
+  player.setMix({ solo: new Set([7]) });
+  assert.deepEqual(asked(), [0, 1, 2, 3, 4, 7]);
+  for (const track of [1, 2, 3, 4, 7]) pcm(track, 2);
+  assert.deepEqual(asked(), [0, 1, 2, 3, 4, 7, 5, 6], "each is asked for once");
+  said.length = 0;
+  introduce({ version: 3, names: [...names, "i"], mix: { ...mix, gains: [...mix.gains, 0] } });
+  assert.deepEqual(asked(), [0, 1, 2, 3], "others begin anew");
+});
+
 test("a kernel that is gone is said, and the sound goes on", () => {
   player.model.send = () => {
     throw new Error("Cannot send");

@@ -8,13 +8,21 @@ import { download } from "../../ui/js/page.mjs";
 import { View } from "./view.mjs";
 
 /** @import { Model } from "../../ui/js/widget.d.ts" */
-/** @import { Mix, Region, Tile, TileRequest } from "./types.d.ts" */
+/** @import { ChunkKey, Mix, Region, Tile, TileRequest } from "./types.d.ts" */
+
+// How many chunks may be underway while none of them is heard. Over a slow line more would hold up
+// the answers to what a person does next, and go on to come after other sounds were chosen.
+const MOST_UNDERWAY = 4;
 
 export class Player {
   /** @type {Set<View>} */
   views = new Set();
   /** @type {Map<string, TileRequest>} */
   #tiles = new Map(); // by "track:what:size:axis"
+  /** @type {ChunkKey[]} */
+  #waiting = []; // chunks that the engine wants and the kernel was not asked for yet
+  /** @type {Set<string>} */
+  #underway = new Set(); // "track:chunk" of those that the kernel is to send
   colours = new Uint8Array();
   text = ""; // an error, shown until something else happens
   /** @type {Region | null} */
@@ -28,7 +36,10 @@ export class Player {
     this.model = model;
     this.engine = new Engine({
       changed: () => this.changed(),
-      wanted: (chunks) => this.#send({ type: "need", chunks }),
+      wanted: (chunks) => {
+        this.#waiting.unshift(...chunks);
+        this.#askForChunks();
+      },
     });
     /** @param {any} content @param {any[]} buffers */
     this.receive = (content, buffers) => {
@@ -59,6 +70,25 @@ export class Player {
     }
   }
 
+  /** Ask for what is heard at once, and for the rest a few chunks at a time. */
+  #askForChunks() {
+    /** @param {ChunkKey} chunk */
+    const isUrgent = ([track]) => isHeard(track, this.engine.mix);
+    const urgent = this.#waiting.filter(isUrgent);
+    const rest = this.#waiting.filter((chunk) => !isUrgent(chunk));
+    const room = Math.max(0, MOST_UNDERWAY - this.#underway.size - urgent.length);
+    const chunks = [...urgent, ...rest.slice(0, room)];
+    this.#waiting = rest.slice(room);
+    for (const [track, chunk] of chunks) this.#underway.add(`${track}:${chunk}`);
+    if (chunks.length) this.#send({ type: "need", chunks });
+  }
+
+  /** @param {number} track @param {number} chunk */
+  #arrived(track, chunk) {
+    this.#underway.delete(`${track}:${chunk}`);
+    this.#askForChunks();
+  }
+
   changed() {
     for (const view of this.views) view.update();
   }
@@ -70,6 +100,7 @@ export class Player {
    */
   setMix(mix) {
     this.engine.setMix(mix);
+    this.#askForChunks();
     this.#askForMatchedGains();
     this.#sendMix();
     if (this.region) this.brush(this.region);
@@ -171,6 +202,9 @@ export class Player {
         break;
       case "pcm":
         engine.put(content, toFloat(bytes, content.channels, content.scale));
+        if (content.version === engine.tracks[content.track]?.version) {
+          this.#arrived(content.track, content.chunk);
+        }
         break;
       case "tile":
         this.#keepTile({ ...content, pixels: bytes });
@@ -196,7 +230,10 @@ export class Player {
         break;
       case "error":
         this.text = content.text;
-        if (content.chunk !== undefined) engine.fail(content.track, content.chunk);
+        if (content.chunk !== undefined) {
+          engine.fail(content.track, content.chunk);
+          this.#arrived(content.track, content.chunk);
+        }
         break;
     }
   }
@@ -205,6 +242,8 @@ export class Player {
   #load(content, colours) {
     this.text = "";
     this.colours = colours;
+    this.#waiting = [];
+    this.#underway = new Set(content.coming.map((/** @type {number} */ track) => `${track}:0`));
     const { keepsClock, keepsMix } = this.engine.load(content);
     if (!keepsClock) {
       this.#tiles.clear();

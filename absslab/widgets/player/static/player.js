@@ -1600,12 +1600,19 @@ function makeChoice(label, options, chosen) {
 }
 
 // absslab/widgets/player/js/player.mjs
+var MOST_UNDERWAY = 4;
 var Player = class {
   /** @type {Set<View>} */
   views = /* @__PURE__ */ new Set();
   /** @type {Map<string, TileRequest>} */
   #tiles = /* @__PURE__ */ new Map();
   // by "track:what:size:axis"
+  /** @type {ChunkKey[]} */
+  #waiting = [];
+  // chunks that the engine wants and the kernel was not asked for yet
+  /** @type {Set<string>} */
+  #underway = /* @__PURE__ */ new Set();
+  // "track:chunk" of those that the kernel is to send
   colours = new Uint8Array();
   text = "";
   // an error, shown until something else happens
@@ -1622,7 +1629,10 @@ var Player = class {
     this.model = model;
     this.engine = new Engine({
       changed: () => this.changed(),
-      wanted: (chunks) => this.#send({ type: "need", chunks })
+      wanted: (chunks) => {
+        this.#waiting.unshift(...chunks);
+        this.#askForChunks();
+      }
     });
     this.receive = (content, buffers) => {
       try {
@@ -1649,6 +1659,22 @@ var Player = class {
       this.text = "the kernel is gone: what is here can be heard on; run the cell again for the rest";
     }
   }
+  /** Ask for what is heard at once, and for the rest a few chunks at a time. */
+  #askForChunks() {
+    const isUrgent = ([track]) => isHeard(track, this.engine.mix);
+    const urgent = this.#waiting.filter(isUrgent);
+    const rest = this.#waiting.filter((chunk) => !isUrgent(chunk));
+    const room = Math.max(0, MOST_UNDERWAY - this.#underway.size - urgent.length);
+    const chunks = [...urgent, ...rest.slice(0, room)];
+    this.#waiting = rest.slice(room);
+    for (const [track, chunk] of chunks) this.#underway.add(`${track}:${chunk}`);
+    if (chunks.length) this.#send({ type: "need", chunks });
+  }
+  /** @param {number} track @param {number} chunk */
+  #arrived(track, chunk) {
+    this.#underway.delete(`${track}:${chunk}`);
+    this.#askForChunks();
+  }
   changed() {
     for (const view of this.views) view.update();
   }
@@ -1659,6 +1685,7 @@ var Player = class {
    */
   setMix(mix) {
     this.engine.setMix(mix);
+    this.#askForChunks();
     this.#askForMatchedGains();
     this.#sendMix();
     if (this.region) this.brush(this.region);
@@ -1750,6 +1777,9 @@ var Player = class {
         break;
       case "pcm":
         engine.put(content, toFloat(bytes, content.channels, content.scale));
+        if (content.version === engine.tracks[content.track]?.version) {
+          this.#arrived(content.track, content.chunk);
+        }
         break;
       case "tile":
         this.#keepTile({ ...content, pixels: bytes });
@@ -1775,7 +1805,10 @@ var Player = class {
         break;
       case "error":
         this.text = content.text;
-        if (content.chunk !== void 0) engine.fail(content.track, content.chunk);
+        if (content.chunk !== void 0) {
+          engine.fail(content.track, content.chunk);
+          this.#arrived(content.track, content.chunk);
+        }
         break;
     }
   }
@@ -1783,6 +1816,8 @@ var Player = class {
   #load(content, colours) {
     this.text = "";
     this.colours = colours;
+    this.#waiting = [];
+    this.#underway = new Set(content.coming.map((track) => `${track}:0`));
     const { keepsClock, keepsMix } = this.engine.load(content);
     if (!keepsClock) {
       this.#tiles.clear();
