@@ -261,7 +261,7 @@ def test_a_training_that_is_stopped_while_it_is_set_up_ends_at_once(panel, settl
     panel.stop_button.click()
     settle()
     wait_for(panel, lambda: not panel.follower.is_live)
-    assert panel.message == "run-1 was not started: it was stopped while it was being set up"
+    assert panel.message == "run-1 was not started: it was stopped while it was being prepared"
     assert not panel.follower.folder.joinpath("last.ckpt").exists()
     panel.start()
     settle()
