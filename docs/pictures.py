@@ -1,6 +1,6 @@
 """Draw the pictures of the page on concepts, from the built-in recordings and the code itself.
 
-python docs/pictures.py
+python docs/pictures.py --only pooling
 """
 
 import argparse
@@ -39,7 +39,7 @@ class Example:
 
 
 def make_example(folder: Path) -> Example:
-    """Mix built-in recordings; take the first training mixture with keys, speech and a third class.
+    """Mix built-in recordings; take a mixture of three classes, where speech begins during keys.
 
     Args:
         folder: an empty folder.
@@ -67,13 +67,22 @@ def make_example(folder: Path) -> Example:
     name, rows = next(
         (name, rows)
         for name, rows in table.groupby("filename")
-        if {"keys", "speech"} < set(rows["event_label"]) != set(CLASSES)
+        if rows["event_label"].nunique() == 3 and begins_during(rows, "speech", "keys")
     )
     sources = {
-        path.stem: sound_files.load(path) for path in (train / name).with_suffix("").glob("*.flac")
+        path.stem: sound_files.load(path)
+        for path in sorted((train / name).with_suffix("").glob("*.flac"))
     }
-    found = list(rows[["event_label", "onset", "offset"]].itertuples(index=False, name=None))
-    return Example(sound_files.load(train / name), sources, found)
+    events = list(rows[["event_label", "onset", "offset"]].itertuples(index=False, name=None))
+    return Example(sound_files.load(train / name), sources, events)
+
+
+def begins_during(events: pd.DataFrame, later: str, earlier: str) -> bool:
+    """Tell whether an event of a class begins while one of another class sounds."""
+    pairs = events[events["event_label"] == later].merge(
+        events[events["event_label"] == earlier], how="cross", suffixes=("", "_earlier")
+    )
+    return bool(pairs["onset"].between(pairs["onset_earlier"], pairs["offset_earlier"]).any())
 
 
 def band_power(samples: np.ndarray, config: FeatureConfig) -> np.ndarray:
@@ -223,21 +232,24 @@ def competing(example: Example) -> plt.Figure:
     return figure
 
 
-def write_pictures(folder: Path) -> list[Path]:
-    """Draw all pictures and return their files.
+PICTURES_OF_EXAMPLE = {"weak_labels": weak_labels, "masks": masks, "competing": competing}
+PICTURES = {"pooling": pooling, "mel_bands": mel_bands}  # that need no example
+
+
+def write_pictures(folder: Path, only: str | None = None) -> list[Path]:
+    """Draw the pictures and return their files.
 
     Args:
         folder: folder for the pictures.
+        only: name of the picture to draw; None draws all.
     """
-    with tempfile.TemporaryDirectory() as temporary:
-        example = make_example(Path(temporary))
-    figures = {
-        "weak_labels": weak_labels(example),
-        "masks": masks(example),
-        "pooling": pooling(),
-        "mel_bands": mel_bands(),
-        "competing": competing(example),
-    }
+    figures = {name: draw() for name, draw in PICTURES.items() if only in (name, None)}
+    if only in (*PICTURES_OF_EXAMPLE, None):
+        with tempfile.TemporaryDirectory() as temporary:
+            example = make_example(Path(temporary))
+        for name, draw in PICTURES_OF_EXAMPLE.items():
+            if only in (name, None):
+                figures[name] = draw(example)
     paths = []
     for name, figure in figures.items():
         paths.append(folder / f"{name}.png")
@@ -249,4 +261,6 @@ def write_pictures(folder: Path) -> list[Path]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--folder", type=Path, default=FOLDER)
-    print(*write_pictures(parser.parse_args().folder), sep="\n")
+    parser.add_argument("--only", choices=[*PICTURES, *PICTURES_OF_EXAMPLE])
+    arguments = parser.parse_args()
+    print(*write_pictures(arguments.folder, arguments.only), sep="\n")

@@ -30,9 +30,19 @@ ALL = [
     ExponentialSoftmax(),
     ExponentialSoftmax(sharpness=1000.0),
 ]
-by_name = pytest.mark.parametrize(
-    "pooling", ALL, ids=lambda pooling: f"{type(pooling).__name__}{vars(pooling).get('r', '')}"
-)
+
+
+def format_pooling(pooling):
+    """Give the class of a pooling and its settings, such as GWRP-decay=0.9."""
+    settings = [
+        f"{name}={value}"
+        for name, value in vars(pooling).items()
+        if isinstance(value, float) and not name.startswith("_")
+    ]
+    return "-".join([type(pooling).__name__, *settings])
+
+
+each_pooling = pytest.mark.parametrize("pooling", ALL, ids=format_pooling)
 HAND = torch.tensor([0.1, 0.4, 0.2, 0.8]).reshape(1, 1, 2, 2)
 
 
@@ -48,10 +58,11 @@ def random_masks(*shape, seed=0):
         (GWRP(decay=0.0), 0.8),
         (GWRP(decay=0.5), (0.8 + 0.4 / 2 + 0.2 / 4 + 0.1 / 8) / (1 + 1 / 2 + 1 / 4 + 1 / 8)),
         (GWRP(decay=1.0), 0.375),
+        # r = 1 − 1 / (0.5 · 4)
         (
             GWRP(decay_fraction=0.5),
             (0.8 + 0.4 / 2 + 0.2 / 4 + 0.1 / 8) / (1 + 1 / 2 + 1 / 4 + 1 / 8),
-        ),  # r = 1 − 1 / (0.5 · 4)
+        ),
         (GWRP(decay_fraction=0.25), 0.8),  # one bin of four
         (LinearSoftmax(pseudocount=0.0), 0.85 / 1.5),
         (LinearSoftmax(pseudocount=2.0), 0.85 / 3.5),
@@ -99,7 +110,7 @@ def test_a_fraction_does_not_depend_on_the_size_of_the_map():
     assert abs(GWRP(decay=0.95)(small) - GWRP(decay=0.95)(large)) > 0.1
 
 
-@by_name
+@each_pooling
 @given(
     n_frames=st.lists(st.integers(1, 9), min_size=1, max_size=4),
     n_padding=st.integers(0, 7),
@@ -119,25 +130,26 @@ def test_padding_never_changes_the_result(pooling, n_frames, n_padding, rubbish,
     assert torch.allclose(together, alone, atol=1e-5)
 
 
-@by_name
+@each_pooling
 def test_all_frames_being_real_is_the_same_as_no_padding(pooling):
     masks = random_masks(2, 3, 4, 5)
     assert torch.allclose(pooling(masks, torch.tensor([5, 5])), pooling(masks), atol=1e-6)
 
 
-@by_name
+@each_pooling
 def test_a_mask_of_zeros_says_no(pooling):
     assert pooling(torch.zeros(2, 3, 4, 5)).tolist() == [[0.0] * 3] * 2
 
 
-@by_name
+@each_pooling
 def test_a_mask_of_ones_says_yes(pooling):
+    n_bins = 40 * 50
     pooled = pooling(torch.ones(2, 3, 40, 50))
-    bins_short = 20 if getattr(pooling, "pseudocount", 0) else 0
-    assert torch.allclose(pooled, torch.full((2, 3), 2000 / (2000 + bins_short)), atol=1e-5)
+    pseudocount = getattr(pooling, "pseudocount", 0)  # LinearSoftmax adds it to the number of bins
+    assert torch.allclose(pooled, torch.full((2, 3), n_bins / (n_bins + pseudocount)), atol=1e-5)
 
 
-@by_name
+@each_pooling
 @given(st.lists(st.sampled_from([0.0, 1e-30, 1e-6, 0.3, 1 - 1e-7, 1.0]), min_size=1, max_size=30))
 @settings(deadline=None, max_examples=30)
 def test_what_comes_out_is_a_probability(pooling, values):
@@ -146,7 +158,7 @@ def test_what_comes_out_is_a_probability(pooling, values):
     assert -1e-6 <= pooled.item() <= 1 + 1e-6
 
 
-@by_name
+@each_pooling
 def test_where_in_the_map_a_value_lies_does_not_matter(pooling):
     masks = random_masks(2, 3, 6, 7)
     shuffled = masks.flatten(2)[
@@ -155,13 +167,13 @@ def test_where_in_the_map_a_value_lies_does_not_matter(pooling):
     assert torch.allclose(pooling(masks), pooling(shuffled), atol=1e-6)
 
 
-@by_name
+@each_pooling
 def test_no_class_hears_another_one(pooling):
     masks = random_masks(2, 3, 6, 7)
     assert torch.allclose(pooling(masks)[:, 1:2], pooling(masks[:, 1:2]), atol=1e-6)
 
 
-@by_name
+@each_pooling
 @pytest.mark.parametrize("n_frames", [None, torch.tensor([4, 2])])
 def test_a_gradient_reaches_the_masks_and_not_their_padding(pooling, n_frames):
     masks = random_masks(2, 3, 4, 4).requires_grad_()
@@ -172,7 +184,7 @@ def test_a_gradient_reaches_the_masks_and_not_their_padding(pooling, n_frames):
         assert not masks.grad[1, ..., 2:].any()
 
 
-@pytest.mark.parametrize("pooling", ALL)
+@each_pooling
 def test_masks_of_zeros_have_finite_gradients(pooling):
     masks = torch.zeros(1, 2, 4, 4, requires_grad=True)
     pooling(masks).sum().backward()
@@ -198,7 +210,7 @@ def test_the_weights_of_GWRP_are_a_buffer_that_is_not_saved_and_made_once():
     assert len(pooling.weights) == 16
 
 
-@by_name
+@each_pooling
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
 @pytest.mark.parametrize("n_frames", [None, torch.tensor([3, 5])])
 def test_masks_of_any_precision_are_pooled(pooling, dtype, n_frames):
@@ -216,7 +228,7 @@ def test_a_model_in_double_precision_takes_GWRP_along():
     assert pooling.double()(masks.double()).item() == pytest.approx(GWRP(decay=0.9)(masks).item())
 
 
-@by_name
+@each_pooling
 def test_pooling_moves_with_its_device(pooling):
     assert pooling.to("meta")(torch.rand(2, 3, 4, 5, device="meta")).shape == (2, 3)
     pooling.to_empty(device="cpu")
@@ -224,6 +236,11 @@ def test_pooling_moves_with_its_device(pooling):
         pooling.weights = torch.empty(0)
     masks = random_masks(2, 3, 4, 5)
     assert torch.isfinite(pooling(masks)).all()
+
+
+def test_every_pooling_is_tested():
+    built = [build(config_class.default_config()) for config_class, build in POOLINGS.values()]
+    assert {type(pooling) for pooling in built} == {type(pooling) for pooling in ALL}
 
 
 @pytest.mark.parametrize("name", POOLINGS)
