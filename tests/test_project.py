@@ -58,7 +58,7 @@ def test_the_readme_names_commands_flags_and_files_that_exist():
     fields = [field for config in Config.__subclasses__() for field in dataclasses.fields(config)]
     known = {name for field in fields for name in (field.name, *field.metadata["aliases"])}
     known |= {"recipe", "checkpoint_path", "output", "mode", "help"}
-    for script in (ROOT / "benchmarks").glob("*.py"):
+    for script in (*(ROOT / "benchmarks").glob("*.py"), *(ROOT / "docs").glob("*.py")):
         known |= set(re.findall(r'add_argument\("--(\w+)"', script.read_text()))
     known |= {"editable", "index", "directory"}  # of pip and of http.server
     flags = set(re.findall(r"(?<![\w-])--([A-Za-z]\w*)", text))
