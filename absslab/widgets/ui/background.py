@@ -19,7 +19,8 @@ class BackgroundJob:
         steps: makes the generator; it can be cancelled between two of its steps.
         progress: is called with a Progress at most five times a second, and with the last one.
         done: is called when the generator has ended, even if `cancel` came after its last step.
-        failed: is called with the exception that the generator raised.
+        failed: is called with the exception that the generator raised, or that of the system
+            where no thread can be started.
         cancelled: is called when `cancel` has ended the generator.
         ended: is called last, however the job ended, also after `close`: nothing of it still runs.
     """
@@ -52,7 +53,10 @@ class BackgroundJob:
             return
         self.is_running = True
         self._stop.clear()
-        self._loop.start_thread(self._run, "absslab job")
+        try:
+            self._loop.start_thread(self._run, "absslab job")
+        except RuntimeError as error:  # the system allows no more threads
+            self._loop.call(self._end, error, False)
 
     def cancel(self) -> None:
         """End the job after its current step; the generator cleans up what it has written."""
@@ -124,7 +128,8 @@ class LatestOnly:
         loop: where the callbacks are called.
         function: computes an answer.
         deliver: is called with the answer to the latest request.
-        failed: is called with the exception that the latest request raised.
+        failed: is called with the exception that the latest request raised, or that of the system
+            where no thread can be started.
     """
 
     def __init__(
@@ -160,7 +165,10 @@ class LatestOnly:
             if self._is_busy:
                 return
             self._is_busy = True
-        self._loop.start_thread(self._run, "absslab latest request")
+        try:
+            self._loop.start_thread(self._run, "absslab latest request")
+        except RuntimeError as error:  # the system allows no more threads
+            self._give_up(error)
 
     def cancel(self) -> None:
         """Drop the request that waits or is being answered."""
@@ -173,6 +181,14 @@ class LatestOnly:
         with self._lock:
             self._is_closed = True
             self._waiting = None
+
+    def _give_up(self, error: Exception) -> None:
+        """Drop the request that waits, since no thread answers it."""
+        with self._lock:
+            self._is_busy = False
+            self._waiting = None
+            number = self._latest_number
+        self._loop.call(self._hand_over, number, self._failed, error)
 
     def _run(self) -> None:
         while True:

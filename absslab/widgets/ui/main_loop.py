@@ -41,20 +41,34 @@ class MainLoop:
     def call(self, function: Callable[..., Any], *args: Any) -> None:
         """Call a function on the loop, from any thread; at once if it is the loop's own thread."""
         if threading.current_thread() is self._thread and not self._loop.is_closed():
-            function(*args)
+            self._call(function, *args)
         else:
             self._enqueue(self._call, function, *args)
 
     def later(self, seconds: float, function: Callable[[], Any]) -> None:
         """Call a function on the loop once, after a time in seconds."""
-        self._call_later(seconds, self._track(function))
+        self._call_later(seconds, _finish_after(function, self.begin()))
 
     def start_thread(self, function: Callable[[], Any], name: str) -> None:
-        """Run a function beside the loop; it does not keep the process from ending."""
-        threading.Thread(target=self._track(function), name=name, daemon=True).start()
+        """Run a function beside the loop; it does not keep the process from ending.
+
+        Raises:
+            RuntimeError: if the system allows no more threads.
+        """
+        finish = self.begin()
+        target = _finish_after(function, finish)
+        try:
+            threading.Thread(target=target, name=name, daemon=True).start()
+        except BaseException:  # the function will not run: `settle` must not wait for it
+            finish()
+            raise
 
     def make_worker(self, name: str) -> Executor:
-        """Make a worker that runs functions beside the loop, one after the other."""
+        """Make a worker that runs functions beside the loop, one after the other.
+
+        `settle` waits for these functions, but not for what is added to their futures with
+        `add_done_callback`: hand results over with `call`.
+        """
         return _Worker(self, name)
 
     def every(self, seconds: float, function: Callable[[], Any]) -> "Ticker":
@@ -113,18 +127,6 @@ class MainLoop:
         self._unfinished.add(work)
         return lambda: self._enqueue(self._call, self._unfinished.discard, work)
 
-    def _track(self, function: Callable[[], Any]) -> Callable[[], None]:
-        """Return a function that `settle` waits for, to be called once."""
-        finish = self.begin()
-
-        def tracked() -> None:
-            try:
-                function()
-            finally:
-                finish()
-
-        return tracked
-
     def _call(self, function: Callable[..., Any], *args: Any) -> None:
         try:
             function(*args)
@@ -139,6 +141,18 @@ class MainLoop:
             self._loop.call_soon_threadsafe(function, *args)
         except RuntimeError:  # the loop is closed: nobody can see the result
             _log.debug("dropped %r: the loop is closed", function)
+
+
+def _finish_after(function: Callable[[], Any], finish: Callable[[], None]) -> Callable[[], None]:
+    """Return a function that calls both, the second one also after an error of the first."""
+
+    def finishing() -> None:
+        try:
+            function()
+        finally:
+            finish()
+
+    return finishing
 
 
 class Ticker:
@@ -182,16 +196,31 @@ class _LoopOfThread(threading.local):
     """Per thread: the loop that nobody runs, if one was needed."""
 
     loop: MainLoop | None = None
+    closer: "_Closer | None" = None
+
+
+class _Closer:
+    """Closes an event loop at the end of its thread or of the process.
+
+    The loop does not refer to it. It refers to the `MainLoop` as long as a call waits in it: a
+    finalizer of that would keep both alive.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop):
+        finalize(self, loop.close)
 
 
 _running_loops: WeakValueDictionary[asyncio.AbstractEventLoop, MainLoop] = WeakValueDictionary()
+_running_loops_lock = threading.Lock()
 _loop_of_thread = _LoopOfThread()
 
 
 def current_main_loop() -> MainLoop:
     """Return the loop that runs in this thread, or one that nobody runs where there is none.
 
-    On the thread of a kernel's subshell it is the loop of the kernel's main thread.
+    On the thread of a kernel's subshell it is the loop of the kernel's main thread. Another thread
+    where no loop runs gets a loop of its own, as the main thread of a plain script does. It has to
+    let this loop run itself: what is left in it at the end of the thread is dropped.
     """
     thread = threading.current_thread()
     kernel_loop = None if thread is threading.main_thread() else kernel_main_loop()
@@ -203,7 +232,7 @@ def current_main_loop() -> MainLoop:
     if _loop_of_thread.loop is None:
         loop = asyncio.new_event_loop()
         _loop_of_thread.loop = MainLoop(loop, thread)
-        finalize(_loop_of_thread.loop, loop.close)  # at the end of the thread or of the process
+        _loop_of_thread.closer = _Closer(loop)
     return _loop_of_thread.loop
 
 
@@ -216,7 +245,8 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 
 def _wrap(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> MainLoop:
     """Return the one main loop of a running event loop."""
-    main_loop = _running_loops.get(loop)
-    if main_loop is None:
-        main_loop = _running_loops[loop] = MainLoop(loop, thread)
-    return main_loop
+    with _running_loops_lock:
+        main_loop = _running_loops.get(loop)
+        if main_loop is None:
+            main_loop = _running_loops[loop] = MainLoop(loop, thread)
+        return main_loop

@@ -3,6 +3,8 @@
 import asyncio
 import threading
 
+import pytest
+
 from absslab.core.common.errors import InputError
 from absslab.core.common.progress import Progress
 from absslab.widgets.ui.background import BackgroundJob, LatestOnly
@@ -20,6 +22,10 @@ def work(loop, steps, **more):
 
     names = ("progress", "done", "failed", "cancelled")
     return BackgroundJob(loop, steps, **{name: note(name) for name in names} | more), calls
+
+
+def refuse_to_start(thread):
+    raise RuntimeError("can't start new thread")
 
 
 def counting(n, *, wait=None, ended=None):
@@ -192,6 +198,36 @@ def test_work_that_runs_is_not_started_twice(loop):
     job.start()
     loop.settle()
     assert started == [1]
+
+
+def test_a_job_whose_thread_cannot_start_fails_and_can_be_started_again(loop):
+    ended = []
+    job, calls = work(loop, counting(1), ended=lambda: ended.append(True))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse_to_start)
+        job.start()
+    loop.settle(seconds=2)
+    assert not job.is_running
+    assert [name for name, *_ in calls] == ["failed"]
+    assert "thread" in str(calls[0][1])
+    assert ended == [True]
+    job.start()
+    loop.settle()
+    assert [name for name, *_ in calls[1:]] == ["progress", "done"]
+
+
+def test_a_request_whose_thread_cannot_start_fails_and_the_next_one_is_answered(loop):
+    delivered, errors = [], []
+    latest = LatestOnly(loop, lambda x: x, deliver=delivered.append, failed=errors.append)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse_to_start)
+        latest.request(1)
+    loop.settle(seconds=2)
+    assert not latest.is_running
+    assert "thread" in str(errors[0])
+    latest.request(2)
+    loop.settle()
+    assert delivered == [2]
 
 
 def test_of_many_requests_only_the_first_and_latest_are_computed_and_only_the_latest_delivered(

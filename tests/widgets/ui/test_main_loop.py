@@ -1,11 +1,25 @@
 import asyncio
+import gc
 import subprocess
 import sys
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from absslab.widgets.ui.main_loop import current_main_loop
+from absslab.widgets.ui import main_loop
+from absslab.widgets.ui.main_loop import MainLoop, current_main_loop
+
+
+class SlowMainLoop(MainLoop):
+    def __init__(self, *args):
+        time.sleep(0.01)
+        super().__init__(*args)
+
+
+def refuse_to_start(thread):
+    raise RuntimeError("can't start new thread")
 
 
 def test_where_no_loop_runs_results_wait_until_it_is_let_run(loop):
@@ -46,6 +60,51 @@ def test_a_loop_is_run_until_a_condition_and_no_further(loop):
     go.set()
     loop.settle()
     assert calls == [1, 2]
+
+
+def test_a_call_on_the_loops_own_thread_ends_the_wait_for_it(loop):
+    async def main():
+        calls = []
+        waiting = asyncio.ensure_future(loop.until(lambda: calls, seconds=20))
+        await asyncio.sleep(0)
+        loop.call(calls.append, 1)
+        await asyncio.wait_for(waiting, 2)
+        return calls
+
+    assert loop._loop.run_until_complete(main()) == [1]
+
+
+def test_a_thread_that_cannot_start_is_not_waited_for(loop, monkeypatch):
+    monkeypatch.setattr(threading.Thread, "start", refuse_to_start)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        loop.start_thread(lambda: None, "name")
+    loop.settle(seconds=2)
+
+
+def test_there_is_one_main_loop_for_an_event_loop(loop, monkeypatch):
+    """Threads of subshells ask for the loop of the kernel at the same time."""
+    event_loop = asyncio.new_event_loop()
+    monkeypatch.setattr(main_loop, "kernel_main_loop", lambda: event_loop)
+    monkeypatch.setattr(main_loop, "MainLoop", SlowMainLoop)
+    with ThreadPoolExecutor(8) as executor:
+        found = list(executor.map(lambda _: current_main_loop(), range(8)))
+    event_loop.close()
+    assert len({id(main_loop) for main_loop in found}) == 1
+
+
+def test_the_loop_of_a_thread_is_closed_at_its_end_also_with_work_left():
+    loops = []
+
+    def use_loop():
+        own = current_main_loop()
+        own.later(60, lambda: None)
+        loops.append(own._loop)
+
+    thread = threading.Thread(target=use_loop)
+    thread.start()
+    thread.join()
+    gc.collect()
+    assert loops[0].is_closed()
 
 
 def test_a_ticker_ticks_while_the_loop_runs_or_by_hand(loop):
