@@ -44,7 +44,9 @@ class ComparePage(Page):
             raise InputError("expected two runs: absslab dashboard compare --run_directory A B")
         self.pair = self.own(RunPair(self.config))
         self._latest = self.own(
-            LatestOnly(self.loop, self._compare, deliver=self._deliver, failed=self.fail)
+            LatestOnly(
+                self.loop, self._compare, deliver=self.guard(self._deliver), failed=self.fail
+            )
         )
         votes_folder = Path(self.config.votes_folder)
         self.test = self.own(BlindComparison(self, self.pair, votes_folder))

@@ -62,7 +62,10 @@ class ListenPage(Page):
         self._models = self.own(LiveModels())
         self._latest = self.own(
             LatestOnly(
-                self.loop, self._models.separate_excerpt, deliver=self._deliver, failed=self.fail
+                self.loop,
+                self._models.separate_excerpt,
+                deliver=self.guard(self._deliver),
+                failed=self.fail,
             )
         )
         titles = [

@@ -47,7 +47,9 @@ class MixturePreview(Part):
         self._recordings: tuple[Recording, ...] = ()
         self._source: EventSource | None = None  # of the recordings
         self._latest = self.own(
-            LatestOnly(loop, _draw_mixture, deliver=self._show_mixture, failed=self._show_error)
+            LatestOnly(
+                loop, _draw_mixture, deliver=self.guard(self._show_mixture), failed=self._show_error
+            )
         )
 
     def request(

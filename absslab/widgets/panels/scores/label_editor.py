@@ -49,7 +49,10 @@ class LabelEditor(Part):
         self._say = say
         self._reader = self.own(
             LatestOnly(
-                loop, read_recording_labels, deliver=self._show_labels, failed=self._show_error
+                loop,
+                read_recording_labels,
+                deliver=self.guard(self._show_labels),
+                failed=self._show_error,
             )
         )
         self._rows = ipywidgets.VBox(

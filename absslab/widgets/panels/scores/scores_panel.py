@@ -58,7 +58,10 @@ class ScoresPanel(WorkbenchPanel):
         self.labels = self.own(LabelEditor(self.loop, self.fail, self.say))
         self._reader = self.own(
             LatestOnly(
-                self.loop, read_run_scores, deliver=self._show_scores, failed=self._show_error
+                self.loop,
+                read_run_scores,
+                deliver=self.guard(self._show_scores),
+                failed=self._show_error,
             )
         )
         score_button = button("compute the scores", self.guard(self.score), is_main=True)

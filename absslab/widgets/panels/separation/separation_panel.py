@@ -43,7 +43,10 @@ class SeparationPanel(WorkbenchPanel):
         self._models = self.own(LiveModels())
         self._latest = self.own(
             LatestOnly(
-                self.loop, self._models.separate_excerpt, deliver=self._play, failed=self.fail
+                self.loop,
+                self._models.separate_excerpt,
+                deliver=self.guard(self._play),
+                failed=self.fail,
             )
         )
         self.choice = self.own(SeparationChoice(self))

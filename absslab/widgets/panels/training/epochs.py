@@ -47,7 +47,10 @@ class EpochListener(Part):
         self._models = self.own(LiveModels())
         self._latest = self.own(
             LatestOnly(
-                self.loop, self._separate, deliver=self._show_separation, failed=self._show_failure
+                self.loop,
+                self._separate,
+                deliver=self.guard(self._show_separation),
+                failed=self._show_failure,
             )
         )
         choice = ipywidgets.HBox(

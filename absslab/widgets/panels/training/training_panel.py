@@ -30,7 +30,9 @@ class TrainingPanel(WorkbenchPanel):
             TrainingForm(devices=[cpu_device()], on_change=self.guard(self._enable))
         )
         self._devices = self.own(
-            LatestOnly(self.loop, list_devices, deliver=self.form.set_devices, failed=self.fail)
+            LatestOnly(
+                self.loop, list_devices, deliver=self.guard(self.form.set_devices), failed=self.fail
+            )
         )
         self._check = self.own(DeviceCheck(self, self._enable))
         self.start_button = button(

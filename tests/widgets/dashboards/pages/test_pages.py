@@ -83,6 +83,20 @@ def test_listen_begins_with_the_first_recording_and_goes_round(opened, run, mixt
     assert str(mixtures) not in "".join(title for title, _ in page.choice.control.options)
 
 
+@pytest.mark.parametrize("name", ["listen", "compare"])
+def test_an_error_in_showing_a_result_is_shown(name, opened, run, other_run, settle, monkeypatch):
+    runs = [str(run), str(other_run)] if name == "compare" else [str(run)]
+    page = opened(name, run_directory=runs)
+
+    def show(*args, **options):
+        raise ValueError("not of this world")
+
+    monkeypatch.setattr(page.recording_view, "show", show)
+    page.choice.step(1)
+    settle()
+    assert "Something went wrong; the host's log has the details" in page.message
+
+
 def test_data_that_moved_are_found(opened, checkpoint, mixtures, tmp_path):
     moved = tmp_path / "moved"
     shutil.copytree(mixtures, moved)

@@ -55,6 +55,16 @@ def si_sdr(reference, estimate):
     return 10 * np.log10((target**2).sum() / ((estimate - target) ** 2).sum())
 
 
+def test_an_error_in_playing_the_sources_is_shown(panel, settle, monkeypatch):
+    def show_tracks(*args, **options):
+        raise InputError("there is nothing to listen to")
+
+    monkeypatch.setattr(panel.recording_view, "show_tracks", show_tracks)
+    panel.separate()
+    settle()
+    assert panel.message == "there is nothing to listen to"
+
+
 def test_a_slider_has_a_hundred_steps(panel):
     for name, slider in panel.masks.sliders.items():
         assert (slider.max - slider.min) / slider.step == pytest.approx(100), name
