@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 .PHONY: demo picture test js bundle browser lab check docs clean
 
-demo: $(VENV)/report.installed  ## the whole way on the built-in recordings, with a report to open
+demo: $(VENV)/report.installed  ## mix, train, score and report on the built-in recordings
 	$(BIN)/absslab demo --output_folder demo
 
 test: $(VENV)/dev.installed js  ## the tests; TESTS="-m slow" runs the slow ones

@@ -32,6 +32,7 @@ SMALL = {  # flags of a model that trains within seconds
     "precision": "float32",
     "device": "cpu",
 }
+ADDED_SINCE_0_1_0: frozenset[str] = frozenset()  # names of scores, in any section of the JSON
 hypothesis.settings.register_profile("absslab", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("absslab")
 
@@ -40,6 +41,12 @@ hypothesis.settings.load_profile("absslab")
 def _no_progress_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     """Print no lines of progress, which appear only on slow machines."""
     monkeypatch.setattr("absslab.core.common.progress.LINE_INTERVAL", float("inf"))
+
+
+@pytest.fixture(scope="session")
+def added_scores() -> frozenset[str]:
+    """Names of the scores that files of version 0.1.0 do not have."""
+    return ADDED_SINCE_0_1_0
 
 
 @pytest.fixture(scope="session")

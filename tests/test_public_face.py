@@ -79,11 +79,11 @@ def test_no_exported_name_hides_a_module(name):
 
 
 def test_every_room_of_the_core_exports_names():
-    rooms = {name for name in PACKAGES if name.startswith("absslab.core.")}
+    packages = {name for name in PACKAGES if name.startswith("absslab.core.")}
     modules = {
         module.name for module in pkgutil.iter_modules(absslab.core.__path__, "absslab.core.")
     }
-    assert modules <= rooms
+    assert modules <= packages
     assert {"absslab.plots", "absslab.report"} <= set(PACKAGES)
 
 

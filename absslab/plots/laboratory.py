@@ -81,9 +81,9 @@ def draw_pooling_effects(
         gradient_image = _draw_values(
             row[0], result.gradient / largest, cmap="RdBu_r", vmin=-1, vmax=1
         )
-        if result.n_taught <= FEW:
+        if result.n_trained_bins <= FEW:
             bands, frames = np.unravel_index(
-                np.argsort(-np.abs(result.gradient), axis=None)[: result.n_taught],
+                np.argsort(-np.abs(result.gradient), axis=None)[: result.n_trained_bins],
                 result.gradient.shape,
             )
             row[0].plot(

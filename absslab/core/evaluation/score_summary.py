@@ -13,6 +13,8 @@ from absslab.core.evaluation.score_table import (
     BASELINES,
     CEILING,
     CONFIDENCE,
+    NO_BASELINE,
+    PER_MIXTURE,
     PHASE_SENSITIVE,
     SEPARATION,
     Statistics,
@@ -233,7 +235,7 @@ def _summarise_baselines(
     if not scorer.n_scored["separation"]:
         return None
     return {
-        system: SourceScores(**_by_score(values, f"baselines.{system}", ("leakage", "residual")))
+        system: SourceScores(**_by_score(values, f"baselines.{system}", NO_BASELINE))
         for system in BASELINES
     }
 
@@ -254,7 +256,7 @@ def _summarise_classes(
             n_labelled=_count_ones(rows["label"]),
             n_present=_count_ones(rows["present"]),
             **{score: column[k] for score, column in columns.items()},
-            **_by_score(values, f"per_class.{name}", ("residual",)),
+            **_by_score(values, f"per_class.{name}", PER_MIXTURE),
             ceiling=_mean(ceilings.to_numpy()),
         )
     return per_class

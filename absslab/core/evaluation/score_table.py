@@ -16,18 +16,11 @@ from absslab.core.metrics.detection import f1_score
 from absslab.core.metrics.ranking import area_under_roc, average_precision
 from absslab.core.metrics.undefined import mean_of_defined, ratio
 
-SEPARATION = (
-    "si_sdr",
-    "si_sdr_improvement",
-    "sdr",
-    "sir",
-    "sar",
-    "image_sdr",
-    "isr",
-    "leakage",
-    "residual",
-)
-MIXTURE = "mixture"  # the lower reference: the mixture itself is the estimate of each source
+BSS_EVAL = ("sdr", "sir", "sar", "image_sdr", "isr")  # scores that can be left out
+SEPARATION = ("si_sdr", "si_sdr_improvement", *BSS_EVAL, "leakage", "residual")
+PER_MIXTURE = ("residual",)  # of SEPARATION: the same in all rows of a mixture, and of no class
+NO_BASELINE = ("leakage", "residual")  # of SEPARATION: not computed for BASELINES
+MIXTURE = "mixture"  # the floor: the mixture itself is the estimate of each source
 BASELINES = (
     MIXTURE,
     "ideal_binary_mask",
@@ -45,7 +38,7 @@ _MIN_MIXTURES = 5  # needed for an interval
 _RESAMPLES_PER_BATCH = 100
 
 
-class _Part(NamedTuple):
+class _WeightedScore(NamedTuple):
     """A score, as a function of the weights of the mixtures."""
 
     compute: Callable[[np.ndarray], np.ndarray]  # (R, n) → (R,)
@@ -59,12 +52,12 @@ class Statistics:
     Args:
         mixtures: n names, in the order of the weights.
         classes: K names, in their order in the table.
-        parts: each score by its dotted name.
+        weighted_scores: each score by its dotted name.
     """
 
     mixtures: list[str]
     classes: list[str]
-    parts: dict[str, _Part]
+    weighted_scores: dict[str, _WeightedScore]
 
     @classmethod
     def from_table(cls, table: pd.DataFrame) -> "Statistics":
@@ -78,18 +71,18 @@ class Statistics:
                 numbers.
         """
         columns = _Columns.from_table(table)
-        parts: dict[str, _Part] = {}
+        scores: dict[str, _WeightedScore] = {}
         for score in SEPARATION:
-            parts |= _separation_parts(columns, score)
+            scores |= _separation_scores(columns, score)
         for system in BASELINES:
             for score in SEPARATION:
                 name = f"baselines.{system}.{score}"
-                parts |= _mean_parts(name, columns.read(f"{system}.{score}"))
-        parts |= _tagging_parts(columns)
+                scores |= _mean_scores(name, columns.read(f"{system}.{score}"))
+        scores |= _tagging_scores(columns)
         for kind in DETECTION_KINDS:
-            parts |= _count_parts(columns, f"detection.{kind}", kind)
-        parts |= _count_parts(columns, "segmentation", "segmentation")
-        return cls(columns.mixtures, columns.classes, parts)
+            scores |= _count_scores(columns, f"detection.{kind}", kind)
+        scores |= _count_scores(columns, "segmentation", "segmentation")
+        return cls(columns.mixtures, columns.classes, scores)
 
     def scores(self, weights: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """Compute all scores for weights of the mixtures, by dotted name.
@@ -100,7 +93,7 @@ class Statistics:
             (R, n) → (R,) each; NaN where a score is undefined.
         """
         weights = np.ones((1, len(self.mixtures))) if weights is None else weights
-        return {name: part.compute(weights) for name, part in self.parts.items()}
+        return {name: score.compute(weights) for name, score in self.weighted_scores.items()}
 
     def intervals(self, *, n_resamples: int, seed: int) -> dict[str, list[float]]:
         """Compute percentile intervals over resamples, of scores that enough mixtures have."""
@@ -125,8 +118,8 @@ class Statistics:
             chunks.append(self.scores(rng.multinomial(n, np.full(n, 1 / n), size)))
         return {
             name: np.concatenate([chunk[name] for chunk in chunks])
-            for name, part in self.parts.items()
-            if part.n_mixtures >= _MIN_MIXTURES
+            for name, score in self.weighted_scores.items()
+            if score.n_mixtures >= _MIN_MIXTURES
         }
 
 
@@ -183,31 +176,31 @@ class _Columns:
         return values.reshape(len(self.mixtures), len(self.classes))
 
 
-def _separation_parts(columns: _Columns, score: str) -> dict[str, _Part]:
+def _separation_scores(columns: _Columns, score: str) -> dict[str, _WeightedScore]:
     """Give the mean of a score over all sources, and that of each class."""
     values = columns.read(score)  # (n, K)
-    if score == "residual" and values is not None:
-        values = values[:, :1]  # a mixture has one residual, the same in all its rows
-    parts = _mean_parts(f"separation.{score}", values)
-    if score == "residual" or values is None or not parts:
-        return parts
+    if score in PER_MIXTURE and values is not None:
+        values = values[:, :1]  # (n, 1)
+    scores = _mean_scores(f"separation.{score}", values)
+    if score in PER_MIXTURE or values is None or not scores:
+        return scores
     for k, name in enumerate(columns.classes):
-        parts[f"per_class.{name}.{score}"] = _mean_part(values[:, k : k + 1])
-    return parts
+        scores[f"per_class.{name}.{score}"] = _mean_score(values[:, k : k + 1])
+    return scores
 
 
-def _mean_parts(name: str, values: np.ndarray | None) -> dict[str, _Part]:
+def _mean_scores(name: str, values: np.ndarray | None) -> dict[str, _WeightedScore]:
     """Give a mean, if any value is defined."""
     if values is None or np.isnan(values).all():
         return {}
-    return {name: _mean_part(values)}
+    return {name: _mean_score(values)}
 
 
-def _mean_part(values: np.ndarray) -> _Part:
-    return _Part(_mean_of(values), int((~np.isnan(values)).any(1).sum()))
+def _mean_score(values: np.ndarray) -> _WeightedScore:
+    return _WeightedScore(_mean_of(values), int((~np.isnan(values)).any(1).sum()))
 
 
-def _tagging_parts(columns: _Columns) -> dict[str, _Part]:
+def _tagging_scores(columns: _Columns) -> dict[str, _WeightedScore]:
     labels = columns.read("label")
     probabilities = columns.read("probability")
     decisions = columns.read("decision")
@@ -220,19 +213,21 @@ def _tagging_parts(columns: _Columns) -> dict[str, _Part]:
     labels = np.where(is_known[:, None], labels, 0)  # (n, K)
     probabilities = np.where(is_known[:, None], probabilities, 0)  # (n, K)
     decisions = np.where(is_known[:, None], decisions, 0)  # (n, K)
-    parts = {}
+    scores = {}
     for name, area in (("auc", area_under_roc), ("average_precision", average_precision)):
         mean_area = _mean_area(labels, probabilities, is_known, area)
-        parts[f"tagging.{name}"] = _Part(mean_area, n_mixtures)
+        scores[f"tagging.{name}"] = _WeightedScore(mean_area, n_mixtures)
     hits = labels * decisions
     false_alarms = (1 - labels) * decisions
     misses = labels * (1 - decisions)
     counts = np.stack([hits, false_alarms, misses])  # (3, n, K)
-    parts["tagging.f1"] = _Part(lambda weights: _mean_f1(counts, weights * is_known), n_mixtures)
-    return parts
+    scores["tagging.f1"] = _WeightedScore(
+        lambda weights: _mean_f1(counts, weights * is_known), n_mixtures
+    )
+    return scores
 
 
-def _count_parts(columns: _Columns, name: str, kind: str) -> dict[str, _Part]:
+def _count_scores(columns: _Columns, name: str, kind: str) -> dict[str, _WeightedScore]:
     """Give F1 and the error rate of what is counted.
 
     Args:
@@ -246,15 +241,15 @@ def _count_parts(columns: _Columns, name: str, kind: str) -> dict[str, _Part]:
     known = [np.nan_to_num(column) for column in columns_of_kind if column is not None]
     counts = np.stack(known)  # (3, n, K)
     n_mixtures = len(columns.mixtures)
-    parts = {f"{name}.f1": _Part(lambda weights: _mean_f1(counts, weights), n_mixtures)}
+    scores = {f"{name}.f1": _WeightedScore(lambda weights: _mean_f1(counts, weights), n_mixtures)}
     if (errors := columns.read(f"{kind}_errors")) is not None:
         # a mixture has one number of errors, which all of its rows repeat
         n_errors = np.nan_to_num(errors[:, 0])  # (n,)
         n_present = (counts[0] + counts[2]).sum(1)  # (n,)
-        parts[f"{name}.error_rate"] = _Part(
+        scores[f"{name}.error_rate"] = _WeightedScore(
             lambda weights: ratio(weights @ n_errors, weights @ n_present), n_mixtures
         )
-    return parts
+    return scores
 
 
 def interval(values: np.ndarray) -> list[float]:

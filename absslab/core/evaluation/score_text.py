@@ -1,23 +1,42 @@
 """Format scores as text: rows for each class, all classes and baselines, then remarks."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from absslab.core.evaluation.score_table import CEILING
 from absslab.core.evaluation.scores import Scores
 
-SCORE_COLUMNS = {  # score of a class → title and format
-    "auc": ("AUC", ".3f"),
-    "average_precision": ("AP", ".3f"),
-    "f1": ("F1", ".3f"),
-    "segment_f1": ("segment F1", ".3f"),
-    "event_f1": ("event F1", ".3f"),
-    "segmentation_f1": ("mask F1", ".3f"),
-    "si_sdr_improvement": ("SI-SDRi/dB", ".2f"),
-    "ceiling": ("ceiling/dB", ".2f"),
-    "sdr": ("SDR/dB", ".2f"),
-    "sir": ("SIR/dB", ".2f"),
-    "sar": ("SAR/dB", ".2f"),
-    "leakage": ("leakage/dB", ".1f"),
+_CLASSES = "classes"
+_PRESENT = "sources that are present"
+_ABSENT = "classes that are not"
+
+
+class ScoreColumn(NamedTuple):
+    """A column of the table of scores."""
+
+    title: str
+    format: str
+    all_classes: str  # dotted name of the score of all classes together
+    mean_over: str  # what the score of all classes is the mean over, as the legend says it
+    best: Literal["highest", "lowest"]
+
+
+SCORE_COLUMNS = {  # by the name of the score of a class
+    "auc": ScoreColumn("AUC", ".3f", "tagging.auc", _CLASSES, "highest"),
+    "average_precision": ScoreColumn("AP", ".3f", "tagging.average_precision", _CLASSES, "highest"),
+    "f1": ScoreColumn("F1", ".3f", "tagging.f1", _CLASSES, "highest"),
+    "segment_f1": ScoreColumn("segment F1", ".3f", "detection.segment.f1", _CLASSES, "highest"),
+    "event_f1": ScoreColumn("event F1", ".3f", "detection.event.f1", _CLASSES, "highest"),
+    "segmentation_f1": ScoreColumn("mask F1", ".3f", "segmentation.f1", _CLASSES, "highest"),
+    "si_sdr_improvement": ScoreColumn(
+        "SI-SDRi/dB", ".2f", "separation.si_sdr_improvement", _PRESENT, "highest"
+    ),
+    "ceiling": ScoreColumn(
+        "ceiling/dB", ".2f", f"baselines.{CEILING}.si_sdr_improvement", _PRESENT, "highest"
+    ),
+    "sdr": ScoreColumn("SDR/dB", ".2f", "separation.sdr", _PRESENT, "highest"),
+    "sir": ScoreColumn("SIR/dB", ".2f", "separation.sir", _PRESENT, "highest"),
+    "sar": ScoreColumn("SAR/dB", ".2f", "separation.sar", _PRESENT, "highest"),
+    "leakage": ScoreColumn("leakage/dB", ".1f", "separation.leakage", _ABSENT, "lowest"),
 }
 BASELINE_TITLES = {
     "mixture": "the mixture itself",
@@ -25,20 +44,6 @@ BASELINE_TITLES = {
     "ideal_binary_mask_mel": "ideal binary mask, mel",
     "ideal_ratio_mask": "ideal ratio mask",
     "ideal_ratio_mask_mel": "ideal ratio mask, mel",
-}
-_ALL_CLASSES = {  # column → the score of all classes together
-    "auc": "tagging.auc",
-    "average_precision": "tagging.average_precision",
-    "f1": "tagging.f1",
-    "segment_f1": "detection.segment.f1",
-    "event_f1": "detection.event.f1",
-    "segmentation_f1": "segmentation.f1",
-    "si_sdr_improvement": "separation.si_sdr_improvement",
-    "ceiling": f"baselines.{CEILING}.si_sdr_improvement",
-    "sdr": "separation.sdr",
-    "sir": "separation.sir",
-    "sar": "separation.sar",
-    "leakage": "separation.leakage",
 }
 
 
@@ -70,9 +75,7 @@ def score_remarks(scores: Scores) -> list[str]:
         *_interval_remark(scores),
         *_breakdown_remark(scores),
         *_worst_mixtures_remark(scores),
-        "all: means over classes (AUC, AP, every F1), over sources that are present "
-        "(SI-SDRi, SDR, SIR, SAR), over classes that are not (leakage); "
-        "ceiling: ideal ratio mask, mel",
+        _legend(),
     ]
     if scores.tagging:
         lines.append(f"F1 of tags: thresholds from {scores.tagging.thresholds_from}")
@@ -94,11 +97,11 @@ def score_rows(scores: Scores) -> list[list[str]]:
     """
     values = scores.flat()
     columns = _columns(values)
-    header = ["class", "n present", *(SCORE_COLUMNS[column][0] for column in columns)]
+    header = ["class", "n present", *(SCORE_COLUMNS[column].title for column in columns)]
     rows = [header]
     for title, n_present, names in _rows(scores, columns):
         cells = [
-            _format_cell(values.get(name), SCORE_COLUMNS[column][1])
+            _format_cell(values.get(name), SCORE_COLUMNS[column].format)
             for column, name in zip(columns, names, strict=True)
         ]
         rows.append([title, "" if n_present is None else str(n_present), *cells])
@@ -111,16 +114,26 @@ def interval_rows(scores: Scores) -> list[list[str]]:
     rows = [[""] * (len(columns) + 2)]
     for row in _rows(scores, columns):
         cells = [
-            _format_interval(scores.intervals.scores.get(name), SCORE_COLUMNS[column][1])
+            _format_interval(scores.intervals.scores.get(name), SCORE_COLUMNS[column].format)
             for column, name in zip(columns, row.names, strict=True)
         ]
         rows.append(["", "", *cells])
     return rows
 
 
+def _legend() -> str:
+    """Say what the scores of all classes are means over."""
+    titles: dict[str, list[str]] = {}
+    for name, column in SCORE_COLUMNS.items():
+        if name != "ceiling":
+            titles.setdefault(column.mean_over, []).append(column.title.removesuffix("/dB"))
+    means = [f"over {items} ({', '.join(names)})" for items, names in titles.items()]
+    return f"all: means {', '.join(means)}; ceiling: ideal ratio mask, mel"
+
+
 def _columns(values: dict[str, float]) -> list[str]:
     """List the columns that have a score of all classes together."""
-    return [column for column, name in _ALL_CLASSES.items() if name in values]
+    return [name for name, column in SCORE_COLUMNS.items() if column.all_classes in values]
 
 
 def _rows(scores: Scores, columns: list[str]) -> list[_Row]:
@@ -129,7 +142,7 @@ def _rows(scores: Scores, columns: list[str]) -> list[_Row]:
         n_present = row.n_labelled if row.n_present is None else row.n_present
         rows.append(_Row(name, n_present, [f"per_class.{name}.{column}" for column in columns]))
     n_present = scores.separation.n_present if scores.separation else None
-    rows.append(_Row("all", n_present, [_ALL_CLASSES[column] for column in columns]))
+    rows.append(_Row("all", n_present, [SCORE_COLUMNS[column].all_classes for column in columns]))
     for name, baseline in (scores.baselines or {}).items():
         if baseline.si_sdr is not None:
             names = [f"baselines.{name}.{column}" for column in columns]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FORMAT = "absslab scores"
-VERSION = 2
+VERSION = 2  # version 1 is that of 0.1.0; no release has written version 2 yet
 _OLD_SETTINGS = {  # version 1 called the sections of the settings by their classes
     "EvaluationConfig": "evaluation",
     "SeparationConfig": "separation",

@@ -70,7 +70,7 @@ class Pooled(NamedTuple):
     probability_after: float  # after learning
 
     @property
-    def n_taught(self) -> int:
+    def n_trained_bins(self) -> int:
         """The smallest number of bins that together have nine tenths of the gradient."""
         sizes = np.sort(np.abs(self.gradient), axis=None)[::-1].cumsum()
         return int(np.searchsorted(sizes, 0.9 * sizes[-1])) + 1 if sizes[-1] else 0

@@ -13,7 +13,6 @@ from absslab.core.evaluation.scores import Scores
 from absslab.core.training.run_directory import best_checkpoint_path
 
 TAG_ERROR = "tag_error"  # mean distance of a mixture's probabilities from its labels
-LOWER_IS_BETTER = ("leakage", TAG_ERROR)
 
 
 @dataclass(frozen=True)
@@ -47,8 +46,8 @@ class RunScores:
         """Titles of the scores that classes have, by name; the improvement comes first."""
         values = self.scores.flat()
         offered = {
-            score: title
-            for score, (title, _) in SCORE_COLUMNS.items()
+            score: column.title
+            for score, column in SCORE_COLUMNS.items()
             if score != "ceiling"
             and any(f"per_class.{name}.{score}" in values for name in self.scores.per_class)
         }
@@ -84,7 +83,10 @@ class RunScores:
     def ranking(self, score: str) -> list[RankedMixture]:
         """Rank the mixtures that have a score, the worst first."""
         score, values = self.per_mixture(score)
-        ordered = values.dropna().sort_values(ascending=score not in LOWER_IS_BETTER, kind="stable")
+        lower_is_better = score == TAG_ERROR
+        if score in SCORE_COLUMNS:
+            lower_is_better = SCORE_COLUMNS[score].best == "lowest"
+        ordered = values.dropna().sort_values(ascending=not lower_is_better, kind="stable")
         table = self.table
         present = table[table["present"].fillna(table["label"]) == 1]
         classes = present.groupby("mixture")["class"].agg(tuple)

@@ -16,7 +16,13 @@ from absslab.core.common.errors import InputError
 from absslab.core.common.progress import LongWork, run_to_end
 from absslab.core.evaluation.model_evaluation import EvaluationConfig, open_evaluation
 from absslab.core.evaluation.score_summary import TAG_SCORE_NAMES, TRUE_TAGS
-from absslab.core.evaluation.score_table import BASELINES, Statistics
+from absslab.core.evaluation.score_table import (
+    BASELINES,
+    BSS_EVAL,
+    NO_BASELINE,
+    SEPARATION,
+    Statistics,
+)
 from absslab.core.evaluation.scorer import ScoringConfig
 from absslab.core.metrics import psds
 from absslab.core.metrics.separation import si_sdr
@@ -195,7 +201,7 @@ def test_the_scores_have_the_sections_and_names_that_others_read(scores):
         | {"weighted", "micro", "n_positive", "thresholds_from"},
         "detection": {"frame", "segment", "event", "psds"},
         "segmentation": {"f1", "auc", "average_precision"},
-        "separation": {"si_sdr", "si_sdr_improvement", "sdr", "sir", "sar", "leakage", "residual"},
+        "separation": set(SEPARATION),
         "baselines": {"mixture", "ideal_binary_mask", "ideal_ratio_mask"}
         | {"ideal_binary_mask_mel", "ideal_ratio_mask_mel"},
         "intervals": {"confidence", "n_resamples", "scores"},
@@ -251,13 +257,8 @@ def test_present_and_absent_classes_are_never_averaged_together(evaluation, scor
     table = evaluation.table
     present = table["present"] == 1
     assert set(table["present"]) == {0, 1}
-    for name in (
-        "si_sdr",
-        "si_sdr_improvement",
-        "sdr",
-        "sar",
-        *(f"{system}.si_sdr" for system in BASELINES),
-    ):
+    of_present = set(SEPARATION) - set(NO_BASELINE) - {"sir"}  # a single class has no SIR
+    for name in (*of_present, *(f"{system}.si_sdr" for system in BASELINES)):
         assert (table[name].notna() == present).all(), name
     assert (table["leakage"].notna() == ~present).all()
     np.testing.assert_array_equal(
@@ -300,8 +301,7 @@ def test_the_report_and_the_table_tell_the_same(evaluation, scores):
         f"detection.{kind}.f1": scores["detection"][kind]["f1"]
         for kind in ("frame", "segment", "event")
     }
-    named = ("si_sdr", "si_sdr_improvement", "sdr", "sir", "sar", "leakage", "residual")
-    expected |= {f"separation.{name}": scores["separation"][name] for name in named}
+    expected |= {f"separation.{name}": scores["separation"][name] for name in SEPARATION}
     expected |= {
         f"baselines.{system}.si_sdr": scores["baselines"][system]["si_sdr"] for system in BASELINES
     }
@@ -448,8 +448,8 @@ def test_without_bss_eval_there_is_si_sdr_alone(checkpoint, scores):
         *own_scores["baselines"].values(),
         *own_scores["per_class"].values(),
     ):
-        assert row["sdr"] is row["sir"] is row["sar"] is None
-    for name in ("si_sdr", "si_sdr_improvement", "leakage", "residual"):
+        assert all(row[name] is None for name in BSS_EVAL)
+    for name in set(SEPARATION) - set(BSS_EVAL):
         assert own_scores["separation"][name] == scores["separation"][name]
     assert own_scores["intervals"]["scores"] == {}
 

@@ -1,12 +1,13 @@
 """The document of scores: sections, dotted names, versions."""
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
 from absslab.core.common.errors import InputError
+from absslab.core.evaluation.score_table import NO_BASELINE, PER_MIXTURE, SEPARATION
 from absslab.core.evaluation.scores import (
     VERSION,
     BreakdownStep,
@@ -15,10 +16,11 @@ from absslab.core.evaluation.scores import (
     DetectionScores,
     Intervals,
     Scores,
+    SeparationScores,
+    SourceScores,
     TaggingScores,
 )
 
-ADDED_SINCE_0_1_0: frozenset[str] = frozenset()  # names of scores, in any section
 WRITTEN = Path(__file__).parents[2] / "fixtures" / "version_0_1_0"
 SCORES = Scores(
     ("speech",),
@@ -46,27 +48,35 @@ def test_every_defined_number_has_a_dotted_name():
     }
 
 
-def without_added(section):
-    """Remove the scores that were added since 0.1.0, and check that they are undefined."""
+def test_each_separation_score_has_its_fields():
+    names = {
+        document: {field.name for field in fields(document)}
+        for document in (SourceScores, SeparationScores, ClassScores)
+    }
+    assert names[SourceScores] == set(SEPARATION) - set(NO_BASELINE)
+    assert names[SeparationScores] >= set(SEPARATION)
+    assert names[ClassScores] >= set(SEPARATION) - set(PER_MIXTURE)
+
+
+def without_added(section, added):
+    """Remove the scores that were added, and check that they are undefined."""
     if not isinstance(section, dict):
         return section
-    assert all(section[name] is None for name in ADDED_SINCE_0_1_0 & section.keys())
+    assert all(section[name] is None for name in added & section.keys())
     return {
-        name: without_added(value)
-        for name, value in section.items()
-        if name not in ADDED_SINCE_0_1_0
+        name: without_added(value, added) for name, value in section.items() if name not in added
     }
 
 
 @pytest.mark.parametrize("name", ["unet/scores.json", "vgg.json"])
-def test_scores_of_version_0_1_0_keep_their_numbers(name):
+def test_scores_of_version_0_1_0_keep_their_numbers(name, added_scores):
     """A new score is undefined in these files: add its name to `ADDED_SINCE_0_1_0`."""
     before = json.loads((WRITTEN / name).read_text())
     scores = Scores.from_json({key: value for key, value in before.items() if key != "table"})
     assert scores.absslab == before["version"]
     after = scores.to_json()
     for section in ("tagging", "detection", "segmentation", "separation", "baselines", "mixtures"):
-        assert without_added(after[section]) == before[section]
+        assert without_added(after[section], added_scores) == before[section]
     assert after["intervals"] == before["intervals"]
     for label, row in before["per_class"].items():
         assert row.items() <= after["per_class"][label].items()
@@ -80,7 +90,7 @@ def test_scores_of_version_0_1_0_keep_their_numbers(name):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": VERSION + 1}, "newer than 2: update ABSSLab"),
+        ({"version": VERSION + 1}, f"newer than {VERSION}: update ABSSLab"),
         ({"tagging": {"auk": 0.5}}, "tagging has an unknown field 'auk'; did you mean auc"),
         ({"tagging": {"auc": "high"}}, "tagging.auc is 'high': expected a number"),
         ({"tagging": {"auc": True}}, "tagging.auc is True: expected a number"),

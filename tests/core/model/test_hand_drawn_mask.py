@@ -49,8 +49,8 @@ def test_the_gradient_is_that_of_small_differences(name, mask):
 def test_GMP_teaches_one_bin_and_GAP_all_alike(mask):
     largest = pool(POOLS["GMP"], mask.values)
     mean = pool(POOLS["GAP"], mask.values)
-    assert (largest.n_taught, largest.share(mask.event)) == (1, 1.0)
-    assert mean.n_taught == pytest.approx(0.9 * mask.values.size, abs=1)
+    assert (largest.n_trained_bins, largest.share(mask.event)) == (1, 1.0)
+    assert mean.n_trained_bins == pytest.approx(0.9 * mask.values.size, abs=1)
     assert mean.share(mask.event) == pytest.approx(mask.event.mean(), rel=1e-3)
 
 

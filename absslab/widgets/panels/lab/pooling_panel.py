@@ -96,7 +96,7 @@ class PoolingPanel(WorkbenchPanel):
 
 
 def _table_row(name: str, pooled: Pooled, mask: HandDrawnMask) -> list[str]:
-    n_bins = pooled.n_taught
+    n_bins = pooled.n_trained_bins
     return [
         name,
         f"{pooled.probability:.3f}",
