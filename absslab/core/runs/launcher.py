@@ -83,8 +83,13 @@ class Launcher:
             # Versions before status.json said "preparing" left a start that failed so.
             return "failed" if (folder / OUTPUT).exists() else "gone"
 
-    def find_problem(self, folder: Path) -> str:
+    def find_problem(self, folder: Path, *, names_only: bool = False) -> str:
         """Find the reason why the last start of a training failed, in one line.
+
+        Args:
+            folder: the run directory.
+            names_only: name no folders. What the process printed may name some: then only the file
+                is named that holds it.
 
         Returns:
             the reason; empty if it began, or is still being prepared.
@@ -97,7 +102,10 @@ class Launcher:
             return ""
         if state == "stopped":
             return "it was stopped while it was being prepared"
-        return read_last_lines(folder / OUTPUT, 1) or "it ended without a message"
+        printed = read_last_lines(folder / OUTPUT, 1)
+        if printed and names_only:
+            return f"the file {OUTPUT} in its folder says why"
+        return printed or "it ended without a message"
 
     def check_idle(self, folder: Path) -> None:
         """Check that no process trains there.

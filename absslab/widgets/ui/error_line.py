@@ -26,6 +26,11 @@ def error_line(error: BaseException) -> str:
     return " ".join(text.split())
 
 
+def are_folders_hidden() -> bool:
+    """Return whether the readers are visitors, who see no folders."""
+    return _hides_folders
+
+
 def hide_folders() -> None:
     """Show no folders in errors from now on: the readers are visitors."""
     global _hides_folders

@@ -14,7 +14,7 @@ from absslab.core.training.run_directory import RunReader
 from absslab.widgets.panels.training.epochs import EpochListener
 from absslab.widgets.panels.training.run_view import ENDED, RunView
 from absslab.widgets.ui.binding import without_feedback
-from absslab.widgets.ui.error_line import error_line
+from absslab.widgets.ui.error_line import are_folders_hidden, error_line
 from absslab.widgets.ui.main_loop import Ticker
 from absslab.widgets.ui.panel import Panel
 from absslab.widgets.ui.part import Part
@@ -146,7 +146,7 @@ class Follower(Part):
             self._panel.say(
                 f"{self.folder.name} is being prepared: recordings and features are read"
             )
-        elif problem := self._launcher.find_problem(self.folder):
+        elif problem := self._launcher.find_problem(self.folder, names_only=are_folders_hidden()):
             self._panel.say(f"{self.folder.name} was not started: {problem}", "error")
         elif self.state in ("failed", "dead", "gone"):
             self._panel.say(f"{self.folder.name}: {ENDED[self.state]}", "error")

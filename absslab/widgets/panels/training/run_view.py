@@ -18,6 +18,7 @@ from absslab.core.training.run_directory import RunReader
 from absslab.plots.curves import RATES, Curves, collect_training_curves
 from absslab.plots.html_tables import render_table
 from absslab.plots.html_text import paragraph, preformatted
+from absslab.widgets.ui.error_line import are_folders_hidden
 from absslab.widgets.ui.live_plot import Plot
 from absslab.widgets.ui.part import Part
 
@@ -25,7 +26,7 @@ SILENCE_LIMIT = 20  # s without a heartbeat, after which the view says so
 ENDED = {
     "finished": "all epochs are done",
     "stopped": "it was stopped; resume continues it",
-    "failed": "it failed; the log below says why: correct it, then resume or start a new run",
+    "failed": "it failed; its log says why: correct it, then resume or start a new run",
     "dead": ("its process was killed, or ran out of memory; resume continues from its last epoch"),
     "gone": "its folder was deleted",
 }
@@ -35,7 +36,7 @@ class RunView(Part):
     """Shows a run directory; `update` reads it again.
 
     Args:
-        has_log: whether to show the end of the log, which contains paths of the machine.
+        has_log: whether to show the end of the log, where folders may be named.
     """
 
     def __init__(self, *, has_log: bool = True) -> None:
@@ -76,8 +77,11 @@ class RunView(Part):
         self._draw()
 
     def log(self, n_lines: int = 20) -> str:
-        """Return the end of the log; after a failure also the end of what the process printed."""
-        if self.reader is None or not self._has_log:
+        """Return the end of the log; after a failure also the end of what the process printed.
+
+        It is empty where folders are hidden: errors and tracebacks name some.
+        """
+        if self.reader is None or not self._has_log or are_folders_hidden():
             return ""
         text = self.reader.read_log_end(n_lines)
         if self.reader.state() in ("failed", "dead"):

@@ -20,6 +20,7 @@ from absslab.core.training.run_directory import RunReader, request_stop
 from absslab.widgets.panels import State
 from absslab.widgets.panels.separation import SeparationPanel
 from absslab.widgets.panels.training import TrainingPanel, training_panel
+from absslab.widgets.ui import error_line as error_line_module
 
 LOSS = "loss in training, and on validation"
 SMALL = {
@@ -494,6 +495,42 @@ def test_a_run_that_died_says_so_and_how_to_go_on(panel, trained, settle):
     assert "resume continues from its last epoch" in panel.message
     assert "Killed &lt;b&gt;here&lt;/b&gt;" in html_of(panel.follower.view.widget)
     assert not panel.resume_button.disabled
+
+
+def test_visitors_see_nothing_that_a_training_printed(
+    panel, trained, tmp_path, monkeypatch, settle
+):
+    monkeypatch.setattr(error_line_module, "_hides_folders", True)
+    status = json.loads((trained / "status.json").read_text())
+    (trained / "status.json").write_text(json.dumps(status | {"state": "failed"}))
+    (trained / "output.txt").write_text(f"KeyError: {tmp_path}\n")
+    with open(trained / "log.txt", "a") as log:
+        log.write(f"failed: {tmp_path}\n")
+    panel.attach(trained)
+    settle()
+    assert panel.follower.state == "failed"
+    assert "its log says why" in panel.message
+    assert str(tmp_path) not in html_of(panel.follower.view.widget)
+    assert panel.follower.view.log() == ""
+
+
+def test_visitors_see_no_folder_of_a_training_that_cannot_start(
+    panel, tmp_path, monkeypatch, settle
+):
+    folder = tmp_path / "new"
+    folder.mkdir()
+    (folder / "output.txt").write_text(f"absslab train: error: {tmp_path} is empty\n")
+    write_child_status(folder / "status.json", 2**22 + 1, "starting")
+    shown = []
+    for hidden in (False, True):
+        monkeypatch.setattr(error_line_module, "_hides_folders", hidden)
+        panel.attach(folder)
+        settle()
+        shown.append(panel.message)
+    assert shown == [
+        f"new was not started: absslab train: error: {tmp_path} is empty",
+        "new was not started: the file output.txt in its folder says why",
+    ]
 
 
 def test_a_run_that_is_deleted_while_one_watches_says_so(panel, trained, settle):
