@@ -1,7 +1,7 @@
 // The player between kernel and page: which answers are taken, and what the kernel is told.
 
 import assert from "node:assert/strict";
-import { beforeEach, test } from "node:test";
+import { afterEach, beforeEach, mock, test } from "node:test";
 
 import { Player } from "../../absslab/widgets/player/js/player.mjs";
 import { Clock } from "./clock.mjs";
@@ -16,15 +16,21 @@ globalThis.AudioContext = class {
 };
 
 beforeEach(() => {
+  mock.timers.enable({ apis: ["setTimeout"] });
   said = [];
   const model = { on: (_, callback) => (hear = callback), off() {}, send: (content) => said.push(content) };
   player = new Player(model);
   introduce();
 });
 
-function introduce({ version = 1, length = 1000, names = ["mixture", "speech"], mix = MIX } = {}) {
+afterEach(() => {
+  player.dispose();
+  mock.timers.reset();
+});
+
+function introduce({ version = 1, length = 1000, chunk_length = length, kept = 1, names = ["mixture", "speech"], coming = [], mix = MIX } = {}) {
   const tracks = names.map((name) => ({ name, kind: "other", version, has_mask: false }));
-  hear({ type: "tracks", tracks, rate: 1000, length, chunk_length: length, kept: 1, coming: [], mix }, [new Uint8Array(1536)]);
+  hear({ type: "tracks", tracks, rate: 1000, length, chunk_length, kept, coming, mix }, [new Uint8Array(1536)]);
 }
 
 const brushAnswer = (number, start) => hear({ type: "brush", number, start, n: 100, channels: 1, scale: 1 }, [new Uint8Array(200)]);
@@ -126,6 +132,49 @@ test("what is heard is asked for at once, the rest a few at a time", () => {
   said.length = 0;
   introduce({ version: 3, names: [...names, "i"], mix: { ...mix, gains: [...mix.gains, 0] } });
   assert.deepEqual(asked(), [0, 1, 2, 3], "others begin anew");
+});
+
+test("what got lost on its way is asked for again after a time, each time after twice as long", () => {
+  const asked = () => of("need").flatMap(({ chunks }) => chunks.map(([track]) => track));
+  said.length = 0;
+  introduce({ version: 2, coming: [0] });
+  assert.deepEqual(asked(), [1]);
+  mock.timers.tick(29_000);
+  hear({ type: "pcm", track: 1, chunk: 0, version: 2, channels: 1, scale: 1 }, [new Uint8Array(2000)]);
+  mock.timers.tick(29_000);
+  assert.deepEqual(asked(), [1], "something came meanwhile");
+  mock.timers.tick(1_000);
+  assert.deepEqual(asked(), [1, 0]);
+  mock.timers.tick(59_000);
+  assert.deepEqual(asked(), [1, 0]);
+  mock.timers.tick(1_000);
+  assert.deepEqual(asked(), [1, 0, 0]);
+  hear({ type: "pcm", track: 0, chunk: 0, version: 2, channels: 1, scale: 1 }, [new Uint8Array(2000)]);
+  mock.timers.tick(1_000_000);
+  assert.deepEqual(asked(), [1, 0, 0]);
+});
+
+test("chunks around a position that was left are not asked for any more, unless one comes back", () => {
+  const asked = () => of("need").flatMap(({ chunks }) => chunks);
+  const names = ["a", "b", "c", "d"];
+  const mix = { ...MIX, gains: names.map(() => 0) };
+  const pcm = (track, chunk) =>
+    hear({ type: "pcm", track, chunk, version: 2, channels: 1, scale: 1 }, [new Uint8Array(200)]);
+  said.length = 0;
+  introduce({ version: 2, chunk_length: 100, kept: 2, names, mix });
+  assert.deepEqual(asked(), [[0, 0], [0, 1], [1, 0], [2, 0]]);
+  said.length = 0;
+  player.engine.seek(500);
+  assert.deepEqual(asked(), [[0, 5], [0, 6]]);
+  for (const [track, chunk] of [[0, 0], [0, 1], [1, 0], [2, 0], [0, 5], [0, 6]]) pcm(track, chunk);
+  for (const track of [1, 2, 3]) for (const chunk of [5, 6]) pcm(track, chunk);
+  assert.deepEqual(asked().filter(([, chunk]) => chunk < 5), []);
+  assert.equal(asked().length, 8);
+  player.engine.seek(0);
+  for (const track of [0, 1, 2, 3]) for (const chunk of [0, 1]) pcm(track, chunk);
+  const came = ["0:0", "0:1", "1:0", "2:0"]; // before the position was left
+  const back = asked().slice(8).map((key) => key.join(":"));
+  assert.deepEqual([...came, ...back].sort(), ["0:0", "0:1", "1:0", "1:1", "2:0", "2:1", "3:0", "3:1"]);
 });
 
 test("a kernel that is gone is said, and the sound goes on", () => {

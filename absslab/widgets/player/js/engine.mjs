@@ -328,14 +328,25 @@ export class Engine {
     for (const [track, chunk] of chunks) this.#asked.add(`${track}:${chunk}`);
   }
 
+  /**
+   * Forget that chunks were asked for: `ask` asks for them again if they are still wanted.
+   *
+   * @param {ChunkKey[]} chunks
+   */
+  forget(chunks) {
+    for (const [track, chunk] of chunks) this.#asked.delete(`${track}:${chunk}`);
+  }
+
+  /** The numbers of the chunks around the position that are kept here, the most urgent first. */
+  get wantedChunks() {
+    const meta = this.#loaded;
+    return wantedChunks(this.position, { ...meta, chunkLength: this.chunkLength, loop: this.loop });
+  }
+
   /** Ask for the chunks that are missing around the position, and drop those far from it. */
   ask() {
     if (!this.meta) return;
-    const chunks = wantedChunks(this.position, {
-      ...this.meta,
-      chunkLength: this.chunkLength,
-      loop: this.loop,
-    });
+    const chunks = this.wantedChunks;
     const numbers = this.tracks.map((_, k) => k);
     const heardFirst = [
       ...numbers.filter((k) => isHeard(k, this.mix)),

@@ -13,6 +13,9 @@ import { View } from "./view.mjs";
 // How many chunks may be underway while none of them is heard. Over a slow line more would hold up
 // the answers to what a person does next, and go on to come after other sounds were chosen.
 const MOST_UNDERWAY = 4;
+// After this time in s without any sound what is underway is given up and asked for again: the
+// connection was lost meanwhile. It doubles each time, since the line may only be slow.
+const PATIENCE = 30;
 
 export class Player {
   /** @type {Set<View>} */
@@ -21,8 +24,11 @@ export class Player {
   #tiles = new Map(); // by "track:what:size:axis"
   /** @type {ChunkKey[]} */
   #waiting = []; // chunks that the engine wants and the kernel was not asked for yet
-  /** @type {Set<string>} */
-  #underway = new Set(); // "track:chunk" of those that the kernel is to send
+  /** @type {Map<string, ChunkKey>} */
+  #underway = new Map(); // by "track:chunk", those that the kernel is to send
+  #patience = PATIENCE;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #patienceTimer = undefined;
   colours = new Uint8Array();
   text = ""; // an error, shown until something else happens
   /** @type {Region | null} */
@@ -70,8 +76,16 @@ export class Player {
     }
   }
 
-  /** Ask for what is heard at once, and for the rest a few chunks at a time. */
+  /**
+   * Ask for what is heard at once, and for the rest a few chunks at a time. What waits, but is far
+   * from the position by now, is dropped.
+   */
   #askForChunks() {
+    const wantedNumbers = this.#waiting.length ? this.engine.wantedChunks : [];
+    /** @param {ChunkKey} chunk */
+    const isWanted = ([, chunk]) => wantedNumbers.includes(chunk);
+    this.engine.forget(this.#waiting.filter((chunk) => !isWanted(chunk)));
+    this.#waiting = this.#waiting.filter(isWanted);
     /** @param {ChunkKey} chunk */
     const isUrgent = ([track]) => isHeard(track, this.engine.mix);
     const urgent = this.#waiting.filter(isUrgent);
@@ -79,8 +93,23 @@ export class Player {
     const room = Math.max(0, MOST_UNDERWAY - this.#underway.size - urgent.length);
     const chunks = [...urgent, ...rest.slice(0, room)];
     this.#waiting = rest.slice(room);
-    for (const [track, chunk] of chunks) this.#underway.add(`${track}:${chunk}`);
-    if (chunks.length) this.#send({ type: "need", chunks });
+    if (!chunks.length) return;
+    for (const [track, chunk] of chunks) this.#underway.set(`${track}:${chunk}`, [track, chunk]);
+    this.#send({ type: "need", chunks });
+    this.#waitForAnswer();
+  }
+
+  /** Ask again for what is underway when no sound comes for a time. */
+  #waitForAnswer() {
+    clearTimeout(this.#patienceTimer);
+    if (!this.#underway.size) return;
+    this.#patienceTimer = setTimeout(() => {
+      this.#patience *= 2;
+      this.engine.forget([...this.#underway.values()]);
+      this.#underway.clear();
+      this.engine.ask();
+      this.#askForChunks();
+    }, 1000 * this.#patience);
   }
 
   /** @param {number} track @param {number} chunk */
@@ -187,6 +216,7 @@ export class Player {
 
   dispose() {
     this.model.off("msg:custom", this.receive);
+    clearTimeout(this.#patienceTimer);
     this.engine.dispose();
     this.#tiles.clear();
     for (const view of [...this.views]) view.dispose();
@@ -205,6 +235,7 @@ export class Player {
         if (content.version === engine.tracks[content.track]?.version) {
           this.#arrived(content.track, content.chunk);
         }
+        this.#waitForAnswer();
         break;
       case "tile":
         this.#keepTile({ ...content, pixels: bytes });
@@ -233,6 +264,7 @@ export class Player {
         if (content.chunk !== undefined) {
           engine.fail(content.track, content.chunk);
           this.#arrived(content.track, content.chunk);
+          this.#waitForAnswer();
         }
         break;
     }
@@ -243,7 +275,10 @@ export class Player {
     this.text = "";
     this.colours = colours;
     this.#waiting = [];
-    this.#underway = new Set(content.coming.map((/** @type {number} */ track) => `${track}:0`));
+    /** @type {ChunkKey[]} */
+    const coming = content.coming.map((/** @type {number} */ track) => [track, 0]);
+    this.#underway = new Map(coming.map(([track, chunk]) => [`${track}:${chunk}`, [track, chunk]]));
+    this.#waitForAnswer();
     const { keepsClock, keepsMix } = this.engine.load(content);
     if (!keepsClock) {
       this.#tiles.clear();
@@ -257,7 +292,7 @@ export class Player {
       this.#matchedVersion = null;
       this.setMix({ solo: new Set(solo), mute: new Set(mute), gains, level });
     }
-    this.engine.expect(content.coming.map((/** @type {number} */ track) => [track, 0]));
+    this.engine.expect(coming);
     this.engine.ask();
     if (this.region) this.brush(this.region);
     for (const view of this.views) view.update();

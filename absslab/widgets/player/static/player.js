@@ -568,14 +568,23 @@ var Engine = class _Engine {
   expect(chunks) {
     for (const [track, chunk] of chunks) this.#asked.add(`${track}:${chunk}`);
   }
+  /**
+   * Forget that chunks were asked for: `ask` asks for them again if they are still wanted.
+   *
+   * @param {ChunkKey[]} chunks
+   */
+  forget(chunks) {
+    for (const [track, chunk] of chunks) this.#asked.delete(`${track}:${chunk}`);
+  }
+  /** The numbers of the chunks around the position that are kept here, the most urgent first. */
+  get wantedChunks() {
+    const meta = this.#loaded;
+    return wantedChunks(this.position, { ...meta, chunkLength: this.chunkLength, loop: this.loop });
+  }
   /** Ask for the chunks that are missing around the position, and drop those far from it. */
   ask() {
     if (!this.meta) return;
-    const chunks = wantedChunks(this.position, {
-      ...this.meta,
-      chunkLength: this.chunkLength,
-      loop: this.loop
-    });
+    const chunks = this.wantedChunks;
     const numbers = this.tracks.map((_, k) => k);
     const heardFirst = [
       ...numbers.filter((k) => isHeard(k, this.mix)),
@@ -1601,6 +1610,7 @@ function makeChoice(label, options, chosen) {
 
 // absslab/widgets/player/js/player.mjs
 var MOST_UNDERWAY = 4;
+var PATIENCE = 30;
 var Player = class {
   /** @type {Set<View>} */
   views = /* @__PURE__ */ new Set();
@@ -1610,9 +1620,12 @@ var Player = class {
   /** @type {ChunkKey[]} */
   #waiting = [];
   // chunks that the engine wants and the kernel was not asked for yet
-  /** @type {Set<string>} */
-  #underway = /* @__PURE__ */ new Set();
-  // "track:chunk" of those that the kernel is to send
+  /** @type {Map<string, ChunkKey>} */
+  #underway = /* @__PURE__ */ new Map();
+  // by "track:chunk", those that the kernel is to send
+  #patience = PATIENCE;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #patienceTimer = void 0;
   colours = new Uint8Array();
   text = "";
   // an error, shown until something else happens
@@ -1659,16 +1672,37 @@ var Player = class {
       this.text = "the kernel is gone: what is here can be heard on; run the cell again for the rest";
     }
   }
-  /** Ask for what is heard at once, and for the rest a few chunks at a time. */
+  /**
+   * Ask for what is heard at once, and for the rest a few chunks at a time. What waits, but is far
+   * from the position by now, is dropped.
+   */
   #askForChunks() {
+    const wantedNumbers = this.#waiting.length ? this.engine.wantedChunks : [];
+    const isWanted = ([, chunk]) => wantedNumbers.includes(chunk);
+    this.engine.forget(this.#waiting.filter((chunk) => !isWanted(chunk)));
+    this.#waiting = this.#waiting.filter(isWanted);
     const isUrgent = ([track]) => isHeard(track, this.engine.mix);
     const urgent = this.#waiting.filter(isUrgent);
     const rest = this.#waiting.filter((chunk) => !isUrgent(chunk));
     const room = Math.max(0, MOST_UNDERWAY - this.#underway.size - urgent.length);
     const chunks = [...urgent, ...rest.slice(0, room)];
     this.#waiting = rest.slice(room);
-    for (const [track, chunk] of chunks) this.#underway.add(`${track}:${chunk}`);
-    if (chunks.length) this.#send({ type: "need", chunks });
+    if (!chunks.length) return;
+    for (const [track, chunk] of chunks) this.#underway.set(`${track}:${chunk}`, [track, chunk]);
+    this.#send({ type: "need", chunks });
+    this.#waitForAnswer();
+  }
+  /** Ask again for what is underway when no sound comes for a time. */
+  #waitForAnswer() {
+    clearTimeout(this.#patienceTimer);
+    if (!this.#underway.size) return;
+    this.#patienceTimer = setTimeout(() => {
+      this.#patience *= 2;
+      this.engine.forget([...this.#underway.values()]);
+      this.#underway.clear();
+      this.engine.ask();
+      this.#askForChunks();
+    }, 1e3 * this.#patience);
   }
   /** @param {number} track @param {number} chunk */
   #arrived(track, chunk) {
@@ -1763,6 +1797,7 @@ var Player = class {
   }
   dispose() {
     this.model.off("msg:custom", this.receive);
+    clearTimeout(this.#patienceTimer);
     this.engine.dispose();
     this.#tiles.clear();
     for (const view of [...this.views]) view.dispose();
@@ -1780,6 +1815,7 @@ var Player = class {
         if (content.version === engine.tracks[content.track]?.version) {
           this.#arrived(content.track, content.chunk);
         }
+        this.#waitForAnswer();
         break;
       case "tile":
         this.#keepTile({ ...content, pixels: bytes });
@@ -1808,6 +1844,7 @@ var Player = class {
         if (content.chunk !== void 0) {
           engine.fail(content.track, content.chunk);
           this.#arrived(content.track, content.chunk);
+          this.#waitForAnswer();
         }
         break;
     }
@@ -1817,7 +1854,9 @@ var Player = class {
     this.text = "";
     this.colours = colours;
     this.#waiting = [];
-    this.#underway = new Set(content.coming.map((track) => `${track}:0`));
+    const coming = content.coming.map((track) => [track, 0]);
+    this.#underway = new Map(coming.map(([track, chunk]) => [`${track}:${chunk}`, [track, chunk]]));
+    this.#waitForAnswer();
     const { keepsClock, keepsMix } = this.engine.load(content);
     if (!keepsClock) {
       this.#tiles.clear();
@@ -1831,7 +1870,7 @@ var Player = class {
       this.#matchedVersion = null;
       this.setMix({ solo: new Set(solo), mute: new Set(mute), gains, level });
     }
-    this.engine.expect(content.coming.map((track) => [track, 0]));
+    this.engine.expect(coming);
     this.engine.ask();
     if (this.region) this.brush(this.region);
     for (const view of this.views) view.update();
