@@ -118,9 +118,8 @@ def train(
     start = {} if recipe is None else look_up("recipe", recipe, RECIPES)
     values = start | canonical_names(settings)
     config_classes = Settings.config_classes(from_flags(ModelConfig, values)).values()
-    _plain_names(
-        settings, config_classes, find_other_part
-    )  # refuses settings of other mask networks and poolings
+    # Refuses settings of other mask networks and poolings.
+    _plain_names(settings, config_classes, find_other_part)
     paths = {"data_folder": str(data_folder), "save_path": str(save_path)}
     _run_steps(train_or_resume(values | paths), progress)
     return Path(save_path)

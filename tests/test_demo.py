@@ -49,9 +49,8 @@ def test_the_demo_goes_the_whole_way_and_the_second_time_trains_no_more(
     assert len(list((folder / "separated").iterdir())) == 3
     assert (folder / "model" / "scores.json").is_file()
     page = (folder / "report.html").read_text()
-    assert (
-        re.findall(r"(?:src|href)=\"(?!data:|#)", page) == []
-    )  # nothing is loaded from other servers
+    # Nothing is loaded from other servers.
+    assert re.findall(r"(?:src|href)=\"(?!data:|#)", page) == []
     assert page.count("<audio") >= 3
     assert "Traceback" not in page
     assert main(small_demo) == 0

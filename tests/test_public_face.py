@@ -145,9 +145,8 @@ def test_train_writes_the_best_model_and_is_done_once(mixtures, small_model, tmp
 def test_train_refuses_settings_that_do_not_belong_to_its_choices(mixtures, tmp_path):
     with pytest.raises(InputError, match="no recipe 'thesys'"):
         absslab.train(mixtures, tmp_path / "R.ckpt", recipe="thesys")
-    with pytest.raises(
-        InputError, match="no setting 'decay'"
-    ):  # a setting of GWRP; the recommended recipe uses another pooling
+    # A setting of GWRP; the recommended recipe uses another pooling.
+    with pytest.raises(InputError, match="no setting 'decay'"):
         absslab.train(mixtures, tmp_path / "R.ckpt", decay=0.9)
 
 

@@ -51,9 +51,8 @@ def run(arguments: Sequence[str]) -> None:
         "port": config.port,
         "open_browser": config.open_browser,
     }
-    if (
-        os.geteuid() == 0
-    ):  # root is common in a container; without this flag JupyterLab does not start
+    # Root is common in a container; without this flag JupyterLab does not start.
+    if os.geteuid() == 0:
         settings["allow_root"] = True
     flags = [f"--ServerApp.{name}={value}" for name, value in settings.items()]
     # JupyterLab replaces this process, so it gets Ctrl-C and sets the exit status.

@@ -12,6 +12,7 @@ from absslab.core.common.config import suggest_nearest
 from absslab.core.common.errors import InputError, WorkError
 from absslab.core.common.version import __version__
 
+# Each command is the module of this name in absslab.cli.
 COMMANDS = {
     "demo": "mix, train, evaluate and separate the built-in recordings, and write a report",
     "mix": "make a folder of mixtures from isolated recordings",
@@ -22,7 +23,7 @@ COMMANDS = {
     "dashboard": "serve a page for people who do not program: listen, separate, monitor, compare",
     "report": "write a report on a run as one HTML page: settings, data, curves, scores, examples",
     "lab": "open JupyterLab with the notebooks",
-}  # each command is the module of this name in absslab.cli
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -21,9 +21,8 @@ def run(arguments: Sequence[str]) -> None:
     """Train, or resume a training, according to the flags."""
     experiment = _open_experiment(arguments)
     settings = experiment.settings
-    with closing(
-        experiment.run()
-    ) as steps:  # closing writes the end of the run even if printing fails
+    # Closing writes the end of the run even if printing fails.
+    with closing(experiment.run()) as steps:
         training = LongWork(steps)
         try:
             print_epochs(_announce(training, settings), settings.training.metric)
@@ -56,9 +55,8 @@ def _announce(events: Iterable[TrainingEvent], settings: Settings) -> Iterator[T
 
 
 def _how_to_train_longer(settings: Settings) -> str:
-    if (
-        settings.training.scheduler_type == "oneCycle"
-    ):  # its learning rate was planned for this number of epochs
+    # Its learning rate was planned for this number of epochs.
+    if settings.training.scheduler_type == "oneCycle":
         return "start a new run with a larger --n_epochs to train longer"
     return "raise --n_epochs to train longer"
 

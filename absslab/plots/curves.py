@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
+# Metrics to draw, besides the one that selects the best model.
 METRICS = (
     "roc_auc_score",
     "average_precision_score",
     "f1-score",
-)  # number of metrics to draw, besides the one that selects the best model
+)
 RATES = "learning rate"  # drawn on a logarithmic axis
 _DISTINCT = 10  # colours that colour-blind people can tell apart
 _SHORT = 12  # longest name, in letters, that leaves room for another one beside it
@@ -191,9 +192,8 @@ def draw_run_scores(
     style_curve_axes(axes, title)
     order = [name for name in colours if name in set(table["run"])]
     palette = [colours[name] for name in order]
-    numbers = table.assign(
-        run=table["run"].map(order.index).astype(str)
-    )  # no name is taken for markup
+    # No name is taken for markup.
+    numbers = table.assign(run=table["run"].map(order.index).astype(str))
     hue = [str(number) for number in range(len(order))]
     seaborn.barplot(
         numbers,

@@ -1058,9 +1058,8 @@ def test_scores_never_take_the_place_of_other_files(capsys, checkpoint, tmp_path
     copy = shutil.copy(checkpoint, tmp_path / "model.ckpt")
     assert "ends in .json" in run_refused(capsys, "evaluate", *flags, "--output", copy)
     assert main(["evaluate", *flags, "--output", str(tmp_path / "a.json")]) == 0
-    assert (
-        main(["evaluate", *flags, "--output", str(tmp_path / "a.json")]) == 0
-    )  # its own may be written anew
+    # Its own may be written anew.
+    assert main(["evaluate", *flags, "--output", str(tmp_path / "a.json")]) == 0
     capsys.readouterr()
     both = [str(tmp_path / "a.json")] * 2
     assert "is one of the scores" in run_refused(capsys, "compare", *both, "--output", both[0])

@@ -50,9 +50,8 @@ def test_runs_are_compared_in_their_own_colours_and_their_names_are_text():
     )
     rows = [(name, score, 0.5) for name in NAMES[1:] for score in ("tags F1", "SDR / dB")]
     with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", message="Glyph"
-        )  # warnings of a font without these letters
+        # Warnings of a font without these letters.
+        warnings.filterwarnings("ignore", message="Glyph")
         draw_run_comparison(figure, curves, pd.DataFrame(rows, columns=SCORES), title="$loss$")
         figure.savefig("/dev/null", format="png")
     (legend,) = figure.legends

@@ -14,9 +14,8 @@ from absslab.core.common.errors import InputError
 BLOCK = 0.4  # s, of the standard's gate
 HIGHEST_PEAK = -1.0  # dBFS, largest peak of sounds with adjusted levels
 _MAX_CHANNELS = 5  # largest number with weights in the standard: left, right, centre, two surrounds
-_SILENT_PEAK = (
-    -90.0
-)  # dBFS: below this level the gate of the standard takes every block for silence
+# dBFS: below this level the gate of the standard takes every block for silence
+_SILENT_PEAK = -90.0
 # pyloudnorm changes and restores the filters of warnings, which all threads share.
 _pyloudnorm_lock = Lock()
 

@@ -54,9 +54,8 @@ def cut_region(
     spectrum = stft(torch.from_numpy(excerpt))  # (…, F, T)
     frequencies = np.fft.rfftfreq(window_size, 1 / sampling_rate)  # (F,)
     inside = (low <= frequencies) & (frequencies <= high)
-    inside[np.abs(frequencies - (low + high) / 2).argmin()] = (
-        True  # a rectangle that is narrower than a bin
-    )
+    # A rectangle may be narrower than a bin.
+    inside[np.abs(frequencies - (low + high) / 2).argmin()] = True
     mask = torch.from_numpy(inside)[:, None]  # (F, 1)
     band = stft.inverse(spectrum * mask, stop - begin).numpy()  # (…, stop − begin)
     fades = _fades(last - first, sampling_rate, first > 0, last < n_samples)  # (last − first,)

@@ -19,9 +19,8 @@ VERSION = 1  # of the document; files without a number are read as version 1
 LIVE_STATES = ("preparing", "running")
 STATES = (*LIVE_STATES, "stopped", "finished", "failed")
 HEARTBEAT = 5.0  # s between two heartbeats
-_MISSED_HEARTBEATS = (
-    120  # s without a heartbeat after which a process counts as dead; a long validation takes less
-)
+# s without a heartbeat after which a process counts as dead; a long validation takes less
+_MISSED_HEARTBEATS = 120
 _BETWEEN_REPORTS = 0.5  # s between two reports of progress
 
 

@@ -11,9 +11,8 @@ from absslab.core.common.errors import InputError
 from absslab.core.common.tables import read_table, write_table
 
 EVENT_COLUMNS = ("filename", "onset", "offset", "event_label")
-_TOLERANCE = (
-    0.1  # s: an annotation may end this much after its recording, since times are often rounded
-)
+# s: an annotation may end this much after its recording, since times are often rounded
+_TOLERANCE = 0.1
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ from absslab.core.common.tables import read_table
 
 MULTI_HOT_FILE = "weak_labels.csv"
 LABEL_LISTS_FILE = "weak.tsv"
+# Of a multi-hot table; all other columns are classes.
 OTHER_COLUMNS = (
     "filename",
     "split",
     "origin",
-)  # of a multi-hot table; all other columns are classes
+)
 
 
 @dataclass(frozen=True)

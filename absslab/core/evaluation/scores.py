@@ -71,9 +71,8 @@ class FrameScores(CountScores):
 
     auc: float | None = None
     average_precision: float | None = None
-    binning_error: Mapping[str, float | None] | None = (
-        None  # upper bound of the error due to binning
-    )
+    # Upper bound of the error due to binning.
+    binning_error: Mapping[str, float | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -101,9 +100,8 @@ class SegmentationScores:
     f1: float | None = None
     auc: float | None = None
     average_precision: float | None = None
-    binning_error: Mapping[str, float | None] | None = (
-        None  # upper bound of the error due to binning
-    )
+    # Upper bound of the error due to binning.
+    binning_error: Mapping[str, float | None] | None = None
 
 
 @dataclass(frozen=True)

@@ -374,9 +374,8 @@ def _score_with_mir_eval(
         new_scores = [*source_scores, *image_scores]
         for row, values in zip([*sources, *images], new_scores, strict=True):
             row[index] = np.where(audible, values, row[index])
-    images[0] = np.where(
-        estimates.any(-1), images[0], 0.0
-    )  # without the image, everything is error
+    # Without the image, everything is error.
+    images[0] = np.where(estimates.any(-1), images[0], 0.0)
     if len(references) == 1:
         sources[1] = images[2] = np.nan
     return SourceScores(*sources), ImageScores(*images)

@@ -33,9 +33,8 @@ def mel_filters(config: FeatureConfig, window_size: int, sampling_rate: int) -> 
     import librosa
 
     with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", "Empty filters"
-        )  # bands above half of a low sampling rate
+        # Bands above half of a low sampling rate are empty.
+        warnings.filterwarnings("ignore", "Empty filters")
         return librosa.filters.mel(
             sr=sampling_rate,
             n_fft=window_size,

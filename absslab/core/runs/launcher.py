@@ -71,9 +71,8 @@ class Launcher:
         request_stop(folder)
         status = read_status(folder / "status.json")
         if state == "preparing" and status.is_on_this_host and status.pid is not None:
-            os.kill(
-                status.pid, signal.SIGINT
-            )  # in this state it does not look for the file `stop` yet
+            # In this state it does not look for the file `stop` yet.
+            os.kill(status.pid, signal.SIGINT)
 
     def state(self, folder: Path) -> str:
         """Return the state of a run, as `RunReader.state` does; "gone" if there is no run."""

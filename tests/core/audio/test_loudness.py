@@ -38,9 +38,8 @@ def test_of_more_channels_than_the_standard_knows_the_mean_is_measured():
 def test_pauses_do_not_count():
     sound = sine(amplitude=0.1, seconds=4)
     with_pauses = np.concatenate([sound, np.zeros(480000), sine(amplitude=0.0001, seconds=10)])
-    assert loudness(with_pauses, 48000) == pytest.approx(
-        loudness(sound, 48000), abs=0.3
-    )  # blocks at the edge count
+    # Blocks at the edge count.
+    assert loudness(with_pauses, 48000) == pytest.approx(loudness(sound, 48000), abs=0.3)
 
 
 @pytest.mark.parametrize(

@@ -75,13 +75,14 @@ def test_the_transform_equals_that_of_librosa_torch_and_scipy(n_samples):
     padded = torch.nn.functional.pad(waveform, (0, -n_samples % 512))
     torchs = torch.stft(padded, 1024, 512, window=window, pad_mode="constant", return_complex=True)
     librosas = librosa.stft(padded.numpy(), n_fft=1024, hop_length=512, window="hamming")
+    # SciPy divides by the sum of the window.
     scipys = scipy.signal.stft(
         padded.numpy(),
         window=scipy.signal.get_window("hamming", 1024),
         nperseg=1024,
         noverlap=512,
         padded=False,
-    )[2]  # which divides by the sum of the window
+    )[2]
     np.testing.assert_allclose(ours, torchs.numpy() * scale, atol=1e-6)
     np.testing.assert_allclose(ours, librosas * scale, atol=1e-6)
     np.testing.assert_allclose(ours, 2 * scipys, atol=1e-6)

@@ -58,9 +58,8 @@ def test_a_full_disk_leaves_nothing_and_the_error_names_the_file(tmp_path, full_
 def test_what_dead_processes_left_is_removed_and_what_living_ones_write_is_not(tmp_path):
     ended, zombie = (subprocess.Popen([sys.executable, "-c", ""]) for _ in range(2))
     ended.wait()
-    os.waitid(
-        os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT
-    )  # it has ended, but its exit status has not been read
+    # It has ended, but its exit status has not been read.
+    os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
     (tmp_path / "sub").mkdir()
     dead = [tmp_path / f".a.wav.{ended.pid}.part", tmp_path / "sub" / f".b.{zombie.pid}.part"]
     living = [

@@ -447,9 +447,8 @@ def test_a_full_disk_is_said_in_one_line_and_leaves_nothing_half_written(
     ]
     with full_disk(200_000):
         message = fail(capsys, *flags, "--n_workers", n_workers)
-    assert (
-        "File too large" in message
-    )  # the message of the system here; on a full disk it is "No space left on device"
+    # The message of the system here; on a full disk it is "No space left on device".
+    assert "File too large" in message
     assert str(tmp_path / "O") in message
     paths = [path for path in (tmp_path / "O").rglob("*") if path.is_file()]
     assert {path.suffix for path in paths} <= {".json", ".flac"}

@@ -477,9 +477,10 @@ def test_what_separate_writes_has_the_scores_of_the_model(checkpoint, mixtures, 
     with open(mixtures / "test/weak_labels.csv", newline="", encoding="utf-8") as file:
         assert scores["classes"] == next(csv.reader(file))[1:]
     for name in ("si_sdr", "si_sdr_improvement", "sdr"):
+        # 16 bits
         assert scores["separation"][name] == pytest.approx(expected["separation"][name], abs=0.1), (
             name
-        )  # 16 bits
+        )
     for name in ("n_present", "n_absent"):
         assert scores["separation"][name] == expected["separation"][name]
     for name in BASELINES[:3]:  # baselines that do not depend on the bands of the model

@@ -58,9 +58,8 @@ def test_the_tally_is_that_of_the_binomial_test():
     result = tally(votes, SYSTEMS)
     assert (result.n_preferred, result.n_none, result.n_listeners) == ((1, 9), 4, 2)
     assert result.share == 0.9
-    assert result.p_value == pytest.approx(
-        2 * 11 / 1024
-    )  # probability of 0, 1, 9 or 10 heads in ten tosses
+    # Probability of 0, 1, 9 or 10 heads in ten tosses.
+    assert result.p_value == pytest.approx(2 * 11 / 1024)
     low, high = result.interval
     assert low == pytest.approx(0.55498, abs=1e-5)  # from the table of Clopper and Pearson
     assert high == pytest.approx(0.99747, abs=1e-5)

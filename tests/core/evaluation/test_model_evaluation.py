@@ -261,9 +261,8 @@ def test_present_and_absent_classes_are_never_averaged_together(evaluation, scor
     for name in (*of_present, *(f"{system}.si_sdr" for system in BASELINES)):
         assert (table[name].notna() == present).all(), name
     assert (table["leakage"].notna() == ~present).all()
-    np.testing.assert_array_equal(
-        table["present"], table["label"]
-    )  # labels and sources of these mixtures agree
+    # Labels and sources of these mixtures agree.
+    np.testing.assert_array_equal(table["present"], table["label"])
     assert scores["separation"]["si_sdr_improvement"] == pytest.approx(
         table["si_sdr_improvement"][present].mean()
     )

@@ -55,9 +55,8 @@ def test_means_are_those_of_what_there_is():
     scores = Statistics.from_table(
         new_table(3, si_sdr=values, leakage=np.where(np.isnan(values), -30.0, NAN))
     ).scores()
-    assert scores["separation.si_sdr"].tolist() == [
-        4.0
-    ]  # over three present sources, not over classes or mixtures
+    # Over three present sources, not over classes or mixtures.
+    assert scores["separation.si_sdr"].tolist() == [4.0]
     assert scores["per_class.speech.si_sdr"].tolist() == [2.0]
     assert scores["per_class.knock.si_sdr"].tolist() == [8.0]
     assert scores["separation.leakage"].tolist() == [-30.0]
@@ -114,9 +113,8 @@ def test_rows_that_are_not_one_per_mixture_and_class_are_refused():
 
 def test_a_row_that_is_there_in_place_of_another_is_refused():
     table = new_table(3, si_sdr=1.0)
-    table.loc[0, "class"] = (
-        "knock"  # the expected number of rows, but one is there twice and one is missing
-    )
+    # The expected number of rows, but one is there twice and one is missing.
+    table.loc[0, "class"] = "knock"
     with pytest.raises(InputError, match="each only once"):
         Statistics.from_table(table)
 

@@ -79,9 +79,8 @@ def test_perfect_estimates_have_the_highest_scores_and_leave_nothing():
     scores = report(score((truth, Estimate(sources=sources(truth.references)))))
     separation = scores["separation"]
     assert separation["si_sdr"] == pytest.approx(120)
-    assert separation["si_sdr_improvement"] == pytest.approx(
-        120
-    )  # the SI-SDR of a mixture of two equally loud sounds is 0 dB
+    # The SI-SDR of a mixture of two equally loud sounds is 0 dB.
+    assert separation["si_sdr_improvement"] == pytest.approx(120)
     assert separation["leakage"] == pytest.approx(-120)
     assert separation["residual"] == pytest.approx(-120)
     assert min(separation[name] for name in ("sdr", "sir", "sar", "image_sdr", "isr")) > 100
@@ -277,9 +276,8 @@ def test_classes_that_are_never_or_always_there_have_no_area_under_a_curve(label
     assert scores["tagging"]["auc"] is scores["tagging"]["average_precision"] is None
     assert all(row["auc"] is None for row in scores["per_class"].values())
     assert "tagging.auc" not in scores["intervals"]["scores"]
-    assert scores["tagging"]["f1"] == pytest.approx(
-        0.8 if labels else 0
-    )  # two of three are above the threshold
+    # Two of three are above the threshold.
+    assert scores["tagging"]["f1"] == pytest.approx(0.8 if labels else 0)
 
 
 def test_a_class_counts_as_said_from_its_threshold_on():

@@ -15,10 +15,11 @@ needs_sed_scores_eval = pytest.mark.skipif(
     not is_available(), reason="sed_scores_eval is missing: pip install absslab[psds]"
 )
 
+# They begin and end between two frames.
 COUGHS = [
     SoundEvent("cough", 1.01, 1.31),
     SoundEvent("cough", 5.01, 5.41),
-]  # they begin and end between two frames
+]
 KNOCKS = [SoundEvent("knock", 3.01, 3.51)]
 SPEECH = [SoundEvent("speech", 7.01, 7.91)]
 ALL = {"a.wav": [*COUGHS, *SPEECH], "b.wav": KNOCKS, "c.wav": []}

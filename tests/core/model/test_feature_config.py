@@ -26,10 +26,8 @@ def test_the_config_knows_how_many_frames_there_are(n_samples):
     "settings",
     [
         {"hop_length": 0.1},
-        {
-            "hop_length": 0.04,
-            "window": "hann",
-        },  # its ends are zero, so samples between two frames would be lost
+        # A Hann window is zero at its ends, so samples between two frames would be lost.
+        {"hop_length": 0.04, "window": "hann"},
         {"f_min": 9000.0},
         {"f_max": 9000.0},
         {"f_min": 500.0, "f_max": 400.0},

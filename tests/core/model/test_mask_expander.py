@@ -35,9 +35,8 @@ def test_DC_and_Nyquist_go_to_the_residual():
 
 
 def test_from_50_Hz_on_the_first_four_bins_go_to_the_residual():
-    config = FeatureConfig(
-        sampling_rate=32000, f_min=50.0, f_max=None
-    )  # 2,048 samples: 15.6 Hz from bin to bin
+    # 2,048 samples: 15.6 Hz from bin to bin
+    config = FeatureConfig(sampling_rate=32000, f_min=50.0, f_max=None)
     linear = MaskExpander(config, 32000)(torch.ones(1, 64, 3), 3)[0, :, 0]
     assert torch.nonzero(linear == 0).flatten().tolist() == [0, 1, 2, 3, 1024]
 
@@ -78,9 +77,8 @@ def test_at_a_lower_rate_bands_mean_the_same_frequencies():
     config = FeatureConfig()
     expander = MaskExpander(config, 8000)
     centres = librosa.mel_frequencies(66, fmin=0, fmax=8000)[1:-1]
-    masks = (
-        torch.from_numpy(centres)[:, None].float().expand(64, 3)[None]
-    )  # the mask of each band is its centre frequency in Hz
+    # The mask of each band is its centre frequency in Hz.
+    masks = torch.from_numpy(centres)[:, None].float().expand(64, 3)[None]
     linear = expander(masks, 3)[0, :, 0]
     frequencies = np.fft.rfftfreq(expander.window_size, 1 / 8000)
     inside = (frequencies > 200) & (frequencies < 3900)

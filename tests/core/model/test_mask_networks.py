@@ -77,9 +77,8 @@ def test_every_parameter_gets_a_gradient(name, training):
     for parameter_name, parameter in net.named_parameters():
         assert parameter.grad is not None, parameter_name
         assert torch.isfinite(parameter.grad).all(), parameter_name
-        assert training or parameter.grad.any(), (
-            parameter_name
-        )  # a bias before batch norm has no effect in training
+        # A bias before batch norm has no effect in training.
+        assert training or parameter.grad.any(), parameter_name
 
 
 @pytest.mark.parametrize("use_batch_norm", [True, False])

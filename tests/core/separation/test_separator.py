@@ -78,9 +78,8 @@ def test_a_long_recording_is_separated_as_if_it_were_one_piece(
     in_one_segment(monkeypatch)
     in_one = separator.separate(waveform, sampling_rate)
     error = in_pieces.sources - in_one.sources
-    assert (
-        10 * np.log10(np.sum(error**2) / np.sum(in_one.sources**2)) < -15
-    )  # the recurrent layer gets other contexts
+    # The recurrent layer gets other contexts.
+    assert 10 * np.log10(np.sum(error**2) / np.sum(in_one.sources**2)) < -15
     edges = [
         round(k * 19.968 * sampling_rate + x * sampling_rate)
         for k in (1,)

@@ -69,12 +69,10 @@ def test_a_run_is_alive_if_its_pid_and_start_say_so_and_on_another_host_if_its_h
 
     assert is_alive(status)
     assert status["pid"] == os.getpid()
-    assert not is_alive(
-        status | {"pid_started": status["pid_started"] - 100}
-    )  # the pid was given to another process
-    assert is_alive(
-        status | {"heartbeat": status["heartbeat"] - 3600}
-    )  # busy for a long time, but alive
+    # The pid was given to another process.
+    assert not is_alive(status | {"pid_started": status["pid_started"] - 100})
+    # Busy for a long time, but alive.
+    assert is_alive(status | {"heartbeat": status["heartbeat"] - 3600})
     assert is_alive(status | {"host": "elsewhere", "pid": 2**22 + 1})
     assert not is_alive(status | {"host": "elsewhere", "heartbeat": status["heartbeat"] - 3600})
     assert not is_alive({"state": "running"})
@@ -158,9 +156,8 @@ def test_metrics_that_are_replaced_by_fewer_are_read_anew(tmp_path):
         writer.add_metrics({"epoch": epoch})
     reader = RunReader.open(tmp_path / "r")
     reader.poll()
-    (tmp_path / "r/metrics.jsonl").write_text(
-        '{"epoch": 1, "loss": 2.0}\n'
-    )  # the same file, shorter
+    # The same file, shorter.
+    (tmp_path / "r/metrics.jsonl").write_text('{"epoch": 1, "loss": 2.0}\n')
     assert reader.poll() == [{"epoch": 1, "loss": 2.0}]
     assert reader.metrics == {1: {"epoch": 1, "loss": 2.0}}
 

@@ -168,9 +168,8 @@ def test_the_flights_of_a_pen_get_shorter(monkeypatch):
         flights = np.diff(np.unique(onsets[-1]))
         restitution = flights[1:] / flights[:-1]
         assert len(flights) >= 3
-        np.testing.assert_allclose(
-            restitution, restitution[0]
-        )  # each impact keeps the same fraction of the speed
+        # Each impact keeps the same fraction of the speed.
+        np.testing.assert_allclose(restitution, restitution[0])
         assert 0.5 <= restitution[0] <= 0.72
 
 

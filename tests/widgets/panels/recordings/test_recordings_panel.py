@@ -244,9 +244,8 @@ def test_a_pattern_that_is_none_is_said(panel, event_folder, settle):
 
 
 def test_reading_goes_on_beside_the_loop_and_can_be_cancelled(tmp_path):
-    fill(
-        tmp_path, [f"alert{i}.wav" for i in range(100)]
-    )  # more files than are read before the cancel
+    # More files than are read before the cancel.
+    fill(tmp_path, [f"alert{i}.wav" for i in range(100)])
 
     async def read():
         panel = RecordingsPanel()

@@ -179,9 +179,8 @@ def test_wav_and_settings_that_are_saved_belong_together(panel, tmp_path, monkey
     panel.separate()
     settle()
     panel.recording_view.player._mix_state = MixState.only(panel.recording_view.player.tracks, [1])
-    monkeypatch.setattr(
-        panel._latest, "request", lambda *args: None
-    )  # the result of the slider's change is still being computed
+    # The result of the slider's change is still being computed.
+    monkeypatch.setattr(panel._latest, "request", lambda *args: None)
     panel.masks.sliders["mask_threshold"].value = 1.0
     settle()
     _, settings = panel.save(str(tmp_path / "mine"))

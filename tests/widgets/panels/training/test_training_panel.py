@@ -160,9 +160,8 @@ def test_a_training_is_started_followed_attached_to_stopped_and_resumed(panel, s
     )
     assert panel.follower.view.facts["time left"] != "–"
 
-    other = TrainingPanel(
-        State(runs_folder=state.runs_folder)
-    )  # as after a restart of the kernel: only the folder is known
+    # As after a restart of the kernel: only the folder is known.
+    other = TrainingPanel(State(runs_folder=state.runs_folder))
     settle()
     assert "run-1: running" in [label for label, _ in other.follower.runs.options]
     other.follower.runs.value = str(folder)
@@ -403,9 +402,8 @@ def test_while_a_slow_nvidia_smi_is_asked_a_training_is_started_once_and_the_pag
 def test_a_live_run_on_the_same_device_is_said(panel, state, trained, settle):
     folder = Path(shutil.copytree(trained, Path(state.runs_folder) / "other"))
     status = json.loads((folder / "status.json").read_text())
-    (folder / "status.json").write_text(
-        json.dumps(status | {"state": "running"})
-    )  # the process that uses it is this one
+    # The process that uses it is this one.
+    (folder / "status.json").write_text(json.dumps(status | {"state": "running"}))
     panel.start()
     settle()
     assert "cpu is in use by the training other" in panel.message
