@@ -20,7 +20,7 @@ from absslab.cli.main import main
 from absslab.core.audio import sound_files
 from absslab.core.common.progress import run_to_end
 from absslab.core.data.mixture_folder import read_manifest, read_specs, source_files
-from absslab.core.evaluation.comparison import Comparison
+from absslab.core.evaluation.comparison import read_comparison
 from absslab.core.runs.catalogue import find_runs
 from absslab.core.runs.run_scores import read_run_scores
 from absslab.core.separation.separator import Separator
@@ -172,10 +172,11 @@ def test_scores_are_compared(folder, capsys):
     output = folder / "compared.json"
     scores = [str(folder / "unet" / "scores.json"), str(folder / "vgg.json")]
     assert main(["compare", *scores, "--output", str(output)]) == 0
-    before = json.loads((folder / "comparison.json").read_text())
+    before_path = folder / "comparison.json"
+    before = json.loads(before_path.read_text())
     after = json.loads(output.read_text())
     assert after["scores"] == before["scores"]
-    assert Comparison.from_json(before).scores == Comparison.from_json(after).scores
+    assert read_comparison(before_path).scores == read_comparison(output).scores
 
 
 def test_settings_of_a_separation_are_read():

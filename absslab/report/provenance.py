@@ -107,11 +107,22 @@ def count_recordings(
 
 
 def find_manifest(data_folder: str) -> Manifest | None:
-    """Read how mixtures were made; None if the data are not mixtures that ABSSLab made."""
+    """Read how mixtures were made; None if this is not known (see `explain_missing_manifest`)."""
     try:
         return read_manifest(data_folder)
     except InputError:
         return None
+
+
+def explain_missing_manifest(data_folder: str) -> str:
+    """Say why a manifest can't be read; empty if it can, or if the folder has none."""
+    if not (Path(data_folder) / "manifest.json").exists():
+        return ""
+    try:
+        read_manifest(data_folder)
+    except InputError as error:
+        return str(error)
+    return ""
 
 
 def count_sources(manifest: Manifest) -> dict[str, dict[str, int]]:

@@ -3,7 +3,7 @@
 import time
 
 from absslab.report import provenance
-from absslab.report.page_parts import Fragment, box, code, heading, table
+from absslab.report.page_parts import Fragment, box, code, heading, prose, table
 from absslab.report.reported_run import ReportedRun
 
 
@@ -51,8 +51,11 @@ def render_reproduction(run: ReportedRun, *, n_examples: int, output: str) -> Fr
         rows = [[name, value] for name, value in values.items()]
         columns.append(box([heading(title), table(["", ""], rows)], "column"))
     checksums = provenance.tabulate_checksums(run.folder, run.data_folder)
+    text = code(commands)
+    if problem := provenance.explain_missing_manifest(run.data_folder):
+        text += prose(f"The command that mixed the recordings is not known: {problem}.")
     return (
-        code(commands)
+        text
         + box(columns, "columns")
         + heading("Checksums")
         + table(["what", "file", "SHA-256"], checksums)

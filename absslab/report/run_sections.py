@@ -93,6 +93,7 @@ def render_data(run: ReportedRun) -> Fragment:
     rows = [[name, *map(str, by_split.values())] for name, by_split in counts.items()]
     if manifest is None:
         text += prose("They come only with weak labels; how they were made is not known.")
+        text += prose(provenance.explain_missing_manifest(run.data_folder))
         return text + box(charts, "charts") + details("counts", table(header, rows))
     source_counts = provenance.count_sources(manifest)
     n_sources = sum(sum(by_split.values()) for by_split in source_counts.values())

@@ -115,9 +115,8 @@ def test_a_run_becomes_one_page_that_stands_alone_with_its_sounds_as_they_are(
     separated = soundfile.read(
         out / worst.mixture.removesuffix(".wav") / f"{label}.wav", dtype="float32"
     )[0]
-    assert (
-        np.abs(decode_sound(uri) - separated).max() <= 1.01 / 32768
-    )  # there, the rounding of the residual is distributed
+    # There, the rounding of the residual is distributed.
+    assert np.abs(decode_sound(uri) - separated).max() <= 1.01 / 32768
     assert uri.startswith("data:audio/flac")
 
 
@@ -165,6 +164,17 @@ def test_field_recordings_without_sources_have_a_report_of_what_there_is(
     assert len([name for name in page.sounds if "the mixture" in name]) == 6
     assert f"--output={output}" in text
     assert not failed_notebook_path(output).exists()
+
+
+def test_a_manifest_that_cannot_be_read_is_named_with_the_reason(field_run, mixtures):
+    manifest = json.loads((mixtures / "manifest.json").read_text())
+    path = field_run.parents[1] / "field" / "manifest.json"
+    path.write_text(json.dumps(manifest | {"version": 2}))
+    report = open_report(field_run, device="cpu")
+    run_to_end(report.score())
+    reason = f"{path} has format version 2, newer than 1: update ABSSLab"
+    assert reason in report.data().html
+    assert reason in report.reproduction().html
 
 
 def test_names_of_classes_are_never_taken_for_html(field_run, own_home, stands_alone):

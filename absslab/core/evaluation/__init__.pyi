@@ -2,6 +2,7 @@ from .comparison import Comparison as Comparison
 from .comparison import ComparisonConfig as ComparisonConfig
 from .comparison import compare as compare
 from .comparison import comparison_text as comparison_text
+from .comparison import read_comparison as read_comparison
 from .external_estimates import EstimatesConfig as EstimatesConfig
 from .external_estimates import EstimatesEvaluation as EstimatesEvaluation
 from .external_estimates import open_estimates as open_estimates

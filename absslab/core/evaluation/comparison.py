@@ -15,6 +15,7 @@ import pandas as pd
 from absslab.core.common.config import Config, option
 from absslab.core.common.documents import document_from_json, document_to_json
 from absslab.core.common.errors import InputError
+from absslab.core.common.files import check_version, read_json
 from absslab.core.evaluation.score_files import read_scores
 from absslab.core.evaluation.score_table import CONFIDENCE, Statistics, interval
 from absslab.core.evaluation.scores import EvaluationResult, Scores
@@ -22,6 +23,7 @@ from absslab.core.metrics.undefined import number
 
 FORMAT = "absslab comparison"
 VERSION = 1
+_HEAD = ("format", "version")  # they stand before the fields of the comparison
 KEYS = ["mixture", "class"]
 PLAIN = (  # scores that only the JSON holds, not the table: compared without intervals
     "detection.frame.auc",
@@ -31,11 +33,12 @@ PLAIN = (  # scores that only the JSON holds, not the table: compared without in
     "segmentation.auc",
     "segmentation.average_precision",
 )
+# Settings in which two evaluations may differ.
 _MAY_DIFFER = {
     "bss_eval",
     "n_resamples",
     "resampling_seed",
-}  # settings in which two evaluations may differ
+}
 
 
 @dataclass(frozen=True)
@@ -73,20 +76,12 @@ class Comparison:
 
     @classmethod
     def from_json(cls, content: Mapping[str, object]) -> Self:
-        """Read what `to_json` returned, or what version 0.1.0 wrote, which has no version number.
+        """Read what `to_json` returned.
 
         Raises:
-            InputError: a newer version, or a field is missing, unknown, or of another kind.
+            InputError: a field is missing, unknown, or of another kind.
         """
-        fields = dict(content)
-        name = fields.pop("format", FORMAT)
-        version = fields.pop("version", VERSION)
-        if name != FORMAT:
-            raise InputError(f"the format is {name!r}: expected {FORMAT!r}")
-        if not isinstance(version, int) or version > VERSION:
-            raise InputError(
-                f"its format version is {version}, newer than {VERSION}: update ABSSLab"
-            )
+        fields = {name: value for name, value in content.items() if name not in _HEAD}
         return document_from_json(cls, fields)
 
 
@@ -97,6 +92,23 @@ class _System:
     values: Mapping[str, float | None]
     resampled: Mapping[str, np.ndarray]  # (R,) each
     n_mixtures: int
+
+
+def read_comparison(path: str | Path) -> Comparison:
+    """Read the comparison that `absslab compare --output` wrote.
+
+    Raises:
+        InputError: it is missing or damaged, holds something else, or has a newer version.
+    """
+    content = read_json(path)
+    # Version 0.1.0 wrote neither format nor version.
+    if not isinstance(content, dict) or content.get("format", FORMAT) != FORMAT:
+        raise InputError("{path} was not written by absslab compare", path=path)
+    check_version({"version": 1, **content}, path, newest=VERSION)
+    try:
+        return Comparison.from_json(content)
+    except InputError as error:
+        raise error.wrap("{path} is damaged: {error}", path=path) from None
 
 
 def compare(

@@ -7,7 +7,13 @@ import pandas as pd
 import pytest
 
 from absslab.core.common.errors import InputError
-from absslab.core.evaluation.comparison import ComparedScore, Comparison, ComparisonConfig, compare
+from absslab.core.common.files import write_json
+from absslab.core.evaluation.comparison import (
+    ComparedScore,
+    ComparisonConfig,
+    compare,
+    read_comparison,
+)
 from absslab.core.evaluation.score_files import write_scores
 from absslab.core.evaluation.scores import Scores
 
@@ -171,12 +177,17 @@ def test_a_comparison_comes_back_as_it_was_written(tmp_path):
     first = write(tmp_path, "a", make_table(noise(0)))
     second = write(tmp_path, "b", make_table(noise(0)).drop(columns=["probability", "decision"]))
     compared = compare([first, second, first], CONFIG)
-    written = json.loads(json.dumps(compared.to_json()))
-    assert Comparison.from_json(written) == compared
+    path = tmp_path / "compared.json"
+    written = compared.to_json()
+    write_json(path, written)
+    assert read_comparison(path) == compared
     assert (written["format"], written["version"]) == ("absslab comparison", 1)
-    with pytest.raises(InputError, match="newer than 1: update ABSSLab"):
-        Comparison.from_json(written | {"version": 2})
-    with pytest.raises(InputError, match="the format is 'absslab scores'"):
-        Comparison.from_json(written | {"format": "absslab scores"})
-    with pytest.raises(InputError, match="n_mixtures is 'many': expected a whole number"):
-        Comparison.from_json(written | {"n_mixtures": "many"})
+    write_json(path, written | {"version": 2})
+    with pytest.raises(InputError, match=f"{path} .* newer than 1: update ABSSLab"):
+        read_comparison(path)
+    write_json(path, written | {"format": "absslab scores"})
+    with pytest.raises(InputError, match=f"{path} was not written by absslab compare"):
+        read_comparison(path)
+    write_json(path, written | {"n_mixtures": "many"})
+    with pytest.raises(InputError, match=f"{path} .*n_mixtures is 'many': expected a whole number"):
+        read_comparison(path)
