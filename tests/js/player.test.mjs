@@ -28,9 +28,9 @@ afterEach(() => {
   mock.timers.reset();
 });
 
-function introduce({ version = 1, length = 1000, chunk_length = length, kept = 1, names = ["mixture", "speech"], coming = [], mix = MIX } = {}) {
-  const tracks = names.map((name) => ({ name, kind: "other", version, has_mask: false }));
-  hear({ type: "tracks", tracks, rate: 1000, length, chunk_length, kept, coming, mix }, [new Uint8Array(1536)]);
+function introduce({ version = 1, length = 1000, chunk_length = length, kept = 1, names = ["mixture", "speech"], coming = [], mix = MIX, trackVersions = names.map(() => version) } = {}) {
+  const tracks = names.map((name, k) => ({ name, kind: "other", version: trackVersions[k], has_mask: false }));
+  hear({ type: "tracks", tracks, version, rate: 1000, length, chunk_length, kept, coming, mix }, [new Uint8Array(1536)]);
 }
 
 const brushAnswer = (number, start) => hear({ type: "brush", number, start, n: 100, channels: 1, scale: 1 }, [new Uint8Array(200)]);
@@ -102,6 +102,28 @@ test("a picture of another stretch than the one that is wanted is not shown", ()
   hear({ type: "tile", ...about, start: 0.4, end: 0.5 }, [new Uint8Array(1)]);
   assert.equal(player.want(0, "sound", "large", "mel", 0.4, 0.5).start, 0.4);
   assert.equal(of("tile").length, 2);
+});
+
+test("a picture that was underway when tracks changed is asked for again, one that is here is not", () => {
+  const about = { size: "large", axis: "mel", rows: 1, columns: 1, version: 1, start: 0, end: 1 };
+  const want = (track) => player.want(track, "sound", "large", "mel", 0, 1);
+  for (const track of [0, 1]) want(track);
+  hear({ type: "tile", what: "sound", track: 0, ...about }, [new Uint8Array(1)]);
+  introduce();
+  for (const track of [0, 1]) want(track);
+  assert.deepEqual(of("tile").map(({ track }) => track), [0, 1, 1]);
+});
+
+test("sound of the same version is neither asked for again nor dropped, levels of all are", () => {
+  const pcm = (track, version) =>
+    hear({ type: "pcm", track, chunk: 0, version, channels: 1, scale: 1 }, [new Uint8Array(2000)]);
+  player.setMix({ level: "loudness" });
+  hear({ type: "matched_gains", version: 1, gains: { loudness: [5, 7], peak: [0, 0] } });
+  for (const track of [0, 1]) pcm(track, 1);
+  said.length = 0;
+  introduce({ version: 2, trackVersions: [1, 2] });
+  assert.deepEqual(of("need").flatMap(({ chunks }) => chunks), [[1, 0]]);
+  assert.equal(of("matched_gains").length, 1);
 });
 
 test("an error shows, and what could not be had is asked for again when one plays", async () => {

@@ -122,6 +122,7 @@ class LiveSeparation:
         self.excerpt = excerpt
         self.waveform, self.sampling_rate = excerpt.read()  # (C, N)
         self._resynthesis = Resynthesis.prepare(separator, self.waveform, self.sampling_rate)
+        self._mixture_sound = array_sound(self.waveform, self.sampling_rate)
         self.references = self._read_references()
 
     def separate(
@@ -141,7 +142,9 @@ class LiveSeparation:
             score = float(si_sdr(reference, source).mean())
             scores[name] = (score, score - self._mixture_scores[name])
         probabilities = dict(zip(classes, separation.probabilities.tolist(), strict=True))
-        tracks = interleave_references(separation, self.references)
+        mixture, *others = interleave_references(separation, self.references)
+        # The same sound each time: a page that has it does not get it again.
+        tracks = [replace(mixture, sound=self._mixture_sound), *others]
         return LiveResult(tracks, events, probabilities, scores, separation, config)
 
     @cached_property

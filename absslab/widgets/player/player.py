@@ -93,7 +93,7 @@ class Player(anywidget.AnyWidget):
         if title is not None:
             self.title = title
         if self._is_ready:
-            self._send_tracks()
+            self._send_tracks(has_page_before=True)
 
     @property
     def tracks(self) -> list[Track]:
@@ -178,14 +178,19 @@ class Player(anywidget.AnyWidget):
         playlist = Playlist(to_one_rate(tracks), next(_versions))
         if before is not None and before.identities == playlist.identities:
             playlist.keep_colours_of(before)  # the colours of the same tracks keep their meaning
+            playlist.keep_versions_of(before)
         else:
             self._mix_state = MixState.only(playlist.tracks, [0])
         self._playlist = playlist
 
-    def _send_tracks(self) -> None:
+    def _send_tracks(self, *, has_page_before: bool = False) -> None:
         """Send a description of the tracks.
 
         If each track fits into the page as a whole, the tracks that are heard are sent at once.
+
+        Args:
+            has_page_before: whether the page got the tracks before these; it keeps the sound of
+                those that are the same.
         """
         playlist = self._playlist
         assert playlist is not None
@@ -193,18 +198,22 @@ class Player(anywidget.AnyWidget):
         gains = self._mix_state.gains
         heard = [k for k, gain in enumerate(gains) if gain > float("-inf")]
         sent_at_once = heard if is_one_chunk else []
+        if has_page_before:
+            versions = playlist.track_versions
+            sent_at_once = [k for k in sent_at_once if versions[k] == playlist.version]
         descriptions = [
             {
                 "name": track.name,
                 "kind": track.kind,
-                "version": playlist.version,
+                "version": version,
                 "has_mask": track.mask is not None,
             }
-            for track in playlist.tracks
+            for track, version in zip(playlist.tracks, playlist.track_versions, strict=True)
         ]
         content = {
             "type": "tracks",
             "tracks": descriptions,
+            "version": playlist.version,
             "rate": playlist.sampling_rate,
             "length": playlist.n_samples,
             "chunk_length": playlist.chunk_length,
@@ -311,7 +320,8 @@ class Player(anywidget.AnyWidget):
         first = chunk * playlist.chunk_length
         n_samples = min(playlist.chunk_length, playlist.n_samples - first)
         samples = playlist.tracks[track].sound.read(first, n_samples)  # (C, n)
-        content = {"type": "pcm", "track": track, "chunk": chunk, "version": playlist.version}
+        version = playlist.track_versions[track]
+        content = {"type": "pcm", "track": track, "chunk": chunk, "version": version}
         return _encode_samples(content, samples)
 
     def _paint_tile(
@@ -337,7 +347,8 @@ class Player(anywidget.AnyWidget):
             )  # (R, X)
             pixels = level_pixels(levels, playlist.brightest)
         content = {name: request[name] for name in ("track", "what", "size", "axis")}
-        content |= {"type": "tile", "start": start, "end": end, "version": playlist.version}
+        version = playlist.track_versions[int(request["track"])]
+        content |= {"type": "tile", "start": start, "end": end, "version": version}
         content |= {"rows": len(pixels), "columns": pixels.shape[1], "top": playlist.brightest}
         return content, [pixels.tobytes()]
 

@@ -8,7 +8,7 @@ import numpy as np
 from absslab.core.audio.loudness import matched_gains
 from absslab.widgets.player.mixdown import measure_level
 from absslab.widgets.player.spectrogram_tiles import Frequencies, spectrogram_levels
-from absslab.widgets.player.tracks import Track
+from absslab.widgets.player.tracks import Track, is_same_sound
 
 BUDGET = 30_000_000  # bytes of samples that a page keeps at once
 
@@ -20,6 +20,8 @@ class Playlist:
     Attributes:
         tracks: tracks with the same sampling rate.
         version: tells messages about these tracks from messages about the tracks before.
+        track_versions: the same for each track: the version of the first playlist that played this
+            sound. A page that has the sound of this version does not ask for it again.
     """
 
     tracks: list[Track]
@@ -28,6 +30,7 @@ class Playlist:
     _matched_gains: dict[str, list[float]] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
+        self.track_versions = [self.version] * len(self.tracks)
         self.sampling_rate = self.tracks[0].sound.sampling_rate
         self.n_samples = max(track.sound.n_samples for track in self.tracks)
         self.chunk_length, self.n_chunks_kept = _choose_chunks(self.tracks, self.n_samples)
@@ -78,6 +81,21 @@ class Playlist:
     def keep_colours_of(self, other: "Playlist") -> None:
         """Use the brightest colour of another playlist, if it has been measured."""
         self._brightest = other._brightest
+
+    def keep_versions_of(self, other: "Playlist") -> None:
+        """Give tracks that are the same as in another playlist the versions that they have there.
+
+        All have new ones if the lengths or the chunks differ.
+        """
+        if self._chunking != other._chunking:
+            return
+        for number, (track, before) in enumerate(zip(self.tracks, other.tracks, strict=True)):
+            if is_same_sound(track.sound, before.sound) and track.mask is before.mask:
+                self.track_versions[number] = other.track_versions[number]
+
+    @property
+    def _chunking(self) -> tuple[int, int, int]:
+        return self.sampling_rate, self.n_samples, self.chunk_length
 
     @property
     def matched_gains(self) -> dict[str, list[float]]:

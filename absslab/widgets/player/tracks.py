@@ -188,6 +188,14 @@ class Resampled:
         return samples[:, start - first * rate :][:, :n_samples]  # (C, N)
 
 
+def is_same_sound(sound: Sound, other: Sound) -> bool:
+    """Return whether two sounds are the same object, or the same one resampled alike."""
+    if isinstance(sound, Resampled) and isinstance(other, Resampled):
+        has_same_rate = sound.sampling_rate == other.sampling_rate
+        return has_same_rate and is_same_sound(sound.sound, other.sound)
+    return sound is other
+
+
 def array_sound(samples: np.ndarray, sampling_rate: int) -> Sound:
     """Make a sound of an array.
 

@@ -257,6 +257,31 @@ def test_other_tracks_of_the_same_names_keep_what_is_heard(page, sounds, settle)
     assert page.player.title == "else"
 
 
+def test_tracks_of_the_same_sound_are_not_sent_again(page, settle):
+    page.says(type="ready")
+    before = page.of("tracks")[0][0]
+    page.messages.clear()
+    mixture, speech, knock = page.player.tracks
+    other = Track(speech.name, array_sound(tone(200), RATE), speech.kind)
+    page.player.show([mixture, other, knock])
+    settle()
+    (content,) = [content for content, _ in page.messages]
+    assert content["coming"] == []
+    versions = [track["version"] for track in content["tracks"]]
+    versions_before = [track["version"] for track in before["tracks"]]
+    assert [versions[0], versions[2]] == [versions_before[0], versions_before[2]]
+    assert versions[1] == content["version"] > before["version"]
+    (pcm,) = [content for content, _ in page.says(type="need", chunks=[[0, 0]])]
+    assert pcm["version"] == versions[0]
+    page.says(type="ready")
+    assert [content["track"] for content, _ in page.of("pcm")] == [0], "a new page has nothing"
+    longer = Track("knock", array_sound(tone(200, 2.0), RATE), "source")
+    page.player.show([mixture, other, longer])
+    settle()
+    (content,) = [content for content, _ in page.of("tracks")][1:]
+    assert {track["version"] for track in content["tracks"]} == {content["version"]}
+
+
 def test_what_is_heard_is_known_here_and_told_to_a_page_that_comes_anew(page):
     page.says(type="mix", gains=[None, -6, 0], mix=MIX)
     assert page.player.mix_state.gains == (float("-inf"), -6.0, 0.0)

@@ -142,7 +142,7 @@ export class Player {
   }
 
   #askForMatchedGains() {
-    const version = this.engine.tracks[0]?.version;
+    const version = this.engine.meta?.version;
     const areKnown = this.engine.mix.level === "raw" || this.#matchedVersion === version;
     if (!areKnown) this.#send({ type: "matched_gains" });
   }
@@ -241,7 +241,7 @@ export class Player {
         this.#keepTile({ ...content, pixels: bytes });
         break;
       case "matched_gains":
-        if (content.version !== engine.tracks[0]?.version) break;
+        if (content.version !== engine.meta?.version) break;
         this.#matchedVersion = content.version;
         this.setMix({ matchedGains: content.gains });
         break;
@@ -280,6 +280,12 @@ export class Player {
     this.#underway = new Map(coming.map(([track, chunk]) => [`${track}:${chunk}`, [track, chunk]]));
     this.#waitForAnswer();
     const { keepsClock, keepsMix } = this.engine.load(content);
+    for (const [key, request] of this.#tiles) {
+      // The kernel drops what it was asked for of the tracks before: this is asked for again.
+      const { shown } = request;
+      if (!shown) this.#tiles.delete(key);
+      else if (!isSameStretch(shown, request)) this.#tiles.set(key, { ...shown, shown });
+    }
     if (!keepsClock) {
       this.#tiles.clear();
       this.region = null;

@@ -12,12 +12,16 @@ export type ChunkKey = [number, number];
 export interface Track {
   name: string;
   kind: string;
-  version: number;
+  version: number; // of its sound: sound of another version is out of date
   has_mask?: boolean;
 }
 
-/** What the kernel says of the tracks: rate in Hz, lengths in frames. */
+/**
+ * What the kernel says of the tracks: rate in Hz, lengths in frames; `kept` is how many chunks of
+ * each track a page keeps at once.
+ */
 export interface Meta {
+  version: number; // of the tracks together
   rate: number;
   length: number;
   chunk_length: number;

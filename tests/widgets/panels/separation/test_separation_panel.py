@@ -65,6 +65,24 @@ def test_an_error_in_playing_the_sources_is_shown(panel, settle, monkeypatch):
     assert panel.message == "there is nothing to listen to"
 
 
+def test_a_slider_sends_only_what_it_changed(panel, settle):
+    panel.separate()
+    settle()
+    player = panel.recording_view.player
+    messages = []
+    player.send = lambda content, buffers=None: messages.append(content)
+    player._handle_custom_msg({"type": "ready"}, [])
+    panel.masks.sliders["mask_power"].value = 2.0
+    settle()
+    before, after = [content for content in messages if content["type"] == "tracks"]
+    pairs = list(zip(before["tracks"], after["tracks"], strict=True))
+    changed = {new["kind"] for old, new in pairs if new["version"] != old["version"]}
+    same = {new["kind"] for old, new in pairs if new["version"] == old["version"]}
+    assert changed == {"source", "residual"}
+    assert {"mixture", "reference"} <= same
+    assert [content["track"] for content in messages if content["type"] == "pcm"] == [0]
+
+
 def test_a_slider_has_a_hundred_steps(panel):
     for name, slider in panel.masks.sliders.items():
         assert (slider.max - slider.min) / slider.step == pytest.approx(100), name
