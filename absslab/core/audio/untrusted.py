@@ -150,4 +150,6 @@ def _write(writer: sound_files.WavWriter, samples: np.ndarray) -> None:
 
 def _with_name(error: InputError, name: str) -> InputError:
     """Return the error with the name of the file for the user, instead of its path."""
+    if not error.paths:
+        return error
     return InputError(error.template, **dict.fromkeys(error.paths, name), **error.reasons)

@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, Self
 
+_FIELD = re.compile(r"\{(\w+)\}")
+_ESCAPED_OR_FIELD = re.compile(r"\{\{(\w+)\}\}|\{(\w+)\}")
+
 
 class Reason(NamedTuple):
     """Why another library refused something.
@@ -35,7 +38,7 @@ class _FieldsError(Exception):
     """The base of the errors below: a message with fields for paths and for reasons."""
 
     def __init__(self, message: str, **fields: str | os.PathLike[str] | Reason):
-        self.template = message
+        self.template = message if fields else escape_braces(message)
         self.paths: dict[str, str] = {}
         self.reasons: dict[str, Reason] = {}
         for name, value in fields.items():
@@ -44,7 +47,7 @@ class _FieldsError(Exception):
             else:
                 self.paths[name] = os.fspath(value)
         texts = {name: reason.text for name, reason in self.reasons.items()}
-        super().__init__(_fill(message, self.paths | texts))
+        super().__init__(_fill_fields(self.template, self.paths | texts))
 
     def wrap(self, message: str, **fields: str | os.PathLike[str] | Reason) -> Self:
         """Return an error with more text around this one's; the fields of both stay data.
@@ -59,9 +62,16 @@ class _FieldsError(Exception):
             'list.csv: a.wav is no file'
         """
         own_fields: dict[str, str | Reason] = {**self.paths, **self.reasons}
-        renamed = {name: f"{{inner_{name}}}" for name in own_fields}  # both may name a `path`
+        # Both messages may name a `path`.
         inner_fields = {f"inner_{name}": value for name, value in own_fields.items()}
-        template = _fill(message, {"error": _fill(self.template, renamed)})
+        inner_template = _rename_fields(
+            self.template, {name: f"inner_{name}" for name in own_fields}
+        )
+        template = _ESCAPED_OR_FIELD.sub(
+            lambda braces: inner_template if braces[2] == "error" else braces[0], message
+        )
+        if not fields and not inner_fields:
+            template = _fill_fields(template, {})  # a message without fields is not escaped
         return type(self)(template, **fields, **inner_fields)
 
     @property
@@ -74,9 +84,9 @@ class _FieldsError(Exception):
 
         It has the last part of each path, and of a reason only the kind.
         """
-        names = {name: last_part(path) for name, path in self.paths.items()}
+        names = {name: file_or_folder_name(path) for name, path in self.paths.items()}
         kinds = {name: reason.kind for name, reason in self.reasons.items()}
-        return _fill(self.template, names | kinds)
+        return _fill_fields(self.template, names | kinds)
 
 
 class InputError(_FieldsError, ValueError):
@@ -84,8 +94,9 @@ class InputError(_FieldsError, ValueError):
 
     Args:
         message: one line that says what came, what is expected and what to do. A path stands in
-            it as a field in braces, and so does what another library said. A message without
-            either needs no fields and may hold braces.
+            it as a field in braces, and so does what another library said; names of classes and
+            other texts that may hold braces are put in by `escape_braces`. A message without
+            fields may hold braces.
         fields: the files and folders that the message names, and the reasons that it gives, by the
             names of their fields.
 
@@ -126,7 +137,7 @@ def describe_error(error: BaseException, *, names_only: bool = False) -> str:
     text = reason.kind if names_only else reason.text
     if isinstance(error, OSError) and error.filename:
         path = os.fsdecode(error.filename)
-        return f"{last_part(path) if names_only else path}: {text}"
+        return f"{file_or_folder_name(path) if names_only else path}: {text}"
     return text
 
 
@@ -138,11 +149,41 @@ def is_told_whole(error: BaseException) -> bool:
     return reason.text == reason.kind
 
 
-def last_part(path: str) -> str:
+def file_or_folder_name(path: str) -> str:
     """Return the name of a file or a folder, without the folders that it is in."""
     return Path(path).name or path
 
 
-def _fill(template: str, texts: Mapping[str, str]) -> str:
-    """Put texts into their fields; other braces belong to the message."""
-    return re.sub(r"\{(\w+)\}", lambda field: texts.get(field[1], field[0]), template)
+def escape_braces(text: object) -> str:
+    """Return a text for a message with fields, in which `{word}` in the text is no field.
+
+    Examples:
+        >>> name = "{path}"
+        >>> str(InputError(f"{{path}} lacks {escape_braces(name)}", path="a.csv"))
+        'a.csv lacks {path}'
+    """
+    return _FIELD.sub(r"{{\1}}", str(text))
+
+
+def _fill_fields(template: str, texts: Mapping[str, str]) -> str:
+    """Put texts into their fields, and undo `escape_braces`; other braces stay as they are."""
+
+    def fill(braces: re.Match[str]) -> str:
+        escaped, name = braces.groups()
+        if escaped:
+            return f"{{{escaped}}}"
+        return texts.get(name, braces[0])
+
+    return _ESCAPED_OR_FIELD.sub(fill, template)
+
+
+def _rename_fields(template: str, names: Mapping[str, str]) -> str:
+    """Give fields other names, and escape what else stands in braces."""
+
+    def rename(braces: re.Match[str]) -> str:
+        escaped, name = braces.groups()
+        if escaped:
+            return braces[0]
+        return f"{{{names[name]}}}" if name in names else escape_braces(braces[0])
+
+    return _ESCAPED_OR_FIELD.sub(rename, template)

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from absslab.core.common.errors import InputError, Reason
+from absslab.core.common.errors import InputError, Reason, escape_braces
 from absslab.core.common.files import write_text
 
 
@@ -54,7 +54,9 @@ def read_table(
             continue
         if row[key] in seen:
             raise InputError(
-                f"{{path}}, line {number}: {row[key]} occurs twice; keep one of the rows", path=path
+                f"{{path}}, line {number}: {escape_braces(row[key])} occurs twice; "
+                "keep one of the rows",
+                path=path,
             )
         seen.add(row[key])
     return rows
@@ -87,9 +89,9 @@ def _check_header(
             )
     for name in header:
         if header.count(name) > 1:
-            raise InputError(f"{{path}} has the column {name!r} twice", path=path)
+            raise InputError(f"{{path}} has the column {escape_braces(name)!r} twice", path=path)
         if known is not None and name not in known:
-            raise InputError(f"{{path}} has an unknown column {name!r}", path=path)
+            raise InputError(f"{{path}} has an unknown column {escape_braces(name)!r}", path=path)
 
 
 def original_path(table: Path) -> Path:

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from absslab.core.audio import sound_files
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, escape_braces
 from absslab.core.common.progress import Progress, Steps, run_to_end
 from absslab.core.data.layouts import DataConfig, LabelledRecording, find_layout
 from absslab.core.data.splits import SPLITS
@@ -118,7 +118,8 @@ class AudioDataSet(Dataset[Tensor]):
         )
         if recording.labels and not waveform.any() and self._is_whole(index):
             raise InputError(
-                f"{{path}} is silent but labelled {', '.join(sorted(recording.labels))}: "
+                f"{{path}} is silent but labelled "
+                f"{escape_braces(', '.join(sorted(recording.labels)))}: "
                 "replace it or remove it from the labels",
                 path=recording.path,
             )
@@ -377,6 +378,7 @@ def _check_classes(
         differences.append(f"adds {', '.join(extra)}")
     if differences:
         raise InputError(
-            f"the classes of {{path}} are not those of the model: it {' and '.join(differences)}",
+            f"the classes of {{path}} are not those of the model: "
+            f"it {escape_braces(' and '.join(differences))}",
             path=folder,
         )

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from absslab.core.common.config import suggest_nearest
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, escape_braces
 from absslab.core.common.files import atomic_write, file_lock, write_bytes
 from absslab.core.common.tables import original_path, read_table, table_text
 from absslab.core.data.weak_labels import (
@@ -130,7 +130,9 @@ def _correct_locked(table: Path, filename: str, event_label: str, present: bool)
     index = _find_row(weak_labels.rows, filename, table)
     if event_label not in weak_labels.classes:
         hint = suggest_nearest(event_label, weak_labels.classes)
-        raise InputError(f"{{path}} has no class {event_label!r}{hint}", path=table)
+        raise InputError(
+            f"{{path}} has no class {escape_braces(repr(event_label) + hint)}", path=table
+        )
     if (event_label in weak_labels.rows[index].labels) == present:
         return False
     cells = [row.cells for row in weak_labels.rows]
@@ -159,7 +161,8 @@ def _correct_cells(
     n_labelled = sum(event_label in other.labels for other in weak_labels.rows)
     if not present and n_labelled == 1:
         raise InputError(
-            f"{row.filename} is the only recording in {{path}} with {event_label}: "
+            f"{escape_braces(row.filename)} is the only recording in {{path}} "
+            f"with {escape_braces(event_label)}: "
             "without it the class would not exist; label another recording with it first",
             path=table,
         )
@@ -175,7 +178,9 @@ def _find_row(rows: list[LabelledRow], filename: str, table: Path) -> int:
         hint = suggest_nearest(filename, names)
         if len(hint) >= 200:  # the list of all recordings
             hint = ""
-        raise InputError(f"{{path}} has no recording {filename!r}{hint}", path=table)
+        raise InputError(
+            f"{{path}} has no recording {escape_braces(repr(filename) + hint)}", path=table
+        )
     return names.index(filename)
 
 

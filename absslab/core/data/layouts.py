@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from absslab.core.common.config import Config, look_up, option
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, escape_braces
 from absslab.core.data.mixture_folder import read_manifest
 from absslab.core.data.recordings import check_class_name, compile_pattern, file_within, origin_of
 from absslab.core.data.splits import SPLITS, split_origins
@@ -120,7 +120,8 @@ def read_mixture_folder(config: DataConfig, folder: Path) -> LabelledRecordings:
         labels = read_multi_hot(table)
         if classes and set(classes) != set(labels.classes):
             raise InputError(
-                f"{{path}} has other classes than the previous split: {', '.join(labels.classes)}",
+                f"{{path}} has other classes than the previous split: "
+                f"{escape_braces(', '.join(labels.classes))}",
                 path=table,
             )
         _check_class_names(labels.classes, table)
@@ -233,7 +234,7 @@ def _to_recording(row: LabelledRow, table: Path, split: str) -> LabelledRecordin
     path = file_within(table.parent, row.filename, table)
     if split and split not in SPLITS:
         raise InputError(
-            f"{{table}}: {row.filename} has the split {split!r}; "
+            f"{{table}}: {escape_braces(row.filename)} has the split {escape_braces(split)!r}; "
             f"expected one of {', '.join(SPLITS)}",
             table=table,
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from absslab.core.audio import sound_files
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, escape_braces
 from absslab.core.common.files import remove_unfinished, write_json, write_text
 from absslab.core.common.parallel import map_in_processes
 from absslab.core.common.progress import Progress, Steps, name_stage
@@ -186,7 +186,8 @@ def _write_or_compare_manifest(output: Path, manifest: Manifest) -> None:
         before = existing.config.get(name)
         if before != value and name not in _SETTINGS_OF_PLACE:
             raise InputError(
-                f"{{path}} was made with {name} {before}, not {value}: "
+                f"{{path}} was made with {name} {escape_braces(before)}, "
+                f"not {escape_braces(value)}: "
                 f"choose another folder or the same {name}",
                 path=output,
             )

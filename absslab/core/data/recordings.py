@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from absslab.core.audio import sound_files
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, escape_braces
 from absslab.core.common.progress import Progress, Steps, run_to_end
 from absslab.core.common.tables import read_table
 from absslab.core.data.splits import SPLITS, Percentages, split_origins
@@ -192,7 +192,7 @@ def check_class_name(name: str, place: str | Path) -> None:
     is_plain = name and name == name.strip() and not name.startswith(".")
     if not is_plain or re.search(r"[/\\,\x00-\x1f]", name):
         raise InputError(
-            f"{{place}}: {name!r} can't be a class: "
+            f"{{place}}: {escape_braces(name)!r} can't be a class: "
             "expected a name without slashes, commas and leading dots",
             place=place,
         )
@@ -364,9 +364,9 @@ def _list_from_names(folder: Path) -> list[_EventFile]:
     nested = [path for path in paths if path.parent != folder]
     if flat and nested:
         raise InputError(
-            f"{{path}} holds recordings both directly ({flat[0].name}) and in sub-folders "
-            f"({nested[0].relative_to(folder)}): expected one or the other; "
-            "say which with a CSV",
+            f"{{path}} holds recordings both directly ({escape_braces(flat[0].name)}) "
+            f"and in sub-folders ({escape_braces(nested[0].relative_to(folder))}): "
+            "expected one or the other; say which with a CSV",
             path=folder,
         )
     if flat:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from absslab.core.common.config import suggest_nearest
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, escape_braces
 from absslab.core.common.tables import read_table, write_table
 
 EVENT_COLUMNS = ("filename", "onset", "offset", "event_label")
@@ -73,7 +73,8 @@ def read_events(
     if rows and not n_known:
         example = next(iter(durations), "none")
         raise InputError(
-            f"{{path}} names only other recordings: expected recordings such as {example}",
+            f"{{path}} names only other recordings: expected recordings "
+            f"such as {escape_braces(example)}",
             path=path,
         )
     return events
@@ -87,7 +88,10 @@ def _check_recording_exists(
     hint = suggest_nearest(name, durations)
     if "did you mean" not in hint:
         hint = ": expected the name of a recording next to the table"
-    raise InputError(f"{{path}}, row {number}: there is no recording {name!r}{hint}", path=path)
+    raise InputError(
+        f"{{path}}, row {number}: there is no recording {escape_braces(repr(name) + hint)}",
+        path=path,
+    )
 
 
 def _read_event(
@@ -109,7 +113,7 @@ def _read_event(
     elif offset > duration + _TOLERANCE:
         problem = f"the event ends at {offset:g} s, but {name} has {duration:g} s"
     if problem:
-        raise InputError(f"{{path}}, row {number}: {problem}", path=path)
+        raise InputError(f"{{path}}, row {number}: {escape_braces(problem)}", path=path)
     return SoundEvent(label, onset, offset)
 
 
@@ -120,7 +124,7 @@ def _read_seconds(row: Mapping[str, str], column: str, path: Path, number: int) 
         seconds = math.nan
     if not (math.isfinite(seconds) and seconds >= 0):
         raise InputError(
-            f"{{path}}, row {number}: {column} is {row[column]!r}: "
+            f"{{path}}, row {number}: {column} is {escape_braces(row[column])!r}: "
             "expected seconds from the beginning of the recording",
             path=path,
         )

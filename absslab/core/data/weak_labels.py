@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, escape_braces
 from absslab.core.common.tables import read_table
 
 MULTI_HOT_FILE = "weak_labels.csv"
@@ -71,7 +71,9 @@ def read_multi_hot(path: Path) -> WeakLabels:
         for name in classes:
             if cells[name] not in ("0", "1"):
                 raise InputError(
-                    f"{{path}}, row {number}: {name} is {cells[name]!r}; expected 0 or 1", path=path
+                    f"{{path}}, row {number}: {escape_braces(name)} is "
+                    f"{escape_braces(cells[name])!r}; expected 0 or 1",
+                    path=path,
                 )
         rows.append(LabelledRow(cells, [name for name in classes if cells[name] == "1"]))
     return WeakLabels(rows, classes)

@@ -14,7 +14,7 @@ import pandas as pd
 
 from absslab.core.common.config import Config, option
 from absslab.core.common.documents import document_from_json, document_to_json
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, escape_braces
 from absslab.core.common.files import check_version, read_json
 from absslab.core.evaluation.score_files import read_scores
 from absslab.core.evaluation.score_table import CONFIDENCE, Statistics, interval
@@ -199,8 +199,9 @@ def _check_settings(path: str, scores: Scores, other_path: str, other: Scores) -
     for name in (settings.keys() & other_settings.keys()) - _MAY_DIFFER:
         if settings[name] != other_settings[name]:
             raise InputError(
-                f"{{path}} was scored with {name} {settings[name]}, {{other_path}} with "
-                f"{other_settings[name]}: evaluate both with the same settings",
+                f"{{path}} was scored with {name} {escape_braces(settings[name])}, "
+                f"{{other_path}} with {escape_braces(other_settings[name])}: "
+                "evaluate both with the same settings",
                 path=path,
                 other_path=other_path,
             )
@@ -216,7 +217,7 @@ def _check_rows(path: str, table: pd.DataFrame, other_path: str, other: pd.DataF
             more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
             raise InputError(
                 f"{{path}} and {{other_path}} were scored on different {plural}: only one has "
-                f"{', '.join(lacking[:3])}{more}",
+                f"{escape_braces(', '.join(lacking[:3]))}{more}",
                 path=path,
                 other_path=other_path,
             )
@@ -234,7 +235,8 @@ def _check_rows(path: str, table: pd.DataFrame, other_path: str, other: pd.DataF
         if differ.any():
             mixture, name = table.loc[int(np.argmax(differ)), KEYS]
             raise InputError(
-                f"{{path}} and {{other_path}} differ in whether {mixture} holds {name}: "
+                f"{{path}} and {{other_path}} differ in whether {escape_braces(mixture)} "
+                f"holds {escape_braces(name)}: "
                 "they were scored on different data",
                 path=path,
                 other_path=other_path,

@@ -23,7 +23,7 @@ import numpy as np
 
 from absslab.core.audio import sound_files
 from absslab.core.common.config import Config, option
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, escape_braces
 from absslab.core.common.progress import Progress, Steps
 from absslab.core.common.tables import read_table
 from absslab.core.data.mixture_folder import source_files
@@ -201,7 +201,8 @@ class EstimatesEvaluation:
         for filename in filenames:
             if Path(filename).stem != name:
                 raise InputError(
-                    f"{{path}} has events of {filename}: expected the events of {truth.name} alone",
+                    f"{{path}} has events of {escape_braces(filename)}: "
+                    f"expected the events of {escape_braces(truth.name)} alone",
                     path=path,
                 )
         durations = dict.fromkeys(filenames, len(truth.mixture) / self.sampling_rate)

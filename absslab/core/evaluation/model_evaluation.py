@@ -14,7 +14,7 @@ import torch
 from absslab.core.audio import sound_files
 from absslab.core.common.config import Config, option
 from absslab.core.common.devices import choose_device
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, escape_braces
 from absslab.core.common.progress import Progress, Steps, run_to_end
 from absslab.core.data.audio_data_set import AudioDataSet, EmptySplitError, split_steps
 from absslab.core.data.layouts import LAYOUT_ALIASES, LAYOUTS, DataConfig
@@ -363,15 +363,17 @@ def load_references(
             continue
         if name not in classes:
             raise InputError(
-                f"{{path}} is the source of an unknown class: expected {', '.join(classes)}",
+                f"{{path}} is the source of an unknown class: "
+                f"expected {escape_braces(', '.join(classes))}",
                 path=path,
             )
         samples = sound_files.load(path, sampling_rate)
         if len(samples) != n_samples:
             raise InputError(
-                f"{{path}} has {len(samples)} samples, {mixture} has {n_samples}: "
+                f"{{path}} has {len(samples)} samples, {{mixture}} has {n_samples}: "
                 "expected the same length",
                 path=path,
+                mixture=mixture,
             )
         if is_audible(samples):  # absent classes may have silent files
             references[name] = samples

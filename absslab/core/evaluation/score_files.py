@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from absslab.core.common.errors import InputError, Reason
+from absslab.core.common.errors import InputError, Reason, escape_braces
 from absslab.core.common.files import read_json, write_json, write_text
 from absslab.core.evaluation.scores import EvaluationResult, Scores
 
@@ -84,7 +84,8 @@ def _read_table(path: Path, scores_path: str | Path) -> pd.DataFrame:
     for name in table.columns.difference(_TEXT_COLUMNS, sort=False):
         if not pd.api.types.is_numeric_dtype(table[name]):
             raise InputError(
-                f"{{path}}: the column {name} holds other things than numbers: evaluate once more",
+                f"{{path}}: the column {escape_braces(name)} holds other things "
+                "than numbers: evaluate once more",
                 path=path,
             )
     return table

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from absslab.core.common.documents import document_from_json, document_to_json
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, escape_braces
 from absslab.core.common.version import __version__
 
 if TYPE_CHECKING:
@@ -249,7 +249,9 @@ class Scores:
             )
         except InputError as error:
             author = content.get("absslab", "an unknown version")
-            raise error.wrap(f"{{error}}; it was written by {author}: score it once more") from None
+            raise error.wrap(
+                f"{{error}}; it was written by {escape_braces(author)}: score it once more"
+            ) from None
 
 
 class EvaluationResult(NamedTuple):

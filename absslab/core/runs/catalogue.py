@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from absslab.core.common.config import format_setting
-from absslab.core.common.errors import InputError, describe_error, last_part
+from absslab.core.common.errors import InputError, describe_error, file_or_folder_name
 from absslab.core.common.files import read_json
 from absslab.core.common.run_status import RunStatus
 from absslab.core.evaluation.score_files import read_scores_alone
@@ -319,7 +319,7 @@ def _format_settings(run: RunSummary, names_only: bool) -> dict[str, str]:
 def _leave_names(value: Any) -> Any:
     """Return a setting without the folders of the paths in it."""
     if isinstance(value, str) and os.path.isabs(value):
-        return last_part(value)
+        return file_or_folder_name(value)
     if isinstance(value, tuple | list):
         return tuple(map(_leave_names, value))
     if isinstance(value, Mapping):

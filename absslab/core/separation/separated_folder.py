@@ -19,7 +19,7 @@ import numpy as np
 
 from absslab.core.audio import sound_files
 from absslab.core.common.config import Config, option, suggest_nearest
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, escape_braces
 from absslab.core.common.files import remove_unfinished, temporary_sibling
 from absslab.core.common.progress import Progress, Steps
 from absslab.core.data.recordings import audio_files
@@ -104,9 +104,10 @@ def find_inputs(inputs: Sequence[str], output_folder: str | Path = "") -> list[P
         sound_files.check(path)
         if path.stem in by_stem:
             raise InputError(
-                f"{{path}} and {by_stem[path.stem]} would both write to {path.stem}/: "
+                f"{{path}} and {{other}} would both write to {escape_braces(path.stem)}/: "
                 "separate them into different folders",
                 path=path,
+                other=by_stem[path.stem],
             )
         by_stem[path.stem] = path
     return files

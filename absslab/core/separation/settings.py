@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from absslab.core.common.config import suggest_nearest
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, escape_braces
 from absslab.core.common.files import check_version, read_json, write_json
 from absslab.core.separation.masks import SeparationConfig
 
@@ -69,12 +69,16 @@ def read_settings(path: str | Path) -> SeparationSettings:
     for name in content:
         if name not in known:
             raise InputError(
-                f"{{path}} has an unknown field {name!r}{suggest_nearest(name, known)}", path=path
+                f"{{path}} has an unknown field {escape_braces(name)!r}"
+                f"{suggest_nearest(name, known)}",
+                path=path,
             )
     gains = content.get("gains", {})
     if not isinstance(gains, dict):
         raise InputError(
-            f"{{path}} has the gains {gains!r:.50}: expected an object, class: dB", path=path
+            f"{{path}} has the gains {escape_braces(repr(gains)[:50])}: "
+            "expected an object, class: dB",
+            path=path,
         )
     try:
         separation = SeparationConfig.from_json(content.get("separation", {}))

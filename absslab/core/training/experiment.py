@@ -10,7 +10,7 @@ import torch
 from absslab.core.audio import sound_files
 from absslab.core.common.config import fingerprint, format_setting
 from absslab.core.common.devices import choose_device
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, escape_braces
 from absslab.core.common.progress import LongWork, Result, Steps
 from absslab.core.data.audio_data_set import AudioDataSet, data_set_steps, read_split
 from absslab.core.data.layouts import LabelledRecording
@@ -101,7 +101,8 @@ class Experiment:
             settings = Settings.from_json(content["made"]["settings"])
         except (KeyError, TypeError) as error:
             raise InputError(
-                f"{{checkpoint}} is damaged: it lacks settings ({error})", checkpoint=checkpoint
+                f"{{checkpoint}} is damaged: it lacks settings ({escape_braces(error)})",
+                checkpoint=checkpoint,
             ) from None
         # The run may have been moved, or is resumed from another working directory.
         folder = Path(checkpoint).resolve().parent
@@ -393,7 +394,7 @@ def _check_same_settings(folder: Path, config: Mapping[str, Any], settings: Sett
             before = values_before.get(name)
             if before != now and name != "data_folder":
                 raise InputError(
-                    f"{{folder}} was trained with {name} {format_setting(before)}, "
-                    f"not {format_setting(now)}: choose another place, or remove it",
+                    f"{{folder}} was trained with {name} {escape_braces(format_setting(before))}, "
+                    f"not {escape_braces(format_setting(now))}: choose another place, or remove it",
                     folder=folder,
                 )

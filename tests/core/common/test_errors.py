@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from absslab.core.common.errors import InputError, Reason, WorkError, describe_error, is_told_whole
+from absslab.core.common.errors import (
+    InputError,
+    Reason,
+    WorkError,
+    describe_error,
+    escape_braces,
+    is_told_whole,
+)
 
 
 @pytest.mark.parametrize("error_class", [InputError, WorkError])
@@ -35,6 +42,35 @@ def test_an_error_in_another_keeps_its_paths():
     assert str(error) == "/d e/f.csv: /a b/c.wav names {x}, see /g/h.csv"
     assert error.with_names() == "f.csv: c.wav names {x}, see h.csv"
     assert error.path == Path("/d e/f.csv")
+
+
+def test_braces_of_an_inner_message_are_no_fields_of_the_outer_one():
+    for inner in (
+        InputError("the class '{path}' or '{table}' is unknown"),
+        InputError("{path}: the class '{table}' is unknown", path="/a/b.csv"),
+    ):
+        outer = inner.wrap("{path}: {error}, see {table}", path="/d/f.csv", table="/g/h.csv")
+        assert str(outer) == f"/d/f.csv: {inner}, see /g/h.csv"
+        assert outer.with_names() == f"f.csv: {inner.with_names()}, see h.csv"
+        again = outer.wrap("{path}: {error}", path="/x")
+        assert str(again) == f"/x: {outer}"
+        assert again.with_names() == f"x: {outer.with_names()}"
+
+
+def test_a_wrapped_message_without_fields_may_hold_braces():
+    error = InputError("{'a': {b}} is no {{list}}").wrap("{error} of {error_kind}")
+    assert str(error) == error.with_names() == "{'a': {b}} is no {{list}} of {error_kind}"
+    name = escape_braces("{error}")
+    assert str(InputError("no {x}").wrap(f"{name}: {{error}}")) == "{error}: no {x}"
+
+
+@pytest.mark.parametrize("name", ["{path}", "{{path}}", "{{{path}}}", "{", "a{x}b"])
+def test_escaped_braces_stay_as_they_are(name):
+    error = InputError(f"{{path}} has no class {escape_braces(name)!r}", path="/a/b.csv")
+    assert str(error) == f"/a/b.csv has no class {name!r}"
+    wrapped = error.wrap(f"{{path}}: {{error}} {escape_braces(name)}", path="/c")
+    assert str(wrapped) == f"/c: {error} {name}"
+    assert wrapped.with_names() == f"c: b.csv has no class {name!r} {name}"
 
 
 def test_an_error_survives_the_way_between_processes():

@@ -36,6 +36,8 @@ def test_line_endings_blank_lines_a_byte_order_mark_and_spaces_do_not_matter(tmp
         ("filename,speech\n", "no rows below its header"),
         ("filename,speech,speech\na.wav,1,1\n", "the column 'speech' twice"),
         ("filename,speech\na.wav,1\na.wav,0\n", "line 3: a.wav occurs twice"),
+        ("filename,speech\n{path},1\n{path},0\n", "line 3: {path} occurs twice"),
+        ("filename,speech,{path},{path}\na.wav,1,1,1\n", "the column '{path}' twice"),
         ("filename,speech\n\n\na.wav\n", "line 4: 1 cells, expected 2"),
         ("filename,speech\na.wav,1,1\n", "line 2: 3 cells, expected 2"),
         (b"filename,speech\n\xff.wav,1\n", "can't be read as a table"),

@@ -99,6 +99,7 @@ def test_what_is_so_already_is_no_correction(table):
         ("b.wav", "speech", "no recording 'b.wav'"),
         ("../a.wav", "speech", "no recording"),
         ("a.wav", "speach", "no class 'speach'; did you mean speech"),
+        ("a.wav", "{path}", r"no class '\{path\}'"),
         ("a.wav", "split", "no class 'split'"),
         ("a.wav", "filename", "no class 'filename'"),
     ],

@@ -519,6 +519,13 @@ def test_references_of_unknown_classes_are_refused_and_named(part):
         score((recording({"song": song}), Estimate(**{part: of_part[part]})))
 
 
+def test_a_class_whose_name_is_in_braces_is_named_as_it_is():
+    (speech,) = sounds(1)
+    estimate = Estimate(sources=sources({"speech": speech}))
+    with pytest.raises(InputError, match=rf"{PATH}: .*unknown class '\{{path\}}': expected"):
+        score((recording({"{path}": speech}), estimate))
+
+
 def test_a_reference_that_is_silent_or_constant_is_refused():
     (speech,) = sounds(1)
     for silent in (np.zeros(N, np.float32), np.full(N, 0.1, np.float32)):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, escape_braces
 from absslab.core.common.run_status import LIVE_STATES
 from absslab.core.runs.launcher import OUTPUT, Launcher
 from absslab.core.runs.processes import read_last_lines
@@ -91,7 +91,8 @@ async def wait_for_training(folder: str | Path, *, seconds: float = 24 * 3600.0)
     if state != "finished" and state != "stopped":
         reason = read_last_lines(folder / OUTPUT, 1) or "see its log.txt"
         raise InputError(
-            f"{{folder}} did not finish, its state is {state}: {reason}", folder=folder
+            f"{{folder}} did not finish, its state is {state}: {escape_braces(reason)}",
+            folder=folder,
         )
     reader = RunReader.open(folder)
     reader.poll()
