@@ -8,7 +8,7 @@ import asyncio
 import functools
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ipywidgets
@@ -50,6 +50,8 @@ def _canvas_class() -> Any:
     from ipympl.backend_nbagg import Canvas
 
     class LiveCanvas(Canvas):
+        """A canvas whose page may ask for a drawing, and for nothing that takes memory."""
+
         def __init__(self, figure: Any, call: Callable[..., Any]):
             self._call = call
             super().__init__(figure)
@@ -59,9 +61,31 @@ def _canvas_class() -> Any:
             self.resizable = False
 
         def _handle_message(self, widget: Any, content: Any, buffers: Any) -> None:
-            self._call(super()._handle_message, widget, content, buffers)
+            if _is_canvas_message(content):
+                self._call(super()._handle_message, widget, content, buffers)
 
     return LiveCanvas
+
+
+# What the page sends of its own accord. Charts have no toolbar, handle of their size or keys, so
+# that clicks, keys ("s" saves a file) and "resize" (which allocates what it names) are ignored.
+_CANVAS_MESSAGES = ("initialized", "closing", "refresh", "draw", "ack", "send_image_mode")
+_PIXEL_RATIOS = {  # message -> its field
+    "set_dpi_ratio": "dpi_ratio",
+    "set_device_pixel_ratio": "device_pixel_ratio",
+}
+_MAX_PIXEL_RATIO = 4.0  # pixels of a screen per pixel of CSS; memory grows with its square
+
+
+def _is_canvas_message(content: Any) -> bool:
+    """Whether a message is one that the page of a chart sends, within bounds."""
+    kind = content.get("type") if isinstance(content, Mapping) else None
+    if not isinstance(kind, str):
+        return False
+    if kind in _PIXEL_RATIOS:
+        ratio = content.get(_PIXEL_RATIOS[kind])
+        return type(ratio) in (int, float) and 0.25 <= ratio <= _MAX_PIXEL_RATIO
+    return kind in _CANVAS_MESSAGES
 
 
 def preheated_kernels(kernel_manager: Any) -> set[str]:

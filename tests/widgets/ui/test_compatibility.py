@@ -56,6 +56,7 @@ def broken(package: str, name: str) -> str:
         ),
         ("nbconvert", "nbconvert", "HTMLExporter.exclude_anchor_links"),
         ("papermill", "papermill.exceptions", "PapermillExecutionError"),
+        ("tornado", "tornado.websocket", "WebSocketClosedError"),
         ("voila", "voila.app", "Voila.init_handlers"),
         ("voila", "voila.app", "Voila.init_settings"),
         ("voila", "voila.app", "Voila.template_paths"),
@@ -63,6 +64,12 @@ def broken(package: str, name: str) -> str:
         ("voila", "voila.static_file_handler", "TemplateStaticFileHandler.get_absolute_path"),
         ("voila", "voila.static_file_handler", "TemplateStaticFileHandler.parse_url_path"),
         ("voila", "voila.tornado.handler", "TornadoVoilaHandler.get_generator"),
+        (
+            "voila",
+            "voila.tornado.kernel_websocket_handler",
+            "VoilaKernelWebsocketHandler.on_message",
+        ),
+        ("voila", "voila.tornado.kernel_websocket_handler", "VoilaKernelWebsocketHandler.pre_get"),
     ],
 )
 def test_the_installed_version_has_the_name(package, module, name):
@@ -129,6 +136,30 @@ def test_a_live_canvas_handles_messages_by_the_given_call():
     assert not canvas.toolbar_visible
     disconnect_canvas(canvas)
     assert not canvas.manager.web_sockets
+    close_tree(canvas)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"type": "resize", "width": 30000, "height": 30000},
+        {"type": "key_press", "key": "s"},
+        {"type": "toolbar_button", "name": "save_figure"},
+        {"type": "set_dpi_ratio", "dpi_ratio": 1000},
+        {"type": "set_dpi_ratio", "dpi_ratio": float("nan")},
+        {"type": "set_device_pixel_ratio", "device_pixel_ratio": "2"},
+        {"type": "set_device_pixel_ratio"},
+        {"type": ["refresh"]},
+        {},
+        "refresh",
+        None,
+    ],
+)
+def test_a_live_canvas_ignores_messages_that_take_memory_or_are_odd(content):
+    calls = []
+    canvas = live_canvas(Figure(), lambda *arguments: calls.append(arguments))
+    canvas._handle_message(canvas, content, [])
+    assert calls == []
     close_tree(canvas)
 
 
