@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import urlsplit
 
 from .lab import at_home, free_port, isolated_environment
 
@@ -98,7 +99,8 @@ class Dashboard:
 
     def _answers(self) -> bool:
         try:
-            return self.get("/voila/static/labvariables.css")[0] == 200
+            folder = urlsplit(self.printed[self.printed.index("http://") :].split()[0]).path
+            return self.get(f"{folder}voila/static/labvariables.css")[0] == 200
         except OSError:
             return False
 

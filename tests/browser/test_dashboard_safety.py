@@ -1,12 +1,10 @@
 """Visitors can do no harm: over HTTP, over the web socket, or with bad files."""
 
-import json
 import os
 import shutil
 import signal
 import socket
 import time
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -17,6 +15,7 @@ from absslab.core.training.run_directory import RunReader, request_stop
 
 from .conftest import open_watched_page
 from .dashboard import LOADED, loudest, open_page, play, until
+from .visitor import Visitor, connect, encode, make_header, run_visit
 
 pytestmark = pytest.mark.slow
 OUTSIDE = ("..", "..%2f", "%2e%2e/", "....//", "..%5c", "%252e%252e/")
@@ -102,55 +101,22 @@ def test_the_page_shows_no_code_and_no_folder(separate, page, checkpoint):
     assert separate.get("/")[1].count(b"import ") == 0
 
 
-def test_no_code_can_be_run_over_the_socket(separate, page, tmp_path):
-    """Voila forwards only the messages of widgets."""
-    open_page(page, separate, "Separate")
+def test_no_code_can_be_run_over_the_socket(separate, tmp_path):
+    """The server passes on only the messages of widgets."""
     target = tmp_path / "run by a visitor"
     code = {"code": f"open({str(target)!r}, 'w')", "silent": False, "store_history": False}
-    messages = [
-        message("execute_request", code),
-        message("comm_info_request", {"target_name": "jupyter.widget"}),
-    ]
-    answers = page.evaluate(
-        """([messages]) => new Promise((done) => {
-            const config = document.getElementById("jupyter-config-data").textContent;
-            const { kernelId } = JSON.parse(config);
-            const socket = new WebSocket(`ws://${location.host}/api/kernels/${kernelId}/channels`);
-            const types = [];
-            socket.onmessage = ({ data }) => {
-                types.push(typeof data === "string" ? JSON.parse(data).msg_type : "binary");
-            };
-            socket.onopen = () => {
-                for (const message of messages) socket.send(message);
-                setTimeout(() => { socket.close(); done(types); }, 3000);
-            };
-            socket.onerror = () => done(["refused"]);
-        })""",
-        [messages],
-    )
-    assert "comm_info_reply" in answers, "allowed messages are answered"
-    assert "execute_reply" not in answers
+
+    async def visit():
+        visitor = await Visitor.open(separate.port)
+        assert (await visitor.ask("comm_info_request"))["status"] == "ok"
+        message = encode("shell", make_header("execute_request"), code)
+        await visitor.socket.write_message(message, binary=True)
+        assert await visitor.close_code() == 1008
+        honest = await connect(separate.port, visitor.kernel_id)
+        honest.close()
+
+    run_visit(visit)
     assert not target.exists()
-    assert page.get_by_role("heading", name="Separate").is_visible()
-
-
-def message(kind, content):
-    header = {
-        "msg_id": uuid.uuid4().hex,
-        "msg_type": kind,
-        "username": "",
-        "session": "s",
-        "version": "5.3",
-    }
-    return json.dumps(
-        {
-            "header": header,
-            "parent_header": {},
-            "metadata": {},
-            "content": content,
-            "channel": "shell",
-        }
-    )
 
 
 def test_files_that_are_no_sound_get_one_clear_line(separate, page, tmp_path):

@@ -1,28 +1,28 @@
 """The Voila server of a dashboard; each visitor has a separate process and folder."""
 
-import asyncio
 import contextlib
 import json
 import logging
 import os
+import re
 import secrets
 import shutil
 import signal
 import socket
 import sys
-import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psutil
-import tornado.web
 from jinja2 import ChoiceLoader, FileSystemLoader
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from tornado.ioloop import IOLoop, PeriodicCallback
-from tornado.web import HTTPError
+from tornado.routing import PathMatches, Rule
+from tornado.web import RedirectHandler, RequestHandler
 from voila.app import Voila
+from voila.shutdown_kernel_handler import VoilaShutdownKernelHandler
 from voila.static_file_handler import TemplateStaticFileHandler
 from voila.tornado.handler import TornadoVoilaHandler
 from voila.tornado.kernel_websocket_handler import VoilaKernelWebsocketHandler
@@ -30,12 +30,23 @@ from voila.tornado.kernel_websocket_handler import VoilaKernelWebsocketHandler
 from absslab.core.common.errors import InputError
 from absslab.core.common.jupyter_kernel import KERNEL_ARGUMENTS
 from absslab.core.common.resources import resource_folder
+from absslab.widgets.dashboards.host_names import ForeignHost, ForeignHostHandler, HostNames
+from absslab.widgets.dashboards.http_server import LimitedServer
+from absslab.widgets.dashboards.kernel_socket import KernelSocketHandler, SocketLimits
+from absslab.widgets.dashboards.page_handlers import (
+    OpenedHandler,
+    PageHandler,
+    ShutdownHandler,
+    TemplateFileHandler,
+)
+from absslab.widgets.dashboards.places import Places
 from absslab.widgets.dashboards.settings import (
     ENVIRONMENT,
     NO_TOKEN,
     DashboardConfig,
     ServerConfig,
 )
+from absslab.widgets.dashboards.tokens import TokenIdentity
 from absslab.widgets.dashboards.visitors import (
     LOG_NAME,
     create_server_folder,
@@ -47,12 +58,10 @@ from absslab.widgets.ui.compatibility import (
     silence_ping_warning,
 )
 
-_SWEEP_INTERVAL = 10.0  # s
-_PLACE_TIMEOUT = (
-    10.0  # s to wait for a free place; a page that is being reloaded will free one soon
-)
+_log = logging.getLogger("tornado.access")
+_TOKEN = re.compile(r"((?:token|password)=)[^&\s'\"]+")
+_SWEEP_INTERVAL = 3.0  # s
 _KILL_TIMEOUT = 5.0  # s to wait until killed processes are gone
-_CONNECT_TIMEOUT = 60.0  # s after which a process ends whose page was fetched but never ran
 _MAX_LOG_PART = 65536  # bytes of a visitor's log that are shown at a time
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _ALL_INTERFACES = ("0.0.0.0", "::", "")
@@ -64,48 +73,74 @@ class DashboardServer(Voila):
     Args:
         config: address of the server, and limit on its visitors.
         folder: contains the folders and the logs of the visitors.
+        allow_training: whether visitors may start trainings.
         options: options of Voila.
+
+    Raises:
+        InputError: a public host is not a name.
     """
 
-    def __init__(self, config: ServerConfig, folder: Path, **options: Any):
+    def __init__(
+        self, config: ServerConfig, folder: Path, *, allow_training: bool = False, **options: Any
+    ):
         super().__init__(**options)
+        own_host = () if config.host in _ALL_INTERFACES else (config.host,)
+        self.identity_provider_class = TokenIdentity
         self.max_visitors = config.max_visitors
         self.folder = folder
-        self.n_arriving = 0  # visitors whose process does not exist yet
+        self.places = Places()
+        self.socket_limits: dict[str, SocketLimits] = {}  # by the id of the page's process
+        self.host_names = HostNames(
+            (*config.public_host, *own_host),
+            is_local=config.host in _LOOPBACK,
+            accepts_all=config.token == NO_TOKEN and not allow_training,
+        )
         self._server_config = config
-        self._connected: set[str] = set()  # processes whose page has connected
-        self._first_seen: dict[str, float] = {}  # s; of processes whose page has not connected yet
         self._n_logged: dict[Path, int] = {}  # bytes of each log that were shown
 
     def init_settings(self) -> dict[str, Any]:
-        """Restrict the names by which the server answers, and let our templates come first.
-
-        Without a token only requests to this machine's own names are answered, so that no other
-        web site can reach the server through a visitor's browser.
-        """
+        """Let our templates come first, and keep tokens out of the log."""
         settings = super().init_settings()
-        settings["allow_remote_access"] = bool(self._server_config.token)
+        settings["allow_remote_access"] = True  # `HostNames` decides
+        settings["log_function"] = _log_failure
         templates = settings["jinja2_env"]
         templates.loader = ChoiceLoader([FileSystemLoader(self.template_paths), templates.loader])
         return settings
 
     def init_handlers(self) -> list[Any]:
-        """Replace Voila's handlers of the page, of the templates' files and of the web socket."""
+        """Replace those handlers of Voila that trust the pages and networks of visitors."""
         replacements = {
-            TornadoVoilaHandler: _LimitedPageHandler,
-            TemplateStaticFileHandler: _TemplateFileHandler,
+            TornadoVoilaHandler: PageHandler,
             VoilaKernelWebsocketHandler: KernelSocketHandler,
+            VoilaShutdownKernelHandler: ShutdownHandler,
+            TemplateStaticFileHandler: TemplateFileHandler,
         }
-        return [
+        handlers = [
             (path, replacements.get(handler, handler), *options)
             for path, handler, *options in super().init_handlers()
         ]
+        opened = (rf"{self.server_url}voila/api/opened/([\w-]+)", OpenedHandler)
+        return [opened, *handlers]
 
     def listen(self) -> None:
         """Serve until a signal comes."""
+        rules = self.app.default_router.rules
+        rules.insert(0, Rule(ForeignHost(self.host_names), ForeignHostHandler))
+        if self.server_url != "/":
+            without_slash = PathMatches(self.server_url.rstrip("/"))
+            rules.insert(1, Rule(without_slash, RedirectHandler, {"url": self.server_url}))
+        is_local = self._server_config.host in _LOOPBACK
+        server = LimitedServer(self.app, self.max_visitors, is_local=is_local)
+        server.listen(self.port, self.ip)
         PeriodicCallback(self.sweep, 1000 * _SWEEP_INTERVAL).start()
-        IOLoop.current().add_callback(self._announce)
-        super().listen()
+        self.ioloop = IOLoop.current()
+        self.ioloop.add_callback(self._announce)
+        if self.open_browser:
+            self.launch_browser()
+        try:
+            self.ioloop.start()
+        finally:
+            self.stop()
 
     def stop(self) -> None:
         """Kill the processes of all visitors.
@@ -140,10 +175,16 @@ class DashboardServer(Voila):
         query = "" if token in ("", NO_TOKEN) else f"?token={token}"
         return f"http://{host}:{self.port}{self.base_url}{query}"
 
-    @property
-    def n_visitors(self) -> int:
-        """The number of visitors who have a page, or are about to get one."""
-        return len(self._visitor_kernels()) + self.n_arriving
+    def has_place(self, address: str) -> bool:
+        """Whether there is a place for one more visitor from an address."""
+        kernel_ids = self._visitor_kernels()
+        if self.places.count(kernel_ids) >= self.max_visitors:
+            return False
+        limit = self._server_config.max_visitors_per_address
+        if limit == 0:  # visitors behind a proxy may all come from this machine's own address
+            is_own = address in _LOOPBACK
+            limit = self.max_visitors if is_own else max(1, 3 * self.max_visitors // 4)
+        return self.places.count(kernel_ids, address) < limit
 
     def reset_idle_times(self) -> None:
         """Count the idle time of a preheated process from the moment a visitor gets it."""
@@ -153,19 +194,14 @@ class DashboardServer(Voila):
     def sweep(self) -> None:
         """End processes without a page, remove abandoned folders, and show errors to the host."""
         manager = self.kernel_manager
-        now = time.monotonic()
         kernel_ids = self._visitor_kernels()
-        for kernel_id in kernel_ids - self._connected:
-            if n_page_connections(manager, kernel_id):
-                self._connected.add(kernel_id)
-        self._connected &= kernel_ids
-        waiting = kernel_ids - self._connected
-        self._first_seen = {
-            kernel_id: self._first_seen.get(kernel_id, now) for kernel_id in waiting
+        connected = {key for key in kernel_ids if n_page_connections(manager, key)}
+        busy = {key for key in kernel_ids if manager.get_kernel(key).execution_state != "idle"}
+        self.socket_limits = {
+            key: limits for key, limits in self.socket_limits.items() if key in kernel_ids
         }
-        for kernel_id, since in self._first_seen.items():
-            if now - since > _CONNECT_TIMEOUT:
-                IOLoop.current().add_callback(manager.shutdown_kernel, kernel_id)
+        for kernel_id in self.places.find_abandoned(kernel_ids, connected, busy):
+            IOLoop.current().add_callback(manager.shutdown_kernel, kernel_id)
         remove_abandoned_folders(self.folder)
         self._show_logs()
 
@@ -182,70 +218,6 @@ class DashboardServer(Voila):
             self._n_logged[path] = self._n_logged.get(path, 0) + len(text)
             for line in text.decode(errors="replace").splitlines():
                 sys.stderr.write(f"{_printable(line)}\n")
-
-
-class _LimitedPageHandler(TornadoVoilaHandler):
-    """Voila's handler of the page, which waits for a free place."""
-
-    @tornado.web.authenticated
-    async def get(self, path: str | None = None) -> None:
-        server = self.settings["voila"]
-        await self._wait_for_place(server)
-        server.reset_idle_times()
-        _ = self.xsrf_token  # sets the cookie with which the page may end its process
-        server.n_arriving += 1
-        is_arriving = True
-        try:
-            async for html in self.get_generator(path=path):
-                if is_arriving:  # its process exists from the first part on, and is counted
-                    server.n_arriving -= 1
-                    is_arriving = False
-                self.write(html)
-                self.flush()
-        finally:
-            if is_arriving:
-                server.n_arriving -= 1
-
-    async def _wait_for_place(self, server: DashboardServer) -> None:
-        end = time.monotonic() + _PLACE_TIMEOUT
-        while server.n_visitors >= server.max_visitors:
-            if time.monotonic() > end:
-                raise HTTPError(503, "the number of visitors is at its limit")
-            await asyncio.sleep(0.2)
-
-
-class _TemplateFileHandler(TemplateStaticFileHandler):
-    """Voila's handler of the templates' files, which answers a bad address with 404.
-
-    Voila's own raises errors that end with a traceback in the log.
-    """
-
-    def parse_url_path(self, path: str) -> str:
-        try:
-            return str(super().parse_url_path(path))
-        except (AssertionError, ValueError):
-            raise HTTPError(404) from None
-
-    @classmethod
-    def get_absolute_path(cls, root: str, path: str) -> str:
-        try:
-            return str(super().get_absolute_path(root, path))
-        except (AssertionError, ValueError):
-            raise HTTPError(404) from None
-
-
-class KernelSocketHandler(VoilaKernelWebsocketHandler):
-    """Voila's handler of a page's web socket, which drops what comes after it has closed it.
-
-    The server closes a socket whose page does not answer in time, over a slow line for example.
-    From then on jupyter_server does not know the protocol: it would misread the next message of the
-    page, take hundreds of megabytes for it and log a traceback. The page connects again by itself.
-    """
-
-    def on_message(self, ws_message: str | bytes) -> None:
-        """Handle a message unless the socket is closed on this side."""
-        if self.ws_connection is not None:
-            super().on_message(ws_message)
 
 
 class OwnKernelSpecs(KernelSpecManager):
@@ -281,7 +253,9 @@ def serve(name: str, config: DashboardConfig, server: ServerConfig) -> None:
     try:
         _set_environment(replace(config, visitors_folder=str(folder)), notebooks)
         silence_ping_warning()
-        app = DashboardServer(server, folder)
+        for logger in ("tornado.application", "tornado.general", "tornado.access"):
+            logging.getLogger(logger).addFilter(_hide_tokens)
+        app = DashboardServer(server, folder, allow_training=config.allow_training)
         app.config_file_paths = [str(notebooks)]
         app.initialize([str(notebooks / f"{name}.ipynb"), *_voila_flags(server)])
         app.voila_configuration.kernel_spec_manager_class = OwnKernelSpecs
@@ -302,6 +276,20 @@ def ensure_token(server: ServerConfig, *, allow_training: bool = False) -> Serve
     if server.token or (server.host in _LOOPBACK and not allow_training):
         return server
     return replace(server, token=secrets.token_urlsafe(24))
+
+
+def _log_failure(handler: RequestHandler) -> None:
+    """Log a request that failed, without its query, which may hold the token."""
+    if handler.get_status() >= 500:
+        request = handler.request
+        _log.error("%d %s %s", handler.get_status(), request.method, _printable(request.path))
+
+
+def _hide_tokens(record: logging.LogRecord) -> bool:
+    """Take tokens out of the addresses that a message names; a filter for loggers."""
+    record.msg = _TOKEN.sub(r"\1…", record.getMessage())
+    record.args = ()
+    return True
 
 
 def _set_environment(config: DashboardConfig, notebooks: Path) -> None:

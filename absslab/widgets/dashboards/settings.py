@@ -72,6 +72,11 @@ class ServerConfig(Config):
         metavar="ADDRESS",
     )
     port: int = option(8866, "port to listen on; 0: any free port", at_least=0, at_most=65535)
+    public_host: tuple[str, ...] = option(
+        (),
+        "names by which a proxy or the network reaches the server, such as sounds.example.org",
+        metavar="NAME",
+    )
     base_url: str = option("/", "path of the server's URL, if a proxy adds one", metavar="PATH")
     token: str = option(
         "",
@@ -80,6 +85,12 @@ class ServerConfig(Config):
     )
     max_visitors: int = option(
         8, "largest number of visitors at the same time; each gets its own process", at_least=1
+    )
+    max_visitors_per_address: int = option(
+        0,
+        "largest number of visitors at the same time from one address; 0: three quarters of "
+        "max_visitors, and all of them from this machine, where a proxy may be",
+        at_least=0,
     )
     idle_time: float = option(
         300.0,

@@ -27,7 +27,7 @@ from absslab.widgets.ui.background import BackgroundJob
 from absslab.widgets.ui.error_line import error_line
 from absslab.widgets.ui.main_loop import current_main_loop
 
-_LARGEST_PIECE = 4 << 20  # bytes
+_LARGEST_PIECE = 1 << 20  # bytes, as in upload.mjs
 _SPACE_FACTOR = (
     4  # free space that is needed, as a multiple of the file: it is decoded and processed
 )

@@ -18,12 +18,7 @@ from absslab.core.common.resources import resource_folder
 from absslab.widgets.dashboards import server as server_module
 from absslab.widgets.dashboards.checks import validate_settings
 from absslab.widgets.dashboards.registry import DASHBOARDS
-from absslab.widgets.dashboards.server import (
-    KernelSocketHandler,
-    OwnKernelSpecs,
-    ensure_token,
-    serve,
-)
+from absslab.widgets.dashboards.server import OwnKernelSpecs, ensure_token, serve
 from absslab.widgets.dashboards.settings import (
     ENVIRONMENT,
     DashboardConfig,
@@ -144,8 +139,8 @@ def test_kernels_hear_what_the_server_was_told_and_nothing_is_left(run, monkeypa
     class App:
         voila_configuration = SimpleNamespace()
 
-        def __init__(self, server, folder):
-            started.update(server=server, folder=folder)
+        def __init__(self, server, folder, allow_training):
+            started.update(server=server, folder=folder, allow_training=allow_training)
 
         def initialize(self, arguments):
             started["arguments"] = arguments
@@ -173,17 +168,6 @@ def test_kernels_hear_what_the_server_was_told_and_nothing_is_left(run, monkeypa
     assert os.environ["JUPYTER_PATH"] == str(resource_folder("dashboards"))
 
 
-def test_a_message_on_a_socket_that_the_server_has_closed_is_dropped():
-    taken = []
-    handler = KernelSocketHandler.__new__(KernelSocketHandler)
-    handler.connection = SimpleNamespace(handle_incoming_message=taken.append)
-    handler.ws_connection = object()
-    handler.on_message(b"1")
-    handler.ws_connection = None
-    handler.on_message(b"2")
-    assert taken == [b"1"]
-
-
 def test_folders_of_processes_that_are_gone_are_removed(tmp_path):
     folder = create_visitor_folder(tmp_path)
     assert folder.stat().st_mode & 0o777 == 0o700
@@ -209,6 +193,21 @@ def test_a_server_removes_what_killed_servers_left(tmp_path):
     assert list(tmp_path.iterdir()) == [ours]
     assert left != ours
     assert ours.is_absolute()
+
+
+def test_a_process_can_not_take_more_memory_than_its_limit():
+    code = (
+        "import numpy as np\n"
+        "from absslab.widgets.dashboards.visitors import limit_memory\n"
+        "limit_memory(500)\n"
+        "np.ones(10_000_000)\n"
+        "try:\n"
+        "    np.ones(100_000_000)\n"
+        "except MemoryError:\n"
+        "    print('refused')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "refused\n"
 
 
 def test_a_process_that_ends_takes_its_folder_with_it(tmp_path):

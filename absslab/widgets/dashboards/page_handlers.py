@@ -1,0 +1,107 @@
+"""What a dashboard's server answers over HTTP in place of Voila's own handlers."""
+
+import asyncio
+import re
+import time
+from typing import Any
+
+import tornado.web
+from jupyter_server.base.handlers import JupyterHandler
+from tornado.web import HTTPError
+from voila.shutdown_kernel_handler import VoilaShutdownKernelHandler
+from voila.static_file_handler import TemplateStaticFileHandler
+from voila.tornado.handler import TornadoVoilaHandler
+
+from absslab.widgets.dashboards.host_names import PageOriginMixin, host_name
+
+_PLACE_TIMEOUT = 10.0  # s to wait for a free place; a page that is reloaded soon frees its own
+_KERNEL_ID = re.compile(r'"kernelId":\s*"([\w-]+)"')  # in the page's configuration
+
+
+class PageHandler(TornadoVoilaHandler):
+    """Voila's handler of the page, which waits for a free place."""
+
+    @tornado.web.authenticated
+    async def get(self, path: str | None = None) -> None:
+        """Send the page, with a process of its own."""
+        server = self.settings["voila"]
+        address = self.request.remote_ip or ""
+        await self._wait_for_place(server, address)
+        server.reset_idle_times()
+        _ = self.xsrf_token  # sets the cookie with which the page may end its process
+        server.places.arrive(address)
+        is_arriving = True
+        try:
+            async for html in self.get_generator(path=path):
+                if is_arriving and (match := _KERNEL_ID.search(html)):
+                    server.places.end_arrival(address, match[1])
+                    is_arriving = False
+                self.write(html)
+                self.flush()
+        finally:
+            if is_arriving:
+                server.places.end_arrival(address, None)
+
+    async def _wait_for_place(self, server: Any, address: str) -> None:
+        end = time.monotonic() + _PLACE_TIMEOUT
+        while not server.has_place(address):
+            if time.monotonic() > end:
+                raise HTTPError(503, "the number of visitors is at its limit")
+            await asyncio.sleep(0.2)
+
+
+class ShutdownHandler(PageOriginMixin, VoilaShutdownKernelHandler):
+    """Ends the process of a page that is left."""
+
+
+class OpenedHandler(JupyterHandler):
+    """Is told by a page that a browser shows it, and says whether it can go on.
+
+    A proxy may replace the Host of requests. The web socket would then be refused, and the page
+    would load for ever, so that this is said at once, and the process ends.
+    """
+
+    def check_origin(self, origin_to_satisfy_tornado: str = "") -> bool:
+        """Let a page ask that the server does not know: it is told why it can't go on."""
+        return True
+
+    @tornado.web.authenticated
+    async def post(self, kernel_id: str) -> None:
+        """Answer with the problem, or with no text if there is none."""
+        server = self.settings["voila"]
+        if kernel_id not in server.kernel_manager:
+            raise HTTPError(404)
+        page_host = self.get_argument("host", "")
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        if server.host_names.accepts_page(page_host, self.request.host):
+            server.places.note_opened(kernel_id)
+            return
+        await server.kernel_manager.shutdown_kernel(kernel_id)
+        self.write(
+            f"This page can't reach its process. The proxy in front of the server asks for "
+            f"{self.request.host} instead of {page_host}. Its host can pass the name on (nginx: "
+            f"proxy_set_header Host $host), or start the dashboard with "
+            f"--public_host {host_name(page_host)}."
+        )
+
+
+class TemplateFileHandler(TemplateStaticFileHandler):
+    """Voila's handler of the templates' files, which answers a bad address with 404.
+
+    Voila's own raises errors that end with a traceback in the log.
+    """
+
+    def parse_url_path(self, path: str) -> str:
+        """Return the path of a file within its folder."""
+        try:
+            return str(super().parse_url_path(path))
+        except (AssertionError, ValueError):
+            raise HTTPError(404) from None
+
+    @classmethod
+    def get_absolute_path(cls, root: str, path: str) -> str:
+        """Return the path of a file."""
+        try:
+            return str(super().get_absolute_path(root, path))
+        except (AssertionError, ValueError):
+            raise HTTPError(404) from None

@@ -1,0 +1,149 @@
+"""What a hostile or slow page does to a server and to its other visitors: nothing."""
+
+import asyncio
+import contextlib
+import time
+
+import numpy as np
+import psutil
+import pytest
+from tornado.httpclient import HTTPClientError
+
+from .visitor import Visitor, connect, encode, fetch_page, make_header, run_visit
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def monitor(serve, checkpoint):
+    return serve("monitor", "--run_directory", checkpoint.with_suffix(""))
+
+
+def memory_of(dashboard):
+    """MiB that the server's process holds."""
+    return psutil.Process(dashboard.process.pid).memory_info().rss / (1 << 20)
+
+
+async def answers_within(port, seconds):
+    """Whether the server sends a file in time."""
+    start = time.monotonic()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /voila/static/labvariables.css HTTP/1.0\r\nHost: localhost\r\n\r\n")
+    line = await asyncio.wait_for(reader.readline(), seconds)
+    writer.close()
+    return b"200" in line and time.monotonic() - start < seconds
+
+
+def test_a_page_of_protocol_v1_is_answered(monitor):
+    async def visit():
+        visitor = await Visitor.open(monitor.port)
+        assert visitor.socket.selected_subprotocol == "v1.kernel.websocket.jupyter.org"
+        content = await visitor.ask()
+        assert content["status"] == "ok"
+        visitor.socket.close()
+
+    run_visit(visit)
+
+
+def test_a_client_of_another_protocol_is_refused(monitor):
+    async def visit():
+        kernel_id = await fetch_page(monitor.port)
+        for protocols in ((), ("v2.kernel.websocket.jupyter.org",)):
+            with pytest.raises(HTTPClientError, match="400"):
+                await connect(monitor.port, kernel_id, protocols)
+
+    run_visit(visit)
+
+
+def test_counts_that_lie_close_the_socket_and_nothing_else(monitor):
+    async def visit():
+        honest = await Visitor.open(monitor.port)
+        before = memory_of(monitor)
+        for size in (8, 800, 1 << 20):
+            hostile = await Visitor.open(monitor.port)
+            await hostile.socket.write_message(b"\xff" * size, binary=True)
+            assert await hostile.close_code() == 1008
+            assert await answers_within(monitor.port, 10)
+        assert (await honest.ask(seconds=5))["status"] == "ok"
+        assert memory_of(monitor) - before < 50
+        honest.socket.close()
+
+    run_visit(visit)
+    assert "Traceback" not in monitor.printed
+
+
+def test_any_changed_message_leaves_the_server_answering(monitor):
+    rng = np.random.default_rng(0)
+    original = encode("shell", make_header("comm_msg"), {"comm_id": "c", "data": {}}, b"x")
+
+    async def visit():
+        kernel_id = await fetch_page(monitor.port)
+        for _ in range(40):
+            socket = await connect(monitor.port, kernel_id)
+            changed = bytearray(original)
+            for position in rng.integers(len(changed), size=3):
+                changed[position] = rng.integers(256)
+            await socket.write_message(bytes(changed[: rng.integers(len(changed) + 1)]), True)
+            socket.close()
+            assert await answers_within(monitor.port, 10)
+
+    run_visit(visit)
+    assert "Traceback" not in monitor.printed
+
+
+def test_a_flood_slows_its_sender_and_nobody_else(monitor):
+    message = encode("shell", make_header("comm_msg"), {"comm_id": "c", "data": {}}, bytes(1 << 16))
+
+    sent = []
+
+    async def flood(visitor, until):
+        while time.monotonic() < until:
+            await visitor.socket.write_message(message, binary=True)
+            sent.append(time.monotonic())
+
+    async def visit():
+        honest = await Visitor.open(monitor.port)
+        hostile = await Visitor.open(monitor.port)
+        before = memory_of(monitor)
+        flooding = asyncio.create_task(flood(hostile, time.monotonic() + 6))
+        for _ in range(5):
+            assert (await honest.ask(seconds=10))["status"] == "ok"
+            await asyncio.sleep(0.5)
+        with contextlib.suppress(TimeoutError):  # its own buffers may be full
+            await asyncio.wait_for(flooding, 10)
+        assert 100 < len(sent) < 2500
+        assert memory_of(monitor) - before < 50
+        honest.socket.close()
+        hostile.socket.close()
+
+    run_visit(visit)
+
+
+def test_large_bodies_are_refused_before_they_are_sent(monitor):
+    async def send():
+        reader, writer = await asyncio.open_connection("127.0.0.1", monitor.port)
+        writer.write(
+            b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000000\r\n\r\n"
+        )
+        answer = await asyncio.wait_for(reader.read(), 10)  # until the server closes it
+        writer.close()
+        return answer
+
+    assert run_visit(send).startswith(b"HTTP/1.1 400 ")
+
+
+def test_connections_beyond_a_number_are_closed_and_places_come_back(monitor):
+    async def besiege():
+        opened = []
+        for _ in range(400):
+            opened.append(await asyncio.open_connection("127.0.0.1", monitor.port))
+            opened[-1][1].write(b"GET / HTTP/1.1\r\nHost: localhost\r\n")  # never completed
+        await asyncio.sleep(1)
+        n_closed = sum(reader.at_eof() for reader, _ in opened)
+        for _, writer in opened:
+            writer.close()
+        await asyncio.sleep(1)
+        return n_closed
+
+    assert run_visit(besiege) >= 100
+    assert run_visit(lambda: answers_within(monitor.port, 10))

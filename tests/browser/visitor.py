@@ -1,0 +1,125 @@
+"""A visitor without a browser: fetches a dashboard's page and talks to its kernel."""
+
+import asyncio
+import json
+import re
+import uuid
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from tornado.httpclient import AsyncHTTPClient, HTTPRequest
+from tornado.websocket import WebSocketClientConnection, websocket_connect
+
+from absslab.widgets.dashboards.kernel_messages import SUBPROTOCOL
+
+Result = TypeVar("Result")
+
+
+def encode(channel: str, header: dict[str, Any], content: Any, *buffers: bytes) -> bytes:
+    """Return a message of protocol v1 of jupyter_server."""
+    documents = (header, {}, {}, content)
+    parts = [channel.encode(), *(json.dumps(document).encode() for document in documents), *buffers]
+    offsets = [8 * (2 + len(parts))]
+    for part in parts:
+        offsets.append(offsets[-1] + len(part))
+    numbers = [len(offsets), *offsets]
+    return b"".join([*(number.to_bytes(8, "little") for number in numbers), *parts])
+
+
+def decode(message: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return header and content of a message of protocol v1."""
+    n_offsets = int.from_bytes(message[:8], "little")
+    offsets = [
+        int.from_bytes(message[8 * i : 8 * (i + 1)], "little") for i in range(1, n_offsets + 1)
+    ]
+    header = json.loads(message[offsets[1] : offsets[2]])
+    content = json.loads(message[offsets[4] : offsets[5]])
+    return header, content
+
+
+def make_header(kind: str) -> dict[str, Any]:
+    """Return the header of a new message."""
+    return {
+        "msg_id": uuid.uuid4().hex,
+        "msg_type": kind,
+        "username": "",
+        "session": "visitor",
+        "version": "5.3",
+        "date": "2026-01-01T00:00:00Z",
+    }
+
+
+def run_visit(visit: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+    """Run a coroutine to its end, in a thread: the loop of Playwright may run in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(visit())).result()
+
+
+class Visitor:
+    """The connection of a visitor to the kernel of the page that it fetched.
+
+    Args:
+        port: of the dashboard, on this machine.
+        kernel_id: of the page.
+        socket: to the kernel.
+    """
+
+    def __init__(self, port: int, kernel_id: str, socket: WebSocketClientConnection):
+        self.port = port
+        self.kernel_id = kernel_id
+        self.socket = socket
+
+    @classmethod
+    async def open(cls, port: int, *, seconds: float = 60) -> "Visitor":
+        """Fetch the page, and connect to its kernel."""
+        kernel_id = await fetch_page(port, seconds=seconds)
+        return cls(port, kernel_id, await connect(port, kernel_id))
+
+    async def ask(self, kind: str = "kernel_info_request", *, seconds: float = 30) -> Any:
+        """Send a request, and return the content of its answer."""
+        await self.socket.write_message(encode("shell", make_header(kind), {}), binary=True)
+        answer_type = kind.replace("_request", "_reply")
+
+        async def wait() -> Any:
+            while (message := await self.socket.read_message()) is not None:
+                header, content = decode(message)
+                if header["msg_type"] == answer_type:
+                    return content
+            raise ConnectionError("the socket was closed")
+
+        return await asyncio.wait_for(wait(), seconds)
+
+    async def close_code(self, *, seconds: float = 10) -> int | None:
+        """Wait until the server closes the socket, and return its code."""
+
+        async def drain() -> None:
+            while await self.socket.read_message() is not None:
+                pass
+
+        await asyncio.wait_for(drain(), seconds)
+        return self.socket.close_code
+
+
+async def fetch_page(port: int, *, seconds: float = 60) -> str:
+    """Fetch the page of a dashboard, and return the id of its kernel."""
+    answer = await AsyncHTTPClient().fetch(
+        f"http://127.0.0.1:{port}/", request_timeout=seconds, raise_error=True
+    )
+    match = re.search(r'"kernelId":\s*"([\w-]+)"', answer.body.decode())
+    assert match, "the page names no kernel"
+    return match.group(1)
+
+
+async def connect(
+    port: int, kernel_id: str, subprotocols: tuple[str, ...] = (SUBPROTOCOL,)
+) -> WebSocketClientConnection:
+    """Connect to a kernel.
+
+    Raises:
+        tornado.httpclient.HTTPClientError: the server refuses.
+    """
+    url = f"ws://127.0.0.1:{port}/api/kernels/{kernel_id}/channels?session_id={uuid.uuid4().hex}"
+    return await websocket_connect(
+        HTTPRequest(url, connect_timeout=20), subprotocols=list(subprotocols) or None
+    )
