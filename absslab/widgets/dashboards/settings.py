@@ -45,6 +45,13 @@ class DashboardConfig(Config):
     max_duration: float = option(
         300.0, "length of the longest recording that can be separated", unit="s", above=0
     )
+    max_memory: float = option(
+        4000.0,
+        "memory that the process of a visitor may take on the CPU, unless allow_training is set; "
+        "0: no limit",
+        unit="MB",
+        at_least=0,
+    )
     votes_folder: str = option(
         "",
         "for compare: folder for the votes; by default listening_tests beside the first run",

@@ -7,6 +7,7 @@ the folders of processes that were killed are recognised and removed.
 import atexit
 import os
 import re
+import resource
 import shutil
 import tempfile
 from pathlib import Path
@@ -52,6 +53,20 @@ def remove_abandoned_folders(root: str | Path) -> int:
     for path in abandoned:
         shutil.rmtree(path, ignore_errors=True)
     return len(abandoned)
+
+
+def limit_memory(size: float) -> None:
+    """Limit how much memory this process may take: what would take more fails with a MemoryError.
+
+    Args:
+        size: in MB; 0: no limit.
+    """
+    if size:
+        _, largest = resource.getrlimit(resource.RLIMIT_DATA)
+        limit = round(size * 1e6)
+        if largest != resource.RLIM_INFINITY:
+            limit = min(limit, largest)
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, largest))
 
 
 def _is_abandoned(path: Path) -> bool:
