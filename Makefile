@@ -9,7 +9,13 @@ demo: $(VENV)/report.installed  ## mix, train, score and report on the built-in 
 	$(BIN)/absslab demo --output_folder demo
 
 test: $(VENV)/dev.installed js  ## the tests; TESTS="-m slow" runs the slow ones
-	$(BIN)/python -m pytest $(or $(TESTS),-m "not slow")
+ifdef TESTS
+	$(BIN)/python -m pytest $(TESTS)
+else  # those in a browser need the machine for themselves: they listen to what plays
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" --ignore tests/browser \
+		--numprocesses auto --maxprocesses 4 --dist worksteal
+	$(BIN)/python -m pytest -m "not slow" tests/browser
+endif
 
 # What a page loads is one file for each widget, bundled from its modules and kept in git: an installation needs no node.
 BUNDLES := player/static/player ui/static/upload dashboards/static/page_heartbeat
