@@ -107,23 +107,40 @@ class LiveResult:
 
 
 class LiveSeparation:
-    """Separates an excerpt with a model, repeatedly with other settings.
+    """Separates an excerpt with a model, repeatedly with other settings; make one with `open`.
 
     Args:
-        separator: separator with the model.
         excerpt: excerpt to separate.
-
-    Raises:
-        InputError: if the file or its references can't be read.
+        resynthesis: of its samples (C, N).
+        references: its true sources and its background, as far as they are known.
     """
 
-    def __init__(self, separator: Separator, excerpt: Excerpt):
-        self.separator = separator
+    def __init__(self, excerpt: Excerpt, resynthesis: Resynthesis, references: list[Track]):
+        self.separator = resynthesis.separator
         self.excerpt = excerpt
-        self.waveform, self.sampling_rate = excerpt.read()  # (C, N)
-        self._resynthesis = Resynthesis.prepare(separator, self.waveform, self.sampling_rate)
+        self.waveform = resynthesis.waveform  # (C, N)
+        self.sampling_rate = resynthesis.sampling_rate
+        self.references = references
+        self._resynthesis = resynthesis
         self._mixture_sound = array_sound(self.waveform, self.sampling_rate)
-        self.references = self._read_references()
+
+    @classmethod
+    def open(cls, separator: Separator, excerpt: Excerpt) -> "LiveSeparation":
+        """Read an excerpt and its references, and predict its masks.
+
+        Args:
+            separator: separator with the model.
+            excerpt: excerpt to separate.
+
+        Raises:
+            InputError: if the file or its references can't be read.
+        """
+        waveform, sampling_rate = excerpt.read()  # (C, N)
+        resynthesis = Resynthesis.prepare(separator, waveform, sampling_rate)
+        references = _read_references(
+            excerpt, sampling_rate=sampling_rate, n_channels=len(waveform)
+        )
+        return cls(excerpt, resynthesis, references)
 
     def separate(
         self, config: SeparationConfig, detection: DetectionConfig = DetectionConfig()
@@ -189,22 +206,6 @@ class LiveSeparation:
             for name, samples in self._audible_references.items()
         }
 
-    def _read_references(self) -> list[Track]:
-        references = []
-        for name, path in source_files(self.excerpt.path).items():
-            sound = array_sound(*self.excerpt.read(path))
-            if sound.sampling_rate != self.sampling_rate:
-                sound = Resampled(sound, self.sampling_rate)
-            if sound.n_channels not in (1, len(self.waveform)):
-                raise InputError(
-                    f"{{path}} has {sound.n_channels} channels, its mixture {len(self.waveform)}: "
-                    "expected as many, or one",
-                    path=path,
-                )
-            kind = "background" if name == "background" else "reference"
-            references.append(Track(name, sound, kind))
-        return references
-
 
 class LiveModels:
     """Separates any excerpt with any model.
@@ -235,7 +236,7 @@ class LiveModels:
         separator = self.separator(checkpoint, device)
         key = (checkpoint, id(separator), device, excerpt)
         if self._live is None or self._live[0] != key:
-            self._live = (key, LiveSeparation(separator, excerpt))
+            self._live = (key, LiveSeparation.open(separator, excerpt))
         live = self._live[1]
         return live.separate(config), live
 
@@ -248,6 +249,33 @@ class LiveModels:
 def _load(checkpoint: Path, changed_at: int, device: str) -> Separator:
     """Load a checkpoint; `changed_at` is the time of its file, so that a new file is reloaded."""
     return Separator.from_checkpoint(str(checkpoint), choose_device(device))
+
+
+def _read_references(excerpt: Excerpt, *, sampling_rate: int, n_channels: int) -> list[Track]:
+    """Read the sources and the background that are saved beside the file of an excerpt.
+
+    Args:
+        excerpt: an excerpt of a mixture.
+        sampling_rate: sampling rate of the mixture, Hz.
+        n_channels: number of channels of the mixture.
+
+    Raises:
+        InputError: if a file can't be read, or has other channels than the mixture.
+    """
+    references = []
+    for name, path in source_files(excerpt.path).items():
+        sound = array_sound(*excerpt.read(path))
+        if sound.sampling_rate != sampling_rate:
+            sound = Resampled(sound, sampling_rate)
+        if sound.n_channels not in (1, n_channels):
+            raise InputError(
+                f"{{path}} has {sound.n_channels} channels, its mixture {n_channels}: "
+                "expected as many, or one",
+                path=path,
+            )
+        kind = "background" if name == "background" else "reference"
+        references.append(Track(name, sound, kind))
+    return references
 
 
 def interleave_references(separation: Separation, references: Sequence[Track]) -> list[Track]:

@@ -60,7 +60,7 @@ def compare_models(
         raise InputError("there is no model to compare: give at least one")
     features = [separator.model.front_end.config for separator in separators.values()]
     excerpt = Excerpt.of(path, length=MAX_LENGTH)
-    live = {name: LiveSeparation(model, excerpt) for name, model in separators.items()}
+    live = {name: LiveSeparation.open(model, excerpt) for name, model in separators.items()}
     results = {name: separation.separate(SeparationConfig()) for name, separation in live.items()}
     first = next(iter(live.values()))
     references = {track.name: track for track in first.references if track.kind == "reference"}

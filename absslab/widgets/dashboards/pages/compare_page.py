@@ -42,7 +42,7 @@ class ComparePage(Page):
         """
         if len(self.config.run_directory) != 2:
             raise InputError("expected two runs: absslab dashboard compare --run_directory A B")
-        self.pair = self.own(RunPair(self.config))
+        self.pair = self.own(RunPair.open(self.config))
         self._latest = self.own(
             LatestOnly(
                 self.loop, self._compare, deliver=self.guard(self._deliver), failed=self.fail

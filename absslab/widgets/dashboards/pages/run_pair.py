@@ -15,28 +15,47 @@ LETTERS = ("A", "B")
 
 
 class RunPair:
-    """Two runs, and the recordings of the first one's split.
+    """Two runs, and the recordings of the first one's split; make one with `open`.
 
     Args:
-        config: names the runs, the split and the device.
+        runs: folders of the two runs.
+        recordings: path and labels of each recording.
+        device: where the models compute.
 
     Raises:
-        InputError: the data of the first run cannot be read, or hold no recording.
+        InputError: the runs are the same.
     """
 
-    def __init__(self, config: DashboardConfig):
-        self.runs = [Path(run) for run in config.run_directory]
-        first, second = self.runs
+    def __init__(
+        self, runs: Sequence[Path], recordings: Sequence[tuple[Path, frozenset[str]]], device: str
+    ):
+        first, second = runs
+        self.runs = [first, second]
         self.names = distinct_names(first, second)
-        self._device = config.device
+        self.recordings = list(recordings)
+        self._device = device
         self._models = LiveModels()
-        recordings = require_recordings(
-            RunReader.open(first), config.split, data_folder=config.mixture_folder
-        )
-        self.recordings = [(Path(recording.path), recording.labels) for recording in recordings]
         # votes name recordings by their paths below the common folder, which may be moved
         folder = Path(os.path.commonpath([path.parent for path, _ in self.recordings]))
         self.paths = {path.relative_to(folder).as_posix(): path for path, _ in self.recordings}
+
+    @classmethod
+    def open(cls, config: DashboardConfig) -> "RunPair":
+        """Find the recordings of the first run.
+
+        Args:
+            config: names the runs, the split and the device.
+
+        Raises:
+            InputError: the runs are the same, or the data of the first one cannot be read, or hold
+                no recording.
+        """
+        runs = [Path(run) for run in config.run_directory]
+        recordings = require_recordings(
+            RunReader.open(runs[0]), config.split, data_folder=config.mixture_folder
+        )
+        paths_and_labels = [(Path(recording.path), recording.labels) for recording in recordings]
+        return cls(runs, paths_and_labels, config.device)
 
     @property
     def separators(self) -> dict[str, Separator]:

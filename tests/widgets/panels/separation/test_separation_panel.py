@@ -223,12 +223,14 @@ def test_nothing_can_be_saved_before_something_is_separated(panel, settle):
 
 
 def test_an_excerpt_has_its_own_references_and_events(checkpoint, mixture):
-    live = LiveSeparation(Separator.from_checkpoint(str(checkpoint)), Excerpt.of(mixture, 0.5, 1.0))
+    live = LiveSeparation.open(
+        Separator.from_checkpoint(str(checkpoint)), Excerpt.of(mixture, 0.5, 1.0)
+    )
     assert live.waveform.shape == (1, 16000)
     total = sum(track.sound.read(0, 16000) for track in live.references)
     np.testing.assert_allclose(total, live.waveform, atol=1e-6)
     assert all(0 <= event.onset < event.offset <= 1.0 for event in live.truth)
-    live_of_file = LiveSeparation(live.separator, Excerpt.of(mixture))
+    live_of_file = LiveSeparation.open(live.separator, Excerpt.of(mixture))
     assert {event.event_label for event in live.truth} <= {
         event.event_label for event in live_of_file.truth
     }
@@ -244,7 +246,7 @@ def test_references_of_another_rate_are_compared_at_the_mixtures(checkpoint, mix
         )
     separator = Separator.from_checkpoint(str(checkpoint))
     scores = [
-        LiveSeparation(separator, Excerpt.of(path)).separate(SeparationConfig()).si_sdr
+        LiveSeparation.open(separator, Excerpt.of(path)).separate(SeparationConfig()).si_sdr
         for path in (mixture, copy)
     ]
     assert scores[0]
@@ -256,7 +258,9 @@ def test_references_with_other_channels_than_the_mixture_are_refused(checkpoint,
     shutil.copy(mixture, tmp_path / "a.wav")
     sound_files.save(tmp_path / "a" / "speech.wav", np.full((2, 32000), 0.1, np.float32), 16000)
     with pytest.raises(InputError, match=r"speech\.wav has 2 channels, its mixture 1"):
-        LiveSeparation(Separator.from_checkpoint(str(checkpoint)), Excerpt.of(tmp_path / "a.wav"))
+        LiveSeparation.open(
+            Separator.from_checkpoint(str(checkpoint)), Excerpt.of(tmp_path / "a.wav")
+        )
 
 
 def test_a_table_that_does_not_name_the_file_says_nothing_of_it(checkpoint, mixture, tmp_path):
@@ -270,8 +274,8 @@ def test_a_table_that_does_not_name_the_file_says_nothing_of_it(checkpoint, mixt
         "a class of no model"
     ]
     separator = Separator.from_checkpoint(str(checkpoint))
-    assert LiveSeparation(separator, Excerpt.of(tmp_path / "a.wav")).truth is None
-    (event,) = LiveSeparation(separator, Excerpt.of(tmp_path / "b.wav", 0.5, 1.0)).truth
+    assert LiveSeparation.open(separator, Excerpt.of(tmp_path / "a.wav")).truth is None
+    (event,) = LiveSeparation.open(separator, Excerpt.of(tmp_path / "b.wav", 0.5, 1.0)).truth
     assert (event.onset, event.offset) == (0.0, 0.5)
 
 
