@@ -46,7 +46,7 @@ class RecordingView(Part):
         self.describe(caption, events=events, truth=truth, classes=classes)
 
     def show_tracks(self, tracks: Sequence[Track], *, title: str = "") -> None:
-        """Put other tracks into the player; tracks of the same names go on playing.
+        """Put other tracks into the player; see `Player.show` for what goes on playing.
 
         Args:
             tracks: tracks to play.

@@ -1,8 +1,9 @@
 """The multitrack player: tracks played in sync, with spectrograms and regions to listen to.
 
 It is one widget and needs no network. Sound and spectrograms go to the page as messages with
-buffers, never into traits: a saved notebook holds none of them. The page asks for what it lacks,
-chunk by chunk, so a sound may have any length. The messages:
+buffers, never into traits: a saved notebook holds none of them. Short sounds that are heard are
+sent at once; the page asks for all else that it lacks, chunk by chunk, so a sound may have any
+length. The messages:
 
 ==============  ===================================================================================
 the page sends  ready · need {chunks} · tile {track, what, size, axis, start, end} · matched_gains
@@ -10,6 +11,11 @@ the page sends  ready · need {chunks} · tile {track, what, size, axis, start, 
 it receives     tracks {tracks, rate, length, …} · pcm · tile · matched_gains · brush · file
                 error {text} · do {command}
 ==============  ===================================================================================
+
+`version` in `tracks` numbers the tracks together, and is the version of matched gains. Each track
+has a version of its own, which its `pcm` and `tile` repeat: what has another version is out of
+date. `kept` is how many chunks of each track the page keeps at once, `coming` which tracks are
+sent without being asked for.
 """
 
 import logging
@@ -83,8 +89,9 @@ class Player(anywidget.AnyWidget):
     def show(self, tracks: Sequence[Track], *, title: str | None = None) -> None:
         """Play other tracks.
 
-        If they have the names of the tracks before, the mix stays. If they are as long as well, the
-        sound goes over to them while it plays.
+        If they have the names and kinds of the tracks before, the mix stays. If rate, length and
+        chunks are the same as well, the sound goes over to them while it plays, and tracks of the
+        same sound are not sent again.
 
         Raises:
             InputError: if there is no track.

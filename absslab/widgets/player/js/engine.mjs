@@ -73,8 +73,8 @@ export class Engine {
   /**
    * Load tracks, and return what stays as it was.
    *
-   * Tracks of the same names keep the mix. If they are as long as well, they go on playing where
-   * they are: they keep the clock.
+   * Tracks of the same names and kinds keep the mix. If rate, length and length of a chunk are the
+   * same as well, they go on playing where they are: they keep the clock.
    *
    * @param {Meta} meta
    */
