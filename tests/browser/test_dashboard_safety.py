@@ -303,6 +303,7 @@ def test_nothing_is_left_however_the_server_ends(serve, page, watch, checkpoint,
     page.locator("input[type=file]").set_input_files(noise(tmp_path / "a.wav"))
     page.get_by_role("button", name="download the result").wait_for(timeout=LOADED)
     (folder,) = dashboard.visitors
+    assert len(list(folder.parent.glob("voila_*/kernel-*.json"))) == 1
     assert dashboard.stop(by=by) == 0
     assert dashboard.printed.splitlines()[1:] == ["stopped"]
     assert not folder.parent.exists()

@@ -257,7 +257,10 @@ def serve(name: str, config: DashboardConfig, server: ServerConfig) -> None:
             logging.getLogger(logger).addFilter(_hide_tokens)
         app = DashboardServer(server, folder, allow_training=config.allow_training)
         app.config_file_paths = [str(notebooks)]
-        app.initialize([str(notebooks / f"{name}.ipynb"), *_voila_flags(server)])
+        # with the visitors' folders, these files of a killed server are removed by the next one
+        connection_files = f"--Voila.connection_dir_root={folder}"
+        flags = [*_voila_flags(server), connection_files]
+        app.initialize([str(notebooks / f"{name}.ipynb"), *flags])
         app.voila_configuration.kernel_spec_manager_class = OwnKernelSpecs
         # a closed terminal ends the server as a termination does
         signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))

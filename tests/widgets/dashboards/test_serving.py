@@ -165,6 +165,7 @@ def test_kernels_hear_what_the_server_was_told_and_nothing_is_left(run, monkeypa
     assert App.voila_configuration.kernel_spec_manager_class is OwnKernelSpecs
     assert list((tmp_path / "visitors").iterdir()) == []
     assert "--VoilaConfiguration.preheat_kernel=True" in started["arguments"]
+    assert f"--Voila.connection_dir_root={started['folder']}" in started["arguments"]
     assert os.environ["JUPYTER_PATH"] == str(resource_folder("dashboards"))
 
 
