@@ -177,6 +177,9 @@ def test_the_mix_is_what_numpy_makes_of_it_sample_by_sample(player, page):
     page.get_by_label("Gain of phone in dB").evaluate(
         "(e) => { e.value = 4.5; e.dispatchEvent(new Event('input')) }"
     )
+    page.click(".absslab-player .play")
+    player.wait_for_tracks("speech", phone=0.05 * 10 ** (4.5 / 20))  # their sound has arrived
+    page.click(".absslab-player .play")
     first, last = 12345, 45678
     render = (
         "([first, last]) => document.querySelector('.absslab-player').absslab.render(first, last)"
