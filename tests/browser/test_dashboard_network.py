@@ -92,7 +92,7 @@ def test_any_changed_message_leaves_the_server_answering(monitor):
 
 
 def test_a_flood_slows_its_sender_and_nobody_else(monitor):
-    message = encode("shell", make_header("comm_msg"), {"comm_id": "c", "data": {}}, bytes(1 << 16))
+    message = encode("shell", make_header("comm_msg"), {"comm_id": "c", "data": {}}, bytes(1 << 14))
 
     sent = []
 
