@@ -207,3 +207,20 @@ test("a kernel that is gone is said, and the sound goes on", () => {
   assert.match(player.text, /the kernel is gone/);
   assert.deepEqual(player.heardGains(), [null, 0]);
 });
+
+test("a front end that drops the bytes of messages is told in words, and nothing plays", () => {
+  introduce({ coming: [0] });
+  player.engine.play();
+  hear({ type: "pcm", version: 1, track: 0, chunk: 0, start: 0, channels: 1, scale: 1 }, []);
+  assert.match(player.text, /sound can't reach this page/);
+  assert.equal(player.engine.isPlaying, false);
+  hear({ type: "pcm", version: 1, track: 1, chunk: 0, start: 0, channels: 1, scale: 1 });
+  assert.match(player.text, /sound can't reach this page/);
+});
+
+test("tracks that come without their bytes are named, and it is said that no sound comes", () => {
+  const tracks = [{ name: "only", kind: "other", version: 9, has_mask: false }];
+  hear({ type: "tracks", tracks, version: 9, rate: 1000, length: 10, chunk_length: 10, kept: 1, coming: [], mix: { ...MIX, gains: [0] } }, []);
+  assert.deepEqual(player.engine.tracks.map(({ name }) => name), ["only"]);
+  assert.match(player.text, /sound can't reach this page/);
+});

@@ -12,6 +12,8 @@ import { View } from "./view.mjs";
 
 // How many chunks may be underway while none of them is heard. Over a slow line more would hold up
 // the answers to what a person does next, and go on to come after other sounds were chosen.
+const BINARY = new Set(["tracks", "pcm", "tile", "brush", "file"]); // messages with bytes
+const COLOURS_SIZE = 1536; // bytes of the colours of pictures: 512 of red, green and blue
 const MOST_UNDERWAY = 4;
 // After this time in s without any sound what is underway is given up and asked for again: the
 // connection was lost meanwhile. It doubles each time, since the line may only be slow.
@@ -226,6 +228,10 @@ export class Player {
   #receive(content, buffers) {
     const { engine } = this;
     const bytes = toBytes(buffers?.[0]);
+    if (BINARY.has(content.type) && !bytes.length) {
+      this.#missBytes(content);
+      return;
+    }
     switch (content.type) {
       case "tracks":
         this.#load(content, bytes);
@@ -268,6 +274,25 @@ export class Player {
         }
         break;
     }
+  }
+
+  /**
+   * Say that sound can't reach this page, and stop.
+   *
+   * @param {any} content of a message that came without its bytes
+   */
+  #missBytes(content) {
+    const { engine } = this;
+    if (content.type === "tracks") this.#load(content, new Uint8Array(COLOURS_SIZE));
+    if (content.type === "pcm") {
+      engine.fail(content.track, content.chunk);
+      this.#arrived(content.track, content.chunk);
+    }
+    engine.pause();
+    this.text =
+      "sound can't reach this page: the notebook's front end, or a proxy, " +
+      "drops the binary part of messages";
+    this.changed();
   }
 
   /** @param {any} content @param {Uint8Array<ArrayBuffer>} colours */

@@ -1609,6 +1609,8 @@ function makeChoice(label, options, chosen) {
 }
 
 // absslab/widgets/player/js/player.mjs
+var BINARY = /* @__PURE__ */ new Set(["tracks", "pcm", "tile", "brush", "file"]);
+var COLOURS_SIZE = 1536;
 var MOST_UNDERWAY = 4;
 var PATIENCE = 30;
 var Player = class {
@@ -1806,6 +1808,10 @@ var Player = class {
   #receive(content, buffers) {
     const { engine } = this;
     const bytes = toBytes(buffers?.[0]);
+    if (BINARY.has(content.type) && !bytes.length) {
+      this.#missBytes(content);
+      return;
+    }
     switch (content.type) {
       case "tracks":
         this.#load(content, bytes);
@@ -1848,6 +1854,22 @@ var Player = class {
         }
         break;
     }
+  }
+  /**
+   * Say that sound can't reach this page, and stop.
+   *
+   * @param {any} content of a message that came without its bytes
+   */
+  #missBytes(content) {
+    const { engine } = this;
+    if (content.type === "tracks") this.#load(content, new Uint8Array(COLOURS_SIZE));
+    if (content.type === "pcm") {
+      engine.fail(content.track, content.chunk);
+      this.#arrived(content.track, content.chunk);
+    }
+    engine.pause();
+    this.text = "sound can't reach this page: the notebook's front end, or a proxy, drops the binary part of messages";
+    this.changed();
   }
   /** @param {any} content @param {Uint8Array<ArrayBuffer>} colours */
   #load(content, colours) {
