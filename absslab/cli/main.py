@@ -1,7 +1,7 @@
 """The command line: flags are fields of configs, results go to stdout, progress to stderr.
 
-Exit status: 0 done; 2 bad usage or bad input, with a one-line message; 130 interrupted;
-1 anything else.
+Exit status: 0 done; 2 bad usage or bad input, with a one-line message; 3 done, but files that
+can't be used were left out, with a line that says so; 130 interrupted; 1 anything else.
 """
 
 import importlib
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from absslab.core.common.config import suggest_nearest
 from absslab.core.common.errors import InputError, WorkError
+from absslab.core.common.left_out import LeftOut
 from absslab.core.common.version import __version__
 
 # Each command is the module of this name in absslab.cli.
@@ -32,9 +33,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = ""
     try:
         command, own_arguments = _split_command(arguments)
-        if command:
-            importlib.import_module(f"absslab.cli.{command}").run(own_arguments)
-        return 0
+        if not command:
+            return 0
+        # A command returns what it left out, if it works on many files.
+        left_out: LeftOut | None = importlib.import_module(f"absslab.cli.{command}").run(
+            own_arguments
+        )
+        return _fail(command, left_out.summary(), 3) if left_out else 0
     except InputError as error:
         return _fail(command, str(error), 2)
     except WorkError as error:

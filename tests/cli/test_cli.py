@@ -15,6 +15,8 @@ import soundfile
 import torch
 
 from absslab.cli.main import main
+from absslab.core.common.errors import InputError
+from absslab.core.common.left_out import LeftOut
 from absslab.core.common.progress import Progress, run_with_progress
 from absslab.core.common.run_status import StatusFile, read_status
 from absslab.core.evaluation.score_files import read_scores
@@ -1097,3 +1099,14 @@ def test_evaluate_says_how_far_it_is_while_headers_are_read(checkpoint, tmp_path
     assert ("reading recordings", 8, 8) in tasks
     assert tasks[-1] == ("scoring", 16, 16)
     assert read_status(status_path).state == "finished"
+
+
+def test_a_command_that_left_files_out_ends_with_status_3(monkeypatch, capsys):
+    left_out = LeftOut("separate")
+    with left_out.file("/x/a.wav"):
+        raise InputError("{path} is broken", path="/x/a.wav")
+    monkeypatch.setattr("absslab.cli.separate.run", lambda arguments: left_out)
+    assert main(["separate"]) == 3
+    assert capsys.readouterr().err == "absslab separate: 1 file was left out: /x/a.wav is broken\n"
+    monkeypatch.setattr("absslab.cli.separate.run", lambda arguments: LeftOut("separate"))
+    assert main(["separate"]) == 0

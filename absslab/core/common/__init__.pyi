@@ -7,6 +7,7 @@ from .errors import WorkError as WorkError
 from .files import atomic_write as atomic_write
 from .files import read_json as read_json
 from .files import write_json as write_json
+from .left_out import LeftOut as LeftOut
 from .progress import Progress as Progress
 from .progress import run_with_progress as run_with_progress
 from .tables import read_table as read_table

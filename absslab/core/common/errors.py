@@ -5,7 +5,7 @@ The paths in their messages are data, and so is what another library said.
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -121,6 +121,38 @@ class WorkError(_FieldsError, RuntimeError):
         message: one line that says where it failed and which results are kept; see `InputError`.
         fields: the files and folders that the message names, and reasons.
     """
+
+
+def join_errors(
+    errors: Sequence[InputError],
+    *,
+    before: str = "",
+    after: str = "",
+    **fields: str | os.PathLike[str] | Reason,
+) -> InputError:
+    """Return one error with the messages of several, numbered if there is more than one.
+
+    Args:
+        errors: at least one.
+        before: text before them, with fields in braces; other texts are put in by `escape_braces`.
+        after: text after them, likewise.
+        fields: the files and folders that these texts name, and reasons.
+
+    Examples:
+        >>> errors = [InputError("{path} is empty", path=f"/data/{name}.wav") for name in "ab"]
+        >>> join_errors(errors, before="2 files: ").with_names()
+        '2 files: (1) a.wav is empty; (2) b.wav is empty'
+    """
+    templates = []
+    joined: dict[str, str | os.PathLike[str] | Reason] = dict(fields)
+    for number, error in enumerate(errors, start=1):
+        own_fields: dict[str, str | Reason] = {**error.paths, **error.reasons}
+        names = {name: f"error_{number}_{name}" for name in own_fields}
+        mark = f"({number}) " if len(errors) > 1 else ""
+        templates.append(mark + _rename_fields(error.template, names))
+        joined |= {names[name]: value for name, value in own_fields.items()}
+    template = before + "; ".join(templates) + after
+    return InputError(template if joined else _fill_fields(template, {}), **joined)
 
 
 def describe_error(error: BaseException, *, names_only: bool = False) -> str:

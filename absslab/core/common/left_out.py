@@ -1,0 +1,216 @@
+"""What was left out of a batch: a file that can't be used does not end the work on all others.
+
+`LeftOut` collects the files that a batch of work can't use. A check of many files looks like this::
+
+    left_out = LeftOut("separate", on_error=config.on_error, folder=output_folder)
+    for path in paths:
+        with left_out.file(path):  # keeps an InputError about this file
+            infos.append(sound_files.check(path))
+    left_out.stop_if_any()  # with on_error "stop", one error that names all of these files
+    …
+    left_out.write()  # left_out.csv in the folder, before anything is printed
+
+`add` is for what is known without an attempt, such as the row of a table that names a file which is
+gone. A command returns its `LeftOut`: then `absslab.cli.main` prints `summary` in one line, and the
+exit status is 3. Work that has a `LeftOut` takes it as an argument; `None` means that the first
+file that can't be used raises its error.
+"""
+
+import csv
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from absslab.core.common.config import option
+from absslab.core.common.errors import InputError, join_errors
+from absslab.core.common.files import write_bytes
+
+FILE_NAME = "left_out.csv"
+ON_ERROR = ("stop", "skip")
+_COLUMNS = ("file", "reason", "command", "result")
+_N_LISTED = 10  # number of files that one line names
+
+
+def on_error_option(default: str) -> Any:
+    """Declare the field `on_error` of a config.
+
+    Args:
+        default: stop or skip.
+    """
+    return option(
+        default,
+        "what to do about files that can't be used: stop names them all and does nothing, skip "
+        "leaves them out, names them in left_out.csv and ends with exit status 3",
+        choices=ON_ERROR,
+    )
+
+
+@dataclass(frozen=True)
+class LeftOutFile:
+    """A file that a batch could not use.
+
+    Args:
+        file: its path, or its name in the table that names it.
+        error: why.
+    """
+
+    file: str
+    error: InputError
+
+    @property
+    def reason(self) -> str:
+        """Why it was left out, in one line."""
+        return " ".join(str(self.error).split())
+
+
+class LeftOut:
+    """Collects the files that a batch can't use; true if there is any.
+
+    Args:
+        command: the command that does the work, such as "separate".
+        on_error: "skip" leaves the files out; with "stop", `stop_if_any` raises.
+        folder: the folder whose left_out.csv `write` writes; None: there is no such file.
+        result: the file that lacks them, where the folder holds results of several calls of a
+            command, such as scores.json.
+    """
+
+    def __init__(
+        self,
+        command: str,
+        *,
+        on_error: str = "skip",
+        folder: str | Path | None = None,
+        result: str = "",
+    ):
+        self.command = command
+        self.on_error = on_error
+        self.folder = folder
+        self.result = result
+        self.files: list[LeftOutFile] = []
+        self.n_files = 0  # of the whole batch, these included; 0 as long as it is not known
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    @property
+    def path(self) -> Path | None:
+        """The table that `write` writes."""
+        return None if self.folder is None else Path(self.folder) / FILE_NAME
+
+    def add(self, file: str | Path, error: InputError) -> None:
+        """Leave a file out.
+
+        Args:
+            file: its path, or its name in the table that names it.
+            error: why.
+        """
+        self.files.append(LeftOutFile(str(file), error))
+
+    @contextmanager
+    def file(self, file: str | Path) -> Iterator[None]:
+        """Leave a file out if the block raises an `InputError`; the error ends there."""
+        try:
+            yield
+        except InputError as error:
+            self.add(file, error)
+
+    def stop_if_any(self) -> None:
+        """End the work if files can't be used and must not be left out.
+
+        Raises:
+            InputError: on_error is "stop", and there are such files; the line names up to ten.
+        """
+        if self.on_error == "stop" and self.files:
+            them = "it" if len(self.files) == 1 else "them"
+            raise self.to_error(f"; pass --on_error skip to leave {them} out")
+
+    def to_error(self, hint: str = "") -> InputError:
+        """Return one error about all files, for work that can't go on without them.
+
+        Args:
+            hint: what to do, which ends the message.
+        """
+        errors = [item.error for item in self.files[:_N_LISTED]]
+        if len(self.files) == 1:
+            return join_errors(errors, after=hint)
+        before = f"{self._count()} can't be used: "
+        return join_errors(errors, before=before, after=self._more(hint))
+
+    def summary(self, *, names_only: bool = False) -> str:
+        """Return one line that says how many files were left out, and which or where this stands.
+
+        Args:
+            names_only: name files without their folders.
+        """
+        were = "was" if len(self.files) == 1 else "were"
+        before = f"{self._count()} {were} left out"
+        errors = [item.error for item in self.files[:_N_LISTED]]
+        if self.path is None:
+            error = join_errors(errors, before=f"{before}: ", after=self._more())
+        elif len(self.files) == 1:
+            error = join_errors(errors, before=f"{before}, see {{table}}: ", table=self.path)
+        else:
+            before = f"{before}, see {{table}}; the first: "
+            error = join_errors(errors[:1], before=before, table=self.path)
+        return error.with_names() if names_only else str(error)
+
+    def write(self) -> None:
+        """Write left_out.csv with the columns file, reason, command and result.
+
+        Rows that other commands, or calls with another result, have written are kept, and those
+        of an earlier call are replaced. A table without rows is removed.
+
+        Raises:
+            OSError: the table can't be written.
+        """
+        if self.path is None:
+            return
+        rows = [row for row in read_left_out(self.path) if not self._is_own(row)]
+        for item in self.files:
+            rows.append(
+                {
+                    "file": item.file,
+                    "reason": item.reason,
+                    "command": self.command,
+                    "result": self.result,
+                }
+            )
+        if not rows:
+            self.path.unlink(missing_ok=True)
+            return
+        buffer = io.StringIO()
+        writer = csv.DictWriter(buffer, _COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        # Names on a disk need not be UTF-8.
+        write_bytes(self.path, buffer.getvalue().encode(errors="backslashreplace"))
+
+    def _is_own(self, row: dict[str, str]) -> bool:
+        return row["command"] == self.command and row["result"] == self.result
+
+    def _count(self) -> str:
+        n_files = max(self.n_files, len(self.files))
+        total = f" of {n_files}" if self.n_files else ""
+        files = "file" if n_files == 1 else "files"
+        return f"{len(self.files)}{total} {files}"
+
+    def _more(self, hint: str = "") -> str:
+        n_more = len(self.files) - _N_LISTED
+        return f"; and {n_more} more{hint}" if n_more > 0 else hint
+
+
+def read_left_out(path: str | Path) -> list[dict[str, str]]:
+    """Read the rows of a left_out.csv; there are none if it is missing or no such table."""
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return []
+    return [
+        {name: row.get(name) or "" for name in _COLUMNS}
+        for row in rows
+        if row.get("file") and row.get("command")
+    ]

@@ -1,0 +1,127 @@
+"""What was left out: collected, written before it is said, and told in one line."""
+
+import pytest
+
+from absslab.core.common.errors import InputError, Reason, join_errors
+from absslab.core.common.left_out import LeftOut, read_left_out
+
+
+def fail_on(left_out, *paths):
+    for path in paths:
+        with left_out.file(path):
+            raise InputError("{path} is broken: replace it", path=path)
+
+
+def test_good_files_leave_nothing(tmp_path):
+    left_out = LeftOut("separate", folder=tmp_path / "new")
+    with left_out.file("good.wav"):
+        pass
+    left_out.stop_if_any()
+    left_out.write()
+    assert not left_out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bad_files_are_written_with_their_reasons(tmp_path):
+    left_out = LeftOut("separate", folder=tmp_path)
+    left_out.n_files = 5
+    fail_on(left_out, "/a/b, c.wav")
+    assert left_out.summary() == (
+        f"1 of 5 files was left out, see {tmp_path}/left_out.csv: /a/b, c.wav is broken: replace it"
+    )
+    fail_on(left_out, "/a/d.wav")
+    left_out.write()
+    assert (tmp_path / "left_out.csv").read_text() == (
+        "file,reason,command,result\n"
+        '"/a/b, c.wav","/a/b, c.wav is broken: replace it",separate,\n'
+        "/a/d.wav,/a/d.wav is broken: replace it,separate,\n"
+    )
+    assert left_out.summary(names_only=True) == (
+        "2 of 5 files were left out, see left_out.csv; the first: b, c.wav is broken: replace it"
+    )
+
+
+def test_other_errors_are_not_caught():
+    left_out = LeftOut("mix")
+    with pytest.raises(OSError, match="disk"), left_out.file("a.wav"):
+        raise OSError("disk full")
+    assert not left_out
+
+
+def test_stop_names_up_to_ten_files_and_the_flag():
+    left_out = LeftOut("mix", on_error="stop")
+    fail_on(left_out, "/x/0.wav")
+    with pytest.raises(InputError) as raised:
+        left_out.stop_if_any()
+    assert str(raised.value) == (
+        "/x/0.wav is broken: replace it; pass --on_error skip to leave it out"
+    )
+    fail_on(left_out, *(f"/x/{index}.wav" for index in range(1, 12)))
+    left_out.n_files = 40
+    with pytest.raises(InputError) as raised:
+        left_out.stop_if_any()
+    message = raised.value.with_names()
+    assert message.startswith("12 of 40 files can't be used: (1) 0.wav is broken: replace it; (2)")
+    assert message.endswith(
+        "(10) 9.wav is broken: replace it; and 2 more; pass --on_error skip to leave them out"
+    )
+
+
+def test_without_a_folder_the_line_names_the_files():
+    left_out = LeftOut("evaluate")
+    left_out.write()
+    fail_on(left_out, "/x/a.wav", "/x/b.wav")
+    assert left_out.summary() == (
+        "2 files were left out: (1) /x/a.wav is broken: replace it; "
+        "(2) /x/b.wav is broken: replace it"
+    )
+
+
+def test_a_repeated_run_replaces_its_own_rows_alone(tmp_path):
+    first = LeftOut("train", folder=tmp_path)
+    fail_on(first, "a.wav")
+    first.write()
+    second = LeftOut("evaluate", folder=tmp_path, result="scores.json")
+    fail_on(second, "b.wav")
+    second.write()
+    rows = read_left_out(tmp_path / "left_out.csv")
+    assert [(row["file"], row["command"], row["result"]) for row in rows] == [
+        ("a.wav", "train", ""),
+        ("b.wav", "evaluate", "scores.json"),
+    ]
+    LeftOut("train", folder=tmp_path).write()
+    assert [row["file"] for row in read_left_out(tmp_path / "left_out.csv")] == ["b.wav"]
+    LeftOut("evaluate", folder=tmp_path, result="scores.json").write()
+    assert not (tmp_path / "left_out.csv").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"a,b\n1,2\n", b"file\x00,command\n\x00"])
+def test_a_damaged_table_is_replaced(tmp_path, content):
+    (tmp_path / "left_out.csv").write_bytes(content)
+    left_out = LeftOut("separate", folder=tmp_path)
+    fail_on(left_out, "a.wav")
+    left_out.write()
+    assert [row["file"] for row in read_left_out(tmp_path / "left_out.csv")] == ["a.wav"]
+
+
+def test_a_name_that_is_not_utf_8_can_be_written(tmp_path):
+    left_out = LeftOut("separate", folder=tmp_path)
+    fail_on(left_out, "a\udcff.wav", "b\n{path}.wav")
+    left_out.write()
+    rows = read_left_out(tmp_path / "left_out.csv")
+    assert [row["file"] for row in rows] == ["a\\udcff.wav", "b\n{path}.wav"]
+    assert rows[1]["reason"] == "b {path}.wav is broken: replace it"
+
+
+def test_joined_errors_keep_their_fields_apart():
+    errors = [
+        InputError("{path} ({reason})", path="/a/x", reason=Reason("long /a/x", "short")),
+        InputError("{path} lacks {names}", path="/b/{path}"),
+        InputError("plain {path}"),
+    ]
+    joined = join_errors(errors, before="{folder}: ", after=" end", folder="/f/g")
+    assert str(joined) == (
+        "/f/g: (1) /a/x (long /a/x); (2) /b/{path} lacks {names}; (3) plain {path} end"
+    )
+    assert joined.with_names() == "g: (1) x (short); (2) {path} lacks {names}; (3) plain {path} end"
+    assert str(join_errors([InputError("plain {path}")], after="!")) == "plain {path}!"
