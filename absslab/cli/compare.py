@@ -28,7 +28,8 @@ def run(arguments: Sequence[str]) -> None:
                 f"output is {given['output']}, which is one of the scores: choose another name"
             )
     compared = compare(given["scores"], from_flags(ComparisonConfig, given))
-    print(comparison_text(compared))
     if given["output"]:
         write_json(given["output"], compared.to_json())
+    print(comparison_text(compared))
+    if given["output"]:
         print(f"→ {given['output']}")

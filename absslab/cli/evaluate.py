@@ -60,9 +60,10 @@ def run(arguments: Sequence[str]) -> None:
             print(f"scoring on {evaluation.device}", flush=True)
         steps = report_steps(status, evaluation.run(), "scoring")
         scores, table = run_with_progress(steps, "scored", "file")
-        print(score_text(scores))
         if output:
             write_scores(output, scores, table)
+        print(score_text(scores))
+        if output:
             print(f"→ {output}, {table_path(output)}")
 
 

@@ -1,7 +1,8 @@
 """The command line: flags are fields of configs, results go to stdout, progress to stderr.
 
 Exit status: 0 done; 2 bad usage or bad input, with a one-line message; 3 done, but files that
-can't be used were left out, with a line that says so; 130 interrupted; 1 anything else.
+can't be used were left out, with a line that says so; 130 interrupted; 1 anything else. Printing
+never ends the work: see `absslab.core.common.streams`.
 """
 
 import importlib
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from absslab.core.common.config import suggest_nearest
 from absslab.core.common.errors import InputError, WorkError
 from absslab.core.common.left_out import LeftOut
+from absslab.core.common.streams import patient_output
 from absslab.core.common.version import __version__
 
 # Each command is the module of this name in absslab.cli.
@@ -30,6 +32,23 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command, and return the exit status."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    with patient_output() as output:
+        end = None
+        try:
+            status = _run_command(arguments)
+        except SystemExit as error:  # of --help
+            end = error
+            status = 0
+        failure = output.find_failure()
+        if failure and not status:
+            return _fail("", f"not all could be printed ({failure}); files are complete", 2)
+        if end is not None:
+            raise end
+        return status
+
+
+def _run_command(arguments: list[str]) -> int:
+    """Run a command, say in one line what went wrong, and return the exit status."""
     command = ""
     try:
         command, own_arguments = _split_command(arguments)

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Generator, Iterable
 from typing import Any
 
+from absslab.core.common.streams import printable_text
 from absslab.core.training.events import (
     EpochResult,
     PreparationProgress,
@@ -42,7 +43,7 @@ def _print_events(events: Iterable[TrainingEvent], metric: str) -> None:
             match event:
                 case EpochResult():
                     with tqdm.external_write_mode():
-                        print(_format_epoch(event, metric), flush=True)
+                        print(printable_text(_format_epoch(event, metric)), flush=True)
                 case PreparationProgress():
                     if event.task != task:
                         _start_task(bar, event.task, "recordings", event.total)
