@@ -7,11 +7,13 @@ never ends the work: see `absslab.core.common.streams`.
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from absslab.core.common.config import suggest_nearest
-from absslab.core.common.errors import InputError, WorkError
+from absslab.core.common.errors import InputError, InputWarning, WorkError
 from absslab.core.common.left_out import LeftOut
+from absslab.core.common.notices import hear_notices
 from absslab.core.common.streams import patient_output
 from absslab.core.common.version import __version__
 
@@ -27,6 +29,8 @@ COMMANDS = {
     "report": "write a report on a run as one HTML page: settings, data, curves, scores, examples",
     "lab": "open JupyterLab with the notebooks",
 }
+
+_N_NOTICES = 50  # number of warnings of a command that are printed
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,9 +59,9 @@ def _run_command(arguments: list[str]) -> int:
         if not command:
             return 0
         # A command returns what it left out, if it works on many files.
-        left_out: LeftOut | None = importlib.import_module(f"absslab.cli.{command}").run(
-            own_arguments
-        )
+        run = importlib.import_module(f"absslab.cli.{command}").run
+        with _print_notices(command):
+            left_out: LeftOut | None = run(own_arguments)
         return _fail(command, left_out.summary(), 3) if left_out else 0
     except InputError as error:
         return _fail(command, str(error), 2)
@@ -68,6 +72,28 @@ def _run_command(arguments: list[str]) -> int:
         return _fail(command, f"{place}{error.strerror or error}", 2)
     except KeyboardInterrupt as error:
         return _fail(command, str(error) or "interrupted; no file is left incomplete", 130)
+
+
+@contextmanager
+def _print_notices(command: str) -> Iterator[None]:
+    """Print what the command tells about its input, and how many lines these were."""
+    n_notices = 0
+
+    def show(notice: InputWarning) -> None:
+        nonlocal n_notices
+        n_notices += 1
+        if n_notices <= _N_NOTICES:
+            _fail(command, f"warning: {notice}", 0)
+
+    try:
+        with hear_notices(show):
+            yield
+    finally:
+        if n_notices > _N_NOTICES:
+            n_more = n_notices - _N_NOTICES
+            _fail(command, f"{n_notices} warnings: {n_more} more like those above", 0)
+        elif n_notices > 1:
+            _fail(command, f"{n_notices} warnings, see above", 0)
 
 
 def _split_command(arguments: list[str]) -> tuple[str, list[str]]:

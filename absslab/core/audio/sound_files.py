@@ -16,11 +16,11 @@ import numpy as np
 import soundfile
 import soxr
 
+from absslab.core.audio.formats import readable_kinds
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import temporary_sibling, write_bytes
 from absslab.core.common.signals import defer_interrupts
 
-SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 _STEPS = {"PCM_16": 1 << 15, "PCM_24": 1 << 23}  # per unit of amplitude
 _BYTES = {"PCM_16": 2, "PCM_24": 3, "FLOAT": 4}  # per sample
 _BLOCK = 1 << 18  # samples to read at a time, if the file need not be in memory
@@ -46,12 +46,6 @@ class AudioInfo:
         return self.n_samples / self.sampling_rate
 
 
-def is_audio(path: str | Path) -> bool:
-    """Tell whether a file has the suffix of a sound file and is not hidden."""
-    path = Path(path)
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-
-
 def info(path: str | Path) -> AudioInfo:
     """Read a sound file's header.
 
@@ -70,8 +64,7 @@ def open_audio(path: str | Path) -> soundfile.SoundFile:
     """
     if not os.path.isfile(path):
         raise InputError(
-            "{path} does not exist or is not a file: "
-            f"expected a sound file ({', '.join(SUFFIXES)})",
+            f"{{path}} does not exist or is not a file: expected a sound file ({readable_kinds()})",
             path=path,
         )
     try:

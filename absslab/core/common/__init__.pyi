@@ -3,11 +3,14 @@ from .config import option as option
 from .devices import choose_device as choose_device
 from .devices import choose_precision as choose_precision
 from .errors import InputError as InputError
+from .errors import InputWarning as InputWarning
 from .errors import WorkError as WorkError
 from .files import atomic_write as atomic_write
 from .files import read_json as read_json
 from .files import write_json as write_json
 from .left_out import LeftOut as LeftOut
+from .notices import give_notice as give_notice
+from .notices import hear_notices as hear_notices
 from .progress import Progress as Progress
 from .progress import run_with_progress as run_with_progress
 from .tables import read_table as read_table

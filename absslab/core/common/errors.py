@@ -123,6 +123,15 @@ class WorkError(_FieldsError, RuntimeError):
     """
 
 
+class InputWarning(_FieldsError, UserWarning):  # noqa: N818 (it is a warning)
+    """Input that was used, but lost or changed something on the way; see `give_notice`.
+
+    Args:
+        message: one line that says what came and what was made of it; see `InputError`.
+        fields: the files and folders that the message names, and reasons.
+    """
+
+
 def join_errors(
     errors: Sequence[InputError],
     *,

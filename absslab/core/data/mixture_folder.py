@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from absslab.core.audio import sound_files
+from absslab.core.audio import formats
 from absslab.core.common.documents import document_from_json, document_to_json
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import check_version, read_json
@@ -136,4 +136,4 @@ def source_files(mixture: str | Path) -> dict[str, Path]:
     folder = Path(mixture).with_suffix("")
     if not folder.is_dir():
         return {}
-    return {path.stem: path for path in sorted(folder.iterdir()) if sound_files.is_audio(path)}
+    return {path.stem: path for path in sorted(folder.iterdir()) if formats.is_audio(path)}

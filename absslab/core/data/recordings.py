@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from absslab.core.audio import sound_files
+from absslab.core.audio import formats, sound_files
 from absslab.core.common.errors import InputError, escape_braces
 from absslab.core.common.progress import Progress, Steps, run_to_end
 from absslab.core.common.tables import read_table
@@ -312,7 +312,7 @@ def checksum(path: str | Path) -> str:
 def audio_files(folder: str | Path) -> list[Path]:
     """List the sound files directly in a folder, sorted."""
     return sorted(
-        path for path in Path(folder).iterdir() if path.is_file() and sound_files.is_audio(path)
+        path for path in Path(folder).iterdir() if path.is_file() and formats.is_audio(path)
     )
 
 
@@ -320,11 +320,11 @@ def _list_audio_below(folder: Path) -> list[Path]:
     """List the sound files in a folder and its sub-folders, except hidden ones."""
     _check_folder(folder)
     paths = [folder / name for name in glob.glob("**", root_dir=folder, recursive=True)]
-    files = sorted(path for path in paths if path.is_file() and sound_files.is_audio(path))
+    files = sorted(path for path in paths if path.is_file() and formats.is_audio(path))
     if not files:
         content = "no sound file" if any(folder.iterdir()) else "nothing"
         raise InputError(
-            f"{{path}} holds {content}: expected recordings ({', '.join(sound_files.SUFFIXES)})",
+            f"{{path}} holds {content}: expected recordings ({formats.readable_kinds()})",
             path=folder,
         )
     return files

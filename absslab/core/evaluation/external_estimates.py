@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from absslab.core.audio import sound_files
+from absslab.core.audio import formats, sound_files
 from absslab.core.common.config import Config, option
 from absslab.core.common.errors import InputError, escape_braces
 from absslab.core.common.progress import Progress, Steps
@@ -334,7 +334,7 @@ def _find_any_sound(references: Path, name: str) -> Path:
 
 
 def _find_mixture(references: Path, name: str) -> Path | None:
-    candidates = [references / f"{name}{suffix}" for suffix in sound_files.SUFFIXES]
+    candidates = [references / f"{name}{suffix}" for suffix in formats.SUFFIXES]
     return next((path for path in candidates if path.is_file()), None)
 
 

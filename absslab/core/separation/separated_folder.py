@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from absslab.core.audio import sound_files
+from absslab.core.audio import formats, sound_files
 from absslab.core.common.config import Config, option, suggest_nearest
 from absslab.core.common.errors import InputError, escape_braces
 from absslab.core.common.files import remove_unfinished, temporary_sibling
@@ -90,7 +90,7 @@ def find_inputs(inputs: Sequence[str], output_folder: str | Path = "") -> list[P
         path = Path(name)
         if path.is_dir() and not audio_files(path):
             raise InputError(
-                f"{{path}} holds no sound file: expected {', '.join(sound_files.SUFFIXES)}",
+                f"{{path}} holds no sound file: expected {formats.readable_kinds()}",
                 path=path,
             )
         if path.is_dir() and path.resolve() == Path(output_folder).resolve():

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from absslab.core.audio import sound_files
+from absslab.core.audio import formats
 from absslab.core.common.errors import InputError
 from absslab.core.common.rich_result import RichResult
 from absslab.core.data.recordings import audio_files
@@ -54,7 +54,7 @@ def make_tracks(sound: Any, sampling_rate: int | None = None) -> list[Track]:
 def _folder_tracks(folder: Path) -> list[Track]:
     files = audio_files(folder)
     if not files:
-        kinds = ", ".join(sound_files.SUFFIXES)
+        kinds = formats.readable_kinds()
         raise InputError(f"{{folder}} holds no sound file: expected {kinds}", folder=folder)
     is_separated = (folder / "residual.wav").is_file()  # written by absslab separate
     default = "source" if is_separated else "other"

@@ -18,7 +18,7 @@ from typing import Any
 import anywidget
 import traitlets
 
-from absslab.core.audio import sound_files
+from absslab.core.audio import formats
 from absslab.core.audio.untrusted import inspect_upload, transcode_upload
 from absslab.core.common.errors import InputError
 from absslab.core.common.progress import Progress
@@ -64,7 +64,7 @@ class Upload(anywidget.AnyWidget):
 
     _esm = read_script("absslab.widgets.ui", "upload.js")
     _css = read_style("absslab.widgets.ui", "upload.css")
-    accept = traitlets.Unicode(",".join(sound_files.SUFFIXES)).tag(sync=True)
+    accept = traitlets.Unicode(",".join(formats.readable_suffixes())).tag(sync=True)
     hint = traitlets.Unicode("").tag(sync=True)
 
     def __init__(self, folder: Path, limits: Limits, *, arrived: Callable[[Uploaded], Any]):
@@ -80,7 +80,7 @@ class Upload(anywidget.AnyWidget):
         self._raw: Path | None = None  # the file as it comes
         self._accepted: Path | None = None  # the decoded file
         self._job: BackgroundJob | None = None
-        kinds = ", ".join(sound_files.SUFFIXES)
+        kinds = formats.readable_kinds()
         limit = f"to {limits.size / 1e6:g} MB and {limits.duration / 60:g} min"
         super().__init__(hint=f"or drop it here: {kinds}, {limit}; it is removed when you leave")
         self.on_msg(self._receive)
@@ -153,8 +153,8 @@ class Upload(anywidget.AnyWidget):
                 f"{name} has {size / 1e6:.0f} MB: expected at most {self.limits.size / 1e6:g} MB; "
                 "send a part of it"
             )
-        if Path(name).suffix.lower() not in sound_files.SUFFIXES:
-            kinds = ", ".join(sound_files.SUFFIXES)
+        if Path(name).suffix.lower() not in formats.SUFFIXES:
+            kinds = formats.readable_kinds()
             raise InputError(f"{name} is of a kind that is not read here: expected {kinds}")
         if self._n_begun >= self.limits.count:
             raise InputError(

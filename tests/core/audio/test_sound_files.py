@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from absslab.core.audio import sound_files
+from absslab.core.audio import formats, sound_files
 from absslab.core.common.errors import InputError
 
 RATE = 16000
@@ -233,7 +233,7 @@ def test_a_flac_that_does_not_say_how_long_it_is_is_refused_with_what_to_do(tmp_
     ("name", "sound"), [("a.wav", True), ("a.MP3", True), ("a.txt", False), (".a.wav", False)]
 )
 def test_sound_files_are_told_by_their_suffix_and_hidden_ones_are_none(name, sound):
-    assert sound_files.is_audio(name) is sound
+    assert formats.is_audio(name) is sound
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import ipywidgets
 
-from absslab.core.audio import sound_files
+from absslab.core.audio import formats
 from absslab.core.common.errors import InputError
 from absslab.core.data.mixture_folder import mixture_names
 from absslab.core.runs.catalogue import find_best_checkpoints
@@ -59,7 +59,7 @@ class SeparationChoice(Part):
             style=style,
         )
         self.upload = ipywidgets.FileUpload(
-            accept=",".join(sound_files.SUFFIXES),
+            accept=",".join(formats.readable_suffixes()),
             multiple=False,
             description="upload (up to 7 MB)",
             layout={"width": "auto"},

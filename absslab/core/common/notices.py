@@ -1,0 +1,71 @@
+"""Tell what is lost or changed while work goes on: sounds and labels never change without a word.
+
+A notice is a warning of one line, whose paths are data like those of an `InputError`. Whoever runs
+the work listens: the command line prints each line and counts them, a panel shows them. Where
+nobody listens, a notice is an ordinary Python warning.
+"""
+
+import multiprocessing
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from absslab.core.common.errors import InputWarning
+
+_listener: ContextVar[Callable[[InputWarning], object] | None] = ContextVar(
+    "listener", default=None
+)
+
+
+def give_notice(notice: InputWarning) -> None:
+    """Tell whoever listens; the processes that share work leave it to their parent."""
+    if multiprocessing.parent_process() is not None:
+        return
+    listener = _listener.get()
+    if listener is None:
+        warnings.warn(notice, stacklevel=2)
+    else:
+        listener(notice)
+
+
+@contextmanager
+def hear_notices(listener: Callable[[InputWarning], object]) -> Iterator[None]:
+    """Give the notices of the block to a listener, each text once.
+
+    Threads that the block starts have no listener of their own.
+    """
+    heard: set[str] = set()
+
+    def hear_once(notice: InputWarning) -> None:
+        if str(notice) not in heard:
+            heard.add(str(notice))
+            listener(notice)
+
+    token = _listener.set(hear_once)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
+@contextmanager
+def collect_notices() -> Iterator[list[InputWarning]]:
+    """Collect the notices of the block in a list."""
+    notices: list[InputWarning] = []
+    with hear_notices(notices.append):
+        yield notices
+
+
+def sum_up(notices: list[InputWarning], *, names_only: bool = False) -> str:
+    """Return a line about notices: the first, and how many more there are; empty if none.
+
+    Args:
+        notices: of some work.
+        names_only: name files without their folders.
+    """
+    if not notices:
+        return ""
+    first = notices[0].with_names() if names_only else str(notices[0])
+    n_more = len(notices) - 1
+    return f"{first} (and {n_more} more)" if n_more else first

@@ -1,0 +1,84 @@
+"""Notices reach whoever listens, once each, and are Python warnings where nobody does."""
+
+import threading
+
+import pytest
+
+from absslab.cli import main as command_line
+from absslab.core.common.errors import InputWarning
+from absslab.core.common.notices import collect_notices, give_notice, sum_up
+from absslab.core.common.parallel import map_in_processes
+
+
+def lose(name):
+    give_notice(InputWarning("{path} lacks its end", path=f"/data/{name}.wav"))
+    return name
+
+
+def test_a_notice_nobody_listens_to_is_a_warning():
+    with pytest.warns(InputWarning, match=r"/data/a\.wav lacks its end"):
+        lose("a")
+
+
+def test_a_listener_gets_each_text_once_with_its_path_as_data():
+    with collect_notices() as notices:
+        for name in "aba":
+            lose(name)
+    assert [notice.with_names() for notice in notices] == [
+        "a.wav lacks its end",
+        "b.wav lacks its end",
+    ]
+    assert sum_up(notices, names_only=True) == "a.wav lacks its end (and 1 more)"
+    assert sum_up(notices[:1]) == "/data/a.wav lacks its end"
+    assert sum_up([]) == ""
+
+
+def test_threads_do_not_hear_each_other():
+    heard = {}
+
+    def work(name):
+        with collect_notices() as notices:
+            lose(name)
+        heard[name] = [notice.path.stem for notice in notices]
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert heard == {"a": ["a"], "b": ["b"]}
+
+
+def test_processes_that_share_work_leave_notices_to_their_parent(capfd):
+    lost = [InputWarning(f"{name} lacks its end") for name in "ab"]
+    with collect_notices() as notices:
+        assert list(map_in_processes(give_notice, lost, n_workers=2)) == [None, None]
+    assert notices == []
+    assert "lacks its end" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("n", [1, 3, 60])
+def test_the_command_line_prints_a_line_each_and_counts_them(capsys, monkeypatch, n):
+    class Command:
+        @staticmethod
+        def run(arguments):
+            for index in range(n):
+                lose(str(index))
+
+    monkeypatch.setattr(command_line.importlib, "import_module", lambda name: Command)
+    assert command_line.main(["mix"]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "absslab mix: warning: /data/0.wav lacks its end"
+    warned = [line for line in lines if line.startswith("absslab mix: warning: ")]
+    assert len(warned) == min(n, 50)
+    assert lines[len(warned) :] == (
+        [f"absslab mix: {line}"]
+        if (
+            line := {
+                1: "",
+                3: "3 warnings, see above",
+                60: "60 warnings: 10 more like those above",
+            }[n]
+        )
+        else []
+    )
