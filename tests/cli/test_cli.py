@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ import torch
 
 from absslab.cli.main import main
 from absslab.core.common.errors import InputError
-from absslab.core.common.left_out import LeftOut
+from absslab.core.common.left_out import LeftOut, read_left_out
 from absslab.core.common.progress import Progress, run_with_progress
 from absslab.core.common.run_status import StatusFile, read_status
 from absslab.core.evaluation.score_files import read_scores
@@ -275,16 +276,98 @@ def bad_file(path, kind):
 BAD_FILES = ["text", "empty", "silent", "nan", "no samples", "truncated", "corrupt"]
 
 
-@pytest.mark.parametrize("kind", BAD_FILES)
-def test_separate_refuses_bad_files_before_it_writes_anything(
+@pytest.mark.parametrize("kind", [kind for kind in BAD_FILES if kind != "silent"])
+def test_separate_refuses_bad_files_before_it_writes_anything_if_it_is_to_stop(
     capsys, checkpoint, mixtures, tmp_path, kind
 ):
     bad = bad_file(tmp_path / "bad.wav", kind)
     good = mixtures / "test/000000.wav"
-    error = run_refused(capsys, "separate", "--checkpoint_path", checkpoint, "--input", good, bad,
-                    "--output_folder", tmp_path / "out")  # fmt: skip
+    flags = ["--checkpoint_path", checkpoint, "--output_folder", tmp_path / "out"]
+    error = run_refused(
+        capsys, "separate", *flags, "--on_error", "stop", "--input", good, bad, tmp_path / "gone.au"
+    )
     assert "bad.wav" in error
+    assert "gone.au" in error
+    assert "pass --on_error skip" in error
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in BAD_FILES if kind != "silent"])
+def test_separate_refuses_a_single_bad_file(capsys, checkpoint, tmp_path, kind):
+    bad = bad_file(tmp_path / "bad.wav", kind)
+    flags = ["--checkpoint_path", checkpoint, "--output_folder", tmp_path / "out"]
+    assert "bad.wav" in run_refused(capsys, "separate", *flags, "--input", bad)
+    assert not (tmp_path / "out").exists()
+
+
+def test_separate_leaves_bad_files_out_and_tries_them_again(capsys, checkpoint, mixtures, tmp_path):
+    inputs = tmp_path / "in"
+    inputs.mkdir()
+    for kind in BAD_FILES:
+        bad_file(inputs / f"{kind}.wav", kind)
+    shutil.copy(mixtures / "test/000000.wav", inputs / "good.wav")
+    soundfile.write(inputs / "phone.aiff", 0.1 * np.random.default_rng(0).standard_normal(800), 800)
+    (inputs / "memo.m4a").write_bytes(b"\0\0\0\x20ftypM4A " + bytes(100))
+    (inputs / "gone.wav").symlink_to(tmp_path / "nowhere.wav")
+    (inputs / "notes.txt").write_text("no sound, and no word about it")
+    out = tmp_path / "out"
+    flags = ["--checkpoint_path", checkpoint, "--output_folder", out, "--input", inputs]
+    arguments = list(map(str, ["separate", *flags]))
+    assert main(arguments) == 3
+    printed = capsys.readouterr()
+    assert len(printed.out.splitlines()) == 3
+    (line,) = printed.err.splitlines()
+    assert line.startswith(f"absslab separate: 8 of 11 files were left out, see {out}/left_out.csv")
+    done = {"good", "silent", "phone"}
+    assert {path.name for path in out.iterdir()} == done | {"left_out.csv"}
+    left_out = {
+        Path(row["file"]).name: row["reason"] for row in read_left_out(out / "left_out.csv")
+    }
+    bad = {f"{kind}.wav" for kind in BAD_FILES if kind != "silent"}
+    assert set(left_out) == bad | {"memo.m4a", "gone.wav"}
+    assert all(name in reason for name, reason in left_out.items())
+    before = {path: path.read_bytes() for path in out.rglob("*.wav")}
+
+    for name in bad - {"nan.wav"}:
+        (inputs / name).unlink()
+    shutil.copy(mixtures / "test/000001.wav", inputs / "text.wav")
+    (inputs / "memo.m4a").unlink()
+    (inputs / "gone.wav").unlink()
+    assert main(arguments) == 3
+    assert "1 of 5 files was left out" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in before} == before
+    (inputs / "nan.wav").unlink()
+    assert main(arguments) == 0
+    assert {path.name for path in out.iterdir()} == done | {"text"}
+
+
+def test_silence_is_separated_into_silence(capsys, checkpoint, tmp_path):
+    silent = bad_file(tmp_path / "silent.wav", "silent")
+    out = tmp_path / "out"
+    flags = ["--checkpoint_path", checkpoint, "--output_folder", out, "--input", silent]
+    assert main(list(map(str, ["separate", *flags]))) == 0
+    sounds = [soundfile.read(path)[0] for path in (out / "silent").glob("*.wav")]
+    assert len(sounds) == 5
+    assert not np.any(sounds)
+    assert (out / "silent/events.tsv").read_text().count("\n") == 1
+
+
+def test_files_that_would_share_a_folder_are_left_out_and_one_given_twice_is_not(
+    capsys, checkpoint, mixtures, tmp_path
+):
+    for name in ("a.wav", "a.flac", "b.wav"):
+        samples, rate = soundfile.read(mixtures / "test/000000.wav")
+        soundfile.write(tmp_path / name, samples, rate)
+    (tmp_path / "out/b").mkdir(parents=True)
+    (tmp_path / "out/b/mine.txt").write_text("mine")
+    flags = ["--checkpoint_path", checkpoint, "--output_folder", tmp_path / "out", "--input"]
+    inputs = [tmp_path / "a.wav", tmp_path, tmp_path / "a.wav"]
+    assert main(list(map(str, ["separate", *flags, *inputs]))) == 3
+    assert "2 of 3 files were left out" in capsys.readouterr().err
+    reasons = [row["reason"] for row in read_left_out(tmp_path / "out/left_out.csv")]
+    assert "would both write to a/" in reasons[0]
+    assert "was not written by absslab separate" in reasons[1]
+    assert (tmp_path / "out/b/mine.txt").read_text() == "mine"
 
 
 @pytest.mark.parametrize("kind", BAD_FILES)

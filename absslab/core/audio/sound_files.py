@@ -127,8 +127,12 @@ def _is_wav_cut_short(raw: BinaryIO) -> bool:
     return False
 
 
-def check(path: str | Path) -> AudioInfo:
+def check(path: str | Path, *, may_be_silent: bool = False) -> AudioInfo:
     """Decode a file from end to end, block by block, and return its header.
+
+    Args:
+        path: the file.
+        may_be_silent: whether a file of zeros alone can be used.
 
     Raises:
         InputError: see `info`; also if the file can't be decoded to its end, is shorter than its
@@ -146,7 +150,7 @@ def check(path: str | Path) -> AudioInfo:
                 "replace or remove it",
                 path=path,
             )
-        if is_silent:
+        if is_silent and not may_be_silent:
             raise _silence_error(path)
         return AudioInfo(file.samplerate, n_samples, file.channels, file.subtype)
 

@@ -12,6 +12,10 @@ from typing import Any
 
 from absslab.core.common.errors import InputError, Reason
 
+_MAX_NAME = 255  # bytes of a file's name, on nearly all disks
+_MAX_PATH = 4095  # bytes of a path
+_LONGEST_MARK = len("..4194304.part")  # bytes that the name of an unfinished file has more
+
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
@@ -154,19 +158,62 @@ def check_output_path(path: str | Path, suffix: str = ".json") -> None:
             to.
     """
     path = Path(path)
-    if path.suffix != suffix or path.is_dir():
-        kind = "the folder {path}" if path.is_dir() else "'{path}'"
+    is_folder = os.path.isdir(path)  # unlike Path.is_dir, also answers if a name is too long
+    if path.suffix != suffix or is_folder:
+        kind = "the folder {path}" if is_folder else "'{path}'"
         raise InputError(
             f"output is {kind}: expected the name of a file that ends in {suffix}", path=path
         )
-    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    check_place(path, "output")
+
+
+def check_output_folder(folder: str | Path, name: str = "output_folder") -> None:
+    """Check, before long work, that files can be written to a folder, which need not exist.
+
+    Args:
+        folder: the folder.
+        name: what it is called in messages.
+
+    Raises:
+        InputError: there is a file in its place, a name is too long, or it can't be made or
+            written to.
+    """
+    folder = Path(folder)
+    if os.path.isfile(folder):
+        raise InputError(f"{name} {{path}} is a file: expected a folder to write to", path=folder)
+    check_place(folder / "0", name, shown=folder)
+
+
+def check_place(path: str | Path, name: str, *, shown: str | Path | None = None) -> None:
+    """Check, before long work, that a file can be written; the attempt leaves nothing behind.
+
+    Args:
+        path: the file; its folders need not exist.
+        name: what it is called in messages.
+        shown: the path in messages, if it is another one.
+
+    Raises:
+        InputError: a name is too long, or its folder can't be made or written to.
+    """
+    shown = path if shown is None else shown
+    path = Path(path).absolute()
+    folder = next(parent for parent in path.parents if os.path.lexists(parent))
+    longest = max(path.parts, key=lambda part: len(os.fsencode(part)))
+    n_bytes = len(os.fsencode(longest))
+    most = _MAX_NAME - _LONGEST_MARK
+    if n_bytes > most or len(os.fsencode(path)) > _MAX_PATH - _LONGEST_MARK:
+        raise InputError(
+            f"{name} is {{path}}, where a name has {n_bytes} bytes: expected at most {most}, and "
+            f"{_MAX_PATH - _LONGEST_MARK} in all; choose shorter names",
+            path=shown,
+        )
     try:
         with tempfile.TemporaryFile(dir=folder):  # only an attempt tells
             pass
     except OSError:
         raise InputError(
-            "output is {path}, but nothing can be written to {folder}: choose another place",
-            path=path,
+            f"{name} is {{path}}, but nothing can be written to {{folder}}: choose another place",
+            path=shown,
             folder=folder,
         ) from None
 

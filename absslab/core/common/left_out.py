@@ -8,7 +8,9 @@
             infos.append(sound_files.check(path))
     left_out.stop_if_any()  # with on_error "stop", one error that names all of these files
     …
-    left_out.write()  # left_out.csv in the folder, before anything is printed
+    with left_out.written():  # left_out.csv in the folder, before anything is printed
+        …
+    left_out.stop_if_all()  # an error if no file could be used
 
 `add` is for what is known without an attempt, such as the row of a table that names a file which is
 gone. A command returns its `LeftOut`: then `absslab.cli.main` prints `summary` in one line, and the
@@ -17,7 +19,7 @@ file that can't be used raises its error.
 """
 
 import csv
-import io
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +29,7 @@ from typing import Any
 from absslab.core.common.config import option
 from absslab.core.common.errors import InputError, join_errors
 from absslab.core.common.files import write_bytes
+from absslab.core.common.tables import table_text
 
 FILE_NAME = "left_out.csv"
 ON_ERROR = ("stop", "skip")
@@ -127,6 +130,15 @@ class LeftOut:
             them = "it" if len(self.files) == 1 else "them"
             raise self.to_error(f"; pass --on_error skip to leave {them} out")
 
+    def stop_if_all(self) -> None:
+        """End the work if no file can be used.
+
+        Raises:
+            InputError: all of `n_files` were left out; the line names up to ten.
+        """
+        if self.files and len(self.files) >= self.n_files:
+            raise self.to_error()
+
     def to_error(self, hint: str = "") -> InputError:
         """Return one error about all files, for work that can't go on without them.
 
@@ -157,6 +169,24 @@ class LeftOut:
             error = join_errors(errors[:1], before=before, table=self.path)
         return error.with_names() if names_only else str(error)
 
+    @contextmanager
+    def written(self) -> Iterator[None]:
+        """Remove the table of an earlier call, and write that of this one when the block ends.
+
+        It is also written if the block raises an error. A batch of a single file has none if the
+        file can't be used: the error says it all.
+
+        Raises:
+            InputError: there is another file of this name.
+            OSError: the table can't be written.
+        """
+        self.write()
+        try:
+            yield
+        finally:
+            if self.n_files != 1:
+                self.write()
+
     def write(self) -> None:
         """Write left_out.csv with the columns file, reason, command and result.
 
@@ -164,6 +194,7 @@ class LeftOut:
         of an earlier call are replaced. A table without rows is removed.
 
         Raises:
+            InputError: there is another file of this name.
             OSError: the table can't be written.
         """
         if self.path is None:
@@ -181,12 +212,9 @@ class LeftOut:
         if not rows:
             self.path.unlink(missing_ok=True)
             return
-        buffer = io.StringIO()
-        writer = csv.DictWriter(buffer, _COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
         # Names on a disk need not be UTF-8.
-        write_bytes(self.path, buffer.getvalue().encode(errors="backslashreplace"))
+        content = table_text(_COLUMNS, rows).encode(errors="backslashreplace")
+        write_bytes(self.path, content)
 
     def _is_own(self, row: dict[str, str]) -> bool:
         return row["command"] == self.command and row["result"] == self.result
@@ -203,14 +231,23 @@ class LeftOut:
 
 
 def read_left_out(path: str | Path) -> list[dict[str, str]]:
-    """Read the rows of a left_out.csv; there are none if it is missing or no such table."""
+    """Read the rows of a left_out.csv; there are none if the file does not exist.
+
+    Raises:
+        InputError: it is another file.
+    """
+    if not os.path.lexists(path):
+        return []
     try:
         with open(path, encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error):
-        return []
-    return [
-        {name: row.get(name) or "" for name in _COLUMNS}
-        for row in rows
-        if row.get("file") and row.get("command")
-    ]
+            reader = csv.DictReader(file)
+            rows = [{name: row[name] or "" for name in _COLUMNS} for row in reader]
+            is_ours = tuple(reader.fieldnames or ()) == _COLUMNS
+    except (OSError, UnicodeDecodeError, csv.Error, KeyError):
+        is_ours = False
+    if not is_ours:
+        raise InputError(
+            "{path} was not written by ABSSLab, which names there what it leaves out: rename it",
+            path=path,
+        )
+    return rows

@@ -310,9 +310,9 @@ def checksum(path: str | Path) -> str:
 
 
 def audio_files(folder: str | Path) -> list[Path]:
-    """List the sound files directly in a folder, sorted."""
+    """List the sound files directly in a folder, sorted; links that lead nowhere are among them."""
     return sorted(
-        path for path in Path(folder).iterdir() if path.is_file() and formats.is_audio(path)
+        path for path in Path(folder).iterdir() if formats.is_audio(path) and not path.is_dir()
     )
 
 

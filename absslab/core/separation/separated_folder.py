@@ -11,7 +11,7 @@ Axes: K classes, C channels, N samples, T frames.
 """
 
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,13 @@ import numpy as np
 from absslab.core.audio import formats, sound_files
 from absslab.core.common.config import Config, option, suggest_nearest
 from absslab.core.common.errors import InputError, escape_braces
-from absslab.core.common.files import remove_unfinished, temporary_sibling
+from absslab.core.common.files import (
+    check_output_folder,
+    check_place,
+    remove_unfinished,
+    temporary_sibling,
+)
+from absslab.core.common.left_out import LeftOut, on_error_option
 from absslab.core.common.progress import Progress, Steps
 from absslab.core.data.recordings import audio_files
 from absslab.core.data.strong_labels import write_events
@@ -72,20 +78,27 @@ class SeparatedFolderConfig(Config):
     device: str = option(
         "auto", "auto (a GPU if there is one), cpu, cuda, cuda:1, …", metavar="DEVICE"
     )
+    on_error: str = on_error_option("skip")
 
 
-def find_inputs(inputs: Sequence[str], output_folder: str | Path = "") -> list[Path]:
-    """List the given files, and the sound files in the given folders.
+def find_inputs(
+    inputs: Sequence[str], output_folder: str | Path = "", left_out: LeftOut | None = None
+) -> list[Path]:
+    """List the given files, and the sound files in the given folders; each file once.
+
+    Args:
+        inputs: files and folders.
+        output_folder: the folder to write to.
+        left_out: collects files of which no folder can be written: two files of one name, or
+            a folder of this name that `absslab separate` did not write. By default they are errors.
 
     Raises:
-        InputError: a file is missing, corrupt, cut short, silent or holds NaN, a folder has no
-            audio, or two files would be written to the same folder.
+        InputError: a folder has no audio, or the output folder can't be used.
     """
-    files: list[Path] = []
-    if Path(output_folder).is_file():
-        raise InputError(
-            "{output_folder} is a file: expected a folder to write to", output_folder=output_folder
-        )
+    if left_out is None:
+        left_out = LeftOut("separate", on_error="stop")
+    check_output_folder(output_folder)
+    files: dict[Path, Path] = {}  # by the file itself, which may be given twice
     for name in inputs:
         path = Path(name)
         if path.is_dir() and not audio_files(path):
@@ -98,19 +111,95 @@ def find_inputs(inputs: Sequence[str], output_folder: str | Path = "") -> list[P
                 "{path} is both input and output_folder: choose another folder to write to",
                 path=path,
             )
-        files += audio_files(path) if path.is_dir() else [path]
+        for file in audio_files(path) if path.is_dir() else [path]:
+            files.setdefault(file.absolute(), file)
+    left_out.n_files = len(files)
     by_stem: dict[str, Path] = {}
-    for path in files:
-        sound_files.check(path)
-        if path.stem in by_stem:
-            raise InputError(
-                f"{{path}} and {{other}} would both write to {escape_braces(path.stem)}/: "
-                "separate them into different folders",
-                path=path,
-                other=by_stem[path.stem],
+    for path in files.values():
+        with left_out.file(path):
+            _check_folder_of(path, output_folder, by_stem)
+            by_stem[path.stem] = path
+    left_out.stop_if_any()
+    return list(by_stem.values())
+
+
+def _check_folder_of(path: Path, output_folder: str | Path, by_stem: Mapping[str, Path]) -> None:
+    """Check that a file's folder can be written, and is not that of another file."""
+    if path.stem in by_stem:
+        raise InputError(
+            f"{{path}} and {{other}} would both write to {escape_braces(path.stem)}/: "
+            "separate them into different folders",
+            path=path,
+            other=by_stem[path.stem],
+        )
+    folder = Path(output_folder) / path.stem
+    check_place(folder, "the folder of a file", shown=folder)
+    _check_replaceable(folder, path)
+
+
+def checking_steps(files: Sequence[Path], left_out: LeftOut) -> Steps[None]:
+    """Decode all files, if none may be left out, so that all faults are told before the work.
+
+    Yields:
+        how many files are done.
+
+    Raises:
+        InputError: files can't be used and must not be left out.
+    """
+    if left_out.on_error != "stop":
+        return
+    for n_done, path in enumerate(files):
+        yield Progress(n_done, len(files))
+        with left_out.file(path):
+            sound_files.check(path, may_be_silent=True)
+    left_out.stop_if_any()
+
+
+def separate_files(
+    separator: Separator,
+    files: Sequence[Path],
+    output_folder: str | Path,
+    left_out: LeftOut,
+    *,
+    keep: Sequence[str] = (),
+    gains: Mapping[str, float] | None = None,
+    detection: DetectionConfig = DetectionConfig(),
+) -> Generator[tuple[Path, Steps[bool]], None, None]:
+    """Separate files one after the other, and go on after those that can't be used.
+
+    Args:
+        separator: the model.
+        files: what `find_inputs` returned.
+        output_folder: gets a folder for each file, and left_out.csv if files are left out.
+        left_out: collects the files that can't be used.
+        keep: see `separate_file`.
+        gains: see `separate_file`.
+        detection: settings for finding events.
+
+    Yields:
+        each file with its steps, to be run before the next; they return whether its folder is
+        written.
+
+    Raises:
+        InputError: no file can be used, or one can't and must not be left out; see also
+            `separate_file`.
+        OSError: the folder can't be written, or the disk is full.
+    """
+    check_remix(keep, gains or {}, separator.classes)
+
+    def steps_of(path: Path) -> Steps[bool]:
+        with left_out.file(path):
+            yield from separate_file(
+                separator, path, output_folder, keep=keep, gains=gains, detection=detection
             )
-        by_stem[path.stem] = path
-    return files
+            return True
+        left_out.stop_if_any()
+        return False
+
+    with left_out.written():
+        for path in files:
+            yield path, steps_of(path)
+    left_out.stop_if_all()
 
 
 def check_remix(keep: Sequence[str], gains: Mapping[str, float], classes: Sequence[str]) -> None:
@@ -164,7 +253,7 @@ def separate_file(
     gains = gains or {}
     check_remix(keep, gains, separator.classes)
     remix_gains = gains_that_keep(keep, separator.classes) if keep else gains
-    info = sound_files.check(path)
+    info = sound_files.check(path, may_be_silent=True)
     _check_replaceable(folder, path)
     subtype = _SUBTYPES.get(info.subtype, "FLOAT")
     subtypes = dict.fromkeys([*separator.classes, "residual"], subtype)

@@ -230,7 +230,18 @@ def test_a_flac_that_does_not_say_how_long_it_is_is_refused_with_what_to_do(tmp_
 
 
 @pytest.mark.parametrize(
-    ("name", "sound"), [("a.wav", True), ("a.MP3", True), ("a.txt", False), (".a.wav", False)]
+    ("name", "sound"),
+    [
+        ("a.wav", True),
+        ("a.MP3", True),
+        ("a.aiff", True),
+        ("a.M4A", True),
+        ("a.webm", True),
+        ("a.txt", False),
+        ("a.json", False),
+        ("wav", False),
+        (".a.wav", False),
+    ],
 )
 def test_sound_files_are_told_by_their_suffix_and_hidden_ones_are_none(name, sound):
     assert formats.is_audio(name) is sound

@@ -10,6 +10,7 @@ from absslab.core.common.errors import InputError
 from absslab.core.common.files import (
     atomic_write,
     cache_folder,
+    check_output_folder,
     check_output_path,
     read_json,
     remove_unfinished,
@@ -132,6 +133,26 @@ def test_a_place_that_only_looks_as_if_it_could_be_written_is_refused_and_nothin
     monkeypatch.setattr("tempfile.TemporaryFile", refuse)
     with pytest.raises(InputError, match="nothing can be written to"):
         check_output_path(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "ä" * 130, "x" * 250, "/".join(["x" * 200] * 21)])
+def test_a_name_that_is_too_long_is_refused_before_the_work(tmp_path, name):
+    with pytest.raises(InputError, match="choose shorter names"):
+        check_output_path(tmp_path / name / "a.json")
+    with pytest.raises(InputError, match=r"output_folder is .* choose shorter names"):
+        check_output_folder(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_can_be_written_need_not_exist(tmp_path):
+    check_output_folder(tmp_path)
+    check_output_folder(tmp_path / "new" / "deep")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"output_folder .*file is a file"):
+        check_output_folder(tmp_path / "file")
+    with pytest.raises(InputError, match=r"nothing can be written to .*file"):
+        check_output_folder(tmp_path / "file" / "below")
 
 
 def test_a_folder_in_place_of_the_output_is_called_one(tmp_path):

@@ -95,13 +95,37 @@ def test_a_repeated_run_replaces_its_own_rows_alone(tmp_path):
     assert not (tmp_path / "left_out.csv").exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"a,b\n1,2\n", b"file\x00,command\n\x00"])
-def test_a_damaged_table_is_replaced(tmp_path, content):
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"a,b\n1,2\n", b"my own notes"])
+def test_a_file_of_somebody_elses_is_not_replaced(tmp_path, content):
     (tmp_path / "left_out.csv").write_bytes(content)
     left_out = LeftOut("separate", folder=tmp_path)
+    with pytest.raises(InputError, match="was not written by ABSSLab"), left_out.written():
+        pass
+    assert (tmp_path / "left_out.csv").read_bytes() == content
+
+
+def test_the_table_is_written_when_the_work_ends_in_any_way(tmp_path):
+    left_out = LeftOut("separate", folder=tmp_path)
     fail_on(left_out, "a.wav")
-    left_out.write()
-    assert [row["file"] for row in read_left_out(tmp_path / "left_out.csv")] == ["a.wav"]
+    (tmp_path / "left_out.csv").unlink(missing_ok=True)
+    with pytest.raises(KeyboardInterrupt), left_out.written():
+        raise KeyboardInterrupt
+    assert (tmp_path / "left_out.csv").exists()
+    again = LeftOut("separate", folder=tmp_path)
+    with again.written():
+        assert not (tmp_path / "left_out.csv").exists()
+    assert not (tmp_path / "left_out.csv").exists()
+
+
+def test_work_ends_if_no_file_can_be_used():
+    left_out = LeftOut("separate")
+    left_out.stop_if_all()
+    left_out.n_files = 2
+    fail_on(left_out, "a.wav")
+    left_out.stop_if_all()
+    fail_on(left_out, "b.wav")
+    with pytest.raises(InputError, match=r"2 of 2 files can't be used: \(1\) a.wav is broken"):
+        left_out.stop_if_all()
 
 
 def test_a_name_that_is_not_utf_8_can_be_written(tmp_path):
