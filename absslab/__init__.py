@@ -6,6 +6,7 @@ The names in `__all__` are imported on first use, so that `import absslab` does 
 import importlib
 from typing import TYPE_CHECKING, Any
 
+import absslab.core.common.standard_library  # noqa: F401  (before all that imports pathlib)
 from absslab.core.common.rich_result import register_renderer
 from absslab.core.common.version import __version__
 from absslab.notebook import listen, render_as_player, workbench

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 from absslab.core.common.config import suggest_nearest
 from absslab.core.common.errors import InputError, InputWarning, WorkError
+from absslab.core.common.home import provide_home
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.notices import hear_notices
 from absslab.core.common.streams import patient_output
@@ -58,6 +59,7 @@ def _run_command(arguments: list[str]) -> int:
         command, own_arguments = _split_command(arguments)
         if not command:
             return 0
+        provide_home()
         # A command returns what it left out, if it works on many files.
         run = importlib.import_module(f"absslab.cli.{command}").run
         with _print_notices(command):

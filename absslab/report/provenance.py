@@ -32,7 +32,6 @@ PACKAGES = (
     "scipy",
     "pandas",
     "scikit-learn",
-    "librosa",
     "soundfile",
     "soxr",
     "matplotlib",

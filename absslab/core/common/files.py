@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from absslab.core.common.errors import InputError, Reason
+from absslab.core.common.home import find_home, private_folder
 
 _MAX_NAME = 255  # bytes of a file's name, on nearly all disks
 _MAX_PATH = 4095  # bytes of a path
@@ -221,8 +222,20 @@ def check_place(path: str | Path, name: str, *, shown: str | Path | None = None)
 def cache_folder() -> Path:
     """Return the folder for files that can be made again.
 
-    It is `$ABSSLAB_CACHE`, else `$XDG_CACHE_HOME/absslab`, else `~/.cache/absslab`.
+    It is `$ABSSLAB_CACHE`, else `$XDG_CACHE_HOME/absslab`, else `~/.cache/absslab`. If the user has
+    no home, or one that can't be written, it is a private folder for temporary files.
     """
     if folder := os.environ.get("ABSSLAB_CACHE"):
         return Path(folder)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "absslab"
+    if folder := os.environ.get("XDG_CACHE_HOME"):
+        return Path(folder) / "absslab"
+    home = find_home()
+    if home is not None and _can_be_made(home / ".cache" / "absslab"):
+        return home / ".cache" / "absslab"
+    return private_folder() / ".cache" / "absslab"
+
+
+def _can_be_made(folder: Path) -> bool:
+    """Tell whether a folder can be written, or made if it does not exist."""
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)

@@ -89,6 +89,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     except OSError as error:
         reason = Reason.of(error)
         raise InputError("{path} can't be read: {reason}", path=path, reason=reason) from error
+    except MemoryError:
+        raise
     except Exception as error:  # torch raises many kinds of errors for damaged files
         raise InputError(
             "{path} is damaged or not a checkpoint: expected a whole file that absslab train wrote",
@@ -118,18 +120,27 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Che
         configs = ModelConfigs.from_json(content["configs"])
         classes = content["classes"]
         made = dict(content["made"])
+        weights = content["weights"]
         for name in classes:
             check_class_name(name, path)  # it will name files
+        # Any other error here, such as one of a library's cache, is not the file's fault.
         model = build_model(configs, classes)
-        model.load_state_dict(content["weights"])
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        text = textwrap.shorten(str(error), 300)  # torch lists every weight on a separate line
-        raise InputError(
-            "{path} is damaged: its parts do not fit together ({reason})",
-            path=path,
-            reason=Reason.of(error)._replace(text=text),
-        ) from None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _mismatch_error(path, error) from None
+    try:
+        model.load_state_dict(weights)
+    except (TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise _mismatch_error(path, error) from None
     return Checkpoint(model.to(device).eval(), configs, made)
+
+
+def _mismatch_error(path: str | Path, error: Exception) -> InputError:
+    text = textwrap.shorten(str(error), 300)  # torch lists every weight on a separate line
+    return InputError(
+        "{path} is damaged: its parts do not fit together ({reason})",
+        path=path,
+        reason=Reason.of(error)._replace(text=text),
+    )
 
 
 def _translate_weight_names(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import TypeVar
 import numpy as np
 from torch import Tensor
 
+from absslab.core.audio.mel import band_edges
 from absslab.core.audio.stft import WINDOWS
 from absslab.core.common.config import Config, option
 from absslab.core.common.errors import InputError
@@ -95,10 +96,7 @@ class FeatureConfig(Config):
         """Centre frequency of each band in Hz: (M,)."""
         if not self.is_mel:
             return np.fft.rfftfreq(self.window_size, 1 / self.sampling_rate)
-        import librosa
-
-        n_edges = self.n_mels + 2
-        return librosa.mel_frequencies(n_mels=n_edges, fmin=self.f_min, fmax=self.highest)[1:-1]
+        return band_edges(self.n_mels, self.f_min, self.highest)[1:-1]
 
     def n_frames(self, n_samples: Count) -> Count:
         """Return the number of frames of a waveform with a number of samples.

@@ -5,13 +5,13 @@ scaled so that a sine of amplitude a has the magnitude a. So features do not dep
 and the offset of the logarithm is a level.
 """
 
-import warnings
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from absslab.core.audio.mel import band_edges, triangular_filters
 from absslab.core.audio.stft import STFT
 from absslab.core.common.errors import InputError
 from absslab.core.model.feature_config import FeatureConfig
@@ -28,20 +28,10 @@ def mel_filters(config: FeatureConfig, window_size: int, sampling_rate: int) -> 
     Shape:
         (M, F): triangles of area 1 per Hz.
 
-    Source: Slaney, Auditory Toolbox, 1998, as in librosa.
+    Source: Slaney, Auditory Toolbox, 1998; see `absslab.core.audio.mel`.
     """
-    import librosa
-
-    with warnings.catch_warnings():
-        # Bands above half of a low sampling rate are empty.
-        warnings.filterwarnings("ignore", "Empty filters")
-        return librosa.filters.mel(
-            sr=sampling_rate,
-            n_fft=window_size,
-            n_mels=config.n_mels,
-            fmin=config.f_min,
-            fmax=config.highest,
-        )
+    edges = band_edges(config.n_mels, config.f_min, config.highest)  # (M + 2,)
+    return triangular_filters(edges, window_size, sampling_rate)
 
 
 class FrontEnd(nn.Module):

@@ -103,6 +103,16 @@ def test_a_checkpoint_that_may_not_be_read_is_refused_with_the_reason(saved, mon
     assert refusal_of(saved).endswith("can't be read: Permission denied")
 
 
+def test_an_error_of_elsewhere_is_not_the_files_fault(saved, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("cannot cache function: no locator available")
+
+    monkeypatch.setattr("absslab.core.model.checkpoint.build_model", fail)
+    with pytest.raises(RuntimeError, match="no locator") as error:
+        load_checkpoint(saved)
+    assert not isinstance(error.value, InputError)
+
+
 @pytest.mark.parametrize("size", [1, 10, 1000])
 def test_random_bytes_are_refused(tmp_path, size):
     path = tmp_path / "random.ckpt"

@@ -1,0 +1,56 @@
+"""Commands on machines as they are: without a home, with odd packages, with full disks."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+SMALL = ("model_type", "fine_channels", "context", "masks", "n_mels", "device")
+# A user without a name or a home, and packages that have no place for their caches.
+BARE_MACHINE = """
+import os, pwd, sys
+def refuse(uid):
+    raise KeyError(f"getpwuid(): uid not found: {uid}")
+pwd.getpwuid = refuse
+for name in ("HOME", "LOGNAME", "USER", "LNAME", "USERNAME", "XDG_CACHE_HOME", "ABSSLAB_CACHE"):
+    os.environ.pop(name, None)
+sys.modules["librosa"] = sys.modules["numba"] = None  # importing them fails
+from absslab.cli.main import main
+"""
+
+
+def run_python(code, folder, **options):
+    """Run Python code in a new process, and return the process that has ended."""
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        **options,
+    )
+
+
+def test_the_main_commands_need_no_home_and_no_numba(event_folder, small_model, tmp_path):
+    flags = " ".join(f"--{name} {value}" for name, value in small_model.items() if name in SMALL)
+    steps = [
+        f"mix --event_folder {event_folder} --output_folder m --n_files 10 --length 1",
+        f"train {flags} --data_folder m --save_path r.ckpt --n_epochs 1",
+        "evaluate --checkpoint_path r.ckpt --bss_eval none --n_resamples 0 --output s.json",
+        "separate --checkpoint_path r.ckpt --input m/test --output_folder o",
+    ]
+    code = BARE_MACHINE + f"for step in {steps}:\n    assert main(step.split()) == 0, step\n"
+    done = run_python(code, tmp_path, env=os.environ | {"TMPDIR": str(tmp_path)})
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("place", ["first", "last"])
+def test_a_package_that_hides_pathlib_does_no_harm(tmp_path, place):
+    (tmp_path / "pathlib.py").write_text("from collections import Sequence\n")
+    environment = os.environ | ({"PYTHONPATH": str(tmp_path)} if place == "first" else {})
+    code = f"import sys; sys.path.append({str(tmp_path)!r})\n" if place == "last" else ""
+    code += "import absslab, pathlib\nprint(pathlib.Path('a').name, absslab.__version__)"
+    done = run_python(code, "/", env=environment)
+    assert done.stdout.startswith("a "), done.stderr
