@@ -3,6 +3,7 @@
 import copy
 
 import torch
+from torch import nn
 
 from absslab.core.model.separation_model import SeparationModel
 
@@ -47,4 +48,13 @@ def build_weight_average(trained: SeparationModel, decay: float) -> WeightAverag
         trained: the model that is trained.
         decay: decay of the average per step; 0: no average.
     """
-    return WeightAverage(trained, copy.deepcopy(trained) if decay else trained, decay)
+    return WeightAverage(trained, _copy_model(trained) if decay else trained, decay)
+
+
+def _copy_model(model: SeparationModel) -> SeparationModel:
+    copied = copy.deepcopy(model)
+    for module in copied.modules():
+        if isinstance(module, nn.RNNBase):
+            # cuDNN joins weights that are apart at every call, and warns; a copy has them apart
+            module.flatten_parameters()
+    return copied

@@ -18,6 +18,7 @@ from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
 from absslab.core.common.progress import LongWork, run_to_end
 from absslab.core.model.checkpoint import load_checkpoint, read_checkpoint
+from absslab.core.model.mask_networks import UNetConfig
 from absslab.core.training.epoch_lines import print_epochs
 from absslab.core.training.events import (
     EpochResult,
@@ -185,6 +186,19 @@ def test_a_gpu_trains_as_a_cpu_does(new_run, tmp_path):
     gpu_run = replace(new_run.run, device="cuda", save_path=str(tmp_path / "gpu.ckpt"))
     on_gpu = finish(Experiment(replace(new_run, run=gpu_run)))
     assert on_gpu[0].losses["total"] == pytest.approx(on_cpu[0].losses["total"], rel=1e-2)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.filterwarnings("error")
+def test_a_gpu_trains_and_validates_the_average_without_a_warning(new_run):
+    settings = with_training(new_run, average_decay=0.9)
+    u_net = replace(
+        settings.model,
+        model=replace(settings.model.model, model_type="U_Net"),
+        mask_net=UNetConfig(unet_channels=(4, 4, 4), fine_channels=3, context=4),
+    )
+    on_gpu = replace(new_run.run, device="cuda")
+    finish(Experiment(replace(settings, model=u_net, run=on_gpu)))
 
 
 def test_features_can_come_from_a_store_and_are_the_same(new_run, tmp_path):

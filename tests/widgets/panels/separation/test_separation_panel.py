@@ -10,6 +10,7 @@ import pytest
 
 from absslab.cli.main import main
 from absslab.core.audio import sound_files
+from absslab.core.common.devices import choose_device
 from absslab.core.common.errors import InputError
 from absslab.core.separation.masks import SeparationConfig
 from absslab.core.separation.separator import Separator
@@ -120,7 +121,8 @@ def test_a_mixture_is_shown_with_sources_references_scores_and_events(
     panel.separate()
     settle()
     assert panel.message == ""
-    expected = Separator.from_checkpoint(str(checkpoint)).separate(
+    device = choose_device("auto")  # as the panel does
+    expected = Separator.from_checkpoint(str(checkpoint), device).separate(
         *sound_files.load_channels(mixture)
     )
     for name, source in zip(expected.classes, expected.sources, strict=True):
