@@ -125,6 +125,8 @@ class TrainingPanel(WorkbenchPanel):
 
     def listen(self, epoch: int | None = None, mixture: str = "") -> None:
         """Play a validation mixture as the model of an epoch separates it."""
+        if epoch not in self.follower.epochs.checkpoints:
+            self.follower.update()  # a fast training has ended since it was last looked at
         self.follower.epochs.listen(epoch, mixture)
 
     def _launch(self, folder: Path, device: str, anyway: bool, launch: Callable[[], None]) -> None:

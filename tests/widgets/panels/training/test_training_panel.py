@@ -469,6 +469,19 @@ def test_the_same_mixture_is_heard_as_each_epochs_model_separates_it(panel, trai
     assert "was deleted" in panel.message
 
 
+def test_epochs_since_the_last_look_are_heard(panel, trained, settle):
+    kept = trained / "epochs"
+    away = trained / "away"
+    kept.rename(away)
+    panel.attach(trained)
+    settle()
+    away.rename(kept)  # as a fast training writes them between two looks
+    panel.listen(1)
+    settle()
+    assert panel.message == ""
+    assert "epoch 1" in panel.follower.epochs.recording_view.caption.value
+
+
 def test_what_a_gpu_holds_is_said(panel, trained, settle):
     panel.attach(trained)
     settle()
