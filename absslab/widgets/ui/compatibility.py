@@ -1,4 +1,4 @@
-"""All uses of private names of other libraries: ipykernel, ipympl, jupyter_server and Voila.
+"""All uses of private names of others: ipykernel, ipympl, ipywidgets, jupyter_server and Voila.
 
 A new version of these may rename them. The upper bounds in pyproject.toml keep out versions that
 were not tried, and `tests/widgets/ui/test_compatibility.py` says which version misses which name.
@@ -23,6 +23,20 @@ def kernel_main_loop() -> asyncio.AbstractEventLoop | None:
     loop: asyncio.AbstractEventLoop | None
     loop = getattr(getattr(kernel, "io_loop", None), "asyncio_loop", None)
     return loop
+
+
+def send_widget_states() -> None:
+    """Send the states of all widgets of this process to its page again.
+
+    A page first asks for all states, then makes its widgets. It drops updates that arrive between
+    the two.
+    """
+    for widget in list(ipywidgets.widgets.widget._instances.values()):
+        widget.send_state([key for key in widget.keys if not key.startswith(_CONSTANT_KEYS)])
+
+
+# What a widget is, its script and its styles: these never change, and are large.
+_CONSTANT_KEYS = ("_model_", "_view_", "_esm", "_css", "_anywidget_id")
 
 
 def live_canvas(figure: Any, call: Callable[..., Any]) -> ipywidgets.DOMWidget:

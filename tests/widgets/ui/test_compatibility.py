@@ -43,6 +43,7 @@ def broken(package: str, name: str) -> str:
         ("ipykernel", "ipykernel.kernelapp", "IPKernelApp.kernel"),
         ("ipympl", "ipympl.backend_nbagg", "Canvas._handle_message"),
         ("ipympl", "ipympl.backend_nbagg", "FigureManager"),
+        ("ipywidgets", "ipywidgets.widgets.widget", "_instances"),
         ("jupyter_client", "jupyter_client.manager", "AsyncKernelManager.start_kernel"),
         (
             "jupyter_server",

@@ -9,6 +9,7 @@ from absslab.core.common.errors import InputError
 from absslab.plots.html_templates import render_template
 from absslab.widgets.dashboards.page_heartbeat import PageHeartbeat
 from absslab.widgets.dashboards.settings import DashboardConfig
+from absslab.widgets.ui.compatibility import send_widget_states
 from absslab.widgets.ui.panel import Panel
 
 _log = logging.getLogger("absslab")
@@ -27,7 +28,7 @@ class Page(Panel):
         super().__init__()
         self.config = config
         self.heartbeat = self.own(
-            PageHeartbeat(on_open=self.guard(self.resume), on_leave=self.guard(self.pause))
+            PageHeartbeat(on_open=self.guard(self._open), on_leave=self.guard(self.pause))
         )
         self.widget.add_class("absslab-dashboard")
 
@@ -54,6 +55,10 @@ class Page(Panel):
 
     def resume(self) -> None:
         """Go on, because somebody has the page open."""
+
+    def _open(self) -> None:
+        send_widget_states()  # the page shows its widgets now, and may have missed changes before
+        self.resume()
 
     def fail(self, error: BaseException) -> None:
         """Show an error that the visitor can act on; any other goes to the log of the host."""

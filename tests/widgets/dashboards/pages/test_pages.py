@@ -7,6 +7,7 @@ import shutil
 import time
 from pathlib import Path
 
+import ipywidgets
 import numpy as np
 import pytest
 import soundfile
@@ -461,8 +462,32 @@ def test_it_is_known_when_nobody_looks_any_more(monkeypatch):
     heartbeat.close()
 
 
+def test_what_changed_while_a_page_was_loading_is_sent_again(opened, run, monkeypatch, settle):
+    page = opened("listen", run_directory=[str(run)])
+    settle()
+    sent = {}
+
+    def note(widget, key=None):
+        if isinstance(key, list):  # many at once, not the one that has changed
+            sent[widget] = set(key)
+
+    monkeypatch.setattr(ipywidgets.Widget, "send_state", note)
+    here = {"content": {"data": {"method": "custom", "content": {"type": "here"}}}, "buffers": []}
+    page.heartbeat._handle_msg(here)
+    settle()
+    assert "children" in sent[page.widget]
+    assert {"index", "_options_labels"} <= sent[page.choice.control]
+    assert {"_dom_classes", "layout"} <= sent[page.recording_view.player]
+    assert not any(
+        key.startswith(("_esm", "_model_name")) for keys in sent.values() for key in keys
+    )
+    sent.clear()
+    page.heartbeat._handle_msg(here)
+    settle()
+    assert sent == {}
+
+
 def test_a_page_frees_what_it_opened(run, tmp_path, settle):
-    import ipywidgets
 
     before = len(ipywidgets.widgets.widget._instances)
     for name in ("listen", "separate", "monitor"):
