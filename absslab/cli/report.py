@@ -24,6 +24,9 @@ class ReportConfig(Config):
         metavar="FOLDER",
         required=True,
     )
+    data_folder: str = option(
+        "", "folder of the data, if they were moved since the training", metavar="FOLDER"
+    )
     split: str = option("test", "split to report on", choices=SPLITS)
     n_examples: int = option(
         1, "number of the worst, of the median and of the best mixtures to show", at_least=0
@@ -56,7 +59,11 @@ def run(arguments: Sequence[str]) -> None:
     from absslab.report.report import open_report
 
     report = open_report(  # checks all input before the long work
-        config.run_directory, split=config.split, n_examples=config.n_examples, device=config.device
+        config.run_directory,
+        split=config.split,
+        n_examples=config.n_examples,
+        device=config.device,
+        data_folder=config.data_folder,
     )
     check_output_path(output, ".html")
     if report.scores_problem:
@@ -65,7 +72,7 @@ def run(arguments: Sequence[str]) -> None:
         print(f"scoring on {report.device}", file=sys.stderr, flush=True)
         run_with_progress(report.score(), "scored", "file")
     print("making the report", file=sys.stderr, flush=True)
-    names = ("run_directory", "split", "n_examples", "device", "output")
+    names = ("run_directory", "data_folder", "split", "n_examples", "device", "output")
     parameters = {name: getattr(config, name) for name in names}
     written = write_report(output, parameters, title=f"{report.name}: report")
     seconds = time.monotonic() - begin

@@ -119,6 +119,7 @@ def open_report(
     split: str = "test",
     n_examples: int = 1,
     device: str = "auto",
+    data_folder: str = "",
     limit: int = CHARACTERS_FOR_EXAMPLES,
 ) -> Report:
     """Open the report on a run; score it first (`Report.score`) if it is not scored.
@@ -128,13 +129,14 @@ def open_report(
         split: train, validation or test.
         n_examples: number of the worst, the median and the best mixtures to show.
         device: device for separating and scoring: auto, cpu, cuda, cuda:1, ….
+        data_folder: folder of the data, if they were moved since the training.
         limit: number of characters that examples may take; those beyond it are left out.
 
     Raises:
         InputError: it is not a run directory, it has no model yet, its data are gone, or they do
-            not have this split.
+            not have this split; or a data folder is named although the data were not moved.
     """
     if n_examples < 0:
         raise InputError(f"n_examples is {n_examples}: expected at least 0")
-    run = open_run(run_directory, split=split, device=device)
+    run = open_run(run_directory, split=split, device=device, data_folder=data_folder)
     return Report(run, n_examples=n_examples, limit=limit)

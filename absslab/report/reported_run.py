@@ -34,6 +34,7 @@ class ReportedRun:
         saved_scores: scores of the current best model; None if there are none.
         scoring_settings: settings with which the model was scored.
         requested_device: device for separating and scoring, as requested: auto, cpu, cuda, ….
+        moved_data_folder: folder of the data, if they were moved since the training; else empty.
         scores_problem: why scores that are there can't be used; empty if they can.
     """
 
@@ -45,6 +46,7 @@ class ReportedRun:
     saved_scores: RunScores | None
     scoring_settings: ScoringSettings
     requested_device: str
+    moved_data_folder: str = ""
     scores_problem: str = ""
 
     @property
@@ -55,7 +57,7 @@ class ReportedRun:
     @property
     def data_folder(self) -> str:
         """The folder where the data of the run are now."""
-        return _moved_data_folder(self.scoring_settings) or self.settings.data.data_folder
+        return self.moved_data_folder or self.settings.data.data_folder
 
     @property
     def scores(self) -> RunScores:
@@ -73,17 +75,20 @@ class ReportedRun:
         return self.saved_scores
 
 
-def open_run(run_directory: str | Path, *, split: str, device: str) -> ReportedRun:
+def open_run(
+    run_directory: str | Path, *, split: str, device: str, data_folder: str = ""
+) -> ReportedRun:
     """Open a run: read its directory and its scores, load its model, open its data.
 
     Args:
         run_directory: as `absslab train` writes it, with the best model beside it.
         split: train, validation or test.
         device: device for separating and scoring: auto, cpu, cuda, cuda:1, ….
+        data_folder: folder of the data, if they were moved since the training.
 
     Raises:
         InputError: it is not a run directory, it has no model yet, its data are gone, or they do
-            not have this split.
+            not have this split; or a data folder is named although the data were not moved.
     """
     folder = Path(run_directory)
     reader = RunReader.open(folder)
@@ -112,10 +117,9 @@ def open_run(run_directory: str | Path, *, split: str, device: str) -> ReportedR
     except InputError as error:
         scores_problem = str(error)
     scoring_settings = saved_scores.scores.settings if saved_scores else {}
+    moved_data_folder = _moved_data_folder(settings, scoring_settings, data_folder)
     evaluation = open_evaluation(  # with the same settings, so that one hears what was scored
-        EvaluationConfig(
-            str(checkpoint), split, _moved_data_folder(scoring_settings), device=device
-        ),
+        EvaluationConfig(str(checkpoint), split, moved_data_folder or None, device=device),
         _read_config(SeparationConfig, scoring_settings.get("separation", {})),
         _read_config(DetectionConfig, scoring_settings.get("detection", {})),
     )
@@ -128,6 +132,7 @@ def open_run(run_directory: str | Path, *, split: str, device: str) -> ReportedR
         saved_scores=None if saved_scores is None or saved_scores.is_old else saved_scores,
         scoring_settings=scoring_settings,
         requested_device=device,
+        moved_data_folder=moved_data_folder,
         scores_problem=scores_problem,
     )
 
@@ -147,10 +152,37 @@ def score_run(run: ReportedRun) -> Steps[ReportedRun]:
     return replace(run, saved_scores=saved_scores, scoring_settings=scores.settings)
 
 
-def _moved_data_folder(scoring_settings: ScoringSettings) -> str | None:
-    """Return the folder of the data when they were scored, if they were moved since training."""
-    folder = scoring_settings.get("evaluation", {}).get("data_folder")
-    return folder if isinstance(folder, str) and Path(folder).is_dir() else None
+def _moved_data_folder(
+    settings: Settings, scoring_settings: ScoringSettings, named_folder: str
+) -> str:
+    """Return the folder of the data if they were moved since the training; else nothing.
+
+    Args:
+        settings: settings of the training.
+        scoring_settings: settings with which the model was scored.
+        named_folder: where the data are, if it was said; else where they were scored.
+    """
+    scored_folder = scoring_settings.get("evaluation", {}).get("data_folder")
+    if not isinstance(scored_folder, str) or not Path(scored_folder).is_dir():
+        scored_folder = ""
+    known_folder = scored_folder or settings.data.data_folder
+    folder = named_folder or known_folder
+    if not Path(folder).is_dir():
+        raise InputError(
+            "{data_folder}, the data of the run, does not exist: if they were moved, pass their "
+            "folder as --data_folder",
+            data_folder=folder,
+        )
+    if not named_folder:
+        return scored_folder
+    if Path(known_folder).is_dir() and not Path(known_folder).samefile(named_folder):
+        raise InputError(
+            "the data of the run are in {known}: leave data_folder out, it is for data that were "
+            "moved; to score other data, call absslab evaluate --data_folder {named}",
+            known=known_folder,
+            named=named_folder,
+        )
+    return named_folder
 
 
 def _read_config(config_class: type[ConfigOf], values: Mapping[str, object]) -> ConfigOf:

@@ -17,6 +17,7 @@ def render_reproduction(run: ReportedRun, *, n_examples: int, output: str) -> Fr
     """
     scores = run.scores
     report_flags = {
+        "data_folder": run.moved_data_folder or None,
         "split": run.split,
         "n_examples": n_examples,
         "device": run.requested_device,

@@ -24,6 +24,8 @@ from absslab.report.page import MAX_CHARACTERS
 from absslab.report.render import failed_notebook_path, write_report
 from absslab.report.report import Report, open_report
 
+from .conftest import move_data
+
 SECTIONS = (
     "Settings",
     "Data",
@@ -313,6 +315,25 @@ def test_work_that_failed_is_one_line_and_status_1(run, own_home, monkeypatch, c
     assert not (run / "report.html").exists()
 
 
+def test_data_that_were_moved_are_named(run, mixtures, tmp_path, capsys):
+    moved = tmp_path / "moved"
+    move_data(run, data_folder=str(tmp_path / "gone"))
+    assert "gone, the data of the run, does not exist: if they were moved" in refusal_of(
+        capsys, *command(run)
+    )
+    assert "moved, the data of the run, does not exist" in refusal_of(
+        capsys, *command(run, "--data_folder", moved)
+    )
+    shutil.copytree(mixtures, moved)
+    report = open_report(run, device="cpu", data_folder=str(moved))
+    run_to_end(report.score())
+    assert f"--data_folder={moved}" in report.reproduction().html
+    assert open_report(run, device="cpu").is_scored  # where they were scored
+    assert f"the data of the run are in {moved}: leave data_folder out" in refusal_of(
+        capsys, *command(run, "--data_folder", mixtures)
+    )
+
+
 def refusal_of(capsys, *arguments):
     assert main(list(map(str, arguments))) == 2
     out, err = capsys.readouterr()
@@ -348,7 +369,7 @@ def test_input_that_can_not_be_used_is_one_line_before_any_work(
     table.write_text(table.read_text().replace(",test", ",train"))
     assert "no recordings in its test split" in refusal_of(capsys, *command(run))
     shutil.rmtree(tmp_path / "field")
-    assert "is not a directory" in refusal_of(capsys, *command(run))
+    assert "field, the data of the run, does not exist" in refusal_of(capsys, *command(run))
     monkeypatch.setitem(__import__("sys").modules, "papermill", None)
     assert "pip install 'absslab[report]'" in refusal_of(capsys, *command(run))
     assert [
