@@ -132,17 +132,18 @@ def check(path: str | Path, *, may_be_silent: bool = False) -> AudioInfo:
 
     Args:
         path: the file.
-        may_be_silent: whether a file of zeros alone can be used.
+        may_be_silent: whether a file can be used whose channels have a mean of zeros alone.
 
     Raises:
         InputError: see `info`; also if the file can't be decoded to its end, is shorter than its
-            header says, holds NaN or infinite samples, or only zeros.
+            header says, holds NaN or infinite samples, or is silent.
     """
     with open_audio(path) as file:
         n_samples = 0
         is_silent = True
         while len(block := _read(file, _BLOCK, path)):
-            is_silent = is_silent and not block.any()
+            # Channels that cancel each other are silent too, once they are mixed to mono.
+            is_silent = is_silent and not block.mean(axis=1).any()
             n_samples += len(block)
         if n_samples < file.frames:
             raise InputError(

@@ -211,11 +211,13 @@ def check_place(path: str | Path, name: str, *, shown: str | Path | None = None)
     try:
         with tempfile.TemporaryFile(dir=folder):  # only an attempt tells
             pass
-    except OSError:
+    except OSError as error:
         raise InputError(
-            f"{name} is {{path}}, but nothing can be written to {{folder}}: choose another place",
+            f"{name} is {{path}}, but nothing can be written to {{folder}} ({{reason}}): "
+            "choose another place",
             path=shown,
             folder=folder,
+            reason=Reason.of(error),
         ) from None
 
 

@@ -3,6 +3,7 @@
 ::
 
     output_folder/manifest.json       format version, config, seed, classes, recordings, split
+    output_folder/left_out.csv        recordings that could not be used, if there are any
     output_folder/train/ validation/ test/
         000000.wav                    the mixture
         000000/speech.flac …          the sources that sound in it, and background.flac
@@ -16,7 +17,7 @@ because silence takes almost no space in it.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -63,6 +64,7 @@ class Manifest:
         n_mixtures: number of mixtures of each split that has any.
         recordings: recordings of each split, from which its mixtures are drawn.
         backgrounds: background recordings of each split; empty if backgrounds are noise.
+        left_out: why files of these folders were left out, by their paths in them.
     """
 
     config: Mapping[str, object]
@@ -71,10 +73,14 @@ class Manifest:
     n_mixtures: dict[str, int]
     recordings: dict[str, list[MixedRecording]]
     backgrounds: dict[str, list[MixedRecording]]
+    left_out: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the manifest as plain data."""
-        return {"format": FORMAT, "version": VERSION, **document_to_json(self)}
+        content = document_to_json(self)
+        if not self.left_out:  # earlier versions do not know this field
+            del content["left_out"]
+        return {"format": FORMAT, "version": VERSION, **content}
 
     @classmethod
     def from_json(cls, content: Mapping[str, object]) -> Self:

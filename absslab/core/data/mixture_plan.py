@@ -7,6 +7,7 @@ import numpy as np
 
 from absslab.core.common.config import Config, option
 from absslab.core.common.errors import InputError
+from absslab.core.common.left_out import LeftOut, on_error_option
 from absslab.core.common.progress import Steps, run_to_end
 from absslab.core.data.mixing import MixingConfig, MixtureSpec, sample_spec
 from absslab.core.data.recordings import (
@@ -49,6 +50,7 @@ class MixtureFolderConfig(Config):
     sources: str = option("active", "which sources to save", choices=("none", "active", "all"))
     seed: int = option(0, "random seed of the split and of the mixtures", at_least=0)
     n_workers: int = option(0, "number of processes; 0: one per core", at_least=0)
+    on_error: str = on_error_option("stop")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -117,26 +119,31 @@ class MixturePlan:
 
 
 def event_steps(
-    config: MixtureFolderConfig, *, skip_bad_files: bool = False
+    config: MixtureFolderConfig, left_out: LeftOut | None = None
 ) -> Steps[IndexedFolder]:
     """Index the recordings that mixtures are made from; see `indexing_steps`."""
     return indexing_steps(
         config.event_folder,
         csv=config.recordings_csv,
         origin_pattern=config.origin_pattern,
-        skip_bad_files=skip_bad_files,
+        left_out=left_out,
     )
 
 
 def planning_steps(
-    config: MixtureFolderConfig, mixing: MixingConfig, recordings: Sequence[Recording]
+    config: MixtureFolderConfig,
+    mixing: MixingConfig,
+    recordings: Sequence[Recording],
+    left_out: LeftOut | None = None,
 ) -> Steps[MixturePlan]:
-    """Split the recordings, and read and split the background recordings if there are any.
+    """Read the background recordings if there are any, and split all recordings.
 
     Args:
         config: number of mixtures, seed and folders.
         mixing: settings for drawing mixtures.
         recordings: all recordings of the event folder.
+        left_out: the files of the event folder that were left out; collects background recordings
+            that can't be used.
 
     Yields:
         how many background recordings have been decoded.
@@ -146,23 +153,33 @@ def planning_steps(
 
     Raises:
         InputError: there are no recordings, or a class or the background folder has too few for
-            the split.
+            the split; files can't be used and must not be left out.
     """
+    if left_out is None:
+        left_out = LeftOut("mix", on_error=config.on_error)
+    background_recordings: list[Recording] = []
+    if mixing.background_folder is not None:
+        background_recordings = yield from background_steps(
+            mixing.background_folder, origin_pattern=config.origin_pattern, left_out=left_out
+        )
+    left_out.stop_if_any()
+    if left_out and not recordings:
+        raise left_out.to_error()
     split = split_recordings(recordings, percentages=config.split_percentages, seed=config.seed)
     backgrounds: dict[str, list[Recording]] = {name: [] for name in SPLITS}
     if mixing.background_folder is not None:
-        background_recordings = yield from background_steps(
-            mixing.background_folder, origin_pattern=config.origin_pattern
-        )
         backgrounds = _split_backgrounds(background_recordings, mixing.background_folder, config)
     return MixturePlan(config, mixing, recordings, split, backgrounds)
 
 
 def plan_mixtures(
-    config: MixtureFolderConfig, mixing: MixingConfig, recordings: Sequence[Recording]
+    config: MixtureFolderConfig,
+    mixing: MixingConfig,
+    recordings: Sequence[Recording],
+    left_out: LeftOut | None = None,
 ) -> MixturePlan:
     """Plan the mixtures of a folder; see `planning_steps`."""
-    return run_to_end(planning_steps(config, mixing, recordings))
+    return run_to_end(planning_steps(config, mixing, recordings, left_out))
 
 
 def _split_backgrounds(

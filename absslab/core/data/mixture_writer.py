@@ -2,15 +2,22 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from absslab.core.audio import sound_files
-from absslab.core.common.errors import InputError, escape_braces
-from absslab.core.common.files import remove_unfinished, write_json, write_text
+from absslab.core.common.errors import InputError, InputWarning, escape_braces
+from absslab.core.common.files import (
+    check_output_folder,
+    remove_unfinished,
+    write_json,
+    write_text,
+)
+from absslab.core.common.left_out import FILE_NAME, LeftOut
+from absslab.core.common.notices import give_notice
 from absslab.core.common.parallel import map_in_processes
 from absslab.core.common.progress import Progress, Steps, name_stage
 from absslab.core.common.tables import original_path, write_table
@@ -22,7 +29,7 @@ from absslab.core.data.mixture_plan import (
     event_steps,
     planning_steps,
 )
-from absslab.core.data.recordings import Recording, checksum
+from absslab.core.data.recordings import IndexedFolder, Recording, checksum
 from absslab.core.data.strong_labels import write_events
 
 _CHUNK = 20  # number of mixtures that a worker makes before it reports
@@ -36,23 +43,27 @@ class WrittenMixtures:
     Args:
         folder: folder of the mixtures.
         counts: number of mixtures of each split that has any.
+        left_out: the recordings that could not be used.
     """
 
     folder: Path
     counts: dict[str, int]
+    left_out: LeftOut = field(default_factory=lambda: LeftOut("mix"), compare=False)
 
 
 def write_mixtures(
-    config: MixtureFolderConfig, mixing: MixingConfig, recordings: Sequence[Recording] | None = None
+    config: MixtureFolderConfig, mixing: MixingConfig, indexed: IndexedFolder | None = None
 ) -> Steps[WrittenMixtures]:
     """Write a folder of mixtures; mixtures that exist are kept.
 
-    The same seed gives the same bytes, for any number of workers and of interruptions.
+    The same seed and the same recordings give the same bytes, for any number of workers and of
+    interruptions. Recordings that can't be used end the work before anything is written, or are
+    left out and named in left_out.csv and in the manifest.
 
     Args:
         config: folders, number of mixtures and seed.
         mixing: settings for drawing mixtures.
-        recordings: those of the event folder, if they have already been indexed.
+        indexed: the event folder, if it has already been indexed.
 
     Yields:
         how many recordings are read, how many checksums are computed, and then how many mixtures
@@ -76,13 +87,20 @@ def write_mixtures(
             path=output,
         )
     _check_output_folder(output)
-    if recordings is None:
-        indexed = yield from name_stage(event_steps(config), "reading recordings")
-        recordings = indexed.recordings
-    planning = planning_steps(config, mixing, recordings)
+    if indexed is None:
+        indexing = event_steps(config, collect_left_out(config))
+        indexed = yield from name_stage(indexing, "reading recordings")
+    left_out = indexed.left_out
+    planning = planning_steps(config, mixing, indexed.recordings, left_out)
     plan = yield from name_stage(planning, "reading backgrounds")
-    manifest = yield from name_stage(_describe_plan(plan), "checksums of recordings")
+    manifest = yield from name_stage(_describe_plan(plan, left_out), "checksums of recordings")
     _write_or_compare_manifest(output, manifest)
+    left_out.write()
+    if indexed.lost_classes:
+        lost = escape_braces(", ".join(indexed.lost_classes))
+        give_notice(
+            InputWarning(f"the mixtures of {{path}} lack {lost}: no file can be used", path=output)
+        )
     remove_unfinished(output)
     specs = {
         split: [plan.spec(split, index) for index in range(count)]
@@ -101,18 +119,23 @@ def write_mixtures(
         yield Progress(n_done, len(jobs))
     for split in specs:
         _write_tables(output / split, specs[split], plan.classes)
-    return WrittenMixtures(output, plan.counts)
+    return WrittenMixtures(output, plan.counts, left_out)
+
+
+def collect_left_out(config: MixtureFolderConfig) -> LeftOut:
+    """Return what collects the recordings that `write_mixtures` can't use."""
+    return LeftOut("mix", on_error=config.on_error, folder=config.output_folder)
 
 
 def _check_output_folder(output: Path) -> None:
     """Check that a folder is new, empty, or one of mixtures."""
-    if output.exists() and not output.is_dir():
-        raise InputError("{path} is a file: expected a folder to write mixtures to", path=output)
+    check_output_folder(output)
     names = [path.name for path in output.iterdir()] if output.is_dir() else []
     foreign = [
         name
         for name in names
-        if not (name.startswith(".manifest.json.") and name.endswith(".part"))  # unfinished
+        if name != FILE_NAME
+        and not (name.startswith(".manifest.json.") and name.endswith(".part"))  # unfinished
     ]
     if foreign and "manifest.json" not in foreign:
         raise InputError(
@@ -121,11 +144,11 @@ def _check_output_folder(output: Path) -> None:
         )
 
 
-def _describe_plan(plan: MixturePlan) -> Steps[Manifest]:
+def _describe_plan(plan: MixturePlan, left_out: LeftOut) -> Steps[Manifest]:
     """Return the manifest of a plan, and yield how many files have been read."""
     config = plan.config
     settings = {**plan.mixing.to_json(), **config.to_json()}
-    for name in ("output_folder", "n_workers"):
+    for name in ("output_folder", "n_workers", "on_error"):
         del settings[name]
     event_folder = config.event_folder
     background_folder = plan.mixing.background_folder or ""
@@ -143,7 +166,20 @@ def _describe_plan(plan: MixturePlan) -> Steps[Manifest]:
         n_mixtures=plan.counts,
         recordings=recordings,
         backgrounds=backgrounds,
+        left_out={
+            _path_within(item.file, (event_folder, background_folder)): item.error.with_names()
+            for item in left_out.files
+        },
     )
+
+
+def _path_within(file: str, folders: Sequence[str]) -> str:
+    """Return the path of a file from the one of the folders that holds it, with slashes."""
+    path = Path(file)
+    for folder in folders:
+        if folder and path.is_relative_to(folder):
+            return path.relative_to(folder).as_posix()
+    return path.as_posix()
 
 
 def _describe_splits(
@@ -197,8 +233,10 @@ def _write_or_compare_manifest(output: Path, manifest: Manifest) -> None:
     }
     for name, (before, now) in parts.items():
         if before != now:
+            n_left_out = len(existing.left_out)
+            then = f" ({n_left_out} were left out then)" if n_left_out else ""
             raise InputError(
-                f"{{path}} was made from other {name} than these: choose another folder",
+                f"{{path}} was made from other {name} than these{then}: choose another folder",
                 path=output,
             )
 

@@ -8,12 +8,13 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from absslab.core.audio import formats, sound_files
 from absslab.core.common.errors import InputError, escape_braces
+from absslab.core.common.left_out import LeftOut
 from absslab.core.common.progress import Progress, Steps, run_to_end
 from absslab.core.common.tables import read_table
 from absslab.core.data.splits import SPLITS, Percentages, split_origins
@@ -37,7 +38,8 @@ class IndexedFolder:
     """The recordings of a folder."""
 
     recordings: list[Recording]  # in the order of their paths
-    problems: list[str]  # the error of each file that was skipped
+    left_out: LeftOut = field(default_factory=lambda: LeftOut("mix"))  # what can't be used
+    lost_classes: list[str] = field(default_factory=list)  # all of whose files were left out
 
 
 class _EventFile(NamedTuple):
@@ -53,7 +55,7 @@ def indexing_steps(
     *,
     csv: str | Path | None = None,
     origin_pattern: str | None = None,
-    skip_bad_files: bool = False,
+    left_out: LeftOut | None = None,
 ) -> Steps[IndexedFolder]:
     """Find the recordings of a folder and the class of each, and decode them one at a time.
 
@@ -68,30 +70,32 @@ def indexing_steps(
                                            (filenames relative to `folder`)
 
     Args:
-        folder: holds .wav, .flac, .ogg or .mp3 files of any rate and channel count.
+        folder: holds sound files of any rate and channel count.
         csv: the CSV of the third layout.
         origin_pattern: a regular expression that is searched in the file's name; its first group
             (or the whole match) is the origin. Without it, and without an origin in the CSV, every
             file is its own origin.
-        skip_bad_files: whether to skip files that can't be used, and return their errors.
+        left_out: collects files that can't be used: unreadable, truncated or silent ones, those
+            that hold NaN, whose class or origin can't be told, or that the CSV names but the folder
+            lacks. By default they are one error at the end.
 
     Yields:
         how many files have been decoded.
 
     Returns:
-        the recordings, and the errors of the files that were skipped.
+        the recordings, and what was left out.
 
     Raises:
         InputError: the folder is missing, holds no audio, has an ambiguous layout or holds
-            mixtures; a class name can't be a file name; a file is unreadable, truncated, silent or
-            holds NaN; the CSV lacks columns, files or values.
+            mixtures; the CSV lacks columns or values; see also `left_out`.
     """
     folder = Path(folder)
-    files = _list_from_csv(folder, Path(csv)) if csv else _list_from_names(folder)
-    for file in files:
-        check_class_name(file.event_label, file.path)
-    files = _add_origins(folder, files, origin_pattern)
-    return _decode(files, skip_bad_files=skip_bad_files)
+    collected = LeftOut("mix", on_error="stop") if left_out is None else left_out
+    files = (
+        _list_from_csv(folder, Path(csv), collected) if csv else _list_from_names(folder, collected)
+    )
+    files = _add_origins(folder, files, origin_pattern, collected)
+    return _decode(files, collected, is_strict=left_out is None)
 
 
 def index_recordings(
@@ -102,13 +106,14 @@ def index_recordings(
 
 
 def background_steps(
-    folder: str | Path, *, origin_pattern: str | None = None
+    folder: str | Path, *, origin_pattern: str | None = None, left_out: LeftOut | None = None
 ) -> Steps[list[Recording]]:
     """Find the recordings of a folder and its sub-folders, with the class 'background' for all.
 
     Args:
         folder: a folder of sound files with any names.
         origin_pattern: see `indexing_steps`.
+        left_out: see `indexing_steps`.
 
     Yields:
         how many files have been decoded.
@@ -120,8 +125,12 @@ def background_steps(
         InputError: see `indexing_steps`.
     """
     folder = Path(folder)
-    files = [_EventFile(path, "background", "") for path in _list_audio_below(folder)]
-    indexed = yield from _decode(_add_origins(folder, files, origin_pattern))
+    collected = LeftOut("mix", on_error="stop") if left_out is None else left_out
+    paths = _list_audio_below(folder)
+    collected.n_files += len(paths)
+    files = [_EventFile(path, "background", "") for path in paths]
+    files = _add_origins(folder, files, origin_pattern, collected)
+    indexed = yield from _decode(files, collected, is_strict=left_out is None)
     return indexed.recordings
 
 
@@ -130,35 +139,36 @@ def index_backgrounds(folder: str | Path, *, origin_pattern: str | None = None) 
     return run_to_end(background_steps(folder, origin_pattern=origin_pattern))
 
 
-def _decode(files: Sequence[_EventFile], *, skip_bad_files: bool = False) -> Steps[IndexedFolder]:
-    indexed = IndexedFolder([], [])
+def _decode(
+    files: Sequence[_EventFile], left_out: LeftOut, *, is_strict: bool
+) -> Steps[IndexedFolder]:
+    """Decode files; if it is strict, those that can't be used are an error at the end."""
+    recordings: list[Recording] = []
     for n_done, file in enumerate(files):
         yield Progress(n_done, len(files))
-        try:
+        with left_out.file(file.path):
             duration = sound_files.check(file.path).duration
-        except InputError as error:
-            if not skip_bad_files:
-                raise
-            indexed.problems.append(str(error))
-            continue
-        indexed.recordings.append(
-            Recording(str(file.path), file.event_label, file.origin, duration)
-        )
+            recordings.append(Recording(str(file.path), file.event_label, file.origin, duration))
     yield Progress(len(files), len(files))
-    return indexed
+    if is_strict and left_out:
+        raise left_out.to_error()
+    lost_classes = {file.event_label for file in files} - set(classes_of(recordings))
+    return IndexedFolder(recordings, left_out, sorted(lost_classes))
 
 
 def _add_origins(
-    folder: Path, files: Iterable[_EventFile], origin_pattern: str | None
+    folder: Path, files: Iterable[_EventFile], origin_pattern: str | None, left_out: LeftOut
 ) -> list[_EventFile]:
     """Sort files, and add the origins that are not known yet."""
     pattern = compile_pattern(origin_pattern)
     complete = []
     for file in sorted(files):
         origin = file.origin
-        if not origin and pattern:
-            origin = origin_of(file.path, pattern)
-        complete.append(file._replace(origin=origin or file.path.relative_to(folder).as_posix()))
+        with left_out.file(file.path):
+            if not origin and pattern:
+                origin = origin_of(file.path, pattern)
+            origin = origin or file.path.relative_to(folder).as_posix()
+            complete.append(file._replace(origin=origin))
     return complete
 
 
@@ -320,7 +330,7 @@ def _list_audio_below(folder: Path) -> list[Path]:
     """List the sound files in a folder and its sub-folders, except hidden ones."""
     _check_folder(folder)
     paths = [folder / name for name in glob.glob("**", root_dir=folder, recursive=True)]
-    files = sorted(path for path in paths if path.is_file() and formats.is_audio(path))
+    files = sorted(path for path in paths if formats.is_audio(path) and not path.is_dir())
     if not files:
         content = "no sound file" if any(folder.iterdir()) else "nothing"
         raise InputError(
@@ -355,7 +365,7 @@ def _check_holds_no_mixtures(folder: Path) -> None:
     )
 
 
-def _list_from_names(folder: Path) -> list[_EventFile]:
+def _list_from_names(folder: Path, left_out: LeftOut) -> list[_EventFile]:
     """List the sound files of the first two layouts."""
     _check_folder(folder)
     _check_holds_no_mixtures(folder)
@@ -369,18 +379,27 @@ def _list_from_names(folder: Path) -> list[_EventFile]:
             "expected one or the other; say which with a CSV",
             path=folder,
         )
-    if flat:
-        return [_EventFile(path, class_of(path), "") for path in flat]
-    return [_EventFile(path, path.relative_to(folder).parts[0], "") for path in nested]
+    left_out.n_files += len(paths)
+    files = []
+    for path in paths:
+        with left_out.file(path):
+            event_label = class_of(path) if flat else path.relative_to(folder).parts[0]
+            check_class_name(event_label, path)
+            files.append(_EventFile(path, event_label, ""))
+    return files
 
 
-def _list_from_csv(folder: Path, csv: Path) -> list[_EventFile]:
+def _list_from_csv(folder: Path, csv: Path, left_out: LeftOut) -> list[_EventFile]:
     """List the sound files of the third layout."""
     _check_folder(folder)
+    rows = read_table(csv, required=("filename", "event_label"), optional=("origin",))
+    left_out.n_files += len(rows)
     files = []
-    for row in read_table(csv, required=("filename", "event_label"), optional=("origin",)):
-        path = file_within(folder, row["filename"], csv)
-        files.append(_EventFile(path, row["event_label"], row.get("origin", "")))
+    for row in rows:
+        with left_out.file(row["filename"]):
+            path = file_within(folder, row["filename"], csv)
+            check_class_name(row["event_label"], path)
+            files.append(_EventFile(path, row["event_label"], row.get("origin", "")))
     return files
 
 

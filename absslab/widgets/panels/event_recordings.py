@@ -2,10 +2,15 @@
 
 from dataclasses import replace
 
+from absslab.core.common.left_out import LeftOut
 from absslab.core.common.progress import Progress, Steps, name_stage
 from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_plan import MixtureFolderConfig, event_steps
-from absslab.core.data.mixture_writer import WrittenMixtures, write_mixtures
+from absslab.core.data.mixture_writer import (
+    WrittenMixtures,
+    collect_left_out,
+    write_mixtures,
+)
 from absslab.core.data.recordings import IndexedFolder
 from absslab.core.data.synthetic.recording_files import cached_recordings
 from absslab.widgets.panels.panel import WorkbenchPanel
@@ -21,19 +26,21 @@ def event_source(config: MixtureFolderConfig) -> EventSource:
 
 
 def indexing_steps(
-    config: MixtureFolderConfig, *, skip_bad_files: bool = False
+    config: MixtureFolderConfig, left_out: LeftOut | None = None
 ) -> Steps[IndexedFolder]:
     """Index the event folder, or the built-in recordings if none is chosen.
 
     Args:
         config: names the event folder.
-        skip_bad_files: whether to skip files that can't be used, and return their errors.
+        left_out: collects files that can't be used; by default as the config says.
 
     Raises:
         InputError: the folder can't be used.
     """
     yield Progress(0, 0)  # making the built-in recordings takes long
-    return (yield from event_steps(_with_event_folder(config), skip_bad_files=skip_bad_files))
+    if left_out is None:
+        left_out = collect_left_out(config)
+    return (yield from event_steps(_with_event_folder(config), left_out))
 
 
 def checked_indexing_steps(config: MixtureFolderConfig) -> Steps[IndexedFolder]:
@@ -44,9 +51,10 @@ def checked_indexing_steps(config: MixtureFolderConfig) -> Steps[IndexedFolder]:
     Raises:
         InputError: the folder can't be used; raised by the call itself.
     """
+    left_out = LeftOut("mix")
     if config.event_folder:
-        return event_steps(config, skip_bad_files=True)
-    return indexing_steps(config, skip_bad_files=True)
+        return event_steps(config, left_out)
+    return indexing_steps(config, left_out)
 
 
 def writing_steps(config: MixtureFolderConfig, mixing: MixingConfig) -> Steps[WrittenMixtures]:
@@ -64,7 +72,7 @@ def writing_steps(config: MixtureFolderConfig, mixing: MixingConfig) -> Steps[Wr
         OSError: a file can't be written.
     """
     indexed = yield from name_stage(indexing_steps(config), "reading recordings")
-    writing = write_mixtures(_with_event_folder(config), mixing, indexed.recordings)
+    writing = write_mixtures(_with_event_folder(config), mixing, indexed)
     return (yield from writing)
 
 

@@ -19,13 +19,14 @@ import soundfile
 
 from absslab.cli.main import main
 from absslab.core.audio import sound_files
-from absslab.core.common.errors import InputError
-from absslab.core.common.progress import LongWork, Progress
+from absslab.core.common.errors import InputError, InputWarning
+from absslab.core.common.left_out import read_left_out
+from absslab.core.common.progress import LongWork, Progress, run_to_end
 from absslab.core.data.mixing import MixingConfig, render
 from absslab.core.data.mixture_folder import mixture_names, read_manifest, read_specs, source_files
 from absslab.core.data.mixture_plan import MixtureFolderConfig, plan_mixtures
 from absslab.core.data.mixture_writer import WrittenMixtures, write_mixtures
-from absslab.core.data.recordings import index_recordings
+from absslab.core.data.recordings import IndexedFolder, class_of, index_recordings
 from absslab.core.data.splits import SPLITS
 
 SHORT = {"length": 0.5, "sampling_rate": 8000}
@@ -639,7 +640,7 @@ def test_recordings_that_are_indexed_already_are_not_read_again(event_folder, tm
         event_folder=str(event_folder), output_folder=str(tmp_path / "O"), n_files=5, n_workers=1
     )
     recordings = index_recordings(event_folder)[:15]
-    list(write_mixtures(config, MixingConfig(**SHORT), recordings))
+    list(write_mixtures(config, MixingConfig(**SHORT), IndexedFolder(recordings)))
     held = read_manifest(tmp_path / "O").recordings.values()
     assert sum(len(part) for part in held) == 15
 
@@ -671,8 +672,8 @@ def test_progress_begins_before_the_first_file_is_read(event_folder, tmp_path, i
         event_folder=str(event_folder), output_folder=str(tmp_path / "O"), n_files=5, n_workers=1
     )
     mixing = MixingConfig(**SHORT, background_folder=str(streets))
-    recordings = index_recordings(event_folder) if is_indexed else None
-    work = LongWork(write_mixtures(config, mixing, recordings))
+    indexed = IndexedFolder(index_recordings(event_folder)) if is_indexed else None
+    work = LongWork(write_mixtures(config, mixing, indexed))
     steps = list(work)
     n_recordings = len(list(event_folder.iterdir()))
     stages = [
@@ -693,3 +694,97 @@ def test_mixtures_are_named_in_the_order_of_their_table(event_folder, tmp_path):
     assert mixture_names(tmp_path / "O", "test") == [f"{index:06d}.wav" for index in range(6)]
     with pytest.raises(InputError, match="expected a folder that absslab mix has finished"):
         mixture_names(tmp_path / "O", "other")
+
+
+def write_bad(folder):
+    """Copy recordings into a folder with others that can't be used, and return these."""
+    sound_files.save(folder / "hum01.wav", np.zeros(800, np.float32), 8000)
+    (folder / "hum02.wav").write_bytes(b"no sound")
+    (folder / "hum03.m4a").write_bytes(b"no sound either")
+    (folder / "hum04.wav").symlink_to(folder / "nowhere.wav")
+    opposite = np.random.default_rng(0).uniform(-0.5, 0.5, 800)
+    sound_files.save(folder / "hum05.wav", np.stack([opposite, -opposite]), 8000)
+    sound_files.save(folder / "12.wav", opposite, 8000)
+    return ["12.wav", "hum01.wav", "hum02.wav", "hum03.m4a", "hum04.wav", "hum05.wav"]
+
+
+def write_skipping(events, folder, **settings):
+    config = MixtureFolderConfig(
+        event_folder=str(events), output_folder=str(folder), n_files=12, n_workers=1, **settings
+    )
+    return run_to_end(write_mixtures(config, MixingConfig(**SHORT)))
+
+
+def test_all_recordings_that_can_not_be_used_are_told_at_once_before_anything_is_written(
+    event_folder, tmp_path
+):
+    events = tmp_path / "events"
+    shutil.copytree(event_folder, events)
+    bad = write_bad(events)
+    streets = tmp_path / "streets"
+    streets.mkdir()
+    (streets / "a.wav").write_bytes(b"no sound")
+    mixing = MixingConfig(**SHORT, background_folder=str(streets))
+    config = MixtureFolderConfig(event_folder=str(events), output_folder=str(tmp_path / "O"))
+    n_files = len(list(events.iterdir())) + 1
+    with pytest.raises(InputError, match=f"7 of {n_files} files can't be used") as error:
+        run_to_end(write_mixtures(config, mixing))
+    for name in [*bad, "a.wav", "pass --on_error skip to leave them out"]:
+        assert name in str(error.value)
+    assert not (tmp_path / "O").exists()
+
+
+def test_recordings_that_are_left_out_change_nothing_else_and_stand_in_the_manifest(
+    event_folder, tmp_path
+):
+    events = tmp_path / "events"
+    shutil.copytree(event_folder, events)
+    bad = write_bad(events)
+    with pytest.warns(InputWarning, match="lack hum: no file can be used"):
+        written = write_skipping(events, tmp_path / "O", on_error="skip")
+    assert len(written.left_out) == 6
+    left_out = read_left_out(tmp_path / "O/left_out.csv")
+    assert sorted(Path(row["file"]).name for row in left_out) == bad
+    manifest = read_manifest(tmp_path / "O")
+    assert sorted(manifest.left_out) == bad
+    assert manifest.left_out["hum01.wav"].startswith("hum01.wav is silent")
+    write_skipping(event_folder, tmp_path / "without")
+    ours = contents(tmp_path / "O")
+    for name, content in contents(tmp_path / "without").items():
+        if name.endswith((".wav", ".flac", "weak_labels.csv", "events.tsv")):
+            assert ours[name] == content, name
+
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "O").rglob("*.wav")}
+    with pytest.warns(InputWarning, match="lack hum"):
+        write_skipping(events, tmp_path / "O", on_error="skip")
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    with pytest.raises(InputError, match=r"6 of \d+ files can't be used"):
+        write_skipping(events, tmp_path / "O")
+    assert len(read_left_out(tmp_path / "O/left_out.csv")) == 6
+    for name in bad:
+        (events / name).unlink()
+    write_skipping(events, tmp_path / "O")
+    assert not (tmp_path / "O/left_out.csv").exists()
+    shutil.copy(events / "alert01.wav", events / "hum02.wav")
+    with pytest.raises(InputError, match=r"from other recordings than these \(6 were left out"):
+        write_skipping(events, tmp_path / "O")
+
+
+def test_rows_of_files_that_are_gone_are_left_out(event_folder, tmp_path):
+    names = sorted(path.name for path in event_folder.iterdir())
+    lines = ["filename,event_label", *(f"{name},{class_of(name)}" for name in names)]
+    table = tmp_path / "t.csv"
+    table.write_text("\n".join([*lines, "gone1.wav,speech", "gone2.wav,/", "../x.wav,speech"]))
+    with pytest.raises(InputError, match=r"3 of \d+ files .*gone1.*gone2.*x\.wav"):
+        write_skipping(event_folder, tmp_path / "O", recordings_csv=str(table))
+    written = write_skipping(
+        event_folder, tmp_path / "O", recordings_csv=str(table), on_error="skip"
+    )
+    assert [item.file for item in written.left_out.files] == ["gone1.wav", "gone2.wav", "../x.wav"]
+
+
+def test_nothing_is_written_if_all_recordings_are_left_out(tmp_path):
+    write_bad(tmp_path / "events")
+    with pytest.raises(InputError, match="6 of 6 files can't be used"):
+        write_skipping(tmp_path / "events", tmp_path / "O", on_error="skip")
+    assert not (tmp_path / "O").exists()

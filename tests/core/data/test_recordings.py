@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
+from absslab.core.common.left_out import LeftOut
 from absslab.core.common.progress import LongWork, Progress, run_to_end
 from absslab.core.data.recordings import (
     RESERVED,
@@ -312,9 +313,12 @@ def test_bad_files_are_passed_over_and_kept_in_mind_where_that_is_wanted(tmp_pat
     fill(tmp_path, ["alert1.wav", "alert3.wav"])
     (tmp_path / "alert2.wav").write_bytes(b"no sound")
     sound_files.save(tmp_path / "alert4.wav", np.zeros(80, np.float32), 8000)
-    indexed = run_to_end(indexing_steps(tmp_path, skip_bad_files=True))
+    indexed = run_to_end(indexing_steps(tmp_path, left_out=LeftOut("mix")))
     assert [recording.origin for recording in indexed.recordings] == ["alert1.wav", "alert3.wav"]
-    assert [problem.split()[0] for problem in indexed.problems] == [
+    assert [item.file for item in indexed.left_out.files] == [
+        str(tmp_path / f"alert{i}.wav") for i in (2, 4)
+    ]
+    assert [item.reason.split()[0] for item in indexed.left_out.files] == [
         str(tmp_path / f"alert{i}.wav") for i in (2, 4)
     ]
 

@@ -8,7 +8,7 @@ from absslab.core.common.progress import run_to_end
 from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_plan import MixtureFolderConfig
 from absslab.core.data.mixture_writer import write_mixtures
-from absslab.core.data.recordings import index_recordings
+from absslab.core.data.recordings import IndexedFolder, index_recordings
 from absslab.core.data.synthetic.office_sounds import CLASSES
 from absslab.core.data.synthetic.recording_files import cached_recordings
 
@@ -45,4 +45,4 @@ def built_in_mixtures(
     config = MixtureFolderConfig(
         event_folder=str(events), output_folder=str(folder), n_files=n_files, seed=seed
     )
-    return run_to_end(write_mixtures(config, mixing, recordings)).folder
+    return run_to_end(write_mixtures(config, mixing, IndexedFolder(recordings))).folder

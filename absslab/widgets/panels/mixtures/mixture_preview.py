@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from absslab.core.common.left_out import LeftOut
 from absslab.core.common.progress import LongWork
 from absslab.core.data.mixing import MixingConfig, Mixture, MixtureSpec, render
 from absslab.core.data.mixture_plan import MixtureFolderConfig, MixturePlan, plan_mixtures
@@ -45,6 +46,7 @@ class MixturePreview(Part):
         self.widget = self.reading.widget
         self._recording_view = recording_view
         self._recordings: tuple[Recording, ...] = ()
+        self._left_out = LeftOut("mix")
         self._source: EventSource | None = None  # of the recordings
         self._latest = self.own(
             LatestOnly(
@@ -69,6 +71,8 @@ class MixturePreview(Part):
         work = LongWork(indexing_steps(config))
 
         def use_recordings() -> None:
+            work.result.left_out.stop_if_any()
+            self._left_out = work.result.left_out
             self._recordings = tuple(work.result.recordings)
             self._source = event_source(config)
             self.request(config, mixing, split, number)
@@ -89,6 +93,8 @@ class MixturePreview(Part):
         caption = f"{mixture.split}, number {mixture.number}: {', '.join(spec.labels)}; {level}"
         if mixture.number >= mixture.n_written:
             caption += f"; a written set would hold only {mixture.n_written} of this split"
+        if self._left_out:
+            caption += f"; {self._left_out.summary()}"
         self._recording_view.show(
             tracks,
             caption=caption,

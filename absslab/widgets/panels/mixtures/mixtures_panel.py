@@ -147,7 +147,10 @@ class MixturesPanel(WorkbenchPanel):
         folder = str(written.folder)
         self.state.mixture_folder = folder
         text = ", ".join(f"{n_mixtures} {split}" for split, n_mixtures in written.counts.items())
-        self.say(f"{folder} holds {text} mixtures.")
+        if written.left_out:
+            self.say(f"{folder} holds {text} mixtures. {written.left_out.summary()}", "warning")
+        else:
+            self.say(f"{folder} holds {text} mixtures.")
 
     def _choose(self, which: str, index: int, split: str | None) -> None:
         # Nothing is shown before all three are chosen.

@@ -6,6 +6,7 @@ from pathlib import Path
 import ipywidgets
 
 from absslab.core.common.errors import InputError
+from absslab.core.common.left_out import LeftOut
 from absslab.core.common.progress import LongWork
 from absslab.core.data.mixture_plan import MixtureFolderConfig
 from absslab.core.data.recordings import (
@@ -51,7 +52,8 @@ class RecordingsPanel(WorkbenchPanel):
     def __init__(self, state: State | None = None):
         super().__init__(state)
         self.recordings: list[Recording] = []
-        self._problems: list[str] = []  # of files that can't be used
+        self._left_out = LeftOut("mix")  # files that can't be used
+        self._lost_classes: list[str] = []  # all of whose files are among them
         self._source: EventSource = ("", None, None)  # of the recordings that were read last
         self.form = self.own(
             Form(MixtureFolderConfig, only=FIELDS, on_change=self.guard(self._use_settings))
@@ -142,7 +144,8 @@ class RecordingsPanel(WorkbenchPanel):
 
     def _show_recordings(self, indexed: IndexedFolder) -> None:
         self.recordings = indexed.recordings
-        self._problems = indexed.problems
+        self._left_out = indexed.left_out
+        self._lost_classes = indexed.lost_classes
         self._show_split()
         offer(self.class_control, classes_of(self.recordings))
 
@@ -150,12 +153,13 @@ class RecordingsPanel(WorkbenchPanel):
         """Show errors of files, and the number of recordings in each split."""
         config = self.form.config
         messages = []
-        if self._problems:
+        if self._left_out:
+            lost = f", all of {', '.join(self._lost_classes)}" if self._lost_classes else ""
             messages.append(
-                f"{len(self._problems)} files can't be used; "
-                "no mixtures are made until this is corrected:"
+                f"{len(self._left_out)} files can't be used{lost}; no mixtures are made until this "
+                "is corrected, unless on_error is skip in the panel of mixtures:"
             )
-            messages += self._problems[:MAX_PROBLEMS]
+            messages += [item.reason for item in self._left_out.files[:MAX_PROBLEMS]]
         split: dict[str, list[Recording]] = {}
         try:
             split = split_recordings(

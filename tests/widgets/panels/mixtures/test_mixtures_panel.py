@@ -371,3 +371,30 @@ def test_closing_frees_all_widgets(event_folder, mixtures, settle):
     panel.state.mixture_folder = ""
     settle()
     assert set(_instances) <= before
+
+
+def test_recordings_that_can_not_be_used_are_left_out_if_this_is_chosen_and_named(
+    panel, event_folder, tmp_path, settle
+):
+    events = tmp_path / "events"
+    shutil.copytree(event_folder, events)
+    (events / "speech99.wav").write_bytes(b"no sound")
+    (events / "speech98.webm").write_bytes(b"no sound")
+    panel.folder.set({"event_folder": str(events), "output_folder": str(tmp_path / "set")})
+    panel.folder.set({"n_files": 10, "n_workers": 1})
+    settle()
+    panel.write()
+    settle()
+    assert "2 of 22 files can't be used" in panel.message
+    assert "on_error skip" in panel.message
+    assert not (tmp_path / "set").exists()
+    panel.folder.set({"on_error": "skip"})
+    settle()
+    panel.write()
+    settle()
+    assert "8 train, 1 validation, 1 test mixtures" in panel.message
+    assert "2 of 22 files were left out" in panel.message
+    assert "speech98.webm" in panel.message
+    panel.draw(0, "train")
+    settle()
+    assert "2 of 22 files were left out" in panel.recording_view.caption.value
