@@ -88,7 +88,7 @@ def _open_experiment(arguments: Sequence[str]) -> Experiment:
     given = vars(parser.parse(arguments, explain_unknown=_hint_at_other_part))
     checkpoint = given.pop("checkpoint_path")
     recipe_name = given.pop("recipe")
-    for name in ("data_folder", "feature_store"):
+    for name in ("data_folder", "labels", "feature_store"):
         if given.get(name):
             # A checkpoint is also used from other working directories.
             given[name] = str(Path(given[name]).resolve())

@@ -12,7 +12,8 @@ from typing import Any
 from absslab.core.common.config import Config, format_setting, to_flags
 from absslab.core.common.errors import InputError
 from absslab.core.common.version import __version__
-from absslab.core.data.layouts import LabelledRecording, find_layout
+from absslab.core.data.labelled_recordings import LabelledFolder, LabelledRecording
+from absslab.core.data.layouts import find_layout
 from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_folder import Manifest, read_manifest
 from absslab.core.data.mixture_plan import MixtureFolderConfig
@@ -80,9 +81,7 @@ def find_changed_settings(settings: Settings) -> dict[str, Any]:
     return changed
 
 
-def read_labelled_recordings(
-    settings: Settings, data_folder: str
-) -> tuple[list[LabelledRecording], list[str]]:
+def read_labelled_recordings(settings: Settings, data_folder: str) -> LabelledFolder:
     """Read the recordings of a run's data with their weak labels, and the classes.
 
     Raises:

@@ -81,13 +81,17 @@ def render_configuration(run: ReportedRun) -> Fragment:
 
 def render_data(run: ReportedRun) -> Fragment:
     """Render the number of recordings of each class in each split, and how they were mixed."""
-    recordings, classes = provenance.read_labelled_recordings(run.settings, run.data_folder)
+    labelled = provenance.read_labelled_recordings(run.settings, run.data_folder)
+    recordings = labelled.recordings
+    classes = labelled.classes
     manifest = provenance.find_manifest(run.data_folder)
     kind = "mixtures" if manifest else "recordings"
     n_per_split = Counter(recording.split for recording in recordings)
     splits = ", ".join(f"{n_per_split[split]} {split}" for split in SPLITS if n_per_split[split])
     counts = provenance.count_recordings(recordings, classes)
     text = prose(f"{len(recordings)} {kind} of {len(classes)} classes: {splits}.")
+    for note in labelled.notes:
+        text += prose(f"{note}.")
     charts = [_draw_balance(counts, kind, f"{kind} that hold a class")]
     header = ["class", *(f"{split} {kind}" for split in SPLITS)]
     rows = [[name, *map(str, by_split.values())] for name, by_split in counts.items()]

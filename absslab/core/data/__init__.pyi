@@ -3,9 +3,10 @@ from .audio_data_set import Batch as Batch
 from .audio_data_set import open_split as open_split
 from .label_corrections import correct_label as correct_label
 from .label_corrections import read_labels as read_labels
+from .labelled_recordings import LabelledFolder as LabelledFolder
+from .labelled_recordings import LabelledRecording as LabelledRecording
 from .layouts import LAYOUTS as LAYOUTS
 from .layouts import DataConfig as DataConfig
-from .layouts import LabelledRecording as LabelledRecording
 from .mixing import Event as Event
 from .mixing import MixingConfig as MixingConfig
 from .mixing import Mixture as Mixture

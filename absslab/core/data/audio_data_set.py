@@ -4,7 +4,7 @@ Axes: B batch, K classes, N samples.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,9 +14,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from absslab.core.audio import sound_files
-from absslab.core.common.errors import InputError, escape_braces
+from absslab.core.common.errors import InputError, InputWarning, escape_braces
+from absslab.core.common.notices import give_notice
 from absslab.core.common.progress import Progress, Steps, run_to_end
-from absslab.core.data.layouts import DataConfig, LabelledRecording, find_layout
+from absslab.core.data.labelled_recordings import LabelledFolder, LabelledRecording
+from absslab.core.data.layouts import DataConfig, find_layout
 from absslab.core.data.splits import SPLITS
 
 _SORTED_BATCHES = 50  # number of batches whose recordings are sorted by length together
@@ -276,7 +278,7 @@ def build_data_set(
 
 def read_split(
     config: DataConfig, split: str, *, classes: Sequence[str] | None = None
-) -> tuple[list[LabelledRecording], list[str]]:
+) -> LabelledFolder:
     """Read the recordings of a split and their labels from tables, without opening a sound file.
 
     Args:
@@ -285,7 +287,7 @@ def read_split(
         classes: classes of the model, in its order; by default those of the folder.
 
     Returns:
-        the recordings, and the classes in the order of the model.
+        the recordings of the split, and the classes in the order of the model.
 
     Raises:
         EmptySplitError: the split has no recordings.
@@ -302,15 +304,17 @@ def read_split(
         )
     if split not in SPLITS:
         raise InputError(f"there is no split {split!r}: expected one of {', '.join(SPLITS)}")
-    recordings, own_classes = find_layout(config.data_set_type)(config, folder)
+    labelled = find_layout(config.data_set_type)(config, folder)
+    for note in labelled.notes:
+        give_notice(InputWarning(note))
     if classes is not None:
-        _check_classes(own_classes, classes, folder)
-    recordings = [recording for recording in recordings if recording.split == split]
+        _check_classes(labelled.classes, classes, folder)
+    recordings = [recording for recording in labelled.recordings if recording.split == split]
     if not recordings:
         raise EmptySplitError(
             f"{{path}} has no recordings in its {split} split: add recordings", path=folder
         )
-    return recordings, list(classes or own_classes)
+    return replace(labelled, recordings=recordings, classes=list(classes or labelled.classes))
 
 
 def split_steps(
@@ -339,11 +343,11 @@ def split_steps(
     Raises:
         InputError: see `read_split`; also if a recording is missing or cut short.
     """
-    recordings, model_classes = read_split(config, split, classes=classes)
+    labelled = read_split(config, split, classes=classes)
     return (
         yield from data_set_steps(
-            recordings,
-            model_classes,
+            labelled.recordings,
+            labelled.classes,
             sampling_rate,
             in_memory=config.in_memory,
             clip_length=config.clip_length if cut else None,

@@ -10,10 +10,11 @@ The next training uses the corrected labels.
            .corrections.lock           lock, so that only one correction is made at a time
 """
 
+import unicodedata
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from absslab.core.common.config import suggest_nearest
 from absslab.core.common.errors import InputError, escape_braces
@@ -24,6 +25,7 @@ from absslab.core.data.weak_labels import (
     MULTI_HOT_FILE,
     LabelledRow,
     WeakLabels,
+    join_labels,
     read_weak_labels,
 )
 
@@ -54,7 +56,7 @@ def labels_table(recording: str | Path) -> Path:
         for table in (folder / MULTI_HOT_FILE, folder / LABEL_LISTS_FILE):
             if not table.is_file():
                 continue
-            if any(row.filename == filename for row in read_weak_labels(table).rows):
+            if any(_is_named(row, filename) for row in read_weak_labels(table).rows):
                 return table
     raise InputError(
         f"no {MULTI_HOT_FILE} or {LABEL_LISTS_FILE} next to {{path}} or in a folder above names "
@@ -135,15 +137,14 @@ def _correct_locked(table: Path, filename: str, event_label: str, present: bool)
         )
     if (event_label in weak_labels.rows[index].labels) == present:
         return False
-    cells = [row.cells for row in weak_labels.rows]
+    cells = [_write_cells(row, weak_labels.kind) for row in weak_labels.rows]
     cells[index] = cells[index] | _correct_cells(table, weak_labels, index, event_label, present)
     if not original_path(table).exists():
         write_bytes(original_path(table), table.read_bytes())
     notes = table.with_name("corrections.csv")
-    delimiter = "," if table.name == MULTI_HOT_FILE else "\t"
     texts = {
         notes: _add_note(notes, filename, event_label, present),
-        table: table_text(list(cells[index]), cells, delimiter=delimiter),
+        table: table_text(list(cells[index]), cells, delimiter=weak_labels.delimiter),
     }
     with ExitStack() as files:  # both files are complete before either is replaced
         for path, text in texts.items():
@@ -169,11 +170,28 @@ def _correct_cells(
     labels = [name for name in row.labels if name != event_label]
     if present:
         labels.append(event_label)
-    return {"event_labels": ",".join(labels)}
+    return {"event_labels": join_labels(labels)}
+
+
+def _write_cells(row: LabelledRow, kind: str) -> dict[str, str]:
+    """Return the cells of a row with its list of classes as `join_labels` writes it."""
+    if kind == "multi_hot" or row.cells["event_labels"].split(",") == row.labels:
+        return row.cells
+    return row.cells | {"event_labels": join_labels(row.labels)}
+
+
+def _is_named(row: LabelledRow, filename: str) -> bool:
+    """Tell whether a row is that of a recording, however its path is written."""
+    name = unicodedata.normalize("NFC", row.filename.replace("\\", "/")).casefold()
+    path = PurePosixPath(unicodedata.normalize("NFC", filename).casefold())
+    return row.filename == filename or name in (str(path), str(path.with_suffix("")))
 
 
 def _find_row(rows: list[LabelledRow], filename: str, table: Path) -> int:
     names = [row.filename for row in rows]
+    matches = [index for index, row in enumerate(rows) if _is_named(row, filename)]
+    if filename not in names and len(matches) == 1:
+        return matches[0]
     if filename not in names:
         hint = suggest_nearest(filename, names)
         if len(hint) >= 200:  # the list of all recordings

@@ -4,19 +4,27 @@ A layout is a function that reads such a folder. To add one, write the function 
 `LAYOUTS`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from absslab.core.common.config import Config, look_up, option
 from absslab.core.common.errors import InputError, escape_braces
+from absslab.core.data.audio_finder import AudioFinder
+from absslab.core.data.labelled_recordings import (
+    LabelledFolder,
+    LabelledRecording,
+    check_given_split,
+    divide,
+    find_origins,
+)
 from absslab.core.data.mixture_folder import read_manifest
-from absslab.core.data.recordings import check_class_name, compile_pattern, file_within, origin_of
-from absslab.core.data.splits import SPLITS, split_origins
+from absslab.core.data.splits import SPLITS
 from absslab.core.data.weak_labels import (
     LABEL_LISTS_FILE,
     MULTI_HOT_FILE,
     LabelledRow,
+    read_label_table,
     read_multi_hot,
     read_weak_labels,
 )
@@ -36,7 +44,17 @@ class DataConfig(Config):
         value_aliases=LAYOUT_ALIASES,
     )
     data_folder: str = option(
-        "", "folder of the recordings and their weak labels", metavar="FOLDER", required=True
+        "",
+        "folder of the recordings and their weak labels",
+        metavar="FOLDER",
+        required=True,
+        aliases=("audio_folder",),
+    )
+    labels: str | None = option(
+        None,
+        "table of weak or strong labels, if it does not lie in the folder of the recordings; the "
+        "layout is then weakly_labelled_folder",
+        metavar="FILE",
     )
     split_percentages: tuple[float, float, float] = option(
         (80.0, 10.0, 10.0),
@@ -71,23 +89,15 @@ class DataConfig(Config):
     def __post_init__(self) -> None:
         super().__post_init__()
         find_layout(self.data_set_type)
+        if self.labels and self.data_set_type == DataConfig.data_set_type:
+            # The default layout has its labels in the folder.
+            object.__setattr__(self, "data_set_type", "weakly_labelled_folder")
 
 
-@dataclass(frozen=True)
-class LabelledRecording:
-    """A recording and its weak labels."""
-
-    path: str
-    labels: frozenset[str]
-    origin: str
-    split: str = ""
+Layout = Callable[[DataConfig, Path], LabelledFolder]
 
 
-LabelledRecordings = tuple[list[LabelledRecording], list[str]]  # recordings, and all classes
-Layout = Callable[[DataConfig, Path], LabelledRecordings]
-
-
-def read_mixture_folder(config: DataConfig, folder: Path) -> LabelledRecordings:
+def read_mixture_folder(config: DataConfig, folder: Path) -> LabelledFolder:
     """Read a folder of mixtures, as `absslab mix` or the generator of the thesis writes it.
 
     ::
@@ -108,6 +118,7 @@ def read_mixture_folder(config: DataConfig, folder: Path) -> LabelledRecordings:
     """
     recordings: list[LabelledRecording] = []
     classes: list[str] = []
+    notes: list[str] = []
     for split, name in _find_split_folders(folder).items():
         if not (folder / name).is_dir():
             continue
@@ -124,10 +135,11 @@ def read_mixture_folder(config: DataConfig, folder: Path) -> LabelledRecordings:
                 f"{escape_braces(', '.join(labels.classes))}",
                 path=table,
             )
-        _check_class_names(labels.classes, table)
-        recordings += [_to_recording(row, table, split) for row in labels.rows]
+        finder = AudioFinder(table.parent, table)
+        recordings += [_to_recording(row, finder, split) for row in labels.rows]
+        notes += [f"{name}: {note}" for note in (*labels.notes, *finder.notes)]
         classes = classes or labels.classes
-    return recordings, classes
+    return LabelledFolder(recordings, classes, notes)
 
 
 def _find_split_folders(folder: Path) -> dict[str, str]:
@@ -149,7 +161,7 @@ def _find_split_folders(folder: Path) -> dict[str, str]:
     )
 
 
-def read_weakly_labelled_folder(config: DataConfig, folder: Path) -> LabelledRecordings:
+def read_weakly_labelled_folder(config: DataConfig, folder: Path) -> LabelledFolder:
     """Read a folder of recordings of any length, rate and format with their weak labels.
 
     ::
@@ -158,12 +170,15 @@ def read_weakly_labelled_folder(config: DataConfig, folder: Path) -> LabelledRec
         folder/weak.tsv          filename    event_labels      dog,speech   (the DCASE convention)
         folder/a.wav  b.flac  sub/c.mp3 …
 
+    With `--labels` the table lies elsewhere and has any name. It may then also be a table of strong
+    labels (filename, onset, offset, event_label).
+
     If the table has a column `split` (train, validation or test in every row), it is used.
     Otherwise the recordings are split by origin, stratified by class.
 
     Args:
         config: settings of the split and of origins.
-        folder: the folder with the table.
+        folder: the folder of the recordings.
 
     Returns:
         the recordings of all splits, and the classes.
@@ -172,71 +187,43 @@ def read_weakly_labelled_folder(config: DataConfig, folder: Path) -> LabelledRec
         InputError: there is no table or there are two, a table can't be used, a recording is
             missing, or there are too few recordings for the split.
     """
-    tables = [
-        folder / name for name in (MULTI_HOT_FILE, LABEL_LISTS_FILE) if (folder / name).is_file()
-    ]
-    if len(tables) != 1:
-        content = (
-            f"both {MULTI_HOT_FILE} and {LABEL_LISTS_FILE}"
-            if tables
-            else f"neither {MULTI_HOT_FILE} nor {LABEL_LISTS_FILE}"
-        )
-        raise InputError(f"{{path}} has {content}: expected one of them", path=folder)
-    (table,) = tables
-    labels = read_weak_labels(table)
-    _check_class_names(labels.classes, table)
-    recordings = [_to_recording(row, table, row.cells.get("split", "")) for row in labels.rows]
-    if pattern := compile_pattern(config.origin_pattern):
-        recordings = [
-            replace(recording, origin=origin_of(Path(recording.path), pattern))
-            for recording in recordings
-        ]
-    by_origin: dict[str, list[LabelledRecording]] = {}
-    for recording in recordings:
-        by_origin.setdefault(recording.origin, []).append(recording)
+    table = Path(config.labels) if config.labels else _find_table(folder)
+    labels = read_label_table(table) if config.labels else read_weak_labels(table)
+    finder = AudioFinder(folder, table)
+    recordings = [_to_recording(row, finder, row.cells.get("split", "")) for row in labels.rows]
+    recordings = find_origins(recordings, config.origin_pattern)
     if any(recording.split for recording in recordings):
-        _check_given_split(recordings, by_origin)
-        return recordings, labels.classes
-    labels_by_origin = {}
-    for origin, group in by_origin.items():
-        labels_by_origin[origin] = sorted(set().union(*(recording.labels for recording in group)))
-    splits = split_origins(labels_by_origin, config.split_percentages, config.split_seed)
-    recordings = [replace(recording, split=splits[recording.origin]) for recording in recordings]
-    return recordings, labels.classes
+        check_given_split(recordings)
+    else:
+        recordings = divide(recordings, config.split_percentages, config.split_seed)
+    events = dict.fromkeys(SPLITS, table) if labels.kind == "strong" else {}
+    return LabelledFolder(recordings, labels.classes, [*labels.notes, *finder.notes], events)
 
 
-def _check_given_split(
-    recordings: Sequence[LabelledRecording], by_origin: Mapping[str, Sequence[LabelledRecording]]
-) -> None:
-    """Check that a split that the table defines is complete and keeps each origin in one split."""
-    for recording in recordings:
-        if not recording.split:
-            raise InputError(
-                "{path} has no split, but other recordings have one: "
-                "fill the column split, or remove it",
-                path=recording.path,
-            )
-    for origin, group in by_origin.items():
-        splits = {recording.split for recording in group}
-        if len(splits) > 1:
-            raise InputError(
-                f"origin {origin!r} is in {' and '.join(sorted(splits))}: expected it in one split"
-            )
+def _find_table(folder: Path) -> Path:
+    """Find the table of a folder of weakly labelled recordings.
+
+    Raises:
+        InputError: there is no table, or there are two.
+    """
+    names = (MULTI_HOT_FILE, LABEL_LISTS_FILE)
+    tables = [folder / name for name in names if (folder / name).is_file()]
+    if len(tables) != 1:
+        content = f"both {names[0]} and {names[1]}" if tables else f"neither {' nor '.join(names)}"
+        hint = "" if tables else ", or --labels with a table in another place"
+        raise InputError(f"{{path}} has {content}: expected one of them{hint}", path=folder)
+    return tables[0]
 
 
-def _check_class_names(classes: Sequence[str], table: Path) -> None:
-    for name in classes:
-        check_class_name(name, table)
-
-
-def _to_recording(row: LabelledRow, table: Path, split: str) -> LabelledRecording:
+def _to_recording(row: LabelledRow, finder: AudioFinder, split: str) -> LabelledRecording:
     """Turn a row of a table into a recording with its weak labels."""
-    path = file_within(table.parent, row.filename, table)
+    path = finder.find(row.filename)
+    split = split.lower()
     if split and split not in SPLITS:
         raise InputError(
             f"{{table}}: {escape_braces(row.filename)} has the split {escape_braces(split)!r}; "
             f"expected one of {', '.join(SPLITS)}",
-            table=table,
+            table=finder.table,
         )
     origin = row.cells.get("origin") or row.filename
     return LabelledRecording(str(path), frozenset(row.labels), origin, split)

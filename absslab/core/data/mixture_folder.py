@@ -6,7 +6,8 @@
     output_folder/left_out.csv        recordings that could not be used, if there are any
     output_folder/train/ validation/ test/
         000000.wav                    the mixture
-        000000/speech.flac …          the sources that sound in it, and background.flac
+        000000/speech.flac …          the sources that sound in it, and background.flac; see
+                                      class_names.py for the names of these files
         weak_labels.csv               filename,alert,clearthroat,…   0/1
         events.tsv                    filename onset offset event_label
         mixtures.jsonl                one MixtureSpec per line
@@ -26,6 +27,7 @@ from absslab.core.common.documents import document_from_json, document_to_json
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import check_version, read_json
 from absslab.core.common.tables import read_table
+from absslab.core.data.class_names import class_of_stem
 from absslab.core.data.mixing import MixtureSpec
 
 FORMAT = "absslab mixtures"
@@ -142,4 +144,5 @@ def source_files(mixture: str | Path) -> dict[str, Path]:
     folder = Path(mixture).with_suffix("")
     if not folder.is_dir():
         return {}
-    return {path.stem: path for path in sorted(folder.iterdir()) if formats.is_audio(path)}
+    files = sorted(path for path in folder.iterdir() if formats.is_audio(path))
+    return {class_of_stem(path.stem): path for path in files}

@@ -21,6 +21,7 @@ from absslab.core.common.notices import give_notice
 from absslab.core.common.parallel import map_in_processes
 from absslab.core.common.progress import Progress, Steps, name_stage
 from absslab.core.common.tables import original_path, write_table
+from absslab.core.data.class_names import file_stem
 from absslab.core.data.mixing import MixingConfig, MixtureSpec, render
 from absslab.core.data.mixture_folder import Manifest, MixedRecording, read_manifest
 from absslab.core.data.mixture_plan import (
@@ -258,7 +259,7 @@ def _write_mixture(folder: Path, spec: MixtureSpec, classes: list[str], sources:
         parts |= {**rendered.sources, "background": rendered.background}
     stem = Path(spec.filename).stem
     for name, samples in parts.items():
-        path = folder / stem / f"{name}.flac"
+        path = folder / stem / f"{file_stem(name)}.flac"
         sound_files.save(path, _to_16_bit(samples), spec.sampling_rate)
     sound_files.save(folder / spec.filename, _to_16_bit(rendered.mixture), spec.sampling_rate)
 

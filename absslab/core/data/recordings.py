@@ -17,10 +17,14 @@ from absslab.core.common.errors import InputError, escape_braces
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.progress import Progress, Steps, run_to_end
 from absslab.core.common.tables import read_table
+from absslab.core.data.audio_finder import AudioFinder
+from absslab.core.data.class_names import (
+    check_class_name,
+    check_class_names,
+    class_of_stem,
+    normalise,
+)
 from absslab.core.data.splits import SPLITS, Percentages, split_origins
-
-# Not allowed as class names: folders and tables use these names beside those of classes.
-RESERVED = ("background", "mixture", "residual", "remix", "filename")
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,7 @@ def indexing_steps(
     files = (
         _list_from_csv(folder, Path(csv), collected) if csv else _list_from_names(folder, collected)
     )
+    check_class_names({file.event_label: None for file in files}, folder)
     files = _add_origins(folder, files, origin_pattern, collected)
     return _decode(files, collected, is_strict=left_out is None)
 
@@ -181,36 +186,12 @@ def class_of(path: str | Path) -> str:
         >>> class_of("keys03.wav"), class_of("keyboard_12.flac")
         ('keys', 'keyboard')
     """
-    label = re.sub(r"[\s_.-]*\d+$", "", Path(path).stem)
+    label = normalise(class_of_stem(re.sub(r"[\s_.-]*\d+$", "", Path(path).stem)))
     if not label:
         raise InputError(
             "{path} names no class: expected a class and a number, as in speech01.wav", path=path
         )
     return label
-
-
-def check_class_name(name: str, place: str | Path) -> None:
-    """Check that a class name can be the name of a file and of a column.
-
-    Args:
-        name: name of the class.
-        place: the file that the name comes from.
-
-    Raises:
-        InputError: the name can't be used.
-    """
-    is_plain = name and name == name.strip() and not name.startswith(".")
-    if not is_plain or re.search(r"[/\\,\x00-\x1f]", name):
-        raise InputError(
-            f"{{place}}: {escape_braces(name)!r} can't be a class: "
-            "expected a name without slashes, commas and leading dots",
-            place=place,
-        )
-    if name in RESERVED:
-        raise InputError(
-            f"{{place}}: a class can't be called {name!r}, which ABSSLab uses itself; rename it",
-            place=place,
-        )
 
 
 def classes_of(recordings: Iterable[Recording]) -> list[str]:
@@ -298,21 +279,6 @@ def split_recordings(
     return split
 
 
-def file_within(folder: Path, name: str, table: Path) -> Path:
-    """Return the path of a file that a table names, relative to a folder.
-
-    Raises:
-        InputError: there is no such file, or the name leads out of the folder.
-    """
-    path = folder / name
-    leads_out = Path(name).is_absolute() or ".." in Path(name).parts
-    if leads_out or not path.is_file():
-        raise InputError(
-            "{table} names {path}, which is not in {folder}", table=table, path=name, folder=folder
-        )
-    return path
-
-
 def checksum(path: str | Path) -> str:
     """Return the SHA-256 of a file's bytes, in hexadecimal."""
     with open(path, "rb") as file:
@@ -383,10 +349,15 @@ def _list_from_names(folder: Path, left_out: LeftOut) -> list[_EventFile]:
     files = []
     for path in paths:
         with left_out.file(path):
-            event_label = class_of(path) if flat else path.relative_to(folder).parts[0]
+            event_label = class_of(path) if flat else _class_of_folder(path, folder)
             check_class_name(event_label, path)
             files.append(_EventFile(path, event_label, ""))
     return files
+
+
+def _class_of_folder(path: Path, folder: Path) -> str:
+    """Return the class that the first sub-folder on the way to a file is named after."""
+    return normalise(class_of_stem(path.relative_to(folder).parts[0]))
 
 
 def _list_from_csv(folder: Path, csv: Path, left_out: LeftOut) -> list[_EventFile]:
@@ -395,11 +366,13 @@ def _list_from_csv(folder: Path, csv: Path, left_out: LeftOut) -> list[_EventFil
     rows = read_table(csv, required=("filename", "event_label"), optional=("origin",))
     left_out.n_files += len(rows)
     files = []
+    finder = AudioFinder(folder, csv)
     for row in rows:
         with left_out.file(row["filename"]):
-            path = file_within(folder, row["filename"], csv)
-            check_class_name(row["event_label"], path)
-            files.append(_EventFile(path, row["event_label"], row.get("origin", "")))
+            path = finder.find(row["filename"])
+            event_label = normalise(row["event_label"])
+            check_class_name(event_label, path)
+            files.append(_EventFile(path, event_label, row.get("origin", "")))
     return files
 
 

@@ -1,10 +1,26 @@
-"""Read tables of weak labels: one column per class, or a list of classes per recording."""
+"""Read tables of weak labels: one column per class, or a list of classes per recording.
 
-from dataclasses import dataclass
+::
+
+    filename,dog,speech          1 and 0, 1.0 and 0.0, True and False, yes and no
+    filename    event_labels     dog,speech
+    filename    onset    offset    event_label      strong labels: each class that sounds
+
+In a list, commas separate classes; a class whose name has a comma stands in quotes. An empty cell,
+or `NaN`, says that the recording has no class.
+"""
+
+import ast
+import csv
+import io
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from absslab.core.common.errors import InputError, escape_braces
-from absslab.core.common.tables import read_table
+from absslab.core.common.tables import Table, TableRow, is_missing, open_table
+from absslab.core.data.class_names import check_class_names, normalise
 
 MULTI_HOT_FILE = "weak_labels.csv"
 LABEL_LISTS_FILE = "weak.tsv"
@@ -14,6 +30,14 @@ OTHER_COLUMNS = (
     "split",
     "origin",
 )
+LIST_COLUMNS = ("filename", "event_labels")
+ALIASES = {
+    "filename": ("file_name", "fname", "file name"),
+    "event_labels": ("event_label",),
+}
+_YES = ("1", "true", "yes", "y", "t", "x")
+_NO = ("0", "false", "no", "n", "f")
+_STRONG = {"onset", "offset", "event_label"}
 
 
 @dataclass(frozen=True)
@@ -22,6 +46,7 @@ class LabelledRow:
 
     cells: dict[str, str]  # by column
     labels: list[str]
+    line: int = 0
 
     @property
     def filename(self) -> str:
@@ -31,26 +56,59 @@ class LabelledRow:
 
 @dataclass(frozen=True)
 class WeakLabels:
-    """The rows and the classes of a table of weak labels."""
+    """A table of weak labels.
+
+    Args:
+        rows: its rows.
+        classes: its classes.
+        delimiter: between its cells.
+        kind: multi_hot, lists or strong.
+        notes: what was read in another way than it is written, or left out; a sentence each.
+    """
 
     rows: list[LabelledRow]
     classes: list[str]
+    delimiter: str = ","
+    kind: str = "multi_hot"
+    notes: list[str] = field(default_factory=list)
 
 
 def read_weak_labels(path: Path) -> WeakLabels:
-    """Read a table of weak labels, in the format that belongs to its file name.
+    """Read a table of weak labels that has one of the two usual names.
 
     Raises:
         InputError: the file has another name, or the table can't be used.
     """
-    if path.name == MULTI_HOT_FILE:
-        return read_multi_hot(path)
-    if path.name == LABEL_LISTS_FILE:
-        return read_label_lists(path)
+    if path.name in (MULTI_HOT_FILE, LABEL_LISTS_FILE):
+        return read_label_table(path)
     raise InputError(
         f"{{path}} is not a table of weak labels: expected {MULTI_HOT_FILE} or {LABEL_LISTS_FILE}",
         path=path,
     )
+
+
+def read_label_table(path: Path) -> WeakLabels:
+    """Read a table of weak or strong labels with any name, in the format that its columns show.
+
+    Raises:
+        InputError: the table can't be used.
+    """
+    table = open_table(
+        path,
+        required=("filename",),
+        aliases=ALIASES,
+        delimiter="," if path.suffix == ".csv" else "\t",
+        key=None,
+        may_be_empty=True,
+        may_be_short=True,
+    )
+    columns = {name.casefold() for name in table.columns}
+    if columns >= _STRONG:
+        return read_strong_as_weak(path)
+    is_list = not columns.isdisjoint(("event_labels", "event_label"))
+    if is_list or path.name == LABEL_LISTS_FILE:
+        return read_label_lists(path)
+    return read_multi_hot(path)
 
 
 def read_multi_hot(path: Path) -> WeakLabels:
@@ -59,41 +117,255 @@ def read_multi_hot(path: Path) -> WeakLabels:
     Raises:
         InputError: the file can't be read, has no class, or a cell is neither 0 nor 1.
     """
-    table = read_table(path, required=("filename",))
-    classes = [name for name in table[0] if name not in OTHER_COLUMNS]
-    if not classes:
+    table = open_table(path, required=("filename",), aliases=ALIASES)
+    classes_of_columns, notes = _name_classes(table)
+    notes = [*table.notes, *notes]
+    if not classes_of_columns:
         raise InputError(
             "{path} has no class columns: expected filename and a column of 0 and 1 per class",
             path=path,
         )
+    has_zeros = any(
+        _read_decision(row.cells[column]) is False
+        for row in table.rows
+        for column in classes_of_columns
+    )
+    n_empty = 0
     rows = []
-    for number, cells in enumerate(table, start=2):
-        for name in classes:
-            if cells[name] not in ("0", "1"):
+    for row in table.rows:
+        labels: dict[str, None] = {}
+        for column, name in classes_of_columns.items():
+            decision = _read_decision(row.cells[column])
+            if decision is None and is_missing(row.cells[column]) and not has_zeros:
+                decision = False
+                n_empty += 1
+            if decision is None:
                 raise InputError(
-                    f"{{path}}, row {number}: {escape_braces(name)} is "
-                    f"{escape_braces(cells[name])!r}; expected 0 or 1",
+                    f"{{path}}, line {row.line}: {escape_braces(column)} is "
+                    f"{escape_braces(row.cells[column])!r}; expected 0 or 1",
                     path=path,
                 )
-        rows.append(LabelledRow(cells, [name for name in classes if cells[name] == "1"]))
-    return WeakLabels(rows, classes)
+            if decision:
+                labels[name] = None
+        rows.append(LabelledRow(_rename_cells(row, classes_of_columns), list(labels), row.line))
+    if n_empty:
+        notes.append(f"{path.name}: {n_empty} empty cells are read as 0, since the table has no 0")
+    classes = list(dict.fromkeys(classes_of_columns.values()))
+    check_class_names(classes, path)
+    return WeakLabels(rows, classes, table.delimiter, "multi_hot", notes)
+
+
+def _name_classes(table: Table) -> tuple[dict[str, str], list[str]]:
+    """Return the class of each column, and what is to be said about columns."""
+    classes: dict[str, str] = {}
+    notes = []
+    for column in table.columns:
+        name = normalise(column)
+        if name.casefold() in OTHER_COLUMNS:
+            continue
+        if is_missing(name):
+            notes.append(f"the column {column!r} is left out: it means that there is no label")
+            continue
+        if name in classes.values():
+            notes.append(f"two columns are the class {name!r}, in other Unicode forms: joined")
+        classes[column] = name
+    return classes, notes
+
+
+def _rename_cells(row: TableRow, classes: Mapping[str, str]) -> dict[str, str]:
+    """Return the cells by name of the class; the other columns have lower-case names."""
+    cells: dict[str, str] = {}
+    for column, cell in row.cells.items():
+        other = column.casefold() if column.casefold() in OTHER_COLUMNS else column
+        name = classes.get(column, other)
+        if cells.get(name) is None or _read_decision(cell):
+            cells[name] = cell
+    return cells
+
+
+def _read_decision(cell: str) -> bool | None:
+    """Return whether a cell says yes or no; None if it says neither."""
+    text = cell.casefold()
+    if text in _YES:
+        return True
+    if text in _NO:
+        return False
+    if re.fullmatch(r"\d+[.,]0*", text):
+        number = float(text.replace(",", "."))
+        return bool(number) if number in (0, 1) else None
+    return None
 
 
 def read_label_lists(path: Path) -> WeakLabels:
-    """Read a tab-separated table with a comma-separated list of classes per recording.
+    """Read a table with a list of classes per recording.
 
     Raises:
         InputError: the file can't be read, or no row has a class.
     """
+    table = open_table(
+        path,
+        required=LIST_COLUMNS,
+        aliases=ALIASES,
+        delimiter="," if path.suffix == ".csv" else "\t",
+        may_be_short=True,
+    )
+    split_cell, notes = _find_list_format(table, path)
     rows = []
-    for cells in read_table(path, required=("filename", "event_labels"), delimiter="\t"):
-        names = [name.strip() for name in cells["event_labels"].split(",")]
-        rows.append(LabelledRow(cells, [name for name in names if name]))
+    for row in table.rows:
+        cells = {
+            (name.casefold() if name.casefold() in OTHER_COLUMNS else name): cell
+            for name, cell in row.cells.items()
+        }
+        names = [normalise(name) for name in split_cell(row)]
+        labels = list(dict.fromkeys(name for name in names if not is_missing(name)))
+        rows.append(LabelledRow(cells, labels, row.line))
+    return _with_classes_of_rows(
+        rows, path, table.delimiter, "lists", [*table.notes, *notes], "event_labels"
+    )
+
+
+def read_strong_as_weak(path: Path) -> WeakLabels:
+    """Read a table of strong labels as weak ones: a recording has each class that sounds in it.
+
+    Raises:
+        InputError: the file can't be read, or no row has a class.
+    """
+    table = open_table(
+        path,
+        required=("filename", *sorted(_STRONG)),
+        aliases=ALIASES,
+        delimiter="," if path.suffix == ".csv" else "\t",
+        key=None,
+        may_be_short=True,
+    )
+    labels: dict[str, dict[str, None]] = {}
+    first: dict[str, TableRow] = {}
+    for row in table.rows:
+        filename = row.cells["filename"]
+        first.setdefault(filename, row)
+        of_recording = labels.setdefault(filename, {})
+        name = normalise(row.cells["event_label"])
+        if not is_missing(name):
+            of_recording[name] = None
+    rows = [
+        LabelledRow({"filename": name}, list(of_recording), first[name].line)
+        for name, of_recording in labels.items()
+    ]
+    return _with_classes_of_rows(
+        rows, path, table.delimiter, "strong", list(table.notes), "event_label"
+    )
+
+
+def _with_classes_of_rows(
+    rows: list[LabelledRow],
+    path: Path,
+    delimiter: str,
+    kind: str,
+    notes: list[str],
+    column: str,
+) -> WeakLabels:
+    """Return the labels with the classes that the rows have, and count rows without any."""
     classes = sorted(set().union(*(row.labels for row in rows)))
     if not classes:
         raise InputError(
-            "{path} contains no labels: expected comma-separated classes in the column "
-            "event_labels",
+            "{path} contains no labels: expected comma-separated classes in the column " + column,
             path=path,
         )
-    return WeakLabels(rows, classes)
+    check_class_names(classes, path)
+    n_unlabelled = sum(not row.labels for row in rows)
+    if n_unlabelled:
+        notes.append(
+            f"{path.name}: {n_unlabelled} of {len(rows)} recordings have no label (empty or NaN)"
+        )
+    return WeakLabels(rows, classes, delimiter, kind, notes)
+
+
+def join_labels(labels: Iterable[str]) -> str:
+    """Return a list of classes as a cell; names with commas or quotes stand in quotes.
+
+    >>> join_labels(["dog", "Chirp, tweet"])
+    'dog,"Chirp, tweet"'
+    """
+    buffer = io.StringIO()
+    # A name with any other separator of lists is quoted as well.
+    for index, name in enumerate(labels):
+        needs_quotes = re.search(r'[,;|"\[]', name) is not None
+        quoted = '"' + name.replace('"', '""') + '"' if needs_quotes else name
+        buffer.write(("," if index else "") + quoted)
+    return buffer.getvalue()
+
+
+def _find_list_format(
+    table: Table, path: Path
+) -> tuple[Callable[[TableRow], list[str]], list[str]]:
+    """Find out how the lists of a table are written.
+
+    Returns:
+        the function that splits the list of a row, and what is to be said about it.
+    """
+    column = "event_labels"
+    # Quotes around a cell tell a name with commas from a list only where they are not needed,
+    # and where not all cells have them.
+    tells = table.delimiter != "," and not all("filename" in row.quoted for row in table.rows)
+    plain = [
+        row.cells[column]
+        for row in table.rows
+        if not (tells and column in row.quoted) and '"' not in row.cells[column]
+    ]
+    separator = next((mark for mark in ";|" if any(mark in cell for cell in plain)), ",")
+    notes = []
+    if separator != ",":
+        mixed = [cell for cell in plain if re.search(r",\S", cell)]
+        if mixed:
+            raise InputError(
+                f"{{path}}: labels are separated by {separator!r} and by commas, as in "
+                f"{escape_braces(repr(mixed[0]))}: expected one separator; put names with commas "
+                "into quotes",
+                path=path,
+            )
+        notes.append(f"{path.name}: labels are separated by {separator!r}")
+    else:
+        doubtful = next((cell for cell in plain if ", " in cell and not _is_literal(cell)), None)
+        if doubtful is not None:
+            n_labels = len(doubtful.split(","))
+            notes.append(
+                f"{path.name}: {doubtful!r} is read as {n_labels} labels; a name with a comma "
+                "needs quotes of its own"
+            )
+
+    def split(row: TableRow) -> list[str]:
+        cell = row.cells[column]
+        if _is_literal(cell):
+            return _read_literal(cell, row, path)
+        if '"' in cell:
+            return _split_quoted(cell, separator)
+        if tells and column in row.quoted:
+            return [cell]
+        return cell.split(separator)
+
+    return split, notes
+
+
+def _split_quoted(cell: str, separator: str) -> list[str]:
+    """Split a list in which names may stand in quotes."""
+    (names,) = csv.reader([cell.replace("\n", " ")], delimiter=separator, skipinitialspace=True)
+    return names
+
+
+def _is_literal(cell: str) -> bool:
+    """Tell whether a cell is a list as Python writes it: ['dog', 'speech']."""
+    return cell.startswith(("[", "(", "{")) and cell.endswith(("]", ")", "}"))
+
+
+def _read_literal(cell: str, row: TableRow, path: Path) -> list[str]:
+    try:
+        names: Sequence[object] = list(ast.literal_eval(cell))
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        names = [None]
+    if not all(isinstance(name, str) for name in names):
+        raise InputError(
+            f"{{path}}, line {row.line}: {escape_braces(repr(cell[:60]))} is no list of labels: "
+            "expected comma-separated classes",
+            path=path,
+        )
+    return [str(name) for name in names]

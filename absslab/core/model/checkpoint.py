@@ -14,7 +14,7 @@ import torch
 from absslab.core.common.errors import InputError, Reason
 from absslab.core.common.files import check_version, write_bytes
 from absslab.core.common.version import __version__
-from absslab.core.data.recordings import check_class_name
+from absslab.core.data.class_names import check_class_name
 from absslab.core.model.separation_model import ModelConfigs, SeparationModel, build_model
 
 FORMAT = "absslab checkpoint"

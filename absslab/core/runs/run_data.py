@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from absslab.core.common.errors import InputError
-from absslab.core.data.layouts import DataConfig, LabelledRecording, find_layout
+from absslab.core.data.labelled_recordings import LabelledRecording
+from absslab.core.data.layouts import DataConfig, find_layout
 from absslab.core.training.run_directory import RunReader
 
 
@@ -55,5 +56,5 @@ def run_recordings(
             data_folder=config.data_folder or "data_folder",
             run=reader.folder.name,
         )
-    items, _ = find_layout(config.data_set_type)(config, folder)
+    items = find_layout(config.data_set_type)(config, folder).recordings
     return [item for item in items if item.split == split]

@@ -28,6 +28,7 @@ from absslab.core.common.files import (
 )
 from absslab.core.common.left_out import LeftOut, on_error_option
 from absslab.core.common.progress import Progress, Steps
+from absslab.core.data.class_names import file_stem
 from absslab.core.data.recordings import audio_files
 from absslab.core.data.strong_labels import write_events
 from absslab.core.separation.detection import DetectionConfig, find_events, frame_activity
@@ -269,7 +270,7 @@ def separate_file(
         for name, kind in subtypes.items():
             writers.append(
                 sound_files.WavWriter.open(
-                    unfinished / f"{name}.wav",
+                    unfinished / f"{file_stem(name)}.wav",
                     info.sampling_rate,
                     info.n_channels,
                     info.n_samples,

@@ -13,7 +13,7 @@ from absslab.core.common.devices import choose_device
 from absslab.core.common.errors import InputError, escape_braces
 from absslab.core.common.progress import LongWork, Result, Steps
 from absslab.core.data.audio_data_set import AudioDataSet, data_set_steps, read_split
-from absslab.core.data.layouts import LabelledRecording
+from absslab.core.data.labelled_recordings import LabelledRecording
 from absslab.core.model.checkpoint import read_checkpoint, save_checkpoint
 from absslab.core.model.separation_model import build_model
 from absslab.core.training.events import (
@@ -40,6 +40,7 @@ CHANGEABLE = (
     "patience",
     "device",
     "data_folder",
+    "labels",
     "in_memory",
     "n_loaders",
     "save_path",
@@ -56,6 +57,7 @@ class Labels:
     classes: Sequence[str]
     train: Sequence[LabelledRecording]
     validation: Sequence[LabelledRecording]
+    notes: Sequence[str] = ()  # what was read in another way than it is written
 
     @property
     def fingerprint(self) -> str:
@@ -131,6 +133,8 @@ class Experiment:
         self._check_settings()
         labels = self._read_labels()
         writer = RunWriter.begin(settings.run.save_path, settings.to_json(), resume=self.resumed)
+        for note in labels.notes:
+            writer.log(f"labels: {note}")
         epoch = 0 if self.checkpoint is None else self.checkpoint["resume"]["epoch"]
         state = "failed"
         try:
@@ -189,9 +193,10 @@ class Experiment:
         """Read which recordings there are, and check their labels against the settings."""
         settings = self.settings
         known = None if self.checkpoint is None else self.checkpoint["classes"]
-        train, classes = read_split(settings.data, "train", classes=known)
-        validation, _ = read_split(settings.data, "validation", classes=classes)
-        labels = Labels(classes, train, validation)
+        train = read_split(settings.data, "train", classes=known)
+        classes = train.classes
+        validation = read_split(settings.data, "validation", classes=classes)
+        labels = Labels(classes, train.recordings, validation.recordings, train.notes)
         if self.checkpoint and self.checkpoint["resume"]["data"] != labels.fingerprint:
             raise InputError(
                 "{data_folder} has other recordings or labels than the run began with: "
@@ -366,7 +371,7 @@ def train_or_resume(
     """
     places = {
         name: str(Path(values[name]).resolve())
-        for name in ("data_folder", "save_path")
+        for name in ("data_folder", "labels", "save_path")
         if values.get(name)
     }
     settings = Settings.from_flags({**values, **places})
@@ -379,7 +384,12 @@ def train_or_resume(
     if reader.state() == "finished":
         return None
     # The data may have been moved since.
-    changes = {"device": settings.run.device, "data_folder": settings.data.data_folder}
+    data = settings.data
+    changes = {
+        "device": settings.run.device,
+        "data_folder": data.data_folder,
+        "labels": data.labels,
+    }
     return (yield from Experiment.resume(last_checkpoint, changes).run())
 
 
@@ -392,7 +402,7 @@ def _check_same_settings(folder: Path, config: Mapping[str, Any], settings: Sett
         values_before = config.get(section, {})
         for name, now in values_now.items():
             before = values_before.get(name)
-            if before != now and name != "data_folder":
+            if before != now and name not in ("data_folder", "labels"):
                 raise InputError(
                     f"{{folder}} was trained with {name} {escape_braces(format_setting(before))}, "
                     f"not {escape_braces(format_setting(now))}: choose another place, or remove it",

@@ -9,6 +9,7 @@ import numpy as np
 from absslab.core.audio import formats
 from absslab.core.common.errors import InputError
 from absslab.core.common.rich_result import RichResult
+from absslab.core.data.class_names import class_of_stem
 from absslab.core.data.recordings import audio_files
 from absslab.widgets.player.tracks import KINDS, Track, array_sound, file_sound, mixture_tracks
 
@@ -59,7 +60,7 @@ def _folder_tracks(folder: Path) -> list[Track]:
     is_separated = (folder / "residual.wav").is_file()  # written by absslab separate
     default = "source" if is_separated else "other"
     tracks = [
-        Track(path.stem, file_sound(path), _SEPARATED_KINDS.get(path.stem, default))
+        Track(class_of_stem(path.stem), file_sound(path), _SEPARATED_KINDS.get(path.stem, default))
         for path in files
     ]
     return sorted(tracks, key=lambda track: KINDS.index(track.kind))

@@ -6,7 +6,8 @@ import soundfile
 
 from absslab.core.common.errors import InputError
 from absslab.core.data.audio_data_set import build_data_set, open_split
-from absslab.core.data.layouts import DataConfig, LabelledRecording
+from absslab.core.data.labelled_recordings import LabelledRecording
+from absslab.core.data.layouts import DataConfig
 
 RATE = 8000
 

@@ -6,7 +6,7 @@ import torch
 
 from absslab.core.common.errors import InputError
 from absslab.core.data.audio_data_set import build_data_set, open_split
-from absslab.core.data.layouts import LabelledRecording
+from absslab.core.data.labelled_recordings import LabelledRecording
 
 from .labelled_folders import RATE, TEN, config_of, data_set_of, refusal_of, tone, weak, write
 

@@ -11,7 +11,7 @@ import torch
 
 from absslab.core.common.errors import InputError
 from absslab.core.data.audio_data_set import build_data_set
-from absslab.core.data.layouts import LabelledRecording
+from absslab.core.data.labelled_recordings import LabelledRecording
 from absslab.core.model.feature_config import FeatureConfig
 from absslab.core.model.front_end import FrontEnd
 from absslab.core.training import feature_store

@@ -9,6 +9,7 @@ import ipywidgets
 from absslab.core.common.errors import InputError
 from absslab.core.common.progress import Progress
 from absslab.core.common.tables import read_table
+from absslab.core.data.class_names import file_stem
 from absslab.core.data.strong_labels import EVENT_COLUMNS
 from absslab.core.runs.run_data import run_recordings
 from absslab.core.separation.separated_folder import separate_file
@@ -146,7 +147,8 @@ class SeparatePage(Page):
         self.name = name
         classes = self._separator().classes
         self._tracks = [
-            Track(label, file_sound(folder / f"{label}.wav"), "source") for label in classes
+            Track(label, file_sound(folder / f"{file_stem(label)}.wav"), "source")
+            for label in classes
         ]
         self._tracks.append(Track(_REST, file_sound(folder / "residual.wav"), "residual"))
         self._before = Track("before", file_sound(path), "mixture")

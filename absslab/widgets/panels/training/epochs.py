@@ -5,7 +5,7 @@ from pathlib import Path
 import ipywidgets
 
 from absslab.core.common.errors import InputError
-from absslab.core.data.layouts import LabelledRecording
+from absslab.core.data.labelled_recordings import LabelledRecording
 from absslab.core.runs.run_data import run_recordings
 from absslab.core.separation.masks import SeparationConfig
 from absslab.core.training.run_directory import RunReader

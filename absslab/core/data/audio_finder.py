@@ -1,0 +1,189 @@
+"""Find the sound files that a table names, though other systems write paths in other ways."""
+
+import os
+import re
+import unicodedata
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+from absslab.core.audio import formats
+from absslab.core.common.config import suggest_nearest
+from absslab.core.common.errors import InputError, escape_braces
+
+_MANY = 2000  # files; similar names are not looked for among more
+_DRIVE = re.compile(r"^([A-Za-z]:|//[^/]+/[^/]+)/*")
+
+
+class AudioFinder:
+    """Finds the files of a folder by the names that a table gives them.
+
+    A file is found by its path from the folder. If there is no such file, these spellings are
+    tried: with slashes for backslashes; without the beginning of an absolute path; in another case
+    or Unicode form; with a suffix. A spelling counts only if it fits one file.
+
+    Args:
+        folder: the folder.
+        table: the table that names the files.
+    """
+
+    def __init__(self, folder: Path, table: Path):
+        self.folder = folder
+        self.table = table
+        self.n_respelled = 0
+        self.example = ("", "")  # a name, and how the file is spelled
+        self._names: dict[Path, str] = {}  # by file
+
+    def find(self, name: str) -> Path:
+        """Return the path of a file.
+
+        Args:
+            name: the name in the table.
+
+        Raises:
+            InputError: there is no such file, or several that fit, the name leads out of the
+                folder, or it is another name of a file that was found before.
+        """
+        path = self.folder / name
+        is_plain = bool(name) and not PurePosixPath(name).is_absolute()
+        if not (is_plain and ".." not in PurePosixPath(name).parts and _is_file(path)):
+            path = self._find_respelled(name)
+        key = Path(os.path.normpath(path))
+        other = self._names.setdefault(key, name)
+        if other != name:
+            raise InputError(
+                f"{{table}} names {{path}} twice, as {escape_braces(repr(other))} and as "
+                f"{escape_braces(repr(name))}: keep one of the rows",
+                table=self.table,
+                path=path,
+            )
+        return path
+
+    @property
+    def notes(self) -> list[str]:
+        """What is to be said about the names: how many files were found in another spelling."""
+        if not self.n_respelled:
+            return []
+        name, spelled = self.example
+        names = "name was" if self.n_respelled == 1 else "names were"
+        return [
+            f"{self.table.name}: {self.n_respelled} {names} found in another spelling, "
+            f"such as {name} as {spelled}"
+        ]
+
+    def _find_respelled(self, name: str) -> Path:
+        fitting: list[str] = []
+        for spelling in _spellings(name):
+            if _is_file(self.folder / spelling):
+                fitting = [spelling]
+            else:
+                fitting = self._files.get(_fold(spelling), [])
+                same_case = [path for path in fitting if _normalise(path) == _normalise(spelling)]
+                fitting = same_case or fitting
+                is_audio = formats.is_audio(Path(spelling))
+                if not fitting and not is_audio:
+                    fitting = self._files_by_stem.get(_fold(spelling), [])
+            if fitting:
+                break
+        if len(fitting) != 1:
+            raise self._not_found(name, fitting)
+        (found,) = fitting
+        if found != name:
+            self.example = self.example if self.n_respelled else (name, found)
+            self.n_respelled += 1
+        return self.folder / found
+
+    def _not_found(self, name: str, fitting: list[str]) -> InputError:
+        hint = ""
+        if fitting:
+            hint = f"; did you mean {' or '.join(fitting[:3])}?"
+        else:
+            nearest = self._find_nearest(name)
+            hint = f"; did you mean {nearest}?" if nearest else ""
+        return InputError(
+            f"{{table}} names {{path}}, which is not in {{folder}}{escape_braces(hint)}",
+            table=self.table,
+            path=name or "''",
+            folder=self.folder,
+        )
+
+    def _find_nearest(self, name: str) -> str:
+        """Find the file that is probably meant: of the same name elsewhere, or a similar one."""
+        last = _fold(next(_spellings(name), "").rpartition("/")[2])
+        same = self._files_by_last.get(last) or self._files_by_last.get(last.rpartition(".")[0])
+        if same:
+            return same
+        known = [path for files in self._files.values() for path in files]
+        if not known or len(known) > _MANY:
+            return ""
+        hint = suggest_nearest(name, known)
+        return hint.removeprefix("; did you mean ")[:-1] if "did you mean" in hint else ""
+
+    @cached_property
+    def _files(self) -> dict[str, list[str]]:
+        """Paths of the sound files, by themselves without regard to case and Unicode form."""
+        files: dict[str, list[str]] = {}
+        for path in sorted(_walk(self.folder)):
+            files.setdefault(_fold(path), []).append(path)
+        return files
+
+    @cached_property
+    def _files_by_stem(self) -> dict[str, list[str]]:
+        by_stem: dict[str, list[str]] = {}
+        for folded, paths in self._files.items():
+            by_stem.setdefault(folded.rpartition(".")[0], []).extend(paths)
+        return by_stem
+
+    @cached_property
+    def _files_by_last(self) -> dict[str, str]:
+        """A path for each file name, with and without suffix, wherever the file is."""
+        by_last: dict[str, str] = {}
+        for paths in self._files.values():
+            last = _fold(paths[0].rpartition("/")[2])
+            by_last.setdefault(last, paths[0])
+            by_last.setdefault(last.rpartition(".")[0], paths[0])
+        return by_last
+
+
+def _spellings(name: str) -> Iterator[str]:
+    """Yield relative paths that a name may stand for: the whole one first, then its ends."""
+    path = name.replace("\\", "/")
+    is_absolute = path.startswith("/") or _DRIVE.match(path) is not None
+    path = _DRIVE.sub("", path)
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    if not parts or ".." in parts:
+        return
+    starts = range(len(parts)) if is_absolute else range(1)
+    for start in starts:
+        yield "/".join(parts[start:])
+
+
+def _walk(folder: Path) -> Iterator[str]:
+    """Yield the paths of all sound files below a folder, with slashes; each folder once."""
+    seen: set[str] = set()
+    for root, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(root)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in names:
+            path = Path(root) / name
+            if formats.is_audio(path):
+                yield path.relative_to(folder).as_posix()
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that is too long, or holds a NUL
+        return False
+
+
+def _normalise(path: str) -> str:
+    return unicodedata.normalize("NFC", path)
+
+
+def _fold(path: str) -> str:
+    return _normalise(path).casefold()

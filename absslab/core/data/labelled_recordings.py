@@ -1,0 +1,105 @@
+"""Recordings with weak labels and splits, as the readers of folders and corpora return them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from absslab.core.common.errors import InputError
+from absslab.core.data.recordings import compile_pattern, origin_of
+from absslab.core.data.splits import Percentages, split_origins
+
+
+@dataclass(frozen=True)
+class LabelledRecording:
+    """A recording and its weak labels."""
+
+    path: str
+    labels: frozenset[str]
+    origin: str
+    split: str = ""
+
+
+@dataclass(frozen=True)
+class LabelledFolder:
+    """The recordings of a folder.
+
+    Args:
+        recordings: those of all splits.
+        classes: all classes.
+        notes: what was read in another way than it is written, or left out; a sentence each.
+        events: tables of strong labels, by split; without one, a split's table is events.tsv in
+            the folder that the names of its recordings begin from.
+    """
+
+    recordings: list[LabelledRecording]
+    classes: list[str]
+    notes: list[str] = field(default_factory=list)
+    events: Mapping[str, Path] = field(default_factory=dict)
+
+
+def find_origins(
+    recordings: Sequence[LabelledRecording], origin_pattern: str | None
+) -> list[LabelledRecording]:
+    """Return the recordings with the origins that a pattern finds in their names, if there is one.
+
+    Raises:
+        InputError: the pattern is no regular expression, or does not match a name.
+    """
+    pattern = compile_pattern(origin_pattern)
+    if pattern is None:
+        return list(recordings)
+    return [
+        replace(recording, origin=origin_of(Path(recording.path), pattern))
+        for recording in recordings
+    ]
+
+
+def divide(
+    recordings: Sequence[LabelledRecording], percentages: Percentages, seed: int
+) -> list[LabelledRecording]:
+    """Split recordings by origin, stratified by class.
+
+    Args:
+        recordings: the recordings; a split that they have already is replaced.
+        percentages: those of train, validation and test.
+        seed: seed of the shuffling.
+
+    Raises:
+        InputError: a class has too few origins.
+    """
+    labels: dict[str, list[str]] = {}
+    for origin, group in group_by_origin(recordings).items():
+        labels[origin] = sorted(set().union(*(recording.labels for recording in group)))
+    splits = split_origins(labels, percentages, seed)
+    return [replace(recording, split=splits[recording.origin]) for recording in recordings]
+
+
+def group_by_origin(
+    recordings: Sequence[LabelledRecording],
+) -> dict[str, list[LabelledRecording]]:
+    """Return the recordings of each origin."""
+    by_origin: dict[str, list[LabelledRecording]] = {}
+    for recording in recordings:
+        by_origin.setdefault(recording.origin, []).append(recording)
+    return by_origin
+
+
+def check_given_split(recordings: Sequence[LabelledRecording]) -> None:
+    """Check that a split that labels define is complete and keeps each origin in one split.
+
+    Raises:
+        InputError: a recording has no split, or an origin is in two.
+    """
+    for recording in recordings:
+        if not recording.split:
+            raise InputError(
+                "{path} has no split, but other recordings have one: "
+                "fill the column split, or remove it",
+                path=recording.path,
+            )
+    for origin, group in group_by_origin(recordings).items():
+        splits = {recording.split for recording in group}
+        if len(splits) > 1:
+            raise InputError(
+                f"origin {origin!r} is in {' and '.join(sorted(splits))}: expected it in one split"
+            )
