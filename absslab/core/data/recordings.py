@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from absslab.core.audio import formats, sound_files
-from absslab.core.common.errors import InputError, escape_braces
+from absslab.core.common.errors import InputError, InputWarning, escape_braces
 from absslab.core.common.left_out import LeftOut
+from absslab.core.common.notices import give_notice
 from absslab.core.common.progress import Progress, Steps, run_to_end
 from absslab.core.common.tables import read_table
 from absslab.core.data.audio_finder import AudioFinder
@@ -373,6 +374,8 @@ def _list_from_csv(folder: Path, csv: Path, left_out: LeftOut) -> list[_EventFil
             event_label = normalise(row["event_label"])
             check_class_name(event_label, path)
             files.append(_EventFile(path, event_label, row.get("origin", "")))
+    for note in finder.notes:
+        give_notice(InputWarning(note))
     return files
 
 
