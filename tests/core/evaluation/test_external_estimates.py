@@ -415,7 +415,7 @@ DAMAGES = {
     ),
     "the labels are neither 0 nor 1": (
         lambda r, e: (r / "weak_labels.csv").write_text(
-            "filename,speech,knock,alert\na.wav,yes,1,0\n"
+            "filename,speech,knock,alert\na.wav,maybe,1,0\n"
         ),
         "weak_labels.csv",
     ),
