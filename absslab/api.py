@@ -62,8 +62,7 @@ def mix(
         output_folder: Folder to write: new, empty, or one to continue.
         progress: A function that is called with each step of the work.
         settings: Any flags of `absslab mix`, such as n_files=2000, seed=0, max_event=6. The default
-            of `n_workers` is 1 here: a script can start several processes only if its calls are
-            below `if __name__ == "__main__":`.
+            of `n_workers` is 1 here; 0 is one process per core.
 
     Returns:
         The folder of mixtures.

@@ -4,10 +4,16 @@ import concurrent.futures
 import ctypes
 import multiprocessing
 import os
+import sys
 import threading
+import types
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import TypeVar
 
+from absslab.core.common.errors import InputWarning, Reason, WorkError
+from absslab.core.common.notices import give_notice
 from absslab.core.common.signals import defer_interrupts
 
 Job = TypeVar("Job")
@@ -19,10 +25,12 @@ def map_in_processes(
 ) -> Iterator[Result]:
     """Apply a function to each job, in several processes.
 
-    The processes end when their parent ends, and leave Ctrl-C to it.
+    The processes end when their parent ends, and leave Ctrl-C to it. They do not run the script of
+    their parent, so that it needs no `if __name__ == "__main__"`. If the system can't share work,
+    because /dev/shm is full for example, this process does it alone, and gives a notice.
 
     Args:
-        function: the function; it, its jobs and its results can be pickled.
+        function: the function of a module; it, its jobs and its results can be pickled.
         jobs: the arguments of the function.
         n_workers: number of processes; 0: one per core, 1: only this process.
 
@@ -31,22 +39,62 @@ def map_in_processes(
 
     Raises:
         Exception: any that the function raises; no further job is started then.
+        WorkError: a process was ended from outside.
     """
     n_workers = min(n_workers or os.cpu_count() or 1, len(jobs))
-    if n_workers <= 1:
+    pool = _open_pool(n_workers) if n_workers > 1 else None
+    if pool is None:
         yield from map(function, jobs)
         return
-    context = multiprocessing.get_context("spawn")
-    pool = concurrent.futures.ProcessPoolExecutor(
-        n_workers, mp_context=context, initializer=_end_with_parent
-    )
     try:
-        with defer_interrupts():
+        with defer_interrupts(), hidden_main_module():
             futures = [pool.submit(function, job) for job in jobs]
         for future in concurrent.futures.as_completed(futures):
             yield future.result()
+    except BrokenProcessPool:
+        raise WorkError(
+            f"one of {n_workers} processes was ended from outside, perhaps because the memory was "
+            "full: what is complete stays; go on with fewer processes (n_workers)"
+        ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _open_pool(n_workers: int) -> concurrent.futures.ProcessPoolExecutor | None:
+    """Return a pool of processes; None if the system has no place for what they share."""
+    try:
+        return concurrent.futures.ProcessPoolExecutor(
+            n_workers,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_end_with_parent,
+        )
+    except (OSError, ImportError, NotImplementedError) as error:
+        give_notice(sharing_notice(error))
+        return None
+
+
+def sharing_notice(error: Exception) -> InputWarning:
+    """Return a notice that several processes can't share work, and one does it alone."""
+    return InputWarning(
+        "processes can't share work here ({reason}; is /dev/shm full?): one process does it alone, "
+        "which takes longer",
+        reason=Reason.of(error),
+    )
+
+
+@contextmanager
+def hidden_main_module() -> Iterator[None]:
+    """Let processes that are started in the block not run the script of this process.
+
+    A script that is not written for this would start its work again in each of them, and code from
+    standard input can't be found by them.
+    """
+    main_module = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main_module
 
 
 def release_memory() -> None:

@@ -14,13 +14,16 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from absslab.core.audio import sound_files
-from absslab.core.common.errors import InputError, InputWarning, escape_braces
+from absslab.core.common.errors import InputError, InputWarning, WorkError, escape_braces
 from absslab.core.common.notices import give_notice
+from absslab.core.common.parallel import hidden_main_module, sharing_notice
 from absslab.core.common.progress import Progress, Steps, run_to_end
 from absslab.core.data.labelled_recordings import LabelledFolder, LabelledRecording
 from absslab.core.data.layouts import DataConfig, find_layout
 from absslab.core.data.splits import SPLITS
 
+_Item = tuple[int, Tensor | Exception]
+_Loaded = tuple[np.ndarray, np.ndarray | None, np.ndarray] | Exception
 _SORTED_BATCHES = 50  # number of batches whose recordings are sorted by length together
 
 
@@ -146,17 +149,40 @@ class AudioDataSet(Dataset[Tensor]):
             n_loaders: number of processes that read ahead, unless the clips are in memory.
         """
         labels = torch.from_numpy(self.labels)
-        loader: DataLoader[tuple[int, Tensor | InputError]] = DataLoader(
-            _IndexedItems(self),
-            batch_sampler=self.groups(batch_size, rng=rng),
-            num_workers=0 if self.in_memory else n_loaders,
+        groups = self.groups(batch_size, rng=rng)
+        for batch in self._load(groups, 0 if self.in_memory else n_loaders):
+            if isinstance(batch, Exception):
+                raise batch
+            waveforms, n_samples, indices = map(_to_tensor, batch)
+            assert waveforms is not None
+            assert indices is not None
+            yield Batch(waveforms, n_samples, labels[indices], indices)
+
+    def _load(self, groups: list[list[int]], n_loaders: int) -> Iterator[_Loaded]:
+        """Read the clips of each batch, ahead of time in other processes if there are any."""
+        loader: DataLoader[_Loaded] = DataLoader(
+            _IndexedItems(self),  # type: ignore[arg-type]
+            batch_sampler=groups,
+            num_workers=n_loaders,
             collate_fn=_pad,
         )
-        for batch in loader:
-            if isinstance(batch, InputError):
-                raise batch
-            waveforms, n_samples, indices = batch
-            yield Batch(waveforms, n_samples, labels[indices], indices)
+        try:
+            with hidden_main_module():
+                batches = iter(loader)
+        except (OSError, ImportError, NotImplementedError) as error:
+            give_notice(sharing_notice(error))
+            yield from self._load(groups, 0)
+            return
+        try:
+            yield from batches
+        except RuntimeError as error:
+            if not str(error).startswith("DataLoader worker"):
+                raise
+            raise WorkError(
+                f"one of {n_loaders} processes that read recordings was ended from outside, "
+                "perhaps because the memory was full: use fewer (n_loaders), or a smaller "
+                "batch_size; a training goes on from its last.ckpt"
+            ) from None
 
     def groups(self, batch_size: int, *, rng: np.random.Generator | None = None) -> list[list[int]]:
         """Return the clips of each batch; if lengths differ, similar lengths are together."""
@@ -175,7 +201,7 @@ class AudioDataSet(Dataset[Tensor]):
         return groups
 
 
-class _IndexedItems(Dataset[tuple[int, Tensor | InputError]]):
+class _IndexedItems(Dataset[_Item]):
     """Items with their indices; an item that can't be read is replaced by its error.
 
     An error raised in a loader's process would arrive as a traceback of many lines.
@@ -184,27 +210,33 @@ class _IndexedItems(Dataset[tuple[int, Tensor | InputError]]):
     def __init__(self, data_set: AudioDataSet):
         self.data_set = data_set
 
-    def __getitem__(self, index: int) -> tuple[int, Tensor | InputError]:
+    def __getitem__(self, index: int) -> _Item:
         try:
             return index, self.data_set[index]
-        except InputError as error:
+        except (InputError, OSError, MemoryError) as error:
             return index, error
 
 
-def _pad(
-    items: list[tuple[int, Tensor | InputError]],
-) -> tuple[Tensor, Tensor | None, Tensor] | InputError:
-    """Pad waveforms to the longest; return these, their lengths if they differ, and the indices."""
+def _pad(items: list[_Item]) -> _Loaded:
+    """Pad waveforms to the longest; return these, their lengths if they differ, and the indices.
+
+    They are arrays, which come from a loader's process through a pipe. Tensors would come through
+    shared memory, of which a container has little: a loader that finds none dies.
+    """
     waveforms: list[Tensor] = []
     for _, waveform in items:
-        if isinstance(waveform, InputError):
+        if isinstance(waveform, Exception):
             return waveform
         waveforms.append(waveform)
     padded = torch.nn.utils.rnn.pad_sequence(waveforms, batch_first=True)  # (B, N)
-    lengths = torch.tensor([len(waveform) for waveform in waveforms])  # (B,)
-    indices = torch.tensor([index for index, _ in items])  # (B,)
+    lengths = np.array([len(waveform) for waveform in waveforms])  # (B,)
+    indices = np.array([index for index, _ in items])  # (B,)
     are_equal = bool((lengths == lengths[0]).all())
-    return padded, None if are_equal else lengths, indices
+    return padded.numpy(), None if are_equal else lengths, indices
+
+
+def _to_tensor(array: np.ndarray | None) -> Tensor | None:
+    return None if array is None else torch.from_numpy(array)
 
 
 def _compress(waveform: np.ndarray) -> np.ndarray:

@@ -1,10 +1,19 @@
 """Data sets of recordings: no sample is lost, and batches hold every recording once."""
 
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+
 import numpy as np
+import psutil
 import pytest
+import soundfile
 import torch
 
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, WorkError
+from absslab.core.common.notices import collect_notices
 from absslab.core.data.audio_data_set import build_data_set, open_split
 from absslab.core.data.labelled_recordings import LabelledRecording
 
@@ -189,16 +198,68 @@ def test_recordings_of_similar_length_meet(unequal):
 
 
 def test_batches_read_ahead_in_another_process_are_the_same(unequal):
+    from_disk = replace(unequal, in_memory=False)
     in_this_process, in_another_process = (
-        list(unequal.batches(5, rng=np.random.default_rng(0), n_loaders=n_loaders))
+        list(from_disk.batches(5, rng=np.random.default_rng(0), n_loaders=n_loaders))
         for n_loaders in (0, 1)
     )
     for batch, other in zip(in_this_process, in_another_process, strict=True):
         assert all(torch.equal(a, b) for a, b in zip(batch, other, strict=True))
 
 
+@pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGBUS])
+def test_a_loader_that_is_killed_is_told_in_one_line(tmp_path, signal_number):
+    data_set = data_set_of(tmp_path, [tone(800)] * 60, in_memory=False)
+    batches = data_set.batches(1, n_loaders=1)
+    next(batches)
+    (loader,) = psutil.Process().children()
+    loader.send_signal(signal_number)
+    with pytest.raises(WorkError, match=r"of 1 processes that read recordings was ended") as error:
+        list(batches)
+    assert "\n" not in str(error.value)
+
+
+def test_without_place_for_semaphores_this_process_reads(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    data_set = data_set_of(tmp_path, [tone(800)] * 3, in_memory=False)
+    monkeypatch.setattr("torch.utils.data.dataloader._MultiProcessingDataLoaderIter", refuse)
+    with collect_notices() as notices:
+        assert indices(data_set.batches(2, n_loaders=2)) == [[0, 1], [2]]
+    assert "is /dev/shm full?" in str(notices[0])
+
+
+SMALL_SHARED_MEMORY = """
+mount -t tmpfs -o size=64k tmpfs /dev/shm || exit 77
+cd $1
+exec $2 -c '
+from absslab.core.data.audio_data_set import build_data_set
+from absslab.core.data.labelled_recordings import LabelledRecording
+recordings = [LabelledRecording("long.wav", frozenset({"a"}), "train")] * 8
+data_set = build_data_set(recordings, ["a"], 16000, in_memory=False)
+print(sum(batch.waveforms.numel() for batch in data_set.batches(4, n_loaders=2)))'
+"""
+
+
+def test_loaders_need_no_shared_memory(tmp_path):
+    """In a container it has 64 MB; loaders died of it, and the training waited for them."""
+    if not shutil.which("unshare"):
+        pytest.skip("there is no unshare")
+    soundfile.write(tmp_path / "long.wav", tone(16000 * 20, 16000), 16000)
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", SMALL_SHARED_MEMORY, "", tmp_path, sys.executable],
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    if done.returncode in (1, 77) and "python" not in done.stderr.lower():
+        pytest.skip(f"mounting is not allowed: {done.stderr}")
+    assert done.stdout == f"{8 * 16000 * 20}\n", done.stderr
+
+
 def test_an_error_in_another_process_is_the_same_error(tmp_path):
-    data_set = data_set_of(tmp_path, [np.zeros(800)])
+    data_set = data_set_of(tmp_path, [np.zeros(800)], in_memory=False)
     with pytest.raises(InputError, match=r"^\S*0\.wav is silent but labelled dog: .*$") as error:
         list(data_set.batches(1, n_loaders=1))
     assert "\n" not in str(error.value)

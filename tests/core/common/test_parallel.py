@@ -1,0 +1,52 @@
+"""Work is shared by processes, whatever script starts it, or done by one where it can't be."""
+
+import math
+import os
+import subprocess
+import sys
+
+import pytest
+
+from absslab.core.common import parallel
+from absslab.core.common.errors import WorkError
+from absslab.core.common.notices import collect_notices
+from absslab.core.common.parallel import map_in_processes
+
+SCRIPT = """
+import math
+from absslab.core.common.parallel import map_in_processes
+print("started")
+print(sorted(map_in_processes(math.sqrt, [1, 4, 9], n_workers=2)))
+"""
+
+
+@pytest.mark.parametrize("how", ["file", "standard input", "-c"])
+def test_a_script_needs_no_guard_around_its_calls(tmp_path, how):
+    (tmp_path / "s.py").write_text(SCRIPT)
+    arguments = {"file": ["s.py"], "standard input": ["-"], "-c": ["-c", SCRIPT]}[how]
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        input=SCRIPT if how == "standard input" else "",
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.stdout, done.stderr) == ("started\n[1.0, 2.0, 3.0]\n", "")
+
+
+def test_a_process_that_is_ended_from_outside_is_told_in_one_line():
+    with pytest.raises(WorkError, match=r"one of 2 processes was ended from outside") as error:
+        list(map_in_processes(os._exit, [1, 1], n_workers=2))
+    assert "\n" not in str(error.value)
+
+
+def test_where_processes_can_share_nothing_one_does_it_all(monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(parallel.concurrent.futures, "ProcessPoolExecutor", refuse)
+    with collect_notices() as notices:
+        assert list(map_in_processes(math.sqrt, [1, 4], n_workers=2)) == [1, 2]
+    (notice,) = notices
+    assert "(No space left on device; is /dev/shm full?)" in str(notice)
