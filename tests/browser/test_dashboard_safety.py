@@ -144,7 +144,6 @@ def test_files_that_are_no_sound_get_one_clear_line(separate, page, tmp_path):
         text: "words.wav is not a readable sound file",
         empty: "empty.wav is empty (0 bytes)",
         corrupt: "corrupt.flac",
-        cut: "cut.wav is cut short",
         silent: "silent.wav is silent",
         large: "large.wav has 500 MB: expected at most 100 MB",
         long: "long.flac lasts 180.0 min: expected at most 2 min",

@@ -6,29 +6,28 @@ Axes: C channels, N samples. Audio is float32 in [−1, 1].
 import errno
 import io
 import os
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO, Literal
 
 import numpy as np
 import soundfile
 import soxr
 
-from absslab.core.audio.formats import readable_kinds
-from absslab.core.common.errors import InputError
+from absslab.core.audio.open_sound import OpenSound, Version, file_version
+from absslab.core.common.errors import InputError, InputWarning
 from absslab.core.common.files import temporary_sibling, write_bytes
+from absslab.core.common.notices import give_notice
 from absslab.core.common.signals import defer_interrupts
 
 _STEPS = {"PCM_16": 1 << 15, "PCM_24": 1 << 23}  # per unit of amplitude
 _BYTES = {"PCM_16": 2, "PCM_24": 3, "FLOAT": 4}  # per sample
 _BLOCK = 1 << 18  # samples to read at a time, if the file need not be in memory
-_MAX_SAMPLES = 1 << 60  # a FLAC file that was written to a pipe has a larger number in its header
 _MAX_WAV_SIZE = (1 << 32) - (1 << 16)  # bytes; a longer file is written as RF64
-# Sizes that sox and ffmpeg write to a pipe, and that RF64 always has.
-_PIPE_SIZE = 0x7FFFF000
-_UNKNOWN_SIZE = 0xFFFFFF00  # from here on
+_MOST_PLACES = 4  # files that stay open
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,7 @@ class AudioInfo:
     n_samples: int  # per channel
     n_channels: int
     subtype: str  # coding of the samples, as libsndfile calls it
+    is_quick: bool = True  # samples at the end are read as quickly as those at the beginning
 
     @property
     def duration(self) -> float:
@@ -46,85 +46,32 @@ class AudioInfo:
         return self.n_samples / self.sampling_rate
 
 
-def info(path: str | Path) -> AudioInfo:
-    """Read a sound file's header.
+def info(path: str | Path, *, longest: float | None = None) -> AudioInfo:
+    """Read a sound file's header; where it does not say how long the sound is, decode it once.
+
+    Args:
+        path: the file.
+        longest: s; where a file has to be decoded, this ends after a longer sound.
 
     Raises:
-        InputError: the file is missing, empty, cut short or not a sound file.
+        InputError: the file is missing, empty or not a sound file.
     """
-    with open_audio(path) as file:
-        return AudioInfo(file.samplerate, file.frames, file.channels, file.subtype)
+    with OpenSound.open(path) as sound:
+        n_samples = sound.count_samples(longest)
+        _tell(sound)
+        return _info(sound, n_samples)
 
 
-def open_audio(path: str | Path) -> soundfile.SoundFile:
-    """Open a sound file to read from.
-
-    Raises:
-        InputError: the file is missing, empty, cut short or not a sound file.
-    """
-    if not os.path.isfile(path):
-        raise InputError(
-            f"{{path}} does not exist or is not a file: expected a sound file ({readable_kinds()})",
-            path=path,
-        )
-    try:
-        file = soundfile.SoundFile(os.fspath(path))
-    except soundfile.LibsndfileError as error:
-        reason = "it has 0 bytes" if os.path.getsize(path) == 0 else error.error_string.rstrip(".")
-        raise InputError(
-            f"{{path}} is not a readable sound file ({reason}): replace or remove it", path=path
-        ) from None
-    problem = _find_problem(file, path)
-    if problem:
-        file.close()
-        raise InputError(f"{{path}} {problem}", path=path)
-    return file
+def _info(sound: OpenSound, n_samples: int) -> AudioInfo:
+    return AudioInfo(
+        sound.sampling_rate, n_samples, sound.n_channels, sound.subtype, sound.is_quick
+    )
 
 
-def _find_problem(file: soundfile.SoundFile, path: str | Path) -> str:
-    """Return what is wrong with an open file, and what to do; empty if it is complete."""
-    if file.frames == 0:
-        return "holds 0 samples: replace or remove it"
-    if file.frames > _MAX_SAMPLES:
-        return "has no number of samples in its header: write it again, to a file"
-    if _is_cut_short(file, path):
-        return "is cut short (its header promises more samples): replace or remove it"
-    return ""
-
-
-def _is_cut_short(file: soundfile.SoundFile, path: str | Path) -> bool:
-    """Tell whether a WAV has fewer bytes than its header says, or an Ogg lacks its last page."""
-    with open(path, "rb") as raw:
-        if file.format == "OGG":
-            return _is_ogg_cut_short(raw)
-        if file.format in ("WAV", "WAVEX", "RF64"):
-            return _is_wav_cut_short(raw)
-    return False
-
-
-def _is_ogg_cut_short(raw: BinaryIO) -> bool:
-    file_size = raw.seek(0, os.SEEK_END)
-    raw.seek(max(0, file_size - (1 << 16)))  # a page is shorter
-    _, _, page = raw.read().rpartition(b"OggS")
-    return not int.from_bytes(page[1:2], "little") & 4  # the flag of the last page
-
-
-def _is_wav_cut_short(raw: BinaryIO) -> bool:
-    file_size = raw.seek(0, os.SEEK_END)
-    raw.seek(0)
-    order: Literal["big", "little"] = "big" if raw.read(4) == b"RIFX" else "little"
-    raw.seek(12)
-    long_size = 0  # of the samples, in an RF64
-    while len(head := raw.read(8)) == 8:
-        size = int.from_bytes(head[4:], order)
-        start = raw.tell()
-        if head[:4] == b"ds64":
-            long_size = int.from_bytes(raw.read(16)[8:], "little")
-        if head[:4] == b"data":
-            is_unknown = size == _PIPE_SIZE or size >= _UNKNOWN_SIZE
-            return start + (long_size if is_unknown else size) > file_size
-        raw.seek(start + size + size % 2)
-    return False
+def _tell(sound: OpenSound) -> None:
+    """Tell what is missing in a file."""
+    for notice in sound.notices:
+        give_notice(notice)
 
 
 def check(path: str | Path, *, may_be_silent: bool = False) -> AudioInfo:
@@ -135,40 +82,36 @@ def check(path: str | Path, *, may_be_silent: bool = False) -> AudioInfo:
         may_be_silent: whether a file can be used whose channels have a mean of zeros alone.
 
     Raises:
-        InputError: see `info`; also if the file can't be decoded to its end, is shorter than its
-            header says, holds NaN or infinite samples, or is silent.
+        InputError: see `info`; also if the file can't be decoded to its end, holds NaN, infinite
+            or far too large samples, or is silent.
     """
-    with open_audio(path) as file:
+    with OpenSound.open(path) as sound:
         n_samples = 0
         is_silent = True
-        while len(block := _read(file, _BLOCK, path)):
+        while len(block := sound.read(_BLOCK)):
             # Channels that cancel each other are silent too, once they are mixed to mono.
             is_silent = is_silent and not block.mean(axis=1).any()
             n_samples += len(block)
-        if n_samples < file.frames:
-            raise InputError(
-                f"{{path}} is cut short ({n_samples} of {file.frames} samples): "
-                "replace or remove it",
-                path=path,
-            )
+        _tell(sound)
+        _tell_shortage(sound, n_samples)
         if is_silent and not may_be_silent:
             raise _silence_error(path)
-        return AudioInfo(file.samplerate, n_samples, file.channels, file.subtype)
+        return _info(sound, n_samples)
+
+
+def _tell_shortage(sound: OpenSound, n_samples: int) -> None:
+    """Tell if fewer samples were decoded than there should be."""
+    if n_samples < sound.n_samples:
+        give_notice(
+            InputWarning(
+                f"{{path}} is cut short: {n_samples} of {sound.n_samples} samples are there",
+                path=sound.path,
+            )
+        )
 
 
 def _silence_error(path: str | Path) -> InputError:
     return InputError("{path} is silent: every sample is 0; replace or remove it", path=path)
-
-
-def _read(file: soundfile.SoundFile, n_samples: int, path: str | Path) -> np.ndarray:
-    try:
-        block = file.read(n_samples, dtype="float32", always_2d=True)  # (N, C)
-    except soundfile.LibsndfileError as error:
-        reason = error.error_string.rstrip(".")
-        raise InputError(f"{{path}} can't be decoded ({reason}): replace it", path=path) from None
-    if not np.isfinite(block).all():
-        raise InputError("{path} holds NaN or infinite samples: replace or remove it", path=path)
-    return block
 
 
 def read_blocks(path: str | Path) -> Iterator[np.ndarray]:
@@ -180,9 +123,10 @@ def read_blocks(path: str | Path) -> Iterator[np.ndarray]:
     Raises:
         InputError: the file can't be read, or holds NaN.
     """
-    with open_audio(path) as file:
-        while len(block := _read(file, _BLOCK, path)):
+    with OpenSound.open(path) as sound:
+        while len(block := sound.read(_BLOCK)):
             yield np.ascontiguousarray(block.T)
+        _tell(sound)
 
 
 def load_channels(
@@ -201,10 +145,68 @@ def load_channels(
     Raises:
         InputError: the file can't be read, or holds NaN.
     """
-    with open_audio(path) as file:
-        if start:
-            file.seek(start)
-        return np.ascontiguousarray(_read(file, n_samples, path).T), file.samplerate  # (C, N)
+    with _places.visit(path, start) as sound:
+        block = sound.read(n_samples)  # (N, C)
+        _tell(sound)
+        return np.ascontiguousarray(block.T), sound.sampling_rate  # (C, N)
+
+
+class _Places:
+    """Files that can't seek stay open where they were read last: the next part may follow."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: list[tuple[str, Version, int, OpenSound]] = []  # with the process
+
+    @contextmanager
+    def visit(self, path: str | Path, start: int) -> Iterator[OpenSound]:
+        """Give a file that is open at a sample."""
+        sound = self._take(os.fspath(path), start) or OpenSound.open(path)
+        is_kept = False
+        try:
+            if start:
+                sound.seek(start)
+            yield sound
+            is_kept = not sound.can_seek and 0 < sound.position < sound.n_samples
+        finally:
+            if not is_kept:
+                sound.close()
+        if is_kept:
+            self._keep(sound)
+
+    def _take(self, path: str, start: int) -> OpenSound | None:
+        """Return the file that was read last at the nearest sample before `start`."""
+        with self._lock:
+            # Processes that were forked share the position in the file.
+            for entry in [entry for entry in self._idle if entry[2] != os.getpid()]:
+                self._idle.remove(entry)
+            if not self._idle:
+                return None
+            version = file_version(path)
+            usable = [
+                entry
+                for entry in self._idle
+                if entry[:2] == (path, version) and 0 < entry[3].position <= start
+            ]
+            if not usable:
+                return None
+            nearest = max(usable, key=lambda entry: entry[3].position)
+            self._idle.remove(nearest)
+            return nearest[3]
+
+    def _keep(self, sound: OpenSound) -> None:
+        version = file_version(sound.path)
+        if version is None:
+            sound.close()
+            return
+        with self._lock:
+            self._idle.append((sound.path, version, os.getpid(), sound))
+            oldest = self._idle.pop(0) if len(self._idle) > _MOST_PLACES else None
+        if oldest is not None:
+            oldest[3].close()
+
+
+_places = _Places()
 
 
 def load(
@@ -246,17 +248,11 @@ def load_event(path: str, sampling_rate: int) -> np.ndarray:
     Raises:
         InputError: the file can't be read, holds NaN or is silent.
     """
-    version = None
-    if os.path.exists(path):
-        status = os.stat(path)
-        version = (status.st_mtime_ns, status.st_size, status.st_ino)
-    return _load_cached_event(path, sampling_rate, version)
+    return _load_cached_event(path, sampling_rate, file_version(path))
 
 
 @lru_cache(maxsize=512)
-def _load_cached_event(
-    path: str, sampling_rate: int, version: tuple[int, int, int] | None
-) -> np.ndarray:
+def _load_cached_event(path: str, sampling_rate: int, version: Version | None) -> np.ndarray:
     """Load an event; `version` changes when the file does."""
     samples = load(path, sampling_rate)
     if not samples.any():
@@ -433,7 +429,8 @@ class WavWriter:
         """Finish the file, and give it its final name."""
         try:
             self._file.close()
-            n_saved = info(self._unfinished).n_samples
+            with OpenSound.open(self._unfinished) as saved:
+                n_saved = saved.n_samples
             is_complete = self.n_written == self.n_samples == n_saved
         except (soundfile.LibsndfileError, InputError):
             is_complete = False

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from absslab.core.audio import formats, sound_files
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, InputWarning
 
 RATE = 16000
 
@@ -129,7 +129,7 @@ def test_a_wav_with_other_chunks_before_and_after_its_samples_loads_whole(tmp_pa
 
 
 @pytest.mark.parametrize("container", ["WAV", "WAVEX", "RF64", "big endian", "FLAC", "OGG", "MP3"])
-def test_a_file_is_good_whole_and_refused_cut_short(tmp_path, container):
+def test_a_file_is_good_whole_and_said_to_be_cut_short(tmp_path, container):
     path = tmp_path / f"take1.{container.lower() if container in ('FLAC', 'OGG', 'MP3') else 'wav'}"
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, 3 * RATE)
     if container == "big endian":
@@ -138,8 +138,9 @@ def test_a_file_is_good_whole_and_refused_cut_short(tmp_path, container):
         soundfile.write(path, noise, RATE, format=container)
     assert sound_files.check(path).n_samples == 3 * RATE
     truncate_file(path)
-    with pytest.raises(InputError, match=rf"{path.name}.*(cut short|can't be decoded)"):
-        sound_files.check(path)
+    missing = "cut short|its end may be missing"
+    with pytest.warns(InputWarning, match=rf"{path.name} .*({missing})"):
+        assert 0 < sound_files.check(path).n_samples < 2 * RATE
 
 
 def write_bad(path, kind):
@@ -216,17 +217,6 @@ def test_a_flac_whose_middle_is_damaged_is_refused(tmp_path):
     (tmp_path / "a.flac").write_bytes(raw)
     with pytest.raises(InputError, match=r"a\.flac"):
         sound_files.check(tmp_path / "a.flac")
-
-
-def test_a_flac_that_does_not_say_how_long_it_is_is_refused_with_what_to_do(tmp_path):
-    soundfile.write(tmp_path / "a.flac", tone(440), RATE)
-    raw = bytearray((tmp_path / "a.flac").read_bytes())
-    raw[21] &= 0xF0  # the 36 bits of the number of samples
-    raw[22:26] = bytes(4)
-    (tmp_path / "a.flac").write_bytes(raw)
-    for read in (sound_files.check, sound_files.info, sound_files.load):
-        with pytest.raises(InputError, match=r"a\.flac has no number of samples in its header"):
-            read(tmp_path / "a.flac")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,200 @@
+"""Decode sound files block by block with libsndfile; one interface for all decoders.
+
+Axes: C channels, N samples.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import BinaryIO, Protocol
+
+import numpy as np
+import soundfile
+
+from absslab.core.audio.decoder_chatter import silence_chatter
+
+
+class DecodingError(Exception):
+    """What a decoder says about a file that it can't decode."""
+
+
+class Decoder(Protocol):
+    """An open sound file; `read` goes on where the last one ended.
+
+    Attributes:
+        sampling_rate: Hz.
+        n_channels: C.
+        n_samples: number of samples per channel that the file says; 0 if it does not.
+        subtype: coding of the samples, as libsndfile calls it.
+        can_seek: whether `seek` can be called.
+        is_quick: whether samples at the end are read as quickly as those at the beginning.
+    """
+
+    sampling_rate: int
+    n_channels: int
+    n_samples: int
+    subtype: str
+    can_seek: bool
+    is_quick: bool
+
+    def read(self, n_samples: int) -> np.ndarray:
+        """Decode the next samples (N, C); fewer only at the end.
+
+        Raises:
+            DecodingError: the file is damaged here.
+        """
+        ...
+
+    def seek(self, position: int) -> None:
+        """Go on at a sample.
+
+        Raises:
+            DecodingError: the file is damaged, or ends before.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close the file."""
+        ...
+
+
+class _ForwardFile(soundfile.SoundFile):
+    """A file that is read forwards, unless `seek` is called.
+
+    soundfile seeks after each read of a file that can seek. Where the end of a file is missing,
+    this fails, and the samples that were read are lost.
+    """
+
+    def seekable(self) -> bool:
+        """Return False, so that reading does not seek."""
+        return False
+
+    @property
+    def can_seek(self) -> bool:
+        """Whether the coding can seek."""
+        return bool(super().seekable())
+
+
+class PlainDecoder:
+    """Decodes with libsndfile; `open` opens a file. See `Decoder`.
+
+    Args:
+        file: open for reading.
+        chatters: whether its decoder prints what it thinks of a file.
+        source: the open file that libsndfile reads from; closed with it.
+    """
+
+    def __init__(self, file: _ForwardFile, *, chatters: bool, source: BinaryIO | None = None):
+        self._file = file
+        self._source = source
+        self._chatters = chatters
+        self.sampling_rate: int = file.samplerate
+        self.n_channels: int = file.channels
+        self.n_samples: int = file.frames
+        self.subtype: str = file.subtype
+        self.container: str = file.format
+        self.log: str = file.extra_info
+        self.can_seek = file.can_seek
+        self.is_quick = self.can_seek and file.format not in ("OGG", "MP3")
+
+    @classmethod
+    def open(cls, source: str | BinaryIO, *, chatters: bool = False) -> "PlainDecoder":
+        """Open a file.
+
+        Args:
+            source: its path, or an open file, which is closed with the decoder.
+            chatters: whether its decoder prints what it thinks of a file.
+
+        Raises:
+            DecodingError: libsndfile can't read it.
+        """
+        try:
+            with _quiet(chatters):
+                file = _ForwardFile(source)
+        except soundfile.LibsndfileError as error:
+            raise _decoding_error(error) from None
+        return cls(file, chatters=chatters, source=None if isinstance(source, str) else source)
+
+    def read(self, n_samples: int) -> np.ndarray:
+        """See `Decoder.read`."""
+        try:
+            with _quiet(self._chatters):
+                block: np.ndarray = self._file.read(n_samples, dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            raise _decoding_error(error) from None
+        return block  # (N, C)
+
+    def seek(self, position: int) -> None:
+        """See `Decoder.seek`."""
+        try:
+            with _quiet(self._chatters):
+                self._file.seek(position)
+        except soundfile.LibsndfileError as error:
+            raise _decoding_error(error) from None
+
+    def close(self) -> None:
+        """Close the file."""
+        with _quiet(self._chatters):
+            self._file.close()
+        if self._source is not None:
+            self._source.close()
+
+
+def _quiet(chatters: bool) -> AbstractContextManager[None]:
+    return silence_chatter() if chatters else nullcontext()
+
+
+def _decoding_error(error: soundfile.LibsndfileError) -> DecodingError:
+    return DecodingError(error.error_string.strip().rstrip("."))
+
+
+class JoinedDecoder:
+    """Decodes parts of a file one after the other as one sound; see `Decoder`.
+
+    Args:
+        first: the first part, open.
+        openers: open each part; the first one is opened again only to seek.
+        lengths: number of samples of each part.
+    """
+
+    def __init__(
+        self, first: Decoder, openers: Sequence[Callable[[], Decoder]], lengths: Sequence[int]
+    ):
+        self._current = first
+        self._index = 0
+        self._openers = openers
+        self._lengths = lengths
+        self.sampling_rate = first.sampling_rate
+        self.n_channels = first.n_channels
+        self.n_samples = sum(lengths)
+        self.subtype = first.subtype
+        self.can_seek = first.can_seek
+        self.is_quick = False
+
+    def read(self, n_samples: int) -> np.ndarray:
+        """See `Decoder.read`."""
+        blocks = [self._current.read(n_samples)]  # (n, C) each
+        n_read = len(blocks[0])
+        while n_read < n_samples and self._index + 1 < len(self._openers):
+            self._open(self._index + 1)
+            blocks.append(self._current.read(n_samples - n_read))
+            n_read += len(blocks[-1])
+        return np.concatenate(blocks)  # (N, C)
+
+    def seek(self, position: int) -> None:
+        """See `Decoder.seek`."""
+        index = 0
+        while index + 1 < len(self._lengths) and position >= self._lengths[index]:
+            position -= self._lengths[index]
+            index += 1
+        if index != self._index:
+            self._open(index)
+        self._current.seek(position)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._current.close()
+
+    def _open(self, index: int) -> None:
+        self._current.close()
+        self._current = self._openers[index]()
+        self._index = index

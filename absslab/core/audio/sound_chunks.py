@@ -1,0 +1,325 @@
+"""Find the samples of WAV, AIFF and CAF files whose headers say something else than is there.
+
+Recorders that lose power leave sizes of 0, sizes beyond 4 GiB wrap, and some programs forget to pad
+odd chunks. The bytes of the samples are there nevertheless. `find_samples` says which bytes these
+are, and makes a correct header for them.
+"""
+
+import os
+import re
+from dataclasses import dataclass, field
+from typing import BinaryIO, Literal
+
+from absslab.core.audio.byte_pieces import Span
+
+_UNKNOWN_SIZES = (0x7FFFF000, 0xFFFFFF00)  # of a pipe; from the second one on
+_LONGEST_RIFF = (1 << 32) - (1 << 12)  # bytes
+_SEARCHED = 1 << 20  # bytes in which a chunk is searched that is not where it should be
+_LARGEST_HEADER = 1 << 16  # bytes of a chunk that describes the samples
+_PLAIN_CODINGS = (1, 3, 6, 7, 0xFFFE)  # of WAV: a fixed number of bytes per sample
+# What programs write before and after the samples.
+_KNOWN = frozenset(
+    b"fmt |data|fact|LIST|bext|cue |smpl|inst|iXML|axml|chna|JUNK|junk|PAD |FLLR|PEAK|id3 |ID3 "
+    b"|DISP|acid|_PMX|afsp|cart|umid|minf|elm1|regn|plst|labl|note|ltxt|strc|ds64|levl|wavl|slnt"
+    b"|r64m|COMM|SSND|MARK|INST|MIDI|AESD|APPL|COMT|NAME|AUTH|(c) |ANNO|FVER|CHAN"
+    b"|desc|chan|pakt|kuki|info|strg|mark|free|uuid|peak|ovvw|edct|midi".split(b"|")
+)
+
+
+@dataclass(frozen=True)
+class _Container:
+    """How a container writes its chunks."""
+
+    order: Literal["little", "big"]
+    first: int  # byte of the first chunk
+    size_length: int  # bytes of a size
+    is_padded: bool  # chunks of an odd size are followed by a byte
+    samples_chunk: bytes
+    before_samples: int  # bytes of that chunk before the samples
+
+
+_CONTAINERS = {
+    b"RIFF": _Container("little", 12, 4, True, b"data", 0),
+    b"RIFX": _Container("big", 12, 4, True, b"data", 0),
+    b"RF64": _Container("little", 12, 4, True, b"data", 0),
+    b"FORM": _Container("big", 12, 4, True, b"SSND", 8),
+    b"caff": _Container("big", 8, 8, False, b"data", 4),
+}
+
+
+@dataclass(frozen=True)
+class SampleBytes:
+    """Where the samples of a file are.
+
+    Args:
+        pieces: a file with a correct header; empty if the file itself can be read as it is.
+        n_said: what the header says; −1 if it does not say it.
+        n_there: what is there.
+        unit: of both: samples, or bytes where a coding has no fixed size.
+        joined_at: the byte where another file of the same kind begins; 0 if there is none.
+    """
+
+    pieces: list[Span | bytes] = field(default_factory=list)
+    n_said: int = -1
+    n_there: int = -1
+    unit: str = "samples"
+    joined_at: int = 0
+
+
+def find_samples(file: BinaryIO, start: int = 0) -> SampleBytes | None:
+    """Find the samples of a WAV, AIFF or CAF.
+
+    Args:
+        file: open for reading.
+        start: the byte where the WAV, AIFF or CAF begins.
+
+    Returns:
+        None if the file is of another kind or has no chunk of samples.
+    """
+    file_size = file.seek(0, os.SEEK_END)
+    file.seek(start)
+    head = file.read(12)
+    container = _CONTAINERS.get(head[:4])
+    if container is None or not _is_sound(head):
+        return None
+    return _Search(file, container, head, start, file_size).run()
+
+
+def _is_sound(head: bytes) -> bool:
+    if head[:4] == b"caff":
+        return True
+    kinds = (b"AIFF", b"AIFC") if head[:4] == b"FORM" else (b"WAVE",)
+    return head[8:12] in kinds
+
+
+class _Search:
+    """The search of one file."""
+
+    def __init__(
+        self, file: BinaryIO, container: _Container, head: bytes, start: int, file_size: int
+    ):
+        self.file = file
+        self.container = container
+        self.head = head
+        self.start = start
+        self.file_size = file_size
+        self.headers: list[bytes] = []  # the chunks before the samples, as they are
+        self.coding = b""  # content of the chunk that describes the samples
+        self.long_size = 0  # of the samples, in an RF64
+        self.is_regular = start == 0
+
+    def run(self) -> SampleBytes | None:
+        """Walk over the chunks to the samples."""
+        position = self.start + self.container.first
+        while (chunk := self._read_head(position)) is not None:
+            name, size = chunk
+            content = position + 4 + self.container.size_length
+            if name == self.container.samples_chunk:
+                return self._judge(content, size)
+            if not _is_plausible(name):
+                self.is_regular = False
+                found = self._search_samples(position)
+                if found is None:
+                    return None
+                position = found
+                continue
+            self._keep(name, position, content, size)
+            position = self._next(content, size)
+        return None
+
+    def _read_head(self, position: int) -> tuple[bytes, int] | None:
+        length = self.container.size_length
+        self.file.seek(position)
+        head = self.file.read(4 + length)
+        if len(head) < 4 + length:
+            return None
+        return head[:4], int.from_bytes(head[4:], self.container.order)
+
+    def _keep(self, name: bytes, position: int, content: int, size: int) -> None:
+        """Keep what describes the samples."""
+        if name not in (b"fmt ", b"fact", b"COMM", b"FVER", b"desc", b"kuki", b"chan", b"ds64"):
+            return
+        self.file.seek(position)
+        chunk = self.file.read(content - position + min(size, _LARGEST_HEADER))
+        body = chunk[content - position :]
+        if name == b"ds64":
+            self.long_size = int.from_bytes(body[8:16], "little")
+            return
+        if name in (b"fmt ", b"COMM", b"desc"):
+            self.coding = body
+        padding = b"\0" if self.container.is_padded and size % 2 else b""
+        self.headers.append(chunk + padding)
+
+    def _next(self, content: int, size: int) -> int:
+        """Return where the next chunk begins: some programs forget to pad an odd one."""
+        end = content + size
+        if not (self.container.is_padded and size % 2):
+            return end
+        self.file.seek(end)
+        following = self.file.read(5)
+        if following[:4] in _KNOWN and following[1:5] not in _KNOWN:
+            self.is_regular = False
+            return end
+        return end + 1
+
+    def _search_samples(self, position: int) -> int | None:
+        self.file.seek(position)
+        at = self.file.read(_SEARCHED).find(self.container.samples_chunk)
+        return None if at < 0 else position + at
+
+    def _judge(self, content: int, size: int) -> SampleBytes:
+        """Say where the samples are, given where their chunk begins and its size."""
+        first = content + self.container.before_samples
+        limits = _UNKNOWN_SIZES
+        is_long = self.head[:4] == b"RF64" and self.long_size
+        if self.container.size_length == 8:
+            is_unknown = size >= 1 << 63
+        elif is_long:
+            is_unknown = False
+            size = self.long_size if size == (1 << 32) - 1 else size
+        else:
+            is_unknown = size == limits[0] or size >= limits[1]
+        said = max(0, size - self.container.before_samples)
+        there = max(0, self.file_size - first)
+        if is_unknown:
+            end = self._find_end(first)
+            if self.is_regular and end == self.file_size:
+                return SampleBytes()
+            return SampleBytes(self._pieces(first, end))
+        if said > there:
+            return self._describe(first, self.file_size, said)
+        after = first + said + (said % 2 if self.container.is_padded else 0)
+        if joined_at := self._joined_at(first + said, after):
+            pieces = self._pieces(first, first + said)
+            return SampleBytes(pieces, joined_at=joined_at)
+        if self._is_chain(after) or self._is_chain(first + said) or self._is_padding(first + said):
+            return SampleBytes([] if self.is_regular else self._pieces(first, first + said))
+        return self._describe(first, self._find_end(first + said), said)
+
+    def _describe(self, first: int, end: int, said: int) -> SampleBytes:
+        """Describe samples whose number is not the one that the header says."""
+        size = self._sample_size()
+        if (end - first) // max(1, size) == said // max(1, size):
+            # What follows is shorter than a sample.
+            return SampleBytes([] if self.is_regular else self._pieces(first, first + said))
+        if not size:
+            end -= (end - first) % self._block_size()
+            return SampleBytes(self._pieces(first, end), said, end - first, "bytes")
+        pieces = self._pieces(first, end)
+        return SampleBytes(pieces, said // size, (end - first) // size)
+
+    def _sample_size(self) -> int:
+        """Return the number of bytes of a sample of all channels; 0 if it is not fixed."""
+        coding = self.coding
+        if self.head[:4] == b"FORM":
+            is_plain = self.head[8:12] == b"AIFF" or coding[18:22] in (b"NONE", b"sowt", b"twos")
+            width = -(-int.from_bytes(coding[6:8], "big") // 8)
+            return width * int.from_bytes(coding[:2], "big") if is_plain else 0
+        if self.head[:4] == b"caff":
+            return int.from_bytes(coding[16:20], "big") if coding[8:12] == b"lpcm" else 0
+        order = self.container.order
+        is_plain = int.from_bytes(coding[:2], order) in _PLAIN_CODINGS
+        return int.from_bytes(coding[12:14], order) if is_plain else 0
+
+    def _block_size(self) -> int:
+        """Return the number of bytes that can only be decoded together."""
+        if self.head[:4] in (b"FORM", b"caff"):
+            return 1
+        size = max(1, int.from_bytes(self.coding[12:14], self.container.order))
+        return 2 * size if size % 2 else size  # of an odd chunk libsndfile decodes a byte too many
+
+    def _joined_at(self, *places: int) -> int:
+        """Return where another file of the same kind begins after the samples; 0 if none does."""
+        for place in places:
+            self.file.seek(place)
+            head = self.file.read(12)
+            if head[:4] == self.head[:4] and head[:4] in _CONTAINERS and _is_sound(head):
+                return place
+        return 0
+
+    def _is_chain(self, position: int) -> bool:
+        """Tell whether only whole chunks follow, or tags of other formats."""
+        while position < self.file_size:
+            chunk = self._read_head(position)
+            if chunk is None:
+                return True  # a few bytes
+            name, size = chunk
+            if name[:3] in (b"ID3", b"TAG") or name == b"APET":
+                return True
+            if not _is_plausible(name):
+                return False
+            position += 4 + self.container.size_length + size
+            if position > self.file_size:
+                return False
+            position += size % 2 if self.container.is_padded else 0
+        return True
+
+    def _is_padding(self, position: int) -> bool:
+        """Tell whether a few zeros follow, which fill a block of a disk."""
+        if self.file_size - position > 4096:
+            return False
+        self.file.seek(position)
+        return not any(self.file.read())
+
+    def _find_end(self, first: int) -> int:
+        """Return where the samples end: before chunks that reach to the end of the file."""
+        begin = max(first, self.file_size - _SEARCHED)
+        self.file.seek(begin)
+        tail = self.file.read()
+        names = b"|".join(re.escape(name) for name in _KNOWN)
+        for match in re.finditer(names, tail):
+            if self._is_chain(begin + match.start()):
+                return begin + match.start()
+        return self.file_size
+
+    def _pieces(self, first: int, end: int) -> list[Span | bytes]:
+        """Make a file with a correct header."""
+        if self.head[:4] == b"FORM":
+            return self._aiff_pieces(first, end)
+        if self.head[:4] == b"caff":
+            self.file.seek(first - 4)
+            edits = self.file.read(4)
+            size = (end - first + 4).to_bytes(8, "big")
+            return [
+                b"".join([self.head[:8], *self.headers, b"data", size, edits]),
+                Span(first, end),
+            ]
+        return self._wav_pieces(first, end)
+
+    def _wav_pieces(self, first: int, end: int) -> list[Span | bytes]:
+        order = self.container.order
+        headers = [chunk for chunk in self.headers if chunk[:4] == b"fmt "]
+        size = end - first
+        if size < _LONGEST_RIFF:
+            body = b"".join(headers)
+            total = (4 + len(body) + 8 + size).to_bytes(4, order)
+            mark = self.head[:4] if order == "big" else b"RIFF"
+            return [
+                b"".join([mark, total, b"WAVE", body, b"data", size.to_bytes(4, order)]),
+                Span(first, end),  # not padded: libsndfile would decode the byte
+            ]
+        # Sizes of the file and of the samples, the number of samples (not used), an empty table.
+        sizes = b"".join(number.to_bytes(8, "little") for number in (size + 100, size, 0))
+        long_sizes = b"ds64" + (28).to_bytes(4, "little") + sizes + bytes(4)
+        unknown = b"\xff" * 4
+        return [
+            b"".join([b"RF64", unknown, b"WAVE", long_sizes, *headers, b"data", unknown]),
+            Span(first, end),
+        ]
+
+    def _aiff_pieces(self, first: int, end: int) -> list[Span | bytes]:
+        size = end - first
+        headers = []
+        for chunk in self.headers:
+            if chunk[:4] == b"COMM" and (sample_size := self._sample_size()):
+                n_samples = (size // sample_size).to_bytes(4, "big")
+                chunk = chunk[:10] + n_samples + chunk[14:]
+            headers.append(chunk)
+        body = b"".join(headers)
+        total = (4 + len(body) + 16 + size).to_bytes(4, "big")
+        samples = b"SSND" + (size + 8).to_bytes(4, "big") + bytes(8)
+        return [b"".join([b"FORM", total, self.head[8:12], body, samples]), Span(first, end)]
+
+
+def _is_plausible(name: bytes) -> bool:
+    return name in _KNOWN or bool(re.fullmatch(rb"[\x20-\x7e]{4}", name))
