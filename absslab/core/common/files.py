@@ -84,6 +84,20 @@ def remove_unfinished(folder: str | Path, *, below: bool = True) -> None:
             path.unlink(missing_ok=True)
 
 
+def lies_below(path: str | Path, folder: str | Path) -> bool:
+    """Return whether a path leads to something in a folder, or in one below it.
+
+    Args:
+        path: may contain "..", links and names that do not exist yet.
+        folder: the folder.
+    """
+    try:
+        real_path = Path(os.path.realpath(path))
+    except ValueError:  # a character that no path has
+        return False
+    return Path(os.path.realpath(folder)) in real_path.parents
+
+
 def is_process_running(pid: int) -> bool:
     """Return whether a process exists, other than as a zombie that waits for its parent."""
     import psutil

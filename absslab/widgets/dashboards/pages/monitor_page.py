@@ -133,4 +133,5 @@ def _training_panel(runs_folder: Path, mixture_folder: str) -> Panel:
     # Imported here because it imports all models, which need much memory: most visitors only look.
     from absslab.widgets.panels.training.training_panel import TrainingPanel
 
-    return TrainingPanel(State(runs_folder=str(runs_folder), mixture_folder=mixture_folder))
+    state = State(runs_folder=str(runs_folder), mixture_folder=mixture_folder)
+    return TrainingPanel(state, writes_below=runs_folder)

@@ -1,5 +1,6 @@
 """All settings of a training as controls, the most used ones first."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import ipywidgets
 
 from absslab.core.common.config import Config, look_up, suggest_nearest, to_flags
 from absslab.core.common.errors import InputError
+from absslab.core.common.files import lies_below
 from absslab.core.data.layouts import LAYOUTS
 from absslab.core.model.separation_model import ModelConfig
 from absslab.core.runs.device_list import Device
@@ -33,6 +35,7 @@ FORM_OPTIONS: dict[str, dict[str, Any]] = {  # of `Form`, by section
 }
 KEPT_BY_RECIPES = ("run", "data", "other data")  # forms that no recipe changes
 PATHS = ("data_folder", "save_path", "feature_store")
+WRITTEN_PATHS = ("save_path", "feature_store")
 
 
 class TrainingForm(Part):
@@ -98,17 +101,26 @@ class TrainingForm(Part):
         """
         return Settings.from_flags(self._recipe_values | self.values())
 
-    def arguments(self) -> list[str]:
+    def arguments(self, *, writes_below: Path | None = None) -> list[str]:
         """Return the arguments of `absslab train` for these settings, with absolute paths.
 
+        Args:
+            writes_below: the only folder that the training may write to; names of files are then
+                relative to it.
+
         Raises:
-            InputError: if a config does not take a value.
+            InputError: if a config does not take a value, or names a file elsewhere.
         """
         _ = self.settings  # checks all values together
         values = self.values()
         for name in PATHS:
             if values.get(name):
                 values[name] = str(Path(values[name]).absolute())
+        if writes_below is not None:
+            shown = self.values()
+            for name in WRITTEN_PATHS:
+                if shown.get(name):
+                    values[name] = _path_below(writes_below, name, shown[name])
         recipe = [] if self.recipe.value == NO_RECIPE else [f"--recipe={self.recipe.value}"]
         return ["train", *recipe, *to_flags(values)]
 
@@ -222,3 +234,18 @@ class TrainingForm(Part):
         for index, name in enumerate(names):
             self._folded.set_title(index, titles.get(name, name))
         self._folded.selected_index = opened
+
+
+def _path_below(folder: Path, name: str, value: str) -> str:
+    """Return the path of a setting, without links.
+
+    Raises:
+        InputError: it, or the run directory beside it, is not below the folder.
+    """
+    path = folder.absolute() / value
+    written = (path, str(path).removesuffix(".ckpt"))
+    if not all(lies_below(each, folder) for each in written):
+        raise InputError(
+            f"{name} is {value!r}: expected a name in the folder of the runs, such as run-1.ckpt"
+        )
+    return os.path.realpath(path)

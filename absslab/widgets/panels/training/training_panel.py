@@ -19,12 +19,18 @@ from absslab.widgets.ui.controls import button
 
 
 class TrainingPanel(WorkbenchPanel):
-    """Start, follow, stop and resume trainings, whichever process started them."""
+    """Start, follow, stop and resume trainings, whichever process started them.
+
+    Args:
+        state: what is selected; its own if it is None.
+        writes_below: the only folder that trainings may write to; any if it is None.
+    """
 
     title = "training"
 
-    def __init__(self, state: State | None = None):
+    def __init__(self, state: State | None = None, *, writes_below: Path | None = None):
         super().__init__(state)
+        self._writes_below = writes_below
         self.launcher = Launcher()
         self.form = self.own(
             TrainingForm(devices=[cpu_device()], on_change=self.guard(self._enable))
@@ -79,12 +85,14 @@ class TrainingPanel(WorkbenchPanel):
             anyway: start it even if the device is in use.
 
         Raises:
-            InputError: if a config does not take a value, the run is being trained, or another
-                training is being started.
+            InputError: if a config does not take a value, the run is being trained, another
+                training is being started, or the training would write elsewhere than it may.
         """
-        arguments = self.form.arguments()
+        arguments = self.form.arguments(writes_below=self._writes_below)
         run = self.form.settings.run
-        folder = run_directory(Path(run.save_path).absolute())
+        folder = run_directory(Path(self._writes_below or "", run.save_path).absolute())
+        if self._writes_below is not None:
+            folder = folder.resolve()
         self._launch(folder, run.device, anyway, lambda: self.launcher.start(arguments, folder))
 
     def resume(self, n_epochs: int | None = None, *, anyway: bool = False) -> None:

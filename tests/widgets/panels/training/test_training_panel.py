@@ -56,6 +56,27 @@ def panel(state):
     panel.close()
 
 
+@pytest.fixture
+def fenced_panel(state, tmp_path, monkeypatch):
+    """A panel of visitors, whose trainings may write below the runs folder alone.
+
+    `started` are the arguments of trainings that it would have started.
+    """
+    runs = Path(state.runs_folder)
+    (runs / "old").mkdir(parents=True)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (runs / "link").symlink_to(outside)
+    (runs / "linked.ckpt").symlink_to(outside / "model.ckpt")
+    panel = TrainingPanel(state, writes_below=runs)
+    panel.started = []
+    monkeypatch.setattr(panel, "_launch", lambda folder, device, anyway, launch: launch())
+    monkeypatch.setattr(panel.launcher, "start", lambda *arguments: panel.started.append(arguments))
+    yield panel
+    panel.close()
+    assert list(outside.iterdir()) == []
+
+
 @pytest.fixture(scope="session")
 def run_with_epochs(settings, tmp_path_factory):
     """A run directory of two epochs, with the model of each."""
@@ -611,3 +632,34 @@ def test_a_closed_panel_leaves_no_widget_no_figure_and_no_ticker(state, trained)
         return set(ipywidgets.widgets.widget._instances) - before
 
     assert asyncio.run(main()) == set()
+
+
+ELSEWHERE = (
+    *("../x.ckpt", "../runs2/x.ckpt", "new/../../x.ckpt", "/tmp/x.ckpt", "/x.ckpt"),
+    *("link/x.ckpt", "link/new/x.ckpt", "link.ckpt", "linked.ckpt", "link/../../x.ckpt"),
+    *("old/../link/x.ckpt", "new/../link/x.ckpt", "x\0.ckpt", "~root/../../x.ckpt"),
+)
+
+
+def test_a_visitor_can_not_write_outside_the_runs_folder(fenced_panel):
+    for setting in ("save_path", "feature_store"):
+        taken = fenced_panel.form.values()[setting] if setting == "save_path" else None
+        for name in ELSEWHERE:
+            fenced_panel.form.set({setting: name})
+            with pytest.raises(InputError, match=f"{setting} is .*expected a name in the folder"):
+                fenced_panel.start()
+        fenced_panel.form.set({setting: taken})
+    assert fenced_panel.started == []
+
+
+def test_a_visitor_can_write_below_the_runs_folder(fenced_panel, state):
+    fenced_panel.start()  # with the name that is offered
+    for name in ("new.ckpt", "sub/new.ckpt", "old/../new.ckpt", "./~x/new.ckpt"):
+        fenced_panel.form.set({"save_path": name, "feature_store": "store"})
+        fenced_panel.start()
+    paths = ["run-1.ckpt", "new.ckpt", "sub/new.ckpt", "new.ckpt", "~x/new.ckpt"]
+    for (arguments, folder), name in zip(fenced_panel.started, paths, strict=True):
+        path = f"{state.runs_folder}/{name}"
+        assert folder == Path(path.removesuffix(".ckpt"))
+        assert f"--save_path={path}" in arguments
+    assert f"--feature_store={state.runs_folder}/store" in arguments
