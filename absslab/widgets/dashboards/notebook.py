@@ -14,7 +14,7 @@ from absslab.widgets.dashboards.settings import (
     DashboardConfig,
     settings_from_environment,
 )
-from absslab.widgets.dashboards.visitors import LOG_NAME, limit_memory
+from absslab.widgets.dashboards.visitors import LOG_NAME, limit_files, limit_memory
 from absslab.widgets.ui.error_line import hide_folders
 
 _log = logging.getLogger("absslab")
@@ -39,8 +39,9 @@ def open_page(name: str, **settings: Any) -> Page:
         _log_to_visitors_folder(config)
         if ENVIRONMENT in os.environ:
             hide_folders()  # visitors read the messages
-            # Trainings that visitors start would inherit the limit, and drivers of GPUs map more.
-            if not config.allow_training and config.device == "cpu":
+            if not config.allow_training:  # trainings that visitors start would inherit the limits
+                limit_files(config.max_disk)
+            if not config.allow_training and config.device == "cpu":  # drivers of GPUs map more
                 limit_memory(config.max_memory)
         page = dashboard.import_page()(config)
         page.build()

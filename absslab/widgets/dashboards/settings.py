@@ -52,6 +52,12 @@ class DashboardConfig(Config):
         unit="MB",
         at_least=0,
     )
+    max_disk: float = option(
+        4000.0,
+        "disk that the files of a visitor may take: uploads, and what is made of them; 0: no limit",
+        unit="MB",
+        at_least=0,
+    )
     votes_folder: str = option(
         "",
         "for compare: folder for the votes; by default listening_tests beside the first run",
@@ -83,6 +89,12 @@ class ServerConfig(Config):
         (),
         "names by which a proxy or the network reaches the server, such as sounds.example.org",
         metavar="NAME",
+    )
+    trusted_proxy: tuple[str, ...] = option(
+        (),
+        "addresses of proxies whose X-Forwarded-For is believed, so that limits hold for each "
+        "visitor's own address; by default this machine's own, if no other can reach the server",
+        metavar="ADDRESS",
     )
     base_url: str = option("/", "path of the server's URL, if a proxy adds one", metavar="PATH")
     token: str = option(

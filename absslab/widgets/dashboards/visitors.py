@@ -61,12 +61,25 @@ def limit_memory(size: float) -> None:
     Args:
         size: in MB; 0: no limit.
     """
+    _set_limit(resource.RLIMIT_DATA, size)
+
+
+def limit_files(size: float) -> None:
+    """Limit how large a file of this process may become: what would be larger is an OSError.
+
+    Args:
+        size: in MB; 0: no limit.
+    """
+    _set_limit(resource.RLIMIT_FSIZE, size)
+
+
+def _set_limit(kind: int, size: float) -> None:
     if size:
-        _, largest = resource.getrlimit(resource.RLIMIT_DATA)
+        _, largest = resource.getrlimit(kind)
         limit = round(size * 1e6)
         if largest != resource.RLIM_INFINITY:
             limit = min(limit, largest)
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, largest))
+        resource.setrlimit(kind, (limit, largest))
 
 
 def _is_abandoned(path: Path) -> bool:

@@ -2,6 +2,7 @@ from .background import BackgroundJob as BackgroundJob
 from .background import LatestOnly as LatestOnly
 from .chart_area import ChartArea as ChartArea
 from .controls import button as button
+from .disk_quota import DiskQuota as DiskQuota
 from .forms import Form as Form
 from .live_plot import Plot as Plot
 from .main_loop import MainLoop as MainLoop

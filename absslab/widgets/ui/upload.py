@@ -24,6 +24,7 @@ from absslab.core.common.errors import InputError
 from absslab.core.common.progress import Progress
 from absslab.widgets.ui.assets import read_script, read_style
 from absslab.widgets.ui.background import BackgroundJob
+from absslab.widgets.ui.disk_quota import DiskQuota
 from absslab.widgets.ui.error_line import error_line
 from absslab.widgets.ui.main_loop import current_main_loop
 
@@ -59,6 +60,7 @@ class Upload(anywidget.AnyWidget):
     Args:
         folder: where the uploaded file is kept, one at a time.
         limits: of what may be uploaded.
+        quota: of the folder; without one only the disk limits what it holds.
         arrived: is called with each accepted upload; the one before is removed after that.
     """
 
@@ -67,10 +69,18 @@ class Upload(anywidget.AnyWidget):
     accept = traitlets.Unicode(",".join(formats.readable_suffixes())).tag(sync=True)
     hint = traitlets.Unicode("").tag(sync=True)
 
-    def __init__(self, folder: Path, limits: Limits, *, arrived: Callable[[Uploaded], Any]):
+    def __init__(
+        self,
+        folder: Path,
+        limits: Limits,
+        *,
+        quota: DiskQuota | None = None,
+        arrived: Callable[[Uploaded], Any],
+    ):
         self._loop = current_main_loop()
         self._folder = folder
         self.limits = limits
+        self._quota = quota or DiskQuota(folder, 0)
         self._arrived = arrived
         self._n_begun = 0
         self._number: Any = None  # of the upload that is coming
@@ -163,6 +173,7 @@ class Upload(anywidget.AnyWidget):
             )
         if shutil.disk_usage(self._folder).free < _SPACE_FACTOR * size:
             raise InputError(f"there is no room for {name} at the moment: try again later")
+        self._quota.require(size, name)
         return size
 
     def _append(self, content: Mapping[str, Any], buffers: list[Any]) -> None:
@@ -188,7 +199,8 @@ class Upload(anywidget.AnyWidget):
         text = f"reading {name} …"
 
         def steps() -> Iterator[Progress]:
-            yield from transcode_upload(raw, decoded, name=name, max_duration=max_duration)
+            decoding = transcode_upload(raw, decoded, name=name, max_duration=max_duration)
+            yield from self._quota.watch(decoding, name)
 
         def accept() -> None:
             description = inspect_upload(raw, name=name, max_duration=max_duration).description

@@ -211,6 +211,21 @@ def test_a_process_can_not_take_more_memory_than_its_limit():
     assert done.stdout == "refused\n"
 
 
+def test_a_file_can_not_become_larger_than_its_limit(tmp_path):
+    code = (
+        "import sys\n"
+        "from absslab.widgets.dashboards.visitors import limit_files\n"
+        "limit_files(1)\n"
+        "try:\n"
+        "    open(sys.argv[1], 'wb').write(bytes(2_000_000))\n"
+        "except OSError as error:\n"
+        "    print(error.strerror)\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "large")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "File too large\n"
+
+
 def test_a_process_that_ends_takes_its_folder_with_it(tmp_path):
     code = (
         "import sys; from absslab.widgets.dashboards.visitors import create_visitor_folder\n"

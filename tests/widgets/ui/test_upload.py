@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from absslab.core.audio import sound_files
+from absslab.widgets.ui.disk_quota import DiskQuota
 from absslab.widgets.ui.main_loop import current_main_loop
 from absslab.widgets.ui.upload import Limits, Upload
 
@@ -22,9 +23,9 @@ def sound():
 class Page:
     """A fake page, which sends messages and collects those it gets."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, quota=None):
         self.answers, self.arrived = [], []
-        self.upload = Upload(folder, LIMITS, arrived=self.arrived.append)
+        self.upload = Upload(folder, LIMITS, quota=quota, arrived=self.arrived.append)
         self.upload.send = lambda content, buffers=None: self.answers.append(content)
 
     def say(self, content, *buffers):
@@ -65,6 +66,21 @@ def test_a_sound_comes_in_pieces_and_is_what_was_sent(page, sound, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [
         uploaded.path.name
     ]  # the uploaded bytes are removed, the converted file is kept
+
+
+@pytest.mark.parametrize("share", [0.9, 1.5])
+def test_an_upload_beyond_the_quota_is_refused(tmp_path, settle, sound, share):
+    """The file itself has no room, or what is decoded of it beside it."""
+    page = Page(tmp_path, DiskQuota(tmp_path, round(share * len(sound))))
+    answer = page.begin(size=len(sound))
+    if answer["type"] == "next":
+        answer = page.piece(0, sound)
+    assert answer["type"] == "refused"
+    assert "your files here would take more than 0.0" in answer["text"]
+    assert page.arrived == []
+    settle()
+    assert list(tmp_path.iterdir()) == []
+    page.upload.close()
 
 
 def test_another_upload_takes_the_place_of_the_one_before(page, sound, tmp_path):

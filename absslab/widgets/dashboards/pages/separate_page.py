@@ -25,6 +25,7 @@ from absslab.widgets.listening.recording_view import RecordingView
 from absslab.widgets.player.mixdown import MixedSound
 from absslab.widgets.player.tracks import Track, file_sound
 from absslab.widgets.ui.controls import button
+from absslab.widgets.ui.disk_quota import DiskQuota
 from absslab.widgets.ui.progress_line import ProgressLine
 from absslab.widgets.ui.upload import Limits, Upload, Uploaded
 
@@ -62,7 +63,10 @@ class SeparatePage(Page):
         limits = Limits(
             round(1e6 * config.max_upload_size), config.max_uploads, config.max_duration
         )
-        self.upload = self.own(Upload(self.folder, limits, arrived=self.guard(self._upload_done)))
+        self._quota = DiskQuota(self.folder, round(1e6 * config.max_disk))
+        self.upload = self.own(
+            Upload(self.folder, limits, quota=self._quota, arrived=self.guard(self._upload_done))
+        )
         self.examples = ipywidgets.Dropdown(
             options=[("… or try one of these", ""), *self._examples()],
             layout={"width": "auto", "max_width": "100%"},
@@ -92,7 +96,7 @@ class SeparatePage(Page):
         folder = self.folder / f"separated-{self._n_separated}"
 
         def separate_steps() -> Iterator[Progress]:
-            yield from separate_file(self._separator(), path, folder)
+            yield from self._quota.watch(separate_file(self._separator(), path, folder), name)
 
         self.progress_line.run(
             separate_steps,

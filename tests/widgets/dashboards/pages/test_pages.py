@@ -155,6 +155,19 @@ def test_what_nobody_waits_for_is_not_separated_on(opened, run, monkeypatch):
     monkeypatch.undo()
 
 
+def test_a_visitor_takes_no_more_disk_than_allowed(opened, run, mixtures, settle):
+    mixture = mixtures / "test" / "000000.wav"
+    size = mixture.stat().st_size / 1e6
+    page = opened("separate", run_directory=[str(run)], max_disk=1.5 * size)
+    page.separate(mixture, "mine.wav")
+    settle()
+    assert "with what is made of mine.wav your files here would take more than" in page.message
+    assert page.recording_view.player is None
+    assert [path for path in page.folder.rglob("*") if path.is_file()] == []
+    page.close()
+    assert not page.folder.exists()
+
+
 def test_download_without_a_result_is_refused(opened, run):
     page = opened("separate", run_directory=[str(run)])
     page.download.click()
