@@ -116,7 +116,12 @@ def until(page: Any, condition: Callable[[], Any], seconds: float = 30, what: st
 
 def open_page(page: Any, dashboard: Dashboard, heading: str) -> None:
     """Open a dashboard, and wait for its heading."""
-    page.goto(dashboard.url, wait_until="commit")
+    open_page_at(page, dashboard.url, heading)
+
+
+def open_page_at(page: Any, url: str, heading: str) -> None:
+    """Open the page of a dashboard at an address, and wait for its heading."""
+    page.goto(url, wait_until="commit")
     page.get_by_role("heading", name=heading, exact=True).wait_for(timeout=LOADED)
 
 

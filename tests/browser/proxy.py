@@ -22,6 +22,8 @@ class Proxy:
         upstream: port of the server.
         keeps_host: whether the server learns by which name the browser asked.
         delay: of each direction, in seconds.
+
+    While `refuses` is true, connections are closed at once.
     """
 
     def __init__(self, upstream: int, *, keeps_host: bool = True, delay: float = 0.0):
@@ -30,12 +32,17 @@ class Proxy:
         self._upstream = upstream
         self._keeps_host = keeps_host
         self._delay = delay
+        self.refuses = False
         self._loop = asyncio.new_event_loop()
         self._writers: set[asyncio.StreamWriter] = set()
 
-    def drop_connections(self) -> None:
-        """Close all connections at once, as a network does that fails."""
-        self._loop.call_soon_threadsafe(self._drop)
+    def drop_connections(self, *, after: float = 0.0) -> None:
+        """Close all connections at once, as a network does that fails.
+
+        Args:
+            after: time to wait before that, in seconds.
+        """
+        self._loop.call_soon_threadsafe(self._loop.call_later, after, self._drop)
 
     def _drop(self) -> None:
         for writer in list(self._writers):
@@ -44,11 +51,14 @@ class Proxy:
     def run(self) -> None:
         """Pass connections on until `stop`."""
         self._loop.run_forever()
-        left = asyncio.all_tasks(self._loop)
+        self._loop.run_until_complete(self._cancel_tasks())
+        self._loop.close()
+
+    async def _cancel_tasks(self) -> None:
+        left = asyncio.all_tasks() - {asyncio.current_task()}
         for task in left:
             task.cancel()
-        self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
-        self._loop.close()
+        await asyncio.gather(*left, return_exceptions=True)
 
     def listen(self) -> None:
         """Accept connections from now on; they wait until `run`."""
@@ -62,6 +72,9 @@ class Proxy:
         self._loop.call_soon_threadsafe(self._loop.stop)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.refuses:
+            writer.transport.abort()
+            return
         try:
             head = await reader.readuntil(b"\r\n\r\n")
             to_server = await asyncio.open_connection("127.0.0.1", self._upstream)

@@ -55,10 +55,10 @@ def test_a_page_of_protocol_v1_is_answered(monitor):
 
 def test_a_client_of_another_protocol_is_refused(monitor):
     async def visit():
-        kernel_id = await fetch_page(monitor.port)
+        page = await fetch_page(monitor.port)
         for protocols in ((), ("v2.kernel.websocket.jupyter.org",)):
             with pytest.raises(HTTPClientError, match="400"):
-                await connect(monitor.port, kernel_id, protocols)
+                await connect(monitor.port, page, protocols)
 
     run_visit(visit)
 
@@ -85,9 +85,9 @@ def test_any_changed_message_leaves_the_server_answering(monitor):
     original = encode("shell", make_header("comm_msg"), {"comm_id": "c", "data": {}}, b"x")
 
     async def visit():
-        kernel_id = await fetch_page(monitor.port)
+        page = await fetch_page(monitor.port)
         for _ in range(40):
-            socket = await connect(monitor.port, kernel_id)
+            socket = await connect(monitor.port, page)
             changed = bytearray(original)
             for position in rng.integers(len(changed), size=3):
                 changed[position] = rng.integers(256)

@@ -1,10 +1,14 @@
 """A dashboard behind a proxy: pages work, or say what the proxy has to do."""
 
 import http.client
+import os
+import signal
 
+import numpy as np
 import pytest
+import soundfile
 
-from .dashboard import LOADED, until
+from .dashboard import LOADED, loudest, open_page_at, play, until
 from .proxy import running_proxy
 
 pytestmark = pytest.mark.slow
@@ -82,18 +86,148 @@ def test_wrong_tokens_are_slowed_down_and_appear_in_no_log(serve, run):
     assert "Traceback" not in dashboard.printed
 
 
-def test_a_page_goes_on_after_its_connection_was_dropped(serve, page, watch, run):
+def forgive_lost_connections(watch):
+    """Ignore what Chromium says of requests and web sockets that were cut."""
+    forgiven = ("net::ERR_", "WebSocket", "ChunkLoadError", "Loading chunk", "failed to activate")
+    watch.errors[:] = [e for e in watch.errors if not any(word in e for word in forgiven)]
+
+
+def sound(path, seconds):
+    """A file of noise and pauses, mono at 44.1 kHz."""
+    samples = np.random.default_rng(0).standard_normal(round(seconds * 44100))
+    samples *= 0.1 * (np.sin(np.arange(len(samples)) / 10000) > 0)
+    soundfile.write(path, samples, 44100)
+    return path
+
+
+@pytest.fixture
+def leave(page, watch):
+    """Leaves the page before its proxy ends, so that it does not look for it."""
+    yield
+    page.goto("about:blank")
+    forgive_lost_connections(watch)
+
+
+def test_a_page_goes_on_after_its_connection_was_dropped(serve, page, leave, watch, run):
     dashboard = serve("listen", "--run_directory", run)
     with running_proxy(dashboard.port, delay=0.08) as proxy:
-        page.goto(proxy.url, wait_until="commit")
-        page.get_by_role("heading", name="Listen", exact=True).wait_for(timeout=LOADED)
+        open_page_at(page, proxy.url, "Listen")
         title = page.locator(".absslab-player .title").first
         title.wait_for(timeout=LOADED)
-        page.get_by_text("SI-SDR / dB").wait_for(timeout=LOADED)  # all has arrived
-        proxy.drop_connections()
-        page.wait_for_timeout(3000)
-        page.get_by_role("button", name="next").click()
-        until(page, lambda: title.inner_text() == "000001.wav", 60, "the next mixture")
+        for name in ("000001.wav", "000002.wav", "000003.wav"):
+            proxy.drop_connections()
+            page.get_by_role("button", name="next").click()  # before the page has noticed
+            until(page, lambda name=name: title.inner_text() == name, 20, name)
+            page.get_by_text("SI-SDR / dB").wait_for(timeout=LOADED)
+            proxy.drop_connections()
+            page.wait_for_timeout(300)
+        play(page)
+        assert max(loudest(page).values()) > 0
         page.goto("about:blank")
-    forgiven = ("net::ERR_", "WebSocket")
-    watch.errors[:] = [e for e in watch.errors if not any(word in e for word in forgiven)]
+
+
+def test_an_upload_and_a_separation_go_on_where_they_were_cut(serve, page, leave, run, tmp_path):
+    path = sound(tmp_path / "long.wav", 90)
+    dashboard = serve("separate", "--run_directory", run, fresh=True)
+    with running_proxy(dashboard.port, delay=0.08) as proxy:
+        open_page_at(page, proxy.url, "Separate")
+        page.locator("input[type=file]").set_input_files(path)
+        bar = page.get_by_label("upload")
+        for share in (0.2, 0.5, 0.8):
+            until(page, lambda share=share: bar.evaluate("bar => bar.value") > share, 30, "a part")
+            proxy.drop_connections()
+        page.get_by_text("separating long.wav").wait_for(timeout=LOADED)
+        (folder,) = dashboard.visitors
+        (uploaded,) = folder.glob("upload-*-taken.wav")
+        np.testing.assert_array_equal(soundfile.read(uploaded)[0], soundfile.read(path)[0])
+        for _ in range(3):
+            proxy.drop_connections()
+            page.wait_for_timeout(700)
+        page.get_by_role("button", name="download the result").wait_for(timeout=LOADED)
+        play(page)
+        assert loudest(page)["before"] > 1e-3
+        page.goto("about:blank")
+
+
+@pytest.mark.parametrize("n_requests", [1, 2, 12, 40, 80])
+def test_a_page_that_does_not_arrive_whole_is_loaded_again(serve, page, leave, run, n_requests):
+    """The connection is dropped with one of its requests."""
+    dashboard = serve("listen", "--run_directory", run, "--max_visitors", "3")
+    requests = []
+    with running_proxy(dashboard.port, delay=0.08) as proxy:
+
+        def drop(request):
+            requests.append(request.url)
+            if len(requests) == n_requests:
+                proxy.drop_connections(after=0.2)
+
+        page.on("request", drop)
+        page.goto(proxy.url, wait_until="commit")
+        page.get_by_role("heading", name="Listen", exact=True).wait_for(timeout=LOADED)
+        page.locator(".absslab-player .track").first.wait_for(timeout=LOADED)
+        play(page)
+        assert max(loudest(page).values()) > 0
+        assert len(requests) >= n_requests
+        assert page.get_by_text("not found").count() == 0
+        until(page, lambda: len(dashboard.kernels) == 1, 40, "one process is left")
+        page.goto("about:blank")
+
+
+@pytest.mark.parametrize("after", [0.0, 0.5, 1.5])
+def test_widgets_arrive_though_their_web_socket_was_dropped(serve, page, leave, run, after):
+    dashboard = serve("listen", "--run_directory", run, "--max_visitors", "3")
+    with running_proxy(dashboard.port, delay=0.08) as proxy:
+        sockets = []
+
+        def drop(socket):
+            sockets.append(socket)
+            if len(sockets) <= 2:
+                proxy.drop_connections(after=after)
+
+        page.on("websocket", drop)
+        open_page_at(page, proxy.url, "Listen")
+        play(page)
+        assert max(loudest(page).values()) > 0
+        assert len(sockets) >= 2
+        assert page.get_by_text("not found").count() == 0
+        page.goto("about:blank")
+
+
+def test_a_page_is_used_after_three_minutes(serve, page, leave, run):
+    dashboard = serve("listen", "--run_directory", run)
+    with running_proxy(dashboard.port, delay=0.08) as proxy:
+        open_page_at(page, proxy.url, "Listen")
+        title = page.locator(".absslab-player .title").first
+        title.wait_for(timeout=LOADED)
+        page.wait_for_timeout(180_000)
+        page.get_by_role("button", name="next").click()
+        until(page, lambda: title.inner_text() == "000001.wav", 20, "the next mixture")
+        play(page)
+        assert max(loudest(page).values()) > 0
+        page.goto("about:blank")
+
+
+def test_a_connection_that_is_lost_is_said_until_it_is_back(serve, page, leave, run):
+    dashboard = serve("monitor", "--run_directory", run)
+    with running_proxy(dashboard.port) as proxy:
+        open_page_at(page, proxy.url, "Trainings")
+        page.get_by_role("cell", name=run.name).first.wait_for(timeout=LOADED)
+        proxy.refuses = True
+        proxy.drop_connections()
+        page.get_by_text("The connection to the server is lost").wait_for(timeout=10_000)
+        proxy.refuses = False
+        page.get_by_text("The connection to the server is lost").wait_for(
+            state="detached", timeout=15_000
+        )
+        page.goto("about:blank")
+
+
+def test_a_page_whose_process_has_ended_says_so(serve, page, leave, run):
+    dashboard = serve("monitor", "--run_directory", run, fresh=True)
+    open_page_at(page, dashboard.url, "Trainings")
+    page.get_by_role("cell", name=run.name).first.wait_for(timeout=LOADED)
+    (kernel,) = dashboard.kernels
+    os.kill(kernel, signal.SIGKILL)
+    page.get_by_text("The server has ended the process of this page").wait_for(timeout=20_000)
+    page.get_by_role("button", name="reload the page").click()
+    page.get_by_role("cell", name=run.name).first.wait_for(timeout=LOADED)

@@ -112,7 +112,7 @@ def test_no_code_can_be_run_over_the_socket(separate, tmp_path):
         message = encode("shell", make_header("execute_request"), code)
         await visitor.socket.write_message(message, binary=True)
         assert await visitor.close_code() == 1008
-        honest = await connect(separate.port, visitor.kernel_id)
+        honest = await connect(separate.port, visitor.page)
         honest.close()
 
     run_visit(visit)

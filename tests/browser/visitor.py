@@ -6,6 +6,7 @@ import re
 import uuid
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest
@@ -61,20 +62,20 @@ class Visitor:
 
     Args:
         port: of the dashboard, on this machine.
-        kernel_id: of the page.
+        page: that was fetched.
         socket: to the kernel.
     """
 
-    def __init__(self, port: int, kernel_id: str, socket: WebSocketClientConnection):
+    def __init__(self, port: int, page: "FetchedPage", socket: WebSocketClientConnection):
         self.port = port
-        self.kernel_id = kernel_id
+        self.page = page
         self.socket = socket
 
     @classmethod
     async def open(cls, port: int, *, seconds: float = 60) -> "Visitor":
         """Fetch the page, and connect to its kernel."""
-        kernel_id = await fetch_page(port, seconds=seconds)
-        return cls(port, kernel_id, await connect(port, kernel_id))
+        page = await fetch_page(port, seconds=seconds)
+        return cls(port, page, await connect(port, page))
 
     async def ask(self, kind: str = "kernel_info_request", *, seconds: float = 30) -> Any:
         """Send a request, and return the content of its answer."""
@@ -101,25 +102,44 @@ class Visitor:
         return self.socket.close_code
 
 
-async def fetch_page(port: int, *, seconds: float = 60) -> str:
-    """Fetch the page of a dashboard, and return the id of its kernel."""
+@dataclass(frozen=True)
+class FetchedPage:
+    """What a client knows that fetched the page of a dashboard."""
+
+    kernel_id: str
+    cookies: str  # as in the header of its next request
+
+
+async def fetch_page(port: int, *, seconds: float = 60) -> FetchedPage:
+    """Fetch the page of a dashboard."""
     answer = await AsyncHTTPClient().fetch(
         f"http://127.0.0.1:{port}/", request_timeout=seconds, raise_error=True
     )
     match = re.search(r'"kernelId":\s*"([\w-]+)"', answer.body.decode())
     assert match, "the page names no kernel"
-    return match.group(1)
+    cookies = [cookie.partition(";")[0] for cookie in answer.headers.get_list("Set-Cookie")]
+    return FetchedPage(match.group(1), "; ".join(cookies))
 
 
 async def connect(
-    port: int, kernel_id: str, subprotocols: tuple[str, ...] = (SUBPROTOCOL,)
+    port: int,
+    page: FetchedPage,
+    subprotocols: tuple[str, ...] = (SUBPROTOCOL,),
+    *,
+    query: str = "",
 ) -> WebSocketClientConnection:
-    """Connect to a kernel.
+    """Connect to the kernel of a page.
+
+    Args:
+        port: of the dashboard, on this machine.
+        page: whose kernel it is.
+        subprotocols: that the client names.
+        query: of the address; by default a new session that can't go on.
 
     Raises:
         tornado.httpclient.HTTPClientError: the server refuses.
     """
-    url = f"ws://127.0.0.1:{port}/api/kernels/{kernel_id}/channels?session_id={uuid.uuid4().hex}"
-    return await websocket_connect(
-        HTTPRequest(url, connect_timeout=20), subprotocols=list(subprotocols) or None
-    )
+    query = query or f"session_id={uuid.uuid4().hex}"
+    url = f"ws://127.0.0.1:{port}/api/kernels/{page.kernel_id}/channels?{query}"
+    request = HTTPRequest(url, connect_timeout=20, headers={"Cookie": page.cookies})
+    return await websocket_connect(request, subprotocols=list(subprotocols) or None)

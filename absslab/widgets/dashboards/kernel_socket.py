@@ -1,18 +1,21 @@
-"""The web socket between a page and its kernel, safe from what a hostile or slow page does.
+"""The web socket between a page and its kernel, safe from what a page or a network does.
 
 Voila and jupyter_server trust their pages: they read counts and offsets of a message without a
 check, fall back to an older protocol where a page does not ask for v1, go on parsing what a kernel
-says when the page has gone, and keep any number of bytes for a page that does not read.
+says when the page has gone, and keep any number of bytes for a page that does not read. Messages
+that are under way when a network fails are lost to them; see `page_sessions`.
 """
 
 import asyncio
 import re
 from typing import Any
 
+from jupyter_server.base.websocket import WebSocketMixin
+from jupyter_server.services.kernels.websocket import KernelWebsocketHandler
 from tornado.iostream import StreamBufferFullError
 from tornado.web import HTTPError
 from tornado.websocket import WebSocketClosedError
-from voila.tornado.kernel_websocket_handler import VoilaKernelWebsocketHandler
+from voila.tornado.kernel_websocket_handler import read_header_from_binary_message
 
 from absslab.widgets.dashboards.host_names import PageOriginMixin
 from absslab.widgets.dashboards.kernel_messages import (
@@ -21,15 +24,21 @@ from absslab.widgets.dashboards.kernel_messages import (
     MessageError,
     check_message,
 )
+from absslab.widgets.dashboards.owners import OwnerMixin
+from absslab.widgets.dashboards.page_sessions import (
+    GONE,
+    OutboxFullError,
+    PageSession,
+    read_number,
+)
 from absslab.widgets.dashboards.rate_limit import RateLimit
-from absslab.widgets.ui.compatibility import n_page_connections
 
 _MESSAGE_RATE = 100.0  # per second in the long run; a slider that is moved sends some 60
 _MESSAGE_BURST = 400.0
 _BYTE_RATE = 32e6  # per second in the long run, for uploads
 _BYTE_BURST = 16e6
-_MAX_UNSENT = 96 << 20  # bytes that wait for a page; a sound to save has up to 60 MB
-_MAX_SOCKETS = 8  # of one page: after its network failed, the server still keeps the old ones
+MAX_UNSENT = 96 << 20  # bytes that wait for a page; a sound to save has up to 60 MB
+_MAX_SESSIONS = 8  # of one kernel
 _POLICY_VIOLATION = 1008  # the code of RFC 6455 with which a socket is closed
 _SESSION = re.compile(r"[\w-]{1,64}")
 
@@ -50,65 +59,182 @@ class SocketLimits:
         return max(self._messages.delay(1), self._bytes.delay(size))
 
 
-class KernelSocketHandler(PageOriginMixin, VoilaKernelWebsocketHandler):
-    """Voila's web socket, which checks messages, slows floods down and ends with its page."""
+class KernelSocketHandler(OwnerMixin, PageOriginMixin, KernelWebsocketHandler):
+    """A web socket, which checks messages, slows floods down and goes on where it was cut.
+
+    A client that names no number of messages that it has received can't go on: what waits for it
+    is dropped with its web socket.
+    """
+
+    _session: PageSession | None = None  # none if it can't go on
+    _n_confirmed: int | None = None  # messages that the page had when it opened this socket
 
     @property
     def max_message_size(self) -> int:
         """The largest message in bytes that is read; a larger one closes the socket."""
         return MAX_MESSAGE_SIZE
 
+    @property
+    def selected_subprotocol(self) -> str:
+        """The protocol, which jupyter_server would no longer know when the socket is closed."""
+        return SUBPROTOCOL
+
     async def pre_get(self) -> None:
-        """Refuse a page that speaks another protocol, names an odd session, or has many sockets."""
+        """Refuse who is not the owner, a page that speaks another protocol, or has many sockets."""
         protocols = self.request.headers.get("Sec-WebSocket-Protocol", "")
         if SUBPROTOCOL not in [name.strip() for name in protocols.split(",")]:
             raise HTTPError(400, f"expected the web socket protocol {SUBPROTOCOL}")
-        if not _SESSION.fullmatch(self.get_argument("session_id", "none")):
+        name = self.get_argument("session_id", "none")
+        if not _SESSION.fullmatch(name):
             raise HTTPError(400, "expected a session_id of at most 64 letters, digits and dashes")
+        received = self.get_argument("received", "")
+        try:
+            self._n_confirmed = read_number(received) if received else None
+        except MessageError:
+            raise HTTPError(400, "expected received to be a number") from None
+        await self._find_session(name)
+
+    async def _find_session(self, name: str) -> None:
+        """Find the session of the page, or make one; it is None where it can't go on."""
         server = self.settings["voila"]
-        if n_page_connections(server.kernel_manager, self.kernel_id) >= _MAX_SOCKETS:
-            raise HTTPError(429, "this page has too many web sockets")
+        sessions = server.page_sessions
+        self._session = sessions.find(self.kernel_id, name)
+        if self._session is None and self.get_argument("resumes", ""):
+            return  # told by the code with which the socket is closed: a page sees no status
+        self.require_owner(self.kernel_id)
+        if self._session is None:
+            if sessions.count(self.kernel_id) >= _MAX_SESSIONS:
+                raise HTTPError(429, "this page has too many web sockets")
+            self._session = sessions.create(self.kernel_id, name)
         self._limits = server.socket_limits.setdefault(self.kernel_id, SocketLimits())
-        await super().pre_get()
+        if self._session.connection is None:
+            try:
+                await super().pre_get()
+            except BaseException:
+                if self._session.connection is None:
+                    sessions.remove(self._session)
+                raise
+        if self._session.connection is None:  # no other socket of the page was faster
+            self._session.connection = self.connection
+        self.connection = self._session.connection
+
+    def select_subprotocol(self, subprotocols: list[str]) -> str | None:
+        """Choose the only protocol, which `pre_get` has found among those of the page."""
+        return SUBPROTOCOL
 
     async def open(self, kernel_id: str) -> None:
-        """Connect to the kernel."""
-        self.ws_connection.stream.max_write_buffer_size = _MAX_UNSENT
+        """Connect to the kernel, or go on where the socket before was cut."""
+        session = self._session
+        if session is None or session.is_ended:
+            self.close(GONE)
+            return
+        connection: Any = self.ws_connection
+        connection.stream.max_write_buffer_size = MAX_UNSENT
+        session.attach(self)
+        if self._n_confirmed is not None:
+            try:
+                session.outbox.remove_received(self._n_confirmed)
+            except MessageError as error:
+                self._refuse(error)
+                return
+            self._send(str(session.n_received))
+            for message in session.outbox:
+                self._send(message)
+        if session.is_connected:
+            WebSocketMixin.open(self)  # pings
+            return
+        session.is_connected = True
+        manager = session.connection.multi_kernel_manager
+        for event in ("restart", "dead"):  # the page's widgets have ended with the process
+            manager.add_restart_callback(kernel_id, lambda: self._end(session), event)
         await super().open(kernel_id)
 
     async def on_message(self, message: str | bytes) -> None:
         """Pass a message on to the kernel, later if there were too many.
 
         The next message is read from the network only when this one has been passed on, so that
-        a flood fills the buffers of its sender. What comes after the server has closed the socket
-        is dropped: from then on jupyter_server does not know the protocol, and would misread it.
+        a flood fills the buffers of its sender. What comes when the page has another socket is
+        dropped: the page has sent it there again.
         """
-        if self.ws_connection is None:
+        session = self._session
+        if session is None or session.socket is not self:
             return
         try:
-            check_message(message)
+            if isinstance(message, str) and self._n_confirmed is not None:
+                session.outbox.remove_received(read_number(message))
+            else:
+                check_message(message)
         except MessageError as error:
-            self.log.error("a page was disconnected, since a message was refused: %s", error)
-            self.close(_POLICY_VIOLATION)
+            self._refuse(error)
             return
         delay = self._limits.delay(len(message))
         if delay:
             await asyncio.sleep(delay)
-        if self.ws_connection is not None:
-            super().on_message(message)
+        if isinstance(message, str) or session.socket is not self:
+            return
+        super().on_message(message)
+        session.n_received += 1
+        if self._n_confirmed is not None:
+            self._send(str(session.n_received))
 
     def write_message(self, message: Any, binary: bool = False) -> Any:
-        """Send a message of the kernel to the page, or drop it if the page has gone."""
+        """Send a message of the kernel to the page, or keep it until the page is back."""
+        session = self._session
+        if session is None or session.is_ended:
+            return
+        header = read_header_from_binary_message(message) or {}
+        if header.get("msg_type") == "execute_input":  # code
+            return
+        if self._n_confirmed is not None:
+            try:
+                session.outbox.add(message)
+            except OutboxFullError:
+                self._drop_page()
+                return
+        self._send(message)
+
+    def on_close(self) -> None:
+        """Let the page go on with another socket, if it can."""
+        if self._session is None:
+            return
+        self._session.detach(self)
+        if self._n_confirmed is None and self._session.socket is None:
+            self._end(self._session)
+
+    def abort(self) -> None:
+        """Close the socket, without a word to a page that does not listen."""
+        if self.ws_connection is not None and self.ws_connection.stream is not None:
+            self.ws_connection.stream.close()
+
+    def _send(self, message: str | bytes) -> None:
+        """Send a text or a binary message, if the socket is open."""
         if self.ws_connection is None or self.ws_connection.is_closing():
-            return None
+            return
         try:
-            return super().write_message(message, binary)
+            sending = super().write_message(message, binary=isinstance(message, bytes))
         except WebSocketClosedError:
-            return None
+            return
         except StreamBufferFullError:
-            self.log.error(
-                "a page did not read %d MiB that were sent to it: it was disconnected",
-                _MAX_UNSENT >> 20,
-            )
-            self.ws_connection.stream.close()  # there is no room for a farewell either
-            return None
+            self._drop_page()
+            return
+        sending.add_done_callback(asyncio.Future.exception)  # a network that fails is no news
+
+    def _refuse(self, error: MessageError) -> None:
+        """Close the socket of a page that sent a message which is not sound."""
+        self.log.error("a page was disconnected, since a message was refused: %s", error)
+        self.close(_POLICY_VIOLATION)
+        if self._session is not None:
+            self._end(self._session)
+
+    def _drop_page(self) -> None:
+        """Disconnect a page that does not receive what is sent to it."""
+        self.log.error(
+            "a page did not read %d MiB that were sent to it: it was disconnected",
+            MAX_UNSENT >> 20,
+        )
+        self.abort()  # there is no room for a farewell either
+        if self._session is not None:
+            self._end(self._session)
+
+    def _end(self, session: PageSession) -> None:
+        self.settings["voila"].page_sessions.remove(session)

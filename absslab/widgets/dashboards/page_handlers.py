@@ -7,18 +7,20 @@ from typing import Any
 
 import tornado.web
 from jupyter_server.base.handlers import JupyterHandler
+from jupyter_server.services.kernels.handlers import KernelHandler
 from tornado.web import HTTPError
 from voila.shutdown_kernel_handler import VoilaShutdownKernelHandler
 from voila.static_file_handler import TemplateStaticFileHandler
 from voila.tornado.handler import TornadoVoilaHandler
 
 from absslab.widgets.dashboards.host_names import PageOriginMixin, host_name
+from absslab.widgets.dashboards.owners import OwnerMixin
 
 _PLACE_TIMEOUT = 10.0  # s to wait for a free place; a page that is reloaded soon frees its own
 _KERNEL_ID = re.compile(r'"kernelId":\s*"([\w-]+)"')  # in the page's configuration
 
 
-class PageHandler(TornadoVoilaHandler):
+class PageHandler(OwnerMixin, TornadoVoilaHandler):
     """Voila's handler of the page, which waits for a free place."""
 
     @tornado.web.authenticated
@@ -29,12 +31,14 @@ class PageHandler(TornadoVoilaHandler):
         await self._wait_for_place(server, address)
         server.reset_idle_times()
         _ = self.xsrf_token  # sets the cookie with which the page may end its process
+        owner = self.recognise_visitor()
         server.places.arrive(address)
         is_arriving = True
         try:
             async for html in self.get_generator(path=path):
                 if is_arriving and (match := _KERNEL_ID.search(html)):
                     server.places.end_arrival(address, match[1])
+                    server.owners.add(match[1], owner)
                     is_arriving = False
                 self.write(html)
                 self.flush()
@@ -50,11 +54,33 @@ class PageHandler(TornadoVoilaHandler):
             await asyncio.sleep(0.2)
 
 
-class ShutdownHandler(PageOriginMixin, VoilaShutdownKernelHandler):
+class ShutdownHandler(OwnerMixin, PageOriginMixin, VoilaShutdownKernelHandler):
     """Ends the process of a page that is left."""
 
+    @tornado.web.authenticated
+    async def post(self, kernel_id: str) -> None:
+        """End the process, if the page is its visitor's."""
+        self.require_owner(kernel_id)
+        await super().post(kernel_id)
 
-class OpenedHandler(JupyterHandler):
+
+class OwnKernelHandler(OwnerMixin, PageOriginMixin, KernelHandler):
+    """Tells a page about its process, and ends it."""
+
+    @tornado.web.authenticated
+    async def get(self, kernel_id: str) -> None:
+        """Describe the process."""
+        self.require_owner(kernel_id)
+        await super().get(kernel_id)  # type: ignore[misc]
+
+    @tornado.web.authenticated
+    async def delete(self, kernel_id: str) -> None:
+        """End the process."""
+        self.require_owner(kernel_id)
+        await super().delete(kernel_id)  # type: ignore[misc]
+
+
+class OpenedHandler(OwnerMixin, JupyterHandler):
     """Is told by a page that a browser shows it, and says whether it can go on.
 
     A proxy may replace the Host of requests. The web socket would then be refused, and the page
@@ -69,8 +95,7 @@ class OpenedHandler(JupyterHandler):
     async def post(self, kernel_id: str) -> None:
         """Answer with the problem, or with no text if there is none."""
         server = self.settings["voila"]
-        if kernel_id not in server.kernel_manager:
-            raise HTTPError(404)
+        self.require_owner(kernel_id)
         page_host = self.get_argument("host", "")
         self.set_header("Content-Type", "text/plain; charset=utf-8")
         if server.host_names.accepts_page(page_host, self.request.host):

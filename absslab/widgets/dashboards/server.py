@@ -18,10 +18,12 @@ from typing import Any
 import psutil
 from jinja2 import ChoiceLoader, FileSystemLoader
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_server.services.kernels.handlers import KernelHandler
 from tornado.ioloop import IOLoop, PeriodicCallback
 from tornado.routing import PathMatches, Rule
 from tornado.web import RedirectHandler, RequestHandler
 from voila.app import Voila
+from voila.request_info_handler import RequestInfoSocketHandler
 from voila.shutdown_kernel_handler import VoilaShutdownKernelHandler
 from voila.static_file_handler import TemplateStaticFileHandler
 from voila.tornado.handler import TornadoVoilaHandler
@@ -31,14 +33,21 @@ from absslab.core.common.errors import InputError
 from absslab.core.common.jupyter_kernel import KERNEL_ARGUMENTS
 from absslab.core.common.resources import resource_folder
 from absslab.widgets.dashboards.host_names import ForeignHost, ForeignHostHandler, HostNames
-from absslab.widgets.dashboards.http_server import LimitedServer
-from absslab.widgets.dashboards.kernel_socket import KernelSocketHandler, SocketLimits
+from absslab.widgets.dashboards.http_server import LimitedServer, TrustedProxies
+from absslab.widgets.dashboards.kernel_socket import (
+    MAX_UNSENT,
+    KernelSocketHandler,
+    SocketLimits,
+)
+from absslab.widgets.dashboards.owners import KernelOwners
 from absslab.widgets.dashboards.page_handlers import (
     OpenedHandler,
+    OwnKernelHandler,
     PageHandler,
     ShutdownHandler,
     TemplateFileHandler,
 )
+from absslab.widgets.dashboards.page_sessions import PageSessions
 from absslab.widgets.dashboards.places import Places
 from absslab.widgets.dashboards.settings import (
     ENVIRONMENT,
@@ -77,7 +86,7 @@ class DashboardServer(Voila):
         options: options of Voila.
 
     Raises:
-        InputError: a public host is not a name.
+        InputError: a public host is not a name, or a proxy no address.
     """
 
     def __init__(
@@ -89,11 +98,16 @@ class DashboardServer(Voila):
         self.max_visitors = config.max_visitors
         self.folder = folder
         self.places = Places()
+        self.owners = KernelOwners(config.port)
+        self.page_sessions = PageSessions(MAX_UNSENT, timeout=config.idle_time)
         self.socket_limits: dict[str, SocketLimits] = {}  # by the id of the page's process
         self.host_names = HostNames(
             (*config.public_host, *own_host),
             is_local=config.host in _LOOPBACK,
             accepts_all=config.token == NO_TOKEN and not allow_training,
+        )
+        self._trusted_proxies = TrustedProxies(
+            config.trusted_proxy, is_local=config.host in _LOOPBACK
         )
         self._server_config = config
         self._n_logged: dict[Path, int] = {}  # bytes of each log that were shown
@@ -113,11 +127,13 @@ class DashboardServer(Voila):
             TornadoVoilaHandler: PageHandler,
             VoilaKernelWebsocketHandler: KernelSocketHandler,
             VoilaShutdownKernelHandler: ShutdownHandler,
+            KernelHandler: OwnKernelHandler,
             TemplateStaticFileHandler: TemplateFileHandler,
         }
         handlers = [
             (path, replacements.get(handler, handler), *options)
             for path, handler, *options in super().init_handlers()
+            if handler is not RequestInfoSocketHandler  # tells anybody what a visitor asked for
         ]
         opened = (rf"{self.server_url}voila/api/opened/([\w-]+)", OpenedHandler)
         return [opened, *handlers]
@@ -129,8 +145,7 @@ class DashboardServer(Voila):
         if self.server_url != "/":
             without_slash = PathMatches(self.server_url.rstrip("/"))
             rules.insert(1, Rule(without_slash, RedirectHandler, {"url": self.server_url}))
-        is_local = self._server_config.host in _LOOPBACK
-        server = LimitedServer(self.app, self.max_visitors, is_local=is_local)
+        server = LimitedServer(self.app, self.max_visitors, self._trusted_proxies)
         server.listen(self.port, self.ip)
         PeriodicCallback(self.sweep, 1000 * _SWEEP_INTERVAL).start()
         self.ioloop = IOLoop.current()
@@ -200,6 +215,8 @@ class DashboardServer(Voila):
         self.socket_limits = {
             key: limits for key, limits in self.socket_limits.items() if key in kernel_ids
         }
+        self.page_sessions.sweep(kernel_ids)
+        self.owners.forget_all_but(manager.list_kernel_ids())
         for kernel_id in self.places.find_abandoned(kernel_ids, connected, busy):
             IOLoop.current().add_callback(manager.shutdown_kernel, kernel_id)
         remove_abandoned_folders(self.folder)

@@ -7,21 +7,99 @@ import pytest
 
 from absslab.widgets.dashboards.host_names import HostNames
 from absslab.widgets.dashboards.kernel_socket import KernelSocketHandler, SocketLimits
+from absslab.widgets.dashboards.page_sessions import GONE, PageSessions
 
 from .test_kernel_messages import message
 
 
+class Socket(KernelSocketHandler):
+    """A web socket whose network and kernel are lists: `sent`, `closed` and `passed`."""
+
+    ping_interval = 0
+
+    def __init__(self, session, sessions, n_confirmed=None):
+        self.request = SimpleNamespace(path="/")
+        self.sent = []
+        self.closed = []
+        self.passed = session.connection.passed
+        self.ws_connection = self
+        self.stream = SimpleNamespace(close=lambda: self.on_close())
+        self.application = SimpleNamespace(
+            settings={"voila": SimpleNamespace(page_sessions=sessions)}
+        )
+        self._limits = SocketLimits()
+        self._session = session
+        self._n_confirmed = n_confirmed
+        self.connection = session.connection
+
+    def close(self, code=None, reason=None):
+        self.closed.append(code)
+
+    def _send(self, message):
+        self.sent.append(message)
+
+
+class Connection:
+    """A connection of jupyter_server to a kernel; `n_pages` is what the kernel's manager counts."""
+
+    kernel_id = "kernel"
+
+    def __init__(self):
+        self.passed = []
+        self.n_pages = 0
+        self.is_closed = False
+        self.multi_kernel_manager = self
+
+    def handle_incoming_message(self, message):
+        self.passed.append(message)
+
+    def notify_connect(self, _):
+        self.n_pages += 1
+
+    def notify_disconnect(self, _):
+        self.n_pages -= 1
+
+    def disconnect(self):
+        self.n_pages -= 1
+        self.is_closed = True
+
+    def add_restart_callback(self, *_):
+        pass
+
+
 @pytest.fixture
-def handler():
-    """A handler whose kernel and log are lists: `passed` and `logged`."""
-    handler = KernelSocketHandler.__new__(KernelSocketHandler)
-    handler.passed = []
-    handler.logged = []
-    handler.connection = SimpleNamespace(handle_incoming_message=handler.passed.append)
-    handler.ws_connection = SimpleNamespace(close=lambda code, reason: handler.logged.append(code))
-    handler.application = SimpleNamespace(settings={})
-    handler._limits = SocketLimits()
-    return handler
+def sessions():
+    return PageSessions(1000, timeout=60)
+
+
+@pytest.fixture
+def session(sessions):
+    session = sessions.create("kernel", "page")
+    session.connection = Connection()
+    session.is_connected = True
+    return session
+
+
+@pytest.fixture
+def attach(session, sessions):
+    """`attach(n)` opens a web socket of a page that has received n messages."""
+
+    def open_socket(n_confirmed=None):
+        socket = Socket(session, sessions, n_confirmed)
+        asyncio.run(socket.open("kernel"))
+        return socket
+
+    return open_socket
+
+
+@pytest.fixture
+def handler(attach):
+    return attach()
+
+
+def said(text):
+    """A message of a kernel."""
+    return message(content={"text": text})
 
 
 def test_a_message_is_passed_on(handler):
@@ -29,8 +107,8 @@ def test_a_message_is_passed_on(handler):
     assert handler.passed == [message()]
 
 
-def test_a_message_on_a_socket_that_the_server_has_closed_is_dropped(handler):
-    handler.ws_connection = None
+def test_a_message_on_a_socket_that_was_closed_is_dropped(handler):
+    handler.on_close()
     asyncio.run(handler.on_message(message()))
     assert handler.passed == []
 
@@ -41,22 +119,97 @@ def test_a_message_that_waits_while_the_socket_is_closed_is_dropped(handler, mon
     async def send():
         sending = asyncio.ensure_future(handler.on_message(message()))
         await asyncio.sleep(0)
-        handler.ws_connection = None
+        handler.on_close()
         await sending
 
     asyncio.run(send())
     assert handler.passed == []
 
 
-def test_a_message_that_is_not_sound_closes_the_socket(handler):
+def test_a_message_that_is_not_sound_closes_the_socket(handler, session):
     asyncio.run(handler.on_message(b"\xff" * 8))
     assert handler.passed == []
-    assert handler.logged == [1008]
+    assert handler.closed[0] == 1008
+    assert session.is_ended
 
 
-def test_what_a_kernel_says_to_a_page_that_has_gone_is_dropped(handler):
-    handler.ws_connection = None
-    assert handler.write_message(b"\xff" * 8, binary=True) is None
+def test_a_page_that_can_not_go_on_leaves_nothing(handler, session, sessions):
+    handler.on_close()
+    assert session.connection.is_closed
+    assert session.connection.n_pages == 0
+    assert sessions.count("kernel") == 0
+    handler.write_message(said("late"), binary=True)
+    assert handler.sent == []
+
+
+def test_each_side_sends_again_what_the_other_lacks(attach, session):
+    first = attach(0)
+    assert first.sent == ["0"]
+    asyncio.run(first.on_message(message()))
+    for text in ("a", "b", "c"):
+        first.write_message(said(text), binary=True)
+    assert first.sent == ["0", "1", said("a"), said("b"), said("c")]
+    asyncio.run(first.on_message("1"))
+    first.on_close()
+    assert session.connection.n_pages == 0
+    first.write_message(said("d"), binary=True)  # the kernel goes on meanwhile
+    second = attach(2)
+    assert second.sent == ["1", said("c"), said("d")]
+    assert session.connection.n_pages == 1
+    assert not session.connection.is_closed
+
+
+def test_a_page_comes_back_before_its_loss_is_noticed(attach, session):
+    first = attach(0)
+    second = attach(0)
+    assert session.socket is second
+    assert session.connection.n_pages == 1
+    asyncio.run(first.on_message(message()))  # was on its way; the page sends it again
+    assert first.passed == []
+    session.connection.websocket_handler.write_message(said("a"), binary=True)
+    assert (first.sent, second.sent) == (["0"], ["0", said("a")])
+
+
+def test_a_page_that_receives_nothing_is_dropped(attach, session, sessions):
+    page = attach(0)
+    for _ in range(20):
+        page.write_message(said("x" * 100), binary=True)
+    assert session.is_ended
+    assert sessions.find("kernel", "page") is None
+    assert list(session.outbox) == []
+    assert session.connection.n_pages == 0
+
+
+@pytest.mark.parametrize("number", ["7", "-1", "x", "9" * 13, "²", ""])
+def test_a_number_that_can_not_be_right_ends_the_session(attach, session, number):
+    page = attach(0)
+    asyncio.run(page.on_message(number))
+    assert page.closed[0] == 1008
+    assert session.is_ended
+
+
+def test_a_session_that_was_left_is_closed_after_a_time(attach, session, sessions):
+    attach(0).on_close()
+    sessions.sweep({"kernel"})
+    assert sessions.find("kernel", "page") is session
+    session.left_at -= 100
+    sessions.sweep({"kernel"})
+    assert sessions.find("kernel", "page") is None
+    assert session.connection.is_closed
+    assert session.connection.n_pages == 0
+
+
+def test_the_session_of_a_process_that_ended_is_closed(attach, session, sessions):
+    page = attach(0)
+    sessions.sweep(set())
+    assert page.closed == [GONE]
+    assert session.connection.is_closed
+
+
+def test_code_is_not_sent_to_a_page(attach):
+    page = attach(0)
+    page.write_message(message({"msg_type": "execute_input"}), binary=True)
+    assert page.sent == ["0"]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 // @ts-check
-// Tells the kernel now and then that the page is open, which the kernel can't see itself.
+// Tells the kernel now and then that the page is open, which the kernel can't see itself, and the page
+// that all its widgets are shown.
 
 /** @import { Model } from "../../ui/js/widget.d.ts" */
 
@@ -18,6 +19,7 @@ export default {
     };
     const timer = setInterval(beat, INTERVAL);
     beat();
+    document.dispatchEvent(new Event("absslab-ready")); // it is the last widget of its page
     return () => clearInterval(timer);
   },
 };

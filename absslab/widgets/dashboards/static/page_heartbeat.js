@@ -15,6 +15,7 @@ var page_heartbeat_default = {
     };
     const timer = setInterval(beat, INTERVAL);
     beat();
+    document.dispatchEvent(new Event("absslab-ready"));
     return () => clearInterval(timer);
   }
 };

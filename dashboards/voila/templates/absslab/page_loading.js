@@ -6,9 +6,10 @@ dark.addEventListener("change", followTheme);
 followTheme();
 
 // Voila calls these while it runs the notebook.
-window.voila_heartbeat = () => {};
-window.voila_process = () => {};
+window.voila_heartbeat = noteProgress;
+window.voila_process = noteProgress;
 window.voila_finish = () => {
+  noteArrival();
   document.getElementById("loading")?.remove();
   document.getElementById("rendered_cells").style.display = "";
   tellThatPageIsOpened();
@@ -16,19 +17,27 @@ window.voila_finish = () => {
 
 // Send a message about this page's process to the server; gives null if that failed.
 function tellServer(action, query = "") {
-  const { baseUrl, kernelId } = JSON.parse(document.getElementById("jupyter-config-data").textContent);
+  const config = document.getElementById("jupyter-config-data");
+  if (!config) return null; // the page was cut before it
+  const { kernelId } = JSON.parse(config.textContent);
   const tokens = [...document.cookie.matchAll(/(?:^|; )_xsrf=([^;]+)/g)]; // the server reads the last one
   const headers = { "X-XSRFToken": decodeURIComponent(tokens.pop()?.[1] ?? "") };
-  const address = `${baseUrl}voila/api/${action}/${kernelId}${query}`;
+  const address = `${document.body.dataset.baseUrl}api/${action}/${kernelId}${query}`;
   return fetch(address, { method: "POST", keepalive: true, headers }).catch(() => null);
 }
 
 // The process of a page that no browser opens is ended; why one can't be reached is said in words.
 async function tellThatPageIsOpened() {
-  const answer = await tellServer("opened", `?host=${encodeURIComponent(location.host)}`);
+  let answer = null;
+  for (let attempt = 0; answer === null && attempt < 5; attempt++) {
+    if (attempt) await new Promise((resolve) => setTimeout(resolve, 1000));
+    answer = await tellServer("opened", `?host=${encodeURIComponent(location.host)}`);
+  }
+  if (answer?.status === 404) reloadOnce(); // the process has ended, or belongs to another page
   const problem = answer?.ok ? await answer.text() : "";
   if (!problem) return;
   const message = document.createElement("p");
+  message.className = "absslab-unreachable";
   message.setAttribute("role", "alert");
   message.textContent = problem;
   document.getElementById("rendered_cells").replaceChildren(message);
