@@ -3,7 +3,7 @@
 Axes: B batch, K classes, N samples.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -309,7 +309,11 @@ def build_data_set(
 
 
 def read_split(
-    config: DataConfig, split: str, *, classes: Sequence[str] | None = None
+    config: DataConfig,
+    split: str,
+    *,
+    classes: Sequence[str] | None = None,
+    may_lack_classes: bool = False,
 ) -> LabelledFolder:
     """Read the recordings of a split and their labels from tables, without opening a sound file.
 
@@ -317,6 +321,7 @@ def read_split(
         config: the folder, and how to read it.
         split: train, validation or test.
         classes: classes of the model, in its order; by default those of the folder.
+        may_lack_classes: whether the folder may lack some of these classes.
 
     Returns:
         the recordings of the split, and the classes in the order of the model.
@@ -340,13 +345,16 @@ def read_split(
     for note in labelled.notes:
         give_notice(InputWarning(note))
     if classes is not None:
-        _check_classes(labelled.classes, classes, folder)
+        own_classes = {*labelled.classes, *(classes if may_lack_classes else ())}
+        _check_classes(own_classes, classes, folder)
     recordings = [recording for recording in labelled.recordings if recording.split == split]
     if not recordings:
         raise EmptySplitError(
             f"{{path}} has no recordings in its {split} split: add recordings", path=folder
         )
-    return replace(labelled, recordings=recordings, classes=list(classes or labelled.classes))
+    model_classes = list(classes or labelled.classes)
+    lacking = frozenset(model_classes) - frozenset(labelled.classes)
+    return replace(labelled, recordings=recordings, classes=model_classes, lacking=lacking)
 
 
 def split_steps(
@@ -402,7 +410,7 @@ def open_split(
 
 
 def _check_classes(
-    folder_classes: Sequence[str], model_classes: Sequence[str], folder: Path
+    folder_classes: Collection[str], model_classes: Sequence[str], folder: Path
 ) -> None:
     """Check that a folder has the classes of the model, in any order."""
     missing = sorted(set(model_classes) - set(folder_classes))

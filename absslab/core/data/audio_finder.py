@@ -3,7 +3,7 @@
 import os
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -143,6 +143,44 @@ class AudioFinder:
             by_last.setdefault(last, paths[0])
             by_last.setdefault(last.rpartition(".")[0], paths[0])
         return by_last
+
+
+class NameFinder:
+    """Finds names of recordings among those that are known, in whatever spelling.
+
+    Args:
+        names: paths from a folder, as `AudioFinder` finds them.
+    """
+
+    def __init__(self, names: Iterable[str]):
+        self.names = set(names)
+
+    def find(self, name: str) -> str | None:
+        """Return the known name that a name in a table stands for; None if there is none."""
+        path = os.path.normpath(name or " ").strip()
+        if path in self.names:
+            return path
+        for spelling in _spellings(name):
+            fitting = [spelling] if spelling in self.names else self._folded.get(_fold(spelling))
+            if fitting is None and not formats.is_audio(Path(spelling)):
+                fitting = self._stems.get(_fold(spelling))
+            if fitting:
+                return fitting[0] if len(fitting) == 1 else None
+        return None
+
+    @cached_property
+    def _folded(self) -> dict[str, list[str]]:
+        folded: dict[str, list[str]] = {}
+        for name in sorted(self.names):
+            folded.setdefault(_fold(name), []).append(name)
+        return folded
+
+    @cached_property
+    def _stems(self) -> dict[str, list[str]]:
+        stems: dict[str, list[str]] = {}
+        for folded, names in self._folded.items():
+            stems.setdefault(folded.rpartition(".")[0], []).extend(names)
+        return stems
 
 
 def _spellings(name: str) -> Iterator[str]:

@@ -27,6 +27,7 @@ class LabelledFolder:
         recordings: those of all splits.
         classes: all classes.
         notes: what was read in another way than it is written, or left out; a sentence each.
+        lacking: classes that a model has, but not the folder.
         events: tables of strong labels, by split; without one, a split's table is events.tsv in
             the folder that the names of its recordings begin from.
     """
@@ -35,6 +36,7 @@ class LabelledFolder:
     classes: list[str]
     notes: list[str] = field(default_factory=list)
     events: Mapping[str, Path] = field(default_factory=dict)
+    lacking: frozenset[str] = frozenset()
 
 
 def find_origins(

@@ -2,17 +2,30 @@
 
 import math
 import os
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from absslab.core.common.config import suggest_nearest
-from absslab.core.common.errors import InputError, escape_braces
-from absslab.core.common.tables import read_table, write_table
+from absslab.core.common.errors import InputError, InputWarning, escape_braces
+from absslab.core.common.notices import give_notice
+from absslab.core.common.tables import (
+    Table,
+    TableRow,
+    is_missing,
+    open_table,
+    read_text,
+    write_table,
+)
+from absslab.core.data.audio_finder import AudioFinder, NameFinder
+from absslab.core.data.class_names import normalise
 
 EVENT_COLUMNS = ("filename", "onset", "offset", "event_label")
 # s: an annotation may end this much after its recording, since times are often rounded
 _TOLERANCE = 0.1
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -39,93 +52,187 @@ def write_events(path: str | Path, events: Iterable[tuple[str, float, float, str
 
 
 def read_events(
-    path: str | Path, *, classes: Sequence[str], durations: Mapping[str, float]
+    path: str | Path,
+    *,
+    classes: Sequence[str],
+    durations: Mapping[str, float],
+    folder: str | Path | None = None,
 ) -> dict[str, list[SoundEvent]]:
-    """Read strong labels, as `write_events` writes them.
+    """Read strong labels, as `write_events` and others write them.
+
+    Times may have decimal commas. Events without length are left out; what lies behind the end of
+    a recording is cut off. Both are counted in a notice, unless it is up to 0.1 s, since times are
+    often rounded.
 
     Args:
-        path: the file. A row with only a filename means that the recording has no events.
+        path: the file. A row with only a filename, or NaN for the rest, means that the recording
+            has no events.
         classes: the classes that may occur.
         durations: length (s) of each recording whose events are wanted; rows of other recordings
             are skipped if these exist.
+        folder: the folder that the names of recordings begin from; by default that of the file.
 
     Returns:
         the events of each of these recordings; an empty list if the file has none of a recording.
 
     Raises:
-        InputError: times are not numbers, negative, in the wrong order or after the end of the
-            recording; a class is unknown; a recording does not exist.
+        InputError: times are not numbers, negative, or in the wrong order; a class is unknown; a
+            recording does not exist.
     """
+    path = Path(path)
+    table = _open_events(path)
+    folder = path.parent if folder is None else Path(folder)
+    names = NameFinder(durations)
+    has_points = any(
+        "." in row.cells[column] for row in table.rows for column in ("onset", "offset")
+    )
+    reader = _EventReader(path, classes, has_points)
     events: dict[str, list[SoundEvent]] = {name: [] for name in durations}
-    rows = read_table(path, required=EVENT_COLUMNS, delimiter="\t", key=None, may_be_empty=True)
     n_known = 0
-    for number, row in enumerate(rows, start=2):
-        name = os.path.normpath(row["filename"] or " ").strip()
-        if name not in durations:
-            _check_recording_exists(Path(path), number, name, durations)
+    for row in table.rows:
+        name = names.find(row.cells["filename"])
+        if name is None:
+            _check_recording_exists(path, row, folder, durations)
             continue
         n_known += 1
-        if row["onset"] or row["offset"] or row["event_label"]:
-            event = _read_event(row, Path(path), number, classes, durations[name], name)
-            if event.onset < durations[name]:
-                offset = min(event.offset, durations[name])
-                events[name].append(SoundEvent(event.event_label, event.onset, offset))
-    if rows and not n_known:
+        event = reader.read(row, durations[name], name)
+        if event is not None:
+            events[name].append(event)
+    if table.rows and not n_known:
         example = next(iter(durations), "none")
         raise InputError(
             f"{{path}} names only other recordings: expected recordings "
             f"such as {escape_braces(example)}",
             path=path,
         )
+    reader.give_notices()
     return events
 
 
+def _open_events(path: Path) -> Table:
+    """Open a table of events.
+
+    Raises:
+        InputError: it is no such table; other programs' formats are named.
+    """
+    try:
+        return open_table(
+            path,
+            required=EVENT_COLUMNS,
+            aliases={"filename": ("file", "file_name", "fname"), "event_label": ("event_labels",)},
+            delimiter="\t",
+            key=None,
+            may_be_empty=True,
+            may_be_short=True,
+        )
+    except InputError as error:
+        program = name_other_format(path)
+        if not program:
+            raise
+        raise error.wrap(
+            f"{{path}} is {program}: make a table of events of it with absslab labels convert",
+            path=path,
+        ) from None
+
+
+def name_other_format(path: Path) -> str:
+    """Return which other program has written a file of events; empty if none that is known.
+
+    Raises:
+        InputError: the file is missing, or no text.
+    """
+    lines = [line for line in read_text(path).split("\n") if line.strip()]
+    if lines and re.match(r"\d+([.,]\d+)?\t\d+([.,]\d+)?(\t|$)", lines[0]):
+        return "a label track of Audacity"
+    if lines and {"Begin Time (s)", "End Time (s)"} <= set(lines[0].split("\t")):
+        return "a selection table of Raven"
+    return ""
+
+
 def _check_recording_exists(
-    path: Path, number: int, name: str, durations: Mapping[str, float]
+    path: Path, row: TableRow, folder: Path, durations: Mapping[str, float]
 ) -> None:
-    if (path.parent / name).is_file():
+    name = os.path.normpath(row.cells["filename"] or " ").strip()
+    try:
+        AudioFinder(folder, path).find(row.cells["filename"])
         return
-    hint = suggest_nearest(name, durations)
+    except InputError:
+        hint = suggest_nearest(name, durations)
     if "did you mean" not in hint:
         hint = ": expected the name of a recording next to the table"
     raise InputError(
-        f"{{path}}, row {number}: there is no recording {escape_braces(repr(name) + hint)}",
+        f"{{path}}, row {row.line}: there is no recording {escape_braces(repr(name) + hint)}",
         path=path,
     )
 
 
-def _read_event(
-    row: Mapping[str, str],
-    path: Path,
-    number: int,
-    classes: Sequence[str],
-    duration: float,
-    name: str,
-) -> SoundEvent:
-    """Read and check the event of a row."""
-    onset, offset = (_read_seconds(row, column, path, number) for column in ("onset", "offset"))
-    label = row["event_label"]
-    problem = ""
-    if offset <= onset:
-        problem = f"the event ends at {offset:g} s, not after its onset at {onset:g} s"
-    elif label not in classes:
-        problem = f"unknown class {label!r}{suggest_nearest(label, classes)}"
-    elif offset > duration + _TOLERANCE:
-        problem = f"the event ends at {offset:g} s, but {name} has {duration:g} s"
-    if problem:
-        raise InputError(f"{{path}}, row {number}: {escape_braces(problem)}", path=path)
-    return SoundEvent(label, onset, offset)
+class _EventReader:
+    """Reads the events of the rows of a table, and counts what it leaves out.
 
+    Args:
+        path: the table.
+        classes: the classes that may occur.
+        has_points: whether times have decimal points; commas are then refused.
+    """
 
-def _read_seconds(row: Mapping[str, str], column: str, path: Path, number: int) -> float:
-    try:
-        seconds = float(row[column])
-    except ValueError:
-        seconds = math.nan
-    if not (math.isfinite(seconds) and seconds >= 0):
-        raise InputError(
-            f"{{path}}, row {number}: {column} is {escape_braces(row[column])!r}: "
-            "expected seconds from the beginning of the recording",
-            path=path,
-        )
-    return seconds
+    def __init__(self, path: Path, classes: Sequence[str], has_points: bool):
+        self.path = path
+        self.classes = classes
+        self.has_points = has_points
+        self.counts: Counter[str] = Counter()
+        self.first: dict[str, int] = {}  # line
+
+    def read(self, row: TableRow, duration: float, name: str) -> SoundEvent | None:
+        """Read and check the event of a row; None if there is none."""
+        cells = row.cells
+        if all(is_missing(cells[column]) for column in EVENT_COLUMNS[1:]):
+            return None
+        onset = self._read_seconds(row, "onset")
+        offset = self._read_seconds(row, "offset")
+        label = normalise(cells["event_label"])
+        problem = ""
+        if offset < onset:
+            problem = f"the event ends at {offset:g} s, not after its onset at {onset:g} s"
+        elif label not in self.classes:
+            problem = f"unknown class {label!r}{suggest_nearest(label, self.classes)}"
+        if problem:
+            raise InputError(f"{{path}}, row {row.line}: {escape_braces(problem)}", path=self.path)
+        if offset == onset:
+            self._count("without length, left out", row)
+            return None
+        if onset >= duration:
+            if offset > duration + _TOLERANCE:
+                self._count("behind the end of the recording, left out", row)
+            return None
+        if offset > duration + _TOLERANCE:
+            self._count("cut at the end of the recording", row)
+        return SoundEvent(label, onset, min(offset, duration))
+
+    def give_notices(self) -> None:
+        """Say in a line for each kind how many events were left out or cut."""
+        for kind, count in self.counts.items():
+            events = "1 event" if count == 1 else f"{count} events"
+            first = "in line" if count == 1 else "the first in line"
+            give_notice(
+                InputWarning(
+                    f"{{path}}: {events} {kind}, {first} {self.first[kind]}", path=self.path
+                )
+            )
+
+    def _count(self, kind: str, row: TableRow) -> None:
+        self.counts[kind] += 1
+        self.first.setdefault(kind, row.line)
+
+    def _read_seconds(self, row: TableRow, column: str) -> float:
+        text = row.cells[column]
+        has_comma = re.fullmatch(r"\d*,\d+|\d+,", text) is not None
+        number = text.replace(",", ".") if has_comma and not self.has_points else text
+        seconds = float(number) if _NUMBER.fullmatch(number) else math.nan
+        if not (math.isfinite(seconds) and seconds >= 0):
+            hint = ", with decimal points as in other rows" if has_comma else ""
+            raise InputError(
+                f"{{path}}, row {row.line}: {column} is {escape_braces(text)!r}: "
+                f"expected seconds from the beginning of the recording{hint}",
+                path=self.path,
+            )
+        return seconds

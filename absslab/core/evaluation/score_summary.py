@@ -18,6 +18,7 @@ from absslab.core.evaluation.score_table import (
     PHASE_SENSITIVE,
     SEPARATION,
     Statistics,
+    known_values,
 )
 from absslab.core.evaluation.scorer import Scorer
 from absslab.core.evaluation.scores import (
@@ -111,7 +112,12 @@ def summarise_scores(
         settings=settings,
         n_scored=dict(scorer.n_scored),
         n_values={score: _count(table[score].notna()) for score in SEPARATION if score in table},
-        missing={**missing, **_explain_partial(scorer), **_explain_left_out(scorer, detection)},
+        missing={
+            **missing,
+            **_explain_partial(scorer),
+            **_explain_left_out(scorer, detection),
+            **_explain_classes(scorer, table),
+        },
     )
 
 
@@ -131,6 +137,18 @@ def _explain_left_out(scorer: Scorer, detection: DetectionScores | None) -> dict
     return reasons
 
 
+def _explain_classes(scorer: Scorer, table: pd.DataFrame) -> dict[str, str]:
+    """Explain why classes have no scores, or not all: no recording has them, or it is unknown."""
+    reasons = {}
+    for name in scorer.classes:
+        labels = table.loc[table["class"] == name, "label"]
+        if name in scorer.unlabelled:
+            reasons[f"per_class.{name}"] = "no recording has it: the labels do not name it"
+        elif labels.notna().any() and not (labels == 1).any():
+            reasons[f"per_class.{name}"] = "no recording has it"
+    return reasons
+
+
 def _explain_partial(scorer: Scorer) -> dict[str, str]:
     """Explain what was scored on only some of the recordings."""
     n = len(scorer.names)
@@ -141,13 +159,19 @@ def _explain_partial(scorer: Scorer) -> dict[str, str]:
     }
 
 
-def _labelled_tags(scorer: Scorer, table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Return labels and probabilities (n, K) of the recordings that have both."""
+def _labelled_tags(
+    scorer: Scorer, table: pd.DataFrame
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return labels and probabilities (n, J) of the recordings and classes that have both.
+
+    Returns:
+        the labels; the probabilities; which classes these are, (K,) bool.
+    """
     shape = (len(scorer.names), len(scorer.classes))
     labels = table["label"].to_numpy(float).reshape(shape)  # (n, K)
     probabilities = table["probability"].to_numpy(float).reshape(shape)  # (n, K)
-    known = ~np.isnan(labels + probabilities).any(1)  # (n,)
-    return labels[known], probabilities[known]
+    known, usable = known_values(labels + probabilities)
+    return labels[known][:, usable], probabilities[known][:, usable], usable
 
 
 def _summarise_tagging(
@@ -155,8 +179,10 @@ def _summarise_tagging(
 ) -> TaggingScores | None:
     if not scorer.n_scored["tagging"]:
         return None
-    labels, probabilities = _labelled_tags(scorer, table)
-    thresholds = scorer.thresholds.tolist()
+    labels, probabilities, usable = _labelled_tags(scorer, table)
+    if not usable.any():
+        return None
+    thresholds = scorer.thresholds[usable].tolist()
 
     def average(kind: str) -> dict[str, float | None]:
         scores = tagging_scores(labels, probabilities, thresholds=thresholds, average=kind)
@@ -185,6 +211,7 @@ def _summarise_detection(scorer: Scorer) -> DetectionScores | None:
         segment=CountScores(**detection_scores(scorer.counts["segment"])),
         event=CountScores(**detection_scores(scorer.counts["event"])),
         psds=None if psds is None else PsdsScores(**psds),
+        n_joined_events=scorer.n_joined_events,
     )
 
 
@@ -272,13 +299,18 @@ def _by_score(
 def _tags_per_class(scorer: Scorer, table: pd.DataFrame) -> Columns:
     if not scorer.n_scored["tagging"]:
         return {}
-    labels, probabilities = _labelled_tags(scorer, table)
-    thresholds = scorer.thresholds.tolist()
+    labels, probabilities, usable = _labelled_tags(scorer, table)
+    if not usable.any():
+        return {}
+    thresholds = scorer.thresholds[usable].tolist()
     scores = tagging_scores_per_class(labels, probabilities, thresholds=thresholds)
-    return {
-        **{TAG_SCORE_NAMES[name]: column for name, column in scores.items()},
-        "threshold": thresholds,
-    }
+    columns: dict[str, list[float | None]] = {"threshold": scorer.thresholds.tolist()}
+    for name, values in scores.items():
+        column: list[float | None] = [None] * len(scorer.classes)
+        for k, value in zip(np.flatnonzero(usable), values, strict=True):
+            column[k] = value
+        columns[TAG_SCORE_NAMES[name]] = column
+    return columns
 
 
 def _events_per_class(scorer: Scorer) -> Columns:

@@ -206,13 +206,14 @@ def _tagging_scores(columns: _Columns) -> dict[str, _WeightedScore]:
     decisions = columns.read("decision")
     if labels is None or probabilities is None or decisions is None:
         return {}
-    is_known = ~np.isnan(labels + probabilities + decisions).any(1)  # (n,)
-    if not is_known.any():
+    is_known, is_usable = known_values(labels + probabilities + decisions)  # (n,), (K,)
+    if not is_usable.any():
         return {}
     n_mixtures = len(columns.mixtures)
-    labels = np.where(is_known[:, None], labels, 0)  # (n, K)
-    probabilities = np.where(is_known[:, None], probabilities, 0)  # (n, K)
-    decisions = np.where(is_known[:, None], decisions, 0)  # (n, K)
+    is_counted = is_known[:, None] & is_usable  # (n, K)
+    labels = np.where(is_counted, labels, 0)  # (n, K)
+    probabilities = np.where(is_counted, probabilities, 0)  # (n, K)
+    decisions = np.where(is_counted, decisions, 0)  # (n, K)
     scores = {}
     for name, area in (("auc", area_under_roc), ("average_precision", average_precision)):
         mean_area = _mean_area(labels, probabilities, is_known, area)
@@ -225,6 +226,17 @@ def _tagging_scores(columns: _Columns) -> dict[str, _WeightedScore]:
         lambda weights: _mean_f1(counts, weights * is_known), n_mixtures
     )
     return scores
+
+
+def known_values(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Find which mixtures and which classes of (n, K) can be scored; NaN is unknown.
+
+    A mixture counts if anything of it is known, a class if it is known for all of these mixtures.
+    """
+    is_missing = np.isnan(values)  # (n, K)
+    is_known = ~is_missing.all(1)  # (n,)
+    is_usable = ~is_missing[is_known].any(0) & is_known.any()  # (K,)
+    return is_known, is_usable
 
 
 def _count_scores(columns: _Columns, name: str, kind: str) -> dict[str, _WeightedScore]:

@@ -84,8 +84,18 @@ def score_remarks(scores: Scores) -> list[str]:
             f"labels and sources contradict each other {scores.separation.n_contradictions} "
             "times: compare the columns label and present of the table"
         )
+    if scores.detection and scores.detection.n_joined_events:
+        lines.append(
+            f"{scores.detection.n_joined_events} true events overlap or touch another of their "
+            "class: joined with it, as one event"
+        )
     for name, reason in scores.missing.items():
-        lines.append(f"{name}: {reason}" if reason.startswith("on ") else f"no {name}: {reason}")
+        if name.startswith("per_class."):
+            lines.append(f"class {name.removeprefix('per_class.')}: {reason}")
+        elif reason.startswith("on "):
+            lines.append(f"{name}: {reason}")
+        else:
+            lines.append(f"no {name}: {reason}")
     return lines
 
 

@@ -25,6 +25,7 @@ from absslab.core.metrics.detection import (
     event_counts,
     frame_counts,
     frame_roll,
+    merge_events,
     segment_counts,
 )
 from absslab.core.metrics.ranking import BinnedCounts
@@ -93,6 +94,7 @@ class Truth:
     mixture: np.ndarray  # (N,)
     sampling_rate: int
     labels: frozenset[str] | None = None  # the classes that are present
+    unlabelled: frozenset[str] = frozenset()  # the classes that labels and events can't tell
     events: Sequence[SoundEvent] | None = None
     references: Mapping[str, np.ndarray] | None = None  # (N,) by name of the present classes
 
@@ -152,6 +154,8 @@ class Scorer:
         )
         self.n_silent_estimates = 0
         self.n_silent_mixtures = 0
+        self.n_joined_events = 0  # true events that overlap another of their class
+        self.unlabelled: set[str] = set()  # classes that labels say nothing about
 
     def add(self, truth: Truth, estimate: Estimate) -> None:
         """Score a recording.
@@ -222,7 +226,10 @@ class Scorer:
 
     def _score_tags(self, truth: Truth, estimate: Estimate, row: dict[str, np.ndarray]) -> None:
         if truth.labels is not None:
-            row["label"] = np.array([float(name in truth.labels) for name in self.classes])
+            labels = [float(name in truth.labels) for name in self.classes]
+            unknown = [name in truth.unlabelled for name in self.classes]
+            row["label"] = np.where(unknown, np.nan, labels)
+            self.unlabelled |= truth.unlabelled
         if estimate.probabilities is not None:
             probabilities = np.asarray(estimate.probabilities, np.float64)  # (K,)
             is_valid = (probabilities >= 0) & (probabilities <= 1)
@@ -242,11 +249,14 @@ class Scorer:
         length = len(truth.mixture) / truth.sampling_rate  # s
         n_frames = math.ceil(length / config.frame_length)
         hop = config.frame_length
-        true_and_detected = (truth.events, estimate.events, self.classes)
+        true_events = merge_events(self._known_events(truth, truth.events))
+        detected = merge_events(self._known_events(truth, estimate.events))
+        self.n_joined_events += len(truth.events) - len(true_events)
+        true_and_detected = (true_events, detected, self.classes)
         counts = {
             "frame": frame_counts(
-                frame_roll(truth.events, self.classes, n_frames=n_frames, hop=hop),  # (K, T)
-                frame_roll(estimate.events, self.classes, n_frames=n_frames, hop=hop),  # (K, T)
+                frame_roll(true_events, self.classes, n_frames=n_frames, hop=hop),  # (K, T)
+                frame_roll(detected, self.classes, n_frames=n_frames, hop=hop),  # (K, T)
             ),
             "segment": segment_counts(
                 *true_and_detected, length=length, segment_length=config.segment_length
@@ -263,14 +273,18 @@ class Scorer:
         if estimate.activity is None:
             return
         n_frames = estimate.activity.shape[1]
-        active = frame_roll(truth.events, self.classes, n_frames=n_frames, hop=estimate.hop)
+        active = frame_roll(true_events, self.classes, n_frames=n_frames, hop=estimate.hop)
         self.frames.add(estimate.activity, active)  # (K, T) each
         self.n_scored["frames"] += 1
         if psds.is_available():
             self.activities[truth.name] = estimate.activity.astype(np.float32)
-            self.events[truth.name] = truth.events
+            self.events[truth.name] = true_events
             self.durations[truth.name] = length
             self.hop = estimate.hop
+
+    def _known_events(self, truth: Truth, events: Sequence[SoundEvent]) -> list[SoundEvent]:
+        """Return the events of classes that the labels tell."""
+        return [event for event in events if event.event_label not in truth.unlabelled]
 
     def _score_masks(self, truth: Truth, estimate: Estimate, row: dict[str, np.ndarray]) -> None:
         if truth.references is None or estimate.masks is None:

@@ -91,6 +91,7 @@ class DetectionScores:
     segment: CountScores | None = None
     event: CountScores | None = None
     psds: PsdsScores | None = None
+    n_joined_events: int = 0  # true events that overlap another of their class, and are one with it
 
 
 @dataclass(frozen=True)

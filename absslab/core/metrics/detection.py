@@ -103,6 +103,23 @@ def frame_roll(
     return active
 
 
+def merge_events(events: Sequence[SoundEvent]) -> list[SoundEvent]:
+    """Join the events of a class that overlap or touch each other, since they can't be told apart.
+
+    Returns:
+        the events in the order of their classes and onsets.
+    """
+    merged: list[SoundEvent] = []
+    for event in sorted(events, key=lambda event: (event.event_label, event.onset)):
+        last = merged[-1] if merged else None
+        if last and last.event_label == event.event_label and event.onset <= last.offset:
+            end = max(last.offset, event.offset)
+            merged[-1] = SoundEvent(event.event_label, last.onset, end)
+        else:
+            merged.append(event)
+    return merged
+
+
 def event_counts(
     reference: Sequence[SoundEvent],
     estimated: Sequence[SoundEvent],

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from absslab.core.data.strong_labels import SoundEvent
+from absslab.core.metrics.detection import merge_events
 
 # Of DCASE 2021 task 4: the first rewards good localisation, the second few confused classes.
 SCENARIOS = {
@@ -80,7 +81,10 @@ def psds(
             [edges[:-1, None], edges[1:, None], activity[indices].T], 1
         )  # (T, 2 + …)
         scores[recording] = data_frame(columns, columns=["onset", "offset", *names])
-    truth = {name: _merge_events(of_recording) for name, of_recording in events.items()}
+    truth = {}
+    for name, of_recording in events.items():
+        merged = merge_events(of_recording)
+        truth[name] = [(event.onset, event.offset, event.event_label) for event in merged]
     result: dict[str, float | None] = {}
     for scenario, options in SCENARIOS.items():
         score, *_ = intersection_based.psds(
@@ -88,17 +92,6 @@ def psds(
         )
         result[scenario] = float(score)
     return result
-
-
-def _merge_events(events: Sequence[SoundEvent]) -> list[tuple[float, float, str]]:
-    """Return (onset, offset, event_label) of events; those of a class that touch become one."""
-    merged: list[tuple[float, float, str]] = []
-    for event in sorted(events, key=lambda event: (event.event_label, event.onset)):
-        if merged and merged[-1][2] == event.event_label and event.onset <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], event.offset), event.event_label)
-        else:
-            merged.append((event.onset, event.offset, event.event_label))
-    return merged
 
 
 def _import_scorer() -> Any:

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from absslab.core.common.errors import InputError
+from absslab.core.common.notices import collect_notices
 from absslab.core.data.strong_labels import EVENT_COLUMNS, SoundEvent, read_events, write_events
 
 CLASSES = ["cough", "knock", "speech"]
@@ -143,20 +144,66 @@ def test_an_event_may_end_up_to_a_tenth_of_a_second_behind_the_recording_and_is_
         SoundEvent("cough", 1.5, 2.0),
         SoundEvent("knock", 1.5, 2.0),
     ]
-    message = refusal_of(tmp_path, "b.wav 1.5 2.101 cough")
-    assert "row 2" in message
-    assert "2.101 s, but b.wav has 2 s" in message
+
+
+def test_an_event_that_ends_further_behind_is_cut_and_counted(tmp_path):
+    with collect_notices() as notices:
+        events = read(tmp_path, "b.wav 1.5 2.101 cough", "a.wav 1 2 knock", "b.wav 1 9 knock")
+    assert events["b.wav"] == [SoundEvent("cough", 1.5, 2.0), SoundEvent("knock", 1.0, 2.0)]
+    (notice,) = map(str, notices)
+    assert "events.tsv: 2 events cut at the end of the recording, the first in line 2" in notice
 
 
 def test_what_lies_behind_the_recording_altogether_is_cut_to_nothing(tmp_path):
     assert read(tmp_path, "b.wav 2 2.05 cough", "b.wav 2.05 2.1 cough")["b.wav"] == []
-    assert "b.wav has 2 s" in refusal_of(tmp_path, "b.wav 3 4 cough")
+    with collect_notices() as notices:
+        assert read(tmp_path, "b.wav 3 4 cough")["b.wav"] == []
+    assert "1 event behind the end of the recording, left out, in line 2" in str(notices[0])
 
 
-@pytest.mark.parametrize(
-    ("onset", "offset"), [("2", "1"), ("1", "1"), ("1.5", "1.4999"), ("0", "0")]
-)
-def test_an_event_that_ends_before_it_begins_or_at_once_is_refused(tmp_path, onset, offset):
+def test_events_without_length_are_left_out_and_counted(tmp_path):
+    with collect_notices() as notices:
+        events = read(tmp_path, "a.wav 1 1 cough", "a.wav 0 0 knock", "b.wav 0.1 0.5 cough")
+    assert events == {"a.wav": [], "b.wav": [SoundEvent("cough", 0.1, 0.5)]}
+    (notice,) = map(str, notices)
+    assert "2 events without length, left out, the first in line 2" in notice
+
+
+@pytest.mark.parametrize("rest", [" NaN NaN NaN", " nan nan nan", "   ", "", " N/A NULL None"])
+def test_a_row_of_nan_says_that_nothing_sounds(tmp_path, rest):
+    assert read(tmp_path, f"a.wav{rest}", "b.wav 0 1 cough") == {
+        "a.wav": [],
+        "b.wav": [SoundEvent("cough", 0.0, 1.0)],
+    }
+
+
+def test_decimal_commas_are_read_but_not_beside_points(tmp_path):
+    assert read(tmp_path, "a.wav 0,05 0,5 cough", "b.wav 1 1,5 knock") == {
+        "a.wav": [SoundEvent("cough", 0.05, 0.5)],
+        "b.wav": [SoundEvent("knock", 1.0, 1.5)],
+    }
+    message = refusal_of(tmp_path, "a.wav 0.5 1 cough", "a.wav 0,5 1 cough")
+    assert "row 3: onset is '0,5'" in message
+    assert "decimal points as in other rows" in message
+
+
+def test_names_of_recordings_are_found_however_they_are_written(tmp_path):
+    durations = {"sub/a.wav": 2.0, "b.wav": 2.0}
+    for spelled in ("sub\\a.wav", "sub/A.WAV", "sub/a", "C:\\data\\sub\\a.wav", "/data/sub/a.wav"):
+        assert read(tmp_path, f"{spelled} 0 1 cough", durations=durations)["sub/a.wav"]
+
+
+def test_files_of_other_programs_are_named(tmp_path):
+    (tmp_path / "a.txt").write_text("0.05\t0.5\tcough\n\\\t300.0\t900.0\n")
+    with pytest.raises(InputError, match=r"a\.txt is a label track of Audacity: .* labels convert"):
+        read_events(tmp_path / "a.txt", classes=CLASSES, durations=DURATIONS)
+    (tmp_path / "r.txt").write_text("Selection\tBegin Time (s)\tEnd Time (s)\n1\t0\t1\n")
+    with pytest.raises(InputError, match=r"r\.txt is a selection table of Raven"):
+        read_events(tmp_path / "r.txt", classes=CLASSES, durations=DURATIONS)
+
+
+@pytest.mark.parametrize(("onset", "offset"), [("2", "1"), ("1.5", "1.4999"), ("1", "0")])
+def test_an_event_that_ends_before_it_begins_is_refused(tmp_path, onset, offset):
     message = refusal_of(tmp_path, "b.wav 0 1 cough", f"a.wav {onset} {offset} cough")
     assert "events.tsv, row 3" in message
     assert f"ends at {offset} s, not after its onset at {onset} s" in message
@@ -176,7 +223,9 @@ def test_a_class_that_is_near_to_none_is_refused_with_all_there_are(tmp_path):
     assert "unknown class ''" in refusal_of(tmp_path, "a.wav 0 1 ")
 
 
-@pytest.mark.parametrize("text", ["-0.5", "nan", "inf", "-inf", "1,5", "1:05", "one", "", "0x1"])
+@pytest.mark.parametrize(
+    "text", ["-0.5", "nan", "inf", "-inf", "1,5,0", "1_5", "1:05", "one", "", "0x1"]
+)
 @pytest.mark.parametrize("column", ["onset", "offset"])
 def test_times_that_are_none_are_refused_as_they_stand(tmp_path, column, text):
     row = f"a.wav {text} 2 cough" if column == "onset" else f"a.wav 0 {text} cough"
