@@ -32,7 +32,9 @@ SMALL = {  # flags of a model that trains within seconds
     "precision": "float32",
     "device": "cpu",
 }
-ADDED_SINCE_0_1_0: frozenset[str] = frozenset()  # names of scores, in any section of the JSON
+ADDED_SINCE_0_1_0: frozenset[str] = frozenset(
+    {"n_joined_events"}
+)  # names of scores, in any section of the JSON
 hypothesis.settings.register_profile("absslab", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("absslab")
 

@@ -18,7 +18,11 @@ from absslab.core.common.errors import InputError, InputWarning, WorkError, esca
 from absslab.core.common.notices import give_notice
 from absslab.core.common.parallel import hidden_main_module, sharing_notice
 from absslab.core.common.progress import Progress, Steps, run_to_end
-from absslab.core.data.labelled_recordings import LabelledFolder, LabelledRecording
+from absslab.core.data.labelled_recordings import (
+    EventReader,
+    LabelledFolder,
+    LabelledRecording,
+)
 from absslab.core.data.layouts import DataConfig, find_layout
 from absslab.core.data.splits import SPLITS
 
@@ -61,6 +65,8 @@ class AudioDataSet(Dataset[Tensor]):
         clips: the items of the data set.
         lengths: number of samples of each clip, at `sampling_rate`.
         in_memory: whether decoded clips are kept in memory.
+        lacking: the classes that the labels do not name.
+        event_reader: what reads the strong labels, if they lie in no events.tsv.
     """
 
     recordings: Sequence[LabelledRecording]
@@ -69,6 +75,8 @@ class AudioDataSet(Dataset[Tensor]):
     clips: Sequence[Clip]
     lengths: Sequence[int]
     in_memory: bool = True
+    lacking: frozenset[str] = frozenset()
+    event_reader: EventReader | None = None
     _decoded: dict[int, np.ndarray] = field(init=False, default_factory=dict)
 
     def __len__(self) -> int:
@@ -345,7 +353,9 @@ def read_split(
     for note in labelled.notes:
         give_notice(InputWarning(note))
     if classes is not None:
-        own_classes = {*labelled.classes, *(classes if may_lack_classes else ())}
+        own_classes = set(labelled.classes)
+        if may_lack_classes and not own_classes.isdisjoint(classes):
+            own_classes |= set(classes)
         _check_classes(own_classes, classes, folder)
     recordings = [recording for recording in labelled.recordings if recording.split == split]
     if not recordings:
@@ -363,6 +373,7 @@ def split_steps(
     *,
     sampling_rate: int,
     classes: Sequence[str] | None = None,
+    may_lack_classes: bool = False,
     cut: bool = False,
 ) -> Steps[AudioDataSet]:
     """Read the headers of the recordings of a split, and make a data set of the recordings.
@@ -372,6 +383,7 @@ def split_steps(
         split: train, validation or test.
         sampling_rate: Hz.
         classes: classes of the model, in its order; by default those of the folder.
+        may_lack_classes: whether the folder may lack some of these classes.
         cut: whether to cut long recordings into clips of at most `config.clip_length`.
 
     Yields:
@@ -383,16 +395,15 @@ def split_steps(
     Raises:
         InputError: see `read_split`; also if a recording is missing or cut short.
     """
-    labelled = read_split(config, split, classes=classes)
-    return (
-        yield from data_set_steps(
-            labelled.recordings,
-            labelled.classes,
-            sampling_rate,
-            in_memory=config.in_memory,
-            clip_length=config.clip_length if cut else None,
-        )
+    labelled = read_split(config, split, classes=classes, may_lack_classes=may_lack_classes)
+    data_set = yield from data_set_steps(
+        labelled.recordings,
+        labelled.classes,
+        sampling_rate,
+        in_memory=config.in_memory,
+        clip_length=config.clip_length if cut else None,
     )
+    return replace(data_set, lacking=labelled.lacking, event_reader=labelled.events.get(split))
 
 
 def open_split(

@@ -1,12 +1,14 @@
 """Recordings with weak labels and splits, as the readers of folders and corpora return them."""
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from absslab.core.common.errors import InputError
 from absslab.core.data.recordings import compile_pattern, origin_of
 from absslab.core.data.splits import Percentages, split_origins
+from absslab.core.data.strong_labels import SoundEvent, read_events
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,33 @@ class LabelledRecording:
     split: str = ""
 
 
+# Reads the strong labels of classes, given the lengths (s) of recordings by path.
+EventReader = Callable[[Sequence[str], Mapping[str, float]], dict[str, list[SoundEvent]]]
+
+
+def read_event_table(
+    table: Path, folder: Path, classes: Sequence[str], durations: Mapping[str, float]
+) -> dict[str, list[SoundEvent]]:
+    """Read strong labels from a table that names recordings by their paths from a folder.
+
+    Args:
+        table: the table.
+        folder: the folder.
+        classes: the classes that may occur.
+        durations: length (s) of each recording, by path.
+
+    Returns:
+        the events of each recording, by path.
+
+    Raises:
+        InputError: see `read_events`.
+    """
+    paths = {os.path.relpath(path, folder): path for path in durations}
+    lengths = {name: durations[path] for name, path in paths.items()}
+    events = read_events(table, classes=classes, durations=lengths, folder=folder)
+    return {paths[name]: of_recording for name, of_recording in events.items()}
+
+
 @dataclass(frozen=True)
 class LabelledFolder:
     """The recordings of a folder.
@@ -28,14 +57,14 @@ class LabelledFolder:
         classes: all classes.
         notes: what was read in another way than it is written, or left out; a sentence each.
         lacking: classes that a model has, but not the folder.
-        events: tables of strong labels, by split; without one, a split's table is events.tsv in
+        events: what reads the strong labels of a split; without it, they are in events.tsv in
             the folder that the names of its recordings begin from.
     """
 
     recordings: list[LabelledRecording]
     classes: list[str]
     notes: list[str] = field(default_factory=list)
-    events: Mapping[str, Path] = field(default_factory=dict)
+    events: Mapping[str, EventReader] = field(default_factory=dict)
     lacking: frozenset[str] = frozenset()
 
 

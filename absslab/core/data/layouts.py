@@ -6,17 +6,20 @@ A layout is a function that reads such a folder. To add one, write the function 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from absslab.core.common.config import Config, look_up, option
 from absslab.core.common.errors import InputError, escape_braces
 from absslab.core.data.audio_finder import AudioFinder
 from absslab.core.data.labelled_recordings import (
+    EventReader,
     LabelledFolder,
     LabelledRecording,
     check_given_split,
     divide,
     find_origins,
+    read_event_table,
 )
 from absslab.core.data.mixture_folder import read_manifest
 from absslab.core.data.splits import SPLITS
@@ -196,7 +199,9 @@ def read_weakly_labelled_folder(config: DataConfig, folder: Path) -> LabelledFol
         check_given_split(recordings)
     else:
         recordings = divide(recordings, config.split_percentages, config.split_seed)
-    events = dict.fromkeys(SPLITS, table) if labels.kind == "strong" else {}
+    events: dict[str, EventReader] = {}
+    if labels.kind == "strong":
+        events = dict.fromkeys(SPLITS, partial(read_event_table, table, folder))
     return LabelledFolder(recordings, labels.classes, [*labels.notes, *finder.notes], events)
 
 

@@ -33,6 +33,12 @@ PLAIN = (  # scores that only the JSON holds, not the table: compared without in
     "segmentation.auc",
     "segmentation.average_precision",
 )
+_COMPARED_TOGETHER = (  # columns that a class has for the same mixtures in all tables
+    ("label", "probability", "decision"),
+    ("si_sdr",),
+    ("si_sdr_improvement",),
+    ("leakage",),
+)
 # Settings in which two evaluations may differ.
 _MAY_DIFFER = {
     "bss_eval",
@@ -69,6 +75,7 @@ class Comparison:
     confidence: float
     n_resamples: int
     scores: dict[str, ComparedScore]  # by dotted name
+    notes: tuple[str, ...] = ()  # which classes could not be compared, and why
 
     def to_json(self) -> dict[str, Any]:
         """Return the comparison as plain data."""
@@ -138,6 +145,7 @@ def compare(
     for path, result in zip(other_paths, other_results, strict=True):
         _check_settings(first_path, first_result.scores, path, result.scores)
         _check_rows(first_path, first_result.table, path, result.table)
+    results, notes = _blank_partial_classes(results, list(map(str, paths)))
     systems = [_summarise_system(result, config) for result in results]
     scores = {}
     for name, value in systems[0].values.items():
@@ -150,7 +158,53 @@ def compare(
         confidence=CONFIDENCE,
         n_resamples=config.n_resamples,
         scores=scores,
+        notes=tuple(notes),
     )
+
+
+def _blank_partial_classes(
+    results: Sequence[EvaluationResult], paths: Sequence[str]
+) -> tuple[list[EvaluationResult], list[str]]:
+    """Empty the scores of classes that a table has for some of the mixtures only, in all tables.
+
+    Means over other mixtures, or over other classes, could not be compared.
+
+    Returns:
+        the results; why classes have no score, a sentence each.
+    """
+    tables = [result.table.copy() for result in results]
+    classes = list(dict.fromkeys(tables[0]["class"]))
+    notes = []
+    for columns in _COMPARED_TOGETHER:
+        for name in classes:
+            partial = _find_partial(tables, name, columns)
+            if partial is None:
+                continue
+            for table in tables:
+                own = [column for column in columns if column in table]
+                table.loc[table["class"] == name, own] = np.nan
+            notes.append(
+                f"class {name} has no {columns[0]}: {paths[partial]} lacks it for some mixtures"
+            )
+    blanked = [result._replace(table=table) for result, table in zip(results, tables, strict=True)]
+    return blanked, notes
+
+
+def _find_partial(
+    tables: Sequence[pd.DataFrame], class_name: str, columns: tuple[str, ...]
+) -> int | None:
+    """Find the table that lacks columns of a class where another table has them, but not all."""
+    known = []
+    for table in tables:
+        rows = table[table["class"] == class_name]
+        own = [column for column in columns if column in table]
+        known.append(rows[own].notna().all(axis=1).to_numpy() if own else np.zeros(len(rows), bool))
+    some = [is_known for is_known in known if is_known.any()]
+    expected = np.any(some, axis=0) if some else np.zeros(0, bool)
+    for index, is_known in enumerate(known):
+        if is_known.any() and (is_known != expected).any():
+            return index
+    return None
 
 
 def _sort_table(result: EvaluationResult) -> EvaluationResult:
@@ -271,7 +325,7 @@ def comparison_text(comparison: Comparison, *, names: Sequence[str] = ()) -> str
     for title, *cells in rows:
         aligned = [f"{cell:>{width}}" for cell, width in zip(cells, widths[1:], strict=True)]
         lines.append("  ".join([f"{title:{widths[0]}}", *aligned]).rstrip())
-    return "\n".join([*lines, "* the 95 % interval excludes 0"])
+    return "\n".join([*lines, "* the 95 % interval excludes 0", *comparison.notes])
 
 
 def _select_scores(comparison: Comparison) -> list[str]:

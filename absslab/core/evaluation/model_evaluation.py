@@ -21,6 +21,7 @@ from absslab.core.data.layouts import LAYOUT_ALIASES, LAYOUTS, DataConfig
 from absslab.core.data.mixture_folder import source_files
 from absslab.core.data.splits import SPLITS
 from absslab.core.data.strong_labels import SoundEvent, read_events
+from absslab.core.data.weak_labels import LABEL_LISTS_FILE, MULTI_HOT_FILE
 from absslab.core.evaluation.ideal_masks import IdealMasks
 from absslab.core.evaluation.score_summary import TRUE_TAGS, summarise_scores
 from absslab.core.evaluation.scorer import (
@@ -53,7 +54,15 @@ class EvaluationConfig(Config):
     )
     split: str = option("test", "the split whose recordings are scored", choices=SPLITS)
     data_folder: str | None = option(
-        None, "another folder with recordings of the same classes", metavar="FOLDER"
+        None,
+        "another folder with recordings of the same classes, or of some of them",
+        metavar="FOLDER",
+        aliases=("audio_folder",),
+    )
+    labels: str | None = option(
+        None,
+        "table of labels, if it does not lie in this folder, or has another name",
+        metavar="FILE",
     )
     data_set_type: str | None = option(
         None,
@@ -155,6 +164,7 @@ class Evaluation:
             mixture=mixture,
             sampling_rate=rate,
             labels=self.data_set.recording(index).labels,
+            unlabelled=self.data_set.lacking,
             events=None if self.events is None else self.events[self.name(index)],
             references=load_references(path, self.classes, rate, len(mixture)),
         )
@@ -274,18 +284,21 @@ def evaluation_steps(
     data = replace(
         data,
         data_folder=config.data_folder or data.data_folder,
+        labels=_choose_labels(config, data),
         data_set_type=config.data_set_type or data.data_set_type,
         in_memory=False,
     )
     separator = Separator(checkpoint.model, separation)
     rate = separator.model.front_end.config.sampling_rate
     classes = separator.classes
-    data_set = yield from split_steps(data, config.split, sampling_rate=rate, classes=classes)
+    data_set = yield from split_steps(
+        data, config.split, sampling_rate=rate, classes=classes, may_lack_classes=True
+    )
     validation = None
     if config.split != "validation":
         with suppress(EmptySplitError):  # the thresholds of the training settings are used
             validation = yield from split_steps(
-                data, "validation", sampling_rate=rate, classes=classes
+                data, "validation", sampling_rate=rate, classes=classes, may_lack_classes=True
             )
     if data.data_set_type == "mixture_folder":
         table_folder = data_set.path(0).parent  # each split has its own tables
@@ -311,6 +324,15 @@ def evaluation_steps(
     )
 
 
+def _choose_labels(config: EvaluationConfig, data: DataConfig) -> str | None:
+    """Return the table of labels: the given one, else that of another folder or of the training."""
+    if config.labels or not config.data_folder:
+        return config.labels or data.labels
+    folder = Path(config.data_folder)
+    has_own = any((folder / name).is_file() for name in (MULTI_HOT_FILE, LABEL_LISTS_FILE))
+    return None if has_own or config.data_set_type else data.labels
+
+
 def open_evaluation(
     config: EvaluationConfig,
     separation: SeparationConfig = SeparationConfig(),
@@ -326,14 +348,19 @@ def _read_strong_labels(
 ) -> dict[str, list[SoundEvent]] | None:
     """Read the strong labels of the recordings; None if there is no file of them."""
     path = table_folder / "events.tsv"
-    if not path.is_file():
+    reader = data_set.event_reader
+    if reader is None and not path.is_file():
         return None
     names = [os.path.relpath(data_set.path(index), table_folder) for index in range(len(data_set))]
     durations = {
         name: length / data_set.sampling_rate
         for name, length in zip(names, data_set.lengths, strict=True)
     }
-    return read_events(path, classes=classes, durations=durations)
+    if reader is None:
+        return read_events(path, classes=classes, durations=durations)
+    paths = {name: str(data_set.path(index)) for index, name in enumerate(names)}
+    events = reader(classes, {paths[name]: duration for name, duration in durations.items()})
+    return {name: events[path] for name, path in paths.items()}
 
 
 def load_references(

@@ -81,6 +81,13 @@ def _read_table(path: Path, scores_path: str | Path) -> pd.DataFrame:
         raise InputError(
             f"{{path}} lacks {', '.join(missing) or 'rows'}: evaluate once more", path=path
         )
+    for name in ("mixture", "class"):
+        n_empty = int(table[name].isna().sum())
+        if n_empty:
+            raise InputError(
+                f"{{path}}: the column {name} is empty in {n_empty} rows: evaluate once more",
+                path=path,
+            )
     for name in table.columns.difference(_TEXT_COLUMNS, sort=False):
         if not pd.api.types.is_numeric_dtype(table[name]):
             raise InputError(

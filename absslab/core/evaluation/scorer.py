@@ -94,9 +94,9 @@ class Truth:
     mixture: np.ndarray  # (N,)
     sampling_rate: int
     labels: frozenset[str] | None = None  # the classes that are present
-    unlabelled: frozenset[str] = frozenset()  # the classes that labels and events can't tell
     events: Sequence[SoundEvent] | None = None
     references: Mapping[str, np.ndarray] | None = None  # (N,) by name of the present classes
+    unlabelled: frozenset[str] = frozenset()  # the classes that labels and events can't tell
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,8 @@ class DetectionScores:
     segment: CountScores | None = None
     event: CountScores | None = None
     psds: PsdsScores | None = None
-    n_joined_events: int = 0  # true events that overlap another of their class, and are one with it
+    # True events that overlap or touch another of their class, and are one event with it.
+    n_joined_events: int | None = None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from absslab.core.evaluation.comparison import (
     ComparedScore,
     ComparisonConfig,
     compare,
+    comparison_text,
     read_comparison,
 )
 from absslab.core.evaluation.score_files import write_scores
@@ -191,3 +192,41 @@ def test_a_comparison_comes_back_as_it_was_written(tmp_path):
     write_json(path, written | {"n_mixtures": "many"})
     with pytest.raises(InputError, match=f"{path} .*n_mixtures is 'many': expected a whole number"):
         read_comparison(path)
+
+
+@pytest.mark.parametrize("column", ["label", "probability", "decision"])
+def test_a_class_whose_column_is_partly_empty_has_no_score_and_the_others_have(tmp_path, column):
+    table = make_table(noise(0), labels=np.arange(60).reshape(30, 2) // 3 % 2)
+    whole = write(tmp_path, "whole", table)
+    is_speech = table["class"] == "speech"
+    table.loc[is_speech & (table.index < 20), column] = np.nan
+    partly = write(tmp_path, "partly", table)
+    for paths in ([whole, partly], [partly, whole], [partly, partly]):
+        comparison = compare(paths, CONFIG)
+        assert comparison.scores["tagging.auc"].values == [1.0, 1.0]
+        assert comparison.scores["separation.si_sdr_improvement"].differences[1] == 0.0
+        if whole in paths:
+            (note,) = comparison.notes
+            assert "class speech has no label" in note
+            assert "partly.json lacks it for some mixtures" in note
+            assert note in comparison_text(comparison)
+
+
+def test_a_class_without_improvement_of_some_mixtures_is_compared_in_neither_table(tmp_path):
+    table = make_table(noise(0))
+    whole = write(tmp_path, "whole", table)
+    table.loc[(table["class"] == "knock") & (table.index < 20), "si_sdr_improvement"] = np.nan
+    comparison = compare([whole, write(tmp_path, "partly", table)], CONFIG)
+    assert "per_class.knock.si_sdr_improvement" not in comparison.scores or (
+        comparison.scores["per_class.knock.si_sdr_improvement"].values == [None, None]
+    )
+    assert comparison.scores["per_class.speech.si_sdr_improvement"].differences[1] == 0.0
+    assert "class knock has no si_sdr_improvement" in comparison.notes[0]
+
+
+def test_rows_without_the_name_of_a_class_are_refused(tmp_path):
+    table = make_table(noise(0))
+    table.loc[3, "class"] = ""
+    path = write(tmp_path, "a", table)
+    with pytest.raises(InputError, match="column class is empty in 1 rows"):
+        compare([path, path], CONFIG)

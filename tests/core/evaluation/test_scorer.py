@@ -12,6 +12,7 @@ from absslab.core.data.strong_labels import SoundEvent
 from absslab.core.evaluation.ideal_masks import IdealMasks
 from absslab.core.evaluation.score_summary import summarise_scores
 from absslab.core.evaluation.score_table import BASELINES, SEPARATION, Statistics
+from absslab.core.evaluation.score_text import score_text
 from absslab.core.evaluation.scorer import Estimate, Scorer, ScoringConfig, Truth
 from absslab.core.model.feature_config import FeatureConfig
 from absslab.core.model.front_end import FrontEnd
@@ -548,3 +549,50 @@ def test_nothing_is_beyond_120_dB():
         values = scorer.table()[name].dropna()
         assert len(values), name
         assert values.abs().max() <= 120 + 1e-9, name
+
+
+# --- events that overlap, and classes that the labels do not name ---------------------------------
+
+
+def test_events_of_a_class_that_overlap_are_one_so_that_a_perfect_detector_is_perfect():
+    events = [SoundEvent("speech", 0.1, 0.3), SoundEvent("speech", 0.2, 0.4)]
+    events += [SoundEvent("speech", 0.4, 0.45), SoundEvent("knock", 0.2, 0.3)]
+    truth = recording({}, rest=noise_floor(), labels=["speech", "knock"], events=events)
+    heard = [SoundEvent("speech", 0.1, 0.45), SoundEvent("knock", 0.2, 0.3)]
+    for detected in (heard, events):
+        scorer = score((truth, Estimate(events=detected)))
+        detection = report(scorer)["detection"]
+        assert detection["event"]["f1"] == 1.0
+        assert detection["segment"]["f1"] == 1.0
+        assert detection["n_joined_events"] == 2
+        scores = summarise_scores(scorer, split="test", missing={}, thresholds_from="", settings={})
+        assert "2 true events overlap or touch another of their class" in score_text(scores)
+
+
+def noise_floor():
+    return 0.01 * np.random.default_rng(0).standard_normal(N).astype(np.float32)
+
+
+def test_a_class_that_the_labels_do_not_name_has_no_score_but_a_reason():
+    pairs = []
+    for index, present in enumerate([("speech",), ("knock",), ("speech", "knock"), ()]):
+        truth = replace(
+            recording({}, rest=noise_floor(), name=f"{index}.wav", labels=present, events=[]),
+            unlabelled=frozenset({"alert"}),
+        )
+        probabilities = [0.9 if name in present else 0.1 for name in CLASSES]
+        probabilities[CLASSES.index("alert")] = 0.8
+        events = [SoundEvent("alert", 0.1, 0.3)]
+        pairs.append((truth, Estimate(probabilities=np.array(probabilities), events=events)))
+    scores = report(score(*pairs))
+    assert scores["tagging"]["auc"] == scores["tagging"]["f1"] == 1.0
+    assert scores["per_class"]["speech"]["f1"] == scores["per_class"]["knock"]["auc"] == 1.0
+    alert = scores["per_class"]["alert"]
+    assert {alert[name] for name in ("auc", "f1", "accuracy", "event_f1", "n_labelled")} == {None}
+    assert "no recording has it" in scores["missing"]["per_class.alert"]
+
+
+def test_a_class_that_no_recording_has_is_said():
+    truth = recording({}, rest=noise_floor(), labels=["speech"])
+    scores = report(score((truth, Estimate(probabilities=np.full(len(CLASSES), 0.5)))))
+    assert scores["missing"]["per_class.knock"] == "no recording has it"
