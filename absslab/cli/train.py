@@ -31,6 +31,13 @@ def run(arguments: Sequence[str]) -> None:
     outcome = training.result
     if outcome.state == "stopped":
         print(f"stopped; {_how_to_resume(settings)}", flush=True)
+    elif outcome.epoch < settings.training.n_epochs:
+        patience = settings.training.patience
+        print(
+            f"ended early: the last {patience} evaluations were no better; to go on all the same: "
+            f"{_resuming_command(settings)} --patience N (more than {patience}, or 0)",
+            flush=True,
+        )
     if outcome.save_path.exists():
         print(f"best model: {outcome.save_path}", flush=True)
     elif outcome.state != "stopped":
@@ -49,23 +56,24 @@ def _announce(events: Iterable[TrainingEvent], settings: Settings) -> Iterator[T
             )
             if event.epoch >= event.n_epochs:
                 print(
-                    f"the run is finished ({event.epoch} epochs); {_how_to_train_longer(settings)}"
+                    f"the run is finished ({event.epoch} epochs); to train longer: "
+                    f"{_resuming_command(settings)} --n_epochs N (more than {event.n_epochs})"
                 )
         yield event
 
 
-def _how_to_train_longer(settings: Settings) -> str:
-    # Its learning rate was planned for this number of epochs.
-    if settings.training.scheduler_type == "oneCycle":
-        return "start a new run with a larger --n_epochs to train longer"
-    return "raise --n_epochs to train longer"
-
-
 def _how_to_resume(settings: Settings) -> str:
-    last_checkpoint = run_directory(settings.run.save_path) / "last.ckpt"
-    if last_checkpoint.exists():
-        return f"go on with absslab train --checkpoint_path {last_checkpoint}"
+    if _last_checkpoint(settings).exists():
+        return f"go on with {_resuming_command(settings)}"
     return "no epoch was complete yet: give the same command again to start from the beginning"
+
+
+def _resuming_command(settings: Settings) -> str:
+    return f"absslab train --checkpoint_path {_last_checkpoint(settings)}"
+
+
+def _last_checkpoint(settings: Settings) -> Path:
+    return run_directory(settings.run.save_path) / "last.ckpt"
 
 
 def _open_experiment(arguments: Sequence[str]) -> Experiment:

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from absslab.cli.main import main
+
 SMALL = ("model_type", "fine_channels", "context", "masks", "n_mels", "device")
 # A user without a name or a home, and packages that have no place for their caches.
 BARE_MACHINE = """
@@ -54,3 +56,27 @@ def test_a_package_that_hides_pathlib_does_no_harm(tmp_path, place):
     code += "import absslab, pathlib\nprint(pathlib.Path('a').name, absslab.__version__)"
     done = run_python(code, "/", env=environment)
     assert done.stdout.startswith("a "), done.stderr
+
+
+def test_what_a_finished_run_says_about_going_on_is_true(
+    mixtures, small_model, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    flags = [f"--{name}={value}" for name, value in small_model.items() if name in SMALL]
+    schedule = ["--scheduler_type", "oneCycle", "--patience", "1", "--test_every", "1"]
+    new = ["--data_folder", str(mixtures), "--save_path", "r.ckpt", "--n_epochs", "1"]
+    assert main(["train", *new, *flags, *schedule, "--learning_rate", "1e-9"]) == 0
+    resume = ["train", "--checkpoint_path", "r/last.ckpt"]
+    assert main(resume) == 0
+    out = capsys.readouterr().out
+    command = f"absslab train --checkpoint_path {tmp_path}/r/last.ckpt"
+    assert f"the run is finished (1 epochs); to train longer: {command} --n_epochs N" in out
+    assert main([*resume, "--n_epochs", "30"]) == 0
+    out, err = capsys.readouterr()
+    assert "for 30 epochs instead of 1" in err
+    assert (
+        f"ended early: the last 1 evaluations were no better; to go on all the same: {command}"
+        in out
+    )
+    assert main([*resume, "--n_epochs", "4", "--patience", "0"]) == 0
+    assert "epoch   4/4" in capsys.readouterr().out

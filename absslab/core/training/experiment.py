@@ -110,7 +110,14 @@ class Experiment:
         folder = Path(checkpoint).resolve().parent
         save_path = str(best_checkpoint_path(folder))
         settings = replace(settings, run=replace(settings.run, save_path=save_path))
-        return cls(_change_settings(settings, changes or {}), content, folder)
+        settings = _change_settings(settings, changes or {})
+        n_done = content["resume"]["epoch"]
+        if settings.training.n_epochs < n_done:
+            raise InputError(
+                f"n_epochs is {settings.training.n_epochs}, but {n_done} epochs are done: "
+                "pass a larger number"
+            )
+        return cls(settings, content, folder)
 
     def run(self) -> TrainingSteps:
         """Prepare and train, and keep the run directory up to date.
@@ -338,12 +345,6 @@ def _change_settings(settings: Settings, changes: Mapping[str, Any]) -> Settings
             raise InputError(
                 f"{name} can't change when a run is resumed; what can: {', '.join(CHANGEABLE)}"
             )
-    n_planned = settings.training.n_epochs
-    if settings.training.scheduler_type == "oneCycle" and changes.get("n_epochs", 0) > n_planned:
-        raise InputError(
-            f"n_epochs can't grow beyond {n_planned}: oneCycle planned the learning rate for them; "
-            "start a new run"
-        )
     changed: dict[str, Any] = {}
     for section in ("data", "training", "run"):
         config = getattr(settings, section)

@@ -5,6 +5,9 @@ from typing import Any, Self
 import torch
 from torch.optim import lr_scheduler
 
+from absslab.core.common.errors import InputWarning
+from absslab.core.common.notices import give_notice
+
 
 class Schedule:
     """A constant learning rate; the other schedules are derived from it.
@@ -116,12 +119,25 @@ class OneCycleSchedule(Schedule):
     Args:
         optimizer: whose rate it sets.
         scheduler: PyTorch's own.
-        total_steps: of the whole training.
+        n_epochs: of the whole training.
+        steps_per_epoch: optimizer steps of an epoch.
     """
 
-    def __init__(self, optimizer: torch.optim.Optimizer, scheduler: Any, total_steps: int):
+    def __init__(
+        self,
+        optimizer: torch.optim.Optimizer,
+        scheduler: Any,
+        n_epochs: int,
+        steps_per_epoch: int,
+    ):
         super().__init__(optimizer, scheduler)
-        self.total_steps = total_steps
+        self.n_epochs = n_epochs
+        self.steps_per_epoch = steps_per_epoch
+
+    @property
+    def total_steps(self) -> int:
+        """Number of steps of the whole training."""
+        return self.n_epochs * self.steps_per_epoch
 
     @classmethod
     def build(cls, optimizer: torch.optim.Optimizer, config: Any, steps_per_epoch: int) -> Self:
@@ -137,7 +153,32 @@ class OneCycleSchedule(Schedule):
             final_div_factor=100,
             cycle_momentum=False,
         )
-        return cls(optimizer, scheduler, total_steps)
+        return cls(optimizer, scheduler, config.n_epochs, steps_per_epoch)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore a state; one of another number of epochs goes on at its place in the new plan."""
+        planned_rates = state["scheduler"].get("total_steps", self.total_steps + 1)
+        if planned_rates == self.total_steps + 1:
+            super().load_state_dict(state)
+            return
+        self.n_steps_done = state["n_steps_done"]
+        n_rates_passed = min(self.n_steps_done, self.total_steps)
+        self.scheduler.load_state_dict(
+            {
+                **self.scheduler.state_dict(),
+                "_step_count": state["scheduler"].get("_step_count", 2),
+                "last_epoch": n_rates_passed - 1,
+            }
+        )
+        self.scheduler.step()  # sets the rate of the next step
+        if self.n_steps_done < self.total_steps:
+            n_planned = (planned_rates - 1) // self.steps_per_epoch
+            give_notice(
+                InputWarning(
+                    f"oneCycle plans the learning rate anew, for {self.n_epochs} epochs instead of "
+                    f"{n_planned}: it goes on at {self.learning_rate:.2g}"
+                )
+            )
 
     def after_step(self) -> None:
         """Set the rate of the next step."""

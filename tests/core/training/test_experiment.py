@@ -16,6 +16,7 @@ import torch
 
 from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
+from absslab.core.common.notices import collect_notices
 from absslab.core.common.progress import LongWork, run_to_end
 from absslab.core.model.checkpoint import load_checkpoint, read_checkpoint
 from absslab.core.model.mask_networks import UNetConfig
@@ -29,6 +30,7 @@ from absslab.core.training.events import (
 from absslab.core.training.experiment import Experiment, train_or_resume
 from absslab.core.training.recipes import RECIPES
 from absslab.core.training.run_directory import RunReader
+from absslab.core.training.schedules import build_schedule
 from absslab.core.training.settings import Settings
 
 
@@ -161,10 +163,48 @@ def test_what_would_make_it_another_training_can_not_change_on_resume(new_run, t
     assert [result.epoch for result in finish(Experiment.resume(last, {"n_epochs": 3}))] == [3]
 
 
-def test_one_cycle_can_not_grow_beyond_what_it_planned(new_run, tmp_path):
-    finish(Experiment(with_training(new_run, scheduler_type="oneCycle")))
-    with pytest.raises(InputError, match="oneCycle"):
-        Experiment.resume(tmp_path / "run" / "last.ckpt", {"n_epochs": 9})
+@pytest.mark.parametrize("scheduler", ["stepLR", "reduceLROnPlateau", "oneCycle"])
+def test_another_number_of_epochs_leads_to_the_rates_of_its_own_plan(scheduler, new_run, tmp_path):
+    """A run of 30 epochs is cut, goes on to 4, and then to 30 after all."""
+    options = dict(scheduler_type=scheduler, scheduler_step_size=2, scheduler_milestones=(3, 5))
+    cut_after(Experiment(with_training(new_run, n_epochs=30, **options)), 2)
+    last = tmp_path / "run" / "last.ckpt"
+    with collect_notices() as notices:
+        short = finish(Experiment.resume(last, {"n_epochs": 4}))
+    assert [result.epoch for result in short] == [3, 4]
+    if scheduler == "oneCycle":
+        assert "plans the learning rate anew, for 4 epochs instead of 30" in str(notices[0])
+        assert short[-1].learning_rate < 0.001 * new_run.training.learning_rate
+    else:
+        assert not notices
+    longer = Experiment.resume(last, {"n_epochs": 30})
+    with collect_notices() as notices:
+        trainer = run_to_end(longer.prepare())
+    assert len(notices) == (scheduler == "oneCycle")
+    assert (trainer.epoch, trainer.config.n_epochs) == (4, 30)
+    if scheduler == "oneCycle":
+        rates = rates_of(with_training(new_run, n_epochs=30, **options), 4 * trainer.n_steps)
+        assert trainer.schedule.learning_rate == pytest.approx(rates[-1])
+
+
+def rates_of(settings, n_steps):
+    """Return the rates of a plan that nothing has cut."""
+    optimizer = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])
+    schedule = build_schedule(optimizer, settings.training, 3)
+    rates = []
+    for _ in range(n_steps):
+        optimizer.step()
+        schedule.after_step()
+        rates.append(schedule.learning_rate)
+    return rates
+
+
+def test_fewer_epochs_than_are_done_are_refused_and_change_nothing(new_run, tmp_path):
+    finish(Experiment(new_run))
+    config = (tmp_path / "run/config.json").read_bytes()
+    with pytest.raises(InputError, match="n_epochs is 1, but 2 epochs are done"):
+        Experiment.resume(tmp_path / "run" / "last.ckpt", {"n_epochs": 1})
+    assert (tmp_path / "run/config.json").read_bytes() == config
 
 
 def test_thresholds_are_one_or_one_per_class(new_run):
