@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo picture test js bundle browser lab check docs clean
+.PHONY: demo picture test faults js bundle browser lab check docs clean
 
 demo: $(VENV)/report.installed  ## mix, train, score and report on the built-in recordings
 	$(BIN)/absslab demo --output_folder demo
@@ -16,6 +16,9 @@ else  # those in a browser need the machine for themselves: they listen to what 
 		--numprocesses auto --maxprocesses 4 --dist worksteal
 	$(BIN)/python -m pytest -m "not slow" tests/browser
 endif
+
+faults: $(VENV)/dev.installed  ## kills, full disks and hostile inputs by the thousand; FAULTS="--n_kills 20" sets how many
+	OMP_NUM_THREADS=1 $(BIN)/python tests/faults/campaign.py $(FAULTS)
 
 # What a page loads is one file for each widget, bundled from its modules and kept in git: an installation needs no node.
 BUNDLES := player/static/player ui/static/upload dashboards/static/page_heartbeat

@@ -3,6 +3,7 @@
 Axes: C channels, N samples.
 """
 
+import io
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -22,6 +23,20 @@ _DEMUXERS = (
 _BITS = {"u8": 8, "s16": 16, "s32": 32, "s64": 64}  # of whole numbers
 _MOST_BAD_PACKETS = 100  # one after the other; a file with more is not decoded to its end
 _LOSSLESS_24_BITS = ("pcm_s24", "flac", "alac", "wavpack", "tta", "ape", "mlp", "truehd")
+
+
+class SafeReader(io.BufferedReader):
+    """A file of which libav may ask for any place.
+
+    An error that `seek` raises is printed by PyAV, with a traceback.
+    """
+
+    def seek(self, target: int, whence: int = os.SEEK_SET, /) -> int:
+        """Go to a place, and return it; −1 if there is no such place."""
+        try:
+            return super().seek(target, whence)
+        except (OSError, ValueError):
+            return -1
 
 
 class AvDecoder:
@@ -58,7 +73,7 @@ class AvDecoder:
         """
         import av
 
-        source = open(path, "rb")  # noqa: SIM115 (closed with the decoder)
+        source = SafeReader(io.FileIO(path))  # closed with the decoder
         container = None
         try:
             container = av.open(

@@ -17,6 +17,7 @@ from sound_kinds import (
 )
 
 from absslab.core.audio import formats, sound_files
+from absslab.core.audio.av_decoder import SafeReader
 from absslab.core.audio.mp3_frames import find_mp3_parts
 from absslab.core.common.errors import InputError
 from absslab.core.common.notices import collect_notices
@@ -419,3 +420,12 @@ def test_decoders_print_nothing_about_damaged_files(tmp_path):
     assert done.stderr.splitlines()[-1] == "a line of ours"
     assert len(done.stderr.splitlines()) == 1
     assert int(done.stdout) > 20000
+
+
+def test_libav_is_told_of_a_place_that_a_file_does_not_have(tmp_path):
+    path = tmp_path / "sound"
+    path.write_bytes(b"0123456789")
+    with SafeReader(io.FileIO(path)) as reader:
+        assert reader.seek(-5) == -1
+        assert reader.seek(-2, io.SEEK_END) == 8
+        assert reader.read() == b"89"

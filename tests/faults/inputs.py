@@ -1,0 +1,428 @@
+"""Hostile inputs: each kind damages copies of good files, and gives them to what reads them."""
+
+import io
+import json
+import os
+import pickle
+import re
+import shutil
+from collections.abc import Callable
+from contextlib import redirect_stdout, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+from material import CLASSES, MODEL, Material, words
+from mutations import ODD_VALUES, damage_bytes, damage_json, damage_table, damage_tree
+
+from absslab.cli.main import main
+from absslab.core.audio.untrusted import inspect_upload, transcode_upload
+from absslab.core.common.errors import InputError
+from absslab.core.common.progress import run_to_end
+from absslab.core.data.layouts import DataConfig, find_layout
+from absslab.core.data.strong_labels import read_events
+from absslab.core.runs.catalogue import find_runs, tabulate_runs
+from absslab.core.runs.run_scores import read_run_scores
+from absslab.core.training.run_directory import RunReader
+
+Work = Callable[[], int | None]
+Prepare = Callable[[Material, Path, np.random.Generator], Work]
+MARKER = "code of a file was run"
+
+SOUND_FORMATS = (  # format, subtype, suffix
+    ("WAV", "PCM_16", ".wav"),
+    ("WAV", "FLOAT", ".wav"),
+    ("WAVEX", "PCM_24", ".wav"),
+    ("WAV", "GSM610", ".wav"),
+    ("FLAC", "PCM_16", ".flac"),
+    ("OGG", "VORBIS", ".ogg"),
+    ("OGG", "OPUS", ".ogg"),
+    ("MP3", "MPEG_LAYER_III", ".mp3"),
+    ("AIFF", "PCM_16", ".aiff"),
+    ("CAF", "PCM_16", ".caf"),
+    ("W64", "PCM_16", ".w64"),
+    ("AU", "PCM_16", ".au"),
+)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of hostile input.
+
+    Args:
+        prepare: writes an input to an empty folder, and returns the work that reads it.
+        share: of all inputs.
+        n_each: number of inputs in one process.
+    """
+
+    prepare: Prepare
+    share: float
+    n_each: int = 1
+
+
+def as_command(work: Callable[[], object]) -> int:
+    """Do work that is no command, with the exit status and the message of one."""
+    try:
+        work()
+    except InputError as error:
+        print(error)
+        return 2
+    except OSError as error:
+        print(error)
+        return 2
+    return 0
+
+
+def link_tree(source: Path, copy: Path) -> None:
+    """Make a folder tree whose files are links to those of another."""
+    shutil.copytree(source, copy, copy_function=os.symlink)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Put a file in the place of a link, whose target stays as it is."""
+    path.unlink(missing_ok=True)
+    path.write_bytes(content)
+
+
+def make_sound(generator: np.random.Generator) -> tuple[bytes, str]:
+    """Return a damaged sound file, and its suffix."""
+    kind, subtype, suffix = SOUND_FORMATS[int(generator.integers(len(SOUND_FORMATS)))]
+    rate = int(generator.choice([8000, 16000, 48000]))
+    n_channels = 1 if subtype == "GSM610" else int(generator.integers(1, 3))
+    samples = 0.1 * generator.standard_normal((rate // 4, n_channels)).astype(np.float32)
+    if subtype == "FLOAT" and generator.random() < 0.5:
+        samples[int(generator.integers(len(samples)))] = generator.choice([np.nan, np.inf, 3.4e38])
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate, format=kind, subtype=subtype)
+    if generator.random() < 0.1:
+        suffix = SOUND_FORMATS[int(generator.integers(len(SOUND_FORMATS)))][2]
+    return damage_bytes(file.getvalue(), generator), suffix
+
+
+def prepare_sound(material: Material, folder: Path, generator: np.random.Generator) -> Work:
+    """Separate a folder with a good and a damaged sound file: the good one must be done."""
+    content, suffix = make_sound(generator)
+    sounds = folder / "sounds"
+    sounds.mkdir()
+    good = sorted(material.mixtures.glob("test/*.wav"))[0]
+    shutil.copy(good, sounds / "good.wav")
+    (sounds / f"damaged{suffix}").write_bytes(content)
+    flags = {
+        "--checkpoint_path": material.checkpoint,
+        "--input": sounds,
+        "--output_folder": folder / "separated",
+        "--device": "cpu",
+    }
+
+    def work() -> int:
+        status = main(["separate", *words(flags)])
+        residual = folder / "separated" / "good" / "residual.wav"
+        assert residual.is_file(), "the good file was not separated"
+        assert soundfile.info(residual).frames == soundfile.info(good).frames
+        assert (sounds / f"damaged{suffix}").read_bytes() == content
+        return status
+
+    return work
+
+
+def prepare_upload_of_sound(
+    material: Material, folder: Path, generator: np.random.Generator
+) -> Work:
+    """Decode a damaged sound file as that of a visitor."""
+    content, suffix = make_sound(generator)
+    raw = folder / f"raw{suffix}"
+    raw.write_bytes(content)
+    decoded = folder / "decoded.wav"
+
+    def accept() -> None:
+        inspect_upload(raw, name="x", max_duration=5.0)
+        run_to_end(transcode_upload(raw, decoded, name="x", max_duration=5.0))
+        assert np.isfinite(soundfile.read(decoded)[0]).all()
+
+    return lambda: as_command(accept)
+
+
+def prepare_labels(material: Material, folder: Path, generator: np.random.Generator) -> Work:
+    """Read a folder whose table of weak labels is damaged."""
+    layout = str(generator.choice(["mixture_folder", "weakly_labelled_folder"]))
+    data = folder / "data"
+    table = "weak_labels.csv"
+    if layout == "mixture_folder":
+        link_tree(material.mixtures, data)
+        path = data / str(generator.choice(["train", "validation", "test"])) / table
+    else:
+        link_tree(material.mixtures / "train", data)
+        path = data / table
+    text = path.read_text()
+    if layout == "weakly_labelled_folder" and generator.random() < 0.5:
+        path.unlink()
+        path = data / "weak.tsv"
+        text = "filename\tevent_labels\n" + "".join(
+            f"{sound.name}\t{','.join(generator.choice(CLASSES, 2, replace=False))}\n"
+            for sound in sorted(data.glob("*.wav"))
+        )
+    replace_file(path, damage_table(text, generator))
+    config = DataConfig(data_folder=str(data), data_set_type=layout)
+    return lambda: as_command(lambda: find_layout(layout)(config, data))
+
+
+def prepare_events(material: Material, folder: Path, generator: np.random.Generator) -> Work:
+    """Read a damaged table of events."""
+    path = folder / "events.tsv"
+    source = material.mixtures / "test"
+    path.write_bytes(damage_table((source / "events.tsv").read_text(), generator))
+    durations = {sound.name: 1.0 for sound in source.glob("*.wav")}
+    return lambda: as_command(lambda: read_events(path, classes=CLASSES, durations=durations))
+
+
+def prepare_recordings_table(
+    material: Material, folder: Path, generator: np.random.Generator
+) -> Work:
+    """Mix recordings that a damaged table names."""
+    table = folder / "recordings.csv"
+    rows = [f"{path.name},{path.stem[:-2]}" for path in sorted(material.events.glob("*.wav"))]
+    text = "\n".join(["filename,class", *rows]) + "\n"
+    table.write_bytes(damage_table(text, generator))
+    flags = _mixing_flags(material, folder / "mixtures") | {"--recordings_csv": table}
+    return lambda: main(["mix", *words(flags)])
+
+
+def _mixing_flags(material: Material, output: Path) -> dict[str, object]:
+    return {
+        "--event_folder": material.events,
+        "--output_folder": output,
+        "--n_files": 4,
+        "--length": 0.5,
+        "--max_event": 1,
+        "--n_workers": 1,
+        "--split_percentages": (50, 25, 25),
+    }
+
+
+def prepare_run_files(material: Material, folder: Path, generator: np.random.Generator) -> Work:
+    """Read a run directory of which a file is damaged."""
+    runs = folder / "runs"
+    link_tree(material.folder / "run", runs / "run")
+    shutil.copy(material.checkpoint, runs / "run.ckpt")
+    names = ("config.json", "status.json", "metrics.jsonl", "scores.json", "scores.csv")
+    path = runs / "run" / names[int(generator.integers(len(names)))]
+    text = path.read_text()
+    damaged = damage_table if path.suffix == ".csv" else damage_json
+    replace_file(path, damaged(text, generator))
+
+    def read() -> None:
+        found = find_runs(runs)
+        tabulate_runs(found)
+        assert len(found) == 1, "the run is not listed"
+        reader = RunReader.open(runs / "run")
+        reader.poll()
+        reader.status()
+        read_run_scores(runs / "run", "test")
+
+    def work() -> int:
+        status = as_command(read)
+        scores = [str(runs / "run" / "scores.json"), str(material.folder / "run" / "scores.json")]
+        return max(status, main(["compare", *scores, "--n_resamples", "10"]))
+
+    return work
+
+
+def prepare_mixture_files(material: Material, folder: Path, generator: np.random.Generator) -> Work:
+    """Go on with a folder of mixtures whose manifest or list of mixtures is damaged."""
+    mixtures = folder / "mixtures"
+    shutil.copytree(material.folder / "few_mixtures", mixtures)
+    path = mixtures / str(generator.choice(["manifest.json", "train/mixtures.jsonl"]))
+    path.write_bytes(damage_json(path.read_text(), generator))
+    flags = _mixing_flags(material, mixtures)
+    return lambda: main(["mix", *words(flags)])
+
+
+def prepare_settings(material: Material, folder: Path, generator: np.random.Generator) -> Work:
+    """Separate with a damaged file of settings."""
+    path = folder / "settings.json"
+    path.write_bytes(damage_json((material.folder / "settings.json").read_text(), generator))
+    flags = {
+        "--checkpoint_path": material.checkpoint,
+        "--input": sorted(material.mixtures.glob("test/*.wav"))[0],
+        "--output_folder": folder / "separated",
+        "--settings": path,
+        "--device": "cpu",
+    }
+    return lambda: main(["separate", *words(flags)])
+
+
+class _RunsCode:
+    """A pickle that would run a command when it is loaded."""
+
+    def __reduce__(self):
+        return (os.system, (f"echo {MARKER}",))
+
+
+def prepare_checkpoint(material: Material, folder: Path, generator: np.random.Generator) -> Work:
+    """Separate with a damaged checkpoint."""
+    path = folder / "model.ckpt"
+    flags = {
+        "--checkpoint_path": path,
+        "--input": sorted(material.mixtures.glob("test/*.wav"))[0],
+        "--output_folder": folder / "separated",
+        "--device": "cpu",
+    }
+    way = generator.random()
+
+    def work() -> int:
+        content = material.checkpoint.read_bytes()
+        if way < 0.5:
+            path.write_bytes(damage_bytes(content, generator))
+        elif way < 0.55:
+            path.write_bytes(pickle.dumps({"weights": _RunsCode()}))
+        else:
+            tree = torch.load(io.BytesIO(content), weights_only=True)
+            odd = (*ODD_VALUES, torch.zeros(2, 3), torch.full((4,), torch.nan))
+            torch.save(damage_tree(tree, generator, odd=odd), path)
+        return main(["separate", *words(flags)])
+
+    return work
+
+
+_FLAG = re.compile(r"^  (--\w+)(?: [A-Z])", re.MULTILINE)
+# These may rightly take long, or much memory.
+_SIZES = re.compile("n_files|n_epochs|n_workers|n_loaders|channels|context|n_resamples|device|size")
+_ODD_WORDS = (
+    *("", " ", "x", "-", "--", "nan", "inf", "-inf", "0", "-1", "1e-320", "1e400", "9" * 400),
+    *("1,2", "1,2,3,4", "True", "None", "[]", "{}", "../..", "/dev/null", "/dev/full", "é\u202e"),
+    *("A" * 10_000, "0.5", "1", "3", "1000000"),
+)
+
+
+def find_flags(command: str) -> list[str]:
+    """Return the flags of a command that take a value."""
+    text = io.StringIO()
+    with redirect_stdout(text), suppress(SystemExit):
+        main([command, "--help"])
+    return [flag for flag in _FLAG.findall(text.getvalue()) if not _SIZES.search(flag)]
+
+
+def prepare_flags(material: Material, folder: Path, generator: np.random.Generator) -> Work:
+    """Call a command with odd values of one to three flags."""
+    mixture = sorted(material.mixtures.glob("test/*.wav"))[0]
+    of_checkpoint = {"--checkpoint_path": material.checkpoint, "--device": "cpu"}
+    training = {"--data_folder": material.mixtures, "--save_path": "run.ckpt", "--n_epochs": 1}
+    good: dict[str, dict[str, object]] = {
+        "mix": _mixing_flags(material, folder / "mixtures"),
+        "train": {**MODEL, **training},
+        "evaluate": of_checkpoint | {"--output": "scores.json", "--n_resamples": 10},
+        "separate": of_checkpoint | {"--input": mixture, "--output_folder": "separated"},
+    }
+    command = str(generator.choice(list(good)))
+
+    def work() -> int:
+        flags = good[command]
+        known = find_flags(command)
+        for _ in range(int(generator.integers(1, 4))):
+            flag = known[int(generator.integers(len(known)))]
+            flags[flag] = _ODD_WORDS[int(generator.integers(len(_ODD_WORDS)))]
+        arguments = words(flags)
+        print(json.dumps([command, *arguments])[:2000])
+        return main([command, *arguments])
+
+    return work
+
+
+def prepare_upload_messages(
+    material: Material, folder: Path, generator: np.random.Generator
+) -> Work:
+    """Send messages of the upload protocol in an odd order, and with odd contents."""
+    sound = sorted(material.mixtures.glob("test/*.wav"))[0].read_bytes()
+
+    def work() -> None:
+        from absslab.widgets.ui.upload import Limits, Upload
+
+        uploads = folder / "uploads"
+        uploads.mkdir()
+        limits = Limits(size=len(sound), count=5, duration=2.0)
+        upload = Upload(uploads, limits, arrived=lambda uploaded: None)
+        number = 0
+        for _ in range(int(generator.integers(1, 12))):
+            if generator.random() < 0.4:
+                number += 1
+            half = len(sound) // 2
+            messages: tuple[tuple[dict[str, object], list[bytes]], ...] = (
+                ({"type": "begin", "number": number, "name": "a.wav", "size": len(sound)}, []),
+                ({"type": "piece", "number": number, "offset": 0}, [sound[:half]]),
+                ({"type": "piece", "number": number, "offset": half}, [sound[half:]]),
+                ({"type": "piece", "number": number, "offset": 0}, [sound]),
+                ({"type": "cancel"}, []),
+            )
+            content, buffers = messages[int(generator.integers(len(messages)))]
+            if generator.random() < 0.5:
+                content = damage_tree(content, generator)
+            if generator.random() < 0.2:
+                buffers = [damage_bytes(b"x" * 100, generator)] * int(generator.integers(0, 3))
+            data = {"method": "custom", "content": content}
+            upload._handle_msg({"content": {"data": data}, "buffers": buffers})
+            if generator.random() < 0.5:
+                upload._loop.settle()
+            size = sum(path.stat().st_size for path in uploads.iterdir())
+            assert size <= 4 * len(sound), f"{size} bytes are kept"
+        upload._loop.settle()
+        upload.close()
+        assert list(uploads.iterdir()) == [], "files are left"
+
+    return lambda: as_command(work)
+
+
+def prepare_socket_messages(
+    material: Material, folder: Path, generator: np.random.Generator
+) -> Work:
+    """Check damaged messages of a web socket, and read those that pass as the server does."""
+
+    def work() -> None:
+        from jupyter_server.services.kernels.connection.base import (
+            deserialize_msg_from_ws_v1,
+            serialize_msg_to_ws_v1,
+        )
+
+        from absslab.widgets.dashboards.kernel_messages import MessageError, check_message
+
+        for _ in range(SOCKET_MESSAGES):
+            header: object = {"msg_id": "a" * 32, "msg_type": "comm_msg", "session": "x"}
+            content: object = {"comm_id": "a" * 32, "data": {"method": "update", "state": {}}}
+            if generator.random() < 0.6:
+                content = damage_tree(content, generator)
+            if generator.random() < 0.3:
+                header = damage_tree(header, generator)
+            documents = (header, {}, {}, content)
+            parts = [*(json.dumps(document).encode() for document in documents), b"x" * 10]
+            message: str | bytes = serialize_msg_to_ws_v1(parts, "shell")
+            if generator.random() < 0.7:
+                message = damage_bytes(bytes(message), generator)
+            if generator.random() < 0.05:
+                message = bytes(message).decode(errors="replace")
+            try:
+                check_message(message)
+            except MessageError:
+                continue
+            if isinstance(message, bytes):
+                deserialize_msg_from_ws_v1(message)
+
+    return lambda: as_command(work)
+
+
+SOCKET_MESSAGES = 100
+
+KINDS = {
+    "sounds": Kind(prepare_sound, 0.2),
+    "uploaded sounds": Kind(prepare_upload_of_sound, 0.15),
+    "tables of labels": Kind(prepare_labels, 0.15),
+    "tables of events": Kind(prepare_events, 0.08),
+    "tables of recordings": Kind(prepare_recordings_table, 0.04),
+    "files of runs": Kind(prepare_run_files, 0.08),
+    "files of mixtures": Kind(prepare_mixture_files, 0.04),
+    "settings": Kind(prepare_settings, 0.04),
+    "checkpoints": Kind(prepare_checkpoint, 0.06),
+    "flags": Kind(prepare_flags, 0.05),
+    "messages of uploads": Kind(prepare_upload_messages, 0.05),
+    "messages of web sockets": Kind(prepare_socket_messages, 0.06, n_each=SOCKET_MESSAGES),
+}
