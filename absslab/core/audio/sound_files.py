@@ -114,8 +114,12 @@ def _silence_error(path: str | Path) -> InputError:
     return InputError("{path} is silent: every sample is 0; replace or remove it", path=path)
 
 
-def read_blocks(path: str | Path) -> Iterator[np.ndarray]:
+def read_blocks(path: str | Path, *, quietly: bool = False) -> Iterator[np.ndarray]:
     """Read the samples of a file in blocks (C, n).
+
+    Args:
+        path: the file.
+        quietly: whether to leave what is missing in the file to `info` to tell.
 
     Yields:
         the next samples, float32.
@@ -126,7 +130,8 @@ def read_blocks(path: str | Path) -> Iterator[np.ndarray]:
     with OpenSound.open(path) as sound:
         while len(block := sound.read(_BLOCK)):
             yield np.ascontiguousarray(block.T)
-        _tell(sound)
+        if not quietly:
+            _tell(sound)
 
 
 def load_channels(

@@ -3,21 +3,29 @@
 Axes: C channels, n samples of a block.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import soxr
 
 from absslab.core.audio import sound_files
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, InputWarning
+from absslab.core.common.notices import collect_notices
 from absslab.core.common.progress import Progress, Steps
 
 MOST_CHANNELS = 2  # files with more channels are reduced to their mean
 HIGHEST_RATE = 48000  # Hz; higher rates are reduced to it
 _RATES = (1000, 768000)  # Hz, lowest and highest rate of a file
 _MAX_CHANNELS = 64  # largest number of channels of a file
-_SUBTYPES = {"PCM_U8": "PCM_16", "PCM_S8": "PCM_16", "PCM_16": "PCM_16"}  # others: PCM_24
+_SUBTYPES = {  # others: FLOAT, whose samples may exceed full scale
+    "PCM_U8": "PCM_16",
+    "PCM_S8": "PCM_16",
+    "PCM_16": "PCM_16",
+    "PCM_24": "PCM_24",
+}
+Told = TypeVar("Told", InputError, InputWarning)
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,7 @@ class UploadInspection:
     info: sound_files.AudioInfo  # of the file itself
     sampling_rate: int  # Hz, of the copy
     n_channels: int  # of the copy
+    remarks: tuple[str, ...] = ()  # what is missing in the file, a sentence each
 
     @property
     def description(self) -> str:
@@ -42,7 +51,8 @@ class UploadInspection:
         changed = f"; taken {' and '.join(changes)}" if changes else ""
         channels = {1: "mono", 2: "stereo"}.get(self.n_channels, f"{self.n_channels} channels")
         rate = f"{self.sampling_rate / 1000:g} kHz"
-        return f"{self.info.duration:.1f} s, {rate}, {channels}{changed}"
+        remarks = "".join(f"; {remark}" for remark in self.remarks)
+        return f"{self.info.duration:.1f} s, {rate}, {channels}{changed}{remarks}"
 
 
 def inspect_upload(path: str | Path, *, name: str, max_duration: float) -> UploadInspection:
@@ -58,7 +68,8 @@ def inspect_upload(path: str | Path, *, name: str, max_duration: float) -> Uploa
             has.
     """
     try:
-        info = sound_files.info(path)
+        with collect_notices() as notices:
+            info = sound_files.info(path, longest=max_duration)
     except InputError as error:
         raise _with_name(error, name) from None
     if info.duration > max_duration:
@@ -74,13 +85,16 @@ def inspect_upload(path: str | Path, *, name: str, max_duration: float) -> Uploa
             f"expected at most {_MAX_CHANNELS} channels at {lowest} to {highest} Hz"
         )
     n_channels = info.n_channels if info.n_channels <= MOST_CHANNELS else 1
-    return UploadInspection(info, min(info.sampling_rate, HIGHEST_RATE), n_channels)
+    remarks = tuple(str(_with_name(notice, name)) for notice in notices)
+    return UploadInspection(info, min(info.sampling_rate, HIGHEST_RATE), n_channels, remarks)
 
 
 def transcode_upload(
     path: str | Path, target: str | Path, *, name: str, max_duration: float
-) -> Steps[None]:
+) -> Steps[UploadInspection]:
     """Decode a file block by block into a plain WAV of at most two channels and 48 kHz.
+
+    Samples beyond full scale are kept: the WAV then holds floats.
 
     Args:
         path: the file.
@@ -91,9 +105,12 @@ def transcode_upload(
     Yields:
         how many samples of the file are done.
 
+    Returns:
+        the properties of the file and the WAV.
+
     Raises:
-        InputError: what `inspect_upload` raises; also a file that is corrupt, cut short, holds
-            NaN or only zeros.
+        InputError: what `inspect_upload` raises; also a file that is corrupt, holds NaN or only
+            zeros.
         OSError: the disk is full.
     """
     inspection = inspect_upload(path, name=name, max_duration=max_duration)
@@ -101,7 +118,8 @@ def transcode_upload(
     rate = inspection.sampling_rate
     n_channels = inspection.n_channels
     n_samples = max(1, round(info.n_samples * rate / info.sampling_rate))
-    subtype = _SUBTYPES.get(info.subtype, "PCM_24")
+    is_unchanged = rate == info.sampling_rate and n_channels == info.n_channels
+    subtype = _SUBTYPES.get(info.subtype, "FLOAT") if is_unchanged else "FLOAT"
     resampler = None
     if rate != info.sampling_rate:
         resampler = soxr.ResampleStream(info.sampling_rate, rate, n_channels, dtype="float32")
@@ -109,10 +127,8 @@ def transcode_upload(
     n_read = 0
     is_silent = True
     try:
-        for block in sound_files.read_blocks(path):  # (C, n)
+        for block in sound_files.read_blocks(path, quietly=True):  # (C, n)
             n_read += block.shape[1]
-            if n_read > info.n_samples:
-                raise InputError(f"{name} holds more than its header says: write it again")
             if len(block) != n_channels:
                 block = block.mean(0, keepdims=True)  # (1, n)
             is_silent = is_silent and not block.any()
@@ -120,14 +136,15 @@ def transcode_upload(
                 block = _resample(resampler, block, is_last=n_read == info.n_samples)  # (C, n')
             _write(writer, block)
             yield Progress(n_read, info.n_samples)
-        if n_read < info.n_samples:
-            raise InputError(
-                f"{name} is cut short ({n_read} of {info.n_samples} samples): send all of it"
-            )
         if is_silent:
             raise InputError(f"{name} is silent: every sample is 0")
-        _write(writer, np.zeros((n_channels, n_samples - writer.n_written), np.float32))
+        if n_read < info.n_samples:
+            remark = f"{name} is cut short: {n_read} of {info.n_samples} samples are there"
+            inspection = replace(inspection, remarks=(*inspection.remarks, remark))
+            writer.n_samples = writer.n_written
+        _write(writer, np.zeros((n_channels, writer.n_samples - writer.n_written), np.float32))
         writer.close()
+        return inspection
     except InputError as error:
         raise _with_name(error, name) from None
     finally:
@@ -148,8 +165,8 @@ def _write(writer: sound_files.WavWriter, samples: np.ndarray) -> None:
     writer.write(samples[:, : writer.n_samples - writer.n_written])
 
 
-def _with_name(error: InputError, name: str) -> InputError:
+def _with_name(error: Told, name: str) -> Told:
     """Return the error with the name of the file for the user, instead of its path."""
     if not error.paths:
         return error
-    return InputError(error.template, **dict.fromkeys(error.paths, name), **error.reasons)
+    return type(error)(error.template, **dict.fromkeys(error.paths, name), **error.reasons)

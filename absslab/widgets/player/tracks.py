@@ -130,11 +130,7 @@ class FileSound:
     sampling_rate: int
     n_samples: int
     n_channels: int
-
-    @property
-    def seeks_well(self) -> bool:
-        """False for formats whose frames differ in size."""
-        return self.path.suffix.lower() not in (".mp3", ".ogg")
+    seeks_well: bool  # False for codings whose frames differ in size, or that can't seek
 
     def read(self, start: int, n_samples: int) -> np.ndarray:
         """See `Sound.read`.
@@ -239,7 +235,9 @@ def file_sound(path: str | Path) -> Sound:
     """
     info = sound_files.info(path)
     n_channels = info.n_channels if info.n_channels <= _STEREO else 1
-    return FileSound(Path(path).absolute(), info.sampling_rate, info.n_samples, n_channels)
+    return FileSound(
+        Path(path).absolute(), info.sampling_rate, info.n_samples, n_channels, info.is_quick
+    )
 
 
 def mixture_tracks(path: str | Path) -> list[Track]:

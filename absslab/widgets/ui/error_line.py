@@ -2,7 +2,13 @@
 
 import logging
 
-from absslab.core.common.errors import InputError, WorkError, describe_error, is_told_whole
+from absslab.core.common.errors import (
+    InputError,
+    InputWarning,
+    WorkError,
+    describe_error,
+    is_told_whole,
+)
 
 _log = logging.getLogger("absslab")
 _hides_folders = False
@@ -15,7 +21,7 @@ def error_line(error: BaseException) -> str:
     `absslab`.
     """
     text = describe_error(error, names_only=_hides_folders)
-    is_foreign = not isinstance(error, InputError | WorkError | OSError)
+    is_foreign = not isinstance(error, InputError | InputWarning | WorkError | OSError)
     if _hides_folders and not is_told_whole(error):
         _log.warning("shown without what another library said: %s", describe_error(error))
         text = f"{text}; the host's log has the details"

@@ -9,6 +9,7 @@ run, with `MainLoop.settle` or `MainLoop.run_until`. Tests drive panels in the s
 """
 
 import asyncio
+import contextvars
 import logging
 import threading
 from collections.abc import Callable
@@ -57,8 +58,10 @@ class MainLoop:
         """
         finish = self.begin()
         target = _finish_after(function, finish)
+        # What the function tells about its input reaches the panel that began it.
+        context = contextvars.copy_context()
         try:
-            threading.Thread(target=target, name=name, daemon=True).start()
+            threading.Thread(target=lambda: context.run(target), name=name, daemon=True).start()
         except BaseException:  # the function will not run: `settle` must not wait for it
             finish()
             raise

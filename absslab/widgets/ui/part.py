@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 
 import ipywidgets
 
+from absslab.core.common.errors import InputWarning
+from absslab.core.common.notices import hear_notices
 from absslab.widgets.ui.main_loop import MainLoop, current_main_loop
 
 _log = logging.getLogger("absslab")
@@ -23,6 +25,7 @@ class Part:
     """
 
     widget: ipywidgets.Widget
+    shows_notices = False  # whether it can show them itself
 
     def __init__(
         self, loop: MainLoop | None = None, failed: Callable[[Exception], Any] | None = None
@@ -35,7 +38,8 @@ class Part:
     def guard(self, function: Callable[..., Any]) -> Callable[..., None]:
         """Return a callback for widgets: it calls the function on the main loop.
 
-        Its errors are passed to `fail`. After `close` the function is not called any more.
+        Its errors are passed to `fail`, and so is what it tells about its input, also from threads
+        that it starts. After `close` the function is not called any more.
         """
 
         def guarded(*args: Any) -> None:
@@ -44,7 +48,7 @@ class Part:
         return guarded
 
     def fail(self, error: Exception) -> None:
-        """Show an error to the person at the panel."""
+        """Show an error or a notice to the person at the panel."""
         if self._failed is None:
             raise error
         self._failed(error)
@@ -70,10 +74,21 @@ class Part:
     def _try(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
         if self.is_closed:
             return
+        if self._failed is None and not self.shows_notices:
+            self._call(function, args)
+            return
+        with hear_notices(lambda notice: self.loop.call(self._show_notice, notice)):
+            self._call(function, args)
+
+    def _call(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
         try:
             function(*args)
         except Exception as error:
             self.fail(error)
+
+    def _show_notice(self, notice: InputWarning) -> None:
+        if not self.is_closed:
+            self.fail(notice)
 
 
 def close_tree(widget: ipywidgets.Widget) -> None:

@@ -19,9 +19,9 @@ import anywidget
 import traitlets
 
 from absslab.core.audio import formats
-from absslab.core.audio.untrusted import inspect_upload, transcode_upload
+from absslab.core.audio.untrusted import transcode_upload
 from absslab.core.common.errors import InputError
-from absslab.core.common.progress import Progress
+from absslab.core.common.progress import LongWork, Progress
 from absslab.widgets.ui.assets import read_script, read_style
 from absslab.widgets.ui.background import BackgroundJob
 from absslab.widgets.ui.disk_quota import DiskQuota
@@ -163,7 +163,7 @@ class Upload(anywidget.AnyWidget):
                 f"{name} has {size / 1e6:.0f} MB: expected at most {self.limits.size / 1e6:g} MB; "
                 "send a part of it"
             )
-        if Path(name).suffix.lower() not in formats.SUFFIXES:
+        if Path(name).suffix.lower() not in formats.readable_suffixes():
             kinds = formats.readable_kinds()
             raise InputError(f"{name} is of a kind that is not read here: expected {kinds}")
         if self._n_begun >= self.limits.count:
@@ -198,12 +198,14 @@ class Upload(anywidget.AnyWidget):
         max_duration = self.limits.duration
         text = f"reading {name} …"
 
+        decoding = transcode_upload(raw, decoded, name=name, max_duration=max_duration)
+        work = LongWork(self._quota.watch(decoding, name))
+
         def steps() -> Iterator[Progress]:
-            decoding = transcode_upload(raw, decoded, name=name, max_duration=max_duration)
-            yield from self._quota.watch(decoding, name)
+            yield from work
 
         def accept() -> None:
-            description = inspect_upload(raw, name=name, max_duration=max_duration).description
+            description = work.result.description
             before = self._accepted
             self._accepted = decoded
             self.cancel()

@@ -5,7 +5,7 @@ from typing import Any
 
 import ipywidgets
 
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, InputWarning
 from absslab.plots.html_templates import render_template
 from absslab.widgets.dashboards.page_heartbeat import PageHeartbeat
 from absslab.widgets.dashboards.settings import DashboardConfig
@@ -62,7 +62,7 @@ class Page(Panel):
 
     def fail(self, error: BaseException) -> None:
         """Show an error that the visitor can act on; any other goes to the log of the host."""
-        if isinstance(error, InputError | OSError):
+        if isinstance(error, InputError | InputWarning | OSError):
             super().fail(error)
             return
         _log.error("%s failed", type(self).__name__, exc_info=error)
