@@ -6,7 +6,6 @@ import soundfile
 from sound_kinds import KINDS, encode, frequency_of, tone, write_silent_film, write_with_av
 
 from absslab.core.audio import sound_files
-from absslab.core.common.errors import InputError
 from absslab.core.common.notices import collect_notices
 from absslab.core.separation.separated_folder import separate_file
 from absslab.core.separation.separator import Separator
@@ -157,19 +156,3 @@ def test_a_panel_shows_what_is_missing_in_a_file_it_reads(tmp_path, settle, in_t
     assert "4 warnings, the last 3:" in panel.message_line.value
     assert "0.wav" not in panel.message_line.value
     panel.close()
-
-
-def test_an_array_in_memory_is_refused_in_a_line_if_it_is_no_sound(separator):
-    good = tone(0.2)
-    for rate in (0, -1, None, float("nan"), float("inf"), 16000.5, "16000", True, 2**31 - 1, 5):
-        with pytest.raises(InputError, match="sampling_rate is"):
-            separator.separate(good, rate)
-    for samples in (good[::-1], np.stack([good, good])[::-1, ::-2]):
-        expected = separator.separate(np.ascontiguousarray(samples), 16000.0)
-        separation = separator.separate(samples, RATE)
-        np.testing.assert_array_equal(separation.sources, expected.sources)
-    for value in (3.4e38, np.nan, np.inf):
-        samples = good.astype(np.float32)
-        samples[3] = value
-        with pytest.raises(InputError, match="the waveform"):
-            separator.separate(samples, RATE)

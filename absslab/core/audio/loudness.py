@@ -8,6 +8,7 @@ from threading import Lock
 
 import numpy as np
 
+from absslab.core.audio.sampling_rates import check_rate
 from absslab.core.common.config import look_up
 from absslab.core.common.errors import InputError
 
@@ -40,6 +41,7 @@ def loudness(samples: np.ndarray, sampling_rate: int) -> float:
     Source:
         ITU-R BS.1770-4.
     """
+    sampling_rate = check_rate(sampling_rate)
     try:
         import pyloudnorm
     except ImportError:

@@ -21,10 +21,10 @@ from absslab.core.audio.decoders import Decoder, DecodingError, JoinedDecoder, P
 from absslab.core.audio.formats import INSTALL_HINT, has_extra_formats, readable_kinds
 from absslab.core.audio.mp3_frames import Mp3Part, find_mp3_parts
 from absslab.core.audio.ogg_pages import find_ogg_parts
+from absslab.core.audio.sampling_rates import HIGHEST_RATE, LOWEST_RATE, is_rate
 from absslab.core.audio.sound_chunks import find_samples
 from absslab.core.common.errors import InputError, InputWarning
 
-RATES = (100, 10_000_000)  # Hz, lowest and highest sampling rate
 LARGEST = 1e10  # magnitude of a sample; the squares of larger ones are too large for float32
 _BLOCK = 1 << 16  # samples to decode at a time
 _SMALL_BLOCK = 1 << 10  # where a decoder drops a block that is not complete
@@ -113,12 +113,11 @@ class OpenSound:
         except DecodingError as error:
             raise _unreadable(path, error) from None
         sound = cls(path, opened)
-        lowest, highest = RATES
-        if not lowest <= sound.sampling_rate <= highest:
+        if not is_rate(sound.sampling_rate):
             sound.close()
             raise InputError(
-                f"{{path}} has a sampling rate of {sound.sampling_rate} Hz: expected {lowest} to "
-                f"{highest} Hz; correct its header, or resample it",
+                f"{{path}} has a sampling rate of {sound.sampling_rate} Hz: "
+                f"expected {LOWEST_RATE} to {HIGHEST_RATE} Hz; correct its header, or resample it",
                 path=path,
             )
         return sound

@@ -6,6 +6,7 @@ Axes: C channels, F STFT bins, T frames, N samples.
 import numpy as np
 import torch
 
+from absslab.core.audio.sampling_rates import check_rate
 from absslab.core.audio.stft import STFT
 from absslab.core.common.errors import InputError
 
@@ -40,6 +41,7 @@ def cut_region(
             f"the waveform has the shape {waveform.shape}: expected (N,) or (C, N), "
             "at least one sample"
         )
+    sampling_rate = check_rate(sampling_rate)
     n_samples = waveform.shape[-1]
     start, end = _clip_range("start", start, "end", end, n_samples / sampling_rate, "s")
     low, high = _clip_range("low", low, "high", high, sampling_rate / 2, "Hz")

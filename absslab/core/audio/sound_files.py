@@ -18,6 +18,7 @@ import soundfile
 import soxr
 
 from absslab.core.audio.open_sound import OpenSound, Version, file_version
+from absslab.core.audio.sampling_rates import check_rate
 from absslab.core.common.errors import InputError, InputWarning
 from absslab.core.common.files import temporary_sibling, write_bytes
 from absslab.core.common.notices import give_notice
@@ -277,6 +278,8 @@ def resample(samples: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
     Shape:
         (…, N) → (…, round(N · to_rate / from_rate)), at least 1.
     """
+    from_rate = check_rate(from_rate)
+    to_rate = check_rate(to_rate)
     if from_rate == to_rate:
         return samples
     n_samples = max(1, round(samples.shape[-1] * to_rate / from_rate))
@@ -317,6 +320,7 @@ def encode(
         subtype: PCM_16, PCM_24 or FLOAT.
         container: WAV or FLAC.
     """
+    sampling_rate = check_rate(sampling_rate)
     buffer = io.BytesIO()
     if samples.dtype != np.int16:
         samples = _to_subtype(samples, subtype)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from absslab.core.common.errors import InputError, Reason
+from absslab.core.common.errors import InputError, Reason, escape_braces
 from absslab.core.common.files import check_version, write_bytes
 from absslab.core.common.version import __version__
 from absslab.core.data.class_names import check_class_name
@@ -113,7 +113,7 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Che
         device: the device of the model.
 
     Raises:
-        InputError: see `read_checkpoint`; also if weights do not fit their configs.
+        InputError: see `read_checkpoint`; also if weights do not fit their configs, or are NaN.
     """
     content = read_checkpoint(path)
     try:
@@ -131,7 +131,22 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Che
         model.load_state_dict(weights)
     except (TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise _mismatch_error(path, error) from None
+    if bad_weights := _find_bad_weights(model):
+        raise InputError(
+            "{path} can't be used: its weights hold NaN or infinite numbers "
+            f"({escape_braces(bad_weights)}), so its training diverged or the file is damaged; "
+            "choose another checkpoint, or train again with a lower --learning_rate",
+            path=path,
+        )
     return Checkpoint(model.to(device).eval(), configs, made)
+
+
+def _find_bad_weights(model: SeparationModel) -> str:
+    """Return the name of the first weights that are not finite; empty if all are."""
+    for name, weights in model.state_dict().items():
+        if weights.is_floating_point() and not torch.isfinite(weights).all():
+            return name
+    return ""
 
 
 def _mismatch_error(path: str | Path, error: Exception) -> InputError:

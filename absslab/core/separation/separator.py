@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 
 from absslab.core.audio import sound_files
+from absslab.core.audio.open_sound import LARGEST
+from absslab.core.audio.sampling_rates import check_rate
 from absslab.core.common.errors import InputError
 from absslab.core.common.rich_result import RichResult
 from absslab.core.model.checkpoint import load_checkpoint
@@ -128,8 +130,10 @@ class Separator:
             sources (K, …) and residual as the input.
 
         Raises:
-            InputError: the waveform has another shape, no samples, or NaN.
+            InputError: the waveform has another shape, no samples, NaN or far too large ones, the
+                rate is none, or the model gives NaN.
         """
+        sampling_rate = check_rate(sampling_rate)
         waveform = check_waveform(waveform)
         blocks = [np.atleast_2d(waveform)]
         parts = list(self.stream(blocks, sampling_rate, waveform.shape[-1]))
@@ -204,6 +208,11 @@ class Separator:
         front_end = self.model.front_end
         spectrum = front_end.stft(waveform[None].to(self.device))  # (1, F, T)
         prediction = self.model.predict(spectrum)
+        if not torch.isfinite(prediction.probabilities).all():
+            raise InputError(
+                "the model gives no numbers (NaN): its weights are damaged, or its training "
+                "diverged; choose another checkpoint"
+            )
         return Masks(
             prediction.masks[0],
             prediction.probabilities[0],
@@ -253,4 +262,9 @@ def check_waveform(waveform: np.ndarray) -> np.ndarray:
         raise InputError(
             f"the waveform ({waveform.dtype}) is not of finite floats: expected samples in [−1, 1]"
         )
-    return waveform.astype(np.float32, copy=False)
+    largest = float(np.abs(waveform).max())
+    if largest > LARGEST:
+        raise InputError(
+            f"the waveform has samples of up to {largest:.2g}: expected [−1, 1]; scale it"
+        )
+    return np.ascontiguousarray(waveform, dtype=np.float32)  # torch has no negative strides

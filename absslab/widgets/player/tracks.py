@@ -5,13 +5,13 @@ Axes: C channels, N samples, M bands, T frames.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from numbers import Real
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from absslab.core.audio import sound_files
+from absslab.core.audio.sampling_rates import check_rate
 from absslab.core.common.errors import InputError
 from absslab.core.data.mixture_folder import source_files
 
@@ -220,11 +220,9 @@ def array_sound(samples: np.ndarray, sampling_rate: int) -> Sound:
             f"the sound ({samples.dtype}) is not of finite floats: "
             f"expected samples in [−1, 1]{hint}"
         )
-    is_number = isinstance(sampling_rate, Real) and not isinstance(sampling_rate, bool)
-    if not is_number or not float(sampling_rate).is_integer() or sampling_rate <= 0:
-        raise InputError(f"sampling_rate is {sampling_rate!r}: expected a whole number of Hz")
+    sampling_rate = check_rate(sampling_rate)
     channels = np.atleast_2d(samples).astype(np.float32, copy=False)  # (C, N)
-    return ArraySound(_to_stereo(channels), int(sampling_rate))
+    return ArraySound(_to_stereo(channels), sampling_rate)
 
 
 def file_sound(path: str | Path) -> Sound:

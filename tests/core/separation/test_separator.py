@@ -208,3 +208,46 @@ def test_however_masks_are_shaped_nothing_is_lost(separator, short_mixture, conf
     )
     shaped = shape_masks(torch.from_numpy(plain.masks), config).numpy()
     np.testing.assert_allclose(separated.masks, shaped, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "rate", [0, -1, None, np.nan, np.inf, 16000.5, "16000", True, 16, 1, 2**31 - 1]
+)
+def test_a_rate_that_no_sound_has_is_refused_in_a_line(separator, rate):
+    with pytest.raises(InputError, match=r"sampling_rate is .*: expected a whole number of Hz"):
+        separator.separate(noise(1000), rate)
+
+
+@pytest.mark.parametrize("rate", [100, 1000, 1_000_000, 10_000_000])
+def test_the_lowest_and_highest_rates_are_separated(separator, rate):
+    waveform = noise(3000)
+    separation = separator.separate(waveform, float(rate))
+    np.testing.assert_allclose(separation.sources.sum(0) + separation.residual, waveform, atol=1e-5)
+
+
+def test_an_array_read_backwards_is_separated_as_its_copy(separator):
+    for waveform in (noise(2000)[::-1], noise(4000, 2)[::-1, ::-2]):
+        expected = separator.separate(np.ascontiguousarray(waveform), 16000)
+        np.testing.assert_array_equal(separator.separate(waveform, 16000).sources, expected.sources)
+
+
+@pytest.mark.parametrize("value", [3.4e38, 1e300, np.nan, np.inf])
+def test_an_array_with_a_sample_that_no_sound_has_is_refused(separator, value):
+    waveform = noise(2000).astype(np.float64)
+    waveform[7] = value
+    with pytest.raises(InputError, match="the waveform"):
+        separator.separate(waveform, 16000)
+
+
+def test_a_model_whose_weights_are_nan_separates_nothing(checkpoint, tmp_path):
+    content = torch.load(checkpoint, weights_only=True)
+    name = next(name for name in content["weights"] if name.startswith("mask_net."))
+    content["weights"][name].flatten()[0] = np.nan
+    torch.save(content, tmp_path / "nan.ckpt")
+    with pytest.raises(InputError, match=r"nan\.ckpt can't be used: its weights hold NaN"):
+        load_checkpoint(tmp_path / "nan.ckpt")
+    model = load_checkpoint(checkpoint).model
+    with torch.no_grad():
+        next(model.mask_net.parameters()).fill_(np.nan)
+    with pytest.raises(InputError, match=r"the model gives no numbers \(NaN\)"):
+        Separator(model).separate(noise(20000), 16000)
