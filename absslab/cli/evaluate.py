@@ -8,6 +8,7 @@ from absslab.cli.parser import Parser
 from absslab.core.common.config import add_flags, from_flags
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import check_output_path
+from absslab.core.common.left_out import LeftOut
 from absslab.core.common.progress import Steps, run_to_end, run_with_progress
 from absslab.core.common.run_status import report_state, report_steps
 from absslab.core.evaluation.external_estimates import (
@@ -25,8 +26,8 @@ from absslab.core.separation.masks import SeparationConfig
 _MODEL_CONFIGS = (EvaluationConfig, SeparationConfig, DetectionConfig)
 
 
-def run(arguments: Sequence[str]) -> None:
-    """Score the model or the estimates that are given by the flags."""
+def run(arguments: Sequence[str]) -> LeftOut:
+    """Score what the flags describe, and return the recordings that were left out."""
     parser = Parser(
         "absslab evaluate",
         description="Score a checkpoint on a split of the data it was trained on, or sounds that "
@@ -53,21 +54,30 @@ def run(arguments: Sequence[str]) -> None:
                 output=output,
                 table=table_path(output),
             )
+    left_out = LeftOut("evaluate", on_error=from_flags(ScoringConfig, given).on_error)
+    if output is not None:
+        left_out.folder = Path(output).parent
+        left_out.result = Path(output).name
+    left_out.check()
     with report_state(status_path) as status:
-        opening = report_steps(status, _opening_steps(given), "reading recordings")
+        opening = report_steps(status, _opening_steps(given, left_out), "reading recordings")
         evaluation = run_to_end(opening)
         if isinstance(evaluation, Evaluation):
             print(f"scoring on {evaluation.device}", flush=True)
         steps = report_steps(status, evaluation.run(), "scoring")
         scores, table = run_with_progress(steps, "scored", "file")
+        left_out.write()
         if output:
             write_scores(output, scores, table)
         print(score_text(scores))
         if output:
             print(f"→ {output}, {table_path(output)}")
+    return left_out
 
 
-def _opening_steps(given: Mapping[str, Any]) -> Steps[Evaluation | EstimatesEvaluation]:
+def _opening_steps(
+    given: Mapping[str, Any], left_out: LeftOut
+) -> Steps[Evaluation | EstimatesEvaluation]:
     """Open the evaluation, and yield how many headers of recordings have been read."""
     scoring = from_flags(ScoringConfig, given)
     if not {"estimates", "references"} & set(given):
@@ -77,6 +87,7 @@ def _opening_steps(given: Mapping[str, Any]) -> Steps[Evaluation | EstimatesEval
                 from_flags(SeparationConfig, given),
                 from_flags(DetectionConfig, given),
                 scoring,
+                left_out,
             )
         )
     for config_class in _MODEL_CONFIGS:
@@ -87,4 +98,4 @@ def _opening_steps(given: Mapping[str, Any]) -> Steps[Evaluation | EstimatesEval
                     f"--{name} is for a model, --estimates for sounds that are already "
                     "separated: pass one of them"
                 )
-    return open_estimates(from_flags(EstimatesConfig, given), scoring)
+    return open_estimates(from_flags(EstimatesConfig, given), scoring, left_out)

@@ -25,10 +25,12 @@ def render_score_table(scores: RunScores, *, caption: str = "", remarks: bool = 
         cells.append([f"{cell}\n{interval}".strip() for cell, interval in pairs])
     cells.insert(0, cells.pop(len(scores.scores.per_class)))
     n = scores.scores.n_mixtures
+    n_left_out = len(scores.scores.left_out)
+    left_out = f" ({n_left_out} left out)" if n_left_out else ""
     split = scores.scores.split or "given"
     caption = (
         caption
-        or f"{scores.path}: {n} recordings of the {split} split; 95 % intervals stand "
+        or f"{scores.path}: {n} recordings{left_out} of the {split} split; 95 % intervals stand "
         "below the scores"
     )
     return render_table(header, cells, caption=caption) + "".join(

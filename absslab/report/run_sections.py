@@ -50,6 +50,9 @@ def render_summary(run: ReportedRun) -> Fragment:
     model = run.settings.model
     n_epochs = status.n_epochs or run.settings.training.n_epochs
     scored_at = provenance.format_file_time(run.scores.path)
+    scored = f"{scores.n_mixtures} recordings"
+    if scores.left_out:
+        scored += f" ({len(scores.left_out)} that can't be used were left out)"
     rows = [
         ["run", str(run.folder)],
         ["state", f"{state}: {_STATES.get(state, 'it did not begin')}"],
@@ -58,7 +61,7 @@ def render_summary(run: ReportedRun) -> Fragment:
         ["network", f"{model.model_type}, {model.masks} masks, {model.pooling} pooling"],
         ["data", f"{run.data_folder}, {len(scores.classes)} classes"],
         ["trained on", status.device or "–"],
-        ["scored", f"{scores.n_mixtures} recordings of the {run.split} split; {scored_at}"],
+        ["scored", f"{scored} of the {run.split} split; {scored_at}"],
         ["report made", f"{provenance.format_time(time.time())}, on {run.evaluation.device}"],
     ]
     return box(_render_headlines(scores), "numbers") + table(["", ""], rows)

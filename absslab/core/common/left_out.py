@@ -93,6 +93,7 @@ class LeftOut:
         self.folder = folder
         self.result = result
         self.files: list[LeftOutFile] = []
+        self._names: set[str] = set()
         self.n_files = 0  # of the whole batch, these included; 0 as long as it is not known
 
     def __len__(self) -> int:
@@ -104,13 +105,15 @@ class LeftOut:
         return None if self.folder is None else Path(self.folder) / FILE_NAME
 
     def add(self, file: str | Path, error: InputError) -> None:
-        """Leave a file out.
+        """Leave a file out; one that is left out already keeps its first reason.
 
         Args:
             file: its path, or its name in the table that names it.
             error: why.
         """
-        self.files.append(LeftOutFile(str(file), error))
+        if str(file) not in self._names:
+            self._names.add(str(file))
+            self.files.append(LeftOutFile(str(file), error))
 
     @contextmanager
     def file(self, file: str | Path) -> Iterator[None]:
@@ -168,6 +171,15 @@ class LeftOut:
             before = f"{before}, see {{table}}; the first: "
             error = join_errors(errors[:1], before=before, table=self.path)
         return error.with_names() if names_only else str(error)
+
+    def check(self) -> None:
+        """Check, before long work, that `write` will not find another file in its place.
+
+        Raises:
+            InputError: there is one.
+        """
+        if self.path is not None:
+            read_left_out(self.path)
 
     @contextmanager
     def written(self) -> Iterator[None]:

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError, InputWarning, WorkError, escape_braces
+from absslab.core.common.left_out import LeftOut
 from absslab.core.common.notices import give_notice
 from absslab.core.common.parallel import hidden_main_module, sharing_notice
 from absslab.core.common.progress import Progress, Steps, run_to_end
@@ -266,6 +267,7 @@ def data_set_steps(
     *,
     in_memory: bool = True,
     clip_length: float | None = None,
+    left_out: LeftOut | None = None,
 ) -> Steps[AudioDataSet]:
     """Read the headers of recordings, and make a data set of the recordings.
 
@@ -276,6 +278,8 @@ def data_set_steps(
         in_memory: whether to keep decoded clips in memory.
         clip_length: cut longer recordings into equal clips of at most this length (s); each clip
             gets the labels of its recording. None: do not cut.
+        left_out: collects recordings whose headers can't be read, which the data set then lacks;
+            by default they are one error.
 
     Yields:
         how many headers have been read.
@@ -286,18 +290,24 @@ def data_set_steps(
     Raises:
         InputError: a recording is missing or cut short.
     """
+    collected = LeftOut("train") if left_out is None else left_out
+    readable: list[LabelledRecording] = []
     clips: list[Clip] = []
     lengths: list[int] = []
-    for index, recording in enumerate(recordings):
-        yield Progress(index, len(recordings))
-        info = sound_files.info(recording.path)
-        n_clips = max(1, int(np.ceil(info.duration / clip_length))) if clip_length else 1
-        edges = np.linspace(0, info.n_samples, n_clips + 1).round().astype(int).tolist()
-        for start, stop in zip(edges[:-1], edges[1:], strict=True):
-            clips.append(Clip(index, start, stop - start))
-            lengths.append(max(1, round((stop - start) * sampling_rate / info.sampling_rate)))
+    for n_done, recording in enumerate(recordings):
+        yield Progress(n_done, len(recordings))
+        with collected.file(recording.path):
+            info = sound_files.info(recording.path)
+            n_clips = max(1, int(np.ceil(info.duration / clip_length))) if clip_length else 1
+            edges = np.linspace(0, info.n_samples, n_clips + 1).round().astype(int).tolist()
+            for start, stop in zip(edges[:-1], edges[1:], strict=True):
+                clips.append(Clip(len(readable), start, stop - start))
+                lengths.append(max(1, round((stop - start) * sampling_rate / info.sampling_rate)))
+            readable.append(recording)
     yield Progress(len(recordings), len(recordings))
-    return AudioDataSet(recordings, classes, sampling_rate, clips, lengths, in_memory)
+    if left_out is None and collected:
+        raise collected.to_error()
+    return AudioDataSet(readable, classes, sampling_rate, clips, lengths, in_memory)
 
 
 def build_data_set(
@@ -375,6 +385,7 @@ def split_steps(
     classes: Sequence[str] | None = None,
     may_lack_classes: bool = False,
     cut: bool = False,
+    left_out: LeftOut | None = None,
 ) -> Steps[AudioDataSet]:
     """Read the headers of the recordings of a split, and make a data set of the recordings.
 
@@ -385,6 +396,7 @@ def split_steps(
         classes: classes of the model, in its order; by default those of the folder.
         may_lack_classes: whether the folder may lack some of these classes.
         cut: whether to cut long recordings into clips of at most `config.clip_length`.
+        left_out: see `data_set_steps`.
 
     Yields:
         how many headers have been read.
@@ -402,6 +414,7 @@ def split_steps(
         sampling_rate,
         in_memory=config.in_memory,
         clip_length=config.clip_length if cut else None,
+        left_out=left_out,
     )
     return replace(data_set, lacking=labelled.lacking, event_reader=labelled.events.get(split))
 

@@ -44,6 +44,7 @@ _MAY_DIFFER = {
     "bss_eval",
     "n_resamples",
     "resampling_seed",
+    "on_error",
 }
 
 

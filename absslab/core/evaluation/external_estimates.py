@@ -24,12 +24,14 @@ import numpy as np
 from absslab.core.audio import formats, sound_files
 from absslab.core.common.config import Config, option
 from absslab.core.common.errors import InputError, escape_braces
+from absslab.core.common.left_out import LeftOut
 from absslab.core.common.progress import Progress, Steps
 from absslab.core.common.tables import read_table
 from absslab.core.data.mixture_folder import source_files
 from absslab.core.data.strong_labels import SoundEvent, read_events
 from absslab.core.data.weak_labels import read_multi_hot
 from absslab.core.evaluation.ideal_masks import IdealMasks
+from absslab.core.evaluation.model_evaluation import name_left_out
 from absslab.core.evaluation.score_summary import summarise_scores
 from absslab.core.evaluation.scorer import (
     Estimate,
@@ -75,6 +77,7 @@ class EstimatesEvaluation:
         events: strong labels by file name of the mixture; None if there are none.
         has_detections: whether the estimates come with detected events.
         sampling_rate: Hz.
+        left_out: mixtures that can't be scored.
     """
 
     config: EstimatesConfig
@@ -85,6 +88,7 @@ class EstimatesEvaluation:
     events: dict[str, list[SoundEvent]] | None
     has_detections: bool
     sampling_rate: int
+    left_out: LeftOut
 
     def run(self) -> Steps[EvaluationResult]:
         """Score every mixture, one at a time.
@@ -96,7 +100,8 @@ class EstimatesEvaluation:
             the scores, and their table.
 
         Raises:
-            InputError: `mir_eval` is to compute BSS Eval, but is not installed.
+            InputError: `mir_eval` is to compute BSS Eval, but is not installed; mixtures can't be
+                scored and must not be left out, or none can be scored.
         """
         check_backend(self.scoring)
         features = FeatureConfig(sampling_rate=self.sampling_rate)  # of ideal masks
@@ -107,8 +112,16 @@ class EstimatesEvaluation:
             ideal_masks=IdealMasks(FrontEnd(features), criterion=self.scoring.criterion),
         )
         for done, name in enumerate(self.names, start=1):
-            scorer.add(*self._load(name))
+            with self.left_out.file(self._references / name):
+                scorer.add(*self._load(name))
+            if self.left_out and self.left_out.on_error == "stop":
+                for later in self.names[done:]:
+                    with self.left_out.file(self._references / later):
+                        self._load(later)
+                self.left_out.stop_if_any()
             yield Progress(done, len(self.names))
+        if not scorer.names:
+            raise self.left_out.to_error()
         scores = summarise_scores(
             scorer,
             split=None,
@@ -119,6 +132,7 @@ class EstimatesEvaluation:
                 "scoring": self.scoring.to_json(),
                 "features": features.to_json(),
             },
+            left_out=name_left_out(self.left_out, self._references),
         )
         return EvaluationResult(scores, scorer.table())
 
@@ -221,13 +235,16 @@ class EstimatesEvaluation:
 
 
 def open_estimates(
-    config: EstimatesConfig, scoring: ScoringConfig = ScoringConfig()
+    config: EstimatesConfig,
+    scoring: ScoringConfig = ScoringConfig(),
+    left_out: LeftOut | None = None,
 ) -> EstimatesEvaluation:
     """Check that folders of separated sounds and of references belong together, and open them.
 
     Args:
         config: the two folders.
         scoring: settings of the scores.
+        left_out: collects mixtures that can't be scored.
 
     Raises:
         InputError: a folder is missing or empty, a mixture or class exists in only one of them,
@@ -250,7 +267,18 @@ def open_estimates(
         raise InputError(f"{references} holds no folders of sources: expected one per mixture")
     _check_same(names, _sub_folders(estimates), "mixture", str(references), str(estimates))
     labels, labelled_classes = _read_labels(references)
-    sounds = [_find_any_sound(references, name) for name in names]
+    if left_out is None:
+        left_out = LeftOut("evaluate", on_error=scoring.on_error)
+    left_out.n_files = len(names)
+    readable = []
+    for name in names:
+        with left_out.file(references / name):
+            sound_files.info(_find_any_sound(references, name))
+            readable.append(name)
+    names = readable
+    left_out.stop_if_any()
+    if not names:
+        raise left_out.to_error()
     classes = _find_classes(references, estimates, names, labelled_classes)
     return EstimatesEvaluation(
         config,
@@ -260,7 +288,8 @@ def open_estimates(
         labels=labels,
         events=_read_strong_labels(references, names, classes),
         has_detections=_has_detections(estimates, names),
-        sampling_rate=sound_files.info(sounds[0]).sampling_rate,
+        sampling_rate=sound_files.info(_find_any_sound(references, names[0])).sampling_rate,
+        left_out=left_out,
     )
 
 

@@ -15,6 +15,7 @@ from absslab.core.audio import sound_files
 from absslab.core.common.config import Config, option
 from absslab.core.common.devices import choose_device
 from absslab.core.common.errors import InputError, escape_braces
+from absslab.core.common.left_out import LeftOut
 from absslab.core.common.progress import Progress, Steps, run_to_end
 from absslab.core.data.audio_data_set import AudioDataSet, EmptySplitError, split_steps
 from absslab.core.data.layouts import LAYOUT_ALIASES, LAYOUTS, DataConfig
@@ -90,6 +91,7 @@ class Evaluation:
         events: strong labels by name of the recording; None if there are none.
         trained_thresholds: those of the training settings: one per class, or one for all classes.
         settings: fields of the configs that the scores depend on, by section.
+        left_out: recordings that can't be used.
     """
 
     split: str
@@ -102,6 +104,7 @@ class Evaluation:
     events: dict[str, list[SoundEvent]] | None
     trained_thresholds: list[float]
     settings: dict[str, dict[str, object]]
+    left_out: LeftOut
 
     @property
     def classes(self) -> list[str]:
@@ -123,21 +126,27 @@ class Evaluation:
             the scores, and their table.
 
         Raises:
-            InputError: `mir_eval` is to compute BSS Eval, but is not installed.
+            InputError: `mir_eval` is to compute BSS Eval, but is not installed; recordings can't be
+                used and must not be left out, or none can be used.
         """
         check_backend(self.scoring)
         n_validation = len(self.validation) if self.validation else 0
         total = n_validation + len(self.data_set)
         thresholds = np.broadcast_to(self.trained_thresholds, len(self.classes)).tolist()
+        tags = {}
         if self.validation:
-            tags = []
             for index in range(n_validation):
-                waveform = self.validation[index].numpy()  # (N,)
-                tags.append(self._estimate_without_sources(waveform).probabilities)
+                with self.left_out.file(self.validation.path(index)):
+                    waveform = self.validation[index].numpy()  # (N,)
+                    tags[index] = self._estimate_without_sources(waveform).probabilities
+                self._stop_if_any(index + 1)
                 yield Progress(index + 1, total)
-            thresholds = best_thresholds(
-                self.validation.labels, np.array(tags), otherwise=self.trained_thresholds
-            )
+            if tags:
+                thresholds = best_thresholds(
+                    self.validation.labels[list(tags)],
+                    np.array(list(tags.values())),
+                    otherwise=self.trained_thresholds,
+                )
         scorer = Scorer(
             self.classes,
             self.scoring,
@@ -148,10 +157,33 @@ class Evaluation:
             device=str(self.device),
         )
         for index in range(len(self.data_set)):
-            truth = self.truth(index)
-            scorer.add(truth, self.estimate(truth))
+            with self.left_out.file(self.data_set.path(index)):
+                truth = self.truth(index)
+                scorer.add(truth, self.estimate(truth))
+            self._stop_if_any(n_validation + index + 1)
             yield Progress(n_validation + index + 1, total)
-        return self._summarise(scorer)
+        if not scorer.names:
+            raise self.left_out.to_error()
+        return self._summarise(scorer, "validation" if tags else "training settings")
+
+    def _stop_if_any(self, n_done: int) -> None:
+        """End the work if a recording can't be used and must not be left out.
+
+        Args:
+            n_done: number of recordings of both sets that are done; the rest is only read, so that
+                the error names all that can't be.
+        """
+        if not self.left_out or self.left_out.on_error == "skip":
+            return
+        n_validation = len(self.validation) if self.validation else 0
+        for index in range(n_done, n_validation + len(self.data_set)):
+            if self.validation and index < n_validation:
+                with self.left_out.file(self.validation.path(index)):
+                    self.validation[index]
+            else:
+                with self.left_out.file(self.data_set.path(index - n_validation)):
+                    self.truth(index - n_validation)
+        self.left_out.stop_if_any()
 
     def truth(self, index: int) -> Truth:
         """Load a recording of the split, with its labels, events and sources."""
@@ -200,7 +232,7 @@ class Evaluation:
         """Return a recording's name in tables: its path relative to the folder with its labels."""
         return os.path.relpath(self.data_set.path(index), self.table_folder)
 
-    def _summarise(self, scorer: Scorer) -> EvaluationResult:
+    def _summarise(self, scorer: Scorer, thresholds_from: str) -> EvaluationResult:
         missing = {}
         if not scorer.n_scored["separation"]:
             missing["separation"] = "the recordings come without their sources"
@@ -211,8 +243,9 @@ class Evaluation:
             scorer,
             split=self.split,
             missing=missing,
-            thresholds_from="validation" if self.validation else "training settings",
+            thresholds_from=thresholds_from,
             settings=self.settings,
+            left_out=name_left_out(self.left_out, self.table_folder),
         )
         return EvaluationResult(scores, scorer.table())
 
@@ -248,6 +281,7 @@ def evaluation_steps(
     separation: SeparationConfig = SeparationConfig(),
     detection: DetectionConfig = DetectionConfig(),
     scoring: ScoringConfig = ScoringConfig(),
+    left_out: LeftOut | None = None,
 ) -> Steps[Evaluation]:
     """Load a checkpoint, and open the recordings to score it on.
 
@@ -256,6 +290,7 @@ def evaluation_steps(
         separation: settings for applying masks.
         detection: settings for finding events.
         scoring: settings of the scores.
+        left_out: collects recordings that can't be used.
 
     Yields:
         how many headers of sound files have been read, split by split.
@@ -271,6 +306,8 @@ def evaluation_steps(
         raise InputError(
             "checkpoint_path is missing: pass --checkpoint_path, or --estimates and --references"
         )
+    if left_out is None:
+        left_out = LeftOut("evaluate", on_error=scoring.on_error)
     checkpoint = load_checkpoint(config.checkpoint_path, choose_device(config.device))
     try:
         settings = checkpoint.made["settings"]
@@ -292,14 +329,28 @@ def evaluation_steps(
     rate = separator.model.front_end.config.sampling_rate
     classes = separator.classes
     data_set = yield from split_steps(
-        data, config.split, sampling_rate=rate, classes=classes, may_lack_classes=True
+        data,
+        config.split,
+        sampling_rate=rate,
+        classes=classes,
+        may_lack_classes=True,
+        left_out=left_out,
     )
     validation = None
     if config.split != "validation":
         with suppress(EmptySplitError):  # the thresholds of the training settings are used
             validation = yield from split_steps(
-                data, "validation", sampling_rate=rate, classes=classes, may_lack_classes=True
+                data,
+                "validation",
+                sampling_rate=rate,
+                classes=classes,
+                may_lack_classes=True,
+                left_out=left_out,
             )
+    left_out.n_files = len(left_out) + len(data_set) + (len(validation) if validation else 0)
+    left_out.stop_if_any()
+    if not len(data_set):
+        raise left_out.to_error()
     if data.data_set_type == "mixture_folder":
         table_folder = data_set.path(0).parent  # each split has its own tables
     else:
@@ -321,6 +372,7 @@ def evaluation_steps(
         events=_read_strong_labels(data_set, table_folder, classes),
         trained_thresholds=trained_thresholds,
         settings={section: part.to_json() for section, part in scoring_parts.items()},
+        left_out=left_out,
     )
 
 
@@ -333,14 +385,20 @@ def _choose_labels(config: EvaluationConfig, data: DataConfig) -> str | None:
     return None if has_own or config.data_set_type else data.labels
 
 
+def name_left_out(left_out: LeftOut, folder: Path) -> dict[str, str]:
+    """Return the reasons by the names of recordings: their paths relative to a folder."""
+    return {os.path.relpath(item.file, folder): item.error.with_names() for item in left_out.files}
+
+
 def open_evaluation(
     config: EvaluationConfig,
     separation: SeparationConfig = SeparationConfig(),
     detection: DetectionConfig = DetectionConfig(),
     scoring: ScoringConfig = ScoringConfig(),
+    left_out: LeftOut | None = None,
 ) -> Evaluation:
     """Open an evaluation without reporting progress; see `evaluation_steps`."""
-    return run_to_end(evaluation_steps(config, separation, detection, scoring))
+    return run_to_end(evaluation_steps(config, separation, detection, scoring, left_out))
 
 
 def _read_strong_labels(

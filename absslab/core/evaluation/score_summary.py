@@ -76,6 +76,7 @@ def summarise_scores(
     missing: Mapping[str, str],
     thresholds_from: str,
     settings: Mapping[str, Mapping[str, object]],
+    left_out: Mapping[str, str] | None = None,
 ) -> Scores:
     """Compute all scores of the recordings that a scorer has scored.
 
@@ -85,6 +86,7 @@ def summarise_scores(
         missing: why something could not be scored, by section.
         thresholds_from: where the thresholds of the tags come from, as text.
         settings: the settings of the evaluation, by section.
+        left_out: why recordings could not be scored, by name.
     """
     table = scorer.table()
     statistics = Statistics.from_table(table)
@@ -118,6 +120,7 @@ def summarise_scores(
             **_explain_left_out(scorer, detection),
             **_explain_classes(scorer, table),
         },
+        left_out=dict(left_out or {}),
     )
 
 

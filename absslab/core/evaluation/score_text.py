@@ -8,6 +8,7 @@ from absslab.core.evaluation.scores import Scores
 _CLASSES = "classes"
 _PRESENT = "sources that are present"
 _ABSENT = "classes that are not"
+_N_LEFT_OUT = 3  # number of recordings that a remark names
 
 
 class ScoreColumn(NamedTuple):
@@ -60,7 +61,9 @@ def score_text(scores: Scores) -> str:
     rows = score_rows(scores)
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     split = f"{scores.split}: " if scores.split else ""
-    lines = [f"{split}{scores.n_mixtures} recordings"]
+    n_left_out = len(scores.left_out)
+    left_out = f", {n_left_out} left out" if n_left_out else ""
+    lines = [f"{split}{scores.n_mixtures} recordings{left_out}"]
     for title, *cells in rows:
         aligned = "".join(
             f"  {cell:>{width}}" for cell, width in zip(cells, widths[1:], strict=True)
@@ -96,7 +99,17 @@ def score_remarks(scores: Scores) -> list[str]:
             lines.append(f"{name}: {reason}")
         else:
             lines.append(f"no {name}: {reason}")
-    return lines
+    return [*lines, *_left_out_remark(scores)]
+
+
+def _left_out_remark(scores: Scores) -> list[str]:
+    """Name the first recordings that could not be used."""
+    if not scores.left_out:
+        return []
+    reasons = list(scores.left_out.values())
+    n_more = len(reasons) - _N_LEFT_OUT
+    more = f"; and {n_more} more" if n_more > 0 else ""
+    return [f"{len(reasons)} left out: {'; '.join(reasons[:_N_LEFT_OUT])}{more}"]
 
 
 def score_rows(scores: Scores) -> list[list[str]]:

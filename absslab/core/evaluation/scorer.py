@@ -5,15 +5,18 @@ are kept, so that memory hardly grows with the number of mixtures.
 Axes: K classes, J classes that are present, M bands, T frames, N samples.
 """
 
+import copy
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from absslab.core.common.config import Config, option
 from absslab.core.common.errors import InputError
+from absslab.core.common.left_out import on_error_option
 from absslab.core.common.parallel import release_memory
 from absslab.core.data.strong_labels import SoundEvent
 from absslab.core.evaluation.ideal_masks import IdealMasks, binary_mask
@@ -32,6 +35,16 @@ from absslab.core.metrics.ranking import BinnedCounts
 from absslab.core.metrics.separation import leakage, si_sdr
 
 _RELEASE_EVERY = 50  # recordings; releasing memory more often costs time
+_COUNTED = (  # attributes of a scorer that a recording changes, beside those by its name
+    "counts",
+    "frames",
+    "bins",
+    "n_scored",
+    "n_silent_estimates",
+    "n_silent_mixtures",
+    "n_joined_events",
+    "unlabelled",
+)
 _LIMIT = 120.0  # dB: BSS Eval scores are clipped to ± this
 
 
@@ -68,6 +81,7 @@ class ScoringConfig(Config):
         1000, "number of resamples of the mixtures for 95 % intervals; 0: no intervals", at_least=0
     )
     resampling_seed: int = option(0, "random seed for resampling", at_least=0)
+    on_error: str = on_error_option("stop")
 
 
 def check_backend(config: ScoringConfig) -> None:
@@ -158,13 +172,14 @@ class Scorer:
         self.unlabelled: set[str] = set()  # classes that labels say nothing about
 
     def add(self, truth: Truth, estimate: Estimate) -> None:
-        """Score a recording.
+        """Score a recording, or raise an error and change nothing.
 
         Raises:
             InputError: estimates or references have another shape than expected, probabilities
                 are NaN or outside [0, 1], or a reference belongs to an unknown class.
         """
         row: dict[str, np.ndarray] = {}
+        before = self._copy_counts()
         try:
             self._check(truth, estimate)
             self._score_tags(truth, estimate, row)
@@ -172,6 +187,7 @@ class Scorer:
             self._score_masks(truth, estimate, row)
             self._score_sources(truth, estimate, row)
         except InputError as error:
+            self._restore_counts(before, truth.name)
             raise error.wrap("{path}: {error}", path=truth.path) from None
         for name in {**self.columns, **row}:
             column = self.columns.setdefault(name, [self._empty()] * len(self.names))
@@ -180,6 +196,20 @@ class Scorer:
         self.paths.append(truth.path)
         if len(self.names) % _RELEASE_EVERY == 0:
             release_memory()
+
+    def _copy_counts(self) -> dict[str, Any] | None:
+        """Copy all that is counted; None if an error ends the whole work."""
+        if self.config.on_error == "stop":
+            return None
+        return copy.deepcopy({name: getattr(self, name) for name in _COUNTED})
+
+    def _restore_counts(self, before: Mapping[str, Any] | None, name: str) -> None:
+        if before is None:
+            return
+        for counted, value in before.items():
+            setattr(self, counted, value)
+        for values in (self.activities, self.events, self.durations):
+            values.pop(name, None)
 
     def table(self) -> pd.DataFrame:
         """Return the table, a row per mixture and class; undefined scores are NaN."""

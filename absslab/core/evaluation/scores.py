@@ -213,6 +213,8 @@ class Scores:
     n_scored: Mapping[str, int] = field(default_factory=dict)  # recordings, by section
     n_values: Mapping[str, int] = field(default_factory=dict)  # in each mean, by score
     missing: Mapping[str, str] = field(default_factory=dict)  # reasons, by section
+    # Reasons, by name, why recordings could not be scored or used for choosing thresholds.
+    left_out: Mapping[str, str] = field(default_factory=dict)
     absslab: str = __version__  # the version that computed the scores
 
     def flat(self) -> dict[str, float]:

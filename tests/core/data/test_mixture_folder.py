@@ -764,7 +764,7 @@ def test_recordings_that_are_left_out_change_nothing_else_and_stand_in_the_manif
         (events / name).unlink()
     write_skipping(events, tmp_path / "O")
     assert not (tmp_path / "O/left_out.csv").exists()
-    shutil.copy(events / "alert01.wav", events / "hum02.wav")
+    shutil.copy(events / "alert01.wav", events / "alert06.wav")
     with pytest.raises(InputError, match=r"from other recordings than these \(6 were left out"):
         write_skipping(events, tmp_path / "O")
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -506,3 +507,22 @@ def test_a_model_and_its_separated_files_are_compared_mixture_by_mixture(
     assert compared["separation.si_sdr_improvement"].differences[1] == pytest.approx(0, abs=0.1)
     for kind in ("frame", "segment", "event"):
         assert compared[f"detection.{kind}.f1"].differences[1] == pytest.approx(0, abs=1e-6)
+
+
+def test_mixtures_that_can_not_be_scored_are_left_out_or_told_at_once(references, estimates):
+    expected = evaluate(references, estimates).table
+    (references / "a.wav").write_bytes(b"no sound")
+    path = next((estimates / "b").glob("*.wav"))
+    path.write_bytes(b"no sound either")
+    assert "a.wav is not a readable" in refusal(references, estimates)
+    result = evaluate(references, estimates, replace(QUICK, on_error="skip"))
+    assert sorted(result.scores.left_out) == ["a", "b"]
+    kept = expected[expected["mixture"] == "c.wav"].reset_index(drop=True)
+    assert result.table[["mixture", "class", "si_sdr"]].equals(kept[["mixture", "class", "si_sdr"]])
+    next((estimates / "c").glob("*.wav")).write_bytes(b"nor this")
+    with pytest.raises(InputError, match="3 of 3 files can't be used"):
+        evaluate(references, estimates, replace(QUICK, on_error="skip"))
+    (references / "a.wav").unlink()
+    message = refusal(references, estimates)
+    assert "2 of 3 files can't be used" in message
+    assert "pass --on_error skip" in message

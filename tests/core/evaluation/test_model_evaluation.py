@@ -23,6 +23,7 @@ from absslab.core.evaluation.score_table import (
     SEPARATION,
     Statistics,
 )
+from absslab.core.evaluation.score_text import score_text
 from absslab.core.evaluation.scorer import ScoringConfig
 from absslab.core.metrics import psds
 from absslab.core.metrics.separation import si_sdr
@@ -580,3 +581,55 @@ def test_a_model_of_mixtures_scores_a_weakly_labelled_folder(checkpoint, mixture
     assert scores["tagging"]["n_positive"] == 3
     assert scores["detection"]["segment"]["error_rate"] is not None
     assert set(evaluation.table["mixture"]) == {"a.wav", "deep/b.wav"}
+
+
+SKIPPING = replace(QUICK, on_error="skip")
+
+
+def damage(folder):
+    """Damage three mixtures of the test split in three ways, and one of validation."""
+    (folder / "test/000001.wav").write_bytes(b"no sound")
+    nan = np.full(32000, np.nan)
+    soundfile.write(folder / "test/000004.wav", nan, 16000, subtype="FLOAT")
+    source = next((folder / "test/000006").glob("*.flac"))
+    sound_files.save(source.with_name("alert.flac"), np.ones(7, np.float32), 16000)
+    soundfile.write(folder / "validation/000002.wav", nan, 16000, subtype="FLOAT")
+
+
+def test_recordings_that_can_not_be_scored_are_left_out_and_change_no_other_score(
+    checkpoint, own_set
+):
+    complete = run_to_end(prepare(checkpoint, data_folder=str(own_set)).run())
+    damage(own_set)
+    result = evaluate(checkpoint, SKIPPING, data_folder=str(own_set))
+    scores = result.scores
+    bad = ["000001.wav", "000004.wav", "000006.wav"]
+    assert sorted(scores.left_out) == ["../validation/000002.wav", *bad]
+    assert "is not a readable sound file" in scores.left_out["000001.wav"]
+    assert (scores.n_mixtures, scores.n_scored["separation"]) == (5, 5)
+    assert sum(item.n_labelled for item in scores.per_class.values()) == scores.tagging.n_positive
+    kept = complete.table[~complete.table["mixture"].isin(bad)].reset_index(drop=True)
+    names = ["mixture", "class", "label", "present", "probability", "si_sdr", "leakage"]
+    assert result.table[names].equals(kept[names])
+    assert "5 recordings, 4 left out" in score_text(scores)
+    assert type(scores).from_json(scores.to_json()) == scores
+
+
+def test_all_recordings_that_can_not_be_scored_are_told_at_once(checkpoint, own_set):
+    damage(own_set)
+    with pytest.raises(InputError, match=r"test/000001\.wav is not a readable") as error:
+        prepare(checkpoint, data_folder=str(own_set))
+    assert "pass --on_error skip" in str(error.value)
+    shutil.copy(own_set / "test/000000.wav", own_set / "test/000001.wav")
+    opened = prepare(checkpoint, data_folder=str(own_set))
+    with pytest.raises(InputError, match="3 of 16 files can't be used") as error:
+        run_to_end(opened.run())
+    for name in ("validation/000002.wav", "test/000004.wav", "000006/alert.flac"):
+        assert name in str(error.value)
+
+
+def test_a_split_without_any_usable_recording_is_refused(checkpoint, own_set):
+    for path in (own_set / "test").glob("*.wav"):
+        path.write_bytes(b"no sound")
+    with pytest.raises(InputError, match="8 of 16 files can't be used"):
+        prepare(checkpoint, SKIPPING, data_folder=str(own_set))

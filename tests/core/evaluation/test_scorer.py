@@ -596,3 +596,36 @@ def test_a_class_that_no_recording_has_is_said():
     truth = recording({}, rest=noise_floor(), labels=["speech"])
     scores = report(score((truth, Estimate(probabilities=np.full(len(CLASSES), 0.5)))))
     assert scores["missing"]["per_class.knock"] == "no recording has it"
+
+
+@pytest.mark.parametrize("fault", ["activity", "masks", "source"])
+def test_a_recording_that_can_not_be_scored_changes_no_score(fault):
+    speech, knock = sounds(2)
+    events = [SoundEvent("speech", 0.1, 0.3)]
+    good = recording({"speech": speech}, rest=0.1 * knock, events=events)
+    n_frames = N_FRAMES
+    estimate = Estimate(
+        probabilities=np.array([0.9, 0.2, 0.1]),
+        masks=np.full((3, FRONT_END.config.n_bands, n_frames), 0.4, np.float32),
+        activity=np.full((3, n_frames), 0.4),
+        hop=HOP,
+        events=events,
+        sources=sources({"speech": speech}),
+    )
+    bad_truth = replace(good, name="b.wav")
+    bad_estimate = estimate
+    if fault == "activity":
+        bad_estimate = replace(estimate, activity=np.full((3, n_frames), np.nan))
+    elif fault == "masks":
+        bad_estimate = replace(estimate, masks=np.full_like(estimate.masks, np.nan))
+    else:
+        bad_truth = replace(bad_truth, references={"speech": np.zeros(N, np.float32)})
+    expected = report(score((good, estimate), on_error="skip"))
+    scorer = new_scorer(on_error="skip")
+    with pytest.raises(InputError):
+        scorer.add(bad_truth, bad_estimate)
+    scorer.add(good, estimate)
+    with pytest.raises(InputError):
+        scorer.add(bad_truth, bad_estimate)
+    assert report(scorer) == expected
+    assert len(scorer.table()) == 3

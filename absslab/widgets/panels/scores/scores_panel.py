@@ -49,6 +49,12 @@ class ScoresPanel(WorkbenchPanel):
         self.split = ipywidgets.Dropdown(
             options=SPLITS, description="split", layout=narrow, style=style
         )
+        self.on_error = ipywidgets.Dropdown(
+            options=[("stop", "stop"), ("leave them out", "skip")],
+            description="recordings that can't be used",
+            layout={"width": "340px"},
+            style={"description_width": "190px"},
+        )
         self.job = self.own(ScoringJob(self.loop, self.fail, self._finish_scoring))
         self.table = ipywidgets.HTML()
         self.score_control = ipywidgets.Dropdown(description="score", layout=narrow, style=style)
@@ -66,7 +72,10 @@ class ScoresPanel(WorkbenchPanel):
         )
         score_button = button("compute the scores", self.guard(self.score), is_main=True)
         self.show(
-            ipywidgets.HBox([self.run, self.split, score_button], layout={"flex_flow": "row wrap"}),
+            ipywidgets.HBox(
+                [self.run, self.split, self.on_error, score_button],
+                layout={"flex_flow": "row wrap"},
+            ),
             self.job,
             self.table,
             self.score_control,
@@ -99,6 +108,8 @@ class ScoresPanel(WorkbenchPanel):
             InputError: no run is selected, it has no model yet, or a run is being scored.
         """
         self.say("")
+        if self.on_error.value == "skip":
+            flags = ("--on_error", "skip", *flags)
         self.job.start(self.state.run, self.split.value, self.state.mixture_folder, flags)
 
     def cancel(self) -> None:
