@@ -134,6 +134,7 @@ class Mixture(RichResult):
     sources: dict[str, np.ndarray]  # by class, only those present: (N,) float32 each
     background: np.ndarray  # (N,) float32
     sampling_rate: int  # Hz
+    silent_events: tuple[int, ...] = ()  # indices of the events that 16 bits round to silence
 
     def __repr__(self) -> str:
         seconds = len(self.mixture) / self.sampling_rate
@@ -280,7 +281,7 @@ def render(spec: MixtureSpec) -> Mixture:
 
     The background is scaled so that the SNR of the spec holds for the energy of the events as they
     are in the mixture, after cutting. Sources and background are rounded to 16 bit; their sum is
-    the mixture.
+    the mixture. A class whose events are all silent then has no source.
 
     Args:
         spec: the mixture to render.
@@ -293,12 +294,14 @@ def render(spec: MixtureSpec) -> Mixture:
     """
     n = round(spec.length * spec.sampling_rate)
     sources: dict[str, np.ndarray] = {}
+    peaks = []  # of the events
     for event in spec.events:
         source = sources.setdefault(event.event_label, np.zeros(n, np.float64))
         samples = sound_files.load_event(event.recording, spec.sampling_rate)
         start = round(event.onset * spec.sampling_rate)
         samples = samples[: min(round(event.duration * spec.sampling_rate), n - start)]
         source[start : start + len(samples)] += samples * 10 ** (event.gain / 20)
+        peaks.append(float(np.abs(samples).max(initial=0)) * 10 ** (event.gain / 20))
     events = np.sum(list(sources.values()), axis=0)  # (N,)
     background = _load_background(spec, n)
     energy = float(np.sum(background**2))
@@ -309,10 +312,22 @@ def render(spec: MixtureSpec) -> Mixture:
     parts = [*sources.values(), background, events + background]
     peak = max(float(np.abs(part).max()) for part in parts)
     scale = min(1.0, PEAK / max(1e-12, peak))
-    rounded = {label: _round_to_16_bit(source * scale) for label, source in sources.items()}
+    silent = [index for index, peak in enumerate(peaks) if not _round_to_16_bit(peak * scale)]
+    audible = leave_out_events(spec, silent).labels
+    rounded = {
+        label: _round_to_16_bit(source * scale)
+        for label, source in sources.items()
+        if label in audible
+    }
     rounded_background = _round_to_16_bit(background * scale)
     mixture = np.sum([*rounded.values(), rounded_background], axis=0)  # (N,)
-    return Mixture(mixture, rounded, rounded_background, spec.sampling_rate)
+    return Mixture(mixture, rounded, rounded_background, spec.sampling_rate, tuple(silent))
+
+
+def leave_out_events(spec: MixtureSpec, indices: Sequence[int]) -> MixtureSpec:
+    """Return a mixture without some of its events."""
+    events = [event for index, event in enumerate(spec.events) if index not in indices]
+    return dataclasses.replace(spec, events=tuple(events))
 
 
 def _load_background(spec: MixtureSpec, n: int) -> np.ndarray:
@@ -329,5 +344,5 @@ def _load_background(spec: MixtureSpec, n: int) -> np.ndarray:
     return np.resize(samples, n).astype(np.float64)  # np.resize repeats
 
 
-def _round_to_16_bit(samples: np.ndarray) -> np.ndarray:
-    return (np.round(samples * 32768) / 32768).astype(np.float32)
+def _round_to_16_bit(samples: np.ndarray | float) -> np.ndarray:
+    return np.asarray(np.round(samples * 32768) / 32768, dtype=np.float32)

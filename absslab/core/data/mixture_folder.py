@@ -11,6 +11,8 @@
         weak_labels.csv               filename,alert,clearthroat,…   0/1
         events.tsv                    filename onset offset event_label
         mixtures.jsonl                one MixtureSpec per line
+        000000.silent_events.json     events that 16 bits round to silence, if there are any: they
+                                      are in none of the tables
 
 The tables are written last, so a split that has them is complete. Sources are written as FLAC
 because silence takes almost no space in it.

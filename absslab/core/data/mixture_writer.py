@@ -1,6 +1,7 @@
 """Write a folder of mixtures with any number of processes; continue one that was interrupted."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,6 +13,7 @@ from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError, InputWarning, escape_braces
 from absslab.core.common.files import (
     check_output_folder,
+    read_json,
     remove_unfinished,
     write_json,
     write_text,
@@ -22,7 +24,7 @@ from absslab.core.common.parallel import map_in_processes
 from absslab.core.common.progress import Progress, Steps, name_stage
 from absslab.core.common.tables import original_path, write_table
 from absslab.core.data.class_names import file_stem
-from absslab.core.data.mixing import MixingConfig, MixtureSpec, render
+from absslab.core.data.mixing import MixingConfig, MixtureSpec, leave_out_events, render
 from absslab.core.data.mixture_folder import Manifest, MixedRecording, read_manifest
 from absslab.core.data.mixture_plan import (
     MixtureFolderConfig,
@@ -33,6 +35,8 @@ from absslab.core.data.mixture_plan import (
 from absslab.core.data.recordings import IndexedFolder, Recording, checksum
 from absslab.core.data.strong_labels import write_events
 
+_N_NAMED = 5  # number of recordings that a line names
+_SILENT_EVENTS = ".silent_events.json"  # end of the name of a list of a mixture's events
 _CHUNK = 20  # number of mixtures that a worker makes before it reports
 _SETTINGS_OF_PLACE = ("event_folder", "background_folder", "recordings_csv")  # may change
 
@@ -118,8 +122,12 @@ def write_mixtures(
     for n_written in map_in_processes(write_chunk, chunks, config.n_workers):
         n_done += n_written
         yield Progress(n_done, len(jobs))
+    silent: Counter[str] = Counter()  # events of each recording
     for split in specs:
-        _write_tables(output / split, specs[split], plan.classes)
+        heard = _leave_out_silent_events(output / split, specs[split], silent)
+        _write_tables(output / split, heard, plan.classes)
+    if silent:
+        give_notice(_silence_notice(output, silent))
     return WrittenMixtures(output, plan.counts, left_out)
 
 
@@ -252,6 +260,8 @@ def _write_chunk(chunk: list[tuple[str, MixtureSpec]], classes: list[str], sourc
 def _write_mixture(folder: Path, spec: MixtureSpec, classes: list[str], sources: str) -> None:
     """Write the sources first and the mixture last: each existing mixture then has its sources."""
     rendered = render(spec)
+    if rendered.silent_events:
+        write_json(folder / f"{Path(spec.filename).stem}{_SILENT_EVENTS}", rendered.silent_events)
     parts: dict[str, np.ndarray] = {}
     if sources == "all":
         parts = {name: np.zeros_like(rendered.mixture) for name in classes}
@@ -266,6 +276,44 @@ def _write_mixture(folder: Path, spec: MixtureSpec, classes: list[str], sources:
 
 def _to_16_bit(samples: np.ndarray) -> np.ndarray:
     return (samples * 32768).astype(np.int16)  # exact, since the samples are rounded to 16 bit
+
+
+def _leave_out_silent_events(
+    folder: Path, specs: list[MixtureSpec], silent: Counter[str]
+) -> list[MixtureSpec]:
+    """Return mixtures without the events that can't be heard in them.
+
+    Args:
+        folder: of the split.
+        specs: the mixtures as they were drawn.
+        silent: counts the events that are left out, by the path of their recording.
+    """
+    lists = {path.name: path for path in folder.glob(f"*{_SILENT_EVENTS}")}
+    heard = []
+    for spec in specs:
+        path = lists.get(f"{Path(spec.filename).stem}{_SILENT_EVENTS}")
+        if path is not None:
+            indices = read_json(path)
+            silent.update(spec.events[index].recording for index in indices)
+            spec = leave_out_events(spec, indices)
+        heard.append(spec)
+    return heard
+
+
+def _silence_notice(output: Path, silent: Counter[str]) -> InputWarning:
+    """Return what is said about events that can't be heard in their mixtures."""
+    paths = {f"recording_{number}": path for number, path in enumerate(silent)}
+    names = [f"{{{name}}}" for name in list(paths)[:_N_NAMED]]
+    n_more = len(paths) - len(names)
+    more = f" and {n_more} more" if n_more else ""
+    events = "event" if silent.total() == 1 else "events"
+    return InputWarning(
+        f"{silent.total()} {events} of {', '.join(names)}{more} would be silent in the mixtures of "
+        "{output}, which have 16 bits: left out of their labels; raise the level of these "
+        "recordings, or --event_gain_range",
+        output=output,
+        **dict(list(paths.items())[:_N_NAMED]),
+    )
 
 
 def _write_tables(folder: Path, specs: list[MixtureSpec], classes: list[str]) -> None:

@@ -21,6 +21,7 @@ from absslab.cli.main import main
 from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError, InputWarning
 from absslab.core.common.left_out import read_left_out
+from absslab.core.common.notices import collect_notices
 from absslab.core.common.progress import LongWork, Progress, run_to_end
 from absslab.core.data.mixing import MixingConfig, render
 from absslab.core.data.mixture_folder import mixture_names, read_manifest, read_specs, source_files
@@ -787,3 +788,49 @@ def test_nothing_is_written_if_all_recordings_are_left_out(tmp_path):
     with pytest.raises(InputError, match="6 of 6 files can't be used"):
         write_skipping(tmp_path / "events", tmp_path / "O", on_error="skip")
     assert not (tmp_path / "O").exists()
+
+
+@pytest.mark.parametrize("sources", ["active", "none"])
+def test_events_that_sixteen_bits_round_to_silence_are_in_no_label(tmp_path, sources):
+    """Of `faint` nothing is left; `late` begins with silence, and only its beginning is used."""
+    rng = np.random.default_rng(0)
+    events = tmp_path / "events"
+    events.mkdir()
+    for take in range(1, 4):
+        for name, level in [("tone", 0.3), ("faint", 1e-6), ("late", 0.3)]:
+            samples = level * rng.standard_normal(16000)
+            samples = np.concatenate([np.zeros(20000), samples]) if name == "late" else samples
+            soundfile.write(events / f"{name}{take}.wav", samples, 16000, subtype="FLOAT")
+    config = MixtureFolderConfig(
+        event_folder=str(events),
+        output_folder=str(tmp_path / "out"),
+        n_files=20,
+        n_workers=1,
+        sources=sources,
+    )
+    mixing = MixingConfig(length=1.0, max_event=2)
+    with collect_notices() as notices:
+        run_to_end(write_mixtures(config, mixing))
+    before = contents(tmp_path / "out")
+    assert len(notices) == 1
+    assert "would be silent in the mixtures of out, which have 16 bits" in notices[0].with_names()
+    assert "faint3.wav" in notices[0].with_names()
+    for split in ("train", "validation", "test"):
+        folder = tmp_path / "out" / split
+        table = (folder / "weak_labels.csv").read_text().splitlines()
+        assert table[0] == "filename,faint,late,tone"
+        assert not any(row.split(",")[1] == "1" for row in table[1:])
+        assert "faint" not in (folder / "events.tsv").read_text()
+        specs = read_specs(tmp_path / "out", split)
+        for spec, row in zip(specs, table[1:], strict=True):
+            assert (
+                row == f"{spec.filename},0,{int('late' in spec.labels)},{'tone' in spec.labels:d}"
+            )
+            if sources == "active":
+                stem = Path(spec.filename).stem
+                saved = {path.stem for path in (folder / stem).iterdir()}
+                assert saved == {*spec.labels, "background"}
+    with collect_notices() as again:  # a folder that is complete gives the same tables
+        run_to_end(write_mixtures(config, mixing))
+    assert [str(notice) for notice in again] == [str(notice) for notice in notices]
+    assert contents(tmp_path / "out") == before

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.progress import LongWork
-from absslab.core.data.mixing import MixingConfig, Mixture, MixtureSpec, render
+from absslab.core.data.mixing import MixingConfig, Mixture, MixtureSpec, leave_out_events, render
 from absslab.core.data.mixture_plan import MixtureFolderConfig, MixturePlan, plan_mixtures
 from absslab.core.data.recordings import Recording
 from absslab.core.data.strong_labels import SoundEvent
@@ -115,7 +115,9 @@ def _draw_mixture(
 ) -> DrawnMixture:
     plan = _plan_mixtures(config, mixing, recordings)
     spec = plan.spec(split, number)
-    return DrawnMixture(spec, render(spec), split, number, plan.counts.get(split, 0))
+    rendered = render(spec)
+    heard = leave_out_events(spec, rendered.silent_events)
+    return DrawnMixture(heard, rendered, split, number, plan.counts.get(split, 0))
 
 
 @lru_cache(maxsize=1)  # planning decodes the backgrounds
