@@ -82,7 +82,7 @@ class DataConfig(Config):
     )
     feature_store: str | None = option(
         None,
-        "folder of HDF5 files that keep the features of whole recordings, computed once",
+        "folder of files that keep the features of whole recordings, computed once",
         metavar="FOLDER",
     )
     n_loaders: int = option(

@@ -1,13 +1,16 @@
-"""Store features in HDF5 files, under a key of all that they depend on.
+"""Store features in files, under a key of all that they depend on.
 
 Axes: B batch, C channels, K classes, M bands, T frames. A file holds the features of all recordings
-of a data set one behind the other along time, before normalisation: recordings may have any
-lengths, and all of them together may be larger than the memory.
+of a data set one behind the other, before normalisation: recordings may have any lengths, and all
+of them together may be larger than the memory. The first line says in JSON what is stored; then
+come the features as float32, little-endian, (ΣT, C, M). Python's own files are used, which tell a
+full disk by an error; libraries that map files into memory are killed by it.
 """
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import torch
@@ -21,6 +24,9 @@ from absslab.core.data.audio_data_set import AudioDataSet
 from absslab.core.model.front_end import FrontEnd
 
 VERSION = 1  # increase it when the same settings give other features
+_FORMAT = "absslab features"
+_NUMBER = np.dtype("<f4")
+_N_CHANNELS = 1
 
 
 class FeatureBatch(NamedTuple):
@@ -36,16 +42,26 @@ class FeatureStore:
     """The features of a data set on disk; `open` opens the file.
 
     Args:
-        file: the open HDF5 file.
+        file: the open file.
         data_set: the data set of these features; its recordings are not decoded again.
-        features: the data set of the file with all features, (C, M, ΣT).
+        start: where the features begin in the file, bytes.
+        n_bands: M.
         edges: first frame of each recording, and the end of the last one.
     """
 
-    def __init__(self, file: Any, data_set: AudioDataSet, features: Any, edges: np.ndarray):
+    def __init__(
+        self,
+        file: BinaryIO,
+        data_set: AudioDataSet,
+        *,
+        start: int,
+        n_bands: int,
+        edges: np.ndarray,
+    ):
         self.file = file
         self.data_set = data_set
-        self.features = features
+        self.start = start
+        self.n_bands = n_bands
         self.edges = edges
 
     @classmethod
@@ -53,42 +69,52 @@ class FeatureStore:
         """Open a file of features.
 
         Args:
-            path: an HDF5 file that `make_store` wrote.
+            path: a file that `make_store` wrote.
             data_set: the data set of these features.
             expected: the expected fingerprint.
 
         Raises:
             InputError: if the file is damaged, or holds the features of other settings or other
                 recordings.
+            OSError: it can't be read.
         """
-        import h5py
-
+        file = open(path, "rb")  # noqa: SIM115 (it stays open)
         try:
-            file = h5py.File(path, "r")
-            features = file["features"]
-            edges = file["edges"][:]
-            made_with = file.attrs["fingerprint"]
-        except (OSError, KeyError) as error:
-            raise InputError(
-                "{path} is not a feature store ({reason}): remove it, then it will be made again",
-                path=path,
-                reason=Reason(str(error), type(error).__name__),
-            ) from None
+            about = json.loads(file.readline())
+            start = file.tell()
+            edges = np.array(about["edges"], np.int64)
+            n_bands = int(about["n_bands"])
+            n_bytes = int(edges[-1]) * _N_CHANNELS * n_bands * _NUMBER.itemsize
+            is_whole = about["format"] == _FORMAT and path.stat().st_size == start + n_bytes
+            made_with = about["fingerprint"]
+        except (ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
+            file.close()
+            raise _damage_error(path, Reason.of(error)) from None
+        if not is_whole:
+            file.close()
+            raise _damage_error(path, Reason("it is not whole", "it is not whole"))
         if made_with != expected:
+            file.close()
             raise InputError(
                 "{path} holds features made with other settings or recordings: "
                 "remove it, then it will be made again",
                 path=path,
             )
-        return cls(file, data_set, features, edges)
+        return cls(file, data_set, start=start, n_bands=n_bands, edges=edges)
 
     def __len__(self) -> int:
         return len(self.edges) - 1
 
     def __getitem__(self, index: int) -> Tensor:
         """Return the features of one recording (C, M, T), not normalised."""
-        start, stop = self.edges[index], self.edges[index + 1]
-        return torch.from_numpy(self.features[:, :, start:stop])
+        first = int(self.edges[index])
+        n_frames = int(self.edges[index + 1]) - first
+        frame_size = _N_CHANNELS * self.n_bands
+        self.file.seek(self.start + first * frame_size * _NUMBER.itemsize)
+        content = self.file.read(n_frames * frame_size * _NUMBER.itemsize)
+        frames = np.frombuffer(content, _NUMBER).reshape(n_frames, _N_CHANNELS, self.n_bands)
+        features = np.moveaxis(frames, 0, -1).astype(np.float32, order="C")  # (T, C, M) → (C, M, T)
+        return torch.from_numpy(features)
 
     def features_one_by_one(self) -> Iterator[Tensor]:
         """Yield the features of each recording: (1, C, M, T)."""
@@ -139,7 +165,7 @@ def store_steps(
         the store.
     """
     key = store_fingerprint(data_set, front_end)
-    path = Path(folder) / f"features-{key}.h5"
+    path = Path(folder) / f"features-{key}.bin"
     if not path.exists():
         yield from make_store(path, key, data_set, front_end)
     return FeatureStore.open(path, data_set, key)
@@ -155,22 +181,32 @@ def make_store(path: Path, key: str, data_set: AudioDataSet, front_end: FrontEnd
 
     Yields:
         how many recordings are done.
-    """
-    import h5py
 
+    Raises:
+        OSError: the file can't be written, the disk is full.
+    """
     config = front_end.config
     n_frames = [config.n_frames(length) for length in data_set.lengths]
-    edges = np.concatenate([[0], np.cumsum(n_frames)])
-    shape = (1, config.n_bands, int(edges[-1]))  # (C, M, ΣT)
-    chunks = (1, config.n_bands, min(256, int(edges[-1])))
-    with atomic_write(path) as unfinished, h5py.File(unfinished, "w") as file:
-        stored = file.create_dataset("features", shape, np.float32, chunks=chunks)
+    about = {
+        "format": _FORMAT,
+        "fingerprint": key,
+        "n_bands": config.n_bands,
+        "edges": np.concatenate([[0], np.cumsum(n_frames)]).tolist(),
+    }
+    with atomic_write(path) as unfinished, open(unfinished, "wb") as file:
+        file.write(json.dumps(about).encode() + b"\n")
         for index in range(len(data_set)):
             features = _compute_features(data_set[index], front_end)  # (C, M, T)
-            stored[:, :, edges[index] : edges[index + 1]] = features
+            file.write(np.moveaxis(features, -1, 0).astype(_NUMBER).tobytes())  # (T, C, M)
             yield Progress(index + 1, len(data_set))
-        file["edges"] = edges
-        file.attrs["fingerprint"] = key
+
+
+def _damage_error(path: Path, reason: Reason) -> InputError:
+    return InputError(
+        "{path} is not a feature store ({reason}): remove it, then it will be made again",
+        path=path,
+        reason=reason,
+    )
 
 
 @torch.no_grad()

@@ -3,7 +3,6 @@
 import os
 from dataclasses import replace
 
-import h5py
 import numpy as np
 import pytest
 import soundfile
@@ -159,7 +158,18 @@ def test_features_made_with_other_settings_are_refused(tmp_path, data_set):
     assert "other settings or recordings" in refusal_of(path, "0" * 16)
 
 
-@pytest.mark.parametrize("content", [b"", b"features, as a text", None])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"features, as a text",
+        b"{}\n",
+        b"[]\n",
+        b"\x89HDF\r\n\x1a\n",
+        b'{"edges": [1e999]}\n',
+        None,
+    ],
+)
 def test_a_damaged_store_is_refused(tmp_path, data_set, content):
     path = stored(tmp_path, data_set)
     undamaged = path.read_bytes()
@@ -169,10 +179,22 @@ def test_a_damaged_store_is_refused(tmp_path, data_set, content):
     )
 
 
-def test_an_hdf5_file_of_another_program_is_refused(tmp_path):
-    with h5py.File(tmp_path / "other.h5", "w") as file:
-        file["data"] = np.zeros(3)
-    assert "is not a feature store" in refusal_of(tmp_path / "other.h5", "0" * 16)
+def test_a_store_that_may_not_be_read_is_not_called_damaged(tmp_path, data_set, monkeypatch):
+    path = stored(tmp_path, data_set)
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("builtins.open", refuse)
+    with pytest.raises(PermissionError):
+        FeatureStore.open(path, data_set, "")
+
+
+def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path, data_set, full_disk):
+    with full_disk(500), pytest.raises(OSError) as error:
+        open_store(tmp_path / "store", data_set, FrontEnd(CONFIG))
+    assert "features-" in error.value.filename
+    assert os.listdir(tmp_path / "store") == []
 
 
 def test_a_store_cut_while_it_is_written_leaves_nothing(tmp_path, data_set, monkeypatch):
