@@ -28,7 +28,7 @@ from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_plan import MixtureFolderConfig
 from absslab.core.data.mixture_writer import write_mixtures
 from absslab.core.evaluation.model_evaluation import EvaluationConfig, open_evaluation
-from absslab.core.evaluation.score_files import write_scores
+from absslab.core.evaluation.score_files import check_scores_path, write_scores
 from absslab.core.evaluation.scorer import ScoringConfig
 from absslab.core.evaluation.scores import Scores
 from absslab.core.model.checkpoint import load_checkpoint
@@ -154,6 +154,8 @@ def evaluate(
         >>> 0 <= scores.tagging.auc <= 1
         True
     """
+    if output is not None:
+        check_scores_path(output)
     configs = (EvaluationConfig, SeparationConfig, DetectionConfig, ScoringConfig)
     values = _plain_names(settings, configs)
     values |= {"checkpoint_path": str(model), "split": split}

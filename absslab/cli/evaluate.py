@@ -7,7 +7,6 @@ from typing import Any
 from absslab.cli.parser import Parser
 from absslab.core.common.config import add_flags, from_flags
 from absslab.core.common.errors import InputError
-from absslab.core.common.files import check_output_path
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.progress import Steps, run_to_end, run_with_progress
 from absslab.core.common.run_status import report_state, report_steps
@@ -17,7 +16,7 @@ from absslab.core.evaluation.external_estimates import (
     open_estimates,
 )
 from absslab.core.evaluation.model_evaluation import Evaluation, EvaluationConfig, evaluation_steps
-from absslab.core.evaluation.score_files import table_path, write_scores
+from absslab.core.evaluation.score_files import check_scores_path, table_path, write_scores
 from absslab.core.evaluation.score_text import score_text
 from absslab.core.evaluation.scorer import ScoringConfig
 from absslab.core.separation.detection import DetectionConfig
@@ -47,13 +46,7 @@ def run(arguments: Sequence[str]) -> LeftOut:
     output = given.pop("output")
     status_path = given.pop("status_path")
     if output is not None:
-        check_output_path(output)
-        if table_path(output).exists() and not Path(output).exists():
-            raise InputError(
-                "output is {output}, but {table}, the place of its table, is something else",
-                output=output,
-                table=table_path(output),
-            )
+        check_scores_path(output)
     left_out = LeftOut("evaluate", on_error=from_flags(ScoringConfig, given).on_error)
     if output is not None:
         left_out.folder = Path(output).parent

@@ -11,7 +11,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from absslab.core.common.config import suggest_nearest
-from absslab.core.common.errors import InputError, InputWarning, WorkError
+from absslab.core.common.errors import (
+    InputError,
+    InputWarning,
+    WorkError,
+    is_out_of_memory,
+    shorten,
+)
 from absslab.core.common.home import provide_home
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.notices import hear_notices
@@ -32,6 +38,16 @@ COMMANDS = {
 }
 
 _N_NOTICES = 50  # number of warnings of a command that are printed
+_LONGEST_LINE = 4000  # characters
+_CLOSE = "close other programs, or take a machine with more"
+_SAVE_MEMORY = {  # what to do when the memory is full
+    "train": "try a smaller --batch_size, --in_memory False or --clip_length 10, or another "
+    "--device; a run goes on from its last.ckpt",
+    "mix": "try fewer --n_workers or a shorter --length; the same command goes on",
+    "separate": "try --device cpu, or fewer channels; files that are done stay",
+    "evaluate": "try --device cpu or --bss_eval none",
+    "report": "try --device cpu or fewer --n_examples",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -72,6 +88,17 @@ def _run_command(arguments: list[str]) -> int:
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         return _fail(command, f"{place}{error.strerror or error}", 2)
+    except UnicodeEncodeError as error:
+        return _fail(
+            command,
+            f"{error.object!r:.200} can't be written in the encoding {error.encoding}: "
+            "set PYTHONUTF8=1, or a locale of UTF-8",
+            2,
+        )
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return _fail(command, f"the memory is full: {_SAVE_MEMORY.get(command, _CLOSE)}", 1)
     except KeyboardInterrupt as error:
         return _fail(command, str(error) or "interrupted; no file is left incomplete", 130)
 
@@ -136,6 +163,7 @@ def _overview() -> str:
 
 
 def _fail(command: str, message: str, status: int) -> int:
-    line = " ".join(message.split())  # a path or a message of a library may have several lines
+    # A path or a message of a library may have several lines, or a very long one.
+    line = shorten(" ".join(message.split()), _LONGEST_LINE)
     print(f"absslab {command}: {line}" if command else f"absslab: {line}", file=sys.stderr)
     return status

@@ -4,7 +4,10 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import soundfile
+import torch
 
 from absslab.cli.main import main
 
@@ -80,3 +83,88 @@ def test_what_a_finished_run_says_about_going_on_is_true(
     )
     assert main([*resume, "--n_epochs", "4", "--patience", "0"]) == 0
     assert "epoch   4/4" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("Unable to allocate 16.0 GiB"),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried …"),
+    ],
+)
+@pytest.mark.parametrize("command", ["train", "separate", "evaluate", "mix", "compare"])
+def test_a_full_memory_is_one_line_that_says_what_to_do(command, error, monkeypatch, capsys):
+    def fail(arguments):
+        raise error
+
+    monkeypatch.setattr(f"absslab.cli.{command}.run", fail)
+    assert main([command]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"absslab {command}: the memory is full: ")
+    assert "try" in line or "close other programs" in line
+
+
+def test_memory_that_is_really_full_is_one_line(checkpoint, mixtures, tmp_path):
+    """The process may have as much memory as it has when its work begins, and no more."""
+    code = f"""
+import resource, sys
+from absslab.cli.main import main
+import absslab.cli.separate, psutil
+from absslab.core.separation import separated_folder
+load = absslab.cli.separate.Separator.from_checkpoint
+def limited(*arguments):
+    separator = load(*arguments)
+    used = psutil.Process().memory_info().vms
+    resource.setrlimit(resource.RLIMIT_AS, (used + (20 << 20), -1))
+    return separator
+absslab.cli.separate.Separator.from_checkpoint = limited
+sys.exit(main(["separate", "--checkpoint_path", {str(checkpoint)!r}, "--output_folder", "o",
+    "--input", {str(tmp_path / "long.wav")!r}, "--device", "cpu"]))
+"""
+    noise = 0.1 * np.random.default_rng(0).standard_normal((16000 * 60, 8))
+    soundfile.write(tmp_path / "long.wav", noise, 16000)
+    done = run_python(code, tmp_path, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    assert done.returncode == 1, done.stderr
+    assert "the memory is full" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.rglob("*.part"))
+
+
+@pytest.mark.parametrize("existing", ["table alone", "something else"])
+def test_scores_that_were_cut_between_their_files_can_be_repeated(
+    existing, checkpoint, tmp_path, capsys
+):
+    flags = ["--checkpoint_path", str(checkpoint), "--bss_eval", "none", "--n_resamples", "0"]
+    command = ["evaluate", *flags, "--output", str(tmp_path / "s.json")]
+    if existing == "something else":
+        (tmp_path / "s.csv").write_text("filename,speech\n")
+        assert main(command) == 2
+        assert "is something else" in capsys.readouterr().err
+        return
+    assert main(command) == 0
+    complete = (tmp_path / "s.json").read_bytes()
+    (tmp_path / "s.json").unlink()
+    assert main(command) == 0
+    assert (tmp_path / "s.json").read_bytes() == complete
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["s.csv", "s.json"]
+
+
+def test_a_full_disk_keeps_the_scores_of_before(checkpoint, tmp_path, full_disk, capsys):
+    flags = ["--checkpoint_path", str(checkpoint), "--bss_eval", "none", "--n_resamples", "0"]
+    command = ["evaluate", *flags, "--output", str(tmp_path / "s.json")]
+    assert main(command) == 0
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with full_disk(1000):
+        assert main(command) == 2
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_name_that_the_file_system_can_not_write_is_one_line(monkeypatch, capsys):
+    def fail(arguments):
+        "Müller".encode("ascii")
+
+    monkeypatch.setattr("absslab.cli.mix.run", fail)
+    assert main(["mix"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "set PYTHONUTF8=1" in line

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
+_FULL_MEMORY = ("can't allocate memory", "out of memory", "not enough memory", "std::bad_alloc")
 _FIELD = re.compile(r"\{(\w+)\}")
 _ESCAPED_OR_FIELD = re.compile(r"\{\{(\w+)\}\}|\{(\w+)\}")
 
@@ -188,6 +189,27 @@ def is_told_whole(error: BaseException) -> bool:
         return all(reason.text == reason.kind for reason in error.reasons.values())
     reason = Reason.of(error)
     return reason.text == reason.kind
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error says that the memory of the machine or of a GPU is full."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    # PyTorch says it of the machine's memory, and older drivers of a GPU's, by a plain error.
+    text = str(error)
+    return isinstance(error, RuntimeError) and any(part in text for part in _FULL_MEMORY)
+
+
+def shorten(text: str, n_characters: int = 1000) -> str:
+    """Return a text in which the middle is left out if it is longer.
+
+    >>> shorten("9" * 400, 21)
+    '9999999999…9999999999'
+    """
+    if len(text) <= n_characters:
+        return text
+    half = (n_characters - 1) // 2
+    return f"{text[:half]}…{text[-half:]}"
 
 
 def file_or_folder_name(path: str) -> str:

@@ -6,9 +6,17 @@ from pathlib import Path
 import pandas as pd
 
 from absslab.core.common.errors import InputError, Reason, escape_braces
-from absslab.core.common.files import read_json, write_json, write_text
+from absslab.core.common.files import (
+    atomic_write,
+    check_output_path,
+    read_json,
+    write_json,
+    write_text,
+)
 from absslab.core.evaluation.scores import EvaluationResult, Scores
 
+_REQUIRED_COLUMNS = ("mixture", "class", "label", "present")
+_LONGEST_HEADER = 10_000  # characters
 _TEXT_COLUMNS = ("mixture", "class", "path")
 
 
@@ -17,14 +25,37 @@ def table_path(path: str | Path) -> Path:
     return Path(path).with_suffix(".csv")
 
 
+def check_scores_path(path: str | Path) -> None:
+    """Check, before long work, that scores and their table can be written.
+
+    An earlier evaluation may have written them, also one that was killed between its two files.
+
+    Raises:
+        InputError: see `check_output_path`; also if something else lies where the table goes.
+    """
+    check_output_path(path)
+    table = table_path(path)
+    if table.exists() and not Path(path).exists() and not _is_table(table):
+        raise InputError(
+            "output is {output}, but {table}, the place of its table, is something else",
+            output=path,
+            table=table,
+        )
+
+
 def write_scores(path: str | Path, scores: Scores, table: pd.DataFrame) -> None:
     """Write scores as JSON, and the table beside them as CSV of the same name.
 
-    Each file appears whole or not at all.
+    Each file appears whole or not at all, and never beside one of an earlier evaluation.
+
+    Raises:
+        OSError: a file can't be written; those of an earlier evaluation stay.
     """
     csv_path = table_path(path)
-    write_text(csv_path, table.to_csv(index=False, float_format="%.7g"))
-    write_json(path, {**scores.to_json(), "table": csv_path.name})
+    with atomic_write(path) as unfinished_scores, atomic_write(csv_path) as unfinished_table:
+        write_text(unfinished_table, table.to_csv(index=False, float_format="%.7g"))
+        write_json(unfinished_scores, {**scores.to_json(), "table": csv_path.name})
+        Path(path).unlink(missing_ok=True)
 
 
 def read_scores(path: str | Path) -> EvaluationResult:
@@ -61,6 +92,16 @@ def _parse(path: str | Path, content: object) -> Scores:
         raise error.wrap("{path} can't be read: {error}", path=path) from None
 
 
+def _is_table(path: Path) -> bool:
+    """Tell whether a file begins like the table of an evaluation."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            columns = file.readline(_LONGEST_HEADER).strip().split(",")
+    except (OSError, UnicodeDecodeError):
+        return False
+    return set(_REQUIRED_COLUMNS) <= set(columns)
+
+
 def _read_table(path: Path, scores_path: str | Path) -> pd.DataFrame:
     try:
         table = pd.read_csv(
@@ -76,7 +117,7 @@ def _read_table(path: Path, scores_path: str | Path) -> pd.DataFrame:
             scores_path=scores_path,
             reason=Reason.of(error),
         ) from None
-    missing = [name for name in ("mixture", "class", "label", "present") if name not in table]
+    missing = [name for name in _REQUIRED_COLUMNS if name not in table]
     if missing or table.empty:
         raise InputError(
             f"{{path}} lacks {', '.join(missing) or 'rows'}: evaluate once more", path=path

@@ -78,17 +78,19 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             path=path,
         )
     try:
+        stored = Path(path).read_bytes()  # torch tells some damage by an OSError as well
+    except OSError as error:
+        reason = Reason.of(error)
+        raise InputError("{path} can't be read: {reason}", path=path, reason=reason) from error
+    try:
         with warnings.catch_warnings(action="ignore"):  # torch warns about other programs' files
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            content = torch.load(io.BytesIO(stored), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise InputError(
             "{path} is not a checkpoint or holds more than weights and plain data: "
             "it was not loaded, expected a whole file that absslab train wrote",
             path=path,
         ) from None
-    except OSError as error:
-        reason = Reason.of(error)
-        raise InputError("{path} can't be read: {reason}", path=path, reason=reason) from error
     except MemoryError:
         raise
     except Exception as error:  # torch raises many kinds of errors for damaged files

@@ -1,6 +1,7 @@
 """A training from its settings to its run directory: prepare, run, stop and resume it."""
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,11 @@ import torch
 from absslab.core.audio import sound_files
 from absslab.core.common.config import fingerprint, format_setting
 from absslab.core.common.devices import choose_device
-from absslab.core.common.errors import InputError, escape_braces
+from absslab.core.common.errors import InputError, escape_braces, is_out_of_memory, shorten
 from absslab.core.common.progress import LongWork, Result, Steps
 from absslab.core.data.audio_data_set import AudioDataSet, data_set_steps, read_split
 from absslab.core.data.labelled_recordings import LabelledRecording
-from absslab.core.model.checkpoint import read_checkpoint, save_checkpoint
+from absslab.core.model.checkpoint import save_checkpoint
 from absslab.core.model.separation_model import build_model
 from absslab.core.training.events import (
     EpochResult,
@@ -25,6 +26,7 @@ from absslab.core.training.events import (
     TrainingStarted,
 )
 from absslab.core.training.feature_store import FeatureStore, store_steps
+from absslab.core.training.resumption import damage_error, read_resumable
 from absslab.core.training.run_directory import (
     RunReader,
     RunWriter,
@@ -93,19 +95,7 @@ class Experiment:
             InputError: not a checkpoint to resume from, or a change that would make it another
                 training.
         """
-        content = read_checkpoint(checkpoint)
-        if "resume" not in content:
-            raise InputError(
-                "{checkpoint} is a finished model: to continue a run, pass its last.ckpt",
-                checkpoint=checkpoint,
-            )
-        try:
-            settings = Settings.from_json(content["made"]["settings"])
-        except (KeyError, TypeError) as error:
-            raise InputError(
-                f"{{checkpoint}} is damaged: it lacks settings ({escape_braces(error)})",
-                checkpoint=checkpoint,
-            ) from None
+        content, settings = read_resumable(checkpoint)
         # The run may have been moved, or is resumed from another working directory.
         folder = Path(checkpoint).resolve().parent
         save_path = str(best_checkpoint_path(folder))
@@ -158,12 +148,16 @@ class Experiment:
         except (KeyboardInterrupt, GeneratorExit):
             state = "stopped"
             raise
-        except Exception as error:
-            writer.log(f"failed: {error}")
+        except BaseException as error:
+            with suppress(OSError):  # on a full disk the error that is raised says so
+                writer.log(f"failed: {shorten(' '.join(str(error).split()))}")
+                writer.log(f"failed after epoch {epoch}")
+                writer.write_status("failed", epoch=epoch)
             raise
         finally:
-            writer.log(f"{state} after epoch {epoch}")
-            writer.write_status(state, epoch=epoch)
+            if state != "failed":
+                writer.log(f"{state} after epoch {epoch}")
+                writer.write_status(state, epoch=epoch)
         return TrainingOutcome(state, epoch, writer.save_path, writer.last_checkpoint)
 
     def prepare(self) -> Preparation:
@@ -242,7 +236,7 @@ class Experiment:
         data = TrainingData(train, validation, stores, settings.data.n_loaders)
         trainer = build_trainer(model, settings.training, settings.augmentation, data)
         if self.checkpoint is not None:
-            trainer.load_state(self.checkpoint["resume"], self.checkpoint["weights"])
+            self._load_state(trainer, self.checkpoint)
             return trainer
         # Training recordings are decoded for the statistics; errors in others would come late.
         for index, recording in enumerate(validation.recordings, start=1):
@@ -253,6 +247,15 @@ class Experiment:
         for n_read in trainer.fit_normalisation():
             yield PreparationProgress("reading training recordings", n_read, len(train))
         return trainer
+
+    def _load_state(self, trainer: Trainer, content: Mapping[str, Any]) -> None:
+        try:
+            trainer.load_state(content["resume"], content["weights"])
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            if is_out_of_memory(error):
+                raise
+            checkpoint = run_directory(self.settings.run.save_path) / "last.ckpt"
+            raise damage_error(checkpoint, error) from None
 
     def _data_set_steps(
         self, recordings: Sequence[LabelledRecording], classes: Sequence[str]

@@ -99,7 +99,7 @@ def test_a_checkpoint_that_may_not_be_read_is_refused_with_the_reason(saved, mon
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(torch, "load", refuse)
+    monkeypatch.setattr("pathlib.Path.read_bytes", refuse)
     assert refusal_of(saved).endswith("can't be read: Permission denied")
 
 

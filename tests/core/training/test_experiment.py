@@ -199,6 +199,38 @@ def rates_of(settings, n_steps):
     return rates
 
 
+DAMAGES = {
+    "cut": None,
+    "no state": lambda content: content | {"resume": None},
+    "no settings": lambda content: content | {"made": {}},
+    "no classes": lambda content: content | {"classes": 3},
+    "no weights": lambda content: content | {"weights": []},
+    "other weights": lambda content: content | {"weights": {"a": torch.zeros(2)}},
+}
+for _name in ("weights", "optimizer", "schedule", "scaler", "epoch", "data"):
+    for _value in (None, {}, -1):
+        DAMAGES[f"{_name} {_value!r}"] = lambda content, name=_name, value=_value: (
+            content | {"resume": content["resume"] | {name: value}}
+        )
+
+
+@pytest.mark.parametrize("damage", [name for name in DAMAGES if name != "scaler {}"])
+def test_a_damaged_last_checkpoint_is_told_in_one_line(damage, checkpoint, tmp_path):
+    shutil.copytree(checkpoint.with_suffix(""), tmp_path / "r")
+    shutil.copy(checkpoint, tmp_path / "r.ckpt")
+    last = tmp_path / "r" / "last.ckpt"
+    if DAMAGES[damage] is None:
+        last.write_bytes(last.read_bytes()[:5000])
+    else:
+        torch.save(DAMAGES[damage](torch.load(last, weights_only=True)), last)
+    with pytest.raises(InputError) as error:
+        run_to_end(Experiment.resume(last, {"n_epochs": 3}).prepare())
+    assert "\n" not in str(error.value)
+    assert f"{last} is damaged" in str(error.value)
+    assert f"the best model, {tmp_path}/r.ckpt, is a file of its own" in str(error.value)
+    assert "start a new run with another --save_path" in str(error.value)
+
+
 def test_fewer_epochs_than_are_done_are_refused_and_change_nothing(new_run, tmp_path):
     finish(Experiment(new_run))
     config = (tmp_path / "run/config.json").read_bytes()

@@ -1,0 +1,92 @@
+"""Read the checkpoint that a run is resumed from, and check that it can be."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from absslab.core.common.errors import InputError, escape_braces, shorten
+from absslab.core.model.checkpoint import read_checkpoint
+from absslab.core.training.run_directory import best_checkpoint_path
+from absslab.core.training.settings import Settings
+
+_FIELDS: dict[str, tuple[type, ...]] = {  # of the state that `Trainer.state` returns, and data
+    "weights": (dict,),
+    "optimizer": (dict,),
+    "schedule": (dict,),
+    "scaler": (dict,),
+    "epoch": (int,),
+    "best": (float, int, type(None)),
+    "evaluations_since_best": (int,),
+    "data": (str,),
+}
+
+
+def read_resumable(checkpoint: str | Path) -> tuple[dict[str, Any], Settings]:
+    """Read the last.ckpt of a run directory.
+
+    Returns:
+        the content, and the settings of the run.
+
+    Raises:
+        InputError: it can't be read, is damaged, or is a finished model.
+    """
+    try:
+        content = read_checkpoint(checkpoint)
+    except InputError as error:
+        if Path(checkpoint).name == "last.ckpt" and "not a checkpoint" in error.template:
+            raise _add_way_out(error, checkpoint) from None
+        raise
+    if "resume" not in content:
+        raise InputError(
+            "{checkpoint} is a finished model: to continue a run, pass its last.ckpt",
+            checkpoint=checkpoint,
+        )
+    problem = _find_problem(content)
+    if problem:
+        raise damage_error(checkpoint, problem)
+    try:
+        return content, Settings.from_json(content["made"]["settings"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise damage_error(checkpoint, f"it lacks settings, {error}") from None
+
+
+def damage_error(checkpoint: str | Path, problem: object) -> InputError:
+    """Return the error that a checkpoint can't be resumed from, and what to do.
+
+    Args:
+        checkpoint: the last.ckpt of a run directory.
+        problem: what is wrong with it.
+    """
+    text = escape_braces(shorten(" ".join(str(problem).split()), 300))
+    error = InputError(f"{{checkpoint}} is damaged ({text})", checkpoint=checkpoint)
+    return _add_way_out(error, checkpoint)
+
+
+def _add_way_out(error: InputError, checkpoint: str | Path) -> InputError:
+    best = best_checkpoint_path(Path(checkpoint).resolve().parent)
+    if best.is_file():
+        return error.wrap(
+            "{error}; the best model, {best}, is a file of its own and can be used; "
+            "to train on, start a new run with another --save_path",
+            best=best,
+        )
+    return error.wrap("{error}; start a new run with another --save_path")
+
+
+def _find_problem(content: Mapping[str, Any]) -> str:
+    """Return what a state to resume from lacks; empty if nothing."""
+    state = content["resume"]
+    if not isinstance(state, Mapping):
+        return "it lacks the state of the training"
+    for name, kinds in _FIELDS.items():
+        value = state.get(name)
+        if name not in state or not isinstance(value, kinds) or isinstance(value, bool):
+            return f"its {name} is not what a training writes"
+    if min(state["epoch"], state["evaluations_since_best"]) < 0:
+        return "it counts less than 0 epochs"
+    classes = content.get("classes")
+    if not isinstance(classes, list | tuple) or not all(isinstance(name, str) for name in classes):
+        return "it lacks the classes"
+    if not isinstance(content.get("weights"), Mapping):
+        return "it lacks the weights"
+    return ""
