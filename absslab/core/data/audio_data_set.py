@@ -364,8 +364,8 @@ def read_split(
         give_notice(InputWarning(note))
     if classes is not None:
         own_classes = set(labelled.classes)
-        if may_lack_classes and not own_classes.isdisjoint(classes):
-            own_classes |= set(classes)
+        if may_lack_classes and own_classes < set(classes):
+            own_classes = set(classes)
         _check_classes(own_classes, classes, folder)
     recordings = [recording for recording in labelled.recordings if recording.split == split]
     if not recordings:

@@ -123,7 +123,7 @@ class AudioFinder:
     def _files(self) -> dict[str, list[str]]:
         """Paths of the sound files, by themselves without regard to case and Unicode form."""
         files: dict[str, list[str]] = {}
-        for path in sorted(_walk(self.folder)):
+        for path in sorted(list_audio(self.folder)):
             files.setdefault(_fold(path), []).append(path)
         return files
 
@@ -196,7 +196,7 @@ def _spellings(name: str) -> Iterator[str]:
         yield "/".join(parts[start:])
 
 
-def _walk(folder: Path) -> Iterator[str]:
+def list_audio(folder: Path) -> Iterator[str]:
     """Yield the paths of all sound files below a folder, with slashes; each folder once."""
     seen: set[str] = set()
     for root, folders, names in os.walk(folder, followlinks=True):

@@ -26,7 +26,12 @@ EventReader = Callable[[Sequence[str], Mapping[str, float]], dict[str, list[Soun
 
 
 def read_event_table(
-    table: Path, folder: Path, classes: Sequence[str], durations: Mapping[str, float]
+    table: Path,
+    folder: Path,
+    classes: Sequence[str],
+    durations: Mapping[str, float],
+    *,
+    may_lack_recordings: bool = False,
 ) -> dict[str, list[SoundEvent]]:
     """Read strong labels from a table that names recordings by their paths from a folder.
 
@@ -35,6 +40,7 @@ def read_event_table(
         folder: the folder.
         classes: the classes that may occur.
         durations: length (s) of each recording, by path.
+        may_lack_recordings: whether the table may name recordings that are not there.
 
     Returns:
         the events of each recording, by path.
@@ -44,7 +50,13 @@ def read_event_table(
     """
     paths = {os.path.relpath(path, folder): path for path in durations}
     lengths = {name: durations[path] for name, path in paths.items()}
-    events = read_events(table, classes=classes, durations=lengths, folder=folder)
+    events = read_events(
+        table,
+        classes=classes,
+        durations=lengths,
+        folder=folder,
+        may_lack_recordings=may_lack_recordings,
+    )
     return {paths[name]: of_recording for name, of_recording in events.items()}
 
 
@@ -66,6 +78,21 @@ class LabelledFolder:
     notes: list[str] = field(default_factory=list)
     events: Mapping[str, EventReader] = field(default_factory=dict)
     lacking: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class SplitSettings:
+    """How recordings are split where their corpus does not say it.
+
+    Args:
+        percentages: those of train, validation and test.
+        seed: seed of the shuffling.
+        test_fold: of a corpus with folds, the fold that is tested; 0: the last.
+    """
+
+    percentages: Percentages = (80.0, 10.0, 10.0)
+    seed: int = 0
+    test_fold: int = 0
 
 
 def find_origins(

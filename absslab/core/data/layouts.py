@@ -12,10 +12,12 @@ from pathlib import Path
 from absslab.core.common.config import Config, look_up, option
 from absslab.core.common.errors import InputError, escape_braces
 from absslab.core.data.audio_finder import AudioFinder
+from absslab.core.data.corpora import CORPORA, CorpusReader
 from absslab.core.data.labelled_recordings import (
     EventReader,
     LabelledFolder,
     LabelledRecording,
+    SplitSettings,
     check_given_split,
     divide,
     find_origins,
@@ -42,7 +44,8 @@ class DataConfig(Config):
 
     data_set_type: str = option(
         "mixture_folder",
-        "layout of the folder: mixture_folder (which absslab mix writes) or weakly_labelled_folder",
+        "layout of the folder: mixture_folder (which absslab mix writes), weakly_labelled_folder, "
+        f"or a corpus as it is unpacked: {', '.join(CORPORA)}",
         metavar="NAME",
         value_aliases=LAYOUT_ALIASES,
     )
@@ -66,6 +69,12 @@ class DataConfig(Config):
         unit="%",
     )
     split_seed: int = option(0, "seed of that split", at_least=0)
+    test_fold: int = option(
+        0,
+        "of a corpus with folds (esc50, urbansound8k), the fold of the test split; the fold "
+        "before it is the validation split; 0: the last",
+        at_least=0,
+    )
     origin_pattern: str | None = option(
         None,
         "regular expression that finds the origin (the longer recording) in a file name",
@@ -234,9 +243,16 @@ def _to_recording(row: LabelledRow, finder: AudioFinder, split: str) -> Labelled
     return LabelledRecording(str(path), frozenset(row.labels), origin, split)
 
 
+def _read_corpus(reader: CorpusReader, config: DataConfig, folder: Path) -> LabelledFolder:
+    """Read a published corpus; see `corpora`."""
+    settings = SplitSettings(config.split_percentages, config.split_seed, config.test_fold)
+    return reader(settings, folder)
+
+
 LAYOUTS: dict[str, Layout] = {
     "mixture_folder": read_mixture_folder,
     "weakly_labelled_folder": read_weakly_labelled_folder,
+    **{name: partial(_read_corpus, reader) for name, reader in CORPORA.items()},
 }
 
 

@@ -57,6 +57,7 @@ def read_events(
     classes: Sequence[str],
     durations: Mapping[str, float],
     folder: str | Path | None = None,
+    may_lack_recordings: bool = False,
 ) -> dict[str, list[SoundEvent]]:
     """Read strong labels, as `write_events` and others write them.
 
@@ -71,6 +72,7 @@ def read_events(
         durations: length (s) of each recording whose events are wanted; rows of other recordings
             are skipped if these exist.
         folder: the folder that the names of recordings begin from; by default that of the file.
+        may_lack_recordings: whether rows may name recordings that are not there; they are skipped.
 
     Returns:
         the events of each of these recordings; an empty list if the file has none of a recording.
@@ -91,6 +93,8 @@ def read_events(
     n_known = 0
     for row in table.rows:
         name = names.find(row.cells["filename"])
+        if name is None and may_lack_recordings:
+            continue
         if name is None:
             _check_recording_exists(path, row, folder, durations)
             continue

@@ -1,0 +1,588 @@
+"""Read published corpora as they are unpacked, with their own splits.
+
+Each function takes the settings and the folder of the corpus, and returns recordings with weak
+labels. Two recordings that were cut from one longer recording, such as one upload to Freesound or
+one video, have one origin, and an origin is in one split only: what a split shares with a later one
+of train, validation, test is left out of it, and counted.
+
+Corpora that name clips which may be gone from their sources (AudioSet, DESED) are used without
+them; how many are missing is said.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from absslab.core.common.errors import InputError, InputWarning, escape_braces
+from absslab.core.common.files import read_json
+from absslab.core.common.notices import give_notice
+from absslab.core.common.tables import Table, open_table
+from absslab.core.data.audio_finder import AudioFinder, list_audio
+from absslab.core.data.class_names import check_class_names, normalise
+from absslab.core.data.labelled_recordings import (
+    EventReader,
+    LabelledFolder,
+    LabelledRecording,
+    SplitSettings,
+    divide,
+    read_event_table,
+)
+from absslab.core.data.splits import SPLITS
+from absslab.core.data.strong_labels import SoundEvent
+from absslab.core.data.weak_labels import LabelledRow, read_label_table
+
+_YOUTUBE = re.compile(r"^Y?([\w-]{11})(?=_\d|\.|$)")  # the video in the name of a clip
+
+
+def read_esc50(settings: SplitSettings, folder: Path) -> LabelledFolder:
+    """Read ESC-50: 2000 clips of 50 classes in five folds, from Freesound.
+
+    ::
+
+        folder/meta/esc50.csv    filename,fold,target,category,esc10,src_file,take
+               audio/1-100032-A-0.wav …
+
+    Args:
+        settings: `test_fold` is tested, the fold before it validates.
+        folder: the corpus.
+
+    Raises:
+        InputError: it is not complete.
+    """
+    columns = ("filename", "fold", "category", "src_file")
+    table = _open(folder, "meta/esc50.csv", columns, key="filename")
+    finder = AudioFinder(_find_folder(folder, "audio"), folder / "meta" / "esc50.csv")
+    folds = _FoldSplit.of(table, settings.test_fold, folder)
+    recordings = []
+    for row in table.rows:
+        cells = row.cells
+        path = finder.find(cells["filename"])
+        labels = frozenset({normalise(cells["category"])})
+        recordings.append(
+            LabelledRecording(
+                str(path), labels, f"freesound {cells['src_file']}", folds.split_of(cells["fold"])
+            )
+        )
+    return _finish(recordings, folder, finder.notes)
+
+
+def read_urbansound8k(settings: SplitSettings, folder: Path) -> LabelledFolder:
+    """Read UrbanSound8K: 8732 clips of ten classes in ten folds, from Freesound.
+
+    ::
+
+        folder/metadata/UrbanSound8K.csv    slice_file_name,fsID,…,fold,classID,class
+               audio/fold1/101415-3-0-2.wav …
+
+    Args:
+        settings: `test_fold` is tested, the fold before it validates.
+        folder: the corpus.
+
+    Raises:
+        InputError: it is not complete.
+    """
+    columns = ("slice_file_name", "fsID", "fold", "class")
+    table = _open(folder, "metadata/UrbanSound8K.csv", columns, key="slice_file_name")
+    finder = AudioFinder(_find_folder(folder, "audio"), folder / "metadata" / "UrbanSound8K.csv")
+    folds = _FoldSplit.of(table, settings.test_fold, folder)
+    recordings = []
+    for row in table.rows:
+        cells = row.cells
+        path = finder.find(f"fold{cells['fold']}/{cells['slice_file_name']}")
+        labels = frozenset({normalise(cells["class"])})
+        recordings.append(
+            LabelledRecording(
+                str(path), labels, f"freesound {cells['fsID']}", folds.split_of(cells["fold"])
+            )
+        )
+    return _finish(recordings, folder, finder.notes)
+
+
+def read_fsd50k(settings: SplitSettings, folder: Path) -> LabelledFolder:
+    """Read FSD50K: 51,197 clips with labels of 200 classes, from Freesound.
+
+    ::
+
+        folder/FSD50K.ground_truth/dev.csv     fname,labels,mids,split   (train and val)
+                                   eval.csv    fname,labels,mids
+               FSD50K.dev_audio/64760.wav …
+               FSD50K.eval_audio/37199.wav …
+
+    Args:
+        settings: not used; the corpus has its own splits.
+        folder: the corpus.
+
+    Raises:
+        InputError: it is not complete.
+    """
+    recordings = []
+    notes: list[str] = []
+    for name, columns in {"dev": ("fname", "labels", "split"), "eval": ("fname", "labels")}.items():
+        place = f"FSD50K.ground_truth/{name}.csv"
+        table = _open(folder, place, columns, key="fname")
+        finder = AudioFinder(_find_folder(folder, f"FSD50K.{name}_audio"), folder / place)
+        for row in table.rows:
+            cells = row.cells
+            # The table names clips by their numbers alone, so this is no other spelling.
+            path = finder.find(f"{cells['fname']}.wav")
+            labels = frozenset(normalise(label) for label in cells["labels"].split(","))
+            split = {"train": "train", "val": "validation"}.get(cells.get("split", ""), "test")
+            origin = f"freesound {cells['fname']}"
+            recordings.append(LabelledRecording(str(path), labels, origin, split))
+        notes += finder.notes
+    return _finish(recordings, folder, notes)
+
+
+def read_audioset(settings: SplitSettings, folder: Path) -> LabelledFolder:
+    """Read AudioSet, or a part of it: clips of ten seconds from videos.
+
+    ::
+
+        folder/balanced_train_segments.csv    # YTID, start_seconds, end_seconds, positive_labels
+               unbalanced_train_segments.csv  (optional)
+               eval_segments.csv              the test split
+               class_labels_indices.csv       index,mid,display_name
+               …/<YTID>.wav                   anywhere below; also Y<YTID>.wav, <YTID>_30.000.wav, …
+
+    Validation recordings are drawn from those of training, by video. The classes are those of the
+    clips that are there.
+
+    Args:
+        settings: the share and the seed of the validation split.
+        folder: the corpus.
+
+    Raises:
+        InputError: a table is missing, or no clip is there.
+    """
+    names = _read_display_names(folder)
+    by_video = _index_videos(folder)
+    recordings = []
+    n_named = 0
+    tables = {
+        "balanced_train_segments.csv": "train",
+        "unbalanced_train_segments.csv": "train",
+        "eval_segments.csv": "test",
+    }
+    existing = {name: split for name, split in tables.items() if (folder / name).is_file()}
+    if not existing:
+        raise InputError(
+            f"{{path}} has neither of {', '.join(tables)}: expected the tables of AudioSet",
+            path=folder,
+        )
+    for name, split in existing.items():
+        table = open_table(
+            folder / name,
+            required=(),
+            header=("YTID", "start_seconds", "end_seconds", "positive_labels"),
+            comment="#",
+            key=None,
+        )
+        for row in table.rows:
+            n_named += 1
+            path = _find_clip(by_video, row.cells["YTID"], row.cells["start_seconds"])
+            if path is None:
+                continue
+            mids = [mid.strip() for mid in row.cells["positive_labels"].split(",")]
+            unknown = [mid for mid in mids if mid not in names]
+            if unknown:
+                raise InputError(
+                    f"{{path}}, line {row.line}: {escape_braces(unknown[0])} is no class of "
+                    "class_labels_indices.csv",
+                    path=folder / name,
+                )
+            labels = frozenset(names[mid] for mid in mids)
+            origin = f"youtube {row.cells['YTID']}"
+            recordings.append(LabelledRecording(str(path), labels, origin, split))
+    notes = _note_missing(n_named - len(recordings), n_named, folder)
+    return _finish(_draw_validation(recordings, settings), folder, notes)
+
+
+def read_desed(settings: SplitSettings, folder: Path) -> LabelledFolder:
+    """Read DESED: weak labels of videos, synthetic soundscapes and strong labels for tests.
+
+    ::
+
+        folder/metadata/train/weak.tsv                 audio/train/weak/…
+               metadata/train/<name>/soundscapes.tsv   audio/train/<name>/soundscapes/…
+               metadata/validation/validation.tsv      audio/validation/validation/…
+               metadata/eval/public.tsv                audio/eval/public/…
+
+    Each table of metadata/ belongs to the folder of audio/ in the same place. eval is the test
+    split; without it, validation is, and validation recordings are drawn from those of training.
+
+    Args:
+        settings: the share and the seed of a validation split that is drawn.
+        folder: the corpus, or its folder `dataset`.
+
+    Raises:
+        InputError: there are no tables, or no clip is there.
+    """
+    root = folder / "dataset" if (folder / "dataset" / "metadata").is_dir() else folder
+    metadata = _find_folder(root, "metadata")
+    has_eval = any((metadata / "eval").rglob("*.tsv"))
+    splits = {
+        "train": "train",
+        "validation": "validation" if has_eval else "test",
+        "eval": "test",
+    }
+    recordings: list[LabelledRecording] = []
+    notes: list[str] = []
+    events: dict[str, list[tuple[Path, Path]]] = {}
+    n_named = 0
+    for part, split in splits.items():
+        for path in sorted((metadata / part).rglob("*.tsv")):
+            audio = _find_audio(root, path.relative_to(metadata))
+            if audio is None:
+                notes.append(f"{path.name} is left out: there is no folder of its recordings")
+                continue
+            if path.name.startswith("unlabel"):
+                notes.append(f"{path.name} is left out: it has no labels")
+                continue
+            labels = read_label_table(path)
+            finder = AudioFinder(audio, path)
+            found = _find_existing(labels.rows, finder, split)
+            n_named += len(labels.rows)
+            recordings += found
+            notes += [*labels.notes, *finder.notes]
+            if labels.kind == "strong":
+                events.setdefault(split, []).append((path, audio))
+    notes += _note_missing(n_named - len(recordings), n_named, folder)
+    if not has_eval:
+        recordings = _draw_validation(recordings, settings)
+    readers = {split: partial(_read_tables, tables) for split, tables in events.items()}
+    return replace(_finish(recordings, folder, notes), events=readers)
+
+
+def read_urban_sed(settings: SplitSettings, folder: Path) -> LabelledFolder:
+    """Read URBAN-SED: synthetic soundscapes of ten classes, with strong labels as JAMS.
+
+    ::
+
+        folder/annotations/train/soundscape_train_uniform0.jams …   and validate/, test/
+               audio/train/soundscape_train_uniform0.wav …
+
+    Args:
+        settings: not used; the corpus has its own splits.
+        folder: the corpus.
+
+    Raises:
+        InputError: it is not complete, or an annotation is damaged.
+    """
+    annotations = _find_folder(folder, "annotations")
+    audio = _find_folder(folder, "audio")
+    recordings = []
+    notes: list[str] = []
+    events: dict[str, dict[str, list[SoundEvent]]] = {}
+    for part, split in {"train": "train", "validate": "validation", "test": "test"}.items():
+        finder = AudioFinder(audio / part, annotations / part)
+        for path in sorted((annotations / part).glob("*.jams")):
+            sound = str(finder.find(f"{path.stem}.wav"))
+            of_recording = read_jams(path)
+            events.setdefault(split, {})[sound] = of_recording
+            labels = frozenset(event.event_label for event in of_recording)
+            recordings.append(LabelledRecording(sound, labels, path.stem, split))
+        notes += finder.notes
+    readers: dict[str, EventReader] = {
+        split: partial(_fit_events, of_split) for split, of_split in events.items()
+    }
+    return replace(_finish(recordings, folder, notes), events=readers)
+
+
+def read_jams(path: Path) -> list[SoundEvent]:
+    """Read the events of a JAMS file: those of its annotations of sound events.
+
+    The background of a soundscape is left out.
+
+    Raises:
+        InputError: it is not JSON, or has no annotation of sound events.
+    """
+    content = read_json(path)
+    try:
+        annotations = [
+            annotation
+            for annotation in content["annotations"]
+            if annotation["namespace"] in ("scaper", "sound_event", "segment_open", "tag_open")
+        ]
+        found = annotations[0]
+        events = [_read_observation(item) for item in _list_observations(found["data"])]
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise InputError(
+            f"{{path}} holds no annotation of sound events as JAMS writes it "
+            f"({type(error).__name__}: {escape_braces(error)})",
+            path=path,
+        ) from None
+    return [event for event in events if event is not None]
+
+
+def _list_observations(data: Any) -> list[Mapping[str, Any]]:
+    """Return the observations of an annotation; earlier versions of JAMS wrote them as columns."""
+    if isinstance(data, Mapping):
+        columns = zip(data["time"], data["duration"], data["value"], strict=True)
+        return [
+            {"time": time, "duration": duration, "value": value}
+            for time, duration, value in columns
+        ]
+    return list(data)
+
+
+def _read_observation(item: Mapping[str, Any]) -> SoundEvent | None:
+    """Return the event of an observation; None for a background."""
+    value = item["value"]
+    if isinstance(value, Mapping):
+        if value.get("role") == "background":
+            return None
+        label = value["label"]
+    else:
+        label = value
+    onset = float(item["time"])
+    return SoundEvent(normalise(str(label)), onset, onset + float(item["duration"]))
+
+
+def _fit_events(
+    events: Mapping[str, Sequence[SoundEvent]],
+    classes: Sequence[str],
+    durations: Mapping[str, float],
+) -> dict[str, list[SoundEvent]]:
+    """Cut events at the ends of their recordings, and leave out those without length."""
+    fitted: dict[str, list[SoundEvent]] = {}
+    n_changed = 0
+    for path, duration in durations.items():
+        fitted[path] = []
+        for event in events.get(path, ()):
+            if event.event_label not in classes:
+                raise InputError(
+                    f"{{path}} has an event of the class {escape_braces(event.event_label)!r}, "
+                    "which the model does not know",
+                    path=path,
+                )
+            offset = min(event.offset, duration)
+            n_changed += event.offset > duration + 0.1 or offset <= event.onset
+            if offset > event.onset:
+                fitted[path].append(replace(event, offset=offset))
+    if n_changed:
+        give_notice(
+            InputWarning(
+                f"{n_changed} events were cut at the ends of their recordings, or left out since "
+                "they have no length"
+            )
+        )
+    return fitted
+
+
+def _read_tables(
+    tables: Sequence[tuple[Path, Path]], classes: Sequence[str], durations: Mapping[str, float]
+) -> dict[str, list[SoundEvent]]:
+    """Read the strong labels of a split from its tables, each with the folder of its audio."""
+    events: dict[str, list[SoundEvent]] = {}
+    for table, audio in tables:
+        own = {
+            path: length for path, length in durations.items() if Path(path).is_relative_to(audio)
+        }
+        if own:
+            events |= read_event_table(table, audio, classes, own, may_lack_recordings=True)
+    return {path: events.get(path, []) for path in durations}
+
+
+class _FoldSplit:
+    """Which split each fold of a cross-validation is in.
+
+    Args:
+        names: the folds.
+        test: the fold that is tested.
+    """
+
+    def __init__(self, names: Sequence[str], test: str):
+        self.names = names
+        self.test = test
+
+    @classmethod
+    def of(cls, table: Table, test_fold: int, folder: Path) -> "_FoldSplit":
+        """Return the split of the folds of a table.
+
+        Args:
+            table: has a column fold.
+            test_fold: the fold that is tested; 0: the last one.
+            folder: the corpus.
+
+        Raises:
+            InputError: there is no such fold.
+        """
+        folds = sorted(
+            {row.cells["fold"] for row in table.rows}, key=lambda fold: (len(fold), fold)
+        )
+        test = str(test_fold) if test_fold else folds[-1]
+        if test not in folds or len(folds) < len(SPLITS):
+            raise InputError(
+                f"{{path}} has the folds {escape_braces(', '.join(folds))}, test_fold is {test}: "
+                "expected one of at least three folds",
+                path=folder,
+            )
+        return cls(folds, test)
+
+    def split_of(self, fold: str) -> str:
+        """Return the split of a fold; the fold before that of the test validates."""
+        if fold == self.test:
+            return "test"
+        before = self.names[self.names.index(self.test) - 1]
+        return "validation" if fold == before else "train"
+
+
+def _open(folder: Path, place: str, columns: Sequence[str], *, key: str) -> Table:
+    path = folder / place
+    if not path.is_file():
+        raise InputError(
+            "{path} is missing: expected the folder of the unpacked corpus, which holds it",
+            path=path,
+        )
+    return open_table(path, required=columns, key=key)
+
+
+def _find_folder(folder: Path, name: str) -> Path:
+    path = folder / name
+    if not path.is_dir():
+        raise InputError(
+            "{path} is missing: expected the folder of the unpacked corpus, which holds it",
+            path=path,
+        )
+    return path
+
+
+def _find_audio(root: Path, table: Path) -> Path | None:
+    """Find the recordings of a table of DESED, given its path from metadata/."""
+    places = (table.with_suffix(""), table.parent)
+    return next(
+        (root / "audio" / place for place in places if (root / "audio" / place).is_dir()), None
+    )
+
+
+def _find_existing(
+    rows: Iterable[LabelledRow], finder: AudioFinder, split: str
+) -> list[LabelledRecording]:
+    recordings = []
+    for row in rows:
+        try:
+            path = finder.find(row.filename)
+        except InputError:
+            continue
+        video = _YOUTUBE.match(path.name)
+        origin = f"youtube {video[1]}" if video else path.name
+        recordings.append(LabelledRecording(str(path), frozenset(row.labels), origin, split))
+    return recordings
+
+
+def _read_display_names(folder: Path) -> dict[str, str]:
+    """Return the names of AudioSet's classes by their identifiers."""
+    table = _open(folder, "class_labels_indices.csv", ("mid", "display_name"), key="mid")
+    return {row.cells["mid"]: normalise(row.cells["display_name"]) for row in table.rows}
+
+
+def _index_videos(folder: Path) -> dict[str, list[Path]]:
+    """Return the sound files below a folder by the video that their name begins with."""
+    by_video: dict[str, list[Path]] = {}
+    for name in sorted(list_audio(folder)):
+        path = folder / name
+        stem = path.stem
+        for video in {stem[:11], stem[1:12] if stem.startswith("Y") else ""}:
+            by_video.setdefault(video, []).append(path)
+    return by_video
+
+
+def _find_clip(by_video: Mapping[str, Sequence[Path]], video: str, start: str) -> Path | None:
+    """Find the file of a clip: called after the video, or the video and the clip's beginning."""
+    try:
+        seconds = float(start)
+    except ValueError:
+        return None
+    numbers = {f"{seconds:.3f}", f"{seconds:.1f}", f"{seconds:g}", f"{seconds * 1000:.0f}"}
+    plain = None
+    for path in by_video.get(video, ()):
+        for prefix in (video, f"Y{video}"):
+            if not path.stem.startswith(prefix):
+                continue
+            rest = path.stem[len(prefix) :]
+            if rest.lstrip("_-").partition("_")[0] in numbers:
+                return path
+            if not rest:
+                plain = path
+    return plain
+
+
+def _note_missing(n_missing: int, n_named: int, folder: Path) -> list[str]:
+    if n_missing == n_named:
+        raise InputError(
+            f"{{path}} holds none of the {n_named} recordings that its tables name: "
+            "expected sound files below it",
+            path=folder,
+        )
+    if not n_missing:
+        return []
+    return [f"{n_missing} of {n_named} recordings that the tables name are not there: left out"]
+
+
+def _draw_validation(
+    recordings: Sequence[LabelledRecording], settings: SplitSettings
+) -> list[LabelledRecording]:
+    """Move some recordings from train to validation, by origin and stratified by class.
+
+    Classes with one origin in train stay there.
+    """
+    train = [recording for recording in recordings if recording.split == "train"]
+    others = [recording for recording in recordings if recording.split != "train"]
+    share = settings.percentages[0] + settings.percentages[1]
+    if not train or not settings.percentages[1]:
+        return list(recordings)
+    origins: dict[str, set[str]] = {}
+    for recording in train:
+        for label in recording.labels:
+            origins.setdefault(label, set()).add(recording.origin)
+    common = {label for label, of_label in origins.items() if len(of_label) > 1}
+    known = {recording.path: recording for recording in train}
+    percentages = (
+        100 * settings.percentages[0] / share,
+        100 * settings.percentages[1] / share,
+        0.0,
+    )
+    reduced = [replace(recording, labels=recording.labels & common) for recording in train]
+    divided = divide(reduced, percentages, settings.seed)
+    drawn = [replace(known[recording.path], split=recording.split) for recording in divided]
+    return [*drawn, *others]
+
+
+def _finish(
+    recordings: Sequence[LabelledRecording], folder: Path, notes: Sequence[str]
+) -> LabelledFolder:
+    """Keep each origin in one split, and collect the classes.
+
+    Raises:
+        InputError: there are no recordings, or names of classes can't be used.
+    """
+    if not recordings:
+        raise InputError("{path} holds no labelled recordings", path=folder)
+    split_of: dict[str, str] = {}
+    for recording in recordings:
+        other = split_of.setdefault(recording.origin, recording.split)
+        split_of[recording.origin] = max(other, recording.split, key=SPLITS.index)
+    kept = [recording for recording in recordings if recording.split == split_of[recording.origin]]
+    notes = list(notes)
+    if len(kept) < len(recordings):
+        notes.append(
+            f"{len(recordings) - len(kept)} recordings are left out, since a later split holds "
+            "others of the same origin"
+        )
+    classes = sorted(set().union(*(recording.labels for recording in kept)))
+    check_class_names(classes, folder)
+    return LabelledFolder(kept, classes, notes)
+
+
+CorpusReader = Callable[[SplitSettings, Path], LabelledFolder]
+CORPORA: dict[str, CorpusReader] = {
+    "desed": read_desed,
+    "audioset": read_audioset,
+    "fsd50k": read_fsd50k,
+    "esc50": read_esc50,
+    "urbansound8k": read_urbansound8k,
+    "urban_sed": read_urban_sed,
+}
