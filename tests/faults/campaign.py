@@ -7,6 +7,7 @@ was lost, hung, or ended with a traceback.
 """
 
 import argparse
+import importlib
 import os
 import shutil
 import sys
@@ -93,7 +94,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kind", choices=KINDS, help="repeat the input of a kind and the seed")
     flags = parser.parse_args()
-    torch.set_num_threads(1)  # the processes are forked
+    for command in ("mix", "train", "evaluate", "separate", "compare", "report"):
+        importlib.import_module(f"absslab.cli.{command}")  # once, before processes are forked
+    torch.set_num_threads(1)  # for the same reason
     os.environ["OMP_NUM_THREADS"] = "1"
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="absslab-faults-") as name:
