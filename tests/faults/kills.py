@@ -116,7 +116,10 @@ def fingerprint(path: Path) -> str:
     """Return what a file holds, as a text that two runs have in common."""
     if path.suffix in (".json", ".jsonl"):
         lines = path.read_text().splitlines() if path.suffix == ".jsonl" else [path.read_text()]
-        return json.dumps([without_times(json.loads(line)) for line in lines], sort_keys=True)
+        documents = [without_times(json.loads(line)) for line in lines]
+        if path.name == "metrics.jsonl":  # an epoch is repeated after a kill; its last line counts
+            documents = list({document["epoch"]: document for document in documents}.values())
+        return json.dumps(documents, sort_keys=True)
     if path.suffix == ".ckpt":
         weights = torch.load(path, weights_only=True)["weights"]
         return str({name: hash_bytes(value.numpy().tobytes()) for name, value in weights.items()})

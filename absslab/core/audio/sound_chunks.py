@@ -129,6 +129,8 @@ class _Search:
 
     def _read_head(self, position: int) -> tuple[bytes, int] | None:
         length = self.container.size_length
+        if position > self.file_size:  # a size may be larger than any place that `seek` accepts
+            return None
         self.file.seek(position)
         head = self.file.read(4 + length)
         if len(head) < 4 + length:

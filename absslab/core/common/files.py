@@ -84,6 +84,23 @@ def remove_unfinished(folder: str | Path, *, below: bool = True) -> None:
             path.unlink(missing_ok=True)
 
 
+def replace_folder(folder: Path, finished: Path) -> None:
+    """Put a finished folder in the place of another, or where none is.
+
+    The old one is moved away before it is removed file by file, so that a kill leaves no folder
+    that lacks some of its files. `remove_unfinished` removes what a kill leaves.
+
+    Args:
+        folder: is replaced.
+        finished: a folder beside it, which gets its name.
+    """
+    old = temporary_sibling(folder.with_name(f"{folder.name}.old"))
+    if folder.exists():
+        folder.rename(old)
+    finished.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
 def lies_below(path: str | Path, folder: str | Path) -> bool:
     """Return whether a path leads to something in a folder, or in one below it.
 

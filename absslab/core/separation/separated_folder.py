@@ -24,6 +24,7 @@ from absslab.core.common.files import (
     check_output_folder,
     check_place,
     remove_unfinished,
+    replace_folder,
     temporary_sibling,
 )
 from absslab.core.common.left_out import LeftOut, on_error_option
@@ -302,8 +303,7 @@ def separate_file(
         )
         rows = [(path.name, event.onset, event.offset, event.event_label) for event in events]
         write_events(unfinished / "events.tsv", rows)
-        shutil.rmtree(folder, ignore_errors=True)
-        unfinished.rename(folder)
+        replace_folder(folder, unfinished)
     finally:
         for writer in writers:
             writer.discard()

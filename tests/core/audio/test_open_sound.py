@@ -429,3 +429,14 @@ def test_libav_is_told_of_a_place_that_a_file_does_not_have(tmp_path):
         assert reader.seek(-5) == -1
         assert reader.seek(-2, io.SEEK_END) == 8
         assert reader.read() == b"89"
+
+
+@pytest.mark.parametrize("size", [2**62, 2**63 - 1, 2**64 - 1])
+def test_a_chunk_that_claims_to_be_larger_than_any_file_is_no_reason_to_fail(tmp_path, size):
+    path = tmp_path / "a.w64"
+    soundfile.write(path, tone(0.2, RATE), RATE, format="W64", subtype="PCM_16")
+    content = bytearray(path.read_bytes())
+    content[56:64] = size.to_bytes(8, "little")  # of the chunk that describes the samples
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="not a readable sound file"):
+        sound_files.load(path)

@@ -201,3 +201,26 @@ def test_inputs_that_would_write_to_one_folder_are_refused(tmp_path):
     write(tmp_path / "a.flac")
     with pytest.raises(InputError, match="both write"):
         find_inputs([str(tmp_path)])
+
+
+def test_a_folder_that_is_replaced_when_the_process_ends_is_written_again(
+    separator, tmp_path, monkeypatch
+):
+    path = write(tmp_path / "a.wav")
+    output = tmp_path / "out"
+    list(separate_file(separator, path, output))
+    before = {file.name: file.read_bytes() for file in (output / "a").iterdir()}
+
+    def end_while_removing(folder, **_):
+        for file in list(folder.glob("*.wav"))[:1]:
+            file.unlink()
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr("absslab.core.common.files.shutil.rmtree", end_while_removing)
+        with pytest.raises(SystemExit):
+            list(separate_file(separator, path, output))
+    assert {file.name: file.read_bytes() for file in (output / "a").iterdir()} == before
+    monkeypatch.setattr("absslab.core.common.files.is_process_running", lambda process: False)
+    list(separate_file(separator, path, output))
+    assert [folder.name for folder in output.iterdir()] == ["a"]
