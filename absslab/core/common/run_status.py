@@ -1,5 +1,6 @@
 """The status of a process in a status.json, for other processes that follow it."""
 
+import math
 import os
 import socket
 import time
@@ -62,6 +63,8 @@ class RunStatus:
         pid: id of the process.
         pid_started: when the process was started, in seconds since 1970. By now, another process
             may have the same pid.
+        boot_time: when the machine was started, by the same clock. If the clock is set, both times
+            seem to change, but not the time between them.
         heartbeat: when this was written, in seconds since 1970.
     """
 
@@ -76,6 +79,7 @@ class RunStatus:
     host: str = ""
     pid: int | None = None
     pid_started: float | None = None
+    boot_time: float | None = None
     heartbeat: float | None = None
 
     @property
@@ -98,7 +102,10 @@ class RunStatus:
         if self.pid is None or self.pid_started is None:
             return False
         try:
-            return abs(psutil.Process(self.pid).create_time() - self.pid_started) < 1
+            started, boot_time = _find_start(self.pid)
+            # By another clock than when this was written, if that has been set since.
+            shift = 0.0 if self.boot_time is None else boot_time - self.boot_time
+            return abs(started - shift - self.pid_started) < 1
         except (psutil.Error, ValueError, OverflowError):
             return False
 
@@ -124,7 +131,7 @@ class RunStatus:
                 known[field.name] = _progress_from_json(value)
             elif field.name in ("state", "device", "host"):
                 known[field.name] = value if isinstance(value, str) else ""
-            elif field.name in ("pid_started", "heartbeat"):
+            elif field.name in ("pid_started", "boot_time", "heartbeat"):
                 known[field.name] = value if _is_number(value, int | float) else None
             else:
                 known[field.name] = value if _is_number(value, int) else None
@@ -147,6 +154,7 @@ class StatusFile:
     def __init__(self, path: Path | None):
         self.path = path
         self.status = RunStatus()
+        self._written_at = -math.inf  # by a clock that nobody sets
 
     def write(self, state: str, **changes: Any) -> None:
         """Write the state.
@@ -158,21 +166,23 @@ class StatusFile:
         Raises:
             OSError: the file can't be written.
         """
-        process = psutil.Process()
+        started, boot_time = _find_start(os.getpid())
         self.status = replace(
             self.status,
             state=state,
             host=socket.gethostname(),
-            pid=process.pid,
-            pid_started=process.create_time(),
+            pid=os.getpid(),
+            pid_started=started,
+            boot_time=boot_time,
             heartbeat=time.time(),
             **changes,
         )
+        self._written_at = time.monotonic()
         self._save()
 
     def write_heartbeat(self, **changes: Any) -> None:
         """Write that the process is alive, at most every `HEARTBEAT` seconds."""
-        if time.time() - (self.status.heartbeat or 0.0) >= HEARTBEAT:
+        if time.monotonic() - self._written_at >= HEARTBEAT:
             self.write(self.status.state or "running", **changes)
 
     def report(self, task: str, done: int, total: int, *, state: str = "running") -> None:
@@ -186,7 +196,7 @@ class StatusFile:
         """
         before = self.status.progress
         is_new = before is None or before.task != task or self.status.state != state
-        age = time.time() - (self.status.heartbeat or 0.0)
+        age = time.monotonic() - self._written_at
         if is_new or done == total or age >= _BETWEEN_REPORTS:
             self.write(state, progress=TaskProgress(task, done, total))
 
@@ -217,15 +227,17 @@ def write_child_status(path: str | Path, pid: int, task: str) -> None:
     if read_status(path).pid == pid:
         return
     try:
-        started = psutil.Process(pid).create_time()
+        started, boot_time = _find_start(pid)
     except psutil.Error:  # it has ended already
         started = time.time()
+        boot_time = psutil.boot_time()
     status = RunStatus(
         state="preparing",
         progress=TaskProgress(task),
         host=socket.gethostname(),
         pid=pid,
         pid_started=started,
+        boot_time=boot_time,
         heartbeat=time.time(),
     )
     write_json(path, status.to_json())
@@ -270,6 +282,12 @@ def report_steps(file: StatusFile, steps: Steps[Result], task: str) -> Steps[Res
         file.report(step.stage or task, step.done, step.total)
         yield step
     return work.result
+
+
+def _find_start(pid: int) -> tuple[float, float]:
+    """Return when a process and the machine were started, in seconds since 1970."""
+    boot_time = psutil.boot_time()
+    return psutil.Process(pid).create_time(), boot_time
 
 
 def _progress_from_json(values: Any) -> TaskProgress | None:

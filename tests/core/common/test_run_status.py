@@ -1,7 +1,10 @@
 """A status.json tells how far a process is, and how it ended."""
 
 import json
+import time
+from dataclasses import replace
 
+import psutil
 import pytest
 
 from absslab.core.common.progress import Progress, run_to_end
@@ -46,3 +49,33 @@ def test_without_a_path_nothing_is_written_and_nothing_is_read(tmp_path):
         run_to_end(report_steps(file, work(), "scoring"))
     assert list(tmp_path.iterdir()) == []
     assert read_status(tmp_path / "status.json") == RunStatus()
+
+
+@pytest.mark.parametrize("shift", [-3600, -1, 1, 3600, 86400 * 365])
+def test_a_clock_that_is_set_makes_no_process_dead(tmp_path, monkeypatch, shift):
+    """The system tells when a process was started by the clock as it is set now."""
+    path = tmp_path / "status.json"
+    with report_state(path) as file:
+        boot_time = psutil.boot_time
+        create_time = psutil.Process.create_time
+        now = time.time
+        monkeypatch.setattr(psutil, "boot_time", lambda: boot_time() + shift)
+        monkeypatch.setattr(psutil.Process, "create_time", lambda self: create_time(self) + shift)
+        monkeypatch.setattr(time, "time", lambda: now() + shift)
+        assert read_status(path).is_alive
+        another = replace(read_status(path), pid_started=read_status(path).pid_started - 100)
+        assert not another.is_alive
+        seconds = time.monotonic()
+        monkeypatch.setattr(time, "monotonic", lambda: seconds + 60)
+        before = read_status(path).heartbeat
+        file.write_heartbeat()
+        assert read_status(path).heartbeat - before == pytest.approx(shift, abs=30)
+        assert read_status(path).is_alive
+
+
+def test_a_status_of_an_earlier_version_is_read(tmp_path):
+    path = tmp_path / "status.json"
+    with report_state(path):
+        values = json.loads(path.read_text())
+        del values["boot_time"]
+        assert RunStatus.from_json(values).is_alive
