@@ -39,6 +39,7 @@ COMMANDS = {
 
 _N_NOTICES = 50  # number of warnings of a command that are printed
 _LONGEST_LINE = 4000  # characters
+_LONGEST_WORD = 1000
 _CLOSE = "close other programs, or take a machine with more"
 _SAVE_MEMORY = {  # what to do when the memory is full
     "train": "try a smaller --batch_size, --in_memory False or --clip_length 10, or another "
@@ -164,6 +165,8 @@ def _overview() -> str:
 
 def _fail(command: str, message: str, status: int) -> int:
     # A path or a message of a library may have several lines, or a very long one.
-    line = shorten(" ".join(message.split()), _LONGEST_LINE)
+    line = shorten(
+        " ".join(shorten(word, _LONGEST_WORD) for word in message.split()), _LONGEST_LINE
+    )
     print(f"absslab {command}: {line}" if command else f"absslab: {line}", file=sys.stderr)
     return status

@@ -168,3 +168,48 @@ def test_a_name_that_the_file_system_can_not_write_is_one_line(monkeypatch, caps
     assert main(["mix"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "set PYTHONUTF8=1" in line
+
+
+LONG = "9" * 400
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["mix", "--n_files", LONG],
+        ["mix", "--n_files", "9" * 5000],
+        ["mix", "--length", LONG],
+        ["mix", "--length", "1e-320"],
+        ["mix", "--seed", f"-{LONG}"],
+        ["mix", "--length", "x" * 10_000],
+        ["mix", "--overlap", "x" * 10_000],
+        ["mix", f"--{'x' * 10_000}"],
+        ["mix", "--sources", "x" * 10_000],
+        ["train", "--learning_rate", "1e-320"],
+        ["train", "--n_epochs", LONG],
+        ["train", "--scheduler_milestones", LONG, "1"],
+        ["train", "--recipe", "x" * 10_000],
+        ["train", "--f_max", "1e-320"],
+        ["train", "--window_length", "1e300"],
+        ["evaluate", "--collar", "1e-320"],
+        ["evaluate", "--n_resamples", LONG],
+        ["separate", "--mask_power", "1e308"],
+        ["separate", "--gains", f"speech={LONG}"],
+        ["separate", "--checkpoint_path", "x" * 10_000, "--input", "a", "--output_folder", "b"],
+        ["report", "--n_examples", LONG],
+        ["report", "--run_directory", "x" * 10_000],
+        ["compare", "x" * 10_000, "y" * 10_000],
+        ["dashboard", "x" * 10_000],
+        ["dashboard", "listen", "--port", LONG],
+        ["x" * 10_000],
+    ],
+)
+def test_long_numbers_and_texts_are_one_short_line(arguments, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    (line,) = err.splitlines()
+    assert len(line) < 4200
+    assert "9" * 300 not in line
+    assert list(tmp_path.iterdir()) == []

@@ -15,10 +15,13 @@ from typing import Any, Self
 
 import numpy as np
 
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, describe_value
 
 _TRUE = ("True", "true", "1")
 _FALSE = ("False", "false", "0")
+# In magnitude: seeds have up to 64 bits, and the other numbers are counts, times or factors.
+_LARGEST = 2**64
+_SMALLEST = 1e-30
 _LIMITS: dict[str, tuple[Callable[[Any, Any], bool], str]] = {
     "at_least": (operator.ge, "at least"),
     "above": (operator.gt, "more than"),
@@ -314,7 +317,7 @@ def parse_setting(config_class: type[Config], name: str, text: str) -> Any:
     try:
         value = [parse(word) for word in text.split()] if is_tuple else parse(text)
     except argparse.ArgumentTypeError:
-        raise InputError(f"{name} is {text!r}: expected {_kind(hint)}") from None
+        raise InputError(f"{name} is {describe_value(text)}: expected {_kind(hint)}") from None
     return check_setting(config_class, name, value)
 
 
@@ -356,14 +359,14 @@ def _parser_of(hint: Any) -> Callable[[str], Any]:
         if element is bool:
             if text not in (*_TRUE, *_FALSE):
                 raise argparse.ArgumentTypeError(
-                    f"{text!r} is neither {', '.join(_TRUE)} nor {', '.join(_FALSE)}"
+                    f"{describe_value(text)} is neither {', '.join(_TRUE)} nor {', '.join(_FALSE)}"
                 )
             return text in _TRUE
         try:
             return element(text)
         except ValueError:
             kind = {int: "a whole number", float: "a number"}[element]
-            raise argparse.ArgumentTypeError(f"{text!r} is not {kind}") from None
+            raise argparse.ArgumentTypeError(f"{describe_value(text)} is not {kind}") from None
 
     return parse
 
@@ -388,7 +391,7 @@ def _convert_type(name: str, value: Any, hint: Any) -> Any:
     if not is_tuple:
         return _convert_element(name, value, element, hint)
     if isinstance(value, str) or not isinstance(value, Sequence):
-        raise InputError(f"{name} is {value!r}: expected {_kind(hint)}")
+        raise InputError(f"{name} is {describe_value(value)}: expected {_kind(hint)}")
     size = typing.get_args(_without_none(hint))
     if size[-1] is not Ellipsis and len(value) != len(size):
         raise InputError(
@@ -406,13 +409,24 @@ def _without_none(hint: Any) -> Any:
 def _convert_element(name: str, value: Any, element: type, hint: Any) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
-    if element is float and isinstance(value, int) and not isinstance(value, bool):
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if is_number and element in (int, float):
+        _check_size(name, value)
+    if element is float and is_number:
         value = float(value)
     if not isinstance(value, element) or (isinstance(value, bool) and element is not bool):
-        raise InputError(f"{name} is {value!r}: expected {_kind(hint)}")
+        raise InputError(f"{name} is {describe_value(value)}: expected {_kind(hint)}")
+    return value
+
+
+def _check_size(name: str, value: float) -> None:
+    """Check that a number can be computed with: no machine holds what others would ask for."""
     if isinstance(value, float) and not math.isfinite(value):
         raise InputError(f"{name} is {value}: expected a finite number")
-    return value
+    if abs(value) > _LARGEST:
+        raise InputError(f"{name} is {describe_value(value)}: expected at most {_LARGEST:g}")
+    if 0 < abs(value) < _SMALLEST:
+        raise InputError(f"{name} is {value:g}: expected 0, or at least {_SMALLEST:g}")
 
 
 def _kind(hint: Any) -> str:
@@ -425,9 +439,8 @@ def _kind(hint: Any) -> str:
 
 def _check_limits(name: str, value: Any, about: Mapping[str, Any]) -> None:
     if about.get("choices") and value not in about["choices"] and value is not None:
-        raise InputError(
-            f"{name} is {value!r}: expected one of {', '.join(map(str, about['choices']))}"
-        )
+        choices = ", ".join(map(str, about["choices"]))
+        raise InputError(f"{name} is {describe_value(value)}: expected one of {choices}")
     if value is None:
         return
     for key, (keeps_limit, text) in _LIMITS.items():

@@ -11,10 +11,11 @@ from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from absslab.core.common.config import suggest_nearest
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, describe_value
 
 Document = TypeVar("Document")
 
+_LARGEST = 2**64  # of whole numbers
 _SCALARS: dict[Any, tuple[type | tuple[type, ...], str]] = {
     bool: (bool, "true or false"),
     int: (int, "a whole number"),
@@ -35,7 +36,9 @@ def document_from_json(kind: type[Document], content: object, name: str = "") ->
         InputError: a field is unknown or missing, or a value has another type.
     """
     if not isinstance(content, Mapping):
-        raise InputError(f"{name or 'the content'} is {content!r:.50}: expected named fields")
+        raise InputError(
+            f"{name or 'the content'} is {describe_value(content, 50)}: expected named fields"
+        )
     types_of_fields = _field_types(kind)  # type: ignore[arg-type]
     known: dict[str, Field[Any]] = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
     for key in content:
@@ -85,12 +88,12 @@ def _read(kind: Any, content: object, name: str) -> Any:
         return _read(kind, content, name)
     if origin in (list, tuple):
         if not isinstance(content, Sequence) or isinstance(content, str):
-            raise InputError(f"{name} is {content!r:.50}: expected a list")
+            raise InputError(f"{name} is {describe_value(content, 50)}: expected a list")
         return origin(
             _read(arguments[0], item, f"{name}[{index}]") for index, item in enumerate(content)
         )
     if not isinstance(content, Mapping):
-        raise InputError(f"{name} is {content!r:.50}: expected named values")
+        raise InputError(f"{name} is {describe_value(content, 50)}: expected named values")
     return {key: _read(arguments[1], item, f"{name}.{key}") for key, item in content.items()}
 
 
@@ -98,5 +101,7 @@ def _read_scalar(kind: Any, content: object, name: str) -> object:
     expected, description = _SCALARS[kind]
     is_truth_value = isinstance(content, bool) and kind is not bool
     if is_truth_value or not isinstance(content, expected):
-        raise InputError(f"{name} is {content!r:.50}: expected {description}")
+        raise InputError(f"{name} is {describe_value(content, 50)}: expected {description}")
+    if isinstance(content, int) and abs(content) > _LARGEST:
+        raise InputError(f"{name} is {describe_value(content, 50)}: expected at most {_LARGEST:g}")
     return content

@@ -212,6 +212,18 @@ def shorten(text: str, n_characters: int = 1000) -> str:
     return f"{text[:half]}…{text[-half:]}"
 
 
+def describe_value(value: object, n_characters: int = 100) -> str:
+    """Return a value as in Python, shortened if it is long.
+
+    >>> describe_value("a" * 1000, 11)
+    "'aaaa…aaaa'"
+    """
+    try:
+        return shorten(repr(value), n_characters)
+    except (ValueError, RecursionError):  # Python refuses to write very long numbers
+        return f"a very long {type(value).__name__}"
+
+
 def file_or_folder_name(path: str) -> str:
     """Return the name of a file or a folder, without the folders that it is in."""
     return Path(path).name or path

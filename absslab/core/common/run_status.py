@@ -16,6 +16,7 @@ from absslab.core.common.errors import InputError
 from absslab.core.common.files import read_json, write_json
 from absslab.core.common.progress import LongWork, Result, Steps
 
+_LARGEST = 1e15  # a number beyond is damage
 VERSION = 1  # of the document; files without a number are read as version 1
 LIVE_STATES = ("preparing", "running")
 STATES = (*LIVE_STATES, "stopped", "finished", "failed")
@@ -300,4 +301,6 @@ def _progress_from_json(values: Any) -> TaskProgress | None:
 
 
 def _is_number(value: Any, kind: Any) -> bool:
-    return isinstance(value, kind) and not isinstance(value, bool)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        return False
+    return abs(value) < _LARGEST  # false for NaN as well

@@ -409,4 +409,9 @@ def _matches(run: RunSummary, term: str) -> bool:
 
 
 def _to_number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None

@@ -249,7 +249,12 @@ class RunReader:
             try:
                 epoch = json.loads(line)
                 self.metrics[int(epoch["epoch"])] = epoch
-            except (ValueError, KeyError, TypeError):  # a killed process left half a line
+            except (
+                ValueError,
+                LookupError,
+                TypeError,
+                OverflowError,
+            ):  # a killed process left half a line
                 continue
             new.append(epoch)
         return new

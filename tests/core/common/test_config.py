@@ -76,14 +76,14 @@ numbers = st.floats(-100, 100).map(lambda number: round(number, 3))
 settings = st.builds(
     Settings,
     count=st.integers(1, 100),
-    ratio=st.floats(0, 1),
-    length=st.floats(0, 1e6, exclude_min=True),
+    ratio=st.just(0.0) | st.floats(1e-30, 1),
+    length=st.floats(1e-30, 1e6),
     loud=st.booleans(),
     name=st.text("abcxyz 09._/", max_size=12).filter(lambda text: text != "none"),
     kind=st.sampled_from(["round", "square"]),
     bounds=st.tuples(numbers, numbers),
     sizes=st.lists(st.integers(1, 99), min_size=1, max_size=6).map(tuple),
-    limit=st.none() | st.floats(0, 1e6),
+    limit=st.none() | st.just(0.0) | st.floats(1e-30, 1e6),
     span=st.none() | st.tuples(numbers, numbers),
 )
 
@@ -375,3 +375,25 @@ def test_what_a_person_types_is_parsed_as_after_a_flag(text, value):
         assert parse_setting(Typed, "sizes", text) == value
     assert parse_setting(Typed, "most", "none") is parse_setting(Typed, "most", " ") is None
     assert parse_setting(Typed, "most", " 2 ") == 2.0
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (1e-320, "expected 0, or at least 1e-30"),
+        (-1e-31, "expected 0, or at least 1e-30"),
+        (1e300, "expected at most 1.8"),
+        (10**400, "expected at most 1.8"),
+        (float("inf"), "expected a finite number"),
+    ],
+)
+def test_numbers_that_nothing_can_be_computed_with_are_refused(value, message):
+    with pytest.raises(InputError) as error:
+        Settings(length=value)
+    assert message in str(error.value)
+    assert len(str(error.value)) < 300
+
+
+def test_a_number_that_python_does_not_write_is_refused():
+    with pytest.raises(InputError, match="length is a very long int"):
+        Settings(length=10**5000)
