@@ -9,6 +9,11 @@
     estimates/a/speech.wav …          an estimate of every class, as absslab separate writes them
               a/events.tsv            optional: the events that were detected in the mixture
 
+What does not fit is refused, and `--fit_estimates True` makes it fit instead: estimates of another
+rate are resampled to that of the references; shorter ones end in silence and longer ones are cut at
+the end; an estimate that is missing is silence, and a missing events.tsv says that nothing was
+detected. How often this was done is said. Estimates of several channels are always averaged.
+
 The references have the layout of a split that `absslab mix` wrote; the estimates have the layout
 that `absslab separate` writes.
 
@@ -16,15 +21,16 @@ Axes: K classes, N samples.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from absslab.core.audio import formats, sound_files
 from absslab.core.common.config import Config, option
-from absslab.core.common.errors import InputError, escape_braces
+from absslab.core.common.errors import InputError, InputWarning, escape_braces
 from absslab.core.common.left_out import LeftOut
+from absslab.core.common.notices import give_notice
 from absslab.core.common.progress import Progress, Steps
 from absslab.core.common.tables import read_table
 from absslab.core.data.mixture_folder import source_files
@@ -45,6 +51,7 @@ from absslab.core.evaluation.scores import EvaluationResult
 from absslab.core.model.feature_config import FeatureConfig
 from absslab.core.model.front_end import FrontEnd
 
+_HOW_TO_FIT = "pass --fit_estimates True to score it nevertheless"
 NOT_CLASSES = ("background", "residual", "remix")  # names of files that are no class
 
 
@@ -62,6 +69,12 @@ class EstimatesConfig(Config):
         "folder of mixtures with their sources, as a split that absslab mix wrote",
         metavar="FOLDER",
     )
+    fit_estimates: bool = option(
+        False,
+        "whether estimates that do not fit their references are scored nevertheless: those of "
+        "another rate are resampled, short ones end in silence, long ones are cut, missing ones "
+        "are silence",
+    )
 
 
 @dataclass(frozen=True)
@@ -78,6 +91,7 @@ class EstimatesEvaluation:
         has_detections: whether the estimates come with detected events.
         sampling_rate: Hz.
         left_out: mixtures that can't be scored.
+        fitted: files that were made to fit, by what was done to them.
     """
 
     config: EstimatesConfig
@@ -89,6 +103,7 @@ class EstimatesEvaluation:
     has_detections: bool
     sampling_rate: int
     left_out: LeftOut
+    fitted: dict[str, list[Path]] = field(default_factory=dict)
 
     def run(self) -> Steps[EvaluationResult]:
         """Score every mixture, one at a time.
@@ -122,6 +137,7 @@ class EstimatesEvaluation:
             yield Progress(done, len(self.names))
         if not scorer.names:
             raise self.left_out.to_error()
+        self._give_notices()
         scores = summarise_scores(
             scorer,
             split=None,
@@ -135,6 +151,13 @@ class EstimatesEvaluation:
             left_out=name_left_out(self.left_out, self._references),
         )
         return EvaluationResult(scores, scorer.table())
+
+    def _give_notices(self) -> None:
+        """Say what was done to estimates, and to how many."""
+        for action, files in self.fitted.items():
+            estimates = "1 estimate was" if len(files) == 1 else f"{len(files)} estimates were"
+            example = "" if len(files) == 1 else ", such as"
+            give_notice(InputWarning(f"{estimates} {action}{example}: {{path}}", path=files[0]))
 
     def _explain_missing(self) -> dict[str, str]:
         missing = {
@@ -194,22 +217,49 @@ class EstimatesEvaluation:
         files = _find_sources(self._estimates, name)
         estimates = []
         for label in self.classes:
-            samples = self._read_samples(files[label])
-            if len(samples) != n_samples:
+            path = files.get(label)
+            if path is None:  # refused before, unless it is to be silence
+                self._note("missing, scored as silence", self._estimates / name / label)
+                estimates.append(np.zeros(n_samples, np.float32))
+                continue
+            samples = self._read_estimate(path)
+            if len(samples) != n_samples and not self.config.fit_estimates:
                 raise InputError(
                     f"{{path}} has {len(samples)} samples, {{mixture}} has {n_samples}: "
-                    "expected the same length",
-                    path=files[label],
+                    f"expected the same length; {_HOW_TO_FIT}",
+                    path=path,
                     mixture=mixture,
                 )
-            estimates.append(samples)
+            if len(samples) < n_samples:
+                self._note("shorter than the mixture: silence added at the end", path)
+            if len(samples) > n_samples:
+                self._note("longer than the mixture: cut at the end", path)
+            fitted = np.zeros(n_samples, np.float32)
+            n_kept = min(n_samples, len(samples))
+            fitted[:n_kept] = samples[:n_kept]
+            estimates.append(fitted)
         return estimates
+
+    def _read_estimate(self, path: Path) -> np.ndarray:
+        info = sound_files.info(path)
+        if info.n_channels > 1:
+            self._note(f"averaged from {info.n_channels} channels", path)
+        if info.sampling_rate == self.sampling_rate or not self.config.fit_estimates:
+            return self._read_samples(path, f"; {_HOW_TO_FIT}")
+        self._note(f"resampled from {info.sampling_rate} Hz", path)
+        return sound_files.load(path, self.sampling_rate)
+
+    def _note(self, action: str, path: Path) -> None:
+        self.fitted.setdefault(action, []).append(path)
 
     def _read_detected(self, name: str, truth: Truth) -> list[SoundEvent] | None:
         """Read the events that were detected in a mixture."""
         if truth.events is None or not self.has_detections:
             return None
         path = self._estimates / name / "events.tsv"
+        if not path.is_file():  # refused before, unless nothing is to be detected
+            self._note("without events.tsv: nothing was detected", path)
+            return []
         rows = read_table(path, required=("filename",), delimiter="\t", key=None, may_be_empty=True)
         filenames = {row["filename"] for row in rows}
         for filename in filenames:
@@ -223,12 +273,12 @@ class EstimatesEvaluation:
         events_by_file = read_events(path, classes=self.classes, durations=durations)
         return [event for events in events_by_file.values() for event in events]
 
-    def _read_samples(self, path: Path) -> np.ndarray:
+    def _read_samples(self, path: Path, hint: str = "") -> np.ndarray:
         info = sound_files.info(path)
         if info.sampling_rate != self.sampling_rate:
             raise InputError(
                 f"{{path}} has {info.sampling_rate} Hz: expected {self.sampling_rate} Hz, "
-                "as the first reference",
+                f"as the first reference{hint}",
                 path=path,
             )
         return sound_files.load(path, self.sampling_rate)
@@ -265,7 +315,10 @@ def open_estimates(
         )
     if not names:
         raise InputError(f"{references} holds no folders of sources: expected one per mixture")
-    _check_same(names, _sub_folders(estimates), "mixture", str(references), str(estimates))
+    estimated = _sub_folders(estimates)
+    if config.fit_estimates and not set(names).isdisjoint(estimated):
+        estimated = [*estimated, *names]
+    _check_same(names, estimated, "mixture", str(references), str(estimates), _HOW_TO_FIT)
     labels, labelled_classes = _read_labels(references)
     if left_out is None:
         left_out = LeftOut("evaluate", on_error=scoring.on_error)
@@ -279,7 +332,9 @@ def open_estimates(
     left_out.stop_if_any()
     if not names:
         raise left_out.to_error()
-    classes = _find_classes(references, estimates, names, labelled_classes)
+    classes = _find_classes(
+        references, estimates, names, labelled_classes, may_lack=config.fit_estimates
+    )
     return EstimatesEvaluation(
         config,
         scoring,
@@ -287,7 +342,7 @@ def open_estimates(
         classes=classes,
         labels=labels,
         events=_read_strong_labels(references, names, classes),
-        has_detections=_has_detections(estimates, names),
+        has_detections=_has_detections(estimates, names, may_lack=config.fit_estimates),
         sampling_rate=sound_files.info(_find_any_sound(references, names[0])).sampling_rate,
         left_out=left_out,
     )
@@ -304,9 +359,17 @@ def _read_labels(references: Path) -> tuple[dict[str, frozenset[str]], list[str]
 
 
 def _find_classes(
-    references: Path, estimates: Path, names: list[str], labelled: list[str]
+    references: Path, estimates: Path, names: list[str], labelled: list[str], *, may_lack: bool
 ) -> list[str]:
-    """Find the classes of the references; every mixture must have an estimate of each."""
+    """Find the classes of the references; every mixture must have an estimate of each.
+
+    Args:
+        references: folder of the references.
+        estimates: folder of the estimates.
+        names: of the mixtures.
+        labelled: classes of the weak labels.
+        may_lack: whether estimates may be missing.
+    """
     sounding: set[str] = set()
     for name in names:
         sounding |= set(_find_sources(references, name)) - set(NOT_CLASSES)
@@ -320,7 +383,10 @@ def _find_classes(
     )
     for name in names:
         estimated = sorted(set(_find_sources(estimates, name)) - set(NOT_CLASSES))
-        _check_same(classes, estimated, "class", str(references), str(estimates / name))
+        if may_lack:
+            estimated = [*estimated, *classes]
+        place = str(estimates / name)
+        _check_same(classes, estimated, "class", str(references), place, _HOW_TO_FIT)
     return classes
 
 
@@ -338,12 +404,19 @@ def _read_strong_labels(
     return read_events(path, classes=classes, durations=durations)
 
 
-def _has_detections(estimates: Path, names: list[str]) -> bool:
+def _has_detections(estimates: Path, names: list[str], *, may_lack: bool) -> bool:
     """Tell whether events were detected: in all mixtures, or in none.
 
     If some mixtures could be left out, leaving out difficult ones would improve the scores.
+
+    Args:
+        estimates: folder of the estimates.
+        names: of the mixtures.
+        may_lack: whether a missing table says that nothing was detected.
     """
     has_events = [(estimates / name / "events.tsv").is_file() for name in names]
+    if may_lack:
+        return any(has_events)
     if any(has_events) and not all(has_events):
         lacking = estimates / names[has_events.index(False)]
         raise InputError(
@@ -384,7 +457,12 @@ def _sub_folders(folder: Path) -> list[str]:
 
 
 def _check_same(
-    expected: Iterable[str], given: Iterable[str], kind: str, expected_in: str, given_in: str
+    expected: Iterable[str],
+    given: Iterable[str],
+    kind: str,
+    expected_in: str,
+    given_in: str,
+    hint: str = "",
 ) -> None:
     """Check that two folders have the same mixtures or classes."""
     missing = sorted(set(expected) - set(given))
@@ -392,7 +470,7 @@ def _check_same(
     if missing:
         raise InputError(
             f"{given_in} lacks the {kind} {_list_some(missing)}, which {expected_in} has: "
-            "expected the same on both sides"
+            "expected the same on both sides" + (f"; {hint}" if hint else "")
         )
     if foreign:
         raise InputError(

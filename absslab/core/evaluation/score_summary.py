@@ -38,6 +38,7 @@ from absslab.core.evaluation.scores import (
     TaggingScores,
     TagScores,
 )
+from absslab.core.metrics.bss_eval import FILTER_LENGTH
 from absslab.core.metrics.detection import detection_scores, detection_scores_per_class, f1_score
 from absslab.core.metrics.ranking import BinnedCounts
 from absslab.core.metrics.tagging import tagging_scores, tagging_scores_per_class
@@ -129,6 +130,12 @@ def _explain_left_out(scorer: Scorer, detection: DetectionScores | None) -> dict
     reasons = {}
     if scorer.n_scored["separation"] and scorer.config.bss_eval == "none":
         reasons["bss_eval"] = "--bss_eval none"
+    if scorer.n_shorter_than_filter:
+        n_scored = len(scorer.names) - scorer.n_shorter_than_filter
+        reasons["bss_eval"] = (
+            f"on {n_scored} of {len(scorer.names)} recordings only: the others are shorter than "
+            f"its filter of {FILTER_LENGTH} samples"
+        )
     if detection is None:
         return reasons
     if not scorer.n_scored["frames"]:

@@ -22,7 +22,7 @@ from absslab.core.data.strong_labels import SoundEvent
 from absslab.core.evaluation.ideal_masks import IdealMasks, binary_mask
 from absslab.core.evaluation.score_table import BASELINES, DETECTION_KINDS
 from absslab.core.metrics import psds
-from absslab.core.metrics.bss_eval import BACKENDS, bss_eval, import_mir_eval
+from absslab.core.metrics.bss_eval import BACKENDS, FILTER_LENGTH, bss_eval, import_mir_eval
 from absslab.core.metrics.detection import (
     Counts,
     event_counts,
@@ -168,6 +168,7 @@ class Scorer:
         )
         self.n_silent_estimates = 0
         self.n_silent_mixtures = 0
+        self.n_shorter_than_filter = 0  # recordings without BSS Eval
         self.n_joined_events = 0  # true events that overlap another of their class
         self.unlabelled: set[str] = set()  # classes that labels say nothing about
 
@@ -356,6 +357,10 @@ class Scorer:
             row[f"{prefix}si_sdr"] = self._spread(values, present)
             row[f"{prefix}si_sdr_improvement"] = self._spread(values - floor, present)
         if self.config.bss_eval == "none":
+            return
+        if len(truth.mixture) < FILTER_LENGTH:
+            # Any sound of this length is a filtered reference.
+            self.n_shorter_than_filter += 1
             return
         systems = ["", *BASELINES]
         stacked = np.stack([compared[system] for system in systems])  # (S, J, N)

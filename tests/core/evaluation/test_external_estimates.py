@@ -11,6 +11,7 @@ import soundfile
 
 from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
+from absslab.core.common.notices import collect_notices
 from absslab.core.common.progress import LongWork, run_to_end
 from absslab.core.data.strong_labels import write_events
 from absslab.core.evaluation.comparison import compare
@@ -526,3 +527,67 @@ def test_mixtures_that_can_not_be_scored_are_left_out_or_told_at_once(references
     message = refusal(references, estimates)
     assert "2 of 3 files can't be used" in message
     assert "pass --on_error skip" in message
+
+
+# --- estimates that do not fit, and are made to fit -----------------------------------------------
+
+MISFITS = {
+    "one sample short": (
+        lambda e: truncate_sound(e / "b/speech.wav", N - 1),
+        "1 estimate was shorter than the mixture: silence added at the end",
+    ),
+    "one sample long": (
+        lambda e: truncate_sound(e / "b/speech.wav", N + 1),
+        "1 estimate was longer than the mixture: cut at the end",
+    ),
+    "another rate": (lambda e: change_rate(e / "b/speech.wav"), "1 estimate was resampled"),
+    "a missing file": (
+        lambda e: (e / "b/speech.wav").unlink(),
+        "1 estimate was missing, scored as silence",
+    ),
+    "a missing folder": (lambda e: shutil.rmtree(e / "b"), "estimates were missing"),
+}
+
+
+@pytest.mark.parametrize("misfit", MISFITS)
+def test_an_estimate_that_does_not_fit_is_refused_with_the_flag_that_makes_it_fit(
+    references, estimates, misfit
+):
+    change, said = MISFITS[misfit]
+    change(estimates)
+    assert "pass --fit_estimates True" in refusal(references, estimates)
+    config = EstimatesConfig(
+        references=str(references), estimates=str(estimates), fit_estimates=True
+    )
+    with collect_notices() as notices:
+        scores, _ = run_to_end(open_estimates(config, ScoringConfig(n_resamples=0)).run())
+    assert scores.n_mixtures == len(SOUNDING)
+    assert scores.separation.si_sdr is not None
+    assert any(said in str(notice) for notice in notices)
+
+
+def test_estimates_of_several_channels_are_averaged_and_said(references, estimates):
+    path = estimates / "b/speech.wav"
+    samples = sound_files.load(path)
+    soundfile.write(path, np.stack([samples, samples], 1), RATE)
+    config = EstimatesConfig(references=str(references), estimates=str(estimates))
+    with collect_notices() as notices:
+        run_to_end(open_estimates(config, ScoringConfig(n_resamples=0)).run())
+    assert "1 estimate was averaged from 2 channels" in str(notices[0])
+
+
+def test_sounds_shorter_than_the_filter_of_bss_eval_have_the_other_scores(references, estimates):
+    for path in [
+        *references.rglob("*.wav"),
+        *references.rglob("*.flac"),
+        *estimates.rglob("*.wav"),
+    ]:
+        if path.stem == "a" or path.parent.name == "a":
+            truncate_sound(path, 300)
+    config = EstimatesConfig(references=str(references), estimates=str(estimates))
+    scores, table = run_to_end(open_estimates(config, ScoringConfig(n_resamples=0)).run())
+    assert "shorter than its filter of 512 samples" in scores.missing["bss_eval"]
+    short = table[table["mixture"] == "a.wav"]
+    assert short["sdr"].isna().all()
+    assert short["si_sdr"].notna().any()
+    assert scores.separation.sdr is not None

@@ -1,0 +1,299 @@
+"""Tables of events of other programs: label tracks of Audacity and selection tables of Raven.
+
+::
+
+    Audacity, a file per recording, without header: onset, offset, label
+        0.050000    0.500000    tone
+    Raven, with a column for the label, and Begin File if there are several recordings
+        Selection  View  Channel  Begin Time (s)  End Time (s)  …  Annotation
+    events.tsv, as `strong_labels` reads and writes it
+        filename    onset    offset    event_label
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from absslab.core.common.config import Config, look_up, option, suggest_nearest
+from absslab.core.common.errors import InputError, InputWarning, escape_braces
+from absslab.core.common.files import write_text
+from absslab.core.common.notices import give_notice
+from absslab.core.common.tables import is_missing, open_table, read_text, table_text
+from absslab.core.data.class_names import normalise
+from absslab.core.data.strong_labels import EVENT_COLUMNS, name_other_format
+
+_RAVEN_LABELS = ("Annotation", "Annotations", "Label", "Labels", "Species", "Class", "Type", "Tags")
+_RAVEN_TIMES = ("Begin Time (s)", "End Time (s)")
+_HIGHEST = 24000.0  # Hz, of a selection that has no frequencies of its own
+
+
+class LabelledEvent(NamedTuple):
+    """An event of a recording."""
+
+    filename: str
+    onset: float  # s
+    offset: float  # s
+    event_label: str
+
+
+@dataclass(frozen=True)
+class ConversionConfig(Config):
+    """Tables of events to convert."""
+
+    input: tuple[str, ...] = option(
+        (),
+        "label tracks of Audacity, selection tables of Raven, or events.tsv; or folders of them",
+        metavar="PATH",
+        required=True,
+    )
+    output: str = option(
+        "",
+        "for events, a file such as events.tsv; for Audacity and Raven, a folder that gets a file "
+        "per recording",
+        metavar="PATH",
+        required=True,
+    )
+    to: str = option("events", "format to write", choices=("events", "audacity", "raven"))
+    suffix: str = option(
+        ".wav", "suffix of the recordings that label tracks and selection tables are called after"
+    )
+    label_column: str = option(
+        "", f"column of Raven's labels, if it is none of {', '.join(_RAVEN_LABELS)}", metavar="NAME"
+    )
+
+
+def read_any_events(
+    path: str | Path, *, suffix: str = ".wav", label_column: str = ""
+) -> list[LabelledEvent]:
+    """Read the events of a file in any of the three formats.
+
+    Args:
+        path: the file. A label track, or a selection table without the column Begin File, is of
+            the recording that it is called after: a.txt, or a.Table.1.selections.txt, of a.wav.
+        suffix: of the name of this recording.
+        label_column: column of Raven's labels.
+
+    Raises:
+        InputError: the file is of none of these formats, or a time is no number.
+    """
+    path = Path(path)
+    program = name_other_format(path)
+    if "Audacity" in program:
+        return _read_audacity(path, suffix)
+    if "Raven" in program:
+        return _read_raven(path, suffix, label_column)
+    if not strip_text(path):
+        return []  # a label track without labels
+    table = open_table(
+        path,
+        required=EVENT_COLUMNS,
+        delimiter="\t",
+        key=None,
+        may_be_empty=True,
+        may_be_short=True,
+    )
+    events = []
+    for row in table.rows:
+        cells = row.cells
+        if all(is_missing(cells[column]) for column in EVENT_COLUMNS[1:]):
+            continue
+        onset = _read_seconds(cells["onset"], path, row.line)
+        offset = _read_seconds(cells["offset"], path, row.line)
+        events.append(LabelledEvent(cells["filename"], onset, offset, cells["event_label"]))
+    return events
+
+
+def strip_text(path: Path) -> str:
+    """Return the text of a file without blanks around it."""
+    return read_text(path).strip()
+
+
+def _read_audacity(path: Path, suffix: str) -> list[LabelledEvent]:
+    events = []
+    n_unlabelled = 0
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        if not line.strip() or line.startswith("\\"):
+            continue
+        cells = line.split("\t", 2)
+        if len(cells) < 2:
+            raise InputError(
+                f"{{path}}, line {number}: expected onset, offset and label, with tabs between",
+                path=path,
+            )
+        label = normalise(cells[2]) if len(cells) > 2 else ""
+        if is_missing(label):
+            n_unlabelled += 1
+            continue
+        onset = _read_seconds(cells[0], path, number)
+        offset = _read_seconds(cells[1], path, number)
+        events.append(LabelledEvent(path.stem + suffix, onset, offset, label))
+    _say_unlabelled(path, n_unlabelled)
+    return events
+
+
+def _read_raven(path: Path, suffix: str, label_column: str) -> list[LabelledEvent]:
+    table = open_table(path, required=_RAVEN_TIMES, delimiter="\t", key=None, may_be_empty=True)
+    if label_column and label_column not in table.columns:
+        raise InputError(
+            f"{{path}} has no column {escape_braces(repr(label_column))}"
+            f"{escape_braces(suggest_nearest(label_column, table.columns))}",
+            path=path,
+        )
+    found = [name for name in _RAVEN_LABELS if name in table.columns]
+    column = label_column or next(iter(found), "")
+    if not column:
+        raise InputError(
+            f"{{path}} has no column of labels: it has "
+            f"{escape_braces(', '.join(table.columns))}; pass one as --label_column",
+            path=path,
+        )
+    stem = re.sub(r"\.Table\.\d+\.selections$", "", path.stem)
+    events: dict[tuple[str, LabelledEvent], None] = {}
+    n_unlabelled = 0
+    for row in table.rows:
+        cells = row.cells
+        label = normalise(cells[column])
+        if is_missing(label):
+            n_unlabelled += 1
+            continue
+        begin = _read_seconds(cells["Begin Time (s)"], path, row.line)
+        end = _read_seconds(cells["End Time (s)"], path, row.line)
+        onset = begin
+        name = cells.get("Begin File", "")
+        if name and cells.get("File Offset (s)", ""):
+            # The other times count from the beginning of the first of several recordings.
+            onset = _read_seconds(cells["File Offset (s)"], path, row.line)
+        offset = end if onset == begin else round(onset + end - begin, 6)
+        event = LabelledEvent(name or stem + suffix, onset, offset, label)
+        # Raven writes a selection once for each view that it is drawn in.
+        events[cells.get("Selection", str(row.line)), event] = None
+    _say_unlabelled(path, n_unlabelled)
+    return [event for _, event in events]
+
+
+def _say_unlabelled(path: Path, n_unlabelled: int) -> None:
+    if n_unlabelled:
+        events = "1 event" if n_unlabelled == 1 else f"{n_unlabelled} events"
+        give_notice(InputWarning(f"{{path}}: {events} without a label left out", path=path))
+
+
+def _read_seconds(text: str, path: Path, line: int) -> float:
+    """Read a time; the decimal separator may be a comma, and Raven may group thousands."""
+    number = text.strip()
+    if re.fullmatch(r"[0-9]{1,3}(,[0-9]{3})+\.[0-9]+", number):
+        number = number.replace(",", "")
+    number = number.replace(",", ".")
+    if not re.fullmatch(r"[0-9]+(\.[0-9]*)?|\.[0-9]+", number):
+        raise InputError(
+            f"{{path}}, line {line}: {escape_braces(repr(text))} is no time in seconds", path=path
+        )
+    return float(number)
+
+
+def convert_events(config: ConversionConfig) -> list[Path]:
+    """Convert tables of events, and return the files that were written.
+
+    Raises:
+        InputError: a file can't be read, there is none, or a file would be overwritten.
+    """
+    events: list[LabelledEvent] = []
+    for path in _list_inputs(config.input):
+        events += read_any_events(path, suffix=config.suffix, label_column=config.label_column)
+    write: _Writer = look_up("format", config.to, WRITERS)
+    files = write(events, Path(config.output))
+    for path in files:
+        if path.exists():
+            raise InputError("{path} exists: choose another output, or remove it", path=path)
+    for path, text in files.items():
+        write_text(path, text)
+    return list(files)
+
+
+def _list_inputs(inputs: Iterable[str]) -> list[Path]:
+    files: list[Path] = []
+    for name in inputs:
+        path = Path(name)
+        if path.is_dir():
+            found = sorted(file for file in path.iterdir() if file.suffix in (".txt", ".tsv"))
+            if not found:
+                raise InputError("{path} holds no .txt and no .tsv", path=path)
+            files += found
+        else:
+            files.append(path)
+    return files
+
+
+def _events_text(events: Sequence[LabelledEvent], output: Path) -> dict[Path, str]:
+    """Return the table of events: one file."""
+    rows = []
+    for event in events:
+        cells = (event.filename, f"{event.onset:.6f}", f"{event.offset:.6f}", event.event_label)
+        rows.append(dict(zip(EVENT_COLUMNS, cells, strict=True)))
+    return {output: table_text(EVENT_COLUMNS, rows, delimiter="\t")}
+
+
+def _audacity_texts(events: Sequence[LabelledEvent], output: Path) -> dict[Path, str]:
+    """Return the label track of each recording."""
+    texts = {}
+    for stem, of_recording in _group_by_recording(events).items():
+        lines = [
+            f"{event.onset:.6f}\t{event.offset:.6f}\t{event.event_label}\n"
+            for event in of_recording
+        ]
+        texts[output / f"{stem}.txt"] = "".join(lines)
+    return texts
+
+
+def _raven_texts(events: Sequence[LabelledEvent], output: Path) -> dict[Path, str]:
+    """Return the selection table of each recording."""
+    columns = (
+        "Selection",
+        "View",
+        "Channel",
+        *_RAVEN_TIMES,
+        "Low Freq (Hz)",
+        "High Freq (Hz)",
+        "Begin File",
+        "Annotation",
+    )
+    texts = {}
+    for stem, of_recording in _group_by_recording(events).items():
+        rows = []
+        for number, event in enumerate(of_recording, start=1):
+            name = Path(event.filename).name
+            times = (f"{event.onset:.6f}", f"{event.offset:.6f}")
+            cells = (number, "Spectrogram 1", 1, *times, 0.0, _HIGHEST, name, event.event_label)
+            rows.append(dict(zip(columns, cells, strict=True)))
+        path = output / f"{stem}.Table.1.selections.txt"
+        texts[path] = table_text(columns, rows, delimiter="\t")
+    return texts
+
+
+def _group_by_recording(events: Sequence[LabelledEvent]) -> dict[str, list[LabelledEvent]]:
+    """Return the events of each recording, by its path without suffix."""
+    groups: dict[str, list[LabelledEvent]] = {}
+    names: dict[str, str] = {}
+    for event in events:
+        path = Path(event.filename.replace("\\", "/"))
+        if path.is_absolute() or ".." in path.parts:
+            raise InputError(
+                f"{event.filename!r} leads out of the output folder: expected a relative path"
+            )
+        stem = path.with_suffix("").as_posix()
+        if names.setdefault(stem, event.filename) != event.filename:
+            raise InputError(
+                f"{names[stem]!r} and {event.filename!r} would be written to the same file: "
+                "convert them into different folders"
+            )
+        groups.setdefault(stem, []).append(event)
+    return groups
+
+
+_Writer = Callable[[Sequence[LabelledEvent], Path], Mapping[Path, str]]
+WRITERS: dict[str, _Writer] = {
+    "events": _events_text,
+    "audacity": _audacity_texts,
+    "raven": _raven_texts,
+}
