@@ -8,13 +8,16 @@ was lost, hung, or ended with a traceback.
 
 import argparse
 import importlib
+import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +27,7 @@ from isolated import run_isolated
 from kills import JOBS, Trial, fill_the_disk, kill_again_and_again
 from material import Material, make_material
 
+_SEEDS_OF_A_PROCESS = 1_000_000
 _SECONDS = 120.0  # after which reading an input counts as hanging
 
 
@@ -69,21 +73,68 @@ def try_kills(material: Material, folder: Path, n_kills: int, seed: int) -> Iter
             number += 1
 
 
-def summarise(trials: Iterator[Trial]) -> int:
-    """Print faults as they come, then the counts by kind, and return the number of faults."""
-    counts: Counter[str] = Counter()
-    faults: Counter[str] = Counter()
-    for trial in trials:
-        counts[trial.kind] += 1
+class Counts:
+    """How many trials of each kind there were, and how many of them were faults."""
+
+    def __init__(self) -> None:
+        self.trials: Counter[str] = Counter()
+        self.faults: Counter[str] = Counter()
+
+    def add(self, trial: Trial) -> None:
+        """Count a trial, and print it if it is a fault."""
+        self.trials[trial.kind] += 1
+        self.faults[trial.kind] += bool(trial.fault)
         if trial.fault:
-            faults[trial.kind] += 1
             print(f"{trial.kind}: {trial.fault}\n{trial.printed[-3000:]}", flush=True)
-    width = max(map(len, counts), default=4)
-    print(f"{'kind':{width}}  trials  faults")
-    for kind, count in counts.items():
-        print(f"{kind:{width}}  {count:6}  {faults[kind]:6}")
-    print(f"{'all':{width}}  {counts.total():6}  {faults.total():6}")
-    return faults.total()
+
+    def print_table(self) -> None:
+        """Print the counts by kind."""
+        width = max(map(len, self.trials), default=4)
+        print(f"{'kind':{width}}  trials  faults")
+        for kind, count in self.trials.items():
+            print(f"{kind:{width}}  {count:6}  {self.faults[kind]:6}")
+        print(f"{'all':{width}}  {self.trials.total():6}  {self.faults.total():6}")
+
+
+def run_one_process(flags: argparse.Namespace, folder: Path) -> Counts:
+    """Run a campaign in this process."""
+    for command in ("mix", "train", "evaluate", "separate", "compare", "report"):
+        importlib.import_module(f"absslab.cli.{command}")  # once, before processes are forked
+    torch.set_num_threads(1)  # for the same reason
+    material = Material(folder / "material")
+    made = run_isolated(lambda: make_material(material.folder), folder, seconds=300)
+    assert made.status == 0, made.printed
+    counts = Counts()
+    if flags.kind:
+        trials = try_input(material, folder, flags.kind, flags.seed)
+    else:
+        trials = chain(
+            try_inputs(material, folder, flags.n_inputs, flags.seed),
+            try_kills(material, folder, flags.n_kills, flags.seed),
+        )
+    for trial in trials:
+        counts.add(trial)
+    return counts
+
+
+def run_processes(flags: argparse.Namespace, folder: Path) -> Counts:
+    """Run parts of a campaign, with other seeds, in several processes at once."""
+    processes = []
+    for number in range(flags.n_processes):
+        command = [sys.executable, __file__, "--n_processes", "1"]
+        command += ["--n_kills", str(-(-flags.n_kills // flags.n_processes))]
+        command += ["--n_inputs", str(-(-flags.n_inputs // flags.n_processes))]
+        command += ["--seed", str(flags.seed + _SEEDS_OF_A_PROCESS * number)]
+        command += ["--counts", str(folder / f"{number}.json")]
+        processes.append(subprocess.Popen(command))
+    statuses = [process.wait() for process in processes]
+    assert not any(statuses), f"exit status of the parts: {statuses}"
+    counts = Counts()
+    for number in range(flags.n_processes):
+        part = json.loads((folder / f"{number}.json").read_text())
+        counts.trials.update(part["trials"])
+        counts.faults.update(part["faults"])
+    return counts
 
 
 def main() -> int:
@@ -91,31 +142,23 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--n_kills", type=int, default=300)
     parser.add_argument("--n_inputs", type=int, default=10_000)
+    parser.add_argument("--n_processes", type=int, default=os.cpu_count())
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kind", choices=KINDS, help="repeat the input of a kind and the seed")
+    parser.add_argument("--counts", type=Path, help="write the counts there, and always return 0")
     flags = parser.parse_args()
-    for command in ("mix", "train", "evaluate", "separate", "compare", "report"):
-        importlib.import_module(f"absslab.cli.{command}")  # once, before processes are forked
-    torch.set_num_threads(1)  # for the same reason
     os.environ["OMP_NUM_THREADS"] = "1"
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="absslab-faults-") as name:
-        folder = Path(name)
-        material = Material(folder / "material")
-        made = run_isolated(lambda: make_material(material.folder), folder, seconds=300)
-        if made.status:
-            print(made.printed)
-            return 1
-        if flags.kind:
-            return min(1, summarise(try_input(material, folder, flags.kind, flags.seed)))
-
-        def trials() -> Iterator[Trial]:
-            yield from try_inputs(material, folder, flags.n_inputs, flags.seed)
-            yield from try_kills(material, folder, flags.n_kills, flags.seed)
-
-        n_faults = summarise(trials())
+        is_alone = flags.kind or flags.n_processes == 1
+        counts = (run_one_process if is_alone else run_processes)(flags, Path(name))
+    if flags.counts:
+        document = {"trials": counts.trials, "faults": counts.faults}
+        flags.counts.write_text(json.dumps(document))
+        return 0
+    counts.print_table()
     print(f"{time.monotonic() - start:.0f} s")
-    return min(1, n_faults)
+    return int(counts.faults.total() > 0)
 
 
 if __name__ == "__main__":
