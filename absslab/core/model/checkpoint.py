@@ -123,6 +123,8 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Che
         classes = content["classes"]
         made = dict(content["made"])
         weights = content["weights"]
+        if not isinstance(classes, list | tuple) or any(not isinstance(n, str) for n in classes):
+            raise TypeError("the classes are not a list of names")
         for name in classes:
             check_class_name(name, path)  # it will name files
         # Any other error here, such as one of a library's cache, is not the file's fault.

@@ -202,6 +202,8 @@ def test_a_checkpoint_that_lacks_a_part_is_refused(saved, missing):
         ("version", "one"),
         ("classes", 5),
         ("classes", ["dog"]),
+        ("classes", torch.zeros(2)),
+        ("classes", ["a", "b", torch.zeros(2)]),
         ("weights", {}),
         ("weights", [1, 2]),
         ("configs", None),
