@@ -11,6 +11,7 @@ from absslab.cli.parser import Parser
 from absslab.core.common.config import Config, add_flags, from_flags, option
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import write_bytes
+from absslab.core.common.jupyter_kernel import provide_kernel
 from absslab.core.common.resources import resource_folder
 
 
@@ -55,6 +56,7 @@ def run(arguments: Sequence[str]) -> None:
     if os.geteuid() == 0:
         settings["allow_root"] = True
     flags = [f"--ServerApp.{name}={value}" for name, value in settings.items()]
+    provide_kernel()
     # JupyterLab replaces this process, so it gets Ctrl-C and sets the exit status.
     os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", *flags])
 

@@ -66,6 +66,7 @@ def run(arguments: Sequence[str]) -> None:
         data_folder=config.data_folder,
     )
     check_output_path(output, ".html")
+    report.check_scores_can_be_written()
     if report.scores_problem:
         print(f"scoring again: {report.scores_problem}", file=sys.stderr, flush=True)
     if not report.is_scored:

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from absslab.core.common.errors import InputError
+from absslab.core.common.files import check_output_path
 from absslab.core.common.progress import Steps
-from absslab.core.runs.run_scores import RunScores
+from absslab.core.runs.run_scores import RunScores, scores_path
+from absslab.core.training.run_directory import best_checkpoint_path
 from absslab.plots.html_tables import render_score_table
 from absslab.report import example_section, reproduction, run_sections, score_sections
 from absslab.report.page_parts import Fragment
@@ -55,6 +57,24 @@ class Report:
             InputError: the run is not scored; see `score`.
         """
         return self._run.scores
+
+    def check_scores_can_be_written(self) -> None:
+        """Check, before the long work, that the scores of a run that is not scored have a place.
+
+        Raises:
+            InputError: the run directory can't be written.
+        """
+        if self.is_scored:
+            return
+        try:
+            check_output_path(scores_path(self._run.folder, self._run.split))
+        except InputError as error:
+            raise InputError(
+                "{folder} is not scored, and its scores can't be written there: make it writable, "
+                "or copy it with {checkpoint} to another folder",
+                folder=self._run.folder,
+                checkpoint=best_checkpoint_path(self._run.folder),
+            ) from error
 
     def score(self) -> Steps[RunScores]:
         """Score the best model on the split, as `absslab evaluate` does, into the run directory.

@@ -1,6 +1,7 @@
 """absslab lab copies missing notebooks, keeps those that exist, and starts JupyterLab."""
 
 import importlib.util
+import json
 import os
 import sys
 
@@ -23,9 +24,11 @@ def shipped(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def started(monkeypatch):
+def started(monkeypatch, tmp_path_factory):
     """The command lines of the programs that would have replaced this process."""
     lines = []
+    monkeypatch.setenv("ABSSLAB_CACHE", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.setenv("JUPYTER_PATH", "")
     monkeypatch.setattr(os, "execv", lambda path, arguments: lines.append((path, arguments)))
     return lines
 
@@ -106,3 +109,21 @@ def test_what_can_t_be_used_is_said(shipped, started, tmp_path, capsys, flags, m
     assert main(["lab", *(flag.format(tmp=tmp_path) for flag in flags)]) == 2
     assert message in capsys.readouterr().err
     assert started == []
+
+
+def test_notebooks_get_this_python_even_if_another_is_called_python3(
+    shipped, started, tmp_path, monkeypatch
+):
+    from jupyter_client.kernelspec import KernelSpecManager
+
+    other = tmp_path / "data" / "kernels" / "python3"
+    other.mkdir(parents=True)
+    (other / "kernel.json").write_text(
+        json.dumps({"argv": ["/other/python"], "display_name": "other", "language": "python"})
+    )
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "0")
+    assert KernelSpecManager().get_kernel_spec("python3").argv[0] == "/other/python"
+    assert main(["lab", "--folder", str(tmp_path / "own")]) == 0
+    kernel = KernelSpecManager().get_kernel_spec("python3").argv
+    assert kernel == [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]

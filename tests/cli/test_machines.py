@@ -1,8 +1,13 @@
 """Commands on machines as they are: without a home, with odd packages, with full disks."""
 
+import builtins
+import io
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -213,3 +218,101 @@ def test_long_numbers_and_texts_are_one_short_line(arguments, capsys, tmp_path, 
     assert len(line) < 4200
     assert "9" * 300 not in line
     assert list(tmp_path.iterdir()) == []
+
+
+def forbid_reading(path, monkeypatch):
+    """Let a file be one that the user may not read; root may read all."""
+    allowed = builtins.open
+
+    def open_or_refuse(file, *arguments, **options):
+        if not isinstance(file, int) and Path(os.fsdecode(file)) == path:
+            raise PermissionError(13, "Permission denied", str(file))
+        return allowed(file, *arguments, **options)
+
+    monkeypatch.setattr(builtins, "open", open_or_refuse)
+    monkeypatch.setattr(io, "open", open_or_refuse)  # of pathlib
+
+
+@pytest.mark.parametrize("kind", ["sound", "checkpoint", "settings"])
+def test_a_file_that_may_not_be_read_is_not_called_damaged(
+    kind, checkpoint, mixtures, tmp_path, monkeypatch, capsys
+):
+    files = {
+        "sound": shutil.copy(mixtures / "test/000000.wav", tmp_path / "a.wav"),
+        "checkpoint": shutil.copy(checkpoint, tmp_path / "r.ckpt"),
+        "settings": tmp_path / "s.json",
+    }
+    files["settings"].write_text("{}")
+    forbid_reading(Path(files[kind]), monkeypatch)
+    flags = ["--checkpoint_path", files["checkpoint"], "--input", files["sound"]]
+    flags += ["--settings", files["settings"]] if kind == "settings" else []
+    assert main(["separate", *map(str, flags), "--output_folder", str(tmp_path / "o")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(files[kind]) in line
+    assert "Permission denied" in line
+    assert "damaged" not in line
+    assert "cut short" not in line
+
+
+def test_a_report_of_a_run_that_can_not_be_written_is_refused_before_it_is_scored(
+    checkpoint, tmp_path, monkeypatch, capsys
+):
+    run = tmp_path / "r"
+    shutil.copytree(checkpoint.with_suffix(""), run)
+    for path in run.glob("scores*"):
+        path.unlink()
+    shutil.copy(checkpoint, tmp_path / "r.ckpt")
+    make_file = tempfile.TemporaryFile
+
+    def refuse(*arguments, dir=None, **options):
+        if dir is not None and Path(dir) == run:
+            raise OSError(30, "Read-only file system", str(dir))
+        return make_file(*arguments, dir=dir, **options)
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    monkeypatch.setattr("absslab.report.report.score_run", None)
+    output = tmp_path / "elsewhere" / "r.html"
+    assert main(["report", "--run_directory", str(run), "--output", str(output)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{run} is not scored, and its scores can't be written there" in line
+
+
+READ_ONLY = """
+mount -t tmpfs tmpfs $1 || exit 77
+cp -r $2 $1/m && cp -r $3 $1/e && cp $4 $1/r.ckpt && mount -o remount,ro $1 || exit 77
+cd $5
+exec $6 -c '
+from absslab.cli.main import main
+import sys
+import tempfile
+from pathlib import Path
+steps = [
+    f"mix --event_folder {sys.argv[1]}/e --output_folder o --n_files 10 --length 1",
+    f"train {sys.argv[2]} --data_folder {sys.argv[1]}/m --save_path n.ckpt --n_epochs 1",
+    f"evaluate --checkpoint_path {sys.argv[1]}/r.ckpt --data_folder {sys.argv[1]}/m"
+    " --bss_eval none --n_resamples 0 --output s.json",
+    f"separate --checkpoint_path {sys.argv[1]}/r.ckpt --input {sys.argv[1]}/m/test"
+    " --output_folder p",
+]
+sys.exit(max(main(step.split()) for step in steps))' $1 "$7"
+"""
+
+
+def test_data_on_a_read_only_disk_are_used(
+    checkpoint, mixtures, event_folder, small_model, tmp_path
+):
+    if not shutil.which("unshare"):
+        pytest.skip("there is no unshare")
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "work").mkdir()
+    flags = " ".join(f"--{name} {value}" for name, value in small_model.items() if name in SMALL)
+    places = [tmp_path / "disk", mixtures, event_folder, checkpoint, tmp_path / "work"]
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", READ_ONLY, "", *places, sys.executable, flags],
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    if done.returncode == 77 or "unshare" in done.stderr:
+        pytest.skip(f"mounting is not allowed: {done.stderr}")
+    assert done.returncode == 0, done.stderr

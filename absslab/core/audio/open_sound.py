@@ -23,7 +23,7 @@ from absslab.core.audio.mp3_frames import Mp3Part, find_mp3_parts
 from absslab.core.audio.ogg_pages import find_ogg_parts
 from absslab.core.audio.sampling_rates import HIGHEST_RATE, LOWEST_RATE, is_rate
 from absslab.core.audio.sound_chunks import find_samples
-from absslab.core.common.errors import InputError, InputWarning
+from absslab.core.common.errors import InputError, InputWarning, Reason
 
 LARGEST = 1e10  # magnitude of a sample; the squares of larger ones are too large for float32
 _BLOCK = 1 << 16  # samples to decode at a time
@@ -112,6 +112,9 @@ class OpenSound:
             opened = _open(path)
         except DecodingError as error:
             raise _unreadable(path, error) from None
+        except OSError as error:  # it may not be read, or its disk has failed
+            reason = Reason.of(error)
+            raise InputError("{path} can't be read: {reason}", path=path, reason=reason) from None
         sound = cls(path, opened)
         if not is_rate(sound.sampling_rate):
             sound.close()
