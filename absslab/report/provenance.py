@@ -11,13 +11,13 @@ from typing import Any
 
 from absslab.core.common.config import Config, format_setting, to_flags
 from absslab.core.common.errors import InputError
+from absslab.core.common.files import checksum
 from absslab.core.common.version import __version__
 from absslab.core.data.labelled_recordings import LabelledFolder, LabelledRecording
 from absslab.core.data.layouts import find_layout
 from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_folder import Manifest, read_manifest
 from absslab.core.data.mixture_plan import MixtureFolderConfig
-from absslab.core.data.recordings import checksum
 from absslab.core.data.splits import SPLITS
 from absslab.core.evaluation.model_evaluation import EvaluationConfig
 from absslab.core.evaluation.scorer import ScoringConfig

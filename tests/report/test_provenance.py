@@ -6,10 +6,10 @@ import pytest
 
 from absslab.cli.parser import Parser
 from absslab.core.common.config import add_flags
+from absslab.core.common.files import checksum
 from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_folder import read_manifest
 from absslab.core.data.mixture_plan import MixtureFolderConfig
-from absslab.core.data.recordings import checksum
 from absslab.core.training.run_directory import RunReader
 from absslab.core.training.settings import Settings
 from absslab.report import provenance

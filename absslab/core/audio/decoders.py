@@ -3,6 +3,7 @@
 Axes: C channels, N samples.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import BinaryIO, Protocol
@@ -107,12 +108,13 @@ class PlainDecoder:
         Raises:
             DecodingError: libsndfile can't read it.
         """
+        own_source = None if isinstance(source, str) else source
         try:
             with _quiet(chatters):
-                file = _ForwardFile(source)
+                file = _ForwardFile(path_for_library(source) if isinstance(source, str) else source)
         except soundfile.LibsndfileError as error:
             raise _decoding_error(error) from None
-        return cls(file, chatters=chatters, source=None if isinstance(source, str) else source)
+        return cls(file, chatters=chatters, source=own_source)
 
     def read(self, n_samples: int) -> np.ndarray:
         """See `Decoder.read`."""
@@ -145,6 +147,11 @@ def _quiet(chatters: bool) -> AbstractContextManager[None]:
 
 def _decoding_error(error: soundfile.LibsndfileError) -> DecodingError:
     return DecodingError(error.error_string.strip().rstrip("."))
+
+
+def path_for_library(path: str | os.PathLike[str]) -> str | bytes:
+    """Return a path as libsndfile takes it, whose name need not be UTF-8."""
+    return os.fsencode(path) if os.name == "posix" else os.fspath(path)
 
 
 class JoinedDecoder:

@@ -17,6 +17,7 @@ import numpy as np
 import soundfile
 import soxr
 
+from absslab.core.audio.decoders import path_for_library
 from absslab.core.audio.open_sound import OpenSound, Version, file_version
 from absslab.core.audio.sampling_rates import check_rate
 from absslab.core.common.errors import InputError, InputWarning
@@ -413,7 +414,7 @@ class WavWriter:
         is_long = size_in_bytes(n_samples, n_channels, subtype) >= _MAX_WAV_SIZE
         try:
             file = soundfile.SoundFile(
-                os.fspath(unfinished),
+                path_for_library(unfinished),
                 "w",
                 sampling_rate,
                 n_channels,

@@ -1,12 +1,15 @@
 """Files that appear complete or not at all."""
 
+import hashlib
 import json
 import os
 import re
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +66,13 @@ def file_lock(path: str | Path) -> Iterator[None]:
 
 def temporary_sibling(path: Path) -> Path:
     """Return where this process writes a file or a folder that is not complete yet."""
-    return path.with_name(f".{path.name}.{os.getpid()}.part")
+    name = path.name
+    if len(os.fsencode(name)) + _LONGEST_MARK > _MAX_NAME:
+        mark = f"-{zlib.crc32(os.fsencode(name)):08x}"  # names may differ only at their ends
+        while len(os.fsencode(name + mark)) + _LONGEST_MARK > _MAX_NAME:
+            name = name[:-1]
+        name += mark
+    return path.with_name(f".{name}.{os.getpid()}.part")
 
 
 def remove_unfinished(folder: str | Path, *, below: bool = True) -> None:
@@ -101,6 +110,64 @@ def replace_folder(folder: Path, finished: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def checksum(path: str | Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@dataclass(frozen=True)
+class Walk:
+    """What is in a folder and in those below it.
+
+    Args:
+        files: the files, of which links may lead nowhere.
+        loops: links to folders that have been looked at already, or that hold the folder itself.
+    """
+
+    files: list[Path]
+    loops: list[Path]
+
+
+def walk_once(folder: str | Path) -> Walk:
+    """List the files in a folder and below it, except in hidden folders; each folder once.
+
+    Folders are looked at before links to them.
+    """
+    files: list[Path] = []
+    loops: list[Path] = []
+    seen: set[str] = set()
+    waiting = [Path(folder)]
+    while waiting:
+        links: list[Path] = []
+        for start in waiting:
+            real = Path(os.path.realpath(start))
+            if str(real) in seen or (seen and lies_below(folder, real)):
+                loops.append(start)
+                continue
+            for root, folders, names in os.walk(start):
+                seen.add(os.path.realpath(root))
+                folders[:] = sorted(name for name in folders if not name.startswith("."))
+                links += [path for name in folders if (path := Path(root) / name).is_symlink()]
+                files += [Path(root) / name for name in names]
+        waiting = sorted(links)
+    return Walk(files, loops)
+
+
+def is_case_blind(folder: str | Path) -> bool:
+    """Tell whether a disk takes names that differ by case alone for the same.
+
+    Args:
+        folder: on the disk; it need not exist.
+
+    Raises:
+        OSError: nothing can be written there.
+    """
+    existing = next(path for path in (Path(folder).absolute() / "x").parents if path.exists())
+    with tempfile.NamedTemporaryFile(dir=existing, prefix="absslab-") as file:
+        return os.path.exists(file.name.replace("absslab-", "ABSSLAB-"))
+
+
 def lies_below(path: str | Path, folder: str | Path) -> bool:
     """Return whether a path leads to something in a folder, or in one below it.
 
@@ -132,8 +199,11 @@ def write_bytes(path: str | Path, content: bytes) -> None:
 
 
 def write_text(path: str | Path, content: str) -> None:
-    """Write a text file in UTF-8, completely or not at all."""
-    write_bytes(path, content.encode())
+    r"""Write a text file in UTF-8, completely or not at all.
+
+    A byte of a file's name that is not UTF-8 is written as JSON has it, such as `\udce9`.
+    """
+    write_bytes(path, content.encode(errors="backslashreplace"))
 
 
 def write_json(path: str | Path, content: Any) -> None:
@@ -232,7 +302,7 @@ def check_place(path: str | Path, name: str, *, shown: str | Path | None = None)
     folder = next(parent for parent in path.parents if os.path.lexists(parent))
     longest = max(path.parts, key=lambda part: len(os.fsencode(part)))
     n_bytes = len(os.fsencode(longest))
-    most = _MAX_NAME - _LONGEST_MARK
+    most = _MAX_NAME
     if n_bytes > most or len(os.fsencode(path)) > _MAX_PATH - _LONGEST_MARK:
         raise InputError(
             f"{name} is {{path}}, where a name has {n_bytes} bytes: expected at most {most}, and "

@@ -74,10 +74,10 @@ def check_class_name(name: str, place: str | Path) -> None:
         InputError: the name can't be used.
     """
     is_plain = name and name == strip_blanks(name) and not name.startswith(".")
-    if not is_plain or re.search(r"[\x00-\x1f\x7f]", name):
+    if not is_plain or re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", name):
         raise InputError(
             f"{{place}}: {escape_braces(name)!r} can't be a class: "
-            "expected a name without leading dots, tabs, line breaks and blanks around it",
+            "expected a name in UTF-8 without leading dots, tabs, line breaks and blanks around it",
             place=place,
         )
     if name in RESERVED:

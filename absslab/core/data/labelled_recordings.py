@@ -7,6 +7,7 @@ from pathlib import Path
 
 from absslab.core.common.errors import InputError
 from absslab.core.data.recordings import compile_pattern, origin_of
+from absslab.core.data.same_sounds import split_copies_together, tell_copies_across
 from absslab.core.data.splits import Percentages, split_origins
 from absslab.core.data.strong_labels import SoundEvent, read_events
 
@@ -115,7 +116,7 @@ def find_origins(
 def divide(
     recordings: Sequence[LabelledRecording], percentages: Percentages, seed: int
 ) -> list[LabelledRecording]:
-    """Split recordings by origin, stratified by class.
+    """Split recordings by origin, stratified by class; files with the same bytes are of one origin.
 
     Args:
         recordings: the recordings; a split that they have already is replaced.
@@ -125,11 +126,16 @@ def divide(
     Raises:
         InputError: a class has too few origins.
     """
-    labels: dict[str, list[str]] = {}
-    for origin, group in group_by_origin(recordings).items():
-        labels[origin] = sorted(set().union(*(recording.labels for recording in group)))
-    splits = split_origins(labels, percentages, seed)
-    return [replace(recording, split=splits[recording.origin]) for recording in recordings]
+
+    def split(origins: Mapping[str, str]) -> list[LabelledRecording]:
+        joined = [replace(recording, origin=origins[recording.path]) for recording in recordings]
+        labels: dict[str, list[str]] = {}
+        for origin, group in group_by_origin(joined).items():
+            labels[origin] = sorted(set().union(*(recording.labels for recording in group)))
+        splits = split_origins(labels, percentages, seed)
+        return [replace(recording, split=splits[recording.origin]) for recording in joined]
+
+    return split_copies_together({item.path: item.origin for item in recordings}, split)
 
 
 def group_by_origin(
@@ -155,6 +161,7 @@ def check_given_split(recordings: Sequence[LabelledRecording]) -> None:
                 "fill the column split, or remove it",
                 path=recording.path,
             )
+    tell_copies_across({recording.path: recording.split for recording in recordings})
     for origin, group in group_by_origin(recordings).items():
         splits = {recording.split for recording in group}
         if len(splits) > 1:

@@ -13,6 +13,7 @@ from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError, InputWarning, escape_braces
 from absslab.core.common.files import (
     check_output_folder,
+    checksum,
     read_json,
     remove_unfinished,
     write_json,
@@ -32,7 +33,7 @@ from absslab.core.data.mixture_plan import (
     event_steps,
     planning_steps,
 )
-from absslab.core.data.recordings import IndexedFolder, Recording, checksum
+from absslab.core.data.recordings import IndexedFolder, Recording
 from absslab.core.data.strong_labels import write_events
 
 _N_NAMED = 5  # number of recordings that a line names

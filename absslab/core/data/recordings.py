@@ -3,17 +3,16 @@
 Recordings are split before anything is mixed, so that no sound is in two splits.
 """
 
-import glob
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from absslab.core.audio import formats, sound_files
 from absslab.core.common.errors import InputError, InputWarning, escape_braces
+from absslab.core.common.files import walk_once
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.notices import give_notice
 from absslab.core.common.progress import Progress, Steps, run_to_end
@@ -25,6 +24,7 @@ from absslab.core.data.class_names import (
     class_of_stem,
     normalise,
 )
+from absslab.core.data.same_sounds import split_copies_together
 from absslab.core.data.splits import SPLITS, Percentages, split_origins
 
 
@@ -256,7 +256,7 @@ def _summarise_class(
 def split_recordings(
     recordings: Iterable[Recording], *, percentages: Percentages = (80, 10, 10), seed: int = 0
 ) -> dict[str, list[Recording]]:
-    """Split recordings by origin, stratified by class.
+    """Split recordings by origin, stratified by class; files with the same bytes are of one origin.
 
     Args:
         recordings: the result of `index_recordings`.
@@ -270,20 +270,19 @@ def split_recordings(
         InputError: a class has too few origins; the message names it.
     """
     recordings = list(recordings)
-    labels: dict[str, list[str]] = {}
-    for recording in recordings:
-        labels.setdefault(recording.origin, []).append(recording.event_label)
-    split_of_origin = split_origins(labels, percentages, seed)
-    split: dict[str, list[Recording]] = {name: [] for name in SPLITS}
-    for recording in recordings:
-        split[split_of_origin[recording.origin]].append(recording)
-    return split
 
+    def split(origins: Mapping[str, str]) -> dict[str, list[Recording]]:
+        joined = [replace(recording, origin=origins[recording.path]) for recording in recordings]
+        labels: dict[str, list[str]] = {}
+        for recording in joined:
+            labels.setdefault(recording.origin, []).append(recording.event_label)
+        split_of_origin = split_origins(labels, percentages, seed)
+        parts: dict[str, list[Recording]] = {name: [] for name in SPLITS}
+        for recording in joined:
+            parts[split_of_origin[recording.origin]].append(recording)
+        return parts
 
-def checksum(path: str | Path) -> str:
-    """Return the SHA-256 of a file's bytes, in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return split_copies_together({item.path: item.origin for item in recordings}, split)
 
 
 def audio_files(folder: str | Path) -> list[Path]:
@@ -296,8 +295,17 @@ def audio_files(folder: str | Path) -> list[Path]:
 def _list_audio_below(folder: Path) -> list[Path]:
     """List the sound files in a folder and its sub-folders, except hidden ones."""
     _check_folder(folder)
-    paths = [folder / name for name in glob.glob("**", root_dir=folder, recursive=True)]
-    files = sorted(path for path in paths if formats.is_audio(path) and not path.is_dir())
+    walk = walk_once(folder)
+    files = sorted(path for path in walk.files if formats.is_audio(path))
+    if walk.loops:
+        links = "link leads" if len(walk.loops) == 1 else "links lead"
+        give_notice(
+            InputWarning(
+                f"{{path}} is not read again: {len(walk.loops)} {links} to a folder that is read "
+                "already",
+                path=walk.loops[0],
+            )
+        )
     if not files:
         content = "no sound file" if any(folder.iterdir()) else "nothing"
         raise InputError(

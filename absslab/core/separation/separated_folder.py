@@ -11,6 +11,7 @@ Axes: K classes, C channels, N samples, T frames.
 """
 
 import shutil
+import unicodedata
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from absslab.core.common.errors import InputError, escape_braces
 from absslab.core.common.files import (
     check_output_folder,
     check_place,
+    is_case_blind,
     remove_unfinished,
     replace_folder,
     temporary_sibling,
@@ -134,9 +136,23 @@ def _check_folder_of(path: Path, output_folder: str | Path, by_stem: Mapping[str
             path=path,
             other=by_stem[path.stem],
         )
+    folded = _fold(path.stem)
+    alike = [other for stem, other in by_stem.items() if _fold(stem) == folded]
+    if alike and is_case_blind(output_folder):
+        raise InputError(
+            "{path} and {other} differ only by case, which the disk of {folder} does not tell "
+            "apart: separate them into different folders",
+            path=path,
+            other=alike[0],
+            folder=output_folder,
+        )
     folder = Path(output_folder) / path.stem
     check_place(folder, "the folder of a file", shown=folder)
     _check_replaceable(folder, path)
+
+
+def _fold(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def checking_steps(files: Sequence[Path], left_out: LeftOut) -> Steps[None]:

@@ -1,6 +1,7 @@
 """Files are read as they are: all samples that are there, and what is lost is said."""
 
 import io
+import os
 import subprocess
 import sys
 
@@ -440,3 +441,18 @@ def test_a_chunk_that_claims_to_be_larger_than_any_file_is_no_reason_to_fail(tmp
     path.write_bytes(content)
     with pytest.raises(InputError, match="not a readable sound file"):
         sound_files.load(path)
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9", b"x" * 245, "é".encode() * 120, b"a:b?*"])
+@pytest.mark.parametrize("suffix", [".wav", ".m4a"])
+def test_files_of_any_name_are_read_and_written(tmp_path, name, suffix):
+    path = tmp_path / os.fsdecode(name + suffix.encode())
+    write_with_av(tmp_path / "a.m4a", tone(0.2)[None], RATE, "aac")
+    (tmp_path / "a.m4a").rename(path)
+    assert sound_files.check(path).n_samples == pytest.approx(3200, abs=64)
+    copy = path.with_suffix(".wav")
+    writer = sound_files.WavWriter.open(copy, RATE, 1, 10, "PCM_16")
+    writer.write(np.zeros((1, 10)))
+    writer.close()
+    assert sound_files.info(copy).n_samples == 10
+    assert [item for item in tmp_path.iterdir() if item.name.endswith(".part")] == []

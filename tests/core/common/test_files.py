@@ -17,6 +17,7 @@ from absslab.core.common.files import (
     temporary_sibling,
     write_bytes,
     write_json,
+    write_text,
 )
 
 
@@ -135,7 +136,7 @@ def test_a_place_that_only_looks_as_if_it_could_be_written_is_refused_and_nothin
         check_output_path(tmp_path / "a.json")
 
 
-@pytest.mark.parametrize("name", ["x" * 300, "ä" * 130, "x" * 250, "/".join(["x" * 200] * 21)])
+@pytest.mark.parametrize("name", ["x" * 300, "ä" * 130, "x" * 256, "/".join(["x" * 200] * 21)])
 def test_a_name_that_is_too_long_is_refused_before_the_work(tmp_path, name):
     with pytest.raises(InputError, match="choose shorter names"):
         check_output_path(tmp_path / name / "a.json")
@@ -159,3 +160,21 @@ def test_a_folder_in_place_of_the_output_is_called_one(tmp_path):
     (tmp_path / "a.json").mkdir()
     with pytest.raises(InputError, match="output is the folder"):
         check_output_path(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize("name", ["x" * 250 + ".json", "ä" * 125 + ".json"])
+def test_a_file_may_have_the_longest_name_that_a_disk_allows(tmp_path, name):
+    other = "y" + name[1:]
+    check_output_path(tmp_path / name)
+    for path in (tmp_path / name, tmp_path / other):
+        write_json(path, {"name": path.name})
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, other])
+    assert temporary_sibling(tmp_path / name) != temporary_sibling(tmp_path / (name[:-1] + "m"))
+
+
+def test_names_that_are_not_utf_8_are_written_and_read_again(tmp_path):
+    name = os.fsdecode(b"caf\xe9.wav")
+    write_json(tmp_path / "a.json", {"path": name})
+    assert read_json(tmp_path / "a.json") == {"path": name}
+    write_text(tmp_path / "a.tsv", f"{name}\t0.0")
+    assert (tmp_path / "a.tsv").read_text() == "caf\\udce9.wav\t0.0"
