@@ -61,6 +61,8 @@ class AvDecoder:
         self.sampling_rate: int = first.sample_rate
         self.n_channels: int = first.layout.nb_channels
         self.n_samples = frames.n_said
+        self.n_promised = frames.n_promised
+        self.n_streams = len(container.streams.audio)
         self.frame_size: int = max(first.samples, 2048)
         self.subtype = _subtype(frames.stream, first)
 
@@ -130,11 +132,15 @@ class _Frames:
         self.n_bad = 0  # packets that can't be decoded
         self.remark_of_end = ""
         self._frames = self._decode(container)
-        self.n_said = 0
-        # Others estimate the duration from the bit rate, or it is that of a picture.
+        self.n_said = 0  # exactly
+        self.n_promised = 0  # approximately
+        rate = stream.codec_context.sample_rate
+        # Other containers estimate the duration from the bit rate.
         if stream.duration and "mp4" in container.format.name:
-            rate = stream.codec_context.sample_rate
             self.n_said = round(stream.duration * stream.time_base * rate)
+            self.n_promised = self.n_said
+        elif "matroska" in container.format.name and len(container.streams) == 1:
+            self.n_promised = round((container.duration or 0) / 1e6 * rate)
 
     @property
     def remark(self) -> str:

@@ -17,6 +17,7 @@ class OggPart:
 
     span: Span
     is_ended: bool = False  # by a page that says that it is the last one
+    n_lost_bytes: int = 0  # between pages: what stands there is none
 
 
 def find_ogg_parts(path: str | os.PathLike[str]) -> list[OggPart]:
@@ -45,6 +46,7 @@ def find_ogg_parts(path: str | os.PathLike[str]) -> list[OggPart]:
             if not parts or end > len(content):
                 break
             is_beginning = is_first
+            parts[-1].n_lost_bytes += position - parts[-1].span.end
             parts[-1].span = Span(parts[-1].span.start, end)
             parts[-1].is_ended = parts[-1].is_ended or bool(head[5] & _IS_LAST)
             position = end

@@ -332,7 +332,11 @@ def _open_extra(path: str | os.PathLike[str], refusal: DecodingError) -> _Opened
         DecodingError: nor does libav.
     """
     try:
-        return _Opened(AvDecoder.open(path), [], is_length_certain=False)
+        decoder = AvDecoder.open(path)
+        remarks = []
+        if decoder.n_streams > 1:
+            remarks.append(f"has {decoder.n_streams} sounds: only the first of them is read")
+        return _Opened(decoder, remarks, is_length_certain=False)
     except DecodingError as error:
         if _find_kind(path) or "no sound" in str(error):
             raise
@@ -475,10 +479,14 @@ def _open_ogg(path: str | os.PathLike[str]) -> _Opened:
     remarks = []
     if not parts[-1].is_ended:
         remarks.append("has no last page: its end may be missing; what is there is read")
+    n_lost = sum(part.n_lost_bytes for part in parts)
+    if n_lost:
+        remarks.append(f"is damaged: {n_lost} bytes are no part of its sound and are left out")
     is_whole = len(parts) == 1 and parts[0].span.end == os.path.getsize(path)
     if is_whole:
         opened = _open_plain(path)
-        return opened._replace(remarks=[*remarks, *opened.remarks])
+        is_certain = opened.is_length_certain and not n_lost
+        return _Opened(opened.decoder, [*remarks, *opened.remarks], is_certain)
     openers: list[Callable[[], Decoder]] = [
         partial(_open_pieces, path, [part.span]) for part in parts
     ]
@@ -542,7 +550,8 @@ def _count(path: str, version: Version, most: int) -> _Count:
         # The last frame is filled up with silence, which the header leaves out.
         if 0 < n_said < n_samples <= n_said + 2 * decoder.frame_size:
             n_samples = n_said
-        n_said = n_said if n_samples + 2 * decoder.frame_size < n_said else 0
+        slack = 2 * decoder.frame_size + decoder.sampling_rate // 10
+        n_said = decoder.n_promised if n_samples + slack < decoder.n_promised else 0
     if n_samples < n_said < 1 << 60:
         remarks.append(f"is cut short: {n_samples} of {n_said} samples are there")
     return _Count(n_samples, tuple(remarks))

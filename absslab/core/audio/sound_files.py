@@ -155,6 +155,9 @@ def load_channels(
     with _places.visit(path, start) as sound:
         block = sound.read(n_samples)  # (N, C)
         _tell(sound)
+        last = sound.n_samples if n_samples < 0 else min(start + n_samples, sound.n_samples)
+        if sound.position < last:
+            _tell_shortage(sound, sound.position)
         return np.ascontiguousarray(block.T), sound.sampling_rate  # (C, N)
 
 
@@ -234,6 +237,8 @@ def load(
         InputError: the file can't be read, or holds NaN.
     """
     samples, rate = load_channels(path, start=start, n_samples=n_samples)
+    if not samples.shape[1]:
+        return np.zeros(0, np.float32)
     mono = samples.mean(axis=0)  # (N,)
     if sampling_rate is None:
         return mono

@@ -27,7 +27,7 @@ class MixtureFolderConfig(Config):
 
     event_folder: str = option(
         "",
-        "folder of isolated recordings, one sound each",
+        "folder of isolated recordings of nearly any format, one sound each",
         metavar="FOLDER",
         required=True,
         aliases=("DCASE_2013_stereo_data_folder",),

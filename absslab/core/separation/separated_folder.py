@@ -56,7 +56,7 @@ class SeparatedFolderConfig(Config):
     )
     input: tuple[str, ...] = option(
         (),
-        "sound files, or folders of sound files (without their sub-folders)",
+        "sound files of nearly any format, or folders of them (without their sub-folders)",
         metavar="PATH",
         required=True,
     )

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import av
 import numpy as np
 import pytest
 import soundfile
@@ -456,3 +457,42 @@ def test_files_of_any_name_are_read_and_written(tmp_path, name, suffix):
     writer.close()
     assert sound_files.info(copy).n_samples == 10
     assert [item for item in tmp_path.iterdir() if item.name.endswith(".part")] == []
+
+
+@pytest.mark.parametrize("coding", ["VORBIS", "OPUS"])
+def test_an_ogg_with_a_damaged_middle_is_read_and_this_is_said(tmp_path, coding):
+    raw = encode(tone(6.0), RATE, "OGG", coding)
+    half = len(raw) // 2
+    damaged = raw[: half - 2500] + bytes(5000) + raw[half + 2500 :]
+    channels, notices = read_with_notices(tmp_path / "a.ogg", damaged)
+    assert 16000 < channels.shape[1] < 96000
+    assert any("a.ogg is damaged: " in notice for notice in notices)
+
+
+def test_of_several_sounds_in_a_video_the_first_is_read_and_this_is_said(tmp_path):
+    with av.open(str(tmp_path / "a.mkv"), "w") as output:
+        streams = [output.add_stream("pcm_s16le", rate=RATE) for _ in range(2)]
+        for stream in streams:
+            stream.layout = "mono"
+        for stream, frequency in zip(streams, (440, 880), strict=True):
+            samples = (20000 * tone(0.5, frequency=frequency)).astype(np.int16)
+            frame = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
+            frame.sample_rate = RATE
+            frame.pts = 0
+            output.mux(stream.encode(frame))
+            output.mux(stream.encode())
+    with collect_notices() as notices:
+        samples = sound_files.load(tmp_path / "a.mkv")
+    assert frequency_of(samples, RATE) == pytest.approx(440, abs=3)
+    assert [notice.with_names() for notice in notices] == [
+        "a.mkv has 2 sounds: only the first of them is read"
+    ]
+
+
+def test_a_webm_that_promises_more_is_cut_short(tmp_path):
+    write_with_av(tmp_path / "whole.webm", tone(3.0, 48000)[None], 48000, "libopus")
+    content = (tmp_path / "whole.webm").read_bytes()
+    channels, notices = read_with_notices(tmp_path / "a.webm", content[: len(content) // 2])
+    assert 48000 < channels.shape[1] < 96000
+    assert len(notices) == 1
+    assert "a.webm is cut short: " in notices[0]

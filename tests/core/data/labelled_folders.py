@@ -23,6 +23,11 @@ def write(path, samples, rate=RATE, subtype="PCM_16"):
     soundfile.write(path, samples, rate, subtype=subtype)
 
 
+def write_tone(path):
+    """Write a short tone that is another one for each path: copies would be of one origin."""
+    write(path, tone(800, frequency=300 + zlib.crc32(str(path).encode()) / 2**22))
+
+
 def weak(folder, rows, *, header="filename,dog,bell", name="weak_labels.csv"):
     """Write a folder with a table, and a short tone for every file that the table names."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -30,8 +35,7 @@ def weak(folder, rows, *, header="filename,dog,bell", name="weak_labels.csv"):
     for row in rows:
         path = folder / row.split("\t" if name.endswith("tsv") else ",")[0]
         if not path.exists():
-            # The same bytes under two names are of one origin.
-            write(path, tone(800, frequency=300 + zlib.crc32(str(path).encode()) % 1000))
+            write_tone(path)
     return folder
 
 

@@ -9,7 +9,7 @@ from absslab.core.data.audio_data_set import open_split, read_split
 from absslab.core.data.label_corrections import correct_label
 from absslab.core.data.layouts import DataConfig, find_layout
 
-from .labelled_folders import RATE, config_of, refusal_of, tone, weak, write
+from .labelled_folders import RATE, config_of, refusal_of, weak, write_tone
 
 
 def test_comma_separated_labels_are_read_and_an_empty_list_is_no_class(tmp_path):
@@ -83,7 +83,7 @@ def with_index(title):
 def read_folder(folder, text, name="weak_labels.csv", **changes):
     """Return what is read from a table beside six sounds, and what is said about it."""
     for stem in ("tone1", "tone2", "tone3", "hum1", "hum2", "hum3"):
-        write(folder / f"{stem}.wav", tone(800))
+        write_tone(folder / f"{stem}.wav")
     (folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
     config = config_of(folder, **(THIRDS | changes))
     labelled = find_layout(config.data_set_type)(config, folder)
@@ -175,7 +175,7 @@ def test_a_name_with_a_comma_outside_of_quotes_is_two_labels_and_said(tmp_path):
 @pytest.mark.parametrize("text", ["NaN", "nan", "", "None", "NULL", "n/a", "[]"])
 def test_what_means_no_label_is_none_and_counted(tmp_path, text):
     for take in (1, 2, 3):
-        write(tmp_path / f"rest{take}.wav", tone(800))
+        write_tone(tmp_path / f"rest{take}.wav")
     rows = "".join(f"rest{take}.wav\t{text}\n" for take in (1, 2, 3))
     counts, notes = read_folder(tmp_path, LISTS + rows, "weak.tsv")
     assert counts == {"hum": 3, "tone": 3}
@@ -201,7 +201,7 @@ def test_paths_of_windows_and_names_without_suffix_are_found_and_said(tmp_path):
         folder = tmp_path / name
         text = LISTS.replace("hum1.wav", spelled)
         if name == "1":
-            write(folder / "hum" / "1.wav", tone(800))
+            write_tone(folder / "hum" / "1.wav")
         counts, notes = read_folder(folder, text, "weak.tsv")
         assert counts == {"hum": 3, "tone": 3}
         assert "1 name was found in another spelling" in notes
@@ -213,7 +213,7 @@ def test_the_table_may_lie_elsewhere_and_have_any_name(tmp_path, name):
     table = tmp_path / "metadata" / name
     table.write_text(MULTI_HOT if name.endswith("csv") else LISTS)
     for stem in ("tone1", "tone2", "tone3", "hum1", "hum2", "hum3"):
-        write(tmp_path / "audio" / f"{stem}.wav", tone(800))
+        write_tone(tmp_path / "audio" / f"{stem}.wav")
     values = {"labels": str(table), "audio_folder": str(tmp_path / "audio")}
     config = from_flags(DataConfig, values | THIRDS)
     assert config.data_set_type == "weakly_labelled_folder"
