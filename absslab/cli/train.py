@@ -7,6 +7,7 @@ from pathlib import Path
 
 from absslab.cli.parser import Parser
 from absslab.core.common.config import add_flags, from_flags, look_up
+from absslab.core.common.left_out import LeftOut
 from absslab.core.common.progress import LongWork
 from absslab.core.model.separation_model import ModelConfig
 from absslab.core.training.epoch_lines import print_epochs
@@ -17,8 +18,8 @@ from absslab.core.training.run_directory import run_directory
 from absslab.core.training.settings import Settings, find_other_part
 
 
-def run(arguments: Sequence[str]) -> None:
-    """Train, or resume a training, according to the flags."""
+def run(arguments: Sequence[str]) -> LeftOut:
+    """Train, or resume a training, and return the recordings that were left out."""
     experiment = _open_experiment(arguments)
     settings = experiment.settings
     # Closing writes the end of the run even if printing fails.
@@ -42,6 +43,7 @@ def run(arguments: Sequence[str]) -> None:
         print(f"best model: {outcome.save_path}", flush=True)
     elif outcome.state != "stopped":
         print(f"no model yet; {_how_to_resume(settings)}", flush=True)
+    return outcome.left_out
 
 
 def _announce(events: Iterable[TrainingEvent], settings: Settings) -> Iterator[TrainingEvent]:
@@ -51,7 +53,8 @@ def _announce(events: Iterable[TrainingEvent], settings: Settings) -> Iterator[T
             print(
                 f"training {settings.model.model_type} on {event.device} ({event.precision}): "
                 f"{event.n_recordings} recordings, {event.n_classes} classes, "
-                f"validation on {event.n_validation_recordings}",
+                f"validation on {event.n_validation_recordings}"
+                + (f"; {event.n_left_out} left out" if event.n_left_out else ""),
                 flush=True,
             )
             if event.epoch >= event.n_epochs:

@@ -273,10 +273,12 @@ def bad_file(path, kind):
     return path
 
 
+# A WAV that is cut short can be separated: what is there is read, and the rest is told.
+NOT_SEPARATED = ["text", "empty", "nan", "no samples", "corrupt"]
 BAD_FILES = ["text", "empty", "silent", "nan", "no samples", "truncated", "corrupt"]
 
 
-@pytest.mark.parametrize("kind", [kind for kind in BAD_FILES if kind != "silent"])
+@pytest.mark.parametrize("kind", NOT_SEPARATED)
 def test_separate_refuses_bad_files_before_it_writes_anything_if_it_is_to_stop(
     capsys, checkpoint, mixtures, tmp_path, kind
 ):
@@ -292,7 +294,7 @@ def test_separate_refuses_bad_files_before_it_writes_anything_if_it_is_to_stop(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("kind", [kind for kind in BAD_FILES if kind != "silent"])
+@pytest.mark.parametrize("kind", NOT_SEPARATED)
 def test_separate_refuses_a_single_bad_file(capsys, checkpoint, tmp_path, kind):
     bad = bad_file(tmp_path / "bad.wav", kind)
     flags = ["--checkpoint_path", checkpoint, "--output_folder", tmp_path / "out"]
@@ -303,7 +305,7 @@ def test_separate_refuses_a_single_bad_file(capsys, checkpoint, tmp_path, kind):
 def test_separate_leaves_bad_files_out_and_tries_them_again(capsys, checkpoint, mixtures, tmp_path):
     inputs = tmp_path / "in"
     inputs.mkdir()
-    for kind in BAD_FILES:
+    for kind in ("silent", *NOT_SEPARATED):
         bad_file(inputs / f"{kind}.wav", kind)
     shutil.copy(mixtures / "test/000000.wav", inputs / "good.wav")
     soundfile.write(inputs / "phone.aiff", 0.1 * np.random.default_rng(0).standard_normal(800), 800)
@@ -317,13 +319,13 @@ def test_separate_leaves_bad_files_out_and_tries_them_again(capsys, checkpoint, 
     printed = capsys.readouterr()
     assert len(printed.out.splitlines()) == 3
     (line,) = printed.err.splitlines()
-    assert line.startswith(f"absslab separate: 8 of 11 files were left out, see {out}/left_out.csv")
+    assert line.startswith(f"absslab separate: 7 of 10 files were left out, see {out}/left_out.csv")
     done = {"good", "silent", "phone"}
     assert {path.name for path in out.iterdir()} == done | {"left_out.csv"}
     left_out = {
         Path(row["file"]).name: row["reason"] for row in read_left_out(out / "left_out.csv")
     }
-    bad = {f"{kind}.wav" for kind in BAD_FILES if kind != "silent"}
+    bad = {f"{kind}.wav" for kind in NOT_SEPARATED}
     assert set(left_out) == bad | {"memo.m4a", "gone.wav"}
     assert all(name in reason for name, reason in left_out.items())
     # A file of floats also holds the time at which it was written.

@@ -147,6 +147,23 @@ class AudioDataSet(Dataset[Tensor]):
         recording = self.clips[index].recording
         return sum(clip.recording == recording for clip in neighbours) == 1
 
+    def without(self, paths: Collection[str]) -> "AudioDataSet":
+        """Return a data set without some of the recordings.
+
+        Args:
+            paths: of the recordings to leave out.
+        """
+        kept = [item for item in self.recordings if item.path not in paths]
+        numbers = {item.path: number for number, item in enumerate(kept)}
+        clips: list[Clip] = []
+        lengths: list[int] = []
+        for clip, length in zip(self.clips, self.lengths, strict=True):
+            path = self.recordings[clip.recording].path
+            if path in numbers:
+                clips.append(clip._replace(recording=numbers[path]))
+                lengths.append(length)
+        return replace(self, recordings=kept, clips=clips, lengths=lengths)
+
     def batches(
         self, batch_size: int, *, rng: np.random.Generator | None = None, n_loaders: int = 0
     ) -> Iterator[Batch]:
@@ -260,6 +277,30 @@ def _decompress(samples: np.ndarray) -> Tensor:
     return waveform / 32768 if waveform.dtype == torch.int16 else waveform
 
 
+def check_steps(data_set: AudioDataSet, left_out: LeftOut) -> Steps[AudioDataSet]:
+    """Decode all recordings of a data set, and leave out those that can't be used.
+
+    Args:
+        data_set: the data set.
+        left_out: collects these recordings.
+
+    Yields:
+        how many recordings are done.
+
+    Returns:
+        the data set without them.
+    """
+    bad: set[str] = set()
+    for n_done, recording in enumerate(data_set.recordings):
+        yield Progress(n_done, len(data_set.recordings))
+        bad.add(recording.path)
+        with left_out.file(recording.path):
+            sound_files.check(recording.path, may_be_silent=not recording.labels)
+            bad.remove(recording.path)
+    yield Progress(len(data_set.recordings), len(data_set.recordings))
+    return data_set.without(bad) if bad else data_set
+
+
 def data_set_steps(
     recordings: Sequence[LabelledRecording],
     classes: Sequence[str],
@@ -332,6 +373,7 @@ def read_split(
     *,
     classes: Sequence[str] | None = None,
     may_lack_classes: bool = False,
+    left_out: LeftOut | None = None,
 ) -> LabelledFolder:
     """Read the recordings of a split and their labels from tables, without opening a sound file.
 
@@ -340,6 +382,8 @@ def read_split(
         split: train, validation or test.
         classes: classes of the model, in its order; by default those of the folder.
         may_lack_classes: whether the folder may lack some of these classes.
+        left_out: collects recordings that the labels name, but the folder lacks; by default they
+            are one error.
 
     Returns:
         the recordings of the split, and the classes in the order of the model.
@@ -360,6 +404,12 @@ def read_split(
     if split not in SPLITS:
         raise InputError(f"there is no split {split!r}: expected one of {', '.join(SPLITS)}")
     labelled = find_layout(config.data_set_type)(config, folder)
+    if left_out is None:
+        labelled.require_all()
+    else:
+        left_out.n_files = len(labelled.recordings) + len(labelled.missing)
+        for path, error in labelled.missing.items():
+            left_out.add(path, error)
     for note in labelled.notes:
         give_notice(InputWarning(note))
     if classes is not None:
@@ -407,7 +457,9 @@ def split_steps(
     Raises:
         InputError: see `read_split`; also if a recording is missing or cut short.
     """
-    labelled = read_split(config, split, classes=classes, may_lack_classes=may_lack_classes)
+    labelled = read_split(
+        config, split, classes=classes, may_lack_classes=may_lack_classes, left_out=left_out
+    )
     data_set = yield from data_set_steps(
         labelled.recordings,
         labelled.classes,

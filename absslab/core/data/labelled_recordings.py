@@ -4,8 +4,10 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 from absslab.core.common.errors import InputError
+from absslab.core.common.left_out import LeftOut
 from absslab.core.data.recordings import compile_pattern, origin_of
 from absslab.core.data.same_sounds import split_copies_together, tell_copies_across
 from absslab.core.data.splits import Percentages, split_origins
@@ -72,6 +74,7 @@ class LabelledFolder:
         lacking: classes that a model has, but not the folder.
         events: what reads the strong labels of a split; without it, they are in events.tsv in
             the folder that the names of its recordings begin from.
+        missing: why recordings that the labels name are not among these, by path.
     """
 
     recordings: list[LabelledRecording]
@@ -79,6 +82,21 @@ class LabelledFolder:
     notes: list[str] = field(default_factory=list)
     events: Mapping[str, EventReader] = field(default_factory=dict)
     lacking: frozenset[str] = frozenset()
+    missing: Mapping[str, InputError] = field(default_factory=dict)
+
+    def require_all(self) -> Self:
+        """Return the folder itself, if no recording is missing.
+
+        Raises:
+            InputError: there are missing ones; the line names up to ten.
+        """
+        left_out = LeftOut("train", on_error="stop")
+        for path, error in self.missing.items():
+            left_out.add(path, error)
+        if left_out:
+            left_out.n_files = len(left_out) + len(self.recordings)
+            raise left_out.to_error()
+        return self
 
 
 @dataclass(frozen=True)

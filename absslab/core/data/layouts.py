@@ -4,13 +4,13 @@ A layout is a function that reads such a folder. To add one, write the function 
 `LAYOUTS`.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from absslab.core.common.config import Config, look_up, option
-from absslab.core.common.errors import InputError, escape_braces
+from absslab.core.common.errors import InputError, escape_braces, join_errors
 from absslab.core.data.audio_finder import AudioFinder
 from absslab.core.data.corpora import CORPORA, CorpusReader
 from absslab.core.data.labelled_recordings import (
@@ -34,6 +34,7 @@ from absslab.core.data.weak_labels import (
     read_weak_labels,
 )
 
+_N_LISTED = 10  # number of missing recordings that one line names
 LAYOUT_ALIASES = {"DCASE2013_remixed_data_set": "mixture_folder"}  # the thesis' names
 THESIS_SPLITS = {"train": "training", "validation": "development", "test": "validation"}
 
@@ -129,6 +130,7 @@ def read_mixture_folder(config: DataConfig, folder: Path) -> LabelledFolder:
         InputError: the folder has another layout, or is not complete.
     """
     recordings: list[LabelledRecording] = []
+    missing: dict[int, InputError] = {}
     classes: list[str] = []
     notes: list[str] = []
     for split, name in _find_split_folders(folder).items():
@@ -148,10 +150,11 @@ def read_mixture_folder(config: DataConfig, folder: Path) -> LabelledFolder:
                 path=table,
             )
         finder = AudioFinder(table.parent, table)
-        recordings += [_to_recording(row, finder, split) for row in labels.rows]
+        for row in labels.rows:
+            recordings.append(_to_recording(row, finder, split, missing, len(recordings)))
         notes += [f"{name}: {note}" for note in (*labels.notes, *finder.notes)]
         classes = classes or labels.classes
-    return LabelledFolder(recordings, classes, notes)
+    return _without_missing(LabelledFolder(recordings, classes, notes), missing)
 
 
 def _find_split_folders(folder: Path) -> dict[str, str]:
@@ -196,22 +199,50 @@ def read_weakly_labelled_folder(config: DataConfig, folder: Path) -> LabelledFol
         the recordings of all splits, and the classes.
 
     Raises:
-        InputError: there is no table or there are two, a table can't be used, a recording is
-            missing, or there are too few recordings for the split.
+        InputError: there is no table or there are two, a table can't be used, or there are too few
+            recordings for the split.
     """
     table = Path(config.labels) if config.labels else _find_table(folder)
     labels = read_label_table(table) if config.labels else read_weak_labels(table)
     finder = AudioFinder(folder, table)
-    recordings = [_to_recording(row, finder, row.cells.get("split", "")) for row in labels.rows]
+    missing: dict[int, InputError] = {}
+    recordings = [
+        _to_recording(row, finder, row.cells.get("split", ""), missing, number)
+        for number, row in enumerate(labels.rows)
+    ]
+    try:
+        recordings = _split(recordings, config)
+    except InputError as error:
+        # Recordings without a file may be why; they are told in the same line.
+        raise join_errors([*list(missing.values())[:_N_LISTED], error]) from None
+    events: dict[str, EventReader] = {}
+    if labels.kind == "strong":
+        reader = partial(read_event_table, table, folder, may_lack_recordings=bool(missing))
+        events = dict.fromkeys(SPLITS, reader)
+    # Missing recordings have their place in the split, so that the others keep theirs.
+    notes = [*labels.notes, *finder.notes]
+    return _without_missing(LabelledFolder(recordings, labels.classes, notes, events), missing)
+
+
+def _split(recordings: list[LabelledRecording], config: DataConfig) -> list[LabelledRecording]:
+    """Return the recordings with their splits: the given ones, or those that the config says."""
     recordings = find_origins(recordings, config.origin_pattern)
     if any(recording.split for recording in recordings):
         check_given_split(recordings)
-    else:
-        recordings = divide(recordings, config.split_percentages, config.split_seed)
-    events: dict[str, EventReader] = {}
-    if labels.kind == "strong":
-        events = dict.fromkeys(SPLITS, partial(read_event_table, table, folder))
-    return LabelledFolder(recordings, labels.classes, [*labels.notes, *finder.notes], events)
+        return recordings
+    return divide(recordings, config.split_percentages, config.split_seed)
+
+
+def _without_missing(folder: LabelledFolder, missing: Mapping[int, InputError]) -> LabelledFolder:
+    """Leave out the recordings of which there is no file.
+
+    Args:
+        folder: all recordings that the labels name.
+        missing: the errors of those that are missing, by their number.
+    """
+    recordings = [item for number, item in enumerate(folder.recordings) if number not in missing]
+    errors = {folder.recordings[number].path: error for number, error in missing.items()}
+    return replace(folder, recordings=recordings, missing=errors)
 
 
 def _find_table(folder: Path) -> Path:
@@ -229,9 +260,23 @@ def _find_table(folder: Path) -> Path:
     return tables[0]
 
 
-def _to_recording(row: LabelledRow, finder: AudioFinder, split: str) -> LabelledRecording:
-    """Turn a row of a table into a recording with its weak labels."""
-    path = finder.find(row.filename)
+def _to_recording(
+    row: LabelledRow, finder: AudioFinder, split: str, missing: dict[int, InputError], number: int
+) -> LabelledRecording:
+    """Turn a row of a table into a recording with its weak labels.
+
+    Args:
+        row: the row.
+        finder: finds the file.
+        split: of the recording.
+        missing: gets the error under the recording's number if there is no such file.
+        number: the recording's number.
+    """
+    try:
+        path = finder.find(row.filename)
+    except InputError as error:
+        path = finder.folder / row.filename
+        missing[number] = error
     split = split.lower()
     if split and split not in SPLITS:
         raise InputError(

@@ -355,6 +355,7 @@ def evaluation_steps(
         table_folder = data_set.path(0).parent  # each split has its own tables
     else:
         table_folder = Path(data.data_folder)
+    n_left_out = checkpoint.made.get("n_left_out", 0)
     scoring_parts = {
         "evaluation": config,
         "separation": separation,
@@ -369,9 +370,14 @@ def evaluation_steps(
         data_set=data_set,
         validation=validation,
         table_folder=table_folder,
-        events=_read_strong_labels(data_set, table_folder, classes),
+        events=_read_strong_labels(
+            data_set, table_folder, classes, may_lack_recordings=bool(left_out)
+        ),
         trained_thresholds=trained_thresholds,
-        settings={section: part.to_json() for section, part in scoring_parts.items()},
+        settings=(
+            {section: part.to_json() for section, part in scoring_parts.items()}
+            | ({"training": {"n_left_out": n_left_out}} if n_left_out else {})
+        ),
         left_out=left_out,
     )
 
@@ -402,7 +408,7 @@ def open_evaluation(
 
 
 def _read_strong_labels(
-    data_set: AudioDataSet, table_folder: Path, classes: list[str]
+    data_set: AudioDataSet, table_folder: Path, classes: list[str], *, may_lack_recordings: bool
 ) -> dict[str, list[SoundEvent]] | None:
     """Read the strong labels of the recordings; None if there is no file of them."""
     path = table_folder / "events.tsv"
@@ -415,7 +421,12 @@ def _read_strong_labels(
         for name, length in zip(names, data_set.lengths, strict=True)
     }
     if reader is None:
-        return read_events(path, classes=classes, durations=durations)
+        return read_events(
+            path,
+            classes=classes,
+            durations=durations,
+            may_lack_recordings=may_lack_recordings,
+        )
     paths = {name: str(data_set.path(index)) for index, name in enumerate(names)}
     events = reader(classes, {paths[name]: duration for name, duration in durations.items()})
     return {name: events[path] for name, path in paths.items()}

@@ -5,7 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, InputWarning
+from absslab.core.common.notices import give_notice
 from absslab.core.data.labelled_recordings import LabelledRecording
 from absslab.core.data.layouts import DataConfig, find_layout
 from absslab.core.training.run_directory import RunReader
@@ -56,5 +57,10 @@ def run_recordings(
             data_folder=config.data_folder or "data_folder",
             run=reader.folder.name,
         )
-    items = find_layout(config.data_set_type)(config, folder).recordings
-    return [item for item in items if item.split == split]
+    labelled = find_layout(config.data_set_type)(config, folder)
+    if labelled.missing:
+        n_missing = len(labelled.missing)
+        give_notice(
+            InputWarning(f"{n_missing} recordings of {{folder}} are missing", folder=folder)
+        )
+    return [item for item in labelled.recordings if item.split == split]

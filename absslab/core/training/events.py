@@ -1,8 +1,10 @@
 """Events that a training yields while it prepares and runs, as small frozen dataclasses."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from absslab.core.common.left_out import LeftOut
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class TrainingStarted:
     n_classes: int
     epoch: int  # that is done already; 0: a new run
     n_epochs: int
+    n_left_out: int = 0  # recordings that can't be used
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ class TrainingOutcome:
     epoch: int  # the last one that is done
     save_path: Path  # of the best model
     last_checkpoint: Path  # from which the run can be resumed
+    left_out: LeftOut = field(default_factory=lambda: LeftOut("train"), compare=False)
 
 
 TrainingEvent = PreparationProgress | TrainingStarted | StepDone | EpochResult

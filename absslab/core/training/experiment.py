@@ -1,5 +1,6 @@
 """A training from its settings to its run directory: prepare, run, stop and resume it."""
 
+import os
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -12,11 +13,17 @@ from absslab.core.audio import sound_files
 from absslab.core.common.config import fingerprint, format_setting
 from absslab.core.common.devices import choose_device
 from absslab.core.common.errors import InputError, escape_braces, is_out_of_memory, shorten
+from absslab.core.common.left_out import LeftOut
 from absslab.core.common.progress import LongWork, Result, Steps
-from absslab.core.data.audio_data_set import AudioDataSet, data_set_steps, read_split
+from absslab.core.data.audio_data_set import (
+    AudioDataSet,
+    check_steps,
+    data_set_steps,
+    read_split,
+)
 from absslab.core.data.labelled_recordings import LabelledRecording
 from absslab.core.model.checkpoint import save_checkpoint
-from absslab.core.model.separation_model import build_model
+from absslab.core.model.separation_model import SeparationModel, build_model
 from absslab.core.training.events import (
     EpochResult,
     PreparationProgress,
@@ -25,7 +32,7 @@ from absslab.core.training.events import (
     TrainingOutcome,
     TrainingStarted,
 )
-from absslab.core.training.feature_store import FeatureStore, store_steps
+from absslab.core.training.feature_store import FeatureStore, store_path, store_steps
 from absslab.core.training.resumption import damage_error, read_resumable
 from absslab.core.training.run_directory import (
     RunReader,
@@ -47,6 +54,7 @@ CHANGEABLE = (
     "n_loaders",
     "save_path",
     "keep_every",
+    "on_error",
 )
 TrainingSteps = Generator[TrainingEvent, None, TrainingOutcome]
 Preparation = Generator[PreparationProgress, None, Trainer]
@@ -61,10 +69,10 @@ class Labels:
     validation: Sequence[LabelledRecording]
     notes: Sequence[str] = ()  # what was read in another way than it is written
 
-    @property
-    def fingerprint(self) -> str:
-        """A fingerprint that differs if training recordings have other names or labels."""
-        return fingerprint([[Path(item.path).name, sorted(item.labels)] for item in self.train])
+
+def fingerprint_of(recordings: Sequence[LabelledRecording]) -> str:
+    """Return a fingerprint that differs if recordings have other names or labels."""
+    return fingerprint([[Path(item.path).name, sorted(item.labels)] for item in recordings])
 
 
 @dataclass(frozen=True)
@@ -113,7 +121,9 @@ class Experiment:
         """Prepare and train, and keep the run directory up to date.
 
         Settings and labels are checked first. Then the run directory is written, and only then is
-        the first recording opened.
+        the first recording opened. All recordings are decoded before the first epoch. Those that
+        can't be used end the run, or are left out and named in left_out.csv; a run that is resumed
+        leaves out the same.
 
         Yields:
             `PreparationProgress`, then one `TrainingStarted`, then `StepDone` after each step and
@@ -128,14 +138,20 @@ class Experiment:
         """
         settings = self.settings
         self._check_settings()
-        labels = self._read_labels()
+        left_out = LeftOut(
+            "train",
+            on_error=settings.run.on_error,
+            folder=run_directory(settings.run.save_path),
+        )
+        left_out.check()
+        labels = self._read_labels(left_out)
         writer = RunWriter.begin(settings.run.save_path, settings.to_json(), resume=self.resumed)
         for note in labels.notes:
             writer.log(f"labels: {note}")
         epoch = 0 if self.checkpoint is None else self.checkpoint["resume"]["epoch"]
         state = "failed"
         try:
-            for event in self._prepare_and_train(labels, writer):
+            for event in self._prepare_and_train(labels, left_out, writer):
                 if isinstance(event, EpochResult):
                     epoch = event.epoch
                 elif writer.is_stop_requested:
@@ -158,7 +174,7 @@ class Experiment:
             if state != "failed":
                 writer.log(f"{state} after epoch {epoch}")
                 writer.write_status(state, epoch=epoch)
-        return TrainingOutcome(state, epoch, writer.save_path, writer.last_checkpoint)
+        return TrainingOutcome(state, epoch, writer.save_path, writer.last_checkpoint, left_out)
 
     def prepare(self) -> Preparation:
         """Read the recordings and take the statistics of their features.
@@ -173,7 +189,8 @@ class Experiment:
             InputError: settings, folders, labels or recordings that can't be used.
         """
         self._check_settings()
-        return (yield from self._prepare(self._read_labels()))
+        left_out = LeftOut("train", on_error=self.settings.run.on_error)
+        return (yield from self._prepare(self._read_labels(left_out), left_out))
 
     def _check_settings(self) -> None:
         """Check the settings that can be checked without reading files."""
@@ -190,15 +207,23 @@ class Experiment:
                 "to 0 and roll to False"
             )
 
-    def _read_labels(self) -> Labels:
+    def _read_labels(self, left_out: LeftOut) -> Labels:
         """Read which recordings there are, and check their labels against the settings."""
         settings = self.settings
         known = None if self.checkpoint is None else self.checkpoint["classes"]
-        train = read_split(settings.data, "train", classes=known)
+        train = read_split(settings.data, "train", classes=known, left_out=left_out)
         classes = train.classes
-        validation = read_split(settings.data, "validation", classes=classes)
+        validation = read_split(settings.data, "validation", classes=classes, left_out=left_out)
         labels = Labels(classes, train.recordings, validation.recordings, train.notes)
-        if self.checkpoint and self.checkpoint["resume"]["data"] != labels.fingerprint:
+        if self.checkpoint:
+            labels = self._leave_out_again(labels, left_out)
+        elif left_out and left_out.on_error == "stop":
+            # What else can't be read is told in the same line.
+            for recording in (*labels.train, *labels.validation):
+                with left_out.file(recording.path):
+                    sound_files.info(recording.path)
+            left_out.stop_if_any()
+        if self.checkpoint and self.checkpoint["resume"]["data"] != fingerprint_of(labels.train):
             raise InputError(
                 "{data_folder} has other recordings or labels than the run began with: "
                 "start a new run",
@@ -212,18 +237,51 @@ class Experiment:
             )
         return labels
 
-    def _prepare(self, labels: Labels) -> Preparation:
+    def _leave_out_again(self, labels: Labels, left_out: LeftOut) -> Labels:
+        """Leave out the recordings that the run was begun without.
+
+        Raises:
+            InputError: others are missing.
+        """
+        assert self.checkpoint is not None
+        begun_without: Mapping[str, str] = self.checkpoint["resume"].get("left_out", {})
+        folder = self.settings.data.data_folder
+        newly_missing = LeftOut("train", on_error="stop")
+        for item in left_out.files:
+            if os.path.relpath(item.file, folder) not in begun_without:
+                newly_missing.add(item.file, item.error)
+        if newly_missing:
+            raise newly_missing.to_error("; the run began with what is missing: put it back")
+        for name, reason in begun_without.items():
+            left_out.add(os.path.join(folder, name), InputError(escape_braces(reason)))
+
+        def keep(recordings: Sequence[LabelledRecording]) -> list[LabelledRecording]:
+            return [
+                item
+                for item in recordings
+                if os.path.relpath(item.path, folder) not in begun_without
+            ]
+
+        return replace(labels, train=keep(labels.train), validation=keep(labels.validation))
+
+    def _prepare(self, labels: Labels, left_out: LeftOut) -> Preparation:
         settings = self.settings
         train = yield from _report_task(
-            "indexing training recordings", self._data_set_steps(labels.train, labels.classes)
+            "indexing training recordings",
+            self._data_set_steps(labels.train, labels.classes, left_out),
         )
         validation = yield from _report_task(
             "indexing validation recordings",
-            self._data_set_steps(labels.validation, labels.classes),
+            self._data_set_steps(labels.validation, labels.classes, left_out),
         )
         torch.manual_seed(settings.training.seed)
         device = choose_device(settings.run.device)
         model = build_model(settings.models, labels.classes).to(device)
+        if self.checkpoint is None:
+            train = yield from self._check_steps("training", train, model, left_out)
+            validation = yield from self._check_steps("validation", validation, model, left_out)
+            left_out.stop_if_any()
+            _check_left(labels, train, validation, left_out)
         stores: tuple[FeatureStore, FeatureStore] | None = None
         if folder := settings.data.feature_store:
             train_store = yield from _report_task(
@@ -238,12 +296,6 @@ class Experiment:
         if self.checkpoint is not None:
             self._load_state(trainer, self.checkpoint)
             return trainer
-        # Training recordings are decoded for the statistics; errors in others would come late.
-        for index, recording in enumerate(validation.recordings, start=1):
-            sound_files.check(recording.path)
-            yield PreparationProgress(
-                "checking validation recordings", index, len(validation.recordings)
-            )
         for n_read in trainer.fit_normalisation():
             yield PreparationProgress("reading training recordings", n_read, len(train))
         return trainer
@@ -257,8 +309,22 @@ class Experiment:
             checkpoint = run_directory(self.settings.run.save_path) / "last.ckpt"
             raise damage_error(checkpoint, error) from None
 
+    def _check_steps(
+        self, kind: str, data_set: AudioDataSet, model: SeparationModel, left_out: LeftOut
+    ) -> Generator[PreparationProgress, None, AudioDataSet]:
+        """Decode recordings, unless a store holds their features, and leave out the bad ones."""
+        folder = self.settings.data.feature_store
+        if folder and store_path(folder, data_set, model.front_end).exists():
+            return data_set
+        return (
+            yield from _report_task(f"checking {kind} recordings", check_steps(data_set, left_out))
+        )
+
     def _data_set_steps(
-        self, recordings: Sequence[LabelledRecording], classes: Sequence[str]
+        self,
+        recordings: Sequence[LabelledRecording],
+        classes: Sequence[str],
+        left_out: LeftOut,
     ) -> Steps[AudioDataSet]:
         data = self.settings.data
         return data_set_steps(
@@ -267,10 +333,20 @@ class Experiment:
             self.settings.features.sampling_rate,
             in_memory=data.in_memory and not data.feature_store,
             clip_length=data.clip_length,
+            left_out=None if self.checkpoint else left_out,  # a resumed run needs them all
         )
 
-    def _prepare_and_train(self, labels: Labels, writer: RunWriter) -> Iterator[TrainingEvent]:
-        trainer = yield from self._prepare(labels)
+    def _prepare_and_train(
+        self, labels: Labels, left_out: LeftOut, writer: RunWriter
+    ) -> Iterator[TrainingEvent]:
+        trainer = yield from self._prepare(labels, left_out)
+        left_out.write()
+        if left_out:
+            writer.log(left_out.summary())
+        data_state = {
+            "data": fingerprint_of(trainer.data.train.recordings),
+            "left_out": self._name_left_out(left_out),
+        }
         yield TrainingStarted(
             device=str(trainer.model.device),
             precision=trainer.precision,
@@ -279,14 +355,26 @@ class Experiment:
             n_classes=len(labels.classes),
             epoch=trainer.epoch,
             n_epochs=self.settings.training.n_epochs,
+            n_left_out=len(left_out),
         )
         for event in trainer.run():
             if isinstance(event, EpochResult):
-                self._save(event, trainer, writer, labels.fingerprint)
+                self._save(event, trainer, writer, data_state)
             yield event
 
+    def _name_left_out(self, left_out: LeftOut) -> dict[str, str]:
+        """Return the reasons by the recordings' paths from the data folder, which may move."""
+        folder = self.settings.data.data_folder
+        return {
+            os.path.relpath(item.file, folder): item.error.with_names() for item in left_out.files
+        }
+
     def _save(
-        self, result: EpochResult, trainer: Trainer, writer: RunWriter, data_fingerprint: str
+        self,
+        result: EpochResult,
+        trainer: Trainer,
+        writer: RunWriter,
+        data_state: Mapping[str, Any],
     ) -> None:
         """Save the best model, then the metrics, then the state: a kill between loses nothing."""
         configs = self.settings.models
@@ -295,6 +383,7 @@ class Experiment:
             "settings": self.settings.to_json(),
             "epoch": result.epoch,
             "metrics": result.metrics,
+            "n_left_out": len(data_state["left_out"]),
         }
         if result.is_best:
             save_checkpoint(writer.save_path, model, configs, made)
@@ -302,12 +391,32 @@ class Experiment:
         if keep_every and result.epoch % keep_every == 0:
             save_checkpoint(writer.epoch_checkpoint_path(result.epoch), model, configs, made)
         writer.add_metrics(result.to_json())
-        state = trainer.state() | {"data": data_fingerprint}
+        state = {**trainer.state(), **data_state}
         save_checkpoint(writer.last_checkpoint, model, configs, made, resume=state)
         metric = self.settings.training.metric
         score = result.metrics[metric] if result.metrics else None
         scores = "" if score is None else f", validation {metric} {score:.4f}"
         writer.log(f"epoch {result.epoch}: loss {result.losses['total']:.4f}{scores}")
+
+
+def _check_left(
+    labels: Labels, train: AudioDataSet, validation: AudioDataSet, left_out: LeftOut
+) -> None:
+    """Check that enough is left to train on, if recordings were left out.
+
+    Raises:
+        InputError: there is no recording, or none of a class that had some, in train or none at
+            all in validation.
+    """
+    if not left_out:
+        return
+    if not len(train) or not len(validation):
+        raise left_out.to_error()
+    before = set().union(*(recording.labels for recording in labels.train))
+    lost = before - set().union(*(recording.labels for recording in train.recordings))
+    if lost:
+        names = escape_braces(", ".join(sorted(lost)))
+        raise left_out.to_error(f"; no training recording of {names} is left")
 
 
 def _report(event: TrainingEvent, writer: RunWriter) -> None:

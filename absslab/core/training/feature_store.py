@@ -148,6 +148,11 @@ def store_fingerprint(data_set: AudioDataSet, front_end: FrontEnd) -> str:
     return fingerprint([VERSION, settings, files, data_set.clips])
 
 
+def store_path(folder: str | Path, data_set: AudioDataSet, front_end: FrontEnd) -> Path:
+    """Return the file that holds the features of a data set, if they have been computed."""
+    return Path(folder) / f"features-{store_fingerprint(data_set, front_end)}.bin"
+
+
 def store_steps(
     folder: str | Path, data_set: AudioDataSet, front_end: FrontEnd
 ) -> Steps[FeatureStore]:
@@ -165,7 +170,7 @@ def store_steps(
         the store.
     """
     key = store_fingerprint(data_set, front_end)
-    path = Path(folder) / f"features-{key}.bin"
+    path = store_path(folder, data_set, front_end)
     if not path.exists():
         yield from make_store(path, key, data_set, front_end)
     return FeatureStore.open(path, data_set, key)

@@ -7,6 +7,7 @@ from typing import Any
 
 from absslab.core.common.config import Config, field_names, from_flags, option, rename_settings
 from absslab.core.common.errors import InputError
+from absslab.core.common.left_out import on_error_option
 from absslab.core.data.layouts import DataConfig
 from absslab.core.model.feature_config import FeatureConfig
 from absslab.core.model.mask_networks import MASK_NETS, find_mask_net
@@ -35,6 +36,7 @@ class RunConfig(Config):
         unit="epochs",
         at_least=0,
     )
+    on_error: str = on_error_option("stop")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Both layouts of a folder are read as recordings with labels and splits, or are refused."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ import soundfile
 import torch
 
 from absslab.core.common.errors import InputError
-from absslab.core.data.audio_data_set import open_split
+from absslab.core.common.left_out import LeftOut
+from absslab.core.data.audio_data_set import open_split, read_split
 from absslab.core.data.layouts import THESIS_SPLITS, DataConfig, find_layout
 from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_plan import MixtureFolderConfig
@@ -218,3 +220,32 @@ def test_a_split_of_the_users_own_keeps_an_origin_on_one_side(tmp_path):
     ]
     folder = weak(tmp_path, rows, header="filename,dog,bell,origin,split")
     assert "origin 'x' is in test and train" in refusal_of(config_of(folder))
+
+
+def test_recordings_that_are_missing_change_the_split_of_no_other(tmp_path):
+    folder = weak(tmp_path, TEN)
+    config = config_of(folder)
+    read = find_layout(config.data_set_type)
+    before = {item.path: item.split for item in read(config, folder).recordings}
+    gone = sorted(before)[2:4]
+    for path in gone:
+        Path(path).unlink()
+    labelled = read(config, folder)
+    assert sorted(labelled.missing) == gone
+    after = {item.path: item.split for item in labelled.recordings}
+    assert after == {path: split for path, split in before.items() if path not in gone}
+    message = refusal_of(config)
+    assert "2 of 10 files can't be used" in message
+    assert all(Path(path).name in message for path in gone)
+    left_out = LeftOut("train")
+    for split in ("train", "validation", "test"):
+        read_split(config, split, left_out=left_out)
+    assert (len(left_out), left_out.n_files) == (2, 10)
+
+
+def test_a_split_that_fails_for_missing_recordings_names_them(tmp_path):
+    folder = weak(tmp_path, ["a.wav,1,0", "b.wav,0,1"])
+    (folder / "a.wav").unlink()
+    message = refusal_of(config_of(folder))
+    assert "names a.wav, which is not in" in message
+    assert "expected at least 3" in message

@@ -12,14 +12,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
+from absslab.core.common.left_out import read_left_out
 from absslab.core.common.notices import collect_notices
 from absslab.core.common.progress import LongWork, run_to_end
 from absslab.core.model.checkpoint import load_checkpoint, read_checkpoint
 from absslab.core.model.mask_networks import UNetConfig
+from absslab.core.training.augmentation import AugmentationConfig
 from absslab.core.training.epoch_lines import print_epochs
 from absslab.core.training.events import (
     EpochResult,
@@ -528,3 +531,102 @@ def test_settings_that_can_not_be_used_overwrite_nothing(new_run, tmp_path):
             finish(Experiment.resume(tmp_path / "run/last.ckpt", changes))
         assert (tmp_path / "run" / "config.json").read_bytes() == config
         assert RunReader.open(tmp_path / "run").state() == "stopped"
+
+
+def damage(mixtures, folder):
+    """Copy the mixtures, damage some, and return the names of these."""
+    shutil.copytree(mixtures, folder)
+    (folder / "train/000002.wav").unlink()
+    (folder / "train/000005.wav").write_bytes(b"no sound")
+    nan = np.full(32000, np.nan)
+    soundfile.write(folder / "train/000007.wav", nan, 16000, subtype="FLOAT")
+    sound_files.save(folder / "validation/000001.wav", np.zeros(32000, np.float32), 16000)
+    (folder / "test/000000.wav").unlink()
+    return {
+        "train/000002.wav",
+        "train/000005.wav",
+        "train/000007.wav",
+        "validation/000001.wav",
+        "test/000000.wav",
+    }
+
+
+def in_folder(settings: Settings, folder, **run) -> Settings:
+    return replace(
+        settings,
+        data=replace(settings.data, data_folder=str(folder)),
+        run=replace(settings.run, **run),
+    )
+
+
+def names_left_out(run, folder):
+    rows = read_left_out(run / "left_out.csv")
+    return {Path(row["file"]).relative_to(folder).as_posix() for row in rows}
+
+
+def test_recordings_that_can_not_be_used_are_told_at_once(mixtures, new_run, tmp_path):
+    bad = damage(mixtures, tmp_path / "set")
+    settings = in_folder(new_run, tmp_path / "set")
+    with pytest.raises(InputError, match="3 of 40 files can't be used") as error:
+        finish(Experiment(settings))
+    for name in ("000002.wav", "train/000005.wav", "000000.wav", "pass --on_error skip"):
+        assert name in str(error.value)
+    assert not (tmp_path / "run").exists()
+    for name in ("train/000002.wav", "test/000000.wav"):
+        shutil.copy(mixtures / name, tmp_path / "set" / name)
+    with pytest.raises(InputError, match="3 of 40 files can't be used") as error:
+        finish(Experiment(settings))
+    for name in bad - {"train/000002.wav", "test/000000.wav"}:
+        assert name in str(error.value)
+    assert not (tmp_path / "run/left_out.csv").exists()
+
+
+@pytest.mark.parametrize("store", [None, "features"])
+def test_recordings_are_left_out_of_their_split_and_of_a_resumed_run(
+    mixtures, new_run, tmp_path, store
+):
+    folder = tmp_path / "set"
+    bad = damage(mixtures, folder)
+    settings = in_folder(new_run, folder, on_error="skip")
+    if store:
+        settings = replace(
+            settings,
+            data=replace(settings.data, feature_store=str(tmp_path / store)),
+            augmentation=AugmentationConfig(pair_probability=0, equaliser=0, roll=False),
+            training=replace(settings.training, share_weight=0.0),
+        )
+    whole = in_folder(settings, folder, save_path=str(tmp_path / "whole.ckpt"))
+    work = LongWork(Experiment(whole).run())
+    (started,) = (event for event in work if isinstance(event, TrainingStarted))
+    assert (started.n_recordings, started.n_validation_recordings) == (21, 7)
+    assert started.n_left_out == len(work.result.left_out) == 5
+    assert names_left_out(tmp_path / "whole", folder) == bad
+    assert "5 of 40 files were left out" in (tmp_path / "whole/log.txt").read_text()
+    assert read_checkpoint(tmp_path / "whole.ckpt")["made"]["n_left_out"] == 5
+
+    cut_after(Experiment(settings), 1)
+    for name in ("train/000005.wav", "validation/000001.wav"):  # mended too late for this run
+        shutil.copy(mixtures / name, folder / name)
+    finish(Experiment.resume(tmp_path / "run/last.ckpt"))
+    assert names_left_out(tmp_path / "run", folder) == bad
+    expected = weights(tmp_path / "whole.ckpt")
+    resumed = weights(tmp_path / "run.ckpt")
+    assert all(torch.equal(expected[name], resumed[name]) for name in expected)
+
+    (folder / "train/000000.wav").unlink()
+    with pytest.raises(InputError, match=r"000000\.wav.*put it back"):
+        run_to_end(Experiment.resume(tmp_path / "run/last.ckpt", {"n_epochs": 3}).run())
+
+
+def test_a_class_that_has_no_recording_left_ends_the_training(new_run, tmp_path):
+    rows = ["filename,hum,buzz,split"]
+    for index, split in enumerate(["train"] * 4 + ["validation"] * 2):
+        samples = 0.1 * np.random.default_rng(index).standard_normal(16000)
+        sound_files.save(tmp_path / f"set/{index}.wav", samples, 16000)
+        rows.append(f"{index}.wav,{int(index % 2)},{int(index in (0, 4))},{split}")
+    (tmp_path / "set/weak_labels.csv").write_text("\n".join(rows) + "\n")
+    (tmp_path / "set/0.wav").write_bytes(b"no sound")
+    settings = in_folder(new_run, tmp_path / "set", on_error="skip")
+    data = replace(settings.data, data_set_type="weakly_labelled_folder")
+    with pytest.raises(InputError, match=r"0\.wav.*no training recording of buzz is left"):
+        finish(Experiment(replace(settings, data=data)))
