@@ -32,6 +32,7 @@ COMMANDS = {
     "evaluate": "score a checkpoint, or sounds of another program: tags, events, masks, sources",
     "compare": "compare scores of the same mixtures, with intervals of their differences",
     "separate": "separate recordings into one file per class",
+    "fetch": "download a published corpus, or say how to get it",
     "labels": "convert tables of events from and to Audacity's and Raven's",
     "dashboard": "serve a page for people who do not program: listen, separate, monitor, compare",
     "report": "write a report on a run as one HTML page: settings, data, curves, scores, examples",

@@ -8,7 +8,8 @@ import pytest
 from absslab.core.common.errors import InputError
 from absslab.core.common.notices import collect_notices
 from absslab.core.data.audio_data_set import read_split
-from absslab.core.data.corpora import CORPORA, read_jams
+from absslab.core.data.corpora import CORPORA
+from absslab.core.data.jams_files import read_jams
 from absslab.core.data.layouts import LAYOUTS, DataConfig, find_layout
 from absslab.core.data.strong_labels import SoundEvent
 from absslab.core.evaluation.model_evaluation import EvaluationConfig, open_evaluation
