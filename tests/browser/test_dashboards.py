@@ -210,6 +210,36 @@ def test_compare_side_by_side_and_blind(serve, page, run, second_run, screenshot
     assert json.loads(path.read_text().splitlines()[0])["systems"] == [run.name, second_run.name]
 
 
+CONTEXTS = {
+    "waits": "class extends AudioContext { get state() { return 'suspended'; } "
+    "resume() { return new Promise(() => {}); } }",
+    "refuses": "class { constructor() { throw new Error('no loudspeaker'); } }",
+    "resamples": "class extends AudioContext { constructor(options) { "
+    "if (options?.sampleRate) throw new DOMException('odd rate', 'NotSupportedError'); "
+    "super(options); } }",
+}
+
+
+@pytest.mark.parametrize(
+    ("context", "line"),
+    [
+        ("waits", "the browser does not start its sound: press play again"),
+        ("refuses", "this browser can't play sound of 16000 Hz (no loudspeaker)"),
+        ("resamples", ""),
+    ],
+)
+def test_a_browser_that_does_not_sound_is_told_in_words(serve, page, run, context, line):
+    page.add_init_script(f"window.AudioContext = {CONTEXTS[context]};")
+    open_page(page, serve("listen", "--run_directory", run), "Listen")
+    play(page)
+    if line:
+        page.locator(".absslab-player .status.wrong").get_by_text(line).wait_for(timeout=10_000)
+        assert not probe(page)["isPlaying"]
+        assert page.get_by_role("button", name="Play", exact=True).count()
+    else:
+        assert max(loudest(page).values()) > 0
+
+
 def test_two_visitors_do_not_meet(serve, page, browser, watch, run, mixtures):
     dashboard = serve("separate", "--run_directory", run, fresh=True)
     context = browser.new_context(viewport={"width": 1280, "height": 900})

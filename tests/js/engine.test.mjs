@@ -226,3 +226,77 @@ test("when one player plays, the other pauses", async () => {
   assert.equal(engine.isPlaying, true);
   first.dispose();
 });
+
+test("a clock that does not start is told in words, and play stops", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  playing();
+  clock.state = "suspended";
+  clock.resume = () => new Promise(() => {});
+  const starting = engine.play();
+  assert.ok(engine.isBlocked);
+  t.mock.timers.tick(3000);
+  await starting;
+  assert.equal(engine.isPlaying, false);
+  assert.match(engine.problem, /the browser does not start its sound: press play again/);
+  clock.resume = () => {
+    clock.state = "running";
+  };
+  await engine.play();
+  assert.equal(engine.problem, "");
+  await wind(500);
+  assertHeard(LEAD, 500, (frame) => value(0, frame - LEAD));
+});
+
+test("a clock that can't be started again is told in words", async () => {
+  playing();
+  clock.state = "closed";
+  clock.resume = async () => {
+    throw new Error("it is closed");
+  };
+  await engine.play();
+  assert.equal(engine.isPlaying, false);
+  assert.match(engine.problem, /does not start its sound \(it is closed\): reload/);
+});
+
+test("a clock that stands still while it plays is told in words", async (t) => {
+  playing();
+  t.mock.timers.enable({ apis: ["Date"] });
+  await engine.play();
+  await wind(300);
+  t.mock.timers.tick(60_000); // a machine that slept
+  engine.tick();
+  assert.ok(engine.isPlaying);
+  await wind(100);
+  for (const milliseconds of [1000, 1000, 1500]) {
+    assert.ok(engine.isPlaying);
+    t.mock.timers.tick(milliseconds);
+    engine.tick();
+  }
+  assert.equal(engine.isPlaying, false);
+  assert.match(engine.problem, /does not start its sound/);
+});
+
+test("a rate that the browser refuses is told in words, and play stops", async () => {
+  globalThis.OfflineAudioContext = class extends Clock {};
+  const refuse = () => {
+    throw new Error("the rate is out of range");
+  };
+  engine = new Engine({ makeContext: refuse });
+  engine.load({ rate: 10, length: 100, chunk_length: 100, kept: 1, tracks: [{ name: "a", kind: "other", version: 1 }] });
+  engine.put({ track: 0, chunk: 0, version: 1 }, [new Float32Array(100)]);
+  await engine.play();
+  assert.equal(engine.isPlaying, false);
+  assert.equal(engine.problem, "this browser can't play sound of 10 Hz (the rate is out of range)");
+});
+
+test("sound that the browser can't take is told in words", async () => {
+  playing({ put: false });
+  await engine.play();
+  assert.ok(engine.isWaiting || engine.isPlaying);
+  clock.createBuffer = () => {
+    throw new Error("no");
+  };
+  give(0, 0);
+  assert.equal(engine.isPlaying, false);
+  assert.match(engine.problem, /can't play sound of 1000 Hz \(no\)/);
+});

@@ -23,6 +23,11 @@ import { endVoice, ramp, sharedContext, startVoice } from "./voice.mjs";
 const LEAD = 0.03; // s from a command to its sound
 const AHEAD = 2.5; // s that are scheduled ahead: the timers of a hidden page run once a second
 const TICK = 200; // ms
+const PATIENCE = 3000; // ms until the browser's clock of sound must run
+const SILENT_RATE = 48000; // Hz, of the context that stands in for one that the browser refuses
+const BLOCKED =
+  "the browser does not start its sound: press play again, and see whether this page may play sound " +
+  "and whether there is a loudspeaker";
 
 /** @type {any} What the players of a page share. */
 const page = globalThis;
@@ -42,6 +47,11 @@ export class Engine {
   brush = null;
   isPlaying = false;
   isWaiting = false; // for sound that is missing
+  problem = ""; // why it does not play, in words
+  #refusal = ""; // why the browser can't play these tracks at all, in words
+  #clockTime = 0; // s, of the context when it was last looked at
+  #clockMoved = 0; // ms, when the clock was last seen to move
+  #nLooks = 0; // at the clock since then; a machine that slept has looked only once
   #rest = 0; // the position in frames while it does not play
   /** @type {AudioGraph | null} */
   graph = null;
@@ -96,9 +106,48 @@ export class Engine {
     this.brush = null;
     this.buffers.clear();
     this.#disconnect();
-    this.graph = new AudioGraph(this.makeContext(meta.rate), meta.tracks.length);
+    this.problem = "";
+    this.#refusal = "";
+    this.graph = new AudioGraph(this.#openContext(meta.rate), meta.tracks.length);
     this.setMix({});
     return { keepsMix, keepsClock };
+  }
+
+  /**
+   * Return a context for a rate; a silent one if the browser refuses, so that the rest can be used.
+   *
+   * @param {number} rate
+   * @returns {BaseAudioContext}
+   */
+  #openContext(rate) {
+    try {
+      return this.makeContext(rate);
+    } catch (error) {
+      this.#refuse(error);
+      return new OfflineAudioContext(1, 1, SILENT_RATE);
+    }
+  }
+
+  /**
+   * Stop, since the browser can't play these tracks.
+   *
+   * @param {unknown} error
+   */
+  #refuse(error) {
+    const { message } = /** @type {Error} */ (error);
+    this.#refusal = `this browser can't play sound of ${this.#loaded.rate} Hz (${message})`;
+    this.#stop(this.#refusal);
+  }
+
+  /**
+   * Stop, and say why.
+   *
+   * @param {string} problem
+   */
+  #stop(problem) {
+    this.pause();
+    this.problem = problem;
+    this.changed();
   }
 
   /** Whether the browser waits for a click before it lets the page sound. */
@@ -134,7 +183,13 @@ export class Engine {
   put({ track, chunk, version }, channels) {
     if (this.tracks[track]?.version !== version) return; // it was superseded on its way
     const key = `${track}:${chunk}`;
-    this.buffers.set(key, { version, buffer: this.#makeBuffer(channels) });
+    if (this.#refusal) return;
+    try {
+      this.buffers.set(key, { version, buffer: this.#makeBuffer(channels) });
+    } catch (error) {
+      this.#refuse(error);
+      return;
+    }
     this.#asked.delete(key);
     this.#joinScheduled(track, chunk, version);
     if (!this.isWaiting) this.tick();
@@ -197,6 +252,11 @@ export class Engine {
 
   async play() {
     if (!this.meta || this.isPlaying) return;
+    this.problem = this.#refusal;
+    if (this.problem) {
+      this.changed();
+      return;
+    }
     if (page.absslabPlaying !== this) page.absslabPlaying?.pause();
     page.absslabPlaying = this;
     const { loop } = this;
@@ -204,9 +264,37 @@ export class Engine {
     if (loop && (this.#rest >= loop[1] || this.#rest < loop[0])) this.#rest = loop[0];
     this.isPlaying = true;
     this.#forgetFailures();
-    const { context } = this.#audio;
-    if ("resume" in context) await /** @type {AudioContext} */ (context).resume();
-    if (this.isPlaying) this.#resume();
+    this.changed();
+    const problem = await this.#startContext();
+    if (!this.isPlaying) return;
+    if (problem) this.#stop(problem);
+    else this.#resume();
+  }
+
+  /** Let the clock of the sound run; returns why it does not, in words. */
+  async #startContext() {
+    const context = /** @type {AudioContext} */ (this.#audio.context);
+    if (context.state === "running") return "";
+    const tooLate = new Promise((resolve) => setTimeout(resolve, PATIENCE));
+    try {
+      await Promise.race([context.resume(), tooLate]);
+    } catch (error) {
+      return `the browser does not start its sound (${/** @type {Error} */ (error).message}): reload the page`;
+    }
+    return String(context.state) === "running" ? "" : BLOCKED;
+  }
+
+  /** Whether the clock of the sound has stood still for a time. */
+  #isClockStuck() {
+    const { currentTime } = this.#audio.context;
+    const now = Date.now();
+    this.#nLooks += 1;
+    if (currentTime !== this.#clockTime) {
+      this.#clockMoved = now;
+      this.#nLooks = 0;
+    }
+    this.#clockTime = currentTime;
+    return this.#nLooks > 2 && now - this.#clockMoved > PATIENCE;
   }
 
   pause() {
@@ -427,6 +515,8 @@ export class Engine {
 
   #resume() {
     this.isWaiting = false;
+    this.#clockMoved = Date.now();
+    this.#nLooks = 0;
     this.#anchor = { frame: this.#now() + this.#frames(LEAD), position: this.#rest };
     this.#next = { position: this.#rest, at: 0, isCut: true };
     this.tick();
@@ -449,6 +539,10 @@ export class Engine {
   /** Schedule what comes, and notice where sound is missing or has ended; a timer calls it. */
   tick() {
     if (!this.isPlaying || !this.#anchor) return;
+    if (this.#isClockStuck()) {
+      this.#stop(BLOCKED);
+      return;
+    }
     const now = this.#now();
     const elapsed = now - this.#anchor.frame;
     this.#scheduled = this.#scheduled.filter((stretch) => stretch.begin + stretch.n > now);

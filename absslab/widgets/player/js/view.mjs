@@ -148,7 +148,7 @@ export class View {
     toolbar.loop.setAttribute("aria-pressed", String(Boolean(engine.loop)));
     toolbar.everything.hidden = !engine.brush;
     this.status.textContent = this.#statusText();
-    this.status.classList.toggle("wrong", Boolean(player.text));
+    this.status.classList.toggle("wrong", Boolean(player.text || engine.problem));
     const gains = player.heardGains();
     rows.forEach((row, k) => {
       row.root.classList.toggle("heard", gains[k] !== null);
@@ -165,7 +165,7 @@ export class View {
 
   #statusText() {
     const { text, region } = this.player;
-    if (text) return text;
+    if (text || this.engine.problem) return text || this.engine.problem;
     if (this.engine.isBlocked) return "the browser waits for a click before it lets a page sound";
     if (this.engine.isWaiting) return "loading …";
     return region ? regionText(region) : "";

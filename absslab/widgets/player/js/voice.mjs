@@ -10,7 +10,7 @@ const page = globalThis;
 
 /**
  * Return the page's audio context of a sampling rate. Its own rate is the sound's, so that nothing
- * is resampled.
+ * is resampled; where the browser refuses the rate, it is the loudspeaker's.
  *
  * @param {number} rate
  * @returns {AudioContext}
@@ -19,9 +19,19 @@ export function sharedContext(rate) {
   page.absslabContexts ??= new Map();
   const contexts = page.absslabContexts;
   if (!contexts.has(rate)) {
-    contexts.set(rate, new AudioContext({ sampleRate: rate, latencyHint: "interactive" }));
+    contexts.set(rate, openContext(rate));
   }
   return contexts.get(rate);
+}
+
+/** @param {number} rate */
+function openContext(rate) {
+  try {
+    return new AudioContext({ sampleRate: rate, latencyHint: "interactive" });
+  } catch (error) {
+    if (/** @type {Error} */ (error).name !== "NotSupportedError") throw error;
+    return new AudioContext({ latencyHint: "interactive" });
+  }
 }
 
 /**

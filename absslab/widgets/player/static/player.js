@@ -228,9 +228,20 @@ function sharedContext(rate) {
   page.absslabContexts ??= /* @__PURE__ */ new Map();
   const contexts = page.absslabContexts;
   if (!contexts.has(rate)) {
-    contexts.set(rate, new AudioContext({ sampleRate: rate, latencyHint: "interactive" }));
+    contexts.set(rate, openContext(rate));
   }
   return contexts.get(rate);
+}
+function openContext(rate) {
+  try {
+    return new AudioContext({ sampleRate: rate, latencyHint: "interactive" });
+  } catch (error) {
+    if (
+      /** @type {Error} */
+      error.name !== "NotSupportedError"
+    ) throw error;
+    return new AudioContext({ latencyHint: "interactive" });
+  }
 }
 function startVoice(context, rate, stretch, { buffer, version, offset, output }) {
   const { begin, frame, n, fadesIn = false, fadesOut = false } = stretch;
@@ -280,6 +291,9 @@ function ramp(parameter, value, context) {
 var LEAD = 0.03;
 var AHEAD = 2.5;
 var TICK = 200;
+var PATIENCE = 3e3;
+var SILENT_RATE = 48e3;
+var BLOCKED = "the browser does not start its sound: press play again, and see whether this page may play sound and whether there is a loudspeaker";
 var page2 = globalThis;
 var Engine = class _Engine {
   /** @type {Meta | null} */
@@ -297,6 +311,16 @@ var Engine = class _Engine {
   isPlaying = false;
   isWaiting = false;
   // for sound that is missing
+  problem = "";
+  // why it does not play, in words
+  #refusal = "";
+  // why the browser can't play these tracks at all, in words
+  #clockTime = 0;
+  // s, of the context when it was last looked at
+  #clockMoved = 0;
+  // ms, when the clock was last seen to move
+  #nLooks = 0;
+  // at the clock since then; a machine that slept has looked only once
   #rest = 0;
   // the position in frames while it does not play
   /** @type {AudioGraph | null} */
@@ -356,9 +380,48 @@ var Engine = class _Engine {
     this.brush = null;
     this.buffers.clear();
     this.#disconnect();
-    this.graph = new AudioGraph(this.makeContext(meta.rate), meta.tracks.length);
+    this.problem = "";
+    this.#refusal = "";
+    this.graph = new AudioGraph(this.#openContext(meta.rate), meta.tracks.length);
     this.setMix({});
     return { keepsMix, keepsClock };
+  }
+  /**
+   * Return a context for a rate; a silent one if the browser refuses, so that the rest can be used.
+   *
+   * @param {number} rate
+   * @returns {BaseAudioContext}
+   */
+  #openContext(rate) {
+    try {
+      return this.makeContext(rate);
+    } catch (error) {
+      this.#refuse(error);
+      return new OfflineAudioContext(1, 1, SILENT_RATE);
+    }
+  }
+  /**
+   * Stop, since the browser can't play these tracks.
+   *
+   * @param {unknown} error
+   */
+  #refuse(error) {
+    const { message } = (
+      /** @type {Error} */
+      error
+    );
+    this.#refusal = `this browser can't play sound of ${this.#loaded.rate} Hz (${message})`;
+    this.#stop(this.#refusal);
+  }
+  /**
+   * Stop, and say why.
+   *
+   * @param {string} problem
+   */
+  #stop(problem) {
+    this.pause();
+    this.problem = problem;
+    this.changed();
   }
   /** Whether the browser waits for a click before it lets the page sound. */
   get isBlocked() {
@@ -388,7 +451,13 @@ var Engine = class _Engine {
   put({ track, chunk, version }, channels) {
     if (this.tracks[track]?.version !== version) return;
     const key = `${track}:${chunk}`;
-    this.buffers.set(key, { version, buffer: this.#makeBuffer(channels) });
+    if (this.#refusal) return;
+    try {
+      this.buffers.set(key, { version, buffer: this.#makeBuffer(channels) });
+    } catch (error) {
+      this.#refuse(error);
+      return;
+    }
     this.#asked.delete(key);
     this.#joinScheduled(track, chunk, version);
     if (!this.isWaiting) this.tick();
@@ -447,6 +516,11 @@ var Engine = class _Engine {
   }
   async play() {
     if (!this.meta || this.isPlaying) return;
+    this.problem = this.#refusal;
+    if (this.problem) {
+      this.changed();
+      return;
+    }
     if (page2.absslabPlaying !== this) page2.absslabPlaying?.pause();
     page2.absslabPlaying = this;
     const { loop } = this;
@@ -454,10 +528,39 @@ var Engine = class _Engine {
     if (loop && (this.#rest >= loop[1] || this.#rest < loop[0])) this.#rest = loop[0];
     this.isPlaying = true;
     this.#forgetFailures();
-    const { context } = this.#audio;
-    if ("resume" in context) await /** @type {AudioContext} */
-    context.resume();
-    if (this.isPlaying) this.#resume();
+    this.changed();
+    const problem = await this.#startContext();
+    if (!this.isPlaying) return;
+    if (problem) this.#stop(problem);
+    else this.#resume();
+  }
+  /** Let the clock of the sound run; returns why it does not, in words. */
+  async #startContext() {
+    const context = (
+      /** @type {AudioContext} */
+      this.#audio.context
+    );
+    if (context.state === "running") return "";
+    const tooLate = new Promise((resolve) => setTimeout(resolve, PATIENCE));
+    try {
+      await Promise.race([context.resume(), tooLate]);
+    } catch (error) {
+      return `the browser does not start its sound (${/** @type {Error} */
+      error.message}): reload the page`;
+    }
+    return String(context.state) === "running" ? "" : BLOCKED;
+  }
+  /** Whether the clock of the sound has stood still for a time. */
+  #isClockStuck() {
+    const { currentTime } = this.#audio.context;
+    const now = Date.now();
+    this.#nLooks += 1;
+    if (currentTime !== this.#clockTime) {
+      this.#clockMoved = now;
+      this.#nLooks = 0;
+    }
+    this.#clockTime = currentTime;
+    return this.#nLooks > 2 && now - this.#clockMoved > PATIENCE;
   }
   pause() {
     if (!this.isPlaying) return;
@@ -655,6 +758,8 @@ var Engine = class _Engine {
   }
   #resume() {
     this.isWaiting = false;
+    this.#clockMoved = Date.now();
+    this.#nLooks = 0;
     this.#anchor = { frame: this.#now() + this.#frames(LEAD), position: this.#rest };
     this.#next = { position: this.#rest, at: 0, isCut: true };
     this.tick();
@@ -675,6 +780,10 @@ var Engine = class _Engine {
   /** Schedule what comes, and notice where sound is missing or has ended; a timer calls it. */
   tick() {
     if (!this.isPlaying || !this.#anchor) return;
+    if (this.#isClockStuck()) {
+      this.#stop(BLOCKED);
+      return;
+    }
     const now = this.#now();
     const elapsed = now - this.#anchor.frame;
     this.#scheduled = this.#scheduled.filter((stretch) => stretch.begin + stretch.n > now);
@@ -1323,7 +1432,7 @@ var View = class {
     toolbar.loop.setAttribute("aria-pressed", String(Boolean(engine.loop)));
     toolbar.everything.hidden = !engine.brush;
     this.status.textContent = this.#statusText();
-    this.status.classList.toggle("wrong", Boolean(player.text));
+    this.status.classList.toggle("wrong", Boolean(player.text || engine.problem));
     const gains = player.heardGains();
     rows.forEach((row, k) => {
       row.root.classList.toggle("heard", gains[k] !== null);
@@ -1339,7 +1448,7 @@ var View = class {
   }
   #statusText() {
     const { text, region } = this.player;
-    if (text) return text;
+    if (text || this.engine.problem) return text || this.engine.problem;
     if (this.engine.isBlocked) return "the browser waits for a click before it lets a page sound";
     if (this.engine.isWaiting) return "loading …";
     return region ? regionText(region) : "";
@@ -1612,7 +1721,7 @@ function makeChoice(label, options, chosen) {
 var BINARY = /* @__PURE__ */ new Set(["tracks", "pcm", "tile", "brush", "file"]);
 var COLOURS_SIZE = 1536;
 var MOST_UNDERWAY = 4;
-var PATIENCE = 30;
+var PATIENCE2 = 30;
 var Player = class {
   /** @type {Set<View>} */
   views = /* @__PURE__ */ new Set();
@@ -1625,7 +1734,7 @@ var Player = class {
   /** @type {Map<string, ChunkKey>} */
   #underway = /* @__PURE__ */ new Map();
   // by "track:chunk", those that the kernel is to send
-  #patience = PATIENCE;
+  #patience = PATIENCE2;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #patienceTimer = void 0;
   colours = new Uint8Array();
