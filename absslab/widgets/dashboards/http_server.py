@@ -5,7 +5,7 @@ All of it holds before anybody has shown a token.
 
 import ipaddress
 import socket
-from collections.abc import Awaitable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 from tornado.httpserver import HTTPServer
@@ -98,12 +98,20 @@ class _HeaderFilter(HTTPMessageDelegate):
         delegate: takes the request.
         peer: who sent it.
         proxies: who is believed.
+        on_complete: is called when all of the request has come.
     """
 
-    def __init__(self, delegate: HTTPMessageDelegate, peer: str, proxies: TrustedProxies):
+    def __init__(
+        self,
+        delegate: HTTPMessageDelegate,
+        peer: str,
+        proxies: TrustedProxies,
+        on_complete: Callable[[], object],
+    ):
         self._delegate = delegate
         self._peer = peer
         self._proxies = proxies
+        self._on_complete = on_complete
 
     def headers_received(
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
@@ -123,6 +131,7 @@ class _HeaderFilter(HTTPMessageDelegate):
         return self._delegate.data_received(chunk)
 
     def finish(self) -> None:
+        self._on_complete()
         self._delegate.finish()
 
     def on_connection_close(self) -> None:
@@ -131,6 +140,9 @@ class _HeaderFilter(HTTPMessageDelegate):
 
 class LimitedServer(HTTPServer):
     """An HTTP server that closes connections beyond a number, and slow ones.
+
+    Where there are too many, the one is closed that has waited longest for a complete request, so
+    that connections on which nothing comes keep nobody out.
 
     One address gets three quarters of the connections, unless it is this machine's own or that of
     a trusted proxy, from where all of them may come.
@@ -143,12 +155,14 @@ class LimitedServer(HTTPServer):
 
     max_connections: int
     _addresses: dict[IOStream, str]  # of the open connections
+    _waiting: dict[IOStream, None]  # those whose request is not complete, the longest first
 
     def initialize(  # type: ignore[override]
         self, application: Any, max_visitors: int, proxies: TrustedProxies
     ) -> None:
         """See the class; tornado calls this in place of `__init__`."""
         self._addresses = {}
+        self._waiting = {}
         self._proxies = proxies
         super().initialize(
             application,
@@ -163,12 +177,14 @@ class LimitedServer(HTTPServer):
     def handle_stream(self, stream: IOStream, address: Any) -> None:
         """Serve a new connection, or close it where there are too many."""
         host = str(address[0])
-        n_of_host = sum(other == host for other in self._addresses.values())
         is_own = ipaddress.ip_address(host.partition("%")[0]).is_loopback
         is_limited = not is_own and host not in self._proxies
-        if len(self._addresses) >= self.max_connections or (
-            is_limited and n_of_host >= 3 * self.max_connections // 4
-        ):
+        hosts = list(self._addresses.values())
+        if is_limited and hosts.count(host) >= 3 * self.max_connections // 4:
+            has_room = self._close_waiting(host)
+        else:
+            has_room = len(hosts) < self.max_connections or self._close_waiting()
+        if not has_room:
             stream.close()
             return
         if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
@@ -182,10 +198,32 @@ class LimitedServer(HTTPServer):
     ) -> HTTPMessageDelegate:
         """Take a request, without what its sender is not believed."""
         delegate = super().start_request(server_conn, request_conn)
-        peer = self._addresses.get(server_conn.stream, "")  # type: ignore[attr-defined]
-        return _HeaderFilter(delegate, peer, self._proxies)
+        stream: IOStream = server_conn.stream  # type: ignore[attr-defined]
+        peer = self._addresses.get(stream, "")
+        self._waiting[stream] = None
+
+        def note_complete() -> None:
+            self._waiting.pop(stream, None)
+
+        return _HeaderFilter(delegate, peer, self._proxies, note_complete)
+
+    def _close_waiting(self, host: str | None = None) -> bool:
+        """Close the connection that has waited longest, and return whether there was one.
+
+        Args:
+            host: closes only one from this address.
+        """
+        for stream in self._waiting:
+            if host is None or self._addresses.get(stream) == host:
+                del self._waiting[stream]
+                self._addresses.pop(stream, None)
+                stream.close()
+                return True
+        return False
 
     def on_close(self, server_conn: object) -> None:
         """Count a connection that ended, or that has become a web socket."""
-        self._addresses.pop(server_conn.stream, None)  # type: ignore[attr-defined]
+        stream: IOStream = server_conn.stream  # type: ignore[attr-defined]
+        self._addresses.pop(stream, None)
+        self._waiting.pop(stream, None)
         super().on_close(server_conn)

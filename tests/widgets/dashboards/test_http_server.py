@@ -83,3 +83,34 @@ def test_headers_are_believed_from_trusted_proxies_alone(trusted, headers, answe
         return received.decode().rpartition("\r\n\r\n")[2]
 
     assert asyncio.run(ask()) == answer
+
+
+def test_connections_on_which_nothing_comes_keep_nobody_out():
+    async def besiege():
+        proxies = TrustedProxies([], is_local=True)
+        server = LimitedServer(Application([("/", AddressHandler)]), 1, proxies)
+        server.listen(0, "127.0.0.1")
+        port = next(iter(server._sockets.values())).getsockname()[1]
+        beginnings = (b"", b"GET / HT", b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx")
+        opened = []
+        answers = []
+        for number in range(2 * server.max_connections):
+            opened.append(await asyncio.open_connection("127.0.0.1", port))
+            opened[-1][1].write(beginnings[number % len(beginnings)])
+            if number % 20 == 0:
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n")
+                answers.append(await asyncio.wait_for(reader.readline(), 10))
+                writer.close()
+        assert len(server._addresses) <= server.max_connections
+        for _, writer in opened:
+            writer.close()
+        await asyncio.sleep(0.2)
+        assert not server._addresses
+        assert not server._waiting
+        server.stop()
+        return answers
+
+    answers = asyncio.run(besiege())
+    assert len(answers) == 8
+    assert all(b"200" in answer for answer in answers)
