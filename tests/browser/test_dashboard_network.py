@@ -11,7 +11,17 @@ from tornado.httpclient import HTTPClientError
 
 from absslab.widgets.dashboards.http_server import HEADER_TIMEOUT
 
-from .visitor import Visitor, connect, encode, fetch_page, make_header, run_visit
+from .visitor import (
+    FetchedPage,
+    Visitor,
+    connect,
+    decode,
+    encode,
+    fetch_page,
+    make_header,
+    request_status,
+    run_visit,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -59,6 +69,72 @@ def test_a_client_of_another_protocol_is_refused(monitor):
         for protocols in ((), ("v2.kernel.websocket.jupyter.org",)):
             with pytest.raises(HTTPClientError, match="400"):
                 await connect(monitor.port, page, protocols)
+
+    run_visit(visit)
+
+
+def test_a_process_belongs_to_the_visitor_who_got_it(monitor):
+    requests = [
+        ("GET", "/api/kernels/{}"),
+        ("DELETE", "/api/kernels/{}"),
+        ("POST", "/voila/api/opened/{}?host=127.0.0.1"),
+        ("POST", "/voila/api/shutdown/{}"),
+    ]
+
+    async def visit():
+        honest = await Visitor.open(monitor.port)
+        kernel_id = honest.page.kernel_id
+        other = await fetch_page(monitor.port)
+        xsrf = "; ".join(c for c in other.cookies.split("; ") if c.startswith("_xsrf"))
+        for cookies in (xsrf, other.cookies):  # without a visitor's cookie, and with another's
+            foreign = FetchedPage(kernel_id, cookies)
+            for query in ("", "session_id=x&received=0"):
+                with pytest.raises(HTTPClientError, match="404"):
+                    await connect(monitor.port, foreign, query=query)
+            for method, path in requests:
+                assert (
+                    await request_status(monitor.port, method, path.format(kernel_id), cookies)
+                    == 404
+                )
+        assert (await honest.ask())["status"] == "ok"
+        for method, path in requests[:1] + requests[2:]:
+            status = await request_status(
+                monitor.port, method, path.format(kernel_id), honest.page.cookies
+            )
+            assert status in (200, 204)
+        ended = await request_status(
+            monitor.port, "GET", f"/api/kernels/{kernel_id}", honest.page.cookies
+        )
+        assert ended == 404
+
+    run_visit(visit)
+    assert "Traceback" not in monitor.printed
+
+
+def test_a_session_goes_on_for_its_visitor_alone(monitor):
+    query = "session_id=mine&received={}"
+
+    async def visit():
+        page = await fetch_page(monitor.port)
+        other = await fetch_page(monitor.port)
+        visitor = Visitor(
+            monitor.port, page, await connect(monitor.port, page, query=query.format(0))
+        )
+        assert await visitor.socket.read_message() == "0"
+        assert (await visitor.ask())["status"] == "ok"
+        visitor.socket.close()
+        foreign = FetchedPage(page.kernel_id, other.cookies)
+        with pytest.raises(HTTPClientError, match="404"):
+            await connect(monitor.port, foreign, query=query.format(0) + "&resumes=1")
+        socket = await connect(monitor.port, page, query=query.format(0) + "&resumes=1")
+        assert await socket.read_message() == "1"
+        kind = ""
+        while kind != "kernel_info_reply":  # which was not confirmed before
+            kind = decode(await asyncio.wait_for(socket.read_message(), 10))[0]["msg_type"]
+        gone = await connect(monitor.port, page, query="session_id=other&received=5&resumes=1")
+        assert await gone.read_message() is None
+        assert gone.close_code == 4404
+        socket.close()
 
     run_visit(visit)
 

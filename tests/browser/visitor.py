@@ -84,12 +84,20 @@ class Visitor:
 
         async def wait() -> Any:
             while (message := await self.socket.read_message()) is not None:
+                if isinstance(message, str):  # how many messages the server has received
+                    continue
                 header, content = decode(message)
                 if header["msg_type"] == answer_type:
                     return content
             raise ConnectionError("the socket was closed")
 
         return await asyncio.wait_for(wait(), seconds)
+
+    async def leave(self) -> None:
+        """End the process, as a page does that is left."""
+        path = f"/voila/api/shutdown/{self.page.kernel_id}"
+        await request_status(self.port, "POST", path, self.page.cookies)
+        self.socket.close()
 
     async def close_code(self, *, seconds: float = 10) -> int | None:
         """Wait until the server closes the socket, and return its code."""
@@ -119,6 +127,17 @@ async def fetch_page(port: int, *, seconds: float = 60) -> FetchedPage:
     assert match, "the page names no kernel"
     cookies = [cookie.partition(";")[0] for cookie in answer.headers.get_list("Set-Cookie")]
     return FetchedPage(match.group(1), "; ".join(cookies))
+
+
+async def request_status(port: int, method: str, path: str, cookies: str) -> int:
+    """Return the status of a request with cookies, among which the one against forgery may be."""
+    headers = {"Cookie": cookies}
+    if match := re.search(r"_xsrf=([^;]+)", cookies):
+        headers["X-XSRFToken"] = match[1]
+    body = "" if method == "POST" else None
+    request = HTTPRequest(f"http://127.0.0.1:{port}{path}", method, headers=headers, body=body)
+    answer = await AsyncHTTPClient().fetch(request, raise_error=False)
+    return answer.code
 
 
 async def connect(

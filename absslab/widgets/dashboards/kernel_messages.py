@@ -29,8 +29,8 @@ class MessageError(ValueError):
     """What is wrong with a message, in words; they repeat nothing that the message holds."""
 
 
-def check_message(message: str | bytes) -> None:
-    """Check a message from a page.
+def check_message(message: str | bytes) -> str:
+    """Check a message from a page, and return its id.
 
     Args:
         message: as it came over the web socket.
@@ -60,6 +60,7 @@ def check_message(message: str | bytes) -> None:
         raise MessageError("it opens a channel that pages do not open")
     if not isinstance(header.get("msg_id"), str) or not isinstance(header.get("session"), str):
         raise MessageError("its header lacks msg_id or session")
+    return str(header["msg_id"])
 
 
 def _split(message: bytes) -> list[bytes]:

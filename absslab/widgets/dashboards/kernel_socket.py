@@ -8,6 +8,7 @@ that are under way when a network fails are lost to them; see `page_sessions`.
 
 import asyncio
 import re
+from collections import deque
 from typing import Any
 
 from jupyter_server.base.websocket import WebSocketMixin
@@ -38,17 +39,36 @@ _MESSAGE_BURST = 400.0
 _BYTE_RATE = 32e6  # per second in the long run, for uploads
 _BYTE_BURST = 16e6
 MAX_UNSENT = 96 << 20  # bytes that wait for a page; a sound to save has up to 60 MB
+_LOG_RATE = 0.02  # lines per second about one page, in the long run
+_LOG_BURST = 5.0
+_N_REMEMBERED = 1000  # ids of messages
 _MAX_SESSIONS = 8  # of one kernel
 _POLICY_VIOLATION = 1008  # the code of RFC 6455 with which a socket is closed
 _SESSION = re.compile(r"[\w-]{1,64}")
 
 
 class SocketLimits:
-    """How fast the messages of a page may come, over all of its web sockets."""
+    """What the messages of a page must keep to, over all of its web sockets."""
 
     def __init__(self) -> None:
         self._messages = RateLimit(_MESSAGE_RATE, _MESSAGE_BURST)
         self._bytes = RateLimit(_BYTE_RATE, _BYTE_BURST)
+        self._latest_ids: deque[str] = deque(maxlen=_N_REMEMBERED)
+        self._log_lines = RateLimit(_LOG_RATE, _LOG_BURST)
+
+    def may_log(self) -> bool:
+        """Whether one more line about the page may be written to the log."""
+        return self._log_lines.delay(1) == 0
+
+    def is_repeated(self, message_id: str) -> bool:
+        """Remember a message, and return whether it was one of the latest ones already.
+
+        A kernel takes a message that is repeated for a forgery, and prints a traceback.
+        """
+        is_repeated = message_id in self._latest_ids
+        if not is_repeated:
+            self._latest_ids.append(message_id)
+        return is_repeated
 
     def delay(self, size: int) -> float:
         """Count a message, and return how many seconds to wait before it may pass.
@@ -110,9 +130,11 @@ class KernelSocketHandler(OwnerMixin, PageOriginMixin, KernelWebsocketHandler):
         if self._session.connection is None:
             try:
                 await super().pre_get()
-            except BaseException:
+            except BaseException as error:
                 if self._session.connection is None:
                     sessions.remove(self._session)
+                if isinstance(error, TimeoutError):
+                    raise HTTPError(503, "the process of the page has ended") from None
                 raise
         if self._session.connection is None:  # no other socket of the page was faster
             self._session.connection = self.connection
@@ -143,10 +165,7 @@ class KernelSocketHandler(OwnerMixin, PageOriginMixin, KernelWebsocketHandler):
         if session.is_connected:
             WebSocketMixin.open(self)  # pings
             return
-        session.is_connected = True
-        manager = session.connection.multi_kernel_manager
-        for event in ("restart", "dead"):  # the page's widgets have ended with the process
-            manager.add_restart_callback(kernel_id, lambda: self._end(session), event)
+        session.begin(lambda: self._end(session))
         await super().open(kernel_id)
 
     async def on_message(self, message: str | bytes) -> None:
@@ -160,10 +179,11 @@ class KernelSocketHandler(OwnerMixin, PageOriginMixin, KernelWebsocketHandler):
         if session is None or session.socket is not self:
             return
         try:
+            message_id = ""
             if isinstance(message, str) and self._n_confirmed is not None:
                 session.outbox.remove_received(read_number(message))
             else:
-                check_message(message)
+                message_id = check_message(message)
         except MessageError as error:
             self._refuse(error)
             return
@@ -172,7 +192,8 @@ class KernelSocketHandler(OwnerMixin, PageOriginMixin, KernelWebsocketHandler):
             await asyncio.sleep(delay)
         if isinstance(message, str) or session.socket is not self:
             return
-        super().on_message(message)
+        if not self._limits.is_repeated(message_id):
+            super().on_message(message)
         session.n_received += 1
         if self._n_confirmed is not None:
             self._send(str(session.n_received))
@@ -221,17 +242,19 @@ class KernelSocketHandler(OwnerMixin, PageOriginMixin, KernelWebsocketHandler):
 
     def _refuse(self, error: MessageError) -> None:
         """Close the socket of a page that sent a message which is not sound."""
-        self.log.error("a page was disconnected, since a message was refused: %s", error)
+        if self._limits.may_log():
+            self.log.error("a page was disconnected, since a message was refused: %s", error)
         self.close(_POLICY_VIOLATION)
         if self._session is not None:
             self._end(self._session)
 
     def _drop_page(self) -> None:
         """Disconnect a page that does not receive what is sent to it."""
-        self.log.error(
-            "a page did not read %d MiB that were sent to it: it was disconnected",
-            MAX_UNSENT >> 20,
-        )
+        if self._limits.may_log():
+            self.log.error(
+                "a page did not read %d MiB that were sent to it: it was disconnected",
+                MAX_UNSENT >> 20,
+            )
         self.abort()  # there is no room for a farewell either
         if self._session is not None:
             self._end(self._session)

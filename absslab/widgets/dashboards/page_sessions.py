@@ -13,6 +13,7 @@ from typing import Any
 
 from absslab.widgets.dashboards.kernel_messages import MessageError
 
+_PROCESS_ENDS = ("restart", "dead")  # events of jupyter_client
 GONE = 4404  # code with which a web socket is closed whose session can't go on
 _MAX_DIGITS = 12  # of a number of messages
 
@@ -96,9 +97,18 @@ class PageSession:
         self.connection: Any = None  # of jupyter_server, to the kernel
         self._first_socket: Any = None  # with which jupyter_server knows the connection
         self.is_connected = False  # whether it was told to connect
+        self._on_process_end: Callable[[], Any] | None = None
         self.is_ended = False
         self.socket: Any = None  # the web socket that the page has now
         self.left_at = clock()  # s; when there was none any more
+
+    def begin(self, on_process_end: Callable[[], Any]) -> None:
+        """Note that the connection is made, and call a function when its process has ended."""
+        self.is_connected = True
+        self._on_process_end = on_process_end
+        for event in _PROCESS_ENDS:  # the widgets of the page have ended with it
+            manager = self.connection.multi_kernel_manager
+            manager.add_restart_callback(self.connection.kernel_id, on_process_end, event)
 
     def attach(self, socket: Any) -> None:
         """Let a web socket take the messages, in place of the one before."""
@@ -127,12 +137,22 @@ class PageSession:
         self.is_ended = True
         self.outbox.clear()
         if self.connection is not None and self.is_connected:
-            if self.socket is None:  # `disconnect` counts one page less
-                self.connection.multi_kernel_manager.notify_connect(self.connection.kernel_id)
-            self.connection.websocket_handler = self._first_socket
-            self.connection.disconnect()
+            self._disconnect()
         if self.socket is not None:
             self.socket.close(GONE)
+
+    def _disconnect(self) -> None:
+        connection = self.connection
+        manager = connection.multi_kernel_manager
+        if self.socket is None:  # `disconnect` counts one page less
+            manager.notify_connect(connection.kernel_id)
+        if connection.kernel_id in manager:
+            for event in _PROCESS_ENDS:
+                manager.remove_restart_callback(connection.kernel_id, self._on_process_end, event)
+        for stream in connection.channels.values():
+            stream.on_recv(None)  # or it would warn of what still comes
+        connection.websocket_handler = self._first_socket
+        connection.disconnect()
 
     def is_left(self, seconds: float) -> bool:
         """Whether it has had no web socket for some time."""

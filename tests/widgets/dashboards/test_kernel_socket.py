@@ -63,8 +63,13 @@ class Connection:
         self.n_pages -= 1
         self.is_closed = True
 
+    channels = {}
+
     def add_restart_callback(self, *_):
         pass
+
+    def __contains__(self, kernel_id):
+        return False
 
 
 @pytest.fixture
@@ -105,6 +110,13 @@ def said(text):
 def test_a_message_is_passed_on(handler):
     asyncio.run(handler.on_message(message()))
     assert handler.passed == [message()]
+
+
+def test_a_message_that_is_repeated_is_passed_on_once(handler):
+    other = message({"msg_id": "2", "msg_type": "comm_msg", "session": "s"})
+    for each in (message(), message(), other, message()):
+        asyncio.run(handler.on_message(each))
+    assert handler.passed == [message(), other]
 
 
 def test_a_message_on_a_socket_that_was_closed_is_dropped(handler):
