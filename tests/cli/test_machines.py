@@ -3,6 +3,7 @@
 import builtins
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -160,8 +161,10 @@ def test_a_full_disk_keeps_the_scores_of_before(checkpoint, tmp_path, full_disk,
     command = ["evaluate", *flags, "--output", str(tmp_path / "s.json")]
     assert main(command) == 0
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    capsys.readouterr()
     with full_disk(1000):
         assert main(command) == 2
+    assert re.search(r"/s\.(csv|json): File too large$", capsys.readouterr().err)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 

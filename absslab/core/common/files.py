@@ -40,7 +40,9 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         yield unfinished
         os.replace(unfinished, path)
     except OSError as error:
-        error.filename = error.filename or str(path)  # the error of a full disk names no file
+        # The error of a full disk names no file, or the one that nobody knows.
+        if error.filename in (None, str(unfinished), unfinished):
+            error.filename = str(path)
         raise
     finally:
         unfinished.unlink(missing_ok=True)

@@ -10,6 +10,7 @@
 Axes: K classes, C channels, N samples, T frames.
 """
 
+import errno
 import shutil
 import unicodedata
 from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -263,7 +264,7 @@ def separate_file(
 
     Raises:
         InputError: the file can't be used, a class is unknown, both keep and gains are given, there
-            is a folder of this name that `absslab separate` did not write, or too little space.
+            is a folder of this name that `absslab separate` did not write.
         OSError: the folder can't be written, or the disk is full.
     """
     path = Path(path)
@@ -374,8 +375,10 @@ def _check_space(folder: Path, info: sound_files.AudioInfo, subtypes: Iterable[s
     )
     free = shutil.disk_usage(folder).free
     if needed > free:
-        raise InputError(
-            f"{{folder}} needs {needed / 1e9:.2f} GB, but {free / 1e9:.2f} GB are free: "
+        # Not an InputError: no file is at fault that a batch could leave out.
+        raise OSError(
+            errno.ENOSPC,
+            f"{needed / 1e6:.2f} MB are needed, but {free / 1e6:.2f} MB are free: "
             "choose another disk",
-            folder=folder,
+            str(folder),
         )

@@ -1,7 +1,9 @@
 """Separating files writes the expected folders."""
 
 import os
+import re
 import resource
+import shutil
 import subprocess
 import sys
 
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from absslab.cli.main import main
 from absslab.core.common.errors import InputError
 from absslab.core.separation.segmentation import Segment
 from absslab.core.separation.separated_folder import find_inputs, separate_file
@@ -224,3 +227,14 @@ def test_a_folder_that_is_replaced_when_the_process_ends_is_written_again(
     monkeypatch.setattr("absslab.core.common.files.is_process_running", lambda process: False)
     list(separate_file(separator, path, output))
     assert [folder.name for folder in output.iterdir()] == ["a"]
+
+
+def test_a_full_disk_ends_a_batch_and_no_file_is_blamed(checkpoint, mixtures, tmp_path, capsys):
+    usage = shutil.disk_usage(tmp_path)
+    flags = ["--checkpoint_path", checkpoint, "--input", mixtures / "test"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda folder: usage._replace(free=100_000))
+        assert main(["separate", *map(str, flags), "--output_folder", str(tmp_path / "o")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.search(r"o: 0\.32 MB are needed, but 0\.10 MB are free: choose another disk$", line)
+    assert not list((tmp_path / "o").iterdir())
