@@ -26,7 +26,7 @@ ORDER = ("model", "run", "data", "training", "mask_net", "pooling", "features", 
 # The fields of long sections that are visible; the others have a form "other <section>".
 MAIN_FIELDS = {
     "training": ("n_epochs", "batch_size", "learning_rate", "seed"),
-    "data": ("data_folder", "data_set_type"),
+    "data": ("data_folder", "labels", "data_set_type"),
 }
 FORM_OPTIONS: dict[str, dict[str, Any]] = {  # of `Form`, by section
     "run": {"initial": RunConfig(keep_every=1), "choices": {"device": ["auto"]}},
@@ -34,7 +34,7 @@ FORM_OPTIONS: dict[str, dict[str, Any]] = {  # of `Form`, by section
     "training": {"only": MAIN_FIELDS["training"]},
 }
 KEPT_BY_RECIPES = ("run", "data", "other data")  # forms that no recipe changes
-PATHS = ("data_folder", "save_path", "feature_store")
+PATHS = ("data_folder", "labels", "save_path", "feature_store")
 WRITTEN_PATHS = ("save_path", "feature_store")
 
 
