@@ -84,7 +84,10 @@ class AvDecoder:
             if not container.streams.audio:
                 kinds = sorted({stream.type for stream in container.streams})
                 raise DecodingError(f"it has no sound, only {' and '.join(kinds) or 'a header'}")
-            frames = _Frames(container, container.streams.audio[0])
+            stream = container.streams.audio[0]
+            if stream.codec_context is None:
+                raise DecodingError("there is no decoder for the coding of its sound")
+            frames = _Frames(container, stream)
             first = frames.next()
             if first is None:
                 raise DecodingError("not one packet of its sound can be decoded")

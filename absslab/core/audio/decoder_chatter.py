@@ -6,7 +6,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_CHATTER = (b"libmpg123", b"Xing stream size off", b"Note: ", b"mpg123")
+_CHATTER = (
+    b"libmpg123",
+    b"Warning: Xing stream size off",
+    b"Warning: Real sample count",
+    b"Note: missing",
+)
 _STANDARD_ERROR = 2
 _lock = threading.Lock()
 _n_inside = 0

@@ -42,6 +42,7 @@ _CONTAINERS = {
     b"RIFF": _Container("little", 12, 4, True, b"data", 0),
     b"RIFX": _Container("big", 12, 4, True, b"data", 0),
     b"RF64": _Container("little", 12, 4, True, b"data", 0),
+    b"BW64": _Container("little", 12, 4, True, b"data", 0),
     b"FORM": _Container("big", 12, 4, True, b"SSND", 8),
     b"caff": _Container("big", 8, 8, False, b"data", 4),
 }
@@ -106,7 +107,7 @@ class _Search:
         self.headers: list[bytes] = []  # the chunks before the samples, as they are
         self.coding = b""  # content of the chunk that describes the samples
         self.long_size = 0  # of the samples, in an RF64
-        self.is_regular = start == 0
+        self.is_regular = start == 0 and head[:4] != b"BW64"  # which libsndfile does not know
 
     def run(self) -> SampleBytes | None:
         """Walk over the chunks to the samples."""
@@ -173,7 +174,10 @@ class _Search:
         """Say where the samples are, given where their chunk begins and its size."""
         first = content + self.container.before_samples
         limits = _UNKNOWN_SIZES
-        is_long = self.head[:4] == b"RF64" and self.long_size
+        is_long = self.head[:4] in (b"RF64", b"BW64")
+        if is_long and not self.long_size:  # it was never written
+            self.is_regular = False
+            is_long = False
         if self.container.size_length == 8:
             is_unknown = size >= 1 << 63
         elif is_long:

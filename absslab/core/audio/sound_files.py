@@ -18,10 +18,10 @@ import soundfile
 import soxr
 
 from absslab.core.audio.decoders import path_for_library
-from absslab.core.audio.open_sound import OpenSound, Version, file_version
+from absslab.core.audio.open_sound import OpenSound
 from absslab.core.audio.sampling_rates import check_rate
 from absslab.core.common.errors import InputError, InputWarning
-from absslab.core.common.files import temporary_sibling, write_bytes
+from absslab.core.common.files import FileVersion, file_version, temporary_sibling, write_bytes
 from absslab.core.common.notices import give_notice
 from absslab.core.common.signals import defer_interrupts
 
@@ -166,7 +166,7 @@ class _Places:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._idle: list[tuple[str, Version, int, OpenSound]] = []  # with the process
+        self._idle: list[tuple[str, FileVersion, int, OpenSound]] = []  # with the process
 
     @contextmanager
     def visit(self, path: str | Path, start: int) -> Iterator[OpenSound]:
@@ -264,7 +264,7 @@ def load_event(path: str, sampling_rate: int) -> np.ndarray:
 
 
 @lru_cache(maxsize=512)
-def _load_cached_event(path: str, sampling_rate: int, version: Version | None) -> np.ndarray:
+def _load_cached_event(path: str, sampling_rate: int, version: FileVersion | None) -> np.ndarray:
     """Load an event; `version` changes when the file does."""
     samples = load(path, sampling_rate)
     if not samples.any():

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from absslab.core.common.errors import InputError, Reason
 from absslab.core.common.home import find_home, private_folder
@@ -110,6 +110,25 @@ def replace_folder(folder: Path, finished: Path) -> None:
         folder.rename(old)
     finished.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
+
+
+class FileVersion(NamedTuple):
+    """What changes when a file changes."""
+
+    modified: int  # ns
+    size: int  # bytes
+    number: int  # of the file on its disk
+
+    @classmethod
+    def of(cls, path: str | os.PathLike[str]) -> "FileVersion":
+        """Return the version of a file now."""
+        status = os.stat(path)
+        return cls(status.st_mtime_ns, status.st_size, status.st_ino)
+
+
+def file_version(path: str | Path) -> FileVersion | None:
+    """Return what changes when a file changes; None if there is no file."""
+    return FileVersion.of(path) if os.path.exists(path) else None
 
 
 def checksum(path: str | Path) -> str:

@@ -10,9 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
-from absslab.core.audio.open_sound import Version, file_version
 from absslab.core.common.errors import InputError, InputWarning
-from absslab.core.common.files import checksum
+from absslab.core.common.files import FileVersion, checksum, file_version
 from absslab.core.common.notices import give_notice
 
 Result = TypeVar("Result")
@@ -49,7 +48,7 @@ def _same_bytes(paths: Sequence[str]) -> list[list[str]]:
     return [group for group in by_checksum.values() if len(group) > 1]
 
 
-def _version(path: str) -> Version | None:
+def _version(path: str) -> FileVersion | None:
     try:
         return file_version(path) if os.path.isfile(path) and os.access(path, os.R_OK) else None
     except OSError:
@@ -57,7 +56,7 @@ def _version(path: str) -> Version | None:
 
 
 @lru_cache(maxsize=1 << 16)
-def _probe(path: str, version: Version) -> bytes:
+def _probe(path: str, version: FileVersion) -> bytes:
     """Read a few bytes of a file; `version` changes when the file does."""
     with open(path, "rb") as file:
         parts = []
@@ -68,7 +67,7 @@ def _probe(path: str, version: Version) -> bytes:
 
 
 @lru_cache(maxsize=1 << 16)
-def _checksum(path: str, version: Version) -> str:
+def _checksum(path: str, version: FileVersion) -> str:
     """Return the checksum of a file; `version` changes when the file does."""
     return checksum(path)
 

@@ -325,7 +325,7 @@ def test_a_video_without_sound_has_none(tmp_path):
 )
 def test_without_the_extra_formats_the_line_says_what_to_install(tmp_path, monkeypatch, kind):
     path = kind.write(tmp_path / f"a{kind.suffix}", tone(0.5, kind.rate), kind.rate)
-    monkeypatch.setattr("absslab.core.audio.open_sound.has_extra_formats", lambda: False)
+    monkeypatch.setattr("absslab.core.audio.decoder_choice.has_extra_formats", lambda: False)
     with pytest.raises(InputError) as caught:
         sound_files.info(path)
     assert "pip install 'absslab[formats]'" in str(caught.value)
@@ -496,3 +496,35 @@ def test_a_webm_that_promises_more_is_cut_short(tmp_path):
     assert 48000 < channels.shape[1] < 96000
     assert len(notices) == 1
     assert "a.webm is cut short: " in notices[0]
+
+
+def test_a_wav_beyond_four_gibibytes_whose_size_wrapped_is_read_to_its_end(tmp_path):
+    """The file is sparse: it takes no room on the disk."""
+    n_samples = (1 << 31) + 3000
+    header = wav(np.zeros(0), said=2 * n_samples % (1 << 32))
+    last = (30000 * tone(0.1)).astype("<i2")
+    with open(tmp_path / "a.wav", "wb") as file:
+        file.write(header)
+        file.truncate(len(header) + 2 * (n_samples - len(last)))
+        file.seek(0, os.SEEK_END)
+        file.write(last.tobytes())
+    with collect_notices() as notices:
+        assert sound_files.info(tmp_path / "a.wav").n_samples == n_samples
+        samples = sound_files.load(tmp_path / "a.wav", start=n_samples - len(last))
+    np.testing.assert_array_equal(samples, last / np.float32(32768))
+    assert [notice.with_names() for notice in notices] == [
+        f"a.wav says 3000 samples in its header, but holds {n_samples}: all of them are read"
+    ]
+
+
+@pytest.mark.parametrize("mark", [b"RF64", b"BW64"])
+@pytest.mark.parametrize("has_size", [True, False])
+def test_a_long_wav_is_read_with_and_without_its_size(tmp_path, mark, has_size):
+    raw = bytearray(encode(tone(0.5), RATE, "RF64", "PCM_16"))
+    raw[:4] = mark
+    if not has_size:
+        at = raw.index(b"ds64")
+        raw[at + 8 : at + 32] = bytes(24)
+    channels, notices = read_with_notices(tmp_path / "a.wav", bytes(raw))
+    np.testing.assert_allclose(channels[0], tone(0.5), atol=1e-4)
+    assert notices == []

@@ -1,0 +1,346 @@
+"""Choose the decoder for a sound file by its content, and mend what its header says.
+
+libsndfile gets a correct file, made of pieces of the one that is there; libav gets what libsndfile
+does not know.
+"""
+
+import mmap
+import os
+import re
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import NamedTuple
+
+from absslab.core.audio.av_decoder import AvDecoder
+from absslab.core.audio.byte_pieces import PiecedFile, Span
+from absslab.core.audio.decoders import Decoder, DecodingError, JoinedDecoder, PlainDecoder
+from absslab.core.audio.formats import INSTALL_HINT, has_extra_formats
+from absslab.core.audio.mp3_frames import Mp3Part, find_mp3_parts
+from absslab.core.audio.ogg_pages import find_ogg_parts
+from absslab.core.audio.sound_chunks import find_samples
+from absslab.core.common.errors import InputError
+from absslab.core.common.files import FileVersion
+
+_BLOCK = 1 << 16  # samples to decode at a time
+_SMALL_BLOCK = 1 << 10  # where a decoder drops a block that is not complete
+_FEWEST_BYTES = 2000  # per second of sound; of less, the header is not believed
+_FLAC_START = b"fLaC\0\0\0\x22"
+_MOST_PARTS = 10_000
+_LOGGED_SIZES = re.compile(
+    r"^\s*(?:riff|Riff size|Data Size|data|BODY)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE
+)
+_KINDS = (  # first bytes, where they begin, what the file is
+    (b"ftyp", 4, "an MP4 or M4A file"),
+    (b"moov", 4, "a QuickTime file"),
+    (b"\x1aE\xdf\xa3", 0, "a WebM or Matroska file"),
+    (b"#!AMR", 0, "an AMR file"),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", 0, "a Windows Media file"),
+    (b"AVI ", 8, "an AVI video"),
+    (b"\x0b\x77", 0, "an AC-3 file"),
+    (b"\xff\xf1", 0, "an AAC file"),
+    (b"\xff\xf9", 0, "an AAC file"),
+    (b"\x00\x00\x01\xba", 0, "an MPEG video"),
+    (b"wvpk", 0, "a WavPack file"),
+    (b"MAC ", 0, "a Monkey's Audio file"),
+    (b"TTA1", 0, "a True Audio file"),
+)
+
+
+class Opened(NamedTuple):
+    """A decoder of a file, and what is known about the file."""
+
+    decoder: Decoder
+    remarks: list[str]
+    is_length_certain: bool  # otherwise it is counted
+
+
+class Count(NamedTuple):
+    """What is there when a file is decoded to its end."""
+
+    n_samples: int
+    remarks: tuple[str, ...]
+
+
+def open_decoder(path: str | os.PathLike[str]) -> Opened:
+    """Open a file with the decoder for its content.
+
+    Raises:
+        DecodingError: there is none.
+    """
+    with open(path, "rb") as file:
+        head = file.read(12)
+    try:
+        if head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM", b"caff"):
+            return _open_chunks(path)
+        if head[:4] == b"OggS":
+            return _open_ogg(path)
+        if head[:4] == b"fLaC":
+            return _open_flac(path)
+        if head[:3] == b"ID3" or (head[:1] == b"\xff") or _find_kind(path) == "":
+            parts = _mp3_parts(os.fspath(path), FileVersion.of(path))
+            if parts:
+                return _open_mp3(path, parts)
+        if _find_kind(path):
+            raise DecodingError("libsndfile does not know its format")
+        return _open_plain(path)
+    except DecodingError as error:
+        if not has_extra_formats() or os.path.getsize(path) == 0:
+            raise
+        return _open_extra(path, error)
+
+
+def _open_extra(path: str | os.PathLike[str], refusal: DecodingError) -> Opened:
+    """Open a file that libsndfile does not read.
+
+    Raises:
+        DecodingError: nor does libav.
+    """
+    try:
+        decoder = AvDecoder.open(path)
+        remarks = []
+        if decoder.n_streams > 1:
+            remarks.append(f"has {decoder.n_streams} sounds: only the first of them is read")
+        return Opened(decoder, remarks, is_length_certain=False)
+    except DecodingError as error:
+        if _find_kind(path) or "no sound" in str(error):
+            raise
+        raise refusal from None
+
+
+def _open_plain(path: str | os.PathLike[str]) -> Opened:
+    decoder = PlainDecoder.open(os.fspath(path), chatters=True)
+    return Opened(decoder, _remarks_of_log(decoder), _is_believable(decoder, path))
+
+
+def _remarks_of_log(decoder: PlainDecoder) -> list[str]:
+    """Return what libsndfile noticed about sizes in a header."""
+    found = _LOGGED_SIZES.search(decoder.log)
+    if found is None:
+        return []
+    said, there = map(int, found.groups())
+    if there < said:
+        return [f"is cut short: {there} of {said} bytes are there"]
+    return [f"says {said} bytes in its header, but holds {there}: some may not be read"]
+
+
+def _is_believable(decoder: PlainDecoder, path: str | os.PathLike[str]) -> bool:
+    """Tell whether a file holds the samples that its header says, without decoding all of them."""
+    n_samples = decoder.n_samples
+    if not 0 < n_samples < 1 << 60:
+        return n_samples == 0
+    is_compressed = decoder.container in ("FLAC", "OGG", "MP3", "SDS")
+    if not is_compressed:
+        return True
+    seconds = n_samples / decoder.sampling_rate
+    if decoder.container != "FLAC" and os.path.getsize(path) < _FEWEST_BYTES * (seconds - 1):
+        return False
+    # A seek that fails leaves a decoder that can't be used any more.
+    probe = PlainDecoder.open(os.fspath(path), chatters=True)
+    try:
+        probe.seek(n_samples - 1)
+        return len(probe.read(1)) == 1
+    except DecodingError:
+        return False
+    finally:
+        probe.close()
+
+
+def _open_chunks(path: str | os.PathLike[str]) -> Opened:
+    """Open a WAV, AIFF or CAF, and files of the same kind that were joined to it."""
+    openers: list[Callable[[], Decoder]] = []
+    remarks = []
+    start = 0
+    with open(path, "rb") as file:
+        while len(openers) < _MOST_PARTS:
+            found = find_samples(file, start)
+            if found is None:
+                if openers:
+                    break
+                return _open_plain(path)
+            if found.n_said >= 0:
+                remarks.append(_remark_of_size(found.n_said, found.n_there, found.unit))
+            openers.append(partial(_open_pieces, path, found.pieces))
+            start = found.joined_at
+            if not start:
+                break
+    return _join(openers, remarks)
+
+
+def _remark_of_size(n_said: int, n_there: int, unit: str) -> str:
+    if n_there < n_said:
+        return f"is cut short: {n_there} of {n_said} {unit} are there"
+    return f"says {n_said} {unit} in its header, but holds {n_there}: all of them are read"
+
+
+def _open_pieces(
+    path: str | os.PathLike[str], pieces: list[Span | bytes], *, chatters: bool = False
+) -> PlainDecoder:
+    if not pieces:
+        return PlainDecoder.open(os.fspath(path), chatters=chatters)
+    source = PiecedFile(path, pieces)
+    try:
+        return PlainDecoder.open(source, chatters=chatters)  # type: ignore[arg-type]
+    except DecodingError:
+        source.close()
+        raise
+
+
+def _join(
+    openers: list[Callable[[], Decoder]], remarks: list[str], *, is_certain: bool = True
+) -> Opened:
+    """Open parts of a file as one sound; parts at another rate are left out with a remark."""
+    first = openers[0]()
+    lengths = [first.n_samples]
+    alike = [openers[0]]
+    n_left_out = 0
+    for opener in openers[1:]:
+        try:
+            part = opener()
+        except DecodingError:
+            n_left_out += 1
+            continue
+        is_alike = part.sampling_rate == first.sampling_rate and part.n_channels == first.n_channels
+        if is_alike and not n_left_out:
+            alike.append(opener)
+            lengths.append(part.n_samples)
+        else:
+            n_left_out += 1
+        part.close()
+    if n_left_out:
+        read = sum(lengths) / first.sampling_rate
+        remarks.append(
+            f"is {len(openers)} files in one, the last {n_left_out} at another rate, with other "
+            f"channels or damaged: only the first {read:.2f} s are read"
+        )
+    if len(alike) == 1:
+        return Opened(first, remarks, is_certain)
+    return Opened(JoinedDecoder(first, alike, lengths), remarks, is_certain)
+
+
+def _open_flac(path: str | os.PathLike[str]) -> Opened:
+    with (
+        open(path, "rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+    ):
+        starts = [0]
+        while (at := content.find(_FLAC_START, starts[-1] + 1)) > 0 and len(starts) < _MOST_PARTS:
+            starts.append(at)
+        size = len(content)
+    if len(starts) == 1:
+        return _open_plain(path)
+    edges = [*starts, size]
+    openers: list[Callable[[], Decoder]] = [
+        partial(_open_pieces, path, [Span(start, end)])
+        for start, end in zip(edges[:-1], edges[1:], strict=True)
+    ]
+    return _join(openers, [])
+
+
+def _open_ogg(path: str | os.PathLike[str]) -> Opened:
+    parts = find_ogg_parts(path)
+    if not parts:
+        return _open_plain(path)
+    remarks = []
+    if not parts[-1].is_ended:
+        remarks.append("has no last page: its end may be missing; what is there is read")
+    n_lost = sum(part.n_lost_bytes for part in parts)
+    if n_lost:
+        remarks.append(f"is damaged: {n_lost} bytes are no part of its sound and are left out")
+    is_whole = len(parts) == 1 and parts[0].span.end == os.path.getsize(path)
+    if is_whole:
+        opened = _open_plain(path)
+        is_certain = opened.is_length_certain and not n_lost
+        return Opened(opened.decoder, [*remarks, *opened.remarks], is_certain)
+    openers: list[Callable[[], Decoder]] = [
+        partial(_open_pieces, path, [part.span]) for part in parts
+    ]
+    return _join(openers, remarks)
+
+
+@lru_cache(maxsize=64)
+def _mp3_parts(path: str, version: FileVersion) -> tuple[Mp3Part, ...]:
+    """Find the parts of an MP3; `version` changes when the file does."""
+    return tuple(find_mp3_parts(path))
+
+
+def _open_mp3(path: str | os.PathLike[str], parts: tuple[Mp3Part, ...]) -> Opened:
+    remarks = []
+    for part in parts:
+        seconds_per_frame = part.samples_per_frame / part.coding[2]
+        if part.n_missing:
+            said = part.n_said * seconds_per_frame
+            there = part.n_frames * seconds_per_frame
+            remarks.append(f"is cut short: {there:.2f} of {said:.2f} s are there")
+        if part.n_junk:
+            remarks.append(
+                f"is damaged: {part.n_junk} bytes between its frames are no sound and are left out"
+            )
+    openers: list[Callable[[], Decoder]] = [
+        partial(_open_pieces, path, part.pieces, chatters=True) for part in parts
+    ]
+    return _join(openers, remarks)
+
+
+@lru_cache(maxsize=4096)
+def count_samples(path: str, version: FileVersion, most: int) -> Count:
+    """Decode a file, and return how many samples it holds; `version` changes when the file does.
+
+    Args:
+        path: the file.
+        version: of the file.
+        most: number of samples after which to stop; −1 for none.
+    """
+    decoder = open_decoder(path).decoder
+    n_said = decoder.n_samples
+    n_samples = 0
+    block_size = _BLOCK if isinstance(decoder, AvDecoder) else _SMALL_BLOCK
+    try:
+        while most < 0 or n_samples <= most:
+            block = decoder.read(block_size)
+            if not len(block):
+                break
+            n_samples += len(block)
+    except DecodingError as error:
+        if not n_samples:
+            raise unreadable_error(path, error) from None
+    finally:
+        decoder.close()
+    if 0 <= most < n_samples:
+        return Count(n_samples, ())
+    remarks = []
+    if isinstance(decoder, AvDecoder):
+        if decoder.remark:
+            remarks.append(decoder.remark)
+        # The last frame is filled up with silence, which the header leaves out.
+        if 0 < n_said < n_samples <= n_said + 2 * decoder.frame_size:
+            n_samples = n_said
+        slack = 2 * decoder.frame_size + decoder.sampling_rate // 10
+        n_said = decoder.n_promised if n_samples + slack < decoder.n_promised else 0
+    if n_samples < n_said < 1 << 60:
+        remarks.append(f"is cut short: {n_samples} of {n_said} samples are there")
+    return Count(n_samples, tuple(remarks))
+
+
+def unreadable_error(path: str | os.PathLike[str], error: DecodingError) -> InputError:
+    """Return the error of a file that no decoder reads."""
+    reason = str(error)
+    advice = "replace or remove it"
+    if os.path.getsize(path) == 0:
+        reason = "it has 0 bytes"
+    elif kind := _find_kind(path):
+        advice = "replace it, or convert it to WAV or FLAC"
+        if not has_extra_formats():
+            reason = f"it is {kind}"
+            advice = f"to read it, {INSTALL_HINT}, or convert it to WAV or FLAC"
+    elif not has_extra_formats() and os.path.splitext(path)[1]:
+        advice = f"replace it; for more formats, {INSTALL_HINT}"
+    return InputError(f"{{path}} is not a readable sound file ({reason}): {advice}", path=path)
+
+
+def _find_kind(path: str | os.PathLike[str]) -> str:
+    with open(path, "rb") as file:
+        head = file.read(16)
+    for mark, start, kind in _KINDS:
+        if head[start : start + len(mark)] == mark:
+            return kind
+    return ""
