@@ -12,7 +12,7 @@ from absslab.core.common.version import __version__
 from absslab.notebook import listen, render_as_player, workbench
 
 if TYPE_CHECKING:
-    from absslab.api import Separator, evaluate, load_model, mix, separate, train
+    from absslab.api import Separator, evaluate, load_model, mix, separate, separate_files, train
 
 __all__ = [
     "Separator",
@@ -22,6 +22,7 @@ __all__ = [
     "load_model",
     "mix",
     "separate",
+    "separate_files",
     "train",
     "workbench",
 ]

@@ -23,25 +23,29 @@ from absslab.core.common.config import (
 )
 from absslab.core.common.devices import choose_device
 from absslab.core.common.errors import InputError
-from absslab.core.common.progress import LongWork, Progress, Result, Step
+from absslab.core.common.files import check_output_path
+from absslab.core.common.left_out import ON_ERROR, LeftOut
+from absslab.core.common.progress import LongWork, Progress, Result, Step, run_to_end
 from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_plan import MixtureFolderConfig
 from absslab.core.data.mixture_writer import write_mixtures
-from absslab.core.evaluation.model_evaluation import EvaluationConfig, open_evaluation
+from absslab.core.evaluation.model_evaluation import EvaluationConfig, evaluation_steps
 from absslab.core.evaluation.score_files import check_scores_path, write_scores
 from absslab.core.evaluation.scorer import ScoringConfig
 from absslab.core.evaluation.scores import Scores
 from absslab.core.model.checkpoint import load_checkpoint
 from absslab.core.model.separation_model import ModelConfig, SeparationModel
+from absslab.core.separation import separated_folder
 from absslab.core.separation.detection import DetectionConfig
 from absslab.core.separation.masks import SeparationConfig
+from absslab.core.separation.separated_folder import checking_steps, find_inputs
 from absslab.core.separation.separator import Separation, Separator
 from absslab.core.training.events import TrainingEvent
 from absslab.core.training.experiment import train_or_resume
 from absslab.core.training.recipes import RECIPES
 from absslab.core.training.settings import Settings, canonical_names, find_other_part
 
-__all__ = ["Separator", "evaluate", "load_model", "mix", "separate", "train"]
+__all__ = ["Separator", "evaluate", "load_model", "mix", "separate", "separate_files", "train"]
 
 _LONGEST_HINT = 200  # characters: a longer list of settings would hide the message
 _MAX_CHANNELS = 64  # largest number of channels of an array with more channels than samples
@@ -78,8 +82,9 @@ def mix(
     values = {"n_workers": 1} | _plain_names(settings, (MixtureFolderConfig, MixingConfig))
     paths = {"event_folder": str(event_folder), "output_folder": str(output_folder)}
     config = from_flags(MixtureFolderConfig, values | paths)
-    steps = write_mixtures(config, from_flags(MixingConfig, values))
-    return _run_steps(steps, progress).folder
+    written = _run_steps(write_mixtures(config, from_flags(MixingConfig, values)), progress)
+    written.left_out.give_notice()
+    return written.folder
 
 
 def train(
@@ -120,7 +125,9 @@ def train(
     # Refuses settings of other mask networks and poolings.
     _plain_names(settings, config_classes, find_other_part)
     paths = {"data_folder": str(data_folder), "save_path": str(save_path)}
-    _run_steps(train_or_resume(values | paths), progress)
+    outcome = _run_steps(train_or_resume(values | paths), progress)
+    if outcome is not None:
+        outcome.left_out.give_notice()
     return Path(save_path)
 
 
@@ -161,10 +168,26 @@ def evaluate(
     values |= {"checkpoint_path": str(model), "split": split}
     if data_folder is not None:
         values["data_folder"] = str(data_folder)
-    evaluation = open_evaluation(*(from_flags(config, values) for config in configs))
+    scoring = from_flags(ScoringConfig, values)
+    left_out = LeftOut("evaluate", on_error=scoring.on_error)
+    if output is not None:
+        check_output_path(output)
+        left_out.folder = Path(output).parent
+        left_out.result = Path(output).name
+        left_out.check()
+    opening = evaluation_steps(
+        from_flags(EvaluationConfig, values),
+        from_flags(SeparationConfig, values),
+        from_flags(DetectionConfig, values),
+        scoring,
+        left_out,
+    )
+    evaluation = run_to_end(opening)
     scores, table = _run_steps(evaluation.run(), progress)
+    left_out.write()
     if output is not None:
         write_scores(output, scores, table)
+    left_out.give_notice()
     return scores
 
 
@@ -178,7 +201,7 @@ def separate(
 ) -> Separation:
     """Separate a recording into one source per class.
 
-    The result is in memory; `absslab separate` writes files of any length instead.
+    The result is in memory; `separate_files` writes files of any length and number instead.
 
     Args:
         sound: A sound file, or an array (N,) or (C, N) of floats in [−1, 1].
@@ -214,6 +237,63 @@ def separate(
         waveform, rate = np.asarray(sound), sampling_rate
         _check_channels(waveform)
     return _separator(model, device, settings).separate(waveform, rate)
+
+
+def separate_files(
+    sounds: str | Path | Iterable[str | Path],
+    model: str | Path | SeparationModel | Separator,
+    output_folder: str | Path,
+    *,
+    keep: Sequence[str] = (),
+    gains: Mapping[str, float] | None = None,
+    on_error: str = "skip",
+    device: str = "auto",
+    progress: Callable[[Progress], object] | None = None,
+    **settings: float,
+) -> list[Path]:
+    """Separate sound files of any length into a folder each, as `absslab separate` does.
+
+    Args:
+        sounds: Sound files, and folders of sound files.
+        model: A checkpoint, a loaded model, or a separator.
+        output_folder: The folder that gets a sub-folder for each file.
+        keep: Also write remix.wav: the sum of only these classes.
+        gains: Also write remix.wav: the sum with these gains in dB, by class or "residual".
+        on_error: "skip" leaves out files that can't be used, names them in left_out.csv in the
+            output folder and warns; "stop" raises an error that names them before the work.
+        device: See `separate`.
+        progress: A function that is called with each step of the work.
+        settings: Any settings of the masks, such as mask_power=2; see `SeparationConfig`.
+
+    Returns:
+        The folders that were written.
+
+    Raises:
+        InputError: No file can be used, or one can't with on_error "stop"; a checkpoint, the output
+            folder or a setting can't be used.
+
+    Examples:
+        >>> absslab.separate_files([mixture], model, tmp_path / "separated")[0].name
+        '000000'
+    """
+    _plain_names(settings, (SeparationConfig,))
+    if on_error not in ON_ERROR:
+        raise InputError(f"on_error is {on_error!r}: expected one of {', '.join(ON_ERROR)}")
+    separator = _separator(model, device, settings)
+    left_out = LeftOut("separate", on_error=on_error, folder=output_folder)
+    inputs = [sounds] if isinstance(sounds, str | Path) else sounds
+    files = find_inputs([str(path) for path in inputs], output_folder, left_out)
+    _run_steps(checking_steps(files, left_out), progress)
+    folders = []
+    separations = separated_folder.separate_files(
+        separator, files, output_folder, left_out, keep=keep, gains=gains
+    )
+    with closing(separations):
+        for path, steps in separations:
+            if _run_steps(steps, progress):
+                folders.append(Path(output_folder) / path.stem)
+    left_out.give_notice()
+    return folders
 
 
 def _check_channels(waveform: np.ndarray) -> None:

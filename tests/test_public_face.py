@@ -3,6 +3,7 @@
 import ast
 import importlib
 import pkgutil
+import shutil
 import subprocess
 import sys
 import types
@@ -15,7 +16,8 @@ import pytest
 import absslab
 from absslab import api
 from absslab.core.audio import sound_files
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, InputWarning
+from absslab.core.common.left_out import read_left_out
 from absslab.core.common.progress import Progress
 from absslab.core.data.mixture_folder import read_manifest
 from absslab.core.evaluation.score_files import read_scores
@@ -232,6 +234,56 @@ def test_separate_moves_no_model_that_is_loaded(mixture, checkpoint):
     for model_or_separator in (model, absslab.Separator(model)):
         with pytest.raises(InputError, match="device is 'cpu', but the model is already loaded"):
             absslab.separate(mixture, model_or_separator, device="cpu")
+
+
+def test_many_files_are_separated_and_what_can_not_be_is_warned_of(mixture, checkpoint, tmp_path):
+    (tmp_path / "in").mkdir()
+    shutil.copy(mixture, tmp_path / "in/good.wav")
+    (tmp_path / "in/bad.wav").write_bytes(b"no sound")
+    sounds = tmp_path / "in"
+    with pytest.warns(InputWarning, match="1 of 2 files was left out"):
+        folders = absslab.separate_files(sounds, checkpoint, tmp_path / "out", device="cpu")
+    assert folders == [tmp_path / "out/good"]
+    assert (tmp_path / "out/left_out.csv").exists()
+    with pytest.raises(InputError, match=r"bad\.wav is not a readable sound file"):
+        absslab.separate_files(sounds, checkpoint, tmp_path / "no", on_error="stop")
+    with pytest.raises(InputError, match="on_error is 'go': expected one of stop, skip"):
+        absslab.separate_files(sounds, checkpoint, tmp_path / "no", on_error="go")
+    with pytest.raises(InputError, match=r"bad\.wav is not a readable sound file"):
+        absslab.separate_files([sounds / "bad.wav"], checkpoint, tmp_path / "no")
+    assert not (tmp_path / "no").exists()
+
+
+def test_mix_train_and_evaluate_leave_out_what_can_not_be_used_and_warn(
+    event_folder, checkpoint, mixtures, small_model, tmp_path
+):
+    events = tmp_path / "events"
+    shutil.copytree(event_folder, events)
+    (events / "speech99.wav").write_bytes(b"no sound")
+    settings = {"n_files": 10, "length": 0.5, "sampling_rate": 8000}
+    with pytest.raises(InputError, match="pass --on_error skip"):
+        absslab.mix(events, tmp_path / "O", **settings)
+    with pytest.warns(InputWarning, match="1 of 21 files was left out"):
+        absslab.mix(events, tmp_path / "O", on_error="skip", **settings)
+    folder = tmp_path / "set"
+    shutil.copytree(mixtures, folder)
+    (folder / "train/000001.wav").write_bytes(b"no sound")
+    (folder / "test/000001.wav").unlink()
+    with pytest.warns(InputWarning, match="2 of 40 files were left out"):
+        absslab.train(folder, tmp_path / "r.ckpt", n_epochs=1, on_error="skip", **small_model)
+    output = tmp_path / "scores.json"
+    with pytest.warns(InputWarning, match="1 of 16 files was left out"):
+        scores = absslab.evaluate(
+            checkpoint,
+            data_folder=folder,
+            output=output,
+            on_error="skip",
+            bss_eval="none",
+            device="cpu",
+        )
+    assert list(scores.left_out) == ["000001.wav"]
+    rows = read_left_out(tmp_path / "left_out.csv")
+    assert [(row["command"], row["result"]) for row in rows] == [("evaluate", "scores.json")]
 
 
 def test_listen_takes_the_sound_by_its_name_of_before(mixture):

@@ -27,8 +27,9 @@ from pathlib import Path
 from typing import Any
 
 from absslab.core.common.config import option
-from absslab.core.common.errors import InputError, join_errors
+from absslab.core.common.errors import InputError, InputWarning, join_errors
 from absslab.core.common.files import write_bytes
+from absslab.core.common.notices import give_notice
 from absslab.core.common.tables import table_text
 
 FILE_NAME = "left_out.csv"
@@ -171,6 +172,11 @@ class LeftOut:
             before = f"{before}, see {{table}}; the first: "
             error = join_errors(errors[:1], before=before, table=self.path)
         return error.with_names() if names_only else str(error)
+
+    def give_notice(self) -> None:
+        """Tell whoever listens what was left out, if there is any; see `notices.give_notice`."""
+        if self.files:
+            give_notice(InputWarning(self.summary()))
 
     def check(self) -> None:
         """Check, before long work, that `write` will not find another file in its place.

@@ -100,8 +100,7 @@ def find_inputs(
     Raises:
         InputError: a folder has no audio, or the output folder can't be used.
     """
-    if left_out is None:
-        left_out = LeftOut("separate", on_error="stop")
+    collected = LeftOut("separate", on_error="stop") if left_out is None else left_out
     check_output_folder(output_folder)
     files: dict[Path, Path] = {}  # by the file itself, which may be given twice
     for name in inputs:
@@ -118,13 +117,14 @@ def find_inputs(
             )
         for file in audio_files(path) if path.is_dir() else [path]:
             files.setdefault(file.absolute(), file)
-    left_out.n_files = len(files)
+    collected.n_files = len(files)
     by_stem: dict[str, Path] = {}
     for path in files.values():
-        with left_out.file(path):
+        with collected.file(path):
             _check_folder_of(path, output_folder, by_stem)
             by_stem[path.stem] = path
-    left_out.stop_if_any()
+    if left_out is None and collected:
+        raise collected.to_error()
     return list(by_stem.values())
 
 
@@ -158,6 +158,10 @@ def _fold(name: str) -> str:
 
 def checking_steps(files: Sequence[Path], left_out: LeftOut) -> Steps[None]:
     """Decode all files, if none may be left out, so that all faults are told before the work.
+
+    Args:
+        files: what `find_inputs` returned.
+        left_out: what `find_inputs` has left out; collects more.
 
     Yields:
         how many files are done.
