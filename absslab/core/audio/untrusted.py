@@ -109,8 +109,7 @@ def transcode_upload(
         the properties of the file and the WAV.
 
     Raises:
-        InputError: what `inspect_upload` raises; also a file that is corrupt, holds NaN or only
-            zeros.
+        InputError: what `inspect_upload` raises; also a file that is corrupt or holds NaN.
         OSError: the disk is full.
     """
     inspection = inspect_upload(path, name=name, max_duration=max_duration)
@@ -137,7 +136,8 @@ def transcode_upload(
             _write(writer, block)
             yield Progress(n_read, info.n_samples)
         if is_silent:
-            raise InputError(f"{name} is silent: every sample is 0")
+            remark = f"{name} is silent: every sample is 0"
+            inspection = replace(inspection, remarks=(*inspection.remarks, remark))
         if n_read < info.n_samples:
             remark = f"{name} is cut short: {n_read} of {info.n_samples} samples are there"
             inspection = replace(inspection, remarks=(*inspection.remarks, remark))

@@ -7,6 +7,7 @@ import soundfile
 from absslab.core.audio import sound_files
 from absslab.core.audio.untrusted import inspect_upload, transcode_upload
 from absslab.core.common.errors import InputError
+from absslab.core.common.progress import run_to_end
 
 
 def tone(n_channels=1, rate=16000, seconds=1.0, hertz=440.0):
@@ -61,7 +62,6 @@ def test_a_high_rate_is_lowered_without_a_seam_between_blocks(tmp_path, rate, n_
     [
         (lambda path: path.write_text("words"), "a.wav is not a readable sound file"),
         (lambda path: path.touch(), "it has 0 bytes"),
-        (lambda path: soundfile.write(path, np.zeros(1600), 16000), "a.wav is silent"),
         (
             lambda path: soundfile.write(path, tone(seconds=11), 16000),
             "lasts 0.2 min: expected at most 0.16",
@@ -83,6 +83,14 @@ def test_what_can_not_be_taken_in_is_said_in_one_line_and_leaves_nothing(tmp_pat
     assert "\n" not in str(error.value)
     assert str(tmp_path) not in str(error.value)
     assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
+
+
+def test_silence_is_taken_in_and_said(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros(1600), 16000)
+    target = tmp_path / "copy.wav"
+    steps = transcode_upload(tmp_path / "a.wav", target, name="a.wav", max_duration=10)
+    assert run_to_end(steps).remarks == ("a.wav is silent: every sample is 0",)
+    assert not soundfile.read(target)[0].any()
 
 
 def test_a_file_that_breaks_in_the_middle_leaves_nothing(tmp_path):

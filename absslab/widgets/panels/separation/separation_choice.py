@@ -53,7 +53,7 @@ class SeparationChoice(Part):
         )
         self.path = ipywidgets.Combobox(
             description="file",
-            placeholder="a sound file, or one of the mixtures",
+            placeholder="a sound file, one of the mixtures, or a folder",
             continuous_update=False,
             layout=wide,
             style=style,

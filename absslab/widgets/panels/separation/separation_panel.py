@@ -7,8 +7,9 @@ import ipywidgets
 
 from absslab.core.common.devices import choose_device
 from absslab.core.common.errors import InputError
-from absslab.core.common.progress import Steps
-from absslab.core.separation.separated_folder import separate_file
+from absslab.core.common.left_out import LeftOut
+from absslab.core.common.progress import LongWork, Steps, name_stage
+from absslab.core.separation.separated_folder import checking_steps, find_inputs, separate_files
 from absslab.plots.html_tables import render_table
 from absslab.widgets.listening.live_separation import LiveModels, LiveResult, LiveSeparation
 from absslab.widgets.listening.recording_view import RecordingView
@@ -58,16 +59,24 @@ class SeparationPanel(WorkbenchPanel):
         self.output_folder = ipywidgets.Text(
             "separated", description="folder", style={"description_width": "50px"}
         )
+        self.on_error = ipywidgets.Dropdown(
+            options=[("are left out", "skip"), ("stop it", "stop")],
+            description="of a folder, files that can't be used",
+            layout={"width": "340px"},
+            style={"description_width": "220px"},
+        )
         self.progress_line = self.own(ProgressLine(self.loop, self.fail))
         whole_button = button(
-            "separate the whole file to a folder", self.guard(self.separate_whole)
+            "separate the whole file, or all of a folder, to a folder",
+            self.guard(self.separate_whole),
         )
         save_button = button("save what you hear", self.guard(self.save))
         self._save_row = ipywidgets.HBox([self.save_path, save_button], layout={"display": "none"})
         self.show(
             self.choice,
             ipywidgets.HBox(
-                [self.button, whole_button, self.output_folder], layout={"flex_flow": "row wrap"}
+                [self.button, whole_button, self.output_folder, self.on_error],
+                layout={"flex_flow": "row wrap"},
             ),
             self.progress_line,
             self.message_line,
@@ -123,7 +132,7 @@ class SeparationPanel(WorkbenchPanel):
         return wav, json
 
     def separate_whole(self) -> None:
-        """Separate the whole file, however long, to a folder, as `absslab separate` does.
+        """Separate the whole file, or all files of a folder, as `absslab separate` does.
 
         `cancel` stops this.
 
@@ -136,15 +145,24 @@ class SeparationPanel(WorkbenchPanel):
         folder = Path(self.output_folder.value).expanduser()
         config = self.masks.config
 
-        def separate() -> Steps[None]:
-            separator = replace(self._models.separator(checkpoint, device), config=config)
-            yield from separate_file(separator, path, folder)
+        left_out = LeftOut("separate", on_error=self.on_error.value, folder=folder)
 
+        def separate() -> Steps[list[Path]]:
+            separator = replace(self._models.separator(checkpoint, device), config=config)
+            files = find_inputs([str(path)], folder, left_out)
+            yield from name_stage(checking_steps(files, left_out), "checking the files")
+            written = []
+            for file, steps in separate_files(separator, files, folder, left_out):
+                if (yield from name_stage(steps, file.name)):
+                    written.append(folder / file.stem)
+            return written
+
+        work = LongWork(separate())
         self.progress_line.run(
-            separate,
+            lambda: iter(work),
             task=f"separating {path.name}, samples",
-            done=lambda: self._show_folder(folder / path.stem),
-            cancelled=lambda: self.say("Cancelled; nothing was written.", "warning"),
+            done=lambda: self._show_folders(folder, work.result, left_out),
+            cancelled=lambda: self.say("Cancelled; complete folders are kept.", "warning"),
         )
 
     def cancel(self) -> None:
@@ -174,6 +192,14 @@ class SeparationPanel(WorkbenchPanel):
         self.masks.disable_unused(competing=live.separator.model.competing)
         self.scores.value = render_table(*result.table())
         self.say("")
+
+    def _show_folders(self, folder: Path, written: list[Path], left_out: LeftOut) -> None:
+        """Show the sources of the first file, and say how many were written and left out."""
+        self._show_folder(written[0])
+        if left_out.n_files > 1:
+            kind = "warning" if left_out else ""
+            text = f"{len(written)} files are written to {folder}; {written[0].name} is shown."
+            self.say(f"{text} {left_out.summary()}" if left_out else text, kind)
 
     def _show_folder(self, folder: Path) -> None:
         """Show the sources of a whole file."""

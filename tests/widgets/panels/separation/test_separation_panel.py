@@ -293,6 +293,30 @@ def test_a_whole_file_is_written_to_a_folder_and_shown(panel, tmp_path, settle):
     np.testing.assert_allclose(total[0], sound_files.load(panel.choice.file), atol=1e-4)
 
 
+def test_all_files_of_a_folder_are_separated_and_what_is_left_out_is_named(
+    panel, mixture, tmp_path, settle
+):
+    (tmp_path / "in").mkdir()
+    for name in ("a.wav", "b.wav"):
+        shutil.copy(mixture, tmp_path / "in" / name)
+    (tmp_path / "in/memo.m4a").write_bytes(b"no sound")
+    panel.choice.path.value = str(tmp_path / "in")
+    panel.output_folder.value = str(tmp_path / "out")
+    panel.on_error.value = "stop"
+    panel.separate_whole()
+    settle()
+    assert "memo.m4a" in panel.message
+    assert not (tmp_path / "out").exists()
+    panel.on_error.value = "skip"
+    panel.separate_whole()
+    settle()
+    assert "2 files are written" in panel.message
+    assert "1 of 3 files was left out" in panel.message
+    assert "memo.m4a" in panel.message
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"a", "b", "left_out.csv"}
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
