@@ -82,7 +82,7 @@ def read_events(
             recording does not exist.
     """
     path = Path(path)
-    table = _open_events(path)
+    table = open_events(path)
     folder = path.parent if folder is None else Path(folder)
     names = NameFinder(durations)
     has_points = any(
@@ -113,8 +113,8 @@ def read_events(
     return events
 
 
-def _open_events(path: Path) -> Table:
-    """Open a table of events.
+def open_events(path: Path) -> Table:
+    """Open a table of events; rows may have a filename alone.
 
     Raises:
         InputError: it is no such table; other programs' formats are named.

@@ -32,9 +32,8 @@ from absslab.core.common.errors import InputError, InputWarning, escape_braces
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.notices import give_notice
 from absslab.core.common.progress import Progress, Steps
-from absslab.core.common.tables import read_table
 from absslab.core.data.mixture_folder import source_files
-from absslab.core.data.strong_labels import SoundEvent, read_events
+from absslab.core.data.strong_labels import SoundEvent, open_events, read_events
 from absslab.core.data.weak_labels import read_multi_hot
 from absslab.core.evaluation.ideal_masks import IdealMasks
 from absslab.core.evaluation.model_evaluation import name_left_out
@@ -260,8 +259,7 @@ class EstimatesEvaluation:
         if not path.is_file():  # refused before, unless nothing is to be detected
             self._note("without events.tsv: nothing was detected", path)
             return []
-        rows = read_table(path, required=("filename",), delimiter="\t", key=None, may_be_empty=True)
-        filenames = {row["filename"] for row in rows}
+        filenames = {row.cells["filename"] for row in open_events(path).rows}
         for filename in filenames:
             if Path(filename).stem != name:
                 raise InputError(

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
-from absslab.core.common.tables import read_table
-from absslab.core.data.strong_labels import EVENT_COLUMNS, SoundEvent, read_events
+from absslab.core.data.audio_finder import NameFinder
+from absslab.core.data.class_names import normalise
+from absslab.core.data.strong_labels import SoundEvent, open_events, read_events
 from absslab.widgets.listening.recording_view import RecordingView
 from absslab.widgets.player.tracks import mixture_tracks
 from absslab.widgets.ui.error_line import error_line
@@ -49,10 +50,11 @@ def read_known_events(path: Path) -> list[SoundEvent] | None:
     table = path.parent / "events.tsv"
     if not table.is_file():
         return None
-    rows = read_table(table, required=EVENT_COLUMNS, delimiter="\t", key=None, may_be_empty=True)
-    if path.name not in {row["filename"] for row in rows}:
+    rows = [row.cells for row in open_events(table).rows]
+    names = NameFinder([path.name])
+    if all(names.find(row["filename"]) is None for row in rows):
         return None
     # The classes of the table, because a model or a table of scores may know others.
-    classes = sorted({row["event_label"] for row in rows})
+    classes = sorted({normalise(row["event_label"]) for row in rows})
     durations = {path.name: sound_files.info(path).duration}
     return read_events(table, classes=classes, durations=durations)[path.name]
