@@ -9,6 +9,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,7 +76,9 @@ def run_isolated(
     limit = seconds if kill_after is None else min(kill_after, seconds)
     printed, has_ended = _read_until_end(process, reader, limit)
     if not has_ended:
-        os.killpg(process, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it has just begun, and is no leader of a group yet
+            os.killpg(process, signal.SIGKILL)
+        os.kill(process, signal.SIGKILL)
     _, status = os.waitpid(process, 0)
     return Outcome(
         os.waitstatus_to_exitcode(status),

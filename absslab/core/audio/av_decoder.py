@@ -78,9 +78,10 @@ class AvDecoder:
         source = SafeReader(io.FileIO(path))  # closed with the decoder
         container = None
         try:
-            container = av.open(
-                source, container_options={"format_whitelist": _DEMUXERS}, metadata_errors="replace"
-            )
+            options: dict[str, Any] = {"container_options": {"format_whitelist": _DEMUXERS}}
+            if int(av.__version__.partition(".")[0]) < 19:
+                options["metadata_errors"] = "replace"  # PyAV 19 has no such argument any more
+            container = av.open(source, **options)
             if not container.streams.audio:
                 kinds = sorted({stream.type for stream in container.streams})
                 raise DecodingError(f"it has no sound, only {' and '.join(kinds) or 'a header'}")

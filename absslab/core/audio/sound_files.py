@@ -94,6 +94,8 @@ def check(path: str | Path, *, may_be_silent: bool = False) -> AudioInfo:
             # Channels that cancel each other are silent too, once they are mixed to mono.
             is_silent = is_silent and not block.mean(axis=1).any()
             n_samples += len(block)
+        if not n_samples:
+            raise InputError("{path} holds 0 samples: replace or remove it", path=path)
         _tell(sound)
         _tell_shortage(sound, n_samples)
         if is_silent and not may_be_silent:

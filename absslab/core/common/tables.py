@@ -219,6 +219,8 @@ def read_text(path: str | Path) -> str:
         InputError: the file is missing, or is no text; the message says what it is instead.
     """
     path = Path(path)
+    if path.is_char_device():  # such as /dev/full, which never ends
+        raise InputError("{path} is a device: expected the file of a table", path=path)
     try:
         content = path.read_bytes()
     except FileNotFoundError:

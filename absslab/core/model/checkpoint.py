@@ -1,6 +1,7 @@
 """Save a model completely or not at all, check it when reading, and load it ready to predict."""
 
 import io
+import json
 import pickle
 import textwrap
 import warnings
@@ -119,12 +120,13 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Che
     """
     content = read_checkpoint(path)
     try:
+        json.dumps([content["configs"], content["classes"]])  # raises TypeError for tensors
         configs = ModelConfigs.from_json(content["configs"])
         classes = content["classes"]
         made = dict(content["made"])
         weights = content["weights"]
-        if not isinstance(classes, list | tuple) or any(not isinstance(n, str) for n in classes):
-            raise TypeError("the classes are not a list of names")
+        if not all(isinstance(name, str) for name in classes):
+            raise TypeError("a class has no name")
         for name in classes:
             check_class_name(name, path)  # it will name files
         # Any other error here, such as one of a library's cache, is not the file's fault.

@@ -32,6 +32,7 @@ _LARGEST_PIECE = 1 << 20  # bytes, as in upload.mjs
 _SPACE_FACTOR = (
     4  # free space that is needed, as a multiple of the file: it is decoded and processed
 )
+_MOST_SAID = 1 << 60  # bytes; the page may send a number that no float can hold
 _LONGEST_NAME = 60  # characters
 _log = logging.getLogger("absslab")
 
@@ -159,8 +160,9 @@ class Upload(anywidget.AnyWidget):
         if not isinstance(size, int) or isinstance(size, bool) or size <= 0:
             raise InputError(f"{name} is empty (0 bytes): choose another file")
         if size > self.limits.size:
+            megabytes = min(size, _MOST_SAID) / 1e6
             raise InputError(
-                f"{name} has {size / 1e6:.0f} MB: expected at most {self.limits.size / 1e6:g} MB; "
+                f"{name} has {megabytes:.0f} MB: expected at most {self.limits.size / 1e6:g} MB; "
                 "send a part of it"
             )
         if Path(name).suffix.lower() not in formats.readable_suffixes():

@@ -528,3 +528,11 @@ def test_a_long_wav_is_read_with_and_without_its_size(tmp_path, mark, has_size):
     channels, notices = read_with_notices(tmp_path / "a.wav", bytes(raw))
     np.testing.assert_allclose(channels[0], tone(0.5), atol=1e-4)
     assert notices == []
+
+
+def test_a_file_that_promises_samples_and_has_none_is_refused(tmp_path):
+    path = tmp_path / "a.au"
+    numbers = (28, 6, 3, RATE, 1)  # begin and bytes of the samples, 16 bits, rate, channels
+    path.write_bytes(b".snd" + b"".join(n.to_bytes(4, "big") for n in numbers) + bytes(4))
+    with pytest.raises(InputError, match="holds 0 samples"):
+        sound_files.check(path, may_be_silent=True)

@@ -173,3 +173,8 @@ def test_whatever_is_written_is_read_back(tmp_path_factory, rows, delimiter):
     )
     stripped = [{name: strip_blanks(cell) for name, cell in row.items()} for row in written]
     assert [row.cells for row in table.rows] == [row for row in stripped if any(row.values())]
+
+
+def test_a_device_that_never_ends_is_no_table():
+    with pytest.raises(InputError, match="/dev/zero is a device"):
+        read_table("/dev/zero", required=("filename",))

@@ -172,7 +172,9 @@ def test_the_checksum_of_the_first_download_is_kept_and_compared(server, tmp_pat
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"<html>sign in</html>", make_zip()[:-30], make_tar()[:-5000]]
+    "content",
+    [b"", b"<html>sign in</html>", make_zip()[:-30], make_tar()[:-5000]],
+    ids=["nothing", "a page", "half a zip", "half a tar"],
 )
 def test_what_is_no_archive_is_told_and_removed(server, tmp_path, content):
     server.archive = content

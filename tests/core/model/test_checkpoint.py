@@ -207,6 +207,8 @@ def test_a_checkpoint_that_lacks_a_part_is_refused(saved, missing):
         ("weights", {}),
         ("weights", [1, 2]),
         ("configs", None),
+        ("configs", torch.zeros(3)),
+        ("configs", {**VGG.to_json(), "model": torch.zeros(3)}),
         ("configs", {"features": {}}),
         ("configs", {**VGG.to_json(), "features": {"n_bands": 3}}),
         ("configs", {**VGG.to_json(), "features": {"n_mels": 17}}),

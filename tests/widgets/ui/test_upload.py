@@ -99,6 +99,7 @@ def test_another_upload_takes_the_place_of_the_one_before(page, sound, tmp_path)
         ("a.wav", "9", "is empty"),
         ("a.wav", True, "is empty"),
         ("a.wav", 1_000_001, "expected at most 1 MB"),
+        ("a.wav", 10**400, "expected at most 1 MB"),
         ("a.exe", 100, "a.exe is of a kind that is not read here: expected .wav"),
         ("wav", 100, "is of a kind that is not read"),
         (None, 100, "None is of a kind"),
