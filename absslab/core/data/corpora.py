@@ -9,7 +9,6 @@ Corpora that name clips which may be gone from their sources (AudioSet, DESED) a
 them; how many are missing is said.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,7 +17,7 @@ from pathlib import Path
 from absslab.core.common.errors import InputError, InputWarning, escape_braces
 from absslab.core.common.notices import give_notice
 from absslab.core.common.tables import Table, open_table
-from absslab.core.data.audio_finder import AudioFinder, list_audio
+from absslab.core.data.audio_finder import AudioFinder
 from absslab.core.data.class_names import check_class_names, normalise
 from absslab.core.data.jams_files import read_jams
 from absslab.core.data.labelled_recordings import (
@@ -31,9 +30,8 @@ from absslab.core.data.labelled_recordings import (
 )
 from absslab.core.data.splits import SPLITS
 from absslab.core.data.strong_labels import SoundEvent
+from absslab.core.data.video_clips import find_clip, index_videos, video_of
 from absslab.core.data.weak_labels import LabelledRow, read_label_table
-
-_YOUTUBE = re.compile(r"^Y?([\w-]{11})(?=_\d|\.|$)")  # the video in the name of a clip
 
 
 def read_esc50(settings: SplitSettings, folder: Path) -> LabelledFolder:
@@ -55,17 +53,13 @@ def read_esc50(settings: SplitSettings, folder: Path) -> LabelledFolder:
     table = _open(folder, "meta/esc50.csv", columns, key="filename")
     finder = AudioFinder(_find_folder(folder, "audio"), folder / "meta" / "esc50.csv")
     folds = _FoldSplit.of(table, settings.test_fold, folder)
-    recordings = []
+    found = _Found()
     for row in table.rows:
         cells = row.cells
-        path = finder.find(cells["filename"])
-        labels = frozenset({normalise(cells["category"])})
-        recordings.append(
-            LabelledRecording(
-                str(path), labels, f"freesound {cells['src_file']}", folds.split_of(cells["fold"])
-            )
-        )
-    return _finish(recordings, folder, finder.notes)
+        origin = f"freesound {cells['src_file']}"
+        split = folds.split_of(cells["fold"])
+        found.add(finder, cells["filename"], [cells["category"]], origin, split)
+    return _finish(found.recordings, folder, finder.notes, found.missing)
 
 
 def read_urbansound8k(settings: SplitSettings, folder: Path) -> LabelledFolder:
@@ -87,17 +81,13 @@ def read_urbansound8k(settings: SplitSettings, folder: Path) -> LabelledFolder:
     table = _open(folder, "metadata/UrbanSound8K.csv", columns, key="slice_file_name")
     finder = AudioFinder(_find_folder(folder, "audio"), folder / "metadata" / "UrbanSound8K.csv")
     folds = _FoldSplit.of(table, settings.test_fold, folder)
-    recordings = []
+    found = _Found()
     for row in table.rows:
         cells = row.cells
-        path = finder.find(f"fold{cells['fold']}/{cells['slice_file_name']}")
-        labels = frozenset({normalise(cells["class"])})
-        recordings.append(
-            LabelledRecording(
-                str(path), labels, f"freesound {cells['fsID']}", folds.split_of(cells["fold"])
-            )
-        )
-    return _finish(recordings, folder, finder.notes)
+        name = f"fold{cells['fold']}/{cells['slice_file_name']}"
+        split = folds.split_of(cells["fold"])
+        found.add(finder, name, [cells["class"]], f"freesound {cells['fsID']}", split)
+    return _finish(found.recordings, folder, finder.notes, found.missing)
 
 
 def read_fsd50k(settings: SplitSettings, folder: Path) -> LabelledFolder:
@@ -117,7 +107,7 @@ def read_fsd50k(settings: SplitSettings, folder: Path) -> LabelledFolder:
     Raises:
         InputError: it is not complete.
     """
-    recordings = []
+    found = _Found()
     notes: list[str] = []
     for name, columns in {"dev": ("fname", "labels", "split"), "eval": ("fname", "labels")}.items():
         place = f"FSD50K.ground_truth/{name}.csv"
@@ -126,13 +116,12 @@ def read_fsd50k(settings: SplitSettings, folder: Path) -> LabelledFolder:
         for row in table.rows:
             cells = row.cells
             # The table names clips by their numbers alone, so this is no other spelling.
-            path = finder.find(f"{cells['fname']}.wav")
-            labels = frozenset(normalise(label) for label in cells["labels"].split(","))
+            name = f"{cells['fname']}.wav"
             split = {"train": "train", "val": "validation"}.get(cells.get("split", ""), "test")
             origin = f"freesound {cells['fname']}"
-            recordings.append(LabelledRecording(str(path), labels, origin, split))
+            found.add(finder, name, cells["labels"].split(","), origin, split)
         notes += finder.notes
-    return _finish(recordings, folder, notes)
+    return _finish(found.recordings, folder, notes, found.missing)
 
 
 def read_audioset(settings: SplitSettings, folder: Path) -> LabelledFolder:
@@ -157,7 +146,7 @@ def read_audioset(settings: SplitSettings, folder: Path) -> LabelledFolder:
         InputError: a table is missing, or no clip is there.
     """
     names = _read_display_names(folder)
-    by_video = _index_videos(folder)
+    by_video = index_videos(folder)
     recordings = []
     n_named = 0
     tables = {
@@ -181,7 +170,7 @@ def read_audioset(settings: SplitSettings, folder: Path) -> LabelledFolder:
         )
         for row in table.rows:
             n_named += 1
-            path = _find_clip(by_video, row.cells["YTID"], row.cells["start_seconds"])
+            path = find_clip(by_video, row.cells["YTID"], row.cells["start_seconds"])
             if path is None:
                 continue
             mids = [mid.strip() for mid in row.cells["positive_labels"].split(",")]
@@ -272,22 +261,21 @@ def read_urban_sed(settings: SplitSettings, folder: Path) -> LabelledFolder:
     """
     annotations = _find_folder(folder, "annotations")
     audio = _find_folder(folder, "audio")
-    recordings = []
+    found = _Found()
     notes: list[str] = []
     events: dict[str, dict[str, list[SoundEvent]]] = {}
     for part, split in {"train": "train", "validate": "validation", "test": "test"}.items():
         finder = AudioFinder(audio / part, annotations / part)
         for path in sorted((annotations / part).glob("*.jams")):
-            sound = str(finder.find(f"{path.stem}.wav"))
             of_recording = read_jams(path)
+            labels = [event.event_label for event in of_recording]
+            sound = found.add(finder, f"{path.stem}.wav", labels, path.stem, split)
             events.setdefault(split, {})[sound] = of_recording
-            labels = frozenset(event.event_label for event in of_recording)
-            recordings.append(LabelledRecording(sound, labels, path.stem, split))
         notes += finder.notes
     readers: dict[str, EventReader] = {
         split: partial(_fit_events, of_split) for split, of_split in events.items()
     }
-    return replace(_finish(recordings, folder, notes), events=readers)
+    return replace(_finish(found.recordings, folder, notes, found.missing), events=readers)
 
 
 def _fit_events(
@@ -333,6 +321,36 @@ def _read_tables(
         if own:
             events |= read_event_table(table, audio, classes, own, may_lack_recordings=True)
     return {path: events.get(path, []) for path in durations}
+
+
+class _Found:
+    """The recordings of a corpus that are there, and the errors of those that are missing."""
+
+    def __init__(self) -> None:
+        self.recordings: list[LabelledRecording] = []
+        self.missing: dict[str, InputError] = {}
+
+    def add(
+        self, finder: AudioFinder, name: str, labels: Iterable[str], origin: str, split: str
+    ) -> str:
+        """Add the recording that a table names, and return its path.
+
+        Args:
+            finder: finds it.
+            name: its name in the table.
+            labels: its classes.
+            origin: the longer recording that it was cut from.
+            split: train, validation or test.
+        """
+        try:
+            path = str(finder.find(name))
+        except InputError as error:
+            path = str(finder.folder / name)
+            self.missing[path] = error
+            return path
+        names = frozenset(normalise(label) for label in labels)
+        self.recordings.append(LabelledRecording(path, names, origin, split))
+        return path
 
 
 class _FoldSplit:
@@ -416,8 +434,8 @@ def _find_existing(
             path = finder.find(row.filename)
         except InputError:
             continue
-        video = _YOUTUBE.match(path.name)
-        origin = f"youtube {video[1]}" if video else path.name
+        video = video_of(path)
+        origin = f"youtube {video}" if video else path.name
         recordings.append(LabelledRecording(str(path), frozenset(row.labels), origin, split))
     return recordings
 
@@ -426,37 +444,6 @@ def _read_display_names(folder: Path) -> dict[str, str]:
     """Return the names of AudioSet's classes by their identifiers."""
     table = _open(folder, "class_labels_indices.csv", ("mid", "display_name"), key="mid")
     return {row.cells["mid"]: normalise(row.cells["display_name"]) for row in table.rows}
-
-
-def _index_videos(folder: Path) -> dict[str, list[Path]]:
-    """Return the sound files below a folder by the video that their name begins with."""
-    by_video: dict[str, list[Path]] = {}
-    for name in sorted(list_audio(folder)):
-        path = folder / name
-        stem = path.stem
-        for video in {stem[:11], stem[1:12] if stem.startswith("Y") else ""}:
-            by_video.setdefault(video, []).append(path)
-    return by_video
-
-
-def _find_clip(by_video: Mapping[str, Sequence[Path]], video: str, start: str) -> Path | None:
-    """Find the file of a clip: called after the video, or the video and the clip's beginning."""
-    try:
-        seconds = float(start)
-    except ValueError:
-        return None
-    numbers = {f"{seconds:.3f}", f"{seconds:.1f}", f"{seconds:g}", f"{seconds * 1000:.0f}"}
-    plain = None
-    for path in by_video.get(video, ()):
-        for prefix in (video, f"Y{video}"):
-            if not path.stem.startswith(prefix):
-                continue
-            rest = path.stem[len(prefix) :]
-            if rest.lstrip("_-").partition("_")[0] in numbers:
-                return path
-            if not rest:
-                plain = path
-    return plain
 
 
 def _note_missing(n_missing: int, n_named: int, folder: Path) -> list[str]:
@@ -501,13 +488,19 @@ def _draw_validation(
 
 
 def _finish(
-    recordings: Sequence[LabelledRecording], folder: Path, notes: Sequence[str]
+    recordings: Sequence[LabelledRecording],
+    folder: Path,
+    notes: Sequence[str],
+    missing: Mapping[str, InputError] | None = None,
 ) -> LabelledFolder:
     """Keep each origin in one split, and collect the classes.
 
     Raises:
         InputError: there are no recordings, or names of classes can't be used.
     """
+    missing = missing or {}
+    if not recordings and missing:
+        raise next(iter(missing.values()))
     if not recordings:
         raise InputError("{path} holds no labelled recordings", path=folder)
     split_of: dict[str, str] = {}
@@ -523,7 +516,7 @@ def _finish(
         )
     classes = sorted(set().union(*(recording.labels for recording in kept)))
     check_class_names(classes, folder)
-    return LabelledFolder(kept, classes, notes)
+    return LabelledFolder(kept, classes, notes, missing=missing)
 
 
 CorpusReader = Callable[[SplitSettings, Path], LabelledFolder]

@@ -16,7 +16,7 @@ from absslab.core.common.files import walk_once
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.notices import give_notice
 from absslab.core.common.progress import Progress, Steps, run_to_end
-from absslab.core.common.tables import read_table
+from absslab.core.common.tables import open_table
 from absslab.core.data.audio_finder import AudioFinder
 from absslab.core.data.class_names import (
     check_class_name,
@@ -372,7 +372,8 @@ def _class_of_folder(path: Path, folder: Path) -> str:
 def _list_from_csv(folder: Path, csv: Path, left_out: LeftOut) -> list[_EventFile]:
     """List the sound files of the third layout."""
     _check_folder(folder)
-    rows = read_table(csv, required=("filename", "event_label"), optional=("origin",))
+    table = open_table(csv, required=("filename", "event_label"), optional=("origin",))
+    rows = [row.cells for row in table.rows]
     left_out.n_files += len(rows)
     files = []
     finder = AudioFinder(folder, csv)
@@ -382,7 +383,7 @@ def _list_from_csv(folder: Path, csv: Path, left_out: LeftOut) -> list[_EventFil
             event_label = normalise(row["event_label"])
             check_class_name(event_label, path)
             files.append(_EventFile(path, event_label, row.get("origin", "")))
-    for note in finder.notes:
+    for note in (*table.notes, *finder.notes):
         give_notice(InputWarning(note))
     return files
 

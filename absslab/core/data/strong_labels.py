@@ -109,6 +109,8 @@ def read_events(
             f"such as {escape_braces(example)}",
             path=path,
         )
+    for note in table.notes:
+        give_notice(InputWarning(note))
     reader.give_notices()
     return events
 

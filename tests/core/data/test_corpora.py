@@ -1,11 +1,13 @@
 """Corpora are read as they are unpacked, with their own splits; no origin is in two of them."""
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
 from absslab.core.common.errors import InputError
+from absslab.core.common.left_out import LeftOut
 from absslab.core.common.notices import collect_notices
 from absslab.core.data.audio_data_set import read_split
 from absslab.core.data.corpora import CORPORA
@@ -185,3 +187,18 @@ def test_values_of_jams_may_be_names_alone(tmp_path):
         '[{"time": 1, "duration": 0.5, "value": "Chirp, tweet", "confidence": 1}]}]}'
     )
     assert read_jams(tmp_path / "a.jams") == [SoundEvent("Chirp, tweet", 1.0, 1.5)]
+
+
+@pytest.mark.parametrize("name", ["esc50", "urbansound8k", "fsd50k", "urban_sed"])
+def test_a_clip_that_is_missing_follows_the_rule_for_missing_files(tmp_path, name):
+    folder = MINIATURES[name](tmp_path)
+    clip = sorted(folder.rglob("*.wav"))[0]
+    clip.unlink()
+    labelled = read(name, folder)
+    assert list(labelled.missing) == [str(clip)]
+    config = DataConfig(data_set_type=name, data_folder=str(folder))
+    with pytest.raises(InputError, match=f"names {re.escape(clip.name[:5])}|names fold"):
+        read_split(config, "train")
+    left_out = LeftOut("train", on_error="skip")
+    read_split(config, "train", left_out=left_out)
+    assert [item.file for item in left_out.files] == [str(clip)]
