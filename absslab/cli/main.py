@@ -15,7 +15,7 @@ from absslab.core.common.errors import (
     InputError,
     InputWarning,
     WorkError,
-    is_out_of_memory,
+    describe_shortage,
     shorten,
 )
 from absslab.core.common.home import provide_home
@@ -98,10 +98,11 @@ def _run_command(arguments: list[str]) -> int:
             "set PYTHONUTF8=1, or a locale of UTF-8",
             2,
         )
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
+    except (MemoryError, RuntimeError, ImportError, SystemError) as error:
+        shortage = describe_shortage(error)
+        if not shortage:
             raise
-        return _fail(command, f"the memory is full: {_SAVE_MEMORY.get(command, _CLOSE)}", 1)
+        return _fail(command, f"{shortage}: {_SAVE_MEMORY.get(command, _CLOSE)}", 1)
     except KeyboardInterrupt as error:
         return _fail(command, str(error) or "interrupted; no file is left incomplete", 130)
 

@@ -97,6 +97,7 @@ def test_what_a_finished_run_says_about_going_on_is_true(
         MemoryError("Unable to allocate 16.0 GiB"),
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
         RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried …"),
+        ImportError("libtorch_cpu.so: failed to map segment from shared object"),
     ],
 )
 @pytest.mark.parametrize("command", ["train", "separate", "evaluate", "mix", "compare"])

@@ -9,7 +9,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
-_FULL_MEMORY = ("can't allocate memory", "out of memory", "not enough memory", "std::bad_alloc")
+_FULL_MEMORY = (  # parts of what libraries say
+    "can't allocate memory",
+    "out of memory",
+    "not enough memory",
+    "std::bad_alloc",
+    "failed to map segment",
+    "error return without exception set",
+)
 _FIELD = re.compile(r"\{(\w+)\}")
 _ESCAPED_OR_FIELD = re.compile(r"\{\{(\w+)\}\}|\{(\w+)\}")
 
@@ -191,13 +198,24 @@ def is_told_whole(error: BaseException) -> bool:
     return reason.text == reason.kind
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error says that the memory of the machine or of a GPU is full."""
+def describe_shortage(error: BaseException) -> str:
+    """Return what the machine has too little of, if an error says so; empty if it does not.
+
+    Libraries say it by errors of many kinds: PyTorch by a plain RuntimeError, the loader of
+    libraries by an ImportError.
+
+    >>> describe_shortage(MemoryError())
+    'the memory is full'
+    """
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return True
-    # PyTorch says it of the machine's memory, and older drivers of a GPU's, by a plain error.
+        return "the memory is full"
     text = str(error)
-    return isinstance(error, RuntimeError) and any(part in text for part in _FULL_MEMORY)
+    if isinstance(error, RuntimeError | ImportError | SystemError):
+        if any(part in text for part in _FULL_MEMORY):
+            return "the memory is full"
+        if "can't start new thread" in text:
+            return "the system allows no more threads"
+    return ""
 
 
 def shorten(text: str, n_characters: int = 1000) -> str:

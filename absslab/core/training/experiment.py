@@ -12,7 +12,7 @@ import torch
 from absslab.core.audio import sound_files
 from absslab.core.common.config import fingerprint, format_setting
 from absslab.core.common.devices import choose_device
-from absslab.core.common.errors import InputError, escape_braces, is_out_of_memory, shorten
+from absslab.core.common.errors import InputError, describe_shortage, escape_braces, shorten
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.progress import LongWork, Result, Steps
 from absslab.core.data.audio_data_set import (
@@ -304,7 +304,7 @@ class Experiment:
         try:
             trainer.load_state(content["resume"], content["weights"])
         except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-            if is_out_of_memory(error):
+            if describe_shortage(error):
                 raise
             checkpoint = run_directory(self.settings.run.save_path) / "last.ckpt"
             raise damage_error(checkpoint, error) from None
