@@ -167,6 +167,8 @@ def _overview() -> str:
 
 
 def _fail(command: str, message: str, status: int) -> int:
+    if sys.getfilesystemencoding() != "utf-8" and any("\udc80" <= c <= "\udcff" for c in message):
+        message += f" (names are read as {sys.getfilesystemencoding()}: set PYTHONUTF8=1)"
     # A path or a message of a library may have several lines, or a very long one.
     line = shorten(
         " ".join(shorten(word, _LONGEST_WORD) for word in message.split()), _LONGEST_LINE

@@ -61,25 +61,34 @@ def map_in_processes(
 
 
 def _open_pool(n_workers: int) -> concurrent.futures.ProcessPoolExecutor | None:
-    """Return a pool of processes; None if the system has no place for what they share."""
-    try:
-        return concurrent.futures.ProcessPoolExecutor(
-            n_workers,
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_end_with_parent,
-        )
-    except (OSError, ImportError, NotImplementedError) as error:
-        give_notice(sharing_notice(error))
+    """Return a pool of processes; None if they can share nothing."""
+    if not can_share_work():
         return None
-
-
-def sharing_notice(error: Exception) -> InputWarning:
-    """Return a notice that several processes can't share work, and one does it alone."""
-    return InputWarning(
-        "processes can't share work here ({reason}; is /dev/shm full?): one process does it alone, "
-        "which takes longer",
-        reason=Reason.of(error),
+    return concurrent.futures.ProcessPoolExecutor(
+        n_workers,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_end_with_parent,
     )
+
+
+def can_share_work() -> bool:
+    """Tell whether processes can share work; if not, a notice says why, and that one does it all.
+
+    They need a place for semaphores, which a system may not have.
+    """
+    try:
+        multiprocessing.get_context().Lock()
+    except (OSError, ImportError, NotImplementedError) as error:
+        give_notice(
+            InputWarning(
+                "processes can't share work here ({reason}; is /dev/shm full?): one process does "
+                "it alone, which takes longer",
+                reason=Reason.of(error),
+            )
+        )
+        os.environ.setdefault("JOBLIB_MULTIPROCESSING", "0")  # scikit-learn would say it once more
+        return False
+    return True
 
 
 @contextmanager

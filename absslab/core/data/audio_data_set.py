@@ -17,7 +17,7 @@ from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError, InputWarning, WorkError, escape_braces
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.notices import give_notice
-from absslab.core.common.parallel import hidden_main_module, sharing_notice
+from absslab.core.common.parallel import can_share_work, hidden_main_module
 from absslab.core.common.progress import Progress, Steps, run_to_end
 from absslab.core.data.labelled_recordings import (
     EventReader,
@@ -186,19 +186,16 @@ class AudioDataSet(Dataset[Tensor]):
 
     def _load(self, groups: list[list[int]], n_loaders: int) -> Iterator[_Loaded]:
         """Read the clips of each batch, ahead of time in other processes if there are any."""
+        if n_loaders and not can_share_work():
+            n_loaders = 0
         loader: DataLoader[_Loaded] = DataLoader(
             _IndexedItems(self),  # type: ignore[arg-type]
             batch_sampler=groups,
             num_workers=n_loaders,
             collate_fn=_pad,
         )
-        try:
-            with hidden_main_module():
-                batches = iter(loader)
-        except (OSError, ImportError, NotImplementedError) as error:
-            give_notice(sharing_notice(error))
-            yield from self._load(groups, 0)
-            return
+        with hidden_main_module():
+            batches = iter(loader)
         try:
             yield from batches
         except RuntimeError as error:

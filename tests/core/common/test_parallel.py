@@ -1,13 +1,13 @@
 """Work is shared by processes, whatever script starts it, or done by one where it can't be."""
 
 import math
+import multiprocessing.context
 import os
 import subprocess
 import sys
 
 import pytest
 
-from absslab.core.common import parallel
 from absslab.core.common.errors import WorkError
 from absslab.core.common.notices import collect_notices
 from absslab.core.common.parallel import map_in_processes
@@ -45,7 +45,8 @@ def test_where_processes_can_share_nothing_one_does_it_all(monkeypatch):
     def refuse(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(parallel.concurrent.futures, "ProcessPoolExecutor", refuse)
+    monkeypatch.setattr(multiprocessing.context.BaseContext, "Lock", refuse)
+    monkeypatch.setenv("JOBLIB_MULTIPROCESSING", "0")
     with collect_notices() as notices:
         assert list(map_in_processes(math.sqrt, [1, 4], n_workers=2)) == [1, 2]
     (notice,) = notices
