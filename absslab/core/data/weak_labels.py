@@ -300,19 +300,23 @@ def _find_list_format(
 ) -> tuple[Callable[[TableRow], list[str]], list[str]]:
     """Find out how the lists of a table are written.
 
+    Spreadsheets put quotes around a whole list as well as around a name with a comma. In quotes, a
+    comma that a blank follows belongs to a name, as in `Male speech, man speaking`; unless what
+    stands before and after it are labels of their own elsewhere in the table.
+
     Returns:
         the function that splits the list of a row, and what is to be said about it.
     """
     column = "event_labels"
-    # Quotes around a cell tell a name with commas from a list only where they are not needed,
-    # and where not all cells have them.
-    tells = table.delimiter != "," and not all("filename" in row.quoted for row in table.rows)
-    plain = [
-        row.cells[column]
-        for row in table.rows
-        if not (tells and column in row.quoted) and '"' not in row.cells[column]
-    ]
-    separator = next((mark for mark in ";|" if any(mark in cell for cell in plain)), ",")
+    cells = [(row.cells[column], column in row.quoted) for row in table.rows]
+    simple = [(cell, is_quoted) for cell, is_quoted in cells if '"' not in cell]
+    simple = [(cell, is_quoted) for cell, is_quoted in simple if not _is_literal(cell)]
+    plain = [cell for cell, is_quoted in simple if not is_quoted]
+    separator = next((mark for mark in ";|" if any(mark in cell for cell, _ in simple)), ",")
+    known: set[str] = set()
+    for cell, is_quoted in simple:
+        parts = re.split(r",(?! )", cell) if is_quoted else cell.split(separator)
+        known |= {normalise(part) for part in parts if not is_quoted or ", " not in part}
     notes = []
     if separator != ",":
         mixed = [cell for cell in plain if re.search(r",\S", cell)]
@@ -325,11 +329,15 @@ def _find_list_format(
             )
         notes.append(f"{path.name}: labels are separated by {separator!r}")
     else:
-        doubtful = next((cell for cell in plain if ", " in cell and not _is_literal(cell)), None)
-        if doubtful is not None:
-            n_labels = len(doubtful.split(","))
+        lists = [(cell, cell.split(",")) for cell in plain if ", " in cell]
+        for cell, is_quoted in simple:
+            names = _split_at_commas(cell, known) if is_quoted else []
+            if len(names) > 1 and table.delimiter != ",":
+                lists.append((cell, names))
+        if lists:
+            cell, names = lists[0]
             notes.append(
-                f"{path.name}: {doubtful!r} is read as {n_labels} labels; a name with a comma "
+                f"{path.name}: {cell!r} is read as {len(names)} labels; a name with a comma "
                 "needs quotes of its own"
             )
 
@@ -339,11 +347,26 @@ def _find_list_format(
             return _read_literal(cell, row, path)
         if '"' in cell:
             return _split_quoted(cell, separator)
-        if tells and column in row.quoted:
-            return [cell]
+        if separator == "," and column in row.quoted:
+            return _split_at_commas(cell, known)
         return cell.split(separator)
 
     return split, notes
+
+
+def _split_at_commas(cell: str, known: set[str]) -> list[str]:
+    """Split a list that stands in quotes as a whole.
+
+    >>> _split_at_commas("dog,Chirp, tweet", {"dog"})
+    ['dog', 'Chirp, tweet']
+    >>> _split_at_commas("dog, cat", {"dog", "cat"})
+    ['dog', 'cat']
+    """
+    names: list[str] = []
+    for part in re.split(r",(?! )", cell):
+        pieces = [normalise(piece) for piece in part.split(",")]
+        names += pieces if known.issuperset(pieces) else [part]
+    return names
 
 
 def _split_quoted(cell: str, separator: str) -> list[str]:

@@ -245,3 +245,21 @@ def test_a_correction_keeps_names_with_commas(tmp_path):
         "Chirp, tweet": 4,
         "tone": 3,
     }
+
+
+@pytest.mark.parametrize("separator", ["\t", ","])
+def test_in_quotes_a_comma_with_a_blank_belongs_to_the_name(tmp_path, separator):
+    """Spreadsheets quote whole lists, and other programs every cell."""
+    text = LISTS.replace("hum1.wav\thum", 'hum1.wav\t"Chirp, tweet"')
+    text = text.replace("hum2.wav\thum", 'hum2.wav\t"hum,Chirp, tweet"')
+    text = text.replace("hum3.wav\thum", 'hum3.wav\t"hum, tone"').replace("\t", separator)
+    text = text.replace("tone3.wav", '"tone3.wav"')
+    expected = {"Chirp, tweet": 2, "hum": 2, "tone": 4}
+    counts, notes = read_folder(tmp_path / "1", text, "weak.tsv", split_percentages=(100, 0, 0))
+    assert counts == expected
+    assert bool(notes) == (separator == "\t")
+    lines = [line.split(separator, 1) for line in text.replace('"', "").splitlines()]
+    quoted = "".join(f'"{name}"{separator}"{labels}"\n' for name, labels in lines)
+    assert read_folder(tmp_path / "2", quoted, "weak.tsv", split_percentages=(100, 0, 0))[0] == (
+        expected
+    )
