@@ -141,12 +141,14 @@ def compare(
             "evaluate wrote"
         )
     results = [_sort_table(read_scores(path)) for path in paths]
+    results, left_out_notes = _keep_common(results)
     first_path, *other_paths = map(str, paths)
     first_result, *other_results = results
     for path, result in zip(other_paths, other_results, strict=True):
         _check_settings(first_path, first_result.scores, path, result.scores)
         _check_rows(first_path, first_result.table, path, result.table)
     results, notes = _blank_partial_classes(results, list(map(str, paths)))
+    notes = [*left_out_notes, *notes]
     systems = [_summarise_system(result, config) for result in results]
     scores = {}
     for name, value in systems[0].values.items():
@@ -206,6 +208,33 @@ def _find_partial(
         if is_known.any() and (is_known != expected).any():
             return index
     return None
+
+
+def _keep_common(results: Sequence[EvaluationResult]) -> tuple[list[EvaluationResult], list[str]]:
+    """Keep the mixtures that all have, if the others were left out because of an error.
+
+    Scores that can't be computed again from the tables are dropped then, since they are of
+    different mixtures.
+
+    Returns:
+        the results, and a note if mixtures were dropped.
+    """
+    names = [set(result.table["mixture"]) for result in results]
+    common = set.intersection(*names)
+    dropped = set.union(*names) - common
+    left_out: set[str] = set().union(*(result.scores.left_out for result in results))
+    if not dropped or not common or not dropped <= left_out:
+        return list(results), []
+    kept = []
+    for result in results:
+        table = result.table[result.table["mixture"].isin(common)].reset_index(drop=True)
+        kept.append(
+            EvaluationResult(Scores(result.scores.classes, settings=result.scores.settings), table)
+        )
+    return kept, [
+        f"{len(dropped)} mixtures were left out of some of the scores: compared on the "
+        f"{len(common)} that all have"
+    ]
 
 
 def _sort_table(result: EvaluationResult) -> EvaluationResult:

@@ -126,11 +126,11 @@ class EstimatesEvaluation:
             ideal_masks=IdealMasks(FrontEnd(features), criterion=self.scoring.criterion),
         )
         for done, name in enumerate(self.names, start=1):
-            with self.left_out.file(self._references / name):
+            with self.left_out.file(self._references / _filename(self._references, name)):
                 scorer.add(*self._load(name))
             if self.left_out and self.left_out.on_error == "stop":
                 for later in self.names[done:]:
-                    with self.left_out.file(self._references / later):
+                    with self.left_out.file(self._references / _filename(self._references, later)):
                         self._load(later)
                 self.left_out.stop_if_any()
             yield Progress(done, len(self.names))
@@ -323,7 +323,7 @@ def open_estimates(
     left_out.n_files = len(names)
     readable = []
     for name in names:
-        with left_out.file(references / name):
+        with left_out.file(references / _filename(references, name)):
             sound_files.info(_find_any_sound(references, name))
             readable.append(name)
     names = readable

@@ -230,3 +230,22 @@ def test_rows_without_the_name_of_a_class_are_refused(tmp_path):
     path = write(tmp_path, "a", table)
     with pytest.raises(InputError, match="column class is empty in 1 rows"):
         compare([path, path], CONFIG)
+
+
+def test_systems_are_compared_on_the_mixtures_that_all_have_if_others_were_left_out(tmp_path):
+    whole = make_table(noise(0))
+    part = make_table(noise(0) + 1.0).iloc[4:]
+    left_out = {f"{index:06d}.wav": "is broken" for index in range(2)}
+    first = write(tmp_path, "a", whole, tagging={"auc": 0.5})
+    second = write(tmp_path, "b", part, left_out=left_out, tagging={"auc": 0.9})
+    comparison = compare([first, second], CONFIG)
+    assert comparison.n_mixtures == 28
+    row = comparison.scores["separation.si_sdr_improvement"]
+    assert row.differences[1] == pytest.approx(1.0, abs=1e-5)
+    assert row.values[0] == pytest.approx(whole["si_sdr_improvement"].iloc[4:].mean())
+    assert "2 mixtures were left out of some of the scores: compared on the 28 that" in (
+        comparison_text(comparison)
+    )
+    unexplained = write(tmp_path, "c", part, left_out={"000000.wav": "is broken"})
+    with pytest.raises(InputError, match="different mixtures"):
+        compare([first, unexplained], CONFIG)

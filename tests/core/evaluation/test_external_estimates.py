@@ -517,7 +517,7 @@ def test_mixtures_that_can_not_be_scored_are_left_out_or_told_at_once(references
     path.write_bytes(b"no sound either")
     assert "a.wav is not a readable" in refusal(references, estimates)
     result = evaluate(references, estimates, replace(QUICK, on_error="skip"))
-    assert sorted(result.scores.left_out) == ["a", "b"]
+    assert sorted(result.scores.left_out) == ["a.wav", "b.wav"]
     kept = expected[expected["mixture"] == "c.wav"].reset_index(drop=True)
     assert result.table[["mixture", "class", "si_sdr"]].equals(kept[["mixture", "class", "si_sdr"]])
     next((estimates / "c").glob("*.wav")).write_bytes(b"nor this")
