@@ -416,8 +416,11 @@ def read_split(
         _check_classes(own_classes, classes, folder)
     recordings = [recording for recording in labelled.recordings if recording.split == split]
     if not recordings:
+        n_missing = len(labelled.missing)
+        missing = f" ({n_missing} that its labels name are missing)" if n_missing else ""
         raise EmptySplitError(
-            f"{{path}} has no recordings in its {split} split: add recordings", path=folder
+            f"{{path}} has no recordings in its {split} split{missing}: add recordings",
+            path=folder,
         )
     model_classes = list(classes or labelled.classes)
     lacking = frozenset(model_classes) - frozenset(labelled.classes)

@@ -8,6 +8,7 @@ import numpy as np
 
 from absslab.core.audio import formats
 from absslab.core.common.errors import InputError
+from absslab.core.common.left_out import LeftOut
 from absslab.core.common.rich_result import RichResult
 from absslab.core.data.class_names import class_of_stem
 from absslab.core.data.recordings import audio_files
@@ -53,16 +54,22 @@ def make_tracks(sound: Any, sampling_rate: int | None = None) -> list[Track]:
 
 
 def _folder_tracks(folder: Path) -> list[Track]:
+    """Make tracks of the sounds of a folder; those that can't be read are told in a notice."""
     files = audio_files(folder)
     if not files:
         kinds = formats.readable_kinds()
         raise InputError(f"{{folder}} holds no sound file: expected {kinds}", folder=folder)
     is_separated = (folder / "residual.wav").is_file()  # written by absslab separate
     default = "source" if is_separated else "other"
-    tracks = [
-        Track(class_of_stem(path.stem), file_sound(path), _SEPARATED_KINDS.get(path.stem, default))
-        for path in files
-    ]
+    left_out = LeftOut("listen")
+    left_out.n_files = len(files)
+    tracks = []
+    for path in files:
+        with left_out.file(path):
+            kind = _SEPARATED_KINDS.get(path.stem, default)
+            tracks.append(Track(class_of_stem(path.stem), file_sound(path), kind))
+    left_out.stop_if_all()
+    left_out.give_notice()
     return sorted(tracks, key=lambda track: KINDS.index(track.kind))
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from absslab.core.audio import sound_files
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, InputWarning
 from absslab.core.data.mixture_folder import source_files
 from absslab.widgets.player.any_sound import make_tracks
 from absslab.widgets.player.tracks import (
@@ -185,3 +185,14 @@ def test_a_rate_that_is_no_whole_number_is_refused(rate):
 @pytest.mark.parametrize("rate", [8000, 8000.0, np.int64(8000), np.float32(8000)])
 def test_any_whole_number_is_a_rate(rate):
     assert array_sound(noise(100), rate).sampling_rate == 8000
+
+
+def test_sounds_of_a_folder_that_can_not_be_read_are_told_and_the_others_played(tmp_path):
+    sound_files.save(tmp_path / "good.wav", np.full(100, 0.1, np.float32), 8000)
+    (tmp_path / "memo.m4a").write_bytes(b"no sound")
+    with pytest.warns(InputWarning, match=r"1 of 2 files was left out: .*memo\.m4a"):
+        (track,) = make_tracks(tmp_path)
+    assert track.name == "good"
+    (tmp_path / "good.wav").unlink()
+    with pytest.raises(InputError, match=r"memo\.m4a"):
+        make_tracks(tmp_path)
