@@ -16,6 +16,7 @@ import soundfile
 import torch
 
 from absslab.cli.main import main
+from absslab.core.evaluation.score_files import read_scores
 
 SMALL = ("model_type", "fine_channels", "context", "masks", "n_mels", "device")
 # A user without a name or a home, and packages that have no place for their caches.
@@ -28,6 +29,7 @@ for name in ("HOME", "LOGNAME", "USER", "LNAME", "USERNAME", "XDG_CACHE_HOME", "
     os.environ.pop(name, None)
 sys.modules["librosa"] = sys.modules["numba"] = None  # importing them fails
 from absslab.cli.main import main
+from absslab.core.evaluation.score_files import read_scores
 """
 
 
@@ -117,6 +119,7 @@ def test_memory_that_is_really_full_is_one_line(checkpoint, mixtures, tmp_path):
     code = f"""
 import resource, sys
 from absslab.cli.main import main
+from absslab.core.evaluation.score_files import read_scores
 import absslab.cli.separate, psutil
 from absslab.core.separation import separated_folder
 load = absslab.cli.separate.Separator.from_checkpoint
@@ -155,6 +158,18 @@ def test_scores_that_were_cut_between_their_files_can_be_repeated(
     assert main(command) == 0
     assert (tmp_path / "s.json").read_bytes() == complete
     assert sorted(path.name for path in tmp_path.iterdir()) == ["s.csv", "s.json"]
+
+
+def test_scores_of_a_folder_whose_name_is_not_utf_8_are_not_lost(checkpoint, mixtures, tmp_path):
+    folder = tmp_path / os.fsdecode(b"s\xe9t")
+    shutil.copytree(mixtures, folder)
+    flags = ["--checkpoint_path", checkpoint, "--data_folder", folder, "--bss_eval", "none"]
+    flags += ["--n_resamples", 0, "--output", tmp_path / "s.json"]
+    assert main(["evaluate", *map(str, flags)]) == 0
+    scores, table = read_scores(tmp_path / "s.json")
+    assert scores.settings["evaluation"]["data_folder"] == str(folder)
+    written = str(folder).encode(errors="backslashreplace").decode()
+    assert all(path.startswith(f"{written}/test/") for path in table["path"])
 
 
 def test_a_full_disk_keeps_the_scores_of_before(checkpoint, tmp_path, full_disk, capsys):
@@ -287,6 +302,7 @@ cp -r $2 $1/m && cp -r $3 $1/e && cp $4 $1/r.ckpt && mount -o remount,ro $1 || e
 cd $5
 exec $6 -c '
 from absslab.cli.main import main
+from absslab.core.evaluation.score_files import read_scores
 import sys
 import tempfile
 from pathlib import Path

@@ -11,6 +11,7 @@ from absslab.core.common.files import (
     check_output_path,
     read_json,
     write_json,
+    write_text,
 )
 from absslab.core.evaluation.scores import EvaluationResult, Scores
 
@@ -52,7 +53,7 @@ def write_scores(path: str | Path, scores: Scores, table: pd.DataFrame) -> None:
     """
     csv_path = table_path(path)
     with atomic_write(path) as unfinished_scores, atomic_write(csv_path) as unfinished_table:
-        unfinished_table.write_bytes(table.to_csv(index=False, float_format="%.7g").encode())
+        write_text(unfinished_table, table.to_csv(index=False, float_format="%.7g"))
         write_json(unfinished_scores, {**scores.to_json(), "table": csv_path.name})
         Path(path).unlink(missing_ok=True)
 

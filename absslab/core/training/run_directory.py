@@ -154,7 +154,8 @@ class RunWriter:
         self._append("log.txt", f"{now}  {message}")
 
     def _append(self, name: str, line: str) -> None:
-        with open(self.folder / name, "a", encoding="utf-8") as file:
+        # A message may name a file whose name is not UTF-8.
+        with open(self.folder / name, "a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(line + "\n")
             file.flush()
             os.fsync(file.fileno())
