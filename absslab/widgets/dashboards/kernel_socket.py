@@ -216,6 +216,8 @@ class KernelSocketHandler(OwnerMixin, PageOriginMixin, KernelWebsocketHandler):
 
     def on_close(self) -> None:
         """Let the page go on with another socket, if it can."""
+        if self.ping_callback is not None:  # would keep all of this until the next ping
+            self.ping_callback.stop()
         if self._session is None:
             return
         self._session.detach(self)

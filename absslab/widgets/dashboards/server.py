@@ -64,7 +64,7 @@ from absslab.widgets.dashboards.visitors import (
 from absslab.widgets.ui.compatibility import (
     n_page_connections,
     preheated_kernels,
-    silence_ping_warning,
+    silence_harmless_warnings,
 )
 
 _log = logging.getLogger("tornado.access")
@@ -269,7 +269,7 @@ def serve(name: str, config: DashboardConfig, server: ServerConfig) -> None:
     folder = create_server_folder(config.visitors_folder)
     try:
         _set_environment(replace(config, visitors_folder=str(folder)), notebooks)
-        silence_ping_warning()
+        silence_harmless_warnings()
         for logger in ("tornado.application", "tornado.general", "tornado.access"):
             logging.getLogger(logger).addFilter(_hide_tokens)
         app = DashboardServer(server, folder, allow_training=config.allow_training)

@@ -125,14 +125,16 @@ def n_page_connections(kernel_manager: Any, kernel_id: str) -> int:
     return int(kernel_manager._kernel_connections.get(kernel_id, 0))
 
 
-def silence_ping_warning() -> None:
-    """Keep a warning of tornado out of a server's output that means nothing to its host.
+def silence_harmless_warnings() -> None:
+    """Keep warnings out of a server's output that mean nothing to its host.
 
     jupyter_server gives the time-out of its web sockets in milliseconds where tornado expects
-    seconds. jupyter_server alone uses it, so the limit that tornado warns of does not matter.
+    seconds. jupyter_server alone uses it, so the limit that tornado warns of does not matter. And
+    pyzmq warns of messages of a kernel that come after their page has gone.
     """
-    logging.getLogger("tornado.general").addFilter(_is_not_about_pings)
+    logging.getLogger("tornado.general").addFilter(_is_of_interest)
 
 
-def _is_not_about_pings(record: logging.LogRecord) -> bool:
-    return not record.getMessage().startswith("The websocket_ping_timeout")
+def _is_of_interest(record: logging.LogRecord) -> bool:
+    harmless = ("The websocket_ping_timeout", "Got events for closed stream")
+    return not record.getMessage().startswith(harmless)
