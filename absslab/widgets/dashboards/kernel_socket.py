@@ -39,6 +39,7 @@ _MESSAGE_BURST = 400.0
 _BYTE_RATE = 32e6  # per second in the long run, for uploads
 _BYTE_BURST = 16e6
 MAX_UNSENT = 96 << 20  # bytes that wait for a page; a sound to save has up to 60 MB
+MAX_UNSENT_TOTAL = 256 << 20  # bytes that wait for all pages
 _LOG_RATE = 0.02  # lines per second about one page, in the long run
 _LOG_BURST = 5.0
 _N_REMEMBERED = 1000  # ids of messages
@@ -212,6 +213,9 @@ class KernelSocketHandler(OwnerMixin, PageOriginMixin, KernelWebsocketHandler):
             except OutboxFullError:
                 self._drop_page()
                 return
+            excess = self.settings["voila"].page_sessions.find_excess()
+            if excess is not None:
+                self._end(excess)
         self._send(message)
 
     def on_close(self) -> None:

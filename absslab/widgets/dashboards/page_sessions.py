@@ -33,7 +33,7 @@ class Outbox:
         self._max_size = max_size
         self._messages: deque[bytes] = deque()
         self._n_received = 0  # by the other side
-        self._size = 0
+        self.size = 0  # bytes
 
     def add(self, message: bytes) -> None:
         """Keep a message until it is received.
@@ -41,10 +41,10 @@ class Outbox:
         Raises:
             OutboxFullError: there is no room for it.
         """
-        if self._size + len(message) > self._max_size:
+        if self.size + len(message) > self._max_size:
             raise OutboxFullError
         self._messages.append(message)
-        self._size += len(message)
+        self.size += len(message)
 
     def remove_received(self, number: int) -> None:
         """Forget the messages that were received.
@@ -58,13 +58,13 @@ class Outbox:
         if number > self._n_received + len(self._messages):
             raise MessageError("it confirms more messages than were sent")
         while self._n_received < number:
-            self._size -= len(self._messages.popleft())
+            self.size -= len(self._messages.popleft())
             self._n_received += 1
 
     def clear(self) -> None:
         """Forget all messages."""
         self._messages.clear()
-        self._size = 0
+        self.size = 0
 
     def __iter__(self) -> Iterator[bytes]:
         """Return the messages that were not received yet."""
@@ -164,11 +164,13 @@ class PageSessions:
 
     Args:
         max_size: of the messages that wait for a page, in bytes.
+        max_total: of the messages that wait for all pages, in bytes.
         timeout: time after which a page can't go on with its session, in seconds.
     """
 
-    def __init__(self, max_size: int, timeout: float):
+    def __init__(self, max_size: int, max_total: int, timeout: float):
         self._max_size = max_size
+        self._max_total = max_total
         self._timeout = timeout
         self._sessions: dict[tuple[str, str], PageSession] = {}  # by kernel and name
 
@@ -185,6 +187,13 @@ class PageSessions:
     def count(self, kernel_id: str) -> int:
         """Return the number of sessions of a kernel."""
         return sum(key[0] == kernel_id for key in self._sessions)
+
+    def find_excess(self) -> PageSession | None:
+        """Return the session for which most is kept, if too much is kept for all together."""
+        sessions = self._sessions.values()
+        if sum(session.outbox.size for session in sessions) <= self._max_total:
+            return None
+        return max(sessions, key=lambda session: session.outbox.size)
 
     def remove(self, session: PageSession) -> None:
         """End a session, and forget it."""

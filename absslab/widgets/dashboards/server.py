@@ -31,11 +31,13 @@ from voila.tornado.kernel_websocket_handler import VoilaKernelWebsocketHandler
 
 from absslab.core.common.errors import InputError
 from absslab.core.common.jupyter_kernel import KERNEL_ARGUMENTS
+from absslab.core.common.parallel import release_memory
 from absslab.core.common.resources import resource_folder
 from absslab.widgets.dashboards.host_names import ForeignHost, ForeignHostHandler, HostNames
 from absslab.widgets.dashboards.http_server import LimitedServer, TrustedProxies
 from absslab.widgets.dashboards.kernel_socket import (
     MAX_UNSENT,
+    MAX_UNSENT_TOTAL,
     KernelSocketHandler,
     SocketLimits,
 )
@@ -99,7 +101,7 @@ class DashboardServer(Voila):
         self.folder = folder
         self.places = Places()
         self.owners = KernelOwners(config.port)
-        self.page_sessions = PageSessions(MAX_UNSENT, timeout=config.idle_time)
+        self.page_sessions = PageSessions(MAX_UNSENT, MAX_UNSENT_TOTAL, timeout=config.idle_time)
         self.socket_limits: dict[str, SocketLimits] = {}  # by the id of the page's process
         self.host_names = HostNames(
             (*config.public_host, *own_host),
@@ -110,6 +112,7 @@ class DashboardServer(Voila):
             config.trusted_proxy, is_local=config.host in _LOOPBACK
         )
         self._server_config = config
+        self._last_kernels: set[str] = set()  # of visitors, when `sweep` looked
         self._n_logged: dict[Path, int] = {}  # bytes of each log that were shown
 
     def init_settings(self) -> dict[str, Any]:
@@ -117,6 +120,7 @@ class DashboardServer(Voila):
         settings = super().init_settings()
         settings["allow_remote_access"] = True  # `HostNames` decides
         settings["log_function"] = _log_failure
+        self.log.addFilter(_is_not_about_culling)
         templates = settings["jinja2_env"]
         templates.loader = ChoiceLoader([FileSystemLoader(self.template_paths), templates.loader])
         return settings
@@ -221,6 +225,9 @@ class DashboardServer(Voila):
             IOLoop.current().add_callback(manager.shutdown_kernel, kernel_id)
         remove_abandoned_folders(self.folder)
         self._show_logs()
+        if self._last_kernels - kernel_ids:  # what they took is spread over the heap
+            release_memory()
+        self._last_kernels = kernel_ids
 
     def _visitor_kernels(self) -> set[str]:
         kernel_ids = set(self.kernel_manager.list_kernel_ids())
@@ -303,6 +310,11 @@ def _log_failure(handler: RequestHandler) -> None:
     if handler.get_status() >= 500:
         request = handler.request
         _log.error("%d %s %s", handler.get_status(), request.method, _printable(request.path))
+
+
+def _is_not_about_culling(record: logging.LogRecord) -> bool:
+    """Whether a message is of interest; `sweep` may end a process just when it is looked at."""
+    return "while checking the idle duration" not in record.getMessage()
 
 
 def _hide_tokens(record: logging.LogRecord) -> bool:

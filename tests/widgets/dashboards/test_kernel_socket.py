@@ -74,7 +74,7 @@ class Connection:
 
 @pytest.fixture
 def sessions():
-    return PageSessions(1000, timeout=60)
+    return PageSessions(1000, 1500, timeout=60)
 
 
 @pytest.fixture
@@ -190,6 +190,23 @@ def test_a_page_that_receives_nothing_is_dropped(attach, session, sessions):
     assert sessions.find("kernel", "page") is None
     assert list(session.outbox) == []
     assert session.connection.n_pages == 0
+
+
+def test_what_waits_for_all_pages_is_limited_too(sessions):
+    pages = []
+    for name in ("a", "b", "c"):
+        session = sessions.create("kernel", name)
+        session.connection = Connection()
+        session.is_connected = True
+        pages.append(Socket(session, sessions, 0))
+        asyncio.run(pages[-1].open("kernel"))
+    size = len(said("x" * 150))
+    for page, n_messages in zip(pages, (1, 2, 2), strict=True):
+        for _ in range(n_messages):
+            page.write_message(said("x" * 150), binary=True)
+    assert 4 * size < 1500 < 5 * size
+    assert [page._session.is_ended for page in pages] == [False, True, False]
+    assert pages[1].closed == [GONE]
 
 
 @pytest.mark.parametrize("number", ["7", "-1", "x", "9" * 13, "²", ""])
