@@ -7,6 +7,7 @@ import os
 import pwd
 import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 _NAMES_OF_USER = ("LOGNAME", "USER", "LNAME", "USERNAME")  # where `getpass.getuser` looks first
@@ -40,6 +41,8 @@ def provide_home() -> None:
         os.environ["HOME"] = str(folder)
     for variable, below in _FOLDERS.items():
         os.environ.setdefault(variable, str(folder / below))
+    with suppress(OSError):  # torch makes folders for its GPU code only below one that exists
+        Path(os.environ["XDG_CACHE_HOME"]).mkdir(parents=True, exist_ok=True)
 
 
 def find_home() -> Path | None:

@@ -268,12 +268,12 @@ def test_a_gpu_trains_as_a_cpu_does(new_run, tmp_path):
 def test_a_gpu_trains_and_validates_the_average_without_a_warning(new_run):
     settings = with_training(new_run, average_decay=0.9)
     u_net = replace(
-        settings.model,
-        model=replace(settings.model.model, model_type="U_Net"),
+        settings,
+        model=replace(settings.model, model_type="U_Net"),
         mask_net=UNetConfig(unet_channels=(4, 4, 4), fine_channels=3, context=4),
+        run=replace(new_run.run, device="cuda"),
     )
-    on_gpu = replace(new_run.run, device="cuda")
-    finish(Experiment(replace(settings, model=u_net, run=on_gpu)))
+    finish(Experiment(u_net))
 
 
 def test_features_can_come_from_a_store_and_are_the_same(new_run, tmp_path):
