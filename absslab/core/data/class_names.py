@@ -18,6 +18,7 @@ from absslab.core.common.tables import is_missing, strip_blanks
 
 # Not allowed as class names: folders and tables use these names beside those of classes.
 RESERVED = ("background", "mixture", "residual", "remix", "filename")
+_COLUMNS = ("filename", "split", "origin")  # of tables with a column per class
 _LONGEST = 150  # bytes of a file name without its suffix; systems allow 255 with it
 _NOT_IN_FILES = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f]|%(?=[0-9A-Fa-f]{2})|^[-. ]|[. ]$')
 _ENCODED = re.compile(r"(?:%[0-9A-F]{2})+")
@@ -111,6 +112,12 @@ def check_class_names(names: Iterable[str], place: str | Path) -> None:
             raise InputError(
                 f"{{place}}: a class can't be called {name!r}, which means that there is no "
                 "label; rename it",
+                place=place,
+            )
+        if name.casefold() in _COLUMNS:
+            raise InputError(
+                f"{{place}}: a class can't be called {name!r}, which is a column of tables of "
+                "labels; rename it",
                 place=place,
             )
         other = by_folded.setdefault(name.casefold(), name)

@@ -118,7 +118,7 @@ def read_multi_hot(path: Path) -> WeakLabels:
         InputError: the file can't be read, has no class, or a cell is neither 0 nor 1.
     """
     table = open_table(path, required=("filename",), aliases=ALIASES)
-    classes_of_columns, notes = _name_classes(table)
+    classes_of_columns, notes = _name_classes(table, path)
     notes = [*table.notes, *notes]
     if not classes_of_columns:
         raise InputError(
@@ -155,7 +155,7 @@ def read_multi_hot(path: Path) -> WeakLabels:
     return WeakLabels(rows, classes, table.delimiter, "multi_hot", notes)
 
 
-def _name_classes(table: Table) -> tuple[dict[str, str], list[str]]:
+def _name_classes(table: Table, path: Path) -> tuple[dict[str, str], list[str]]:
     """Return the class of each column, and what is to be said about columns."""
     classes: dict[str, str] = {}
     notes = []
@@ -165,6 +165,19 @@ def _name_classes(table: Table) -> tuple[dict[str, str], list[str]]:
             continue
         if is_missing(name):
             notes.append(f"the column {column!r} is left out: it means that there is no label")
+            continue
+        first = re.sub(r"\.\d+$", "", column)
+        if first != column and first in table.columns:
+            # pandas calls the second column of a name so.
+            differs = any(row.cells[first] != row.cells[column] for row in table.rows)
+            if differs:
+                raise InputError(
+                    f"{{path}} has the columns {escape_braces(repr(first))} and "
+                    f"{escape_braces(repr(column))}, which differ: pandas calls the second of two "
+                    "equal names so; keep one of them, or give it another name",
+                    path=path,
+                )
+            notes.append(f"the column {column!r} is left out: it repeats {first!r}")
             continue
         if name in classes.values():
             notes.append(f"two columns are the class {name!r}, in other Unicode forms: joined")

@@ -117,3 +117,9 @@ def test_a_name_too_long_for_a_file_is_refused():
     with pytest.raises(InputError, match="too long"):
         check_class_name("a" * 200, "weak.tsv")
     check_class_name("ü" * 70, "weak.tsv")
+
+
+@pytest.mark.parametrize("name", ["split", "Origin"])
+def test_columns_of_tables_are_no_classes(name):
+    with pytest.raises(InputError, match="a column of tables of labels"):
+        check_class_names(["dog", name], "weak.tsv")

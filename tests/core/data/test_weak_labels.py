@@ -263,3 +263,14 @@ def test_in_quotes_a_comma_with_a_blank_belongs_to_the_name(tmp_path, separator)
     assert read_folder(tmp_path / "2", quoted, "weak.tsv", split_percentages=(100, 0, 0))[0] == (
         expected
     )
+
+
+def test_a_column_that_pandas_has_numbered_is_left_out_if_it_repeats_the_first(tmp_path):
+    lines = MULTI_HOT.splitlines()
+    text = "\n".join([lines[0] + ",hum.1", *(f"{line},{line.split(',')[1]}" for line in lines[1:])])
+    counts, notes = read_folder(tmp_path, text)
+    assert counts == {"hum": 3, "tone": 3}
+    assert "the column 'hum.1' is left out: it repeats 'hum'" in notes
+    other = text.replace("hum1.wav,1,0,1", "hum1.wav,1,0,0")
+    with pytest.raises(InputError, match=r"'hum' and 'hum\.1', which differ"):
+        read_folder(tmp_path, other)
