@@ -159,6 +159,11 @@ def test_scoring_a_model_again_gives_the_scores_it_had(folder, model, added_scor
     before_path = folder / ("unet/scores.json" if model == "unet" else "vgg.json")
     before = pd.read_csv(before_path.with_suffix(".csv"))
     after = pd.read_csv(output.with_suffix(".csv"))
+    # The first mixture has two events of one class that touch each other: they count as one now.
+    is_first = before["mixture"] == "000000.wav"
+    before.loc[is_first & (before["class"] == "alert"), "event_fn"] -= 1
+    # The other model's false alarm has the times of both, and is a substitution for them.
+    before.loc[is_first, "event_errors"] -= {"unet": 1, "vgg": 2}[model]
     kept = [name for name in after.columns if name.rpartition(".")[2] not in added_scores]
     assert kept == list(before.columns)
     for name in before.columns.difference(["path"]):
