@@ -89,8 +89,9 @@ def test_what_a_finished_run_says_about_going_on_is_true(
         f"ended early: the last 1 evaluations were no better; to go on all the same: {command}"
         in out
     )
-    assert main([*resume, "--n_epochs", "4", "--patience", "0"]) == 0
-    assert "epoch   4/4" in capsys.readouterr().out
+    n_epochs = len((tmp_path / "r/metrics.jsonl").read_text().splitlines()) + 1
+    assert main([*resume, "--n_epochs", str(n_epochs), "--patience", "0"]) == 0
+    assert f"epoch {n_epochs:3}/{n_epochs}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
