@@ -48,6 +48,7 @@ def test_without_a_home_there_is_a_private_one(environment, tmp_path, monkeypatc
     folder = tmp_path / f"absslab-{os.getuid()}"
     assert environment["HOME"] == str(folder)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert Path(environment["XDG_CACHE_HOME"]).is_dir()
     assert all(Path(environment[name]).is_relative_to(folder) for name in FOLDERS)
     assert cache_folder().is_relative_to(folder)
 
