@@ -78,8 +78,9 @@ def test_what_scores_were_made_with_is_said_where_it_is_not_the_default():
 
 def test_counts_and_checksums_are_those_of_the_files(run, mixtures):
     settings = Settings.from_json(RunReader.open(run).config)
-    items, classes = provenance.read_labelled_recordings(settings, str(mixtures))
-    counts = provenance.count_recordings(items, classes)
+    labelled = provenance.read_labelled_recordings(settings, str(mixtures))
+    items = labelled.recordings
+    counts = provenance.count_recordings(items, labelled.classes)
     assert len(items) == 40
     assert sum(counts["speech"].values()) == sum("speech" in item.labels for item in items)
     drawn = provenance.count_sources(read_manifest(mixtures))
