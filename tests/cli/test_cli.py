@@ -931,6 +931,7 @@ def test_separated_sounds_of_any_system_are_scored_from_the_command_line(
     assert scores["settings"]["estimates"] == {
         "estimates": str(separated),
         "references": str(mixtures / "test"),
+        "fit_estimates": False,
     }
     assert sorted(path.name for path in tmp_path.iterdir()) == ["scores.csv", "scores.json"]
 

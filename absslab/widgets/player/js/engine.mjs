@@ -12,8 +12,21 @@
 //   voice     what plays one track in a stretch, with its fades;
 //   isCut     whether a stretch begins where the one before did not end; then it fades in.
 
+import { ChunkRequests } from "./chunk_requests.mjs";
+import { BLOCKED, ClockWatch, startContext } from "./clock_watch.mjs";
 import { AudioGraph, measure } from "./graph.mjs";
-import { FADE, isHeard, pieces, positionAfter, trackGains, wantedChunks } from "./logic.mjs";
+import {
+  FADE,
+  fitLoop,
+  hasSameLength,
+  haveSameNames,
+  isHeard,
+  newMix,
+  pieces,
+  positionAfter,
+  trackGains,
+  wantedChunks,
+} from "./logic.mjs";
 import { endVoice, ramp, sharedContext, startVoice } from "./voice.mjs";
 
 /**
@@ -23,11 +36,7 @@ import { endVoice, ramp, sharedContext, startVoice } from "./voice.mjs";
 const LEAD = 0.03; // s from a command to its sound
 const AHEAD = 2.5; // s that are scheduled ahead: the timers of a hidden page run once a second
 const TICK = 200; // ms
-const PATIENCE = 3000; // ms until the browser's clock of sound must run
 const SILENT_RATE = 48000; // Hz, of the context that stands in for one that the browser refuses
-const BLOCKED =
-  "the browser does not start its sound: press play again, and see whether this page may play sound " +
-  "and whether there is a loudspeaker";
 
 /** @type {any} What the players of a page share. */
 const page = globalThis;
@@ -49,9 +58,7 @@ export class Engine {
   isWaiting = false; // for sound that is missing
   problem = ""; // why it does not play, in words
   #refusal = ""; // why the browser can't play these tracks at all, in words
-  #clockTime = 0; // s, of the context when it was last looked at
-  #clockMoved = 0; // ms, when the clock was last seen to move
-  #nLooks = 0; // at the clock since then; a machine that slept has looked only once
+  #watch = new ClockWatch();
   #rest = 0; // the position in frames while it does not play
   /** @type {AudioGraph | null} */
   graph = null;
@@ -63,10 +70,7 @@ export class Engine {
   #anchor = null; // a frame of the clock, and the position that is heard at it
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #timer = undefined;
-  /** @type {Set<string>} */
-  #asked = new Set(); // "track:chunk" of the sound that was asked for
-  /** @type {Set<string>} */
-  #failed = new Set(); // "track:chunk" of the sound that the kernel could not send
+  requests = new ChunkRequests();
 
   /**
    * @param {object} callbacks
@@ -95,8 +99,7 @@ export class Engine {
     if (!keepsClock) this.#silence();
     this.meta = meta;
     this.tracks = meta.tracks;
-    this.#asked.clear();
-    this.#failed.clear();
+    this.requests.clear();
     if (!keepsMix) this.mix = newMix(meta.tracks.length);
     if (keepsClock) return { keepsMix, keepsClock };
     this.isPlaying = false;
@@ -185,12 +188,12 @@ export class Engine {
     const key = `${track}:${chunk}`;
     if (this.#refusal) return;
     try {
-      this.buffers.set(key, { version, buffer: this.#makeBuffer(channels) });
+      this.buffers.set(key, { version, buffer: this.#audio.makeBuffer(channels, this.#loaded.rate) });
     } catch (error) {
       this.#refuse(error);
       return;
     }
-    this.#asked.delete(key);
+    this.requests.forget([[track, chunk]]);
     this.#joinScheduled(track, chunk, version);
     if (!this.isWaiting) this.tick();
     else if (this.#hasChunk(Math.floor(this.#rest / this.chunkLength))) this.#resume();
@@ -227,7 +230,7 @@ export class Engine {
    * @param {number} chunk
    */
   fail(track, chunk) {
-    this.#failed.add(`${track}:${chunk}`);
+    this.requests.fail(track, chunk);
     if (this.isWaiting) this.pause();
   }
 
@@ -243,7 +246,7 @@ export class Engine {
     this.loop = null;
     if (brush) {
       const { start, n, channels } = brush;
-      this.brush = { start, n, buffer: this.#makeBuffer(channels) };
+      this.brush = { start, n, buffer: this.#audio.makeBuffer(channels, this.#loaded.rate) };
       this.loop = [start, start + n];
     }
     ramp(this.#audio.allTracks.gain, brush ? 0 : 1, this.#audio.context);
@@ -263,38 +266,12 @@ export class Engine {
     if (this.#rest >= this.length) this.#rest = loop?.[0] ?? 0;
     if (loop && (this.#rest >= loop[1] || this.#rest < loop[0])) this.#rest = loop[0];
     this.isPlaying = true;
-    this.#forgetFailures();
+    this.requests.forgetFailures();
     this.changed();
-    const problem = await this.#startContext();
+    const problem = await startContext(/** @type {AudioContext} */ (this.#audio.context));
     if (!this.isPlaying) return;
     if (problem) this.#stop(problem);
     else this.#resume();
-  }
-
-  /** Let the clock of the sound run; returns why it does not, in words. */
-  async #startContext() {
-    const context = /** @type {AudioContext} */ (this.#audio.context);
-    if (context.state === "running") return "";
-    const tooLate = new Promise((resolve) => setTimeout(resolve, PATIENCE));
-    try {
-      await Promise.race([context.resume(), tooLate]);
-    } catch (error) {
-      return `the browser does not start its sound (${/** @type {Error} */ (error).message}): reload the page`;
-    }
-    return String(context.state) === "running" ? "" : BLOCKED;
-  }
-
-  /** Whether the clock of the sound has stood still for a time. */
-  #isClockStuck() {
-    const { currentTime } = this.#audio.context;
-    const now = Date.now();
-    this.#nLooks += 1;
-    if (currentTime !== this.#clockTime) {
-      this.#clockMoved = now;
-      this.#nLooks = 0;
-    }
-    this.#clockTime = currentTime;
-    return this.#nLooks > 2 && now - this.#clockMoved > PATIENCE;
   }
 
   pause() {
@@ -320,11 +297,7 @@ export class Engine {
     const shortest = this.#frames(4 * FADE);
     const position = this.position;
     this.loop = null;
-    if (loop && this.length >= shortest) {
-      const start = Math.max(0, Math.min(Math.round(loop[0]), this.length - shortest));
-      const end = Math.max(Math.round(loop[1]), start + shortest);
-      this.loop = [start, Math.min(this.length, end)];
-    }
+    if (loop && this.length >= shortest) this.loop = fitLoop(loop, this.length, shortest);
     this.#moveTo(this.#intoLoop(position));
   }
 
@@ -407,24 +380,6 @@ export class Engine {
     if (page.absslabPlaying === this) page.absslabPlaying = null;
   }
 
-  /**
-   * Expect chunks that the kernel sends without being asked.
-   *
-   * @param {ChunkKey[]} chunks
-   */
-  expect(chunks) {
-    for (const [track, chunk] of chunks) this.#asked.add(`${track}:${chunk}`);
-  }
-
-  /**
-   * Forget that chunks were asked for: `ask` asks for them again if they are still wanted.
-   *
-   * @param {ChunkKey[]} chunks
-   */
-  forget(chunks) {
-    for (const [track, chunk] of chunks) this.#asked.delete(`${track}:${chunk}`);
-  }
-
   /** The numbers of the chunks around the position that are kept here, the most urgent first. */
   get wantedChunks() {
     const meta = this.#loaded;
@@ -435,22 +390,7 @@ export class Engine {
   ask() {
     if (!this.meta) return;
     const chunks = this.wantedChunks;
-    const numbers = this.tracks.map((_, k) => k);
-    const heardFirst = [
-      ...numbers.filter((k) => isHeard(k, this.mix)),
-      ...numbers.filter((k) => !isHeard(k, this.mix)),
-    ];
-    /** @type {ChunkKey[]} */
-    const missing = [];
-    for (const chunk of chunks) {
-      for (const track of heardFirst) {
-        const key = `${track}:${chunk}`;
-        const isCurrent = this.buffers.get(key)?.version === this.tracks[track].version;
-        if (isCurrent || this.#asked.has(key)) continue;
-        this.#asked.add(key);
-        missing.push([track, chunk]);
-      }
-    }
+    const missing = this.requests.takeMissing(chunks, this);
     for (const key of this.buffers.keys()) {
       if (!chunks.includes(Number(key.split(":")[1]))) this.buffers.delete(key);
     }
@@ -484,14 +424,6 @@ export class Engine {
     if (graph) setTimeout(() => graph.disconnect(), 1000 * (LEAD + 2 * FADE)); // when it has faded
   }
 
-  /** @param {Float32Array<ArrayBuffer>[]} channels */
-  #makeBuffer(channels) {
-    const { rate } = this.#loaded;
-    const buffer = this.#audio.context.createBuffer(channels.length, channels[0].length, rate);
-    channels.forEach((samples, channel) => buffer.copyToChannel(samples, channel));
-    return buffer;
-  }
-
   /**
    * Go on from a frame, playing or not.
    *
@@ -499,7 +431,7 @@ export class Engine {
    */
   #moveTo(frame) {
     this.#rest = frame;
-    this.#forgetFailures();
+    this.requests.forgetFailures();
     if (this.isPlaying) {
       this.#silence();
       this.#resume();
@@ -508,15 +440,9 @@ export class Engine {
     this.changed();
   }
 
-  #forgetFailures() {
-    for (const key of this.#failed) this.#asked.delete(key);
-    this.#failed.clear();
-  }
-
   #resume() {
     this.isWaiting = false;
-    this.#clockMoved = Date.now();
-    this.#nLooks = 0;
+    this.#watch.begin();
     this.#anchor = { frame: this.#now() + this.#frames(LEAD), position: this.#rest };
     this.#next = { position: this.#rest, at: 0, isCut: true };
     this.tick();
@@ -539,7 +465,7 @@ export class Engine {
   /** Schedule what comes, and notice where sound is missing or has ended; a timer calls it. */
   tick() {
     if (!this.isPlaying || !this.#anchor) return;
-    if (this.#isClockStuck()) {
+    if (this.#watch.isStuck(this.#audio.context)) {
       this.#stop(BLOCKED);
       return;
     }
@@ -629,20 +555,4 @@ export class Engine {
     const voice = startVoice(this.#audio.context, this.#loaded.rate, part, source);
     voices.set("brush", voice);
   }
-}
-
-/** @param {number} n @returns {Mix} */
-function newMix(n) {
-  return { solo: new Set(), mute: new Set(), gains: Array(n).fill(0), level: "raw", matchedGains: null };
-}
-
-/** @param {Track[]} tracks @param {Track[]} others */
-function haveSameNames(tracks, others) {
-  if (tracks.length !== others.length) return false;
-  return tracks.every(({ name, kind }, k) => name === others[k].name && kind === others[k].kind);
-}
-
-/** @param {Meta} meta @param {Meta} other */
-function hasSameLength(meta, other) {
-  return meta.rate === other.rate && meta.length === other.length && meta.chunk_length === other.chunk_length;
 }

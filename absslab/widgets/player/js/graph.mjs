@@ -27,6 +27,18 @@ export class AudioGraph {
     });
   }
 
+  /**
+   * Return a buffer with samples of each channel.
+   *
+   * @param {Float32Array<ArrayBuffer>[]} channels
+   * @param {number} rate Hz
+   */
+  makeBuffer(channels, rate) {
+    const buffer = this.context.createBuffer(channels.length, channels[0].length, rate);
+    channels.forEach((samples, channel) => buffer.copyToChannel(samples, channel));
+    return buffer;
+  }
+
   disconnect() {
     const ofTracks = this.tracks.flatMap(({ gain, analyser }) => [gain, analyser]);
     for (const node of [this.output, this.allTracks, this.brush, ...ofTracks]) node.disconnect();

@@ -2,7 +2,7 @@
 // The decisions of the player, without sound and without a page.
 // Positions are frames of the sound, times are seconds.
 
-/** @import { Loop, Mix, Preset, TimeRange, Track } from "./types.d.ts" */
+/** @import { Loop, Meta, Mix, Preset, TimeRange, Track } from "./types.d.ts" */
 
 export const FADE = 0.005; // s: of a switch between tracks, a seek, and the seam of a loop
 
@@ -347,4 +347,39 @@ function readMovement(key, seconds) {
   if (key === "Home") return ["seek", 0];
   if (key === "End") return ["end"];
   return null;
+}
+
+/**
+ * Return a mix in which all of n tracks are heard as they are.
+ *
+ * @param {number} n
+ * @returns {Mix}
+ */
+export function newMix(n) {
+  return { solo: new Set(), mute: new Set(), gains: Array(n).fill(0), level: "raw", matchedGains: null };
+}
+
+/** @param {Track[]} tracks @param {Track[]} others */
+export function haveSameNames(tracks, others) {
+  if (tracks.length !== others.length) return false;
+  return tracks.every(({ name, kind }, k) => name === others[k].name && kind === others[k].kind);
+}
+
+/** @param {Meta} meta @param {Meta} other */
+export function hasSameLength(meta, other) {
+  return meta.rate === other.rate && meta.length === other.length && meta.chunk_length === other.chunk_length;
+}
+
+/**
+ * Return the loop that is next to a region: whole frames within the sound, and not too short.
+ *
+ * @param {number[]} region
+ * @param {number} length of the sound
+ * @param {number} shortest
+ * @returns {Loop}
+ */
+export function fitLoop(region, length, shortest) {
+  const start = Math.max(0, Math.min(Math.round(region[0]), length - shortest));
+  const end = Math.max(Math.round(region[1]), start + shortest);
+  return [start, Math.min(length, end)];
 }

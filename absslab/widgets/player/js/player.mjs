@@ -86,7 +86,7 @@ export class Player {
     const wantedNumbers = this.#waiting.length ? this.engine.wantedChunks : [];
     /** @param {ChunkKey} chunk */
     const isWanted = ([, chunk]) => wantedNumbers.includes(chunk);
-    this.engine.forget(this.#waiting.filter((chunk) => !isWanted(chunk)));
+    this.engine.requests.forget(this.#waiting.filter((chunk) => !isWanted(chunk)));
     this.#waiting = this.#waiting.filter(isWanted);
     /** @param {ChunkKey} chunk */
     const isUrgent = ([track]) => isHeard(track, this.engine.mix);
@@ -107,7 +107,7 @@ export class Player {
     if (!this.#underway.size) return;
     this.#patienceTimer = setTimeout(() => {
       this.#patience *= 2;
-      this.engine.forget([...this.#underway.values()]);
+      this.engine.requests.forget([...this.#underway.values()]);
       this.#underway.clear();
       this.engine.ask();
       this.#askForChunks();
@@ -323,7 +323,7 @@ export class Player {
       this.#matchedVersion = null;
       this.setMix({ solo: new Set(solo), mute: new Set(mute), gains, level });
     }
-    this.engine.expect(coming);
+    this.engine.requests.expect(coming);
     this.engine.ask();
     if (this.region) this.brush(this.region);
     for (const view of this.views) view.update();

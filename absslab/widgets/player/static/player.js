@@ -1,43 +1,5 @@
 // Made by "make bundle" from the modules in the folder js beside this one: change those.
 
-// absslab/widgets/player/js/graph.mjs
-var AudioGraph = class {
-  /**
-   * @param {BaseAudioContext} context
-   * @param {number} nTracks
-   */
-  constructor(context, nTracks) {
-    this.context = context;
-    this.output = context.createAnalyser();
-    this.output.connect(context.destination);
-    this.allTracks = context.createGain();
-    this.allTracks.connect(this.output);
-    this.brush = context.createGain();
-    this.brush.connect(this.output);
-    this.tracks = Array.from({ length: nTracks }, () => {
-      const gain = context.createGain();
-      const analyser = context.createAnalyser();
-      gain.connect(analyser).connect(this.allTracks);
-      return { gain, analyser };
-    });
-  }
-  disconnect() {
-    const ofTracks = this.tracks.flatMap(({ gain, analyser }) => [gain, analyser]);
-    for (const node of [this.output, this.allTracks, this.brush, ...ofTracks]) node.disconnect();
-  }
-};
-function measure(analyser) {
-  const samples = new Float32Array(analyser.fftSize);
-  analyser.getFloatTimeDomainData(samples);
-  let power = 0;
-  let peak = 0;
-  for (const sample of samples) {
-    power += sample * sample;
-    peak = Math.max(peak, Math.abs(sample));
-  }
-  return { rms: Math.sqrt(power / samples.length), peak };
-}
-
 // absslab/widgets/player/js/logic.mjs
 var FADE = 5e-3;
 function isHeard(track, mix) {
@@ -221,6 +183,183 @@ function readMovement(key, seconds) {
   if (key === "End") return ["end"];
   return null;
 }
+function newMix(n) {
+  return { solo: /* @__PURE__ */ new Set(), mute: /* @__PURE__ */ new Set(), gains: Array(n).fill(0), level: "raw", matchedGains: null };
+}
+function haveSameNames(tracks, others) {
+  if (tracks.length !== others.length) return false;
+  return tracks.every(({ name, kind }, k) => name === others[k].name && kind === others[k].kind);
+}
+function hasSameLength(meta, other) {
+  return meta.rate === other.rate && meta.length === other.length && meta.chunk_length === other.chunk_length;
+}
+function fitLoop(region, length, shortest) {
+  const start = Math.max(0, Math.min(Math.round(region[0]), length - shortest));
+  const end = Math.max(Math.round(region[1]), start + shortest);
+  return [start, Math.min(length, end)];
+}
+
+// absslab/widgets/player/js/chunk_requests.mjs
+var nameOf = (track, chunk) => `${track}:${chunk}`;
+var ChunkRequests = class {
+  /** @type {Set<string>} */
+  #asked = /* @__PURE__ */ new Set();
+  /** @type {Set<string>} */
+  #failed = /* @__PURE__ */ new Set();
+  clear() {
+    this.#asked.clear();
+    this.#failed.clear();
+  }
+  /**
+   * Count chunks as asked for: the kernel sends them unasked.
+   *
+   * @param {ChunkKey[]} chunks
+   */
+  expect(chunks) {
+    for (const [track, chunk] of chunks) this.#asked.add(nameOf(track, chunk));
+  }
+  /**
+   * Forget that chunks were asked for: they have come, or got lost.
+   *
+   * @param {ChunkKey[]} chunks
+   */
+  forget(chunks) {
+    for (const [track, chunk] of chunks) this.#asked.delete(nameOf(track, chunk));
+  }
+  /**
+   * Note that the kernel can't send a chunk: it is not asked for again before `forgetFailures`.
+   *
+   * @param {number} track
+   * @param {number} chunk
+   */
+  fail(track, chunk) {
+    this.#failed.add(nameOf(track, chunk));
+  }
+  forgetFailures() {
+    for (const key of this.#failed) this.#asked.delete(key);
+    this.#failed.clear();
+  }
+  /**
+   * Return the chunks that are neither here nor asked for, what is heard first; from now on they
+   * count as asked for.
+   *
+   * @param {number[]} chunks
+   * @param {object} sounds
+   * @param {Track[]} sounds.tracks
+   * @param {Mix} sounds.mix
+   * @param {Map<string, {version: number}>} sounds.buffers by "track:chunk"
+   */
+  takeMissing(chunks, { tracks, mix, buffers }) {
+    const numbers = tracks.map((_, k) => k);
+    const heardFirst = [
+      ...numbers.filter((k) => isHeard(k, mix)),
+      ...numbers.filter((k) => !isHeard(k, mix))
+    ];
+    const missing = [];
+    for (const chunk of chunks) {
+      for (const track of heardFirst) {
+        const key = nameOf(track, chunk);
+        const isCurrent = buffers.get(key)?.version === tracks[track].version;
+        if (isCurrent || this.#asked.has(key)) continue;
+        this.#asked.add(key);
+        missing.push([track, chunk]);
+      }
+    }
+    return missing;
+  }
+};
+
+// absslab/widgets/player/js/clock_watch.mjs
+var PATIENCE = 3e3;
+var BLOCKED = "the browser does not start its sound: press play again, and see whether this page may play sound and whether there is a loudspeaker";
+async function startContext(context) {
+  if (context.state === "running") return "";
+  const tooLate = new Promise((resolve) => setTimeout(resolve, PATIENCE));
+  try {
+    await Promise.race([context.resume(), tooLate]);
+  } catch (error) {
+    return `the browser does not start its sound (${/** @type {Error} */
+    error.message}): reload the page`;
+  }
+  return String(context.state) === "running" ? "" : BLOCKED;
+}
+var ClockWatch = class {
+  #time = 0;
+  // s, of the context when it was last looked at
+  #moved = 0;
+  // ms, when the clock was last seen to move
+  #nLooks = 0;
+  // since then; a machine that slept has looked only once
+  /** Watch from now on. */
+  begin() {
+    this.#moved = Date.now();
+    this.#nLooks = 0;
+  }
+  /**
+   * Look at the clock, and return whether it has stood still for a time.
+   *
+   * @param {BaseAudioContext} context
+   */
+  isStuck(context) {
+    const now = Date.now();
+    this.#nLooks += 1;
+    if (context.currentTime !== this.#time) {
+      this.#moved = now;
+      this.#nLooks = 0;
+    }
+    this.#time = context.currentTime;
+    return this.#nLooks > 2 && now - this.#moved > PATIENCE;
+  }
+};
+
+// absslab/widgets/player/js/graph.mjs
+var AudioGraph = class {
+  /**
+   * @param {BaseAudioContext} context
+   * @param {number} nTracks
+   */
+  constructor(context, nTracks) {
+    this.context = context;
+    this.output = context.createAnalyser();
+    this.output.connect(context.destination);
+    this.allTracks = context.createGain();
+    this.allTracks.connect(this.output);
+    this.brush = context.createGain();
+    this.brush.connect(this.output);
+    this.tracks = Array.from({ length: nTracks }, () => {
+      const gain = context.createGain();
+      const analyser = context.createAnalyser();
+      gain.connect(analyser).connect(this.allTracks);
+      return { gain, analyser };
+    });
+  }
+  /**
+   * Return a buffer with samples of each channel.
+   *
+   * @param {Float32Array<ArrayBuffer>[]} channels
+   * @param {number} rate Hz
+   */
+  makeBuffer(channels, rate) {
+    const buffer = this.context.createBuffer(channels.length, channels[0].length, rate);
+    channels.forEach((samples, channel) => buffer.copyToChannel(samples, channel));
+    return buffer;
+  }
+  disconnect() {
+    const ofTracks = this.tracks.flatMap(({ gain, analyser }) => [gain, analyser]);
+    for (const node of [this.output, this.allTracks, this.brush, ...ofTracks]) node.disconnect();
+  }
+};
+function measure(analyser) {
+  const samples = new Float32Array(analyser.fftSize);
+  analyser.getFloatTimeDomainData(samples);
+  let power = 0;
+  let peak = 0;
+  for (const sample of samples) {
+    power += sample * sample;
+    peak = Math.max(peak, Math.abs(sample));
+  }
+  return { rms: Math.sqrt(power / samples.length), peak };
+}
 
 // absslab/widgets/player/js/voice.mjs
 var page = globalThis;
@@ -291,9 +430,7 @@ function ramp(parameter, value, context) {
 var LEAD = 0.03;
 var AHEAD = 2.5;
 var TICK = 200;
-var PATIENCE = 3e3;
 var SILENT_RATE = 48e3;
-var BLOCKED = "the browser does not start its sound: press play again, and see whether this page may play sound and whether there is a loudspeaker";
 var page2 = globalThis;
 var Engine = class _Engine {
   /** @type {Meta | null} */
@@ -315,12 +452,7 @@ var Engine = class _Engine {
   // why it does not play, in words
   #refusal = "";
   // why the browser can't play these tracks at all, in words
-  #clockTime = 0;
-  // s, of the context when it was last looked at
-  #clockMoved = 0;
-  // ms, when the clock was last seen to move
-  #nLooks = 0;
-  // at the clock since then; a machine that slept has looked only once
+  #watch = new ClockWatch();
   #rest = 0;
   // the position in frames while it does not play
   /** @type {AudioGraph | null} */
@@ -335,12 +467,7 @@ var Engine = class _Engine {
   // a frame of the clock, and the position that is heard at it
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #timer = void 0;
-  /** @type {Set<string>} */
-  #asked = /* @__PURE__ */ new Set();
-  // "track:chunk" of the sound that was asked for
-  /** @type {Set<string>} */
-  #failed = /* @__PURE__ */ new Set();
-  // "track:chunk" of the sound that the kernel could not send
+  requests = new ChunkRequests();
   /**
    * @param {object} callbacks
    * @param {(rate: number) => BaseAudioContext} [callbacks.makeContext]
@@ -369,8 +496,7 @@ var Engine = class _Engine {
     if (!keepsClock) this.#silence();
     this.meta = meta;
     this.tracks = meta.tracks;
-    this.#asked.clear();
-    this.#failed.clear();
+    this.requests.clear();
     if (!keepsMix) this.mix = newMix(meta.tracks.length);
     if (keepsClock) return { keepsMix, keepsClock };
     this.isPlaying = false;
@@ -453,12 +579,12 @@ var Engine = class _Engine {
     const key = `${track}:${chunk}`;
     if (this.#refusal) return;
     try {
-      this.buffers.set(key, { version, buffer: this.#makeBuffer(channels) });
+      this.buffers.set(key, { version, buffer: this.#audio.makeBuffer(channels, this.#loaded.rate) });
     } catch (error) {
       this.#refuse(error);
       return;
     }
-    this.#asked.delete(key);
+    this.requests.forget([[track, chunk]]);
     this.#joinScheduled(track, chunk, version);
     if (!this.isWaiting) this.tick();
     else if (this.#hasChunk(Math.floor(this.#rest / this.chunkLength))) this.#resume();
@@ -493,7 +619,7 @@ var Engine = class _Engine {
    * @param {number} chunk
    */
   fail(track, chunk) {
-    this.#failed.add(`${track}:${chunk}`);
+    this.requests.fail(track, chunk);
     if (this.isWaiting) this.pause();
   }
   /**
@@ -508,7 +634,7 @@ var Engine = class _Engine {
     this.loop = null;
     if (brush) {
       const { start, n, channels } = brush;
-      this.brush = { start, n, buffer: this.#makeBuffer(channels) };
+      this.brush = { start, n, buffer: this.#audio.makeBuffer(channels, this.#loaded.rate) };
       this.loop = [start, start + n];
     }
     ramp(this.#audio.allTracks.gain, brush ? 0 : 1, this.#audio.context);
@@ -527,40 +653,15 @@ var Engine = class _Engine {
     if (this.#rest >= this.length) this.#rest = loop?.[0] ?? 0;
     if (loop && (this.#rest >= loop[1] || this.#rest < loop[0])) this.#rest = loop[0];
     this.isPlaying = true;
-    this.#forgetFailures();
+    this.requests.forgetFailures();
     this.changed();
-    const problem = await this.#startContext();
-    if (!this.isPlaying) return;
-    if (problem) this.#stop(problem);
-    else this.#resume();
-  }
-  /** Let the clock of the sound run; returns why it does not, in words. */
-  async #startContext() {
-    const context = (
+    const problem = await startContext(
       /** @type {AudioContext} */
       this.#audio.context
     );
-    if (context.state === "running") return "";
-    const tooLate = new Promise((resolve) => setTimeout(resolve, PATIENCE));
-    try {
-      await Promise.race([context.resume(), tooLate]);
-    } catch (error) {
-      return `the browser does not start its sound (${/** @type {Error} */
-      error.message}): reload the page`;
-    }
-    return String(context.state) === "running" ? "" : BLOCKED;
-  }
-  /** Whether the clock of the sound has stood still for a time. */
-  #isClockStuck() {
-    const { currentTime } = this.#audio.context;
-    const now = Date.now();
-    this.#nLooks += 1;
-    if (currentTime !== this.#clockTime) {
-      this.#clockMoved = now;
-      this.#nLooks = 0;
-    }
-    this.#clockTime = currentTime;
-    return this.#nLooks > 2 && now - this.#clockMoved > PATIENCE;
+    if (!this.isPlaying) return;
+    if (problem) this.#stop(problem);
+    else this.#resume();
   }
   pause() {
     if (!this.isPlaying) return;
@@ -583,11 +684,7 @@ var Engine = class _Engine {
     const shortest = this.#frames(4 * FADE);
     const position = this.position;
     this.loop = null;
-    if (loop && this.length >= shortest) {
-      const start = Math.max(0, Math.min(Math.round(loop[0]), this.length - shortest));
-      const end = Math.max(Math.round(loop[1]), start + shortest);
-      this.loop = [start, Math.min(this.length, end)];
-    }
+    if (loop && this.length >= shortest) this.loop = fitLoop(loop, this.length, shortest);
     this.#moveTo(this.#intoLoop(position));
   }
   /** @param {number} position */
@@ -663,22 +760,6 @@ var Engine = class _Engine {
     this.brush = null;
     if (page2.absslabPlaying === this) page2.absslabPlaying = null;
   }
-  /**
-   * Expect chunks that the kernel sends without being asked.
-   *
-   * @param {ChunkKey[]} chunks
-   */
-  expect(chunks) {
-    for (const [track, chunk] of chunks) this.#asked.add(`${track}:${chunk}`);
-  }
-  /**
-   * Forget that chunks were asked for: `ask` asks for them again if they are still wanted.
-   *
-   * @param {ChunkKey[]} chunks
-   */
-  forget(chunks) {
-    for (const [track, chunk] of chunks) this.#asked.delete(`${track}:${chunk}`);
-  }
   /** The numbers of the chunks around the position that are kept here, the most urgent first. */
   get wantedChunks() {
     const meta = this.#loaded;
@@ -688,21 +769,7 @@ var Engine = class _Engine {
   ask() {
     if (!this.meta) return;
     const chunks = this.wantedChunks;
-    const numbers = this.tracks.map((_, k) => k);
-    const heardFirst = [
-      ...numbers.filter((k) => isHeard(k, this.mix)),
-      ...numbers.filter((k) => !isHeard(k, this.mix))
-    ];
-    const missing = [];
-    for (const chunk of chunks) {
-      for (const track of heardFirst) {
-        const key = `${track}:${chunk}`;
-        const isCurrent = this.buffers.get(key)?.version === this.tracks[track].version;
-        if (isCurrent || this.#asked.has(key)) continue;
-        this.#asked.add(key);
-        missing.push([track, chunk]);
-      }
-    }
+    const missing = this.requests.takeMissing(chunks, this);
     for (const key of this.buffers.keys()) {
       if (!chunks.includes(Number(key.split(":")[1]))) this.buffers.delete(key);
     }
@@ -730,13 +797,6 @@ var Engine = class _Engine {
     this.graph = null;
     if (graph) setTimeout(() => graph.disconnect(), 1e3 * (LEAD + 2 * FADE));
   }
-  /** @param {Float32Array<ArrayBuffer>[]} channels */
-  #makeBuffer(channels) {
-    const { rate } = this.#loaded;
-    const buffer = this.#audio.context.createBuffer(channels.length, channels[0].length, rate);
-    channels.forEach((samples, channel) => buffer.copyToChannel(samples, channel));
-    return buffer;
-  }
   /**
    * Go on from a frame, playing or not.
    *
@@ -744,7 +804,7 @@ var Engine = class _Engine {
    */
   #moveTo(frame) {
     this.#rest = frame;
-    this.#forgetFailures();
+    this.requests.forgetFailures();
     if (this.isPlaying) {
       this.#silence();
       this.#resume();
@@ -752,14 +812,9 @@ var Engine = class _Engine {
     this.ask();
     this.changed();
   }
-  #forgetFailures() {
-    for (const key of this.#failed) this.#asked.delete(key);
-    this.#failed.clear();
-  }
   #resume() {
     this.isWaiting = false;
-    this.#clockMoved = Date.now();
-    this.#nLooks = 0;
+    this.#watch.begin();
     this.#anchor = { frame: this.#now() + this.#frames(LEAD), position: this.#rest };
     this.#next = { position: this.#rest, at: 0, isCut: true };
     this.tick();
@@ -780,7 +835,7 @@ var Engine = class _Engine {
   /** Schedule what comes, and notice where sound is missing or has ended; a timer calls it. */
   tick() {
     if (!this.isPlaying || !this.#anchor) return;
-    if (this.#isClockStuck()) {
+    if (this.#watch.isStuck(this.#audio.context)) {
       this.#stop(BLOCKED);
       return;
     }
@@ -866,16 +921,6 @@ var Engine = class _Engine {
     voices.set("brush", voice);
   }
 };
-function newMix(n) {
-  return { solo: /* @__PURE__ */ new Set(), mute: /* @__PURE__ */ new Set(), gains: Array(n).fill(0), level: "raw", matchedGains: null };
-}
-function haveSameNames(tracks, others) {
-  if (tracks.length !== others.length) return false;
-  return tracks.every(({ name, kind }, k) => name === others[k].name && kind === others[k].kind);
-}
-function hasSameLength(meta, other) {
-  return meta.rate === other.rate && meta.length === other.length && meta.chunk_length === other.chunk_length;
-}
 
 // absslab/widgets/ui/js/page.mjs
 function element(name, attributes, ...children) {
@@ -1790,7 +1835,7 @@ var Player = class {
   #askForChunks() {
     const wantedNumbers = this.#waiting.length ? this.engine.wantedChunks : [];
     const isWanted = ([, chunk]) => wantedNumbers.includes(chunk);
-    this.engine.forget(this.#waiting.filter((chunk) => !isWanted(chunk)));
+    this.engine.requests.forget(this.#waiting.filter((chunk) => !isWanted(chunk)));
     this.#waiting = this.#waiting.filter(isWanted);
     const isUrgent = ([track]) => isHeard(track, this.engine.mix);
     const urgent = this.#waiting.filter(isUrgent);
@@ -1809,7 +1854,7 @@ var Player = class {
     if (!this.#underway.size) return;
     this.#patienceTimer = setTimeout(() => {
       this.#patience *= 2;
-      this.engine.forget([...this.#underway.values()]);
+      this.engine.requests.forget([...this.#underway.values()]);
       this.#underway.clear();
       this.engine.ask();
       this.#askForChunks();
@@ -2006,7 +2051,7 @@ var Player = class {
       this.#matchedVersion = null;
       this.setMix({ solo: new Set(solo), mute: new Set(mute), gains, level });
     }
-    this.engine.expect(coming);
+    this.engine.requests.expect(coming);
     this.engine.ask();
     if (this.region) this.brush(this.region);
     for (const view of this.views) view.update();
