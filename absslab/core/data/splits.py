@@ -125,6 +125,9 @@ def _stratify(
         table = np.zeros((len(remaining), len(classes)), int)
         for row, origin in zip(table, remaining, strict=True):
             row[:] = [name in labels[origin] for name in classes]
+        if len(classes) < 2:  # the stratifier takes several columns only
+            is_labelled = table.any(axis=1, keepdims=True)
+            table = np.hstack([is_labelled, ~is_labelled]).astype(int)  # (n, 2)
         n_split = max(1, round(len(remaining) * shares[split] / remaining_share))
         n_split = min(n_split, len(remaining) - 1)
         splitter = MultilabelStratifiedShuffleSplit(

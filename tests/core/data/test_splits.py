@@ -118,3 +118,15 @@ def test_a_side_of_nothing_stays_empty():
 def test_percentages_that_do_not_add_up_are_refused(percentages):
     with pytest.raises(InputError, match="split percentages are"):
         check_percentages(percentages)
+
+
+@pytest.mark.parametrize("classes", [["knock"], []])
+def test_one_class_or_none_beside_unlabelled_origins_is_split(classes):
+    labels = {f"{i:02d}": classes if i < 20 else [] for i in range(30)}
+    dealt = split_origins(labels, PERCENTAGES, 0)
+    assert dealt.keys() == labels.keys()
+    for origins in (list(labels)[:20], labels):
+        assert {dealt[origin] for origin in origins} == set(SPLITS)
+    labelled = Counter(dealt[origin] for origin in list(labels)[:20])
+    if classes:
+        assert labelled == {"train": 16, "validation": 2, "test": 2}
