@@ -139,7 +139,7 @@ class _HeaderFilter(HTTPMessageDelegate):
 
 
 class LimitedServer(HTTPServer):
-    """An HTTP server that closes connections beyond a number, and slow ones.
+    """An HTTP server that closes connections beyond a number, and slow ones; web sockets count too.
 
     Where there are too many, the one is closed that has waited longest for a complete request, so
     that connections on which nothing comes keep nobody out.
@@ -155,7 +155,7 @@ class LimitedServer(HTTPServer):
 
     max_connections: int
     _addresses: dict[IOStream, str]  # of the open connections
-    _waiting: dict[IOStream, None]  # those whose request is not complete, the longest first
+    _waiting: dict[IOStream, None]  # those that may be closed first, the longest waiting first
 
     def initialize(  # type: ignore[override]
         self, application: Any, max_visitors: int, proxies: TrustedProxies
@@ -221,9 +221,20 @@ class LimitedServer(HTTPServer):
                 return True
         return False
 
+    def close_first(self, stream: IOStream) -> None:
+        """Let a connection be closed where there are too many: nothing more is expected of it."""
+        if stream in self._addresses:
+            self._waiting[stream] = None
+
     def on_close(self, server_conn: object) -> None:
-        """Count a connection that ended, or that has become a web socket."""
+        """Note that a connection ended; one that has become a web socket counts until it ends."""
         stream: IOStream = server_conn.stream  # type: ignore[attr-defined]
+        if stream.closed():
+            self._forget(stream)
+        else:
+            stream.set_close_callback(lambda: self._forget(stream))
+        super().on_close(server_conn)
+
+    def _forget(self, stream: IOStream) -> None:
         self._addresses.pop(stream, None)
         self._waiting.pop(stream, None)
-        super().on_close(server_conn)

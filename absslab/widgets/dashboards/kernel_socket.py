@@ -13,6 +13,7 @@ from typing import Any
 
 from jupyter_server.base.websocket import WebSocketMixin
 from jupyter_server.services.kernels.websocket import KernelWebsocketHandler
+from tornado.ioloop import IOLoop
 from tornado.iostream import StreamBufferFullError
 from tornado.web import HTTPError
 from tornado.websocket import WebSocketClosedError
@@ -44,6 +45,8 @@ _LOG_RATE = 0.02  # lines per second about one page, in the long run
 _LOG_BURST = 5.0
 _N_REMEMBERED = 1000  # ids of messages
 _MAX_SESSIONS = 8  # of one kernel
+_FAREWELL_LIMIT = 1 << 16  # bytes that may wait before the code with which a socket is closed
+_FAREWELL_TIME = 0.5  # s in which a page may answer it
 _POLICY_VIOLATION = 1008  # the code of RFC 6455 with which a socket is closed
 _SESSION = re.compile(r"[\w-]{1,64}")
 
@@ -88,6 +91,7 @@ class KernelSocketHandler(OwnerMixin, PageOriginMixin, KernelWebsocketHandler):
     """
 
     _session: PageSession | None = None  # none if it can't go on
+    n_unsent = 0  # bytes that the network has not taken yet
     _n_confirmed: int | None = None  # messages that the page had when it opened this socket
 
     @property
@@ -120,9 +124,11 @@ class KernelSocketHandler(OwnerMixin, PageOriginMixin, KernelWebsocketHandler):
         server = self.settings["voila"]
         sessions = server.page_sessions
         self._session = sessions.find(self.kernel_id, name)
-        if self._session is None and self.get_argument("resumes", ""):
+        is_lost = self._session is None and bool(self.get_argument("resumes", ""))
+        if not is_lost or self.kernel_id in server.kernel_manager:
+            self.require_owner(self.kernel_id)
+        if is_lost:
             return  # told by the code with which the socket is closed: a page sees no status
-        self.require_owner(self.kernel_id)
         if self._session is None:
             if sessions.count(self.kernel_id) >= _MAX_SESSIONS:
                 raise HTTPError(429, "this page has too many web sockets")
@@ -148,10 +154,11 @@ class KernelSocketHandler(OwnerMixin, PageOriginMixin, KernelWebsocketHandler):
     async def open(self, kernel_id: str) -> None:
         """Connect to the kernel, or go on where the socket before was cut."""
         session = self._session
+        connection: Any = self.ws_connection
         if session is None or session.is_ended:
+            self.settings["voila"].http_server.close_first(connection.stream)
             self.close(GONE)
             return
-        connection: Any = self.ws_connection
         connection.stream.max_write_buffer_size = MAX_UNSENT
         session.attach(self)
         if self._n_confirmed is not None:
@@ -228,6 +235,21 @@ class KernelSocketHandler(OwnerMixin, PageOriginMixin, KernelWebsocketHandler):
         if self._n_confirmed is None and self._session.socket is None:
             self._end(self._session)
 
+    def close(self, code: int | None = None, reason: str | None = None) -> None:
+        """Close the socket soon, whatever the page does; at once if the code would come too late.
+
+        A page whose socket is closed without a code learns it when it tries to go on.
+        """
+        connection: Any = self.ws_connection
+        if connection is None:
+            return
+        stream = connection.stream
+        if self.n_unsent > _FAREWELL_LIMIT:
+            stream.close()
+            return
+        super().close(code, reason)
+        IOLoop.current().call_later(_FAREWELL_TIME, stream.close)
+
     def abort(self) -> None:
         """Close the socket, without a word to a page that does not listen."""
         if self.ws_connection is not None and self.ws_connection.stream is not None:
@@ -237,6 +259,7 @@ class KernelSocketHandler(OwnerMixin, PageOriginMixin, KernelWebsocketHandler):
         """Send a text or a binary message, if the socket is open."""
         if self.ws_connection is None or self.ws_connection.is_closing():
             return
+        size = len(message)
         try:
             sending = super().write_message(message, binary=isinstance(message, bytes))
         except WebSocketClosedError:
@@ -244,7 +267,14 @@ class KernelSocketHandler(OwnerMixin, PageOriginMixin, KernelWebsocketHandler):
         except StreamBufferFullError:
             self._drop_page()
             return
-        sending.add_done_callback(asyncio.Future.exception)  # a network that fails is no news
+        self.n_unsent += size
+
+        def note_sent(sending: "asyncio.Future[None]") -> None:
+            self.n_unsent -= size
+            if not sending.cancelled():
+                sending.exception()  # a network that fails is no news
+
+        sending.add_done_callback(note_sent)
 
     def _refuse(self, error: MessageError) -> None:
         """Close the socket of a page that sent a message which is not sound."""

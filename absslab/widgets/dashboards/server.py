@@ -149,8 +149,8 @@ class DashboardServer(Voila):
         if self.server_url != "/":
             without_slash = PathMatches(self.server_url.rstrip("/"))
             rules.insert(1, Rule(without_slash, RedirectHandler, {"url": self.server_url}))
-        server = LimitedServer(self.app, self.max_visitors, self._trusted_proxies)
-        server.listen(self.port, self.ip)
+        self.http_server = LimitedServer(self.app, self.max_visitors, self._trusted_proxies)
+        self.http_server.listen(self.port, self.ip)
         PeriodicCallback(self.sweep, 1000 * _SWEEP_INTERVAL).start()
         self.ioloop = IOLoop.current()
         self.ioloop.add_callback(self._announce)

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from tornado.web import Application, RequestHandler
+from tornado.websocket import WebSocketHandler
 
 from absslab.core.common.errors import InputError
 from absslab.widgets.dashboards.http_server import LimitedServer, TrustedProxies
@@ -114,3 +115,45 @@ def test_connections_on_which_nothing_comes_keep_nobody_out():
     answers = asyncio.run(besiege())
     assert len(answers) == 8
     assert all(b"200" in answer for answer in answers)
+
+
+UPGRADE = (
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize("is_closed_first", [False, True])
+def test_web_sockets_count_among_the_connections(is_closed_first):
+    class Socket(WebSocketHandler):
+        def open(self):
+            if is_closed_first:
+                server.close_first(self.ws_connection.stream)
+
+    async def open_socket(port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(UPGRADE)
+        try:
+            line = await asyncio.wait_for(reader.readline(), 10)
+        except ConnectionError:
+            line = b""
+        return reader, writer, line
+
+    async def besiege():
+        nonlocal server
+        server = LimitedServer(Application([("/", Socket)]), 1, TrustedProxies([], is_local=True))
+        server.listen(0, "127.0.0.1")
+        port = next(iter(server._sockets.values())).getsockname()[1]
+        opened = [await open_socket(port) for _ in range(server.max_connections + 20)]
+        n_upgraded = sum(b"101" in line for _, _, line in opened)
+        n_counted = len(server._addresses)
+        for _, writer, _ in opened:
+            writer.close()
+        await asyncio.sleep(0.2)
+        assert not server._addresses
+        assert not server._waiting
+        server.stop()
+        return n_upgraded - server.max_connections, n_counted - server.max_connections
+
+    server = None
+    assert asyncio.run(besiege()) == (20 if is_closed_first else 0, 0)

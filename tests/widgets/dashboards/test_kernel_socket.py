@@ -1,14 +1,21 @@
 """What a page sends is passed on to its kernel only if it is sound, in time and not too much."""
 
 import asyncio
+import contextlib
 from types import SimpleNamespace
 
 import pytest
+from tornado.httpserver import HTTPServer
+from tornado.web import Application, HTTPError, RequestHandler
+from tornado.websocket import WebSocketHandler
 
 from absslab.widgets.dashboards.host_names import HostNames
+from absslab.widgets.dashboards.kernel_messages import SUBPROTOCOL
 from absslab.widgets.dashboards.kernel_socket import KernelSocketHandler, SocketLimits
+from absslab.widgets.dashboards.owners import KernelOwners
 from absslab.widgets.dashboards.page_sessions import GONE, PageSessions
 
+from .test_http_server import UPGRADE
 from .test_kernel_messages import message
 
 
@@ -262,3 +269,77 @@ def test_messages_beyond_a_rate_wait():
     assert [limits.delay(100) for _ in range(300)] == [0.0] * 300
     assert max(limits.delay(100) for _ in range(300)) > 0
     assert SocketLimits().delay(1 << 20) == 0
+
+
+class LocalSocket(KernelSocketHandler):
+    """A web socket of a real network, whose kernel is a `Connection`; `make` finds its session."""
+
+    ping_interval = 0
+    opened = []
+
+    def prepare(self):
+        pass
+
+    def initialize(self, make):
+        self._limits = SocketLimits()
+        self._session, self._n_confirmed = make()
+        self.connection = self._session and self._session.connection
+        self.opened.append(self)
+
+    get = WebSocketHandler.get
+    on_finish = RequestHandler.on_finish
+
+    def check_origin(self, origin=None):
+        return True
+
+
+@contextlib.asynccontextmanager
+async def connected(sessions, make):
+    """Open a web socket; gives its server's side, and the client's reader."""
+    gone = []
+    server = SimpleNamespace(
+        page_sessions=sessions, http_server=SimpleNamespace(close_first=gone.append)
+    )
+    application = Application([("/(.*)", LocalSocket, {"make": make})], voila=server)
+    http_server = HTTPServer(application)
+    http_server.listen(0, "127.0.0.1")
+    port = next(iter(http_server._sockets.values())).getsockname()[1]
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    protocol = f"Sec-WebSocket-Protocol: {SUBPROTOCOL}\r\n\r\n"
+    writer.write(UPGRADE.removesuffix(b"\r\n") + protocol.encode())
+    answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+    assert b"101" in answer
+    yield LocalSocket.opened.pop(), reader, gone
+    writer.close()
+    http_server.stop()
+
+
+def test_a_socket_that_can_not_go_on_is_closed_though_its_page_says_nothing(sessions):
+    async def visit():
+        async with connected(sessions, lambda: (None, 0)) as (_, reader, gone):
+            frame = await asyncio.wait_for(reader.read(), 4)  # tornado alone would wait for 5 s
+            assert frame == b"\x88\x02" + GONE.to_bytes(2, "big")
+            assert len(gone) == 1
+
+    asyncio.run(visit())
+
+
+@pytest.mark.parametrize(
+    ("kernel_id", "cookie", "status"),
+    [("mine", "a" * 32, None), ("mine", "b" * 32, 404), ("mine", "", 404), ("ended", "", None)],
+)
+def test_a_socket_that_would_go_on_needs_the_owner_too(sessions, kernel_id, cookie, status):
+    owners = KernelOwners(1)
+    owners.add("mine", "a" * 32)
+    server = SimpleNamespace(page_sessions=sessions, owners=owners, kernel_manager=["mine"])
+    handler = KernelSocketHandler.__new__(KernelSocketHandler)
+    handler.application = SimpleNamespace(settings={"voila": server})
+    handler.kernel_id = kernel_id
+    handler.get_argument = lambda name, default: {"resumes": "1"}.get(name, default)
+    handler.get_cookie = lambda name, default: cookie or default
+    if status is None:
+        asyncio.run(handler._find_session("lost"))
+    else:
+        with pytest.raises(HTTPError, match=str(status)):
+            asyncio.run(handler._find_session("lost"))
+    assert handler._session is None
