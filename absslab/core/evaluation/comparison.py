@@ -25,6 +25,7 @@ FORMAT = "absslab comparison"
 VERSION = 1
 _HEAD = ("format", "version")  # they stand before the fields of the comparison
 KEYS = ["mixture", "class"]
+_N_LISTED = 10  # mixtures that one line names
 PLAIN = (  # scores that only the JSON holds, not the table: compared without intervals
     "detection.frame.auc",
     "detection.frame.average_precision",
@@ -168,9 +169,10 @@ def compare(
 def _blank_partial_classes(
     results: Sequence[EvaluationResult], paths: Sequence[str]
 ) -> tuple[list[EvaluationResult], list[str]]:
-    """Empty the scores of classes that a table has for some of the mixtures only, in all tables.
+    """Empty the scores of classes that a table lacks for mixtures of others, in all tables.
 
-    Means over other mixtures, or over other classes, could not be compared.
+    Means over other mixtures, or over other classes, could not be compared. A table that has a
+    score of no class at all does not count.
 
     Returns:
         the results; why classes have no score, a sentence each.
@@ -183,30 +185,34 @@ def _blank_partial_classes(
             partial = _find_partial(tables, name, columns)
             if partial is None:
                 continue
+            index, lacks_all = partial
             for table in tables:
                 own = [column for column in columns if column in table]
                 table.loc[table["class"] == name, own] = np.nan
-            notes.append(
-                f"class {name} has no {columns[0]}: {paths[partial]} lacks it for some mixtures"
-            )
+            extent = "" if lacks_all else " for some mixtures"
+            notes.append(f"class {name} has no {columns[0]}: {paths[index]} lacks it{extent}")
     blanked = [result._replace(table=table) for result, table in zip(results, tables, strict=True)]
     return blanked, notes
 
 
 def _find_partial(
     tables: Sequence[pd.DataFrame], class_name: str, columns: tuple[str, ...]
-) -> int | None:
-    """Find the table that lacks columns of a class where another table has them, but not all."""
-    known = []
-    for table in tables:
-        rows = table[table["class"] == class_name]
+) -> tuple[int, bool] | None:
+    """Find the table that lacks columns of a class for mixtures where another table has them.
+
+    Returns:
+        its index, and whether it lacks them for all mixtures; None if there is no such table.
+    """
+    known = {}
+    for index, table in enumerate(tables):
         own = [column for column in columns if column in table]
-        known.append(rows[own].notna().all(axis=1).to_numpy() if own else np.zeros(len(rows), bool))
-    some = [is_known for is_known in known if is_known.any()]
-    expected = np.any(some, axis=0) if some else np.zeros(0, bool)
-    for index, is_known in enumerate(known):
-        if is_known.any() and (is_known != expected).any():
-            return index
+        is_known = table[own].notna().all(axis=1)
+        if own and is_known.any():
+            known[index] = is_known[table["class"] == class_name].to_numpy()
+    expected = np.any(list(known.values()), axis=0)
+    for index, is_known in known.items():
+        if (is_known != expected).any():
+            return index, not is_known.any()
     return None
 
 
@@ -231,9 +237,12 @@ def _keep_common(results: Sequence[EvaluationResult]) -> tuple[list[EvaluationRe
         kept.append(
             EvaluationResult(Scores(result.scores.classes, settings=result.scores.settings), table)
         )
+    were = "mixture was" if len(dropped) == 1 else "mixtures were"
+    named = ", ".join(sorted(dropped)[:_N_LISTED])
+    more = f" and {len(dropped) - _N_LISTED} more" if len(dropped) > _N_LISTED else ""
     return kept, [
-        f"{len(dropped)} mixtures were left out of some of the scores: compared on the "
-        f"{len(common)} that all have"
+        f"{len(dropped)} {were} left out of some of the scores: compared on the "
+        f"{len(common)} that all have (without {named}{more})"
     ]
 
 

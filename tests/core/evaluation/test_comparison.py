@@ -224,6 +224,36 @@ def test_a_class_without_improvement_of_some_mixtures_is_compared_in_neither_tab
     assert "class knock has no si_sdr_improvement" in comparison.notes[0]
 
 
+@pytest.mark.parametrize(
+    ("score", "columns"),
+    [("si_sdr_improvement", ["si_sdr_improvement"]), ("label", ["probability", "decision"])],
+)
+def test_a_class_that_a_system_lacks_wholly_is_in_no_mean(tmp_path, score, columns):
+    table = make_table(noise(0), labels=np.arange(60).reshape(30, 2) // 3 % 2)
+    whole = write(tmp_path, "whole", table)
+    without = write(tmp_path, "without", table.drop(columns=columns))
+    table.loc[table["class"] == "knock", columns] = np.nan
+    lacking = write(tmp_path, "lacking", table)
+    name = "tagging.auc" if score == "label" else "separation.si_sdr_improvement"
+    for paths in ([whole, lacking], [lacking, whole], [whole, without, lacking]):
+        comparison = compare(paths, CONFIG)
+        assert comparison.notes == (f"class knock has no {score}: {lacking} lacks it",)
+        row = comparison.scores[name]
+        assert row.values[0] == row.values[-1]
+        assert row.intervals[-1] == [0.0, 0.0]
+    comparison = compare([whole, without], CONFIG)
+    assert comparison.notes == ()
+
+
+def test_the_first_mixtures_that_are_not_compared_are_named(tmp_path):
+    left_out = {f"{index:06d}.wav": "is broken" for index in range(12)}
+    first = write(tmp_path, "a", make_table(noise(0)))
+    second = write(tmp_path, "b", make_table(noise(0)).iloc[24:], left_out=left_out)
+    (note,) = compare([first, second], CONFIG).notes
+    assert "(without 000000.wav, " in note
+    assert note.endswith("000009.wav and 2 more)")
+
+
 def test_rows_without_the_name_of_a_class_are_refused(tmp_path):
     table = make_table(noise(0))
     table.loc[3, "class"] = ""
@@ -243,9 +273,10 @@ def test_systems_are_compared_on_the_mixtures_that_all_have_if_others_were_left_
     row = comparison.scores["separation.si_sdr_improvement"]
     assert row.differences[1] == pytest.approx(1.0, abs=1e-5)
     assert row.values[0] == pytest.approx(whole["si_sdr_improvement"].iloc[4:].mean())
-    assert "2 mixtures were left out of some of the scores: compared on the 28 that" in (
-        comparison_text(comparison)
-    )
+    assert (
+        "2 mixtures were left out of some of the scores: compared on the 28 that all have "
+        "(without 000000.wav, 000001.wav)"
+    ) in comparison_text(comparison)
     unexplained = write(tmp_path, "c", part, left_out={"000000.wav": "is broken"})
     with pytest.raises(InputError, match="different mixtures"):
         compare([first, unexplained], CONFIG)
