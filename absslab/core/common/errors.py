@@ -122,6 +122,10 @@ class InputError(_FieldsError, ValueError):
     """
 
 
+class MissingRecordingError(InputError):
+    """A recording that a table names, and that nothing in its folder fits."""
+
+
 class WorkError(_FieldsError, RuntimeError):
     """Work that failed although its input could be used.
 

@@ -9,9 +9,10 @@ from pathlib import Path, PurePosixPath
 
 from absslab.core.audio import formats
 from absslab.core.common.config import suggest_nearest
-from absslab.core.common.errors import InputError, escape_braces
+from absslab.core.common.errors import InputError, MissingRecordingError, escape_braces
 
 _MANY = 2000  # files; similar names are not looked for among more
+_N_HINTS = 10  # missing names for which similar ones are looked for, which takes long
 _DRIVE = re.compile(r"^([A-Za-z]:|//[^/]+/[^/]+)/*")
 
 
@@ -31,6 +32,7 @@ class AudioFinder:
         self.folder = folder
         self.table = table
         self.n_respelled = 0
+        self.n_missing = 0
         self.example = ("", "")  # a name, and how the file is spelled
         self._names: dict[Path, str] = {}  # by file
 
@@ -41,8 +43,8 @@ class AudioFinder:
             name: the name in the table.
 
         Raises:
-            InputError: there is no such file, or several that fit, the name leads out of the
-                folder, or it is another name of a file that was found before.
+            MissingRecordingError: there is no such file, or the name leads out of the folder.
+            InputError: several files fit, or it is another name of a file that was found before.
         """
         path = self.folder / name
         is_plain = bool(name) and not PurePosixPath(name).is_absolute()
@@ -98,9 +100,11 @@ class AudioFinder:
         if fitting:
             hint = f"; did you mean {' or '.join(fitting[:3])}?"
         else:
+            self.n_missing += 1
             nearest = self._find_nearest(name)
             hint = f"; did you mean {nearest}?" if nearest else ""
-        return InputError(
+        kind = InputError if fitting else MissingRecordingError
+        return kind(
             f"{{table}} names {{path}}, which is not in {{folder}}{escape_braces(hint)}",
             table=self.table,
             path=name or "''",
@@ -114,7 +118,7 @@ class AudioFinder:
         if same:
             return same
         known = [path for files in self._files.values() for path in files]
-        if not known or len(known) > _MANY:
+        if not known or len(known) > _MANY or self.n_missing > _N_HINTS:
             return ""
         hint = suggest_nearest(name, known)
         return hint.removeprefix("; did you mean ")[:-1] if "did you mean" in hint else ""

@@ -6,7 +6,7 @@ one video, have one origin, and an origin is in one split only: what a split sha
 of train, validation, test is left out of it, and counted.
 
 Corpora that name clips which may be gone from their sources (AudioSet, DESED) are used without
-them; how many are missing is said.
+them; how many are missing is said, and which the first of them are.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,7 +14,12 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from absslab.core.common.errors import InputError, InputWarning, escape_braces
+from absslab.core.common.errors import (
+    InputError,
+    InputWarning,
+    MissingRecordingError,
+    escape_braces,
+)
 from absslab.core.common.notices import give_notice
 from absslab.core.common.tables import Table, open_table
 from absslab.core.data.audio_finder import AudioFinder
@@ -32,6 +37,8 @@ from absslab.core.data.splits import SPLITS
 from absslab.core.data.strong_labels import SoundEvent
 from absslab.core.data.video_clips import find_clip, index_videos, video_of
 from absslab.core.data.weak_labels import LabelledRow, read_label_table
+
+_N_LISTED = 10  # names that one line lists
 
 
 def read_esc50(settings: SplitSettings, folder: Path) -> LabelledFolder:
@@ -147,7 +154,7 @@ def read_audioset(settings: SplitSettings, folder: Path) -> LabelledFolder:
     """
     names = _read_display_names(folder)
     by_video = index_videos(folder)
-    recordings = []
+    found = _Found()
     n_named = 0
     tables = {
         "balanced_train_segments.csv": "train",
@@ -170,8 +177,11 @@ def read_audioset(settings: SplitSettings, folder: Path) -> LabelledFolder:
         )
         for row in table.rows:
             n_named += 1
-            path = find_clip(by_video, row.cells["YTID"], row.cells["start_seconds"])
+            video = row.cells["YTID"]
+            segment = f"{video}_{row.cells['start_seconds']}"
+            path = find_clip(by_video, video, row.cells["start_seconds"])
             if path is None:
+                found.gone.append(segment)
                 continue
             mids = [mid.strip() for mid in row.cells["positive_labels"].split(",")]
             unknown = [mid for mid in mids if mid not in names]
@@ -182,10 +192,11 @@ def read_audioset(settings: SplitSettings, folder: Path) -> LabelledFolder:
                     path=folder / name,
                 )
             labels = frozenset(names[mid] for mid in mids)
-            origin = f"youtube {row.cells['YTID']}"
-            recordings.append(LabelledRecording(str(path), labels, origin, split))
-    notes = _note_missing(n_named - len(recordings), n_named, folder)
-    return _finish(_draw_validation(recordings, settings), folder, notes)
+            recording = LabelledRecording(str(path), labels, f"youtube {video}", split)
+            found.keep(recording, folder / name, segment)
+    notes = [*_note_gone(found.gone, n_named, folder), *found.notes]
+    recordings = _draw_validation(found.recordings, settings)
+    return _finish(recordings, folder, notes, found.missing)
 
 
 def read_desed(settings: SplitSettings, folder: Path) -> LabelledFolder:
@@ -216,7 +227,7 @@ def read_desed(settings: SplitSettings, folder: Path) -> LabelledFolder:
         "validation": "validation" if has_eval else "test",
         "eval": "test",
     }
-    recordings: list[LabelledRecording] = []
+    found = _Found()
     notes: list[str] = []
     events: dict[str, list[tuple[Path, Path]]] = {}
     n_named = 0
@@ -231,17 +242,17 @@ def read_desed(settings: SplitSettings, folder: Path) -> LabelledFolder:
                 continue
             labels = read_label_table(path)
             finder = AudioFinder(audio, path)
-            found = _find_existing(labels.rows, finder, split)
+            _add_existing(found, labels.rows, finder, split)
             n_named += len(labels.rows)
-            recordings += found
             notes += [*labels.notes, *finder.notes]
             if labels.kind == "strong":
                 events.setdefault(split, []).append((path, audio))
-    notes += _note_missing(n_named - len(recordings), n_named, folder)
+    notes += [*_note_gone(found.gone, n_named, folder), *found.notes]
+    recordings = found.recordings
     if not has_eval:
         recordings = _draw_validation(recordings, settings)
     readers = {split: partial(_read_tables, tables) for split, tables in events.items()}
-    return replace(_finish(recordings, folder, notes), events=readers)
+    return replace(_finish(recordings, folder, notes, found.missing), events=readers)
 
 
 def read_urban_sed(settings: SplitSettings, folder: Path) -> LabelledFolder:
@@ -329,6 +340,41 @@ class _Found:
     def __init__(self) -> None:
         self.recordings: list[LabelledRecording] = []
         self.missing: dict[str, InputError] = {}
+        self.gone: list[str] = []  # names of clips that may be gone from their sources
+        self.repeated: list[str] = []  # names of recordings that several tables describe alike
+        self._kept: dict[str, LabelledRecording] = {}
+
+    @property
+    def notes(self) -> list[str]:
+        """What is to be said about recordings that are named again."""
+        if not self.repeated:
+            return []
+        rows = "1 row names" if len(self.repeated) == 1 else f"{len(self.repeated)} rows name"
+        return [f"{rows} a recording again with the same labels, read once: {self.repeated[0]}"]
+
+    def keep(self, recording: LabelledRecording, table: Path, name: str) -> None:
+        """Add a recording, unless its file is there already: then the row is a missing one.
+
+        Args:
+            recording: what a row of a table says.
+            table: the table.
+            name: what the row calls the recording.
+        """
+        other = self._kept.setdefault(recording.path, recording)
+        if other is recording:
+            self.recordings.append(recording)
+        elif other == recording:
+            self.repeated.append(name)
+        else:
+            labels = [", ".join(sorted(item.labels)) for item in (recording, other)]
+            splits = f"{recording.split} and {other.split}"
+            differ = splits if labels[0] == labels[1] else " and ".join(labels)
+            self.missing[f"{name} ({table.name})"] = InputError(
+                f"{{table}} names {escape_braces(name)}, but its file {{path}} is that of an "
+                f"earlier row ({escape_braces(differ)}): name a file for each, or keep one row",
+                table=table,
+                path=recording.path,
+            )
 
     def add(
         self, finder: AudioFinder, name: str, labels: Iterable[str], origin: str, split: str
@@ -425,19 +471,23 @@ def _find_audio(root: Path, table: Path) -> Path | None:
     )
 
 
-def _find_existing(
-    rows: Iterable[LabelledRow], finder: AudioFinder, split: str
-) -> list[LabelledRecording]:
-    recordings = []
+def _add_existing(
+    found: _Found, rows: Iterable[LabelledRow], finder: AudioFinder, split: str
+) -> None:
+    """Add the recordings of a table whose clips may be gone from their sources."""
     for row in rows:
         try:
             path = finder.find(row.filename)
-        except InputError:
+        except MissingRecordingError:
+            found.gone.append(row.filename)
+            continue
+        except InputError as error:
+            found.missing[str(finder.folder / row.filename)] = error
             continue
         video = video_of(path)
         origin = f"youtube {video}" if video else path.name
-        recordings.append(LabelledRecording(str(path), frozenset(row.labels), origin, split))
-    return recordings
+        recording = LabelledRecording(str(path), frozenset(row.labels), origin, split)
+        found.keep(recording, finder.table, row.filename)
 
 
 def _read_display_names(folder: Path) -> dict[str, str]:
@@ -446,16 +496,20 @@ def _read_display_names(folder: Path) -> dict[str, str]:
     return {row.cells["mid"]: normalise(row.cells["display_name"]) for row in table.rows}
 
 
-def _note_missing(n_missing: int, n_named: int, folder: Path) -> list[str]:
-    if n_missing == n_named:
+def _note_gone(gone: Sequence[str], n_named: int, folder: Path) -> list[str]:
+    if len(gone) == n_named:
         raise InputError(
             f"{{path}} holds none of the {n_named} recordings that its tables name: "
             "expected sound files below it",
             path=folder,
         )
-    if not n_missing:
+    if not gone:
         return []
-    return [f"{n_missing} of {n_named} recordings that the tables name are not there: left out"]
+    more = f" and {len(gone) - _N_LISTED} more" if len(gone) > _N_LISTED else ""
+    return [
+        f"{len(gone)} of {n_named} recordings that the tables name are not there: left out "
+        f"({', '.join(gone[:_N_LISTED])}{more})"
+    ]
 
 
 def _draw_validation(
@@ -475,7 +529,6 @@ def _draw_validation(
         for label in recording.labels:
             origins.setdefault(label, set()).add(recording.origin)
     common = {label for label, of_label in origins.items() if len(of_label) > 1}
-    known = {recording.path: recording for recording in train}
     percentages = (
         100 * settings.percentages[0] / share,
         100 * settings.percentages[1] / share,
@@ -483,7 +536,10 @@ def _draw_validation(
     )
     reduced = [replace(recording, labels=recording.labels & common) for recording in train]
     divided = divide(reduced, percentages, settings.seed)
-    drawn = [replace(known[recording.path], split=recording.split) for recording in divided]
+    drawn = [
+        replace(recording, split=other.split)
+        for recording, other in zip(train, divided, strict=True)
+    ]
     return [*drawn, *others]
 
 

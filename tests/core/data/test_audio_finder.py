@@ -5,7 +5,8 @@ import unicodedata
 
 import pytest
 
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, MissingRecordingError
+from absslab.core.data import audio_finder
 from absslab.core.data.audio_finder import AudioFinder
 
 
@@ -97,3 +98,14 @@ def test_a_loop_of_links_ends(finder):
     (finder.folder / "audio" / "again").symlink_to(finder.folder)
     with pytest.raises(InputError, match="did you mean audio/tone1"):
         finder.find("tone1.wav")
+
+
+def test_similar_names_are_looked_for_only_for_the_first_missing_ones(finder, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        audio_finder, "suggest_nearest", lambda name, known: asked.append(name) or ""
+    )
+    for index in range(30):
+        with pytest.raises(MissingRecordingError, match="which is not in"):
+            finder.find(f"missing{index}.wav")
+    assert asked == [f"missing{index}.wav" for index in range(10)]

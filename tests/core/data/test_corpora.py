@@ -98,7 +98,9 @@ def test_the_labels_of_each_corpus_are_those_of_its_tables(tmp_path):
     labelled = read("audioset", MINIATURES["audioset"](tmp_path / "2"))
     assert labelled.classes == sorted(AUDIOSET_NAMES.values())
     assert "2 of 18 recordings" not in " ".join(labelled.notes)
-    assert labelled.notes == ["1 of 18 recordings that the tables name are not there: left out"]
+    assert labelled.notes == [
+        "1 of 18 recordings that the tables name are not there: left out (-08ab_cdeFG_30.000)"
+    ]
     labelled = read("fsd50k", MINIATURES["fsd50k"](tmp_path / "3"))
     assert labelled.classes == ["Domestic_sounds_and_animals", *CLASSES]
 
@@ -202,3 +204,62 @@ def test_a_clip_that_is_missing_follows_the_rule_for_missing_files(tmp_path, nam
     left_out = LeftOut("train", on_error="skip")
     read_split(config, "train", left_out=left_out)
     assert [item.file for item in left_out.files] == [str(clip)]
+
+
+def read_with_left_out(name, folder):
+    config = DataConfig(data_set_type=name, data_folder=str(folder))
+    with pytest.raises(InputError) as stopped:
+        read_split(config, "train")
+    left_out = LeftOut("train", on_error="skip")
+    with collect_notices():
+        read_split(config, "train", left_out=left_out)
+    (item,) = left_out.files
+    assert item.reason in str(stopped.value)
+    return item
+
+
+def test_a_file_of_a_video_is_that_of_one_segment_only(tmp_path):
+    folder = MINIATURES["audioset"](tmp_path)
+    before = {item.path: item.labels for item in read("audioset", folder).recordings}
+    with open(folder / "balanced_train_segments.csv", "a") as table:
+        table.write('-01ab_cdeFG, 60.000, 70.000, "/m/2"\n')
+    item = read_with_left_out("audioset", folder)
+    assert item.file == "-01ab_cdeFG_60.000 (balanced_train_segments.csv)"
+    assert "names -01ab_cdeFG_60.000, but its file" in item.reason
+    assert "is that of an earlier row (Gush/Hiss and Male speech" in item.reason
+    assert {item.path: item.labels for item in read("audioset", folder).recordings} == before
+
+
+@pytest.mark.parametrize("labels", ["rain", "dog,siren"])
+def test_a_clip_that_desed_names_twice_follows_the_rule_for_files(tmp_path, labels):
+    folder = make_desed(tmp_path)
+    name = "Y00000000000_30.000_40.000"
+    with open(folder / "metadata" / "train" / "weak.tsv", "a") as table:
+        table.write(f"{name}\t{labels}\n")
+    item = read_with_left_out("desed", folder)
+    assert f"twice, as '{name}.wav' and as '{name}'" in item.reason
+
+
+def test_an_ambiguous_name_of_desed_is_not_taken_for_one_that_is_gone(tmp_path):
+    folder = make_desed(tmp_path)
+    for suffix in ("wav", "flac"):
+        (folder / "audio" / "train" / "weak" / f"a.{suffix}").touch()
+    with open(folder / "metadata" / "train" / "weak.tsv", "a") as table:
+        table.write("a\train\n")
+    item = read_with_left_out("desed", folder)
+    assert "did you mean a.flac or a.wav?" in item.reason
+    assert "4 of 35 recordings" in " ".join(read("desed", folder).notes)
+
+
+def test_a_recording_that_two_tables_describe_alike_is_read_once(tmp_path):
+    folder = make_desed(tmp_path, with_eval=False)
+    n_before = len(read("desed", folder).recordings)
+    place = folder / "metadata" / "validation"
+    shutil.copy(place / "validation.tsv", place / "test_dcase2018.tsv")
+    (folder / "audio" / "validation" / "validation").rename(tmp_path / "moved")
+    shutil.rmtree(folder / "audio" / "validation")
+    (tmp_path / "moved").rename(folder / "audio" / "validation")
+    labelled = read("desed", folder)
+    assert len(labelled.recordings) == n_before
+    assert not labelled.missing
+    assert "6 rows name a recording again with the same labels" in " ".join(labelled.notes)
