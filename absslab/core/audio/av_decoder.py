@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from absslab.core.audio.container_ends import is_cut
 from absslab.core.audio.decoders import DecodingError
 
 if TYPE_CHECKING:
@@ -88,7 +89,9 @@ class AvDecoder:
             stream = container.streams.audio[0]
             if stream.codec_context is None:
                 raise DecodingError("there is no decoder for the coding of its sound")
-            frames = _Frames(container, stream)
+            with open(path, "rb") as file:
+                ends_early = is_cut(file, container.format.name)
+            frames = _Frames(container, stream, is_cut=ends_early)
             first = frames.next()
             if first is None:
                 raise DecodingError("not one packet of its sound can be decoded")
@@ -101,9 +104,14 @@ class AvDecoder:
         return cls(container, source, frames, first)
 
     @property
-    def remark(self) -> str:
-        """What was left out so far; empty if nothing."""
-        return self._frames.remark
+    def remarks(self) -> list[str]:
+        """What was left out so far."""
+        return self._frames.remarks
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the file ends within a packet, so far as is known."""
+        return self._frames.is_cut
 
     def read(self, n_samples: int) -> np.ndarray:
         """See `Decoder.read`."""
@@ -131,10 +139,11 @@ class AvDecoder:
 class _Frames:
     """The decoded frames of a stream, without the damaged ones."""
 
-    def __init__(self, container: Any, stream: Any):
+    def __init__(self, container: Any, stream: Any, *, is_cut: bool = False):
         self.stream = stream
-        self.n_bad = 0  # packets that can't be decoded
-        self.remark_of_end = ""
+        self.is_cut = is_cut  # whether the file ends within a packet
+        self._n_bad = 0  # packets that can't be decoded
+        self._remarks_of_end: list[str] = []
         self._frames = self._decode(container)
         self.n_said = 0  # exactly
         self.n_promised = 0  # approximately
@@ -147,12 +156,13 @@ class _Frames:
             self.n_promised = round((container.duration or 0) / 1e6 * rate)
 
     @property
-    def remark(self) -> str:
-        """What was left out so far; empty if nothing."""
-        if self.n_bad:
-            packets = "packet" if self.n_bad == 1 else "packets"
-            return f"is damaged: {self.n_bad} {packets} of its sound can't be decoded"
-        return self.remark_of_end
+    def remarks(self) -> list[str]:
+        """What was left out so far."""
+        remarks = []
+        if self._n_bad:
+            packets = "packet" if self._n_bad == 1 else "packets"
+            remarks.append(f"is damaged: {self._n_bad} {packets} of its sound can't be decoded")
+        return [*remarks, *self._remarks_of_end]
 
     def next(self) -> "av.AudioFrame | None":
         """Return the next frame; None at the end."""
@@ -165,7 +175,7 @@ class _Frames:
         while frame is not None:
             is_same = frame.sample_rate == first.sample_rate
             if not is_same or frame.layout.nb_channels != first.layout.nb_channels:
-                self.remark_of_end = (
+                self._remarks_of_end.append(
                     f"changes to {frame.layout.nb_channels} channels at {frame.sample_rate} Hz: "
                     f"only the {n_samples / first.sample_rate:.2f} s before are read"
                 )
@@ -178,23 +188,38 @@ class _Frames:
         import av
 
         n_bad_in_a_row = 0
+        n_samples = 0
+        is_partial = False  # the last packet
         packets = container.demux(self.stream)
         while True:
             try:
                 packet = next(packets, None)
             except (av.error.FFmpegError, OSError):  # the file ends within a packet
+                self.is_cut = True
                 packet = None
+            if packet is not None and packet.size:
+                is_partial = packet.is_corrupt  # in its middle a stream may have such packets too
+            else:
+                self.is_cut = self.is_cut or is_partial
             try:
                 frames = self.stream.decode(packet)
             except (av.error.EOFError, StopIteration):
                 return
             except av.error.FFmpegError:
-                self.n_bad += 1
                 n_bad_in_a_row += 1
-                if packet is None or n_bad_in_a_row > _MOST_BAD_PACKETS:
+                self._n_bad += 1
+                if n_bad_in_a_row > _MOST_BAD_PACKETS:
+                    rate = self.stream.codec_context.sample_rate or 1
+                    self._remarks_of_end.append(
+                        f"can't be decoded after {n_samples / rate:.2f} s: what follows the "
+                        f"{n_bad_in_a_row} damaged packets there is left out"
+                    )
+                    return
+                if packet is None:
                     return
                 continue
             n_bad_in_a_row = 0
+            n_samples += sum(frame.samples for frame in frames)
             yield from frames
             if packet is None or packet.size == 0:  # the last one empties the decoder
                 return

@@ -163,7 +163,13 @@ def _open_chunks(path: str | os.PathLike[str]) -> Opened:
             start = found.joined_at
             if not start:
                 break
+    if start:
+        remarks.append(_remark_of_most_parts())
     return _join(openers, remarks)
+
+
+def _remark_of_most_parts() -> str:
+    return f"is more than {_MOST_PARTS} files in one: only the first {_MOST_PARTS} are read"
 
 
 def _remark_of_size(n_said: int, n_there: int, unit: str) -> str:
@@ -223,17 +229,18 @@ def _open_flac(path: str | os.PathLike[str]) -> Opened:
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
     ):
         starts = [0]
-        while (at := content.find(_FLAC_START, starts[-1] + 1)) > 0 and len(starts) < _MOST_PARTS:
+        while (at := content.find(_FLAC_START, starts[-1] + 1)) > 0 and len(starts) <= _MOST_PARTS:
             starts.append(at)
         size = len(content)
     if len(starts) == 1:
         return _open_plain(path)
-    edges = [*starts, size]
+    remarks = [_remark_of_most_parts()] if len(starts) > _MOST_PARTS else []
+    edges = [*starts, size][: _MOST_PARTS + 1]
     openers: list[Callable[[], Decoder]] = [
         partial(_open_pieces, path, [Span(start, end)])
         for start, end in zip(edges[:-1], edges[1:], strict=True)
     ]
-    return _join(openers, [])
+    return _join(openers, remarks)
 
 
 def _open_ogg(path: str | os.PathLike[str]) -> Opened:
@@ -246,6 +253,8 @@ def _open_ogg(path: str | os.PathLike[str]) -> Opened:
     n_lost = sum(part.n_lost_bytes for part in parts)
     if n_lost:
         remarks.append(f"is damaged: {n_lost} bytes are no part of its sound and are left out")
+    if parts[-1].n_trailing:
+        remarks.append(_remark_of_trailing(parts[-1].n_trailing, "Ogg"))
     is_whole = len(parts) == 1 and parts[0].span.end == os.path.getsize(path)
     if is_whole:
         opened = _open_plain(path)
@@ -254,7 +263,11 @@ def _open_ogg(path: str | os.PathLike[str]) -> Opened:
     openers: list[Callable[[], Decoder]] = [
         partial(_open_pieces, path, [part.span]) for part in parts
     ]
-    return _join(openers, remarks)
+    return _join(openers, remarks, is_certain=not n_lost)
+
+
+def _remark_of_trailing(n_bytes: int, kind: str) -> str:
+    return f"goes on after its sound with {n_bytes} bytes that are no {kind}: they are left out"
 
 
 @lru_cache(maxsize=64)
@@ -275,6 +288,10 @@ def _open_mp3(path: str | os.PathLike[str], parts: tuple[Mp3Part, ...]) -> Opene
             remarks.append(
                 f"is damaged: {part.n_junk} bytes between its frames are no sound and are left out"
             )
+        if part.n_trailing:
+            remarks.append(_remark_of_trailing(part.n_trailing, "MP3"))
+        if part.is_cut and not part.n_missing:
+            remarks.append("ends within a frame: its end may be missing")
     openers: list[Callable[[], Decoder]] = [
         partial(_open_pieces, path, part.pieces, chatters=True) for part in parts
     ]
@@ -309,13 +326,14 @@ def count_samples(path: str, version: FileVersion, most: int) -> Count:
         return Count(n_samples, ())
     remarks = []
     if isinstance(decoder, AvDecoder):
-        if decoder.remark:
-            remarks.append(decoder.remark)
+        remarks.extend(decoder.remarks)
         # The last frame is filled up with silence, which the header leaves out.
         if 0 < n_said < n_samples <= n_said + 2 * decoder.frame_size:
             n_samples = n_said
         slack = 2 * decoder.frame_size + decoder.sampling_rate // 10
         n_said = decoder.n_promised if n_samples + slack < decoder.n_promised else 0
+        if decoder.is_cut and not n_said:
+            remarks.append("ends within a packet: its end may be missing")
     if n_samples < n_said < 1 << 60:
         remarks.append(f"is cut short: {n_samples} of {n_said} samples are there")
     return Count(n_samples, tuple(remarks))

@@ -59,6 +59,8 @@ class Mp3Part:
         samples_per_frame: per channel.
         coding: version, layer, sampling rate in Hz and number of channels.
         n_junk: bytes between frames that are neither frames nor tags.
+        n_trailing: bytes after the last frame of the file that are neither; zeros do not count.
+        is_cut: whether the file ends within a frame of this part.
     """
 
     spans: list[Span]
@@ -68,6 +70,8 @@ class Mp3Part:
     samples_per_frame: int
     coding: tuple[int, int, int, int]
     n_junk: int = 0
+    n_trailing: int = 0
+    is_cut: bool = False
 
     @property
     def pieces(self) -> list[Span | bytes]:
@@ -88,7 +92,7 @@ def find_mp3_parts(path: str | os.PathLike[str]) -> list[Mp3Part]:
         open(path, "rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
     ):
-        start = _skip_tags(content, 0)
+        start = skip_tags(content, 0)
         first = _find_frame(content, start, start + _SEARCHED)
         if first is None:
             return []
@@ -113,17 +117,24 @@ class _Walk:
             frame = _parse_frame(content, position)
             if frame is None:
                 self._close_span(position)
-                after = _skip_tags(content, position)
+                after = skip_tags(content, position)
                 if after == position:
                     found = _find_frame(content, position + 1, size, self._coding())
                     if found is None:
+                        rest = content[position:].rstrip(b"\0")
+                        if self.parts and _begins_as_frame(rest):
+                            self.parts[-1].is_cut = True  # within a header
+                        elif self.parts:
+                            self.parts[-1].n_trailing = len(rest)
                         break
                     self.parts[-1].n_junk += found - position
                     after = found
                 position = after
                 continue
             if position + frame.size > size:
-                break  # the last frame is not complete
+                if self.parts:
+                    self.parts[-1].is_cut = True
+                break
             n_said = _read_number(content, position, frame)
             if n_said is not None:
                 self._close_span(position)
@@ -187,6 +198,11 @@ def _parse_frame(content: mmap.mmap | bytes, position: int) -> _Frame | None:
     return _Frame(size, n_samples, rate, n_channels, version, layer)
 
 
+def _begins_as_frame(rest: bytes) -> bool:
+    """Tell whether these few bytes may be the beginning of the header of a frame."""
+    return 0 < len(rest) < 4 and rest[0] == 0xFF and (len(rest) < 2 or rest[1] & 0xE0 == 0xE0)
+
+
 def _find_frame(
     content: mmap.mmap, start: int, end: int, coding: tuple[int, int, int, int] | None = None
 ) -> int | None:
@@ -203,7 +219,7 @@ def _find_frame(
     return None
 
 
-def _skip_tags(content: mmap.mmap, position: int) -> int:
+def skip_tags(content: mmap.mmap, position: int) -> int:
     """Return the position after tags with titles and pictures."""
     while position < len(content):
         head = content[position : position + 32]
@@ -218,6 +234,11 @@ def _skip_tags(content: mmap.mmap, position: int) -> int:
             size = int.from_bytes(head[12:16], "little")
             is_header = head[23] & 0x20
             position += 32 + size if is_header else 32
+        elif head[:11] == b"LYRICSBEGIN":
+            end = content.find(b"LYRICS200", position)
+            if end < 0:
+                break
+            position = end + 9
         else:
             break
     return min(position, len(content))

@@ -5,6 +5,7 @@ import os
 from dataclasses import dataclass
 
 from absslab.core.audio.byte_pieces import Span
+from absslab.core.audio.mp3_frames import skip_tags
 
 _HEAD = 27  # bytes of a page before the sizes of its segments
 _IS_FIRST = 2  # flags of a page
@@ -18,6 +19,7 @@ class OggPart:
     span: Span
     is_ended: bool = False  # by a page that says that it is the last one
     n_lost_bytes: int = 0  # between pages: what stands there is none
+    n_trailing: int = 0  # bytes after the last page of the file that are none, without tags
 
 
 def find_ogg_parts(path: str | os.PathLike[str]) -> list[OggPart]:
@@ -50,4 +52,10 @@ def find_ogg_parts(path: str | os.PathLike[str]) -> list[OggPart]:
             parts[-1].span = Span(parts[-1].span.start, end)
             parts[-1].is_ended = parts[-1].is_ended or bool(head[5] & _IS_LAST)
             position = end
+        if parts:
+            end = parts[-1].span.end
+            is_page_cut = content[end : end + 4] == b"OggS"[: max(1, len(content) - end)]
+            if parts[-1].is_ended or not is_page_cut:
+                rest = content[skip_tags(content, end) :]
+                parts[-1].n_trailing = len(rest.rstrip(b"\0"))
     return parts

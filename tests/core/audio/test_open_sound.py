@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 
@@ -18,7 +19,7 @@ from sound_kinds import (
     write_with_av,
 )
 
-from absslab.core.audio import formats, sound_files
+from absslab.core.audio import av_decoder, decoder_choice, formats, sound_files
 from absslab.core.audio.av_decoder import SafeReader
 from absslab.core.audio.mp3_frames import find_mp3_parts
 from absslab.core.common.errors import InputError
@@ -536,3 +537,105 @@ def test_a_file_that_promises_samples_and_has_none_is_refused(tmp_path):
     path.write_bytes(b".snd" + b"".join(n.to_bytes(4, "big") for n in numbers) + bytes(4))
     with pytest.raises(InputError, match="holds 0 samples"):
         sound_files.check(path, may_be_silent=True)
+
+
+# --- ends that are missing, and what follows a sound
+
+
+@pytest.mark.parametrize(
+    ("suffix", "coding", "rate"),
+    [
+        (".avi", "pcm_s16le", RATE),
+        (".avi", "mp3", RATE),
+        (".ts", "mp2", RATE),
+        (".ts", "aac", RATE),
+        (".mpg", "mp2", 44100),
+        (".flv", "aac", 44100),
+        (".mka", "flac", RATE),
+    ],
+)
+@pytest.mark.parametrize("n_lost", [37, 777, 4001])
+def test_a_video_that_ends_within_a_packet_may_lack_its_end(tmp_path, suffix, coding, rate, n_lost):
+    path = tmp_path / f"whole{suffix}"
+    write_with_av(path, tone(2.0, rate)[None], rate, coding)
+    assert read_with_notices(path, path.read_bytes())[1] == []
+    _, notices = read_with_notices(tmp_path / f"a{suffix}", path.read_bytes()[:-n_lost])
+    line = f"a{suffix} ends within a packet: its end may be missing"
+    assert line in notices or any("is cut short" in notice for notice in notices)
+
+
+def test_damaged_packets_and_a_change_of_rate_are_both_said(tmp_path):
+    path = tmp_path / "a.aac"
+    write_with_av(path, tone(1.0)[None], RATE, "aac")
+    first = bytearray(path.read_bytes())
+    first[len(first) // 2 : len(first) // 2 + 60] = b"\xff" * 60
+    write_with_av(path, tone(1.0, 44100)[None], 44100, "aac")
+    _, notices = read_with_notices(path, bytes(first) + path.read_bytes())
+    assert len(notices) == 2
+    assert re.match(r"a\.aac is damaged: \d+ packets? of its sound can't be decoded", notices[0])
+    assert "changes to 1 channels at 44100 Hz: only the" in notices[1]
+
+
+def test_what_follows_too_many_damaged_packets_is_said_to_be_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(av_decoder, "_MOST_BAD_PACKETS", 2)
+    path = tmp_path / "a.flv"
+    write_with_av(path, tone(3.0, 44100)[None], 44100, "aac")
+    content = bytearray(path.read_bytes())
+    position = 13
+    n_tags = 0
+    while position < len(content):
+        size = int.from_bytes(content[position + 1 : position + 4], "big")
+        n_tags += content[position] == 8
+        if 60 < n_tags < 70:  # the sound after two bytes about its coding
+            content[position + 13 : position + 11 + size] = b"\xff" * (size - 2)
+        position += 11 + size + 4
+    channels, notices = read_with_notices(path, bytes(content))
+    assert channels.shape[1] < 2 * 44100
+    assert len(notices) == 2
+    assert notices[0] == "a.flv is damaged: 3 packets of its sound can't be decoded"
+    assert re.match(
+        r"a\.flv can't be decoded after 1\.\d\d s: what follows the 3 damaged packets there is "
+        "left out",
+        notices[1],
+    )
+
+
+@pytest.mark.parametrize("container", ["MP3", "OGG"])
+def test_a_wav_that_follows_another_sound_is_said_to_be_left_out(tmp_path, container):
+    coding = {"MP3": "MPEG_LAYER_III", "OGG": "VORBIS"}[container]
+    sound = encode(tone(1.5), RATE, container, coding)
+    other = encode(tone(0.5), RATE, "WAV", "PCM_16")
+    channels, notices = read_with_notices(tmp_path / "a.bin", sound + other)
+    assert channels.shape == (1, 24000)
+    n_bytes = len(other.rstrip(b"\0"))
+    kind = {"MP3": "MP3", "OGG": "Ogg"}[container]
+    assert notices == [
+        f"a.bin goes on after its sound with {n_bytes} bytes that are no {kind}: they are left out"
+    ]
+    for harmless in (bytes(700), b"TAG" + b"x" * 125, b"LYRICSBEGININD000LYRICS200"):
+        channels, notices = read_with_notices(tmp_path / "a.bin", sound + harmless)
+        assert channels.shape == (1, 24000)
+        assert notices == []
+
+
+def test_an_mp3_without_a_header_that_ends_within_a_frame_may_lack_its_end(tmp_path):
+    content = mp3(1.5, with_header=False, tmp_path=tmp_path)
+    for n_lost in (1, 40):
+        _, notices = read_with_notices(tmp_path / "a.mp3", content[:-n_lost])
+        assert notices == ["a.mp3 ends within a frame: its end may be missing"]
+
+
+@pytest.mark.parametrize("container", ["WAV", "AIFF", "FLAC"])
+def test_of_too_many_joined_files_the_first_are_read_and_this_is_said(
+    tmp_path, monkeypatch, container
+):
+    monkeypatch.setattr(decoder_choice, "_MOST_PARTS", 2)
+    once = encode(tone(0.25), RATE, container, "PCM_16")
+    for n, lines in [
+        (2, []),
+        (3, ["a.bin is more than 2 files in one: only the first 2 are read"]),
+        (4, ["a.bin is more than 2 files in one: only the first 2 are read"]),
+    ]:
+        channels, notices = read_with_notices(tmp_path / "a.bin", n * once)
+        assert channels.shape == (1, 8000)
+        assert notices == lines
