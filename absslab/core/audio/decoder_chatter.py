@@ -4,7 +4,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 _CHATTER = (
     b"libmpg123",
@@ -15,7 +15,7 @@ _CHATTER = (
 _STANDARD_ERROR = 2
 _lock = threading.Lock()
 _n_inside = 0
-_original = -1
+_original = -1  # while nothing is redirected
 _caught = -1
 
 
@@ -24,7 +24,9 @@ def silence_chatter() -> Iterator[None]:
     """Drop the lines that libmpg123 prints in the block, and print all others after it.
 
     The library has no switch for it that libsndfile would set. Standard error is one for the whole
-    process; lines of other threads are only late.
+    process; lines of other threads are only late. What another thread starts meanwhile as a program
+    of its own keeps the redirected standard error, and its lines are lost: the block should hold
+    no more than a call into the library. Where nothing can be redirected, the lines are printed.
     """
     _begin()
     try:
@@ -34,37 +36,77 @@ def silence_chatter() -> Iterator[None]:
 
 
 def _begin() -> None:
-    global _n_inside, _original, _caught
+    global _n_inside
     with _lock:
+        if not _n_inside:
+            _redirect()
         _n_inside += 1
-        if _n_inside > 1:
-            return
-        try:
-            _original = os.dup(_STANDARD_ERROR)
-        except OSError:  # it is closed
-            _original = -1
-            return
-        with tempfile.TemporaryFile() as file:
-            _caught = os.dup(file.fileno())
-        os.dup2(_caught, _STANDARD_ERROR)
+
+
+def _redirect() -> None:
+    """Let what is printed go to a file in memory, if the system can."""
+    global _original, _caught
+    caught = -1
+    original = -1
+    try:
+        original = os.dup(_STANDARD_ERROR)  # fails if it is closed
+        caught = _open_file()
+        os.dup2(caught, _STANDARD_ERROR)
+    except OSError:
+        for descriptor in (original, caught):
+            if descriptor >= 0:
+                os.close(descriptor)
+        return
+    _original = original
+    _caught = caught
+
+
+def _open_file() -> int:
+    """Return the descriptor of a file without a name; where possible it needs no folder."""
+    if hasattr(os, "memfd_create"):
+        with suppress(OSError):  # a sandbox may not allow it
+            return os.memfd_create("chatter")
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
 
 
 def _end() -> None:
     global _n_inside
     with _lock:
         _n_inside -= 1
-        if _n_inside or _original < 0:
-            return
+        if not _n_inside and _original >= 0:
+            _restore()
+
+
+def _restore() -> None:
+    """Print what was caught and is no chatter."""
+    global _original, _caught
+    os.dup2(_original, _STANDARD_ERROR)
+    os.close(_original)
+    _original = -1
+    with open(_caught, "rb") as file:
+        file.seek(0)
+        others = [
+            line for line in file if line.strip() and not any(mark in line for mark in _CHATTER)
+        ]
+    _caught = -1
+    if others:
+        with suppress(OSError):  # its reader has gone
+            os.write(_STANDARD_ERROR, b"".join(others))
+
+
+def _forget_parent() -> None:
+    """Print in a forked process, which does not go on with the block of another thread."""
+    global _lock, _n_inside, _original, _caught
+    _lock = threading.Lock()
+    _n_inside = 0
+    if _original >= 0:
         os.dup2(_original, _STANDARD_ERROR)
         os.close(_original)
-        size = os.lseek(_caught, 0, os.SEEK_END)
-        os.lseek(_caught, 0, os.SEEK_SET)
-        printed = os.read(_caught, size) if size else b""
         os.close(_caught)
-        others = [
-            line
-            for line in printed.splitlines(keepends=True)
-            if line.strip() and not any(mark in line for mark in _CHATTER)
-        ]
-        if others:
-            os.write(_STANDARD_ERROR, b"".join(others))
+    _original = -1
+    _caught = -1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_parent)
