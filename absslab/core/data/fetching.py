@@ -4,11 +4,11 @@
 
     folder/UrbanSound8K/…                  the unpacked corpus, complete or not at all
            .urbansound8k.part              what has come so far; the next call goes on from there
-           .urbansound8k.sha256            the checksum of the first download
+           .urbansound8k.sha256            the checksum of the first download that was unpacked
 
 A checksum that the authors publish is compared with that of the archive. Where they publish none,
-that of the first download is kept, and later ones are compared with it. Corpora that have no such
-archive are got by hand: `Corpus.by_hand` says how.
+that of the first download that could be unpacked is kept, and later ones are compared with it.
+Corpora that have no such archive are got by hand: `Corpus.by_hand` says how.
 """
 
 import os
@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from absslab.core.common.config import look_up
-from absslab.core.common.errors import InputError, Reason, WorkError, escape_braces
+from absslab.core.common.errors import InputError, InputWarning, Reason, WorkError, escape_braces
 from absslab.core.common.files import temporary_sibling, write_text
+from absslab.core.common.notices import give_notice
 from absslab.core.common.progress import Progress, Steps, name_stage
 
 _CHUNK = 1 << 16  # bytes; what is lost when a connection is cut
@@ -139,8 +140,11 @@ def fetch_steps(
         raise InputError("{path} exists: it is there already, or remove it", path=target)
     part = folder / f".{name}.part"
     yield from name_stage(_download(corpus, part, timeout=timeout, tries=tries), "downloading")
-    _check_archive(corpus, part, folder / f".{name}.sha256")
+    record = folder / f".{name}.sha256"
+    checksum = _check_archive(corpus, part, record)
     yield from name_stage(_unpack(corpus, part, target), "unpacking")
+    if not corpus.checksum and not record.exists():  # what can't be unpacked is no archive
+        write_text(record, checksum + "\n")
     part.unlink()
     return target
 
@@ -170,6 +174,13 @@ def _download(corpus: Corpus, part: Path, *, timeout: float, tries: int) -> Step
         reason = Reason("the connection was cut", "the connection was cut")
         try:
             total = yield from _receive(corpus, part, n_before, timeout)
+            if total < 0 and not corpus.checksum:
+                give_notice(
+                    InputWarning(
+                        f"the server does not say how long the archive of {corpus.title} is: "
+                        "whether it came whole shows only when it is unpacked"
+                    )
+                )
             if part.stat().st_size == total or total < 0:
                 return
         except requests.RequestException as error:
@@ -241,8 +252,11 @@ def _check_space(folder: Path, needed: float, title: str) -> None:
         )
 
 
-def _check_archive(corpus: Corpus, part: Path, record: Path) -> None:
+def _check_archive(corpus: Corpus, part: Path, record: Path) -> str:
     """Compare the checksum with that of the authors, or with that of the first download.
+
+    Returns:
+        the checksum.
 
     Raises:
         WorkError: it is another one; the file is removed.
@@ -262,8 +276,7 @@ def _check_archive(corpus: Corpus, part: Path, record: Path) -> None:
             f"the archive of {corpus.title} has the checksum {found}, not {expected}, which "
             f"{source}: it is damaged or was replaced, and is removed; give the same command again"
         )
-    if not corpus.checksum and not record.exists():
-        write_text(record, found + "\n")
+    return found
 
 
 def _unpack(corpus: Corpus, part: Path, target: Path) -> Steps[None]:

@@ -12,6 +12,7 @@ import pytest
 
 from absslab.cli.main import main
 from absslab.core.common.errors import InputError, WorkError
+from absslab.core.common.notices import collect_notices
 from absslab.core.common.progress import run_to_end
 from absslab.core.data import fetching
 from absslab.core.data.corpora import CORPORA
@@ -72,8 +73,11 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.send_response(200)
         content = server.archive[start:]
-        self.send_header("Content-Length", str(len(content)))
+        if server.mode not in ("without length", "cut without length"):
+            self.send_header("Content-Length", str(len(content)))
         self.end_headers()
+        if server.mode == "cut without length":
+            content = content[: len(content) // 2]
         if server.mode in ("cut once", "cut", "without ranges", "stall"):
             self.wfile.write(content[: len(content) // 2])
             self.wfile.flush()
@@ -185,6 +189,21 @@ def test_what_is_no_archive_is_told_and_removed(server, tmp_path, content):
     assert not (tmp_path / "esc50").exists()
     assert not list(tmp_path.glob("*.part"))
     assert not list(tmp_path.glob(".esc50.*.part"))
+    server.archive = make_zip()
+    check_content(fetch(server, tmp_path))
+
+
+@pytest.mark.parametrize("make", [make_zip, make_tar])
+def test_an_archive_of_unknown_length_is_checked_by_unpacking(server, tmp_path, make):
+    server.archive = make()
+    server.mode = "cut without length"
+    with collect_notices() as notices, pytest.raises(WorkError, match="can't be unpacked"):
+        fetch(server, tmp_path)
+    assert "shows only when it is unpacked" in str(notices[0])
+    assert list(tmp_path.iterdir()) == []
+    server.mode = "without length"
+    with collect_notices():
+        check_content(fetch(server, tmp_path))
 
 
 def test_an_archive_can_not_write_outside(server, tmp_path):
