@@ -34,7 +34,7 @@ from absslab.core.data.labelled_recordings import (
     read_event_table,
 )
 from absslab.core.data.splits import SPLITS
-from absslab.core.data.strong_labels import SoundEvent
+from absslab.core.data.strong_labels import EventFitter, SoundEvent
 from absslab.core.data.video_clips import find_clip, index_videos, video_of
 from absslab.core.data.weak_labels import LabelledRow, read_label_table
 
@@ -268,7 +268,7 @@ def read_urban_sed(settings: SplitSettings, folder: Path) -> LabelledFolder:
         folder: the corpus.
 
     Raises:
-        InputError: it is not complete, or an annotation is damaged.
+        InputError: it is not complete.
     """
     annotations = _find_folder(folder, "annotations")
     audio = _find_folder(folder, "audio")
@@ -278,7 +278,11 @@ def read_urban_sed(settings: SplitSettings, folder: Path) -> LabelledFolder:
     for part, split in {"train": "train", "validate": "validation", "test": "test"}.items():
         finder = AudioFinder(audio / part, annotations / part)
         for path in sorted((annotations / part).glob("*.jams")):
-            of_recording = read_jams(path)
+            try:
+                of_recording = read_jams(path)
+            except InputError as error:
+                found.missing[str(path)] = error
+                continue
             labels = [event.event_label for event in of_recording]
             sound = found.add(finder, f"{path.stem}.wav", labels, path.stem, split)
             events.setdefault(split, {})[sound] = of_recording
@@ -294,9 +298,9 @@ def _fit_events(
     classes: Sequence[str],
     durations: Mapping[str, float],
 ) -> dict[str, list[SoundEvent]]:
-    """Cut events at the ends of their recordings, and leave out those without length."""
+    """Fit events into their recordings, and say what was left out or cut."""
+    fitter = EventFitter()
     fitted: dict[str, list[SoundEvent]] = {}
-    n_changed = 0
     for path, duration in durations.items():
         fitted[path] = []
         for event in events.get(path, ()):
@@ -306,17 +310,11 @@ def _fit_events(
                     "which the model does not know",
                     path=path,
                 )
-            offset = min(event.offset, duration)
-            n_changed += event.offset > duration + 0.1 or offset <= event.onset
-            if offset > event.onset:
-                fitted[path].append(replace(event, offset=offset))
-    if n_changed:
-        give_notice(
-            InputWarning(
-                f"{n_changed} events were cut at the ends of their recordings, or left out since "
-                "they have no length"
-            )
-        )
+            fitting = fitter.fit(event, duration, Path(path).name)
+            if fitting is not None:
+                fitted[path].append(fitting)
+    for note in fitter.notes():
+        give_notice(InputWarning(note))
     return fitted
 
 

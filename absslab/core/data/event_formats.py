@@ -11,7 +11,7 @@
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -36,6 +36,13 @@ class LabelledEvent(NamedTuple):
     onset: float  # s
     offset: float  # s
     event_label: str
+
+
+class _EventTable(NamedTuple):
+    """The events of a file, and all recordings that it names, with events or without."""
+
+    events: list[LabelledEvent]
+    recordings: list[str]
 
 
 @dataclass(frozen=True)
@@ -78,14 +85,17 @@ def read_any_events(
     Raises:
         InputError: the file is of none of these formats, or a time is no number.
     """
-    path = Path(path)
+    return _read(Path(path), suffix, label_column).events
+
+
+def _read(path: Path, suffix: str, label_column: str) -> _EventTable:
     program = name_other_format(path)
     if "Audacity" in program:
         return _read_audacity(path, suffix)
     if "Raven" in program:
         return _read_raven(path, suffix, label_column)
     if not strip_text(path):
-        return []  # a label track without labels
+        return _EventTable([], [path.stem + suffix])  # a label track without labels
     table = open_table(
         path,
         required=EVENT_COLUMNS,
@@ -94,15 +104,29 @@ def read_any_events(
         may_be_empty=True,
         may_be_short=True,
     )
-    events = []
+    found = _EventTable([], [])
+    n_unlabelled = 0
     for row in table.rows:
         cells = row.cells
+        name = cells["filename"]
+        if is_missing(name):
+            raise InputError(
+                f"{{path}}, line {row.line}: there is no filename: expected that of a recording",
+                path=path,
+            )
+        found.recordings.append(name)
         if all(is_missing(cells[column]) for column in EVENT_COLUMNS[1:]):
+            continue
+        label = normalise(cells["event_label"])
+        if is_missing(label):
+            n_unlabelled += 1
             continue
         onset = _read_seconds(cells["onset"], path, row.line)
         offset = _read_seconds(cells["offset"], path, row.line)
-        events.append(LabelledEvent(cells["filename"], onset, offset, cells["event_label"]))
-    return events
+        _check_order(onset, offset, path, row.line)
+        found.events.append(LabelledEvent(name, onset, offset, label))
+    _say_unlabelled(path, n_unlabelled)
+    return found
 
 
 def strip_text(path: Path) -> str:
@@ -110,7 +134,7 @@ def strip_text(path: Path) -> str:
     return read_text(path).strip()
 
 
-def _read_audacity(path: Path, suffix: str) -> list[LabelledEvent]:
+def _read_audacity(path: Path, suffix: str) -> _EventTable:
     events = []
     n_unlabelled = 0
     for number, line in enumerate(read_text(path).split("\n"), start=1):
@@ -128,12 +152,13 @@ def _read_audacity(path: Path, suffix: str) -> list[LabelledEvent]:
             continue
         onset = _read_seconds(cells[0], path, number)
         offset = _read_seconds(cells[1], path, number)
+        _check_order(onset, offset, path, number)
         events.append(LabelledEvent(path.stem + suffix, onset, offset, label))
     _say_unlabelled(path, n_unlabelled)
-    return events
+    return _EventTable(events, [path.stem + suffix])
 
 
-def _read_raven(path: Path, suffix: str, label_column: str) -> list[LabelledEvent]:
+def _read_raven(path: Path, suffix: str, label_column: str) -> _EventTable:
     table = open_table(path, required=_RAVEN_TIMES, delimiter="\t", key=None, may_be_empty=True)
     if label_column and label_column not in table.columns:
         raise InputError(
@@ -150,27 +175,38 @@ def _read_raven(path: Path, suffix: str, label_column: str) -> list[LabelledEven
             path=path,
         )
     stem = re.sub(r"\.Table\.\d+\.selections$", "", path.stem)
+    recordings = [] if table.rows else [stem + suffix]
     events: dict[tuple[str, LabelledEvent], None] = {}
     n_unlabelled = 0
     for row in table.rows:
         cells = row.cells
+        recordings.append(cells.get("Begin File", "") or stem + suffix)
         label = normalise(cells[column])
         if is_missing(label):
             n_unlabelled += 1
             continue
         begin = _read_seconds(cells["Begin Time (s)"], path, row.line)
         end = _read_seconds(cells["End Time (s)"], path, row.line)
+        _check_order(begin, end, path, row.line)
         onset = begin
-        name = cells.get("Begin File", "")
-        if name and cells.get("File Offset (s)", ""):
+        if cells.get("Begin File", "") and cells.get("File Offset (s)", ""):
             # The other times count from the beginning of the first of several recordings.
             onset = _read_seconds(cells["File Offset (s)"], path, row.line)
         offset = end if onset == begin else round(onset + end - begin, 6)
-        event = LabelledEvent(name or stem + suffix, onset, offset, label)
+        event = LabelledEvent(recordings[-1], onset, offset, label)
         # Raven writes a selection once for each view that it is drawn in.
         events[cells.get("Selection", str(row.line)), event] = None
     _say_unlabelled(path, n_unlabelled)
-    return [event for _, event in events]
+    return _EventTable([event for _, event in events], recordings)
+
+
+def _check_order(onset: float, offset: float, path: Path, line: int) -> None:
+    if offset < onset:
+        raise InputError(
+            f"{{path}}, line {line}: the event ends at {offset:g} s, not after its onset at "
+            f"{onset:g} s",
+            path=path,
+        )
 
 
 def _say_unlabelled(path: Path, n_unlabelled: int) -> None:
@@ -195,14 +231,18 @@ def _read_seconds(text: str, path: Path, line: int) -> float:
 def convert_events(config: ConversionConfig) -> list[Path]:
     """Convert tables of events, and return the files that were written.
 
+    Recordings without events keep a row, or a file, that says so.
+
     Raises:
         InputError: a file can't be read, there is none, or a file would be overwritten.
     """
-    events: list[LabelledEvent] = []
+    table = _EventTable([], [])
     for path in _list_inputs(config.input):
-        events += read_any_events(path, suffix=config.suffix, label_column=config.label_column)
+        events, recordings = _read(path, config.suffix, config.label_column)
+        table.events.extend(events)
+        table.recordings.extend(recordings)
     write: _Writer = look_up("format", config.to, WRITERS)
-    files = write(events, Path(config.output))
+    files = write(table, Path(config.output))
     for path in files:
         if path.exists():
             raise InputError("{path} exists: choose another output, or remove it", path=path)
@@ -225,19 +265,23 @@ def _list_inputs(inputs: Iterable[str]) -> list[Path]:
     return files
 
 
-def _events_text(events: Sequence[LabelledEvent], output: Path) -> dict[Path, str]:
+def _events_text(table: _EventTable, output: Path) -> dict[Path, str]:
     """Return the table of events: one file."""
     rows = []
-    for event in events:
+    for event in table.events:
         cells = (event.filename, f"{event.onset:.6f}", f"{event.offset:.6f}", event.event_label)
         rows.append(dict(zip(EVENT_COLUMNS, cells, strict=True)))
+    with_events = {event.filename for event in table.events}
+    for name in dict.fromkeys(table.recordings):
+        if name not in with_events:
+            rows.append(dict.fromkeys(EVENT_COLUMNS, "") | {"filename": name})
     return {output: table_text(EVENT_COLUMNS, rows, delimiter="\t")}
 
 
-def _audacity_texts(events: Sequence[LabelledEvent], output: Path) -> dict[Path, str]:
+def _audacity_texts(table: _EventTable, output: Path) -> dict[Path, str]:
     """Return the label track of each recording."""
     texts = {}
-    for stem, of_recording in _group_by_recording(events).items():
+    for stem, of_recording in _group_by_recording(table).items():
         lines = [
             f"{event.onset:.6f}\t{event.offset:.6f}\t{event.event_label}\n"
             for event in of_recording
@@ -246,7 +290,7 @@ def _audacity_texts(events: Sequence[LabelledEvent], output: Path) -> dict[Path,
     return texts
 
 
-def _raven_texts(events: Sequence[LabelledEvent], output: Path) -> dict[Path, str]:
+def _raven_texts(table: _EventTable, output: Path) -> dict[Path, str]:
     """Return the selection table of each recording."""
     columns = (
         "Selection",
@@ -259,7 +303,7 @@ def _raven_texts(events: Sequence[LabelledEvent], output: Path) -> dict[Path, st
         "Annotation",
     )
     texts = {}
-    for stem, of_recording in _group_by_recording(events).items():
+    for stem, of_recording in _group_by_recording(table).items():
         rows = []
         for number, event in enumerate(of_recording, start=1):
             name = Path(event.filename).name
@@ -271,27 +315,29 @@ def _raven_texts(events: Sequence[LabelledEvent], output: Path) -> dict[Path, st
     return texts
 
 
-def _group_by_recording(events: Sequence[LabelledEvent]) -> dict[str, list[LabelledEvent]]:
+def _group_by_recording(table: _EventTable) -> dict[str, list[LabelledEvent]]:
     """Return the events of each recording, by its path without suffix."""
     groups: dict[str, list[LabelledEvent]] = {}
     names: dict[str, str] = {}
-    for event in events:
-        path = Path(event.filename.replace("\\", "/"))
+    stems: dict[str, str] = {}
+    for name in dict.fromkeys(table.recordings):
+        path = Path(name.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts:
-            raise InputError(
-                f"{event.filename!r} leads out of the output folder: expected a relative path"
-            )
+            raise InputError(f"{name!r} leads out of the output folder: expected a relative path")
         stem = path.with_suffix("").as_posix()
-        if names.setdefault(stem, event.filename) != event.filename:
+        if names.setdefault(stem, name) != name:
             raise InputError(
-                f"{names[stem]!r} and {event.filename!r} would be written to the same file: "
+                f"{names[stem]!r} and {name!r} would be written to the same file: "
                 "convert them into different folders"
             )
-        groups.setdefault(stem, []).append(event)
+        stems[name] = stem
+        groups[stem] = []
+    for event in table.events:
+        groups[stems[event.filename]].append(event)
     return groups
 
 
-_Writer = Callable[[Sequence[LabelledEvent], Path], Mapping[Path, str]]
+_Writer = Callable[[_EventTable, Path], Mapping[Path, str]]
 WRITERS: dict[str, _Writer] = {
     "events": _events_text,
     "audacity": _audacity_texts,

@@ -5,7 +5,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from absslab.core.common.config import suggest_nearest
@@ -61,9 +61,7 @@ def read_events(
 ) -> dict[str, list[SoundEvent]]:
     """Read strong labels, as `write_events` and others write them.
 
-    Times may have decimal commas. Events without length are left out; what lies behind the end of
-    a recording is cut off. Both are counted in a notice, unless it is up to 0.1 s, since times are
-    often rounded.
+    Times may have decimal commas. Events are fitted into their recordings, see `EventFitter`.
 
     Args:
         path: the file. A row with only a filename, or NaN for the rest, means that the recording
@@ -172,6 +170,50 @@ def _check_recording_exists(
     )
 
 
+class EventFitter:
+    """Fits events into their recordings, and counts what it leaves out or cuts.
+
+    Events without length, and those behind the end of a recording, are left out; what is longer
+    than the recording is cut off. All is counted but cuts of up to 0.1 s, since times are often
+    rounded.
+    """
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.first: dict[str, str] = {}  # where it was done first, by kind
+
+    def fit(self, event: SoundEvent, duration: float, place: str) -> SoundEvent | None:
+        """Return the part of an event that lies in its recording; None if there is none.
+
+        Args:
+            event: its offset is not before its onset.
+            duration: of the recording (s).
+            place: where the event stands, such as line 3.
+        """
+        if event.offset == event.onset:
+            self._count("without length, left out", place)
+            return None
+        if event.onset >= duration:
+            self._count("behind the end of the recording, left out", place)
+            return None
+        if event.offset > duration + _TOLERANCE:
+            self._count("cut at the end of the recording", place)
+        return replace(event, offset=min(event.offset, duration))
+
+    def notes(self) -> list[str]:
+        """Return a line for each kind: how many events were left out or cut."""
+        notes = []
+        for kind, count in self.counts.items():
+            events = "1 event" if count == 1 else f"{count} events"
+            first = "in" if count == 1 else "the first in"
+            notes.append(f"{events} {kind}, {first} {self.first[kind]}")
+        return notes
+
+    def _count(self, kind: str, place: str) -> None:
+        self.counts[kind] += 1
+        self.first.setdefault(kind, place)
+
+
 class _EventReader:
     """Reads the events of the rows of a table, and counts what it leaves out.
 
@@ -185,8 +227,7 @@ class _EventReader:
         self.path = path
         self.classes = classes
         self.has_points = has_points
-        self.counts: Counter[str] = Counter()
-        self.first: dict[str, int] = {}  # line
+        self.fitter = EventFitter()
 
     def read(self, row: TableRow, duration: float, name: str) -> SoundEvent | None:
         """Read and check the event of a row; None if there is none."""
@@ -203,31 +244,12 @@ class _EventReader:
             problem = f"unknown class {label!r}{suggest_nearest(label, self.classes)}"
         if problem:
             raise InputError(f"{{path}}, row {row.line}: {escape_braces(problem)}", path=self.path)
-        if offset == onset:
-            self._count("without length, left out", row)
-            return None
-        if onset >= duration:
-            if offset > duration + _TOLERANCE:
-                self._count("behind the end of the recording, left out", row)
-            return None
-        if offset > duration + _TOLERANCE:
-            self._count("cut at the end of the recording", row)
-        return SoundEvent(label, onset, min(offset, duration))
+        return self.fitter.fit(SoundEvent(label, onset, offset), duration, f"line {row.line}")
 
     def give_notices(self) -> None:
         """Say in a line for each kind how many events were left out or cut."""
-        for kind, count in self.counts.items():
-            events = "1 event" if count == 1 else f"{count} events"
-            first = "in line" if count == 1 else "the first in line"
-            give_notice(
-                InputWarning(
-                    f"{{path}}: {events} {kind}, {first} {self.first[kind]}", path=self.path
-                )
-            )
-
-    def _count(self, kind: str, row: TableRow) -> None:
-        self.counts[kind] += 1
-        self.first.setdefault(kind, row.line)
+        for note in self.fitter.notes():
+            give_notice(InputWarning(f"{{path}}: {escape_braces(note)}", path=self.path))
 
     def _read_seconds(self, row: TableRow, column: str) -> float:
         text = row.cells[column]

@@ -1,5 +1,6 @@
 """Corpora are read as they are unpacked, with their own splits; no origin is in two of them."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -204,6 +205,59 @@ def test_a_clip_that_is_missing_follows_the_rule_for_missing_files(tmp_path, nam
     left_out = LeftOut("train", on_error="skip")
     read_split(config, "train", left_out=left_out)
     assert [item.file for item in left_out.files] == [str(clip)]
+
+
+def write_jams(path, *annotations):
+    documents = [{"namespace": space, "data": data} for space, data in annotations]
+    path.write_text(json.dumps({"annotations": documents}))
+
+
+def test_all_annotations_of_a_jams_file_are_read(tmp_path):
+    path = tmp_path / "a.jams"
+    first = {"time": 0, "duration": 1, "value": "dog"}
+    second = {"time": 2, "duration": 1, "value": "rain"}
+    beat = {"time": 3, "duration": 1, "value": "beat"}
+    write_jams(path, ("beat", [beat]), ("tag_open", [first]), ("segment_open", [first, second]))
+    assert read_jams(path) == [SoundEvent("dog", 0, 1), SoundEvent("rain", 2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        ({"time": float("nan"), "duration": -3, "value": "dog"}, "time nan and the duration -3"),
+        ({"time": 1, "duration": -3, "value": "dog"}, "'dog' with the time 1 and the duration -3"),
+        ({"time": -1, "duration": 3, "value": "dog"}, "expected seconds of at least 0"),
+        ({"time": 1, "duration": float("inf"), "value": "dog"}, "the duration inf"),
+        ({"time": 1, "duration": 3, "value": None}, "an event without a label at 1 s"),
+        ({"time": 1, "duration": 3, "value": {"label": "NaN"}}, "an event without a label at 1 s"),
+    ],
+)
+def test_impossible_events_of_jams_are_refused_with_their_file(tmp_path, item, message):
+    folder = MINIATURES["urban_sed"](tmp_path)
+    path = min(folder.rglob("*.jams"))
+    write_jams(path, ("scaper", [item]))
+    (error,) = read("urban_sed", folder).missing.values()
+    assert str(error).startswith(f"{path} has an event")
+    assert message in str(error)
+
+
+def test_events_of_jams_are_fitted_as_those_of_tables(tmp_path):
+    folder = MINIATURES["urban_sed"](tmp_path)
+    path = min((folder / "annotations" / "test").glob("*.jams"))
+    times = ((0.1, 5), (0.2, 0), (0.31, 0.01))
+    items = [{"time": time, "duration": length, "value": "dog"} for time, length in times]
+    write_jams(path, ("scaper", items))
+    labelled = read("urban_sed", folder)
+    sound = str(folder / "audio" / "test" / f"{path.stem}.wav")
+    with collect_notices() as notices:
+        events = labelled.events["test"](labelled.classes, {sound: 0.3})
+    assert events == {sound: [SoundEvent("dog", 0.1, 0.3)]}
+    name = f"{path.stem}.wav"
+    assert list(map(str, notices)) == [
+        f"1 event cut at the end of the recording, in {name}",
+        f"1 event without length, left out, in {name}",
+        f"1 event behind the end of the recording, left out, in {name}",
+    ]
 
 
 def read_with_left_out(name, folder):

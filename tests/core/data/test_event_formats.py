@@ -143,3 +143,54 @@ def test_the_command_says_what_it_expects(capsys):
     for arguments in (["labels"], ["labels", "copy"], ["labels", "convert"]):
         assert main(arguments) == 2
         assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_an_event_of_no_class_is_left_out_and_counted(tmp_path):
+    rows = "filename\tonset\toffset\tevent_label\nb.wav\t3\t1\tNaN\na.wav\t0\t1\ttone\n"
+    with collect_notices() as notices:
+        (path,) = convert(tmp_path, rows, "events.tsv")
+    assert "events.tsv: 1 event without a label left out" in str(notices[0])
+    assert path.read_text().splitlines()[1:] == ["a.wav\t0.000000\t1.000000\ttone", "b.wav\t\t\t"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("b.txt", ""),
+        ("b.txt", "\n"),
+        ("b.Table.1.selections.txt", RAVEN.splitlines()[0] + "\n"),
+        ("e.tsv", "filename\tonset\toffset\tevent_label\nb.wav\n"),
+        ("e.tsv", "filename\tonset\toffset\tevent_label\nb.wav\tNaN\tNaN\tNaN\n"),
+    ],
+)
+def test_a_recording_without_events_does_not_disappear(tmp_path, name, text):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.txt").write_text(AUDACITY)
+    for to, written in (("events", None), ("audacity", "b"), ("raven", "b.Table.1.selections")):
+        output = tmp_path / to
+        (tmp_path / "in" / name).write_text(text)
+        convert_events(ConversionConfig(input=(str(tmp_path / "in"),), output=str(output), to=to))
+        if written:
+            output /= f"{written}.txt"
+        table = tmp_path / f"{to}.tsv"
+        convert_events(ConversionConfig(input=(str(output),), output=str(table)))
+        durations = {"b.wav": 1.0} if written else {"a.wav": 1.0, "b.wav": 1.0}
+        assert table.read_text().splitlines()[-1] == "b.wav\t\t\t"
+        events = read_events(table, classes=["tone", "Chirp, tweet"], durations=durations)
+        assert events["b.wav"] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("0.5\t0.1\tx\n", "line 1: the event ends at 0.1 s, not after its onset at 0.5 s"),
+        (RAVEN.replace("0.7", "0.5"), "line 4: the event ends at 0.5 s"),
+        ("filename\tonset\toffset\tevent_label\na.wav\t3\t1\tx\n", "line 2: the event ends at 1 s"),
+        ("filename\tonset\toffset\tevent_label\n\t1\t3\tx\n", "line 2: there is no filename"),
+    ],
+)  # fmt: skip
+def test_impossible_events_are_not_converted(tmp_path, text, message):
+    with pytest.raises(InputError) as caught:
+        convert(tmp_path, text)
+    assert message in str(caught.value)
+    assert not (tmp_path / "out").exists()

@@ -155,7 +155,9 @@ def test_an_event_that_ends_further_behind_is_cut_and_counted(tmp_path):
 
 
 def test_what_lies_behind_the_recording_altogether_is_cut_to_nothing(tmp_path):
-    assert read(tmp_path, "b.wav 2 2.05 cough", "b.wav 2.05 2.1 cough")["b.wav"] == []
+    with collect_notices() as notices:
+        assert read(tmp_path, "b.wav 2 2.05 cough", "b.wav 2.05 2.1 cough")["b.wav"] == []
+    assert "2 events behind the end of the recording, left out" in str(notices[0])
     with collect_notices() as notices:
         assert read(tmp_path, "b.wav 3 4 cough")["b.wav"] == []
     assert "1 event behind the end of the recording, left out, in line 2" in str(notices[0])
