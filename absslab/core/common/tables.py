@@ -166,13 +166,15 @@ def open_table(
     """
     path = Path(path)
     text = read_text(path)
-    text, said = _take_separator_line(text)
+    text, delimiter_of_line = _take_separator_line(text)
     required = list(required)
     aliases = aliases or {}
-    found = said or _find_delimiter(text, delimiter, required, aliases, header, comment)
+    delimiter = delimiter_of_line or _find_delimiter(
+        text, delimiter, required, aliases, header, comment
+    )
     records = [
         record
-        for record in _split_records(text, found, path)
+        for record in _split_records(text, delimiter, path)
         if any(strip_blanks(cell) for cell in record.cells)
         and not (comment and record.cells[0].startswith(comment))
     ]
@@ -209,7 +211,7 @@ def open_table(
         )
     if key is not None:
         _check_no_repetition(rows, key, path)
-    return Table(columns, rows, found, notes)
+    return Table(columns, rows, delimiter, notes)
 
 
 def read_text(path: str | Path) -> str:
@@ -331,8 +333,10 @@ def _split_records(text: str, delimiter: str, path: Path) -> Iterator[_Record]:
     while index < len(lines):
         number = index + 1
         line = lines[index]
-        cells, quoted, is_open = _split_line(line, delimiter)
-        while is_open:
+        cells, quoted, start = _split_line(line, delimiter)
+        while start >= 0:
+            line = line[start:]  # the cell that is open; those before it are complete
+            start = 0
             index += 1
             if index == len(lines) or len(line) > _LONGEST:
                 raise InputError(
@@ -341,7 +345,10 @@ def _split_records(text: str, delimiter: str, path: Path) -> Iterator[_Record]:
                     path=path,
                 )
             line += "\n" + lines[index]
-            cells, quoted, is_open = _split_line(line, delimiter)
+            if '"' in lines[index].replace('""', ""):  # this closes the cell
+                more_cells, more_quoted, start = _split_line(line, delimiter)
+                cells += more_cells
+                quoted += more_quoted
         longest = max(map(len, cells), default=0)
         if longest > _LONGEST:
             raise InputError(
@@ -353,26 +360,27 @@ def _split_records(text: str, delimiter: str, path: Path) -> Iterator[_Record]:
         index += 1
 
 
-def _split_line(line: str, delimiter: str) -> tuple[list[str], list[bool], bool]:
+def _split_line(line: str, delimiter: str) -> tuple[list[str], list[bool], int]:
     """Split a line into cells.
 
     Returns:
-        the cells; which of them stood in quotes; whether a quote is open at the end.
+        the complete cells; which of them stood in quotes; where the cell begins whose quote is open
+        at the end, −1 if there is none.
     """
     if '"' not in line:
         cells = line.split(delimiter)
-        return cells, [False] * len(cells), False
+        return cells, [False] * len(cells), -1
     cells = []
     quoted: list[bool] = []
     position = 0
     while True:
         cell, is_quoted, end = _take_cell(line, position, delimiter)
         if end < 0:
-            return cells, quoted, True
+            return cells, quoted, position
         cells.append(cell)
         quoted.append(is_quoted)
         if end == len(line):
-            return cells, quoted, False
+            return cells, quoted, -1
         position = end + 1
 
 

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from absslab.core.common import tables
 from absslab.core.common.errors import InputError
 from absslab.core.common.tables import open_table, read_table, strip_blanks, write_table
 
@@ -144,6 +145,30 @@ def test_what_is_no_such_table_is_refused_with_the_cause_in_one_line(tmp_path, c
         read(tmp_path, content)
     assert cause in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("line", ['""', "x", '","'])
+def test_many_lines_in_quotes_are_read_once_each(tmp_path, monkeypatch, line):
+    n_split = []
+    split_line = tables._split_line
+
+    def count(text, delimiter):
+        n_split.append(len(text))
+        return split_line(text, delimiter)
+
+    monkeypatch.setattr(tables, "_split_line", count)
+    text = 'filename,speech\na.wav,"' + f"{line}\n" * 2000
+    with pytest.raises(InputError, match="line 2 opens a quote that is never closed"):
+        read(tmp_path, text)
+    assert sum(n_split) < 20 * len(text)
+
+
+def test_several_cells_of_a_record_may_hold_line_breaks(tmp_path):
+    text = 'filename,speech,text\n"a\n\n.wav","1\n""2""\n","x""\ny"\nb.wav,0,"z"\n'
+    assert read(tmp_path, text) == [
+        {"filename": "a\n\n.wav", "speech": '1\n"2"', "text": 'x"\ny'},
+        {"filename": "b.wav", "speech": "0", "text": "z"},
+    ]
 
 
 def test_a_quoted_cell_may_hold_delimiters_quotes_and_line_breaks(tmp_path):
