@@ -18,7 +18,7 @@ else  # those in a browser need the machine for themselves: they listen to what 
 endif
 
 faults: $(VENV)/dev.installed  ## kills, full disks and hostile inputs by the thousand; FAULTS="--n_kills 20" sets how many
-	OMP_NUM_THREADS=1 $(BIN)/python tests/faults/campaign.py $(FAULTS)
+	OMP_NUM_THREADS=1 PYTHONPATH=tests/helpers $(BIN)/python tests/faults/campaign.py $(FAULTS)
 
 # What a page loads is one file for each widget, bundled from its modules and kept in git: an installation needs no node.
 BUNDLES := player/static/player ui/static/upload dashboards/static/page_heartbeat

@@ -2,8 +2,9 @@
 
     python tests/faults/campaign.py --n_kills 300 --n_inputs 10000
 
-Each trial has a seed of its own: `--kind KIND --seed SEED` repeats one. Exit status 1: something
-was lost, hung, or ended with a traceback.
+Each input has a seed of its own: `--kind KIND --seed SEED` repeats one. Kills come at random
+moments of a clock, so that they can only be tried again. Exit status 1: something was lost, hung,
+or ended with a traceback. `make faults` finds the modules of tests/helpers.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -26,6 +28,7 @@ from inputs import KINDS, MARKER
 from isolated import run_isolated
 from kills import JOBS, Trial, fill_the_disk, kill_again_and_again
 from material import Material, make_material
+from mutations import is_damaging, keep_whole
 
 _SEEDS_OF_A_PROCESS = 1_000_000
 _SECONDS = 120.0  # after which reading an input counts as hanging
@@ -48,6 +51,8 @@ def try_input(material: Material, folder: Path, kind: str, seed: int) -> Iterato
     case.mkdir()
     outcome = run_isolated(KINDS[kind].prepare(material, case, generator), case, seconds=_SECONDS)
     fault = outcome.fault
+    if not is_damaging() and outcome.status:
+        fault = f"status {outcome.status}"
     if MARKER in outcome.printed:
         fault = "ran code"
     shutil.rmtree(case)
@@ -69,7 +74,7 @@ def try_kills(material: Material, folder: Path, n_kills: int, seed: int) -> Iter
             generator = np.random.default_rng([seed, list(JOBS).index(name), 1000 + number])
             for trial in kill_again_and_again(name, material, folder, generator):
                 n_left -= 1
-                yield trial
+                yield replace(trial, printed=f"--seed {seed}, job {number}\n{trial.printed}")
             number += 1
 
 
@@ -98,7 +103,7 @@ class Counts:
 
 def run_one_process(flags: argparse.Namespace, folder: Path) -> Counts:
     """Run a campaign in this process."""
-    for command in ("mix", "train", "evaluate", "separate", "compare", "report"):
+    for command in ("mix", "train", "evaluate", "separate", "compare", "report", "labels"):
         importlib.import_module(f"absslab.cli.{command}")  # once, before processes are forked
     torch.set_num_threads(1)  # for the same reason
     material = Material(folder / "material")
@@ -125,6 +130,7 @@ def run_processes(flags: argparse.Namespace, folder: Path) -> Counts:
         command += ["--n_kills", str(-(-flags.n_kills // flags.n_processes))]
         command += ["--n_inputs", str(-(-flags.n_inputs // flags.n_processes))]
         command += ["--seed", str(flags.seed + _SEEDS_OF_A_PROCESS * number)]
+        command += ["--undamaged"] if flags.undamaged else []
         command += ["--counts", str(folder / f"{number}.json")]
         processes.append(subprocess.Popen(command))
     statuses = [process.wait() for process in processes]
@@ -145,8 +151,13 @@ def main() -> int:
     parser.add_argument("--n_processes", type=int, default=os.cpu_count())
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kind", choices=KINDS, help="repeat the input of a kind and the seed")
+    parser.add_argument(
+        "--undamaged", action="store_true", help="damage nothing: all inputs must be used"
+    )
     parser.add_argument("--counts", type=Path, help="write the counts there, and always return 0")
     flags = parser.parse_args()
+    if flags.undamaged:
+        keep_whole()
     os.environ["OMP_NUM_THREADS"] = "1"
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="absslab-faults-") as name:

@@ -15,7 +15,15 @@ import numpy as np
 import soundfile
 import torch
 from material import CLASSES, MODEL, Material, words
-from mutations import ODD_VALUES, damage_bytes, damage_json, damage_table, damage_tree
+from mutations import (
+    ODD_VALUES,
+    damage_bytes,
+    damage_json,
+    damage_table,
+    damage_tree,
+    is_damaging,
+)
+from sound_kinds import KINDS as SOUND_KINDS
 
 from absslab.cli.main import main
 from absslab.core.audio.untrusted import inspect_upload, transcode_upload
@@ -30,21 +38,6 @@ from absslab.core.training.run_directory import RunReader
 Work = Callable[[], int | None]
 Prepare = Callable[[Material, Path, np.random.Generator], Work]
 MARKER = "code of a file was run"
-
-SOUND_FORMATS = (  # format, subtype, suffix
-    ("WAV", "PCM_16", ".wav"),
-    ("WAV", "FLOAT", ".wav"),
-    ("WAVEX", "PCM_24", ".wav"),
-    ("WAV", "GSM610", ".wav"),
-    ("FLAC", "PCM_16", ".flac"),
-    ("OGG", "VORBIS", ".ogg"),
-    ("OGG", "OPUS", ".ogg"),
-    ("MP3", "MPEG_LAYER_III", ".mp3"),
-    ("AIFF", "PCM_16", ".aiff"),
-    ("CAF", "PCM_16", ".caf"),
-    ("W64", "PCM_16", ".w64"),
-    ("AU", "PCM_16", ".au"),
-)
 
 
 @dataclass(frozen=True)
@@ -86,24 +79,29 @@ def replace_file(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
-def make_sound(generator: np.random.Generator) -> tuple[bytes, str]:
-    """Return a damaged sound file, and its suffix."""
-    kind, subtype, suffix = SOUND_FORMATS[int(generator.integers(len(SOUND_FORMATS)))]
-    rate = int(generator.choice([8000, 16000, 48000]))
-    n_channels = 1 if subtype == "GSM610" else int(generator.integers(1, 3))
-    samples = 0.1 * generator.standard_normal((rate // 4, n_channels)).astype(np.float32)
-    if subtype == "FLOAT" and generator.random() < 0.5:
+def make_sound(folder: Path, generator: np.random.Generator) -> tuple[bytes, str]:
+    """Return a damaged sound file of any kind, and its suffix.
+
+    Args:
+        folder: for the file before it is damaged.
+        generator: draws the kind, the sound and the damage.
+    """
+    kind = SOUND_KINDS[int(generator.integers(len(SOUND_KINDS)))]
+    samples = 0.1 * generator.standard_normal(kind.rate // 2).astype(np.float32)
+    if kind.name == "wav float" and is_damaging() and generator.random() < 0.5:
         samples[int(generator.integers(len(samples)))] = generator.choice([np.nan, np.inf, 3.4e38])
-    file = io.BytesIO()
-    soundfile.write(file, samples, rate, format=kind, subtype=subtype)
-    if generator.random() < 0.1:
-        suffix = SOUND_FORMATS[int(generator.integers(len(SOUND_FORMATS)))][2]
-    return damage_bytes(file.getvalue(), generator), suffix
+    path = kind.write(folder / f"whole{kind.suffix}", samples, kind.rate)
+    content = path.read_bytes()
+    path.unlink()
+    suffix = kind.suffix
+    if is_damaging() and generator.random() < 0.1:
+        suffix = SOUND_KINDS[int(generator.integers(len(SOUND_KINDS)))].suffix
+    return damage_bytes(content, generator), suffix
 
 
 def prepare_sound(material: Material, folder: Path, generator: np.random.Generator) -> Work:
     """Separate a folder with a good and a damaged sound file: the good one must be done."""
-    content, suffix = make_sound(generator)
+    content, suffix = make_sound(folder, generator)
     sounds = folder / "sounds"
     sounds.mkdir()
     good = sorted(material.mixtures.glob("test/*.wav"))[0]
@@ -131,7 +129,7 @@ def prepare_upload_of_sound(
     material: Material, folder: Path, generator: np.random.Generator
 ) -> Work:
     """Decode a damaged sound file as that of a visitor."""
-    content, suffix = make_sound(generator)
+    content, suffix = make_sound(folder, generator)
     raw = folder / f"raw{suffix}"
     raw.write_bytes(content)
     decoded = folder / "decoded.wav"
@@ -177,13 +175,29 @@ def prepare_events(material: Material, folder: Path, generator: np.random.Genera
     return lambda: as_command(lambda: read_events(path, classes=CLASSES, durations=durations))
 
 
+def prepare_event_tables(material: Material, folder: Path, generator: np.random.Generator) -> Work:
+    """Convert a damaged label track of Audacity or selection table of Raven."""
+    if generator.random() < 0.5:
+        text = "0.1\t0.4\tknock\n0.5\t0.75\talert\n"
+        path = folder / "000000.txt"
+    else:
+        text = (
+            "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tAnnotation\n"
+            "1\tWaveform 1\t1\t0.1\t0.4\tknock\n2\tWaveform 1\t1\t0.5\t0.75\talert\n"
+        )
+        path = folder / "000000.Table.1.selections.txt"
+    path.write_bytes(damage_table(text, generator))
+    flags = {"--input": path, "--output": folder / "events.tsv"}
+    return lambda: main(["labels", "convert", *words(flags)])
+
+
 def prepare_recordings_table(
     material: Material, folder: Path, generator: np.random.Generator
 ) -> Work:
     """Mix recordings that a damaged table names."""
     table = folder / "recordings.csv"
     rows = [f"{path.name},{path.stem[:-2]}" for path in sorted(material.events.glob("*.wav"))]
-    text = "\n".join(["filename,class", *rows]) + "\n"
+    text = "\n".join(["filename,event_label", *rows]) + "\n"
     table.write_bytes(damage_table(text, generator))
     flags = _mixing_flags(material, folder / "mixtures") | {"--recordings_csv": table}
     return lambda: main(["mix", *words(flags)])
@@ -224,7 +238,7 @@ def prepare_run_files(material: Material, folder: Path, generator: np.random.Gen
     def work() -> int:
         status = as_command(read)
         scores = [str(runs / "run" / "scores.json"), str(material.folder / "run" / "scores.json")]
-        return max(status, main(["compare", *scores, "--n_resamples", "10"]))
+        return max(status, main(["compare", *scores, "--n_resamples", "100"]))
 
     return work
 
@@ -275,7 +289,7 @@ def prepare_checkpoint(material: Material, folder: Path, generator: np.random.Ge
         content = material.checkpoint.read_bytes()
         if way < 0.5:
             path.write_bytes(damage_bytes(content, generator))
-        elif way < 0.55:
+        elif way < 0.55 and is_damaging():
             path.write_bytes(pickle.dumps({"weights": _RunsCode()}))
         else:
             tree = torch.load(io.BytesIO(content), weights_only=True)
@@ -320,7 +334,7 @@ def prepare_flags(material: Material, folder: Path, generator: np.random.Generat
     def work() -> int:
         flags = good[command]
         known = find_flags(command)
-        for _ in range(int(generator.integers(1, 4))):
+        for _ in range(int(generator.integers(1, 4)) if is_damaging() else 0):
             flag = known[int(generator.integers(len(known)))]
             flags[flag] = _ODD_WORDS[int(generator.integers(len(_ODD_WORDS)))]
         arguments = words(flags)
@@ -416,7 +430,8 @@ KINDS = {
     "sounds": Kind(prepare_sound, 0.2),
     "uploaded sounds": Kind(prepare_upload_of_sound, 0.15),
     "tables of labels": Kind(prepare_labels, 0.15),
-    "tables of events": Kind(prepare_events, 0.08),
+    "tables of events": Kind(prepare_events, 0.06),
+    "tables of other programs": Kind(prepare_event_tables, 0.02),
     "tables of recordings": Kind(prepare_recordings_table, 0.04),
     "files of runs": Kind(prepare_run_files, 0.08),
     "files of mixtures": Kind(prepare_mixture_files, 0.04),
