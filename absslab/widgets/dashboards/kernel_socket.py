@@ -40,11 +40,11 @@ _MESSAGE_BURST = 400.0
 _BYTE_RATE = 32e6  # per second in the long run, for uploads
 _BYTE_BURST = 16e6
 MAX_UNSENT = 96 << 20  # bytes that wait for a page; a sound to save has up to 60 MB
-MAX_UNSENT_TOTAL = 256 << 20  # bytes that wait for all pages
+MAX_UNSENT_TOTAL = 384 << 20  # bytes for all pages; most are kept twice until they are sent
 _LOG_RATE = 0.02  # lines per second about one page, in the long run
 _LOG_BURST = 5.0
 _N_REMEMBERED = 1000  # ids of messages
-_MAX_SESSIONS = 8  # of one kernel
+_MAX_SESSIONS = 2  # of one kernel; a page has one, and the one before may not be gone yet
 _FAREWELL_LIMIT = 1 << 16  # bytes that may wait before the code with which a socket is closed
 _FAREWELL_TIME = 0.5  # s in which a page may answer it
 _POLICY_VIOLATION = 1008  # the code of RFC 6455 with which a socket is closed
@@ -170,6 +170,9 @@ class KernelSocketHandler(OwnerMixin, PageOriginMixin, KernelWebsocketHandler):
             self._send(str(session.n_received))
             for message in session.outbox:
                 self._send(message)
+            self._end_excess()
+            if session.is_ended:
+                return
         if session.is_connected:
             WebSocketMixin.open(self)  # pings
             return
@@ -220,10 +223,8 @@ class KernelSocketHandler(OwnerMixin, PageOriginMixin, KernelWebsocketHandler):
             except OutboxFullError:
                 self._drop_page()
                 return
-            excess = self.settings["voila"].page_sessions.find_excess()
-            if excess is not None:
-                self._end(excess)
         self._send(message)
+        self._end_excess()
 
     def on_close(self) -> None:
         """Let the page go on with another socket, if it can."""
@@ -294,6 +295,11 @@ class KernelSocketHandler(OwnerMixin, PageOriginMixin, KernelWebsocketHandler):
         self.abort()  # there is no room for a farewell either
         if self._session is not None:
             self._end(self._session)
+
+    def _end_excess(self) -> None:
+        """End sessions until no more is kept for all pages than may be."""
+        while (excess := self.settings["voila"].page_sessions.find_excess()) is not None:
+            self._end(excess)
 
     def _end(self, session: PageSession) -> None:
         self.settings["voila"].page_sessions.remove(session)

@@ -7,7 +7,7 @@ server in a first text; then each sends again what the other lacks.
 """
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
@@ -102,6 +102,11 @@ class PageSession:
         self.socket: Any = None  # the web socket that the page has now
         self.left_at = clock()  # s; when there was none any more
 
+    @property
+    def size(self) -> int:
+        """Bytes that are kept for the page: messages, and what its web socket has not sent yet."""
+        return self.outbox.size + (0 if self.socket is None else self.socket.n_unsent)
+
     def begin(self, on_process_end: Callable[[], Any]) -> None:
         """Note that the connection is made, and call a function when its process has ended."""
         self.is_connected = True
@@ -164,7 +169,7 @@ class PageSessions:
 
     Args:
         max_size: of the messages that wait for a page, in bytes.
-        max_total: of the messages that wait for all pages, in bytes.
+        max_total: of all that is kept for all pages, in bytes.
         timeout: time after which a page can't go on with its session, in seconds.
     """
 
@@ -189,11 +194,21 @@ class PageSessions:
         return sum(key[0] == kernel_id for key in self._sessions)
 
     def find_excess(self) -> PageSession | None:
-        """Return the session for which most is kept, if too much is kept for all together."""
-        sessions = self._sessions.values()
-        if sum(session.outbox.size for session in sessions) <= self._max_total:
+        """Return a session to end, if too much is kept for all together.
+
+        It is the largest of the kernel for which most is kept: several sessions of one page do not
+        hide behind that of another.
+        """
+        sizes: Counter[str] = Counter()  # by kernel
+        for (kernel_id, _), session in self._sessions.items():
+            sizes[kernel_id] += session.size
+        if sizes.total() <= self._max_total:
             return None
-        return max(sessions, key=lambda session: session.outbox.size)
+        [(largest, _)] = sizes.most_common(1)
+        of_kernel = [
+            each for (kernel_id, _), each in self._sessions.items() if kernel_id == largest
+        ]
+        return max(of_kernel, key=lambda session: session.size)
 
     def remove(self, session: PageSession) -> None:
         """End a session, and forget it."""

@@ -343,3 +343,71 @@ def test_a_socket_that_would_go_on_needs_the_owner_too(sessions, kernel_id, cook
         with pytest.raises(HTTPError, match=str(status)):
             asyncio.run(handler._find_session("lost"))
     assert handler._session is None
+
+
+def test_a_page_has_few_sessions(sessions):
+    owners = KernelOwners(1)
+    owners.add("mine", "a" * 32)
+    server = SimpleNamespace(page_sessions=sessions, owners=owners, kernel_manager=["mine"])
+    for name in ("a", "b"):
+        sessions.create("mine", name)
+    handler = KernelSocketHandler.__new__(KernelSocketHandler)
+    handler.application = SimpleNamespace(settings={"voila": server})
+    handler.kernel_id = "mine"
+    handler.get_argument = lambda name, default: default
+    handler.get_cookie = lambda name, default: "a" * 32
+    with pytest.raises(HTTPError, match="429"):
+        asyncio.run(handler._find_session("c"))
+
+
+def test_the_sessions_of_a_page_are_counted_together():
+    size = len(said("x" * 150))
+    sessions = PageSessions(10 * size, 6 * size, timeout=60)
+    pages = {}
+    for kernel, name in (("hostile", "a"), ("hostile", "b"), ("honest", "a")):
+        session = sessions.create(kernel, name)
+        session.connection = Connection()
+        session.is_connected = True
+        pages[kernel, name] = Socket(session, sessions, 0)
+        asyncio.run(pages[kernel, name].open("kernel"))
+    for key, n_messages in ((("honest", "a"), 3), (("hostile", "a"), 2), (("hostile", "b"), 2)):
+        for _ in range(n_messages):
+            pages[key].write_message(said("x" * 150), binary=True)
+    ended = [key for key, page in pages.items() if page._session.is_ended]
+    assert ended == [("hostile", "a")]
+
+
+@pytest.mark.parametrize("can_go_on", [False, True])
+@pytest.mark.parametrize("reads", [False, True])
+def test_what_a_client_does_not_read_is_counted(reads, can_go_on):
+    sessions = PageSessions(100 << 20, 20 << 20, timeout=60)
+    session = sessions.create("kernel", "page")
+    session.connection = Connection()
+    session.is_connected = True
+
+    async def read_all(reader):
+        while await reader.read(1 << 20):
+            pass
+
+    async def visit():
+        make = (session, 0) if can_go_on else (session, None)
+        async with connected(sessions, lambda: make) as (socket, reader, _):
+            reading = asyncio.ensure_future(read_all(reader)) if reads else None
+            for number in range(60):
+                socket.write_message(said("x" * (1 << 20)), binary=True)
+                if can_go_on and reads:
+                    session.outbox.remove_received(number + 1)
+                for _ in range(1000 if reads else 1):
+                    await asyncio.sleep(0.001)
+                    if not socket.n_unsent:
+                        break
+            if reads:
+                assert not session.is_ended
+                assert socket.n_unsent == 0
+            else:
+                assert session.is_ended
+            if reading:
+                socket.abort()
+                await reading
+
+    asyncio.run(visit())
