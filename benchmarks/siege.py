@@ -265,6 +265,7 @@ async def besiege(dashboard: Dashboard, port: int, n_visitors: int, seconds: flo
         return {
             "processes": len(dashboard.kernels),
             "folders": len(dashboard.visitors),
+            "logs": len(dashboard.logs),
             "sockets": meter.n_sockets(),
         }
 

@@ -62,6 +62,11 @@ class Dashboard:
         return sorted(self._root.glob("*/visitor-*"))
 
     @property
+    def logs(self) -> list[Path]:
+        """The logs of the visitors' processes."""
+        return sorted(self._root.glob("*/log-*"))
+
+    @property
     def kernels(self) -> list[int]:
         """The processes of the visitors."""
         return [

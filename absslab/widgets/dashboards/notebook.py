@@ -58,7 +58,9 @@ def _log_to_visitors_folder(config: DashboardConfig) -> None:
     if not config.visitors_folder or _log.handlers:
         return
     path = Path(config.visitors_folder) / LOG_NAME.format(pid=os.getpid())
-    handler = RotatingFileHandler(path, maxBytes=_MAX_LOG_SIZE, backupCount=1, encoding="utf-8")
+    handler = RotatingFileHandler(
+        path, maxBytes=_MAX_LOG_SIZE, backupCount=1, encoding="utf-8", delay=True
+    )
     handler.setFormatter(logging.Formatter("%(asctime)s visitor %(process)d: %(message)s"))
     _log.addHandler(handler)
     _log.propagate = False

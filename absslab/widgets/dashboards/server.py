@@ -9,7 +9,6 @@ import secrets
 import shutil
 import signal
 import socket
-import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,11 +57,8 @@ from absslab.widgets.dashboards.settings import (
     ServerConfig,
 )
 from absslab.widgets.dashboards.tokens import TokenIdentity
-from absslab.widgets.dashboards.visitors import (
-    LOG_NAME,
-    create_server_folder,
-    remove_abandoned_folders,
-)
+from absslab.widgets.dashboards.visitor_logs import VisitorLogs, printable
+from absslab.widgets.dashboards.visitors import create_server_folder, remove_abandoned_folders
 from absslab.widgets.ui.compatibility import (
     n_page_connections,
     preheated_kernels,
@@ -73,7 +69,6 @@ _log = logging.getLogger("tornado.access")
 _TOKEN = re.compile(r"((?:token|password)=)[^&\s'\"]+")
 _SWEEP_INTERVAL = 3.0  # s
 _KILL_TIMEOUT = 5.0  # s to wait until killed processes are gone
-_MAX_LOG_PART = 65536  # bytes of a visitor's log that are shown at a time
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _ALL_INTERFACES = ("0.0.0.0", "::", "")
 
@@ -113,7 +108,7 @@ class DashboardServer(Voila):
         )
         self._server_config = config
         self._last_kernels: set[str] = set()  # of visitors, when `sweep` looked
-        self._n_logged: dict[Path, int] = {}  # bytes of each log that were shown
+        self.logs = VisitorLogs(folder)
 
     def init_settings(self) -> dict[str, Any]:
         """Let our templates come first, and keep tokens out of the log."""
@@ -168,7 +163,7 @@ class DashboardServer(Voila):
         files appear whole or not at all, trainings are processes of their own, and `serve` removes
         the folders.
         """
-        self._show_logs()
+        self.logs.show()
         kernels = psutil.Process().children()  # those that the kernel manager does not know yet too
         for kernel in kernels:
             with contextlib.suppress(ProcessLookupError):  # it has ended by itself
@@ -224,7 +219,7 @@ class DashboardServer(Voila):
         for kernel_id in self.places.find_abandoned(kernel_ids, connected, busy):
             IOLoop.current().add_callback(manager.shutdown_kernel, kernel_id)
         remove_abandoned_folders(self.folder)
-        self._show_logs()
+        self.logs.show()
         if self._last_kernels - kernel_ids:  # what they took is spread over the heap
             release_memory()
         self._last_kernels = kernel_ids
@@ -232,16 +227,6 @@ class DashboardServer(Voila):
     def _visitor_kernels(self) -> set[str]:
         kernel_ids = set(self.kernel_manager.list_kernel_ids())
         return kernel_ids - preheated_kernels(self.kernel_manager)
-
-    def _show_logs(self) -> None:
-        """Print what visitors' processes have logged since the last time."""
-        for path in self.folder.glob(LOG_NAME.format(pid="*")):
-            with open(path, "rb") as file:
-                file.seek(self._n_logged.get(path, 0))
-                text = file.read(_MAX_LOG_PART)
-            self._n_logged[path] = self._n_logged.get(path, 0) + len(text)
-            for line in text.decode(errors="replace").splitlines():
-                sys.stderr.write(f"{_printable(line)}\n")
 
 
 class OwnKernelSpecs(KernelSpecManager):
@@ -309,7 +294,7 @@ def _log_failure(handler: RequestHandler) -> None:
     """Log a request that failed, without its query, which may hold the token."""
     if handler.get_status() >= 500:
         request = handler.request
-        _log.error("%d %s %s", handler.get_status(), request.method, _printable(request.path))
+        _log.error("%d %s %s", handler.get_status(), request.method, printable(request.path))
 
 
 def _is_not_about_culling(record: logging.LogRecord) -> bool:
@@ -362,8 +347,3 @@ def _choose_port(server: ServerConfig) -> int:
                 f"cannot listen on {server.host}:{server.port} ({error.strerror}): "
                 f"choose another host or port"
             ) from None
-
-
-def _printable(line: str) -> str:
-    """Replace characters with which a visitor could control the host's terminal."""
-    return "".join(c if c.isprintable() else "?" for c in line.expandtabs())

@@ -388,6 +388,7 @@ def test_what_visitors_can_not_mend_is_for_the_hosts_log(
     opened, run, tmp_path, monkeypatch, settle
 ):
     page = opened("listen", run_directory=[str(run)])
+    assert list(tmp_path.glob("log-*.txt")) == []  # there is nothing to say yet
     monkeypatch.setattr(page._models, "separate_excerpt", lambda *_: 1 / 0)
     page._latest._function = page._models.separate_excerpt
     page.choice.step(1)
