@@ -5,19 +5,20 @@ python benchmarks/siege.py --run_directory data/runs/first
 Twenty visitors, five of them hostile, look at the monitor through a slow proxy. The hostile ones
 send messages that lie about their length, floods, charts of 30,000 × 30,000 points, requests that
 never end, and fetch pages that they never open. It fails if an honest visitor waits more than 2 s
-for an answer, if the server's memory grows by more than 50 MB, or if something is kept when all
-have left.
+for an answer or for what a choice changes, if the server's memory grows by more than 50 MB, if
+something is kept when all have left, or if a hostile one never came to the end of an attack.
 """
 
 import argparse
 import asyncio
 import contextlib
+import itertools
 import os
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,12 +47,25 @@ class Honest:
 
     visitor: Visitor
     waits: list[float] = field(default_factory=list)
+    _choice: str = ""  # a widget
+    _index: int | None = 0  # what is chosen
+
+    async def begin(self) -> None:
+        """Find what can be chosen on the page."""
+        self._choice = await self.visitor.find_widget("DropdownModel")
 
     async def use_page(self, end: float) -> None:
-        """Ask something every second."""
-        while time.monotonic() < end:
+        """Every second, ask something or choose another run; then its curves are shown or go."""
+        for number in itertools.count():
             start = time.monotonic()
-            await self.visitor.ask(seconds=60)
+            if start >= end:
+                return
+            if number % 2:
+                await self.visitor.ask(seconds=60)
+            else:
+                self._index = 0 if self._index is None else None
+                state = {"index": self._index}
+                await self.visitor.change(self._choice, state, "display", seconds=60)
             self.waits.append(time.monotonic() - start)
             await asyncio.sleep(1)
 
@@ -67,7 +81,7 @@ class Hostile:
     def __init__(self, port: int, server_port: int):
         self.port = port
         self.server_port = server_port
-        self.n_times = 0
+        self.n_times = 0  # attacks that came to their end
         self.visitor: Any = None
 
     async def besiege(self, end: float) -> None:
@@ -75,7 +89,7 @@ class Hostile:
         while time.monotonic() < end:
             with contextlib.suppress(*LOST):
                 await asyncio.wait_for(self.attack(), max(0.1, end - time.monotonic()))
-            self.n_times += 1
+                self.n_times += 1
             await asyncio.sleep(0.05)
 
     async def attack(self) -> None:
@@ -92,6 +106,7 @@ class Hostile:
         if self.visitor is None:
             self.visitor = await Visitor.open(self.port, seconds=OPENED)
         else:
+            self.visitor.socket.close()
             try:
                 self.visitor.socket = await connect(self.port, self.visitor.page)
             except HTTPError:
@@ -108,12 +123,15 @@ class Hostile:
 class Liar(Hostile):
     """Sends messages whose counts and offsets lie."""
 
+    def __init__(self, port: int, server_port: int):
+        super().__init__(port, server_port)
+        lies = [b"\xff" * size for size in (8, 800, 1 << 20)]
+        lies.append((1 << 40).to_bytes(8, "little") + bytes(64))
+        self._lies: Iterator[str | bytes] = itertools.cycle([*lies, "text"])
+
     async def attack(self) -> None:
         socket = await self.reopen()
-        for size in (8, 800, 1 << 20):
-            await self.send(b"\xff" * size)
-        await self.send((1 << 40).to_bytes(8, "little") + bytes(64))
-        await self.send("text")
+        await self.send(next(self._lies))
         while await socket.read_message() is not None:
             pass
 
@@ -124,7 +142,7 @@ class Flooder(Hostile):
     async def attack(self) -> None:
         await self.reopen()
         content = {"comm_id": "none", "data": {}}
-        for number in range(5000):
+        for number in range(1000):
             message = encode("shell", make_header("kernel_info_request"), {})
             if number % 20 == 0:
                 message = encode("shell", make_header("comm_msg"), content, bytes(1 << 20))
@@ -180,7 +198,8 @@ class Fetcher(Hostile):
         for path in ("/", "/?token=guess", "/voila/static/../../../etc/passwd", "/api/kernels"):
             url = f"http://127.0.0.1:{self.port}{path}"
             await AsyncHTTPClient().fetch(url, headers=headers, raise_error=False)
-        await fetch_page(self.port, seconds=60)
+        with contextlib.suppress(HTTPError):  # there is no place
+            await fetch_page(self.port, seconds=60)
 
 
 HOSTILE = (Liar, Flooder, Drawer, HalfOpener, Fetcher)
@@ -241,7 +260,7 @@ async def besiege(dashboard: Dashboard, port: int, n_visitors: int, seconds: flo
     honest = await open_pages(port, n_visitors - len(HOSTILE))
     hostile = [make(port, dashboard.port) for make in HOSTILE]
     for each in honest:
-        await each.visitor.ask(seconds=60)
+        await each.begin()
     before = meter.memory()
     print(f"{len(honest)} honest visitors are there; the siege lasts {seconds:.0f} s", flush=True)
     end = time.monotonic() + seconds
@@ -283,6 +302,8 @@ async def besiege(dashboard: Dashboard, port: int, n_visitors: int, seconds: flo
         problems.append(f"an honest visitor waited {longest:.1f} s")
     if max(during, after) - before > MOST_MEMORY:
         problems.append(f"the server grew by {max(during, after) - before:.0f} MB")
+    idle = [type(each).__name__ for each in hostile if not each.n_times]
+    problems += [f"no attack of the {name} came to its end" for name in idle]
     problems += [f"{number} {name} were kept" for name, number in kept.items() if number]
     return problems
 

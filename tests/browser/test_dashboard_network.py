@@ -75,6 +75,17 @@ def test_a_page_of_protocol_v1_is_answered(monitor):
     run_visit(visit)
 
 
+def test_a_widget_that_is_changed_changes_the_page(monitor):
+    async def visit():
+        visitor = await Visitor.open(monitor.port)
+        runs = await visitor.find_widget("DropdownModel")
+        for index in (None, 0, None):  # the curves of the run are hidden, and shown
+            await visitor.change(runs, {"index": index}, "display")
+        await visitor.leave()
+
+    run_visit(visit)
+
+
 def test_a_client_of_another_protocol_is_refused(monitor):
     async def visit():
         page = await fetch_page(monitor.port)

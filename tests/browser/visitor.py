@@ -4,22 +4,29 @@ import asyncio
 import json
 import re
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
-from absslab.widgets.dashboards.kernel_messages import SUBPROTOCOL
+from absslab.widgets.dashboards.kernel_messages import COMM_TARGET, SUBPROTOCOL
 
 Result = TypeVar("Result")
 
 
-def encode(channel: str, header: dict[str, Any], content: Any, *buffers: bytes) -> bytes:
+def encode(
+    channel: str,
+    header: dict[str, Any],
+    content: Any,
+    *buffers: bytes,
+    metadata: Mapping[str, str] = MappingProxyType({}),
+) -> bytes:
     """Return a message of protocol v1 of jupyter_server."""
-    documents = (header, {}, {}, content)
+    documents = (header, {}, dict(metadata), content)
     parts = [channel.encode(), *(json.dumps(document).encode() for document in documents), *buffers]
     offsets = [8 * (2 + len(parts))]
     for part in parts:
@@ -81,14 +88,60 @@ class Visitor:
         """Send a request, and return the content of its answer."""
         await self.socket.write_message(encode("shell", make_header(kind), {}), binary=True)
         answer_type = kind.replace("_request", "_reply")
+        return await self._receive(
+            lambda header, content: content if header["msg_type"] == answer_type else None, seconds
+        )
+
+    async def find_widget(self, model: str, *, seconds: float = 60) -> str:
+        """Return the id of a widget, such as a DropdownModel."""
+        control = uuid.uuid4().hex
+        opening = {"comm_id": control, "target_name": COMM_TARGET, "data": {}}
+        message = encode("shell", make_header("comm_open"), opening, metadata={"version": "1.0.0"})
+        await self.socket.write_message(message, binary=True)
+        await self.send_to(control, {"method": "request_states"})
+
+        def read_states(_: Any, content: dict[str, Any]) -> Any:
+            return content.get("comm_id") == control and content["data"].get("states")
+
+        states = await self._receive(read_states, seconds)
+        return next(key for key, each in states.items() if each["model_name"] == model)
+
+    async def change(
+        self, widget: str, state: dict[str, Any], changed: str, *, seconds: float = 30
+    ) -> None:
+        """Change a widget, and wait until another one changes.
+
+        Args:
+            widget: its id.
+            state: what it becomes.
+            changed: the name of what changes of the other one.
+            seconds: the longest time to wait.
+        """
+
+        def is_update(_: Any, content: dict[str, Any]) -> bool:
+            data = content.get("data", {})
+            return data.get("method") == "update" and changed in data["state"]
+
+        await self.send_to(widget, {"method": "update", "state": state, "buffer_paths": []})
+        await self._receive(is_update, seconds)
+
+    async def send_to(self, comm_id: str, data: dict[str, Any]) -> None:
+        """Send a message to a widget."""
+        content = {"comm_id": comm_id, "data": data}
+        message = encode("shell", make_header("comm_msg"), content)
+        await self.socket.write_message(message, binary=True)
+
+    async def _receive(
+        self, read: Callable[[dict[str, Any], dict[str, Any]], Any], seconds: float
+    ) -> Any:
+        """Return the first that is true of what a function reads from the messages."""
 
         async def wait() -> Any:
             while (message := await self.socket.read_message()) is not None:
                 if isinstance(message, str):  # how many messages the server has received
                     continue
-                header, content = decode(message)
-                if header["msg_type"] == answer_type:
-                    return content
+                if found := read(*decode(message)):
+                    return found
             raise ConnectionError("the socket was closed")
 
         return await asyncio.wait_for(wait(), seconds)
