@@ -10,6 +10,7 @@ from absslab.cli.parser import Parser
 from absslab.core.common.config import Config, add_flags, from_flags, option
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import check_output_path
+from absslab.core.common.left_out import LeftOut
 from absslab.core.common.progress import run_with_progress
 from absslab.core.data.splits import SPLITS
 
@@ -41,8 +42,8 @@ class ReportConfig(Config):
     )
 
 
-def run(arguments: Sequence[str]) -> None:
-    """Write the report that the flags describe."""
+def run(arguments: Sequence[str]) -> LeftOut:
+    """Write the report that the flags describe, and return what could not be scored."""
     begin = time.monotonic()
     parser = Parser(
         "absslab report",
@@ -78,3 +79,4 @@ def run(arguments: Sequence[str]) -> None:
     written = write_report(output, parameters, title=f"{report.name}: report")
     seconds = time.monotonic() - begin
     print(f"{written.path}: {written.n_bytes / 1e6:.1f} MB in {seconds:.0f} s")
+    return report.left_out

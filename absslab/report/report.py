@@ -4,6 +4,7 @@ from pathlib import Path
 
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import check_output_path
+from absslab.core.common.left_out import LeftOut
 from absslab.core.common.progress import Steps
 from absslab.core.runs.run_scores import RunScores, scores_path
 from absslab.core.training.run_directory import best_checkpoint_path
@@ -43,6 +44,11 @@ class Report:
     def scores_problem(self) -> str:
         """The reason why existing scores can't be used; empty if they can."""
         return self._run.scores_problem
+
+    @property
+    def left_out(self) -> LeftOut:
+        """The recordings that could not be used when the model was scored."""
+        return self._run.evaluation.left_out
 
     @property
     def is_scored(self) -> bool:

@@ -7,11 +7,11 @@ from typing import TypeVar
 
 from absslab.core.common.config import Config
 from absslab.core.common.errors import InputError
+from absslab.core.common.left_out import LeftOut
 from absslab.core.common.progress import Steps
 from absslab.core.data.splits import SPLITS
 from absslab.core.evaluation.model_evaluation import Evaluation, EvaluationConfig, open_evaluation
 from absslab.core.evaluation.score_files import write_scores
-from absslab.core.evaluation.scorer import ScoringConfig
 from absslab.core.runs.run_scores import RunScores, read_run_scores, scores_path
 from absslab.core.separation.detection import DetectionConfig
 from absslab.core.separation.masks import SeparationConfig
@@ -123,8 +123,7 @@ def open_run(
         EvaluationConfig(str(checkpoint), split, moved_data_folder or None, device=device),
         _read_config(SeparationConfig, scoring_settings.get("separation", {})),
         _read_config(DetectionConfig, scoring_settings.get("detection", {})),
-        # The report says how many recordings were left out.
-        ScoringConfig(on_error="skip"),
+        left_out=LeftOut("report", on_error="skip"),  # the page says how many there are
     )
     return ReportedRun(
         folder=folder,

@@ -334,6 +334,17 @@ def test_data_that_were_moved_are_named(run, mixtures, tmp_path, capsys):
     )
 
 
+def test_recordings_that_can_not_be_scored_are_named_with_status_3(field_run, tmp_path, capsys):
+    next((tmp_path / "field").glob("test-*.wav")).write_text("no sound")
+    assert main(command(field_run)) == 3
+    out, err = capsys.readouterr()
+    assert "report.html" in out
+    line = err.splitlines()[-1]
+    assert line.startswith("absslab report: 1 of ")
+    assert "was left out: " in line
+    assert "is not a readable sound file" in line
+
+
 def refusal_of(capsys, *arguments):
     assert main(list(map(str, arguments))) == 2
     out, err = capsys.readouterr()

@@ -18,6 +18,7 @@ from absslab.core.common.errors import (
     InputError,
     InputWarning,
     MissingRecordingError,
+    describe_value,
     escape_braces,
 )
 from absslab.core.common.notices import give_notice
@@ -124,11 +125,20 @@ def read_fsd50k(settings: SplitSettings, folder: Path) -> LabelledFolder:
             cells = row.cells
             # The table names clips by their numbers alone, so this is no other spelling.
             name = f"{cells['fname']}.wav"
-            split = {"train": "train", "val": "validation"}.get(cells.get("split", ""), "test")
+            split = "test" if "split" not in cells else _FSD50K_SPLITS.get(cells["split"])
+            if split is None:
+                raise InputError(
+                    f"{{table}}, line {row.line}: split is {describe_value(cells['split'])}: "
+                    "expected train or val",
+                    table=folder / place,
+                )
             origin = f"freesound {cells['fname']}"
             found.add(finder, name, cells["labels"].split(","), origin, split)
         notes += finder.notes
     return _finish(found.recordings, folder, notes, found.missing)
+
+
+_FSD50K_SPLITS = {"train": "train", "val": "validation"}
 
 
 def read_audioset(settings: SplitSettings, folder: Path) -> LabelledFolder:

@@ -11,6 +11,7 @@ Axes: K classes, C channels, N samples, T frames.
 """
 
 import errno
+import os
 import shutil
 import unicodedata
 from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -110,7 +111,7 @@ def find_inputs(
                 f"{{path}} holds no sound file: expected {formats.readable_kinds()}",
                 path=path,
             )
-        if path.is_dir() and path.resolve() == Path(output_folder).resolve():
+        if path.is_dir() and os.path.realpath(path) == os.path.realpath(output_folder):
             raise InputError(
                 "{path} is both input and output_folder: choose another folder to write to",
                 path=path,
@@ -333,7 +334,7 @@ def separate_file(
 
 def _check_replaceable(folder: Path, path: Path) -> None:
     """Check that a folder does not exist, or that `absslab separate` wrote all of its files."""
-    if folder.resolve() == path.resolve().parent:
+    if os.path.realpath(folder) == os.path.dirname(os.path.realpath(path)):  # links may be loops
         raise InputError(
             "{path} lies in {folder}, which would be written: choose another output_folder",
             path=path,

@@ -13,6 +13,7 @@ import soundfile
 
 from absslab.cli.main import main
 from absslab.core.common.errors import InputError
+from absslab.core.common.left_out import LeftOut
 from absslab.core.separation.segmentation import Segment
 from absslab.core.separation.separated_folder import find_inputs, separate_file
 from absslab.core.separation.separator import Separator
@@ -238,3 +239,12 @@ def test_a_full_disk_ends_a_batch_and_no_file_is_blamed(checkpoint, mixtures, tm
     (line,) = capsys.readouterr().err.splitlines()
     assert re.search(r"o: 0\.32 MB are needed, but 0\.10 MB are free: choose another disk$", line)
     assert not list((tmp_path / "o").iterdir())
+
+
+def test_a_link_to_itself_is_left_out(tmp_path):
+    good = write(tmp_path / "in.wav")
+    loop = tmp_path / "loop.wav"
+    loop.symlink_to(loop)
+    left_out = LeftOut("separate", on_error="skip")
+    files = find_inputs([str(good), str(loop)], tmp_path / "out", left_out)
+    assert good in files
