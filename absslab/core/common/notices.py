@@ -5,7 +5,6 @@ the work listens: the command line prints each line and counts them, a panel sho
 nobody listens, a notice is an ordinary Python warning.
 """
 
-import multiprocessing
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,11 +15,22 @@ from absslab.core.common.errors import InputWarning
 _listener: ContextVar[Callable[[InputWarning], object] | None] = ContextVar(
     "listener", default=None
 )
+_are_left_to_parent = False
+
+
+def leave_notices_to_parent(_number: int = 0) -> None:
+    """Give no notice in this process any more: the one that it shares work with gives them.
+
+    Args:
+        _number: which worker of a `DataLoader` this is, whose `worker_init_fn` this may be.
+    """
+    global _are_left_to_parent
+    _are_left_to_parent = True
 
 
 def give_notice(notice: InputWarning) -> None:
-    """Tell whoever listens; the processes that share work leave it to their parent."""
-    if multiprocessing.parent_process() is not None:
+    """Tell whoever listens, unless this process leaves it to its parent."""
+    if _are_left_to_parent:
         return
     listener = _listener.get()
     if listener is None:

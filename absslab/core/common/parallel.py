@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from absslab.core.common.errors import InputWarning, Reason, WorkError
-from absslab.core.common.notices import give_notice
+from absslab.core.common.notices import give_notice, leave_notices_to_parent
 from absslab.core.common.signals import defer_interrupts
 
 Job = TypeVar("Job")
@@ -67,7 +67,7 @@ def _open_pool(n_workers: int) -> concurrent.futures.ProcessPoolExecutor | None:
     return concurrent.futures.ProcessPoolExecutor(
         n_workers,
         mp_context=multiprocessing.get_context("spawn"),
-        initializer=_end_with_parent,
+        initializer=_begin_worker,
     )
 
 
@@ -115,6 +115,11 @@ def release_memory() -> None:
         ctypes.CDLL(None).malloc_trim(0)
     except (OSError, AttributeError, TypeError):  # the C library is not glibc
         return
+
+
+def _begin_worker() -> None:
+    leave_notices_to_parent()
+    _end_with_parent()
 
 
 def _end_with_parent() -> None:

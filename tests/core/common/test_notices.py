@@ -1,5 +1,6 @@
 """Notices reach whoever listens, once each, and are Python warnings where nobody does."""
 
+import multiprocessing
 import threading
 
 import pytest
@@ -55,6 +56,13 @@ def test_processes_that_share_work_leave_notices_to_their_parent(capfd):
         assert list(map_in_processes(give_notice, lost, n_workers=2)) == [None, None]
     assert notices == []
     assert "lacks its end" not in capfd.readouterr().err
+
+
+def test_the_processes_of_another_program_warn(capfd):
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        lost = pool.map_async(give_notice, [InputWarning("a lacks its end")])
+        assert lost.get(timeout=30) == [None]
+    assert "a lacks its end" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("n", [1, 3, 60])
