@@ -16,7 +16,7 @@ from absslab.core.audio.byte_pieces import PiecedFile, Span
 from absslab.core.audio.decoders import Decoder, DecodingError, JoinedDecoder, PlainDecoder
 from absslab.core.audio.formats import INSTALL_HINT, has_extra_formats
 from absslab.core.audio.mp3_frames import Mp3Part, find_mp3_parts
-from absslab.core.audio.ogg_pages import find_ogg_parts
+from absslab.core.audio.ogg_pages import OggPart, find_ogg_parts
 from absslab.core.audio.sound_chunks import find_samples
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import FileVersion
@@ -223,7 +223,9 @@ def _join(
     return Opened(JoinedDecoder(first, alike, lengths), remarks, is_certain)
 
 
-def _open_flac(path: str | os.PathLike[str]) -> Opened:
+@lru_cache(maxsize=4096)
+def _flac_starts(path: str, version: FileVersion) -> tuple[int, ...]:
+    """Find where the parts of a FLAC begin; `version` changes when the file does."""
     with (
         open(path, "rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
@@ -231,11 +233,16 @@ def _open_flac(path: str | os.PathLike[str]) -> Opened:
         starts = [0]
         while (at := content.find(_FLAC_START, starts[-1] + 1)) > 0 and len(starts) <= _MOST_PARTS:
             starts.append(at)
-        size = len(content)
+    return tuple(starts)
+
+
+def _open_flac(path: str | os.PathLike[str]) -> Opened:
+    version = FileVersion.of(path)
+    starts = _flac_starts(os.fspath(path), version)
     if len(starts) == 1:
         return _open_plain(path)
     remarks = [_remark_of_most_parts()] if len(starts) > _MOST_PARTS else []
-    edges = [*starts, size][: _MOST_PARTS + 1]
+    edges = [*starts, version.size][: _MOST_PARTS + 1]
     openers: list[Callable[[], Decoder]] = [
         partial(_open_pieces, path, [Span(start, end)])
         for start, end in zip(edges[:-1], edges[1:], strict=True)
@@ -243,8 +250,14 @@ def _open_flac(path: str | os.PathLike[str]) -> Opened:
     return _join(openers, remarks)
 
 
+@lru_cache(maxsize=4096)
+def _ogg_parts(path: str, version: FileVersion) -> tuple[OggPart, ...]:
+    """Find the parts of an Ogg; `version` changes when the file does."""
+    return tuple(find_ogg_parts(path))
+
+
 def _open_ogg(path: str | os.PathLike[str]) -> Opened:
-    parts = find_ogg_parts(path)
+    parts = _ogg_parts(os.fspath(path), FileVersion.of(path))
     if not parts:
         return _open_plain(path)
     remarks = []
@@ -270,7 +283,7 @@ def _remark_of_trailing(n_bytes: int, kind: str) -> str:
     return f"goes on after its sound with {n_bytes} bytes that are no {kind}: they are left out"
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=4096)
 def _mp3_parts(path: str, version: FileVersion) -> tuple[Mp3Part, ...]:
     """Find the parts of an MP3; `version` changes when the file does."""
     return tuple(find_mp3_parts(path))

@@ -639,3 +639,19 @@ def test_of_too_many_joined_files_the_first_are_read_and_this_is_said(
         channels, notices = read_with_notices(tmp_path / "a.bin", n * once)
         assert channels.shape == (1, 8000)
         assert notices == lines
+
+
+@pytest.mark.parametrize("container", ["OGG", "MP3"])
+def test_a_file_is_searched_for_its_parts_once_while_it_is_the_same(
+    tmp_path, monkeypatch, container
+):
+    name = {"OGG": "find_ogg_parts", "MP3": "find_mp3_parts"}[container]
+    find = getattr(decoder_choice, name)
+    searched = []
+    monkeypatch.setattr(decoder_choice, name, lambda path: searched.append(path) or find(path))
+    coding = {"OGG": "VORBIS", "MP3": "MPEG_LAYER_III"}[container]
+    for n in (1, 2):
+        (tmp_path / "a.bin").write_bytes(n * encode(tone(0.5), RATE, container, coding))
+        for start in (0, 100, 200):
+            assert len(sound_files.load(tmp_path / "a.bin", start=start, n_samples=50)) == 50
+        assert len(searched) == n
