@@ -117,10 +117,10 @@ def _remarks_of_log(decoder: PlainDecoder) -> list[str]:
     found = _LOGGED_SIZES.search(decoder.log)
     if found is None:
         return []
-    said, there = map(int, found.groups())
-    if there < said:
-        return [f"is cut short: {there} of {said} bytes are there"]
-    return [f"says {said} bytes in its header, but holds {there}: some may not be read"]
+    announced, available = map(int, found.groups())
+    if available < announced:
+        return [f"is cut short: {available} of {announced} bytes are there"]
+    return [f"says {announced} bytes in its header, but holds {available}: some may not be read"]
 
 
 def _is_believable(decoder: PlainDecoder, path: str | os.PathLike[str]) -> bool:
@@ -294,9 +294,9 @@ def _open_mp3(path: str | os.PathLike[str], parts: tuple[Mp3Part, ...]) -> Opene
     for part in parts:
         seconds_per_frame = part.samples_per_frame / part.coding[2]
         if part.n_missing:
-            said = part.n_said * seconds_per_frame
-            there = part.n_frames * seconds_per_frame
-            remarks.append(f"is cut short: {there:.2f} of {said:.2f} s are there")
+            announced = part.n_said * seconds_per_frame
+            available = part.n_frames * seconds_per_frame
+            remarks.append(f"is cut short: {available:.2f} of {announced:.2f} s are there")
         if part.n_junk:
             remarks.append(
                 f"is damaged: {part.n_junk} bytes between its frames are no sound and are left out"

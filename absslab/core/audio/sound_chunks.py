@@ -185,34 +185,38 @@ class _Search:
             size = self.long_size if size == (1 << 32) - 1 else size
         else:
             is_unknown = size == limits[0] or size >= limits[1]
-        said = max(0, size - self.container.before_samples)
-        there = max(0, self.file_size - first)
+        announced = max(0, size - self.container.before_samples)
+        available = max(0, self.file_size - first)
         if is_unknown:
             end = self._find_end(first)
             if self.is_regular and end == self.file_size:
                 return SampleBytes()
             return SampleBytes(self._pieces(first, end))
-        if said > there:
-            return self._describe(first, self.file_size, said)
-        after = first + said + (said % 2 if self.container.is_padded else 0)
-        if joined_at := self._joined_at(first + said, after):
-            pieces = self._pieces(first, first + said)
+        if announced > available:
+            return self._describe(first, self.file_size, announced)
+        after = first + announced + (announced % 2 if self.container.is_padded else 0)
+        if joined_at := self._joined_at(first + announced, after):
+            pieces = self._pieces(first, first + announced)
             return SampleBytes(pieces, joined_at=joined_at)
-        if self._is_chain(after) or self._is_chain(first + said) or self._is_padding(first + said):
-            return SampleBytes([] if self.is_regular else self._pieces(first, first + said))
-        return self._describe(first, self._find_end(first + said), said)
+        if (
+            self._is_chain(after)
+            or self._is_chain(first + announced)
+            or self._is_padding(first + announced)
+        ):
+            return SampleBytes([] if self.is_regular else self._pieces(first, first + announced))
+        return self._describe(first, self._find_end(first + announced), announced)
 
-    def _describe(self, first: int, end: int, said: int) -> SampleBytes:
+    def _describe(self, first: int, end: int, announced: int) -> SampleBytes:
         """Describe samples whose number is not the one that the header says."""
         size = self._sample_size()
-        if (end - first) // max(1, size) == said // max(1, size):
+        if (end - first) // max(1, size) == announced // max(1, size):
             # What follows is shorter than a sample.
-            return SampleBytes([] if self.is_regular else self._pieces(first, first + said))
+            return SampleBytes([] if self.is_regular else self._pieces(first, first + announced))
         if not size:
             end -= (end - first) % self._block_size()
-            return SampleBytes(self._pieces(first, end), said, end - first, "bytes")
+            return SampleBytes(self._pieces(first, end), announced, end - first, "bytes")
         pieces = self._pieces(first, end)
-        return SampleBytes(pieces, said // size, (end - first) // size)
+        return SampleBytes(pieces, announced // size, (end - first) // size)
 
     def _sample_size(self) -> int:
         """Return the number of bytes of a sample of all channels; 0 if it is not fixed."""

@@ -125,8 +125,8 @@ def write_mixtures(
         yield Progress(n_done, len(jobs))
     silent: Counter[str] = Counter()  # events of each recording
     for split in specs:
-        heard = _leave_out_silent_events(output / split, specs[split], silent)
-        _write_tables(output / split, heard, plan.classes)
+        audible_specs = _leave_out_silent_events(output / split, specs[split], silent)
+        _write_tables(output / split, audible_specs, plan.classes)
     if silent:
         give_notice(_silence_notice(output, silent))
     return WrittenMixtures(output, plan.counts, left_out)
@@ -290,15 +290,15 @@ def _leave_out_silent_events(
         silent: counts the events that are left out, by the path of their recording.
     """
     lists = {path.name: path for path in folder.glob(f"*{_SILENT_EVENTS}")}
-    heard = []
+    audible_specs = []
     for spec in specs:
         path = lists.get(f"{Path(spec.filename).stem}{_SILENT_EVENTS}")
         if path is not None:
             indices = read_json(path)
             silent.update(spec.events[index].recording for index in indices)
             spec = leave_out_events(spec, indices)
-        heard.append(spec)
-    return heard
+        audible_specs.append(spec)
+    return audible_specs
 
 
 def _silence_notice(output: Path, silent: Counter[str]) -> InputWarning:
