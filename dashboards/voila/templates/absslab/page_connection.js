@@ -22,7 +22,7 @@ function sayAboutConnection(text, canReload = false) {
     button.onclick = () => location.reload();
     line.append(" ", button);
   }
-  document.body.prepend(line);
+  (document.body ?? document.documentElement).prepend(line); // a page that was cut may have no body
 }
 
 // A web socket to the process that stays open while those of the network come and go. Both sides count
