@@ -11,6 +11,7 @@ from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import av
 import numpy as np
 import soundfile
 import torch
@@ -23,7 +24,7 @@ from mutations import (
     damage_tree,
     is_damaging,
 )
-from sound_kinds import KINDS as SOUND_KINDS
+from sound_kinds import KINDS as ALL_SOUND_KINDS
 
 from absslab.cli.main import main
 from absslab.core.audio.untrusted import inspect_upload, transcode_upload
@@ -38,6 +39,10 @@ from absslab.core.training.run_directory import RunReader
 Work = Callable[[], int | None]
 Prepare = Callable[[Material, Path, np.random.Generator], Work]
 MARKER = "code of a file was run"
+# Those that this PyAV can write.
+SOUND_KINDS = [
+    kind for kind in ALL_SOUND_KINDS if kind.container or kind.coding in av.codecs_available
+]
 
 
 @dataclass(frozen=True)
