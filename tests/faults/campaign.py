@@ -49,7 +49,11 @@ def try_input(material: Material, folder: Path, kind: str, seed: int) -> Iterato
     generator = np.random.default_rng([list(KINDS).index(kind), seed])
     case = folder / f"{kind.replace(' ', '-')}-{seed}"
     case.mkdir()
-    outcome = run_isolated(KINDS[kind].prepare(material, case, generator), case, seconds=_SECONDS)
+
+    def work() -> int | None:  # libraries that write the input are used in the process alone, too
+        return KINDS[kind].prepare(material, case, generator)()
+
+    outcome = run_isolated(work, case, seconds=_SECONDS)
     fault = outcome.fault
     if not is_damaging() and outcome.status:
         fault = f"status {outcome.status}"

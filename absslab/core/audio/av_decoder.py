@@ -79,10 +79,9 @@ class AvDecoder:
         source = SafeReader(io.FileIO(path))  # closed with the decoder
         container = None
         try:
-            options: dict[str, Any] = {"container_options": {"format_whitelist": _DEMUXERS}}
-            if int(av.__version__.partition(".")[0]) < 19:
-                options["metadata_errors"] = "replace"  # PyAV 19 has no such argument any more
-            container = av.open(source, **options)
+            container = av.open(
+                source, container_options={"format_whitelist": _DEMUXERS}, metadata_errors="replace"
+            )
             if not container.streams.audio:
                 kinds = sorted({stream.type for stream in container.streams})
                 raise DecodingError(f"it has no sound, only {' and '.join(kinds) or 'a header'}")

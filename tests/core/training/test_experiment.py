@@ -458,7 +458,7 @@ def test_a_kill_at_any_moment_leaves_a_run_that_resumes_or_starts_again(settings
 
 
 def test_a_training_that_diverges_ends_with_what_to_do(new_run, tmp_path):
-    diverging = with_training(new_run, learning_rate=1e30, average_decay=0.0)
+    diverging = with_training(new_run, learning_rate=1e18, average_decay=0.0)
     with pytest.raises(InputError, match=r"the loss is .* in epoch 1: lower learning_rate"):
         finish(Experiment(diverging))
     assert RunReader.open(tmp_path / "run").state() == "failed"
