@@ -29,7 +29,6 @@ for name in ("HOME", "LOGNAME", "USER", "LNAME", "USERNAME", "XDG_CACHE_HOME", "
     os.environ.pop(name, None)
 sys.modules["librosa"] = sys.modules["numba"] = None  # importing them fails
 from absslab.cli.main import main
-from absslab.core.evaluation.score_files import read_scores
 """
 
 
@@ -120,7 +119,6 @@ def test_memory_that_is_really_full_is_one_line(checkpoint, mixtures, tmp_path):
     code = f"""
 import resource, sys
 from absslab.cli.main import main
-from absslab.core.evaluation.score_files import read_scores
 import absslab.cli.separate, psutil
 from absslab.core.separation import separated_folder
 load = absslab.cli.separate.Separator.from_checkpoint
@@ -303,7 +301,6 @@ cp -r $2 $1/m && cp -r $3 $1/e && cp $4 $1/r.ckpt && mount -o remount,ro $1 || e
 cd $5
 exec $6 -c '
 from absslab.cli.main import main
-from absslab.core.evaluation.score_files import read_scores
 import sys
 import tempfile
 from pathlib import Path
