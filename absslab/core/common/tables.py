@@ -9,13 +9,22 @@ said in `Table.notes`.
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
-from absslab.core.common.errors import InputError, Reason, escape_braces
+from absslab.core.common.delimited_text import (
+    Record,
+    drop_empty_end,
+    fill_end,
+    split_line,
+    split_records,
+    strip_blanks,
+    take_separator_line,
+)
+from absslab.core.common.errors import InputError, escape_braces
 from absslab.core.common.files import write_text
+from absslab.core.common.text_encoding import read_text
 
 # What spreadsheets, pandas and others write for a value that there is not.
 MISSING = frozenset(
@@ -34,25 +43,7 @@ MISSING = frozenset(
         "nat",
     }
 )
-_DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
-_LONGEST = 131_072  # characters of a cell, as the module csv has it
-_BLANKS = " \t\r\n\v\f\u00a0\ufeff\u200b"
-_OTHER_FILES = {  # beginnings of files that are no text
-    b"PK\x03\x04": "a workbook of Excel or LibreOffice, or a zip file: save it as CSV (UTF-8)",
-    b"\xd0\xcf\x11\xe0": "an old workbook of Excel: save it as CSV (UTF-8)",
-    b"\x1f\x8b": "a gzip file: unpack it",
-    b"PAR1": "a Parquet file: save it as CSV",
-    b"version https://git-lfs": "a pointer of Git LFS, not the file itself: run git lfs pull",
-    b"<!DOCTYPE": "an HTML page: download the file itself",
-    b"<html": "an HTML page: download the file itself",
-}
-_UTF_BY_MARK = {  # byte order marks; those of UTF-32 begin as that of UTF-16 does
-    b"\xff\xfe\x00\x00": "utf-32",
-    b"\x00\x00\xfe\xff": "utf-32",
-    b"\xef\xbb\xbf": "utf-8-sig",
-    b"\xff\xfe": "utf-16",
-    b"\xfe\xff": "utf-16",
-}
+_DELIMITERS = (",", ";", "\t", "|")
 
 
 @dataclass(frozen=True)
@@ -87,26 +78,13 @@ class Table:
     notes: list[str] = field(default_factory=list)
 
 
-class _Record(NamedTuple):
-    """The cells of a line, or of several lines if a quoted cell holds line breaks."""
-
-    line: int
-    cells: list[str]
-    quoted: list[bool]
-
-
 def is_missing(text: str) -> bool:
     """Tell whether a cell is empty, or says that there is no value, as `NaN` does.
 
     >>> is_missing("NaN"), is_missing(" "), is_missing("Nantes")
     (True, True, False)
     """
-    return text.strip(_BLANKS).casefold() in MISSING
-
-
-def strip_blanks(text: str) -> str:
-    """Return a text without blanks around it; hard and invisible blanks count as such."""
-    return text.strip(_BLANKS)
+    return strip_blanks(text).casefold() in MISSING
 
 
 def read_table(
@@ -166,7 +144,7 @@ def open_table(
     """
     path = Path(path)
     text = read_text(path)
-    text, delimiter_of_line = _take_separator_line(text)
+    text, delimiter_of_line = take_separator_line(text)
     required = list(required)
     aliases = aliases or {}
     delimiter = delimiter_of_line or _find_delimiter(
@@ -174,7 +152,7 @@ def open_table(
     )
     records = [
         record
-        for record in _split_records(text, delimiter, path)
+        for record in split_records(text, delimiter, path)
         if any(strip_blanks(cell) for cell in record.cells)
         and not (comment and record.cells[0].startswith(comment))
     ]
@@ -184,10 +162,10 @@ def open_table(
         names = _rename_columns(names, required, aliases)
     else:
         names = list(header)
-    records = [_drop_empty_end(record, len(names)) for record in records]
+    records = [drop_empty_end(record, len(names)) for record in records]
     n_named = max((index + 1 for index, name in enumerate(names) if name), default=0)
     records = [
-        _fill_end(record, len(names)) if may_be_short or len(record.cells) >= n_named else record
+        fill_end(record, len(names)) if may_be_short or len(record.cells) >= n_named else record
         for record in records
     ]
     kept, notes = _choose_columns(names, records, path)
@@ -214,76 +192,6 @@ def open_table(
     return Table(columns, rows, delimiter, notes)
 
 
-def read_text(path: str | Path) -> str:
-    """Read the text of a table, whatever its encoding; lines end in a line feed.
-
-    Raises:
-        InputError: the file is missing, or is no text; the message says what it is instead.
-    """
-    path = Path(path)
-    if path.is_char_device():  # such as /dev/full, which never ends
-        raise InputError("{path} is a device: expected the file of a table", path=path)
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise InputError("{path} does not exist", path=path) from None
-    except OSError as error:
-        raise InputError(
-            "{path} can't be read as a table ({reason})", path=path, reason=Reason.of(error)
-        ) from None
-    for beginning, kind in _OTHER_FILES.items():
-        if content.lstrip()[:40].lower().startswith(beginning.lower()):
-            raise InputError(f"{{path}} can't be read as a table: it is {kind}", path=path)
-    encoding = _find_encoding(content)
-    try:
-        text = content.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise InputError(
-            f"{{path}} can't be read as a table: line {line} is not {encoding.upper()}; "
-            "save it in UTF-8 (in Excel: “CSV UTF-8”)",
-            path=path,
-        ) from None
-    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    if "\0" in text:
-        line = text[: text.index("\0")].count("\n") + 1
-        raise InputError(
-            f"{{path}} can't be read as a table: line {line} holds NUL bytes, so the file is "
-            "damaged or no text; write it again",
-            path=path,
-        )
-    return text
-
-
-def _find_encoding(content: bytes) -> str:
-    """Find the encoding by the byte order mark, or by where the zeros of UTF-16 are."""
-    for mark, encoding in _UTF_BY_MARK.items():
-        if content.startswith(mark):
-            return encoding
-    beginning = content[:2000]
-    n_even = beginning[0::2].count(0)
-    n_odd = beginning[1::2].count(0)
-    # Most characters of a table are Latin: one of their two bytes is 0.
-    enough = max(1, len(beginning) // 4)
-    if n_odd >= enough and n_even < n_odd / 4:
-        return "utf-16-le"
-    if n_even >= enough and n_odd < n_even / 4:
-        return "utf-16-be"
-    return "utf-8"
-
-
-def _take_separator_line(text: str) -> tuple[str, str]:
-    """Take off a first line such as `sep=;`, and return the rest and the delimiter it says.
-
-    The line is left empty, so that lines keep their numbers.
-    """
-    first, _, rest = text.partition("\n")
-    match = re.fullmatch(r'"?sep=(\\t|[^"\w])"?[,;\t ]*', first, re.IGNORECASE)
-    if match is None:
-        return text, ""
-    return "\n" + rest, "\t" if match[1] == "\\t" else match[1]
-
-
 def _find_delimiter(
     text: str,
     expected: str,
@@ -297,7 +205,7 @@ def _find_delimiter(
     first = next((line for line in lines if not (comment and line.startswith(comment))), "")
     candidates = [expected, *(other for other in _DELIMITERS if other != expected)]
     for delimiter in candidates:
-        cells, _, _ = _split_line(first, delimiter)
+        cells, _, _ = split_line(first, delimiter)
         if header is not None:
             if len(cells) == len(header):
                 return delimiter
@@ -326,122 +234,8 @@ def _rename_columns(
     return renamed
 
 
-def _split_records(text: str, delimiter: str, path: Path) -> Iterator[_Record]:
-    """Split a text into cells, record by record."""
-    lines = text.split("\n")
-    index = 0
-    while index < len(lines):
-        number = index + 1
-        line = lines[index]
-        cells, quoted, start = _split_line(line, delimiter)
-        while start >= 0:
-            line = line[start:]  # the cell that is open; those before it are complete
-            start = 0
-            index += 1
-            if index == len(lines) or len(line) > _LONGEST:
-                raise InputError(
-                    f"{{path}} can't be read as a table: line {number} opens a quote that is "
-                    'never closed; close it, or write a quote of the text as ""',
-                    path=path,
-                )
-            line += "\n" + lines[index]
-            if '"' in lines[index].replace('""', ""):  # this closes the cell
-                more_cells, more_quoted, start = _split_line(line, delimiter)
-                cells += more_cells
-                quoted += more_quoted
-        longest = max(map(len, cells), default=0)
-        if longest > _LONGEST:
-            raise InputError(
-                f"{{path}} can't be read as a table: line {number} has a cell of {longest} "
-                f"characters, expected at most {_LONGEST}",
-                path=path,
-            )
-        yield _Record(number, cells, quoted)
-        index += 1
-
-
-def _split_line(line: str, delimiter: str) -> tuple[list[str], list[bool], int]:
-    """Split a line into cells.
-
-    Returns:
-        the complete cells; which of them stood in quotes; where the cell begins whose quote is open
-        at the end, −1 if there is none.
-    """
-    if '"' not in line:
-        cells = line.split(delimiter)
-        return cells, [False] * len(cells), -1
-    cells = []
-    quoted: list[bool] = []
-    position = 0
-    while True:
-        cell, is_quoted, end = _take_cell(line, position, delimiter)
-        if end < 0:
-            return cells, quoted, position
-        cells.append(cell)
-        quoted.append(is_quoted)
-        if end == len(line):
-            return cells, quoted, -1
-        position = end + 1
-
-
-def _take_cell(line: str, start: int, delimiter: str) -> tuple[str, bool, int]:
-    """Return the cell that begins at `start`, whether it is quoted, and its end.
-
-    The end is −1 if the cell opens a quote and does not close it. Text before or after quotes, as
-    in `"a","b"` between tabs, is kept with these quotes.
-    """
-    begin = start
-    while line[begin : begin + 1] == " ":
-        begin += 1
-    end = line.find(delimiter, start)
-    end = len(line) if end < 0 else end
-    if line[begin : begin + 1] != '"':
-        return line[start:end], False, end
-    close = _find_closing_quote(line, begin)
-    if close < 0:
-        return "", False, -1
-    end = line.find(delimiter, close)
-    end = len(line) if end < 0 else end
-    if not line[close + 1 : end].strip(" "):
-        return line[begin + 1 : close].replace('""', '"'), True, end
-    while line[close + 1 : end].count('"') % 2:  # the delimiter stands in further quotes
-        end = line.find(delimiter, end + 1)
-        if end < 0:
-            end = len(line)
-            break
-    return line[begin:end], False, end
-
-
-def _find_closing_quote(line: str, begin: int) -> int:
-    """Return where the quote that opens at `begin` is closed; −1 if it is not."""
-    position = begin + 1
-    while True:
-        position = line.find('"', position)
-        if position < 0:
-            return -1
-        if line[position + 1 : position + 2] != '"':
-            return position
-        position += 2
-
-
-def _drop_empty_end(record: _Record, n_columns: int) -> _Record:
-    """Leave out empty cells beyond the last column."""
-    n_cells = len(record.cells)
-    while n_cells > n_columns and not strip_blanks(record.cells[n_cells - 1]):
-        n_cells -= 1
-    return record._replace(cells=record.cells[:n_cells], quoted=record.quoted[:n_cells])
-
-
-def _fill_end(record: _Record, n_columns: int) -> _Record:
-    """Add the empty cells that are left out at the end."""
-    n_missing = max(0, n_columns - len(record.cells))
-    return record._replace(
-        cells=record.cells + [""] * n_missing, quoted=record.quoted + [False] * n_missing
-    )
-
-
 def _choose_columns(
-    names: Sequence[str], records: Sequence[_Record], path: Path
+    names: Sequence[str], records: Sequence[Record], path: Path
 ) -> tuple[list[int], list[str]]:
     """Choose the columns that have a name; an index that pandas wrote is left out, and said."""
     kept = []

@@ -13,8 +13,9 @@ import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
+from absslab.core.common.delimited_text import strip_blanks
 from absslab.core.common.errors import InputError, escape_braces
-from absslab.core.common.tables import is_missing, strip_blanks
+from absslab.core.common.tables import is_missing
 
 # Not allowed as class names: folders and tables use these names beside those of classes.
 RESERVED = ("background", "mixture", "residual", "remix", "filename")

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from absslab.core.common import tables
+from absslab.core.common import delimited_text
+from absslab.core.common.delimited_text import strip_blanks
 from absslab.core.common.errors import InputError
-from absslab.core.common.tables import open_table, read_table, strip_blanks, write_table
+from absslab.core.common.tables import open_table, read_table, write_table
 
 
 def read(tmp_path, text, **options):
@@ -150,13 +151,13 @@ def test_what_is_no_such_table_is_refused_with_the_cause_in_one_line(tmp_path, c
 @pytest.mark.parametrize("line", ['""', "x", '","'])
 def test_many_lines_in_quotes_are_read_once_each(tmp_path, monkeypatch, line):
     n_split = []
-    split_line = tables._split_line
+    split_line = delimited_text.split_line
 
     def count(text, delimiter):
         n_split.append(len(text))
         return split_line(text, delimiter)
 
-    monkeypatch.setattr(tables, "_split_line", count)
+    monkeypatch.setattr(delimited_text, "split_line", count)
     text = 'filename,speech\na.wav,"' + f"{line}\n" * 2000
     with pytest.raises(InputError, match="line 2 opens a quote that is never closed"):
         read(tmp_path, text)
