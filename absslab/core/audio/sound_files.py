@@ -26,10 +26,16 @@ from absslab.core.common.notices import give_notice
 from absslab.core.common.signals import defer_interrupts
 
 _STEPS = {"PCM_16": 1 << 15, "PCM_24": 1 << 23}  # per unit of amplitude
+_DERIVED_SUBTYPES = {  # others: FLOAT, whose samples may exceed full scale
+    "PCM_U8": "PCM_16",
+    "PCM_S8": "PCM_16",
+    "PCM_16": "PCM_16",
+    "PCM_24": "PCM_24",
+}
 _BYTES = {"PCM_16": 2, "PCM_24": 3, "FLOAT": 4}  # per sample
 _BLOCK = 1 << 18  # samples to read at a time, if the file need not be in memory
 _MAX_WAV_SIZE = (1 << 32) - (1 << 16)  # bytes; a longer file is written as RF64
-_MOST_PLACES = 4  # files that stay open
+_MAX_OPEN_FILES = 4  # files that stay open
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ def info(path: str | Path, *, longest: float | None = None) -> AudioInfo:
     """
     with OpenSound.open(path) as sound:
         n_samples = sound.count_samples(longest)
-        _tell(sound)
+        _give_notices(sound)
         return _info(sound, n_samples)
 
 
@@ -70,7 +76,7 @@ def _info(sound: OpenSound, n_samples: int) -> AudioInfo:
     )
 
 
-def _tell(sound: OpenSound) -> None:
+def _give_notices(sound: OpenSound) -> None:
     """Tell what is missing in a file."""
     for notice in sound.notices:
         give_notice(notice)
@@ -96,14 +102,14 @@ def check(path: str | Path, *, may_be_silent: bool = False) -> AudioInfo:
             n_samples += len(block)
         if not n_samples:
             raise InputError("{path} holds 0 samples: replace or remove it", path=path)
-        _tell(sound)
-        _tell_shortage(sound, n_samples)
+        _give_notices(sound)
+        _give_notice_if_short(sound, n_samples)
         if is_silent and not may_be_silent:
             raise _silence_error(path)
         return _info(sound, n_samples)
 
 
-def _tell_shortage(sound: OpenSound, n_samples: int) -> None:
+def _give_notice_if_short(sound: OpenSound, n_samples: int) -> None:
     """Tell if fewer samples were decoded than there should be."""
     if n_samples < sound.n_samples:
         give_notice(
@@ -135,7 +141,7 @@ def read_blocks(path: str | Path, *, quietly: bool = False) -> Iterator[np.ndarr
         while len(block := sound.read(_BLOCK)):
             yield np.ascontiguousarray(block.T)
         if not quietly:
-            _tell(sound)
+            _give_notices(sound)
 
 
 def load_channels(
@@ -154,16 +160,16 @@ def load_channels(
     Raises:
         InputError: the file can't be read, or holds NaN.
     """
-    with _places.visit(path, start) as sound:
+    with _open_files.open_at(path, start) as sound:
         block = sound.read(n_samples)  # (N, C)
-        _tell(sound)
+        _give_notices(sound)
         last = sound.n_samples if n_samples < 0 else min(start + n_samples, sound.n_samples)
         if sound.position < last:
-            _tell_shortage(sound, sound.position)
+            _give_notice_if_short(sound, sound.position)
         return np.ascontiguousarray(block.T), sound.sampling_rate  # (C, N)
 
 
-class _Places:
+class _OpenFiles:
     """Files that can't seek stay open where they were read last: the next part may follow."""
 
     def __init__(self) -> None:
@@ -171,9 +177,9 @@ class _Places:
         self._idle: list[tuple[str, FileVersion, int, OpenSound]] = []  # with the process
 
     @contextmanager
-    def visit(self, path: str | Path, start: int) -> Iterator[OpenSound]:
+    def open_at(self, path: str | Path, start: int) -> Iterator[OpenSound]:
         """Give a file that is open at a sample."""
-        sound = self._take(os.fspath(path), start) or OpenSound.open(path)
+        sound = self._take_nearest(os.fspath(path), start) or OpenSound.open(path)
         is_kept = False
         try:
             if start:
@@ -184,9 +190,9 @@ class _Places:
             if not is_kept:
                 sound.close()
         if is_kept:
-            self._keep(sound)
+            self._keep_open(sound)
 
-    def _take(self, path: str, start: int) -> OpenSound | None:
+    def _take_nearest(self, path: str, start: int) -> OpenSound | None:
         """Return the file that was read last at the nearest sample before `start`."""
         with self._lock:
             # Processes that were forked share the position in the file.
@@ -206,19 +212,19 @@ class _Places:
             self._idle.remove(nearest)
             return nearest[3]
 
-    def _keep(self, sound: OpenSound) -> None:
+    def _keep_open(self, sound: OpenSound) -> None:
         version = file_version(sound.path)
         if version is None:
             sound.close()
             return
         with self._lock:
             self._idle.append((sound.path, version, os.getpid(), sound))
-            oldest = self._idle.pop(0) if len(self._idle) > _MOST_PLACES else None
+            oldest = self._idle.pop(0) if len(self._idle) > _MAX_OPEN_FILES else None
         if oldest is not None:
             oldest[3].close()
 
 
-_places = _Places()
+_open_files = _OpenFiles()
 
 
 def load(
@@ -337,6 +343,15 @@ def encode(
     with defer_interrupts():
         soundfile.write(buffer, coded.T, sampling_rate, subtype=subtype, format=container)
     return buffer.getvalue()
+
+
+def derived_subtype(subtype: str) -> str:
+    """Return the coding of samples that are computed from those of a file.
+
+    >>> derived_subtype("PCM_U8"), derived_subtype("VORBIS")
+    ('PCM_16', 'FLOAT')
+    """
+    return _DERIVED_SUBTYPES.get(subtype, "FLOAT")
 
 
 def size_in_bytes(n_samples: int, n_channels: int, subtype: str) -> int:

@@ -19,13 +19,7 @@ MOST_CHANNELS = 2  # files with more channels are reduced to their mean
 HIGHEST_RATE = 48000  # Hz; higher rates are reduced to it
 _RATES = (1000, 768000)  # Hz, lowest and highest rate of a file
 _MAX_CHANNELS = 64  # largest number of channels of a file
-_SUBTYPES = {  # others: FLOAT, whose samples may exceed full scale
-    "PCM_U8": "PCM_16",
-    "PCM_S8": "PCM_16",
-    "PCM_16": "PCM_16",
-    "PCM_24": "PCM_24",
-}
-Told = TypeVar("Told", InputError, InputWarning)
+Message = TypeVar("Message", InputError, InputWarning)
 
 
 @dataclass(frozen=True)
@@ -118,7 +112,7 @@ def transcode_upload(
     n_channels = inspection.n_channels
     n_samples = max(1, round(info.n_samples * rate / info.sampling_rate))
     is_unchanged = rate == info.sampling_rate and n_channels == info.n_channels
-    subtype = _SUBTYPES.get(info.subtype, "FLOAT") if is_unchanged else "FLOAT"
+    subtype = sound_files.derived_subtype(info.subtype) if is_unchanged else "FLOAT"
     resampler = None
     if rate != info.sampling_rate:
         resampler = soxr.ResampleStream(info.sampling_rate, rate, n_channels, dtype="float32")
@@ -165,7 +159,7 @@ def _write(writer: sound_files.WavWriter, samples: np.ndarray) -> None:
     writer.write(samples[:, : writer.n_samples - writer.n_written])
 
 
-def _with_name(error: Told, name: str) -> Told:
+def _with_name(error: Message, name: str) -> Message:
     """Return the error with the name of the file for the user, instead of its path."""
     if not error.paths:
         return error

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import tempfile
+import unicodedata
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -173,6 +174,15 @@ def walk_once(folder: str | Path) -> Walk:
                 files += [Path(root) / name for name in names]
         waiting = sorted(links)
     return Walk(files, loops)
+
+
+def fold_name(name: str) -> str:
+    r"""Return the name or path of a file without regard to case and Unicode form.
+
+    >>> fold_name("Cafe\u0301.WAV") == fold_name("caf\u00e9.wav")
+    True
+    """
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def is_case_blind(folder: str | Path) -> bool:

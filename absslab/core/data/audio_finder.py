@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from absslab.core.audio import formats
 from absslab.core.common.config import suggest_nearest
 from absslab.core.common.errors import InputError, MissingRecordingError, escape_braces
+from absslab.core.common.files import fold_name
 
 _MANY = 2000  # files; similar names are not looked for among more
 _N_HINTS = 10  # missing names for which similar ones are looked for, which takes long
@@ -79,12 +80,12 @@ class AudioFinder:
             if _is_file(self.folder / spelling):
                 fitting = [spelling]
             else:
-                fitting = self._files.get(_fold(spelling), [])
+                fitting = self._files.get(fold_name(spelling), [])
                 same_case = [path for path in fitting if _normalise(path) == _normalise(spelling)]
                 fitting = same_case or fitting
                 is_audio = formats.is_audio(Path(spelling))
                 if not fitting and not is_audio:
-                    fitting = self._files_by_stem.get(_fold(spelling), [])
+                    fitting = self._files_by_stem.get(fold_name(spelling), [])
             if fitting:
                 break
         if len(fitting) != 1:
@@ -113,7 +114,7 @@ class AudioFinder:
 
     def _find_nearest(self, name: str) -> str:
         """Find the file that is probably meant: of the same name elsewhere, or a similar one."""
-        last = _fold(next(_spellings(name), "").rpartition("/")[2])
+        last = fold_name(next(_spellings(name), "").rpartition("/")[2])
         same = self._files_by_last.get(last) or self._files_by_last.get(last.rpartition(".")[0])
         if same:
             return same
@@ -128,7 +129,7 @@ class AudioFinder:
         """Paths of the sound files, by themselves without regard to case and Unicode form."""
         files: dict[str, list[str]] = {}
         for path in sorted(list_audio(self.folder)):
-            files.setdefault(_fold(path), []).append(path)
+            files.setdefault(fold_name(path), []).append(path)
         return files
 
     @cached_property
@@ -143,7 +144,7 @@ class AudioFinder:
         """A path for each file name, with and without suffix, wherever the file is."""
         by_last: dict[str, str] = {}
         for paths in self._files.values():
-            last = _fold(paths[0].rpartition("/")[2])
+            last = fold_name(paths[0].rpartition("/")[2])
             by_last.setdefault(last, paths[0])
             by_last.setdefault(last.rpartition(".")[0], paths[0])
         return by_last
@@ -165,9 +166,10 @@ class NameFinder:
         if path in self.names:
             return path
         for spelling in _spellings(name):
-            fitting = [spelling] if spelling in self.names else self._folded.get(_fold(spelling))
+            folded = fold_name(spelling)
+            fitting = [spelling] if spelling in self.names else self._folded.get(folded)
             if fitting is None and not formats.is_audio(Path(spelling)):
-                fitting = self._stems.get(_fold(spelling))
+                fitting = self._stems.get(folded)
             if fitting:
                 return fitting[0] if len(fitting) == 1 else None
         return None
@@ -176,7 +178,7 @@ class NameFinder:
     def _folded(self) -> dict[str, list[str]]:
         folded: dict[str, list[str]] = {}
         for name in sorted(self.names):
-            folded.setdefault(_fold(name), []).append(name)
+            folded.setdefault(fold_name(name), []).append(name)
         return folded
 
     @cached_property
@@ -225,7 +227,3 @@ def _is_file(path: Path) -> bool:
 
 def _normalise(path: str) -> str:
     return unicodedata.normalize("NFC", path)
-
-
-def _fold(path: str) -> str:
-    return _normalise(path).casefold()

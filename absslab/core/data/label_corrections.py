@@ -10,7 +10,6 @@ The next training uses the corrected labels.
            .corrections.lock           lock, so that only one correction is made at a time
 """
 
-import unicodedata
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +17,7 @@ from pathlib import Path, PurePosixPath
 
 from absslab.core.common.config import suggest_nearest
 from absslab.core.common.errors import InputError, escape_braces
-from absslab.core.common.files import atomic_write, file_lock, write_bytes
+from absslab.core.common.files import atomic_write, file_lock, fold_name, write_bytes
 from absslab.core.common.tables import original_path, read_table, table_text
 from absslab.core.data.weak_labels import (
     LABEL_LISTS_FILE,
@@ -182,8 +181,8 @@ def _write_cells(row: LabelledRow, kind: str) -> dict[str, str]:
 
 def _is_named(row: LabelledRow, filename: str) -> bool:
     """Tell whether a row is that of a recording, however its path is written."""
-    name = unicodedata.normalize("NFC", row.filename.replace("\\", "/")).casefold()
-    path = PurePosixPath(unicodedata.normalize("NFC", filename).casefold())
+    name = fold_name(row.filename.replace("\\", "/"))
+    path = PurePosixPath(fold_name(filename))
     return row.filename == filename or name in (str(path), str(path.with_suffix("")))
 
 

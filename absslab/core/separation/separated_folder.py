@@ -13,7 +13,6 @@ Axes: K classes, C channels, N samples, T frames.
 import errno
 import os
 import shutil
-import unicodedata
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from absslab.core.common.errors import InputError, escape_braces
 from absslab.core.common.files import (
     check_output_folder,
     check_place,
+    fold_name,
     is_case_blind,
     remove_unfinished,
     replace_folder,
@@ -40,13 +40,6 @@ from absslab.core.separation.detection import DetectionConfig, find_events, fram
 from absslab.core.separation.segmentation import Segment
 from absslab.core.separation.separator import Separator
 from absslab.core.separation.settings import check_gains, gains_that_keep, mix_sources
-
-_SUBTYPES = {  # coding of the input → coding of the outputs; FLOAT for all others
-    "PCM_U8": "PCM_16",
-    "PCM_S8": "PCM_16",
-    "PCM_16": "PCM_16",
-    "PCM_24": "PCM_24",
-}
 
 
 @dataclass(frozen=True)
@@ -138,8 +131,8 @@ def _check_folder_of(path: Path, output_folder: str | Path, by_stem: Mapping[str
             path=path,
             other=by_stem[path.stem],
         )
-    folded = _fold(path.stem)
-    alike = [other for stem, other in by_stem.items() if _fold(stem) == folded]
+    folded = fold_name(path.stem)
+    alike = [other for stem, other in by_stem.items() if fold_name(stem) == folded]
     if alike and is_case_blind(output_folder):
         raise InputError(
             "{path} and {other} differ only by case, which the disk of {folder} does not tell "
@@ -151,10 +144,6 @@ def _check_folder_of(path: Path, output_folder: str | Path, by_stem: Mapping[str
     folder = Path(output_folder) / path.stem
     check_place(folder, "the folder of a file", shown=folder)
     _check_replaceable(folder, path)
-
-
-def _fold(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()
 
 
 def checking_steps(files: Sequence[Path], left_out: LeftOut) -> Steps[None]:
@@ -279,7 +268,7 @@ def separate_file(
     remix_gains = gains_that_keep(keep, separator.classes) if keep else gains
     info = sound_files.check(path, may_be_silent=True)
     _check_replaceable(folder, path)
-    subtype = _SUBTYPES.get(info.subtype, "FLOAT")
+    subtype = sound_files.derived_subtype(info.subtype)
     subtypes = dict.fromkeys([*separator.classes, "residual"], subtype)
     if remix_gains:
         subtypes["remix"] = "FLOAT" if gains else subtype

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 from absslab.core.audio import sound_files
-from absslab.core.audio.untrusted import inspect_upload, transcode_upload
+from absslab.core.audio.uploaded_sounds import inspect_upload, transcode_upload
 from absslab.core.common.errors import InputError
 from absslab.core.common.progress import run_to_end
 
