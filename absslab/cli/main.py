@@ -20,8 +20,8 @@ from absslab.core.common.errors import (
 )
 from absslab.core.common.home import provide_home
 from absslab.core.common.left_out import LeftOut
-from absslab.core.common.notices import hear_notices
-from absslab.core.common.streams import patient_output
+from absslab.core.common.notices import listen_to_notices
+from absslab.core.common.streams import tolerate_output_errors
 from absslab.core.common.version import __version__
 
 # Each command is the module of this name in absslab.cli.
@@ -56,7 +56,7 @@ _SAVE_MEMORY = {  # what to do when the memory is full
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command, and return the exit status."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    with patient_output() as output:
+    with tolerate_output_errors() as output:
         end = None
         try:
             status = _run_command(arguments)
@@ -119,7 +119,7 @@ def _print_notices(command: str) -> Iterator[None]:
             _fail(command, f"warning: {notice}", 0)
 
     try:
-        with hear_notices(show):
+        with listen_to_notices(show):
             yield
     finally:
         if n_notices > _N_NOTICES:

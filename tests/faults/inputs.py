@@ -27,7 +27,7 @@ from mutations import (
 from sound_kinds import KINDS as ALL_SOUND_KINDS
 
 from absslab.cli.main import main
-from absslab.core.audio.untrusted import inspect_upload, transcode_upload
+from absslab.core.audio.uploaded_sounds import inspect_upload, transcode_upload
 from absslab.core.common.errors import InputError
 from absslab.core.common.progress import run_to_end
 from absslab.core.data.layouts import DataConfig, find_layout

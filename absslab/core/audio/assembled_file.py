@@ -15,7 +15,7 @@ class Span(NamedTuple):
     end: int
 
 
-class PiecedFile(io.RawIOBase):
+class AssembledFile(io.RawIOBase):
     """Reads pieces of a file and bytes, one after the other, as one file.
 
     Args:

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import NamedTuple
 
+from absslab.core.audio.assembled_file import AssembledFile, Span
 from absslab.core.audio.av_decoder import AvDecoder
-from absslab.core.audio.byte_pieces import PiecedFile, Span
 from absslab.core.audio.decoders import Decoder, DecodingError, JoinedDecoder, PlainDecoder
 from absslab.core.audio.formats import INSTALL_HINT, has_extra_formats
 from absslab.core.audio.mp3_frames import Mp3Part, find_mp3_parts
@@ -46,7 +46,7 @@ _KINDS = (  # first bytes, where they begin, what the file is
 )
 
 
-class Opened(NamedTuple):
+class OpenedFile(NamedTuple):
     """A decoder of a file, and what is known about the file."""
 
     decoder: Decoder
@@ -54,14 +54,14 @@ class Opened(NamedTuple):
     is_length_certain: bool  # otherwise it is counted
 
 
-class Count(NamedTuple):
+class SampleCount(NamedTuple):
     """What is there when a file is decoded to its end."""
 
     n_samples: int
     remarks: tuple[str, ...]
 
 
-def open_decoder(path: str | os.PathLike[str]) -> Opened:
+def open_decoder(path: str | os.PathLike[str]) -> OpenedFile:
     """Open a file with the decoder for its content.
 
     Raises:
@@ -89,7 +89,7 @@ def open_decoder(path: str | os.PathLike[str]) -> Opened:
         return _open_extra(path, error)
 
 
-def _open_extra(path: str | os.PathLike[str], refusal: DecodingError) -> Opened:
+def _open_extra(path: str | os.PathLike[str], refusal: DecodingError) -> OpenedFile:
     """Open a file that libsndfile does not read.
 
     Raises:
@@ -100,16 +100,16 @@ def _open_extra(path: str | os.PathLike[str], refusal: DecodingError) -> Opened:
         remarks = []
         if decoder.n_streams > 1:
             remarks.append(f"has {decoder.n_streams} sounds: only the first of them is read")
-        return Opened(decoder, remarks, is_length_certain=False)
+        return OpenedFile(decoder, remarks, is_length_certain=False)
     except DecodingError as error:
         if _find_kind(path) or "no sound" in str(error):
             raise
         raise refusal from None
 
 
-def _open_plain(path: str | os.PathLike[str]) -> Opened:
-    decoder = PlainDecoder.open(os.fspath(path), chatters=True)
-    return Opened(decoder, _remarks_of_log(decoder), _is_believable(decoder, path))
+def _open_plain(path: str | os.PathLike[str]) -> OpenedFile:
+    decoder = PlainDecoder.open(os.fspath(path), prints_messages=True)
+    return OpenedFile(decoder, _remarks_of_log(decoder), _is_believable(decoder, path))
 
 
 def _remarks_of_log(decoder: PlainDecoder) -> list[str]:
@@ -135,7 +135,7 @@ def _is_believable(decoder: PlainDecoder, path: str | os.PathLike[str]) -> bool:
     if decoder.container != "FLAC" and os.path.getsize(path) < _FEWEST_BYTES * (seconds - 1):
         return False
     # A seek that fails leaves a decoder that can't be used any more.
-    probe = PlainDecoder.open(os.fspath(path), chatters=True)
+    probe = PlainDecoder.open(os.fspath(path), prints_messages=True)
     try:
         probe.seek(n_samples - 1)
         return len(probe.read(1)) == 1
@@ -145,7 +145,7 @@ def _is_believable(decoder: PlainDecoder, path: str | os.PathLike[str]) -> bool:
         probe.close()
 
 
-def _open_chunks(path: str | os.PathLike[str]) -> Opened:
+def _open_chunks(path: str | os.PathLike[str]) -> OpenedFile:
     """Open a WAV, AIFF or CAF, and files of the same kind that were joined to it."""
     openers: list[Callable[[], Decoder]] = []
     remarks = []
@@ -179,13 +179,13 @@ def _remark_of_size(n_said: int, n_there: int, unit: str) -> str:
 
 
 def _open_pieces(
-    path: str | os.PathLike[str], pieces: list[Span | bytes], *, chatters: bool = False
+    path: str | os.PathLike[str], pieces: list[Span | bytes], *, prints_messages: bool = False
 ) -> PlainDecoder:
     if not pieces:
-        return PlainDecoder.open(os.fspath(path), chatters=chatters)
-    source = PiecedFile(path, pieces)
+        return PlainDecoder.open(os.fspath(path), prints_messages=prints_messages)
+    source = AssembledFile(path, pieces)
     try:
-        return PlainDecoder.open(source, chatters=chatters)  # type: ignore[arg-type]
+        return PlainDecoder.open(source, prints_messages=prints_messages)  # type: ignore[arg-type]
     except DecodingError:
         source.close()
         raise
@@ -193,7 +193,7 @@ def _open_pieces(
 
 def _join(
     openers: list[Callable[[], Decoder]], remarks: list[str], *, is_certain: bool = True
-) -> Opened:
+) -> OpenedFile:
     """Open parts of a file as one sound; parts at another rate are left out with a remark."""
     first = openers[0]()
     lengths = [first.n_samples]
@@ -219,8 +219,8 @@ def _join(
             f"channels or damaged: only the first {read:.2f} s are read"
         )
     if len(alike) == 1:
-        return Opened(first, remarks, is_certain)
-    return Opened(JoinedDecoder(first, alike, lengths), remarks, is_certain)
+        return OpenedFile(first, remarks, is_certain)
+    return OpenedFile(JoinedDecoder(first, alike, lengths), remarks, is_certain)
 
 
 @lru_cache(maxsize=4096)
@@ -236,7 +236,7 @@ def _flac_starts(path: str, version: FileVersion) -> tuple[int, ...]:
     return tuple(starts)
 
 
-def _open_flac(path: str | os.PathLike[str]) -> Opened:
+def _open_flac(path: str | os.PathLike[str]) -> OpenedFile:
     version = FileVersion.of(path)
     starts = _flac_starts(os.fspath(path), version)
     if len(starts) == 1:
@@ -256,7 +256,7 @@ def _ogg_parts(path: str, version: FileVersion) -> tuple[OggPart, ...]:
     return tuple(find_ogg_parts(path))
 
 
-def _open_ogg(path: str | os.PathLike[str]) -> Opened:
+def _open_ogg(path: str | os.PathLike[str]) -> OpenedFile:
     parts = _ogg_parts(os.fspath(path), FileVersion.of(path))
     if not parts:
         return _open_plain(path)
@@ -272,7 +272,7 @@ def _open_ogg(path: str | os.PathLike[str]) -> Opened:
     if is_whole:
         opened = _open_plain(path)
         is_certain = opened.is_length_certain and not n_lost
-        return Opened(opened.decoder, [*remarks, *opened.remarks], is_certain)
+        return OpenedFile(opened.decoder, [*remarks, *opened.remarks], is_certain)
     openers: list[Callable[[], Decoder]] = [
         partial(_open_pieces, path, [part.span]) for part in parts
     ]
@@ -289,7 +289,7 @@ def _mp3_parts(path: str, version: FileVersion) -> tuple[Mp3Part, ...]:
     return tuple(find_mp3_parts(path))
 
 
-def _open_mp3(path: str | os.PathLike[str], parts: tuple[Mp3Part, ...]) -> Opened:
+def _open_mp3(path: str | os.PathLike[str], parts: tuple[Mp3Part, ...]) -> OpenedFile:
     remarks = []
     for part in parts:
         seconds_per_frame = part.samples_per_frame / part.coding[2]
@@ -306,13 +306,13 @@ def _open_mp3(path: str | os.PathLike[str], parts: tuple[Mp3Part, ...]) -> Opene
         if part.is_cut and not part.n_missing:
             remarks.append("ends within a frame: its end may be missing")
     openers: list[Callable[[], Decoder]] = [
-        partial(_open_pieces, path, part.pieces, chatters=True) for part in parts
+        partial(_open_pieces, path, part.pieces, prints_messages=True) for part in parts
     ]
     return _join(openers, remarks)
 
 
 @lru_cache(maxsize=4096)
-def count_samples(path: str, version: FileVersion, most: int) -> Count:
+def count_samples(path: str, version: FileVersion, most: int) -> SampleCount:
     """Decode a file, and return how many samples it holds; `version` changes when the file does.
 
     Args:
@@ -336,7 +336,7 @@ def count_samples(path: str, version: FileVersion, most: int) -> Count:
     finally:
         decoder.close()
     if 0 <= most < n_samples:
-        return Count(n_samples, ())
+        return SampleCount(n_samples, ())
     remarks = []
     if isinstance(decoder, AvDecoder):
         remarks.extend(decoder.remarks)
@@ -349,7 +349,7 @@ def count_samples(path: str, version: FileVersion, most: int) -> Count:
             remarks.append("ends within a packet: its end may be missing")
     if n_samples < n_said < 1 << 60:
         remarks.append(f"is cut short: {n_samples} of {n_said} samples are there")
-    return Count(n_samples, tuple(remarks))
+    return SampleCount(n_samples, tuple(remarks))
 
 
 def unreadable_error(path: str | os.PathLike[str], error: DecodingError) -> InputError:

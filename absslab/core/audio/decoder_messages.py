@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-_CHATTER = (
+_DECODER_MESSAGES = (
     b"libmpg123",
     b"Warning: Xing stream size off",
     b"Warning: Real sample count",
@@ -16,11 +16,11 @@ _STANDARD_ERROR = 2
 _lock = threading.Lock()
 _n_inside = 0
 _original = -1  # while nothing is redirected
-_caught = -1
+_redirected = -1
 
 
 @contextmanager
-def silence_chatter() -> Iterator[None]:
+def hide_decoder_messages() -> Iterator[None]:
     """Drop the lines that libmpg123 prints in the block, and print all others after it.
 
     The library has no switch for it that libsndfile would set. Standard error is one for the whole
@@ -45,27 +45,27 @@ def _begin() -> None:
 
 def _redirect() -> None:
     """Let what is printed go to a file in memory, if the system can."""
-    global _original, _caught
-    caught = -1
+    global _original, _redirected
+    redirected = -1
     original = -1
     try:
         original = os.dup(_STANDARD_ERROR)  # fails if it is closed
-        caught = _open_file()
-        os.dup2(caught, _STANDARD_ERROR)
+        redirected = _open_file()
+        os.dup2(redirected, _STANDARD_ERROR)
     except OSError:
-        for descriptor in (original, caught):
+        for descriptor in (original, redirected):
             if descriptor >= 0:
                 os.close(descriptor)
         return
     _original = original
-    _caught = caught
+    _redirected = redirected
 
 
 def _open_file() -> int:
     """Return the descriptor of a file without a name; where possible it needs no folder."""
     if hasattr(os, "memfd_create"):
         with suppress(OSError):  # a sandbox may not allow it
-            return os.memfd_create("chatter")
+            return os.memfd_create("decoder_messages")
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())
 
@@ -79,17 +79,19 @@ def _end() -> None:
 
 
 def _restore() -> None:
-    """Print what was caught and is no chatter."""
-    global _original, _caught
+    """Print the lines that are not a decoder's."""
+    global _original, _redirected
     os.dup2(_original, _STANDARD_ERROR)
     os.close(_original)
     _original = -1
-    with open(_caught, "rb") as file:
+    with open(_redirected, "rb") as file:
         file.seek(0)
         others = [
-            line for line in file if line.strip() and not any(mark in line for mark in _CHATTER)
+            line
+            for line in file
+            if line.strip() and not any(mark in line for mark in _DECODER_MESSAGES)
         ]
-    _caught = -1
+    _redirected = -1
     if others:
         with suppress(OSError):  # its reader has gone
             os.write(_STANDARD_ERROR, b"".join(others))
@@ -97,15 +99,15 @@ def _restore() -> None:
 
 def _forget_parent() -> None:
     """Print in a forked process, which does not go on with the block of another thread."""
-    global _lock, _n_inside, _original, _caught
+    global _lock, _n_inside, _original, _redirected
     _lock = threading.Lock()
     _n_inside = 0
     if _original >= 0:
         os.dup2(_original, _STANDARD_ERROR)
         os.close(_original)
-        os.close(_caught)
+        os.close(_redirected)
     _original = -1
-    _caught = -1
+    _redirected = -1
 
 
 if hasattr(os, "register_at_fork"):

@@ -11,7 +11,7 @@ from typing import BinaryIO, Protocol
 import numpy as np
 import soundfile
 
-from absslab.core.audio.decoder_chatter import silence_chatter
+from absslab.core.audio.decoder_messages import hide_decoder_messages
 
 
 class DecodingError(Exception):
@@ -80,14 +80,16 @@ class PlainDecoder:
 
     Args:
         file: open for reading.
-        chatters: whether its decoder prints what it thinks of a file.
+        prints_messages: whether its decoder prints messages about damaged files.
         source: the open file that libsndfile reads from; closed with it.
     """
 
-    def __init__(self, file: _ForwardFile, *, chatters: bool, source: BinaryIO | None = None):
+    def __init__(
+        self, file: _ForwardFile, *, prints_messages: bool, source: BinaryIO | None = None
+    ):
         self._file = file
         self._source = source
-        self._chatters = chatters
+        self._prints_messages = prints_messages
         self.sampling_rate: int = file.samplerate
         self.n_channels: int = file.channels
         self.n_samples: int = file.frames
@@ -98,28 +100,28 @@ class PlainDecoder:
         self.is_quick = self.can_seek and file.format not in ("OGG", "MP3")
 
     @classmethod
-    def open(cls, source: str | BinaryIO, *, chatters: bool = False) -> "PlainDecoder":
+    def open(cls, source: str | BinaryIO, *, prints_messages: bool = False) -> "PlainDecoder":
         """Open a file.
 
         Args:
             source: its path, or an open file, which is closed with the decoder.
-            chatters: whether its decoder prints what it thinks of a file.
+            prints_messages: whether its decoder prints messages about damaged files.
 
         Raises:
             DecodingError: libsndfile can't read it.
         """
         own_source = None if isinstance(source, str) else source
         try:
-            with _quiet(chatters):
+            with _hide_messages(prints_messages):
                 file = _ForwardFile(path_for_library(source) if isinstance(source, str) else source)
         except soundfile.LibsndfileError as error:
             raise _decoding_error(error) from None
-        return cls(file, chatters=chatters, source=own_source)
+        return cls(file, prints_messages=prints_messages, source=own_source)
 
     def read(self, n_samples: int) -> np.ndarray:
         """See `Decoder.read`."""
         try:
-            with _quiet(self._chatters):
+            with _hide_messages(self._prints_messages):
                 block: np.ndarray = self._file.read(n_samples, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
             raise _decoding_error(error) from None
@@ -128,21 +130,21 @@ class PlainDecoder:
     def seek(self, position: int) -> None:
         """See `Decoder.seek`."""
         try:
-            with _quiet(self._chatters):
+            with _hide_messages(self._prints_messages):
                 self._file.seek(position)
         except soundfile.LibsndfileError as error:
             raise _decoding_error(error) from None
 
     def close(self) -> None:
         """Close the file."""
-        with _quiet(self._chatters):
+        with _hide_messages(self._prints_messages):
             self._file.close()
         if self._source is not None:
             self._source.close()
 
 
-def _quiet(chatters: bool) -> AbstractContextManager[None]:
-    return silence_chatter() if chatters else nullcontext()
+def _hide_messages(prints_messages: bool) -> AbstractContextManager[None]:
+    return hide_decoder_messages() if prints_messages else nullcontext()
 
 
 def _decoding_error(error: soundfile.LibsndfileError) -> DecodingError:

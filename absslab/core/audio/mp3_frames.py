@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from absslab.core.audio.byte_pieces import Span
+from absslab.core.audio.assembled_file import Span
 
 _SEARCHED = 1 << 16  # bytes before the first frame
 _BIT_RATES = {  # kbit/s by (version is 1, layer)

@@ -4,7 +4,7 @@ import mmap
 import os
 from dataclasses import dataclass
 
-from absslab.core.audio.byte_pieces import Span
+from absslab.core.audio.assembled_file import Span
 from absslab.core.audio.mp3_frames import skip_tags
 
 _HEAD = 27  # bytes of a page before the sizes of its segments

@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 
 from absslab.core.audio.decoder_choice import (
-    Opened,
+    OpenedFile,
     count_samples,
     open_decoder,
     unreadable_error,
@@ -34,7 +34,7 @@ class OpenSound:
         opened: its decoder, and what is known about it.
     """
 
-    def __init__(self, path: str | os.PathLike[str], opened: Opened):
+    def __init__(self, path: str | os.PathLike[str], opened: OpenedFile):
         self.path = os.fspath(path)
         self._opened = opened
         self._position = 0

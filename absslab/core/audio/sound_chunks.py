@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from typing import BinaryIO, Literal
 
-from absslab.core.audio.byte_pieces import Span
+from absslab.core.audio.assembled_file import Span
 
 _UNKNOWN_SIZES = (0x7FFFF000, 0xFFFFFF00)  # of a pipe; from the second one on
 _LONGEST_RIFF = (1 << 32) - (1 << 12)  # bytes
@@ -116,16 +116,16 @@ class _Search:
             name, size = chunk
             content = position + 4 + self.container.size_length
             if name == self.container.samples_chunk:
-                return self._judge(content, size)
+                return self._locate_samples(content, size)
             if not _is_plausible(name):
                 self.is_regular = False
-                found = self._search_samples(position)
+                found = self._find_samples_chunk(position)
                 if found is None:
                     return None
                 position = found
                 continue
-            self._keep(name, position, content, size)
-            position = self._next(content, size)
+            self._keep_header(name, position, content, size)
+            position = self._find_next_chunk(content, size)
         return None
 
     def _read_head(self, position: int) -> tuple[bytes, int] | None:
@@ -138,7 +138,7 @@ class _Search:
             return None
         return head[:4], int.from_bytes(head[4:], self.container.order)
 
-    def _keep(self, name: bytes, position: int, content: int, size: int) -> None:
+    def _keep_header(self, name: bytes, position: int, content: int, size: int) -> None:
         """Keep what describes the samples."""
         if name not in (b"fmt ", b"fact", b"COMM", b"FVER", b"desc", b"kuki", b"chan", b"ds64"):
             return
@@ -153,7 +153,7 @@ class _Search:
         padding = b"\0" if self.container.is_padded and size % 2 else b""
         self.headers.append(chunk + padding)
 
-    def _next(self, content: int, size: int) -> int:
+    def _find_next_chunk(self, content: int, size: int) -> int:
         """Return where the next chunk begins: some programs forget to pad an odd one."""
         end = content + size
         if not (self.container.is_padded and size % 2):
@@ -165,12 +165,12 @@ class _Search:
             return end
         return end + 1
 
-    def _search_samples(self, position: int) -> int | None:
+    def _find_samples_chunk(self, position: int) -> int | None:
         self.file.seek(position)
         at = self.file.read(_SEARCHED).find(self.container.samples_chunk)
         return None if at < 0 else position + at
 
-    def _judge(self, content: int, size: int) -> SampleBytes:
+    def _locate_samples(self, content: int, size: int) -> SampleBytes:
         """Say where the samples are, given where their chunk begins and its size."""
         first = content + self.container.before_samples
         limits = _UNKNOWN_SIZES
@@ -193,20 +193,20 @@ class _Search:
                 return SampleBytes()
             return SampleBytes(self._pieces(first, end))
         if announced > available:
-            return self._describe(first, self.file_size, announced)
+            return self._describe_mismatch(first, self.file_size, announced)
         after = first + announced + (announced % 2 if self.container.is_padded else 0)
-        if joined_at := self._joined_at(first + announced, after):
+        if joined_at := self._find_joined_file(first + announced, after):
             pieces = self._pieces(first, first + announced)
             return SampleBytes(pieces, joined_at=joined_at)
         if (
-            self._is_chain(after)
-            or self._is_chain(first + announced)
-            or self._is_padding(first + announced)
+            self._only_chunks_follow(after)
+            or self._only_chunks_follow(first + announced)
+            or self._only_padding_follows(first + announced)
         ):
             return SampleBytes([] if self.is_regular else self._pieces(first, first + announced))
-        return self._describe(first, self._find_end(first + announced), announced)
+        return self._describe_mismatch(first, self._find_end(first + announced), announced)
 
-    def _describe(self, first: int, end: int, announced: int) -> SampleBytes:
+    def _describe_mismatch(self, first: int, end: int, announced: int) -> SampleBytes:
         """Describe samples whose number is not the one that the header says."""
         size = self._sample_size()
         if (end - first) // max(1, size) == announced // max(1, size):
@@ -238,7 +238,7 @@ class _Search:
         size = max(1, int.from_bytes(self.coding[12:14], self.container.order))
         return 2 * size if size % 2 else size  # of an odd chunk libsndfile decodes a byte too many
 
-    def _joined_at(self, *places: int) -> int:
+    def _find_joined_file(self, *places: int) -> int:
         """Return where another file of the same kind begins after the samples; 0 if none does."""
         for place in places:
             self.file.seek(place)
@@ -247,7 +247,7 @@ class _Search:
                 return place
         return 0
 
-    def _is_chain(self, position: int) -> bool:
+    def _only_chunks_follow(self, position: int) -> bool:
         """Tell whether only whole chunks follow, or tags of other formats."""
         while position < self.file_size:
             chunk = self._read_head(position)
@@ -264,7 +264,7 @@ class _Search:
             position += size % 2 if self.container.is_padded else 0
         return True
 
-    def _is_padding(self, position: int) -> bool:
+    def _only_padding_follows(self, position: int) -> bool:
         """Tell whether a few zeros follow, which fill a block of a disk."""
         if self.file_size - position > 4096:
             return False
@@ -278,7 +278,7 @@ class _Search:
         tail = self.file.read()
         names = b"|".join(re.escape(name) for name in _KNOWN)
         for match in re.finditer(names, tail):
-            if self._is_chain(begin + match.start()):
+            if self._only_chunks_follow(begin + match.start()):
                 return begin + match.start()
         return self.file_size
 

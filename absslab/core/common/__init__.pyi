@@ -10,7 +10,7 @@ from .files import read_json as read_json
 from .files import write_json as write_json
 from .left_out import LeftOut as LeftOut
 from .notices import give_notice as give_notice
-from .notices import hear_notices as hear_notices
+from .notices import listen_to_notices as listen_to_notices
 from .progress import Progress as Progress
 from .progress import run_with_progress as run_with_progress
 from .tables import read_table as read_table

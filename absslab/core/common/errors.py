@@ -194,7 +194,7 @@ def describe_error(error: BaseException, *, names_only: bool = False) -> str:
     return text
 
 
-def is_told_whole(error: BaseException) -> bool:
+def is_complete_without_folders(error: BaseException) -> bool:
     """Tell whether the message without folders differs only in the folders."""
     if isinstance(error, _FieldsError):
         return all(reason.text == reason.kind for reason in error.reasons.values())

@@ -40,7 +40,7 @@ def give_notice(notice: InputWarning) -> None:
 
 
 @contextmanager
-def hear_notices(listener: Callable[[InputWarning], object]) -> Iterator[None]:
+def listen_to_notices(listener: Callable[[InputWarning], object]) -> Iterator[None]:
     """Give the notices of the block to a listener, each text once.
 
     Threads that the block starts have no listener of their own.
@@ -63,11 +63,11 @@ def hear_notices(listener: Callable[[InputWarning], object]) -> Iterator[None]:
 def collect_notices() -> Iterator[list[InputWarning]]:
     """Collect the notices of the block in a list."""
     notices: list[InputWarning] = []
-    with hear_notices(notices.append):
+    with listen_to_notices(notices.append):
         yield notices
 
 
-def sum_up(notices: list[InputWarning], *, names_only: bool = False) -> str:
+def summarise_notices(notices: list[InputWarning], *, names_only: bool = False) -> str:
     """Return a line about notices: the first, and how many more there are; empty if none.
 
     Args:

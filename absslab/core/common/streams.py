@@ -77,7 +77,7 @@ def printable_text(text: str, stream: IO[str] | None = None) -> str:
     return text.encode(encoding, _PLAIN_CHARACTERS).decode(encoding)
 
 
-class _PatientFile(io.FileIO):
+class _TolerantFile(io.FileIO):
     """An open file that keeps its first error and drops what is written after it."""
 
     failure: OSError | None = None
@@ -96,15 +96,15 @@ class _PatientFile(io.FileIO):
             return size
 
 
-class PatientOutput:
-    """The standard output while `patient_output` lasts.
+class TolerantOutput:
+    """The standard output while `tolerate_output_errors` lasts.
 
     Args:
         file: the open file; None if something else, such as a test, takes the place of standard
             output.
     """
 
-    def __init__(self, file: _PatientFile | None = None):
+    def __init__(self, file: _TolerantFile | None = None):
         self._file = file
 
     def find_failure(self) -> str:
@@ -122,18 +122,18 @@ class PatientOutput:
 
 
 @contextmanager
-def patient_output() -> Iterator[PatientOutput]:
+def tolerate_output_errors() -> Iterator[TolerantOutput]:
     """Let nothing that is printed in the block fail.
 
     A character that a stream lacks is replaced by plain ones. What can't be written, because the
     reader of a pipe has gone, the disk is full or the stream was closed, is dropped.
     """
     before = (sys.stdout, sys.stderr)
-    _occupy_closed_streams()
-    outputs = [_make_patient(sys.stdout, 1), _make_patient(sys.stderr, 2)]
+    _reopen_closed_streams()
+    outputs = [_make_tolerant(sys.stdout, 1), _make_tolerant(sys.stderr, 2)]
     sys.stdout, sys.stderr = (stream for stream, _ in outputs)
     try:
-        yield PatientOutput(outputs[0][1])
+        yield TolerantOutput(outputs[0][1])
     finally:
         for stream, _ in outputs:
             stream.flush()
@@ -141,7 +141,7 @@ def patient_output() -> Iterator[PatientOutput]:
             sys.stdout, sys.stderr = before
 
 
-def _occupy_closed_streams() -> None:
+def _reopen_closed_streams() -> None:
     """Open the null device as each standard stream that was closed.
 
     Otherwise the next file that is opened would get its number, and the output of libraries.
@@ -153,7 +153,7 @@ def _occupy_closed_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # it gets the lowest number that is free
 
 
-def _make_patient(stream: Any, number: int) -> tuple[Any, _PatientFile | None]:
+def _make_tolerant(stream: Any, number: int) -> tuple[Any, _TolerantFile | None]:
     """Return a stream that never fails, and its file if it is a standard stream of the process."""
     original = (sys.__stdout__, sys.__stderr__)[number - 1]
     if stream is not None and stream is not original:
@@ -164,14 +164,14 @@ def _make_patient(stream: Any, number: int) -> tuple[Any, _PatientFile | None]:
     if stream is not None:
         _flush_quietly(stream)
         number = stream.fileno()
-    file = _PatientFile(number, "w", closefd=False)
-    patient = io.TextIOWrapper(
+    file = _TolerantFile(number, "w", closefd=False)
+    tolerant = io.TextIOWrapper(
         io.BufferedWriter(file),
         encoding=getattr(stream, "encoding", None) or "utf-8",
         errors=_PLAIN_CHARACTERS,
         line_buffering=getattr(stream, "line_buffering", False),
     )
-    return patient, file
+    return tolerant, file
 
 
 def _flush_quietly(stream: Any) -> None:

@@ -26,14 +26,14 @@ from absslab.core.data.audio_finder import AudioFinder
 from absslab.core.data.corpus_reading import (
     FoldSplit,
     FoundRecordings,
-    add_existing,
+    add_available,
+    describe_unavailable,
     draw_validation,
     find_audio_folder,
     find_corpus_folder,
-    finish_corpus,
-    note_gone,
     open_corpus_table,
     read_display_names,
+    to_labelled_folder,
 )
 from absslab.core.data.jams_files import read_jams
 from absslab.core.data.labelled_recordings import (
@@ -72,8 +72,8 @@ def read_esc50(settings: SplitSettings, folder: Path) -> LabelledFolder:
         cells = row.cells
         origin = f"freesound {cells['src_file']}"
         split = folds.split_of(cells["fold"])
-        found.add(finder, cells["filename"], [cells["category"]], origin, split)
-    return finish_corpus(found.recordings, folder, finder.notes, found.missing)
+        found.find_and_add(finder, cells["filename"], [cells["category"]], origin, split)
+    return to_labelled_folder(found.recordings, folder, finder.notes, found.missing)
 
 
 def read_urbansound8k(settings: SplitSettings, folder: Path) -> LabelledFolder:
@@ -102,8 +102,8 @@ def read_urbansound8k(settings: SplitSettings, folder: Path) -> LabelledFolder:
         cells = row.cells
         name = f"fold{cells['fold']}/{cells['slice_file_name']}"
         split = folds.split_of(cells["fold"])
-        found.add(finder, name, [cells["class"]], f"freesound {cells['fsID']}", split)
-    return finish_corpus(found.recordings, folder, finder.notes, found.missing)
+        found.find_and_add(finder, name, [cells["class"]], f"freesound {cells['fsID']}", split)
+    return to_labelled_folder(found.recordings, folder, finder.notes, found.missing)
 
 
 def read_fsd50k(settings: SplitSettings, folder: Path) -> LabelledFolder:
@@ -141,9 +141,9 @@ def read_fsd50k(settings: SplitSettings, folder: Path) -> LabelledFolder:
                     table=folder / place,
                 )
             origin = f"freesound {cells['fname']}"
-            found.add(finder, name, cells["labels"].split(","), origin, split)
+            found.find_and_add(finder, name, cells["labels"].split(","), origin, split)
         notes += finder.notes
-    return finish_corpus(found.recordings, folder, notes, found.missing)
+    return to_labelled_folder(found.recordings, folder, notes, found.missing)
 
 
 _FSD50K_SPLITS = {"train": "train", "val": "validation"}
@@ -199,7 +199,7 @@ def read_audioset(settings: SplitSettings, folder: Path) -> LabelledFolder:
             segment = f"{video}_{row.cells['start_seconds']}"
             path = find_clip(by_video, video, row.cells["start_seconds"])
             if path is None:
-                found.gone.append(segment)
+                found.unavailable.append(segment)
                 continue
             mids = [mid.strip() for mid in row.cells["positive_labels"].split(",")]
             unknown = [mid for mid in mids if mid not in names]
@@ -211,10 +211,10 @@ def read_audioset(settings: SplitSettings, folder: Path) -> LabelledFolder:
                 )
             labels = frozenset(names[mid] for mid in mids)
             recording = LabelledRecording(str(path), labels, f"youtube {video}", split)
-            found.keep(recording, folder / name, segment)
-    notes = [*note_gone(found.gone, n_named, folder), *found.notes]
+            found.add_once(recording, folder / name, segment)
+    notes = [*describe_unavailable(found.unavailable, n_named, folder), *found.notes]
     recordings = draw_validation(found.recordings, settings)
-    return finish_corpus(recordings, folder, notes, found.missing)
+    return to_labelled_folder(recordings, folder, notes, found.missing)
 
 
 def read_desed(settings: SplitSettings, folder: Path) -> LabelledFolder:
@@ -260,17 +260,17 @@ def read_desed(settings: SplitSettings, folder: Path) -> LabelledFolder:
                 continue
             labels = read_label_table(path)
             finder = AudioFinder(audio, path)
-            add_existing(found, labels.rows, finder, split)
+            add_available(found, labels.rows, finder, split)
             n_named += len(labels.rows)
             notes += [*labels.notes, *finder.notes]
             if labels.kind == "strong":
                 events.setdefault(split, []).append((path, audio))
-    notes += [*note_gone(found.gone, n_named, folder), *found.notes]
+    notes += [*describe_unavailable(found.unavailable, n_named, folder), *found.notes]
     recordings = found.recordings
     if not has_eval:
         recordings = draw_validation(recordings, settings)
     readers = {split: partial(_read_tables, tables) for split, tables in events.items()}
-    return replace(finish_corpus(recordings, folder, notes, found.missing), events=readers)
+    return replace(to_labelled_folder(recordings, folder, notes, found.missing), events=readers)
 
 
 def read_urban_sed(settings: SplitSettings, folder: Path) -> LabelledFolder:
@@ -302,13 +302,15 @@ def read_urban_sed(settings: SplitSettings, folder: Path) -> LabelledFolder:
                 found.missing[str(path)] = error
                 continue
             labels = [event.event_label for event in of_recording]
-            sound = found.add(finder, f"{path.stem}.wav", labels, path.stem, split)
+            sound = found.find_and_add(finder, f"{path.stem}.wav", labels, path.stem, split)
             events.setdefault(split, {})[sound] = of_recording
         notes += finder.notes
     readers: dict[str, EventReader] = {
         split: partial(_fit_events, of_split) for split, of_split in events.items()
     }
-    return replace(finish_corpus(found.recordings, folder, notes, found.missing), events=readers)
+    return replace(
+        to_labelled_folder(found.recordings, folder, notes, found.missing), events=readers
+    )
 
 
 def _fit_events(

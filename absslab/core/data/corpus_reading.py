@@ -16,7 +16,7 @@ from absslab.core.data.labelled_recordings import (
     LabelledFolder,
     LabelledRecording,
     SplitSettings,
-    divide,
+    divide_into_splits,
 )
 from absslab.core.data.splits import SPLITS
 from absslab.core.data.video_clips import video_of
@@ -31,9 +31,9 @@ class FoundRecordings:
     def __init__(self) -> None:
         self.recordings: list[LabelledRecording] = []
         self.missing: dict[str, InputError] = {}
-        self.gone: list[str] = []  # names of clips that may be gone from their sources
+        self.unavailable: list[str] = []  # names of clips that may be gone from their sources
         self.repeated: list[str] = []  # names of recordings that several tables describe alike
-        self._kept: dict[str, LabelledRecording] = {}
+        self._by_path: dict[str, LabelledRecording] = {}
 
     @property
     def notes(self) -> list[str]:
@@ -43,7 +43,7 @@ class FoundRecordings:
         rows = "1 row names" if len(self.repeated) == 1 else f"{len(self.repeated)} rows name"
         return [f"{rows} a recording again with the same labels, read once: {self.repeated[0]}"]
 
-    def keep(self, recording: LabelledRecording, table: Path, name: str) -> None:
+    def add_once(self, recording: LabelledRecording, table: Path, name: str) -> None:
         """Add a recording, unless its file is there already: then the row is a missing one.
 
         Args:
@@ -51,7 +51,7 @@ class FoundRecordings:
             table: the table.
             name: what the row calls the recording.
         """
-        other = self._kept.setdefault(recording.path, recording)
+        other = self._by_path.setdefault(recording.path, recording)
         if other is recording:
             self.recordings.append(recording)
         elif other == recording:
@@ -67,7 +67,7 @@ class FoundRecordings:
                 path=recording.path,
             )
 
-    def add(
+    def find_and_add(
         self, finder: AudioFinder, name: str, labels: Iterable[str], origin: str, split: str
     ) -> str:
         """Add the recording that a table names, and return its path.
@@ -178,7 +178,7 @@ def find_audio_folder(root: Path, table: Path) -> Path | None:
     )
 
 
-def add_existing(
+def add_available(
     found: FoundRecordings, rows: Iterable[LabelledRow], finder: AudioFinder, split: str
 ) -> None:
     """Add the recordings of a table whose clips may be gone from their sources."""
@@ -186,7 +186,7 @@ def add_existing(
         try:
             path = finder.find(row.filename)
         except MissingRecordingError:
-            found.gone.append(row.filename)
+            found.unavailable.append(row.filename)
             continue
         except InputError as error:
             found.missing[str(finder.folder / row.filename)] = error
@@ -194,7 +194,7 @@ def add_existing(
         video = video_of(path)
         origin = f"youtube {video}" if video else path.name
         recording = LabelledRecording(str(path), frozenset(row.labels), origin, split)
-        found.keep(recording, finder.table, row.filename)
+        found.add_once(recording, finder.table, row.filename)
 
 
 def read_display_names(folder: Path) -> dict[str, str]:
@@ -205,29 +205,29 @@ def read_display_names(folder: Path) -> dict[str, str]:
     return {row.cells["mid"]: normalise(row.cells["display_name"]) for row in table.rows}
 
 
-def note_gone(gone: Sequence[str], n_named: int, folder: Path) -> list[str]:
-    """Say which clips are gone, if any are.
+def describe_unavailable(unavailable: Sequence[str], n_named: int, folder: Path) -> list[str]:
+    """Say which clips are not there, if any.
 
     Args:
-        gone: their names.
+        unavailable: their names.
         n_named: number of clips that the tables name.
         folder: the corpus.
 
     Raises:
-        InputError: all are gone.
+        InputError: none is there.
     """
-    if len(gone) == n_named:
+    if len(unavailable) == n_named:
         raise InputError(
             f"{{path}} holds none of the {n_named} recordings that its tables name: "
             "expected sound files below it",
             path=folder,
         )
-    if not gone:
+    if not unavailable:
         return []
-    more = f" and {len(gone) - _N_LISTED} more" if len(gone) > _N_LISTED else ""
+    more = f" and {len(unavailable) - _N_LISTED} more" if len(unavailable) > _N_LISTED else ""
     return [
-        f"{len(gone)} of {n_named} recordings that the tables name are not there: left out "
-        f"({', '.join(gone[:_N_LISTED])}{more})"
+        f"{len(unavailable)} of {n_named} recordings that the tables name are not there: left out "
+        f"({', '.join(unavailable[:_N_LISTED])}{more})"
     ]
 
 
@@ -254,7 +254,7 @@ def draw_validation(
         0.0,
     )
     reduced = [replace(recording, labels=recording.labels & common) for recording in train]
-    divided = divide(reduced, percentages, settings.seed)
+    divided = divide_into_splits(reduced, percentages, settings.seed)
     drawn = [
         replace(recording, split=other.split)
         for recording, other in zip(train, divided, strict=True)
@@ -262,7 +262,7 @@ def draw_validation(
     return [*drawn, *others]
 
 
-def finish_corpus(
+def to_labelled_folder(
     recordings: Sequence[LabelledRecording],
     folder: Path,
     notes: Sequence[str],

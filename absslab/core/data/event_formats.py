@@ -20,7 +20,8 @@ from absslab.core.common.config import Config, look_up, option, suggest_nearest
 from absslab.core.common.errors import InputError, InputWarning, escape_braces
 from absslab.core.common.files import write_text
 from absslab.core.common.notices import give_notice
-from absslab.core.common.tables import is_missing, open_table, read_text, table_text
+from absslab.core.common.tables import is_missing, open_table, table_text
+from absslab.core.common.text_encoding import read_text
 from absslab.core.data.class_names import normalise
 from absslab.core.data.strong_labels import EVENT_COLUMNS, name_other_format
 
@@ -125,7 +126,7 @@ def _read(path: Path, suffix: str, label_column: str) -> _EventTable:
         offset = _read_seconds(cells["offset"], path, row.line)
         _check_order(onset, offset, path, row.line)
         found.events.append(LabelledEvent(name, onset, offset, label))
-    _say_unlabelled(path, n_unlabelled)
+    _give_notice_of_unlabelled(path, n_unlabelled)
     return found
 
 
@@ -154,7 +155,7 @@ def _read_audacity(path: Path, suffix: str) -> _EventTable:
         offset = _read_seconds(cells[1], path, number)
         _check_order(onset, offset, path, number)
         events.append(LabelledEvent(path.stem + suffix, onset, offset, label))
-    _say_unlabelled(path, n_unlabelled)
+    _give_notice_of_unlabelled(path, n_unlabelled)
     return _EventTable(events, [path.stem + suffix])
 
 
@@ -196,7 +197,7 @@ def _read_raven(path: Path, suffix: str, label_column: str) -> _EventTable:
         event = LabelledEvent(recordings[-1], onset, offset, label)
         # Raven writes a selection once for each view that it is drawn in.
         events[cells.get("Selection", str(row.line)), event] = None
-    _say_unlabelled(path, n_unlabelled)
+    _give_notice_of_unlabelled(path, n_unlabelled)
     return _EventTable([event for _, event in events], recordings)
 
 
@@ -209,7 +210,7 @@ def _check_order(onset: float, offset: float, path: Path, line: int) -> None:
         )
 
 
-def _say_unlabelled(path: Path, n_unlabelled: int) -> None:
+def _give_notice_of_unlabelled(path: Path, n_unlabelled: int) -> None:
     if n_unlabelled:
         events = "1 event" if n_unlabelled == 1 else f"{n_unlabelled} events"
         give_notice(InputWarning(f"{{path}}: {events} without a label left out", path=path))

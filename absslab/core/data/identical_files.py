@@ -121,7 +121,7 @@ def _join_origins(origins: Mapping[str, str], copies: Sequence[Sequence[str]]) -
     return {path: find(origin) for path, origin in origins.items()}
 
 
-def tell_copies_across(splits: Mapping[str, str]) -> None:
+def give_notice_of_divided_copies(splits: Mapping[str, str]) -> None:
     """Tell which files with the same bytes a given split puts on several sides.
 
     Args:

@@ -8,8 +8,8 @@ from typing import Self
 
 from absslab.core.common.errors import InputError
 from absslab.core.common.left_out import LeftOut
+from absslab.core.data.identical_files import give_notice_of_divided_copies, split_copies_together
 from absslab.core.data.recordings import compile_pattern, origin_of
-from absslab.core.data.same_sounds import split_copies_together, tell_copies_across
 from absslab.core.data.splits import Percentages, split_origins
 from absslab.core.data.strong_labels import SoundEvent, read_events
 
@@ -131,7 +131,7 @@ def find_origins(
     ]
 
 
-def divide(
+def divide_into_splits(
     recordings: Sequence[LabelledRecording], percentages: Percentages, seed: int
 ) -> list[LabelledRecording]:
     """Split recordings by origin, stratified by class; files with the same bytes are of one origin.
@@ -179,7 +179,7 @@ def check_given_split(recordings: Sequence[LabelledRecording]) -> None:
                 "fill the column split, or remove it",
                 path=recording.path,
             )
-    tell_copies_across({recording.path: recording.split for recording in recordings})
+    give_notice_of_divided_copies({recording.path: recording.split for recording in recordings})
     for origin, group in group_by_origin(recordings).items():
         splits = {recording.split for recording in group}
         if len(splits) > 1:

@@ -19,7 +19,7 @@ from absslab.core.data.labelled_recordings import (
     LabelledRecording,
     SplitSettings,
     check_given_split,
-    divide,
+    divide_into_splits,
     find_origins,
     read_event_table,
 )
@@ -230,7 +230,7 @@ def _split(recordings: list[LabelledRecording], config: DataConfig) -> list[Labe
     if any(recording.split for recording in recordings):
         check_given_split(recordings)
         return recordings
-    return divide(recordings, config.split_percentages, config.split_seed)
+    return divide_into_splits(recordings, config.split_percentages, config.split_seed)
 
 
 def _without_missing(folder: LabelledFolder, missing: Mapping[int, InputError]) -> LabelledFolder:

@@ -24,7 +24,7 @@ from absslab.core.data.class_names import (
     class_of_stem,
     normalise,
 )
-from absslab.core.data.same_sounds import split_copies_together
+from absslab.core.data.identical_files import split_copies_together
 from absslab.core.data.splits import SPLITS, Percentages, split_origins
 
 

@@ -7,7 +7,7 @@ from absslab.core.common.errors import (
     InputWarning,
     WorkError,
     describe_error,
-    is_told_whole,
+    is_complete_without_folders,
 )
 
 _log = logging.getLogger("absslab")
@@ -22,7 +22,7 @@ def error_line(error: BaseException) -> str:
     """
     text = describe_error(error, names_only=_hides_folders)
     is_foreign = not isinstance(error, InputError | InputWarning | WorkError | OSError)
-    if _hides_folders and not is_told_whole(error):
+    if _hides_folders and not is_complete_without_folders(error):
         _log.warning("shown without what another library said: %s", describe_error(error))
         text = f"{text}; the host's log has the details"
     elif is_foreign:

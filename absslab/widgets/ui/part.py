@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import ipywidgets
 
 from absslab.core.common.errors import InputWarning
-from absslab.core.common.notices import hear_notices
+from absslab.core.common.notices import listen_to_notices
 from absslab.widgets.ui.main_loop import MainLoop, current_main_loop
 
 _log = logging.getLogger("absslab")
@@ -77,7 +77,7 @@ class Part:
         if self._failed is None and not self.shows_notices:
             self._call(function, args)
             return
-        with hear_notices(lambda notice: self.loop.call(self._show_notice, notice)):
+        with listen_to_notices(lambda notice: self.loop.call(self._show_notice, notice)):
             self._call(function, args)
 
     def _call(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:

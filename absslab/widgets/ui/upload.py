@@ -19,7 +19,7 @@ import anywidget
 import traitlets
 
 from absslab.core.audio import formats
-from absslab.core.audio.untrusted import transcode_upload
+from absslab.core.audio.uploaded_sounds import transcode_upload
 from absslab.core.common.errors import InputError
 from absslab.core.common.progress import LongWork, Progress
 from absslab.widgets.ui.assets import read_script, read_style

@@ -6,8 +6,8 @@ import tempfile
 import pytest
 from sound_kinds import encode, tone
 
-from absslab.core.audio import decoder_chatter, sound_files
-from absslab.core.audio.decoder_chatter import silence_chatter
+from absslab.core.audio import decoder_messages, sound_files
+from absslab.core.audio.decoder_messages import hide_decoder_messages
 
 
 def refuse(*arguments, **options):
@@ -25,11 +25,11 @@ def test_sounds_are_read_where_no_temporary_file_can_be_made(
     if not has_memory:
         monkeypatch.setattr(os, "memfd_create", refuse, raising=False)
     assert sound_files.info(tmp_path / "a.bin").n_samples == 8000
-    assert decoder_chatter._n_inside == 0
+    assert decoder_messages._n_inside == 0
 
 
 def print_all():
-    with silence_chatter(), silence_chatter():
+    with hide_decoder_messages(), hide_decoder_messages():
         os.write(2, b"[src/libmpg123/parse.c] error\na line of others\n")
 
 
@@ -50,7 +50,7 @@ def test_lines_of_others_are_printed_with_and_without_a_place_for_them(capfd, mo
 def test_a_forked_process_prints_to_the_standard_error_of_the_program(capfd):
     if not hasattr(os, "fork"):
         pytest.skip("this system can't fork")
-    with silence_chatter():
+    with hide_decoder_messages():
         child = os.fork()
         if not child:
             os.write(2, b"from the child\n")

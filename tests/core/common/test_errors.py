@@ -11,7 +11,7 @@ from absslab.core.common.errors import (
     WorkError,
     describe_error,
     escape_braces,
-    is_told_whole,
+    is_complete_without_folders,
 )
 
 
@@ -89,10 +89,10 @@ def test_errors_of_the_system_are_described_with_and_without_folders(tmp_path):
     assert describe_error(error) == f"{tmp_path}/missing.wav: No such file or directory"
     assert describe_error(error, names_only=True) == "missing.wav: No such file or directory"
     assert Reason.of(error) == ("No such file or directory", "No such file or directory")
-    assert is_told_whole(error)
+    assert is_complete_without_folders(error)
     assert describe_error(OSError("the disk is full")) == "the disk is full"
     assert describe_error(OSError("/a/b is full"), names_only=True) == "OSError"
-    assert not is_told_whole(OSError("/a/b is full"))
+    assert not is_complete_without_folders(OSError("/a/b is full"))
 
 
 def test_errors_of_ours_and_of_others_are_described():
@@ -102,7 +102,7 @@ def test_errors_of_ours_and_of_others_are_described():
     assert describe_error(error, names_only=True) == "b.wav is empty"
     assert describe_error(KeyError("x")) == "'x'"
     assert describe_error(KeyError("/a/b.wav"), names_only=True) == "KeyError"
-    assert not is_told_whole(KeyError("/a/b.wav"))
+    assert not is_complete_without_folders(KeyError("/a/b.wav"))
 
 
 def test_what_another_library_said_is_data_as_well():
@@ -111,7 +111,7 @@ def test_what_another_library_said_is_data_as_well():
     assert str(error) == "/a/b.csv can't be read (no table in /a/b.csv): {hint}"
     assert error.with_names() == "b.csv can't be read (ValueError): {hint}"
     assert error.path == Path("/a/b.csv")
-    assert not is_told_whole(error)
+    assert not is_complete_without_folders(error)
     wrapped = error.wrap("{path}: {error} ({reason})", path="/c/d", reason=Reason.of(KeyError("e")))
     assert wrapped.with_names() == "d: b.csv can't be read (ValueError): {hint} (KeyError)"
     again = pickle.loads(pickle.dumps(wrapped))

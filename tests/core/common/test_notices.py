@@ -7,7 +7,7 @@ import pytest
 
 from absslab.cli import main as command_line
 from absslab.core.common.errors import InputWarning
-from absslab.core.common.notices import collect_notices, give_notice, sum_up
+from absslab.core.common.notices import collect_notices, give_notice, summarise_notices
 from absslab.core.common.parallel import map_in_processes
 
 
@@ -29,9 +29,9 @@ def test_a_listener_gets_each_text_once_with_its_path_as_data():
         "a.wav lacks its end",
         "b.wav lacks its end",
     ]
-    assert sum_up(notices, names_only=True) == "a.wav lacks its end (and 1 more)"
-    assert sum_up(notices[:1]) == "/data/a.wav lacks its end"
-    assert sum_up([]) == ""
+    assert summarise_notices(notices, names_only=True) == "a.wav lacks its end (and 1 more)"
+    assert summarise_notices(notices[:1]) == "/data/a.wav lacks its end"
+    assert summarise_notices([]) == ""
 
 
 def test_threads_do_not_hear_each_other():

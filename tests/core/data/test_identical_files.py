@@ -9,9 +9,9 @@ import soundfile
 
 from absslab.core.common.files import is_case_blind, walk_once
 from absslab.core.common.notices import collect_notices
+from absslab.core.data.identical_files import find_copies, split_copies_together
 from absslab.core.data.layouts import DataConfig, read_weakly_labelled_folder
 from absslab.core.data.recordings import index_recordings, split_recordings
-from absslab.core.data.same_sounds import find_copies, split_copies_together
 
 
 def write_sound(path, seed):
