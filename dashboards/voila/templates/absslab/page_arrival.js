@@ -1,7 +1,9 @@
-// Notice that a page did not arrive whole, load it again once, and the second time say so in words.
+// Notice that a page did not arrive whole, load it again a few times, and then say so in words.
 
 const NO_PROGRESS = 45_000; // ms in which nothing more of the page came
-const RELOADED = "absslab-reloaded"; // an item of the session's storage
+const PAUSES = [0, 2000, 6000]; // ms before each time that the page is loaded again
+const LONGEST_ANSWER = 10_000; // ms
+const RELOADED = "absslab-reloaded"; // an item of the session's storage: how often this page was loaded again
 let hasArrived = false; // whether the document is whole
 let isReady = false; // whether the last widget is shown
 let isReloading = false;
@@ -23,37 +25,40 @@ document.addEventListener("absslab-ready", () => {
 new PerformanceObserver(noteProgress).observe({ type: "resource" });
 // The document ends here, whether it is whole or was cut.
 document.addEventListener("DOMContentLoaded", () => {
-  if (!hasArrived) reloadOnce();
+  if (!hasArrived) loadAgain();
 });
 // A script or a style did not arrive.
 addEventListener("error", (event) => {
-  if (event.target instanceof HTMLScriptElement || event.target instanceof HTMLLinkElement) reloadOnce();
+  if (event.target instanceof HTMLScriptElement || event.target instanceof HTMLLinkElement) loadAgain();
 }, true);
 addEventListener("unhandledrejection", (event) => {
-  if (/ChunkLoadError|dynamically imported/.test(String(event.reason))) reloadOnce();
+  if (/ChunkLoadError|dynamically imported/.test(String(event.reason))) loadAgain();
 });
 const arrivalWatch = setInterval(() => {
   if (isReady) clearInterval(arrivalWatch);
-  else if (Date.now() - lastProgress > NO_PROGRESS) reloadOnce();
+  else if (Date.now() - lastProgress > NO_PROGRESS) loadAgain();
 }, 5000);
 
-async function reloadOnce() {
+async function loadAgain() {
   if (isReady || isReloading || document.querySelector(".absslab-unreachable")) return;
   isReloading = true;
   clearInterval(arrivalWatch);
-  if (sessionStorage.getItem(RELOADED)) {
+  const nTimes = Number(sessionStorage.getItem(RELOADED)) || 0;
+  if (nTimes >= PAUSES.length) {
     sessionStorage.removeItem(RELOADED);
     sayAboutConnection("This page did not arrive whole: the connection to the server is lost, or slow.", true);
     return;
   }
-  sessionStorage.setItem(RELOADED, "once");
+  sessionStorage.setItem(RELOADED, nTimes + 1);
   sayAboutConnection("This page did not arrive whole: trying again …");
+  await new Promise((resolve) => setTimeout(resolve, PAUSES[nTimes]));
   while (!(await isServerThere())) await new Promise((resolve) => setTimeout(resolve, 1000));
   location.reload();
 }
 
 async function isServerThere() {
   const address = `${document.body.dataset.baseUrl ?? "/voila/"}static/labvariables.css`;
-  const answer = await fetch(address, { cache: "no-store" }).catch(() => null);
+  const signal = AbortSignal.timeout(LONGEST_ANSWER);
+  const answer = await fetch(address, { cache: "no-store", signal }).catch(() => null);
   return Boolean(answer?.ok);
 }

@@ -33,7 +33,7 @@ async function tellThatPageIsOpened() {
     if (attempt) await new Promise((resolve) => setTimeout(resolve, 1000));
     answer = await tellServer("opened", `?host=${encodeURIComponent(location.host)}`);
   }
-  if (answer?.status === 404) reloadOnce(); // the process has ended, or belongs to another page
+  if (answer?.status === 404) loadAgain(); // the process has ended, or belongs to another page
   const problem = answer?.ok ? await answer.text() : "";
   if (!problem) return;
   const message = document.createElement("p");
