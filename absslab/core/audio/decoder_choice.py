@@ -7,16 +7,17 @@ does not know.
 import mmap
 import os
 import re
-from collections.abc import Callable
-from functools import lru_cache, partial
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from absslab.core.audio.assembled_file import AssembledFile, Span
 from absslab.core.audio.av_decoder import AvDecoder
 from absslab.core.audio.decoders import Decoder, DecodingError, JoinedDecoder, PlainDecoder
+from absslab.core.audio.file_memory import remember
 from absslab.core.audio.formats import INSTALL_HINT, has_extra_formats
-from absslab.core.audio.mp3_frames import Mp3Part, find_mp3_parts
-from absslab.core.audio.ogg_pages import OggPart, find_ogg_parts
+from absslab.core.audio.mp3_frames import find_mp3_parts
+from absslab.core.audio.ogg_pages import find_ogg_parts
 from absslab.core.audio.sound_chunks import find_samples
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import FileVersion
@@ -77,9 +78,9 @@ def open_decoder(path: str | os.PathLike[str]) -> OpenedFile:
         if head[:4] == b"fLaC":
             return _open_flac(path)
         if head[:3] == b"ID3" or (head[:1] == b"\xff") or _find_kind(path) == "":
-            parts = _mp3_parts(os.fspath(path), FileVersion.of(path))
-            if parts:
-                return _open_mp3(path, parts)
+            plan = _plan_mp3(os.fspath(path), FileVersion.of(path))
+            if plan is not None:
+                return plan.open(path)
         if _find_kind(path):
             raise DecodingError("libsndfile does not know its format")
         return _open_plain(path)
@@ -109,7 +110,8 @@ def _open_extra(path: str | os.PathLike[str], refusal: DecodingError) -> OpenedF
 
 def _open_plain(path: str | os.PathLike[str]) -> OpenedFile:
     decoder = PlainDecoder.open(os.fspath(path), prints_messages=True)
-    return OpenedFile(decoder, _remarks_of_log(decoder), _is_believable(decoder, path))
+    is_certain = _is_believable(os.fspath(path), FileVersion.of(path))
+    return OpenedFile(decoder, _remarks_of_log(decoder), is_certain)
 
 
 def _remarks_of_log(decoder: PlainDecoder) -> list[str]:
@@ -123,49 +125,91 @@ def _remarks_of_log(decoder: PlainDecoder) -> list[str]:
     return [f"says {announced} bytes in its header, but holds {available}: some may not be read"]
 
 
-def _is_believable(decoder: PlainDecoder, path: str | os.PathLike[str]) -> bool:
-    """Tell whether a file holds the samples that its header says, without decoding all of them."""
-    n_samples = decoder.n_samples
-    if not 0 < n_samples < 1 << 60:
-        return n_samples == 0
-    is_compressed = decoder.container in ("FLAC", "OGG", "MP3", "SDS")
-    if not is_compressed:
-        return True
-    seconds = n_samples / decoder.sampling_rate
-    if decoder.container != "FLAC" and os.path.getsize(path) < _FEWEST_BYTES * (seconds - 1):
-        return False
-    # A seek that fails leaves a decoder that can't be used any more.
-    probe = PlainDecoder.open(os.fspath(path), prints_messages=True)
+@remember
+def _is_believable(path: str, version: FileVersion) -> bool:
+    """Tell whether a file holds the samples that its header says, without decoding all of them.
+
+    A seek that fails leaves a decoder that can't be used any more, so that this opens its own.
+    """
+    decoder = PlainDecoder.open(path, prints_messages=True)
     try:
-        probe.seek(n_samples - 1)
-        return len(probe.read(1)) == 1
+        n_samples = decoder.n_samples
+        if not 0 < n_samples < 1 << 60:
+            return n_samples == 0
+        if decoder.container not in ("FLAC", "OGG", "MP3", "SDS"):  # not compressed
+            return True
+        seconds = n_samples / decoder.sampling_rate
+        if decoder.container != "FLAC" and version.size < _FEWEST_BYTES * (seconds - 1):
+            return False
+        decoder.seek(n_samples - 1)
+        return len(decoder.read(1)) == 1
     except DecodingError:
         return False
     finally:
-        probe.close()
+        decoder.close()
+
+
+class Plan(NamedTuple):
+    """How to open a file whose header is wrong, or that is several files in one.
+
+    Args:
+        parts: the pieces of each part; a part without any is the file itself.
+        lengths: number of samples of each part, if there are several.
+        remarks: what is missing or wrong.
+        is_length_certain: otherwise it is counted.
+        prints_messages: whether its decoder prints what it thinks of a file.
+    """
+
+    parts: tuple[tuple[Span | bytes, ...], ...]
+    lengths: tuple[int, ...]
+    remarks: tuple[str, ...]
+    is_length_certain: bool
+    prints_messages: bool
+
+    def open(self, path: str | os.PathLike[str]) -> OpenedFile:
+        """Open the file.
+
+        Raises:
+            DecodingError: libsndfile can't read it.
+        """
+        openers: list[Callable[[], Decoder]] = [
+            partial(_open_pieces, path, pieces, prints_messages=self.prints_messages)
+            for pieces in self.parts
+        ]
+        first = openers[0]()
+        is_joined = len(openers) > 1
+        decoder = JoinedDecoder(first, openers, self.lengths) if is_joined else first
+        return OpenedFile(decoder, list(self.remarks), self.is_length_certain)
 
 
 def _open_chunks(path: str | os.PathLike[str]) -> OpenedFile:
     """Open a WAV, AIFF or CAF, and files of the same kind that were joined to it."""
-    openers: list[Callable[[], Decoder]] = []
+    plan = _plan_chunks(os.fspath(path), FileVersion.of(path))
+    return _open_plain(path) if plan is None else plan.open(path)
+
+
+@remember
+def _plan_chunks(path: str, version: FileVersion) -> Plan | None:
+    """Find the samples of a WAV, AIFF or CAF; None if its chunks tell nothing."""
+    parts: list[list[Span | bytes]] = []
     remarks = []
     start = 0
     with open(path, "rb") as file:
-        while len(openers) < _MOST_PARTS:
+        while len(parts) < _MOST_PARTS:
             found = find_samples(file, start)
             if found is None:
-                if openers:
+                if parts:
                     break
-                return _open_plain(path)
+                return None
             if found.n_said >= 0:
                 remarks.append(_remark_of_size(found.n_said, found.n_there, found.unit))
-            openers.append(partial(_open_pieces, path, found.pieces))
+            parts.append(found.pieces)
             start = found.joined_at
             if not start:
                 break
     if start:
         remarks.append(_remark_of_most_parts())
-    return _join(openers, remarks)
+    return _plan(path, parts, remarks)
 
 
 def _remark_of_most_parts() -> str:
@@ -179,7 +223,7 @@ def _remark_of_size(n_said: int, n_there: int, unit: str) -> str:
 
 
 def _open_pieces(
-    path: str | os.PathLike[str], pieces: list[Span | bytes], *, prints_messages: bool = False
+    path: str | os.PathLike[str], pieces: Sequence[Span | bytes], *, prints_messages: bool = False
 ) -> PlainDecoder:
     if not pieces:
         return PlainDecoder.open(os.fspath(path), prints_messages=prints_messages)
@@ -191,41 +235,55 @@ def _open_pieces(
         raise
 
 
-def _join(
-    openers: list[Callable[[], Decoder]], remarks: list[str], *, is_certain: bool = True
-) -> OpenedFile:
-    """Open parts of a file as one sound; parts at another rate are left out with a remark."""
-    first = openers[0]()
-    lengths = [first.n_samples]
-    alike = [openers[0]]
+def _plan(
+    path: str,
+    parts: Iterable[Sequence[Span | bytes]],
+    remarks: Sequence[str],
+    *,
+    is_certain: bool = True,
+    prints_messages: bool = False,
+) -> Plan:
+    """Plan to read parts of a file as one sound; those at another rate are left out and told.
+
+    Raises:
+        DecodingError: libsndfile can't read the first one.
+    """
+    plan = Plan(tuple(map(tuple, parts)), (), tuple(remarks), is_certain, prints_messages)
+    n_parts = len(plan.parts)
+    if n_parts == 1:
+        return plan
+    alike: list[tuple[Span | bytes, ...]] = []
+    lengths: list[int] = []
+    kind = (0, 0)  # sampling rate and number of channels
     n_left_out = 0
-    for opener in openers[1:]:
+    for pieces in plan.parts:
         try:
-            part = opener()
+            part = _open_pieces(path, pieces, prints_messages=prints_messages)
         except DecodingError:
+            if not alike:
+                raise
             n_left_out += 1
             continue
-        is_alike = part.sampling_rate == first.sampling_rate and part.n_channels == first.n_channels
-        if is_alike and not n_left_out:
-            alike.append(opener)
+        own_kind = (part.sampling_rate, part.n_channels)
+        if not alike or (own_kind == kind and not n_left_out):
+            kind = own_kind
+            alike.append(pieces)
             lengths.append(part.n_samples)
         else:
             n_left_out += 1
         part.close()
     if n_left_out:
-        read = sum(lengths) / first.sampling_rate
-        remarks.append(
-            f"is {len(openers)} files in one, the last {n_left_out} at another rate, with other "
+        read = sum(lengths) / kind[0]
+        remark = (
+            f"is {n_parts} files in one, the last {n_left_out} at another rate, with other "
             f"channels or damaged: only the first {read:.2f} s are read"
         )
-    if len(alike) == 1:
-        return OpenedFile(first, remarks, is_certain)
-    return OpenedFile(JoinedDecoder(first, alike, lengths), remarks, is_certain)
+        plan = plan._replace(remarks=(*remarks, remark))
+    return plan._replace(parts=tuple(alike), lengths=tuple(lengths))
 
 
-@lru_cache(maxsize=4096)
-def _flac_starts(path: str, version: FileVersion) -> tuple[int, ...]:
-    """Find where the parts of a FLAC begin; `version` changes when the file does."""
+def _find_flac_starts(path: str) -> list[int]:
+    """Find where the parts of a FLAC begin."""
     with (
         open(path, "rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
@@ -233,33 +291,43 @@ def _flac_starts(path: str, version: FileVersion) -> tuple[int, ...]:
         starts = [0]
         while (at := content.find(_FLAC_START, starts[-1] + 1)) > 0 and len(starts) <= _MOST_PARTS:
             starts.append(at)
-    return tuple(starts)
+    return starts
 
 
 def _open_flac(path: str | os.PathLike[str]) -> OpenedFile:
-    version = FileVersion.of(path)
-    starts = _flac_starts(os.fspath(path), version)
+    plan = _plan_flac(os.fspath(path), FileVersion.of(path))
+    return _open_plain(path) if plan is None else plan.open(path)
+
+
+@remember
+def _plan_flac(path: str, version: FileVersion) -> Plan | None:
+    """Find the parts of a FLAC; None if it is one."""
+    starts = _find_flac_starts(path)
     if len(starts) == 1:
-        return _open_plain(path)
+        return None
     remarks = [_remark_of_most_parts()] if len(starts) > _MOST_PARTS else []
     edges = [*starts, version.size][: _MOST_PARTS + 1]
-    openers: list[Callable[[], Decoder]] = [
-        partial(_open_pieces, path, [Span(start, end)])
-        for start, end in zip(edges[:-1], edges[1:], strict=True)
-    ]
-    return _join(openers, remarks)
-
-
-@lru_cache(maxsize=4096)
-def _ogg_parts(path: str, version: FileVersion) -> tuple[OggPart, ...]:
-    """Find the parts of an Ogg; `version` changes when the file does."""
-    return tuple(find_ogg_parts(path))
+    spans = map(Span, edges[:-1], edges[1:])
+    return _plan(path, [[span] for span in spans], remarks)
 
 
 def _open_ogg(path: str | os.PathLike[str]) -> OpenedFile:
-    parts = _ogg_parts(os.fspath(path), FileVersion.of(path))
-    if not parts:
+    plan = _plan_ogg(os.fspath(path), FileVersion.of(path))
+    if plan is None:
         return _open_plain(path)
+    if plan.parts != ((),):
+        return plan.open(path)
+    opened = _open_plain(path)
+    is_certain = opened.is_length_certain and plan.is_length_certain
+    return OpenedFile(opened.decoder, [*plan.remarks, *opened.remarks], is_certain)
+
+
+@remember
+def _plan_ogg(path: str, version: FileVersion) -> Plan | None:
+    """Find the parts of an Ogg; None if it is none."""
+    parts = find_ogg_parts(path)
+    if not parts:
+        return None
     remarks = []
     if not parts[-1].is_ended:
         remarks.append("has no last page: its end may be missing; what is there is read")
@@ -268,28 +336,21 @@ def _open_ogg(path: str | os.PathLike[str]) -> OpenedFile:
         remarks.append(f"is damaged: {n_lost} bytes are no part of its sound and are left out")
     if parts[-1].n_trailing:
         remarks.append(_remark_of_trailing(parts[-1].n_trailing, "Ogg"))
-    is_whole = len(parts) == 1 and parts[0].span.end == os.path.getsize(path)
-    if is_whole:
-        opened = _open_plain(path)
-        is_certain = opened.is_length_certain and not n_lost
-        return OpenedFile(opened.decoder, [*remarks, *opened.remarks], is_certain)
-    openers: list[Callable[[], Decoder]] = [
-        partial(_open_pieces, path, [part.span]) for part in parts
-    ]
-    return _join(openers, remarks, is_certain=not n_lost)
+    is_whole = len(parts) == 1 and parts[0].span.end == version.size
+    pieces: list[list[Span | bytes]] = [[]] if is_whole else [[part.span] for part in parts]
+    return _plan(path, pieces, remarks, is_certain=not n_lost)
 
 
 def _remark_of_trailing(n_bytes: int, kind: str) -> str:
     return f"goes on after its sound with {n_bytes} bytes that are no {kind}: they are left out"
 
 
-@lru_cache(maxsize=4096)
-def _mp3_parts(path: str, version: FileVersion) -> tuple[Mp3Part, ...]:
-    """Find the parts of an MP3; `version` changes when the file does."""
-    return tuple(find_mp3_parts(path))
-
-
-def _open_mp3(path: str | os.PathLike[str], parts: tuple[Mp3Part, ...]) -> OpenedFile:
+@remember
+def _plan_mp3(path: str, version: FileVersion) -> Plan | None:
+    """Find the parts of an MP3; None if it is none."""
+    parts = find_mp3_parts(path)
+    if not parts:
+        return None
     remarks = []
     for part in parts:
         seconds_per_frame = part.samples_per_frame / part.coding[2]
@@ -305,13 +366,10 @@ def _open_mp3(path: str | os.PathLike[str], parts: tuple[Mp3Part, ...]) -> Opene
             remarks.append(_remark_of_trailing(part.n_trailing, "MP3"))
         if part.is_cut and not part.n_missing:
             remarks.append("ends within a frame: its end may be missing")
-    openers: list[Callable[[], Decoder]] = [
-        partial(_open_pieces, path, part.pieces, prints_messages=True) for part in parts
-    ]
-    return _join(openers, remarks)
+    return _plan(path, [part.pieces for part in parts], remarks, prints_messages=True)
 
 
-@lru_cache(maxsize=4096)
+@remember
 def count_samples(path: str, version: FileVersion, most: int) -> SampleCount:
     """Decode a file, and return how many samples it holds; `version` changes when the file does.
 

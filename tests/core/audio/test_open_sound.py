@@ -641,17 +641,54 @@ def test_of_too_many_joined_files_the_first_are_read_and_this_is_said(
         assert notices == lines
 
 
-@pytest.mark.parametrize("container", ["OGG", "MP3"])
+FINDERS = {
+    "WAV": "find_samples",
+    "FLAC": "_find_flac_starts",
+    "OGG": "find_ogg_parts",
+    "MP3": "find_mp3_parts",
+}
+CODINGS = {"OGG": "VORBIS", "MP3": "MPEG_LAYER_III"}
+
+
+@pytest.mark.parametrize("container", FINDERS)
 def test_a_file_is_searched_for_its_parts_once_while_it_is_the_same(
     tmp_path, monkeypatch, container
 ):
-    name = {"OGG": "find_ogg_parts", "MP3": "find_mp3_parts"}[container]
+    name = FINDERS[container]
     find = getattr(decoder_choice, name)
     searched = []
-    monkeypatch.setattr(decoder_choice, name, lambda path: searched.append(path) or find(path))
-    coding = {"OGG": "VORBIS", "MP3": "MPEG_LAYER_III"}[container]
+    monkeypatch.setattr(decoder_choice, name, lambda *given: searched.append(given) or find(*given))
     for n in (1, 2):
-        (tmp_path / "a.bin").write_bytes(n * encode(tone(0.5), RATE, container, coding))
+        content = encode(tone(0.5), RATE, container, CODINGS.get(container, "PCM_16"))
+        (tmp_path / "a.bin").write_bytes(n * content)
+        searched.clear()
         for start in (0, 100, 200):
             assert len(sound_files.load(tmp_path / "a.bin", start=start, n_samples=50)) == 50
-        assert len(searched) == n
+        assert len(searched) == (n if container == "WAV" else 1)
+
+
+@pytest.mark.parametrize("container", FINDERS)
+def test_only_the_part_that_is_read_of_joined_files_is_opened(tmp_path, monkeypatch, container):
+    content = encode(tone(0.5), RATE, container, CODINGS.get(container, "PCM_16"))
+    (tmp_path / "a.bin").write_bytes(5 * content)
+    first = sound_files.load(tmp_path / "a.bin", n_samples=50)
+    opened = []
+    open_decoder = decoder_choice.PlainDecoder.open
+
+    def count(*given, **named):
+        opened.append(given)
+        return open_decoder(*given, **named)
+
+    monkeypatch.setattr(decoder_choice.PlainDecoder, "open", count)
+    np.testing.assert_array_equal(sound_files.load(tmp_path / "a.bin", n_samples=50), first)
+    assert len(opened) == 1
+
+
+def test_a_repaired_header_is_told_at_each_read_though_it_is_searched_once(tmp_path, monkeypatch):
+    (tmp_path / "a.wav").write_bytes(wav(tone(0.5), said=2000))
+    with collect_notices() as first:
+        sound_files.load(tmp_path / "a.wav")
+    monkeypatch.setattr(decoder_choice, "find_samples", lambda *_: pytest.fail("searched again"))
+    with collect_notices() as second:
+        assert len(sound_files.load(tmp_path / "a.wav")) == 8000
+    assert [str(notice) for notice in second] == [str(notice) for notice in first] != []
