@@ -8,13 +8,14 @@ import types
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Self, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from absslab.core.common.config import suggest_nearest
 from absslab.core.common.errors import InputError, describe_value
 
 Document = TypeVar("Document")
 
+_HEAD = ("format", "version")  # they stand before the fields of a saved document
 _LARGEST = 2**64  # of whole numbers
 _SCALARS: dict[Any, tuple[type | tuple[type, ...], str]] = {
     bool: (bool, "true or false"),
@@ -64,6 +65,27 @@ def document_to_json(value: object) -> Any:
     if isinstance(value, list | tuple):
         return [document_to_json(item) for item in value]
     return value
+
+
+class SavedDocument:
+    """Base of documents that are files of their own: they begin with their format and version."""
+
+    FORMAT: ClassVar[str]
+    VERSION: ClassVar[int]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document as plain data."""
+        return {"format": self.FORMAT, "version": self.VERSION, **document_to_json(self)}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, object]) -> Self:
+        """Read what `to_json` returned.
+
+        Raises:
+            InputError: a field is missing, unknown, or of another kind.
+        """
+        fields = {name: value for name, value in content.items() if name not in _HEAD}
+        return document_from_json(cls, fields)
 
 
 @cache

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import unicodedata
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -183,6 +183,13 @@ def fold_name(name: str) -> str:
     True
     """
     return unicodedata.normalize("NFC", name).casefold()
+
+
+def stems_if_distinct(paths: Iterable[str | Path]) -> list[str]:
+    """Return the names of files without suffix, or the whole paths if two such names are equal."""
+    texts = [str(path) for path in paths]
+    stems = [Path(text).stem for text in texts]
+    return stems if len(set(stems)) == len(stems) else texts
 
 
 def is_case_blind(folder: str | Path) -> bool:

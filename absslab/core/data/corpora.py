@@ -63,17 +63,14 @@ def read_esc50(settings: SplitSettings, folder: Path) -> LabelledFolder:
     Raises:
         InputError: it is not complete.
     """
-    columns = ("filename", "fold", "category", "src_file")
-    table = open_corpus_table(folder, "meta/esc50.csv", columns, key="filename")
-    finder = AudioFinder(find_corpus_folder(folder, "audio"), folder / "meta" / "esc50.csv")
-    folds = FoldSplit.of(table, settings.test_fold, folder)
-    found = FoundRecordings()
-    for row in table.rows:
-        cells = row.cells
-        origin = f"freesound {cells['src_file']}"
-        split = folds.split_of(cells["fold"])
-        found.find_and_add(finder, cells["filename"], [cells["category"]], origin, split)
-    return to_labelled_folder(found.recordings, folder, finder.notes, found.missing)
+    return _read_folds(
+        settings,
+        folder,
+        "meta/esc50.csv",
+        name="filename",
+        label="category",
+        source="src_file",
+    )
 
 
 def read_urbansound8k(settings: SplitSettings, folder: Path) -> LabelledFolder:
@@ -91,18 +88,50 @@ def read_urbansound8k(settings: SplitSettings, folder: Path) -> LabelledFolder:
     Raises:
         InputError: it is not complete.
     """
-    columns = ("slice_file_name", "fsID", "fold", "class")
-    table = open_corpus_table(folder, "metadata/UrbanSound8K.csv", columns, key="slice_file_name")
-    finder = AudioFinder(
-        find_corpus_folder(folder, "audio"), folder / "metadata" / "UrbanSound8K.csv"
+    return _read_folds(
+        settings,
+        folder,
+        "metadata/UrbanSound8K.csv",
+        name="slice_file_name",
+        label="class",
+        source="fsID",
+        has_fold_folders=True,
     )
+
+
+def _read_folds(
+    settings: SplitSettings,
+    folder: Path,
+    place: str,
+    *,
+    name: str,
+    label: str,
+    source: str,
+    has_fold_folders: bool = False,
+) -> LabelledFolder:
+    """Read a corpus with one table, which says the class and the fold of each clip of Freesound.
+
+    Args:
+        settings: `test_fold` is tested, the fold before it validates.
+        folder: the corpus.
+        place: path of the table in it.
+        name: column of the names of clips.
+        label: column of their classes.
+        source: column of the sounds of Freesound that they were cut from.
+        has_fold_folders: whether the clips of a fold are in a folder of their own.
+
+    Raises:
+        InputError: the corpus is not complete.
+    """
+    table = open_corpus_table(folder, place, (name, source, "fold", label), key=name)
+    finder = AudioFinder(find_corpus_folder(folder, "audio"), folder / place)
     folds = FoldSplit.of(table, settings.test_fold, folder)
     found = FoundRecordings()
     for row in table.rows:
         cells = row.cells
-        name = f"fold{cells['fold']}/{cells['slice_file_name']}"
-        split = folds.split_of(cells["fold"])
-        found.find_and_add(finder, name, [cells["class"]], f"freesound {cells['fsID']}", split)
+        file = f"fold{cells['fold']}/{cells[name]}" if has_fold_folders else cells[name]
+        origin = f"freesound {cells[source]}"
+        found.find_and_add(finder, file, [cells[label]], origin, folds.split_of(cells["fold"]))
     return to_labelled_folder(found.recordings, folder, finder.notes, found.missing)
 
 

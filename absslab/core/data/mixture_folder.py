@@ -22,19 +22,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from absslab.core.audio import formats
-from absslab.core.common.documents import document_from_json, document_to_json
+from absslab.core.common.documents import SavedDocument
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import check_version, read_json
 from absslab.core.common.tables import read_table
 from absslab.core.data.class_names import class_of_stem
 from absslab.core.data.mixing import MixtureSpec
-
-FORMAT = "absslab mixtures"
-VERSION = 1
-_HEAD = ("format", "version")  # they stand before the fields of the manifest
 
 
 @dataclass(frozen=True)
@@ -57,7 +53,7 @@ class MixedRecording:
 
 
 @dataclass(frozen=True)
-class Manifest:
+class Manifest(SavedDocument):
     """The settings and recordings from which a folder of mixtures was made.
 
     Args:
@@ -71,6 +67,9 @@ class Manifest:
         left_out: why files of these folders were left out, by their paths in them.
     """
 
+    FORMAT = "absslab mixtures"
+    VERSION = 1
+
     config: Mapping[str, object]
     seed: int
     classes: list[str]
@@ -81,20 +80,10 @@ class Manifest:
 
     def to_json(self) -> dict[str, Any]:
         """Return the manifest as plain data."""
-        content = document_to_json(self)
+        content = super().to_json()
         if not self.left_out:  # earlier versions do not know this field
             del content["left_out"]
-        return {"format": FORMAT, "version": VERSION, **content}
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, object]) -> Self:
-        """Read what `to_json` returned.
-
-        Raises:
-            InputError: a field is missing, unknown, or of another kind.
-        """
-        fields = {name: value for name, value in content.items() if name not in _HEAD}
-        return document_from_json(cls, fields)
+        return content
 
 
 def read_manifest(folder: str | Path) -> Manifest:
@@ -105,9 +94,9 @@ def read_manifest(folder: str | Path) -> Manifest:
     """
     path = Path(folder) / "manifest.json"
     content = read_json(path)
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    if not isinstance(content, dict) or content.get("format") != Manifest.FORMAT:
         raise InputError("{path} was not written by absslab mix", path=path)
-    check_version(content, path, newest=VERSION)
+    check_version(content, path, newest=Manifest.VERSION)
     try:
         return Manifest.from_json(content)
     except InputError as error:

@@ -7,23 +7,19 @@ them then changes all their scores together, and does not widen the interval of 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
 from absslab.core.common.config import Config, option
-from absslab.core.common.documents import document_from_json, document_to_json
+from absslab.core.common.documents import SavedDocument
 from absslab.core.common.errors import InputError, escape_braces
-from absslab.core.common.files import check_version, read_json
+from absslab.core.common.files import check_version, read_json, stems_if_distinct
 from absslab.core.evaluation.score_files import read_scores
 from absslab.core.evaluation.score_table import CONFIDENCE, Statistics, interval
 from absslab.core.evaluation.scores import EvaluationResult, Scores
 from absslab.core.metrics.undefined import number
 
-FORMAT = "absslab comparison"
-VERSION = 1
-_HEAD = ("format", "version")  # they stand before the fields of the comparison
 KEYS = ["mixture", "class"]
 _N_LISTED = 10  # mixtures that one line names
 PLAIN = (  # scores that only the JSON holds, not the table: compared without intervals
@@ -69,8 +65,11 @@ class ComparedScore:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(SavedDocument):
     """Scores of systems, as `absslab compare --output` writes them."""
+
+    FORMAT = "absslab comparison"
+    VERSION = 1
 
     systems: list[str]
     n_mixtures: int
@@ -78,20 +77,6 @@ class Comparison:
     n_resamples: int
     scores: dict[str, ComparedScore]  # by dotted name
     notes: tuple[str, ...] = ()  # which classes could not be compared, and why
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the comparison as plain data."""
-        return {"format": FORMAT, "version": VERSION, **document_to_json(self)}
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, object]) -> Self:
-        """Read what `to_json` returned.
-
-        Raises:
-            InputError: a field is missing, unknown, or of another kind.
-        """
-        fields = {name: value for name, value in content.items() if name not in _HEAD}
-        return document_from_json(cls, fields)
 
 
 @dataclass(frozen=True)
@@ -111,9 +96,10 @@ def read_comparison(path: str | Path) -> Comparison:
     """
     content = read_json(path)
     # Version 0.1.0 wrote neither format nor version.
-    if not isinstance(content, dict) or content.get("format", FORMAT) != FORMAT:
+    expected = Comparison.FORMAT
+    if not isinstance(content, dict) or content.get("format", expected) != expected:
         raise InputError("{path} was not written by absslab compare", path=path)
-    check_version({"version": 1, **content}, path, newest=VERSION)
+    check_version({"version": 1, **content}, path, newest=Comparison.VERSION)
     try:
         return Comparison.from_json(content)
     except InputError as error:
@@ -343,7 +329,7 @@ def comparison_text(comparison: Comparison, *, names: Sequence[str] = ()) -> str
         comparison: the result of `compare`.
         names: names of the systems; by default the names of their files.
     """
-    names = list(names) or _short_names(comparison.systems)
+    names = list(names) or stems_if_distinct(comparison.systems)
     header = ["score", names[0]]
     for name in names[1:]:
         header += [name, "difference", "95 % interval"]
@@ -385,9 +371,3 @@ def _format_interval(ends: Sequence[float] | None) -> str:
         return "– "
     star = "*" if ends[0] > 0 or ends[1] < 0 else " "
     return f"{ends[0]:+.3f} to {ends[1]:+.3f}{star}"
-
-
-def _short_names(paths: Sequence[str]) -> list[str]:
-    """Return the file names without suffix if they differ, otherwise the paths."""
-    stems = [Path(path).stem for path in paths]
-    return stems if len(set(stems)) == len(stems) else list(paths)

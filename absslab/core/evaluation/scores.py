@@ -9,15 +9,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from absslab.core.common.documents import document_from_json, document_to_json
+from absslab.core.common.documents import SavedDocument
 from absslab.core.common.errors import InputError, escape_braces
 from absslab.core.common.version import __version__
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FORMAT = "absslab scores"
-VERSION = 2  # version 1 is that of 0.1.0; no release has written version 2 yet
 _OLD_SETTINGS = {  # version 1 called the sections of the settings by their classes
     "EvaluationConfig": "evaluation",
     "SeparationConfig": "separation",
@@ -194,8 +192,11 @@ class Intervals:
 
 
 @dataclass(frozen=True)
-class Scores:
+class Scores(SavedDocument):
     """All scores of a system on some recordings; a section that was not scored is None."""
+
+    FORMAT = "absslab scores"
+    VERSION = 2  # version 1 is that of 0.1.0; no release has written version 2 yet
 
     classes: tuple[str, ...]
     split: str | None = None
@@ -226,10 +227,6 @@ class Scores:
             for name, number in _numbers(section, getattr(self, section))
         }
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the document as plain data."""
-        return {"format": FORMAT, "version": VERSION, **document_to_json(self)}
-
     @classmethod
     def from_json(cls, content: object) -> Self:
         """Read a document of this or an earlier version.
@@ -240,17 +237,14 @@ class Scores:
         if not isinstance(content, Mapping) or "classes" not in content:
             raise InputError("the file does not hold scores")
         version = content.get("version")
-        if isinstance(version, int) and version > VERSION:
+        if isinstance(version, int) and version > cls.VERSION:
             raise InputError(
-                f"its format version is {version}, newer than {VERSION}: update ABSSLab"
+                f"its format version is {version}, newer than {cls.VERSION}: update ABSSLab"
             )
         if not isinstance(version, int):  # in version 1 this was the version of the package
             content = _from_version_1(content)
         try:
-            return document_from_json(
-                cls,
-                {key: value for key, value in content.items() if key not in ("format", "version")},
-            )
+            return super().from_json(content)
         except InputError as error:
             author = content.get("absslab", "an unknown version")
             raise error.wrap(

@@ -1,6 +1,6 @@
 """Make tracks of anything that can be played: files, folders, arrays and results of the core."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from absslab.core.audio import formats
 from absslab.core.common.errors import InputError
+from absslab.core.common.files import stems_if_distinct
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.rich_result import RichResult
 from absslab.core.data.class_names import class_of_stem
@@ -45,7 +46,7 @@ def make_tracks(sound: Any, sampling_rate: int | None = None) -> list[Track]:
         if all(isinstance(item, Track) for item in sound):
             return list(sound)
         if all(isinstance(item, str | Path) for item in sound):
-            names = _distinct_names(sound)
+            names = stems_if_distinct(sound)
             return [Track(name, file_sound(path)) for name, path in zip(names, sound, strict=True)]
     raise InputError(
         f"{type(sound).__name__} can't be listened to: expected a sound file, a folder or list of "
@@ -80,10 +81,3 @@ def _make_track(name: str, sound: Any, sampling_rate: int | None) -> Track:
     if sampling_rate is None:
         raise InputError("sampling_rate is missing: an array does not hold it")
     return Track(name, array_sound(sound, sampling_rate), kind)
-
-
-def _distinct_names(paths: Iterable[str | Path]) -> list[str]:
-    """Return the stems of paths, or the whole paths if two stems are equal."""
-    texts = [str(path) for path in paths]
-    stems = [Path(text).stem for text in texts]
-    return stems if len(set(stems)) == len(stems) else texts

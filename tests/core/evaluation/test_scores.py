@@ -9,7 +9,6 @@ import pytest
 from absslab.core.common.errors import InputError
 from absslab.core.evaluation.score_table import NO_BASELINE, PER_MIXTURE, SEPARATION
 from absslab.core.evaluation.scores import (
-    VERSION,
     BreakdownStep,
     ClassScores,
     CountScores,
@@ -35,7 +34,7 @@ SCORES = Scores(
 
 def test_scores_come_back_from_json():
     content = json.loads(json.dumps(SCORES.to_json(), allow_nan=False))
-    assert content["version"] == VERSION
+    assert content["version"] == Scores.VERSION
     assert Scores.from_json(content) == SCORES
 
 
@@ -90,7 +89,7 @@ def test_scores_of_version_0_1_0_keep_their_numbers(name, added_scores):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": VERSION + 1}, f"newer than {VERSION}: update ABSSLab"),
+        ({"version": Scores.VERSION + 1}, f"newer than {Scores.VERSION}: update ABSSLab"),
         ({"tagging": {"auk": 0.5}}, "tagging has an unknown field 'auk'; did you mean auc"),
         ({"tagging": {"auc": "high"}}, "tagging.auc is 'high': expected a number"),
         ({"tagging": {"auc": True}}, "tagging.auc is True: expected a number"),
