@@ -1,9 +1,9 @@
-"""Besiege a dashboard: do honest visitors wait while hostile ones do what they can?
+"""Attack a dashboard: do honest visitors wait while hostile ones do what they can?
 
-python benchmarks/siege.py --run_directory data/runs/first
+python benchmarks/dashboard_attacks.py --run_directory data/runs/first
 
 Twenty visitors, five of them hostile, look at the monitor through a slow proxy. The hostile ones
-send messages that lie about their length, floods, charts of 30,000 × 30,000 points, requests that
+send messages whose lengths are wrong, floods, charts of 30,000 × 30,000 points, requests that
 never end, and fetch pages that they never open. It fails if an honest visitor waits more than 2 s
 for an answer or for what a choice changes, if the server's memory grows by more than 50 MB, if
 something is kept when all have left, or if a hostile one never came to the end of an attack.
@@ -34,15 +34,15 @@ from browser.proxy import running_proxy
 from browser.visitor import Visitor, connect, encode, fetch_page, make_header
 
 LONGEST_WAIT = 2.0  # s that an honest visitor may wait for an answer
-MOST_MEMORY = 50.0  # MB by which the server may grow
-OPENED = 300.0  # s, within which a page must be open
-LEFT = 120.0  # s, within which all must be gone
+LARGEST_GROWTH = 50.0  # MB by which the server may grow
+OPENING_TIMEOUT = 300.0  # s, within which a page must be open
+LEAVING_TIMEOUT = 120.0  # s, within which all must be gone
 MB = 1e6
-LOST = (ConnectionError, OSError, HTTPError, TimeoutError, asyncio.IncompleteReadError)
+LOST_CONNECTION = (ConnectionError, OSError, HTTPError, TimeoutError, asyncio.IncompleteReadError)
 
 
 @dataclass
-class Honest:
+class HonestVisitor:
     """An honest visitor, and how long each answer took (s)."""
 
     visitor: Visitor
@@ -70,7 +70,7 @@ class Honest:
             await asyncio.sleep(1)
 
 
-class Hostile:
+class HostileVisitor:
     """A hostile visitor: opens its page, and then does the same again and again.
 
     Args:
@@ -84,10 +84,10 @@ class Hostile:
         self.n_times = 0  # attacks that came to their end
         self.visitor: Any = None
 
-    async def besiege(self, end: float) -> None:
+    async def attack_until(self, end: float) -> None:
         """Attack until the end; whatever the server does is fine."""
         while time.monotonic() < end:
-            with contextlib.suppress(*LOST):
+            with contextlib.suppress(*LOST_CONNECTION):
                 await asyncio.wait_for(self.attack(), max(0.1, end - time.monotonic()))
                 self.n_times += 1
             await asyncio.sleep(0.05)
@@ -104,7 +104,7 @@ class Hostile:
     async def reopen(self) -> Any:
         """Return a socket to the own page, which is fetched again if its process has ended."""
         if self.visitor is None:
-            self.visitor = await Visitor.open(self.port, seconds=OPENED)
+            self.visitor = await Visitor.open(self.port, seconds=OPENING_TIMEOUT)
         else:
             self.visitor.socket.close()
             try:
@@ -120,23 +120,23 @@ class Hostile:
             self.visitor.socket.close()
 
 
-class Liar(Hostile):
-    """Sends messages whose counts and offsets lie."""
+class WrongCounts(HostileVisitor):
+    """Sends messages whose counts and offsets are wrong."""
 
     def __init__(self, port: int, server_port: int):
         super().__init__(port, server_port)
-        lies = [b"\xff" * size for size in (8, 800, 1 << 20)]
-        lies.append((1 << 40).to_bytes(8, "little") + bytes(64))
-        self._lies: Iterator[str | bytes] = itertools.cycle([*lies, "text"])
+        messages = [b"\xff" * size for size in (8, 800, 1 << 20)]
+        messages.append((1 << 40).to_bytes(8, "little") + bytes(64))
+        self._messages: Iterator[str | bytes] = itertools.cycle([*messages, "text"])
 
     async def attack(self) -> None:
         socket = await self.reopen()
-        await self.send(next(self._lies))
+        await self.send(next(self._messages))
         while await socket.read_message() is not None:
             pass
 
 
-class Flooder(Hostile):
+class MessageFlood(HostileVisitor):
     """Sends as many messages as it can, small and large, and reads no answer."""
 
     async def attack(self) -> None:
@@ -149,7 +149,7 @@ class Flooder(Hostile):
             await self.send(message)
 
 
-class Drawer(Hostile):
+class HugeCharts(HostileVisitor):
     """Sends messages for charts of 30,000 × 30,000 points to all widgets."""
 
     async def attack(self) -> None:
@@ -168,7 +168,7 @@ class Drawer(Hostile):
         self.visitor.socket.close()
 
 
-class HalfOpener(Hostile):
+class UnfinishedRequests(HostileVisitor):
     """Opens connections to the server whose requests and bodies never end."""
 
     async def attack(self) -> None:
@@ -190,7 +190,7 @@ class HalfOpener(Hostile):
                 writer.close()
 
 
-class Fetcher(Hostile):
+class UnopenedPages(HostileVisitor):
     """Fetches pages that it never opens, and asks under foreign names."""
 
     async def attack(self) -> None:
@@ -202,11 +202,11 @@ class Fetcher(Hostile):
             await fetch_page(self.port, seconds=60)
 
 
-HOSTILE = (Liar, Flooder, Drawer, HalfOpener, Fetcher)
+ATTACKS = (WrongCounts, MessageFlood, HugeCharts, UnfinishedRequests, UnopenedPages)
 
 
-class Meter:
-    """Measures the server's memory while the siege lasts.
+class MemoryMeter:
+    """Measures the server's memory while the attacks last.
 
     Args:
         dashboard: the server.
@@ -241,32 +241,34 @@ async def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
     return condition()
 
 
-async def open_pages(port: int, n_visitors: int) -> list[Honest]:
+async def open_pages(port: int, n_visitors: int) -> list[HonestVisitor]:
     """Open the pages of the honest visitors, a few at a time."""
     places = asyncio.Semaphore(3)
 
-    async def open_page() -> Honest:
+    async def open_page() -> HonestVisitor:
         async with places:
-            return Honest(await Visitor.open(port, seconds=OPENED))
+            return HonestVisitor(await Visitor.open(port, seconds=OPENING_TIMEOUT))
 
     return list(await asyncio.gather(*(open_page() for _ in range(n_visitors))))
 
 
-async def besiege(dashboard: Dashboard, port: int, n_visitors: int, seconds: float) -> list[str]:
-    """Run the siege, print what was measured, and return what fell short."""
+async def attack_dashboard(
+    dashboard: Dashboard, port: int, n_visitors: int, seconds: float
+) -> list[str]:
+    """Run the attacks, print what was measured, and return what fell short."""
     AsyncHTTPClient.configure(None, max_clients=1000)
-    meter = Meter(dashboard)
+    meter = MemoryMeter(dashboard)
     idle_memory = meter.memory()
-    honest = await open_pages(port, n_visitors - len(HOSTILE))
-    hostile = [make(port, dashboard.port) for make in HOSTILE]
+    honest = await open_pages(port, n_visitors - len(ATTACKS))
+    hostile = [make(port, dashboard.port) for make in ATTACKS]
     for each in honest:
         await each.begin()
     before = meter.memory()
-    print(f"{len(honest)} honest visitors are there; the siege lasts {seconds:.0f} s", flush=True)
+    print(f"{len(honest)} honest visitors are there; the attacks last {seconds:.0f} s", flush=True)
     end = time.monotonic() + seconds
     meter.most = before
     work: list[Awaitable[None]] = [each.use_page(end) for each in honest]
-    work += [each.besiege(end) for each in hostile]
+    work += [each.attack_until(end) for each in hostile]
     await asyncio.gather(*work, meter.watch(end))
     during = meter.most
     for number, each in enumerate(honest, start=1):
@@ -276,8 +278,8 @@ async def besiege(dashboard: Dashboard, port: int, n_visitors: int, seconds: flo
         )
     attacks = ", ".join(f"{type(each).__name__} {each.n_times}" for each in hostile)
     print(f"attacks: {attacks}")
-    for enemy in hostile:
-        enemy.leave()
+    for each in hostile:
+        each.leave()
     await asyncio.gather(*(each.visitor.leave() for each in honest))
 
     def count_kept() -> dict[str, int]:
@@ -288,19 +290,19 @@ async def besiege(dashboard: Dashboard, port: int, n_visitors: int, seconds: flo
             "sockets": meter.n_sockets(),
         }
 
-    await wait_until(lambda: not any(count_kept().values()), LEFT)
+    await wait_until(lambda: not any(count_kept().values()), LEAVING_TIMEOUT)
     kept = count_kept()
     after = meter.memory()
     print(
         f"memory of the server in MB: {idle_memory:.0f} at its start, {before:.0f} before the "
-        f"siege, at most {during:.0f} during it, {after:.0f} after it"
+        f"attacks, at most {during:.0f} during it, {after:.0f} after it"
     )
     print("kept: " + ", ".join(f"{number} {name}" for name, number in kept.items()))
     longest = max(max(each.waits) for each in honest)
     problems = []
     if longest > LONGEST_WAIT:
         problems.append(f"an honest visitor waited {longest:.1f} s")
-    if max(during, after) - before > MOST_MEMORY:
+    if max(during, after) - before > LARGEST_GROWTH:
         problems.append(f"the server grew by {max(during, after) - before:.0f} MB")
     idle = [type(each).__name__ for each in hostile if not each.n_times]
     problems += [f"no attack of the {name} came to its end" for name in idle]
@@ -309,11 +311,11 @@ async def besiege(dashboard: Dashboard, port: int, n_visitors: int, seconds: flo
 
 
 def main() -> int:
-    """Besiege a dashboard; the exit status is 1 if it falls short."""
+    """Attack a dashboard; the exit status is 1 if it falls short."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--run_directory", required=True, help="any run")
     parser.add_argument("--n_visitors", type=int, default=20, help="five of them are hostile")
-    parser.add_argument("--seconds", type=float, default=180.0, help="length of the siege; ≤ 600")
+    parser.add_argument("--seconds", type=float, default=180.0, help="length of the attacks; ≤ 600")
     parser.add_argument("--delay", type=float, default=0.08, help="of the proxy, each way, in s")
     arguments = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -325,8 +327,8 @@ def main() -> int:
         running_proxy(dashboard.port, delay=arguments.delay) as proxy,
     ):
         seconds = min(arguments.seconds, 600.0)
-        siege = besiege(dashboard, proxy.port, arguments.n_visitors, seconds)
-        problems = asyncio.run(siege)
+        attacks = attack_dashboard(dashboard, proxy.port, arguments.n_visitors, seconds)
+        problems = asyncio.run(attacks)
         log = dashboard.printed
     if "Traceback" in log:
         problems.append(f"the server printed a traceback:\n{log}")

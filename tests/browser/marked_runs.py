@@ -11,11 +11,11 @@ import torch
 
 from absslab.core.data.class_names import file_stem
 
-HURT = "window.hurt=1"
+SCRIPT = "window.markupHasRun=1"
 MARKS = (
-    f"<img src=x onerror={HURT}>",
-    f"</script><script>{HURT}</script>",
-    f"\"'><svg onload={HURT}>",
+    f"<img src=x onerror={SCRIPT}>",
+    f"</script><script>{SCRIPT}</script>",
+    f"\"'><svg onload={SCRIPT}>",
     "{{7*7}}${7*7}<b>&lt;i&gt;",
 )
 

@@ -12,7 +12,7 @@ from .marked_runs import MARKS, mark_mixtures, mark_run
 pytestmark = pytest.mark.slow
 CLASSES = ("alert", "knock", "pageturn", "speech")
 FOREIGN = "img[src=x], svg[onload], .absslab-dashboard script, .absslab-player b"
-RUNS = (MARKS[0], "{{7*7}}'\"><svg onload=window.hurt=1>")
+RUNS = (MARKS[0], "{{7*7}}'\"><svg onload=window.markupHasRun=1>")
 
 
 @pytest.fixture(scope="module")
@@ -27,10 +27,10 @@ def marked(checkpoint, mixtures, tmp_path_factory):
 
 
 @pytest.fixture
-def unhurt(page):
+def markup_stays_text(page):
     """At the end nothing of the markup has run, and none of it is an element."""
     yield
-    assert page.evaluate("window.hurt") is None
+    assert page.evaluate("window.markupHasRun") is None
     assert page.locator(FOREIGN).count() == 0
     assert "49" not in page.title()
 
@@ -48,7 +48,7 @@ def assert_tracks_are_text(page):
     return names
 
 
-def test_listen(serve, page, unhurt, marked):
+def test_listen(serve, page, markup_stays_text, marked):
     open_page(page, serve("listen", *flags(marked, RUNS[0])), "Listen")
     play(page)
     names = assert_tracks_are_text(page)
@@ -62,7 +62,7 @@ def test_listen(serve, page, unhurt, marked):
         page.wait_for_timeout(1500)
 
 
-def test_separate(serve, page, unhurt, marked, tmp_path):
+def test_separate(serve, page, markup_stays_text, marked, tmp_path):
     open_page(page, serve("separate", *flags(marked, RUNS[0])), "Separate")
     sound = next((marked / "set" / "test").glob("*.wav"))
     page.locator("input[type=file]").set_input_files(
@@ -75,7 +75,7 @@ def test_separate(serve, page, unhurt, marked, tmp_path):
     assert any(mark in text for mark in MARKS[:3])
 
 
-def test_monitor(serve, page, unhurt, marked):
+def test_monitor(serve, page, markup_stays_text, marked):
     open_page(page, serve("monitor", "--runs_folder", marked / "runs"), "Trainings")
     for name in RUNS:
         page.get_by_role("cell", name=name, exact=True).first.wait_for(timeout=LOADED)
@@ -84,7 +84,7 @@ def test_monitor(serve, page, unhurt, marked):
     assert RUNS[0] in page.text_content("select").replace("\xa0", " ")
 
 
-def test_compare(serve, page, unhurt, marked):
+def test_compare(serve, page, markup_stays_text, marked):
     votes = marked / "votes"
     path = votes_path(votes, RUNS)
     path.parent.mkdir()

@@ -240,7 +240,7 @@ def test_large_bodies_are_refused_before_they_are_sent(monitor):
 
 
 def test_connections_beyond_a_number_are_closed_and_places_come_back(monitor):
-    async def besiege():
+    async def open_connections():
         opened = []
         for _ in range(400):
             opened.append(await asyncio.open_connection("127.0.0.1", monitor.port))
@@ -253,5 +253,5 @@ def test_connections_beyond_a_number_are_closed_and_places_come_back(monitor):
         await asyncio.sleep(1)
         return n_closed
 
-    assert run_visit(besiege) >= 100
+    assert run_visit(open_connections) >= 100
     assert run_visit(lambda: answers_within(monitor.port, 10))

@@ -86,10 +86,10 @@ def test_wrong_tokens_are_slowed_down_and_appear_in_no_log(serve, run):
     assert "Traceback" not in dashboard.printed
 
 
-def forgive_lost_connections(watch):
+def ignore_lost_connections(watch):
     """Ignore what Chromium says of requests and web sockets that were cut."""
-    forgiven = ("net::ERR_", "WebSocket", "ChunkLoadError", "Loading chunk", "failed to activate")
-    watch.errors[:] = [e for e in watch.errors if not any(word in e for word in forgiven)]
+    ignored = ("net::ERR_", "WebSocket", "ChunkLoadError", "Loading chunk", "failed to activate")
+    watch.errors[:] = [e for e in watch.errors if not any(word in e for word in ignored)]
 
 
 def sound(path, seconds):
@@ -105,7 +105,7 @@ def leave(page, watch):
     """Leaves the page before its proxy ends, so that it does not look for it."""
     yield
     page.goto("about:blank")
-    forgive_lost_connections(watch)
+    ignore_lost_connections(watch)
 
 
 def test_a_page_goes_on_after_its_connection_was_dropped(serve, page, leave, watch, run):

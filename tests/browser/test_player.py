@@ -223,7 +223,7 @@ def test_a_track_what_is_heard_and_the_picture_are_saved(player, page, tmp_path)
 
 
 def test_names_are_text_and_nothing_of_the_sound_is_saved_in_the_notebook(open_notebook, page):
-    name = '<img src=x onerror="window.hurt=1">'
+    name = '<img src=x onerror="window.markupHasRun=1">'
     sounds = f"{{{name!r}: parts['speech'], 'a \"b\" é 音': parts['knock']}}"
     notebook = open_notebook(
         SET_UP, f"from absslab import listen\nlisten({sounds}, rate, title={name!r})"
@@ -233,7 +233,7 @@ def test_names_are_text_and_nothing_of_the_sound_is_saved_in_the_notebook(open_n
     page.wait_for_timeout(500)
     assert page.locator(".absslab-player img").count() == 0
     assert page.locator(".absslab-player .name").all_inner_texts() == [name, 'a "b" é 音']
-    assert page.evaluate("window.hurt") is None
+    assert page.evaluate("window.markupHasRun") is None
     assert notebook.save() < 200_000
 
 

@@ -226,10 +226,10 @@ def test_train_evaluate_separate_from_the_command_line(settings, mixtures, tmp_p
         "events.tsv",
     }
     again = ["train", "--data_folder", str(mixtures), "--save_path", str(model), *flags]
-    assert "go on with --checkpoint_path" in refused_quietly(capsys, again)
+    assert "go on with --checkpoint_path" in run_refused_after_output(capsys, again)
 
 
-def refused_quietly(capsys, arguments):
+def run_refused_after_output(capsys, arguments):
     capsys.readouterr()
     return run_refused(capsys, *arguments)
 

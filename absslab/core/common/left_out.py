@@ -8,7 +8,7 @@
             infos.append(sound_files.check(path))
     left_out.stop_if_any()  # with on_error "stop", one error that names all of these files
     …
-    with left_out.written():  # left_out.csv in the folder, before anything is printed
+    with left_out.write_at_end():  # left_out.csv in the folder, before anything is printed
         …
     left_out.stop_if_all()  # an error if no file could be used
 
@@ -188,7 +188,7 @@ class LeftOut:
             read_left_out(self.path)
 
     @contextmanager
-    def written(self) -> Iterator[None]:
+    def write_at_end(self) -> Iterator[None]:
         """Remove the table of an earlier call, and write that of this one when the block ends.
 
         It is also written if the block raises an error. A batch of a single file has none if the

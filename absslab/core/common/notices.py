@@ -45,14 +45,14 @@ def listen_to_notices(listener: Callable[[InputWarning], object]) -> Iterator[No
 
     Threads that the block starts have no listener of their own.
     """
-    heard: set[str] = set()
+    given: set[str] = set()
 
-    def hear_once(notice: InputWarning) -> None:
-        if str(notice) not in heard:
-            heard.add(str(notice))
+    def give_once(notice: InputWarning) -> None:
+        if str(notice) not in given:
+            given.add(str(notice))
             listener(notice)
 
-    token = _listener.set(hear_once)
+    token = _listener.set(give_once)
     try:
         yield
     finally:

@@ -47,7 +47,7 @@ def map_in_processes(
         yield from map(function, jobs)
         return
     try:
-        with defer_interrupts(), hidden_main_module():
+        with defer_interrupts(), hide_main_module():
             futures = [pool.submit(function, job) for job in jobs]
         for future in concurrent.futures.as_completed(futures):
             yield future.result()
@@ -92,7 +92,7 @@ def can_share_work() -> bool:
 
 
 @contextmanager
-def hidden_main_module() -> Iterator[None]:
+def hide_main_module() -> Iterator[None]:
     """Let processes that are started in the block not run the script of this process.
 
     A script that is not written for this would start its work again in each of them, and code from

@@ -17,7 +17,7 @@ from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError, InputWarning, WorkError, escape_braces
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.notices import give_notice, leave_notices_to_parent
-from absslab.core.common.parallel import can_share_work, hidden_main_module
+from absslab.core.common.parallel import can_share_work, hide_main_module
 from absslab.core.common.progress import Progress, Steps, run_to_end
 from absslab.core.data.labelled_recordings import (
     EventReader,
@@ -195,7 +195,7 @@ class AudioDataSet(Dataset[Tensor]):
             collate_fn=_pad,
             worker_init_fn=leave_notices_to_parent,
         )
-        with hidden_main_module():
+        with hide_main_module():
             batches = iter(loader)
         try:
             yield from batches

@@ -218,7 +218,7 @@ class EstimatesEvaluation:
         for label in self.classes:
             path = files.get(label)
             if path is None:  # refused before, unless it is to be silence
-                self._note("missing, scored as silence", self._estimates / name / label)
+                self._count_fitted("missing, scored as silence", self._estimates / name / label)
                 estimates.append(np.zeros(n_samples, np.float32))
                 continue
             samples = self._read_estimate(path)
@@ -230,9 +230,9 @@ class EstimatesEvaluation:
                     mixture=mixture,
                 )
             if len(samples) < n_samples:
-                self._note("shorter than the mixture: silence added at the end", path)
+                self._count_fitted("shorter than the mixture: silence added at the end", path)
             if len(samples) > n_samples:
-                self._note("longer than the mixture: cut at the end", path)
+                self._count_fitted("longer than the mixture: cut at the end", path)
             fitted = np.zeros(n_samples, np.float32)
             n_kept = min(n_samples, len(samples))
             fitted[:n_kept] = samples[:n_kept]
@@ -242,13 +242,13 @@ class EstimatesEvaluation:
     def _read_estimate(self, path: Path) -> np.ndarray:
         info = sound_files.info(path)
         if info.n_channels > 1:
-            self._note(f"averaged from {info.n_channels} channels", path)
+            self._count_fitted(f"averaged from {info.n_channels} channels", path)
         if info.sampling_rate == self.sampling_rate or not self.config.fit_estimates:
             return self._read_samples(path, f"; {_HOW_TO_FIT}")
-        self._note(f"resampled from {info.sampling_rate} Hz", path)
+        self._count_fitted(f"resampled from {info.sampling_rate} Hz", path)
         return sound_files.load(path, self.sampling_rate)
 
-    def _note(self, action: str, path: Path) -> None:
+    def _count_fitted(self, action: str, path: Path) -> None:
         self.fitted.setdefault(action, []).append(path)
 
     def _read_detected(self, name: str, truth: Truth) -> list[SoundEvent] | None:
@@ -257,7 +257,7 @@ class EstimatesEvaluation:
             return None
         path = self._estimates / name / "events.tsv"
         if not path.is_file():  # refused before, unless nothing is to be detected
-            self._note("without events.tsv: nothing was detected", path)
+            self._count_fitted("without events.tsv: nothing was detected", path)
             return []
         filenames = {row.cells["filename"] for row in open_events(path).rows}
         for filename in filenames:

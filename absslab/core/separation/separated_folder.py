@@ -209,7 +209,7 @@ def separate_files(
         left_out.stop_if_any()
         return False
 
-    with left_out.written():
+    with left_out.write_at_end():
         for path in files:
             yield path, steps_of(path)
     left_out.stop_if_all()

@@ -281,7 +281,7 @@ class Experiment:
             train = yield from self._check_steps("training", train, model, left_out)
             validation = yield from self._check_steps("validation", validation, model, left_out)
             left_out.stop_if_any()
-            _check_left(labels, train, validation, left_out)
+            _check_remaining(labels, train, validation, left_out)
         stores: tuple[FeatureStore, FeatureStore] | None = None
         if folder := settings.data.feature_store:
             train_store = yield from _report_task(
@@ -399,7 +399,7 @@ class Experiment:
         writer.log(f"epoch {result.epoch}: loss {result.losses['total']:.4f}{scores}")
 
 
-def _check_left(
+def _check_remaining(
     labels: Labels, train: AudioDataSet, validation: AudioDataSet, left_out: LeftOut
 ) -> None:
     """Check that enough is left to train on, if recordings were left out.

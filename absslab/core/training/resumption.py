@@ -34,7 +34,7 @@ def read_resumable(checkpoint: str | Path) -> tuple[dict[str, Any], Settings]:
         content = read_checkpoint(checkpoint)
     except InputError as error:
         if Path(checkpoint).name == "last.ckpt" and "not a checkpoint" in error.template:
-            raise _add_way_out(error, checkpoint) from None
+            raise _add_advice(error, checkpoint) from None
         raise
     if "resume" not in content:
         raise InputError(
@@ -59,10 +59,10 @@ def damage_error(checkpoint: str | Path, problem: object) -> InputError:
     """
     text = escape_braces(shorten(" ".join(str(problem).split()), 300))
     error = InputError(f"{{checkpoint}} is damaged ({text})", checkpoint=checkpoint)
-    return _add_way_out(error, checkpoint)
+    return _add_advice(error, checkpoint)
 
 
-def _add_way_out(error: InputError, checkpoint: str | Path) -> InputError:
+def _add_advice(error: InputError, checkpoint: str | Path) -> InputError:
     best = best_checkpoint_path(Path(checkpoint).resolve().parent)
     if best.is_file():
         return error.wrap(

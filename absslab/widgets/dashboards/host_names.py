@@ -96,7 +96,7 @@ def _is_number(name: str) -> bool:
     return True
 
 
-class ForeignHost(Matcher):
+class ForeignHostMatcher(Matcher):
     """Matches requests with a Host that is not this server's."""
 
     def __init__(self, names: HostNames):

@@ -221,7 +221,7 @@ class LimitedServer(HTTPServer):
                 return True
         return False
 
-    def close_first(self, stream: IOStream) -> None:
+    def mark_closable(self, stream: IOStream) -> None:
         """Let a connection be closed where there are too many: nothing more is expected of it."""
         if stream in self._addresses:
             self._waiting[stream] = None

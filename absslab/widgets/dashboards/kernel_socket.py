@@ -156,7 +156,7 @@ class KernelSocketHandler(OwnerMixin, PageOriginMixin, KernelWebsocketHandler):
         session = self._session
         connection: Any = self.ws_connection
         if session is None or session.is_ended:
-            self.settings["voila"].http_server.close_first(connection.stream)
+            self.settings["voila"].http_server.mark_closable(connection.stream)
             self.close(GONE)
             return
         connection.stream.max_write_buffer_size = MAX_UNSENT

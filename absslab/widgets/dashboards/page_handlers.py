@@ -80,7 +80,7 @@ class OwnKernelHandler(OwnerMixin, PageOriginMixin, KernelHandler):
         await super().delete(kernel_id)  # type: ignore[misc]
 
 
-class OpenedHandler(OwnerMixin, JupyterHandler):
+class PageOpenedHandler(OwnerMixin, JupyterHandler):
     """Is told by a page that a browser shows it, and says whether it can go on.
 
     A proxy may replace the Host of requests. The web socket would then be refused, and the page

@@ -32,7 +32,7 @@ from absslab.core.common.errors import InputError
 from absslab.core.common.jupyter_kernel import KERNEL_ARGUMENTS
 from absslab.core.common.parallel import release_memory
 from absslab.core.common.resources import resource_folder
-from absslab.widgets.dashboards.host_names import ForeignHost, ForeignHostHandler, HostNames
+from absslab.widgets.dashboards.host_names import ForeignHostHandler, ForeignHostMatcher, HostNames
 from absslab.widgets.dashboards.http_server import LimitedServer, TrustedProxies
 from absslab.widgets.dashboards.kernel_socket import (
     MAX_UNSENT,
@@ -42,14 +42,13 @@ from absslab.widgets.dashboards.kernel_socket import (
 )
 from absslab.widgets.dashboards.owners import KernelOwners
 from absslab.widgets.dashboards.page_handlers import (
-    OpenedHandler,
     OwnKernelHandler,
     PageHandler,
+    PageOpenedHandler,
     ShutdownHandler,
     TemplateFileHandler,
 )
 from absslab.widgets.dashboards.page_sessions import PageSessions
-from absslab.widgets.dashboards.places import Places
 from absslab.widgets.dashboards.settings import (
     ENVIRONMENT,
     NO_TOKEN,
@@ -58,6 +57,7 @@ from absslab.widgets.dashboards.settings import (
 )
 from absslab.widgets.dashboards.tokens import TokenIdentity
 from absslab.widgets.dashboards.visitor_logs import VisitorLogs, printable
+from absslab.widgets.dashboards.visitor_places import VisitorPlaces
 from absslab.widgets.dashboards.visitors import create_server_folder, remove_abandoned_folders
 from absslab.widgets.ui.compatibility import (
     n_page_connections,
@@ -94,7 +94,7 @@ class DashboardServer(Voila):
         self.identity_provider_class = TokenIdentity
         self.max_visitors = config.max_visitors
         self.folder = folder
-        self.places = Places()
+        self.places = VisitorPlaces()
         self.owners = KernelOwners(config.port)
         self.page_sessions = PageSessions(MAX_UNSENT, MAX_UNSENT_TOTAL, timeout=config.idle_time)
         self.socket_limits: dict[str, SocketLimits] = {}  # by the id of the page's process
@@ -134,13 +134,13 @@ class DashboardServer(Voila):
             for path, handler, *options in super().init_handlers()
             if handler is not RequestInfoSocketHandler  # tells anybody what a visitor asked for
         ]
-        opened = (rf"{self.server_url}voila/api/opened/([\w-]+)", OpenedHandler)
+        opened = (rf"{self.server_url}voila/api/opened/([\w-]+)", PageOpenedHandler)
         return [opened, *handlers]
 
     def listen(self) -> None:
         """Serve until a signal comes."""
         rules = self.app.default_router.rules
-        rules.insert(0, Rule(ForeignHost(self.host_names), ForeignHostHandler))
+        rules.insert(0, Rule(ForeignHostMatcher(self.host_names), ForeignHostHandler))
         if self.server_url != "/":
             without_slash = PathMatches(self.server_url.rstrip("/"))
             rules.insert(1, Rule(without_slash, RedirectHandler, {"url": self.server_url}))

@@ -13,7 +13,7 @@ _LOG = re.compile(LOG_NAME.format(pid=r"(\d+)").replace(".", r"\.") + r"(?:\.1)?
 
 
 @dataclass
-class _Shown:
+class _PrintedPart:
     """How much of a log was shown."""
 
     file: int = 0  # its number on the disk: a log that is full gets a new file
@@ -29,7 +29,7 @@ class VisitorLogs:
 
     def __init__(self, folder: Path):
         self._folder = folder
-        self._shown: dict[int, _Shown] = {}  # by process
+        self._shown: dict[int, _PrintedPart] = {}  # by process
 
     def show(self) -> None:
         """Print what was logged since the last time; remove the logs of processes that ended.
@@ -53,20 +53,20 @@ class VisitorLogs:
     def _show(self, pid: int) -> bool:
         """Print a part of a log, and return whether all of it was printed."""
         path, full = self._paths(pid)
-        shown = self._shown.setdefault(pid, _Shown())
+        shown = self._shown.setdefault(pid, _PrintedPart())
         try:
             found = path.stat()
         except FileNotFoundError:  # it is about to be made
             return True
         if shown.n_bytes and (found.st_ino != shown.file or found.st_size < shown.n_bytes):
             if _print_part(full, shown):
-                self._shown[pid] = _Shown()
+                self._shown[pid] = _PrintedPart()
             return False
         shown.file = found.st_ino
         return found.st_size == shown.n_bytes or _print_part(path, shown)
 
 
-def _print_part(path: Path, shown: _Shown) -> bool:
+def _print_part(path: Path, shown: _PrintedPart) -> bool:
     """Print a part of a file, and return whether it was the last one."""
     try:
         with open(path, "rb") as file:

@@ -11,7 +11,7 @@ NOTEBOOK_TIMEOUT = 180.0  # s that the notebook of a page may run
 
 
 @dataclass
-class _Wait:
+class _UnopenedPage:
     """A process that waits for its page."""
 
     first_seen: float  # s
@@ -25,7 +25,7 @@ class _Wait:
         )
 
 
-class Places:
+class VisitorPlaces:
     """Whose process waits for its page, for how long, and how many places an address has.
 
     A visitor *arrives* until the process of the page exists. The page is *opened* when a browser
@@ -38,7 +38,7 @@ class Places:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic):
         self._clock = clock
-        self._waits: dict[str, _Wait] = {}
+        self._waits: dict[str, _UnopenedPage] = {}
         self._connected: set[str] = set()
         self._addresses: dict[str, str] = {}  # process -> address of its visitor
         self._arriving: Counter[str] = Counter()  # address -> visitors without a process yet
@@ -69,7 +69,7 @@ class Places:
     def note_opened(self, kernel_id: str) -> None:
         """Note that a browser shows the page of a process."""
         now = self._clock()
-        wait = self._waits.setdefault(kernel_id, _Wait(now, now))
+        wait = self._waits.setdefault(kernel_id, _UnopenedPage(now, now))
         wait.ready = now
         wait.is_opened = True
 
@@ -87,7 +87,9 @@ class Places:
         known = set(kernel_ids)
         self._connected = (self._connected | set(connected)) & known
         self._addresses = {key: self._addresses[key] for key in known & self._addresses.keys()}
-        waits = {key: self._waits.get(key, _Wait(now, now)) for key in known - self._connected}
+        waits = {
+            key: self._waits.get(key, _UnopenedPage(now, now)) for key in known - self._connected
+        }
         for kernel_id in waits.keys() & set(busy):
             waits[kernel_id].ready = now
         self._waits = waits

@@ -15,9 +15,7 @@ from absslab.plots.figures import RANGE
 from absslab.widgets.player.tracks import Mask, Sound
 
 _WINDOW = 0.064  # s
-_WINDOWS_PER_COLUMN = (
-    4  # largest number of windows in a column; longer columns are sampled by this many
-)
+_WINDOWS_PER_COLUMN = 4  # at most; longer columns are sampled by this many
 # A part up to this length is read at once instead of window by window; so are blocks of a sound
 # that seeks badly.
 _BLOCK = 60.0  # s

@@ -99,7 +99,7 @@ def test_a_repeated_run_replaces_its_own_rows_alone(tmp_path):
 def test_a_file_of_somebody_elses_is_not_replaced(tmp_path, content):
     (tmp_path / "left_out.csv").write_bytes(content)
     left_out = LeftOut("separate", folder=tmp_path)
-    with pytest.raises(InputError, match="was not written by ABSSLab"), left_out.written():
+    with pytest.raises(InputError, match="was not written by ABSSLab"), left_out.write_at_end():
         pass
     assert (tmp_path / "left_out.csv").read_bytes() == content
 
@@ -108,11 +108,11 @@ def test_the_table_is_written_when_the_work_ends_in_any_way(tmp_path):
     left_out = LeftOut("separate", folder=tmp_path)
     fail_on(left_out, "a.wav")
     (tmp_path / "left_out.csv").unlink(missing_ok=True)
-    with pytest.raises(KeyboardInterrupt), left_out.written():
+    with pytest.raises(KeyboardInterrupt), left_out.write_at_end():
         raise KeyboardInterrupt
     assert (tmp_path / "left_out.csv").exists()
     again = LeftOut("separate", folder=tmp_path)
-    with again.written():
+    with again.write_at_end():
         assert not (tmp_path / "left_out.csv").exists()
     assert not (tmp_path / "left_out.csv").exists()
 

@@ -170,12 +170,12 @@ def test_true_tags_refine_the_masks_as_if_the_model_had_given_them(checkpoint, o
     tags = np.array([float(name in truth.references) for name in opened.classes], np.float32)
     plain = Separator.from_checkpoint(str(checkpoint))
 
-    class Told(Separator):
+    class SeparatorWithTags(Separator):
         def postprocess(self, predicted, _=None):
             return super().postprocess(predicted, tags)
 
     assert plain.model.competing
-    separator_with_tags = Told(plain.model)
+    separator_with_tags = SeparatorWithTags(plain.model)
     estimate = opened.estimate(truth)
     separation = plain.separate(truth.mixture, truth.sampling_rate)
     refined = separator_with_tags.separate(truth.mixture, truth.sampling_rate).sources[tags > 0]

@@ -42,13 +42,13 @@ def epoch(optimizer, schedule, number):
     return [*rates, schedule.learning_rate]
 
 
-def course(name):
+def learning_rates(name):
     optimizer = optimizer_of()
     schedule = build_schedule(optimizer, config_of(name), STEPS)
     return [epoch(optimizer, schedule, number) for number in range(N_EPOCHS)]
 
 
-def torchs_own(name, optimizer):
+def build_torch_scheduler(name, optimizer):
     """Return the scheduler of torch, and when it steps."""
     return {
         "none": lambda: (None, None),
@@ -75,7 +75,7 @@ def torchs_own(name, optimizer):
 @every_type
 def test_the_course_is_that_of_torchs_own_scheduler(name):
     optimizer = optimizer_of()
-    scheduler, when = torchs_own(name, optimizer)
+    scheduler, when = build_torch_scheduler(name, optimizer)
     expected = []
     for number in range(N_EPOCHS):
         rates = []
@@ -89,18 +89,17 @@ def test_the_course_is_that_of_torchs_own_scheduler(name):
         if when == "score" and SCORES[number] is not None:
             scheduler.step(SCORES[number])
         expected.append([*rates, optimizer.param_groups[0]["lr"]])
-    assert course(name) == expected
+    assert learning_rates(name) == expected
 
 
 def test_by_hand_the_thesis_rate_halves_every_so_many_epochs():
-    assert [rates[0] for rates in course("stepLR")] == [0.01] * 3 + [0.005] * 3 + [0.0025] * 3 + [
-        0.00125
-    ] * 3
-    assert {rates[0] for rates in course("none")} == {0.01}
+    rates = [rates[0] for rates in learning_rates("stepLR")]
+    assert rates == [0.01] * 3 + [0.005] * 3 + [0.0025] * 3 + [0.00125] * 3
+    assert {rates[0] for rates in learning_rates("none")} == {0.01}
 
 
 def test_milestones_multiply_the_rate_and_a_double_one_twice():
-    rates = [rates[0] for rates in course("multiStepLR")]
+    rates = [rates[0] for rates in learning_rates("multiStepLR")]
     assert rates == pytest.approx([0.01] * 2 + [0.001] * 3 + [0.00001] * 7)
 
 
@@ -109,12 +108,12 @@ def test_the_rate_falls_when_the_score_has_not_risen_for_longer_than_the_patienc
 
     The score is 0.6 in epoch 2; it is not better in 4 and 5, in 6 and 8, nor in 10 and 11.
     """
-    rates = [rates[0] for rates in course("reduceLROnPlateau")]
+    rates = [rates[0] for rates in learning_rates("reduceLROnPlateau")]
     assert rates == pytest.approx([0.01] * 5 + [0.003] * 3 + [0.0009] * 3 + [0.00027])
 
 
 def test_one_cycle_rises_to_the_learning_rate_and_ends_near_zero():
-    rates = [rate for rates in course("oneCycle") for rate in rates[:STEPS]]
+    rates = [rate for rates in learning_rates("oneCycle") for rate in rates[:STEPS]]
     top = rates.index(max(rates))
     assert max(rates) == pytest.approx(0.01, rel=0.01)  # the peak lies between two steps
     assert top == pytest.approx(0.25 * len(rates), abs=1)
@@ -136,7 +135,7 @@ def test_a_course_that_is_cut_goes_on_as_if_it_were_not(name, cut, tmp_path):
     optimizer.load_state_dict(of_optimizer)
     schedule.load_state_dict(of_schedule)
     rates += [epoch(optimizer, schedule, number) for number in range(cut, N_EPOCHS)]
-    assert rates == course(name)
+    assert rates == learning_rates(name)
 
 
 def test_more_steps_than_planned_leave_one_cycle_at_its_end():

@@ -87,7 +87,7 @@ def test_headers_are_believed_from_trusted_proxies_alone(trusted, headers, answe
 
 
 def test_connections_on_which_nothing_comes_keep_nobody_out():
-    async def besiege():
+    async def open_connections():
         proxies = TrustedProxies([], is_local=True)
         server = LimitedServer(Application([("/", AddressHandler)]), 1, proxies)
         server.listen(0, "127.0.0.1")
@@ -112,7 +112,7 @@ def test_connections_on_which_nothing_comes_keep_nobody_out():
         server.stop()
         return answers
 
-    answers = asyncio.run(besiege())
+    answers = asyncio.run(open_connections())
     assert len(answers) == 8
     assert all(b"200" in answer for answer in answers)
 
@@ -128,7 +128,7 @@ def test_web_sockets_count_among_the_connections(is_closed_first):
     class Socket(WebSocketHandler):
         def open(self):
             if is_closed_first:
-                server.close_first(self.ws_connection.stream)
+                server.mark_closable(self.ws_connection.stream)
 
     async def open_socket(port):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -139,7 +139,7 @@ def test_web_sockets_count_among_the_connections(is_closed_first):
             line = b""
         return reader, writer, line
 
-    async def besiege():
+    async def open_connections():
         nonlocal server
         server = LimitedServer(Application([("/", Socket)]), 1, TrustedProxies([], is_local=True))
         server.listen(0, "127.0.0.1")
@@ -156,4 +156,4 @@ def test_web_sockets_count_among_the_connections(is_closed_first):
         return n_upgraded - server.max_connections, n_counted - server.max_connections
 
     server = None
-    assert asyncio.run(besiege()) == (20 if is_closed_first else 0, 0)
+    assert asyncio.run(open_connections()) == (20 if is_closed_first else 0, 0)

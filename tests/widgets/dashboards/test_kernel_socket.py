@@ -109,7 +109,7 @@ def handler(attach):
     return attach()
 
 
-def said(text):
+def text_message(text):
     """A message of a kernel."""
     return message(content={"text": text})
 
@@ -157,7 +157,7 @@ def test_a_page_that_can_not_go_on_leaves_nothing(handler, session, sessions):
     assert session.connection.is_closed
     assert session.connection.n_pages == 0
     assert sessions.count("kernel") == 0
-    handler.write_message(said("late"), binary=True)
+    handler.write_message(text_message("late"), binary=True)
     assert handler.sent == []
 
 
@@ -166,14 +166,14 @@ def test_each_side_sends_again_what_the_other_lacks(attach, session):
     assert first.sent == ["0"]
     asyncio.run(first.on_message(message()))
     for text in ("a", "b", "c"):
-        first.write_message(said(text), binary=True)
-    assert first.sent == ["0", "1", said("a"), said("b"), said("c")]
+        first.write_message(text_message(text), binary=True)
+    assert first.sent == ["0", "1", text_message("a"), text_message("b"), text_message("c")]
     asyncio.run(first.on_message("1"))
     first.on_close()
     assert session.connection.n_pages == 0
-    first.write_message(said("d"), binary=True)  # the kernel goes on meanwhile
+    first.write_message(text_message("d"), binary=True)  # the kernel goes on meanwhile
     second = attach(2)
-    assert second.sent == ["1", said("c"), said("d")]
+    assert second.sent == ["1", text_message("c"), text_message("d")]
     assert session.connection.n_pages == 1
     assert not session.connection.is_closed
 
@@ -185,14 +185,14 @@ def test_a_page_comes_back_before_its_loss_is_noticed(attach, session):
     assert session.connection.n_pages == 1
     asyncio.run(first.on_message(message()))  # was on its way; the page sends it again
     assert first.passed == []
-    session.connection.websocket_handler.write_message(said("a"), binary=True)
-    assert (first.sent, second.sent) == (["0"], ["0", said("a")])
+    session.connection.websocket_handler.write_message(text_message("a"), binary=True)
+    assert (first.sent, second.sent) == (["0"], ["0", text_message("a")])
 
 
 def test_a_page_that_receives_nothing_is_dropped(attach, session, sessions):
     page = attach(0)
     for _ in range(20):
-        page.write_message(said("x" * 100), binary=True)
+        page.write_message(text_message("x" * 100), binary=True)
     assert session.is_ended
     assert sessions.find("kernel", "page") is None
     assert list(session.outbox) == []
@@ -207,10 +207,10 @@ def test_what_waits_for_all_pages_is_limited_too(sessions):
         session.is_connected = True
         pages.append(Socket(session, sessions, 0))
         asyncio.run(pages[-1].open("kernel"))
-    size = len(said("x" * 150))
+    size = len(text_message("x" * 150))
     for page, n_messages in zip(pages, (1, 2, 2), strict=True):
         for _ in range(n_messages):
-            page.write_message(said("x" * 150), binary=True)
+            page.write_message(text_message("x" * 150), binary=True)
     assert 4 * size < 1500 < 5 * size
     assert [page._session.is_ended for page in pages] == [False, True, False]
     assert pages[1].closed == [GONE]
@@ -298,7 +298,7 @@ async def connected(sessions, make):
     """Open a web socket; gives its server's side, and the client's reader."""
     gone = []
     server = SimpleNamespace(
-        page_sessions=sessions, http_server=SimpleNamespace(close_first=gone.append)
+        page_sessions=sessions, http_server=SimpleNamespace(mark_closable=gone.append)
     )
     application = Application([("/(.*)", LocalSocket, {"make": make})], voila=server)
     http_server = HTTPServer(application)
@@ -361,7 +361,7 @@ def test_a_page_has_few_sessions(sessions):
 
 
 def test_the_sessions_of_a_page_are_counted_together():
-    size = len(said("x" * 150))
+    size = len(text_message("x" * 150))
     sessions = PageSessions(10 * size, 6 * size, timeout=60)
     pages = {}
     for kernel, name in (("hostile", "a"), ("hostile", "b"), ("honest", "a")):
@@ -372,7 +372,7 @@ def test_the_sessions_of_a_page_are_counted_together():
         asyncio.run(pages[kernel, name].open("kernel"))
     for key, n_messages in ((("honest", "a"), 3), (("hostile", "a"), 2), (("hostile", "b"), 2)):
         for _ in range(n_messages):
-            pages[key].write_message(said("x" * 150), binary=True)
+            pages[key].write_message(text_message("x" * 150), binary=True)
     ended = [key for key, page in pages.items() if page._session.is_ended]
     assert ended == [("hostile", "a")]
 
@@ -394,7 +394,7 @@ def test_what_a_client_does_not_read_is_counted(reads, can_go_on):
         async with connected(sessions, lambda: make) as (socket, reader, _):
             reading = asyncio.ensure_future(read_all(reader)) if reads else None
             for number in range(60):
-                socket.write_message(said("x" * (1 << 20)), binary=True)
+                socket.write_message(text_message("x" * (1 << 20)), binary=True)
                 if can_go_on and reads:
                     session.outbox.remove_received(number + 1)
                 for _ in range(1000 if reads else 1):

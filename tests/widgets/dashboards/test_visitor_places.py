@@ -2,11 +2,11 @@
 
 import pytest
 
-from absslab.widgets.dashboards.places import (
+from absslab.widgets.dashboards.visitor_places import (
     CONNECT_TIMEOUT,
     FETCH_TIMEOUT,
     NOTEBOOK_TIMEOUT,
-    Places,
+    VisitorPlaces,
 )
 
 
@@ -27,7 +27,7 @@ def clock():
 
 @pytest.fixture
 def places(clock):
-    return Places(clock)
+    return VisitorPlaces(clock)
 
 
 def test_a_page_that_no_browser_opens_gives_its_place_back(places, clock):

@@ -29,7 +29,7 @@ from absslab.widgets.ui.upload import Uploaded
 
 
 @pytest.fixture(autouse=True)
-def _folders_are_named_again(monkeypatch):
+def _show_folders_again(monkeypatch):
     """A dashboard hides folders in its whole process, which other tests share."""
     monkeypatch.setattr(error_line_module, "_hides_folders", False)
 

@@ -57,7 +57,7 @@ def panel(state):
 
 
 @pytest.fixture
-def fenced_panel(state, tmp_path, monkeypatch):
+def panel_of_visitors(state, tmp_path, monkeypatch):
     """A panel of visitors, whose trainings may write below the runs folder alone.
 
     `started` are the arguments of trainings that it would have started.
@@ -641,24 +641,24 @@ ELSEWHERE = (
 )
 
 
-def test_a_visitor_can_not_write_outside_the_runs_folder(fenced_panel):
+def test_a_visitor_can_not_write_outside_the_runs_folder(panel_of_visitors):
     for setting in ("save_path", "feature_store"):
-        taken = fenced_panel.form.values()[setting] if setting == "save_path" else None
+        taken = panel_of_visitors.form.values()[setting] if setting == "save_path" else None
         for name in ELSEWHERE:
-            fenced_panel.form.set({setting: name})
+            panel_of_visitors.form.set({setting: name})
             with pytest.raises(InputError, match=f"{setting} is .*expected a name in the folder"):
-                fenced_panel.start()
-        fenced_panel.form.set({setting: taken})
-    assert fenced_panel.started == []
+                panel_of_visitors.start()
+        panel_of_visitors.form.set({setting: taken})
+    assert panel_of_visitors.started == []
 
 
-def test_a_visitor_can_write_below_the_runs_folder(fenced_panel, state):
-    fenced_panel.start()  # with the name that is offered
+def test_a_visitor_can_write_below_the_runs_folder(panel_of_visitors, state):
+    panel_of_visitors.start()  # with the name that is offered
     for name in ("new.ckpt", "sub/new.ckpt", "old/../new.ckpt", "./~x/new.ckpt"):
-        fenced_panel.form.set({"save_path": name, "feature_store": "store"})
-        fenced_panel.start()
+        panel_of_visitors.form.set({"save_path": name, "feature_store": "store"})
+        panel_of_visitors.start()
     paths = ["run-1.ckpt", "new.ckpt", "sub/new.ckpt", "new.ckpt", "~x/new.ckpt"]
-    for (arguments, folder), name in zip(fenced_panel.started, paths, strict=True):
+    for (arguments, folder), name in zip(panel_of_visitors.started, paths, strict=True):
         path = f"{state.runs_folder}/{name}"
         assert folder == Path(path.removesuffix(".ckpt"))
         assert f"--save_path={path}" in arguments
