@@ -20,7 +20,8 @@ file that can't be used raises its error.
 
 import csv
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,7 @@ FILE_NAME = "left_out.csv"
 ON_ERROR = ("stop", "skip")
 _COLUMNS = ("file", "reason", "command", "result")
 _N_LISTED = 10  # number of files that one line names
+_LONGEST_LOOK = 30.0  # s to look for more faults before work ends
 
 
 def on_error_option(default: str) -> Any:
@@ -96,6 +98,7 @@ class LeftOut:
         self.files: list[LeftOutFile] = []
         self._names: set[str] = set()
         self.n_files = 0  # of the whole batch, these included; 0 as long as it is not known
+        self._n_unseen = 0  # files that `stop_after_rest` had no time for
 
     def __len__(self) -> int:
         return len(self.files)
@@ -132,7 +135,39 @@ class LeftOut:
         """
         if self.on_error == "stop" and self.files:
             them = "it" if len(self.files) == 1 else "them"
-            raise self.to_error(f"; pass --on_error skip to leave {them} out")
+            unseen = ""
+            if self._n_unseen:
+                files = "file was" if self._n_unseen == 1 else "files were"
+                unseen = f"; {self._n_unseen} more {files} not looked at"
+            raise self.to_error(f"{unseen}; pass --on_error skip to leave {them} out")
+
+    def stop_after_rest(
+        self,
+        rest: Iterable[tuple[str | Path, Callable[[], object]]],
+        *,
+        seconds: float = _LONGEST_LOOK,
+    ) -> None:
+        """End the work if there are faults, but first look for more of them: all are told at once.
+
+        Args:
+            rest: files, and what raises an `InputError` if one can't be used.
+            seconds: how long to look at most; the files that are left then are counted.
+
+        Raises:
+            InputError: see `stop_if_any`.
+        """
+        if self.on_error != "stop" or not self.files:
+            return
+        end = time.monotonic() + seconds
+        for file, look in rest:
+            if str(file) in self._names:
+                continue
+            if time.monotonic() >= end:
+                self._n_unseen += 1
+                continue
+            with self.file(file):
+                look()
+        self.stop_if_any()
 
     def stop_if_all(self) -> None:
         """End the work if no file can be used.

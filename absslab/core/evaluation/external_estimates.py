@@ -22,13 +22,14 @@ Axes: K classes, N samples.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from absslab.core.audio import formats, sound_files
 from absslab.core.common.config import Config, option
-from absslab.core.common.errors import InputError, InputWarning, escape_braces
+from absslab.core.common.errors import InputError, InputWarning, escape_braces, join_errors
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.notices import give_notice
 from absslab.core.common.progress import Progress, Steps
@@ -125,14 +126,11 @@ class EstimatesEvaluation:
             thresholds=[0.5] * len(self.classes),
             ideal_masks=IdealMasks(FrontEnd(features), criterion=self.scoring.criterion),
         )
+        self._stop_if_any(self.names)
         for done, name in enumerate(self.names, start=1):
             with self.left_out.file(self._references / _filename(self._references, name)):
                 scorer.add(*self._load(name))
-            if self.left_out and self.left_out.on_error == "stop":
-                for later in self.names[done:]:
-                    with self.left_out.file(self._references / _filename(self._references, later)):
-                        self._load(later)
-                self.left_out.stop_if_any()
+            self._stop_if_any(self.names[done:])
             yield Progress(done, len(self.names))
         if not scorer.names:
             raise self.left_out.to_error()
@@ -150,6 +148,18 @@ class EstimatesEvaluation:
             left_out=name_left_out(self.left_out, self._references),
         )
         return EvaluationResult(scores, scorer.table())
+
+    def _stop_if_any(self, later: list[str]) -> None:
+        """End the work if a mixture can't be scored and must not be left out.
+
+        Args:
+            later: the mixtures that are not scored yet, which are only read: the error names all
+                that can't be scored.
+        """
+        self.left_out.stop_after_rest(
+            (self._references / _filename(self._references, name), partial(self._load, name))
+            for name in later
+        )
 
     def _give_notices(self) -> None:
         """Say what was done to estimates, and to how many."""
@@ -327,23 +337,27 @@ def open_estimates(
             sound_files.info(_find_any_sound(references, name))
             readable.append(name)
     names = readable
-    left_out.stop_if_any()
     if not names:
         raise left_out.to_error()
-    classes = _find_classes(
-        references, estimates, names, labelled_classes, may_lack=config.fit_estimates
-    )
-    return EstimatesEvaluation(
-        config,
-        scoring,
-        names=names,
-        classes=classes,
-        labels=labels,
-        events=_read_strong_labels(references, names, classes),
-        has_detections=_has_detections(estimates, names, may_lack=config.fit_estimates),
-        sampling_rate=sound_files.info(_find_any_sound(references, names[0])).sampling_rate,
-        left_out=left_out,
-    )
+    try:
+        classes = _find_classes(
+            references, estimates, names, labelled_classes, may_lack=config.fit_estimates
+        )
+        return EstimatesEvaluation(
+            config,
+            scoring,
+            names=names,
+            classes=classes,
+            labels=labels,
+            events=_read_strong_labels(references, names, classes),
+            has_detections=_has_detections(estimates, names, may_lack=config.fit_estimates),
+            sampling_rate=sound_files.info(_find_any_sound(references, names[0])).sampling_rate,
+            left_out=left_out,
+        )
+    except InputError as error:
+        if left_out and left_out.on_error == "stop":  # all faults are told at once
+            raise join_errors([left_out.to_error(), error]) from None
+        raise
 
 
 def _read_labels(references: Path) -> tuple[dict[str, frozenset[str]], list[str]]:

@@ -4,8 +4,10 @@ Axes: K classes, M bands, T frames, N samples.
 """
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -173,17 +175,9 @@ class Evaluation:
             n_done: number of recordings of both sets that are done; the rest is only read, so that
                 the error names all that can't be.
         """
-        if not self.left_out or self.left_out.on_error == "skip":
-            return
-        n_validation = len(self.validation) if self.validation else 0
-        for index in range(n_done, n_validation + len(self.data_set)):
-            if self.validation and index < n_validation:
-                with self.left_out.file(self.validation.path(index)):
-                    self.validation[index]
-            else:
-                with self.left_out.file(self.data_set.path(index - n_validation)):
-                    self.truth(index - n_validation)
-        self.left_out.stop_if_any()
+        if self.left_out:
+            looks = _list_looks(self.data_set, self.validation, self.classes)
+            self.left_out.stop_after_rest(looks[n_done:])
 
     def truth(self, index: int) -> Truth:
         """Load a recording of the split, with its labels, events and sources."""
@@ -348,7 +342,7 @@ def evaluation_steps(
                 left_out=left_out,
             )
     left_out.n_files = len(left_out) + len(data_set) + (len(validation) if validation else 0)
-    left_out.stop_if_any()
+    left_out.stop_after_rest(_list_looks(data_set, validation, classes))
     if not len(data_set):
         raise left_out.to_error()
     if data.data_set_type == "mixture_folder":
@@ -430,6 +424,32 @@ def _read_strong_labels(
     paths = {name: str(data_set.path(index)) for index, name in enumerate(names)}
     events = reader(classes, {paths[name]: duration for name, duration in durations.items()})
     return {name: events[path] for name, path in paths.items()}
+
+
+def _list_looks(
+    data_set: AudioDataSet, validation: AudioDataSet | None, classes: list[str]
+) -> list[tuple[Path, Callable[[], object]]]:
+    """Return what reads each recording that is needed, in the order of the evaluation.
+
+    Args:
+        data_set: recordings that are scored with their sources.
+        validation: recordings for thresholds, which come first and need no sources.
+        classes: of the model.
+    """
+
+    def read_with_sources(index: int) -> None:
+        n_samples = len(data_set[index])
+        load_references(data_set.path(index), classes, data_set.sampling_rate, n_samples)
+
+    looks: list[tuple[Path, Callable[[], object]]] = []
+    if validation:
+        looks = [
+            (validation.path(index), partial(validation.__getitem__, index))
+            for index in range(len(validation))
+        ]
+    for index in range(len(data_set)):
+        looks.append((data_set.path(index), partial(read_with_sources, index)))
+    return looks
 
 
 def load_references(

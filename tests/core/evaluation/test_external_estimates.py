@@ -519,7 +519,10 @@ def test_mixtures_that_can_not_be_scored_are_left_out_or_told_at_once(references
     (references / "a.wav").write_bytes(b"no sound")
     path = next((estimates / "b").glob("*.wav"))
     path.write_bytes(b"no sound either")
-    assert "a.wav is not a readable" in refusal(references, estimates)
+    message = refusal(references, estimates)
+    assert "2 of 3 files can't be used" in message
+    assert "a.wav is not a readable" in message
+    assert f"b/{path.name} is not a readable" in message
     result = evaluate(references, estimates, replace(QUICK, on_error="skip"))
     assert sorted(result.scores.left_out) == ["a.wav", "b.wav"]
     kept = expected[expected["mixture"] == "c.wav"].reset_index(drop=True)

@@ -635,8 +635,11 @@ def test_recordings_that_can_not_be_scored_are_left_out_and_change_no_other_scor
 
 def test_all_recordings_that_can_not_be_scored_are_told_at_once(checkpoint, own_set):
     damage(own_set)
-    with pytest.raises(InputError, match=r"test/000001\.wav is not a readable") as error:
+    with pytest.raises(InputError, match=r"4 of 16 files can't be used") as error:
         prepare(checkpoint, data_folder=str(own_set))
+    names = ("test/000001.wav", "validation/000002.wav", "test/000004.wav", "000006/alert.flac")
+    for name in names:
+        assert name in str(error.value)
     assert "pass --on_error skip" in str(error.value)
     shutil.copy(own_set / "test/000000.wav", own_set / "test/000001.wav")
     opened = prepare(checkpoint, data_folder=str(own_set))
