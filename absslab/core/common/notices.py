@@ -6,15 +6,17 @@ nobody listens, a notice is an ordinary Python warning.
 """
 
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from contextvars import ContextVar
+from typing import TypeVar
 
 from absslab.core.common.errors import InputWarning
 
-_listener: ContextVar[Callable[[InputWarning], object] | None] = ContextVar(
-    "listener", default=None
-)
+Listener = Callable[[InputWarning], object]
+Step = TypeVar("Step")
+Result = TypeVar("Result")
+_listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 _are_left_to_parent = False
 
 
@@ -40,11 +42,46 @@ def give_notice(notice: InputWarning) -> None:
 
 
 @contextmanager
-def listen_to_notices(listener: Callable[[InputWarning], object]) -> Iterator[None]:
+def listen_to_notices(listener: Listener) -> Iterator[None]:
     """Give the notices of the block to a listener, each text once.
 
     Threads that the block starts have no listener of their own.
     """
+    with _replace_listener(_give_once(listener)):
+        yield
+
+
+def overhear_notices(
+    steps: Generator[Step, None, Result], listener: Listener
+) -> Generator[Step, None, Result]:
+    """Give the notices of long work to one more listener, each text once.
+
+    Whoever drains the work hears them as before.
+
+    Args:
+        steps: of the work; they are closed with this generator.
+        listener: hears its notices too.
+
+    Yields:
+        the steps.
+
+    Returns:
+        the result of the work.
+    """
+    give_once = _give_once(listener)
+    with closing(steps):
+        while True:
+            # The listener of whoever drains this may be another one at each step.
+            with _replace_listener(_give_both(give_once, _listener.get())):
+                try:
+                    step = next(steps)
+                except StopIteration as end:
+                    result: Result = end.value
+                    return result
+            yield step
+
+
+def _give_once(listener: Listener) -> Listener:
     given: set[str] = set()
 
     def give_once(notice: InputWarning) -> None:
@@ -52,7 +89,23 @@ def listen_to_notices(listener: Callable[[InputWarning], object]) -> Iterator[No
             given.add(str(notice))
             listener(notice)
 
-    token = _listener.set(give_once)
+    return give_once
+
+
+def _give_both(listener: Listener, other: Listener | None) -> Listener:
+    def give_both(notice: InputWarning) -> None:
+        listener(notice)
+        if other is None:
+            warnings.warn(notice, stacklevel=3)
+        else:
+            other(notice)
+
+    return give_both
+
+
+@contextmanager
+def _replace_listener(listener: Listener) -> Iterator[None]:
+    token = _listener.set(listener)
     try:
         yield
     finally:

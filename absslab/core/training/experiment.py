@@ -4,6 +4,7 @@ import os
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from absslab.core.common.config import fingerprint, format_setting
 from absslab.core.common.devices import choose_device
 from absslab.core.common.errors import InputError, describe_shortage, escape_braces, shorten
 from absslab.core.common.left_out import LeftOut
+from absslab.core.common.notices import overhear_notices
 from absslab.core.common.progress import LongWork, Result, Steps
 from absslab.core.data.audio_data_set import (
     AudioDataSet,
@@ -35,6 +37,7 @@ from absslab.core.training.events import (
 from absslab.core.training.feature_store import FeatureStore, store_path, store_steps
 from absslab.core.training.resumption import damage_error, read_resumable
 from absslab.core.training.run_directory import (
+    NoticeLog,
     RunReader,
     RunWriter,
     best_checkpoint_path,
@@ -67,7 +70,6 @@ class Labels:
     classes: Sequence[str]
     train: Sequence[LabelledRecording]
     validation: Sequence[LabelledRecording]
-    notes: Sequence[str] = ()  # what was read in another way than it is written
 
 
 def fingerprint_of(recordings: Sequence[LabelledRecording]) -> str:
@@ -118,7 +120,7 @@ class Experiment:
         return cls(settings, content, folder)
 
     def run(self) -> TrainingSteps:
-        """Prepare and train, and keep the run directory up to date.
+        """Prepare and train, and keep the run directory up to date, with all notices in its log.
 
         Settings and labels are checked first. Then the run directory is written, and only then is
         the first recording opened. All recordings are decoded before the first epoch. Those that
@@ -136,6 +138,10 @@ class Experiment:
             InputError: settings, folders or labels that can't be used; a run that is already there.
             KeyboardInterrupt: Ctrl-C; the run directory says "stopped" and can be resumed.
         """
+        notices = NoticeLog()
+        return (yield from overhear_notices(self._run(notices), notices.write))
+
+    def _run(self, notices: NoticeLog) -> TrainingSteps:
         settings = self.settings
         self._check_settings()
         left_out = LeftOut(
@@ -146,8 +152,7 @@ class Experiment:
         left_out.check()
         labels = self._read_labels(left_out)
         writer = RunWriter.begin(settings.run.save_path, settings.to_json(), resume=self.resumed)
-        for note in labels.notes:
-            writer.log(f"labels: {note}")
+        notices.begin(writer)
         epoch = 0 if self.checkpoint is None else self.checkpoint["resume"]["epoch"]
         state = "failed"
         try:
@@ -214,15 +219,19 @@ class Experiment:
         train = read_split(settings.data, "train", classes=known, left_out=left_out)
         classes = train.classes
         validation = read_split(settings.data, "validation", classes=classes, left_out=left_out)
-        labels = Labels(classes, train.recordings, validation.recordings, train.notes)
+        labels = Labels(classes, train.recordings, validation.recordings)
         if self.checkpoint:
             labels = self._leave_out_again(labels, left_out)
         elif left_out and left_out.on_error == "stop":
-            # What else can't be read is told in the same line.
-            for recording in (*labels.train, *labels.validation):
+            # What else can't be used is told in the same line: all headers, then the samples.
+            recordings = (*labels.train, *labels.validation)
+            for recording in recordings:
                 with left_out.file(recording.path):
                     sound_files.info(recording.path)
-            left_out.stop_if_any()
+            left_out.stop_after_rest(
+                (item.path, partial(sound_files.check, item.path, may_be_silent=not item.labels))
+                for item in recordings
+            )
         if self.checkpoint and self.checkpoint["resume"]["data"] != fingerprint_of(labels.train):
             raise InputError(
                 "{data_folder} has other recordings or labels than the run began with: "

@@ -21,7 +21,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, InputWarning, shorten
 from absslab.core.common.files import read_json, write_json
 from absslab.core.common.run_status import (
     STATES,
@@ -31,6 +31,7 @@ from absslab.core.common.run_status import (
     read_status,
 )
 
+WARNING = "warning: "  # begins lines of the log that say what was lost or changed of the input
 _TIME_LENGTH = len("2026-01-31 12:00:00")  # characters at the begin of each line of the log
 
 
@@ -148,17 +149,23 @@ class RunWriter:
         """Append a line to metrics.jsonl."""
         self._append("metrics.jsonl", json.dumps(metrics, allow_nan=False))
 
-    def log(self, message: str) -> None:
-        """Append a line with the time to log.txt."""
-        now = datetime.now().isoformat(sep=" ", timespec="seconds")
-        self._append("log.txt", f"{now}  {message}")
+    def log(self, message: str, *, waits: bool = True) -> None:
+        """Append a line with the time to log.txt.
 
-    def _append(self, name: str, line: str) -> None:
+        Args:
+            message: the line.
+            waits: whether to wait until it is on the disk, which takes too long for many lines.
+        """
+        now = datetime.now().isoformat(sep=" ", timespec="seconds")
+        self._append("log.txt", f"{now}  {message}", waits=waits)
+
+    def _append(self, name: str, line: str, *, waits: bool = True) -> None:
         # A message may name a file whose name is not UTF-8.
         with open(self.folder / name, "a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(line + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+            if waits:
+                file.flush()
+                os.fsync(file.fileno())
 
     def _end_incomplete_lines(self) -> None:
         """End the last line of each file, which a killed process may have left incomplete."""
@@ -170,6 +177,29 @@ class RunWriter:
                     file.write("\n")
 
 
+class NoticeLog:
+    """Writes what a run lost or changed of its input to log.txt, as soon as there is one."""
+
+    def __init__(self) -> None:
+        self._writer: RunWriter | None = None
+        self._waiting: list[InputWarning] = []
+
+    def begin(self, writer: RunWriter) -> None:
+        """Write to a run directory: what came so far, and all that comes."""
+        self._writer = writer
+        for notice in self._waiting:
+            self.write(notice)
+        self._waiting = []
+
+    def write(self, notice: InputWarning) -> None:
+        """Write a notice, or keep it until there is a run directory."""
+        if self._writer is None:
+            self._waiting.append(notice)
+            return
+        line = shorten(" ".join(str(notice).split()))
+        self._writer.log(f"{WARNING}{line}", waits=False)
+
+
 @dataclass
 class RunReader:
     """Follows a run directory from any process, also if it is deleted or made again meanwhile.
@@ -177,12 +207,15 @@ class RunReader:
     Args:
         folder: the run directory; `open` checks that it is one.
         metrics: the lines of metrics.jsonl that were read so far, by epoch.
+        warnings: what was lost or changed of the input, as far as the log was read; each once.
     """
 
     folder: Path
     metrics: dict[int, dict[str, Any]] = field(default_factory=dict)
+    warnings: dict[str, None] = field(default_factory=dict)
     _offset: int = 0
     _inode: int | None = None  # of metrics.jsonl
+    _log_offset: int = 0
 
     @classmethod
     def open(cls, folder: str | Path) -> "RunReader":
@@ -258,6 +291,27 @@ class RunReader:
             ):  # a killed process left half a line
                 continue
             new.append(epoch)
+        return new
+
+    def poll_warnings(self) -> list[str]:
+        """Read the warnings that were written to the log since the last call."""
+        try:
+            with open(self.folder / "log.txt", "rb") as file:
+                if file.seek(0, os.SEEK_END) < self._log_offset:  # another run is in its place
+                    self.warnings.clear()
+                    self._log_offset = 0
+                file.seek(self._log_offset)
+                content = file.read()
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        complete = content[: content.rfind(b"\n") + 1]
+        self._log_offset += len(complete)
+        new = []
+        for line in complete.decode(errors="replace").splitlines():
+            text = line[_TIME_LENGTH:].lstrip()
+            if text.startswith(WARNING) and text.removeprefix(WARNING) not in self.warnings:
+                new.append(text.removeprefix(WARNING))
+                self.warnings[new[-1]] = None
         return new
 
     def status(self) -> RunStatus:

@@ -3,12 +3,23 @@
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from absslab.core.common.errors import InputWarning
+from absslab.core.common.notices import listen_to_notices
 from absslab.core.common.progress import Progress
 from absslab.widgets.ui.main_loop import MainLoop
 
 _PROGRESS_INTERVAL = 0.2  # s
+Noticed = Callable[[InputWarning], Any]
+
+
+def _hand_notices(loop: MainLoop, noticed: Noticed | None) -> AbstractContextManager[None]:
+    """Hand the notices of a block in a thread over to the main loop, if somebody wants them."""
+    if noticed is None:
+        return nullcontext()
+    return listen_to_notices(lambda notice: loop.call(noticed, notice))
 
 
 class BackgroundJob:
@@ -23,6 +34,8 @@ class BackgroundJob:
             where no thread can be started.
         cancelled: is called when `cancel` has ended the generator.
         ended: is called last, however the job ended, also after `close`: nothing of it still runs.
+        noticed: is called with each notice of the generator. Without it they reach whoever listens
+            where `start` is called, which may be nobody: a panel's methods can be called anywhere.
     """
 
     def __init__(
@@ -35,6 +48,7 @@ class BackgroundJob:
         failed: Callable[[Exception], Any],
         cancelled: Callable[[], Any] | None = None,
         ended: Callable[[], Any] | None = None,
+        noticed: Noticed | None = None,
     ):
         self._loop = loop
         self._steps = steps
@@ -43,6 +57,7 @@ class BackgroundJob:
         self._failed = failed
         self._cancelled = cancelled
         self._ended = ended
+        self._noticed = noticed
         self._stop = threading.Event()
         self._is_closed = False
         self.is_running = False
@@ -71,7 +86,8 @@ class BackgroundJob:
         error: Exception | None = None
         is_complete = False
         try:
-            is_complete = self._drain()
+            with _hand_notices(self._loop, self._noticed):
+                is_complete = self._drain()
         except Exception as raised:
             error = raised
         self._loop.call(self._end, error, is_complete)
@@ -130,6 +146,7 @@ class LatestOnly:
         deliver: is called with the answer to the latest request.
         failed: is called with the exception that the latest request raised, or that of the system
             where no thread can be started.
+        noticed: is called with each notice of the function; see `BackgroundJob`.
     """
 
     def __init__(
@@ -139,11 +156,13 @@ class LatestOnly:
         *,
         deliver: Callable[[Any], Any],
         failed: Callable[[Exception], Any],
+        noticed: Noticed | None = None,
     ):
         self._loop = loop
         self._function = function
         self._deliver = deliver
         self._failed = failed
+        self._noticed = noticed
         self._lock = threading.Lock()
         self._latest_number = 0  # of the latest request
         self._waiting: tuple[Any, ...] | None = None
@@ -201,7 +220,8 @@ class LatestOnly:
                 self._waiting = None
             callback = self._deliver
             try:
-                result = self._function(*args)
+                with _hand_notices(self._loop, self._noticed):
+                    result = self._function(*args)
             except Exception as error:
                 callback = self._failed
                 result = error

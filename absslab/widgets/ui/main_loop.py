@@ -189,7 +189,9 @@ class _Worker(ThreadPoolExecutor):
         self._main_loop = loop
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **options: Any) -> Future[Any]:
-        future = super().submit(function, *args, **options)
+        # What the function tells about its input reaches the panel that began it.
+        context = contextvars.copy_context()
+        future = super().submit(context.run, function, *args, **options)
         finish = self._main_loop.begin()
         future.add_done_callback(lambda _: finish())
         return future

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import ipywidgets
 
 from absslab.core.common.errors import InputWarning
-from absslab.core.common.notices import listen_to_notices
+from absslab.core.common.notices import give_notice, listen_to_notices
 from absslab.widgets.ui.main_loop import MainLoop, current_main_loop
 
 _log = logging.getLogger("absslab")
@@ -53,6 +53,15 @@ class Part:
             raise error
         self._failed(error)
 
+    def show_notice(self, notice: InputWarning) -> None:
+        """Show what was lost or changed of the input; where nothing can, pass the notice on."""
+        if self.is_closed:
+            return
+        if self._failed is None and not self.shows_notices:
+            give_notice(notice)
+        else:
+            self.fail(notice)
+
     def own(self, thing: Closable) -> Closable:
         """Close a thing when this part is closed; returns the thing."""
         self._owned.append(thing)
@@ -77,7 +86,7 @@ class Part:
         if self._failed is None and not self.shows_notices:
             self._call(function, args)
             return
-        with listen_to_notices(lambda notice: self.loop.call(self._show_notice, notice)):
+        with listen_to_notices(lambda notice: self.loop.call(self.show_notice, notice)):
             self._call(function, args)
 
     def _call(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
@@ -85,10 +94,6 @@ class Part:
             function(*args)
         except Exception as error:
             self.fail(error)
-
-    def _show_notice(self, notice: InputWarning) -> None:
-        if not self.is_closed:
-            self.fail(notice)
 
 
 def close_tree(widget: ipywidgets.Widget) -> None:

@@ -67,6 +67,7 @@ class ProgressLine(Part):
             failed=self._hide_then(self.fail),
             cancelled=self._hide_then(cancelled or (lambda: None)),
             ended=self._start_next,
+            noticed=self.show_notice,
         )
         if self._job is None or not self._job.is_running:
             self._start_next()

@@ -7,8 +7,14 @@ import pytest
 
 from absslab.cli import main as command_line
 from absslab.core.common.errors import InputWarning
-from absslab.core.common.notices import collect_notices, give_notice, summarise_notices
+from absslab.core.common.notices import (
+    collect_notices,
+    give_notice,
+    overhear_notices,
+    summarise_notices,
+)
 from absslab.core.common.parallel import map_in_processes
+from absslab.core.common.progress import run_to_end
 
 
 def lose(name):
@@ -90,3 +96,39 @@ def test_the_command_line_prints_a_line_each_and_counts_them(capsys, monkeypatch
         )
         else []
     )
+
+
+def test_who_overhears_long_work_takes_nothing_from_whoever_drains_it():
+    def work():
+        for name in "aab":
+            yield lose(name)
+        return "done"
+
+    overheard = []
+    steps = overhear_notices(work(), overheard.append)
+    with collect_notices() as first:
+        assert next(steps) == "a"
+        lose("outside")
+    with collect_notices() as second:
+        assert run_to_end(steps) == "done"
+    assert [notice.path.stem for notice in overheard] == ["a", "b"]
+    assert [notice.path.stem for notice in first] == ["a", "outside"]
+    assert [notice.path.stem for notice in second] == ["a", "b"]
+
+
+def test_overheard_work_is_closed_and_warns_where_nobody_else_listens():
+    ends = []
+
+    def work():
+        try:
+            yield lose("a")
+        finally:
+            ends.append("closed")
+
+    overheard = []
+    steps = overhear_notices(work(), overheard.append)
+    with pytest.warns(InputWarning, match=r"/data/a\.wav lacks its end"):
+        next(steps)
+    steps.close()
+    assert ends == ["closed"]
+    assert len(overheard) == 1

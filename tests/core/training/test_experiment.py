@@ -16,7 +16,7 @@ import soundfile
 import torch
 
 from absslab.core.audio import sound_files
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, InputWarning
 from absslab.core.common.left_out import read_left_out
 from absslab.core.common.notices import collect_notices
 from absslab.core.common.progress import LongWork, run_to_end
@@ -567,10 +567,12 @@ def names_left_out(run, folder):
 def test_recordings_that_can_not_be_used_are_told_at_once(mixtures, new_run, tmp_path):
     bad = damage(mixtures, tmp_path / "set")
     settings = in_folder(new_run, tmp_path / "set")
-    with pytest.raises(InputError, match="3 of 40 files can't be used") as error:
+    with pytest.raises(InputError, match="5 of 40 files can't be used") as error:
         finish(Experiment(settings))
-    for name in ("000002.wav", "train/000005.wav", "000000.wav", "pass --on_error skip"):
-        assert name in str(error.value)
+    for name in (*bad, "pass --on_error skip"):
+        assert Path(name).name in str(error.value)
+    assert "NaN" in str(error.value)
+    assert "is silent" in str(error.value)
     assert not (tmp_path / "run").exists()
     for name in ("train/000002.wav", "test/000000.wav"):
         shutil.copy(mixtures / name, tmp_path / "set" / name)
@@ -630,3 +632,40 @@ def test_a_class_that_has_no_recording_left_ends_the_training(new_run, tmp_path)
     data = replace(settings.data, data_set_type="weakly_labelled_folder")
     with pytest.raises(InputError, match=r"0\.wav.*no training recording of buzz is left"):
         finish(Experiment(replace(settings, data=data)))
+
+
+def test_what_is_lost_or_changed_of_recordings_stands_in_the_log_too(mixtures, new_run, tmp_path):
+    folder = tmp_path / "set"
+    shutil.copytree(mixtures, folder)
+    path = folder / "train/000003.wav"
+    content = bytearray(path.read_bytes())
+    at = content.index(b"data")
+    content[at + 4 : at + 8] = bytes(4)  # a recorder that lost power
+    path.write_bytes(content)
+    cut = folder / "validation/000002.wav"
+    cut.write_bytes(cut.read_bytes()[:30044])
+    settings = in_folder(new_run, folder)
+    with collect_notices() as notices:
+        cut_after(Experiment(settings), 1)
+    log = (tmp_path / "run/log.txt").read_text()
+    heard = {str(notice) for notice in notices}
+    assert {notice.path for notice in notices} == {path, cut}
+    written = RunReader.open(tmp_path / "run").poll_warnings()
+    assert sorted(written) == sorted(heard)
+    assert log.index("warning: ") < log.index("training on")
+    with collect_notices():
+        finish(Experiment.resume(tmp_path / "run/last.ckpt"))
+    log = (tmp_path / "run/log.txt").read_text()
+    assert log.count(f"warning: {path} says 0 samples") == 2  # once for each time it was run
+
+
+def test_notices_of_a_training_nobody_drains_with_an_ear_are_warnings_and_in_its_log(
+    mixtures, new_run, tmp_path
+):
+    folder = tmp_path / "set"
+    shutil.copytree(mixtures, folder)
+    cut = folder / "validation/000002.wav"
+    cut.write_bytes(cut.read_bytes()[:30044])
+    with pytest.warns(InputWarning, match=r"000002\.wav is cut short"):
+        cut_after(Experiment(in_folder(new_run, folder)), 1)
+    assert "000002.wav is cut short" in (tmp_path / "run/log.txt").read_text()

@@ -2,10 +2,12 @@
 
 import asyncio
 import threading
+from contextlib import nullcontext
 
 import pytest
 
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, InputWarning
+from absslab.core.common.notices import collect_notices, give_notice
 from absslab.core.common.progress import Progress
 from absslab.widgets.ui.background import BackgroundJob, LatestOnly
 from absslab.widgets.ui.main_loop import current_main_loop
@@ -302,3 +304,41 @@ def test_after_close_no_answer_is_delivered(loop):
     latest.request(2)
     loop.settle()
     assert (requests, delivered) == ([1], [])
+
+
+@pytest.mark.parametrize("has_listener", [True, False])
+def test_notices_of_a_thread_reach_the_panel_whoever_asked_for_its_work(loop, has_listener):
+    """A method of a panel may be called anywhere, by a script or by a page that is being built."""
+    notices, threads, answers = [], [], []
+
+    def note(notice):
+        notices.append(str(notice))
+        threads.append(threading.current_thread())
+
+    def read(name):
+        give_notice(InputWarning(f"{name} is cut short"))
+        return name
+
+    def steps():
+        yield Progress(1, 1)
+        read("b.wav")
+
+    latest = LatestOnly(loop, read, deliver=answers.append, failed=print, noticed=note)
+    job, _ = work(loop, steps, noticed=note)
+    with collect_notices() if has_listener else nullcontext([]) as heard:
+        latest.request("a.wav")
+        job.start()
+        loop.settle()
+    assert sorted(notices) == ["a.wav is cut short", "b.wav is cut short"]
+    assert set(threads) == {threading.main_thread()}
+    assert answers == ["a.wav"]
+    assert heard == []
+
+
+def test_notices_of_a_worker_reach_whoever_gave_it_the_work(loop):
+    worker = loop.make_worker("test")
+    with collect_notices() as notices:
+        worker.submit(give_notice, InputWarning("a.wav is cut short"))
+        loop.settle()
+    worker.shutdown()
+    assert [str(notice) for notice in notices] == ["a.wav is cut short"]

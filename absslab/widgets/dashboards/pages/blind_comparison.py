@@ -59,6 +59,7 @@ class BlindComparison(Part):
                 self._prepare,
                 deliver=self.guard(self._deliver),
                 failed=self._end_with_error,
+                noticed=self.show_notice,
             )
         )
         self._heard_since = 0.0  # s; 0 while there is nothing to hear

@@ -45,7 +45,11 @@ class ComparePage(Page):
         self.pair = self.own(RunPair.open(self.config))
         self._latest = self.own(
             LatestOnly(
-                self.loop, self._compare, deliver=self.guard(self._deliver), failed=self.fail
+                self.loop,
+                self._compare,
+                deliver=self.guard(self._deliver),
+                failed=self.fail,
+                noticed=self.show_notice,
             )
         )
         votes_folder = Path(self.config.votes_folder)

@@ -66,6 +66,7 @@ class ListenPage(Page):
                 self._models.separate_excerpt,
                 deliver=self.guard(self._deliver),
                 failed=self.fail,
+                noticed=self.show_notice,
             )
         )
         titles = [

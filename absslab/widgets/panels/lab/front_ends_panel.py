@@ -47,7 +47,13 @@ class FrontEndsPanel(WorkbenchPanel):
         self.comparison: FrontEndComparison | None = None
         deliver = self.guard(self._show_comparison)
         self._latest = self.own(
-            LatestOnly(self.loop, compare_front_ends, deliver=deliver, failed=self.fail)
+            LatestOnly(
+                self.loop,
+                compare_front_ends,
+                deliver=deliver,
+                failed=self.fail,
+                noticed=self.show_notice,
+            )
         )
         self.sliders = self.own(Sliders({FrontEndConfig: CONTROLS}, self.guard(self._request)))
         self.chart = self.own(ChartArea())

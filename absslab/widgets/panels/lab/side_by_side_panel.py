@@ -43,7 +43,13 @@ class SideBySidePanel(WorkbenchPanel):
         self._loaded = self.own(LiveModels())
         deliver = self.guard(self._show_comparison)
         self._latest = self.own(
-            LatestOnly(self.loop, self._compare, deliver=deliver, failed=self.fail)
+            LatestOnly(
+                self.loop,
+                self._compare,
+                deliver=deliver,
+                failed=self.fail,
+                noticed=self.show_notice,
+            )
         )
         self.index = ipywidgets.BoundedIntText(
             min=0,

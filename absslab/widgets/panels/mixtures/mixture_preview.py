@@ -50,7 +50,11 @@ class MixturePreview(Part):
         self._source: EventSource | None = None  # of the recordings
         self._latest = self.own(
             LatestOnly(
-                loop, _draw_mixture, deliver=self.guard(self._show_mixture), failed=self._show_error
+                loop,
+                _draw_mixture,
+                deliver=self.guard(self._show_mixture),
+                failed=self._show_error,
+                noticed=self.show_notice,
             )
         )
 

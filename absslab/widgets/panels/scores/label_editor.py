@@ -53,6 +53,7 @@ class LabelEditor(Part):
                 read_recording_labels,
                 deliver=self.guard(self._show_labels),
                 failed=self._show_error,
+                noticed=self.show_notice,
             )
         )
         self._rows = ipywidgets.VBox(

@@ -55,7 +55,9 @@ class ScoresPanel(WorkbenchPanel):
             layout={"width": "340px"},
             style={"description_width": "190px"},
         )
-        self.job = self.own(ScoringJob(self.loop, self.fail, self._finish_scoring))
+        self.job = self.own(
+            ScoringJob(self.loop, self.fail, self._finish_scoring, self.show_notice)
+        )
         self.table = ipywidgets.HTML()
         self.score_control = ipywidgets.Dropdown(description="score", layout=narrow, style=style)
         self.mixtures = self.own(MixtureList(self.loop, self.fail, self.choose))
@@ -68,6 +70,7 @@ class ScoresPanel(WorkbenchPanel):
                 read_run_scores,
                 deliver=self.guard(self._show_scores),
                 failed=self._show_error,
+                noticed=self.show_notice,
             )
         )
         score_button = button("compute the scores", self.guard(self.score), is_main=True)

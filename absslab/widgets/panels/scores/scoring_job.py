@@ -7,8 +7,9 @@ from typing import Any
 
 import ipywidgets
 
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, InputWarning, escape_braces
 from absslab.core.common.files import read_json
+from absslab.core.common.notices import give_notice
 from absslab.core.common.run_status import read_status, write_child_status
 from absslab.core.runs.processes import Job, start_process
 from absslab.core.runs.run_scores import scores_path
@@ -18,6 +19,8 @@ from absslab.widgets.ui.controls import button
 from absslab.widgets.ui.main_loop import MainLoop, Ticker
 
 _BETWEEN_UPDATES = 1.0  # s
+_MOST_LINES = 1000  # of the log, in which warnings are looked for
+_WARNING = "absslab evaluate: warning: "  # begins a line of the log
 
 
 class ScoringJob:
@@ -27,12 +30,20 @@ class ScoringJob:
         loop: the loop that widgets belong to.
         failed: called with any error, also with an error of `done`.
         done: called when there are new scores.
+        noticed: called with what was lost or changed of the recordings.
     """
 
-    def __init__(self, loop: MainLoop, failed: Callable[[Exception], Any], done: Callable[[], Any]):
+    def __init__(
+        self,
+        loop: MainLoop,
+        failed: Callable[[Exception], Any],
+        done: Callable[[], Any],
+        noticed: Callable[[InputWarning], Any] = give_notice,
+    ):
         self._loop = loop
         self._failed = failed
         self._done = done
+        self._noticed = noticed
         self._job: Job | None = None
         self._ticker: Ticker | None = None
         self._status_path = Path()
@@ -101,7 +112,10 @@ class ScoringJob:
         self._bar.value = 0.0 if progress is None else progress.fraction
         if exit_status is None:
             return
+        warnings = _find_warnings(self._job.read_log_end(_MOST_LINES))
         self._end()
+        for warning in warnings:
+            self._noticed(warning)
         if exit_status in (0, 3):  # 3: recordings were left out, which the scores say
             try:
                 self._done()
@@ -127,6 +141,12 @@ class ScoringJob:
         self.widget.layout.display = "none"
         if self._ticker is not None:
             self._ticker.cancel()
+
+
+def _find_warnings(log: str) -> list[InputWarning]:
+    """Return what the command said about its input."""
+    texts = [line.removeprefix(_WARNING) for line in log.splitlines() if line.startswith(_WARNING)]
+    return [InputWarning(escape_braces(text)) for text in dict.fromkeys(texts)]
 
 
 def _has_data(run: str) -> bool:

@@ -48,6 +48,7 @@ class SeparationPanel(WorkbenchPanel):
                 self._models.separate_excerpt,
                 deliver=self.guard(self._play),
                 failed=self.fail,
+                noticed=self.show_notice,
             )
         )
         self.choice = self.own(SeparationChoice(self))

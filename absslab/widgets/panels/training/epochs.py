@@ -51,6 +51,7 @@ class EpochListener(Part):
                 self._separate,
                 deliver=self.guard(self._show_separation),
                 failed=self._show_failure,
+                noticed=self.show_notice,
             )
         )
         choice = ipywidgets.HBox(

@@ -4,12 +4,12 @@ It reads the run directory and nothing else.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ipywidgets
 
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, shorten
 from absslab.core.common.run_status import TaskProgress
 from absslab.core.runs.catalogue import LOSS
 from absslab.core.runs.launcher import OUTPUT
@@ -72,7 +72,9 @@ class RunView(Part):
         self.reader.poll()
         self.facts = self._collect_facts(state)
         table = render_table(list(self.facts), [list(self.facts.values())])
-        self._about.value = table + paragraph(ENDED.get(state, ""))
+        self.reader.poll_warnings()
+        warnings = _describe_warnings(list(self.reader.warnings))
+        self._about.value = table + paragraph(ENDED.get(state, "")) + warnings
         self._log.value = preformatted(self.log(8))
         self._draw()
 
@@ -155,6 +157,15 @@ def _describe_progress(progress: TaskProgress) -> str:
     if not progress.total:
         return progress.task
     return f"{progress.task}, {progress.done} of {progress.total}"
+
+
+def _describe_warnings(warnings: Sequence[str]) -> str:
+    """Say what was lost or changed of a run's recordings; the files are named where folders are."""
+    if not warnings:
+        return ""
+    count = "1 warning" if len(warnings) == 1 else f"{len(warnings)} warnings"
+    first = "" if are_folders_hidden() else f"; the first: {shorten(warnings[0], 300)}"
+    return paragraph(f"{count} about the recordings, see log.txt{first}", "wrong")
 
 
 def _or_unknown(number: int | None) -> str:

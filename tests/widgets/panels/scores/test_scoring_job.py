@@ -15,7 +15,7 @@ class Process:
     def poll(self):
         return self.status
 
-    def read_log_end(self):
+    def read_log_end(self, n_lines=20):
         return self.printed
 
 
@@ -56,3 +56,20 @@ def test_an_error_when_the_scores_are_shown_is_said(scoring):
     job.update()
     assert [str(error) for error in errors] == ["the disk is gone"]
     assert not job.is_running
+
+
+def test_what_the_process_lost_of_its_input_is_said_once_it_has_ended(scoring):
+    notices = []
+    job = scoring(noticed=notices.append)
+    lines = [f"absslab evaluate: warning: /data/{name}.wav is cut short" for name in "aab"]
+    job._job.printed = "\n".join(
+        ["scoring on cpu", *lines, "absslab evaluate: 3 warnings, see above"]
+    )
+    job.update()
+    assert notices == []
+    job._job.status = 0
+    job.update()
+    assert [str(notice) for notice in notices] == [
+        "/data/a.wav is cut short",
+        "/data/b.wav is cut short",
+    ]

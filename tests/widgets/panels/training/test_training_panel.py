@@ -11,15 +11,16 @@ from pathlib import Path
 import ipywidgets
 import pytest
 
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, InputWarning
 from absslab.core.common.run_status import TaskProgress, write_child_status
 from absslab.core.runs import processes
 from absslab.core.runs.catalogue import find_runs
 from absslab.core.training.experiment import Experiment
-from absslab.core.training.run_directory import RunReader, request_stop
+from absslab.core.training.run_directory import NoticeLog, RunReader, RunWriter, request_stop
 from absslab.widgets.panels import State
 from absslab.widgets.panels.separation import SeparationPanel
 from absslab.widgets.panels.training import TrainingPanel, training_panel
+from absslab.widgets.panels.training.run_view import RunView
 from absslab.widgets.ui import error_line as error_line_module
 
 LOSS = "loss in training, and on validation"
@@ -663,3 +664,20 @@ def test_a_visitor_can_write_below_the_runs_folder(panel_of_visitors, state):
         assert folder == Path(path.removesuffix(".ckpt"))
         assert f"--save_path={path}" in arguments
     assert f"--feature_store={state.runs_folder}/store" in arguments
+
+
+@pytest.mark.parametrize("are_hidden", [False, True])
+def test_what_a_run_lost_of_its_recordings_is_said_in_its_view(tmp_path, monkeypatch, are_hidden):
+    monkeypatch.setattr(error_line_module, "_hides_folders", are_hidden)
+    writer = RunWriter.begin(tmp_path / "run.ckpt", {})
+    log = NoticeLog()
+    for name in "<a>b":
+        log.write(InputWarning("{path} is cut short", path=f"/data/{name}.wav"))
+    log.begin(writer)
+    view = RunView()
+    view.follow(RunReader.open(tmp_path / "run"))
+    view.update("running")
+    html = html_of(view.widget)
+    assert "4 warnings about the recordings, see log.txt" in html
+    assert ("the first: /data/&lt;.wav is cut short" in html) is not are_hidden
+    view.close()
