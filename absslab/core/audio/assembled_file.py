@@ -26,8 +26,8 @@ class AssembledFile(io.RawIOBase):
     def __init__(self, path: str | os.PathLike[str], pieces: Sequence[Span | bytes]):
         super().__init__()
         self._file = open(path, "rb")  # noqa: SIM115 (closed by close)
-        self._pieces = [piece for piece in pieces if _size(piece)]
-        self._ends = list(accumulate(map(_size, self._pieces)))
+        self._pieces = [piece for piece in pieces if size_of(piece)]
+        self._ends = list(accumulate(map(size_of, self._pieces)))
         self._position = 0
 
     def readable(self) -> bool:
@@ -58,8 +58,8 @@ class AssembledFile(io.RawIOBase):
             if index == len(self._pieces):
                 break
             piece = self._pieces[index]
-            offset = self._position - (self._ends[index] - _size(piece))
-            n_wanted = min(len(view) - n_read, _size(piece) - offset)
+            offset = self._position - (self._ends[index] - size_of(piece))
+            n_wanted = min(len(view) - n_read, size_of(piece) - offset)
             content = self._read_piece(piece, offset, n_wanted)
             if not content:
                 break
@@ -80,5 +80,6 @@ class AssembledFile(io.RawIOBase):
         return self._file.read(n_wanted)
 
 
-def _size(piece: Span | bytes) -> int:
+def size_of(piece: Span | bytes) -> int:
+    """Return the number of bytes of a piece."""
     return len(piece) if isinstance(piece, bytes) else piece.end - piece.start

@@ -5,11 +5,12 @@ Axes: C channels, N samples.
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from absslab.core.audio.assembled_file import AssembledFile, Span
 from absslab.core.audio.container_ends import is_cut
 from absslab.core.audio.decoders import DecodingError
 
@@ -68,15 +69,19 @@ class AvDecoder:
         self.subtype = _subtype(frames.stream, first)
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> "AvDecoder":
+    def open(cls, path: str | os.PathLike[str], pieces: Sequence[Span | bytes] = ()) -> "AvDecoder":
         """Open a file.
+
+        Args:
+            path: the file.
+            pieces: of it, which are read as one file; by default all.
 
         Raises:
             DecodingError: it holds no sound, or libav can't read it.
         """
         import av
 
-        source = SafeReader(io.FileIO(path))  # closed with the decoder
+        source = SafeReader(_open_raw(path, pieces))  # closed with the decoder
         container = None
         try:
             container = av.open(
@@ -88,7 +93,7 @@ class AvDecoder:
             stream = container.streams.audio[0]
             if stream.codec_context is None:
                 raise DecodingError("there is no decoder for the coding of its sound")
-            with open(path, "rb") as file:
+            with io.BufferedReader(_open_raw(path, pieces)) as file:
                 ends_early = is_cut(file, container.format.name)
             frames = _Frames(container, stream, is_cut=ends_early)
             first = frames.next()
@@ -222,6 +227,10 @@ class _Frames:
             yield from frames
             if packet is None or packet.size == 0:  # the last one empties the decoder
                 return
+
+
+def _open_raw(path: str | os.PathLike[str], pieces: Sequence[Span | bytes]) -> io.RawIOBase:
+    return AssembledFile(path, pieces) if pieces else io.FileIO(path)
 
 
 def _to_floats(frame: "av.AudioFrame") -> np.ndarray:

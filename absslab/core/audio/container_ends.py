@@ -1,4 +1,4 @@
-"""Tell by the sizes in a container whether it ends within a packet: its end may then be missing.
+"""Tell by the sizes in a file whether it ends within a packet: its end may then be missing.
 
 libav reads such files without a word.
 """
@@ -6,18 +6,25 @@ libav reads such files without a word.
 import os
 from typing import BinaryIO
 
+from absslab.core.audio.mp4_boxes import find_mp4_parts
+
 _TAIL = 1 << 18  # bytes; far more than a pack of an MPEG has
 _TS_SIZES = (188, 192, 204)  # bytes of a packet of a transport stream
 _PACK = b"\0\0\1\xba"
 _SEGMENT = b"\x18\x53\x80\x67"
+_CLUSTER = b"\x1f\x43\xb6\x75"
+_LONGEST_CLUSTER = 1 << 25  # bytes
+_AC3_WORDS = (  # of a frame at 48 kHz, by the code of its size; at other rates they are more
+    64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 896, 1024, 1152, 1280,
+)  # fmt: skip
 
 
 def is_cut(file: BinaryIO, container: str) -> bool:
-    """Tell whether an AVI, MPEG, FLV or Matroska ends before one of its packets does.
+    """Tell whether an AVI, MPEG, FLV, Matroska, MP4 or AC-3 ends before one of its packets does.
 
     Args:
         file: open for reading; its position changes.
-        container: as libav calls it.
+        container: as libav calls it, in small letters.
     """
     size = file.seek(0, os.SEEK_END)
     if container == "avi":
@@ -30,6 +37,13 @@ def is_cut(file: BinaryIO, container: str) -> bool:
         return _is_flash_cut(file, size)
     if "matroska" in container:
         return _is_matroska_cut(file, size)
+    if container == "voc":
+        return _is_voc_cut(file, size)
+    if container in ("ac3", "eac3"):
+        return _is_ac3_cut(file, size)
+    if "mp4" in container:
+        parts = find_mp4_parts(file)
+        return bool(parts) and parts[-1].is_cut
     return False
 
 
@@ -93,13 +107,95 @@ def _is_flash_cut(file: BinaryIO, size: int) -> bool:
 
 
 def _is_matroska_cut(file: BinaryIO, size: int) -> bool:
-    """Compare the size of the segment, unless it was left open."""
+    """Compare the size of the segment; if it was left open, those of what is in its last cluster.
+
+    Browsers leave it open.
+    """
     start = _read(file, 0, 1 << 12)
     at = start.find(_SEGMENT)
-    if at < 0 or at + 5 > len(start) or not start[at + 4]:
+    if at < 0:
         return False
-    length = 9 - start[at + 4].bit_length()
-    number = int.from_bytes(start[at + 4 : at + 4 + length], "big")
-    said = number & ((1 << 7 * length) - 1)
-    is_open = said == (1 << 7 * length) - 1
-    return not is_open and at + 4 + length + said > size
+    head = _read_element(start[at:])
+    if head is None:
+        return False
+    _, said, length = head
+    if said is not None:
+        return at + length + said > size
+    tail_at = max(at + length, size - _LONGEST_CLUSTER)
+    tail = _read(file, tail_at, _LONGEST_CLUSTER)
+    position = tail.rfind(_CLUSTER)
+    while 0 <= position < len(tail):
+        head = _read_element(tail[position : position + 12])
+        if head is None:
+            return True
+        name, said, length = head
+        is_open = name == _CLUSTER or said is None
+        position += length if is_open else length + (said or 0)
+    return position > len(tail)
+
+
+def _read_element(head: bytes) -> tuple[bytes, int | None, int] | None:
+    """Read the beginning of an element of Matroska.
+
+    Returns:
+        its name, its size in bytes (None if it was left open), and the bytes before its content;
+        None if it is not complete.
+    """
+    if not head or not head[0]:
+        return None
+    name_length = 9 - head[0].bit_length()
+    if len(head) <= name_length or not head[name_length]:
+        return None
+    length = 9 - head[name_length].bit_length()
+    if len(head) < name_length + length:
+        return None
+    number = int.from_bytes(head[name_length : name_length + length], "big")
+    most = (1 << 7 * length) - 1
+    said = number & most
+    return head[:name_length], None if said == most else said, name_length + length
+
+
+def _is_voc_cut(file: BinaryIO, size: int) -> bool:
+    """Walk over the blocks of a Creative Voice."""
+    position = int.from_bytes(_read(file, 20, 2), "little")
+    while position + 4 <= size:
+        head = _read(file, position, 4)
+        if not head[0]:  # the end
+            return False
+        position += 4 + int.from_bytes(head[1:], "little")
+    return position > size
+
+
+def _is_ac3_cut(file: BinaryIO, size: int) -> bool:
+    """Walk over the frames at the end of an AC-3 or E-AC-3."""
+    tail = _read(file, max(0, size - _TAIL), _TAIL)
+    at = tail.find(b"\x0b\x77")
+    while at >= 0:
+        position = at
+        n_frames = 0
+        while (length := _ac3_size(tail[position : position + 6])) > 0:
+            position += length
+            n_frames += 1
+        if position >= len(tail) or n_frames > 2:
+            rest = tail[position:]
+            return position > len(tail) or rest[:2] == b"\x0b\x77" or rest == b"\x0b"
+        at = tail.find(b"\x0b\x77", at + 1)
+    return False
+
+
+def _ac3_size(head: bytes) -> int:
+    """Return the number of bytes of a frame; 0 if there is none."""
+    if len(head) < 6 or head[:2] != b"\x0b\x77":
+        return 0
+    if head[5] >> 3 > 10:  # E-AC-3
+        return 2 * ((int.from_bytes(head[2:4], "big") & 0x7FF) + 1)
+    rate_code = head[4] >> 6
+    size_code = head[4] & 63
+    if rate_code == 3 or size_code >= 2 * len(_AC3_WORDS):
+        return 0
+    words = _AC3_WORDS[size_code // 2]
+    if rate_code == 2:  # 32 kHz
+        words = words * 3 // 2
+    elif rate_code == 1:  # 44.1 kHz
+        words = words * 48000 // 44100 + size_code % 2
+    return 2 * words

@@ -7,25 +7,34 @@ does not know.
 import mmap
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import BinaryIO
 
-from absslab.core.audio.assembled_file import AssembledFile, Span
+from absslab.core.audio.assembled_file import Span
+from absslab.core.audio.au_files import find_au_samples
 from absslab.core.audio.av_decoder import AvDecoder
-from absslab.core.audio.decoders import Decoder, DecodingError, JoinedDecoder, PlainDecoder
+from absslab.core.audio.container_ends import is_cut
+from absslab.core.audio.decoders import DecodingError, PlainDecoder
+from absslab.core.audio.decoding_plan import (
+    OpenedFile,
+    Plan,
+    SampleCount,
+    count_decoded,
+    describe_size,
+    is_believable,
+    make_plan,
+)
 from absslab.core.audio.file_memory import remember
+from absslab.core.audio.flac_frames import find_flac_parts
 from absslab.core.audio.formats import INSTALL_HINT, has_extra_formats
 from absslab.core.audio.mp3_frames import find_mp3_parts
+from absslab.core.audio.mp4_boxes import find_mp4_parts
 from absslab.core.audio.ogg_pages import find_ogg_parts
-from absslab.core.audio.sound_chunks import find_samples
+from absslab.core.audio.other_sounds import skip_leading_tags
+from absslab.core.audio.sound_chunks import SampleBytes, find_samples
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import FileVersion
 
-_BLOCK = 1 << 16  # samples to decode at a time
-_SMALL_BLOCK = 1 << 10  # where a decoder drops a block that is not complete
-_FEWEST_BYTES = 2000  # per second of sound; of less, the header is not believed
-_FLAC_START = b"fLaC\0\0\0\x22"
 _MOST_PARTS = 10_000
 _LOGGED_SIZES = re.compile(
     r"^\s*(?:riff|Riff size|Data Size|data|BODY)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE
@@ -47,31 +56,20 @@ _KINDS = (  # first bytes, where they begin, what the file is
 )
 
 
-class OpenedFile(NamedTuple):
-    """A decoder of a file, and what is known about the file."""
-
-    decoder: Decoder
-    remarks: list[str]
-    is_length_certain: bool  # otherwise it is counted
-
-
-class SampleCount(NamedTuple):
-    """What is there when a file is decoded to its end."""
-
-    n_samples: int
-    remarks: tuple[str, ...]
-
-
 def open_decoder(path: str | os.PathLike[str]) -> OpenedFile:
     """Open a file with the decoder for its content.
 
     Raises:
         DecodingError: there is none.
     """
+    start = _find_start(os.fspath(path), FileVersion.of(path))
     with open(path, "rb") as file:
+        file.seek(start)
         head = file.read(12)
     try:
-        if head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM", b"caff"):
+        if head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM", b"caff", b"riff"):
+            return _open_chunks(path)
+        if head[:4] in (b".snd", b"dns."):
             return _open_chunks(path)
         if head[:4] == b"OggS":
             return _open_ogg(path)
@@ -90,6 +88,18 @@ def open_decoder(path: str | os.PathLike[str]) -> OpenedFile:
         return _open_extra(path, error)
 
 
+@remember
+def _find_start(path: str, version: FileVersion) -> int:
+    """Return the byte behind tags that belong to MP3s, if another kind of sound follows them."""
+    if not version.size:
+        return 0
+    with (
+        open(path, "rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+    ):
+        return skip_leading_tags(content)
+
+
 def _open_extra(path: str | os.PathLike[str], refusal: DecodingError) -> OpenedFile:
     """Open a file that libsndfile does not read.
 
@@ -97,21 +107,49 @@ def _open_extra(path: str | os.PathLike[str], refusal: DecodingError) -> OpenedF
         DecodingError: nor does libav.
     """
     try:
-        decoder = AvDecoder.open(path)
-        remarks = []
-        if decoder.n_streams > 1:
-            remarks.append(f"has {decoder.n_streams} sounds: only the first of them is read")
-        return OpenedFile(decoder, remarks, is_length_certain=False)
+        plan = _plan_extra(os.fspath(path), FileVersion.of(path))
+        opened = plan.open(path)
     except DecodingError as error:
         if _find_kind(path) or "no sound" in str(error):
             raise
         raise refusal from None
+    if isinstance(opened.decoder, AvDecoder) and opened.decoder.n_streams > 1:
+        remark = f"has {opened.decoder.n_streams} sounds: only the first of them is read"
+        opened.remarks.append(remark)
+    return opened
+
+
+@remember
+def _plan_extra(path: str, version: FileVersion) -> "Plan":
+    """Find files that were joined, of which libav reads the first."""
+    remarks = []
+    pieces: list[list[Span | bytes]] = [[]]
+    with open(path, "rb") as file:
+        parts = find_mp4_parts(file)
+        if len(parts) > 1:
+            pieces = [[part.span] for part in parts]
+        elif n_trailing := _count_trailing(file):
+            remarks.append(_remark_of_trailing(n_trailing, "part of it"))
+    return make_plan(path, version, pieces, remarks, is_certain=len(parts) > 1, is_extra=True)
+
+
+def _count_trailing(file: BinaryIO) -> int:
+    """Return the bytes of another True Audio behind the first one, which libav passes over."""
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        if content[:4] != b"TTA1":
+            return 0
+        at = content.find(b"TTA1\1\0", 4)
+        return len(content) - at if at > 0 else 0
 
 
 def _open_plain(path: str | os.PathLike[str]) -> OpenedFile:
     decoder = PlainDecoder.open(os.fspath(path), prints_messages=True)
-    is_certain = _is_believable(os.fspath(path), FileVersion.of(path))
-    return OpenedFile(decoder, _remarks_of_log(decoder), is_certain)
+    is_certain = is_believable(os.fspath(path), FileVersion.of(path), ())
+    remarks = _remarks_of_log(decoder)
+    with open(path, "rb") as file:
+        if is_cut(file, decoder.container.lower()):
+            remarks.append("ends within a block: its end may be missing")
+    return OpenedFile(decoder, remarks, is_certain)
 
 
 def _remarks_of_log(decoder: PlainDecoder) -> list[str]:
@@ -125,190 +163,84 @@ def _remarks_of_log(decoder: PlainDecoder) -> list[str]:
     return [f"says {announced} bytes in its header, but holds {available}: some may not be read"]
 
 
-@remember
-def _is_believable(path: str, version: FileVersion) -> bool:
-    """Tell whether a file holds the samples that its header says, without decoding all of them.
-
-    A seek that fails leaves a decoder that can't be used any more, so that this opens its own.
-    """
-    decoder = PlainDecoder.open(path, prints_messages=True)
-    try:
-        n_samples = decoder.n_samples
-        if not 0 < n_samples < 1 << 60:
-            return n_samples == 0
-        if decoder.container not in ("FLAC", "OGG", "MP3", "SDS"):  # not compressed
-            return True
-        seconds = n_samples / decoder.sampling_rate
-        if decoder.container != "FLAC" and version.size < _FEWEST_BYTES * (seconds - 1):
-            return False
-        decoder.seek(n_samples - 1)
-        return len(decoder.read(1)) == 1
-    except DecodingError:
-        return False
-    finally:
-        decoder.close()
-
-
-class Plan(NamedTuple):
-    """How to open a file whose header is wrong, or that is several files in one.
-
-    Args:
-        parts: the pieces of each part; a part without any is the file itself.
-        lengths: number of samples of each part, if there are several.
-        remarks: what is missing or wrong.
-        is_length_certain: otherwise it is counted.
-        prints_messages: whether its decoder prints what it thinks of a file.
-    """
-
-    parts: tuple[tuple[Span | bytes, ...], ...]
-    lengths: tuple[int, ...]
-    remarks: tuple[str, ...]
-    is_length_certain: bool
-    prints_messages: bool
-
-    def open(self, path: str | os.PathLike[str]) -> OpenedFile:
-        """Open the file.
-
-        Raises:
-            DecodingError: libsndfile can't read it.
-        """
-        openers: list[Callable[[], Decoder]] = [
-            partial(_open_pieces, path, pieces, prints_messages=self.prints_messages)
-            for pieces in self.parts
-        ]
-        first = openers[0]()
-        is_joined = len(openers) > 1
-        decoder = JoinedDecoder(first, openers, self.lengths) if is_joined else first
-        return OpenedFile(decoder, list(self.remarks), self.is_length_certain)
-
-
 def _open_chunks(path: str | os.PathLike[str]) -> OpenedFile:
-    """Open a WAV, AIFF or CAF, and files of the same kind that were joined to it."""
+    """Open a WAV, W64, AIFF, CAF or AU, and files of the same kind that were joined to it."""
     plan = _plan_chunks(os.fspath(path), FileVersion.of(path))
     return _open_plain(path) if plan is None else plan.open(path)
 
 
 @remember
 def _plan_chunks(path: str, version: FileVersion) -> Plan | None:
-    """Find the samples of a WAV, AIFF or CAF; None if its chunks tell nothing."""
+    """Find the samples of a WAV, W64, AIFF, CAF or AU; None if its chunks tell nothing."""
     parts: list[list[Span | bytes]] = []
     remarks = []
-    start = 0
+    start = _find_start(path, version)
     with open(path, "rb") as file:
+        file.seek(start)
+        mark = file.read(4)
+        find: Callable[[BinaryIO, int], SampleBytes | None] = find_samples
+        if mark in (b".snd", b"dns."):
+            find = find_au_samples
         while len(parts) < _MOST_PARTS:
-            found = find_samples(file, start)
+            found = find(file, start)
             if found is None:
                 if parts:
                     break
                 return None
             if found.n_said >= 0:
-                remarks.append(_remark_of_size(found.n_said, found.n_there, found.unit))
+                remarks.append(describe_size(found.n_said, found.n_there, found.unit))
+            if found.n_trailing:
+                remarks.append(_remark_of_trailing(found.n_trailing, "part of it"))
             parts.append(found.pieces)
             start = found.joined_at
             if not start:
                 break
-    if start:
+    if start and len(parts) == _MOST_PARTS:
         remarks.append(_remark_of_most_parts())
-    return _plan(path, parts, remarks)
+    plan = make_plan(path, version, parts, remarks)
+    if mark == b"caff" and len(parts) == 1:  # its packets may be missing
+        is_certain = is_believable(path, version, plan.parts[0])
+        return plan._replace(is_length_certain=is_certain, n_said=0)
+    return plan
 
 
 def _remark_of_most_parts() -> str:
     return f"is more than {_MOST_PARTS} files in one: only the first {_MOST_PARTS} are read"
 
 
-def _remark_of_size(n_said: int, n_there: int, unit: str) -> str:
-    if n_there < n_said:
-        return f"is cut short: {n_there} of {n_said} {unit} are there"
-    return f"says {n_said} {unit} in its header, but holds {n_there}: all of them are read"
-
-
-def _open_pieces(
-    path: str | os.PathLike[str], pieces: Sequence[Span | bytes], *, prints_messages: bool = False
-) -> PlainDecoder:
-    if not pieces:
-        return PlainDecoder.open(os.fspath(path), prints_messages=prints_messages)
-    source = AssembledFile(path, pieces)
-    try:
-        return PlainDecoder.open(source, prints_messages=prints_messages)  # type: ignore[arg-type]
-    except DecodingError:
-        source.close()
-        raise
-
-
-def _plan(
-    path: str,
-    parts: Iterable[Sequence[Span | bytes]],
-    remarks: Sequence[str],
-    *,
-    is_certain: bool = True,
-    prints_messages: bool = False,
-) -> Plan:
-    """Plan to read parts of a file as one sound; those at another rate are left out and told.
-
-    Raises:
-        DecodingError: libsndfile can't read the first one.
-    """
-    plan = Plan(tuple(map(tuple, parts)), (), tuple(remarks), is_certain, prints_messages)
-    n_parts = len(plan.parts)
-    if n_parts == 1:
-        return plan
-    alike: list[tuple[Span | bytes, ...]] = []
-    lengths: list[int] = []
-    kind = (0, 0)  # sampling rate and number of channels
-    n_left_out = 0
-    for pieces in plan.parts:
-        try:
-            part = _open_pieces(path, pieces, prints_messages=prints_messages)
-        except DecodingError:
-            if not alike:
-                raise
-            n_left_out += 1
-            continue
-        own_kind = (part.sampling_rate, part.n_channels)
-        if not alike or (own_kind == kind and not n_left_out):
-            kind = own_kind
-            alike.append(pieces)
-            lengths.append(part.n_samples)
-        else:
-            n_left_out += 1
-        part.close()
-    if n_left_out:
-        read = sum(lengths) / kind[0]
-        remark = (
-            f"is {n_parts} files in one, the last {n_left_out} at another rate, with other "
-            f"channels or damaged: only the first {read:.2f} s are read"
-        )
-        plan = plan._replace(remarks=(*remarks, remark))
-    return plan._replace(parts=tuple(alike), lengths=tuple(lengths))
-
-
-def _find_flac_starts(path: str) -> list[int]:
-    """Find where the parts of a FLAC begin."""
-    with (
-        open(path, "rb") as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
-    ):
-        starts = [0]
-        while (at := content.find(_FLAC_START, starts[-1] + 1)) > 0 and len(starts) <= _MOST_PARTS:
-            starts.append(at)
-    return starts
-
-
 def _open_flac(path: str | os.PathLike[str]) -> OpenedFile:
     plan = _plan_flac(os.fspath(path), FileVersion.of(path))
-    return _open_plain(path) if plan is None else plan.open(path)
+    if plan.parts != ((),):
+        return plan.open(path)
+    opened = _open_plain(path)
+    return opened._replace(remarks=[*plan.remarks, *opened.remarks])
 
 
 @remember
-def _plan_flac(path: str, version: FileVersion) -> Plan | None:
-    """Find the parts of a FLAC; None if it is one."""
-    starts = _find_flac_starts(path)
-    if len(starts) == 1:
-        return None
-    remarks = [_remark_of_most_parts()] if len(starts) > _MOST_PARTS else []
-    edges = [*starts, version.size][: _MOST_PARTS + 1]
-    spans = map(Span, edges[:-1], edges[1:])
-    return _plan(path, [[span] for span in spans], remarks)
+def _plan_flac(path: str, version: FileVersion) -> Plan:
+    """Find the parts of a FLAC."""
+    parts = find_flac_parts(path, _find_start(path, version), _MOST_PARTS)
+    remarks = []
+    if parts[-1].span.end + parts[-1].n_trailing < version.size and len(parts) == _MOST_PARTS:
+        remarks.append(_remark_of_most_parts())
+    for part in parts:
+        if part.n_trailing:
+            remarks.append(_remark_of_trailing(part.n_trailing, "FLAC"))
+        if part.is_cut:
+            remarks.append("ends within a frame: its end may be missing")
+    n_said = sum(part.n_said for part in parts)
+    has_more = any(part.has_more for part in parts)
+    is_whole = len(parts) == 1 and not has_more and parts[0].span == (0, version.size)
+    pieces = [()] if is_whole else [part.pieces for part in parts]
+    plan = make_plan(path, version, pieces, remarks)
+    if len(parts) == 1:
+        is_certain = not has_more and is_believable(path, version, plan.parts[0])
+        return plan._replace(is_length_certain=is_certain, n_said=n_said)
+    n_there = sum(plan.lengths)
+    if has_more and n_said < n_there:
+        remark = describe_size(n_said, n_there, "samples")
+        plan = plan._replace(remarks=(*plan.remarks, remark))
+    return plan
 
 
 def _open_ogg(path: str | os.PathLike[str]) -> OpenedFile:
@@ -325,20 +257,37 @@ def _open_ogg(path: str | os.PathLike[str]) -> OpenedFile:
 @remember
 def _plan_ogg(path: str, version: FileVersion) -> Plan | None:
     """Find the parts of an Ogg; None if it is none."""
-    parts = find_ogg_parts(path)
+    parts = find_ogg_parts(path, _find_start(path, version))
     if not parts:
         return None
     remarks = []
-    if not parts[-1].is_ended:
+    n_open = sum(not part.is_ended for part in parts)
+    if len(parts) > 1 and n_open:
+        have = "has" if n_open == 1 else "have"
+        remarks.append(
+            f"is {len(parts)} files in one, of which {n_open} {have} no last page: an end may be "
+            "missing; what is there is read"
+        )
+    elif n_open:
         remarks.append("has no last page: its end may be missing; what is there is read")
     n_lost = sum(part.n_lost_bytes for part in parts)
     if n_lost:
         remarks.append(f"is damaged: {n_lost} bytes are no part of its sound and are left out")
     if parts[-1].n_trailing:
         remarks.append(_remark_of_trailing(parts[-1].n_trailing, "Ogg"))
-    is_whole = len(parts) == 1 and parts[0].span.end == version.size
-    pieces: list[list[Span | bytes]] = [[]] if is_whole else [[part.span] for part in parts]
-    return _plan(path, pieces, remarks, is_certain=not n_lost)
+    is_whole = len(parts) == 1 and parts[0].pieces == (Span(0, version.size),)
+    pieces = [()] if is_whole else [part.pieces for part in parts]
+    # A page that was repaired says a wrong place in the sound.
+    is_repaired = any(part.repaired for part in parts)
+    plan = make_plan(
+        path,
+        version,
+        pieces,
+        remarks,
+        is_certain=not n_lost and not is_repaired,
+        can_seek=not is_repaired,
+    )
+    return plan._replace(n_said=0) if is_repaired else plan
 
 
 def _remark_of_trailing(n_bytes: int, kind: str) -> str:
@@ -366,7 +315,7 @@ def _plan_mp3(path: str, version: FileVersion) -> Plan | None:
             remarks.append(_remark_of_trailing(part.n_trailing, "MP3"))
         if part.is_cut and not part.n_missing:
             remarks.append("ends within a frame: its end may be missing")
-    return _plan(path, [part.pieces for part in parts], remarks, prints_messages=True)
+    return make_plan(path, version, [part.pieces for part in parts], remarks, prints_messages=True)
 
 
 @remember
@@ -378,36 +327,10 @@ def count_samples(path: str, version: FileVersion, most: int) -> SampleCount:
         version: of the file.
         most: number of samples after which to stop; −1 for none.
     """
-    decoder = open_decoder(path).decoder
-    n_said = decoder.n_samples
-    n_samples = 0
-    block_size = _BLOCK if isinstance(decoder, AvDecoder) else _SMALL_BLOCK
     try:
-        while most < 0 or n_samples <= most:
-            block = decoder.read(block_size)
-            if not len(block):
-                break
-            n_samples += len(block)
+        return count_decoded(open_decoder(path), most)
     except DecodingError as error:
-        if not n_samples:
-            raise unreadable_error(path, error) from None
-    finally:
-        decoder.close()
-    if 0 <= most < n_samples:
-        return SampleCount(n_samples, ())
-    remarks = []
-    if isinstance(decoder, AvDecoder):
-        remarks.extend(decoder.remarks)
-        # The last frame is filled up with silence, which the header leaves out.
-        if 0 < n_said < n_samples <= n_said + 2 * decoder.frame_size:
-            n_samples = n_said
-        slack = 2 * decoder.frame_size + decoder.sampling_rate // 10
-        n_said = decoder.n_promised if n_samples + slack < decoder.n_promised else 0
-        if decoder.is_cut and not n_said:
-            remarks.append("ends within a packet: its end may be missing")
-    if n_samples < n_said < 1 << 60:
-        remarks.append(f"is cut short: {n_samples} of {n_said} samples are there")
-    return SampleCount(n_samples, tuple(remarks))
+        raise unreadable_error(path, error) from None
 
 
 def unreadable_error(path: str | os.PathLike[str], error: DecodingError) -> InputError:

@@ -162,7 +162,7 @@ class JoinedDecoder:
     Args:
         first: the first part, open.
         openers: open each part; the first one is opened again only to seek.
-        lengths: number of samples of each part.
+        lengths: number of samples that each part holds, whatever its header says.
     """
 
     def __init__(
@@ -170,6 +170,7 @@ class JoinedDecoder:
     ):
         self._current = first
         self._index = 0
+        self._position = 0  # in the current part
         self._openers = openers
         self._lengths = lengths
         self.sampling_rate = first.sampling_rate
@@ -181,12 +182,23 @@ class JoinedDecoder:
 
     def read(self, n_samples: int) -> np.ndarray:
         """See `Decoder.read`."""
-        blocks = [self._current.read(n_samples)]  # (n, C) each
-        n_read = len(blocks[0])
-        while n_read < n_samples and self._index + 1 < len(self._openers):
-            self._open(self._index + 1)
-            blocks.append(self._current.read(n_samples - n_read))
-            n_read += len(blocks[-1])
+        blocks = []  # (n, C) each
+        n_read = 0
+        while n_read < n_samples:
+            n_left = self._lengths[self._index] - self._position
+            if n_left <= 0:
+                if self._index + 1 == len(self._openers):
+                    break
+                self._open(self._index + 1)
+                continue
+            block = self._current.read(min(n_left, n_samples - n_read))
+            if not len(block):  # the file has changed
+                break
+            blocks.append(block)
+            n_read += len(block)
+            self._position += len(block)
+        if not blocks:
+            return np.empty((0, self.n_channels), np.float32)
         return np.concatenate(blocks)  # (N, C)
 
     def seek(self, position: int) -> None:
@@ -198,6 +210,7 @@ class JoinedDecoder:
         if index != self._index:
             self._open(index)
         self._current.seek(position)
+        self._position = position
 
     def close(self) -> None:
         """Close the file."""
@@ -207,3 +220,4 @@ class JoinedDecoder:
         self._current.close()
         self._current = self._openers[index]()
         self._index = index
+        self._position = 0

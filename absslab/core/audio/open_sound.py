@@ -130,9 +130,16 @@ class OpenSound:
             n_samples = count.n_samples
             self._count_remarks = count.remarks
         if n_samples == 0:
-            raise InputError("{path} holds 0 samples: replace or remove it", path=self.path)
+            raise self.emptiness_error()
         self._n_samples = n_samples
         return n_samples
+
+    def emptiness_error(self) -> InputError:
+        """Return the error of a file without samples, which says what is known to be missing."""
+        remarks = "".join(f" (it {text.split(': ')[0]})" for text in self._opened.remarks[:1])
+        return InputError(
+            f"{{path}} holds 0 samples{remarks}: replace or remove it", path=self.path
+        )
 
     @property
     def notices(self) -> list[InputWarning]:

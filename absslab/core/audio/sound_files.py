@@ -101,7 +101,7 @@ def check(path: str | Path, *, may_be_silent: bool = False) -> AudioInfo:
             is_silent = is_silent and not block.mean(axis=1).any()
             n_samples += len(block)
         if not n_samples:
-            raise InputError("{path} holds 0 samples: replace or remove it", path=path)
+            raise sound.emptiness_error()
         _give_notices(sound)
         _give_notice_if_short(sound, n_samples)
         if is_silent and not may_be_silent:

@@ -168,8 +168,8 @@ def test_an_odd_chunk_without_padding_hides_no_samples(tmp_path, name, size):
         ("WAV", "GSM610", "bytes"),
         ("AIFF", "PCM_16", "samples"),
         ("CAF", "PCM_16", "samples"),
-        ("AU", "PCM_16", "bytes"),
-        ("W64", "PCM_16", "bytes"),
+        ("AU", "PCM_16", "samples"),
+        ("W64", "PCM_16", "samples"),
         ("FLAC", "PCM_16", "samples"),
         ("MP3", "MPEG_LAYER_III", " s "),
     ],
@@ -643,7 +643,7 @@ def test_of_too_many_joined_files_the_first_are_read_and_this_is_said(
 
 FINDERS = {
     "WAV": "find_samples",
-    "FLAC": "_find_flac_starts",
+    "FLAC": "find_flac_parts",
     "OGG": "find_ogg_parts",
     "MP3": "find_mp3_parts",
 }
