@@ -9,6 +9,7 @@ import shlex
 import shutil
 import sys
 import tokenize
+import tomllib
 from pathlib import Path
 from types import ModuleType
 from unittest.mock import patch
@@ -23,6 +24,8 @@ import absslab
 from absslab.cli.main import COMMANDS, main
 from absslab.cli.parser import Parser
 from absslab.core.audio import sound_files
+from absslab.core.model.mask_networks import MASK_NETS
+from absslab.core.model.pooling import POOLINGS
 
 ROOT = Path(__file__).parents[1]
 TOP = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "data/README.md")
@@ -164,12 +167,50 @@ def test_the_navigation_names_every_page(built):
     assert set(pages(nav)) == files
 
 
-def test_the_reference_of_commands_has_every_command_and_flag(built):
+def flags_of_help(capsys, *arguments: str) -> set[str]:
+    """Return the flags that the help of a command describes."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, "--help"])
+    assert ended.value.code == 0
+    lines = re.findall(r"^  (-.*)", capsys.readouterr().out, flags=re.MULTILINE)
+    return set(re.findall(r"(?<![\w-])--[A-Za-z]\w*", "\n".join(lines))) - {"--help"}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_reference_of_a_command_has_the_flags_of_its_help(name, built, capsys):
     text = (built / "reference/commands.md").read_text()
-    for name in COMMANDS:
-        assert f"## absslab {name}\n" in text
-    for flag in ("--event_folder", "--recipe", "--unet_channels", "--dc", "--host", "--settings"):
-        assert f"`{flag}`" in text, flag
+    (section,) = re.findall(rf"^## absslab {name}\n(.*?)(?=^## |\Z)", text, flags=re.M | re.S)
+    described = set(re.findall(r"`(--\w+)`\{\.flag\}", section))
+    flags = flags_of_help(capsys, name)
+    if name == "train":  # it has other flags with other models
+        for kind in MASK_NETS:
+            flags |= flags_of_help(capsys, name, "--model_type", kind)
+        for kind in POOLINGS:
+            flags |= flags_of_help(capsys, name, "--pooling", kind)
+    assert flags
+    assert described == flags
+
+
+def test_the_page_of_installation_names_every_extra():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    text = (ROOT / "docs/start/install.md").read_text()
+    rows = set(re.findall(r"^\| `([\w-]+)` \|", text, flags=re.MULTILINE))
+    assert rows == set(project["optional-dependencies"])
+
+
+def test_the_architecture_names_every_package_and_folder_of_tests():
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    (tree,) = re.findall(r"^## Packages\n\n```\n(.*?)^```", text, flags=re.M | re.S)
+    modules = pkgutil.walk_packages(absslab.__path__, "absslab.")
+    packages = {module.name.rpartition(".")[2] for module in modules if module.ispkg}
+    folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir()}
+    names = packages | {name for name in folders if name.isidentifier() and name[0] != "_"}
+    words = set(re.findall(r"\w+", tree))
+    assert names - words == set()
+    # A line of the tree begins with the name of a package or of a module.
+    first = re.findall(r"^ +(\w+)/ ", tree, flags=re.MULTILINE)
+    assert set(first) - packages == set()
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -107,12 +107,7 @@ def write_with_av(
             pytest.skip(f"this version of PyAV can't write {coding}")
         stream.layout = layout
         if video is not None:
-            black = np.zeros((48, 64, 3), np.uint8)
-            for index in range(5):
-                picture = av.VideoFrame.from_ndarray(black, format="rgb24")
-                picture.pts = index
-                output.mux(video.encode(picture))
-            output.mux(video.encode())
+            _write_pictures(output, video)
         frame = av.AudioFrame.from_ndarray(
             np.ascontiguousarray(channels, np.float32), format="fltp", layout=layout
         )
@@ -128,12 +123,17 @@ def write_silent_film(path: Path) -> None:
     """Write a video without sound."""
     with av.open(str(path), "w") as output:
         video = _add_video(output)
-        black = np.zeros((48, 64, 3), np.uint8)
-        for index in range(5):
-            picture = av.VideoFrame.from_ndarray(black, format="rgb24")
-            picture.pts = index
-            output.mux(video.encode(picture))
-        output.mux(video.encode())
+        _write_pictures(output, video)
+
+
+def _write_pictures(output, video) -> None:
+    """Write a few black pictures."""
+    black = np.zeros((48, 64, 3), np.uint8)
+    for index in range(5):
+        picture = av.VideoFrame.from_ndarray(black, format="rgb24")
+        picture.pts = index
+        output.mux(video.encode(picture))
+    output.mux(video.encode())
 
 
 def _add_video(output):

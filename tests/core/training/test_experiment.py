@@ -273,7 +273,7 @@ def test_a_gpu_trains_and_validates_the_average_without_a_warning(new_run):
         mask_net=UNetConfig(unet_channels=(4, 4, 4), fine_channels=3, context=4),
         run=replace(new_run.run, device="cuda"),
     )
-    finish(Experiment(u_net))
+    assert np.isfinite(finish(Experiment(u_net))[-1].losses["total"])
 
 
 def test_features_can_come_from_a_store_and_are_the_same(new_run, tmp_path):
