@@ -9,6 +9,7 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from .lab import free_port
 
@@ -22,16 +23,31 @@ class Proxy:
         upstream: port of the server.
         keeps_host: whether the server learns by which name the browser asked.
         delay: of each direction, in seconds.
+        web_sockets: whether requests for web sockets are passed on as such.
+        path: what is taken away from the beginning of each path, such as "/listen".
+        silence: time in seconds after which a connection on which the server says nothing is cut.
 
     While `refuses` is true, connections are closed at once.
     """
 
-    def __init__(self, upstream: int, *, keeps_host: bool = True, delay: float = 0.0):
+    def __init__(
+        self,
+        upstream: int,
+        *,
+        keeps_host: bool = True,
+        delay: float = 0.0,
+        web_sockets: bool = True,
+        path: str = "",
+        silence: float | None = None,
+    ):
         self.port = free_port()
         self.url = f"http://localhost:{self.port}/"
         self._upstream = upstream
         self._keeps_host = keeps_host
         self._delay = delay
+        self._web_sockets = web_sockets
+        self._path = path.encode()
+        self._silence = silence
         self.refuses = False
         self._loop = asyncio.new_event_loop()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -88,26 +104,37 @@ class Proxy:
         from_server, server_writer = to_server
         self._writers |= {writer, server_writer}
         server_writer.write(self._change_head(head))
-        await asyncio.gather(self._copy(reader, server_writer), self._copy(from_server, writer))
+        to_page = self._copy(from_server, writer, self._silence)
+        await asyncio.gather(self._copy(reader, server_writer), to_page)
         self._writers -= {writer, server_writer}
 
     def _change_head(self, head: bytes) -> bytes:
         if not self._keeps_host:
             host = f"Host: 127.0.0.1:{self._upstream}".encode()
             head = re.sub(rb"(?im)^host:[^\r]*", host, head)
+        head = re.sub(rb"\A(\S+ )" + re.escape(self._path), rb"\1", head)
+        if not self._web_sockets:
+            head = re.sub(rb"(?im)^upgrade:[^\r]*\r\n", b"", head)
         if b"upgrade: websocket" not in head.lower():
             head = re.sub(rb"(?im)^connection:[^\r]*\r\n", b"", head)
             head = head[:-2] + b"Connection: close\r\n\r\n"
         return head
 
-    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _copy(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        silence: float | None = None,
+    ) -> None:
         """Copy until the end, each piece after the delay, and as many as the receiver reads."""
         pieces: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(maxsize=1000)
 
         async def receive() -> None:
             try:
-                while piece := await reader.read(_PIECE):
+                while piece := await asyncio.wait_for(reader.read(_PIECE), silence):
                     await pieces.put((self._loop.time() + self._delay, piece))
+            except TimeoutError:
+                writer.transport.abort()
             except ConnectionError:
                 pass
             await pieces.put((0.0, b""))
@@ -128,9 +155,9 @@ class Proxy:
 
 
 @contextmanager
-def running_proxy(upstream: int, *, keeps_host: bool = True, delay: float = 0.0) -> Iterator[Proxy]:
-    """Run a proxy in a thread."""
-    proxy = Proxy(upstream, keeps_host=keeps_host, delay=delay)
+def running_proxy(upstream: int, **habits: Any) -> Iterator[Proxy]:
+    """Run a proxy in a thread; it has the arguments of `Proxy`."""
+    proxy = Proxy(upstream, **habits)
     thread = threading.Thread(target=proxy.run, daemon=True)
     listening = threading.Thread(target=proxy.listen)
     listening.start()  # Playwright's loop runs in this thread

@@ -51,7 +51,7 @@ def test_a_page_that_can_not_reach_its_process_says_why(serve, page, watch, run)
         page.get_by_role("alert").wait_for(timeout=LOADED)
         message = page.get_by_role("alert").inner_text()
         assert f"--public_host {name}." in message
-        assert "proxy_set_header Host $host" in message
+        assert "proxy_set_header Host $http_host" in message
         until(page, lambda: not dashboard.kernels, 30, "its process is ended")
         page.goto("about:blank")
     watch.errors.clear()  # scripts of the page ask for the process that has ended
@@ -190,6 +190,48 @@ def test_widgets_arrive_though_their_web_socket_was_dropped(serve, page, leave, 
         assert max(loudest(page).values()) > 0
         assert len(sockets) >= 2
         assert page.get_by_text("not found").count() == 0
+        page.goto("about:blank")
+
+
+def test_a_proxy_without_web_sockets_is_told_what_to_pass_on(serve, page, leave, run):
+    dashboard = serve("monitor", "--run_directory", run, fresh=True)
+    with running_proxy(dashboard.port, web_sockets=False) as proxy:
+        page.goto(proxy.url, wait_until="commit")
+        line = page.get_by_role("alert")
+        line.get_by_text("the web socket of this page is refused").wait_for(timeout=LOADED)
+        assert "proxy_set_header Upgrade $http_upgrade" in line.inner_text()
+        page.goto("about:blank")
+        until(
+            page, lambda: not dashboard.kernels, 30, "the page that was left gives its place back"
+        )
+
+
+def test_a_proxy_below_another_path_is_told_the_flag(serve, page, watch, run):
+    dashboard = serve("monitor", "--run_directory", run, fresh=True)
+    with running_proxy(dashboard.port, path="/listen") as proxy:
+        page.route(lambda url: "/listen" not in url, lambda route: route.fulfill(status=404))
+        page.goto(f"{proxy.url}listen/", wait_until="commit")
+        line = page.get_by_role("alert")
+        line.get_by_text("are not found there").wait_for(timeout=LOADED)
+        assert "--base_url /listen/" in line.inner_text()
+        page.goto("about:blank")
+    watch.errors.clear()  # each file that was not found
+
+
+def test_a_proxy_that_takes_the_path_away_is_told_where_the_dashboard_is(serve, run):
+    dashboard = serve("monitor", "--run_directory", run, "--base_url", "/x/")
+    for path in ("/", "/voila/static/labvariables.css", "/xy/"):
+        status, _, text = get(dashboard.port, path, "localhost")
+        assert status == 404
+        assert '<a href="/x/">' in text
+        assert "takes the path away" in text
+
+
+def test_a_proxy_that_cuts_silent_connections_lets_a_page_load(serve, page, leave, run):
+    dashboard = serve("monitor", "--run_directory", run, fresh=True)
+    with running_proxy(dashboard.port, silence=5.0) as proxy:
+        open_page_at(page, proxy.url, "Trainings")
+        page.get_by_role("cell", name=run.name).first.wait_for(timeout=LOADED)
         page.goto("about:blank")
 
 

@@ -17,6 +17,7 @@ from absslab.widgets.dashboards.host_names import PageOriginMixin, host_name
 from absslab.widgets.dashboards.owners import OwnerMixin
 
 _PLACE_TIMEOUT = 10.0  # s to wait for a free place; a page that is reloaded soon frees its own
+_SIGN = "voila_heartbeat()"  # Voila's sign of life in a page whose notebook runs
 _KERNEL_ID = re.compile(r'"kernelId":\s*"([\w-]+)"')  # in the page's configuration
 
 
@@ -34,12 +35,17 @@ class PageHandler(OwnerMixin, TornadoVoilaHandler):
         owner = self.recognise_visitor()
         server.places.arrive(address)
         is_arriving = True
+        has_begun = False
         try:
             async for html in self.get_generator(path=path):
                 if is_arriving and (match := _KERNEL_ID.search(html)):
                     server.places.end_arrival(address, match[1])
                     server.owners.add(match[1], owner)
                     is_arriving = False
+                if not has_begun and _SIGN in html:
+                    html = "\n"  # before its first line a page can have no script, but space
+                else:
+                    has_begun = True
                 self.write(html)
                 self.flush()
         finally:
@@ -105,9 +111,22 @@ class PageOpenedHandler(OwnerMixin, JupyterHandler):
         self.write(
             f"This page can't reach its process. The proxy in front of the server asks for "
             f"{self.request.host} instead of {page_host}. Its host can pass the name on (nginx: "
-            f"proxy_set_header Host $host), or start the dashboard with "
+            f"proxy_set_header Host $http_host), or start the dashboard with "
             f"--public_host {host_name(page_host)}."
         )
+
+
+class OutsideHandler(JupyterHandler):
+    """Says where the dashboard is to those that ask for an address outside its path."""
+
+    async def prepare(self) -> None:  # type: ignore[override]
+        """Answer all methods alike."""
+        template = self.settings["jinja2_env"].get_template("outside.html")
+        self.set_status(404)
+        self.finish(template.render(path=self.base_url))
+
+    def compute_etag(self) -> None:
+        """Give no tag: the page is not to be kept."""
 
 
 class TemplateFileHandler(TemplateStaticFileHandler):

@@ -42,6 +42,7 @@ from absslab.widgets.dashboards.kernel_socket import (
 )
 from absslab.widgets.dashboards.owners import KernelOwners
 from absslab.widgets.dashboards.page_handlers import (
+    OutsideHandler,
     OwnKernelHandler,
     PageHandler,
     PageOpenedHandler,
@@ -68,6 +69,7 @@ from absslab.widgets.ui.compatibility import (
 _log = logging.getLogger("tornado.access")
 _TOKEN = re.compile(r"((?:token|password)=)[^&\s'\"]+")
 _SWEEP_INTERVAL = 3.0  # s
+_SIGN_INTERVAL = 2  # s between signs of life in a page whose notebook runs; proxies cut silent ones
 _KILL_TIMEOUT = 5.0  # s to wait until killed processes are gone
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _ALL_INTERFACES = ("0.0.0.0", "::", "")
@@ -144,6 +146,8 @@ class DashboardServer(Voila):
         if self.server_url != "/":
             without_slash = PathMatches(self.server_url.rstrip("/"))
             rules.insert(1, Rule(without_slash, RedirectHandler, {"url": self.server_url}))
+            outside = PathMatches(rf"(?!{re.escape(self.server_url)}).*")
+            rules.insert(2, Rule(outside, OutsideHandler))
         self.http_server = LimitedServer(self.app, self.max_visitors, self._trusted_proxies)
         self.http_server.listen(self.port, self.ip)
         PeriodicCallback(self.sweep, 1000 * _SWEEP_INTERVAL).start()
@@ -327,6 +331,7 @@ def _voila_flags(server: ServerConfig) -> list[str]:
         "Voila.token": "" if server.token == NO_TOKEN else server.token,
         "Voila.open_browser": server.open_browser,
         "Voila.log_level": logging.ERROR,
+        "VoilaConfiguration.http_keep_alive_timeout": _SIGN_INTERVAL,
         "VoilaConfiguration.preheat_kernel": server.preheat > 0,
         "VoilaConfiguration.default_pool_size": server.preheat,
         "MappingKernelManager.cull_idle_timeout": round(server.idle_time),

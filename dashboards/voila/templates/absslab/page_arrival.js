@@ -1,6 +1,7 @@
 // Notice that a page did not arrive whole, load it again a few times, and then say so in words.
 
-const NO_PROGRESS = 45_000; // ms in which nothing more of the page came
+const NO_PROGRESS = 45_000; // ms in which no more scripts of the page came
+const NO_SIGN = 20_000; // ms without a sign from the notebook, of which the server sends one every two seconds
 const PAUSES = [0, 2000, 6000]; // ms before each time that the page is loaded again
 const LONGEST_ANSWER = 10_000; // ms
 const RELOADED = "absslab-reloaded"; // an item of the session's storage: how often this page was loaded again
@@ -36,7 +37,7 @@ addEventListener("unhandledrejection", (event) => {
 });
 const arrivalWatch = setInterval(() => {
   if (isReady) clearInterval(arrivalWatch);
-  else if (Date.now() - lastProgress > NO_PROGRESS) loadAgain();
+  else if (Date.now() - lastProgress > (hasArrived ? NO_PROGRESS : NO_SIGN)) loadAgain();
 }, 5000);
 
 async function loadAgain() {
@@ -52,13 +53,32 @@ async function loadAgain() {
   sessionStorage.setItem(RELOADED, nTimes + 1);
   sayAboutConnection("This page did not arrive whole: trying again …");
   await new Promise((resolve) => setTimeout(resolve, PAUSES[nTimes]));
-  while (!(await isServerThere())) await new Promise((resolve) => setTimeout(resolve, 1000));
+  for (;;) {
+    const answer = await askServer();
+    if (answer?.ok) break;
+    if (answer?.status === 404) {
+      sayAboutConnection(otherPath(), true);
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+  }
   location.reload();
 }
 
-async function isServerThere() {
-  const address = `${document.body.dataset.baseUrl ?? "/voila/"}static/labvariables.css`;
+// Ask for a small file of the server; gives null if no answer comes.
+function askServer() {
   const signal = AbortSignal.timeout(LONGEST_ANSWER);
-  const answer = await fetch(address, { cache: "no-store", signal }).catch(() => null);
-  return Boolean(answer?.ok);
+  return fetch(fileAddress(), { cache: "no-store", signal }).catch(() => null);
+}
+
+function fileAddress() {
+  return `${document.body?.dataset.baseUrl ?? "/voila/"}static/labvariables.css`;
+}
+
+// A proxy may serve the page below another path than the server does.
+function otherPath() {
+  const path = location.pathname.replace(/[^/]*$/, "");
+  return `This page was loaded from ${path}, but its files are asked for at ${fileAddress()} and are not found there. `
+    + `Its host can start the dashboard with --base_url ${path}, and let the proxy pass on the whole path `
+    + "(nginx: proxy_pass with no path behind the port).";
 }

@@ -7,6 +7,11 @@ const SILENCE = 40_000; // ms; the page says something every ten seconds, which 
 const CHECK_INTERVAL = 5000; // ms
 const ACKNOWLEDGE_DELAY = 50; // ms
 const WORDS_DELAY = 2000; // ms without a connection, after which it is said
+const N_REFUSALS = 4; // attempts in vain, after which a first web socket counts as refused
+
+const NO_WEB_SOCKETS = "The server answers, but the web socket of this page is refused. A proxy in front of the server has to "
+  + "pass web sockets on (nginx: proxy_http_version 1.1, proxy_set_header Upgrade $http_upgrade, "
+  + "proxy_set_header Connection upgrade; Apache: ProxyPass … upgrade=websocket). Trying again …";
 
 // Show a line at the top of the page; without a text it goes away.
 function sayAboutConnection(text, canReload = false) {
@@ -124,6 +129,12 @@ class ResumingSocket {
     const delay = RETRY_DELAYS[Math.min(this.#nAttempts, RETRY_DELAYS.length - 1)];
     this.#nAttempts += 1;
     setTimeout(() => this.#retryNow(), delay);
+    if (this.readyState === PlainSocket.CONNECTING && this.#nAttempts >= N_REFUSALS) this.#explainRefusal();
+  }
+
+  // A proxy may pass on requests, but no web sockets.
+  async #explainRefusal() {
+    if ((await askServer())?.ok && this.readyState === PlainSocket.CONNECTING) sayAboutConnection(NO_WEB_SOCKETS);
   }
 
   #retryNow() {
