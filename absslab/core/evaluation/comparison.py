@@ -300,13 +300,6 @@ def _check_rows(path: str, table: pd.DataFrame, other_path: str, other: pd.DataF
                 path=path,
                 other_path=other_path,
             )
-    if len(table) != len(other):
-        raise InputError(
-            f"{{path}} has {len(table)} rows, {{other_path}} {len(other)}: "
-            "expected one per mixture and class",
-            path=path,
-            other_path=other_path,
-        )
     for column in ("label", "present"):
         values = table[column].to_numpy(float)
         other_values = other[column].to_numpy(float)

@@ -129,6 +129,7 @@ def _read_table(path: Path, scores_path: str | Path) -> pd.DataFrame:
                 f"{{path}}: the column {name} is empty in {n_empty} rows: evaluate once more",
                 path=path,
             )
+    _check_pairs(table, path)
     for name in table.columns.difference(_TEXT_COLUMNS, sort=False):
         if not pd.api.types.is_numeric_dtype(table[name]):
             raise InputError(
@@ -137,3 +138,23 @@ def _read_table(path: Path, scores_path: str | Path) -> pd.DataFrame:
                 path=path,
             )
     return table
+
+
+def _check_pairs(table: pd.DataFrame, path: Path) -> None:
+    """Check that there is one row for each pair of a mixture and a class."""
+    pairs = table[["mixture", "class"]]
+    repeated = pairs[pairs.duplicated()]
+    if len(repeated):
+        mixture, name = map(str, repeated.iloc[0])
+        raise InputError(
+            f"{{path}} has the row of {escape_braces(mixture)} and {escape_braces(name)} twice: "
+            f"evaluate once more",
+            path=path,
+        )
+    n_mixtures, n_classes = table["mixture"].nunique(), table["class"].nunique()
+    if len(table) != n_mixtures * n_classes:
+        raise InputError(
+            f"{{path}} has {len(table)} rows: expected one for each of {n_mixtures} mixtures and "
+            f"{n_classes} classes; evaluate once more",
+            path=path,
+        )

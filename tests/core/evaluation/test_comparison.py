@@ -125,7 +125,15 @@ def test_scores_that_are_no_means_over_mixtures_are_compared_without_an_interval
             "different classes: only one has speech",
         ),
         (lambda table: table.assign(label=1.0), "differ in whether 000000.wav holds speech"),
-        (lambda table: pd.concat([table, table[:1]]), "has 60 rows"),
+        (
+            lambda table: pd.concat([table, table[:1]]),
+            "has the row of 000000.wav and knock twice",
+        ),
+        (
+            lambda table: table[1:].replace({"mixture": {"000001.wav": "000000.wav"}}),
+            "has the row of 000000.wav and speech twice",
+        ),
+        (lambda table: table[1:], "has 59 rows: expected one for each of 30 mixtures and 2 cl"),
     ],
 )
 def test_scores_of_other_data_are_refused(tmp_path, change, message):
