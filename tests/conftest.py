@@ -1,5 +1,6 @@
 """Make once what many tests need: recordings, a folder of mixtures, a small trained model."""
 
+import ctypes
 import resource
 import shutil
 from collections.abc import Callable, Iterator
@@ -153,3 +154,18 @@ def full_disk() -> Callable[[int], AbstractContextManager[None]]:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
     return limit
+
+
+@pytest.fixture
+def plain_user() -> Iterator[None]:
+    """Let permissions of files hold for root too, in this thread and without other processes."""
+    libc = ctypes.CDLL(None)
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # version 3, this thread
+    before = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable; then their high halves
+    if libc.capget(header, before):
+        pytest.skip("there are no capabilities")
+    without = (ctypes.c_uint32 * 6)(*before)
+    without[0] &= ~(1 << 1 | 1 << 2)  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+    libc.capset(header, without)
+    yield
+    libc.capset(header, before)

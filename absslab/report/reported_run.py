@@ -91,12 +91,10 @@ def open_run(
         InputError: it is not a run directory, it has no model yet, its data are gone, or they do
             not have this split; or a data folder is named although the data were not moved.
     """
-    folder = Path(run_directory)
-    reader = RunReader.open(folder)
+    reader = RunReader.open(run_directory)
+    folder = reader.folder
     if split not in SPLITS:
         raise InputError(f"there is no split {split!r}: expected one of {', '.join(SPLITS)}")
-    if not folder.name or folder.name == "..":
-        folder = folder.resolve()
     checkpoint = best_checkpoint_path(folder)
     if not checkpoint.is_file():
         raise InputError(

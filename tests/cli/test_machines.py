@@ -2,9 +2,11 @@
 
 import builtins
 import io
+import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -334,3 +336,121 @@ def test_data_on_a_read_only_disk_are_used(
     if done.returncode == 77 or "unshare" in done.stderr:
         pytest.skip(f"mounting is not allowed: {done.stderr}")
     assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def locked_class(event_folder, tmp_path):
+    """Recordings in a sub-folder per class, of which one may not be read."""
+    folder = tmp_path / "e"
+    for path in event_folder.iterdir():
+        name = path.stem.rstrip("0123456789")
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, folder / name)
+    locked = folder / "speech"
+    locked.chmod(0)
+    yield locked
+    locked.chmod(0o700)
+
+
+@pytest.mark.parametrize("flag", ["--event_folder", "--background_folder"])
+@pytest.mark.usefixtures("plain_user")
+def test_a_class_whose_folder_may_not_be_read_is_never_passed_over(
+    flag, locked_class, event_folder, tmp_path, capsys
+):
+    folders = {"--event_folder": event_folder, flag: locked_class.parent}
+    flags = [str(part) for item in folders.items() for part in item]
+    flags += ["--output_folder", str(tmp_path / "m"), "--n_files", "10", "--length", "1"]
+    assert main(["mix", *flags, "--n_workers", "1"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{locked_class} can't be read: Permission denied" in line
+    assert not (tmp_path / "m").exists()
+    assert main(["mix", *flags, "--n_workers", "1", "--on_error", "skip"]) == 3
+    assert str(locked_class) in (tmp_path / "m/left_out.csv").read_text()
+    assert "Permission denied" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("plain_user")
+def test_sounds_that_may_not_be_read_do_not_stop_the_others(
+    locked_class, checkpoint, tmp_path, capsys
+):
+    inside = min(locked_class.parent.glob("knock/*"))
+    locked_class.chmod(0o700)
+    closed = min(locked_class.iterdir())
+    for given, mode in ((locked_class, 0o400), (locked_class, 0), (closed, 0)):
+        locked_class.chmod(mode)  # of 400, files are listed, but can't be opened
+        output = tmp_path / f"o-{given.stem}-{mode}"
+        flags = ["--checkpoint_path", checkpoint, "--input", given, inside]
+        assert main(["separate", *map(str, flags), "--output_folder", str(output)]) == 3
+        assert "can't be read: Permission denied" in (output / "left_out.csv").read_text()
+        assert (output / inside.stem / "residual.wav").exists()
+    capsys.readouterr()
+
+
+def test_a_folder_without_sounds_does_not_stop_the_others(checkpoint, mixtures, tmp_path, capsys):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    flags = ["--checkpoint_path", checkpoint, "--output_folder", tmp_path / "o"]
+    flags += ["--input", empty, mixtures / "test/000000.wav"]
+    assert main(["separate", *map(str, flags)]) == 3
+    assert f"{empty} holds no sound file" in (tmp_path / "o/left_out.csv").read_text()
+    assert (tmp_path / "o/000000/residual.wav").exists()
+    assert main(["separate", *map(str, flags), "--on_error", "stop"]) == 2
+    capsys.readouterr()
+
+
+@pytest.mark.usefixtures("plain_user")
+def test_references_that_may_not_be_read_are_left_out(checkpoint, mixtures, tmp_path, capsys):
+    shutil.copytree(mixtures, tmp_path / "m")
+    locked = tmp_path / "m/test/000000"
+    locked.chmod(0)
+    flags = ["--checkpoint_path", checkpoint, "--data_folder", tmp_path / "m", "--bss_eval", "none"]
+    flags += ["--n_resamples", "0", "--output", tmp_path / "s.json", "--on_error"]
+    try:
+        assert main(["evaluate", *map(str, flags), "stop"]) == 2
+        (line,) = capsys.readouterr().err.splitlines()[-1:]
+        assert f"{locked} can't be read: Permission denied" in line
+        assert main(["evaluate", *map(str, flags), "skip"]) == 3
+    finally:
+        locked.chmod(0o700)
+    capsys.readouterr()
+    assert list(json.loads((tmp_path / "s.json").read_text())["left_out"]) == ["000000.wav"]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket", "device"])
+def test_what_may_never_end_is_not_waited_for(kind, checkpoint, mixtures, tmp_path, capsys):
+    place = tmp_path / "x"
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(place))
+    else:
+        place = Path("/dev/zero")
+    separate = ["--checkpoint_path", checkpoint, "--input", mixtures / "test"]
+    recordings = ["--data_set_type", "weakly_labelled_folder", "--data_folder", mixtures / "test"]
+    for command in (
+        ["separate", *separate, "--output_folder", tmp_path / "o", "--settings", place],
+        ["compare", place, place],
+        ["mix", "--event_folder", mixtures, "--output_folder", tmp_path / "m", "--recordings_csv"]
+        + [place],
+        ["train", *recordings, "--save_path", tmp_path / "r.ckpt", "--labels", place],
+    ):
+        assert main([str(part) for part in command]) == 2, command
+        (line,) = capsys.readouterr().err.splitlines()
+        assert f"{place} is a {kind}" in line
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        "separate --checkpoint_path r.ckpt --output_folder o --input=",
+        "mix --event_folder e --output_folder o --recordings_csv=",
+        "train --data_folder d --save_path r.ckpt --labels=",
+        "evaluate --checkpoint_path r.ckpt --data_folder=",
+    ],
+)
+def test_a_path_that_is_empty_is_not_taken_for_another(flags, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)  # "" would be this folder, or no table
+    assert main(flags.split()) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "is empty" in line

@@ -6,6 +6,7 @@ Axes: C channels, N samples.
 """
 
 import os
+import stat
 from typing import Self
 
 import numpy as np
@@ -19,8 +20,9 @@ from absslab.core.audio.decoder_choice import (
 from absslab.core.audio.decoders import DecodingError
 from absslab.core.audio.formats import readable_kinds
 from absslab.core.audio.sampling_rates import HIGHEST_RATE, LOWEST_RATE, is_rate
-from absslab.core.common.errors import InputError, InputWarning, Reason
+from absslab.core.common.errors import InputError, InputWarning
 from absslab.core.common.files import FileVersion
+from absslab.core.common.files import unreadable_error as system_error
 
 LARGEST = 1e10  # magnitude of a sample; the squares of larger ones are too large for float32
 _BLOCK = 1 << 16  # samples to decode at a time
@@ -48,19 +50,18 @@ class OpenSound:
         Raises:
             InputError: the file is missing or empty, not a sound, or of a rate that no sound has.
         """
-        if not os.path.isfile(path):
-            raise InputError(
-                "{path} does not exist or is not a file: "
-                f"expected a sound file ({readable_kinds()})",
-                path=path,
-            )
         try:
+            if not _is_file(path):
+                raise InputError(
+                    "{path} does not exist or is not a file: "
+                    f"expected a sound file ({readable_kinds()})",
+                    path=path,
+                )
             opened = open_decoder(path)
         except DecodingError as error:
             raise unreadable_error(path, error) from None
         except OSError as error:  # it may not be read, or its disk has failed
-            reason = Reason.of(error)
-            raise InputError("{path} can't be read: {reason}", path=path, reason=reason) from None
+            raise system_error(path, error) from None
         sound = cls(path, opened)
         if not is_rate(sound.sampling_rate):
             sound.close()
@@ -223,3 +224,15 @@ def _check_samples(block: np.ndarray, path: str) -> None:
         f"{{path}} holds samples of up to {largest:.2g}: expected [−1, 1]; scale or replace it",
         path=path,
     )
+
+
+def _is_file(path: str | os.PathLike[str]) -> bool:
+    """Tell whether there is a file, other than a pipe or a device.
+
+    Raises:
+        OSError: the system does not let us look.
+    """
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False

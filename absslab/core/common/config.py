@@ -17,6 +17,7 @@ import numpy as np
 
 from absslab.core.common.errors import InputError, describe_value
 
+_PATHS = ("FILE", "FOLDER", "PATH")  # what stands for a path in the help
 _TRUE = ("True", "true", "1")
 _FALSE = ("False", "false", "0")
 # In magnitude: seeds have up to 64 bits, and the other numbers are counts, times or factors.
@@ -210,15 +211,16 @@ def add_flags(
     group = parser.add_argument_group(*describe_config(config_class))
     for field in dataclasses.fields(config_class):
         hint = hints[field.name]
-        _, is_tuple, _ = _element_type(hint)
+        _, is_tuple, optional = _element_type(hint)
+        metavar = _metavar(field, hint)
         names = (field.name, *field.metadata["aliases"])
         group.add_argument(
             *(f"--{name}" for name in names),
             dest=field.name,
             default=argparse.SUPPRESS,
-            type=_parser_of(hint),
+            type=_parser_of(hint, is_path=(optional or is_tuple) and metavar in _PATHS),
             nargs="+" if is_tuple else None,
-            metavar=_metavar(field, hint),
+            metavar=metavar,
             help=_help_text(field, defaults.get(field.name, field.default)).replace("%", "%%"),
         )
 
@@ -349,13 +351,21 @@ def _element_type(hint: Any) -> tuple[Any, bool, bool]:
     return hint, False, optional
 
 
-def _parser_of(hint: Any) -> Callable[[str], Any]:
-    """Return the function that parses the text of a flag."""
+def _parser_of(hint: Any, *, is_path: bool = False) -> Callable[[str], Any]:
+    """Return the function that parses the text of a flag.
+
+    Args:
+        hint: annotation of the field.
+        is_path: whether the text is the path of a file or a folder, which is never empty.
+    """
     element, _, optional = _element_type(hint)
 
     def parse(text: str) -> Any:
         if optional and text.lower() == "none":
             return None
+        if is_path and not text.strip():
+            none = " or none" if optional else ""
+            raise argparse.ArgumentTypeError(f"it is empty: expected a file or a folder{none}")
         if element is bool:
             if text not in (*_TRUE, *_FALSE):
                 raise argparse.ArgumentTypeError(

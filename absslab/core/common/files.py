@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import tempfile
 import unicodedata
 import zlib
@@ -145,10 +146,12 @@ class Walk:
     Args:
         files: the files, of which links may lead nowhere.
         loops: links to folders that have been looked at already, or that hold the folder itself.
+        unreadable: errors about folders whose files can't be listed.
     """
 
     files: list[Path]
     loops: list[Path]
+    unreadable: list[InputError]
 
 
 def walk_once(folder: str | Path) -> Walk:
@@ -158,8 +161,13 @@ def walk_once(folder: str | Path) -> Walk:
     """
     files: list[Path] = []
     loops: list[Path] = []
+    unreadable: list[InputError] = []
     seen: set[str] = set()
     waiting = [Path(folder)]
+
+    def keep(error: OSError) -> None:
+        unreadable.append(unreadable_error(error.filename, error))
+
     while waiting:
         links: list[Path] = []
         for start in waiting:
@@ -167,13 +175,30 @@ def walk_once(folder: str | Path) -> Walk:
             if str(real) in seen or (seen and lies_below(folder, real)):
                 loops.append(start)
                 continue
-            for root, folders, names in os.walk(start):
+            for root, folders, names in os.walk(start, onerror=keep):
                 seen.add(os.path.realpath(root))
                 folders[:] = sorted(name for name in folders if not name.startswith("."))
                 links += [path for name in folders if (path := Path(root) / name).is_symlink()]
                 files += [Path(root) / name for name in names]
         waiting = sorted(links)
-    return Walk(files, loops)
+    return Walk(files, loops, unreadable)
+
+
+def list_folder(folder: str | Path) -> list[Path]:
+    """List what is in a folder, sorted.
+
+    Raises:
+        InputError: the folder may not be read, or its disk has failed.
+    """
+    try:
+        return sorted(Path(folder).iterdir())
+    except OSError as error:
+        raise unreadable_error(folder, error) from None
+
+
+def unreadable_error(path: str | os.PathLike[str], error: OSError) -> InputError:
+    """Return an error that says why the system does not let a file or a folder be read."""
+    return InputError("{path} can't be read: {reason}", path=path, reason=Reason.of(error))
 
 
 def fold_name(name: str) -> str:
@@ -255,6 +280,7 @@ def read_json(path: str | Path) -> Any:
     Raises:
         InputError: the file can't be read or is not JSON.
     """
+    check_ends(path, "JSON")
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -263,6 +289,28 @@ def read_json(path: str | Path) -> Any:
         raise InputError(
             "{path} is not readable JSON ({reason})", path=path, reason=Reason.of(error)
         ) from None
+
+
+def check_ends(path: str | Path, content: str) -> None:
+    """Check that a path is none of a pipe or a device, whose reading may never end.
+
+    Args:
+        path: the file, which need not exist.
+        content: what it is to hold, for messages.
+
+    Raises:
+        InputError: it is a pipe, a socket or a device.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):  # reading it says more
+        return
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        kind = "pipe" if stat.S_ISFIFO(mode) else "socket" if stat.S_ISSOCK(mode) else "device"
+        raise InputError(
+            f"{{path}} is a {kind}: expected a file with {content}; write it to one first",
+            path=path,
+        )
 
 
 def check_version(content: Mapping[str, Any], path: str | Path, *, newest: int) -> None:

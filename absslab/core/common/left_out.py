@@ -233,7 +233,8 @@ class LeftOut:
             InputError: there is another file of this name.
             OSError: the table can't be written.
         """
-        self.write()
+        if self.n_files != 1 or not self.files:
+            self.write()
         try:
             yield
         finally:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from absslab.core.common.errors import InputError, Reason
+from absslab.core.common.files import check_ends
 
 _OTHER_FILES = {  # beginnings of files that are no text
     b"PK\x03\x04": "a workbook of Excel or LibreOffice, or a zip file: save it as CSV (UTF-8)",
@@ -29,8 +30,7 @@ def read_text(path: str | Path) -> str:
         InputError: the file is missing, or is no text; the message says what it is instead.
     """
     path = Path(path)
-    if path.is_char_device():  # such as /dev/full, which never ends
-        raise InputError("{path} is a device: expected the file of a table", path=path)
+    check_ends(path, "a table")
     try:
         content = path.read_bytes()
     except FileNotFoundError:

@@ -27,7 +27,7 @@ from typing import Any
 from absslab.core.audio import formats
 from absslab.core.common.documents import SavedDocument
 from absslab.core.common.errors import InputError
-from absslab.core.common.files import check_version, read_json
+from absslab.core.common.files import check_version, list_folder, read_json
 from absslab.core.common.tables import read_table
 from absslab.core.data.class_names import class_of_stem
 from absslab.core.data.mixing import MixtureSpec
@@ -131,9 +131,12 @@ def source_files(mixture: str | Path) -> dict[str, Path]:
 
     Returns:
         the files; empty if no sources were saved.
+
+    Raises:
+        InputError: the folder of the sources can't be read.
     """
     folder = Path(mixture).with_suffix("")
     if not folder.is_dir():
         return {}
-    files = sorted(path for path in folder.iterdir() if formats.is_audio(path))
+    files = [path for path in list_folder(folder) if formats.is_audio(path)]
     return {class_of_stem(path.stem): path for path in files}

@@ -3,6 +3,7 @@
 Recordings are split before anything is mixed, so that no sound is in two splits.
 """
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import NamedTuple
 
 from absslab.core.audio import formats, sound_files
 from absslab.core.common.errors import InputError, InputWarning, escape_braces
-from absslab.core.common.files import walk_once
+from absslab.core.common.files import list_folder, walk_once
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.notices import give_notice
 from absslab.core.common.progress import Progress, Steps, run_to_end
@@ -132,8 +133,7 @@ def background_steps(
     """
     folder = Path(folder)
     collected = LeftOut("mix", on_error="stop") if left_out is None else left_out
-    paths = _list_audio_below(folder)
-    collected.n_files += len(paths)
+    paths = _list_audio_below(folder, collected)
     files = [_EventFile(path, "background", "") for path in paths]
     files = _add_origins(folder, files, origin_pattern, collected)
     indexed = yield from _decode(files, collected, is_strict=left_out is None)
@@ -286,17 +286,27 @@ def split_recordings(
 
 
 def audio_files(folder: str | Path) -> list[Path]:
-    """List the sound files directly in a folder, sorted; links that lead nowhere are among them."""
-    return sorted(
-        path for path in Path(folder).iterdir() if formats.is_audio(path) and not path.is_dir()
-    )
+    """List the sound files directly in a folder, sorted; links that lead nowhere are among them.
+
+    Raises:
+        InputError: the folder can't be read.
+    """
+    return [
+        path for path in list_folder(folder) if formats.is_audio(path) and not os.path.isdir(path)
+    ]
 
 
-def _list_audio_below(folder: Path) -> list[Path]:
-    """List the sound files in a folder and its sub-folders, except hidden ones."""
+def _list_audio_below(folder: Path, left_out: LeftOut) -> list[Path]:
+    """List the sound files in a folder and its sub-folders, except hidden ones.
+
+    Folders that can't be read are left out.
+    """
     _check_folder(folder)
     walk = walk_once(folder)
     files = sorted(path for path in walk.files if formats.is_audio(path))
+    left_out.n_files += len(files) + len(walk.unreadable)
+    for error in walk.unreadable:
+        left_out.add(error.path or folder, error)
     if walk.loops:
         links = "link leads" if len(walk.loops) == 1 else "links lead"
         give_notice(
@@ -306,6 +316,8 @@ def _list_audio_below(folder: Path) -> list[Path]:
                 path=walk.loops[0],
             )
         )
+    if not files and walk.unreadable:
+        raise left_out.to_error()
     if not files:
         content = "no sound file" if any(folder.iterdir()) else "nothing"
         raise InputError(
@@ -344,7 +356,7 @@ def _list_from_names(folder: Path, left_out: LeftOut) -> list[_EventFile]:
     """List the sound files of the first two layouts."""
     _check_folder(folder)
     _check_holds_no_mixtures(folder)
-    paths = _list_audio_below(folder)
+    paths = _list_audio_below(folder, left_out)
     flat = [path for path in paths if path.parent == folder]
     nested = [path for path in paths if path.parent != folder]
     if flat and nested:
@@ -354,7 +366,6 @@ def _list_from_names(folder: Path, left_out: LeftOut) -> list[_EventFile]:
             "expected one or the other; say which with a CSV",
             path=folder,
         )
-    left_out.n_files += len(paths)
     files = []
     for path in paths:
         with left_out.file(path):

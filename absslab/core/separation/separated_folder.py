@@ -88,30 +88,31 @@ def find_inputs(
     Args:
         inputs: files and folders.
         output_folder: the folder to write to.
-        left_out: collects files of which no folder can be written: two files of one name, or
-            a folder of this name that `absslab separate` did not write. By default they are errors.
+        left_out: collects folders without sounds, and files of which no folder can be written:
+            two files of one name, or a folder of this name that `absslab separate` did not write.
+            By default they are errors.
 
     Raises:
-        InputError: a folder has no audio, or the output folder can't be used.
+        InputError: the output folder can't be used.
     """
     collected = LeftOut("separate", on_error="stop") if left_out is None else left_out
     check_output_folder(output_folder)
     files: dict[Path, Path] = {}  # by the file itself, which may be given twice
     for name in inputs:
         path = Path(name)
-        if path.is_dir() and not audio_files(path):
-            raise InputError(
-                f"{{path}} holds no sound file: expected {formats.readable_kinds()}",
-                path=path,
-            )
-        if path.is_dir() and os.path.realpath(path) == os.path.realpath(output_folder):
+        if not os.path.isdir(path):
+            files.setdefault(path.absolute(), path)
+            continue
+        if os.path.realpath(path) == os.path.realpath(output_folder):
             raise InputError(
                 "{path} is both input and output_folder: choose another folder to write to",
                 path=path,
             )
-        for file in audio_files(path) if path.is_dir() else [path]:
-            files.setdefault(file.absolute(), file)
-    collected.n_files = len(files)
+        found: list[Path] = []
+        with collected.file(path):
+            found = _list_folder(path)
+        files.update((file.absolute(), file) for file in found if file.absolute() not in files)
+    collected.n_files = len(files) + len(collected)
     by_stem: dict[str, Path] = {}
     for path in files.values():
         with collected.file(path):
@@ -120,6 +121,20 @@ def find_inputs(
     if left_out is None and collected:
         raise collected.to_error()
     return list(by_stem.values())
+
+
+def _list_folder(folder: Path) -> list[Path]:
+    """List the sound files of a folder.
+
+    Raises:
+        InputError: there are none, or the folder can't be read.
+    """
+    found = audio_files(folder)
+    if not found:
+        raise InputError(
+            f"{{path}} holds no sound file: expected {formats.readable_kinds()}", path=folder
+        )
+    return found
 
 
 def _check_folder_of(path: Path, output_folder: str | Path, by_stem: Mapping[str, Path]) -> None:

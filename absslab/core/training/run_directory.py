@@ -224,7 +224,10 @@ class RunReader:
         Raises:
             InputError: the folder is not a run directory.
         """
-        reader = cls(Path(folder))
+        # Of "." and "..", neither the name nor the path of the model beside them is known.
+        reader = cls(
+            Path(folder) if Path(folder).name not in ("", "..") else Path(folder).resolve()
+        )
         if reader._exists:
             return reader
         error = InputError(

@@ -315,3 +315,14 @@ def test_a_run_that_only_prepares_says_that_its_settings_are_to_come(tmp_path):
     StatusFile(folder / "status.json").write("failed")
     with pytest.raises(InputError, match=r"config\.json does not exist"):
         _ = RunReader.open(folder).config
+
+
+def test_a_run_directory_is_opened_from_within(tmp_path, monkeypatch):
+    (tmp_path / "r/epochs").mkdir(parents=True)
+    (tmp_path / "r/config.json").write_text("{}")
+    monkeypatch.chdir(tmp_path / "r")
+    assert RunReader.open(".").folder.name == "r"
+    monkeypatch.chdir(tmp_path / "r/epochs")
+    assert RunReader.open("..").folder.name == "r"
+    with pytest.raises(InputError, match="epochs is not a run directory"):
+        RunReader.open(".")
