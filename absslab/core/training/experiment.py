@@ -41,6 +41,7 @@ from absslab.core.training.run_directory import (
     RunReader,
     RunWriter,
     best_checkpoint_path,
+    check_save_path,
     run_directory,
 )
 from absslab.core.training.settings import Settings, canonical_config
@@ -144,6 +145,7 @@ class Experiment:
     def _run(self, notices: NoticeLog) -> TrainingSteps:
         settings = self.settings
         self._check_settings()
+        check_save_path(settings.run.save_path)
         left_out = LeftOut(
             "train",
             on_error=settings.run.on_error,

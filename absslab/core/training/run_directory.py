@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from absslab.core.common.errors import InputError, InputWarning, shorten
-from absslab.core.common.files import read_json, write_json
+from absslab.core.common.files import check_place, read_json, write_json
 from absslab.core.common.run_status import (
     STATES,
     RunStatus,
@@ -47,6 +47,23 @@ def run_directory(save_path: str | Path) -> Path:
             "save_path is '{path}': expected a file name that ends in .ckpt", path=path
         )
     return path.with_suffix("")
+
+
+def check_save_path(save_path: str | Path) -> None:
+    """Check, before a training, that its best model and its run directory can be written.
+
+    Raises:
+        InputError: a name is too long, a folder lies in the model's place, or nothing can be
+            written there.
+    """
+    folder = run_directory(save_path)
+    if os.path.isdir(save_path):
+        raise InputError(
+            "save_path is the folder {path}: expected the name of a file to write to",
+            path=save_path,
+        )
+    check_place(save_path, "save_path")
+    check_place(folder / "last.ckpt", "save_path", shown=save_path)
 
 
 def best_checkpoint_path(run: str | Path) -> Path:

@@ -533,6 +533,28 @@ def test_settings_that_can_not_be_used_overwrite_nothing(new_run, tmp_path):
         assert RunReader.open(tmp_path / "run").state() == "stopped"
 
 
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("x" * 251 + ".ckpt", "a name has 256 bytes: expected at most 255.*choose shorter names"),
+        ("ä" * 130 + ".ckpt", "a name has 265 bytes"),
+        ("x" * 300 + "/r.ckpt", "a name has 300 bytes"),
+        ("folder.ckpt", "save_path is the folder .*expected the name of a file"),
+        ("file/r.ckpt", "nothing can be written to .*file .*choose another place"),
+        ("file.ckpt", "nothing can be written to .*file .*choose another place"),
+        ("/proc/r.ckpt", "nothing can be written to /proc .*choose another place"),
+    ],
+)
+def test_a_model_that_can_not_be_saved_is_told_before_the_work(new_run, tmp_path, name, line):
+    (tmp_path / "folder.ckpt").mkdir()
+    (tmp_path / "file").write_text("in the place of a run directory")
+    settings = replace(new_run, run=replace(new_run.run, save_path=str(tmp_path / name)))
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(InputError, match=line):
+        next(Experiment(settings).run())
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def damage(mixtures, folder):
     """Copy the mixtures, damage some, and return the names of these."""
     shutil.copytree(mixtures, folder)
