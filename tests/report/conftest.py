@@ -28,7 +28,10 @@ _FETCHING = {
 
 @pytest.fixture
 def own_home(tmp_path, monkeypatch) -> Path:
-    """A temporary home folder: settings of the user are neither read nor written."""
+    """A temporary home folder: settings of the user are neither read nor written.
+
+    Another Python is installed there as python3.
+    """
     home = tmp_path / "home"
     home.mkdir()
     for name in (
@@ -41,6 +44,12 @@ def own_home(tmp_path, monkeypatch) -> Path:
     ):
         monkeypatch.setenv(name, str(home / name.lower()))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "0")
+    kernel = home / "jupyter_data_dir" / "kernels" / "python3" / "kernel.json"
+    kernel.parent.mkdir(parents=True)
+    kernel.write_text(
+        json.dumps({"argv": ["/other/python"], "display_name": "other", "language": "python"})
+    )
     return home
 
 

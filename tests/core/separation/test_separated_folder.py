@@ -12,8 +12,10 @@ import pytest
 import soundfile
 
 from absslab.cli.main import main
+from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
 from absslab.core.common.left_out import LeftOut
+from absslab.core.separation import separated_folder
 from absslab.core.separation.segmentation import Segment
 from absslab.core.separation.separated_folder import find_inputs, separate_file
 from absslab.core.separation.separator import Separator
@@ -205,6 +207,31 @@ def test_inputs_that_would_write_to_one_folder_are_refused(tmp_path):
     write(tmp_path / "a.flac")
     with pytest.raises(InputError, match="both write"):
         find_inputs([str(tmp_path)])
+
+
+def test_names_that_differ_by_case_alone_share_a_folder_on_a_case_blind_disk(tmp_path, monkeypatch):
+    for name in ("Take.wav", "take.flac"):
+        write(tmp_path / name)
+    assert len(find_inputs([str(tmp_path)], tmp_path / "out")) == 2
+    monkeypatch.setattr(separated_folder, "is_case_blind", lambda folder: True)
+    with pytest.raises(InputError, match=r"Take\.wav differ only by case"):
+        find_inputs([str(tmp_path)], tmp_path / "out")
+
+
+def test_files_of_any_name_are_separated_each_into_its_folder(separator, tmp_path):
+    names = [b"x" * 246, b"caf\xe9", "tür".encode(), b" blank", b"-dash", b"a:b", b"new\nline"]
+    inputs = tmp_path / "in"
+    inputs.mkdir()
+    for name in names:
+        write(tmp_path / "a.wav", n=4000).rename(inputs / os.fsdecode(name + b".wav"))
+    files = find_inputs([str(inputs)], tmp_path / "out")
+    for path in files:
+        list(separate_file(separator, path, tmp_path / "out"))
+    assert sorted(os.listdir(os.fsencode(tmp_path / "out"))) == sorted(names)
+    for path in files:
+        parts = (tmp_path / "out" / path.stem).glob("*.wav")
+        total = sum(sound_files.load(part) for part in parts)
+        np.testing.assert_array_equal(total, sound_files.load(path))
 
 
 def test_a_folder_that_is_replaced_when_the_process_ends_is_written_again(

@@ -1,6 +1,9 @@
 """The feature store holds the same features as computed ones, and only for its settings."""
 
 import os
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -195,6 +198,43 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path, data_set, full_dis
         open_store(tmp_path / "store", data_set, FrontEnd(CONFIG))
     assert "features-" in error.value.filename
     assert os.listdir(tmp_path / "store") == []
+
+
+FULL_DISK = """
+mount -t tmpfs -o size=40k tmpfs $2 || exit 77
+cd $1
+exec $3 -c '
+import sys
+from absslab.core.data.audio_data_set import build_data_set
+from absslab.core.data.labelled_recordings import LabelledRecording
+from absslab.core.model.feature_config import FeatureConfig
+from absslab.core.model.front_end import FrontEnd
+from absslab.core.training.feature_store import open_store
+recordings = [LabelledRecording("long.wav", frozenset({"a"}), "train")] * 8
+data_set = build_data_set(recordings, ["a"], 8000, in_memory=False)
+try:
+    open_store(sys.argv[1], data_set, FrontEnd(FeatureConfig(sampling_rate=8000, n_mels=64)))
+except OSError as error:
+    print(error.strerror)' $2
+"""
+
+
+def test_a_disk_that_is_really_full_is_an_error_and_leaves_nothing(tmp_path):
+    """A file that is mapped into memory would end the process there."""
+    if not shutil.which("unshare"):
+        pytest.skip("there is no unshare")
+    rng = np.random.default_rng(0)
+    soundfile.write(tmp_path / "long.wav", 0.1 * rng.standard_normal(16000), 8000)
+    (tmp_path / "disk").mkdir()
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", FULL_DISK, "", tmp_path, tmp_path / "disk", sys.executable],
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    if done.returncode == 77 or "unshare" in done.stderr:
+        pytest.skip(f"mounting is not allowed: {done.stderr}")
+    assert (done.returncode, done.stdout) == (0, "No space left on device\n"), done.stderr
 
 
 def test_a_store_cut_while_it_is_written_leaves_nothing(tmp_path, data_set, monkeypatch):

@@ -163,6 +163,7 @@ def test_kernels_hear_what_the_server_was_told_and_nothing_is_left(run, monkeypa
     assert started["is_there"]
     assert started["server"].port > 0, "0 means any free port"
     assert App.voila_configuration.kernel_spec_manager_class is OwnKernelSpecs
+    assert OwnKernelSpecs().get_kernel_spec("python3").argv[0] == sys.executable
     assert list((tmp_path / "visitors").iterdir()) == []
     assert "--VoilaConfiguration.preheat_kernel=True" in started["arguments"]
     assert f"--Voila.connection_dir_root={started['folder']}" in started["arguments"]

@@ -30,6 +30,21 @@ def test_the_right_token_opens_and_no_other(identity):
         assert identity.process_login_form(request(wrong)) is None
 
 
+def test_tokens_are_compared_in_constant_time(identity, monkeypatch):
+    compared = []
+    monkeypatch.setattr(
+        "secrets.compare_digest", lambda *pair: compared.append(pair) or pair[0] == pair[1]
+    )
+    for token in ("the token", "the toke", "x"):
+        identity.get_token(request(token))
+        identity.process_login_form(request(token))
+    assert [pair[0] for pair in compared] == [
+        *2 * [b"the token"],
+        *2 * [b"the toke"],
+        *2 * [b"x"],
+    ]
+
+
 def test_guesses_are_slowed_down_for_their_address_alone(identity):
     for number in range(10):
         assert identity.get_token(request(f"guess {number}")) is None

@@ -38,6 +38,7 @@ def test_a_page_that_no_browser_opens_gives_its_place_back(places, clock):
     assert places.find_abandoned(["a"], [], busy=[]) == []
     clock.seconds += 2
     assert places.find_abandoned(["a"], [], busy=[]) == ["a"]
+    assert FETCH_TIMEOUT <= 30
 
 
 def test_a_page_that_loads_over_a_slow_network_keeps_its_place(places, clock):

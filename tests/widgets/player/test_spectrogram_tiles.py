@@ -59,12 +59,16 @@ def test_half_the_amplitude_is_six_decibels_less_in_the_same_colours():
     assert level_pixels(np.array([top - RANGE - 1]), top) == 0
 
 
-@pytest.mark.parametrize(("suffix", "most_reads"), [(".wav", 400), (".mp3", 5)])
+@pytest.mark.parametrize(
+    ("suffix", "coding", "most_reads"),
+    [(".wav", "PCM_16", 400), (".mp3", "MPEG_LAYER_III", 5), (".wav", "G721_32", 5)],
+)
 def test_a_long_file_is_looked_at_here_and_there_or_where_seeking_is_dear_in_a_few_blocks(
-    tmp_path, monkeypatch, suffix, most_reads
+    tmp_path, monkeypatch, suffix, coding, most_reads
 ):
     path = tmp_path / f"long{suffix}"
-    soundfile.write(path, np.concatenate([tone(500, 90), tone(3000, 90)]), RATE)
+    samples = np.concatenate([tone(500, 90), tone(3000, 90)])
+    soundfile.write(path, 0.5 * samples, RATE, subtype=coding)
     reads = []
     read = FileSound.read
     monkeypatch.setattr(
