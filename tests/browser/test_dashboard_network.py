@@ -10,6 +10,7 @@ import pytest
 from tornado.httpclient import HTTPClientError
 
 from absslab.widgets.dashboards.http_server import HEADER_TIMEOUT
+from absslab.widgets.dashboards.settings import DashboardConfig
 
 from .visitor import (
     FetchedPage,
@@ -196,6 +197,75 @@ def test_any_changed_message_leaves_the_server_answering(monitor):
 
     run_visit(visit)
     assert "Traceback" not in monitor.printed
+
+
+ODD_CONTENTS = (
+    {"comm_id": "unknown", "data": {"method": "update", "state": {"value": 1}}},
+    {"comm_id": "WIDGET"},
+    {"comm_id": "WIDGET", "data": None},
+    {"comm_id": "WIDGET", "data": {"method": "update"}},
+    {"comm_id": "WIDGET", "data": {"method": "update", "state": {"index": "/etc"}}},
+    {"comm_id": "WIDGET", "data": {"method": "update", "state": {"index": 10**6}}},
+    {"comm_id": "WIDGET", "data": {"method": "update", "state": {"nothing": 1}}},
+    {
+        "comm_id": "WIDGET",
+        "data": {"method": "update", "state": {}, "buffer_paths": [["index", 3]]},
+    },
+    {"comm_id": "WIDGET", "data": {"method": "custom", "content": {"type": ["x"]}}},
+    {"comm_id": "WIDGET", "data": {"method": "x" * 1000}},
+)
+
+
+def test_an_odd_message_tells_a_visitor_of_no_code_and_no_folder(monitor, checkpoint):
+    async def visit():
+        visitor = await Visitor.open(monitor.port)
+        runs = await visitor.find_widget("DropdownModel")
+        heard = []
+        for content in ODD_CONTENTS:
+            if content["comm_id"] == "WIDGET":
+                content = content | {"comm_id": runs}
+            message = encode("shell", make_header("comm_msg"), content)
+            await visitor.socket.write_message(message, binary=True)
+        asked = make_header("kernel_info_request")
+        await visitor.socket.write_message(encode("shell", asked, {}), binary=True)
+        while not heard or b"kernel_info_reply" not in heard[-1]:
+            message = await asyncio.wait_for(visitor.socket.read_message(), 30)
+            assert message is not None
+            heard.append(message if isinstance(message, bytes) else message.encode())
+        await visitor.change(runs, {"index": None}, "display")  # the page goes on
+        await visitor.leave()
+        return b"\n".join(heard)
+
+    heard = run_visit(visit)
+    for hidden in ("Traceback", "site-packages", str(checkpoint.parent), str(monitor.home)):
+        assert hidden.encode() not in heard
+    assert "Traceback" not in monitor.printed
+
+
+def test_the_process_of_a_visitor_has_limits(monitor):
+    async def visit():
+        before = set(monitor.kernels)
+        visitor = await Visitor.open(monitor.port)
+        (kernel,) = set(monitor.kernels) - before
+        process = psutil.Process(kernel)
+        config = DashboardConfig()
+        assert process.rlimit(psutil.RLIMIT_FSIZE)[0] == config.max_disk * 1e6
+        assert process.rlimit(psutil.RLIMIT_DATA)[0] == config.max_memory * 1e6
+        await visitor.leave()
+
+    run_visit(visit)
+
+
+def test_one_address_can_not_take_all_places(serve, checkpoint):
+    dashboard = serve(
+        *("monitor", "--run_directory", checkpoint.with_suffix("")),
+        *("--max_visitors", "2", "--trusted_proxy", "127.0.0.1"),
+    )
+    statuses = [
+        dashboard.get("/", headers={"X-Forwarded-For": f"192.0.2.{address}"})[0]
+        for address in (1, 1, 2)
+    ]
+    assert statuses == [200, 503, 200]
 
 
 def test_a_flood_slows_its_sender_and_nobody_else(monitor):

@@ -77,12 +77,22 @@ def test_a_name_that_the_host_gave_is_answered_below_a_path(serve, run):
     assert get(dashboard.port, "/x/voila/static/labvariables.css", "sounds.test")[0] == 200
 
 
+def test_a_page_below_a_path_works_behind_a_proxy(serve, page, leave, run):
+    dashboard = serve("monitor", "--run_directory", run, "--base_url", "/x/", "--token", "none")
+    with running_proxy(dashboard.port, keeps_host=False, delay=0.08) as proxy:
+        open_page_at(page, f"{proxy.url}x", "Trainings")
+        page.get_by_role("cell", name=run.name).first.wait_for(timeout=LOADED)
+        assert page.url == f"{proxy.url}x/"
+        page.goto("about:blank")
+
+
 def test_wrong_tokens_are_slowed_down_and_appear_in_no_log(serve, run):
     dashboard = serve("monitor", "--run_directory", run, "--token", "another-secret", fresh=True)
     for number in range(15):
         assert get(dashboard.port, f"/?token=guess-{number}", "localhost")[0] == 302
     assert get(dashboard.port, "/?token=another-secret", "localhost")[0] == 302
     assert "guess-" not in dashboard.printed
+    assert dashboard.printed.count("another-secret") == 1  # in the address for the host alone
     assert "Traceback" not in dashboard.printed
 
 
