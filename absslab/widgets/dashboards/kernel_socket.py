@@ -48,6 +48,8 @@ _MAX_SESSIONS = 2  # of one kernel; a page has one, and the one before may not b
 _FAREWELL_LIMIT = 1 << 16  # bytes that may wait before the code with which a socket is closed
 _FAREWELL_TIME = 0.5  # s in which a page may answer it
 _POLICY_VIOLATION = 1008  # the code of RFC 6455 with which a socket is closed
+# What a kernel says that visitors don't read: code, tracebacks, warnings with paths.
+_HIDDEN = ("execute_input", "error", "stream")
 _SESSION = re.compile(r"[\w-]{1,64}")
 
 
@@ -215,7 +217,8 @@ class KernelSocketHandler(OwnerMixin, PageOriginMixin, KernelWebsocketHandler):
         if session is None or session.is_ended:
             return
         header = read_header_from_binary_message(message) or {}
-        if header.get("msg_type") == "execute_input":  # code
+        if header.get("msg_type") in _HIDDEN:
+            self._note_error(header)
             return
         if self._n_confirmed is not None:
             try:
@@ -284,6 +287,11 @@ class KernelSocketHandler(OwnerMixin, PageOriginMixin, KernelWebsocketHandler):
         self.close(_POLICY_VIOLATION)
         if self._session is not None:
             self._end(self._session)
+
+    def _note_error(self, header: dict[str, Any]) -> None:
+        """Tell the host of an error that is not sent to the page."""
+        if header["msg_type"] == "error" and self._limits.may_log():
+            self.log.error("the process of a page could not handle a message")
 
     def _drop_page(self) -> None:
         """Disconnect a page that does not receive what is sent to it."""

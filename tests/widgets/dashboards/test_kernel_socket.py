@@ -242,10 +242,13 @@ def test_the_session_of_a_process_that_ended_is_closed(attach, session, sessions
     assert session.connection.is_closed
 
 
-def test_code_is_not_sent_to_a_page(attach):
+@pytest.mark.parametrize("kind", ["execute_input", "error", "stream"])
+def test_code_and_tracebacks_are_not_sent_to_a_page(attach, kind):
     page = attach(0)
-    page.write_message(message({"msg_type": "execute_input"}), binary=True)
+    page.write_message(message({"msg_type": kind}), binary=True)
     assert page.sent == ["0"]
+    page.write_message(text_message("a"), binary=True)
+    assert page.sent == ["0", text_message("a")]
 
 
 @pytest.mark.parametrize(
