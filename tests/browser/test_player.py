@@ -180,7 +180,8 @@ def test_the_mix_is_what_numpy_makes_of_it_sample_by_sample(player, page):
     page.click(".absslab-player .play")
     player.wait_for_tracks("speech", phone=0.05 * 10 ** (4.5 / 20))  # their sound has arrived
     page.click(".absslab-player .play")
-    first, last = 12345, 45678
+    first = 12345
+    last = 45678
     render = (
         "([first, last]) => document.querySelector('.absslab-player').absslab.render(first, last)"
     )

@@ -684,7 +684,8 @@ def test_progress_begins_before_the_first_file_is_read(event_folder, tmp_path, i
     ]
     assert [step for step in steps if step.done == 0] == stages[is_indexed:]
     assert steps[-1] == Progress(5, 5)
-    folder, counts = tmp_path / "O", {"train": 5}
+    folder = tmp_path / "O"
+    counts = {"train": 5}
     assert work.result == WrittenMixtures(folder, read_manifest(folder).n_mixtures)
     assert work.result.counts == counts
 

@@ -35,7 +35,8 @@ def widgets():
 
 @pytest.mark.parametrize("make", [mixture, separation])
 def test_however_often_a_result_is_shown_it_has_one_player_which_goes_with_it(make, settle):
-    before, result = widgets(), make()
+    before = widgets()
+    result = make()
     model_ids = {result._repr_mimebundle_()[0][VIEW]["model_id"] for _ in range(10)}
     assert len(model_ids) == 1
     n_of_a_player = len(widgets() - before)
@@ -50,7 +51,8 @@ def test_however_often_a_result_is_shown_it_has_one_player_which_goes_with_it(ma
 
 def test_where_a_loop_runs_the_player_goes_when_the_loop_is_free():
     async def run():
-        before, result = widgets(), mixture()
+        before = widgets()
+        result = mixture()
         result._repr_mimebundle_()
         del result
         gc.collect()

@@ -38,7 +38,8 @@ class Page:
     """A fake page that shows a player and collects its messages."""
 
     def __init__(self, player):
-        self.player, self.messages = player, []
+        self.player = player
+        self.messages = []
         player.send = lambda content, buffers=None: self.messages.append((content, buffers))
 
     def sends(self, **content):
@@ -441,7 +442,8 @@ def test_where_a_loop_runs_answers_come_on_it_and_in_a_thread():
 
 
 def test_of_a_two_hour_file_only_what_is_asked_for_is_read(tmp_path):
-    rate, n_samples = 44100, 2 * 3600 * 44100
+    rate = 44100
+    n_samples = 2 * 3600 * 44100
     path = tmp_path / "two_hours.wav"
     with soundfile.SoundFile(path, "w", rate, 2, "PCM_16") as file:
         file.write(np.zeros((1, 2)))
@@ -450,7 +452,8 @@ def test_of_a_two_hour_file_only_what_is_asked_for_is_read(tmp_path):
     ) as raw:  # a sparse file: a header for the full length, and a tone near the end
         head = bytearray(raw.read(44))
         n_bytes = n_samples * 4
-        head[4:8], head[40:44] = (n_bytes + 36).to_bytes(4, "little"), n_bytes.to_bytes(4, "little")
+        head[4:8] = (n_bytes + 36).to_bytes(4, "little")
+        head[40:44] = n_bytes.to_bytes(4, "little")
         raw.seek(0)
         raw.write(head)
         raw.seek(44 + 4 * (n_samples - 10 * rate))

@@ -39,7 +39,8 @@ def test_an_array_is_read_from_anywhere_with_silence_around_it():
 def test_a_file_is_read_as_an_array_is(tmp_path):
     samples = noise(3000, 2)
     sound_files.save(tmp_path / "a.wav", samples, 44100, subtype="FLOAT")
-    sound, array = file_sound(tmp_path / "a.wav"), array_sound(samples, 44100)
+    sound = file_sound(tmp_path / "a.wav")
+    array = array_sound(samples, 44100)
     assert (sound.n_samples, sound.n_channels) == (3000, 2)
     for start, n in ((0, 3000), (-50, 100), (2950, 100), (4000, 10), (-30, 10)):
         np.testing.assert_array_equal(sound.read(start, n), array.read(start, n))

@@ -114,7 +114,8 @@ def test_where_a_loop_runs_work_is_done_without_more():
 
 
 def test_cancelled_work_closes_its_generator_and_is_never_done(loop):
-    wait, ended = threading.Event(), []
+    wait = threading.Event()
+    ended = []
     job, calls = work(loop, counting(5, wait=wait, ended=ended))
     job.start()
     loop.run_until(lambda: calls)
@@ -127,7 +128,8 @@ def test_cancelled_work_closes_its_generator_and_is_never_done(loop):
 
 
 def test_work_that_is_cancelled_after_its_last_step_is_done(loop):
-    wait, ending = threading.Event(), threading.Event()
+    wait = threading.Event()
+    ending = threading.Event()
 
     def steps():
         yield Progress(1, 1)
@@ -145,7 +147,8 @@ def test_work_that_is_cancelled_after_its_last_step_is_done(loop):
 
 
 def test_work_that_fails_while_it_is_cancelled_is_cancelled(loop):
-    wait, started = threading.Event(), threading.Event()
+    wait = threading.Event()
+    started = threading.Event()
 
     def steps():
         started.set()
@@ -163,7 +166,8 @@ def test_work_that_fails_while_it_is_cancelled_is_cancelled(loop):
 
 
 def test_closed_work_calls_nothing_back(loop):
-    wait, ended = threading.Event(), []
+    wait = threading.Event()
+    ended = []
     job, calls = work(loop, counting(5, wait=wait, ended=ended))
     job.start()
     loop.run_until(lambda: calls)
@@ -219,7 +223,8 @@ def test_a_job_whose_thread_cannot_start_fails_and_can_be_started_again(loop):
 
 
 def test_a_request_whose_thread_cannot_start_fails_and_the_next_one_is_answered(loop):
-    delivered, errors = [], []
+    delivered = []
+    errors = []
     latest = LatestOnly(loop, lambda x: x, deliver=delivered.append, failed=errors.append)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse_to_start)
@@ -235,8 +240,10 @@ def test_a_request_whose_thread_cannot_start_fails_and_the_next_one_is_answered(
 def test_of_many_requests_only_the_first_and_latest_are_computed_and_only_the_latest_delivered(
     loop,
 ):
-    started, go = threading.Event(), threading.Event()
-    computed, delivered = [], []
+    started = threading.Event()
+    go = threading.Event()
+    computed = []
+    delivered = []
 
     def double(x):
         computed.append(x)
@@ -255,7 +262,8 @@ def test_of_many_requests_only_the_first_and_latest_are_computed_and_only_the_la
 
 
 def test_an_error_of_the_latest_request_is_handed_over_and_the_next_request_is_answered(loop):
-    results, errors = [], []
+    results = []
+    errors = []
     latest = LatestOnly(loop, lambda x: 1 / x, deliver=results.append, failed=errors.append)
     latest.request(0)
     loop.settle()
@@ -286,8 +294,10 @@ def test_an_error_of_the_delivery_is_logged_and_the_next_request_is_answered(cap
 
 
 def test_after_close_no_answer_is_delivered(loop):
-    started, go = threading.Event(), threading.Event()
-    requests, delivered = [], []
+    started = threading.Event()
+    go = threading.Event()
+    requests = []
+    delivered = []
 
     def slow(x):
         requests.append(x)
@@ -309,7 +319,9 @@ def test_after_close_no_answer_is_delivered(loop):
 @pytest.mark.parametrize("has_listener", [True, False])
 def test_notices_of_a_thread_reach_the_panel_whoever_asked_for_its_work(loop, has_listener):
     """A method of a panel may be called anywhere, by a script or by a page that is being built."""
-    notices, threads, answers = [], [], []
+    notices = []
+    threads = []
+    answers = []
 
     def note(notice):
         notices.append(str(notice))

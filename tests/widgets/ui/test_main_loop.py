@@ -50,7 +50,8 @@ def test_to_settle_is_to_wait_also_for_what_work_begins(loop):
 
 
 def test_a_loop_is_run_until_a_condition_and_no_further(loop):
-    calls, go = [], threading.Event()
+    calls = []
+    go = threading.Event()
     loop.start_thread(lambda: loop.call(calls.append, 1), "first")
     loop.start_thread(lambda: go.wait(20) and loop.call(calls.append, 2), "second")
     loop.run_until(lambda: calls)
@@ -123,7 +124,8 @@ def test_a_ticker_ticks_while_the_loop_runs_or_by_hand(loop):
 
 def test_where_a_loop_runs_it_is_the_main_loop(loop):
     async def main():
-        running, calls = current_main_loop(), []
+        running = current_main_loop()
+        calls = []
         assert running is not loop
         assert running is current_main_loop()
         running.later(0, lambda: calls.append("later"))

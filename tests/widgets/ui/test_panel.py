@@ -67,7 +67,8 @@ def test_a_callback_gets_what_the_widget_hands_it(panel):
 
 def test_a_callback_from_a_subshells_thread_runs_on_the_main_one():
     async def main():
-        panel, seen = Panel(), []
+        panel = Panel()
+        seen = []
         callback = panel.guard(lambda: seen.append(threading.current_thread()))
         thread = threading.Thread(target=callback)
         thread.start()
@@ -80,8 +81,10 @@ def test_a_callback_from_a_subshells_thread_runs_on_the_main_one():
 
 
 def test_panels_meet_in_their_state_until_they_are_closed():
-    state, seen = State(), []
-    panel, other = Panel(state), Panel(state)
+    state = State()
+    seen = []
+    panel = Panel(state)
+    other = Panel(state)
     panel.watch(["run", "mixture"], lambda: seen.append(state.run))
     other.watch("run", raising(InputError("no such run")))
     state.run = "runs/a"

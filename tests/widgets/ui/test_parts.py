@@ -40,7 +40,8 @@ def test_a_chart_is_hidden_and_comes_again_on_the_same_canvas():
 
 
 def test_the_timeline_has_rows_of_what_sounds_and_of_all_where_nothing_does():
-    view, classes = RecordingView(), ("alert", "knock", "speech")
+    view = RecordingView()
+    classes = ("alert", "knock", "speech")
     tracks = [Track("mixture", array_sound(np.zeros(8000, np.float32), 8000), "mixture")]
     for events, truth, rows in (
         ([SoundEvent("knock", 0.0, 0.5)], None, ["knock"]),
@@ -58,8 +59,12 @@ def test_the_timeline_has_rows_of_what_sounds_and_of_all_where_nothing_does():
 
 def test_long_work_is_done_one_at_a_time_and_the_newest_follows(loop):
     """Many requests use one thread, and only the last one is answered."""
-    started, done, running, most = [], [], 0, 0
-    first_started, all_asked = threading.Event(), threading.Event()
+    started = []
+    done = []
+    running = 0
+    most = 0
+    first_started = threading.Event()
+    all_asked = threading.Event()
 
     def steps(i):
         def made():
@@ -89,7 +94,8 @@ def test_long_work_is_done_one_at_a_time_and_the_newest_follows(loop):
 
 
 def test_work_that_waits_can_be_cancelled(loop):
-    done, go = [], threading.Event()
+    done = []
+    go = threading.Event()
 
     def steps():
         go.wait(20)

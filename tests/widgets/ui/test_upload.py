@@ -24,7 +24,8 @@ class Page:
     """A fake page, which sends messages and collects those it gets."""
 
     def __init__(self, folder, quota=None):
-        self.answers, self.arrived = [], []
+        self.answers = []
+        self.arrived = []
         self.upload = Upload(folder, LIMITS, quota=quota, arrived=self.arrived.append)
         self.upload.send = lambda content, buffers=None: self.answers.append(content)
 

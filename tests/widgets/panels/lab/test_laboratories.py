@@ -121,7 +121,8 @@ def test_poolings_are_shown_and_follow_the_sliders(poolings, settle):
     after = poolings.comparison.pooled
     assert after["GWRP"].probability < before
     assert after["GWRP"].probability == pytest.approx(after["GAP"].probability, rel=1e-5)
-    poolings.label.value, poolings.n_steps.value = 0, 30
+    poolings.label.value = 0
+    poolings.n_steps.value = 30
     settle()
     assert poolings.comparison.pooled["GAP"].probability_after < after["GAP"].probability
     assert "after 30 steps" in figure_of(poolings).axes[3].get_title(loc="left")

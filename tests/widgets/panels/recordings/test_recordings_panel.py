@@ -96,7 +96,8 @@ def test_another_split_of_the_same_folder_does_not_read_it_again(
 ):
     panel.state.event_folder = str(event_folder)
     settle()
-    before, table = panel.recordings, panel.table.value
+    before = panel.recordings
+    table = panel.table.value
     panel.form.set({"split_percentages": (60, 20, 20)})
     settle()
     assert panel.recordings is before
@@ -226,7 +227,8 @@ def test_a_recording_that_was_deleted_meanwhile_is_reported(panel, tmp_path, set
 def test_a_folder_that_can_not_be_used_leaves_what_is_shown(panel, event_folder, tmp_path, settle):
     panel.state.event_folder = str(event_folder)
     settle()
-    table, player = panel.table.value, panel.recording_view.player
+    table = panel.table.value
+    player = panel.recording_view.player
     panel.state.event_folder = str(tmp_path / "gone")
     settle()
     assert "gone is not a directory" in panel.message

@@ -10,7 +10,8 @@ from absslab.widgets.ui.main_loop import current_main_loop
 class Process:
     """A fake job that has printed something and still runs."""
 
-    printed, status = "", None
+    printed = ""
+    status = None
 
     def poll(self):
         return self.status
@@ -25,7 +26,9 @@ def scoring(tmp_path):
 
     def make(**callbacks):
         job = ScoringJob(current_main_loop(), **({"failed": print, "done": print} | callbacks))
-        job._job, job._title, job._begin = Process(), "a run", 0.0
+        job._job = Process()
+        job._title = "a run"
+        job._begin = 0.0
         job._status_path = tmp_path / "status.json"
         return job
 

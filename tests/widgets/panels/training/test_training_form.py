@@ -111,7 +111,8 @@ def test_devices_are_offered_with_what_they_are_and_the_choice_stays(form):
 
 
 def test_changes_are_told_and_nothing_is_left_after_the_end():
-    before, changes = set(ipywidgets.widgets.widget._instances), []
+    before = set(ipywidgets.widgets.widget._instances)
+    changes = []
     form = TrainingForm(on_change=lambda: changes.append(1))
     form.forms["training"].controls["n_epochs"].value = 5
     assert changes == [1]

@@ -111,7 +111,8 @@ def busy_gpu(tmp_path, monkeypatch):
 @pytest.fixture
 def slow_gpu(tmp_path, monkeypatch):
     """A fake nvidia-smi with a busy GPU, which answers only when this file exists."""
-    program, answer = tmp_path / "bin" / "nvidia-smi", tmp_path / "answer"
+    program = tmp_path / "bin" / "nvidia-smi"
+    answer = tmp_path / "answer"
     program.parent.mkdir()
     program.write_text(
         f'#!/bin/sh\nwhile [ ! -e "{answer}" ]; do sleep 0.02; done\n'
@@ -353,7 +354,8 @@ def test_a_slow_nvidia_smi_holds_nothing_up_and_its_gpus_come_when_they_are_know
         return [name for _, name in panel.form.forms["run"].controls["device"].options]
 
     async def main():
-        panel, separation = TrainingPanel(state), SeparationPanel(state)
+        panel = TrainingPanel(state)
+        separation = SeparationPanel(state)
         try:
             assert names(panel) == list(separation.choice.device.options) == ["auto", "cpu"]
             separation.choice.device.value = "cpu"
@@ -448,7 +450,8 @@ def test_without_a_run_nothing_fails(panel, state):
 
 
 def test_two_panels_on_one_run_show_the_same(trained, settle):
-    first, second = TrainingPanel(), TrainingPanel()
+    first = TrainingPanel()
+    second = TrainingPanel()
     first.attach(trained)
     second.attach(trained)
     settle()
@@ -622,7 +625,8 @@ def test_a_closed_panel_leaves_no_widget_no_figure_and_no_ticker(state, trained)
         panel = TrainingPanel(state)
         state.run = str(trained)
         assert panel.follower.state == "running"
-        ticker, figure = panel.follower._ticker, panel.follower.view.plot.figure
+        ticker = panel.follower._ticker
+        figure = panel.follower.view.plot.figure
         panel.listen(1)
         await panel.loop.until(lambda: panel.follower.epochs.recording_view.player)
         panel.close()
