@@ -234,7 +234,8 @@ def separate(
     else:
         if sampling_rate is None:
             raise InputError("sampling_rate is missing: pass the sampling rate of the array")
-        waveform, rate = np.asarray(sound), sampling_rate
+        waveform = np.asarray(sound)
+        rate = sampling_rate
         _check_channels(waveform)
     return _separator(model, device, settings).separate(waveform, rate)
 

@@ -24,9 +24,7 @@ def run(arguments: Sequence[str]) -> None:
         if not getattr(config, name):
             raise InputError(f"{name} is missing: pass --{name}")
     files = convert_events(config)
-    place = (
-        f"1 file in {config.output}"
-        if len(files) == 1
-        else f"{len(files)} files in {config.output}"
-    )
-    print(f"→ {config.output}" if config.to == "events" else place)
+    if config.to == "events":
+        print(f"→ {config.output}")
+    else:
+        print(f"{len(files)} {'file' if len(files) == 1 else 'files'} in {config.output}")

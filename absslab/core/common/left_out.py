@@ -208,6 +208,10 @@ class LeftOut:
             error = join_errors(errors[:1], before=before, table=self.path)
         return error.with_names() if names_only else str(error)
 
+    def reasons(self, folder: str | Path) -> dict[str, str]:
+        """Return the reasons by the paths of the files from a folder, which may be moved."""
+        return {os.path.relpath(item.file, folder): item.error.with_names() for item in self.files}
+
     def give_notice(self) -> None:
         """Tell whoever listens what was left out, if there is any; see `notices.give_notice`."""
         if self.files:

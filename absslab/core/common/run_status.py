@@ -294,7 +294,8 @@ def _find_start(pid: int) -> tuple[float, float]:
 def _progress_from_json(values: Any) -> TaskProgress | None:
     if not isinstance(values, Mapping):
         return None
-    done, total = values.get("done"), values.get("total")
+    done = values.get("done")
+    total = values.get("total")
     if not _is_number(done, int) or not _is_number(total, int):
         return None
     return TaskProgress(str(values.get("task", "")), int(done), int(total))  # type: ignore[arg-type]

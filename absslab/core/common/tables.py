@@ -153,7 +153,7 @@ def open_table(
     records = [
         record
         for record in split_records(text, delimiter, path)
-        if any(strip_blanks(cell) for cell in record.cells)
+        if any(map(strip_blanks, record.cells))
         and not (comment and record.cells[0].startswith(comment))
     ]
     if header is None:

@@ -127,7 +127,11 @@ def give_notice_of_divided_copies(splits: Mapping[str, str]) -> None:
     Args:
         splits: the split of each file, by its path.
     """
-    across = [group for group in find_copies(splits) if len({splits[path] for path in group}) > 1]
+    across = []
+    for group in find_copies(splits):
+        sides = {splits[path] for path in group}
+        if len(sides) > 1:
+            across.append(group)
     if across:
         give_notice(_notice(across, "are in several splits, as the table says"))
 

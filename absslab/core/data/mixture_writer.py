@@ -108,10 +108,9 @@ def write_mixtures(
             InputWarning(f"the mixtures of {{path}} lack {lost}: no file can be used", path=output)
         )
     remove_unfinished(output)
-    specs = {
-        split: [plan.spec(split, index) for index in range(count)]
-        for split, count in plan.counts.items()
-    }
+    specs = {}
+    for split, count in plan.counts.items():
+        specs[split] = [plan.spec(split, index) for index in range(count)]
     jobs = [(str(output / split), spec) for split in specs for spec in specs[split]]
     missing = [
         (folder, spec) for folder, spec in jobs if not (Path(folder) / spec.filename).exists()

@@ -420,7 +420,8 @@ def origin_of(path: Path, pattern: re.Pattern[str]) -> str:
         InputError: the pattern finds no origin.
     """
     match = pattern.search(path.name)
-    origin = match[1 if pattern.groups else 0] if match else None
+    group = 1 if pattern.groups else 0
+    origin = match[group] if match else None
     if not origin:
         raise InputError(
             f"origin pattern {pattern.pattern!r} does not match {path.name}: "

@@ -325,7 +325,8 @@ def _find_list_format(
     simple = [(cell, is_quoted) for cell, is_quoted in cells if '"' not in cell]
     simple = [(cell, is_quoted) for cell, is_quoted in simple if not _is_literal(cell)]
     plain = [cell for cell, is_quoted in simple if not is_quoted]
-    separator = next((mark for mark in ";|" if any(mark in cell for cell, _ in simple)), ",")
+    text = "".join(cell for cell, _ in simple)
+    separator = next((mark for mark in ";|" if mark in text), ",")
     known: set[str] = set()
     for cell, is_quoted in simple:
         parts = re.split(r",(?! )", cell) if is_quoted else cell.split(separator)

@@ -37,7 +37,6 @@ from absslab.core.data.mixture_folder import source_files
 from absslab.core.data.strong_labels import SoundEvent, open_events, read_events
 from absslab.core.data.weak_labels import read_multi_hot
 from absslab.core.evaluation.ideal_masks import IdealMasks
-from absslab.core.evaluation.model_evaluation import name_left_out
 from absslab.core.evaluation.score_summary import summarise_scores
 from absslab.core.evaluation.scorer import (
     Estimate,
@@ -145,7 +144,7 @@ class EstimatesEvaluation:
                 "scoring": self.scoring.to_json(),
                 "features": features.to_json(),
             },
-            left_out=name_left_out(self.left_out, self._references),
+            left_out=self.left_out.reasons(self._references),
         )
         return EvaluationResult(scores, scorer.table())
 

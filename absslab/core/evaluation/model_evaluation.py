@@ -239,7 +239,7 @@ class Evaluation:
             missing=missing,
             thresholds_from=thresholds_from,
             settings=self.settings,
-            left_out=name_left_out(self.left_out, self.table_folder),
+            left_out=self.left_out.reasons(self.table_folder),
         )
         return EvaluationResult(scores, scorer.table())
 
@@ -383,11 +383,6 @@ def _choose_labels(config: EvaluationConfig, data: DataConfig) -> str | None:
     folder = Path(config.data_folder)
     has_own = any((folder / name).is_file() for name in (MULTI_HOT_FILE, LABEL_LISTS_FILE))
     return None if has_own or config.data_set_type else data.labels
-
-
-def name_left_out(left_out: LeftOut, folder: Path) -> dict[str, str]:
-    """Return the reasons by the names of recordings: their paths relative to a folder."""
-    return {os.path.relpath(item.file, folder): item.error.with_names() for item in left_out.files}
 
 
 def open_evaluation(

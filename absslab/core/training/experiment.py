@@ -356,7 +356,7 @@ class Experiment:
             writer.log(left_out.summary())
         data_state = {
             "data": fingerprint_of(trainer.data.train.recordings),
-            "left_out": self._name_left_out(left_out),
+            "left_out": left_out.reasons(self.settings.data.data_folder),
         }
         yield TrainingStarted(
             device=str(trainer.model.device),
@@ -372,13 +372,6 @@ class Experiment:
             if isinstance(event, EpochResult):
                 self._save(event, trainer, writer, data_state)
             yield event
-
-    def _name_left_out(self, left_out: LeftOut) -> dict[str, str]:
-        """Return the reasons by the recordings' paths from the data folder, which may move."""
-        folder = self.settings.data.data_folder
-        return {
-            os.path.relpath(item.file, folder): item.error.with_names() for item in left_out.files
-        }
 
     def _save(
         self,
