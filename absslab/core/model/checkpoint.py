@@ -2,15 +2,17 @@
 
 import io
 import json
+import math
 import pickle
 import textwrap
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from absslab.core.common.errors import InputError, Reason, escape_braces
 from absslab.core.common.files import check_version, write_bytes
@@ -20,6 +22,8 @@ from absslab.core.model.separation_model import ModelConfigs, SeparationModel, b
 
 FORMAT = "absslab checkpoint"
 VERSION = 1
+_SMALL = 1 << 20  # numbers; a tensor of so many is made whatever the file holds
+_MAKERS = (torch.empty, torch.zeros, torch.ones)  # of weights in the layers of torch.nn
 _NAMES_BEFORE = {"front_end.shift": "front_end.mean", "front_end.deviation": "front_end.std"}
 
 
@@ -130,7 +134,8 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Che
         for name in classes:
             check_class_name(name, path)  # it will name files
         # Any other error here, such as one of a library's cache, is not the file's fault.
-        model = build_model(configs, classes)
+        with _SizeLimit(weights):
+            model = build_model(configs, classes)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _mismatch_error(path, error) from None
     try:
@@ -145,6 +150,32 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Che
             path=path,
         )
     return Checkpoint(model.to(device).eval(), configs, made)
+
+
+class _SizeLimit(TorchFunctionMode):
+    """Refuses tensors much larger than all weights of a file, whose configs then do not fit them.
+
+    They could fill the memory before their shapes are compared with those of the weights.
+    """
+
+    def __init__(self, weights: Mapping[str, torch.Tensor]):
+        super().__init__()
+        self._largest = _SMALL + 2 * sum(weight.numel() for weight in weights.values())
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Make a tensor, or refuse it."""
+        kwargs = kwargs or {}
+        if func in _MAKERS:
+            size = kwargs.get("size", args[0] if args and not isinstance(args[0], int) else args)
+            if math.prod(size) > self._largest:
+                raise ValueError(f"its settings ask for weights of the shape {tuple(size)}")
+        return func(*args, **kwargs)
 
 
 def _find_bad_weights(model: SeparationModel) -> str:

@@ -226,6 +226,12 @@ def test_weights_that_do_not_fit_are_named(saved):
     assert "mask_net.blocks" in refusal_of(saved)
 
 
+@pytest.mark.parametrize("n_channels", [20_000, 2**31 - 1])  # the former would fill 14 GB
+def test_settings_of_a_huge_network_are_refused_before_it_is_made(saved, n_channels):
+    changed(saved, configs={**VGG.to_json(), "mask_net": {"channels": [n_channels, n_channels]}})
+    assert f"({n_channels}, " in refusal_of(saved)
+
+
 def test_an_interrupted_save_leaves_the_old_file(saved, monkeypatch):
     before = saved.read_bytes()
 
