@@ -145,10 +145,15 @@ def _parse_frame(head: bytes, header: bytes) -> int:
     for byte in head[5 : 4 + n_bytes]:
         number = number << 6 | byte & 0x3F
     at = 4 + n_bytes
-    n_samples = 192 if size_code == 1 else 144 << size_code if size_code < 6 else 1 << size_code
-    if size_code in (6, 7):
+    if size_code == 1:
+        n_samples = 192
+    elif size_code < 6:
+        n_samples = 144 << size_code
+    elif size_code < 8:
         n_samples = int.from_bytes(head[at : at + size_code - 5], "big") + 1
         at += size_code - 5
+    else:
+        n_samples = 1 << size_code
     at += {12: 1, 13: 2, 14: 2}.get(rate_code, 0)
     if at >= len(head) or _checksum(head[:at], 0x07, 8) != head[at]:
         return 0
