@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,8 +126,10 @@ def fingerprint(path: Path) -> str:
         if path.name == "metrics.jsonl":  # an epoch is repeated after a kill; its last line counts
             documents = list({document["epoch"]: document for document in documents}.values())
         return json.dumps(documents, sort_keys=True)
-    if path.suffix == ".html":  # it holds times
-        return path.read_text().rstrip()[-len("</html>") :]
+    if path.suffix == ".html":  # it holds times and folders
+        text = path.read_text()
+        assert text.rstrip().endswith("</html>"), "the report has no end"
+        return str(re.findall(r"<h[1-6]\b.*?</h[1-6]>|<img\b|<audio\b", text, flags=re.DOTALL))
     if path.suffix == ".ckpt":
         weights = torch.load(path, weights_only=True)["weights"]
         return str({name: hash_bytes(value.numpy().tobytes()) for name, value in weights.items()})

@@ -368,8 +368,8 @@ def ogg_checksum(page):
     return value.to_bytes(4, "little")
 
 
-@pytest.mark.parametrize("seconds", [0.5, 3.0])
-def test_a_tiny_opus_that_claims_hours_holds_what_it_holds(tmp_path, seconds):
+@pytest.mark.parametrize(("seconds", "n_notices"), [(0.5, 0), (3.0, 1)])
+def test_a_tiny_opus_that_claims_hours_holds_what_it_holds(tmp_path, seconds, n_notices):
     raw = encode(tone(seconds), RATE, "OGG", "OPUS")
     at = raw.rindex(b"OggS")
     page = bytearray(raw[at:])
@@ -380,7 +380,7 @@ def test_a_tiny_opus_that_claims_hours_holds_what_it_holds(tmp_path, seconds):
     with collect_notices():
         about = sound_files.info(tmp_path / "a.opus")
     assert about.duration == pytest.approx(seconds, abs=0.05)
-    assert all("is cut short" in notice for notice in notices)
+    assert ["is cut short" in notice for notice in notices] == [True] * n_notices
 
 
 # --- rates and samples that no sound has
