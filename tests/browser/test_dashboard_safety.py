@@ -82,6 +82,9 @@ def test_no_route_leads_out_of_what_is_served(separate, route, checkpoint):
         "/tree",
         "/lab",
         "/nothing/here",
+        "/%00",
+        "/%0d%0aSet-Cookie:a=b",
+        "/%ff",
     ],
 )
 def test_nothing_but_the_page_is_served(separate, path):

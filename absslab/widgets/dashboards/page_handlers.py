@@ -4,10 +4,13 @@ import asyncio
 import re
 import time
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import tornado.web
 from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.services.kernels.handlers import KernelHandler
+from tornado.httputil import HTTPServerRequest
+from tornado.routing import Matcher
 from tornado.web import HTTPError
 from voila.shutdown_kernel_handler import VoilaShutdownKernelHandler
 from voila.static_file_handler import TemplateStaticFileHandler
@@ -27,6 +30,8 @@ class PageHandler(OwnerMixin, TornadoVoilaHandler):
     @tornado.web.authenticated
     async def get(self, path: str | None = None) -> None:
         """Send the page, with a process of its own."""
+        if path:  # Voila would lead to a file
+            raise HTTPError(404)
         server = self.settings["voila"]
         address = self.request.remote_ip or ""
         await self._wait_for_place(server, address)
@@ -116,8 +121,20 @@ class PageOpenedHandler(OwnerMixin, JupyterHandler):
         )
 
 
+class UndecodableAddress(Matcher):
+    """Fits requests whose address is no text, which tornado's handlers fail on."""
+
+    def match(self, request: HTTPServerRequest) -> dict[str, Any] | None:
+        """Return no arguments for the handler; None if the address is text."""
+        try:
+            unquote_to_bytes(request.uri or "").decode()
+        except UnicodeDecodeError:
+            return {}
+        return None
+
+
 class OutsideHandler(JupyterHandler):
-    """Says where the dashboard is to those that ask for an address outside its path."""
+    """Says where the dashboard is to those that ask for an address that it can't have."""
 
     async def prepare(self) -> None:  # type: ignore[override]
         """Answer all methods alike."""

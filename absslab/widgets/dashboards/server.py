@@ -48,6 +48,7 @@ from absslab.widgets.dashboards.page_handlers import (
     PageOpenedHandler,
     ShutdownHandler,
     TemplateFileHandler,
+    UndecodableAddress,
 )
 from absslab.widgets.dashboards.page_sessions import PageSessions
 from absslab.widgets.dashboards.settings import (
@@ -142,12 +143,13 @@ class DashboardServer(Voila):
     def listen(self) -> None:
         """Serve until a signal comes."""
         rules = self.app.default_router.rules
-        rules.insert(0, Rule(ForeignHostMatcher(self.host_names), ForeignHostHandler))
+        rules.insert(0, Rule(UndecodableAddress(), OutsideHandler))
+        rules.insert(1, Rule(ForeignHostMatcher(self.host_names), ForeignHostHandler))
         if self.server_url != "/":
             without_slash = PathMatches(self.server_url.rstrip("/"))
-            rules.insert(1, Rule(without_slash, RedirectHandler, {"url": self.server_url}))
+            rules.insert(2, Rule(without_slash, RedirectHandler, {"url": self.server_url}))
             outside = PathMatches(rf"(?!{re.escape(self.server_url)}).*")
-            rules.insert(2, Rule(outside, OutsideHandler))
+            rules.insert(3, Rule(outside, OutsideHandler))
         self.http_server = LimitedServer(self.app, self.max_visitors, self._trusted_proxies)
         self.http_server.listen(self.port, self.ip)
         PeriodicCallback(self.sweep, 1000 * _SWEEP_INTERVAL).start()
