@@ -74,8 +74,17 @@ def _open_pool(n_workers: int) -> concurrent.futures.ProcessPoolExecutor | None:
 def can_share_work() -> bool:
     """Tell whether processes can share work; if not, a notice says why, and that one does it all.
 
-    They need a place for semaphores, which a system may not have.
+    They need a place for semaphores, which a system may not have, and a process that may start
+    others: the workers of a pool of `multiprocessing` may not.
     """
+    if multiprocessing.current_process().daemon:
+        give_notice(
+            InputWarning(
+                "this is a daemonic process, which can't start others to share work with: it does "
+                "it alone, which takes longer"
+            )
+        )
+        return False
     try:
         multiprocessing.get_context().Lock()
     except (OSError, ImportError, NotImplementedError) as error:

@@ -51,3 +51,12 @@ def test_where_processes_can_share_nothing_one_does_it_all(monkeypatch):
         assert list(map_in_processes(math.sqrt, [1, 4], n_workers=2)) == [1, 2]
     (notice,) = notices
     assert "(No space left on device; is /dev/shm full?)" in str(notice)
+
+
+def test_a_process_that_may_start_no_others_does_it_all(monkeypatch):
+    process = multiprocessing.current_process()
+    monkeypatch.setattr(type(process), "daemon", True)
+    with collect_notices() as notices:
+        assert list(map_in_processes(math.sqrt, [1, 4], n_workers=2)) == [1, 2]
+    (notice,) = notices
+    assert "daemonic process" in str(notice)
