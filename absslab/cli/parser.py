@@ -1,11 +1,12 @@
 """The argument parser of all commands."""
 
 import argparse
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from absslab.core.common.config import suggest_nearest
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, escape_braces
 
 
 class FlagGroup(NamedTuple):
@@ -45,6 +46,21 @@ class Parser(argparse.ArgumentParser):
         Raises:
             InputError: a flag is unknown, or a value missing or wrong.
         """
+        try:
+            return self._parse(arguments, explain_unknown)
+        except InputError as error:
+            files = [name for name in arguments if name.startswith("-") and os.path.isfile(name)]
+            if not files:
+                raise
+            raise InputError(
+                f"{escape_braces(str(error))}; the file {{path}} is not taken for a flag if it is "
+                f"written as {escape_braces(os.path.join('.', files[0]))}",
+                path=files[0],
+            ) from None
+
+    def _parse(
+        self, arguments: Sequence[str], explain_unknown: Callable[[str], str]
+    ) -> argparse.Namespace:
         namespace, unknown = self.parse_known_args(arguments)
         if unknown:
             name = unknown[0].partition("=")[0]

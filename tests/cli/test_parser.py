@@ -1,6 +1,9 @@
 """The parser of the commands offers its flags as `--help` groups them."""
 
+import pytest
+
 from absslab.cli.parser import Parser
+from absslab.core.common.errors import InputError
 
 
 def test_a_parser_lists_its_groups_with_their_flags_but_not_help():
@@ -13,3 +16,20 @@ def test_a_parser_lists_its_groups_with_their_flags_but_not_help():
     assert [action.dest for action in first.flags] == ["name"]
     assert (second.title, second.description) == ("How to mix", "In decibels.")
     assert [action.option_strings for action in second.flags] == [["--gain", "--g"]]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--input", "-take1.wav"], ["--input", "a.wav", "-take1.wav"], ["-take1.wav"]],
+)
+def test_a_file_that_looks_like_a_flag_can_be_given(tmp_path, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
+    parser = Parser("absslab separate")
+    parser.add_argument("--input", nargs="+")
+    with pytest.raises(InputError) as without_the_file:
+        parser.parse(arguments)
+    assert "written as" not in str(without_the_file.value)
+    (tmp_path / "-take1.wav").touch()
+    with pytest.raises(InputError, match=r"is written as \./-take1\.wav$"):
+        parser.parse(arguments)
+    assert parser.parse(["--input", "./-take1.wav"]).input == ["./-take1.wav"]
