@@ -251,6 +251,34 @@ def test_line_endings_and_a_byte_order_mark_do_not_matter(tmp_path):
     assert events_of_files["a.wav"] == [SoundEvent("cough", 0.0, 1.0)]
 
 
+SEMICOLONS = "filename;onset;offset;event_label\na.wav;0,05;0,5;cough\n"
+PLAIN = HEADER + "a.wav\t0.05\t0.5\tcough\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SEMICOLONS,
+        "sep=;\r\n" + SEMICOLONS,
+        SEMICOLONS.encode("utf-16"),
+        PLAIN.encode("utf-16"),
+        PLAIN.replace("\t", ","),
+        SEMICOLONS.replace("0,05", '"0,05"').replace("0,5", '"0,5"').replace(";", ","),
+        '"filename"\t"onset"\t"offset"\t"event_label"\n"a.wav"\t"0.05"\t"0.5"\t"cough"\n',
+        PLAIN.replace("filename", "Filename").replace("onset", "Onset"),
+        PLAIN.replace("event_label", "event_labels"),
+        PLAIN.replace("filename", "\tfilename").replace("a.wav", "0\ta.wav"),
+        PLAIN.replace("cough", " cough ") + "\t\t\t\n",
+    ],
+)
+def test_a_table_of_a_spreadsheet_or_of_pandas_is_read_as_it_is_meant(tmp_path, text):
+    path = tmp_path / "events.tsv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with collect_notices():
+        events = read_events(path, classes=CLASSES, durations=DURATIONS)
+    assert events == {"a.wav": [SoundEvent("cough", 0.05, 0.5)], "b.wav": []}
+
+
 def test_rows_may_repeat_and_overlap_in_the_order_of_the_file(tmp_path):
     rows = ["a.wav 3 4 cough", "a.wav 0 9 cough", "a.wav 3 4 cough"]
     assert read(tmp_path, *rows)["a.wav"] == [
