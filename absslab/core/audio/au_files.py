@@ -56,10 +56,10 @@ def find_au_samples(file: BinaryIO, start: int = 0) -> SampleBytes | None:
             end = file_size
     size = max(1, _WIDTHS.get(coding, 0) * n_channels)
     unit = "samples" if coding in _WIDTHS else "bytes"
-    n_said = -1 if is_unknown else announced // size
-    n_there = (end - first) // size
-    if n_there == n_said:
-        n_said = -1
+    n_announced = -1 if is_unknown else announced // size
+    n_available = (end - first) // size
+    if n_available == n_announced:
+        n_announced = -1
     length = min(end - first, 0xFFFFFFFF)  # which stands for all that follows
     file.seek(start)
     header = file.read(offset)
@@ -67,11 +67,11 @@ def find_au_samples(file: BinaryIO, start: int = 0) -> SampleBytes | None:
         header[:8] + length.to_bytes(4, order) + header[12:],
         Span(first, end),
     ]
-    is_regular = not start and end == file_size and n_said < 0 and announced == end - first
+    is_regular = not start and end == file_size and n_announced < 0 and announced == end - first
     return SampleBytes(
         [] if is_regular else pieces,
-        n_said,
-        n_there if n_said >= 0 else -1,
+        n_announced,
+        n_available if n_announced >= 0 else -1,
         unit,
         joined_at,
         n_trailing,

@@ -62,7 +62,7 @@ class AvDecoder:
         self._rest = np.empty((0, first.layout.nb_channels), np.float32)  # (n, C)
         self.sampling_rate: int = first.sample_rate
         self.n_channels: int = first.layout.nb_channels
-        self.n_samples = frames.n_said
+        self.n_samples = frames.n_announced
         self.n_promised = frames.n_promised
         self.n_streams = len(container.streams.audio)
         self.frame_size: int = max(first.samples, 2048)
@@ -149,13 +149,13 @@ class _Frames:
         self._n_bad = 0  # packets that can't be decoded
         self._remarks_of_end: list[str] = []
         self._frames = self._decode(container)
-        self.n_said = 0  # exactly
+        self.n_announced = 0  # exactly
         self.n_promised = 0  # approximately
         rate = stream.codec_context.sample_rate
         # Other containers estimate the duration from the bit rate.
         if stream.duration and "mp4" in container.format.name:
-            self.n_said = round(stream.duration * stream.time_base * rate)
-            self.n_promised = self.n_said
+            self.n_announced = round(stream.duration * stream.time_base * rate)
+            self.n_promised = self.n_announced
         elif "matroska" in container.format.name and len(container.streams) == 1:
             self.n_promised = round((container.duration or 0) / 1e6 * rate)
 

@@ -100,10 +100,10 @@ def _is_program_cut(file: BinaryIO, size: int) -> bool:
 
 def _is_flash_cut(file: BinaryIO, size: int) -> bool:
     """Compare the last tag of an FLV with its size, which stands after it."""
-    said = int.from_bytes(_read(file, max(0, size - 4), 4), "big")
-    if not 11 <= said <= size - 4:
+    tag_size = int.from_bytes(_read(file, max(0, size - 4), 4), "big")
+    if not 11 <= tag_size <= size - 4:
         return True
-    return int.from_bytes(_read(file, size - 4 - said + 1, 3), "big") != said - 11
+    return int.from_bytes(_read(file, size - 4 - tag_size + 1, 3), "big") != tag_size - 11
 
 
 def _is_matroska_cut(file: BinaryIO, size: int) -> bool:
@@ -118,9 +118,9 @@ def _is_matroska_cut(file: BinaryIO, size: int) -> bool:
     head = _read_element(start[at:])
     if head is None:
         return False
-    _, said, length = head
-    if said is not None:
-        return at + length + said > size
+    _, announced, length = head
+    if announced is not None:
+        return at + length + announced > size
     tail_at = max(at + length, size - _LONGEST_CLUSTER)
     tail = _read(file, tail_at, _LONGEST_CLUSTER)
     position = tail.rfind(_CLUSTER)
@@ -128,9 +128,9 @@ def _is_matroska_cut(file: BinaryIO, size: int) -> bool:
         head = _read_element(tail[position : position + 12])
         if head is None:
             return True
-        name, said, length = head
-        is_open = name == _CLUSTER or said is None
-        position += length if is_open else length + (said or 0)
+        name, announced, length = head
+        is_open = name == _CLUSTER or announced is None
+        position += length if is_open else length + (announced or 0)
     return position > len(tail)
 
 
@@ -151,8 +151,9 @@ def _read_element(head: bytes) -> tuple[bytes, int | None, int] | None:
         return None
     number = int.from_bytes(head[name_length : name_length + length], "big")
     most = (1 << 7 * length) - 1
-    said = number & most
-    return head[:name_length], None if said == most else said, name_length + length
+    announced = number & most
+    size = None if announced == most else announced
+    return head[:name_length], size, name_length + length
 
 
 def _is_voc_cut(file: BinaryIO, size: int) -> bool:

@@ -187,8 +187,8 @@ def _plan_chunks(path: str, version: FileVersion) -> Plan | None:
                 if parts:
                     break
                 return None
-            if found.n_said >= 0:
-                remarks.append(describe_size(found.n_said, found.n_there, found.unit))
+            if found.n_announced >= 0:
+                remarks.append(describe_size(found.n_announced, found.n_available, found.unit))
             if found.n_trailing:
                 remarks.append(_remark_of_trailing(found.n_trailing, "part of it"))
             parts.append(found.pieces)
@@ -200,7 +200,7 @@ def _plan_chunks(path: str, version: FileVersion) -> Plan | None:
     plan = make_plan(path, version, parts, remarks)
     if mark == b"caff" and len(parts) == 1:  # its packets may be missing
         is_certain = is_believable(path, version, plan.parts[0])
-        return plan._replace(is_length_certain=is_certain, n_said=0)
+        return plan._replace(is_length_certain=is_certain, n_announced=0)
     return plan
 
 
@@ -228,17 +228,17 @@ def _plan_flac(path: str, version: FileVersion) -> Plan:
             remarks.append(_remark_of_trailing(part.n_trailing, "FLAC"))
         if part.is_cut:
             remarks.append("ends within a frame: its end may be missing")
-    n_said = sum(part.n_said for part in parts)
+    n_announced = sum(part.n_announced for part in parts)
     has_more = any(part.has_more for part in parts)
     is_whole = len(parts) == 1 and not has_more and parts[0].span == (0, version.size)
     pieces = [()] if is_whole else [part.pieces for part in parts]
     plan = make_plan(path, version, pieces, remarks)
     if len(parts) == 1:
         is_certain = not has_more and is_believable(path, version, plan.parts[0])
-        return plan._replace(is_length_certain=is_certain, n_said=n_said)
-    n_there = sum(plan.lengths)
-    if has_more and n_said < n_there:
-        remark = describe_size(n_said, n_there, "samples")
+        return plan._replace(is_length_certain=is_certain, n_announced=n_announced)
+    n_available = sum(plan.lengths)
+    if has_more and n_announced < n_available:
+        remark = describe_size(n_announced, n_available, "samples")
         plan = plan._replace(remarks=(*plan.remarks, remark))
     return plan
 
@@ -287,7 +287,7 @@ def _plan_ogg(path: str, version: FileVersion) -> Plan | None:
         is_certain=not n_lost and not is_repaired,
         can_seek=not is_repaired,
     )
-    return plan._replace(n_said=0) if is_repaired else plan
+    return plan._replace(n_announced=0) if is_repaired else plan
 
 
 def _remark_of_trailing(n_bytes: int, kind: str) -> str:
@@ -304,7 +304,7 @@ def _plan_mp3(path: str, version: FileVersion) -> Plan | None:
     for part in parts:
         seconds_per_frame = part.samples_per_frame / part.coding[2]
         if part.n_missing:
-            announced = part.n_said * seconds_per_frame
+            announced = part.n_announced * seconds_per_frame
             available = part.n_frames * seconds_per_frame
             remarks.append(f"is cut short: {available:.2f} of {announced:.2f} s are there")
         if part.n_junk:

@@ -25,7 +25,7 @@ class OpenedFile(NamedTuple):
     decoder: Decoder
     remarks: list[str]
     is_length_certain: bool  # otherwise it is counted
-    n_said: int = -1  # number of samples that the header says; −1: what the decoder says
+    n_announced: int = -1  # number of samples that the header says; −1: what the decoder says
 
 
 class SampleCount(NamedTuple):
@@ -72,7 +72,7 @@ class Plan(NamedTuple):
         prints_messages: whether its decoder prints what it thinks of a file.
         is_extra: whether libav decodes it.
         can_seek: whether the places that it says of itself are right.
-        n_said: number of samples that its header says; −1: what the decoder says.
+        n_announced: number of samples that its header says; −1: what the decoder says.
     """
 
     parts: tuple[tuple[Span | bytes, ...], ...]
@@ -82,7 +82,7 @@ class Plan(NamedTuple):
     prints_messages: bool
     is_extra: bool = False
     can_seek: bool = True
-    n_said: int = -1
+    n_announced: int = -1
 
     def open(self, path: str | os.PathLike[str]) -> OpenedFile:
         """Open the file.
@@ -94,7 +94,7 @@ class Plan(NamedTuple):
         first = openers[0]()
         is_joined = len(openers) > 1
         decoder = JoinedDecoder(first, openers, self.lengths) if is_joined else first
-        return OpenedFile(decoder, list(self.remarks), self.is_length_certain, self.n_said)
+        return OpenedFile(decoder, list(self.remarks), self.is_length_certain, self.n_announced)
 
     def open_part(self, path: str | os.PathLike[str], pieces: tuple[Span | bytes, ...]) -> Decoder:
         """Open a part of the file.
@@ -123,11 +123,11 @@ class Plan(NamedTuple):
         return count_decoded(OpenedFile(decoder, [], False))
 
 
-def describe_size(n_said: int, n_there: int, unit: str) -> str:
+def describe_size(n_announced: int, n_available: int, unit: str) -> str:
     """Return the remark on a file that holds more, or less, than its header says."""
-    if n_there < n_said:
-        return f"is cut short: {n_there} of {n_said} {unit} are there"
-    return f"says {n_said} {unit} in its header, but holds {n_there}: all of them are read"
+    if n_available < n_announced:
+        return f"is cut short: {n_available} of {n_announced} {unit} are there"
+    return f"says {n_announced} {unit} in its header, but holds {n_available}: all of them are read"
 
 
 def open_pieces(
@@ -177,7 +177,7 @@ def make_plan(
     if n_parts == 1:
         return plan
     lengths: list[int] = []
-    told = list(remarks)
+    all_remarks = list(remarks)
     kind = (0, 0)  # sampling rate and number of channels
     for pieces in plan.parts:
         try:
@@ -193,18 +193,20 @@ def make_plan(
                 raise
             break
         lengths.append(count.n_samples)
-        told += [f"is {n_parts} files in one, one of which {remark}" for remark in count.remarks]
+        all_remarks += [
+            f"is {n_parts} files in one, one of which {remark}" for remark in count.remarks
+        ]
     n_left_out = n_parts - len(lengths)
     if n_left_out:
         read = sum(lengths) / kind[0]
-        told.append(
+        all_remarks.append(
             f"is {n_parts} files in one, the last {n_left_out} at another rate, with other "
             f"channels or damaged: only the first {read:.2f} s are read"
         )
     return plan._replace(
         parts=plan.parts[: len(lengths)],
         lengths=tuple(lengths),
-        remarks=tuple(told),
+        remarks=tuple(all_remarks),
         is_length_certain=True,
     )
 
@@ -220,7 +222,7 @@ def count_decoded(opened: OpenedFile, most: int = -1) -> SampleCount:
         DecodingError: the decoder fails before the first sample.
     """
     decoder = opened.decoder
-    n_said = decoder.n_samples if opened.n_said < 0 else opened.n_said
+    n_announced = decoder.n_samples if opened.n_announced < 0 else opened.n_announced
     block_size = _BLOCK if isinstance(decoder, AvDecoder) else _SMALL_BLOCK
     n_samples = 0
     fails = False
@@ -242,16 +244,16 @@ def count_decoded(opened: OpenedFile, most: int = -1) -> SampleCount:
     if isinstance(decoder, AvDecoder):
         remarks.extend(decoder.remarks)
         # The last frame is filled up with silence, which the header leaves out.
-        if 0 < n_said < n_samples <= n_said + 2 * decoder.frame_size:
-            n_samples = n_said
+        if 0 < n_announced < n_samples <= n_announced + 2 * decoder.frame_size:
+            n_samples = n_announced
         slack = 2 * decoder.frame_size + decoder.sampling_rate // 10
-        n_said = decoder.n_promised if n_samples + slack < decoder.n_promised else 0
-        if decoder.is_cut and not n_said:
+        n_announced = decoder.n_promised if n_samples + slack < decoder.n_promised else 0
+        if decoder.is_cut and not n_announced:
             remarks.append("ends within a packet: its end may be missing")
-    if n_samples < n_said < 1 << 60:
-        remarks.append(f"is cut short: {n_samples} of {n_said} samples are there")
-    elif 0 < opened.n_said < n_samples:
-        remarks.append(describe_size(opened.n_said, n_samples, "samples"))
+    if n_samples < n_announced < 1 << 60:
+        remarks.append(f"is cut short: {n_samples} of {n_announced} samples are there")
+    elif 0 < opened.n_announced < n_samples:
+        remarks.append(describe_size(opened.n_announced, n_samples, "samples"))
     elif fails and not opened.remarks:
         seconds = n_samples / decoder.sampling_rate
         remarks.append(f"can't be decoded after {seconds:.2f} s: its end may be missing")

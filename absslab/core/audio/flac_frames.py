@@ -43,7 +43,7 @@ class FlacPart:
 
     Args:
         span: its bytes.
-        n_said: number of samples that its header says; 0 if it does not.
+        n_announced: number of samples that its header says; 0 if it does not.
         has_more: whether its last frame lies behind these.
         is_cut: whether it ends within a frame, so far as is known.
         header: the first bytes, which say no number of samples.
@@ -51,7 +51,7 @@ class FlacPart:
     """
 
     span: Span
-    n_said: int
+    n_announced: int
     has_more: bool
     is_cut: bool
     header: bytes
@@ -93,16 +93,21 @@ def _describe_part(content: mmap.mmap, start: int, end: int) -> FlacPart:
     header = bytearray(content[start : start + _HEAD])
     if len(header) < _HEAD or header[:_INFO] != _START:
         return FlacPart(Span(start, end), 0, False, False, b"")
-    n_said = (header[_N_SAMPLES_AT] & 15) << 32 | int.from_bytes(header[22:26], "big")
+    n_announced = (header[_N_SAMPLES_AT] & 15) << 32 | int.from_bytes(header[22:26], "big")
     header[_N_SAMPLES_AT] &= 0xF0
     header[_N_SAMPLES_AT + 1 : _N_SAMPLES_AT + 5] = bytes(4)
     other = find_other_sound(content, start + _HEAD, end)
     n_trailing = len(content[skip_tags(content, other) : end].rstrip(b"\0"))
     end = other - 128 if content[max(start, other - 128) :][:3] == b"TAG" else other
-    frame_at, n_there = _find_last_frame(content, start, end, bytes(header))
-    is_cut = not n_said and not _is_whole(content[frame_at:end])
+    frame_at, n_available = _find_last_frame(content, start, end, bytes(header))
+    is_cut = not n_announced and not _is_whole(content[frame_at:end])
     return FlacPart(
-        Span(start, end), n_said, 0 < n_said < n_there, is_cut, bytes(header), n_trailing
+        Span(start, end),
+        n_announced,
+        0 < n_announced < n_available,
+        is_cut,
+        bytes(header),
+        n_trailing,
     )
 
 

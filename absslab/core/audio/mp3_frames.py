@@ -55,7 +55,7 @@ class Mp3Part:
         spans: the frames, without those that say how many follow, and without tags.
         header: the frame that says how many follow; made here if there is none.
         n_frames: number of frames.
-        n_said: the number that the file says; −1 if it does not.
+        n_announced: the number that the file says; −1 if it does not.
         samples_per_frame: per channel.
         coding: version, layer, sampling rate in Hz and number of channels.
         n_junk: bytes between frames that are neither frames nor tags.
@@ -66,7 +66,7 @@ class Mp3Part:
     spans: list[Span]
     header: bytes
     n_frames: int
-    n_said: int
+    n_announced: int
     samples_per_frame: int
     coding: tuple[int, int, int, int]
     n_junk: int = 0
@@ -81,7 +81,7 @@ class Mp3Part:
     @property
     def n_missing(self) -> int:
         """Number of frames that the file says and lacks."""
-        return max(0, self.n_said - self.n_frames)
+        return max(0, self.n_announced - self.n_frames)
 
 
 def find_mp3_parts(path: str | os.PathLike[str]) -> list[Mp3Part]:
@@ -135,11 +135,11 @@ class _Walk:
                 if self.parts:
                     self.parts[-1].is_cut = True
                 break
-            n_said = _read_number(content, position, frame)
-            if n_said is not None:
+            n_announced = _read_number(content, position, frame)
+            if n_announced is not None:
                 self._close_span(position)
                 header = content[position : position + frame.size]
-                self._begin_part(frame, header, n_said)
+                self._begin_part(frame, header, n_announced)
             else:
                 if frame.coding != self._coding():
                     # What looks like another coding counts if another frame of it follows.
@@ -165,8 +165,8 @@ class _Walk:
     def _coding(self) -> tuple[int, int, int, int] | None:
         return self.parts[-1].coding if self.parts else None
 
-    def _begin_part(self, frame: _Frame, header: bytes, n_said: int) -> None:
-        self.parts.append(Mp3Part([], header, 0, n_said, frame.n_samples, frame.coding))
+    def _begin_part(self, frame: _Frame, header: bytes, n_announced: int) -> None:
+        self.parts.append(Mp3Part([], header, 0, n_announced, frame.n_samples, frame.coding))
 
     def _close_span(self, position: int) -> None:
         if self.is_open:
@@ -264,9 +264,9 @@ def _correct_header(part: Mp3Part, content: mmap.mmap) -> bytes:
     header = part.header
     at = _Frame(0, 0, part.coding[2], part.coding[3], *part.coding[:2]).info_at
     number = part.n_frames.to_bytes(4, "big")
-    if header[at : at + 4] in (b"Xing", b"Info") and part.n_said == part.n_frames:
+    if header[at : at + 4] in (b"Xing", b"Info") and part.n_announced == part.n_frames:
         return header
-    if header[at : at + 4] in (b"Xing", b"Info") and part.n_said >= 0:
+    if header[at : at + 4] in (b"Xing", b"Info") and part.n_announced >= 0:
         corrected = bytearray(header)
         corrected[at + 8 : at + 12] = number
         flags = header[at + 7]

@@ -77,16 +77,16 @@ class SampleBytes:
 
     Args:
         pieces: a file with a correct header; empty if the file itself can be read as it is.
-        n_said: what the header says; −1 if it does not say it.
-        n_there: what is there.
+        n_announced: what the header says; −1 if it does not say it.
+        n_available: what is there.
         unit: of both: samples, or bytes where a coding has no fixed size.
         joined_at: the byte where another file of the same kind begins; 0 if there is none.
         n_trailing: bytes behind the samples that are a sound of another kind.
     """
 
     pieces: list[Span | bytes] = field(default_factory=list)
-    n_said: int = -1
-    n_there: int = -1
+    n_announced: int = -1
+    n_available: int = -1
     unit: str = "samples"
     joined_at: int = 0
     n_trailing: int = 0
@@ -249,11 +249,11 @@ class _Search:
         is_read_so = self.is_regular and not more and self.head[:4] != b"riff"
         pieces = [] if is_read_so else self._pieces(first, end, more)
         size = self._sample_size()
-        n_there = (end - first) // max(1, size)
+        n_available = (end - first) // max(1, size)
         if self.head[:4] == b"FORM" and size:
-            n_said = int.from_bytes(self.coding[2:6], "big")
-            if n_there < n_said < (1 << 32) - 1:
-                return SampleBytes(pieces, n_said, n_there)
+            n_announced = int.from_bytes(self.coding[2:6], "big")
+            if n_available < n_announced < (1 << 32) - 1:
+                return SampleBytes(pieces, n_announced, n_available)
         return SampleBytes(pieces)
 
     def _find_more_samples(self, position: int) -> list[Span]:

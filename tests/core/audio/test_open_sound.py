@@ -105,17 +105,17 @@ def read_with_notices(path, content):
 @pytest.mark.parametrize("order", ["little", "big"])
 @pytest.mark.parametrize("n_channels", [1, 2])
 @pytest.mark.parametrize("coding", ["PCM_16", "PCM_24", "FLOAT"])
-@pytest.mark.parametrize("n_said", [0, 1, 4000, 7900])
+@pytest.mark.parametrize("n_announced", [0, 1, 4000, 7900])
 def test_a_wav_that_says_less_is_read_whole_with_both_numbers(
-    tmp_path, n_said, coding, n_channels, order
+    tmp_path, n_announced, coding, n_channels, order
 ):
     samples = np.tile(tone(0.5)[:, None], n_channels)
     width = {"PCM_16": 2, "PCM_24": 3, "FLOAT": 4}[coding] * n_channels
-    content = wav(samples, said=n_said * width, coding=coding, order=order)
+    content = wav(samples, said=n_announced * width, coding=coding, order=order)
     channels, notices = read_with_notices(tmp_path / "a.wav", content)
     np.testing.assert_allclose(channels, samples.T, atol=1e-4)
     assert notices == [
-        f"a.wav says {n_said} samples in its header, but holds 8000: all of them are read"
+        f"a.wav says {n_announced} samples in its header, but holds 8000: all of them are read"
     ]
 
 

@@ -33,34 +33,36 @@ def read(path, content):
     return channels, [notice.with_names().removeprefix(f"{path.name} ") for notice in notices]
 
 
-def less(n_said, n_there=N, unit="samples"):
-    return [f"says {n_said} {unit} in its header, but holds {n_there}: all of them are read"]
+def less(n_announced, n_available=N, unit="samples"):
+    return [
+        f"says {n_announced} {unit} in its header, but holds {n_available}: all of them are read"
+    ]
 
 
 # --- FLAC
 
 
-def flac(n_said=None, *, n_channels=1, coding="PCM_16", seconds=0.5):
+def flac(n_announced=None, *, n_channels=1, coding="PCM_16", seconds=0.5):
     """Return a FLAC whose header says another number of samples."""
     samples = np.tile(tone(seconds)[:, None], n_channels)
     raw = bytearray(encode(samples, RATE, "FLAC", coding))
-    if n_said is not None:
-        raw[21] = raw[21] & 0xF0 | n_said >> 32
-        raw[22:26] = (n_said & 0xFFFFFFFF).to_bytes(4, "big")
+    if n_announced is not None:
+        raw[21] = raw[21] & 0xF0 | n_announced >> 32
+        raw[22:26] = (n_announced & 0xFFFFFFFF).to_bytes(4, "big")
     return bytes(raw)
 
 
 @pytest.mark.parametrize(("n_channels", "coding"), [(1, "PCM_16"), (2, "PCM_24"), (6, "PCM_S8")])
-@pytest.mark.parametrize("n_said", [1, 4000, 7999])
+@pytest.mark.parametrize("n_announced", [1, 4000, 7999])
 def test_a_flac_that_says_less_is_read_whole_with_both_numbers(
-    tmp_path, n_said, n_channels, coding
+    tmp_path, n_announced, n_channels, coding
 ):
     expected, _ = read(tmp_path / "whole.flac", flac(n_channels=n_channels, coding=coding))
     for before in (b"", ID3):
-        content = before + flac(n_said, n_channels=n_channels, coding=coding)
+        content = before + flac(n_announced, n_channels=n_channels, coding=coding)
         channels, lines = read(tmp_path / "a.flac", content)
         np.testing.assert_array_equal(channels, expected)
-        assert lines == less(n_said)
+        assert lines == less(n_announced)
 
 
 def test_a_flac_that_says_less_and_is_cut_is_read_to_its_last_frame(tmp_path):
@@ -79,12 +81,12 @@ def test_a_flac_of_a_pipe_that_is_cut_may_lack_its_end(tmp_path):
 
 
 @pytest.mark.parametrize("between", [b"", ID3, b"TAG" + bytes(125)])
-@pytest.mark.parametrize("n_said", [None, 0, 4000])
-def test_joined_flacs_are_read_whole(tmp_path, between, n_said):
-    channels, lines = read(tmp_path / "a.flac", flac(n_said) + between + flac(n_said))
+@pytest.mark.parametrize("n_announced", [None, 0, 4000])
+def test_joined_flacs_are_read_whole(tmp_path, between, n_announced):
+    channels, lines = read(tmp_path / "a.flac", flac(n_announced) + between + flac(n_announced))
     assert channels.shape == (1, 2 * N)
     np.testing.assert_array_equal(channels[:, N:], channels[:, :N])
-    assert lines == (less(8000, 2 * N) if n_said else [])
+    assert lines == (less(8000, 2 * N) if n_announced else [])
 
 
 @pytest.mark.parametrize("which", [0, 1])
@@ -92,10 +94,10 @@ def test_of_joined_flacs_one_may_be_cut(tmp_path, which):
     parts = [flac(seconds=1.0), flac(seconds=1.0)]
     parts[which] = parts[which][:-4000]
     channels, lines = read(tmp_path / "a.flac", b"".join(parts))
-    n_there = channels.shape[1] - 16000
-    assert 8000 < n_there < 16000
+    n_available = channels.shape[1] - 16000
+    assert 8000 < n_available < 16000
     assert lines == [
-        f"is 2 files in one, one of which is cut short: {n_there} of 16000 samples are there"
+        f"is 2 files in one, one of which is cut short: {n_available} of 16000 samples are there"
     ]
 
 
@@ -117,14 +119,14 @@ def au(size=None, *, order="big", coding="PCM_16", offset=None):
 
 @pytest.mark.parametrize("order", ["big", "little"])
 @pytest.mark.parametrize(("coding", "width"), [("PCM_16", 2), ("FLOAT", 4), ("ULAW", 1)])
-@pytest.mark.parametrize("n_said", [1, 4000, 7999])
+@pytest.mark.parametrize("n_announced", [1, 4000, 7999])
 def test_an_au_that_says_less_is_read_whole_with_both_numbers(
-    tmp_path, n_said, coding, width, order
+    tmp_path, n_announced, coding, width, order
 ):
-    content = au(n_said * width, order=order, coding=coding)
+    content = au(n_announced * width, order=order, coding=coding)
     channels, lines = read(tmp_path / "a.au", content)
     np.testing.assert_allclose(channels[0], tone(0.5), atol=0.03)
-    assert lines == less(n_said)
+    assert lines == less(n_announced)
 
 
 @pytest.mark.parametrize("order", ["big", "little"])
