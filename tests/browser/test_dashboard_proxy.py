@@ -1,5 +1,6 @@
 """A dashboard behind a proxy: pages work, or say what the proxy has to do."""
 
+import gzip
 import http.client
 import os
 import signal
@@ -243,6 +244,35 @@ def test_a_proxy_that_cuts_silent_connections_lets_a_page_load(serve, page, leav
         open_page_at(page, proxy.url, "Trainings")
         page.get_by_role("cell", name=run.name).first.wait_for(timeout=LOADED)
         page.goto("about:blank")
+
+
+def test_a_page_whose_scripts_take_long_says_that_it_loads(serve, page, run):
+    dashboard = serve("monitor", "--run_directory", run)
+    held = []
+    page.route("**/voila/static/voila.js*", lambda route: held.append(route))
+    page.goto(dashboard.url, wait_until="commit")
+    page.get_by_text("Loading the page …").wait_for(timeout=LOADED)
+    until(page, lambda: held, 20, "the script is asked for")
+    page.wait_for_timeout(1000)
+    assert page.get_by_text("Loading the page …").is_visible()
+    held[0].continue_()
+    page.get_by_role("cell", name=run.name).first.wait_for(timeout=LOADED)
+    page.get_by_text("Loading the page …").wait_for(state="detached")
+
+
+def test_scripts_travel_in_little_space(serve, run):
+    dashboard = serve("monitor", "--run_directory", run)
+    sizes = {}
+    for encoding in ("identity", "gzip"):
+        connection = http.client.HTTPConnection("127.0.0.1", dashboard.port, timeout=30)
+        connection.request("GET", "/voila/static/voila.js", headers={"Accept-Encoding": encoding})
+        answer = connection.getresponse()
+        body = answer.read()
+        assert answer.headers.get("Content-Encoding", "identity") == encoding
+        sizes[encoding] = len(body), len(gzip.decompress(body) if encoding == "gzip" else body)
+        connection.close()
+    assert sizes["gzip"][1] == sizes["identity"][1]
+    assert sizes["gzip"][0] < 0.4 * sizes["identity"][0]
 
 
 def test_a_page_is_used_after_three_minutes(serve, page, leave, run):

@@ -118,6 +118,7 @@ class DashboardServer(Voila):
         settings = super().init_settings()
         settings["allow_remote_access"] = True  # `HostNames` decides
         settings["log_function"] = _log_failure
+        settings["compress_response"] = True  # the scripts of a page have 5 MB
         self.log.addFilter(_is_not_about_culling)
         templates = settings["jinja2_env"]
         templates.loader = ChoiceLoader([FileSystemLoader(self.template_paths), templates.loader])

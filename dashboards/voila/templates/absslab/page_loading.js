@@ -5,12 +5,14 @@ const followTheme = () => { document.body.dataset.jpThemeLight = String(!dark.ma
 dark.addEventListener("change", followTheme);
 followTheme();
 
+document.addEventListener("absslab-ready", () => document.getElementById("loading")?.remove());
+
 // Voila calls these while it runs the notebook.
 window.voila_heartbeat = noteProgress;
 window.voila_process = noteProgress;
 window.voila_finish = () => {
   noteArrival();
-  document.getElementById("loading")?.remove();
+  document.querySelector("#loading p").textContent = "Loading the page …"; // scripts are much larger than the notebook
   document.getElementById("rendered_cells").style.display = "";
   tellThatPageIsOpened();
 };
