@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 from jinja2 import ChoiceLoader, FileSystemLoader
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_events import EventLogger
 from jupyter_server.services.kernels.handlers import KernelHandler
 from tornado.ioloop import IOLoop, PeriodicCallback
 from tornado.routing import PathMatches, Rule
@@ -112,6 +113,8 @@ class DashboardServer(Voila):
         self._server_config = config
         self._last_kernels: set[str] = set()  # of visitors, when `sweep` looked
         self.logs = VisitorLogs(folder)
+        # Without one, jupyter_server makes one for each process, and Python keeps their loggers.
+        self.event_logger = EventLogger()
 
     def init_settings(self) -> dict[str, Any]:
         """Let our templates come first, and keep tokens out of the log."""

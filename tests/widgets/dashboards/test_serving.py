@@ -11,6 +11,10 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from jupyter_server.services.kernels.kernelmanager import (
+    MappingKernelManager,
+    ServerKernelManager,
+)
 
 from absslab.cli.main import main
 from absslab.core.common.errors import InputError
@@ -18,7 +22,12 @@ from absslab.core.common.resources import resource_folder
 from absslab.widgets.dashboards import server as server_module
 from absslab.widgets.dashboards.checks import validate_settings
 from absslab.widgets.dashboards.registry import DASHBOARDS
-from absslab.widgets.dashboards.server import OwnKernelSpecs, ensure_token, serve
+from absslab.widgets.dashboards.server import (
+    DashboardServer,
+    OwnKernelSpecs,
+    ensure_token,
+    serve,
+)
 from absslab.widgets.dashboards.settings import (
     ENVIRONMENT,
     DashboardConfig,
@@ -262,3 +271,11 @@ def test_without_voila_it_says_how_to_get_it(run, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "voila.app", None)
     assert main(["dashboard", "listen", "--run_directory", str(run)]) == 2
     assert "pip install 'absslab[lab]'" in capsys.readouterr().err
+
+
+def test_the_processes_of_all_visitors_share_one_recorder_of_events(tmp_path):
+    """Python keeps the logger of each recorder for as long as the server runs."""
+    server = DashboardServer(ServerConfig(), tmp_path)
+    manager = MappingKernelManager(parent=server)
+    recorders = [ServerKernelManager(parent=manager).event_logger for _ in range(3)]
+    assert all(recorder is server.event_logger for recorder in recorders)
