@@ -94,6 +94,7 @@ class Evaluation:
         trained_thresholds: those of the training settings: one per class, or one for all classes.
         settings: fields of the configs that the scores depend on, by section.
         left_out: recordings that can't be used.
+        checkpoint_checksum: SHA-256 of the checkpoint's file.
     """
 
     split: str
@@ -107,6 +108,7 @@ class Evaluation:
     trained_thresholds: list[float]
     settings: dict[str, dict[str, object]]
     left_out: LeftOut
+    checkpoint_checksum: str | None = None
 
     @property
     def classes(self) -> list[str]:
@@ -241,6 +243,7 @@ class Evaluation:
             settings=self.settings,
             left_out=self.left_out.reasons(self.table_folder),
         )
+        scores = replace(scores, checkpoint_checksum=self.checkpoint_checksum)
         return EvaluationResult(scores, scorer.table())
 
     def _estimate_without_sources(self, waveform: np.ndarray) -> Estimate:
@@ -373,6 +376,7 @@ def evaluation_steps(
             | ({"training": {"n_left_out": n_left_out}} if n_left_out else {})
         ),
         left_out=left_out,
+        checkpoint_checksum=checkpoint.checksum,
     )
 
 

@@ -216,6 +216,8 @@ class Scores(SavedDocument):
     missing: Mapping[str, str] = field(default_factory=dict)  # reasons, by section
     # Reasons, by name, why recordings could not be scored or used for choosing thresholds.
     left_out: Mapping[str, str] = field(default_factory=dict)
+    # SHA-256 of the checkpoint that was scored; None of other systems, and of older documents.
+    checkpoint_checksum: str | None = None
     absslab: str = __version__  # the version that computed the scores
 
     def flat(self) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """Save a model completely or not at all, check it when reading, and load it ready to predict."""
 
+import hashlib
 import io
 import json
 import math
@@ -33,6 +34,7 @@ class Checkpoint(NamedTuple):
     model: SeparationModel
     configs: ModelConfigs
     made: dict[str, Any]  # settings of training and data, scores, epoch, versions
+    checksum: str  # SHA-256 of the file, in hexadecimal
 
 
 def save_checkpoint(
@@ -76,6 +78,10 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     Raises:
         InputError: the file is missing, damaged, from another program or from a newer version.
     """
+    return _parse(path, _read_bytes(path))
+
+
+def _read_bytes(path: str | Path) -> bytes:
     if not Path(path).is_file():
         raise InputError(
             "{path} does not exist or is not a file: "
@@ -83,10 +89,13 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             path=path,
         )
     try:
-        stored = Path(path).read_bytes()  # torch tells some damage by an OSError as well
+        return Path(path).read_bytes()  # torch tells some damage by an OSError as well
     except OSError as error:
         reason = Reason.of(error)
         raise InputError("{path} can't be read: {reason}", path=path, reason=reason) from error
+
+
+def _parse(path: str | Path, stored: bytes) -> dict[str, Any]:
     try:
         with warnings.catch_warnings(action="ignore"):  # torch warns about other programs' files
             content = torch.load(io.BytesIO(stored), map_location="cpu", weights_only=True)
@@ -122,7 +131,8 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Che
     Raises:
         InputError: see `read_checkpoint`; also if weights do not fit their configs, or are NaN.
     """
-    content = read_checkpoint(path)
+    stored = _read_bytes(path)
+    content = _parse(path, stored)
     try:
         json.dumps([content["configs"], content["classes"]])  # raises TypeError for tensors
         configs = ModelConfigs.from_json(content["configs"])
@@ -149,7 +159,8 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Che
             "choose another checkpoint, or train again with a lower --learning_rate",
             path=path,
         )
-    return Checkpoint(model.to(device).eval(), configs, made)
+    checksum = hashlib.sha256(stored).hexdigest()
+    return Checkpoint(model.to(device).eval(), configs, made, checksum)
 
 
 class _SizeLimit(TorchFunctionMode):

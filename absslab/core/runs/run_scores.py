@@ -1,12 +1,14 @@
 """Find and read the scores of a run, and rank its mixtures by a score."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from absslab.core.common.errors import InputError
+from absslab.core.common.files import FileVersion, checksum, file_version
 from absslab.core.evaluation.score_files import read_scores
 from absslab.core.evaluation.score_text import SCORE_COLUMNS
 from absslab.core.evaluation.scores import Scores
@@ -33,7 +35,7 @@ class RunScores:
         path: path of the JSON file.
         scores: the scores in it.
         table: a row per mixture and class.
-        is_old: the model has been trained further since.
+        is_old: they are not those of the run's best model as it is now.
     """
 
     path: Path
@@ -146,10 +148,31 @@ def read_run_scores(run: str | Path, split: str) -> RunScores | None:
             continue
         scores, table = read_scores(path)
         if scores.split in (split, None):
-            checkpoint = best_checkpoint_path(run)
-            is_old = checkpoint.is_file() and checkpoint.stat().st_mtime > path.stat().st_mtime
-            return RunScores(path, scores, table, is_old)
+            return RunScores(path, scores, table, _are_old(scores, path, best_checkpoint_path(run)))
     return None
+
+
+def _are_old(scores: Scores, path: Path, checkpoint: Path) -> bool:
+    """Tell whether scores are of another model than the checkpoint holds.
+
+    Args:
+        scores: say which checkpoint was scored, but those of earlier versions do not. Of these,
+            the times of the files have to be believed.
+        path: of the scores.
+        checkpoint: of the best model, which may be missing.
+    """
+    version = file_version(checkpoint)
+    if version is None:
+        return False
+    if scores.checkpoint_checksum is not None:
+        return scores.checkpoint_checksum != _checksum(str(checkpoint), version)
+    return checkpoint.stat().st_mtime > path.stat().st_mtime
+
+
+@lru_cache(maxsize=64)
+def _checksum(path: str, version: FileVersion) -> str:
+    """Return the checksum of a file; `version` changes when the file does."""
+    return checksum(path)
 
 
 def locate_mixture(ranked: RankedMixture, folder: str | Path, split: str) -> Path:

@@ -13,6 +13,7 @@ import numpy as np
 from absslab.core.audio import sound_files
 from absslab.core.common.devices import choose_device
 from absslab.core.common.errors import InputError
+from absslab.core.common.files import FileVersion
 from absslab.core.data.mixture_folder import source_files
 from absslab.core.data.strong_labels import SoundEvent
 from absslab.core.evaluation.scorer import is_audible
@@ -224,7 +225,7 @@ class LiveModels:
             InputError: if the checkpoint or the device can't be used.
         """
         try:
-            return self._load(checkpoint, checkpoint.stat().st_mtime_ns, device)
+            return self._load(checkpoint, FileVersion.of(checkpoint), device)
         except FileNotFoundError:
             message = "{checkpoint} was deleted: choose another model"
             raise InputError(message, checkpoint=checkpoint) from None
@@ -246,8 +247,8 @@ class LiveModels:
         self._live = None
 
 
-def _load(checkpoint: Path, changed_at: int, device: str) -> Separator:
-    """Load a checkpoint; `changed_at` is the time of its file, so that a new file is reloaded."""
+def _load(checkpoint: Path, version: FileVersion, device: str) -> Separator:
+    """Load a checkpoint; `version` is that of its file, so that a new file is reloaded."""
     return Separator.from_checkpoint(str(checkpoint), choose_device(device))
 
 

@@ -1,6 +1,7 @@
 """A checkpoint is enough to compute the scores of a split."""
 
 import csv
+import hashlib
 import json
 import shutil
 import weakref
@@ -631,6 +632,10 @@ def test_recordings_that_can_not_be_scored_are_left_out_and_change_no_other_scor
     assert result.table[names].equals(kept[names])
     assert "5 recordings, 4 left out" in score_text(scores)
     assert type(scores).from_json(scores.to_json()) == scores
+
+
+def test_scores_name_the_checkpoint_they_are_of(scores, checkpoint):
+    assert scores["checkpoint_checksum"] == hashlib.sha256(checkpoint.read_bytes()).hexdigest()
 
 
 def test_all_recordings_that_can_not_be_scored_are_told_at_once(checkpoint, own_set):

@@ -1,5 +1,6 @@
 """Scores of a run are found, ranked by mixture, and refused if damaged."""
 
+import hashlib
 import json
 import os
 
@@ -92,7 +93,23 @@ def test_scores_are_found_in_the_run_or_beside_it_and_only_those_of_the_split(tm
     assert read_run_scores(run, "validation").path == run / "scores-validation.json"
 
 
-def test_scores_are_old_when_the_model_is_newer(tmp_path):
+def test_scores_are_old_when_they_are_of_another_checkpoint_whatever_the_clocks_say(tmp_path):
+    checkpoint = tmp_path / "run.ckpt"
+    checkpoint.write_bytes(b"the weights")
+    checksum = hashlib.sha256(b"the weights").hexdigest()
+    path = write(tmp_path / "run" / "scores.json", checkpoint_checksum=checksum)
+    for later in (3600, -3600):  # the clock was set, or the run was copied
+        os.utime(checkpoint, (0, path.stat().st_mtime + later))
+        assert not read_run_scores(tmp_path / "run", "test").is_old
+    checkpoint.write_bytes(b"the weights of a later epoch")
+    for later in (3600, -3600):
+        os.utime(checkpoint, (0, path.stat().st_mtime + later))
+        assert read_run_scores(tmp_path / "run", "test").is_old
+    checkpoint.unlink()
+    assert not read_run_scores(tmp_path / "run", "test").is_old
+
+
+def test_scores_that_name_no_checkpoint_are_old_when_the_model_is_newer(tmp_path):
     path = write(tmp_path / "run" / "scores.json")
     assert not read_run_scores(tmp_path / "run", "test").is_old
     (tmp_path / "run.ckpt").touch()

@@ -200,7 +200,11 @@ class ScoresPanel(WorkbenchPanel):
             )
             return
         if scores.is_old:
-            self.say(f"The model is newer than {scores.path}: compute the scores again.", "warning")
+            self.say(
+                f"{scores.path} has the scores of another model than the run's best one now: "
+                "compute the scores again.",
+                "warning",
+            )
         self.scores = scores
         self.table.value = render_score_table(scores)
         offer(
