@@ -88,9 +88,6 @@ def _run_command(arguments: list[str]) -> int:
         return _fail(command, str(error), 2)
     except WorkError as error:
         return _fail(command, str(error), 1)
-    except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        return _fail(command, f"{place}{error.strerror or error}", 2)
     except UnicodeEncodeError as error:
         return _fail(
             command,
@@ -98,11 +95,13 @@ def _run_command(arguments: list[str]) -> int:
             "set PYTHONUTF8=1, or a locale of UTF-8",
             2,
         )
-    except (MemoryError, RuntimeError, ImportError, SystemError) as error:
-        shortage = describe_shortage(error)
-        if not shortage:
+    except (MemoryError, OSError, RuntimeError, ImportError, SystemError) as error:
+        if shortage := describe_shortage(error):
+            return _fail(command, f"{shortage}: {_SAVE_MEMORY.get(command, _CLOSE)}", 1)
+        if not isinstance(error, OSError):
             raise
-        return _fail(command, f"{shortage}: {_SAVE_MEMORY.get(command, _CLOSE)}", 1)
+        place = f"{error.filename}: " if error.filename else ""
+        return _fail(command, f"{place}{error.strerror or error}", 2)
     except KeyboardInterrupt as error:
         return _fail(command, str(error) or "interrupted; no file is left incomplete", 130)
 

@@ -1,6 +1,7 @@
 """Commands on machines as they are: without a home, with odd packages, with full disks."""
 
 import builtins
+import errno
 import io
 import json
 import os
@@ -102,6 +103,9 @@ def test_what_a_finished_run_says_about_going_on_is_true(
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
         RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried …"),
         ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+        OSError("libgomp.so.1: failed to map segment from shared object"),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+        RuntimeError("std::bad_alloc"),
     ],
 )
 @pytest.mark.parametrize("command", ["train", "separate", "evaluate", "mix", "compare"])
@@ -114,6 +118,21 @@ def test_a_full_memory_is_one_line_that_says_what_to_do(command, error, monkeypa
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"absslab {command}: the memory is full: ")
     assert "try" in line or "close other programs" in line
+
+
+@pytest.mark.parametrize("size", [20, 40, 140, 300])
+def test_too_little_memory_to_load_the_program_is_one_line(size, tmp_path):
+    code = (
+        "import resource, runpy, sys\n"
+        f"resource.setrlimit(resource.RLIMIT_AS, ({size} << 20, {size} << 20))\n"
+        "sys.argv = ['absslab', 'train', '--data_folder', 'd', '--save_path', 'r.ckpt']\n"
+        "runpy.run_module('absslab', run_name='__main__')\n"
+    )
+    done = run_python(code, tmp_path, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 1, done.stderr
+    assert "the memory is full" in line
+    assert not list(tmp_path.iterdir())
 
 
 def test_memory_that_is_really_full_is_one_line(checkpoint, mixtures, tmp_path):

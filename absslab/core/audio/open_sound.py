@@ -20,7 +20,7 @@ from absslab.core.audio.decoder_choice import (
 from absslab.core.audio.decoders import DecodingError
 from absslab.core.audio.formats import readable_kinds
 from absslab.core.audio.sampling_rates import HIGHEST_RATE, LOWEST_RATE, is_rate
-from absslab.core.common.errors import InputError, InputWarning
+from absslab.core.common.errors import InputError, InputWarning, describe_shortage
 from absslab.core.common.files import FileVersion
 from absslab.core.common.files import unreadable_error as system_error
 
@@ -61,6 +61,8 @@ class OpenSound:
         except DecodingError as error:
             raise unreadable_error(path, error) from None
         except OSError as error:  # it may not be read, or its disk has failed
+            if describe_shortage(error):  # not the file's fault
+                raise
             raise system_error(path, error) from None
         sound = cls(path, opened)
         if not is_rate(sound.sampling_rate):

@@ -3,6 +3,7 @@
 The paths in their messages are data, and so is what another library said.
 """
 
+import errno
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ _FULL_MEMORY = (  # parts of what libraries say
     "not enough memory",
     "std::bad_alloc",
     "failed to map segment",
+    "annot allocate memory",
     "error return without exception set",
 )
 _FIELD = re.compile(r"\{(\w+)\}")
@@ -206,15 +208,17 @@ def describe_shortage(error: BaseException) -> str:
     """Return what the machine has too little of, if an error says so; empty if it does not.
 
     Libraries say it by errors of many kinds: PyTorch by a plain RuntimeError, the loader of
-    libraries by an ImportError.
+    libraries by an ImportError or an OSError, the system by the number of an OSError.
 
     >>> describe_shortage(MemoryError())
     'the memory is full'
     """
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return "the memory is full"
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return "the memory is full"
     text = str(error)
-    if isinstance(error, RuntimeError | ImportError | SystemError):
+    if isinstance(error, RuntimeError | ImportError | SystemError | OSError):
         if any(part in text for part in _FULL_MEMORY):
             return "the memory is full"
         if "can't start new thread" in text:

@@ -286,9 +286,16 @@ def report_steps(file: StatusFile, steps: Steps[Result], task: str) -> Steps[Res
 
 
 def _find_start(pid: int) -> tuple[float, float]:
-    """Return when a process and the machine were started, in seconds since 1970."""
+    """Return when a process and the machine were started, in seconds since 1970.
+
+    Raises:
+        psutil.Error: there is no such process, or it has ended.
+    """
     boot_time = psutil.boot_time()
-    return psutil.Process(pid).create_time(), boot_time
+    process = psutil.Process(pid)
+    if process.status() == psutil.STATUS_ZOMBIE:  # it has ended, but nobody has asked how
+        raise psutil.ZombieProcess(pid)
+    return process.create_time(), boot_time
 
 
 def _progress_from_json(values: Any) -> TaskProgress | None:

@@ -12,6 +12,7 @@ from absslab.core.common.run_status import LIVE_STATES, read_status, write_child
 from absslab.core.runs.processes import read_last_lines, start_process
 from absslab.core.training.run_directory import RunReader, request_stop
 
+KILLED = "its process was ended from outside, perhaps because the memory was full"
 OUTPUT = "output.txt"  # in the run directory: what the process printed
 
 
@@ -102,6 +103,8 @@ class Launcher:
         if state == "stopped":
             return "it was stopped while it was being prepared"
         printed = read_last_lines(folder / OUTPUT, 1)
+        if state == "dead":  # without a word of its own: the last line is about something else
+            return KILLED if names_only or not printed else f"{KILLED}; it printed: {printed}"
         if printed and names_only:
             return f"the file {OUTPUT} in its folder says why"
         return printed or "it ended without a message"

@@ -65,6 +65,25 @@ def start_process(arguments: Sequence[str], log: Path) -> Job:
     return Job(process, log)
 
 
+def describe_end(exit_status: int) -> str:
+    """Say how a process ended that a signal has ended; empty if it ended by itself.
+
+    >>> describe_end(-9)
+    'it was ended from outside (SIGKILL), perhaps because the memory was full'
+    >>> describe_end(2)
+    ''
+    """
+    if exit_status >= 0:
+        return ""
+    try:
+        name = signal.Signals(-exit_status).name
+    except ValueError:
+        name = f"signal {-exit_status}"
+    # PyTorch ends its own process by SIGABRT if it gets no memory.
+    memory = ", perhaps because the memory was full" if name in ("SIGKILL", "SIGABRT") else ""
+    return f"it was ended from outside ({name}){memory}"
+
+
 def read_last_lines(path: Path, n_lines: int = 20) -> str:
     """Return the last lines of a text file; empty if there is no such file."""
     try:

@@ -7,6 +7,7 @@ from absslab.core.common.errors import (
     InputWarning,
     WorkError,
     describe_error,
+    describe_shortage,
     is_complete_without_folders,
 )
 
@@ -20,6 +21,8 @@ def error_line(error: BaseException) -> str:
     What another library says may name folders. Then it is not shown, but written to the log
     `absslab`.
     """
+    if shortage := describe_shortage(error):
+        return f"{shortage[0].upper()}{shortage[1:]}: close other notebooks and programs"
     text = describe_error(error, names_only=_hides_folders)
     is_foreign = not isinstance(error, InputError | InputWarning | WorkError | OSError)
     if _hides_folders and not is_complete_without_folders(error):

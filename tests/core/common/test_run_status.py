@@ -1,6 +1,8 @@
 """A status.json tells how far a process is, and how it ended."""
 
 import json
+import subprocess
+import sys
 import time
 from dataclasses import replace
 
@@ -14,6 +16,7 @@ from absslab.core.common.run_status import (
     read_status,
     report_state,
     report_steps,
+    write_child_status,
 )
 
 
@@ -71,6 +74,24 @@ def test_a_clock_that_is_set_makes_no_process_dead(tmp_path, monkeypatch, shift)
         file.write_heartbeat()
         assert read_status(path).heartbeat - before == pytest.approx(shift, abs=30)
         assert read_status(path).is_alive
+
+
+def test_a_process_that_was_killed_is_dead_though_nobody_asked_how_it_ended(tmp_path):
+    """In a container that has no proper first process it stays as a zombie for ever."""
+    code = "import time; time.sleep(60)"
+    process = subprocess.Popen([sys.executable, "-c", code])
+    try:
+        write_child_status(tmp_path / "status.json", process.pid, "starting")
+        status = read_status(tmp_path / "status.json")
+        assert status.is_alive
+        process.kill()
+        end = time.monotonic() + 30
+        while status.is_alive:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_a_status_of_an_earlier_version_is_read(tmp_path):

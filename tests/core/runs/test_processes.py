@@ -1,11 +1,13 @@
 """Processes outlive the one that started them, keep their output, and can be stopped."""
 
 import os
+import signal
 import time
 
 import psutil
+import pytest
 
-from absslab.core.runs.processes import read_last_lines, start_process
+from absslab.core.runs.processes import describe_end, read_last_lines, start_process
 
 
 def wait_for(job):
@@ -44,6 +46,24 @@ def test_a_stopped_process_is_interrupted(tmp_path, event_folder):
     job.stop()
     assert wait_for(job) == 130
     job.stop()
+
+
+@pytest.mark.parametrize(
+    ("signal_number", "words"),
+    [
+        (signal.SIGKILL, "memory was full"),
+        (signal.SIGABRT, "memory was full"),
+        (signal.SIGTERM, ""),
+    ],
+)
+def test_a_process_that_a_signal_ended_is_told_in_words(tmp_path, signal_number, words):
+    job = start_process(["fetch"], tmp_path / "output.txt")
+    os.kill(job.pid, signal_number)
+    text = describe_end(wait_for(job))
+    assert "was ended from outside" in text
+    assert signal_number.name in text
+    assert words in text
+    assert describe_end(3) == describe_end(0) == ""
 
 
 def test_the_end_of_a_log_is_shown_and_no_log_is_nothing(tmp_path):

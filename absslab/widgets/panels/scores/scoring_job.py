@@ -11,7 +11,7 @@ from absslab.core.common.errors import InputError, InputWarning, escape_braces
 from absslab.core.common.files import read_json
 from absslab.core.common.notices import give_notice
 from absslab.core.common.run_status import read_status, write_child_status
-from absslab.core.runs.processes import Job, start_process
+from absslab.core.runs.processes import Job, describe_end, start_process
 from absslab.core.runs.run_scores import scores_path
 from absslab.core.training.run_directory import best_checkpoint_path
 from absslab.plots.html_text import preformatted
@@ -123,6 +123,7 @@ class ScoringJob:
                 self._failed(error)
         elif not self._is_cancelled:
             last_line = log.splitlines()[-1] if log else "the process printed nothing"
+            last_line = describe_end(exit_status) or last_line
             self._failed(InputError(f"{self._title} can't be scored: {last_line}"))
 
     def cancel(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from absslab.core.common.errors import InputError, escape_braces
 from absslab.core.common.run_status import LIVE_STATES
-from absslab.core.runs.launcher import OUTPUT, Launcher
+from absslab.core.runs.launcher import KILLED, OUTPUT, Launcher
 from absslab.core.runs.processes import read_last_lines
 from absslab.core.training.run_directory import RunReader, run_directory
 from absslab.widgets.panels.training.training_panel import TrainingPanel
@@ -90,6 +90,8 @@ async def wait_for_training(folder: str | Path, *, seconds: float = 24 * 3600.0)
         await asyncio.sleep(_POLL_INTERVAL)
     if state != "finished" and state != "stopped":
         reason = read_last_lines(folder / OUTPUT, 1) or "see its log.txt"
+        if state == "dead":
+            reason = f"{KILLED}; it goes on from its last epoch when it is resumed"
         raise InputError(
             f"{{folder}} did not finish, its state is {state}: {escape_braces(reason)}",
             folder=folder,

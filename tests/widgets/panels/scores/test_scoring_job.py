@@ -76,3 +76,16 @@ def test_what_the_process_lost_of_its_input_is_said_once_it_has_ended(scoring):
         "/data/a.wav is cut short",
         "/data/b.wav is cut short",
     ]
+
+
+def test_a_process_that_was_killed_is_told_in_words_and_not_by_what_it_printed_last(scoring):
+    errors = []
+    job = scoring(failed=errors.append)
+    job._job.printed = "scored: 3 of 20 files"
+    job._job.status = -9
+    job.update()
+    assert [str(error) for error in errors] == [
+        "a run can't be scored: it was ended from outside (SIGKILL), perhaps because the memory "
+        "was full"
+    ]
+    assert not job.is_running

@@ -1,10 +1,12 @@
 """Waiting in a cell for a training that will start, that ends, or that fails."""
 
 import asyncio
+import json
 
 import pytest
 
 from absslab.core.common.errors import InputError
+from absslab.core.runs.launcher import Launcher
 from absslab.core.training.run_directory import RunWriter
 from absslab.widgets.panels import State
 from absslab.widgets.panels.training import TrainingPanel, waiting
@@ -59,6 +61,24 @@ def test_one_that_never_begins_that_takes_too_long_or_that_failed_is_said(tmp_pa
     writer.write_status("failed")
     with pytest.raises(InputError, match=r"did not finish, its state is failed: see its log.txt"):
         asyncio.run(wait_for_training(tmp_path / "run"))
+
+
+@pytest.mark.parametrize("state", ["preparing", "running"])
+def test_a_training_that_was_killed_is_told_within_a_moment(tmp_path, state):
+    writer = RunWriter.begin(tmp_path / "run.ckpt", {"data": {}})
+    writer.write_status(state)
+    path = tmp_path / "run/status.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"pid_started": 1.0}))
+    (tmp_path / "run/output.txt").write_text("terminate called after std::bad_alloc\n")
+    with pytest.raises(
+        InputError, match="its state is dead: its process was ended from outside, p"
+    ):
+        asyncio.run(wait_for_training(tmp_path / "run"))
+    if state == "preparing":
+        problem = Launcher().find_problem(tmp_path / "run")
+        assert problem.startswith("its process was ended from outside, perhaps because the memory")
+        assert problem.endswith("it printed: terminate called after std::bad_alloc")
+        assert "bad_alloc" not in Launcher().find_problem(tmp_path / "run", names_only=True)
 
 
 def test_a_run_that_is_there_is_followed_and_not_started_again(checkpoint, mixtures):
