@@ -37,7 +37,7 @@ FILE_NAME = "left_out.csv"
 ON_ERROR = ("stop", "skip")
 _COLUMNS = ("file", "reason", "command", "result")
 _N_LISTED = 10  # number of files that one line names
-_LONGEST_LOOK = 30.0  # s to look for more faults before work ends
+_CHECK_TIMEOUT = 30.0  # s to check for more faults before work ends
 
 
 def on_error_option(default: str) -> Any:
@@ -98,7 +98,7 @@ class LeftOut:
         self.files: list[LeftOutFile] = []
         self._names: set[str] = set()
         self.n_files = 0  # of the whole batch, these included; 0 as long as it is not known
-        self._n_unseen = 0  # files that `stop_after_rest` had no time for
+        self._n_unchecked = 0  # files that `check_rest_and_stop` had no time for
 
     def __len__(self) -> int:
         return len(self.files)
@@ -135,23 +135,23 @@ class LeftOut:
         """
         if self.on_error == "stop" and self.files:
             them = "it" if len(self.files) == 1 else "them"
-            unseen = ""
-            if self._n_unseen:
-                files = "file was" if self._n_unseen == 1 else "files were"
-                unseen = f"; {self._n_unseen} more {files} not looked at"
-            raise self.to_error(f"{unseen}; pass --on_error skip to leave {them} out")
+            unchecked = ""
+            if self._n_unchecked:
+                files = "file was" if self._n_unchecked == 1 else "files were"
+                unchecked = f"; {self._n_unchecked} more {files} not looked at"
+            raise self.to_error(f"{unchecked}; pass --on_error skip to leave {them} out")
 
-    def stop_after_rest(
+    def check_rest_and_stop(
         self,
         rest: Iterable[tuple[str | Path, Callable[[], object]]],
         *,
-        seconds: float = _LONGEST_LOOK,
+        seconds: float = _CHECK_TIMEOUT,
     ) -> None:
         """End the work if there are faults, but first look for more of them: all are told at once.
 
         Args:
             rest: files, and what raises an `InputError` if one can't be used.
-            seconds: how long to look at most; the files that are left then are counted.
+            seconds: how long to check at most; the files that are left then are counted.
 
         Raises:
             InputError: see `stop_if_any`.
@@ -159,14 +159,14 @@ class LeftOut:
         if self.on_error != "stop" or not self.files:
             return
         end = time.monotonic() + seconds
-        for file, look in rest:
+        for file, check in rest:
             if str(file) in self._names:
                 continue
             if time.monotonic() >= end:
-                self._n_unseen += 1
+                self._n_unchecked += 1
                 continue
             with self.file(file):
-                look()
+                check()
         self.stop_if_any()
 
     def stop_if_all(self) -> None:

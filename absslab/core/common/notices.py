@@ -51,7 +51,7 @@ def listen_to_notices(listener: Listener) -> Iterator[None]:
         yield
 
 
-def overhear_notices(
+def copy_notices(
     steps: Generator[Step, None, Result], listener: Listener
 ) -> Generator[Step, None, Result]:
     """Give the notices of long work to one more listener, each text once.

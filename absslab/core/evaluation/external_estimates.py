@@ -155,7 +155,7 @@ class EstimatesEvaluation:
             later: the mixtures that are not scored yet, which are only read: the error names all
                 that can't be scored.
         """
-        self.left_out.stop_after_rest(
+        self.left_out.check_rest_and_stop(
             (self._references / _filename(self._references, name), partial(self._load, name))
             for name in later
         )

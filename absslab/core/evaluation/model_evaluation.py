@@ -178,8 +178,8 @@ class Evaluation:
                 the error names all that can't be.
         """
         if self.left_out:
-            looks = _list_looks(self.data_set, self.validation, self.classes)
-            self.left_out.stop_after_rest(looks[n_done:])
+            checks = _list_checks(self.data_set, self.validation, self.classes)
+            self.left_out.check_rest_and_stop(checks[n_done:])
 
     def truth(self, index: int) -> Truth:
         """Load a recording of the split, with its labels, events and sources."""
@@ -345,7 +345,7 @@ def evaluation_steps(
                 left_out=left_out,
             )
     left_out.n_files = len(left_out) + len(data_set) + (len(validation) if validation else 0)
-    left_out.stop_after_rest(_list_looks(data_set, validation, classes))
+    left_out.check_rest_and_stop(_list_checks(data_set, validation, classes))
     if not len(data_set):
         raise left_out.to_error()
     if data.data_set_type == "mixture_folder":
@@ -425,10 +425,10 @@ def _read_strong_labels(
     return {name: events[path] for name, path in paths.items()}
 
 
-def _list_looks(
+def _list_checks(
     data_set: AudioDataSet, validation: AudioDataSet | None, classes: list[str]
 ) -> list[tuple[Path, Callable[[], object]]]:
-    """Return what reads each recording that is needed, in the order of the evaluation.
+    """Return what checks each recording that is needed, in the order of the evaluation.
 
     Args:
         data_set: recordings that are scored with their sources.
@@ -440,15 +440,15 @@ def _list_looks(
         n_samples = len(data_set[index])
         load_references(data_set.path(index), classes, data_set.sampling_rate, n_samples)
 
-    looks: list[tuple[Path, Callable[[], object]]] = []
+    checks: list[tuple[Path, Callable[[], object]]] = []
     if validation:
-        looks = [
+        checks = [
             (validation.path(index), partial(validation.__getitem__, index))
             for index in range(len(validation))
         ]
     for index in range(len(data_set)):
-        looks.append((data_set.path(index), partial(read_with_sources, index)))
-    return looks
+        checks.append((data_set.path(index), partial(read_with_sources, index)))
+    return checks
 
 
 def load_references(

@@ -15,7 +15,7 @@ from absslab.core.common.config import fingerprint, format_setting
 from absslab.core.common.devices import choose_device
 from absslab.core.common.errors import InputError, describe_shortage, escape_braces, shorten
 from absslab.core.common.left_out import LeftOut
-from absslab.core.common.notices import overhear_notices
+from absslab.core.common.notices import copy_notices
 from absslab.core.common.progress import LongWork, Result, Steps
 from absslab.core.data.audio_data_set import (
     AudioDataSet,
@@ -140,7 +140,7 @@ class Experiment:
             KeyboardInterrupt: Ctrl-C; the run directory says "stopped" and can be resumed.
         """
         notices = NoticeLog()
-        return (yield from overhear_notices(self._run(notices), notices.write))
+        return (yield from copy_notices(self._run(notices), notices.write))
 
     def _run(self, notices: NoticeLog) -> TrainingSteps:
         settings = self.settings
@@ -230,7 +230,7 @@ class Experiment:
             for recording in recordings:
                 with left_out.file(recording.path):
                     sound_files.info(recording.path)
-            left_out.stop_after_rest(
+            left_out.check_rest_and_stop(
                 (item.path, partial(sound_files.check, item.path, may_be_silent=not item.labels))
                 for item in recordings
             )

@@ -157,7 +157,7 @@ def test_the_rest_is_looked_at_before_work_stops_and_what_there_is_no_time_for_i
 
     looked_at = []
     left_out = LeftOut("evaluate", on_error="stop")
-    left_out.stop_after_rest([("a", lambda: looked_at.append("a"))])
+    left_out.check_rest_and_stop([("a", lambda: looked_at.append("a"))])
     assert looked_at == []  # nothing is wrong: the work goes on
     left_out.n_files = 9
     left_out.add("a", InputError("a is gone"))
@@ -165,14 +165,14 @@ def test_the_rest_is_looked_at_before_work_stops_and_what_there_is_no_time_for_i
     with pytest.raises(
         InputError, match=r"2 of 9 files can't be used: \(1\) a is gone; \(2\) b is"
     ):
-        left_out.stop_after_rest(rest)
+        left_out.check_rest_and_stop(rest)
     late = LeftOut("evaluate", on_error="stop")
     late.add("a", InputError("a is gone"))
     with pytest.raises(
         InputError, match="a is gone; 2 more files were not looked at; pass --on_err"
     ):
-        late.stop_after_rest(rest, seconds=0)
+        late.check_rest_and_stop(rest, seconds=0)
     skipping = LeftOut("evaluate", on_error="skip")
     skipping.add("a", InputError("a is gone"))
-    skipping.stop_after_rest(rest)
+    skipping.check_rest_and_stop(rest)
     assert len(skipping) == 1

@@ -9,8 +9,8 @@ from absslab.cli import main as command_line
 from absslab.core.common.errors import InputWarning
 from absslab.core.common.notices import (
     collect_notices,
+    copy_notices,
     give_notice,
-    overhear_notices,
     summarise_notices,
 )
 from absslab.core.common.parallel import map_in_processes
@@ -104,14 +104,14 @@ def test_who_overhears_long_work_takes_nothing_from_whoever_drains_it():
             yield lose(name)
         return "done"
 
-    overheard = []
-    steps = overhear_notices(work(), overheard.append)
+    copied = []
+    steps = copy_notices(work(), copied.append)
     with collect_notices() as first:
         assert next(steps) == "a"
         lose("outside")
     with collect_notices() as second:
         assert run_to_end(steps) == "done"
-    assert [notice.path.stem for notice in overheard] == ["a", "b"]
+    assert [notice.path.stem for notice in copied] == ["a", "b"]
     assert [notice.path.stem for notice in first] == ["a", "outside"]
     assert [notice.path.stem for notice in second] == ["a", "b"]
 
@@ -125,10 +125,10 @@ def test_overheard_work_is_closed_and_warns_where_nobody_else_listens():
         finally:
             ends.append("closed")
 
-    overheard = []
-    steps = overhear_notices(work(), overheard.append)
+    copied = []
+    steps = copy_notices(work(), copied.append)
     with pytest.warns(InputWarning, match=r"/data/a\.wav lacks its end"):
         next(steps)
     steps.close()
     assert ends == ["closed"]
-    assert len(overheard) == 1
+    assert len(copied) == 1
