@@ -30,7 +30,7 @@ from absslab.core.audio.formats import INSTALL_HINT, has_extra_formats
 from absslab.core.audio.mp3_frames import find_mp3_parts
 from absslab.core.audio.mp4_boxes import find_mp4_parts
 from absslab.core.audio.ogg_pages import find_ogg_parts
-from absslab.core.audio.other_sounds import skip_leading_tags
+from absslab.core.audio.other_sounds import begins_as_sound, skip_leading_tags
 from absslab.core.audio.sound_chunks import SampleBytes, find_samples
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import FileVersion
@@ -54,6 +54,8 @@ _KINDS = (  # first bytes, where they begin, what the file is
     (b"MAC ", 0, "a Monkey's Audio file"),
     (b"TTA1", 0, "a True Audio file"),
 )
+_PICTURES = (b"heic", b"heix", b"heif", b"mif1", b"msf1", b"avif", b"avis")  # kinds of MP4
+_BEGINNINGS = (b"NIST_1A\n", b"Creative Voice File")  # of sounds that have no suffix here
 
 
 def open_decoder(path: str | os.PathLike[str]) -> OpenedFile:
@@ -331,6 +333,18 @@ def count_samples(path: str, version: FileVersion, most: int) -> SampleCount:
         return count_decoded(open_decoder(path), most)
     except DecodingError as error:
         raise unreadable_error(path, error) from None
+
+
+def is_sound_by_content(path: str | os.PathLike[str]) -> bool:
+    """Tell by its first bytes whether a file is a sound or a video, whatever its name."""
+    with open(path, "rb") as file:
+        head = file.read(64)
+    if head[4:8] == b"ftyp" and head[8:12] in _PICTURES:
+        return False
+    is_mp3 = head[:3] == b"ID3" or (head[:1] == b"\xff" and bool(find_mp3_parts(path)))
+    return (
+        is_mp3 or bool(_find_kind(path)) or head.startswith(_BEGINNINGS) or begins_as_sound(head, 0)
+    )
 
 
 def unreadable_error(path: str | os.PathLike[str], error: DecodingError) -> InputError:

@@ -22,6 +22,7 @@ SAMPLING_RATES = (8000, 16000, 44100)  # Hz
 SHORTEST_LENGTH = 0.064  # s: one analysis window
 SHORTEST_EVENT = 0.05  # s: an event that is cut shorter than this is left out
 PEAK = 0.99  # a mixture that would exceed this is scaled down together with its sources
+_ARRAYS = 4  # of the length of a mixture while it is rendered, besides those of its events
 _MAX_TRIES = 100  # draws of an onset that satisfies the limits on overlap
 
 
@@ -139,6 +140,25 @@ class Mixture(RichResult):
     def __repr__(self) -> str:
         seconds = len(self.mixture) / self.sampling_rate
         return f"Mixture({seconds:.2f} s at {self.sampling_rate} Hz: {', '.join(self.sources)})"
+
+
+def check_memory(config: MixingConfig) -> None:
+    """Check that the memory of this machine is large enough to render a mixture.
+
+    Raises:
+        InputError: it is not.
+    """
+    import psutil
+
+    n_arrays = _ARRAYS + config.max_event
+    needed = 8.0 * config.n_samples * n_arrays
+    available = psutil.virtual_memory().total
+    if needed > available:
+        raise InputError(
+            f"length is {config.length:g}: a mixture would take {needed / 2**30:.0f} GiB of memory "
+            f"while it is made, and this machine has {available / 2**30:.0f} GiB: expected at most "
+            f"{available / 8 / n_arrays / config.sampling_rate:.0f} s"
+        )
 
 
 def sample_spec(

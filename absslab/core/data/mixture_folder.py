@@ -65,6 +65,8 @@ class Manifest(SavedDocument):
         recordings: recordings of each split, from which its mixtures are drawn.
         backgrounds: background recordings of each split; empty if backgrounds are noise.
         left_out: why files of these folders were left out, by their paths in them.
+        cut_events: number of events that do not fit into their mixtures and were cut, by the path
+            of their recording.
     """
 
     FORMAT = "absslab mixtures"
@@ -77,12 +79,14 @@ class Manifest(SavedDocument):
     recordings: dict[str, list[MixedRecording]]
     backgrounds: dict[str, list[MixedRecording]]
     left_out: dict[str, str] = field(default_factory=dict)
+    cut_events: dict[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the manifest as plain data."""
         content = super().to_json()
-        if not self.left_out:  # earlier versions do not know this field
-            del content["left_out"]
+        for name in ("left_out", "cut_events"):
+            if not content[name]:  # earlier versions do not know these fields
+                del content[name]
         return content
 
 

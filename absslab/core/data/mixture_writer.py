@@ -1,8 +1,10 @@
 """Write a folder of mixtures with any number of processes; continue one that was interrupted."""
 
 import json
+import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -25,7 +27,13 @@ from absslab.core.common.parallel import map_in_processes
 from absslab.core.common.progress import Progress, Steps, name_stage
 from absslab.core.common.tables import original_path, write_table
 from absslab.core.data.class_names import file_stem
-from absslab.core.data.mixing import MixingConfig, MixtureSpec, leave_out_events, render
+from absslab.core.data.mixing import (
+    MixingConfig,
+    MixtureSpec,
+    check_memory,
+    leave_out_events,
+    render,
+)
 from absslab.core.data.mixture_folder import Manifest, MixedRecording, read_manifest
 from absslab.core.data.mixture_plan import (
     MixtureFolderConfig,
@@ -34,6 +42,7 @@ from absslab.core.data.mixture_plan import (
     planning_steps,
 )
 from absslab.core.data.recordings import IndexedFolder, Recording
+from absslab.core.data.splits import SPLITS
 from absslab.core.data.strong_labels import write_events
 
 _N_NAMED = 5  # number of recordings that a line names
@@ -93,13 +102,38 @@ def write_mixtures(
             path=output,
         )
     _check_output_folder(output)
+    check_memory(mixing)
     if indexed is None:
         indexing = event_steps(config, collect_left_out(config))
         indexed = yield from name_stage(indexing, "reading recordings")
     left_out = indexed.left_out
     planning = planning_steps(config, mixing, indexed.recordings, left_out)
     plan = yield from name_stage(planning, "reading backgrounds")
-    manifest = yield from name_stage(_describe_plan(plan, left_out), "checksums of recordings")
+    specs = {
+        split: [plan.spec(split, index) for index in range(count)]
+        for split, count in plan.counts.items()
+    }
+    cut = _count_cut_events(plan, specs)
+    manifest = yield from name_stage(_describe_plan(plan, left_out, cut), "checksums of recordings")
+    with _nothing_left(output):
+        written = yield from _write_planned(output, plan, specs, manifest, indexed, left_out)
+    # Others may be cut where they were drawn near the end, and whole elsewhere.
+    longer = _longer_than(mixing.length, plan)
+    never_fit = Counter({path: cut[path] for path in longer if path in cut})
+    if never_fit:
+        give_notice(_cut_notice(output, never_fit, mixing.length))
+    return written
+
+
+def _write_planned(
+    output: Path,
+    plan: MixturePlan,
+    specs: dict[str, list[MixtureSpec]],
+    manifest: Manifest,
+    indexed: IndexedFolder,
+    left_out: LeftOut,
+) -> Steps[WrittenMixtures]:
+    """Write the manifest, the mixtures that do not exist yet, and the tables."""
     _write_or_compare_manifest(output, manifest)
     left_out.write()
     if indexed.lost_classes:
@@ -108,18 +142,15 @@ def write_mixtures(
             InputWarning(f"the mixtures of {{path}} lack {lost}: no file can be used", path=output)
         )
     remove_unfinished(output)
-    specs = {}
-    for split, count in plan.counts.items():
-        specs[split] = [plan.spec(split, index) for index in range(count)]
     jobs = [(str(output / split), spec) for split in specs for spec in specs[split]]
     missing = [
         (folder, spec) for folder, spec in jobs if not (Path(folder) / spec.filename).exists()
     ]
     n_done = len(jobs) - len(missing)
     yield Progress(n_done, len(jobs))
-    write_chunk = partial(_write_chunk, classes=plan.classes, sources=config.sources)
+    write_chunk = partial(_write_chunk, classes=plan.classes, sources=plan.config.sources)
     chunks = [missing[start : start + _CHUNK] for start in range(0, len(missing), _CHUNK)]
-    for n_written in map_in_processes(write_chunk, chunks, config.n_workers):
+    for n_written in map_in_processes(write_chunk, chunks, plan.config.n_workers):
         n_done += n_written
         yield Progress(n_done, len(jobs))
     silent: Counter[str] = Counter()  # events of each recording
@@ -129,6 +160,42 @@ def write_mixtures(
     if silent:
         give_notice(_silence_notice(output, silent))
     return WrittenMixtures(output, plan.counts, left_out)
+
+
+@contextmanager
+def _nothing_left(output: Path) -> Iterator[None]:
+    """Remove what an error leaves in a folder without mixtures that had no manifest before."""
+    existed = output.exists()
+    had_manifest = (output / "manifest.json").exists()
+    try:
+        yield
+    except Exception:
+        if not had_manifest and not any(output.glob("*/*.wav")):
+            for split in SPLITS:
+                shutil.rmtree(output / split, ignore_errors=True)
+            (output / "manifest.json").unlink(missing_ok=True)
+            (output / FILE_NAME).unlink(missing_ok=True)
+            if not existed and output.exists() and not any(output.iterdir()):
+                output.rmdir()
+        raise
+
+
+def _longer_than(length: float, plan: MixturePlan) -> list[str]:
+    """Return the paths of the recordings that are longer than a mixture."""
+    slack = 1.5 / plan.mixing.sampling_rate  # s; durations are rounded
+    return [item.path for item in plan.recordings if item.duration > length + slack]
+
+
+def _count_cut_events(plan: MixturePlan, specs: dict[str, list[MixtureSpec]]) -> Counter[str]:
+    """Count the events that are shorter in their mixtures than their recordings, by their paths."""
+    lengths = {recording.path: recording.duration for recording in plan.recordings}
+    shortest = 1 / plan.mixing.sampling_rate  # s; durations are rounded
+    cut: Counter[str] = Counter()
+    for spec in (spec for part in specs.values() for spec in part):
+        for event in spec.events:
+            if event.duration + 1.5 * shortest < lengths[event.recording]:
+                cut[event.recording] += 1
+    return cut
 
 
 def collect_left_out(config: MixtureFolderConfig) -> LeftOut:
@@ -153,7 +220,7 @@ def _check_output_folder(output: Path) -> None:
         )
 
 
-def _describe_plan(plan: MixturePlan, left_out: LeftOut) -> Steps[Manifest]:
+def _describe_plan(plan: MixturePlan, left_out: LeftOut, cut: Counter[str]) -> Steps[Manifest]:
     """Return the manifest of a plan, and yield how many files have been read."""
     config = plan.config
     settings = {**plan.mixing.to_json(), **config.to_json()}
@@ -179,6 +246,7 @@ def _describe_plan(plan: MixturePlan, left_out: LeftOut) -> Steps[Manifest]:
             _path_within(item.file, (event_folder, background_folder)): item.error.with_names()
             for item in left_out.files
         },
+        cut_events={_path_within(path, (event_folder,)): cut[path] for path in sorted(cut)},
     )
 
 
@@ -302,15 +370,34 @@ def _leave_out_silent_events(
 
 def _silence_notice(output: Path, silent: Counter[str]) -> InputWarning:
     """Return what is said about events that can't be heard in their mixtures."""
-    paths = {f"recording_{number}": path for number, path in enumerate(silent)}
+    return _notice_of_events(
+        silent,
+        "would be silent in the mixtures of {output}, which have 16 bits: left out of their "
+        "labels; raise the level of these recordings, or --event_gain_range",
+        output,
+    )
+
+
+def _cut_notice(output: Path, cut: Counter[str], length: float) -> InputWarning:
+    """Return what is said about events that are cut, since they are longer than a mixture."""
+    are = "is" if cut.total() == 1 else "are"
+    return _notice_of_events(
+        cut,
+        f"{are} longer than a mixture and {are} cut in {{output}} to at most {length:g} s: "
+        "pass a longer --length to keep them whole; manifest.json counts all events that are cut",
+        output,
+    )
+
+
+def _notice_of_events(counts: Counter[str], text: str, output: Path) -> InputWarning:
+    """Return a line about events, which names some of their recordings."""
+    paths = {f"recording_{number}": path for number, path in enumerate(counts)}
     names = [f"{{{name}}}" for name in list(paths)[:_N_NAMED]]
     n_more = len(paths) - len(names)
     more = f" and {n_more} more" if n_more else ""
-    events = "event" if silent.total() == 1 else "events"
+    events = "event" if counts.total() == 1 else "events"
     return InputWarning(
-        f"{silent.total()} {events} of {', '.join(names)}{more} would be silent in the mixtures of "
-        "{output}, which have 16 bits: left out of their labels; raise the level of these "
-        "recordings, or --event_gain_range",
+        f"{counts.total()} {events} of {', '.join(names)}{more} {text}",
         output=output,
         **dict(list(paths.items())[:_N_NAMED]),
     )

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from absslab.core.audio import formats, sound_files
 from absslab.core.common.errors import InputError, InputWarning, escape_braces
-from absslab.core.common.files import list_folder, walk_once
+from absslab.core.common.files import list_folder
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.notices import give_notice
 from absslab.core.common.progress import Progress, Steps, run_to_end
@@ -26,6 +26,11 @@ from absslab.core.data.class_names import (
     normalise,
 )
 from absslab.core.data.identical_files import split_copies_together
+from absslab.core.data.recording_listing import (
+    check_folder,
+    list_sounds,
+    tell_folders_without_sounds,
+)
 from absslab.core.data.splits import SPLITS, Percentages, split_origins
 
 
@@ -97,12 +102,14 @@ def indexing_steps(
     """
     folder = Path(folder)
     collected = LeftOut("mix", on_error="stop") if left_out is None else left_out
-    files = (
-        _list_from_csv(folder, Path(csv), collected) if csv else _list_from_names(folder, collected)
-    )
+    classes: set[str] = set()
+    if csv:
+        files = _list_from_csv(folder, Path(csv), collected)
+    else:
+        files, classes = _list_from_names(folder, collected)
     check_class_names({file.event_label: None for file in files}, folder)
     files = _add_origins(folder, files, origin_pattern, collected)
-    return _decode(files, collected, is_strict=left_out is None)
+    return _decode(files, collected, classes, is_strict=left_out is None)
 
 
 def index_recordings(
@@ -133,10 +140,10 @@ def background_steps(
     """
     folder = Path(folder)
     collected = LeftOut("mix", on_error="stop") if left_out is None else left_out
-    paths = _list_audio_below(folder, collected)
+    paths = list_sounds(folder, collected).sounds
     files = [_EventFile(path, "background", "") for path in paths]
     files = _add_origins(folder, files, origin_pattern, collected)
-    indexed = yield from _decode(files, collected, is_strict=left_out is None)
+    indexed = yield from _decode(files, collected, set(), is_strict=left_out is None)
     return indexed.recordings
 
 
@@ -146,9 +153,16 @@ def index_backgrounds(folder: str | Path, *, origin_pattern: str | None = None) 
 
 
 def _decode(
-    files: Sequence[_EventFile], left_out: LeftOut, *, is_strict: bool
+    files: Sequence[_EventFile], left_out: LeftOut, classes: set[str], *, is_strict: bool
 ) -> Steps[IndexedFolder]:
-    """Decode files; if it is strict, those that can't be used are an error at the end."""
+    """Decode files.
+
+    Args:
+        files: the files.
+        left_out: collects those that can't be used.
+        classes: of what was left out before.
+        is_strict: whether what can't be used is an error at the end.
+    """
     recordings: list[Recording] = []
     for n_done, file in enumerate(files):
         yield Progress(n_done, len(files))
@@ -158,7 +172,7 @@ def _decode(
     yield Progress(len(files), len(files))
     if is_strict and left_out:
         raise left_out.to_error()
-    lost_classes = {file.event_label for file in files} - set(classes_of(recordings))
+    lost_classes = classes.union(file.event_label for file in files) - set(classes_of(recordings))
     return IndexedFolder(recordings, left_out, sorted(lost_classes))
 
 
@@ -296,42 +310,6 @@ def audio_files(folder: str | Path) -> list[Path]:
     ]
 
 
-def _list_audio_below(folder: Path, left_out: LeftOut) -> list[Path]:
-    """List the sound files in a folder and its sub-folders, except hidden ones.
-
-    Folders that can't be read are left out.
-    """
-    _check_folder(folder)
-    walk = walk_once(folder)
-    files = sorted(path for path in walk.files if formats.is_audio(path))
-    left_out.n_files += len(files) + len(walk.unreadable)
-    for error in walk.unreadable:
-        left_out.add(error.path or folder, error)
-    if walk.loops:
-        links = "link leads" if len(walk.loops) == 1 else "links lead"
-        give_notice(
-            InputWarning(
-                f"{{path}} is not read again: {len(walk.loops)} {links} to a folder that is read "
-                "already",
-                path=walk.loops[0],
-            )
-        )
-    if not files and walk.unreadable:
-        raise left_out.to_error()
-    if not files:
-        content = "no sound file" if any(folder.iterdir()) else "nothing"
-        raise InputError(
-            f"{{path}} holds {content}: expected recordings ({formats.readable_kinds()})",
-            path=folder,
-        )
-    return files
-
-
-def _check_folder(folder: Path) -> None:
-    if not folder.is_dir():
-        raise InputError("{path} is not a directory: expected one with recordings", path=folder)
-
-
 def _check_holds_no_mixtures(folder: Path) -> None:
     """Check that a folder does not hold mixtures: its sub-folders would be taken for classes."""
     tables = [folder / name for name in ("weak_labels.csv", "weak.tsv")]
@@ -352,11 +330,11 @@ def _check_holds_no_mixtures(folder: Path) -> None:
     )
 
 
-def _list_from_names(folder: Path, left_out: LeftOut) -> list[_EventFile]:
-    """List the sound files of the first two layouts."""
-    _check_folder(folder)
+def _list_from_names(folder: Path, left_out: LeftOut) -> tuple[list[_EventFile], set[str]]:
+    """List the sound files of the first two layouts, and the classes of what can't be used."""
+    check_folder(folder)
     _check_holds_no_mixtures(folder)
-    paths = _list_audio_below(folder, left_out)
+    paths, unusable, loops = list_sounds(folder, left_out)
     flat = [path for path in paths if path.parent == folder]
     nested = [path for path in paths if path.parent != folder]
     if flat and nested:
@@ -366,13 +344,17 @@ def _list_from_names(folder: Path, left_out: LeftOut) -> list[_EventFile]:
             "expected one or the other; say which with a CSV",
             path=folder,
         )
+    if nested:
+        used = {folder / path.relative_to(folder).parts[0] for path in (*paths, *unusable)}
+        tell_folders_without_sounds(folder, used.union(loops))
     files = []
     for path in paths:
         with left_out.file(path):
             event_label = class_of(path) if flat else _class_of_folder(path, folder)
             check_class_name(event_label, path)
             files.append(_EventFile(path, event_label, ""))
-    return files
+    lost = [path for path in unusable if nested and (path.parent != folder or path.is_dir())]
+    return files, {_class_of_folder(path, folder) for path in lost}
 
 
 def _class_of_folder(path: Path, folder: Path) -> str:
@@ -382,7 +364,7 @@ def _class_of_folder(path: Path, folder: Path) -> str:
 
 def _list_from_csv(folder: Path, csv: Path, left_out: LeftOut) -> list[_EventFile]:
     """List the sound files of the third layout."""
-    _check_folder(folder)
+    check_folder(folder)
     table = open_table(csv, required=("filename", "event_label"), optional=("origin",))
     rows = [row.cells for row in table.rows]
     left_out.n_files += len(rows)

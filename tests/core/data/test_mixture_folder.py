@@ -579,7 +579,7 @@ def test_the_command_says_what_it_made_and_the_thesis_name_of_the_folder_is_unde
         "--output_folder",
         tmp_path / "O",
         "--length",
-        "0.5",
+        "3",
     ]
     assert (
         main(list(map(str, ["mix", *flags, "--n_files", "5", "--split_percentages", *THIRDS]))) == 0
@@ -814,9 +814,11 @@ def test_events_that_sixteen_bits_round_to_silence_are_in_no_label(tmp_path, sou
     with collect_notices() as notices:
         run_to_end(write_mixtures(config, mixing))
     before = contents(tmp_path / "out")
-    assert len(notices) == 1
+    assert len(notices) == 2
     assert "would be silent in the mixtures of out, which have 16 bits" in notices[0].with_names()
     assert "faint3.wav" in notices[0].with_names()
+    assert "late1.wav" in notices[1].with_names()
+    assert "are longer than a mixture and are cut" in notices[1].with_names()
     for split in ("train", "validation", "test"):
         folder = tmp_path / "out" / split
         table = (folder / "weak_labels.csv").read_text().splitlines()
