@@ -4,6 +4,7 @@ Axes: B batch, K classes, N samples.
 """
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -197,16 +198,8 @@ class AudioDataSet(Dataset[Tensor]):
         )
         with hide_main_module():
             batches = iter(loader)
-        try:
+        with explain_killed_loaders(n_loaders):
             yield from batches
-        except RuntimeError as error:
-            if not str(error).startswith("DataLoader worker"):
-                raise
-            raise WorkError(
-                f"one of {n_loaders} processes that read recordings was ended from outside, "
-                "perhaps because the memory was full: use fewer (n_loaders), or a smaller "
-                "batch_size; a training goes on from its last.ckpt"
-            ) from None
 
     def groups(self, batch_size: int, *, rng: np.random.Generator | None = None) -> list[list[int]]:
         """Return the clips of each batch; if lengths differ, similar lengths are together."""
@@ -223,6 +216,30 @@ class AudioDataSet(Dataset[Tensor]):
         if rng is not None:
             rng.shuffle(groups)
         return groups
+
+
+@contextmanager
+def explain_killed_loaders(n_loaders: int) -> Iterator[None]:
+    """Say in words that a process which reads batches ahead was killed.
+
+    PyTorch raises its error wherever the program is when it notices this, also between two batches.
+
+    Args:
+        n_loaders: number of these processes.
+
+    Raises:
+        WorkError: one was killed.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        raise WorkError(
+            f"one of {n_loaders} processes that read recordings was ended from outside, perhaps "
+            "because the memory was full: use fewer (n_loaders), or a smaller batch_size; a "
+            "training goes on from its last.ckpt"
+        ) from None
 
 
 class _IndexedItems(Dataset[_Item]):

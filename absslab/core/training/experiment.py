@@ -21,6 +21,7 @@ from absslab.core.data.audio_data_set import (
     AudioDataSet,
     check_steps,
     data_set_steps,
+    explain_killed_loaders,
     read_split,
 )
 from absslab.core.data.labelled_recordings import LabelledRecording
@@ -158,16 +159,17 @@ class Experiment:
         epoch = 0 if self.checkpoint is None else self.checkpoint["resume"]["epoch"]
         state = "failed"
         try:
-            for event in self._prepare_and_train(labels, left_out, writer):
-                if isinstance(event, EpochResult):
-                    epoch = event.epoch
-                elif writer.is_stop_requested:
-                    state = "stopped"
-                    break
-                _report(event, writer)
-                yield event
-            else:
-                state = "finished"
+            with explain_killed_loaders(settings.data.n_loaders):
+                for event in self._prepare_and_train(labels, left_out, writer):
+                    if isinstance(event, EpochResult):
+                        epoch = event.epoch
+                    elif writer.is_stop_requested:
+                        state = "stopped"
+                        break
+                    _report(event, writer)
+                    yield event
+                else:
+                    state = "finished"
         except (KeyboardInterrupt, GeneratorExit):
             state = "stopped"
             raise

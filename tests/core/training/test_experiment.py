@@ -11,12 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import soundfile
 import torch
 
 from absslab.core.audio import sound_files
-from absslab.core.common.errors import InputError, InputWarning
+from absslab.core.common.errors import InputError, InputWarning, WorkError
 from absslab.core.common.left_out import read_left_out
 from absslab.core.common.notices import collect_notices
 from absslab.core.common.progress import LongWork, run_to_end
@@ -691,3 +692,30 @@ def test_notices_of_a_training_nobody_drains_with_an_ear_are_warnings_and_in_its
     with pytest.warns(InputWarning, match=r"000002\.wav is cut short"):
         cut_after(Experiment(in_folder(new_run, folder)), 1)
     assert "000002.wav is cut short" in (tmp_path / "run/log.txt").read_text()
+
+
+def test_a_loader_that_is_killed_ends_the_training_in_one_line(new_run, tmp_path):
+    """It is noticed while it is waited for, or at any other moment of a step."""
+    data = replace(new_run.data, in_memory=False, n_loaders=1)
+
+    def train():
+        for event in Experiment(replace(new_run, data=data)).run():
+            if isinstance(event, StepDone):
+                for child in psutil.Process().children():
+                    child.kill()
+
+    begin = time.monotonic()
+    with pytest.raises(WorkError, match="read recordings was ended from outside, perhaps because"):
+        train()
+    assert time.monotonic() - begin < 60
+    assert RunReader.open(tmp_path / "run").state() == "failed"
+    assert "was ended from outside" in (tmp_path / "run/log.txt").read_text()
+
+
+def test_an_error_of_a_killed_loader_between_batches_is_one_line(new_run, monkeypatch):
+    def step(self, *given):
+        raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. ")
+
+    monkeypatch.setattr("absslab.core.training.objective.Objective.__call__", step)
+    with pytest.raises(WorkError, match="was ended from outside"):
+        finish(Experiment(new_run))
