@@ -60,7 +60,8 @@ def run_recordings(
     labelled = find_layout(config.data_set_type)(config, folder)
     if labelled.missing:
         n_missing = len(labelled.missing)
-        give_notice(
-            InputWarning(f"{n_missing} recordings of {{folder}} are missing", folder=folder)
-        )
+        of_folder = "1 recording of {folder} is"
+        if n_missing > 1:
+            of_folder = f"{n_missing} recordings of {{folder}} are"
+        give_notice(InputWarning(f"{of_folder} missing", folder=folder))
     return [item for item in labelled.recordings if item.split == split]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from absslab.core.common.config import look_up
+from absslab.core.common.notices import listen_to_notices
 from absslab.widgets.dashboards.pages.page import Page, ProblemPage
 from absslab.widgets.dashboards.registry import DASHBOARDS, Dashboard
 from absslab.widgets.dashboards.settings import (
@@ -44,7 +45,8 @@ def open_page(name: str, **settings: Any) -> Page:
             if not config.allow_training and config.device == "cpu":  # drivers of GPUs map more
                 limit_memory(config.max_memory)
         page = dashboard.import_page()(config)
-        page.build()
+        with listen_to_notices(page.show_notice):
+            page.build()
     except Exception as error:
         if page is not None:
             page.close()

@@ -8,6 +8,7 @@ import ipywidgets
 
 from absslab.core.common.config import look_up, suggest_nearest
 from absslab.core.common.errors import InputError
+from absslab.core.common.notices import collect_notices
 from absslab.plots.html_text import paragraph
 from absslab.widgets.panels.state import State
 from absslab.widgets.ui.error_line import error_line
@@ -107,8 +108,11 @@ class Workbench:
         """
         if name not in self._panels:
             panel_class = look_up("panel", name, PANELS)()
-            panel = panel_class(self.state)
+            with collect_notices() as notices:
+                panel = panel_class(self.state)
             self._panels[name] = panel
+            for notice in notices:
+                panel.show_notice(notice)
             self._fill_tab(name, panel.widget)
         return self._panels[name]
 

@@ -4,7 +4,8 @@ import ipywidgets
 import pytest
 
 import absslab
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, InputWarning
+from absslab.core.common.notices import give_notice
 from absslab.widgets.panels import separation
 from absslab.widgets.panels.scores import ScoresPanel
 from absslab.widgets.panels.workbench import PANELS
@@ -73,6 +74,17 @@ def test_a_panel_that_can_not_be_made_says_why_in_its_tab_and_is_made_once_it_ca
     workbench.widget.selected_index = place
     assert workbench.widget.children[place].children == (workbench.separation.widget,)
     assert message.comm is None
+
+
+def test_what_is_noticed_while_a_panel_is_made_is_said_in_it(workbench, monkeypatch):
+    offer = separation.SeparationPanel.show
+
+    def show(self, *children):
+        give_notice(InputWarning("{path} is cut short", path="/data/a.wav"))
+        offer(self, *children)
+
+    monkeypatch.setattr(separation.SeparationPanel, "show", show)
+    assert workbench.separation.notices == ["/data/a.wav is cut short"]
 
 
 def test_the_panels_meet_in_the_state(workbench, checkpoint):

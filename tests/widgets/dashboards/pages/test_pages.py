@@ -408,6 +408,24 @@ def test_messages_of_a_dashboard_name_no_folders(opened, run, monkeypatch, check
     assert str(checkpoint.parent) not in page.message
 
 
+def test_what_a_page_finds_missing_or_cut_is_said_on_it_without_folders(
+    opened, run, mixtures, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(error_line_module, "_hides_folders", True)
+    moved = tmp_path / "moved"
+    shutil.copytree(mixtures, moved)
+    (moved / "test/000003.wav").unlink()
+    cut = moved / "test/000000.wav"  # which is separated when the page opens
+    cut.write_bytes(cut.read_bytes()[:30044])
+    page = opened("listen", run_directory=[str(run)], mixture_folder=str(moved))
+    assert page.notices == [
+        "1 recording of moved is missing",
+        "000000.wav is cut short: 15000 of 32000 samples are there",
+    ]
+    assert "is cut short" in page.message_line.value
+    assert str(tmp_path) not in page.message_line.value
+
+
 @pytest.mark.parametrize("name", ["listen", "compare"])
 def test_a_page_without_its_data_does_not_say_where_they_were(
     opened, run, other_run, tmp_path, monkeypatch, name
