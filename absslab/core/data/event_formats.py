@@ -18,7 +18,8 @@ from typing import NamedTuple
 
 from absslab.core.common.config import Config, look_up, option, suggest_nearest
 from absslab.core.common.errors import InputError, InputWarning, escape_braces
-from absslab.core.common.files import write_text
+from absslab.core.common.files import walk_once, write_text
+from absslab.core.common.left_out import LeftOut, on_error_option
 from absslab.core.common.notices import give_notice
 from absslab.core.common.tables import is_missing, open_table, table_text
 from absslab.core.common.text_encoding import read_text
@@ -27,6 +28,7 @@ from absslab.core.data.strong_labels import EVENT_COLUMNS, name_other_format
 
 _RAVEN_LABELS = ("Annotation", "Annotations", "Label", "Labels", "Species", "Class", "Type", "Tags")
 _RAVEN_TIMES = ("Begin Time (s)", "End Time (s)")
+_RAVEN_NAME = r"\.Table\.\d+\.selections$"  # end of the name of a table
 _HIGHEST = 24000.0  # Hz, of a selection that has no frequencies of its own
 
 
@@ -52,7 +54,8 @@ class ConversionConfig(Config):
 
     input: tuple[str, ...] = option(
         (),
-        "label tracks of Audacity, selection tables of Raven, or events.tsv; or folders of them",
+        "label tracks of Audacity, selection tables of Raven, or events.tsv; or folders of them, "
+        "with sub-folders",
         metavar="PATH",
         required=True,
     )
@@ -70,6 +73,7 @@ class ConversionConfig(Config):
     label_column: str = option(
         "", f"column of Raven's labels, if it is none of {', '.join(_RAVEN_LABELS)}", metavar="NAME"
     )
+    on_error: str = on_error_option("stop")
 
 
 def read_any_events(
@@ -139,7 +143,7 @@ def _read_audacity(path: Path, suffix: str) -> _EventTable:
     events = []
     n_unlabelled = 0
     for number, line in enumerate(read_text(path).split("\n"), start=1):
-        if not line.strip() or line.startswith("\\"):
+        if not line.strip() or line.startswith("\\"):  # the frequencies of the label before
             continue
         cells = line.split("\t", 2)
         if len(cells) < 2:
@@ -175,10 +179,11 @@ def _read_raven(path: Path, suffix: str, label_column: str) -> _EventTable:
             f"{escape_braces(', '.join(table.columns))}; pass one as --label_column",
             path=path,
         )
-    stem = re.sub(r"\.Table\.\d+\.selections$", "", path.stem)
+    stem = re.sub(_RAVEN_NAME, "", path.stem)
     recordings = [] if table.rows else [stem + suffix]
-    events: dict[tuple[str, LabelledEvent], None] = {}
+    events: dict[LabelledEvent, str] = {}  # with their selections
     n_unlabelled = 0
+    n_repeated = 0
     for row in table.rows:
         cells = row.cells
         recordings.append(cells.get("Begin File", "") or stem + suffix)
@@ -196,9 +201,13 @@ def _read_raven(path: Path, suffix: str, label_column: str) -> _EventTable:
         offset = end if onset == begin else round(onset + end - begin, 6)
         event = LabelledEvent(recordings[-1], onset, offset, label)
         # Raven writes a selection once for each view that it is drawn in.
-        events[cells.get("Selection", str(row.line)), event] = None
+        selection = cells.get("Selection", str(row.line))
+        n_repeated += events.setdefault(event, selection) != selection
     _give_notice_of_unlabelled(path, n_unlabelled)
-    return _EventTable([event for _, event in events], recordings)
+    if n_repeated:
+        events_are = "1 event that stands" if n_repeated == 1 else f"{n_repeated} events that stand"
+        give_notice(InputWarning(f"{{path}}: {events_are} there twice left out", path=path))
+    return _EventTable(list(events), recordings)
 
 
 def _check_order(onset: float, offset: float, path: Path, line: int) -> None:
@@ -222,48 +231,117 @@ def _read_seconds(text: str, path: Path, line: int) -> float:
     if re.fullmatch(r"[0-9]{1,3}(,[0-9]{3})+\.[0-9]+", number):
         number = number.replace(",", "")
     number = number.replace(",", ".")
-    if not re.fullmatch(r"[0-9]+(\.[0-9]*)?|\.[0-9]+", number):
+    if re.fullmatch(r"-0*\.?0*", number):
+        return 0.0  # rounded from below
+    if not re.fullmatch(r"([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]{1,2})?", number, re.IGNORECASE):
         raise InputError(
             f"{{path}}, line {line}: {escape_braces(repr(text))} is no time in seconds", path=path
         )
     return float(number)
 
 
-def convert_events(config: ConversionConfig) -> list[Path]:
+@dataclass(frozen=True)
+class ConvertedEvents:
+    """What a conversion has written.
+
+    Args:
+        files: the files.
+        left_out: the files that could not be read.
+    """
+
+    files: list[Path]
+    left_out: LeftOut
+
+
+def convert_events(config: ConversionConfig) -> ConvertedEvents:
     """Convert tables of events, and return the files that were written.
 
     Recordings without events keep a row, or a file, that says so.
 
     Raises:
-        InputError: a file can't be read, there is none, or a file would be overwritten.
+        InputError: files can't be read and must not be left out, there is none, two are of the same
+            recording, or a file would be overwritten.
     """
+    output = Path(config.output)
+    is_table = config.to == "events"
+    left_out = LeftOut(
+        "labels",
+        on_error=config.on_error,
+        folder=output.parent if is_table else output,
+        result=output.name if is_table else "",
+    )
     table = _EventTable([], [])
-    for path in _list_inputs(config.input):
-        events, recordings = _read(path, config.suffix, config.label_column)
-        table.events.extend(events)
-        table.recordings.extend(recordings)
+    sources: dict[str, Path] = {}  # by the recording that they are called after
+    for path, folder in _list_inputs(config.input):
+        left_out.n_files += 1
+        with left_out.file(path):
+            found = _place_below(_read(path, config.suffix, config.label_column), path, folder)
+            _check_other_source(found, path, sources)
+            table.events.extend(found.events)
+            table.recordings.extend(found.recordings)
+    left_out.stop_if_any()
+    left_out.stop_if_all()
     write: _Writer = look_up("format", config.to, WRITERS)
-    files = write(table, Path(config.output))
+    files = write(table, output)
     for path in files:
         if path.exists():
             raise InputError("{path} exists: choose another output, or remove it", path=path)
+    left_out.check()
     for path, text in files.items():
         write_text(path, text)
-    return list(files)
+    left_out.write()
+    return ConvertedEvents(list(files), left_out)
 
 
-def _list_inputs(inputs: Iterable[str]) -> list[Path]:
-    files: list[Path] = []
+def _list_inputs(inputs: Iterable[str]) -> list[tuple[Path, Path]]:
+    """List the files to read, each with the folder that names of recordings begin from."""
+    files: list[tuple[Path, Path]] = []
     for name in inputs:
         path = Path(name)
-        if path.is_dir():
-            found = sorted(file for file in path.iterdir() if file.suffix in (".txt", ".tsv"))
-            if not found:
-                raise InputError("{path} holds no .txt and no .tsv", path=path)
-            files += found
-        else:
-            files.append(path)
+        if not path.is_dir():
+            files.append((path, path.parent))
+            continue
+        walk = walk_once(path)
+        for error in walk.unreadable:
+            raise error
+        found = [
+            (file, path)
+            for file in sorted(walk.files)
+            if file.suffix.lower() in (".txt", ".tsv") and not file.name.startswith(".")
+        ]
+        if not found:
+            raise InputError("{path} holds no .txt and no .tsv", path=path)
+        files += found
     return files
+
+
+def _place_below(found: _EventTable, path: Path, folder: Path) -> _EventTable:
+    """Name recordings by their paths from a folder, if the table lies in one of its sub-folders."""
+    below = path.parent.relative_to(folder).as_posix()
+    if below == ".":
+        return found
+    events = [event._replace(filename=f"{below}/{event.filename}") for event in found.events]
+    return _EventTable(events, [f"{below}/{name}" for name in found.recordings])
+
+
+def _check_other_source(found: _EventTable, path: Path, sources: dict[str, Path]) -> None:
+    """Check that no other file is of the recording that a file is called after.
+
+    Raises:
+        InputError: there is one.
+    """
+    stems = {Path(name.replace("\\", "/")).stem for name in found.recordings}
+    if stems != {re.sub(_RAVEN_NAME, "", path.stem)}:
+        return  # a table of recordings that it names itself
+    for name in set(found.recordings):
+        other = sources.setdefault(name, path)
+        if other != path:
+            raise InputError(
+                f"{{path}} and {{other}} are both of the recording {escape_braces(repr(name))}: "
+                "keep one, or pass a folder that holds both in sub-folders",
+                path=path,
+                other=other,
+            )
 
 
 def _events_text(table: _EventTable, output: Path) -> dict[Path, str]:

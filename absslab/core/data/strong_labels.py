@@ -25,6 +25,7 @@ from absslab.core.data.class_names import normalise
 EVENT_COLUMNS = ("filename", "onset", "offset", "event_label")
 # s: an annotation may end this much after its recording, since times are often rounded
 _TOLERANCE = 0.1
+_ANY_TIME = r"-?(\d+([.,]\d*)?|[.,]\d+)(e[+-]?\d+)?"
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
 
 
@@ -146,7 +147,7 @@ def name_other_format(path: Path) -> str:
         InputError: the file is missing, or no text.
     """
     lines = [line for line in read_text(path).split("\n") if line.strip()]
-    if lines and re.match(r"\d+([.,]\d+)?\t\d+([.,]\d+)?(\t|$)", lines[0]):
+    if lines and re.match(rf"{_ANY_TIME}\t{_ANY_TIME}(\t|$)", lines[0], re.IGNORECASE):
         return "a label track of Audacity"
     if lines and {"Begin Time (s)", "End Time (s)"} <= set(lines[0].split("\t")):
         return "a selection table of Raven"

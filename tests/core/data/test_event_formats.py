@@ -1,9 +1,12 @@
 """Events are converted from and to the tables of Audacity and Raven, and come back."""
 
+import os
+
 import pytest
 
 from absslab.cli.main import main
 from absslab.core.common.errors import InputError
+from absslab.core.common.left_out import read_left_out
 from absslab.core.common.notices import collect_notices
 from absslab.core.data.event_formats import (
     ConversionConfig,
@@ -32,7 +35,7 @@ def convert(tmp_path, text, name="a.txt", to="events", output="out", **options):
     config = ConversionConfig(
         input=(str(tmp_path / name),), output=str(tmp_path / output), to=to, **options
     )
-    return convert_events(config)
+    return convert_events(config).files
 
 
 @pytest.mark.parametrize(
@@ -194,3 +197,147 @@ def test_impossible_events_are_not_converted(tmp_path, text, message):
         convert(tmp_path, text)
     assert message in str(caught.value)
     assert not (tmp_path / "out").exists()
+
+
+# --- folders of tracks
+
+
+@pytest.fixture
+def tracks(tmp_path):
+    """Return a function that writes a folder of label tracks."""
+
+    def write(**texts):
+        for name, text in texts.items():
+            path = tmp_path / "tracks" / name.replace("__", "/").replace("_", ".")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return str(tmp_path / "tracks")
+
+    return write
+
+
+TRACK = "0.1\t0.2\ttone\n"
+
+
+def convert_tracks(tmp_path, *inputs, to="events", on_error="stop"):
+    output = tmp_path / ("events.tsv" if to == "events" else "out")
+    config = ConversionConfig(input=inputs, output=str(output), to=to, on_error=on_error)
+    return convert_events(config)
+
+
+def names_in(path):
+    return [line.split("\t")[0] for line in path.read_text().splitlines()[1:]]
+
+
+def test_sub_folders_and_suffixes_in_any_case_are_read(tmp_path, tracks):
+    folder = tracks(
+        a_TXT=TRACK, b_Txt=TRACK, c_txt=TRACK, site__a_txt=TRACK, site__deep__a_TXT=TRACK
+    )
+    convert_tracks(tmp_path, folder)
+    assert sorted(names_in(tmp_path / "events.tsv")) == [
+        "a.wav",
+        "b.wav",
+        "c.wav",
+        "site/a.wav",
+        "site/deep/a.wav",
+    ]
+    again = ConversionConfig(
+        input=(str(tmp_path / "events.tsv"),), output=str(tmp_path / "out"), to="audacity"
+    )
+    assert len(convert_events(again).files) == 5
+    assert (tmp_path / "out/site/deep/a.txt").read_text() == "0.100000\t0.200000\ttone\n"
+
+
+def test_a_table_in_a_sub_folder_names_recordings_beside_it(tmp_path, tracks):
+    table = "filename\tonset\toffset\tevent_label\na.wav\t0\t1\tx\nb.wav\t\t\t\n"
+    convert_tracks(tmp_path, tracks(site__events_tsv=table))
+    assert names_in(tmp_path / "events.tsv") == ["site/a.wav", "site/b.wav"]
+
+
+def test_two_tracks_of_one_recording_are_refused_by_name(tmp_path, tracks):
+    folder = tracks(one__a_txt=TRACK, two__a_txt=TRACK)
+    with pytest.raises(InputError) as caught:
+        convert_tracks(tmp_path, f"{folder}/one", f"{folder}/two")
+    assert f"{folder}/two/a.txt and {folder}/one/a.txt are both of the recording 'a.wav'" in str(
+        caught.value
+    )
+    assert not (tmp_path / "events.tsv").exists()
+    folder = tracks(three__a_txt=TRACK, three__a_TXT=TRACK)
+    with pytest.raises(InputError, match=r"are both of the recording 'a\.wav'"):
+        convert_tracks(tmp_path, f"{folder}/three")
+
+
+@pytest.mark.parametrize("to", ["events", "audacity"])
+def test_a_foreign_file_is_named_or_left_out(tmp_path, tracks, to, capsys):
+    folder = tracks(a_txt=TRACK, b_txt=TRACK, readme_txt="Recorded in May.\n")
+    output = tmp_path / ("events.tsv" if to == "events" else "out")
+    flags = ["labels", "convert", "--input", folder, "--output", str(output), "--to", to]
+    assert main(flags) == 2
+    said = capsys.readouterr().err
+    assert "readme.txt has no column 'filename'" in said
+    assert "--on_error skip" in said
+    assert not output.exists()
+    assert main([*flags, "--on_error", "skip"]) == 3
+    assert "1 of 3 files was left out" in capsys.readouterr().err
+    table = tmp_path / "left_out.csv" if to == "events" else output / "left_out.csv"
+    assert [row["file"] for row in read_left_out(table)] == [f"{folder}/readme.txt"]
+    assert output.exists()
+
+
+def test_nothing_is_written_if_no_file_can_be_read(tmp_path, tracks, capsys):
+    folder = tracks(readme_txt="Recorded in May.\n")
+    with pytest.raises(InputError, match=r"readme\.txt has no column"):
+        convert_tracks(tmp_path, folder, on_error="skip")
+    assert [path.name for path in tmp_path.iterdir()] == ["tracks"]
+
+
+def test_a_pipe_is_one_line_and_not_waited_for(tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe.txt")
+    output = tmp_path / "events.tsv"
+    for given in (tmp_path / "pipe.txt", tmp_path):
+        flags = ["labels", "convert", "--input", str(given), "--output", str(output)]
+        assert main(flags) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "pipe.txt is a pipe" in line
+        assert not output.exists()
+
+
+# --- what programs write besides
+
+
+def test_frequencies_and_points_of_audacity(tmp_path):
+    text = "0.5\t0.5\tpoint\n1.0\t2.0\ttone\n\\\t100.0\t2000.0\n\\\t-1\t-1\n-0.000000\t1e-01\tx\n"
+    (tmp_path / "a.txt").write_text(text)
+    events = read_any_events(tmp_path / "a.txt")
+    assert [event[1:] for event in events] == [
+        (0.5, 0.5, "point"),
+        (1.0, 2.0, "tone"),
+        (0.0, 0.1, "x"),
+    ]
+
+
+def test_a_track_whose_first_label_has_an_odd_time_is_known_too(tmp_path):
+    (tmp_path / "a.txt").write_text("-0.0\t1e-3\tx\n")
+    assert read_any_events(tmp_path / "a.txt") == [("a.wav", 0.0, 0.001, "x")]
+    (tmp_path / "a.txt").write_text("-0.5\t1.0\tx\n")
+    with pytest.raises(InputError, match=r"a\.txt, line 1: '-0\.5' is no time in seconds"):
+        read_any_events(tmp_path / "a.txt")
+
+
+@pytest.mark.parametrize("comma", [False, True])
+def test_rows_of_several_views_and_channels_are_one_event(tmp_path, comma):
+    head = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tAnnotation\n"
+    rows = [
+        "1\tWaveform 1\t1\t0.5\t0.75\ttone\n",
+        "1\tSpectrogram 1\t1\t0.5\t0.75\ttone\n",
+        "2\tSpectrogram 1\t2\t0.5\t0.75\ttone\n",
+        "3\tSpectrogram 1\t1\t0.5\t0.75\thum\n",
+    ]
+    text = head + "".join(rows)
+    (tmp_path / "a.txt").write_text(text.replace(".", ",") if comma else text)
+    with collect_notices() as notices:
+        events = read_any_events(tmp_path / "a.txt")
+    assert [event[1:] for event in events] == [(0.5, 0.75, "tone"), (0.5, 0.75, "hum")]
+    assert [notice.with_names() for notice in notices] == [
+        "a.txt: 1 event that stands there twice left out"
+    ]
