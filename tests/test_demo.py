@@ -4,6 +4,7 @@ import re
 import sys
 
 import pytest
+from own_home import home_variables
 
 from absslab import demo as demo_module
 from absslab.cli.main import main
@@ -15,14 +16,8 @@ def small_demo(monkeypatch, event_folder, tmp_path):
 
     The report's kernel gets its own home folder.
     """
-    for name in (
-        "HOME",
-        "IPYTHONDIR",
-        "JUPYTER_CONFIG_DIR",
-        "JUPYTER_DATA_DIR",
-        "JUPYTER_RUNTIME_DIR",
-    ):
-        monkeypatch.setenv(name, str(tmp_path / "home" / name.lower()))
+    for name, folder in home_variables(tmp_path / "home").items():
+        monkeypatch.setenv(name, folder)
     monkeypatch.setattr(demo_module, "cached_recordings", lambda **_: event_folder)
     return [
         "demo",

@@ -8,6 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from own_home import home_variables
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
@@ -102,15 +103,9 @@ def place(tmp_path_factory):
         for name in list(os.environ):
             if name.startswith(("JUPYTER", "JPY_", "XDG_", "MPL")):
                 patch.delenv(name)
-        for name in (
-            "HOME",
-            "IPYTHONDIR",
-            "JUPYTER_CONFIG_DIR",
-            "JUPYTER_DATA_DIR",
-            "JUPYTER_RUNTIME_DIR",
-            "MPLCONFIGDIR",
-        ):
-            patch.setenv(name, str(home if name == "HOME" else home / name.lower()))
+        for name, folder in home_variables(home).items():
+            patch.setenv(name, folder)
+        patch.setenv("HOME", str(home))
         patch.setenv("ABSSLAB_CACHE", str(home / "cache"))
         patch.setenv("OMP_NUM_THREADS", os.environ.get("OMP_NUM_THREADS", "1"))
         patch.setenv("PYTHONPATH", str(FOLDER.parent), prepend=os.pathsep)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from own_home import home_variables
 
 from absslab.core.common.tables import read_table, write_table
 
@@ -34,15 +35,8 @@ def own_home(tmp_path, monkeypatch) -> Path:
     """
     home = tmp_path / "home"
     home.mkdir()
-    for name in (
-        "HOME",
-        "IPYTHONDIR",
-        "JUPYTER_CONFIG_DIR",
-        "JUPYTER_DATA_DIR",
-        "JUPYTER_RUNTIME_DIR",
-        "MPLCONFIGDIR",
-    ):
-        monkeypatch.setenv(name, str(home / name.lower()))
+    for name, folder in home_variables(home).items():
+        monkeypatch.setenv(name, folder)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "0")
     kernel = home / "jupyter_data_dir" / "kernels" / "python3" / "kernel.json"
