@@ -159,9 +159,13 @@ def open_table(
     if header is None:
         first = records.pop(0) if records else None
         names = [strip_blanks(name) for name in first.cells] if first else []
+        n_records = len(records)
+        records = [item for item in records if list(map(strip_blanks, item.cells)) != names]
+        n_repeated = n_records - len(records)
         names = _rename_columns(names, required, aliases)
     else:
         names = list(header)
+        n_repeated = 0
     records = [drop_empty_end(record, len(names)) for record in records]
     n_named = max((index + 1 for index, name in enumerate(names) if name), default=0)
     records = [
@@ -169,6 +173,9 @@ def open_table(
         for record in records
     ]
     kept, notes = _choose_columns(names, records, path)
+    if n_repeated:
+        repeat = "1 line repeats" if n_repeated == 1 else f"{n_repeated} lines repeat"
+        notes.append(f"{path.name}: {repeat} the header, left out")
     columns = [names[index] for index in kept]
     _check_header(columns, required, optional, path)
     if not records and not may_be_empty:
@@ -176,8 +183,10 @@ def open_table(
     rows = []
     for record in records:
         if len(record.cells) != len(names):
+            is_long = len(record.cells) > len(names) and delimiter in _DELIMITERS
             raise InputError(
-                f"{{path}}, line {record.line}: {len(record.cells)} cells, expected {len(names)}",
+                f"{{path}}, line {record.line}: {len(record.cells)} cells, expected {len(names)}"
+                + (f"; a cell with {_DELIMITERS[delimiter]} needs quotes" if is_long else ""),
                 path=path,
             )
         rows.append(

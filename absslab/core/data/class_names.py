@@ -23,6 +23,21 @@ _COLUMNS = ("filename", "split", "origin")  # of tables with a column per class
 _LONGEST = 150  # bytes of a file name without its suffix; systems allow 255 with it
 _NOT_IN_FILES = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f]|%(?=[0-9A-Fa-f]{2})|^[-. ]|[. ]$')
 _ENCODED = re.compile(r"(?:%[0-9A-F]{2})+")
+# What people write for a recording without a label, besides what means that a cell is empty.
+_NO_LABEL = frozenset(
+    {
+        "nil",
+        "nothing",
+        "no label",
+        "no labels",
+        "no_label",
+        "no event",
+        "no events",
+        "no_event",
+        "unlabelled",
+        "unlabeled",
+    }
+)
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)  # of Windows
 
 
@@ -33,6 +48,17 @@ def normalise(name: str) -> str:
     True
     """
     return unicodedata.normalize("NFC", strip_blanks(name))
+
+
+def means_no_label(name: str) -> bool:
+    """Tell whether a name says that there is no label: nothing, a word for it, or marks alone.
+
+    >>> [means_no_label(name) for name in ("", "NaN", "none", "-", "--", "?", "No label", "dog")]
+    [True, True, True, True, True, True, True, False]
+    """
+    if is_missing(name) or name.casefold() in _NO_LABEL:
+        return True
+    return all(unicodedata.category(character)[0] in "PZ" for character in name)
 
 
 def file_stem(name: str) -> str:
@@ -109,7 +135,7 @@ def check_class_names(names: Iterable[str], place: str | Path) -> None:
     by_folded: dict[str, str] = {}
     for name in names:
         check_class_name(name, place)
-        if is_missing(name):
+        if means_no_label(name):
             raise InputError(
                 f"{{place}}: a class can't be called {name!r}, which means that there is no "
                 "label; rename it",

@@ -19,12 +19,12 @@ from absslab.core.common.config import suggest_nearest
 from absslab.core.common.errors import InputError, escape_braces
 from absslab.core.common.files import atomic_write, file_lock, fold_name, write_bytes
 from absslab.core.common.tables import original_path, read_table, table_text
+from absslab.core.data.label_lists import join_labels
 from absslab.core.data.weak_labels import (
     LABEL_LISTS_FILE,
     MULTI_HOT_FILE,
     LabelledRow,
     WeakLabels,
-    join_labels,
     read_weak_labels,
 )
 
@@ -128,6 +128,11 @@ def correct_label(table: str | Path, filename: str, event_label: str, present: b
 
 def _correct_locked(table: Path, filename: str, event_label: str, present: bool) -> bool:
     weak_labels = read_weak_labels(table)
+    if weak_labels.kind == "strong":
+        raise InputError(
+            "{path} holds strong labels, which say when a class sounds: change them there",
+            path=table,
+        )
     index = _find_row(weak_labels.rows, filename, table)
     if event_label not in weak_labels.classes:
         hint = suggest_nearest(event_label, weak_labels.classes)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from absslab.core.common.config import Config, look_up, option
 from absslab.core.common.errors import InputError, escape_braces, join_errors
+from absslab.core.common.left_out import FILE_NAME
 from absslab.core.data.audio_finder import AudioFinder
 from absslab.core.data.corpora import CORPORA, CorpusReader
 from absslab.core.data.labelled_recordings import (
@@ -35,6 +36,8 @@ from absslab.core.data.weak_labels import (
 )
 
 _N_LISTED = 10  # number of missing recordings that one line names
+_TABLE_SUFFIXES = (".csv", ".tsv")
+_BOOK_SUFFIXES = (".xlsx", ".xls", ".ods")
 LAYOUT_ALIASES = {"DCASE2013_remixed_data_set": "mixture_folder"}  # the thesis' names
 THESIS_SPLITS = {"train": "training", "validation": "development", "test": "validation"}
 
@@ -62,6 +65,12 @@ class DataConfig(Config):
         "table of weak or strong labels, if it does not lie in the folder of the recordings; the "
         "layout is then weakly_labelled_folder",
         metavar="FILE",
+    )
+    class_columns: tuple[str, ...] = option(
+        (),
+        "of a table with a column of 0 and 1 per class, the columns that are classes; by default "
+        "all but those of metadata, such as fold and duration",
+        metavar="NAME",
     )
     split_percentages: tuple[float, float, float] = option(
         (80.0, 10.0, 10.0),
@@ -142,7 +151,7 @@ def read_mixture_folder(config: DataConfig, folder: Path) -> LabelledFolder:
                 "{path} is missing: the folder is not finished, run the same absslab mix again",
                 path=table,
             )
-        labels = read_multi_hot(table)
+        labels = read_multi_hot(table, has_metadata=False)
         if classes and set(classes) != set(labels.classes):
             raise InputError(
                 f"{{path}} has other classes than the previous split: "
@@ -203,7 +212,8 @@ def read_weakly_labelled_folder(config: DataConfig, folder: Path) -> LabelledFol
             recordings for the split.
     """
     table = Path(config.labels) if config.labels else _find_table(folder)
-    labels = read_label_table(table) if config.labels else read_weak_labels(table)
+    read = read_label_table if config.labels else read_weak_labels
+    labels = read(table, config.class_columns)
     finder = AudioFinder(folder, table)
     missing: dict[int, InputError] = {}
     recordings = [
@@ -255,9 +265,22 @@ def _find_table(folder: Path) -> Path:
     tables = [folder / name for name in names if (folder / name).is_file()]
     if len(tables) != 1:
         content = f"both {names[0]} and {names[1]}" if tables else f"neither {' nor '.join(names)}"
-        hint = "" if tables else ", or --labels with a table in another place"
+        hint = "" if tables else f", or --labels with a table in another place{_hint(folder)}"
         raise InputError(f"{{path}} has {content}: expected one of them{hint}", path=folder)
     return tables[0]
+
+
+def _hint(folder: Path) -> str:
+    """Say which files in a folder may be the table that is looked for."""
+    others = sorted(path.name for path in folder.iterdir() if path.is_file())
+    tables = [name for name in others if Path(name).suffix.lower() in _TABLE_SUFFIXES]
+    tables = [name for name in tables if name not in (FILE_NAME, "corrections.csv")]
+    books = [name for name in others if Path(name).suffix.lower() in _BOOK_SUFFIXES]
+    if tables:
+        return f"; there is {escape_braces(' and '.join(tables[:3]))}: pass it with --labels"
+    if books:
+        return f"; there is {escape_braces(books[0])}: save it as {MULTI_HOT_FILE} (CSV UTF-8)"
+    return ""
 
 
 def _to_recording(

@@ -20,7 +20,7 @@ from absslab.core.common.tables import (
     write_table,
 )
 from absslab.core.data.audio_finder import AudioFinder, NameFinder
-from absslab.core.data.class_names import normalise
+from absslab.core.data.class_names import means_no_label, normalise
 
 EVENT_COLUMNS = ("filename", "onset", "offset", "event_label")
 # s: an annotation may end this much after its recording, since times are often rounded
@@ -192,13 +192,13 @@ class EventFitter:
             place: where the event stands, such as line 3.
         """
         if event.offset == event.onset:
-            self._count("without length, left out", place)
+            self.count("without length, left out", place)
             return None
         if event.onset >= duration:
-            self._count("behind the end of the recording, left out", place)
+            self.count("behind the end of the recording, left out", place)
             return None
         if event.offset > duration + _TOLERANCE:
-            self._count("cut at the end of the recording", place)
+            self.count("cut at the end of the recording", place)
         return replace(event, offset=min(event.offset, duration))
 
     def notes(self) -> list[str]:
@@ -210,7 +210,13 @@ class EventFitter:
             notes.append(f"{events} {kind}, {first} {self.first[kind]}")
         return notes
 
-    def _count(self, kind: str, place: str) -> None:
+    def count(self, kind: str, place: str) -> None:
+        """Count what was done to an event.
+
+        Args:
+            kind: what it was, and what was done.
+            place: where the event stands.
+        """
         self.counts[kind] += 1
         self.first.setdefault(kind, place)
 
@@ -238,6 +244,9 @@ class _EventReader:
         onset = self._read_seconds(row, "onset")
         offset = self._read_seconds(row, "offset")
         label = normalise(cells["event_label"])
+        if label and means_no_label(label):
+            self.fitter.count("without a label, left out", f"line {row.line}")
+            return None
         problem = ""
         if offset < onset:
             problem = f"the event ends at {offset:g} s, not after its onset at {onset:g} s"

@@ -3,41 +3,59 @@
 ::
 
     filename,dog,speech          1 and 0, 1.0 and 0.0, True and False, yes and no
-    filename    event_labels     dog,speech
+    filename    event_labels     dog,speech              a list, or several rows with a label each
     filename    onset    offset    event_label      strong labels: each class that sounds
 
 In a list, commas separate classes; a class whose name has a comma stands in quotes. An empty cell,
-or `NaN`, says that the recording has no class.
+`NaN` or a dash says that the recording has no class. All may have the columns `split` and `origin`.
 """
 
-import ast
-import csv
-import io
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from absslab.core.common.errors import InputError, escape_braces
 from absslab.core.common.tables import Table, TableRow, is_missing, open_table
-from absslab.core.data.class_names import check_class_names, normalise
+from absslab.core.data.class_names import check_class_names, means_no_label, normalise
+from absslab.core.data.label_columns import OTHER_COLUMNS, choose_class_columns
+from absslab.core.data.label_lists import find_list_format
 
 MULTI_HOT_FILE = "weak_labels.csv"
 LABEL_LISTS_FILE = "weak.tsv"
-# Of a multi-hot table; all other columns are classes.
-OTHER_COLUMNS = (
-    "filename",
-    "split",
-    "origin",
-)
 LIST_COLUMNS = ("filename", "event_labels")
+_LIST_NAMES = (  # of the column that holds the lists, in the order in which they are taken
+    "event_label",
+    "labels",
+    "label",
+    "category",
+    "categories",
+    "class_name",
+    "class",
+    "classes",
+    "tags",
+)
 ALIASES = {
-    "filename": ("file_name", "fname", "file name"),
-    "event_labels": ("event_label",),
+    "filename": (
+        "file_name",
+        "fname",
+        "file name",
+        "file_path",
+        "filepath",
+        "path",
+        "audio_file",
+        "audio_filename",
+        "audio_path",
+        "slice_file_name",
+    ),
+    "event_labels": _LIST_NAMES,
 }
+_EVENT_ALIASES = {"filename": ALIASES["filename"], "event_label": ("event_labels",)}
 _YES = ("1", "true", "yes", "y", "t", "x")
 _NO = ("0", "false", "no", "n", "f")
-_STRONG = {"onset", "offset", "event_label"}
+_EVENT_COLUMNS = ("onset", "offset", "event_label")
+_KEPT = ("split", "origin")  # columns that must be alike in all rows of a recording
 
 
 @dataclass(frozen=True)
@@ -73,22 +91,30 @@ class WeakLabels:
     notes: list[str] = field(default_factory=list)
 
 
-def read_weak_labels(path: Path) -> WeakLabels:
+def read_weak_labels(path: Path, class_columns: Sequence[str] = ()) -> WeakLabels:
     """Read a table of weak labels that has one of the two usual names.
+
+    Args:
+        path: the table.
+        class_columns: see `read_multi_hot`.
 
     Raises:
         InputError: the file has another name, or the table can't be used.
     """
     if path.name in (MULTI_HOT_FILE, LABEL_LISTS_FILE):
-        return read_label_table(path)
+        return read_label_table(path, class_columns)
     raise InputError(
         f"{{path}} is not a table of weak labels: expected {MULTI_HOT_FILE} or {LABEL_LISTS_FILE}",
         path=path,
     )
 
 
-def read_label_table(path: Path) -> WeakLabels:
+def read_label_table(path: Path, class_columns: Sequence[str] = ()) -> WeakLabels:
     """Read a table of weak or strong labels with any name, in the format that its columns show.
+
+    Args:
+        path: the table.
+        class_columns: of a table with a column per class, those that are classes.
 
     Raises:
         InputError: the table can't be used.
@@ -103,26 +129,61 @@ def read_label_table(path: Path) -> WeakLabels:
         may_be_short=True,
     )
     columns = {name.casefold() for name in table.columns}
-    if columns >= _STRONG:
+    has_labels = not columns.isdisjoint(("event_label", "event_labels"))
+    if columns >= {"onset", "offset"} and has_labels:
         return read_strong_as_weak(path)
-    is_list = not columns.isdisjoint(("event_labels", "event_label"))
-    if is_list or path.name == LABEL_LISTS_FILE:
+    if has_labels or path.name == LABEL_LISTS_FILE:
         return read_label_lists(path)
-    return read_multi_hot(path)
+    if not class_columns and _find_list_column(table, path):
+        return read_label_lists(path)
+    return read_multi_hot(path, class_columns)
 
 
-def read_multi_hot(path: Path) -> WeakLabels:
+def _find_list_column(table: Table, path: Path) -> str:
+    """Find a column that names classes, such as `category`; empty if there is none.
+
+    Raises:
+        InputError: the only one holds nothing but 0 and 1.
+    """
+    by_name = {column.casefold(): column for column in reversed(table.columns)}
+    named = [by_name[name] for name in _LIST_NAMES if name in by_name]
+    for column in named:
+        cells = [row.cells[column] for row in table.rows]
+        if any(not is_missing(cell) and _read_decision(cell) is None for cell in cells):
+            return column
+    classes, _ = choose_class_columns(table, path)
+    if table.rows and named and set(classes) <= set(named):
+        raise InputError(
+            f"{{path}}: the column {escape_braces(repr(named[0]))} holds only 0 and 1: expected "
+            "names of classes; or call the column as the class that it tells of",
+            path=path,
+        )
+    return ""
+
+
+def read_multi_hot(
+    path: Path, class_columns: Sequence[str] = (), *, has_metadata: bool = True
+) -> WeakLabels:
     """Read a table with a column of 0 and 1 per class.
+
+    Args:
+        path: the table.
+        class_columns: the columns that are classes; by default all but those of metadata.
+        has_metadata: whether columns may hold something else; see `label_columns`.
 
     Raises:
         InputError: the file can't be read, has no class, or a cell is neither 0 nor 1.
     """
     table = open_table(path, required=("filename",), aliases=ALIASES)
-    classes_of_columns, notes = _name_classes(table, path)
+    classes_of_columns, notes = choose_class_columns(
+        table, path, chosen=class_columns, has_metadata=has_metadata
+    )
     notes = [*table.notes, *notes]
     if not classes_of_columns:
+        reason = escape_braces(f" ({'; '.join(notes)})") if notes else ""
         raise InputError(
-            "{path} has no class columns: expected filename and a column of 0 and 1 per class",
+            "{path} has no class columns: expected filename and a column of 0 and 1 per class"
+            + reason,
             path=path,
         )
     has_zeros = any(
@@ -136,7 +197,7 @@ def read_multi_hot(path: Path) -> WeakLabels:
         labels: dict[str, None] = {}
         for column, name in classes_of_columns.items():
             decision = _read_decision(row.cells[column])
-            if decision is None and is_missing(row.cells[column]) and not has_zeros:
+            if decision is None and means_no_label(row.cells[column]) and not has_zeros:
                 decision = False
                 n_empty += 1
             if decision is None:
@@ -153,36 +214,6 @@ def read_multi_hot(path: Path) -> WeakLabels:
     classes = list(dict.fromkeys(classes_of_columns.values()))
     check_class_names(classes, path)
     return WeakLabels(rows, classes, table.delimiter, "multi_hot", notes)
-
-
-def _name_classes(table: Table, path: Path) -> tuple[dict[str, str], list[str]]:
-    """Return the class of each column, and what is to be said about columns."""
-    classes: dict[str, str] = {}
-    notes = []
-    for column in table.columns:
-        name = normalise(column)
-        if name.casefold() in OTHER_COLUMNS:
-            continue
-        if is_missing(name):
-            notes.append(f"the column {column!r} is left out: it means that there is no label")
-            continue
-        first = re.sub(r"\.\d+$", "", column)
-        if first != column and first in table.columns:
-            # pandas calls the second column of a name so.
-            differs = any(row.cells[first] != row.cells[column] for row in table.rows)
-            if differs:
-                raise InputError(
-                    f"{{path}} has the columns {escape_braces(repr(first))} and "
-                    f"{escape_braces(repr(column))}, which differ: pandas calls the second of two "
-                    "equal names so; keep one of them, or give it another name",
-                    path=path,
-                )
-            notes.append(f"the column {column!r} is left out: it repeats {first!r}")
-            continue
-        if name in classes.values():
-            notes.append(f"two columns are the class {name!r}, in other Unicode forms: joined")
-        classes[column] = name
-    return classes, notes
 
 
 def _rename_cells(row: TableRow, classes: Mapping[str, str]) -> dict[str, str]:
@@ -210,63 +241,154 @@ def _read_decision(cell: str) -> bool | None:
 
 
 def read_label_lists(path: Path) -> WeakLabels:
-    """Read a table with a list of classes per recording.
+    """Read a table with a list of classes per recording, or a row for each of its classes.
 
     Raises:
-        InputError: the file can't be read, or no row has a class.
+        InputError: the file can't be read, no row has a class, or two rows of a recording differ.
     """
     table = open_table(
         path,
         required=LIST_COLUMNS,
         aliases=ALIASES,
         delimiter="," if path.suffix == ".csv" else "\t",
+        key=None,
         may_be_short=True,
     )
-    split_cell, notes = _find_list_format(table, path)
+    split_cell, notes = find_list_format(table, path)
+    marks = _Marks(path)
     rows = []
     for row in table.rows:
-        cells = {
-            (name.casefold() if name.casefold() in OTHER_COLUMNS else name): cell
-            for name, cell in row.cells.items()
-        }
         names = [normalise(name) for name in split_cell(row)]
-        labels = list(dict.fromkeys(name for name in names if not is_missing(name)))
-        rows.append(LabelledRow(cells, labels, row.line))
-    return _with_classes_of_rows(
-        rows, path, table.delimiter, "lists", [*table.notes, *notes], "event_labels"
-    )
+        rows.append(LabelledRow(_lower_case(row.cells), marks.leave_out(names), row.line))
+    rows, repetitions = _join_rows(rows, path)
+    notes = [*table.notes, *notes, *repetitions, *marks.notes]
+    return _with_classes_of_rows(rows, path, table.delimiter, "lists", notes, "event_labels")
 
 
 def read_strong_as_weak(path: Path) -> WeakLabels:
     """Read a table of strong labels as weak ones: a recording has each class that sounds in it.
 
     Raises:
-        InputError: the file can't be read, or no row has a class.
+        InputError: the file can't be read, no row has a class, or two rows of a recording have
+            another split or origin.
     """
     table = open_table(
         path,
-        required=("filename", *sorted(_STRONG)),
-        aliases=ALIASES,
+        required=("filename", *_EVENT_COLUMNS),
+        aliases=_EVENT_ALIASES,
         delimiter="," if path.suffix == ".csv" else "\t",
         key=None,
         may_be_short=True,
     )
-    labels: dict[str, dict[str, None]] = {}
-    first: dict[str, TableRow] = {}
+    marks = _Marks(path)
+    joined: dict[str, LabelledRow] = {}
     for row in table.rows:
-        filename = row.cells["filename"]
-        first.setdefault(filename, row)
-        of_recording = labels.setdefault(filename, {})
-        name = normalise(row.cells["event_label"])
-        if not is_missing(name):
-            of_recording[name] = None
+        labels = marks.leave_out([normalise(row.cells["event_label"])])
+        labelled = LabelledRow(_lower_case(row.cells), labels, row.line)
+        other = joined.get(labelled.filename)
+        joined[labelled.filename] = _join(other, labelled, path) if other else labelled
     rows = [
-        LabelledRow({"filename": name}, list(of_recording), first[name].line)
-        for name, of_recording in labels.items()
+        LabelledRow(
+            {name: row.cells[name] for name in OTHER_COLUMNS if name in row.cells},
+            row.labels,
+            row.line,
+        )
+        for row in joined.values()
     ]
-    return _with_classes_of_rows(
-        rows, path, table.delimiter, "strong", list(table.notes), "event_label"
-    )
+    notes = [*table.notes, *marks.notes]
+    return _with_classes_of_rows(rows, path, table.delimiter, "strong", notes, "event_label")
+
+
+class _Marks:
+    """Leaves out what stands in place of a label and means that there is none, and counts it."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.counts: Counter[str] = Counter()
+
+    def leave_out(self, names: Sequence[str]) -> list[str]:
+        """Return the names that are labels, each once."""
+        labels = list(dict.fromkeys(name for name in names if not means_no_label(name)))
+        for name in names:
+            # That cells are empty is said of whole recordings.
+            if means_no_label(name) and (labels or not is_missing(name)) and name:
+                self.counts[name] += 1
+        return labels
+
+    @property
+    def notes(self) -> list[str]:
+        """A sentence about each mark."""
+        return [
+            f"{self.path.name}: {mark!r} is no class, it means that there is no label "
+            f"({count} {'time' if count == 1 else 'times'})"
+            for mark, count in self.counts.items()
+        ]
+
+
+def _lower_case(cells: Mapping[str, str]) -> dict[str, str]:
+    """Return cells with the names of the columns that are known beside classes in lower case."""
+    return {
+        (name.casefold() if name.casefold() in OTHER_COLUMNS else name): cell
+        for name, cell in cells.items()
+    }
+
+
+def _join_rows(rows: Sequence[LabelledRow], path: Path) -> tuple[list[LabelledRow], list[str]]:
+    """Join the rows of each recording in a table with a row for each label.
+
+    Returns:
+        a row for each recording, and what is to be said about it.
+
+    Raises:
+        InputError: a recording has two rows in a table with lists of labels.
+    """
+    is_long = all(len(row.labels) <= 1 for row in rows)
+    joined: dict[str, LabelledRow] = {}
+    n_repeated = 0
+    for row in rows:
+        other = joined.get(row.filename)
+        if other is None:
+            joined[row.filename] = row
+            continue
+        if not is_long:
+            alike = set(row.labels) == set(other.labels)
+            labels = "the same labels" if alike else "other labels"
+            raise InputError(
+                f"{{path}}, line {row.line}: {escape_braces(row.filename)} occurs twice, first in "
+                f"line {other.line} with {labels}; keep one of the rows",
+                path=path,
+            )
+        n_repeated += set(row.labels) <= set(other.labels)
+        joined[row.filename] = _join(other, row, path)
+    notes = []
+    several = [row for row in joined.values() if len(row.labels) > 1]
+    if several and is_long:
+        recordings = "1 recording has" if len(several) == 1 else f"{len(several)} recordings have"
+        example = f"{several[0].filename}: {', '.join(several[0].labels)}"
+        notes.append(
+            f"{path.name}: {recordings} a row for each label, which are joined ({example})"
+        )
+    if n_repeated:
+        rows_repeat = "1 row repeats" if n_repeated == 1 else f"{n_repeated} rows repeat"
+        notes.append(f"{path.name}: {rows_repeat} a recording and its label, read once")
+    return list(joined.values()), notes
+
+
+def _join(row: LabelledRow, other: LabelledRow, path: Path) -> LabelledRow:
+    """Return a row with the labels of two of the same recording."""
+    cells = dict(row.cells)
+    for column in _KEPT:
+        said, said_too = (item.cells.get(column, "") for item in (row, other))
+        if said and said_too and said.casefold() != said_too.casefold():
+            raise InputError(
+                f"{{path}}, line {other.line}: {escape_braces(row.filename)} has the {column} "
+                f"{escape_braces(repr(said_too))}, and {escape_braces(repr(said))} in an earlier "
+                "row: expected one",
+                path=path,
+            )
+        if said_too:
+            cells[column] = said_too
+    return LabelledRow(cells, list(dict.fromkeys([*row.labels, *other.labels])), row.line)
 
 
 def _with_classes_of_rows(
@@ -291,118 +413,3 @@ def _with_classes_of_rows(
             f"{path.name}: {n_unlabelled} of {len(rows)} recordings have no label (empty or NaN)"
         )
     return WeakLabels(rows, classes, delimiter, kind, notes)
-
-
-def join_labels(labels: Iterable[str]) -> str:
-    """Return a list of classes as a cell; names with commas or quotes stand in quotes.
-
-    >>> join_labels(["dog", "Chirp, tweet"])
-    'dog,"Chirp, tweet"'
-    """
-    buffer = io.StringIO()
-    # A name with any other separator of lists is quoted as well.
-    for index, name in enumerate(labels):
-        needs_quotes = re.search(r'[,;|"\[]', name) is not None
-        quoted = '"' + name.replace('"', '""') + '"' if needs_quotes else name
-        buffer.write(("," if index else "") + quoted)
-    return buffer.getvalue()
-
-
-def _find_list_format(
-    table: Table, path: Path
-) -> tuple[Callable[[TableRow], list[str]], list[str]]:
-    """Find out how the lists of a table are written.
-
-    Spreadsheets put quotes around a whole list as well as around a name with a comma. In quotes, a
-    comma that a blank follows belongs to a name, as in `Male speech, man speaking`; unless what
-    stands before and after it are labels of their own elsewhere in the table.
-
-    Returns:
-        the function that splits the list of a row, and what is to be said about it.
-    """
-    column = "event_labels"
-    cells = [(row.cells[column], column in row.quoted) for row in table.rows]
-    simple = [(cell, is_quoted) for cell, is_quoted in cells if '"' not in cell]
-    simple = [(cell, is_quoted) for cell, is_quoted in simple if not _is_literal(cell)]
-    plain = [cell for cell, is_quoted in simple if not is_quoted]
-    text = "".join(cell for cell, _ in simple)
-    separator = next((mark for mark in ";|" if mark in text), ",")
-    known: set[str] = set()
-    for cell, is_quoted in simple:
-        parts = re.split(r",(?! )", cell) if is_quoted else cell.split(separator)
-        known |= {normalise(part) for part in parts if not is_quoted or ", " not in part}
-    notes = []
-    if separator != ",":
-        mixed = [cell for cell in plain if re.search(r",\S", cell)]
-        if mixed:
-            raise InputError(
-                f"{{path}}: labels are separated by {separator!r} and by commas, as in "
-                f"{escape_braces(repr(mixed[0]))}: expected one separator; put names with commas "
-                "into quotes",
-                path=path,
-            )
-        notes.append(f"{path.name}: labels are separated by {separator!r}")
-    else:
-        lists = [(cell, cell.split(",")) for cell in plain if ", " in cell]
-        for cell, is_quoted in simple:
-            names = _split_at_commas(cell, known) if is_quoted else []
-            if len(names) > 1 and table.delimiter != ",":
-                lists.append((cell, names))
-        if lists:
-            cell, names = lists[0]
-            notes.append(
-                f"{path.name}: {cell!r} is read as {len(names)} labels; a name with a comma "
-                "needs quotes of its own"
-            )
-
-    def split(row: TableRow) -> list[str]:
-        cell = row.cells[column]
-        if _is_literal(cell):
-            return _read_literal(cell, row, path)
-        if '"' in cell:
-            return _split_quoted(cell, separator)
-        if separator == "," and column in row.quoted:
-            return _split_at_commas(cell, known)
-        return cell.split(separator)
-
-    return split, notes
-
-
-def _split_at_commas(cell: str, known: set[str]) -> list[str]:
-    """Split a list that stands in quotes as a whole.
-
-    >>> _split_at_commas("dog,Chirp, tweet", {"dog"})
-    ['dog', 'Chirp, tweet']
-    >>> _split_at_commas("dog, cat", {"dog", "cat"})
-    ['dog', 'cat']
-    """
-    names: list[str] = []
-    for part in re.split(r",(?! )", cell):
-        pieces = [normalise(piece) for piece in part.split(",")]
-        names += pieces if known.issuperset(pieces) else [part]
-    return names
-
-
-def _split_quoted(cell: str, separator: str) -> list[str]:
-    """Split a list in which names may stand in quotes."""
-    (names,) = csv.reader([cell.replace("\n", " ")], delimiter=separator, skipinitialspace=True)
-    return names
-
-
-def _is_literal(cell: str) -> bool:
-    """Tell whether a cell is a list as Python writes it: ['dog', 'speech']."""
-    return cell.startswith(("[", "(", "{")) and cell.endswith(("]", ")", "}"))
-
-
-def _read_literal(cell: str, row: TableRow, path: Path) -> list[str]:
-    try:
-        names: Sequence[object] = list(ast.literal_eval(cell))
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        names = [None]
-    if not all(isinstance(name, str) for name in names):
-        raise InputError(
-            f"{{path}}, line {row.line}: {escape_braces(repr(cell[:60]))} is no list of labels: "
-            "expected comma-separated classes",
-            path=path,
-        )
-    return [str(name) for name in names]

@@ -364,7 +364,7 @@ def _read_labels(references: Path) -> tuple[dict[str, frozenset[str]], list[str]
     path = references / "weak_labels.csv"
     if not path.is_file():
         return {}, []
-    table = read_multi_hot(path)
+    table = read_multi_hot(path, has_metadata=False)
     labels = {Path(row.filename).stem: frozenset(row.labels) for row in table.rows}
     return labels, table.classes
 

@@ -60,6 +60,16 @@ def test_nothing_to_write_is_a_header_alone_and_reads_as_silence(tmp_path):
     }
 
 
+@pytest.mark.parametrize("mark", ["NaN", "-", "none"])
+def test_an_event_without_a_label_is_left_out_and_counted(tmp_path, mark):
+    with collect_notices() as notices:
+        events = read(tmp_path, f"a.wav 1 2 {mark}", "a.wav 3 4 knock")
+    assert events["a.wav"] == [SoundEvent("knock", 3.0, 4.0)]
+    assert ["1 event without a label, left out, in line 2" in str(item) for item in notices] == [
+        True
+    ]
+
+
 def test_names_may_hold_anything(tmp_path):
     names = ['a "b".wav', "tab\there.wav", "ü ß, comma.wav"]
     write_events(tmp_path / "events.tsv", [(name, 0.0, 1.0, "cough") for name in names])

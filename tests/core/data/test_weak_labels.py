@@ -1,5 +1,7 @@
 """Both formats of weak labels are read, and tables that can't be used are refused."""
 
+from pathlib import Path
+
 import pytest
 
 from absslab.core.common.config import from_flags
@@ -58,7 +60,7 @@ def test_a_list_without_any_label_or_without_its_column_is_refused(tmp_path):
         config_of(weak(tmp_path / "1", ["a.wav\t"], header="filename\tevent_labels", **labels))
     )
     assert "no column 'event_labels'" in refusal_of(
-        config_of(weak(tmp_path / "2", ["a.wav\tdog"], header="filename\tlabels", **labels))
+        config_of(weak(tmp_path / "2", ["a.wav\tdog"], header="filename\tsounds", **labels))
     )
 
 
@@ -235,6 +237,178 @@ def test_what_is_said_is_a_notice_when_a_split_is_read(tmp_path):
     with collect_notices() as notices:
         read_split(config_of(tmp_path, **THIRDS), "train")
     assert ["6 empty cells" in str(notice) for notice in notices] == [True]
+
+
+STRONG = "filename\tonset\toffset\tevent_label"
+
+
+def read_strong(folder, rows, header=STRONG, **changes):
+    """Return what is read from a table of strong labels elsewhere."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "events.tsv").write_text("\n".join([header, *rows]) + "\n")
+    for row in rows:
+        write_tone(folder / "audio" / row.split("\t")[0])
+    config = config_of(folder / "audio", labels=str(folder / "events.tsv"), **(THIRDS | changes))
+    return find_layout(config.data_set_type)(config, folder / "audio")
+
+
+def test_the_split_and_the_origin_of_strong_labels_are_followed(tmp_path):
+    split_of = {"1": "train", "2": "validation", "3": "test"}
+    rows = [
+        f"{name}{take}.wav\t0\t0.1\t{name}\t{split_of[take]}\tsource {name}{take}"
+        for name in ("tone", "hum")
+        for take in "123"
+    ]
+    rows.append("tone1.wav\t0\t0.1\thum\t\t")  # filled in one of its rows is enough
+    labelled = read_strong(tmp_path / "1", rows, f"{STRONG}\tSplit\torigin")
+    for recording in labelled.recordings:
+        stem = Path(recording.path).stem
+        assert recording.split == split_of[stem[-1]]
+        assert recording.origin == f"source {stem}"
+    assert labelled.recordings[0].labels == {"tone", "hum"}
+    contradiction = [*rows, "tone1.wav\t0\t0.1\thum\ttest\t"]
+    with pytest.raises(InputError, match="has the split 'test', and 'train' in an earlier row"):
+        read_strong(tmp_path / "2", contradiction, f"{STRONG}\tsplit\torigin")
+    origins = [f"{row.rpartition(chr(9))[0]}\tx" for row in rows]
+    with pytest.raises(InputError, match="origin 'x' is in"):
+        read_strong(tmp_path / "3", origins, f"{STRONG}\tsplit\torigin")
+
+
+METADATA = (
+    ("fold", "1"), ("is_verified", "0"), ("index", "1"), ("duration", "3.5"), ("ID", "17"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("column", "value"), METADATA)
+def test_a_column_of_metadata_is_no_class_unless_it_is_said_to_be_one(tmp_path, column, value):
+    lines = MULTI_HOT.splitlines()
+    text = "\n".join([f"{lines[0]},{column}", *(f"{line},{value}" for line in lines[1:])]) + "\n"
+    counts, notes = read_folder(tmp_path, text)
+    assert counts == {"hum": 3, "tone": 3}
+    assert f"the column '{column}' is taken for metadata, not for a class" in notes
+    assert "--class_columns" in notes
+    chosen = read_folder(tmp_path, text, class_columns=["tone"])
+    assert chosen == ({"tone": 3}, "")
+    with pytest.raises(InputError, match="has no class column 'tonne'; did you mean tone"):
+        read_folder(tmp_path, text, class_columns=["tonne"])
+    if value == "1":
+        assert read_folder(tmp_path, text, class_columns=["hum", column])[0] == {
+            "hum": 3,
+            column: 6,
+        }
+
+
+def test_several_columns_of_metadata_are_one_sentence(tmp_path):
+    text = MULTI_HOT.replace("\n", ",1,2\n").replace("tone,1,2", "tone,fold,take")
+    counts, notes = read_folder(tmp_path, text)
+    assert counts == {"hum": 3, "tone": 3}
+    assert "the columns 'fold', 'take' are taken for metadata" in notes
+    with pytest.raises(InputError, match=r"no class columns.*'fold' is taken for metadata"):
+        read_folder(tmp_path, "filename,fold\nhum1.wav,1\n")
+
+
+@pytest.mark.parametrize("mark", ["-", "--", "?", "–", "none", "n/a", "No label", "unlabelled"])
+def test_a_mark_for_nothing_is_no_class_and_said(tmp_path, mark):
+    for take in (1, 2, 3):
+        write_tone(tmp_path / f"rest{take}.wav")
+    rows = "".join(f"rest{take}.wav\t{mark}\n" for take in (1, 2, 3))
+    counts, notes = read_folder(tmp_path, LISTS + rows, "weak.tsv")
+    assert counts == {"hum": 3, "tone": 3}
+    assert "3 of 9 recordings have no label" in notes
+    if mark not in ("none", "n/a"):  # which the sentence about empty cells covers
+        assert f"'{mark}' is no class, it means that there is no label (3 times)" in notes
+    events = [
+        f"{row.split(chr(9))[0]}\t0\t0.1\t{row.split(chr(9))[1]}" for row in LISTS.split("\n")[1:-1]
+    ]
+    events += [f"rest{take}.wav\t0\t0.1\t{mark}" for take in (1, 2, 3)]
+    assert read_strong(tmp_path / "strong", events).classes == ["hum", "tone"]
+
+
+def test_a_mark_beside_labels_and_as_a_column_is_left_out_and_said(tmp_path):
+    counts, notes = read_folder(tmp_path, LISTS.replace("\thum", "\thum,none"), "weak.tsv")
+    assert counts == {"hum": 3, "tone": 3}
+    assert "'none' is no class, it means that there is no label (3 times)" in notes
+    (tmp_path / "weak.tsv").unlink()
+    text = "\n".join(["filename,hum,tone,-", *(f"{row},0" for row in ROWS)])
+    counts, notes = read_folder(tmp_path, text)
+    assert counts == {"hum": 3, "tone": 3}
+    assert "the column '-' is left out" in notes
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        '["hum", "tone"]', "['hum','tone']", "('hum', 'tone')", "{'hum', 'tone'}",
+        "['hum' 'tone']", '"[""hum"",""tone""]"', "hum , tone", '"hum,tone"',
+    ],
+)  # fmt: skip
+def test_lists_of_other_programs_are_several_labels(tmp_path, written):
+    text = LISTS.replace("hum1.wav\thum", f"hum1.wav\t{written}")
+    assert read_folder(tmp_path, text, "weak.tsv")[0] == {"hum": 3, "tone": 4}
+
+
+@pytest.mark.parametrize("written", ["{'hum': 1, 'tone': 0}", "[hum, 1", "[1, 2]", "[null]"])
+def test_what_only_looks_like_a_list_is_refused(tmp_path, written):
+    if written == "[hum, 1":
+        written += "]"
+    with pytest.raises(InputError, match="is no list of labels"):
+        read_folder(tmp_path, LISTS.replace("hum1.wav\thum", f"hum1.wav\t{written}"), "weak.tsv")
+
+
+def test_one_name_in_brackets_is_one_label(tmp_path):
+    text = LISTS.replace("\thum", "\t('hum')")
+    assert read_folder(tmp_path, text, "weak.tsv")[0] == {"hum": 3, "tone": 3}
+
+
+def test_rows_with_a_label_each_are_joined_and_said(tmp_path):
+    text = LISTS + "hum1.wav\ttone \nhum2.wav\tHUM\n".replace("HUM", "hum")
+    counts, notes = read_folder(tmp_path, text, "weak.tsv")
+    assert counts == {"hum": 3, "tone": 4}
+    assert "1 recording has a row for each label, which are joined (hum1.wav: hum, tone)" in notes
+    assert "1 row repeats a recording and its label, read once" in notes
+
+
+@pytest.mark.parametrize(("labels", "said"), [("hum,tone", "the same"), ("hum", "other")])
+def test_two_rows_of_a_recording_among_lists_are_refused(tmp_path, labels, said):
+    text = LISTS.replace("hum1.wav\thum", "hum1.wav\thum,tone") + f"hum1.wav\t{labels}\n"
+    with pytest.raises(InputError, match=f"occurs twice, first in line 5 with {said} labels"):
+        read_folder(tmp_path, text, "weak.tsv")
+
+
+@pytest.mark.parametrize("column", ["label", "Labels", "category", "class", "tags"])
+def test_a_column_that_names_classes_is_found_by_its_content(tmp_path, column):
+    text = LISTS.replace("event_labels", column).replace("\t", ",").replace("\n", ",1\n")
+    text = text.replace(f"{column},1", f"{column},fold")
+    assert read_folder(tmp_path, text)[0] == {"hum": 3, "tone": 3}
+    coded = text.replace(",hum", ",0").replace(",tone", ",1")
+    with pytest.raises(InputError, match="holds only 0 and 1: expected names of classes"):
+        read_folder(tmp_path, coded)
+    assert read_folder(tmp_path, coded.replace(",0", ",2"))[0] == {"1": 3, "2": 3}
+
+
+def test_a_header_that_is_repeated_is_left_out_and_said(tmp_path):
+    lines = MULTI_HOT.splitlines(keepends=True)
+    counts, notes = read_folder(tmp_path, "".join([*lines[:4], lines[0], *lines[4:]]))
+    assert counts == {"hum": 3, "tone": 3}
+    assert "1 line repeats the header, left out" in notes
+
+
+def test_a_workbook_is_refused_with_what_to_do(tmp_path):
+    with pytest.raises(InputError, match=r"a workbook of Excel .* save it as CSV"):
+        read_folder(tmp_path, b"PK\x03\x04 and so on", "weak_labels.csv")
+    (tmp_path / "weak_labels.csv").rename(tmp_path / "labels.xlsx")
+    config = config_of(tmp_path, **THIRDS)
+    with pytest.raises(InputError, match=r"there is labels\.xlsx: save it as weak_labels\.csv"):
+        find_layout(config.data_set_type)(config, tmp_path)
+    (tmp_path / "my labels.csv").write_text(MULTI_HOT)
+    with pytest.raises(InputError, match=r"there is my labels\.csv: pass it with --labels"):
+        find_layout(config.data_set_type)(config, tmp_path)
+
+
+def test_a_list_with_the_commas_of_the_table_is_refused_with_what_to_do(tmp_path):
+    text = LISTS.replace("\t", ",").replace("hum1.wav,hum", "hum1.wav,hum,tone")
+    with pytest.raises(InputError, match="3 cells, expected 2; a cell with commas needs quotes"):
+        read_folder(tmp_path, text, "weak.tsv")
 
 
 def test_a_correction_keeps_names_with_commas(tmp_path):
