@@ -9,6 +9,7 @@ from absslab.cli.parser import Parser
 from absslab.core.common.config import add_flags, from_flags, look_up
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.progress import LongWork
+from absslab.core.data.class_names import list_classes
 from absslab.core.model.separation_model import ModelConfig
 from absslab.core.training.epoch_lines import print_epochs
 from absslab.core.training.events import TrainingEvent, TrainingStarted
@@ -50,6 +51,7 @@ def _announce(events: Iterable[TrainingEvent], settings: Settings) -> Iterator[T
     """Yield all events, and describe the training when it starts."""
     for event in events:
         if isinstance(event, TrainingStarted):
+            print(list_classes(event.classes), flush=True)
             print(
                 f"training {settings.model.model_type} on {event.device} ({event.precision}): "
                 f"{event.n_recordings} recordings, {event.n_classes} classes, "

@@ -3,6 +3,7 @@
 Axes: B batch, K classes, N samples.
 """
 
+import os
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -435,7 +436,13 @@ def read_split(
     recordings = [recording for recording in labelled.recordings if recording.split == split]
     if not recordings:
         n_missing = len(labelled.missing)
-        missing = f" ({n_missing} that its labels name are missing)" if n_missing else ""
+        missing = ""
+        if n_missing:
+            n_named = n_missing + len(labelled.recordings)
+            first = escape_braces(os.path.relpath(next(iter(labelled.missing)), folder))
+            missing = (
+                f" ({n_missing} of {n_named} that its labels name are missing, such as {first})"
+            )
         raise EmptySplitError(
             f"{{path}} has no recordings in its {split} split{missing}: add recordings",
             path=folder,

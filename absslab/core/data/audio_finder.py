@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 from absslab.core.audio import formats
 from absslab.core.common.config import suggest_nearest
@@ -14,6 +15,8 @@ from absslab.core.common.files import fold_name
 
 _MANY = 2000  # files; similar names are not looked for among more
 _N_HINTS = 10  # missing names for which similar ones are looked for, which takes long
+_N_NAMED = 10  # files that one line names
+_ADDRESS = re.compile(r"^file:(//(localhost)?(?=/))?", re.IGNORECASE)
 _DRIVE = re.compile(r"^([A-Za-z]:|//[^/]+/[^/]+)/*")
 
 
@@ -21,8 +24,9 @@ class AudioFinder:
     """Finds the files of a folder by the names that a table gives them.
 
     A file is found by its path from the folder. If there is no such file, these spellings are
-    tried: with slashes for backslashes; without the beginning of an absolute path; in another case
-    or Unicode form; with a suffix. A spelling counts only if it fits one file.
+    tried: with slashes for backslashes; without the beginning of an absolute path or of an address
+    such as `file:///…`; in another case or Unicode form; with a suffix. A spelling counts only if
+    it fits one file.
 
     Args:
         folder: the folder.
@@ -74,6 +78,21 @@ class AudioFinder:
             f"such as {name} as {spelled}"
         ]
 
+    def note_unnamed(self) -> list[str]:
+        """Say how many sound files of the folder were not looked for, and which are the first."""
+        named = {os.path.realpath(path) for path in self._names}
+        unnamed = [
+            path for path in self._list_files() if os.path.realpath(self.folder / path) not in named
+        ]
+        if not unnamed:
+            return []
+        files = "1 sound file" if len(unnamed) == 1 else f"{len(unnamed)} sound files"
+        more = f" and {len(unnamed) - _N_NAMED} more" if len(unnamed) > _N_NAMED else ""
+        return [
+            f"{self.table.name} does not name {files} of the folder, which are left out: "
+            f"{', '.join(unnamed[:_N_NAMED])}{more}"
+        ]
+
     def _find_respelled(self, name: str) -> Path:
         fitting: list[str] = []
         for spelling in _spellings(name):
@@ -103,7 +122,7 @@ class AudioFinder:
         else:
             self.n_missing += 1
             nearest = self._find_nearest(name)
-            hint = f"; did you mean {nearest}?" if nearest else ""
+            hint = f"; did you mean {' or '.join(nearest[:3])}?" if nearest else ""
         kind = InputError if fitting else MissingRecordingError
         return kind(
             f"{{table}} names {{path}}, which is not in {{folder}}{escape_braces(hint)}",
@@ -112,17 +131,20 @@ class AudioFinder:
             folder=self.folder,
         )
 
-    def _find_nearest(self, name: str) -> str:
-        """Find the file that is probably meant: of the same name elsewhere, or a similar one."""
+    def _find_nearest(self, name: str) -> list[str]:
+        """Find the files that may be meant: of the same name elsewhere, or a similar one."""
         last = fold_name(next(_spellings(name), "").rpartition("/")[2])
         same = self._files_by_last.get(last) or self._files_by_last.get(last.rpartition(".")[0])
         if same:
             return same
-        known = [path for files in self._files.values() for path in files]
+        known = self._list_files()
         if not known or len(known) > _MANY or self.n_missing > _N_HINTS:
-            return ""
+            return []
         hint = suggest_nearest(name, known)
-        return hint.removeprefix("; did you mean ")[:-1] if "did you mean" in hint else ""
+        return [hint.removeprefix("; did you mean ")[:-1]] if "did you mean" in hint else []
+
+    def _list_files(self) -> list[str]:
+        return [path for files in self._files.values() for path in files]
 
     @cached_property
     def _files(self) -> dict[str, list[str]]:
@@ -140,13 +162,13 @@ class AudioFinder:
         return by_stem
 
     @cached_property
-    def _files_by_last(self) -> dict[str, str]:
-        """A path for each file name, with and without suffix, wherever the file is."""
-        by_last: dict[str, str] = {}
-        for paths in self._files.values():
-            last = fold_name(paths[0].rpartition("/")[2])
-            by_last.setdefault(last, paths[0])
-            by_last.setdefault(last.rpartition(".")[0], paths[0])
+    def _files_by_last(self) -> dict[str, list[str]]:
+        """The paths for each file name, with and without suffix, wherever the files are."""
+        by_last: dict[str, list[str]] = {}
+        for path in self._list_files():
+            last = fold_name(path.rpartition("/")[2])
+            by_last.setdefault(last, []).append(path)
+            by_last.setdefault(last.rpartition(".")[0], []).append(path)
         return by_last
 
 
@@ -191,6 +213,9 @@ class NameFinder:
 
 def _spellings(name: str) -> Iterator[str]:
     """Yield relative paths that a name may stand for: the whole one first, then its ends."""
+    if _ADDRESS.match(name):
+        # The path of an address begins with a slash, also before the drive of Windows.
+        name = re.sub(r"^/+(?=[A-Za-z]:)", "", unquote(_ADDRESS.sub("", name)))
     path = name.replace("\\", "/")
     is_absolute = path.startswith("/") or _DRIVE.match(path) is not None
     path = _DRIVE.sub("", path)

@@ -10,7 +10,7 @@ written as in web addresses: `Gush%2FHiss.wav`. `class_of_stem` reads this.
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from absslab.core.common.delimited_text import strip_blanks
@@ -20,6 +20,7 @@ from absslab.core.common.tables import is_missing
 # Not allowed as class names: folders and tables use these names beside those of classes.
 RESERVED = ("background", "mixture", "residual", "remix", "filename")
 _COLUMNS = ("filename", "split", "origin")  # of tables with a column per class
+_N_LISTED = 40  # classes that one line names
 _LONGEST = 150  # bytes of a file name without its suffix; systems allow 255 with it
 _NOT_IN_FILES = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f]|%(?=[0-9A-Fa-f]{2})|^[-. ]|[. ]$')
 _ENCODED = re.compile(r"(?:%[0-9A-F]{2})+")
@@ -59,6 +60,17 @@ def means_no_label(name: str) -> bool:
     if is_missing(name) or name.casefold() in _NO_LABEL:
         return True
     return all(unicodedata.category(character)[0] in "PZ" for character in name)
+
+
+def list_classes(names: Sequence[str]) -> str:
+    """Return a line that counts classes and names them, at most forty.
+
+    >>> list_classes(["bell", "dog"])
+    '2 classes: bell, dog'
+    """
+    more = f" and {len(names) - _N_LISTED} more" if len(names) > _N_LISTED else ""
+    classes = "1 class" if len(names) == 1 else f"{len(names)} classes"
+    return f"{classes}: {', '.join(names[:_N_LISTED])}{more}"
 
 
 def file_stem(name: str) -> str:

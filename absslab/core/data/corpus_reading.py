@@ -17,6 +17,7 @@ from absslab.core.data.labelled_recordings import (
     LabelledRecording,
     SplitSettings,
     divide_into_splits,
+    none_found_error,
 )
 from absslab.core.data.splits import SPLITS
 from absslab.core.data.video_clips import video_of
@@ -275,7 +276,7 @@ def to_labelled_folder(
     """
     missing = missing or {}
     if not recordings and missing:
-        raise next(iter(missing.values()))
+        raise none_found_error(list(missing.values()))
     if not recordings:
         raise InputError("{path} holds no labelled recordings", path=folder)
     split_of: dict[str, str] = {}

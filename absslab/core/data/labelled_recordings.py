@@ -6,12 +6,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, join_errors
 from absslab.core.common.left_out import LeftOut
 from absslab.core.data.identical_files import give_notice_of_divided_copies, split_copies_together
 from absslab.core.data.recordings import compile_pattern, origin_of
 from absslab.core.data.splits import Percentages, split_origins
 from absslab.core.data.strong_labels import SoundEvent, read_events
+
+_N_EXAMPLES = 3  # recordings that are not found which one line names
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,23 @@ class LabelledFolder:
             left_out.n_files = len(left_out) + len(self.recordings)
             raise left_out.to_error()
         return self
+
+
+def none_found_error(missing: Sequence[InputError]) -> InputError:
+    """Return the error of labels that name recordings of which none is there.
+
+    Args:
+        missing: why each is not used.
+    """
+    if len(missing) == 1:
+        return missing[0]
+    more = f"; and {len(missing) - _N_EXAMPLES} more" if len(missing) > _N_EXAMPLES else ""
+    return join_errors(
+        missing[:_N_EXAMPLES],
+        before=f"none of the {len(missing)} recordings that the labels name is found: ",
+        after=more + "; correct the names in the table, or pass the folder that they begin from "
+        "with --data_folder",
+    )
 
 
 @dataclass(frozen=True)

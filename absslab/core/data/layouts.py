@@ -22,6 +22,7 @@ from absslab.core.data.labelled_recordings import (
     check_given_split,
     divide_into_splits,
     find_origins,
+    none_found_error,
     read_event_table,
 )
 from absslab.core.data.mixture_folder import read_manifest
@@ -163,6 +164,8 @@ def read_mixture_folder(config: DataConfig, folder: Path) -> LabelledFolder:
             recordings.append(_to_recording(row, finder, split, missing, len(recordings)))
         notes += [f"{name}: {note}" for note in (*labels.notes, *finder.notes)]
         classes = classes or labels.classes
+    if recordings and len(missing) == len(recordings):
+        raise none_found_error(list(missing.values()))
     return _without_missing(LabelledFolder(recordings, classes, notes), missing)
 
 
@@ -220,6 +223,8 @@ def read_weakly_labelled_folder(config: DataConfig, folder: Path) -> LabelledFol
         _to_recording(row, finder, row.cells.get("split", ""), missing, number)
         for number, row in enumerate(labels.rows)
     ]
+    if recordings and len(missing) == len(recordings):
+        raise none_found_error(list(missing.values()))
     try:
         recordings = _split(recordings, config)
     except InputError as error:
@@ -230,7 +235,7 @@ def read_weakly_labelled_folder(config: DataConfig, folder: Path) -> LabelledFol
         reader = partial(read_event_table, table, folder, may_lack_recordings=bool(missing))
         events = dict.fromkeys(SPLITS, reader)
     # Missing recordings have their place in the split, so that the others keep theirs.
-    notes = [*labels.notes, *finder.notes]
+    notes = [*labels.notes, *finder.notes, *finder.note_unnamed()]
     return _without_missing(LabelledFolder(recordings, labels.classes, notes, events), missing)
 
 

@@ -28,6 +28,7 @@ class TrainingStarted:
     epoch: int  # that is done already; 0: a new run
     n_epochs: int
     n_left_out: int = 0  # recordings that can't be used
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from absslab.core.data.audio_data_set import (
     explain_killed_loaders,
     read_split,
 )
+from absslab.core.data.class_names import list_classes
 from absslab.core.data.labelled_recordings import LabelledRecording
 from absslab.core.model.checkpoint import save_checkpoint
 from absslab.core.model.separation_model import SeparationModel, build_model
@@ -55,6 +56,7 @@ CHANGEABLE = (
     "device",
     "data_folder",
     "labels",
+    "class_columns",
     "in_memory",
     "n_loaders",
     "save_path",
@@ -156,6 +158,7 @@ class Experiment:
         labels = self._read_labels(left_out)
         writer = RunWriter.begin(settings.run.save_path, settings.to_json(), resume=self.resumed)
         notices.begin(writer)
+        writer.log(list_classes(labels.classes))
         epoch = 0 if self.checkpoint is None else self.checkpoint["resume"]["epoch"]
         state = "failed"
         try:
@@ -223,6 +226,8 @@ class Experiment:
         train = read_split(settings.data, "train", classes=known, left_out=left_out)
         classes = train.classes
         validation = read_split(settings.data, "validation", classes=classes, left_out=left_out)
+        if self.checkpoint is None:
+            tell_classes_without_recordings(classes, train.recordings, validation.recordings)
         labels = Labels(classes, train.recordings, validation.recordings)
         if self.checkpoint:
             labels = self._leave_out_again(labels, left_out)
@@ -369,6 +374,7 @@ class Experiment:
             epoch=trainer.epoch,
             n_epochs=self.settings.training.n_epochs,
             n_left_out=len(left_out),
+            classes=tuple(labels.classes),
         )
         for event in trainer.run():
             if isinstance(event, EpochResult):

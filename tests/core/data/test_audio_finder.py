@@ -31,6 +31,10 @@ def finder(tmp_path):
         ("\\\\server\\share\\audio\\tone1.wav", "audio/tone1.wav"),
         ("/home/me/corpus/audio/tone1.wav", "audio/tone1.wav"),
         ("/home/me/audio/sub/ton 2.wav", "audio/sub/Ton 2.WAV"),
+        ("file:///home/me/audio/tone1.wav", "audio/tone1.wav"),
+        ("file://localhost/home/me/audio/sub/Ton%202.WAV", "audio/sub/Ton 2.WAV"),
+        ("file:///C:/Users/me/audio/tone1.wav", "audio/tone1.wav"),
+        ("FILE:///C:\\Users\\me\\hum1.wav", "hum1.wav"),
         ("hum1.WAV", "hum1.wav"),
         ("HUM1.wav", "hum1.wav"),
         ("64760", "64760.wav"),
@@ -86,6 +90,24 @@ def test_a_spelling_that_fits_two_files_is_refused_with_both(finder):
     (finder.folder / "HUM1.wav").write_bytes(b"")
     if len(list(finder.folder.glob("*um1.wav"))) == 2:  # the disk tells case apart
         finder.find("HUM1.wav")
+
+
+def test_a_name_that_lies_in_several_folders_is_refused_with_them(finder):
+    (finder.folder / "audio" / "sub" / "tone1.wav").write_bytes(b"")
+    for name in ("tone1.wav", "C:\\other\\tone1.wav", "other/tone1.flac"):
+        with pytest.raises(InputError, match=r"mean audio/sub/tone1\.wav or audio/tone1\.wav\?"):
+            finder.find(name)
+
+
+def test_files_that_were_not_looked_for_are_counted_and_named(finder):
+    for name in ("hum1.wav", "x.wav", "64760", "audio\\tone1.wav"):
+        finder.find(name)
+    (note,) = finder.note_unnamed()
+    assert "weak.tsv does not name 2 sound files of the folder, which are left out" in note
+    assert "audio/sub/Ton 2.WAV" in note
+    finder.find("tür.flac")
+    finder.find("audio/sub/Ton 2.WAV")
+    assert finder.note_unnamed() == []
 
 
 def test_two_names_of_one_file_are_refused(finder):

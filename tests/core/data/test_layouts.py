@@ -249,3 +249,35 @@ def test_a_split_that_fails_for_missing_recordings_names_them(tmp_path):
     message = refusal_of(config_of(folder))
     assert "names a.wav, which is not in" in message
     assert "expected at least 3" in message
+
+
+@pytest.mark.parametrize(
+    ("spell", "hint"),
+    [
+        (lambda name: name.replace(".wav", ".flac"), "did you mean 0.wav?"),
+        (lambda name: f"clips/{name}", "did you mean 0.wav?"),
+        (lambda name: f"https://host/{name}", "did you mean 0.wav?"),
+        (lambda name: f"other{name[0]}{'x' * 20}.wav", "which is not in"),
+    ],
+)
+def test_a_table_that_names_no_file_of_the_folder_says_what_may_be_meant(tmp_path, spell, hint):
+    folder = weak(tmp_path, TEN)
+    (folder / "weak_labels.csv").write_text(
+        "filename,dog,bell\n" + "".join(f"{spell(row[:5])}{row[5:]}\n" for row in TEN)
+    )
+    message = refusal_of(config_of(folder))
+    assert "none of the 10 recordings that the labels name is found" in message
+    assert hint in message
+    assert "; and 7 more; correct the names in the table, or pass the folder" in message
+
+
+def test_files_that_the_table_does_not_name_are_counted_and_named(tmp_path):
+    folder = weak(tmp_path, TEN)
+    assert find_layout("weakly_labelled_folder")(config_of(folder), folder).notes == []
+    for name in ("more.flac", "sub/other.wav"):
+        write(folder / name, np.zeros(100))
+    (note,) = find_layout("weakly_labelled_folder")(config_of(folder), folder).notes
+    assert note == (
+        "weak_labels.csv does not name 2 sound files of the folder, which are left out: "
+        "more.flac, sub/other.wav"
+    )
