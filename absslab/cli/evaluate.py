@@ -10,6 +10,7 @@ from absslab.core.common.errors import InputError
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.progress import Steps, run_to_end, run_with_progress
 from absslab.core.common.run_status import report_state, report_steps
+from absslab.core.data.splits import ALL
 from absslab.core.evaluation.external_estimates import (
     EstimatesConfig,
     EstimatesEvaluation,
@@ -56,7 +57,10 @@ def run(arguments: Sequence[str]) -> LeftOut:
         opening = report_steps(status, _opening_steps(given, left_out), "reading recordings")
         evaluation = run_to_end(opening)
         if isinstance(evaluation, Evaluation):
-            print(f"scoring on {evaluation.device}", flush=True)
+            n_recordings = len(evaluation.data_set.recordings)
+            recordings = "1 recording" if n_recordings == 1 else f"{n_recordings} recordings"
+            part = "all" if evaluation.split == ALL else f"the {evaluation.split} split"
+            print(f"scoring {recordings} ({part}) on {evaluation.device}", flush=True)
         steps = report_steps(status, evaluation.run(), "scoring")
         scores, table = run_with_progress(steps, "scored", "file")
         left_out.write()

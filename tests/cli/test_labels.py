@@ -1,8 +1,12 @@
 """What the command line says about labels: which classes there are, and what was left out."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from absslab.cli.main import main
 from absslab.core.common.config import to_flags
@@ -11,13 +15,18 @@ NAMES = [f"{name}{take}.wav" for name in ("hum", "tone") for take in (1, 2, 3)]
 THIRDS = ["--split_percentages", "34", "33", "33"]
 
 
+def make_folder(folder):
+    """Make a folder of six sounds of two classes, with a table."""
+    for name in NAMES:
+        write_tone(folder / name)
+    write_labels(folder)
+    return folder
+
+
 @pytest.fixture
 def folder(tmp_path):
     """A folder of six sounds of two classes, with a table."""
-    for name in NAMES:
-        write_tone(tmp_path / "set" / name)
-    write_labels(tmp_path / "set")
-    return tmp_path / "set"
+    return make_folder(tmp_path / "set")
 
 
 def write_tone(path):
@@ -28,10 +37,25 @@ def write_tone(path):
     soundfile.write(path, 0.3 * tone + 0.01 * rng.standard_normal(4800), 16000)
 
 
-def write_labels(folder, more="", value=""):
-    rows = [f"{name},{int('hum' in name)},{int('tone' in name)}{value}" for name in NAMES]
+def write_labels(folder, more="", value="", names=NAMES):
+    rows = [f"{name},{int('hum' in name)},{int('tone' in name)}{value}" for name in names]
     header = f"filename,hum,tone{more}"
     (folder / "weak_labels.csv").write_text("\n".join([header, *rows]) + "\n")
+
+
+def write_other_table(path, names, splits=()):
+    """Write a table of the format that its name says, and return its path."""
+    headers = {"weak.tsv": "filename event_labels", "weak.csv": "filename hum tone"}
+    cells = [headers.get(path.name, "filename onset offset event_label").split()]
+    for name in names:
+        label = name[:-5]
+        values = {"weak.tsv": [label], "weak.csv": [int(label == "hum"), int(label == "tone")]}
+        cells.append([name, *values.get(path.name, [0.05, 0.2, label])])
+    for row, split in zip(cells, ["split", *splits], strict=False):
+        row += [split] if splits else []
+    separator = "," if path.suffix == ".csv" else "\t"
+    path.write_text("".join(separator.join(map(str, row)) + "\n" for row in cells))
+    return path
 
 
 def train(small_model, folder, capsys, *flags, layout="weakly_labelled_folder"):
@@ -50,8 +74,7 @@ def test_a_training_names_its_classes_and_those_without_recordings(folder, small
     assert status == 0
     assert out.splitlines()[0] == "3 classes: hum, tone, cat"
     assert "the column 'fold' is taken for metadata, not for a class" in err
-    assert "1 class has no training recording" in err
-    assert ": cat;" in err
+    assert "no training recording has 1 class: cat: the model can't learn to find" in err
     assert "3 classes: hum, tone, cat" in (folder.parent / "run/m/log.txt").read_text()
 
 
@@ -84,3 +107,118 @@ def test_a_table_that_names_no_file_is_one_line(folder, small_model, capsys):
     assert (status, out) == (2, "")
     assert "none of the 6 recordings that the labels name is found" in err
     assert "did you mean hum1.wav?" in err
+
+
+# --- which recordings are scored ------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, small_model):
+    """A model, and the folder of six recordings that it was trained on, whose splits are drawn."""
+    place = tmp_path_factory.mktemp("trained")
+    folder = make_folder(place / "set")
+    values = small_model | {"n_epochs": 1, "save_path": str(place / "m.ckpt")}
+    values |= {"data_set_type": "weakly_labelled_folder", "data_folder": str(folder)}
+    assert main(["train", *to_flags(values), *THIRDS]) == 0
+    return place / "m.ckpt", folder
+
+
+def evaluate(checkpoint, capsys, tmp_path, *flags):
+    """Score a model; return the exit status, the scores' JSON and all that was printed."""
+    capsys.readouterr()
+    output = tmp_path / "scores" / "s.json"
+    output.parent.mkdir(exist_ok=True)
+    output.unlink(missing_ok=True)
+    words = ["--checkpoint_path", checkpoint, "--output", output, "--bss_eval", "none", *flags]
+    status = main(["evaluate", *map(str, words), "--device", "cpu"])
+    out, err = capsys.readouterr()
+    assert "Traceback" not in err
+    scores = json.loads(output.read_text()) if output.exists() else {}
+    return status, scores, out + err
+
+
+def test_another_folder_without_splits_is_scored_as_a_whole(trained, capsys, tmp_path):
+    checkpoint, _ = trained
+    other = make_folder(tmp_path / "other")
+    status, scores, said = evaluate(checkpoint, capsys, tmp_path, "--data_folder", other)
+    assert (status, scores["split"], scores["n_mixtures"]) == (0, "all", 6)
+    assert "scoring 6 recordings (all) on cpu" in said
+    for split in ("test", "train", "validation"):
+        flags = ("--data_folder", other, "--split", split)
+        status, scores, said = evaluate(checkpoint, capsys, tmp_path, *flags)
+        assert (status, scores["split"], scores["n_mixtures"]) == (0, split, 2)
+        assert f"2 of 6 recordings of {other} are scored: the {split} split" in said
+        assert "--split all scores all" in said
+
+
+@pytest.mark.parametrize("name", ["weak.tsv", "weak.csv", "strong.tsv"])
+def test_another_table_without_splits_is_scored_as_a_whole(trained, capsys, tmp_path, name):
+    checkpoint, _ = trained
+    audio = make_folder(tmp_path / "audio")
+    table = write_other_table(tmp_path / name, NAMES[1:5])
+    flags = ("--labels", table, "--audio_folder", audio)
+    status, scores, said = evaluate(checkpoint, capsys, tmp_path, *flags)
+    assert (status, scores["split"], scores["n_mixtures"]) == (0, "all", 4)
+    assert "does not name 2 sound files of the folder, which are left out" in said
+    assert (scores["detection"] is not None) == (name == "strong.tsv")
+
+
+def test_a_folder_of_one_recording_is_scored(trained, capsys, tmp_path):
+    checkpoint, _ = trained
+    audio = make_folder(tmp_path / "audio")
+    table = write_other_table(tmp_path / "strong.tsv", NAMES[:1])
+    flags = ("--labels", table, "--audio_folder", audio)
+    status, scores, _ = evaluate(checkpoint, capsys, tmp_path, *flags)
+    assert (status, scores["n_mixtures"]) == (0, 1)
+    assert scores["missing"]["per_class.tone"].startswith("no recording has it")
+
+
+def test_the_own_splits_of_another_table_are_followed(trained, capsys, tmp_path):
+    checkpoint, _ = trained
+    audio = make_folder(tmp_path / "audio")
+    splits = ["test", "test", "train", "test", "validation", "train"]
+    table = write_other_table(tmp_path / "strong.tsv", NAMES, splits)
+    flags = ("--labels", table, "--audio_folder", audio)
+    for split, count in {"test": 3, "train": 2, "all": 6}.items():
+        more = () if split == "test" else ("--split", split)
+        status, scores, _ = evaluate(checkpoint, capsys, tmp_path, *flags, *more)
+        assert (status, scores["split"], scores["n_mixtures"]) == (0, split, count)
+    write_other_table(tmp_path / "strong.tsv", NAMES, ["train"] * 4 + ["validation"] * 2)
+    status, _, said = evaluate(checkpoint, capsys, tmp_path, *flags)
+    assert status == 2
+    assert "no recordings in its test split, but 4 in train, 2 in validation" in said
+
+
+def test_the_data_of_the_training_are_known_again_wherever_they_are(trained, capsys, tmp_path):
+    checkpoint, folder = trained
+    first = evaluate(checkpoint, capsys, tmp_path)
+    assert (first[1]["split"], first[1]["n_mixtures"]) == ("test", 2)
+    moved = shutil.copytree(folder, tmp_path / "moved")
+    again = evaluate(checkpoint, capsys, tmp_path, "--data_folder", moved)
+    for section in ("split", "n_mixtures", "tagging", "detection"):
+        assert again[1][section] == first[1][section]
+    # With more recordings others would be drawn, such as those that the model has learned.
+    for take in range(4, 10):
+        write_tone(moved / f"tone{take}.wav")
+    names = [*NAMES, *(f"tone{take}.wav" for take in range(4, 10))]
+    write_labels(moved, names=names)
+    status, scores, said = evaluate(checkpoint, capsys, tmp_path, "--data_folder", moved)
+    assert (status, scores["split"], scores["n_mixtures"]) == (0, "all", 8)
+    assert "4 of 12 recordings of" in said
+    assert "are not scored, since the model was trained or validated on them" in said
+    flags = ("--data_folder", moved, "--split", "all")
+    status, scores, said = evaluate(checkpoint, capsys, tmp_path, *flags)
+    assert scores["n_mixtures"] == 12
+    assert "4 of 12 recordings of" in said
+    assert "these scores say little" in said
+
+
+def test_a_checkpoint_of_before_scores_a_split_and_says_so(trained, capsys, tmp_path):
+    content = torch.load(trained[0], weights_only=True)
+    assert len(content["made"].pop("trained_on")) == 4
+    torch.save(content, tmp_path / "before.ckpt")
+    other = make_folder(tmp_path / "other")
+    flags = ("--data_folder", other)
+    status, scores, said = evaluate(tmp_path / "before.ckpt", capsys, tmp_path, *flags)
+    assert (status, scores["split"], scores["n_mixtures"]) == (0, "test", 2)
+    assert "2 of 6 recordings of" in said

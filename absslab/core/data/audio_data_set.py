@@ -27,7 +27,7 @@ from absslab.core.data.labelled_recordings import (
     LabelledRecording,
 )
 from absslab.core.data.layouts import DataConfig, find_layout
-from absslab.core.data.splits import SPLITS
+from absslab.core.data.splits import ALL, SPLITS
 
 _Item = tuple[int, Tensor | Exception]
 _Loaded = tuple[np.ndarray, np.ndarray | None, np.ndarray] | Exception
@@ -395,7 +395,7 @@ def read_split(
 
     Args:
         config: the folder, and how to read it.
-        split: train, validation or test.
+        split: train, validation, test or all.
         classes: classes of the model, in its order; by default those of the folder.
         may_lack_classes: whether the folder may lack some of these classes.
         left_out: collects recordings that the labels name, but the folder lacks; by default they
@@ -417,7 +417,7 @@ def read_split(
             "{path} is not a directory: expected one with recordings and their weak labels",
             path=folder,
         )
-    if split not in SPLITS:
+    if split not in (*SPLITS, ALL):
         raise InputError(f"there is no split {split!r}: expected one of {', '.join(SPLITS)}")
     labelled = find_layout(config.data_set_type)(config, folder)
     if left_out is None:
@@ -433,7 +433,7 @@ def read_split(
         if may_lack_classes and own_classes < set(classes):
             own_classes = set(classes)
         _check_classes(own_classes, classes, folder)
-    recordings = [recording for recording in labelled.recordings if recording.split == split]
+    recordings = [item for item in labelled.recordings if split in (item.split, ALL)]
     if not recordings:
         n_missing = len(labelled.missing)
         missing = ""
@@ -493,7 +493,7 @@ def split_steps(
         clip_length=config.clip_length if cut else None,
         left_out=left_out,
     )
-    return replace(data_set, lacking=labelled.lacking, event_reader=labelled.events.get(split))
+    return replace(data_set, lacking=labelled.lacking, event_reader=labelled.event_reader(split))
 
 
 def open_split(

@@ -3,14 +3,17 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Self
 
-from absslab.core.common.errors import InputError, join_errors
+from absslab.core.common.errors import InputError, InputWarning, join_errors
 from absslab.core.common.left_out import LeftOut
+from absslab.core.common.notices import give_notice
+from absslab.core.data.class_names import list_classes
 from absslab.core.data.identical_files import give_notice_of_divided_copies, split_copies_together
 from absslab.core.data.recordings import compile_pattern, origin_of
-from absslab.core.data.splits import Percentages, split_origins
+from absslab.core.data.splits import ALL, Percentages, split_origins
 from absslab.core.data.strong_labels import SoundEvent, read_events
 
 _N_EXAMPLES = 3  # recordings that are not found which one line names
@@ -77,6 +80,8 @@ class LabelledFolder:
         events: what reads the strong labels of a split; without it, they are in events.tsv in
             the folder that the names of its recordings begin from.
         missing: why recordings that the labels name are not among these, by path.
+        has_own_splits: whether the folder or its labels say which split each recording is in;
+            otherwise the splits are drawn.
     """
 
     recordings: list[LabelledRecording]
@@ -85,6 +90,18 @@ class LabelledFolder:
     events: Mapping[str, EventReader] = field(default_factory=dict)
     lacking: frozenset[str] = frozenset()
     missing: Mapping[str, InputError] = field(default_factory=dict)
+    has_own_splits: bool = True
+
+    def event_reader(self, split: str) -> EventReader | None:
+        """Return what reads the strong labels of a split, or of all; None without such labels."""
+        if split != ALL:
+            return self.events.get(split)
+        readers: dict[str, EventReader] = {}
+        for name in {recording.split for recording in self.recordings}:
+            if name not in self.events:
+                return None
+            readers[name] = self.events[name]
+        return partial(_read_all_events, self.recordings, readers)
 
     def require_all(self) -> Self:
         """Return the folder itself, if no recording is missing.
@@ -99,6 +116,22 @@ class LabelledFolder:
             left_out.n_files = len(left_out) + len(self.recordings)
             raise left_out.to_error()
         return self
+
+
+def _read_all_events(
+    recordings: Sequence[LabelledRecording],
+    readers: Mapping[str, EventReader],
+    classes: Sequence[str],
+    durations: Mapping[str, float],
+) -> dict[str, list[SoundEvent]]:
+    """Read the strong labels of recordings of several splits."""
+    split_of = {recording.path: recording.split for recording in recordings}
+    events: dict[str, list[SoundEvent]] = {}
+    for split, reader in readers.items():
+        own = {path: length for path, length in durations.items() if split_of[path] == split}
+        if own:
+            events |= reader(classes, own)
+    return events
 
 
 def none_found_error(missing: Sequence[InputError]) -> InputError:
@@ -131,6 +164,38 @@ class SplitSettings:
     percentages: Percentages = (80.0, 10.0, 10.0)
     seed: int = 0
     test_fold: int = 0
+
+
+def tell_classes_without_recordings(
+    classes: Sequence[str],
+    train: Sequence[LabelledRecording],
+    validation: Sequence[LabelledRecording],
+) -> None:
+    """Tell which classes no recording of training, or none of validation, has.
+
+    Args:
+        classes: all classes.
+        train: the recordings that are trained on.
+        validation: those that choose the best model.
+    """
+    learned = set().union(*(recording.labels for recording in train))
+    validated = set().union(*(recording.labels for recording in validation))
+    lacking = {
+        "training": [name for name in classes if name not in learned],
+        "validation": [name for name in classes if name in learned and name not in validated],
+    }
+    results = {
+        "training": "the model can't learn to find them; add recordings, or leave them out of the "
+        "labels",
+        "validation": "the choice of the best model does not take them into account",
+    }
+    for kind, names in lacking.items():
+        if names:
+            give_notice(
+                InputWarning(
+                    f"no {kind} recording has {list_classes(names)}: {results[kind]}",
+                )
+            )
 
 
 def find_origins(

@@ -225,6 +225,7 @@ def read_weakly_labelled_folder(config: DataConfig, folder: Path) -> LabelledFol
     ]
     if recordings and len(missing) == len(recordings):
         raise none_found_error(list(missing.values()))
+    has_own_splits = any(recording.split for recording in recordings)
     try:
         recordings = _split(recordings, config)
     except InputError as error:
@@ -236,7 +237,10 @@ def read_weakly_labelled_folder(config: DataConfig, folder: Path) -> LabelledFol
         events = dict.fromkeys(SPLITS, reader)
     # Missing recordings have their place in the split, so that the others keep theirs.
     notes = [*labels.notes, *finder.notes, *finder.note_unnamed()]
-    return _without_missing(LabelledFolder(recordings, labels.classes, notes, events), missing)
+    labelled = LabelledFolder(
+        recordings, labels.classes, notes, events, has_own_splits=has_own_splits
+    )
+    return _without_missing(labelled, missing)
 
 
 def _split(recordings: list[LabelledRecording], config: DataConfig) -> list[LabelledRecording]:
@@ -245,6 +249,8 @@ def _split(recordings: list[LabelledRecording], config: DataConfig) -> list[Labe
     if any(recording.split for recording in recordings):
         check_given_split(recordings)
         return recordings
+    if config.split_percentages[0] == 100:
+        return [replace(recording, split="train") for recording in recordings]
     return divide_into_splits(recordings, config.split_percentages, config.split_seed)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from absslab.core.common.errors import InputError
 
 SPLITS = ("train", "validation", "test")
+ALL = "all"  # in place of a split: all recordings, whatever their split
 Percentages = tuple[float, float, float]
 
 

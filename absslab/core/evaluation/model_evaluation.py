@@ -22,11 +22,12 @@ from absslab.core.common.progress import Progress, Steps, run_to_end
 from absslab.core.data.audio_data_set import AudioDataSet, EmptySplitError, split_steps
 from absslab.core.data.layouts import LAYOUT_ALIASES, LAYOUTS, DataConfig
 from absslab.core.data.mixture_folder import source_files
-from absslab.core.data.splits import SPLITS
+from absslab.core.data.splits import ALL, SPLITS
 from absslab.core.data.strong_labels import SoundEvent, read_events
 from absslab.core.data.weak_labels import LABEL_LISTS_FILE, MULTI_HOT_FILE
 from absslab.core.evaluation.ideal_masks import IdealMasks
 from absslab.core.evaluation.score_summary import TRUE_TAGS, summarise_scores
+from absslab.core.evaluation.scored_part import choose_part
 from absslab.core.evaluation.scorer import (
     Estimate,
     Scorer,
@@ -55,7 +56,13 @@ class EvaluationConfig(Config):
         metavar="FILE",
         required=True,
     )
-    split: str = option("test", "the split whose recordings are scored", choices=SPLITS)
+    split: str | None = option(
+        None,
+        "the split whose recordings are scored, or all of them; by default test, but all "
+        "recordings of another folder or table that has no splits of its own, without those that "
+        "the model was trained on",
+        choices=(*SPLITS, ALL),
+    )
     data_folder: str | None = option(
         None,
         "another folder with recordings of the same classes, or of some of them",
@@ -66,6 +73,12 @@ class EvaluationConfig(Config):
         None,
         "table of labels, if it does not lie in this folder, or has another name",
         metavar="FILE",
+    )
+    class_columns: tuple[str, ...] | None = option(
+        None,
+        "of a table with a column of 0 and 1 per class, the columns that are classes; by default "
+        "as in the training",
+        metavar="NAME",
     )
     data_set_type: str | None = option(
         None,
@@ -315,26 +328,37 @@ def evaluation_steps(
             "{checkpoint_path} does not say what it was trained on",
             checkpoint_path=config.checkpoint_path,
         ) from None
+    trained_on = data
     data = replace(
         data,
         data_folder=config.data_folder or data.data_folder,
         labels=_choose_labels(config, data),
+        class_columns=data.class_columns if config.class_columns is None else config.class_columns,
         data_set_type=config.data_set_type or data.data_set_type,
         in_memory=False,
     )
     separator = Separator(checkpoint.model, separation)
     rate = separator.model.front_end.config.sampling_rate
     classes = separator.classes
-    data_set = yield from split_steps(
+    part = choose_part(
         data,
         config.split,
+        is_other=_differ(data, trained_on),
+        known=checkpoint.made.get("trained_on"),
+    )
+    data = part.data
+    config = replace(config, split=part.split)
+    data_set = yield from split_steps(
+        data,
+        part.split,
         sampling_rate=rate,
         classes=classes,
         may_lack_classes=True,
         left_out=left_out,
     )
+    data_set = data_set.without(part.without)
     validation = None
-    if config.split != "validation":
+    if part.split not in ("validation", ALL):
         with suppress(EmptySplitError):  # the thresholds of the training settings are used
             validation = yield from split_steps(
                 data,
@@ -360,7 +384,7 @@ def evaluation_steps(
         "scoring": scoring,
     }
     return Evaluation(
-        split=config.split,
+        split=part.split,
         separator=separator,
         detection=detection,
         scoring=scoring,
@@ -387,6 +411,15 @@ def _choose_labels(config: EvaluationConfig, data: DataConfig) -> str | None:
     folder = Path(config.data_folder)
     has_own = any((folder / name).is_file() for name in (MULTI_HOT_FILE, LABEL_LISTS_FILE))
     return None if has_own or config.data_set_type else data.labels
+
+
+def _differ(data: DataConfig, trained_on: DataConfig) -> bool:
+    """Tell whether the recordings or their labels are others than those of the training."""
+    for name in ("data_folder", "labels"):
+        path, other = (getattr(config, name) or "" for config in (data, trained_on))
+        if os.path.realpath(path) != os.path.realpath(other):
+            return True
+    return data.data_set_type != trained_on.data_set_type
 
 
 def open_evaluation(

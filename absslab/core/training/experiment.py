@@ -25,7 +25,11 @@ from absslab.core.data.audio_data_set import (
     read_split,
 )
 from absslab.core.data.class_names import list_classes
-from absslab.core.data.labelled_recordings import LabelledRecording
+from absslab.core.data.labelled_recordings import (
+    LabelledRecording,
+    tell_classes_without_recordings,
+)
+from absslab.core.data.identical_files import mark_files
 from absslab.core.model.checkpoint import save_checkpoint
 from absslab.core.model.separation_model import SeparationModel, build_model
 from absslab.core.training.events import (
@@ -365,6 +369,10 @@ class Experiment:
             "data": fingerprint_of(trainer.data.train.recordings),
             "left_out": left_out.reasons(self.settings.data.data_folder),
         }
+        # By which recordings are known again where the model is scored on others.
+        sets = (trainer.data.train, trainer.data.validation)
+        paths = [recording.path for data_set in sets for recording in data_set.recordings]
+        trained_on = sorted(set(mark_files(paths).values()))
         yield TrainingStarted(
             device=str(trainer.model.device),
             precision=trainer.precision,
@@ -378,7 +386,7 @@ class Experiment:
         )
         for event in trainer.run():
             if isinstance(event, EpochResult):
-                self._save(event, trainer, writer, data_state)
+                self._save(event, trainer, writer, data_state, trained_on)
             yield event
 
     def _save(
@@ -387,6 +395,7 @@ class Experiment:
         trainer: Trainer,
         writer: RunWriter,
         data_state: Mapping[str, Any],
+        trained_on: Sequence[str],
     ) -> None:
         """Save the best model, then the metrics, then the state: a kill between loses nothing."""
         configs = self.settings.models
@@ -396,6 +405,7 @@ class Experiment:
             "epoch": result.epoch,
             "metrics": result.metrics,
             "n_left_out": len(data_state["left_out"]),
+            "trained_on": list(trained_on),
         }
         if result.is_best:
             save_checkpoint(writer.save_path, model, configs, made)
