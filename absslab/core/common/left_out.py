@@ -96,6 +96,7 @@ class LeftOut:
         self.folder = folder
         self.result = result
         self.files: list[LeftOutFile] = []
+        self.expected: list[LeftOutFile] = []  # see `add_expected`
         self._names: set[str] = set()
         self.n_files = 0  # of the whole batch, these included; 0 as long as it is not known
         self._n_unchecked = 0  # files that `check_rest_and_stop` had no time for
@@ -118,6 +119,19 @@ class LeftOut:
         if str(file) not in self._names:
             self._names.add(str(file))
             self.files.append(LeftOutFile(str(file), error))
+
+    def add_expected(self, file: str | Path, error: InputError) -> None:
+        """Name a file in the table that nobody expects to be there, such as a video that is gone.
+
+        It does not count as left out: with "stop" the work goes on, and the exit status is 0.
+
+        Args:
+            file: its path, or its name in the table that names it.
+            error: why it is not there.
+        """
+        if str(file) not in self._names:
+            self._names.add(str(file))
+            self.expected.append(LeftOutFile(str(file), error))
 
     @contextmanager
     def file(self, file: str | Path) -> Iterator[None]:
@@ -258,7 +272,7 @@ class LeftOut:
         if self.path is None:
             return
         rows = [row for row in read_left_out(self.path) if not self._is_own(row)]
-        for item in self.files:
+        for item in (*self.files, *self.expected):
             rows.append(
                 {
                     "file": item.file,

@@ -43,7 +43,7 @@ MISSING = frozenset(
         "nat",
     }
 )
-_DELIMITERS = (",", ";", "\t", "|")
+_DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 
 
 @dataclass(frozen=True)

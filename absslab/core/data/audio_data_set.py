@@ -426,6 +426,8 @@ def read_split(
         left_out.n_files = len(labelled.recordings) + len(labelled.missing)
         for path, error in labelled.missing.items():
             left_out.add(path, error)
+        for item in labelled.unavailable:
+            left_out.add_expected(item.file, item.error)
     for note in labelled.notes:
         give_notice(InputWarning(note))
     if classes is not None:

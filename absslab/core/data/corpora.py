@@ -6,7 +6,7 @@ one video, have one origin, and an origin is in one split only: what a split sha
 of train, validation, test is left out of it, and counted.
 
 Corpora that name clips which may be gone from their sources (AudioSet, DESED) are used without
-them; how many are missing is said, and which the first of them are.
+them; how many are missing is said, and left_out.csv names them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,9 +17,11 @@ from pathlib import Path
 from absslab.core.common.errors import (
     InputError,
     InputWarning,
+    MissingRecordingError,
     describe_value,
     escape_braces,
 )
+from absslab.core.common.left_out import LeftOutFile
 from absslab.core.common.notices import give_notice
 from absslab.core.common.tables import open_table
 from absslab.core.data.audio_finder import AudioFinder
@@ -228,7 +230,12 @@ def read_audioset(settings: SplitSettings, folder: Path) -> LabelledFolder:
             segment = f"{video}_{row.cells['start_seconds']}"
             path = find_clip(by_video, video, row.cells["start_seconds"])
             if path is None:
-                found.unavailable.append(segment)
+                error = MissingRecordingError(
+                    f"{{table}} names {escape_braces(segment)}, of which {{folder}} holds no file",
+                    table=folder / name,
+                    folder=folder,
+                )
+                found.unavailable.append(LeftOutFile(segment, error))
                 continue
             mids = [mid.strip() for mid in row.cells["positive_labels"].split(",")]
             unknown = [mid for mid in mids if mid not in names]
@@ -243,7 +250,7 @@ def read_audioset(settings: SplitSettings, folder: Path) -> LabelledFolder:
             found.add_once(recording, folder / name, segment)
     notes = [*describe_unavailable(found.unavailable, n_named, folder), *found.notes]
     recordings = draw_validation(found.recordings, settings)
-    return to_labelled_folder(recordings, folder, notes, found.missing)
+    return to_labelled_folder(recordings, folder, notes, found.missing, found.unavailable)
 
 
 def read_desed(settings: SplitSettings, folder: Path) -> LabelledFolder:
@@ -299,7 +306,8 @@ def read_desed(settings: SplitSettings, folder: Path) -> LabelledFolder:
     if not has_eval:
         recordings = draw_validation(recordings, settings)
     readers = {split: partial(_read_tables, tables) for split, tables in events.items()}
-    return replace(to_labelled_folder(recordings, folder, notes, found.missing), events=readers)
+    labelled = to_labelled_folder(recordings, folder, notes, found.missing, found.unavailable)
+    return replace(labelled, events=readers)
 
 
 def read_urban_sed(settings: SplitSettings, folder: Path) -> LabelledFolder:

@@ -9,6 +9,7 @@ from absslab.core.common.errors import (
     MissingRecordingError,
     escape_braces,
 )
+from absslab.core.common.left_out import LeftOutFile
 from absslab.core.common.tables import Table, open_table
 from absslab.core.data.audio_finder import AudioFinder
 from absslab.core.data.class_names import check_class_names, normalise
@@ -32,7 +33,7 @@ class FoundRecordings:
     def __init__(self) -> None:
         self.recordings: list[LabelledRecording] = []
         self.missing: dict[str, InputError] = {}
-        self.unavailable: list[str] = []  # names of clips that may be gone from their sources
+        self.unavailable: list[LeftOutFile] = []  # clips that their sources may have lost
         self.repeated: list[str] = []  # names of recordings that several tables describe alike
         self._by_path: dict[str, LabelledRecording] = {}
 
@@ -186,8 +187,8 @@ def add_available(
     for row in rows:
         try:
             path = finder.find(row.filename)
-        except MissingRecordingError:
-            found.unavailable.append(row.filename)
+        except MissingRecordingError as error:
+            found.unavailable.append(LeftOutFile(str(finder.folder / row.filename), error))
             continue
         except InputError as error:
             found.missing[str(finder.folder / row.filename)] = error
@@ -206,11 +207,13 @@ def read_display_names(folder: Path) -> dict[str, str]:
     return {row.cells["mid"]: normalise(row.cells["display_name"]) for row in table.rows}
 
 
-def describe_unavailable(unavailable: Sequence[str], n_named: int, folder: Path) -> list[str]:
+def describe_unavailable(
+    unavailable: Sequence[LeftOutFile], n_named: int, folder: Path
+) -> list[str]:
     """Say which clips are not there, if any.
 
     Args:
-        unavailable: their names.
+        unavailable: these clips.
         n_named: number of clips that the tables name.
         folder: the corpus.
 
@@ -226,9 +229,10 @@ def describe_unavailable(unavailable: Sequence[str], n_named: int, folder: Path)
     if not unavailable:
         return []
     more = f" and {len(unavailable) - _N_LISTED} more" if len(unavailable) > _N_LISTED else ""
+    names = [Path(clip.file).name for clip in unavailable[:_N_LISTED]]
     return [
         f"{len(unavailable)} of {n_named} recordings that the tables name are not there: left out "
-        f"({', '.join(unavailable[:_N_LISTED])}{more})"
+        f"({', '.join(names)}{more})"
     ]
 
 
@@ -268,6 +272,7 @@ def to_labelled_folder(
     folder: Path,
     notes: Sequence[str],
     missing: Mapping[str, InputError] | None = None,
+    unavailable: Sequence[LeftOutFile] = (),
 ) -> LabelledFolder:
     """Keep each origin in one split, and collect the classes.
 
@@ -292,4 +297,4 @@ def to_labelled_folder(
         )
     classes = sorted(set().union(*(recording.labels for recording in kept)))
     check_class_names(classes, folder)
-    return LabelledFolder(kept, classes, notes, missing=missing)
+    return LabelledFolder(kept, classes, notes, missing=missing, unavailable=unavailable)

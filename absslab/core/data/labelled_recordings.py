@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from absslab.core.common.errors import InputError, InputWarning, join_errors
-from absslab.core.common.left_out import LeftOut
+from absslab.core.common.left_out import LeftOut, LeftOutFile
 from absslab.core.common.notices import give_notice
 from absslab.core.data.class_names import list_classes
 from absslab.core.data.identical_files import give_notice_of_divided_copies, split_copies_together
@@ -80,6 +80,7 @@ class LabelledFolder:
         events: what reads the strong labels of a split; without it, they are in events.tsv in
             the folder that the names of its recordings begin from.
         missing: why recordings that the labels name are not among these, by path.
+        unavailable: recordings that the labels name, but whose source may have lost them.
         has_own_splits: whether the folder or its labels say which split each recording is in;
             otherwise the splits are drawn.
     """
@@ -90,6 +91,7 @@ class LabelledFolder:
     events: Mapping[str, EventReader] = field(default_factory=dict)
     lacking: frozenset[str] = frozenset()
     missing: Mapping[str, InputError] = field(default_factory=dict)
+    unavailable: Sequence[LeftOutFile] = ()
     has_own_splits: bool = True
 
     def event_reader(self, split: str) -> EventReader | None:

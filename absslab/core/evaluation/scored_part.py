@@ -13,9 +13,9 @@ from pathlib import Path
 from absslab.core.common.errors import InputError, InputWarning
 from absslab.core.common.notices import give_notice
 from absslab.core.data.audio_data_set import EmptySplitError
+from absslab.core.data.identical_files import mark_files
 from absslab.core.data.labelled_recordings import LabelledFolder
 from absslab.core.data.layouts import DataConfig, find_layout
-from absslab.core.data.identical_files import mark_files
 from absslab.core.data.splits import ALL, SPLITS
 
 _UNDIVIDED = (100.0, 0.0, 0.0)

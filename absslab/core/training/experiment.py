@@ -25,11 +25,11 @@ from absslab.core.data.audio_data_set import (
     read_split,
 )
 from absslab.core.data.class_names import list_classes
+from absslab.core.data.identical_files import mark_files
 from absslab.core.data.labelled_recordings import (
     LabelledRecording,
     tell_classes_without_recordings,
 )
-from absslab.core.data.identical_files import mark_files
 from absslab.core.model.checkpoint import save_checkpoint
 from absslab.core.model.separation_model import SeparationModel, build_model
 from absslab.core.training.events import (

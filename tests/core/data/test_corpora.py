@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from absslab.core.common.errors import InputError
-from absslab.core.common.left_out import LeftOut
+from absslab.core.common.left_out import LeftOut, read_left_out
 from absslab.core.common.notices import collect_notices
 from absslab.core.data.audio_data_set import read_split
 from absslab.core.data.corpora import CORPORA
@@ -205,6 +205,24 @@ def test_a_clip_that_is_missing_follows_the_rule_for_missing_files(tmp_path, nam
     left_out = LeftOut("train", on_error="skip")
     read_split(config, "train", left_out=left_out)
     assert [item.file for item in left_out.files] == [str(clip)]
+
+
+@pytest.mark.parametrize(("name", "clip"), [("desed", "Y00000000099_30"), ("audioset", "-08ab_")])
+def test_clips_that_are_gone_are_named_in_left_out_and_stop_nothing(tmp_path, name, clip):
+    folder = MINIATURES[name](tmp_path / name)
+    left_out = LeftOut("train", on_error="stop", folder=tmp_path)
+    with collect_notices() as notices:
+        for split in ("train", "validation"):
+            read_split(
+                DataConfig(data_set_type=name, data_folder=str(folder)), split, left_out=left_out
+            )
+    left_out.stop_if_any()
+    assert not left_out
+    left_out.write()
+    rows = read_left_out(tmp_path / "left_out.csv")
+    (count,) = (str(item).split()[0] for item in notices if "not there: left out" in str(item))
+    assert len(rows) == int(count)
+    assert sum(clip in row["file"] and clip in row["reason"] for row in rows) == 1
 
 
 def write_jams(path, *annotations):
