@@ -183,7 +183,7 @@ def test_the_models_order_of_classes_is_used(tmp_path):
 def test_what_is_no_folder_and_no_split_is_refused(tmp_path):
     assert "data_folder is missing" in refusal_of(DataConfig())
     assert "is not a directory" in refusal_of(config_of(tmp_path / "missing"))
-    assert "no split 'all'" in refusal_of(config_of(weak(tmp_path, TEN)), "all")
+    assert "no split 'half'" in refusal_of(config_of(weak(tmp_path, TEN)), "half")
     config = config_of(tmp_path, split_percentages=(80.0, 20.0, 0.0))
     assert "no recordings in its test split" in refusal_of(config, "test")
 
