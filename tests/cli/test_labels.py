@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ import torch
 
 from absslab.cli.main import main
 from absslab.core.common.config import to_flags
+from absslab.core.data.audio_data_set import read_split
+from absslab.core.data.layouts import DataConfig
 
 NAMES = [f"{name}{take}.wav" for name in ("hum", "tone") for take in (1, 2, 3)]
 THIRDS = ["--split_percentages", "34", "33", "33"]
@@ -210,6 +213,21 @@ def test_the_data_of_the_training_are_known_again_wherever_they_are(trained, cap
     status, scores, said = evaluate(checkpoint, capsys, tmp_path, *flags)
     assert scores["n_mixtures"] == 12
     assert "4 of 12 recordings of" in said
+    assert "these scores say little" in said
+
+
+def test_a_folder_of_nothing_but_what_was_learned_is_scored_and_told(trained, capsys, tmp_path):
+    checkpoint, folder = trained
+    labels = DataConfig(
+        data_set_type="weakly_labelled_folder",
+        data_folder=str(folder),
+        split_percentages=(34, 33, 33),
+    )
+    learned = [Path(item.path).name for item in read_split(labels, "train").recordings]
+    table = write_other_table(tmp_path / "weak.tsv", learned)
+    status, scores, said = evaluate(checkpoint, capsys, tmp_path, "--labels", table)
+    assert (status, scores["split"], scores["n_mixtures"]) == (0, "all", 2)
+    assert "2 of 2 recordings of" in said
     assert "these scores say little" in said
 
 

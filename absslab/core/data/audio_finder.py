@@ -79,11 +79,17 @@ class AudioFinder:
         ]
 
     def note_unnamed(self) -> list[str]:
-        """Say how many sound files of the folder were not looked for, and which are the first."""
+        """Say how many sound files of the folder were not looked for, and which are the first.
+
+        The sources of a mixture, in a folder that is called after it, belong to it.
+        """
         named = {os.path.realpath(path) for path in self._names}
-        unnamed = [
-            path for path in self._list_files() if os.path.realpath(self.folder / path) not in named
-        ]
+        mixtures = {os.path.splitext(path)[0] for path in named}
+        unnamed = []
+        for path in self._list_files():
+            real = os.path.realpath(self.folder / path)
+            if real not in named and os.path.dirname(real) not in mixtures:
+                unnamed.append(path)
         if not unnamed:
             return []
         files = "1 sound file" if len(unnamed) == 1 else f"{len(unnamed)} sound files"

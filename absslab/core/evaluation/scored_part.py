@@ -3,7 +3,8 @@
 A model is scored on the test split of its own data. Another folder, or another table of labels, is
 scored as a whole, unless it says its splits itself: then it is not divided anew, which would score
 a part of it by chance. What the model was trained or validated on is not scored without a word,
-wherever it lies now: a checkpoint holds marks of these recordings (`mark_files`).
+wherever it lies now: a checkpoint holds marks of these recordings (`mark_files`). They are left
+out, unless there is nothing else.
 """
 
 from collections.abc import Collection
@@ -49,7 +50,7 @@ def choose_part(
             checkpoint does not hold them.
 
     Raises:
-        InputError: the folder can't be read, or none of its recordings can be scored.
+        InputError: the folder can't be read, or has splits, but no test split.
     """
     if not is_other and split != ALL:
         return ScoredPart(split or "test", data)
@@ -74,9 +75,12 @@ def choose_part(
             _tell_drawn(part, read(data, folder), folder)
         return part
     marks = mark_files(recording.path for recording in labelled.recordings)
-    used = frozenset(path for path, mark in marks.items() if mark in (known or ()))
+    known_marks = set(known or ())
+    used = frozenset(path for path, mark in marks.items() if mark in known_marks)
     n_all = len(labelled.recordings)
-    if split == ALL:
+    if used and split is None and _is_moved(data, used):
+        return ScoredPart("test", data)
+    if split == ALL or len(used) == n_all:
         if used:
             give_notice(
                 InputWarning(
@@ -86,14 +90,6 @@ def choose_part(
                 )
             )
         return ScoredPart(ALL, undivided)
-    if used and _is_moved(data, used):
-        return ScoredPart("test", data)
-    if used and len(used) == n_all:
-        raise InputError(
-            f"the model was trained or validated on all {n_all} recordings of {{path}}: "
-            "expected others; --split all scores these all the same",
-            path=folder,
-        )
     if used:
         give_notice(
             InputWarning(

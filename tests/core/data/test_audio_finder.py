@@ -105,6 +105,8 @@ def test_files_that_were_not_looked_for_are_counted_and_named(finder):
     (note,) = finder.note_unnamed()
     assert "weak.tsv does not name 2 sound files of the folder, which are left out" in note
     assert "audio/sub/Ton 2.WAV" in note
+    (finder.folder / "hum1").mkdir()
+    (finder.folder / "hum1" / "hum.wav").write_bytes(b"")  # a source of the mixture hum1.wav
     finder.find("tür.flac")
     finder.find("audio/sub/Ton 2.WAV")
     assert finder.note_unnamed() == []

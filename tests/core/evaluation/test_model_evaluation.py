@@ -14,6 +14,7 @@ import torch
 
 from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
+from absslab.core.common.notices import collect_notices
 from absslab.core.common.progress import LongWork, run_to_end
 from absslab.core.evaluation.model_evaluation import EvaluationConfig, open_evaluation
 from absslab.core.evaluation.score_summary import TAG_SCORE_NAMES, TRUE_TAGS
@@ -520,9 +521,11 @@ def test_a_class_that_the_labels_do_not_name_is_null_with_a_reason(checkpoint, o
         shutil.copy(path, tmp_path)
         lines.append(f"{path.name}\t{names[len(lines) % 3]}")
     (tmp_path / "weak.tsv").write_text("\n".join(lines) + "\n")
-    scores, _ = evaluate(
-        checkpoint, data_folder=str(tmp_path), data_set_type="weakly_labelled_folder"
-    )
+    with collect_notices() as notices:
+        scores, _ = evaluate(
+            checkpoint, data_folder=str(tmp_path), data_set_type="weakly_labelled_folder"
+        )
+    assert any("9 of 9 recordings" in str(notice) for notice in notices)
     assert scores.per_class["speech"].auc is None
     assert scores.per_class["speech"].f1 is None
     assert scores.missing["per_class.speech"].startswith("no recording has it")
