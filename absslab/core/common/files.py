@@ -306,7 +306,8 @@ def check_ends(path: str | Path, content: str) -> None:
     except (OSError, ValueError):  # reading it says more
         return
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        kind = "pipe" if stat.S_ISFIFO(mode) else "socket" if stat.S_ISSOCK(mode) else "device"
+        kinds = {stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket"}
+        kind = kinds.get(stat.S_IFMT(mode), "device")
         raise InputError(
             f"{{path}} is a {kind}: expected a file with {content}; write it to one first",
             path=path,

@@ -3,7 +3,7 @@
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
@@ -155,17 +155,11 @@ class AudioFinder:
     @cached_property
     def _files(self) -> dict[str, list[str]]:
         """Paths of the sound files, by themselves without regard to case and Unicode form."""
-        files: dict[str, list[str]] = {}
-        for path in sorted(list_audio(self.folder)):
-            files.setdefault(fold_name(path), []).append(path)
-        return files
+        return _group_by_folded_name(list_audio(self.folder))
 
     @cached_property
     def _files_by_stem(self) -> dict[str, list[str]]:
-        by_stem: dict[str, list[str]] = {}
-        for folded, paths in self._files.items():
-            by_stem.setdefault(folded.rpartition(".")[0], []).extend(paths)
-        return by_stem
+        return _group_by_stem(self._files)
 
     @cached_property
     def _files_by_last(self) -> dict[str, list[str]]:
@@ -204,17 +198,27 @@ class NameFinder:
 
     @cached_property
     def _folded(self) -> dict[str, list[str]]:
-        folded: dict[str, list[str]] = {}
-        for name in sorted(self.names):
-            folded.setdefault(fold_name(name), []).append(name)
-        return folded
+        return _group_by_folded_name(self.names)
 
     @cached_property
     def _stems(self) -> dict[str, list[str]]:
-        stems: dict[str, list[str]] = {}
-        for folded, names in self._folded.items():
-            stems.setdefault(folded.rpartition(".")[0], []).extend(names)
-        return stems
+        return _group_by_stem(self._folded)
+
+
+def _group_by_folded_name(names: Iterable[str]) -> dict[str, list[str]]:
+    """Return names by themselves without regard to case and Unicode form."""
+    groups: dict[str, list[str]] = {}
+    for name in sorted(names):
+        groups.setdefault(fold_name(name), []).append(name)
+    return groups
+
+
+def _group_by_stem(by_folded_name: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Return names by their folded names without suffix."""
+    groups: dict[str, list[str]] = {}
+    for folded, names in by_folded_name.items():
+        groups.setdefault(folded.rpartition(".")[0], []).extend(names)
+    return groups
 
 
 def _spellings(name: str) -> Iterator[str]:

@@ -151,7 +151,8 @@ def _check_pairs(table: pd.DataFrame, path: Path) -> None:
             f"evaluate once more",
             path=path,
         )
-    n_mixtures, n_classes = table["mixture"].nunique(), table["class"].nunique()
+    n_mixtures = table["mixture"].nunique()
+    n_classes = table["class"].nunique()
     if len(table) != n_mixtures * n_classes:
         raise InputError(
             f"{{path}} has {len(table)} rows: expected one for each of {n_mixtures} mixtures and "
