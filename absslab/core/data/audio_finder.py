@@ -25,8 +25,8 @@ class AudioFinder:
 
     A file is found by its path from the folder. If there is no such file, these spellings are
     tried: with slashes for backslashes; without the beginning of an absolute path or of an address
-    such as `file:///…`; in another case or Unicode form; with a suffix. A spelling counts only if
-    it fits one file.
+    such as `file:///…`; in another case or Unicode form, or
+    with blanks around it; with a suffix. A spelling counts only if it fits one file.
 
     Args:
         folder: the folder.
@@ -105,12 +105,12 @@ class AudioFinder:
             if _is_file(self.folder / spelling):
                 fitting = [spelling]
             else:
-                fitting = self._files.get(fold_name(spelling), [])
+                fitting = self._files.get(_fold(spelling), [])
                 same_case = [path for path in fitting if _normalise(path) == _normalise(spelling)]
                 fitting = same_case or fitting
                 is_audio = formats.is_audio(Path(spelling))
                 if not fitting and not is_audio:
-                    fitting = self._files_by_stem.get(fold_name(spelling), [])
+                    fitting = self._files_by_stem.get(_fold(spelling), [])
             if fitting:
                 break
         if len(fitting) != 1:
@@ -139,7 +139,7 @@ class AudioFinder:
 
     def _find_nearest(self, name: str) -> list[str]:
         """Find the files that may be meant: of the same name elsewhere, or a similar one."""
-        last = fold_name(next(_spellings(name), "").rpartition("/")[2])
+        last = _fold(next(_spellings(name), "").rpartition("/")[2])
         same = self._files_by_last.get(last) or self._files_by_last.get(last.rpartition(".")[0])
         if same:
             return same
@@ -166,7 +166,7 @@ class AudioFinder:
         """The paths for each file name, with and without suffix, wherever the files are."""
         by_last: dict[str, list[str]] = {}
         for path in self._list_files():
-            last = fold_name(path.rpartition("/")[2])
+            last = _fold(path.rpartition("/")[2])
             by_last.setdefault(last, []).append(path)
             by_last.setdefault(last.rpartition(".")[0], []).append(path)
         return by_last
@@ -188,7 +188,7 @@ class NameFinder:
         if path in self.names:
             return path
         for spelling in _spellings(name):
-            folded = fold_name(spelling)
+            folded = _fold(spelling)
             fitting = [spelling] if spelling in self.names else self._folded.get(folded)
             if fitting is None and not formats.is_audio(Path(spelling)):
                 fitting = self._stems.get(folded)
@@ -205,11 +205,16 @@ class NameFinder:
         return _group_by_stem(self._folded)
 
 
+def _fold(path: str) -> str:
+    """Return a path without regard to case, Unicode form, and the blanks that tables drop."""
+    return fold_name(path).strip()
+
+
 def _group_by_folded_name(names: Iterable[str]) -> dict[str, list[str]]:
     """Return names by themselves without regard to case and Unicode form."""
     groups: dict[str, list[str]] = {}
     for name in sorted(names):
-        groups.setdefault(fold_name(name), []).append(name)
+        groups.setdefault(_fold(name), []).append(name)
     return groups
 
 

@@ -311,7 +311,7 @@ class _Marks:
         labels = list(dict.fromkeys(name for name in names if not means_no_label(name)))
         for name in names:
             # That cells are empty is said of whole recordings.
-            if means_no_label(name) and (labels or not is_missing(name)) and name:
+            if means_no_label(name) and (labels or not is_missing(name)):
                 self.counts[name] += 1
         return labels
 
@@ -319,8 +319,8 @@ class _Marks:
     def notes(self) -> list[str]:
         """A sentence about each mark."""
         return [
-            f"{self.path.name}: {mark!r} is no class, it means that there is no label "
-            f"({count} {'time' if count == 1 else 'times'})"
+            f"{self.path.name}: {repr(mark) if mark else 'an empty label'} is no class, it means "
+            f"that there is no label ({count} {'time' if count == 1 else 'times'})"
             for mark, count in self.counts.items()
         ]
 

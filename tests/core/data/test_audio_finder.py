@@ -12,7 +12,14 @@ from absslab.core.data.audio_finder import AudioFinder
 
 @pytest.fixture
 def finder(tmp_path):
-    for name in ("audio/tone1.wav", "audio/sub/Ton 2.WAV", "hum1.wav", "64760.wav", "x.wav"):
+    for name in (
+        "audio/tone1.wav",
+        "audio/sub/Ton 2.WAV",
+        "hum1.wav",
+        "64760.wav",
+        "x.wav",
+        " lead.wav",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"")
     (tmp_path / unicodedata.normalize("NFD", "tür.flac")).write_bytes(b"")
@@ -40,6 +47,9 @@ def finder(tmp_path):
         ("64760", "64760.wav"),
         ("audio/tone1", "audio/tone1.wav"),
         ("audio\\tone1", "audio/tone1.wav"),
+        (" lead.wav", " lead.wav"),
+        ("lead.wav", " lead.wav"),
+        ("lead", " lead.wav"),
         ("tür.flac", unicodedata.normalize("NFD", "tür.flac")),
     ],
 )
@@ -100,7 +110,7 @@ def test_a_name_that_lies_in_several_folders_is_refused_with_them(finder):
 
 
 def test_files_that_were_not_looked_for_are_counted_and_named(finder):
-    for name in ("hum1.wav", "x.wav", "64760", "audio\\tone1.wav"):
+    for name in ("hum1.wav", "x.wav", "64760", "audio\\tone1.wav", "lead.wav"):
         finder.find(name)
     (note,) = finder.note_unnamed()
     assert "weak.tsv does not name 2 sound files of the folder, which are left out" in note
