@@ -201,9 +201,10 @@ class _Search:
         return end + 1
 
     def _find_samples_chunk(self, position: int) -> int | None:
-        self.file.seek(position)
+        """Return where the chunk of samples may begin, behind a place where no chunk does."""
+        self.file.seek(position + 1)
         at = self.file.read(_SEARCHED).find(self.container.samples_chunk)
-        return None if at < 0 else position + at
+        return None if at < 0 else position + 1 + at
 
     def _locate_samples(self, content: int, size: int) -> SampleBytes:
         """Say where the samples are, given where their chunk begins and its size."""

@@ -164,6 +164,15 @@ def w64(size=None):
     return bytes(raw)
 
 
+@pytest.mark.parametrize("name", [b"data\xf3\xac\xd3\x11", b"fmt \xf3\xac\xd3\x11"])
+def test_a_w64_whose_chunk_has_a_damaged_name_is_refused(tmp_path, name):
+    raw = bytearray(w64())
+    at = raw.index(name)
+    raw[at + 4 : at + 16] = bytes(12)  # what follows the letters
+    with pytest.raises(InputError, match="is not a readable sound file"):
+        read(tmp_path / "a.w64", raw)
+
+
 def caf(size=None, coding="PCM_16"):
     raw = bytearray(encode(tone(0.5), RATE, "CAF", coding))
     at = raw.index(b"data")
