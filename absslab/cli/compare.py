@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from absslab.cli.parser import Parser
-from absslab.core.common.config import add_flags, from_flags
+from absslab.core.common.config import add_flags, from_flags, parse_path
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import check_output_path, write_json
 from absslab.core.evaluation.comparison import ComparisonConfig, compare, comparison_text
@@ -19,7 +19,9 @@ def run(arguments: Sequence[str]) -> None:
         "scores", nargs="+", metavar="SCORES.json", help="file that absslab evaluate --output wrote"
     )
     add_flags(parser, ComparisonConfig)
-    parser.add_argument("--output", metavar="FILE", help="write the comparison as JSON")
+    parser.add_argument(
+        "--output", metavar="FILE", type=parse_path, help="write the comparison as JSON"
+    )
     given = vars(parser.parse(arguments))
     if given["output"]:
         check_output_path(given["output"])

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from absslab.cli.parser import Parser
-from absslab.core.common.config import add_flags, from_flags
+from absslab.core.common.config import add_flags, from_flags, parse_path
 from absslab.core.common.errors import InputError
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.progress import Steps, run_to_end, run_with_progress
@@ -36,11 +36,15 @@ def run(arguments: Sequence[str]) -> LeftOut:
     for config_class in (*_MODEL_CONFIGS, EstimatesConfig, ScoringConfig):
         add_flags(parser, config_class)
     parser.add_argument(
-        "--output", metavar="FILE", help="write the scores as JSON, and a table beside it as CSV"
+        "--output",
+        metavar="FILE",
+        type=parse_path,
+        help="write the scores as JSON, and a table beside it as CSV",
     )
     parser.add_argument(
         "--status_path",
         metavar="FILE",
+        type=parse_path,
         help="JSON file that is kept up to date with the progress, for other programs",
     )
     given = vars(parser.parse(arguments))

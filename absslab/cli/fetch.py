@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from absslab.cli.parser import Parser
+from absslab.core.common.config import parse_path
 from absslab.core.common.progress import run_with_progress
 from absslab.core.data.fetching import SOURCES, fetch_steps, find_corpus
 
@@ -17,6 +18,7 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--output_folder",
         metavar="FOLDER",
+        type=parse_path,
         default="data",
         help="gets the folder of the corpus, which is called after it (default data)",
     )

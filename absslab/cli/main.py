@@ -5,6 +5,7 @@ can't be used were left out, with a line that says so; 130 interrupted; 1 anythi
 never ends the work: see `absslab.core.common.streams`.
 """
 
+import errno
 import importlib
 import sys
 from collections.abc import Iterator, Sequence
@@ -50,6 +51,18 @@ _SAVE_MEMORY = {  # what to do when the memory is full
     "separate": "try --device cpu, or fewer channels; files that are done stay",
     "evaluate": "try --device cpu or --bss_eval none",
     "report": "try --device cpu or fewer --n_examples",
+}
+_NO_RIGHT = ": ask for the right, or choose another path"
+_ADVICE = {  # what to do about the system's errors that no other part of the program explains
+    errno.EACCES: _NO_RIGHT,
+    errno.EPERM: _NO_RIGHT,
+    errno.EROFS: ": choose a path on a disk that can be written",
+    errno.EISDIR: ": expected a file in the place of this folder",
+    errno.ENOTDIR: ": expected a folder in the place of this file",
+    errno.ELOOP: ": remove the link that leads to itself",
+    errno.ENAMETOOLONG: ": choose a shorter path",
+    errno.ENOSPC: ": free some space, or choose another disk",
+    errno.EDQUOT: ": free some space, or choose another disk",
 }
 
 
@@ -101,7 +114,8 @@ def _run_command(arguments: list[str]) -> int:
         if not isinstance(error, OSError):
             raise
         place = f"{error.filename}: " if error.filename else ""
-        return _fail(command, f"{place}{error.strerror or error}", 2)
+        advice = _ADVICE.get(error.errno or 0, "")
+        return _fail(command, f"{place}{error.strerror or error}{advice}", 2)
     except KeyboardInterrupt as error:
         return _fail(command, str(error) or "interrupted; no file is left incomplete", 130)
 

@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from absslab.cli.parser import Parser
-from absslab.core.common.config import add_flags, from_flags, look_up
+from absslab.core.common.config import add_flags, from_flags, look_up, parse_path
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.progress import LongWork
 from absslab.core.data.class_names import list_classes
@@ -130,6 +130,7 @@ def _add_choices(parser: Parser) -> None:
     parser.add_argument(
         "--checkpoint_path",
         metavar="FILE",
+        type=parse_path,
         help="last.ckpt of a run directory: resume that run as if it had not been interrupted; "
         "no other flag is required",
     )

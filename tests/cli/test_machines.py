@@ -466,6 +466,11 @@ def test_what_may_never_end_is_not_waited_for(kind, checkpoint, mixtures, tmp_pa
         "mix --event_folder e --output_folder o --recordings_csv=",
         "train --data_folder d --save_path r.ckpt --labels=",
         "evaluate --checkpoint_path r.ckpt --data_folder=",
+        "evaluate --checkpoint_path r.ckpt --output=",
+        "evaluate --checkpoint_path r.ckpt --status_path=",
+        "train --checkpoint_path=",
+        "compare a.json b.json --output=",
+        "fetch esc50 --output_folder=",
     ],
 )
 def test_a_path_that_is_empty_is_not_taken_for_another(flags, tmp_path, monkeypatch, capsys):

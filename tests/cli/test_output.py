@@ -51,7 +51,7 @@ def work(command, checkpoint, mixtures, event_folder, scores, folder):
     calls = {
         "mix": (
             ["--event_folder", event_folder, "--output_folder", folder / "o", "--n_files", 10]
-            + ["--length", 1, "--n_workers", 1],
+            + ["--length", 4, "--n_workers", 1],
             ["o/train/weak_labels.csv", "o/test/weak_labels.csv"],
         ),
         "train": (

@@ -351,6 +351,21 @@ def _element_type(hint: Any) -> tuple[Any, bool, bool]:
     return hint, False, optional
 
 
+def parse_path(text: str, *, alternative: str = "") -> str:
+    """Parse the path of a file or a folder in a flag.
+
+    Args:
+        text: the path.
+        alternative: what is accepted besides.
+
+    Raises:
+        argparse.ArgumentTypeError: it is empty, and would mean the current folder.
+    """
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"it is empty: expected a file or a folder{alternative}")
+    return text
+
+
 def _parser_of(hint: Any, *, is_path: bool = False) -> Callable[[str], Any]:
     """Return the function that parses the text of a flag.
 
@@ -363,9 +378,8 @@ def _parser_of(hint: Any, *, is_path: bool = False) -> Callable[[str], Any]:
     def parse(text: str) -> Any:
         if optional and text.lower() == "none":
             return None
-        if is_path and not text.strip():
-            none = " or none" if optional else ""
-            raise argparse.ArgumentTypeError(f"it is empty: expected a file or a folder{none}")
+        if is_path:
+            parse_path(text, alternative=" or none" if optional else "")
         if element is bool:
             if text not in (*_TRUE, *_FALSE):
                 raise argparse.ArgumentTypeError(

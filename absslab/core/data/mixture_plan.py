@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from absslab.core.common.config import Config, option
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, escape_braces
 from absslab.core.common.left_out import LeftOut, on_error_option
 from absslab.core.common.progress import Steps, run_to_end
 from absslab.core.data.mixing import MixingConfig, MixtureSpec, sample_spec
@@ -168,7 +168,9 @@ def planning_steps(
     split = split_recordings(recordings, percentages=config.split_percentages, seed=config.seed)
     backgrounds: dict[str, list[Recording]] = {name: [] for name in SPLITS}
     if mixing.background_folder is not None:
-        backgrounds = _split_backgrounds(background_recordings, mixing.background_folder, config)
+        backgrounds = _split_backgrounds(
+            background_recordings, mixing.background_folder, config, left_out
+        )
     return MixturePlan(config, mixing, recordings, split, backgrounds)
 
 
@@ -183,14 +185,18 @@ def plan_mixtures(
 
 
 def _split_backgrounds(
-    recordings: Sequence[Recording], folder: str, config: MixtureFolderConfig
+    recordings: Sequence[Recording],
+    folder: str,
+    config: MixtureFolderConfig,
+    left_out: LeftOut,
 ) -> dict[str, list[Recording]]:
     n_origins = len({recording.origin for recording in recordings})
     n_splits = len(check_percentages(config.split_percentages))
     if n_origins < n_splits:
+        lost = f"; {left_out.to_error()}" if left_out else ""
         raise InputError(
             f"background_folder {{path}} has {n_origins} recordings: "
-            f"expected at least {n_splits}, one for each split",
+            f"expected at least {n_splits}, one for each split{escape_braces(lost)}",
             path=folder,
         )
     return split_recordings(recordings, percentages=config.split_percentages, seed=config.seed)

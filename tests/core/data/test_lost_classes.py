@@ -242,3 +242,17 @@ def test_work_that_fails_later_keeps_what_is_done(folder, tmp_path, monkeypatch)
     write(folder, tmp_path / "O")
     assert len(list((tmp_path / "O").rglob("*.wav"))) == 6
     assert np.isfinite(soundfile.read(tmp_path / "O" / "train" / "000000.wav")[0]).all()
+
+
+def test_too_few_backgrounds_are_told_with_why_the_others_can_not_be_used(folder, tmp_path, capsys):
+    backgrounds = tmp_path / "backgrounds"
+    backgrounds.mkdir()
+    for number in range(3):
+        (backgrounds / f"{number}.wav").write_text("no sound")
+    flags = ["--background_folder", str(backgrounds), "--on_error", "skip"]
+    assert mix(folder, tmp_path / "O", *flags) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert (
+        "has 0 recordings: expected at least 3, one for each split; 3 of 9 files can't be" in line
+    )
+    assert f"{backgrounds}/0.wav is not a readable sound file" in line
