@@ -110,6 +110,7 @@ def _read(path: Path, suffix: str, label_column: str) -> _EventTable:
         may_be_short=True,
     )
     found = _EventTable([], [])
+    times = _TimeReader(path)
     n_unlabelled = 0
     for row in table.rows:
         cells = row.cells
@@ -126,8 +127,8 @@ def _read(path: Path, suffix: str, label_column: str) -> _EventTable:
         if is_missing(label):
             n_unlabelled += 1
             continue
-        onset = _read_seconds(cells["onset"], path, row.line)
-        offset = _read_seconds(cells["offset"], path, row.line)
+        onset = times.read(cells["onset"], row.line)
+        offset = times.read(cells["offset"], row.line)
         _check_order(onset, offset, path, row.line)
         found.events.append(LabelledEvent(name, onset, offset, label))
     _give_notice_of_unlabelled(path, n_unlabelled)
@@ -141,6 +142,7 @@ def strip_text(path: Path) -> str:
 
 def _read_audacity(path: Path, suffix: str) -> _EventTable:
     events = []
+    times = _TimeReader(path)
     n_unlabelled = 0
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         if not line.strip() or line.startswith("\\"):  # the frequencies of the label before
@@ -155,8 +157,8 @@ def _read_audacity(path: Path, suffix: str) -> _EventTable:
         if is_missing(label):
             n_unlabelled += 1
             continue
-        onset = _read_seconds(cells[0], path, number)
-        offset = _read_seconds(cells[1], path, number)
+        onset = times.read(cells[0], number)
+        offset = times.read(cells[1], number)
         _check_order(onset, offset, path, number)
         events.append(LabelledEvent(path.stem + suffix, onset, offset, label))
     _give_notice_of_unlabelled(path, n_unlabelled)
@@ -182,6 +184,7 @@ def _read_raven(path: Path, suffix: str, label_column: str) -> _EventTable:
     stem = re.sub(_RAVEN_NAME, "", path.stem)
     recordings = [] if table.rows else [stem + suffix]
     events: dict[LabelledEvent, str] = {}  # with their selections
+    times = _TimeReader(path)
     n_unlabelled = 0
     n_repeated = 0
     for row in table.rows:
@@ -191,13 +194,13 @@ def _read_raven(path: Path, suffix: str, label_column: str) -> _EventTable:
         if is_missing(label):
             n_unlabelled += 1
             continue
-        begin = _read_seconds(cells["Begin Time (s)"], path, row.line)
-        end = _read_seconds(cells["End Time (s)"], path, row.line)
+        begin = times.read(cells["Begin Time (s)"], row.line)
+        end = times.read(cells["End Time (s)"], row.line)
         _check_order(begin, end, path, row.line)
         onset = begin
         if cells.get("Begin File", "") and cells.get("File Offset (s)", ""):
             # The other times count from the beginning of the first of several recordings.
-            onset = _read_seconds(cells["File Offset (s)"], path, row.line)
+            onset = times.read(cells["File Offset (s)"], row.line)
         offset = end if onset == begin else round(onset + end - begin, 6)
         event = LabelledEvent(recordings[-1], onset, offset, label)
         # Raven writes a selection once for each view that it is drawn in.
@@ -225,19 +228,52 @@ def _give_notice_of_unlabelled(path: Path, n_unlabelled: int) -> None:
         give_notice(InputWarning(f"{{path}}: {events} without a label left out", path=path))
 
 
-def _read_seconds(text: str, path: Path, line: int) -> float:
-    """Read a time; the decimal separator may be a comma, and Raven may group thousands."""
-    number = text.strip()
-    if re.fullmatch(r"[0-9]{1,3}(,[0-9]{3})+\.[0-9]+", number):
-        number = number.replace(",", "")
-    number = number.replace(",", ".")
-    if re.fullmatch(r"-0*\.?0*", number):
-        return 0.0  # rounded from below
-    if not re.fullmatch(r"([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]{1,2})?", number, re.IGNORECASE):
-        raise InputError(
-            f"{{path}}, line {line}: {escape_braces(repr(text))} is no time in seconds", path=path
-        )
-    return float(number)
+class _TimeReader:
+    """Reads the times of a file, whose decimal separator may be a comma.
+
+    Raven may group thousands, so that a comma among points could mean either.
+
+    Args:
+        path: the file.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._times: dict[str, str] = {}  # the first one with a point, and with what may be a group
+
+    def read(self, text: str, line: int) -> float:
+        """Return a time in seconds.
+
+        Args:
+            text: the time.
+            line: where it stands.
+
+        Raises:
+            InputError: it is no time, or its comma may group thousands, as other times have points.
+        """
+        number = text.strip()
+        if re.fullmatch(r"[0-9]{1,3}(,[0-9]{3})+\.[0-9]+", number):
+            number = number.replace(",", "")
+        is_group = re.fullmatch(r"[1-9][0-9]{0,2}(,[0-9]{3})+", number) is not None
+        if is_group or "." in number:
+            self._times.setdefault("," if is_group else ".", f"{number!r} in line {line}")
+        if len(self._times) > 1:
+            times = " and ".join(self._times.values())
+            raise InputError(
+                f"{{path}} has the times {escape_braces(times)}: expected one decimal separator",
+                path=self.path,
+            )
+        number = number.replace(",", ".")
+        if re.fullmatch(r"-0*\.?0*", number):
+            return 0.0  # rounded from below
+        if not re.fullmatch(
+            r"([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]{1,2})?", number, re.IGNORECASE
+        ):
+            raise InputError(
+                f"{{path}}, line {line}: {escape_braces(repr(text))} is no time in seconds",
+                path=self.path,
+            )
+        return float(number)
 
 
 @dataclass(frozen=True)

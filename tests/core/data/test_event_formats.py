@@ -341,3 +341,14 @@ def test_rows_of_several_views_and_channels_are_one_event(tmp_path, comma):
     assert [notice.with_names() for notice in notices] == [
         "a.txt: 1 event that stands there twice left out"
     ]
+
+
+def test_a_comma_among_points_may_mean_thousands_and_is_refused(tmp_path):
+    head = "Selection\tBegin Time (s)\tEnd Time (s)\tAnnotation\n"
+    path = tmp_path / "a.txt"
+    path.write_text(head + "1\t0.5\t0.75\ttone\n2\t1,234\t1,300\ttone\n")
+    expected = r"'0\.5' in line 2 and '1,234' in line 3: expected one decimal separator"
+    with pytest.raises(InputError, match=expected):
+        read_any_events(path)
+    path.write_text(head + "1\t0.5\t0.75\ttone\n2\t1,234.5\t1,300.5\ttone\n")
+    assert [event.onset for event in read_any_events(path)] == [0.5, 1234.5]
