@@ -193,6 +193,8 @@ def find_scoring_flags(scoring_settings: Mapping[str, Mapping[str, object]]) -> 
             if name in defaults and value != defaults[name]:
                 flags[name] = value
     flags.pop("checkpoint_path", None)
+    if flags.get("split") == "test":  # what no split means for the data of the training
+        del flags["split"]
     return flags
 
 

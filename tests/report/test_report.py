@@ -132,6 +132,9 @@ def test_scores_that_are_there_are_used_and_those_of_an_older_model_are_not(run,
     assert (run / "scores.json").read_bytes() == before
     model = run.with_name("small-run.ckpt")
     model.touch()
+    assert open_report(run, device="cpu").is_scored
+    content = torch.load(model, weights_only=True)
+    torch.save(content | {"made": content["made"] | {"epoch": 1000}}, model)
     assert not open_report(run, device="cpu").is_scored
     (run / "scores.csv").unlink()
     torn = open_report(run, device="cpu")

@@ -168,7 +168,7 @@ class SplitSettings:
     test_fold: int = 0
 
 
-def tell_classes_without_recordings(
+def warn_about_classes_without_recordings(
     classes: Sequence[str],
     train: Sequence[LabelledRecording],
     validation: Sequence[LabelledRecording],

@@ -1,6 +1,7 @@
 """Start, stop and resume trainings as processes, and tell their states."""
 
 import os
+import re
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -103,7 +104,7 @@ class Launcher:
         if state == "stopped":
             return "it was stopped while it was being prepared"
         printed = read_last_lines(folder / OUTPUT, 1)
-        if state == "dead":  # without a word of its own: the last line is about something else
+        if state == "dead" and not _says_why(printed):
             return KILLED if names_only or not printed else f"{KILLED}; it printed: {printed}"
         if printed and names_only:
             return f"the file {OUTPUT} in its folder says why"
@@ -129,6 +130,12 @@ def read_plan(folder: Path) -> tuple[int | None, str]:
         return config["training"]["n_epochs"], config["run"]["device"]
     except (InputError, KeyError, TypeError):
         return None, "auto"
+
+
+def _says_why(line: str) -> bool:
+    """Whether the last line of a process is the reason of its end, and not about something else."""
+    is_message = line.startswith("absslab ") and " warning: " not in line
+    return is_message or re.match(r"[\w.]*(Error|Exception)\b", line) is not None
 
 
 def _start_training(arguments: Sequence[str], folder: Path) -> None:

@@ -28,7 +28,7 @@ from absslab.core.data.class_names import list_classes
 from absslab.core.data.identical_files import mark_files
 from absslab.core.data.labelled_recordings import (
     LabelledRecording,
-    tell_classes_without_recordings,
+    warn_about_classes_without_recordings,
 )
 from absslab.core.model.checkpoint import save_checkpoint
 from absslab.core.model.separation_model import SeparationModel, build_model
@@ -231,7 +231,7 @@ class Experiment:
         classes = train.classes
         validation = read_split(settings.data, "validation", classes=classes, left_out=left_out)
         if self.checkpoint is None:
-            tell_classes_without_recordings(classes, train.recordings, validation.recordings)
+            warn_about_classes_without_recordings(classes, train.recordings, validation.recordings)
         labels = Labels(classes, train.recordings, validation.recordings)
         if self.checkpoint:
             labels = self._leave_out_again(labels, left_out)
