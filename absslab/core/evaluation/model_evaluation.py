@@ -4,7 +4,7 @@ Axes: K classes, M bands, T frames, N samples.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,8 +16,9 @@ import torch
 from absslab.core.audio import sound_files
 from absslab.core.common.config import Config, option
 from absslab.core.common.devices import choose_device
-from absslab.core.common.errors import InputError, escape_braces
+from absslab.core.common.errors import InputError, InputWarning, escape_braces
 from absslab.core.common.left_out import LeftOut
+from absslab.core.common.notices import give_notice
 from absslab.core.common.progress import Progress, Steps, run_to_end
 from absslab.core.data.audio_data_set import AudioDataSet, EmptySplitError, split_steps
 from absslab.core.data.layouts import LAYOUT_ALIASES, LAYOUTS, DataConfig
@@ -199,15 +200,21 @@ class Evaluation:
         path = self.data_set.path(index)
         rate = self.data_set.sampling_rate
         mixture = self.data_set[index].numpy()  # (N,)
+        labels = self.data_set.recording(index).labels
+        references = load_references(path, self.classes, rate, len(mixture))
+        if references is not None:
+            _warn_about_lost_sources(
+                path, sorted(labels.intersection(self.classes) - set(references))
+            )
         return Truth(
             name=self.name(index),
             path=str(path),
             mixture=mixture,
             sampling_rate=rate,
-            labels=self.data_set.recording(index).labels,
+            labels=labels,
             unlabelled=self.data_set.lacking,
             events=None if self.events is None else self.events[self.name(index)],
-            references=load_references(path, self.classes, rate, len(mixture)),
+            references=references,
         )
 
     def estimate(self, truth: Truth) -> Estimate:
@@ -482,6 +489,20 @@ def _list_checks(
     for index in range(len(data_set)):
         checks.append((data_set.path(index), partial(read_with_sources, index)))
     return checks
+
+
+def _warn_about_lost_sources(mixture: Path, lost: Sequence[str]) -> None:
+    """Tell of which classes a mixture has the label, but no source."""
+    if lost:
+        give_notice(
+            InputWarning(
+                f"{{mixture}} is labelled {escape_braces(', '.join(lost))}, but {{folder}} has no "
+                "audible source of it: its separation is not scored, and what a model puts there "
+                "counts as leakage; bring the file back, or correct the labels",
+                mixture=mixture,
+                folder=mixture.with_suffix(""),
+            )
+        )
 
 
 def load_references(

@@ -13,7 +13,12 @@ import torch
 from absslab.core.audio import sound_files
 from absslab.core.common.config import fingerprint, format_setting
 from absslab.core.common.devices import choose_device
-from absslab.core.common.errors import InputError, describe_shortage, escape_braces, shorten
+from absslab.core.common.errors import (
+    InputError,
+    describe_shortage,
+    escape_braces,
+    shorten,
+)
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.notices import copy_notices
 from absslab.core.common.progress import LongWork, Result, Steps
@@ -41,7 +46,7 @@ from absslab.core.training.events import (
     TrainingStarted,
 )
 from absslab.core.training.feature_store import FeatureStore, store_path, store_steps
-from absslab.core.training.resumption import damage_error, read_resumable
+from absslab.core.training.resumption import damage_error, read_resumable, warn_about_lost_metrics
 from absslab.core.training.run_directory import (
     NoticeLog,
     RunReader,
@@ -164,6 +169,7 @@ class Experiment:
         notices.begin(writer)
         writer.log(list_classes(labels.classes))
         epoch = 0 if self.checkpoint is None else self.checkpoint["resume"]["epoch"]
+        warn_about_lost_metrics(writer.folder, epoch)
         state = "failed"
         try:
             with explain_killed_loaders(settings.data.n_loaders):

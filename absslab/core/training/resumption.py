@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from absslab.core.common.errors import InputError, escape_braces, shorten
+from absslab.core.common.errors import InputError, InputWarning, escape_braces, shorten
+from absslab.core.common.notices import give_notice
 from absslab.core.model.checkpoint import read_checkpoint
-from absslab.core.training.run_directory import best_checkpoint_path
+from absslab.core.training.run_directory import RunReader, best_checkpoint_path
 from absslab.core.training.settings import Settings
 
 _FIELDS: dict[str, tuple[type, ...]] = {  # of the state that `Trainer.state` returns, and data
@@ -90,3 +91,23 @@ def _find_problem(content: Mapping[str, Any]) -> str:
     if not isinstance(content.get("weights"), Mapping):
         return "it lacks the weights"
     return ""
+
+
+def warn_about_lost_metrics(folder: Path, n_done: int) -> None:
+    """Tell if the metrics of epochs that were trained are gone.
+
+    Args:
+        folder: the run directory.
+        n_done: number of epochs that were trained.
+    """
+    reader = RunReader.open(folder)
+    reader.poll()
+    lost = sorted(set(range(1, n_done + 1)) - set(reader.metrics))
+    if lost:
+        give_notice(
+            InputWarning(
+                f"{{path}} lacks {len(lost)} of {n_done} epochs, the first {lost[0]}: the training "
+                "goes on, but curves and reports lack them",
+                path=folder / "metrics.jsonl",
+            )
+        )

@@ -16,6 +16,7 @@ from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
 from absslab.core.common.notices import collect_notices
 from absslab.core.common.progress import LongWork, run_to_end
+from absslab.core.data.mixture_folder import source_files
 from absslab.core.evaluation.model_evaluation import EvaluationConfig, open_evaluation
 from absslab.core.evaluation.score_summary import TAG_SCORE_NAMES, TRUE_TAGS
 from absslab.core.evaluation.score_table import (
@@ -352,13 +353,14 @@ def test_thresholds_do_not_depend_on_the_recordings_that_are_scored(checkpoint, 
     rewritten(own_set / "test/weak_labels.csv", flip_labels)
     for index, path in enumerate(sorted((own_set / "test").glob("*.wav"))):
         sound_files.save(path, 0.1 * np.random.default_rng(index).standard_normal(32000), 16000)
-    other = evaluate(checkpoint, data_folder=str(own_set)).scores.to_json()
+    with collect_notices():  # the labels name classes of which there are no sources
+        other = evaluate(checkpoint, data_folder=str(own_set)).scores.to_json()
     assert thresholds(other) == thresholds(scores)
     assert other["tagging"]["auc"] != scores["tagging"]["auc"]
     rewritten(own_set / "validation/weak_labels.csv", flip_labels)
-    assert thresholds(
-        evaluate(checkpoint, data_folder=str(own_set)).scores.to_json()
-    ) != thresholds(scores)
+    with collect_notices():
+        other = evaluate(checkpoint, data_folder=str(own_set)).scores.to_json()
+    assert thresholds(other) != thresholds(scores)
 
 
 @pytest.mark.parametrize("case", ["validation is scored", "there is no validation split"])
@@ -662,3 +664,21 @@ def test_a_split_without_any_usable_recording_is_refused(checkpoint, own_set):
         path.write_bytes(b"no sound")
     with pytest.raises(InputError, match="8 of 16 files can't be used"):
         prepare(checkpoint, SKIPPING, data_folder=str(own_set))
+
+
+@pytest.mark.parametrize("problem", ["gone", "silent"])
+def test_a_source_that_the_labels_name_but_the_folder_lacks_is_told(checkpoint, own_set, problem):
+    opened = prepare(checkpoint, data_folder=str(own_set))
+    with collect_notices() as notices:
+        opened.truth(0)
+    assert notices == []
+    mixture = own_set / "test/000000.wav"
+    lost, path = next(item for item in source_files(mixture).items() if item[0] != "background")
+    if problem == "gone":
+        path.unlink()
+    else:
+        soundfile.write(path, np.zeros_like(soundfile.read(path)[0]), 16000)
+    with collect_notices() as notices:
+        opened.truth(0)
+    (notice,) = notices
+    assert f"{mixture} is labelled {lost}, but {path.parent} has no audible source" in str(notice)

@@ -719,3 +719,14 @@ def test_an_error_of_a_killed_loader_between_batches_is_one_line(new_run, monkey
     monkeypatch.setattr("absslab.core.training.objective.Objective.__call__", step)
     with pytest.raises(WorkError, match="was ended from outside"):
         finish(Experiment(new_run))
+
+
+def test_a_resumed_run_tells_that_metrics_of_its_epochs_are_gone(new_run, tmp_path):
+    settings = with_training(new_run, n_epochs=2, scheduler_type="none")
+    cut_after(Experiment(settings), 1)
+    (tmp_path / "run/metrics.jsonl").write_text("")
+    with collect_notices() as notices:
+        finish(Experiment.resume(tmp_path / "run/last.ckpt"))
+    (notice,) = notices
+    assert "metrics.jsonl lacks 1 of 1 epochs, the first 1" in str(notice)
+    assert "metrics.jsonl lacks" in (tmp_path / "run/log.txt").read_text()
