@@ -22,6 +22,7 @@ from absslab.core.common.errors import (
 from absslab.core.common.home import provide_home
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.notices import listen_to_notices
+from absslab.core.common.signals import remember_interrupts
 from absslab.core.common.streams import tolerate_output_errors
 from absslab.core.common.version import __version__
 
@@ -69,7 +70,7 @@ _ADVICE = {  # what to do about the system's errors that no other part of the pr
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command, and return the exit status."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    with tolerate_output_errors() as output:
+    with remember_interrupts(), tolerate_output_errors() as output:
         end = None
         try:
             status = _run_command(arguments)

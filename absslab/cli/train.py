@@ -9,6 +9,7 @@ from absslab.cli.parser import Parser
 from absslab.core.common.config import add_flags, from_flags, look_up, parse_path
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.progress import LongWork
+from absslab.core.common.signals import raise_if_interrupted
 from absslab.core.data.class_names import list_classes
 from absslab.core.model.separation_model import ModelConfig
 from absslab.core.training.epoch_lines import print_epochs
@@ -50,6 +51,7 @@ def run(arguments: Sequence[str]) -> LeftOut:
 def _announce(events: Iterable[TrainingEvent], settings: Settings) -> Iterator[TrainingEvent]:
     """Yield all events, and describe the training when it starts."""
     for event in events:
+        raise_if_interrupted()
         if isinstance(event, TrainingStarted):
             print(list_classes(event.classes), flush=True)
             print(

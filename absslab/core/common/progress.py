@@ -11,6 +11,8 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
+from absslab.core.common.signals import raise_if_interrupted
+
 Step = TypeVar("Step")
 Result = TypeVar("Result")
 LINE_INTERVAL = 5.0  # s between two lines of progress if stderr is a file
@@ -99,6 +101,7 @@ def run_with_progress(steps: Steps[Result], text: str, unit: str) -> Result:
 def _print_lines(steps: Iterable[Progress], text: str, unit: str) -> None:
     printed_at = time.monotonic()
     for step in steps:
+        raise_if_interrupted()
         if time.monotonic() - printed_at >= LINE_INTERVAL:
             task = step.stage or text
             print(f"{task}: {step.done} of {step.total} {unit}s", file=sys.stderr, flush=True)
@@ -113,6 +116,7 @@ def _show_bar(steps: Iterable[Progress], text: str, unit: str) -> None:
     ) as bar:
         stage = ""
         for step in steps:
+            raise_if_interrupted()
             if step.stage != stage:
                 stage = step.stage
                 bar.reset()

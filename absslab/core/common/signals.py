@@ -1,9 +1,45 @@
-"""Defer Ctrl-C in code that must not be interrupted."""
+"""Defer Ctrl-C in code that must not be interrupted, and never lose it."""
 
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
+
+_interrupted = threading.Event()
+
+
+@contextmanager
+def remember_interrupts() -> Iterator[None]:
+    """Remember that Ctrl-C was pressed, for `raise_if_interrupted`.
+
+    Python drops the KeyboardInterrupt that comes while it runs a finaliser or a callback of a C
+    library; the work would then go on as if nobody had pressed Ctrl-C. Where Ctrl-C is ignored, or
+    has another handler, it stays so.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or before is not signal.default_int_handler:
+        yield
+        return
+    _interrupted.clear()
+    signal.signal(signal.SIGINT, _remember)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        _interrupted.clear()
+
+
+def _remember(number: int, frame: FrameType | None) -> None:
+    _interrupted.set()
+    signal.default_int_handler(number, frame)
+
+
+def raise_if_interrupted() -> None:
+    """Raise the KeyboardInterrupt that was dropped; call it between two steps of long work."""
+    if _interrupted.is_set():
+        raise KeyboardInterrupt
 
 
 @contextmanager
