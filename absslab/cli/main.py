@@ -62,8 +62,6 @@ _ADVICE = {  # what to do about the system's errors that no other part of the pr
     errno.ENOTDIR: ": expected a folder in the place of this file",
     errno.ELOOP: ": remove the link that leads to itself",
     errno.ENAMETOOLONG: ": choose a shorter path",
-    errno.ENOSPC: ": free some space, or choose another disk",
-    errno.EDQUOT: ": free some space, or choose another disk",
 }
 
 

@@ -14,6 +14,7 @@ import pytest
 import soundfile
 
 from absslab.core.common.errors import InputError
+from absslab.core.common.notices import collect_notices
 from absslab.core.common.tables import read_table
 from absslab.core.data.audio_data_set import open_split
 from absslab.core.data.label_corrections import correct_label, labels_table, read_labels
@@ -190,7 +191,9 @@ def test_a_correction_in_a_folder_of_mixtures_is_what_training_and_scores_read(f
     evaluation = open_evaluation(
         EvaluationConfig(checkpoint_path=str(checkpoint), data_folder=str(folder))
     )
-    assert list(evaluation.run())[-1].done
+    with collect_notices() as notices:
+        assert list(evaluation.run())[-1].done
+    assert "has no audible source of it" in str(notices[0])  # of what the correction added
 
 
 def test_going_on_with_a_folder_of_mixtures_does_not_undo_corrections(folder):
