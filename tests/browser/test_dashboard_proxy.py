@@ -193,7 +193,7 @@ def test_widgets_arrive_though_their_web_socket_was_dropped(serve, page, leave, 
 
         def drop(socket):
             sockets.append(socket)
-            if len(sockets) <= 2:  # scripts that were cut too make the page load again
+            if len(sockets) == 1:  # scripts that were cut too make the page load again
                 proxy.drop_connections(after=after)
 
         page.on("websocket", drop)
