@@ -23,10 +23,12 @@ class FeatureConfig(Config):
         16000, "sampling rate to which audio is resampled", unit="Hz", at_least=1000
     )
     window: str = option("hamming", "window of the STFT", choices=WINDOWS)
-    window_length: float = option(0.064, "length of the STFT's window", unit="s", above=0)
+    window_length: float = option(
+        0.064, "length of the STFT's window", unit="s", above=0, at_most=10
+    )
     hop_length: float = option(0.032, "time from one frame to the next", unit="s", above=0)
     feature_type: str = option("log_mel", "kind of features", choices=FEATURE_TYPES)
-    n_mels: int = option(64, "number of mel bands", at_least=1)
+    n_mels: int = option(64, "number of mel bands", at_least=1, at_most=4096)
     f_min: float = option(0.0, "lowest frequency of the mel bands", unit="Hz", at_least=0)
     f_max: float | None = option(
         None,

@@ -99,6 +99,7 @@ def refine_masks(
     claims = masks
     if config.smoothing:
         n_frames = round(config.smoothing / hop) // 2 * 2 + 1
+        n_frames = min(n_frames, 2 * masks.shape[-1] + 1)  # which is all of them, for each frame
         presence = (masks * power.clamp_min(0) ** 0.25).sum(1)  # (K, T)
         presence = F.avg_pool1d(
             presence[None], n_frames, 1, n_frames // 2, count_include_pad=False

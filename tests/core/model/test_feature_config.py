@@ -33,6 +33,9 @@ def test_the_config_knows_how_many_frames_there_are(n_samples):
         {"f_min": 500.0, "f_max": 400.0},
         {"window": "kaiser"},
         {"n_mels": 0},
+        {"n_mels": 1_000_000},
+        {"window_length": 1_000_000.0},  # would fill the memory
+        {"window_length": 10.5},
         {"sampling_rate": 10},
         {"log_offset": 0.0},
     ],

@@ -53,6 +53,17 @@ def test_a_stray_bin_goes_to_the_class_that_sounds_around_it():
     assert refined[0, 2, 30] > 0.8
 
 
+@pytest.mark.parametrize("smoothing", [3.3, 100.0, 1e18, 1.8e19])
+def test_smoothing_beyond_the_recording_averages_all_of_it(smoothing):
+    masks = random_masks()  # of 50 frames, 1.6 s
+    power = torch.ones(8, 50)
+    tags = torch.ones(3)
+    config = SeparationConfig(smoothing=smoothing, tag_exponent=0)
+    refined = refine_masks(masks, power, tags, config, hop=0.032)
+    claims = masks * masks.sum(1).mean(1)[:, None, None]
+    torch.testing.assert_close(refined, claims / claims.sum(0) * masks.sum(0))
+
+
 def random_masks() -> torch.Tensor:
     """Make masks (3, 8, 50) that add up to at most 1."""
     generator = torch.Generator().manual_seed(0)
