@@ -241,9 +241,15 @@ def test_a_proxy_that_takes_the_path_away_is_told_where_the_dashboard_is(serve, 
 
 def test_a_proxy_that_cuts_silent_connections_lets_a_page_load(serve, page, leave, run):
     dashboard = serve("monitor", "--run_directory", run, fresh=True)
+    documents = []
     with running_proxy(dashboard.port, silence=5.0) as proxy:
+        page.on(
+            "request",
+            lambda request: request.resource_type == "document" and documents.append(request),
+        )
         open_page_at(page, proxy.url, "Trainings")
         page.get_by_role("cell", name=run.name).first.wait_for(timeout=LOADED)
+        assert len(documents) == 1  # it was not cut and loaded again
         page.goto("about:blank")
 
 
