@@ -18,6 +18,7 @@ from sound_kinds import (
     write_silent_film,
     write_with_av,
 )
+from sound_reading import read_with_notices
 
 from absslab.core.audio import av_decoder, decoder_choice, formats, sound_files
 from absslab.core.audio.av_decoder import SafeReader
@@ -90,16 +91,6 @@ def wav(samples, *, said=None, before=b"", after=b"", coding="PCM_16", order="li
     at = raw.index(b"data")
     size = raw[at + 4 : at + 8] if said is None else said.to_bytes(4, order)
     return raw[:at] + before + b"data" + size + raw[at + 8 :] + after
-
-
-def read_with_notices(path, content):
-    path.write_bytes(content)
-    with collect_notices() as notices:
-        about = sound_files.check(path)
-        channels, _ = sound_files.load_channels(path)
-        assert sound_files.info(path).n_samples == about.n_samples == channels.shape[1]
-    assert all(notice.path == path for notice in notices)
-    return channels, [notice.with_names() for notice in notices]
 
 
 @pytest.mark.parametrize("order", ["little", "big"])

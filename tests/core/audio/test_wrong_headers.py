@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 from sound_kinds import encode, tone, write_with_av
+from sound_reading import read_with_notices
 
 from absslab.core.audio import sound_files
 from absslab.core.audio.container_ends import is_cut
@@ -20,17 +21,16 @@ ID3 = b"ID3\4\0\0" + bytes([0, 0, 1, 0]) + bytes(128)
 
 
 def read(path, content):
-    """Return the samples (C, N) of a file with this content, and what is said about it."""
-    path.write_bytes(content)
-    with collect_notices() as notices:
-        about = sound_files.check(path)
-        channels, _ = sound_files.load_channels(path)
-        assert sound_files.info(path).n_samples == about.n_samples == channels.shape[1]
+    """Return the samples (C, N) of a file with this content, and what is said about it.
+
+    A part of it must be that part of its samples.
+    """
+    channels, lines = read_with_notices(path, content)
     middle = channels.shape[1] // 2
     with collect_notices():
         part, _ = sound_files.load_channels(path, start=middle, n_samples=100)
     np.testing.assert_allclose(part, channels[:, middle : middle + 100], atol=1e-3)
-    return channels, [notice.with_names().removeprefix(f"{path.name} ") for notice in notices]
+    return channels, [line.removeprefix(f"{path.name} ") for line in lines]
 
 
 def less(n_announced, n_available=N, unit="samples"):

@@ -174,14 +174,20 @@ def test_a_name_with_a_comma_outside_of_quotes_is_two_labels_and_said(tmp_path):
     assert "'hum, tone' is read as 2 labels" in notes
 
 
-@pytest.mark.parametrize("text", ["NaN", "nan", "", "None", "NULL", "n/a", "[]"])
-def test_what_means_no_label_is_none_and_counted(tmp_path, text):
+def read_rests(folder, mark):
+    """Read three recordings more, with a mark for their labels, and return what is said."""
     for take in (1, 2, 3):
-        write_tone(tmp_path / f"rest{take}.wav")
-    rows = "".join(f"rest{take}.wav\t{text}\n" for take in (1, 2, 3))
-    counts, notes = read_folder(tmp_path, LISTS + rows, "weak.tsv")
+        write_tone(folder / f"rest{take}.wav")
+    rows = "".join(f"rest{take}.wav\t{mark}\n" for take in (1, 2, 3))
+    counts, notes = read_folder(folder, LISTS + rows, "weak.tsv")
     assert counts == {"hum": 3, "tone": 3}
     assert "3 of 9 recordings have no label" in notes
+    return notes
+
+
+@pytest.mark.parametrize("text", ["NaN", "nan", "", "None", "NULL", "n/a", "[]"])
+def test_what_means_no_label_is_none_and_counted(tmp_path, text):
+    read_rests(tmp_path, text)
 
 
 def test_a_column_that_means_no_label_is_left_out_and_said(tmp_path):
@@ -309,12 +315,7 @@ def test_several_columns_of_metadata_are_one_sentence(tmp_path):
 
 @pytest.mark.parametrize("mark", ["-", "--", "?", "–", "none", "n/a", "No label", "unlabelled"])
 def test_a_mark_for_nothing_is_no_class_and_said(tmp_path, mark):
-    for take in (1, 2, 3):
-        write_tone(tmp_path / f"rest{take}.wav")
-    rows = "".join(f"rest{take}.wav\t{mark}\n" for take in (1, 2, 3))
-    counts, notes = read_folder(tmp_path, LISTS + rows, "weak.tsv")
-    assert counts == {"hum": 3, "tone": 3}
-    assert "3 of 9 recordings have no label" in notes
+    notes = read_rests(tmp_path, mark)
     if mark not in ("none", "n/a"):  # which the sentence about empty cells covers
         assert f"'{mark}' is no class, it means that there is no label (3 times)" in notes
     events = [
