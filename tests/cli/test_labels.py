@@ -240,3 +240,14 @@ def test_a_checkpoint_of_before_scores_a_split_and_says_so(trained, capsys, tmp_
     status, scores, said = evaluate(tmp_path / "before.ckpt", capsys, tmp_path, *flags)
     assert (status, scores["split"], scores["n_mixtures"]) == (0, "test", 2)
     assert "2 of 6 recordings of" in said
+    for name in NAMES[1:3]:  # too few are left to draw a split
+        (other / name).unlink()
+    write_labels(other, names=[name for name in NAMES if name not in NAMES[1:3]])
+    status, _, said = evaluate(tmp_path / "before.ckpt", capsys, tmp_path, *flags)
+    assert status == 2
+    assert "no test split can be drawn" in said
+    assert "--split all scores all of its recordings" in said
+    status, scores, _ = evaluate(
+        tmp_path / "before.ckpt", capsys, tmp_path, *flags, "--split", "all"
+    )
+    assert (status, scores["n_mixtures"]) == (0, 4)

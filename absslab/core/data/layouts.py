@@ -181,6 +181,9 @@ def _find_split_folders(folder: Path) -> dict[str, str]:
     hint = ""
     if tables:
         hint = f"; since it has {tables[0]}, add --data_set_type weakly_labelled_folder"
+    elif others := sorted(path.name for path in folder.glob("*.[ct]sv")):
+        table = escape_braces(others[0])
+        hint = f"; it has {table}; if it is a table of labels, pass it as --labels"
     raise InputError(
         "{path} has neither train/ nor training/: expected a folder that absslab mix has written"
         + hint,

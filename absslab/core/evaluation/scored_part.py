@@ -72,7 +72,7 @@ def choose_part(
     if split != ALL and (split or known is None):
         part = ScoredPart(split or "test", data)
         if not labelled.has_own_splits:
-            _tell_drawn(part, read(data, folder), folder)
+            _tell_drawn(part, _draw(part, folder), folder)
         return part
     marks = mark_files(recording.path for recording in labelled.recordings)
     known_marks = set(known or ())
@@ -125,6 +125,22 @@ def _is_moved(data: DataConfig, used: Collection[str]) -> bool:
         return False
     learned = {item.path for item in labelled.recordings if item.split != "test"}
     return learned == set(used) and len(learned) < len(labelled.recordings)
+
+
+def _draw(part: ScoredPart, folder: Path) -> LabelledFolder:
+    """Divide another folder with the settings of the training.
+
+    Raises:
+        InputError: it can't be divided so.
+    """
+    try:
+        return find_layout(part.data.data_set_type)(part.data, folder)
+    except InputError as error:
+        raise error.wrap(
+            f"no {part.split} split can be drawn from {{folder}} ({{error}}); --split all scores "
+            "all of its recordings",
+            folder=folder,
+        ) from None
 
 
 def _tell_drawn(part: ScoredPart, labelled: LabelledFolder, folder: Path) -> None:

@@ -79,7 +79,12 @@ def test_an_unfinished_folder_of_mixtures_is_refused(mixtures, tmp_path):
 
 
 def test_a_folder_that_is_none_of_mixtures_is_refused(tmp_path):
-    assert "neither train/ nor training/" in refusal_of(DataConfig(data_folder=str(tmp_path)))
+    config = DataConfig(data_folder=str(tmp_path))
+    assert "neither train/ nor training/" in refusal_of(config)
+    (tmp_path / "my labels.csv").write_text("filename,hum\na.wav,1\n")
+    assert "my labels.csv; if it is a table of labels, pass it as --labels" in refusal_of(config)
+    (tmp_path / "weak_labels.csv").write_text("filename,hum\na.wav,1\n")
+    assert "add --data_set_type weakly_labelled_folder" in refusal_of(config)
 
 
 def test_splits_with_other_classes_are_refused(tmp_path):
