@@ -34,7 +34,10 @@ SMALL = {  # flags of a model that trains within seconds
     "device": "cpu",
 }
 ADDED_SINCE_0_1_0: frozenset[str] = frozenset(
-    {"n_joined_events"}
+    {
+        "n_joined_events",
+        *("plain_sdr", "plain_sdr_improvement", "ca_sdr_improvement", "casa_sdr_improvement"),
+    }
 )  # names of scores, in any section of the JSON
 hypothesis.settings.register_profile("absslab", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("absslab")

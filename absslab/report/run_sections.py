@@ -35,6 +35,8 @@ _HEADLINES = {  # dotted name of the score → its title and format
     "detection.event.f1": ("event F1", ".3f"),
     "segmentation.f1": ("mask F1", ".3f"),
     "separation.si_sdr_improvement": ("SI-SDR improvement, dB", ".1f"),
+    "separation.plain_sdr_improvement": ("SDR improvement, dB", ".1f"),
+    "separation.ca_sdr_improvement": ("CA-SDRi of sources and tags, dB", ".1f"),
     "separation.leakage": ("leakage of absent classes, dB", ".0f"),
 }
 

@@ -34,6 +34,8 @@ _COMPARED_TOGETHER = (  # columns that a class has for the same mixtures in all 
     ("label", "probability", "decision"),
     ("si_sdr",),
     ("si_sdr_improvement",),
+    ("plain_sdr",),
+    ("plain_sdr_improvement",),
     ("leakage",),
 )
 # Settings in which two evaluations may differ.

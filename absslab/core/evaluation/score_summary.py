@@ -12,6 +12,7 @@ import pandas as pd
 from absslab.core.evaluation.score_table import (
     BASELINES,
     CEILING,
+    CLASS_AWARE,
     CONFIDENCE,
     NO_BASELINE,
     PER_MIXTURE,
@@ -64,7 +65,7 @@ BREAKDOWN = {  # systems from the best mask to the model, and why each loses imp
 _N_EXTREME = 5  # number of worst and of best mixtures
 _WEIGHTING = (
     "means over all pairs of a mixture and a class present in it; leakage: absent; "
-    "residual: mixtures"
+    "residual, CA-SDRi, CASA-SDRi: mixtures"
 )
 
 Columns = Mapping[str, list[float | None]]  # a value per class, by the name of a score
@@ -128,6 +129,8 @@ def summarise_scores(
 def _explain_left_out(scorer: Scorer, detection: DetectionScores | None) -> dict[str, str]:
     """Explain which possible scores were not computed, and why."""
     reasons = {}
+    if scorer.n_scored["separation"] and not set(CLASS_AWARE) & set(scorer.columns):
+        reasons["class_aware_scores"] = "the sources come without tags"
     if scorer.n_scored["separation"] and scorer.config.bss_eval == "none":
         reasons["bss_eval"] = "--bss_eval none"
     if scorer.n_shorter_than_filter:

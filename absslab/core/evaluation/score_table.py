@@ -17,9 +17,16 @@ from absslab.core.metrics.ranking import area_under_roc, average_precision
 from absslab.core.metrics.undefined import mean_of_defined, ratio
 
 BSS_EVAL = ("sdr", "sir", "sar", "image_sdr", "isr")  # scores that can be left out
-SEPARATION = ("si_sdr", "si_sdr_improvement", *BSS_EVAL, "leakage", "residual")
-PER_MIXTURE = ("residual",)  # of SEPARATION: the same in all rows of a mixture, and of no class
-NO_BASELINE = ("leakage", "residual")  # of SEPARATION: not computed for BASELINES
+CLASS_AWARE = ("ca_sdr_improvement", "casa_sdr_improvement")  # scores that need tags
+SEPARATION = (
+    *("si_sdr", "si_sdr_improvement", "plain_sdr", "plain_sdr_improvement"),
+    *BSS_EVAL,
+    *("leakage", "residual"),
+    *CLASS_AWARE,
+)
+# Of SEPARATION: the same in all rows of a mixture, and of no class.
+PER_MIXTURE = ("residual", *CLASS_AWARE)
+NO_BASELINE = ("leakage", "residual", *CLASS_AWARE)  # of SEPARATION: not computed for BASELINES
 MIXTURE = "mixture"  # the floor: the mixture itself is the estimate of each source
 BASELINES = (
     MIXTURE,

@@ -34,9 +34,12 @@ SCORE_COLUMNS = {  # by the name of the score of a class
     "ceiling": ScoreColumn(
         "ceiling/dB", ".2f", f"baselines.{CEILING}.si_sdr_improvement", _PRESENT, "highest"
     ),
-    "sdr": ScoreColumn("SDR/dB", ".2f", "separation.sdr", _PRESENT, "highest"),
-    "sir": ScoreColumn("SIR/dB", ".2f", "separation.sir", _PRESENT, "highest"),
-    "sar": ScoreColumn("SAR/dB", ".2f", "separation.sar", _PRESENT, "highest"),
+    "plain_sdr_improvement": ScoreColumn(
+        "SDRi/dB", ".2f", "separation.plain_sdr_improvement", _PRESENT, "highest"
+    ),
+    "sdr": ScoreColumn("BSS SDR/dB", ".2f", "separation.sdr", _PRESENT, "highest"),
+    "sir": ScoreColumn("BSS SIR/dB", ".2f", "separation.sir", _PRESENT, "highest"),
+    "sar": ScoreColumn("BSS SAR/dB", ".2f", "separation.sar", _PRESENT, "highest"),
     "leakage": ScoreColumn("leakage/dB", ".1f", "separation.leakage", _ABSENT, "lowest"),
 }
 BASELINE_TITLES = {
@@ -76,6 +79,7 @@ def score_remarks(scores: Scores) -> list[str]:
     """Format what the table does not show: intervals, lost improvement, missing scores."""
     lines = [
         *_interval_remark(scores),
+        *_class_aware_remark(scores),
         *_breakdown_remark(scores),
         *_worst_mixtures_remark(scores),
         _legend(),
@@ -151,7 +155,10 @@ def _legend() -> str:
         if name != "ceiling":
             titles.setdefault(column.mean_over, []).append(column.title.removesuffix("/dB"))
     means = [f"over {items} ({', '.join(names)})" for items, names in titles.items()]
-    return f"all: means {', '.join(means)}; ceiling: ideal ratio mask, mel"
+    return (
+        f"all: means {', '.join(means)}; ceiling: ideal ratio mask, mel; SDRi: of SDR without "
+        "scaling and filter; BSS: BSS Eval, with a filter of 512 samples"
+    )
 
 
 def _columns(values: dict[str, float]) -> list[str]:
@@ -193,6 +200,17 @@ def _interval_remark(scores: Scores) -> list[str]:
         if name in scores.intervals.scores
     ]
     return [f"95 % intervals over mixtures: {'; '.join(parts)}"] if parts else []
+
+
+def _class_aware_remark(scores: Scores) -> list[str]:
+    """Give the scores of sources and tags together, which are means over recordings."""
+    separation = scores.separation
+    if separation is None or separation.ca_sdr_improvement is None:
+        return []
+    parts = [f"CA-SDRi {separation.ca_sdr_improvement:.2f} dB"]
+    if separation.casa_sdr_improvement is not None:
+        parts.append(f"CASA-SDRi {separation.casa_sdr_improvement:.2f} dB")
+    return [f"sources and tags together, mean over recordings: {', '.join(parts)}"]
 
 
 def _breakdown_remark(scores: Scores) -> list[str]:

@@ -21,7 +21,7 @@ from absslab.core.common.parallel import release_memory
 from absslab.core.data.strong_labels import SoundEvent
 from absslab.core.evaluation.ideal_masks import IdealMasks, binary_mask
 from absslab.core.evaluation.score_table import BASELINES, DETECTION_KINDS
-from absslab.core.metrics import psds
+from absslab.core.metrics import class_aware, psds
 from absslab.core.metrics.bss_eval import BACKENDS, FILTER_LENGTH, bss_eval, import_mir_eval
 from absslab.core.metrics.detection import (
     Counts,
@@ -32,7 +32,7 @@ from absslab.core.metrics.detection import (
     segment_counts,
 )
 from absslab.core.metrics.ranking import BinnedCounts
-from absslab.core.metrics.separation import leakage, si_sdr
+from absslab.core.metrics.separation import leakage, plain_sdr, si_sdr
 
 _RELEASE_EVERY = 50  # recordings; releasing memory more often costs time
 _COUNTED = (  # attributes of a scorer that a recording changes, beside those by its name
@@ -45,6 +45,11 @@ _COUNTED = (  # attributes of a scorer that a recording changes, beside those by
     "n_joined_events",
     "unlabelled",
 )
+_RATIOS = {"si_sdr": si_sdr, "plain_sdr": plain_sdr}
+_CLASS_AWARE = {
+    "ca_sdr_improvement": class_aware.class_aware_improvement,
+    "casa_sdr_improvement": class_aware.class_and_source_aware_improvement,
+}
 _LIMIT = 120.0  # dB: BSS Eval scores are clipped to ± this
 
 
@@ -124,7 +129,7 @@ class Estimate:
     events: Sequence[SoundEvent] | None = None
     sources: np.ndarray | None = None  # (K, N)
     # Other estimates of the present classes, in the order of the references, (J, N) each: only
-    # their SI-SDR is computed.
+    # their SI-SDR and plain SDR are computed.
     variants: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
@@ -343,19 +348,24 @@ class Scorer:
         row["residual"] = np.full(len(self.classes), residual)
         self.n_scored["separation"] += 1
         self.n_silent_mixtures += not truth.mixture.any()
+        self._score_class_aware(truth, estimate, row)
         if not len(present):
             return
         references = np.stack(list(truth.references.values()))  # (J, N)
         estimates = estimate.sources[present]
         self.n_silent_estimates += int((~estimates.any(-1)).sum())
         ideal = self.ideal_masks.estimates(truth.mixture, references)  # (J, N) each
-        floor = si_sdr(references, truth.mixture)  # (J,)
+        floors = {
+            score: compute(references, truth.mixture) for score, compute in _RATIOS.items()
+        }  # (J,) each
         compared = {"": estimates, **ideal, **estimate.variants}
         for system, system_estimates in compared.items():
-            values = si_sdr(references, system_estimates)  # (J,)
             prefix = f"{system}." if system else ""
-            row[f"{prefix}si_sdr"] = self._spread(values, present)
-            row[f"{prefix}si_sdr_improvement"] = self._spread(values - floor, present)
+            for score, compute in _RATIOS.items():
+                values = compute(references, system_estimates)  # (J,)
+                floor = floors[score]
+                row[f"{prefix}{score}"] = self._spread(values, present)
+                row[f"{prefix}{score}_improvement"] = self._spread(values - floor, present)
         if self.config.bss_eval == "none":
             return
         if len(truth.mixture) < FILTER_LENGTH:
@@ -379,6 +389,21 @@ class Scorer:
             for score, values in scores.items():
                 limited = np.clip(values[s], -_LIMIT, _LIMIT)  # (J,)
                 row[f"{prefix}{score}"] = self._spread(limited, present)
+
+    def _score_class_aware(
+        self, truth: Truth, estimate: Estimate, row: dict[str, np.ndarray]
+    ) -> None:
+        """Score sources together with the decisions of tags, if there are any."""
+        if "decision" not in row or truth.references is None or estimate.sources is None:
+            return
+        tagged = {
+            name: estimate.sources[k]
+            for k, name in enumerate(self.classes)
+            if row["decision"][k] == 1
+        }
+        for score, compute in _CLASS_AWARE.items():
+            value = compute(truth.references, tagged, truth.mixture)
+            row[score] = np.full(len(self.classes), value)
 
     def _spread(self, values: np.ndarray, indices: np.ndarray) -> np.ndarray:
         """Place the values of some classes in a row of all classes: (J,) → (K,), others NaN."""

@@ -110,7 +110,9 @@ class SourceScores:
 
     si_sdr: float | None = None
     si_sdr_improvement: float | None = None
-    sdr: float | None = None
+    plain_sdr: float | None = None  # as it is: no scaling, no filter
+    plain_sdr_improvement: float | None = None
+    sdr: float | None = None  # of BSS Eval, as the four that follow
     sir: float | None = None
     sar: float | None = None
     image_sdr: float | None = None
@@ -123,6 +125,8 @@ class SeparationScores(SourceScores):
 
     leakage: float | None = None  # mean over absent classes
     residual: float | None = None  # mean over mixtures
+    ca_sdr_improvement: float | None = None  # mean over mixtures; class-aware, as of DCASE 2025
+    casa_sdr_improvement: float | None = None  # mean over mixtures; class- and source-aware
     si_sdr_improvement_median: float | None = None
     n_present: int = 0
     n_absent: int = 0

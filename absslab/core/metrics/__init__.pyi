@@ -1,5 +1,7 @@
 from .bss_eval import bss_eval_images as bss_eval_images
 from .bss_eval import bss_eval_sources as bss_eval_sources
+from .class_aware import class_and_source_aware_improvement as class_and_source_aware_improvement
+from .class_aware import class_aware_improvement as class_aware_improvement
 from .detection import detection_scores as detection_scores
 from .detection import event_counts as event_counts
 from .detection import f1_score as f1_score
@@ -8,6 +10,7 @@ from .detection import segment_counts as segment_counts
 from .ranking import area_under_roc as area_under_roc
 from .ranking import average_precision as average_precision
 from .separation import leakage as leakage
+from .separation import plain_sdr as plain_sdr
 from .separation import si_sdr as si_sdr
 from .tagging import best_thresholds as best_thresholds
 from .tagging import tagging_scores as tagging_scores

@@ -46,6 +46,37 @@ def si_sdr(reference: np.ndarray, estimate: np.ndarray) -> np.ndarray:
     return 10 * np.log10(np.maximum(power, _TINY) / np.maximum(distortion, _TINY))
 
 
+def plain_sdr(reference: np.ndarray, estimate: np.ndarray) -> np.ndarray:
+    """Compute the energy of a source relative to that of the error of its estimate, in dB.
+
+    Nothing is scaled, filtered or centred: an estimate of the wrong level has errors. Other names
+    of it are SNR, and SDR without more. BSS Eval's SDR is another score, see `bss_eval_sources`. A
+    silent estimate has 0 dB. The ratio is limited to ±120 dB.
+
+    Args:
+        reference: (…, N), not silent.
+        estimate: (…, N).
+
+    Shape:
+        (…, N), (…, N) → (…).
+
+    Raises:
+        InputError: lengths differ, there is NaN, or a reference is silent (use `leakage` for absent
+            classes).
+
+    Source:
+        Kong et al., Universal source separation with weakly labelled data, arXiv 2305.07447; Liu et
+        al., Separate anything you describe, arXiv 2308.05037, whose SDRi is the difference to this
+        score of the mixture.
+    """
+    _validate(reference, estimate)
+    energy = np.square(reference, dtype=np.float64).sum(-1)  # (…)
+    if not energy.all():
+        raise InputError("a reference is silent: SDR is defined for present classes only")
+    error = np.square(np.subtract(reference, estimate, dtype=np.float64)).sum(-1)  # (…)
+    return -10 * np.log10(np.clip(error / energy, _TINY, 1 / _TINY))
+
+
 def leakage(estimate: np.ndarray, mixture: np.ndarray) -> np.ndarray:
     """Compute the energy of an absent class' estimate relative to the mixture's, in dB.
 

@@ -24,7 +24,9 @@ TEST_SCORES = {  # column of a table → dotted name of the score
     "event F1": "detection.event.f1",
     "mask F1": "segmentation.f1",
     "SI-SDRi / dB": "separation.si_sdr_improvement",
-    "SDR / dB": "separation.sdr",
+    "SDRi / dB": "separation.plain_sdr_improvement",
+    "CA-SDRi / dB": "separation.ca_sdr_improvement",
+    "BSS SDR / dB": "separation.sdr",
 }
 TRAINING_LOSS = "training loss"  # a curve: the total loss of each epoch
 LOSS = "loss"  # the only metric that is better when it is lower

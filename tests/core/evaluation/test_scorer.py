@@ -105,6 +105,65 @@ def test_estimates_with_orthogonal_noise_have_its_ratio_as_si_sdr(snr):
         assert cell(scorer, name, "si_sdr_improvement") == pytest.approx(snr, abs=1e-2)
 
 
+def test_plain_sdr_counts_a_wrong_level_as_an_error():
+    speech, knock = sounds(2)
+    truth = recording({"speech": speech, "knock": knock})
+    half = {name: 0.5 * source for name, source in truth.references.items()}
+    scores = report(score((truth, Estimate(sources=sources(half)))))
+    assert scores["separation"]["si_sdr"] == pytest.approx(120)
+    # The error has a quarter of the energy; the SDR of two equally loud sounds together is 0 dB.
+    for name in ("speech", "knock"):
+        row = scores["per_class"][name]
+        assert row["plain_sdr"] == pytest.approx(20 * np.log10(2), abs=1e-3)
+        assert row["plain_sdr_improvement"] == pytest.approx(20 * np.log10(2), abs=1e-3)
+    assert scores["separation"]["sdr"] > 100  # BSS Eval allows a filter
+    floor = scores["baselines"]["mixture"]
+    assert floor["plain_sdr"] == pytest.approx(0, abs=1e-3)
+    assert floor["plain_sdr_improvement"] == 0
+    for name in BASELINES[1:]:
+        assert scores["baselines"][name]["plain_sdr_improvement"] is not None
+
+
+def test_class_aware_scores_take_the_tags_into_account():
+    """Sources 10 dB above their errors improve the SDR of the mixture, 0 dB, by 10 dB."""
+    speech, knock, noise = sounds(3)
+    truth = recording({"speech": speech, "knock": knock})
+    separated = {name: truth.references[name] + noise / np.sqrt(10) for name in truth.references}
+    expected = {(0.9, 0.9, 0.1): 10, (0.9, 0.1, 0.1): 5, (0.9, 0.1, 0.9): 10 / 3, (0, 0, 0.9): 0}
+    for tags, improvement in expected.items():
+        estimate = Estimate(probabilities=np.array(tags), sources=sources(separated))
+        scorer = score((truth, estimate), bss_eval="none")
+        for name in ("ca_sdr_improvement", "casa_sdr_improvement"):
+            assert report(scorer)["separation"][name] == pytest.approx(improvement, abs=1e-2)
+            assert cell(scorer, "alert", name) == cell(scorer, "speech", name)
+        scores = summarise_scores(scorer, split="test", missing={}, thresholds_from="", settings={})
+        assert f"CA-SDRi {improvement:.2f} dB" in score_text(scores)
+
+
+def test_class_aware_scores_are_means_over_recordings():
+    speech, noise = sounds(2)
+    truth = recording({"speech": speech}, rest=noise)
+    nothing = recording({}, rest=noise, name="b.wav")
+    silent = Estimate(probabilities=np.zeros(3), sources=sources({}))
+    separated = Estimate(
+        probabilities=np.array([0.9, 0.1, 0.1]),
+        sources=sources({"speech": speech + noise / np.sqrt(10)}),
+    )
+    separation = report(score((truth, separated), (nothing, silent)))["separation"]
+    assert separation["ca_sdr_improvement"] == pytest.approx(10, abs=1e-2)
+    false_alarm = replace(silent, probabilities=np.array([0.9, 0.1, 0.1]))
+    separation = report(score((truth, separated), (nothing, false_alarm)))["separation"]
+    assert separation["ca_sdr_improvement"] == pytest.approx(5, abs=1e-2)
+
+
+def test_class_aware_scores_need_tags():
+    speech, knock = sounds(2)
+    truth = recording({"speech": speech, "knock": knock})
+    scores = report(score((truth, Estimate(sources=sources(truth.references)))))
+    assert scores["separation"]["ca_sdr_improvement"] is None
+    assert scores["missing"]["class_aware_scores"] == "the sources come without tags"
+
+
 def test_silent_estimates_are_counted_and_have_the_lowest_score():
     speech, knock = sounds(2)
     truth = recording({"speech": speech, "knock": knock})
@@ -542,10 +601,13 @@ def test_a_reference_that_is_silent_or_constant_is_refused():
 def test_nothing_is_beyond_120_dB():
     speech, knock = sounds(2)
     truth = recording({"speech": speech, "knock": knock})
-    perfect = Estimate(sources=sources(truth.references))
-    absurd = Estimate(sources=sources({"alert": 1e8 * speech}))
+    tags = np.array([0.9, 0.9, 0.1])
+    perfect = Estimate(probabilities=tags, sources=sources(truth.references))
+    absurd = Estimate(probabilities=1 - tags, sources=sources({"alert": 1e8 * speech}))
     scorer = score((truth, perfect), (replace(truth, name="b.wav"), absurd))
-    for name in set(SEPARATION) - {"si_sdr_improvement"}:  # a difference of two scores
+    for name in SEPARATION:
+        if name.endswith("_improvement"):  # a difference of two scores
+            continue
         values = scorer.table()[name].dropna()
         assert len(values), name
         assert values.abs().max() <= 120 + 1e-9, name

@@ -1,4 +1,4 @@
-"""SI-SDR and leakage equal closed forms."""
+"""SI-SDR, SDR and leakage equal closed forms."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from absslab.core.common.errors import InputError
-from absslab.core.metrics.separation import leakage, si_sdr
+from absslab.core.metrics.separation import leakage, plain_sdr, si_sdr
 
 N = 4000
 
@@ -103,7 +103,39 @@ def test_nothing_is_modified():
     np.testing.assert_array_equal(np.stack([source, noise]), np.stack(copies))
 
 
-@pytest.mark.parametrize("score", [si_sdr, leakage])
+@pytest.mark.parametrize(
+    ("gain", "expected"), [(0.5, 6.0206), (2.0, 0.0), (0.9, 20.0), (-1.0, -6.0206), (11.0, -20.0)]
+)
+def test_plain_sdr_of_a_source_at_another_level_is_that_of_the_difference(gain, expected):
+    source = orthogonal()[0]
+    assert plain_sdr(source, gain * source) == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("snr", [-30.0, 0.0, 12.5, 60.0])
+def test_plain_sdr_is_the_ratio_to_added_noise_and_keeps_offsets(snr):
+    source, noise = orthogonal()
+    noisy = source + noise * 10 ** (-snr / 20)
+    assert plain_sdr(source, noisy) == pytest.approx(snr, abs=1e-6)
+    # An offset of 1 / √N has the energy of the source.
+    assert plain_sdr(source, source + N**-0.5) == pytest.approx(0, abs=1e-6)
+
+
+def test_plain_sdr_is_0_dB_for_silence_and_limited_to_120_dB():
+    source = orthogonal()[0]
+    assert plain_sdr(source, np.zeros(N)) == pytest.approx(0)
+    assert plain_sdr(source, source) == pytest.approx(120)
+    assert plain_sdr(source, 1e9 * source) == pytest.approx(-120)
+
+
+def test_plain_sdr_has_no_value_for_a_silent_reference():
+    sources = orthogonal()
+    with pytest.raises(InputError, match="a reference is silent"):
+        plain_sdr(np.zeros(N), sources[0])
+    with pytest.raises(InputError, match="a reference is silent"):
+        plain_sdr(np.stack([sources[0], np.zeros(N)]), sources)
+
+
+@pytest.mark.parametrize("score", [si_sdr, plain_sdr, leakage])
 def test_lengths_that_differ_and_NaN_are_refused(score):
     source, noise = orthogonal()
     with pytest.raises(InputError, match=r"\(4000,\).*\(3999,\)"):

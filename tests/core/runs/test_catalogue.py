@@ -154,7 +154,7 @@ def test_the_table_has_test_scores_where_a_run_was_evaluated(two):
     (two[0].path / "scores.json").write_text(json.dumps(scores))
     two[1].path.with_name("b.json").write_text("{")
     runs = [summarise_run(run.path) for run in two]
-    assert [run.scores for run in runs] == [{"tags AUC": 0.5, "SDR / dB": 3.0}, {}]
+    assert [run.scores for run in runs] == [{"tags AUC": 0.5, "BSS SDR / dB": 3.0}, {}]
     table = tabulate_runs(runs)
     assert table["tags AUC"].tolist() == ["0.500", "–"]
     assert table["validation"].tolist() == [

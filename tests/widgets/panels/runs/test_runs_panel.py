@@ -59,7 +59,7 @@ def test_the_table_has_a_row_per_run_with_scores_and_what_differs(panel):
         "stopped",
         "tags AUC",
         "0.700",
-        "SDR / dB",
+        "BSS SDR / dB",
         "model_type",
         "U_Net",
         "0.01",
