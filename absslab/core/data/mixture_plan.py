@@ -9,7 +9,8 @@ from absslab.core.common.config import Config, option
 from absslab.core.common.errors import InputError, escape_braces
 from absslab.core.common.left_out import LeftOut, on_error_option
 from absslab.core.common.progress import Steps, run_to_end
-from absslab.core.data.mixing import MixingConfig, MixtureSpec, sample_spec
+from absslab.core.data.mixing import MixingConfig, MixtureSpec
+from absslab.core.data.mixture_drawing import sample_spec
 from absslab.core.data.recordings import (
     IndexedFolder,
     Recording,

@@ -32,7 +32,6 @@ from absslab.core.data.mixing import (
     MixtureSpec,
     check_memory,
     leave_out_events,
-    render,
 )
 from absslab.core.data.mixture_folder import Manifest, MixedRecording, read_manifest
 from absslab.core.data.mixture_plan import (
@@ -41,6 +40,7 @@ from absslab.core.data.mixture_plan import (
     event_steps,
     planning_steps,
 )
+from absslab.core.data.mixture_rendering import render
 from absslab.core.data.recordings import IndexedFolder, Recording
 from absslab.core.data.splits import SPLITS
 from absslab.core.data.strong_labels import write_events

@@ -4,7 +4,7 @@ from functools import singledispatch
 from typing import Any
 from weakref import WeakKeyDictionary, finalize
 
-from absslab.core.data.mixing import Mixture
+from absslab.core.data.mixture_rendering import Mixture
 from absslab.core.separation.separator import Separation
 from absslab.widgets.player.player import Player
 from absslab.widgets.player.tracks import Mask, Track, array_sound

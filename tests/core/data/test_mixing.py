@@ -12,15 +12,14 @@ from hypothesis import strategies as st
 from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
 from absslab.core.data.mixing import (
-    PEAK,
     SAMPLING_RATES,
     SHORTEST_EVENT,
     Event,
     MixingConfig,
     MixtureSpec,
-    render,
-    sample_spec,
 )
+from absslab.core.data.mixture_drawing import sample_spec
+from absslab.core.data.mixture_rendering import PEAK, render
 from absslab.core.data.recordings import Recording, index_recordings
 
 STEP = 1 / 32768

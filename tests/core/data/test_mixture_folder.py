@@ -23,9 +23,10 @@ from absslab.core.common.errors import InputError, InputWarning
 from absslab.core.common.left_out import read_left_out
 from absslab.core.common.notices import collect_notices
 from absslab.core.common.progress import LongWork, Progress, run_to_end
-from absslab.core.data.mixing import MixingConfig, render
+from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_folder import mixture_names, read_manifest, read_specs, source_files
 from absslab.core.data.mixture_plan import MixtureFolderConfig, plan_mixtures
+from absslab.core.data.mixture_rendering import render
 from absslab.core.data.mixture_writer import WrittenMixtures, write_mixtures
 from absslab.core.data.recordings import IndexedFolder, class_of, index_recordings
 from absslab.core.data.splits import SPLITS

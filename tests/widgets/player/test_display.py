@@ -7,7 +7,7 @@ import ipywidgets
 import numpy as np
 import pytest
 
-from absslab.core.data.mixing import Mixture
+from absslab.core.data.mixture_rendering import Mixture
 from absslab.core.model.feature_config import FeatureConfig
 from absslab.core.separation.separator import Separation
 from absslab.widgets.player.display import player_of

@@ -14,7 +14,7 @@ import soundfile
 from absslab import listen
 from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
-from absslab.core.data.mixing import Mixture
+from absslab.core.data.mixture_rendering import Mixture
 from absslab.plots.figures import RANGE
 from absslab.widgets.player.display import player_of
 from absslab.widgets.player.player import Player

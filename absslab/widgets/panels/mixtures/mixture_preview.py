@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.progress import LongWork
-from absslab.core.data.mixing import MixingConfig, Mixture, MixtureSpec, leave_out_events, render
+from absslab.core.data.mixing import MixingConfig, MixtureSpec, leave_out_events
 from absslab.core.data.mixture_plan import MixtureFolderConfig, MixturePlan, plan_mixtures
+from absslab.core.data.mixture_rendering import Mixture, render
 from absslab.core.data.recordings import Recording
 from absslab.core.data.strong_labels import SoundEvent
 from absslab.widgets.listening.recording_view import RecordingView

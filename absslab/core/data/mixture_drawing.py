@@ -1,0 +1,146 @@
+"""Draw mixtures of recordings as plain data: a `MixtureSpec` can be kept, and rendered again."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from absslab.core.data.mixing import SHORTEST_EVENT, Event, MixingConfig, MixtureSpec
+from absslab.core.data.recordings import Recording, classes_of
+
+_MAX_TRIES = 100  # draws of an onset that satisfies the limits on overlap
+
+
+def sample_spec(
+    rng: np.random.Generator,
+    recordings: Sequence[Recording],
+    config: MixingConfig,
+    *,
+    filename: str = "",
+    backgrounds: Sequence[Recording] = (),
+    noise_seed: Sequence[int] = (0,),
+) -> MixtureSpec:
+    """Draw a mixture.
+
+    The number of events, the class of each and the recording of this class are drawn from uniform
+    distributions. Without overlap, the lengths of the silences before, between and after the events
+    are drawn from a Dirichlet distribution; an event that reaches beyond the end is cut, or left
+    out if less than `SHORTEST_EVENT` would remain. With overlap, onsets are uniform; an event for
+    which no onset satisfies the limits on overlap is left out.
+
+    Args:
+        rng: source of randomness.
+        recordings: the recordings to choose from.
+        config: settings for drawing mixtures.
+        filename: name of the mixture, stored in the spec.
+        backgrounds: recordings to draw the background from; white noise if there are none.
+        noise_seed: seed of the white noise, stored in the spec.
+    """
+    drawn = _draw_recordings(rng, recordings, config.max_event)
+    rate = config.sampling_rate
+    n = config.n_samples
+    sizes = [min(n, max(1, round(recording.duration * rate))) for recording in drawn]
+    if config.overlap:
+        places = _place_with_overlap(rng, sizes, config)
+    else:
+        places = _place_without_overlap(rng, sizes, n, rate)
+    events = []
+    for recording, (start, size) in zip(drawn, places, strict=True):
+        if size:
+            gain = float(rng.uniform(*config.event_gain_range))
+            events.append(
+                Event(recording.path, recording.event_label, start / rate, size / rate, gain)
+            )
+    background = backgrounds[int(rng.integers(len(backgrounds)))] if backgrounds else None
+    snr = _draw_snr(rng, config)
+    background_start = 0.0
+    if background:
+        background_start = float(rng.uniform(0, max(0.0, background.duration - config.length)))
+    return MixtureSpec(
+        filename=filename,
+        length=config.length,
+        sampling_rate=rate,
+        events=tuple(sorted(events, key=lambda event: event.onset)),
+        snr=snr,
+        noise_seed=tuple(int(part) for part in noise_seed),
+        background=background.path if background else None,
+        background_start=background_start,
+    )
+
+
+def _draw_recordings(
+    rng: np.random.Generator, recordings: Sequence[Recording], max_event: int
+) -> list[Recording]:
+    """Draw 1 to `max_event` recordings: first a class, then a recording of it."""
+    by_class: dict[str, list[Recording]] = {name: [] for name in classes_of(recordings)}
+    for recording in recordings:
+        by_class[recording.event_label].append(recording)
+    groups = list(by_class.values())
+    drawn = []
+    for _ in range(int(rng.integers(1, max_event + 1))):
+        group = groups[rng.integers(len(groups))]
+        drawn.append(group[int(rng.integers(len(group)))])
+    return drawn
+
+
+def _draw_snr(rng: np.random.Generator, config: MixingConfig) -> float | None:
+    if config.snr_range is not None:
+        return float(rng.uniform(*config.snr_range))
+    return -10 * math.log10(config.white_noise_ratio) if config.white_noise_ratio else None
+
+
+def _place_without_overlap(
+    rng: np.random.Generator, sizes: list[int], n: int, rate: int
+) -> list[tuple[int, int]]:
+    """Return (start, size) of each event in samples; a size of 0 means that it is left out."""
+    silences = rng.dirichlet(np.ones(len(sizes) + 1)) * max(0, n - sum(sizes))
+    starts = np.cumsum(silences[:-1]).astype(int) + np.cumsum([0, *sizes[:-1]])
+    places = []
+    for start, size in zip(starts.tolist(), sizes, strict=True):
+        remaining = min(size, n - start)
+        is_kept = remaining >= min(size, SHORTEST_EVENT * rate)
+        places.append((start, remaining if is_kept else 0))
+    return places
+
+
+def _place_with_overlap(
+    rng: np.random.Generator, sizes: list[int], config: MixingConfig
+) -> list[tuple[int, int]]:
+    """Return (start, size) of each event in samples; a size of 0 means that no place was found."""
+    shortest = math.ceil(SHORTEST_EVENT * config.sampling_rate)
+    places: list[tuple[int, int]] = []
+    for size in sizes:
+        for _ in range(_MAX_TRIES):
+            start = int(rng.integers(0, max(1, config.n_samples - min(size, shortest) + 1)))
+            place = (start, min(size, config.n_samples - start))
+            if _satisfies_limits(place, places, config):
+                break
+        else:
+            place = (0, 0)
+        places.append(place)
+    return places
+
+
+def _satisfies_limits(
+    place: tuple[int, int], earlier: list[tuple[int, int]], config: MixingConfig
+) -> bool:
+    """Tell whether an event's place satisfies the limits on overlap with the earlier events."""
+    start, size = place
+    stop = start + size
+    spans = [(other, other + length) for other, length in earlier if length]  # (start, stop)
+    if config.max_overlap is not None:
+        longest = config.max_overlap * config.sampling_rate
+        for other_start, other_stop in spans:
+            if min(stop, other_stop) - max(start, other_start) > longest:
+                return False
+    if config.max_polyphony is not None:
+        # Polyphony can only grow where an event begins.
+        instants = [start, *(other for other, _ in spans if start < other < stop)]
+        for instant in instants:
+            if _count_sounding(spans, instant) >= config.max_polyphony:
+                return False
+    return True
+
+
+def _count_sounding(spans: list[tuple[int, int]], instant: int) -> int:
+    return sum(start <= instant < stop for start, stop in spans)

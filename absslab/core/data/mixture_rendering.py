@@ -1,0 +1,97 @@
+"""Render a mixture to sound.
+
+Axes: N samples. The mixture is exactly the sum of its sources and its background: all of them are
+rounded to 16 bit, so that no rounding error is left when they are saved.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from absslab.core.audio import sound_files
+from absslab.core.common.rich_result import RichResult
+from absslab.core.data.mixing import MixtureSpec, leave_out_events
+
+PEAK = 0.99  # a mixture that would exceed this is scaled down together with its sources
+
+
+@dataclass(frozen=True, eq=False)  # arrays can't be compared to a single truth value
+class Mixture(RichResult):
+    """A rendered mixture with its sources and background; a notebook displays it as a player."""
+
+    mixture: np.ndarray  # (N,) float32
+    sources: dict[str, np.ndarray]  # by class, only those present: (N,) float32 each
+    background: np.ndarray  # (N,) float32
+    sampling_rate: int  # Hz
+    silent_events: tuple[int, ...] = ()  # indices of the events that 16 bits round to silence
+
+    def __repr__(self) -> str:
+        seconds = len(self.mixture) / self.sampling_rate
+        return f"Mixture({seconds:.2f} s at {self.sampling_rate} Hz: {', '.join(self.sources)})"
+
+
+def render(spec: MixtureSpec) -> Mixture:
+    """Render a mixture to sound.
+
+    The background is scaled so that the SNR of the spec holds for the energy of the events as they
+    are in the mixture, after cutting. Sources and background are rounded to 16 bit; their sum is
+    the mixture. A class whose events are all silent then has no source.
+
+    Args:
+        spec: the mixture to render.
+
+    Returns:
+        the mixture with its sources (N,) and its background (N,).
+
+    Raises:
+        InputError: a recording can't be read or is silent.
+    """
+    n = round(spec.length * spec.sampling_rate)
+    sources: dict[str, np.ndarray] = {}
+    peaks = []  # of the events
+    for event in spec.events:
+        source = sources.setdefault(event.event_label, np.zeros(n, np.float64))
+        samples = sound_files.load_event(event.recording, spec.sampling_rate)
+        start = round(event.onset * spec.sampling_rate)
+        samples = samples[: min(round(event.duration * spec.sampling_rate), n - start)]
+        source[start : start + len(samples)] += samples * 10 ** (event.gain / 20)
+        peaks.append(float(np.abs(samples).max(initial=0)) * 10 ** (event.gain / 20))
+    events = np.sum(list(sources.values()), axis=0)  # (N,)
+    background = _load_background(spec, n)
+    energy = float(np.sum(background**2))
+    if spec.snr is not None and energy > 0:
+        background *= math.sqrt(float(np.sum(events**2)) / 10 ** (spec.snr / 10) / energy)
+    else:
+        background = np.zeros(n)
+    parts = [*sources.values(), background, events + background]
+    peak = max(float(np.abs(part).max()) for part in parts)
+    scale = min(1.0, PEAK / max(1e-12, peak))
+    silent = [index for index, peak in enumerate(peaks) if not _round_to_16_bit(peak * scale)]
+    audible = leave_out_events(spec, silent).labels
+    rounded = {
+        label: _round_to_16_bit(source * scale)
+        for label, source in sources.items()
+        if label in audible
+    }
+    rounded_background = _round_to_16_bit(background * scale)
+    mixture = np.sum([*rounded.values(), rounded_background], axis=0)  # (N,)
+    return Mixture(mixture, rounded, rounded_background, spec.sampling_rate, tuple(silent))
+
+
+def _load_background(spec: MixtureSpec, n: int) -> np.ndarray:
+    """Return the background (n,) before it is scaled: Gaussian noise or a recording.
+
+    A recording that is too short is repeated.
+    """
+    if spec.background is None:
+        return np.random.default_rng(spec.noise_seed).standard_normal(n)
+    file_rate = sound_files.info(spec.background).sampling_rate
+    start = int(spec.background_start * file_rate)
+    needed = math.ceil(n / spec.sampling_rate * file_rate) + 1
+    samples = sound_files.load(spec.background, spec.sampling_rate, start=start, n_samples=needed)
+    return np.resize(samples, n).astype(np.float64)  # np.resize repeats
+
+
+def _round_to_16_bit(samples: np.ndarray | float) -> np.ndarray:
+    return np.asarray(np.round(samples * 32768) / 32768, dtype=np.float32)
