@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from absslab.core.common.config import Config, option
+from absslab.core.common.config import Config, format_setting, option
 from absslab.core.common.errors import InputError
 
 SAMPLING_RATES = (8000, 16000, 44100)  # Hz
 SHORTEST_LENGTH = 0.064  # s: one analysis window
 SHORTEST_EVENT = 0.05  # s: an event that is cut shorter than this is left out
+_NOT_WITH_PAIRS = ("overlap", "max_event", "event_gain_range")
+_FIELDS_OF_0_1_0 = ("background", "background_start")  # of those that have defaults
 _ARRAYS = 4  # of the length of a mixture while it is rendered, besides those of its events
 
 
@@ -27,8 +29,23 @@ class MixingConfig(Config):
     max_overlap: float | None = option(
         None, "with overlap: longest overlap of two events", unit="s", at_least=0
     )
+    pairs: bool = option(
+        False,
+        "whether each mixture is two recordings of different classes with the same energy, both "
+        "as long as the mixture: longer ones are cut at a random place, shorter ones repeated; "
+        "without a background, unless there is a background_folder or an snr_range",
+    )
+    pair_level: tuple[float, float] = option(
+        (0.0, 0.0),
+        "with pairs: range of the level of the second recording above the first",
+        unit="dB",
+    )
     white_noise_ratio: float = option(
-        0.05, "energy of the background, divided by the energy of the events", at_least=0, at_most=1
+        0.05,
+        "energy of the background, divided by the energy of the events; pairs have white noise "
+        "only with an snr_range",
+        at_least=0,
+        at_most=1,
     )
     snr_range: tuple[float, float] | None = option(
         None,
@@ -41,6 +58,12 @@ class MixingConfig(Config):
     event_gain_range: tuple[float, float] = option(
         (0.0, 0.0), "range of the random gain of each event", unit="dB"
     )
+    without_events: float = option(
+        0.0,
+        "share of the mixtures of each split that hold only background, and have no label",
+        at_least=0,
+        at_most=0.9,
+    )
     sampling_rate: int = option(
         16000, "sampling rate of the mixtures", unit="Hz", choices=SAMPLING_RATES
     )
@@ -52,7 +75,7 @@ class MixingConfig(Config):
                 f"length is {self.length:g}: expected at least {SHORTEST_LENGTH} s, "
                 "one analysis window"
             )
-        for name in ("snr_range", "event_gain_range"):
+        for name in ("snr_range", "event_gain_range", "pair_level"):
             bounds = getattr(self, name)
             if bounds is not None and bounds[0] > bounds[1]:
                 raise InputError(
@@ -63,6 +86,42 @@ class MixingConfig(Config):
                 "max_polyphony and max_overlap limit an overlap that is off: "
                 "add --overlap True or leave them out"
             )
+
+        self._check_pairs()
+        if self.without_events and not self.has_background:
+            raise InputError(
+                f"without_events is {self.without_events:g}, but mixtures have no background, and "
+                "those without events would be silent: pass --snr_range or --white_noise_ratio"
+            )
+
+    def _check_pairs(self) -> None:
+        """Check that no setting is given that would be of no effect."""
+        fields = {field.name: field for field in dataclasses.fields(self)}
+        names = _NOT_WITH_PAIRS if self.pairs else ("pair_level",)
+        given = [name for name in names if getattr(self, name) != fields[name].default]
+        if given and self.pairs:
+            raise InputError(
+                f"{given[0]} is {format_setting(getattr(self, given[0]))}, but pairs are two "
+                f"events that last as long as the mixture: leave out --{given[0]} or --pairs"
+            )
+        if self.pairs and not self.has_background:
+            ratio = self.white_noise_ratio
+            if ratio not in (0, fields["white_noise_ratio"].default):
+                raise InputError(
+                    f"white_noise_ratio is {ratio:g}, but pairs have white noise only with an "
+                    "snr_range: pass --snr_range instead"
+                )
+        if given:
+            raise InputError(
+                f"pair_level is {format_setting(self.pair_level)}, but mixtures are no pairs: "
+                "add --pairs True or leave it out"
+            )
+
+    @property
+    def has_background(self) -> bool:
+        """Whether mixtures have a background."""
+        is_quiet = self.pairs and self.background_folder is None
+        return self.snr_range is not None or (self.white_noise_ratio > 0 and not is_quiet)
 
     @property
     def n_samples(self) -> int:
@@ -79,6 +138,8 @@ class Event:
     onset: float  # s
     duration: float  # s, after cutting
     gain: float  # dB
+    start: float = 0.0  # s into the recording
+    is_repeated: bool = False  # the recording is repeated until it fills the duration
 
     @property
     def offset(self) -> float:
@@ -98,6 +159,9 @@ class MixtureSpec:
     noise_seed: tuple[int, ...]
     background: str | None = None  # path of a recording; None: white noise
     background_start: float = 0.0  # s into that recording
+    pair_level: float | None = None  # of the second event above the first, dB; None: as they are
+    # Events that are not in the mixture: its background is as loud as it would be with them.
+    level_events: tuple[Event, ...] = ()
 
     @property
     def labels(self) -> list[str]:
@@ -106,13 +170,29 @@ class MixtureSpec:
 
     def to_json(self) -> dict[str, Any]:
         """Return the spec as plain data that can be written as JSON."""
-        return dataclasses.asdict(self)
+        content = _without_added(self)
+        for name in ("events", "level_events"):
+            if name in content:
+                content[name] = [_without_added(event) for event in getattr(self, name)]
+        return content
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "MixtureSpec":
         """Make a spec from the data that `to_json` returned."""
-        events = tuple(Event(**event) for event in values["events"])
-        return cls(**{**values, "events": events, "noise_seed": tuple(values["noise_seed"])})
+        parts = {
+            name: tuple(Event(**event) for event in values.get(name, ()))
+            for name in ("events", "level_events")
+        }
+        return cls(**{**values, **parts, "noise_seed": tuple(values["noise_seed"])})
+
+
+def _without_added(value: Event | MixtureSpec) -> dict[str, Any]:
+    """Return the fields, but leave out those at their defaults that earlier versions don't know."""
+    content = dataclasses.asdict(value)
+    for field in dataclasses.fields(value):
+        if field.name not in _FIELDS_OF_0_1_0 and content[field.name] == field.default:
+            del content[field.name]
+    return content
 
 
 def leave_out_events(spec: MixtureSpec, indices: Sequence[int]) -> MixtureSpec:

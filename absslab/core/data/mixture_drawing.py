@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from absslab.core.common.errors import InputError
 from absslab.core.data.mixing import SHORTEST_EVENT, Event, MixingConfig, MixtureSpec
 from absslab.core.data.recordings import Recording, classes_of
 
@@ -19,6 +20,7 @@ def sample_spec(
     filename: str = "",
     backgrounds: Sequence[Recording] = (),
     noise_seed: Sequence[int] = (0,),
+    has_events: bool = True,
 ) -> MixtureSpec:
     """Draw a mixture.
 
@@ -28,6 +30,9 @@ def sample_spec(
     out if less than `SHORTEST_EVENT` would remain. With overlap, onsets are uniform; an event for
     which no onset satisfies the limits on overlap is left out.
 
+    A pair is two recordings of different classes, both from the beginning to the end of the
+    mixture. The classes, and where a longer recording is cut, are drawn from uniform distributions.
+
     Args:
         rng: source of randomness.
         recordings: the recordings to choose from.
@@ -35,7 +40,41 @@ def sample_spec(
         filename: name of the mixture, stored in the spec.
         backgrounds: recordings to draw the background from; white noise if there are none.
         noise_seed: seed of the white noise, stored in the spec.
+        has_events: whether the mixture is to hold events. Without them, its background is as loud
+            as it would be with them.
+
+    Raises:
+        InputError: pairs are to be drawn, and all recordings are of one class.
     """
+    pair_level = None
+    if config.pairs:
+        events = _draw_pair(rng, recordings, config)
+        pair_level = float(rng.uniform(*config.pair_level))
+    else:
+        events = _draw_events(rng, recordings, config)
+    background = backgrounds[int(rng.integers(len(backgrounds)))] if backgrounds else None
+    snr = _draw_snr(rng, config)
+    background_start = 0.0
+    if background:
+        background_start = float(rng.uniform(0, max(0.0, background.duration - config.length)))
+    return MixtureSpec(
+        filename=filename,
+        length=config.length,
+        sampling_rate=config.sampling_rate,
+        events=tuple(events) if has_events else (),
+        snr=snr,
+        noise_seed=tuple(int(part) for part in noise_seed),
+        background=background.path if background else None,
+        background_start=background_start,
+        pair_level=pair_level,
+        level_events=() if has_events else tuple(events),
+    )
+
+
+def _draw_events(
+    rng: np.random.Generator, recordings: Sequence[Recording], config: MixingConfig
+) -> list[Event]:
+    """Draw events and their places, and return them in the order of their onsets."""
     drawn = _draw_recordings(rng, recordings, config.max_event)
     rate = config.sampling_rate
     n = config.n_samples
@@ -51,31 +90,55 @@ def sample_spec(
             events.append(
                 Event(recording.path, recording.event_label, start / rate, size / rate, gain)
             )
-    background = backgrounds[int(rng.integers(len(backgrounds)))] if backgrounds else None
-    snr = _draw_snr(rng, config)
-    background_start = 0.0
-    if background:
-        background_start = float(rng.uniform(0, max(0.0, background.duration - config.length)))
-    return MixtureSpec(
-        filename=filename,
-        length=config.length,
-        sampling_rate=rate,
-        events=tuple(sorted(events, key=lambda event: event.onset)),
-        snr=snr,
-        noise_seed=tuple(int(part) for part in noise_seed),
-        background=background.path if background else None,
-        background_start=background_start,
-    )
+    return sorted(events, key=lambda event: event.onset)
+
+
+def _draw_pair(
+    rng: np.random.Generator, recordings: Sequence[Recording], config: MixingConfig
+) -> list[Event]:
+    """Draw two recordings of different classes, and where longer ones are cut."""
+    groups = _group_by_class(recordings)
+    check_classes_of_pairs(list(groups))
+    names = list(groups)
+    events = []
+    for index in rng.choice(len(names), 2, replace=False):
+        group = groups[names[index]]
+        recording = group[int(rng.integers(len(group)))]
+        spare = recording.duration - config.length  # s
+        start = float(rng.uniform(0, max(0.0, spare)))
+        is_shorter = round(recording.duration * config.sampling_rate) < config.n_samples
+        duration = config.n_samples / config.sampling_rate
+        events.append(
+            Event(recording.path, recording.event_label, 0.0, duration, 0.0, start, is_shorter)
+        )
+    return events
+
+
+def check_classes_of_pairs(classes: Sequence[str]) -> None:
+    """Check that pairs of different classes can be drawn.
+
+    Raises:
+        InputError: there is only one class.
+    """
+    if len(classes) < 2:
+        raise InputError(
+            f"pairs are two recordings of different classes, and all recordings are of class "
+            f"{classes[0]!r}: add recordings of another class, or leave out --pairs"
+        )
+
+
+def _group_by_class(recordings: Sequence[Recording]) -> dict[str, list[Recording]]:
+    by_class: dict[str, list[Recording]] = {name: [] for name in classes_of(recordings)}
+    for recording in recordings:
+        by_class[recording.event_label].append(recording)
+    return by_class
 
 
 def _draw_recordings(
     rng: np.random.Generator, recordings: Sequence[Recording], max_event: int
 ) -> list[Recording]:
     """Draw 1 to `max_event` recordings: first a class, then a recording of it."""
-    by_class: dict[str, list[Recording]] = {name: [] for name in classes_of(recordings)}
-    for recording in recordings:
-        by_class[recording.event_label].append(recording)
-    groups = list(by_class.values())
+    groups = list(_group_by_class(recordings).values())
     drawn = []
     for _ in range(int(rng.integers(1, max_event + 1))):
         group = groups[rng.integers(len(groups))]
@@ -86,7 +149,7 @@ def _draw_recordings(
 def _draw_snr(rng: np.random.Generator, config: MixingConfig) -> float | None:
     if config.snr_range is not None:
         return float(rng.uniform(*config.snr_range))
-    return -10 * math.log10(config.white_noise_ratio) if config.white_noise_ratio else None
+    return -10 * math.log10(config.white_noise_ratio) if config.has_background else None
 
 
 def _place_without_overlap(

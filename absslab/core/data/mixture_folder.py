@@ -67,6 +67,7 @@ class Manifest(SavedDocument):
         left_out: why files of these folders were left out, by their paths in them.
         cut_events: number of events that do not fit into their mixtures and were cut, by the path
             of their recording.
+        repeated_events: number of events that are repeated to fill their mixtures, likewise.
     """
 
     FORMAT = "absslab mixtures"
@@ -80,11 +81,12 @@ class Manifest(SavedDocument):
     backgrounds: dict[str, list[MixedRecording]]
     left_out: dict[str, str] = field(default_factory=dict)
     cut_events: dict[str, int] = field(default_factory=dict)
+    repeated_events: dict[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the manifest as plain data."""
         content = super().to_json()
-        for name in ("left_out", "cut_events"):
+        for name in ("left_out", "cut_events", "repeated_events"):
             if not content[name]:  # earlier versions do not know these fields
                 del content[name]
         return content

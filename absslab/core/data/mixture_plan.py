@@ -1,5 +1,6 @@
 """Plan the mixtures of a folder: split the recordings, then draw mixtures of each split."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from absslab.core.common.errors import InputError, escape_braces
 from absslab.core.common.left_out import LeftOut, on_error_option
 from absslab.core.common.progress import Steps, run_to_end
 from absslab.core.data.mixing import MixingConfig, MixtureSpec
-from absslab.core.data.mixture_drawing import sample_spec
+from absslab.core.data.mixture_drawing import check_classes_of_pairs, sample_spec
 from absslab.core.data.recordings import (
     IndexedFolder,
     Recording,
@@ -116,7 +117,13 @@ class MixturePlan:
             filename=f"{index:06d}.wav",
             backgrounds=self.backgrounds[split],
             noise_seed=[*seed, 1],
+            has_events=not _is_due(index, self.mixing.without_events),
         )
+
+
+def _is_due(index: int, share: float) -> bool:
+    """Tell whether an index is among a share of all indices that is spread evenly."""
+    return math.floor((index + 1) * share + 0.5) > math.floor(index * share + 0.5)
 
 
 def event_steps(
@@ -166,6 +173,8 @@ def planning_steps(
     left_out.stop_if_any()
     if left_out and not recordings:
         raise left_out.to_error()
+    if mixing.pairs and recordings:
+        check_classes_of_pairs(classes_of(recordings))
     split = split_recordings(recordings, percentages=config.split_percentages, seed=config.seed)
     backgrounds: dict[str, list[Recording]] = {name: [] for name in SPLITS}
     if mixing.background_folder is not None:

@@ -5,13 +5,14 @@ rounded to 16 bit, so that no rounding error is left when they are saved.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from absslab.core.audio import sound_files
 from absslab.core.common.rich_result import RichResult
-from absslab.core.data.mixing import MixtureSpec, leave_out_events
+from absslab.core.data.mixing import Event, MixtureSpec, leave_out_events
 
 PEAK = 0.99  # a mixture that would exceed this is scaled down together with its sources
 
@@ -35,8 +36,9 @@ def render(spec: MixtureSpec) -> Mixture:
     """Render a mixture to sound.
 
     The background is scaled so that the SNR of the spec holds for the energy of the events as they
-    are in the mixture, after cutting. Sources and background are rounded to 16 bit; their sum is
-    the mixture. A class whose events are all silent then has no source.
+    are in the mixture, after cutting. The softer event of a pair is raised until its energy is as
+    the spec says. Sources and background are rounded to 16 bit; their sum is the mixture. A class
+    whose events are all silent then has no source.
 
     Args:
         spec: the mixture to render.
@@ -48,22 +50,22 @@ def render(spec: MixtureSpec) -> Mixture:
         InputError: a recording can't be read or is silent.
     """
     n = round(spec.length * spec.sampling_rate)
-    sources: dict[str, np.ndarray] = {}
-    peaks = []  # of the events
-    for event in spec.events:
-        source = sources.setdefault(event.event_label, np.zeros(n, np.float64))
-        samples = sound_files.load_event(event.recording, spec.sampling_rate)
-        start = round(event.onset * spec.sampling_rate)
-        samples = samples[: min(round(event.duration * spec.sampling_rate), n - start)]
-        source[start : start + len(samples)] += samples * 10 ** (event.gain / 20)
-        peaks.append(float(np.abs(samples).max(initial=0)) * 10 ** (event.gain / 20))
-    events = np.sum(list(sources.values()), axis=0)  # (N,)
+    images = _place_events(spec, spec.events or spec.level_events, n)
+    events = np.sum(images, axis=0)  # (N,)
     background = _load_background(spec, n)
     energy = float(np.sum(background**2))
     if spec.snr is not None and energy > 0:
         background *= math.sqrt(float(np.sum(events**2)) / 10 ** (spec.snr / 10) / energy)
     else:
         background = np.zeros(n)
+    if not spec.events:
+        images = []
+        events = np.zeros(n)
+    sources: dict[str, np.ndarray] = {}
+    for event, image in zip(spec.events, images, strict=True):
+        source = sources.setdefault(event.event_label, np.zeros(n))
+        source += image
+    peaks = [float(np.abs(image).max()) for image in images]
     parts = [*sources.values(), background, events + background]
     peak = max(float(np.abs(part).max()) for part in parts)
     scale = min(1.0, PEAK / max(1e-12, peak))
@@ -77,6 +79,37 @@ def render(spec: MixtureSpec) -> Mixture:
     rounded_background = _round_to_16_bit(background * scale)
     mixture = np.sum([*rounded.values(), rounded_background], axis=0)  # (N,)
     return Mixture(mixture, rounded, rounded_background, spec.sampling_rate, tuple(silent))
+
+
+def _place_events(spec: MixtureSpec, events: Sequence[Event], n: int) -> list[np.ndarray]:
+    """Return each event as it sounds in the mixture: (n,) each."""
+    images = []
+    for event in events:
+        image = np.zeros(n)
+        onset = round(event.onset * spec.sampling_rate)
+        size = min(round(event.duration * spec.sampling_rate), n - onset)
+        samples = sound_files.load_event(event.recording, spec.sampling_rate)
+        samples = samples[int(event.start * spec.sampling_rate) :][:size]
+        if event.is_repeated:
+            samples = np.resize(samples, size)  # np.resize repeats
+        image[onset : onset + len(samples)] = samples * 10 ** (event.gain / 20)
+        images.append(image)
+    if spec.pair_level is not None and len(images) == 2:
+        _raise_softer(images, spec.pair_level)
+    return images
+
+
+def _raise_softer(pair: list[np.ndarray], level: float) -> None:
+    """Raise one of two events, in place, so that the second has a level (dB) above the first."""
+    first, second = pair
+    energies = float(np.sum(first**2)), float(np.sum(second**2))
+    if min(energies) == 0:
+        return  # one is silent where it was cut
+    factor = math.sqrt(energies[0] / energies[1]) * 10 ** (level / 20)  # for the second
+    if factor >= 1:
+        second *= factor
+    else:
+        first /= factor
 
 
 def _load_background(spec: MixtureSpec, n: int) -> np.ndarray:

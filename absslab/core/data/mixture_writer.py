@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -114,7 +115,9 @@ def write_mixtures(
         for split, count in plan.counts.items()
     }
     cut = _count_cut_events(plan, specs)
-    manifest = yield from name_stage(_describe_plan(plan, left_out, cut), "checksums of recordings")
+    repeated = _count_repeated_events(specs)
+    describing = _describe_plan(plan, left_out, cut, repeated)
+    manifest = yield from name_stage(describing, "checksums of recordings")
     with _nothing_left(output):
         written = yield from _write_planned(output, plan, specs, manifest, indexed, left_out)
     # Others may be cut where they were drawn near the end, and whole elsewhere.
@@ -122,6 +125,8 @@ def write_mixtures(
     never_fit = Counter({path: cut[path] for path in longer if path in cut})
     if never_fit:
         give_notice(_cut_notice(output, never_fit, mixing.length))
+    if repeated:
+        give_notice(_repetition_notice(output, repeated, mixing.length))
     return written
 
 
@@ -158,7 +163,7 @@ def _write_planned(
         audible_specs = _leave_out_silent_events(output / split, specs[split], silent)
         _write_tables(output / split, audible_specs, plan.classes)
     if silent:
-        give_notice(_silence_notice(output, silent))
+        give_notice(_silence_notice(output, silent, plan.mixing))
     return WrittenMixtures(output, plan.counts, left_out)
 
 
@@ -191,11 +196,21 @@ def _count_cut_events(plan: MixturePlan, specs: dict[str, list[MixtureSpec]]) ->
     lengths = {recording.path: recording.duration for recording in plan.recordings}
     shortest = 1 / plan.mixing.sampling_rate  # s; durations are rounded
     cut: Counter[str] = Counter()
-    for spec in (spec for part in specs.values() for spec in part):
+    for spec in chain.from_iterable(specs.values()):
         for event in spec.events:
             if event.duration + 1.5 * shortest < lengths[event.recording]:
                 cut[event.recording] += 1
     return cut
+
+
+def _count_repeated_events(specs: dict[str, list[MixtureSpec]]) -> Counter[str]:
+    """Count the events that are repeated to fill their mixtures, by the paths of the recordings."""
+    return Counter(
+        event.recording
+        for spec in chain.from_iterable(specs.values())
+        for event in spec.events
+        if event.is_repeated
+    )
 
 
 def collect_left_out(config: MixtureFolderConfig) -> LeftOut:
@@ -220,7 +235,9 @@ def _check_output_folder(output: Path) -> None:
         )
 
 
-def _describe_plan(plan: MixturePlan, left_out: LeftOut, cut: Counter[str]) -> Steps[Manifest]:
+def _describe_plan(
+    plan: MixturePlan, left_out: LeftOut, cut: Counter[str], repeated: Counter[str]
+) -> Steps[Manifest]:
     """Return the manifest of a plan, and yield how many files have been read."""
     config = plan.config
     settings = {**plan.mixing.to_json(), **config.to_json()}
@@ -246,8 +263,14 @@ def _describe_plan(plan: MixturePlan, left_out: LeftOut, cut: Counter[str]) -> S
             _path_within(item.file, (event_folder, background_folder)): item.error.with_names()
             for item in left_out.files
         },
-        cut_events={_path_within(path, (event_folder,)): cut[path] for path in sorted(cut)},
+        cut_events=_count_by_name(cut, event_folder),
+        repeated_events=_count_by_name(repeated, event_folder),
     )
+
+
+def _count_by_name(counts: Counter[str], folder: str) -> dict[str, int]:
+    """Return counts of recordings by their paths in a folder."""
+    return {_path_within(path, (folder,)): counts[path] for path in sorted(counts)}
 
 
 def _path_within(file: str, folders: Sequence[str]) -> str:
@@ -295,8 +318,10 @@ def _write_or_compare_manifest(output: Path, manifest: Manifest) -> None:
         write_json(output / "manifest.json", manifest.to_json())
         return
     existing = read_manifest(output)
+    # What an earlier version did not write down, it did as by default.
+    defaults = {**MixingConfig().to_json(), **MixtureFolderConfig().to_json()}
     for name, value in manifest.config.items():
-        before = existing.config.get(name)
+        before = existing.config.get(name, defaults[name])
         if before != value and name not in _SETTINGS_OF_PLACE:
             raise InputError(
                 f"{{path}} was made with {name} {escape_braces(before)}, "
@@ -368,12 +393,26 @@ def _leave_out_silent_events(
     return audible_specs
 
 
-def _silence_notice(output: Path, silent: Counter[str]) -> InputWarning:
+def _silence_notice(output: Path, silent: Counter[str], mixing: MixingConfig) -> InputWarning:
     """Return what is said about events that can't be heard in their mixtures."""
+    hint = "raise the level of these recordings, or --event_gain_range"
+    if mixing.pairs:
+        hint = "cut the silence off these recordings, or pass a longer --length"
     return _notice_of_events(
         silent,
         "would be silent in the mixtures of {output}, which have 16 bits: left out of their "
-        "labels; raise the level of these recordings, or --event_gain_range",
+        f"labels; {hint}",
+        output,
+    )
+
+
+def _repetition_notice(output: Path, repeated: Counter[str], length: float) -> InputWarning:
+    """Return what is said about events that are repeated, since they are shorter than a mixture."""
+    are = "is" if repeated.total() == 1 else "are"
+    return _notice_of_events(
+        repeated,
+        f"{are} shorter than a mixture and {are} repeated in {{output}} to fill {length:g} s; "
+        "manifest.json counts all of them",
         output,
     )
 

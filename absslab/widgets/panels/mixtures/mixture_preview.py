@@ -95,7 +95,8 @@ class MixturePreview(Part):
         if not has_background:
             tracks = [track for track in tracks if track.kind != "background"]
         level = f"{spec.snr:.1f} dB over the background" if has_background else "no background"
-        caption = f"{mixture.split}, number {mixture.number}: {', '.join(spec.labels)}; {level}"
+        content = f"{', '.join(spec.labels)}; {level}" if spec.events else "background alone"
+        caption = f"{mixture.split}, number {mixture.number}: {content}"
         if mixture.number >= mixture.n_written:
             caption += f"; a written set would hold only {mixture.n_written} of this split"
         if self._left_out:
