@@ -159,6 +159,7 @@ class MixtureSpec:
     noise_seed: tuple[int, ...]
     background: str | None = None  # path of a recording; None: white noise
     background_start: float = 0.0  # s into that recording
+    seam_fade: float = 0.0  # s: crossfade where a recording is repeated that is too short
     pair_level: float | None = None  # of the second event above the first, dB; None: as they are
     # Events that are not in the mixture: its background is as loud as it would be with them.
     level_events: tuple[Event, ...] = ()

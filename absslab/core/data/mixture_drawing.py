@@ -9,6 +9,7 @@ from absslab.core.common.errors import InputError
 from absslab.core.data.mixing import SHORTEST_EVENT, Event, MixingConfig, MixtureSpec
 from absslab.core.data.recordings import Recording, classes_of
 
+SEAM_FADE = 0.05  # s: long enough for a seam that does not click, too short for another sound
 _MAX_TRIES = 100  # draws of an onset that satisfies the limits on overlap
 
 
@@ -55,7 +56,10 @@ def sample_spec(
     background = backgrounds[int(rng.integers(len(backgrounds)))] if backgrounds else None
     snr = _draw_snr(rng, config)
     background_start = 0.0
+    seam_fade = 0.0
     if background:
+        is_shorter = round(background.duration * config.sampling_rate) < config.n_samples
+        seam_fade = SEAM_FADE if is_shorter else 0.0
         background_start = float(rng.uniform(0, max(0.0, background.duration - config.length)))
     return MixtureSpec(
         filename=filename,
@@ -66,6 +70,7 @@ def sample_spec(
         noise_seed=tuple(int(part) for part in noise_seed),
         background=background.path if background else None,
         background_start=background_start,
+        seam_fade=seam_fade,
         pair_level=pair_level,
         level_events=() if has_events else tuple(events),
     )

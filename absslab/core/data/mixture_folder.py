@@ -68,6 +68,7 @@ class Manifest(SavedDocument):
         cut_events: number of events that do not fit into their mixtures and were cut, by the path
             of their recording.
         repeated_events: number of events that are repeated to fill their mixtures, likewise.
+        repeated_backgrounds: number of backgrounds that are, likewise.
     """
 
     FORMAT = "absslab mixtures"
@@ -82,11 +83,12 @@ class Manifest(SavedDocument):
     left_out: dict[str, str] = field(default_factory=dict)
     cut_events: dict[str, int] = field(default_factory=dict)
     repeated_events: dict[str, int] = field(default_factory=dict)
+    repeated_backgrounds: dict[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the manifest as plain data."""
         content = super().to_json()
-        for name in ("left_out", "cut_events", "repeated_events"):
+        for name in ("left_out", "cut_events", "repeated_events", "repeated_backgrounds"):
             if not content[name]:  # earlier versions do not know these fields
                 del content[name]
         return content

@@ -46,8 +46,12 @@ class MixtureFolderConfig(Config):
     )
     origin_pattern: str | None = option(
         None,
-        "regular expression that finds the origin (the longer recording) in a file name",
+        "regular expression that finds the origin (the longer recording) in a file name; none: "
+        "each file is its own, but takes of a clip named as in ESC-50 (1-17367-A-10.wav) are one",
         metavar="PATTERN",
+    )
+    background_origin_pattern: str | None = option(
+        None, "the same for background_folder; none: origin_pattern", metavar="PATTERN"
     )
     sources: str = option("active", "which sources to save", choices=("none", "active", "all"))
     seed: int = option(0, "random seed of the split and of the mixtures", at_least=0)
@@ -168,7 +172,9 @@ def planning_steps(
     background_recordings: list[Recording] = []
     if mixing.background_folder is not None:
         background_recordings = yield from background_steps(
-            mixing.background_folder, origin_pattern=config.origin_pattern, left_out=left_out
+            mixing.background_folder,
+            origin_pattern=config.background_origin_pattern or config.origin_pattern,
+            left_out=left_out,
         )
     left_out.stop_if_any()
     if left_out and not recordings:
@@ -204,8 +210,10 @@ def _split_backgrounds(
     n_splits = len(check_percentages(config.split_percentages))
     if n_origins < n_splits:
         lost = f"; {left_out.to_error()}" if left_out else ""
+        origins = "origin" if n_origins == 1 else "origins"
+        of_origins = f" of {n_origins} {origins}" if n_origins < len(recordings) else ""
         raise InputError(
-            f"background_folder {{path}} has {n_origins} recordings: "
+            f"background_folder {{path}} has {len(recordings)} recordings{of_origins}: "
             f"expected at least {n_splits}, one for each split{escape_braces(lost)}",
             path=folder,
         )

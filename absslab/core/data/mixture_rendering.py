@@ -91,7 +91,7 @@ def _place_events(spec: MixtureSpec, events: Sequence[Event], n: int) -> list[np
         samples = sound_files.load_event(event.recording, spec.sampling_rate)
         samples = samples[int(event.start * spec.sampling_rate) :][:size]
         if event.is_repeated:
-            samples = np.resize(samples, size)  # np.resize repeats
+            samples = _repeat(samples, size, 0)
         image[onset : onset + len(samples)] = samples * 10 ** (event.gain / 20)
         images.append(image)
     if spec.pair_level is not None and len(images) == 2:
@@ -115,7 +115,7 @@ def _raise_softer(pair: list[np.ndarray], level: float) -> None:
 def _load_background(spec: MixtureSpec, n: int) -> np.ndarray:
     """Return the background (n,) before it is scaled: Gaussian noise or a recording.
 
-    A recording that is too short is repeated.
+    A recording that is too short is repeated, with crossfades.
     """
     if spec.background is None:
         return np.random.default_rng(spec.noise_seed).standard_normal(n)
@@ -123,7 +123,29 @@ def _load_background(spec: MixtureSpec, n: int) -> np.ndarray:
     start = int(spec.background_start * file_rate)
     needed = math.ceil(n / spec.sampling_rate * file_rate) + 1
     samples = sound_files.load(spec.background, spec.sampling_rate, start=start, n_samples=needed)
-    return np.resize(samples, n).astype(np.float64)  # np.resize repeats
+    n_fade = round(spec.seam_fade * spec.sampling_rate)
+    return _repeat(samples.astype(np.float64), n, n_fade)
+
+
+def _repeat(samples: np.ndarray, n: int, n_fade: int) -> np.ndarray:
+    """Return the first n samples of a sound that is repeated: (N,) → (n,).
+
+    Args:
+        samples: the sound.
+        n: number of samples.
+        n_fade: number of samples in which the end of one repetition fades into the next, at most
+            half of the sound. The power of noise stays the same in them.
+    """
+    n_fade = min(n_fade, len(samples) // 2)
+    if len(samples) >= n or not n_fade:
+        return np.resize(samples, n)  # which repeats
+    phase = np.pi / 2 * (np.arange(n_fade) + 0.5) / n_fade
+    repetition = samples.copy()
+    repetition[:n_fade] *= np.sin(phase)
+    repetition[:n_fade] += samples[-n_fade:] * np.cos(phase)
+    first = samples[: len(samples) - n_fade]
+    others = np.resize(repetition[: len(samples) - n_fade], n - len(first))
+    return np.concatenate([first, others])
 
 
 def _round_to_16_bit(samples: np.ndarray | float) -> np.ndarray:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +26,7 @@ from absslab.core.common.notices import give_notice
 from absslab.core.common.parallel import map_in_processes
 from absslab.core.common.progress import Progress, Steps, name_stage
 from absslab.core.common.tables import original_path, write_table
+from absslab.core.data.changed_sounds import ChangedSounds, count_changes, silence_notice
 from absslab.core.data.class_names import file_stem
 from absslab.core.data.mixing import (
     MixingConfig,
@@ -46,7 +46,6 @@ from absslab.core.data.recordings import IndexedFolder, Recording
 from absslab.core.data.splits import SPLITS
 from absslab.core.data.strong_labels import write_events
 
-_N_NAMED = 5  # number of recordings that a line names
 _SILENT_EVENTS = ".silent_events.json"  # end of the name of a list of a mixture's events
 _CHUNK = 20  # number of mixtures that a worker makes before it reports
 _SETTINGS_OF_PLACE = ("event_folder", "background_folder", "recordings_csv")  # may change
@@ -114,19 +113,12 @@ def write_mixtures(
         split: [plan.spec(split, index) for index in range(count)]
         for split, count in plan.counts.items()
     }
-    cut = _count_cut_events(plan, specs)
-    repeated = _count_repeated_events(specs)
-    describing = _describe_plan(plan, left_out, cut, repeated)
+    changes = count_changes(plan, specs)
+    describing = _describe_plan(plan, left_out, changes)
     manifest = yield from name_stage(describing, "checksums of recordings")
     with _nothing_left(output):
         written = yield from _write_planned(output, plan, specs, manifest, indexed, left_out)
-    # Others may be cut where they were drawn near the end, and whole elsewhere.
-    longer = _longer_than(mixing.length, plan)
-    never_fit = Counter({path: cut[path] for path in longer if path in cut})
-    if never_fit:
-        give_notice(_cut_notice(output, never_fit, mixing.length))
-    if repeated:
-        give_notice(_repetition_notice(output, repeated, mixing.length))
+    changes.give_notices(output, plan)
     return written
 
 
@@ -163,7 +155,7 @@ def _write_planned(
         audible_specs = _leave_out_silent_events(output / split, specs[split], silent)
         _write_tables(output / split, audible_specs, plan.classes)
     if silent:
-        give_notice(_silence_notice(output, silent, plan.mixing))
+        give_notice(silence_notice(output, silent, plan.mixing))
     return WrittenMixtures(output, plan.counts, left_out)
 
 
@@ -183,34 +175,6 @@ def _nothing_left(output: Path) -> Iterator[None]:
             if not existed and output.exists() and not any(output.iterdir()):
                 output.rmdir()
         raise
-
-
-def _longer_than(length: float, plan: MixturePlan) -> list[str]:
-    """Return the paths of the recordings that are longer than a mixture."""
-    slack = 1.5 / plan.mixing.sampling_rate  # s; durations are rounded
-    return [item.path for item in plan.recordings if item.duration > length + slack]
-
-
-def _count_cut_events(plan: MixturePlan, specs: dict[str, list[MixtureSpec]]) -> Counter[str]:
-    """Count the events that are shorter in their mixtures than their recordings, by their paths."""
-    lengths = {recording.path: recording.duration for recording in plan.recordings}
-    shortest = 1 / plan.mixing.sampling_rate  # s; durations are rounded
-    cut: Counter[str] = Counter()
-    for spec in chain.from_iterable(specs.values()):
-        for event in spec.events:
-            if event.duration + 1.5 * shortest < lengths[event.recording]:
-                cut[event.recording] += 1
-    return cut
-
-
-def _count_repeated_events(specs: dict[str, list[MixtureSpec]]) -> Counter[str]:
-    """Count the events that are repeated to fill their mixtures, by the paths of the recordings."""
-    return Counter(
-        event.recording
-        for spec in chain.from_iterable(specs.values())
-        for event in spec.events
-        if event.is_repeated
-    )
 
 
 def collect_left_out(config: MixtureFolderConfig) -> LeftOut:
@@ -235,9 +199,7 @@ def _check_output_folder(output: Path) -> None:
         )
 
 
-def _describe_plan(
-    plan: MixturePlan, left_out: LeftOut, cut: Counter[str], repeated: Counter[str]
-) -> Steps[Manifest]:
+def _describe_plan(plan: MixturePlan, left_out: LeftOut, changes: ChangedSounds) -> Steps[Manifest]:
     """Return the manifest of a plan, and yield how many files have been read."""
     config = plan.config
     settings = {**plan.mixing.to_json(), **config.to_json()}
@@ -263,8 +225,9 @@ def _describe_plan(
             _path_within(item.file, (event_folder, background_folder)): item.error.with_names()
             for item in left_out.files
         },
-        cut_events=_count_by_name(cut, event_folder),
-        repeated_events=_count_by_name(repeated, event_folder),
+        cut_events=_count_by_name(changes.cut, event_folder),
+        repeated_events=_count_by_name(changes.repeated, event_folder),
+        repeated_backgrounds=_count_by_name(changes.repeated_backgrounds, background_folder),
     )
 
 
@@ -391,55 +354,6 @@ def _leave_out_silent_events(
             spec = leave_out_events(spec, indices)
         audible_specs.append(spec)
     return audible_specs
-
-
-def _silence_notice(output: Path, silent: Counter[str], mixing: MixingConfig) -> InputWarning:
-    """Return what is said about events that can't be heard in their mixtures."""
-    hint = "raise the level of these recordings, or --event_gain_range"
-    if mixing.pairs:
-        hint = "cut the silence off these recordings, or pass a longer --length"
-    return _notice_of_events(
-        silent,
-        "would be silent in the mixtures of {output}, which have 16 bits: left out of their "
-        f"labels; {hint}",
-        output,
-    )
-
-
-def _repetition_notice(output: Path, repeated: Counter[str], length: float) -> InputWarning:
-    """Return what is said about events that are repeated, since they are shorter than a mixture."""
-    are = "is" if repeated.total() == 1 else "are"
-    return _notice_of_events(
-        repeated,
-        f"{are} shorter than a mixture and {are} repeated in {{output}} to fill {length:g} s; "
-        "manifest.json counts all of them",
-        output,
-    )
-
-
-def _cut_notice(output: Path, cut: Counter[str], length: float) -> InputWarning:
-    """Return what is said about events that are cut, since they are longer than a mixture."""
-    are = "is" if cut.total() == 1 else "are"
-    return _notice_of_events(
-        cut,
-        f"{are} longer than a mixture and {are} cut in {{output}} to at most {length:g} s: "
-        "pass a longer --length to keep them whole; manifest.json counts all events that are cut",
-        output,
-    )
-
-
-def _notice_of_events(counts: Counter[str], text: str, output: Path) -> InputWarning:
-    """Return a line about events, which names some of their recordings."""
-    paths = {f"recording_{number}": path for number, path in enumerate(counts)}
-    names = [f"{{{name}}}" for name in list(paths)[:_N_NAMED]]
-    n_more = len(paths) - len(names)
-    more = f" and {n_more} more" if n_more else ""
-    events = "event" if counts.total() == 1 else "events"
-    return InputWarning(
-        f"{counts.total()} {events} of {', '.join(names)}{more} {text}",
-        output=output,
-        **dict(list(paths.items())[:_N_NAMED]),
-    )
 
 
 def _write_tables(folder: Path, specs: list[MixtureSpec], classes: list[str]) -> None:

@@ -33,6 +33,10 @@ from absslab.core.data.recording_listing import (
 )
 from absslab.core.data.splits import SPLITS, Percentages, split_origins
 
+# Takes of clips from Freesound, as ESC-50 names them: fold, clip, take, and number of the class, as
+# in 1-17367-A-10.wav; or with the class before it, as in rain_1-17367-A.ogg.
+_FREESOUND_TAKE = re.compile(r"(?:^|_)[1-5]-(\d+)-[A-Z](?:-\d+)?$")
+
 
 @dataclass(frozen=True)
 class Recording:
@@ -85,7 +89,8 @@ def indexing_steps(
         csv: the CSV of the third layout.
         origin_pattern: a regular expression that is searched in the file's name; its first group
             (or the whole match) is the origin. Without it, and without an origin in the CSV, every
-            file is its own origin.
+            file is its own origin; but takes of one clip from Freesound, named as in ESC-50
+            (1-17367-A-10.wav, rain_1-17367-A.ogg), are of one origin.
         left_out: collects files that can't be used: unreadable, truncated or silent ones, those
             that hold NaN, whose class or origin can't be told, or that the CSV names but the folder
             lacks. By default they are one error at the end.
@@ -187,21 +192,32 @@ def _add_origins(
         with left_out.file(file.path):
             if not origin and pattern:
                 origin = origin_of(file.path, pattern)
-            origin = origin or file.path.relative_to(folder).as_posix()
+            origin = origin or _guess_origin(file.path, folder)
             complete.append(file._replace(origin=origin))
     return complete
+
+
+def _guess_origin(path: Path, folder: Path) -> str:
+    """Return the clip from Freesound that a file is a take of, by its name; else the file."""
+    take = _FREESOUND_TAKE.search(path.stem)
+    return f"freesound:{take[1]}" if take else path.relative_to(folder).as_posix()
 
 
 def class_of(path: str | Path) -> str:
     """Return the class that a file is named after: its name without trailing digits.
 
-    A space, underscore, dot or hyphen before the digits is removed as well.
+    A space, underscore, dot or hyphen before the digits is removed as well, and so is the clip from
+    Freesound that it is a take of.
 
     Examples:
-        >>> class_of("keys03.wav"), class_of("keyboard_12.flac")
-        ('keys', 'keyboard')
+        >>> class_of("keys03.wav"), class_of("keyboard_12.flac"), class_of("rain_1-17367-A.ogg")
+        ('keys', 'keyboard', 'rain')
     """
-    label = normalise(class_of_stem(re.sub(r"[\s_.-]*\d+$", "", Path(path).stem)))
+    stem = Path(path).stem
+    take = _FREESOUND_TAKE.search(stem)
+    if take and take.start():
+        stem = stem[: take.start()]
+    label = normalise(class_of_stem(re.sub(r"[\s_.-]*\d+$", "", stem)))
     if not label:
         raise InputError(
             "{path} names no class: expected a class and a number, as in speech01.wav", path=path
