@@ -1,6 +1,6 @@
 from .audio_data_set import AudioDataSet as AudioDataSet
-from .audio_data_set import Batch as Batch
 from .audio_data_set import open_split as open_split
+from .batches import Batch as Batch
 from .label_corrections import correct_label as correct_label
 from .label_corrections import read_labels as read_labels
 from .labelled_recordings import LabelledFolder as LabelledFolder

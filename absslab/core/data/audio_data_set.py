@@ -4,8 +4,7 @@ Axes: B batch, K classes, N samples.
 """
 
 import os
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -13,14 +12,15 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from absslab.core.audio import sound_files
-from absslab.core.common.errors import InputError, InputWarning, WorkError, escape_braces
+from absslab.core.audio.compact_samples import compress, decompress
+from absslab.core.common.errors import InputError, InputWarning, escape_braces
 from absslab.core.common.left_out import LeftOut
-from absslab.core.common.notices import give_notice, leave_notices_to_parent
-from absslab.core.common.parallel import can_share_work, hide_main_module
+from absslab.core.common.notices import give_notice
 from absslab.core.common.progress import Progress, Steps, run_to_end
+from absslab.core.data.batches import Batch, Events, References, load_batches
 from absslab.core.data.labelled_recordings import (
     EventReader,
     LabelledFolder,
@@ -28,23 +28,14 @@ from absslab.core.data.labelled_recordings import (
 )
 from absslab.core.data.layouts import DataConfig, find_layout
 from absslab.core.data.splits import ALL, SPLITS
+from absslab.core.data.strong_labels import SoundEvent
+from absslab.core.data.true_sources import KeptSource, check_source_files, read_sources
 
-_Item = tuple[int, Tensor | Exception]
-_Loaded = tuple[np.ndarray, np.ndarray | None, np.ndarray] | Exception
 _SORTED_BATCHES = 50  # number of batches whose recordings are sorted by length together
 
 
 class EmptySplitError(InputError):
     """The folder can be used, but has no recordings in the wanted split."""
-
-
-class Batch(NamedTuple):
-    """Recordings that are padded to the length of the longest one."""
-
-    waveforms: Tensor  # (B, N)
-    n_samples: Tensor | None  # (B,): lengths without padding; None: all have equal length
-    labels: Tensor  # (B, K)
-    indices: Tensor  # (B,): indices into the data set
 
 
 class Clip(NamedTuple):
@@ -70,6 +61,8 @@ class AudioDataSet(Dataset[Tensor]):
         in_memory: whether decoded clips are kept in memory.
         lacking: the classes that the labels do not name.
         event_reader: what reads the strong labels, if they lie in no events.tsv.
+        has_sources: whether batches have the true sources of the clips.
+        events: strong labels by the path of the recording, if batches have them.
     """
 
     recordings: Sequence[LabelledRecording]
@@ -80,7 +73,10 @@ class AudioDataSet(Dataset[Tensor]):
     in_memory: bool = True
     lacking: frozenset[str] = frozenset()
     event_reader: EventReader | None = None
+    has_sources: bool = False
+    events: Mapping[str, Sequence[SoundEvent]] | None = None
     _decoded: dict[int, np.ndarray] = field(init=False, default_factory=dict)
+    _sources: dict[int, dict[int, KeptSource]] = field(init=False, default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -89,6 +85,14 @@ class AudioDataSet(Dataset[Tensor]):
     def labels(self) -> np.ndarray:
         """Labels of the clips, 0 or 1: (number of clips, K)."""
         return self._recording_labels()[[clip.recording for clip in self.clips]]
+
+    @property
+    def durations(self) -> dict[str, float]:
+        """Lengths of the recordings (s), by path."""
+        seconds = dict.fromkeys((item.path for item in self.recordings), 0.0)
+        for clip, length in zip(self.clips, self.lengths, strict=True):
+            seconds[self.recordings[clip.recording].path] += length / self.sampling_rate
+        return seconds
 
     def max_per_recording(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Combine values of clips to values of whole recordings: the maximum over the clips.
@@ -126,7 +130,7 @@ class AudioDataSet(Dataset[Tensor]):
             InputError: the recording can't be decoded, holds NaN, or is silent but has labels.
         """
         if index in self._decoded:
-            return _decompress(self._decoded[index])
+            return decompress(self._decoded[index])
         clip = self.clips[index]
         recording = self.recording(index)
         waveform = sound_files.load(
@@ -140,8 +144,28 @@ class AudioDataSet(Dataset[Tensor]):
                 path=recording.path,
             )
         if self.in_memory:
-            self._decoded[index] = _compress(waveform)
+            self._decoded[index] = compress(waveform)
         return torch.from_numpy(waveform)
+
+    def sources(self, index: int) -> dict[int, Tensor] | None:
+        """Read the true sources that sound in a clip, by the indices of their classes.
+
+        Returns:
+            waveforms up to the last sound of each; None if sources are not used.
+
+        Raises:
+            InputError: a source can't be read.
+        """
+        if not self.has_sources:
+            return None
+        kept = self._sources.get(index)
+        if kept is None:
+            clip = self.clips[index]
+            path = self.recording(index).path
+            kept = read_sources(path, self.classes, self.sampling_rate, clip.start, clip.n_samples)
+            if self.in_memory:
+                self._sources[index] = kept
+        return {k: source.waveform() for k, source in kept.items()}
 
     def _is_whole(self, index: int) -> bool:
         """Tell whether a clip is a whole recording: no neighbouring clip is of the same one."""
@@ -178,29 +202,44 @@ class AudioDataSet(Dataset[Tensor]):
         """
         labels = torch.from_numpy(self.labels)
         groups = self.groups(batch_size, rng=rng)
-        for batch in self._load(groups, 0 if self.in_memory else n_loaders):
-            if isinstance(batch, Exception):
-                raise batch
-            waveforms, n_samples, indices = map(_to_tensor, batch)
-            assert waveforms is not None
-            assert indices is not None
-            yield Batch(waveforms, n_samples, labels[indices], indices)
+        for loaded in load_batches(self, groups, 0 if self.in_memory else n_loaders):
+            references = None
+            if loaded.references is not None:
+                references = References(*map(torch.from_numpy, loaded.references))
+            indices = torch.from_numpy(loaded.indices)
+            yield Batch(
+                torch.from_numpy(loaded.waveforms),
+                None if loaded.n_samples is None else torch.from_numpy(loaded.n_samples),
+                labels[indices],
+                indices,
+                references,
+                self._events_of(loaded.indices.tolist()),
+            )
 
-    def _load(self, groups: list[list[int]], n_loaders: int) -> Iterator[_Loaded]:
-        """Read the clips of each batch, ahead of time in other processes if there are any."""
-        if n_loaders and not can_share_work():
-            n_loaders = 0
-        loader: DataLoader[_Loaded] = DataLoader(
-            _IndexedItems(self),  # type: ignore[arg-type]
-            batch_sampler=groups,
-            num_workers=n_loaders,
-            collate_fn=_pad,
-            worker_init_fn=leave_notices_to_parent,
+    def _events_of(self, indices: Sequence[int]) -> Events | None:
+        """Return the events of clips, in samples from the beginning of each clip."""
+        if self.events is None:
+            return None
+        rows: list[tuple[int, int, float, float, bool]] = []
+        for number, index in enumerate(indices):
+            clip = self.clips[index]
+            length = self.lengths[index]
+            recording = self.recording(index)
+            start = clip.start * length / clip.n_samples  # at the data set's rate
+            own = self.events[recording.path]
+            for event in own:
+                onset = max(0.0, event.onset * self.sampling_rate - start)
+                offset = min(float(length), event.offset * self.sampling_rate - start)
+                if onset < offset:
+                    k = self.classes.index(event.event_label)
+                    rows.append((number, k, onset, offset, True))
+            for name in recording.labels.difference(event.event_label for event in own):
+                rows.append((number, self.classes.index(name), 0.0, float(length), False))
+        columns = zip(*rows, strict=True) if rows else [()] * 5
+        kinds = (torch.int64, torch.int64, torch.float32, torch.float32, torch.bool)
+        return Events(
+            *(torch.tensor(c, dtype=kind) for c, kind in zip(columns, kinds, strict=True))
         )
-        with hide_main_module():
-            batches = iter(loader)
-        with explain_killed_loaders(n_loaders):
-            yield from batches
 
     def groups(self, batch_size: int, *, rng: np.random.Generator | None = None) -> list[list[int]]:
         """Return the clips of each batch; if lengths differ, similar lengths are together."""
@@ -217,80 +256,6 @@ class AudioDataSet(Dataset[Tensor]):
         if rng is not None:
             rng.shuffle(groups)
         return groups
-
-
-@contextmanager
-def explain_killed_loaders(n_loaders: int) -> Iterator[None]:
-    """Say in words that a process which reads batches ahead was killed.
-
-    PyTorch raises its error wherever the program is when it notices this, also between two batches.
-
-    Args:
-        n_loaders: number of these processes.
-
-    Raises:
-        WorkError: one was killed.
-    """
-    try:
-        yield
-    except RuntimeError as error:
-        if not str(error).startswith("DataLoader worker"):
-            raise
-        raise WorkError(
-            f"one of {n_loaders} processes that read recordings was ended from outside, perhaps "
-            "because the memory was full: use fewer (n_loaders), or a smaller batch_size; a "
-            "training goes on from its last.ckpt"
-        ) from None
-
-
-class _IndexedItems(Dataset[_Item]):
-    """Items with their indices; an item that can't be read is replaced by its error.
-
-    An error raised in a loader's process would arrive as a traceback of many lines.
-    """
-
-    def __init__(self, data_set: AudioDataSet):
-        self.data_set = data_set
-
-    def __getitem__(self, index: int) -> _Item:
-        try:
-            return index, self.data_set[index]
-        except (InputError, OSError, MemoryError) as error:
-            return index, error
-
-
-def _pad(items: list[_Item]) -> _Loaded:
-    """Pad waveforms to the longest; return these, their lengths if they differ, and the indices.
-
-    They are arrays, which come from a loader's process through a pipe. Tensors would come through
-    shared memory, of which a container has little: a loader that finds none dies.
-    """
-    waveforms: list[Tensor] = []
-    for _, waveform in items:
-        if isinstance(waveform, Exception):
-            return waveform
-        waveforms.append(waveform)
-    padded = torch.nn.utils.rnn.pad_sequence(waveforms, batch_first=True)  # (B, N)
-    lengths = np.array([len(waveform) for waveform in waveforms])  # (B,)
-    indices = np.array([index for index, _ in items])  # (B,)
-    are_equal = bool((lengths == lengths[0]).all())
-    return padded.numpy(), None if are_equal else lengths, indices
-
-
-def _to_tensor(array: np.ndarray | None) -> Tensor | None:
-    return None if array is None else torch.from_numpy(array)
-
-
-def _compress(waveform: np.ndarray) -> np.ndarray:
-    """Return the waveform as 16-bit integers if they represent it exactly."""
-    scaled = waveform * 32768
-    fits = np.abs(scaled).max(initial=0) < 32768 and np.array_equal(scaled, np.round(scaled))
-    return scaled.astype(np.int16) if fits else waveform
-
-
-def _decompress(samples: np.ndarray) -> Tensor:
-    waveform = torch.from_numpy(samples)
-    return waveform / 32768 if waveform.dtype == torch.int16 else waveform
 
 
 def check_steps(data_set: AudioDataSet, left_out: LeftOut) -> Steps[AudioDataSet]:
@@ -311,7 +276,9 @@ def check_steps(data_set: AudioDataSet, left_out: LeftOut) -> Steps[AudioDataSet
         yield Progress(n_done, len(data_set.recordings))
         bad.add(recording.path)
         with left_out.file(recording.path):
-            sound_files.check(recording.path, may_be_silent=not recording.labels)
+            header = sound_files.check(recording.path, may_be_silent=not recording.labels)
+            if data_set.has_sources:
+                check_source_files(recording.path, data_set.classes, header)
             bad.remove(recording.path)
     yield Progress(len(data_set.recordings), len(data_set.recordings))
     return data_set.without(bad) if bad else data_set

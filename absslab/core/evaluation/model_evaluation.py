@@ -21,10 +21,11 @@ from absslab.core.common.left_out import LeftOut
 from absslab.core.common.notices import give_notice
 from absslab.core.common.progress import Progress, Steps, run_to_end
 from absslab.core.data.audio_data_set import AudioDataSet, EmptySplitError, split_steps
+from absslab.core.data.clip_events import read_strong_labels
 from absslab.core.data.layouts import LAYOUT_ALIASES, LAYOUTS, DataConfig
-from absslab.core.data.mixture_folder import source_files
 from absslab.core.data.splits import ALL, SPLITS
-from absslab.core.data.strong_labels import SoundEvent, read_events
+from absslab.core.data.strong_labels import SoundEvent
+from absslab.core.data.true_sources import find_sources
 from absslab.core.data.weak_labels import LABEL_LISTS_FILE, MULTI_HOT_FILE
 from absslab.core.evaluation.ideal_masks import IdealMasks
 from absslab.core.evaluation.score_summary import TRUE_TAGS, summarise_scores
@@ -398,9 +399,7 @@ def evaluation_steps(
         data_set=data_set,
         validation=validation,
         table_folder=table_folder,
-        events=_read_strong_labels(
-            data_set, table_folder, classes, may_lack_recordings=bool(left_out)
-        ),
+        events=_read_events(data_set, table_folder, may_lack_recordings=bool(left_out)),
         trained_thresholds=trained_thresholds,
         settings=(
             {section: part.to_json() for section, part in scoring_parts.items()}
@@ -440,29 +439,20 @@ def open_evaluation(
     return run_to_end(evaluation_steps(config, separation, detection, scoring, left_out))
 
 
-def _read_strong_labels(
-    data_set: AudioDataSet, table_folder: Path, classes: list[str], *, may_lack_recordings: bool
+def _read_events(
+    data_set: AudioDataSet, table_folder: Path, *, may_lack_recordings: bool
 ) -> dict[str, list[SoundEvent]] | None:
-    """Read the strong labels of the recordings; None if there is no file of them."""
-    path = table_folder / "events.tsv"
-    reader = data_set.event_reader
-    if reader is None and not path.is_file():
+    """Read the strong labels of the recordings by name; None if there is no file of them."""
+    events = read_strong_labels(
+        data_set.durations,
+        data_set.classes,
+        table_folder,
+        data_set.event_reader,
+        may_lack_recordings=may_lack_recordings,
+    )
+    if events is None:
         return None
-    names = [os.path.relpath(data_set.path(index), table_folder) for index in range(len(data_set))]
-    durations = {
-        name: length / data_set.sampling_rate
-        for name, length in zip(names, data_set.lengths, strict=True)
-    }
-    if reader is None:
-        return read_events(
-            path,
-            classes=classes,
-            durations=durations,
-            may_lack_recordings=may_lack_recordings,
-        )
-    paths = {name: str(data_set.path(index)) for index, name in enumerate(names)}
-    events = reader(classes, {paths[name]: duration for name, duration in durations.items()})
-    return {name: events[path] for name, path in paths.items()}
+    return {os.path.relpath(path, table_folder): own for path, own in events.items()}
 
 
 def _list_checks(
@@ -523,19 +513,11 @@ def load_references(
         InputError: a source belongs to a class that the model does not know, or is not as long
             as the mixture.
     """
-    files = source_files(mixture)
-    if not {*classes, "background"} & set(files):  # the folder has the name, but holds no sources
+    files = find_sources(mixture, classes)
+    if files is None:
         return None
     references = {}
-    for name, path in files.items():
-        if name == "background":
-            continue
-        if name not in classes:
-            raise InputError(
-                f"{{path}} is the source of an unknown class: "
-                f"expected {escape_braces(', '.join(classes))}",
-                path=path,
-            )
+    for k, path in files.items():
         samples = sound_files.load(path, sampling_rate)
         if len(samples) != n_samples:
             raise InputError(
@@ -545,5 +527,5 @@ def load_references(
                 mixture=mixture,
             )
         if is_audible(samples):  # absent classes may have silent files
-            references[name] = samples
+            references[classes[k]] = samples
     return references

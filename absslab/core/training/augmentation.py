@@ -1,7 +1,8 @@
 """Vary the recordings of a training batch at random, and add them in pairs.
 
-A recording is varied by a circular shift in time, an equaliser and a gain.
-Axes: B batch, K classes, F STFT bins, T frames, N samples.
+A recording is varied by a circular shift in time, an equaliser and a gain; so are its sources and
+its events, if the training uses them.
+Axes: B batch, K classes, F STFT bins, T frames, N samples, R sources.
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,12 @@ from torch import Tensor
 from absslab.core.audio.stft import STFT
 from absslab.core.common.config import Config, option
 from absslab.core.common.errors import InputError
-from absslab.core.data.audio_data_set import Batch
+from absslab.core.data.batches import Batch, References
+from absslab.core.training.frame_labels import (
+    FrameLabels,
+    label_frames,
+    roll_events,
+)
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,29 @@ class Pairs(NamedTuple):
     labels_first: Tensor  # (B, K)
     labels_second: Tensor  # (B, K)
     n_samples: Tensor | None  # (B,): length of the sum without padding
+    sources: "SourceSpectra | None" = None  # of the sums, if the batch has references
+    frames_first: FrameLabels | None = None  # if the batch has events
+    frames_second: FrameLabels | None = None
+
+
+class SourceSpectra(NamedTuple):
+    """The true sources of sums of recordings; what is in none of them is background."""
+
+    spectra: Tensor  # complex (R, F, T)
+    recordings: Tensor  # (R,): which sum each is part of
+    classes: Tensor  # (R,): index of its class; a class occurs once in a sum
+
+
+class Variation(NamedTuple):
+    """How each recording of a batch is varied."""
+
+    shifts: Tensor | None  # (B,), samples; None: they are not shifted
+    gain: Tensor  # (B, F) or (B, 1), dB
+
+    def select(self, recordings: Tensor) -> "Variation":
+        """Return how some of the recordings are varied."""
+        shifts = None if self.shifts is None else self.shifts[recordings]
+        return Variation(shifts, self.gain[recordings])
 
 
 def augment(
@@ -77,30 +106,123 @@ def augment(
         rng: source of randomness.
     """
     B = len(batch.waveforms)
-    first = _vary(batch.waveforms, batch.n_samples, config, stft, sampling_rate, rng)
+    lengths = _lengths(batch)
+    variation = _draw_variation(lengths, config, stft, sampling_rate, rng)
+    first = _vary(batch.waveforms, lengths, variation, stft)
+    alone = describe_alone(batch, first, stft, variation)
     paired = torch.from_numpy(rng.random(B) < config.pair_probability).to(first.device)
     if B < 2 or not paired.any():
-        return Pairs(
-            first,
-            torch.zeros_like(first),
-            batch.labels,
-            torch.zeros_like(batch.labels),
-            batch.n_samples,
-        )
-    partner = torch.from_numpy((np.arange(B) + rng.integers(1, B)) % B)
-    lengths = None if batch.n_samples is None else batch.n_samples[partner]
-    second = _vary(batch.waveforms[partner], lengths, config, stft, sampling_rate, rng)
+        return alone
+    partner = torch.from_numpy((np.arange(B) + rng.integers(1, B)) % B).to(first.device)
+    partner_variation = _draw_variation(lengths[partner], config, stft, sampling_rate, rng)
+    second = _vary(batch.waveforms[partner], lengths[partner], partner_variation, stft)
     level = _draw_uniform(rng, config.pair_gain_range, B, first.device)
     # a level relative to silence is not defined, so silent recordings are not paired
     paired &= (_energy(first) > 0) & (_energy(second) > 0)
     gain = (_energy(first) / _energy(second).clamp_min(1e-12)).sqrt() * 10 ** (level / 20) * paired
+    others = _take_partners(batch, partner, paired)
+    added = describe_alone(others, second * gain[:, None, None], stft, partner_variation)
     return Pairs(
         first,
-        second * gain[:, None, None],
+        added.first,
         batch.labels,
-        batch.labels[partner] * paired[:, None],
-        _sum_lengths(batch.n_samples, lengths, paired),
+        others.labels,
+        _sum_lengths(batch.n_samples, others.n_samples, paired),
+        _join_sources(alone.sources, added.sources, gain, batch.labels.shape[1]),
+        alone.frames_first,
+        added.frames_first,
     )
+
+
+def describe_alone(
+    batch: Batch, spectra: Tensor, stft: STFT, variation: Variation | None = None
+) -> Pairs:
+    """Return recordings without others that are added.
+
+    Args:
+        batch: the recordings.
+        spectra: of the recordings as they are varied, complex (B, F, T).
+        stft: STFT of the model.
+        variation: how they are varied; None: not at all.
+    """
+    sources = None
+    frames = None
+    lengths = _lengths(batch)
+    if batch.references is not None:
+        waveforms, recordings, classes = batch.references
+        own = None if variation is None else variation.select(recordings)
+        sources = SourceSpectra(
+            _vary(waveforms, lengths[recordings], own, stft), recordings, classes
+        )
+    if batch.events is not None:
+        events = batch.events
+        if variation is not None and variation.shifts is not None:
+            events = roll_events(events, variation.shifts, lengths)
+        frames = label_frames(events, (*batch.labels.shape, spectra.shape[-1]), stft)
+    nothing = torch.zeros_like(spectra)
+    no_labels = torch.zeros_like(batch.labels)
+    return Pairs(spectra, nothing, batch.labels, no_labels, batch.n_samples, sources, frames)
+
+
+def _lengths(batch: Batch) -> Tensor:
+    """Return the lengths of the recordings without padding: (B,), samples."""
+    B, N = batch.waveforms.shape
+    if batch.n_samples is None:
+        return torch.full((B,), N, device=batch.waveforms.device)
+    return batch.n_samples
+
+
+def _take_partners(batch: Batch, partner: Tensor, paired: Tensor) -> Batch:
+    """Return the recording that is added to each recording; those without pair have no labels."""
+
+    def find(recordings: Tensor) -> tuple[Tensor, Tensor]:
+        """Find which pair each source or event is part of, and its number."""
+        is_own = (partner[:, None] == recordings) & paired[:, None].to(recordings.device)
+        pair, number = is_own.nonzero(as_tuple=True)
+        return pair, number
+
+    references = None
+    events = None
+    if batch.references is not None:
+        pair, number = find(batch.references.recordings)
+        waveforms, _, classes = batch.references
+        references = References(waveforms[number], pair, classes[number])
+    if batch.events is not None:
+        pair, number = find(batch.events.recordings)
+        selected = (part[number] for part in batch.events)
+        events = type(batch.events)(*selected)._replace(recordings=pair)
+    return Batch(
+        batch.waveforms[partner],
+        None if batch.n_samples is None else batch.n_samples[partner],
+        torch.where(paired[:, None], batch.labels[partner], 0),
+        batch.indices,
+        references,
+        events,
+    )
+
+
+def _join_sources(
+    first: SourceSpectra | None, second: SourceSpectra | None, gain: Tensor, n_classes: int
+) -> SourceSpectra | None:
+    """Join the sources of two recordings to those of their sum.
+
+    Args:
+        first: sources of the first recordings.
+        second: sources of the second ones, without the gain.
+        gain: of the second recordings, (B,).
+        n_classes: K.
+    """
+    if first is None or second is None:
+        return None
+    scaled = second.spectra * gain[second.recordings][:, None, None]
+    spectra = torch.cat([first.spectra, scaled])  # (R, F, T)
+    keys = torch.cat([part.recordings * n_classes + part.classes for part in (first, second)])
+    unique, rows = keys.unique(return_inverse=True)
+    if len(unique) < len(keys):  # a class that both recordings have
+        joined = torch.zeros(len(unique), *spectra.shape[1:], dtype=spectra.dtype)
+        spectra = joined.to(spectra.device).index_add(0, rows, spectra)
+        keys = unique
+    return SourceSpectra(spectra, keys // n_classes, keys % n_classes)
 
 
 def _sum_lengths(
@@ -112,30 +234,43 @@ def _sum_lengths(
     return torch.where(paired, torch.maximum(lengths, partner_lengths), lengths)
 
 
-def _vary(
-    waveforms: Tensor,
-    n_samples: Tensor | None,
+def _draw_variation(
+    lengths: Tensor,
     config: AugmentationConfig,
     stft: STFT,
     sampling_rate: int,
     rng: np.random.Generator,
-) -> Tensor:
-    """Shift, equalise and scale waveforms (B, N) at random; return their spectra (B, F, T)."""
-    B, N = waveforms.shape
+) -> Variation:
+    """Draw how recordings of some lengths (B,) are shifted, equalised and scaled."""
+    B = len(lengths)
+    device = stft.window.device
+    shifts = None
     if config.roll:
-        lengths = [N] * B if n_samples is None else n_samples.tolist()
-        rolled = [
-            waveform[:n].roll(int(rng.integers(n)))
-            for waveform, n in zip(waveforms, lengths, strict=True)
-        ]
-        waveforms = torch.nn.utils.rnn.pad_sequence(rolled, batch_first=True)  # (B, N)
-    spectra = stft(waveforms)  # (B, F, T)
-    gain = _draw_uniform(rng, config.gain_range, B, spectra.device)[:, None]  # (B, 1)
+        drawn = [int(rng.integers(n)) for n in lengths.tolist()]
+        shifts = torch.tensor(drawn, device=device)  # (B,)
+    gain = _draw_uniform(rng, config.gain_range, B, device)[:, None]  # (B, 1)
     if config.equaliser:
-        gain = gain + _draw_equalisers(
-            rng, config.equaliser, B, spectra.shape[1], sampling_rate
-        ).to(spectra.device)
-    return spectra * 10 ** (gain / 20)[:, :, None]
+        n_bins = stft.window_size // 2 + 1
+        curves = _draw_equalisers(rng, config.equaliser, B, n_bins, sampling_rate)
+        gain = gain + curves.to(device)  # (B, F)
+    return Variation(shifts, gain)
+
+
+def _vary(waveforms: Tensor, lengths: Tensor, variation: Variation | None, stft: STFT) -> Tensor:
+    """Vary waveforms (B, N); return their spectra (B, F, T)."""
+    if not len(waveforms):  # no recording of the batch has a source
+        n_frames = stft(torch.zeros(1, waveforms.shape[1], device=waveforms.device)).shape[-1]
+        shape = (0, stft.window_size // 2 + 1, n_frames)
+        return torch.zeros(shape, dtype=torch.complex64, device=waveforms.device)
+    if variation is None:
+        return stft(waveforms)
+    if variation.shifts is not None:
+        parts = zip(waveforms, lengths.tolist(), variation.shifts.tolist(), strict=True)
+        rolled = torch.zeros_like(waveforms)
+        for row, (waveform, n, shift) in zip(rolled, parts, strict=True):
+            row[:n] = waveform[:n].roll(shift)
+        waveforms = rolled
+    return stft(waveforms) * 10 ** (variation.gain / 20)[:, :, None]  # (B, F, T)
 
 
 def _draw_equalisers(

@@ -12,6 +12,7 @@ from absslab.core.training.losses import TAG_LOSSES
 from absslab.core.training.schedules import SCHEDULES
 
 OPTIMIZERS: dict[str, Any] = {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW}
+SUPERVISIONS = ("weak", "events", "sources")
 LOSS = "loss"  # as a metric: the validation loss
 
 
@@ -30,6 +31,12 @@ class TrainingConfig(Config):
     )
     share_weight: float = option(
         0.0, "weight of the loss on shares of events and background", at_least=0
+    )
+    supervision: str = option(
+        "weak",
+        "what the masks are trained with: weak labels; events, strong labels; sources, the true "
+        "sources that absslab mix saves, as an upper bound",
+        choices=SUPERVISIONS,
     )
     optimizer: str = option(
         "Adam", "Adam, or AdamW with decoupled weight decay", choices=OPTIMIZERS

@@ -26,12 +26,13 @@ from absslab.core.data.audio_data_set import (
     AudioDataSet,
     check_steps,
     data_set_steps,
-    explain_killed_loaders,
     read_split,
 )
+from absslab.core.data.batches import explain_killed_loaders
 from absslab.core.data.class_names import list_classes
 from absslab.core.data.identical_files import mark_files
 from absslab.core.data.labelled_recordings import (
+    EventReader,
     LabelledRecording,
     warn_about_classes_without_recordings,
 )
@@ -56,6 +57,7 @@ from absslab.core.training.run_directory import (
     run_directory,
 )
 from absslab.core.training.settings import Settings, canonical_config
+from absslab.core.training.supervision import add_truth, check_supervision, check_truth
 from absslab.core.training.trainer import Trainer, TrainingData, build_trainer
 
 CHANGEABLE = (
@@ -83,6 +85,7 @@ class Labels:
     classes: Sequence[str]
     train: Sequence[LabelledRecording]
     validation: Sequence[LabelledRecording]
+    event_readers: Mapping[str, EventReader | None]  # of the splits
 
 
 def fingerprint_of(recordings: Sequence[LabelledRecording]) -> str:
@@ -221,13 +224,7 @@ class Experiment:
             raise InputError("save_path is missing: pass it, as in --save_path runs/first.ckpt")
         run_directory(settings.run.save_path)
         choose_device(settings.run.device)
-        needs_waveforms = settings.augmentation.needs_waveforms or settings.training.share_weight
-        if settings.data.feature_store and needs_waveforms:
-            raise InputError(
-                "feature_store keeps features, but augmentation and share_weight need waveforms: "
-                "leave it out, or set pair_probability, equaliser, gain_range and share_weight "
-                "to 0 and roll to False"
-            )
+        check_supervision(settings)
 
     def _read_labels(self, left_out: LeftOut) -> Labels:
         """Read which recordings there are, and check their labels against the settings."""
@@ -238,7 +235,11 @@ class Experiment:
         validation = read_split(settings.data, "validation", classes=classes, left_out=left_out)
         if self.checkpoint is None:
             warn_about_classes_without_recordings(classes, train.recordings, validation.recordings)
-        labels = Labels(classes, train.recordings, validation.recordings)
+        readers = {
+            "train": train.event_reader("train"),
+            "validation": validation.event_reader("validation"),
+        }
+        labels = Labels(classes, train.recordings, validation.recordings, readers)
         if self.checkpoint:
             labels = self._leave_out_again(labels, left_out)
         elif left_out and left_out.on_error == "stop":
@@ -257,6 +258,8 @@ class Experiment:
                 "start a new run",
                 data_folder=settings.data.data_folder,
             )
+        for split, reader in readers.items():
+            check_truth(settings, getattr(labels, split), classes, reader)
         n_thresholds = len(settings.training.thresholds)
         if n_thresholds not in (1, len(classes)):
             raise InputError(
@@ -296,11 +299,11 @@ class Experiment:
         settings = self.settings
         train = yield from _report_task(
             "indexing training recordings",
-            self._data_set_steps(labels.train, labels.classes, left_out),
+            self._data_set_steps(labels, "train", left_out),
         )
         validation = yield from _report_task(
             "indexing validation recordings",
-            self._data_set_steps(labels.validation, labels.classes, left_out),
+            self._data_set_steps(labels, "validation", left_out),
         )
         torch.manual_seed(settings.training.seed)
         device = choose_device(settings.run.device)
@@ -348,21 +351,19 @@ class Experiment:
             yield from _report_task(f"checking {kind} recordings", check_steps(data_set, left_out))
         )
 
-    def _data_set_steps(
-        self,
-        recordings: Sequence[LabelledRecording],
-        classes: Sequence[str],
-        left_out: LeftOut,
-    ) -> Steps[AudioDataSet]:
+    def _data_set_steps(self, labels: Labels, split: str, left_out: LeftOut) -> Steps[AudioDataSet]:
+        """Read the headers of the recordings of a split, and what the supervision needs."""
         data = self.settings.data
-        return data_set_steps(
-            recordings,
-            classes,
+        data_set = yield from data_set_steps(
+            getattr(labels, split),
+            labels.classes,
             self.settings.features.sampling_rate,
             in_memory=data.in_memory and not data.feature_store,
             clip_length=data.clip_length,
             left_out=None if self.checkpoint else left_out,  # a resumed run needs them all
         )
+        reader = labels.event_readers[split]
+        return add_truth(data_set, self.settings, reader, is_whole=not left_out)
 
     def _prepare_and_train(
         self, labels: Labels, left_out: LeftOut, writer: RunWriter

@@ -1,6 +1,8 @@
 """Losses of a training: tags against weak labels, masks of absent classes, shares of pairs.
 
-Axes: B batch, K classes, M bands, T frames.
+With strong labels, masks of classes that are silent in a frame, and tags of frames; with true
+sources, their shares.
+Axes: B batch, K classes, F STFT bins, M bands, T frames, R sources of all recordings of a batch.
 """
 
 from typing import NamedTuple
@@ -10,6 +12,8 @@ from torch import Tensor, nn
 
 from absslab.core.model.front_end import FrontEnd
 from absslab.core.model.pooling import GAP, real_frames
+from absslab.core.training.augmentation import SourceSpectra
+from absslab.core.training.frame_labels import FrameLabels
 
 _EPSILON = 1e-4  # smallest share: limits the loss of a bin to 9.2 nats
 
@@ -32,6 +36,7 @@ def combine_losses(
     tag: Tensor,
     absent: Tensor,
     share: Tensor | None = None,
+    frame: Tensor | None = None,
     *,
     l1_weight: float,
     share_weight: float,
@@ -42,16 +47,22 @@ def combine_losses(
         tag: loss of the tags.
         absent: mean of the masks of absent classes.
         share: loss on the shares of events and background, if there is one.
+        frame: loss of the tags of frames, if there is one; it is added to that of the tags.
         l1_weight: λ: (1 − λ) · tag + λ · absent.
         share_weight: weight of `share`.
 
     Shape:
         all ().
     """
+    parts = {"tag": tag, "absent": absent}
     total = (1 - l1_weight) * tag + l1_weight * absent
-    if share is None:
-        return {"total": total, "tag": tag, "absent": absent}
-    return {"total": total + share_weight * share, "tag": tag, "absent": absent, "share": share}
+    if share is not None:
+        parts["share"] = share
+        total = total + share_weight * share
+    if frame is not None:
+        parts["frame"] = frame
+        total = total + (1 - l1_weight) * frame
+    return {"total": total, **parts}
 
 
 def absent_mask_loss(masks: Tensor, labels: Tensor, n_frames: Tensor | None = None) -> Tensor:
@@ -62,6 +73,40 @@ def absent_mask_loss(masks: Tensor, labels: Tensor, n_frames: Tensor | None = No
     """
     absent = 1 - labels  # (B, K)
     return (GAP()(masks, n_frames) * absent).sum() / absent.sum().clamp_min(1)
+
+
+def silent_mask_loss(masks: Tensor, frames: FrameLabels, n_frames: Tensor | None = None) -> Tensor:
+    """Return the mean of the masks of classes in frames in which no event of them sounds.
+
+    Shape:
+        masks (B, K, M, T), n_frames (B,): frames that are not padded → ().
+    """
+    silent = _where(~frames.possible, n_frames)  # (B, K, T)
+    return (masks.mean(2) * silent).sum() / silent.sum().clamp_min(1)
+
+
+def frame_tag_loss(masks: Tensor, frames: FrameLabels, n_frames: Tensor | None = None) -> Tensor:
+    """Return the cross-entropy of tags of frames, each pooled over the bands by linear softmax.
+
+    A frame at the border of an event, or of a class that is known weakly alone, does not count.
+
+    Shape:
+        masks (B, K, M, T), n_frames (B,): frames that are not padded → ().
+
+    Source: linear softmax pooling: Wang, Li, Metze, arXiv 1810.09050.
+    """
+    tags = masks.square().sum(2) / masks.sum(2).clamp_min(1e-7)  # (B, K, T)
+    weights = _where(frames.certain | ~frames.possible, n_frames)  # (B, K, T)
+    clean = tags.nan_to_num().clamp(0, 1)
+    cost = nn.functional.binary_cross_entropy(clean, frames.certain.float(), reduction="none")
+    return (weights * cost).sum() / weights.sum().clamp_min(1)
+
+
+def _where(cells: Tensor, n_frames: Tensor | None) -> Tensor:
+    """Return 1 for cells (B, K, T) in frames that are not padded, else 0."""
+    if n_frames is None:
+        return cells.float()
+    return cells * real_frames(cells[:, :, None], n_frames)[:, 0]
 
 
 class Shares(NamedTuple):
@@ -123,11 +168,16 @@ class ShareTargets(nn.Module):
         total_power = first + second + 1e-14
         share_first = events_first / total_power
         share_second = events_second / total_power
-        weights = total.clamp_min(0) ** self.power_exponent
+        weights = self.weights(total, n_frames)
+        return Shares(share_first, share_second, 1 - share_first - share_second, weights)
+
+    def weights(self, power: Tensor, n_frames: Tensor | None = None) -> Tensor:
+        """Return the weight of each bin by the power of the sum: (B, M, T) → (B, M, T)."""
+        weights = power.clamp_min(0) ** self.power_exponent
         weights = weights / weights.mean((1, 2), keepdim=True).clamp_min(1e-12) + self.weight_floor
         if n_frames is not None:
-            weights = weights * real_frames(total, n_frames)[:, 0]  # (B, M, T)
-        return Shares(share_first, share_second, 1 - share_first - share_second, weights)
+            weights = weights * real_frames(power, n_frames)[:, 0]  # (B, M, T)
+        return weights
 
     def background(self, power: Tensor, n_frames: Tensor | None = None) -> Tensor:
         """Estimate the mean power of each band's steady background: (B, M, T) → (B, M, 1)."""
@@ -149,8 +199,8 @@ def share_loss(
     masks: Tensor,
     log_background: Tensor,
     shares: Shares,
-    labels_first: Tensor,
-    labels_second: Tensor,
+    possible_first: Tensor,
+    possible_second: Tensor,
 ) -> Tensor:
     """Return the cross-entropy between the shares of the energy and those that the masks give.
 
@@ -158,17 +208,83 @@ def share_loss(
     these classes are summed before the logarithm. Absent classes are pushed to 0, because the masks
     of the present classes and of the background have to reach their shares.
 
+    Args:
+        masks: masks of the classes.
+        log_background: logarithm of the background's mask.
+        shares: of the energy.
+        possible_first: 1 for classes that the first recording may hold, in all frames or in each.
+        possible_second: the same of the second recording. What exceeds the background where no
+            class is possible is background.
+
     Shape:
-        masks (B, K, M, T), log_background (B, M, T), labels (B, K) each → ().
+        masks (B, K, M, T), log_background (B, M, T), possible (B, K) or (B, K, T) each → ().
 
     Source: the loss of partial-label learning per bin (Jin, Ghahramani, Learning with multiple
     labels, NIPS 2002).
     """
-    labels = torch.stack([labels_first, labels_second], 1)  # (B, 2, K)
-    grouped = torch.einsum("bgk,bkmt->bgmt", labels, masks).clamp(max=1)  # (B, 2, M, T)
-    log_first, log_second = torch.log(grouped + _EPSILON).unbind(1)  # (B, M, T)
-    log_rest = torch.log(log_background.exp() + _EPSILON)
-    cost = (
-        shares.first * log_first + shares.second * log_second + shares.background * log_rest
-    )  # (B, M, T)
+    log_rest = torch.log(log_background.exp() + _EPSILON)  # (B, M, T)
+    background = shares.background
+    cost = torch.zeros_like(log_rest)
+    for possible, share in ((possible_first, shares.first), (possible_second, shares.second)):
+        if possible.ndim == 2:
+            grouped = torch.einsum("bk,bkmt->bmt", possible, masks)
+        else:
+            grouped = torch.einsum("bkt,bkmt->bmt", possible, masks)
+            is_any = possible.amax(1)[:, None]  # (B, 1, T)
+            background = background + share * (1 - is_any)
+            share = share * is_any
+        cost = cost + share * torch.log(grouped.clamp(max=1) + _EPSILON)
+    cost = cost + background * log_rest  # (B, M, T)
     return -(shares.weights * cost).mean()
+
+
+class SourceShares(NamedTuple):
+    """Shares of the true sources in the power of each bin; with the background they add up to 1."""
+
+    classes: Tensor  # (R, M, T)
+    background: Tensor  # (B, M, T)
+
+
+def measure_shares(mixtures: Tensor, sources: SourceSpectra, front_end: FrontEnd) -> SourceShares:
+    """Return the shares of true sources, and of the rest of the mixtures, in their powers.
+
+    Shape:
+        mixtures complex (B, F, T) → (R, M, T), (B, M, T).
+    """
+    background = mixtures.index_add(0, sources.recordings, -sources.spectra)  # (B, F, T)
+    powers = front_end.power(sources.spectra)  # (R, M, T)
+    rest = front_end.power(background) + 1e-14  # (B, M, T); silence is background
+    total = rest.index_add(0, sources.recordings, powers)  # (B, M, T)
+    return SourceShares(powers / total[sources.recordings], rest / total)
+
+
+def source_share_loss(
+    masks: Tensor,
+    log_background: Tensor,
+    shares: SourceShares,
+    sources: SourceSpectra,
+    weights: Tensor,
+) -> Tensor:
+    """Return the cross-entropy between the shares of true sources and competing masks.
+
+    Shape:
+        masks (B, K, M, T), log_background (B, M, T), weights (B, M, T) → ().
+    """
+    log_masks = torch.log(masks[sources.recordings, sources.classes] + _EPSILON)  # (R, M, T)
+    log_rest = torch.log(log_background.exp() + _EPSILON)  # (B, M, T)
+    cost = (weights[sources.recordings] * shares.classes * log_masks).sum()
+    cost = cost + (weights * shares.background * log_rest).sum()
+    return -cost / weights.numel()
+
+
+def ratio_mask_loss(
+    masks: Tensor, shares: SourceShares, sources: SourceSpectra, weights: Tensor
+) -> Tensor:
+    """Return the mean distance of independent masks from the ideal ratio masks, 0 where absent.
+
+    Shape:
+        masks (B, K, M, T), weights (B, M, T) → ().
+    """
+    ideal = torch.zeros_like(masks)
+    ideal[sources.recordings, sources.classes] = shares.classes
+    return (weights[:, None] * (masks - ideal).abs()).mean()

@@ -10,9 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from absslab.core.data.audio_data_set import Batch
+from absslab.core.data.batches import Batch
 from absslab.core.model.separation_model import Prediction, SeparationModel
-from absslab.core.training.augmentation import AugmentationConfig, Pairs, augment
+from absslab.core.training.augmentation import (
+    AugmentationConfig,
+    Pairs,
+    augment,
+    describe_alone,
+)
 from absslab.core.training.config import TrainingConfig
 from absslab.core.training.feature_store import FeatureBatch
 from absslab.core.training.losses import (
@@ -20,7 +25,12 @@ from absslab.core.training.losses import (
     ShareTargets,
     absent_mask_loss,
     combine_losses,
+    frame_tag_loss,
+    measure_shares,
+    ratio_mask_loss,
     share_loss,
+    silent_mask_loss,
+    source_share_loss,
 )
 
 
@@ -39,7 +49,8 @@ class Objective:
         config: the losses and their weights.
         augmentation: how training recordings are varied.
         precision: number format in which the mask network computes.
-        share_targets: computes the targets of the loss on shares, if this loss has a weight.
+        share_targets: computes the targets of the loss on shares, if this loss has a weight, and
+            the weights of bins for losses on true sources.
     """
 
     config: TrainingConfig
@@ -69,21 +80,12 @@ class Objective:
         mixtures = pairs.first + pairs.second  # complex (B, F, T)
         n_frames = model.n_frames(pairs.n_samples)
         prediction = model.predict(mixtures, n_frames, precision=self.precision)
-        share = None
-        if self.share_targets is not None:
-            power = model.front_end.power
-            shares = self.share_targets(
-                power(pairs.first), power(pairs.second), power(mixtures), n_frames
-            )
-            share = share_loss(
-                prediction.masks,
-                prediction.log_background,
-                shares,
-                pairs.labels_first,
-                pairs.labels_second,
-            )
         labels = torch.maximum(pairs.labels_first, pairs.labels_second)  # (B, K)
-        return self._combine(prediction, labels, n_frames, share)
+        if pairs.sources is not None:
+            losses = self._source_losses(model, pairs, mixtures, prediction, n_frames)
+        else:
+            losses = self._event_losses(model, pairs, mixtures, prediction, n_frames)
+        return self._combine(prediction, labels, n_frames, **losses)
 
     def _pairs(
         self, model: SeparationModel, batch: Batch, rng: np.random.Generator | None
@@ -92,22 +94,86 @@ class Objective:
         if rng is not None:
             sampling_rate = model.front_end.config.sampling_rate
             return augment(batch, self.augmentation, stft, sampling_rate, rng)
-        spectra = stft(batch.waveforms)  # complex (B, F, T)
-        no_labels = torch.zeros_like(batch.labels)
-        return Pairs(spectra, torch.zeros_like(spectra), batch.labels, no_labels, batch.n_samples)
+        return describe_alone(batch, stft(batch.waveforms), stft)
+
+    def _event_losses(
+        self,
+        model: SeparationModel,
+        pairs: Pairs,
+        mixtures: Tensor,
+        prediction: Prediction,
+        n_frames: Tensor | None,
+    ) -> dict[str, Tensor]:
+        """Return the losses of masks that follow from weak or strong labels, by name."""
+        losses: dict[str, Tensor] = {}
+        possible = (pairs.labels_first, pairs.labels_second)  # (B, K) each
+        if pairs.frames_first is not None:
+            frames = pairs.frames_first
+            possible = (frames.possible.float(), torch.zeros_like(frames.possible).float())
+            if pairs.frames_second is not None:
+                possible = (possible[0], pairs.frames_second.possible.float())  # (B, K, T) each
+                frames = frames.join(pairs.frames_second)
+            losses["absent"] = silent_mask_loss(prediction.masks, frames, n_frames)
+            if self.share_targets is None:  # shares would tell more of each frame
+                losses["frame"] = frame_tag_loss(prediction.masks, frames, n_frames)
+        if self.share_targets is not None:
+            power = model.front_end.power
+            shares = self.share_targets(
+                power(pairs.first), power(pairs.second), power(mixtures), n_frames
+            )
+            losses["share"] = share_loss(
+                prediction.masks, prediction.log_background, shares, *possible
+            )
+        return losses
+
+    def _source_losses(
+        self,
+        model: SeparationModel,
+        pairs: Pairs,
+        mixtures: Tensor,
+        prediction: Prediction,
+        n_frames: Tensor | None,
+    ) -> dict[str, Tensor]:
+        """Return the losses of masks that follow from true sources, by name."""
+        assert pairs.sources is not None
+        assert self.share_targets is not None
+        shares = measure_shares(mixtures, pairs.sources, model.front_end)
+        weights = self.share_targets.weights(model.front_end.power(mixtures), n_frames)
+        masks = prediction.masks
+        if not model.competing:
+            return {"absent": ratio_mask_loss(masks, shares, pairs.sources, weights)}
+        log_background = prediction.log_background
+        share = source_share_loss(masks, log_background, shares, pairs.sources, weights)
+        return {"share": share}
 
     def _combine(
         self,
         prediction: Prediction,
         labels: Tensor,
         n_frames: Tensor | None,
+        *,
+        absent: Tensor | None = None,
         share: Tensor | None = None,
+        frame: Tensor | None = None,
     ) -> BatchLoss:
+        """Combine the losses of masks with that of the tags.
+
+        Args:
+            prediction: of the model.
+            labels: weak labels (B, K).
+            n_frames: number of frames that are not padding, (B,).
+            absent: loss of the masks where classes are absent; by default by the weak labels.
+            share: loss of shares.
+            frame: loss of the tags of frames.
+        """
         config = self.config
+        if absent is None:
+            absent = absent_mask_loss(prediction.masks, labels, n_frames)
         losses = combine_losses(
             TAG_LOSSES[config.loss](prediction.probabilities.float(), labels),
-            absent_mask_loss(prediction.masks, labels, n_frames),
+            absent,
             share,
+            frame,
             l1_weight=config.l1_weight,
             share_weight=config.share_weight,
         )

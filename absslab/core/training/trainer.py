@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from absslab.core.common.devices import PRECISIONS, choose_precision
 from absslab.core.common.errors import InputError
-from absslab.core.data.audio_data_set import AudioDataSet, Batch
+from absslab.core.data.audio_data_set import AudioDataSet
+from absslab.core.data.batches import Batch
 from absslab.core.model.separation_model import SeparationModel
 from absslab.core.training.augmentation import AugmentationConfig
 from absslab.core.training.config import OPTIMIZERS, TrainingConfig
@@ -215,9 +216,7 @@ class Trainer:
         self.evaluations_since_best = state["evaluations_since_best"]
 
     def _to_device(self, batch: Batch | FeatureBatch) -> Batch | FeatureBatch:
-        device = self.model.device
-        parts = [None if part is None else part.to(device, non_blocking=True) for part in batch]
-        return type(batch)(*parts)  # type: ignore[arg-type]
+        return _move(batch, self.model.device)
 
     def _epoch_result(self, sums: Mapping[str, Tensor], start: float) -> EpochResult:
         """Return the result of an epoch that began at `start`, before its evaluation."""
@@ -269,7 +268,9 @@ def build_trainer(
     """
     precision = choose_precision(config.precision, model.device)
     dtype = PRECISIONS[precision]
-    targets = ShareTargets(model.front_end).to(model.device) if config.share_weight else None
+    targets = None
+    if config.share_weight or config.supervision == "sources":
+        targets = ShareTargets(model.front_end).to(model.device)
     groups = parameter_groups(model, config)
     optimizer = OPTIMIZERS[config.optimizer](groups, lr=config.learning_rate)
     return Trainer(
@@ -283,6 +284,15 @@ def build_trainer(
         schedule=build_schedule(optimizer, config, steps_per_epoch(data, config)),
         scaler=torch.amp.GradScaler(model.device.type, enabled=dtype is torch.float16),
     )
+
+
+def _move(content: Any, device: torch.device) -> Any:
+    """Return tensors, also within named tuples, on a device; None stays."""
+    if isinstance(content, Tensor):
+        return content.to(device, non_blocking=True)
+    if content is None:
+        return None
+    return type(content)(*(_move(part, device) for part in content))
 
 
 def steps_per_epoch(data: TrainingData, config: TrainingConfig) -> int:

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from absslab.core.data.audio_data_set import AudioDataSet, Batch
+from absslab.core.data.audio_data_set import AudioDataSet
+from absslab.core.data.batches import Batch
 from absslab.core.metrics.tagging import tagging_scores, tagging_scores_per_class
 from absslab.core.model.separation_model import SeparationModel
 from absslab.core.training.config import LOSS, TrainingConfig
