@@ -155,7 +155,7 @@ def test_scoring_a_model_again_gives_the_scores_it_had(folder, model, added_scor
     data = ["--data_folder", str(folder / "mixtures"), "--device", "cpu"]
     output = folder / "again.json"
     arguments = ["--checkpoint_path", str(folder / f"{model}.ckpt"), "--output", str(output)]
-    assert main(["evaluate", *arguments, *data]) == 0
+    assert main(["evaluate", *arguments, *data, "--truth", "extent"]) == 0
     before_path = folder / ("unet/scores.json" if model == "unet" else "vgg.json")
     before = pd.read_csv(before_path.with_suffix(".csv"))
     after = pd.read_csv(output.with_suffix(".csv"))
@@ -164,7 +164,11 @@ def test_scoring_a_model_again_gives_the_scores_it_had(folder, model, added_scor
     before.loc[is_first & (before["class"] == "alert"), "event_fn"] -= 1
     # The other model's false alarm has the times of both, and is a substitution for them.
     before.loc[is_first, "event_errors"] -= {"unet": 1, "vgg": 2}[model]
-    kept = [name for name in after.columns if name.rpartition(".")[2] not in added_scores]
+    kept = [
+        name
+        for name in after.columns
+        if name.rpartition(".")[2] not in added_scores and not name.startswith("activity.")
+    ]
     assert kept == list(before.columns)
     for name in before.columns.difference(["path"]):
         if before[name].dtype.kind == "f":

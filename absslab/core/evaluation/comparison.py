@@ -5,7 +5,7 @@ them then changes all their scores together, and does not widen the interval of 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +16,19 @@ from absslab.core.common.documents import SavedDocument
 from absslab.core.common.errors import InputError, escape_braces
 from absslab.core.common.files import check_version, read_json, stems_if_distinct
 from absslab.core.evaluation.score_files import read_scores
-from absslab.core.evaluation.score_table import CONFIDENCE, Statistics, interval
+from absslab.core.evaluation.score_table import (
+    CONFIDENCE,
+    DETECTION_KINDS,
+    EXTENT,
+    TRUTHS,
+    Statistics,
+    interval,
+)
 from absslab.core.evaluation.scores import EvaluationResult, Scores
 from absslab.core.metrics.undefined import number
 
 KEYS = ["mixture", "class"]
+_DETECTION_COLUMNS = tuple(f"{kind}_" for kind in DETECTION_KINDS)  # how their names begin
 _N_LISTED = 10  # mixtures that one line names
 PLAIN = (  # scores that only the JSON holds, not the table: compared without intervals
     "detection.frame.auc",
@@ -44,6 +52,7 @@ _MAY_DIFFER = {
     "n_resamples",
     "resampling_seed",
     "on_error",
+    "truth",  # see `_align_truths`
 }
 
 
@@ -130,6 +139,7 @@ def compare(
             "evaluate wrote"
         )
     results = [_sort_table(read_scores(path)) for path in paths]
+    results, truth_notes = _align_truths(results, paths)
     results, left_out_notes = _keep_common(results)
     first_path, *other_paths = map(str, paths)
     first_result, *other_results = results
@@ -137,7 +147,7 @@ def compare(
         _check_settings(first_path, first_result.scores, path, result.scores)
         _check_rows(first_path, first_result.table, path, result.table)
     results, notes = _blank_partial_classes(results, list(map(str, paths)))
-    notes = [*left_out_notes, *notes]
+    notes = [*truth_notes, *left_out_notes, *notes]
     systems = [_summarise_system(result, config) for result in results]
     scores = {}
     for name, value in systems[0].values.items():
@@ -152,6 +162,64 @@ def compare(
         scores=scores,
         notes=tuple(notes),
     )
+
+
+def _align_truths(
+    results: Sequence[EvaluationResult], paths: Sequence[str | Path]
+) -> tuple[list[EvaluationResult], list[str]]:
+    """Compare events against the same truth: a score may be of the other one as well.
+
+    Returns:
+        the results, with the scores of the common truth as those of detection, or without scores
+        of detection; what was chosen, a sentence, if the truths differ.
+    """
+    truths = [_truths_of(result.scores) for result in results]
+    known = [names for names in truths if names]
+    if len({names[0] for names in known}) < 2:
+        return list(results), []
+    common = [name for name in known[0] if all(name in names for names in known)]
+    if not common:
+        dropped = [_drop_detection(result) for result in results]
+        others = ", ".join(
+            f"{path} by {names[0]}" for path, names in zip(paths, truths, strict=True) if names
+        )
+        return dropped, [f"detection is not compared, since true events differ: {others}"]
+    target = common[0]
+    aligned = [
+        _take_other_truth(result, target) if names and names[0] != target else result
+        for result, names in zip(results, truths, strict=True)
+    ]
+    return aligned, [f"detection is compared by {target}, the true events that all have"]
+
+
+def _truths_of(scores: Scores) -> list[str]:
+    """Return the truths that events were scored against, that of `detection` first."""
+    if scores.detection is None:
+        return []
+    first = scores.detection.truth or EXTENT  # which was the only one in earlier versions
+    others = [name for name in TRUTHS if getattr(scores, f"detection_{name}") is not None]
+    return [first, *others]
+
+
+def _drop_detection(result: EvaluationResult) -> EvaluationResult:
+    """Remove the scores of detection from a result."""
+    columns = [name for name in result.table if str(name).startswith(_DETECTION_COLUMNS)]
+    scores = replace(result.scores, detection=None)
+    return EvaluationResult(scores, result.table.drop(columns=columns))
+
+
+def _take_other_truth(result: EvaluationResult, truth: str) -> EvaluationResult:
+    """Make the scores against the other truth those of detection."""
+    detection = getattr(result.scores, f"detection_{truth}")
+    dropped = _drop_detection(result)
+    prefix = f"{truth}."
+    names = {
+        name: name.removeprefix(prefix) for name in dropped.table if str(name).startswith(prefix)
+    }
+    scores = replace(
+        dropped.scores, detection=detection, detection_activity=None, detection_extent=None
+    )
+    return EvaluationResult(scores, dropped.table.rename(columns=names))
 
 
 def _blank_partial_classes(

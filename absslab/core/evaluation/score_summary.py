@@ -9,11 +9,14 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from absslab.core.evaluation.detection_scorer import DetectionScorer
 from absslab.core.evaluation.score_table import (
+    ACTIVITY,
     BASELINES,
     CEILING,
     CLASS_AWARE,
     CONFIDENCE,
+    EXTENT,
     NO_BASELINE,
     PER_MIXTURE,
     PHASE_SENSITIVE,
@@ -99,13 +102,17 @@ def summarise_scores(
         intervals = statistics.intervals(
             n_resamples=n_resamples, seed=scorer.config.resampling_seed
         )
-    detection = _summarise_detection(scorer)
+    truth = ACTIVITY if scorer.n_by_activity else EXTENT
+    detection = _summarise_detection(scorer.detection, truth)
+    other_truth = EXTENT if scorer.config.truth == ACTIVITY else ACTIVITY
+    other_detection = _summarise_detection(scorer.other_detection, other_truth)
     return Scores(
         split=split,
         n_mixtures=len(scorer.names),
         classes=tuple(scorer.classes),
         tagging=_summarise_tagging(scorer, table, thresholds_from),
         detection=detection,
+        **{f"detection_{other_truth}": other_detection},  # type: ignore[arg-type]
         segmentation=_summarise_segmentation(scorer),
         separation=_summarise_separation(scorer, table, values),
         baselines=_summarise_baselines(scorer, values),
@@ -165,11 +172,17 @@ def _explain_classes(scorer: Scorer, table: pd.DataFrame) -> dict[str, str]:
 def _explain_partial(scorer: Scorer) -> dict[str, str]:
     """Explain what was scored on only some of the recordings."""
     n = len(scorer.names)
-    return {
+    reasons = {
         section: f"on {n_scored} of {n} recordings only: the others lack what it needs"
         for section, n_scored in scorer.n_scored.items()
         if 0 < n_scored < n
     }
+    if 0 < scorer.n_by_activity < scorer.n_scored["detection"]:
+        reasons["activity"] = (
+            f"on {scorer.n_by_activity} of {scorer.n_scored['detection']} recordings only: true "
+            "events of the others are the labelled ones, since their sources are not known"
+        )
+    return reasons
 
 
 def _labelled_tags(
@@ -210,11 +223,11 @@ def _summarise_tagging(
     )
 
 
-def _summarise_detection(scorer: Scorer) -> DetectionScores | None:
-    if not scorer.n_scored["detection"]:
+def _summarise_detection(scorer: DetectionScorer, truth: str) -> DetectionScores | None:
+    if not scorer.n_scored:
         return None
     frame = FrameScores(**detection_scores(scorer.counts["frame"]))  # type: ignore[arg-type]
-    if scorer.n_scored["frames"]:
+    if scorer.n_with_activity:
         errors = _binning_errors(scorer.frames)
         areas = _mean_areas(scorer.frames)
         frame = replace(frame, binning_error=errors, **areas)
@@ -225,6 +238,8 @@ def _summarise_detection(scorer: Scorer) -> DetectionScores | None:
         event=CountScores(**detection_scores(scorer.counts["event"])),
         psds=None if psds is None else PsdsScores(**psds),
         n_joined_events=scorer.n_joined_events,
+        truth=truth,
+        n_silent_events=scorer.n_silent_events,
     )
 
 
@@ -327,14 +342,18 @@ def _tags_per_class(scorer: Scorer, table: pd.DataFrame) -> Columns:
 
 
 def _events_per_class(scorer: Scorer) -> Columns:
-    if not scorer.n_scored["detection"]:
-        return {}
     columns: dict[str, list[float | None]] = {}
-    for kind, counts in scorer.counts.items():
-        scores = detection_scores_per_class(counts)
-        columns |= {f"{kind}_{score}": scores[score] for score in ("f1", "error_rate")}
-    if scorer.n_scored["frames"]:
-        columns |= _areas_per_class("frame", scorer.frames)
+    detection = scorer.detection
+    if detection.n_scored:
+        for kind, counts in detection.counts.items():
+            scores = detection_scores_per_class(counts)
+            columns |= {f"{kind}_{score}": scores[score] for score in ("f1", "error_rate")}
+    if detection.n_with_activity:
+        columns |= _areas_per_class("frame", detection.frames)
+    if scorer.other_detection.n_scored:
+        truth = EXTENT if scorer.config.truth == ACTIVITY else ACTIVITY
+        scores = detection_scores_per_class(scorer.other_detection.counts["event"])
+        columns[f"{truth}_event_f1"] = scores["f1"]
     return columns
 
 

@@ -38,6 +38,9 @@ BASELINES = (
 CEILING = "ideal_ratio_mask_mel"  # the best that the model's masks can reach
 # The best real-valued mask; the error that remains with it is due to the mixture's phase.
 PHASE_SENSITIVE = "phase_sensitive_mask"
+EXTENT = "extent"  # true events are those that are labelled
+ACTIVITY = "activity"  # true events are the parts of these in which the source sounds
+TRUTHS = (ACTIVITY, EXTENT)
 # The units in which detections are counted; the table has the columns frame_tp, frame_fp, ….
 DETECTION_KINDS = ("frame", "segment", "event")
 CONFIDENCE = 0.95
@@ -88,6 +91,9 @@ class Statistics:
         scores |= _tagging_scores(columns)
         for kind in DETECTION_KINDS:
             scores |= _count_scores(columns, f"detection.{kind}", kind)
+            for truth in TRUTHS:
+                name = f"detection_{truth}.{kind}"
+                scores |= _count_scores(columns, name, f"{truth}.{kind}")
         scores |= _count_scores(columns, "segmentation", "segmentation")
         return cls(columns.mixtures, columns.classes, scores)
 

@@ -2,7 +2,7 @@
 
 from typing import Literal, NamedTuple
 
-from absslab.core.evaluation.score_table import CEILING
+from absslab.core.evaluation.score_table import ACTIVITY, CEILING
 from absslab.core.evaluation.scores import Scores
 
 _CLASSES = "classes"
@@ -27,6 +27,12 @@ SCORE_COLUMNS = {  # by the name of the score of a class
     "f1": ScoreColumn("F1", ".3f", "tagging.f1", _CLASSES, "highest"),
     "segment_f1": ScoreColumn("segment F1", ".3f", "detection.segment.f1", _CLASSES, "highest"),
     "event_f1": ScoreColumn("event F1", ".3f", "detection.event.f1", _CLASSES, "highest"),
+    "activity_event_f1": ScoreColumn(
+        "activity F1", ".3f", "detection_activity.event.f1", _CLASSES, "highest"
+    ),
+    "extent_event_f1": ScoreColumn(
+        "extent F1", ".3f", "detection_extent.event.f1", _CLASSES, "highest"
+    ),
     "segmentation_f1": ScoreColumn("mask F1", ".3f", "segmentation.f1", _CLASSES, "highest"),
     "si_sdr_improvement": ScoreColumn(
         "SI-SDRi/dB", ".2f", "separation.si_sdr_improvement", _PRESENT, "highest"
@@ -91,6 +97,7 @@ def score_remarks(scores: Scores) -> list[str]:
             f"labels and sources contradict each other {scores.separation.n_contradictions} "
             "times: compare the columns label and present of the table"
         )
+    lines += _truth_remark(scores)
     if scores.detection and scores.detection.n_joined_events:
         lines.append(
             f"{scores.detection.n_joined_events} true events overlap or touch another of their "
@@ -104,6 +111,28 @@ def score_remarks(scores: Scores) -> list[str]:
         else:
             lines.append(f"no {name}: {reason}")
     return [*lines, *_left_out_remark(scores)]
+
+
+def _truth_remark(scores: Scores) -> list[str]:
+    """Say what counts as a true event, and which events can't be heard."""
+    if scores.detection is None or scores.detection.truth is None:
+        return []
+    by_activity = "the parts of labelled events in which their sources sound"
+    if scores.detection.truth == ACTIVITY:
+        line = f"true events: {by_activity}"
+        if scores.detection_extent:
+            line += "; extent F1: of events against the labelled ones"
+    else:
+        line = "true events: as they are labelled"
+        if scores.detection_activity:
+            line += f"; activity F1: of events against {by_activity}"
+    lines = [line]
+    if scores.detection.n_silent_events:
+        lines.append(
+            f"{scores.detection.n_silent_events} labelled events are no true ones: their sources "
+            "are silent there"
+        )
+    return lines
 
 
 def _left_out_remark(scores: Scores) -> list[str]:

@@ -6,7 +6,6 @@ Axes: K classes, J classes that are present, M bands, T frames, N samples.
 """
 
 import copy
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,30 +18,22 @@ from absslab.core.common.errors import InputError
 from absslab.core.common.left_out import on_error_option
 from absslab.core.common.parallel import release_memory
 from absslab.core.data.strong_labels import SoundEvent
+from absslab.core.evaluation.detection_scorer import DetectionScorer, Tolerances
 from absslab.core.evaluation.ideal_masks import IdealMasks, binary_mask
-from absslab.core.evaluation.score_table import BASELINES, DETECTION_KINDS
-from absslab.core.metrics import class_aware, psds
+from absslab.core.evaluation.score_table import ACTIVITY, BASELINES, EXTENT, TRUTHS
+from absslab.core.evaluation.true_events import SoundingEvents, find_sounding_events
+from absslab.core.metrics import class_aware
 from absslab.core.metrics.bss_eval import BACKENDS, FILTER_LENGTH, bss_eval, import_mir_eval
-from absslab.core.metrics.detection import (
-    Counts,
-    event_counts,
-    frame_counts,
-    frame_roll,
-    merge_events,
-    segment_counts,
-)
 from absslab.core.metrics.ranking import BinnedCounts
 from absslab.core.metrics.separation import leakage, plain_sdr, si_sdr
 
 _RELEASE_EVERY = 50  # recordings; releasing memory more often costs time
 _COUNTED = (  # attributes of a scorer that a recording changes, beside those by its name
-    "counts",
-    "frames",
     "bins",
+    "n_by_activity",
     "n_scored",
     "n_silent_estimates",
     "n_silent_mixtures",
-    "n_joined_events",
     "unlabelled",
 )
 _RATIOS = {"si_sdr": si_sdr, "plain_sdr": plain_sdr}
@@ -76,6 +67,35 @@ class ScoringConfig(Config):
         at_least=0,
         at_most=1,
     )
+    truth: str = option(
+        ACTIVITY,
+        "true events: the parts of each labelled event in which its source sounds (activity), if "
+        "the sources are known, or all of it (extent); scores against the other truth are "
+        "detection_extent, or detection_activity",
+        choices=TRUTHS,
+    )
+    true_onset_level: float = option(
+        25.0,
+        "truth by activity: a part has a frame at most this much below the loudest of its event",
+        unit="dB",
+        at_least=0,
+    )
+    true_offset_level: float = option(
+        40.0,
+        "truth by activity: a part lasts as long as its frames are at most this much below the "
+        "loudest of its event",
+        unit="dB",
+        at_least=0,
+    )
+    true_close_gaps: float = option(
+        0.3, "truth by activity: longest pause within a part", unit="s", at_least=0
+    )
+    true_shortest_event: float = option(
+        0.1,
+        "truth by activity: length of the shortest part; the longest of an event is always kept",
+        unit="s",
+        at_least=0,
+    )
     criterion: float = option(
         0.0,
         "ideal binary masks are 1 where a class is louder than the rest by more than this",
@@ -87,6 +107,14 @@ class ScoringConfig(Config):
     )
     resampling_seed: int = option(0, "random seed for resampling", at_least=0)
     on_error: str = on_error_option("stop")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.true_onset_level > self.true_offset_level:
+            raise InputError(
+                f"true_onset_level is {self.true_onset_level:g}: expected at most "
+                f"true_offset_level, {self.true_offset_level:g}"
+            )
 
 
 def check_backend(config: ScoringConfig) -> None:
@@ -161,20 +189,20 @@ class Scorer:
         self.columns: dict[str, list[np.ndarray]] = {}  # (K,) per mixture
         self.names: list[str] = []
         self.paths: list[str] = []
-        self.counts = dict.fromkeys(DETECTION_KINDS, Counts(np.zeros((3, len(self.classes)), int)))
-        self.frames = BinnedCounts(len(self.classes))
+        tolerances = Tolerances(
+            config.frame_length, config.segment_length, config.collar, config.share_of_length
+        )
+        self.detection = DetectionScorer(classes, tolerances)
+        # Against the truth that `config.truth` does not name.
+        self.other_detection = DetectionScorer(classes, tolerances)
+        self.n_by_activity = 0  # recordings in `detection` whose truth is activity
         self.bins = BinnedCounts(len(self.classes))
-        self.activities: dict[str, np.ndarray] = {}  # (K, T), of recordings with strong labels
-        self.events: dict[str, Sequence[SoundEvent]] = {}
-        self.durations: dict[str, float] = {}  # s
-        self.hop = 0.0
         self.n_scored = dict.fromkeys(
             ("tagging", "detection", "frames", "segmentation", "separation"), 0
         )
         self.n_silent_estimates = 0
         self.n_silent_mixtures = 0
         self.n_shorter_than_filter = 0  # recordings without BSS Eval
-        self.n_joined_events = 0  # true events that overlap another of their class
         self.unlabelled: set[str] = set()  # classes that labels say nothing about
 
     def add(self, truth: Truth, estimate: Estimate) -> None:
@@ -207,15 +235,20 @@ class Scorer:
         """Copy all that is counted; None if an error ends the whole work."""
         if self.config.on_error == "stop":
             return None
-        return copy.deepcopy({name: getattr(self, name) for name in _COUNTED})
+        before = copy.deepcopy({name: getattr(self, name) for name in _COUNTED})
+        return before | {
+            "detection": self.detection.copy_counts(),
+            "other_detection": self.other_detection.copy_counts(),
+        }
 
     def _restore_counts(self, before: Mapping[str, Any] | None, name: str) -> None:
         if before is None:
             return
         for counted, value in before.items():
-            setattr(self, counted, value)
-        for values in (self.activities, self.events, self.durations):
-            values.pop(name, None)
+            if counted in ("detection", "other_detection"):
+                getattr(self, counted).restore_counts(value, name)
+            else:
+                setattr(self, counted, value)
 
     def table(self) -> pd.DataFrame:
         """Return the table, a row per mixture and class; undefined scores are NaN."""
@@ -230,17 +263,6 @@ class Scorer:
             columns[name] = np.full(n * n_classes, np.nan)
         columns |= {name: np.concatenate(values) for name, values in self.columns.items()}
         return pd.DataFrame(columns)
-
-    def psds(self) -> dict[str, float | None] | None:
-        """Compute PSDS 1 and 2.
-
-        Returns:
-            the scores; None if no recording has activity over time, or `sed_scores_eval` is not
-            installed.
-        """
-        if not self.activities:
-            return None
-        return psds.psds(self.activities, self.events, self.durations, self.classes, hop=self.hop)
 
     def _empty(self) -> np.ndarray:
         return np.full(len(self.classes), np.nan)
@@ -279,44 +301,41 @@ class Scorer:
             self.n_scored["tagging"] += truth.labels is not None
 
     def _score_events(self, truth: Truth, estimate: Estimate, row: dict[str, np.ndarray]) -> None:
-        if truth.events is None or estimate.events is None:
+        truths = self._find_truths(truth)
+        if not truths or estimate.events is None:
             return
-        config = self.config
         length = len(truth.mixture) / truth.sampling_rate  # s
-        n_frames = math.ceil(length / config.frame_length)
-        hop = config.frame_length
-        true_events = merge_events(self._known_events(truth, truth.events))
-        detected = merge_events(self._known_events(truth, estimate.events))
-        self.n_joined_events += len(truth.events) - len(true_events)
-        true_and_detected = (true_events, detected, self.classes)
-        counts = {
-            "frame": frame_counts(
-                frame_roll(true_events, self.classes, n_frames=n_frames, hop=hop),  # (K, T)
-                frame_roll(detected, self.classes, n_frames=n_frames, hop=hop),  # (K, T)
-            ),
-            "segment": segment_counts(
-                *true_and_detected, length=length, segment_length=config.segment_length
-            ),
-            "event": event_counts(
-                *true_and_detected, collar=config.collar, share_of_length=config.share_of_length
-            ),
-        }
-        for kind, new in counts.items():
-            self.counts[kind] += new
-            _set_counts(row, kind, new.decisions)
-            row[f"{kind}_errors"] = np.full(len(self.classes), float(new.errors))
+        detected = self._known_events(truth, estimate.events)
+        main = self.config.truth if self.config.truth in truths else EXTENT
+        for name, (events, n_silent) in truths.items():
+            scorer = self.detection if name == main else self.other_detection
+            prefix = "" if name == main else f"{name}."
+            columns = scorer.add(truth.name, events, detected, length, n_silent=n_silent)
+            row.update({f"{prefix}{column}": values for column, values in columns.items()})
+            if estimate.activity is not None:
+                scorer.add_activity(truth.name, estimate.activity, estimate.hop)
+        self.n_by_activity += main == ACTIVITY
         self.n_scored["detection"] += 1
-        if estimate.activity is None:
-            return
-        n_frames = estimate.activity.shape[1]
-        active = frame_roll(true_events, self.classes, n_frames=n_frames, hop=estimate.hop)
-        self.frames.add(estimate.activity, active)  # (K, T) each
-        self.n_scored["frames"] += 1
-        if psds.is_available():
-            self.activities[truth.name] = estimate.activity.astype(np.float32)
-            self.events[truth.name] = true_events
-            self.durations[truth.name] = length
-            self.hop = estimate.hop
+        self.n_scored["frames"] += estimate.activity is not None
+
+    def _find_truths(self, truth: Truth) -> dict[str, SoundingEvents]:
+        """Return the true events of a recording as they are labelled, and as they sound."""
+        if truth.events is None:
+            return {}
+        extents = self._known_events(truth, truth.events)
+        truths = {EXTENT: SoundingEvents(extents, 0)}
+        if truth.references is not None:
+            config = self.config
+            truths[ACTIVITY] = find_sounding_events(
+                extents,
+                truth.references,
+                truth.sampling_rate,
+                onset_level=config.true_onset_level,
+                offset_level=config.true_offset_level,
+                close_gaps=config.true_close_gaps,
+                shortest_event=config.true_shortest_event,
+            )
+        return truths
 
     def _known_events(self, truth: Truth, events: Sequence[SoundEvent]) -> list[SoundEvent]:
         """Return the events of classes that the labels tell."""

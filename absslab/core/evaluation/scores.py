@@ -91,6 +91,9 @@ class DetectionScores:
     psds: PsdsScores | None = None
     # True events that overlap or touch another of their class, and are one event with it.
     n_joined_events: int | None = None
+    # What is a true event: extent or activity; None in older documents, which have extents.
+    truth: str | None = None
+    n_silent_events: int | None = None  # labelled events without any true one: they are silent
 
 
 @dataclass(frozen=True)
@@ -159,6 +162,8 @@ class ClassScores(TagScores, SourceScores):
     segment_error_rate: float | None = None
     event_f1: float | None = None
     event_error_rate: float | None = None
+    activity_event_f1: float | None = None  # that of detection_activity
+    extent_event_f1: float | None = None  # that of detection_extent
     frame_auc: float | None = None
     frame_average_precision: float | None = None
     segmentation_f1: float | None = None
@@ -207,6 +212,9 @@ class Scores(SavedDocument):
     n_mixtures: int = 0
     tagging: TaggingScores | None = None
     detection: DetectionScores | None = None
+    # The same against the other truth, if both are known; one of these is always None.
+    detection_activity: DetectionScores | None = None
+    detection_extent: DetectionScores | None = None
     segmentation: SegmentationScores | None = None
     separation: SeparationScores | None = None
     baselines: Mapping[str, SourceScores] | None = None
@@ -226,7 +234,10 @@ class Scores(SavedDocument):
 
     def flat(self) -> dict[str, float]:
         """Return all numbers that are defined, by their dotted names."""
-        sections = ("tagging", "detection", "segmentation", "separation", "baselines", "per_class")
+        sections = (
+            *("tagging", "detection", "detection_activity", "detection_extent"),
+            *("segmentation", "separation", "baselines", "per_class"),
+        )
         return {
             name: number
             for section in sections

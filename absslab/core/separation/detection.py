@@ -103,16 +103,41 @@ def find_events(
     events = []
     max_gap = int(config.close_gaps / hop + 1e-6)  # frames
     for name, curve in zip(classes, activity, strict=True):
-        runs = _find_runs(curve > config.low_threshold)
-        if config.close_gaps_first:
-            runs = _close_gaps(runs, max_gap)
-        loud = [run for run in runs if curve[slice(*run)].max() >= config.high_threshold]
-        for start, stop in _close_gaps(loud, max_gap):
+        runs = find_active_runs(
+            curve,
+            high=config.high_threshold,
+            low=config.low_threshold,
+            max_gap=max_gap,
+            close_gaps_first=config.close_gaps_first,
+        )
+        for start, stop in runs:
             onset = max(0.0, (start - 0.5) * hop)
             offset = min((stop - 0.5) * hop, length)
             if (stop - start) * hop >= config.shortest_event and onset < offset:
                 events.append(SoundEvent(name, onset, offset))
     return sorted(events, key=lambda event: (event.onset, event.event_label))
+
+
+def find_active_runs(
+    curve: np.ndarray, *, high: float, low: float, max_gap: int, close_gaps_first: bool
+) -> list[tuple[int, int]]:
+    """Find where a curve stays above a low threshold and reaches a high one.
+
+    Args:
+        curve: (T,).
+        high: the high threshold; a run has a frame of at least this.
+        low: the low threshold; a run lasts as long as the curve is above it.
+        max_gap: longest pause within a run, frames.
+        close_gaps_first: whether gaps are closed before the high threshold is applied, too.
+
+    Returns:
+        (start, stop) of each run, frames.
+    """
+    runs = _find_runs(curve > low)
+    if close_gaps_first:
+        runs = _close_gaps(runs, max_gap)
+    loud = [run for run in runs if curve[slice(*run)].max() >= high]
+    return _close_gaps(loud, max_gap)
 
 
 def _find_runs(above: np.ndarray) -> list[tuple[int, int]]:

@@ -288,3 +288,59 @@ def test_systems_are_compared_on_the_mixtures_that_all_have_if_others_were_left_
     unexplained = write(tmp_path, "c", part, left_out={"000000.wav": "is broken"})
     with pytest.raises(InputError, match="different mixtures"):
         compare([first, unexplained], CONFIG)
+
+
+# --- events that were scored against other truths -------------------------------------------------
+
+
+def add_detection(table, prefix, found):
+    """Add counts of events: one true event per row, found in a share of the mixtures."""
+    is_found = np.repeat(np.arange(len(table) // 2) < found * len(table) // 2, 2)
+    counts = {"tp": is_found, "fp": ~is_found, "fn": ~is_found, "errors": 2 * ~is_found}
+    for count, values in counts.items():
+        table[f"{prefix}event_{count}"] = values.astype(float)
+    return table
+
+
+def of_truth(truth, f1):
+    return {"event": {"f1": f1}, "psds": {"psds1": f1}, "truth": truth}
+
+
+def compare_truths(folder, first, second):
+    """Compare two systems, given F1 by the prefix of the table; the first has no prefix."""
+    paths = []
+    for name, (truth, by_prefix) in {"a": first, "b": second}.items():
+        table = make_table(noise(0))
+        sections = {}
+        for prefix, f1 in by_prefix.items():
+            add_detection(table, prefix, f1)
+            section = f"detection_{prefix.strip('.')}" if prefix else "detection"
+            sections[section] = of_truth(prefix.strip(".") or truth, f1)
+        paths.append(write(folder, name, table, **sections))
+    return compare(paths, CONFIG)
+
+
+def test_scores_against_the_same_truth_are_compared(tmp_path):
+    result = compare_truths(tmp_path, ("activity", {"": 0.5}), ("activity", {"": 1.0}))
+    assert result.scores["detection.event.f1"].values == [0.5, 1.0]
+    assert result.notes == ()
+
+
+def test_the_truth_that_both_have_is_compared(tmp_path):
+    before = (None, {"": 0.5})  # an earlier version: the labelled events
+    now = ("activity", {"": 1.0, "extent.": 0.2})
+    result = compare_truths(tmp_path, before, now)
+    assert result.scores["detection.event.f1"].values == pytest.approx([0.5, 0.2])
+    assert result.scores["detection.psds.psds1"].values == [0.5, 0.2]
+    assert result.notes == ("detection is compared by extent, the true events that all have",)
+    result = compare_truths(tmp_path, now, before)
+    assert result.scores["detection.event.f1"].values == pytest.approx([0.2, 0.5])
+
+
+def test_scores_against_different_truths_are_not_compared(tmp_path):
+    result = compare_truths(tmp_path, ("extent", {"": 0.5}), ("activity", {"": 1.0}))
+    assert not [name for name in result.scores if name.startswith("detection")]
+    assert "separation.si_sdr_improvement" in result.scores
+    (note,) = result.notes
+    assert "a.json by extent" in note
+    assert "b.json by activity" in note

@@ -400,7 +400,9 @@ def test_without_saved_sources_there_is_tagging_and_it_is_said_what_is_missing(
     assert "sources" in own_scores["missing"]["separation"]
     assert "sources" in own_scores["missing"]["segmentation"]
     assert own_scores["tagging"] == scores["tagging"]
-    assert own_scores["detection"] == scores["detection"]
+    assert scores["detection"]["truth"] == "activity"
+    assert own_scores["detection"] == scores["detection_extent"]
+    assert own_scores["detection_activity"] is own_scores["detection_extent"] is None
     json.dumps(own_scores, allow_nan=False)
 
 

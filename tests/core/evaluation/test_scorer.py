@@ -631,6 +631,93 @@ def test_events_of_a_class_that_overlap_are_one_so_that_a_perfect_detector_is_pe
         assert "2 true events overlap or touch another of their class" in score_text(scores)
 
 
+# --- true events as they are labelled, and as their sources sound ---------------------------------
+
+
+def paused(part, length=N):
+    """Make a source that sounds from 0 to 0.1 s and from 0.3 to 0.4 s, as the given noise."""
+    source = np.zeros(length, np.float32)
+    for start in (0, round(0.3 * RATE)):
+        source[start : start + RATE // 10] = part[: RATE // 10]
+    return source
+
+
+def paused_recording(detected, name="a.wav", **settings):
+    """Score detected events of a source that pauses within its label, from 0 to 0.4 s."""
+    speech = paused(sounds(1)[0])
+    events = [SoundEvent("speech", 0.0, 0.4)]
+    truth = recording({"speech": speech}, rest=noise_floor(), events=events, name=name)
+    estimate = Estimate(events=detected, activity=np.full((3, N_FRAMES), 0.4, np.float32), hop=HOP)
+    scorer = new_scorer(
+        **{"true_close_gaps": 0.1, "collar": 0.05, "share_of_length": 0.0} | settings
+    )
+    scorer.add(truth, estimate)
+    return scorer
+
+
+AS_LABELLED = [SoundEvent("speech", 0.0, 0.4)]
+AS_IT_SOUNDS = [SoundEvent("speech", 0.0, 0.1), SoundEvent("speech", 0.3, 0.4)]
+
+
+@pytest.mark.parametrize(
+    ("detected", "by_activity", "by_extent"), [(AS_IT_SOUNDS, 1.0, 0.0), (AS_LABELLED, 0.0, 1.0)]
+)
+def test_events_are_scored_against_both_truths(detected, by_activity, by_extent):
+    for truth, main, other in (
+        ("activity", by_activity, by_extent),
+        ("extent", by_extent, by_activity),
+    ):
+        scorer = paused_recording(detected, truth=truth)
+        scores = report(scorer)
+        others = {"activity": "detection_extent", "extent": "detection_activity"}
+        other_section = scores[others[truth]]
+        assert scores["detection"]["truth"] == truth
+        assert scores["detection"]["event"]["f1"] == main
+        assert other_section["event"]["f1"] == other
+        assert other_section["frame"]["auc"] is not None
+        assert scores["per_class"]["speech"]["event_f1"] == main
+        name = others[truth].removeprefix("detection_")
+        assert scores["per_class"]["speech"][f"{name}_event_f1"] == other
+        n_true = {"activity": 2, "extent": 1}[name]
+        assert cell(scorer, "speech", f"{name}.event_tp") == other * n_true
+        assert scores[f"detection_{truth}"] is None
+
+
+def test_a_recording_without_sources_is_scored_against_its_labels():
+    truth = recording({}, rest=noise_floor(), labels=["speech"], events=AS_LABELLED)
+    truth = replace(truth, references=None)
+    scores = report(score((truth, Estimate(events=AS_LABELLED))))
+    assert scores["detection"]["truth"] == "extent"
+    assert scores["detection"]["event"]["f1"] == 1.0
+    assert scores["detection_activity"] is scores["detection_extent"] is None
+
+
+def test_recordings_of_which_some_have_sources_are_said():
+    scorer = paused_recording(AS_IT_SOUNDS)
+    without = recording({}, rest=noise_floor(), labels=["speech"], events=AS_LABELLED, name="b.wav")
+    scorer.add(replace(without, references=None), Estimate(events=AS_LABELLED))
+    scores = report(scorer)
+    assert scores["detection"]["event"]["f1"] == 1.0
+    assert scores["missing"]["activity"].startswith("on 1 of 2 recordings only")
+
+
+def test_labelled_events_that_are_silent_are_counted_and_said():
+    speech = np.zeros(N, np.float32)
+    speech[: RATE // 10] = sounds(1)[0][: RATE // 10]
+    events = [SoundEvent("speech", 0.0, 0.1), SoundEvent("speech", 0.2, 0.3)]
+    truth = recording({"speech": speech}, rest=noise_floor(), events=events)
+    scorer = score((truth, Estimate(events=events[:1])))
+    scores = summarise_scores(scorer, split="test", missing={}, thresholds_from="", settings={})
+    assert scores.detection.event.f1 == 1.0
+    assert scores.detection.n_silent_events == 1
+    assert "1 labelled events are no true ones" in score_text(scores)
+
+
+def test_levels_in_the_wrong_order_are_refused():
+    with pytest.raises(InputError, match="true_onset_level is 50: expected at most"):
+        ScoringConfig(true_onset_level=50.0)
+
+
 def noise_floor():
     return 0.01 * np.random.default_rng(0).standard_normal(N).astype(np.float32)
 

@@ -1,0 +1,149 @@
+"""Score detected events against true ones, one recording after the other.
+
+Axes: K classes, T frames.
+"""
+
+import copy
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from absslab.core.data.strong_labels import SoundEvent
+from absslab.core.evaluation.score_table import DETECTION_KINDS
+from absslab.core.metrics import psds
+from absslab.core.metrics.detection import (
+    Counts,
+    event_counts,
+    frame_counts,
+    frame_roll,
+    merge_events,
+    segment_counts,
+)
+from absslab.core.metrics.ranking import BinnedCounts
+
+_COUNTED = ("counts", "frames", "n_scored", "n_with_activity", "n_joined_events", "n_silent_events")
+
+
+class Tolerances(NamedTuple):
+    """How exactly times must be found."""
+
+    frame_length: float  # s
+    segment_length: float  # s
+    collar: float  # s
+    share_of_length: float
+
+
+class DetectionScorer:
+    """Counts hits, misses and false alarms, and keeps what PSDS needs.
+
+    Args:
+        classes: K names.
+        tolerances: how exactly times must be found.
+    """
+
+    def __init__(self, classes: Sequence[str], tolerances: Tolerances):
+        self.classes = list(classes)
+        self.tolerances = tolerances
+        self.counts = dict.fromkeys(DETECTION_KINDS, Counts(np.zeros((3, len(self.classes)), int)))
+        self.frames = BinnedCounts(len(self.classes))
+        self.activities: dict[str, np.ndarray] = {}  # (K, T), of recordings with strong labels
+        self.events: dict[str, Sequence[SoundEvent]] = {}
+        self.durations: dict[str, float] = {}  # s
+        self.hop = 0.0
+        self.n_scored = 0
+        self.n_with_activity = 0
+        self.n_joined_events = 0  # true events that overlap another of their class
+        self.n_silent_events = 0  # true events whose source is silent
+
+    def add(
+        self,
+        name: str,
+        true_events: Sequence[SoundEvent],
+        detected: Sequence[SoundEvent],
+        length: float,
+        *,
+        n_silent: int = 0,
+    ) -> dict[str, np.ndarray]:
+        """Count the events of a recording.
+
+        Args:
+            name: of the recording.
+            true_events: its true events.
+            detected: those that a system has found.
+            length: of the recording, s.
+            n_silent: number of true events that are left out, since they can't be heard.
+
+        Returns:
+            what was counted: (K,) by name of the column.
+        """
+        hop, segment_length, collar, share_of_length = self.tolerances
+        n_frames = math.ceil(length / hop)
+        merged = merge_events(true_events)
+        found = merge_events(detected)
+        pair = (merged, found, self.classes)
+        counts = {
+            "frame": frame_counts(
+                frame_roll(merged, self.classes, n_frames=n_frames, hop=hop),  # (K, T)
+                frame_roll(found, self.classes, n_frames=n_frames, hop=hop),  # (K, T)
+            ),
+            "segment": segment_counts(*pair, length=length, segment_length=segment_length),
+            "event": event_counts(*pair, collar=collar, share_of_length=share_of_length),
+        }
+        columns = {}
+        for kind, new in counts.items():
+            self.counts[kind] += new
+            for count, values in zip(("tp", "fp", "fn"), new.decisions, strict=True):
+                columns[f"{kind}_{count}"] = values.astype(float)
+            columns[f"{kind}_errors"] = np.full(len(self.classes), float(new.errors))
+        self.n_scored += 1
+        self.n_joined_events += len(true_events) - len(merged)
+        self.n_silent_events += n_silent
+        self.events[name] = merged
+        self.durations[name] = length
+        return columns
+
+    def add_activity(self, name: str, activity: np.ndarray, hop: float) -> None:
+        """Count the frames of a recording whose events were added.
+
+        Args:
+            name: of the recording.
+            activity: (K, T) in [0, 1].
+            hop: time from one frame to the next, s.
+
+        Raises:
+            InputError: the activity has other values.
+        """
+        active = frame_roll(
+            self.events[name], self.classes, n_frames=activity.shape[1], hop=hop
+        )  # (K, T)
+        self.frames.add(activity, active)
+        self.n_with_activity += 1
+        if psds.is_available():
+            self.activities[name] = activity.astype(np.float32, copy=False)
+            self.hop = hop
+
+    def psds(self) -> dict[str, float | None] | None:
+        """Compute PSDS 1 and 2.
+
+        Returns:
+            the scores; None if no recording has activity over time, or `sed_scores_eval` is not
+            installed.
+        """
+        if not self.activities:
+            return None
+        events = {name: self.events[name] for name in self.activities}
+        durations = {name: self.durations[name] for name in self.activities}
+        return psds.psds(self.activities, events, durations, self.classes, hop=self.hop)
+
+    def copy_counts(self) -> dict[str, Any]:
+        """Copy what a recording changes, beside what is kept by its name."""
+        return copy.deepcopy({name: getattr(self, name) for name in _COUNTED})
+
+    def restore_counts(self, before: dict[str, Any], name: str) -> None:
+        """Undo what a recording has changed since `copy_counts`."""
+        for counted, value in before.items():
+            setattr(self, counted, value)
+        for values in (self.activities, self.events, self.durations):
+            values.pop(name, None)
