@@ -64,6 +64,27 @@ class MixingConfig(Config):
         at_least=0,
         at_most=0.9,
     )
+    channels: int = option(
+        1, "channels; with 2, each event comes from a random direction", choices=(1, 2)
+    )
+    reverberation: tuple[float, float] | None = option(
+        None,
+        "range of the reverberation time (T60) of the room, drawn for each mixture; each event has "
+        "a place of its own in it",
+        unit="s",
+        above=0,
+        at_most=10,
+    )
+    band: tuple[float, float] | None = option(
+        None, "lowest and highest frequency that events and background keep", unit="Hz", above=0
+    )
+    clipping: float | None = option(
+        None,
+        "the level, as a share of the highest peak, at which the mixture is clipped; what is lost "
+        "is part of the background, so that the sum stays the mixture",
+        above=0,
+        at_most=1,
+    )
     sampling_rate: int = option(
         16000, "sampling rate of the mixtures", unit="Hz", choices=SAMPLING_RATES
     )
@@ -75,9 +96,10 @@ class MixingConfig(Config):
                 f"length is {self.length:g}: expected at least {SHORTEST_LENGTH} s, "
                 "one analysis window"
             )
-        for name in ("snr_range", "event_gain_range", "pair_level"):
+        for name in ("snr_range", "event_gain_range", "pair_level", "reverberation", "band"):
             bounds = getattr(self, name)
-            if bounds is not None and bounds[0] > bounds[1]:
+            is_empty = name == "band" and bounds is not None and bounds[0] == bounds[1]
+            if is_empty or (bounds is not None and bounds[0] > bounds[1]):
                 raise InputError(
                     f"{name} is {bounds[0]:g} {bounds[1]:g}: expected the lower value first"
                 )
@@ -87,6 +109,11 @@ class MixingConfig(Config):
                 "add --overlap True or leave them out"
             )
 
+        if self.band is not None and self.band[1] >= self.sampling_rate / 2:
+            raise InputError(
+                f"band is {format_setting(self.band)}: expected less than half the sampling_rate, "
+                f"{self.sampling_rate / 2:g} Hz"
+            )
         self._check_pairs()
         if self.without_events and not self.has_background:
             raise InputError(
@@ -140,6 +167,8 @@ class Event:
     gain: float  # dB
     start: float = 0.0  # s into the recording
     is_repeated: bool = False  # the recording is repeated until it fills the duration
+    pan: float = 0.0  # where it comes from, of two channels: −1 (left) to 1 (right)
+    place_seed: int = 0  # seed of the room's response at its place
 
     @property
     def offset(self) -> float:
@@ -160,6 +189,10 @@ class MixtureSpec:
     background: str | None = None  # path of a recording; None: white noise
     background_start: float = 0.0  # s into that recording
     seam_fade: float = 0.0  # s: crossfade where a recording is repeated that is too short
+    n_channels: int = 1
+    reverberation: float | None = None  # T60 of the room, s; None: no room
+    band: tuple[float, float] | None = None  # Hz
+    clipping: float | None = None  # share of the highest peak
     pair_level: float | None = None  # of the second event above the first, dB; None: as they are
     # Events that are not in the mixture: its background is as loud as it would be with them.
     level_events: tuple[Event, ...] = ()
@@ -180,10 +213,12 @@ class MixtureSpec:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "MixtureSpec":
         """Make a spec from the data that `to_json` returned."""
-        parts = {
+        parts: dict[str, Any] = {
             name: tuple(Event(**event) for event in values.get(name, ()))
             for name in ("events", "level_events")
         }
+        band = values.get("band")
+        parts["band"] = None if band is None else tuple(band)
         return cls(**{**values, **parts, "noise_seed": tuple(values["noise_seed"])})
 
 
@@ -210,7 +245,7 @@ def check_memory(config: MixingConfig) -> None:
     """
     import psutil
 
-    n_arrays = _ARRAYS + config.max_event
+    n_arrays = (_ARRAYS + config.max_event) * config.channels
     needed = 8.0 * config.n_samples * n_arrays
     available = psutil.virtual_memory().total
     if needed > available:

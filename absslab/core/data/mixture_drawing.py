@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -61,6 +62,11 @@ def sample_spec(
         is_shorter = round(background.duration * config.sampling_rate) < config.n_samples
         seam_fade = SEAM_FADE if is_shorter else 0.0
         background_start = float(rng.uniform(0, max(0.0, background.duration - config.length)))
+    # Drawn last, so that events and background are the same under other conditions.
+    events = [_draw_place(rng, event, config) for event in events]
+    reverberation = None
+    if config.reverberation is not None:
+        reverberation = float(rng.uniform(*config.reverberation))
     return MixtureSpec(
         filename=filename,
         length=config.length,
@@ -71,6 +77,10 @@ def sample_spec(
         background=background.path if background else None,
         background_start=background_start,
         seam_fade=seam_fade,
+        n_channels=config.channels,
+        reverberation=reverberation,
+        band=config.band,
+        clipping=config.clipping,
         pair_level=pair_level,
         level_events=() if has_events else tuple(events),
     )
@@ -117,6 +127,15 @@ def _draw_pair(
             Event(recording.path, recording.event_label, 0.0, duration, 0.0, start, is_shorter)
         )
     return events
+
+
+def _draw_place(rng: np.random.Generator, event: Event, config: MixingConfig) -> Event:
+    """Draw where an event comes from, if that is heard."""
+    if config.channels > 1:
+        event = replace(event, pan=float(rng.uniform(-1, 1)))
+    if config.reverberation is not None:
+        event = replace(event, place_seed=int(rng.integers(2**32)))
+    return event
 
 
 def check_classes_of_pairs(classes: Sequence[str]) -> None:

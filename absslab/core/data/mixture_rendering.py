@@ -1,7 +1,8 @@
 """Render a mixture to sound.
 
-Axes: N samples. The mixture is exactly the sum of its sources and its background: all of them are
-rounded to 16 bit, so that no rounding error is left when they are saved.
+Axes: C channels, N samples; sounds of one channel are (N,). The mixture is exactly the sum of its
+sources and its background: all of them are rounded to 16 bit, so that no rounding error is left
+when they are saved.
 """
 
 import math
@@ -13,6 +14,12 @@ import numpy as np
 from absslab.core.audio import sound_files
 from absslab.core.common.rich_result import RichResult
 from absslab.core.data.mixing import Event, MixtureSpec, leave_out_events
+from absslab.core.data.recording_conditions import (
+    apply_response,
+    clip_peaks,
+    compute_response,
+    limit_band,
+)
 
 PEAK = 0.99  # a mixture that would exceed this is scaled down together with its sources
 
@@ -21,14 +28,14 @@ PEAK = 0.99  # a mixture that would exceed this is scaled down together with its
 class Mixture(RichResult):
     """A rendered mixture with its sources and background; a notebook displays it as a player."""
 
-    mixture: np.ndarray  # (N,) float32
-    sources: dict[str, np.ndarray]  # by class, only those present: (N,) float32 each
-    background: np.ndarray  # (N,) float32
+    mixture: np.ndarray  # (N,) or (C, N) float32
+    sources: dict[str, np.ndarray]  # by class, only those present: as the mixture
+    background: np.ndarray  # as the mixture
     sampling_rate: int  # Hz
     silent_events: tuple[int, ...] = ()  # indices of the events that 16 bits round to silence
 
     def __repr__(self) -> str:
-        seconds = len(self.mixture) / self.sampling_rate
+        seconds = self.mixture.shape[-1] / self.sampling_rate
         return f"Mixture({seconds:.2f} s at {self.sampling_rate} Hz: {', '.join(self.sources)})"
 
 
@@ -36,37 +43,40 @@ def render(spec: MixtureSpec) -> Mixture:
     """Render a mixture to sound.
 
     The background is scaled so that the SNR of the spec holds for the energy of the events as they
-    are in the mixture, after cutting. The softer event of a pair is raised until its energy is as
-    the spec says. Sources and background are rounded to 16 bit; their sum is the mixture. A class
-    whose events are all silent then has no source.
+    are in the mixture, after cutting and in its room and band. The softer event of a pair is raised
+    until its energy is as the spec says. Sources and background are rounded to 16 bit; their sum is
+    the mixture. A class whose events are all silent then has no source. What clipping does to the
+    mixture is part of the background: sources are as they would be without it.
 
     Args:
         spec: the mixture to render.
 
     Returns:
-        the mixture with its sources (N,) and its background (N,).
+        the mixture with its sources and its background, (N,) each, or (C, N).
 
     Raises:
         InputError: a recording can't be read or is silent.
     """
     n = round(spec.length * spec.sampling_rate)
-    images = _place_events(spec, spec.events or spec.level_events, n)
-    events = np.sum(images, axis=0)  # (N,)
-    background = _load_background(spec, n)
+    images = _place_events(spec, spec.events or spec.level_events, n)  # (C, N) each
+    events = np.sum(images, axis=0)  # (C, N)
+    background = _load_background(spec, n)  # (C, N)
     energy = float(np.sum(background**2))
     if spec.snr is not None and energy > 0:
         background *= math.sqrt(float(np.sum(events**2)) / 10 ** (spec.snr / 10) / energy)
     else:
-        background = np.zeros(n)
+        background = np.zeros((spec.n_channels, n))
     if not spec.events:
         images = []
-        events = np.zeros(n)
+        events = np.zeros((spec.n_channels, n))
     sources: dict[str, np.ndarray] = {}
     for event, image in zip(spec.events, images, strict=True):
-        source = sources.setdefault(event.event_label, np.zeros(n))
+        source = sources.setdefault(event.event_label, np.zeros_like(image))
         source += image
     peaks = [float(np.abs(image).max()) for image in images]
     parts = [*sources.values(), background, events + background]
+    if spec.clipping is not None:
+        parts.append(events)  # the background will be what is clipped, minus these
     peak = max(float(np.abs(part).max()) for part in parts)
     scale = min(1.0, PEAK / max(1e-12, peak))
     silent = [index for index, peak in enumerate(peaks) if not _round_to_16_bit(peak * scale)]
@@ -77,22 +87,39 @@ def render(spec: MixtureSpec) -> Mixture:
         if label in audible
     }
     rounded_background = _round_to_16_bit(background * scale)
-    mixture = np.sum([*rounded.values(), rounded_background], axis=0)  # (N,)
+    mixture = np.sum([*rounded.values(), rounded_background], axis=0)  # (C, N)
+    if spec.clipping is not None:
+        clipped = clip_peaks(mixture, spec.clipping)
+        rounded_background += clipped - mixture
+        mixture = clipped
+    if spec.n_channels == 1:
+        mixture = mixture[0]
+        rounded = {label: source[0] for label, source in rounded.items()}
+        rounded_background = rounded_background[0]
     return Mixture(mixture, rounded, rounded_background, spec.sampling_rate, tuple(silent))
 
 
 def _place_events(spec: MixtureSpec, events: Sequence[Event], n: int) -> list[np.ndarray]:
-    """Return each event as it sounds in the mixture: (n,) each."""
+    """Return each event as it sounds in the mixture: (C, n) each."""
     images = []
     for event in events:
-        image = np.zeros(n)
+        image = np.zeros((spec.n_channels, n))
         onset = round(event.onset * spec.sampling_rate)
         size = min(round(event.duration * spec.sampling_rate), n - onset)
         samples = sound_files.load_event(event.recording, spec.sampling_rate)
         samples = samples[int(event.start * spec.sampling_rate) :][:size]
         if event.is_repeated:
             samples = _repeat(samples, size, 0)
-        image[onset : onset + len(samples)] = samples * 10 ** (event.gain / 20)
+        response = compute_response(
+            n_channels=spec.n_channels,
+            sampling_rate=spec.sampling_rate,
+            pan=event.pan,
+            reverberation=spec.reverberation,
+            seed=event.place_seed,
+        )
+        sound = apply_response(samples * 10 ** (event.gain / 20), response)[:, : n - onset]
+        image[:, onset : onset + sound.shape[1]] = sound
+        image[:, onset:] = _limit_band(image[:, onset:], spec)
         images.append(image)
     if spec.pair_level is not None and len(images) == 2:
         _raise_softer(images, spec.pair_level)
@@ -113,18 +140,25 @@ def _raise_softer(pair: list[np.ndarray], level: float) -> None:
 
 
 def _load_background(spec: MixtureSpec, n: int) -> np.ndarray:
-    """Return the background (n,) before it is scaled: Gaussian noise or a recording.
+    """Return the background (C, n) before it is scaled: Gaussian noise or a recording.
 
-    A recording that is too short is repeated, with crossfades.
+    A recording that is too short is repeated, with crossfades. Noise is another one in each
+    channel; a recording is the same in all.
     """
     if spec.background is None:
-        return np.random.default_rng(spec.noise_seed).standard_normal(n)
+        noise = np.random.default_rng(spec.noise_seed).standard_normal((spec.n_channels, n))
+        return _limit_band(noise, spec)
     file_rate = sound_files.info(spec.background).sampling_rate
     start = int(spec.background_start * file_rate)
     needed = math.ceil(n / spec.sampling_rate * file_rate) + 1
     samples = sound_files.load(spec.background, spec.sampling_rate, start=start, n_samples=needed)
     n_fade = round(spec.seam_fade * spec.sampling_rate)
-    return _repeat(samples.astype(np.float64), n, n_fade)
+    background = _limit_band(_repeat(samples.astype(np.float64), n, n_fade), spec)
+    return np.tile(background, (spec.n_channels, 1))
+
+
+def _limit_band(samples: np.ndarray, spec: MixtureSpec) -> np.ndarray:
+    return samples if spec.band is None else limit_band(samples, spec.band, spec.sampling_rate)
 
 
 def _repeat(samples: np.ndarray, n: int, n_fade: int) -> np.ndarray:
