@@ -169,10 +169,16 @@ def read_mixture_folder(config: DataConfig, folder: Path) -> LabelledFolder:
     return _without_missing(LabelledFolder(recordings, classes, notes), missing)
 
 
+def _has_split(folder: Path) -> bool:
+    """Tell whether a folder has any split: absslab mix may write some of them alone."""
+    return any((folder / split).is_dir() for split in SPLITS)
+
+
 def _find_split_folders(folder: Path) -> dict[str, str]:
     """Return the name of the sub-folder of each split."""
-    if (folder / "train").is_dir():
-        if (folder / "manifest.json").exists():
+    has_manifest = (folder / "manifest.json").exists()
+    if (folder / "train").is_dir() or (has_manifest and _has_split(folder)):
+        if has_manifest:
             read_manifest(folder)
         return {split: split for split in SPLITS}
     if (folder / "training").is_dir():

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from absslab.core.common.config import Config, option
+from absslab.core.common.config import Config, format_setting, option
 from absslab.core.common.errors import InputError, escape_braces
 from absslab.core.common.left_out import LeftOut, on_error_option
 from absslab.core.common.progress import Steps, run_to_end
@@ -41,6 +41,9 @@ class MixtureFolderConfig(Config):
     split_percentages: tuple[float, float, float] = option(
         (80.0, 10.0, 10.0), "train, validation and test", unit="%"
     )
+    splits: tuple[str, ...] = option(
+        SPLITS, "the splits to write; recordings are divided as for all of them", choices=SPLITS
+    )
     recordings_csv: str | None = option(
         None, "table with filename, event_label and, if known, origin", metavar="FILE"
     )
@@ -60,7 +63,12 @@ class MixtureFolderConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_percentages(self.split_percentages)
+        shares = check_percentages(self.split_percentages)
+        if not set(self.splits) & set(shares):
+            raise InputError(
+                f"splits is {format_setting(self.splits)}: expected one of more than 0 % "
+                f"({', '.join(shares)})"
+            )
 
 
 @dataclass(frozen=True)
@@ -88,12 +96,13 @@ class MixturePlan:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Number of mixtures in each split: rounded down; the remainder goes to train."""
+        """Number of mixtures in each split that is written: rounded down; the rest is train's."""
         percentages = check_percentages(self.config.split_percentages)
         n_files = self.config.n_files
         counts = {split: int(n_files * part / 100) for split, part in percentages.items()}
         counts["train"] += n_files - sum(counts.values())
-        return {split: count for split, count in counts.items() if count}
+        written = self.config.splits
+        return {split: count for split, count in counts.items() if count and split in written}
 
     def spec(self, split: str, index: int) -> MixtureSpec:
         """Draw a mixture of a split; any index is allowed, also beyond those that are written.
