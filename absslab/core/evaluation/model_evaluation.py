@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from absslab.core.audio import sound_files
 from absslab.core.common.config import Config, option
 from absslab.core.common.devices import choose_device
 from absslab.core.common.errors import InputError, InputWarning, escape_braces
@@ -25,9 +24,9 @@ from absslab.core.data.clip_events import read_strong_labels
 from absslab.core.data.layouts import LAYOUT_ALIASES, LAYOUTS, DataConfig
 from absslab.core.data.splits import ALL, SPLITS
 from absslab.core.data.strong_labels import SoundEvent
-from absslab.core.data.true_sources import find_sources
 from absslab.core.data.weak_labels import LABEL_LISTS_FILE, MULTI_HOT_FILE
 from absslab.core.evaluation.ideal_masks import IdealMasks
+from absslab.core.evaluation.reference_sounds import load_own_sounds, load_references
 from absslab.core.evaluation.score_summary import TRUE_TAGS, summarise_scores
 from absslab.core.evaluation.scored_part import choose_part
 from absslab.core.evaluation.scorer import (
@@ -36,7 +35,6 @@ from absslab.core.evaluation.scorer import (
     ScoringConfig,
     Truth,
     check_backend,
-    is_audible,
 )
 from absslab.core.evaluation.scores import EvaluationResult
 from absslab.core.metrics.tagging import best_thresholds
@@ -88,6 +86,11 @@ class EvaluationConfig(Config):
         choices=LAYOUTS,
         value_aliases=LAYOUT_ALIASES,
     )
+    at_own_rate: bool = option(
+        False,
+        "whether mixtures are separated, and their sources scored, at their own rate with all "
+        "channels, instead of at the model's rate in one channel",
+    )
     device: str = option(
         "auto", "auto (a GPU if there is one), cpu, cuda, cuda:1, …", metavar="DEVICE"
     )
@@ -110,6 +113,7 @@ class Evaluation:
         settings: fields of the configs that the scores depend on, by section.
         left_out: recordings that can't be used.
         checkpoint_checksum: SHA-256 of the checkpoint's file.
+        at_own_rate: whether sources are scored at the rate of the mixtures, with all channels.
     """
 
     split: str
@@ -124,6 +128,7 @@ class Evaluation:
     settings: dict[str, dict[str, object]]
     left_out: LeftOut
     checkpoint_checksum: str | None = None
+    at_own_rate: bool = False
 
     @property
     def classes(self) -> list[str]:
@@ -149,6 +154,11 @@ class Evaluation:
                 used and must not be left out, or none can be used.
         """
         check_backend(self.scoring)
+        if self.at_own_rate and self.scoring.bss_eval != "none":
+            raise InputError(
+                "at_own_rate is True, but BSS Eval is that of one channel at the model's rate: "
+                "pass --bss_eval none"
+            )
         n_validation = len(self.validation) if self.validation else 0
         total = n_validation + len(self.data_set)
         thresholds = np.broadcast_to(self.trained_thresholds, len(self.classes)).tolist()
@@ -203,6 +213,9 @@ class Evaluation:
         mixture = self.data_set[index].numpy()  # (N,)
         labels = self.data_set.recording(index).labels
         references = load_references(path, self.classes, rate, len(mixture))
+        own_sounds = None
+        if self.at_own_rate and references is not None:
+            own_sounds = load_own_sounds(path, references)
         if references is not None:
             _warn_about_lost_sources(
                 path, sorted(labels.intersection(self.classes) - set(references))
@@ -216,6 +229,7 @@ class Evaluation:
             unlabelled=self.data_set.lacking,
             events=None if self.events is None else self.events[self.name(index)],
             references=references,
+            own_sounds=own_sounds,
         )
 
     def estimate(self, truth: Truth) -> Estimate:
@@ -223,6 +237,10 @@ class Evaluation:
         if truth.references is None:
             return self._estimate_without_sources(truth.mixture)
         rate = self.data_set.sampling_rate
+        waveform = truth.mixture[None]  # (C, N)
+        if truth.own_sounds is not None:
+            rate = truth.own_sounds.sampling_rate
+            waveform = truth.own_sounds.mixture
         n_classes = len(self.classes)
         present = [self.classes.index(name) for name in truth.references]  # (J,)
         # If tags decide how masks are refined, also separate with the true tags, to see how much
@@ -231,14 +249,15 @@ class Evaluation:
         tags = np.array([float(name in truth.references) for name in self.classes], np.float32)
         parts = list(
             self.separator.stream(
-                [truth.mixture[None]],
+                [waveform],
                 rate,
-                len(truth.mixture),
+                waveform.shape[1],
                 tags=tags,
                 tagged=present if is_refined else (),
             )
         )
-        synthesised = np.concatenate([part.sources[:, 0] for part in parts], -1)  # (K + J or K, N)
+        synthesised = np.concatenate([part.sources for part in parts], -1)  # (K + J or K, C, N)
+        synthesised = synthesised.reshape(len(synthesised), -1)  # the channels are one vector
         sources = synthesised[:n_classes]  # (K, N)
         refined = synthesised[n_classes:] if is_refined else sources[present]  # (J, N)
         return replace(
@@ -407,6 +426,7 @@ def evaluation_steps(
         ),
         left_out=left_out,
         checkpoint_checksum=checkpoint.checksum,
+        at_own_rate=config.at_own_rate,
     )
 
 
@@ -493,39 +513,3 @@ def _warn_about_lost_sources(mixture: Path, lost: Sequence[str]) -> None:
                 folder=mixture.with_suffix(""),
             )
         )
-
-
-def load_references(
-    mixture: Path, classes: list[str], sampling_rate: int, n_samples: int
-) -> dict[str, np.ndarray] | None:
-    """Load the saved sources of a mixture that are audible, by class name.
-
-    Args:
-        mixture: path of the mixture.
-        classes: the classes of the model.
-        sampling_rate: Hz.
-        n_samples: length of the mixture.
-
-    Returns:
-        (N,) by class name; None if the sources were not saved.
-
-    Raises:
-        InputError: a source belongs to a class that the model does not know, or is not as long
-            as the mixture.
-    """
-    files = find_sources(mixture, classes)
-    if files is None:
-        return None
-    references = {}
-    for k, path in files.items():
-        samples = sound_files.load(path, sampling_rate)
-        if len(samples) != n_samples:
-            raise InputError(
-                f"{{path}} has {len(samples)} samples, {{mixture}} has {n_samples}: "
-                "expected the same length",
-                path=path,
-                mixture=mixture,
-            )
-        if is_audible(samples):  # absent classes may have silent files
-            references[classes[k]] = samples
-    return references

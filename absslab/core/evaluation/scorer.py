@@ -133,6 +133,15 @@ def is_audible(samples: np.ndarray) -> bool:
 
 
 @dataclass(frozen=True)
+class OwnSounds:
+    """The sounds of a recording at its own rate, with all its channels."""
+
+    mixture: np.ndarray  # (C, N)
+    references: Mapping[str, np.ndarray]  # (C, N) by name of the present classes
+    sampling_rate: int
+
+
+@dataclass(frozen=True)
 class Truth:
     """A recording, and its labels, events and sources where they are known."""
 
@@ -144,6 +153,17 @@ class Truth:
     events: Sequence[SoundEvent] | None = None
     references: Mapping[str, np.ndarray] | None = None  # (N,) by name of the present classes
     unlabelled: frozenset[str] = frozenset()  # the classes that labels and events can't tell
+    # Separated sources are scored against these, if there are any: each source is one vector, its
+    # channels one after the other.
+    own_sounds: OwnSounds | None = None
+
+    def separated_sounds(self) -> tuple[np.ndarray, Mapping[str, np.ndarray]]:
+        """Return the mixture and the references that sources are scored against: (N,) each."""
+        if self.own_sounds is None:
+            return self.mixture, self.references or {}
+        references = self.own_sounds.references
+        flat = {name: samples.reshape(-1) for name, samples in references.items()}
+        return self.own_sounds.mixture.reshape(-1), flat
 
 
 @dataclass(frozen=True)
@@ -269,17 +289,17 @@ class Scorer:
 
     def _check(self, truth: Truth, estimate: Estimate) -> None:
         """Check that the estimates and the references have the shape of the mixture."""
-        shape = (len(self.classes), len(truth.mixture))
+        mixture, references = truth.separated_sounds()
+        shape = (len(self.classes), len(mixture))
         if estimate.sources is not None and estimate.sources.shape != shape:
             raise InputError(
                 f"estimates have the shape {estimate.sources.shape}: expected {shape}, "
                 "one source per class, as long as the mixture"
             )
-        for name, samples in (truth.references or {}).items():
-            if samples.shape != truth.mixture.shape:
+        for name, samples in references.items():
+            if samples.shape != mixture.shape:
                 raise InputError(
-                    f"the source {name} has {len(samples)} samples, the mixture "
-                    f"{len(truth.mixture)}"
+                    f"the source {name} has {len(samples)} samples, the mixture {len(mixture)}"
                 )
 
     def _score_tags(self, truth: Truth, estimate: Estimate, row: dict[str, np.ndarray]) -> None:
@@ -359,23 +379,24 @@ class Scorer:
     def _score_sources(self, truth: Truth, estimate: Estimate, row: dict[str, np.ndarray]) -> None:
         if truth.references is None or estimate.sources is None:
             return
-        present = self._indices(truth.references)  # (J,)
+        mixture, true_sources = truth.separated_sounds()
+        present = self._indices(true_sources)  # (J,)
         absent = np.setdiff1d(np.arange(len(self.classes)), present)
         row["present"] = np.isin(np.arange(len(self.classes)), present).astype(float)
-        row["leakage"] = self._spread(leakage(estimate.sources[absent], truth.mixture), absent)
-        residual = leakage(truth.mixture - estimate.sources.sum(0), truth.mixture)
+        row["leakage"] = self._spread(leakage(estimate.sources[absent], mixture), absent)
+        residual = leakage(mixture - estimate.sources.sum(0), mixture)
         row["residual"] = np.full(len(self.classes), residual)
         self.n_scored["separation"] += 1
-        self.n_silent_mixtures += not truth.mixture.any()
+        self.n_silent_mixtures += not mixture.any()
         self._score_class_aware(truth, estimate, row)
         if not len(present):
             return
-        references = np.stack(list(truth.references.values()))  # (J, N)
+        references = np.stack(list(true_sources.values()))  # (J, N)
         estimates = estimate.sources[present]
         self.n_silent_estimates += int((~estimates.any(-1)).sum())
-        ideal = self.ideal_masks.estimates(truth.mixture, references)  # (J, N) each
+        ideal = self._ideal_estimates(truth)  # (J, N) each
         floors = {
-            score: compute(references, truth.mixture) for score, compute in _RATIOS.items()
+            score: compute(references, mixture) for score, compute in _RATIOS.items()
         }  # (J,) each
         compared = {"": estimates, **ideal, **estimate.variants}
         for system, system_estimates in compared.items():
@@ -387,7 +408,7 @@ class Scorer:
                 row[f"{prefix}{score}_improvement"] = self._spread(values - floor, present)
         if self.config.bss_eval == "none":
             return
-        if len(truth.mixture) < FILTER_LENGTH:
+        if len(mixture) < FILTER_LENGTH:
             # Any sound of this length is a filtered reference.
             self.n_shorter_than_filter += 1
             return
@@ -409,6 +430,18 @@ class Scorer:
                 limited = np.clip(values[s], -_LIMIT, _LIMIT)  # (J,)
                 row[f"{prefix}{score}"] = self._spread(limited, present)
 
+    def _ideal_estimates(self, truth: Truth) -> dict[str, np.ndarray]:
+        """Return the estimates of ideal masks for the present classes: (J, N) each."""
+        own = truth.own_sounds
+        if own is None:
+            assert truth.references is not None
+            return self.ideal_masks.estimates(
+                truth.mixture, np.stack(list(truth.references.values()))
+            )
+        references = np.stack(list(own.references.values()))  # (J, C, N)
+        estimates = self.ideal_masks.own_estimates(own.mixture, references, own.sampling_rate)
+        return {name: samples.reshape(len(samples), -1) for name, samples in estimates.items()}
+
     def _score_class_aware(
         self, truth: Truth, estimate: Estimate, row: dict[str, np.ndarray]
     ) -> None:
@@ -421,7 +454,8 @@ class Scorer:
             if row["decision"][k] == 1
         }
         for score, compute in _CLASS_AWARE.items():
-            value = compute(truth.references, tagged, truth.mixture)
+            mixture, references = truth.separated_sounds()
+            value = compute(references, tagged, mixture)
             row[score] = np.full(len(self.classes), value)
 
     def _spread(self, values: np.ndarray, indices: np.ndarray) -> np.ndarray:
