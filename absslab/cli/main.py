@@ -32,6 +32,7 @@ COMMANDS = {
     "mix": "make a folder of mixtures from isolated recordings",
     "train": "train a model on weakly labelled recordings, or resume an interrupted run",
     "evaluate": "score a checkpoint, or sounds of another program: tags, events, masks, sources",
+    "benchmark": "mix, train and score under conditions of rising difficulty, for several seeds",
     "compare": "compare scores of the same mixtures, with intervals of their differences",
     "separate": "separate recordings into one file per class",
     "fetch": "download a published corpus, or say how to get it",
@@ -50,6 +51,7 @@ _SAVE_MEMORY = {  # what to do when the memory is full
     "--device; a run goes on from its last.ckpt",
     "mix": "try fewer --n_workers or a shorter --length; the same command goes on",
     "separate": "try --device cpu, or fewer channels; files that are done stay",
+    "benchmark": "the same command goes on; try --n_workers 1, or another --device",
     "evaluate": "try --device cpu or --bss_eval none",
     "report": "try --device cpu or fewer --n_examples",
 }

@@ -1,0 +1,450 @@
+"""Mix, train and score under all conditions of a benchmark; go on with one that was interrupted.
+
+::
+
+    output_folder/results.json, results.csv, results.md
+    output_folder/mixtures/<condition>-<seed>/
+    output_folder/runs/<condition>-<recipe>-<supervision>-<seed>.ckpt, and its run directory
+    output_folder/scores/<condition>-<recipe>-<supervision>-<seed>.json, and its table
+"""
+
+import shutil
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from absslab.core.common.config import Config, fingerprint, format_setting, option
+from absslab.core.common.devices import choose_device
+from absslab.core.common.errors import InputError, InputWarning, WorkError, escape_braces
+from absslab.core.common.files import check_output_folder, checksum
+from absslab.core.common.left_out import LeftOut, on_error_option
+from absslab.core.common.notices import give_notice
+from absslab.core.common.progress import LongWork, Progress, Steps, name_stage
+from absslab.core.data.mixing import MixingConfig
+from absslab.core.data.mixture_plan import MixtureFolderConfig, event_steps
+from absslab.core.data.mixture_writer import write_mixtures
+from absslab.core.data.recordings import Recording, background_steps, split_recordings
+from absslab.core.evaluation.model_evaluation import EvaluationConfig, evaluation_steps
+from absslab.core.evaluation.score_files import read_scores_alone, write_scores
+from absslab.core.evaluation.scorer import ScoringConfig
+from absslab.core.runs.benchmark_conditions import CONDITIONS
+from absslab.core.runs.benchmark_results import (
+    COLUMNS,
+    BenchmarkFailure,
+    BenchmarkResults,
+    BenchmarkRow,
+    read_results,
+    write_results,
+)
+from absslab.core.training.config import SUPERVISIONS
+from absslab.core.training.events import (
+    PreparationProgress,
+    StepDone,
+    TrainingEvent,
+    TrainingOutcome,
+)
+from absslab.core.training.experiment import train_or_resume
+from absslab.core.training.recipes import RECIPES
+from absslab.core.training.run_directory import RunReader
+
+_COMPARED = ("n_files", "n_epochs", "split_percentages")
+_OF_MIXTURES = (  # settings that are those of the folders of mixtures
+    "event_folder",
+    "n_files",
+    "split_percentages",
+    "recordings_csv",
+    "origin_pattern",
+    "background_origin_pattern",
+    "n_workers",
+    "on_error",
+)
+_SOUNDS = ("recordings", "backgrounds")  # fingerprints of what mixtures are made of
+_NOT_COUNTED = "per_class."  # scores of single classes, which the results leave out
+
+
+@dataclass(frozen=True)
+class BenchmarkConfig(Config):
+    """Recordings, conditions and trainings of a benchmark."""
+
+    event_folder: str = option(
+        "", "folder of isolated recordings, as for absslab mix", metavar="FOLDER", required=True
+    )
+    background_folder: str | None = option(
+        None,
+        "folder of recorded backgrounds; conditions that need it are left out without it",
+        metavar="FOLDER",
+    )
+    output_folder: str = option(
+        "", "folder to write: new, empty, or one to continue", metavar="FOLDER", required=True
+    )
+    conditions: tuple[str, ...] = option(
+        tuple(CONDITIONS), "conditions, see the manual", choices=CONDITIONS
+    )
+    recipes: tuple[str, ...] = option(
+        ("recommended",), "recipes to train by, each in each condition", choices=RECIPES
+    )
+    supervision: tuple[str, ...] = option(
+        ("weak",), "what each recipe is trained with, as in absslab train", choices=SUPERVISIONS
+    )
+    seeds: tuple[int, ...] = option(
+        (0, 1, 2), "seeds, each of a split, its mixtures and trainings", at_least=0
+    )
+    n_files: int = option(2000, "number of mixtures per condition and seed", at_least=1)
+    n_epochs: int | None = option(
+        None, "number of training epochs; none: that of the recipe", at_least=1
+    )
+    columns: tuple[str, ...] = option(
+        tuple(COLUMNS), "columns of results.md: dotted names of scores", metavar="NAME"
+    )
+    split_percentages: tuple[float, float, float] = option(
+        (80.0, 10.0, 10.0), "train, validation and test", unit="%"
+    )
+    recordings_csv: str | None = option(
+        None, "table with filename, event_label and, if known, origin", metavar="FILE"
+    )
+    origin_pattern: str | None = option(
+        None, "regular expression that finds the origin, as for absslab mix", metavar="PATTERN"
+    )
+    background_origin_pattern: str | None = option(
+        None, "the same for background_folder; none: origin_pattern", metavar="PATTERN"
+    )
+    keep_mixtures: bool = option(
+        True, "whether mixtures stay when the trainings of their seed have been scored"
+    )
+    device: str = option(
+        "auto", "auto (a GPU if there is one), cpu, cuda, cuda:1, …", metavar="DEVICE"
+    )
+    n_workers: int = option(0, "number of processes that mix; 0: one per core", at_least=0)
+    on_error: str = on_error_option("stop")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("conditions", "recipes", "supervision", "seeds", "columns"):
+            values = getattr(self, name)
+            if not values or len(set(values)) < len(values):
+                raise InputError(
+                    f"{name} is {format_setting(values)}: expected one or more, each once"
+                )
+
+    def mixture_folder(self, condition: str, seed: int) -> MixtureFolderConfig:
+        """Return the settings of the folder of mixtures of a condition."""
+        return MixtureFolderConfig(
+            **{name: getattr(self, name) for name in _OF_MIXTURES},
+            output_folder=str(Path(self.output_folder) / "mixtures" / f"{condition}-{seed}"),
+            splits=CONDITIONS[condition].splits,
+            seed=seed,
+        )
+
+
+class Trial(NamedTuple):
+    """A model that is scored in a condition."""
+
+    condition: str
+    recipe: str
+    supervision: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Name of its files."""
+        return "-".join(map(str, self))
+
+    @property
+    def title(self) -> str:
+        """Name of its stages of progress."""
+        supervision = "" if self.supervision == "weak" else f", {self.supervision}"
+        return f"{self.condition}, {self.recipe}{supervision}, seed {self.seed}"
+
+
+def benchmark_steps(config: BenchmarkConfig) -> Steps[BenchmarkResults]:
+    """Mix, train and score under all conditions; what exists is kept.
+
+    Results are written after each trial. A trial that fails does not end the others.
+
+    Args:
+        config: recordings, conditions and trainings.
+
+    Yields:
+        how far each stage is; all stages have names.
+
+    Returns:
+        all results of the folder, also those of earlier calls.
+
+    Raises:
+        InputError: recordings can't be used or divided, or the folder holds something else, or
+            results of other settings or recordings.
+        OSError: the folder can't be written, or the disk is full.
+    """
+    for name in ("event_folder", "output_folder"):
+        if not getattr(config, name):
+            raise InputError(f"{name} is missing: pass --{name}")
+    choose_device(config.device)
+    folder = Path(config.output_folder)
+    _check_folder(folder)
+    sounds = yield from name_stage(_fingerprint_steps(config), "reading recordings")
+    results = _open_results(folder, _settings(config) | sounds)
+    chosen = [name for name in CONDITIONS if name in config.conditions]
+    if config.background_folder is None:
+        left_out = [name for name in chosen if CONDITIONS[name].needs_backgrounds]
+        chosen = [name for name in chosen if name not in left_out]
+        if left_out:
+            give_notice(
+                InputWarning(
+                    f"left out, since there is no background_folder: {', '.join(left_out)}; "
+                    "pass --background_folder to have them too"
+                )
+            )
+    work = Benchmark(config, folder)
+    write_results(folder, results, config.columns)
+    for seed in config.seeds:
+        trials = [
+            Trial(condition, recipe, supervision, seed)
+            for condition in chosen
+            for recipe in config.recipes
+            for supervision in config.supervision
+        ]
+        for trial in trials:
+            try:
+                row = yield from work.run(trial)
+                results = _replace(results, trial, row)
+            except (InputError, WorkError) as error:
+                reason = " ".join(str(error).split())
+                results = _replace(results, trial, BenchmarkFailure(*trial, reason))
+                give_notice(InputWarning(f"{trial.title} has no scores: {escape_braces(reason)}"))
+            write_results(folder, results, config.columns)
+        if not config.keep_mixtures:
+            work.remove_mixtures(seed)
+    _check_columns(config, results)
+    return results
+
+
+@dataclass
+class Benchmark:
+    """Runs the trials of a benchmark.
+
+    Args:
+        config: recordings, conditions and trainings.
+        folder: of all output.
+    """
+
+    config: BenchmarkConfig
+    folder: Path
+    _mixed: set[str] = field(default_factory=set)  # folders that are complete
+
+    def run(self, trial: Trial) -> Steps[BenchmarkRow]:
+        """Mix, train and score, as far as this has not been done; return the row of results."""
+        condition = CONDITIONS[trial.condition]
+        trained = trial._replace(condition=condition.model_of or trial.condition)
+        model = self.folder / "runs" / f"{trained.name}.ckpt"
+        scores = self.folder / "scores" / f"{trial.name}.json"
+        if not _are_current(scores, model):
+            yield from self._train(trained, model)
+            mixtures = yield from self._mix(trial)
+            steps = self._score(model, mixtures, scores, at_own_rate=condition.at_own_rate)
+            yield from name_stage(steps, f"{trial.title}: scoring")
+        return _make_row(trial, scores, model.with_suffix(""))
+
+    def remove_mixtures(self, seed: int) -> None:
+        """Remove all mixtures of a seed."""
+        for condition in CONDITIONS:
+            folder = self.config.mixture_folder(condition, seed).output_folder
+            self._mixed.discard(folder)
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _mix(self, trial: Trial) -> Steps[Path]:
+        """Write the mixtures of a condition, and return their folder."""
+        folder = self.config.mixture_folder(trial.condition, trial.seed)
+        output = folder.output_folder
+        if output not in self._mixed:
+            condition = CONDITIONS[trial.condition]
+            backgrounds = self.config.background_folder if condition.needs_backgrounds else None
+            mixing = MixingConfig(**condition.mixing, background_folder=backgrounds)
+            stage = f"{trial.condition}, seed {trial.seed}: mixing"
+            yield from name_stage(write_mixtures(folder, mixing), stage)
+            self._mixed.add(output)
+        return Path(output)
+
+    def _train(self, trial: Trial, model: Path) -> Steps[None]:
+        """Train a model, or go on with its training, unless it is finished."""
+        run = model.with_suffix("")
+        if model.exists() and RunReader.open(run).state() == "finished":
+            return
+        mixtures = yield from self._mix(trial)
+        flags: dict[str, Any] = {
+            "data_folder": str(mixtures),
+            "save_path": str(model),
+            "supervision": trial.supervision,
+            "seed": trial.seed,
+            "device": self.config.device,
+        }
+        if self.config.n_epochs is not None:
+            flags["n_epochs"] = self.config.n_epochs
+        training = train_or_resume(RECIPES[trial.recipe] | flags)
+        steps = _training_steps(training, f"{trial.title}: training")
+        outcome = yield from steps
+        if outcome is not None and outcome.state != "finished":
+            raise WorkError("its training was stopped: give the same command again to go on")
+
+    def _score(
+        self, model: Path, mixtures: Path, output: Path, *, at_own_rate: bool
+    ) -> Steps[None]:
+        evaluation = yield from evaluation_steps(
+            EvaluationConfig(
+                checkpoint_path=str(model),
+                split="test",
+                data_folder=str(mixtures.resolve()),
+                at_own_rate=at_own_rate,
+                device=self.config.device,
+            ),
+            scoring=ScoringConfig(bss_eval="none"),
+        )
+        scores, table = yield from evaluation.run()
+        write_scores(output, scores, table)
+
+
+def _training_steps(
+    training: Generator[TrainingEvent, None, TrainingOutcome | None], stage: str
+) -> Steps[TrainingOutcome | None]:
+    """Yield the progress of a training, and return how it ended."""
+    work = LongWork(training)
+    n_epochs = 0
+    for event in work:
+        if isinstance(event, PreparationProgress):
+            yield Progress(event.done, event.total, f"{stage}, {event.task}")
+        elif isinstance(event, StepDone):
+            done = (event.epoch - 1) * event.n_steps + event.step
+            yield Progress(done, n_epochs * event.n_steps, stage)
+        else:
+            n_epochs = event.n_epochs
+    return work.result
+
+
+def _fingerprint_steps(config: BenchmarkConfig) -> Steps[dict[str, object]]:
+    """Read all recordings, check that they can be divided, and return what identifies them.
+
+    Returns:
+        a fingerprint of the recordings, and one of the backgrounds if there are any.
+    """
+    left_out = LeftOut("benchmark", on_error=config.on_error)
+    folder = config.mixture_folder(config.conditions[0], config.seeds[0])
+    indexed = yield from event_steps(folder, left_out)
+    backgrounds: list[Recording] = []
+    if config.background_folder is not None:
+        backgrounds = yield from background_steps(
+            config.background_folder,
+            origin_pattern=config.background_origin_pattern or config.origin_pattern,
+            left_out=left_out,
+        )
+    left_out.stop_if_any()
+    split_recordings(indexed.recordings, percentages=config.split_percentages)
+    return {
+        name: fingerprint([[item.event_label, item.origin, checksum(item.path)] for item in part])
+        for name, part in zip(_SOUNDS, (indexed.recordings, backgrounds), strict=True)
+        if part
+    }
+
+
+def _settings(config: BenchmarkConfig) -> dict[str, object]:
+    """Return the settings on which the results of a trial depend."""
+    values = config.to_json()
+    recipes = {name: fingerprint(RECIPES[name]) for name in config.recipes}
+    return {name: values[name] for name in _COMPARED} | {"recipes": recipes}
+
+
+def _check_folder(folder: Path) -> None:
+    """Check that a folder is new, empty, or that of a benchmark."""
+    check_output_folder(folder)
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "results.json").is_file():
+        raise InputError(
+            "{path} is not empty and holds no benchmark of ABSSLab: choose a new or an empty one",
+            path=folder,
+        )
+
+
+def _open_results(folder: Path, settings: dict[str, Any]) -> BenchmarkResults:
+    """Return the results that a folder holds already, if they are of the same settings."""
+    if not (folder / "results.json").exists():
+        return BenchmarkResults(settings)
+    results = read_results(folder)
+    before: Mapping[str, Any] = results.settings
+    for name in _SOUNDS:
+        if name in before and name in settings and before[name] != settings[name]:
+            raise InputError(
+                f"{{path}} holds a benchmark of other {name} than these: choose another folder",
+                path=folder,
+            )
+    for name in _COMPARED:
+        if before.get(name) == settings[name]:
+            continue
+        was, now = (escape_braces(format_setting(part.get(name))) for part in (before, settings))
+        raise InputError(
+            f"{{path}} holds a benchmark with {name} {was}, not {now}: "
+            f"choose another folder or the same {name}",
+            path=folder,
+        )
+    recipes = before.get("recipes", {})
+    for name, mark in settings["recipes"].items():
+        if recipes.get(name, mark) != mark:
+            raise InputError(
+                f"{{path}} holds a benchmark in which the recipe {name} had other settings: "
+                "choose another folder",
+                path=folder,
+            )
+    recipes = {**recipes, **settings["recipes"]}
+    return replace(results, settings={**before, **settings, "recipes": recipes})
+
+
+def _are_current(scores: Path, model: Path) -> bool:
+    """Tell whether there are scores of a model as it is now."""
+    if not (scores.exists() and model.exists()):
+        return False
+    return read_scores_alone(scores).checkpoint_checksum == checksum(model)
+
+
+def _make_row(trial: Trial, scores: Path, run: Path) -> BenchmarkRow:
+    """Return the row of results of a trial that is done."""
+    reader = RunReader.open(run)
+    reader.poll()
+    epochs = reader.metrics.values()
+    seconds = sum(epoch["seconds"] for epoch in epochs)
+    n_clips = sum(epoch["seconds"] * epoch["recordings_per_second"] for epoch in epochs)
+    values = read_scores_alone(scores).flat()
+    return BenchmarkRow(
+        *trial,
+        epochs=len(epochs),
+        minutes=seconds / 60,
+        clips_per_second=n_clips / seconds if seconds else None,
+        scores={k: v for k, v in values.items() if not k.startswith(_NOT_COUNTED)},
+    )
+
+
+def _replace(
+    results: BenchmarkResults, trial: Trial, result: BenchmarkRow | BenchmarkFailure
+) -> BenchmarkResults:
+    """Return the results with another result of a trial."""
+
+    def identify(item: BenchmarkRow | BenchmarkFailure) -> Trial:
+        return Trial(item.condition, item.recipe, item.supervision, item.seed)
+
+    rows = [item for item in results.rows if identify(item) != trial]
+    failures = [item for item in results.failures if identify(item) != trial]
+    if isinstance(result, BenchmarkRow):
+        rows.append(result)
+        order = list(CONDITIONS)
+        rows.sort(key=lambda row: (order.index(row.condition), *identify(row)[1:]))
+    else:
+        failures.append(result)
+    return replace(results, rows=tuple(rows), failures=tuple(failures))
+
+
+def _check_columns(config: BenchmarkConfig, results: BenchmarkResults) -> None:
+    """Tell which columns no result has."""
+    known = {name for row in results.rows for name in row.scores} | set(COLUMNS)
+    unknown = [name for name in config.columns if name not in known]
+    if unknown and results.rows:
+        give_notice(
+            InputWarning(
+                f"no score is called {escape_braces(', '.join(unknown))}: results.csv names all"
+            )
+        )
