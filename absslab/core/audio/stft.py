@@ -9,6 +9,21 @@ from torch import Tensor, nn
 WINDOWS = {"hamming": torch.hamming_window, "hann": torch.hann_window}
 
 
+def bin_power(spectra: Tensor) -> Tensor:
+    """Return the power of each bin: complex (…, F, T) → (…, F, T)."""
+    real, imaginary = torch.view_as_real(spectra).unbind(-1)
+    return torch.addcmul(real * real, imaginary, imaginary)
+
+
+def scale_spectra(spectra: Tensor, factors: Tensor) -> Tensor:
+    """Multiply spectra by real factors that broadcast; torch would make the factors complex.
+
+    Shape:
+        complex (…, F, T) → (…, F, T).
+    """
+    return torch.view_as_complex(torch.view_as_real(spectra) * factors[..., None])
+
+
 class STFT(nn.Module):
     """Short-time Fourier transform and its inverse; frames are centred, borders padded with zeros.
 
@@ -52,12 +67,12 @@ class STFT(nn.Module):
             flat,
             self.window_size,
             self.hop_size,
-            window=self.window,
+            window=self.window * self.scale,
             pad_mode="constant",
             return_complex=True,
         )  # (B, F, T)
         axes = (*waveform.shape[:-1], *spectrum.shape[-2:])
-        return (spectrum * self.scale).reshape(axes)  # (…, F, T)
+        return spectrum.reshape(axes)  # (…, F, T)
 
     def inverse(self, spectrum: Tensor, n_samples: int) -> Tensor:
         """Transform a complex spectrum to a waveform of `n_samples`."""

@@ -156,7 +156,9 @@ def real_frames(masks: Tensor, n_frames: Tensor | None) -> Tensor:
 
 
 def _sum(values: Tensor, n_frames: Tensor | None) -> Tensor:
-    return (values * real_frames(values, n_frames)).sum((2, 3))  # (B, K)
+    if n_frames is not None:
+        values = values * real_frames(values, n_frames)
+    return values.sum((2, 3))  # (B, K)
 
 
 def _n_bins(masks: Tensor, n_frames: Tensor | None) -> Tensor | int:

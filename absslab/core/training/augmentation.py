@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from absslab.core.audio.stft import STFT
+from absslab.core.audio.stft import STFT, bin_power, scale_spectra
 from absslab.core.common.config import Config, option
 from absslab.core.common.errors import InputError
 from absslab.core.data.batches import Batch, References
@@ -114,14 +114,15 @@ def augment(
     if B < 2 or not paired.any():
         return alone
     partner = torch.from_numpy((np.arange(B) + rng.integers(1, B)) % B).to(first.device)
-    partner_variation = _draw_variation(lengths[partner], config, stft, sampling_rate, rng)
-    second = _vary(batch.waveforms[partner], lengths[partner], partner_variation, stft)
     level = _draw_uniform(rng, config.pair_gain_range, B, first.device)
+    energy = bin_power(first).sum((1, 2))  # (B,)
     # a level relative to silence is not defined, so silent recordings are not paired
-    paired &= (_energy(first) > 0) & (_energy(second) > 0)
-    gain = (_energy(first) / _energy(second).clamp_min(1e-12)).sqrt() * 10 ** (level / 20) * paired
+    paired &= (energy > 0) & (energy[partner] > 0)
+    ratio = energy / energy[partner].clamp_min(1e-12)
+    gain = ratio.sqrt() * 10 ** (level / 20) * paired  # (B,)
     others = _take_partners(batch, partner, paired)
-    added = describe_alone(others, second * gain[:, None, None], stft, partner_variation)
+    second = scale_spectra(first[partner], gain[:, None, None])
+    added = describe_alone(others, second, stft, variation.select(partner))
     return Pairs(
         first,
         added.first,
@@ -214,7 +215,7 @@ def _join_sources(
     """
     if first is None or second is None:
         return None
-    scaled = second.spectra * gain[second.recordings][:, None, None]
+    scaled = scale_spectra(second.spectra, gain[second.recordings][:, None, None])
     spectra = torch.cat([first.spectra, scaled])  # (R, F, T)
     keys = torch.cat([part.recordings * n_classes + part.classes for part in (first, second)])
     unique, rows = keys.unique(return_inverse=True)
@@ -270,7 +271,7 @@ def _vary(waveforms: Tensor, lengths: Tensor, variation: Variation | None, stft:
         for row, (waveform, n, shift) in zip(rolled, parts, strict=True):
             row[:n] = waveform[:n].roll(shift)
         waveforms = rolled
-    return stft(waveforms) * 10 ** (variation.gain / 20)[:, :, None]  # (B, F, T)
+    return scale_spectra(stft(waveforms), 10 ** (variation.gain / 20)[:, :, None])  # (B, F, T)
 
 
 def _draw_equalisers(
@@ -290,7 +291,3 @@ def _draw_uniform(
     rng: np.random.Generator, bounds: tuple[float, float], B: int, device: torch.device
 ) -> Tensor:
     return torch.from_numpy(rng.uniform(*bounds, B).astype(np.float32)).to(device)
-
-
-def _energy(spectra: Tensor) -> Tensor:
-    return (spectra.real**2 + spectra.imag**2).sum((1, 2))  # (B,)

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from absslab.core.audio.stft import STFT
+from absslab.core.audio.stft import STFT, bin_power, scale_spectra
 
 RATE = 16000
 
@@ -107,3 +107,14 @@ def test_odd_windows_have_as_many_frames_as_even_ones(window_size, hop_size, n_h
         n_frames = math.ceil(n_samples / hop_size) + 1
         if n_samples:
             assert stft(torch.zeros(n_samples)).shape[-1] == n_frames
+
+
+def test_the_power_of_a_bin_is_its_squared_magnitude():
+    spectra = torch.tensor([[3 + 4j, 0j], [1j, -2 + 0j]])
+    assert bin_power(spectra).tolist() == [[25, 0], [1, 4]]
+
+
+def test_spectra_are_scaled_by_real_factors_that_broadcast():
+    spectra = torch.tensor([[3 + 4j, 1j], [1j, -2 + 0j]])
+    factors = torch.tensor([[2.0], [0.5]])
+    assert torch.equal(scale_spectra(spectra, factors), spectra * factors)
