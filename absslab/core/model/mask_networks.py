@@ -1,4 +1,4 @@
-"""Mask networks: features (B, C, M, T) → logits of masks (B, K′, M, T), same resolution.
+"""Mask networks: features (B, C, M, T) → `MaskLogits` of the same resolution.
 
 The last convolution of each is `to_masks`; its bias sets the masks of an untrained network.
 
@@ -16,6 +16,8 @@ from torch import Tensor, nn
 
 from absslab.core.common.config import Config, look_up, option
 from absslab.core.common.errors import InputError
+from absslab.core.model.network_parts import MaskLogits, convolution_block, frequency_channel
+from absslab.core.model.presence_unet import PresenceUNet
 
 
 class VGGLikeCNN(nn.Module):
@@ -35,7 +37,7 @@ class VGGLikeCNN(nn.Module):
         use_coordinates: whether a second input channel holds each bin's frequency, from −1 to 1.
 
     Shape:
-        (B, 1, M, T) → (B, K′, M, T).
+        (B, 1, M, T) → `MaskLogits`.
 
     Source: Kong et al., arXiv 1711.03037.
     """
@@ -67,7 +69,7 @@ class VGGLikeCNN(nn.Module):
         self.blocks = nn.Sequential(*blocks)
         self.to_masks = nn.Conv2d(n_in, n_outputs, 1)
 
-    def forward(self, features: Tensor) -> Tensor:
+    def forward(self, features: Tensor) -> MaskLogits:
         """Compute the logits of masks."""
         M, T = features.shape[-2:]
         x = features
@@ -76,7 +78,7 @@ class VGGLikeCNN(nn.Module):
         logits = self.to_masks(self.blocks(x))  # (B, K′, M′, T′)
         if logits.shape[-2:] != (M, T):
             logits = F.interpolate(logits, size=(M, T))  # (B, K′, M, T)
-        return logits
+        return MaskLogits(logits)
 
 
 class UNet(nn.Module):
@@ -100,7 +102,7 @@ class UNet(nn.Module):
         drop_out: probability of dropout at the deepest level.
 
     Shape:
-        (B, 1, M, T) → (B, K′, M, T).
+        (B, 1, M, T) → `MaskLogits`.
 
     Source: Ronneberger et al., arXiv 1505.04597 (U-Net); Çakır et al., arXiv 1702.06286
     (convolutional recurrent).
@@ -119,9 +121,13 @@ class UNet(nn.Module):
         super().__init__()
         c1, c2, c3 = channels
         self.depth = -(-n_bands // 8)  # bands of the deepest level
-        self.down1 = nn.Sequential(_block(3, c1, kernel=5, stride=2), _block(c1, c1))
-        self.down2 = nn.Sequential(_block(c1, c2), _block(c2, c2))
-        self.down3 = nn.Sequential(_block(c2, c3), _block(c3, c3), nn.Dropout2d(drop_out))
+        self.down1 = nn.Sequential(
+            convolution_block(3, c1, kernel=5, stride=2), convolution_block(c1, c1)
+        )
+        self.down2 = nn.Sequential(convolution_block(c1, c2), convolution_block(c2, c2))
+        self.down3 = nn.Sequential(
+            convolution_block(c2, c3), convolution_block(c3, c3), nn.Dropout2d(drop_out)
+        )
         self.to_context = nn.Sequential(
             nn.Conv1d(c3 * self.depth, 2 * context, 1, bias=False),
             nn.BatchNorm1d(2 * context),
@@ -130,19 +136,19 @@ class UNet(nn.Module):
         )
         self.context = nn.GRU(2 * context, context, bidirectional=True, batch_first=True)
         self.from_context = nn.Conv1d(2 * context, c3 * self.depth, 1)
-        self.up2 = nn.Sequential(_block(c3 + c2, c2), _block(c2, c2))
-        self.up1 = nn.Sequential(_block(c2 + c1, c1), _block(c1, c1))
+        self.up2 = nn.Sequential(convolution_block(c3 + c2, c2), convolution_block(c2, c2))
+        self.up1 = nn.Sequential(convolution_block(c2 + c1, c1), convolution_block(c1, c1))
         self.to_masks = nn.Conv2d(c1, n_outputs, 1)
         self.fine_from_coarse = nn.Conv2d(c1, fine_channels, 1, bias=False)
         self.fine_from_input = nn.Conv2d(3, fine_channels, 3, padding=1, bias=False)
         self.sharpen = nn.Sequential(
             nn.BatchNorm2d(fine_channels),
             nn.ReLU(),
-            _block(fine_channels, fine_channels),
+            convolution_block(fine_channels, fine_channels),
             nn.Conv2d(fine_channels, n_outputs, 1),
         )
 
-    def forward(self, features: Tensor) -> Tensor:
+    def forward(self, features: Tensor) -> MaskLogits:
         """Compute the logits of masks."""
         M, T = features.shape[-2:]
         # at least two frames at the deepest level: batch norm can't learn from a single value
@@ -163,7 +169,7 @@ class UNet(nn.Module):
         fine = coarse + self.fine_from_input(x)  # (B, fine, M′, T′)
         coarse_logits = F.interpolate(self.to_masks(up), scale_factor=2)
         logits = coarse_logits + self.sharpen(fine)  # (B, K′, M′, T′)
-        return logits[..., :M, :T]
+        return MaskLogits(logits[..., :M, :T])
 
     def _context(self, x: Tensor) -> Tensor:
         frames = self.to_context(x.flatten(1, 2))  # (B, 2·context, T′/8)
@@ -173,19 +179,6 @@ class UNet(nn.Module):
             frames = frames + self.context(frames)[0]
         context = self.from_context(frames.transpose(1, 2))  # (B, c3 · M′/8, T′/8)
         return context.unflatten(1, (-1, self.depth))  # (B, c3, M′/8, T′/8)
-
-
-def frequency_channel(features: Tensor) -> Tensor:
-    """Return each bin's frequency, from −1 to 1: (B, C, M, T) → (B, 1, M, T)."""
-    B, _, M, T = features.shape
-    return torch.linspace(-1, 1, M, device=features.device, dtype=features.dtype)[:, None].expand(
-        B, 1, M, T
-    )
-
-
-def _block(n_in: int, n_out: int, *, kernel: int = 3, stride: int = 1) -> nn.Sequential:
-    convolution = nn.Conv2d(n_in, n_out, kernel, stride, kernel // 2, bias=False)
-    return nn.Sequential(convolution, nn.BatchNorm2d(n_out), nn.ReLU())
 
 
 @dataclass(frozen=True)
@@ -242,7 +235,24 @@ class UNetConfig(Config):
     )
 
 
-def _build_vgg(config: VGGLikeCNNConfig, n_bands: int, n_outputs: int) -> VGGLikeCNN:
+@dataclass(frozen=True)
+class PresenceUNetConfig(Config):
+    """Presence_U_Net: a U-Net that also tells which classes sound in each frame."""
+
+    presence_channels: tuple[int, int, int] = option(
+        (32, 64, 128), "channels at 1/2, 1/4 and 1/8 of the resolution", at_least=1
+    )
+    presence_context: int = option(
+        128, "number of units of the recurrent layer in each direction", at_least=1
+    )
+    presence_drop_out: float = option(
+        0.1, "drop-out probability at the lowest resolution", at_least=0, at_most=0.99
+    )
+
+
+def _build_vgg(
+    config: VGGLikeCNNConfig, n_bands: int, n_outputs: int, n_classes: int
+) -> VGGLikeCNN:
     names = ("kernel_sizes", "strides", "paddings", "drop_out_probs")
     return VGGLikeCNN(
         n_outputs=n_outputs,
@@ -253,7 +263,7 @@ def _build_vgg(config: VGGLikeCNNConfig, n_bands: int, n_outputs: int) -> VGGLik
     )
 
 
-def _build_unet(config: UNetConfig, n_bands: int, n_outputs: int) -> UNet:
+def _build_unet(config: UNetConfig, n_bands: int, n_outputs: int, n_classes: int) -> UNet:
     return UNet(
         n_outputs=n_outputs,
         n_bands=n_bands,
@@ -264,9 +274,23 @@ def _build_unet(config: UNetConfig, n_bands: int, n_outputs: int) -> UNet:
     )
 
 
+def _build_presence_unet(
+    config: PresenceUNetConfig, n_bands: int, n_outputs: int, n_classes: int
+) -> PresenceUNet:
+    return PresenceUNet(
+        n_outputs=n_outputs,
+        n_classes=n_classes,
+        n_bands=n_bands,
+        channels=config.presence_channels,
+        context=config.presence_context,
+        drop_out=config.presence_drop_out,
+    )
+
+
 MASK_NETS: dict[str, tuple[type[Config], Any]] = {
     "VGG_like_CNN": (VGGLikeCNNConfig, _build_vgg),
     "U_Net": (UNetConfig, _build_unet),
+    "Presence_U_Net": (PresenceUNetConfig, _build_presence_unet),
 }
 
 

@@ -74,6 +74,7 @@ class Prediction(NamedTuple):
     probabilities: Tensor  # (B, K)
     masks: Tensor  # (B, K, M, T)
     log_background: Tensor  # (B, M, T)
+    presence: Tensor | None = None  # logits (B, K, T), if the network tells it
 
 
 class SeparationModel(nn.Module):
@@ -163,7 +164,9 @@ class SeparationModel(nn.Module):
         """Predict from normalised features (B, 1, M, T), for example stored ones; see `predict`."""
         has_reduced_precision = precision is not torch.float32
         with torch.autocast(features.device.type, precision, enabled=has_reduced_precision):
-            logits = self.mask_net(features).float()  # (B, K or K + 1, M, T)
+            logits, presence = self.mask_net(features)  # (B, K or K + 1, M, T), (B, K, T)
+        # a softmax over channels that lie next to each other in memory is ten times slower
+        logits = logits.float().contiguous()
         if self.competing:
             log_shares = logits.log_softmax(1)  # (B, K + 1, M, T)
             masks = log_shares[:, :-1].exp()  # (B, K, M, T)
@@ -173,7 +176,9 @@ class SeparationModel(nn.Module):
             log_no_class = nn.functional.logsigmoid(-logits)
             log_background = log_no_class.sum(1)  # (B, M, T), log of "in no class"
         probabilities = self.pooling(masks, n_frames)  # (B, K)
-        return Prediction(probabilities, masks, log_background)
+        return Prediction(
+            probabilities, masks, log_background, None if presence is None else presence.float()
+        )
 
 
 def build_model(configs: ModelConfigs, classes: Sequence[str]) -> SeparationModel:
@@ -186,7 +191,12 @@ def build_model(configs: ModelConfigs, classes: Sequence[str]) -> SeparationMode
     competing = configs.model.masks == "competing"
     _, build_mask_net = find_mask_net(configs.model.model_type)
     _, build_pooling = find_pooling(configs.model.pooling)
-    mask_net = build_mask_net(configs.mask_net, configs.features.n_bands, len(classes) + competing)
+    n_classes = len(classes)
+    mask_net = build_mask_net(
+        configs.mask_net, configs.features.n_bands, n_classes + competing, n_classes
+    )
+    # convolutions of most devices are faster where the channels of a bin lie next to each other
+    mask_net = mask_net.to(memory_format=torch.channels_last)
     if competing:
         nn.init.zeros_(mask_net.to_masks.bias)
         nn.init.constant_(mask_net.to_masks.bias[-1], BACKGROUND_BIAS)

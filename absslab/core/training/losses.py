@@ -37,6 +37,7 @@ def combine_losses(
     absent: Tensor,
     share: Tensor | None = None,
     frame: Tensor | None = None,
+    presence: Tensor | None = None,
     *,
     l1_weight: float,
     share_weight: float,
@@ -48,6 +49,7 @@ def combine_losses(
         absent: mean of the masks of absent classes.
         share: loss on the shares of events and background, if there is one.
         frame: loss of the tags of frames, if there is one; it is added to that of the tags.
+        presence: loss of the presence that the network tells, if it does; added in the same way.
         l1_weight: λ: (1 − λ) · tag + λ · absent.
         share_weight: weight of `share`.
 
@@ -59,9 +61,10 @@ def combine_losses(
     if share is not None:
         parts["share"] = share
         total = total + share_weight * share
-    if frame is not None:
-        parts["frame"] = frame
-        total = total + (1 - l1_weight) * frame
+    for name, loss in (("frame", frame), ("presence", presence)):
+        if loss is not None:
+            parts[name] = loss
+            total = total + (1 - l1_weight) * loss
     return {"total": total, **parts}
 
 
@@ -85,21 +88,40 @@ def silent_mask_loss(masks: Tensor, frames: FrameLabels, n_frames: Tensor | None
     return (masks.mean(2) * silent).sum() / silent.sum().clamp_min(1)
 
 
-def frame_tag_loss(masks: Tensor, frames: FrameLabels, n_frames: Tensor | None = None) -> Tensor:
-    """Return the cross-entropy of tags of frames, each pooled over the bands by linear softmax.
+def tag_frames(masks: Tensor) -> Tensor:
+    """Return tags of frames, pooled over the bands by linear softmax: (B, K, M, T) → (B, K, T).
+
+    Source: Wang, Li, Metze, arXiv 1810.09050.
+    """
+    return masks.square().sum(2) / masks.sum(2).clamp_min(1e-7)
+
+
+def frame_tag_loss(tags: Tensor, frames: FrameLabels, n_frames: Tensor | None = None) -> Tensor:
+    """Return the cross-entropy of tags of frames.
 
     A frame at the border of an event, or of a class that is known weakly alone, does not count.
 
     Shape:
-        masks (B, K, M, T), n_frames (B,): frames that are not padded → ().
-
-    Source: linear softmax pooling: Wang, Li, Metze, arXiv 1810.09050.
+        tags (B, K, T), n_frames (B,): frames that are not padded → ().
     """
-    tags = masks.square().sum(2) / masks.sum(2).clamp_min(1e-7)  # (B, K, T)
     weights = _where(frames.certain | ~frames.possible, n_frames)  # (B, K, T)
     clean = tags.nan_to_num().clamp(0, 1)
     cost = nn.functional.binary_cross_entropy(clean, frames.certain.float(), reduction="none")
     return (weights * cost).sum() / weights.sum().clamp_min(1)
+
+
+def pool_presence(logits: Tensor, n_frames: Tensor | None = None) -> Tensor:
+    """Pool the presence of classes in frames to that in recordings, by linear softmax.
+
+    Shape:
+        logits (B, K, T), n_frames (B,): frames that are not padded → probabilities (B, K).
+
+    Source: Wang, Li, Metze, arXiv 1810.09050.
+    """
+    presence = logits.sigmoid()  # (B, K, T)
+    if n_frames is not None:
+        presence = presence * real_frames(presence[:, :, None], n_frames)[:, 0]
+    return presence.square().sum(2) / (presence.sum(2) + 1)  # one frame more, of silence
 
 
 def _where(cells: Tensor, n_frames: Tensor | None) -> Tensor:
@@ -128,9 +150,8 @@ class ShareTargets(nn.Module):
         front_end: front end of the model, whose bands the powers have.
         quantile: quantile of a band's power over time.
         excess: a bin counts as event if its power exceeds the estimated background by this factor.
-        power_exponent: a bin's weight is its power to this exponent, relative to the recording's
-            mean, plus `weight_floor`.
-        weight_floor: smallest weight of a bin.
+        weight_floor: smallest weight of a bin; to it is added the fourth root of the bin's power,
+            relative to the recording's mean.
 
     Shape:
         forward: powers (B, M, T) of the first, of the second, of their sum → Shares.
@@ -142,13 +163,11 @@ class ShareTargets(nn.Module):
         *,
         quantile: float = 0.25,
         excess: float = 2.0,
-        power_exponent: float = 0.25,
         weight_floor: float = 0.1,
     ):
         super().__init__()
         self.quantile = quantile
         self.excess = excess
-        self.power_exponent = power_exponent
         self.weight_floor = weight_floor
         noise = torch.randn(
             1, 400 * front_end.config.window_size, generator=torch.Generator().manual_seed(0)
@@ -173,7 +192,7 @@ class ShareTargets(nn.Module):
 
     def weights(self, power: Tensor, n_frames: Tensor | None = None) -> Tensor:
         """Return the weight of each bin by the power of the sum: (B, M, T) → (B, M, T)."""
-        weights = power.clamp_min(0) ** self.power_exponent
+        weights = power.clamp_min(0).sqrt().sqrt()  # much faster than a power of 1/4
         weights = weights / weights.mean((1, 2), keepdim=True).clamp_min(1e-12) + self.weight_floor
         if n_frames is not None:
             weights = weights * real_frames(power, n_frames)[:, 0]  # (B, M, T)
@@ -227,7 +246,8 @@ def share_loss(
     cost = torch.zeros_like(log_rest)
     for possible, share in ((possible_first, shares.first), (possible_second, shares.second)):
         if possible.ndim == 2:
-            grouped = torch.einsum("bk,bkmt->bmt", possible, masks)
+            grouped = torch.bmm(possible[:, None], masks.flatten(2))  # (B, 1, M · T)
+            grouped = grouped.view_as(log_rest)  # (B, M, T)
         else:
             grouped = torch.einsum("bkt,bkmt->bmt", possible, masks)
             is_any = possible.amax(1)[:, None]  # (B, 1, T)

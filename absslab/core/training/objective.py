@@ -27,10 +27,12 @@ from absslab.core.training.losses import (
     combine_losses,
     frame_tag_loss,
     measure_shares,
+    pool_presence,
     ratio_mask_loss,
     share_loss,
     silent_mask_loss,
     source_share_loss,
+    tag_frames,
 )
 
 
@@ -115,7 +117,10 @@ class Objective:
                 frames = frames.join(pairs.frames_second)
             losses["absent"] = silent_mask_loss(prediction.masks, frames, n_frames)
             if self.share_targets is None:  # shares would tell more of each frame
-                losses["frame"] = frame_tag_loss(prediction.masks, frames, n_frames)
+                losses["frame"] = frame_tag_loss(tag_frames(prediction.masks), frames, n_frames)
+            if prediction.presence is not None:
+                tags = prediction.presence.sigmoid()  # (B, K, T)
+                losses["presence"] = frame_tag_loss(tags, frames, n_frames)
         if self.share_targets is not None:
             power = model.front_end.power
             shares = self.share_targets(
@@ -155,6 +160,7 @@ class Objective:
         absent: Tensor | None = None,
         share: Tensor | None = None,
         frame: Tensor | None = None,
+        presence: Tensor | None = None,
     ) -> BatchLoss:
         """Combine the losses of masks with that of the tags.
 
@@ -165,15 +171,20 @@ class Objective:
             absent: loss of the masks where classes are absent; by default by the weak labels.
             share: loss of shares.
             frame: loss of the tags of frames.
+            presence: loss of the presence that the network tells; by default by the weak labels.
         """
         config = self.config
+        tag_loss = TAG_LOSSES[config.loss]
         if absent is None:
             absent = absent_mask_loss(prediction.masks, labels, n_frames)
+        if presence is None and prediction.presence is not None:
+            presence = tag_loss(pool_presence(prediction.presence, n_frames), labels)
         losses = combine_losses(
-            TAG_LOSSES[config.loss](prediction.probabilities.float(), labels),
+            tag_loss(prediction.probabilities.float(), labels),
             absent,
             share,
             frame,
+            presence,
             l1_weight=config.l1_weight,
             share_weight=config.share_weight,
         )

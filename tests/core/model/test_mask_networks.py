@@ -10,22 +10,29 @@ from hypothesis import strategies as st
 from absslab.core.common.errors import InputError
 from absslab.core.model.mask_networks import (
     MASK_NETS,
+    PresenceUNetConfig,
     UNetConfig,
     VGGLikeCNNConfig,
     find_mask_net,
-    frequency_channel,
 )
+from absslab.core.model.network_parts import frequency_channel
 
 SMALL = {
     "VGG_like_CNN": VGGLikeCNNConfig(channels=(4, 4), drop_out_probs=(0.1, 0.0)),
     "U_Net": UNetConfig(unet_channels=(4, 4, 4), fine_channels=3, context=4),
+    "Presence_U_Net": PresenceUNetConfig(presence_channels=(4, 4, 4), presence_context=4),
+}
+DROP_OUT = {
+    "VGG_like_CNN": {"drop_out_probs": (0.0,)},
+    "U_Net": {"drop_out": 0.0},
+    "Presence_U_Net": {"presence_drop_out": 0.0},
 }
 every_net = pytest.mark.parametrize("name", SMALL)
 
 
 def build(name, *, n_bands=16, n_outputs=3, **changes):
     torch.manual_seed(0)
-    return find_mask_net(name)[1](replace(SMALL[name], **changes), n_bands, n_outputs)
+    return find_mask_net(name)[1](replace(SMALL[name], **changes), n_bands, n_outputs, 2)
 
 
 def features(*shape):
@@ -41,7 +48,7 @@ def test_the_small_networks_of_these_tests_are_all_there_are():
 @given(n_bands=st.integers(3, 70), n_frames=st.integers(1, 40))
 def test_masks_have_the_resolution_of_the_features(name, n_bands, n_frames):
     net = build(name, n_bands=n_bands).eval()
-    assert net(features(2, 1, n_bands, n_frames)).shape == (2, 3, n_bands, n_frames)
+    assert net(features(2, 1, n_bands, n_frames)).masks.shape == (2, 3, n_bands, n_frames)
 
 
 @pytest.mark.parametrize(
@@ -57,12 +64,12 @@ def test_masks_have_the_resolution_of_the_features(name, n_bands, n_frames):
 def test_whatever_its_strides_and_paddings_a_plain_network_comes_back_to_the_features_resolution(
     sizes,
 ):
-    assert build("VGG_like_CNN", **sizes)(features(2, 1, 17, 23)).shape == (2, 3, 17, 23)
+    assert build("VGG_like_CNN", **sizes)(features(2, 1, 17, 23)).masks.shape == (2, 3, 17, 23)
 
 
 def test_a_coarser_mask_is_repeated_over_the_bins_it_stands_for():
     net = build("VGG_like_CNN", strides=(2, 1)).eval()
-    masks = net(features(1, 1, 16, 24))
+    masks = net(features(1, 1, 16, 24)).masks
     assert torch.equal(masks[..., ::2, ::2], masks[..., 1::2, 1::2])
     assert masks.std() > 0
 
@@ -70,10 +77,9 @@ def test_a_coarser_mask_is_repeated_over_the_bins_it_stands_for():
 @every_net
 @pytest.mark.parametrize("training", [True, False])
 def test_every_parameter_gets_a_gradient(name, training):
-    net = (
-        build(name, drop_out_probs=(0.0,)) if name == "VGG_like_CNN" else build(name, drop_out=0.0)
-    )
-    net.train(training)(features(4, 1, 16, 24)).square().mean().backward()
+    net = build(name, **DROP_OUT[name])
+    output = net.train(training)(features(4, 1, 16, 24))
+    output.masks.square().mean().backward()
     for parameter_name, parameter in net.named_parameters():
         assert parameter.grad is not None, parameter_name
         assert torch.isfinite(parameter.grad).all(), parameter_name
@@ -87,7 +93,7 @@ def test_convolutions_have_a_bias_where_no_batch_norm_follows(use_batch_norm):
     convolutions = [layer for layer in net.blocks if isinstance(layer, torch.nn.Conv2d)]
     assert len(convolutions) == 2
     assert all((layer.bias is None) == use_batch_norm for layer in convolutions)
-    net(features(2, 1, 16, 8)).square().mean().backward()
+    net(features(2, 1, 16, 8)).masks.square().mean().backward()
     assert all(parameter.grad.any() for parameter in net.parameters())
 
 
@@ -95,7 +101,7 @@ def test_convolutions_have_a_bias_where_no_batch_norm_follows(use_batch_norm):
 @pytest.mark.parametrize("n_frames", [1, 5, 8, 9, 24])
 def test_a_batch_of_one_recording_can_be_learnt_from_however_short_it_is(name, n_frames):
     net = build(name).train()
-    net(features(1, 1, 16, n_frames)).sum().backward()
+    net(features(1, 1, 16, n_frames)).masks.sum().backward()
     assert all(torch.isfinite(parameter.grad).all() for parameter in net.parameters())
 
 
@@ -103,14 +109,14 @@ def test_a_batch_of_one_recording_can_be_learnt_from_however_short_it_is(name, n
 def test_in_use_a_recording_does_not_depend_on_the_rest_of_its_batch(name):
     net = build(name).eval()
     x = features(3, 1, 16, 24)
-    assert torch.allclose(net(x)[1:2], net(x[1:2]), atol=1e-5)
+    assert torch.allclose(net(x).masks[1:2], net(x[1:2]).masks, atol=1e-5)
 
 
 @every_net
 def test_in_use_the_same_features_give_the_same_masks(name):
     net = build(name).eval()
     x = features(2, 1, 16, 24)
-    assert torch.equal(net(x), net(x))
+    assert torch.equal(net(x).masks, net(x).masks)
 
 
 def test_the_recurrent_layer_hears_what_lies_far_away_in_time():
@@ -118,7 +124,26 @@ def test_the_recurrent_layer_hears_what_lies_far_away_in_time():
     x = features(1, 1, 16, 400)
     y = x.clone()
     y[..., :8] += 3 * torch.sign(y[..., :8])
-    assert not torch.equal(net(x)[..., -8:], net(y)[..., -8:])
+    assert not torch.equal(net(x).masks[..., -8:], net(y).masks[..., -8:])
+
+
+def test_the_presence_of_each_class_is_told_for_each_frame():
+    net = build("Presence_U_Net").eval()
+    assert net(features(2, 1, 16, 21)).presence.shape == (2, 2, 21)
+    assert build("U_Net").eval()(features(2, 1, 16, 21)).presence is None
+
+
+def test_a_class_that_is_not_present_gets_no_bins():
+    net = build("Presence_U_Net").eval()
+    x = features(1, 1, 16, 24)
+    before = net(x)
+    with torch.no_grad():
+        net.to_presence.bias[0] -= 20
+    after = net(x)
+    change = after.masks - before.masks
+    assert (change[:, 0] < -10).all()
+    assert torch.equal(change[:, 1:], torch.zeros_like(change[:, 1:]))
+    assert torch.allclose(after.presence[:, 0], before.presence[:, 0] - 20, atol=1e-4)
 
 
 def test_coordinates_tell_the_network_how_high_a_bin_lies():
@@ -127,8 +152,8 @@ def test_coordinates_tell_the_network_how_high_a_bin_lies():
         build("VGG_like_CNN", use_coordinates=use, kernel_sizes=(1,)).eval()
         for use in (False, True)
     )
-    assert blind(constant).std(2).max() < 1e-6
-    assert seeing(constant).std(2).max() > 1e-3
+    assert blind(constant).masks.std(2).max() < 1e-6
+    assert seeing(constant).masks.std(2).max() > 1e-3
 
 
 def test_the_frequency_channel_goes_from_minus_one_to_one():
@@ -163,6 +188,8 @@ def test_a_list_that_is_neither_one_value_nor_one_per_block_is_refused(name):
         (UNetConfig, {"unet_channels": (1, 2)}),
         (UNetConfig, {"context": 0}),
         (UNetConfig, {"drop_out": -0.1}),
+        (PresenceUNetConfig, {"presence_channels": (1, 2)}),
+        (PresenceUNetConfig, {"presence_context": 0}),
     ],
 )
 def test_sizes_of_no_network_are_refused(config, setting):

@@ -33,6 +33,7 @@ from absslab.core.training.losses import (
     ratio_mask_loss,
     silent_mask_loss,
     source_share_loss,
+    tag_frames,
 )
 from absslab.core.training.settings import Settings
 
@@ -219,12 +220,12 @@ def test_masks_are_pushed_down_where_no_event_sounds():
 
 def test_tags_of_frames_follow_the_events_and_borders_stay_open():
     masks = torch.full((1, 1, 3, 4), 0.5, requires_grad=True)
-    loss = frame_tag_loss(masks, FRAMES)
+    loss = frame_tag_loss(tag_frames(masks), FRAMES)
     loss.backward()
     assert loss.item() == pytest.approx(np.log(2))
     assert masks.grad[0, 0, 0].sign().tolist() == [-1, 0, 1, 1]
     silent = torch.zeros(1, 1, 3, 4, requires_grad=True)
-    frame_tag_loss(silent, FRAMES).backward()
+    frame_tag_loss(tag_frames(silent), FRAMES).backward()
     assert torch.isfinite(silent.grad).all()
 
 

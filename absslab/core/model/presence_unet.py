@@ -1,0 +1,149 @@
+"""A U-Net that also tells which classes sound in each frame.
+
+Axes: B batch, C channels, K classes, K′ masks (classes, and a background where masks compete),
+M bands, T frames.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from absslab.core.model.network_parts import MaskLogits, convolution_block, frequency_channel
+
+_QUIET = -2.0  # first logit of presence: most classes are absent from most frames
+
+
+class PresenceUNet(nn.Module):
+    """A U-Net at half resolution around a recurrent layer that finds the classes of each frame.
+
+    The class of an event is recognised by its whole spectrum and how it changes over time, its
+    place in time and frequency by the single bins. So the deepest level is flattened over frequency
+    and passed through a bidirectional GRU. What it finds is used twice: skip connections add the
+    detail to it, and it tells the presence of each class in each frame, which is trained with the
+    tags of the recording. A class gets no bins of frames in which it is not present: the logarithm
+    of the presence is added to the logits of its mask.
+
+    No layer computes at full resolution, which is most expensive: the last one gives the logits of
+    2 × 2 bins for each of its own.
+
+    Besides the features, the network gets each band relative to its mean over time (which removes a
+    steady background) and the frequency of each bin.
+
+    Args:
+        n_outputs: K′.
+        n_classes: K.
+        n_bands: M.
+        channels: channels of the three levels, at 1/2, 1/4 and 1/8 of the resolution.
+        context: number of units of the GRU in each direction.
+        drop_out: probability of dropout at the deepest level.
+
+    Shape:
+        (B, 1, M, T) → `MaskLogits`.
+
+    Source: Ronneberger et al., arXiv 1505.04597 (U-Net); Çakır et al., arXiv 1702.06286
+    (convolutional recurrent); Shi et al., arXiv 1609.05158 (2 × 2 bins from one).
+    """
+
+    def __init__(
+        self,
+        *,
+        n_outputs: int,
+        n_classes: int,
+        n_bands: int,
+        channels: Sequence[int] = (32, 64, 128),
+        context: int = 128,
+        drop_out: float = 0.1,
+    ):
+        super().__init__()
+        c1, c2, c3 = channels
+        self.n_outputs = n_outputs
+        self.depth = -(-n_bands // 8)  # bands of the deepest level
+        self.down1 = nn.Sequential(
+            convolution_block(3, c1, kernel=5, stride=2), convolution_block(c1, c1)
+        )
+        self.down2 = nn.Sequential(convolution_block(c1, c2, stride=2), convolution_block(c2, c2))
+        self.down3 = nn.Sequential(
+            convolution_block(c2, c3, stride=2), convolution_block(c3, c3), nn.Dropout2d(drop_out)
+        )
+        self.to_context = nn.Sequential(
+            nn.Conv1d(c3 * self.depth, 2 * context, 1, bias=False),
+            nn.BatchNorm1d(2 * context),
+            nn.ReLU(inplace=True),
+            nn.Dropout(drop_out),
+        )
+        self.context = nn.GRU(2 * context, context, bidirectional=True, batch_first=True)
+        self.from_context = nn.Conv1d(2 * context, c3 * self.depth, 1)
+        self.to_presence = nn.Conv1d(2 * context, n_classes, 1)
+        assert self.to_presence.bias is not None
+        nn.init.constant_(self.to_presence.bias, _QUIET)
+        self.up2 = _Join(c3, c2)
+        self.up1 = _Join(c2, c1)
+        self.to_bins = nn.Conv2d(c1, 4 * n_outputs, 3, padding=1, bias=False)
+        self.to_masks = _Bias(n_outputs)
+
+    def forward(self, features: Tensor) -> MaskLogits:
+        """Compute the logits of masks and of presence."""
+        M, T = features.shape[-2:]
+        # at least two frames at the deepest level: batch norm can't learn from a single value
+        n_frames = max(16, T + -T % 8)
+        padding = (0, n_frames - T, 0, 8 * self.depth - M)
+        padded = F.pad(features, padding, mode="replicate")  # (B, 1, M′, T′)
+        relative = padded - padded.mean(3, keepdim=True)
+        x = torch.cat([padded, relative, frequency_channel(padded)], 1)  # (B, 3, M′, T′)
+        half = self.down1(x)  # (B, c1, M′/2, T′/2)
+        quarter = self.down2(half)  # (B, c2, M′/4, T′/4)
+        eighth = self.down3(quarter)  # (B, c3, M′/8, T′/8)
+        context, presence = self._context(eighth)
+        up = self.up2(eighth + context, quarter)  # (B, c2, M′/4, T′/4)
+        up = self.up1(up, half)  # (B, c1, M′/2, T′/2)
+        logits = F.pixel_shuffle(self.to_bins(up), 2)  # (B, K′, M′, T′)
+        presence = F.interpolate(presence, size=n_frames, mode="linear")  # (B, K, T′)
+        gate = F.pad(F.logsigmoid(presence), (0, 0, 0, self.n_outputs - presence.shape[1]))
+        logits = self.to_masks(logits) + gate[:, :, None]  # (B, K′, M′, T′)
+        return MaskLogits(logits[..., :M, :T], presence[..., :T])
+
+    def _context(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the context (B, c3, M′/8, T′/8), and the logits of presence (B, K, T′/8)."""
+        frames = self.to_context(x.flatten(1, 2))  # (B, 2·context, T′/8)
+        # on a CPU a GRU is slower in bfloat16 than in float32
+        with torch.autocast(x.device.type, enabled=False):
+            frames = frames.float().transpose(1, 2)  # (B, T′/8, 2·context)
+            frames = (frames + self.context(frames)[0]).transpose(1, 2)  # (B, 2·context, T′/8)
+            presence = self.to_presence(frames)  # (B, K, T′/8)
+        context = self.from_context(frames)  # (B, c3 · M′/8, T′/8)
+        return context.unflatten(1, (-1, self.depth)), presence
+
+
+class _Join(nn.Module):
+    """Add a level that is twice as coarse to a finer one.
+
+    Shape:
+        (B, C, M, T), (B, C′, 2 M, 2 T) → (B, C′, 2 M, 2 T).
+    """
+
+    def __init__(self, n_coarse: int, n_fine: int):
+        super().__init__()
+        self.from_coarse = nn.Conv2d(n_coarse, n_fine, 1, bias=False)
+        self.from_fine = nn.Conv2d(n_fine, n_fine, 1, bias=False)
+        self.block = nn.Sequential(
+            nn.BatchNorm2d(n_fine), nn.ReLU(inplace=True), convolution_block(n_fine, n_fine)
+        )
+
+    def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
+        """Add the levels."""
+        raised = F.interpolate(self.from_coarse(coarse), scale_factor=2)  # (B, C′, 2 M, 2 T)
+        return self.block(raised + self.from_fine(fine))
+
+
+class _Bias(nn.Module):
+    """Add a number to each channel: (B, C, M, T) → (B, C, M, T)."""
+
+    def __init__(self, n_channels: int):
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(n_channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add the numbers."""
+        return x + self.bias[:, None, None]
