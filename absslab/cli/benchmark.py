@@ -8,12 +8,15 @@ from absslab.core.common.config import add_flags, from_flags
 from absslab.core.common.errors import WorkError
 from absslab.core.common.progress import run_with_progress
 from absslab.core.runs.benchmark import BenchmarkConfig, benchmark_steps
+from absslab.core.runs.benchmark_conditions import CONDITIONS
 
 
 def run(arguments: Sequence[str]) -> None:
     """Train and score under the conditions that the flags name, and print the results."""
+    conditions = [f"{name}: {condition.summary}" for name, condition in CONDITIONS.items()]
     parser = Parser(
         "absslab benchmark",
+        epilog=f"Conditions: {'; '.join(conditions)}.",
         description="Mix, train and score the same recordings under conditions of rising "
         "difficulty; the same command goes on where it was interrupted.",
     )

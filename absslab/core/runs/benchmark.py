@@ -79,7 +79,7 @@ class BenchmarkConfig(Config):
         "", "folder to write: new, empty, or one to continue", metavar="FOLDER", required=True
     )
     conditions: tuple[str, ...] = option(
-        tuple(CONDITIONS), "conditions, see the manual", choices=CONDITIONS
+        tuple(CONDITIONS), "conditions to run, see below", choices=CONDITIONS
     )
     recipes: tuple[str, ...] = option(
         ("recommended",), "recipes to train by, each in each condition", choices=RECIPES

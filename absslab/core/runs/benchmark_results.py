@@ -27,9 +27,9 @@ COLUMNS = {  # by the dotted names of scores, and the names of what a training t
     "segmentation.f1": ResultColumn("mask F1", ".3f"),
     "separation.si_sdr_improvement": ResultColumn("SI-SDRi, dB", ".1f"),
     "separation.si_sdr_improvement_median": ResultColumn("SI-SDRi median, dB", ".1f"),
-    f"{_CEILING}.si_sdr_improvement": ResultColumn("its ceiling, dB", ".1f"),
+    f"{_CEILING}.si_sdr_improvement": ResultColumn("ceiling of SI-SDRi, dB", ".1f"),
     "separation.plain_sdr_improvement": ResultColumn("SDRi, dB", ".1f"),
-    f"{_CEILING}.plain_sdr_improvement": ResultColumn("its ceiling, dB", ".1f"),
+    f"{_CEILING}.plain_sdr_improvement": ResultColumn("ceiling of SDRi, dB", ".1f"),
     "separation.leakage": ResultColumn("leakage, dB", ".0f"),
     "minutes": ResultColumn("training, min", ".1f"),
     "clips_per_second": ResultColumn("clips/s", ".0f"),
@@ -102,7 +102,7 @@ class BenchmarkResults(SavedDocument):
     failures: tuple[BenchmarkFailure, ...] = ()
 
     def to_markdown(self, columns: Sequence[str] = tuple(COLUMNS)) -> str:
-        """Return a table: a row per condition, recipe and supervision.
+        """Return a table: a row per condition, recipe and supervision; then what has no scores.
 
         Cells are means over the seeds, with their standard deviation if there are several.
 
@@ -119,7 +119,13 @@ class BenchmarkResults(SavedDocument):
                 values = [row.value(name) for row in rows]
                 cells.append(_format_mean(values, column.format))
             lines.append(cells)
-        return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+        table = "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+        failures = [
+            f"- no scores of {item.condition}, {item.recipe}, {item.supervision}, "
+            f"seed {item.seed}: {item.reason}\n"
+            for item in self.failures
+        ]
+        return "\n".join([table, "".join(failures)]) if failures else table
 
     def _group_rows(self) -> dict[tuple[str, str, str], list[BenchmarkRow]]:
         """Return the rows of each condition, recipe and supervision."""

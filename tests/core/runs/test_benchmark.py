@@ -189,6 +189,8 @@ def test_one_bad_condition_does_not_lose_the_others(event_folder, tmp_path, caps
     results = read_results(tmp_path / "B")
     assert [row.condition for row in results.rows] == ["sparse"]
     assert [item.condition for item in results.failures] == ["background"]
+    table = (tmp_path / "B" / "results.md").read_text()
+    assert "- no scores of background, recommended, weak, seed 0: background_folder " in table
 
 
 def test_conditions_with_backgrounds_are_left_out_without_a_folder(event_folder, tmp_path):
@@ -338,6 +340,17 @@ def test_the_settings_of_all_conditions_can_be_mixed():
             "pairs" in condition.mixing
         )
         assert not condition.model_of or not CONDITIONS[condition.model_of].model_of
+
+
+def test_the_manual_and_the_help_say_what_each_condition_is(capsys):
+    page = Path(__file__).parents[3] / "docs" / "tasks" / "benchmark.md"
+    rows = [line.split("|")[1].strip() for line in page.read_text().splitlines() if "| `" in line]
+    assert rows == [f"`{name}`" for name in CONDITIONS]
+    with pytest.raises(SystemExit):
+        main(["benchmark", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    for name, condition in CONDITIONS.items():
+        assert f"{name}: {condition.summary}" in text
 
 
 def test_scores_that_someone_deleted_are_made_again(event_folder, tmp_path):
