@@ -83,7 +83,7 @@ class AudioDataSet(Dataset[Tensor]):
 
     @property
     def labels(self) -> np.ndarray:
-        """Labels of the clips, 0 or 1: (number of clips, K)."""
+        """Labels of the clips, 0, 1, or NaN where it is not known: (number of clips, K)."""
         return self._recording_labels()[[clip.recording for clip in self.clips]]
 
     @property
@@ -113,6 +113,7 @@ class AudioDataSet(Dataset[Tensor]):
         table = np.zeros((len(self.recordings), len(self.classes)), np.float32)
         for row, recording in zip(table, self.recordings, strict=True):
             row[:] = [name in recording.labels for name in self.classes]
+            row[[name in recording.unknown for name in self.classes]] = np.nan
         return table
 
     def recording(self, index: int) -> LabelledRecording:
@@ -233,7 +234,8 @@ class AudioDataSet(Dataset[Tensor]):
                 if onset < offset:
                     k = self.classes.index(event.event_label)
                     rows.append((number, k, onset, offset, True))
-            for name in recording.labels.difference(event.event_label for event in own):
+            possible = recording.labels | recording.unknown
+            for name in possible.difference(event.event_label for event in own):
                 rows.append((number, self.classes.index(name), 0.0, float(length), False))
         columns = zip(*rows, strict=True) if rows else [()] * 5
         kinds = (torch.int64, torch.int64, torch.float32, torch.float32, torch.bool)

@@ -44,7 +44,7 @@ class Batch(NamedTuple):
 
     waveforms: Tensor  # (B, N)
     n_samples: Tensor | None  # (B,): lengths without padding; None: all have equal length
-    labels: Tensor  # (B, K)
+    labels: Tensor  # (B, K): 0, 1, or NaN where it is not known
     indices: Tensor  # (B,): indices into the data set
     references: References | None = None  # if they are read
     events: Events | None = None  # if they are read

@@ -77,7 +77,8 @@ def require_events(
     n_dropped = 0
     for recording in recordings:
         own = events.get(recording.path, ())
-        kept = [event for event in own if event.event_label in recording.labels]
+        possible = recording.labels | recording.unknown
+        kept = [event for event in own if event.event_label in possible]
         n_dropped += len(own) - len(kept)
         n_without += bool(recording.labels.difference(event.event_label for event in kept))
         agreeing[recording.path] = kept

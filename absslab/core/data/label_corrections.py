@@ -6,7 +6,8 @@ The next training uses the corrected labels.
 
     folder/weak_labels.csv             (or weak.tsv) with the corrections
            weak_labels.original.csv    the table before the first correction
-           corrections.csv             time,filename,event_label,from,to   0/1; one line each
+           corrections.csv             time,filename,event_label,from,to   0/1; one line each;
+                                    from is empty where the label was not known
            .corrections.lock           lock, so that only one correction is made at a time
 """
 
@@ -39,6 +40,7 @@ class RecordingLabels:
     filename: str  # as in the table
     labels: dict[str, bool]  # for every class of the table
     corrections: list[dict[str, str]]  # rows of corrections.csv, oldest first
+    unknown: frozenset[str] = frozenset()  # the classes that it may have or not
 
 
 def labels_table(recording: str | Path) -> Path:
@@ -77,10 +79,8 @@ def read_labels(table: str | Path, filename: str) -> dict[str, bool]:
     Raises:
         InputError: the table can't be read, or does not name the file.
     """
-    table = Path(table)
-    weak_labels = read_weak_labels(table)
-    row = weak_labels.rows[_find_row(weak_labels.rows, filename, table)]
-    return {name: name in row.labels for name in weak_labels.classes}
+    classes, row = _read_row(Path(table), filename)
+    return {name: name in row.labels for name in classes}
 
 
 def read_recording_labels(recording: str | Path) -> RecordingLabels:
@@ -96,7 +96,9 @@ def read_recording_labels(recording: str | Path) -> RecordingLabels:
     filename = Path(recording).absolute().relative_to(table.parent).as_posix()
     notes = _read_notes(table.with_name("corrections.csv"))
     corrections = [note for note in notes if note["filename"] == filename]
-    return RecordingLabels(table, filename, read_labels(table, filename), corrections)
+    classes, row = _read_row(table, filename)
+    labels = {name: name in row.labels for name in classes}
+    return RecordingLabels(table, filename, labels, corrections, frozenset(row.unknown))
 
 
 def correct_label(table: str | Path, filename: str, event_label: str, present: bool) -> bool:
@@ -139,7 +141,9 @@ def _correct_locked(table: Path, filename: str, event_label: str, present: bool)
         raise InputError(
             f"{{path}} has no class {escape_braces(repr(event_label) + hint)}", path=table
         )
-    if (event_label in weak_labels.rows[index].labels) == present:
+    row = weak_labels.rows[index]
+    is_known = event_label not in row.unknown
+    if is_known and (event_label in row.labels) == present:
         return False
     cells = [_write_cells(row, weak_labels.kind) for row in weak_labels.rows]
     cells[index] = cells[index] | _correct_cells(table, weak_labels, index, event_label, present)
@@ -147,7 +151,7 @@ def _correct_locked(table: Path, filename: str, event_label: str, present: bool)
         write_bytes(original_path(table), table.read_bytes())
     notes = table.with_name("corrections.csv")
     texts = {
-        notes: _add_note(notes, filename, event_label, present),
+        notes: _add_note(notes, filename, event_label, present, is_known),
         table: table_text(list(cells[index]), cells, delimiter=weak_labels.delimiter),
     }
     with ExitStack() as files:  # both files are complete before either is replaced
@@ -184,6 +188,12 @@ def _write_cells(row: LabelledRow, kind: str) -> dict[str, str]:
     return row.cells | {"event_labels": join_labels(row.labels)}
 
 
+def _read_row(table: Path, filename: str) -> tuple[list[str], LabelledRow]:
+    """Read the classes of a table, and the row of a recording."""
+    weak_labels = read_weak_labels(table)
+    return weak_labels.classes, weak_labels.rows[_find_row(weak_labels.rows, filename, table)]
+
+
 def _is_named(row: LabelledRow, filename: str) -> bool:
     """Tell whether a row is that of a recording, however its path is written."""
     name = fold_name(row.filename.replace("\\", "/"))
@@ -206,13 +216,13 @@ def _find_row(rows: list[LabelledRow], filename: str, table: Path) -> int:
     return names.index(filename)
 
 
-def _add_note(path: Path, filename: str, event_label: str, present: bool) -> str:
+def _add_note(path: Path, filename: str, event_label: str, present: bool, was_known: bool) -> str:
     """Return the text of corrections.csv with one more correction."""
     note = {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "filename": filename,
         "event_label": event_label,
-        "from": str(int(not present)),
+        "from": str(int(not present)) if was_known else "",
         "to": str(int(present)),
     }
     return table_text(CORRECTIONS, [*_read_notes(path), note])

@@ -27,6 +27,7 @@ class LabelledRecording:
     labels: frozenset[str]
     origin: str
     split: str = ""
+    unknown: frozenset[str] = frozenset()  # classes that it may have or not
 
 
 # Reads the strong labels of classes, given the lengths (s) of recordings by path.
@@ -173,13 +174,23 @@ def warn_about_classes_without_recordings(
     train: Sequence[LabelledRecording],
     validation: Sequence[LabelledRecording],
 ) -> None:
-    """Tell which classes no recording of training, or none of validation, has.
+    """Tell which classes no recording of training, or none of validation, is known to have.
+
+    Tell also which classes no training recording is known to lack.
 
     Args:
         classes: all classes.
         train: the recordings that are trained on.
         validation: those that choose the best model.
+
+    Raises:
+        InputError: no label of any training recording is known.
     """
+    if all(len(recording.unknown) == len(classes) for recording in train):
+        raise InputError(
+            f"no label of the {len(train)} training recordings is known: expected 1 or 0 in the "
+            "table for some of them"
+        )
     learned = set().union(*(recording.labels for recording in train))
     validated = set().union(*(recording.labels for recording in validation))
     lacking = {
@@ -191,13 +202,28 @@ def warn_about_classes_without_recordings(
         "labels",
         "validation": "the choice of the best model does not take them into account",
     }
+    is_complete = not any(recording.unknown for recording in (*train, *validation))
+    has = "has" if is_complete else "is known to have"
+    may_have = "has" if is_complete else "has or may have"
     for kind, names in lacking.items():
         if names:
             give_notice(
                 InputWarning(
-                    f"no {kind} recording has {list_classes(names)}: {results[kind]}",
+                    f"no {kind} recording {has} {list_classes(names)}: {results[kind]}",
                 )
             )
+    everywhere = [
+        name
+        for name in classes
+        if name in learned and all(name in item.labels | item.unknown for item in train)
+    ]
+    if everywhere:
+        give_notice(
+            InputWarning(
+                f"every training recording {may_have} {list_classes(everywhere)}: the model can't "
+                "learn where it is absent, and its AUC is not defined; add recordings without it"
+            )
+        )
 
 
 def find_origins(

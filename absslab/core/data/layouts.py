@@ -328,7 +328,8 @@ def _to_recording(
             table=finder.table,
         )
     origin = row.cells.get("origin") or row.filename
-    return LabelledRecording(str(path), frozenset(row.labels), origin, split)
+    unknown = frozenset(row.unknown)
+    return LabelledRecording(str(path), frozenset(row.labels), origin, split, unknown)
 
 
 def _read_corpus(reader: CorpusReader, config: DataConfig, folder: Path) -> LabelledFolder:

@@ -6,6 +6,9 @@
     filename    event_labels     dog,speech              a list, or several rows with a label each
     filename    onset    offset    event_label      strong labels: each class that sounds
 
+In a column of a class an empty cell, `NaN` or a question mark says that it is not known whether the
+recording has the class. Only if a table has no 0 at all, empty cells are 0.
+
 In a list, commas separate classes; a class whose name has a comma stands in quotes. An empty cell,
 `NaN` or a dash says that the recording has no class. All may have the columns `split` and `origin`.
 """
@@ -65,6 +68,7 @@ class LabelledRow:
     cells: dict[str, str]  # by column
     labels: list[str]
     line: int = 0
+    unknown: tuple[str, ...] = ()  # classes that it may have or not
 
     @property
     def filename(self) -> str:
@@ -172,7 +176,8 @@ def read_multi_hot(
         has_metadata: whether columns may hold something else; see `label_columns`.
 
     Raises:
-        InputError: the file can't be read, has no class, or a cell is neither 0 nor 1.
+        InputError: the file can't be read, has no class, a cell holds something else than 0 and 1,
+            or no cell holds one of them.
     """
     table = open_table(path, required=("filename",), aliases=ALIASES)
     classes_of_columns, notes = choose_class_columns(
@@ -186,34 +191,60 @@ def read_multi_hot(
             + reason,
             path=path,
         )
-    has_zeros = any(
-        _read_decision(row.cells[column]) is False
-        for row in table.rows
-        for column in classes_of_columns
-    )
+    cells = [row.cells[column] for row in table.rows for column in classes_of_columns]
+    has_zeros = any(_read_decision(cell) is False for cell in cells)
+    if table.rows and not has_zeros and all(map(means_no_label, cells)):
+        raise InputError(
+            f"{{path}} knows no label: the columns {escape_braces(', '.join(classes_of_columns))} "
+            "are empty in all rows; expected 1 where a recording has the class, and 0 where not",
+            path=path,
+        )
     n_empty = 0
     rows = []
     for row in table.rows:
-        labels: dict[str, None] = {}
+        decisions: dict[str, list[bool]] = {}  # of the columns of a class, without unknown ones
         for column, name in classes_of_columns.items():
             decision = _read_decision(row.cells[column])
-            if decision is None and means_no_label(row.cells[column]) and not has_zeros:
-                decision = False
-                n_empty += 1
-            if decision is None:
+            if decision is None and not _may_be_empty(row.cells[column], has_zeros):
                 raise InputError(
                     f"{{path}}, line {row.line}: {escape_braces(column)} is "
-                    f"{escape_braces(row.cells[column])!r}; expected 0 or 1",
+                    f"{escape_braces(row.cells[column])!r}; expected 0 or 1, or nothing where it "
+                    "is not known",
                     path=path,
                 )
-            if decision:
-                labels[name] = None
-        rows.append(LabelledRow(_rename_cells(row, classes_of_columns), list(labels), row.line))
-    if n_empty:
-        notes.append(f"{path.name}: {n_empty} empty cells are read as 0, since the table has no 0")
+            n_empty += decision is None
+            if decision is None and not has_zeros:
+                decision = False
+            decisions.setdefault(name, []).extend([] if decision is None else [decision])
+        renamed = _rename_cells(row, classes_of_columns)
+        if not has_zeros:  # zeros are written, lest a correction make the other cells unknown
+            renamed |= {name: "0" for name, known in decisions.items() if not any(known)}
+        labels = [name for name, known in decisions.items() if any(known)]
+        unknown = tuple(name for name, known in decisions.items() if not known)
+        rows.append(LabelledRow(renamed, labels, row.line, unknown))
     classes = list(dict.fromkeys(classes_of_columns.values()))
+    if n_empty and has_zeros:
+        notes.append(_describe_unknown(path, rows, n_empty, len(cells), len(classes)))
+    elif n_empty:
+        notes.append(f"{path.name}: {n_empty} empty cells are read as 0, since the table has no 0")
     check_class_names(classes, path)
     return WeakLabels(rows, classes, table.delimiter, "multi_hot", notes)
+
+
+def _may_be_empty(cell: str, has_zeros: bool) -> bool:
+    """Tell whether a cell counts as empty; in a table with 0, a dash is too doubtful."""
+    return is_missing(cell) or set(cell) == {"?"} or (means_no_label(cell) and not has_zeros)
+
+
+def _describe_unknown(
+    path: Path, rows: Sequence[LabelledRow], n_empty: int, n_all: int, n_classes: int
+) -> str:
+    n_unlabelled = sum(len(row.unknown) == n_classes for row in rows)
+    unlabelled = f"; no label of {n_unlabelled} of {len(rows)} recordings is known"
+    return (
+        f"{path.name}: {n_empty} of {n_all} labels are unknown, since their cells are empty: "
+        "losses and scores leave them out" + (unlabelled if n_unlabelled else "")
+    )
 
 
 def _rename_cells(row: TableRow, classes: Mapping[str, str]) -> dict[str, str]:

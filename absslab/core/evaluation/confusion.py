@@ -101,12 +101,12 @@ def count_confusions(table: pd.DataFrame) -> Confusion | None:
 
     present = spread(pd.to_numeric(table["present"]).fillna(pd.to_numeric(table["label"])))
     tagged = spread(pd.to_numeric(table["decision"]))
-    is_known = ~np.isnan(present + tagged).any(1)  # (n,)
+    is_known = ~np.isnan(present + tagged)  # (n, K)
     if not is_known.any():
         return None
-    present = present[is_known]
-    tagged = tagged[is_known]
-    absent = 1 - present
+    tagged = np.where(is_known, tagged, 0)
+    absent = np.where(is_known, 1 - present, 0)
+    present = np.where(is_known, present, 0)
     n_mixtures = present.T @ absent + np.diag(present.sum(0))  # (K, K)
     n_tagged = present.T @ (absent * tagged) + np.diag((present * tagged).sum(0))  # (K, K)
     return Confusion(classes, n_tagged, n_mixtures)

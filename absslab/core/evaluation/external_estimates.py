@@ -35,7 +35,7 @@ from absslab.core.common.notices import give_notice
 from absslab.core.common.progress import Progress, Steps
 from absslab.core.data.mixture_folder import source_files
 from absslab.core.data.strong_labels import SoundEvent, open_events, read_events
-from absslab.core.data.weak_labels import read_multi_hot
+from absslab.core.data.weak_labels import LabelledRow, read_multi_hot
 from absslab.core.evaluation.ideal_masks import IdealMasks
 from absslab.core.evaluation.score_summary import summarise_scores
 from absslab.core.evaluation.scorer import (
@@ -85,7 +85,7 @@ class EstimatesEvaluation:
         scoring: settings of the scores.
         names: names of the mixtures, without suffix.
         classes: the classes; every mixture has an estimate of each.
-        labels: the classes that are present, by name of the mixture; empty without weak labels.
+        labels: what is known of the classes, by name of the mixture; empty without weak labels.
         events: strong labels by file name of the mixture; None if there are none.
         has_detections: whether the estimates come with detected events.
         sampling_rate: Hz.
@@ -97,7 +97,7 @@ class EstimatesEvaluation:
     scoring: ScoringConfig
     names: list[str]
     classes: list[str]
-    labels: dict[str, frozenset[str]]
+    labels: dict[str, LabelledRow]
     events: dict[str, list[SoundEvent]] | None
     has_detections: bool
     sampling_rate: int
@@ -203,13 +203,15 @@ class EstimatesEvaluation:
                 )
             mixture = np.sum(list(sounds.values()), axis=0)
         path = path or self._references / name
+        row = self.labels.get(name)
         filename = _filename(self._references, name)
         truth = Truth(
             filename,
             str(path),
             mixture,
             self.sampling_rate,
-            labels=self.labels.get(name),
+            labels=None if row is None else frozenset(row.labels),
+            unlabelled=frozenset() if row is None else frozenset(row.unknown),
             events=None if self.events is None else self.events[filename],
             references={
                 label: samples
@@ -359,14 +361,13 @@ def open_estimates(
         raise
 
 
-def _read_labels(references: Path) -> tuple[dict[str, frozenset[str]], list[str]]:
+def _read_labels(references: Path) -> tuple[dict[str, LabelledRow], list[str]]:
     """Read the weak labels by name of the mixture, and the classes; both empty without a file."""
     path = references / "weak_labels.csv"
     if not path.is_file():
         return {}, []
     table = read_multi_hot(path, has_metadata=False)
-    labels = {Path(row.filename).stem: frozenset(row.labels) for row in table.rows}
-    return labels, table.classes
+    return {Path(row.filename).stem: row for row in table.rows}, table.classes
 
 
 def _find_classes(

@@ -226,7 +226,7 @@ class Evaluation:
             mixture=mixture,
             sampling_rate=rate,
             labels=labels,
-            unlabelled=self.data_set.lacking,
+            unlabelled=self.data_set.lacking | self.data_set.recording(index).unknown,
             events=None if self.events is None else self.events[self.name(index)],
             references=references,
             own_sounds=own_sounds,

@@ -191,13 +191,16 @@ def _labelled_tags(
     """Return labels and probabilities (n, J) of the recordings and classes that have both.
 
     Returns:
-        the labels; the probabilities; which classes these are, (K,) bool.
+        the labels, NaN where one of both is not known; the probabilities; which classes these are,
+        (K,) bool.
     """
     shape = (len(scorer.names), len(scorer.classes))
     labels = table["label"].to_numpy(float).reshape(shape)  # (n, K)
     probabilities = table["probability"].to_numpy(float).reshape(shape)  # (n, K)
-    known, usable = known_values(labels + probabilities)
-    return labels[known][:, usable], probabilities[known][:, usable], usable
+    both = labels + probabilities
+    known, usable = known_values(both)
+    labels = np.where(np.isnan(both), np.nan, labels)
+    return labels[known][:, usable], np.nan_to_num(probabilities)[known][:, usable], usable
 
 
 def _summarise_tagging(
@@ -218,7 +221,7 @@ def _summarise_tagging(
         **average("macro"),
         weighted=TagScores(**average("weighted")),
         micro=TagScores(**average("micro")),
-        n_positive=int(labels.sum()),
+        n_positive=int(np.nansum(labels)),
         thresholds_from=thresholds_from,
     )
 

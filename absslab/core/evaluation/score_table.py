@@ -223,13 +223,13 @@ def _tagging_scores(columns: _Columns) -> dict[str, _WeightedScore]:
     if not is_usable.any():
         return {}
     n_mixtures = len(columns.mixtures)
-    is_counted = is_known[:, None] & is_usable  # (n, K)
+    is_counted = ~np.isnan(labels + probabilities + decisions)  # (n, K)
     labels = np.where(is_counted, labels, 0)  # (n, K)
     probabilities = np.where(is_counted, probabilities, 0)  # (n, K)
     decisions = np.where(is_counted, decisions, 0)  # (n, K)
     scores = {}
     for name, area in (("auc", area_under_roc), ("average_precision", average_precision)):
-        mean_area = _mean_area(labels, probabilities, is_known, area)
+        mean_area = _mean_area(labels, probabilities, is_counted, area)
         scores[f"tagging.{name}"] = _WeightedScore(mean_area, n_mixtures)
     hits = labels * decisions
     false_alarms = (1 - labels) * decisions
@@ -244,11 +244,11 @@ def _tagging_scores(columns: _Columns) -> dict[str, _WeightedScore]:
 def known_values(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Find which mixtures and which classes of (n, K) can be scored; NaN is unknown.
 
-    A mixture counts if anything of it is known, a class if it is known for all of these mixtures.
+    A mixture counts if anything of it is known, a class if it is known of any of them.
     """
     is_missing = np.isnan(values)  # (n, K)
     is_known = ~is_missing.all(1)  # (n,)
-    is_usable = ~is_missing[is_known].any(0) & is_known.any()  # (K,)
+    is_usable = ~is_missing.all(0)  # (K,)
     return is_known, is_usable
 
 
@@ -297,7 +297,7 @@ def _mean_of(values: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
 def _mean_area(
     labels: np.ndarray,
     probabilities: np.ndarray,
-    is_known: np.ndarray,
+    is_counted: np.ndarray,
     area: Callable[[np.ndarray, np.ndarray], np.ndarray],
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Return the mean over classes of an area under a curve, as a function of weights (R, n).
@@ -307,18 +307,17 @@ def _mean_area(
     Args:
         labels: (n, K).
         probabilities: (n, K).
-        is_known: (n,), whether a mixture counts.
+        is_counted: (n, K), whether a class of a mixture counts.
         area: function that computes the area from the counts (R, U) of positives and of negatives
     """
     orders = np.argsort(probabilities, axis=0, kind="stable").T  # (K, n)
 
     def mean(weights: np.ndarray) -> np.ndarray:
         areas = []
-        known_weights = weights * is_known  # (R, n)
         for k, order in enumerate(orders):
             rises = np.diff(probabilities[order, k]) > 0
             starts = np.flatnonzero(np.r_[True, rises])  # (U,): where a new value begins
-            ordered_weights = known_weights[:, order]  # (R, n)
+            ordered_weights = (weights * is_counted[:, k])[:, order]  # (R, n)
             ordered_labels = labels[order, k]  # (n,)
             positives = np.add.reduceat(ordered_weights * ordered_labels, starts, axis=1)
             negatives = np.add.reduceat(ordered_weights * (1 - ordered_labels), starts, axis=1)

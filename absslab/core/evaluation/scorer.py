@@ -223,7 +223,8 @@ class Scorer:
         self.n_silent_estimates = 0
         self.n_silent_mixtures = 0
         self.n_shorter_than_filter = 0  # recordings without BSS Eval
-        self.unlabelled: set[str] = set()  # classes that labels say nothing about
+        self.unlabelled: set[str] = set()  # classes that no recording's labels say anything about
+        self._n_labelled = 0
 
     def add(self, truth: Truth, estimate: Estimate) -> None:
         """Score a recording, or raise an error and change nothing.
@@ -307,7 +308,11 @@ class Scorer:
             labels = [float(name in truth.labels) for name in self.classes]
             unknown = [name in truth.unlabelled for name in self.classes]
             row["label"] = np.where(unknown, np.nan, labels)
-            self.unlabelled |= truth.unlabelled
+            is_first = not self._n_labelled
+            self.unlabelled = (
+                set(truth.unlabelled) if is_first else self.unlabelled & truth.unlabelled
+            )
+            self._n_labelled += 1
         if estimate.probabilities is not None:
             probabilities = np.asarray(estimate.probabilities, np.float64)  # (K,)
             is_valid = (probabilities >= 0) & (probabilities <= 1)

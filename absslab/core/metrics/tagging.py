@@ -2,9 +2,10 @@
 
 Axes: n recordings, K classes. The scores are those of scikit-learn.
 
-Labels (n, K) are 0 or 1, probabilities (n, K) are in [0, 1]. A class that is always or never
-present has no ranking score; one that is never present and never predicted has neither F1 nor
-precision nor recall. Such scores are None per class, and left out of the averages.
+Labels (n, K) are 0 or 1, or NaN where it is not known: no score counts these. Probabilities (n, K)
+are in [0, 1]. A class that is always or never present has no ranking score; one that is never
+present and never predicted has neither F1 nor precision nor recall; one of which nothing is known
+has no score. Such scores are None per class, and left out of the averages.
 """
 
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ METRICS = (
     "accuracy",
     "matthews_corrcoef",
 )
+RANKING_METRICS = METRICS[:2]  # which need recordings with a class and others without it
 AVERAGES = ("weighted", "macro", "micro")
 
 
@@ -39,8 +41,8 @@ def validate(labels: np.ndarray, probabilities: np.ndarray) -> None:
         )
     if not len(labels):
         raise InputError("there are no recordings to score")
-    if not np.isin(labels, (0, 1)).all():
-        raise InputError("labels hold other values than 0 and 1")
+    if not (np.isin(labels, (0, 1)) | np.isnan(labels)).all():
+        raise InputError("labels hold other values than 0 and 1, or NaN where they are unknown")
     if not ((probabilities >= 0) & (probabilities <= 1)).all():
         raise InputError("probabilities hold NaN or values outside [0, 1]")
 
@@ -71,9 +73,10 @@ def tagging_scores(
         raise InputError(f"average is {average!r}: expected one of {', '.join(AVERAGES)}")
     if average == "micro":
         decisions = _decisions(labels, probabilities, thresholds)
-        return _scores(labels.ravel().astype(int), probabilities.ravel(), decisions.ravel())
+        return _scores(labels.ravel(), probabilities.ravel(), decisions.ravel())
     per_class = tagging_scores_per_class(labels, probabilities, thresholds=thresholds)
-    weights = np.ones(labels.shape[1]) if average == "macro" else labels.sum(0, dtype=np.float64)
+    n_positive = np.nan_to_num(labels).sum(0, dtype=np.float64)  # (K,)
+    weights = np.ones(labels.shape[1]) if average == "macro" else n_positive
     return {name: _mean(per_class[name], weights) for name in METRICS}
 
 
@@ -86,7 +89,7 @@ def tagging_scores_per_class(
         InputError: see `validate`; also if the number of thresholds is wrong.
     """
     decisions = _decisions(labels, probabilities, thresholds)
-    columns = zip(labels.T.astype(int), probabilities.T, decisions.T, strict=True)
+    columns = zip(labels.T, probabilities.T, decisions.T, strict=True)
     per_class: dict[str, list[float | None]] = {name: [] for name in METRICS}
     for column in columns:
         for name, value in _scores(*column).items():
@@ -115,8 +118,11 @@ def best_thresholds(
     validate(labels, probabilities)
     thresholds = np.broadcast_to(np.asarray(otherwise, float), labels.shape[1]).tolist()
     columns = zip(labels.T, probabilities.T.astype(np.float64), strict=True)
-    for k, (truth, predicted) in enumerate(columns):
-        if not 0 < truth.mean() < 1:
+    for k, (column, of_all) in enumerate(columns):
+        is_known = ~np.isnan(column)  # (n,)
+        truth = column[is_known]
+        predicted = of_all[is_known]
+        if not 0 < truth.sum() < len(truth):
             continue
         # The levels ascend; precision and recall have one more point.
         precision, recall, levels = precision_recall_curve(truth, predicted)
@@ -147,6 +153,12 @@ def _scores(
     from sklearn import metrics
 
     scores: dict[str, float | None] = dict.fromkeys(METRICS)
+    is_known = ~np.isnan(truth)  # (n,)
+    if not is_known.any():
+        return scores
+    truth = truth[is_known].astype(int)
+    probabilities = probabilities[is_known]
+    decided = decided[is_known]
     if 0 < truth.mean() < 1:
         scores["roc_auc_score"] = metrics.roc_auc_score(truth, probabilities)
         scores["average_precision_score"] = metrics.average_precision_score(truth, probabilities)

@@ -1,17 +1,14 @@
 """A training from its settings to its run directory: prepare, run, stop and resume it."""
 
-import os
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from absslab.core.audio import sound_files
-from absslab.core.common.config import fingerprint, format_setting
+from absslab.core.common.config import format_setting
 from absslab.core.common.devices import choose_device
 from absslab.core.common.errors import (
     InputError,
@@ -26,16 +23,10 @@ from absslab.core.data.audio_data_set import (
     AudioDataSet,
     check_steps,
     data_set_steps,
-    read_split,
 )
 from absslab.core.data.batches import explain_killed_loaders
 from absslab.core.data.class_names import list_classes
 from absslab.core.data.identical_files import mark_files
-from absslab.core.data.labelled_recordings import (
-    EventReader,
-    LabelledRecording,
-    warn_about_classes_without_recordings,
-)
 from absslab.core.model.checkpoint import save_checkpoint
 from absslab.core.model.separation_model import SeparationModel, build_model
 from absslab.core.training.events import (
@@ -57,8 +48,14 @@ from absslab.core.training.run_directory import (
     run_directory,
 )
 from absslab.core.training.settings import Settings, canonical_config
-from absslab.core.training.supervision import add_truth, check_supervision, check_truth
+from absslab.core.training.supervision import add_truth, check_supervision
 from absslab.core.training.trainer import Trainer, TrainingData, build_trainer
+from absslab.core.training.training_labels import (
+    Labels,
+    check_remaining,
+    fingerprint_of,
+    read_labels,
+)
 
 CHANGEABLE = (
     "n_epochs",
@@ -76,21 +73,6 @@ CHANGEABLE = (
 )
 TrainingSteps = Generator[TrainingEvent, None, TrainingOutcome]
 Preparation = Generator[PreparationProgress, None, Trainer]
-
-
-@dataclass(frozen=True)
-class Labels:
-    """The recordings of a training and their labels, read without opening a recording."""
-
-    classes: Sequence[str]
-    train: Sequence[LabelledRecording]
-    validation: Sequence[LabelledRecording]
-    event_readers: Mapping[str, EventReader | None]  # of the splits
-
-
-def fingerprint_of(recordings: Sequence[LabelledRecording]) -> str:
-    """Return a fingerprint that differs if recordings have other names or labels."""
-    return fingerprint([[Path(item.path).name, sorted(item.labels)] for item in recordings])
 
 
 @dataclass(frozen=True)
@@ -167,7 +149,7 @@ class Experiment:
             folder=run_directory(settings.run.save_path),
         )
         left_out.check()
-        labels = self._read_labels(left_out)
+        labels = read_labels(settings, self.checkpoint, left_out)
         writer = RunWriter.begin(settings.run.save_path, settings.to_json(), resume=self.resumed)
         notices.begin(writer)
         writer.log(list_classes(labels.classes))
@@ -215,7 +197,8 @@ class Experiment:
         """
         self._check_settings()
         left_out = LeftOut("train", on_error=self.settings.run.on_error)
-        return (yield from self._prepare(self._read_labels(left_out), left_out))
+        labels = read_labels(self.settings, self.checkpoint, left_out)
+        return (yield from self._prepare(labels, left_out))
 
     def _check_settings(self) -> None:
         """Check the settings that can be checked without reading files."""
@@ -225,75 +208,6 @@ class Experiment:
         run_directory(settings.run.save_path)
         choose_device(settings.run.device)
         check_supervision(settings)
-
-    def _read_labels(self, left_out: LeftOut) -> Labels:
-        """Read which recordings there are, and check their labels against the settings."""
-        settings = self.settings
-        known = None if self.checkpoint is None else self.checkpoint["classes"]
-        train = read_split(settings.data, "train", classes=known, left_out=left_out)
-        classes = train.classes
-        validation = read_split(settings.data, "validation", classes=classes, left_out=left_out)
-        if self.checkpoint is None:
-            warn_about_classes_without_recordings(classes, train.recordings, validation.recordings)
-        readers = {
-            "train": train.event_reader("train"),
-            "validation": validation.event_reader("validation"),
-        }
-        labels = Labels(classes, train.recordings, validation.recordings, readers)
-        if self.checkpoint:
-            labels = self._leave_out_again(labels, left_out)
-        elif left_out and left_out.on_error == "stop":
-            # What else can't be used is told in the same line: all headers, then the samples.
-            recordings = (*labels.train, *labels.validation)
-            for recording in recordings:
-                with left_out.file(recording.path):
-                    sound_files.info(recording.path)
-            left_out.check_rest_and_stop(
-                (item.path, partial(sound_files.check, item.path, may_be_silent=not item.labels))
-                for item in recordings
-            )
-        if self.checkpoint and self.checkpoint["resume"]["data"] != fingerprint_of(labels.train):
-            raise InputError(
-                "{data_folder} has other recordings or labels than the run began with: "
-                "start a new run",
-                data_folder=settings.data.data_folder,
-            )
-        for split, reader in readers.items():
-            check_truth(settings, getattr(labels, split), classes, reader)
-        n_thresholds = len(settings.training.thresholds)
-        if n_thresholds not in (1, len(classes)):
-            raise InputError(
-                f"thresholds has {n_thresholds} values: "
-                f"expected 1, or {len(classes)}, one per class"
-            )
-        return labels
-
-    def _leave_out_again(self, labels: Labels, left_out: LeftOut) -> Labels:
-        """Leave out the recordings that the run was begun without.
-
-        Raises:
-            InputError: others are missing.
-        """
-        assert self.checkpoint is not None
-        begun_without: Mapping[str, str] = self.checkpoint["resume"].get("left_out", {})
-        folder = self.settings.data.data_folder
-        newly_missing = LeftOut("train", on_error="stop")
-        for item in left_out.files:
-            if os.path.relpath(item.file, folder) not in begun_without:
-                newly_missing.add(item.file, item.error)
-        if newly_missing:
-            raise newly_missing.to_error("; the run began with what is missing: put it back")
-        for name, reason in begun_without.items():
-            left_out.add(os.path.join(folder, name), InputError(escape_braces(reason)))
-
-        def keep(recordings: Sequence[LabelledRecording]) -> list[LabelledRecording]:
-            return [
-                item
-                for item in recordings
-                if os.path.relpath(item.path, folder) not in begun_without
-            ]
-
-        return replace(labels, train=keep(labels.train), validation=keep(labels.validation))
 
     def _prepare(self, labels: Labels, left_out: LeftOut) -> Preparation:
         settings = self.settings
@@ -312,7 +226,7 @@ class Experiment:
             train = yield from self._check_steps("training", train, model, left_out)
             validation = yield from self._check_steps("validation", validation, model, left_out)
             left_out.stop_if_any()
-            _check_remaining(labels, train, validation, left_out)
+            check_remaining(labels, train, validation, left_out)
         stores: tuple[FeatureStore, FeatureStore] | None = None
         if folder := settings.data.feature_store:
             train_store = yield from _report_task(
@@ -426,26 +340,6 @@ class Experiment:
         score = result.metrics[metric] if result.metrics else None
         scores = "" if score is None else f", validation {metric} {score:.4f}"
         writer.log(f"epoch {result.epoch}: loss {result.losses['total']:.4f}{scores}")
-
-
-def _check_remaining(
-    labels: Labels, train: AudioDataSet, validation: AudioDataSet, left_out: LeftOut
-) -> None:
-    """Check that enough is left to train on, if recordings were left out.
-
-    Raises:
-        InputError: there is no recording, or none of a class that had some, in train or none at
-            all in validation.
-    """
-    if not left_out:
-        return
-    if not len(train) or not len(validation):
-        raise left_out.to_error()
-    before = set().union(*(recording.labels for recording in labels.train))
-    lost = before - set().union(*(recording.labels for recording in train.recordings))
-    if lost:
-        names = escape_braces(", ".join(sorted(lost)))
-        raise left_out.to_error(f"; no training recording of {names} is left")
 
 
 def _report(event: TrainingEvent, writer: RunWriter) -> None:

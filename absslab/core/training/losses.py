@@ -21,12 +21,22 @@ _EPSILON = 1e-4  # smallest share: limits the loss of a bin to 9.2 nats
 def _bce(probabilities: Tensor, labels: Tensor) -> Tensor:
     # torch raises an error for NaN; the trainer checks the loss for NaN instead
     clean = probabilities.nan_to_num().clamp(0, 1)
-    loss = nn.functional.binary_cross_entropy(clean, labels)
-    return loss + 0 * probabilities.sum()  # NaN where a probability is NaN
+    cost = nn.functional.binary_cross_entropy(clean, labels.nan_to_num(), reduction="none")
+    return _mean_of_known(cost, labels) + 0 * probabilities.sum()  # NaN where one is NaN
 
 
 def _soft_margin(probabilities: Tensor, labels: Tensor) -> Tensor:
-    return nn.functional.multilabel_soft_margin_loss(torch.logit(probabilities, eps=1e-5), labels)
+    logits = torch.logit(probabilities, eps=1e-5)
+    cost = nn.functional.binary_cross_entropy_with_logits(
+        logits, labels.nan_to_num(), reduction="none"
+    )
+    return _mean_of_known(cost, labels)
+
+
+def _mean_of_known(cost: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean cost of the labels that are known; 0 if none is."""
+    is_known = ~labels.isnan()  # (B, K)
+    return (cost * is_known).sum() / is_known.sum().clamp_min(1)
 
 
 TAG_LOSSES = {"BCE": _bce, "MultiLabelSoftMarginLoss": _soft_margin}
@@ -69,12 +79,12 @@ def combine_losses(
 
 
 def absent_mask_loss(masks: Tensor, labels: Tensor, n_frames: Tensor | None = None) -> Tensor:
-    """Return the mean of the masks of absent classes; 0 if every class is present.
+    """Return the mean of the masks of absent classes; 0 if no class is known to be absent.
 
     Shape:
         masks (B, K, M, T), labels (B, K), n_frames (B,): frames that are not padding → ().
     """
-    absent = 1 - labels  # (B, K)
+    absent = (labels == 0).to(masks.dtype)  # (B, K)
     return (GAP()(masks, n_frames) * absent).sum() / absent.sum().clamp_min(1)
 
 
@@ -129,6 +139,15 @@ def _where(cells: Tensor, n_frames: Tensor | None) -> Tensor:
     if n_frames is None:
         return cells.float()
     return cells * real_frames(cells[:, :, None], n_frames)[:, 0]
+
+
+def unite_labels(first: Tensor, second: Tensor) -> Tensor:
+    """Return the labels of sums of recordings: 1 where one is 1, else NaN where one is NaN.
+
+    Shape:
+        (B, K), (B, K) → (B, K).
+    """
+    return torch.where((first == 1) | (second == 1), 1, first + second)
 
 
 class Shares(NamedTuple):

@@ -33,6 +33,7 @@ from absslab.core.training.losses import (
     silent_mask_loss,
     source_share_loss,
     tag_frames,
+    unite_labels,
 )
 
 
@@ -82,7 +83,7 @@ class Objective:
         mixtures = pairs.first + pairs.second  # complex (B, F, T)
         n_frames = model.n_frames(pairs.n_samples)
         prediction = model.predict(mixtures, n_frames, precision=self.precision)
-        labels = torch.maximum(pairs.labels_first, pairs.labels_second)  # (B, K)
+        labels = unite_labels(pairs.labels_first, pairs.labels_second)  # (B, K)
         if pairs.sources is not None:
             losses = self._source_losses(model, pairs, mixtures, prediction, n_frames)
         else:
@@ -108,7 +109,8 @@ class Objective:
     ) -> dict[str, Tensor]:
         """Return the losses of masks that follow from weak or strong labels, by name."""
         losses: dict[str, Tensor] = {}
-        possible = (pairs.labels_first, pairs.labels_second)  # (B, K) each
+        # A class that is not known to be absent may be that of any event.
+        possible = ((pairs.labels_first != 0).float(), (pairs.labels_second != 0).float())  # (B, K)
         if pairs.frames_first is not None:
             frames = pairs.frames_first
             possible = (frames.possible.float(), torch.zeros_like(frames.possible).float())

@@ -24,7 +24,7 @@ from absslab.core.training.feature_store import FeatureBatch, FeatureStore
 from absslab.core.training.losses import ShareTargets
 from absslab.core.training.objective import Objective
 from absslab.core.training.schedules import Schedule, build_schedule
-from absslab.core.training.validation import ValidationScores, validate
+from absslab.core.training.validation import ValidationScores, choose_metric, validate
 from absslab.core.training.weight_average import WeightAverage, build_weight_average
 
 
@@ -73,6 +73,7 @@ class Trainer:
         optimizer: of the model's parameters.
         schedule: of the learning rate.
         scaler: of the gradients.
+        metric: by which the best model is chosen.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Trainer:
         optimizer: torch.optim.Optimizer,
         schedule: Schedule,
         scaler: torch.amp.GradScaler,
+        metric: str,
     ):
         self.model = model
         self.config = config
@@ -97,6 +99,7 @@ class Trainer:
         self.optimizer = optimizer
         self.schedule = schedule
         self.scaler = scaler
+        self.metric = metric
         self.epoch = 0  # done so far
         self.best: float | None = None  # rank of the best model, larger is better
         self.evaluations_since_best = 0
@@ -136,7 +139,7 @@ class Trainer:
             rank = None
             if self.epoch % config.test_every == 0 or self.epoch == config.n_epochs:
                 scores = self.validate()
-                rank = scores.rank(config.metric)
+                rank = scores.rank(self.metric)
                 is_best = self._count_evaluation(rank)
                 result = replace(
                     result, metrics=scores.metrics, per_class=scores.per_class, is_best=is_best
@@ -283,6 +286,7 @@ def build_trainer(
         optimizer=optimizer,
         schedule=build_schedule(optimizer, config, steps_per_epoch(data, config)),
         scaler=torch.amp.GradScaler(model.device.type, enabled=dtype is torch.float16),
+        metric=choose_metric(config, data.validation.labels),
     )
 
 

@@ -9,9 +9,15 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from absslab.core.common.errors import InputWarning
+from absslab.core.common.notices import give_notice
 from absslab.core.data.audio_data_set import AudioDataSet
 from absslab.core.data.batches import Batch
-from absslab.core.metrics.tagging import tagging_scores, tagging_scores_per_class
+from absslab.core.metrics.tagging import (
+    RANKING_METRICS,
+    tagging_scores,
+    tagging_scores_per_class,
+)
 from absslab.core.model.separation_model import SeparationModel
 from absslab.core.training.config import LOSS, TrainingConfig
 from absslab.core.training.feature_store import FeatureBatch
@@ -30,6 +36,35 @@ class ValidationScores(NamedTuple):
         if value is None:
             return -np.inf
         return -value if metric == LOSS else value
+
+
+def choose_metric(config: TrainingConfig, labels: np.ndarray) -> str:
+    """Return the metric that chooses the best model: the loss where another one is not defined.
+
+    Args:
+        config: which metric is wanted, and how it is averaged.
+        labels: those of the validation recordings, (n, K).
+    """
+    if config.metric == LOSS:
+        return LOSS
+    columns = labels.reshape(-1, 1) if config.metric_average == "micro" else labels
+    n_positive = (columns == 1).sum(0)
+    n_negative = (columns == 0).sum(0)
+    if config.metric in RANKING_METRICS:
+        is_defined = (n_positive * n_negative).any()
+        lacking = "no class has recordings with it and recordings without it"
+    else:
+        is_defined = (n_positive + n_negative).any()
+        lacking = "no label is known"
+    if is_defined:
+        return config.metric
+    give_notice(
+        InputWarning(
+            f"{config.metric} is not defined on the validation recordings, of which {lacking}: "
+            "the best model is chosen by the loss"
+        )
+    )
+    return LOSS
 
 
 @torch.no_grad()

@@ -86,6 +86,22 @@ def test_corrections_are_noted_and_the_first_original_is_kept(table):
     assert read_labels(table, "a.wav") == {"knock": True, "speech": False}
 
 
+def test_an_unknown_label_is_corrected_to_0_and_others_stay_unknown(tmp_path):
+    table = tmp_path / "weak_labels.csv"
+    table.write_text("filename,knock,speech\na.wav,1,\nb.wav,0,\n")
+    assert correct_label(table, "a.wav", "speech", False)
+    assert table.read_text() == "filename,knock,speech\na.wav,1,0\nb.wav,0,\n"
+    assert not correct_label(table, "a.wav", "speech", False)
+    assert read_corrections(table)[1][1:] == ["a.wav", "speech", "", "0"]
+
+
+def test_a_correction_makes_no_empty_cells_unknown_that_are_read_as_0(tmp_path):
+    table = tmp_path / "weak_labels.csv"
+    table.write_text("filename,knock,speech\na.wav,1,\nb.wav,,1\nc.wav,1,1\n")
+    assert correct_label(table, "c.wav", "speech", False)
+    assert table.read_text() == "filename,knock,speech\na.wav,1,0\nb.wav,0,1\nc.wav,1,0\n"
+
+
 def test_what_is_so_already_is_no_correction(table):
     before = table.read_text()
     assert not correct_label(table, "a.wav", "knock", True)

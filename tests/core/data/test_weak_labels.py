@@ -10,6 +10,7 @@ from absslab.core.common.notices import collect_notices
 from absslab.core.data.audio_data_set import open_split, read_split
 from absslab.core.data.label_corrections import correct_label
 from absslab.core.data.layouts import DataConfig, find_layout
+from absslab.core.data.weak_labels import read_weak_labels
 
 from .labelled_folders import RATE, config_of, refusal_of, weak, write_tone
 
@@ -40,7 +41,12 @@ def test_comma_separated_labels_are_read_and_an_empty_list_is_no_class(tmp_path)
         ([], "filename,dog,bell", "no rows"),
         (["0.wav,1,0", "0.wav,1,0"], "filename,dog,bell", "0.wav occurs twice"),
         (["0.wav,1,2"], "filename,dog,bell", "bell is '2'; expected 0 or 1"),
-        (["0.wav,1,", "1.wav,0,1"], "filename,dog,bell", "bell is ''; expected 0 or 1"),
+        (
+            ["0.wav,1,-", "1.wav,0,1"],
+            "filename,dog,bell",
+            "bell is '-'; expected 0 or 1, or nothing",
+        ),
+        (["0.wav,,", "1.wav,,NaN"], "filename,dog,bell", "knows no label: the columns dog, bell"),
         (["0.wav,1"], "filename,dog,bell", "2 cells, expected 3"),
         (["0.wav,1,0"], "file,dog,bell", "no column 'filename'"),
         (["0.wav"], "filename", "no class columns"),
@@ -130,6 +136,38 @@ def test_a_table_of_a_spreadsheet_or_of_pandas_is_read_as_it_is_meant(tmp_path, 
     assert counts == {"hum": 3, "tone": 3}
     assert said in notes
     assert bool(said) == bool(notes)
+
+
+@pytest.mark.parametrize("mark", ["", "NaN", "n/a", "?"])
+def test_an_empty_cell_beside_zeros_is_unknown_and_counted(tmp_path, mark):
+    text = MULTI_HOT.replace("tone1.wav,0,1", f"tone1.wav,{mark},1")
+    text = text.replace("hum2.wav,1,0", f"hum2.wav,{mark},{mark}")
+    counts, notes = read_folder(tmp_path, text, split_percentages=(50.0, 50.0, 0.0))
+    assert counts == {"hum": 2, "tone": 3}
+    assert notes == (
+        "weak_labels.csv: 3 of 12 labels are unknown, since their cells are empty: losses and "
+        "scores leave them out; no label of 1 of 6 recordings is known"
+    )
+    rows = {row.filename: row for row in read_weak_labels(tmp_path / "weak_labels.csv").rows}
+    assert rows["tone1.wav"].unknown == ("hum",)
+    assert rows["hum2.wav"].unknown == ("hum", "tone")
+    assert rows["hum1.wav"].unknown == ()
+    with collect_notices():
+        data_set = open_split(
+            config_of(tmp_path, split_percentages=(100.0, 0.0, 0.0)), "train", sampling_rate=RATE
+        )
+    by_name = {data_set.path(i).name: row for i, row in enumerate(data_set.labels.tolist())}
+    assert str(by_name["tone1.wav"]) == "[nan, 1.0]"
+    assert str(by_name["hum2.wav"]) == "[nan, nan]"
+    assert by_name["hum1.wav"] == [1.0, 0.0]
+
+
+def test_of_two_columns_of_a_class_the_known_one_counts(tmp_path):
+    names = ("caf\u00e9", "cafe\u0301")
+    weak(tmp_path, ["0.wav,,0", "1.wav,1,", "2.wav,,"], header=f"filename,{','.join(names)}")
+    rows = read_weak_labels(tmp_path / "weak_labels.csv").rows
+    assert [row.labels for row in rows] == [[], [names[0]], []]
+    assert [row.unknown for row in rows] == [(), (), (names[0],)]
 
 
 @pytest.mark.parametrize("separator", [";", "|", "; "])

@@ -451,6 +451,13 @@ def test_a_mixture_in_which_no_class_sounds_has_leakage_alone(references, estima
     assert table["leakage"].notna().all()
 
 
+def test_labels_that_are_unknown_are_empty_in_the_table(references, estimates):
+    text = (references / "weak_labels.csv").read_text()
+    (references / "weak_labels.csv").write_text(text.replace("a.wav,1,1,0", "a.wav,1,,"))
+    table = evaluate(references, estimates).table.set_index("mixture").loc["a.wav"]
+    assert table["label"].isna().tolist() == [False, True, True]
+
+
 def test_sounds_of_several_channels_are_their_mean(references, estimates):
     scores = scores_of(references, estimates)
     for path in estimates.rglob("*.wav"):

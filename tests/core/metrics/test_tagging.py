@@ -280,3 +280,36 @@ def test_thresholds_are_chosen_from_what_can_be_scored_only():
         best_thresholds(np.zeros((3, 2)), np.zeros((3, 3)))
     with pytest.raises(InputError, match="NaN"):
         best_thresholds(np.zeros((3, 2)), np.full((3, 2), np.nan))
+
+
+@pytest.mark.parametrize("average", ["macro", "weighted", "micro"])
+def test_unknown_labels_count_nowhere(average):
+    """Scores are those of each class without its unknown recordings."""
+    labels, probabilities = random_labels_and_probabilities()
+    is_known = np.random.default_rng(5).random(labels.shape) < 0.6
+    partly = np.where(is_known, labels, np.nan)
+    scores = tagging_scores(partly, probabilities, average=average)
+    columns = [(labels[known, k], probabilities[known, k]) for k, known in enumerate(is_known.T)]
+    if average == "micro":
+        expected = metrics.roc_auc_score(labels[is_known], probabilities[is_known])
+    else:
+        areas = [metrics.roc_auc_score(*column) for column in columns]
+        weights = [1 if average == "macro" else truth.sum() for truth, _ in columns]
+        expected = np.average(areas, weights=weights)
+    assert scores["roc_auc_score"] == pytest.approx(expected)
+    other = np.where(is_known, probabilities, 1 - probabilities)
+    assert tagging_scores(partly, other, average=average) == scores
+    thresholds = best_thresholds(partly, probabilities)
+    for column, threshold in zip(columns, thresholds, strict=True):
+        assert threshold == best_thresholds(*(part[:, None] for part in column))[0]
+
+
+def test_a_class_of_which_nothing_is_known_has_no_score():
+    labels = np.array([[1, np.nan], [0, np.nan]])
+    probabilities = np.array([[0.9, 0.3], [0.2, 0.8]])
+    per_class = tagging_scores_per_class(labels, probabilities)
+    assert {values[1] for values in per_class.values()} == {None}
+    assert tagging_scores(labels, probabilities)["roc_auc_score"] == 1
+    nothing = tagging_scores(np.full((2, 2), np.nan), probabilities, average="micro")
+    assert set(nothing.values()) == {None}
+    assert best_thresholds(labels, probabilities, otherwise=(0.4,))[1] == 0.4

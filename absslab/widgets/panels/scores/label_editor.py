@@ -164,6 +164,8 @@ class LabelEditor(Part):
             text = f"the model: {self._probabilities[name]:.3f}"
         else:
             text = "the model does not know this class"
+        if self.labels is not None and name in self.labels.unknown:
+            text += "; its label is not known"
         is_mixed_in = bool(self._sources.get(name, label))
         if is_mixed_in == label:
             return text
