@@ -7,6 +7,7 @@ from pathlib import Path
 
 from absslab.cli.parser import Parser
 from absslab.core.common.config import add_flags, from_flags, look_up, parse_path
+from absslab.core.common.errors import InputError
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.progress import LongWork
 from absslab.core.common.signals import raise_if_interrupted
@@ -103,11 +104,16 @@ def _open_experiment(arguments: Sequence[str]) -> Experiment:
     given = vars(parser.parse(arguments, explain_unknown=_hint_at_other_part))
     checkpoint = given.pop("checkpoint_path")
     recipe_name = given.pop("recipe")
-    for name in ("data_folder", "labels", "feature_store"):
+    for name in ("data_folder", "labels", "feature_store", "initial_weights"):
         if given.get(name):
             # A checkpoint is also used from other working directories.
             given[name] = str(Path(given[name]).resolve())
     if checkpoint:
+        if given.get("initial_weights"):
+            raise InputError(
+                "--initial_weights begins a new training, --checkpoint_path goes on with one: "
+                "pass one of them"
+            )
         if recipe_name:
             given["recipe"] = recipe_name
         return Experiment.resume(checkpoint, given)

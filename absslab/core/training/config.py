@@ -101,6 +101,12 @@ class TrainingConfig(Config):
     precision: str = option(
         "auto", "number format of the mask network's arithmetic", choices=("auto", *PRECISIONS)
     )
+    initial_weights: str | None = option(
+        None,
+        "model to begin with, a checkpoint of the same settings: its weights are copied, those of "
+        "a class by the class's name; new classes begin anew",
+        metavar="FILE",
+    )
     seed: int = option(
         0,
         "random seed of the weights, the order of the recordings and the augmentation",

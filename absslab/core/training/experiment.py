@@ -38,6 +38,7 @@ from absslab.core.training.events import (
     TrainingStarted,
 )
 from absslab.core.training.feature_store import FeatureStore, store_path, store_steps
+from absslab.core.training.initial_weights import InitialWeights
 from absslab.core.training.resumption import damage_error, read_resumable, warn_about_lost_metrics
 from absslab.core.training.run_directory import (
     NoticeLog,
@@ -150,6 +151,7 @@ class Experiment:
         )
         left_out.check()
         labels = read_labels(settings, self.checkpoint, left_out)
+        initial = self._open_initial_weights()
         writer = RunWriter.begin(settings.run.save_path, settings.to_json(), resume=self.resumed)
         notices.begin(writer)
         writer.log(list_classes(labels.classes))
@@ -158,7 +160,7 @@ class Experiment:
         state = "failed"
         try:
             with explain_killed_loaders(settings.data.n_loaders):
-                for event in self._prepare_and_train(labels, left_out, writer):
+                for event in self._prepare_and_train(labels, left_out, writer, initial):
                     if isinstance(event, EpochResult):
                         epoch = event.epoch
                     elif writer.is_stop_requested:
@@ -198,7 +200,7 @@ class Experiment:
         self._check_settings()
         left_out = LeftOut("train", on_error=self.settings.run.on_error)
         labels = read_labels(self.settings, self.checkpoint, left_out)
-        return (yield from self._prepare(labels, left_out))
+        return (yield from self._prepare(labels, left_out, self._open_initial_weights()))
 
     def _check_settings(self) -> None:
         """Check the settings that can be checked without reading files."""
@@ -209,7 +211,16 @@ class Experiment:
         choose_device(settings.run.device)
         check_supervision(settings)
 
-    def _prepare(self, labels: Labels, left_out: LeftOut) -> Preparation:
+    def _open_initial_weights(self) -> InitialWeights | None:
+        """Read the model to begin with, if there is one and the run is not resumed."""
+        path = self.settings.training.initial_weights
+        if path is None or self.checkpoint is not None:
+            return None
+        return InitialWeights.open(path, self.settings.models)
+
+    def _prepare(
+        self, labels: Labels, left_out: LeftOut, initial: InitialWeights | None
+    ) -> Preparation:
         settings = self.settings
         train = yield from _report_task(
             "indexing training recordings",
@@ -221,7 +232,10 @@ class Experiment:
         )
         torch.manual_seed(settings.training.seed)
         device = choose_device(settings.run.device)
-        model = build_model(settings.models, labels.classes).to(device)
+        model = build_model(settings.models, labels.classes)
+        if initial is not None:
+            initial.copy_to(model)
+        model = model.to(device)
         if self.checkpoint is None:
             train = yield from self._check_steps("training", train, model, left_out)
             validation = yield from self._check_steps("validation", validation, model, left_out)
@@ -240,7 +254,8 @@ class Experiment:
         trainer = build_trainer(model, settings.training, settings.augmentation, data)
         if self.checkpoint is not None:
             self._load_state(trainer, self.checkpoint)
-            return trainer
+        if self.checkpoint is not None or initial is not None:
+            return trainer  # with the statistics of the features
         for n_read in trainer.fit_normalisation():
             yield PreparationProgress("reading training recordings", n_read, len(train))
         return trainer
@@ -280,9 +295,13 @@ class Experiment:
         return add_truth(data_set, self.settings, reader, is_whole=not left_out)
 
     def _prepare_and_train(
-        self, labels: Labels, left_out: LeftOut, writer: RunWriter
+        self,
+        labels: Labels,
+        left_out: LeftOut,
+        writer: RunWriter,
+        initial: InitialWeights | None,
     ) -> Iterator[TrainingEvent]:
-        trainer = yield from self._prepare(labels, left_out)
+        trainer = yield from self._prepare(labels, left_out, initial)
         left_out.write()
         if left_out:
             writer.log(left_out.summary())
@@ -293,7 +312,12 @@ class Experiment:
         # By which recordings are known again where the model is scored on others.
         sets = (trainer.data.train, trainer.data.validation)
         paths = [recording.path for data_set in sets for recording in data_set.recordings]
-        trained_on = sorted(set(mark_files(paths).values()))
+        before: Sequence[str] = ()  # of the model to begin with
+        if initial is not None:
+            before = initial.trained_on
+        elif self.checkpoint is not None:
+            before = self.checkpoint["made"].get("trained_on", ())
+        trained_on = sorted({*before, *mark_files(paths).values()})
         yield TrainingStarted(
             device=str(trainer.model.device),
             precision=trainer.precision,
@@ -407,7 +431,7 @@ def train_or_resume(
     """
     places = {
         name: str(Path(values[name]).resolve())
-        for name in ("data_folder", "labels", "save_path")
+        for name in ("data_folder", "labels", "save_path", "initial_weights")
         if values.get(name)
     }
     settings = Settings.from_flags({**values, **places})
