@@ -6,13 +6,18 @@ from pathlib import Path
 from absslab.cli.parser import Parser
 from absslab.core.common.config import add_flags, from_flags
 from absslab.core.common.errors import WorkError
+from absslab.core.common.left_out import LeftOut
 from absslab.core.common.progress import run_with_progress
 from absslab.core.runs.benchmark import BenchmarkConfig, benchmark_steps
 from absslab.core.runs.benchmark_conditions import CONDITIONS
 
 
-def run(arguments: Sequence[str]) -> None:
-    """Train and score under the conditions that the flags name, and print the results."""
+def run(arguments: Sequence[str]) -> LeftOut:
+    """Train and score under the conditions that the flags name, and print the results.
+
+    Returns:
+        the recordings that were left out.
+    """
     conditions = [f"{name}: {condition.summary}" for name, condition in CONDITIONS.items()]
     parser = Parser(
         "absslab benchmark",
@@ -22,8 +27,12 @@ def run(arguments: Sequence[str]) -> None:
     )
     add_flags(parser, BenchmarkConfig)
     config = from_flags(BenchmarkConfig, vars(parser.parse(arguments)))
-    results = run_with_progress(benchmark_steps(config), "benchmark", "step")
     folder = Path(config.output_folder)
+    left_out = LeftOut("benchmark", on_error=config.on_error, folder=folder)
+    try:
+        results = run_with_progress(benchmark_steps(config, left_out), "benchmark", "step")
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("stopped; the same command goes on") from None
     print(results.to_markdown(config.columns))
     print(f"→ {folder / 'results.json'}, results.csv, results.md")
     if results.failures:
@@ -34,3 +43,4 @@ def run(arguments: Sequence[str]) -> None:
         raise WorkError(
             f"no scores of {', '.join(failed)}: results.json says why; the same command tries again"
         )
+    return left_out

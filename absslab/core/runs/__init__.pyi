@@ -1,3 +1,7 @@
+from .benchmark import BenchmarkConfig as BenchmarkConfig
+from .benchmark import benchmark_steps as benchmark_steps
+from .benchmark_results import BenchmarkResults as BenchmarkResults
+from .benchmark_results import read_results as read_results
 from .catalogue import RunSummary as RunSummary
 from .catalogue import find_runs as find_runs
 from .catalogue import summarise_run as summarise_run

@@ -157,13 +157,16 @@ class Trial(NamedTuple):
         return f"{self.condition}, {self.recipe}{supervision}, seed {self.seed}"
 
 
-def benchmark_steps(config: BenchmarkConfig) -> Steps[BenchmarkResults]:
+def benchmark_steps(
+    config: BenchmarkConfig, left_out: LeftOut | None = None
+) -> Steps[BenchmarkResults]:
     """Mix, train and score under all conditions; what exists is kept.
 
     Results are written after each trial. A trial that fails does not end the others.
 
     Args:
         config: recordings, conditions and trainings.
+        left_out: collects recordings that can't be used.
 
     Yields:
         how far each stage is; all stages have names.
@@ -182,21 +185,24 @@ def benchmark_steps(config: BenchmarkConfig) -> Steps[BenchmarkResults]:
     choose_device(config.device)
     folder = Path(config.output_folder)
     _check_folder(folder)
-    sounds = yield from name_stage(_fingerprint_steps(config), "reading recordings")
+    if left_out is None:
+        left_out = LeftOut("benchmark", on_error=config.on_error, folder=folder)
+    sounds = yield from name_stage(_fingerprint_steps(config, left_out), "reading recordings")
     results = _open_results(folder, _settings(config) | sounds)
     chosen = [name for name in CONDITIONS if name in config.conditions]
     if config.background_folder is None:
-        left_out = [name for name in chosen if CONDITIONS[name].needs_backgrounds]
-        chosen = [name for name in chosen if name not in left_out]
-        if left_out:
+        impossible = [name for name in chosen if CONDITIONS[name].needs_backgrounds]
+        chosen = [name for name in chosen if name not in impossible]
+        if impossible:
             give_notice(
                 InputWarning(
-                    f"left out, since there is no background_folder: {', '.join(left_out)}; "
+                    f"left out, since there is no background_folder: {', '.join(impossible)}; "
                     "pass --background_folder to have them too"
                 )
             )
     work = Benchmark(config, folder)
     write_results(folder, results, config.columns)
+    left_out.write()
     for seed in config.seeds:
         trials = [
             Trial(condition, recipe, supervision, seed)
@@ -320,13 +326,12 @@ def _training_steps(
     return work.result
 
 
-def _fingerprint_steps(config: BenchmarkConfig) -> Steps[dict[str, object]]:
+def _fingerprint_steps(config: BenchmarkConfig, left_out: LeftOut) -> Steps[dict[str, object]]:
     """Read all recordings, check that they can be divided, and return what identifies them.
 
     Returns:
         a fingerprint of the recordings, and one of the backgrounds if there are any.
     """
-    left_out = LeftOut("benchmark", on_error=config.on_error)
     folder = config.mixture_folder(config.conditions[0], config.seeds[0])
     indexed = yield from event_steps(folder, left_out)
     backgrounds: list[Recording] = []
@@ -337,6 +342,8 @@ def _fingerprint_steps(config: BenchmarkConfig) -> Steps[dict[str, object]]:
             left_out=left_out,
         )
     left_out.stop_if_any()
+    if left_out and not indexed.recordings:
+        raise left_out.to_error()
     split_recordings(indexed.recordings, percentages=config.split_percentages)
     return {
         name: fingerprint([[item.event_label, item.origin, checksum(item.path)] for item in part])

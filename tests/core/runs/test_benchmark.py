@@ -11,6 +11,7 @@ import pytest
 from absslab.cli.main import main
 from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
+from absslab.core.common.left_out import read_left_out
 from absslab.core.common.notices import collect_notices
 from absslab.core.common.progress import run_to_end
 from absslab.core.data.mixing import MixingConfig
@@ -277,6 +278,18 @@ def test_a_silent_background_is_told_before_anything_is_trained(
     flags = flags_of(event_folder, tmp_path / "B", "--background_folder", tmp_path / "S")
     assert "silent.wav is silent" in fail(capsys, flags)
     assert not (tmp_path / "B").exists()
+
+
+def test_what_can_not_be_used_is_left_out_and_named(event_folder, streets, tmp_path, capsys):
+    shutil.copytree(streets, tmp_path / "S")
+    sound_files.save(tmp_path / "S" / "silent.wav", np.zeros(16000, np.float32), 16000)
+    flags = ["--background_folder", tmp_path / "S", "--conditions", "sparse"]
+    flags = flags_of(event_folder, tmp_path / "B", *flags, "--on_error", "skip")
+    assert main(flags) == 3
+    assert "silent.wav is silent" in capsys.readouterr().err.splitlines()[-1]
+    (row,) = read_left_out(tmp_path / "B" / "left_out.csv")
+    assert (Path(row["file"]).name, row["command"]) == ("silent.wav", "benchmark")
+    assert read_results(tmp_path / "B").rows
 
 
 @pytest.mark.parametrize(
