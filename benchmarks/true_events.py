@@ -21,7 +21,6 @@ from absslab.core.data.mixing import MixingConfig, Mixture, MixtureSpec, render,
 from absslab.core.data.recordings import Recording, classes_of, index_recordings
 from absslab.core.data.strong_labels import SoundEvent
 from absslab.core.evaluation.ideal_masks import IdealMasks, ratio_mask
-from absslab.core.evaluation.true_events import find_sounding_events
 from absslab.core.metrics.detection import (
     Counts,
     detection_scores,
@@ -31,6 +30,7 @@ from absslab.core.metrics.detection import (
 from absslab.core.model.feature_config import FeatureConfig
 from absslab.core.model.front_end import FrontEnd
 from absslab.core.separation.detection import DetectionConfig, find_events, frame_activity
+from absslab.core.separation.true_events import find_sounding_events
 
 RATE = 16000
 CLIP_LENGTH = 5.0  # s

@@ -35,6 +35,8 @@ PLAIN = (  # scores that only the JSON holds, not the table: compared without in
     "detection.frame.average_precision",
     "detection.psds.psds1",
     "detection.psds.psds2",
+    "detection.psds_ungated.psds1",
+    "detection.psds_ungated.psds2",
     "segmentation.auc",
     "segmentation.average_precision",
 )

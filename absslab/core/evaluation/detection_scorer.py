@@ -49,6 +49,7 @@ class DetectionScorer:
         self.counts = dict.fromkeys(DETECTION_KINDS, Counts(np.zeros((3, len(self.classes)), int)))
         self.frames = BinnedCounts(len(self.classes))
         self.activities: dict[str, np.ndarray] = {}  # (K, T), of recordings with strong labels
+        self.ungated_activities: dict[str, np.ndarray] = {}  # (K, T), before the gate of tags
         self.events: dict[str, Sequence[SoundEvent]] = {}
         self.durations: dict[str, float] = {}  # s
         self.hop = 0.0
@@ -104,13 +105,16 @@ class DetectionScorer:
         self.durations[name] = length
         return columns
 
-    def add_activity(self, name: str, activity: np.ndarray, hop: float) -> None:
+    def add_activity(
+        self, name: str, activity: np.ndarray, hop: float, *, ungated: np.ndarray | None = None
+    ) -> None:
         """Count the frames of a recording whose events were added.
 
         Args:
             name: of the recording.
             activity: (K, T) in [0, 1].
             hop: time from one frame to the next, s.
+            ungated: (K, T), the activity before it becomes 0 where a class is not tagged.
 
         Raises:
             InputError: the activity has other values.
@@ -122,20 +126,26 @@ class DetectionScorer:
         self.n_with_activity += 1
         if psds.is_available():
             self.activities[name] = activity.astype(np.float32, copy=False)
+            if ungated is not None:
+                self.ungated_activities[name] = ungated.astype(np.float32, copy=False)
             self.hop = hop
 
-    def psds(self) -> dict[str, float | None] | None:
+    def psds(self, *, ungated: bool = False) -> dict[str, float | None] | None:
         """Compute PSDS 1 and 2.
 
+        Args:
+            ungated: whether the activity before the gate of tags is scored.
+
         Returns:
-            the scores; None if no recording has activity over time, or `sed_scores_eval` is not
+            the scores; None if no recording has this activity, or `sed_scores_eval` is not
             installed.
         """
-        if not self.activities:
+        activities = self.ungated_activities if ungated else self.activities
+        if not activities:
             return None
-        events = {name: self.events[name] for name in self.activities}
-        durations = {name: self.durations[name] for name in self.activities}
-        return psds.psds(self.activities, events, durations, self.classes, hop=self.hop)
+        events = {name: self.events[name] for name in activities}
+        durations = {name: self.durations[name] for name in activities}
+        return psds.psds(activities, events, durations, self.classes, hop=self.hop)
 
     def copy_counts(self) -> dict[str, Any]:
         """Copy what a recording changes, beside what is kept by its name."""
@@ -145,5 +155,5 @@ class DetectionScorer:
         """Undo what a recording has changed since `copy_counts`."""
         for counted, value in before.items():
             setattr(self, counted, value)
-        for values in (self.activities, self.events, self.durations):
+        for values in (self.activities, self.ungated_activities, self.events, self.durations):
             values.pop(name, None)

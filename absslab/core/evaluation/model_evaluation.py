@@ -27,7 +27,11 @@ from absslab.core.data.strong_labels import SoundEvent
 from absslab.core.data.weak_labels import LABEL_LISTS_FILE, MULTI_HOT_FILE
 from absslab.core.evaluation.ideal_masks import IdealMasks
 from absslab.core.evaluation.reference_sounds import load_own_sounds, load_references
-from absslab.core.evaluation.score_summary import TRUE_TAGS, summarise_scores
+from absslab.core.evaluation.score_summary import (
+    TRUE_TAGS,
+    add_event_thresholds,
+    summarise_scores,
+)
 from absslab.core.evaluation.scored_part import choose_part
 from absslab.core.evaluation.scorer import (
     Estimate,
@@ -39,7 +43,12 @@ from absslab.core.evaluation.scorer import (
 from absslab.core.evaluation.scores import EvaluationResult
 from absslab.core.metrics.tagging import best_thresholds
 from absslab.core.model.checkpoint import load_checkpoint
-from absslab.core.separation.detection import DetectionConfig, find_events, frame_activity
+from absslab.core.separation.detection import (
+    DetectionConfig,
+    find_events,
+    frame_activity,
+    ungated_activity,
+)
 from absslab.core.separation.masks import SeparationConfig
 from absslab.core.separation.segmentation import Segment, concatenate
 from absslab.core.separation.separator import Separator
@@ -283,7 +292,10 @@ class Evaluation:
             settings=self.settings,
             left_out=self.left_out.reasons(self.table_folder),
         )
-        scores = replace(scores, checkpoint_checksum=self.checkpoint_checksum)
+        scores = replace(
+            add_event_thresholds(scores, self.detection, self.separator.model.event_thresholds),
+            checkpoint_checksum=self.checkpoint_checksum,
+        )
         return EvaluationResult(scores, scorer.table())
 
     def _estimate_without_sources(self, waveform: np.ndarray) -> Estimate:
@@ -294,13 +306,11 @@ class Evaluation:
 
     def _make_estimate(self, parts: list[Segment], sampling_rate: int) -> Estimate:
         """Detect events in a separated recording, and collect everything except its sources."""
-        activity = np.concatenate(
-            [
-                frame_activity(part.masks, part.power, part.probabilities, self.detection)
-                for part in parts
-            ],
-            -1,
-        )  # (K, T)
+        gated = [
+            frame_activity(part.masks, part.power, part.probabilities, self.detection)
+            for part in parts
+        ]
+        activity = np.concatenate(gated, -1)  # (K, T)
         recording = concatenate(parts)
         hop = self.separator.hop
         duration = recording.mixture.shape[1] / sampling_rate
@@ -308,8 +318,16 @@ class Evaluation:
             probabilities=recording.probabilities,
             masks=recording.masks,
             activity=activity,
+            ungated_activity=ungated_activity(recording.masks, recording.power, self.detection),
             hop=hop,
-            events=find_events(activity, hop, self.classes, self.detection, length=duration),
+            events=find_events(
+                activity,
+                hop,
+                self.classes,
+                self.detection,
+                length=duration,
+                chosen=self.separator.model.event_thresholds,
+            ),
         )
 
 

@@ -47,6 +47,8 @@ from absslab.core.metrics.detection import detection_scores, detection_scores_pe
 from absslab.core.metrics.ranking import BinnedCounts
 from absslab.core.metrics.tagging import tagging_scores, tagging_scores_per_class
 from absslab.core.metrics.undefined import mean_of_defined, number
+from absslab.core.model.event_thresholds import EventThresholds
+from absslab.core.separation.detection import DetectionConfig
 
 TAG_SCORE_NAMES = {  # metric → field of TagScores
     "roc_auc_score": "auc",
@@ -131,6 +133,35 @@ def summarise_scores(
         },
         left_out=dict(left_out or {}),
     )
+
+
+def add_event_thresholds(
+    scores: Scores, config: DetectionConfig, chosen: EventThresholds | None
+) -> Scores:
+    """Add to the scores of a model which thresholds its events were found with.
+
+    Args:
+        scores: the scores.
+        config: settings for finding events.
+        chosen: thresholds that were chosen for the model.
+    """
+    if scores.detection is None:
+        return scores
+    per_class = {}
+    for name, row in scores.per_class.items():
+        thresholds = config.thresholds(chosen, name)
+        per_class[name] = replace(
+            row,
+            high_threshold=thresholds.high,
+            low_threshold=thresholds.low,
+            median_filter=thresholds.median_filter,
+        )
+    is_chosen = chosen is not None and any(
+        config.thresholds(chosen, name) != config.thresholds(None, name) for name in per_class
+    )
+    source = chosen.describe() if chosen is not None and is_chosen else "settings"
+    detection = replace(scores.detection, event_thresholds_from=source)
+    return replace(scores, detection=detection, per_class=per_class)
 
 
 def _explain_left_out(scorer: Scorer, detection: DetectionScores | None) -> dict[str, str]:
@@ -235,11 +266,13 @@ def _summarise_detection(scorer: DetectionScorer, truth: str) -> DetectionScores
         areas = _mean_areas(scorer.frames)
         frame = replace(frame, binning_error=errors, **areas)
     psds = scorer.psds()
+    ungated_psds = scorer.psds(ungated=True)
     return DetectionScores(
         frame=frame,
         segment=CountScores(**detection_scores(scorer.counts["segment"])),
         event=CountScores(**detection_scores(scorer.counts["event"])),
         psds=None if psds is None else PsdsScores(**psds),
+        psds_ungated=None if ungated_psds is None else PsdsScores(**ungated_psds),
         n_joined_events=scorer.n_joined_events,
         truth=truth,
         n_silent_events=scorer.n_silent_events,

@@ -21,11 +21,11 @@ from absslab.core.data.strong_labels import SoundEvent
 from absslab.core.evaluation.detection_scorer import DetectionScorer, Tolerances
 from absslab.core.evaluation.ideal_masks import IdealMasks, binary_mask
 from absslab.core.evaluation.score_table import ACTIVITY, BASELINES, EXTENT, TRUTHS
-from absslab.core.evaluation.true_events import SoundingEvents, find_sounding_events
 from absslab.core.metrics import class_aware
 from absslab.core.metrics.bss_eval import BACKENDS, FILTER_LENGTH, bss_eval, import_mir_eval
 from absslab.core.metrics.ranking import BinnedCounts
 from absslab.core.metrics.separation import leakage, plain_sdr, si_sdr
+from absslab.core.separation.true_events import SoundingEvents, find_sounding_events
 
 _RELEASE_EVERY = 50  # recordings; releasing memory more often costs time
 _COUNTED = (  # attributes of a scorer that a recording changes, beside those by its name
@@ -173,6 +173,7 @@ class Estimate:
     probabilities: np.ndarray | None = None  # (K,)
     masks: np.ndarray | None = None  # (K, M, T)
     activity: np.ndarray | None = None  # (K, T)
+    ungated_activity: np.ndarray | None = None  # (K, T), also of classes that are not tagged
     hop: float = 0.0  # s, from one frame to the next
     events: Sequence[SoundEvent] | None = None
     sources: np.ndarray | None = None  # (K, N)
@@ -338,7 +339,9 @@ class Scorer:
             columns = scorer.add(truth.name, events, detected, length, n_silent=n_silent)
             row.update({f"{prefix}{column}": values for column, values in columns.items()})
             if estimate.activity is not None:
-                scorer.add_activity(truth.name, estimate.activity, estimate.hop)
+                scorer.add_activity(
+                    truth.name, estimate.activity, estimate.hop, ungated=estimate.ungated_activity
+                )
         self.n_by_activity += main == ACTIVITY
         self.n_scored["detection"] += 1
         self.n_scored["frames"] += estimate.activity is not None

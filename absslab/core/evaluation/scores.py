@@ -89,11 +89,13 @@ class DetectionScores:
     segment: CountScores | None = None
     event: CountScores | None = None
     psds: PsdsScores | None = None
+    psds_ungated: PsdsScores | None = None  # of the activity also where a class is not tagged
     # True events that overlap or touch another of their class, and are one event with it.
     n_joined_events: int | None = None
     # What is a true event: extent or activity; None in older documents, which have extents.
     truth: str | None = None
     n_silent_events: int | None = None  # labelled events without any true one: they are silent
+    event_thresholds_from: str | None = None  # how the thresholds of a model's events were chosen
 
 
 @dataclass(frozen=True)
@@ -162,6 +164,9 @@ class ClassScores(TagScores, SourceScores):
     segment_error_rate: float | None = None
     event_f1: float | None = None
     event_error_rate: float | None = None
+    high_threshold: float | None = None  # of the activity, as the two that follow
+    low_threshold: float | None = None
+    median_filter: float | None = None  # s
     activity_event_f1: float | None = None  # that of detection_activity
     extent_event_f1: float | None = None  # that of detection_extent
     frame_auc: float | None = None

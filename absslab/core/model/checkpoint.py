@@ -19,6 +19,7 @@ from absslab.core.common.errors import InputError, Reason, escape_braces
 from absslab.core.common.files import check_version, write_bytes
 from absslab.core.common.version import __version__
 from absslab.core.data.class_names import check_class_name
+from absslab.core.model.event_thresholds import EventThresholds
 from absslab.core.model.separation_model import ModelConfigs, SeparationModel, build_model
 
 FORMAT = "absslab checkpoint"
@@ -59,6 +60,7 @@ def save_checkpoint(
         "configs": configs.to_json(),
         "classes": list(model.classes),
         "weights": model.state_dict(),
+        "event_thresholds": model.event_thresholds and model.event_thresholds.to_json(),
         "made": {
             "absslab": __version__,
             "torch": str(torch.__version__),
@@ -146,6 +148,8 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Che
         # Any other error here, such as one of a library's cache, is not the file's fault.
         with _SizeLimit(weights):
             model = build_model(configs, classes)
+        if thresholds := content.get("event_thresholds"):  # earlier versions chose none
+            model.event_thresholds = EventThresholds.from_json(thresholds)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _mismatch_error(path, error) from None
     try:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from absslab.core.common.config import Config, option
+from absslab.core.model.event_thresholds import EventThresholds
 from absslab.core.model.feature_config import FeatureConfig
 from absslab.core.model.front_end import FrontEnd
 from absslab.core.model.mask_networks import MASK_NETS, find_mask_net
@@ -110,6 +111,7 @@ class SeparationModel(nn.Module):
         self.pooling = pooling
         self.classes = tuple(classes)
         self.competing = competing
+        self.event_thresholds: EventThresholds | None = None  # those chosen for its classes
 
     @property
     def device(self) -> torch.device:

@@ -10,17 +10,36 @@ import numpy as np
 from absslab.core.common.config import Config, option
 from absslab.core.common.errors import InputError
 from absslab.core.data.strong_labels import SoundEvent
+from absslab.core.model.event_thresholds import ClassThresholds, EventThresholds
+
+HIGH = 0.5  # threshold of the activity where none was chosen
+LOW = 0.2
 
 
 @dataclass(frozen=True)
 class DetectionConfig(Config):
     """Thresholds and durations of events."""
 
-    high_threshold: float = option(
-        0.5, "an event needs a frame with at least this activity", at_least=0, at_most=1
+    high_threshold: float | None = option(
+        None,
+        "an event needs a frame with at least this activity; by default what was chosen for the "
+        f"class on validation recordings, or else {HIGH:g}",
+        at_least=0,
+        at_most=1,
     )
-    low_threshold: float = option(
-        0.2, "an event lasts as long as the activity stays above this", at_least=0, at_most=1
+    low_threshold: float | None = option(
+        None,
+        "an event lasts as long as the activity stays above this; by default what was chosen for "
+        f"the class, or else {LOW:g}",
+        at_least=0,
+        at_most=1,
+    )
+    median_filter: float | None = option(
+        None,
+        "length of a median filter that smooths the activity first; 0: none; by default what was "
+        "chosen for the class, or else none",
+        unit="s",
+        at_least=0,
     )
     close_gaps: float = option(0.3, "longest pause within an event", unit="s", at_least=0)
     close_gaps_first: bool = option(
@@ -43,11 +62,38 @@ class DetectionConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.low_threshold > self.high_threshold:
+        if self.low_threshold is None:
+            return
+        high = HIGH if self.high_threshold is None else self.high_threshold
+        if self.low_threshold > high:
             raise InputError(
                 f"low_threshold is {self.low_threshold:g}: expected at most high_threshold, "
-                f"{self.high_threshold:g}"
+                f"{high:g}"
             )
+
+    def thresholds(self, chosen: EventThresholds | None, class_name: str) -> ClassThresholds:
+        """Return the thresholds of a class: as set here, else as chosen for it, else the defaults.
+
+        Args:
+            chosen: thresholds of a model; they do not count if they are of another kind of
+                activity.
+            class_name: name of the class.
+        """
+        found = ClassThresholds(HIGH, LOW)
+        if chosen is not None and chosen.activity == self.activity:
+            found = chosen.per_class.get(class_name, found)
+        high = found.high
+        low = found.low
+        median_filter = found.median_filter
+        if self.median_filter is not None:
+            median_filter = self.median_filter
+        if self.low_threshold is not None:
+            low = self.low_threshold
+            high = max(high, low)
+        if self.high_threshold is not None:
+            high = self.high_threshold
+            low = min(high, low)
+        return ClassThresholds(high, low, median_filter)
 
 
 def frame_activity(
@@ -69,12 +115,25 @@ def frame_activity(
 
     Source: the mean of the mask, and the gate: Kong et al., arXiv 1804.04715.
     """
+    is_tagged = probabilities > config.tag_threshold  # (K,)
+    return ungated_activity(masks, power, config) * is_tagged[:, None]
+
+
+def ungated_activity(masks: np.ndarray, power: np.ndarray, config: DetectionConfig) -> np.ndarray:
+    """Compute the share of each class in each frame, also where the class is not tagged.
+
+    Args:
+        masks: masks of the classes.
+        power: power of the mixture.
+        config: settings, of which `activity` is used.
+
+    Shape:
+        masks (K, M, T), power (M, T) → (K, T) in [0, 1].
+    """
     if config.activity == "bins":
-        activity = masks.mean(1)  # (K, T)
-    else:
-        magnitude = np.sqrt(np.maximum(power, 0))  # (M, T)
-        activity = np.einsum("kmt,mt->kt", masks, magnitude) / np.maximum(magnitude.sum(0), 1e-9)
-    return activity * (probabilities > config.tag_threshold)[:, None]
+        return masks.mean(1)  # (K, T)
+    magnitude = np.sqrt(np.maximum(power, 0))  # (M, T)
+    return np.einsum("kmt,mt->kt", masks, magnitude) / np.maximum(magnitude.sum(0), 1e-9)
 
 
 def find_events(
@@ -84,6 +143,7 @@ def find_events(
     config: DetectionConfig,
     *,
     length: float = np.inf,
+    chosen: EventThresholds | None = None,
 ) -> list[SoundEvent]:
     """Find events: the activity stays above the low threshold, and reaches the high one.
 
@@ -94,6 +154,7 @@ def find_events(
         classes: K names.
         config: thresholds and durations.
         length: length of the recording, s; no event ends after it.
+        chosen: thresholds that were chosen for the model.
 
     Returns:
         events in the order of their onsets.
@@ -103,10 +164,12 @@ def find_events(
     events = []
     max_gap = int(config.close_gaps / hop + 1e-6)  # frames
     for name, curve in zip(classes, activity, strict=True):
+        thresholds = config.thresholds(chosen, name)
+        smoothed = smooth_by_median(curve, thresholds.median_filter / hop)
         runs = find_active_runs(
-            curve,
-            high=config.high_threshold,
-            low=config.low_threshold,
+            smoothed,
+            high=thresholds.high,
+            low=thresholds.low,
             max_gap=max_gap,
             close_gaps_first=config.close_gaps_first,
         )
@@ -116,6 +179,22 @@ def find_events(
             if (stop - start) * hop >= config.shortest_event and onset < offset:
                 events.append(SoundEvent(name, onset, offset))
     return sorted(events, key=lambda event: (event.onset, event.event_label))
+
+
+def smooth_by_median(curve: np.ndarray, length: float) -> np.ndarray:
+    """Replace each value by the median of those around it; beyond the ends the curve stays as is.
+
+    Args:
+        curve: (T,).
+        length: of the filter, frames; it takes an odd number of them, so below 2 it does nothing.
+
+    Shape:
+        (T,) → (T,).
+    """
+    from scipy.ndimage import median_filter
+
+    n_frames = min(int(length / 2) * 2 + 1, 2 * len(curve) - 1)
+    return curve if n_frames < 3 else median_filter(curve, n_frames, mode="nearest")
 
 
 def find_active_runs(

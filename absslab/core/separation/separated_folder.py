@@ -326,6 +326,7 @@ def separate_file(
             separator.classes,
             detection,
             length=info.duration,
+            chosen=separator.model.event_thresholds,
         )
         rows = [(path.name, event.onset, event.offset, event.event_label) for event in events]
         write_events(unfinished / "events.tsv", rows)

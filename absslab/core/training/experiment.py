@@ -29,6 +29,7 @@ from absslab.core.data.class_names import list_classes
 from absslab.core.data.identical_files import mark_files
 from absslab.core.model.checkpoint import save_checkpoint
 from absslab.core.model.separation_model import SeparationModel, build_model
+from absslab.core.training.event_thresholds import add_event_thresholds
 from absslab.core.training.events import (
     EpochResult,
     PreparationProgress,
@@ -70,6 +71,7 @@ CHANGEABLE = (
     "n_loaders",
     "save_path",
     "keep_every",
+    "choose_thresholds",
     "on_error",
 )
 TrainingSteps = Generator[TrainingEvent, None, TrainingOutcome]
@@ -333,6 +335,7 @@ class Experiment:
             if isinstance(event, EpochResult):
                 self._save(event, trainer, writer, data_state, trained_on)
             yield event
+        add_event_thresholds(self.settings, trainer, writer, labels.event_readers["validation"])
 
     def _save(
         self,

@@ -36,6 +36,13 @@ class RunConfig(Config):
         unit="epochs",
         at_least=0,
     )
+    choose_thresholds: str = option(
+        "auto",
+        "how the thresholds of events are chosen for the best model, on the validation "
+        "recordings: events, by event F1 against their strong labels; tags, by their weak labels "
+        "alone; auto, by strong labels if there are any; none, they are not",
+        choices=("auto", "events", "tags", "none"),
+    )
     on_error: str = on_error_option("stop")
 
 

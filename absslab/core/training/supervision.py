@@ -58,7 +58,7 @@ def check_truth(
     if settings.training.supervision == "sources":
         check_sources(recordings, classes, settings.data.data_folder)
     if settings.training.supervision == "events" and reader is None:
-        folder = _table_folder(settings, recordings)
+        folder = table_folder(settings, recordings)
         if not (folder / EVENTS_FILE).is_file():
             require_events(None, recordings, folder)
 
@@ -80,7 +80,7 @@ def add_truth(
     if settings.training.supervision == "sources":
         return replace(data_set, has_sources=True)
     if settings.training.supervision == "events":
-        folder = _table_folder(settings, data_set.recordings)
+        folder = table_folder(settings, data_set.recordings)
         events = read_strong_labels(
             data_set.durations,
             data_set.classes,
@@ -92,7 +92,7 @@ def add_truth(
     return data_set
 
 
-def _table_folder(settings: Settings, recordings: Sequence[LabelledRecording]) -> Path:
+def table_folder(settings: Settings, recordings: Sequence[LabelledRecording]) -> Path:
     """Return the folder with the label tables of a split."""
     if settings.data.data_set_type == "mixture_folder":
         return Path(recordings[0].path).parent  # each split has its own tables

@@ -153,7 +153,14 @@ class LiveSeparation:
             separation.masks, separation.power, separation.probabilities, detection
         )
         length = self.waveform.shape[1] / self.sampling_rate  # s
-        events = find_events(activity, self.separator.hop, classes, detection, length=length)
+        events = find_events(
+            activity,
+            self.separator.hop,
+            classes,
+            detection,
+            length=length,
+            chosen=self.separator.model.event_thresholds,
+        )
         scores = {}
         for name, reference in self._audible_references.items():
             source = separation.sources[classes.index(name)]  # (C, N)

@@ -31,6 +31,7 @@ from absslab.core.evaluation.scorer import ScoringConfig
 from absslab.core.metrics import psds
 from absslab.core.metrics.separation import si_sdr
 from absslab.core.metrics.tagging import best_thresholds, tagging_scores
+from absslab.core.separation.detection import DetectionConfig
 from absslab.core.separation.masks import SeparationConfig
 from absslab.core.separation.separator import Separator
 
@@ -431,6 +432,25 @@ def test_without_strong_labels_there_is_no_detection_and_it_is_said(checkpoint, 
     json.dumps(own_scores, allow_nan=False)
 
 
+def test_events_are_scored_with_the_thresholds_of_the_model(checkpoint, opened, scores):
+    chosen = opened.separator.model.event_thresholds
+    for name, row in scores["per_class"].items():
+        thresholds = opened.detection.thresholds(chosen, name)
+        assert (row["high_threshold"], row["low_threshold"]) == (thresholds.high, thresholds.low)
+        assert row["median_filter"] == thresholds.median_filter
+    expected = f"strong labels of {N_VALIDATION} validation recordings" if chosen.per_class else ""
+    assert scores["detection"]["event_thresholds_from"] in (expected, "settings")
+    fixed = DetectionConfig(high_threshold=0.3, low_threshold=0.1, median_filter=0.0)
+    evaluation = open_evaluation(
+        EvaluationConfig(checkpoint_path=str(checkpoint), device="cpu"),
+        detection=fixed,
+        scoring=QUICK,
+    )
+    own_scores = run_to_end(evaluation.run()).scores
+    assert own_scores.detection.event_thresholds_from == "settings"
+    assert {row.high_threshold for row in own_scores.per_class.values()} == {0.3}
+
+
 def test_psds_is_a_number_where_its_package_is_there_and_said_to_be_missing_where_not(
     checkpoint, scores, monkeypatch
 ):
@@ -440,7 +460,7 @@ def test_psds_is_a_number_where_its_package_is_there_and_said_to_be_missing_wher
         assert "psds" not in scores["missing"]
     monkeypatch.setattr(psds, "is_available", lambda: False)
     own_scores = evaluate(checkpoint).scores.to_json()
-    assert own_scores["detection"]["psds"] is None
+    assert own_scores["detection"]["psds"] is own_scores["detection"]["psds_ungated"] is None
     assert "absslab[psds]" in own_scores["missing"]["psds"]
     assert own_scores["detection"]["event"] == scores["detection"]["event"]
 

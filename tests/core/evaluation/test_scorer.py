@@ -14,6 +14,7 @@ from absslab.core.evaluation.score_summary import summarise_scores
 from absslab.core.evaluation.score_table import BASELINES, SEPARATION, Statistics
 from absslab.core.evaluation.score_text import score_text
 from absslab.core.evaluation.scorer import Estimate, Scorer, ScoringConfig, Truth
+from absslab.core.metrics import psds
 from absslab.core.model.feature_config import FeatureConfig
 from absslab.core.model.front_end import FrontEnd
 
@@ -711,6 +712,21 @@ def test_labelled_events_that_are_silent_are_counted_and_said():
     assert scores.detection.event.f1 == 1.0
     assert scores.detection.n_silent_events == 1
     assert "1 labelled events are no true ones" in score_text(scores)
+
+
+@pytest.mark.skipif(not psds.is_available(), reason="sed_scores_eval is missing")
+def test_psds_before_tags_decide_is_that_of_the_activity_without_their_gate():
+    """The knock is not tagged, so its activity counts only before the gate."""
+    events = [SoundEvent("speech", 0.1, 0.2), SoundEvent("knock", 0.3, 0.4)]
+    truth = replace(recording({}, rest=noise_floor(), events=events), references=None)
+    ungated = np.zeros((3, N_FRAMES), np.float32)
+    for k, event in enumerate(events):
+        ungated[k, round(event.onset / HOP + 0.5) : round(event.offset / HOP + 0.5)] = 0.9
+    gated = ungated * np.array([1, 0, 0], np.float32)[:, None]
+    estimate = Estimate(activity=gated, ungated_activity=ungated, hop=HOP, events=[])
+    detection = report(score((truth, estimate)))["detection"]
+    assert detection["psds"]["psds1"] < 0.6
+    assert detection["psds_ungated"]["psds1"] == pytest.approx(1.0)
 
 
 def test_levels_in_the_wrong_order_are_refused():

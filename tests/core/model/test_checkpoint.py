@@ -9,6 +9,7 @@ import torch
 
 from absslab.core.common.errors import InputError
 from absslab.core.model.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint
+from absslab.core.model.event_thresholds import ClassThresholds, EventThresholds
 from absslab.core.model.mask_networks import VGGLikeCNNConfig
 from absslab.core.model.pooling import GWRPConfig
 from absslab.core.model.separation_model import (
@@ -261,3 +262,38 @@ def test_a_checkpoint_whose_classes_would_name_other_files_is_refused(tmp_path, 
     torch.save(content, tmp_path / "m.ckpt")
     with pytest.raises(InputError):
         load_checkpoint(tmp_path / "m.ckpt")
+
+
+# --- thresholds of events -------------------------------------------------------------------------
+
+
+def test_thresholds_of_events_travel_with_a_model(tmp_path):
+    model = trained(VGG)
+    thresholds = {CLASSES[0]: ClassThresholds(0.6, 0.24, 0.2)}
+    model.event_thresholds = EventThresholds(thresholds, "tags", 12)
+    save_checkpoint(tmp_path / "m.ckpt", model, VGG, {})
+    assert load_checkpoint(tmp_path / "m.ckpt").model.event_thresholds == model.event_thresholds
+
+
+def test_a_model_of_an_earlier_version_has_no_thresholds(saved):
+    content = torch.load(saved, weights_only=True)
+    del content["event_thresholds"]
+    torch.save(content, saved)
+    assert load_checkpoint(saved).model.event_thresholds is None
+
+
+@pytest.mark.parametrize(
+    "thresholds",
+    [
+        "high",
+        {"per_class": {"a": {"high": "high", "low": 0.2}}},
+        {"per_class": {"a": {"high": 0.2, "low": 0.5}}},
+        {"per_class": {"a": {"high": float("nan"), "low": 0.5}}},
+        {"chosen_by": "luck"},
+        {"chosen_on": 3},
+    ],
+)
+def test_thresholds_that_are_damaged_are_refused(saved, thresholds):
+    content = torch.load(saved, weights_only=True)
+    torch.save(content | {"event_thresholds": thresholds}, saved)
+    assert "is damaged" in refusal_of(saved)

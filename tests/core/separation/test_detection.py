@@ -5,7 +5,13 @@ import pytest
 
 from absslab.core.common.errors import InputError
 from absslab.core.data.strong_labels import SoundEvent
-from absslab.core.separation.detection import DetectionConfig, find_events, frame_activity
+from absslab.core.model.event_thresholds import ClassThresholds, EventThresholds
+from absslab.core.separation.detection import (
+    DetectionConfig,
+    find_events,
+    frame_activity,
+    smooth_by_median,
+)
 
 HOP = 0.1
 PLAIN = DetectionConfig(high_threshold=0.5, low_threshold=0.2, close_gaps=0.0, shortest_event=0.0)
@@ -155,3 +161,58 @@ def test_a_class_up_to_the_tag_threshold_has_no_activity():
         np.ones((3, 8, 20)), np.ones((8, 20)), [0.1, 0.11, 0.0], tag_threshold=0.1
     )
     assert activity.any(1).tolist() == [False, True, False]
+
+
+# --- thresholds that were chosen for a model, and the median filter -------------------------------
+
+CHOSEN = EventThresholds({"a": ClassThresholds(0.8, 0.4, 0.3)})
+
+
+def test_a_median_filter_removes_single_frames_and_fills_single_gaps():
+    curve = [0, 0.9, 0, 0, 0.9, 0, 0.9, 0.9, 0]
+    assert detect(curve, median_filter=0.3) == [("a", 4.5, 7.5)]
+    assert detect(curve, median_filter=0.19) == detect(curve)
+    assert smooth_by_median(np.array([1.0, 0, 0, 1, 1]), 3).tolist() == [1, 0, 0, 1, 1]
+
+
+@pytest.mark.parametrize("length", [0, 1.9, 3, 4.2, 5, 1e9])
+def test_a_median_is_that_of_the_frames_around(length):
+    curve = np.random.default_rng(0).random(8)
+    n = min(int(length / 2) * 2 + 1, 15)
+    padded = np.pad(curve, n // 2, mode="edge")
+    expected = [np.median(padded[t : t + n]) for t in range(8)]
+    np.testing.assert_allclose(smooth_by_median(curve, length), expected)
+
+
+def test_chosen_thresholds_count_where_none_is_set():
+    config = DetectionConfig()
+    assert config.thresholds(CHOSEN, "a") == ClassThresholds(0.8, 0.4, 0.3)
+    assert config.thresholds(CHOSEN, "b") == ClassThresholds(0.5, 0.2, 0.0)
+    assert config.thresholds(None, "a") == ClassThresholds(0.5, 0.2, 0.0)
+
+
+def test_thresholds_that_are_set_count_for_all_classes():
+    config = DetectionConfig(high_threshold=0.3)
+    assert config.thresholds(CHOSEN, "a") == ClassThresholds(0.3, 0.3, 0.3)
+    assert config.thresholds(CHOSEN, "b") == ClassThresholds(0.3, 0.2, 0.0)
+    assert DetectionConfig(low_threshold=0.3).thresholds(CHOSEN, "a").high == 0.8
+    assert DetectionConfig(median_filter=0.0).thresholds(CHOSEN, "a").median_filter == 0
+
+
+def test_chosen_thresholds_do_not_count_for_another_kind_of_activity():
+    config = DetectionConfig(activity="bins")
+    assert config.thresholds(CHOSEN, "a") == ClassThresholds(0.5, 0.2, 0.0)
+
+
+def test_events_are_found_with_the_thresholds_of_their_class():
+    curves = np.array([[0, 0.7, 0.7, 0.7, 0], [0, 0.7, 0.7, 0.7, 0]])
+    events = find_events(curves, HOP, ["a", "b"], DetectionConfig(), chosen=CHOSEN)
+    assert [event.event_label for event in events] == ["b"]
+
+
+@pytest.mark.parametrize("values", [(0.2, 0.5, 0), (1.5, 0.5, 0), (0.5, 0.2, -1), (np.nan, 0.2, 0)])
+def test_thresholds_that_are_none_are_refused(values):
+    with pytest.raises(InputError, match="the thresholds of a are"):
+        EventThresholds({"a": ClassThresholds(*values)})
+    with pytest.raises(InputError, match="chosen by 'luck': expected events, tags"):
+        EventThresholds(chosen_by="luck")

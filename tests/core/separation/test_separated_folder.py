@@ -15,7 +15,9 @@ from absslab.cli.main import main
 from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
 from absslab.core.common.left_out import LeftOut
+from absslab.core.model.event_thresholds import ClassThresholds, EventThresholds
 from absslab.core.separation import separated_folder
+from absslab.core.separation.detection import DetectionConfig
 from absslab.core.separation.segmentation import Segment
 from absslab.core.separation.separated_folder import find_inputs, separate_file
 from absslab.core.separation.separator import Separator
@@ -171,6 +173,20 @@ def test_events_are_within_the_file_and_carry_its_name(separator, mixtures, tmp_
         name, onset, offset, label = line.split("\t")
         assert (name, label in separator.classes) == ("000000.wav", True)
         assert 0 <= float(onset) < float(offset) <= 2.0
+
+
+def test_events_are_found_with_the_thresholds_of_the_model(checkpoint, mixtures, tmp_path):
+    path = mixtures / "test" / "000000.wav"
+    separator = Separator.from_checkpoint(str(checkpoint))
+    always = dict.fromkeys(separator.classes, ClassThresholds(0.0, 0.0))
+    for name, thresholds in {"all": always, "none": {}}.items():
+        separator.model.event_thresholds = EventThresholds(thresholds)
+        config = DetectionConfig(tag_threshold=0.0, close_gaps=2.0)
+        list(separate_file(separator, path, tmp_path / name, detection=config))
+    lines = (tmp_path / "all" / "000000" / "events.tsv").read_text().splitlines()
+    assert {line.split("\t")[3] for line in lines[1:]} == set(separator.classes)
+    other_lines = (tmp_path / "none" / "000000" / "events.tsv").read_text().splitlines()
+    assert other_lines != lines
 
 
 def test_leaving_in_the_middle_leaves_nothing_half_written(separator, tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from absslab.core.data.strong_labels import SoundEvent
-from absslab.core.evaluation.true_events import find_sounding_events
+from absslab.core.separation.true_events import find_sounding_events
 
 RATE = 1000
 WHOLE = [SoundEvent("dog", 0.0, 3.0)]

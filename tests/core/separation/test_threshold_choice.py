@@ -1,0 +1,83 @@
+"""The thresholds of each class are those that find its events best."""
+
+import numpy as np
+
+from absslab.core.data.strong_labels import SoundEvent
+from absslab.core.model.event_thresholds import ClassThresholds
+from absslab.core.separation.detection import DetectionConfig
+from absslab.core.separation.threshold_choice import (
+    DetectedRecording,
+    choose_by_events,
+    choose_by_tags,
+)
+
+HOP = 0.1
+CLASSES = ["dog", "rain"]
+CONFIG = DetectionConfig()
+
+
+def recording(level, noise, *, present=True, flicker=0.0):
+    """Make a recording of 6 s: the dog from 2 to 4 s at a level of activity, noise elsewhere."""
+    activity = np.zeros((2, 60))
+    activity[0] = noise
+    activity[0, 50] = max(noise, flicker)
+    if present:
+        activity[0, 20:40] = level
+    events = [SoundEvent("dog", 1.95, 3.95)] if present else []
+    return DetectedRecording(activity, frozenset(CLASSES[:1] if present else ()), 6.0, events)
+
+
+def test_a_quiet_class_gets_low_thresholds():
+    chosen = choose_by_events([recording(0.3, 0.05)] * 6, CLASSES, HOP, CONFIG)
+    assert chosen.per_class == {"dog": ClassThresholds(0.2, 0.08)}
+    assert (chosen.chosen_by, chosen.n_recordings) == ("events", 6)
+    assert chosen.describe() == "strong labels of 6 validation recordings"
+
+
+def test_a_class_that_is_heard_too_often_gets_high_thresholds():
+    recordings = [recording(0.95, 0.3), recording(0.7, 0.0, present=False)] * 6
+    recordings += [recording(0.7, 0.7, present=False)] * 3
+    chosen = choose_by_events(recordings, CLASSES, HOP, CONFIG)
+    assert chosen.per_class["dog"].high == 0.8
+
+
+def test_single_frames_are_smoothed_away_where_that_helps():
+    recordings = [recording(0.9, 0.0, flicker=0.95)] * 6
+    config = DetectionConfig(shortest_event=0.0)
+    chosen = choose_by_events(recordings, CLASSES, HOP, config)
+    assert chosen.per_class["dog"] == ClassThresholds(0.5, 0.2, 0.2)
+
+
+def test_thresholds_stay_where_they_are_as_good_as_any():
+    chosen = choose_by_events([recording(1.0, 0.0)] * 6, CLASSES, HOP, CONFIG)
+    assert chosen.per_class == {}
+
+
+def test_thresholds_stay_where_others_are_hardly_better():
+    """With the others 19 instead of 18 of 20 events are found: 0.974 instead of 0.947."""
+    recordings = [recording(1.0, 0.0)] * 18 + [recording(0.45, 0.0), recording(0.1, 0.0)]
+    assert choose_by_events(recordings, CLASSES, HOP, CONFIG).per_class == {}
+
+
+def test_thresholds_of_a_class_with_few_events_are_not_chosen():
+    chosen = choose_by_events([recording(0.3, 0.05)] * 4, CLASSES, HOP, CONFIG)
+    assert chosen.per_class == {}
+
+
+def test_recordings_without_strong_labels_do_not_count():
+    without = DetectedRecording(np.ones((2, 60)), frozenset(), 6.0)
+    chosen = choose_by_events([recording(0.3, 0.05)] * 6 + [without] * 9, CLASSES, HOP, CONFIG)
+    assert chosen.n_recordings == 6
+    assert chosen.per_class["dog"].high == 0.2
+
+
+def test_weak_labels_choose_what_tells_best_whether_a_class_is_there():
+    recordings = [recording(0.85, 0.0), recording(0.0, 0.7, present=False)] * 4
+    chosen = choose_by_tags(recordings, CLASSES, CONFIG)
+    assert chosen.per_class == {"dog": ClassThresholds(0.8, 0.32)}
+    assert chosen.describe() == "weak labels of 8 validation recordings"
+
+
+def test_weak_labels_choose_nothing_for_classes_that_are_always_or_never_there():
+    chosen = choose_by_tags([recording(0.3, 0.0)] * 4, CLASSES, CONFIG)
+    assert chosen.per_class == {}

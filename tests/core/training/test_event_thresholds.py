@@ -1,0 +1,143 @@
+"""A training chooses the thresholds of events on its validation recordings."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from absslab.core.common.notices import collect_notices
+from absslab.core.data.audio_data_set import open_split
+from absslab.core.model.checkpoint import load_checkpoint
+from absslab.core.separation.threshold_choice import choose_by_events
+from absslab.core.training import event_thresholds
+from absslab.core.training.event_thresholds import add_event_thresholds
+
+N_VALIDATION = 8
+
+
+@pytest.fixture
+def model_path(checkpoint, tmp_path):
+    """A copy of a model, without thresholds."""
+    content = torch.load(checkpoint, weights_only=True)
+    content.pop("event_thresholds")
+    torch.save(content, tmp_path / "model.ckpt")
+    return tmp_path / "model.ckpt"
+
+
+def choose(settings, folder, model_path, choice):
+    """Choose thresholds, and return them with the lines of the log and the notices."""
+    settings = replace(
+        settings,
+        data=replace(settings.data, data_folder=str(folder)),
+        run=replace(settings.run, choose_thresholds=choice),
+    )
+    classes = load_checkpoint(model_path).model.classes
+    validation = open_split(
+        settings.data,
+        "validation",
+        sampling_rate=settings.features.sampling_rate,
+        classes=classes,
+    )
+    trainer = SimpleNamespace(
+        model=SimpleNamespace(device=torch.device("cpu")),
+        data=SimpleNamespace(validation=validation),
+    )
+    log: list[str] = []
+    writer = SimpleNamespace(save_path=model_path, log=log.append)
+    with collect_notices() as notices:
+        add_event_thresholds(settings, trainer, writer, None)
+    return load_checkpoint(model_path).model.event_thresholds, log, [str(line) for line in notices]
+
+
+@pytest.fixture
+def without_events(mixtures, tmp_path):
+    """The mixtures without strong labels."""
+    folder = shutil.copytree(mixtures, tmp_path / "set")
+    for path in Path(folder).glob("*/events.tsv"):
+        path.unlink()
+    return folder
+
+
+def test_a_training_saves_them_with_its_best_model(checkpoint):
+    chosen = load_checkpoint(checkpoint).model.event_thresholds
+    assert chosen.describe() == f"strong labels of {N_VALIDATION} validation recordings"
+    log = (checkpoint.with_suffix("") / "log.txt").read_text()
+    assert f"thresholds of events: chosen by {chosen.describe()}" in log
+
+
+def test_strong_labels_of_validation_are_used_by_default(settings, mixtures, model_path):
+    chosen, log, notices = choose(settings, mixtures, model_path, "auto")
+    assert chosen.chosen_by == "events"
+    assert chosen.n_recordings == N_VALIDATION
+    assert log == [f"thresholds of events: chosen by {chosen.describe()}"]
+    assert notices == []
+
+
+def test_weak_labels_alone_are_used_if_that_is_wished(settings, mixtures, model_path):
+    chosen, _, notices = choose(settings, mixtures, model_path, "tags")
+    assert chosen.chosen_by == "tags"
+    assert notices == []
+
+
+def test_thresholds_are_not_chosen_if_that_is_wished(settings, mixtures, model_path):
+    before = model_path.read_bytes()
+    chosen, log, _ = choose(settings, mixtures, model_path, "none")
+    assert chosen is None
+    assert log == []
+    assert model_path.read_bytes() == before
+
+
+def test_without_strong_labels_weak_ones_are_used(settings, without_events, model_path):
+    chosen, log, notices = choose(settings, without_events, model_path, "auto")
+    assert chosen.chosen_by == "tags"
+    assert "weak labels of 8 validation recordings" in log[0]
+    assert notices == []
+    chosen, _, notices = choose(settings, without_events, model_path, "events")
+    assert chosen.chosen_by == "tags"
+    assert "have no strong labels in" in notices[0]
+
+
+def test_strong_labels_that_can_not_be_read_end_no_training(settings, without_events, model_path):
+    (without_events / "validation" / "events.tsv").write_text("filename\tonset\n000000.wav\tx\n")
+    chosen, _, notices = choose(settings, without_events, model_path, "auto")
+    assert chosen.chosen_by == "tags"
+    assert "strong labels of the validation recordings can't be used" in notices[0]
+
+
+def test_a_recording_that_is_gone_by_then_ends_no_training(
+    settings, mixtures, model_path, monkeypatch
+):
+    def fail(*_):
+        raise event_thresholds.InputError("a.wav is gone")
+
+    monkeypatch.setattr(event_thresholds, "detect_recording", fail)
+    chosen, log, notices = choose(settings, mixtures, model_path, "auto")
+    assert chosen is None
+    assert log == []
+    assert "no thresholds of events were chosen" in notices[0]
+
+
+def test_weights_and_origin_of_the_model_stay(settings, mixtures, model_path):
+    before = torch.load(model_path, weights_only=True)
+    choose(settings, mixtures, model_path, "auto")
+    after = torch.load(model_path, weights_only=True)
+    assert after["made"] == before["made"]
+    for name, weights in before["weights"].items():
+        assert torch.equal(after["weights"][name], weights), name
+
+
+def test_true_events_are_those_that_sound(settings, mixtures, model_path, monkeypatch):
+    seen = []
+
+    def watched(recordings, *arguments):
+        seen.extend(recordings)
+        return choose_by_events(recordings, *arguments)
+
+    monkeypatch.setattr(event_thresholds, "choose_by_events", watched)
+    choose(settings, mixtures, model_path, "events")
+    assert len(seen) == N_VALIDATION
+    assert all(event.offset <= 2.0 for recording in seen for event in recording.events)
+    assert any(recording.events for recording in seen)
