@@ -40,8 +40,7 @@ def detect_split(separator: Separator, folder: Path, split: str) -> list[Detecte
     )
     assert events is not None, "the recordings have no strong labels"
     return [
-        detect_recording(separator, item.path, item.labels, events[item.path], CONFIG)
-        for item in data_set.recordings
+        detect_recording(separator, item, events[item.path], CONFIG) for item in data_set.recordings
     ]
 
 

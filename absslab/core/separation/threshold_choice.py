@@ -42,6 +42,7 @@ class DetectedRecording:
 
     activity: np.ndarray  # (K, T)
     labels: frozenset[str]
+    unknown: frozenset[str]  # classes that it may have or not
     length: float  # s
     events: Sequence[SoundEvent] | None = None
 
@@ -63,12 +64,13 @@ def choose_by_events(
     known = [recording for recording in recordings if recording.events is not None]
     per_class = {}
     for k, name in enumerate(classes):
-        truths = [_events_of(recording, name) for recording in known]
+        own = [item for item in known if name not in item.unknown]
+        truths = [_events_of(recording, name) for recording in own]
         n_events = sum(map(len, truths))
         if n_events < MIN_EVENTS:
             continue
         scores = np.array(
-            [_event_f1(known, truths, k, name, hop, config, item) for item in _CANDIDATES]
+            [_event_f1(own, truths, k, name, hop, config, item) for item in _CANDIDATES]
         )
         error = np.sqrt(max(scores[0] * (1 - scores[0]), _LEAST_VARIANCE) / n_events)
         if scores.max() - scores[0] > error:
@@ -86,15 +88,16 @@ def choose_by_tags(
         classes: K names.
         config: how the activity was computed.
     """
-    labels = np.array([[name in item.labels for name in classes] for item in recordings])  # (n, K)
-    highest = np.stack([item.activity.max(1, initial=0.0) for item in recordings])  # (n, K)
     per_class = {}
     for k, name in enumerate(classes):
-        if not 0 < labels[:, k].mean() < 1:
+        known = [item for item in recordings if name not in item.unknown]
+        labels = np.array([name in item.labels for item in known], bool)  # (n,)
+        if labels.all() or not labels.any():
             continue
-        reached = highest[:, k] >= np.array(_HIGHS)[:, None]  # (H, n)
-        hits = (reached & labels[:, k]).sum(1)  # (H,)
-        f1 = 2 * hits / (reached.sum(1) + labels[:, k].sum())
+        highest = np.array([item.activity[k].max(initial=0.0) for item in known])  # (n,)
+        reached = highest >= np.array(_HIGHS)[:, None]  # (H, n)
+        hits = (reached & labels).sum(1)  # (H,)
+        f1 = 2 * hits / (reached.sum(1) + labels.sum())
         per_class[name] = _CANDIDATES[int(np.argmax(f1))]  # the first have no median filter
     return EventThresholds(per_class, BY_TAGS, len(recordings), config.activity)
 

@@ -14,7 +14,7 @@ from absslab.core.common.errors import InputError, InputWarning, Reason
 from absslab.core.common.notices import give_notice
 from absslab.core.data.audio_data_set import AudioDataSet
 from absslab.core.data.clip_events import read_strong_labels
-from absslab.core.data.labelled_recordings import EventReader
+from absslab.core.data.labelled_recordings import EventReader, LabelledRecording
 from absslab.core.data.strong_labels import SoundEvent
 from absslab.core.data.true_sources import find_sources
 from absslab.core.model.checkpoint import load_checkpoint, save_checkpoint
@@ -63,9 +63,7 @@ def add_event_thresholds(
     config = DetectionConfig()
     try:
         recordings = [
-            detect_recording(
-                separator, item.path, item.labels, (events or {}).get(item.path), config
-            )
+            detect_recording(separator, item, (events or {}).get(item.path), config)
             for item in validation.recordings
         ]
     except InputError as error:  # the training itself is over and saved
@@ -108,22 +106,25 @@ def _read_events(
 
 def detect_recording(
     separator: Separator,
-    path: str,
-    labels: frozenset[str],
+    recording: LabelledRecording,
     events: list[SoundEvent] | None,
     config: DetectionConfig,
 ) -> DetectedRecording:
     """Compute the activity of a recording, and find when its labelled events sound."""
     rate = separator.model.front_end.config.sampling_rate
-    waveform = sound_files.load(path, rate)  # (N,)
+    waveform = sound_files.load(recording.path, rate)  # (N,)
     parts = separator.stream([waveform[None]], rate, len(waveform), with_sources=False)
     activity = [
         frame_activity(part.masks, part.power, part.probabilities, config) for part in parts
     ]
     if events:
-        files = find_sources(path, separator.classes) or {}
+        files = find_sources(recording.path, separator.classes) or {}
         sources = {separator.classes[k]: sound_files.load(file, rate) for k, file in files.items()}
         events = find_sounding_events(events, sources, rate).events
     return DetectedRecording(
-        np.concatenate(activity, -1), frozenset(labels), len(waveform) / rate, events
+        np.concatenate(activity, -1),
+        frozenset(recording.labels),
+        frozenset(recording.unknown),
+        len(waveform) / rate,
+        events,
     )

@@ -24,7 +24,8 @@ def recording(level, noise, *, present=True, flicker=0.0):
     if present:
         activity[0, 20:40] = level
     events = [SoundEvent("dog", 1.95, 3.95)] if present else []
-    return DetectedRecording(activity, frozenset(CLASSES[:1] if present else ()), 6.0, events)
+    labels = frozenset(CLASSES[:1] if present else ())
+    return DetectedRecording(activity, labels, frozenset(), 6.0, events)
 
 
 def test_a_quiet_class_gets_low_thresholds():
@@ -65,7 +66,7 @@ def test_thresholds_of_a_class_with_few_events_are_not_chosen():
 
 
 def test_recordings_without_strong_labels_do_not_count():
-    without = DetectedRecording(np.ones((2, 60)), frozenset(), 6.0)
+    without = DetectedRecording(np.ones((2, 60)), frozenset(), frozenset(), 6.0)
     chosen = choose_by_events([recording(0.3, 0.05)] * 6 + [without] * 9, CLASSES, HOP, CONFIG)
     assert chosen.n_recordings == 6
     assert chosen.per_class["dog"].high == 0.2
@@ -81,3 +82,12 @@ def test_weak_labels_choose_what_tells_best_whether_a_class_is_there():
 def test_weak_labels_choose_nothing_for_classes_that_are_always_or_never_there():
     chosen = choose_by_tags([recording(0.3, 0.0)] * 4, CLASSES, CONFIG)
     assert chosen.per_class == {}
+
+
+def test_recordings_of_which_a_class_is_not_known_do_not_count_for_it():
+    unknown = DetectedRecording(np.ones((2, 60)), frozenset(), frozenset({"dog"}), 6.0, [])
+    by_events = choose_by_events([recording(0.3, 0.05)] * 6 + [unknown] * 9, CLASSES, HOP, CONFIG)
+    assert by_events.per_class["dog"].high == 0.2
+    recordings = [recording(0.85, 0.0), recording(0.0, 0.7, present=False)] * 4
+    by_tags = choose_by_tags(recordings + [unknown] * 9, CLASSES, CONFIG)
+    assert by_tags.per_class == {"dog": ClassThresholds(0.8, 0.32)}
