@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from absslab.core.common.config import Config, fingerprint, format_setting, option
 from absslab.core.common.devices import choose_device
 from absslab.core.common.errors import InputError, InputWarning, WorkError, escape_braces
-from absslab.core.common.files import check_output_folder, checksum
+from absslab.core.common.files import check_output_folder, checksum, file_lock
 from absslab.core.common.left_out import LeftOut, on_error_option
 from absslab.core.common.notices import give_notice
 from absslab.core.common.progress import LongWork, Progress, Steps, name_stage
@@ -60,6 +60,7 @@ _OF_MIXTURES = (  # settings that are those of the folders of mixtures
     "on_error",
 )
 _SOUNDS = ("recordings", "backgrounds")  # fingerprints of what mixtures are made of
+_LOCK = ".results.lock"  # of results.json, .csv and .md
 _NOT_COUNTED = "per_class."  # scores of single classes, which the results leave out
 
 
@@ -188,7 +189,10 @@ def benchmark_steps(
     if left_out is None:
         left_out = LeftOut("benchmark", on_error=config.on_error, folder=folder)
     sounds = yield from name_stage(_fingerprint_steps(config, left_out), "reading recordings")
-    results = _open_results(folder, _settings(config) | sounds)
+    folder.mkdir(parents=True, exist_ok=True)
+    with file_lock(folder / _LOCK):
+        results = _open_results(folder, _settings(config) | sounds)
+        write_results(folder, results, config.columns)
     chosen = [name for name in CONDITIONS if name in config.conditions]
     if config.background_folder is None:
         impossible = [name for name in chosen if CONDITIONS[name].needs_backgrounds]
@@ -201,7 +205,6 @@ def benchmark_steps(
                 )
             )
     work = Benchmark(config, folder)
-    write_results(folder, results, config.columns)
     left_out.write()
     for seed in config.seeds:
         trials = [
@@ -213,12 +216,12 @@ def benchmark_steps(
         for trial in trials:
             try:
                 row = yield from work.run(trial)
-                results = _replace(results, trial, row)
+                results = _record(folder, config, trial, row)
             except (InputError, WorkError) as error:
                 reason = " ".join(str(error).split())
-                results = _replace(results, trial, BenchmarkFailure(*trial, reason))
+                failure = BenchmarkFailure(*trial, reason)
+                results = _record(folder, config, trial, failure)
                 give_notice(InputWarning(f"{trial.title} has no scores: {escape_braces(reason)}"))
-            write_results(folder, results, config.columns)
         if not config.keep_mixtures:
             work.remove_mixtures(seed)
     _check_columns(config, results)
@@ -362,11 +365,14 @@ def _settings(config: BenchmarkConfig) -> dict[str, object]:
 def _check_folder(folder: Path) -> None:
     """Check that a folder is new, empty, or that of a benchmark."""
     check_output_folder(folder)
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "results.json").is_file():
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if names - {_LOCK} and "results.json" not in names:
         raise InputError(
             "{path} is not empty and holds no benchmark of ABSSLab: choose a new or an empty one",
             path=folder,
         )
+    if "results.json" in names:
+        read_results(folder)
 
 
 def _open_results(folder: Path, settings: dict[str, Any]) -> BenchmarkResults:
@@ -424,6 +430,19 @@ def _make_row(trial: Trial, scores: Path, run: Path) -> BenchmarkRow:
         clips_per_second=n_clips / seconds if seconds else None,
         scores={k: v for k, v in values.items() if not k.startswith(_NOT_COUNTED)},
     )
+
+
+def _record(
+    folder: Path, config: BenchmarkConfig, trial: Trial, result: BenchmarkRow | BenchmarkFailure
+) -> BenchmarkResults:
+    """Write the result of a trial, and return it with all others of the folder.
+
+    Another process may run other seeds or conditions in the same folder.
+    """
+    with file_lock(folder / _LOCK):
+        results = _replace(read_results(folder), trial, result)
+        write_results(folder, results, config.columns)
+    return results
 
 
 def _replace(
