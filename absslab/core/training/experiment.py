@@ -256,9 +256,9 @@ class Experiment:
         trainer = build_trainer(model, settings.training, settings.augmentation, data)
         if self.checkpoint is not None:
             self._load_state(trainer, self.checkpoint)
-        if self.checkpoint is not None or initial is not None:
-            return trainer  # with the statistics of the features
-        for n_read in trainer.fit_normalisation():
+            return trainer
+        # initial weights come with the statistics of the features
+        for n_read in trainer.examine_recordings(fit_features=initial is None):
             yield PreparationProgress("reading training recordings", n_read, len(train))
         return trainer
 

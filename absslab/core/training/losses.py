@@ -16,6 +16,7 @@ from absslab.core.training.augmentation import SourceSpectra
 from absslab.core.training.frame_labels import FrameLabels
 
 _EPSILON = 1e-4  # smallest share: limits the loss of a bin to 9.2 nats
+_BACKGROUND_CREDIT = 0.05  # how much the background's mask counts as that of a steady class
 
 
 def _bce(probabilities: Tensor, labels: Tensor) -> Tensor:
@@ -157,13 +158,19 @@ class Shares(NamedTuple):
     second: Tensor  # (B, M, T): of the second's
     background: Tensor  # (B, M, T): of the steady background of both
     weights: Tensor  # (B, M, T): weight of each bin, 1 on average, plus the floor
+    # Where a steady class may sound, what counts as events may be background after all.
+    steady_first: Tensor | None = None  # (B, 1, 1) or (B, 1, T), 0 or 1
+    steady_second: Tensor | None = None
 
 
 class ShareTargets(nn.Module):
     """Shares of events and background, from the powers of two recordings before they are added.
 
     Within a recording, the steady background of each band is estimated by a quantile over time
-    (scaled so that it is exact for Gaussian noise); power above it is assumed to be events.
+    (scaled so that it is exact for Gaussian noise); power above it is assumed to be events. Where a
+    class may sound that is itself steady, all power is assumed to be events.
+
+    `steady_classes` (K,) says which classes are steady, 0 or 1; None: none is.
 
     Args:
         front_end: front end of the model, whose bands the powers have.
@@ -173,7 +180,8 @@ class ShareTargets(nn.Module):
             relative to the recording's mean.
 
     Shape:
-        forward: powers (B, M, T) of the first, of the second, of their sum → Shares.
+        forward: powers (B, M, T) of the first, of the second, of their sum, and which classes
+            these recordings may hold, (B, K) or (B, K, T) each → Shares.
     """
 
     def __init__(
@@ -187,6 +195,7 @@ class ShareTargets(nn.Module):
         super().__init__()
         self.quantile = quantile
         self.excess = excess
+        self.steady_classes: Tensor | None = None
         self.weight_floor = weight_floor
         noise = torch.randn(
             1, 400 * front_end.config.window_size, generator=torch.Generator().manual_seed(0)
@@ -198,16 +207,48 @@ class ShareTargets(nn.Module):
         self.register_buffer("mean_over_quantile", ratio[:, None], persistent=False)  # (M, 1)
 
     def forward(
-        self, first: Tensor, second: Tensor, total: Tensor, n_frames: Tensor | None = None
+        self,
+        first: Tensor,
+        second: Tensor,
+        total: Tensor,
+        n_frames: Tensor | None = None,
+        possible: tuple[Tensor, Tensor] | None = None,
     ) -> Shares:
         """Compute the shares of each bin."""
-        events_first = (first - self.excess * self.background(first, n_frames)).clamp_min(0)
-        events_second = (second - self.excess * self.background(second, n_frames)).clamp_min(0)
+        steady_first = None
+        steady_second = None
+        if possible is not None and self.steady_classes is not None:
+            steady_first = _may_be_steady(possible[0], self.steady_classes)
+            steady_second = _may_be_steady(possible[1], self.steady_classes)
         total_power = first + second + 1e-14
-        share_first = events_first / total_power
-        share_second = events_second / total_power
-        weights = self.weights(total, n_frames)
-        return Shares(share_first, share_second, 1 - share_first - share_second, weights)
+        share_first = self._events(first, n_frames, steady_first) / total_power
+        share_second = self._events(second, n_frames, steady_second) / total_power
+        return Shares(
+            share_first,
+            share_second,
+            1 - share_first - share_second,
+            self.weights(total, n_frames),
+            steady_first,
+            steady_second,
+        )
+
+    def _events(self, power: Tensor, n_frames: Tensor | None, is_steady: Tensor | None) -> Tensor:
+        """Return the power that counts as that of events: (B, M, T) → (B, M, T)."""
+        events = power - self.steady_power(power, n_frames)
+        return events if is_steady is None else torch.lerp(events, power, is_steady)
+
+    def steady_power(self, power: Tensor, n_frames: Tensor | None = None) -> Tensor:
+        """Return the part of each bin's power that counts as background: (B, M, T) each."""
+        return torch.minimum(power, self.excess * self.background(power, n_frames))
+
+    def steady_parts(self, power: Tensor, n_frames: Tensor | None = None) -> Tensor:
+        """Return the part of the energy of recordings that is steady: (B, M, T) → (B,)."""
+        steady = self.steady_power(power, n_frames)  # (B, M, T)
+        if n_frames is not None:
+            real = real_frames(power, n_frames)[:, 0]
+            steady = steady * real
+            power = power * real
+        return steady.sum((1, 2)) / power.sum((1, 2)).clamp_min(1e-14)
 
     def weights(self, power: Tensor, n_frames: Tensor | None = None) -> Tensor:
         """Return the weight of each bin by the power of the sum: (B, M, T) → (B, M, T)."""
@@ -254,6 +295,10 @@ def share_loss(
         possible_second: the same of the second recording. What exceeds the background where no
             class is possible is background.
 
+    What may be a steady class may be background as well, but the background's mask counts there
+    with `_BACKGROUND_CREDIT` only: a bin is background if it can't be told from that of recordings
+    without the class.
+
     Shape:
         masks (B, K, M, T), log_background (B, M, T), possible (B, K) or (B, K, T) each → ().
 
@@ -263,18 +308,29 @@ def share_loss(
     log_rest = torch.log(log_background.exp() + _EPSILON)  # (B, M, T)
     background = shares.background
     cost = torch.zeros_like(log_rest)
-    for possible, share in ((possible_first, shares.first), (possible_second, shares.second)):
+    for possible, share, steady in (
+        (possible_first, shares.first, shares.steady_first),
+        (possible_second, shares.second, shares.steady_second),
+    ):
         if possible.ndim == 2:
             grouped = torch.bmm(possible[:, None], masks.flatten(2))  # (B, 1, M · T)
             grouped = grouped.view_as(log_rest)  # (B, M, T)
         else:
             grouped = torch.einsum("bkt,bkmt->bmt", possible, masks)
-            is_any = possible.amax(1)[:, None]  # (B, 1, T)
-            background = background + share * (1 - is_any)
-            share = share * is_any
+        is_any = possible.amax(1).reshape(len(masks), 1, -1)  # (B, 1, 1) or (B, 1, T)
+        background = background + share * (1 - is_any)
+        share = share * is_any
+        if steady is not None:
+            grouped = grouped + _BACKGROUND_CREDIT * steady * log_background.exp()
         cost = cost + share * torch.log(grouped.clamp(max=1) + _EPSILON)
     cost = cost + background * log_rest  # (B, M, T)
     return -(shares.weights * cost).mean()
+
+
+def _may_be_steady(possible: Tensor, steady_classes: Tensor) -> Tensor:
+    """Tell where steady classes may sound: (B, K) or (B, K, T) → (B, 1, 1) or (B, 1, T)."""
+    is_steady = steady_classes.view(1, -1, *[1] * (possible.ndim - 2))  # (1, K) or (1, K, 1)
+    return (possible * is_steady).amax(1).reshape(len(possible), 1, -1)
 
 
 class SourceShares(NamedTuple):

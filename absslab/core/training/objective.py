@@ -126,7 +126,7 @@ class Objective:
         if self.share_targets is not None:
             power = model.front_end.power
             shares = self.share_targets(
-                power(pairs.first), power(pairs.second), power(mixtures), n_frames
+                power(pairs.first), power(pairs.second), power(mixtures), n_frames, possible
             )
             losses["share"] = share_loss(
                 prediction.masks, prediction.log_background, shares, *possible

@@ -24,6 +24,7 @@ from absslab.core.training.feature_store import FeatureBatch, FeatureStore
 from absslab.core.training.losses import ShareTargets
 from absslab.core.training.objective import Objective
 from absslab.core.training.schedules import Schedule, build_schedule
+from absslab.core.training.steady_classes import find_steady_classes
 from absslab.core.training.validation import ValidationScores, choose_metric, validate
 from absslab.core.training.weight_average import WeightAverage, build_weight_average
 
@@ -64,7 +65,7 @@ class Trainer:
     """Trains a model; iterate over `run`. Make one with `build_trainer`.
 
     Args:
-        model: on its device, with the statistics of its features set (`fit_normalisation`).
+        model: on its device, with the statistics of its features set (`examine_recordings`).
         config: settings of the training.
         data: the recordings.
         precision: in which the mask network computes, by name.
@@ -157,8 +158,14 @@ class Trainer:
         """Whether early stopping ends the training."""
         return 0 < self.config.patience <= self.evaluations_since_best
 
-    def fit_normalisation(self) -> Iterator[int]:
-        """Compute mean and standard deviation of the features of the training recordings.
+    def examine_recordings(self, *, fit_features: bool = True) -> Iterator[int]:
+        """Read the training recordings once, for what has to be known of all of them.
+
+        This is mean and standard deviation of their features, and which classes are steady, if the
+        loss on shares needs to know.
+
+        Args:
+            fit_features: whether the statistics of the features are not known yet.
 
         Yields:
             how many recordings have been read.
@@ -166,17 +173,37 @@ class Trainer:
         front_end = self.model.front_end
         data = self.data
         if data.stores:
-            yield from front_end.fit_steps(data.stores[0].features_one_by_one())
-        else:
+            if fit_features:
+                yield from front_end.fit_steps(data.stores[0].features_one_by_one())
+        elif fit_features or self.objective.share_targets is not None:
             # One at a time if lengths differ, because padding must not count.
             size = 1 if len(set(data.train.lengths)) > 1 else self.config.batch_size
-            batches = data.train.batches(size, n_loaders=data.n_loaders)
-            yield from front_end.fit_steps(
-                front_end.features(front_end.stft(batch.waveforms.to(front_end.device)))
-                for batch in batches
-            )
+            features = self._examine(data.train.batches(size, n_loaders=data.n_loaders))
+            if fit_features:
+                yield from front_end.fit_steps(features)
+            for n_read, _ in enumerate(features, start=1):  # if nothing has read them yet
+                yield n_read * size
         if self.average.model is not self.model:
             self.average.model.front_end.load_state_dict(front_end.state_dict())
+
+    @torch.no_grad()
+    def _examine(self, batches: Iterator[Batch]) -> Iterator[Tensor]:
+        """Yield the features of batches, and find the steady classes at the end."""
+        front_end = self.model.front_end
+        targets = self.objective.share_targets
+        steady_parts = []
+        labels = []
+        for batch in batches:
+            spectra = front_end.stft(batch.waveforms.to(front_end.device))
+            if targets is not None:
+                steady_parts.append(targets.steady_parts(front_end.power(spectra)).cpu())
+                labels.append(batch.labels)
+            yield front_end.features(spectra)
+        if targets is not None and steady_parts:
+            is_steady = find_steady_classes(
+                torch.cat(steady_parts).numpy(), torch.cat(labels).numpy()
+            )
+            targets.steady_classes = torch.from_numpy(is_steady).float().to(front_end.device)
 
     def validate(self) -> ValidationScores:
         """Score the model that would be saved on the validation recordings."""
@@ -200,7 +227,13 @@ class Trainer:
             "epoch": self.epoch,
             "best": self.best,
             "evaluations_since_best": self.evaluations_since_best,
+            "steady_classes": self._steady_classes,
         }
+
+    @property
+    def _steady_classes(self) -> Tensor | None:
+        targets = self.objective.share_targets
+        return None if targets is None else targets.steady_classes
 
     def load_state(self, state: Mapping[str, Any], averaged: Mapping[str, Tensor]) -> None:
         """Restore a state.
@@ -217,6 +250,9 @@ class Trainer:
         self.epoch = state["epoch"]
         self.best = state["best"]
         self.evaluations_since_best = state["evaluations_since_best"]
+        steady_classes = state.get("steady_classes")  # runs of earlier versions have none
+        if self.objective.share_targets is not None and steady_classes is not None:
+            self.objective.share_targets.steady_classes = steady_classes.to(self.model.device)
 
     def _to_device(self, batch: Batch | FeatureBatch) -> Batch | FeatureBatch:
         return _move(batch, self.model.device)
