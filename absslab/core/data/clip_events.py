@@ -75,10 +75,12 @@ def require_events(
     agreeing: dict[str, list[SoundEvent]] = {}
     n_without = 0
     n_dropped = 0
+    n_events = 0
     for recording in recordings:
         own = events.get(recording.path, ())
         possible = recording.labels | recording.unknown
         kept = [event for event in own if event.event_label in possible]
+        n_events += len(own)
         n_dropped += len(own) - len(kept)
         n_without += bool(recording.labels.difference(event.event_label for event in kept))
         agreeing[recording.path] = kept
@@ -93,8 +95,9 @@ def require_events(
     if n_dropped:
         give_notice(
             InputWarning(
-                f"{n_dropped} events of {{table}} are of classes that their recordings are not "
-                "labelled with: left out; correct the weak labels, or remove the events",
+                f"{n_dropped} of {n_events} events in {{table}} are of classes that their "
+                "recordings are not labelled with: left out; correct the weak labels, or remove "
+                "the events",
                 table=table_folder / EVENTS_FILE,
             )
         )

@@ -75,11 +75,12 @@ def check_sources(
         )
     if lacking:
         example = next(iter(lacking))
+        name = escape_braces(min(lacking[example]))
         give_notice(
             InputWarning(
-                f"{len(lacking)} recordings are labelled with classes of which they have no "
-                f"source, such as {{example}} with {escape_braces(min(lacking[example]))}: it is "
-                "tagged, but its sound counts as background",
+                f"{len(lacking)} of {len(recordings)} recordings are labelled with classes of "
+                f"which they have no source, such as {{example}} with {name}: it is tagged, but "
+                "its sound counts as background",
                 example=example,
             )
         )

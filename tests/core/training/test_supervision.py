@@ -335,7 +335,9 @@ def test_a_label_without_source_is_counted(copied):
     path.unlink()
     with collect_notices() as notices:
         run_to_end(Experiment(with_training(settings, supervision="sources")).prepare())
-    assert "1 recordings are labelled with classes of which they have no source" in str(notices[0])
+    assert "1 of 24 recordings are labelled with classes of which they have no source" in str(
+        notices[0]
+    )
 
 
 def test_strong_labels_that_are_missing_are_told_in_one_line(copied, tmp_path):
