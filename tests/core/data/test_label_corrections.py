@@ -17,7 +17,12 @@ from absslab.core.common.errors import InputError
 from absslab.core.common.notices import collect_notices
 from absslab.core.common.tables import read_table
 from absslab.core.data.audio_data_set import open_split
-from absslab.core.data.label_corrections import correct_label, labels_table, read_labels
+from absslab.core.data.label_corrections import (
+    correct_label,
+    labels_table,
+    read_labels,
+    read_recording_labels,
+)
 from absslab.core.data.layouts import DataConfig
 from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_folder import read_manifest
@@ -89,8 +94,10 @@ def test_corrections_are_noted_and_the_first_original_is_kept(table):
 def test_an_unknown_label_is_corrected_to_0_and_others_stay_unknown(tmp_path):
     table = tmp_path / "weak_labels.csv"
     table.write_text("filename,knock,speech\na.wav,1,\nb.wav,0,\n")
+    assert read_recording_labels(tmp_path / "a.wav").unknown == {"speech"}
     assert correct_label(table, "a.wav", "speech", False)
     assert table.read_text() == "filename,knock,speech\na.wav,1,0\nb.wav,0,\n"
+    assert not read_recording_labels(tmp_path / "a.wav").unknown
     assert not correct_label(table, "a.wav", "speech", False)
     assert read_corrections(table)[1][1:] == ["a.wav", "speech", "", "0"]
 
