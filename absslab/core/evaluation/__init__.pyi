@@ -20,3 +20,4 @@ from .scorer import ScoringConfig as ScoringConfig
 from .scorer import Truth as Truth
 from .scores import EvaluationResult as EvaluationResult
 from .scores import Scores as Scores
+from .self_check import check_recording as check_recording

@@ -41,6 +41,7 @@ from absslab.core.evaluation.scorer import (
     check_backend,
 )
 from absslab.core.evaluation.scores import EvaluationResult
+from absslab.core.evaluation.self_check import check_recording
 from absslab.core.metrics.tagging import best_thresholds
 from absslab.core.model.checkpoint import load_checkpoint
 from absslab.core.separation.detection import (
@@ -100,6 +101,11 @@ class EvaluationConfig(Config):
         "whether mixtures are separated, and their sources scored, at their own rate with all "
         "channels, instead of at the model's rate in one channel",
     )
+    self_check: bool = option(
+        False,
+        "whether the model also hears its own outputs, which judges them without true sources; "
+        "this takes several times as long",
+    )
     device: str = option(
         "auto", "auto (a GPU if there is one), cpu, cuda, cuda:1, …", metavar="DEVICE"
     )
@@ -123,6 +129,7 @@ class Evaluation:
         left_out: recordings that can't be used.
         checkpoint_checksum: SHA-256 of the checkpoint's file.
         at_own_rate: whether sources are scored at the rate of the mixtures, with all channels.
+        self_check: whether the model also hears its own outputs.
     """
 
     split: str
@@ -138,6 +145,7 @@ class Evaluation:
     left_out: LeftOut
     checkpoint_checksum: str | None = None
     at_own_rate: bool = False
+    self_check: bool = False
 
     @property
     def classes(self) -> list[str]:
@@ -197,7 +205,16 @@ class Evaluation:
         for index in range(len(self.data_set)):
             with self.left_out.file(self.data_set.path(index)):
                 truth = self.truth(index)
-                scorer.add(truth, self.estimate(truth))
+                estimate = self.estimate(truth)
+                if self.self_check:
+                    checked = check_recording(
+                        self.separator,
+                        truth.mixture,
+                        truth.sampling_rate,
+                        thresholds=np.array(thresholds),
+                    )
+                    estimate = replace(estimate, self_check=checked)
+                scorer.add(truth, estimate)
             self._stop_if_any(n_validation + index + 1)
             yield Progress(n_validation + index + 1, total)
         if not scorer.names:
@@ -445,6 +462,7 @@ def evaluation_steps(
         left_out=left_out,
         checkpoint_checksum=checkpoint.checksum,
         at_own_rate=config.at_own_rate,
+        self_check=config.self_check,
     )
 
 

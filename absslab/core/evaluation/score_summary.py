@@ -42,6 +42,7 @@ from absslab.core.evaluation.scores import (
     TaggingScores,
     TagScores,
 )
+from absslab.core.evaluation.self_check import summarise_self_check
 from absslab.core.metrics.bss_eval import FILTER_LENGTH
 from absslab.core.metrics.detection import detection_scores, detection_scores_per_class, f1_score
 from absslab.core.metrics.ranking import BinnedCounts
@@ -119,6 +120,7 @@ def summarise_scores(
         separation=_summarise_separation(scorer, table, values),
         baselines=_summarise_baselines(scorer, values),
         breakdown=_break_down(table),
+        self_check=summarise_self_check(table),
         per_class=_summarise_classes(scorer, table, values),
         mixtures=_find_extreme_mixtures(table),
         intervals=Intervals(intervals, confidence=CONFIDENCE, n_resamples=n_resamples),

@@ -3,7 +3,7 @@
 from typing import Literal, NamedTuple
 
 from absslab.core.evaluation.score_table import ACTIVITY, CEILING
-from absslab.core.evaluation.scores import Scores
+from absslab.core.evaluation.scores import Scores, SelfCheckScores
 
 _CLASSES = "classes"
 _PRESENT = "sources that are present"
@@ -87,6 +87,7 @@ def score_remarks(scores: Scores) -> list[str]:
         *_interval_remark(scores),
         *_class_aware_remark(scores),
         *_breakdown_remark(scores),
+        *_self_check_remark(scores.self_check),
         *_worst_mixtures_remark(scores),
         _legend(),
     ]
@@ -254,6 +255,29 @@ def _breakdown_remark(scores: Scores) -> list[str]:
         f"{first.si_sdr_improvement:.1f} dB is the best that a mask can reach with {first.cause}; "
         f"{'; '.join(parts)}; = {steps[-1].si_sdr_improvement:.1f}"
     ]
+
+
+def _self_check_remark(scores: SelfCheckScores | None) -> list[str]:
+    """Say what the model says of its own outputs, and how far this agrees with SI-SDRi."""
+    if scores is None:
+        return []
+    if scores.sdr is None:
+        return ["the model's own outputs: no class is tagged"]
+    lines = [
+        f"the model's own outputs, heard again ({scores.n_sources} tagged sources): "
+        f"SDR {scores.sdr:.1f} dB, probability of their class {scores.probability:.2f}, of "
+        f"another {scores.other:.2f}, in the residual {scores.residual:.2f}"
+    ]
+    kinds = {"sources": scores.sources, "recordings": scores.recordings}
+    parts = [
+        f"Spearman {agreement.spearman:.2f}, Pearson {agreement.pearson:.2f} over "
+        f"{agreement.n} {kind}"
+        for kind, agreement in kinds.items()
+        if agreement is not None
+    ]
+    if parts:
+        lines.append(f"this SDR and SI-SDRi: {'; '.join(parts)}")
+    return lines
 
 
 def _worst_mixtures_remark(scores: Scores) -> list[str]:

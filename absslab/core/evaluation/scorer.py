@@ -177,6 +177,8 @@ class Estimate:
     hop: float = 0.0  # s, from one frame to the next
     events: Sequence[SoundEvent] | None = None
     sources: np.ndarray | None = None  # (K, N)
+    # What the model says of its own outputs, (K,) by the name of a column.
+    self_check: Mapping[str, np.ndarray] = field(default_factory=dict)
     # Other estimates of the present classes, in the order of the references, (J, N) each: only
     # their SI-SDR and plain SDR are computed.
     variants: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -242,6 +244,7 @@ class Scorer:
             self._score_events(truth, estimate, row)
             self._score_masks(truth, estimate, row)
             self._score_sources(truth, estimate, row)
+            row.update(estimate.self_check)
         except InputError as error:
             self._restore_counts(before, truth.name)
             raise error.wrap("{path}: {error}", path=truth.path) from None

@@ -152,6 +152,28 @@ class BreakdownStep:
 
 
 @dataclass(frozen=True)
+class Agreement:
+    """Correlation of the judgement with SI-SDR improvement."""
+
+    spearman: float | None = None
+    pearson: float | None = None
+    n: int = 0
+
+
+@dataclass(frozen=True)
+class SelfCheckScores:
+    """What a model says of its own outputs: means over the sources of tagged classes."""
+
+    sdr: float | None = None  # dB: the SDR of what is separated from a source again
+    probability: float | None = None  # of its class, in a source
+    other: float | None = None  # the highest of another class, in a source
+    residual: float | None = None  # of its class, in the residual
+    n_sources: int = 0
+    sources: Agreement | None = None  # with SI-SDR improvement of the sources
+    recordings: Agreement | None = None  # with its mean over the tagged classes of a recording
+
+
+@dataclass(frozen=True)
 class ClassScores(TagScores, SourceScores):
     """All scores of a class; those of its sources are means over mixtures."""
 
@@ -224,6 +246,7 @@ class Scores(SavedDocument):
     separation: SeparationScores | None = None
     baselines: Mapping[str, SourceScores] | None = None
     breakdown: tuple[BreakdownStep, ...] | None = None
+    self_check: SelfCheckScores | None = None  # what the model says of its own outputs
     per_class: Mapping[str, ClassScores] = field(default_factory=dict)
     mixtures: ExtremeMixtures | None = None
     intervals: Intervals = Intervals({})
@@ -241,7 +264,7 @@ class Scores(SavedDocument):
         """Return all numbers that are defined, by their dotted names."""
         sections = (
             *("tagging", "detection", "detection_activity", "detection_extent"),
-            *("segmentation", "separation", "baselines", "per_class"),
+            *("segmentation", "separation", "baselines", "self_check", "per_class"),
         )
         return {
             name: number

@@ -451,6 +451,19 @@ def test_events_are_scored_with_the_thresholds_of_the_model(checkpoint, opened, 
     assert {row.high_threshold for row in own_scores.per_class.values()} == {0.3}
 
 
+def test_a_model_that_hears_its_own_outputs_judges_tagged_classes(checkpoint, own_set):
+    for folder in (own_set / "test").iterdir():
+        if folder.is_dir():
+            shutil.rmtree(folder)
+    result = evaluate(checkpoint, data_folder=str(own_set), self_check=True)
+    table = result.table
+    judged = table["self_sdr"].notna()
+    assert (judged == (table["decision"] == 1)).all()
+    assert result.scores.self_check.n_sources == judged.sum()
+    assert result.scores.self_check.sources is None  # there are no true sources
+    assert evaluate(checkpoint).scores.self_check is None
+
+
 def test_psds_is_a_number_where_its_package_is_there_and_said_to_be_missing_where_not(
     checkpoint, scores, monkeypatch
 ):
