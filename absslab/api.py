@@ -42,7 +42,7 @@ from absslab.core.separation.separated_folder import checking_steps, find_inputs
 from absslab.core.separation.separator import Separation, Separator
 from absslab.core.training.events import TrainingEvent
 from absslab.core.training.experiment import train_or_resume
-from absslab.core.training.recipes import RECIPES
+from absslab.core.training.recipes import RECIPES, apply_recipe
 from absslab.core.training.settings import Settings, canonical_names, find_other_part
 
 __all__ = ["Separator", "evaluate", "load_model", "mix", "separate", "separate_files", "train"]
@@ -120,7 +120,7 @@ def train(
         'R.ckpt'
     """
     start = {} if recipe is None else look_up("recipe", recipe, RECIPES)
-    values = start | canonical_names(settings)
+    values = apply_recipe(start, canonical_names(settings))
     config_classes = Settings.config_classes(from_flags(ModelConfig, values)).values()
     # Refuses settings of other mask networks and poolings.
     _plain_names(settings, config_classes, find_other_part)

@@ -18,7 +18,7 @@ from absslab.core.runs.run_scores import read_run_scores, scores_path, typical_m
 from absslab.core.separation.separated_folder import separate_file
 from absslab.core.training.events import TrainingEvent
 from absslab.core.training.experiment import train_or_resume
-from absslab.core.training.recipes import RECIPES
+from absslab.core.training.recipes import RECIPES, apply_recipe
 from absslab.report.examples import draw_example, separate_example
 from absslab.report.render import ReportFile, write_report
 
@@ -106,7 +106,7 @@ class Demo:
             "seed": self.config.seed,
             "device": self.config.device,
         }
-        yield from train_or_resume(RECIPES["recommended"] | flags)
+        yield from train_or_resume(apply_recipe(RECIPES["recommended"], flags))
 
     def evaluate(self) -> Steps[None]:
         """Score the best model on the test mixtures; write the scores into the run directory."""

@@ -16,7 +16,7 @@ from absslab.core.model.separation_model import ModelConfig
 from absslab.core.training.epoch_lines import print_epochs
 from absslab.core.training.events import TrainingEvent, TrainingStarted
 from absslab.core.training.experiment import Experiment
-from absslab.core.training.recipes import RECIPES
+from absslab.core.training.recipes import RECIPES, apply_recipe
 from absslab.core.training.run_directory import run_directory
 from absslab.core.training.settings import Settings, find_other_part
 
@@ -35,7 +35,7 @@ def run(arguments: Sequence[str]) -> LeftOut:
     outcome = training.result
     if outcome.state == "stopped":
         print(f"stopped; {_how_to_resume(settings)}", flush=True)
-    elif outcome.epoch < settings.training.n_epochs:
+    elif outcome.epoch < outcome.n_epochs:
         patience = settings.training.patience
         print(
             f"ended early: the last {patience} evaluations were no better; to go on all the same: "
@@ -117,7 +117,7 @@ def _open_experiment(arguments: Sequence[str]) -> Experiment:
         if recipe_name:
             given["recipe"] = recipe_name
         return Experiment.resume(checkpoint, given)
-    return Experiment(Settings.from_flags(recipe | given))
+    return Experiment(Settings.from_flags(apply_recipe(recipe, given)))
 
 
 def _parse_model_flags(arguments: Sequence[str]) -> Namespace:

@@ -539,7 +539,7 @@ def test_a_run_stopped_in_its_first_epoch_is_told_once_to_start_again(
 
     def stop_before_an_epoch(experiment):
         yield from ()
-        return TrainingOutcome("stopped", 0, path, tmp_path / "r/last.ckpt")
+        return TrainingOutcome("stopped", 0, 1, path, tmp_path / "r/last.ckpt")
 
     monkeypatch.setattr("absslab.cli.train.Experiment.run", stop_before_an_epoch)
     assert main(["train", "--data_folder", str(mixtures), "--save_path", str(path)]) == 0

@@ -45,7 +45,7 @@ from absslab.core.training.events import (
     TrainingOutcome,
 )
 from absslab.core.training.experiment import train_or_resume
-from absslab.core.training.recipes import RECIPES
+from absslab.core.training.recipes import RECIPES, apply_recipe
 from absslab.core.training.run_directory import RunReader
 
 _COMPARED = ("n_files", "n_epochs", "split_percentages")
@@ -289,7 +289,7 @@ class Benchmark:
         }
         if self.config.n_epochs is not None:
             flags["n_epochs"] = self.config.n_epochs
-        training = train_or_resume(RECIPES[trial.recipe] | flags)
+        training = train_or_resume(apply_recipe(RECIPES[trial.recipe], flags))
         steps = _training_steps(training, f"{trial.title}: training")
         outcome = yield from steps
         if outcome is not None and outcome.state != "finished":

@@ -21,6 +21,12 @@ class TrainingConfig(Config):
     """Settings of the training."""
 
     n_epochs: int = option(300, "number of passes over the training recordings", at_least=1)
+    least_steps: int = option(
+        0,
+        "train more epochs than n_epochs if these have fewer steps; few recordings need more",
+        unit="steps",
+        at_least=0,
+    )
     batch_size: int = option(24, "number of recordings per step", at_least=1)
     loss: str = option("BCE", "loss of the tags", choices=TAG_LOSSES, aliases=["loss_f"])
     l1_weight: float = option(

@@ -66,6 +66,7 @@ class TrainingOutcome:
 
     state: str  # finished or stopped
     epoch: int  # the last one that is done
+    n_epochs: int  # that were planned
     save_path: Path  # of the best model
     last_checkpoint: Path  # from which the run can be resumed
     left_out: LeftOut = field(default_factory=lambda: LeftOut("train"), compare=False)

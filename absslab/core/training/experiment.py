@@ -113,7 +113,7 @@ class Experiment:
         settings = replace(settings, run=replace(settings.run, save_path=save_path))
         settings = _change_settings(settings, changes or {})
         n_done = content["resume"]["epoch"]
-        if settings.training.n_epochs < n_done:
+        if settings.training.n_epochs < n_done and not settings.training.least_steps:
             raise InputError(
                 f"n_epochs is {settings.training.n_epochs}, but {n_done} epochs are done: "
                 "pass a larger number"
@@ -159,10 +159,13 @@ class Experiment:
         writer.log(list_classes(labels.classes))
         epoch = 0 if self.checkpoint is None else self.checkpoint["resume"]["epoch"]
         warn_about_lost_metrics(writer.folder, epoch)
+        n_epochs = settings.training.n_epochs
         state = "failed"
         try:
             with explain_killed_loaders(settings.data.n_loaders):
                 for event in self._prepare_and_train(labels, left_out, writer, initial):
+                    if isinstance(event, TrainingStarted):
+                        n_epochs = event.n_epochs
                     if isinstance(event, EpochResult):
                         epoch = event.epoch
                     elif writer.is_stop_requested:
@@ -185,7 +188,9 @@ class Experiment:
             if state != "failed":
                 writer.log(f"{state} after epoch {epoch}")
                 writer.write_status(state, epoch=epoch)
-        return TrainingOutcome(state, epoch, writer.save_path, writer.last_checkpoint, left_out)
+        return TrainingOutcome(
+            state, epoch, n_epochs, writer.save_path, writer.last_checkpoint, left_out
+        )
 
     def prepare(self) -> Preparation:
         """Read the recordings and take the statistics of their features.
@@ -327,7 +332,7 @@ class Experiment:
             n_validation_recordings=len(trainer.data.validation),
             n_classes=len(labels.classes),
             epoch=trainer.epoch,
-            n_epochs=self.settings.training.n_epochs,
+            n_epochs=trainer.config.n_epochs,
             n_left_out=len(left_out),
             classes=tuple(labels.classes),
         )
@@ -412,6 +417,8 @@ def _change_settings(settings: Settings, changes: Mapping[str, Any]) -> Settings
         config = getattr(settings, section)
         own = {name: value for name, value in changes.items() if hasattr(config, name)}
         changed[section] = replace(config, **own)
+    if "n_epochs" in changes:
+        changed["training"] = replace(changed["training"], least_steps=0)
     return replace(settings, **changed)
 
 

@@ -1,5 +1,6 @@
 """Named sets of settings; each is still a flag that can be changed."""
 
+from collections.abc import Mapping
 from typing import Any
 
 RECIPES: dict[str, dict[str, Any]] = {
@@ -52,3 +53,14 @@ RECIPES: dict[str, dict[str, Any]] = {
         "metric": "loss",
     },
 }
+
+
+def apply_recipe(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a recipe, changed by those that are given.
+
+    A number of epochs that is given is not raised to the recipe's `least_steps`.
+    """
+    values = {**recipe, **given}
+    if "n_epochs" in given and "least_steps" not in given:
+        values.pop("least_steps", None)
+    return values

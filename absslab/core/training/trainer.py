@@ -305,6 +305,8 @@ def build_trainer(
     Raises:
         InputError: the device does not support the precision.
     """
+    n_steps = steps_per_epoch(data, config)
+    config = replace(config, n_epochs=max(config.n_epochs, -(-config.least_steps // n_steps)))
     precision = choose_precision(config.precision, model.device)
     dtype = PRECISIONS[precision]
     targets = None
@@ -320,7 +322,7 @@ def build_trainer(
         average=build_weight_average(model, config.average_decay),
         objective=Objective(config, augmentation, dtype, targets),
         optimizer=optimizer,
-        schedule=build_schedule(optimizer, config, steps_per_epoch(data, config)),
+        schedule=build_schedule(optimizer, config, n_steps),
         scaler=torch.amp.GradScaler(model.device.type, enabled=dtype is torch.float16),
         metric=choose_metric(config, data.validation.labels),
     )

@@ -32,7 +32,7 @@ from absslab.core.training.events import (
     TrainingStarted,
 )
 from absslab.core.training.experiment import Experiment, train_or_resume
-from absslab.core.training.recipes import RECIPES
+from absslab.core.training.recipes import RECIPES, apply_recipe
 from absslab.core.training.run_directory import RunReader
 from absslab.core.training.schedules import build_schedule
 from absslab.core.training.settings import Settings
@@ -88,6 +88,33 @@ def test_a_run_that_was_cut_ends_with_the_same_weights_as_one_that_was_not(
     best = weights(tmp_path / "run.ckpt")
     again = weights(tmp_path / "cut.ckpt")
     assert all(torch.equal(best[name], again[name]) for name in best)
+
+
+def test_few_recordings_are_trained_with_more_epochs(new_run):
+    settings = with_training(new_run, n_epochs=1, least_steps=7)  # an epoch has 3
+    assert [result.n_epochs for result in finish(Experiment(settings))] == [3, 3, 3]
+    enough = replace(
+        settings, run=replace(settings.run, save_path=f"{new_run.run.save_path}2.ckpt")
+    )
+    enough = with_training(enough, least_steps=3)
+    assert [result.n_epochs for result in finish(Experiment(enough))] == [1]
+
+
+def test_a_run_with_more_epochs_than_were_given_is_resumed(new_run, tmp_path):
+    settings = with_training(new_run, n_epochs=1, least_steps=9)
+    cut_after(Experiment(settings), 2)
+    last = tmp_path / "run/last.ckpt"
+    assert [result.epoch for result in finish(Experiment.resume(last))] == [3]
+    longer = Experiment.resume(last, {"n_epochs": 4})
+    assert [result.n_epochs for result in finish(longer)] == [4]
+
+
+def test_epochs_that_are_given_are_not_raised_to_the_steps_of_a_recipe():
+    recipe = {"n_epochs": 12, "least_steps": 3000, "batch_size": 16}
+    assert apply_recipe(recipe, {"n_epochs": 2}) == {"n_epochs": 2, "batch_size": 16}
+    assert apply_recipe(recipe, {"seed": 1}) == recipe | {"seed": 1}
+    both = {"n_epochs": 2, "least_steps": 5}
+    assert apply_recipe(recipe, both) == recipe | both
 
 
 def test_the_run_directory_holds_what_the_design_says(settings, checkpoint):

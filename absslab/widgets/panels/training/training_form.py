@@ -13,7 +13,7 @@ from absslab.core.common.files import lies_below
 from absslab.core.data.layouts import LAYOUTS
 from absslab.core.model.separation_model import ModelConfig
 from absslab.core.runs.device_list import Device
-from absslab.core.training.recipes import RECIPES
+from absslab.core.training.recipes import RECIPES, apply_recipe
 from absslab.core.training.settings import SECTIONS, RunConfig, Settings, canonical_names
 from absslab.plots.html_text import paragraph
 from absslab.widgets.ui.forms import GRID, Form
@@ -99,7 +99,7 @@ class TrainingForm(Part):
         Raises:
             InputError: if a config does not take a value.
         """
-        return Settings.from_flags(self._recipe_values | self.values())
+        return Settings.from_flags(apply_recipe(self._recipe_values, self.values()))
 
     def arguments(self, *, writes_below: Path | None = None) -> list[str]:
         """Return the arguments of `absslab train` for these settings, with absolute paths.
