@@ -28,6 +28,12 @@ from absslab.core.separation.settings import read_settings
 from absslab.core.training.experiment import train_or_resume
 from absslab.core.training.run_directory import RunReader
 
+# The losses of the training of the U-Net since the second recording of a pair is no longer varied
+# once more, in each epoch; version 0.1.0 had a total of 3.5404 and 3.2096.
+PARTNERS_VARIED_ONCE = [
+    {"total": 3.795758, "tag": 1.715064, "absent": 0.060932, "share": 1.040347},
+    {"total": 2.897679, "tag": 1.335091, "absent": 0.068856, "share": 0.781294},
+]
 WRITTEN = Path(__file__).parent / "fixtures" / "version_0_1_0"
 
 
@@ -110,6 +116,8 @@ def test_a_training_repeated_now_has_the_losses_it_had(folder, model):
     flags = flags_of(folder / model, folder) | {"save_path": str(folder / "again.ckpt")}
     run_to_end(train_or_resume(flags))
     expected = [epoch["losses"] for epoch in RunReader.open(folder / model).poll()]
+    if model == "unet":
+        expected = PARTNERS_VARIED_ONCE
     losses = [epoch["losses"] for epoch in RunReader.open(folder / "again").poll()]
     assert len(losses) == len(expected) == 2
     for loss, expected_loss in zip(losses, expected, strict=True):
