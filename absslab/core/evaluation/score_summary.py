@@ -5,6 +5,7 @@ Axes: K classes, n mixtures.
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -162,8 +163,12 @@ def add_event_thresholds(
         config.thresholds(chosen, name) != config.thresholds(None, name) for name in per_class
     )
     source = chosen.describe() if chosen is not None and is_chosen else "settings"
-    detection = replace(scores.detection, event_thresholds_from=source)
-    return replace(scores, detection=detection, per_class=per_class)
+    detections: dict[str, Any] = {}
+    for name in ("detection", "detection_activity", "detection_extent"):
+        section = getattr(scores, name)
+        if section is not None:
+            detections[name] = replace(section, event_thresholds_from=source)
+    return replace(scores, per_class=per_class, **detections)
 
 
 def _explain_left_out(scorer: Scorer, detection: DetectionScores | None) -> dict[str, str]:
