@@ -142,8 +142,8 @@ def _raise_softer(pair: list[np.ndarray], level: float) -> None:
 def _load_background(spec: MixtureSpec, n: int) -> np.ndarray:
     """Return the background (C, n) before it is scaled: Gaussian noise or a recording.
 
-    A recording that is too short is repeated, with crossfades. Noise is another one in each
-    channel; a recording is the same in all.
+    A recording that is too short is repeated, with crossfades. Each channel has noise of its own;
+    a recording is the same in all channels.
     """
     if spec.background is None:
         noise = np.random.default_rng(spec.noise_seed).standard_normal((spec.n_channels, n))

@@ -198,7 +198,7 @@ def _truths_of(scores: Scores) -> list[str]:
     """Return the truths that events were scored against, that of `detection` first."""
     if scores.detection is None:
         return []
-    first = scores.detection.truth or EXTENT  # which was the only one in earlier versions
+    first = scores.detection.truth or EXTENT  # earlier versions knew no other truth
     others = [name for name in TRUTHS if getattr(scores, f"detection_{name}") is not None]
     return [first, *others]
 
