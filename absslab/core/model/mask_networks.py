@@ -16,7 +16,12 @@ from torch import Tensor, nn
 
 from absslab.core.common.config import Config, look_up, option
 from absslab.core.common.errors import InputError
-from absslab.core.model.network_parts import MaskLogits, convolution_block, frequency_channel
+from absslab.core.model.network_parts import (
+    MaskLogits,
+    convolution_block,
+    frequency_channel,
+    unet_input,
+)
 from absslab.core.model.presence_unet import PresenceUNet
 
 
@@ -151,12 +156,7 @@ class UNet(nn.Module):
     def forward(self, features: Tensor) -> MaskLogits:
         """Compute the logits of masks."""
         M, T = features.shape[-2:]
-        # at least two frames at the deepest level: batch norm can't learn from a single value
-        n_frames = max(16, T + -T % 8)
-        padding = (0, n_frames - T, 0, 8 * self.depth - M)
-        padded = F.pad(features, padding, mode="replicate")  # (B, 1, M′, T′)
-        relative = padded - padded.mean(3, keepdim=True)
-        x = torch.cat([padded, relative, frequency_channel(padded)], 1)  # (B, 3, M′, T′)
+        x = unet_input(features)  # (B, 3, M′, T′)
         half = self.down1(x)  # (B, c1, M′/2, T′/2)
         quarter = self.down2(F.max_pool2d(half, 2))  # (B, c2, M′/4, T′/4)
         eighth = self.down3(F.max_pool2d(quarter, 2))  # (B, c3, M′/8, T′/8)

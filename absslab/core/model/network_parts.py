@@ -7,6 +7,7 @@ M bands, T frames.
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -23,6 +24,23 @@ def frequency_channel(features: Tensor) -> Tensor:
     return torch.linspace(-1, 1, M, device=features.device, dtype=features.dtype)[:, None].expand(
         B, 1, M, T
     )
+
+
+def unet_input(features: Tensor) -> Tensor:
+    """Pad features to sizes that can be halved three times, and add two channels to them.
+
+    These are each band relative to its mean over time, which removes a steady background, and the
+    frequency of each bin.
+
+    Shape:
+        (B, 1, M, T) → (B, 3, M′, T′), multiples of 8.
+    """
+    M, T = features.shape[-2:]
+    # at least two frames at the deepest level: batch norm can't learn from a single value
+    n_frames = max(16, T + -T % 8)
+    padded = F.pad(features, (0, n_frames - T, 0, -M % 8), mode="replicate")  # (B, 1, M′, T′)
+    relative = padded - padded.mean(3, keepdim=True)
+    return torch.cat([padded, relative, frequency_channel(padded)], 1)  # (B, 3, M′, T′)
 
 
 def convolution_block(n_in: int, n_out: int, *, kernel: int = 3, stride: int = 1) -> nn.Sequential:

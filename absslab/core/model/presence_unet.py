@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from absslab.core.model.network_parts import MaskLogits, convolution_block, frequency_channel
+from absslab.core.model.network_parts import MaskLogits, convolution_block, unet_input
 
 _QUIET = -2.0  # first logit of presence: most classes are absent from most frames
 
@@ -86,12 +86,7 @@ class PresenceUNet(nn.Module):
     def forward(self, features: Tensor) -> MaskLogits:
         """Compute the logits of masks and of presence."""
         M, T = features.shape[-2:]
-        # at least two frames at the deepest level: batch norm can't learn from a single value
-        n_frames = max(16, T + -T % 8)
-        padding = (0, n_frames - T, 0, 8 * self.depth - M)
-        padded = F.pad(features, padding, mode="replicate")  # (B, 1, M′, T′)
-        relative = padded - padded.mean(3, keepdim=True)
-        x = torch.cat([padded, relative, frequency_channel(padded)], 1)  # (B, 3, M′, T′)
+        x = unet_input(features)  # (B, 3, M′, T′)
         half = self.down1(x)  # (B, c1, M′/2, T′/2)
         quarter = self.down2(half)  # (B, c2, M′/4, T′/4)
         eighth = self.down3(quarter)  # (B, c3, M′/8, T′/8)
@@ -99,7 +94,7 @@ class PresenceUNet(nn.Module):
         up = self.up2(eighth + context, quarter)  # (B, c2, M′/4, T′/4)
         up = self.up1(up, half)  # (B, c1, M′/2, T′/2)
         logits = F.pixel_shuffle(self.to_bins(up), 2)  # (B, K′, M′, T′)
-        presence = F.interpolate(presence, size=n_frames, mode="linear")  # (B, K, T′)
+        presence = F.interpolate(presence, size=logits.shape[-1], mode="linear")  # (B, K, T′)
         gate = F.pad(F.logsigmoid(presence), (0, 0, 0, self.n_outputs - presence.shape[1]))
         logits = self.to_masks(logits) + gate[:, :, None]  # (B, K′, M′, T′)
         return MaskLogits(logits[..., :M, :T], presence[..., :T])
