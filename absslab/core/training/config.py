@@ -38,6 +38,11 @@ class TrainingConfig(Config):
     share_weight: float = option(
         0.0, "weight of the loss on shares of events and background", at_least=0
     )
+    steady_classes: bool = option(
+        True,
+        "whether the loss on shares looks for classes that sound steadily, such as rain or a fan, "
+        "and does not take them for background",
+    )
     supervision: str = option(
         "weak",
         "what the masks are trained with: weak labels; events, strong labels; sources, the true "

@@ -190,7 +190,7 @@ class Trainer:
     def _examine(self, batches: Iterator[Batch]) -> Iterator[Tensor]:
         """Yield the features of batches, and find the steady classes at the end."""
         front_end = self.model.front_end
-        targets = self.objective.share_targets
+        targets = self.objective.share_targets if self.config.steady_classes else None
         steady_parts = []
         labels = []
         for batch in batches:

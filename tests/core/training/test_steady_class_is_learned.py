@@ -6,7 +6,6 @@ import torch
 
 from absslab.core.audio import sound_files
 from absslab.core.model.checkpoint import load_checkpoint
-from absslab.core.training import steady_classes
 from absslab.core.training.experiment import Experiment
 from absslab.core.training.settings import Settings
 
@@ -54,7 +53,7 @@ def folder(tmp_path_factory):
     return folder
 
 
-def train(folder, save_path, small_model):
+def train(folder, save_path, small_model, **changes):
     flags = small_model | {
         "data_set_type": "weakly_labelled_folder",
         "data_folder": str(folder),
@@ -71,6 +70,7 @@ def train(folder, save_path, small_model):
         "learning_rate": 1e-2,
         "scheduler_type": "oneCycle",
     }
+    flags |= changes
     for _ in Experiment(Settings.from_flags(flags)).run():
         pass
     return load_checkpoint(save_path).model
@@ -93,7 +93,7 @@ def test_a_fan_is_learned_as_a_class(folder, tmp_path, small_model):
     assert silent < 0.2
 
 
-def test_without_steady_classes_a_fan_stays_background(folder, tmp_path, small_model, monkeypatch):
-    monkeypatch.setattr(steady_classes, "LEAST_DIFFERENCE", 2.0)
-    sounding, _ = fan_shares(train(folder, tmp_path / "fan.ckpt", small_model))
+def test_without_steady_classes_a_fan_stays_background(folder, tmp_path, small_model):
+    model = train(folder, tmp_path / "fan.ckpt", small_model, steady_classes=False)
+    sounding, _ = fan_shares(model)
     assert sounding < 0.4
