@@ -247,12 +247,12 @@ class Benchmark:
         trained = trial._replace(condition=condition.model_of or trial.condition)
         model = self.folder / "runs" / f"{trained.name}.ckpt"
         scores = self.folder / "scores" / f"{trial.name}.json"
-        if not _are_current(scores, model):
+        if not are_current(scores, model):
             yield from self._train(trained, model)
             mixtures = yield from self._mix(trial)
             steps = self._score(model, mixtures, scores, at_own_rate=condition.at_own_rate)
             yield from name_stage(steps, f"{trial.title}: scoring")
-        return _make_row(trial, scores, model.with_suffix(""))
+        return make_row(trial, scores, model.with_suffix(""))
 
     def remove_mixtures(self, seed: int) -> None:
         """Remove all mixtures of a seed."""
@@ -290,7 +290,7 @@ class Benchmark:
         if self.config.n_epochs is not None:
             flags["n_epochs"] = self.config.n_epochs
         training = train_or_resume(apply_recipe(RECIPES[trial.recipe], flags))
-        steps = _training_steps(training, f"{trial.title}: training")
+        steps = training_steps(training, f"{trial.title}: training")
         outcome = yield from steps
         if outcome is not None and outcome.state != "finished":
             raise WorkError("its training was stopped: give the same command again to go on")
@@ -312,7 +312,7 @@ class Benchmark:
         write_scores(output, scores, table)
 
 
-def _training_steps(
+def training_steps(
     training: Generator[TrainingEvent, None, TrainingOutcome | None], stage: str
 ) -> Steps[TrainingOutcome | None]:
     """Yield the progress of a training, and return how it ended."""
@@ -408,14 +408,14 @@ def _open_results(folder: Path, settings: dict[str, Any]) -> BenchmarkResults:
     return replace(results, settings={**before, **settings, "recipes": recipes})
 
 
-def _are_current(scores: Path, model: Path) -> bool:
+def are_current(scores: Path, model: Path) -> bool:
     """Tell whether there are scores of a model as it is now."""
     if not (scores.exists() and model.exists()):
         return False
     return read_scores_alone(scores).checkpoint_checksum == checksum(model)
 
 
-def _make_row(trial: Trial, scores: Path, run: Path) -> BenchmarkRow:
+def make_row(trial: Trial, scores: Path, run: Path) -> BenchmarkRow:
     """Return the row of results of a trial that is done."""
     reader = RunReader.open(run)
     reader.poll()
