@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from absslab.core.audio.stft import STFT
+from absslab.core.audio.stft import STFT, scale_spectra
 from absslab.core.model.feature_config import FeatureConfig
 from absslab.core.model.mask_expander import MaskExpander
 
@@ -54,7 +54,8 @@ class MaskSynthesis:
         sources = np.empty((len(masks), len(spectrum), n_samples), np.float32)  # (K, C, n)
         for k, mask in enumerate(masks):  # all classes at once need more memory, and are no faster
             linear = self.expander(mask[None], spectrum.shape[-1])  # (1, F, T)
-            sources[k] = self.stft.inverse(linear * spectrum, n_samples).cpu().numpy()
+            masked = scale_spectra(spectrum, linear)  # (C, F, T)
+            sources[k] = self.stft.inverse(masked, n_samples).cpu().numpy()
         return sources
 
 

@@ -118,3 +118,15 @@ def test_spectra_are_scaled_by_real_factors_that_broadcast():
     spectra = torch.tensor([[3 + 4j, 1j], [1j, -2 + 0j]])
     factors = torch.tensor([[2.0], [0.5]])
     assert torch.equal(scale_spectra(spectra, factors), spectra * factors)
+
+
+@pytest.mark.parametrize(("window_size", "hop_size"), [(64, 32), (64, 64), (64, 23), (63, 20)])
+def test_the_inverse_of_any_spectrum_is_that_of_torch(window_size, hop_size):
+    stft = STFT(window_size=window_size, hop_size=hop_size)
+    n_bins = window_size // 2 + 1
+    spectrum = torch.complex(noise(2, n_bins, 12), noise(2, n_bins, 12, seed=1))
+    n_samples = 11 * hop_size - 3
+    expected = torch.istft(
+        spectrum / stft.scale, window_size, hop_size, window=stft.window, length=n_samples
+    )
+    assert torch.allclose(stft.inverse(spectrum, n_samples), expected, atol=1e-5, rtol=1e-4)
