@@ -12,16 +12,19 @@ class Tab {
   lines = []; // what it said
   pauses = []; // ms, before a load
   nLoads = 0;
+  told = []; // what it told the server about its process, and its loads
   #items = new Map();
   #listeners;
 
-  constructor({ answers = () => ({ ok: true }) } = {}) {
+  constructor({ answers = () => ({ ok: true }), tellServer = async () => ({ ok: true }) } = {}) {
     this.answers = answers;
+    this.tellServer = tellServer;
     this.load();
   }
 
   load() {
     this.nLoads += 1;
+    this.told.push("load");
     this.pauses.push(0);
     this.#listeners = {};
     const listen = (name, listener) => { this.#listeners[name] = listener; };
@@ -48,6 +51,10 @@ class Tab {
       },
       setInterval: () => 0,
       setTimeout: sleep,
+      tellServer: this.tellServer && ((action) => {
+        this.told.push(action);
+        return this.tellServer();
+      }),
     });
   }
 
@@ -97,4 +104,20 @@ test("a page waits until its server is there again", async () => {
   await tab.cut();
   assert.equal(nAsked, 4);
   assert.equal(tab.nLoads, 2);
+});
+
+test("a page ends its process before it is loaded again", async () => {
+  const tab = new Tab();
+  await tab.cut();
+  assert.deepEqual(tab.told, ["load", "shutdown", "load"]);
+});
+
+test("a page that can't tell the server of its process is loaded again", async () => {
+  for (const tellServer of [undefined, async () => null]) {
+    const tab = new Tab();
+    tab.tellServer = tellServer;
+    tab.load();
+    await tab.cut();
+    assert.equal(tab.nLoads, 3);
+  }
 });

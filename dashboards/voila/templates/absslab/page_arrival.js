@@ -8,6 +8,7 @@ const RELOADED = "absslab-reloaded"; // an item of the session's storage: how of
 let hasArrived = false; // whether the document is whole
 let isReady = false; // whether the last widget is shown
 let isReloading = false;
+let isProcessEnded = false; // whether the server confirmed that this page's process has ended
 let lastProgress = Date.now();
 
 function noteProgress() {
@@ -62,8 +63,19 @@ async function loadAgain() {
     }
     await new Promise((resolve) => setTimeout(resolve, 1000));
   }
+  await endProcess();
   location.reload();
 }
+
+// The page that comes next needs the place of this one, and what a page says while it is left may be lost.
+async function endProcess() {
+  if (typeof tellServer === "undefined") return; // the page was cut before that script
+  const answer = await tellServer("shutdown");
+  isProcessEnded = Boolean(answer?.ok);
+}
+
+// Voila ends the process as well, of a page that has come so far.
+addEventListener("beforeunload", (event) => { if (isProcessEnded) event.stopImmediatePropagation(); });
 
 // Ask for a small file of the server; gives null if no answer comes.
 function askServer() {

@@ -1,7 +1,7 @@
 // Return the visitor's process when they leave, and keep the keyboard usable.
 
 // A page that is left ends its process; a reload gets a new one.
-addEventListener("pagehide", () => tellServer("shutdown"));
+addEventListener("pagehide", () => { if (!isProcessEnded) tellServer("shutdown"); });
 // A chart handles every key; Tab must still move the focus on.
 addEventListener("keydown", (event) => {
   if (event.key === "Tab" && event.target.closest?.(".absslab-plot")) event.stopImmediatePropagation();

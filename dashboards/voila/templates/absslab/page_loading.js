@@ -17,7 +17,7 @@ window.voila_finish = () => {
   tellThatPageIsOpened();
 };
 
-// Send a message about this page's process to the server; gives null if that failed.
+// Send a message about this page's process to the server; gives null if no answer comes.
 function tellServer(action, query = "") {
   const config = document.getElementById("jupyter-config-data");
   if (!config) return null; // the page was cut before it
@@ -25,7 +25,8 @@ function tellServer(action, query = "") {
   const tokens = [...document.cookie.matchAll(/(?:^|; )_xsrf=([^;]+)/g)]; // the server reads the last one
   const headers = { "X-XSRFToken": decodeURIComponent(tokens.pop()?.[1] ?? "") };
   const address = `${document.body.dataset.baseUrl}api/${action}/${kernelId}${query}`;
-  return fetch(address, { method: "POST", keepalive: true, headers }).catch(() => null);
+  const signal = AbortSignal.timeout(LONGEST_ANSWER);
+  return fetch(address, { method: "POST", keepalive: true, headers, signal }).catch(() => null);
 }
 
 // The process of a page that no browser opens is ended; why one can't be reached is said in words.
