@@ -16,6 +16,8 @@ from absslab.core.training.augmentation import SourceSpectra
 from absslab.core.training.frame_labels import FrameLabels
 
 _EPSILON = 1e-4  # smallest share: limits the loss of a bin to 9.2 nats
+_CERTAIN = 1e-3  # power of a frame relative to a source's loudest from which it surely sounds
+_POSSIBLE = 1e-5  # below this it is silent
 _BACKGROUND_CREDIT = 0.05  # how much the background's mask counts as that of a steady class
 
 
@@ -351,6 +353,24 @@ def measure_shares(mixtures: Tensor, sources: SourceSpectra, front_end: FrontEnd
     rest = front_end.power(background) + 1e-14  # (B, M, T); silence is background
     total = rest.index_add(0, sources.recordings, powers)  # (B, M, T)
     return SourceShares(powers / total[sources.recordings], rest / total)
+
+
+def find_sounding_frames(
+    powers: Tensor, sources: SourceSpectra, shape: tuple[int, ...]
+) -> FrameLabels:
+    """Tell in which frames true sources may sound, or surely do, by their power.
+
+    Args:
+        powers: of the sources (R, M, T).
+        sources: the sources.
+        shape: (B, K, T).
+    """
+    level = powers.sum(1)  # (R, T)
+    level = level / level.amax(1, keepdim=True).clamp_min(1e-12)
+    where = (sources.recordings, sources.classes)
+    cells = torch.zeros(shape, dtype=level.dtype, device=level.device)  # (B, K, T)
+    cells = cells.index_put(where, level)
+    return FrameLabels(cells > _POSSIBLE, cells > _CERTAIN)
 
 
 def source_share_loss(

@@ -25,6 +25,7 @@ from absslab.core.training.losses import (
     ShareTargets,
     absent_mask_loss,
     combine_losses,
+    find_sounding_frames,
     frame_tag_loss,
     measure_shares,
     pool_presence,
@@ -147,11 +148,17 @@ class Objective:
         shares = measure_shares(mixtures, pairs.sources, model.front_end)
         weights = self.share_targets.weights(model.front_end.power(mixtures), n_frames)
         masks = prediction.masks
+        losses: dict[str, Tensor] = {}
+        if prediction.presence is not None:
+            power = model.front_end.power(pairs.sources.spectra)  # (R, M, T)
+            frames = find_sounding_frames(power, pairs.sources, prediction.presence.shape)
+            tags = prediction.presence.sigmoid()  # (B, K, T)
+            losses["presence"] = frame_tag_loss(tags, frames, n_frames)
         if not model.competing:
-            return {"absent": ratio_mask_loss(masks, shares, pairs.sources, weights)}
+            return {**losses, "absent": ratio_mask_loss(masks, shares, pairs.sources, weights)}
         log_background = prediction.log_background
         share = source_share_loss(masks, log_background, shares, pairs.sources, weights)
-        return {"share": share}
+        return {**losses, "share": share}
 
     def _combine(
         self,

@@ -18,6 +18,7 @@ from absslab.core.data.mixture_folder import source_files
 from absslab.core.model.checkpoint import load_checkpoint
 from absslab.core.model.feature_config import FeatureConfig
 from absslab.core.model.front_end import FrontEnd
+from absslab.core.model.mask_networks import MASK_NETS
 from absslab.core.training.augmentation import (
     AugmentationConfig,
     SourceSpectra,
@@ -28,6 +29,7 @@ from absslab.core.training.events import EpochResult
 from absslab.core.training.experiment import Experiment
 from absslab.core.training.frame_labels import FrameLabels, label_frames, roll_events
 from absslab.core.training.losses import (
+    find_sounding_frames,
     frame_tag_loss,
     measure_shares,
     ratio_mask_loss,
@@ -166,6 +168,19 @@ def test_shares_of_sources_and_background_are_those_of_their_powers(scene):
     assert torch.allclose(shares.classes.sum(0) + shares.background[0], torch.ones(()), atol=1e-5)
 
 
+def test_sources_sound_where_they_have_power():
+    spectra = torch.zeros(2, 5, 6, dtype=torch.complex64)
+    sources = SourceSpectra(spectra, torch.tensor([0, 1]), torch.tensor([2, 0]))
+    powers = torch.zeros(2, 4, 6)
+    powers[0, 1] = torch.tensor([0, 1e-7, 1e-4, 0.1, 1.0, 0])  # of its loudest frame
+    frames = find_sounding_frames(powers, sources, (2, 3, 6))
+    expected = torch.zeros(2, 3, 6, dtype=torch.bool)
+    expected[0, 2, 2:5] = True
+    assert torch.equal(frames.possible, expected)
+    expected[0, 2, 2] = False
+    assert torch.equal(frames.certain, expected)  # the second source is silent
+
+
 def test_silence_is_background(front_end):
     silence = torch.zeros(1, 513, 9, dtype=torch.complex64)
     nothing = SourceSpectra(silence[:0], *torch.zeros(2, 0, dtype=torch.int64))
@@ -251,6 +266,15 @@ def test_each_supervision_trains_either_kind_of_masks(new_run, supervision, mask
     assert results[-1].losses["total"] < results[0].losses["total"]
     made = load_checkpoint(settings.run.save_path).made
     assert made["settings"]["training"]["supervision"] == supervision
+
+
+def test_presence_is_learnt_from_true_sources(new_run):
+    mask_net = MASK_NETS["Presence_U_Net"][0](presence_channels=(4, 4, 4), presence_context=4)
+    model = replace(new_run.model, model_type="Presence_U_Net", masks="competing")
+    settings = replace(new_run, model=model, mask_net=mask_net)
+    results = finish(Experiment(with_training(settings, supervision="sources", n_epochs=3)))
+    losses = [result.losses["presence"] for result in results]
+    assert losses[-1] < losses[0]
 
 
 def test_a_training_with_sources_reads_them_from_files_as_from_memory(new_run, tmp_path):
