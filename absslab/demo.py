@@ -11,9 +11,10 @@ from absslab.core.common.progress import Progress, Steps, run_to_end
 from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_plan import MixtureFolderConfig
 from absslab.core.data.mixture_writer import WrittenMixtures, write_mixtures
-from absslab.core.data.synthetic.recording_files import cached_recordings
+from absslab.core.data.synthetic.recording_files import cached_backgrounds, cached_recordings
 from absslab.core.evaluation.model_evaluation import EvaluationConfig, open_evaluation
 from absslab.core.evaluation.score_files import write_scores
+from absslab.core.runs.benchmark_conditions import CONDITIONS
 from absslab.core.runs.run_scores import read_run_scores, scores_path, typical_mixture
 from absslab.core.separation.separated_folder import separate_file
 from absslab.core.training.events import TrainingEvent
@@ -36,9 +37,7 @@ class DemoConfig(Config):
     )
     n_files: int = option(1000, "number of mixtures of the built-in recordings", at_least=100)
     n_takes: int = option(20, "number of recordings per class", at_least=20)
-    n_epochs: int = option(
-        RECIPES["recommended"]["n_epochs"], "number of training epochs", at_least=1
-    )
+    n_epochs: int = option(14, "number of training epochs", at_least=1)
     seed: int = option(0, "random seed of all steps", at_least=0)
     device: str = option(
         "auto", "auto (a GPU if there is one), cpu, cuda, cuda:1, …", metavar="DEVICE"
@@ -86,7 +85,7 @@ class Demo:
         return self.model.with_suffix("")
 
     def mix(self) -> Steps[WrittenMixtures]:
-        """Synthesise the recordings, unless the cache has them, and mix them."""
+        """Synthesise recordings and backgrounds, unless the cache has them, and mix them."""
         config = self.config
         recordings = cached_recordings(n_takes=config.n_takes, seed=config.seed)
         folder = MixtureFolderConfig(
@@ -95,7 +94,9 @@ class Demo:
             n_files=config.n_files,
             seed=config.seed,
         )
-        return (yield from write_mixtures(folder, MixingConfig()))
+        backgrounds = cached_backgrounds(seed=config.seed)
+        mixing = MixingConfig(**CONDITIONS["background"].mixing, background_folder=str(backgrounds))
+        return (yield from write_mixtures(folder, mixing))
 
     def train(self) -> Iterator[TrainingEvent]:
         """Train with the recommended recipe, or continue a training that was interrupted."""

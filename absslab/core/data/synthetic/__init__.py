@@ -1,4 +1,4 @@
-"""The built-in recordings of office sounds, which are synthesised from a seed.
+"""The built-in recordings of office sounds and backgrounds, which are synthesised from a seed.
 
 Names are listed in __init__.pyi and imported on first use.
 """

@@ -1,5 +1,9 @@
+from .backgrounds import BACKGROUNDS as BACKGROUNDS
+from .backgrounds import synthesise_background as synthesise_background
 from .mixtures import built_in_mixtures as built_in_mixtures
 from .office_sounds import CLASSES as CLASSES
 from .office_sounds import synthesise as synthesise
+from .recording_files import cached_backgrounds as cached_backgrounds
 from .recording_files import cached_recordings as cached_recordings
+from .recording_files import write_backgrounds as write_backgrounds
 from .recording_files import write_recordings as write_recordings
