@@ -21,14 +21,14 @@ class SeparationConfig(Config):
     """
 
     smoothing: float = option(
-        0.5,
+        0.0,
         "divide each bin among the classes by how strongly they are present within this duration; "
         "0: off",
         unit="s",
         at_least=0,
     )
     tag_exponent: float = option(
-        1.0,
+        0.25,
         "how strongly classes that are probably not in the recording lose their share of each bin "
         "to the others; 0: off",
         at_least=0,

@@ -29,14 +29,14 @@ RECIPES: dict[str, dict[str, Any]] = {
     # Competing masks, trained with the known shares of two added recordings. The reasons are given
     # in docs/tasks/train.md.
     "recommended": {
-        "model_type": "U_Net",
+        "model_type": "Presence_U_Net",
         "pooling": "linear_softmax",
         "masks": "competing",
         "normalisation": "band",
         "log_offset": 1.5e-4,
         "l1_weight": 0.0,
         "share_weight": 2.0,
-        "pair_probability": 0.6,
+        "pair_probability": 0.7,
         "pair_gain_range": (-6.0, 6.0),
         "roll": True,
         "gain_range": (-8.0, 4.0),
@@ -49,6 +49,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "average_decay": 0.998,
         "batch_size": 16,
         "n_epochs": 12,
+        "least_steps": 2000,
         "test_every": 1,
         "metric": "loss",
     },

@@ -32,7 +32,7 @@ def test_a_class_that_is_not_in_the_recording_yields():
         masks,
         torch.ones(4, 20),
         torch.tensor([0.95, 0.01]),
-        SeparationConfig(smoothing=0),
+        SeparationConfig(smoothing=0, tag_exponent=1),
         hop=0.032,
     )
     assert (refined[0] > 0.75).all()
