@@ -104,7 +104,8 @@ def train(
     Args:
         data_folder: Folder of mixtures, or of recordings with weak labels.
         save_path: File for the best model, `R.ckpt`; the run directory `R` is made beside it.
-        recipe: The settings to start from: recommended or thesis; None: the plain defaults.
+        recipe: The settings to start from: recommended, small, large or thesis; None: the plain
+            defaults.
         progress: A function that is called with each step and each epoch.
         settings: Any flags of `absslab train`, such as n_epochs=12, device="cpu".
 

@@ -54,6 +54,12 @@ RECIPES: dict[str, dict[str, Any]] = {
         "metric": "loss",
     },
 }
+# The same training of networks of other sizes; docs/results.md says what they cost and reach.
+RECIPES |= {
+    "small": RECIPES["recommended"] | {"presence_channels": (16, 32, 64), "presence_context": 64},
+    "large": RECIPES["recommended"]
+    | {"presence_channels": (64, 128, 256), "presence_context": 256},
+}
 
 
 def apply_recipe(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
