@@ -88,7 +88,7 @@ def test_the_help_of_a_recipe_shows_the_recipes_flags_and_defaults(capsys):
     with pytest.raises(SystemExit):
         main(["train", "--recipe", "recommended", "--help"])
     text = " ".join(capsys.readouterr().out.split())
-    assert "--unet_channels" in text
+    assert "--presence_channels" in text
     assert "--drop_out_probs" not in text
     assert (
         f"passes over the training recordings (default {RECIPES['recommended']['n_epochs']})"

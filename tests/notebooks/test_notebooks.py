@@ -15,9 +15,8 @@ from papermill.parameterize import parameterize_notebook
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NAMES = sorted(path.name for path in FOLDER.glob("*.ipynb"))
 TINY = {
-    "unet_channels": [8, 8, 8],
-    "fine_channels": 4,
-    "context": 8,
+    "presence_channels": [8, 8, 8],
+    "presence_context": 8,
     "n_mels": 32,
     "precision": "float32",
     "device": "cpu",

@@ -9,6 +9,7 @@ from .events import TrainingStarted as TrainingStarted
 from .experiment import Experiment as Experiment
 from .experiment import train_or_resume as train_or_resume
 from .recipes import RECIPES as RECIPES
+from .recipes import apply_recipe as apply_recipe
 from .run_directory import RunReader as RunReader
 from .run_directory import request_stop as request_stop
 from .settings import RunConfig as RunConfig

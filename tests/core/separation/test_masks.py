@@ -47,7 +47,7 @@ def test_a_stray_bin_goes_to_the_class_that_sounds_around_it():
         masks,
         torch.ones(4, 60),
         torch.tensor([0.5, 0.5]),
-        SeparationConfig(tag_exponent=0),
+        SeparationConfig(smoothing=0.5, tag_exponent=0),
         hop=0.032,
     )
     assert refined[0, 2, 30] > 0.8

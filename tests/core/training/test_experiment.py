@@ -361,14 +361,15 @@ def test_dropout_and_early_stopping_resume_bit_for_bit_as_well(new_run, tmp_path
 
 @pytest.mark.parametrize("recipe", ["thesis", "recommended"])
 def test_a_recipe_trains_in_bfloat16(recipe, new_run):
-    flags = RECIPES[recipe] | {
+    flags = {
         "data_folder": new_run.data.data_folder,
         "save_path": new_run.run.save_path,
         "n_epochs": 1,
         "precision": "bfloat16",
         "device": "cpu",
     }
-    (result,) = finish(Experiment(Settings.from_flags(flags)))
+    settings = Settings.from_flags(apply_recipe(RECIPES[recipe], flags))
+    (result,) = finish(Experiment(settings))
     assert np.isfinite(result.losses["total"])
     assert result.metrics["roc_auc_score"] is not None
 

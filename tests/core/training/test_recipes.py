@@ -11,7 +11,7 @@ from absslab.core.data.mixture_writer import write_mixtures
 from absslab.core.data.synthetic.recording_files import cached_recordings
 from absslab.core.evaluation.model_evaluation import EvaluationConfig, open_evaluation
 from absslab.core.training.experiment import Experiment
-from absslab.core.training.recipes import RECIPES
+from absslab.core.training.recipes import RECIPES, apply_recipe
 from absslab.core.training.settings import Settings
 
 
@@ -36,7 +36,7 @@ def scores_of(recipe, event_folder, tmp_path, **flags):
         "save_path": str(tmp_path / "model.ckpt"),
         "device": "cpu",
     } | flags
-    for _ in Experiment(Settings.from_flags(RECIPES[recipe] | flags)).run():
+    for _ in Experiment(Settings.from_flags(apply_recipe(RECIPES[recipe], flags))).run():
         pass
     evaluation = open_evaluation(
         EvaluationConfig(checkpoint_path=str(tmp_path / "model.ckpt"), device="cpu")

@@ -53,9 +53,9 @@ def test_only_what_differs_becomes_a_flag_and_paths_hold_from_everywhere(
     form, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    form.set({"save_path": "runs/a.ckpt", "n_epochs": 3, "unet_channels": (8, 8, 8), "n_mels": 64})
+    form.set({"save_path": "runs/a.ckpt", "n_epochs": 3, "presence_channels": (8, 8, 8)})
     arguments = form.arguments()
-    at = arguments.index("--unet_channels")
+    at = arguments.index("--presence_channels")
     assert arguments[at + 1 : at + 4] == ["8", "8", "8"]
     flags = dict(argument.partition("=")[::2] for argument in arguments)
     assert flags.pop("--save_path") == str(tmp_path / "runs" / "a.ckpt")
@@ -71,10 +71,9 @@ def test_the_command_line_reads_the_arguments_as_the_settings_that_were_shown(
         {
             "data_folder": str(mixtures),
             "save_path": str(tmp_path / "a b.ckpt"),
-            "unet_channels": (8, 8, 8),
+            "presence_channels": (8, 8, 8),
+            "presence_context": 8,
             "n_mels": 32,
-            "fine_channels": 4,
-            "context": 8,
             "n_epochs": 1,
             "pair_gain_range": (-3.5, 3.0),
             "device": "cpu",
