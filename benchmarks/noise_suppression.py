@@ -342,9 +342,7 @@ def main() -> None:
     parser.add_argument(
         "--suppressors", nargs="+", default=list(SUPPRESSORS), choices=SUPPRESSORS, metavar="NAME"
     )
-    parser.add_argument(
-        "--n_mixtures", type=int, help="the first test mixtures that hold the class; all if missing"
-    )
+    parser.add_argument("--n_mixtures", type=int, help="number of test mixtures; default: all")
     parser.add_argument("--n_timed", type=int, default=10, help="number of mixtures to time")
     parser.add_argument("--n_repetitions", type=int, default=3, help="of the timing; 0: none")
     arguments = parser.parse_args()
