@@ -171,11 +171,11 @@ def tabulate(results: Results) -> str:
     whole = rows[RECIPE].value(COMPARED) if RECIPE in rows else None
     for name, row in rows.items():
         values = [row.value(column) for column in SHOWN]
-        formats = [column.format for column in columns]
+        formats = [f"z{column.format}" for column in columns]  # z: not −0.0
         compared = row.value(COMPARED)
         differs = name != RECIPE and whole is not None and compared is not None
         values.append(compared - whole if differs else None)
-        formats.append("+.1f")
+        formats.append("+z.1f")
         cells = [
             "–" if value is None else f"{value:{number}}".replace("-", "−")
             for value, number in zip(values, formats, strict=True)

@@ -64,7 +64,7 @@ def test_variants_are_trained_once_and_compared(small):
     difference = results.rows["without least steps"].value(ablation.COMPARED) - whole
     last_cells = [line.split(" | ")[-1] for line in table.splitlines()[2:]]
     assert last_cells[0] == "– |"
-    assert last_cells[1] == f"{difference:+.1f} |".replace("-", "−")
+    assert last_cells[1] == f"{difference:+z.1f} |".replace("-", "−")
     before = {path: path.stat().st_mtime_ns for path in small.folder.rglob("*.*") if path.is_file()}
     run_variants(small, names)
     changed = {path.name for path, time in before.items() if path.stat().st_mtime_ns != time}
