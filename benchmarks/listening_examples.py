@@ -133,9 +133,9 @@ def separate(evaluation: Evaluation, kind: str, ranked: Ranked) -> Example:
     return Example(kind, ranked, truth.mixture, parts, separation.masks[k], measure(parts))
 
 
-def format_number(value: float, number_format: str = ".1f") -> str:
+def format_number(value: float) -> str:
     """Return a number as text, or a dash if it is not defined."""
-    return "–" if np.isnan(value) else f"{value:{number_format}}".replace("-", "−")
+    return "–" if np.isnan(value) else f"{value:z.1f}".replace("-", "−")
 
 
 def tabulate(examples: Sequence[Example]) -> str:

@@ -135,4 +135,5 @@ def test_the_model_and_mixtures_of_a_benchmark_are_found(tmp_path):
 def test_what_is_not_defined_is_a_dash():
     assert listening_examples.format_number(np.nan) == "–"
     assert listening_examples.format_number(-1.25) == "−1.2"
+    assert listening_examples.format_number(-0.04) == "0.0"
     assert tabulate([]).count("\n") == 2
