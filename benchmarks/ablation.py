@@ -211,9 +211,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="seed of the trainings")
     parser.add_argument("--split", default="validation", choices=SPLITS[1:])
     parser.add_argument("--n_epochs", type=int, help="of all trainings, instead of the recipe's")
-    parser.add_argument(
-        "--variants", nargs="+", default=list(VARIANTS), choices=VARIANTS, metavar="NAME"
-    )
+    every = list(VARIANTS)
+    parser.add_argument("--variants", nargs="+", default=every, choices=every, metavar="NAME")
     arguments = parser.parse_args()
     ablation = Ablation(
         Path(arguments.data_folder),
