@@ -46,7 +46,8 @@ class Ranked:
     """A source of a mixture of the test split."""
 
     index: int  # of the mixture
-    name: str  # of its class
+    mixture: str  # its name
+    name: str  # of the source's class
     before: float  # SI-SDR of the mixture, dB
     after: float  # SI-SDR of the separated source, dB
 
@@ -79,7 +80,7 @@ def rank_steps(evaluation: Evaluation) -> Steps[list[Ranked]]:
         for name, reference in truth.references.items():
             estimate = separation.sources[separation.classes.index(name)]
             before, after = (float(si_sdr(reference, x)) for x in (truth.mixture, estimate))
-            ranking.append(Ranked(index, name, before, after))
+            ranking.append(Ranked(index, truth.name, name, before, after))
         yield Progress(index + 1, len(evaluation.data_set))
     return sorted(ranking, key=lambda ranked: ranked.improvement, reverse=True)
 
@@ -141,7 +142,7 @@ def format_number(value: float) -> str:
 def tabulate(examples: Sequence[Example]) -> str:
     """Return a table in Markdown: a row per example."""
     titles = (
-        *("example", "class", "SI-SDR before → after, dB", "level, dB", "missing, dB"),
+        *("example", "mixture", "class", "SI-SDR before → after, dB", "level, dB", "missing, dB"),
         *("other sounds, dB", "background, dB", "in pauses, dB"),
         "musical noise, while it sounds; in pauses",
     )
@@ -156,6 +157,7 @@ def tabulate(examples: Sequence[Example]) -> str:
         musical = (measures.musical, measures.musical_pauses)
         cells = [
             example.kind,
+            ranked.mixture,
             ranked.name,
             f"{format_number(ranked.before)} → {format_number(ranked.after)}",
             *map(format_number, levels),

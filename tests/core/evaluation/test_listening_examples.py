@@ -80,7 +80,7 @@ def test_what_is_inaudible_or_too_short_is_not_judged():
 
 
 def test_the_best_those_in_the_middle_and_the_worst_are_chosen():
-    ranking = [Ranked(index, "knock", 0.0, -float(index)) for index in range(11)]
+    ranking = [Ranked(index, f"{index}.wav", "knock", 0.0, -float(index)) for index in range(11)]
     chosen = [(kind, ranked.index) for kind, ranked in choose(ranking)]
     assert chosen == [
         *(("best", 0), ("best", 1), ("median", 4), ("median", 5)),
