@@ -54,7 +54,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "metric": "loss",
     },
 }
-# The same training of networks of other sizes; docs/results.md says what they cost and reach.
+# The same training of networks of other sizes; docs/tasks/train.md says what they cost.
 RECIPES |= {
     "small": RECIPES["recommended"] | {"presence_channels": (16, 32, 64), "presence_context": 64},
     "large": RECIPES["recommended"]
