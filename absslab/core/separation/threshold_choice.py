@@ -1,15 +1,18 @@
-"""Choose the thresholds of events per class, on other recordings than those of the training.
+"""Choose the thresholds of events, on other recordings than those of the training.
 
-With strong labels, the thresholds of a class are those with the highest event F1, if it is more
-than a standard error above that without any choice: of few events, others are chosen by chance.
+With strong labels, one pair of thresholds is chosen for all classes: that with the highest mean
+event F1. Over real backgrounds it is higher than over steady noise. Then the thresholds of a class
+are those with its own highest event F1. Each choice is made if its score is more than a standard
+error above that without it: of few events, others are chosen by chance.
 With weak labels alone, the high one is that with the highest F1 of "the class reaches it". The low
 one is always the same fraction of the high one.
 
-Axes: K classes, T frames, n recordings.
+Axes: K classes, C candidates, T frames, n recordings.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
@@ -29,11 +32,17 @@ _LEAST_VARIANCE = 0.05  # of a score of one event, for scores near 0 and 1
 # is as good as any is taken.
 _HIGHS = (0.5, 0.4, 0.6, 0.8, 0.2, 0.9)
 _MEDIAN_FILTERS = (0.0, 0.2)  # s
-_CANDIDATES = [
-    ClassThresholds(high, round(high * LOW / HIGH, 2), median_filter)
-    for median_filter in _MEDIAN_FILTERS
-    for high in _HIGHS
-]
+_DEFAULT = ClassThresholds(HIGH, LOW)
+_COMMON = (  # for all classes
+    _DEFAULT,
+    ClassThresholds(0.4, 0.2),
+    ClassThresholds(0.5, 0.3),
+    ClassThresholds(0.6, 0.3),
+    ClassThresholds(0.6, 0.4),
+    ClassThresholds(0.7, 0.4),
+    ClassThresholds(0.7, 0.5),
+    ClassThresholds(0.8, 0.5),
+)
 
 
 @dataclass(frozen=True)
@@ -53,7 +62,7 @@ def choose_by_events(
     hop: float,
     config: DetectionConfig,
 ) -> EventThresholds:
-    """Choose the thresholds of each class with the highest event F1, where it is clearly higher.
+    """Choose the thresholds with the highest event F1, where it is clearly higher.
 
     Args:
         recordings: n recordings; those without strong labels do not count.
@@ -62,20 +71,42 @@ def choose_by_events(
         config: how events are found with these thresholds.
     """
     known = [recording for recording in recordings if recording.events is not None]
+    scored = [_ScoredClass.of(known, k, name, hop, config) for k, name in enumerate(classes)]
+    scored = [item for item in scored if item.n_events >= MIN_EVENTS]
+    common = _DEFAULT
+    if len(scored) > 1:
+        table = np.array([[item.event_f1(pair) for pair in _COMMON] for item in scored])  # (K, C)
+        errors = [item.error(score) for item, score in zip(scored, table[:, 0], strict=True)]
+        error = float(np.sqrt(np.square(errors).sum())) / len(scored)  # of the mean
+        common = _COMMON[_clearly_best(table.mean(0), error)]
+    candidates = _vary(common)
     per_class = {}
-    for k, name in enumerate(classes):
-        own = [item for item in known if name not in item.unknown]
-        truths = [_events_of(recording, name) for recording in own]
-        n_events = sum(map(len, truths))
-        if n_events < MIN_EVENTS:
-            continue
-        scores = np.array(
-            [_event_f1(own, truths, k, name, hop, config, item) for item in _CANDIDATES]
-        )
-        error = np.sqrt(max(scores[0] * (1 - scores[0]), _LEAST_VARIANCE) / n_events)
-        if scores.max() - scores[0] > error:
-            per_class[name] = _CANDIDATES[int(scores.argmax())]
+    for item in scored:
+        scores = np.array([item.event_f1(candidate) for candidate in candidates])
+        best = candidates[_clearly_best(scores, item.error(scores[0]))]
+        if best != _DEFAULT:
+            per_class[item.name] = best
+    if common != _DEFAULT:
+        per_class = dict.fromkeys(classes, common) | per_class
     return EventThresholds(per_class, BY_EVENTS, len(known), config.activity)
+
+
+def _vary(common: ClassThresholds) -> list[ClassThresholds]:
+    """Return the candidates of a class: the common thresholds first."""
+    ratio = common.low / common.high
+    highs = dict.fromkeys([common.high, *_HIGHS])
+    pairs = [common, *(ClassThresholds(high, round(high * ratio, 2)) for high in highs)]
+    candidates = [
+        replace(pair, median_filter=median_filter)
+        for median_filter in _MEDIAN_FILTERS
+        for pair in pairs
+    ]
+    return list(dict.fromkeys(candidates))
+
+
+def _clearly_best(scores: np.ndarray, error: float) -> int:
+    """Return the index of the best score, or 0 if it is not more than an error above the first."""
+    return int(scores.argmax()) if scores.max() - scores[0] > error else 0
 
 
 def choose_by_tags(
@@ -88,6 +119,7 @@ def choose_by_tags(
         classes: K names.
         config: how the activity was computed.
     """
+    candidates = _vary(_DEFAULT)
     per_class = {}
     for k, name in enumerate(classes):
         known = [item for item in recordings if name not in item.unknown]
@@ -98,31 +130,61 @@ def choose_by_tags(
         reached = highest >= np.array(_HIGHS)[:, None]  # (H, n)
         hits = (reached & labels).sum(1)  # (H,)
         f1 = 2 * hits / (reached.sum(1) + labels.sum())
-        per_class[name] = _CANDIDATES[int(np.argmax(f1))]  # the first have no median filter
+        per_class[name] = candidates[int(np.argmax(f1))]  # the first have no median filter
     return EventThresholds(per_class, BY_TAGS, len(recordings), config.activity)
+
+
+@dataclass(frozen=True)
+class _ScoredClass:
+    """The recordings in which a class is known, and its true events there."""
+
+    k: int
+    name: str
+    recordings: Sequence[DetectedRecording]
+    truths: Sequence[Sequence[SoundEvent]]
+    hop: float  # s
+    config: DetectionConfig
+
+    @classmethod
+    def of(
+        cls,
+        recordings: Sequence[DetectedRecording],
+        k: int,
+        name: str,
+        hop: float,
+        config: DetectionConfig,
+    ) -> Self:
+        known = [item for item in recordings if name not in item.unknown]
+        return cls(k, name, known, [_events_of(item, name) for item in known], hop, config)
+
+    @property
+    def n_events(self) -> int:
+        return sum(map(len, self.truths))
+
+    def error(self, score: float) -> float:
+        """Return the standard error of a score."""
+        return float(np.sqrt(max(score * (1 - score), _LEAST_VARIANCE) / self.n_events))
+
+    def event_f1(self, candidate: ClassThresholds) -> float:
+        """Compute the event F1 with the thresholds of a candidate."""
+        chosen = EventThresholds({self.name: candidate}, activity=self.config.activity)
+        counts = Counts(np.zeros((3, 1), int))
+        for recording, truth in zip(self.recordings, self.truths, strict=True):
+            curve = recording.activity[self.k : self.k + 1]  # (1, T)
+            if not truth and curve.max(initial=0.0) < candidate.high:
+                continue
+            found = find_events(
+                curve,
+                self.hop,
+                [self.name],
+                self.config,
+                length=recording.length,
+                chosen=chosen,
+            )
+            counts += event_counts(truth, merge_events(found), [self.name])
+        return float(np.nan_to_num(f1_score(counts.decisions)[0]))
 
 
 def _events_of(recording: DetectedRecording, name: str) -> list[SoundEvent]:
     events = [event for event in recording.events or () if event.event_label == name]
     return merge_events(events)
-
-
-def _event_f1(
-    recordings: Sequence[DetectedRecording],
-    truths: Sequence[Sequence[SoundEvent]],
-    k: int,
-    name: str,
-    hop: float,
-    config: DetectionConfig,
-    candidate: ClassThresholds,
-) -> float:
-    """Compute the event F1 of a class with the thresholds of a candidate."""
-    chosen = EventThresholds({name: candidate}, activity=config.activity)
-    counts = Counts(np.zeros((3, 1), int))
-    for recording, truth in zip(recordings, truths, strict=True):
-        curve = recording.activity[k : k + 1]  # (1, T)
-        if not truth and curve.max(initial=0.0) < candidate.high:
-            continue
-        found = find_events(curve, hop, [name], config, length=recording.length, chosen=chosen)
-        counts += event_counts(truth, merge_events(found), [name])
-    return float(np.nan_to_num(f1_score(counts.decisions)[0]))

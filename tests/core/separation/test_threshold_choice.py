@@ -49,6 +49,18 @@ def test_single_frames_are_smoothed_away_where_that_helps():
     assert chosen.per_class["dog"] == ClassThresholds(0.5, 0.2, 0.2)
 
 
+def test_classes_whose_events_run_too_long_get_common_thresholds():
+    """Each class is heard at 0.3 of its share after its event, as in a real background."""
+    activity = np.zeros((3, 60))
+    activity[:, 20:40] = 0.9
+    activity[:, 40:56] = 0.32
+    names = ["cat", "cow", "dog"]
+    events = [SoundEvent(name, 1.95, 3.95) for name in names[:2]]
+    recordings = [DetectedRecording(activity, frozenset(names), frozenset(), 6.0, events)] * 6
+    chosen = choose_by_events(recordings, names, HOP, CONFIG)
+    assert chosen.per_class == dict.fromkeys(names, ClassThresholds(0.6, 0.4))
+
+
 def test_thresholds_stay_where_they_are_as_good_as_any():
     chosen = choose_by_events([recording(1.0, 0.0)] * 6, CLASSES, HOP, CONFIG)
     assert chosen.per_class == {}
