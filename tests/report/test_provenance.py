@@ -71,8 +71,8 @@ def test_what_scores_were_made_with_is_said_where_it_is_not_the_default():
             "device": "auto",
         }
     }
-    known |= {"separation": {"smoothing": 0.0, "tag_exponent": 1.0, "of_another_version": 3}}
-    assert provenance.find_scoring_flags(known) == {"data_folder": "moved", "smoothing": 0.0}
+    known |= {"separation": {"smoothing": 0.5, "tag_exponent": 0.25, "of_another_version": 3}}
+    assert provenance.find_scoring_flags(known) == {"data_folder": "moved", "smoothing": 0.5}
     assert provenance.find_scoring_flags({}) == {}
 
 
