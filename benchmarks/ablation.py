@@ -19,10 +19,15 @@ from absslab.core.common.errors import InputError, WorkError
 from absslab.core.common.files import write_text
 from absslab.core.common.progress import Steps, run_with_progress
 from absslab.core.data.splits import SPLITS
-from absslab.core.evaluation.model_evaluation import EvaluationConfig, evaluation_steps
-from absslab.core.evaluation.score_files import read_scores_alone, write_scores
-from absslab.core.evaluation.scorer import ScoringConfig
-from absslab.core.runs.benchmark import Trial, are_current, make_row, training_steps
+from absslab.core.evaluation.model_evaluation import EvaluationConfig
+from absslab.core.evaluation.score_files import read_scores_alone
+from absslab.core.runs.benchmark import (
+    Trial,
+    are_current,
+    make_row,
+    scoring_steps,
+    training_steps,
+)
 from absslab.core.runs.benchmark_results import COLUMNS, BenchmarkRow
 from absslab.core.separation.masks import SeparationConfig
 from absslab.core.training.experiment import train_or_resume
@@ -119,27 +124,17 @@ class Ablation:
         variant = VARIANTS[name]
         model = self.model(name)
         training = train_or_resume(self.flags(variant) | {"save_path": str(model)})
-        outcome = yield from training_steps(training, f"{name}: training")
-        if outcome is not None and outcome.state != "finished":
-            raise WorkError("its training was stopped: give the same command again to go on")
+        yield from training_steps(training, f"{name}: training")
         scores = self.folder / "scores" / f"{_file_name(name)}-{self.split}.json"
         if not _is_scored(scores, model, variant.separation):
-            yield from self._score(model, variant.separation, scores)
-        trial = Trial(self.mixtures.name, name, "weak", self.seed)
-        return make_row(trial, scores, model.with_suffix(""))
-
-    def _score(self, model: Path, separation: SeparationConfig, output: Path) -> Steps[None]:
-        evaluation = yield from evaluation_steps(
-            EvaluationConfig(
+            config = EvaluationConfig(
                 checkpoint_path=str(model),
                 split=self.split,
                 data_folder=str(self.mixtures.resolve()),
-            ),
-            separation,
-            scoring=ScoringConfig(bss_eval="none"),
-        )
-        scores, table = yield from evaluation.run()
-        write_scores(output, scores, table)
+            )
+            yield from scoring_steps(config, scores, variant.separation)
+        trial = Trial(self.mixtures.name, name, "weak", self.seed)
+        return make_row(trial, scores, model.with_suffix(""))
 
 
 def _file_name(variant: str) -> str:

@@ -37,6 +37,7 @@ from absslab.core.runs.benchmark_results import (
     read_results,
     write_results,
 )
+from absslab.core.separation.masks import SeparationConfig
 from absslab.core.training.config import SUPERVISIONS
 from absslab.core.training.events import (
     PreparationProgress,
@@ -290,32 +291,29 @@ class Benchmark:
         if self.config.n_epochs is not None:
             flags["n_epochs"] = self.config.n_epochs
         training = train_or_resume(apply_recipe(RECIPES[trial.recipe], flags))
-        steps = training_steps(training, f"{trial.title}: training")
-        outcome = yield from steps
-        if outcome is not None and outcome.state != "finished":
-            raise WorkError("its training was stopped: give the same command again to go on")
+        yield from training_steps(training, f"{trial.title}: training")
 
     def _score(
         self, model: Path, mixtures: Path, output: Path, *, at_own_rate: bool
     ) -> Steps[None]:
-        evaluation = yield from evaluation_steps(
-            EvaluationConfig(
-                checkpoint_path=str(model),
-                split="test",
-                data_folder=str(mixtures.resolve()),
-                at_own_rate=at_own_rate,
-                device=self.config.device,
-            ),
-            scoring=ScoringConfig(bss_eval="none"),
+        config = EvaluationConfig(
+            checkpoint_path=str(model),
+            split="test",
+            data_folder=str(mixtures.resolve()),
+            at_own_rate=at_own_rate,
+            device=self.config.device,
         )
-        scores, table = yield from evaluation.run()
-        write_scores(output, scores, table)
+        yield from scoring_steps(config, output)
 
 
 def training_steps(
     training: Generator[TrainingEvent, None, TrainingOutcome | None], stage: str
-) -> Steps[TrainingOutcome | None]:
-    """Yield the progress of a training, and return how it ended."""
+) -> Steps[None]:
+    """Yield the progress of a training.
+
+    Raises:
+        WorkError: it was stopped before its end.
+    """
     work = LongWork(training)
     n_epochs = 0
     for event in work:
@@ -326,7 +324,25 @@ def training_steps(
             yield Progress(done, n_epochs * event.n_steps, stage)
         else:
             n_epochs = event.n_epochs
-    return work.result
+    if work.result is not None and work.result.state != "finished":
+        raise WorkError("its training was stopped: give the same command again to go on")
+
+
+def scoring_steps(
+    config: EvaluationConfig, output: Path, separation: SeparationConfig = SeparationConfig()
+) -> Steps[None]:
+    """Score a model, without BSS Eval, and write its scores.
+
+    Args:
+        config: model and recordings.
+        output: file of the scores; their table lies beside it.
+        separation: how masks are refined before they are applied.
+    """
+    evaluation = yield from evaluation_steps(
+        config, separation, scoring=ScoringConfig(bss_eval="none")
+    )
+    scores, table = yield from evaluation.run()
+    write_scores(output, scores, table)
 
 
 def _fingerprint_steps(config: BenchmarkConfig, left_out: LeftOut) -> Steps[dict[str, object]]:

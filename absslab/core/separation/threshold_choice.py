@@ -1,9 +1,9 @@
 """Choose the thresholds of events, on other recordings than those of the training.
 
 With strong labels, one pair of thresholds is chosen for all classes: that with the highest mean
-event F1. Over real backgrounds it is higher than over steady noise. Then the thresholds of a class
-are those with its own highest event F1. Each choice is made if its score is more than a standard
-error above that without it: of few events, others are chosen by chance.
+event F1. Over real backgrounds this pair is higher than over steady noise. Then the thresholds of a
+class are those with its own highest event F1. Each choice is made if its score is more than a
+standard error above that without it: of few events, others are chosen by chance.
 With weak labels alone, the high one is that with the highest F1 of "the class reaches it". The low
 one is always the same fraction of the high one.
 
@@ -11,7 +11,7 @@ Axes: K classes, C candidates, T frames, n recordings.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -94,14 +94,12 @@ def choose_by_events(
 def _vary(common: ClassThresholds) -> list[ClassThresholds]:
     """Return the candidates of a class: the common thresholds first."""
     ratio = common.low / common.high
-    highs = dict.fromkeys([common.high, *_HIGHS])
-    pairs = [common, *(ClassThresholds(high, round(high * ratio, 2)) for high in highs)]
-    candidates = [
-        replace(pair, median_filter=median_filter)
+    highs = dict.fromkeys([common.high, *_HIGHS])  # each once
+    return [
+        ClassThresholds(high, round(high * ratio, 2), median_filter)
         for median_filter in _MEDIAN_FILTERS
-        for pair in pairs
+        for high in highs
     ]
-    return list(dict.fromkeys(candidates))
 
 
 def _clearly_best(scores: np.ndarray, error: float) -> int:

@@ -20,6 +20,7 @@ from absslab.core.training.augmentation import (
 )
 from absslab.core.training.config import TrainingConfig
 from absslab.core.training.feature_store import FeatureBatch
+from absslab.core.training.frame_labels import FrameLabels
 from absslab.core.training.losses import (
     TAG_LOSSES,
     ShareTargets,
@@ -121,9 +122,7 @@ class Objective:
             losses["absent"] = silent_mask_loss(prediction.masks, frames, n_frames)
             if self.share_targets is None:  # shares would tell more of each frame
                 losses["frame"] = frame_tag_loss(tag_frames(prediction.masks), frames, n_frames)
-            if prediction.presence is not None:
-                tags = prediction.presence.sigmoid()  # (B, K, T)
-                losses["presence"] = frame_tag_loss(tags, frames, n_frames)
+            losses |= _presence_loss(prediction, frames, n_frames)
         if self.share_targets is not None:
             power = model.front_end.power
             shares = self.share_targets(
@@ -152,13 +151,15 @@ class Objective:
         if prediction.presence is not None:
             power = model.front_end.power(pairs.sources.spectra)  # (R, M, T)
             frames = find_sounding_frames(power, pairs.sources, prediction.presence.shape)
-            tags = prediction.presence.sigmoid()  # (B, K, T)
-            losses["presence"] = frame_tag_loss(tags, frames, n_frames)
-        if not model.competing:
-            return {**losses, "absent": ratio_mask_loss(masks, shares, pairs.sources, weights)}
-        log_background = prediction.log_background
-        share = source_share_loss(masks, log_background, shares, pairs.sources, weights)
-        return {**losses, "share": share}
+            losses |= _presence_loss(prediction, frames, n_frames)
+        if model.competing:
+            log_background = prediction.log_background
+            losses["share"] = source_share_loss(
+                masks, log_background, shares, pairs.sources, weights
+            )
+        else:
+            losses["absent"] = ratio_mask_loss(masks, shares, pairs.sources, weights)
+        return losses
 
     def _combine(
         self,
@@ -198,3 +199,13 @@ class Objective:
             share_weight=config.share_weight,
         )
         return BatchLoss(losses, prediction.probabilities)
+
+
+def _presence_loss(
+    prediction: Prediction, frames: FrameLabels, n_frames: Tensor | None
+) -> dict[str, Tensor]:
+    """Return the loss of the presence in frames that are labelled, by name; none without it."""
+    if prediction.presence is None:
+        return {}
+    tags = prediction.presence.sigmoid()  # (B, K, T)
+    return {"presence": frame_tag_loss(tags, frames, n_frames)}
