@@ -62,6 +62,12 @@ def _announce(events: Iterable[TrainingEvent], settings: Settings) -> Iterator[T
                 + (f"; {event.n_left_out} left out" if event.n_left_out else ""),
                 flush=True,
             )
+            if event.n_epochs > settings.training.n_epochs:
+                print(
+                    f"{event.n_epochs} epochs, so that there are "
+                    f"{settings.training.least_steps} steps; --n_epochs N trains for N epochs",
+                    flush=True,
+                )
             if event.epoch >= event.n_epochs:
                 print(
                     f"the run is finished ({event.epoch} epochs); to train longer: "

@@ -167,6 +167,15 @@ def test_the_thesis_own_training_command_runs_as_it_stands(mixtures, tmp_path, m
     assert config["training"]["scheduler_milestones"] == [150, 300]
 
 
+def test_train_says_why_there_are_more_epochs(settings, mixtures, tmp_path, capsys):
+    data = ["--data_folder", str(mixtures), "--save_path", str(tmp_path / "model.ckpt")]
+    flags = [*small_flags(settings), "--n_epochs", "1", "--device", "cpu"]
+    assert main(["train", *data, *flags, "--least_steps", "6"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    why = "2 epochs, so that there are 6 steps; --n_epochs N trains for N epochs"
+    assert lines.index(why) < next(k for k, line in enumerate(lines) if "epoch   1/2" in line)
+
+
 def test_train_evaluate_separate_from_the_command_line(settings, mixtures, tmp_path, capsys):
     model = tmp_path / "runs" / "model.ckpt"
     flags = small_flags(settings)
