@@ -146,6 +146,20 @@ class ExponentialSoftmax(nn.Module):
         return (masks.flatten(2) * scores.flatten(2).softmax(-1)).sum(-1)  # (B, K)
 
 
+def pool_presence(logits: Tensor, n_frames: Tensor | None = None) -> Tensor:
+    """Pool the presence of classes in frames to that in recordings, by linear softmax.
+
+    Shape:
+        logits (B, K, T), n_frames (B,): frames that are not padded → probabilities (B, K).
+
+    Source: Wang, Li, Metze, arXiv 1810.09050.
+    """
+    presence = logits.sigmoid()  # (B, K, T)
+    if n_frames is not None:
+        presence = presence * real_frames(presence[:, :, None], n_frames)[:, 0]
+    return presence.square().sum(2) / (presence.sum(2) + 1)  # one frame more, of silence
+
+
 def real_frames(masks: Tensor, n_frames: Tensor | None) -> Tensor:
     """Find the frames that are not padding: (B, 1, 1, T); a single True if `n_frames` is None."""
     if n_frames is None:

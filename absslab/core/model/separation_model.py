@@ -15,7 +15,7 @@ from absslab.core.model.event_thresholds import EventThresholds
 from absslab.core.model.feature_config import FeatureConfig
 from absslab.core.model.front_end import FrontEnd
 from absslab.core.model.mask_networks import MASK_NETS, find_mask_net
-from absslab.core.model.pooling import POOLINGS, find_pooling
+from absslab.core.model.pooling import POOLINGS, find_pooling, pool_presence
 
 # Added to the background's output of competing masks, so that an untrained model assigns most of
 # each bin to the background.
@@ -73,6 +73,7 @@ class Prediction(NamedTuple):
     """Predictions of the model for a batch."""
 
     probabilities: Tensor  # (B, K)
+    of_masks: Tensor  # (B, K), probabilities from the masks alone, with which they are trained
     masks: Tensor  # (B, K, M, T)
     log_background: Tensor  # (B, M, T)
     presence: Tensor | None = None  # logits (B, K, T), if the network tells it
@@ -177,10 +178,12 @@ class SeparationModel(nn.Module):
             masks = logits.sigmoid()  # (B, K, M, T)
             log_no_class = nn.functional.logsigmoid(-logits)
             log_background = log_no_class.sum(1)  # (B, M, T), log of "in no class"
-        probabilities = self.pooling(masks, n_frames)  # (B, K)
-        return Prediction(
-            probabilities, masks, log_background, None if presence is None else presence.float()
-        )
+        of_masks = self.pooling(masks, n_frames)  # (B, K)
+        probabilities = of_masks
+        if presence is not None:
+            presence = presence.float()
+            probabilities = (of_masks + pool_presence(presence, n_frames)) / 2
+        return Prediction(probabilities, of_masks, masks, log_background, presence)
 
 
 def build_model(configs: ModelConfigs, classes: Sequence[str]) -> SeparationModel:

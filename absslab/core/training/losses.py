@@ -123,20 +123,6 @@ def frame_tag_loss(tags: Tensor, frames: FrameLabels, n_frames: Tensor | None = 
     return (weights * cost).sum() / weights.sum().clamp_min(1)
 
 
-def pool_presence(logits: Tensor, n_frames: Tensor | None = None) -> Tensor:
-    """Pool the presence of classes in frames to that in recordings, by linear softmax.
-
-    Shape:
-        logits (B, K, T), n_frames (B,): frames that are not padded → probabilities (B, K).
-
-    Source: Wang, Li, Metze, arXiv 1810.09050.
-    """
-    presence = logits.sigmoid()  # (B, K, T)
-    if n_frames is not None:
-        presence = presence * real_frames(presence[:, :, None], n_frames)[:, 0]
-    return presence.square().sum(2) / (presence.sum(2) + 1)  # one frame more, of silence
-
-
 def _where(cells: Tensor, n_frames: Tensor | None) -> Tensor:
     """Return 1 for cells (B, K, T) in frames that are not padded, else 0."""
     if n_frames is None:

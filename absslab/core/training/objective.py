@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from absslab.core.data.batches import Batch
+from absslab.core.model.pooling import pool_presence
 from absslab.core.model.separation_model import Prediction, SeparationModel
 from absslab.core.training.augmentation import (
     AugmentationConfig,
@@ -29,7 +30,6 @@ from absslab.core.training.losses import (
     find_sounding_frames,
     frame_tag_loss,
     measure_shares,
-    pool_presence,
     ratio_mask_loss,
     share_loss,
     silent_mask_loss,
@@ -190,7 +190,7 @@ class Objective:
         if presence is None and prediction.presence is not None:
             presence = tag_loss(pool_presence(prediction.presence, n_frames), labels)
         losses = combine_losses(
-            tag_loss(prediction.probabilities.float(), labels),
+            tag_loss(prediction.of_masks.float(), labels),
             absent,
             share,
             frame,

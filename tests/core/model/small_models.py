@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from absslab.core.model.feature_config import FeatureConfig
-from absslab.core.model.mask_networks import UNetConfig, VGGLikeCNNConfig
+from absslab.core.model.mask_networks import PresenceUNetConfig, UNetConfig, VGGLikeCNNConfig
 from absslab.core.model.pooling import GWRPConfig, LinearSoftmaxConfig
 from absslab.core.model.separation_model import ModelConfig, ModelConfigs, build_model
 
@@ -15,6 +15,12 @@ UNET = ModelConfigs(
     FEATURES,
     ModelConfig(model_type="U_Net", pooling="linear_softmax", masks="competing"),
     UNetConfig(unet_channels=(4, 4, 4), fine_channels=3, context=4),
+    LinearSoftmaxConfig(),
+)
+PRESENCE = ModelConfigs(
+    FEATURES,
+    ModelConfig(model_type="Presence_U_Net", pooling="linear_softmax", masks="competing"),
+    PresenceUNetConfig(presence_channels=(4, 4, 4), presence_context=4),
     LinearSoftmaxConfig(),
 )
 every_kind = pytest.mark.parametrize("configs", [VGG, UNET], ids=["independent", "competing"])

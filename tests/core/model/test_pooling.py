@@ -16,6 +16,7 @@ from absslab.core.model.pooling import (
     ExponentialSoftmax,
     LinearSoftmax,
     find_pooling,
+    pool_presence,
 )
 
 ALL = [
@@ -268,3 +269,11 @@ def test_gwrp_of_a_full_mask_is_no_more_than_1_in_any_arithmetic(size):
     assert (GWRP(decay=0.999)(masks) <= 1).all()
     with torch.autocast("cpu", torch.bfloat16):
         assert (GWRP(decay=0.999)(masks) <= 1).all()
+
+
+def test_presence_in_frames_is_pooled_by_linear_softmax():
+    logits = torch.logit(torch.tensor([[[0.8, 0.4, 0.2]]]))
+    expected = (0.64 + 0.16 + 0.04) / (0.8 + 0.4 + 0.2 + 1)
+    assert pool_presence(logits).item() == pytest.approx(expected)
+    shorter = (0.64 + 0.16) / (0.8 + 0.4 + 1)
+    assert pool_presence(logits, torch.tensor([2])).item() == pytest.approx(shorter)

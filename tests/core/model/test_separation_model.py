@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from absslab.core.model.mask_networks import VGGLikeCNNConfig
-from absslab.core.model.pooling import POOLINGS, GWRPConfig, find_pooling
+from absslab.core.model.pooling import POOLINGS, GWRPConfig, find_pooling, pool_presence
 from absslab.core.model.separation_model import (
     BACKGROUND_BIAS,
     ModelConfig,
@@ -12,7 +12,16 @@ from absslab.core.model.separation_model import (
     build_model,
 )
 
-from .small_models import CLASSES, FEATURES, UNET, VGG, every_kind, trained, waveforms
+from .small_models import (
+    CLASSES,
+    FEATURES,
+    PRESENCE,
+    UNET,
+    VGG,
+    every_kind,
+    trained,
+    waveforms,
+)
 
 
 def test_masks_that_compete_share_each_bin_with_the_background():
@@ -92,3 +101,12 @@ def test_waveforms_spectra_and_features_give_one_prediction(configs):
 
 def test_configs_survive_their_plain_data():
     assert ModelConfigs.from_json(UNET.to_json()) == UNET
+
+
+def test_tags_are_the_mean_of_what_masks_and_presence_tell():
+    prediction = trained(PRESENCE)(waveforms(2, 4000))
+    assert prediction.presence is not None
+    of_presence = pool_presence(prediction.presence)
+    expected = (prediction.of_masks + of_presence) / 2
+    assert torch.equal(prediction.probabilities, expected)
+    assert not torch.allclose(prediction.of_masks, of_presence)

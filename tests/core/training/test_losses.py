@@ -13,7 +13,6 @@ from absslab.core.training.losses import (
     Shares,
     ShareTargets,
     absent_mask_loss,
-    pool_presence,
     share_loss,
 )
 
@@ -265,11 +264,3 @@ def test_no_bin_costs_infinitely_much():
 def test_a_bin_without_weight_costs_nothing():
     shares = shares_of(0.7, 0.3, 0.0)._replace(weights=torch.zeros(1, 1, 1))
     assert loss_of([0.1, 0.1, 0.1, 0.7], shares) == 0
-
-
-def test_presence_in_frames_is_pooled_by_linear_softmax():
-    logits = torch.logit(torch.tensor([[[0.8, 0.4, 0.2]]]))
-    expected = (0.64 + 0.16 + 0.04) / (0.8 + 0.4 + 0.2 + 1)
-    assert pool_presence(logits).item() == pytest.approx(expected)
-    shorter = (0.64 + 0.16) / (0.8 + 0.4 + 1)
-    assert pool_presence(logits, torch.tensor([2])).item() == pytest.approx(shorter)
