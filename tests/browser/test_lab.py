@@ -39,15 +39,10 @@ class Tone(anywidget.AnyWidget):
 Tone()
 '''
 FIGURE = """
-import matplotlib
-from ipympl.backend_nbagg import Canvas, FigureManager
-from matplotlib.figure import Figure
-figure = Figure(figsize=(4, 2))
-canvas = Canvas(figure)
-FigureManager(canvas, 0)
-canvas.toolbar_visible = canvas.header_visible = canvas.footer_visible = False
-line, = figure.add_subplot().plot([0, 1, 0])
-canvas
+from absslab.widgets.ui.live_plot import Plot
+plot = Plot(width=400, height=200)
+line, = plot.figure.add_subplot().plot([0, 1, 0])
+plot.widget
 """
 SUM_OF_PIXELS = """(canvas) => {
     const picture = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
@@ -100,7 +95,7 @@ def test_a_live_figure_is_drawn_without_a_request_elsewhere(open_notebook, watch
     notebook.run_all()
     canvas = notebook.output().locator("canvas").first
     first_sum = notebook.until(lambda: canvas.evaluate(SUM_OF_PIXELS), what="picture")
-    notebook.execute("line.set_ydata([1, 0, 1]); line.set_linewidth(9); canvas.draw_idle()")
+    notebook.execute("line.set_ydata([1, 0, 1]); line.set_linewidth(9); plot.draw()")
     notebook.until(lambda: canvas.evaluate(SUM_OF_PIXELS) != first_sum, what="another picture")
     assert watch.n_requests > 0
     assert watch.left_loopback == []
