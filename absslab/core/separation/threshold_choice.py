@@ -4,8 +4,8 @@ With strong labels, one pair of thresholds is chosen for all classes: that with 
 event F1. Over real backgrounds this pair is higher than over steady noise. Then the thresholds of a
 class are those with its own highest event F1. Each choice is made if its score is more than a
 standard error above that without it: of few events, others are chosen by chance.
-With weak labels alone, the high one is that with the highest F1 of "the class reaches it". The low
-one is always the same fraction of the high one.
+With weak labels alone, the high one is that with the highest F1 of "the class reaches it", by the
+same rule. The low one is always the same fraction of the high one.
 
 Axes: K classes, C candidates, T frames, n recordings.
 """
@@ -26,7 +26,7 @@ from absslab.core.model.event_thresholds import (
 )
 from absslab.core.separation.detection import HIGH, LOW, DetectionConfig, find_events
 
-MIN_EVENTS = 5  # of a class; with fewer its thresholds stay as they are
+MIN_EVENTS = 5  # of a class, or recordings with it; with fewer its thresholds stay as they are
 _LEAST_VARIANCE = 0.05  # of a score of one event, for scores near 0 and 1
 # Few candidates: with more, those of classes with few events are chosen by chance. The first that
 # is as good as any is taken.
@@ -102,6 +102,11 @@ def _vary(common: ClassThresholds) -> list[ClassThresholds]:
     ]
 
 
+def _error(score: float, n: int) -> float:
+    """Return the standard error of a score of n events or recordings."""
+    return float(np.sqrt(max(score * (1 - score), _LEAST_VARIANCE) / n))
+
+
 def _clearly_best(scores: np.ndarray, error: float) -> int:
     """Return the index of the best score, or 0 if it is not more than an error above the first."""
     return int(scores.argmax()) if scores.max() - scores[0] > error else 0
@@ -110,7 +115,7 @@ def _clearly_best(scores: np.ndarray, error: float) -> int:
 def choose_by_tags(
     recordings: Sequence[DetectedRecording], classes: Sequence[str], config: DetectionConfig
 ) -> EventThresholds:
-    """Choose the high threshold of each class that tells best whether it is in a recording.
+    """Choose high thresholds that tell clearly better whether a class is in a recording.
 
     Args:
         recordings: n recordings with their weak labels.
@@ -122,13 +127,16 @@ def choose_by_tags(
     for k, name in enumerate(classes):
         known = [item for item in recordings if name not in item.unknown]
         labels = np.array([name in item.labels for item in known], bool)  # (n,)
-        if labels.all() or not labels.any():
+        n_labels = int(labels.sum())
+        if labels.all() or n_labels < MIN_EVENTS:
             continue
         highest = np.array([item.activity[k].max(initial=0.0) for item in known])  # (n,)
         reached = highest >= np.array(_HIGHS)[:, None]  # (H, n)
         hits = (reached & labels).sum(1)  # (H,)
-        f1 = 2 * hits / (reached.sum(1) + labels.sum())
-        per_class[name] = candidates[int(np.argmax(f1))]  # the first have no median filter
+        f1 = 2 * hits / (reached.sum(1) + n_labels)
+        best = candidates[_clearly_best(f1, _error(f1[0], n_labels))]  # the first have no filter
+        if best != _DEFAULT:
+            per_class[name] = best
     return EventThresholds(per_class, BY_TAGS, len(recordings), config.activity)
 
 
@@ -160,8 +168,7 @@ class _ScoredClass:
         return sum(map(len, self.truths))
 
     def error(self, score: float) -> float:
-        """Return the standard error of a score."""
-        return float(np.sqrt(max(score * (1 - score), _LEAST_VARIANCE) / self.n_events))
+        return _error(score, self.n_events)
 
     def event_f1(self, candidate: ClassThresholds) -> float:
         """Compute the event F1 with the thresholds of a candidate."""
