@@ -15,6 +15,11 @@ def bin_power(spectra: Tensor) -> Tensor:
     return torch.addcmul(real * real, imaginary, imaginary)
 
 
+def total_energy(spectra: Tensor) -> Tensor:
+    """Add up the power of all bins of each spectrum: complex (B, F, T) → (B,)."""
+    return torch.linalg.vector_norm(torch.view_as_real(spectra), dim=(1, 2, 3)).square()
+
+
 def scale_spectra(spectra: Tensor, factors: Tensor) -> Tensor:
     """Multiply spectra by real factors that broadcast; torch would make the factors complex.
 

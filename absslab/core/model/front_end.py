@@ -71,8 +71,11 @@ class FrontEnd(nn.Module):
 
     def features(self, spectra: Tensor) -> Tensor:
         """Return features before normalisation: complex (B, F, T) → (B, 1, M, T)."""
-        magnitudes = bin_power(spectra).sqrt()  # faster than the absolute values
-        bands = magnitudes if self.filters is None else self.filters @ magnitudes  # (B, M, T)
+        return self.features_of_power(bin_power(spectra))  # faster than of absolute values
+
+    def features_of_power(self, bins: Tensor) -> Tensor:
+        """Return features before normalisation from the power of bins: (B, F, T) → (B, 1, M, T)."""
+        bands = self.to_bands(bins.sqrt())  # (B, M, T)
         if self.config.feature_type.startswith("log"):
             bands = torch.log(bands + self.config.log_offset)
         return bands.unsqueeze(1)  # (B, 1, M, T)
@@ -83,8 +86,11 @@ class FrontEnd(nn.Module):
 
     def power(self, spectra: Tensor) -> Tensor:
         """Return the mean power per band: complex (B, F, T) → (B, M, T)."""
-        power = bin_power(spectra)
-        return power if self.filters is None else self.filters @ power
+        return self.to_bands(bin_power(spectra))
+
+    def to_bands(self, bins: Tensor) -> Tensor:
+        """Return the mean of the bins of each band: (B, F, T) → (B, M, T)."""
+        return bins if self.filters is None else self.filters @ bins
 
     def fit(self, feature_batches: Iterable[Tensor]) -> None:
         """Set mean and standard deviation from batches of features; see `fit_steps`."""

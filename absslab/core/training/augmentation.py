@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from absslab.core.audio.stft import STFT, bin_power, scale_spectra
+from absslab.core.audio.stft import STFT, scale_spectra, total_energy
 from absslab.core.common.config import Config, option
 from absslab.core.common.errors import InputError
 from absslab.core.data.batches import Batch, References
@@ -57,16 +57,50 @@ class AugmentationConfig(Config):
 
 
 class Pairs(NamedTuple):
-    """Recordings with others to add; where none is added, the other is silence without labels."""
+    """Recordings to which others of the batch are added: to b the one `shift` after it, cyclically.
+
+    Where none is added, the gain is 0 and the other has no labels.
+    """
 
     first: Tensor  # complex (B, F, T)
-    second: Tensor  # complex (B, F, T)
     labels_first: Tensor  # (B, K)
     labels_second: Tensor  # (B, K)
     n_samples: Tensor | None  # (B,): length of the sum without padding
+    shift: int = 0
+    gain: Tensor | None = None  # (B,), of the second; None: nothing is added to any
     sources: "SourceSpectra | None" = None  # of the sums, if the batch has references
     frames_first: FrameLabels | None = None  # if the batch has events
     frames_second: FrameLabels | None = None
+
+    @property
+    def second(self) -> Tensor:
+        """What is added to the first recordings: complex (B, F, T)."""
+        if self.gain is None:
+            return torch.zeros_like(self.first)
+        return scale_spectra(self.first.roll(-self.shift, 0), self.gain[:, None, None])
+
+    def sum(self) -> Tensor:
+        """Add the recordings, without a copy of the second ones: complex (B, F, T)."""
+        if self.gain is None:
+            return self.first
+        total = torch.empty_like(self.first)
+        first = torch.view_as_real(self.first)
+        out = torch.view_as_real(total)
+        n = len(first) - self.shift  # rows whose partner does not wrap around
+        for rows, partners in (
+            (slice(0, n), slice(self.shift, None)),
+            (slice(n, None), slice(0, self.shift)),
+        ):
+            gain = self.gain[rows, None, None, None]
+            torch.addcmul(first[rows], first[partners], gain, out=out[rows])
+        return total
+
+    def second_power(self, first: Tensor) -> Tensor:
+        """Return the power of what is added, from that of the first recordings: (B, …) → (B, …)."""
+        if self.gain is None:
+            return torch.zeros_like(first)
+        gain = self.gain.view(-1, *[1] * (first.ndim - 1))
+        return first.roll(-self.shift, 0) * gain.square()
 
 
 class SourceSpectra(NamedTuple):
@@ -113,25 +147,23 @@ def augment(
     paired = torch.from_numpy(rng.random(B) < config.pair_probability).to(first.device)
     if B < 2 or not paired.any():
         return alone
-    partner = torch.from_numpy((np.arange(B) + rng.integers(1, B)) % B).to(first.device)
+    shift = int(rng.integers(1, B))
+    partner = torch.arange(B, device=first.device).roll(-shift)
     level = _draw_uniform(rng, config.pair_gain_range, B, first.device)
-    energy = bin_power(first).sum((1, 2))  # (B,)
+    energy = total_energy(first)  # (B,)
     # a level relative to silence is not defined, so silent recordings are not paired
     paired &= (energy > 0) & (energy[partner] > 0)
     ratio = energy / energy[partner].clamp_min(1e-12)
     gain = ratio.sqrt() * 10 ** (level / 20) * paired  # (B,)
     others = _take_partners(batch, partner, paired)
-    second = scale_spectra(first[partner], gain[:, None, None])
-    added = describe_alone(others, second, stft, variation.select(partner))
-    return Pairs(
-        first,
-        added.first,
-        batch.labels,
-        others.labels,
-        _sum_lengths(batch.n_samples, others.n_samples, paired),
-        _join_sources(alone.sources, added.sources, gain, batch.labels.shape[1]),
-        alone.frames_first,
-        added.frames_first,
+    sources, frames = _read_truth(others, first.shape[-1], stft, variation.select(partner))
+    return alone._replace(
+        labels_second=others.labels,
+        n_samples=_sum_lengths(batch.n_samples, others.n_samples, paired),
+        shift=shift,
+        gain=gain,
+        sources=_join_sources(alone.sources, sources, gain, batch.labels.shape[1]),
+        frames_second=frames,
     )
 
 
@@ -146,6 +178,20 @@ def describe_alone(
         stft: STFT of the model.
         variation: how they are varied; None: not at all.
     """
+    sources, frames = _read_truth(batch, spectra.shape[-1], stft, variation)
+    no_labels = torch.zeros_like(batch.labels)
+    return Pairs(
+        spectra, batch.labels, no_labels, batch.n_samples, sources=sources, frames_first=frames
+    )
+
+
+def _read_truth(
+    batch: Batch, n_frames: int, stft: STFT, variation: Variation | None
+) -> tuple[SourceSpectra | None, FrameLabels | None]:
+    """Return the spectra of a batch's sources, and in which frames its events sound, if it has any.
+
+    They are varied as the recordings are.
+    """
     sources = None
     frames = None
     lengths = _lengths(batch)
@@ -159,10 +205,8 @@ def describe_alone(
         events = batch.events
         if variation is not None and variation.shifts is not None:
             events = roll_events(events, variation.shifts, lengths)
-        frames = label_frames(events, (*batch.labels.shape, spectra.shape[-1]), stft)
-    nothing = torch.zeros_like(spectra)
-    no_labels = torch.zeros_like(batch.labels)
-    return Pairs(spectra, nothing, batch.labels, no_labels, batch.n_samples, sources, frames)
+        frames = label_frames(events, (*batch.labels.shape, n_frames), stft)
+    return sources, frames
 
 
 def _lengths(batch: Batch) -> Tensor:
@@ -271,7 +315,10 @@ def _vary(waveforms: Tensor, lengths: Tensor, variation: Variation | None, stft:
         for row, (waveform, n, shift) in zip(rolled, parts, strict=True):
             row[:n] = waveform[:n].roll(shift)
         waveforms = rolled
-    return scale_spectra(stft(waveforms), 10 ** (variation.gain / 20)[:, :, None])  # (B, F, T)
+    spectra = stft(waveforms)  # (B, F, T)
+    factors = 10 ** (variation.gain / 20)[:, :, None, None]  # (B, F, 1, 1)
+    torch.view_as_real(spectra).mul_(factors)
+    return spectra
 
 
 def _draw_equalisers(

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from absslab.core.audio.stft import bin_power
 from absslab.core.data.batches import Batch
 from absslab.core.model.pooling import pool_presence
 from absslab.core.model.separation_model import Prediction, SeparationModel
@@ -82,14 +83,17 @@ class Objective:
             prediction = model.predict_from_features(features, n_frames, precision=self.precision)
             return self._combine(prediction, batch.labels, n_frames)
         pairs = self._pairs(model, batch, rng)
-        mixtures = pairs.first + pairs.second  # complex (B, F, T)
+        mixtures = pairs.sum()  # complex (B, F, T)
+        bins = bin_power(mixtures)  # (B, F, T)
+        features = model.front_end.normalise(model.front_end.features_of_power(bins))
         n_frames = model.n_frames(pairs.n_samples)
-        prediction = model.predict(mixtures, n_frames, precision=self.precision)
+        prediction = model.predict_from_features(features, n_frames, precision=self.precision)
+        power = model.front_end.to_bands(bins)  # (B, M, T)
         labels = unite_labels(pairs.labels_first, pairs.labels_second)  # (B, K)
         if pairs.sources is not None:
-            losses = self._source_losses(model, pairs, mixtures, prediction, n_frames)
+            losses = self._source_losses(model, pairs, mixtures, power, prediction, n_frames)
         else:
-            losses = self._event_losses(model, pairs, mixtures, prediction, n_frames)
+            losses = self._event_losses(model, pairs, power, prediction, n_frames)
         return self._combine(prediction, labels, n_frames, **losses)
 
     def _pairs(
@@ -105,7 +109,7 @@ class Objective:
         self,
         model: SeparationModel,
         pairs: Pairs,
-        mixtures: Tensor,
+        power: Tensor,
         prediction: Prediction,
         n_frames: Tensor | None,
     ) -> dict[str, Tensor]:
@@ -124,10 +128,9 @@ class Objective:
                 losses["frame"] = frame_tag_loss(tag_frames(prediction.masks), frames, n_frames)
             losses |= _presence_loss(prediction, frames, n_frames)
         if self.share_targets is not None:
-            power = model.front_end.power
-            shares = self.share_targets(
-                power(pairs.first), power(pairs.second), power(mixtures), n_frames, possible
-            )
+            first = model.front_end.power(pairs.first)  # (B, M, T)
+            second = pairs.second_power(first)
+            shares = self.share_targets(first, second, power, n_frames, possible)
             losses["share"] = share_loss(
                 prediction.masks, prediction.log_background, shares, *possible
             )
@@ -138,6 +141,7 @@ class Objective:
         model: SeparationModel,
         pairs: Pairs,
         mixtures: Tensor,
+        power: Tensor,
         prediction: Prediction,
         n_frames: Tensor | None,
     ) -> dict[str, Tensor]:
@@ -145,12 +149,12 @@ class Objective:
         assert pairs.sources is not None
         assert self.share_targets is not None
         shares = measure_shares(mixtures, pairs.sources, model.front_end)
-        weights = self.share_targets.weights(model.front_end.power(mixtures), n_frames)
+        weights = self.share_targets.weights(power, n_frames)
         masks = prediction.masks
         losses: dict[str, Tensor] = {}
         if prediction.presence is not None:
-            power = model.front_end.power(pairs.sources.spectra)  # (R, M, T)
-            frames = find_sounding_frames(power, pairs.sources, prediction.presence.shape)
+            powers = model.front_end.power(pairs.sources.spectra)  # (R, M, T)
+            frames = find_sounding_frames(powers, pairs.sources, prediction.presence.shape)
             losses |= _presence_loss(prediction, frames, n_frames)
         if model.competing:
             log_background = prediction.log_background

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from absslab.core.audio.stft import STFT, bin_power, scale_spectra
+from absslab.core.audio.stft import STFT, bin_power, scale_spectra, total_energy
 
 RATE = 16000
 
@@ -130,3 +130,8 @@ def test_the_inverse_of_any_spectrum_is_that_of_torch(window_size, hop_size):
         spectrum / stft.scale, window_size, hop_size, window=stft.window, length=n_samples
     )
     assert torch.allclose(stft.inverse(spectrum, n_samples), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_the_energy_of_spectra_is_the_sum_of_the_power_of_their_bins():
+    spectra = torch.tensor([[[3 + 4j, 0], [1j, 2]], [[0, 0], [1, 0]]])
+    assert torch.allclose(total_energy(spectra), torch.tensor([30.0, 1.0]))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from absslab.core.audio.stft import STFT
+from absslab.core.audio.stft import STFT, bin_power
 from absslab.core.common.errors import InputError
 from absslab.core.data.audio_data_set import Batch
 from absslab.core.training.augmentation import AugmentationConfig, augment
@@ -71,6 +71,19 @@ def test_the_second_is_as_loud_as_the_range_says_relative_to_the_first():
     assert levels.min() >= -6.01
     assert levels.max() <= 3.01
     assert levels.max() - levels.min() > 7
+
+
+@pytest.mark.parametrize("probability", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_sums_and_powers_are_those_of_both_recordings(probability, size):
+    pairs = augment_batch(batch(B=size), AugmentationConfig(pair_probability=probability), 3)
+    second = pairs.second
+    assert torch.allclose(pairs.sum(), pairs.first + second, atol=1e-6)
+    assert torch.allclose(
+        pairs.second_power(bin_power(pairs.first)), bin_power(second), rtol=1e-5, atol=1e-9
+    )
+    if size > 1 and probability == 1:
+        assert (energy(second) > 0).all()
 
 
 def test_pairs_are_as_frequent_as_the_probability_says_and_labels_go_with_the_sound():
