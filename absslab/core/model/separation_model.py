@@ -171,9 +171,10 @@ class SeparationModel(nn.Module):
         # a softmax over channels that lie next to each other in memory is ten times slower
         logits = logits.float().contiguous()
         if self.competing:
-            log_shares = logits.log_softmax(1)  # (B, K + 1, M, T)
-            masks = log_shares[:, :-1].exp()  # (B, K, M, T)
-            log_background = log_shares[:, -1]  # (B, M, T)
+            # the gradient of two slices would be two tensors of this size, added up
+            log_masks, log_rest = logits.log_softmax(1).split([len(self.classes), 1], 1)
+            masks = log_masks.exp()  # (B, K, M, T)
+            log_background = log_rest[:, 0]  # (B, M, T)
         else:
             masks = logits.sigmoid()  # (B, K, M, T)
             log_no_class = nn.functional.logsigmoid(-logits)
