@@ -17,7 +17,9 @@ import numpy as np
 import torch
 
 from absslab.core.audio import sound_files
-from absslab.core.data.mixing import MixingConfig, Mixture, MixtureSpec, render, sample_spec
+from absslab.core.data.mixing import MixingConfig, MixtureSpec
+from absslab.core.data.mixture_drawing import sample_spec
+from absslab.core.data.mixture_rendering import Mixture, render
 from absslab.core.data.recordings import Recording, classes_of, index_recordings
 from absslab.core.data.strong_labels import SoundEvent
 from absslab.core.evaluation.ideal_masks import IdealMasks, ratio_mask

@@ -1,7 +1,8 @@
 """The files of the project agree with each other."""
 
+import ast
 import dataclasses
-import importlib
+import importlib.util
 import pkgutil
 import re
 import tomllib
@@ -63,6 +64,20 @@ def test_the_readme_names_commands_flags_and_files_that_exist():
     text += (ROOT / "CHANGELOG.md").read_text()
     flags = set(re.findall(r"(?<![\w-])--([A-Za-z]\w*)", text))
     assert flags - known == set()
+
+
+def test_scripts_import_names_that_exist():
+    """Scripts of benchmarks take long, so that most of them are run by no test."""
+    for folder in ("benchmarks", "docs"):
+        for script in (ROOT / folder).glob("*.py"):
+            for node in ast.walk(ast.parse(script.read_text())):
+                if not isinstance(node, ast.ImportFrom) or not node.module.startswith("absslab"):
+                    continue
+                module = importlib.import_module(node.module)
+                for alias in node.names:
+                    name = f"{node.module}.{alias.name}"
+                    exists = hasattr(module, alias.name) or importlib.util.find_spec(name)
+                    assert exists, (script.name, name)
 
 
 def test_no_source_file_has_more_than_560_lines():
