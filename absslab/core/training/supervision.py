@@ -79,7 +79,7 @@ def add_truth(
     """
     if settings.training.supervision == "sources":
         return replace(data_set, has_sources=True)
-    if settings.training.supervision == "events":
+    if settings.training.supervision == "events" and data_set.recordings:  # else all are left out
         folder = table_folder(settings, data_set.recordings)
         events = read_strong_labels(
             data_set.durations,

@@ -372,6 +372,15 @@ def test_strong_labels_that_are_missing_are_told_in_one_line(copied, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("supervision", ["events", "sources"])
+def test_recordings_of_a_split_that_are_all_broken_are_named(copied, supervision):
+    settings, folder = copied
+    for path in (folder / "validation").glob("*.wav"):
+        path.write_bytes(b"no sound")
+    settings = replace(settings, run=replace(settings.run, on_error="skip"))
+    refuse(with_training(settings, supervision=supervision), "8 of 40 files can't be used: ")
+
+
 def test_strong_labels_of_some_recordings_go_with_weak_ones_of_others(copied):
     settings, folder = copied
     table = folder / "train" / "events.tsv"
