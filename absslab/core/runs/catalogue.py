@@ -128,7 +128,7 @@ def summarise_run(folder: str | Path) -> RunSummary:
     epochs = read_history(folder)
     metric = str(settings.get("metric", ""))
     best_epoch, best = find_best_epoch(epochs, metric)
-    n_epochs = settings.get("n_epochs")
+    n_epochs = status.n_epochs or settings.get("n_epochs")  # the first may be more: least_steps
     return RunSummary(
         path=folder,
         state=state,

@@ -126,8 +126,11 @@ class Launcher:
 def read_plan(folder: Path) -> tuple[int | None, str]:
     """Read the planned number of epochs of a run, and its device; (None, "auto") if unknown."""
     try:
-        config: Any = RunReader.open(folder).config
-        return config["training"]["n_epochs"], config["run"]["device"]
+        reader = RunReader.open(folder)
+        config: Any = reader.config
+        # A training may have more epochs than its settings name, see least_steps.
+        n_epochs = reader.status().n_epochs or config["training"]["n_epochs"]
+        return n_epochs, config["run"]["device"]
     except (InputError, KeyError, TypeError):
         return None, "auto"
 

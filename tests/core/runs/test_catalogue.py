@@ -19,6 +19,7 @@ from absslab.core.runs.catalogue import (
     tabulate_differing_settings,
     tabulate_runs,
 )
+from absslab.core.runs.launcher import read_plan
 from absslab.core.training.run_directory import RunWriter
 from absslab.core.training.settings import Settings
 
@@ -57,6 +58,15 @@ def test_a_summary_tells_state_epochs_and_the_best_validation_score(two):
     )
     assert (b.metric, b.best, b.best_epoch) == ("roc_auc_score", 0.9, 2)
     assert b.settings["learning_rate"] == 0.01
+
+
+def test_epochs_are_those_that_a_training_has_not_those_of_its_settings(tmp_path):
+    folder = make_run(tmp_path, "a", losses=(1.0, 0.5, 0.2), state="stopped", least_steps=100)
+    assert (summarise_run(folder).n_epochs, read_plan(folder)) == (2, (2, "auto"))
+    status = json.loads((folder / "status.json").read_text())
+    (folder / "status.json").write_text(json.dumps(status | {"n_epochs": 5}))
+    assert (summarise_run(folder).n_epochs, read_plan(folder)) == (5, (5, "auto"))
+    assert tabulate_runs([summarise_run(folder)])["epoch"].tolist() == ["3 of 5"]
 
 
 def test_of_the_loss_the_lowest_is_best():
