@@ -34,7 +34,7 @@ FORM_OPTIONS: dict[str, dict[str, Any]] = {  # of `Form`, by section
     "training": {"only": MAIN_FIELDS["training"]},
 }
 KEPT_BY_RECIPES = ("run", "data", "other data")  # forms that no recipe changes
-PATHS = ("data_folder", "labels", "save_path", "feature_store")
+PATHS = ("data_folder", "labels", "save_path", "feature_store", "initial_weights")
 WRITTEN_PATHS = ("save_path", "feature_store")
 
 

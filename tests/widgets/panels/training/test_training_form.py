@@ -54,11 +54,13 @@ def test_only_what_differs_becomes_a_flag_and_paths_hold_from_everywhere(
 ):
     monkeypatch.chdir(tmp_path)
     form.set({"save_path": "runs/a.ckpt", "n_epochs": 3, "presence_channels": (8, 8, 8)})
+    form.set({"initial_weights": "runs/b.ckpt"})
     arguments = form.arguments()
     at = arguments.index("--presence_channels")
     assert arguments[at + 1 : at + 4] == ["8", "8", "8"]
     flags = dict(argument.partition("=")[::2] for argument in arguments)
     assert flags.pop("--save_path") == str(tmp_path / "runs" / "a.ckpt")
+    assert flags["--initial_weights"] == str(tmp_path / "runs" / "b.ckpt")
     assert flags["--n_epochs"] == "3"
     assert flags["--keep_every"] == "1"
     assert "--learning_rate" not in flags
