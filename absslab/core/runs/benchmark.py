@@ -9,7 +9,7 @@
 """
 
 import shutil
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -223,8 +223,9 @@ def benchmark_steps(
                 failure = BenchmarkFailure(*trial, reason)
                 results = _record(folder, config, trial, failure)
                 give_notice(InputWarning(f"{trial.title} has no scores: {escape_braces(reason)}"))
-        if not config.keep_mixtures:
-            work.remove_mixtures(seed)
+        is_complete = {_trial_of(row) for row in results.rows}.issuperset(trials)
+        if is_complete and not config.keep_mixtures:
+            work.remove_mixtures(seed, chosen)
     _check_columns(config, results)
     return results
 
@@ -255,9 +256,10 @@ class Benchmark:
             yield from name_stage(steps, f"{trial.title}: scoring")
         return make_row(trial, scores, model.with_suffix(""))
 
-    def remove_mixtures(self, seed: int) -> None:
-        """Remove all mixtures of a seed."""
-        for condition in CONDITIONS:
+    def remove_mixtures(self, seed: int, conditions: Sequence[str]) -> None:
+        """Remove the mixtures of conditions, and of those whose models they score."""
+        trained = [CONDITIONS[name].model_of or name for name in conditions]
+        for condition in {*conditions, *trained}:
             folder = self.config.mixture_folder(condition, seed).output_folder
             self._mixed.discard(folder)
             shutil.rmtree(folder, ignore_errors=True)
@@ -461,20 +463,20 @@ def _record(
     return results
 
 
+def _trial_of(result: BenchmarkRow | BenchmarkFailure) -> Trial:
+    return Trial(result.condition, result.recipe, result.supervision, result.seed)
+
+
 def _replace(
     results: BenchmarkResults, trial: Trial, result: BenchmarkRow | BenchmarkFailure
 ) -> BenchmarkResults:
     """Return the results with another result of a trial."""
-
-    def identify(item: BenchmarkRow | BenchmarkFailure) -> Trial:
-        return Trial(item.condition, item.recipe, item.supervision, item.seed)
-
-    rows = [item for item in results.rows if identify(item) != trial]
-    failures = [item for item in results.failures if identify(item) != trial]
+    rows = [item for item in results.rows if _trial_of(item) != trial]
+    failures = [item for item in results.failures if _trial_of(item) != trial]
     if isinstance(result, BenchmarkRow):
         rows.append(result)
         order = list(CONDITIONS)
-        rows.sort(key=lambda row: (order.index(row.condition), *identify(row)[1:]))
+        rows.sort(key=lambda row: (order.index(row.condition), *_trial_of(row)[1:]))
     else:
         failures.append(result)
     return replace(results, rows=tuple(rows), failures=tuple(failures))
