@@ -31,6 +31,7 @@ from absslab.core.evaluation.scorer import ScoringConfig
 from absslab.core.metrics import psds
 from absslab.core.metrics.separation import si_sdr
 from absslab.core.metrics.tagging import best_thresholds, tagging_scores
+from absslab.core.model.event_thresholds import ClassThresholds, EventThresholds
 from absslab.core.separation.detection import DetectionConfig
 from absslab.core.separation.masks import SeparationConfig
 from absslab.core.separation.separator import Separator
@@ -449,6 +450,19 @@ def test_events_are_scored_with_the_thresholds_of_the_model(checkpoint, opened, 
     own_scores = run_to_end(evaluation.run()).scores
     assert own_scores.detection.event_thresholds_from == "settings"
     assert {row.high_threshold for row in own_scores.per_class.values()} == {0.3}
+
+
+@pytest.mark.parametrize(("threshold", "n_found"), [(0.0, N_CLASSES), (1.0, 0)])
+def test_events_are_found_with_the_thresholds_of_the_model(checkpoint, threshold, n_found):
+    evaluation = open_evaluation(
+        EvaluationConfig(checkpoint_path=str(checkpoint), device="cpu"),
+        detection=DetectionConfig(tag_threshold=0.0),
+        scoring=QUICK,
+    )
+    thresholds = dict.fromkeys(evaluation.classes, ClassThresholds(threshold, threshold))
+    evaluation.separator.model.event_thresholds = EventThresholds(thresholds)
+    estimate = evaluation.estimate(evaluation.truth(0))
+    assert len({event.event_label for event in estimate.events}) == n_found
 
 
 def test_a_model_that_hears_its_own_outputs_judges_tagged_classes(checkpoint, own_set):

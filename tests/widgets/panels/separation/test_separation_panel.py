@@ -12,6 +12,8 @@ from absslab.cli.main import main
 from absslab.core.audio import sound_files
 from absslab.core.common.devices import choose_device
 from absslab.core.common.errors import InputError
+from absslab.core.model.event_thresholds import ClassThresholds, EventThresholds
+from absslab.core.separation.detection import DetectionConfig
 from absslab.core.separation.masks import SeparationConfig
 from absslab.core.separation.separator import Separator
 from absslab.core.separation.settings import read_settings
@@ -236,6 +238,16 @@ def test_an_excerpt_has_its_own_references_and_events(checkpoint, mixture):
     assert {event.event_label for event in live.truth} <= {
         event.event_label for event in live_of_file.truth
     }
+
+
+def test_events_that_are_shown_are_found_with_the_thresholds_of_the_model(checkpoint, mixture):
+    live = LiveSeparation.open(Separator.from_checkpoint(str(checkpoint)), Excerpt.of(mixture))
+    detection = DetectionConfig(tag_threshold=0.0)
+    for threshold, n_found in ((0.0, len(live.separator.classes)), (1.0, 0)):
+        chosen = dict.fromkeys(live.separator.classes, ClassThresholds(threshold, threshold))
+        live.separator.model.event_thresholds = EventThresholds(chosen)
+        events = live.separate(SeparationConfig(), detection).events
+        assert len({event.event_label for event in events}) == n_found
 
 
 def test_references_of_another_rate_are_compared_at_the_mixtures(checkpoint, mixture, tmp_path):
