@@ -184,6 +184,7 @@ def planning_steps(
             mixing.background_folder,
             origin_pattern=config.background_origin_pattern or config.origin_pattern,
             left_out=left_out,
+            events=recordings,
         )
     left_out.stop_if_any()
     if left_out and not recordings:

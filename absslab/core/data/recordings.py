@@ -25,7 +25,7 @@ from absslab.core.data.class_names import (
     class_of_stem,
     normalise,
 )
-from absslab.core.data.identical_files import split_copies_together
+from absslab.core.data.identical_files import find_copies, split_copies_together
 from absslab.core.data.recording_listing import (
     check_folder,
     list_sounds,
@@ -36,6 +36,7 @@ from absslab.core.data.splits import SPLITS, Percentages, split_origins
 # Takes of clips from Freesound, as ESC-50 names them: fold, clip, take, and number of the class, as
 # in 1-17367-A-10.wav; or with the class before it, as in rain_1-17367-A.ogg.
 _FREESOUND_TAKE = re.compile(r"(?:^|_)[1-5]-(\d+)-[A-Z](?:-\d+)?$")
+_FREESOUND_CLIP = "freesound:"  # beginning of the origin of such takes
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,11 @@ def index_recordings(
 
 
 def background_steps(
-    folder: str | Path, *, origin_pattern: str | None = None, left_out: LeftOut | None = None
+    folder: str | Path,
+    *,
+    origin_pattern: str | None = None,
+    left_out: LeftOut | None = None,
+    events: Sequence[Recording] = (),
 ) -> Steps[list[Recording]]:
     """Find the recordings of a folder and its sub-folders, with the class 'background' for all.
 
@@ -133,6 +138,7 @@ def background_steps(
         folder: a folder of sound files with any names.
         origin_pattern: see `indexing_steps`.
         left_out: see `indexing_steps`.
+        events: recordings of classes, which can't be backgrounds as well.
 
     Yields:
         how many files have been decoded.
@@ -149,7 +155,41 @@ def background_steps(
     files = [_EventFile(path, "background", "") for path in paths]
     files = _add_origins(folder, files, origin_pattern, collected)
     indexed = yield from _decode(files, collected, set(), is_strict=left_out is None)
-    return indexed.recordings
+    backgrounds = _leave_out_events(indexed.recordings, events, collected)
+    if left_out is None and collected:
+        raise collected.to_error()
+    return backgrounds
+
+
+def _leave_out_events(
+    backgrounds: Sequence[Recording], events: Sequence[Recording], left_out: LeftOut
+) -> list[Recording]:
+    """Leave out backgrounds that hold the sound of an event.
+
+    In mixtures their class would sound without its label, and on any side of the split. They hold
+    the same bytes as a recording of a class, or are takes of the same clip from Freesound.
+    """
+    same = {item.path: item for item in events}  # by the paths of the files with these bytes
+    for group in find_copies([*same, *(item.path for item in backgrounds)]):
+        known = [same[path] for path in group if path in same]
+        if known:
+            same |= dict.fromkeys(group, known[0])
+    clips = {item.origin: item for item in events if item.origin.startswith(_FREESOUND_CLIP)}
+    kept = []
+    for item in backgrounds:
+        event = same.get(item.path) or clips.get(item.origin)
+        if event is None:
+            kept.append(item)
+            continue
+        what = "the same sound as" if item.path in same else "a take of the same clip as"
+        error = InputError(
+            f"{{path}} is {what} {{event}}, so class {escape_braces(event.event_label)} would "
+            "sound in backgrounds without its label: remove it from one of the two folders",
+            path=item.path,
+            event=event.path,
+        )
+        left_out.add(item.path, error)
+    return kept
 
 
 def index_backgrounds(folder: str | Path, *, origin_pattern: str | None = None) -> list[Recording]:
@@ -200,7 +240,7 @@ def _add_origins(
 def _guess_origin(path: Path, folder: Path) -> str:
     """Return the clip from Freesound that a file is a take of, by its name; else the file."""
     take = _FREESOUND_TAKE.search(path.stem)
-    return f"freesound:{take[1]}" if take else path.relative_to(folder).as_posix()
+    return f"{_FREESOUND_CLIP}{take[1]}" if take else path.relative_to(folder).as_posix()
 
 
 def class_of(path: str | Path) -> str:

@@ -361,6 +361,7 @@ def _fingerprint_steps(config: BenchmarkConfig, left_out: LeftOut) -> Steps[dict
             config.background_folder,
             origin_pattern=config.background_origin_pattern or config.origin_pattern,
             left_out=left_out,
+            events=indexed.recordings,
         )
     left_out.stop_if_any()
     if left_out and not indexed.recordings:

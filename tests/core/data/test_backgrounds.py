@@ -157,6 +157,34 @@ def test_a_silent_background_is_told_or_left_out(event_folder, streets, tmp_path
     assert used <= {str(streets / f"street {index}.wav") for index in range(4)}
 
 
+def test_a_background_with_the_sound_of_a_class_is_told_or_left_out(
+    event_folder, streets, tmp_path, capsys
+):
+    events = tmp_path / "E"
+    shutil.copytree(event_folder, events)
+    for clip in range(3):
+        save_noise(events / f"rain_1-{clip}-A.wav", seed=10 + clip)
+    save_noise(streets / "rain_1-2-B.wav", seed=20)
+    shutil.copy(event_folder / "alert01.wav", streets / "street 9.wav")
+    flags = ["--event_folder", events, "--background_folder", streets, "--n_files", "4"]
+    flags += ["--output_folder", tmp_path / "O", "--length", "0.5", "--sampling_rate", "8000"]
+    assert main(["mix", *map(str, flags)]) == 2
+    hint = "sound in backgrounds without its label: remove it from one of the two folders"
+    err = capsys.readouterr().err
+    assert err == (
+        f"absslab mix: 2 of 29 files can't be used: (1) {streets / 'rain_1-2-B.wav'} is a take of "
+        f"the same clip as {events / 'rain_1-2-A.wav'}, so class rain would {hint}; "
+        f"(2) {streets / 'street 9.wav'} is the same sound as {events / 'alert01.wav'}, "
+        f"so class alert would {hint}; pass --on_error skip to leave them out\n"
+    )
+    assert not (tmp_path / "O").exists()
+    assert main(["mix", *map(str, flags), "--on_error", "skip"]) == 3
+    left_out = read_left_out(tmp_path / "O" / "left_out.csv")
+    assert [Path(row["file"]).name for row in left_out] == ["rain_1-2-B.wav", "street 9.wav"]
+    used = set().union(*origins_in_splits(tmp_path / "O"))
+    assert used == {f"street {index}.wav" for index in range(4)}
+
+
 def read_specs_if_any(folder, split):
     return read_specs(folder, split) if (folder / split).is_dir() else []
 

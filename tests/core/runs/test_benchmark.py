@@ -323,6 +323,16 @@ def test_a_silent_background_is_told_before_anything_is_trained(
     assert not (tmp_path / "B").exists()
 
 
+def test_backgrounds_that_are_events_are_told_before_anything_is_mixed(
+    event_folder, streets, tmp_path, capsys
+):
+    shutil.copytree(streets, tmp_path / "S")
+    shutil.copy(event_folder / "alert01.wav", tmp_path / "S")
+    flags = flags_of(event_folder, tmp_path / "B", "--background_folder", tmp_path / "S")
+    assert "is the same sound as" in fail(capsys, flags)
+    assert not (tmp_path / "B").exists()
+
+
 def test_what_can_not_be_used_is_left_out_and_named(event_folder, streets, tmp_path, capsys):
     shutil.copytree(streets, tmp_path / "S")
     sound_files.save(tmp_path / "S" / "silent.wav", np.zeros(16000, np.float32), 16000)
