@@ -11,6 +11,9 @@ from absslab.core.common.errors import InputError
 from absslab.core.common.files import check_version, read_json, write_json, write_text
 from absslab.core.common.tables import write_table
 
+SHARE_OF_SOURCES = "share_of_sources"
+_SOURCES = "sources"  # the supervision that is an upper bound
+_IMPROVEMENT = "separation.si_sdr_improvement"
 _CEILING = "baselines.ideal_ratio_mask_mel"
 
 
@@ -25,7 +28,8 @@ COLUMNS = {  # by the dotted names of scores, and the names of what a training t
     "tagging.auc": ResultColumn("tagging AUC", ".3f"),
     "detection.event.f1": ResultColumn("event F1", ".3f"),
     "segmentation.f1": ResultColumn("mask F1", ".3f"),
-    "separation.si_sdr_improvement": ResultColumn("SI-SDRi, dB", ".1f"),
+    _IMPROVEMENT: ResultColumn("SI-SDRi, dB", ".1f"),
+    SHARE_OF_SOURCES: ResultColumn("of that with true sources, %", ".0f"),
     "separation.si_sdr_improvement_median": ResultColumn("SI-SDRi median, dB", ".1f"),
     f"{_CEILING}.si_sdr_improvement": ResultColumn("ceiling of SI-SDRi, dB", ".1f"),
     "separation.plain_sdr_improvement": ResultColumn("SDRi, dB", ".1f"),
@@ -107,8 +111,11 @@ class BenchmarkResults(SavedDocument):
         Cells are means over the seeds, with their standard deviation if there are several.
 
         Args:
-            columns: dotted names of scores, or names of other columns in `COLUMNS`.
+            columns: dotted names of scores, or names of other columns in `COLUMNS`; the share of
+                SI-SDRi with true sources is left out if no model was trained with them.
         """
+        if all(row.supervision != _SOURCES for row in self.rows):
+            columns = [name for name in columns if name != SHARE_OF_SOURCES]
         titles = ["condition", "recipe", "labels", "seeds"]
         described = [COLUMNS.get(name, ResultColumn(name, ".3g")) for name in columns]
         lines = [[*titles, *(column.title for column in described)]]
@@ -116,7 +123,7 @@ class BenchmarkResults(SavedDocument):
         for system, rows in self._group_rows().items():
             cells = [*system, ", ".join(str(row.seed) for row in rows)]
             for name, column in zip(columns, described, strict=True):
-                values = [row.value(name) for row in rows]
+                values = [self._value(row, name) for row in rows]
                 cells.append(_format_mean(values, column.format))
             lines.append(cells)
         table = "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
@@ -126,6 +133,21 @@ class BenchmarkResults(SavedDocument):
             for item in self.failures
         ]
         return "\n".join([table, "".join(failures)]) if failures else table
+
+    def _value(self, row: BenchmarkRow, name: str) -> float | None:
+        """Return what a column of the summary shows of a model; None if it is not defined."""
+        if name != SHARE_OF_SOURCES:
+            return row.value(name)
+        own = row.value(_IMPROVEMENT)
+        with_sources = {
+            (other.condition, other.recipe, other.seed): other.value(_IMPROVEMENT)
+            for other in self.rows
+            if other.supervision == _SOURCES
+        }
+        best = with_sources.get((row.condition, row.recipe, row.seed))
+        if own is None or best is None or best <= 0 or row.supervision == _SOURCES:
+            return None
+        return 100 * own / best
 
     def _group_rows(self) -> dict[tuple[str, str, str], list[BenchmarkRow]]:
         """Return the rows of each condition, recipe and supervision."""

@@ -383,6 +383,24 @@ def test_the_table_shows_means_and_deviations_over_seeds():
     assert alone == "| sparse | recommended | weak | 0 | 0.900 |"
 
 
+def test_the_table_shows_what_part_of_true_sources_weak_labels_reach():
+    name = "separation.si_sdr_improvement"
+    rows = tuple(
+        replace(make_row(seed, **{name: improvement}), supervision=supervision)
+        for supervision, values in {"weak": (8.0, 9.5, 3.0), "sources": (10.0, 10.0)}.items()
+        for seed, improvement in enumerate(values)
+    )
+    columns = (name, "share_of_sources")
+    header, _, *lines = BenchmarkResults({}, rows[:2] + rows[3:]).to_markdown(columns).splitlines()
+    assert header.endswith("| SI-SDRi, dB | of that with true sources, % |")
+    assert lines[0].endswith("| 8.8 ± 1.1 | 88 ± 11 |")
+    assert lines[1].endswith("| 10.0 ± 0.0 | – |")
+    of_three = BenchmarkResults({}, rows).to_markdown(columns).splitlines()[2]
+    assert of_three.endswith("| – |")  # one has no counterpart
+    alone = BenchmarkResults({}, rows[:3]).to_markdown(columns)
+    assert "of that with true sources" not in alone
+
+
 def test_results_are_read_as_they_were_written(tmp_path):
     results = BenchmarkResults({"n_files": 20}, (make_row(0, **{"separation.leakage": -99.0}),))
     write_results(tmp_path, results, ("separation.leakage",))
