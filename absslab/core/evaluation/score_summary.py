@@ -174,6 +174,8 @@ def add_event_thresholds(
 def _explain_left_out(scorer: Scorer, detection: DetectionScores | None) -> dict[str, str]:
     """Explain which possible scores were not computed, and why."""
     reasons = {}
+    if scorer.n_scored["tagging"] and scorer.unlabelled.issuperset(scorer.classes):
+        reasons["tagging"] = "no label of the recordings is known"
     if scorer.n_scored["separation"] and not set(CLASS_AWARE) & set(scorer.columns):
         reasons["class_aware_scores"] = "the sources come without tags"
     if scorer.n_scored["separation"] and scorer.config.bss_eval == "none":
@@ -201,7 +203,9 @@ def _explain_classes(scorer: Scorer, table: pd.DataFrame) -> dict[str, str]:
     for name in scorer.classes:
         labels = table.loc[table["class"] == name, "label"]
         if name in scorer.unlabelled:
-            reasons[f"per_class.{name}"] = "no recording has it: the labels do not name it"
+            reasons[f"per_class.{name}"] = (
+                "no recording has it, as far as is known: labels do not name it, or leave it open"
+            )
         elif labels.notna().any() and not (labels == 1).any():
             reasons[f"per_class.{name}"] = "no recording has it"
     return reasons

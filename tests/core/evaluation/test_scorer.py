@@ -757,6 +757,16 @@ def test_a_class_that_the_labels_do_not_name_has_no_score_but_a_reason():
     assert "no recording has it" in scores["missing"]["per_class.alert"]
 
 
+def test_labels_that_are_all_unknown_are_said():
+    truth = replace(
+        recording({}, rest=noise_floor(), labels=[]), unlabelled=frozenset(CLASSES), references=None
+    )
+    scores = report(score((truth, Estimate(probabilities=np.full(len(CLASSES), 0.5)))))
+    assert scores["missing"]["tagging"] == "no label of the recordings is known"
+    assert "or leave it open" in scores["missing"]["per_class.knock"]
+    assert scores["tagging"] is None
+
+
 def test_a_class_that_no_recording_has_is_said():
     truth = recording({}, rest=noise_floor(), labels=["speech"])
     scores = report(score((truth, Estimate(probabilities=np.full(len(CLASSES), 0.5)))))
