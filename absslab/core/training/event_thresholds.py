@@ -66,10 +66,11 @@ def add_event_thresholds(
             detect_recording(separator, item, (events or {}).get(item.path), config)
             for item in validation.recordings
         ]
-    except InputError as error:  # the training itself is over and saved
-        give_notice(
-            InputWarning("no thresholds of events were chosen: {reason}", reason=Reason.of(error))
-        )
+    except (InputError, OSError, MemoryError) as error:  # the training itself is over and saved
+        reason = Reason.of(error)
+        if not reason.text:  # of a memory error
+            reason = Reason("the memory is full", "the memory is full")
+        give_notice(InputWarning("no thresholds of events were chosen: {reason}", reason=reason))
         return
     if events is None:
         chosen = choose_by_tags(recordings, separator.classes, config)

@@ -107,17 +107,25 @@ def test_strong_labels_that_can_not_be_read_end_no_training(settings, without_ev
     assert "strong labels of the validation recordings can't be used" in notices[0]
 
 
-def test_a_recording_that_is_gone_by_then_ends_no_training(
-    settings, mixtures, model_path, monkeypatch
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (event_thresholds.InputError("a.wav is gone"), "a.wav is gone"),
+        (OSError(5, "Input/output error", "a.wav"), "Input/output error"),
+        (MemoryError(), "the memory is full"),
+    ],
+)
+def test_a_recording_that_can_not_be_read_by_then_ends_no_training(
+    settings, mixtures, model_path, monkeypatch, error, reason
 ):
     def fail(*_):
-        raise event_thresholds.InputError("a.wav is gone")
+        raise error
 
     monkeypatch.setattr(event_thresholds, "detect_recording", fail)
     chosen, log, notices = choose(settings, mixtures, model_path, "auto")
     assert chosen is None
     assert log == []
-    assert "no thresholds of events were chosen" in notices[0]
+    assert notices == [f"no thresholds of events were chosen: {reason}"]
 
 
 def test_weights_and_origin_of_the_model_stay(settings, mixtures, model_path):
