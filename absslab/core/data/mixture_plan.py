@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from absslab.core.common.config import Config, format_setting, option
-from absslab.core.common.errors import InputError, escape_braces
+from absslab.core.common.errors import InputError, InputWarning, escape_braces
 from absslab.core.common.left_out import LeftOut, on_error_option
+from absslab.core.common.notices import give_notice
 from absslab.core.common.progress import Steps, run_to_end
 from absslab.core.data.mixing import MixingConfig, MixtureSpec
 from absslab.core.data.mixture_drawing import check_classes_of_pairs, sample_spec
@@ -20,7 +21,7 @@ from absslab.core.data.recordings import (
     indexing_steps,
     split_recordings,
 )
-from absslab.core.data.splits import SPLITS, check_percentages
+from absslab.core.data.splits import SPLITS, Percentages, check_percentages
 
 
 @dataclass(frozen=True)
@@ -96,13 +97,25 @@ class MixturePlan:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Number of mixtures in each split that is written: rounded down; the rest is train's."""
-        percentages = check_percentages(self.config.split_percentages)
-        n_files = self.config.n_files
-        counts = {split: int(n_files * part / 100) for split, part in percentages.items()}
-        counts["train"] += n_files - sum(counts.values())
+        """Number of mixtures in each split that is written, and has any."""
+        counts = count_mixtures(self.config.n_files, self.config.split_percentages)
         written = self.config.splits
         return {split: count for split, count in counts.items() if count and split in written}
+
+    def give_notice_of_empty_splits(self) -> None:
+        """Tell which splits have no mixture because there are so few."""
+        percentages = self.config.split_percentages
+        counts = count_mixtures(self.config.n_files, percentages)
+        empty = [name for name in self.config.splits if counts.get(name) == 0]
+        if empty:
+            given = " ".join(f"{part:g}" for part in percentages)
+            give_notice(
+                InputWarning(
+                    f"{', '.join(empty)}: no mixture, since n_files is {self.config.n_files} and "
+                    f"split_percentages {given}; pass --n_files {smallest_number(percentages)} or "
+                    "more to have some"
+                )
+            )
 
     def spec(self, split: str, index: int) -> MixtureSpec:
         """Draw a mixture of a split; any index is allowed, also beyond those that are written.
@@ -132,6 +145,26 @@ class MixturePlan:
             noise_seed=[*seed, 1],
             has_events=not _is_due(index, self.mixing.without_events),
         )
+
+
+def count_mixtures(n_files: int, percentages: Percentages) -> dict[str, int]:
+    """Return the number of mixtures in each split of more than 0 %.
+
+    It is rounded down; the rest is train's.
+    """
+    shares = check_percentages(percentages)
+    counts = {split: int(n_files * part / 100) for split, part in shares.items()}
+    counts["train"] += n_files - sum(counts.values())
+    return counts
+
+
+def smallest_number(percentages: Percentages) -> int:
+    """Return the smallest number of mixtures of which each split of more than 0 % has one."""
+    held_out = [part for split, part in check_percentages(percentages).items() if split != "train"]
+    n_files = max(1, int(100 / min(held_out, default=100)))  # or one or two more, due to rounding
+    while 0 in count_mixtures(n_files, percentages).values():
+        n_files += 1
+    return n_files
 
 
 def _is_due(index: int, share: float) -> bool:

@@ -118,6 +118,7 @@ def write_mixtures(
     manifest = yield from name_stage(describing, "checksums of recordings")
     with _nothing_left(output):
         written = yield from _write_planned(output, plan, specs, manifest, indexed, left_out)
+    plan.give_notice_of_empty_splits()
     changes.give_notices(output, plan)
     return written
 

@@ -9,7 +9,7 @@
 """
 
 import shutil
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ from absslab.core.common.left_out import LeftOut, on_error_option
 from absslab.core.common.notices import give_notice
 from absslab.core.common.progress import LongWork, Progress, Steps, name_stage
 from absslab.core.data.mixing import MixingConfig
-from absslab.core.data.mixture_plan import MixtureFolderConfig, event_steps
+from absslab.core.data.mixture_plan import MixtureFolderConfig, event_steps, smallest_number
 from absslab.core.data.mixture_writer import write_mixtures
 from absslab.core.data.recordings import Recording, background_steps, split_recordings
 from absslab.core.evaluation.model_evaluation import EvaluationConfig, evaluation_steps
@@ -184,6 +184,8 @@ def benchmark_steps(
     for name in ("event_folder", "output_folder"):
         if not getattr(config, name):
             raise InputError(f"{name} is missing: pass --{name}")
+    _check_splits(config)
+    chosen = _choose_conditions(config)
     choose_device(config.device)
     folder = Path(config.output_folder)
     _check_folder(folder)
@@ -194,17 +196,7 @@ def benchmark_steps(
     with file_lock(folder / _LOCK):
         results = _open_results(folder, _settings(config) | sounds)
         write_results(folder, results, config.columns)
-    chosen = [name for name in CONDITIONS if name in config.conditions]
-    if config.background_folder is None:
-        impossible = [name for name in chosen if CONDITIONS[name].needs_backgrounds]
-        chosen = [name for name in chosen if name not in impossible]
-        if impossible:
-            give_notice(
-                InputWarning(
-                    f"left out, since there is no background_folder: {', '.join(impossible)}; "
-                    "pass --background_folder to have them too"
-                )
-            )
+    _give_notice_of_left_out(config, chosen)
     work = Benchmark(config, folder)
     left_out.write()
     for seed in config.seeds:
@@ -379,6 +371,53 @@ def _settings(config: BenchmarkConfig) -> dict[str, object]:
     values = config.to_json()
     recipes = {name: fingerprint(RECIPES[name]) for name in config.recipes}
     return {name: values[name] for name in _COMPARED} | {"recipes": recipes}
+
+
+def _check_splits(config: BenchmarkConfig) -> None:
+    """Check that there are mixtures to train on, to validate on and to test on."""
+    percentages = config.split_percentages
+    given = " ".join(f"{part:g}" for part in percentages)
+    if min(percentages) <= 0:
+        raise InputError(
+            f"split_percentages is {given}: a benchmark trains, validates and tests, so all "
+            "three must be above 0"
+        )
+    least = smallest_number(percentages)
+    if config.n_files < least:
+        raise InputError(
+            f"n_files is {config.n_files}: expected at least {least}, so that each split has a "
+            f"mixture with split_percentages {given}"
+        )
+
+
+def _choose_conditions(config: BenchmarkConfig) -> list[str]:
+    """Return the conditions in their order, without those that need backgrounds if there are none.
+
+    Raises:
+        InputError: none is left.
+    """
+    chosen = [name for name in CONDITIONS if name in config.conditions]
+    if config.background_folder is not None:
+        return chosen
+    possible = [name for name in chosen if not CONDITIONS[name].needs_backgrounds]
+    if not possible:
+        raise InputError(
+            f"conditions is {format_setting(config.conditions)}, which can't be run without a "
+            "background_folder: pass --background_folder"
+        )
+    return possible
+
+
+def _give_notice_of_left_out(config: BenchmarkConfig, chosen: Collection[str]) -> None:
+    """Tell which conditions are not run since there are no backgrounds."""
+    left_out = [name for name in CONDITIONS if name in config.conditions and name not in chosen]
+    if left_out:
+        give_notice(
+            InputWarning(
+                f"left out, since there is no background_folder: {', '.join(left_out)}; "
+                "pass --background_folder to have them too"
+            )
+        )
 
 
 def _check_folder(folder: Path) -> None:

@@ -25,7 +25,12 @@ from absslab.core.common.notices import collect_notices
 from absslab.core.common.progress import LongWork, Progress, run_to_end
 from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_folder import mixture_names, read_manifest, read_specs, source_files
-from absslab.core.data.mixture_plan import MixtureFolderConfig, plan_mixtures
+from absslab.core.data.mixture_plan import (
+    MixtureFolderConfig,
+    count_mixtures,
+    plan_mixtures,
+    smallest_number,
+)
 from absslab.core.data.mixture_rendering import render
 from absslab.core.data.mixture_writer import WrittenMixtures, write_mixtures
 from absslab.core.data.recordings import IndexedFolder, class_of, index_recordings
@@ -589,6 +594,25 @@ def test_the_command_says_what_it_made_and_the_thesis_name_of_the_folder_is_unde
         f"5 mixtures in {tmp_path / 'O'}: 3 train, 1 validation, 1 test\n",
         "",
     )
+
+
+def test_splits_without_a_mixture_are_told(event_folder, tmp_path, capsys):
+    flags = ["--event_folder", event_folder, "--output_folder", tmp_path / "O", "--length", "3"]
+    assert main(list(map(str, ["mix", *flags, "--n_files", "5"]))) == 0
+    assert capsys.readouterr() == (
+        f"5 mixtures in {tmp_path / 'O'}: 5 train\n",
+        "absslab mix: warning: validation, test: no mixture, since n_files is 5 and "
+        "split_percentages 80 10 10; pass --n_files 10 or more to have some\n",
+    )
+
+
+@pytest.mark.parametrize(
+    "percentages", [(80, 10, 10), (60, 20, 20), (1, 49.5, 49.5), (97, 2.9, 0.1), (100, 0, 0)]
+)
+def test_the_smallest_number_of_mixtures_is_the_smallest(percentages):
+    number = smallest_number(percentages)
+    assert 0 not in count_mixtures(number, percentages).values()
+    assert number == 1 or 0 in count_mixtures(number - 1, percentages).values()
 
 
 @pytest.mark.skipif(
