@@ -170,7 +170,7 @@ class SelfCheckScores:
     residual: float | None = None  # of its class, in the residual
     n_sources: int = 0
     sources: Agreement | None = None  # with SI-SDR improvement of the sources
-    recordings: Agreement | None = None  # with its mean over the tagged classes of a recording
+    recordings: Agreement | None = None  # of means over their sources that are tagged and present
 
 
 @dataclass(frozen=True)
