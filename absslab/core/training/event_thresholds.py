@@ -72,13 +72,16 @@ def add_event_thresholds(
             reason = Reason("the memory is full", "the memory is full")
         give_notice(InputWarning("no thresholds of events were chosen: {reason}", reason=reason))
         return
+    classes = separator.classes
     if events is None:
-        chosen = choose_by_tags(recordings, separator.classes, config)
+        chosen = choose_by_tags(recordings, classes, config)
     else:
-        chosen = choose_by_events(recordings, separator.classes, separator.hop, config)
+        chosen = choose_by_events(recordings, classes, separator.hop, config)
     loaded.model.event_thresholds = chosen
     save_checkpoint(checkpoint, loaded.model, loaded.configs, loaded.made)
-    writer.log(f"thresholds of events: chosen by {chosen.describe()}")
+    same = all(config.thresholds(chosen, name) == config.thresholds(None, name) for name in classes)
+    kept = ": none is clearly better than the fixed ones, which stay" if same else ""
+    writer.log(f"thresholds of events: chosen by {chosen.describe()}{kept}")
 
 
 def _read_events(

@@ -11,6 +11,7 @@ import torch
 from absslab.core.common.notices import collect_notices
 from absslab.core.data.audio_data_set import open_split
 from absslab.core.model.checkpoint import load_checkpoint
+from absslab.core.model.event_thresholds import ClassThresholds, EventThresholds
 from absslab.core.separation.threshold_choice import choose_by_events
 from absslab.core.training import event_thresholds
 from absslab.core.training.event_thresholds import add_event_thresholds
@@ -72,8 +73,28 @@ def test_strong_labels_of_validation_are_used_by_default(settings, mixtures, mod
     chosen, log, notices = choose(settings, mixtures, model_path, "auto")
     assert chosen.chosen_by == "events"
     assert chosen.n_recordings == N_VALIDATION
-    assert log == [f"thresholds of events: chosen by {chosen.describe()}"]
+    assert log == [
+        f"thresholds of events: chosen by {chosen.describe()}: "
+        "none is clearly better than the fixed ones, which stay"
+    ]
     assert notices == []
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "ending"),
+    [
+        ({}, "validation recordings: none is clearly better than the fixed ones, which stay"),
+        ({"alert": ClassThresholds(0.6, 0.3)}, "validation recordings"),
+    ],
+)
+def test_the_log_says_whether_other_thresholds_were_chosen(
+    settings, mixtures, model_path, monkeypatch, thresholds, ending
+):
+    monkeypatch.setattr(
+        event_thresholds, "choose_by_events", lambda *_: EventThresholds(thresholds)
+    )
+    _, log, _ = choose(settings, mixtures, model_path, "auto")
+    assert log[0].endswith(ending)
 
 
 def test_weak_labels_alone_are_used_if_that_is_wished(settings, mixtures, model_path):
