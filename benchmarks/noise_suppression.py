@@ -34,9 +34,10 @@ from absslab.core.common.files import write_text
 from absslab.core.data.mixture_folder import mixture_names, source_files
 from absslab.core.evaluation.scorer import is_audible
 from absslab.core.metrics.separation import plain_sdr, si_sdr
+from absslab.core.runs.benchmark_conditions import CONDITIONS
 
 HINT = "(pip install 'absslab[benchmark]')"
-CONDITIONS = ("overlap", "background", "loud_background")
+_DEFAULT_CONDITIONS = ("overlap", "background", "loud_background")
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"), "1"
 )
@@ -82,7 +83,8 @@ def find_test(arguments: argparse.Namespace, condition: str, seed: int) -> TestS
         InputError: the model or the mixtures are missing, or no mixture holds the class.
     """
     folder = arguments.benchmark_folder
-    model = folder / "runs" / f"{condition}-{arguments.recipe}-weak-{seed}.ckpt"
+    trained = CONDITIONS[condition].model_of or condition
+    model = folder / "runs" / f"{trained}-{arguments.recipe}-weak-{seed}.ckpt"
     mixtures = folder / "mixtures" / f"{condition}-{seed}"
     if not model.exists():
         raise InputError(
@@ -335,7 +337,14 @@ def main() -> None:
         "--benchmark_folder", type=Path, required=True, help="folder that absslab benchmark wrote"
     )
     parser.add_argument("--output_folder", type=Path, default=Path("data/noise_suppression"))
-    parser.add_argument("--conditions", nargs="+", default=CONDITIONS, metavar="NAME")
+    parser.add_argument(
+        "--conditions",
+        nargs="+",
+        default=_DEFAULT_CONDITIONS,
+        choices=CONDITIONS,
+        metavar="NAME",
+        help=f"conditions of absslab benchmark: {', '.join(CONDITIONS)}",
+    )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--recipe", default="recommended")
     parser.add_argument("--keep", default="speech", help="the class that is kept")

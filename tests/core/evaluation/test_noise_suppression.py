@@ -1,5 +1,6 @@
 """The benchmark of noise suppression aligns, scores and tabulates what suppressors return."""
 
+import argparse
 import importlib.util
 from pathlib import Path
 
@@ -8,7 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import suppressors
-from noise_suppression import Source, find_delay, main, score_outputs, score_perception, shift
+from noise_suppression import (
+    Source,
+    find_delay,
+    find_test,
+    main,
+    score_outputs,
+    score_perception,
+    shift,
+)
 from suppressors import SUPPRESSORS, Cost, Job, Suppressor
 
 from absslab.core.audio import sound_files
@@ -211,6 +220,21 @@ def test_an_unfinished_benchmark_is_refused(
     assert ended.value.code == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_mixtures_without_a_model_of_their_own_are_heard_by_that_of_their_condition(
+    benchmark, kept, tmp_path
+):
+    (benchmark / "runs/overlap-recommended-weak-0.ckpt").rename(
+        benchmark / "runs/background-recommended-weak-0.ckpt"
+    )
+    (benchmark / "mixtures/overlap-0").rename(benchmark / "mixtures/phone-0")
+    arguments = argparse.Namespace(
+        benchmark_folder=benchmark, recipe="recommended", keep=kept, n_mixtures=1
+    )
+    test = find_test(arguments, "phone", 0)
+    assert test.model.name == "background-recommended-weak-0.ckpt"
+    assert len(test.sources) == 1
 
 
 def test_a_class_that_no_mixture_holds_is_refused(benchmark, tmp_path, monkeypatch, capsys):
