@@ -7,7 +7,8 @@ of runs use these names, and so do the intervals. A number that is not defined i
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from types import UnionType
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, get_args, get_origin, get_type_hints
 
 from absslab.core.common.documents import SavedDocument
 from absslab.core.common.errors import InputError, escape_braces
@@ -295,6 +296,26 @@ class Scores(SavedDocument):
             raise error.wrap(
                 f"{{error}}; it was written by {escape_braces(author)}: score it once more"
             ) from None
+
+
+def is_score_name(name: str) -> bool:
+    """Tell whether a score may have this dotted name; see `Scores.flat`.
+
+    Examples:
+        >>> is_score_name("detection.event.f1"), is_score_name("detection.event.f2")
+        (True, False)
+    """
+    kind: Any = Scores
+    for part in name.split("."):
+        if is_dataclass(kind):
+            kind = get_type_hints(kind).get(part)
+        elif get_origin(kind) is Mapping:
+            kind = get_args(kind)[1]
+        else:
+            return False
+        if isinstance(kind, UnionType):  # with None
+            kind = get_args(kind)[0]
+    return kind in (float, int)
 
 
 class EvaluationResult(NamedTuple):

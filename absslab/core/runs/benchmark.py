@@ -28,6 +28,7 @@ from absslab.core.data.recordings import Recording, background_steps, split_reco
 from absslab.core.evaluation.model_evaluation import EvaluationConfig, evaluation_steps
 from absslab.core.evaluation.score_files import read_scores_alone, write_scores
 from absslab.core.evaluation.scorer import ScoringConfig
+from absslab.core.evaluation.scores import is_score_name
 from absslab.core.runs.benchmark_conditions import CONDITIONS
 from absslab.core.runs.benchmark_results import (
     COLUMNS,
@@ -184,6 +185,7 @@ def benchmark_steps(
     for name in ("event_folder", "output_folder"):
         if not getattr(config, name):
             raise InputError(f"{name} is missing: pass --{name}")
+    _check_column_names(config)
     _check_splits(config)
     chosen = _choose_conditions(config)
     choose_device(config.device)
@@ -371,6 +373,16 @@ def _settings(config: BenchmarkConfig) -> dict[str, object]:
     values = config.to_json()
     recipes = {name: fingerprint(RECIPES[name]) for name in config.recipes}
     return {name: values[name] for name in _COMPARED} | {"recipes": recipes}
+
+
+def _check_column_names(config: BenchmarkConfig) -> None:
+    """Check that scores may have the names of the columns."""
+    for name in config.columns:
+        if name not in COLUMNS and (name.startswith(_NOT_COUNTED) or not is_score_name(name)):
+            raise InputError(
+                f"columns names {escape_braces(name)}, which is no mean of a score: expected "
+                "dotted names as in results.csv, such as tagging.auc"
+            )
 
 
 def _check_splits(config: BenchmarkConfig) -> None:

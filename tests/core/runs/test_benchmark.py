@@ -353,6 +353,8 @@ def test_what_can_not_be_used_is_left_out_and_named(event_folder, streets, tmp_p
         ("--seeds 0 0", "seeds is 0 0: expected one or more, each once"),
         ("--n_files 0", "n_files is 0: expected at least 1"),
         ("--device tpu", "device"),
+        ("--columns tagging.auc tagging.auk", "columns names tagging.auk, which is no mean"),
+        ("--columns per_class.alert.auc", "columns names per_class.alert.auc, which is no mean"),
         ("--n_files 9", "n_files is 9: expected at least 10, so that each split has a mixture"),
         ("--split_percentages 80 20 0", "split_percentages is 80 20 0: a benchmark trains"),
         ("--conditions background phone", "can't be run without a background_folder: pass"),
