@@ -162,7 +162,7 @@ def _format_mean(values: Sequence[float | None], number_format: str) -> str:
     defined = [value for value in values if value is not None]
     if not defined or len(defined) < len(values):
         return "–"
-    text = f"{statistics.mean(defined):{number_format}}"
+    text = f"{statistics.mean(defined):z{number_format}}"  # z: without a sign if it is 0
     if len(defined) > 1:
         text += f" ± {statistics.stdev(defined):{number_format}}"
     return text.replace("-", "−")

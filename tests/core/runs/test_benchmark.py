@@ -386,6 +386,8 @@ def test_the_table_shows_means_and_deviations_over_seeds():
     assert line == ("| sparse | recommended | weak | 0, 1, 2 | 0.910 ± 0.010 | 6.0 ± 0.0 | – |")
     alone = BenchmarkResults({}, rows[:1]).to_markdown(("tagging.auc",)).splitlines()[-1]
     assert alone == "| sparse | recommended | weak | 0 | 0.900 |"
+    zero = BenchmarkResults({}, (make_row(0, **{"tagging.auc": -0.0001}),))
+    assert zero.to_markdown(("tagging.auc",)).endswith("| weak | 0 | 0.000 |\n")
 
 
 def test_the_table_shows_what_part_of_true_sources_weak_labels_reach():
