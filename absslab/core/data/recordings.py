@@ -182,6 +182,8 @@ def _leave_out_events(
             kept.append(item)
             continue
         what = "the same sound as" if item.path in same else "a take of the same clip as"
+        if os.path.samefile(item.path, event.path):
+            what = "in the event folder as well:"
         error = InputError(
             f"{{path}} is {what} {{event}}, so class {escape_braces(event.event_label)} would "
             "sound in backgrounds without its label: remove it from one of the two folders",

@@ -185,6 +185,15 @@ def test_a_background_with_the_sound_of_a_class_is_told_or_left_out(
     assert used == {f"street {index}.wav" for index in range(4)}
 
 
+def test_events_are_no_backgrounds(event_folder, tmp_path, capsys):
+    flags = ["--event_folder", event_folder, "--background_folder", event_folder]
+    assert main(["mix", *map(str, flags), "--output_folder", str(tmp_path / "O")]) == 2
+    err = capsys.readouterr().err
+    path = event_folder / "alert01.wav"
+    assert f"(1) {path} is in the event folder as well: {path}, so class alert would sound" in err
+    assert not (tmp_path / "O").exists()
+
+
 def read_specs_if_any(folder, split):
     return read_specs(folder, split) if (folder / split).is_dir() else []
 
