@@ -12,6 +12,7 @@ from absslab.core.data.mixing import Event, MixingConfig, MixtureSpec
 from absslab.core.data.mixture_plan import MixturePlan
 
 _N_NAMED = 5  # number of recordings that a line names
+_PADDING = 0.01  # s; a recording that is so much longer was padded by its codec
 
 
 @dataclass(frozen=True)
@@ -82,9 +83,8 @@ def _count_repeated_backgrounds(plan: MixturePlan, specs: Sequence[MixtureSpec])
 
 
 def _longer_than(length: float, plan: MixturePlan) -> list[str]:
-    """Return the paths of the recordings that are longer than a mixture."""
-    slack = 1.5 / plan.mixing.sampling_rate  # s; durations are rounded
-    return [item.path for item in plan.recordings if item.duration > length + slack]
+    """Return the paths of the recordings that are longer than a mixture by more than padding."""
+    return [item.path for item in plan.recordings if item.duration > length + _PADDING]
 
 
 def silence_notice(output: Path, silent: Counter[str], mixing: MixingConfig) -> InputWarning:

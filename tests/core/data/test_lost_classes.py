@@ -185,6 +185,14 @@ def test_events_longer_than_their_mixtures_are_counted_and_named(folder, tmp_pat
     assert write(folder, tmp_path / "O", length=1.0, overlap=overlap) == lines  # and again
 
 
+def test_events_that_are_longer_by_the_padding_of_a_codec_are_counted_alone(folder, tmp_path):
+    for number, path in enumerate(sorted(folder.glob("hum/*.wav"))):
+        path.unlink()
+        soundfile.write(path, tone(3.005, RATE, 200 + number), RATE)
+    assert write(folder, tmp_path / "O", length=3.0) == []
+    assert any(path.startswith("hum/") for path in read_manifest(tmp_path / "O").cut_events)
+
+
 def test_events_that_fit_need_no_word(folder, tmp_path):
     assert write(folder, tmp_path / "O", length=3.0) == []
     assert read_manifest(tmp_path / "O").cut_events == {}
