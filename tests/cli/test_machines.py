@@ -19,6 +19,7 @@ import soundfile
 import torch
 
 from absslab.cli.main import main
+from absslab.core.audio import sound_files
 from absslab.core.evaluation.score_files import read_scores
 
 SMALL = ("model_type", "fine_channels", "context", "masks", "n_mels", "device")
@@ -359,12 +360,16 @@ def test_data_on_a_read_only_disk_are_used(
 
 @pytest.fixture
 def locked_class(event_folder, tmp_path):
-    """Recordings in a sub-folder per class, of which one may not be read."""
+    """Recordings in a sub-folder per class, of which one may not be read.
+
+    They are half as loud as those of `event_folder`: none is a copy.
+    """
     folder = tmp_path / "e"
     for path in event_folder.iterdir():
         name = path.stem.rstrip("0123456789")
         (folder / name).mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, folder / name)
+        samples, rate = sound_files.load_channels(path)
+        sound_files.save(folder / name / path.name, samples / 2, rate)
     locked = folder / "speech"
     locked.chmod(0)
     yield locked
