@@ -48,6 +48,11 @@ SCORE_COLUMNS = {  # by the name of the score of a class
     "sar": ScoreColumn("BSS SAR/dB", ".2f", "separation.sar", _PRESENT, "highest"),
     "leakage": ScoreColumn("leakage/dB", ".1f", "separation.leakage", _ABSENT, "lowest"),
 }
+_EXPLANATIONS = {  # of columns whose titles do not say all
+    "ceiling": "ceiling: ideal ratio mask, mel",
+    "plain_sdr_improvement": "SDRi: of SDR without scaling and filter",
+    "sdr": "BSS: BSS Eval, with a filter of 512 samples",
+}
 BASELINE_TITLES = {
     "mixture": "the mixture itself",
     "ideal_binary_mask": "ideal binary mask",
@@ -89,7 +94,7 @@ def score_remarks(scores: Scores) -> list[str]:
         *_breakdown_remark(scores),
         *_self_check_remark(scores.self_check),
         *_worst_mixtures_remark(scores),
-        _legend(),
+        *_legend(_columns(scores.flat())),
     ]
     if scores.tagging:
         lines.append(f"F1 of tags: thresholds from {scores.tagging.thresholds_from}")
@@ -180,17 +185,19 @@ def interval_rows(scores: Scores) -> list[list[str]]:
     return rows
 
 
-def _legend() -> str:
-    """Say what the scores of all classes are means over."""
+def _legend(columns: list[str]) -> list[str]:
+    """Say what the scores of all classes in these columns are means over."""
     titles: dict[str, list[str]] = {}
-    for name, column in SCORE_COLUMNS.items():
+    for name in columns:
+        column = SCORE_COLUMNS[name]
         if name != "ceiling":
             titles.setdefault(column.mean_over, []).append(column.title.removesuffix("/dB"))
+    if not titles:
+        return []
     means = [f"over {items} ({', '.join(names)})" for items, names in titles.items()]
-    return (
-        f"all: means {', '.join(means)}; ceiling: ideal ratio mask, mel; SDRi: of SDR without "
-        "scaling and filter; BSS: BSS Eval, with a filter of 512 samples"
-    )
+    parts = [f"all: means {', '.join(means)}"]
+    parts += [text for name, text in _EXPLANATIONS.items() if name in columns]
+    return ["; ".join(parts)]
 
 
 def _columns(values: dict[str, float]) -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 
 from absslab.core.common.errors import InputError
 from absslab.core.evaluation.score_files import write_scores
-from absslab.core.evaluation.score_text import interval_rows, score_rows
+from absslab.core.evaluation.score_text import interval_rows, score_remarks, score_rows
 from absslab.core.evaluation.scores import Scores
 from absslab.core.runs.run_scores import (
     TAG_ERROR,
@@ -208,3 +208,15 @@ def test_the_typical_mixture_has_several_classes_and_the_median_improvement():
     scored_rows = pd.DataFrame(rows, columns=["mixture", "si_sdr_improvement"])
     assert typical_mixture(scored_rows) == "middle"
     assert typical_mixture(scored_rows[:2]) == "few.wav"
+
+
+def test_the_legend_explains_the_columns_that_are_shown_and_no_others():
+    legend = (
+        "all: means over classes (AUC), over sources that are present (SI-SDRi); "
+        "ceiling: ideal ratio mask, mel"
+    )
+    assert legend in score_remarks(Scores.from_json(scores()))
+    tags_alone = scores(separation=None, baselines=None)
+    assert "all: means over classes (AUC)" in score_remarks(Scores.from_json(tags_alone))
+    nothing = scores(separation=None, baselines=None, tagging=None)
+    assert not any(line.startswith("all:") for line in score_remarks(Scores.from_json(nothing)))
