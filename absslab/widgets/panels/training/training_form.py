@@ -67,6 +67,7 @@ class TrainingForm(Part):
             paragraph("sets many of the fields below at once; each can still be changed")
         )
         self.forms: dict[str, Form] = {}
+        self._has_own_n_epochs = False  # another number than the recipe's
         self._make_forms()
         self._folded = ipywidgets.Accordion()
         self._place_folded()
@@ -90,6 +91,8 @@ class TrainingForm(Part):
         values: dict[str, Any] = {}
         for form in self.forms.values():
             values |= form.values()
+        if "n_epochs" in values:  # which would else leave out the recipe's least steps
+            values["least_steps"] = self.forms["other training"].config.least_steps
         return values
 
     @property
@@ -203,9 +206,26 @@ class TrainingForm(Part):
         self._handle_change()
 
     def _handle_change(self) -> None:
+        if self._show_least_steps():
+            return  # that is a change of a control, too
         self._replace_forms()
         if self._on_change is not None:
             self._on_change()
+
+    def _show_least_steps(self) -> bool:
+        """Show that the recipe's least steps do not count if its number of epochs is changed.
+
+        Returns:
+            whether what is shown had to be changed.
+        """
+        training = self.forms["training"]
+        is_own = training.controls["n_epochs"].value != training.defaults["n_epochs"]
+        if is_own == self._has_own_n_epochs:
+            return False
+        self._has_own_n_epochs = is_own
+        other = self.forms["other training"]
+        other.set({"least_steps": 0 if is_own else other.defaults["least_steps"]})
+        return True
 
     def _replace_forms(self) -> None:
         """Show the fields of the chosen mask network and pooling where others were shown."""

@@ -87,6 +87,20 @@ def test_the_command_line_reads_the_arguments_as_the_settings_that_were_shown(
     assert experiment.settings == form.settings
 
 
+def test_another_number_of_epochs_is_not_raised_to_the_least_steps_of_the_recipe(form):
+    least_steps = form.forms["other training"].controls["least_steps"]
+    assert least_steps.value == form.settings.training.least_steps == 2000
+    form.set({"n_epochs": 5})
+    assert least_steps.value == form.settings.training.least_steps == 0
+    least_steps.value = 2000
+    assert form.settings.training.least_steps == 2000
+    assert "--least_steps=2000" in form.arguments()
+    form.set({"n_epochs": 7, "least_steps": 300})
+    assert least_steps.value == form.settings.training.least_steps == 300
+    form.set({"n_epochs": 12})
+    assert least_steps.value == form.settings.training.least_steps == 2000
+
+
 def test_settings_of_another_model_are_refused_with_the_nearest_name(form):
     with pytest.raises(InputError, match="no setting 'kernel_size'"):
         form.set({"kernel_size": (3,)})
