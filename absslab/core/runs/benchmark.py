@@ -41,8 +41,8 @@ from absslab.core.runs.benchmark_results import (
 from absslab.core.separation.masks import SeparationConfig
 from absslab.core.training.config import SUPERVISIONS
 from absslab.core.training.events import (
-    PreparationProgress,
     StepDone,
+    TaskStep,
     TrainingEvent,
     TrainingOutcome,
 )
@@ -313,7 +313,7 @@ def training_steps(
     work = LongWork(training)
     n_epochs = 0
     for event in work:
-        if isinstance(event, PreparationProgress):
+        if isinstance(event, TaskStep):
             yield Progress(event.done, event.total, f"{stage}, {event.task}")
         elif isinstance(event, StepDone):
             done = (event.epoch - 1) * event.n_steps + event.step

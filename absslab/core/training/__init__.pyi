@@ -2,8 +2,8 @@ from .augmentation import AugmentationConfig as AugmentationConfig
 from .config import TrainingConfig as TrainingConfig
 from .epoch_lines import print_epochs as print_epochs
 from .events import EpochResult as EpochResult
-from .events import PreparationProgress as PreparationProgress
 from .events import StepDone as StepDone
+from .events import TaskStep as TaskStep
 from .events import TrainingOutcome as TrainingOutcome
 from .events import TrainingStarted as TrainingStarted
 from .experiment import Experiment as Experiment

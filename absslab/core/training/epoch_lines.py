@@ -7,8 +7,8 @@ from typing import Any
 from absslab.core.common.streams import printable_text
 from absslab.core.training.events import (
     EpochResult,
-    PreparationProgress,
     StepDone,
+    TaskStep,
     TrainingEvent,
 )
 
@@ -44,7 +44,7 @@ def _print_events(events: Iterable[TrainingEvent], metric: str) -> None:
                 case EpochResult():
                     with tqdm.external_write_mode():
                         print(printable_text(_format_epoch(event, metric)), flush=True)
-                case PreparationProgress():
+                case TaskStep():
                     if event.task != task:
                         _start_task(bar, event.task, "recordings", event.total)
                         task = event.task

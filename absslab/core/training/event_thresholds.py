@@ -12,6 +12,7 @@ import numpy as np
 from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError, InputWarning, Reason
 from absslab.core.common.notices import give_notice
+from absslab.core.common.progress import Progress, Steps
 from absslab.core.data.audio_data_set import AudioDataSet
 from absslab.core.data.clip_events import read_strong_labels
 from absslab.core.data.labelled_recordings import EventReader, LabelledRecording
@@ -32,9 +33,9 @@ from absslab.core.training.supervision import table_folder
 from absslab.core.training.trainer import Trainer
 
 
-def add_event_thresholds(
+def threshold_steps(
     settings: Settings, trainer: Trainer, writer: RunWriter, reader: EventReader | None
-) -> None:
+) -> Steps[None]:
     """Choose the thresholds of the best model's events, and save them with it.
 
     Args:
@@ -42,6 +43,9 @@ def add_event_thresholds(
         trainer: whose validation recordings are used.
         writer: of the run, whose log says how they were chosen.
         reader: what reads the strong labels of these recordings, if they lie in no events.tsv.
+
+    Yields:
+        how many of these recordings have been separated.
     """
     choice = settings.run.choose_thresholds
     checkpoint = writer.save_path
@@ -61,11 +65,12 @@ def add_event_thresholds(
     loaded = load_checkpoint(checkpoint, trainer.model.device)
     separator = Separator(loaded.model)
     config = DetectionConfig()
+    recordings = []
     try:
-        recordings = [
-            detect_recording(separator, item, (events or {}).get(item.path), config)
-            for item in validation.recordings
-        ]
+        for n_done, item in enumerate(validation.recordings):
+            yield Progress(n_done, len(validation))
+            known = (events or {}).get(item.path)
+            recordings.append(detect_recording(separator, item, known, config))
     except (InputError, OSError, MemoryError) as error:  # the training itself is over and saved
         reason = Reason.of(error)
         if not reason.text:  # of a memory error

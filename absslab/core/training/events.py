@@ -8,8 +8,8 @@ from absslab.core.common.left_out import LeftOut
 
 
 @dataclass(frozen=True)
-class PreparationProgress:
-    """Progress of a task that is done before the first epoch."""
+class TaskStep:
+    """A step of a task that is done before the first epoch or after the last one."""
 
     task: str  # a few words, such as "checking recordings"
     done: int
@@ -72,4 +72,4 @@ class TrainingOutcome:
     left_out: LeftOut = field(default_factory=lambda: LeftOut("train"), compare=False)
 
 
-TrainingEvent = PreparationProgress | TrainingStarted | StepDone | EpochResult
+TrainingEvent = TaskStep | TrainingStarted | StepDone | EpochResult

@@ -29,11 +29,11 @@ from absslab.core.data.class_names import list_classes
 from absslab.core.data.identical_files import mark_files
 from absslab.core.model.checkpoint import save_checkpoint
 from absslab.core.model.separation_model import SeparationModel, build_model
-from absslab.core.training.event_thresholds import add_event_thresholds
+from absslab.core.training.event_thresholds import threshold_steps
 from absslab.core.training.events import (
     EpochResult,
-    PreparationProgress,
     StepDone,
+    TaskStep,
     TrainingEvent,
     TrainingOutcome,
     TrainingStarted,
@@ -75,7 +75,7 @@ CHANGEABLE = (
     "on_error",
 )
 TrainingSteps = Generator[TrainingEvent, None, TrainingOutcome]
-Preparation = Generator[PreparationProgress, None, Trainer]
+Preparation = Generator[TaskStep, None, Trainer]
 
 
 @dataclass(frozen=True)
@@ -129,8 +129,8 @@ class Experiment:
         leaves out the same.
 
         Yields:
-            `PreparationProgress`, then one `TrainingStarted`, then `StepDone` after each step and
-            `EpochResult` after each epoch.
+            `TaskStep`, then one `TrainingStarted`, then `StepDone` after each step and
+            `EpochResult` after each epoch, then `TaskStep` again.
 
         Returns:
             how the training ended.
@@ -264,7 +264,7 @@ class Experiment:
             return trainer
         # initial weights come with the statistics of the features
         for n_read in trainer.examine_recordings(fit_features=initial is None):
-            yield PreparationProgress("reading training recordings", n_read, len(train))
+            yield TaskStep("reading training recordings", n_read, len(train))
         return trainer
 
     def _load_state(self, trainer: Trainer, content: Mapping[str, Any]) -> None:
@@ -278,7 +278,7 @@ class Experiment:
 
     def _check_steps(
         self, kind: str, data_set: AudioDataSet, model: SeparationModel, left_out: LeftOut
-    ) -> Generator[PreparationProgress, None, AudioDataSet]:
+    ) -> Generator[TaskStep, None, AudioDataSet]:
         """Decode recordings, unless a store holds their features, and leave out the bad ones."""
         folder = self.settings.data.feature_store
         if folder and store_path(folder, data_set, model.front_end).exists():
@@ -340,7 +340,11 @@ class Experiment:
             if isinstance(event, EpochResult):
                 self._save(event, trainer, writer, data_state, trained_on)
             yield event
-        add_event_thresholds(self.settings, trainer, writer, labels.event_readers["validation"])
+        reader = labels.event_readers["validation"]
+        yield from _report_task(
+            "choosing thresholds of events",
+            threshold_steps(self.settings, trainer, writer, reader),
+        )
 
     def _save(
         self,
@@ -377,8 +381,8 @@ class Experiment:
 def _report(event: TrainingEvent, writer: RunWriter) -> None:
     """Write the progress of the training to the run directory."""
     match event:
-        case PreparationProgress():
-            writer.report_preparation(event.task, event.done, event.total)
+        case TaskStep():
+            writer.report_task(event.task, event.done, event.total)
         case TrainingStarted():
             writer.write_status(
                 "running",
@@ -397,11 +401,11 @@ def _report(event: TrainingEvent, writer: RunWriter) -> None:
             writer.write_status("running", epoch=event.epoch, step=0)
 
 
-def _report_task(task: str, steps: Steps[Result]) -> Generator[PreparationProgress, None, Result]:
+def _report_task(task: str, steps: Steps[Result]) -> Generator[TaskStep, None, Result]:
     """Yield the progress of long work with the name of the task."""
     work = LongWork(steps)
     for step in work:
-        yield PreparationProgress(task, step.done, step.total)
+        yield TaskStep(task, step.done, step.total)
     return work.result
 
 

@@ -137,24 +137,24 @@ class RunWriter:
         """Whether somebody created the file `stop`."""
         return (self.folder / "stop").exists()
 
-    def report_preparation(self, task: str, done: int, total: int) -> None:
-        """Write the progress of the preparation.
+    def report_task(self, task: str, done: int, total: int) -> None:
+        """Write the progress of a task, in the state that the run is in.
 
         Args:
             task: a few words, such as "checking recordings".
             done: number of items that are done.
             total: number of all items.
         """
-        self._status_file.report(task, done, total, state="preparing")
+        self._status_file.report(task, done, total, state=self._status_file.status.state)
 
     def write_status(self, state: str, **changes: Any) -> None:
         """Write the state of the run.
 
         Args:
-            state: one of `STATES`; with "running" the preparation is over, and its progress goes.
+            state: one of `STATES`; with any but "preparing" a task is over, and its progress goes.
             changes: other fields of `RunStatus` to change; the rest stays.
         """
-        if state == "running":
+        if state != "preparing":
             changes = {"progress": None} | changes
         self._status_file.write(state, **changes)
 

@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from absslab.core.common.notices import collect_notices
+from absslab.core.common.progress import run_to_end
 from absslab.core.data.audio_data_set import open_split
 from absslab.core.model.checkpoint import load_checkpoint
 from absslab.core.model.event_thresholds import ClassThresholds, EventThresholds
 from absslab.core.separation.threshold_choice import choose_by_events
 from absslab.core.training import event_thresholds
-from absslab.core.training.event_thresholds import add_event_thresholds
+from absslab.core.training.event_thresholds import threshold_steps
 
 N_VALIDATION = 8
 
@@ -49,7 +50,7 @@ def choose(settings, folder, model_path, choice):
     log: list[str] = []
     writer = SimpleNamespace(save_path=model_path, log=log.append)
     with collect_notices() as notices:
-        add_event_thresholds(settings, trainer, writer, None)
+        run_to_end(threshold_steps(settings, trainer, writer, None))
     return load_checkpoint(model_path).model.event_thresholds, log, [str(line) for line in notices]
 
 

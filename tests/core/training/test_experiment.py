@@ -27,8 +27,8 @@ from absslab.core.training.augmentation import AugmentationConfig
 from absslab.core.training.epoch_lines import print_epochs
 from absslab.core.training.events import (
     EpochResult,
-    PreparationProgress,
     StepDone,
+    TaskStep,
     TrainingStarted,
 )
 from absslab.core.training.experiment import Experiment, train_or_resume
@@ -522,12 +522,36 @@ def test_a_run_says_that_it_prepares_before_a_recording_is_opened(new_run, tmp_p
     monkeypatch.setattr(sound_files, "info", info)
     events = list(Experiment(new_run).run())
     assert seen[0].state == "preparing"
-    tasks = [event for event in events if isinstance(event, PreparationProgress)]
+    (started,) = [event for event in events if isinstance(event, TrainingStarted)]
+    tasks = events[: events.index(started)]
     assert all(0 <= event.done <= event.total for event in tasks)
     assert tasks[-1].done == tasks[-1].total == 24
-    (started,) = [event for event in events if isinstance(event, TrainingStarted)]
-    assert events.index(started) == len(tasks)
     assert (started.n_recordings, started.n_validation_recordings) == (24, 8)
+
+
+def test_a_training_tells_how_far_the_choice_of_thresholds_is(new_run, tmp_path):
+    seen = []
+    for event in Experiment(new_run).run():
+        if event == TaskStep("choosing thresholds of events", 3, 8):
+            seen.append(RunReader.open(tmp_path / "run").status())
+    assert isinstance(event, TaskStep)
+    assert [status.state for status in seen] == ["running"]
+    assert seen[0].progress.task == "choosing thresholds of events"
+    assert RunReader.open(tmp_path / "run").status().progress is None
+
+
+def test_a_run_that_is_stopped_while_it_chooses_thresholds_chooses_them_when_resumed(
+    new_run, tmp_path
+):
+    training = LongWork(Experiment(new_run).run())
+    for event in training:
+        if isinstance(event, TaskStep) and event.task == "choosing thresholds of events":
+            (tmp_path / "run" / "stop").touch()
+    assert (training.result.state, training.result.epoch) == ("stopped", 2)
+    assert load_checkpoint(tmp_path / "run.ckpt").model.event_thresholds is None
+    finish(Experiment.resume(tmp_path / "run" / "last.ckpt"))
+    assert RunReader.open(tmp_path / "run").state() == "finished"
+    assert load_checkpoint(tmp_path / "run.ckpt").model.event_thresholds is not None
 
 
 def test_a_training_returns_how_it_ended(new_run, tmp_path):

@@ -218,7 +218,7 @@ def test_a_run_prepares_from_its_first_moment_with_progress_as_numbers(tmp_path)
     writer = RunWriter.begin(tmp_path / "r.ckpt", {})
     reader = RunReader.open(tmp_path / "r")
     assert reader.state() == "preparing"
-    writer.report_preparation("checking recordings", 3, 12)
+    writer.report_task("checking recordings", 3, 12)
     assert reader.status().progress == TaskProgress("checking recordings", 3, 12)
     writer.write_status("running", epoch=0)
     assert reader.status().progress is None

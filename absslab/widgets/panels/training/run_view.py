@@ -10,7 +10,7 @@ from typing import Any
 import ipywidgets
 
 from absslab.core.common.errors import InputError, shorten
-from absslab.core.common.run_status import TaskProgress
+from absslab.core.common.run_status import LIVE_STATES, TaskProgress
 from absslab.core.runs.catalogue import LOSS
 from absslab.core.runs.launcher import OUTPUT
 from absslab.core.runs.processes import read_last_lines
@@ -98,8 +98,8 @@ class RunView(Part):
         status = reader.status()
         last = reader.metrics[max(reader.metrics)] if reader.metrics else {}
         facts = {"run": reader.folder.name, "state": state}
-        if state == "preparing" and status.progress is not None:
-            facts["state"] = f"preparing: {_describe_progress(status.progress)}"
+        if state in LIVE_STATES and status.progress is not None:
+            facts["state"] = f"{state}: {_describe_progress(status.progress)}"
         silence = time.time() - (status.heartbeat or time.time())
         if state == "running" and silence > SILENCE_LIMIT:
             facts["state"] = f"running, no heartbeat for {format_duration(silence)}"
