@@ -125,9 +125,10 @@ def test_a_training_repeated_now_has_the_losses_it_had(folder, model):
         expected = PARTNERS_VARIED_ONCE
     losses = [epoch["losses"] for epoch in RunReader.open(folder / "again").poll()]
     assert len(losses) == len(expected) == 2
-    for loss, expected_loss in zip(losses, expected, strict=True):
-        # processors round differently; on the one that wrote these, values are equal bit by bit
-        assert loss == pytest.approx(expected_loss, rel=1e-4)
+    # Processors round differently, and the optimizer divides each gradient by its own size, so that
+    # small differences grow: with and without AVX-512 to 6e-4 in the second epoch.
+    for loss, expected_loss, tolerance in zip(losses, expected, (1e-4, 2e-3), strict=True):
+        assert loss == pytest.approx(expected_loss, rel=tolerance)
 
 
 @pytest.mark.parametrize("model", ["unet", "vgg"])
