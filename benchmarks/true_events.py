@@ -66,8 +66,8 @@ def detect(mixture: Mixture, classes: list[str], front_end: FrontEnd) -> list[So
     all_masks[present] = masks.cpu().numpy()
     spectrum = front_end.stft(torch.from_numpy(mixture.mixture)[None])  # (1, F, T)
     power = front_end.power(spectrum)[0].cpu().numpy()  # (M, T)
-    activity = frame_activity(all_masks, power, np.ones(len(classes)), config)
     hop = front_end.config.hop_size / RATE  # s
+    activity = frame_activity(all_masks, power, np.ones(len(classes)), hop, config)
     return find_events(activity, hop, classes, config, length=len(mixture.mixture) / RATE)
 
 

@@ -36,6 +36,7 @@ SMALL = {  # flags of a model that trains within seconds
 ADDED_SINCE_0_1_0: frozenset[str] = frozenset(
     {
         *("psds_ungated", "n_joined_events", "truth", "n_silent_events", "event_thresholds_from"),
+        "activity",
         *("plain_sdr", "plain_sdr_improvement", "ca_sdr_improvement", "casa_sdr_improvement"),
     }
 )  # names of scores, in any section of the JSON

@@ -323,19 +323,21 @@ class Evaluation:
 
     def _make_estimate(self, parts: list[Segment], sampling_rate: int) -> Estimate:
         """Detect events in a separated recording, and collect everything except its sources."""
+        hop = self.separator.hop
+        chosen = self.separator.model.event_thresholds
+        settings = (hop, self.detection, chosen)
         gated = [
-            frame_activity(part.masks, part.power, part.probabilities, self.detection)
-            for part in parts
+            frame_activity(part.masks, part.power, part.probabilities, *settings) for part in parts
         ]
+        ungated = [ungated_activity(part.masks, part.power, *settings) for part in parts]
         activity = np.concatenate(gated, -1)  # (K, T)
         recording = concatenate(parts)
-        hop = self.separator.hop
         duration = recording.mixture.shape[1] / sampling_rate
         return Estimate(
             probabilities=recording.probabilities,
             masks=recording.masks,
             activity=activity,
-            ungated_activity=ungated_activity(recording.masks, recording.power, self.detection),
+            ungated_activity=np.concatenate(ungated, -1),
             hop=hop,
             events=find_events(
                 activity,
@@ -343,7 +345,7 @@ class Evaluation:
                 self.classes,
                 self.detection,
                 length=duration,
-                chosen=self.separator.model.event_thresholds,
+                chosen=chosen,
             ),
         )
 

@@ -159,15 +159,21 @@ def add_event_thresholds(
             low_threshold=thresholds.low,
             median_filter=thresholds.median_filter,
         )
-    is_chosen = chosen is not None and any(
-        config.thresholds(chosen, name) != config.thresholds(None, name) for name in per_class
-    )
-    source = chosen.describe() if chosen is not None and is_chosen else "settings"
+    source = "settings"
+    if chosen is not None:
+        fixed = replace(chosen, per_class={})
+        names = list(per_class)
+        if any(config.thresholds(chosen, name) != config.thresholds(fixed, name) for name in names):
+            source = chosen.describe()
     detections: dict[str, Any] = {}
     for name in ("detection", "detection_activity", "detection_extent"):
         section = getattr(scores, name)
         if section is not None:
-            detections[name] = replace(section, event_thresholds_from=source)
+            detections[name] = replace(
+                section,
+                event_thresholds_from=source,
+                activity=config.choose_activity(chosen),
+            )
     return replace(scores, per_class=per_class, **detections)
 
 

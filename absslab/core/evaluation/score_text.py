@@ -134,7 +134,9 @@ def _truth_remark(scores: Scores) -> list[str]:
             line += f"; activity F1: of events against {by_activity}"
     lines = [line]
     if scores.detection.event_thresholds_from:
-        lines.append(f"thresholds of events: from {scores.detection.event_thresholds_from}")
+        activity = f"; activity: {scores.detection.activity}" if scores.detection.activity else ""
+        source = scores.detection.event_thresholds_from
+        lines.append(f"thresholds of events: from {source}{activity}")
     if scores.detection.n_silent_events:
         lines.append(
             f"{scores.detection.n_silent_events} labelled events are no true ones: their sources "

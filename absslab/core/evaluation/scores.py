@@ -97,6 +97,7 @@ class DetectionScores:
     truth: str | None = None
     n_silent_events: int | None = None  # labelled events without any true one: they are silent
     event_thresholds_from: str | None = None  # how the thresholds of a model's events were chosen
+    activity: str | None = None  # kind of activity in which a model's events were found
 
 
 @dataclass(frozen=True)

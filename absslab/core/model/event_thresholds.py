@@ -6,6 +6,12 @@ from dataclasses import dataclass, field
 from absslab.core.common.documents import SavedDocument
 from absslab.core.common.errors import InputError
 
+# Kinds of activity of a class in a frame; absslab.core.separation.detection computes them.
+MAGNITUDE = "magnitude"
+CLARITY = "clarity"
+LOUD_CLARITY = "clarity_20_dB"
+BINS = "bins"
+ACTIVITIES = (MAGNITUDE, CLARITY, LOUD_CLARITY, BINS)
 BY_EVENTS = "events"
 BY_TAGS = "tags"
 _LABELS = {BY_EVENTS: "strong labels", BY_TAGS: "weak labels"}
@@ -30,9 +36,14 @@ class EventThresholds(SavedDocument):
     per_class: Mapping[str, ClassThresholds] = field(default_factory=dict)  # not of all classes
     chosen_by: str = BY_EVENTS  # strong labels (events), or weak ones alone (tags)
     n_recordings: int = 0  # validation recordings that they were chosen on
-    activity: str = "magnitude"  # the kind of activity that they are thresholds of
+    activity: str = MAGNITUDE  # the kind of activity that they are thresholds of
 
     def __post_init__(self) -> None:
+        if self.activity not in ACTIVITIES:
+            raise InputError(
+                f"thresholds are of the activity {self.activity!r:.50}: expected "
+                f"{', '.join(ACTIVITIES)}"
+            )
         if self.chosen_by not in _LABELS:
             raise InputError(
                 f"thresholds were chosen by {self.chosen_by!r:.50}: expected {BY_EVENTS}, {BY_TAGS}"

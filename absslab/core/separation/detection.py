@@ -10,10 +10,27 @@ import numpy as np
 from absslab.core.common.config import Config, option
 from absslab.core.common.errors import InputError
 from absslab.core.data.strong_labels import SoundEvent
-from absslab.core.model.event_thresholds import ClassThresholds, EventThresholds
+from absslab.core.model.event_thresholds import (
+    ACTIVITIES,
+    BINS,
+    CLARITY,
+    LOUD_CLARITY,
+    MAGNITUDE,
+    ClassThresholds,
+    EventThresholds,
+)
 
-HIGH = 0.5  # threshold of the activity where none was chosen
-LOW = 0.2
+AUTO = "auto"
+FIXED_THRESHOLDS = {  # where none were chosen
+    MAGNITUDE: ClassThresholds(0.5, 0.2),
+    CLARITY: ClassThresholds(0.6, 0.3),
+    LOUD_CLARITY: ClassThresholds(0.6, 0.3),
+    BINS: ClassThresholds(0.5, 0.2),
+}
+# Of clarity, chosen by event F1 on validation recordings; see docs/results.md.
+_SHARE_EXPONENT = 0.3  # of the share of the magnitude; the rest is that of the mask itself
+_RANGE = 20.0  # dB below its loudest frame nearby in which a class counts as sounding
+_NEARBY = 2.0  # s
 
 
 @dataclass(frozen=True)
@@ -23,14 +40,14 @@ class DetectionConfig(Config):
     high_threshold: float | None = option(
         None,
         "an event needs a frame with at least this activity; by default what was chosen for the "
-        f"class on validation recordings, or else {HIGH:g}",
+        "class on validation recordings, or else 0.5 (0.6 of clarity)",
         at_least=0,
         at_most=1,
     )
     low_threshold: float | None = option(
         None,
         "an event lasts as long as the activity stays above this; by default what was chosen for "
-        f"the class, or else {LOW:g}",
+        "the class, or else 0.2 (0.3 of clarity)",
         at_least=0,
         at_most=1,
     )
@@ -54,22 +71,32 @@ class DetectionConfig(Config):
         0.1, "a class with at most this probability has no events", at_least=0, at_most=1
     )
     activity: str = option(
-        "magnitude",
-        "activity of a class in a frame: its share of the magnitude (a few loud bins suffice), or "
-        "of the bins (Kong's rule)",
-        choices=("magnitude", "bins"),
+        AUTO,
+        "activity of a class in a frame: its share of the magnitude (a few loud bins suffice), how "
+        "clearly some bands are its own (clarity; or 0 if it is 20 dB below its loudest frame "
+        "nearby), or its share of the bins (Kong's rule); auto: that of the model's chosen "
+        "thresholds, or else magnitude",
+        choices=(AUTO, *ACTIVITIES),
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.low_threshold is None:
             return
-        high = HIGH if self.high_threshold is None else self.high_threshold
+        high = self.high_threshold
+        if high is None:
+            high = FIXED_THRESHOLDS[self.choose_activity(None)].high
         if self.low_threshold > high:
             raise InputError(
                 f"low_threshold is {self.low_threshold:g}: expected at most high_threshold, "
                 f"{high:g}"
             )
+
+    def choose_activity(self, chosen: EventThresholds | None) -> str:
+        """Return the kind of activity: as set here, else that of a model's thresholds."""
+        if self.activity != AUTO:
+            return self.activity
+        return MAGNITUDE if chosen is None else chosen.activity
 
     def thresholds(self, chosen: EventThresholds | None, class_name: str) -> ClassThresholds:
         """Return the thresholds of a class: as set here, else as chosen for it, else the defaults.
@@ -79,8 +106,9 @@ class DetectionConfig(Config):
                 activity.
             class_name: name of the class.
         """
-        found = ClassThresholds(HIGH, LOW)
-        if chosen is not None and chosen.activity == self.activity:
+        activity = self.choose_activity(chosen)
+        found = FIXED_THRESHOLDS[activity]
+        if chosen is not None and chosen.activity == activity:
             found = chosen.per_class.get(class_name, found)
         high = found.high
         low = found.low
@@ -97,18 +125,28 @@ class DetectionConfig(Config):
 
 
 def frame_activity(
-    masks: np.ndarray, power: np.ndarray, probabilities: np.ndarray, config: DetectionConfig
+    masks: np.ndarray,
+    power: np.ndarray,
+    probabilities: np.ndarray,
+    hop: float,
+    config: DetectionConfig,
+    chosen: EventThresholds | None = None,
 ) -> np.ndarray:
-    """Compute the share of each class in each frame; it is 0 where the class is not tagged.
+    """Compute how active each class is in each frame; it is 0 where the class is not tagged.
 
-    With `activity="magnitude"`, it is 1 if all loud bins belong to a class, even if there are only
+    With the kind "magnitude", it is 1 if all loud bins belong to a class, even if there are only
     few, and 0 for all classes in a frame of background. With "bins", it is the mean of the mask.
+    "clarity" is high where some bands surely belong to the class, even beside louder sounds;
+    "clarity_20_dB" is the same, but 0 where the class is far below its loudest frame nearby.
 
     Args:
         masks: masks of the classes.
         power: power of the mixture.
         probabilities: probability that each class is present.
+        hop: time from one frame to the next, s.
         config: settings, of which `activity` and `tag_threshold` are used.
+        chosen: thresholds that were chosen for the model, and the kind of activity that they are
+            of.
 
     Shape:
         masks (K, M, T), power (M, T), probabilities (K,) → (K, T) in [0, 1].
@@ -116,24 +154,72 @@ def frame_activity(
     Source: the mean of the mask, and the gate: Kong et al., arXiv 1804.04715.
     """
     is_tagged = probabilities > config.tag_threshold  # (K,)
-    return ungated_activity(masks, power, config) * is_tagged[:, None]
+    return ungated_activity(masks, power, hop, config, chosen) * is_tagged[:, None]
 
 
-def ungated_activity(masks: np.ndarray, power: np.ndarray, config: DetectionConfig) -> np.ndarray:
-    """Compute the share of each class in each frame, also where the class is not tagged.
+def ungated_activity(
+    masks: np.ndarray,
+    power: np.ndarray,
+    hop: float,
+    config: DetectionConfig,
+    chosen: EventThresholds | None = None,
+) -> np.ndarray:
+    """Compute how active each class is in each frame, also where the class is not tagged.
 
     Args:
         masks: masks of the classes.
         power: power of the mixture.
+        hop: time from one frame to the next, s.
         config: settings, of which `activity` is used.
+        chosen: see `frame_activity`.
 
     Shape:
         masks (K, M, T), power (M, T) → (K, T) in [0, 1].
     """
-    if config.activity == "bins":
-        return masks.mean(1)  # (K, T)
-    magnitude = np.sqrt(np.maximum(power, 0))  # (M, T)
+    return _ACTIVITIES[config.choose_activity(chosen)](masks, np.maximum(power, 0), hop)
+
+
+def _mask_mean(masks: np.ndarray, power: np.ndarray, hop: float) -> np.ndarray:
+    """Return the mean of the mask over the bands: (K, M, T) → (K, T)."""
+    return masks.mean(1)
+
+
+def _magnitude_share(masks: np.ndarray, power: np.ndarray, hop: float) -> np.ndarray:
+    """Return the share of each class in the magnitude: (K, M, T), (M, T) → (K, T)."""
+    magnitude = np.sqrt(power)  # (M, T)
     return np.einsum("kmt,mt->kt", masks, magnitude) / np.maximum(magnitude.sum(0), 1e-9)
+
+
+def _clarity(masks: np.ndarray, power: np.ndarray, hop: float) -> np.ndarray:
+    """Return how clearly each class sounds: (K, M, T), (M, T) → (K, T).
+
+    The share of the magnitude is small beside louder sounds. So it counts less than the mean of the
+    mask over bands, weighted by the mask itself.
+    """
+    share = _magnitude_share(masks, power, hop)  # (K, T)
+    own = np.square(masks).sum(1) / np.maximum(masks.sum(1), 1e-9)  # (K, T)
+    return share**_SHARE_EXPONENT * own ** (1 - _SHARE_EXPONENT)
+
+
+def _loud_clarity(masks: np.ndarray, power: np.ndarray, hop: float) -> np.ndarray:
+    """Return how clearly each class sounds where it is loud: (K, M, T), (M, T) → (K, T).
+
+    In a loud background, a mask stays high for long after a sound has faded.
+    """
+    from scipy.ndimage import maximum_filter1d
+
+    level = np.einsum("kmt,mt->kt", masks, power)  # (K, T)
+    n_frames = 2 * round(_NEARBY / hop) + 1
+    loudest = maximum_filter1d(level, n_frames, axis=1, mode="nearest")  # (K, T)
+    return _clarity(masks, power, hop) * (level > loudest * 10 ** (-_RANGE / 10))
+
+
+_ACTIVITIES = {
+    MAGNITUDE: _magnitude_share,
+    CLARITY: _clarity,
+    LOUD_CLARITY: _loud_clarity,
+    BINS: _mask_mean,
+}
 
 
 def find_events(

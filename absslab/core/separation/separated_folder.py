@@ -293,6 +293,7 @@ def separate_file(
     unfinished = temporary_sibling(folder)
     writers: list[sound_files.WavWriter] = []
     activity: list[np.ndarray] = []  # (K, t) each
+    chosen = separator.model.event_thresholds
     try:
         for name, kind in subtypes.items():
             writers.append(
@@ -315,7 +316,11 @@ def separate_file(
                 )
             for writer, samples in zip(writers, outputs, strict=True):
                 writer.write(samples)
-            activity.append(frame_activity(part.masks, part.power, part.probabilities, detection))
+            activity.append(
+                frame_activity(
+                    part.masks, part.power, part.probabilities, separator.hop, detection, chosen
+                )
+            )
             done += part.mixture.shape[1]
             yield Progress(done, info.n_samples)
         for writer in writers:
@@ -326,7 +331,7 @@ def separate_file(
             separator.classes,
             detection,
             length=info.duration,
-            chosen=separator.model.event_thresholds,
+            chosen=chosen,
         )
         rows = [(path.name, event.onset, event.offset, event.event_label) for event in events]
         write_events(unfinished / "events.tsv", rows)

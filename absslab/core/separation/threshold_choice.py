@@ -1,16 +1,17 @@
 """Choose the thresholds of events, on other recordings than those of the training.
 
-With strong labels, one pair of thresholds is chosen for all classes: that with the highest mean
-event F1. Over real backgrounds this pair is higher than over steady noise. Then the thresholds of a
-class are those with its own highest event F1. Each choice is made if its score is more than a
-standard error above that without it: of few events, others are chosen by chance.
+With strong labels, the kind of activity and one pair of thresholds are chosen for all classes:
+those with the highest mean event F1. Over real backgrounds this pair is higher than over steady
+noise. Then the thresholds of a class are those with its own highest event F1. Each choice is made
+if its score is more than a standard error above that without it: of few events, others are chosen
+by chance.
 With weak labels alone, the high one is that with the highest F1 of "the class reaches it", by the
-same rule. The low one is always the same fraction of the high one.
+same rule, and the kind of activity stays. The low one is always the same fraction of the high one.
 
 Axes: K classes, C candidates, T frames, n recordings.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -21,10 +22,17 @@ from absslab.core.metrics.detection import Counts, event_counts, f1_score, merge
 from absslab.core.model.event_thresholds import (
     BY_EVENTS,
     BY_TAGS,
+    CLARITY,
+    LOUD_CLARITY,
+    MAGNITUDE,
     ClassThresholds,
     EventThresholds,
 )
-from absslab.core.separation.detection import HIGH, LOW, DetectionConfig, find_events
+from absslab.core.separation.detection import (
+    FIXED_THRESHOLDS,
+    DetectionConfig,
+    find_events,
+)
 
 MIN_EVENTS = 5  # of a class, or recordings with it; with fewer its thresholds stay as they are
 _LEAST_VARIANCE = 0.05  # of a score of one event, for scores near 0 and 1
@@ -32,28 +40,38 @@ _LEAST_VARIANCE = 0.05  # of a score of one event, for scores near 0 and 1
 # is as good as any is taken.
 _HIGHS = (0.5, 0.4, 0.6, 0.8, 0.2, 0.9)
 _MEDIAN_FILTERS = (0.0, 0.2)  # s
-_DEFAULT = ClassThresholds(HIGH, LOW)
 _COMMON = (  # for all classes
-    _DEFAULT,
     ClassThresholds(0.4, 0.2),
+    ClassThresholds(0.5, 0.2),
     ClassThresholds(0.5, 0.3),
+    ClassThresholds(0.6, 0.2),
     ClassThresholds(0.6, 0.3),
     ClassThresholds(0.6, 0.4),
+    ClassThresholds(0.7, 0.3),
     ClassThresholds(0.7, 0.4),
     ClassThresholds(0.7, 0.5),
-    ClassThresholds(0.8, 0.5),
 )
+CHOSEN_ACTIVITIES = (CLARITY, LOUD_CLARITY, MAGNITUDE)
 
 
 @dataclass(frozen=True)
 class DetectedRecording:
     """What a model says of a recording, and what is known of it."""
 
-    activity: np.ndarray  # (K, T)
+    activities: Mapping[str, np.ndarray]  # by their kinds, (K, T) each
     labels: frozenset[str]
     unknown: frozenset[str]  # classes that it may have or not
     length: float  # s
     events: Sequence[SoundEvent] | None = None
+
+
+def default_activity(competing: bool) -> str:
+    """Return the kind of activity of a model for which no other is clearly better.
+
+    Args:
+        competing: whether its masks compete.
+    """
+    return CLARITY if competing else MAGNITUDE
 
 
 def choose_by_events(
@@ -61,34 +79,41 @@ def choose_by_events(
     classes: Sequence[str],
     hop: float,
     config: DetectionConfig,
+    activity: str = MAGNITUDE,
 ) -> EventThresholds:
-    """Choose the thresholds with the highest event F1, where it is clearly higher.
+    """Choose the activity and the thresholds with the highest event F1, where it is clearly higher.
 
     Args:
         recordings: n recordings; those without strong labels do not count.
         classes: K names.
         hop: time from one frame to the next, s.
         config: how events are found with these thresholds.
+        activity: kind of activity that stays if no other is clearly better.
     """
     known = [recording for recording in recordings if recording.events is not None]
     scored = [_ScoredClass.of(known, k, name, hop, config) for k, name in enumerate(classes)]
     scored = [item for item in scored if item.n_events >= MIN_EVENTS]
-    common = _DEFAULT
+    common = FIXED_THRESHOLDS[activity]
     if len(scored) > 1:
-        table = np.array([[item.event_f1(pair) for pair in _COMMON] for item in scored])  # (K, C)
+        kinds = dict.fromkeys([activity, *known[0].activities])  # each once
+        candidates = [(kind, pair) for kind in kinds for pair in (FIXED_THRESHOLDS[kind], *_COMMON)]
+        table = np.array(
+            [[item.event_f1(*candidate) for candidate in candidates] for item in scored]
+        )  # (K, C)
         errors = [item.error(score) for item, score in zip(scored, table[:, 0], strict=True)]
         error = float(np.sqrt(np.square(errors).sum())) / len(scored)  # of the mean
-        common = _COMMON[_clearly_best(table.mean(0), error)]
-    candidates = _vary(common)
+        activity, common = candidates[_clearly_best(table.mean(0), error)]
+    fixed = FIXED_THRESHOLDS[activity]
     per_class = {}
     for item in scored:
-        scores = np.array([item.event_f1(candidate) for candidate in candidates])
-        best = candidates[_clearly_best(scores, item.error(scores[0]))]
-        if best != _DEFAULT:
+        varied = _vary(common)
+        scores = np.array([item.event_f1(activity, candidate) for candidate in varied])
+        best = varied[_clearly_best(scores, item.error(scores[0]))]
+        if best != fixed:
             per_class[item.name] = best
-    if common != _DEFAULT:
+    if common != fixed:
         per_class = dict.fromkeys(classes, common) | per_class
-    return EventThresholds(per_class, BY_EVENTS, len(known), config.activity)
+    return EventThresholds(per_class, BY_EVENTS, len(known), activity)
 
 
 def _vary(common: ClassThresholds) -> list[ClassThresholds]:
@@ -113,16 +138,18 @@ def _clearly_best(scores: np.ndarray, error: float) -> int:
 
 
 def choose_by_tags(
-    recordings: Sequence[DetectedRecording], classes: Sequence[str], config: DetectionConfig
+    recordings: Sequence[DetectedRecording], classes: Sequence[str], activity: str = MAGNITUDE
 ) -> EventThresholds:
     """Choose high thresholds that tell clearly better whether a class is in a recording.
 
     Args:
         recordings: n recordings with their weak labels.
         classes: K names.
-        config: how the activity was computed.
+        activity: kind of activity.
     """
-    candidates = _vary(_DEFAULT)
+    fixed = FIXED_THRESHOLDS[activity]
+    candidates = _vary(fixed)
+    highs = np.array([candidate.high for candidate in candidates if not candidate.median_filter])
     per_class = {}
     for k, name in enumerate(classes):
         known = [item for item in recordings if name not in item.unknown]
@@ -130,14 +157,16 @@ def choose_by_tags(
         n_labels = int(labels.sum())
         if labels.all() or n_labels < MIN_EVENTS:
             continue
-        highest = np.array([item.activity[k].max(initial=0.0) for item in known])  # (n,)
-        reached = highest >= np.array(_HIGHS)[:, None]  # (H, n)
+        highest = np.array(
+            [item.activities[activity][k].max(initial=0.0) for item in known]
+        )  # (n,)
+        reached = highest >= highs[:, None]  # (H, n)
         hits = (reached & labels).sum(1)  # (H,)
         f1 = 2 * hits / (reached.sum(1) + n_labels)
         best = candidates[_clearly_best(f1, _error(f1[0], n_labels))]  # the first have no filter
-        if best != _DEFAULT:
+        if best != fixed:
             per_class[name] = best
-    return EventThresholds(per_class, BY_TAGS, len(recordings), config.activity)
+    return EventThresholds(per_class, BY_TAGS, len(recordings), activity)
 
 
 @dataclass(frozen=True)
@@ -170,12 +199,12 @@ class _ScoredClass:
     def error(self, score: float) -> float:
         return _error(score, self.n_events)
 
-    def event_f1(self, candidate: ClassThresholds) -> float:
-        """Compute the event F1 with the thresholds of a candidate."""
-        chosen = EventThresholds({self.name: candidate}, activity=self.config.activity)
+    def event_f1(self, activity: str, candidate: ClassThresholds) -> float:
+        """Compute the event F1 with a kind of activity and the thresholds of a candidate."""
+        chosen = EventThresholds({self.name: candidate}, activity=activity)
         counts = Counts(np.zeros((3, 1), int))
         for recording, truth in zip(self.recordings, self.truths, strict=True):
-            curve = recording.activity[self.k : self.k + 1]  # (1, T)
+            curve = recording.activities[activity][self.k : self.k + 1]  # (1, T)
             if not truth and curve.max(initial=0.0) < candidate.high:
                 continue
             found = find_events(

@@ -5,6 +5,7 @@ that is trained with weak labels; but the thresholds of its events are then chos
 `choose_thresholds` is tags, none are used.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +23,11 @@ from absslab.core.model.checkpoint import load_checkpoint, save_checkpoint
 from absslab.core.separation.detection import DetectionConfig, frame_activity
 from absslab.core.separation.separator import Separator
 from absslab.core.separation.threshold_choice import (
+    CHOSEN_ACTIVITIES,
     DetectedRecording,
     choose_by_events,
     choose_by_tags,
+    default_activity,
 )
 from absslab.core.separation.true_events import find_sounding_events
 from absslab.core.training.run_directory import RunWriter
@@ -78,15 +81,15 @@ def threshold_steps(
         give_notice(InputWarning("no thresholds of events were chosen: {reason}", reason=reason))
         return
     classes = separator.classes
+    activity = default_activity(loaded.model.competing)
     if events is None:
-        chosen = choose_by_tags(recordings, classes, config)
+        chosen = choose_by_tags(recordings, classes, activity)
     else:
-        chosen = choose_by_events(recordings, classes, separator.hop, config)
+        chosen = choose_by_events(recordings, classes, separator.hop, config, activity)
     loaded.model.event_thresholds = chosen
     save_checkpoint(checkpoint, loaded.model, loaded.configs, loaded.made)
-    same = all(config.thresholds(chosen, name) == config.thresholds(None, name) for name in classes)
-    kept = ": none is clearly better than the fixed ones, which stay" if same else ""
-    writer.log(f"thresholds of events: chosen by {chosen.describe()}{kept}")
+    kept = "" if chosen.per_class else ": none is clearly better than the fixed ones, which stay"
+    writer.log(f"thresholds of events, of {chosen.activity}: chosen by {chosen.describe()}{kept}")
 
 
 def _read_events(
@@ -122,16 +125,21 @@ def detect_recording(
     """Compute the activity of a recording, and find when its labelled events sound."""
     rate = separator.model.front_end.config.sampling_rate
     waveform = sound_files.load(recording.path, rate)  # (N,)
-    parts = separator.stream([waveform[None]], rate, len(waveform), with_sources=False)
-    activity = [
-        frame_activity(part.masks, part.power, part.probabilities, config) for part in parts
-    ]
+    parts = list(separator.stream([waveform[None]], rate, len(waveform), with_sources=False))
+    activities = {}
+    for kind in CHOSEN_ACTIVITIES:
+        of_kind = replace(config, activity=kind)
+        curves = [
+            frame_activity(part.masks, part.power, part.probabilities, separator.hop, of_kind)
+            for part in parts
+        ]
+        activities[kind] = np.concatenate(curves, -1)  # (K, T)
     if events:
         files = find_sources(recording.path, separator.classes) or {}
         sources = {separator.classes[k]: sound_files.load(file, rate) for k, file in files.items()}
         events = find_sounding_events(events, sources, rate).events
     return DetectedRecording(
-        np.concatenate(activity, -1),
+        activities,
         frozenset(recording.labels),
         frozenset(recording.unknown),
         len(waveform) / rate,

@@ -149,17 +149,24 @@ class LiveSeparation:
         """Separate the excerpt with these settings, and detect its events."""
         separation = self._resynthesis.separate(config)
         classes = self.separator.classes
+        hop = self.separator.hop
+        chosen = self.separator.model.event_thresholds
         activity = frame_activity(
-            separation.masks, separation.power, separation.probabilities, detection
+            separation.masks,
+            separation.power,
+            separation.probabilities,
+            hop,
+            detection,
+            chosen,
         )
         length = self.waveform.shape[1] / self.sampling_rate  # s
         events = find_events(
             activity,
-            self.separator.hop,
+            hop,
             classes,
             detection,
             length=length,
-            chosen=self.separator.model.event_thresholds,
+            chosen=chosen,
         )
         scores = {}
         for name, reference in self._audible_references.items():

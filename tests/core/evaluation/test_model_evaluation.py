@@ -441,6 +441,7 @@ def test_events_are_scored_with_the_thresholds_of_the_model(checkpoint, opened, 
         assert row["median_filter"] == thresholds.median_filter
     expected = f"strong labels of {N_VALIDATION} validation recordings" if chosen.per_class else ""
     assert scores["detection"]["event_thresholds_from"] in (expected, "settings")
+    assert scores["detection"]["activity"] == chosen.activity
     fixed = DetectionConfig(high_threshold=0.3, low_threshold=0.1, median_filter=0.0)
     evaluation = open_evaluation(
         EvaluationConfig(checkpoint_path=str(checkpoint), device="cpu"),
@@ -463,6 +464,27 @@ def test_events_are_found_with_the_thresholds_of_the_model(checkpoint, threshold
     evaluation.separator.model.event_thresholds = EventThresholds(thresholds)
     estimate = evaluation.estimate(evaluation.truth(0))
     assert len({event.event_label for event in estimate.events}) == n_found
+
+
+@pytest.mark.parametrize("kind", ["magnitude", "clarity", "clarity_20_dB", "bins"])
+def test_the_activity_is_of_the_kind_that_was_chosen_for_the_model(checkpoint, kind):
+    def estimate(detection, chosen):
+        evaluation = open_evaluation(
+            EvaluationConfig(checkpoint_path=str(checkpoint), device="cpu"),
+            detection=detection,
+            scoring=QUICK,
+        )
+        evaluation.separator.model.event_thresholds = chosen
+        return evaluation.estimate(evaluation.truth(0))
+
+    tagged = 0.03  # of a model that has hardly been trained
+    of_model = estimate(DetectionConfig(tag_threshold=tagged), EventThresholds(activity=kind))
+    as_set = estimate(DetectionConfig(tag_threshold=tagged, activity=kind), None)
+    assert of_model.activity.any()
+    np.testing.assert_array_equal(of_model.activity, as_set.activity)
+    assert of_model.events == as_set.events
+    is_tagged = (of_model.probabilities > tagged)[:, None]
+    np.testing.assert_array_equal(of_model.activity, of_model.ungated_activity * is_tagged)
 
 
 def test_a_model_that_hears_its_own_outputs_judges_tagged_classes(checkpoint, own_set):

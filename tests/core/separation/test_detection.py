@@ -120,7 +120,11 @@ def random_masks(*shape):
 def activity_of(masks, power, probabilities=None, **options):
     probabilities = np.ones(len(masks)) if probabilities is None else probabilities
     return frame_activity(
-        np.asarray(masks), np.asarray(power), np.asarray(probabilities), DetectionConfig(**options)
+        np.asarray(masks),
+        np.asarray(power),
+        np.asarray(probabilities),
+        HOP,
+        DetectionConfig(**options),
     )
 
 
@@ -149,6 +153,36 @@ def test_activity_is_the_part_of_the_magnitude_or_of_the_bins_that_the_mask_take
     power = [[9.0], [1.0]]  # magnitudes 3 and 1
     assert activity_of(masks, power).tolist() == [[0.75], [0.125]]
     assert activity_of(masks, power, activity="bins").tolist() == [[0.5], [0.25]]
+
+
+def test_clarity_is_high_where_some_bands_belong_to_a_class_beside_louder_sounds():
+    """In band 2 the class has a tenth of the magnitude, all of it its own."""
+    masks = [[[0.0], [1.0]], [[1.0], [0.0]]]
+    power = [[81.0], [1.0]]  # magnitudes 9 and 1
+    share = np.array([0.1, 0.9])
+    assert activity_of(masks, power)[:, 0] == pytest.approx(share)
+    clarity = activity_of(masks, power, activity="clarity")[:, 0]
+    assert clarity == pytest.approx(share**0.3)
+    halves = activity_of(np.multiply(masks, 0.5), power, activity="clarity")[:, 0]
+    assert halves == pytest.approx((share / 2) ** 0.3 * 0.5**0.7)
+
+
+def test_loud_clarity_ends_where_a_class_has_faded_and_its_next_sound_may_be_quiet():
+    """The class has all bins for 6 s; from 0.5 s on it is 30 dB below its first sound."""
+    level = np.full(60, 1e-3)
+    level[:5] = 1.0
+    active = activity_of(np.ones((1, 1, 60)), level[None], activity="clarity_20_dB")[0]
+    assert active.tolist() == [1.0] * 5 + [0.0] * 20 + [1.0] * 35  # 2 s later it counts as another
+    for kind in ("clarity", "magnitude"):
+        assert (activity_of(np.ones((1, 1, 60)), level[None], activity=kind) == 1).all()
+    level[5:] = 0.02  # 17 dB below
+    assert activity_of(np.ones((1, 1, 60)), level[None], activity="clarity_20_dB").all()
+
+
+@pytest.mark.parametrize("kind", ["clarity", "clarity_20_dB", "magnitude"])
+def test_silence_has_no_activity(kind):
+    activity = activity_of(random_masks(2, 8, 20), np.zeros((8, 20)), activity=kind)
+    assert not activity.any()
 
 
 def test_where_masks_compete_activities_add_up_to_at_most_one():
@@ -202,6 +236,24 @@ def test_thresholds_that_are_set_count_for_all_classes():
 def test_chosen_thresholds_do_not_count_for_another_kind_of_activity():
     config = DetectionConfig(activity="bins")
     assert config.thresholds(CHOSEN, "a") == ClassThresholds(0.5, 0.2, 0.0)
+    config = DetectionConfig(activity="clarity")
+    assert config.thresholds(CHOSEN, "a") == ClassThresholds(0.6, 0.3, 0.0)
+
+
+def test_the_kind_of_activity_is_that_of_the_chosen_thresholds_where_none_is_set():
+    clear = EventThresholds(activity="clarity")
+    config = DetectionConfig()
+    assert [config.choose_activity(chosen) for chosen in (None, CHOSEN, clear)] == [
+        "magnitude",
+        "magnitude",
+        "clarity",
+    ]
+    assert DetectionConfig(activity="bins").choose_activity(clear) == "bins"
+    assert config.thresholds(clear, "a") == ClassThresholds(0.6, 0.3, 0.0)
+    masks = random_masks(2, 8, 20)
+    power = random_masks(8, 20)
+    curves = frame_activity(masks, power, np.ones(2), HOP, config, clear)
+    assert np.array_equal(curves, activity_of(masks, power, activity="clarity"))
 
 
 def test_events_are_found_with_the_thresholds_of_their_class():
@@ -216,3 +268,5 @@ def test_thresholds_that_are_none_are_refused(values):
         EventThresholds({"a": ClassThresholds(*values)})
     with pytest.raises(InputError, match="chosen by 'luck': expected events, tags"):
         EventThresholds(chosen_by="luck")
+    with pytest.raises(InputError, match="of the activity 'noise': expected magnitude, clarity"):
+        EventThresholds(activity="noise")

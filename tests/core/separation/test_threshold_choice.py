@@ -1,5 +1,7 @@
 """The thresholds of each class are those that find its events best."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from absslab.core.data.strong_labels import SoundEvent
@@ -9,11 +11,13 @@ from absslab.core.separation.threshold_choice import (
     DetectedRecording,
     choose_by_events,
     choose_by_tags,
+    default_activity,
 )
 
 HOP = 0.1
 CLASSES = ["dog", "rain"]
 CONFIG = DetectionConfig()
+CONSTANT = {"magnitude": np.ones((2, 60))}
 
 
 def recording(level, noise, *, present=True, flicker=0.0):
@@ -25,7 +29,7 @@ def recording(level, noise, *, present=True, flicker=0.0):
         activity[0, 20:40] = level
     events = [SoundEvent("dog", 1.95, 3.95)] if present else []
     labels = frozenset(CLASSES[:1] if present else ())
-    return DetectedRecording(activity, labels, frozenset(), 6.0, events)
+    return DetectedRecording({"magnitude": activity}, labels, frozenset(), 6.0, events)
 
 
 def test_a_quiet_class_gets_low_thresholds():
@@ -56,7 +60,8 @@ def test_classes_whose_events_run_too_long_get_common_thresholds():
     activity[:, 40:56] = 0.32
     names = ["cat", "cow", "dog"]
     events = [SoundEvent(name, 1.95, 3.95) for name in names[:2]]
-    recordings = [DetectedRecording(activity, frozenset(names), frozenset(), 6.0, events)] * 6
+    curves = {"magnitude": activity}
+    recordings = [DetectedRecording(curves, frozenset(names), frozenset(), 6.0, events)] * 6
     chosen = choose_by_events(recordings, names, HOP, CONFIG)
     assert chosen.per_class == dict.fromkeys(names, ClassThresholds(0.6, 0.4))
 
@@ -78,7 +83,7 @@ def test_thresholds_of_a_class_with_few_events_are_not_chosen():
 
 
 def test_recordings_without_strong_labels_do_not_count():
-    without = DetectedRecording(np.ones((2, 60)), frozenset(), frozenset(), 6.0)
+    without = DetectedRecording(CONSTANT, frozenset(), frozenset(), 6.0)
     chosen = choose_by_events([recording(0.3, 0.05)] * 6 + [without] * 9, CLASSES, HOP, CONFIG)
     assert chosen.n_recordings == 6
     assert chosen.per_class["dog"].high == 0.2
@@ -86,13 +91,13 @@ def test_recordings_without_strong_labels_do_not_count():
 
 def test_weak_labels_choose_what_tells_best_whether_a_class_is_there():
     recordings = [recording(0.85, 0.0), recording(0.0, 0.7, present=False)] * 6
-    chosen = choose_by_tags(recordings, CLASSES, CONFIG)
+    chosen = choose_by_tags(recordings, CLASSES)
     assert chosen.per_class == {"dog": ClassThresholds(0.8, 0.32)}
     assert chosen.describe() == "weak labels of 12 validation recordings"
 
 
 def test_weak_labels_choose_nothing_for_classes_that_are_always_or_never_there():
-    chosen = choose_by_tags([recording(0.3, 0.0)] * 6, CLASSES, CONFIG)
+    chosen = choose_by_tags([recording(0.3, 0.0)] * 6, CLASSES)
     assert chosen.per_class == {}
 
 
@@ -100,18 +105,64 @@ def test_weak_labels_choose_nothing_where_it_is_hardly_better():
     """At 0.4 they tell 20 of 20 recordings instead of 19: 1.0 instead of 0.974."""
     recordings = [recording(0.9, 0.0)] * 19 + [recording(0.45, 0.0)]
     recordings += [recording(0.0, 0.1, present=False)] * 5
-    assert choose_by_tags(recordings, CLASSES, CONFIG).per_class == {}
+    assert choose_by_tags(recordings, CLASSES).per_class == {}
 
 
 def test_weak_labels_choose_nothing_from_few_recordings():
     recordings = [recording(0.85, 0.0), recording(0.0, 0.7, present=False)] * 4
-    assert choose_by_tags(recordings, CLASSES, CONFIG).per_class == {}
+    assert choose_by_tags(recordings, CLASSES).per_class == {}
 
 
 def test_recordings_of_which_a_class_is_not_known_do_not_count_for_it():
-    unknown = DetectedRecording(np.ones((2, 60)), frozenset(), frozenset({"dog"}), 6.0, [])
+    unknown = DetectedRecording(CONSTANT, frozenset(), frozenset({"dog"}), 6.0, [])
     by_events = choose_by_events([recording(0.3, 0.05)] * 6 + [unknown] * 9, CLASSES, HOP, CONFIG)
     assert by_events.per_class["dog"].high == 0.2
     recordings = [recording(0.85, 0.0), recording(0.0, 0.7, present=False)] * 6
-    by_tags = choose_by_tags(recordings + [unknown] * 9, CLASSES, CONFIG)
+    by_tags = choose_by_tags(recordings + [unknown] * 9, CLASSES)
     assert by_tags.per_class == {"dog": ClassThresholds(0.8, 0.32)}
+
+
+def two_kinds(clear):
+    """Make recordings of two classes at a clarity, of which the magnitude tells nothing."""
+    names = ["cat", "dog"]
+    curve = np.zeros((2, 60))
+    curve[:, 20:40] = clear
+    events = [SoundEvent(name, 1.95, 3.95) for name in names]
+    curves = {"clarity": curve, "magnitude": np.full((2, 60), 0.3)}
+    item = DetectedRecording(curves, frozenset(names), frozenset(), 6.0, events)
+    silent = {kind: np.zeros((2, 60)) for kind in curves}
+    return names, [item, DetectedRecording(silent, frozenset(), frozenset(), 6.0, [])] * 6
+
+
+def test_the_kind_of_activity_that_finds_clearly_more_events_is_chosen():
+    names, recordings = two_kinds(0.9)
+    chosen = choose_by_events(recordings, names, HOP, CONFIG, "magnitude")
+    assert (chosen.activity, chosen.per_class) == ("clarity", {})
+    swapped = [
+        replace(item, activities={"clarity": curves["magnitude"], "magnitude": curves["clarity"]})
+        for item in recordings
+        for curves in [item.activities]
+    ]
+    assert choose_by_events(swapped, names, HOP, CONFIG, "clarity").activity == "magnitude"
+
+
+def test_the_kind_of_activity_stays_where_no_other_is_clearly_better():
+    names, recordings = two_kinds(0.9)
+    alike = [
+        replace(item, activities=dict.fromkeys(item.activities, item.activities["clarity"]))
+        for item in recordings
+    ]
+    for kind in ("magnitude", "clarity"):
+        assert choose_by_events(alike, names, HOP, CONFIG, kind).activity == kind
+
+
+def test_thresholds_by_weak_labels_are_of_the_kind_that_is_given():
+    names, recordings = two_kinds(0.25)
+    chosen = choose_by_tags(recordings, names, "clarity")
+    assert chosen.activity == "clarity"
+    assert chosen.per_class == dict.fromkeys(names, ClassThresholds(0.2, 0.1))
+
+
+def test_clarity_is_that_of_competing_masks():
+    assert default_activity(True) == "clarity"
+    assert default_activity(False) == "magnitude"

@@ -67,7 +67,7 @@ def test_a_training_saves_them_with_its_best_model(checkpoint):
     chosen = load_checkpoint(checkpoint).model.event_thresholds
     assert chosen.describe() == f"strong labels of {N_VALIDATION} validation recordings"
     log = (checkpoint.with_suffix("") / "log.txt").read_text()
-    assert f"thresholds of events: chosen by {chosen.describe()}" in log
+    assert f"thresholds of events, of clarity: chosen by {chosen.describe()}" in log
 
 
 def test_strong_labels_of_validation_are_used_by_default(settings, mixtures, model_path):
@@ -75,7 +75,7 @@ def test_strong_labels_of_validation_are_used_by_default(settings, mixtures, mod
     assert chosen.chosen_by == "events"
     assert chosen.n_recordings == N_VALIDATION
     assert log == [
-        f"thresholds of events: chosen by {chosen.describe()}: "
+        f"thresholds of events, of clarity: chosen by {chosen.describe()}: "
         "none is clearly better than the fixed ones, which stay"
     ]
     assert notices == []
