@@ -52,8 +52,9 @@ class RunStatus:
 
     Args:
         state: one of `STATES`; empty if there is no status, or if it can't be read.
-        progress: of the preparation of a training, or of the work of any other process. A training
-            that runs has none; if a training that has ended has one, it ended before it ran.
+        progress: of the preparation of a training, of what it does after its last epoch, or of the
+            work of any other process. A training that trains has none; if one that has ended has
+            one and was not killed, it ended before it ran.
         epoch: the last epoch that is finished.
         n_epochs: number of epochs that the training will have.
         step: the last finished step of the epoch that is being trained.

@@ -149,7 +149,7 @@ def compare(
         _check_settings(first_path, first_result.scores, path, result.scores)
         _check_rows(first_path, first_result.table, path, result.table)
     results, notes = _blank_partial_classes(results, list(map(str, paths)))
-    notes = [*truth_notes, *left_out_notes, *notes]
+    notes = [*truth_notes, *_describe_detection(results, paths), *left_out_notes, *notes]
     systems = [_summarise_system(result, config) for result in results]
     scores = {}
     for name, value in systems[0].values.items():
@@ -192,6 +192,18 @@ def _align_truths(
         for result, names in zip(results, truths, strict=True)
     ]
     return aligned, [f"detection is compared by {target}, the true events that all have"]
+
+
+def _describe_detection(
+    results: Sequence[EvaluationResult], paths: Sequence[str | Path]
+) -> list[str]:
+    """Say by which activity events were found, if it differs: two versions differ by it alone."""
+    sections = [result.scores.detection for result in results]
+    kinds = [section and section.activity for section in sections]
+    if len({kind for kind in kinds if kind}) < 2:
+        return []
+    ways = [f"{path} by {kind}" for path, kind in zip(paths, kinds, strict=True) if kind]
+    return [f"events were found in different ways: {', '.join(ways)}"]
 
 
 def _truths_of(scores: Scores) -> list[str]:

@@ -45,10 +45,9 @@ from absslab.core.evaluation.self_check import check_recording
 from absslab.core.metrics.tagging import best_thresholds
 from absslab.core.model.checkpoint import load_checkpoint
 from absslab.core.separation.detection import (
+    ActivityCurves,
     DetectionConfig,
     find_events,
-    frame_activity,
-    ungated_activity,
 )
 from absslab.core.separation.masks import SeparationConfig
 from absslab.core.separation.segmentation import Segment, concatenate
@@ -325,19 +324,17 @@ class Evaluation:
         """Detect events in a separated recording, and collect everything except its sources."""
         hop = self.separator.hop
         chosen = self.separator.model.event_thresholds
-        settings = (hop, self.detection, chosen)
-        gated = [
-            frame_activity(part.masks, part.power, part.probabilities, *settings) for part in parts
-        ]
-        ungated = [ungated_activity(part.masks, part.power, *settings) for part in parts]
-        activity = np.concatenate(gated, -1)  # (K, T)
+        curves = ActivityCurves(hop, self.detection, chosen)
+        for part in parts:
+            curves.add(part.masks, part.power, part.probabilities)
+        activity = curves.gated()  # (K, T)
         recording = concatenate(parts)
         duration = recording.mixture.shape[1] / sampling_rate
         return Estimate(
             probabilities=recording.probabilities,
             masks=recording.masks,
             activity=activity,
-            ungated_activity=np.concatenate(ungated, -1),
+            ungated_activity=curves.ungated(),
             hop=hop,
             events=find_events(
                 activity,

@@ -159,11 +159,16 @@ def add_event_thresholds(
             low_threshold=thresholds.low,
             median_filter=thresholds.median_filter,
         )
+    activity = config.choose_activity(chosen)
     source = "settings"
     if chosen is not None:
         fixed = replace(chosen, per_class={})
         names = list(per_class)
-        if any(config.thresholds(chosen, name) != config.thresholds(fixed, name) for name in names):
+        has_own = any(
+            config.thresholds(chosen, name) != config.thresholds(fixed, name) for name in names
+        )
+        are_set = None not in (config.high_threshold, config.low_threshold)
+        if has_own or (activity != config.choose_activity(None) and not are_set):
             source = chosen.describe()
     detections: dict[str, Any] = {}
     for name in ("detection", "detection_activity", "detection_extent"):
@@ -172,7 +177,7 @@ def add_event_thresholds(
             detections[name] = replace(
                 section,
                 event_thresholds_from=source,
-                activity=config.choose_activity(chosen),
+                activity=activity,
             )
     return replace(scores, per_class=per_class, **detections)
 

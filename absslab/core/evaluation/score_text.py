@@ -19,6 +19,7 @@ class ScoreColumn(NamedTuple):
     all_classes: str  # dotted name of the score of all classes together
     mean_over: str  # what the score of all classes is the mean over, as the legend says it
     best: Literal["highest", "lowest"]
+    explanation: str = ""  # for the legend, where the title does not say all
 
 
 SCORE_COLUMNS = {  # by the name of the score of a class
@@ -38,20 +39,32 @@ SCORE_COLUMNS = {  # by the name of the score of a class
         "SI-SDRi/dB", ".2f", "separation.si_sdr_improvement", _PRESENT, "highest"
     ),
     "ceiling": ScoreColumn(
-        "ceiling/dB", ".2f", f"baselines.{CEILING}.si_sdr_improvement", _PRESENT, "highest"
+        "ceiling/dB",
+        ".2f",
+        f"baselines.{CEILING}.si_sdr_improvement",
+        _PRESENT,
+        "highest",
+        "ceiling: ideal ratio mask, mel",
     ),
     "plain_sdr_improvement": ScoreColumn(
-        "SDRi/dB", ".2f", "separation.plain_sdr_improvement", _PRESENT, "highest"
+        "SDRi/dB",
+        ".2f",
+        "separation.plain_sdr_improvement",
+        _PRESENT,
+        "highest",
+        "SDRi: of SDR without scaling and filter",
     ),
-    "sdr": ScoreColumn("BSS SDR/dB", ".2f", "separation.sdr", _PRESENT, "highest"),
+    "sdr": ScoreColumn(
+        "BSS SDR/dB",
+        ".2f",
+        "separation.sdr",
+        _PRESENT,
+        "highest",
+        "BSS: BSS Eval, with a filter of 512 samples",
+    ),
     "sir": ScoreColumn("BSS SIR/dB", ".2f", "separation.sir", _PRESENT, "highest"),
     "sar": ScoreColumn("BSS SAR/dB", ".2f", "separation.sar", _PRESENT, "highest"),
     "leakage": ScoreColumn("leakage/dB", ".1f", "separation.leakage", _ABSENT, "lowest"),
-}
-_EXPLANATIONS = {  # of columns whose titles do not say all
-    "ceiling": "ceiling: ideal ratio mask, mel",
-    "plain_sdr_improvement": "SDRi: of SDR without scaling and filter",
-    "sdr": "BSS: BSS Eval, with a filter of 512 samples",
 }
 BASELINE_TITLES = {
     "mixture": "the mixture itself",
@@ -198,7 +211,7 @@ def _legend(columns: list[str]) -> list[str]:
         return []
     means = [f"over {items} ({', '.join(names)})" for items, names in titles.items()]
     parts = [f"all: means {', '.join(means)}"]
-    parts += [text for name, text in _EXPLANATIONS.items() if name in columns]
+    parts += [text for name in columns if (text := SCORE_COLUMNS[name].explanation)]
     return ["; ".join(parts)]
 
 

@@ -1,4 +1,4 @@
-"""Thresholds of events that were chosen for a model, per class; they travel with its weights."""
+"""How a model finds events: activity and thresholds; they travel with its weights."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ class ClassThresholds:
 
 @dataclass(frozen=True)
 class EventThresholds(SavedDocument):
-    """Thresholds of classes, and how they were chosen."""
+    """Kind of activity and thresholds of classes, and how they were chosen."""
 
     FORMAT = "absslab event thresholds"
     VERSION = 1

@@ -96,7 +96,8 @@ class Launcher:
             the reason; empty if it began, or is still being prepared.
         """
         state = self.state(folder)
-        has_begun = read_status(folder / "status.json").progress is None
+        status = read_status(folder / "status.json")
+        has_begun = status.progress is None or status.state == "running"
         if state in ("gone", "finished", *LIVE_STATES):
             return ""
         if has_begun and (folder / "config.json").exists():

@@ -40,14 +40,16 @@ class DetectionConfig(Config):
     high_threshold: float | None = option(
         None,
         "an event needs a frame with at least this activity; by default what was chosen for the "
-        "class on validation recordings, or else 0.5 (0.6 of clarity)",
+        f"class on validation recordings, or else {FIXED_THRESHOLDS[MAGNITUDE].high:g} "
+        f"({FIXED_THRESHOLDS[CLARITY].high:g} of clarity)",
         at_least=0,
         at_most=1,
     )
     low_threshold: float | None = option(
         None,
         "an event lasts as long as the activity stays above this; by default what was chosen for "
-        "the class, or else 0.2 (0.3 of clarity)",
+        f"the class, or else {FIXED_THRESHOLDS[MAGNITUDE].low:g} "
+        f"({FIXED_THRESHOLDS[CLARITY].low:g} of clarity)",
         at_least=0,
         at_most=1,
     )
@@ -81,16 +83,10 @@ class DetectionConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.low_threshold is None:
-            return
+        low = self.low_threshold
         high = self.high_threshold
-        if high is None:
-            high = FIXED_THRESHOLDS[self.choose_activity(None)].high
-        if self.low_threshold > high:
-            raise InputError(
-                f"low_threshold is {self.low_threshold:g}: expected at most high_threshold, "
-                f"{high:g}"
-            )
+        if low is not None and high is not None and low > high:
+            raise InputError(f"low_threshold is {low:g}: expected at most high_threshold, {high:g}")
 
     def choose_activity(self, chosen: EventThresholds | None) -> str:
         """Return the kind of activity: as set here, else that of a model's thresholds."""
@@ -124,6 +120,61 @@ class DetectionConfig(Config):
         return ClassThresholds(high, low, median_filter)
 
 
+class ActivityCurves:
+    """How active each class is in each frame of a recording that comes in parts.
+
+    With the kind "magnitude", the activity is 1 if all loud bins belong to a class, even if there
+    are only few, and 0 for all classes in a frame of background. With "bins", it is the mean of the
+    mask. "clarity" is high where some bands surely belong to the class, even beside louder sounds;
+    "clarity_20_dB" is the same, but 0 where the class is far below its loudest frame nearby.
+
+    Args:
+        hop: time from one frame to the next, s.
+        config: settings, of which `activity` and `tag_threshold` are used.
+        chosen: thresholds that were chosen for the model, and the kind of activity that they are
+            of.
+
+    Source: the mean of the mask, and the gate: Kong et al., arXiv 1804.04715.
+    """
+
+    def __init__(self, hop: float, config: DetectionConfig, chosen: EventThresholds | None = None):
+        self.hop = hop
+        self.config = config
+        self.kind = config.choose_activity(chosen)
+        self._activity: list[np.ndarray] = []  # (K, t) each
+        self._level: list[np.ndarray] = []  # (K, t), power of the class
+        self._is_tagged: list[np.ndarray] = []  # (K, t)
+
+    def add(self, masks: np.ndarray, power: np.ndarray, probabilities: np.ndarray) -> None:
+        """Add the next part of the recording.
+
+        Args:
+            masks: masks of the classes.
+            power: power of the mixture.
+            probabilities: probability that each class is present.
+
+        Shape:
+            masks (K, M, t), power (M, t), probabilities (K,).
+        """
+        power = np.maximum(power, 0)
+        activity = _ACTIVITIES[self.kind](masks, power)  # (K, t)
+        is_tagged = (probabilities > self.config.tag_threshold)[:, None]  # (K, 1)
+        self._activity.append(activity)
+        self._level.append(np.einsum("kmt,mt->kt", masks, power))
+        self._is_tagged.append(np.broadcast_to(is_tagged, activity.shape))
+
+    def ungated(self) -> np.ndarray:
+        """Return the activity, also where a class is not tagged: (K, T) in [0, 1]."""
+        activity = np.concatenate(self._activity, 1)  # (K, T)
+        if self.kind != LOUD_CLARITY:
+            return activity
+        return activity * _find_loud_frames(np.concatenate(self._level, 1), self.hop)
+
+    def gated(self) -> np.ndarray:
+        """Return the activity; it is 0 where a class is not tagged: (K, T) in [0, 1]."""
+        return self.ungated() * np.concatenate(self._is_tagged, 1)
+
+
 def frame_activity(
     masks: np.ndarray,
     power: np.ndarray,
@@ -132,92 +183,56 @@ def frame_activity(
     config: DetectionConfig,
     chosen: EventThresholds | None = None,
 ) -> np.ndarray:
-    """Compute how active each class is in each frame; it is 0 where the class is not tagged.
+    """Compute how active each class is in each frame of a recording that is one part.
 
-    With the kind "magnitude", it is 1 if all loud bins belong to a class, even if there are only
-    few, and 0 for all classes in a frame of background. With "bins", it is the mean of the mask.
-    "clarity" is high where some bands surely belong to the class, even beside louder sounds;
-    "clarity_20_dB" is the same, but 0 where the class is far below its loudest frame nearby.
-
-    Args:
-        masks: masks of the classes.
-        power: power of the mixture.
-        probabilities: probability that each class is present.
-        hop: time from one frame to the next, s.
-        config: settings, of which `activity` and `tag_threshold` are used.
-        chosen: thresholds that were chosen for the model, and the kind of activity that they are
-            of.
+    See `ActivityCurves`.
 
     Shape:
         masks (K, M, T), power (M, T), probabilities (K,) → (K, T) in [0, 1].
-
-    Source: the mean of the mask, and the gate: Kong et al., arXiv 1804.04715.
     """
-    is_tagged = probabilities > config.tag_threshold  # (K,)
-    return ungated_activity(masks, power, hop, config, chosen) * is_tagged[:, None]
+    curves = ActivityCurves(hop, config, chosen)
+    curves.add(masks, power, probabilities)
+    return curves.gated()
 
 
-def ungated_activity(
-    masks: np.ndarray,
-    power: np.ndarray,
-    hop: float,
-    config: DetectionConfig,
-    chosen: EventThresholds | None = None,
-) -> np.ndarray:
-    """Compute how active each class is in each frame, also where the class is not tagged.
-
-    Args:
-        masks: masks of the classes.
-        power: power of the mixture.
-        hop: time from one frame to the next, s.
-        config: settings, of which `activity` is used.
-        chosen: see `frame_activity`.
-
-    Shape:
-        masks (K, M, T), power (M, T) → (K, T) in [0, 1].
-    """
-    return _ACTIVITIES[config.choose_activity(chosen)](masks, np.maximum(power, 0), hop)
-
-
-def _mask_mean(masks: np.ndarray, power: np.ndarray, hop: float) -> np.ndarray:
+def _mask_mean(masks: np.ndarray, power: np.ndarray) -> np.ndarray:
     """Return the mean of the mask over the bands: (K, M, T) → (K, T)."""
     return masks.mean(1)
 
 
-def _magnitude_share(masks: np.ndarray, power: np.ndarray, hop: float) -> np.ndarray:
+def _magnitude_share(masks: np.ndarray, power: np.ndarray) -> np.ndarray:
     """Return the share of each class in the magnitude: (K, M, T), (M, T) → (K, T)."""
     magnitude = np.sqrt(power)  # (M, T)
     return np.einsum("kmt,mt->kt", masks, magnitude) / np.maximum(magnitude.sum(0), 1e-9)
 
 
-def _clarity(masks: np.ndarray, power: np.ndarray, hop: float) -> np.ndarray:
+def _clarity(masks: np.ndarray, power: np.ndarray) -> np.ndarray:
     """Return how clearly each class sounds: (K, M, T), (M, T) → (K, T).
 
     The share of the magnitude is small beside louder sounds. So it counts less than the mean of the
     mask over bands, weighted by the mask itself.
     """
-    share = _magnitude_share(masks, power, hop)  # (K, T)
+    share = _magnitude_share(masks, power)  # (K, T)
     own = np.square(masks).sum(1) / np.maximum(masks.sum(1), 1e-9)  # (K, T)
     return share**_SHARE_EXPONENT * own ** (1 - _SHARE_EXPONENT)
 
 
-def _loud_clarity(masks: np.ndarray, power: np.ndarray, hop: float) -> np.ndarray:
-    """Return how clearly each class sounds where it is loud: (K, M, T), (M, T) → (K, T).
+def _find_loud_frames(level: np.ndarray, hop: float) -> np.ndarray:
+    """Find the frames in which a class is hardly below its loudest one nearby: (K, T) → (K, T).
 
     In a loud background, a mask stays high for long after a sound has faded.
     """
     from scipy.ndimage import maximum_filter1d
 
-    level = np.einsum("kmt,mt->kt", masks, power)  # (K, T)
     n_frames = 2 * round(_NEARBY / hop) + 1
     loudest = maximum_filter1d(level, n_frames, axis=1, mode="nearest")  # (K, T)
-    return _clarity(masks, power, hop) * (level > loudest * 10 ** (-_RANGE / 10))
+    return level > loudest * 10 ** (-_RANGE / 10)
 
 
 _ACTIVITIES = {
     MAGNITUDE: _magnitude_share,
     CLARITY: _clarity,
-    LOUD_CLARITY: _loud_clarity,
+    LOUD_CLARITY: _clarity,
     BINS: _mask_mean,
 }
 

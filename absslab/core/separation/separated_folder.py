@@ -36,7 +36,7 @@ from absslab.core.common.progress import Progress, Steps
 from absslab.core.data.class_names import file_stem
 from absslab.core.data.recordings import audio_files
 from absslab.core.data.strong_labels import write_events
-from absslab.core.separation.detection import DetectionConfig, find_events, frame_activity
+from absslab.core.separation.detection import ActivityCurves, DetectionConfig, find_events
 from absslab.core.separation.segmentation import Segment
 from absslab.core.separation.separator import Separator
 from absslab.core.separation.settings import check_gains, gains_that_keep, mix_sources
@@ -292,8 +292,8 @@ def separate_file(
     _check_space(folder.parent, info, subtypes.values())
     unfinished = temporary_sibling(folder)
     writers: list[sound_files.WavWriter] = []
-    activity: list[np.ndarray] = []  # (K, t) each
     chosen = separator.model.event_thresholds
+    curves = ActivityCurves(separator.hop, detection, chosen)
     try:
         for name, kind in subtypes.items():
             writers.append(
@@ -316,17 +316,13 @@ def separate_file(
                 )
             for writer, samples in zip(writers, outputs, strict=True):
                 writer.write(samples)
-            activity.append(
-                frame_activity(
-                    part.masks, part.power, part.probabilities, separator.hop, detection, chosen
-                )
-            )
+            curves.add(part.masks, part.power, part.probabilities)
             done += part.mixture.shape[1]
             yield Progress(done, info.n_samples)
         for writer in writers:
             writer.close()
         events = find_events(
-            np.concatenate(activity, 1),  # (K, T)
+            curves.gated(),
             separator.hop,
             separator.classes,
             detection,

@@ -1,4 +1,6 @@
-"""Choose the thresholds of events, on other recordings than those of the training.
+"""Choose how events are found: by which activity, from which thresholds on.
+
+This is chosen on other recordings than those of the training.
 
 With strong labels, the kind of activity and one pair of thresholds are chosen for all classes:
 those with the highest mean event F1. Over real backgrounds this pair is higher than over steady
@@ -17,6 +19,7 @@ from typing import Self
 
 import numpy as np
 
+from absslab.core.common.progress import Progress, Steps, run_to_end
 from absslab.core.data.strong_labels import SoundEvent
 from absslab.core.metrics.detection import Counts, event_counts, f1_score, merge_events
 from absslab.core.model.event_thresholds import (
@@ -51,7 +54,7 @@ _COMMON = (  # for all classes
     ClassThresholds(0.7, 0.4),
     ClassThresholds(0.7, 0.5),
 )
-CHOSEN_ACTIVITIES = (CLARITY, LOUD_CLARITY, MAGNITUDE)
+CANDIDATE_ACTIVITIES = (CLARITY, LOUD_CLARITY, MAGNITUDE)  # bins is Kong's rule, for comparison
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,17 @@ def choose_by_events(
     config: DetectionConfig,
     activity: str = MAGNITUDE,
 ) -> EventThresholds:
+    """Choose as `choice_steps` does, without its progress."""
+    return run_to_end(choice_steps(recordings, classes, hop, config, activity))
+
+
+def choice_steps(
+    recordings: Sequence[DetectedRecording],
+    classes: Sequence[str],
+    hop: float,
+    config: DetectionConfig,
+    activity: str = MAGNITUDE,
+) -> Steps[EventThresholds]:
     """Choose the activity and the thresholds with the highest event F1, where it is clearly higher.
 
     Args:
@@ -88,29 +102,38 @@ def choose_by_events(
         classes: K names.
         hop: time from one frame to the next, s.
         config: how events are found with these thresholds.
-        activity: kind of activity that stays if no other is clearly better.
+        activity: kind of activity that stays, with its fixed thresholds, if nothing is clearly
+            better than these.
+
+    Yields:
+        how far it is; each class is looked at twice.
     """
     known = [recording for recording in recordings if recording.events is not None]
     scored = [_ScoredClass.of(known, k, name, hop, config) for k, name in enumerate(classes)]
     scored = [item for item in scored if item.n_events >= MIN_EVENTS]
+    n_steps = 2 * len(scored)
     common = FIXED_THRESHOLDS[activity]
-    if len(scored) > 1:
+    if scored:
         kinds = dict.fromkeys([activity, *known[0].activities])  # each once
-        candidates = [(kind, pair) for kind in kinds for pair in (FIXED_THRESHOLDS[kind], *_COMMON)]
-        table = np.array(
-            [[item.event_f1(*candidate) for candidate in candidates] for item in scored]
-        )  # (K, C)
+        pairs = {kind: dict.fromkeys([FIXED_THRESHOLDS[kind], *_COMMON]) for kind in kinds}
+        candidates = [(kind, pair) for kind in kinds for pair in pairs[kind]]
+        rows = []
+        for item in scored:
+            rows.append([item.event_f1(*candidate) for candidate in candidates])
+            yield Progress(len(rows), n_steps)
+        table = np.array(rows)  # (K, C)
         errors = [item.error(score) for item, score in zip(scored, table[:, 0], strict=True)]
         error = float(np.sqrt(np.square(errors).sum())) / len(scored)  # of the mean
         activity, common = candidates[_clearly_best(table.mean(0), error)]
     fixed = FIXED_THRESHOLDS[activity]
     per_class = {}
-    for item in scored:
+    for n_done, item in enumerate(scored, start=len(scored) + 1):
         varied = _vary(common)
         scores = np.array([item.event_f1(activity, candidate) for candidate in varied])
         best = varied[_clearly_best(scores, item.error(scores[0]))]
-        if best != fixed:
+        if best != common:
             per_class[item.name] = best
+        yield Progress(n_done, n_steps)
     if common != fixed:
         per_class = dict.fromkeys(classes, common) | per_class
     return EventThresholds(per_class, BY_EVENTS, len(known), activity)

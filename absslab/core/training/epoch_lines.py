@@ -14,7 +14,7 @@ from absslab.core.training.events import (
 
 
 def print_epochs(events: Iterable[TrainingEvent], metric: str) -> None:
-    """Print a line per epoch; in a terminal a bar shows how far preparation and epochs are.
+    """Print a line per epoch; in a terminal a bar shows how far the current task or epoch is.
 
     The training is also closed when printing fails, so that it writes its final state at once.
 

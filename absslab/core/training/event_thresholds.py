@@ -1,31 +1,30 @@
-"""Choose the thresholds of events for the best model of a training, on its validation recordings.
+"""Choose how the best model of a training finds events, on its validation recordings.
 
 Strong labels of validation recordings, where there are any, tell nothing to the weights of a model
 that is trained with weak labels; but the thresholds of its events are then chosen with them. If
 `choose_thresholds` is tags, none are used.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
 
 from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError, InputWarning, Reason
 from absslab.core.common.notices import give_notice
-from absslab.core.common.progress import Progress, Steps
+from absslab.core.common.progress import LongWork, Progress, Steps
 from absslab.core.data.audio_data_set import AudioDataSet
 from absslab.core.data.clip_events import read_strong_labels
 from absslab.core.data.labelled_recordings import EventReader, LabelledRecording
 from absslab.core.data.strong_labels import SoundEvent
 from absslab.core.data.true_sources import find_sources
 from absslab.core.model.checkpoint import load_checkpoint, save_checkpoint
-from absslab.core.separation.detection import DetectionConfig, frame_activity
+from absslab.core.separation.detection import ActivityCurves, DetectionConfig
 from absslab.core.separation.separator import Separator
 from absslab.core.separation.threshold_choice import (
-    CHOSEN_ACTIVITIES,
+    CANDIDATE_ACTIVITIES,
     DetectedRecording,
-    choose_by_events,
+    choice_steps,
     choose_by_tags,
     default_activity,
 )
@@ -39,7 +38,7 @@ from absslab.core.training.trainer import Trainer
 def threshold_steps(
     settings: Settings, trainer: Trainer, writer: RunWriter, reader: EventReader | None
 ) -> Steps[None]:
-    """Choose the thresholds of the best model's events, and save them with it.
+    """Choose the activity and the thresholds of the best model's events, and save them with it.
 
     Args:
         settings: of the training.
@@ -48,7 +47,8 @@ def threshold_steps(
         reader: what reads the strong labels of these recordings, if they lie in no events.tsv.
 
     Yields:
-        how many of these recordings have been separated.
+        how many of these recordings have been separated, and then that all have, while the
+        thresholds are chosen.
     """
     choice = settings.run.choose_thresholds
     checkpoint = writer.save_path
@@ -68,12 +68,14 @@ def threshold_steps(
     loaded = load_checkpoint(checkpoint, trainer.model.device)
     separator = Separator(loaded.model)
     config = DetectionConfig()
+    activity = default_activity(loaded.model.competing)
+    kinds = (activity,) if events is None else CANDIDATE_ACTIVITIES
     recordings = []
     try:
         for n_done, item in enumerate(validation.recordings):
             yield Progress(n_done, len(validation))
             known = (events or {}).get(item.path)
-            recordings.append(detect_recording(separator, item, known, config))
+            recordings.append(detect_recording(separator, item, known, config, kinds))
     except (InputError, OSError, MemoryError) as error:  # the training itself is over and saved
         reason = Reason.of(error)
         if not reason.text:  # of a memory error
@@ -81,14 +83,17 @@ def threshold_steps(
         give_notice(InputWarning("no thresholds of events were chosen: {reason}", reason=reason))
         return
     classes = separator.classes
-    activity = default_activity(loaded.model.competing)
     if events is None:
         chosen = choose_by_tags(recordings, classes, activity)
     else:
-        chosen = choose_by_events(recordings, classes, separator.hop, config, activity)
+        work = LongWork(choice_steps(recordings, classes, separator.hop, config, activity))
+        for _ in work:
+            yield Progress(len(validation), len(validation))
+        chosen = work.result
     loaded.model.event_thresholds = chosen
     save_checkpoint(checkpoint, loaded.model, loaded.configs, loaded.made)
-    kept = "" if chosen.per_class else ": none is clearly better than the fixed ones, which stay"
+    is_kept = not chosen.per_class and chosen.activity == activity
+    kept = ": none is clearly better than the fixed ones, which stay" if is_kept else ""
     writer.log(f"thresholds of events, of {chosen.activity}: chosen by {chosen.describe()}{kept}")
 
 
@@ -121,25 +126,31 @@ def detect_recording(
     recording: LabelledRecording,
     events: list[SoundEvent] | None,
     config: DetectionConfig,
+    activities: Sequence[str] = CANDIDATE_ACTIVITIES,
 ) -> DetectedRecording:
-    """Compute the activity of a recording, and find when its labelled events sound."""
+    """Compute the activity of a recording, and find when its labelled events sound.
+
+    Args:
+        separator: of the model.
+        recording: the recording.
+        events: its strong labels, if they are known.
+        config: how its classes are tagged.
+        activities: kinds of activity to compute.
+    """
     rate = separator.model.front_end.config.sampling_rate
     waveform = sound_files.load(recording.path, rate)  # (N,)
-    parts = list(separator.stream([waveform[None]], rate, len(waveform), with_sources=False))
-    activities = {}
-    for kind in CHOSEN_ACTIVITIES:
-        of_kind = replace(config, activity=kind)
-        curves = [
-            frame_activity(part.masks, part.power, part.probabilities, separator.hop, of_kind)
-            for part in parts
-        ]
-        activities[kind] = np.concatenate(curves, -1)  # (K, T)
+    curves = {
+        kind: ActivityCurves(separator.hop, replace(config, activity=kind)) for kind in activities
+    }
+    for part in separator.stream([waveform[None]], rate, len(waveform), with_sources=False):
+        for curve in curves.values():
+            curve.add(part.masks, part.power, part.probabilities)
     if events:
         files = find_sources(recording.path, separator.classes) or {}
         sources = {separator.classes[k]: sound_files.load(file, rate) for k, file in files.items()}
         events = find_sounding_events(events, sources, rate).events
     return DetectedRecording(
-        activities,
+        {kind: curve.gated() for kind, curve in curves.items()},
         frozenset(recording.labels),
         frozenset(recording.unknown),
         len(waveform) / rate,

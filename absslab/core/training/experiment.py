@@ -130,7 +130,7 @@ class Experiment:
 
         Yields:
             `TaskStep`, then one `TrainingStarted`, then `StepDone` after each step and
-            `EpochResult` after each epoch, then `TaskStep` again.
+            `EpochResult` after each epoch, then `TaskStep` of the choice of thresholds.
 
         Returns:
             how the training ended.

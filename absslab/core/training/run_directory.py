@@ -151,10 +151,11 @@ class RunWriter:
         """Write the state of the run.
 
         Args:
-            state: one of `STATES`; with any but "preparing" a task is over, and its progress goes.
+            state: one of `STATES`. The progress of a task goes when the run begins to train, or
+                ends after that; if it ends before, it tells how far the preparation was.
             changes: other fields of `RunStatus` to change; the rest stays.
         """
-        if state != "preparing":
+        if "running" in (state, self._status_file.status.state):
             changes = {"progress": None} | changes
         self._status_file.write(state, **changes)
 

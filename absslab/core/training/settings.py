@@ -38,9 +38,9 @@ class RunConfig(Config):
     )
     choose_thresholds: str = option(
         "auto",
-        "how the thresholds of events are chosen for the best model, on the validation "
-        "recordings: events, by event F1 against their strong labels; tags, by their weak labels "
-        "alone; auto, by strong labels if there are any; none, they are not",
+        "how the kind of activity and the thresholds of events are chosen for the best model, on "
+        "the validation recordings: events, by event F1 against their strong labels; tags, by "
+        "their weak labels alone; auto, by strong labels if there are any; none, they are not",
         choices=("auto", "events", "tags", "none"),
     )
     on_error: str = on_error_option("stop")

@@ -337,6 +337,21 @@ def test_the_truth_that_both_have_is_compared(tmp_path):
     assert result.scores["detection.event.f1"].values == pytest.approx([0.2, 0.5])
 
 
+def test_events_that_were_found_in_different_ways_are_compared_with_a_note(tmp_path):
+    paths = []
+    for name, kind in {"a": "magnitude", "b": "clarity", "c": None}.items():
+        table = make_table(noise(0))
+        add_detection(table, "", 0.5)
+        section = of_truth("activity", 0.5) | {"activity": kind}
+        paths.append(write(tmp_path, name, table, detection=section))
+    (note,) = compare(paths, CONFIG).notes
+    assert note.startswith("events were found in different ways: ")
+    assert "a.json by magnitude" in note
+    assert "b.json by clarity" in note
+    assert "c.json" not in note
+    assert compare(paths[1:], CONFIG).notes == ()
+
+
 def test_scores_against_different_truths_are_not_compared(tmp_path):
     result = compare_truths(tmp_path, ("extent", {"": 0.5}), ("activity", {"": 1.0}))
     assert not [name for name in result.scores if name.startswith("detection")]

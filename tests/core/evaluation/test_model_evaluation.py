@@ -439,9 +439,9 @@ def test_events_are_scored_with_the_thresholds_of_the_model(checkpoint, opened, 
         thresholds = opened.detection.thresholds(chosen, name)
         assert (row["high_threshold"], row["low_threshold"]) == (thresholds.high, thresholds.low)
         assert row["median_filter"] == thresholds.median_filter
-    expected = f"strong labels of {N_VALIDATION} validation recordings" if chosen.per_class else ""
-    assert scores["detection"]["event_thresholds_from"] in (expected, "settings")
-    assert scores["detection"]["activity"] == chosen.activity
+    source = f"strong labels of {N_VALIDATION} validation recordings"
+    assert scores["detection"]["event_thresholds_from"] == source
+    assert scores["detection"]["activity"] == chosen.activity == "clarity"
     fixed = DetectionConfig(high_threshold=0.3, low_threshold=0.1, median_filter=0.0)
     evaluation = open_evaluation(
         EvaluationConfig(checkpoint_path=str(checkpoint), device="cpu"),

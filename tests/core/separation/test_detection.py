@@ -7,6 +7,7 @@ from absslab.core.common.errors import InputError
 from absslab.core.data.strong_labels import SoundEvent
 from absslab.core.model.event_thresholds import ClassThresholds, EventThresholds
 from absslab.core.separation.detection import (
+    ActivityCurves,
     DetectionConfig,
     find_events,
     frame_activity,
@@ -110,7 +111,8 @@ def test_the_low_threshold_is_not_above_the_high_one():
     with pytest.raises(
         InputError, match=r"low_threshold is 0.6: expected at most high_threshold, 0.5"
     ):
-        DetectionConfig(low_threshold=0.6)
+        DetectionConfig(low_threshold=0.6, high_threshold=0.5)
+    assert DetectionConfig(low_threshold=0.55).thresholds(None, "a") == ClassThresholds(0.55, 0.55)
 
 
 def random_masks(*shape):
@@ -177,6 +179,25 @@ def test_loud_clarity_ends_where_a_class_has_faded_and_its_next_sound_may_be_qui
         assert (activity_of(np.ones((1, 1, 60)), level[None], activity=kind) == 1).all()
     level[5:] = 0.02  # 17 dB below
     assert activity_of(np.ones((1, 1, 60)), level[None], activity="clarity_20_dB").all()
+
+
+def test_a_recording_in_parts_has_the_activity_of_the_whole():
+    """A sound fades just before the second part begins."""
+    masks = random_masks(2, 8, 60)
+    power = random_masks(8, 60) * np.where(np.arange(60) < 25, 1.0, 1e-4)
+    probabilities = np.array([0.9, 0.05])
+    for kind in ("magnitude", "clarity", "clarity_20_dB", "bins"):
+        config = DetectionConfig(activity=kind)
+        curves = ActivityCurves(HOP, config)
+        for part in (slice(0, 30), slice(30, 60)):
+            curves.add(masks[:, :, part], power[:, part], probabilities)
+        whole = frame_activity(masks, power, probabilities, HOP, config)
+        np.testing.assert_array_equal(curves.gated(), whole)
+        assert not whole[1].any()
+        assert curves.ungated()[1].any()
+    config = DetectionConfig(activity="clarity_20_dB")
+    faded = frame_activity(masks, power, probabilities, HOP, config)[0, 30:45]
+    assert not faded.any()
 
 
 @pytest.mark.parametrize("kind", ["clarity", "clarity_20_dB", "magnitude"])

@@ -9,6 +9,7 @@ from absslab.core.model.event_thresholds import ClassThresholds
 from absslab.core.separation.detection import DetectionConfig
 from absslab.core.separation.threshold_choice import (
     DetectedRecording,
+    choice_steps,
     choose_by_events,
     choose_by_tags,
     default_activity,
@@ -134,15 +135,19 @@ def two_kinds(clear):
     return names, [item, DetectedRecording(silent, frozenset(), frozenset(), 6.0, [])] * 6
 
 
+def swap_kinds(item):
+    """Return a recording whose magnitude is its clarity, and the other way round."""
+    curves = item.activities
+    return replace(
+        item, activities={"clarity": curves["magnitude"], "magnitude": curves["clarity"]}
+    )
+
+
 def test_the_kind_of_activity_that_finds_clearly_more_events_is_chosen():
     names, recordings = two_kinds(0.9)
     chosen = choose_by_events(recordings, names, HOP, CONFIG, "magnitude")
     assert (chosen.activity, chosen.per_class) == ("clarity", {})
-    swapped = [
-        replace(item, activities={"clarity": curves["magnitude"], "magnitude": curves["clarity"]})
-        for item in recordings
-        for curves in [item.activities]
-    ]
+    swapped = [swap_kinds(item) for item in recordings]
     assert choose_by_events(swapped, names, HOP, CONFIG, "clarity").activity == "magnitude"
 
 
@@ -166,3 +171,33 @@ def test_thresholds_by_weak_labels_are_of_the_kind_that_is_given():
 def test_clarity_is_that_of_competing_masks():
     assert default_activity(True) == "clarity"
     assert default_activity(False) == "magnitude"
+
+
+def test_the_kind_is_chosen_for_a_single_class_as_well():
+    names, recordings = two_kinds(0.9)
+    alone = [
+        replace(item, events=[event for event in item.events if event.event_label == "dog"])
+        for item in recordings
+    ]
+    assert choose_by_events(alone, names, HOP, CONFIG, "magnitude").activity == "clarity"
+
+
+def test_a_class_may_keep_the_fixed_thresholds_where_others_get_common_ones():
+    """Two classes are found from 0.45 on; of the third, what reaches 0.5 alone is an event."""
+    names = ["cat", "cow", "dog"]
+    curve = np.full((3, 60), 0.1)
+    curve[:2, 20:40] = 0.45
+    curve[2, 20:40] = 0.9
+    curve[2, 45:55] = 0.5
+    events = [SoundEvent(name, 1.95, 3.95) for name in names]
+    item = DetectedRecording({"clarity": curve}, frozenset(names), frozenset(), 6.0, events)
+    chosen = choose_by_events([item] * 6, names, HOP, CONFIG, "clarity")
+    assert chosen.per_class["cat"] == ClassThresholds(0.4, 0.2)
+    assert chosen.per_class["dog"] == ClassThresholds(0.6, 0.3)
+
+
+def test_the_choice_tells_how_far_it_is():
+    names, recordings = two_kinds(0.9)
+    steps = list(choice_steps(recordings, names, HOP, CONFIG))
+    assert [step.done for step in steps] == [1, 2, 3, 4]
+    assert {step.total for step in steps} == {4}

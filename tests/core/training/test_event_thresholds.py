@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from absslab.core.common.notices import collect_notices
-from absslab.core.common.progress import run_to_end
+from absslab.core.common.progress import Progress, run_to_end
 from absslab.core.data.audio_data_set import open_split
 from absslab.core.model.checkpoint import load_checkpoint
 from absslab.core.model.event_thresholds import ClassThresholds, EventThresholds
-from absslab.core.separation.threshold_choice import choose_by_events
+from absslab.core.separation.threshold_choice import choice_steps
 from absslab.core.training import event_thresholds
 from absslab.core.training.event_thresholds import threshold_steps
 
@@ -82,19 +82,23 @@ def test_strong_labels_of_validation_are_used_by_default(settings, mixtures, mod
 
 
 @pytest.mark.parametrize(
-    ("thresholds", "ending"),
+    ("kind", "thresholds", "ending"),
     [
-        ({}, "validation recordings: none is clearly better than the fixed ones, which stay"),
-        ({"alert": ClassThresholds(0.6, 0.3)}, "validation recordings"),
+        ("clarity", {}, "recordings: none is clearly better than the fixed ones, which stay"),
+        ("magnitude", {}, "validation recordings"),
+        ("clarity", {"alert": ClassThresholds(0.6, 0.4)}, "validation recordings"),
     ],
 )
 def test_the_log_says_whether_other_thresholds_were_chosen(
-    settings, mixtures, model_path, monkeypatch, thresholds, ending
+    settings, mixtures, model_path, monkeypatch, kind, thresholds, ending
 ):
-    monkeypatch.setattr(
-        event_thresholds, "choose_by_events", lambda *_: EventThresholds(thresholds)
-    )
+    def choose_these(*_):
+        yield Progress(0, 1)
+        return EventThresholds(thresholds, activity=kind)
+
+    monkeypatch.setattr(event_thresholds, "choice_steps", choose_these)
     _, log, _ = choose(settings, mixtures, model_path, "auto")
+    assert log[0].startswith(f"thresholds of events, of {kind}: ")
     assert log[0].endswith(ending)
 
 
@@ -171,9 +175,9 @@ def test_true_events_are_those_that_sound(settings, mixtures, model_path, tmp_pa
 
     def watched(recordings, *arguments):
         seen.extend(recordings)
-        return choose_by_events(recordings, *arguments)
+        return choice_steps(recordings, *arguments)
 
-    monkeypatch.setattr(event_thresholds, "choose_by_events", watched)
+    monkeypatch.setattr(event_thresholds, "choice_steps", watched)
     choose(settings, folder, model_path, "events")
     assert len(seen) == N_VALIDATION
     events = [event for recording in seen for event in recording.events]

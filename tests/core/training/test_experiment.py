@@ -540,9 +540,7 @@ def test_a_training_tells_how_far_the_choice_of_thresholds_is(new_run, tmp_path)
     assert RunReader.open(tmp_path / "run").status().progress is None
 
 
-def test_a_run_that_is_stopped_while_it_chooses_thresholds_chooses_them_when_resumed(
-    new_run, tmp_path
-):
+def test_a_run_stopped_in_the_choice_of_thresholds_goes_on_with_it(new_run, tmp_path):
     training = LongWork(Experiment(new_run).run())
     for event in training:
         if isinstance(event, TaskStep) and event.task == "choosing thresholds of events":

@@ -226,6 +226,22 @@ def test_a_run_prepares_from_its_first_moment_with_progress_as_numbers(tmp_path)
     assert reader.state() == "running"
 
 
+def test_a_run_that_ends_while_it_is_prepared_says_how_far_it_was(tmp_path):
+    writer = RunWriter.begin(tmp_path / "r.ckpt", {})
+    writer.report_task("checking recordings", 3, 12)
+    writer.write_status("failed")
+    assert RunReader.open(tmp_path / "r").status().progress.done == 3
+
+
+def test_the_progress_of_a_task_goes_when_a_run_that_trained_has_ended(tmp_path):
+    writer = RunWriter.begin(tmp_path / "r.ckpt", {})
+    writer.write_status("running")
+    writer.report_task("choosing thresholds of events", 3, 12)
+    assert RunReader.open(tmp_path / "r").status().progress.done == 3
+    writer.write_status("finished")
+    assert RunReader.open(tmp_path / "r").status().progress is None
+
+
 def test_a_run_that_its_launcher_announced_is_begun_by_that_process_alone(tmp_path):
     path = tmp_path / "r" / "status.json"
     path.parent.mkdir()

@@ -215,6 +215,8 @@ class TrainingForm(Part):
     def _show_least_steps(self) -> bool:
         """Show that the recipe's least steps do not count if its number of epochs is changed.
 
+        Another number of least steps, which somebody has chosen, stays.
+
         Returns:
             whether what is shown had to be changed.
         """
@@ -224,7 +226,11 @@ class TrainingForm(Part):
             return False
         self._has_own_n_epochs = is_own
         other = self.forms["other training"]
-        other.set({"least_steps": 0 if is_own else other.defaults["least_steps"]})
+        of_recipe = other.defaults["least_steps"]
+        before, after = (of_recipe, 0) if is_own else (0, of_recipe)
+        if other.controls["least_steps"].value != before:
+            return False
+        other.set({"least_steps": after})
         return True
 
     def _replace_forms(self) -> None:

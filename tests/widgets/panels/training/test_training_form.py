@@ -98,6 +98,10 @@ def test_another_number_of_epochs_is_not_raised_to_the_least_steps_of_the_recipe
     form.set({"n_epochs": 7, "least_steps": 300})
     assert least_steps.value == form.settings.training.least_steps == 300
     form.set({"n_epochs": 12})
+    assert least_steps.value == form.settings.training.least_steps == 300
+    form.set({"least_steps": 0})
+    form.set({"n_epochs": 5})
+    form.set({"n_epochs": 12})
     assert least_steps.value == form.settings.training.least_steps == 2000
 
 

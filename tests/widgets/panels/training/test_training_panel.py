@@ -670,6 +670,18 @@ def test_a_visitor_can_write_below_the_runs_folder(panel_of_visitors, state):
     assert f"--feature_store={state.runs_folder}/store" in arguments
 
 
+@pytest.mark.parametrize("state", ["preparing", "running"])
+def test_the_view_of_a_run_tells_how_far_its_task_is(tmp_path, state):
+    writer = RunWriter.begin(tmp_path / "run.ckpt", {})
+    writer.write_status(state)
+    writer.report_task("choosing thresholds of events", 3, 12)
+    view = RunView()
+    view.follow(RunReader.open(tmp_path / "run"))
+    view.update(state)
+    assert f"{state}: choosing thresholds of events, 3 of 12" in html_of(view.widget)
+    view.close()
+
+
 @pytest.mark.parametrize("are_hidden", [False, True])
 def test_what_a_run_lost_of_its_recordings_is_said_in_its_view(tmp_path, monkeypatch, are_hidden):
     monkeypatch.setattr(error_line_module, "_hides_folders", are_hidden)

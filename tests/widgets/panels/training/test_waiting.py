@@ -81,6 +81,24 @@ def test_a_training_that_was_killed_is_told_within_a_moment(tmp_path, state):
         assert "bad_alloc" not in Launcher().find_problem(tmp_path / "run", names_only=True)
 
 
+def test_a_training_that_fails_in_its_preparation_says_why_it_did_not_begin(tmp_path):
+    writer = RunWriter.begin(tmp_path / "run.ckpt", {"data": {}})
+    writer.report_task("checking recordings", 3, 12)
+    writer.write_status("failed")
+    (tmp_path / "run/output.txt").write_text("absslab train: a.wav is broken\n")
+    assert Launcher().find_problem(tmp_path / "run") == "absslab train: a.wav is broken"
+
+
+def test_a_training_that_is_killed_while_it_chooses_thresholds_had_begun(tmp_path):
+    writer = RunWriter.begin(tmp_path / "run.ckpt", {"data": {}})
+    writer.write_status("running")
+    writer.report_task("choosing thresholds of events", 3, 12)
+    path = tmp_path / "run/status.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"pid_started": 1.0}))
+    assert Launcher().state(tmp_path / "run") == "dead"
+    assert Launcher().find_problem(tmp_path / "run") == ""
+
+
 def test_a_run_that_is_there_is_followed_and_not_started_again(checkpoint, mixtures):
     run = checkpoint.with_suffix("")
     panel = TrainingPanel(State(mixture_folder=str(mixtures), runs_folder=str(run.parent)))
