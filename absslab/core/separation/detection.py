@@ -142,7 +142,7 @@ class ActivityCurves:
         self.config = config
         self.kind = config.choose_activity(chosen)
         self._activity: list[np.ndarray] = []  # (K, t) each
-        self._level: list[np.ndarray] = []  # (K, t), power of the class
+        self._level: list[np.ndarray] = []  # (K, t), power of the class, if the kind needs it
         self._is_tagged: list[np.ndarray] = []  # (K, t)
 
     def add(self, masks: np.ndarray, power: np.ndarray, probabilities: np.ndarray) -> None:
@@ -160,7 +160,8 @@ class ActivityCurves:
         activity = _ACTIVITIES[self.kind](masks, power)  # (K, t)
         is_tagged = (probabilities > self.config.tag_threshold)[:, None]  # (K, 1)
         self._activity.append(activity)
-        self._level.append(np.einsum("kmt,mt->kt", masks, power))
+        if self.kind == LOUD_CLARITY:
+            self._level.append(np.einsum("kmt,mt->kt", masks, power))
         self._is_tagged.append(np.broadcast_to(is_tagged, activity.shape))
 
     def ungated(self) -> np.ndarray:
