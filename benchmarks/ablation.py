@@ -189,7 +189,7 @@ def run_variants(ablation: Ablation, names: Sequence[str]) -> Results:
             if ablation.is_recipe(name):
                 results.same.append(name)
             else:
-                results.rows[name] = run_with_progress(ablation.run(name), "scored", "recording")
+                results.rows[name] = run_with_progress(ablation.run(name), "scored", "step")
         except (InputError, WorkError) as error:
             results.failures[name] = " ".join(str(error).split())
         write_text(ablation.folder / f"ablation-{ablation.split}.md", tabulate(results))
