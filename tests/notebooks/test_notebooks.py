@@ -79,7 +79,7 @@ RUNS = {  # notebook → parameters, and a condition that is true at its end
         """,
     ),
     "7_from_the_thesis.ipynb": (
-        FEW | {"n_epochs": 1, "n_epochs_thesis": 1, "flags": TINY | {"channels": [8, 8, 8]}},
+        FEW | {"n_epochs": 1, "n_epochs_thesis": 1, "flags": TINY | {"mask_conv_o_c": [8]}},
         """
         await wait_until(lambda: beside.comparison)
         await wait_until(lambda: beside.message == "")

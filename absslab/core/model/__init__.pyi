@@ -6,6 +6,7 @@ from .feature_inversion import FeatureInversion as FeatureInversion
 from .feature_inversion import FrontEndConfig as FrontEndConfig
 from .front_end import FrontEnd as FrontEnd
 from .mask_expander import MaskExpander as MaskExpander
+from .mask_kinds import MASK_KINDS as MASK_KINDS
 from .mask_networks import MASK_NETS as MASK_NETS
 from .mask_networks import UNet as UNet
 from .mask_networks import VGGLikeCNN as VGGLikeCNN
@@ -20,3 +21,4 @@ from .separation_model import ModelConfigs as ModelConfigs
 from .separation_model import Prediction as Prediction
 from .separation_model import SeparationModel as SeparationModel
 from .separation_model import build_model as build_model
+from .vgg_like_mask_model import VGGLikeMaskModel as VGGLikeMaskModel

@@ -12,7 +12,7 @@ from absslab.core.common.config import Config, option
 from absslab.core.common.errors import InputError
 
 Count = TypeVar("Count", int, Tensor)
-FEATURE_TYPES = ("spectrogram", "log_spectrogram", "mel", "log_mel")
+FEATURE_TYPES = ("spectrogram", "log_spectrogram", "mel", "log_mel", "log1p_mel")
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,12 @@ class FeatureConfig(Config):
         0.064, "length of the STFT's window", unit="s", above=0, at_most=10
     )
     hop_length: float = option(0.032, "time from one frame to the next", unit="s", above=0)
-    feature_type: str = option("log_mel", "kind of features", choices=FEATURE_TYPES)
+    feature_type: str = option(
+        "log_mel",
+        "kind of features; log_…: logarithm of the magnitude plus log_offset; log1p_mel: "
+        "10 log10(1 + magnitude), which is the magnitude itself where it is far below 1",
+        choices=FEATURE_TYPES,
+    )
     n_mels: int = option(64, "number of mel bands", at_least=1, at_most=4096)
     f_min: float = option(0.0, "lowest frequency of the mel bands", unit="Hz", at_least=0)
     f_max: float | None = option(
@@ -35,6 +40,13 @@ class FeatureConfig(Config):
         "highest frequency of the mel bands; by default half the sampling rate",
         unit="Hz",
         above=0,
+    )
+    mel_area: str = option(
+        "mean",
+        "scale of the mel bands; mean: mean magnitude of a band's bins, 1 for a sine at full "
+        "scale; slaney: sum of half of it under triangles of area 1 per Hz, which is 31 times "
+        "less with the default window, as in the thesis",
+        choices=("mean", "slaney"),
     )
     log_offset: float = option(
         1e-6, "value added to magnitudes (1 is full scale) before the logarithm", above=0
@@ -46,8 +58,15 @@ class FeatureConfig(Config):
     )
     normalisation: str = option(
         "band",
-        "band: a mean and a standard deviation per band; scalar: one of each for all bands",
-        choices=("band", "scalar"),
+        "band: a mean and a standard deviation per band; scalar: one of each for all bands; "
+        "min_max: the smallest feature becomes 0 and the largest 1",
+        choices=("band", "scalar", "min_max"),
+    )
+    borders: str = option(
+        "padded",
+        "frames that reach beyond a recording; padded: the network sees them, padded with zeros; "
+        "valid: it does not, and the masks beside them are repeated",
+        choices=("padded", "valid"),
     )
 
     def __post_init__(self) -> None:
@@ -106,3 +125,13 @@ class FeatureConfig(Config):
         The first frame is centred on the first sample, the last on or behind the last sample.
         """
         return -(-n_samples // self.hop_size) + 1
+
+    @property
+    def first_inner_frame(self) -> int:
+        """The first frame whose window does not begin before the recording."""
+        return -(-(self.window_size // 2) // self.hop_size)
+
+    def last_inner_frame(self, n_samples: Count) -> Count:
+        """Return the last frame whose window does not end after a recording of some length."""
+        after_centre = self.window_size - self.window_size // 2
+        return (n_samples - after_centre) // self.hop_size

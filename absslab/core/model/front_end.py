@@ -5,6 +5,7 @@ scaled so that a sine of amplitude a has the magnitude a. So features do not dep
 and the offset of the logarithm is a level.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -14,7 +15,10 @@ from torch import Tensor, nn
 from absslab.core.audio.mel import band_edges, triangular_filters
 from absslab.core.audio.stft import STFT, bin_power
 from absslab.core.common.errors import InputError
+from absslab.core.model.border_frames import find_seen_frames
 from absslab.core.model.feature_config import FeatureConfig
+
+_DECIBELS = 10 / math.log(10)  # 10 log10(x) = _DECIBELS · ln(x)
 
 
 def mel_filters(config: FeatureConfig, window_size: int, sampling_rate: int) -> np.ndarray:
@@ -32,6 +36,27 @@ def mel_filters(config: FeatureConfig, window_size: int, sampling_rate: int) -> 
     """
     edges = band_edges(config.n_mels, config.f_min, config.highest)  # (M + 2,)
     return triangular_filters(edges, window_size, sampling_rate)
+
+
+def _keep(magnitudes: Tensor, config: FeatureConfig) -> Tensor:
+    return magnitudes
+
+
+def _log(magnitudes: Tensor, config: FeatureConfig) -> Tensor:
+    return torch.log(magnitudes + config.log_offset)
+
+
+def _log1p(magnitudes: Tensor, config: FeatureConfig) -> Tensor:
+    return _DECIBELS * torch.log1p(magnitudes)
+
+
+COMPRESSIONS = {
+    "spectrogram": _keep,
+    "log_spectrogram": _log,
+    "mel": _keep,
+    "log_mel": _log,
+    "log1p_mel": _log1p,
+}
 
 
 class FrontEnd(nn.Module):
@@ -56,6 +81,8 @@ class FrontEnd(nn.Module):
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("filters", _averaging_filters(config), persistent=False)
+        self.band_scale: Tensor
+        self.register_buffer("band_scale", _band_scale(config), persistent=False)
         n_statistics = config.n_bands if config.normalisation == "band" else 1
         self.register_buffer("mean", torch.zeros(n_statistics, 1))
         self.register_buffer("std", torch.ones(n_statistics, 1))
@@ -76,12 +103,12 @@ class FrontEnd(nn.Module):
     def features_of_power(self, bins: Tensor) -> Tensor:
         """Return features before normalisation from the power of bins: (B, F, T) → (B, 1, M, T)."""
         bands = self.to_bands(bins.sqrt())  # (B, M, T)
-        if self.config.feature_type.startswith("log"):
-            bands = torch.log(bands + self.config.log_offset)
-        return bands.unsqueeze(1)  # (B, 1, M, T)
+        if self.config.mel_area == "slaney":
+            bands = bands * self.band_scale
+        return COMPRESSIONS[self.config.feature_type](bands, self.config)[:, None]  # (B, 1, M, T)
 
     def normalise(self, features: Tensor) -> Tensor:
-        """Subtract the mean and divide by the standard deviation."""
+        """Subtract the mean and divide by the standard deviation, or as the config says."""
         return (features - self.mean) / self.std
 
     def power(self, spectra: Tensor) -> Tensor:
@@ -101,6 +128,8 @@ class FrontEnd(nn.Module):
     def fit_steps(self, feature_batches: Iterable[Tensor]) -> Iterator[int]:
         """Set mean and standard deviation from batches of features (B, 1, M, T), in one pass.
 
+        With `normalisation min_max` they are set to the smallest feature and the range.
+
         Yields:
             how many recordings have been seen.
 
@@ -110,27 +139,59 @@ class FrontEnd(nn.Module):
         if not self.config.standardise:
             return
         n_recordings = 0
-        per_band = self.config.normalisation == "band"
-        axes = (0, 2) if per_band else (0, 1, 2)
-        count = 0
-        total = torch.zeros((), dtype=torch.float64)
-        squares = torch.zeros((), dtype=torch.float64)
+        statistics = FeatureStatistics(per_band=self.config.normalisation == "band")
         for batch in feature_batches:
-            features = batch[:, 0].double()  # (B, M, T)
-            count += features.numel() // (features.shape[1] if per_band else 1)
-            total = total + features.sum(axes).cpu()
-            squares = squares + features.square().sum(axes).cpu()
+            seen = find_seen_frames(self.config, batch.shape[-1], None)
+            statistics.add(batch[:, 0, :, seen.first : seen.stop])
             n_recordings += len(batch)
             yield n_recordings
-        if not count:
+        if not n_recordings:
             raise InputError(
                 "there are no features to compute mean and standard deviation of: "
                 "the training split is empty"
             )
-        mean = total / count
-        std = (squares / count - mean**2).clamp_min(0).sqrt().clamp_min(1e-4)
-        self.mean.copy_(mean.reshape(-1, 1))
-        self.std.copy_(std.reshape(-1, 1))
+        if self.config.normalisation == "min_max":
+            offset, scale = statistics.range()
+        else:
+            offset, scale = statistics.moments()
+        smallest = 1e-6 * offset.abs() + 1e-12  # of a band that never changes but for rounding
+        self.mean.copy_(offset.reshape(-1, 1))
+        self.std.copy_(torch.maximum(scale, smallest).reshape(-1, 1))
+
+
+class FeatureStatistics:
+    """Mean, deviation and limits of features that are added batch by batch.
+
+    Args:
+        per_band: mean and deviation are those of each band.
+    """
+
+    def __init__(self, *, per_band: bool):
+        self.per_band = per_band
+        self.count = 0
+        self.total = torch.zeros((), dtype=torch.float64)
+        self.squares = torch.zeros((), dtype=torch.float64)
+        self.lowest = torch.tensor(torch.inf, dtype=torch.float64)
+        self.highest = torch.tensor(-torch.inf, dtype=torch.float64)
+
+    def add(self, features: Tensor) -> None:
+        """Add features (B, M, T)."""
+        features = features.double()
+        axes = (0, 2) if self.per_band else (0, 1, 2)
+        self.count += features.numel() // (features.shape[1] if self.per_band else 1)
+        self.total = self.total + features.sum(axes).cpu()
+        self.squares = self.squares + features.square().sum(axes).cpu()
+        self.lowest = torch.minimum(self.lowest, features.amin().cpu())
+        self.highest = torch.maximum(self.highest, features.amax().cpu())
+
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """Return mean and standard deviation: (M,) or () each."""
+        mean = self.total / self.count
+        return mean, (self.squares / self.count - mean**2).clamp_min(0).sqrt()
+
+    def range(self) -> tuple[Tensor, Tensor]:
+        """Return the smallest feature, and how much larger the largest is: () each."""
+        return self.lowest, self.highest - self.lowest
 
 
 def _averaging_filters(config: FeatureConfig) -> Tensor | None:
@@ -139,3 +200,12 @@ def _averaging_filters(config: FeatureConfig) -> Tensor | None:
         return None
     filters = mel_filters(config, config.window_size, config.sampling_rate)
     return torch.from_numpy(filters / np.maximum(filters.sum(axis=1, keepdims=True), 1e-8))
+
+
+def _band_scale(config: FeatureConfig) -> Tensor:
+    """Return what turns the mean magnitude of a band to that of `mel_area slaney`: (M, 1)."""
+    if not config.is_mel:
+        return torch.ones(1, 1)
+    filters = mel_filters(config, config.window_size, config.sampling_rate)  # (M, F)
+    # spectra whose window adds up to 1 have half of a sine's amplitude
+    return torch.from_numpy(filters.sum(axis=1, keepdims=True) / 2)

@@ -23,6 +23,10 @@ from absslab.core.model.network_parts import (
     unet_input,
 )
 from absslab.core.model.presence_unet import PresenceUNet
+from absslab.core.model.vgg_like_mask_model import (
+    VGGLikeMaskModelConfig,
+    build_vgg_like_mask_model,
+)
 
 
 class VGGLikeCNN(nn.Module):
@@ -291,6 +295,7 @@ MASK_NETS: dict[str, tuple[type[Config], Any]] = {
     "VGG_like_CNN": (VGGLikeCNNConfig, _build_vgg),
     "U_Net": (UNetConfig, _build_unet),
     "Presence_U_Net": (PresenceUNetConfig, _build_presence_unet),
+    "VGGLikeMaskModel": (VGGLikeMaskModelConfig, build_vgg_like_mask_model),
 }
 
 

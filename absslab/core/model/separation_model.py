@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from absslab.core.common.config import Config, option
+from absslab.core.model.border_frames import extend_to_borders, find_seen_frames
 from absslab.core.model.event_thresholds import EventThresholds
 from absslab.core.model.feature_config import FeatureConfig
 from absslab.core.model.front_end import FrontEnd
+from absslab.core.model.mask_kinds import MASK_KINDS
 from absslab.core.model.mask_networks import MASK_NETS, find_mask_net
 from absslab.core.model.pooling import POOLINGS, find_pooling, pool_presence
 
@@ -36,9 +39,14 @@ class ModelConfig(Config):
     masks: str = option(
         "independent",
         "independent: the mask of each class is computed alone (sigmoid); "
-        "competing: the masks of the classes and of a background add up to 1 (softmax)",
-        choices=("independent", "competing"),
+        "competing: the masks of the classes and of a background add up to 1 (softmax); "
+        "softmax: those of the classes alone do, so that every sound belongs to a class",
+        choices=MASK_KINDS,
     )
+
+    def n_outputs(self, n_classes: int) -> int:
+        """Return the number of masks that the network computes."""
+        return n_classes + MASK_KINDS[self.masks].has_background
 
 
 @dataclass(frozen=True)
@@ -89,7 +97,7 @@ class SeparationModel(nn.Module):
         mask_net: features → logits (B, K, M, T), or K + 1 where masks compete, the background last.
         pooling: masks → probabilities (B, K).
         classes: names of the classes, in the order of the masks.
-        competing: softmax over classes and background instead of a sigmoid per class.
+        masks: how logits become masks, one of `MASK_KINDS`.
 
     Shape:
         forward: (B, N) → `Prediction`.
@@ -104,20 +112,25 @@ class SeparationModel(nn.Module):
         mask_net: nn.Module,
         pooling: nn.Module,
         classes: Sequence[str],
-        competing: bool,
+        masks: str,
     ):
         super().__init__()
         self.front_end = front_end
         self.mask_net = mask_net
         self.pooling = pooling
         self.classes = tuple(classes)
-        self.competing = competing
+        self.masks = masks
         self.event_thresholds: EventThresholds | None = None  # those chosen for its classes
 
     @property
     def device(self) -> torch.device:
         """The device on which the model computes."""
         return self.front_end.device
+
+    @property
+    def competing(self) -> bool:
+        """Whether the masks of the classes compete with a background."""
+        return MASK_KINDS[self.masks].has_background
 
     def n_frames(self, n_samples: Tensor | None) -> Tensor | None:
         """Compute the number of frames from the number of samples: (B,) → (B,)."""
@@ -138,12 +151,13 @@ class SeparationModel(nn.Module):
             precision: see `predict`.
         """
         spectra = self.front_end.stft(waveforms)  # complex (B, F, T)
-        return self.predict(spectra, self.n_frames(n_samples), precision=precision)
+        lengths = waveforms.shape[-1] if n_samples is None else n_samples
+        return self.predict(spectra, lengths, precision=precision)
 
     def predict(
         self,
         spectra: Tensor,
-        n_frames: Tensor | None = None,
+        n_samples: Tensor | int | None = None,
         *,
         precision: torch.dtype = torch.float32,
     ) -> Prediction:
@@ -151,40 +165,57 @@ class SeparationModel(nn.Module):
 
         Args:
             spectra: complex (B, F, T), as the front end's STFT gives them.
-            n_frames: (B,), number of frames that are not padding; None: all.
+            n_samples: (B,), length of each recording without padding; a number: all have this
+                length; None: no recording is padded.
             precision: number format in which the mask network (and only this part) computes.
         """
         features = self.front_end(spectra)  # (B, 1, M, T)
-        return self.predict_from_features(features, n_frames, precision=precision)
+        return self.predict_from_features(features, n_samples, precision=precision)
 
     def predict_from_features(
         self,
         features: Tensor,
-        n_frames: Tensor | None = None,
+        n_samples: Tensor | int | None = None,
         *,
         precision: torch.dtype = torch.float32,
     ) -> Prediction:
         """Predict from normalised features (B, 1, M, T), for example stored ones; see `predict`."""
+        T = features.shape[-1]
+        seen = find_seen_frames(self.front_end.config, T, n_samples)
+        features = features[..., seen.first : seen.stop]  # (B, 1, M, T′)
         has_reduced_precision = precision is not torch.float32
         with torch.autocast(features.device.type, precision, enabled=has_reduced_precision):
-            logits, presence = self.mask_net(features)  # (B, K or K + 1, M, T), (B, K, T)
+            logits, presence = self.mask_net(features)  # (B, K or K + 1, M′, T″), (B, K, T′)
         # a softmax over channels that lie next to each other in memory is ten times slower
         logits = logits.float().contiguous()
-        if self.competing:
-            # the gradient of two slices would be two tensors of this size, added up
-            log_masks, log_rest = logits.log_softmax(1).split([len(self.classes), 1], 1)
-            masks = log_masks.exp()  # (B, K, M, T)
-            log_background = log_rest[:, 0]  # (B, M, T)
-        else:
-            masks = logits.sigmoid()  # (B, K, M, T)
-            log_no_class = nn.functional.logsigmoid(-logits)
-            log_background = log_no_class.sum(1)  # (B, M, T), log of "in no class"
-        of_masks = self.pooling(masks, n_frames)  # (B, K)
+        masks, log_background = MASK_KINDS[self.masks].activate(logits)
+        counts = _scale_counts(seen.counts, masks.shape[-1], seen.n_frames)
+        of_masks = self.pooling(masks, counts)  # (B, K)
+        if masks.shape[-2:] != features.shape[-2:]:
+            masks, log_background = _enlarge(masks, log_background, features.shape[-2:])
         probabilities = of_masks
         if presence is not None:
             presence = presence.float()
-            probabilities = (of_masks + pool_presence(presence, n_frames)) / 2
+            probabilities = (of_masks + pool_presence(presence, seen.counts)) / 2
+            presence = extend_to_borders(presence, seen, T)  # (B, K, T)
+        masks = extend_to_borders(masks, seen, T)  # (B, K, M, T)
+        log_background = extend_to_borders(log_background, seen, T)  # (B, M, T)
         return Prediction(probabilities, of_masks, masks, log_background, presence)
+
+
+def _scale_counts(counts: Tensor | None, n_pooled: int, n_frames: int) -> Tensor | None:
+    """Return how many frames of masks with fewer frames are not padding: (B,) → (B,)."""
+    if counts is None or n_pooled == n_frames:
+        return counts
+    return (-(-counts * n_pooled // n_frames)).clamp(1, n_pooled)
+
+
+def _enlarge(masks: Tensor, log_background: Tensor, size: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """Interpolate masks between the centres of their bins: (B, …, M′, T″) → (B, …, M, T′)."""
+    background = log_background.exp()[:, None]
+    background = F.interpolate(background, size=size, mode="bilinear")[:, 0]  # (B, M, T′)
+    masks = F.interpolate(masks, size=size, mode="bilinear")  # (B, K, M, T′)
+    return masks, background.log()
 
 
 def build_model(configs: ModelConfigs, classes: Sequence[str]) -> SeparationModel:
@@ -194,16 +225,14 @@ def build_model(configs: ModelConfigs, classes: Sequence[str]) -> SeparationMode
         configs: configs of its parts.
         classes: names of the classes to tell apart.
     """
-    competing = configs.model.masks == "competing"
     _, build_mask_net = find_mask_net(configs.model.model_type)
     _, build_pooling = find_pooling(configs.model.pooling)
     n_classes = len(classes)
-    mask_net = build_mask_net(
-        configs.mask_net, configs.features.n_bands, n_classes + competing, n_classes
-    )
+    n_outputs = configs.model.n_outputs(n_classes)
+    mask_net = build_mask_net(configs.mask_net, configs.features.n_bands, n_outputs, n_classes)
     # convolutions of most devices are faster where the channels of a bin lie next to each other
     mask_net = mask_net.to(memory_format=torch.channels_last)
-    if competing:
+    if n_outputs > n_classes:
         nn.init.zeros_(mask_net.to_masks.bias)
         nn.init.constant_(mask_net.to_masks.bias[-1], BACKGROUND_BIAS)
     return SeparationModel(
@@ -211,5 +240,5 @@ def build_model(configs: ModelConfigs, classes: Sequence[str]) -> SeparationMode
         mask_net=mask_net,
         pooling=build_pooling(configs.pooling),
         classes=classes,
-        competing=competing,
+        masks=configs.model.masks,
     )

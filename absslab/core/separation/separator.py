@@ -207,7 +207,7 @@ class Separator:
         """Predict the masks of a recording (N,) at the model's rate, before any postprocessing."""
         front_end = self.model.front_end
         spectrum = front_end.stft(waveform[None].to(self.device))  # (1, F, T)
-        prediction = self.model.predict(spectrum)
+        prediction = self.model.predict(spectrum, len(waveform))
         if not torch.isfinite(prediction.probabilities).all():
             raise InputError(
                 "the model gives no numbers (NaN): its weights are damaged, or its training "

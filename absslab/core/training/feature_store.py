@@ -139,7 +139,7 @@ class FeatureStore:
 def store_fingerprint(data_set: AudioDataSet, front_end: FrontEnd) -> str:
     """Return a key of all that features depend on: code, front end without normalisation, files."""
     settings = front_end.config.to_json()
-    for name in ("standardise", "normalisation"):
+    for name in ("standardise", "normalisation", "borders"):
         del settings[name]
     files = [
         (item.path, Path(item.path).stat().st_size, Path(item.path).stat().st_mtime_ns)

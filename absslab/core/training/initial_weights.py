@@ -120,11 +120,11 @@ def find_class_weights(configs: ModelConfigs, n_classes: int) -> dict[str, int]:
         the number of rows that each has for a class, by name.
     """
     _, build_mask_net = find_mask_net(configs.model.model_type)
-    competing = configs.model.masks == "competing"
 
     def shapes(n: int) -> dict[str, Tensor]:
         with torch.device("meta"):  # nothing is computed
-            mask_net = build_mask_net(configs.mask_net, configs.features.n_bands, n + competing, n)
+            n_outputs = configs.model.n_outputs(n)
+            mask_net = build_mask_net(configs.mask_net, configs.features.n_bands, n_outputs, n)
         return mask_net.state_dict()
 
     more = shapes(n_classes + 1)

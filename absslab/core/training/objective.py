@@ -79,15 +79,18 @@ class Objective:
         """
         if isinstance(batch, FeatureBatch):
             features = model.front_end.normalise(batch.features)  # (B, 1, M, T)
-            n_frames = model.n_frames(batch.n_samples)
-            prediction = model.predict_from_features(features, n_frames, precision=self.precision)
-            return self._combine(prediction, batch.labels, n_frames)
+            prediction = model.predict_from_features(
+                features, batch.n_samples, precision=self.precision
+            )
+            return self._combine(prediction, batch.labels, model.n_frames(batch.n_samples))
         pairs = self._pairs(model, batch, rng)
         mixtures = pairs.sum()  # complex (B, F, T)
         bins = bin_power(mixtures)  # (B, F, T)
         features = model.front_end.normalise(model.front_end.features_of_power(bins))
+        prediction = model.predict_from_features(
+            features, pairs.n_samples, precision=self.precision
+        )
         n_frames = model.n_frames(pairs.n_samples)
-        prediction = model.predict_from_features(features, n_frames, precision=self.precision)
         power = model.front_end.to_bands(bins)  # (B, M, T)
         labels = unite_labels(pairs.labels_first, pairs.labels_second)  # (B, K)
         if pairs.sources is not None:

@@ -16,16 +16,19 @@ from absslab.core.model.mask_networks import (
     find_mask_net,
 )
 from absslab.core.model.network_parts import frequency_channel
+from absslab.core.model.vgg_like_mask_model import VGGLikeMaskModelConfig
 
 SMALL = {
     "VGG_like_CNN": VGGLikeCNNConfig(channels=(4, 4), drop_out_probs=(0.1, 0.0)),
     "U_Net": UNetConfig(unet_channels=(4, 4, 4), fine_channels=3, context=4),
     "Presence_U_Net": PresenceUNetConfig(presence_channels=(4, 4, 4), presence_context=4),
+    "VGGLikeMaskModel": VGGLikeMaskModelConfig(mask_n_blocks=2, mask_conv_o_c=(4,)),
 }
 DROP_OUT = {
     "VGG_like_CNN": {"drop_out_probs": (0.0,)},
     "U_Net": {"drop_out": 0.0},
     "Presence_U_Net": {"presence_drop_out": 0.0},
+    "VGGLikeMaskModel": {"mask_dropout_probs": (0.0,)},
 }
 every_net = pytest.mark.parametrize("name", SMALL)
 

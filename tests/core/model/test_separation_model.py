@@ -3,14 +3,22 @@
 import pytest
 import torch
 
+from absslab.core.model.mask_kinds import MASK_KINDS
 from absslab.core.model.mask_networks import VGGLikeCNNConfig
-from absslab.core.model.pooling import POOLINGS, GWRPConfig, find_pooling, pool_presence
+from absslab.core.model.pooling import (
+    POOLINGS,
+    GWRPConfig,
+    NoConfig,
+    find_pooling,
+    pool_presence,
+)
 from absslab.core.model.separation_model import (
     BACKGROUND_BIAS,
     ModelConfig,
     ModelConfigs,
     build_model,
 )
+from absslab.core.model.vgg_like_mask_model import VGGLikeMaskModelConfig
 
 from .small_models import (
     CLASSES,
@@ -88,10 +96,9 @@ def test_waveforms_spectra_and_features_give_one_prediction(configs):
     spectra = model.front_end.stft(x)
     lengths = torch.tensor([4000, 3000])
     expected = model(x, lengths)
-    n_frames = FEATURES.n_frames(lengths)
     for prediction in (
-        model.predict(spectra, n_frames),
-        model.predict_from_features(model.front_end(spectra), n_frames),
+        model.predict(spectra, lengths),
+        model.predict_from_features(model.front_end(spectra), lengths),
     ):
         assert torch.equal(prediction.probabilities, expected.probabilities)
         assert torch.equal(prediction.masks, expected.masks)
@@ -110,3 +117,54 @@ def test_tags_are_the_mean_of_what_masks_and_presence_tell():
     expected = (prediction.of_masks + of_presence) / 2
     assert torch.equal(prediction.probabilities, expected)
     assert not torch.allclose(prediction.of_masks, of_presence)
+
+
+def coarse_model(masks="independent", **settings):
+    """Return a model whose masks have half of the bands and a third of the frames."""
+    net = VGGLikeMaskModelConfig(
+        mask_n_blocks=2,
+        mask_conv_o_c=(4,),
+        mask_conv_s_f=(2, 1),
+        mask_conv_s_t=(3, 1),
+        mask_dropout_probs=(0.0,),
+        **settings,
+    )
+    model = ModelConfig(model_type="VGGLikeMaskModel", pooling="GAP", masks=masks)
+    return trained(ModelConfigs(FEATURES, model, net, NoConfig()))
+
+
+@pytest.mark.parametrize("masks", MASK_KINDS)
+def test_masks_coarser_than_features_are_pooled_as_they_are(masks):
+    model = coarse_model(masks)
+    x = waveforms(2, 4000)
+    prediction = model(x)
+    logits = model.mask_net(model.front_end(model.front_end.stft(x))).masks
+    assert logits.shape[2:] == (8, -(-FEATURES.n_frames(4000) // 3))
+    coarse, log_background = MASK_KINDS[masks].activate(logits)
+    assert torch.allclose(prediction.probabilities, coarse.mean((2, 3)), atol=1e-6)
+    size = (16, FEATURES.n_frames(4000))
+    expected = torch.nn.functional.interpolate(coarse, size=size, mode="bilinear")
+    assert torch.allclose(prediction.masks, expected, atol=1e-6)
+    background = torch.nn.functional.interpolate(
+        log_background.exp()[:, None], size=size, mode="bilinear"
+    )[:, 0]
+    assert torch.allclose(prediction.log_background.exp(), background, atol=1e-6)
+
+
+def test_padding_is_not_counted_in_coarser_masks():
+    model = coarse_model(mask_conv_k_f=(2, 1), mask_conv_k_t=(3, 1), mask_conv_p_t=(0,))
+    recording = waveforms(1, 8 * 256)  # 9 frames, 3 of the masks
+    alone = model(recording).probabilities
+    padded = torch.nn.functional.pad(recording, (0, 6 * 256))
+    together = model(padded, torch.tensor([8 * 256])).probabilities
+    assert torch.allclose(together, alone, atol=1e-5)
+
+
+def test_softmax_masks_share_each_bin_among_the_classes_alone():
+    configs = ModelConfigs(FEATURES, ModelConfig(masks="softmax"), VGG.mask_net, GWRPConfig())
+    model = trained(configs)
+    prediction = model(waveforms(2, 4000))
+    assert prediction.masks.shape[1] == 3
+    assert torch.allclose(prediction.masks.sum(1), torch.ones(()), atol=1e-6)
+    assert (prediction.log_background == -torch.inf).all()
+    assert not model.competing

@@ -87,6 +87,7 @@ def test_a_store_is_made_once(tmp_path, data_set, monkeypatch):
         {"f_min": 50.0},
         {"f_max": 3000.0},
         {"log_offset": 1e-5},
+        {"mel_area": "slaney"},
         {"sampling_rate": 8001},
     ],
 )
@@ -100,7 +101,12 @@ def test_any_setting_of_the_features_changes_the_fingerprint(data_set, change):
 def test_normalisation_does_not_change_the_fingerprint(data_set):
     fingerprints = {
         store_fingerprint(data_set, FrontEnd(replace(CONFIG, **change)))
-        for change in ({}, {"normalisation": "scalar"}, {"standardise": False})
+        for change in (
+            {},
+            {"normalisation": "scalar"},
+            {"standardise": False},
+            {"borders": "valid"},
+        )
     }
     assert len(fingerprints) == 1
 
@@ -115,8 +121,11 @@ def test_every_setting_of_the_features_is_tested_above():
         "f_min",
         "f_max",
         "log_offset",
+        "mel_area",
+        "sampling_rate",
     }
-    assert set(CONFIG.to_json()) == named | {"sampling_rate", "normalisation", "standardise"}
+    # Stored features are not normalised yet, and hold the frames of all borders.
+    assert set(CONFIG.to_json()) == named | {"normalisation", "standardise", "borders"}
 
 
 def test_other_recordings_or_another_order_change_the_fingerprint(tmp_path, data_set):

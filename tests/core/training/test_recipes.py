@@ -3,6 +3,7 @@
 import os
 
 import pytest
+import torch
 
 from absslab.core.common.progress import run_to_end
 from absslab.core.data.mixing import MixingConfig
@@ -10,6 +11,8 @@ from absslab.core.data.mixture_plan import MixtureFolderConfig
 from absslab.core.data.mixture_writer import write_mixtures
 from absslab.core.data.synthetic.recording_files import cached_recordings
 from absslab.core.evaluation.model_evaluation import EvaluationConfig, open_evaluation
+from absslab.core.model.border_frames import find_seen_frames
+from absslab.core.model.separation_model import build_model
 from absslab.core.training.experiment import Experiment
 from absslab.core.training.recipes import RECIPES, apply_recipe
 from absslab.core.training.settings import Settings
@@ -54,3 +57,16 @@ def test_the_recommended_recipe_tags_and_separates_after_a_short_training(record
     assert scores["tagging"]["auc"] > 0.9
     assert scores["separation"]["si_sdr_improvement"] > 6.0
     assert scores["separation"]["leakage"] < -30.0
+
+
+@pytest.mark.parametrize(("recipe", "l1_weight"), [("thesis", 0), ("thesis_L1", 0.3)])
+def test_the_thesis_recipes_have_the_network_of_its_runs(recipe, l1_weight):
+    settings = Settings.from_flags(RECIPES[recipe])
+    model = build_model(settings.models, [f"class {index}" for index in range(16)])
+    assert sum(weights.numel() for weights in model.parameters()) == 130_032
+    assert settings.training.l1_weight == l1_weight
+    assert settings.training.batch_size == 32
+    prediction = model(torch.zeros(1, 160_000))
+    assert prediction.masks.shape == (1, 16, 64, 314)
+    seen = find_seen_frames(settings.features, 314, 160_000)
+    assert seen.n_frames == 311

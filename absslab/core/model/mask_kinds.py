@@ -1,0 +1,45 @@
+"""The kinds of masks: how the logits of a mask network become masks.
+
+Axes: B batch, K classes, K′ outputs of the network, M bands, T frames.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def _make_independent(logits: Tensor) -> tuple[Tensor, Tensor]:
+    log_no_class = F.logsigmoid(-logits)
+    return logits.sigmoid(), log_no_class.sum(1)  # (B, K, M, T), (B, M, T): log of "in no class"
+
+
+def _make_competing(logits: Tensor) -> tuple[Tensor, Tensor]:
+    # the gradient of two slices would be two tensors of this size, added up
+    log_masks, log_rest = logits.log_softmax(1).split([logits.shape[1] - 1, 1], 1)
+    return log_masks.exp(), log_rest[:, 0]  # (B, K, M, T), (B, M, T)
+
+
+def _make_softmax(logits: Tensor) -> tuple[Tensor, Tensor]:
+    nothing = torch.full_like(logits[:, 0], -torch.inf)  # (B, M, T): log of 0
+    return logits.softmax(1), nothing
+
+
+class MaskKind(NamedTuple):
+    """How logits become masks.
+
+    Shape:
+        activate: (B, K′, M, T) → masks (B, K, M, T), logarithm of the background's (B, M, T).
+    """
+
+    activate: Callable[[Tensor], tuple[Tensor, Tensor]]
+    has_background: bool  # the network computes a mask of the background, after the classes
+
+
+MASK_KINDS = {
+    "independent": MaskKind(_make_independent, has_background=False),
+    "competing": MaskKind(_make_competing, has_background=True),
+    "softmax": MaskKind(_make_softmax, has_background=False),
+}
