@@ -39,7 +39,7 @@ CHOICES = (("model_type", MASK_NETS), ("pooling", POOLINGS))
 
 GENERAL = ("positional arguments", "options")  # groups that argparse makes
 DEPENDENT = {  # titles of flags that exist only with one value of another flag
-    describe_config(config)[0] for config, _ in [*MASK_NETS.values(), *POOLINGS.values()]
+    describe_config(config)[0] for config, *_ in [*MASK_NETS.values(), *POOLINGS.values()]
 }
 
 
@@ -129,7 +129,7 @@ def _commands_page() -> Iterator[str]:
 def _choices_of_train() -> Iterator[str]:
     """Yield the flags that depend on another flag."""
     for flag, registry in CHOICES:
-        for name, (config, _) in registry.items():
+        for name, (config, *_) in registry.items():
             parser = Parser("absslab train", add_help=False)
             add_flags(parser, config)
             if any(parser.flag_groups()):

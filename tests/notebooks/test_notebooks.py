@@ -67,7 +67,7 @@ RUNS = {  # notebook → parameters, and a condition that is true at its end
         """,
     ),
     "5_pooling_laboratory.ipynb": (
-        FEW | {"n_epochs": 1, "poolings": ["GMP", "linear_softmax"], "flags": TINY},
+        FEW | {"n_epochs": 1, "poolings": ["GMP", "FC"], "flags": TINY},
         """
         await wait_until(lambda: laboratory.comparison)
         await wait_until(lambda: beside.comparison)

@@ -5,6 +5,12 @@ from .feature_inversion import FRONT_ENDS as FRONT_ENDS
 from .feature_inversion import FeatureInversion as FeatureInversion
 from .feature_inversion import FrontEndConfig as FrontEndConfig
 from .front_end import FrontEnd as FrontEnd
+from .learned_pooling import AdaptiveGWRP as AdaptiveGWRP
+from .learned_pooling import Attention as Attention
+from .learned_pooling import AutoPool as AutoPool
+from .learned_pooling import ConvolutionPooling as ConvolutionPooling
+from .learned_pooling import FullyConnected as FullyConnected
+from .learned_pooling import RecurrentPooling as RecurrentPooling
 from .mask_expander import MaskExpander as MaskExpander
 from .mask_kinds import MASK_KINDS as MASK_KINDS
 from .mask_networks import MASK_NETS as MASK_NETS

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from absslab.core.common.config import Config, from_flags, option
+from absslab.core.model.learned_pooling import MaskSize
 from absslab.core.model.pooling import POOLINGS
 
 HOP = 0.032  # s
@@ -81,16 +82,22 @@ class Pooled(NamedTuple):
         return float(sizes[where].sum() / sizes.sum()) if sizes.any() else 0.0
 
 
-def build_poolings(settings: Mapping[str, Any]) -> dict[str, nn.Module]:
-    """Build every pooling, by name.
+def build_poolings(settings: Mapping[str, Any], n_bands: int) -> dict[str, nn.Module]:
+    """Build every pooling that needs no training, by name, for one class.
 
     Args:
         settings: values of any fields of their configs, by name: decay, pseudocount, sharpness, ….
+        n_bands: M.
 
     Raises:
         InputError: a pooling does not allow a value.
     """
-    return {name: build(from_flags(config, settings)) for name, (config, build) in POOLINGS.items()}
+    size = MaskSize(n_classes=1, n_bands=n_bands)
+    return {
+        name: kind.build(from_flags(kind.config, settings), size)
+        for name, kind in POOLINGS.items()
+        if not kind.needs_training
+    }
 
 
 def pool(pooling: nn.Module, mask: np.ndarray, *, label: int = 1, n_steps: int = 0) -> Pooled:
@@ -145,7 +152,7 @@ def compare_poolings(settings: Mapping[str, Any], label: int, n_steps: int) -> P
     mask = make_hand_drawn_mask(from_flags(HandDrawnMaskConfig, settings))
     pooled = {
         name: pool(pooling, mask.values, label=label, n_steps=n_steps)
-        for name, pooling in build_poolings(settings).items()
+        for name, pooling in build_poolings(settings, len(mask.values)).items()
     }
     return PoolingComparison(mask, pooled, n_steps)
 

@@ -6,9 +6,9 @@ Axes: B batch, C channels, K′ outputs (classes, and a background where masks c
 T frames.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -291,14 +291,22 @@ def _build_presence_unet(
     )
 
 
-MASK_NETS: dict[str, tuple[type[Config], Any]] = {
-    "VGG_like_CNN": (VGGLikeCNNConfig, _build_vgg),
-    "U_Net": (UNetConfig, _build_unet),
-    "Presence_U_Net": (PresenceUNetConfig, _build_presence_unet),
-    "VGGLikeMaskModel": (VGGLikeMaskModelConfig, build_vgg_like_mask_model),
+class MaskNetKind(NamedTuple):
+    """A mask network: its settings, and the function that builds it from them."""
+
+    config: type[Config]
+    build: Callable[[Any, int, int, int], nn.Module]  # config, M, K′, K
+
+
+MASK_NETS = {
+    "VGG_like_CNN": MaskNetKind(VGGLikeCNNConfig, _build_vgg),
+    "U_Net": MaskNetKind(UNetConfig, _build_unet),
+    "Presence_U_Net": MaskNetKind(PresenceUNetConfig, _build_presence_unet),
+    "VGGLikeMaskModel": MaskNetKind(VGGLikeMaskModelConfig, build_vgg_like_mask_model),
 }
 
 
-def find_mask_net(name: str) -> tuple[type[Config], Any]:
-    """Return the config class of a mask network, and the function that builds one."""
-    return look_up("model type", name, MASK_NETS)
+def find_mask_net(name: str) -> MaskNetKind:
+    """Return a mask network by its name."""
+    kind: MaskNetKind = look_up("model type", name, MASK_NETS)
+    return kind

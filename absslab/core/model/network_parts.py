@@ -47,3 +47,12 @@ def convolution_block(n_in: int, n_out: int, *, kernel: int = 3, stride: int = 1
     """Return a convolution, batch norm and ReLU: (B, n_in, M, T) → (B, n_out, M′, T′)."""
     convolution = nn.Conv2d(n_in, n_out, kernel, stride, kernel // 2, bias=False)
     return nn.Sequential(convolution, nn.BatchNorm2d(n_out), nn.ReLU(inplace=True))
+
+
+def real_frames(masks: Tensor, n_frames: Tensor | None) -> Tensor:
+    """Find the frames that are not padding: (B, 1, 1, T); a single True if `n_frames` is None."""
+    if n_frames is None:
+        return torch.ones((), dtype=torch.bool, device=masks.device)
+    frames = torch.arange(masks.shape[-1], device=masks.device)
+    real = frames < n_frames.to(masks.device)[:, None]  # (B, T)
+    return real[:, None, None]

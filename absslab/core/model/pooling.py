@@ -2,16 +2,32 @@
 
 Axes: B batch, K classes, M bands, T frames. All take masks (B, K, M, T) in [0, 1] and, for
 recordings that were padded to a common length, `n_frames` (B,): the number of frames that are not
-padding. All return (B, K) in [0, 1].
+padding. All return (B, K) in [0, 1]. Those that learn are in `absslab.core.model.learned_pooling`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from absslab.core.common.config import Config, look_up, option
+from absslab.core.model.learned_pooling import (
+    AdaptiveGWRP,
+    AdaptiveGWRPConfig,
+    Attention,
+    AutoPool,
+    AutoPoolConfig,
+    ConvolutionConfig,
+    FullyConnected,
+    FullyConnectedConfig,
+    MaskSize,
+    RecurrentConfig,
+    RecurrentPooling,
+    build_convolution_pooling,
+)
+from absslab.core.model.network_parts import real_frames
 
 
 class GMP(nn.Module):
@@ -160,15 +176,6 @@ def pool_presence(logits: Tensor, n_frames: Tensor | None = None) -> Tensor:
     return presence.square().sum(2) / (presence.sum(2) + 1)  # one frame more, of silence
 
 
-def real_frames(masks: Tensor, n_frames: Tensor | None) -> Tensor:
-    """Find the frames that are not padding: (B, 1, 1, T); a single True if `n_frames` is None."""
-    if n_frames is None:
-        return torch.ones((), dtype=torch.bool, device=masks.device)
-    frames = torch.arange(masks.shape[-1], device=masks.device)
-    real = frames < n_frames.to(masks.device)[:, None]  # (B, T)
-    return real[:, None, None]
-
-
 def _sum(values: Tensor, n_frames: Tensor | None) -> Tensor:
     if n_frames is not None:
         values = values * real_frames(values, n_frames)
@@ -225,24 +232,77 @@ class ExponentialSoftmaxConfig(Config):
     sharpness: float = option(10.0, "0 gives the mean, infinity the maximum", at_least=0)
 
 
-POOLINGS: dict[str, tuple[type[Config], Any]] = {
-    "GMP": (NoConfig, lambda config: GMP()),
-    "GAP": (NoConfig, lambda config: GAP()),
-    "GWRP": (
+class PoolingKind(NamedTuple):
+    """A pooling, its settings, and what it needs."""
+
+    config: type[Config]
+    build: Callable[[Any, MaskSize], nn.Module]
+    needs_training: bool = False  # before it is trained, its probabilities mean nothing
+    has_fixed_size: bool = False  # it knows masks of one size
+
+
+POOLINGS = {
+    "GMP": PoolingKind(NoConfig, lambda config, size: GMP()),
+    "GAP": PoolingKind(NoConfig, lambda config, size: GAP()),
+    "GWRP": PoolingKind(
         GWRPConfig,
-        lambda config: GWRP(decay=config.decay, decay_fraction=config.decay_fraction),
+        lambda config, size: GWRP(decay=config.decay, decay_fraction=config.decay_fraction),
     ),
-    "linear_softmax": (
+    "adaptive_GWRP": PoolingKind(
+        AdaptiveGWRPConfig,
+        lambda config, size: AdaptiveGWRP(config.for_classes(size.n_classes)),
+    ),
+    "linear_softmax": PoolingKind(
         LinearSoftmaxConfig,
-        lambda config: LinearSoftmax(pseudocount=config.pseudocount),
+        lambda config, size: LinearSoftmax(pseudocount=config.pseudocount),
     ),
-    "exponential_softmax": (
+    "exponential_softmax": PoolingKind(
         ExponentialSoftmaxConfig,
-        lambda config: ExponentialSoftmax(sharpness=config.sharpness),
+        lambda config, size: ExponentialSoftmax(sharpness=config.sharpness),
+    ),
+    "auto_pool": PoolingKind(
+        AutoPoolConfig,
+        lambda config, size: AutoPool(n_classes=size.n_classes, sharpness=config.first_sharpness),
+    ),
+    "attention": PoolingKind(
+        NoConfig,
+        lambda config, size: Attention(n_classes=size.n_classes, n_bands=size.n_bands),
+    ),
+    "FC": PoolingKind(
+        FullyConnectedConfig,
+        lambda config, size: FullyConnected(
+            size=size,
+            use_bias=config.fc_bias,
+            sort=config.fc_sort,
+            activation=config.fc_activation,
+        ),
+        needs_training=True,
+        has_fixed_size=True,
+    ),
+    "CNN_FC": PoolingKind(
+        ConvolutionConfig, build_convolution_pooling, needs_training=True, has_fixed_size=True
+    ),
+    "RNN_FC": PoolingKind(
+        RecurrentConfig,
+        lambda config, size: RecurrentPooling(
+            n_classes=size.n_classes,
+            n_bands=size.n_bands,
+            cell_type=config.rnn_cell,
+            hidden_size=config.rnn_units,
+            n_layers=config.rnn_layers,
+            use_bias=config.rnn_bias,
+            drop_out=config.rnn_drop_out,
+            bidirectional=config.rnn_bidirectional,
+            linear_bias=config.fc_bias,
+            sort=config.fc_sort,
+            activation=config.fc_activation,
+        ),
+        needs_training=True,
     ),
 }
 
 
-def find_pooling(name: str) -> tuple[type[Config], Any]:
-    """Return the config class of a pooling, and the function that builds one from its config."""
-    return look_up("pooling", name, POOLINGS)
+def find_pooling(name: str) -> PoolingKind:
+    """Return a pooling by its name."""
+    kind: PoolingKind = look_up("pooling", name, POOLINGS)
+    return kind

@@ -12,13 +12,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from absslab.core.common.config import Config, option
+from absslab.core.common.errors import InputError
 from absslab.core.model.border_frames import extend_to_borders, find_seen_frames
 from absslab.core.model.event_thresholds import EventThresholds
 from absslab.core.model.feature_config import FeatureConfig
 from absslab.core.model.front_end import FrontEnd
+from absslab.core.model.learned_pooling import MaskSize, Rescaler
 from absslab.core.model.mask_kinds import MASK_KINDS
 from absslab.core.model.mask_networks import MASK_NETS, find_mask_net
 from absslab.core.model.pooling import POOLINGS, find_pooling, pool_presence
+from absslab.core.model.vgg_like_mask_model import VGGLikeMaskModel
 
 # Added to the background's output of competing masks, so that an untrained model assigns most of
 # each bin to the background.
@@ -42,6 +45,11 @@ class ModelConfig(Config):
         "competing: the masks of the classes and of a background add up to 1 (softmax); "
         "softmax: those of the classes alone do, so that every sound belongs to a class",
         choices=MASK_KINDS,
+    )
+    rescale: bool = option(
+        False,
+        "learn for each class how to rescale the probabilities that the pooling gives",
+        aliases=["rescale_classification"],
     )
 
     def n_outputs(self, n_classes: int) -> int:
@@ -72,8 +80,8 @@ class ModelConfigs:
         return cls(
             FeatureConfig.from_json(values["features"]),
             model,
-            find_mask_net(model.model_type)[0].from_json(values["mask_net"]),
-            find_pooling(model.pooling)[0].from_json(values["pooling"]),
+            find_mask_net(model.model_type).config.from_json(values["mask_net"]),
+            find_pooling(model.pooling).config.from_json(values["pooling"]),
         )
 
 
@@ -98,6 +106,7 @@ class SeparationModel(nn.Module):
         pooling: masks → probabilities (B, K).
         classes: names of the classes, in the order of the masks.
         masks: how logits become masks, one of `MASK_KINDS`.
+        rescaler: (B, K) → (B, K), changes the probabilities of the pooling; None: they stay.
 
     Shape:
         forward: (B, N) → `Prediction`.
@@ -113,11 +122,13 @@ class SeparationModel(nn.Module):
         pooling: nn.Module,
         classes: Sequence[str],
         masks: str,
+        rescaler: nn.Module | None = None,
     ):
         super().__init__()
         self.front_end = front_end
         self.mask_net = mask_net
         self.pooling = pooling
+        self.rescaler = rescaler
         self.classes = tuple(classes)
         self.masks = masks
         self.event_thresholds: EventThresholds | None = None  # those chosen for its classes
@@ -191,6 +202,8 @@ class SeparationModel(nn.Module):
         masks, log_background = MASK_KINDS[self.masks].activate(logits)
         counts = _scale_counts(seen.counts, masks.shape[-1], seen.n_frames)
         of_masks = self.pooling(masks, counts)  # (B, K)
+        if self.rescaler is not None:
+            of_masks = self.rescaler(of_masks)
         if masks.shape[-2:] != features.shape[-2:]:
             masks, log_background = _enlarge(masks, log_background, features.shape[-2:])
         probabilities = of_masks
@@ -218,27 +231,60 @@ def _enlarge(masks: Tensor, log_background: Tensor, size: tuple[int, ...]) -> tu
     return masks, background.log()
 
 
+def build_mask_net(configs: ModelConfigs, n_classes: int) -> nn.Module:
+    """Build the mask network of a model, with fresh weights."""
+    return find_mask_net(configs.model.model_type).build(
+        configs.mask_net,
+        configs.features.n_bands,
+        configs.model.n_outputs(n_classes),
+        n_classes,
+    )
+
+
+def build_pooling(configs: ModelConfigs, mask_net: nn.Module, n_classes: int) -> nn.Module:
+    """Build the pooling of a model, with fresh weights, for the masks of its network.
+
+    Raises:
+        InputError: the pooling needs recordings of one length, and the config does not say which.
+    """
+    kind = find_pooling(configs.model.pooling)
+    n_frames: int | None = None
+    if kind.has_fixed_size:
+        n_frames = getattr(configs.pooling, "recording_frames", None)
+        if n_frames is None:
+            raise InputError(
+                f"the pooling {configs.model.pooling} needs recordings of one length: "
+                "expected their number of frames, as in --recording_frames 311"
+            )
+    n_bands = configs.features.n_bands
+    if isinstance(mask_net, VGGLikeMaskModel):
+        n_bands, n_frames = mask_net.mask_size(n_bands, n_frames)
+    return kind.build(configs.pooling, MaskSize(n_classes, n_bands, n_frames))
+
+
 def build_model(configs: ModelConfigs, classes: Sequence[str]) -> SeparationModel:
     """Build a model with fresh weights.
 
     Args:
         configs: configs of its parts.
         classes: names of the classes to tell apart.
+
+    Raises:
+        InputError: the parts do not fit each other.
     """
-    _, build_mask_net = find_mask_net(configs.model.model_type)
-    _, build_pooling = find_pooling(configs.model.pooling)
     n_classes = len(classes)
-    n_outputs = configs.model.n_outputs(n_classes)
-    mask_net = build_mask_net(configs.mask_net, configs.features.n_bands, n_outputs, n_classes)
+    mask_net = build_mask_net(configs, n_classes)
     # convolutions of most devices are faster where the channels of a bin lie next to each other
-    mask_net = mask_net.to(memory_format=torch.channels_last)
-    if n_outputs > n_classes:
-        nn.init.zeros_(mask_net.to_masks.bias)
-        nn.init.constant_(mask_net.to_masks.bias[-1], BACKGROUND_BIAS)
+    mask_net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if MASK_KINDS[configs.model.masks].has_background:
+        to_masks: Any = mask_net.to_masks
+        nn.init.zeros_(to_masks.bias)
+        nn.init.constant_(to_masks.bias[-1], BACKGROUND_BIAS)
     return SeparationModel(
         front_end=FrontEnd(configs.features),
         mask_net=mask_net,
-        pooling=build_pooling(configs.pooling),
+        pooling=build_pooling(configs, mask_net, n_classes),
         classes=classes,
         masks=configs.model.masks,
+        rescaler=Rescaler(n_classes) if configs.model.rescale else None,
     )

@@ -40,6 +40,7 @@ from absslab.core.training.events import (
 )
 from absslab.core.training.feature_store import FeatureStore, store_path, store_steps
 from absslab.core.training.initial_weights import InitialWeights
+from absslab.core.training.recording_length import fix_recording_length
 from absslab.core.training.resumption import damage_error, read_resumable, warn_about_lost_metrics
 from absslab.core.training.run_directory import (
     NoticeLog,
@@ -239,7 +240,7 @@ class Experiment:
         )
         torch.manual_seed(settings.training.seed)
         device = choose_device(settings.run.device)
-        model = build_model(settings.models, labels.classes)
+        model = build_model(fix_recording_length(settings.models, train), labels.classes)
         if initial is not None:
             initial.copy_to(model)
         model = model.to(device)
@@ -355,7 +356,7 @@ class Experiment:
         trained_on: Sequence[str],
     ) -> None:
         """Save the best model, then the metrics, then the state: a kill between loses nothing."""
-        configs = self.settings.models
+        configs = fix_recording_length(self.settings.models, trainer.data.train)
         model = trainer.average.model
         made = {
             "settings": self.settings.to_json(),

@@ -1,20 +1,26 @@
 """Begin a training with the weights of another model, whose classes may be others."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from absslab.core.common.config import format_setting
 from absslab.core.common.errors import InputError, InputWarning, escape_braces
 from absslab.core.common.notices import give_notice
 from absslab.core.data.class_names import list_classes
 from absslab.core.model.checkpoint import Checkpoint, load_checkpoint
-from absslab.core.model.mask_networks import find_mask_net
-from absslab.core.model.separation_model import ModelConfigs, SeparationModel
+from absslab.core.model.learned_pooling import AdaptiveGWRPConfig, Rescaler
+from absslab.core.model.separation_model import (
+    ModelConfigs,
+    SeparationModel,
+    build_mask_net,
+    build_pooling,
+)
 
-_NEEDED = ("model_type", "masks")  # of the model's settings; its pooling has no weights
+_NEEDED = ("model_type", "masks")  # of the model's settings
+_LEARNED = ("pooling", "rescaler")  # parts whose weights are copied if both models have the same
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,10 @@ class InitialWeights:
         background = (len(model.classes), len(old.classes))
         per_class = find_class_weights(self.checkpoint.configs, len(old.classes))
         weights = old.state_dict()
+        left = self._other_parts(model)
         for name, target in model.state_dict().items():
+            if name.split(".")[0] in left:
+                continue
             if name not in per_class:
                 target.copy_(weights[name])
                 continue
@@ -91,6 +100,20 @@ class InitialWeights:
             for row, old_row in [*rows, background] if has_background else rows:
                 blocks[row].copy_(old_blocks[old_row])
         self._tell_classes(model.classes, copied)
+
+    def _other_parts(self, model: SeparationModel) -> list[str]:
+        """Return the learned parts of a new model that are not built as those of the old one."""
+        old = self.checkpoint.model
+
+        def describe(part: nn.Module | None) -> object:
+            shapes = {} if part is None else part.state_dict()
+            return type(part), {name: weights.shape[1:] for name, weights in shapes.items()}
+
+        return [
+            part
+            for part in _LEARNED
+            if describe(getattr(model, part)) != describe(getattr(old, part))
+        ]
 
     def _tell_classes(self, classes: Sequence[str], copied: Sequence[str]) -> None:
         """Tell which classes begin anew, and which are left out, if there are such."""
@@ -110,7 +133,7 @@ def find_class_weights(configs: ModelConfigs, n_classes: int) -> dict[str, int]:
     """Find the weights of a model that have rows for each class.
 
     They are those whose shape changes with the number of classes. Where masks compete, those of
-    masks have as many rows more at the end, for the background.
+    the mask network have as many rows more at the end, for the background.
 
     Args:
         configs: of the model.
@@ -119,18 +142,20 @@ def find_class_weights(configs: ModelConfigs, n_classes: int) -> dict[str, int]:
     Returns:
         the number of rows that each has for a class, by name.
     """
-    _, build_mask_net = find_mask_net(configs.model.model_type)
+    if isinstance(configs.pooling, AdaptiveGWRPConfig):  # it may have a number for each class
+        configs = replace(configs, pooling=AdaptiveGWRPConfig())
 
     def shapes(n: int) -> dict[str, Tensor]:
         with torch.device("meta"):  # nothing is computed
-            n_outputs = configs.model.n_outputs(n)
-            mask_net = build_mask_net(configs.mask_net, configs.features.n_bands, n_outputs, n)
-        return mask_net.state_dict()
+            mask_net = build_mask_net(configs, n)
+            parts = {"mask_net": mask_net, "pooling": build_pooling(configs, mask_net, n)}
+            if configs.model.rescale:
+                parts["rescaler"] = Rescaler(n)
+        return nn.ModuleDict(parts).state_dict()
 
     more = shapes(n_classes + 1)
-    n_rows = {
+    return {
         name: len(more[name]) - len(weights)
         for name, weights in shapes(n_classes).items()
         if weights.shape != more[name].shape
     }
-    return {f"mask_net.{name}": n for name, n in n_rows.items()}

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from absslab.core.model.front_end import FrontEnd
-from absslab.core.model.pooling import GAP, real_frames
+from absslab.core.model.network_parts import real_frames
+from absslab.core.model.pooling import GAP
 from absslab.core.training.augmentation import SourceSpectra
 from absslab.core.training.frame_labels import FrameLabels
 

@@ -87,9 +87,8 @@ class Objective:
         mixtures = pairs.sum()  # complex (B, F, T)
         bins = bin_power(mixtures)  # (B, F, T)
         features = model.front_end.normalise(model.front_end.features_of_power(bins))
-        prediction = model.predict_from_features(
-            features, pairs.n_samples, precision=self.precision
-        )
+        lengths = batch.waveforms.shape[-1] if pairs.n_samples is None else pairs.n_samples
+        prediction = model.predict_from_features(features, lengths, precision=self.precision)
         n_frames = model.n_frames(pairs.n_samples)
         power = model.front_end.to_bands(bins)  # (B, M, T)
         labels = unite_labels(pairs.labels_first, pairs.labels_second)  # (B, K)

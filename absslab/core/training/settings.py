@@ -10,8 +10,8 @@ from absslab.core.common.errors import InputError
 from absslab.core.common.left_out import on_error_option
 from absslab.core.data.layouts import DataConfig
 from absslab.core.model.feature_config import FeatureConfig
-from absslab.core.model.mask_networks import MASK_NETS, find_mask_net
-from absslab.core.model.pooling import POOLINGS, find_pooling
+from absslab.core.model.mask_networks import MASK_NETS, MaskNetKind, find_mask_net
+from absslab.core.model.pooling import POOLINGS, PoolingKind, find_pooling
 from absslab.core.model.separation_model import ModelConfig, ModelConfigs
 from absslab.core.training.augmentation import AugmentationConfig
 from absslab.core.training.config import TrainingConfig
@@ -62,13 +62,11 @@ class Settings:
     @staticmethod
     def config_classes(model: ModelConfig) -> dict[str, type[Config]]:
         """Return the config class of each section, for the mask network and pooling of a model."""
-        mask_net, _ = find_mask_net(model.model_type)
-        pooling, _ = find_pooling(model.pooling)
         return {
             "features": FeatureConfig,
             "model": ModelConfig,
-            "mask_net": mask_net,
-            "pooling": pooling,
+            "mask_net": find_mask_net(model.model_type).config,
+            "pooling": find_pooling(model.pooling).config,
             "data": DataConfig,
             "augmentation": AugmentationConfig,
             "training": TrainingConfig,
@@ -165,10 +163,14 @@ def find_other_part(name: str) -> str:
     >>> find_other_part("decay")
     'it is a setting of --pooling GWRP'
     """
-    for kind, registry in (("model_type", MASK_NETS), ("pooling", POOLINGS)):
-        for part, (config_class, _) in registry.items():
-            if name in field_names(config_class):
-                return f"it is a setting of --{kind} {part}"
+    registries: dict[str, Mapping[str, MaskNetKind | PoolingKind]] = {
+        "model_type": MASK_NETS,
+        "pooling": POOLINGS,
+    }
+    for flag, registry in registries.items():
+        for part, kind in registry.items():
+            if name in field_names(kind.config):
+                return f"it is a setting of --{flag} {part}"
     return ""
 
 
@@ -214,5 +216,7 @@ def _value_aliases() -> dict[str, Mapping[Any, Any]]:
 def _all_config_classes() -> Iterable[type[Config]]:
     """Yield every config class of a training, for all mask networks and poolings."""
     yield from Settings.config_classes(ModelConfig()).values()
-    for config_class, _ in (*MASK_NETS.values(), *POOLINGS.values()):
-        yield config_class
+    for mask_net in MASK_NETS.values():
+        yield mask_net.config
+    for pooling in POOLINGS.values():
+        yield pooling.config

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from absslab.core.common.errors import InputError
+from absslab.core.model.convolution_blocks import fewest_frames, size_after
 from absslab.core.model.vgg_like_mask_model import (
     VGGLikeMaskModelConfig,
     build_vgg_like_mask_model,
@@ -75,7 +76,7 @@ def test_kernels_strides_and_paddings_differ_per_axis():
         mask_conv_p_t=(1, 0),
     )
     assert network(features()).masks.shape == (2, 3, 8, 18)
-    assert network.n_bands(16) == 8
+    assert size_after([block.config for block in network.blocks], (16, 20))[0] == 8
 
 
 @pytest.mark.parametrize("kind", ["max", "avg"])
@@ -96,7 +97,7 @@ def test_pooling_follows_the_activation(kind):
     expected = last(pool(x, (2, 3), (2, 1)))
     assert torch.allclose(network(features()).masks, expected, atol=1e-6)
     assert expected.shape == (2, 3, 8, 20)
-    assert network.n_bands(16) == 8
+    assert size_after([block.config for block in network.blocks], (16, 20))[0] == 8
 
 
 def test_coordinates_are_a_channel_of_every_convolution():
@@ -173,7 +174,7 @@ def test_groups_are_computed_apart():
 
 def test_too_short_recordings_are_named():
     network = build(mask_conv_p_t=(0,))
-    assert network.fewest_frames() == 5
+    assert fewest_frames([block.config for block in network.blocks]) == 5
     assert network(features(n_frames=5)).masks.shape == (2, 3, 16, 1)
     with pytest.raises(InputError, match="has 4 frames: the mask network needs 5"):
         network(features(n_frames=4))
@@ -186,8 +187,11 @@ def test_too_short_recordings_are_named():
         ({"mask_conv_groups": (2, 1)}, "mask_conv_groups is 2 in block 1, which has 1 channels"),
         ({"mask_conv_groups": (1, 2)}, "mask_conv_groups is 2 in block 2, which has 3 channels"),
         ({"mask_pooling_type": "max"}, "mask_pool_k_f is 0 with mask_pooling_type max"),
-        ({"mask_conv_k_f": (21,)}, "leaves no bands of 16"),
-        ({"mask_conv_p_f": (16,), "mask_conv_pad_type": "reflection"}, "leaves no bands of 16"),
+        ({"mask_conv_k_f": (21,)}, "leave no bands of 16: their kernels"),
+        (
+            {"mask_conv_p_f": (16,), "mask_conv_pad_type": "reflection"},
+            "leave no bands of 16: their kernels",
+        ),
         ({"mask_activations": ("tanh",)}, "expected one of relu, lr, sig, softmax"),
     ],
 )

@@ -13,10 +13,12 @@ from absslab.core.common.notices import collect_notices
 from absslab.core.common.progress import run_to_end
 from absslab.core.model.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint
 from absslab.core.model.mask_networks import MASK_NETS, VGGLikeCNNConfig
+from absslab.core.model.pooling import POOLINGS
 from absslab.core.model.separation_model import build_model
 from absslab.core.training.events import EpochResult
 from absslab.core.training.experiment import Experiment
 from absslab.core.training.initial_weights import find_class_weights
+from absslab.core.training.recording_length import fix_recording_length
 
 CLASSES = ("alert", "knock", "pageturn", "speech")
 
@@ -202,3 +204,44 @@ def test_beginning_and_going_on_are_not_mixed(checkpoint, capsys):
     assert "--initial_weights begins a new training, --checkpoint_path goes on" in (
         capsys.readouterr().err
     )
+
+
+def with_pooling(settings, pooling, **changes):
+    config = POOLINGS[pooling].config(**changes)
+    model = replace(settings.model, pooling=pooling, rescale=True)
+    return replace(settings, model=model, pooling=config)
+
+
+@pytest.mark.parametrize("pooling", ["adaptive_GWRP", "FC", "CNN_FC", "RNN_FC", "attention"])
+def test_what_a_pooling_has_learned_of_a_class_is_copied(new_run, folder, tmp_path, pooling):
+    settings = with_pooling(settings_of(new_run, folder), pooling)
+    known, _ = prepare(settings)
+    with torch.no_grad():
+        for weights in [*known.model.pooling.parameters(), *known.model.rescaler.parameters()]:
+            weights.normal_()
+    configs = fix_recording_length(settings.models, known.data.train)
+    save_checkpoint(tmp_path / "known.ckpt", known.model, configs, {})
+    keep_classes(folder, CLASSES[::-1][:3])
+    changed = replace(settings.training, initial_weights=str(tmp_path / "known.ckpt"), seed=3)
+    trainer, _ = prepare(replace(settings, training=changed))
+    places = [known.model.classes.index(name) for name in trainer.model.classes]
+    for part in ("pooling", "rescaler"):
+        expected = getattr(known.model, part).state_dict()
+        for name, weights in getattr(trainer.model, part).state_dict().items():
+            is_shared = name.startswith("recurrent.")
+            before = expected[name] if is_shared else expected[name][places]
+            assert torch.equal(weights, before), name
+
+
+def test_another_pooling_begins_anew(new_run, folder, tmp_path):
+    known, _ = prepare(settings_of(new_run, folder))
+    save_checkpoint(tmp_path / "known.ckpt", known.model, new_run.models, {})
+    settings = with_pooling(settings_of(new_run, folder), "FC")
+    changed = replace(settings.training, initial_weights=str(tmp_path / "known.ckpt"))
+    trainer, _ = prepare(replace(settings, training=changed))
+    untrained, _ = prepare(settings)
+    for name, weights in trainer.model.pooling.state_dict().items():
+        assert torch.equal(weights, untrained.model.pooling.state_dict()[name]), name
+    mask_net = known.model.mask_net.state_dict()
+    for name, weights in trainer.model.mask_net.state_dict().items():
+        assert torch.equal(weights, mask_net[name]), name
