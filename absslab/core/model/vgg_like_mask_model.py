@@ -40,17 +40,19 @@ class VGGLikeMaskModel(nn.Module):
 
     def __init__(self, blocks: Sequence[BlockConfig]):
         super().__init__()
-        hidden = [Block(block) for block in blocks[:-1]]
-        self.last = Block(blocks[-1], is_linear=True)
-        self.blocks = nn.Sequential(*hidden, self.last)
+        last = len(blocks) - 1
+        self.blocks = nn.Sequential(
+            *(Block(block, is_linear=index == last) for index, block in enumerate(blocks))
+        )
         self._blocks = tuple(blocks)
         self._fewest_frames = fewest_frames(blocks)
 
     @property
     def to_masks(self) -> nn.Module:
         """The layer whose bias is added to the logits of the masks."""
-        norm = self.last.norm
-        return norm if isinstance(norm, nn.BatchNorm2d) else self.last.convolution
+        last = self.blocks[-1]
+        assert isinstance(last, Block)
+        return last.norm if isinstance(last.norm, nn.BatchNorm2d) else last.convolution
 
     def mask_size(self, n_bands: int, n_frames: int | None) -> tuple[int, int | None]:
         """Return the number of bands and of frames (None: any) of masks."""

@@ -38,6 +38,8 @@ def features(n_bands=16, n_frames=20):
 def test_it_has_as_many_weights_as_in_the_thesis(settings, n_weights):
     network = build_vgg_like_mask_model(VGGLikeMaskModelConfig(**settings), 64, 16, 16)
     assert sum(weights.numel() for weights in network.parameters()) == n_weights
+    stored = [name for name in network.state_dict() if name.endswith(("weight", "bias"))]
+    assert sum(network.state_dict()[name].numel() for name in stored) == n_weights
 
 
 def test_a_block_is_padding_convolution_norm_activation():
