@@ -21,9 +21,10 @@ from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 
 import absslab
-from absslab.cli.main import COMMANDS, main
+from absslab.cli.main import COMMANDS, import_command, main
 from absslab.cli.parser import Parser
 from absslab.core.audio import sound_files
+from absslab.core.common.notices import collect_notices
 from absslab.core.model.mask_networks import MASK_NETS
 from absslab.core.model.pooling import POOLINGS
 
@@ -235,8 +236,12 @@ def test_every_command_of_a_page_is_understood(page):
             assert words[1] in (*COMMANDS, "COMMAND", "--help")
             continue
         at = words.index("--mode") if "--mode" in words else 0
-        command = importlib.import_module(f"absslab.cli.{words[at + 1]}")
-        with patch.object(Parser, "parse", parse_only), pytest.raises(ParsedError):
+        command = import_command(words[at + 1])
+        with (
+            patch.object(Parser, "parse", parse_only),
+            collect_notices(),
+            pytest.raises(ParsedError),
+        ):
             command.run(words[1:at] + words[at + 2 :])
 
 

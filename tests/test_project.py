@@ -13,6 +13,7 @@ import yaml
 import absslab
 from absslab.cli.main import COMMANDS
 from absslab.core.common.config import Config
+from absslab.core.thesis.flags import FLAGS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [  # the README and the manual, which holds what the README links to
@@ -43,7 +44,7 @@ def test_the_conda_environment_has_the_same_packages_and_bounds_as_the_project()
 
 def test_the_readme_names_commands_flags_and_files_that_exist():
     text = "\n".join(path.read_text() for path in PAGES)
-    commands = set(re.findall(r"^absslab ([a-z]+)", text, flags=re.MULTILINE))
+    commands = set(re.findall(r"^absslab ([a-z][a-z-]+)", text, flags=re.MULTILINE))
     assert commands
     assert commands <= set(COMMANDS)
     for target in re.findall(r"^make ([a-z]+)", text, flags=re.MULTILINE):
@@ -57,7 +58,8 @@ def test_the_readme_names_commands_flags_and_files_that_exist():
             importlib.import_module(module.name)
     fields = [field for config in Config.__subclasses__() for field in dataclasses.fields(config)]
     known = {name for field in fields for name in (field.name, *field.metadata["aliases"])}
-    known |= {"recipe", "checkpoint_path", "output", "mode", "help"}
+    known |= {"recipe", "checkpoint_path", "output", "mode", "help", "classes"}
+    known |= set(FLAGS)  # of the thesis
     for script in (*(ROOT / "benchmarks").glob("*.py"), *(ROOT / "docs").glob("*.py")):
         known |= set(re.findall(r'add_argument\("--(\w+)"', script.read_text()))
     known |= {"editable", "index", "directory"}  # of pip and of http.server

@@ -10,6 +10,7 @@ import importlib
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from types import ModuleType
 
 from absslab.core.common.config import suggest_nearest
 from absslab.core.common.errors import (
@@ -26,7 +27,7 @@ from absslab.core.common.signals import remember_interrupts
 from absslab.core.common.streams import tolerate_output_errors
 from absslab.core.common.version import __version__
 
-# Each command is the module of this name in absslab.cli.
+# Each command is the module of this name in absslab.cli, with _ for -.
 COMMANDS = {
     "demo": "mix, train, evaluate and separate the built-in recordings, and write a report",
     "mix": "make a folder of mixtures from isolated recordings",
@@ -40,6 +41,7 @@ COMMANDS = {
     "dashboard": "serve a page for people who do not program: listen, separate, monitor, compare",
     "report": "write a report on a run as one HTML page: settings, data, curves, scores, examples",
     "lab": "open JupyterLab with the notebooks",
+    "import-thesis": "make a checkpoint of a model that the thesis' code trained",
 }
 
 _N_NOTICES = 50  # number of warnings of a command that are printed
@@ -85,6 +87,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return status
 
 
+def import_command(name: str) -> ModuleType:
+    """Import the module of a command."""
+    return importlib.import_module(f"absslab.cli.{name.replace('-', '_')}")
+
+
 def _run_command(arguments: list[str]) -> int:
     """Run a command, say in one line what went wrong, and return the exit status."""
     command = ""
@@ -94,7 +101,7 @@ def _run_command(arguments: list[str]) -> int:
             return 0
         provide_home()
         # A command returns what it left out, if it works on many files.
-        run = importlib.import_module(f"absslab.cli.{command}").run
+        run = import_command(command).run
         with _print_notices(command):
             left_out: LeftOut | None = run(own_arguments)
         return _fail(command, left_out.summary(), 3) if left_out else 0
@@ -167,7 +174,7 @@ def _split_command(arguments: list[str]) -> tuple[str, list[str]]:
 
 
 def _overview() -> str:
-    lines = (f"  {name:10} {summary}" for name, summary in COMMANDS.items())
+    lines = (f"  {name:13} {summary}" for name, summary in COMMANDS.items())
     return "\n".join(
         [
             f"ABSSLab {__version__}: separate and detect sounds with models trained on weak labels",

@@ -7,12 +7,14 @@ from pathlib import Path
 
 from absslab.cli.parser import Parser
 from absslab.core.common.config import add_flags, from_flags, look_up, parse_path
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, InputWarning, escape_braces
 from absslab.core.common.left_out import LeftOut
+from absslab.core.common.notices import give_notice
 from absslab.core.common.progress import LongWork
 from absslab.core.common.signals import raise_if_interrupted
 from absslab.core.data.class_names import list_classes
 from absslab.core.model.separation_model import ModelConfig
+from absslab.core.thesis.command_line import is_thesis_command, translate_command
 from absslab.core.training.epoch_lines import print_epochs
 from absslab.core.training.events import TrainingEvent, TrainingStarted
 from absslab.core.training.experiment import Experiment
@@ -23,6 +25,10 @@ from absslab.core.training.settings import Settings, find_other_part
 
 def run(arguments: Sequence[str]) -> LeftOut:
     """Train, or resume a training, and return the recordings that were left out."""
+    if is_thesis_command(arguments):
+        arguments, notes = translate_command(arguments)
+        for note in notes:
+            give_notice(InputWarning(escape_braces(note)))
     experiment = _open_experiment(arguments)
     settings = experiment.settings
     # Closing writes the end of the run even if printing fails.

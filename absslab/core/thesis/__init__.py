@@ -1,0 +1,8 @@
+"""The thesis: its flags and settings in the names of this program, and its models.
+
+Names are listed in __init__.pyi and imported on first use.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,331 @@
+"""Translate settings of the thesis' code to those of a training here."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from absslab.core.common.config import format_setting, look_up
+from absslab.core.common.errors import InputError
+from absslab.core.thesis.flags import FLAGS, Outcome
+
+MAPPINGS = {  # classifier_model_type → pooling
+    "GlobalMaxPooling2d": "GMP",
+    "GlobalAvgPooling2d": "GAP",
+    "GlobalWeightedRankPooling2d": "GWRP",
+    "AdaptiveGlobalWeightedRankPooling2d": "adaptive_GWRP",
+    "ChannelWiseFC2d": "FC",
+    "DepthWiseCNNClassifier": "CNN_FC",
+    "ChannelWiseRNNClassifier": "RNN_FC",
+}
+_TUT = "ICASSP2018JointSeparationClassificationDataSet"
+_AUDIOSET = "AudiosetSegments"
+_AUDIOSET_FILES = "AudiosetSegmentsOnDisk"
+DATA_SETS = {  # data_set_type → layout; none: it is not read yet
+    "DCASE2013RemixedDataSet": "mixture_folder",
+    _TUT: None,
+    _AUDIOSET: None,
+    _AUDIOSET_FILES: None,
+}
+_SLANEY = {"mel_area": "slaney"}
+FEATURES: dict[str, dict[str, Any] | None] = {  # feature_type → settings; None: not there yet
+    "spectrogram": {"feature_type": "spectrogram"},
+    "mel": {"feature_type": "mel", **_SLANEY},
+    "log-mel": {"feature_type": "log1p_mel", **_SLANEY},
+    "log-mel_no_shift": {"feature_type": "log_mel", "log_offset": 1e-15, **_SLANEY},
+    "pcen": None,
+    "log-mel-spectrogram": None,
+}
+_TUT_FEATURES = {"feature_type": "log_mel", "log_offset": 1e-8, **_SLANEY}
+SCALINGS = {
+    "standardization": {"normalisation": "scalar"},
+    "min-max": {"normalisation": "min_max"},
+    "none": {"standardise": False},
+}
+_MASK_MODELS = {"VGGLikeMaskModel": "VGGLikeMaskModel"}
+_MASKS = {"sig": "independent", "softmax": "softmax"}  # by the last activation
+_SCHEDULES = {  # scheduler_type → the settings that it reads
+    "": (),
+    "stepLR": ("scheduler_step_size", "scheduler_gamma"),
+    "multiStepLR": ("scheduler_milestones", "scheduler_gamma"),
+    "reduceLROnPlateau": ("scheduler_patience", "scheduler_gamma"),
+}
+_RENAMED = {  # settings whose values stay as they are
+    "sampling_rate": "sampling_rate",
+    "STFT_window_function": "window",
+    "n_Mel_filters": "n_mels",
+    "Mel_min_freq": "f_min",
+    "Mel_max_freq": "f_max",
+    "rescale_classification": "rescale",
+    "batch_size": "batch_size",
+    "n_loaders": "n_loaders",
+    "threshold": "thresholds",
+    "loss_f": "loss",
+    "l1_loss_lambda": "l1_weight",
+    "optimizer": "optimizer",
+    "learning_rate": "learning_rate",
+    "weight_decay": "weight_decay",
+    "test_every": "test_every",
+}
+
+
+@dataclass
+class Translation:
+    """Settings of the thesis in the names of this program.
+
+    Args:
+        given: those that were given, by the thesis' names.
+        settings: what they became, with the defaults that the thesis' code had.
+        notes: what has no effect, or another one; a sentence each, without a full stop.
+    """
+
+    given: Mapping[str, Any]
+    settings: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def value(self, name: str) -> Any:
+        """Return a setting of the thesis, or its default."""
+        return self.given.get(name, FLAGS[name].default)
+
+    def per_block(self, name: str, n_blocks: int) -> tuple[Any, ...]:
+        """Return a setting that has a value per block, or one for all.
+
+        Raises:
+            InputError: it has another number of values.
+        """
+        values = self.value(name)
+        if name not in self.given:  # defaults are the same for all blocks but the last
+            return (*[values[0]] * (n_blocks - 1), values[-1])
+        if len(values) not in (1, n_blocks):
+            raise InputError(
+                f"{name} has {len(values)} values: expected one for each of {n_blocks} blocks"
+            )
+        return tuple(values) * (n_blocks if len(values) == 1 else 1)
+
+
+def translate_model(given: Mapping[str, Any]) -> Translation:
+    """Translate the settings of features, mask network, mapping, losses and schedule.
+
+    Args:
+        given: settings by the thesis' names, in the types of `FLAGS`; the thesis' defaults hold
+            for others.
+
+    Raises:
+        InputError: a setting does not exist, is not possible here yet, or does not fit others.
+    """
+    for name in given:
+        if name not in FLAGS:
+            look_up("setting of the thesis", name, FLAGS)
+    translation = Translation(given)
+    _refuse_missing(translation)
+    for part in (
+        _translate_features,
+        _translate_mask_network,
+        _translate_mapping,
+        _translate_scores,
+        _translate_schedule,
+    ):
+        part(translation)
+    for old, new in _RENAMED.items():
+        translation.settings[new] = translation.value(old)
+    translation.settings["precision"] = "float32"  # it had no other
+    return translation
+
+
+def translate_training(given: Mapping[str, Any]) -> Translation:
+    """Translate all settings of a training; see `translate_model`."""
+    translation = translate_model(given)
+    translation.settings["n_epochs"] = translation.value("n_epochs")
+    _translate_data(translation)
+    _translate_device(translation)
+    _add_notes(translation)
+    return translation
+
+
+def _refuse_missing(translation: Translation) -> None:
+    for name, value in translation.given.items():
+        flag = FLAGS[name]
+        if flag.outcome is Outcome.REFUSED and value != flag.default:
+            raise InputError(f"{name} is {format_setting(value)}: {flag.note}")
+
+
+def _translate_features(translation: Translation) -> None:
+    settings = translation.settings
+    settings["window_length"] = translation.value("STFT_frame_width_ms") / 1000
+    settings["hop_length"] = translation.value("STFT_frame_shift_ms") / 1000
+    settings["borders"] = "valid"
+    kind = translation.value("feature_type")
+    features = look_up("feature type of the thesis", kind, FEATURES)
+    if translation.value("data_set_type") == _TUT:
+        if kind != "log-mel":
+            translation.notes.append(
+                f"feature_type {kind} had no effect with {_TUT}, whose features were always the "
+                "logarithm of mel magnitudes + 1e-8"
+            )
+        features = _TUT_FEATURES
+    if features is None:
+        raise InputError(f"feature_type is {kind}: these features are not possible here yet")
+    settings |= features
+    settings |= look_up("scaling type of the thesis", translation.value("scaling_type"), SCALINGS)
+    if kind == "log-mel" and features is not _TUT_FEATURES:
+        translation.notes.append(
+            "feature_type log-mel, 10 log10(1 + x), is almost linear: x is below 0.01 for most "
+            "recordings"
+        )
+
+
+def _translate_mask_network(translation: Translation) -> None:
+    settings = translation.settings
+    name = translation.value("mask_model_type")
+    settings["model_type"] = look_up("mask model of the thesis", name, _MASK_MODELS)
+    n_blocks = translation.value("mask_n_blocks")
+    for name, flag in FLAGS.items():
+        if not name.startswith("mask_") or not flag.here or name == "mask_model_type":
+            continue
+        settings[name] = (
+            translation.per_block(name, n_blocks) if flag.is_list else translation.value(name)
+        )
+    last = settings["mask_activations"][-1]
+    settings["masks"] = _MASKS.get(last, "independent")  # it replaced others by a sigmoid
+    if last not in _MASKS:
+        translation.notes.append(f"mask_activations ends with {last}: masks are sig or softmax")
+    if settings["mask_pooling_type"] != "none":
+        changes = [settings[f"mask_pool_{part}"][-1] for part in ("k_f", "k_t", "s_f", "s_t")]
+        paddings = [settings[f"mask_pool_p_{axis}"][-1] for axis in ("f", "t")]
+        if set(changes) != {1} or any(paddings):
+            raise InputError(
+                "mask_pool_k_f, …_k_t, …_s_f or …_s_t pools the masks themselves: expected 1 in "
+                "the last block, and no padding"
+            )
+
+
+def _translate_mapping(translation: Translation) -> None:
+    settings = translation.settings
+    name = translation.value("classifier_model_type")
+    settings["pooling"] = look_up("classifier of the thesis", name, MAPPINGS)
+    read = _READ_BY.get(name, lambda translation: [])(translation)
+    for flag in translation.given:
+        is_own = flag.startswith("class_") and flag != "class_categories" and FLAGS[flag].here
+        if is_own and flag not in read:
+            translation.notes.append(f"{flag} has no effect with {name}")
+
+
+def _read_decay(translation: Translation) -> list[str]:
+    values = translation.value("class_dc")
+    values = values if isinstance(values, list | tuple) else [values]
+    if len(values) > 1:
+        raise InputError(f"class_dc has {len(values)} values: expected one, the decay of GWRP")
+    translation.settings["decay"] = values[0]
+    return ["class_dc"]
+
+
+def _read_adaptive(translation: Translation) -> list[str]:
+    values = translation.given.get("class_dc", [0.9])
+    translation.settings["first_decay"] = tuple(values if isinstance(values, list) else [values])
+    return ["class_dc"]
+
+
+def _read_values(names: Mapping[str, str]) -> Callable[[Translation], list[str]]:
+    def read(translation: Translation) -> list[str]:
+        for name, setting in names.items():
+            value = translation.value(name)
+            translation.settings[setting] = tuple(value) if isinstance(value, list) else value
+        return list(names)
+
+    return read
+
+
+_FC = {"use_bias": "fc_bias", "sort": "fc_sort", "activation": "fc_activation"}
+_AFTER_OTHERS = {f"class_FC_{name}": setting for name, setting in _FC.items()}
+_READ_BY: dict[str, Callable[[Translation], list[str]]] = {
+    "GlobalWeightedRankPooling2d": _read_decay,
+    "AdaptiveGlobalWeightedRankPooling2d": _read_adaptive,
+    "ChannelWiseFC2d": _read_values({f"class_{name}": setting for name, setting in _FC.items()}),
+    "DepthWiseCNNClassifier": _read_values(
+        _AFTER_OTHERS
+        | {name: flag.here for name, flag in FLAGS.items() if flag.here.startswith("cnn_")}
+    ),
+    "ChannelWiseRNNClassifier": _read_values(
+        _AFTER_OTHERS
+        | {"class_use_bias": "rnn_bias"}
+        | {name: flag.here for name, flag in FLAGS.items() if flag.here.startswith("rnn_")}
+    ),
+}
+
+
+def _translate_data(translation: Translation) -> None:
+    settings = translation.settings
+    name = translation.value("data_set_type")
+    layout = look_up("data set of the thesis", name, DATA_SETS)
+    if layout is None:
+        raise InputError(f"data_set_type is {name}: its layout can't be read here yet")
+    settings["data_set_type"] = layout
+    for name in ("data_folder", "save_path", "checkpoint_path"):
+        if translation.value(name):
+            settings[name] = translation.value(name)
+    stores = [
+        translation.value(f"data_set_{what}_folder_path")
+        for what in ("save", "load")
+        if translation.value(f"data_set_{what}_folder_path")
+    ]
+    if len(set(stores)) > 1:
+        raise InputError(
+            "data_set_save_folder_path and data_set_load_folder_path differ: expected one folder, "
+            "from which features are read if they are there"
+        )
+    if stores:
+        settings["feature_store"] = stores[0]
+    if translation.value("multi_loudness"):
+        settings["gain_range"] = (-4.44, 0.0)
+        translation.notes.append(
+            "multi_loudness changes the level of training recordings by −4.44 to 0 dB; in the "
+            "thesis it scaled standardised features, of all splits"
+        )
+
+
+def _translate_device(translation: Translation) -> None:
+    number = translation.value("gpu_no")
+    if not translation.value("use_gpu"):
+        translation.settings["device"] = "cpu"
+    else:
+        translation.settings["device"] = f"cuda:{number}" if number else "auto"
+
+
+def _translate_scores(translation: Translation) -> None:
+    settings = translation.settings
+    if metric := translation.value("metric"):
+        settings["metric"] = metric
+    if metric == "accuracy":
+        translation.notes.append(
+            "metric accuracy is the mean over all tags; in the thesis a recording counted if all "
+            "of its tags were right"
+        )
+    average = translation.value("average")
+    if str(average) in ("None", "samples"):
+        translation.notes.append(
+            f"average {average}: the best model is chosen by the weighted average; metrics.jsonl "
+            "has the value of each class"
+        )
+        average = "weighted"
+    settings["metric_average"] = average
+    settings["thresholds"] = tuple(translation.value("threshold"))
+
+
+def _translate_schedule(translation: Translation) -> None:
+    settings = translation.settings
+    kind = translation.value("scheduler_type")
+    used = look_up("scheduler of the thesis", kind, _SCHEDULES)
+    settings["scheduler_type"] = kind or "none"
+    for name in used:
+        value = translation.value(name)
+        settings[name] = tuple(map(round, value)) if isinstance(value, list) else value
+    for name in ("step_size", "gamma", "milestones", "patience"):
+        name = f"scheduler_{name}"
+        if name in translation.given and name not in used:
+            translation.notes.append(f"{name} has no effect with scheduler_type {kind or 'none'}")
+
+
+def _add_notes(translation: Translation) -> None:
+    for name in translation.given:
+        flag = FLAGS[name]
+        if flag.outcome is Outcome.NOTE:
+            translation.notes.append(f"{name} has no effect: {flag.note}")

@@ -1,0 +1,228 @@
+"""Models that the thesis' code saved compute here what they computed there."""
+
+import os
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from absslab.cli.main import main
+from absslab.core.common.errors import InputError
+from absslab.core.model.checkpoint import load_checkpoint
+from absslab.core.separation.separator import Separator
+from absslab.core.thesis.checkpoint_import import ThesisModel, import_thesis_model
+
+CLASSES = ["babycry", "glassbreak", "gunshot", "scene"]
+CONFIG = {
+    "sampling_rate": 16000,
+    "feature_type": "log-mel",
+    "STFT_frame_width_ms": 64,
+    "STFT_frame_shift_ms": 32,
+    "STFT_window_function": "hamming",
+    "n_Mel_filters": 64,
+    "Mel_min_freq": 0,
+    "Mel_max_freq": 8000,
+    "scaling_type": "standardization",
+    "train_pcen": False,
+    "mask_model_type": "VGGLikeMaskModel",
+    "mask_n_blocks": 2,
+    "mask_conv_i_c": [1, 3],
+    "mask_conv_o_c": [3, 2],
+    "mask_conv_k_f": [3, 3],
+    "mask_conv_k_t": [3, 3],
+    "mask_conv_s_f": [1, 1],
+    "mask_conv_s_t": [1, 1],
+    "mask_conv_p_f": [1, 1],
+    "mask_conv_p_t": [1, 1],
+    "mask_conv_groups": [1, 1],
+    "mask_dropout_probs": [0.1, 0.0],
+    "mask_activations": ["lr", "sig"],
+    "classifier_model_type": "GlobalWeightedRankPooling2d",
+    "class_dc": 0.999,
+    "data_set_type": "AudiosetSegments",
+    "data_folder": "/somewhere",
+    "epoch_idx": 7,
+    "shift": [torch.tensor(0.0005)],
+    "scaling": [torch.tensor(0.0016)],
+}
+
+
+def weights():
+    torch.manual_seed(0)
+    state = {}
+    for block, (n_in, n_out) in enumerate([(1, 3), (3, 2)]):
+        state[f"mask_model.net.convolutions.{block}.weight"] = torch.randn(n_out, n_in, 3, 3)
+        state[f"mask_model.net.convolutions.{block}.bias"] = torch.randn(n_out)
+        name = f"mask_model.net.batch_norms.{block}"
+        state |= {f"{name}.weight": torch.rand(n_out), f"{name}.bias": torch.randn(n_out)}
+        state |= {f"{name}.running_mean": torch.randn(n_out)}
+        state |= {f"{name}.running_var": torch.rand(n_out) + 0.5}
+        state |= {f"{name}.num_batches_tracked": torch.tensor(5)}
+    return state
+
+
+@pytest.fixture
+def save(tmp_path):
+    """Write a file like the thesis' code, with changes to its configuration and its content."""
+
+    def write(changes=None, **content):
+        path = tmp_path / "old.ckpt"
+        config = {name: value for name, value in (CONFIG | (changes or {})).items() if value != ""}
+        whole = {"model_state_dict": weights(), "config": config, "test_metrics": [np.float64(0.9)]}
+        whole = {name: value for name, value in (whole | content).items() if value is not None}
+        torch.save(whole, path, _use_new_zipfile_serialization=False)
+        # the name that NumPy gave the function before version 2
+        stored = path.read_bytes().replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
+        path.write_bytes(stored)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def published():
+    """The folder of models that the thesis published."""
+    if "ABSSLAB_THESIS_CHECKPOINTS" not in os.environ:
+        pytest.skip("ABSSLAB_THESIS_CHECKPOINTS names no folder of models of the thesis")
+    return os.environ["ABSSLAB_THESIS_CHECKPOINTS"]
+
+
+def test_a_published_model_computes_what_it_did_there(published, tmp_path):
+    new = tmp_path / "new.ckpt"
+    import_thesis_model(f"{published}/tut_rare_2017_gwrp.ckpt", new, CLASSES)
+    separator = Separator.from_checkpoint(str(new))
+    front_end = separator.model.front_end
+    reference = np.load(f"{published}/tut_rare_2017_gwrp_reference.npz")
+    for index in (0, 1):
+        audio = reference[f"audio_{index}"]
+        expected = reference[f"masks_{index}"]
+        inner = slice(1, 1 + expected.shape[-1])
+        waveform = torch.from_numpy(audio)[None]
+        features = front_end(front_end.stft(waveform))[0, 0, :, inner]
+        assert features.numpy() == pytest.approx(reference[f"features_{index}"], abs=1e-5)
+        with torch.no_grad():
+            prediction = separator.model(waveform)
+        assert prediction.masks[0, ..., inner].numpy() == pytest.approx(expected, abs=1e-5)
+        separation = separator.separate(audio, 16000)
+        assert separation.masks[..., inner] == pytest.approx(expected, abs=1e-5)
+        probabilities = reference[f"probabilities_{index}"]
+        assert separation.probabilities == pytest.approx(probabilities, abs=1e-5)
+        sources = reference[f"sources_{index}"]
+        middle = slice(512, sources.shape[1] - 512)
+        assert separation.sources[:, middle] == pytest.approx(sources[:, middle], abs=1e-5)
+        assert separation.sources[:, : sources.shape[1]] == pytest.approx(sources, abs=0.013)
+
+
+def test_a_model_of_audioset_has_its_own_features_and_classes(save, tmp_path):
+    path = save({"classes": ["dog", "bell"]})
+    model = import_thesis_model(path, tmp_path / "new.ckpt")
+    assert model.classes == ("dog", "bell")
+    assert model.masks == "independent"
+    config = model.front_end.config
+    assert (config.feature_type, config.mel_area) == ("log1p_mel", "slaney")
+    assert model.front_end.mean.item() == pytest.approx(0.0005)
+    assert model.front_end.std.item() == pytest.approx(0.0016)
+    loaded = load_checkpoint(tmp_path / "new.ckpt")
+    assert loaded.made["epoch"] == 7
+    expected = weights()["mask_model.net.batch_norms.1.running_var"]
+    assert torch.equal(loaded.model.mask_net.blocks[1].norm.running_var, expected)
+
+
+def test_the_command_tells_what_it_made(save, tmp_path, capsys):
+    new = tmp_path / "new.ckpt"
+    assert main(["import-thesis", str(save()), str(new), "--classes", "dog", "bell"]) == 0
+    printed = capsys.readouterr().out
+    assert "2 classes: dog, bell" in printed
+    assert f"→ {new}" in printed
+
+
+def test_an_imported_model_is_scored_and_trained_further(save, mixtures, tmp_path, capsys):
+    new = tmp_path / "new.ckpt"
+    names = sorted((mixtures / "test/weak_labels.csv").read_text().splitlines()[0].split(",")[1:])
+    import_thesis_model(save({"classes": names[:2]}), new)
+    flags = "--mask_model_type VGGLikeMaskModel --mask_n_blocks 2 --mask_conv_o_c 3 2 --device cpu"
+    flags += " --mask_dropout_probs 0.1 0 --mask_activations lr sig --n_epochs 1"
+    flags += f" --data_folder {mixtures} --save_path {tmp_path}/on.ckpt --initial_weights {new}"
+    assert main(["train", *flags.split()]) == 0
+    assert "begin without knowledge" in capsys.readouterr().err
+    arguments = ["--data_folder", str(mixtures), "--bss_eval", "none", "--n_resamples", "0"]
+    arguments += ["--output", str(tmp_path / "s.json"), "--device", "cpu"]
+    assert main(["evaluate", "--checkpoint_path", str(tmp_path / "on.ckpt"), *arguments]) == 0
+
+
+class Executes:
+    """What a malicious file would hold."""
+
+    def __reduce__(self):
+        return os.system, ("touch executed",)
+
+
+def test_nothing_in_a_file_is_executed(save, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = save(pcen_parameters=Executes())
+    with pytest.raises(InputError, match="holds more than weights and plain data"):
+        ThesisModel.open(path)
+    path.write_bytes(pickle.dumps(Executes()))
+    with pytest.raises(InputError, match="was not loaded"):
+        ThesisModel.open(path)
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize(
+    ("config", "content", "message"),
+    [
+        ({}, {"config": None}, "has no model_state_dict or no config: expected a model that"),
+        ({}, {"model_state_dict": {"a": 3}}, "has weights that are no tensors"),
+        ({}, {"model_state_dict": {}}, r"there are no weights mask_model\.net\.convolutions\.1"),
+        ({"mask_n_blocks": 3}, {}, "mask_conv_o_c has 2 values: expected one for each of 3 blocks"),
+        ({"mask_conv_o_c": [5, 2]}, {}, r"has the shape \(3, 1, 3, 3\): its configuration asks"),
+        ({"mask_use_batch_norm": False}, {}, "has no place for mask_model.net.batch_norms.0.bias"),
+        ({"classes": ["dog"]}, {}, r"has 2 classes: expected as many different names, not 1 \(dog"),
+        ({"classes": ["dog", "dog"]}, {}, "expected as many different names"),
+        ({"classes": ["dog", "background"]}, {}, "can't be called 'background'"),
+        ({"classes": ""}, {}, "does not say the names of its 2 classes: pass them"),
+        ({"shift": [1.0, 2.0]}, {}, "shift is .*: expected a list of one number"),
+        ({"scaling": ""}, {}, "scaling is None: expected a list of one number"),
+        ({"feature_type": "pcen"}, {}, "feature_type is pcen: these features are not possible"),
+        ({"train_pcen": True}, {}, "train_pcen is True: trainable PCEN is not among"),
+        ({"rescale_classification": True}, {}, "has weights, which are not translated yet"),
+        ({"classifier_model_type": "ChannelWiseFC2d"}, {}, "has weights, which are not translated"),
+        ({"mask_conv_k_f": [3]}, {}, None),
+        ({"n_Mel_filters": "many"}, {}, "n_mels is 'many': expected a whole number"),
+    ],
+)
+def test_what_does_not_fit_is_one_line_and_writes_nothing(save, tmp_path, config, content, message):
+    path = save({"classes": ["dog", "bell"]} | config, **content)
+    new = tmp_path / "new.ckpt"
+    if message is None:
+        import_thesis_model(path, new)
+        return
+    with pytest.raises(InputError, match=message):
+        import_thesis_model(path, new)
+    assert not new.exists()
+
+
+def test_weights_that_are_not_finite_are_refused(save, tmp_path):
+    state = weights()
+    state["mask_model.net.convolutions.0.bias"][1] = torch.nan
+    path = save({"classes": ["dog", "bell"]}, model_state_dict=state)
+    with pytest.raises(InputError, match=r"convolutions\.0\.bias holds NaN or infinite numbers"):
+        import_thesis_model(path, tmp_path / "new.ckpt")
+
+
+def test_damaged_and_missing_files_are_named(save, tmp_path):
+    path = save()
+    with pytest.raises(InputError, match="does not exist or is not a file"):
+        ThesisModel.open(tmp_path / "no.ckpt")
+    path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(InputError, match="not a checkpoint"):
+        ThesisModel.open(path)
+
+
+def test_nothing_is_overwritten(save, tmp_path):
+    new = tmp_path / "new.ckpt"
+    new.write_text("mine")
+    with pytest.raises(InputError, match="exists already"):
+        import_thesis_model(save(), new, ["dog", "bell"])
+    assert new.read_text() == "mine"

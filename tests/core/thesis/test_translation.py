@@ -1,0 +1,236 @@
+"""The thesis' command lines become trainings here, and say what has no effect."""
+
+from itertools import product
+
+import pytest
+import torch
+
+from absslab.cli.main import main
+from absslab.core.common.errors import InputError
+from absslab.core.model.checkpoint import load_checkpoint
+from absslab.core.model.separation_model import build_model
+from absslab.core.thesis.command_line import is_thesis_command, translate_command
+from absslab.core.thesis.flags import FLAGS, Outcome
+from absslab.core.thesis.translation import MAPPINGS, translate_model, translate_training
+from absslab.core.training.settings import Settings, canonical_names
+
+TUT = "ICASSP2018JointSeparationClassificationDataSet"
+# The network of the thesis' runs, on 4 classes.
+NETWORK = {
+    "mask_model_type": "VGGLikeMaskModel",
+    "mask_n_blocks": 3,
+    "mask_conv_i_c": [1, 64, 64],
+    "mask_conv_o_c": [64, 64, 4],
+    "mask_conv_k_f": [5, 5, 5],
+    "mask_conv_k_t": [5, 5, 5],
+    "mask_conv_s_f": [1, 1, 1],
+    "mask_conv_s_t": [1, 1, 1],
+    "mask_conv_p_f": [2, 2, 2],
+    "mask_conv_p_t": [2, 2, 2],
+    "mask_conv_groups": [1, 1, 1],
+    "mask_dropout_probs": [0.1, 0.1, 0.0],
+}
+CLASSIFIERS = {
+    "GMP": {"classifier_model_type": "GlobalMaxPooling2d"},
+    "GAP": {"classifier_model_type": "GlobalAvgPooling2d"},
+    "GWRP": {"classifier_model_type": "GlobalWeightedRankPooling2d", "class_dc": [0.999]},
+    "FC": {"classifier_model_type": "ChannelWiseFC2d"},
+    "FC-sort": {"classifier_model_type": "ChannelWiseFC2d", "class_sort": True},
+    "CNN": {"classifier_model_type": "DepthWiseCNNClassifier"},
+    "CNN_2_layer": {
+        "classifier_model_type": "DepthWiseCNNClassifier",
+        "class_n_blocks": 2,
+        "class_conv_k_f": [5, 5],
+        "class_conv_k_t": [5, 5],
+        "class_pooling_type": "avg",
+        "class_pool_k_f": [1, 1],
+        "class_pool_k_t": [1, 1],
+        "class_pool_s_f": [1, 1],
+        "class_pool_s_t": [1, 1],
+        "class_dropout_probs": [0.1, 0.1],
+    },
+    "CNN_3_layer": {"classifier_model_type": "DepthWiseCNNClassifier", "class_n_blocks": 3},
+    "RNN": {"classifier_model_type": "ChannelWiseRNNClassifier"},
+    "adaptive": {"classifier_model_type": "AdaptiveGlobalWeightedRankPooling2d"},
+}
+MASKS = {
+    "sigmoid": {"mask_activations": ["lr", "lr", "sig"]},
+    "softmax": {"mask_activations": ["lr", "lr", "softmax"]},
+    "softmax, L1": {"mask_activations": ["lr", "lr", "softmax"], "l1_loss_lambda": 0.3},
+}
+
+
+@pytest.mark.parametrize(("classifier", "masks"), list(product(CLASSIFIERS, MASKS)))
+def test_the_models_of_the_thesis_are_built_and_trained(classifier, masks):
+    given = NETWORK | CLASSIFIERS[classifier] | MASKS[masks] | {"data_set_type": TUT}
+    flags = translate_model(given).settings
+    if classifier.startswith(("FC", "CNN")):
+        flags["recording_frames"] = 61
+    settings = Settings.from_flags(flags)
+    assert set(flags) <= set(canonical_names(flags))
+    torch.manual_seed(0)
+    model = build_model(settings.models, ["babycry", "glassbreak", "gunshot", "scene"]).train()
+    network = sum(weights.numel() for weights in model.mask_net.parameters())
+    assert network == 1_664 + 102_464 + (64 * 25 + 1) * 4 + 2 * (64 + 64 + 4)
+    assert settings.training.l1_weight == given.get("l1_loss_lambda", 0)
+    optimizer = torch.optim.Adam(model.parameters())
+    for _ in range(2):
+        optimizer.zero_grad()
+        prediction = model(0.1 * torch.randn(2, 32_000))
+        assert prediction.masks.shape == (2, 4, 64, 64)
+        loss = torch.nn.functional.binary_cross_entropy(prediction.probabilities, torch.eye(2, 4))
+        loss.backward()
+        optimizer.step()
+    assert all(torch.isfinite(weights.grad).all() for weights in model.parameters())
+
+
+@pytest.mark.parametrize("n_blocks", [2, 3, 4, 5, 6])
+def test_networks_of_two_to_six_blocks(n_blocks):
+    given = {"mask_n_blocks": n_blocks, "mask_activations": ["lr"] * (n_blocks - 1) + ["softmax"]}
+    settings = Settings.from_flags(translate_model(given).settings)
+    model = build_model(settings.models, ["a", "b"])
+    assert len(model.mask_net.blocks) == n_blocks
+    assert settings.model.masks == "softmax"
+
+
+def test_what_is_not_given_is_what_the_thesis_took():
+    settings = Settings.from_flags(translate_training({"n_epochs": 3}).settings)
+    assert settings.training.learning_rate == 1e-4
+    assert settings.training.batch_size == 32
+    assert settings.training.l1_weight == 0
+    assert settings.training.scheduler_type == "none"
+    assert settings.training.test_every == 1
+    assert settings.training.precision == "float32"
+    assert settings.mask_net.mask_dropout_probs == (0.3,) * 6
+    assert settings.features.feature_type == "log1p_mel"
+    assert settings.features.normalisation == "scalar"
+    assert settings.features.borders == "valid"
+    model = build_model(settings.models, [str(index) for index in range(16)])
+    assert sum(weights.numel() for weights in model.parameters()) == 158_256
+
+
+def test_every_flag_of_the_thesis_has_an_outcome():
+    counts = {
+        outcome: [name for name, flag in FLAGS.items() if flag.outcome is outcome]
+        for outcome in Outcome
+    }
+    assert sum(map(len, counts.values())) == 132
+    assert all(FLAGS[name].note for name in counts[Outcome.REFUSED] + counts[Outcome.NOTE])
+    known = canonical_names(dict.fromkeys(_settings_here()))
+    for name in counts[Outcome.UNDERSTOOD]:
+        if name != "mode":
+            for setting in FLAGS[name].here.split(", "):
+                assert setting in known, name
+
+
+def _settings_here():
+    names = {"save_path", "checkpoint_path", "gain_range"}
+    for pooling in MAPPINGS:
+        flags = translate_model({"classifier_model_type": pooling, "n_epochs": 1}).settings
+        names |= set(flags)
+    for scheduler in ("stepLR", "multiStepLR", "reduceLROnPlateau"):
+        names |= set(translate_model({"scheduler_type": scheduler}).settings)
+    names |= set(translate_model({"scaling_type": "none", "metric": "f1-score"}).settings)
+    names |= set(translate_model({"feature_type": "log-mel_no_shift"}).settings)
+    return (
+        names
+        | set(translate_training({"data_set_save_folder_path": "x"}).settings)
+        | {"data_folder"}
+    )
+
+
+def test_yes_and_no_are_understood_in_any_case():
+    command = translate_command(
+        ["-m", "VGGLikeMaskModel", "-c", "GlobalMaxPooling2d", "-d", "DCASE2013RemixedDataSet"]
+        + ["--n_epochs", "2", "--mask_use_batch_norm", "No", "--use_cuda", "Y"]
+        + ["--rescale_classification", "t"]
+    )
+    assert "--mask_use_batch_norm=False" in command.arguments
+    assert "--rescale=True" in command.arguments
+    assert "--pooling=GMP" in command.arguments
+    assert "--data_set_type=mixture_folder" in command.arguments
+    assert "--device=auto" in command.arguments
+
+
+def test_flags_of_today_may_be_added():
+    command = translate_command(
+        ["-m", "VGGLikeMaskModel", "--n_epochs=2", "--seed", "3", "--keep_every=1"]
+    )
+    assert command.arguments[-4:] == ["--seed", "3", "--keep_every", "1"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "note"),
+    [
+        ("--mask_conv_i_c 1 64 64 64 64 64", "mask_conv_i_c has no effect: the model sets it"),
+        ("--mask_H_coord_conv False", "mask_H_coord_conv has no effect: the thesis' code never"),
+        ("--class_hidden_size 20", "class_hidden_size has no effect with GlobalWeightedRank"),
+        ("--scheduler_gamma 0.5", "scheduler_gamma has no effect with scheduler_type none"),
+        ("--epoch_idx 3", "epoch_idx has no effect: a run knows how far it is"),
+        ("--metric accuracy", "metric accuracy is the mean over all tags"),
+        ("--average None", "average None: the best model is chosen by the weighted average"),
+        ("--multi_loudness True", "multi_loudness changes the level"),
+        ("--feature_type log-mel", "is almost linear"),
+    ],
+)
+def test_what_has_no_effect_is_said(flags, note):
+    command = translate_command(f"--mask_model_type VGGLikeMaskModel --n_epochs 1 {flags}".split())
+    assert any(note in line for line in command.notes), command.notes
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("--mask_n_blocks 2.5", "--mask_n_blocks is '2.5': expected a whole number"),
+        ("--mask_use_batch_norm maybe", "--mask_use_batch_norm is 'maybe': expected one of yes"),
+        ("--learning_rate 1 2", "--learning_rate has 2 values: expected one"),
+        ("--mask_conv_k_f 3 3", "mask_conv_k_f has 2 values: expected one for each of 6 blocks"),
+        ("--feature_type pcen", "feature_type is pcen: these features are not possible here yet"),
+        ("--feature_type MFCC", "there is no feature type of the thesis 'MFCC'"),
+        ("--train_pcen True", "train_pcen is True: trainable PCEN is not among"),
+        (f"--data_set_type {TUT}", f"data_set_type is {TUT}: its layout can't be read here yet"),
+        ("--class_categories phone.alert", "class_categories is phone.alert: classes can't be"),
+        ("--classifier_model_type Mean", "there is no classifier of the thesis 'Mean'"),
+        ("--mask_model_type Unet", "there is no mask model of the thesis 'Unet'"),
+        ("--n_epochs 0", "--n_epochs is missing"),
+        (
+            "--mask_pooling_type max --mask_pool_k_f 2 --mask_pool_k_t 2 --mask_pool_s_f 2 "
+            "--mask_pool_s_t 2",
+            "pools the masks themselves",
+        ),
+    ],
+)
+def test_what_is_not_possible_is_one_line(flags, message):
+    line = "--mask_model_type VGGLikeMaskModel --n_epochs 1 " + flags
+    with pytest.raises(InputError, match=message):
+        translate_command(line.split())
+
+
+def test_commands_of_today_are_left_alone():
+    today = ["--recipe", "thesis", "--data_set_type", "mixture_folder", "--seed", "3"]
+    assert not is_thesis_command(today)
+    assert is_thesis_command(["--data_set_type=DCASE2013RemixedDataSet"])
+    assert is_thesis_command(["-c", "GlobalMaxPooling2d"])
+
+
+def test_a_command_of_the_thesis_trains(mixtures, tmp_path, capsys):
+    line = (
+        "--mode train --mask_model_type VGGLikeMaskModel --mask_n_blocks 2 --mask_conv_i_c 1 4 "
+        "--mask_conv_o_c 4 16 --mask_conv_k_f 3 3 --mask_conv_k_t 3 3 --mask_conv_s_f 1 1 "
+        "--mask_conv_s_t 1 1 --mask_conv_p_f 1 1 --mask_conv_p_t 1 1 --mask_conv_groups 1 1 "
+        "--mask_dropout_probs 0.1 0.0 --mask_activations lr sig "
+        "--classifier_model_type GlobalWeightedRankPooling2d --class_dc 0.999 "
+        f"--data_set_type DCASE2013RemixedDataSet --data_folder {mixtures} --feature_type log-mel "
+        "--l1_loss_lambda 0.3 --learning_rate 0.001 --scheduler_type stepLR "
+        "--scheduler_step_size 50 --scheduler_gamma 0.5 --n_epochs 1 --test_every 1 "
+        f"--metric roc_auc_score --use_cuda True --device cpu --save_path {tmp_path}/model.ckpt"
+    )
+    assert main(line.split()) == 0
+    printed = capsys.readouterr()
+    assert "mask_conv_i_c has no effect: the model sets it itself" in printed.err
+    configs = load_checkpoint(tmp_path / "model.ckpt").configs
+    assert configs.mask_net.mask_conv_o_c == (4, 16)
+    assert configs.features.feature_type == "log1p_mel"
+    again = f"--mask_model_type VGGLikeMaskModel --checkpoint_path {tmp_path}/model/last.ckpt"
+    assert main(["train", *again.split(), "--n_epochs", "2", "--learning_rate", "0.1"]) == 0
+    assert len((tmp_path / "model/metrics.jsonl").read_text().splitlines()) == 2
