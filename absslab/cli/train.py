@@ -18,6 +18,7 @@ from absslab.core.thesis.command_line import is_thesis_command, translate_comman
 from absslab.core.training.epoch_lines import print_epochs
 from absslab.core.training.events import TrainingEvent, TrainingStarted
 from absslab.core.training.experiment import Experiment
+from absslab.core.training.idle_settings import find_idle_settings
 from absslab.core.training.recipes import RECIPES, apply_recipe
 from absslab.core.training.run_directory import run_directory
 from absslab.core.training.settings import Settings, find_other_part
@@ -129,7 +130,10 @@ def _open_experiment(arguments: Sequence[str]) -> Experiment:
         if recipe_name:
             given["recipe"] = recipe_name
         return Experiment.resume(checkpoint, given)
-    return Experiment(Settings.from_flags(apply_recipe(recipe, given)))
+    settings = Settings.from_flags(apply_recipe(recipe, given))
+    for sentence in find_idle_settings(settings, given):
+        give_notice(InputWarning(sentence))
+    return Experiment(settings)
 
 
 def _parse_model_flags(arguments: Sequence[str]) -> Namespace:

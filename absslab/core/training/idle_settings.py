@@ -1,0 +1,101 @@
+"""Find settings that were given but change nothing, because of the value of another setting."""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from absslab.core.training.settings import Settings
+
+
+class _Rule(NamedTuple):
+    names: tuple[str, ...]
+    is_idle: Callable[[Settings], bool]
+    reason: str  # after "has no effect"
+
+
+def _schedule_rule(name: str, *used_by: str) -> _Rule:
+    return _Rule(
+        (name,),
+        lambda settings: settings.training.scheduler_type not in used_by,
+        f"without --scheduler_type {' or '.join(used_by)}",
+    )
+
+
+_RULES = (
+    _Rule(
+        ("n_loaders",),
+        lambda settings: settings.data.in_memory or bool(settings.data.feature_store),
+        "without --in_memory False: recordings are kept in memory",
+    ),
+    _Rule(
+        ("in_memory",),
+        lambda settings: bool(settings.data.feature_store),
+        "with --feature_store, from which features are read",
+    ),
+    _Rule(
+        ("split_percentages", "split_seed", "origin_pattern", "test_fold"),
+        lambda settings: settings.data.data_set_type == "mixture_folder",
+        "with --data_set_type mixture_folder, which has its splits",
+    ),
+    _Rule(
+        ("n_mels", "f_min", "f_max", "mel_area"),
+        lambda settings: not settings.features.is_mel,
+        "without mel bands in --feature_type",
+    ),
+    _Rule(
+        ("log_offset",),
+        lambda settings: settings.features.feature_type not in ("log_mel", "log_spectrogram"),
+        "without --feature_type log_mel or log_spectrogram",
+    ),
+    _Rule(
+        ("normalisation",),
+        lambda settings: not settings.features.standardise,
+        "with --standardise False",
+    ),
+    _Rule(
+        ("decay",),
+        lambda settings: getattr(settings.pooling, "decay_fraction", None) is not None,
+        "with --decay_fraction",
+    ),
+    _Rule(
+        ("pair_gain_range",),
+        lambda settings: not settings.augmentation.pair_probability,
+        "without --pair_probability",
+    ),
+    _Rule(
+        ("steady_classes",),
+        lambda settings: not settings.training.share_weight,
+        "without --share_weight",
+    ),
+    _schedule_rule("scheduler_step_size", "stepLR"),
+    _schedule_rule("scheduler_gamma", "stepLR", "multiStepLR", "reduceLROnPlateau"),
+    _schedule_rule("scheduler_milestones", "multiStepLR"),
+    _schedule_rule("scheduler_patience", "reduceLROnPlateau"),
+    _schedule_rule("scheduler_warm_up", "oneCycle"),
+)
+
+
+def find_idle_settings(settings: Settings, given: Iterable[str]) -> list[str]:
+    """Return a sentence, without a full stop, for each setting that was given and changes nothing.
+
+    A setting that was given its default is left out.
+
+    Args:
+        settings: of a training.
+        given: names of the settings that were given, rather than by a recipe or by default.
+    """
+    choice = {"model_type": settings.model.model_type, "pooling": settings.model.pooling}
+    defaults = Settings.from_flags(choice)
+    changed = {
+        name
+        for section, config in settings.sections().items()
+        for name, value in vars(config).items()
+        if value != getattr(defaults.sections()[section], name)
+    }
+    names = changed.intersection(given)
+    return [
+        f"--{name} has no effect {rule.reason}"
+        for rule in _RULES
+        if rule.is_idle(settings)
+        for name in rule.names
+        if name in names
+    ]
