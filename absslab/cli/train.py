@@ -26,11 +26,12 @@ from absslab.core.training.settings import Settings, find_other_part
 
 def run(arguments: Sequence[str]) -> LeftOut:
     """Train, or resume a training, and return the recordings that were left out."""
-    if is_thesis_command(arguments):
+    is_old = is_thesis_command(arguments) and not {"-h", "--help"} & set(arguments)
+    if is_old:
         arguments, notes = translate_command(arguments)
         for note in notes:
             give_notice(InputWarning(escape_braces(note)))
-    experiment = _open_experiment(arguments)
+    experiment = _open_experiment(arguments, names_idle=not is_old)
     settings = experiment.settings
     # Closing writes the end of the run even if printing fails.
     with closing(experiment.run()) as steps:
@@ -97,8 +98,13 @@ def _last_checkpoint(settings: Settings) -> Path:
     return run_directory(settings.run.save_path) / "last.ckpt"
 
 
-def _open_experiment(arguments: Sequence[str]) -> Experiment:
-    """Make the training that the flags describe: a new one, or one to resume."""
+def _open_experiment(arguments: Sequence[str], *, names_idle: bool = False) -> Experiment:
+    """Make the training that the flags describe: a new one, or one to resume.
+
+    Args:
+        arguments: of the command.
+        names_idle: whether to say which flags have no effect.
+    """
     model_flags = _parse_model_flags(arguments)
     recipe = look_up("recipe", model_flags.recipe, RECIPES) if model_flags.recipe else {}
     chosen = from_flags(ModelConfig, recipe | vars(model_flags))
@@ -131,7 +137,7 @@ def _open_experiment(arguments: Sequence[str]) -> Experiment:
             given["recipe"] = recipe_name
         return Experiment.resume(checkpoint, given)
     settings = Settings.from_flags(apply_recipe(recipe, given))
-    for sentence in find_idle_settings(settings, given):
+    for sentence in find_idle_settings(settings, given) if names_idle else ():
         give_notice(InputWarning(sentence))
     return Experiment(settings)
 

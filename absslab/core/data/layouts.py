@@ -39,7 +39,10 @@ from absslab.core.data.weak_labels import (
 _N_LISTED = 10  # number of missing recordings that one line names
 _TABLE_SUFFIXES = (".csv", ".tsv")
 _BOOK_SUFFIXES = (".xlsx", ".xls", ".ods")
-LAYOUT_ALIASES = {"DCASE2013_remixed_data_set": "mixture_folder"}  # the thesis' names
+LAYOUT_ALIASES = {  # the thesis' names
+    "DCASE2013_remixed_data_set": "mixture_folder",
+    "DCASE2013RemixedDataSet": "mixture_folder",
+}
 THESIS_SPLITS = {"train": "training", "validation": "development", "test": "validation"}
 
 

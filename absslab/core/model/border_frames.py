@@ -2,7 +2,9 @@
 
 The STFT pads both ends of a recording with zeros, so that its inverse covers every sample. With
 the setting `borders valid`, the network sees only frames whose windows lie within the recording;
-what it tells of the first and the last of them is repeated for those beside them.
+the masks of the first and the last of these frames are repeated for the frames beside them. (A
+recording shorter than half a window has no such frame. It is seen by one frame, which in a padded
+batch may be silence.)
 
 Axes: B batch, T frames of the STFT, T′ frames that the network sees.
 """

@@ -63,7 +63,7 @@ class BlockConfig:
         return size
 
     def fewest(self, size: int, *, axis: int) -> int:
-        """Return of how many bands (axis 0) or frames (axis 1) at least `size` are left."""
+        """Return the smallest number of bands (axis 0) or frames (axis 1) that leaves `size`."""
         if self.pooling is not None:
             size = (size - 1) * self.pool_stride[axis] + self.pool_kernel[axis]
             size -= 2 * self.pool_padding[axis]
@@ -103,9 +103,9 @@ class Block(nn.Module):
             nonlinearity="relu" if activation in _RECTIFIERS else "linear",
         )
         self.norm = nn.BatchNorm2d(config.n_outputs) if config.use_batch_norm else nn.Identity()
-        self.drop_out = (
-            nn.Identity() if is_linear else DROPOUTS[config.drop_out_type](config.drop_out)
-        )
+        self.drop_out: nn.Module = nn.Identity()
+        if not is_linear:
+            self.drop_out = DROPOUTS[config.drop_out_type](config.drop_out)
         self.activation = nn.Identity() if activation is None else ACTIVATIONS[activation]()
         self.pool = None
         if config.pooling is not None and not is_linear:
@@ -167,9 +167,12 @@ class BlocksConfig(Config):
     """The base of configs of blocks, whose settings begin with `prefix`; see `block_options`."""
 
     prefix: ClassVar[str] = ""
+    unused_at_last: ClassVar[tuple[str, ...]] = ()  # settings that the last block does not use
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not self.prefix:  # the base itself, which has no settings
+            return
         n_blocks = self.get("n_blocks")
         for name in _PER_BLOCK:
             values = self.get(name)
@@ -178,6 +181,7 @@ class BlocksConfig(Config):
                     f"{self.prefix}{name} has {len(values)} values: expected {n_blocks}, one per "
                     f"block ({self.prefix}n_blocks), or one for all"
                 )
+        self._shorten_lists()
         pooling = self.get("pooling_type")
         if pooling == "none":
             return
@@ -187,6 +191,16 @@ class BlocksConfig(Config):
                     f"{self.prefix}{name} is 0 with {self.prefix}pooling_type {pooling}: "
                     f"expected at least 1, or {self.prefix}pooling_type none"
                 )
+
+    def _shorten_lists(self) -> None:
+        """Write settings that are the same for all blocks that use them as one value."""
+        for name in _PER_BLOCK:
+            values = self.get(name)
+            if values is None or len(values) == 1:
+                continue
+            used = values[:-1] if name in self.unused_at_last else values
+            if len(set(used)) == 1:
+                object.__setattr__(self, self.prefix + name, used[:1])
 
     def get(self, name: str) -> Any:
         """Return a setting by its name without the prefix; None if there is none."""
@@ -270,16 +284,25 @@ _PER_BLOCK = (
 
 
 def make_blocks_config(
-    name: str, prefix: str, description: str, defaults: Mapping[str, Any], **more: Any
+    module: str,
+    name: str,
+    prefix: str,
+    description: str,
+    defaults: Mapping[str, Any],
+    *,
+    unused_at_last: tuple[str, ...] = (),
+    **more: Any,
 ) -> type[BlocksConfig]:
     """Make the config class of a network of blocks.
 
     Args:
+        module: that the class belongs to.
         name: of the class.
         prefix: of the names of its settings.
         description: its docstring.
         defaults: of the settings by their names without the prefix; a setting of `_OPTIONS` that
             has no default here is left out.
+        unused_at_last: settings without the prefix that the last block does not use.
         more: further fields, each a type and what `option` returned.
     """
     fields: list[Any] = [
@@ -293,7 +316,12 @@ def make_blocks_config(
         fields,
         bases=(BlocksConfig,),
         frozen=True,
-        namespace={"__doc__": description, "prefix": prefix},
+        namespace={
+            "__doc__": description,
+            "__module__": module,
+            "prefix": prefix,
+            "unused_at_last": unused_at_last,
+        },
     )
 
 

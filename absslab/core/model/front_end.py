@@ -108,7 +108,7 @@ class FrontEnd(nn.Module):
         return COMPRESSIONS[self.config.feature_type](bands, self.config)[:, None]  # (B, 1, M, T)
 
     def normalise(self, features: Tensor) -> Tensor:
-        """Subtract the mean and divide by the standard deviation, or as the config says."""
+        """Subtract the mean and divide by the standard deviation, or those of `min_max`."""
         return (features - self.mean) / self.std
 
     def power(self, spectra: Tensor) -> Tensor:
@@ -128,7 +128,9 @@ class FrontEnd(nn.Module):
     def fit_steps(self, feature_batches: Iterable[Tensor]) -> Iterator[int]:
         """Set mean and standard deviation from batches of features (B, 1, M, T), in one pass.
 
-        With `normalisation min_max` they are set to the smallest feature and the range.
+        With `normalisation min_max` they are set to the smallest feature and the range. A band
+        that hardly changes gets a deviation of 0.0001 of that which changes most. With `borders
+        valid`, frames that may reach beyond a recording do not count.
 
         Yields:
             how many recordings have been seen.
@@ -154,9 +156,11 @@ class FrontEnd(nn.Module):
             offset, scale = statistics.range()
         else:
             offset, scale = statistics.moments()
-        smallest = 1e-6 * offset.abs() + 1e-12  # of a band that never changes but for rounding
+        largest = float(scale.max())
+        if largest < 1e-6 * float(offset.abs().max()):  # features that change by rounding alone
+            largest = 0.0
         self.mean.copy_(offset.reshape(-1, 1))
-        self.std.copy_(torch.maximum(scale, smallest).reshape(-1, 1))
+        self.std.copy_(scale.clamp_min(1e-4 * largest or 1.0).reshape(-1, 1))
 
 
 class FeatureStatistics:

@@ -27,8 +27,6 @@ from absslab.core.model.convolution_blocks import (
 )
 from absslab.core.model.network_parts import real_frames
 
-_SMALLEST_DECAY = 1e-4  # its logarithm times the number of bins must not overflow
-
 
 class MaskSize(NamedTuple):
     """Size of the masks that a pooling gets."""
@@ -68,8 +66,8 @@ class AdaptiveGWRP(nn.Module):
         masks = masks.masked_fill(~real_frames(masks, n_frames), 0)
         ranked = masks.flatten(2).sort(-1, descending=True).values  # (B, K, M·T)
         ranks = torch.arange(ranked.shape[-1], device=masks.device)  # (M·T,)
-        log_decays = F.logsigmoid(self.logits).clamp_min(math.log(_SMALLEST_DECAY))
-        weights = torch.exp(log_decays[:, None] * ranks).to(masks.dtype)  # (K, M·T)
+        log_decays = F.logsigmoid(self.logits)[:, None]  # (K, 1)
+        weights = torch.exp(log_decays * ranks).to(masks.dtype)  # (K, M·T)
         pooled = torch.einsum("bkn,kn->bk", ranked, weights)
         if n_frames is None:
             return (pooled / weights.sum(1)).clamp(0, 1)
@@ -168,23 +166,24 @@ def pool_windows(
     recording lacks is silence.
 
     Args:
-        pool: (B, K, M, T₀) → (B, K).
+        pool: (W, K, M, T₀) → (W, K), for W windows.
         masks: (B, K, M, T).
         n_frames: (B,), frames that are not padding.
         size: T₀.
+
+    Shape:
+        (B, K, M, T) → (B, K).
     """
-    T = masks.shape[-1]
-    if n_frames is not None:
-        masks = masks * real_frames(masks, n_frames)
-    if size >= T:
-        return pool(F.pad(masks, (0, size - T)))  # (B, K)
-    starts = [*range(0, T - size, max(1, size // 2)), T - size]
-    pooled = torch.stack([pool(masks[..., start : start + size]) for start in starts])  # (W, B, K)
-    if n_frames is not None:
-        first = torch.tensor([0, *starts[:-1]], device=masks.device)  # where what is new begins
-        is_empty = first[:, None] >= n_frames.to(masks.device)  # (W, B)
-        pooled = pooled.masked_fill(is_empty[..., None], -torch.inf)
-    return pooled.amax(0)
+    lengths = [masks.shape[-1]] * len(masks) if n_frames is None else n_frames.tolist()
+    windows = []
+    counts = []
+    for mask, length in zip(masks, lengths, strict=True):
+        starts = [*range(0, length - size, max(1, size // 2)), max(0, length - size)]
+        padded = F.pad(mask[..., :length], (0, max(0, size - length)))  # (K, M, ≥ T₀)
+        windows += [padded[..., start : start + size] for start in starts]
+        counts.append(len(starts))
+    pooled = pool(torch.stack(windows))  # (W, K)
+    return torch.stack([part.amax(0) for part in pooled.split(counts)])  # (B, K)
 
 
 class FullyConnected(nn.Module):
@@ -328,16 +327,14 @@ class RecurrentPooling(nn.Module):
     def forward(self, masks: Tensor, n_frames: Tensor | None = None) -> Tensor:
         """Pool masks."""
         B, K = masks.shape[:2]
-        frames = masks.float().flatten(0, 1).mT  # (B·K, T, M)
+        frames = masks.flatten(0, 1).mT  # (B·K, T, M)
         sequences: Any = frames
         if n_frames is not None:
             lengths = n_frames.cpu().repeat_interleave(K)  # (B·K,)
             sequences = nn.utils.rnn.pack_padded_sequence(
                 frames, lengths, batch_first=True, enforce_sorted=False
             )
-        # on a CPU a recurrent layer is slower in bfloat16 than in float32
-        with torch.autocast(masks.device.type, enabled=False):
-            _, state = self.recurrent(sequences)
+        _, state = self.recurrent(sequences)
         last = state[0] if isinstance(state, tuple) else state  # (layers · directions, B·K, H)
         last = last[-self.n_directions :].transpose(0, 1).flatten(1)  # (B·K, directions · H)
         values = last.unflatten(0, (B, K))  # (B, K, directions · H)
@@ -450,6 +447,7 @@ class FullyConnectedConfig(Config):
 
 
 ConvolutionConfig = make_blocks_config(
+    __name__,
     "ConvolutionConfig",
     "cnn_",
     """Convolutions over each mask alone, then a linear layer; recordings must have one length.

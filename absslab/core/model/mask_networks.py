@@ -1,6 +1,6 @@
-"""Mask networks: features (B, C, M, T) → `MaskLogits` of the same resolution.
+"""Mask networks: features (B, C, M, T) → `MaskLogits`, of the same resolution or a coarser one.
 
-The last convolution of each is `to_masks`; its bias sets the masks of an untrained network.
+Each has a layer `to_masks`, whose bias sets the masks of an untrained network.
 
 Axes: B batch, C channels, K′ outputs (classes, and a background where masks compete), M bands,
 T frames.
@@ -48,7 +48,7 @@ class VGGLikeCNN(nn.Module):
     Shape:
         (B, 1, M, T) → `MaskLogits`.
 
-    Source: Kong et al., arXiv 1711.03037.
+    Source: Kong et al., arXiv 1804.04715.
     """
 
     def __init__(

@@ -228,7 +228,8 @@ def _enlarge(masks: Tensor, log_background: Tensor, size: tuple[int, ...]) -> tu
     background = log_background.exp()[:, None]
     background = F.interpolate(background, size=size, mode="bilinear")[:, 0]  # (B, M, T′)
     masks = F.interpolate(masks, size=size, mode="bilinear")  # (B, K, M, T′)
-    return masks, background.log()
+    smallest = torch.finfo(background.dtype).tiny  # the gradient of the logarithm of 0 is NaN
+    return masks, background.clamp_min(smallest).log()
 
 
 def build_mask_net(configs: ModelConfigs, n_classes: int) -> nn.Module:

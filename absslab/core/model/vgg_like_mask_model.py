@@ -69,13 +69,14 @@ class VGGLikeMaskModel(nn.Module):
         if n_frames < self._fewest_frames:
             raise InputError(
                 f"a recording has {n_frames} frames: the mask network needs "
-                f"{self._fewest_frames} for its kernels and paddings; leave it out, or train with "
-                "more padding (mask_conv_p_t)"
+                f"{self._fewest_frames} for its kernels, strides and paddings over time; leave it "
+                "out, or train with smaller ones"
             )
         return MaskLogits(self.blocks(features))
 
 
 VGGLikeMaskModelConfig = make_blocks_config(
+    __name__,
     "VGGLikeMaskModelConfig",
     "mask_",
     """VGGLikeMaskModel: the thesis' network; give one value per block, or one for all.
@@ -108,6 +109,8 @@ VGGLikeMaskModelConfig = make_blocks_config(
         "activations": ("lr",),
         "freq_coord_conv": False,
     },
+    unused_at_last=("conv_o_c", "dropout_probs", "activations")
+    + tuple(f"pool_{part}_{axis}" for part in "ksp" for axis in "ft"),
 )
 
 

@@ -1,6 +1,7 @@
 """Import a model that the thesis' code trained, without executing anything in its file."""
 
 import io
+import math
 import pickle
 import warnings
 from collections.abc import Mapping, Sequence
@@ -12,12 +13,12 @@ import torch
 from torch import Tensor
 
 from absslab.core.common.config import format_setting
-from absslab.core.common.errors import InputError, Reason, escape_braces
+from absslab.core.common.errors import InputError, Reason, describe_value, escape_braces
 from absslab.core.data.class_names import check_class_names, normalise
 from absslab.core.model.checkpoint import save_checkpoint
 from absslab.core.model.separation_model import SeparationModel, build_model
 from absslab.core.thesis.flags import FLAGS
-from absslab.core.thesis.translation import Translation, translate_model
+from absslab.core.thesis.translation import translate_model
 from absslab.core.training.settings import Settings
 
 # Everything besides tensors and plain data that its files hold: NumPy's scalars.
@@ -27,21 +28,30 @@ ALLOWED: list[Any] = [
     np.dtypes.Float64DType,
 ]
 _NEEDED = ("model_state_dict", "config")
+# Without these nobody knows what the model computed; for others the thesis' defaults hold.
+_NEEDED_SETTINGS = (
+    "data_set_type",
+    "feature_type",
+    "scaling_type",
+    "sampling_rate",
+    "STFT_frame_width_ms",
+    "STFT_frame_shift_ms",
+    "n_Mel_filters",
+    "mask_model_type",
+    "mask_n_blocks",
+    "mask_activations",
+    "classifier_model_type",
+)
 _EXPECTED = "expected a model that the thesis' code saved (its main.py --mode train)"
 _WITHOUT_WEIGHTS = ("GMP", "GAP", "GWRP")
-# Settings that say where the data were, or how far the training is.
-_NOT_OF_MODEL = (
-    "mode",
-    "data_folder",
-    "audio_folder",
-    "yaml_file",
-    "class_categories",
-    "categories",
-    "data_set_save_folder_path",
-    "data_set_load_folder_path",
-    "save_path",
-    "checkpoint_path",
-    "epoch_idx",
+_OF_MODEL = (  # settings that say what the model computes; others are not looked at
+    *_NEEDED_SETTINGS,
+    "STFT_window_function",
+    "Mel_min_freq",
+    "Mel_max_freq",
+    "train_pcen",
+    "train_multi_pcen",
+    "rescale_classification",
 )
 
 
@@ -52,20 +62,12 @@ class ThesisModel:
         path: the file.
         config: its configuration, by the thesis' names.
         weights: its weights, by the thesis' names.
-        content: the rest of the file.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        config: Mapping[str, Any],
-        weights: Mapping[str, Tensor],
-        content: Mapping[str, Any],
-    ):
+    def __init__(self, path: Path, config: Mapping[str, Any], weights: Mapping[str, Tensor]):
         self.path = path
         self.config = config
         self.weights = weights
-        self.content = content
 
     @classmethod
     def open(cls, path: str | Path) -> "ThesisModel":
@@ -82,10 +84,17 @@ class ThesisModel:
         ):
             raise InputError(f"{{path}} has no {' or no '.join(_NEEDED)}: {_EXPECTED}", path=path)
         weights = content["model_state_dict"]
-        if not all(isinstance(weight, Tensor) for weight in weights.values()):
-            raise InputError(f"{{path}} has weights that are no tensors: {_EXPECTED}", path=path)
-        rest = {name: value for name, value in content.items() if name not in _NEEDED}
-        return cls(path, dict(content["config"]), dict(weights), rest)
+        if not all(map(_is_plain_tensor, weights.values())):
+            raise InputError(
+                f"{{path}} has weights that are no plain tensors: {_EXPECTED}", path=path
+            )
+        return cls(path, dict(content["config"]), dict(weights))
+
+    @property
+    def epoch(self) -> int:
+        """Number of epochs that it was trained; 0 if the file does not say it."""
+        epoch = self.config.get("epoch_idx")
+        return epoch if isinstance(epoch, int) else 0
 
     def convert(self, classes: Sequence[str] = ()) -> tuple[SeparationModel, Settings]:
         """Return the model, and the settings of a training as the thesis' was.
@@ -96,36 +105,59 @@ class ThesisModel:
         Raises:
             InputError: its settings are not possible here, or weights do not fit them.
         """
-        translation = self._translate()
         names = self._find_classes(classes)
-        settings = Settings.from_flags(translation.settings)
+        given = self._given()
+        try:
+            settings = Settings.from_flags(translate_model(given).settings)
+        except InputError as error:
+            raise self._mismatch_error(str(error)) from None
         if settings.model.rescale or settings.model.pooling not in _WITHOUT_WEIGHTS:
             raise self._mismatch_error(
                 f"its classification mapping {self.config.get('classifier_model_type')} has "
                 "weights, which are not translated yet; expected GMP, GAP or GWRP"
             )
-        model = build_model(settings.models, names)
+        try:
+            model = build_model(settings.models, names)
+        except InputError as error:
+            raise self._mismatch_error(str(error)) from None
         self._copy_weights(model)
         self._set_normalisation(model)
         return model.eval(), settings
 
-    def _translate(self) -> Translation:
-        given = {
-            name: _to_type_of(name, value)
-            for name, value in self.config.items()
-            if name in FLAGS and name not in _NOT_OF_MODEL
-        }
-        try:
-            return translate_model(given)
-        except InputError as error:
-            raise InputError(
-                f"{{path}} can't be imported: {escape_braces(str(error))}", path=self.path
-            ) from None
+    def _given(self) -> dict[str, Any]:
+        """Return the settings of the model, each in the type of its flag."""
+        missing = [name for name in _NEEDED_SETTINGS if name not in self.config]
+        if missing:
+            raise self._mismatch_error(f"its configuration lacks {', '.join(missing)}")
+        given = {}
+        for name, value in self.config.items():
+            is_part = name.startswith(("mask_", "class_")) and name != "class_categories"
+            if name in _OF_MODEL or (is_part and name in FLAGS):
+                given[name] = self._to_type_of(name, value)
+        return given
+
+    def _to_type_of(self, name: str, value: Any) -> Any:
+        flag = FLAGS[name]
+        is_list = isinstance(value, list | tuple)
+        values = list(value) if is_list else [value]
+        kinds = (int, float) if flag.kind is float else (flag.kind,)
+        is_right = all(
+            isinstance(part, kinds) and isinstance(part, bool) == (flag.kind is bool)
+            for part in values
+        )
+        if not is_right or (is_list and not flag.is_list):
+            raise self._mismatch_error(
+                f"{name} is {describe_value(value)}: expected {flag.kind.__name__}"
+                + (" values" if flag.is_list else "")
+            )
+        return values if flag.is_list else value
 
     def _find_classes(self, classes: Sequence[str]) -> list[str]:
         stored = self.config.get("classes")
         n_classes = self._n_masks()
-        names = [normalise(str(name)) for name in (classes or stored or ())]
+        if not isinstance(stored, list | tuple) or not all(isinstance(x, str) for x in stored):
+            stored = ()
+        names = [normalise(name) for name in (classes or stored)]
         if not names:
             raise InputError(
                 f"{{path}} does not say the names of its {n_classes} classes: "
@@ -142,7 +174,8 @@ class ThesisModel:
         return names
 
     def _n_masks(self) -> int:
-        last = f"mask_model.net.convolutions.{self.config.get('mask_n_blocks', 0) - 1}.weight"
+        n_blocks = self._to_type_of("mask_n_blocks", self.config.get("mask_n_blocks"))
+        last = f"mask_model.net.convolutions.{n_blocks - 1}.weight"
         if last not in self.weights:
             raise self._mismatch_error(f"there are no weights {last}")
         return len(self.weights[last])
@@ -150,7 +183,7 @@ class ThesisModel:
     def _copy_weights(self, model: SeparationModel) -> None:
         """Copy all weights of the file, each exactly once."""
         state = model.state_dict()
-        left = set(self.weights)
+        unused = set(self.weights)
         for name, target in state.items():
             if name.startswith("front_end."):
                 continue
@@ -164,9 +197,9 @@ class ThesisModel:
                     f"{tuple(target.shape)}"
                 )
             target.copy_(source)
-            left.discard(old_name)
-        if left:  # such as those of a classification mapping that learns
-            raise self._mismatch_error(f"its configuration has no place for {min(left)}")
+            unused.discard(old_name)
+        if unused:
+            raise self._mismatch_error(f"its configuration has no place for {min(unused)}")
         for name, weights in self.weights.items():
             if weights.is_floating_point() and not torch.isfinite(weights).all():
                 raise self._mismatch_error(f"{name} holds NaN or infinite numbers")
@@ -179,9 +212,12 @@ class ThesisModel:
             try:
                 (value,) = (float(value) for value in values)  # type: ignore[union-attr]
             except (TypeError, ValueError):
+                value = math.nan
+            if not math.isfinite(value) or (name == "scaling" and value <= 0):
+                number = "a finite number" if name == "shift" else "a number above 0"
                 raise self._mismatch_error(
-                    f"{name} is {str(values)[:60]}: expected a list of one number"
-                ) from None
+                    f"{name} is {str(values)[:60]}: expected a list of {number}"
+                )
             target.fill_(value)
 
     def _mismatch_error(self, reason: str) -> InputError:
@@ -210,7 +246,7 @@ def import_thesis_model(
     model, settings = thesis_model.convert(classes)
     made = {
         "settings": settings.to_json(),
-        "epoch": int(thesis_model.config.get("epoch_idx", 0)),
+        "epoch": thesis_model.epoch,
         "imported_from": "the thesis' code",
     }
     save_checkpoint(new, model, settings.models, made)
@@ -243,12 +279,9 @@ def _read(path: Path) -> Any:
         ) from error
 
 
-def _to_type_of(name: str, value: Any) -> Any:
-    """Return a stored value in the type of its flag, if it can be one."""
-    flag = FLAGS[name]
-    if flag.is_list:
-        return list(value) if isinstance(value, list | tuple) else [value]
-    return value
+def _is_plain_tensor(value: Any) -> bool:
+    is_dense = isinstance(value, Tensor) and value.layout is torch.strided
+    return is_dense and value.device.type == "cpu"
 
 
 def _thesis_name(name: str) -> str:

@@ -1,13 +1,13 @@
 """Translate command lines of the thesis' training to those of `absslab train`."""
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from absslab.core.common.config import to_flags
 from absslab.core.common.errors import InputError
 from absslab.core.thesis.flags import FLAGS, SHORT_FLAGS
-from absslab.core.thesis.translation import DATA_SETS, translate_training
+from absslab.core.thesis.translation import translate_training
 
 # Only the last version of the thesis' code had these.
 _SIGNS = ("mask_model_type", "classifier_model_type")
@@ -39,10 +39,7 @@ def is_thesis_command(arguments: Sequence[str]) -> bool:
     >>> is_thesis_command(["--recipe", "thesis"])
     False
     """
-    for name, words in _split(arguments):
-        if name in _SIGNS or (name == "data_set_type" and words[:1] and words[0] in DATA_SETS):
-            return True
-    return False
+    return any(name in _SIGNS for name, _ in _split(arguments))
 
 
 def translate_command(arguments: Sequence[str]) -> ThesisCommand:
@@ -61,12 +58,32 @@ def translate_command(arguments: Sequence[str]) -> ThesisCommand:
             others += [f"--{name}", *words] if name else words
     translation = translate_training(given)
     settings = translation.settings
+    if "--recipe" in arguments:
+        raise InputError(
+            "--recipe names settings of absslab train, but the other flags are the thesis': pass "
+            "--recipe thesis with flags of absslab train, or the thesis' flags alone"
+        )
     if settings.get("checkpoint_path"):
-        kept = {"checkpoint_path", *(_CHANGEABLE[name] for name in given if name in _CHANGEABLE)}
-        settings = {name: value for name, value in settings.items() if name in kept}
-    elif not settings["n_epochs"]:
+        return _resume(given, settings, others)
+    if not settings["n_epochs"]:
         raise InputError("--n_epochs is missing: expected the number of epochs to train")
     return ThesisCommand([*to_flags(settings), *others], translation.notes)
+
+
+def _resume(
+    given: Mapping[str, Any], settings: Mapping[str, Any], others: Sequence[str]
+) -> ThesisCommand:
+    kept = {"checkpoint_path", *(_CHANGEABLE[name] for name in given if name in _CHANGEABLE)}
+    fixed = [name for name in given if name not in (*_CHANGEABLE, "checkpoint_path", "mode")]
+    notes = []
+    if fixed:
+        notes.append(
+            f"a training that goes on keeps its settings: {', '.join(fixed)} "
+            f"{'has' if len(fixed) == 1 else 'have'} no effect; to begin another training with its "
+            "weights, pass --initial_weights instead of --checkpoint_path"
+        )
+    flags = to_flags({name: value for name, value in settings.items() if name in kept})
+    return ThesisCommand([*flags, *others], notes)
 
 
 def _split(arguments: Sequence[str]) -> Iterator[tuple[str, list[str]]]:

@@ -31,8 +31,8 @@ class Flag:
         kind: of its value: int, float, bool or str.
         default: what its code took if the flag was not given; for a list, a list.
         here: settings that it becomes.
-        note: why it changes nothing, if it becomes none; what differs, if it does.
-        is_refused: it can't be used yet unless it has its default; the note says why.
+        note: why it changes nothing, if it becomes none; what differs, if it becomes some.
+        is_refused: it can't be used, unless it has its default; the note says why.
     """
 
     kind: type
@@ -85,14 +85,16 @@ class Flag:
 
 
 _BY_MODEL = "the model sets it itself"
-_NO_PCEN = "trainable PCEN is not among the features yet"
-_NO_FIXED_PCEN = "PCEN is not among the features yet"
+_WITH_PCEN = "it belongs to feature_type pcen, which is not possible here yet"
+_WITH_TRAINED = "it belongs to trainable PCEN, which is not possible here yet"
+_NO_PCEN = "trainable PCEN is not possible here yet"
+_OF_TUT = "it belongs to the layout of TUT Rare 2017, which is not read here yet"
 
 FLAGS = {
-    "mode": Flag(str, "train", "the command"),
-    "data_set_type": Flag(str, "DCASE2013RemixedDataSet", "data_set_type, feature_type"),
+    "mode": Flag(str, "train", "mode"),
     "mask_model_type": Flag(str, "VGGLikeMaskModel", "model_type"),
     "classifier_model_type": Flag(str, "GlobalWeightedRankPooling2d", "pooling"),
+    "data_set_type": Flag(str, "DCASE2013RemixedDataSet", "data_set_type, feature_type"),
     # data
     "sampling_rate": Flag(int, 16000, "sampling_rate"),
     "feature_type": Flag(str, "log-mel", "feature_type, mel_area, log_offset"),
@@ -102,12 +104,12 @@ FLAGS = {
     "n_Mel_filters": Flag(int, 64, "n_mels"),
     "Mel_min_freq": Flag(float, 0, "f_min"),
     "Mel_max_freq": Flag(float, 8000, "f_max"),
-    "pcen_s": Flag(float, 0.04, note=_NO_FIXED_PCEN, is_refused=True),
-    "pcen_eps": Flag(float, 1e-6, note=_NO_FIXED_PCEN, is_refused=True),
-    "pcen_alpha": Flag(float, 0.98, note=_NO_FIXED_PCEN, is_refused=True),
-    "pcen_delta": Flag(float, 2.0, note=_NO_FIXED_PCEN, is_refused=True),
-    "pcen_r": Flag(float, 0.5, note=_NO_FIXED_PCEN, is_refused=True),
-    "data_folder": Flag(str, "", "data_folder"),
+    "pcen_s": Flag(float, 0.04, note=_WITH_PCEN),
+    "pcen_eps": Flag(float, 1e-6, note=_WITH_PCEN),
+    "pcen_alpha": Flag(float, 0.98, note=_WITH_PCEN),
+    "pcen_delta": Flag(float, 2.0, note=_WITH_PCEN),
+    "pcen_r": Flag(float, 0.5, note=_WITH_PCEN),
+    "data_folder": Flag(str, "Datadir/remixed_DCASE2013", "data_folder"),
     "scaling_type": Flag(str, "standardization", "standardise, normalisation"),
     "class_categories": Flag(
         str, ["all_separated"], note="classes can't be grouped yet", is_refused=True
@@ -116,23 +118,23 @@ FLAGS = {
     "data_set_save_folder_path": Flag(str, "", "feature_store"),
     "data_set_load_folder_path": Flag(str, "", "feature_store"),
     "thread_max_worker": Flag(int, 3, note="recordings are read by as many threads as help"),
-    "audio_folder": Flag(
-        str, "", note="the layout of TUT Rare 2017 is not read yet", is_refused=True
-    ),
-    "yaml_file": Flag(str, "", note="the layout of TUT Rare 2017 is not read yet", is_refused=True),
+    "audio_folder": Flag(str, "", note=_OF_TUT),
+    "yaml_file": Flag(str, "", note=_OF_TUT),
     "multi_loudness": Flag(bool, False, "gain_range"),
     # the model
     "train_pcen": Flag(bool, False, note=_NO_PCEN, is_refused=True),
     "train_multi_pcen": Flag(bool, False, note=_NO_PCEN, is_refused=True),
-    "n_multi_pcen": Flag(int, 0, note=_NO_PCEN, is_refused=True),
-    "train_pcen_per_band_param": Flag(bool, False, note=_NO_PCEN, is_refused=True),
-    "train_pcen_use_s": Flag(bool, True, note=_NO_PCEN, is_refused=True),
-    "train_pcen_s": Flag(float, [0.0], note=_NO_PCEN, is_refused=True),
-    "train_pcen_per_band_filter": Flag(bool, False, note=_NO_PCEN, is_refused=True),
-    "train_pcen_b": Flag(float, [0.0], note=_NO_PCEN, is_refused=True),
-    "train_pcen_a": Flag(float, [1.0], note=_NO_PCEN, is_refused=True),
-    "train_pcen_eps": Flag(float, 1e-6, note=_NO_PCEN, is_refused=True),
-    "rescale_classification": Flag(bool, False, "rescale"),
+    "n_multi_pcen": Flag(int, 0, note=_WITH_TRAINED),
+    "train_pcen_per_band_param": Flag(bool, False, note=_WITH_TRAINED),
+    "train_pcen_use_s": Flag(bool, True, note=_WITH_TRAINED),
+    "train_pcen_s": Flag(float, [0.0], note=_WITH_TRAINED),
+    "train_pcen_per_band_filter": Flag(bool, False, note=_WITH_TRAINED),
+    "train_pcen_b": Flag(float, [0.0], note=_WITH_TRAINED),
+    "train_pcen_a": Flag(float, [1.0], note=_WITH_TRAINED),
+    "train_pcen_eps": Flag(float, 1e-6, note=_WITH_TRAINED),
+    "rescale_classification": Flag(
+        bool, False, "rescale", "σ(w · logit p + b) here, σ(w · p) there, which is never below 0.5"
+    ),
     # the mask network
     "mask_n_blocks": Flag(int, 6, "mask_n_blocks"),
     "mask_H_coord_conv": Flag(bool, False, note="the thesis' code never read it"),
@@ -193,7 +195,7 @@ FLAGS = {
     "class_use_batch_norm": Flag(bool, False, "cnn_use_batch_norm"),
     "class_activations": Flag(str, ["lr"], "cnn_activations"),
     "class_freq_coord_conv": Flag(
-        bool, False, note="with one group per class it could not be built", is_refused=True
+        bool, False, note="with one group per class it can't be built", is_refused=True
     ),
     "class_FC_in_channels": Flag(int, 1, note=_BY_MODEL),
     "class_FC_in_features": Flag(int, 1, note=_BY_MODEL),
@@ -213,11 +215,11 @@ FLAGS = {
     "batch_size": Flag(int, 32, "batch_size"),
     "n_loaders": Flag(int, 0, "n_loaders"),
     "use_gpu": Flag(bool, True, "device"),
-    "gpu_no": Flag(int, 0, "device"),
+    "gpu_no": Flag(int, 0, "device", "it has no effect if use_gpu is False"),
     "metric": Flag(str, "", "metric"),
     "average": Flag(str, "weighted", "metric_average"),
     "threshold": Flag(float, [0.5], "thresholds"),
-    "loss_f": Flag(str, "BCE", "loss"),
+    "loss_f": Flag(str, "BCE", "loss", "MultiLabelSoftMarginLoss applied a second sigmoid there"),
     "l1_loss_lambda": Flag(float, 0.0, "l1_weight"),
     "optimizer": Flag(str, "Adam", "optimizer"),
     "learning_rate": Flag(float, 1e-4, "learning_rate"),

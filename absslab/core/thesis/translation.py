@@ -41,6 +41,7 @@ SCALINGS = {
     "min-max": {"normalisation": "min_max"},
     "none": {"standardise": False},
 }
+_MOST_BLOCKS = 64
 _MASK_MODELS = {"VGGLikeMaskModel": "VGGLikeMaskModel"}
 _MASKS = {"sig": "independent", "softmax": "softmax"}  # by the last activation
 _SCHEDULES = {  # scheduler_type → the settings that it reads
@@ -49,13 +50,16 @@ _SCHEDULES = {  # scheduler_type → the settings that it reads
     "multiStepLR": ("scheduler_milestones", "scheduler_gamma"),
     "reduceLROnPlateau": ("scheduler_patience", "scheduler_gamma"),
 }
-_RENAMED = {  # settings whose values stay as they are
+_OF_MODEL = {  # settings of features and model whose values stay as they are
     "sampling_rate": "sampling_rate",
     "STFT_window_function": "window",
     "n_Mel_filters": "n_mels",
     "Mel_min_freq": "f_min",
     "Mel_max_freq": "f_max",
     "rescale_classification": "rescale",
+}
+_OF_TRAINING = {
+    "n_epochs": "n_epochs",
     "batch_size": "batch_size",
     "n_loaders": "n_loaders",
     "threshold": "thresholds",
@@ -92,6 +96,8 @@ class Translation:
         Raises:
             InputError: it has another number of values.
         """
+        if not 1 <= n_blocks <= _MOST_BLOCKS:
+            raise InputError(f"there are {n_blocks} blocks: expected 1 to {_MOST_BLOCKS}")
         values = self.value(name)
         if name not in self.given:  # defaults are the same for all blocks but the last
             return (*[values[0]] * (n_blocks - 1), values[-1])
@@ -103,7 +109,7 @@ class Translation:
 
 
 def translate_model(given: Mapping[str, Any]) -> Translation:
-    """Translate the settings of features, mask network, mapping, losses and schedule.
+    """Translate the settings of features, mask network and mapping.
 
     Args:
         given: settings by the thesis' names, in the types of `FLAGS`; the thesis' defaults hold
@@ -117,26 +123,21 @@ def translate_model(given: Mapping[str, Any]) -> Translation:
             look_up("setting of the thesis", name, FLAGS)
     translation = Translation(given)
     _refuse_missing(translation)
-    for part in (
-        _translate_features,
-        _translate_mask_network,
-        _translate_mapping,
-        _translate_scores,
-        _translate_schedule,
-    ):
+    for part in (_translate_features, _translate_mask_network, _translate_mapping):
         part(translation)
-    for old, new in _RENAMED.items():
+    for old, new in _OF_MODEL.items():
         translation.settings[new] = translation.value(old)
-    translation.settings["precision"] = "float32"  # it had no other
     return translation
 
 
 def translate_training(given: Mapping[str, Any]) -> Translation:
     """Translate all settings of a training; see `translate_model`."""
     translation = translate_model(given)
-    translation.settings["n_epochs"] = translation.value("n_epochs")
-    _translate_data(translation)
-    _translate_device(translation)
+    for old, new in _OF_TRAINING.items():
+        translation.settings[new] = translation.value(old)
+    translation.settings["precision"] = "float32"  # it had no other
+    for part in (_translate_data, _translate_device, _translate_scores, _translate_schedule):
+        part(translation)
     _add_notes(translation)
     return translation
 
@@ -144,6 +145,8 @@ def translate_training(given: Mapping[str, Any]) -> Translation:
 def _refuse_missing(translation: Translation) -> None:
     for name, value in translation.given.items():
         flag = FLAGS[name]
+        if name == "class_freq_coord_conv":  # of one mapping alone; see below
+            continue
         if flag.outcome is Outcome.REFUSED and value != flag.default:
             raise InputError(f"{name} is {format_setting(value)}: {flag.note}")
 
@@ -189,9 +192,9 @@ def _translate_mask_network(translation: Translation) -> None:
     if last not in _MASKS:
         translation.notes.append(f"mask_activations ends with {last}: masks are sig or softmax")
     if settings["mask_pooling_type"] != "none":
-        changes = [settings[f"mask_pool_{part}"][-1] for part in ("k_f", "k_t", "s_f", "s_t")]
+        sizes = [settings[f"mask_pool_{part}"][-1] for part in ("k_f", "k_t", "s_f", "s_t")]
         paddings = [settings[f"mask_pool_p_{axis}"][-1] for axis in ("f", "t")]
-        if set(changes) != {1} or any(paddings):
+        if set(sizes) != {1} or any(paddings):
             raise InputError(
                 "mask_pool_k_f, …_k_t, …_s_f or …_s_t pools the masks themselves: expected 1 in "
                 "the last block, and no padding"
@@ -203,15 +206,21 @@ def _translate_mapping(translation: Translation) -> None:
     name = translation.value("classifier_model_type")
     settings["pooling"] = look_up("classifier of the thesis", name, MAPPINGS)
     read = _READ_BY.get(name, lambda translation: [])(translation)
+    _refuse_coordinates(translation, name)
     for flag in translation.given:
         is_own = flag.startswith("class_") and flag != "class_categories" and FLAGS[flag].here
         if is_own and flag not in read:
             translation.notes.append(f"{flag} has no effect with {name}")
 
 
+def _refuse_coordinates(translation: Translation, classifier: str) -> None:
+    if classifier == "DepthWiseCNNClassifier" and translation.value("class_freq_coord_conv"):
+        note = FLAGS["class_freq_coord_conv"].note
+        raise InputError(f"class_freq_coord_conv is True with {classifier}: {note}")
+
+
 def _read_decay(translation: Translation) -> list[str]:
     values = translation.value("class_dc")
-    values = values if isinstance(values, list | tuple) else [values]
     if len(values) > 1:
         raise InputError(f"class_dc has {len(values)} values: expected one, the decay of GWRP")
     translation.settings["decay"] = values[0]
@@ -220,7 +229,11 @@ def _read_decay(translation: Translation) -> list[str]:
 
 def _read_adaptive(translation: Translation) -> list[str]:
     values = translation.given.get("class_dc", [0.9])
-    translation.settings["first_decay"] = tuple(values if isinstance(values, list) else [values])
+    translation.settings["first_decay"] = tuple(values)
+    translation.notes.append(
+        "AdaptiveGlobalWeightedRankPooling2d learns its decay here; in the thesis its gradient was "
+        "cut, and it was the same as the average"
+    )
     return ["class_dc"]
 
 
@@ -313,11 +326,19 @@ def _translate_scores(translation: Translation) -> None:
 def _translate_schedule(translation: Translation) -> None:
     settings = translation.settings
     kind = translation.value("scheduler_type")
-    used = look_up("scheduler of the thesis", kind, _SCHEDULES)
+    if kind not in _SCHEDULES:
+        known = ", ".join(name for name in _SCHEDULES if name)
+        raise InputError(f"there is no scheduler of the thesis {kind!r}; there is {known}")
+    used = _SCHEDULES[kind]
     settings["scheduler_type"] = kind or "none"
     for name in used:
         value = translation.value(name)
-        settings[name] = tuple(map(round, value)) if isinstance(value, list) else value
+        settings[name] = tuple(map(_to_whole, value)) if isinstance(value, list) else value
+    if kind == "reduceLROnPlateau":
+        translation.notes.append(
+            "reduceLROnPlateau follows the validation score here, at each evaluation; in the "
+            "thesis it was meant to follow the training loss, after each epoch"
+        )
     for name in ("step_size", "gamma", "milestones", "patience"):
         name = f"scheduler_{name}"
         if name in translation.given and name not in used:
@@ -325,7 +346,25 @@ def _translate_schedule(translation: Translation) -> None:
 
 
 def _add_notes(translation: Translation) -> None:
-    for name in translation.given:
+    for name, value in translation.given.items():
         flag = FLAGS[name]
         if flag.outcome is Outcome.NOTE:
             translation.notes.append(f"{name} has no effect: {flag.note}")
+        elif flag.outcome is Outcome.REFUSED and value != flag.default:
+            classifier = translation.value("classifier_model_type")
+            translation.notes.append(f"{name} has no effect with {classifier}")
+        elif flag.note and value != flag.default:
+            translation.notes.append(f"{name}: {flag.note}")
+        part = name.partition("_")[0]
+        is_pooling = name.startswith(("mask_pool_", "class_pool_"))
+        if is_pooling and any(value if flag.is_list else ()) and not _pools(translation, part):
+            translation.notes.append(f"{name} has no effect without {part}_pooling_type")
+
+
+def _pools(translation: Translation, part: str) -> bool:
+    return bool(translation.value(f"{part}_pooling_type") != "none")
+
+
+def _to_whole(value: float) -> float:
+    """Return a whole number as such; others stay as they are, and are refused later."""
+    return int(value) if float(value).is_integer() else value

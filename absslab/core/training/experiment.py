@@ -240,6 +240,9 @@ class Experiment:
         )
         torch.manual_seed(settings.training.seed)
         device = choose_device(settings.run.device)
+        if not train.lengths:
+            left_out.stop_if_any()
+            check_remaining(labels, train, validation, left_out)
         model = build_model(fix_recording_length(settings.models, train), labels.classes)
         if initial is not None:
             initial.copy_to(model)

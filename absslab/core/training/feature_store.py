@@ -36,6 +36,7 @@ class FeatureBatch(NamedTuple):
     n_samples: Tensor | None  # (B,): length of the recordings without padding; None: none is padded
     labels: Tensor  # (B, K)
     indices: Tensor  # (B,): indices of the recordings
+    longest: int  # number of samples of the longest recording
 
 
 class FeatureStore:
@@ -132,7 +133,11 @@ class FeatureStore:
             features = padded.movedim(1, -1)  # (B, C, M, T)
             differ = len(set(lengths[group].tolist())) > 1
             yield FeatureBatch(
-                features, lengths[group] if differ else None, labels[group], torch.tensor(group)
+                features,
+                lengths[group] if differ else None,
+                labels[group],
+                torch.tensor(group),
+                int(lengths[group].max()),
             )
 
 
@@ -141,6 +146,8 @@ def store_fingerprint(data_set: AudioDataSet, front_end: FrontEnd) -> str:
     settings = front_end.config.to_json()
     for name in ("standardise", "normalisation", "borders"):
         del settings[name]
+    if settings["mel_area"] == "mean":  # as in all stores that were made before there was another
+        del settings["mel_area"]
     files = [
         (item.path, Path(item.path).stat().st_size, Path(item.path).stat().st_mtime_ns)
         for item in data_set.recordings

@@ -20,6 +20,7 @@ def _schedule_rule(name: str, *used_by: str) -> _Rule:
     )
 
 
+_POOL_PARTS = ("k_f", "k_t", "s_f", "s_t", "p_f", "p_t", "pad_type")
 _RULES = (
     _Rule(
         ("n_loaders",),
@@ -55,6 +56,24 @@ _RULES = (
         ("decay",),
         lambda settings: getattr(settings.pooling, "decay_fraction", None) is not None,
         "with --decay_fraction",
+    ),
+    *(
+        _Rule(
+            tuple(f"{prefix}_pool_{part}" for part in _POOL_PARTS),
+            lambda settings, prefix=prefix, part=part: (
+                getattr(  # type: ignore[misc]
+                    getattr(settings, part), f"{prefix}_pooling_type", "none"
+                )
+                == "none"
+            ),
+            f"without --{prefix}_pooling_type",
+        )
+        for prefix, part in (("mask", "mask_net"), ("cnn", "pooling"))
+    ),
+    _Rule(
+        ("rnn_drop_out",),
+        lambda settings: getattr(settings.pooling, "rnn_layers", 1) == 1,
+        "without a second layer, --rnn_layers 2",
     ),
     _Rule(
         ("pair_gain_range",),

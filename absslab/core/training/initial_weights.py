@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from absslab.core.common.errors import InputError, InputWarning, escape_braces
 from absslab.core.common.notices import give_notice
 from absslab.core.data.class_names import list_classes
 from absslab.core.model.checkpoint import Checkpoint, load_checkpoint
+from absslab.core.model.convolution_blocks import BlocksConfig
 from absslab.core.model.learned_pooling import AdaptiveGWRPConfig, Rescaler
 from absslab.core.model.separation_model import (
     ModelConfigs,
@@ -20,7 +22,6 @@ from absslab.core.model.separation_model import (
 )
 
 _NEEDED = ("model_type", "masks")  # of the model's settings
-_LEARNED = ("pooling", "rescaler")  # parts whose weights are copied if both models have the same
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,12 @@ class InitialWeights:
     Args:
         path: its file.
         checkpoint: its content.
+        configs: of the new model.
     """
 
     path: str
     checkpoint: Checkpoint
+    configs: ModelConfigs
 
     @classmethod
     def open(cls, path: str, configs: ModelConfigs) -> "InitialWeights":
@@ -47,11 +50,8 @@ class InitialWeights:
             InputError: it can't be read, or was built with other settings.
         """
         checkpoint = load_checkpoint(path)
-        before = checkpoint.configs.to_json()
-        now = configs.to_json()
-        for content in (before, now):
-            content["model"] = {name: content["model"][name] for name in _NEEDED}
-            del content["pooling"]
+        before = _describe_parts(checkpoint.configs)
+        now = _describe_parts(configs)
         differences = []
         for section, values in now.items():
             for name, value in values.items():
@@ -64,7 +64,14 @@ class InitialWeights:
                 "a model of the same settings; pass these, or train without --initial_weights",
                 path=path,
             )
-        return cls(path, checkpoint)
+        mask_net = configs.mask_net
+        if isinstance(mask_net, BlocksConfig) and mask_net.per_block("conv_groups")[-1] > 1:
+            raise InputError(
+                f"mask_conv_groups is {format_setting(mask_net.get('conv_groups'))}: the masks of "
+                "a class are then computed from some channels alone, so that initial weights "
+                "can't be copied by class; train without --initial_weights"
+            )
+        return cls(path, checkpoint, configs)
 
     @property
     def trained_on(self) -> list[str]:
@@ -87,9 +94,9 @@ class InitialWeights:
         background = (len(model.classes), len(old.classes))
         per_class = find_class_weights(self.checkpoint.configs, len(old.classes))
         weights = old.state_dict()
-        left = self._other_parts(model)
+        new_parts = self._find_new_parts(model)
         for name, target in model.state_dict().items():
-            if name.split(".")[0] in left:
+            if name.split(".")[0] in new_parts:
                 continue
             if name not in per_class:
                 target.copy_(weights[name])
@@ -101,19 +108,23 @@ class InitialWeights:
                 blocks[row].copy_(old_blocks[old_row])
         self._tell_classes(model.classes, copied)
 
-    def _other_parts(self, model: SeparationModel) -> list[str]:
-        """Return the learned parts of a new model that are not built as those of the old one."""
+    def _find_new_parts(self, model: SeparationModel) -> list[str]:
+        """Find the learned parts that are not built as those of the other model, and tell them."""
         old = self.checkpoint.model
-
-        def describe(part: nn.Module | None) -> object:
-            shapes = {} if part is None else part.state_dict()
-            return type(part), {name: weights.shape[1:] for name, weights in shapes.items()}
-
-        return [
-            part
-            for part in _LEARNED
-            if describe(getattr(model, part)) != describe(getattr(old, part))
-        ]
+        parts = []
+        has_same_pooling = _describe_pooling(self.configs) == _describe_pooling(
+            self.checkpoint.configs
+        )
+        # pooling of recordings of another length has other weights
+        if not has_same_pooling or _shapes(model.pooling) != _shapes(old.pooling):
+            parts.append("pooling")
+        if (model.rescaler is None) != (old.rescaler is None):
+            parts.append("rescaler")
+        for part in parts:
+            if _shapes(getattr(model, part)):
+                text = f"{{path}} was not trained with this {part}, which begins without knowledge"
+                give_notice(InputWarning(text, path=self.path))
+        return parts
 
     def _tell_classes(self, classes: Sequence[str], copied: Sequence[str]) -> None:
         """Tell which classes begin anew, and which are left out, if there are such."""
@@ -127,6 +138,33 @@ class InitialWeights:
         if parts:
             text = escape_braces("; it ".join(parts))
             give_notice(InputWarning(f"{{path}} {text}", path=self.path))
+
+
+def _describe_parts(configs: ModelConfigs) -> dict[str, dict[str, Any]]:
+    """Return the settings of features and network, by section, that must be the same."""
+    content = configs.to_json()
+    content["model"] = {name: content["model"][name] for name in _NEEDED}
+    content["features"]["f_max"] = configs.features.highest
+    del content["pooling"]
+    mask_net = configs.mask_net
+    if isinstance(mask_net, BlocksConfig):
+        for name in mask_net.unused_at_last:
+            values = mask_net.per_block(name)
+            content["mask_net"][mask_net.prefix + name] = list(values[:-1])
+    return content
+
+
+def _describe_pooling(configs: ModelConfigs) -> object:
+    settings = configs.pooling.to_json()
+    for name in ("first_decay", "recording_frames"):  # where it begins; known by its weights
+        settings.pop(name, None)
+    return configs.model.pooling, settings
+
+
+def _shapes(part: nn.Module | None) -> dict[str, object]:
+    """Return the shapes of a part's weights, apart from the number of classes."""
+    weights = {} if part is None else part.state_dict()
+    return {name: (weight.ndim, weight.shape[1:]) for name, weight in weights.items()}
 
 
 def find_class_weights(configs: ModelConfigs, n_classes: int) -> dict[str, int]:

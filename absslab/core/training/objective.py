@@ -79,9 +79,8 @@ class Objective:
         """
         if isinstance(batch, FeatureBatch):
             features = model.front_end.normalise(batch.features)  # (B, 1, M, T)
-            prediction = model.predict_from_features(
-                features, batch.n_samples, precision=self.precision
-            )
+            lengths = batch.longest if batch.n_samples is None else batch.n_samples
+            prediction = model.predict_from_features(features, lengths, precision=self.precision)
             return self._combine(prediction, batch.labels, model.n_frames(batch.n_samples))
         pairs = self._pairs(model, batch, rng)
         mixtures = pairs.sum()  # complex (B, F, T)

@@ -13,7 +13,7 @@ _THESIS: dict[str, Any] = {
     "mask_conv_k_t": (5,),
     "mask_conv_p_f": (2,),
     "mask_conv_p_t": (2,),
-    "mask_dropout_probs": (0.1, 0.1, 0.0),
+    "mask_dropout_probs": (0.1,),
     "pooling": "GWRP",
     "decay": 0.999,
     "masks": "independent",

@@ -35,7 +35,7 @@ def fix_recording_length(configs: ModelConfigs, train: AudioDataSet) -> ModelCon
         )
         raise InputError(
             f"the pooling {name} needs recordings of one length, but the training recordings have "
-            f"{shortest:g} to {longest:g} s: choose another pooling, or a length to which each is "
-            f"cut or extended, as in --recording_frames {frames[0]}"
+            f"{shortest:g} to {longest:g} s: choose another pooling, or the length of windows by "
+            f"which each is pooled, as in --recording_frames {frames[0]}"
         )
     return replace(configs, pooling=replace(pooling, recording_frames=frames[0]))

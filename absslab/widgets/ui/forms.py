@@ -166,7 +166,7 @@ class Form:
             "layout": self._layout,
             "style": {"description_width": "170px"},
         }
-        choices = self._choices.get(name) or field.metadata["choices"]
+        choices = self._offered(name)
         if choices:
             options = [(str(choice), choice) for choice in dict.fromkeys([*choices, value])]
             return ipywidgets.Dropdown(options=options, value=value, **look)
@@ -179,8 +179,14 @@ class Form:
     def _is_parsed(self, name: str) -> bool:
         """Return whether the control holds text that is parsed as on the command line."""
         hint = typing.get_type_hints(self.config_class)[name]
-        has_choices = self._choices.get(name) or self._fields[name].metadata["choices"]
-        return not has_choices and hint not in (bool, str, *NUMBERS)
+        return not self._offered(name) and hint not in (bool, str, *NUMBERS)
+
+    def _offered(self, name: str) -> Sequence[Any]:
+        """Return the values to choose from; none for a list, which is written as text."""
+        hint = typing.get_type_hints(self.config_class)[name]
+        if typing.get_origin(hint) is tuple:
+            return ()
+        return self._choices.get(name) or self._fields[name].metadata["choices"]
 
     def _to_control(self, name: str, value: Any) -> Any:
         """Return what the control of a field holds for a value."""

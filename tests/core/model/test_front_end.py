@@ -218,3 +218,14 @@ def test_quiet_magnitudes_are_normalised_as_well():
     quiet = 1e-4 * noise(2, 8000)
     fit(front_end, [quiet])
     assert normalised_features(front_end, quiet).std() == pytest.approx(1, rel=1e-2)
+
+
+@pytest.mark.parametrize("feature_type", ["mel", "log_mel"])
+def test_what_was_silent_in_training_is_not_made_infinitely_loud(feature_type):
+    front_end = FrontEnd(FeatureConfig(n_mels=16, feature_type=feature_type))
+    time = torch.arange(RATE) / RATE
+    fit(front_end, [0.1 * torch.sin(2 * torch.pi * 500 * time)[None], torch.zeros(1, RATE)])
+    assert normalised_features(front_end, 0.1 * noise(1, 8000)).abs().max() < 1e4
+    silent = FrontEnd(FeatureConfig(n_mels=16, feature_type=feature_type))
+    fit(silent, [torch.zeros(2, 8000)])
+    assert (silent.std == 1).all()

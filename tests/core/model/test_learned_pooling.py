@@ -99,8 +99,8 @@ def test_a_class_is_pooled_from_its_own_mask(name, settings):
 @each_pooling
 def test_recordings_of_a_padded_batch_are_pooled_as_alone(name, settings):
     pooling = build(name, settings)
-    lengths = torch.tensor([13, 8, 5])
-    masks = random_masks(3, *SIZE)
+    lengths = torch.tensor([39, 31, 14, 13, 8, 5, 1])
+    masks = random_masks(len(lengths), 3, 12, 39)
     together = pooling(masks, lengths)
     for index, length in enumerate(lengths.tolist()):
         alone = pooling(masks[index : index + 1, ..., :length])
@@ -212,11 +212,19 @@ def test_the_largest_window_counts():
     pooled = pool_windows(lambda window: window.mean((2, 3)), masks, None, 4)
     expected = max(masks[..., start : start + 4].mean() for start in (0, 2, 4, 6))
     assert pooled.item() == pytest.approx(expected.item())
-    masks[..., 5:] = 1.0
-    pooled = pool_windows(lambda window: window.mean((2, 3)), masks, torch.tensor([5]), 4)
-    masks[..., 5:] = 0.0
-    expected = max(masks[..., start : start + 4].mean() for start in (0, 2))
-    assert pooled.item() == pytest.approx(expected.item())
+
+
+@pytest.mark.parametrize("n_frames", [3, 4, 5, 10])
+def test_no_window_holds_only_padding(n_frames):
+    """Silence would be the most probable here."""
+    pooling = FullyConnected(size=MaskSize(1, 1, 4))
+    with torch.no_grad():
+        pooling.linear.weight.fill_(-1)
+        pooling.linear.bias.fill_(2)
+    masks = torch.ones(1, 1, 1, 10)
+    pooled = pooling(masks, torch.tensor([n_frames]))
+    expected = 1 / (1 + math.exp(min(4, n_frames) - 2))
+    assert pooled.item() == pytest.approx(expected)
 
 
 def test_convolutions_too_large_for_the_masks_are_refused():

@@ -170,3 +170,16 @@ def test_softmax_masks_share_each_bin_among_the_classes_alone():
     assert torch.allclose(prediction.masks.sum(1), torch.ones(()), atol=1e-6)
     assert (prediction.log_background == -torch.inf).all()
     assert not model.competing
+
+
+def test_certain_masks_that_are_coarse_have_finite_gradients():
+    net = VGGLikeMaskModelConfig(mask_n_blocks=1, mask_conv_s_f=(2,), mask_conv_s_t=(2,))
+    config = ModelConfig(model_type="VGGLikeMaskModel", pooling="GAP")
+    model = build_model(
+        ModelConfigs(FEATURES, config, net, NoConfig()), [str(k) for k in range(16)]
+    )
+    with torch.no_grad():
+        model.mask_net.to_masks.bias.fill_(10)
+    prediction = model(waveforms(2, 4000))
+    (prediction.log_background.exp().sum() + prediction.masks.sum()).backward()
+    assert all(torch.isfinite(weights.grad).all() for weights in model.parameters())

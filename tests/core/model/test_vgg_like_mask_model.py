@@ -178,7 +178,7 @@ def test_too_short_recordings_are_named():
     network = build(mask_conv_p_t=(0,))
     assert fewest_frames([block.config for block in network.blocks]) == 5
     assert network(features(n_frames=5)).masks.shape == (2, 3, 16, 1)
-    with pytest.raises(InputError, match="has 4 frames: the mask network needs 5"):
+    with pytest.raises(InputError, match="has 4 frames: the mask network needs 5 for"):
         network(features(n_frames=4))
 
 

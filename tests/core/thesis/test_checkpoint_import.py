@@ -9,6 +9,7 @@ import torch
 
 from absslab.cli.main import main
 from absslab.core.common.errors import InputError
+from absslab.core.evaluation.score_files import read_scores_alone
 from absslab.core.model.checkpoint import load_checkpoint
 from absslab.core.separation.separator import Separator
 from absslab.core.thesis.checkpoint_import import ThesisModel, import_thesis_model
@@ -48,10 +49,10 @@ CONFIG = {
 }
 
 
-def weights():
+def weights(n_classes=2):
     torch.manual_seed(0)
     state = {}
-    for block, (n_in, n_out) in enumerate([(1, 3), (3, 2)]):
+    for block, (n_in, n_out) in enumerate([(1, 3), (3, n_classes)]):
         state[f"mask_model.net.convolutions.{block}.weight"] = torch.randn(n_out, n_in, 3, 3)
         state[f"mask_model.net.convolutions.{block}.bias"] = torch.randn(n_out)
         name = f"mask_model.net.batch_norms.{block}"
@@ -137,18 +138,19 @@ def test_the_command_tells_what_it_made(save, tmp_path, capsys):
     assert f"→ {new}" in printed
 
 
-def test_an_imported_model_is_scored_and_trained_further(save, mixtures, tmp_path, capsys):
+def test_an_imported_model_is_scored_and_trained_further(save, mixtures, tmp_path):
     new = tmp_path / "new.ckpt"
-    names = sorted((mixtures / "test/weak_labels.csv").read_text().splitlines()[0].split(",")[1:])
-    import_thesis_model(save({"classes": names[:2]}), new)
+    names = (mixtures / "test/weak_labels.csv").read_text().splitlines()[0].split(",")[1:]
+    config = {"classes": names, "mask_conv_o_c": [3, len(names)]}
+    import_thesis_model(save(config, model_state_dict=weights(len(names))), new)
     flags = "--mask_model_type VGGLikeMaskModel --mask_n_blocks 2 --mask_conv_o_c 3 2 --device cpu"
     flags += " --mask_dropout_probs 0.1 0 --mask_activations lr sig --n_epochs 1"
     flags += f" --data_folder {mixtures} --save_path {tmp_path}/on.ckpt --initial_weights {new}"
     assert main(["train", *flags.split()]) == 0
-    assert "begin without knowledge" in capsys.readouterr().err
     arguments = ["--data_folder", str(mixtures), "--bss_eval", "none", "--n_resamples", "0"]
     arguments += ["--output", str(tmp_path / "s.json"), "--device", "cpu"]
-    assert main(["evaluate", "--checkpoint_path", str(tmp_path / "on.ckpt"), *arguments]) == 0
+    assert main(["evaluate", "--checkpoint_path", str(new), *arguments]) == 0
+    assert read_scores_alone(tmp_path / "s.json").classes
 
 
 class Executes:
@@ -173,31 +175,40 @@ def test_nothing_in_a_file_is_executed(save, tmp_path, monkeypatch):
     ("config", "content", "message"),
     [
         ({}, {"config": None}, "has no model_state_dict or no config: expected a model that"),
-        ({}, {"model_state_dict": {"a": 3}}, "has weights that are no tensors"),
+        ({}, {"model_state_dict": {"a": 3}}, "has weights that are no plain tensors"),
         ({}, {"model_state_dict": {}}, r"there are no weights mask_model\.net\.convolutions\.1"),
-        ({"mask_n_blocks": 3}, {}, "mask_conv_o_c has 2 values: expected one for each of 3 blocks"),
+        ({"mask_n_blocks": 3}, {}, r"there are no weights mask_model\.net\.convolutions\.2"),
+        ({"mask_conv_k_f": [3, 3, 3]}, {}, "mask_conv_k_f has 3 values: expected one for each of"),
         ({"mask_conv_o_c": [5, 2]}, {}, r"has the shape \(3, 1, 3, 3\): its configuration asks"),
         ({"mask_use_batch_norm": False}, {}, "has no place for mask_model.net.batch_norms.0.bias"),
         ({"classes": ["dog"]}, {}, r"has 2 classes: expected as many different names, not 1 \(dog"),
         ({"classes": ["dog", "dog"]}, {}, "expected as many different names"),
         ({"classes": ["dog", "background"]}, {}, "can't be called 'background'"),
         ({"classes": ""}, {}, "does not say the names of its 2 classes: pass them"),
-        ({"shift": [1.0, 2.0]}, {}, "shift is .*: expected a list of one number"),
-        ({"scaling": ""}, {}, "scaling is None: expected a list of one number"),
+        ({"shift": [1.0, 2.0]}, {}, "shift is .*: expected a list of a finite number"),
+        ({"shift": [float("inf")]}, {}, "shift is .*: expected a list of a finite number"),
+        ({"scaling": ""}, {}, "scaling is None: expected a list of a number above 0"),
+        ({"scaling": [0.0]}, {}, "scaling is .*: expected a list of a number above 0"),
+        ({"scaling": [float("nan")]}, {}, "scaling is .*: expected a list of a number above 0"),
+        ({"mask_n_blocks": 2.0}, {}, "mask_n_blocks is 2.0: expected int"),
+        ({"mask_n_blocks": 10**9}, {}, "there are no weights"),
+        ({"STFT_frame_width_ms": "64"}, {}, "STFT_frame_width_ms is '64': expected int"),
+        ({"feature_type": ["x"]}, {}, "feature_type is .*: expected str"),
+        ({"mask_activations": [["lr"]]}, {}, "mask_activations is .*: expected str values"),
+        ({"classes": 5}, {}, "does not say the names of its 2 classes"),
+        ({"classifier_model_type": ""}, {}, "its configuration lacks classifier_model_type"),
+        ({"data_set_type": ""}, {}, "its configuration lacks data_set_type"),
+        ({"mask_activations": ""}, {}, "its configuration lacks mask_activations"),
         ({"feature_type": "pcen"}, {}, "feature_type is pcen: these features are not possible"),
-        ({"train_pcen": True}, {}, "train_pcen is True: trainable PCEN is not among"),
+        ({"train_pcen": True}, {}, "train_pcen is True: trainable PCEN is not possible"),
         ({"rescale_classification": True}, {}, "has weights, which are not translated yet"),
         ({"classifier_model_type": "ChannelWiseFC2d"}, {}, "has weights, which are not translated"),
-        ({"mask_conv_k_f": [3]}, {}, None),
-        ({"n_Mel_filters": "many"}, {}, "n_mels is 'many': expected a whole number"),
+        ({"n_Mel_filters": "many"}, {}, "n_Mel_filters is 'many': expected int"),
     ],
 )
 def test_what_does_not_fit_is_one_line_and_writes_nothing(save, tmp_path, config, content, message):
     path = save({"classes": ["dog", "bell"]} | config, **content)
     new = tmp_path / "new.ckpt"
-    if message is None:
-        import_thesis_model(path, new)
-        return
     with pytest.raises(InputError, match=message):
         import_thesis_model(path, new)
     assert not new.exists()
@@ -226,3 +237,15 @@ def test_nothing_is_overwritten(save, tmp_path):
     with pytest.raises(InputError, match="exists already"):
         import_thesis_model(save(), new, ["dog", "bell"])
     assert new.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"mask_conv_k_f": [3], "optimizer": "SGD", "batch_size": 0, "epoch_idx": "many"},
+        {"scheduler_step_size": 0, "scheduler_milestones": ["a"], "pcen_s": 0.01, "n_epochs": 0},
+    ],
+)
+def test_settings_that_do_not_change_what_it_computes_do_not_matter(save, tmp_path, config):
+    import_thesis_model(save({"classes": ["dog", "bell"]} | config), tmp_path / "new.ckpt")
+    assert load_checkpoint(tmp_path / "new.ckpt").model.classes == ("dog", "bell")

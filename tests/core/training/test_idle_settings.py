@@ -23,6 +23,12 @@ from absslab.core.training.settings import Settings
             {"scheduler_type": "none", "scheduler_gamma": 0.1},
             "--scheduler_gamma has no effect without --scheduler_type stepLR or multiStepLR or",
         ),
+        (
+            {"model_type": "VGGLikeMaskModel", "mask_pool_k_f": (2,)},
+            "--mask_pool_k_f has no effect without --mask_pooling_type",
+        ),
+        ({"pooling": "CNN_FC", "cnn_pool_s_t": (2,)}, "--cnn_pool_s_t has no effect without --cnn"),
+        ({"pooling": "RNN_FC", "rnn_drop_out": 0.5}, "--rnn_drop_out has no effect without a"),
         ({"scheduler_warm_up": 0.1}, "--scheduler_warm_up has no effect without --scheduler_type"),
     ],
 )
@@ -47,8 +53,13 @@ def test_what_has_an_effect_is_not_named(values):
     assert find_idle_settings(Settings.from_flags(values), values) == []
 
 
+def _sections(choice):
+    return Settings.from_flags(choice).to_json().values()
+
+
 def test_the_rules_name_settings_that_exist():
-    sections = Settings.from_flags({}).to_json().values()
+    choices = [{}, {"model_type": "VGGLikeMaskModel", "pooling": "CNN_FC"}, {"pooling": "RNN_FC"}]
+    sections = [section for choice in choices for section in _sections(choice)]
     known = {name for section in sections for name in section}
     assert {name for rule in _RULES for name in rule.names} <= known
 

@@ -233,15 +233,63 @@ def test_what_a_pooling_has_learned_of_a_class_is_copied(new_run, folder, tmp_pa
             assert torch.equal(weights, before), name
 
 
-def test_another_pooling_begins_anew(new_run, folder, tmp_path):
-    known, _ = prepare(settings_of(new_run, folder))
-    save_checkpoint(tmp_path / "known.ckpt", known.model, new_run.models, {})
-    settings = with_pooling(settings_of(new_run, folder), "FC")
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        (("GAP", {}), ("FC", {})),
+        (("RNN_FC", {"rnn_cell": "GRU"}), ("RNN_FC", {"rnn_cell": "LSTM"})),
+        (("FC", {"fc_sort": True}), ("FC", {"fc_sort": False})),
+        (("FC", {"recording_frames": 9}), ("FC", {})),
+    ],
+)
+def test_another_pooling_begins_anew(new_run, folder, tmp_path, before, now):
+    old = with_pooling(settings_of(new_run, folder), before[0], **before[1])
+    known, _ = prepare(old)
+    configs = fix_recording_length(old.models, known.data.train)
+    save_checkpoint(tmp_path / "known.ckpt", known.model, configs, {})
+    settings = with_pooling(settings_of(new_run, folder), now[0], **now[1])
     changed = replace(settings.training, initial_weights=str(tmp_path / "known.ckpt"))
-    trainer, _ = prepare(replace(settings, training=changed))
+    trainer, notices = prepare(replace(settings, training=changed))
+    assert ["was not trained with this pooling" in notice for notice in notices] == [True]
     untrained, _ = prepare(settings)
     for name, weights in trainer.model.pooling.state_dict().items():
         assert torch.equal(weights, untrained.model.pooling.state_dict()[name]), name
     mask_net = known.model.mask_net.state_dict()
     for name, weights in trainer.model.mask_net.state_dict().items():
         assert torch.equal(weights, mask_net[name]), name
+
+
+def with_network(settings, **changes):
+    net = {"mask_n_blocks": 2, "mask_conv_o_c": (4,), "mask_dropout_probs": (0.0,)}
+    model = replace(settings.model, model_type="VGGLikeMaskModel", masks="independent")
+    config = MASK_NETS["VGGLikeMaskModel"].config(**net | changes)
+    return replace(settings, model=model, mask_net=config)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"mask_conv_o_c": (4, 7), "mask_conv_k_f": (3, 3), "mask_activations": ("lr", "sig")},
+        {"mask_dropout_probs": (0.0, 0.5), "mask_pool_k_f": (0, 0)},
+    ],
+)
+def test_the_same_network_may_be_written_otherwise(new_run, folder, tmp_path, changes):
+    settings = with_network(settings_of(new_run, folder))
+    known, _ = prepare(settings)
+    save_checkpoint(tmp_path / "known.ckpt", known.model, settings.models, {})
+    features = replace(settings.features, f_max=settings.features.highest)
+    other = replace(with_network(settings_of(new_run, folder), **changes), features=features)
+    changed = replace(other.training, initial_weights=str(tmp_path / "known.ckpt"))
+    trainer, _ = prepare(replace(other, training=changed))
+    weights = known.model.mask_net.state_dict()
+    for name, weight in trainer.model.mask_net.state_dict().items():
+        assert torch.equal(weight, weights[name]), name
+
+
+def test_masks_of_groups_of_channels_are_refused(new_run, folder, tmp_path):
+    settings = with_network(settings_of(new_run, folder), mask_conv_groups=(1, 2))
+    known, _ = prepare(settings)
+    save_checkpoint(tmp_path / "known.ckpt", known.model, settings.models, {})
+    changed = replace(settings.training, initial_weights=str(tmp_path / "known.ckpt"))
+    with pytest.raises(InputError, match="initial weights can't be copied by class"):
+        prepare(replace(settings, training=changed))

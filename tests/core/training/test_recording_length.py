@@ -1,6 +1,7 @@
 """Poolings of one length find it in the training recordings, and refuse several of them."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -71,3 +72,26 @@ def test_a_length_that_is_given_holds_for_all(two_lengths):
     weights = trainer.model.pooling.linear.weight
     assert weights.shape[1] == 9 * settings.features.n_bands
     assert torch.isfinite(weights).all()
+
+
+def test_recordings_that_can_not_be_read_are_named_first(two_lengths):
+    for path in Path(two_lengths.data.data_folder).glob("*.wav"):
+        path.write_bytes(b"RIFF" + path.name.encode())
+    with pytest.raises(InputError, match=r"0\.wav"):
+        run_to_end(Experiment(settings_of(two_lengths, "FC")).prepare())
+
+
+def test_stored_features_are_seen_as_long_as_waveforms(new_run, tmp_path):
+    features = replace(new_run.features, borders="valid")
+    settings = replace(settings_of(new_run, "FC"), features=features)
+    settings = replace(settings, training=replace(settings.training, share_weight=0.0))
+    stored = replace(settings.data, feature_store=str(tmp_path / "store"))
+    augmentation = type(settings.augmentation)()
+    seen = []
+    for data in (settings.data, stored):
+        changed = replace(settings, data=data, augmentation=augmentation)
+        trainer = run_to_end(Experiment(changed).prepare())
+        batch = next(iter(trainer.data.validation_batches(4)))
+        torch.manual_seed(0)
+        seen.append(trainer.objective(trainer.model.eval(), batch).probabilities)
+    assert torch.allclose(seen[0], seen[1], atol=1e-5)

@@ -179,3 +179,18 @@ def test_setting_what_the_config_does_not_take_changes_nothing(form):
     with pytest.raises(InputError, match="window is 'square'"):
         form.set({"rate": 8000, "window": "square"})
     assert form.config == Settings()
+
+
+def test_a_list_of_choices_is_written_as_text():
+    """A dropdown could hold one choice alone."""
+
+    @dataclasses.dataclass(frozen=True)
+    class Blocks(Config):
+        activations: tuple[str, ...] = option(("lr",), "of each block", choices=("lr", "relu"))
+
+    form = Form(Blocks)
+    form.controls["activations"].value = "lr relu lr"
+    assert form.config.activations == ("lr", "relu", "lr")
+    form.controls["activations"].value = "lr tanh"
+    assert "expected one of lr, relu" in form._explanations["activations"].value
+    form.close()
