@@ -329,11 +329,11 @@ def build_trainer(
 
 
 def _move(content: Any, device: torch.device) -> Any:
-    """Return tensors, also within named tuples, on a device; None stays."""
+    """Return tensors, also within named tuples, on a device; anything else stays."""
     if isinstance(content, Tensor):
         return content.to(device, non_blocking=True)
-    if content is None:
-        return None
+    if not isinstance(content, tuple):
+        return content
     return type(content)(*(_move(part, device) for part in content))
 
 

@@ -349,7 +349,7 @@ def test_what_can_not_be_used_is_left_out_and_named(event_folder, streets, tmp_p
     ("flags", "message"),
     [
         ("--conditions quiet", "conditions is 'quiet': expected one of sparse, overlap"),
-        ("--recipes best", "recipes is 'best': expected one of thesis, recommended"),
+        ("--recipes best", "recipes is 'best': expected one of thesis, thesis_L1"),
         ("--seeds 0 0", "seeds is 0 0: expected one or more, each once"),
         ("--n_files 0", "n_files is 0: expected at least 1"),
         ("--device tpu", "device"),
