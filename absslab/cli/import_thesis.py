@@ -12,9 +12,10 @@ def run(arguments: Sequence[str]) -> None:
     """Make a checkpoint of a model that the thesis' code trained."""
     parser = Parser(
         "absslab import-thesis",
+        usage="absslab import-thesis OLD NEW [--classes NAME …]",
         description="Make a checkpoint of a model that the thesis' code saved. It separates, "
-        "scores, runs in dashboards, and a training can begin with it (--initial_weights). Nothing "
-        "in the file is executed.",
+        "scores, and a training can begin with it (--initial_weights). Nothing in the file is "
+        "executed.",
     )
     parser.add_argument("old", metavar="OLD", type=parse_path, help="file of the thesis' code")
     parser.add_argument("new", metavar="NEW", type=parse_path, help="file for the checkpoint")

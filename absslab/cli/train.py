@@ -26,12 +26,13 @@ from absslab.core.training.settings import Settings, find_other_part
 
 def run(arguments: Sequence[str]) -> LeftOut:
     """Train, or resume a training, and return the recordings that were left out."""
+    notes: Sequence[str] = ()
     is_old = is_thesis_command(arguments) and not {"-h", "--help"} & set(arguments)
     if is_old:
         arguments, notes = translate_command(arguments)
-        for note in notes:
-            give_notice(InputWarning(escape_braces(note)))
     experiment = _open_experiment(arguments, names_idle=not is_old)
+    for note in notes:
+        give_notice(InputWarning(escape_braces(note)))
     settings = experiment.settings
     # Closing writes the end of the run even if printing fails.
     with closing(experiment.run()) as steps:

@@ -160,8 +160,8 @@ class ThesisModel:
         names = [normalise(name) for name in (classes or stored)]
         if not names:
             raise InputError(
-                f"{{path}} does not say the names of its {n_classes} classes: "
-                "pass them in their order, as in --classes babycry glassbreak",
+                f"{{path}} does not say the names of its {n_classes} classes: pass {n_classes} "
+                "names in their order after --classes; background can't be one, but scene can",
                 path=self.path,
             )
         if len(names) != n_classes or len(set(names)) != len(names):

@@ -219,7 +219,7 @@ FLAGS = {
     "metric": Flag(str, "", "metric"),
     "average": Flag(str, "weighted", "metric_average"),
     "threshold": Flag(float, [0.5], "thresholds"),
-    "loss_f": Flag(str, "BCE", "loss", "MultiLabelSoftMarginLoss applied a second sigmoid there"),
+    "loss_f": Flag(str, "BCE", "loss", "MultiLabelSoftMarginLoss is BCE here, but not there"),
     "l1_loss_lambda": Flag(float, 0.0, "l1_weight"),
     "optimizer": Flag(str, "Adam", "optimizer"),
     "learning_rate": Flag(float, 1e-4, "learning_rate"),

@@ -6,6 +6,7 @@ from typing import Any
 
 from absslab.core.common.config import format_setting, look_up
 from absslab.core.common.errors import InputError
+from absslab.core.model.convolution_blocks import POOLS
 from absslab.core.thesis.flags import FLAGS, Outcome
 
 MAPPINGS = {  # classifier_model_type → pooling
@@ -123,6 +124,8 @@ def translate_model(given: Mapping[str, Any]) -> Translation:
             look_up("setting of the thesis", name, FLAGS)
     translation = Translation(given)
     _refuse_missing(translation)
+    if translation.value("mode") != "train":
+        raise InputError(f"mode is {translation.value('mode')!r}: expected train")
     for part in (_translate_features, _translate_mask_network, _translate_mapping):
         part(translation)
     for old, new in _OF_MODEL.items():
@@ -191,13 +194,18 @@ def _translate_mask_network(translation: Translation) -> None:
     settings["masks"] = _MASKS.get(last, "independent")  # it replaced others by a sigmoid
     if last not in _MASKS:
         translation.notes.append(f"mask_activations ends with {last}: masks are sig or softmax")
+    if settings["mask_pooling_type"] not in ("none", *POOLS):
+        raise InputError(
+            f"mask_pooling_type is {settings['mask_pooling_type']!r}: expected none, "
+            f"{' or '.join(POOLS)}"
+        )
     if settings["mask_pooling_type"] != "none":
         sizes = [settings[f"mask_pool_{part}"][-1] for part in ("k_f", "k_t", "s_f", "s_t")]
         paddings = [settings[f"mask_pool_p_{axis}"][-1] for axis in ("f", "t")]
         if set(sizes) != {1} or any(paddings):
             raise InputError(
-                "mask_pool_k_f, …_k_t, …_s_f or …_s_t pools the masks themselves: expected 1 in "
-                "the last block, and no padding"
+                "mask_pooling_type pools the masks themselves: expected 1 for the last block in "
+                "mask_pool_k_f, mask_pool_k_t, mask_pool_s_f and mask_pool_s_t, and no padding"
             )
 
 
@@ -294,6 +302,9 @@ def _translate_data(translation: Translation) -> None:
             "thesis it scaled standardised features, of all splits"
         )
 
+    if translation.value("n_loaders"):
+        translation.notes.append("n_loaders has no effect without --in_memory False")
+
 
 def _translate_device(translation: Translation) -> None:
     number = translation.value("gpu_no")
@@ -305,7 +316,8 @@ def _translate_device(translation: Translation) -> None:
 
 def _translate_scores(translation: Translation) -> None:
     settings = translation.settings
-    if metric := translation.value("metric"):
+    metric = translation.value("metric")
+    if metric not in ("", "none"):
         settings["metric"] = metric
     if metric == "accuracy":
         translation.notes.append(
@@ -326,6 +338,7 @@ def _translate_scores(translation: Translation) -> None:
 def _translate_schedule(translation: Translation) -> None:
     settings = translation.settings
     kind = translation.value("scheduler_type")
+    kind = "" if kind == "none" else kind
     if kind not in _SCHEDULES:
         known = ", ".join(name for name in _SCHEDULES if name)
         raise InputError(f"there is no scheduler of the thesis {kind!r}; there is {known}")

@@ -184,7 +184,7 @@ def test_nothing_in_a_file_is_executed(save, tmp_path, monkeypatch):
         ({"classes": ["dog"]}, {}, r"has 2 classes: expected as many different names, not 1 \(dog"),
         ({"classes": ["dog", "dog"]}, {}, "expected as many different names"),
         ({"classes": ["dog", "background"]}, {}, "can't be called 'background'"),
-        ({"classes": ""}, {}, "does not say the names of its 2 classes: pass them"),
+        ({"classes": ""}, {}, "does not say the names of its 2 classes: pass 2 names"),
         ({"shift": [1.0, 2.0]}, {}, "shift is .*: expected a list of a finite number"),
         ({"shift": [float("inf")]}, {}, "shift is .*: expected a list of a finite number"),
         ({"scaling": ""}, {}, "scaling is None: expected a list of a number above 0"),

@@ -168,11 +168,12 @@ def test_flags_of_today_may_be_added():
         ("--average None", "average None: the best model is chosen by the weighted average"),
         ("--multi_loudness True", "multi_loudness changes the level"),
         ("--feature_type log-mel", "is almost linear"),
+        ("--n_loaders 2", "n_loaders has no effect without --in_memory False"),
         ("--pcen_s 0.01", "pcen_s has no effect: it belongs to feature_type pcen"),
         ("--train_pcen_s 0.1", "train_pcen_s has no effect: it belongs to trainable PCEN"),
         ("--mask_pool_k_f 2 2 2 2 2 2", "mask_pool_k_f has no effect without mask_pooling_type"),
         ("--rescale_classification yes", "rescale_classification: σ(w · logit p + b) here"),
-        ("--loss_f MultiLabelSoftMarginLoss", "loss_f: MultiLabelSoftMarginLoss applied a second"),
+        ("--loss_f MultiLabelSoftMarginLoss", "loss_f: MultiLabelSoftMarginLoss is BCE here"),
         (
             "--scheduler_type reduceLROnPlateau --scheduler_gamma 0.5",
             "follows the validation score here",
@@ -210,6 +211,8 @@ def test_what_has_no_effect_is_said(flags, note):
             "--scheduler_type cosine",
             "there is no scheduler of the thesis 'cosine'; there is stepLR",
         ),
+        ("--mode test", "mode is 'test': expected train"),
+        ("--mask_pooling_type foo", "mask_pooling_type is 'foo': expected none, max or avg"),
         ("--recipe thesis", "--recipe names settings of absslab train"),
         (
             "--classifier_model_type DepthWiseCNNClassifier --class_freq_coord_conv yes",
@@ -279,3 +282,16 @@ def test_features_that_a_data_set_never_had_are_only_noted():
     translation = translate_model(given)
     assert translation.settings["feature_type"] == "log_mel"
     assert any("feature_type pcen had no effect" in note for note in translation.notes)
+
+
+def test_what_stands_for_no_schedule_and_no_metric_is_understood():
+    given = {"n_epochs": 1, "scheduler_type": "none", "metric": "none"}
+    settings = Settings.from_flags(translate_training(given).settings)
+    assert settings.training.scheduler_type == "none"
+    assert settings.training.metric == "roc_auc_score"
+
+
+def test_what_is_wrong_is_one_line(capsys):
+    line = "--mask_model_type VGGLikeMaskModel --n_epochs 1 --mask_conv_i_c 1 64 64 64 64 64"
+    assert main(["train", *line.split(), "--class_dc", "1.5", "--save_path", "x.ckpt"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
