@@ -80,16 +80,23 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     Raises:
         InputError: the file is missing, damaged, from another program or from a newer version.
     """
-    return _parse(path, _read_bytes(path))
+    return _parse(path, read_stored_bytes(path))
 
 
-def _read_bytes(path: str | Path) -> bytes:
+def read_stored_bytes(
+    path: str | Path, expected: str = "expected a checkpoint that absslab train wrote"
+) -> bytes:
+    """Read a file whole.
+
+    Args:
+        path: the file.
+        expected: what it should be, for the message of an error.
+
+    Raises:
+        InputError: it is missing or can't be read.
+    """
     if not Path(path).is_file():
-        raise InputError(
-            "{path} does not exist or is not a file: "
-            "expected a checkpoint that absslab train wrote",
-            path=path,
-        )
+        raise InputError(f"{{path}} does not exist or is not a file: {expected}", path=path)
     try:
         return Path(path).read_bytes()  # torch tells some damage by an OSError as well
     except OSError as error:
@@ -133,7 +140,7 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Che
     Raises:
         InputError: see `read_checkpoint`; also if weights do not fit their configs, or are NaN.
     """
-    stored = _read_bytes(path)
+    stored = read_stored_bytes(path)
     content = _parse(path, stored)
     try:
         json.dumps([content["configs"], content["classes"]])  # raises TypeError for tensors

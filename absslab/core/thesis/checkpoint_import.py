@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from absslab.core.common.config import format_setting
-from absslab.core.common.errors import InputError, Reason, describe_value, escape_braces
+from absslab.core.common.errors import InputError, describe_value, escape_braces
 from absslab.core.data.class_names import check_class_names, normalise
-from absslab.core.model.checkpoint import save_checkpoint
+from absslab.core.model.checkpoint import read_stored_bytes, save_checkpoint
 from absslab.core.model.separation_model import SeparationModel, build_model
 from absslab.core.thesis.flags import FLAGS
 from absslab.core.thesis.translation import translate_model
@@ -254,14 +254,7 @@ def import_thesis_model(
 
 
 def _read(path: Path) -> Any:
-    if not path.is_file():
-        raise InputError(f"{{path}} does not exist or is not a file: {_EXPECTED}", path=path)
-    try:
-        stored = path.read_bytes()
-    except OSError as error:
-        raise InputError(
-            "{path} can't be read: {reason}", path=path, reason=Reason.of(error)
-        ) from error
+    stored = read_stored_bytes(path, _EXPECTED)
     try:
         with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals(ALLOWED):
             return torch.load(io.BytesIO(stored), map_location="cpu", weights_only=True)
