@@ -126,7 +126,7 @@ def test_the_gradient_of_adaptive_GWRP_passes_through_its_decay():
     """In the thesis it was cut, so that r never changed."""
     masks = random_masks(1, 1, 4, 5)
     pooling = AdaptiveGWRP([0.8]).double()
-    torch.autograd.gradcheck(
+    assert torch.autograd.gradcheck(
         lambda logits: torch.func.functional_call(pooling, {"logits": logits}, masks.double()),
         torch.tensor([1.2], dtype=torch.float64, requires_grad=True),
     )
