@@ -104,23 +104,36 @@ def read_stored_bytes(
         raise InputError("{path} can't be read: {reason}", path=path, reason=reason) from error
 
 
-def _parse(path: str | Path, stored: bytes) -> dict[str, Any]:
+def load_plain(path: str | Path, stored: bytes, expected: str) -> Any:
+    """Load tensors and plain data from the content of a file, without executing anything in it.
+
+    Args:
+        path: the file, for messages.
+        stored: its content.
+        expected: what it should be.
+
+    Raises:
+        InputError: it is damaged, or holds anything else.
+    """
     try:
         with warnings.catch_warnings(action="ignore"):  # torch warns about other programs' files
-            content = torch.load(io.BytesIO(stored), map_location="cpu", weights_only=True)
+            return torch.load(io.BytesIO(stored), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise InputError(
             "{path} is not a checkpoint or holds more than weights and plain data: "
-            "it was not loaded, expected a whole file that absslab train wrote",
+            f"it was not loaded, {expected}",
             path=path,
         ) from None
     except MemoryError:
         raise
     except Exception as error:  # torch raises many kinds of errors for damaged files
         raise InputError(
-            "{path} is damaged or not a checkpoint: expected a whole file that absslab train wrote",
-            path=path,
+            f"{{path}} is damaged or not a checkpoint: {expected}", path=path
         ) from error
+
+
+def _parse(path: str | Path, stored: bytes) -> dict[str, Any]:
+    content = load_plain(path, stored, "expected a whole file that absslab train wrote")
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(
             "{path} is from another program: expected a checkpoint that absslab train wrote",

@@ -1,9 +1,6 @@
 """Import a model that the thesis' code trained, without executing anything in its file."""
 
-import io
 import math
-import pickle
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +12,7 @@ from torch import Tensor
 from absslab.core.common.config import format_setting
 from absslab.core.common.errors import InputError, describe_value, escape_braces
 from absslab.core.data.class_names import check_class_names, normalise
-from absslab.core.model.checkpoint import read_stored_bytes, save_checkpoint
+from absslab.core.model.checkpoint import load_plain, read_stored_bytes, save_checkpoint
 from absslab.core.model.separation_model import SeparationModel, build_model
 from absslab.core.thesis.flags import FLAGS
 from absslab.core.thesis.translation import translate_model
@@ -238,7 +235,7 @@ def import_thesis_model(
         the model.
 
     Raises:
-        InputError: the file can't be imported, or there is already one in the place of the new.
+        InputError: the file can't be imported, or `new` exists already.
     """
     if Path(new).exists():
         raise InputError("{path} exists already: choose another place", path=new)
@@ -255,21 +252,8 @@ def import_thesis_model(
 
 def _read(path: Path) -> Any:
     stored = read_stored_bytes(path, _EXPECTED)
-    try:
-        with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals(ALLOWED):
-            return torch.load(io.BytesIO(stored), map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise InputError(
-            f"{{path}} is not a checkpoint, or holds more than weights and plain data, and was not "
-            f"loaded: {_EXPECTED}",
-            path=path,
-        ) from None
-    except MemoryError:
-        raise
-    except Exception as error:  # torch raises many kinds of errors for damaged files
-        raise InputError(
-            f"{{path}} is damaged or not a checkpoint: {_EXPECTED}", path=path
-        ) from error
+    with torch.serialization.safe_globals(ALLOWED):
+        return load_plain(path, stored, _EXPECTED)
 
 
 def _is_plain_tensor(value: Any) -> bool:
