@@ -21,6 +21,7 @@ METRICS = (
     "f1-score",
 )
 RATES = "learning rate"  # drawn on a logarithmic axis
+PCEN = "parameters of PCEN, mean over bands"  # drawn where they are learnt
 _DISTINCT = 10  # colours that colour-blind people can tell apart
 _SHORT = 12  # longest name, in letters, that leaves room for another one beside it
 _FEW = 15  # points; a line with fewer of them has markers
@@ -108,10 +109,23 @@ def collect_training_curves(
         "scores on validation": metrics,
         RATES: rates,
     }
+    pcen = _collect_pcen(ordered)
+    if pcen:
+        titled_lines[PCEN] = pcen
     curves = {}
     for title, lines in titled_lines.items():
         curves[title] = {name: _points(values) for name, values in lines.items()}
     return curves
+
+
+def _collect_pcen(epochs: Mapping[int, Mapping[str, Any]]) -> dict[str, dict[int, Any]]:
+    """Collect the parameters of PCEN by epoch: name → epoch → mean over bands."""
+    parameters: dict[str, dict[int, Any]] = {}
+    for epoch, line in epochs.items():
+        by_name = line.get("pcen")
+        for name, values in by_name.items() if isinstance(by_name, Mapping) else ():
+            parameters.setdefault(name, {})[epoch] = sum(values) / len(values)
+    return parameters
 
 
 def draw_run_comparison(

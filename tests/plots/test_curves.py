@@ -10,7 +10,7 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from absslab.plots.curves import RATES, Curves, collect_training_curves, draw_run_comparison
+from absslab.plots.curves import PCEN, RATES, Curves, collect_training_curves, draw_run_comparison
 from absslab.plots.figures import INK
 from absslab.widgets.ui.live_plot import Plot
 
@@ -154,6 +154,14 @@ def test_what_a_training_wrote_is_drawn_in_the_order_of_its_epochs():
     assert metrics["accuracy"] == ([], [])
     assert rates == {RATES: ([2], [0.1])}
     assert len(collect_training_curves({}, "loss")) == 3
+
+
+def test_learnt_parameters_of_pcen_have_curves():
+    epochs = {n: {"pcen": {"alpha": [0.9 + n / 100, 0.9], "s": [0.04]}} for n in (1, 2)}
+    *_, (title, curves) = collect_training_curves(epochs, "loss").items()
+    assert title == PCEN
+    assert list(curves) == ["alpha", "s"]
+    assert curves["alpha"][1] == pytest.approx([0.905, 0.91])
 
 
 def test_a_single_epoch_has_one_whole_tick():

@@ -12,7 +12,7 @@ from absslab.core.common.config import Config, option
 from absslab.core.common.errors import InputError
 
 Count = TypeVar("Count", int, Tensor)
-FEATURE_TYPES = ("spectrogram", "log_spectrogram", "mel", "log_mel", "log1p_mel")
+FEATURE_TYPES = ("spectrogram", "log_spectrogram", "mel", "log_mel", "log1p_mel", "pcen")
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,8 @@ class FeatureConfig(Config):
     feature_type: str = option(
         "log_mel",
         "kind of features; log_…: logarithm of the magnitude plus log_offset; log1p_mel: "
-        "10 log10(1 + magnitude), which is the magnitude itself where it is far below 1",
+        "10 log10(1 + magnitude), which is the magnitude itself where it is far below 1; pcen: mel "
+        "magnitudes, relative to the recent level of their band",
         choices=FEATURE_TYPES,
     )
     n_mels: int = option(64, "number of mel bands", at_least=1, at_most=4096)
@@ -68,9 +69,36 @@ class FeatureConfig(Config):
         "valid: it does not, and the masks beside them are repeated",
         choices=("padded", "valid"),
     )
+    pcen_s: float = option(
+        0.04, "weight of the newest frame in the level of a band", above=0, at_most=0.999
+    )
+    pcen_alpha: float = option(
+        0.98, "exponent of the level by which a band is divided", above=0, at_most=0.9999
+    )
+    pcen_delta: float = option(2.0, "offset added before the power is taken", above=0)
+    pcen_r: float = option(0.5, "exponent that compresses", above=0, at_most=0.9999)
+    pcen_eps: float = option(1e-6, "value added to the level of a band", above=0)
+    pcen_direction: str = option(
+        "causal",
+        "causal: the level follows earlier frames; both: it is smoothed forward and then backward",
+        choices=("causal", "both"),
+    )
+    train_pcen: bool = option(False, "learn the parameters of PCEN, which begin as given")
+    train_pcen_per_band: bool = option(
+        False, "learn alpha, delta and r for each band; they begin around 0.9, 2 and 0.5"
+    )
+    train_pcen_s: tuple[float, ...] = option(
+        (), "several values of s, whose weights in each band are learnt", above=0, at_most=0.999
+    )
+    train_pcen_b: tuple[float, ...] = option(
+        (), "numerator of a filter that is learnt instead of s, before training"
+    )
+    train_pcen_a: tuple[float, ...] = option((), "denominator of this filter")
+    train_pcen_filter_per_band: bool = option(False, "learn this filter for each band")
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._check_pcen()
         if self.hop_size > self.window_size:
             raise InputError(
                 f"hop_length is {self.hop_length:g}: expected at most window_length, "
@@ -86,6 +114,32 @@ class FeatureConfig(Config):
                 f"f_min {self.f_min:g} and f_max {self.highest:g}: expected "
                 f"f_min < f_max ≤ {self.sampling_rate / 2:g} Hz"
             )
+
+    def _check_pcen(self) -> None:
+        if self.feature_type == "pcen" and self.normalisation == "min_max":
+            raise InputError(
+                "normalisation is min_max with --feature_type pcen: expected band or scalar"
+            )
+        if len(self.train_pcen_s) == 1:
+            raise InputError(
+                "train_pcen_s has one value: expected several, or pcen_s, from which one is learnt"
+            )
+        if bool(self.train_pcen_a) != bool(self.train_pcen_b):
+            raise InputError("expected both train_pcen_b and train_pcen_a, or none of them")
+        if self.train_pcen_a:
+            if self.train_pcen_s:
+                raise InputError("expected train_pcen_s or train_pcen_b, not both")
+            roots = np.roots(self.train_pcen_a) if self.train_pcen_a[0] else np.ones(1)
+            if np.any(np.abs(roots) >= 1):
+                raise InputError(
+                    f"train_pcen_a is {' '.join(f'{a:g}' for a in self.train_pcen_a)}: expected a "
+                    "stable filter, whose poles have absolute values below 1"
+                )
+
+    @property
+    def smooths_both_ways(self) -> bool:
+        """Whether PCEN smooths forward and then backward."""
+        return self.pcen_direction == "both"
 
     @property
     def window_size(self) -> int:
@@ -105,7 +159,7 @@ class FeatureConfig(Config):
     @property
     def is_mel(self) -> bool:
         """Whether frequencies are mel bands rather than STFT bins."""
-        return "mel" in self.feature_type
+        return "mel" in self.feature_type or self.feature_type == "pcen"
 
     @property
     def n_bands(self) -> int:

@@ -56,6 +56,7 @@ COMPRESSIONS = {
     "mel": _keep,
     "log_mel": _log,
     "log1p_mel": _log1p,
+    "pcen": _keep,  # the model computes it of the frames that the network sees
 }
 
 
@@ -138,7 +139,7 @@ class FrontEnd(nn.Module):
         Raises:
             InputError: there are no batches.
         """
-        if not self.config.standardise:
+        if not self.config.standardise or self.config.feature_type == "pcen":
             return
         n_recordings = 0
         statistics = FeatureStatistics(per_band=self.config.normalisation == "band")

@@ -20,6 +20,7 @@ from absslab.core.model.front_end import FrontEnd
 from absslab.core.model.learned_pooling import MaskSize, Rescaler
 from absslab.core.model.mask_kinds import MASK_KINDS
 from absslab.core.model.mask_networks import MASK_NETS, find_mask_net
+from absslab.core.model.pcen import PCEN, build_pcen
 from absslab.core.model.pooling import POOLINGS, find_pooling, pool_presence
 from absslab.core.model.vgg_like_mask_model import VGGLikeMaskModel
 
@@ -107,6 +108,7 @@ class SeparationModel(nn.Module):
         classes: names of the classes, in the order of the masks.
         masks: how logits become masks, one of `MASK_KINDS`.
         rescaler: (B, K) → (B, K), changes the probabilities of the pooling; None: they stay.
+        pcen: magnitudes of bands (B, 1, M, T) → features (B, 1, M, T); None: the front end's stay.
 
     Shape:
         forward: (B, N) → `Prediction`.
@@ -123,12 +125,14 @@ class SeparationModel(nn.Module):
         classes: Sequence[str],
         masks: str,
         rescaler: nn.Module | None = None,
+        pcen: PCEN | None = None,
     ):
         super().__init__()
         self.front_end = front_end
         self.mask_net = mask_net
         self.pooling = pooling
         self.rescaler = rescaler
+        self.pcen = pcen
         self.classes = tuple(classes)
         self.masks = masks
         self.event_thresholds: EventThresholds | None = None  # those chosen for its classes
@@ -194,6 +198,8 @@ class SeparationModel(nn.Module):
         T = features.shape[-1]
         seen = find_seen_frames(self.front_end.config, T, n_samples)
         features = features[..., seen.first : seen.stop]  # (B, 1, M, T′)
+        if self.pcen is not None:
+            features = self.pcen(features, seen.counts)  # (B, 1, M, T′)
         has_reduced_precision = precision is not torch.float32
         with torch.autocast(features.device.type, precision, enabled=has_reduced_precision):
             logits, presence = self.mask_net(features)  # (B, K or K + 1, M′, T″), (B, K, T′)
@@ -288,4 +294,5 @@ def build_model(configs: ModelConfigs, classes: Sequence[str]) -> SeparationMode
         classes=classes,
         masks=configs.model.masks,
         rescaler=Rescaler(n_classes) if configs.model.rescale else None,
+        pcen=build_pcen(configs.features),
     )

@@ -108,6 +108,11 @@ class ThesisModel:
             settings = Settings.from_flags(translate_model(given).settings)
         except InputError as error:
             raise self._mismatch_error(str(error)) from None
+        if settings.features.feature_type == "pcen":
+            raise self._mismatch_error(
+                "its features are of PCEN, whose parameters are not translated yet; expected a "
+                "model without PCEN"
+            )
         if settings.model.rescale or settings.model.pooling not in _WITHOUT_WEIGHTS:
             raise self._mismatch_error(
                 f"its classification mapping {self.config.get('classifier_model_type')} has "

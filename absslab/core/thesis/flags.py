@@ -85,9 +85,6 @@ class Flag:
 
 
 _BY_MODEL = "the model sets it itself"
-_WITH_PCEN = "it belongs to feature_type pcen, which is not possible here yet"
-_WITH_TRAINED = "it belongs to trainable PCEN, which is not possible here yet"
-_NO_PCEN = "trainable PCEN is not possible here yet"
 _OF_TUT = "it belongs to the layout of TUT Rare 2017, which is not read here yet"
 
 FLAGS = {
@@ -104,11 +101,11 @@ FLAGS = {
     "n_Mel_filters": Flag(int, 64, "n_mels"),
     "Mel_min_freq": Flag(float, 0, "f_min"),
     "Mel_max_freq": Flag(float, 8000, "f_max"),
-    "pcen_s": Flag(float, 0.04, note=_WITH_PCEN),
-    "pcen_eps": Flag(float, 1e-6, note=_WITH_PCEN),
-    "pcen_alpha": Flag(float, 0.98, note=_WITH_PCEN),
-    "pcen_delta": Flag(float, 2.0, note=_WITH_PCEN),
-    "pcen_r": Flag(float, 0.5, note=_WITH_PCEN),
+    "pcen_s": Flag(float, 0.04, "pcen_s"),
+    "pcen_eps": Flag(float, 1e-6, "pcen_eps"),
+    "pcen_alpha": Flag(float, 0.98, "pcen_alpha"),
+    "pcen_delta": Flag(float, 2.0, "pcen_delta"),
+    "pcen_r": Flag(float, 0.5, "pcen_r"),
     "data_folder": Flag(str, "Datadir/remixed_DCASE2013", "data_folder"),
     "scaling_type": Flag(str, "standardization", "standardise, normalisation"),
     "class_categories": Flag(
@@ -122,16 +119,21 @@ FLAGS = {
     "yaml_file": Flag(str, "", note=_OF_TUT),
     "multi_loudness": Flag(bool, False, "gain_range"),
     # the model
-    "train_pcen": Flag(bool, False, note=_NO_PCEN, is_refused=True),
-    "train_multi_pcen": Flag(bool, False, note=_NO_PCEN, is_refused=True),
-    "n_multi_pcen": Flag(int, 0, note=_WITH_TRAINED),
-    "train_pcen_per_band_param": Flag(bool, False, note=_WITH_TRAINED),
-    "train_pcen_use_s": Flag(bool, True, note=_WITH_TRAINED),
-    "train_pcen_s": Flag(float, [0.0], note=_WITH_TRAINED),
-    "train_pcen_per_band_filter": Flag(bool, False, note=_WITH_TRAINED),
-    "train_pcen_b": Flag(float, [0.0], note=_WITH_TRAINED),
-    "train_pcen_a": Flag(float, [1.0], note=_WITH_TRAINED),
-    "train_pcen_eps": Flag(float, 1e-6, note=_WITH_TRAINED),
+    "train_pcen": Flag(bool, False, "train_pcen"),
+    "train_multi_pcen": Flag(
+        bool,
+        False,
+        note="several PCENs as channels are not possible",
+        is_refused=True,
+    ),
+    "n_multi_pcen": Flag(int, 0, note="it belongs to train_multi_pcen, which is not possible"),
+    "train_pcen_per_band_param": Flag(bool, False, "train_pcen_per_band"),
+    "train_pcen_use_s": Flag(bool, True, "train_pcen_s, train_pcen_b, train_pcen_a"),
+    "train_pcen_s": Flag(float, [0.0], "train_pcen_s, pcen_s"),
+    "train_pcen_per_band_filter": Flag(bool, False, "train_pcen_filter_per_band"),
+    "train_pcen_b": Flag(float, [0.0], "train_pcen_b"),
+    "train_pcen_a": Flag(float, [1.0], "train_pcen_a"),
+    "train_pcen_eps": Flag(float, 1e-6, "pcen_eps"),
     "rescale_classification": Flag(
         bool, False, "rescale", "σ(w · logit p + b) here, σ(w · p) there, which is never below 0.5"
     ),

@@ -33,7 +33,7 @@ FEATURES: dict[str, dict[str, Any] | None] = {  # feature_type → settings; Non
     "mel": {"feature_type": "mel", **_SLANEY},
     "log-mel": {"feature_type": "log1p_mel", **_SLANEY},
     "log-mel_no_shift": {"feature_type": "log_mel", "log_offset": 1e-15, **_SLANEY},
-    "pcen": None,
+    "pcen": {"feature_type": "pcen", "pcen_direction": "both", **_SLANEY},
     "log-mel-spectrogram": None,
 }
 _TUT_FEATURES = {"feature_type": "log_mel", "log_offset": 1e-8, **_SLANEY}
@@ -126,7 +126,12 @@ def translate_model(given: Mapping[str, Any]) -> Translation:
     _refuse_missing(translation)
     if translation.value("mode") != "train":
         raise InputError(f"mode is {translation.value('mode')!r}: expected train")
-    for part in (_translate_features, _translate_mask_network, _translate_mapping):
+    for part in (
+        _translate_features,
+        _translate_pcen,
+        _translate_mask_network,
+        _translate_mapping,
+    ):
         part(translation)
     for old, new in _OF_MODEL.items():
         translation.settings[new] = translation.value(old)
@@ -177,6 +182,41 @@ def _translate_features(translation: Translation) -> None:
             "feature_type log-mel, 10 log10(1 + x), is almost linear: x is below 0.01 for most "
             "recordings"
         )
+
+
+def _translate_pcen(translation: Translation) -> None:
+    settings = translation.settings
+    is_learnt = translation.value("train_pcen")
+    if not is_learnt and settings["feature_type"] != "pcen":
+        for name in translation.given:
+            if "pcen_" in name and name != "train_multi_pcen":
+                translation.notes.append(f"{name} has no effect without feature_type pcen")
+        return
+    for name in ("pcen_s", "pcen_alpha", "pcen_delta", "pcen_r", "pcen_eps"):
+        settings[name] = translation.value(name)
+    if not is_learnt:
+        for name in translation.given:
+            if name.startswith("train_pcen_"):
+                translation.notes.append(f"{name} has no effect without train_pcen")
+        return
+    settings |= FEATURES["pcen"] or {}
+    settings["train_pcen"] = True
+    settings["pcen_eps"] = translation.value("train_pcen_eps")
+    settings["train_pcen_per_band"] = translation.value("train_pcen_per_band_param")
+    if not translation.value("train_pcen_use_s"):
+        settings["train_pcen_b"] = tuple(translation.value("train_pcen_b"))
+        settings["train_pcen_a"] = tuple(translation.value("train_pcen_a"))
+        settings["train_pcen_filter_per_band"] = translation.value("train_pcen_per_band_filter")
+        return
+    values = translation.value("train_pcen_s")
+    if len(values) > 1:
+        settings["train_pcen_s"] = tuple(values)
+        return
+    if values[0] > 0:
+        settings["pcen_s"] = values[0]
+    translation.notes.append(
+        f"one smoother is learnt, from s = {settings['pcen_s']:g}; in the thesis it was fixed"
+    )
 
 
 def _translate_mask_network(translation: Translation) -> None:

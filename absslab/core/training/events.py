@@ -54,6 +54,7 @@ class EpochResult:
     per_class: dict[str, dict[str, float | None]] | None = None  # class → metric → value
     is_best: bool = False
     gpu_memory: int | None = None  # bytes, the most so far
+    pcen: dict[str, list[float]] | None = None  # its parameters at the end, if they are learnt
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data, as JSON holds it."""

@@ -144,8 +144,10 @@ class FeatureStore:
 def store_fingerprint(data_set: AudioDataSet, front_end: FrontEnd) -> str:
     """Return a key of all that features depend on: code, front end without normalisation, files."""
     settings = front_end.config.to_json()
-    for name in ("standardise", "normalisation", "borders"):
-        del settings[name]
+    for name in list(settings):
+        if name in ("standardise", "normalisation", "borders") or "pcen_" in name:
+            del settings[name]
+    del settings["train_pcen"]
     if settings["mel_area"] == "mean":  # as in all stores that were made before there was another
         del settings["mel_area"]
     files = [

@@ -48,6 +48,29 @@ _RULES = (
         "without --feature_type log_mel or log_spectrogram",
     ),
     _Rule(
+        ("pcen_s", "pcen_alpha", "pcen_delta", "pcen_r", "pcen_eps", "pcen_direction"),
+        lambda settings: settings.features.feature_type != "pcen",
+        "without --feature_type pcen",
+    ),
+    _Rule(
+        (
+            "train_pcen_per_band",
+            "train_pcen_s",
+            "train_pcen_b",
+            "train_pcen_a",
+            "train_pcen_filter_per_band",
+        ),
+        lambda settings: (
+            not (settings.features.feature_type == "pcen" and settings.features.train_pcen)
+        ),
+        "without --feature_type pcen and --train_pcen True",
+    ),
+    _Rule(
+        ("train_pcen",),
+        lambda settings: settings.features.feature_type != "pcen",
+        "without --feature_type pcen",
+    ),
+    _Rule(
         ("normalisation",),
         lambda settings: not settings.features.standardise,
         "with --standardise False",

@@ -269,6 +269,7 @@ class Trainer:
         seconds = time.perf_counter() - start
         device = self.model.device
         is_gpu = device.type == "cuda"
+        pcen = self.model.pcen
         return EpochResult(
             epoch,
             self.config.n_epochs,
@@ -277,6 +278,7 @@ class Trainer:
             seconds,
             len(self.data.train) / seconds,
             gpu_memory=torch.cuda.max_memory_allocated(device) if is_gpu else None,
+            pcen=pcen.values() if pcen is not None and pcen.is_learnt else None,
         )
 
     def _count_evaluation(self, rank: float) -> bool:

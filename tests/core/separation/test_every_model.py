@@ -44,9 +44,12 @@ CASES = list(product(FEATURE_TYPES, NETWORKS, POOLINGS))
 
 
 def make_configs(index, feature_type, network, pooling):
-    features = FeatureConfig(
-        sampling_rate=RATE, n_mels=24, feature_type=feature_type, **SCALES[index % len(SCALES)]
-    )
+    scale = dict(SCALES[index % len(SCALES)])
+    if feature_type == "pcen":  # always learnt here: what is fixed has no gradient
+        scale["train_pcen"] = True
+        if scale.get("normalisation") == "min_max":
+            scale["normalisation"] = "scalar"
+    features = FeatureConfig(sampling_rate=RATE, n_mels=24, feature_type=feature_type, **scale)
     kind = POOLINGS[pooling]
     config = kind.config()
     if kind.has_fixed_size:

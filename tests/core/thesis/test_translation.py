@@ -12,7 +12,10 @@ from absslab.core.model.separation_model import build_model
 from absslab.core.thesis.command_line import is_thesis_command, translate_command
 from absslab.core.thesis.flags import FLAGS, Outcome
 from absslab.core.thesis.translation import MAPPINGS, translate_model, translate_training
+from absslab.core.training.run_directory import RunReader
 from absslab.core.training.settings import Settings
+from absslab.plots.curves import PCEN
+from absslab.widgets.panels.training.run_view import RunView
 
 TUT = "ICASSP2018JointSeparationClassificationDataSet"
 # The network of the thesis' runs, on 4 classes.
@@ -169,8 +172,13 @@ def test_flags_of_today_may_be_added():
         ("--multi_loudness True", "multi_loudness changes the level"),
         ("--feature_type log-mel", "is almost linear"),
         ("--n_loaders 2", "n_loaders has no effect without --in_memory False"),
-        ("--pcen_s 0.01", "pcen_s has no effect: it belongs to feature_type pcen"),
-        ("--train_pcen_s 0.1", "train_pcen_s has no effect: it belongs to trainable PCEN"),
+        ("--pcen_s 0.01", "pcen_s has no effect without feature_type pcen"),
+        ("--train_pcen_s 0.1", "train_pcen_s has no effect without feature_type pcen"),
+        (
+            "--feature_type pcen --train_pcen_s 0.1",
+            "train_pcen_s has no effect without train_pcen",
+        ),
+        ("--train_pcen yes", "one smoother is learnt, from s = 0.04; in the thesis it was fixed"),
         ("--mask_pool_k_f 2 2 2 2 2 2", "mask_pool_k_f has no effect without mask_pooling_type"),
         ("--rescale_classification yes", "rescale_classification: σ(w · logit p + b) here"),
         ("--loss_f MultiLabelSoftMarginLoss", "loss_f: MultiLabelSoftMarginLoss is BCE here"),
@@ -197,9 +205,12 @@ def test_what_has_no_effect_is_said(flags, note):
         ("--mask_use_batch_norm maybe", "--mask_use_batch_norm is 'maybe': expected one of yes"),
         ("--learning_rate 1 2", "--learning_rate has 2 values: expected one"),
         ("--mask_conv_k_f 3 3", "mask_conv_k_f has 2 values: expected one for each of 6 blocks"),
-        ("--feature_type pcen", "feature_type is pcen: these features are not possible here yet"),
+        (
+            "--feature_type log-mel-spectrogram",
+            "feature_type is log-mel-spectrogram: these features are not possible here yet",
+        ),
         ("--feature_type MFCC", "there is no feature type of the thesis 'MFCC'"),
-        ("--train_pcen True", "train_pcen is True: trainable PCEN is not possible"),
+        ("--train_multi_pcen True", "train_multi_pcen is True: several PCENs as channels"),
         (f"--data_set_type {TUT}", f"data_set_type is {TUT}: its layout can't be read here yet"),
         ("--class_categories phone.alert", "class_categories is phone.alert: classes can't be"),
         ("--classifier_model_type Mean", "there is no classifier of the thesis 'Mean'"),
@@ -295,3 +306,59 @@ def test_what_is_wrong_is_one_line(capsys):
     line = "--mask_model_type VGGLikeMaskModel --n_epochs 1 --mask_conv_i_c 1 64 64 64 64 64"
     assert main(["train", *line.split(), "--class_dc", "1.5", "--save_path", "x.ckpt"]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_pcen_of_the_thesis_is_smoothed_both_ways():
+    given = {"feature_type": "pcen", "pcen_s": 0.01, "pcen_alpha": 0.9}
+    settings = translate_model(given).settings
+    assert settings["feature_type"] == "pcen"
+    assert settings["pcen_direction"] == "both"
+    assert (settings["pcen_s"], settings["pcen_alpha"], settings["pcen_delta"]) == (0.01, 0.9, 2.0)
+    assert settings["mel_area"] == "slaney"
+    assert "train_pcen" not in settings
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ({"train_pcen_s": [0.01, 0.1]}, {"train_pcen_s": (0.01, 0.1)}),
+        ({"train_pcen_s": [0.2]}, {"pcen_s": 0.2}),
+        ({"train_pcen_per_band_param": True}, {"train_pcen_per_band": True, "pcen_s": 0.04}),
+        (
+            {"train_pcen_use_s": False, "train_pcen_b": [0.1], "train_pcen_a": [1.0, -0.9]},
+            {"train_pcen_b": (0.1,), "train_pcen_a": (1.0, -0.9)},
+        ),
+        ({"train_pcen_eps": 1e-4}, {"pcen_eps": 1e-4}),
+    ],
+)
+def test_pcen_that_is_learnt_is_built(given, wanted):
+    settings = translate_model({"train_pcen": True, "mask_n_blocks": 2} | given).settings
+    assert settings["feature_type"] == "pcen"
+    assert {name: settings[name] for name in wanted} == wanted
+    model = build_model(Settings.from_flags(settings).models, ["a", "b"])
+    assert model.pcen.gain_logit.requires_grad
+
+
+def test_a_training_that_learns_pcen_writes_it_down_and_goes_on(mixtures, tmp_path):
+    line = (
+        "--mode train -m VGGLikeMaskModel --mask_n_blocks 2 --mask_conv_o_c 4 4 "
+        "-c GlobalWeightedRankPooling2d -d DCASE2013RemixedDataSet --train_pcen yes "
+        f"--data_folder {mixtures} --learning_rate 0.01 --n_epochs 1 "
+        f"--save_path {tmp_path}/model.ckpt --device cpu --seed 0"
+    )
+    assert main(line.split()) == 0
+    again = f"train --checkpoint_path {tmp_path}/model/last.ckpt --n_epochs 2"
+    assert main(again.split()) == 0
+    reader = RunReader(tmp_path / "model")
+    reader.poll()
+    first, second = (reader.metrics[epoch]["pcen"] for epoch in (1, 2))
+    assert set(first) == {"alpha", "delta", "r", "eps", "s"}
+    assert all(first[name] != second[name] for name in first)
+    model = load_checkpoint(tmp_path / "model.ckpt").model
+    assert any(model.pcen.values() == values for values in (first, second))
+    view = RunView()
+    view.follow(reader)
+    view.update("finished")
+    titles = [axes.get_title(loc="left") or axes.get_title() for axes in view.plot.figure.axes]
+    assert len(titles) == 4
+    assert titles[-1] == PCEN

@@ -124,8 +124,18 @@ def test_every_setting_of_the_features_is_tested_above():
         "mel_area",
         "sampling_rate",
     }
-    # Stored features are not normalised yet, and hold the frames of all borders.
-    assert set(CONFIG.to_json()) == named | {"normalisation", "standardise", "borders"}
+    # Stored features are not normalised yet, hold the frames of all borders, and with
+    # feature_type pcen are the magnitudes of which a model computes it.
+    later = {name for name in CONFIG.to_json() if "pcen" in name}
+    assert set(CONFIG.to_json()) == named | later | {"normalisation", "standardise", "borders"}
+
+
+def test_models_with_other_pcen_read_the_same_stored_features(data_set):
+    one = FeatureConfig(feature_type="pcen", pcen_s=0.04)
+    other = FeatureConfig(feature_type="pcen", pcen_s=0.2, train_pcen=True)
+    key = store_fingerprint(data_set, FrontEnd(one))
+    assert store_fingerprint(data_set, FrontEnd(other)) == key
+    assert store_fingerprint(data_set, FrontEnd(FeatureConfig(feature_type="mel"))) != key
 
 
 def test_other_recordings_or_another_order_change_the_fingerprint(tmp_path, data_set):

@@ -4,7 +4,7 @@ It reads the run directory and nothing else.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import ipywidgets
@@ -15,7 +15,7 @@ from absslab.core.runs.catalogue import LOSS
 from absslab.core.runs.launcher import OUTPUT
 from absslab.core.runs.processes import read_last_lines
 from absslab.core.training.run_directory import RunReader
-from absslab.plots.curves import RATES, Curves, collect_training_curves
+from absslab.plots.curves import PCEN, RATES, Curves, collect_training_curves
 from absslab.plots.html_tables import render_table
 from absslab.plots.html_text import paragraph, preformatted
 from absslab.widgets.ui.error_line import are_folders_hidden
@@ -45,12 +45,8 @@ class RunView(Part):
         self._about = ipywidgets.HTML()
         self._log = ipywidgets.HTML()
         self.plot = self.own(Plot(height=300))
-        titled = zip(
-            self.plot.figure.subplots(1, 3, width_ratios=(4, 4, 3)),
-            collect_training_curves({}, LOSS),
-            strict=True,
-        )
-        self._curves = [Curves(axes, title=title, log=title == RATES) for axes, title in titled]
+        self._curves: dict[str, Curves] = {}  # by title
+        self._prepare_axes(collect_training_curves({}, LOSS))
         self.widget = ipywidgets.VBox([self._about, self.plot.widget, self._log])
         self.reader: RunReader | None = None
         self.facts: dict[str, str] = {}  # about the run that are shown, by their titles
@@ -118,12 +114,25 @@ class RunView(Part):
     def _draw(self) -> None:
         reader = self.reader
         assert reader is not None
-        lines_by_title = collect_training_curves(reader.metrics, self._find_metric()).values()
-        changes = [
-            curves.show(lines) for curves, lines in zip(self._curves, lines_by_title, strict=True)
-        ]
+        lines_by_title = collect_training_curves(reader.metrics, self._find_metric())
+        self._prepare_axes(lines_by_title)
+        changes = [self._curves[title].show(lines) for title, lines in lines_by_title.items()]
         if any(changes):
             self.plot.draw()
+
+    def _prepare_axes(self, titles: Iterable[str]) -> None:
+        """Make axes side by side for curves with these titles, if there are others."""
+        titles = list(titles)
+        if titles == list(self._curves):
+            return
+        figure = self.plot.figure
+        figure.clear()
+        widths = [3 if title in (RATES, PCEN) else 4 for title in titles]
+        all_axes = figure.subplots(1, len(titles), width_ratios=widths)
+        self._curves = {
+            title: Curves(axes, title=title, log=title == RATES)
+            for title, axes in zip(titles, all_axes, strict=True)
+        }
 
     def _find_metric(self) -> str:
         """Find the metric that selects the best model."""
