@@ -10,9 +10,12 @@ from absslab.core.audio.mel import band_edges
 from absslab.core.audio.stft import WINDOWS
 from absslab.core.common.config import Config, option
 from absslab.core.common.errors import InputError
+from absslab.core.model.recursive_filter import find_reflections
 
 Count = TypeVar("Count", int, Tensor)
 FEATURE_TYPES = ("spectrogram", "log_spectrogram", "mel", "log_mel", "log1p_mel", "pcen")
+
+_LARGEST_REFLECTION = 0.998  # of a filter before training
 
 
 @dataclass(frozen=True)
@@ -88,10 +91,13 @@ class FeatureConfig(Config):
         False, "learn alpha, delta and r for each band; they begin around 0.9, 2 and 0.5"
     )
     train_pcen_s: tuple[float, ...] = option(
-        (), "several values of s, whose weights in each band are learnt", above=0, at_most=0.999
+        (),
+        "fixed values of s, whose weights in each band are learnt; none: pcen_s itself is learnt",
+        above=0,
+        at_most=0.999,
     )
     train_pcen_b: tuple[float, ...] = option(
-        (), "numerator of a filter that is learnt instead of s, before training"
+        (), "numerator of a filter that is learnt instead of s, before training", above=0
     )
     train_pcen_a: tuple[float, ...] = option((), "denominator of this filter")
     train_pcen_filter_per_band: bool = option(False, "learn this filter for each band")
@@ -116,25 +122,28 @@ class FeatureConfig(Config):
             )
 
     def _check_pcen(self) -> None:
-        if self.feature_type == "pcen" and self.normalisation == "min_max":
+        if self.is_learnt and self.normalisation == "min_max":
             raise InputError(
-                "normalisation is min_max with --feature_type pcen: expected band or scalar"
-            )
-        if len(self.train_pcen_s) == 1:
-            raise InputError(
-                "train_pcen_s has one value: expected several, or pcen_s, from which one is learnt"
+                "normalisation is min_max with --train_pcen True: expected band or scalar"
             )
         if bool(self.train_pcen_a) != bool(self.train_pcen_b):
             raise InputError("expected both train_pcen_b and train_pcen_a, or none of them")
         if self.train_pcen_a:
             if self.train_pcen_s:
                 raise InputError("expected train_pcen_s or train_pcen_b, not both")
-            roots = np.roots(self.train_pcen_a) if self.train_pcen_a[0] else np.ones(1)
-            if np.any(np.abs(roots) >= 1):
+            is_stable = self.train_pcen_a[0] != 0 and all(
+                abs(value) <= _LARGEST_REFLECTION for value in find_reflections(self.train_pcen_a)
+            )
+            if not is_stable:
                 raise InputError(
                     f"train_pcen_a is {' '.join(f'{a:g}' for a in self.train_pcen_a)}: expected a "
                     "stable filter, whose poles have absolute values below 1"
                 )
+
+    @property
+    def is_learnt(self) -> bool:
+        """Whether features have parameters that are learnt."""
+        return self.feature_type == "pcen" and self.train_pcen
 
     @property
     def smooths_both_ways(self) -> bool:

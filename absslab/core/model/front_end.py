@@ -6,7 +6,7 @@ and the offset of the logarithm is a level.
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
@@ -109,6 +109,10 @@ class FrontEnd(nn.Module):
         return COMPRESSIONS[self.config.feature_type](bands, self.config)[:, None]  # (B, 1, M, T)
 
     def normalise(self, features: Tensor) -> Tensor:
+        """Normalise features (B, 1, M, T); PCEN comes before, so its magnitudes stay."""
+        return features if self.config.feature_type == "pcen" else self.standardise(features)
+
+    def standardise(self, features: Tensor) -> Tensor:
         """Subtract the mean and divide by the standard deviation, or those of `min_max`."""
         return (features - self.mean) / self.std
 
@@ -126,12 +130,22 @@ class FrontEnd(nn.Module):
             pass
 
     @torch.no_grad()
-    def fit_steps(self, feature_batches: Iterable[Tensor]) -> Iterator[int]:
+    def fit_steps(
+        self,
+        feature_batches: Iterable[Tensor],
+        transform: Callable[[Tensor], Tensor] | None = None,
+    ) -> Iterator[int]:
         """Set mean and standard deviation from batches of features (B, 1, M, T), in one pass.
 
         With `normalisation min_max` they are set to the smallest feature and the range. A band
         that hardly changes gets a deviation of 0.0001 of that which changes most. With `borders
-        valid`, frames that may reach beyond a recording do not count.
+        valid`, frames that may reach beyond a recording do not count. Features that are learnt
+        are not fitted.
+
+        Args:
+            feature_batches: features of recordings without padding.
+            transform: what the features become before they are normalised, (B, 1, M, T) →
+                (B, 1, M, T); None: they stay.
 
         Yields:
             how many recordings have been seen.
@@ -139,13 +153,16 @@ class FrontEnd(nn.Module):
         Raises:
             InputError: there are no batches.
         """
-        if not self.config.standardise or self.config.feature_type == "pcen":
+        if not self.config.standardise or self.config.is_learnt:
             return
         n_recordings = 0
         statistics = FeatureStatistics(per_band=self.config.normalisation == "band")
         for batch in feature_batches:
             seen = find_seen_frames(self.config, batch.shape[-1], None)
-            statistics.add(batch[:, 0, :, seen.first : seen.stop])
+            features = batch[..., seen.first : seen.stop]
+            if transform is not None:
+                features = transform(features)
+            statistics.add(features[:, 0])
             n_recordings += len(batch)
             yield n_recordings
         if not n_recordings:

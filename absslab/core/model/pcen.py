@@ -12,8 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from absslab.core.model.feature_config import FeatureConfig
-from absslab.core.model.recursive_filter import filter_both_ways, filter_frames
+from absslab.core.model.recursive_filter import (
+    denominator_of,
+    filter_both_ways,
+    filter_frames,
+    find_reflections,
+)
+from absslab.core.model.unpadded_norm import UnpaddedNorm
 
+LARGEST_REFLECTION = 0.999  # of filters that are learnt; at 1 they would never forget
 _SPREAD = 0.1  # standard deviation of the logits of smoothers before training
 
 
@@ -38,38 +45,44 @@ class OnePole(nn.Module):
         return s.reshape(1, 1), torch.stack([torch.ones_like(s), s - 1])[None]
 
     def values(self) -> dict[str, Tensor]:
-        """Return what is learnt, by the names of the settings."""
+        """Return the weight of the newest frame."""
         return {"s": self.logit.sigmoid()[None]}
 
 
 class LearntFilter(nn.Module):
     """Smooths with a recursive filter whose coefficients are learnt.
 
+    Whatever is learnt, it stays stable: reflection coefficients stay between −1 and 1. Its
+    numerator stays positive.
+
     Args:
-        numerator: b before training.
-        denominator: a before training.
+        numerator: b before training, above 0.
+        denominator: a before training, of a stable filter.
         n_bands: M, if each band has a filter of its own; 1, if all have the same.
 
     Shape:
-        forward: → numerator (M or 1, P), denominator (M or 1, Q) of the filter.
+        forward: → numerator (M or 1, P), denominator (M or 1, Q) of the filter, a₀ = 1.
     """
 
     def __init__(self, numerator: Sequence[float], denominator: Sequence[float], n_bands: int):
         super().__init__()
-        self.numerator = nn.Parameter(torch.tensor(numerator).repeat(n_bands, 1))
-        # the first coefficient only scales the others
-        rest = torch.tensor(denominator[1:]) / denominator[0]
-        self.rest = nn.Parameter(rest.repeat(n_bands, 1))
-        self.scale = denominator[0]
+        scaled = torch.tensor(numerator) / denominator[0]
+        reflections = torch.tensor(find_reflections(denominator)) / LARGEST_REFLECTION
+        self.log_numerator = nn.Parameter(scaled.log().repeat(n_bands, 1))
+        self.reflection_logits = nn.Parameter(reflections.atanh().repeat(n_bands, 1))
 
     def forward(self) -> tuple[Tensor, Tensor]:
         """Return the coefficients of the filter."""
-        first = torch.ones_like(self.numerator[:, :1])
-        return self.numerator / self.scale, torch.cat([first, self.rest], 1)
+        reflections = LARGEST_REFLECTION * self.reflection_logits.tanh()
+        return self.log_numerator.exp(), denominator_of(reflections)
 
     def values(self) -> dict[str, Tensor]:
-        """Return what is learnt, by the names of the settings."""
-        return {"b": self.numerator.flatten(), "a": (self.rest * self.scale).flatten()}
+        """Return the coefficients, each with its values in all bands."""
+        numerator, denominator = self()
+        values = {f"b{place}": numerator[:, place] for place in range(numerator.shape[1])}
+        for place in range(1, denominator.shape[1]):
+            values[f"a{place}"] = denominator[:, place]
+        return values
 
 
 class Smoothers(nn.Module):
@@ -107,11 +120,14 @@ class Smoothers(nn.Module):
         return (weights * torch.stack(smoothed)).sum(0).clamp_min(0)  # (B, M, T)
 
     def values(self) -> dict[str, Tensor]:
-        """Return what is learnt, by the names of the settings."""
+        """Return what is learnt; the weight of each smoother has a value per band."""
         if self.logits is None:
             return self.filters[0].values()  # type: ignore[operator]
-        weights = self.logits.softmax(0).mean(1)  # (n,)
-        return {"weight": weights}
+        named: dict[str, Tensor] = {}
+        for smoother, weights in zip(self.filters, self.logits.softmax(0), strict=True):
+            [s] = smoother.values()["s"].tolist()  # type: ignore[operator]
+            named[f"weight of s = {s:.3g}"] = weights  # (M,)
+        return named
 
 
 class PCEN(nn.Module):
@@ -124,7 +140,7 @@ class PCEN(nn.Module):
         power: r.
         floor: ε, added to the level.
         is_learnt: α, δ, r and ε change in training.
-        norm: normalises the output, (B, 1, M, T) → (B, 1, M, T).
+        norm: normalises the output, (B, M, T) → (B, M, T); None: it is not normalised here.
 
     Shape:
         gain, bias, power (1 or M,) each; forward: magnitudes (B, 1, M, T), counts (B,) of frames
@@ -143,7 +159,7 @@ class PCEN(nn.Module):
         power: Tensor,
         floor: float,
         is_learnt: bool,
-        norm: nn.Module,
+        norm: UnpaddedNorm | None,
     ):
         super().__init__()
         self.smoothers = smoothers
@@ -155,14 +171,17 @@ class PCEN(nn.Module):
         self.norm = norm
 
     def forward(self, magnitudes: Tensor, counts: Tensor | None = None) -> Tensor:
-        """Return normalised features of magnitudes of bands."""
+        """Return features of magnitudes of bands."""
         energies = magnitudes[:, 0]  # (B, M, T)
         levels = self.smoothers(energies, counts)  # (B, M, T)
         gain = self.gain_logit.sigmoid()[:, None]  # (1 or M, 1)
         bias = self.log_bias.exp()[:, None]
         power = self.power_logit.sigmoid()[:, None]
         divided = energies * (self.log_floor.exp() + levels) ** -gain  # (B, M, T)
-        return self.norm(((divided + bias) ** power - bias**power)[:, None])  # (B, 1, M, T)
+        features = (divided + bias) ** power - bias**power  # (B, M, T)
+        if self.norm is not None:
+            features = self.norm(features, counts)
+        return features[:, None]  # (B, 1, M, T)
 
     @torch.no_grad()
     def values(self) -> dict[str, list[float]]:
@@ -175,22 +194,6 @@ class PCEN(nn.Module):
             **self.smoothers.values(),
         }
         return {name: value.float().cpu().tolist() for name, value in values.items()}
-
-
-class BandNorm(nn.Module):
-    """Batch norm of each band by itself, without weights: (B, 1, M, T) → (B, 1, M, T).
-
-    Args:
-        n_bands: M.
-    """
-
-    def __init__(self, n_bands: int):
-        super().__init__()
-        self.norm = nn.BatchNorm1d(n_bands, affine=False)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return normalised features."""
-        return self.norm(features[:, 0])[:, None]
 
 
 def build_pcen(config: FeatureConfig) -> PCEN | None:
@@ -227,9 +230,8 @@ def _build_filters(config: FeatureConfig) -> list[nn.Module]:
     return [OnePole(config.pcen_s, is_learnt=True)]
 
 
-def _build_norm(config: FeatureConfig) -> nn.Module:
-    if not config.standardise:
-        return nn.Identity()
-    if config.normalisation == "band":
-        return BandNorm(config.n_bands)
-    return nn.BatchNorm2d(1, affine=False)
+def _build_norm(config: FeatureConfig) -> UnpaddedNorm | None:
+    """Return a norm that follows what is learnt; what is fixed is normalised as other features."""
+    if not (config.train_pcen and config.standardise):
+        return None
+    return UnpaddedNorm(config.n_bands if config.normalisation == "band" else 1)

@@ -7,6 +7,8 @@ at once. The last outputs of a chunk go on into the next.
 Axes: B batch, C bands (or other channels), T frames, P and Q coefficients.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -57,6 +59,43 @@ def filter_both_ways(
     if counts is not None:
         forward = _repeat_last(forward, counts)
     return filter_frames(forward.flip(-1), numerator, denominator).flip(-1)
+
+
+def find_reflections(denominator: Sequence[float]) -> list[float]:
+    """Return the reflection coefficients of a filter; it is stable if all are between −1 and 1.
+
+    Args:
+        denominator: a, Q coefficients, the first of which is not 0.
+
+    Source: step-down recursion; Oppenheim, Schafer, Discrete-Time Signal Processing, 3rd ed.,
+    section 11.7.
+    """
+    rest = [value / denominator[0] for value in denominator[1:]]
+    reflections: list[float] = []
+    while rest:
+        *rest, last = rest
+        reflections.insert(0, last)
+        if abs(last) >= 1:  # not stable, whatever comes before
+            break
+        mirrored = rest[::-1]
+        rest = [
+            (value - last * mirror) / (1 - last**2)
+            for value, mirror in zip(rest, mirrored, strict=True)
+        ]
+    return reflections
+
+
+def denominator_of(reflections: Tensor) -> Tensor:
+    """Return the denominator with given reflection coefficients: (C, Q − 1) → (C, Q).
+
+    Source: step-up recursion, the inverse of `find_reflections`.
+    """
+    rest = reflections[:, :0]
+    for place in range(reflections.shape[1]):
+        last = reflections[:, place : place + 1]
+        rest = torch.cat([rest + last * rest.flip(-1), last], 1)
+    first = reflections.new_ones(len(reflections), 1)
+    return torch.cat([first, rest], 1)
 
 
 def _convolve(values: Tensor, taps: Tensor, n_channels: int) -> Tensor:

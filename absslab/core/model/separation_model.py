@@ -3,7 +3,7 @@
 Axes: B batch, K classes, F STFT bins, M bands, T frames, N samples.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -151,6 +151,21 @@ class SeparationModel(nn.Module):
         """Compute the number of frames from the number of samples: (B,) → (B,)."""
         return None if n_samples is None else self.front_end.config.n_frames(n_samples)
 
+    def fit_features(self, feature_batches: Iterable[Tensor]) -> Iterator[int]:
+        """Set mean and standard deviation of the features that the mask network sees.
+
+        Args:
+            feature_batches: features as the front end gives them, before normalisation, of
+                recordings without padding, (B, 1, M, T) each.
+
+        Yields:
+            how many recordings have been seen.
+
+        Raises:
+            InputError: there are no batches.
+        """
+        yield from self.front_end.fit_steps(feature_batches, self.pcen)
+
     def forward(
         self,
         waveforms: Tensor,
@@ -199,7 +214,7 @@ class SeparationModel(nn.Module):
         seen = find_seen_frames(self.front_end.config, T, n_samples)
         features = features[..., seen.first : seen.stop]  # (B, 1, M, T′)
         if self.pcen is not None:
-            features = self.pcen(features, seen.counts)  # (B, 1, M, T′)
+            features = self.front_end.standardise(self.pcen(features, seen.counts))
         has_reduced_precision = precision is not torch.float32
         with torch.autocast(features.device.type, precision, enabled=has_reduced_precision):
             logits, presence = self.mask_net(features)  # (B, K or K + 1, M′, T″), (B, K, T′)

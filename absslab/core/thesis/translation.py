@@ -209,13 +209,12 @@ def _translate_pcen(translation: Translation) -> None:
         settings["train_pcen_filter_per_band"] = translation.value("train_pcen_per_band_filter")
         return
     values = translation.value("train_pcen_s")
-    if len(values) > 1:
+    if values != FLAGS["train_pcen_s"].default:
         settings["train_pcen_s"] = tuple(values)
         return
-    if values[0] > 0:
-        settings["pcen_s"] = values[0]
     translation.notes.append(
-        f"one smoother is learnt, from s = {settings['pcen_s']:g}; in the thesis it was fixed"
+        f"one smoother is learnt, from s = {settings['pcen_s']:g}; in the thesis s was 0 if "
+        "train_pcen_s was not given, and no training was possible"
     )
 
 

@@ -174,13 +174,13 @@ class Trainer:
         data = self.data
         if data.stores:
             if fit_features:
-                yield from front_end.fit_steps(data.stores[0].features_one_by_one())
+                yield from self.model.fit_features(data.stores[0].features_one_by_one())
         elif fit_features or self.objective.share_targets is not None:
             # One at a time if lengths differ, because padding must not count.
             size = 1 if len(set(data.train.lengths)) > 1 else self.config.batch_size
             features = self._examine(data.train.batches(size, n_loaders=data.n_loaders))
             if fit_features:
-                yield from front_end.fit_steps(features)
+                yield from self.model.fit_features(features)
             for n_read, _ in enumerate(features, start=1):  # if nothing has read them yet
                 yield n_read * size
         if self.average.model is not self.model:
@@ -269,7 +269,7 @@ class Trainer:
         seconds = time.perf_counter() - start
         device = self.model.device
         is_gpu = device.type == "cuda"
-        pcen = self.model.pcen
+        pcen = self.average.model.pcen  # that of the model which would be saved
         return EpochResult(
             epoch,
             self.config.n_epochs,
@@ -347,12 +347,14 @@ def steps_per_epoch(data: TrainingData, config: TrainingConfig) -> int:
 def parameter_groups(model: nn.Module, config: TrainingConfig) -> list[dict[str, Any]]:
     """Group parameters by weight decay: with Adam all decay, as in the thesis, with AdamW weights.
 
-    Biases and norms do not decay with AdamW.
+    Biases and norms do not decay with AdamW, and parameters of PCEN never: they are logits and
+    logarithms, of which 0 is no smaller value than others.
     """
     decaying: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
-    for parameter in model.parameters():
+    for name, parameter in model.named_parameters():
         decays = parameter.ndim > 1 or config.optimizer == "Adam"
+        decays = decays and not name.startswith("pcen.")
         (decaying if decays else others).append(parameter)
     groups = [
         {"params": decaying, "weight_decay": config.weight_decay},

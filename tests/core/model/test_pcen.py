@@ -82,6 +82,93 @@ def test_padding_does_not_change_a_recording(direction):
     assert torch.allclose(features[..., :300], pcen(magnitudes), atol=1e-6)
 
 
+@pytest.mark.parametrize("normalisation", ["band", "scalar"])
+def test_padding_is_no_part_of_the_normalisation(normalisation):
+    config = replace(PLAIN, train_pcen=True, standardise=True, normalisation=normalisation)
+    plain, padded = build_pcen(config).train(), build_pcen(config).train()
+    magnitudes = draw_magnitudes(300)
+    wanted = plain(magnitudes)
+    longer = torch.nn.functional.pad(magnitudes, (0, 300))
+    features = padded(longer, torch.tensor([300, 300]))
+    assert torch.allclose(features[..., :300], wanted, atol=1e-5)
+    ours, theirs = padded.eval()(magnitudes), plain.eval()(magnitudes)
+    assert torch.allclose(ours, theirs, atol=1e-5)
+
+
+@pytest.mark.parametrize("normalisation", ["band", "scalar"])
+def test_one_step_is_enough_for_the_statistics_of_learnt_pcen(normalisation):
+    config = replace(PLAIN, train_pcen=True, standardise=True, normalisation=normalisation)
+    pcen = build_pcen(config).train()
+    magnitudes = draw_magnitudes(300)
+    assert torch.allclose(pcen(magnitudes), pcen.eval()(magnitudes), atol=1e-4)
+
+
+def test_a_single_frame_can_be_normalised():
+    config = replace(PLAIN, train_pcen=True, standardise=True)
+    features = build_pcen(config).train()(draw_magnitudes(1, 1))
+    assert torch.isfinite(features).all()
+
+
+@pytest.mark.parametrize("name", ["filter", "filter per band"])
+def test_a_learnt_filter_stays_stable(name):
+    torch.manual_seed(0)
+    pcen = build_pcen(learnt_config(name))
+    reflections = [filter.reflection_logits for filter in pcen.smoothers.filters]
+    optimizer = torch.optim.SGD(reflections, lr=1e4)
+    magnitudes = draw_magnitudes(700)
+    for _ in range(5):  # far too large a step, in a direction that lengthens the filter's memory
+        optimizer.zero_grad()
+        smoothed = pcen.smoothers(magnitudes[:, 0], None)
+        (-smoothed).mean().backward()
+        optimizer.step()
+        for coefficients in pcen.smoothers.filters:
+            _, denominator = coefficients()
+            for row in denominator.detach().double().numpy():
+                assert np.abs(np.roots(row)).max() <= 1
+        assert torch.isfinite(pcen(magnitudes)).all()
+
+
+def test_a_learnt_filter_begins_as_given():
+    b, a = (0.05, 0.03), (2.0, -1.6, 0.1)
+    pcen = build_pcen(replace(PLAIN, train_pcen=True, train_pcen_b=b, train_pcen_a=a))
+    numerator, denominator = pcen.smoothers.filters[0]()
+    assert np.allclose(numerator.detach(), np.array([b]) / 2, atol=1e-6)
+    assert np.allclose(denominator.detach(), np.array([a]) / 2, atol=1e-6)
+
+
+def test_outputs_are_recovered_with_all_parameters_free():
+    torch.manual_seed(0)
+    magnitudes = draw_magnitudes(200)
+    wanted = replace(PLAIN, pcen_s=0.2, pcen_alpha=0.8, pcen_delta=1.0, pcen_r=0.3)
+    target = build_pcen(wanted)(magnitudes).detach()
+    pcen = build_pcen(replace(PLAIN, train_pcen=True))
+    first = (pcen(magnitudes) - target).square().mean().item()
+    optimizer = torch.optim.Adam(pcen.parameters(), lr=0.02)
+    for _ in range(500):
+        optimizer.zero_grad()
+        loss = (pcen(magnitudes) - target).square().mean()
+        loss.backward()
+        optimizer.step()
+    assert loss.item() < 1e-3 * first
+
+
+def test_values_name_each_smoother_and_each_coefficient():
+    several = build_pcen(learnt_config("several s")).values()
+    weights = [several[f"weight of s = {s:g}"] for s in (0.01, 0.05, 0.3)]
+    assert np.allclose(np.sum(weights, axis=0), np.ones(8))
+    assert all(len(values) == 8 for values in weights)
+    filtered = build_pcen(learnt_config("filter per band")).values()
+    assert filtered["b0"] == pytest.approx([0.1] * 8)
+    assert filtered["a1"] == pytest.approx([-0.9] * 8)
+
+
+def test_one_smoother_can_be_fixed_while_others_are_learnt():
+    pcen = build_pcen(replace(PLAIN, train_pcen=True, train_pcen_s=(0.2,)))
+    assert not pcen.smoothers.filters[0].logit.requires_grad
+    assert pcen.gain_logit.requires_grad
+    assert pcen.values()["s"] == pytest.approx([0.2])
+
+
 @pytest.mark.parametrize("name", LEARNT)
 def test_every_parameter_gets_a_gradient(name):
     torch.manual_seed(0)
@@ -144,7 +231,7 @@ def test_fixed_parameters_stay_as_they_are():
 
 
 @pytest.mark.parametrize("normalisation", ["band", "scalar"])
-def test_a_model_with_pcen_sees_normalised_features(normalisation):
+def test_a_model_with_learnt_pcen_sees_normalised_features(normalisation):
     features = replace(
         VGG.features, feature_type="pcen", train_pcen=True, normalisation=normalisation
     )
@@ -160,11 +247,37 @@ def test_a_model_with_pcen_sees_normalised_features(normalisation):
     assert model.pcen.gain_logit.grad is not None
 
 
+@pytest.mark.parametrize("normalisation", ["band", "scalar", "min_max"])
+@pytest.mark.parametrize("borders", ["valid", "padded"])
+def test_fixed_pcen_is_normalised_by_the_training_recordings(normalisation, borders):
+    features = replace(
+        VGG.features, feature_type="pcen", normalisation=normalisation, borders=borders
+    )
+    model = build_model(replace(VGG, features=features), ["a", "b"]).eval()
+    waveforms = torch.from_numpy(np.random.default_rng(0).normal(0, 0.1, (4, 32_000))).float()
+    spectra = model.front_end.stft(waveforms)
+    batches = [model.front_end.features(spectra[:2]), model.front_end.features(spectra[2:])]
+    assert list(model.fit_features(batches)) == [2, 4]
+    seen = []
+    model.mask_net.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
+    model.predict(spectra)
+    [values] = seen
+    if normalisation == "min_max":
+        assert values.min().item() == pytest.approx(0, abs=1e-4)
+        assert values.max().item() == pytest.approx(1, abs=1e-4)
+    else:
+        assert values.mean().item() == pytest.approx(0, abs=1e-3)
+        assert values.std().item() == pytest.approx(1, abs=0.01)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"normalisation": "min_max"}, "expected band or scalar"),
-        ({"train_pcen_s": (0.1,)}, "expected several"),
+        ({"normalisation": "min_max", "train_pcen": True}, "expected band or scalar"),
+        (
+            {"train_pcen_b": (0.1, 0.0), "train_pcen_a": (1.0,)},
+            "train_pcen_b is 0: expected more than 0",
+        ),
         ({"train_pcen_b": (0.1,)}, "expected both"),
         ({"train_pcen_b": (0.1,), "train_pcen_a": (1.0, -1.0)}, "expected a stable filter"),
         ({"train_pcen_b": (0.1,), "train_pcen_a": (0.0, 1.0)}, "expected a stable filter"),

@@ -178,7 +178,7 @@ def test_flags_of_today_may_be_added():
             "--feature_type pcen --train_pcen_s 0.1",
             "train_pcen_s has no effect without train_pcen",
         ),
-        ("--train_pcen yes", "one smoother is learnt, from s = 0.04; in the thesis it was fixed"),
+        ("--train_pcen yes", "one smoother is learnt, from s = 0.04; in the thesis s was 0"),
         ("--mask_pool_k_f 2 2 2 2 2 2", "mask_pool_k_f has no effect without mask_pooling_type"),
         ("--rescale_classification yes", "rescale_classification: σ(w · logit p + b) here"),
         ("--loss_f MultiLabelSoftMarginLoss", "loss_f: MultiLabelSoftMarginLoss is BCE here"),
@@ -322,7 +322,7 @@ def test_pcen_of_the_thesis_is_smoothed_both_ways():
     ("given", "wanted"),
     [
         ({"train_pcen_s": [0.01, 0.1]}, {"train_pcen_s": (0.01, 0.1)}),
-        ({"train_pcen_s": [0.2]}, {"pcen_s": 0.2}),
+        ({"train_pcen_s": [0.2]}, {"train_pcen_s": (0.2,)}),
         ({"train_pcen_per_band_param": True}, {"train_pcen_per_band": True, "pcen_s": 0.04}),
         (
             {"train_pcen_use_s": False, "train_pcen_b": [0.1], "train_pcen_a": [1.0, -0.9]},
