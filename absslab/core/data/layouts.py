@@ -70,8 +70,8 @@ class DataConfig(Config):
         "layout is then weakly_labelled_folder",
         metavar="FILE",
     )
-    class_columns: tuple[str, ...] = option(
-        (),
+    class_columns: tuple[str, ...] | None = option(
+        None,
         "of a table with a column of 0 and 1 per class, the columns that are classes; by default "
         "all but those of metadata, such as fold and duration",
         metavar="NAME",
@@ -228,7 +228,7 @@ def read_weakly_labelled_folder(config: DataConfig, folder: Path) -> LabelledFol
     """
     table = Path(config.labels) if config.labels else _find_table(folder)
     read = read_label_table if config.labels else read_weak_labels
-    labels = read(table, config.class_columns)
+    labels = read(table, config.class_columns or ())
     finder = AudioFinder(folder, table)
     missing: dict[int, InputError] = {}
     recordings = [

@@ -90,16 +90,16 @@ class FeatureConfig(Config):
     train_pcen_per_band: bool = option(
         False, "learn alpha, delta and r for each band; they begin around 0.9, 2 and 0.5"
     )
-    train_pcen_s: tuple[float, ...] = option(
-        (),
+    train_pcen_s: tuple[float, ...] | None = option(
+        None,
         "fixed values of s, whose weights in each band are learnt; none: pcen_s itself is learnt",
         above=0,
         at_most=0.999,
     )
-    train_pcen_b: tuple[float, ...] = option(
-        (), "numerator of a filter that is learnt instead of s, before training", above=0
+    train_pcen_b: tuple[float, ...] | None = option(
+        None, "numerator of a filter that is learnt instead of s, before training", above=0
     )
-    train_pcen_a: tuple[float, ...] = option((), "denominator of this filter")
+    train_pcen_a: tuple[float, ...] | None = option(None, "denominator of this filter")
     train_pcen_filter_per_band: bool = option(False, "learn this filter for each band")
 
     def __post_init__(self) -> None:

@@ -222,7 +222,7 @@ def build_pcen(config: FeatureConfig) -> PCEN | None:
 def _build_filters(config: FeatureConfig) -> list[nn.Module]:
     if not config.train_pcen:
         return [OnePole(config.pcen_s, is_learnt=False)]
-    if config.train_pcen_b:
+    if config.train_pcen_b and config.train_pcen_a:
         n_filters = config.n_bands if config.train_pcen_filter_per_band else 1
         return [LearntFilter(config.train_pcen_b, config.train_pcen_a, n_filters)]
     if config.train_pcen_s:
