@@ -23,12 +23,13 @@ from absslab.core.evaluation.model_evaluation import EvaluationConfig
 from absslab.core.evaluation.score_files import read_scores_alone
 from absslab.core.runs.benchmark import (
     Trial,
-    are_current,
     make_row,
     scoring_steps,
     training_steps,
 )
-from absslab.core.runs.benchmark_results import COLUMNS, BenchmarkRow
+from absslab.core.runs.benchmark_results import BenchmarkRow
+from absslab.core.runs.result_tables import COLUMNS, get_value
+from absslab.core.runs.run_scores import are_current
 from absslab.core.separation.masks import SeparationConfig
 from absslab.core.training.experiment import train_or_resume
 from absslab.core.training.recipes import RECIPES, apply_recipe
@@ -163,11 +164,11 @@ def tabulate(results: Results) -> str:
     columns = [COLUMNS[name] for name in SHOWN]
     titles = ["recipe", *(column.title for column in columns), "difference of SI-SDRi, dB"]
     lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
-    whole = rows[RECIPE].value(COMPARED) if RECIPE in rows else None
+    whole = get_value(rows[RECIPE], COMPARED) if RECIPE in rows else None
     for name, row in rows.items():
-        values = [row.value(column) for column in SHOWN]
+        values = [get_value(row, column) for column in SHOWN]
         formats = [f"z{column.format}" for column in columns]  # z: not −0.0
-        compared = row.value(COMPARED)
+        compared = get_value(row, COMPARED)
         differs = name != RECIPE and whole is not None and compared is not None
         values.append(compared - whole if differs else None)
         formats.append("+z.1f")

@@ -34,6 +34,7 @@ from absslab.core.common.errors import InputError
 from absslab.core.model.checkpoint import save_checkpoint
 from absslab.core.model.separation_model import SeparationModel, build_model
 from absslab.core.runs.benchmark_results import BenchmarkRow, read_results
+from absslab.core.runs.result_tables import get_value
 from absslab.core.separation.separator import Separator
 from absslab.core.training.events import StepDone, TrainingEvent, TrainingStarted
 from absslab.core.training.experiment import Experiment
@@ -174,7 +175,7 @@ def tabulate(costs: Mapping[str, Cost], rows: Sequence[BenchmarkRow]) -> str:
             f"{cost.memory:.0f}",
         ]
         for name, (_, number) in SCORES.items():
-            values = [row.value(name) for row in rows if row.recipe == recipe]
+            values = [get_value(row, name) for row in rows if row.recipe == recipe]
             known = [value for value in values if value is not None]
             text = f"{statistics.mean(known):{number}}" if known else "–"
             cells.append(text.replace("-", "−"))

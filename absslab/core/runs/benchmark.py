@@ -31,13 +31,14 @@ from absslab.core.evaluation.scorer import ScoringConfig
 from absslab.core.evaluation.scores import is_score_name
 from absslab.core.runs.benchmark_conditions import CONDITIONS
 from absslab.core.runs.benchmark_results import (
-    COLUMNS,
     BenchmarkFailure,
     BenchmarkResults,
     BenchmarkRow,
     read_results,
     write_results,
 )
+from absslab.core.runs.result_tables import COLUMNS, measure_cost
+from absslab.core.runs.run_scores import are_current
 from absslab.core.separation.masks import SeparationConfig
 from absslab.core.training.config import SUPERVISIONS
 from absslab.core.training.events import (
@@ -478,26 +479,13 @@ def _open_results(folder: Path, settings: dict[str, Any]) -> BenchmarkResults:
     return replace(results, settings={**before, **settings, "recipes": recipes})
 
 
-def are_current(scores: Path, model: Path) -> bool:
-    """Tell whether there are scores of a model as it is now."""
-    if not (scores.exists() and model.exists()):
-        return False
-    return read_scores_alone(scores).checkpoint_checksum == checksum(model)
-
-
 def make_row(trial: Trial, scores: Path, run: Path) -> BenchmarkRow:
     """Return the row of results of a trial that is done."""
-    reader = RunReader.open(run)
-    reader.poll()
-    epochs = reader.metrics.values()
-    seconds = sum(epoch["seconds"] for epoch in epochs)
-    n_clips = sum(epoch["seconds"] * epoch["recordings_per_second"] for epoch in epochs)
+    cost = measure_cost(run)
     values = read_scores_alone(scores).flat()
     return BenchmarkRow(
         *trial,
-        epochs=len(epochs),
-        minutes=seconds / 60,
-        clips_per_second=n_clips / seconds if seconds else None,
+        *cost,
         scores={k: v for k, v in values.items() if not k.startswith(_NOT_COUNTED)},
     )
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import FileVersion, checksum, file_version
-from absslab.core.evaluation.score_files import read_scores
+from absslab.core.evaluation.score_files import read_scores, read_scores_alone
 from absslab.core.evaluation.score_text import SCORE_COLUMNS
 from absslab.core.evaluation.scores import Scores
 from absslab.core.training.run_directory import best_checkpoint_path
@@ -150,6 +150,13 @@ def read_run_scores(run: str | Path, split: str) -> RunScores | None:
         if scores.split in (split, None):
             return RunScores(path, scores, table, _are_old(scores, path, best_checkpoint_path(run)))
     return None
+
+
+def are_current(scores: Path, model: Path) -> bool:
+    """Tell whether there are scores of a model as it is now."""
+    if not (scores.exists() and model.exists()):
+        return False
+    return read_scores_alone(scores).checkpoint_checksum == checksum(model)
 
 
 def _are_old(scores: Scores, path: Path, checkpoint: Path) -> bool:
