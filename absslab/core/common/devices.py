@@ -1,5 +1,7 @@
 """The device to compute on, and the precision that it supports."""
 
+from collections.abc import Sequence
+
 import torch
 
 from absslab.core.common.errors import InputError
@@ -31,6 +33,31 @@ def choose_device(name: str = "auto") -> torch.device:
             f"{'GPUs' if n_gpus > 1 else 'GPU'}: use auto or cpu"
         )
     return device
+
+
+def choose_devices(names: Sequence[str]) -> list[str]:
+    """Choose the devices that work at the same time.
+
+    Args:
+        names: of the devices, each once; or auto alone: all GPUs, or the CPU if there is none.
+
+    Returns:
+        the names of devices, each with its number.
+
+    Raises:
+        InputError: there is no such device, or one is named twice.
+    """
+    if list(names) == ["auto"]:
+        n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        return [f"cuda:{number}" for number in range(n_gpus)] or ["cpu"]
+    chosen = ["cuda:0" if name == "cuda" else name for name in names]
+    if not chosen or len(set(chosen)) < len(chosen) or "auto" in chosen:
+        raise InputError(
+            f"devices is {' '.join(names) or 'none'}: expected auto, or one or more, each once"
+        )
+    for name in chosen:
+        choose_device(name)
+    return chosen
 
 
 def choose_precision(name: str, device: torch.device) -> str:

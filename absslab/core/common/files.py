@@ -51,20 +51,22 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def file_lock(path: str | Path) -> Iterator[None]:
+def file_lock(path: str | Path, *, waits: bool = True) -> Iterator[None]:
     """Let one thread or process at a time into blocks with the same lock.
 
     Args:
         path: the lock, an empty file. It is made if necessary, and stays.
+        waits: whether to wait while another is in such a block.
 
     Raises:
+        BlockingIOError: another is in such a block, and this one does not wait.
         OSError: the file can't be made.
     """
     import fcntl
 
     with open(path, "a") as file:
         # The lock is held until the file is closed, also if the process is killed.
-        fcntl.flock(file, fcntl.LOCK_EX)
+        fcntl.flock(file, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
 
 

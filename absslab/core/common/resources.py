@@ -1,4 +1,4 @@
-"""The notebooks and dashboards that come with the package."""
+"""The notebooks, the dashboards and the grids of settings that come with the package."""
 
 from pathlib import Path
 
@@ -6,12 +6,13 @@ from absslab.core.common.errors import InputError
 
 
 def resource_folder(name: str) -> Path:
-    """Return the folder of the notebooks or the dashboards.
+    """Return the folder of the notebooks, the dashboards or the grids of settings.
 
-    An installed package contains it; in a clone of the repository it is next to the package.
+    An installed package contains it; in a clone of the repository notebooks and dashboards are next
+    to the package.
 
     Args:
-        name: notebooks or dashboards.
+        name: notebooks, dashboards or sweeps.
 
     Raises:
         InputError: it does not exist.

@@ -43,6 +43,23 @@ def raise_if_interrupted() -> None:
 
 
 @contextmanager
+def interrupt_on_termination() -> Iterator[None]:
+    """Take SIGTERM for Ctrl-C within the block, so that it cleans up before it ends.
+
+    In another thread than the main one, which alone may set a handler, nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _remember)  # also where Ctrl-C itself is ignored
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        _interrupted.clear()
+
+
+@contextmanager
 def defer_interrupts() -> Iterator[None]:
     """Defer Ctrl-C to the end of the block.
 

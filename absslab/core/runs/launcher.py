@@ -10,7 +10,7 @@ from typing import Any
 from absslab.core.common.config import to_flags
 from absslab.core.common.errors import InputError
 from absslab.core.common.run_status import LIVE_STATES, read_status, write_child_status
-from absslab.core.runs.processes import read_last_lines, start_process
+from absslab.core.runs.processes import end_process, read_last_lines, start_process
 from absslab.core.training.run_directory import RunReader, request_stop
 
 KILLED = "its process was ended from outside, perhaps because the memory was full"
@@ -37,12 +37,13 @@ class Launcher:
             )
         _start_training(arguments, folder)
 
-    def resume(self, folder: Path, n_epochs: int | None = None) -> None:
+    def resume(self, folder: Path, n_epochs: int | None = None, *, device: str = "") -> None:
         """Continue a run.
 
         Args:
             folder: the run directory.
             n_epochs: train up to this epoch; by default as planned.
+            device: device to train on; by default as before.
 
         Raises:
             InputError: it is running, or has no checkpoint to continue from.
@@ -57,6 +58,8 @@ class Launcher:
         flags: dict[str, Any] = {"checkpoint_path": str(checkpoint)}
         if n_epochs:
             flags["n_epochs"] = n_epochs
+        if device:
+            flags["device"] = device
         _start_training(["train", *to_flags(flags)], folder)
 
     def stop(self, folder: Path) -> None:
@@ -75,6 +78,16 @@ class Launcher:
         if state == "preparing" and status.is_on_this_host and status.pid is not None:
             # In this state it does not look for the file `stop` yet.
             os.kill(status.pid, signal.SIGINT)
+
+    def end(self, folder: Path) -> None:
+        """End a training of this machine at once, as Ctrl-C does, and wait for that.
+
+        Nothing happens if it is not running. It can be resumed.
+        """
+        status = read_status(folder / "status.json")
+        if self.state(folder) in LIVE_STATES and status.is_on_this_host and status.pid is not None:
+            request_stop(folder)  # an end before it can write its state is then known to be meant
+            end_process(status.pid)
 
     def state(self, folder: Path) -> str:
         """Return the state of a run, as `RunReader.state` does; "gone" if there is no run."""

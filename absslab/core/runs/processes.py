@@ -8,6 +8,8 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+import psutil
+
 
 class Job:
     """A process that was started here, and that goes on after this one has ended.
@@ -63,6 +65,25 @@ def start_process(arguments: Sequence[str], log: Path) -> Job:
     # Otherwise it would stay as a zombie after its end, and seem to run.
     threading.Thread(target=process.wait, daemon=True).start()
     return Job(process, log)
+
+
+def end_process(pid: int, patience: float = 20.0) -> None:
+    """Interrupt a process as Ctrl-C does; terminate it if it goes on for a while.
+
+    Args:
+        pid: id of the process; there need be none.
+        patience: how long it may take to end by itself, s.
+    """
+    try:
+        process = psutil.Process(pid)
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(patience)
+        except psutil.TimeoutExpired:  # it ignores Ctrl-C, as processes of a background job do
+            process.terminate()
+            process.wait(patience)
+    except psutil.Error:  # it has ended
+        return
 
 
 def describe_end(exit_status: int) -> str:

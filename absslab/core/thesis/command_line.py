@@ -39,7 +39,7 @@ def is_thesis_command(arguments: Sequence[str]) -> bool:
     >>> is_thesis_command(["--recipe", "thesis"])
     False
     """
-    return any(name in _SIGNS for name, _ in _split(arguments))
+    return any(name in _SIGNS for name, _ in split_flags(arguments))
 
 
 def translate_command(arguments: Sequence[str]) -> ThesisCommand:
@@ -50,7 +50,7 @@ def translate_command(arguments: Sequence[str]) -> ThesisCommand:
     """
     given = {}
     others: list[str] = []
-    for name, words in _split(arguments):
+    for name, words in split_flags(arguments):
         name = _OTHER_NAMES.get(name, name)
         if name in FLAGS:
             given[name] = FLAGS[name].parse(name, words)
@@ -86,7 +86,7 @@ def _resume(
     return ThesisCommand([*flags, *others], notes)
 
 
-def _split(arguments: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+def split_flags(arguments: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
     """Yield each flag without dashes, with its values; first the words before any flag, as ""."""
     name = ""
     words: list[str] = []

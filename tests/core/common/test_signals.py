@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from absslab.core.common.progress import Progress, run_with_progress
-from absslab.core.common.signals import remember_interrupts
+from absslab.core.common.signals import interrupt_on_termination, remember_interrupts
 
 
 class Finaliser:
@@ -48,4 +48,15 @@ def test_where_interrupts_are_ignored_they_stay_so(interruptible):
     done = []
     with remember_interrupts():
         run_with_progress(steps(done), "counted", "number")
+    assert done == [0, 1, 2]
+
+
+def test_termination_is_taken_for_an_interrupt_within_the_block(interruptible):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as for jobs in the background
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt), interrupt_on_termination():
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before
+    done = []
+    run_with_progress(steps(done), "counted", "number")
     assert done == [0, 1, 2]

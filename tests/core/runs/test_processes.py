@@ -2,12 +2,14 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import psutil
 import pytest
 
-from absslab.core.runs.processes import describe_end, read_last_lines, start_process
+from absslab.core.runs.processes import describe_end, end_process, read_last_lines, start_process
 
 
 def wait_for(job):
@@ -64,6 +66,18 @@ def test_a_process_that_a_signal_ended_is_told_in_words(tmp_path, signal_number,
     assert signal_number.name in text
     assert words in text
     assert describe_end(3) == describe_end(0) == ""
+
+
+def test_a_process_that_ignores_interrupts_is_terminated():
+    code = (
+        "import signal, time; signal.signal(2, signal.SIG_IGN); print(flush=True); time.sleep(99)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    process.stdout.readline()
+    end_process(process.pid, patience=0.2)
+    assert not psutil.pid_exists(process.pid)
+    end_process(process.pid)
+    process.communicate()
 
 
 def test_the_end_of_a_log_is_shown_and_no_log_is_nothing(tmp_path):
