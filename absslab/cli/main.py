@@ -1,8 +1,8 @@
 """The command line: flags are fields of configs, results go to stdout, progress to stderr.
 
 Exit status: 0 done; 2 bad usage or bad input, with a one-line message; 3 done, but files that
-can't be used were left out, with a line that says so; 130 interrupted; 1 anything else. Printing
-never ends the work: see `absslab.core.common.streams`.
+can't be used were left out, or trainings have failed, with a line that says so; 130 interrupted;
+1 anything else. Printing never ends the work: see `absslab.core.common.streams`.
 """
 
 import errno
@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from absslab.core.common.config import suggest_nearest
 from absslab.core.common.errors import (
@@ -27,6 +28,9 @@ from absslab.core.common.signals import remember_interrupts
 from absslab.core.common.streams import tolerate_output_errors
 from absslab.core.common.version import __version__
 
+if TYPE_CHECKING:
+    from absslab.core.runs.sweep_results import FailedTrainings
+
 # Each command is the module of this name in absslab.cli, with _ for -.
 COMMANDS = {
     "demo": "mix, train, evaluate and separate the built-in recordings, and write a report",
@@ -34,6 +38,7 @@ COMMANDS = {
     "train": "train a model on weakly labelled recordings, or resume an interrupted run",
     "evaluate": "score a checkpoint, or sounds of another program: tags, events, masks, sources",
     "benchmark": "mix, train and score under conditions of rising difficulty, for several seeds",
+    "sweep": "train and score every combination of a grid of settings, and go on where it stopped",
     "compare": "compare scores of the same mixtures, with intervals of their differences",
     "separate": "separate recordings into one file per class",
     "fetch": "download a published corpus, or say how to get it",
@@ -53,6 +58,7 @@ _SAVE_MEMORY = {  # what to do when the memory is full
     "--device; a run goes on from its last.ckpt",
     "mix": "try fewer --n_workers or a shorter --length; the same command goes on",
     "separate": "try --device cpu, or fewer channels; files that are done stay",
+    "sweep": "the same command goes on; try a smaller --batch_size, or other --devices",
     "benchmark": "the same command goes on; try --n_workers 1, or another --device",
     "evaluate": "try --device cpu or --bss_eval none",
     "report": "try --device cpu or fewer --n_examples",
@@ -100,10 +106,10 @@ def _run_command(arguments: list[str]) -> int:
         if not command:
             return 0
         provide_home()
-        # A command returns what it left out, if it works on many files.
+        # A command returns what it left out, or what failed, if it works on much.
         run = import_command(command).run
         with _print_notices(command):
-            left_out: LeftOut | None = run(own_arguments)
+            left_out: LeftOut | FailedTrainings | None = run(own_arguments)
         return _fail(command, left_out.summary(), 3) if left_out else 0
     except InputError as error:
         return _fail(command, str(error), 2)

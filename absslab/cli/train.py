@@ -58,6 +58,20 @@ def run(arguments: Sequence[str]) -> LeftOut:
     return outcome.left_out
 
 
+def read_settings(arguments: Sequence[str]) -> Settings:
+    """Return the settings of the new training that arguments describe; no file is read.
+
+    Args:
+        arguments: flags of `absslab train`, or of the thesis' command.
+
+    Raises:
+        InputError: a flag is unknown, or a value wrong.
+    """
+    if is_thesis_command(arguments):
+        arguments, _ = translate_command(arguments)
+    return _open_experiment(arguments).settings
+
+
 def _announce(events: Iterable[TrainingEvent], settings: Settings) -> Iterator[TrainingEvent]:
     """Yield all events, and describe the training when it starts."""
     for event in events:

@@ -9,3 +9,9 @@ from .catalogue import tabulate_runs as tabulate_runs
 from .launcher import Launcher as Launcher
 from .run_scores import RunScores as RunScores
 from .run_scores import read_run_scores as read_run_scores
+from .sweep import SweepConfig as SweepConfig
+from .sweep import SweepRun as SweepRun
+from .sweep import sweep_steps as sweep_steps
+from .sweep_grid import read_grid as read_grid
+from .sweep_results import SweepResults as SweepResults
+from .sweep_results import read_sweep_results as read_sweep_results

@@ -1,0 +1,151 @@
+"""absslab sweep."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from absslab.cli.parser import Parser
+from absslab.cli.train import read_settings
+from absslab.core.common.config import add_flags, from_flags, to_flags
+from absslab.core.common.errors import InputError, WorkError, escape_braces
+from absslab.core.common.progress import run_with_progress
+from absslab.core.common.signals import interrupt_on_termination
+from absslab.core.runs.sweep import SweepConfig, SweepRun, run_path, sweep_steps
+from absslab.core.runs.sweep_grid import GridRun, SweepGrid, check_setting, find_grid, read_grid
+from absslab.core.runs.sweep_results import FailedTrainings, results_path
+from absslab.core.thesis.command_line import split_flags
+
+_FLAGS = tuple(field.name for field in fields(SweepConfig))
+
+
+def run(arguments: Sequence[str]) -> FailedTrainings:
+    """Train and score the trainings of a grid, and print the results.
+
+    Returns:
+        the trainings that have no scores.
+    """
+    parser = Parser(
+        "absslab sweep",
+        usage="absslab sweep GRID.yaml [--output_folder FOLDER] [other flags] [settings]",
+        description="Train and score every combination of a grid of settings, as a process each, "
+        "one at a time on each device. The same command goes on where it was interrupted: "
+        "what is finished is not trained again.",
+        epilog="All other flags are settings of every training, those of absslab train or of the "
+        "thesis, and take precedence over the grid's common settings. sweeps/thesis.yaml, or "
+        "thesis, is the grid of the thesis' results; it comes with the package.",
+    )
+    parser.add_argument(
+        "grid",
+        metavar="GRID.yaml",
+        help="file with the parts common (settings of all trainings), grid (lists of values, of "
+        "which every combination is trained) and runs (further trainings by name), or thesis",
+    )
+    add_flags(parser, SweepConfig)
+    own, overrides = _separate(arguments)
+    given = vars(parser.parse(own))
+    grid = read_grid(path := find_grid(given.pop("grid")), _FLAGS)
+    config = from_flags(SweepConfig, {**grid.flags, **given})
+    if not config.output_folder:
+        raise InputError("output_folder is missing: pass --output_folder")
+    runs = make_runs(grid, config, overrides)
+    _check_data(runs[0], path)
+    with interrupt_on_termination():
+        try:
+            steps = sweep_steps(config, runs, [training.name for training in grid.runs])
+            results = run_with_progress(steps, "sweep", "training")
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("stopped; the same command goes on") from None
+    print(results.to_markdown(config.columns, config.class_scores))
+    written = results_path(config.output_folder, config.split)
+    print(f"→ {written}, {written.stem}.csv, {written.stem}.md")
+    chosen = {(training.name, training.seed) for training in runs}
+    failed = FailedTrainings(
+        tuple(item for item in results.failures if (item.name, item.seed) in chosen)
+    )
+    if len(failed) == len(runs):
+        raise WorkError(escape_braces(failed.summary()))
+    return failed
+
+
+def make_runs(
+    grid: SweepGrid, config: SweepConfig, overrides: Mapping[str, list[str]]
+) -> list[SweepRun]:
+    """Return the trainings of a sweep, with their settings checked.
+
+    Args:
+        grid: the grid.
+        config: says which of its trainings, and with which seeds.
+        overrides: settings that take precedence over the common ones: name → words.
+
+    Raises:
+        InputError: a setting is unknown or wrong, or the grid itself sets one that is overridden.
+    """
+    return [
+        _make_run(grid, training, config, seed, overrides)
+        for training in grid.select(config.only)
+        for seed in config.seeds
+    ]
+
+
+def _separate(arguments: Sequence[str]) -> tuple[list[str], dict[str, list[str]]]:
+    """Separate the arguments of a sweep from the settings of its trainings."""
+    own: list[str] = []
+    settings: dict[str, list[str]] = {}
+    for name, words in split_flags(arguments):
+        if not name:
+            own += words
+        elif name in ("h", "help"):
+            own.append("--help")
+        elif name in _FLAGS:
+            own += [f"--{name}", *words]
+        else:
+            check_setting("the command", name)
+            settings[name] = words
+    return own, settings
+
+
+def _make_run(
+    grid: SweepGrid,
+    training: GridRun,
+    config: SweepConfig,
+    seed: int,
+    overrides: Mapping[str, list[str]],
+) -> SweepRun:
+    twice = sorted(training.own.keys() & overrides.keys())
+    if twice:
+        raise InputError(
+            f"{twice[0]} is what the grid itself sets for {training.name}: change it in the file, "
+            "or choose other trainings by --only"
+        )
+    save_path = run_path(config.output_folder, training.name, seed)
+    arguments = (
+        *_to_arguments({**grid.common, **training.own, **overrides}),
+        *to_flags({"seed": seed, "save_path": str(save_path)}),
+    )
+    try:
+        settings = read_settings(arguments)
+    except InputError as error:
+        raise error.wrap(f"{escape_braces(training.name)}: {{error}}") from None
+    return SweepRun(training.name, seed, training.values, arguments, settings)
+
+
+def _to_arguments(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Yield settings as flags; a list of one value is written as the value."""
+    for name, value in settings.items():
+        is_alone = isinstance(value, list) and len(value) == 1
+        yield from to_flags({name: value[0] if is_alone else value})
+
+
+def _check_data(run: SweepRun, grid: Path) -> None:
+    """Check before the first training that there are recordings to train on."""
+    folder = run.settings.data.data_folder
+    if not folder:
+        raise InputError(
+            "{grid} names no data_folder: pass --data_folder, or name it below common", grid=grid
+        )
+    if not Path(folder).is_dir():
+        raise InputError(
+            "data_folder {folder} is not a directory: expected recordings with weak labels",
+            folder=folder,
+        )
