@@ -7,16 +7,20 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from absslab.cli.main import main
+from absslab.cli.sweep import make_runs
 from absslab.core.common.files import file_lock
 from absslab.core.common.run_status import read_status
 from absslab.core.evaluation.score_files import read_scores_alone
 from absslab.core.runs.catalogue import find_runs
 from absslab.core.runs.launcher import Launcher
 from absslab.core.runs.run_scores import read_run_scores
+from absslab.core.runs.sweep import SweepConfig
+from absslab.core.runs.sweep_grid import read_grid
 from absslab.core.runs.sweep_results import (
     FailedTrainings,
     SweepFailure,
@@ -114,6 +118,20 @@ def test_a_grid_is_trained_and_scored_and_only_once(grid, tmp_path, capsys, monk
     assert main(arguments(path, folder, "--only", "pooling=*")) == 0
     assert read_sweep_results(folder).rows == results.rows
     assert len(read_sweep_results(folder).failures) == 1
+
+
+@pytest.mark.parametrize("page", ["docs/tasks/sweep.md", "absslab/core/runs/sweep_grid.py"])
+def test_the_grid_of_the_manual_is_understood(page, tmp_path):
+    text = (Path(__file__).parents[2] / page).read_text()
+    marks = ("```yaml\n", "```") if page.endswith("md") else ("::\n", "\nSettings are")
+    path = tmp_path / "grid.yaml"
+    path.write_text(text.split(marks[0])[1].split(marks[1])[0])
+    content = read_grid(path, ("output_folder", "seeds", "split"))
+    config = SweepConfig(**({"output_folder": str(tmp_path)} | dict(content.flags)))
+    runs = make_runs(content, config, {})
+    assert len(runs) == 15
+    assert {run.name for run in runs} > {"slow"}
+    assert all(run.settings.model.model_type == "Presence_U_Net" for run in runs)
 
 
 def wait_for(condition, process):
