@@ -7,6 +7,7 @@ import pytest
 from ablation import RECIPE, VARIANTS, Ablation, run_variants, tabulate
 
 from absslab.core.common.notices import collect_notices
+from absslab.core.runs.result_tables import get_value
 from absslab.core.training.recipes import RECIPES
 from absslab.core.training.settings import Settings
 
@@ -60,8 +61,8 @@ def test_variants_are_trained_once_and_compared(small):
     assert [results.rows[name].epochs for name in names] == [2, 1, 2]
     table = (small.folder / "ablation-validation.md").read_text()
     assert table == tabulate(results)
-    whole = results.rows[RECIPE].value(ablation.COMPARED)
-    difference = results.rows["without least steps"].value(ablation.COMPARED) - whole
+    whole = get_value(results.rows[RECIPE], ablation.COMPARED)
+    difference = get_value(results.rows["without least steps"], ablation.COMPARED) - whole
     last_cells = [line.split(" | ")[-1] for line in table.splitlines()[2:]]
     assert last_cells[0] == "– |"
     assert last_cells[1] == f"{difference:+z.1f} |".replace("-", "−")
