@@ -13,7 +13,15 @@ from absslab.core.common.errors import InputError
 from absslab.core.model.recursive_filter import find_reflections
 
 Count = TypeVar("Count", int, Tensor)
-FEATURE_TYPES = ("spectrogram", "log_spectrogram", "mel", "log_mel", "log1p_mel", "pcen")
+FEATURE_TYPES = (
+    "spectrogram",
+    "log_spectrogram",
+    "mel",
+    "log_mel",
+    "log1p_mel",
+    "decibel_mel",
+    "pcen",
+)
 
 _LARGEST_REFLECTION = 0.998  # of a filter before training
 
@@ -33,7 +41,8 @@ class FeatureConfig(Config):
     feature_type: str = option(
         "log_mel",
         "kind of features; log_…: logarithm of the magnitude plus log_offset; log1p_mel: "
-        "10 log10(1 + magnitude), which is the magnitude itself where it is far below 1; pcen: mel "
+        "10 log10(1 + magnitude), which is the magnitude itself where it is far below 1; "
+        "decibel_mel: level, at most 80 dB below the highest of the recording; pcen: mel "
         "magnitudes, relative to the recent level of their band",
         choices=FEATURE_TYPES,
     )
@@ -101,6 +110,9 @@ class FeatureConfig(Config):
     )
     train_pcen_a: tuple[float, ...] | None = option(None, "denominator of this filter")
     train_pcen_filter_per_band: bool = option(False, "learn this filter for each band")
+    train_pcen_channels: int = option(
+        1, "number of PCENs that are learnt, each an input channel of the network", at_least=1
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -144,6 +156,11 @@ class FeatureConfig(Config):
     def is_learnt(self) -> bool:
         """Whether features have parameters that are learnt."""
         return self.feature_type == "pcen" and self.train_pcen
+
+    @property
+    def n_channels(self) -> int:
+        """Number of input channels C of a mask network."""
+        return self.train_pcen_channels if self.is_learnt else 1
 
     @property
     def smooths_both_ways(self) -> bool:

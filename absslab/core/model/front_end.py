@@ -18,6 +18,8 @@ from absslab.core.common.errors import InputError
 from absslab.core.model.border_frames import find_seen_frames
 from absslab.core.model.feature_config import FeatureConfig
 
+_LEAST_MAGNITUDE = 1e-5  # of levels in decibels
+_LEVEL_RANGE = 80.0  # dB, from the highest level of a recording to the lowest
 _DECIBELS = 10 / math.log(10)  # 10 log10(x) = _DECIBELS · ln(x)
 
 
@@ -50,12 +52,18 @@ def _log1p(magnitudes: Tensor, config: FeatureConfig) -> Tensor:
     return _DECIBELS * torch.log1p(magnitudes)
 
 
+def _decibels(magnitudes: Tensor, config: FeatureConfig) -> Tensor:
+    levels = 20 * torch.log10(magnitudes.clamp_min(_LEAST_MAGNITUDE))  # (B, M, T)
+    return levels.maximum(levels.amax((1, 2), keepdim=True) - _LEVEL_RANGE)
+
+
 COMPRESSIONS = {
     "spectrogram": _keep,
     "log_spectrogram": _log,
     "mel": _keep,
     "log_mel": _log,
     "log1p_mel": _log1p,
+    "decibel_mel": _decibels,
     "pcen": _keep,  # the model computes it of the frames that the network sees
 }
 
@@ -145,7 +153,7 @@ class FrontEnd(nn.Module):
         Args:
             feature_batches: features of recordings without padding.
             transform: what the features become before they are normalised, (B, 1, M, T) →
-                (B, 1, M, T); None: they stay.
+                (B, C, M, T); None: they stay.
 
         Yields:
             how many recordings have been seen.

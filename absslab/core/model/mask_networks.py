@@ -18,8 +18,10 @@ from absslab.core.common.config import Config, look_up, option
 from absslab.core.common.errors import InputError
 from absslab.core.model.network_parts import (
     MaskLogits,
+    NetworkSize,
     convolution_block,
     frequency_channel,
+    n_unet_inputs,
     unet_input,
 )
 from absslab.core.model.presence_unet import PresenceUNet
@@ -43,10 +45,11 @@ class VGGLikeCNN(nn.Module):
         paddings: padding of each block.
         drop_out_probs: probability of dropout in each block.
         use_batch_norm: whether convolutions are followed by batch norm (they then have no bias).
-        use_coordinates: whether a second input channel holds each bin's frequency, from −1 to 1.
+        use_coordinates: whether one more input channel holds each bin's frequency, from −1 to 1.
+        n_channels: C.
 
     Shape:
-        (B, 1, M, T) → `MaskLogits`.
+        (B, C, M, T) → `MaskLogits`.
 
     Source: Kong et al., arXiv 1804.04715.
     """
@@ -62,11 +65,12 @@ class VGGLikeCNN(nn.Module):
         drop_out_probs: Sequence[float] = (0.0,) * 6,
         use_batch_norm: bool = True,
         use_coordinates: bool = False,
+        n_channels: int = 1,
     ):
         super().__init__()
         self.use_coordinates = use_coordinates
         blocks: list[nn.Module] = []
-        n_in = 2 if use_coordinates else 1
+        n_in = n_channels + use_coordinates
         for n_out, kernel, stride, padding, p in zip(
             channels, kernel_sizes, strides, paddings, drop_out_probs, strict=True
         ):
@@ -83,7 +87,7 @@ class VGGLikeCNN(nn.Module):
         M, T = features.shape[-2:]
         x = features
         if self.use_coordinates:
-            x = torch.cat([features, frequency_channel(features)], 1)  # (B, 2, M, T)
+            x = torch.cat([features, frequency_channel(features)], 1)  # (B, C + 1, M, T)
         logits = self.to_masks(self.blocks(x))  # (B, K′, M′, T′)
         if logits.shape[-2:] != (M, T):
             logits = F.interpolate(logits, size=(M, T))  # (B, K′, M, T)
@@ -105,13 +109,14 @@ class UNet(nn.Module):
     Args:
         n_outputs: K′.
         n_bands: M.
+        n_channels: C.
         channels: channels of the three levels, at 1/2, 1/4 and 1/8 of the resolution.
         fine_channels: channels at full resolution.
         context: number of units of the GRU in each direction.
         drop_out: probability of dropout at the deepest level.
 
     Shape:
-        (B, 1, M, T) → `MaskLogits`.
+        (B, C, M, T) → `MaskLogits`.
 
     Source: Ronneberger et al., arXiv 1505.04597 (U-Net); Çakır et al., arXiv 1702.06286
     (convolutional recurrent).
@@ -122,6 +127,7 @@ class UNet(nn.Module):
         *,
         n_outputs: int,
         n_bands: int,
+        n_channels: int = 1,
         channels: Sequence[int] = (32, 64, 128),
         fine_channels: int = 16,
         context: int = 128,
@@ -129,9 +135,10 @@ class UNet(nn.Module):
     ):
         super().__init__()
         c1, c2, c3 = channels
+        n_in = n_unet_inputs(n_channels)
         self.depth = -(-n_bands // 8)  # bands of the deepest level
         self.down1 = nn.Sequential(
-            convolution_block(3, c1, kernel=5, stride=2), convolution_block(c1, c1)
+            convolution_block(n_in, c1, kernel=5, stride=2), convolution_block(c1, c1)
         )
         self.down2 = nn.Sequential(convolution_block(c1, c2), convolution_block(c2, c2))
         self.down3 = nn.Sequential(
@@ -149,7 +156,7 @@ class UNet(nn.Module):
         self.up1 = nn.Sequential(convolution_block(c2 + c1, c1), convolution_block(c1, c1))
         self.to_masks = nn.Conv2d(c1, n_outputs, 1)
         self.fine_from_coarse = nn.Conv2d(c1, fine_channels, 1, bias=False)
-        self.fine_from_input = nn.Conv2d(3, fine_channels, 3, padding=1, bias=False)
+        self.fine_from_input = nn.Conv2d(n_in, fine_channels, 3, padding=1, bias=False)
         self.sharpen = nn.Sequential(
             nn.BatchNorm2d(fine_channels),
             nn.ReLU(),
@@ -160,7 +167,7 @@ class UNet(nn.Module):
     def forward(self, features: Tensor) -> MaskLogits:
         """Compute the logits of masks."""
         M, T = features.shape[-2:]
-        x = unet_input(features)  # (B, 3, M′, T′)
+        x = unet_input(features)  # (B, 2 C + 1, M′, T′)
         half = self.down1(x)  # (B, c1, M′/2, T′/2)
         quarter = self.down2(F.max_pool2d(half, 2))  # (B, c2, M′/4, T′/4)
         eighth = self.down3(F.max_pool2d(quarter, 2))  # (B, c3, M′/8, T′/8)
@@ -254,12 +261,11 @@ class PresenceUNetConfig(Config):
     )
 
 
-def _build_vgg(
-    config: VGGLikeCNNConfig, n_bands: int, n_outputs: int, n_classes: int
-) -> VGGLikeCNN:
+def _build_vgg(config: VGGLikeCNNConfig, size: NetworkSize) -> VGGLikeCNN:
     names = ("kernel_sizes", "strides", "paddings", "drop_out_probs")
     return VGGLikeCNN(
-        n_outputs=n_outputs,
+        n_channels=size.n_channels,
+        n_outputs=size.n_outputs,
         channels=config.channels,
         use_batch_norm=config.use_batch_norm,
         use_coordinates=config.use_coordinates,
@@ -267,10 +273,11 @@ def _build_vgg(
     )
 
 
-def _build_unet(config: UNetConfig, n_bands: int, n_outputs: int, n_classes: int) -> UNet:
+def _build_unet(config: UNetConfig, size: NetworkSize) -> UNet:
     return UNet(
-        n_outputs=n_outputs,
-        n_bands=n_bands,
+        n_channels=size.n_channels,
+        n_outputs=size.n_outputs,
+        n_bands=size.n_bands,
         channels=config.unet_channels,
         fine_channels=config.fine_channels,
         context=config.context,
@@ -278,13 +285,12 @@ def _build_unet(config: UNetConfig, n_bands: int, n_outputs: int, n_classes: int
     )
 
 
-def _build_presence_unet(
-    config: PresenceUNetConfig, n_bands: int, n_outputs: int, n_classes: int
-) -> PresenceUNet:
+def _build_presence_unet(config: PresenceUNetConfig, size: NetworkSize) -> PresenceUNet:
     return PresenceUNet(
-        n_outputs=n_outputs,
-        n_classes=n_classes,
-        n_bands=n_bands,
+        n_channels=size.n_channels,
+        n_outputs=size.n_outputs,
+        n_classes=size.n_classes,
+        n_bands=size.n_bands,
         channels=config.presence_channels,
         context=config.presence_context,
         drop_out=config.presence_drop_out,
@@ -295,7 +301,7 @@ class MaskNetKind(NamedTuple):
     """A mask network: its settings, and the function that builds it from them."""
 
     config: type[Config]
-    build: Callable[[Any, int, int, int], nn.Module]  # config, M, K′, K
+    build: Callable[[Any, NetworkSize], nn.Module]
 
 
 MASK_NETS = {

@@ -11,6 +11,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
+class NetworkSize(NamedTuple):
+    """Sizes of what a mask network gets and gives."""
+
+    n_channels: int  # C
+    n_bands: int  # M
+    n_outputs: int  # K′
+    n_classes: int  # K
+
+
 class MaskLogits(NamedTuple):
     """Output of a mask network."""
 
@@ -33,14 +42,19 @@ def unet_input(features: Tensor) -> Tensor:
     frequency of each bin.
 
     Shape:
-        (B, 1, M, T) → (B, 3, M′, T′), multiples of 8.
+        (B, C, M, T) → (B, 2 C + 1, M′, T′), multiples of 8.
     """
     M, T = features.shape[-2:]
     # at least two frames at the deepest level: batch norm can't learn from a single value
     n_frames = max(16, T + -T % 8)
-    padded = F.pad(features, (0, n_frames - T, 0, -M % 8), mode="replicate")  # (B, 1, M′, T′)
+    padded = F.pad(features, (0, n_frames - T, 0, -M % 8), mode="replicate")  # (B, C, M′, T′)
     relative = padded - padded.mean(3, keepdim=True)
-    return torch.cat([padded, relative, frequency_channel(padded)], 1)  # (B, 3, M′, T′)
+    return torch.cat([padded, relative, frequency_channel(padded)], 1)  # (B, 2 C + 1, M′, T′)
+
+
+def n_unet_inputs(n_channels: int) -> int:
+    """Return how many channels `unet_input` gives for C channels of features."""
+    return 2 * n_channels + 1
 
 
 def convolution_block(n_in: int, n_out: int, *, kernel: int = 3, stride: int = 1) -> nn.Sequential:

@@ -3,7 +3,7 @@
 y = (E · (ε + L)^−α + δ)^r − δ^r, where L is a band's magnitude E, smoothed over time: a steady
 sound is divided by its own level, and what changes stands out.
 
-Axes: B batch, M bands, T frames, n smoothers.
+Axes: B batch, C channels, M bands, T frames, n smoothers.
 """
 
 from collections.abc import Sequence
@@ -21,6 +21,7 @@ from absslab.core.model.recursive_filter import (
 from absslab.core.model.unpadded_norm import UnpaddedNorm
 
 LARGEST_REFLECTION = 0.999  # of filters that are learnt; at 1 they would never forget
+_CHANGE = 0.1  # the most by which logits of several PCENs differ before training
 _SPREAD = 0.1  # standard deviation of the logits of smoothers before training
 
 
@@ -184,6 +185,17 @@ class PCEN(nn.Module):
         return features[:, None]  # (B, 1, M, T)
 
     @torch.no_grad()
+    def vary(self) -> None:
+        """Change the parameters at random, by up to a tenth."""
+        changed = [self.gain_logit, self.log_bias]
+        for smoother in self.smoothers.filters:
+            if isinstance(smoother, OnePole) and smoother.logit.requires_grad:
+                changed.append(smoother.logit)
+        for parameter in changed:
+            parameter.mul_(1 + _CHANGE * float(torch.rand(())))
+        self.power_logit.add_(_CHANGE * float(torch.rand(())))  # of a power of 1/2 it is 0
+
+    @torch.no_grad()
     def values(self) -> dict[str, list[float]]:
         """Return the parameters by name; those of bands one after the other."""
         values = {
@@ -196,10 +208,51 @@ class PCEN(nn.Module):
         return {name: value.float().cpu().tolist() for name, value in values.items()}
 
 
-def build_pcen(config: FeatureConfig) -> PCEN | None:
+class PCENChannels(nn.Module):
+    """Several PCENs of the same magnitudes, each an input channel of the mask network.
+
+    They begin a little different, and are learnt; ε is the same in all.
+
+    Args:
+        channels: C of them.
+
+    Shape:
+        magnitudes (B, 1, M, T), counts (B,) of frames that are not padding, or None →
+        (B, C, M, T).
+    """
+
+    is_learnt = True
+
+    def __init__(self, channels: Sequence[PCEN]):
+        super().__init__()
+        self.channels = nn.ModuleList(channels)
+        for channel in channels:
+            channel.vary()
+            channel.log_floor = channels[0].log_floor
+
+    def forward(self, magnitudes: Tensor, counts: Tensor | None = None) -> Tensor:
+        """Return features of magnitudes of bands."""
+        return torch.cat([channel(magnitudes, counts) for channel in self.channels], 1)
+
+    def values(self) -> dict[str, list[float]]:
+        """Return the parameters by name, as `PCEN.values`, with the number of the channel."""
+        named: dict[str, list[float]] = {}
+        for number, channel in enumerate(self.channels, 1):
+            assert isinstance(channel, PCEN)
+            named |= {f"{name}, channel {number}": of for name, of in channel.values().items()}
+        return named
+
+
+def build_pcen(config: FeatureConfig) -> PCEN | PCENChannels | None:
     """Build the PCEN of a model, with its values before training; None: it has none."""
     if config.feature_type != "pcen":
         return None
+    if config.n_channels > 1:
+        return PCENChannels([_build_channel(config) for _ in range(config.n_channels)])
+    return _build_channel(config)
+
+
+def _build_channel(config: FeatureConfig) -> PCEN:
     n_bands = config.n_bands
     gain = torch.tensor([config.pcen_alpha])
     bias = torch.tensor([config.pcen_delta])

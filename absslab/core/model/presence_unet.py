@@ -10,7 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from absslab.core.model.network_parts import MaskLogits, convolution_block, unet_input
+from absslab.core.model.network_parts import (
+    MaskLogits,
+    convolution_block,
+    n_unet_inputs,
+    unet_input,
+)
 
 _QUIET = -2.0  # first logit of presence: most classes are absent from most frames
 
@@ -35,12 +40,13 @@ class PresenceUNet(nn.Module):
         n_outputs: K′.
         n_classes: K.
         n_bands: M.
+        n_channels: C.
         channels: channels of the three levels, at 1/2, 1/4 and 1/8 of the resolution.
         context: number of units of the GRU in each direction.
         drop_out: probability of dropout at the deepest level.
 
     Shape:
-        (B, 1, M, T) → `MaskLogits`.
+        (B, C, M, T) → `MaskLogits`.
 
     Source: Ronneberger et al., arXiv 1505.04597 (U-Net); Çakır et al., arXiv 1702.06286
     (convolutional recurrent); Shi et al., arXiv 1609.05158 (2 × 2 bins from one).
@@ -52,6 +58,7 @@ class PresenceUNet(nn.Module):
         n_outputs: int,
         n_classes: int,
         n_bands: int,
+        n_channels: int = 1,
         channels: Sequence[int] = (32, 64, 128),
         context: int = 128,
         drop_out: float = 0.1,
@@ -61,7 +68,8 @@ class PresenceUNet(nn.Module):
         self.n_outputs = n_outputs
         self.depth = -(-n_bands // 8)  # bands of the deepest level
         self.down1 = nn.Sequential(
-            convolution_block(3, c1, kernel=5, stride=2), convolution_block(c1, c1)
+            convolution_block(n_unet_inputs(n_channels), c1, kernel=5, stride=2),
+            convolution_block(c1, c1),
         )
         self.down2 = nn.Sequential(convolution_block(c1, c2, stride=2), convolution_block(c2, c2))
         self.down3 = nn.Sequential(
@@ -86,7 +94,7 @@ class PresenceUNet(nn.Module):
     def forward(self, features: Tensor) -> MaskLogits:
         """Compute the logits of masks and of presence."""
         M, T = features.shape[-2:]
-        x = unet_input(features)  # (B, 3, M′, T′)
+        x = unet_input(features)  # (B, 2 C + 1, M′, T′)
         half = self.down1(x)  # (B, c1, M′/2, T′/2)
         quarter = self.down2(half)  # (B, c2, M′/4, T′/4)
         eighth = self.down3(quarter)  # (B, c3, M′/8, T′/8)

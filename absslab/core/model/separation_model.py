@@ -20,7 +20,8 @@ from absslab.core.model.front_end import FrontEnd
 from absslab.core.model.learned_pooling import MaskSize, Rescaler
 from absslab.core.model.mask_kinds import MASK_KINDS
 from absslab.core.model.mask_networks import MASK_NETS, find_mask_net
-from absslab.core.model.pcen import PCEN, build_pcen
+from absslab.core.model.network_parts import NetworkSize
+from absslab.core.model.pcen import PCEN, PCENChannels, build_pcen
 from absslab.core.model.pooling import POOLINGS, find_pooling, pool_presence
 from absslab.core.model.vgg_like_mask_model import VGGLikeMaskModel
 
@@ -103,12 +104,13 @@ class SeparationModel(nn.Module):
 
     Args:
         front_end: complex spectra (B, F, T) → features (B, 1, M, T).
-        mask_net: features → logits (B, K, M, T), or K + 1 where masks compete, the background last.
+        mask_net: features (B, C, M, T) → logits (B, K, M, T), or K + 1 where masks compete, the
+            background last.
         pooling: masks → probabilities (B, K).
         classes: names of the classes, in the order of the masks.
         masks: how logits become masks, one of `MASK_KINDS`.
         rescaler: (B, K) → (B, K), changes the probabilities of the pooling; None: they stay.
-        pcen: magnitudes of bands (B, 1, M, T) → features (B, 1, M, T); None: the front end's stay.
+        pcen: magnitudes of bands (B, 1, M, T) → features (B, C, M, T); None: the front end's stay.
 
     Shape:
         forward: (B, N) → `Prediction`.
@@ -125,7 +127,7 @@ class SeparationModel(nn.Module):
         classes: Sequence[str],
         masks: str,
         rescaler: nn.Module | None = None,
-        pcen: PCEN | None = None,
+        pcen: PCEN | PCENChannels | None = None,
     ):
         super().__init__()
         self.front_end = front_end
@@ -257,9 +259,12 @@ def build_mask_net(configs: ModelConfigs, n_classes: int) -> nn.Module:
     """Build the mask network of a model, with fresh weights."""
     return find_mask_net(configs.model.model_type).build(
         configs.mask_net,
-        configs.features.n_bands,
-        configs.model.n_outputs(n_classes),
-        n_classes,
+        NetworkSize(
+            configs.features.n_channels,
+            configs.features.n_bands,
+            configs.model.n_outputs(n_classes),
+            n_classes,
+        ),
     )
 
 

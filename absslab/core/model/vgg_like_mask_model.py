@@ -18,7 +18,7 @@ from absslab.core.model.convolution_blocks import (
     make_blocks_config,
     size_after,
 )
-from absslab.core.model.network_parts import MaskLogits
+from absslab.core.model.network_parts import MaskLogits, NetworkSize
 
 
 class VGGLikeMaskModel(nn.Module):
@@ -114,20 +114,18 @@ VGGLikeMaskModelConfig = make_blocks_config(
 )
 
 
-def network_blocks(config: BlocksConfig, n_outputs: int) -> list[BlockConfig]:
+def network_blocks(config: BlocksConfig, size: NetworkSize) -> list[BlockConfig]:
     """Return the blocks of a network; the last has no pooling."""
-    blocks = config.blocks(1, n_outputs)
+    blocks = config.blocks(size.n_channels, size.n_outputs)
     return [*blocks[:-1], replace(blocks[-1], pooling=None)]
 
 
-def build_vgg_like_mask_model(
-    config: BlocksConfig, n_bands: int, n_outputs: int, n_classes: int
-) -> VGGLikeMaskModel:
+def build_vgg_like_mask_model(config: BlocksConfig, size: NetworkSize) -> VGGLikeMaskModel:
     """Build the network.
 
     Raises:
         InputError: the groups don't divide the channels, or there are too few bands.
     """
-    blocks = network_blocks(config, n_outputs)
-    size_after(blocks, (n_bands, fewest_frames(blocks)))
+    blocks = network_blocks(config, size)
+    size_after(blocks, (size.n_bands, fewest_frames(blocks)))
     return VGGLikeMaskModel(blocks)

@@ -120,13 +120,8 @@ FLAGS = {
     "multi_loudness": Flag(bool, False, "gain_range"),
     # the model
     "train_pcen": Flag(bool, False, "train_pcen"),
-    "train_multi_pcen": Flag(
-        bool,
-        False,
-        note="several PCENs as channels are not possible",
-        is_refused=True,
-    ),
-    "n_multi_pcen": Flag(int, 0, note="it belongs to train_multi_pcen, which is not possible"),
+    "train_multi_pcen": Flag(bool, False, "train_pcen, train_pcen_channels"),
+    "n_multi_pcen": Flag(int, 0, "train_pcen_channels"),
     "train_pcen_per_band_param": Flag(bool, False, "train_pcen_per_band"),
     "train_pcen_use_s": Flag(bool, True, "train_pcen_s, train_pcen_b, train_pcen_a"),
     "train_pcen_s": Flag(float, [0.0], "train_pcen_s, pcen_s"),

@@ -28,13 +28,13 @@ DATA_SETS = {  # data_set_type → layout; none: it is not read yet
     _AUDIOSET_FILES: None,
 }
 _SLANEY = {"mel_area": "slaney"}
-FEATURES: dict[str, dict[str, Any] | None] = {  # feature_type → settings; None: not there yet
+FEATURES: dict[str, dict[str, Any]] = {  # feature_type → settings
     "spectrogram": {"feature_type": "spectrogram"},
     "mel": {"feature_type": "mel", **_SLANEY},
     "log-mel": {"feature_type": "log1p_mel", **_SLANEY},
     "log-mel_no_shift": {"feature_type": "log_mel", "log_offset": 1e-15, **_SLANEY},
     "pcen": {"feature_type": "pcen", "pcen_direction": "both", **_SLANEY},
-    "log-mel-spectrogram": None,
+    "log-mel-spectrogram": {"feature_type": "decibel_mel", **_SLANEY},
 }
 _TUT_FEATURES = {"feature_type": "log_mel", "log_offset": 1e-8, **_SLANEY}
 SCALINGS = {
@@ -173,8 +173,6 @@ def _translate_features(translation: Translation) -> None:
                 "logarithm of mel magnitudes + 1e-8"
             )
         features = _TUT_FEATURES
-    if features is None:
-        raise InputError(f"feature_type is {kind}: these features are not possible here yet")
     settings |= features
     settings |= look_up("scaling type of the thesis", translation.value("scaling_type"), SCALINGS)
     if kind == "log-mel" and features is not _TUT_FEATURES:
@@ -186,10 +184,13 @@ def _translate_features(translation: Translation) -> None:
 
 def _translate_pcen(translation: Translation) -> None:
     settings = translation.settings
-    is_learnt = translation.value("train_pcen")
+    has_channels = translation.value("train_multi_pcen")
+    is_learnt = translation.value("train_pcen") or has_channels
+    if "n_multi_pcen" in translation.given and not has_channels:
+        translation.notes.append("n_multi_pcen has no effect without train_multi_pcen")
     if not is_learnt and settings["feature_type"] != "pcen":
         for name in translation.given:
-            if "pcen_" in name and name != "train_multi_pcen":
+            if "pcen_" in name and name != "n_multi_pcen":
                 translation.notes.append(f"{name} has no effect without feature_type pcen")
         return
     for name in ("pcen_s", "pcen_alpha", "pcen_delta", "pcen_r", "pcen_eps"):
@@ -199,10 +200,17 @@ def _translate_pcen(translation: Translation) -> None:
             if name.startswith("train_pcen_"):
                 translation.notes.append(f"{name} has no effect without train_pcen")
         return
-    settings |= FEATURES["pcen"] or {}
+    settings |= FEATURES["pcen"]
     settings["train_pcen"] = True
     settings["pcen_eps"] = translation.value("train_pcen_eps")
     settings["train_pcen_per_band"] = translation.value("train_pcen_per_band_param")
+    if has_channels:
+        settings["train_pcen_channels"] = translation.value("n_multi_pcen")
+        if settings["train_pcen_channels"] < 1:
+            raise InputError(
+                f"n_multi_pcen is {settings['train_pcen_channels']}: expected the number of PCENs, "
+                "1 or more, since train_multi_pcen is given"
+            )
     if not translation.value("train_pcen_use_s"):
         settings["train_pcen_b"] = tuple(translation.value("train_pcen_b"))
         settings["train_pcen_a"] = tuple(translation.value("train_pcen_a"))
@@ -211,6 +219,8 @@ def _translate_pcen(translation: Translation) -> None:
     values = translation.value("train_pcen_s")
     if values != FLAGS["train_pcen_s"].default:
         settings["train_pcen_s"] = tuple(values)
+        return
+    if has_channels:
         return
     translation.notes.append(
         f"one smoother is learnt, from s = {settings['pcen_s']:g}; in the thesis s was 0 if "

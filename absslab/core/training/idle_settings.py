@@ -59,6 +59,7 @@ _RULES = (
             "train_pcen_b",
             "train_pcen_a",
             "train_pcen_filter_per_band",
+            "train_pcen_channels",
         ),
         lambda settings: (
             not (settings.features.feature_type == "pcen" and settings.features.train_pcen)

@@ -185,6 +185,24 @@ def test_features_are_those_of_the_thesis(settings, compress, n_samples):
     )
 
 
+def test_decibels_are_those_of_librosa():
+    """As of the thesis' AudioSet segments: levels, at most 80 dB below the highest."""
+    config = FeatureConfig(mel_area="slaney", borders="valid", feature_type="decibel_mel")
+    front_end = FrontEnd(config)
+    waveform = 0.3 * noise(1, 16384)
+    waveform[0] *= torch.cat([torch.linspace(0, 1, 8192), torch.zeros(8192)])
+    features = front_end.features(front_end.stft(waveform))[0, 0]
+    seen = find_seen_frames(config, features.shape[-1], 16384)
+    mel = thesis_mel(waveform[0].numpy())
+    expected = librosa.amplitude_to_db(mel, ref=1.0, amin=1e-5, top_db=80)
+    assert expected.min() == -100 < expected.max() < -40
+    np.testing.assert_allclose(features[:, seen.first : seen.stop], expected, atol=1e-3)
+    loud = front_end.features(front_end.stft(1000 * waveform))[0, 0, :, seen.first : seen.stop]
+    expected = librosa.amplitude_to_db(1000 * mel, ref=1.0, amin=1e-5, top_db=80)
+    assert expected.min() == pytest.approx(expected.max() - 80)
+    np.testing.assert_allclose(loud, expected, atol=1e-3)
+
+
 def test_on_the_scale_of_the_thesis_its_logarithm_is_almost_linear():
     """A flaw of the thesis that is kept under its name: up to 0.3 % from a straight line."""
     mel = FrontEnd(FeatureConfig(mel_area="slaney", feature_type="mel"))

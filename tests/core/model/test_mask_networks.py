@@ -15,7 +15,7 @@ from absslab.core.model.mask_networks import (
     VGGLikeCNNConfig,
     find_mask_net,
 )
-from absslab.core.model.network_parts import frequency_channel
+from absslab.core.model.network_parts import NetworkSize, frequency_channel
 from absslab.core.model.vgg_like_mask_model import VGGLikeMaskModelConfig
 
 SMALL = {
@@ -33,9 +33,10 @@ DROP_OUT = {
 every_net = pytest.mark.parametrize("name", SMALL)
 
 
-def build(name, *, n_bands=16, n_outputs=3, **changes):
+def build(name, *, n_channels=1, n_bands=16, n_outputs=3, **changes):
     torch.manual_seed(0)
-    return find_mask_net(name)[1](replace(SMALL[name], **changes), n_bands, n_outputs, 2)
+    size = NetworkSize(n_channels, n_bands, n_outputs, n_classes=2)
+    return find_mask_net(name).build(replace(SMALL[name], **changes), size)
 
 
 def features(*shape):
@@ -44,6 +45,14 @@ def features(*shape):
 
 def test_the_small_networks_of_these_tests_are_all_there_are():
     assert set(SMALL) == set(MASK_NETS)
+
+
+@every_net
+def test_a_network_takes_several_channels(name):
+    net = build(name, n_channels=3).eval()
+    x = features(2, 3, 16, 20).requires_grad_()
+    net(x).masks.square().sum().backward()
+    assert (x.grad.abs().sum((0, 2, 3)) > 0).all()
 
 
 @every_net

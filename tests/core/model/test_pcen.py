@@ -27,6 +27,8 @@ LEARNT = {
         "train_pcen_a": (1.0, -0.9),
         "train_pcen_filter_per_band": True,
     },
+    "channels": {"train_pcen_channels": 3},
+    "channels with several s": {"train_pcen_channels": 2, "train_pcen_s": (0.01, 0.3)},
 }
 
 
@@ -167,6 +169,19 @@ def test_one_smoother_can_be_fixed_while_others_are_learnt():
     assert not pcen.smoothers.filters[0].logit.requires_grad
     assert pcen.gain_logit.requires_grad
     assert pcen.values()["s"] == pytest.approx([0.2])
+
+
+def test_channels_begin_different_and_share_the_floor():
+    torch.manual_seed(0)
+    pcen = build_pcen(learnt_config("channels"))
+    assert pcen(draw_magnitudes(20)).shape == (2, 3, 8, 20)
+    values = pcen.values()
+    for name, around in (("alpha", 0.98), ("delta", 2.0), ("r", 0.5), ("s", 0.04)):
+        found = [values[f"{name}, channel {number}"][0] for number in (1, 2, 3)]
+        assert len(set(found)) == 3  # in the thesis r was the same in all
+        assert found == pytest.approx([around] * 3, rel=0.3)
+    floors = [name for name, _ in pcen.named_parameters() if "floor" in name]
+    assert len(floors) == 1
 
 
 @pytest.mark.parametrize("name", LEARNT)

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 
 from absslab.core.common.errors import InputError
 from absslab.core.model.convolution_blocks import fewest_frames, size_after
+from absslab.core.model.network_parts import NetworkSize
 from absslab.core.model.vgg_like_mask_model import (
     VGGLikeMaskModelConfig,
     build_vgg_like_mask_model,
@@ -25,7 +26,7 @@ SMALL = dict(mask_n_blocks=2, mask_conv_o_c=(4,), mask_dropout_probs=(0.0,))
 def build(n_bands=16, n_outputs=3, **settings):
     torch.manual_seed(0)
     config = VGGLikeMaskModelConfig(**{**SMALL, **settings})
-    return build_vgg_like_mask_model(config, n_bands, n_outputs, n_outputs).eval()
+    return build_vgg_like_mask_model(config, NetworkSize(1, n_bands, n_outputs, n_outputs)).eval()
 
 
 def features(n_bands=16, n_frames=20):
@@ -36,7 +37,9 @@ def features(n_bands=16, n_frames=20):
     ("settings", "n_weights"), [(RUNS, 130_032), ({}, 158_256)], ids=["runs", "defaults"]
 )
 def test_it_has_as_many_weights_as_in_the_thesis(settings, n_weights):
-    network = build_vgg_like_mask_model(VGGLikeMaskModelConfig(**settings), 64, 16, 16)
+    network = build_vgg_like_mask_model(
+        VGGLikeMaskModelConfig(**settings), NetworkSize(1, 64, 16, 16)
+    )
     assert sum(weights.numel() for weights in network.parameters()) == n_weights
     stored = [name for name in network.state_dict() if name.endswith(("weight", "bias"))]
     assert sum(network.state_dict()[name].numel() for name in stored) == n_weights

@@ -178,6 +178,7 @@ def test_flags_of_today_may_be_added():
             "--feature_type pcen --train_pcen_s 0.1",
             "train_pcen_s has no effect without train_pcen",
         ),
+        ("--n_multi_pcen 2", "n_multi_pcen has no effect without train_multi_pcen"),
         ("--train_pcen yes", "one smoother is learnt, from s = 0.04; in the thesis s was 0"),
         ("--mask_pool_k_f 2 2 2 2 2 2", "mask_pool_k_f has no effect without mask_pooling_type"),
         ("--rescale_classification yes", "rescale_classification: σ(w · logit p + b) here"),
@@ -205,12 +206,8 @@ def test_what_has_no_effect_is_said(flags, note):
         ("--mask_use_batch_norm maybe", "--mask_use_batch_norm is 'maybe': expected one of yes"),
         ("--learning_rate 1 2", "--learning_rate has 2 values: expected one"),
         ("--mask_conv_k_f 3 3", "mask_conv_k_f has 2 values: expected one for each of 6 blocks"),
-        (
-            "--feature_type log-mel-spectrogram",
-            "feature_type is log-mel-spectrogram: these features are not possible here yet",
-        ),
         ("--feature_type MFCC", "there is no feature type of the thesis 'MFCC'"),
-        ("--train_multi_pcen True", "train_multi_pcen is True: several PCENs as channels"),
+        ("--train_multi_pcen True", "n_multi_pcen is 0: expected the number of PCENs, 1 or more"),
         (f"--data_set_type {TUT}", f"data_set_type is {TUT}: its layout can't be read here yet"),
         ("--class_categories phone.alert", "class_categories is phone.alert: classes can't be"),
         ("--classifier_model_type Mean", "there is no classifier of the thesis 'Mean'"),
@@ -329,6 +326,7 @@ def test_pcen_of_the_thesis_is_smoothed_both_ways():
             {"train_pcen_b": (0.1,), "train_pcen_a": (1.0, -0.9)},
         ),
         ({"train_pcen_eps": 1e-4}, {"pcen_eps": 1e-4}),
+        ({"train_multi_pcen": True, "n_multi_pcen": 3}, {"train_pcen_channels": 3}),
     ],
 )
 def test_pcen_that_is_learnt_is_built(given, wanted):
@@ -336,7 +334,9 @@ def test_pcen_that_is_learnt_is_built(given, wanted):
     assert settings["feature_type"] == "pcen"
     assert {name: settings[name] for name in wanted} == wanted
     model = build_model(Settings.from_flags(settings).models, ["a", "b"])
-    assert model.pcen.gain_logit.requires_grad
+    channels = getattr(model.pcen, "channels", [model.pcen])
+    assert len(channels) == wanted.get("train_pcen_channels", 1)
+    assert all(channel.gain_logit.requires_grad for channel in channels)
 
 
 def test_a_training_that_learns_pcen_writes_it_down_and_goes_on(mixtures, tmp_path):

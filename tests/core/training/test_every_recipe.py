@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from absslab.core.model.mask_networks import find_mask_net
+from absslab.core.model.network_parts import NetworkSize
 from absslab.core.separation.separator import Separator
 from absslab.core.training.events import EpochResult, StepDone
 from absslab.core.training.experiment import Experiment
@@ -22,8 +23,9 @@ def test_a_recipe_of_another_size_differs_in_its_network_alone():
 def test_the_networks_of_the_recipes_grow_from_small_to_large():
     def count_weights(recipe):
         settings = Settings.from_flags(RECIPES[recipe])
-        build = find_mask_net(settings.model.model_type)[1]
-        return sum(weights.numel() for weights in build(settings.mask_net, 64, 12, 11).parameters())
+        build = find_mask_net(settings.model.model_type).build
+        network = build(settings.mask_net, NetworkSize(1, 64, 12, 11))
+        return sum(weights.numel() for weights in network.parameters())
 
     assert 3 * count_weights("small") < count_weights("recommended")
     assert 3 * count_weights("recommended") < count_weights("large")
