@@ -17,7 +17,7 @@ from absslab.core.model.separation_model import ModelConfig
 from absslab.core.thesis.command_line import is_thesis_command, translate_command
 from absslab.core.training.epoch_lines import print_epochs
 from absslab.core.training.events import TrainingEvent, TrainingStarted
-from absslab.core.training.experiment import Experiment
+from absslab.core.training.experiment import CHANGEABLE, Experiment
 from absslab.core.training.idle_settings import find_idle_settings
 from absslab.core.training.recipes import RECIPES, apply_recipe
 from absslab.core.training.run_directory import run_directory
@@ -137,7 +137,7 @@ def _open_experiment(arguments: Sequence[str], *, names_idle: bool = False) -> E
         add_flags(parser, config_class, defaults=recipe)
     given = vars(parser.parse(arguments, explain_unknown=_hint_at_other_part))
     checkpoint = given.pop("checkpoint_path")
-    recipe_name = given.pop("recipe")
+    del given["recipe"]  # known from model_flags
     for name in ("data_folder", "labels", "feature_store", "initial_weights"):
         if given.get(name):
             # A checkpoint is also used from other working directories.
@@ -148,9 +148,12 @@ def _open_experiment(arguments: Sequence[str], *, names_idle: bool = False) -> E
                 "--initial_weights begins a new training, --checkpoint_path goes on with one: "
                 "pass one of them"
             )
-        if recipe_name:
-            given["recipe"] = recipe_name
-        return Experiment.resume(checkpoint, given)
+        changes = {
+            name: value
+            for name, value in apply_recipe(recipe, given).items()
+            if name in given or name not in CHANGEABLE
+        }
+        return Experiment.resume(checkpoint, changes)
     settings = Settings.from_flags(apply_recipe(recipe, given))
     for sentence in find_idle_settings(settings, given) if names_idle else ():
         give_notice(InputWarning(sentence))
@@ -177,7 +180,7 @@ def _add_choices(parser: Parser) -> None:
         metavar="FILE",
         type=parse_path,
         help="last.ckpt of a run directory: resume that run as if it had not been interrupted; "
-        "no other flag is required",
+        "no other flag is required, but those of its training may be given",
     )
 
 

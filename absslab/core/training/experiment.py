@@ -101,7 +101,7 @@ class Experiment:
 
         Args:
             checkpoint: last.ckpt of the run directory.
-            changes: settings in `CHANGEABLE` to change.
+            changes: settings in `CHANGEABLE` to change; others may be given as they are.
 
         Raises:
             InputError: not a checkpoint to resume from, or a change that would make it another
@@ -414,16 +414,30 @@ def _report_task(task: str, steps: Steps[Result]) -> Generator[TaskStep, None, R
 
 
 def _change_settings(settings: Settings, changes: Mapping[str, Any]) -> Settings:
-    """Apply changes to settings that do not make it another training."""
-    for name in changes:
-        if name not in CHANGEABLE:
-            raise InputError(
-                f"{name} can't change when a run is resumed; what can: {', '.join(CHANGEABLE)}"
-            )
+    """Apply changes to settings that do not make it another training.
+
+    Other settings may be given as they are.
+    """
+    configs = settings.sections().values()
+    for name, value in changes.items():
+        if name in CHANGEABLE:
+            continue
+        before = [config for config in configs if hasattr(config, name)]
+        if before and replace(before[0], **{name: value}) == before[0]:
+            continue
+        was = f" from {format_setting(getattr(before[0], name))}" if before else ""
+        raise InputError(
+            f"{name} can't change{escape_braces(was)} when a run is resumed; what can: "
+            f"{', '.join(CHANGEABLE)}"
+        )
     changed: dict[str, Any] = {}
     for section in ("data", "training", "run"):
         config = getattr(settings, section)
-        own = {name: value for name, value in changes.items() if hasattr(config, name)}
+        own = {
+            name: value
+            for name, value in changes.items()
+            if name in CHANGEABLE and hasattr(config, name)
+        }
         changed[section] = replace(config, **own)
     if "n_epochs" in changes:
         changed["training"] = replace(changed["training"], least_steps=0)

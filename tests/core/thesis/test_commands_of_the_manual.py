@@ -52,3 +52,24 @@ def test_a_readme_command_of_the_thesis_trains(flag, network, n_weights, mixture
 
 def test_the_manual_shows_a_command_of_each_spelling():
     assert len(COMMANDS) == 2
+
+
+@pytest.mark.parametrize("flag", ["--mask_model_type", "--model_type"])
+def test_the_same_command_with_its_last_checkpoint_goes_on(flag, mixtures, tmp_path, capsys):
+    command = shorten(find_command(f"{flag} "), mixtures, tmp_path / "model.ckpt")
+    assert main(command) == 0
+    command[command.index("--n_epochs") + 1] = "3"
+    again = [*command, "--checkpoint_path", str(tmp_path / "model" / "last.ckpt")]
+    assert main(again) == 0
+    lines = (tmp_path / "model" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3]
+    capsys.readouterr()
+    again[again.index("--learning_rate") + 1] = "0.5"
+    exit_status = main(again)
+    said = capsys.readouterr().err
+    if flag == "--model_type":
+        assert exit_status == 2
+        assert "learning_rate can't change from 0.0001 when a run is resumed" in said
+    else:  # all flags that are fixed have no effect, which a line says
+        assert exit_status == 0
+        assert "learning_rate" in said

@@ -187,8 +187,11 @@ def test_a_run_is_not_overwritten_but_named_with_how_to_go_on(new_run):
 def test_what_would_make_it_another_training_can_not_change_on_resume(new_run, tmp_path):
     finish(Experiment(new_run))
     last = tmp_path / "run" / "last.ckpt"
-    with pytest.raises(InputError, match="learning_rate can't change"):
+    rate = new_run.training.learning_rate
+    with pytest.raises(InputError, match=f"learning_rate can't change from {rate:g} when"):
         Experiment.resume(last, {"learning_rate": 1.0})
+    same = {"learning_rate": rate, "pooling": new_run.model.pooling, "n_epochs": 3}
+    assert Experiment.resume(last, same).settings.training.n_epochs == 3
     with pytest.raises(InputError, match=r"pass its last\.ckpt"):
         Experiment.resume(tmp_path / "run.ckpt")
     assert [result.epoch for result in finish(Experiment.resume(last, {"n_epochs": 3}))] == [3]
