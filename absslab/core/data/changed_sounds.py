@@ -38,7 +38,7 @@ class ChangedSounds:
         """
         length = plan.mixing.length
         # Others may be cut where they were drawn near the end, and whole elsewhere.
-        longer = _longer_than(length, plan)
+        longer = [] if plan.mixing.longest_event else _longer_than(length, plan)
         never_fit = Counter({path: self.cut[path] for path in longer if path in self.cut})
         if never_fit:
             give_notice(_cut_notice(output, never_fit, length))
@@ -78,7 +78,7 @@ def _count_repeated_backgrounds(plan: MixturePlan, specs: Sequence[MixtureSpec])
     """Count the backgrounds that are shorter than their mixtures, by the paths of recordings."""
     lengths = {item.path: item.duration for item in chain.from_iterable(plan.backgrounds.values())}
     slack = 1.5 / plan.mixing.sampling_rate  # s; durations are rounded
-    backgrounds = [spec.background for spec in specs if spec.background and spec.snr is not None]
+    backgrounds = [spec.background for spec in specs if spec.background and spec.has_background]
     return Counter(path for path in backgrounds if lengths[path] + slack < plan.mixing.length)
 
 

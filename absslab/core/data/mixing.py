@@ -1,6 +1,7 @@
 """Settings for drawing mixtures, and a drawn mixture as plain data (`MixtureSpec`)."""
 
 import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,10 +9,22 @@ from typing import Any
 from absslab.core.common.config import Config, format_setting, option
 from absslab.core.common.errors import InputError
 
-SAMPLING_RATES = (8000, 16000, 44100)  # Hz
+SAMPLING_RATES = (8000, 16000, 22050, 32000, 44100, 48000)  # Hz
 SHORTEST_LENGTH = 0.064  # s: one analysis window
 SHORTEST_EVENT = 0.05  # s: an event that is cut shorter than this is left out
-_NOT_WITH_PAIRS = ("overlap", "max_event", "event_gain_range")
+_NOT_WITH_PAIRS = (
+    "overlap",
+    "max_event",
+    "n_events",
+    "onsets",
+    "longest_event",
+    "event_gain_range",
+    "event_snr",
+)
+_REPLACED = {  # settings that leave others without effect
+    "n_events": ("max_event", "max_polyphony", "max_overlap"),
+    "event_snr": ("snr_range", "white_noise_ratio", "event_gain_range"),
+}
 _FIELDS_OF_0_1_0 = ("background", "background_start")  # of those that have defaults
 _ARRAYS = 4  # of the length of a mixture while it is rendered, besides those of its events
 
@@ -22,6 +35,25 @@ class MixingConfig(Config):
 
     length: float = option(10.0, "length of a mixture", unit="s", above=0)
     max_event: int = option(4, "largest number of events in a mixture", at_least=1)
+    n_events: int | None = option(
+        None,
+        "exact number of events in each mixture, instead of 1 to max_event; without overlap, those "
+        "that do not fit together are cut to one longest length",
+        at_least=1,
+    )
+    onsets: tuple[float, ...] | None = option(
+        None,
+        "with n_events: when each event begins; without overlap, an event ends where the next "
+        "begins",
+        unit="s",
+        at_least=0,
+    )
+    longest_event: float | None = option(
+        None,
+        "longest event: of longer recordings only the beginning is used",
+        unit="s",
+        at_least=SHORTEST_EVENT,
+    )
     overlap: bool = option(False, "whether events may overlap")
     max_polyphony: int | None = option(
         None, "with overlap: largest number of events at the same time", at_least=1
@@ -50,6 +82,12 @@ class MixingConfig(Config):
     snr_range: tuple[float, float] | None = option(
         None,
         "range of the level of the events above the background; replaces white_noise_ratio",
+        unit="dB",
+    )
+    event_snr: float | None = option(
+        None,
+        "level of each event above the background: its mean power while it sounds, over that of "
+        "the background in the whole mixture; replaces white_noise_ratio",
         unit="dB",
     )
     background_folder: str | None = option(
@@ -115,6 +153,8 @@ class MixingConfig(Config):
                 f"{self.sampling_rate / 2:g} Hz"
             )
         self._check_pairs()
+        self._check_replaced()
+        self._check_onsets()
         if self.without_events and not self.has_background:
             raise InputError(
                 f"without_events is {self.without_events:g}, but mixtures have no background, and "
@@ -144,11 +184,61 @@ class MixingConfig(Config):
                 "add --pairs True or leave it out"
             )
 
+    def _check_replaced(self) -> None:
+        """Check that no setting is given that another one replaces."""
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        for name, replaced in _REPLACED.items():
+            if getattr(self, name) is None:
+                continue
+            for other in replaced:
+                if getattr(self, other) != defaults[other]:
+                    raise InputError(
+                        f"{name} is {format_setting(getattr(self, name))}, and {other} "
+                        f"{format_setting(getattr(self, other))}: {name} alone decides; "
+                        f"leave out --{name} or --{other}"
+                    )
+
+    def _check_onsets(self) -> None:
+        """Check that all events that are asked for have a place."""
+        if self.n_events is not None and self.n_events * SHORTEST_EVENT > self.length:
+            raise InputError(
+                f"n_events is {self.n_events}: expected at most "
+                f"{int(self.length / SHORTEST_EVENT)} in {self.length:g} s, since none is shorter "
+                f"than {SHORTEST_EVENT:g} s"
+            )
+        if self.onsets is None:
+            return
+        n_onsets = len(self.onsets)
+        if self.n_events != n_onsets:
+            raise InputError(
+                f"onsets has {n_onsets} values, and n_events is {format_setting(self.n_events)}: "
+                f"expected an onset for each event; pass --n_events {n_onsets}"
+            )
+        latest = self.length - SHORTEST_EVENT
+        if max(self.onsets) > latest:
+            raise InputError(
+                f"onsets is {format_setting(self.onsets)}: expected at most {latest:g} s, "
+                f"{SHORTEST_EVENT:g} s before the end of a mixture; pass a longer --length"
+            )
+        gaps = [later - earlier for earlier, later in itertools.pairwise(self.onsets)]
+        if not self.overlap and min(gaps, default=SHORTEST_EVENT) < SHORTEST_EVENT:
+            raise InputError(
+                f"onsets is {format_setting(self.onsets)}: expected each at least "
+                f"{SHORTEST_EVENT:g} s after the one before it, or --overlap True"
+            )
+
     @property
     def has_background(self) -> bool:
         """Whether mixtures have a background."""
+        if self.snr_range is not None or self.event_snr is not None:
+            return True
         is_quiet = self.pairs and self.background_folder is None
-        return self.snr_range is not None or (self.white_noise_ratio > 0 and not is_quiet)
+        return self.white_noise_ratio > 0 and not is_quiet
+
+    @property
+    def most_events(self) -> int:
+        """The largest number of events in a mixture."""
+        return self.max_event if self.n_events is None else self.n_events
 
     @property
     def n_samples(self) -> int:
@@ -169,6 +259,7 @@ class Event:
     is_repeated: bool = False  # the recording is repeated until it fills the duration
     pan: float = 0.0  # where it comes from, of two channels: −1 (left) to 1 (right)
     place_seed: int = 0  # seed of the room's response at its place
+    fade: float = 0.0  # s at its end, where it is cut within the mixture
 
     @property
     def offset(self) -> float:
@@ -184,7 +275,7 @@ class MixtureSpec:
     length: float  # s
     sampling_rate: int  # Hz
     events: tuple[Event, ...]  # in the order of their onsets
-    snr: float | None  # level of the events above the background, dB; None: no background
+    snr: float | None  # level of all events above the background, dB; None: not given
     noise_seed: tuple[int, ...]
     background: str | None = None  # path of a recording; None: white noise
     background_start: float = 0.0  # s into that recording
@@ -194,6 +285,7 @@ class MixtureSpec:
     band: tuple[float, float] | None = None  # Hz
     clipping: float | None = None  # share of the highest peak
     pair_level: float | None = None  # of the second event above the first, dB; None: as they are
+    event_snr: float | None = None  # level of each event above the background, dB, instead of snr
     # Events that are not in the mixture: its background is as loud as it would be with them.
     level_events: tuple[Event, ...] = ()
 
@@ -201,6 +293,11 @@ class MixtureSpec:
     def labels(self) -> list[str]:
         """The classes of the events, sorted."""
         return sorted({event.event_label for event in self.events})
+
+    @property
+    def has_background(self) -> bool:
+        """Whether the mixture has a background."""
+        return self.snr is not None or self.event_snr is not None
 
     def to_json(self) -> dict[str, Any]:
         """Return the spec as plain data that can be written as JSON."""
@@ -245,7 +342,7 @@ def check_memory(config: MixingConfig) -> None:
     """
     import psutil
 
-    n_arrays = (_ARRAYS + config.max_event) * config.channels
+    n_arrays = (_ARRAYS + config.most_events) * config.channels
     needed = 8.0 * config.n_samples * n_arrays
     available = psutil.virtual_memory().total
     if needed > available:

@@ -11,6 +11,7 @@ from absslab.core.data.mixing import SHORTEST_EVENT, Event, MixingConfig, Mixtur
 from absslab.core.data.recordings import Recording, classes_of
 
 SEAM_FADE = 0.05  # s: long enough for a seam that does not click, too short for another sound
+CUT_FADE = 0.01  # s: end of an event that is cut within the mixture, so that it does not click
 _MAX_TRIES = 100  # draws of an onset that satisfies the limits on overlap
 
 
@@ -30,7 +31,8 @@ def sample_spec(
     distributions. Without overlap, the lengths of the silences before, between and after the events
     are drawn from a Dirichlet distribution; an event that reaches beyond the end is cut, or left
     out if less than `SHORTEST_EVENT` would remain. With overlap, onsets are uniform; an event for
-    which no onset satisfies the limits on overlap is left out.
+    which no onset satisfies the limits on overlap is left out. A number of events that the settings
+    fix is kept: without overlap, events that do not fit together are cut to one longest length.
 
     A pair is two recordings of different classes, both from the beginning to the end of the
     mixture. The classes, and where a longer recording is cut, are drawn from uniform distributions.
@@ -82,6 +84,7 @@ def sample_spec(
         band=config.band,
         clipping=config.clipping,
         pair_level=pair_level,
+        event_snr=config.event_snr,
         level_events=() if has_events else tuple(events),
     )
 
@@ -90,20 +93,31 @@ def _draw_events(
     rng: np.random.Generator, recordings: Sequence[Recording], config: MixingConfig
 ) -> list[Event]:
     """Draw events and their places, and return them in the order of their onsets."""
-    drawn = _draw_recordings(rng, recordings, config.max_event)
+    drawn = _draw_recordings(rng, recordings, config)
     rate = config.sampling_rate
     n = config.n_samples
-    sizes = [min(n, max(1, round(recording.duration * rate))) for recording in drawn]
-    if config.overlap:
+    whole_sizes = [max(1, round(recording.duration * rate)) for recording in drawn]
+    sizes = _cut_sizes(whole_sizes, config)
+    if config.onsets is not None:
+        places = _place_at_onsets(sizes, config.onsets, config)
+    elif config.overlap:
         places = _place_with_overlap(rng, sizes, config)
     else:
         places = _place_without_overlap(rng, sizes, n, rate)
     events = []
-    for recording, (start, size) in zip(drawn, places, strict=True):
+    for recording, whole_size, (start, size) in zip(drawn, whole_sizes, places, strict=True):
         if size:
             gain = float(rng.uniform(*config.event_gain_range))
+            is_cut_within = size < whole_size and start + size < n
             events.append(
-                Event(recording.path, recording.event_label, start / rate, size / rate, gain)
+                Event(
+                    recording.path,
+                    recording.event_label,
+                    start / rate,
+                    size / rate,
+                    gain,
+                    fade=CUT_FADE if is_cut_within else 0.0,
+                )
             )
     return sorted(events, key=lambda event: event.onset)
 
@@ -159,12 +173,15 @@ def _group_by_class(recordings: Sequence[Recording]) -> dict[str, list[Recording
 
 
 def _draw_recordings(
-    rng: np.random.Generator, recordings: Sequence[Recording], max_event: int
+    rng: np.random.Generator, recordings: Sequence[Recording], config: MixingConfig
 ) -> list[Recording]:
-    """Draw 1 to `max_event` recordings: first a class, then a recording of it."""
+    """Draw as many recordings as the config says: first a class, then a recording of it."""
     groups = list(_group_by_class(recordings).values())
+    n_events = config.n_events
+    if n_events is None:
+        n_events = int(rng.integers(1, config.max_event + 1))
     drawn = []
-    for _ in range(int(rng.integers(1, max_event + 1))):
+    for _ in range(n_events):
         group = groups[rng.integers(len(groups))]
         drawn.append(group[int(rng.integers(len(group)))])
     return drawn
@@ -173,7 +190,45 @@ def _draw_recordings(
 def _draw_snr(rng: np.random.Generator, config: MixingConfig) -> float | None:
     if config.snr_range is not None:
         return float(rng.uniform(*config.snr_range))
-    return -10 * math.log10(config.white_noise_ratio) if config.has_background else None
+    if config.event_snr is not None or not config.has_background:
+        return None
+    return -10 * math.log10(config.white_noise_ratio)
+
+
+def _cut_sizes(sizes: list[int], config: MixingConfig) -> list[int]:
+    """Cut events to the longest that is allowed: sizes in samples."""
+    n = config.n_samples
+    longest = n
+    if config.longest_event is not None:
+        longest = min(n, round(config.longest_event * config.sampling_rate))
+    if config.n_events is not None and config.onsets is None and not config.overlap:
+        longest = min(longest, _find_longest(sizes, n))
+    return [min(size, longest) for size in sizes]
+
+
+def _find_longest(sizes: list[int], n: int) -> int:
+    """Return the largest size to which events can be cut so that together they have n samples."""
+    remaining = n
+    for n_before, size in enumerate(sorted(sizes)):
+        share = remaining // (len(sizes) - n_before)
+        if size > share:
+            return share
+        remaining -= size
+    return n
+
+
+def _place_at_onsets(
+    sizes: list[int], onsets: Sequence[float], config: MixingConfig
+) -> list[tuple[int, int]]:
+    """Return (start, size) of each event in samples; without overlap the next event ends it."""
+    starts = [round(onset * config.sampling_rate) for onset in onsets]
+    ends = [config.n_samples] * len(starts)
+    if not config.overlap:
+        ends[:-1] = starts[1:]
+    return [
+        (start, min(size, end - start))
+        for start, end, size in zip(starts, ends, sizes, strict=True)
+    ]
 
 
 def _place_without_overlap(

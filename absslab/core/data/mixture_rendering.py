@@ -43,7 +43,8 @@ def render(spec: MixtureSpec) -> Mixture:
     """Render a mixture to sound.
 
     The background is scaled so that the SNR of the spec holds for the energy of the events as they
-    are in the mixture, after cutting and in its room and band. The softer event of a pair is raised
+    are in the mixture, after cutting and in its room and band. If the spec has an SNR of each
+    event, all get the mean power that they have together. The softer event of a pair is raised
     until its energy is as the spec says. Sources and background are rounded to 16 bit; their sum is
     the mixture. A class whose events are all silent then has no source. What clipping does to the
     mixture is part of the background: sources are as they would be without it.
@@ -58,14 +59,15 @@ def render(spec: MixtureSpec) -> Mixture:
         InputError: a recording can't be read or is silent.
     """
     n = round(spec.length * spec.sampling_rate)
-    images = _place_events(spec, spec.events or spec.level_events, n)  # (C, N) each
+    placed = spec.events or spec.level_events
+    images = _place_events(spec, placed, n)  # (C, N) each
+    if spec.event_snr is not None:
+        images = _equalise_powers(images, _count_samples(spec, placed, n))
     events = np.sum(images, axis=0)  # (C, N)
     background = _load_background(spec, n)  # (C, N)
     energy = float(np.sum(background**2))
-    if spec.snr is not None and energy > 0:
-        background *= math.sqrt(float(np.sum(events**2)) / 10 ** (spec.snr / 10) / energy)
-    else:
-        background = np.zeros((spec.n_channels, n))
+    if energy > 0:
+        background *= math.sqrt(_background_energy(spec, images, n) / energy)
     if not spec.events:
         images = []
         events = np.zeros((spec.n_channels, n))
@@ -105,9 +107,10 @@ def _place_events(spec: MixtureSpec, events: Sequence[Event], n: int) -> list[np
     for event in events:
         image = np.zeros((spec.n_channels, n))
         onset = round(event.onset * spec.sampling_rate)
-        size = min(round(event.duration * spec.sampling_rate), n - onset)
+        (size,) = _count_samples(spec, [event], n)
         samples = sound_files.load_event(event.recording, spec.sampling_rate)
         samples = samples[int(event.start * spec.sampling_rate) :][:size]
+        samples = _fade_out(samples, round(event.fade * spec.sampling_rate))
         if event.is_repeated:
             samples = _repeat(samples, size, 0)
         response = compute_response(
@@ -124,6 +127,54 @@ def _place_events(spec: MixtureSpec, events: Sequence[Event], n: int) -> list[np
     if spec.pair_level is not None and len(images) == 2:
         _raise_softer(images, spec.pair_level)
     return images
+
+
+def _count_samples(spec: MixtureSpec, events: Sequence[Event], n: int) -> list[int]:
+    """Count the samples from the onset to the offset of each event, of n in the mixture."""
+    rate = spec.sampling_rate
+    return [min(round(event.duration * rate), n - round(event.onset * rate)) for event in events]
+
+
+def _fade_out(samples: np.ndarray, n_fade: int) -> np.ndarray:
+    """Fade the last samples out: (N,) → (N,)."""
+    n_fade = min(n_fade, len(samples))
+    if not n_fade:
+        return samples
+    kept = len(samples) - n_fade
+    phase = np.pi / 2 * (np.arange(n_fade) + 0.5) / n_fade
+    return np.concatenate([samples[:kept], samples[kept:] * np.cos(phase)])
+
+
+def _equalise_powers(images: list[np.ndarray], sizes: Sequence[int]) -> list[np.ndarray]:
+    """Give events the mean power that they have together.
+
+    Args:
+        images: each event as it sounds in the mixture, (C, N).
+        sizes: number of samples from the onset to the offset of each.
+
+    Returns:
+        events whose energies are in the ratio of their sizes; silent ones stay silent.
+    """
+    energies = [float(np.sum(image**2)) for image in images]
+    n_audible = sum(size for size, energy in zip(sizes, energies, strict=True) if energy > 0)
+    power = sum(energies) / max(1, n_audible)
+    return [
+        image * math.sqrt(power * size / energy) if energy > 0 else image
+        for image, size, energy in zip(images, sizes, energies, strict=True)
+    ]
+
+
+def _background_energy(spec: MixtureSpec, images: Sequence[np.ndarray], n: int) -> float:
+    """Return the energy that the background is to have in a mixture of n samples."""
+    if spec.snr is not None:
+        return float(np.sum(np.sum(images, axis=0) ** 2)) / 10 ** (spec.snr / 10)
+    if spec.event_snr is None:
+        return 0.0
+    sizes = _count_samples(spec, spec.events or spec.level_events, n)
+    powers = [
+        float(np.sum(image**2)) / size for image, size in zip(images, sizes, strict=True)
+    ]  # the same for all events that are not silent
+    return max(powers, default=0.0) * n / 10 ** (spec.event_snr / 10)
 
 
 def _raise_softer(pair: list[np.ndarray], level: float) -> None:

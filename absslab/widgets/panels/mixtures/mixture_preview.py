@@ -90,11 +90,10 @@ class MixturePreview(Part):
 
     def _show_mixture(self, mixture: DrawnMixture) -> None:
         spec = mixture.spec
-        has_background = spec.snr is not None
         tracks = mixed_tracks(mixture.sounds)
-        if not has_background:
+        if not spec.has_background:
             tracks = [track for track in tracks if track.kind != "background"]
-        level = f"{spec.snr:.1f} dB over the background" if has_background else "no background"
+        level = _describe_level(spec)
         content = f"{', '.join(spec.labels)}; {level}" if spec.events else "background alone"
         caption = f"{mixture.split}, number {mixture.number}: {content}"
         if mixture.number >= mixture.n_written:
@@ -110,6 +109,12 @@ class MixturePreview(Part):
             ],
             classes=spec.labels,
         )
+
+
+def _describe_level(spec: MixtureSpec) -> str:
+    if spec.event_snr is not None:
+        return f"each event {spec.event_snr:.1f} dB over the background"
+    return "no background" if spec.snr is None else f"{spec.snr:.1f} dB over the background"
 
 
 def _draw_mixture(
