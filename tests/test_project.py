@@ -60,6 +60,7 @@ def test_the_readme_names_commands_flags_and_files_that_exist():
     known = {name for field in fields for name in (field.name, *field.metadata["aliases"])}
     known |= {"recipe", "checkpoint_path", "output", "mode", "help", "classes"}
     known |= set(FLAGS)  # of the thesis
+    known |= {"training_percentage", "development_percentage"}  # of its mixing script
     for script in (*(ROOT / "benchmarks").glob("*.py"), *(ROOT / "docs").glob("*.py")):
         known |= set(re.findall(r'add_argument\("--(\w+)"', script.read_text()))
     known |= {"editable", "index", "directory"}  # of pip and of http.server

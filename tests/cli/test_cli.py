@@ -115,11 +115,18 @@ def test_unknown_flags_and_commands_are_refused_with_the_nearest_known_one(capsy
     [
         (["--max_event", "0"], "max_event is 0: expected at least 1"),
         (["--white_noise_ratio", "2"], "white_noise_ratio is 2: expected at most 1"),
-        (["--sampling_rate", "11025"], "expected one of 8000, 16000, 44100"),
+        (["--sampling_rate", "11025"], "expected one of 8000, 16000, 22050"),
+        (["-sr", "11025"], "sampling_rate is 11025"),
+        (["-p_tr", "0.9", "-p_dev", "0.2"], "shares from 0 to 1, as in 0.8 and 0.1"),
+        (["--training_percentage", "80"], "training_percentage is 80"),
+        (["-p_dev", "0.1", "--split_percentages", "80", "10", "10"], "pass one of them"),
+        (["--n_events", "2", "--onsets", "1"], "pass --n_events 1"),
         (["--length", "0.01"], "one analysis window"),
         (["--length", "ten"], "'ten' is not a number"),
         (["--n_files", "1.5"], "'1.5' is not a whole number"),
-        (["--overlap", "yes"], "neither True, true, 1 nor False, false, 0"),
+        (["--overlap", "maybe"], "--overlap is 'maybe': expected one of yes, true, t, y, 1"),
+        (["-o=maybe"], "--overlap is 'maybe': expected one of yes, true, t, y, 1"),
+        (["-M", "2.5"], "'2.5' is not a whole number"),
         (["--split_percentages", "50", "50"], "expected 3"),
         (["--event_gain_range", "3", "-3"], "lower value first"),
     ],
@@ -145,6 +152,17 @@ def test_the_thesis_form_of_a_command_is_understood(capsys, event_folder, tmp_pa
         main(["--mode", "mix", *flags, "--n_files", "10", "--length", "1", "--n_workers", "1"]) == 0
     )
     assert len(list((tmp_path / "out").rglob("weak_labels.csv"))) == 3
+
+
+def test_the_short_flags_of_the_thesis_mixing_script_are_understood(event_folder, tmp_path):
+    output = tmp_path / "out"
+    flags = f"-df {event_folder} -of {output} -N 10 -l 1 -M 2.0 -o yes -r 0.1 -sr 8000 -p_tr 0.6"
+    assert main(["mix", *flags.split(), "-p_dev=0.2", "--n_workers", "1"]) == 0
+    config = json.loads((output / "manifest.json").read_text())["config"]
+    assert config["split_percentages"] == [60, 20, 20]
+    assert (config["length"], config["max_event"], config["overlap"]) == (1, 2, True)
+    assert (config["white_noise_ratio"], config["sampling_rate"]) == (0.1, 8000)
+    assert len(list((output / "train").glob("*.wav"))) == 6
 
 
 def test_the_thesis_own_training_command_runs_as_it_stands(mixtures, tmp_path, monkeypatch, capsys):

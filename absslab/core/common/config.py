@@ -387,12 +387,23 @@ def _parser_of(hint: Any, *, is_path: bool = False) -> Callable[[str], Any]:
                 )
             return text in _TRUE
         try:
-            return element(text)
+            return _parse_whole_number(text) if element is int else element(text)
         except ValueError:
             kind = {int: "a whole number", float: "a number"}[element]
             raise argparse.ArgumentTypeError(f"{describe_value(text)} is not {kind}") from None
 
     return parse
+
+
+def _parse_whole_number(text: str) -> int:
+    """Parse a whole number, which may be written as 4.0."""
+    try:
+        return int(text)
+    except ValueError:
+        number = float(text)
+        if not number.is_integer():
+            raise
+        return int(number)
 
 
 def _metavar(field: dataclasses.Field[Any], hint: Any) -> str:

@@ -143,6 +143,13 @@ def test_a_boolean_flag_takes_the_words_for_true_and_false(text, value):
     assert from_command_line("--loud", text).loud is value
 
 
+@pytest.mark.parametrize(("text", "value"), [("4", 4), ("4.0", 4), ("2.", 2), ("1e2", 100)])
+def test_a_whole_number_may_be_written_with_a_point(text, value):
+    count = from_command_line("--count", text).count
+    assert count == value
+    assert isinstance(count, int)
+
+
 @pytest.mark.parametrize("text", ["TRUE", "yes", "no", "t", "2", "", "none"])
 def test_a_boolean_flag_takes_no_other_words(text):
     with pytest.raises(InputError, match=r"--loud.*neither True, true, 1 nor False, false, 0"):
@@ -199,6 +206,8 @@ def test_flags_that_are_not_given_leave_the_defaults():
     [
         (("--count", "two"), "'two' is not a whole number"),
         (("--count", "2.5"), "'2.5' is not a whole number"),
+        (("--count", "inf"), "'inf' is not a whole number"),
+        (("--count", "nan"), "'nan' is not a whole number"),
         (("--ratio", "much"), "'much' is not a number"),
         (("--ratio",), "--ratio"),
         (("--rati", "0.5"), "unknown flag --rati; did you mean --ratio?"),

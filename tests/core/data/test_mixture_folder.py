@@ -486,7 +486,7 @@ def test_an_output_folder_that_cannot_be_written_is_said_in_one_line(
         ("--max_event 0", "max_event is 0: expected at least 1"),
         ("--white_noise_ratio 2", "white_noise_ratio is 2: expected at most 1"),
         ("--sampling_rate 11025", "sampling_rate is 11025: expected one of 8000, 16000, 22050"),
-        ("--overlap yes", "'yes' is neither True, true, 1 nor False, false, 0"),
+        ("--overlap maybe", "--overlap is 'maybe': expected one of yes, true, t, y, 1, or of no"),
         ("--n_files 0", "n_files is 0: expected at least 1"),
         ("--n_files 2.5", "'2.5' is not a whole number"),
         ("--split_percentages 80 10 5", "split percentages are 80 10 5"),
