@@ -85,16 +85,22 @@ def _announce(events: Iterable[TrainingEvent], settings: Settings) -> Iterator[T
                 + (f"; {event.n_left_out} left out" if event.n_left_out else ""),
                 flush=True,
             )
-            if event.n_epochs > settings.training.n_epochs:
+            n_steps = settings.training.n_steps
+            if n_steps is not None:
+                print(f"{n_steps} steps, in {event.n_epochs} epochs", flush=True)
+            elif event.n_epochs > settings.training.n_epochs:
                 print(
                     f"{event.n_epochs} epochs, so that there are "
                     f"{settings.training.least_steps} steps; --n_epochs N trains for N epochs",
                     flush=True,
                 )
             if event.epoch >= event.n_epochs:
+                longer = f"--n_epochs N (more than {event.n_epochs})"
+                if n_steps is not None:
+                    longer = f"--n_steps N (more than {n_steps})"
                 print(
                     f"the run is finished ({event.epoch} epochs); to train longer: "
-                    f"{_resuming_command(settings)} --n_epochs N (more than {event.n_epochs})"
+                    f"{_resuming_command(settings)} {longer}"
                 )
         yield event
 

@@ -313,12 +313,14 @@ def training_steps(
     """
     work = LongWork(training)
     n_epochs = 0
+    n_steps = 0
     for event in work:
         if isinstance(event, TaskStep):
             yield Progress(event.done, event.total, f"{stage}, {event.task}")
         elif isinstance(event, StepDone):
-            done = (event.epoch - 1) * event.n_steps + event.step
-            yield Progress(done, n_epochs * event.n_steps, stage)
+            n_steps = max(n_steps, event.n_steps)  # of a whole epoch; the last may be cut short
+            done = (event.epoch - 1) * n_steps + event.step
+            yield Progress(done, n_epochs * n_steps, stage)
         else:
             n_epochs = event.n_epochs
     if work.result is not None and work.result.state != "finished":

@@ -9,7 +9,7 @@ from absslab.core.common.config import Config, option
 from absslab.core.common.devices import PRECISIONS
 from absslab.core.metrics.tagging import AVERAGES, METRICS
 from absslab.core.training.losses import TAG_LOSSES
-from absslab.core.training.schedules import SCHEDULES
+from absslab.core.training.schedules import SCHEDULER_UNITS, SCHEDULES
 
 OPTIMIZERS: dict[str, Any] = {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW}
 SUPERVISIONS = ("weak", "events", "sources")
@@ -26,6 +26,13 @@ class TrainingConfig(Config):
         "train more epochs than n_epochs if these have fewer steps; few recordings need more",
         unit="steps",
         at_least=0,
+    )
+    n_steps: int | None = option(
+        None,
+        "length of the training in steps of the optimizer, instead of n_epochs; the last epoch may "
+        "be cut short",
+        unit="steps",
+        at_least=1,
     )
     batch_size: int = option(24, "number of recordings per step", at_least=1)
     loss: str = option("BCE", "loss of the tags", choices=TAG_LOSSES, aliases=["loss_f"])
@@ -58,8 +65,16 @@ class TrainingConfig(Config):
     weight_decay: float = option(1e-5, "weight decay of the optimizer", at_least=0)
     gradient_clip: float = option(0.0, "largest norm of the gradient; 0: no limit", at_least=0)
     scheduler_type: str = option("stepLR", "schedule of the learning rate", choices=SCHEDULES)
+    scheduler_unit: str = option(
+        "epochs",
+        "stepLR, multiStepLR: what scheduler_step_size and scheduler_milestones count: epochs, or "
+        "steps of the optimizer",
+        choices=SCHEDULER_UNITS,
+    )
     scheduler_step_size: int = option(
-        50, "stepLR: time from one step of the learning rate to the next", unit="epochs", at_least=1
+        50,
+        "stepLR: time from one step of the learning rate to the next, in scheduler_unit",
+        at_least=1,
     )
     scheduler_gamma: float = option(
         0.5,
@@ -68,7 +83,7 @@ class TrainingConfig(Config):
         at_most=1,
     )
     scheduler_milestones: tuple[int, ...] = option(
-        (150, 300), "multiStepLR: times at which a step is made", unit="epochs", at_least=1
+        (150, 300), "multiStepLR: times at which a step is made, in scheduler_unit", at_least=1
     )
     scheduler_patience: int = option(
         5,
@@ -90,7 +105,11 @@ class TrainingConfig(Config):
         at_most=0.99999,
     )
     test_every: int = option(
-        10, "evaluate after every so many epochs, and after the last", unit="epochs", at_least=1
+        10,
+        "evaluate after every so many epochs, and after the last; epochs also where n_steps counts "
+        "steps",
+        unit="epochs",
+        at_least=1,
     )
     metric: str = option(
         "roc_auc_score",
@@ -123,3 +142,13 @@ class TrainingConfig(Config):
         "random seed of the weights, the order of the recordings and the augmentation",
         at_least=0,
     )
+
+    def count_epochs(self, steps_per_epoch: int) -> int:
+        """Return the number of epochs of a training that is not measured in steps."""
+        return max(self.n_epochs, -(-self.least_steps // steps_per_epoch))
+
+    def count_steps(self, steps_per_epoch: int) -> int:
+        """Return the number of steps of the whole training."""
+        if self.n_steps is not None:
+            return self.n_steps
+        return self.count_epochs(steps_per_epoch) * steps_per_epoch

@@ -29,6 +29,7 @@ from absslab.core.data.class_names import list_classes
 from absslab.core.data.identical_files import mark_files
 from absslab.core.model.checkpoint import save_checkpoint
 from absslab.core.model.separation_model import SeparationModel, build_model
+from absslab.core.training.config import TrainingConfig
 from absslab.core.training.event_thresholds import threshold_steps
 from absslab.core.training.events import (
     EpochResult,
@@ -62,6 +63,7 @@ from absslab.core.training.training_labels import (
 
 CHANGEABLE = (
     "n_epochs",
+    "n_steps",
     "test_every",
     "patience",
     "device",
@@ -114,9 +116,17 @@ class Experiment:
         settings = replace(settings, run=replace(settings.run, save_path=save_path))
         settings = _change_settings(settings, changes or {})
         n_done = content["resume"]["epoch"]
-        if settings.training.n_epochs < n_done and not settings.training.least_steps:
+        training = settings.training
+        n_steps_done = content["resume"]["schedule"].get("n_steps_done", 0)
+        if training.n_steps is not None and training.n_steps < n_steps_done:
             raise InputError(
-                f"n_epochs is {settings.training.n_epochs}, but {n_done} epochs are done: "
+                f"n_steps is {training.n_steps}, but {n_steps_done} steps are done: "
+                "pass a larger number"
+            )
+        is_in_epochs = training.n_steps is None and not training.least_steps
+        if is_in_epochs and training.n_epochs < n_done:
+            raise InputError(
+                f"n_epochs is {training.n_epochs}, but {n_done} epochs are done: "
                 "pass a larger number"
             )
         return cls(settings, content, folder)
@@ -336,7 +346,7 @@ class Experiment:
             n_validation_recordings=len(trainer.data.validation),
             n_classes=len(labels.classes),
             epoch=trainer.epoch,
-            n_epochs=trainer.config.n_epochs,
+            n_epochs=trainer.n_epochs,
             n_left_out=len(left_out),
             classes=tuple(labels.classes),
         )
@@ -439,9 +449,29 @@ def _change_settings(settings: Settings, changes: Mapping[str, Any]) -> Settings
             if name in CHANGEABLE and hasattr(config, name)
         }
         changed[section] = replace(config, **own)
+    _check_length(settings.training, changed["training"])
     if "n_epochs" in changes:
         changed["training"] = replace(changed["training"], least_steps=0)
     return replace(settings, **changed)
+
+
+def _check_length(before: TrainingConfig, after: TrainingConfig) -> None:
+    """Check that the length of a training is still measured in what it was measured in."""
+    if before.n_steps is None and after.n_steps is not None:
+        raise InputError(
+            f"n_steps is {after.n_steps}, but the length of this run is in epochs: "
+            "pass another --n_epochs instead"
+        )
+    if before.n_steps is not None and after.n_steps is None:
+        raise InputError(
+            f"n_steps is none, but the length of this run is {before.n_steps} steps: "
+            "pass another number"
+        )
+    if before.n_steps is not None and after.n_epochs != before.n_epochs:
+        raise InputError(
+            f"n_epochs is {after.n_epochs}, but the length of this run is n_steps "
+            f"{after.n_steps}: pass another --n_steps instead"
+        )
 
 
 def train_or_resume(

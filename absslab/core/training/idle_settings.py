@@ -109,6 +109,12 @@ _RULES = (
         lambda settings: not settings.training.share_weight,
         "without --share_weight",
     ),
+    _Rule(
+        ("n_epochs", "least_steps"),
+        lambda settings: settings.training.n_steps is not None,
+        "with --n_steps, which is the length of the training",
+    ),
+    _schedule_rule("scheduler_unit", "stepLR", "multiStepLR"),
     _schedule_rule("scheduler_step_size", "stepLR"),
     _schedule_rule("scheduler_gamma", "stepLR", "multiStepLR", "reduceLROnPlateau"),
     _schedule_rule("scheduler_milestones", "multiStepLR"),

@@ -79,9 +79,12 @@ RECIPES |= {
 def apply_recipe(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of a recipe, changed by those that are given.
 
-    A number of epochs that is given is not raised to the recipe's `least_steps`.
+    A number of epochs that is given is the length of the training, instead of the recipe's
+    `n_steps`, and is not raised to its `least_steps`.
     """
     values = {**recipe, **given}
-    if "n_epochs" in given and "least_steps" not in given:
-        values.pop("least_steps", None)
+    if "n_epochs" in given:
+        for name in ("least_steps", "n_steps"):
+            if name not in given:
+                values.pop(name, None)
     return values

@@ -8,6 +8,8 @@ from torch.optim import lr_scheduler
 from absslab.core.common.errors import InputWarning
 from absslab.core.common.notices import give_notice
 
+SCHEDULER_UNITS = ("epochs", "steps")
+
 
 class Schedule:
     """A constant learning rate; the other schedules are derived from it.
@@ -62,22 +64,45 @@ class Schedule:
             self.scheduler.load_state_dict({**self.scheduler.state_dict(), **state["scheduler"]})
 
 
-class StepSchedule(Schedule):
-    """Multiplies the rate by a factor after every so many epochs."""
+class CountingSchedule(Schedule):
+    """The base of schedules that count epochs, or steps of the optimizer.
+
+    Args:
+        optimizer: whose rate it sets.
+        scheduler: PyTorch's own.
+        unit: what it counts, one of `SCHEDULER_UNITS`.
+    """
+
+    def __init__(self, optimizer: torch.optim.Optimizer, scheduler: Any, unit: str):
+        super().__init__(optimizer, scheduler)
+        self.unit = unit
+
+    def after_step(self) -> None:
+        """Count the step."""
+        super().after_step()
+        if self.unit == "steps":
+            self.scheduler.step()
+
+    def after_epoch(self, score: float | None) -> None:
+        """Count the epoch."""
+        if self.unit == "epochs":
+            self.scheduler.step()
+
+
+class StepSchedule(CountingSchedule):
+    """Multiplies the rate by a factor after every so many epochs or steps."""
 
     @classmethod
     def build(cls, optimizer: torch.optim.Optimizer, config: Any, steps_per_epoch: int) -> Self:
         """Build the schedule that a config describes."""
-        step_size = config.scheduler_step_size
-        return cls(optimizer, lr_scheduler.StepLR(optimizer, step_size, config.scheduler_gamma))
-
-    def after_epoch(self, score: float | None) -> None:
-        """Count the epoch."""
-        self.scheduler.step()
+        scheduler = lr_scheduler.StepLR(
+            optimizer, config.scheduler_step_size, config.scheduler_gamma
+        )
+        return cls(optimizer, scheduler, config.scheduler_unit)
 
 
-class MilestoneSchedule(Schedule):
-    """Multiplies the rate by a factor after certain epochs."""
+class MilestoneSchedule(CountingSchedule):
+    """Multiplies the rate by a factor after certain epochs or steps."""
 
     @classmethod
     def build(cls, optimizer: torch.optim.Optimizer, config: Any, steps_per_epoch: int) -> Self:
@@ -85,11 +110,7 @@ class MilestoneSchedule(Schedule):
         scheduler = lr_scheduler.MultiStepLR(
             optimizer, config.scheduler_milestones, config.scheduler_gamma
         )
-        return cls(optimizer, scheduler)
-
-    def after_epoch(self, score: float | None) -> None:
-        """Count the epoch."""
-        self.scheduler.step()
+        return cls(optimizer, scheduler, config.scheduler_unit)
 
 
 class PlateauSchedule(Schedule):
@@ -119,7 +140,7 @@ class OneCycleSchedule(Schedule):
     Args:
         optimizer: whose rate it sets.
         scheduler: PyTorch's own.
-        n_epochs: of the whole training.
+        total_steps: of the whole training.
         steps_per_epoch: optimizer steps of an epoch.
     """
 
@@ -127,22 +148,17 @@ class OneCycleSchedule(Schedule):
         self,
         optimizer: torch.optim.Optimizer,
         scheduler: Any,
-        n_epochs: int,
+        total_steps: int,
         steps_per_epoch: int,
     ):
         super().__init__(optimizer, scheduler)
-        self.n_epochs = n_epochs
+        self.total_steps = total_steps
         self.steps_per_epoch = steps_per_epoch
-
-    @property
-    def total_steps(self) -> int:
-        """Number of steps of the whole training."""
-        return self.n_epochs * self.steps_per_epoch
 
     @classmethod
     def build(cls, optimizer: torch.optim.Optimizer, config: Any, steps_per_epoch: int) -> Self:
         """Build the schedule that a config describes."""
-        total_steps = config.n_epochs * steps_per_epoch
+        total_steps = config.count_steps(steps_per_epoch)
         n_rates = total_steps + 1
         shortest_rise = 1.5 / n_rates  # PyTorch divides by 0 if the rise is a whole step
         scheduler = lr_scheduler.OneCycleLR(
@@ -153,10 +169,10 @@ class OneCycleSchedule(Schedule):
             final_div_factor=100,
             cycle_momentum=False,
         )
-        return cls(optimizer, scheduler, config.n_epochs, steps_per_epoch)
+        return cls(optimizer, scheduler, total_steps, steps_per_epoch)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore a state; one of another number of epochs goes on at its place in the new plan."""
+        """Restore a state; one of another length goes on at its place in the new plan."""
         planned_rates = state["scheduler"].get("total_steps", self.total_steps + 1)
         if planned_rates == self.total_steps + 1:
             super().load_state_dict(state)
@@ -172,10 +188,16 @@ class OneCycleSchedule(Schedule):
         )
         self.scheduler.step()  # sets the rate of the next step
         if self.n_steps_done < self.total_steps:
-            n_planned = (planned_rates - 1) // self.steps_per_epoch
+            n_planned = planned_rates - 1
+            unit = "steps"
+            n_now = self.total_steps
+            if n_now % self.steps_per_epoch == n_planned % self.steps_per_epoch == 0:
+                unit = "epochs"
+                n_now //= self.steps_per_epoch
+                n_planned //= self.steps_per_epoch
             give_notice(
                 InputWarning(
-                    f"oneCycle plans the learning rate anew, for {self.n_epochs} epochs instead of "
+                    f"oneCycle plans the learning rate anew, for {n_now} {unit} instead of "
                     f"{n_planned}: it goes on at {self.learning_rate:.2g}"
                 )
             )

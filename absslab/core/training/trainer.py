@@ -6,6 +6,7 @@ A run that is interrupted and resumed ends with exactly the weights of an uninte
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -114,13 +115,14 @@ class Trainer:
             InputError: the loss is not finite.
         """
         config = self.config
-        while self.epoch < config.n_epochs and not self.is_out_of_patience:
+        while self.epoch < self.n_epochs and not self.is_out_of_patience:
             start = time.perf_counter()
             rng = np.random.default_rng([config.seed, self.epoch])
             torch.manual_seed(int(rng.integers(1 << 62)))  # dropout
             self.model.train()
             sums: dict[str, Tensor] = {}
-            batches = self.data.train_batches(config.batch_size, rng)
+            n_epochs, n_steps = self.n_epochs, self.n_steps
+            batches = islice(self.data.train_batches(config.batch_size, rng), n_steps)
             for step, batch in enumerate(map(self._to_device, batches), start=1):
                 self.optimizer.zero_grad(set_to_none=True)
                 losses, _ = self.objective(self.model, batch, rng)
@@ -134,11 +136,11 @@ class Trainer:
                 self.average.update(self.schedule.n_steps_done)
                 for name, value in losses.items():
                     sums[name] = sums.get(name, 0) + value.detach()
-                yield StepDone(self.epoch + 1, step, self.n_steps)
-            result = self._epoch_result(sums, start)
+                yield StepDone(self.epoch + 1, step, n_steps)
+            result = self._epoch_result(sums, start, n_epochs, n_steps)
             self.epoch += 1
             rank = None
-            if self.epoch % config.test_every == 0 or self.epoch == config.n_epochs:
+            if self.epoch % config.test_every == 0 or self.epoch == n_epochs:
                 scores = self.validate()
                 rank = scores.rank(self.metric)
                 is_best = self._count_evaluation(rank)
@@ -149,9 +151,21 @@ class Trainer:
             yield result
 
     @property
+    def n_epochs(self) -> int:
+        """Number of epochs of the whole training; call it between two epochs."""
+        n_steps = steps_per_epoch(self.data, self.config)
+        if self.config.n_steps is None:
+            return self.config.count_epochs(n_steps)
+        n_left = self.config.n_steps - self.schedule.n_steps_done
+        return self.epoch + max(0, -(-n_left // n_steps))
+
+    @property
     def n_steps(self) -> int:
-        """Number of steps of an epoch."""
-        return steps_per_epoch(self.data, self.config)
+        """Number of steps of the epoch that begins: the last one may be cut short."""
+        n_steps = steps_per_epoch(self.data, self.config)
+        if self.config.n_steps is None:
+            return n_steps
+        return min(n_steps, self.config.n_steps - self.schedule.n_steps_done)
 
     @property
     def is_out_of_patience(self) -> bool:
@@ -257,10 +271,12 @@ class Trainer:
     def _to_device(self, batch: Batch | FeatureBatch) -> Batch | FeatureBatch:
         return _move(batch, self.model.device)
 
-    def _epoch_result(self, sums: Mapping[str, Tensor], start: float) -> EpochResult:
+    def _epoch_result(
+        self, sums: Mapping[str, Tensor], start: float, n_epochs: int, n_steps: int
+    ) -> EpochResult:
         """Return the result of an epoch that began at `start`, before its evaluation."""
         epoch = self.epoch + 1
-        losses = {name: float(total) / self.n_steps for name, total in sums.items()}
+        losses = {name: float(total) / n_steps for name, total in sums.items()}
         if not np.isfinite(losses["total"]):
             raise InputError(
                 f"the loss is {losses['total']} in epoch {epoch}: lower learning_rate, "
@@ -270,13 +286,14 @@ class Trainer:
         device = self.model.device
         is_gpu = device.type == "cuda"
         pcen = self.average.model.pcen  # that of the model which would be saved
+        n_recordings = min(len(self.data.train), n_steps * self.config.batch_size)
         return EpochResult(
             epoch,
-            self.config.n_epochs,
+            n_epochs,
             losses,
             self.schedule.learning_rate,
             seconds,
-            len(self.data.train) / seconds,
+            n_recordings / seconds,
             gpu_memory=torch.cuda.max_memory_allocated(device) if is_gpu else None,
             pcen=pcen.values() if pcen is not None and pcen.is_learnt else None,
         )
@@ -307,8 +324,6 @@ def build_trainer(
     Raises:
         InputError: the device does not support the precision.
     """
-    n_steps = steps_per_epoch(data, config)
-    config = replace(config, n_epochs=max(config.n_epochs, -(-config.least_steps // n_steps)))
     precision = choose_precision(config.precision, model.device)
     dtype = PRECISIONS[precision]
     targets = None
@@ -324,7 +339,7 @@ def build_trainer(
         average=build_weight_average(model, config.average_decay),
         objective=Objective(config, augmentation, dtype, targets),
         optimizer=optimizer,
-        schedule=build_schedule(optimizer, config, n_steps),
+        schedule=build_schedule(optimizer, config, steps_per_epoch(data, config)),
         scaler=torch.amp.GradScaler(model.device.type, enabled=dtype is torch.float16),
         metric=choose_metric(config, data.validation.labels),
     )

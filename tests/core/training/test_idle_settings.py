@@ -29,6 +29,12 @@ from absslab.core.training.settings import Settings
         ),
         ({"pooling": "CNN_FC", "cnn_pool_s_t": (2,)}, "--cnn_pool_s_t has no effect without --cnn"),
         ({"pooling": "RNN_FC", "rnn_drop_out": 0.5}, "--rnn_drop_out has no effect without a"),
+        ({"n_steps": 50, "n_epochs": 3}, "--n_epochs has no effect with --n_steps"),
+        ({"n_steps": 50, "least_steps": 3}, "--least_steps has no effect with --n_steps"),
+        (
+            {"scheduler_type": "oneCycle", "scheduler_unit": "steps"},
+            "--scheduler_unit has no effect without --scheduler_type stepLR or multiStepLR",
+        ),
         ({"scheduler_warm_up": 0.1}, "--scheduler_warm_up has no effect without --scheduler_type"),
     ],
 )
@@ -46,6 +52,7 @@ def test_what_changes_nothing_is_said(values, sentence):
         {"decay": 0.9},
         {"pair_gain_range": (-3.0, 3.0), "pair_probability": 0.5},
         {"scheduler_step_size": 5, "scheduler_gamma": 0.1},
+        {"n_steps": 50, "scheduler_unit": "steps", "scheduler_step_size": 5},
         {"n_loaders": 0, "split_percentages": (80.0, 10.0, 10.0)},
     ],
 )

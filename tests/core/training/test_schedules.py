@@ -1,5 +1,7 @@
 """Schedules give the learning rates of torch, also after an interruption."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.optim import lr_scheduler
@@ -96,6 +98,29 @@ def test_by_hand_the_thesis_rate_halves_every_so_many_epochs():
     rates = [rates[0] for rates in learning_rates("stepLR")]
     assert rates == [0.01] * 3 + [0.005] * 3 + [0.0025] * 3 + [0.00125] * 3
     assert {rates[0] for rates in learning_rates("none")} == {0.01}
+
+
+def test_schedules_that_count_steps_are_those_of_torch_stepped_after_each():
+    for name in ("stepLR", "multiStepLR"):
+        optimizer = optimizer_of()
+        config = replace(config_of(name), scheduler_unit="steps")
+        schedule = build_schedule(optimizer, config, STEPS)
+        rates = []
+        for number in range(N_EPOCHS):
+            rates += epoch(optimizer, schedule, number)[:STEPS]
+        optimizer = optimizer_of()
+        scheduler, _ = build_torch_scheduler(name, optimizer)
+        expected = []
+        for _ in range(N_EPOCHS * STEPS):
+            expected.append(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+            scheduler.step()
+        assert rates == expected
+
+
+def test_one_cycle_ends_with_the_last_step_where_length_is_in_steps():
+    config = TrainingConfig(n_steps=7, learning_rate=0.01, scheduler_type="oneCycle")
+    assert build_schedule(optimizer_of(), config, STEPS).total_steps == 7
 
 
 def test_milestones_multiply_the_rate_and_a_double_one_twice():

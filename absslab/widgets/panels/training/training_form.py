@@ -7,7 +7,7 @@ from typing import Any
 
 import ipywidgets
 
-from absslab.core.common.config import Config, look_up, suggest_nearest, to_flags
+from absslab.core.common.config import Config, format_setting, look_up, suggest_nearest, to_flags
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import lies_below
 from absslab.core.data.layouts import LAYOUTS
@@ -91,8 +91,11 @@ class TrainingForm(Part):
         values: dict[str, Any] = {}
         for form in self.forms.values():
             values |= form.values()
-        if "n_epochs" in values:  # which would else leave out the recipe's least steps
-            values["least_steps"] = self.forms["other training"].config.least_steps
+        if "n_epochs" in values:  # which would else leave out the recipe's steps
+            other = self.forms["other training"].config
+            values["least_steps"] = other.least_steps
+            if other.n_steps is not None:
+                values["n_steps"] = other.n_steps
         return values
 
     @property
@@ -206,16 +209,16 @@ class TrainingForm(Part):
         self._handle_change()
 
     def _handle_change(self) -> None:
-        if self._show_least_steps():
+        if self._show_steps():
             return  # that is a change of a control, too
         self._replace_forms()
         if self._on_change is not None:
             self._on_change()
 
-    def _show_least_steps(self) -> bool:
-        """Show that the recipe's least steps do not count if its number of epochs is changed.
+    def _show_steps(self) -> bool:
+        """Show that the recipe's steps do not count if its number of epochs is changed.
 
-        Another number of least steps, which somebody has chosen, stays.
+        Another number of steps, which somebody has chosen, stays.
 
         Returns:
             whether what is shown had to be changed.
@@ -226,12 +229,16 @@ class TrainingForm(Part):
             return False
         self._has_own_n_epochs = is_own
         other = self.forms["other training"]
-        of_recipe = other.defaults["least_steps"]
-        before, after = (of_recipe, 0) if is_own else (0, of_recipe)
-        if other.controls["least_steps"].value != before:
-            return False
-        other.set({"least_steps": after})
-        return True
+        changes = {}
+        for name, without in (("least_steps", 0), ("n_steps", None)):
+            of_recipe = other.defaults[name]
+            before, after = (of_recipe, without) if is_own else (without, of_recipe)
+            is_unchanged = str(other.controls[name].value) == format_setting(before)
+            if is_unchanged and before != after:
+                changes[name] = after
+        if changes:
+            other.set(changes)
+        return bool(changes)
 
     def _replace_forms(self) -> None:
         """Show the fields of the chosen mask network and pooling where others were shown."""
