@@ -27,6 +27,16 @@ def _make_softmax(logits: Tensor) -> tuple[Tensor, Tensor]:
     return logits.softmax(1), nothing
 
 
+def _make_complement(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Give the background what the masks of the classes leave of 1, or nothing.
+
+    Source: Kong et al., arXiv 1711.03037.
+    """
+    masks = logits.sigmoid()  # (B, K, M, T)
+    smallest = torch.finfo(masks.dtype).tiny  # the gradient of the logarithm of 0 is NaN
+    return masks, (1 - masks.sum(1)).clamp_min(smallest).log()  # (B, M, T)
+
+
 class MaskKind(NamedTuple):
     """How logits become masks.
 
@@ -42,4 +52,5 @@ MASK_KINDS = {
     "independent": MaskKind(_make_independent, has_background=False),
     "competing": MaskKind(_make_competing, has_background=True),
     "softmax": MaskKind(_make_softmax, has_background=False),
+    "complement": MaskKind(_make_complement, has_background=False),
 }

@@ -45,7 +45,8 @@ class ModelConfig(Config):
         "independent",
         "independent: the mask of each class is computed alone (sigmoid); "
         "competing: the masks of the classes and of a background add up to 1 (softmax); "
-        "softmax: those of the classes alone do, so that every sound belongs to a class",
+        "softmax: those of the classes alone do, so that every sound belongs to a class; "
+        "complement: as independent, but the background is 1 minus their sum, at least 0",
         choices=MASK_KINDS,
     )
     rescale: bool = option(

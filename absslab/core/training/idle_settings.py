@@ -105,6 +105,13 @@ _RULES = (
         "without --pair_probability",
     ),
     _Rule(
+        ("masks",),
+        lambda settings: (
+            settings.model.masks == "complement" and not settings.training.share_weight
+        ),
+        "without --share_weight: nothing else looks at the mask of the background",
+    ),
+    _Rule(
         ("steady_classes",),
         lambda settings: not settings.training.share_weight,
         "without --share_weight",

@@ -37,6 +37,65 @@ _THESIS: dict[str, Any] = {
     "precision": "float32",
 }
 
+# The settings of the code of Kong et al.: 8 convolutions of 3 × 3, log-mel features, and a length
+# in steps. Their networks are VGG_like_CNN of other sizes. The code adds 1e-8 to magnitudes that
+# are larger than those of mel_area slaney by Σw / √Σw² of the window w, since it divides them by
+# √Σw²; here the offset is smaller by this factor instead.
+_KONG: dict[str, Any] = {
+    "model_type": "VGG_like_CNN",
+    "kernel_sizes": (3,),
+    "use_batch_norm": True,
+    "pooling": "GWRP",
+    "window": "hamming",
+    "window_length": 0.064,
+    "feature_type": "log_mel",
+    "n_mels": 64,
+    "mel_area": "slaney",
+    "normalisation": "band",
+    "borders": "valid",
+    "loss": "BCE",
+    "l1_weight": 0.0,
+    "optimizer": "Adam",
+    "weight_decay": 0.0,
+    "metric": "roc_auc_score",
+    "metric_average": "macro",
+    "test_every": 1,
+    "precision": "float32",
+}
+# arXiv 1711.03037
+_KONG_2017 = _KONG | {
+    "channels": (64,) * 8,
+    "drop_out_probs": (0.0, 0.3) * 4,
+    "decay": 0.999,
+    "masks": "complement",
+    "sampling_rate": 16000,
+    "hop_length": 0.033,
+    "f_min": 0.0,
+    "log_offset": 3.65e-10,
+    "learning_rate": 1e-4,
+    "scheduler_type": "none",
+    "batch_size": 20,
+    "n_steps": 10_001,
+}
+# arXiv 1804.04715
+_KONG_2018 = _KONG | {
+    "channels": (32, 32, 64, 64, 128, 128, 128, 128),
+    "drop_out_probs": (0.0,),
+    "decay": 0.9998,
+    "masks": "independent",
+    "sampling_rate": 32000,
+    "hop_length": 0.032,
+    "f_min": 50.0,
+    "log_offset": 2.58e-10,
+    "learning_rate": 1e-3,
+    "scheduler_type": "stepLR",
+    "scheduler_unit": "steps",
+    "scheduler_step_size": 200,
+    "scheduler_gamma": 0.9,
+    "batch_size": 24,
+    "n_steps": 10_000,
+}
+
 RECIPES: dict[str, dict[str, Any]] = {
     "thesis": _THESIS,
     "thesis_L1": _THESIS | {"l1_weight": 0.3},  # masks of absent classes are pushed to 0
@@ -73,6 +132,8 @@ RECIPES |= {
     "small": RECIPES["recommended"] | {"presence_channels": (16, 32, 64), "presence_context": 64},
     "large": RECIPES["recommended"]
     | {"presence_channels": (64, 128, 256), "presence_context": 256},
+    "Kong_2017": _KONG_2017,
+    "Kong_2018": _KONG_2018,
 }
 
 

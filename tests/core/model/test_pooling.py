@@ -84,6 +84,13 @@ def test_each_pooling_gives_what_one_computes_by_hand(pooling, expected):
     assert pooling(HAND).item() == pytest.approx(expected, rel=1e-5)
 
 
+def test_GAP_is_a_mean_and_not_a_maximum():
+    """In the code of arXiv 1711.03037 it was a maximum."""
+    masks = random_masks(2, 3, 8, 9)
+    assert torch.allclose(GAP()(masks), masks.mean((2, 3)))
+    assert (GAP()(masks) < masks.amax((2, 3)) - 0.3).all()
+
+
 @pytest.mark.parametrize("r", [0.0, 0.3, 0.99, 0.9998, 1.0])
 def test_GWRP_is_its_definition_in_a_loop(r):
     masks = random_masks(2, 3, 8, 9)

@@ -172,6 +172,30 @@ def test_softmax_masks_share_each_bin_among_the_classes_alone():
     assert not model.competing
 
 
+def test_the_complement_is_what_the_masks_leave_of_1_and_at_least_0():
+    values = torch.tensor([[0.2, 0.5, 0.7], [0.1, 0.5, 0.9]])  # of two classes in three bins
+    logits = values.logit().reshape(1, 2, 1, 3).requires_grad_()
+    masks, log_background = MASK_KINDS["complement"].activate(logits)
+    assert torch.allclose(masks, values.reshape(1, 2, 1, 3))
+    assert torch.allclose(log_background.exp(), torch.tensor([[[0.7, 0.0, 0.0]]]), atol=1e-6)
+    log_background.sum().backward()
+    assert torch.isfinite(logits.grad).all()
+    assert (logits.grad[..., 0] < 0).all()
+    assert (logits.grad[..., 2] == 0).all()  # 0.7 + 0.9 leave nothing, and no more than that
+
+
+def test_complement_masks_are_those_of_a_model_with_independent_ones():
+    predictions = []
+    for masks in ("complement", "independent"):
+        configs = ModelConfigs(FEATURES, ModelConfig(masks=masks), VGG.mask_net, GWRPConfig())
+        predictions.append(trained(configs)(waveforms(2, 4000)))
+    complement, independent = predictions
+    assert torch.equal(complement.masks, independent.masks)
+    assert torch.equal(complement.probabilities, independent.probabilities)
+    expected = (1 - complement.masks.sum(1)).clamp_min(0)
+    assert torch.allclose(complement.log_background.exp(), expected, atol=1e-6)
+
+
 def test_certain_masks_that_are_coarse_have_finite_gradients():
     net = VGGLikeMaskModelConfig(mask_n_blocks=1, mask_conv_s_f=(2,), mask_conv_s_t=(2,))
     config = ModelConfig(model_type="VGGLikeMaskModel", pooling="GAP")

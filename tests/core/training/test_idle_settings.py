@@ -35,6 +35,7 @@ from absslab.core.training.settings import Settings
             {"scheduler_type": "oneCycle", "scheduler_unit": "steps"},
             "--scheduler_unit has no effect without --scheduler_type stepLR or multiStepLR",
         ),
+        ({"masks": "complement"}, "--masks has no effect without --share_weight"),
         ({"scheduler_warm_up": 0.1}, "--scheduler_warm_up has no effect without --scheduler_type"),
     ],
 )
@@ -52,6 +53,7 @@ def test_what_changes_nothing_is_said(values, sentence):
         {"decay": 0.9},
         {"pair_gain_range": (-3.0, 3.0), "pair_probability": 0.5},
         {"scheduler_step_size": 5, "scheduler_gamma": 0.1},
+        {"masks": "complement", "share_weight": 1.0},
         {"n_steps": 50, "scheduler_unit": "steps", "scheduler_step_size": 5},
         {"n_loaders": 0, "split_percentages": (80.0, 10.0, 10.0)},
     ],
